@@ -1,0 +1,166 @@
+//! The effective settings of one run. It does not know where a value came from.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the app is: `module`, `module:attr`, `module:attr.sub`, `module:factory()`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppSpec {
+    /// Dotted name of the module to import.
+    pub module: String,
+    /// Attributes to follow from the module; `None` when none was named (then `application`, `app` are tried).
+    pub attribute: Option<String>,
+    /// Call what was found to get the app (`module:factory()` or `--factory`).
+    pub factory: Factory,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factory {
+    Call,
+    Plain,
+}
+
+impl fmt::Display for AppSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.module)?;
+        if let Some(attribute) = &self.attribute {
+            write!(f, ":{attribute}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One `-b`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// A literal address or a host name, resolved when it is bound. Port 0: the kernel chooses.
+    Tcp { host: String, port: u16 },
+    Unix { path: PathBuf },
+    /// An inherited descriptor.
+    Fd { fd: i32 },
+    /// An inherited descriptor by its systemd name (`LISTEN_FDNAMES`).
+    FdName { name: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    Auto,
+    Asgi,
+    Wsgi,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventLoop {
+    Auto,
+    Asyncio,
+    Uvloop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifespan {
+    Auto,
+    On,
+    Off,
+}
+
+/// What happens to header names with an underscore (gunicorn's `header_map`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderMap {
+    Drop,
+    Refuse,
+    Dangerous,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warning,
+    Error,
+    Critical,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogTarget {
+    Stdout,
+    Stderr,
+    File(PathBuf),
+}
+
+/// Peers whose forwarding headers count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustedPeers {
+    All,
+    /// Networks as (address, prefix length). Unix peers are always trusted, as with gunicorn.
+    Networks(Vec<(IpAddr, u8)>),
+}
+
+/// Sizes of a request that are refused above, in bytes or counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Request line in bytes (414 above).
+    pub request_line: usize,
+    /// Number of header fields (431 above).
+    pub fields: usize,
+    /// One header field in bytes, name and value (431 above).
+    pub field_size: usize,
+    /// Request body in bytes (413 above).
+    pub body: Option<u64>,
+}
+
+/// How long the client may take. Each is measured from the last progress of that kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientTimeouts {
+    /// From accept to the first byte of the first request.
+    pub first_byte: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub head: Duration,
+    /// Between two reads of a body that the app waits for.
+    pub body: Duration,
+    /// Between two writes that made progress.
+    pub write: Duration,
+    /// Idle keep-alive connections (`--keep-alive`); zero: close after each response.
+    pub keep_alive: Duration,
+}
+
+/// Everything, with defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub app: AppSpec,
+    pub bind: Vec<Bind>,
+    pub umask: u32,
+    pub backlog: u32,
+    pub workers: u32,
+    /// Application threads of a WSGI worker.
+    pub threads: u32,
+    pub interface: Interface,
+    pub event_loop: EventLoop,
+    pub lifespan: Lifespan,
+    pub chdir: Option<PathBuf>,
+    pub pythonpath: Vec<PathBuf>,
+    pub env: Vec<(String, String)>,
+    pub pid_file: Option<PathBuf>,
+    /// The interpreter the binary embeds (`--python`).
+    pub python: Option<PathBuf>,
+    /// A worker without a sign of life for that long is hung. `None`: never.
+    pub timeout: Option<Duration>,
+    pub graceful_timeout: Duration,
+    pub boot_timeout: Duration,
+    pub keepalive_drain: Duration,
+    pub client: ClientTimeouts,
+    pub ready_path: Option<String>,
+    pub ready_host: Option<String>,
+    /// How many workers of the new generation boot beside the old ones at once. `None`: all.
+    pub reload_surge: Option<u32>,
+    pub root_path: String,
+    pub header_map: HeaderMap,
+    pub forwarded_allow_ips: TrustedPeers,
+    pub limits: Limits,
+    /// Requests in flight per worker above which 503 is answered.
+    pub limit_concurrency: Option<u32>,
+    pub log_level: LogLevel,
+    pub error_log: LogTarget,
+    pub access_log: Option<LogTarget>,
+}

@@ -1,0 +1,46 @@
+//! The closed list of messages between the master and a worker. It does not know how they travel.
+
+/// From the master to a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToWorker {
+    /// Start accepting.
+    Go,
+    /// Stop accepting (answered by `StoppedAccepting`), finish what is in flight, exit within `graceful_ms`.
+    Drain { reason: DrainReason, graceful_ms: u64 },
+    /// Cancel what is running, end the lifespan, exit within two seconds.
+    StopFast,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrainReason {
+    /// Another worker takes over: idle connections keep `--keepalive-drain`.
+    Replaced,
+    /// The server ends: the accept queue is emptied first, idle connections get at most one second.
+    Shutdown,
+}
+
+/// From a worker to the master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromWorker {
+    /// The process runs; the app is about to be imported.
+    Booted,
+    /// App imported, lifespan started, ready path answered. It does not accept yet.
+    Ready,
+    /// Answer to `Drain`: no connection will be accepted from here on.
+    StoppedAccepting,
+    /// Boot failed; the worker exits after this. `traceback` is the user's, whole, possibly empty.
+    Failed { phase: Phase, summary: String, traceback: String },
+}
+
+/// Where a boot failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The interpreter, the event loop, the worker's own set-up (exit code 3).
+    Boot,
+    /// Import of the app, its attribute, its factory, its interface (exit code 4).
+    Load,
+    /// `lifespan.startup.failed` (exit code 3).
+    Lifespan,
+    /// `--ready-path` did not answer 2xx or 3xx (exit code 3).
+    ReadyPath,
+}

@@ -1,0 +1,12 @@
+//! rgun: a pre-fork process manager and ASGI/WSGI server.
+//!
+//! The layers, top to bottom; arrows never point up (`tests/layering.rs` holds them to it):
+//! `cli` → `master`, `monitor`, `worker` → `master::supervisor`, `ipc`, `http` → `config`, `observability` → `sys`.
+
+pub mod config;
+pub mod http;
+pub mod ipc;
+pub mod master;
+pub mod observability;
+pub mod sys;
+pub mod worker;

@@ -1,0 +1,2 @@
+//! The embedded entry: the binary that brings its own interpreter.
+fn main() {}

@@ -1,0 +1,3 @@
+//! The master: one thread, one poll loop, no user code, no waiting inside a decision.
+
+pub mod supervisor;

@@ -1,0 +1,1 @@
+//! The decisions of the master as a pure state machine. No pid, no clock, no syscall, no log line.

@@ -1,0 +1,1 @@
+//! Logs: the error log's format and its writer. It decides nothing.

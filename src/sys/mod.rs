@@ -1,0 +1,1 @@
+//! The floor over the operating system: the only raw libc, the only fork. It does not know what a worker is.

@@ -1,0 +1,1 @@
+//! A worker: Python and the app, all request I/O.
