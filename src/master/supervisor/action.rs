@@ -1,0 +1,117 @@
+//! What the shell is to do, in the order given. None of it answers at once: every outcome comes back as an event.
+
+use std::time::Duration;
+
+use super::{Generation, Incarnation, Report, Slot, Token};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Fork a worker with the settings of that generation. Answered by its messages and `Exited`, or by `SpawnFailed`.
+    Spawn {
+        incarnation: Incarnation,
+        slot: Slot,
+        generation: Generation,
+    },
+    /// Write to the worker's channel. A worker that cannot be written to is dying: `Exited` follows.
+    Send {
+        incarnation: Incarnation,
+        order: Order,
+    },
+    /// SIGTERM, only to workers that boot: its default action ends them at once.
+    Terminate { incarnation: Incarnation },
+    /// SIGKILL.
+    Kill {
+        incarnation: Incarnation,
+        why: KillReason,
+    },
+    /// Make the worker print the Python stack of every thread, and log what it was doing.
+    DumpStacks { incarnation: Incarnation },
+    /// Feed one `Event::Heartbeat` for each ready worker. Also the time to look at memory and lifetime (`Event::Retire`).
+    SampleHeartbeats,
+    /// Close the master's own listeners: the server ends, the workers empty the accept queue.
+    CloseListeners,
+    /// Read the configuration again; answered by `ConfigRead` with the same generation. Good settings become that generation's.
+    ReadConfig { generation: Generation },
+    /// USR1.
+    ReopenLogs,
+    /// Settings of that generation will not be asked for again: no worker of it lives and none will be spawned.
+    Forget { generation: Generation },
+    /// A fact for the log.
+    Report(Report),
+    /// A change of the service's state for systemd and for readiness probes.
+    Notify(ServiceState),
+    /// The one answer to a `Control` event.
+    Reply { token: Token, answer: Answer },
+    /// All workers are gone: leave with this code. The last action ever.
+    Exit { code: u8 },
+}
+
+/// `ipc::ToWorker`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Go,
+    /// A second one may follow a first (a server that stops while it drains a replaced worker): the later one counts.
+    Drain {
+        reason: DrainReason,
+        graceful: Duration,
+    },
+    StopFast,
+}
+
+/// `ipc::DrainReason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrainReason {
+    Replaced,
+    Shutdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillReason {
+    /// `--boot-timeout` passed before `Ready`.
+    BootTimeout,
+    /// No sign of life for `--timeout`.
+    Hung,
+    /// Told to drain or stop, and did not come to an end in time.
+    Overdue,
+}
+
+/// The service as seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceState {
+    /// Every worker is ready (first boot), or a reload ended, well or badly.
+    Ready,
+    Reloading,
+    Stopping,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Reloaded {
+        generation: Generation,
+    },
+    ReloadFailed {
+        generation: Generation,
+        why: super::ReloadFailure,
+    },
+    Scaled {
+        from: u32,
+        to: u32,
+    },
+    /// The stop has begun; it is over when the master is gone.
+    Stopping,
+    WorkerReplaced {
+        slot: Slot,
+    },
+    /// The replacement did not boot; the worker that was to be restarted goes on serving.
+    RestartFailed {
+        slot: Slot,
+        why: super::BootFailure,
+    },
+    NoSuchSlot {
+        slot: Slot,
+    },
+    /// A server has at least one worker.
+    TooFew,
+    /// The server is stopping: nothing else will be done.
+    ServerStopping,
+}

@@ -1,0 +1,131 @@
+//! What can happen to the supervisor: a closed list. Texts (tracebacks, error messages) stay with the shell.
+
+use std::time::Duration;
+
+use super::{Generation, Incarnation, Plan, Slot, Token};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The master got a signal that an operator (or init) sends. SIGCHLD is not one: its outcome is `Exited`.
+    Signal(Signal),
+    /// A worker said something. The shell reads a dead worker's channel to its end before it tells of `Exited`.
+    Worker {
+        incarnation: Incarnation,
+        message: WorkerMessage,
+    },
+    /// The worker was reaped. Its last event.
+    Exited {
+        incarnation: Incarnation,
+        exit: Exit,
+    },
+    /// `Action::Spawn` could not be done (fork failed). The incarnation's last event.
+    SpawnFailed { incarnation: Incarnation },
+    /// Answer to `Action::SampleHeartbeats`, one for each ready worker: its last sign of life is that old.
+    Heartbeat {
+        incarnation: Incarnation,
+        age: Duration,
+    },
+    /// Answer to `Action::DumpStacks` (optional: the kill comes a second later in any case).
+    StacksDumped { incarnation: Incarnation },
+    /// Answer to `Action::ReadConfig`.
+    ConfigRead {
+        generation: Generation,
+        result: ConfigResult,
+    },
+    /// This worker has done enough (requests, memory, lifetime): replace it when it suits. Asking twice is harmless.
+    Retire {
+        incarnation: Incarnation,
+        why: Retirement,
+    },
+    /// Somebody asked through the control socket; exactly one `Action::Reply` with this token will follow.
+    Control { token: Token, command: Command },
+    /// `next_timeout()` has come. (Every event enforces what is due; this one does nothing else.)
+    Timeout,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Reload.
+    Hup,
+    /// Stop gracefully; a second one: fast.
+    Term,
+    /// Stop fast.
+    Int,
+    /// Stop fast (gunicorn's meaning).
+    Quit,
+    /// One worker more.
+    Ttin,
+    /// One worker less.
+    Ttou,
+    /// Reopen the log files.
+    Usr1,
+    /// A terminal sends it on each resize: ignored.
+    Winch,
+}
+
+/// `ipc::FromWorker` without its texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerMessage {
+    Booted,
+    Ready,
+    StoppedAccepting,
+    Failed { phase: BootPhase },
+}
+
+/// `ipc::Phase`: where a boot failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootPhase {
+    Boot,
+    Load,
+    Lifespan,
+    ReadyPath,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Code(u8),
+    Signal { signal: i32, core: CoreDump },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoreDump {
+    Written,
+    No,
+}
+
+/// What reading the configuration again brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigResult {
+    Good(Plan),
+    /// It is wrong, or the reader died or was late; the shell knows the text.
+    Bad,
+}
+
+/// Why a worker that serves well is to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retirement {
+    /// `--max-requests`
+    Requests,
+    /// `--max-worker-memory`
+    Memory,
+    /// `--max-worker-lifetime`
+    Lifetime,
+    /// `ctl restart-worker`
+    Requested,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    Reload,
+    /// To that many workers; 0 is refused.
+    Scale(u32),
+    Stop(StopMode),
+    RestartWorker(Slot),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopMode {
+    Graceful,
+    Fast,
+}

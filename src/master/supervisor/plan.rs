@@ -1,0 +1,32 @@
+//! What the supervisor is asked to keep true: counts and limits of one generation. It does not know where they were configured.
+
+use std::time::Duration;
+
+/// The part of the settings that decisions depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Wanted number of workers; 0 is taken for 1.
+    pub workers: u32,
+    /// How many workers of a new generation may boot at the same time (the number of CPUs); 0 is taken for 1.
+    pub parallel_boots: u32,
+    /// `--reload-surge`: a rollout replaces this many slots at a time. `None`: all at once, the stronger guarantee.
+    pub surge: Option<u32>,
+    /// From the spawn to `Ready`.
+    pub boot_timeout: Duration,
+    /// From `Drain` to the moment at which a worker must have come to an end by itself.
+    pub graceful_timeout: Duration,
+    /// A worker without a sign of life for that long is hung. `None`: never.
+    pub timeout: Option<Duration>,
+    /// From the first TERM to the drain; readiness fails meanwhile, accepting goes on.
+    pub shutdown_delay: Duration,
+}
+
+impl Plan {
+    pub(super) fn wanted(&self) -> u32 {
+        self.workers.max(1)
+    }
+
+    pub(super) fn boots_at_once(&self) -> usize {
+        self.parallel_boots.max(1) as usize
+    }
+}

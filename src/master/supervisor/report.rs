@@ -1,0 +1,146 @@
+//! Facts worth a log line, typed. The shell owns the words, the pids and the texts that belong to them.
+
+use std::time::Duration;
+
+use super::{BootPhase, Exit, Generation, Incarnation, Retirement, Slot, StopMode};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// A worker became ready, that long after its spawn.
+    WorkerReady {
+        worker: Who,
+        after: Duration,
+    },
+    /// A worker did not become ready. `retry` says what follows.
+    BootFailed {
+        worker: Who,
+        why: BootFailure,
+        retry: Retry,
+    },
+    /// A ready worker ended though nobody asked it to.
+    WorkerDied {
+        worker: Who,
+        exit: Exit,
+        uptime: Duration,
+        retry: Retry,
+    },
+    /// A worker that was told to end is gone, that long after it was told.
+    WorkerLeft {
+        worker: Who,
+        exit: Exit,
+        after: Duration,
+    },
+    /// No sign of life for `age`: its stacks are asked for, then it is killed.
+    WorkerHung {
+        worker: Who,
+        age: Duration,
+    },
+    /// Every worker has been ready once: the server is up.
+    Up {
+        workers: u32,
+    },
+    /// The server never came up; it ends with this code.
+    FirstBootFailed {
+        worker: Who,
+        why: BootFailure,
+        code: u8,
+    },
+    /// Not one worker is ready and all of them fail; retries go on for ever, paced.
+    AllFailing,
+    /// A reload was asked for and waits: for the first boot, the running reload, or workers that still drain.
+    ReloadQueued,
+    ReloadBegan {
+        generation: Generation,
+    },
+    Reloaded {
+        generation: Generation,
+        workers: u32,
+    },
+    /// `replaced` slots of `of` already run the new generation (always 0 without a surge); the others keep the old one.
+    ReloadFailed {
+        generation: Generation,
+        why: ReloadFailure,
+        replaced: u32,
+        of: u32,
+    },
+    Scaled {
+        from: u32,
+        to: u32,
+    },
+    /// A replacement for a worker that serves well is being booted.
+    Retiring {
+        worker: Who,
+        why: Retirement,
+    },
+    /// A retired worker's replacement took over.
+    Replaced {
+        old: Who,
+        new: Who,
+    },
+    /// The stop began, or became fast.
+    Stopping {
+        mode: StopMode,
+    },
+    /// The drain begins after this delay.
+    ShutdownDelayed {
+        by: Duration,
+    },
+    /// The master itself did not run for that long (suspended, stopped, starved): its deadlines were moved by as much.
+    Suspended {
+        late: Duration,
+    },
+    /// WINCH.
+    SignalIgnored,
+}
+
+/// Names a worker in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Who {
+    pub incarnation: Incarnation,
+    pub slot: Slot,
+    pub generation: Generation,
+}
+
+/// What follows a worker's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    AtOnce,
+    /// The `failures`-th failure of this slot in a row.
+    Paced {
+        failures: u32,
+        delay: Duration,
+    },
+    /// Its slot needs nobody in its stead (rolled back, scaled down, still served by the worker it was to replace, or the server ends).
+    None,
+}
+
+/// Why a worker did not become ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootFailure {
+    /// The worker said so itself; the text came with it.
+    Said(BootPhase),
+    Exited(Exit),
+    TimedOut,
+    NotSpawned,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadFailure {
+    /// Nothing was changed.
+    BadConfig,
+    Boot {
+        worker: Who,
+        why: BootFailure,
+    },
+    /// A worker of the new generation ended after it had become ready.
+    Died {
+        worker: Who,
+        exit: Exit,
+    },
+    /// A worker of the new generation hung after it had become ready.
+    Hung {
+        worker: Who,
+    },
+    /// The server stops.
+    Abandoned,
+}
