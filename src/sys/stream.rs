@@ -1,0 +1,100 @@
+//! Bytes in and out of a connected, non-blocking stream socket. It does not know whose.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use bytes::{BufMut, BytesMut};
+
+/// Reads once into the spare capacity of `buffer`; 0 is the peer's end of stream (or no capacity).
+pub fn receive(fd: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<usize> {
+    let room = buffer.capacity() - buffer.len();
+    let spare = buffer.spare_capacity_mut();
+    // SAFETY: the kernel writes at most `room` bytes into the spare capacity.
+    let count = check(unsafe { libc::recv(fd.as_raw_fd(), spare.as_mut_ptr().cast(), room, libc::MSG_DONTWAIT) })?;
+    // SAFETY: the kernel has initialised the first `count` bytes of it.
+    unsafe { buffer.advance_mut(count) };
+    Ok(count)
+}
+
+/// Reads and throws away; tells how many bytes.
+pub fn discard(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut scratch = [0u8; 16 * 1024];
+    // SAFETY: the buffer has that many bytes.
+    check(unsafe { libc::recv(fd.as_raw_fd(), scratch.as_mut_ptr().cast(), scratch.len(), libc::MSG_DONTWAIT) })
+}
+
+/// Writes what the socket takes now.
+pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length come from one slice.
+    check(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+}
+
+/// Writes what the socket takes now of several slices, in one call.
+pub fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: all-zero is a valid msghdr: no name, no control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // IoSlice has the layout of iovec; the kernel only reads through it.
+    message.msg_iov = slices.as_ptr().cast_mut().cast();
+    message.msg_iovlen = slices.len() as _;
+    // SAFETY: `message` points at `slices`, which outlives the call.
+    check(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+}
+
+/// Sends a FIN; the peer can still send to us.
+pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) } as isize).map(drop)
+}
+
+/// The close to come is a reset, so that nobody takes a cut answer for a whole one.
+pub fn reset_on_close(fd: BorrowedFd<'_>) {
+    let linger = socket2::SockRef::from(&fd).set_linger(Some(std::time::Duration::ZERO));
+    // A socket that cannot be reset is closed in order, which is all that is left to do.
+    drop(linger);
+}
+
+/// Takes one connection from a listener; non-blocking and close-on-exec. The address is `None` for unix peers.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    // SAFETY: all-zero is a valid sockaddr_storage.
+    let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: `storage` has `length` bytes.
+    let raw = unsafe {
+        libc::accept4(
+            listener.as_raw_fd(),
+            (&raw mut storage).cast(),
+            &raw mut length,
+            libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+        )
+    };
+    check(raw as isize)?;
+    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+    Ok((fd, peer(&storage)))
+}
+
+fn peer(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that this storage holds a sockaddr_in.
+            let v4 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
+            Some((std::net::Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)), u16::from_be(v4.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that this storage holds a sockaddr_in6.
+            let v6 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
+            Some((std::net::Ipv6Addr::from(v6.sin6_addr.s6_addr), u16::from_be(v6.sin6_port)).into())
+        }
+        _ => None,
+    }
+}
+
+/// Answers leave at once (`TCP_NODELAY`). An error is no harm: unix sockets have no such option.
+pub fn no_delay(fd: BorrowedFd<'_>) {
+    drop(socket2::SockRef::from(&fd).set_tcp_nodelay(true));
+}
+
+fn check(count: isize) -> io::Result<usize> {
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
