@@ -1,0 +1,113 @@
+# rgun's commands; `make` alone lists them. Everything that is not Rust or Python is installed by the targets themselves.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+# Any CPython from 3.9 on: make PYTHON=python3.12 test
+PYTHON ?= python3
+# What `make run` installs. `testing` builds in half the time.
+PROFILE ?= release
+# Options for pytest: make e2e ARGS="-k reload -x"
+ARGS ?=
+# End-to-end stories that run side by side.
+JOBS ?= 2
+
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+MATURIN := VIRTUAL_ENV=$(VENV) $(BIN)/maturin
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+TOOLS := $(CURDIR)/target/tools
+DENY_VERSION := 0.20.2
+SITE := examples/django_site
+
+# The binary and the Rust tests link the Python of the virtual environment.
+export PYO3_PYTHON := $(BIN)/python
+
+.PHONY: help
+help: ## This list
+	@echo "rgun: the usual way round is   make run   then   make test"
+	@echo
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "Options: PYTHON=python3.12 (which Python), PROFILE=testing (quicker build for run), ARGS='-k reload -x' (for pytest)."
+
+.PHONY: run
+run: develop-$(PROFILE) ## Build, install into .venv, migrate, serve the Django example on 127.0.0.1:8000
+	@cd $(SITE) && $(BIN)/python manage.py migrate --verbosity 0 && $(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@echo "==> http://127.0.0.1:8000  (Ctrl-C ends it; an admin account: $(BIN)/python $(SITE)/manage.py createsuperuser)"
+	cd $(SITE) && exec $(BIN)/rgun config.asgi:application -b 127.0.0.1:8000 -w 4
+
+.PHONY: test
+test: ## Everything that CI runs: check, Rust tests, end-to-end stories, wheels
+	@$(MAKE) check
+	@$(MAKE) test-rust
+	@$(MAKE) test-e2e
+	@$(MAKE) test-wheels
+	@echo "==> all green"
+
+.PHONY: check
+check: $(VENV)/.requirements ## Formatting, lints, layering, licences, docs
+	@.ci/libpython $(BIN)/python
+	@echo "==> cargo fmt"; cargo fmt --all -- --check
+	@echo "==> cargo clippy"; cargo clippy --quiet --locked --all-targets -- -D warnings
+	@echo "==> layering"; if [ -f tests/layering.rs ]; then cargo test --quiet --locked --test layering; fi
+	@$(MAKE) deny
+	@echo "==> cargo doc"; RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
+
+.PHONY: deny
+deny: ## Licences, banned crates and sources of all dependencies
+	@PATH="$(TOOLS)/bin:$$PATH"; \
+	if ! cargo deny --version >/dev/null 2>&1; then \
+	    echo "==> cargo install cargo-deny $(DENY_VERSION) (once: some minutes)"; \
+	    CARGO_TARGET_DIR=$(TOOLS)/build cargo install --quiet --locked --version $(DENY_VERSION) --root $(TOOLS) cargo-deny && rm -rf $(TOOLS)/build; \
+	fi; \
+	echo "==> cargo deny"; cargo deny --log-level error check bans licenses sources
+
+.PHONY: test-rust
+test-rust: $(VENV)/.requirements ## Unit, property and simulation tests
+	@.ci/libpython $(BIN)/python
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    echo "==> cargo nextest"; cargo nextest run --locked --no-fail-fast --status-level fail --final-status-level slow; \
+	else \
+	    echo "==> cargo test"; cargo test --quiet --locked; \
+	fi
+
+.PHONY: test-e2e
+test-e2e: develop-testing ## The operators' stories against both artifacts: the installed wheel, then the binary
+	@echo "==> binary"; cargo build --quiet --locked --bin rgun
+	@echo "==> end to end: wheel"; $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+	@echo "==> end to end: binary"; RGUN_BINARY=$(TARGET)/debug/rgun $(BIN)/python -m pytest -q -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
+
+.PHONY: test-wheels
+test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newest Python of this machine, and a smoke test of each
+	@for python in $$(.ci/pythons $(BIN)/python); do \
+	    name=$$($$python -c 'import sys; print("cp%d%d" % sys.version_info[:2])'); directory=$(TOOLS)/$$name; \
+	    echo "==> pip install . ($$($$python --version))"; \
+	    rm -rf $$directory && .ci/venv $$python $$directory && \
+	    env -u PYO3_PYTHON MATURIN_PEP517_ARGS="--profile testing" $$directory/bin/python -m pip --disable-pip-version-check --quiet install . && \
+	    RGUN=$$directory/bin/rgun $(BIN)/python -m pytest -q -m wheel || exit 1; \
+	done
+
+.PHONY: e2e
+e2e: develop-testing ## One part of the end-to-end stories: make e2e ARGS="-k reload -x"
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: bench
+bench: develop-release ## Compare with granian, uvicorn and gunicorn: requests/s and CPU per request
+	@$(BIN)/python benches/compare
+
+.PHONY: develop-release develop-testing
+develop-release develop-testing: develop-%: $(VENV)/.requirements
+	@echo "==> maturin develop --profile $*"
+	@$(MATURIN) develop --quiet --locked --profile $*
+
+$(VENV)/.requirements: $(wildcard requirements/*.txt)
+	@.ci/venv $(PYTHON) $(VENV)
+	@echo "==> pip install -r requirements/test.txt"
+	@$(PIP) install -r requirements/test.txt
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what the targets made
+	rm -rf $(VENV) $(CURDIR)/target python/rgun/*.so $(SITE)/db.sqlite3 $(SITE)/staticfiles $(SITE)/media
