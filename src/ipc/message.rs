@@ -6,7 +6,10 @@ pub enum ToWorker {
     /// Start accepting.
     Go,
     /// Stop accepting (answered by `StoppedAccepting`), finish what is in flight, exit within `graceful_ms`.
-    Drain { reason: DrainReason, graceful_ms: u64 },
+    Drain {
+        reason: DrainReason,
+        graceful_ms: u64,
+    },
     /// Cancel what is running, end the lifespan, exit within two seconds.
     StopFast,
 }
@@ -29,7 +32,11 @@ pub enum FromWorker {
     /// Answer to `Drain`: no connection will be accepted from here on.
     StoppedAccepting,
     /// Boot failed; the worker exits after this. `traceback` is the user's, whole, possibly empty.
-    Failed { phase: Phase, summary: String, traceback: String },
+    Failed {
+        phase: Phase,
+        summary: String,
+        traceback: String,
+    },
 }
 
 /// Where a boot failed.

@@ -1,0 +1,74 @@
+//! Where each number stands on the scoreboard, in 64-bit words. Any change here raises `VERSION`.
+//!
+//! `[header][slot totals × slots][page × pages]`. A page: facts, counters, gauges, then the requests in flight.
+
+/// "rgunsb" in ASCII, so that a reader knows what it has mapped.
+pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
+pub const VERSION: u64 = 1;
+
+/// The header.
+pub mod header {
+    pub const MAGIC: usize = 0;
+    pub const VERSION: usize = 1;
+    pub const PAGE_WORDS: usize = 2;
+    pub const PAGES: usize = 3;
+    pub const SLOTS: usize = 4;
+    /// Odd while the master moves the counters of a dead worker to its slot: readers wait for an even one.
+    pub const FOLDING: usize = 5;
+    pub const WORDS: usize = 64;
+}
+
+/// Counters that only grow; the same order in a page and in a slot's totals.
+pub mod counter {
+    pub const REQUESTS: usize = 0;
+    /// Requests that ended, by class of status: 0 = without an answer, 1 = 1xx … 5 = 5xx.
+    pub const STATUS: usize = 1;
+    pub const STATUSES: usize = 6;
+    pub const BYTES_IN: usize = 7;
+    pub const BYTES_OUT: usize = 8;
+    /// Microseconds in which the worker was not asleep.
+    pub const BUSY: usize = 9;
+    pub const ACCEPTED: usize = 10;
+    /// Sum of the durations of all requests in microseconds.
+    pub const DURATION: usize = 11;
+    /// Bucket `i` counts the requests that took less than 2^i microseconds (and not less than half of that); the last, the rest.
+    pub const LATENCY: usize = 12;
+    pub const BUCKETS: usize = 28;
+    pub const WORDS: usize = LATENCY + BUCKETS;
+}
+
+/// A page: one worker incarnation.
+pub mod page {
+    /// Zero: the page is free.
+    pub const OWNED: usize = 0;
+    pub const PID: usize = 1;
+    pub const SLOT: usize = 2;
+    pub const GENERATION: usize = 3;
+    pub const STATE: usize = 4;
+    /// Monotonic milliseconds.
+    pub const HEARTBEAT: usize = 5;
+    pub const CONNECTIONS: usize = 6;
+    /// One bit for each taken entry of `ENTRIES`.
+    pub const TAKEN: usize = 7;
+    pub const COUNTERS: usize = 16;
+    pub const ENTRIES: usize = 64;
+    pub const ENTRY_COUNT: usize = 28;
+    pub const WORDS: usize = 1024;
+}
+
+/// One request in flight, inside a page.
+pub mod entry {
+    /// Monotonic milliseconds plus one; zero while the entry is empty or being written.
+    pub const START: usize = 0;
+    /// Length of the method in the low half, of the path in the high half, as far as they are stored.
+    pub const LENGTHS: usize = 1;
+    pub const METHOD: usize = 2;
+    pub const METHOD_WORDS: usize = 2;
+    pub const PATH: usize = METHOD + METHOD_WORDS;
+    pub const PATH_WORDS: usize = 30;
+    pub const WORDS: usize = PATH + PATH_WORDS;
+}
+
+const _: () = assert!(page::COUNTERS + counter::WORDS <= page::ENTRIES);
+const _: () = assert!(page::ENTRIES + page::ENTRY_COUNT * entry::WORDS <= page::WORDS);
+const _: () = assert!(page::ENTRY_COUNT < 64 && counter::WORDS <= header::WORDS);

@@ -1,0 +1,347 @@
+//! A worker's page of the scoreboard: written by that worker alone, read by everyone. It does not know how pages are given out.
+//!
+//! Everything is relaxed: these are numbers for people, each right by itself, not a protocol.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use super::counters::Counters;
+use super::layout::{counter, entry, page};
+
+type Words = [AtomicU64; page::WORDS];
+
+/// A worker's life as the scoreboard shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Booting,
+    Ready,
+    Accepting,
+    Draining,
+    Exiting,
+}
+
+/// The place of one request among those in flight; to be given back with `request_finished`.
+#[derive(Debug)]
+#[must_use = "the request counts as in flight until its ticket is given back"]
+pub struct Ticket(Option<u32>);
+
+/// One page, as a cheap handle. It stays valid for ever, and meaningful while its worker has not been reaped.
+#[derive(Clone, Copy)]
+pub struct Page {
+    words: &'static Words,
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("slot", &self.slot())
+            .field("pid", &self.pid())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The worker's side.
+impl Page {
+    /// A sign of life. `now_ms`: `sys::clock::monotonic_ms`.
+    pub fn beat(&self, now_ms: u64) {
+        self.words[page::HEARTBEAT].store(now_ms, Relaxed);
+    }
+
+    pub fn set_state(&self, state: State) {
+        self.words[page::STATE].store(state as u64 + 1, Relaxed);
+    }
+
+    pub fn connection_opened(&self) {
+        self.words[page::CONNECTIONS].fetch_add(1, Relaxed);
+        self.add(counter::ACCEPTED, 1);
+    }
+
+    pub fn connection_closed(&self) {
+        self.words[page::CONNECTIONS].fetch_sub(1, Relaxed);
+    }
+
+    /// A request has begun. The first 28 at a time are shown with the beginning of their method and path.
+    pub fn request_started(&self, method: &[u8], path: &[u8], now_ms: u64) -> Ticket {
+        self.add(counter::REQUESTS, 1);
+        let Some(index) = self.take_entry() else {
+            return Ticket(None);
+        };
+        let words = self.entry(index);
+        let method = &method[..method.len().min(entry::METHOD_WORDS * 8)];
+        let path = &path[..path.len().min(entry::PATH_WORDS * 8)];
+        words[entry::LENGTHS].store(method.len() as u64 | (path.len() as u64) << 32, Relaxed);
+        store_bytes(&words[entry::METHOD..entry::PATH], method);
+        store_bytes(&words[entry::PATH..], path);
+        // Last, so that a reader who sees the start sees the text (a kill may come between any two stores).
+        words[entry::START].store(now_ms + 1, Release);
+        Ticket(Some(index))
+    }
+
+    /// It has ended: with that status (0: no answer was begun), after `micros`, with `bytes` sent.
+    pub fn request_finished(&self, ticket: Ticket, status: u16, micros: u64, bytes: u64) {
+        let class = usize::from(status / 100).min(counter::STATUSES - 1);
+        self.add(counter::STATUS + class, 1);
+        self.add(counter::BYTES_OUT, bytes);
+        self.add(counter::DURATION, micros);
+        self.add(counter::LATENCY + bucket(micros), 1);
+        if let Some(index) = ticket.0 {
+            self.entry(index)[entry::START].store(0, Relaxed);
+            self.words[page::TAKEN].fetch_and(!(1 << index), Relaxed);
+        }
+    }
+
+    /// Bytes that clients sent.
+    pub fn received(&self, bytes: u64) {
+        self.add(counter::BYTES_IN, bytes);
+    }
+
+    /// Microseconds in which this worker was not asleep.
+    pub fn busy(&self, micros: u64) {
+        self.add(counter::BUSY, micros);
+    }
+
+    fn take_entry(&self) -> Option<u32> {
+        let mut taken = self.words[page::TAKEN].load(Relaxed);
+        loop {
+            let index = taken.trailing_ones();
+            if index as usize >= page::ENTRY_COUNT {
+                return None;
+            }
+            // Several threads of a worker may start requests at once.
+            match self.words[page::TAKEN].compare_exchange_weak(
+                taken,
+                taken | 1 << index,
+                Relaxed,
+                Relaxed,
+            ) {
+                Ok(_) => return Some(index),
+                Err(now) => taken = now,
+            }
+        }
+    }
+
+    fn add(&self, which: usize, amount: u64) {
+        self.words[page::COUNTERS + which].fetch_add(amount, Relaxed);
+    }
+
+    fn entry(&self, index: u32) -> &'static [AtomicU64] {
+        let start = page::ENTRIES + index as usize * entry::WORDS;
+        &self.words[start..start + entry::WORDS]
+    }
+}
+
+/// A request that was in flight when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    /// Monotonic milliseconds.
+    pub started_ms: u64,
+    /// The first 16 bytes.
+    pub method: String,
+    /// The first 240 bytes.
+    pub path: String,
+}
+
+/// The readers' side.
+impl Page {
+    pub fn pid(&self) -> u64 {
+        self.words[page::PID].load(Relaxed)
+    }
+
+    pub fn slot(&self) -> u64 {
+        self.words[page::SLOT].load(Relaxed)
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.words[page::GENERATION].load(Relaxed)
+    }
+
+    /// Monotonic milliseconds of the last sign of life; zero before the first.
+    pub fn heartbeat(&self) -> u64 {
+        self.words[page::HEARTBEAT].load(Relaxed)
+    }
+
+    /// `None` before the worker has said anything (or when it wrote nonsense).
+    pub fn state(&self) -> Option<State> {
+        match self.words[page::STATE].load(Relaxed) {
+            1 => Some(State::Booting),
+            2 => Some(State::Ready),
+            3 => Some(State::Accepting),
+            4 => Some(State::Draining),
+            5 => Some(State::Exiting),
+            _ => None,
+        }
+    }
+
+    pub fn connections(&self) -> u64 {
+        self.words[page::CONNECTIONS].load(Relaxed)
+    }
+
+    pub fn counters(&self) -> Counters {
+        Counters::read(&self.words[page::COUNTERS..])
+    }
+
+    /// The requests in flight, the oldest first: up to 28 of `counters().in_flight()`.
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        let mut found: Vec<InFlight> = (0..page::ENTRY_COUNT as u32)
+            .filter_map(|index| read_entry(self.entry(index)))
+            .collect();
+        found.sort_by_key(|request| request.started_ms);
+        found
+    }
+}
+
+/// The master's side, for `Scoreboard` alone.
+impl Page {
+    pub(super) fn new(words: &'static [AtomicU64]) -> Option<Self> {
+        Some(Self {
+            words: words.try_into().ok()?,
+        })
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.words[page::OWNED].load(Relaxed) == 0
+    }
+
+    pub(super) fn occupy(&self, slot: u32, generation: u64) {
+        self.words[page::SLOT].store(slot.into(), Relaxed);
+        self.words[page::GENERATION].store(generation, Relaxed);
+        self.words[page::OWNED].store(1, Relaxed);
+    }
+
+    /// The process that writes here, known after the fork.
+    pub fn set_pid(&self, pid: u64) {
+        self.words[page::PID].store(pid, Relaxed);
+    }
+
+    pub(super) fn clear(&self) {
+        self.words.iter().for_each(|word| word.store(0, Relaxed));
+    }
+}
+
+/// Log2 of the duration, rounded up.
+fn bucket(micros: u64) -> usize {
+    ((u64::BITS - micros.leading_zeros()) as usize).min(counter::BUCKETS - 1)
+}
+
+fn store_bytes(words: &[AtomicU64], bytes: &[u8]) {
+    for (word, chunk) in words.iter().zip(bytes.chunks(8)) {
+        let mut padded = [0; 8];
+        padded[..chunk.len()].copy_from_slice(chunk);
+        word.store(u64::from_ne_bytes(padded), Relaxed);
+    }
+}
+
+fn load_text(words: &[AtomicU64], length: usize) -> String {
+    let mut bytes: Vec<u8> = words
+        .iter()
+        .flat_map(|word| word.load(Relaxed).to_ne_bytes())
+        .collect();
+    bytes.truncate(length);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// `None` for an empty entry, and for one that changed while it was read.
+fn read_entry(words: &[AtomicU64]) -> Option<InFlight> {
+    let start = words[entry::START].load(Acquire);
+    let started_ms = start.checked_sub(1)?;
+    let lengths = words[entry::LENGTHS].load(Relaxed);
+    let method = load_text(
+        &words[entry::METHOD..entry::PATH],
+        (lengths & 0xff) as usize,
+    );
+    let path = load_text(&words[entry::PATH..], (lengths >> 32) as usize);
+    (words[entry::START].load(Acquire) == start).then_some(InFlight {
+        started_ms,
+        method,
+        path,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Scoreboard;
+    use super::*;
+
+    fn page() -> Page {
+        Scoreboard::create(1)
+            .expect("a small mapping")
+            .acquire(0, 1)
+            .expect("the first page")
+    }
+
+    #[test]
+    fn a_request_is_seen_while_it_runs_and_counted_afterwards() {
+        let page = page();
+        let first = page.request_started(b"GET", b"/slow?x=1", 100);
+        let second = page.request_started(b"POST", b"/", 90);
+        let seen = page.in_flight();
+        assert_eq!(
+            seen.iter().map(|r| r.path.as_str()).collect::<Vec<_>>(),
+            ["/", "/slow?x=1"]
+        );
+        assert_eq!((seen[1].method.as_str(), seen[1].started_ms), ("GET", 100));
+        assert_eq!(page.counters().in_flight(), 2);
+        page.request_finished(first, 200, 1500, 10);
+        page.request_finished(second, 503, 0, 5);
+        let counters = page.counters();
+        assert_eq!(
+            (counters.requests, counters.bytes_out, counters.in_flight()),
+            (2, 15, 0)
+        );
+        assert_eq!(counters.status, [0, 0, 1, 0, 0, 1]);
+        assert_eq!(
+            (
+                counters.latency[0],
+                counters.latency[11],
+                counters.duration_us
+            ),
+            (1, 1, 1500)
+        );
+        assert_eq!(page.in_flight(), []);
+    }
+
+    #[test]
+    fn more_requests_than_entries_are_counted_but_not_shown() {
+        let page = page();
+        let tickets: Vec<Ticket> = (0..40)
+            .map(|n| page.request_started(b"GET", &[b'/'; 500], n))
+            .collect();
+        assert_eq!(
+            (page.in_flight().len(), page.counters().in_flight()),
+            (28, 40)
+        );
+        assert_eq!(page.in_flight()[0].path.len(), 240);
+        tickets
+            .into_iter()
+            .for_each(|ticket| page.request_finished(ticket, 999, u64::MAX, 0));
+        assert_eq!(
+            (page.in_flight().len(), page.counters().in_flight()),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn a_method_or_path_of_any_length_is_cut_and_never_mixed_with_an_older_one() {
+        let page = page();
+        let ticket = page.request_started(b"PROPPATCH-AND-MUCH-MORE", b"/a/long/one/before", 1);
+        page.request_finished(ticket, 0, 0, 0);
+        let _running = page.request_started(b"", "/é".as_bytes(), 2);
+        assert_eq!(
+            page.in_flight(),
+            [InFlight {
+                started_ms: 2,
+                method: String::new(),
+                path: "/é".to_owned()
+            }]
+        );
+    }
+
+    #[test]
+    fn buckets_are_powers_of_two_in_microseconds() {
+        assert_eq!(
+            [0, 1, 2, 3, 4, 1023, 1024, u64::MAX].map(bucket),
+            [0, 1, 2, 2, 3, 10, 11, 27]
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! What a forked worker is given, and what the master asks of its surroundings. It does not start anything.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::ipc;
+use crate::sys::{Listener, Pid};
+
+/// Everything a worker inherits from the master.
+#[derive(Debug)]
+pub struct Seat {
+    pub slot: u32,
+    pub generation: u64,
+    pub settings: Arc<Settings>,
+    /// The worker's copies; the master keeps its own.
+    pub listeners: Vec<Listener>,
+    pub channel: ipc::WorkerChannel,
+    /// Read end of a pipe that only the master can write to and never does: end of file = the master is gone.
+    pub lifeline: OwnedFd,
+    /// This incarnation's page of the scoreboard.
+    pub page: ipc::Page,
+    pub master: Pid,
+}
+
+/// What surrounds the master: whose interpreter runs, and what a worker does. Keeps Python out of this layer.
+pub trait Host {
+    /// In the parent, right before each fork.
+    fn before_fork(&self);
+    /// In the parent, right after each fork, also when it failed.
+    fn after_fork_parent(&self);
+    /// In the child, before anything else.
+    fn after_fork_child(&self);
+    /// The worker's whole life; the number is its exit code. It may return: the stack unwinds to the caller of `run`.
+    fn run_worker(&self, seat: Seat) -> u8;
+}
+
+/// In which process, and how, `run` came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The master is done; exit with that code.
+    Exit(u8),
+    /// This is a forked worker whose work is done; exit with that code and nothing else.
+    Worker(u8),
+}

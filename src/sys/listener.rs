@@ -1,0 +1,69 @@
+//! A listening stream socket and where it listens. It does not accept and does not open sockets.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ListenerAddress {
+    /// With the port the kernel chose, if port 0 was asked for.
+    Tcp(SocketAddr),
+    /// A path; an abstract name is written with a leading `@`, a socket without a name is an empty path.
+    Unix(PathBuf),
+}
+
+impl ListenerAddress {
+    /// ASGI's `server`: host and port, or path and nothing.
+    pub fn server(&self) -> (String, Option<u16>) {
+        match self {
+            Self::Tcp(address) => (address.ip().to_string(), Some(address.port())),
+            Self::Unix(path) => (path.to_string_lossy().into_owned(), None),
+        }
+    }
+}
+
+/// `http://127.0.0.1:8000`, `http://[::1]:8000`, `unix:/run/app.sock`.
+impl fmt::Display for ListenerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A non-blocking, close-on-exec, listening stream socket.
+#[derive(Debug)]
+pub struct Listener {
+    pub fd: OwnedFd,
+    pub address: ListenerAddress,
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_as_an_operator_writes_them() {
+        let tcp = ListenerAddress::Tcp("[::1]:8000".parse().expect("a literal"));
+        assert_eq!(tcp.to_string(), "http://[::1]:8000");
+        assert_eq!(tcp.server(), ("::1".to_owned(), Some(8000)));
+        let unix = ListenerAddress::Unix(PathBuf::from("/run/a.sock"));
+        assert_eq!(unix.to_string(), "unix:/run/a.sock");
+        assert_eq!(unix.server(), ("/run/a.sock".to_owned(), None));
+    }
+}
