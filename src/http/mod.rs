@@ -1,1 +1,28 @@
 //! HTTP/1.1 as a pure state machine: bytes in, events out. No socket, no clock.
+//!
+//! The owner reads into [`Connection::input`], polls [`Connection::poll_event`] and writes what the response
+//! calls return. One request at a time, in order; sources are RFC 9110 and RFC 9112.
+
+mod connection;
+mod date;
+mod error;
+mod event;
+mod head;
+mod names;
+mod path;
+mod policy;
+mod refusal;
+mod response;
+mod status;
+
+pub use connection::Connection;
+pub use date::{Date, imf_fixdate};
+pub use error::ResponseError;
+pub use event::{BodyEnd, Event, RawTransmit, ResponseState, Transmit};
+pub use head::{BodyFraming, Field, Method, RequestHead, Upgrade, Version};
+pub use names::{KNOWN_NAMES, KnownName};
+pub use path::decode_path;
+pub use policy::{HeaderMap, KeepAlive, Policy};
+pub use refusal::Refusal;
+pub use response::ResponseHead;
+pub use status::reason_phrase;

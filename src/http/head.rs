@@ -1,0 +1,220 @@
+//! The head of an accepted request: one buffer and offsets into it. It does not parse and refuses nothing.
+
+use bytes::Bytes;
+
+use super::names::KnownName;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Http10,
+    /// Also any later minor version (RFC 9110 §2.5).
+    Http11,
+}
+
+impl Version {
+    /// As ASGI has it: `1.0`, `1.1`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Version::Http10 => "1.0",
+            Version::Http11 => "1.1",
+        }
+    }
+}
+
+/// The methods for which an owner may keep ready-made objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Options,
+    Patch,
+    Trace,
+    /// Any other token without lower-case letters.
+    Other,
+}
+
+/// What the client wants the connection to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgrade {
+    None,
+    /// `Upgrade: websocket` and `Connection: upgrade` on a GET of HTTP/1.1 without a body.
+    WebSocket,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFraming {
+    None,
+    /// Above zero.
+    Length(u64),
+    Chunked,
+}
+
+/// Offsets into the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Span {
+    pub start: u32,
+    pub len: u32,
+}
+
+impl Span {
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..][..self.len as usize]
+    }
+}
+
+/// No known name has this index.
+pub(super) const UNKNOWN: u8 = u8::MAX;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FieldSpan {
+    pub name_start: u32,
+    pub name_len: u16,
+    /// Index of a known name: the name is then not read from the buffer (an absolute-form target can
+    /// add a Host that the client did not send).
+    pub known: u8,
+    pub value: Span,
+}
+
+/// One header field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// Lower-cased.
+    pub name: &'a [u8],
+    /// Without surrounding whitespace; any bytes but controls (a tab is allowed).
+    pub value: &'a [u8],
+    pub known: Option<KnownName>,
+}
+
+/// An accepted head. Cheap to move: one buffer, one vector of offsets.
+#[derive(Debug)]
+pub struct RequestHead {
+    pub(super) bytes: Bytes,
+    pub(super) fields: Vec<FieldSpan>,
+    pub(super) method_len: u16,
+    pub(super) method: Method,
+    pub(super) version: Version,
+    pub(super) target: Span,
+    pub(super) path: Span,
+    pub(super) query: Span,
+    pub(super) body: BodyFraming,
+    pub(super) expect_continue: bool,
+    pub(super) keep_alive: bool,
+    pub(super) te_trailers: bool,
+    pub(super) upgrade: Upgrade,
+}
+
+impl RequestHead {
+    /// A token without lower-case letters.
+    pub fn method(&self) -> &str {
+        match self.method {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Patch => "PATCH",
+            Method::Trace => "TRACE",
+            Method::Other => std::str::from_utf8(&self.bytes[..usize::from(self.method_len)])
+                .expect("a method is an ASCII token"),
+        }
+    }
+
+    pub fn known_method(&self) -> Method {
+        self.method
+    }
+
+    /// The request target as received, for logs.
+    pub fn target(&self) -> &[u8] {
+        self.target.of(&self.bytes)
+    }
+
+    /// The path as received, neither decoded nor normalised, without the query; `*` for `OPTIONS *`.
+    /// Of an absolute-form target, only its path.
+    pub fn target_path(&self) -> &[u8] {
+        if self.path.len == 0 {
+            b"/"
+        } else {
+            self.path.of(&self.bytes)
+        }
+    }
+
+    /// What follows the first `?`, undecoded; empty when there is none.
+    pub fn query(&self) -> &[u8] {
+        self.query.of(&self.bytes)
+    }
+
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// In the order of arrival, duplicates kept. Of an absolute-form target the authority stands in Host's
+    /// place (RFC 9112 §3.2.2); repeated equal Content-Length fields are one.
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = Field<'_>> + Clone {
+        self.fields.iter().map(|field| {
+            let known = KnownName::from_index(field.known);
+            let name = match known {
+                Some(known) => known.as_str().as_bytes(),
+                None => &self.bytes[field.name_start as usize..][..usize::from(field.name_len)],
+            };
+            Field {
+                name,
+                value: field.value.of(&self.bytes),
+                known,
+            }
+        })
+    }
+
+    /// The first field of that name.
+    pub fn header(&self, name: KnownName) -> Option<&[u8]> {
+        let field = self.fields.iter().find(|field| field.known == name as u8)?;
+        Some(field.value.of(&self.bytes))
+    }
+
+    /// All the bytes that the head took, its final empty line included.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn body_framing(&self) -> BodyFraming {
+        self.body
+    }
+
+    pub fn has_body(&self) -> bool {
+        self.body != BodyFraming::None
+    }
+
+    /// As declared; `None` also for chunked bodies. A declared zero is `Some(0)` in `headers()` only.
+    pub fn content_length(&self) -> Option<u64> {
+        match self.body {
+            BodyFraming::Length(length) => Some(length),
+            BodyFraming::None | BodyFraming::Chunked => None,
+        }
+    }
+
+    pub fn is_chunked(&self) -> bool {
+        self.body == BodyFraming::Chunked
+    }
+
+    /// The client waits for `100 Continue` before it sends the body.
+    pub fn expect_continue(&self) -> bool {
+        self.expect_continue
+    }
+
+    /// What the client asked for; the answer may still close.
+    pub fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// The client takes trailers (`TE: trailers`).
+    pub fn te_trailers(&self) -> bool {
+        self.te_trailers
+    }
+
+    pub fn upgrade(&self) -> Upgrade {
+        self.upgrade
+    }
+}

@@ -1,0 +1,127 @@
+//! Why a request is not served, and with which status. It does not write the answer.
+
+/// Every reason for an answer of our own. `reason()` is for the log, `status()` for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    // 400, the request line
+    BadRequestLine,
+    BadMethod,
+    BadTarget,
+    // 400, the fields
+    BareLineFeed,
+    BadField,
+    UnderscoreInName,
+    HostMissing,
+    HostRepeated,
+    HostInvalid,
+    // 400, framing
+    BadContentLength,
+    LengthAndEncoding,
+    BadTransferEncoding,
+    EncodingInHttp10,
+    BadChunk,
+    BadTrailer,
+    TruncatedHead,
+    TruncatedBody,
+    /// 408, given by the owner's timers while the head is incomplete.
+    HeadTimeout,
+    /// 408, given by the owner's timers while the app waits for the body.
+    BodyTimeout,
+    /// 413
+    BodyTooLarge,
+    /// 414
+    RequestLineTooLong,
+    /// 417
+    UnknownExpectation,
+    /// 421, for owners that serve only some authorities.
+    Misdirected,
+    /// 431
+    FieldTooLarge,
+    /// 431
+    TooManyFields,
+    /// 500: the app failed before anything was sent.
+    AppFailed,
+    /// 501
+    UnknownTransferCoding,
+    /// 501
+    ConnectUnsupported,
+    /// 503, with Retry-After.
+    Overloaded,
+    /// 503: the worker is leaving.
+    Draining,
+    /// 505
+    UnsupportedVersion,
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub const fn status(self) -> u16 {
+        match self {
+            Refusal::BadRequestLine
+            | Refusal::BadMethod
+            | Refusal::BadTarget
+            | Refusal::BareLineFeed
+            | Refusal::BadField
+            | Refusal::UnderscoreInName
+            | Refusal::HostMissing
+            | Refusal::HostRepeated
+            | Refusal::HostInvalid
+            | Refusal::BadContentLength
+            | Refusal::LengthAndEncoding
+            | Refusal::BadTransferEncoding
+            | Refusal::EncodingInHttp10
+            | Refusal::BadChunk
+            | Refusal::BadTrailer
+            | Refusal::TruncatedHead
+            | Refusal::TruncatedBody => 400,
+            Refusal::HeadTimeout | Refusal::BodyTimeout => 408,
+            Refusal::BodyTooLarge => 413,
+            Refusal::RequestLineTooLong => 414,
+            Refusal::UnknownExpectation => 417,
+            Refusal::Misdirected => 421,
+            Refusal::FieldTooLarge | Refusal::TooManyFields => 431,
+            Refusal::AppFailed => 500,
+            Refusal::UnknownTransferCoding | Refusal::ConnectUnsupported => 501,
+            Refusal::Overloaded | Refusal::Draining => 503,
+            Refusal::UnsupportedVersion => 505,
+        }
+    }
+
+    /// Constant, lower case, without anything that the client sent.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Refusal::BadRequestLine => "malformed request line",
+            Refusal::BadMethod => "invalid method",
+            Refusal::BadTarget => "invalid request target",
+            Refusal::BareLineFeed => "line not ended by crlf",
+            Refusal::BadField => "malformed header field",
+            Refusal::UnderscoreInName => "underscore in header name",
+            Refusal::HostMissing => "no host header",
+            Refusal::HostRepeated => "more than one host header",
+            Refusal::HostInvalid => "invalid host header",
+            Refusal::BadContentLength => "invalid content-length",
+            Refusal::LengthAndEncoding => "both content-length and transfer-encoding",
+            Refusal::BadTransferEncoding => "invalid transfer-encoding",
+            Refusal::EncodingInHttp10 => "transfer-encoding in http/1.0",
+            Refusal::BadChunk => "malformed chunk",
+            Refusal::BadTrailer => "malformed trailer field",
+            Refusal::TruncatedHead => "connection ended inside the request head",
+            Refusal::TruncatedBody => "connection ended inside the request body",
+            Refusal::HeadTimeout => "request head took too long",
+            Refusal::BodyTimeout => "request body took too long",
+            Refusal::BodyTooLarge => "request body too large",
+            Refusal::RequestLineTooLong => "request line too long",
+            Refusal::UnknownExpectation => "unknown expectation",
+            Refusal::Misdirected => "authority not served here",
+            Refusal::FieldTooLarge => "header field too large",
+            Refusal::TooManyFields => "too many header fields",
+            Refusal::AppFailed => "application failed",
+            Refusal::UnknownTransferCoding => "transfer coding not implemented",
+            Refusal::ConnectUnsupported => "connect is not supported",
+            Refusal::Overloaded => "too many requests in flight",
+            Refusal::Draining => "worker is leaving",
+            Refusal::UnsupportedVersion => "http version not supported",
+        }
+    }
+}
