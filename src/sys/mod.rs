@@ -3,16 +3,26 @@
 pub mod clock;
 pub mod epoll;
 mod error;
+mod inherited;
 mod listener;
 mod memory;
 mod packets;
 mod pid;
+mod pipe;
 mod poll;
+pub mod process;
+pub mod signals;
 pub mod stream;
+mod tcp;
+mod unix;
 
 pub use error::{Error, Result};
+pub use inherited::{Passed, passed_descriptors, take_listener};
 pub use listener::{Listener, ListenerAddress};
 pub use memory::shared_words;
 pub use packets::{Packet, Sent, packet_pair, receive_packet, send_packet};
 pub use pid::Pid;
+pub use pipe::pipe;
 pub use poll::{wait_readable, wait_writable};
+pub use tcp::{last_data_received, listen_tcp};
+pub use unix::{SocketFile, listen_unix};

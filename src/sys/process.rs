@@ -1,0 +1,183 @@
+//! Processes: fork, wait, kill, and what ties a child to its parent. It does not know what a child does.
+
+use std::fs;
+use std::io;
+
+use super::signals::Signal;
+use super::{Error, Pid, Result};
+
+/// Which of the two processes this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fork {
+    Parent { child: Pid },
+    Child,
+}
+
+/// Forks, if this thread is the only one: a lock that another thread holds would stay locked in the child for ever.
+///
+/// # Errors
+/// When there are other threads (where `/proc` tells), and when the system refuses.
+pub fn fork() -> Result<Fork> {
+    let threads = settled_threads();
+    if threads > 1 {
+        let reason = io::Error::other(format!(
+            "the process has {threads} threads, and only a single-threaded one may fork"
+        ));
+        return Err(Error::new("fork", "", reason));
+    }
+    // SAFETY: this is the only thread (just checked), so the child's copy of every lock and of the heap is consistent.
+    match unsafe { libc::fork() } {
+        0 => Ok(Fork::Child),
+        raw => Pid::new(raw)
+            .map(|child| Fork::Parent { child })
+            .ok_or_else(|| Error::last("fork", "")),
+    }
+}
+
+/// The threads of this process, or 1 where `/proc` is not there to tell. A thread that was joined may be
+/// visible for some microseconds longer, hence the second looks.
+fn settled_threads() -> usize {
+    let count = || fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    for _ in 0..100 {
+        if count() == 1 {
+            return 1;
+        }
+        std::thread::yield_now();
+    }
+    count()
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Code(u8),
+    Signal { signal: Signal, core: CoreDump },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoreDump {
+    Written,
+    No,
+}
+
+/// Takes the next child that has ended, whoever it is; `None`: there is none now.
+pub fn reap() -> Result<Option<(Pid, Exit)>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for an int.
+        match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+            0 => return Ok(None),
+            raw => match Pid::new(raw) {
+                // By hand and not with nix, which takes death by a real-time signal for an error.
+                Some(pid) if libc::WIFEXITED(status) => {
+                    let code = u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX);
+                    return Ok(Some((pid, Exit::Code(code))));
+                }
+                Some(pid) if libc::WIFSIGNALED(status) => {
+                    let core = if libc::WCOREDUMP(status) {
+                        CoreDump::Written
+                    } else {
+                        CoreDump::No
+                    };
+                    let signal = Signal::from_raw(libc::WTERMSIG(status));
+                    return Ok(Some((pid, Exit::Signal { signal, core })));
+                }
+                // Stopped or continued: not asked for, but nothing to trip over.
+                Some(_) => {}
+                None => match io::Error::last_os_error() {
+                    e if e.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+                    e if e.kind() == io::ErrorKind::Interrupted => {}
+                    e => return Err(Error::new("waitpid", "", e)),
+                },
+            },
+        }
+    }
+}
+
+/// Sends a signal.
+pub fn kill(pid: Pid, signal: Signal) -> Result<()> {
+    // SAFETY: no pointers are passed; a `Pid` is never a group.
+    if unsafe { libc::kill(pid.as_raw(), signal.as_raw()) } == 0 {
+        Ok(())
+    } else {
+        Err(Error::last("kill", format_args!("{pid} with {signal}")))
+    }
+}
+
+/// Whether there is such a process (also one that we may not signal, also a zombie).
+pub fn exists(pid: Pid) -> bool {
+    // SAFETY: no pointers are passed; signal 0 is sent to nobody.
+    unsafe { libc::kill(pid.as_raw(), 0) == 0 || *libc::__errno_location() == libc::EPERM }
+}
+
+/// Whether `parent` is still the parent after its death was arranged to send us a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    Alive,
+    Gone,
+}
+
+/// When the parent dies, this process gets `signal`. Cleared by a fork and by a change of user: call it after both.
+pub fn die_with_parent(parent: Pid, signal: Signal) -> Result<Parent> {
+    // SAFETY: no pointers are passed.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.as_raw()) } != 0 {
+        return Err(Error::last("prctl", "PR_SET_PDEATHSIG"));
+    }
+    // It may have died before the call, and then nothing would ever come.
+    Ok(if Pid::parent() == Some(parent) {
+        Parent::Alive
+    } else {
+        Parent::Gone
+    })
+}
+
+/// Orphans below this process become its children.
+pub fn become_subreaper() -> Result<()> {
+    // SAFETY: no pointers are passed.
+    if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) } == 0 {
+        Ok(())
+    } else {
+        Err(Error::last("prctl", "PR_SET_CHILD_SUBREAPER"))
+    }
+}
+
+/// Sets an environment variable of this process. Only where no other thread can be: in a child right after its fork.
+pub fn set_variable(name: &str, value: &str) {
+    // std panics on what it cannot set; such a variable cannot exist either.
+    if !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0') {
+        // SAFETY: the caller is the only thread (see above), so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
+/// Removes an environment variable of this process; same rule.
+pub fn remove_variable(name: &str) {
+    // SAFETY: as in `set_variable`.
+    unsafe { std::env::remove_var(name) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_threads_does_not_fork() {
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || wait.recv().is_err());
+        let error = fork().expect_err("there are at least two threads");
+        assert!(
+            error
+                .to_string()
+                .contains("only a single-threaded one may fork"),
+            "{error}"
+        );
+        drop(end);
+        assert!(thread.join().expect("it only waits"));
+    }
+
+    #[test]
+    fn this_process_exists_and_an_impossible_one_does_not() {
+        assert!(exists(Pid::this()));
+        assert!(!exists(Pid::new(i32::MAX).expect("positive")));
+    }
+}

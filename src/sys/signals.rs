@@ -1,0 +1,165 @@
+//! Signals: their names, how the master hears them, what a forked child starts with. It does not know what they ask for.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal as Known, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::{Error, Result};
+
+/// A signal by its number; also a real-time one, which has no name of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signal(i32);
+
+/// Asks a worker for the Python stack of every thread (`faulthandler.register`). A real-time signal in the middle of the
+/// range, so that it is neither glibc's own (32, 33; musl: 34) nor one an application is likely to use. The
+/// default action kills: only for workers that have registered it.
+pub const DUMP_STACKS: Signal = Signal(42);
+
+impl Signal {
+    pub const HUP: Self = Self(libc::SIGHUP);
+    pub const INT: Self = Self(libc::SIGINT);
+    pub const QUIT: Self = Self(libc::SIGQUIT);
+    pub const KILL: Self = Self(libc::SIGKILL);
+    pub const USR1: Self = Self(libc::SIGUSR1);
+    pub const USR2: Self = Self(libc::SIGUSR2);
+    pub const TERM: Self = Self(libc::SIGTERM);
+    pub const CHLD: Self = Self(libc::SIGCHLD);
+    pub const TTIN: Self = Self(libc::SIGTTIN);
+    pub const TTOU: Self = Self(libc::SIGTTOU);
+    pub const WINCH: Self = Self(libc::SIGWINCH);
+
+    /// As `waitpid` and `signalfd` tell it.
+    pub fn from_raw(raw: i32) -> Self {
+        Self(raw)
+    }
+
+    pub fn as_raw(self) -> i32 {
+        self.0
+    }
+}
+
+/// `SIGKILL`; `signal 42` for those without a name.
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Known::try_from(self.0) {
+            Ok(known) => f.write_str(known.as_str()),
+            Err(_) => write!(f, "signal {}", self.0),
+        }
+    }
+}
+
+/// A signal that came, and who sent it (0: the kernel, or a process outside of our PID namespace).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    pub signal: Signal,
+    pub sender: i32,
+}
+
+/// Signals as something to read. Made of blocking them (signalfd), not of handlers: there is nothing that a forked child
+/// could run in the parent's place, and no call that a signal interrupts. The price is a blocked mask, which
+/// `start_as_child` takes back.
+#[derive(Debug)]
+pub struct SignalQueue {
+    fd: SignalFd,
+}
+
+impl SignalQueue {
+    /// From here on these signals are heard through the queue alone, also those that were ignored before.
+    pub fn open(signals: &[Signal]) -> Result<Self> {
+        let mut set = SigSet::empty();
+        for signal in signals {
+            let known = Known::try_from(signal.0).map_err(|e| Error::new("signalfd", signal, e))?;
+            set.add(known);
+        }
+        // An inherited "ignore" on SIGCHLD would make the kernel reap children before we hear of them.
+        default_action(libc::SIGCHLD);
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)
+            .map_err(|e| Error::new("sigprocmask", "", e))?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let fd = SignalFd::with_flags(&set, flags).map_err(|e| Error::new("signalfd", "", e))?;
+        Ok(Self { fd })
+    }
+
+    /// The next one, without waiting. Several SIGCHLD may be one.
+    pub fn next(&self) -> Result<Option<Arrival>> {
+        loop {
+            match self.fd.read_signal() {
+                Ok(Some(info)) => {
+                    let signal = Signal(i32::try_from(info.ssi_signo).unwrap_or(0));
+                    let sender = i32::try_from(info.ssi_pid).unwrap_or(0);
+                    return Ok(Some(Arrival { signal, sender }));
+                }
+                Ok(None) => return Ok(None),
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(Error::new("read", "signalfd", e)),
+            }
+        }
+    }
+}
+
+impl AsFd for SignalQueue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// What a child starts with: default actions, and nothing blocked.
+///
+/// Ignored stay only those that were and that a program expects to be: SIGPIPE and SIGXFSZ (CPython's choice), and
+/// what a terminal sends, when `nohup` or a shell had it ignored. The mask goes last: until then nothing can arrive.
+pub fn start_as_child() -> Result<()> {
+    const MAY_STAY_IGNORED: [i32; 5] = [
+        libc::SIGPIPE,
+        libc::SIGXFSZ,
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+    ];
+    for signal in 1..=libc::SIGRTMAX() {
+        if signal == libc::SIGPIPE {
+            // Rust and CPython ignore it; an embedding program may not have: writes must fail, not kill.
+            ignore(signal);
+        } else if !(MAY_STAY_IGNORED.contains(&signal) && is_ignored(signal)) {
+            default_action(signal);
+        }
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+        .map_err(|e| Error::new("sigprocmask", "", e))
+}
+
+fn default_action(signal: i32) {
+    // SAFETY: sets no handler. It fails, harmlessly, for SIGKILL, SIGSTOP and those glibc keeps for itself.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+fn ignore(signal: i32) {
+    // SAFETY: sets no handler.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all-zero is a valid sigaction to be written over.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: with no new action given the call only writes the present one to `action`.
+    let code = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+    code == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names() {
+        assert_eq!(Signal::KILL.to_string(), "SIGKILL");
+        assert_eq!(DUMP_STACKS.to_string(), "signal 42");
+    }
+
+    #[test]
+    fn the_signal_for_stacks_is_a_real_time_one() {
+        assert!((libc::SIGRTMIN() + 1..libc::SIGRTMAX()).contains(&DUMP_STACKS.as_raw()));
+    }
+}

@@ -1,0 +1,236 @@
+//! TCP listeners, and what the kernel knows of a connection. It does not accept.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::{Error, Listener, ListenerAddress, Result};
+
+/// Listens on a literal address, or on every address that a host name has (an empty one: on all of IPv4).
+///
+/// An IPv6 socket takes IPv6 alone (`IPV6_V6ONLY`), so that `0.0.0.0:8000` and `[::]:8000` can stand side by side. Of a
+/// name's addresses those that this machine does not have are left out. Port 0: the kernel chooses, one port for all.
+pub fn listen_tcp(host: &str, port: u16, backlog: u32) -> Result<Vec<Listener>> {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    if bare.is_empty() {
+        return listen_at(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), backlog)
+            .map(|one| vec![one]);
+    }
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return listen_at(SocketAddr::new(ip, port), backlog).map(|one| vec![one]);
+    }
+    // Also the literal with a zone (`fe80::1%eth0`), which only the resolver understands.
+    let mut addresses: Vec<SocketAddr> = (bare, port)
+        .to_socket_addrs()
+        .map_err(|e| unresolved(bare, port, &e))?
+        .collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.dedup();
+    let mut listeners: Vec<Listener> = Vec::new();
+    let mut missing = None;
+    for mut address in addresses {
+        if let Some(ListenerAddress::Tcp(first)) = listeners.first().map(|one| &one.address) {
+            address.set_port(first.port());
+        }
+        match listen_at(address, backlog) {
+            Ok(one) => listeners.push(one),
+            Err(e) if is_absent(&e.source) => missing = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
+    match missing {
+        Some(e) if listeners.is_empty() => Err(e),
+        _ if listeners.is_empty() => Err(unresolved(
+            bare,
+            port,
+            &io::Error::other("the name has no address"),
+        )),
+        _ => Ok(listeners),
+    }
+}
+
+fn unresolved(host: &str, port: u16, reason: &io::Error) -> Error {
+    // The resolver's errors read "failed to lookup address information: Name or service not known".
+    let text = reason.to_string();
+    let text = text.rsplit(": ").next().unwrap_or(&text).to_owned();
+    Error::new(
+        "resolve",
+        format_args!("{host}:{port}"),
+        io::Error::other(text),
+    )
+}
+
+/// An address of a family or an interface that this machine lacks.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT)
+    )
+}
+
+fn listen_at(address: SocketAddr, backlog: u32) -> Result<Listener> {
+    let failed = |call| move |e: io::Error| Error::new(call, address, e);
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))
+        .map_err(failed("socket"))?;
+    // A restarted server binds while connections of the one before are in TIME_WAIT.
+    socket
+        .set_reuse_address(true)
+        .map_err(failed("setsockopt"))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true).map_err(failed("setsockopt"))?;
+    }
+    // Inherited by every accepted socket, which saves them a call each.
+    socket.set_tcp_nodelay(true).map_err(failed("setsockopt"))?;
+    socket
+        .bind(&SockAddr::from(address))
+        .map_err(|e| explained(Error::new("bind", address, e), address))?;
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    socket
+        .listen(backlog)
+        .map_err(|e| explained(Error::new("listen", address, e), address))?;
+    let chosen = socket
+        .local_addr()
+        .map_err(failed("getsockname"))?
+        .as_socket()
+        .unwrap_or(address);
+    Ok(Listener {
+        fd: socket.into(),
+        address: ListenerAddress::Tcp(chosen),
+    })
+}
+
+fn explained(error: Error, address: SocketAddr) -> Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let port = address.port();
+            error.with_hint(format!(
+                "another process listens there; `ss -ltnp 'sport = :{port}'` shows which"
+            ))
+        }
+        io::ErrorKind::PermissionDenied => {
+            error.with_hint("ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            error.with_hint("no interface of this machine has that address")
+        }
+        _ => error,
+    }
+}
+
+/// How long ago the last bytes came in (`tcpi_last_data_recv`): right after accept, the time a request that was sent at
+/// once has waited in the accept queue. `None` for other sockets than TCP's.
+pub fn last_data_received(connection: BorrowedFd<'_>) -> Option<Duration> {
+    // SAFETY: all-zero is a valid tcp_info: integers only.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: `info` has `length` bytes; the kernel writes no more and tells how many in `length`.
+    let code = unsafe {
+        libc::getsockopt(
+            connection.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    (code == 0).then(|| Duration::from_millis(info.tcpi_last_data_recv.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::sys::stream::accept;
+
+    fn port(listener: &Listener) -> u16 {
+        listener.address.server().1.expect("TCP has a port")
+    }
+
+    #[test]
+    fn port_zero_is_replaced_by_the_chosen_one_and_connections_arrive() {
+        let listeners = listen_tcp("127.0.0.1", 0, 16).expect("a free port");
+        let [listener] = listeners.as_slice() else {
+            panic!("one address, one listener")
+        };
+        assert_ne!(port(listener), 0);
+        assert_eq!(
+            accept(listener.as_fd()).expect_err("nobody yet").kind(),
+            io::ErrorKind::WouldBlock
+        );
+        let mut client = TcpStream::connect(("127.0.0.1", port(listener))).expect("it listens");
+        client.write_all(b"x").expect("a small write");
+        super::super::wait_readable(&[listener.as_fd()], None).expect("poll");
+        let (connection, peer) = accept(listener.as_fd()).expect("a connection");
+        assert_eq!(peer, client.local_addr().ok());
+        assert!(last_data_received(connection.as_fd()).expect("TCP") < Duration::from_secs(60));
+        // Inherited from the listener.
+        assert!(
+            socket2::SockRef::from(&connection)
+                .tcp_nodelay()
+                .expect("getsockopt")
+        );
+    }
+
+    #[test]
+    fn a_port_in_use_is_named_with_a_hint() {
+        let taken = listen_tcp("127.0.0.1", 0, 16).expect("a free port");
+        let port = port(&taken[0]);
+        let error = listen_tcp("127.0.0.1", port, 16).expect_err("taken");
+        assert_eq!(
+            error.to_string(),
+            format!("bind 127.0.0.1:{port}: address already in use")
+        );
+        assert!(
+            error
+                .hint
+                .expect("a hint")
+                .contains(&format!("sport = :{port}"))
+        );
+    }
+
+    #[test]
+    fn v4_and_v6_stand_side_by_side() {
+        let both = |_| {
+            let six = listen_tcp("[::]", 0, 16).ok()?;
+            let four = listen_tcp("0.0.0.0", port(&six[0]), 16).ok()?;
+            Some((six, four))
+        };
+        if listen_tcp("[::]", 0, 16).is_err() {
+            return; // a machine without IPv6
+        }
+        // Another process may have the same port of IPv4, but not twenty times.
+        let (six, four) = (0..20).find_map(both).expect("V6ONLY leaves IPv4 free");
+        assert!(six[0].to_string().starts_with("http://[::]:"));
+        assert!(four[0].to_string().starts_with("http://0.0.0.0:"));
+    }
+
+    #[test]
+    fn a_name_means_all_its_addresses_on_one_port() {
+        let listeners = listen_tcp("localhost", 0, 16).expect("localhost resolves");
+        assert!(listeners.iter().all(|one| port(one) == port(&listeners[0])));
+    }
+
+    #[test]
+    fn an_unknown_name_and_a_foreign_address_are_errors() {
+        let error =
+            listen_tcp("no-such-host.invalid", 80, 16).expect_err(".invalid never resolves");
+        assert!(
+            error
+                .to_string()
+                .starts_with("resolve no-such-host.invalid:80: "),
+            "{error}"
+        );
+        let error = listen_tcp("192.0.2.1", 0, 16).expect_err("a documentation address");
+        assert!(error.hint.is_some(), "{error}");
+    }
+}
