@@ -1,5 +1,34 @@
 //! What the user asked for, complete and validated; plain data that every layer may read. It does not bind, fork or know clap.
+//!
+//! What was typed (`Layer`: text with its `Origin`) becomes what it means (`Settings`) in `resolve`; `definition` is the one
+//! place that says which settings there are, and the command line, `--help` and `docs/settings.md` are made from it.
 
+mod cpus;
+mod definition;
+mod error;
+mod foreign;
+mod layer;
+mod origin;
+mod page;
+mod resolve;
 mod settings;
+mod surroundings;
+mod value;
+mod variables;
+mod words;
 
+pub use cpus::{CpuFiles, cpus};
+pub use definition::{Definition, Group, Kind, Occurs, Variable, definition, definitions};
+pub use error::Error;
+pub use foreign::{Foreign, foreign};
+pub use layer::{Given, Layer, Layers};
+pub use origin::Origin;
+pub use page::page;
+pub use resolve::{Mode, Resolved, resolve};
 pub use settings::*;
+pub use surroundings::Surroundings;
+pub use variables::environment;
+pub use words::{Unbalanced, split};
+
+/// More options in gunicorn's own variable; read as if they stood on the command line before the rest.
+pub const CMD_ARGS: &str = "GUNICORN_CMD_ARGS";

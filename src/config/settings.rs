@@ -28,6 +28,9 @@ impl fmt::Display for AppSpec {
         if let Some(attribute) = &self.attribute {
             write!(f, ":{attribute}")?;
         }
+        if self.factory == Factory::Call {
+            f.write_str("()")?;
+        }
         Ok(())
     }
 }
@@ -36,12 +39,21 @@ impl fmt::Display for AppSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bind {
     /// A literal address or a host name, resolved when it is bound. Port 0: the kernel chooses.
-    Tcp { host: String, port: u16 },
-    Unix { path: PathBuf },
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Unix {
+        path: PathBuf,
+    },
     /// An inherited descriptor.
-    Fd { fd: i32 },
+    Fd {
+        fd: i32,
+    },
     /// An inherited descriptor by its systemd name (`LISTEN_FDNAMES`).
-    FdName { name: String },
+    FdName {
+        name: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The floor over the operating system: the only raw libc, the only fork. It does not know what a worker is.
 
 pub mod clock;
+pub mod cpus;
 pub mod epoll;
 mod error;
 mod inherited;

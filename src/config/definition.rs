@@ -1,0 +1,239 @@
+//! What a setting is: its spellings, its default, its help. It does not parse values.
+
+mod app;
+mod clients;
+mod listening;
+mod logs;
+mod process;
+mod proxies;
+mod reload;
+mod workers;
+
+/// One setting, as plain data. `--help`, the command line, the variables and `docs/settings.md` come from it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name in a configuration file: gunicorn's where gunicorn has it.
+    pub name: &'static str,
+    /// Without the dashes; `None`: the positional argument.
+    pub long: Option<&'static str>,
+    pub short: Option<char>,
+    /// Other long spellings that are understood but not advertised.
+    pub aliases: &'static [&'static str],
+    /// What stands for the value in the help; empty for a switch.
+    pub value: &'static str,
+    pub kind: Kind,
+    pub occurs: Occurs,
+    /// As it would be typed; `None`: the setting is off or absent.
+    pub default: Option<&'static str>,
+    pub variable: Option<Variable>,
+    pub group: Group,
+    /// One line, no full stop.
+    pub help: &'static str,
+    /// What the long help and the settings page say beyond that line; may be empty.
+    pub more: &'static str,
+}
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Present or not.
+    Switch,
+    Text,
+    Path,
+    /// A whole number.
+    Number,
+    /// Seconds, or a number with `ms`, `s`, `m`, `h`.
+    Duration,
+    /// Bytes, or a number with `k`, `m`, `g`.
+    Size,
+    /// Bits of a file mode; a leading 0 means octal.
+    Mask,
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// gunicorn's argument parser itself refuses a malformed number (exit code 2); anything else is refused later (1).
+    #[must_use]
+    pub fn is_numeric(self) -> bool {
+        match self {
+            Kind::Number | Kind::Duration | Kind::Size | Kind::Mask => true,
+            Kind::Switch | Kind::Text | Kind::Path | Kind::Choice(_) => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occurs {
+    /// The last one counts, as with gunicorn.
+    Once,
+    Repeatedly,
+}
+
+/// An environment variable of the platforms that sets a default for a setting.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Variable {
+    pub name: &'static str,
+    /// Put before the variable's value: `PORT` holds only half of an address.
+    pub prefix: &'static str,
+    pub empty: Empty,
+}
+
+/// What a variable that is set to nothing means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Empty {
+    Unset,
+    /// An empty `FORWARDED_ALLOW_IPS` trusts nobody.
+    Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    App,
+    Listening,
+    Workers,
+    Reload,
+    Clients,
+    Proxies,
+    Logs,
+    Process,
+}
+
+impl Group {
+    /// In the order in which a newcomer needs them.
+    pub const ALL: [Group; 8] = [
+        Group::App,
+        Group::Listening,
+        Group::Workers,
+        Group::Reload,
+        Group::Clients,
+        Group::Proxies,
+        Group::Logs,
+        Group::Process,
+    ];
+
+    #[must_use]
+    pub fn heading(self) -> &'static str {
+        match self {
+            Group::App => "The app",
+            Group::Listening => "Where to listen",
+            Group::Workers => "Workers",
+            Group::Reload => "Boot, reload and stop",
+            Group::Clients => "Clients: timeouts and limits",
+            Group::Proxies => "Behind a proxy",
+            Group::Logs => "Logs",
+            Group::Process => "This run",
+        }
+    }
+}
+
+impl Definition {
+    /// A setting with nothing said about it yet; the tables below fill in what applies.
+    const fn new(name: &'static str, group: Group, kind: Kind) -> Definition {
+        Definition {
+            name,
+            long: None,
+            short: None,
+            aliases: &[],
+            value: "",
+            kind,
+            occurs: Occurs::Once,
+            default: None,
+            variable: None,
+            group,
+            help: "",
+            more: "",
+        }
+    }
+
+    /// How a message names the setting: `--workers`, or `APP` for the positional one.
+    #[must_use]
+    pub fn spelling(&self) -> String {
+        self.long
+            .map_or_else(|| self.value.to_owned(), |long| format!("--{long}"))
+    }
+}
+
+/// Every setting, in the order of the help.
+pub fn definitions() -> impl Iterator<Item = &'static Definition> {
+    [
+        app::SETTINGS,
+        listening::SETTINGS,
+        workers::SETTINGS,
+        reload::SETTINGS,
+        clients::SETTINGS,
+        proxies::SETTINGS,
+        logs::SETTINGS,
+        process::SETTINGS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[must_use]
+pub fn definition(name: &str) -> Option<&'static Definition> {
+    definitions().find(|definition| definition.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_spelling_is_used_twice() {
+        let mut seen = BTreeSet::new();
+        for definition in definitions() {
+            assert!(
+                seen.insert(definition.name.to_owned()),
+                "name {}",
+                definition.name
+            );
+            let longs = definition
+                .long
+                .iter()
+                .chain(definition.aliases)
+                .map(|long| format!("--{long}"));
+            for spelling in longs.chain(definition.short.map(|short| format!("-{short}"))) {
+                assert!(seen.insert(spelling.clone()), "spelling {spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_is_one_line_that_ends_without_a_full_stop() {
+        for Definition { name, help, .. } in definitions() {
+            assert!(
+                !help.is_empty()
+                    && help.len() <= 100
+                    && !help.ends_with('.')
+                    && !help.contains('\n'),
+                "{name}: {help}"
+            );
+        }
+    }
+
+    #[test]
+    fn groups_come_in_their_order() {
+        let order: Vec<_> = definitions().map(|definition| definition.group).collect();
+        let mut met: Vec<Group> = Vec::new();
+        for group in order {
+            if met.last() != Some(&group) {
+                assert!(!met.contains(&group), "{group:?} is torn apart");
+                met.push(group);
+            }
+        }
+        assert_eq!(met, Group::ALL);
+    }
+
+    #[test]
+    fn only_a_switch_has_no_value_name() {
+        for definition in definitions() {
+            assert_eq!(
+                definition.kind == Kind::Switch,
+                definition.value.is_empty(),
+                "{}",
+                definition.name
+            );
+        }
+    }
+}

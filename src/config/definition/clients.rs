@@ -1,0 +1,77 @@
+//! Settings that bound what a client may send and how long it may take.
+
+use super::{Definition, Group, Kind};
+
+pub(super) const SETTINGS: &[Definition] = &[
+    Definition {
+        long: Some("keep-alive"),
+        value: "SECONDS",
+        default: Some("75"),
+        help: "How long an idle connection stays open; 0 closes after each response",
+        more: "Keep it longer than the proxy's own (nginx and most load balancers: 60 s), or the proxy will now and then send a \
+               request into a connection that is just being closed.",
+        ..Definition::new("keepalive", Group::Clients, Kind::Duration)
+    },
+    Definition {
+        long: Some("first-byte-timeout"),
+        value: "SECONDS",
+        default: Some("10"),
+        help: "How long a new connection may stay silent",
+        ..Definition::new("first_byte_timeout", Group::Clients, Kind::Duration)
+    },
+    Definition {
+        long: Some("header-timeout"),
+        value: "SECONDS",
+        default: Some("10"),
+        help: "How long a request's head may take from its first byte",
+        ..Definition::new("header_timeout", Group::Clients, Kind::Duration)
+    },
+    Definition {
+        long: Some("body-timeout"),
+        value: "SECONDS",
+        default: Some("30"),
+        help: "How long a request's body may stand still while the app waits for it",
+        ..Definition::new("body_timeout", Group::Clients, Kind::Duration)
+    },
+    Definition {
+        long: Some("write-timeout"),
+        value: "SECONDS",
+        default: Some("30"),
+        help: "How long a client may take nothing of its response",
+        ..Definition::new("write_timeout", Group::Clients, Kind::Duration)
+    },
+    Definition {
+        long: Some("limit-request-line"),
+        value: "BYTES",
+        default: Some("8190"),
+        help: "The longest request line (414 above); 0 for the most that rgun allows, 1 MiB",
+        ..Definition::new("limit_request_line", Group::Clients, Kind::Size)
+    },
+    Definition {
+        long: Some("limit-request-fields"),
+        value: "N",
+        default: Some("100"),
+        help: "The most header fields (431 above)",
+        ..Definition::new("limit_request_fields", Group::Clients, Kind::Number)
+    },
+    Definition {
+        long: Some("limit-request-field_size"),
+        aliases: &["limit-request-field-size"],
+        value: "BYTES",
+        default: Some("8190"),
+        help: "The longest header field (431 above); 0 for the most that rgun allows, 1 MiB",
+        ..Definition::new("limit_request_field_size", Group::Clients, Kind::Size)
+    },
+    Definition {
+        long: Some("limit-request-body"),
+        value: "BYTES",
+        help: "The largest request body (413 above), for example 20m; 0 or absent: any size",
+        ..Definition::new("limit_request_body", Group::Clients, Kind::Size)
+    },
+    Definition {
+        long: Some("limit-concurrency"),
+        value: "N",
+        help: "The most requests in flight in one worker (503 above); 0 or absent: any number",
+        ..Definition::new("limit_concurrency", Group::Clients, Kind::Number)
+    },
+];

@@ -1,0 +1,41 @@
+//! Settings of the listeners.
+
+use super::{Definition, Empty, Group, Kind, Occurs, Variable};
+
+pub(super) const SETTINGS: &[Definition] = &[
+    Definition {
+        long: Some("bind"),
+        short: Some('b'),
+        value: "ADDRESS",
+        occurs: Occurs::Repeatedly,
+        default: Some("127.0.0.1:8000"),
+        variable: Some(Variable {
+            name: "PORT",
+            prefix: "0.0.0.0:",
+            empty: Empty::Unset,
+        }),
+        help: "Where to listen: HOST:PORT, [V6]:PORT, :PORT, unix:PATH or fd://N; several times for several",
+        more: "HOST may be a name; without a PORT it is 8000. Port 0 lets the kernel choose one, which the log names. `:PORT` \
+               listens on all IPv4 addresses. `fd://N` takes a socket that was passed in, `fd://NAME` one that systemd named. \
+               When no bind is given and $PORT is set, it is 0.0.0.0:$PORT.",
+        ..Definition::new("bind", Group::Listening, Kind::Text)
+    },
+    Definition {
+        long: Some("backlog"),
+        value: "N",
+        default: Some("2048"),
+        help: "How many connections the kernel keeps waiting",
+        more: "The kernel caps it at net.core.somaxconn.",
+        ..Definition::new("backlog", Group::Listening, Kind::Number)
+    },
+    Definition {
+        long: Some("umask"),
+        short: Some('m'),
+        value: "MASK",
+        default: Some("0"),
+        help: "Mode bits to withhold from unix sockets and from files that the app makes",
+        more: "A leading 0 means octal: 0117 makes a socket that its owner and group can use. The default lets everybody \
+               connect, so that a proxy under another user can.",
+        ..Definition::new("umask", Group::Listening, Kind::Mask)
+    },
+];

@@ -1,0 +1,63 @@
+//! Settings of the worker processes.
+
+use super::{Definition, Empty, Group, Kind, Variable};
+
+pub(super) const SETTINGS: &[Definition] = &[
+    Definition {
+        long: Some("workers"),
+        short: Some('w'),
+        value: "N",
+        default: Some("1"),
+        variable: Some(Variable {
+            name: "WEB_CONCURRENCY",
+            prefix: "",
+            empty: Empty::Unset,
+        }),
+        help: "How many worker processes: a number, or auto for one per available CPU",
+        more: "auto counts what this process may use: the CPU quota of its cgroup, rounded up, and its CPU affinity.",
+        ..Definition::new("workers", Group::Workers, Kind::Number)
+    },
+    Definition {
+        long: Some("threads"),
+        value: "N",
+        default: Some("1"),
+        help: "Application threads of each WSGI worker",
+        more: "They only run the app: waiting for slow clients is not their work, so that few are needed. ASGI apps do not use them.",
+        ..Definition::new("threads", Group::Workers, Kind::Number)
+    },
+    Definition {
+        long: Some("timeout"),
+        short: Some('t'),
+        value: "SECONDS",
+        default: Some("30"),
+        help: "Replace a worker that is stuck for this long; 0 never does",
+        more: "ASGI: the event loop did not turn. WSGI: a request ran without reading or yielding. The Python stack of every \
+               thread is logged before the worker is killed.",
+        ..Definition::new("timeout", Group::Workers, Kind::Duration)
+    },
+    Definition {
+        long: Some("loop"),
+        aliases: &["asgi-loop"],
+        value: "LOOP",
+        default: Some("auto"),
+        help: "The event loop of ASGI workers; auto is uvloop when it is installed",
+        ..Definition::new(
+            "asgi_loop",
+            Group::Workers,
+            Kind::Choice(&["auto", "asyncio", "uvloop"]),
+        )
+    },
+    Definition {
+        long: Some("lifespan"),
+        aliases: &["asgi-lifespan"],
+        value: "MODE",
+        default: Some("auto"),
+        help: "ASGI's lifespan events; on: the app must support them, off: they are not sent",
+        more: "auto sends them and goes on without when the app raises at the first one.",
+        ..Definition::new(
+            "asgi_lifespan",
+            Group::Workers,
+            Kind::Choice(&["auto", "on", "off"]),
+        )
+    },
+];

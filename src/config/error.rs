@@ -1,0 +1,71 @@
+//! What is wrong with what was typed, with its origin and, where it is known, the fix. It prints nothing.
+
+/// Variants by what the reader can do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The options themselves: one that does not exist, lacks its value, stands where none is expected.
+    #[error("{message}")]
+    Usage {
+        message: String,
+        hint: Option<String>,
+    },
+    /// A number that is none, among the options.
+    #[error("{origin}: `{value}` {problem}")]
+    Number {
+        origin: String,
+        value: String,
+        problem: String,
+        hint: Option<String>,
+    },
+    /// A value that is not one of this setting's.
+    #[error("{origin}: `{value}` {problem}")]
+    Value {
+        origin: String,
+        value: String,
+        problem: String,
+        hint: Option<String>,
+    },
+    #[error("no app was named")]
+    NoApp,
+}
+
+impl Error {
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Error::Usage { hint, .. } | Error::Number { hint, .. } | Error::Value { hint, .. } => {
+                hint.as_deref()
+            }
+            Error::NoApp => Some("name it as in `rgun config.asgi:application`"),
+        }
+    }
+
+    /// gunicorn's: 2 where its argument parser refuses, 1 where it finds out later.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage { .. } | Error::Number { .. } => 2,
+            Error::Value { .. } | Error::NoApp => 1,
+        }
+    }
+}
+
+/// A value in a message: on one line, and without what a terminal would obey.
+pub(super) fn shown(value: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown: String = value
+        .chars()
+        .take(LONGEST)
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect();
+    if value.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}

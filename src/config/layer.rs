@@ -1,0 +1,89 @@
+//! What was typed: the values of one source, as text, and the sources on top of each other. Nothing is understood yet.
+
+use std::collections::BTreeMap;
+
+use super::{Definition, Origin, definition};
+
+/// A value as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    pub text: String,
+    pub origin: Origin,
+}
+
+/// All values of one source. Every part of it is optional.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layer {
+    values: BTreeMap<&'static str, Vec<Given>>,
+}
+
+impl Layer {
+    /// Repeated settings collect; the others remember every occurrence too, and the last one counts.
+    pub fn add(
+        &mut self,
+        definition: &'static Definition,
+        text: impl Into<String>,
+        origin: Origin,
+    ) {
+        self.values.entry(definition.name).or_default().push(Given {
+            text: text.into(),
+            origin,
+        });
+    }
+}
+
+/// The sources of a run, the weakest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layers {
+    layers: Vec<Layer>,
+}
+
+impl Layers {
+    #[must_use]
+    pub fn new(weakest_first: Vec<Layer>) -> Layers {
+        Layers {
+            layers: weakest_first,
+        }
+    }
+
+    /// What the strongest source says that says anything: sources replace each other's lists, they do not extend them, as
+    /// with gunicorn. Empty: nobody gave this setting.
+    #[must_use]
+    pub fn given(&self, name: &'static str) -> &[Given] {
+        debug_assert!(definition(name).is_some(), "no setting is called {name}");
+        self.layers
+            .iter()
+            .rev()
+            .find_map(|layer| layer.values.get(name))
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strongest_source_replaces_the_weaker_ones_whole() {
+        let bind = definition("bind").unwrap();
+        let layer = |texts: &[&str], origin| {
+            let mut layer = Layer::default();
+            for text in texts {
+                layer.add(bind, *text, origin);
+            }
+            layer
+        };
+        let layers = Layers::new(vec![
+            layer(&["a"], Origin::Variable("PORT")),
+            layer(&["b", "c"], Origin::CmdArgs),
+            Layer::default(),
+        ]);
+        let texts: Vec<_> = layers
+            .given("bind")
+            .iter()
+            .map(|given| given.text.as_str())
+            .collect();
+        assert_eq!(texts, ["b", "c"]);
+        assert_eq!(layers.given("workers"), []);
+    }
+}

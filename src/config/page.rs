@@ -1,0 +1,83 @@
+//! The settings page (`docs/settings.md`) from the definitions. A test fails when the file is stale.
+
+use std::fmt::Write;
+
+use super::{Definition, Group, Kind, Occurs, definitions};
+
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Settings\n\n\
+         <!-- Made from the definitions in src/config; `UPDATE=1 cargo test --test cli_docs` writes it anew. -->\n\n\
+         From the weakest source to the strongest: default, environment variable, `GUNICORN_CMD_ARGS`, command line. A source\n\
+         that gives a repeatable setting replaces what weaker ones gave.\n\n\
+         A duration is a number of seconds (`30`, `0.5`) or has a unit (`500ms`, `30s`, `2m`, `1h`). A size is a number of bytes\n\
+         or has a unit (`64k`, `20m`, `1g`).\n",
+    );
+    for group in Group::ALL {
+        let _ = write!(page, "\n## {}\n", group.heading());
+        for definition in definitions().filter(|definition| definition.group == group) {
+            section(&mut page, definition);
+        }
+    }
+    page
+}
+
+/// Writing to a `String` cannot fail.
+fn section(page: &mut String, definition: &Definition) {
+    let spelling = definition.spelling();
+    let _ = write!(page, "\n### `{spelling}`\n\n");
+    let mut usage = match (definition.short, definition.long) {
+        (Some(short), Some(long)) => format!("-{short}, --{long}"),
+        (_, Some(long)) => format!("--{long}"),
+        (_, None) => String::new(),
+    };
+    if !definition.value.is_empty() {
+        let separator = if usage.is_empty() { "" } else { " " };
+        let _ = write!(usage, "{separator}{}", definition.value);
+    }
+    let _ = write!(page, "`{usage}`");
+    if let Kind::Choice(names) = definition.kind {
+        let _ = write!(page, " · one of `{}`", names.join("`, `"));
+    }
+    if definition.occurs == Occurs::Repeatedly {
+        page.push_str(" · repeatable");
+    }
+    match definition.default {
+        Some("") => page.push_str(" · default: empty"),
+        Some(default) => {
+            let _ = write!(page, " · default: `{default}`");
+        }
+        None => {}
+    }
+    if let Some(variable) = &definition.variable {
+        let _ = write!(page, " · variable: `{}`", variable.name);
+    }
+    if !definition.aliases.is_empty() {
+        let aliases: Vec<_> = definition
+            .aliases
+            .iter()
+            .map(|alias| format!("`--{alias}`"))
+            .collect();
+        let _ = write!(page, " · also: {}", aliases.join(", "));
+    }
+    let _ = write!(page, "\n\n{}.\n", escaped(definition.help));
+    if !definition.more.is_empty() {
+        let _ = write!(page, "\n{}\n", escaped(definition.more));
+    }
+}
+
+/// What Markdown would read as emphasis; code spans are left alone.
+fn escaped(text: &str) -> String {
+    let mut in_code = false;
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '`' => in_code = !in_code,
+            '*' | '_' if !in_code => escaped.push('\\'),
+            _ => {}
+        }
+        escaped.push(character);
+    }
+    escaped
+}

@@ -1,0 +1,346 @@
+//! From what was typed to what it means: every setting read, checked, and complete. Pure but for one look at `--chdir`.
+
+use std::path::{Path, PathBuf};
+
+use super::error::shown;
+use super::value::{self, Malformed, Value};
+use super::{
+    ClientTimeouts, Definition, Error, EventLoop, Factory, Given, HeaderMap, Layers, Lifespan,
+    Limits, LogLevel, LogTarget, Origin, Settings, Surroundings, definition,
+};
+
+/// More would be a slip of the finger that takes the machine down.
+const MOST_WORKERS: u32 = 1024;
+const MOST_THREADS: u32 = 1024;
+/// What "unlimited" means for a line or a field: a head must fit into memory.
+const LONGEST_LINE: u64 = 1 << 20;
+/// gunicorn's own ceiling.
+const MOST_FIELDS: u32 = 32_768;
+
+/// What this run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Serve,
+    /// Load everything as a start would, then exit.
+    CheckConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    pub mode: Mode,
+    pub settings: Settings,
+}
+
+/// The same layers and surroundings give the same settings; a reload calls it again.
+pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved, Error> {
+    let typed = Typed { layers };
+    let chdir = typed.optional("chdir", |text| {
+        directory(&surroundings.directory.join(text))
+    })?;
+    // gunicorn changes directory first; what is relative in other settings starts there.
+    let base = chdir.as_deref().unwrap_or(&surroundings.directory);
+    let class = typed.value("worker_class", value::worker_class)?;
+    let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
+
+    let settings = Settings {
+        app: app(&typed)?,
+        bind: typed.list("bind", |text| value::address(text, base))?,
+        umask: typed.value("umask", value::mask)?,
+        backlog: typed.value("backlog", |text| {
+            value::number(text, 1..=i32::MAX.unsigned_abs())
+        })?,
+        workers: typed.value("workers", |text| workers(text, surroundings.cpus))?,
+        threads: typed.value("threads", |text| value::number(text, 1..=MOST_THREADS))?,
+        interface: class.interface,
+        event_loop: match class.event_loop {
+            Some(event_loop) if typed.last("asgi_loop").is_none() => event_loop,
+            Some(_) | None => typed.value("asgi_loop", event_loop)?,
+        },
+        lifespan: typed.value("asgi_lifespan", lifespan)?,
+        pythonpath: typed
+            .optional("pythonpath", |text| Ok(value::directories(text, base)))?
+            .unwrap_or_default(),
+        env: typed.list("raw_env", value::environment_pair)?,
+        pid_file: typed.optional("pidfile", |text| Ok(base.join(text)))?,
+        python: typed.optional("python", |text| Ok(surroundings.directory.join(text)))?,
+        timeout: Some(typed.value("timeout", value::duration)?)
+            .filter(|timeout| !timeout.is_zero()),
+        graceful_timeout: typed.value("graceful_timeout", value::duration)?,
+        boot_timeout: typed.value("boot_timeout", positive_duration)?,
+        keepalive_drain: typed.value("keepalive_drain", value::duration)?,
+        client: ClientTimeouts {
+            first_byte: typed.value("first_byte_timeout", positive_duration)?,
+            head: typed.value("header_timeout", positive_duration)?,
+            body: typed.value("body_timeout", positive_duration)?,
+            write: typed.value("write_timeout", positive_duration)?,
+            keep_alive: typed.value("keepalive", value::duration)?,
+        },
+        ready_path: typed.optional("ready_path", value::url_path)?,
+        ready_host: typed.optional("ready_host", host_header)?,
+        reload_surge: typed
+            .optional("reload_surge", |text| value::number(text, 1..=MOST_WORKERS))?,
+        root_path: typed.value("root_path", root_path)?,
+        header_map: typed.value("header_map", header_map)?,
+        forwarded_allow_ips: typed.value("forwarded_allow_ips", value::peers)?,
+        limits: Limits {
+            request_line: typed.value("limit_request_line", longest)?,
+            fields: typed.value("limit_request_fields", most_fields)?,
+            field_size: typed.value("limit_request_field_size", longest)?,
+            body: typed
+                .optional("limit_request_body", value::size)?
+                .filter(|limit| *limit > 0),
+        },
+        limit_concurrency: typed
+            .optional("limit_concurrency", |text| {
+                value::number(text, 0..=u32::MAX)
+            })?
+            .filter(|limit| *limit > 0),
+        log_level: typed.value("loglevel", log_level)?,
+        error_log: typed.value("errorlog", log(LogTarget::Stderr))?,
+        access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,
+        chdir,
+    };
+    let mode = if typed.last("check_config").is_some() {
+        Mode::CheckConfig
+    } else {
+        Mode::Serve
+    };
+    Ok(Resolved { mode, settings })
+}
+
+/// The layers with the readers of the shapes that settings have.
+struct Typed<'a> {
+    layers: &'a Layers,
+}
+
+impl Typed<'_> {
+    fn last(&self, name: &'static str) -> Option<&Given> {
+        self.layers.given(name).last()
+    }
+
+    /// The value given, or the default.
+    fn value<T>(&self, name: &'static str, parse: impl Fn(&str) -> Value<T>) -> Result<T, Error> {
+        let definition = definition(name).expect("a test resolves all names");
+        match self.last(name) {
+            Some(given) => understand(definition, &given.text, given.origin, parse),
+            None => understand(
+                definition,
+                definition.default.expect("a test resolves all defaults"),
+                Origin::Default,
+                parse,
+            ),
+        }
+    }
+
+    /// The value given; given as nothing at all, it switches the setting off.
+    fn optional<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Value<T>,
+    ) -> Result<Option<T>, Error> {
+        let definition = definition(name).expect("a test resolves all names");
+        match self.last(name) {
+            Some(given) if !given.text.is_empty() => {
+                understand(definition, &given.text, given.origin, parse).map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Every value of a repeated setting, or its default.
+    fn list<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Value<T>,
+    ) -> Result<Vec<T>, Error> {
+        let definition = definition(name).expect("a test resolves all names");
+        let given = self.layers.given(name);
+        let mut values = Vec::new();
+        for Given { text, origin } in given {
+            values.push(understand(definition, text, *origin, &parse)?);
+        }
+        if let Some(default) = definition.default.filter(|_| given.is_empty()) {
+            values.push(understand(definition, default, Origin::Default, parse)?);
+        }
+        Ok(values)
+    }
+}
+
+fn understand<T>(
+    definition: &Definition,
+    text: &str,
+    origin: Origin,
+    parse: impl Fn(&str) -> Value<T>,
+) -> Result<T, Error> {
+    parse(text).map_err(
+        |Malformed {
+             problem,
+             hint,
+             understood,
+         }| {
+            let (value, by) = (shown(text), origin.of(&definition.spelling()));
+            if definition.kind.is_numeric() && origin.is_option() && !understood {
+                Error::Number {
+                    origin: by,
+                    value,
+                    problem,
+                    hint,
+                }
+            } else {
+                Error::Value {
+                    origin: by,
+                    value,
+                    problem,
+                    hint,
+                }
+            }
+        },
+    )
+}
+
+fn app(typed: &Typed) -> Result<super::AppSpec, Error> {
+    if typed.last("wsgi_app").is_none() {
+        return Err(Error::NoApp);
+    }
+    let mut app = typed.value("wsgi_app", value::app)?;
+    if typed.last("factory").is_some() {
+        app.factory = Factory::Call;
+    }
+    Ok(app)
+}
+
+fn workers(text: &str, cpus: u32) -> Value<u32> {
+    if text.trim() == "auto" {
+        return Ok(cpus.clamp(1, MOST_WORKERS));
+    }
+    value::number(text, 1..=MOST_WORKERS).map_err(|malformed| match malformed.problem.as_str() {
+        "is not a whole number" => {
+            malformed.hint("write a number, or auto for one per available CPU")
+        }
+        _ => malformed,
+    })
+}
+
+/// The path as it was written, so that a symbolic link in it is followed anew each time.
+fn directory(path: &Path) -> Value<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(path.to_owned()),
+        Ok(_) => Err(Malformed::new("is not a directory")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Malformed::new("does not exist"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Malformed::new("cannot be reached: permission denied"))
+        }
+        Err(error) => Err(Malformed::new(format!("cannot be used: {error}"))),
+    }
+}
+
+fn positive_duration(text: &str) -> Value<std::time::Duration> {
+    match value::duration(text)? {
+        duration if duration.is_zero() => Err(Malformed::new("must be more than 0")),
+        duration => Ok(duration),
+    }
+}
+
+fn longest(text: &str) -> Value<usize> {
+    let bytes = match value::size(text)? {
+        0 => LONGEST_LINE,
+        bytes if bytes > LONGEST_LINE => {
+            return Err(Malformed::new(format!("is more than {LONGEST_LINE}")));
+        }
+        bytes => bytes,
+    };
+    Ok(usize::try_from(bytes).expect("at most 1 MiB"))
+}
+
+fn most_fields(text: &str) -> Value<usize> {
+    match value::number(text, 0..=MOST_FIELDS)? {
+        0 => Ok(MOST_FIELDS as usize),
+        fields => Ok(fields as usize),
+    }
+}
+
+fn root_path(text: &str) -> Value<String> {
+    if text.is_empty() {
+        Ok(String::new())
+    } else {
+        value::url_path(text)
+    }
+}
+
+fn host_header(text: &str) -> Value<String> {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte))
+    {
+        Ok(text.to_owned())
+    } else {
+        Err(Malformed::new("is not a host").hint("write it as in example.org or example.org:8000"))
+    }
+}
+
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
+    let lower = text.trim().to_ascii_lowercase();
+    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == lower) {
+        return Ok(*value);
+    }
+    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+    Err(Malformed::new(format!("is none of {}", names.join(", "))))
+}
+
+fn event_loop(text: &str) -> Value<EventLoop> {
+    choice(
+        text,
+        &[
+            ("auto", EventLoop::Auto),
+            ("asyncio", EventLoop::Asyncio),
+            ("uvloop", EventLoop::Uvloop),
+        ],
+    )
+}
+
+fn lifespan(text: &str) -> Value<Lifespan> {
+    choice(
+        text,
+        &[
+            ("auto", Lifespan::Auto),
+            ("on", Lifespan::On),
+            ("off", Lifespan::Off),
+        ],
+    )
+}
+
+fn header_map(text: &str) -> Value<HeaderMap> {
+    choice(
+        text,
+        &[
+            ("drop", HeaderMap::Drop),
+            ("refuse", HeaderMap::Refuse),
+            ("dangerous", HeaderMap::Dangerous),
+        ],
+    )
+}
+
+fn log_level(text: &str) -> Value<LogLevel> {
+    // Spellings of Python's logging and of uvicorn.
+    match text.trim().to_ascii_lowercase().as_str() {
+        "warn" => return Ok(LogLevel::Warning),
+        "fatal" => return Ok(LogLevel::Critical),
+        "trace" => return Err(Malformed::new("is not a level").hint("debug is the most verbose")),
+        _ => {}
+    }
+    choice(
+        text,
+        &[
+            ("debug", LogLevel::Debug),
+            ("info", LogLevel::Info),
+            ("warning", LogLevel::Warning),
+            ("error", LogLevel::Error),
+            ("critical", LogLevel::Critical),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Resolution as a function: sources in, settings or a message out.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::{AppSpec, Bind, Interface, Kind, Layer, TrustedPeers, definitions};
+
+fn surroundings() -> Surroundings {
+    Surroundings {
+        variables: std::collections::BTreeMap::new(),
+        directory: "/srv".into(),
+        cpus: 3,
+    }
+}
+
+fn layer(origin: Origin, values: &[(&str, &str)]) -> Layer {
+    let mut layer = Layer::default();
+    for (name, text) in values {
+        layer.add(definition(name).expect(name), *text, origin);
+    }
+    layer
+}
+
+fn typed(values: &[(&str, &str)]) -> Result<Settings, Error> {
+    let layers = Layers::new(vec![
+        layer(Origin::CommandLine, &[("wsgi_app", "site:app")]),
+        layer(Origin::CommandLine, values),
+    ]);
+    resolve(&layers, &surroundings()).map(|resolved| resolved.settings)
+}
+
+fn message(values: &[(&str, &str)]) -> String {
+    typed(values).expect_err("must be refused").to_string()
+}
+
+#[test]
+fn every_default_is_a_value_of_its_setting() {
+    let settings = typed(&[]).unwrap();
+    assert_eq!(
+        settings.app,
+        AppSpec {
+            module: "site".into(),
+            attribute: Some("app".into()),
+            factory: Factory::Plain
+        }
+    );
+    assert_eq!(
+        settings.bind,
+        [Bind::Tcp {
+            host: "127.0.0.1".into(),
+            port: 8000
+        }]
+    );
+    assert_eq!(
+        (
+            settings.workers,
+            settings.threads,
+            settings.backlog,
+            settings.umask
+        ),
+        (1, 1, 2048, 0)
+    );
+    assert_eq!(settings.timeout, Some(Duration::from_secs(30)));
+    assert_eq!(settings.client.keep_alive, Duration::from_secs(75));
+    assert_eq!(
+        settings.limits,
+        Limits {
+            request_line: 8190,
+            fields: 100,
+            field_size: 8190,
+            body: None
+        }
+    );
+    assert_eq!(
+        (settings.error_log, settings.access_log),
+        (LogTarget::Stderr, None)
+    );
+    assert_eq!(settings.interface, Interface::Auto);
+}
+
+/// Whatever is defined must do something: a value that changes nothing was forgotten in `resolve`.
+#[test]
+fn every_setting_reaches_the_result() {
+    let before = resolve(
+        &Layers::new(vec![layer(
+            Origin::CommandLine,
+            &[("wsgi_app", "site:app")],
+        )]),
+        &surroundings(),
+    )
+    .unwrap();
+    for definition in definitions() {
+        let text = match (definition.name, definition.kind) {
+            ("worker_class", _) => "asgi",
+            ("chdir", _) => "/",
+            ("raw_env", _) => "A=b",
+            ("bind", _) => ":1",
+            ("forwarded_allow_ips", _) => "*",
+            ("wsgi_app", _) => "other:app",
+            ("root_path" | "ready_path", _) => "/x",
+            (_, Kind::Choice(names)) => names
+                .iter()
+                .find(|name| Some(**name) != definition.default)
+                .unwrap(),
+            (_, Kind::Mask | Kind::Size | Kind::Number | Kind::Duration) => "7",
+            (_, Kind::Text | Kind::Path | Kind::Switch) => "x",
+        };
+        let layers = Layers::new(vec![
+            layer(Origin::CommandLine, &[("wsgi_app", "site:app")]),
+            layer(Origin::CommandLine, &[(definition.name, text)]),
+        ]);
+        let after = resolve(&layers, &surroundings())
+            .unwrap_or_else(|error| panic!("{}: {error}", definition.name));
+        assert_ne!(
+            before, after,
+            "{} = {text} changes nothing",
+            definition.name
+        );
+    }
+}
+
+#[test]
+fn the_strongest_source_wins_and_is_named() {
+    let sources = |highest: usize, text: &str| {
+        let all = [
+            Origin::Variable("WEB_CONCURRENCY"),
+            Origin::CmdArgs,
+            Origin::CommandLine,
+        ];
+        let mut layers = vec![layer(Origin::CommandLine, &[("wsgi_app", "site:app")])];
+        for (rank, origin) in all.into_iter().enumerate().take(highest + 1) {
+            layers.push(layer(
+                origin,
+                &[("workers", if rank == highest { text } else { "nonsense" })],
+            ));
+        }
+        resolve(&Layers::new(layers), &surroundings())
+    };
+    for rank in 0..3 {
+        assert_eq!(
+            sources(rank, "7").unwrap().settings.workers,
+            7,
+            "a weaker source's nonsense does not matter"
+        );
+    }
+    let errors: Vec<_> = (0..3).map(|rank| sources(rank, "x").unwrap_err()).collect();
+    let messages: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        messages,
+        [
+            "$WEB_CONCURRENCY: `x` is not a whole number",
+            "--workers in GUNICORN_CMD_ARGS: `x` is not a whole number",
+            "--workers: `x` is not a whole number",
+        ]
+    );
+    // As gunicorn: its argument parser exits with 2, what it finds later with 1.
+    assert_eq!(
+        errors.iter().map(Error::exit_code).collect::<Vec<_>>(),
+        [1, 2, 2]
+    );
+}
+
+#[test]
+fn workers_auto_is_what_may_be_used() {
+    assert_eq!(typed(&[("workers", "auto")]).unwrap().workers, 3);
+    assert_eq!(
+        message(&[("workers", "0")]),
+        "--workers: `0` is less than 1"
+    );
+    assert_eq!(
+        message(&[("workers", "5000")]),
+        "--workers: `5000` is more than 1024"
+    );
+}
+
+#[test]
+fn zero_switches_off_where_it_says_so() {
+    let off = typed(&[
+        ("timeout", "0"),
+        ("limit_request_body", "0"),
+        ("limit_concurrency", "0"),
+        ("keepalive", "0"),
+    ])
+    .unwrap();
+    assert_eq!(
+        (off.timeout, off.limits.body, off.limit_concurrency),
+        (None, None, None)
+    );
+    assert_eq!(off.client.keep_alive, Duration::ZERO);
+    let unlimited = typed(&[("limit_request_line", "0"), ("limit_request_fields", "0")]).unwrap();
+    assert_eq!(
+        (unlimited.limits.request_line, unlimited.limits.fields),
+        (1 << 20, 32_768)
+    );
+    for name in [
+        "boot_timeout",
+        "first_byte_timeout",
+        "header_timeout",
+        "body_timeout",
+        "write_timeout",
+    ] {
+        assert!(
+            message(&[(name, "0")]).ends_with("`0` must be more than 0"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn relative_paths_start_at_chdir() {
+    let settings = typed(&[
+        ("chdir", "/usr"),
+        ("pidfile", "a.pid"),
+        ("pythonpath", "lib,/opt"),
+        ("bind", "unix:a.sock"),
+    ])
+    .unwrap();
+    assert_eq!(settings.chdir.as_deref(), Some(Path::new("/usr")));
+    assert_eq!(settings.pid_file.as_deref(), Some(Path::new("/usr/a.pid")));
+    assert_eq!(
+        settings.pythonpath,
+        [Path::new("/usr/lib"), Path::new("/opt")]
+    );
+    assert_eq!(
+        settings.bind,
+        [Bind::Unix {
+            path: "/usr/a.sock".into()
+        }]
+    );
+}
+
+#[test]
+fn a_chdir_that_is_not_there() {
+    assert_eq!(
+        message(&[("chdir", "/nope")]),
+        "--chdir: `/nope` does not exist"
+    );
+    assert_eq!(
+        message(&[("chdir", "/proc/version")]),
+        "--chdir: `/proc/version` is not a directory"
+    );
+}
+
+#[test]
+fn an_empty_value_switches_an_optional_setting_off() {
+    let settings = typed(&[("accesslog", ""), ("forwarded_allow_ips", "")]).unwrap();
+    assert_eq!(settings.access_log, None);
+    assert_eq!(
+        settings.forwarded_allow_ips,
+        TrustedPeers::Networks(Vec::new())
+    );
+}
+
+#[test]
+fn the_loop_of_an_h11_worker_is_asyncio_unless_one_is_named() {
+    let class = ("worker_class", "uvicorn.workers.UvicornH11Worker");
+    assert_eq!(typed(&[class]).unwrap().event_loop, EventLoop::Asyncio);
+    assert_eq!(
+        typed(&[class, ("asgi_loop", "uvloop")]).unwrap().event_loop,
+        EventLoop::Uvloop
+    );
+}
+
+#[test]
+fn a_value_cannot_write_to_the_terminal() {
+    assert_eq!(
+        message(&[("header_map", "a\x1b[2J\nb")]),
+        "--header-map: `a\\u{1b}[2J\\nb` is none of drop, refuse, dangerous"
+    );
+}
+
+#[test]
+fn no_app() {
+    let error = resolve(&Layers::default(), &surroundings()).unwrap_err();
+    assert_eq!(
+        (error.to_string().as_str(), error.exit_code()),
+        ("no app was named", 1)
+    );
+}

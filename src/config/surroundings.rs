@@ -1,0 +1,44 @@
+//! What resolution takes from the process: variables, working directory, CPUs. Taken once, so that resolving is a function.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::cpus::{CpuFiles, cpus};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Those that are Unicode; no setting has another value.
+    pub variables: BTreeMap<String, String>,
+    /// Where relative paths start.
+    pub directory: PathBuf,
+    /// What `--workers auto` means.
+    pub cpus: u32,
+}
+
+impl Surroundings {
+    #[must_use]
+    pub fn of_this_process() -> Surroundings {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        // A deleted working directory has no name; what is relative then fails with a message of its own.
+        let directory = std::env::current_dir().unwrap_or_default();
+        Surroundings {
+            variables,
+            directory,
+            cpus: cpus(&Kernel),
+        }
+    }
+}
+
+struct Kernel;
+
+impl CpuFiles for Kernel {
+    fn read(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(path).ok()
+    }
+
+    fn affinity(&self) -> usize {
+        crate::sys::cpus::affinity()
+    }
+}

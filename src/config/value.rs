@@ -1,0 +1,50 @@
+//! From a value's text to what it means, one file per shape. It does not know which setting or source the text came from.
+
+mod address;
+mod app;
+mod interface;
+mod number;
+mod peers;
+mod place;
+
+pub(super) use address::address;
+pub(super) use app::app;
+pub(super) use interface::worker_class;
+pub(super) use number::{duration, mask, number, size};
+pub(super) use peers::peers;
+pub(super) use place::{directories, environment_pair, log_target, url_path};
+
+/// Why a text is not such a value: ends the sentence "`--workers`: `x` …".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Malformed {
+    pub problem: String,
+    pub hint: Option<String>,
+    /// The text is well formed, but rgun does not do that.
+    pub understood: bool,
+}
+
+impl Malformed {
+    pub(super) fn new(problem: impl Into<String>) -> Malformed {
+        Malformed {
+            problem: problem.into(),
+            hint: None,
+            understood: false,
+        }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Malformed {
+        Malformed {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    pub(super) fn understood(self) -> Malformed {
+        Malformed {
+            understood: true,
+            ..self
+        }
+    }
+}
+
+pub(super) type Value<T> = Result<T, Malformed>;

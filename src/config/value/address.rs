@@ -1,0 +1,240 @@
+//! One `-b`: `host:port`, `[v6]:port`, `:port`, `unix:path`, `fd://N`. Names are resolved when they are bound, not here.
+
+use std::net::Ipv6Addr;
+use std::path::Path;
+
+use super::{Malformed, Value};
+use crate::config::Bind;
+
+/// gunicorn's.
+const DEFAULT_PORT: u16 = 8000;
+
+/// The room in `sockaddr_un.sun_path`, less its NUL (unix(7)).
+const LONGEST_SOCKET_PATH: usize = 107;
+
+/// `base`: where a relative path of a unix socket starts.
+pub(in crate::config) fn address(text: &str, base: &Path) -> Value<Bind> {
+    if let Some(rest) = text.strip_prefix("unix:") {
+        return unix(rest.strip_prefix("//").unwrap_or(rest), base);
+    }
+    if let Some(rest) = text.strip_prefix("fd://") {
+        return inherited(rest);
+    }
+    if let Some(rest) = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+    {
+        return Err(Malformed::new("is a URL, not an address")
+            .hint(format!("try `{}`", rest.trim_end_matches('/'))));
+    }
+    tcp(text.strip_prefix("tcp://").unwrap_or(text))
+}
+
+fn unix(path: &str, base: &Path) -> Value<Bind> {
+    if path.is_empty() {
+        return Err(Malformed::new("names no path").hint("write it as in unix:/run/app.sock"));
+    }
+    let path = base.join(path);
+    match path.as_os_str().len() {
+        length if length > LONGEST_SOCKET_PATH => Err(Malformed::new(format!(
+            "is a path of {length} bytes; a unix socket's may have {LONGEST_SOCKET_PATH}"
+        ))),
+        _ => Ok(Bind::Unix { path }),
+    }
+}
+
+fn inherited(name: &str) -> Value<Bind> {
+    if let Ok(fd) = name.parse::<i32>() {
+        return match fd {
+            0.. => Ok(Bind::Fd { fd }),
+            _ => Err(Malformed::new("is not a descriptor")),
+        };
+    }
+    // sd_listen_fds_with_names(3): printable ASCII without the colon.
+    if !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b':')
+    {
+        Ok(Bind::FdName {
+            name: name.to_owned(),
+        })
+    } else {
+        Err(Malformed::new("is not a descriptor")
+            .hint("write its number, as in fd://3, or its systemd name, as in fd://http"))
+    }
+}
+
+fn tcp(text: &str) -> Value<Bind> {
+    if text.is_empty() {
+        return Err(Malformed::new("is no address")
+            .hint("write it as in 127.0.0.1:8000, or :8000 for all addresses"));
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(Malformed::new("lacks the brackets of an IPv6 address")
+            .hint(format!("try `[{text}]:{DEFAULT_PORT}`")));
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Malformed::new("is a port without a host").hint(format!(
+            "`127.0.0.1:{text}` for this machine only, `:{text}` for all addresses"
+        )));
+    }
+    if let Some(rest) = text.strip_prefix('[') {
+        return bracketed(rest);
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, self::port(port)?),
+        None => (text, DEFAULT_PORT),
+    };
+    match host {
+        // As the socket API has it, and gunicorn.
+        "" => Ok(Bind::Tcp {
+            host: "0.0.0.0".to_owned(),
+            port,
+        }),
+        "*" => {
+            Err(Malformed::new("has no host name")
+                .hint(format!("`:{port}` listens on all addresses")))
+        }
+        _ if host
+            .bytes()
+            .any(|byte| byte <= b' ' || byte == b'/' || byte == b',' || byte == b'@') =>
+        {
+            let malformed = Malformed::new("is not HOST:PORT");
+            Err(match text {
+                _ if text.contains(',') => malformed.hint("give -b once for each address"),
+                _ if text.contains('/') => {
+                    malformed.hint(format!("for a unix socket write `unix:{text}`"))
+                }
+                _ => malformed,
+            })
+        }
+        _ => Ok(Bind::Tcp {
+            host: host.to_ascii_lowercase(),
+            port,
+        }),
+    }
+}
+
+fn bracketed(rest: &str) -> Value<Bind> {
+    let malformed = || Malformed::new("is not an IPv6 address").hint("write it as in [::1]:8000");
+    let (host, port) = rest.split_once(']').ok_or_else(malformed)?;
+    // A zone (`fe80::1%eth0`) is part of the host; the resolver knows it.
+    host.split('%')
+        .next()
+        .unwrap_or_default()
+        .parse::<Ipv6Addr>()
+        .map_err(|_| malformed())?;
+    let port = match port.strip_prefix(':') {
+        Some(port) => self::port(port)?,
+        None if port.is_empty() => DEFAULT_PORT,
+        None => return Err(malformed()),
+    };
+    Ok(Bind::Tcp {
+        host: host.to_ascii_lowercase(),
+        port,
+    })
+}
+
+fn port(text: &str) -> Value<u16> {
+    if text.contains(',') {
+        return Err(Malformed::new("is not HOST:PORT").hint("give -b once for each address"));
+    }
+    // `parse` alone would take `+80`.
+    match text.parse() {
+        Ok(port) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(port),
+        Ok(_) | Err(_) => {
+            Err(Malformed::new("has no valid port").hint("a port is a number from 0 to 65535"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Value<Bind> {
+        address(text, Path::new("/srv"))
+    }
+
+    fn bound(text: &str) -> String {
+        match parse(text) {
+            Ok(Bind::Tcp { host, port }) => format!("tcp {host} {port}"),
+            Ok(Bind::Unix { path }) => format!("unix {}", path.display()),
+            Ok(Bind::Fd { fd }) => format!("fd {fd}"),
+            Ok(Bind::FdName { name }) => format!("name {name}"),
+            Err(malformed) => malformed.problem,
+        }
+    }
+
+    #[test]
+    fn every_syntax() {
+        for (text, expected) in [
+            ("127.0.0.1:8000", "tcp 127.0.0.1 8000"),
+            ("localhost:80", "tcp localhost 80"),
+            ("Example.ORG", "tcp example.org 8000"),
+            ("0.0.0.0", "tcp 0.0.0.0 8000"),
+            (":9000", "tcp 0.0.0.0 9000"),
+            ("[::]:8000", "tcp :: 8000"),
+            ("[::1]", "tcp ::1 8000"),
+            ("[fe80::1%eth0]:80", "tcp fe80::1%eth0 80"),
+            ("127.0.0.1:0", "tcp 127.0.0.1 0"),
+            ("tcp://127.0.0.1:81", "tcp 127.0.0.1 81"),
+            ("unix:/run/a.sock", "unix /run/a.sock"),
+            ("unix:///run/a.sock", "unix /run/a.sock"),
+            ("unix:a.sock", "unix /srv/a.sock"),
+            ("fd://3", "fd 3"),
+            ("fd://http", "name http"),
+        ] {
+            assert_eq!(bound(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_refusal() {
+        for (text, expected) in [
+            ("", "is no address"),
+            ("8000", "is a port without a host"),
+            ("::1", "lacks the brackets of an IPv6 address"),
+            ("[::1:80", "is not an IPv6 address"),
+            ("[localhost]:80", "is not an IPv6 address"),
+            ("[::1]80", "is not an IPv6 address"),
+            ("localhost:", "has no valid port"),
+            ("localhost:http", "has no valid port"),
+            ("localhost:+80", "has no valid port"),
+            ("localhost:65536", "has no valid port"),
+            ("a:1:2", "has no valid port"),
+            ("a:80,b:80", "is not HOST:PORT"),
+            ("a b:80", "is not HOST:PORT"),
+            ("/run/a.sock", "is not HOST:PORT"),
+            ("*:80", "has no host name"),
+            ("http://localhost:80/", "is a URL, not an address"),
+            ("unix:", "names no path"),
+            ("fd://", "is not a descriptor"),
+            ("fd://-1", "is not a descriptor"),
+            ("fd://a b", "is not a descriptor"),
+        ] {
+            assert_eq!(bound(text), expected, "{text:?}");
+        }
+        assert_eq!(
+            parse("/run/a.sock").unwrap_err().hint.as_deref(),
+            Some("for a unix socket write `unix:/run/a.sock`")
+        );
+        assert_eq!(
+            parse("http://localhost:80/").unwrap_err().hint.as_deref(),
+            Some("try `localhost:80`")
+        );
+    }
+
+    #[test]
+    fn a_socket_path_that_the_kernel_would_refuse() {
+        assert_eq!(
+            bound(&format!("unix:/{}", "x".repeat(106))).len(),
+            "unix ".len() + 107
+        );
+        assert_eq!(
+            bound(&format!("unix:/{}", "x".repeat(107))),
+            "is a path of 108 bytes; a unix socket's may have 107"
+        );
+    }
+}

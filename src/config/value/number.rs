@@ -1,0 +1,222 @@
+//! Counts, durations, sizes and file mode masks.
+
+use std::time::Duration;
+
+use super::{Malformed, Value};
+
+/// A hundred years: beyond it a deadline cannot be computed, and nobody means it.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// A whole number within `range`.
+pub(in crate::config) fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Value<u32> {
+    let (least, most) = (*range.start(), *range.end());
+    match text.trim().parse::<i128>() {
+        Ok(number) => match u32::try_from(number) {
+            Ok(number) if range.contains(&number) => Ok(number),
+            Ok(_) | Err(_) if number < i128::from(least) => {
+                Err(Malformed::new(format!("is less than {least}")))
+            }
+            Ok(_) | Err(_) => Err(Malformed::new(format!("is more than {most}"))),
+        },
+        Err(_) => Err(Malformed::new("is not a whole number")),
+    }
+}
+
+/// Seconds (`30`, `0.5`), or a number with a unit (`500ms`, `30s`, `2m`, `1h`).
+pub(in crate::config) fn duration(text: &str) -> Value<Duration> {
+    let text = text.trim();
+    let (number, unit) = split_unit(text);
+    let seconds_per_unit = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(not_a_duration()),
+    };
+    // Only digits and one point: `inf`, `1e9` and signs are for mathematicians.
+    if number.is_empty()
+        || !number
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        let negative = number
+            .strip_prefix('-')
+            .is_some_and(|rest| rest.parse::<f64>().is_ok());
+        return Err(if negative {
+            Malformed::new("is less than 0")
+        } else {
+            not_a_duration()
+        });
+    }
+    let number: f64 = number.parse().map_err(|_| not_a_duration())?;
+    match Duration::try_from_secs_f64(number * seconds_per_unit) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) | Err(_) => Err(Malformed::new("is longer than a hundred years")),
+    }
+}
+
+fn not_a_duration() -> Malformed {
+    Malformed::new("is not a duration")
+        .hint("write seconds, as in 30 or 0.5, or a unit, as in 500ms, 30s, 2m")
+}
+
+/// Bytes, or a number with `k`, `m` or `g` (powers of 1,024, as in nginx).
+pub(in crate::config) fn size(text: &str) -> Value<u64> {
+    let text = text.trim();
+    let (number, unit) = split_unit(text);
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err(not_a_size()),
+    };
+    let number: u64 = number.parse().map_err(|_| not_a_size())?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| Malformed::new("is too large"))
+}
+
+fn not_a_size() -> Malformed {
+    Malformed::new("is not a size").hint("write bytes, as in 8190, or a unit, as in 64k, 20m, 1g")
+}
+
+/// As gunicorn reads a umask: `022` and `0o22` are octal, `0x12` is hexadecimal, `18` is decimal.
+pub(in crate::config) fn mask(text: &str) -> Value<u32> {
+    let text = text.trim();
+    let lower = text.to_ascii_lowercase();
+    let parsed = if let Some(hexadecimal) = lower.strip_prefix("0x") {
+        u32::from_str_radix(hexadecimal, 16)
+    } else if let Some(octal) = lower.strip_prefix("0o") {
+        u32::from_str_radix(octal, 8)
+    } else if lower.len() > 1 && lower.starts_with('0') {
+        u32::from_str_radix(&lower, 8)
+    } else {
+        lower.parse()
+    };
+    match parsed {
+        Ok(mask) if mask <= 0o777 => Ok(mask),
+        Ok(mask) => {
+            let malformed = Malformed::new("is more than 0777");
+            // `--umask 777` means octal to everybody but gunicorn.
+            Err(if lower == mask.to_string() {
+                malformed.hint("a leading 0 makes it octal")
+            } else {
+                malformed
+            })
+        }
+        Err(_) => Err(Malformed::new("is not a file mode mask").hint("write it as in 0117")),
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let end = text
+        .rfind(|c: char| c.is_ascii_digit() || c == '.')
+        .map_or(0, |last| last + 1);
+    text.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem<T: std::fmt::Debug>(value: Value<T>) -> String {
+        value.expect_err("must be refused").problem
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number("4", 1..=10), Ok(4));
+        assert_eq!(number(" 4 ", 1..=10), Ok(4));
+        assert_eq!(problem(number("0", 1..=10)), "is less than 1");
+        assert_eq!(problem(number("-3", 1..=10)), "is less than 1");
+        assert_eq!(problem(number("11", 1..=10)), "is more than 10");
+        assert_eq!(problem(number("99999999999", 1..=10)), "is more than 10");
+        for text in ["", "four", "4.0", "0x4", "4k"] {
+            assert_eq!(
+                problem(number(text, 1..=10)),
+                "is not a whole number",
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn durations() {
+        for (text, milliseconds) in [
+            ("0", 0),
+            ("30", 30_000),
+            ("0.5", 500),
+            (".5", 500),
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(
+                duration(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text:?}"
+            );
+        }
+        for text in [
+            "",
+            "s",
+            "x",
+            "1d",
+            "1.2.3",
+            "inf",
+            "nan",
+            "1e3",
+            "+5",
+            "5 minutes",
+            "٣",
+        ] {
+            assert_eq!(problem(duration(text)), "is not a duration", "{text:?}");
+        }
+        assert_eq!(problem(duration("-5")), "is less than 0");
+        assert_eq!(
+            problem(duration("99999999999999999999")),
+            "is longer than a hundred years"
+        );
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("8190", 8190),
+            ("64k", 65_536),
+            ("20M", 20 << 20),
+            ("1GiB", 1 << 30),
+            ("5b", 5),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text:?}");
+        }
+        for text in ["", "m", "-1", "1.5m", "10x"] {
+            assert_eq!(problem(size(text)), "is not a size", "{text:?}");
+        }
+        assert_eq!(problem(size("99999999999g")), "is too large");
+    }
+
+    #[test]
+    fn masks() {
+        for (text, mask_) in [
+            ("0", 0),
+            ("022", 0o22),
+            ("0o22", 0o22),
+            ("0x12", 0o22),
+            ("18", 0o22),
+            ("0117", 0o117),
+        ] {
+            assert_eq!(mask(text), Ok(mask_), "{text:?}");
+        }
+        for text in ["", "99z", "089", "-1"] {
+            assert_eq!(problem(mask(text)), "is not a file mode mask", "{text:?}");
+        }
+        assert_eq!(
+            mask("777").unwrap_err().hint.as_deref(),
+            Some("a leading 0 makes it octal")
+        );
+    }
+}

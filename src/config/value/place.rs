@@ -1,0 +1,108 @@
+//! Files, directories, environment pairs and paths of URLs. It opens nothing.
+
+use std::path::{Path, PathBuf};
+
+use super::{Malformed, Value};
+use crate::config::LogTarget;
+
+/// `-` is `dash`; relative paths start at `base`.
+pub(in crate::config) fn log_target(text: &str, dash: LogTarget, base: &Path) -> LogTarget {
+    match text {
+        "-" => dash,
+        // The descriptor itself: opening the path fails where it is a socket (systemd) or another user's terminal.
+        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => LogTarget::Stdout,
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => LogTarget::Stderr,
+        _ => LogTarget::File(base.join(text)),
+    }
+}
+
+/// Separated by commas, as with gunicorn.
+pub(in crate::config) fn directories(text: &str, base: &Path) -> Vec<PathBuf> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| base.join(entry))
+        .collect()
+}
+
+pub(in crate::config) fn environment_pair(text: &str) -> Value<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !text.contains('\0') => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        Some(_) | None => Err(Malformed::new("is not KEY=VALUE")),
+    }
+}
+
+/// A path as it stands in a request's target: from the slash on, nothing that would have to be escaped.
+pub(in crate::config) fn url_path(text: &str) -> Value<String> {
+    if !text.starts_with('/') {
+        let hint = match text
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once('/'))
+        {
+            Some((_, path)) => format!("try `/{path}`"),
+            None => format!("try `/{text}`"),
+        };
+        return Err(Malformed::new("does not begin with a slash").hint(hint));
+    }
+    if text
+        .bytes()
+        .any(|byte| !byte.is_ascii_graphic() || byte == b'#')
+    {
+        return Err(Malformed::new("is not the path of a URL")
+            .hint("percent-encode what is not plain ASCII"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_streams_are_used_as_they_are() {
+        let target = |text| log_target(text, LogTarget::Stderr, Path::new("/srv"));
+        assert_eq!(target("-"), LogTarget::Stderr);
+        assert_eq!(target("/dev/stdout"), LogTarget::Stdout);
+        assert_eq!(target("/proc/self/fd/2"), LogTarget::Stderr);
+        assert_eq!(
+            target("log/error.log"),
+            LogTarget::File("/srv/log/error.log".into())
+        );
+    }
+
+    #[test]
+    fn pairs() {
+        assert_eq!(
+            environment_pair("A=b=c"),
+            Ok(("A".to_owned(), "b=c".to_owned()))
+        );
+        assert_eq!(environment_pair("A="), Ok(("A".to_owned(), String::new())));
+        for text in ["", "A", "=b", "A=\0"] {
+            assert!(environment_pair(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn url_paths() {
+        assert_eq!(
+            url_path("/healthz?full=1"),
+            Ok("/healthz?full=1".to_owned())
+        );
+        assert_eq!(
+            url_path("healthz").unwrap_err().hint.as_deref(),
+            Some("try `/healthz`")
+        );
+        assert_eq!(
+            url_path("http://localhost/healthz")
+                .unwrap_err()
+                .hint
+                .as_deref(),
+            Some("try `/healthz`")
+        );
+        assert!(
+            url_path("/a b").is_err() && url_path("/é").is_err() && url_path("/a\r\n").is_err()
+        );
+    }
+}
