@@ -1,0 +1,114 @@
+"""Options and fixtures of the end-to-end stories."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness.server import Server  # noqa: E402
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--binary", choices=("hosted", "embedded"), default="hosted", help="the wheel's program, or the binary ($RGUN_BINARY)")
+    parser.addoption("--loop", choices=("auto", "asyncio", "uvloop"), default="asyncio", help="event loop of the workers")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "both_artifacts: also run against the binary")
+    config.addinivalue_line("markers", "both_loops: also run on uvloop")
+    config.addinivalue_line("markers", "wheel: the smoke test of a wheel on another Python")
+
+
+@pytest.fixture(scope="session")
+def program(pytestconfig):
+    """The command that starts the server."""
+    if pytestconfig.getoption("--binary") == "embedded":
+        path = os.environ.get("RGUN_BINARY") or ROOT / "target" / "debug" / "rgun"
+    else:
+        path = os.environ.get("RGUN") or Path(sys.executable).parent / "rgun"
+    assert Path(path).is_file(), f"{path} is not there; `make test-e2e` builds it"
+    return [str(Path(path).absolute())]
+
+
+class AppDirectory:
+    """A directory with the app of a story, importable because the server starts in it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def write(self, text, name="app.py"):
+        """Replace a file at once, as a deploy does: a reader meets the old text or the new one."""
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = target.with_suffix(".tmp")
+        scratch.write_text(text)
+        scratch.rename(target)
+        return target
+
+    def copy(self, name, target="app.py"):
+        """Take one of `apps/`."""
+        return self.write((HERE / "apps" / name).read_text(), target)
+
+    def remove(self, name="app.py"):
+        (self.path / name).unlink()
+
+
+@pytest.fixture
+def app(tmp_path):
+    directory = tmp_path / "app"
+    directory.mkdir()
+    yield AppDirectory(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def launch(request, program, app):
+    """Start the server and do not wait: `launch("app:app", "-w", "2")`. Ended after the test, whatever happened."""
+    started = []
+    request.node.servers = started
+    loop = request.config.getoption("--loop")
+
+    def start(spec="app:app", *options, directory=None, **keywords):
+        defaults = [] if "--loop" in options or spec is None else ["--loop", loop]
+        server = Server(program, directory or app.path, spec, *defaults, *map(str, options), **keywords)
+        started.append(server)
+        return server
+
+    yield start
+    complaints = []
+    for server in reversed(started):
+        try:
+            server.end()
+        except AssertionError as error:
+            complaints.append(str(error))
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def serve(launch, app):
+    """Start the server with an app of `apps/` and wait until it serves: `serve("hello.py", workers=2)`."""
+
+    def start(file=None, *options, workers=1, spec="app:app", **keywords):
+        if file:
+            app.copy(file)
+        server = launch(spec, "-w", workers, *options, **keywords)
+        server.wait_ready(workers)
+        return server
+
+    return start
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for number, server in enumerate(getattr(item, "servers", [])):
+            report.sections.append((f"log of server {number}: {' '.join(server.command)}", server.log.text()))

@@ -1,0 +1,30 @@
+"""Waiting for something to become true. Every wait of the stories has an end and says what it waited for."""
+
+import time
+
+# Generous: it is only used up by a test that fails. Nothing is ever slept for.
+PATIENCE = 15.0
+
+
+class NeverHappened(AssertionError):
+    """What a story waited for did not come."""
+
+
+def eventually(condition, what, timeout=PATIENCE, interval=0.01):
+    """Return the first true value of `condition()`; fail, naming `what`, when there was none in time."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise NeverHappened(f"not within {timeout:g} s: {what}")
+        time.sleep(interval)
+
+
+def stays(condition, what, duration, interval=0.02):
+    """Fail as soon as `condition()` is false within `duration` seconds: for promises that something does *not* happen."""
+    deadline = time.monotonic() + duration
+    while time.monotonic() < deadline:
+        assert condition(), f"no longer true: {what}"
+        time.sleep(interval)

@@ -1,0 +1,118 @@
+"""The first boot fails: one clear message, the user's traceback, the right exit code, at once, with nothing left behind."""
+
+import re
+import time
+
+import pytest
+
+from harness.apps import BOOT_FAILED, IMPORT_ERROR, LOAD_FAILED, SYNTAX_ERROR, version
+from harness.waiting import eventually
+
+# "Within a second" of the failure, on a machine that also runs other tests.
+AT_ONCE = 2.0
+
+
+def fails(server, code):
+    started = time.monotonic()
+    assert server.wait_exit() == code, server.log.text()
+    eventually(lambda: not server.leftovers(), "no process is left")
+    assert time.monotonic() - started < 10
+    return server.log.wait_end()
+
+
+def assert_one_traceback(text, *expected):
+    assert text.count("Traceback (most recent call last)") == 1, text
+    for part in expected:
+        assert part in text
+    assert "_hosted.py" not in text and "importlib" not in text, f"frames that are not the user's:\n{text}"
+
+
+@pytest.mark.both_artifacts
+@pytest.mark.parametrize("workers", [1, 4])
+def test_app_that_raises_on_import(app, launch, workers):
+    app.write("def configure():\n    raise RuntimeError('no database')\n\nprint('importing', flush=True)\nconfigure()\n")
+    server = launch("app:app", "-w", workers)
+    text = fails(server, LOAD_FAILED)
+    assert_one_traceback(text, "RuntimeError: no database", "in configure", "app.py")
+
+
+def test_failure_is_told_within_a_second(app, launch):
+    app.write("print('importing', flush=True)\nraise RuntimeError('no')\n")
+    server = launch("app:app", "-w", "4")
+    mark = server.log.wait("importing")
+    began = next(time for line, time in zip(server.log.lines, server.log.times) if mark.string == line)
+    assert server.wait_exit() == LOAD_FAILED
+    assert time.monotonic() - began < AT_ONCE
+
+
+def test_syntax_error(app, launch):
+    app.write(SYNTAX_ERROR)
+    text = fails(launch(), LOAD_FAILED)
+    assert "SyntaxError" in text and "def broken(:" in text
+
+
+def test_missing_module(app, launch):
+    text = fails(launch("nowhere:app"), LOAD_FAILED)
+    assert "nowhere" in text and "hint:" in text
+    assert "Traceback" not in text, f"the user's code did not fail, so there is no traceback of it:\n{text}"
+
+
+def test_module_that_imports_a_missing_module(app, launch):
+    app.write(IMPORT_ERROR)
+    assert_one_traceback(fails(launch(), LOAD_FAILED), "a_module_that_nobody_has", "app.py")
+
+
+def test_attribute_that_is_not_there(app, launch):
+    app.write(version("x").replace("async def app(", "async def application("))
+    text = fails(launch("app:aplication"), LOAD_FAILED)
+    assert "did you mean" in text and "application" in text
+    assert "Traceback" not in text
+
+
+def test_attribute_that_is_not_an_app(app, launch):
+    app.write("app = 42\n")
+    text = fails(launch(), LOAD_FAILED)
+    assert re.search(r"app.*(int|callable)", text)
+
+
+def test_factory_that_raises(app, launch):
+    app.write("def make():\n    raise ValueError('no settings')\n")
+    assert_one_traceback(fails(launch("app:make()"), LOAD_FAILED), "ValueError: no settings", "in make")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_lifespan_startup_that_failed(app, launch, workers):
+    app.write("""
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no cache server"})
+""")
+    assert "no cache server" in fails(launch("app:app", "-w", workers), BOOT_FAILED)
+
+
+def test_ready_path_that_is_not_ready(app, launch):
+    app.write(version("x", health=503))
+    text = fails(launch("app:app", "-w", "2", "--ready-path", "/healthz"), BOOT_FAILED)
+    assert "/healthz" in text and "503" in text
+
+
+def test_boot_that_hangs(app, launch):
+    app.write("import threading\nprint('hanging', flush=True)\nthreading.Event().wait()\n")
+    server = launch("app:app", "--boot-timeout", "1")
+    server.log.wait("hanging")
+    text = fails(server, BOOT_FAILED)
+    assert "boot" in text
+
+
+def test_app_that_exits_at_import(app, launch):
+    app.write("import sys\nsys.exit('configuration is missing')\n")
+    text = fails(launch("app:app", "-w", "2"), LOAD_FAILED)
+    assert "configuration is missing" in text
+
+
+def test_app_that_dies_at_import(app, launch):
+    app.write("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    server = launch("app:app", "-w", "2")
+    text = fails(server, BOOT_FAILED)
+    assert re.search(r"signal=\"?(11|SIGSEGV)", text)
