@@ -1,22 +1,55 @@
-//! One HTTP/1.1 connection of a server, without its socket and without its clock.
+//! One HTTP/1.1 connection of a server, request side: bytes in, events out. It has no socket and no clock; the
+//! response side is in `respond`.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::date::Date;
-use super::error::ResponseError;
-use super::event::{BodyEnd, Event, RawTransmit, ResponseState, Transmit};
+use super::body::{BodyReader, Piece};
+use super::event::{Event, ResponseState};
 use super::head::RequestHead;
-use super::policy::Policy;
+use super::head_reader::HeadReader;
+use super::policy::{KeepAlive, Policy};
 use super::refusal::Refusal;
-use super::response::ResponseHead;
+use super::responder::{Exchange, Responder};
 
-/// Bytes in, events out; responses in, bytes out.
+/// An unread request body is read over up to this size beyond what was already there, so that the
+/// connection can be kept; a longer one costs less as a new connection.
+pub const DISCARD_LIMIT: u64 = 64 * 1024;
+
+/// One read while a head is awaited, and while a body comes.
+const HEAD_READ: usize = 8 * 1024;
+const BODY_READ: usize = 64 * 1024;
+
+/// One connection: requests one at a time, in order, each with its response.
 #[derive(Debug)]
 pub struct Connection {
     policy: Arc<Policy>,
-    input: BytesMut,
+    pub(super) input: BytesMut,
+    reader: HeadReader,
+    pub(super) receiving: Receiving,
+    input_ended: bool,
+    /// The client waits for `100 Continue` and nothing of the body has come.
+    pub(super) expect_pending: bool,
+    /// What may still be read over of an unread body, once its response is complete.
+    discard_left: Option<u64>,
+    /// The input was made large for a body.
+    enlarged: bool,
+    draining: bool,
+    pub(super) responder: Responder,
+    /// An interim response, or another that does not share the buffer of the final one.
+    pub(super) interim: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) enum Receiving {
+    /// Between requests, or inside a head.
+    Head,
+    Body(BodyReader),
+    /// The request is complete.
+    Ended,
+    /// Nothing is read any more.
+    Closed,
 }
 
 impl Connection {
@@ -24,35 +57,193 @@ impl Connection {
         Connection {
             policy,
             input: BytesMut::new(),
+            reader: HeadReader::default(),
+            receiving: Receiving::Head,
+            input_ended: false,
+            expect_pending: false,
+            discard_left: None,
+            enlarged: false,
+            draining: false,
+            responder: Responder::new(),
+            interim: Vec::new(),
         }
     }
 
-    // --- the request side ---
-
-    /// Where to read into: its spare capacity is never empty. Call it only when there is something to read, so that
-    /// an idle connection holds no buffer; then call `poll_event`.
+    /// Where to read into: its spare capacity is never empty. Call it only when there is something to read,
+    /// so that an idle connection holds no buffer; then call `poll_event`.
+    #[inline]
     pub fn input(&mut self) -> &mut BytesMut {
-        todo!()
+        let read = match &self.receiving {
+            Receiving::Body(body) if body.at_least() > HEAD_READ as u64 => {
+                self.enlarged = true;
+                BODY_READ
+            }
+            _ => HEAD_READ,
+        };
+        if self.input.capacity() - self.input.len() < read / 4 {
+            self.input.reserve(read);
+        }
+        &mut self.input
     }
 
     /// Copies `bytes` in, for tests and for transports that own their buffers.
     pub fn receive(&mut self, bytes: &[u8]) {
-        self.input().extend_from_slice(bytes);
+        self.input.extend_from_slice(bytes);
     }
 
     /// The client sent its FIN. What is complete is still served and answered; what is not is refused.
     pub fn input_ended(&mut self) {
-        todo!()
+        self.input_ended = true;
     }
 
     /// The next event. While the app does not take the body, do not poll: what is buffered stays so.
+    /// After the response is complete, what is left of the request's body is read over (up to [`DISCARD_LIMIT`])
+    /// without events.
     pub fn poll_event(&mut self) -> Event {
-        todo!()
+        loop {
+            match self.receiving {
+                Receiving::Head => return self.poll_head(),
+                Receiving::Body(_) => {
+                    if let Some(event) = self.poll_body() {
+                        return event;
+                    }
+                }
+                Receiving::Ended => match self.responder.state {
+                    ResponseState::Complete if self.responder.exchange.keep_alive => {
+                        self.next_exchange()
+                    }
+                    ResponseState::Complete | ResponseState::Aborted => {
+                        self.receiving = Receiving::Closed
+                    }
+                    _ => return Event::Paused,
+                },
+                Receiving::Closed => return Event::Closed,
+            }
+        }
+    }
+
+    fn poll_head(&mut self) -> Event {
+        match self.reader.poll(&mut self.input, &self.policy) {
+            Ok(Some(head)) => {
+                self.begin_exchange(&head);
+                Event::Request(head)
+            }
+            Ok(None) if !self.input_ended => Event::NeedInput,
+            Ok(None) if !self.reader.has_begun() => {
+                self.receiving = Receiving::Closed;
+                Event::Closed
+            }
+            Ok(None) => self.refused(Refusal::TruncatedHead),
+            Err(refusal) => self.refused(refusal),
+        }
+    }
+
+    fn begin_exchange(&mut self, head: &RequestHead) {
+        let mut exchange = Exchange::of(head);
+        exchange.keep_alive &= self.policy.keep_alive == KeepAlive::Allowed && !self.draining;
+        self.responder.begin_exchange(exchange);
+        self.expect_pending = head.expect_continue();
+        self.receiving = match BodyReader::of(head.body_framing()) {
+            Some(body) => Receiving::Body(body),
+            None => Receiving::Ended,
+        };
+    }
+
+    /// `None`: the place changed, look again.
+    fn poll_body(&mut self) -> Option<Event> {
+        match self.responder.state {
+            ResponseState::Complete => return self.discard_body(),
+            ResponseState::Aborted => {
+                self.receiving = Receiving::Closed;
+                return None;
+            }
+            _ => {}
+        }
+        match self.read_body() {
+            Ok(Piece::Data(data)) => Some(Event::Body(data)),
+            Ok(Piece::End) => {
+                self.receiving = Receiving::Ended;
+                Some(Event::EndOfBody)
+            }
+            Ok(Piece::NeedInput) if self.input_ended => Some(self.refused(Refusal::TruncatedBody)),
+            Ok(Piece::NeedInput) => Some(Event::NeedInput),
+            Err(refusal) => Some(self.refused(refusal)),
+        }
+    }
+
+    fn read_body(&mut self) -> Result<Piece, Refusal> {
+        let Receiving::Body(body) = &mut self.receiving else {
+            return Ok(Piece::End);
+        };
+        let piece = body.poll(&mut self.input, &self.policy);
+        if !matches!(piece, Ok(Piece::NeedInput)) {
+            self.expect_pending = false;
+        }
+        piece
+    }
+
+    /// The response is complete and the body is not. Nothing is said about it any more: a second answer on the
+    /// same connection would be taken for the next request's.
+    fn discard_body(&mut self) -> Option<Event> {
+        let at_least = match &self.receiving {
+            Receiving::Body(body) => body.at_least(),
+            _ => 0,
+        };
+        let mut left = *self
+            .discard_left
+            .get_or_insert(DISCARD_LIMIT + self.input.len() as u64);
+        // A client that was not told to continue may or may not send the body: the next bytes could be either.
+        let hopeless =
+            !self.responder.exchange.keep_alive || self.expect_pending || at_least > left;
+        while !hopeless {
+            match self.read_body() {
+                Ok(Piece::Data(data)) => match left.checked_sub(data.len() as u64) {
+                    Some(rest) => left = rest,
+                    None => break,
+                },
+                Ok(Piece::End) => {
+                    self.receiving = Receiving::Ended;
+                    return None;
+                }
+                Ok(Piece::NeedInput) if !self.input_ended => {
+                    self.discard_left = Some(left);
+                    return Some(Event::NeedInput);
+                }
+                Ok(Piece::NeedInput) | Err(_) => break,
+            }
+        }
+        self.responder.exchange.keep_alive = false;
+        self.receiving = Receiving::Closed;
+        None
+    }
+
+    fn next_exchange(&mut self) {
+        self.receiving = Receiving::Head;
+        self.discard_left = None;
+        self.responder.end_exchange();
+        if self.enlarged && self.input.is_empty() {
+            self.enlarged = false;
+            self.input = BytesMut::new();
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) -> Event {
+        self.note_method();
+        self.responder.exchange.keep_alive = false;
+        self.receiving = Receiving::Closed;
+        Event::Refused(refusal)
+    }
+
+    /// An answer to a head that was not accepted has no body either when its method is HEAD.
+    pub(super) fn note_method(&mut self) {
+        if matches!(self.receiving, Receiving::Head) {
+            self.responder.exchange.is_head = self.input.starts_with(b"HEAD ");
+        }
     }
 
     /// Gives the vector of a head back, so that the next one needs no allocation. Optional.
-    pub fn recycle(&mut self, _head: RequestHead) {
-        todo!()
+    pub fn recycle(&mut self, head: RequestHead) {
+        self.reader.spare = head.fields;
     }
 
     /// Received and not yet turned into events (pipelined requests, unread body).
@@ -62,127 +253,68 @@ impl Connection {
 
     /// No request is in progress and no byte of one has come: an idle keep-alive connection, or a new one.
     pub fn is_idle(&self) -> bool {
-        todo!()
+        matches!(self.receiving, Receiving::Head) && self.input.is_empty() && self.reader.is_fresh()
     }
 
     /// Frees the buffers of an idle connection; they come back with the next byte.
     pub fn release_buffers(&mut self) {
-        todo!()
+        if self.is_idle() {
+            self.input = BytesMut::new();
+            self.reader = HeadReader::default();
+            self.interim = Vec::new();
+            self.responder.out = Vec::new();
+        }
     }
 
-    /// `HTTP/1.1 100 Continue` when the client waits for it and nothing of the body has come; once. Call it when the
-    /// app asks for the body.
+    /// `HTTP/1.1 100 Continue` when the client waits for it and nothing of the body has come; once. Call it
+    /// when the app asks for the body.
     pub fn continue_100(&mut self) -> Option<&'static [u8]> {
-        todo!()
+        let head_is_unsent = matches!(
+            self.responder.state,
+            ResponseState::NotStarted | ResponseState::HeadPending
+        );
+        if !self.expect_pending || !head_is_unsent {
+            return None;
+        }
+        self.expect_pending = false;
+        self.input
+            .is_empty()
+            .then_some(b"HTTP/1.1 100 Continue\r\n\r\n")
     }
 
-    // --- the response side ---
-
-    /// Begins the head; add the fields, then `finish`. Dropped unfinished, it leaves no trace.
-    pub fn begin_response<'c>(
-        &'c mut self,
-        _status: u16,
-        _reason: Option<&[u8]>,
-        _date: &'c Date,
-    ) -> Result<ResponseHead<'c>, ResponseError> {
-        todo!()
-    }
-
-    /// `begin_response`, the fields in order, `finish`. Nothing is to be written yet: framing is chosen
-    /// with the first piece of the body, and an error until then can still become another response.
-    pub fn start_response<'h>(
-        &mut self,
-        _status: u16,
-        _reason: Option<&[u8]>,
-        _headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
-        _date: &Date,
-    ) -> Result<(), ResponseError> {
-        todo!()
-    }
-
-    /// The next piece of the body. What is returned is to be written now, all of it, before the next call.
-    pub fn body<'a>(
-        &'a mut self,
-        _data: &'a [u8],
-        _end: BodyEnd,
-    ) -> Result<Transmit<'a>, ResponseError> {
-        todo!()
-    }
-
-    /// As `body`, for `len` bytes that the owner sends by itself (sendfile).
-    pub fn raw_body(&mut self, _len: u64, _end: BodyEnd) -> Result<RawTransmit<'_>, ResponseError> {
-        todo!()
-    }
-
-    /// Ends a response whose body ended with `BodyEnd::Trailers`. They are written only if the response is chunked
-    /// and the request said `TE: trailers`.
-    pub fn trailers<'a, 'h>(
-        &'a mut self,
-        _trailers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
-    ) -> Result<Transmit<'a>, ResponseError> {
-        todo!()
-    }
-
-    /// An interim response (103, 102), before the final head has left; to be written now. Empty for HTTP/1.0.
-    pub fn informational<'a, 'h>(
-        &'a mut self,
-        _status: u16,
-        _headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
-    ) -> Result<&'a [u8], ResponseError> {
-        todo!()
-    }
-
-    /// `101 Switching Protocols` with `upgrade: websocket`; after it only `into_upgraded` has a meaning.
-    pub fn switch_protocols<'a, 'h>(
-        &'a mut self,
-        _headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
-        _date: &Date,
-    ) -> Result<&'a [u8], ResponseError> {
-        todo!()
-    }
-
-    /// What the client sent after the head of the upgrade request.
-    pub fn into_upgraded(self) -> Bytes {
-        todo!()
-    }
-
-    /// Forgets a head that has not left.
-    pub fn reset_response(&mut self) -> Result<(), ResponseError> {
-        todo!()
-    }
-
-    /// Our own small answer, with `Connection: close`: for `Event::Refused`, for the owner's timers and limits, and in
-    /// place of a response that has not left. Empty when something of the response has left: then only close.
-    pub fn refuse(&mut self, _refusal: Refusal, _date: &Date) -> &[u8] {
-        todo!()
-    }
-
-    /// Gives the current response up: the connection has to be closed without its end.
-    pub fn abort(&mut self) {
-        todo!()
-    }
-
-    /// The answer still to come, or the next one, says `Connection: close` (drain).
+    /// The answer still to come, or the next one, says `Connection: close` (drain). A response whose head has left
+    /// is not touched: its client may already have sent the next request.
     pub fn set_close(&mut self) {
-        todo!()
+        self.draining = true;
+        if matches!(
+            self.responder.state,
+            ResponseState::NotStarted | ResponseState::HeadPending
+        ) {
+            self.responder.exchange.keep_alive = false;
+        }
     }
 
     /// Whether the connection stays open after the current response, as far as is known now.
     pub fn is_keep_alive(&self) -> bool {
-        todo!()
+        self.responder.exchange.keep_alive && self.responder.state != ResponseState::Aborted
     }
 
-    pub fn response_state(&self) -> ResponseState {
-        todo!()
+    /// Before a head is finished: what is known by now of whether another request can follow.
+    pub(super) fn settle_keep_alive(&mut self, is_last: bool) {
+        let unread = match &self.receiving {
+            Receiving::Body(body) => body.at_least(),
+            _ => 0,
+        };
+        let too_much = is_last && unread > DISCARD_LIMIT + self.input.len() as u64;
+        let nothing_follows =
+            self.input_ended && self.input.is_empty() && matches!(self.receiving, Receiving::Ended);
+        if self.expect_pending || too_much || nothing_follows {
+            self.responder.exchange.keep_alive = false;
+        }
     }
 
-    /// The status of the current or last response, for the access log; 0 before one.
-    pub fn response_status(&self) -> u16 {
-        todo!()
-    }
-
-    /// Body bytes of the current or last response handed out so far, without framing.
-    pub fn response_body_len(&self) -> u64 {
-        todo!()
+    /// What the client sent after the head of the upgrade request.
+    pub fn into_upgraded(self) -> Bytes {
+        self.input.freeze()
     }
 }

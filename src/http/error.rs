@@ -20,6 +20,8 @@ pub enum ResponseError {
     InvalidContentLength(Box<[u8]>),
     /// A field that frames or routes cannot be a trailer (RFC 9110 §6.5.1).
     ForbiddenTrailer(Box<[u8]>),
+    /// No request waits for an answer.
+    NoRequest,
     /// A second head.
     AlreadyStarted,
     /// A body before the head.
@@ -59,6 +61,7 @@ impl fmt::Display for ResponseError {
             ResponseError::ForbiddenTrailer(name) => {
                 write!(f, "\"{}\" cannot be a trailer", name.escape_ascii())
             }
+            ResponseError::NoRequest => f.write_str("no request to answer"),
             ResponseError::AlreadyStarted => f.write_str("response already started"),
             ResponseError::NotStarted => f.write_str("response not started"),
             ResponseError::AlreadyComplete => f.write_str("response already complete"),

@@ -3,19 +3,27 @@
 //! The owner reads into [`Connection::input`], polls [`Connection::poll_event`] and writes what the response
 //! calls return. One request at a time, in order; sources are RFC 9110 and RFC 9112.
 
+mod authority;
+mod body;
+mod chars;
 mod connection;
 mod date;
 mod error;
 mod event;
+mod examine;
 mod head;
+mod head_reader;
 mod names;
 mod path;
 mod policy;
 mod refusal;
+mod respond;
+mod responder;
 mod response;
 mod status;
+mod target;
 
-pub use connection::Connection;
+pub use connection::{Connection, DISCARD_LIMIT};
 pub use date::{Date, imf_fixdate};
 pub use error::ResponseError;
 pub use event::{BodyEnd, Event, RawTransmit, ResponseState, Transmit};

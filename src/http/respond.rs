@@ -1,0 +1,257 @@
+//! One HTTP/1.1 connection of a server, response side: what the app answers, as bytes to write.
+
+use super::connection::{Connection, Receiving};
+use super::date::Date;
+use super::error::ResponseError;
+use super::event::{BodyEnd, RawTransmit, ResponseState, Transmit};
+use super::head::{Upgrade, Version};
+use super::refusal::Refusal;
+use super::response::{ResponseHead, check_field, push_field};
+use super::status::{reason_phrase, status_line};
+use super::{body, chars};
+
+impl Connection {
+    /// Begins the head of the final response; add the fields, then `finish`. Dropped unfinished, it leaves no trace.
+    /// `reason`: `None` for the registered phrase.
+    pub fn begin_response<'c>(
+        &'c mut self,
+        status: u16,
+        reason: Option<&[u8]>,
+        date: &'c Date,
+    ) -> Result<ResponseHead<'c>, ResponseError> {
+        match status {
+            100..=199 => return Err(ResponseError::InformationalStatus(status)),
+            200..=999 => {}
+            _ => return Err(ResponseError::InvalidStatus(status)),
+        }
+        self.check_request()?;
+        ResponseHead::begin(&mut self.responder, status, reason, date)
+    }
+
+    /// `begin_response`, the fields in order, `finish`. Nothing is to be written yet: framing is chosen with the
+    /// first piece of the body, and an error until then can still become another response.
+    pub fn start_response<'h>(
+        &mut self,
+        status: u16,
+        reason: Option<&[u8]>,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+        date: &Date,
+    ) -> Result<(), ResponseError> {
+        let mut head = self.begin_response(status, reason, date)?;
+        for (name, value) in headers {
+            head.header(name, value)?;
+        }
+        head.finish();
+        Ok(())
+    }
+
+    /// The next piece of the body. What is returned is to be written now, all of it, before the next call.
+    pub fn body<'a>(
+        &'a mut self,
+        data: &'a [u8],
+        end: BodyEnd,
+    ) -> Result<Transmit<'a>, ResponseError> {
+        if self.responder.state == ResponseState::HeadPending {
+            self.settle_keep_alive(end != BodyEnd::More);
+        }
+        self.responder.body(data, end)
+    }
+
+    /// As `body`, for `len` bytes that the owner sends by itself (sendfile).
+    pub fn raw_body(&mut self, len: u64, end: BodyEnd) -> Result<RawTransmit<'_>, ResponseError> {
+        if self.responder.state == ResponseState::HeadPending {
+            self.settle_keep_alive(end != BodyEnd::More);
+        }
+        self.responder.raw_body(len, end)
+    }
+
+    /// Ends a response whose body ended with `BodyEnd::Trailers`. They are written only if the response is
+    /// chunked and the request said `TE: trailers`; they are checked always.
+    pub fn trailers<'a, 'h>(
+        &'a mut self,
+        trailers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<Transmit<'a>, ResponseError> {
+        let responder = &mut self.responder;
+        if !responder.trailers_due() {
+            responder.check_body()?;
+            return Err(ResponseError::NotStarted);
+        }
+        responder.clear_taken();
+        responder.out.clear();
+        responder.out.extend_from_slice(b"0\r\n");
+        for (name, value) in trailers {
+            check_field(name, value)?;
+            if body::is_forbidden_trailer(name) {
+                return Err(ResponseError::ForbiddenTrailer(name.into()));
+            }
+            if responder.takes_trailers() {
+                push_field(&mut responder.out, name, value);
+            }
+        }
+        responder.out.extend_from_slice(b"\r\n");
+        Ok(responder.end_with_trailers())
+    }
+
+    /// An interim response (102, 103), before the final head has left; to be written now. Empty for HTTP/1.0.
+    /// (100 is `continue_100`'s, 101 is `switch_protocols`'s.)
+    pub fn informational<'a, 'h>(
+        &'a mut self,
+        status: u16,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<&'a [u8], ResponseError> {
+        if !matches!(status, 102..=199) {
+            return Err(ResponseError::InvalidStatus(status));
+        }
+        match self.responder.state {
+            ResponseState::NotStarted => self.check_request()?,
+            ResponseState::HeadPending => {}
+            ResponseState::Streaming => return Err(ResponseError::HeadSent),
+            ResponseState::Complete => return Err(ResponseError::AlreadyComplete),
+            ResponseState::Aborted => return Err(ResponseError::Aborted),
+        }
+        let out = &mut self.interim;
+        out.clear();
+        out.extend_from_slice(b"HTTP/1.1 ");
+        chars::push_decimal(out, u64::from(status));
+        out.push(b' ');
+        out.extend_from_slice(reason_phrase(status).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in headers {
+            check_field(name, value)?;
+            let frames = [
+                &b"content-length"[..],
+                b"transfer-encoding",
+                b"connection",
+                b"upgrade",
+            ];
+            if !frames.iter().any(|frame| name.eq_ignore_ascii_case(frame)) {
+                push_field(out, name, value);
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+        if self.responder.exchange.version == Version::Http10 {
+            out.clear();
+        }
+        Ok(&self.interim)
+    }
+
+    /// `101 Switching Protocols` with `upgrade: websocket`, to be written; after it only `into_upgraded` has a
+    /// meaning.
+    pub fn switch_protocols<'a, 'h>(
+        &'a mut self,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+        date: &Date,
+    ) -> Result<&'a [u8], ResponseError> {
+        self.check_request()?;
+        if self.responder.exchange.upgrade == Upgrade::None {
+            return Err(ResponseError::NoUpgrade);
+        }
+        let mut head = ResponseHead::begin(&mut self.responder, 101, None, date)?;
+        head.push_upgrade();
+        for (name, value) in headers {
+            head.header(name, value)?;
+        }
+        head.finish();
+        self.responder.state = ResponseState::Complete;
+        self.responder.exchange.keep_alive = false;
+        self.receiving = Receiving::Closed;
+        self.responder.out.extend_from_slice(b"\r\n");
+        Ok(self.responder.take_out())
+    }
+
+    /// Forgets a head that has not left.
+    pub fn reset_response(&mut self) -> Result<(), ResponseError> {
+        match self.responder.state {
+            ResponseState::NotStarted => Ok(()),
+            ResponseState::HeadPending => {
+                self.responder.clear_head();
+                Ok(())
+            }
+            ResponseState::Streaming | ResponseState::Complete => Err(ResponseError::HeadSent),
+            ResponseState::Aborted => Err(ResponseError::Aborted),
+        }
+    }
+
+    /// Our own small answer, with `Connection: close`: for `Event::Refused`, for the owner's timers and
+    /// limits, and in place of a response that has not left. Empty when something of a response has left:
+    /// then only close.
+    pub fn refuse(&mut self, refusal: Refusal, date: &Date) -> &[u8] {
+        self.note_method();
+        self.receiving = Receiving::Closed;
+        match self.responder.state {
+            ResponseState::NotStarted | ResponseState::HeadPending => {}
+            ResponseState::Streaming | ResponseState::Complete | ResponseState::Aborted => {
+                self.abort();
+                return &[];
+            }
+        }
+        let responder = &mut self.responder;
+        responder.clear_head();
+        responder.exchange.keep_alive = false;
+        responder.status = refusal.status();
+        responder.state = ResponseState::Complete;
+        let out = &mut responder.out;
+        out.extend_from_slice(
+            status_line(refusal.status())
+                .expect("every refusal has a registered status")
+                .as_bytes(),
+        );
+        let phrase = reason_phrase(refusal.status());
+        // What went wrong inside is not the client's.
+        let reason = if refusal.status() == 500 {
+            ""
+        } else {
+            refusal.reason()
+        };
+        let length = phrase.len() + reason.len() + if reason.is_empty() { 1 } else { 3 };
+        out.extend_from_slice(b"content-type: text/plain; charset=utf-8\r\ncontent-length: ");
+        chars::push_decimal(out, length as u64);
+        out.extend_from_slice(b"\r\n");
+        if refusal.status() == 503 {
+            out.extend_from_slice(b"retry-after: 1\r\n");
+        }
+        out.extend_from_slice(date.both_lines());
+        out.extend_from_slice(b"connection: close\r\n\r\n");
+        if !responder.exchange.is_head {
+            out.extend_from_slice(phrase.as_bytes());
+            if !reason.is_empty() {
+                out.extend_from_slice(b": ");
+                out.extend_from_slice(reason.as_bytes());
+            }
+            out.push(b'\n');
+            responder.body_len = length as u64;
+        }
+        responder.take_out()
+    }
+
+    /// Gives the connection up: it has to be closed, without the end of a response that is not complete.
+    pub fn abort(&mut self) {
+        if self.responder.state != ResponseState::Complete {
+            self.responder.state = ResponseState::Aborted;
+        }
+        self.responder.exchange.keep_alive = false;
+        self.receiving = Receiving::Closed;
+    }
+
+    pub fn response_state(&self) -> ResponseState {
+        self.responder.state
+    }
+
+    /// The status of the current or last response, for the access log; 0 before one.
+    pub fn response_status(&self) -> u16 {
+        self.responder.status
+    }
+
+    /// Body bytes of the current or last response handed out so far, without framing.
+    pub fn response_body_len(&self) -> u64 {
+        self.responder.body_len
+    }
+
+    /// There is a request, and its final response has not begun.
+    fn check_request(&self) -> Result<(), ResponseError> {
+        if matches!(self.receiving, Receiving::Head) {
+            return Err(ResponseError::NoRequest);
+        }
+        self.responder.check_not_started()
+    }
+}

@@ -1,0 +1,361 @@
+//! The response side of a connection: state, framing, serialisation. It does not know the request's bytes, only what the
+//! answer depends on.
+
+use super::chars::{push_decimal, push_hex};
+use super::error::ResponseError;
+use super::event::{BodyEnd, RawTransmit, ResponseState, Transmit};
+use super::head::{Method, RequestHead, Upgrade, Version};
+
+/// Up to this size a body is copied behind the head: one `write` of one piece is cheaper than a `writev`.
+const COPY_UP_TO: usize = 2048;
+
+/// What of the request the answer depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Exchange {
+    pub version: Version,
+    pub is_head: bool,
+    pub te_trailers: bool,
+    pub upgrade: Upgrade,
+    /// Whether the connection may stay open, as far as is known before the head is finished.
+    pub keep_alive: bool,
+}
+
+impl Exchange {
+    /// Before a head was read: what a refusal answers.
+    pub const UNREAD: Exchange = Exchange {
+        version: Version::Http11,
+        is_head: false,
+        te_trailers: false,
+        upgrade: Upgrade::None,
+        keep_alive: false,
+    };
+
+    pub fn of(head: &RequestHead) -> Exchange {
+        Exchange {
+            version: head.version(),
+            is_head: head.known_method() == Method::Head,
+            te_trailers: head.te_trailers(),
+            upgrade: head.upgrade(),
+            keep_alive: head.keep_alive(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// Not chosen: the head is pending.
+    Undecided,
+    /// What the app gives is not sent: HEAD, 204, 205, 304.
+    Nothing,
+    Length {
+        remaining: u64,
+    },
+    Chunked,
+    /// The end of the connection is the end of the body.
+    Close,
+}
+
+/// One response at a time.
+#[derive(Debug)]
+pub(super) struct Responder {
+    /// What is serialised and not yet handed out, or was handed out by the last call (`taken`).
+    pub out: Vec<u8>,
+    taken: bool,
+    pub state: ResponseState,
+    pub exchange: Exchange,
+    pub status: u16,
+    /// The app's Content-Length.
+    pub declared: Option<u64>,
+    framing: Framing,
+    trailers_due: bool,
+    pub body_len: u64,
+}
+
+impl Responder {
+    pub fn new() -> Self {
+        Responder {
+            out: Vec::new(),
+            taken: false,
+            state: ResponseState::NotStarted,
+            exchange: Exchange::UNREAD,
+            status: 0,
+            declared: None,
+            framing: Framing::Undecided,
+            trailers_due: false,
+            body_len: 0,
+        }
+    }
+
+    /// A new request: nothing of the former answer counts any more.
+    pub fn begin_exchange(&mut self, exchange: Exchange) {
+        self.exchange = exchange;
+        self.state = ResponseState::NotStarted;
+        self.status = 0;
+        self.body_len = 0;
+    }
+
+    /// Between requests; status and length stay for the log.
+    pub fn end_exchange(&mut self) {
+        self.exchange = Exchange::UNREAD;
+        self.state = ResponseState::NotStarted;
+    }
+
+    /// An empty `out` for what comes next, and the facts of a head forgotten.
+    pub fn clear_head(&mut self) {
+        self.clear_taken();
+        self.out.clear();
+        self.declared = None;
+        self.framing = Framing::Undecided;
+        self.trailers_due = false;
+        self.status = 0;
+        self.body_len = 0;
+        self.state = ResponseState::NotStarted;
+    }
+
+    pub fn clear_taken(&mut self) {
+        if self.taken {
+            self.out.clear();
+            self.taken = false;
+        }
+    }
+
+    /// Everything in `out` is handed out; it is forgotten at the next call.
+    pub fn take_out(&mut self) -> &[u8] {
+        self.taken = true;
+        &self.out
+    }
+
+    /// Whether no head can be begun.
+    pub fn check_not_started(&self) -> Result<(), ResponseError> {
+        match self.state {
+            ResponseState::NotStarted => Ok(()),
+            ResponseState::HeadPending | ResponseState::Streaming => {
+                Err(ResponseError::AlreadyStarted)
+            }
+            ResponseState::Complete => Err(ResponseError::AlreadyComplete),
+            ResponseState::Aborted => Err(ResponseError::Aborted),
+        }
+    }
+
+    /// Whether a final body piece can come.
+    pub fn check_body(&self) -> Result<(), ResponseError> {
+        match self.state {
+            ResponseState::HeadPending => Ok(()),
+            ResponseState::Streaming if self.trailers_due => Err(ResponseError::AlreadyComplete),
+            ResponseState::Streaming => Ok(()),
+            ResponseState::NotStarted => Err(ResponseError::NotStarted),
+            ResponseState::Complete => Err(ResponseError::AlreadyComplete),
+            ResponseState::Aborted => Err(ResponseError::Aborted),
+        }
+    }
+
+    pub fn body<'a>(
+        &'a mut self,
+        data: &'a [u8],
+        end: BodyEnd,
+    ) -> Result<Transmit<'a>, ResponseError> {
+        let piece = self.piece(data.len() as u64, end)?;
+        let data = &data[..usize::try_from(piece.allowed).expect("no more than was given")];
+        let mut transmit = Transmit {
+            head: &[],
+            data,
+            tail: piece.tail.bytes(),
+            excess: piece.excess,
+        };
+        if !self.out.is_empty() && data.len() <= COPY_UP_TO {
+            self.out.extend_from_slice(data);
+            self.out.extend_from_slice(transmit.tail);
+            (transmit.data, transmit.tail) = (&[], &[]);
+        }
+        transmit.head = self.take_out();
+        Ok(transmit)
+    }
+
+    pub fn raw_body(&mut self, len: u64, end: BodyEnd) -> Result<RawTransmit<'_>, ResponseError> {
+        let piece = self.piece(len, end)?;
+        let suffix = piece.tail.bytes();
+        Ok(RawTransmit {
+            prefix: self.take_out(),
+            len: piece.allowed,
+            suffix,
+            excess: piece.excess,
+        })
+    }
+
+    /// The last chunk with the lines that the caller left in `out`; nothing if they are not to be sent.
+    pub fn end_with_trailers(&mut self) -> Transmit<'_> {
+        if self.framing != Framing::Chunked {
+            self.out.clear();
+        }
+        self.state = ResponseState::Complete;
+        Transmit {
+            head: self.take_out(),
+            data: &[],
+            tail: b"",
+            excess: 0,
+        }
+    }
+
+    /// Whether trailers would be sent.
+    pub fn takes_trailers(&self) -> bool {
+        self.framing == Framing::Chunked && self.exchange.te_trailers
+    }
+
+    pub fn trailers_due(&self) -> bool {
+        self.trailers_due && self.state == ResponseState::Streaming
+    }
+
+    /// Accounts for `len` bytes: chooses the framing and finishes the head if it is pending, writes the
+    /// chunk-size line, moves the state.
+    fn piece(&mut self, len: u64, end: BodyEnd) -> Result<Piece, ResponseError> {
+        self.check_body()?;
+        self.clear_taken();
+        let framing = match self.framing {
+            Framing::Undecided => self.choose_framing(len, end),
+            framing => framing,
+        };
+        let (allowed, next) = match framing {
+            Framing::Nothing => (0, framing),
+            Framing::Length { remaining } => {
+                let allowed = len.min(remaining);
+                let missing = remaining - allowed;
+                if missing > 0 && end != BodyEnd::More {
+                    if self.state == ResponseState::Streaming {
+                        self.state = ResponseState::Aborted;
+                    }
+                    return Err(ResponseError::TooShort { missing });
+                }
+                (allowed, Framing::Length { remaining: missing })
+            }
+            Framing::Undecided | Framing::Chunked | Framing::Close => (len, framing),
+        };
+        let excess = if framing == Framing::Nothing {
+            0
+        } else {
+            len - allowed
+        };
+        self.framing = next;
+        let mut piece = Piece {
+            allowed,
+            excess,
+            tail: Tail::Nothing,
+        };
+        if self.state == ResponseState::HeadPending {
+            self.finish_head(framing, len, end);
+        }
+        if framing == Framing::Chunked {
+            piece.tail = match (len, end) {
+                (0, BodyEnd::Last) => Tail::LastChunk,
+                (_, BodyEnd::Last) => Tail::ChunkEndAndLast,
+                (0, BodyEnd::More | BodyEnd::Trailers) => Tail::Nothing,
+                (_, BodyEnd::More | BodyEnd::Trailers) => Tail::ChunkEnd,
+            };
+            if len > 0 {
+                push_hex(&mut self.out, len);
+                self.out.extend_from_slice(b"\r\n");
+            }
+        }
+        self.body_len += piece.allowed;
+        self.trailers_due = end == BodyEnd::Trailers;
+        // What was cut off can only be the end.
+        let complete = end == BodyEnd::Last || (piece.excess > 0 && end == BodyEnd::More);
+        self.state = if complete {
+            ResponseState::Complete
+        } else {
+            ResponseState::Streaming
+        };
+        Ok(piece)
+    }
+
+    /// RFC 9112 §6.3; decided with the first piece, so that a body that is whole gets its length.
+    fn choose_framing(&self, len: u64, end: BodyEnd) -> Framing {
+        if self.exchange.is_head || has_no_content(self.status) {
+            return Framing::Nothing;
+        }
+        if let Some(remaining) = self.declared {
+            return Framing::Length { remaining };
+        }
+        let whole = match end {
+            BodyEnd::Last => true,
+            BodyEnd::Trailers => !self.exchange.te_trailers,
+            BodyEnd::More => false,
+        };
+        match self.exchange.version {
+            _ if whole => Framing::Length { remaining: len },
+            Version::Http11 => Framing::Chunked,
+            Version::Http10 => Framing::Close,
+        }
+    }
+
+    /// Adds the fields that are ours and the empty line.
+    fn finish_head(&mut self, framing: Framing, len: u64, end: BodyEnd) {
+        match framing {
+            Framing::Length { remaining } if self.declared.is_none() => {
+                self.content_length(remaining)
+            }
+            // An app that sends the body with HEAD shows the length that GET would have; an empty one shows nothing.
+            Framing::Nothing if self.exchange.is_head && !has_no_content(self.status) => {
+                if self.declared.is_none() && end == BodyEnd::Last && len > 0 {
+                    self.content_length(len);
+                }
+            }
+            // RFC 9110 §15.3.6: a 205 has a body, and it is empty.
+            Framing::Nothing if self.status == 205 => self.content_length(0),
+            Framing::Chunked => self
+                .out
+                .extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Framing::Close => self.exchange.keep_alive = false,
+            Framing::Nothing | Framing::Length { .. } | Framing::Undecided => {}
+        }
+        self.connection_field();
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn content_length(&mut self, len: u64) {
+        self.out.extend_from_slice(b"content-length: ");
+        push_decimal(&mut self.out, len);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn connection_field(&mut self) {
+        let field: &[u8] = match (self.exchange.keep_alive, self.exchange.version, self.status) {
+            // RFC 9110 §15.5.22 and §7.8: a 426 names the protocol in Upgrade, which has to be listed here.
+            (true, Version::Http11, 426) => b"connection: upgrade\r\n",
+            (false, Version::Http11, 426) => b"connection: close, upgrade\r\n",
+            (true, Version::Http11, _) => return,
+            (true, Version::Http10, _) => b"connection: keep-alive\r\n",
+            (false, ..) => b"connection: close\r\n",
+        };
+        self.out.extend_from_slice(field);
+    }
+}
+
+/// 1xx, 204 and 304 have no body (RFC 9110 §6.4.1), 205 must not have content.
+pub(super) const fn has_no_content(status: u16) -> bool {
+    matches!(status, 100..=199 | 204 | 205 | 304)
+}
+
+struct Piece {
+    allowed: u64,
+    excess: u64,
+    tail: Tail,
+}
+
+#[derive(Clone, Copy)]
+enum Tail {
+    Nothing,
+    ChunkEnd,
+    ChunkEndAndLast,
+    LastChunk,
+}
+
+impl Tail {
+    const fn bytes(self) -> &'static [u8] {
+        match self {
+            Tail::Nothing => b"",
+            Tail::ChunkEnd => b"\r\n",
+            Tail::ChunkEndAndLast => b"\r\n0\r\n\r\n",
+            Tail::LastChunk => b"0\r\n\r\n",
+        }
+    }
+}
