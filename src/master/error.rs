@@ -1,5 +1,8 @@
 //! Why the master could not start, or had to give up. It does not print and picks no exit code.
 
+use std::path::PathBuf;
+
+use crate::sys::Pid;
 use crate::{ipc, sys};
 
 #[derive(Debug, thiserror::Error)]
@@ -9,4 +12,38 @@ pub enum Error {
     System(#[from] sys::Error),
     #[error(transparent)]
     Ipc(#[from] ipc::Error),
+    /// The pid file names a process that lives.
+    #[error("pid file {}: process {pid} is running", path.display())]
+    Running { path: PathBuf, pid: Pid },
+    /// `-b fd://name` without such a name in LISTEN_FDNAMES.
+    #[error(
+        "bind fd://{name}: no such socket was passed ({})",
+        passed_names(passed)
+    )]
+    NotPassed { name: String, passed: Vec<String> },
+}
+
+impl Error {
+    /// What the reader can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::System(error) | Self::Ipc(ipc::Error::System(error)) => error.hint.clone(),
+            Self::Running { path, .. } => Some(format!(
+                "stop it first; if it is another program, remove {}",
+                path.display()
+            )),
+            Self::NotPassed { .. } => {
+                Some("the name is FileDescriptorName= in the .socket unit".to_owned())
+            }
+            Self::Ipc(_) => None,
+        }
+    }
+}
+
+fn passed_names(names: &[String]) -> String {
+    if names.is_empty() {
+        "LISTEN_FDS is not set for this process".to_owned()
+    } else {
+        format!("LISTEN_FDNAMES: {}", names.join(", "))
+    }
 }

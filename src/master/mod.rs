@@ -1,27 +1,70 @@
 //! The master: one thread, one poll loop, no user code, no waiting inside a decision.
 
+mod act;
+mod binds;
+mod child;
 mod error;
+mod generation;
+mod journal;
+mod pidfile;
 mod seat;
+mod shell;
 pub mod supervisor;
+mod workers;
 
 pub use error::Error;
 pub use seat::{Host, Outcome, Seat};
 
 use std::sync::Arc;
 
+use self::binds::Binds;
+use self::pidfile::PidFile;
+use self::shell::{Child, End, HEARD, Shell};
 use crate::config::Settings;
+use crate::sys::signals::SignalQueue;
 
 /// Runs the master until it ends, or until this process is a worker that has ended.
 ///
 /// `reread` gives the configuration anew, or says why it cannot; it must be quick and must not change anything.
+/// Listeners stay the same over every reload: a changed `--bind` is logged, and needs a restart.
 ///
 /// # Errors
-/// When the master cannot start: nothing runs and nothing is left behind.
+/// When the master cannot start, or the system fails it: it leaves no file behind, and workers that run drain
+/// once this process has ended.
 pub fn run(
     settings: Arc<Settings>,
     reread: &dyn Fn() -> Result<Settings, String>,
     host: &dyn Host,
 ) -> Result<Outcome, Error> {
-    let _not_yet = (settings, reread, host);
-    Ok(Outcome::Exit(1))
+    // First of all: from here on no signal is lost, and as PID 1 we would otherwise not even get them.
+    let signals = SignalQueue::open(&HEARD)?;
+    tracing::info!(pid = std::process::id(), "rgun {} starting", env!("CARGO_PKG_VERSION"));
+    let mut shell = Shell::new(Arc::clone(&settings), signals, reread, host)?;
+    shell.binds = Binds::open(&settings)?;
+    for listener in &shell.binds.listeners {
+        tracing::info!(address = %listener, "listening");
+    }
+    let pid_file = match settings.pid_file.as_deref().map(PidFile::write).transpose() {
+        Ok(pid_file) => pid_file,
+        Err(error) => {
+            shell.binds.close();
+            return Err(error);
+        }
+    };
+    let end = match shell.run() {
+        Ok(End::Child(child)) => {
+            // Everything that is the master's alone is closed here: other workers' channels, the lifeline's write end.
+            drop(shell);
+            let Child { seat, edition } = *child;
+            return Ok(Outcome::Worker(child::live(seat, &edition, host)));
+        }
+        Ok(End::Stillborn(code)) => return Ok(Outcome::Worker(code)),
+        Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
+        Err(error) => Err(error),
+    };
+    shell.binds.close();
+    if let Some(pid_file) = pid_file {
+        pid_file.remove();
+    }
+    end
 }

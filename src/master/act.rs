@@ -1,0 +1,224 @@
+//! The supervisor's actions as syscalls. It decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Error;
+use super::child::FAILED_TO_BOOT;
+use super::generation::{Edition, fixed_at_start, plan};
+use super::journal::kill_reason;
+use super::seat::Seat;
+use super::shell::{Child, End, Flow, Shell, deliver};
+use super::supervisor::{
+    Action, ConfigResult, DrainReason, Event, Generation, Incarnation, Order, Slot,
+};
+use super::workers::{Hearing, Worker};
+use crate::ipc::{self, Page, ToWorker, WorkerChannel};
+use crate::sys::process::{Fork, fork};
+use crate::sys::signals::{DUMP_STACKS, Signal, start_as_child};
+use crate::sys::{self, Pid, clock};
+
+impl Shell<'_> {
+    /// In their order. Stops at the one that ends the master or begins a child.
+    pub(super) fn perform(&mut self, actions: Vec<Action>) -> Flow {
+        for action in actions {
+            tracing::trace!(?action, "action");
+            match self.act(action) {
+                Flow::Go => {}
+                Flow::End(end) => return Flow::End(end),
+            }
+        }
+        Flow::Go
+    }
+
+    fn act(&mut self, action: Action) -> Flow {
+        match action {
+            Action::Spawn {
+                incarnation,
+                slot,
+                generation,
+            } => {
+                return match self.spawn(incarnation, slot, generation) {
+                    Ok(flow) => flow,
+                    Err(error) => {
+                        tracing::error!(slot = slot.0, %error, "worker not started");
+                        self.pending.push_back(Event::SpawnFailed { incarnation });
+                        Flow::Go
+                    }
+                };
+            }
+            Action::Send { incarnation, order } => self.send(incarnation, order),
+            Action::Terminate { incarnation } => self.signal_worker(incarnation, Signal::TERM),
+            Action::Kill { incarnation, why } => {
+                if let Some(worker) = self.workers.get(incarnation) {
+                    let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
+                    tracing::warn!(slot, pid, reason = kill_reason(why), "killing worker");
+                }
+                self.signal_worker(incarnation, Signal::KILL);
+            }
+            Action::DumpStacks { incarnation } => self.signal_worker(incarnation, DUMP_STACKS),
+            Action::SampleHeartbeats => self.sample_heartbeats(),
+            Action::CloseListeners => self.binds.close(),
+            Action::ReadConfig { generation } => self.read_config(generation),
+            Action::ReopenLogs => tracing::debug!("log files are not reopened yet"),
+            Action::Forget { generation } => {
+                self.editions.remove(&generation);
+            }
+            Action::Report(report) => self.journal.write(&report, &self.workers),
+            Action::Notify(state) => tracing::debug!(?state, "service state"),
+            Action::Reply { token, answer } => {
+                tracing::debug!(token = token.0, ?answer, "nobody is there to be answered")
+            }
+            Action::Exit { code } => return Flow::End(End::Exit(code)),
+        }
+        Flow::Go
+    }
+
+    fn spawn(
+        &mut self,
+        incarnation: Incarnation,
+        slot: Slot,
+        generation: Generation,
+    ) -> Result<Flow, Error> {
+        let unknown = || {
+            sys::Error::new(
+                "fork",
+                "",
+                std::io::Error::other(format!("no settings for generation {generation}")),
+            )
+        };
+        let edition = self.editions.get(&generation).ok_or_else(unknown)?.clone();
+        let (ours, theirs) = ipc::channel()?;
+        let page = self.scoreboard.acquire(slot.0, u64::from(generation.0))?;
+        let master = Pid::this();
+        self.host.before_fork();
+        match fork() {
+            Ok(Fork::Child) => {
+                let started = start_as_child();
+                self.host.after_fork_child();
+                if let Err(error) = started {
+                    tracing::error!(%error, "worker not started");
+                    return Ok(Flow::End(End::Stillborn(FAILED_TO_BOOT)));
+                }
+                let seat = self.seat(slot, generation, &edition, theirs, page, master);
+                Ok(Flow::End(match seat {
+                    Some(seat) => End::Child(Box::new(Child { seat, edition })),
+                    None => End::Stillborn(FAILED_TO_BOOT),
+                }))
+            }
+            Ok(Fork::Parent { child: pid }) => {
+                self.host.after_fork_parent();
+                page.set_pid(u64::try_from(pid.as_raw()).unwrap_or(0));
+                tracing::debug!(
+                    slot = slot.0,
+                    generation = generation.0,
+                    pid = pid.as_raw(),
+                    "worker started"
+                );
+                let (hearing, ready_ms, failure) = (Hearing::Open, None, None);
+                let worker = Worker {
+                    slot,
+                    pid,
+                    channel: ours,
+                    hearing,
+                    page,
+                    ready_ms,
+                    failure,
+                };
+                self.workers.insert(incarnation, worker);
+                Ok(Flow::Go)
+            }
+            Err(error) => {
+                self.host.after_fork_parent();
+                self.scoreboard.free(page);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// In the child: takes what a worker keeps out of what is about to be dropped.
+    fn seat(
+        &mut self,
+        slot: Slot,
+        generation: Generation,
+        edition: &Edition,
+        channel: WorkerChannel,
+        page: Page,
+        master: Pid,
+    ) -> Option<Seat> {
+        Some(Seat {
+            slot: slot.0,
+            generation: u64::from(generation.0),
+            settings: Arc::clone(&edition.settings),
+            listeners: std::mem::take(&mut self.binds.listeners),
+            channel,
+            lifeline: self.lifeline.read.take()?,
+            page,
+            master,
+        })
+    }
+
+    fn send(&self, incarnation: Incarnation, order: Order) {
+        let Some(worker) = self.workers.get(incarnation) else {
+            return;
+        };
+        let message = match order {
+            Order::Go => ToWorker::Go,
+            Order::Drain { reason, graceful } => ToWorker::Drain {
+                reason: match reason {
+                    DrainReason::Replaced => ipc::DrainReason::Replaced,
+                    DrainReason::Shutdown => ipc::DrainReason::Shutdown,
+                },
+                graceful_ms: u64::try_from(graceful.as_millis()).unwrap_or(u64::MAX),
+            },
+            Order::StopFast => ToWorker::StopFast,
+        };
+        if let Err(error) = worker.channel.send(&message) {
+            // It is dying, or stuck: its exit or its deadline is the event.
+            tracing::debug!(slot = worker.slot.0, pid = worker.pid.as_raw(), ?message, %error, "message not delivered");
+        }
+    }
+
+    fn signal_worker(&self, incarnation: Incarnation, signal: Signal) {
+        if let Some(worker) = self.workers.get(incarnation) {
+            deliver(worker.pid, signal);
+        }
+    }
+
+    /// Becoming ready is a sign of life, too: the first beat may be a moment away.
+    fn sample_heartbeats(&mut self) {
+        let now = clock::monotonic_ms();
+        for (incarnation, worker) in self.workers.iter() {
+            if let Some(ready) = worker.ready_ms {
+                let age =
+                    Duration::from_millis(now.saturating_sub(ready.max(worker.page.heartbeat())));
+                self.pending
+                    .push_back(Event::Heartbeat { incarnation, age });
+            }
+        }
+    }
+
+    fn read_config(&mut self, generation: Generation) {
+        let result = match (self.reread)() {
+            Ok(settings) => {
+                let fixed = fixed_at_start(&self.first, &settings);
+                if !fixed.is_empty() {
+                    tracing::warn!(
+                        settings = fixed.join(", "),
+                        "changed settings that only a restart applies"
+                    );
+                }
+                let plan = plan(&settings);
+                self.editions
+                    .insert(generation, Edition::new(Arc::new(settings), &self.start));
+                ConfigResult::Good(plan)
+            }
+            Err(error) => {
+                self.journal.config_error = error;
+                ConfigResult::Bad
+            }
+        };
+        self.pending
+            .push_back(Event::ConfigRead { generation, result });
+    }
+}

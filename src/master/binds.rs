@@ -1,0 +1,99 @@
+//! The server's listeners: opened once, before the first fork, and kept over every reload. It does not accept.
+
+use std::collections::BTreeSet;
+
+use super::Error;
+use crate::config::{Bind, Settings};
+use crate::sys::{
+    Listener, Passed, SocketFile, listen_tcp, listen_unix, passed_descriptors, take_listener,
+};
+
+/// What is open, and what has to be removed from the file system in the end.
+#[derive(Debug, Default)]
+pub struct Binds {
+    pub listeners: Vec<Listener>,
+    files: Vec<SocketFile>,
+}
+
+impl Binds {
+    /// Opens everything that `--bind` names, or nothing.
+    ///
+    /// Sockets that systemd passes take the place of `--bind`, as with gunicorn, unless a `--bind fd://` picks among them.
+    pub fn open(settings: &Settings) -> Result<Self, Error> {
+        let mut binds = Self::default();
+        match binds.open_all(settings, &passed_descriptors()) {
+            Ok(()) => Ok(binds),
+            Err(error) => {
+                binds.remove_files();
+                Err(error)
+            }
+        }
+    }
+
+    fn open_all(&mut self, settings: &Settings, passed: &[Passed]) -> Result<(), Error> {
+        let picks = |bind: &Bind| matches!(bind, Bind::Fd { .. } | Bind::FdName { .. });
+        if !passed.is_empty() && !settings.bind.iter().any(picks) {
+            tracing::info!(
+                sockets = passed.len(),
+                "using the sockets passed by systemd instead of --bind"
+            );
+            for one in passed {
+                self.listeners.push(take_listener(one.fd)?);
+            }
+            return Ok(());
+        }
+        let mut taken = BTreeSet::new();
+        for bind in &settings.bind {
+            match bind {
+                Bind::Tcp { host, port } => {
+                    self.listeners
+                        .extend(listen_tcp(host, *port, settings.backlog)?);
+                }
+                Bind::Unix { path } => {
+                    let (listener, file) = listen_unix(path, settings.umask, settings.backlog)?;
+                    self.listeners.push(listener);
+                    self.files.push(file);
+                }
+                Bind::Fd { fd } => self.take(*fd, &mut taken)?,
+                Bind::FdName { name } => {
+                    let named: Vec<&Passed> =
+                        passed.iter().filter(|one| one.name == *name).collect();
+                    if named.is_empty() {
+                        let passed = passed.iter().map(|one| one.name.clone()).collect();
+                        return Err(Error::NotPassed {
+                            name: name.clone(),
+                            passed,
+                        });
+                    }
+                    for one in named {
+                        self.take(one.fd, &mut taken)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Named twice, a descriptor is still one listener (and must not get two owners).
+    fn take(&mut self, fd: i32, taken: &mut BTreeSet<i32>) -> Result<(), Error> {
+        if taken.insert(fd) {
+            self.listeners.push(take_listener(fd)?);
+        }
+        Ok(())
+    }
+
+    /// Closes the master's copies; the workers have theirs. Paths go first: a new server may bind there at once.
+    pub fn close(&mut self) {
+        self.remove_files();
+        self.listeners.clear();
+    }
+
+    /// Removes the paths that are still ours. Only for the master: a worker that did this would cut the server off.
+    pub fn remove_files(&mut self) {
+        for file in self.files.drain(..) {
+            if let Err(error) = file.remove() {
+                tracing::warn!(%error, "socket file stays behind");
+            }
+        }
+    }
+}

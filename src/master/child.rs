@@ -1,0 +1,57 @@
+//! The first steps of a forked worker, up to the point where its host takes over. It is not the worker.
+
+use super::generation::Edition;
+use super::seat::{Host, Seat};
+use crate::ipc::{FromWorker, Phase, State};
+use crate::sys::process::{Parent, die_with_parent, remove_variable, set_variable};
+use crate::sys::signals::Signal;
+use crate::sys::{Pid, clock};
+
+/// Exit code of a worker that could not begin (gunicorn's `WORKER_BOOT_ERROR`).
+pub const FAILED_TO_BOOT: u8 = 3;
+
+/// What is said to this process alone, and would mislead a worker or what it starts.
+const PRIVATE: [&str; 6] = [
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+/// Lives the worker's life; the number is its exit code.
+///
+/// Called in the child, after signals and interpreter are set right and everything of the master's is closed.
+pub fn live(seat: Seat, edition: &Edition, host: &dyn Host) -> u8 {
+    seat.page
+        .set_pid(u64::try_from(Pid::this().as_raw()).unwrap_or(0));
+    seat.page.set_state(State::Booting);
+    seat.page.beat(clock::monotonic_ms());
+    match die_with_parent(seat.master, Signal::TERM) {
+        Ok(Parent::Alive) => {}
+        // Nobody is left to tell, and nothing was begun.
+        Ok(Parent::Gone) => return 0,
+        Err(error) => return fail(&seat, error.to_string()),
+    }
+    PRIVATE.iter().for_each(|name| remove_variable(name));
+    seat.settings
+        .env
+        .iter()
+        .for_each(|(name, value)| set_variable(name, value));
+    match edition.enter() {
+        Ok(()) => host.run_worker(seat),
+        Err(summary) => fail(&seat, summary),
+    }
+}
+
+fn fail(seat: &Seat, summary: String) -> u8 {
+    let failed = FromWorker::Failed {
+        phase: Phase::Boot,
+        summary,
+        traceback: String::new(),
+    };
+    // When the master is gone, so is everyone who could act on it.
+    drop(seat.channel.send(&failed));
+    FAILED_TO_BOOT
+}

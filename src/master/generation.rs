@@ -1,0 +1,106 @@
+//! What a generation's workers are started with, and the part of it that the supervisor decides by. It reads no configuration.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::supervisor::Plan;
+use crate::config::Settings;
+
+/// The settings of one generation, and its working directory as it was when the generation began.
+#[derive(Debug, Clone)]
+pub struct Edition {
+    pub settings: Arc<Settings>,
+    /// Without symbolic links: a worker that is respawned while a deploy swaps `current` gets its own generation's code.
+    directory: Option<PathBuf>,
+    /// With them, for when the pinned directory is gone.
+    wanted: PathBuf,
+}
+
+impl Edition {
+    /// `start` is where the server was started, as the user named it.
+    pub fn new(settings: Arc<Settings>, start: &Path) -> Self {
+        let wanted = settings
+            .chdir
+            .as_ref()
+            .map_or(start.to_owned(), |chdir| start.join(chdir));
+        Self {
+            directory: fs::canonicalize(&wanted).ok(),
+            wanted,
+            settings,
+        }
+    }
+
+    /// Goes there: in the child, right after the fork.
+    ///
+    /// # Errors
+    /// Only when `--chdir` asked for a directory: without it the worker stays where the master is.
+    pub fn enter(&self) -> Result<(), String> {
+        if self
+            .directory
+            .as_ref()
+            .is_some_and(|pinned| env::set_current_dir(pinned).is_ok())
+        {
+            return Ok(());
+        }
+        match env::set_current_dir(&self.wanted) {
+            Err(error) if self.settings.chdir.is_some() => {
+                let error = crate::sys::Error::new("chdir", self.wanted.display(), error);
+                Err(error.to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The working directory as the shell names it (`$PWD`, if it is right), so that a symbolic link on the way is followed
+/// anew by each generation.
+pub fn start_directory() -> PathBuf {
+    let physical = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let place = |path: &Path| {
+        fs::metadata(path)
+            .map(|found| (found.dev(), found.ino()))
+            .ok()
+    };
+    match env::var_os("PWD").map(PathBuf::from) {
+        Some(named)
+            if named.is_absolute()
+                && place(&named).is_some()
+                && place(&named) == place(&physical) =>
+        {
+            named
+        }
+        _ => physical,
+    }
+}
+
+/// The part of the settings that decisions depend on.
+pub fn plan(settings: &Settings) -> Plan {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Plan {
+        workers: settings.workers,
+        parallel_boots: u32::try_from(cpus).unwrap_or(u32::MAX),
+        surge: settings.reload_surge,
+        boot_timeout: settings.boot_timeout,
+        graceful_timeout: settings.graceful_timeout,
+        timeout: settings.timeout,
+        shutdown_delay: Duration::ZERO,
+    }
+}
+
+/// The settings that only a restart changes, as the user names them.
+pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    [
+        ("--bind", old.bind != new.bind),
+        ("--umask", old.umask != new.umask),
+        ("--backlog", old.backlog != new.backlog),
+        ("--pid", old.pid_file != new.pid_file),
+        ("--python", old.python != new.python),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
+}

@@ -1,0 +1,356 @@
+//! The supervisor's reports as log lines, with the pids and texts that belong to them. It changes nothing.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use super::supervisor::{
+    BootFailure, BootPhase, CoreDump, Exit, KillReason, ReloadFailure, Report, Retirement, Retry,
+    StopMode, Who,
+};
+use super::workers::{Failure, Workers};
+use crate::ipc::InFlight;
+use crate::sys::clock;
+use crate::sys::signals::Signal;
+
+/// Remembers the last traceback, so that a crash loop does not print the same one for ever.
+#[derive(Debug, Default)]
+pub struct Journal {
+    last: Option<Failure>,
+    /// Why the last reading of the configuration failed.
+    pub config_error: String,
+}
+
+impl Journal {
+    pub fn write(&mut self, report: &Report, workers: &Workers) {
+        let pid = |worker: &Who| {
+            workers
+                .facts(worker.incarnation)
+                .pid
+                .map(crate::sys::Pid::as_raw)
+        };
+        match report {
+            Report::WorkerReady { worker, after } => tracing::info!(
+                slot = worker.slot.0,
+                generation = worker.generation.0,
+                pid = pid(worker),
+                after_ms = ms(*after),
+                "worker ready"
+            ),
+            Report::BootFailed { worker, why, retry } => {
+                let (reason, traceback) = self.boot_failure(worker, *why, workers, Repeated::Once);
+                let delay_ms = delay(*retry).map(ms);
+                tracing::error!(
+                    slot = worker.slot.0,
+                    generation = worker.generation.0,
+                    pid = pid(worker),
+                    reason,
+                    retry = retry_words(*retry),
+                    failures = failures(*retry),
+                    delay_ms,
+                    traceback,
+                    "worker failed to boot"
+                );
+            }
+            Report::WorkerDied {
+                worker,
+                exit,
+                uptime,
+                retry,
+            } => {
+                let requests = requests(workers.facts(worker.incarnation).in_flight);
+                tracing::error!(
+                    slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %Ended(*exit),
+                    uptime_ms = ms(*uptime), retry = retry_words(*retry), failures = failures(*retry),
+                    delay_ms = delay(*retry).map(ms), requests, "worker died"
+                );
+            }
+            Report::WorkerLeft {
+                worker,
+                exit,
+                after,
+            } => tracing::info!(
+                slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %Ended(*exit),
+                after_ms = ms(*after), "worker exited"
+            ),
+            Report::WorkerHung { worker, age } => {
+                let now = workers
+                    .get(worker.incarnation)
+                    .map(|worker| worker.page.in_flight());
+                let requests = requests(now.as_deref().unwrap_or_default());
+                tracing::error!(
+                    slot = worker.slot.0,
+                    generation = worker.generation.0,
+                    pid = pid(worker),
+                    silent_ms = ms(*age),
+                    requests,
+                    "worker hung: its stacks follow, then it is killed"
+                );
+            }
+            Report::Up { workers } => tracing::info!(workers, "all workers ready"),
+            Report::FirstBootFailed { worker, why, code } => {
+                let (reason, traceback) =
+                    self.boot_failure(worker, *why, workers, Repeated::Always);
+                tracing::error!(
+                    slot = worker.slot.0,
+                    pid = pid(worker),
+                    reason,
+                    code,
+                    traceback,
+                    "the server did not come up"
+                );
+            }
+            Report::AllFailing => {
+                tracing::error!("no worker is ready, and every worker fails; trying again for ever")
+            }
+            Report::ReloadQueued => tracing::info!("reload waits for what is going on"),
+            Report::ReloadBegan { generation } => {
+                tracing::info!(generation = generation.0, "reload began")
+            }
+            Report::Reloaded {
+                generation,
+                workers,
+            } => {
+                tracing::info!(generation = generation.0, workers, "reload succeeded");
+            }
+            Report::ReloadFailed {
+                generation,
+                why,
+                replaced,
+                of,
+            } => {
+                let (reason, traceback) = self.reload_failure(why, workers);
+                tracing::error!(
+                    generation = generation.0,
+                    reason,
+                    replaced,
+                    of,
+                    traceback,
+                    "reload rolled back: the old workers go on"
+                );
+            }
+            Report::Scaled { from, to } => tracing::info!(from, to, "number of workers changed"),
+            Report::Retiring { worker, why } => tracing::info!(
+                slot = worker.slot.0,
+                generation = worker.generation.0,
+                pid = pid(worker),
+                reason = retirement(*why),
+                "worker retires when its replacement is ready"
+            ),
+            Report::Replaced { old, new } => {
+                tracing::info!(
+                    slot = new.slot.0,
+                    old_pid = pid(old),
+                    pid = pid(new),
+                    "worker replaced"
+                );
+            }
+            Report::Stopping {
+                mode: StopMode::Graceful,
+            } => tracing::info!(mode = "graceful", "stopping"),
+            Report::Stopping {
+                mode: StopMode::Fast,
+            } => tracing::info!(mode = "fast", "stopping"),
+            Report::ShutdownDelayed { by } => tracing::info!(
+                delay_ms = ms(*by),
+                "the drain begins after the shutdown delay"
+            ),
+            Report::Suspended { late } => tracing::warn!(
+                late_ms = ms(*late),
+                "the master did not run; its deadlines were moved"
+            ),
+            Report::SignalIgnored => tracing::debug!("signal ignored"),
+        }
+    }
+
+    /// In words, with the worker's own if it had any; and the traceback, unless it is known already.
+    fn boot_failure(
+        &mut self,
+        worker: &Who,
+        why: BootFailure,
+        workers: &Workers,
+        repeated: Repeated,
+    ) -> (String, Option<String>) {
+        let reason = match why {
+            BootFailure::Said(phase) => phase_words(phase).to_owned(),
+            BootFailure::Exited(exit) => format!("ended before it was ready: {}", Ended(exit)),
+            BootFailure::TimedOut => "not ready within --boot-timeout".to_owned(),
+            BootFailure::NotSpawned => "it could not be started".to_owned(),
+        };
+        let Some(failure) = workers.facts(worker.incarnation).failure else {
+            return (reason, None);
+        };
+        let reason = if failure.summary.is_empty() {
+            reason
+        } else {
+            format!("{reason}: {}", failure.summary)
+        };
+        let news = repeated == Repeated::Always || self.last.as_ref() != Some(failure);
+        self.last = Some(failure.clone());
+        let traceback = (news && !failure.traceback.is_empty()).then(|| failure.traceback.clone());
+        (reason, traceback)
+    }
+
+    fn reload_failure(
+        &mut self,
+        why: &ReloadFailure,
+        workers: &Workers,
+    ) -> (String, Option<String>) {
+        match why {
+            ReloadFailure::BadConfig => (
+                format!("the configuration is wrong: {}", self.config_error),
+                None,
+            ),
+            ReloadFailure::Boot { worker, why } => {
+                self.boot_failure(worker, *why, workers, Repeated::Always)
+            }
+            ReloadFailure::Died { worker, exit } => (
+                format!(
+                    "the new worker of slot {} died: {}",
+                    worker.slot,
+                    Ended(*exit)
+                ),
+                None,
+            ),
+            ReloadFailure::Hung { worker } => {
+                (format!("the new worker of slot {} hung", worker.slot), None)
+            }
+            ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
+        }
+    }
+}
+
+/// Whether a text that was the last one printed is printed again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    Always,
+    Once,
+}
+
+pub fn kill_reason(why: KillReason) -> &'static str {
+    match why {
+        KillReason::BootTimeout => "not ready within --boot-timeout",
+        KillReason::Hung => "no sign of life for --timeout",
+        KillReason::Overdue => "did not end within --graceful-timeout",
+    }
+}
+
+fn phase_words(phase: BootPhase) -> &'static str {
+    match phase {
+        BootPhase::Boot => "its set-up failed",
+        BootPhase::Load => "the app could not be loaded",
+        BootPhase::Lifespan => "the app's lifespan startup failed",
+        BootPhase::ReadyPath => "--ready-path was not answered with 2xx or 3xx",
+    }
+}
+
+fn retirement(why: Retirement) -> &'static str {
+    match why {
+        Retirement::Requests => "--max-requests",
+        Retirement::Memory => "--max-worker-memory",
+        Retirement::Lifetime => "--max-worker-lifetime",
+        Retirement::Requested => "asked for",
+    }
+}
+
+fn retry_words(retry: Retry) -> &'static str {
+    match retry {
+        Retry::AtOnce => "at once",
+        Retry::Paced { .. } => "paced",
+        Retry::None => "none",
+    }
+}
+
+fn delay(retry: Retry) -> Option<Duration> {
+    match retry {
+        Retry::Paced { delay, .. } => Some(delay),
+        Retry::AtOnce | Retry::None => None,
+    }
+}
+
+fn failures(retry: Retry) -> Option<u32> {
+    match retry {
+        Retry::Paced { failures, .. } => Some(failures),
+        Retry::AtOnce | Retry::None => None,
+    }
+}
+
+/// The oldest five as `GET /a (1200 ms), …`; `None` when there is none.
+fn requests(in_flight: &[InFlight]) -> Option<String> {
+    let now = clock::monotonic_ms();
+    let mut text = String::new();
+    for request in in_flight.iter().take(5) {
+        let age = now.saturating_sub(request.started_ms);
+        let gap = if text.is_empty() { "" } else { ", " };
+        write!(text, "{gap}{} {} ({age} ms)", request.method, request.path)
+            .expect("a String takes everything");
+    }
+    if in_flight.len() > 5 {
+        write!(text, " and {} more", in_flight.len() - 5).expect("a String takes everything");
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// `code 3`, `SIGKILL`, `SIGSEGV (core dumped)`.
+struct Ended(Exit);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Exit::Code(code) => write!(f, "code {code}"),
+            Exit::Signal { signal, core } => {
+                let dumped = match core {
+                    CoreDump::Written => " (core dumped)",
+                    CoreDump::No => "",
+                };
+                write!(f, "{}{dumped}", Signal::from_raw(signal))
+            }
+        }
+    }
+}
+
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_requests_are_named_with_their_age() {
+        assert_eq!(requests(&[]), None);
+        let started_ms = clock::monotonic_ms().saturating_sub(1_000);
+        let request = InFlight {
+            started_ms,
+            method: "GET".into(),
+            path: "/slow".into(),
+        };
+        let text = requests(&vec![request; 7]).expect("seven");
+        assert!(
+            text.starts_with("GET /slow (1") && text.ends_with(" ms) and 2 more"),
+            "{text}"
+        );
+        assert_eq!(text.matches("GET").count(), 5);
+    }
+
+    #[test]
+    fn an_end_is_told_as_it_was() {
+        assert_eq!(Ended(Exit::Code(3)).to_string(), "code 3");
+        assert_eq!(
+            Ended(Exit::Signal {
+                signal: 11,
+                core: CoreDump::Written
+            })
+            .to_string(),
+            "SIGSEGV (core dumped)"
+        );
+        assert_eq!(
+            Ended(Exit::Signal {
+                signal: 9,
+                core: CoreDump::No
+            })
+            .to_string(),
+            "SIGKILL"
+        );
+    }
+}

@@ -1,0 +1,302 @@
+//! The loop around the supervisor: what happens becomes an event, an action becomes syscalls. It decides nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Error;
+use super::binds::Binds;
+use super::generation::{Edition, plan, start_directory};
+use super::journal::Journal;
+use super::seat::{Host, Seat};
+use super::supervisor::{
+    BootPhase, Event, Generation, Incarnation, Moment, Signal, Supervisor, WorkerMessage,
+};
+use super::workers::{Failure, Hearing, Workers, exit};
+use crate::config::Settings;
+use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
+use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
+use crate::sys::{Pid, clock, process, wait_readable};
+
+/// What the master listens to; everything else keeps its default action.
+pub const HEARD: [Raw; 10] = [
+    Raw::HUP,
+    Raw::INT,
+    Raw::QUIT,
+    Raw::TERM,
+    Raw::CHLD,
+    Raw::TTIN,
+    Raw::TTOU,
+    Raw::USR1,
+    Raw::USR2,
+    Raw::WINCH,
+];
+
+/// A worker that talks without end is read in turns with the others.
+const MESSAGES_A_TURN: usize = 16;
+
+/// Where an action has led.
+pub enum Flow {
+    Go,
+    End(End),
+}
+
+/// The end of the loop.
+pub enum End {
+    /// The master is done.
+    Exit(u8),
+    /// This is the child of a fork. Whatever the master has outside of this process is none of its business.
+    Child(Box<Child>),
+    /// This is the child of a fork that cannot even begin.
+    Stillborn(u8),
+}
+
+/// What a forked child takes with it out of the loop.
+pub struct Child {
+    pub seat: Seat,
+    pub edition: Edition,
+}
+
+/// Everything the master has. Dropping it closes descriptors and does nothing else: children drop it too.
+pub struct Shell<'a> {
+    pub(super) supervisor: Supervisor,
+    pub(super) editions: BTreeMap<Generation, Edition>,
+    pub(super) first: Arc<Settings>,
+    pub(super) start: PathBuf,
+    pub(super) binds: Binds,
+    pub(super) workers: Workers,
+    pub(super) scoreboard: Scoreboard,
+    pub(super) journal: Journal,
+    pub(super) lifeline: Lifeline,
+    pub(super) pending: VecDeque<Event>,
+    pub(super) reread: &'a dyn Fn() -> Result<Settings, String>,
+    pub(super) host: &'a dyn Host,
+    signals: SignalQueue,
+    began: Duration,
+}
+
+/// A pipe that nobody ever writes to. While the master lives, reading it finds nothing; afterwards, the end.
+pub struct Lifeline {
+    pub(super) read: Option<OwnedFd>,
+    _write: OwnedFd,
+}
+
+impl Lifeline {
+    pub fn new() -> Result<Self, Error> {
+        let (read, write) = crate::sys::pipe()?;
+        Ok(Self {
+            read: Some(read),
+            _write: write,
+        })
+    }
+}
+
+impl<'a> Shell<'a> {
+    pub fn new(
+        settings: Arc<Settings>,
+        signals: SignalQueue,
+        reread: &'a dyn Fn() -> Result<Settings, String>,
+        host: &'a dyn Host,
+    ) -> Result<Self, Error> {
+        // During a rollout every slot has two workers, and TTIN and reloads may add slots. Unused pages cost nothing.
+        let pages = (settings.workers as usize)
+            .saturating_mul(4)
+            .clamp(512, 16 * 1024);
+        let start = start_directory();
+        let edition = Edition::new(Arc::clone(&settings), &start);
+        Ok(Self {
+            supervisor: Supervisor::new(plan(&settings)),
+            editions: BTreeMap::from([(Generation(1), edition)]),
+            first: settings,
+            start,
+            binds: Binds::default(),
+            workers: Workers::default(),
+            scoreboard: Scoreboard::create(pages)?,
+            journal: Journal::default(),
+            lifeline: Lifeline::new()?,
+            pending: VecDeque::new(),
+            reread,
+            host,
+            signals,
+            began: clock::monotonic(),
+        })
+    }
+
+    /// Until the end of the master, or the beginning of a child.
+    pub fn run(&mut self) -> Result<End, Error> {
+        let mut actions = self.supervisor.start(self.now());
+        loop {
+            if let Flow::End(end) = self.perform(actions) {
+                return Ok(end);
+            }
+            let event = loop {
+                match self.pending.pop_front() {
+                    Some(event) => break event,
+                    None => self.wait()?,
+                }
+            };
+            tracing::trace!(?event, "event");
+            actions = self.supervisor.handle(self.now(), event);
+        }
+    }
+
+    /// One turn: waits for something to happen and puts it in line.
+    fn wait(&mut self) -> Result<(), Error> {
+        let timeout = self
+            .supervisor
+            .next_timeout()
+            .map(|due| due.since(self.now()));
+        let heard: Vec<Incarnation> = self
+            .workers
+            .iter()
+            .filter(|(_, one)| one.hearing == Hearing::Open)
+            .map(|(incarnation, _)| incarnation)
+            .collect();
+        let mut watched = vec![self.signals.as_fd()];
+        watched.extend(
+            heard
+                .iter()
+                .filter_map(|one| self.workers.get(*one))
+                .map(|one| one.channel.as_fd()),
+        );
+        let ready = wait_readable(&watched, timeout)?;
+        drop(watched);
+        let mut ready = ready.into_iter();
+        let signalled = ready.next().unwrap_or(false);
+        for (incarnation, _) in heard.into_iter().zip(ready).filter(|(_, ready)| *ready) {
+            self.listen(incarnation, MESSAGES_A_TURN);
+        }
+        if signalled {
+            while let Some(arrival) = self.signals.next()? {
+                self.signal(arrival)?;
+            }
+        }
+        if self
+            .supervisor
+            .next_timeout()
+            .is_some_and(|due| due <= self.now())
+        {
+            self.pending.push_back(Event::Timeout);
+        }
+        Ok(())
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment(clock::monotonic().saturating_sub(self.began))
+    }
+
+    fn signal(&mut self, Arrival { signal, sender }: Arrival) -> Result<(), Error> {
+        let event = match signal {
+            Raw::CHLD => return self.reap(),
+            Raw::HUP => Signal::Hup,
+            Raw::TERM => Signal::Term,
+            Raw::INT => Signal::Int,
+            Raw::QUIT => Signal::Quit,
+            Raw::TTIN => Signal::Ttin,
+            Raw::TTOU => Signal::Ttou,
+            Raw::USR1 => Signal::Usr1,
+            Raw::WINCH => Signal::Winch,
+            _ => {
+                tracing::warn!(%signal, sender, "signal has no meaning yet");
+                return Ok(());
+            }
+        };
+        match event {
+            Signal::Winch => tracing::debug!(%signal, sender, "signal received"),
+            _ => tracing::info!(%signal, sender, "signal received"),
+        }
+        self.pending.push_back(Event::Signal(event));
+        Ok(())
+    }
+
+    /// One SIGCHLD may stand for many, and for children we never had (orphans, when we are PID 1).
+    fn reap(&mut self) -> Result<(), Error> {
+        while let Some((pid, ended)) = process::reap()? {
+            let Some(incarnation) = self.workers.with_pid(pid) else {
+                tracing::debug!(%pid, ?ended, "orphan reaped");
+                continue;
+            };
+            // What it said before it died comes first. What a child of its own may go on saying is cut off.
+            self.listen(incarnation, usize::from(u16::MAX));
+            if let Some(page) = self.workers.remove(incarnation) {
+                self.scoreboard.free(page);
+            }
+            self.pending.push_back(Event::Exited {
+                incarnation,
+                exit: exit(ended),
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes what a worker has said.
+    fn listen(&mut self, incarnation: Incarnation, most: usize) {
+        let Some(worker) = self.workers.get_mut(incarnation) else {
+            return;
+        };
+        for _ in 0..most {
+            if worker.hearing == Hearing::Closed {
+                return;
+            }
+            let message = match worker.channel.receive() {
+                Ok(Incoming::Message(message)) => message,
+                Ok(Incoming::Nothing) => return,
+                Ok(Incoming::Closed) => {
+                    worker.hearing = Hearing::Closed;
+                    return;
+                }
+                Err(error) => {
+                    // Nothing it says can be trusted from here on; its death is an event like any other.
+                    tracing::error!(slot = worker.slot.0, pid = worker.pid.as_raw(), %error, "worker speaks nonsense, killing it");
+                    worker.hearing = Hearing::Closed;
+                    deliver(worker.pid, Raw::KILL);
+                    return;
+                }
+            };
+            let message = match message {
+                FromWorker::Booted => WorkerMessage::Booted,
+                FromWorker::Ready => {
+                    worker.ready_ms = Some(clock::monotonic_ms());
+                    WorkerMessage::Ready
+                }
+                FromWorker::StoppedAccepting => WorkerMessage::StoppedAccepting,
+                FromWorker::Failed {
+                    phase,
+                    summary,
+                    traceback,
+                } => {
+                    worker.failure = Some(Failure {
+                        phase,
+                        summary,
+                        traceback,
+                    });
+                    WorkerMessage::Failed {
+                        phase: boot_phase(phase),
+                    }
+                }
+            };
+            self.pending.push_back(Event::Worker {
+                incarnation,
+                message,
+            });
+        }
+    }
+}
+
+/// Signals a child that was not reaped yet, so that the pid is certainly its own.
+pub fn deliver(pid: Pid, signal: Raw) {
+    if let Err(error) = process::kill(pid, signal) {
+        tracing::warn!(%error, "signal not delivered");
+    }
+}
+
+fn boot_phase(phase: Phase) -> BootPhase {
+    match phase {
+        Phase::Boot => BootPhase::Boot,
+        Phase::Load => BootPhase::Load,
+        Phase::Lifespan => BootPhase::Lifespan,
+        Phase::ReadyPath => BootPhase::ReadyPath,
+    }
+}

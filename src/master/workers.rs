@@ -1,0 +1,144 @@
+//! The processes behind the supervisor's incarnations: pids, channels, pages, last words. It decides nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::supervisor::{Exit, Incarnation, Slot};
+use crate::ipc::{InFlight, MasterChannel, Page, Phase};
+use crate::sys::Pid;
+
+/// How many of the dead are remembered, for reports that come later than the death.
+const REMEMBERED: usize = 64;
+
+/// One living (or not yet reaped) worker.
+#[derive(Debug)]
+pub struct Worker {
+    pub slot: Slot,
+    pub pid: Pid,
+    pub channel: MasterChannel,
+    /// Whether the channel may still bring something.
+    pub hearing: Hearing,
+    pub page: Page,
+    /// When it said that it was ready, in monotonic milliseconds.
+    pub ready_ms: Option<u64>,
+    pub failure: Option<Failure>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    Open,
+    Closed,
+}
+
+/// What a worker said before it gave up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub phase: Phase,
+    pub summary: String,
+    pub traceback: String,
+}
+
+/// What is known of a worker, dead or alive.
+#[derive(Debug, Default)]
+pub struct Facts<'a> {
+    pub pid: Option<Pid>,
+    pub failure: Option<&'a Failure>,
+    /// The requests that were in flight when it died.
+    pub in_flight: &'a [InFlight],
+}
+
+#[derive(Debug)]
+struct Departed {
+    incarnation: Incarnation,
+    pid: Pid,
+    failure: Option<Failure>,
+    in_flight: Vec<InFlight>,
+}
+
+#[derive(Debug, Default)]
+pub struct Workers {
+    living: BTreeMap<Incarnation, Worker>,
+    departed: VecDeque<Departed>,
+}
+
+impl Workers {
+    pub fn insert(&mut self, incarnation: Incarnation, worker: Worker) {
+        self.living.insert(incarnation, worker);
+    }
+
+    pub fn get(&self, incarnation: Incarnation) -> Option<&Worker> {
+        self.living.get(&incarnation)
+    }
+
+    pub fn get_mut(&mut self, incarnation: Incarnation) -> Option<&mut Worker> {
+        self.living.get_mut(&incarnation)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Incarnation, &Worker)> {
+        self.living
+            .iter()
+            .map(|(incarnation, worker)| (*incarnation, worker))
+    }
+
+    /// `None`: not a worker of ours.
+    pub fn with_pid(&self, pid: Pid) -> Option<Incarnation> {
+        self.iter()
+            .find(|(_, worker)| worker.pid == pid)
+            .map(|(incarnation, _)| incarnation)
+    }
+
+    /// It was reaped. Its page is handed back, to be freed; its channel is closed.
+    pub fn remove(&mut self, incarnation: Incarnation) -> Option<Page> {
+        let worker = self.living.remove(&incarnation)?;
+        let Worker {
+            pid, page, failure, ..
+        } = worker;
+        self.departed.push_back(Departed {
+            incarnation,
+            pid,
+            failure,
+            in_flight: page.in_flight(),
+        });
+        while self.departed.len() > REMEMBERED {
+            self.departed.pop_front();
+        }
+        Some(page)
+    }
+
+    pub fn facts(&self, incarnation: Incarnation) -> Facts<'_> {
+        if let Some(worker) = self.living.get(&incarnation) {
+            return Facts {
+                pid: Some(worker.pid),
+                failure: worker.failure.as_ref(),
+                in_flight: &[],
+            };
+        }
+        let departed = self
+            .departed
+            .iter()
+            .find(|one| one.incarnation == incarnation);
+        departed.map_or_else(Facts::default, |one| Facts {
+            pid: Some(one.pid),
+            failure: one.failure.as_ref(),
+            in_flight: &one.in_flight,
+        })
+    }
+}
+
+/// How a process ended, in the supervisor's words.
+pub fn exit(exit: crate::sys::process::Exit) -> Exit {
+    use super::supervisor::CoreDump;
+    use crate::sys::process::{CoreDump as Dump, Exit as Ended};
+    match exit {
+        Ended::Code(code) => Exit::Code(code),
+        Ended::Signal { signal, core } => {
+            let core = match core {
+                Dump::Written => CoreDump::Written,
+                Dump::No => CoreDump::No,
+            };
+            Exit::Signal {
+                signal: signal.as_raw(),
+                core,
+            }
+        }
+    }
+}
