@@ -3,6 +3,7 @@
 //! The layers, top to bottom; arrows never point up (`tests/layering.rs` holds them to it):
 //! `cli` → `master`, `monitor`, `worker` → `master::supervisor`, `ipc`, `http` → `config`, `observability` → `sys`.
 
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod ipc;

@@ -112,7 +112,7 @@ impl Group {
     ];
 
     #[must_use]
-    pub fn heading(self) -> &'static str {
+    pub const fn heading(self) -> &'static str {
         match self {
             Group::App => "The app",
             Group::Listening => "Where to listen",

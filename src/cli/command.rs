@@ -1,0 +1,74 @@
+//! The clap command, made from config's definitions. clap splits the command line; what a value means, config decides.
+
+use clap::{Arg, ArgAction, Command};
+
+use super::help;
+use crate::config::{Definition, Kind, Occurs, definitions};
+
+/// Names of the two arguments that are not settings; no setting can be called so.
+pub(super) const HELP: &str = "--help";
+pub(super) const VERSION: &str = "--version";
+
+pub(super) fn command() -> Command {
+    let command = Command::new("rgun")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(help::ABOUT)
+        .override_usage("rgun [OPTIONS] APP")
+        .after_help(help::examples(help::Length::Short))
+        .after_long_help(help::examples(help::Length::Long))
+        .no_binary_name(true)
+        // A repeated option: the last one counts, as with gunicorn (command lines put together by scripts).
+        .args_override_self(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .max_term_width(100);
+    let last = help::LAST_HEADING;
+    command.args(definitions().map(argument)).args([
+        Arg::new(VERSION)
+            .long("version")
+            .short('v')
+            .short_alias('V')
+            .action(ArgAction::Version)
+            .help("Print the version")
+            .help_heading(last),
+        Arg::new(HELP)
+            .long("help")
+            .short('h')
+            .action(ArgAction::Help)
+            .help("Print this help (-h: short, --help: long)")
+            .help_heading(last),
+    ])
+}
+
+fn argument(definition: &'static Definition) -> Arg {
+    let argument = Arg::new(definition.name)
+        .help(help::short(definition))
+        .long_help(help::long(definition));
+    let argument = match definition.kind {
+        Kind::Switch => argument.action(ArgAction::SetTrue),
+        Kind::Text
+        | Kind::Path
+        | Kind::Choice(_)
+        | Kind::Number
+        | Kind::Duration
+        | Kind::Size
+        | Kind::Mask => argument
+            .value_name(definition.value)
+            .allow_negative_numbers(definition.kind.is_numeric())
+            // Every occurrence is wanted by `Layer`, which knows what a repetition means.
+            .action(if definition.occurs == Occurs::Repeatedly {
+                ArgAction::Append
+            } else {
+                ArgAction::Set
+            }),
+    };
+    match definition.long {
+        Some(long) => argument
+            .long(long)
+            .help_heading(definition.group.heading())
+            .aliases(definition.aliases.iter().copied())
+            .short(definition.short),
+        // Without a heading it comes first.
+        None => argument,
+    }
+}

@@ -1,0 +1,72 @@
+//! What `--help` says around the definitions: the opening, values and variables, examples. It prints nothing.
+
+use std::fmt::Write;
+
+use crate::config::{Definition, Group, Kind};
+
+pub(super) const ABOUT: &str =
+    "Serves ASGI and WSGI apps: a master that binds, forks workers and keeps them alive.";
+
+pub(super) const LAST_HEADING: &str = Group::Process.heading();
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    Short,
+    Long,
+}
+
+pub(super) fn short(definition: &Definition) -> String {
+    let mut text = definition.help.to_owned();
+    notes(&mut text, definition);
+    text
+}
+
+pub(super) fn long(definition: &Definition) -> String {
+    let mut text = format!("{}.", definition.help);
+    if !definition.more.is_empty() {
+        // The backticks are for the settings page.
+        let _ = write!(text, " {}", definition.more.replace('`', ""));
+    }
+    notes(&mut text, definition);
+    text
+}
+
+/// Writing to a `String` cannot fail.
+fn notes(text: &mut String, definition: &Definition) {
+    if let Kind::Choice(names) = definition.kind {
+        let _ = write!(text, " [{}]", names.join(", "));
+    }
+    if let Some(default) = definition.default.filter(|default| !default.is_empty()) {
+        let _ = write!(text, " [default: {default}]");
+    }
+    if let Some(variable) = &definition.variable {
+        let _ = write!(text, " [${}]", variable.name);
+    }
+}
+
+pub(super) fn examples(length: Length) -> &'static str {
+    match length {
+        Length::Short => "Example: rgun config.asgi:application -b 0.0.0.0:8000 -w 4\nMore: rgun --help",
+        Length::Long => {
+            "\
+Examples:
+  Django, four workers, reachable from outside
+    rgun config.asgi:application -b 0.0.0.0:8000 -w 4
+  WSGI behind nginx on the same machine
+    rgun mysite.wsgi -w auto --threads 2 -b unix:/run/mysite.sock
+  In a container: as many workers as it has CPUs, a line for each request
+    rgun app:app -b :8000 -w auto --access-logfile -
+  An app factory; a reload that must not serve a broken release
+    rgun 'site:create_app()' --ready-path /healthz
+
+Durations are seconds (30, 0.5) or have a unit (500ms, 30s, 2m, 1h).
+Sizes are bytes or have a unit (64k, 20m, 1g).
+Options can also stand in the variable GUNICORN_CMD_ARGS; those on the command line win.
+
+Signals to the master:
+  TERM       finish what was begun within --graceful-timeout, then exit; a second one: at once
+  INT, QUIT  exit fast
+  HUP        reload: new workers take over when all are ready; until then, and if not, the old serve"
+        }
+    }
+}

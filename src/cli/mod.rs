@@ -1,0 +1,58 @@
+//! The command line: parse, choose what to do, report. The only layer that prints errors and picks exit codes.
+
+mod command;
+mod help;
+mod invocation;
+mod report;
+mod usage;
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use crate::config::{Mode, Settings, Surroundings};
+use crate::master::{self, Host, Outcome};
+use invocation::Parsed;
+
+pub use invocation::settings;
+
+/// What an entry (hosted or embedded) brings.
+pub trait Entry: Host {
+    /// The Python that workers run in, as `--version` names it: `CPython 3.12.1`. Must not start an interpreter.
+    fn interpreter(&self) -> String;
+
+    /// `--check-config`: loads the app as a worker's boot would and reports what fails; the exit code.
+    fn check(&self, settings: &Settings) -> u8;
+}
+
+/// Runs the program. `arguments` do not contain its name. Returns the exit code, in the master as in each worker.
+pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
+    let surroundings = Surroundings::of_this_process();
+    match invocation::parse(&arguments, &surroundings) {
+        Ok(Parsed::Help(text)) => report::page(&text),
+        Ok(Parsed::Version) => report::version(&entry.interpreter()),
+        Ok(Parsed::Run(resolved)) => match resolved.mode {
+            Mode::CheckConfig => entry.check(&resolved.settings),
+            Mode::Serve => serve(resolved.settings, &arguments, &surroundings, entry),
+        },
+        Err(error) => report::configuration(&error),
+    }
+}
+
+fn serve(
+    settings: Settings,
+    arguments: &[OsString],
+    surroundings: &Surroundings,
+    entry: &dyn Entry,
+) -> u8 {
+    // As gunicorn, a reload reads the sources again with the environment and the arguments of the start.
+    let reread = || {
+        invocation::settings(arguments, surroundings).map_err(|error| report::in_one_line(&error))
+    };
+    match master::run(Arc::new(settings), &reread, entry) {
+        Ok(Outcome::Exit(code) | Outcome::Worker(code)) => code,
+        Err(error) => report::start(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! What a person reads on standard error and output: `error:` and `hint:` lines, pages. It decides nothing.
+
+use std::io::{IsTerminal, Write};
+
+use clap::builder::StyledStr;
+
+use crate::{config, master};
+
+/// Exit code of a start that failed; gunicorn's.
+const FAILED: u8 = 1;
+
+pub(super) fn configuration(error: &config::Error) -> u8 {
+    lines(&error.to_string(), error.hint());
+    error.exit_code()
+}
+
+pub(super) fn start(error: &master::Error) -> u8 {
+    lines(&error.to_string(), error.hint().as_deref());
+    FAILED
+}
+
+/// For a log record or an answer, where there is one line.
+pub(super) fn in_one_line(error: &config::Error) -> String {
+    error.hint().map_or_else(
+        || error.to_string(),
+        |hint| format!("{error} (hint: {hint})"),
+    )
+}
+
+/// Help goes to standard output, in colour only on a terminal.
+pub(super) fn page(text: &StyledStr) -> u8 {
+    if is_coloured(&std::io::stdout()) {
+        print(&text.ansi().to_string())
+    } else {
+        print(&text.to_string())
+    }
+}
+
+pub(super) fn version(interpreter: &str) -> u8 {
+    let version = env!("CARGO_PKG_VERSION");
+    if interpreter.is_empty() {
+        print(&format!("rgun {version}\n"))
+    } else {
+        print(&format!("rgun {version} ({interpreter})\n"))
+    }
+}
+
+fn print(text: &str) -> u8 {
+    let mut output = std::io::stdout();
+    // A reader that has seen enough (`rgun --help | head`) is no failure, and there is nobody left to tell.
+    drop(
+        output
+            .write_all(text.as_bytes())
+            .and_then(|()| output.flush()),
+    );
+    0
+}
+
+fn lines(message: &str, hint: Option<&str>) {
+    let mut output = std::io::stderr().lock();
+    let (red, cyan, end) = if is_coloured(&output) {
+        ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
+    } else {
+        ("", "", "")
+    };
+    let mut text = format!("{red}error:{end} {message}\n");
+    if let Some(hint) = hint {
+        text.push_str(&format!("{cyan}hint:{end} {hint}\n"));
+    }
+    // Standard error is closed: the exit code is what is left to say.
+    drop(output.write_all(text.as_bytes()));
+}
+
+fn is_coloured(output: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    output.is_terminal() && !unwanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}

@@ -1,0 +1,92 @@
+//! clap's errors in this program's words, with the fix where it is known. It prints nothing.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::config::{CMD_ARGS, Error, Origin, definitions, foreign};
+
+pub(super) fn explained(error: &clap::Error, origin: Origin) -> Error {
+    let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
+    let (message, hint) = match error.kind() {
+        ErrorKind::UnknownArgument => unknown(&argument, text(error, ContextKind::SuggestedArg)),
+        ErrorKind::InvalidValue => (format!("{} needs a value", first_word(&argument)), None),
+        ErrorKind::TooManyValues => (format!("{} takes no value", first_word(&argument)), None),
+        ErrorKind::InvalidUtf8 => ("an argument is not valid UTF-8".to_owned(), None),
+        // Whatever clap may find beyond that, in its own first line.
+        _ => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            (
+                first.strip_prefix("error: ").unwrap_or(first).to_owned(),
+                None,
+            )
+        }
+    };
+    Error::Usage {
+        message: match origin {
+            Origin::CmdArgs => format!("{CMD_ARGS}: {message}"),
+            Origin::CommandLine | Origin::Default | Origin::Variable(_) => message,
+        },
+        hint,
+    }
+}
+
+pub(super) fn unbalanced() -> Error {
+    Error::Usage {
+        message: format!("{CMD_ARGS}: a quote is not closed"),
+        hint: Some("it is split into words as by a shell".to_owned()),
+    }
+}
+
+fn unknown(argument: &str, suggested: Option<String>) -> (String, Option<String>) {
+    if !argument.starts_with('-') {
+        return (
+            format!("unexpected argument `{argument}`"),
+            Some("one app is served; values of options follow their option".to_owned()),
+        );
+    }
+    let option = argument.split('=').next().unwrap_or(argument);
+    if let Some(foreign) = foreign(option) {
+        return (
+            format!("{option} {}", foreign.verdict),
+            foreign.advice.map(str::to_owned),
+        );
+    }
+    let hint = abbreviated(option)
+        .or(suggested)
+        .map(|name| format!("did you mean `{name}`?"));
+    (
+        format!("there is no option {option}"),
+        hint.or_else(|| Some("`rgun --help` lists them".to_owned())),
+    )
+}
+
+/// gunicorn takes any unambiguous beginning of an option. rgun does not: `--reload` would be `--reload-surge` until there is
+/// a `--reload`.
+fn abbreviated(option: &str) -> Option<String> {
+    let beginning = option
+        .strip_prefix("--")
+        .filter(|beginning| beginning.len() >= 3)?
+        .replace('_', "-");
+    let longs = || definitions().filter_map(|definition| definition.long);
+    if let Some(long) = longs().find(|long| long.replace('_', "-") == beginning) {
+        return Some(format!("--{long}"));
+    }
+    let mut matching = longs().filter(|long| long.starts_with(&beginning));
+    match (matching.next(), matching.next()) {
+        (Some(only), None) => Some(format!("--{only}")),
+        _ => None,
+    }
+}
+
+/// clap names an option as in its usage, `--workers <N>`.
+fn first_word(argument: &str) -> &str {
+    argument.split([' ', '=']).next().unwrap_or(argument)
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => texts.first().cloned(),
+        _ => None,
+    }
+}
