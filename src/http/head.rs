@@ -89,7 +89,7 @@ pub struct Field<'a> {
 }
 
 /// An accepted head. Cheap to move: one buffer, one vector of offsets.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RequestHead {
     pub(super) bytes: Bytes,
     pub(super) fields: Vec<FieldSpan>,

@@ -38,7 +38,11 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     // First of all: from here on no signal is lost, and as PID 1 we would otherwise not even get them.
     let signals = SignalQueue::open(&HEARD)?;
-    tracing::info!(pid = std::process::id(), "rgun {} starting", env!("CARGO_PKG_VERSION"));
+    tracing::info!(
+        pid = std::process::id(),
+        "rgun {} starting",
+        env!("CARGO_PKG_VERSION")
+    );
     let mut shell = Shell::new(Arc::clone(&settings), signals, reread, host)?;
     shell.binds = Binds::open(&settings)?;
     for listener in &shell.binds.listeners {

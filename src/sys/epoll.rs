@@ -54,27 +54,52 @@ impl Epoll {
         let raw = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-        Ok(Self { fd, events: vec![libc::epoll_event { events: 0, u64: 0 }; batch.max(1)] })
+        Ok(Self {
+            fd,
+            events: vec![libc::epoll_event { events: 0, u64: 0 }; batch.max(1)],
+        })
     }
 
     pub fn add(&self, fd: BorrowedFd<'_>, watch: Watch, token: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: watch.bits(), u64: token };
+        let mut event = libc::epoll_event {
+            events: watch.bits(),
+            u64: token,
+        };
         // SAFETY: `event` lives through the call; both descriptors are borrowed for it.
-        check(unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) }).map(drop)
+        check(unsafe {
+            libc::epoll_ctl(
+                self.fd.as_raw_fd(),
+                libc::EPOLL_CTL_ADD,
+                fd.as_raw_fd(),
+                &raw mut event,
+            )
+        })
+        .map(drop)
     }
 
     pub fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         // SAFETY: the event argument may be null for EPOLL_CTL_DEL (Linux 2.6.9 and later).
-        let code = unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), std::ptr::null_mut()) };
+        let code = unsafe {
+            libc::epoll_ctl(
+                self.fd.as_raw_fd(),
+                libc::EPOLL_CTL_DEL,
+                fd.as_raw_fd(),
+                std::ptr::null_mut(),
+            )
+        };
         check(code).map(drop)
     }
 
     /// Waits for events; `None`: for ever. Rounded up to milliseconds. An interrupted wait is an empty answer.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        let timeout = timeout.map_or(-1, |t| i32::try_from(t.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
+        let timeout = timeout.map_or(-1, |t| {
+            i32::try_from(t.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+        });
         let room = i32::try_from(self.events.len()).unwrap_or(i32::MAX);
         // SAFETY: the buffer has `room` elements and outlives the call.
-        let found = unsafe { libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), room, timeout) };
+        let found = unsafe {
+            libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), room, timeout)
+        };
         match check(found) {
             Ok(count) => Ok(usize::try_from(count).unwrap_or(0)),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
@@ -113,7 +138,9 @@ impl Wake {
         // SAFETY: no pointers are passed.
         let raw = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(raw) } })
+        Ok(Self {
+            fd: unsafe { OwnedFd::from_raw_fd(raw) },
+        })
     }
 
     /// Each call is an edge, also when nobody has read the ones before.
@@ -137,6 +164,22 @@ impl AsFd for Wake {
     }
 }
 
+/// A descriptor that Python owns, for the time of one call.
+pub fn borrow(raw: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: only used to name the descriptor to epoll_ctl; Python keeps it open longer than the epoll instance.
+    unsafe { BorrowedFd::borrow_raw(raw) }
+}
+
+/// A descriptor that Python has given up (`socket.detach()`).
+pub fn own(raw: RawFd) -> OwnedFd {
+    // SAFETY: `detach` leaves nobody else who would close it.
+    unsafe { OwnedFd::from_raw_fd(raw) }
+}
+
 fn check(code: libc::c_int) -> io::Result<libc::c_int> {
-    if code < 0 { Err(io::Error::last_os_error()) } else { Ok(code) }
+    if code < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(code)
+    }
 }

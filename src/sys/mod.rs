@@ -27,3 +27,7 @@ pub use pipe::pipe;
 pub use poll::{wait_readable, wait_writable};
 pub use tcp::{last_data_received, listen_tcp};
 pub use unix::{SocketFile, listen_unix};
+pub mod thread;
+
+pub use clock::monotonic_ms;
+pub use thread::{exit_now, with_signals_blocked};

@@ -11,7 +11,14 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<usize> {
     let room = buffer.capacity() - buffer.len();
     let spare = buffer.spare_capacity_mut();
     // SAFETY: the kernel writes at most `room` bytes into the spare capacity.
-    let count = check(unsafe { libc::recv(fd.as_raw_fd(), spare.as_mut_ptr().cast(), room, libc::MSG_DONTWAIT) })?;
+    let count = check(unsafe {
+        libc::recv(
+            fd.as_raw_fd(),
+            spare.as_mut_ptr().cast(),
+            room,
+            libc::MSG_DONTWAIT,
+        )
+    })?;
     // SAFETY: the kernel has initialised the first `count` bytes of it.
     unsafe { buffer.advance_mut(count) };
     Ok(count)
@@ -21,13 +28,27 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<usize> {
 pub fn discard(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut scratch = [0u8; 16 * 1024];
     // SAFETY: the buffer has that many bytes.
-    check(unsafe { libc::recv(fd.as_raw_fd(), scratch.as_mut_ptr().cast(), scratch.len(), libc::MSG_DONTWAIT) })
+    check(unsafe {
+        libc::recv(
+            fd.as_raw_fd(),
+            scratch.as_mut_ptr().cast(),
+            scratch.len(),
+            libc::MSG_DONTWAIT,
+        )
+    })
 }
 
 /// Writes what the socket takes now.
 pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: pointer and length come from one slice.
-    check(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+    check(unsafe {
+        libc::send(
+            fd.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    })
 }
 
 /// Writes what the socket takes now of several slices, in one call.
@@ -38,7 +59,13 @@ pub fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<u
     message.msg_iov = slices.as_ptr().cast_mut().cast();
     message.msg_iovlen = slices.len() as _;
     // SAFETY: `message` points at `slices`, which outlives the call.
-    check(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) })
+    check(unsafe {
+        libc::sendmsg(
+            fd.as_raw_fd(),
+            &raw const message,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    })
 }
 
 /// Sends a FIN; the peer can still send to us.
@@ -79,12 +106,24 @@ fn peer(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
         libc::AF_INET => {
             // SAFETY: the family says that this storage holds a sockaddr_in.
             let v4 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
-            Some((std::net::Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)), u16::from_be(v4.sin_port)).into())
+            Some(
+                (
+                    std::net::Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)),
+                    u16::from_be(v4.sin_port),
+                )
+                    .into(),
+            )
         }
         libc::AF_INET6 => {
             // SAFETY: the family says that this storage holds a sockaddr_in6.
             let v6 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
-            Some((std::net::Ipv6Addr::from(v6.sin6_addr.s6_addr), u16::from_be(v6.sin6_port)).into())
+            Some(
+                (
+                    std::net::Ipv6Addr::from(v6.sin6_addr.s6_addr),
+                    u16::from_be(v6.sin6_port),
+                )
+                    .into(),
+            )
         }
         _ => None,
     }
@@ -98,3 +137,8 @@ pub fn no_delay(fd: BorrowedFd<'_>) {
 fn check(count: isize) -> io::Result<usize> {
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
+
+/// This process has no descriptor left.
+pub const EMFILE: i32 = libc::EMFILE;
+/// The machine has no descriptor left.
+pub const ENFILE: i32 = libc::ENFILE;

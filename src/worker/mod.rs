@@ -1,1 +1,109 @@
-//! A worker: Python and the app, all request I/O.
+//! A worker: Python and the app, all request I/O. It does not decide when it lives or dies: the master does.
+
+mod asgi;
+mod connection;
+pub mod exchange;
+mod forwarded;
+mod network;
+mod office;
+pub mod python;
+mod reactor;
+mod sentinel;
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+pub use asgi::{ClientDisconnected, Engine};
+pub use office::Office;
+
+use crate::ipc::{FromWorker, Phase};
+use crate::master::Seat;
+use python::{Protocol, Scripts};
+
+/// The worker's whole life in the forked child, in the main thread, with the interpreter up; the exit code.
+pub fn run(py: Python<'_>, seat: Seat) -> u8 {
+    let office = match office::open(seat) {
+        Ok(office) => Arc::new(office),
+        Err(error) => {
+            tracing::error!(%error, "worker cannot be set up");
+            return 3;
+        }
+    };
+    office.say(&FromWorker::Booted);
+    match live(py, &office) {
+        Ok(code) => code,
+        Err(Failure {
+            phase,
+            summary,
+            traceback,
+        }) => {
+            office.failed(phase, &summary, &traceback);
+            leave_failed(py, phase)
+        }
+    }
+}
+
+/// Why a worker did not come up.
+struct Failure {
+    phase: Phase,
+    summary: String,
+    traceback: String,
+}
+
+fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
+    let plain = |error: PyErr| Failure {
+        phase: Phase::Boot,
+        summary: error.to_string(),
+        traceback: String::new(),
+    };
+    python::prepare(py).map_err(plain)?;
+    let scripts = Scripts::new(py).map_err(plain)?;
+    let told = |phase, error: PyErr| {
+        let (summary, traceback) = python::explain(py, &scripts, &error);
+        Failure {
+            phase,
+            summary,
+            traceback,
+        }
+    };
+    let loaded =
+        python::load(py, &scripts, &office.net.settings).map_err(|e| told(Phase::Load, e))?;
+    match loaded.protocol {
+        Protocol::Asgi => {
+            asgi::serve(py, office, &scripts, loaded.app).map_err(|e| told(Phase::Lifespan, e))
+        }
+        Protocol::Wsgi => Err(Failure {
+            phase: Phase::Load,
+            summary: "this is a WSGI application, which this version does not serve".to_owned(),
+            traceback: String::new(),
+        }),
+    }
+}
+
+/// `--check-config`: loads the app as a boot would, and says what fails; the exit code.
+pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
+    let loaded = python::prepare(py).and_then(|()| {
+        let scripts = Scripts::new(py)?;
+        Ok((python::load(py, &scripts, settings), scripts))
+    });
+    match loaded {
+        Ok((Ok(_), _)) => 0,
+        Ok((Err(error), scripts)) => {
+            let (summary, traceback) = python::explain(py, &scripts, &error);
+            tracing::error!(traceback, "app failed to load: {summary}");
+            1
+        }
+        Err(error) => {
+            tracing::error!(%error, "the interpreter cannot be prepared");
+            1
+        }
+    }
+}
+
+/// A failed child ends at once: threads that the app started at import would hold up an orderly end.
+fn leave_failed(py: Python<'_>, phase: Phase) -> u8 {
+    python::flush_stdio(py);
+    let code = if phase == Phase::Load { 4 } else { 3 };
+    crate::sys::exit_now(code)
+}

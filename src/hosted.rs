@@ -1,0 +1,65 @@
+//! The hosted entry: the extension module `rgun._rgun`, in an interpreter that is already running.
+
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+
+use crate::cli::{self, Entry};
+use crate::config::Settings;
+use crate::master::{Host, Seat};
+use crate::worker;
+
+struct Hosted {
+    version: String,
+}
+
+impl Host for Hosted {
+    fn before_fork(&self) {
+        worker::python::before_fork();
+    }
+    fn after_fork_parent(&self) {
+        worker::python::after_fork_parent();
+    }
+    fn after_fork_child(&self) {
+        worker::python::after_fork_child();
+    }
+    fn run_worker(&self, seat: Seat) -> u8 {
+        Python::attach(|py| worker::run(py, seat))
+    }
+}
+
+impl Entry for Hosted {
+    fn interpreter(&self) -> String {
+        self.version.clone()
+    }
+    fn check(&self, settings: &Settings) -> u8 {
+        Python::attach(|py| worker::check(py, settings))
+    }
+}
+
+/// Runs the program with these arguments (without its name); the exit code, in the master as in each worker.
+#[pyfunction]
+fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    let version = py.version_info();
+    // The GIL stays ours: the master is the only thread there is, and it must hold it to fork.
+    cli::main(
+        arguments,
+        &Hosted {
+            version: format!(
+                "CPython {}.{}.{}",
+                version.major, version.minor, version.patch
+            ),
+        },
+    )
+}
+
+#[pymodule]
+fn _rgun(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add(
+        "ClientDisconnected",
+        py.get_type::<worker::ClientDisconnected>(),
+    )
+}

@@ -1,0 +1,120 @@
+//! Awaitables that are finished when they are made: awaiting them does not go through the event loop.
+//! They have a coroutine's methods, so that `asyncio.create_task(receive())` takes them.
+
+use std::sync::Mutex;
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyStopIteration};
+use pyo3::prelude::*;
+
+pyo3::create_exception!(
+    rgun,
+    ClientDisconnected,
+    PyOSError,
+    "The client has closed the connection: what is sent does not arrive."
+);
+
+/// `await` gives None, any number of times.
+#[pyclass(frozen, module = "rgun")]
+pub struct Done;
+
+#[pymethods]
+impl Done {
+    fn __await__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+    #[expect(clippy::unused_self, reason = "a Python slot")]
+    fn __next__(&self) -> Option<()> {
+        None
+    }
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn send(&self, _value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(PyStopIteration::new_err(()))
+    }
+    #[pyo3(signature = (kind, value=None, traceback=None))]
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn throw(
+        &self,
+        kind: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        Err(thrown(kind, value, traceback))
+    }
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn close(&self) {}
+}
+
+/// `await` gives the value, once.
+#[pyclass(frozen, module = "rgun", freelist = 64)]
+pub struct Ready {
+    value: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Ready {
+    pub fn new(value: Py<PyAny>) -> Self {
+        Self {
+            value: Mutex::new(Some(value)),
+        }
+    }
+
+    fn take(&self) -> PyErr {
+        match self
+            .value
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take()
+        {
+            Some(value) => PyStopIteration::new_err((value,)),
+            None => PyRuntimeError::new_err("cannot reuse already awaited coroutine"),
+        }
+    }
+}
+
+#[pymethods]
+impl Ready {
+    fn __await__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+    fn __next__(&self) -> PyResult<()> {
+        Err(self.take())
+    }
+    fn send(&self, _value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(self.take())
+    }
+    #[pyo3(signature = (kind, value=None, traceback=None))]
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn throw(
+        &self,
+        kind: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        Err(thrown(kind, value, traceback))
+    }
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn close(&self) {}
+}
+
+/// The exception that `throw(type, value, traceback)` means.
+pub fn thrown(
+    kind: Bound<'_, PyAny>,
+    value: Option<Bound<'_, PyAny>>,
+    _traceback: Option<Bound<'_, PyAny>>,
+) -> PyErr {
+    match value {
+        Some(value) if value.is_instance_of::<pyo3::exceptions::PyBaseException>() => {
+            PyErr::from_value(value)
+        }
+        Some(value) => kind.call1((value,)).map_or_else(|e| e, PyErr::from_value),
+        None if kind.is_instance_of::<pyo3::exceptions::PyBaseException>() => {
+            PyErr::from_value(kind)
+        }
+        None => kind.call0().map_or_else(|e| e, PyErr::from_value),
+    }
+}

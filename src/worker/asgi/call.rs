@@ -1,0 +1,112 @@
+//! `receive` and `send` of one request. What needs no waiting is done when the call returns.
+
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyAny, PyDict};
+
+use super::awaitable::Ready;
+use super::core::{Core, Side};
+use super::message::{self, Kind};
+use crate::http::BodyEnd;
+use crate::worker::exchange::{Exchange, Flow, Received};
+
+#[pyclass(frozen, module = "rgun", name = "Exchange", freelist = 128)]
+pub struct Call {
+    pub exchange: Exchange,
+    pub core: Arc<Core>,
+}
+
+#[pymethods]
+impl Call {
+    fn receive<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let call = this.get();
+        let received = call.exchange.receive();
+        call.core.after_call(py)?;
+        match message::event(py, &call.core, &received)? {
+            Some(event) => Ok(Bound::new(py, Ready::new(event.into_any().unbind()))?.into_any()),
+            None => call.core.wait_receive.bind(py).call1((this,)),
+        }
+    }
+
+    fn send<'py>(
+        this: &Bound<'py, Self>,
+        message: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let Self { exchange, core } = this.get();
+        match message::kind(message)? {
+            Kind::Start => {
+                let status = message::status(message)?;
+                let headers = message::headers(message)?;
+                let fields = headers
+                    .iter()
+                    .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+                exchange
+                    .start(status, None, fields)
+                    .map_err(message::error)?;
+            }
+            Kind::Body => {
+                let body = message::body(message, core)?;
+                let more = message::flag(message, intern!(py, "more_body"))?;
+                let sent = exchange.send(
+                    body.as_bytes(),
+                    if more { BodyEnd::More } else { BodyEnd::Last },
+                );
+                core.after_call(py)?;
+                if sent.map_err(message::error)? == Flow::Full && more {
+                    return core.wait_send.bind(py).call1((this,));
+                }
+            }
+        }
+        Ok(core.done.bind(py).clone().into_any())
+    }
+
+    /// As `receive`, but None where it would wait.
+    fn poll_receive<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let received = self.exchange.receive();
+        if !matches!(received, Received::Wait) {
+            self.core.after_call(py)?;
+        }
+        message::event(py, &self.core, &received)
+    }
+
+    /// A future: `poll_receive` may have something.
+    fn readable<'py>(
+        &self,
+        py: Python<'py>,
+        create_future: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.wait(py, create_future, Side::Receive)
+    }
+
+    /// Whether what was sent is mostly with the kernel.
+    fn poll_send(&self) -> bool {
+        self.exchange.may_send()
+    }
+
+    /// A future: `poll_send` may be true.
+    fn writable<'py>(
+        &self,
+        py: Python<'py>,
+        create_future: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.wait(py, create_future, Side::Send)
+    }
+}
+
+impl Call {
+    fn wait<'py>(
+        &self,
+        py: Python<'py>,
+        create_future: &Bound<'py, PyAny>,
+        side: Side,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let future = create_future.call0()?;
+        self.core
+            .wait(py, self.exchange.conn.token, side, future.clone().unbind());
+        Ok(future)
+    }
+}

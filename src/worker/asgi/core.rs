@@ -1,0 +1,190 @@
+//! What all requests of an ASGI worker share on the Python side. It does not turn the reactor.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::awaitable::Done;
+use super::inbox::{Inbox, Item};
+use super::names::Names;
+use crate::worker::Office;
+use crate::worker::network::Stage;
+use crate::worker::python::Scripts;
+
+pub struct Core {
+    pub office: Arc<Office>,
+    pub inbox: Arc<Inbox>,
+    pub names: Names,
+    pub app: Py<PyAny>,
+    pub done: Py<Done>,
+    pub wait_receive: Py<PyAny>,
+    pub wait_send: Py<PyAny>,
+    /// Makes a coroutine of any awaitable.
+    pub coroutine_of: Py<PyAny>,
+    pub coroutine_type: Py<PyAny>,
+    pub format_error: Py<PyAny>,
+    /// The lifespan state, where the app takes part.
+    pub state: OnceLock<Py<PyDict>>,
+    /// Schedules a turn of the reactor, where the loop does not sleep in it (uvloop).
+    pub soon: OnceLock<Py<PyAny>>,
+    /// A turn is under way: what the network side finds will be looked at.
+    pub turning: AtomicBool,
+    waiters: Mutex<HashMap<usize, Waiters>>,
+    tasks: Mutex<Tasks>,
+}
+
+/// Futures of apps that wait, by connection.
+#[derive(Default)]
+struct Waiters {
+    receive: Vec<Py<PyAny>>,
+    send: Vec<Py<PyAny>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Receive,
+    Send,
+}
+
+/// Strong references to the running tasks: asyncio's own are weak.
+#[derive(Default)]
+struct Tasks {
+    places: Vec<Option<Py<PyAny>>>,
+    free: Vec<usize>,
+}
+
+impl Core {
+    pub fn new(
+        py: Python<'_>,
+        office: Arc<Office>,
+        scripts: &Scripts,
+        app: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let serve = scripts.serve.bind(py);
+        Ok(Self {
+            office,
+            inbox: Arc::default(),
+            names: Names::new(py),
+            app,
+            done: Py::new(py, Done)?,
+            wait_receive: serve.getattr("wait_receive")?.unbind(),
+            wait_send: serve.getattr("wait_send")?.unbind(),
+            coroutine_of: serve.getattr("coroutine_of")?.unbind(),
+            coroutine_type: py.import("types")?.getattr("CoroutineType")?.unbind(),
+            format_error: scripts.boot.bind(py).getattr("format_error")?.unbind(),
+            state: OnceLock::new(),
+            soon: OnceLock::new(),
+            turning: AtomicBool::new(false),
+            waiters: Mutex::default(),
+            tasks: Mutex::default(),
+        })
+    }
+
+    /// Registers a future that a change on that connection resolves.
+    pub fn wait(&self, py: Python<'_>, token: usize, side: Side, future: Py<PyAny>) {
+        let mut waiters = self.waiters.lock();
+        let waiters = waiters.entry(token).or_default();
+        let list = match side {
+            Side::Receive => &mut waiters.receive,
+            Side::Send => &mut waiters.send,
+        };
+        // Cancelled ones would pile up where an app waits with a timeout again and again.
+        list.retain(|future| !is_done(future.bind(py)));
+        list.push(future);
+    }
+
+    /// Resolves the futures of one side of a connection.
+    pub fn resolve(&self, py: Python<'_>, token: usize, side: Side) -> PyResult<()> {
+        let found = {
+            let mut all = self.waiters.lock();
+            let Some(waiters) = all.get_mut(&token) else {
+                return Ok(());
+            };
+            let found = std::mem::take(match side {
+                Side::Receive => &mut waiters.receive,
+                Side::Send => &mut waiters.send,
+            });
+            if waiters.receive.is_empty() && waiters.send.is_empty() {
+                all.remove(&token);
+            }
+            found
+        };
+        for future in found {
+            let future = future.bind(py);
+            if !is_done(future) {
+                future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Called after whatever an app did to a connection: the network side may have work for the loop.
+    pub fn after_call(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(soon) = self.soon.get()
+            && !self.inbox.is_empty()
+            && !self.turning.load(Relaxed)
+        {
+            soon.call0(py)?;
+        }
+        Ok(())
+    }
+
+    pub fn keep_task(&self, task: Py<PyAny>) -> usize {
+        let mut tasks = self.tasks.lock();
+        if let Some(place) = tasks.free.pop() {
+            tasks.places[place] = Some(task);
+            place
+        } else {
+            tasks.places.push(Some(task));
+            tasks.places.len() - 1
+        }
+    }
+
+    /// Drops the reference of an ended task.
+    pub fn drop_task(&self, place: usize) {
+        let task = {
+            let mut tasks = self.tasks.lock();
+            let task = tasks.places.get_mut(place).and_then(Option::take);
+            if task.is_some() {
+                tasks.free.push(place);
+            }
+            task
+        };
+        // Outside the lock: the last reference may run Python code.
+        drop(task);
+    }
+
+    /// A request's task has ended; a draining worker may be done.
+    pub fn request_over(&self) {
+        if self.office.net.stage() != Stage::Serving && self.running() == 0 {
+            self.inbox.push(Item::Quiet);
+        }
+    }
+
+    pub fn running(&self) -> usize {
+        let tasks = self.tasks.lock();
+        tasks.places.len() - tasks.free.len()
+    }
+
+    pub fn tasks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.tasks
+            .lock()
+            .places
+            .iter()
+            .flatten()
+            .map(|task| task.clone_ref(py))
+            .collect()
+    }
+}
+
+fn is_done(future: &Bound<'_, PyAny>) -> bool {
+    future
+        .call_method0(intern!(future.py(), "done"))
+        .and_then(|done| done.is_truthy())
+        .unwrap_or(true)
+}

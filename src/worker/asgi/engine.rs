@@ -1,0 +1,334 @@
+//! The reactor as the Python event loop sees it: what the loop sleeps in, and where requests become tasks.
+
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::call::Call;
+use super::core::{Core, Side};
+use super::inbox::{Door, Item};
+use super::run::{Run, log_failure};
+use super::scope;
+use crate::http::RequestHead;
+use crate::worker::Office;
+use crate::worker::exchange::{Ending, Exchange};
+use crate::worker::python::Scripts;
+use crate::worker::reactor::Reactor;
+use crate::worker::sentinel::Command;
+
+/// How tasks are made.
+const FACTORY: u8 = 0;
+const PLAIN: u8 = 1;
+const EAGER: u8 = 2;
+
+#[pyclass(frozen, module = "rgun")]
+pub struct Engine {
+    core: Arc<Core>,
+    reactor: Mutex<Option<Reactor>>,
+    event_loop: OnceLock<Py<PyAny>>,
+    task_type: Py<PyAny>,
+    task_options: Py<PyDict>,
+    task_style: AtomicU8,
+    on_command: Mutex<Option<Py<PyAny>>>,
+    on_quiet: Mutex<Option<Py<PyAny>>>,
+    draining: AtomicBool,
+}
+
+impl Engine {
+    pub fn new(
+        py: Python<'_>,
+        office: Arc<Office>,
+        scripts: &Scripts,
+        app: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let reactor = Reactor::new(office.net.clone(), office.picked.clone())?;
+        let core = Arc::new(Core::new(py, office, scripts, app)?);
+        core.office.net.set_app(Box::new(Door(core.inbox.clone())));
+        Ok(Self {
+            core,
+            reactor: Mutex::new(Some(reactor)),
+            event_loop: OnceLock::new(),
+            task_type: py.import("asyncio")?.getattr("Task")?.unbind(),
+            task_options: PyDict::new(py).unbind(),
+            task_style: AtomicU8::new(FACTORY),
+            on_command: Mutex::new(None),
+            on_quiet: Mutex::new(None),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// The loop is made; requests become its tasks.
+    pub fn attach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = event_loop.py();
+        self.task_options
+            .bind(py)
+            .set_item(intern!(py, "loop"), event_loop)?;
+        if py.version_info() >= (3, 12) {
+            self.task_options
+                .bind(py)
+                .set_item(intern!(py, "eager_start"), true)?;
+        }
+        // A second loop for one engine would be a bug of ours; the first one stays.
+        drop(self.event_loop.set(event_loop.clone().unbind()));
+        Ok(())
+    }
+
+    fn turn_reactor(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
+        let turn = || {
+            self.reactor
+                .lock()
+                .as_mut()
+                .map_or(Ok(false), |reactor| reactor.turn(timeout))
+        };
+        self.core.turning.store(true, Relaxed);
+        let ready = if timeout.is_some_and(|t| t.is_zero()) {
+            turn()
+        } else {
+            py.detach(turn)
+        };
+        self.core.turning.store(false, Relaxed);
+        Ok(ready?)
+    }
+
+    /// Makes what the network side has left into tasks and results.
+    fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
+        while let Some(item) = self.core.inbox.pop() {
+            match item {
+                Item::Request(exchange, head) => self.request(py, exchange, &head)?,
+                Item::Readable(token) => self.core.resolve(py, token, Side::Receive)?,
+                Item::Writable(token) => self.core.resolve(py, token, Side::Send)?,
+                Item::Quiet => self.tell_quiet(py)?,
+            }
+        }
+        while let Some(command) = self.core.office.orders.take() {
+            self.obey(py, command)?;
+        }
+        Ok(())
+    }
+
+    fn request(&self, py: Python<'_>, exchange: Exchange, head: &RequestHead) -> PyResult<()> {
+        let core = &self.core;
+        let scope = scope::http(py, core, &exchange.conn, head)?;
+        let call = Bound::new(
+            py,
+            Call {
+                exchange: exchange.clone(),
+                core: core.clone(),
+            },
+        )?;
+        let receive = call.getattr(intern!(py, "receive"))?;
+        let send = call.getattr(intern!(py, "send"))?;
+        let coroutine = core
+            .app
+            .bind(py)
+            .call1((&scope, receive, send))
+            .and_then(|made| {
+                if made.get_type().is(core.coroutine_type.bind(py)) {
+                    Ok(made)
+                } else {
+                    core.coroutine_of.bind(py).call1((made,))
+                }
+            });
+        let scope = scope.unbind();
+        match coroutine {
+            Ok(coroutine) => {
+                let run = Bound::new(
+                    py,
+                    Run::new(coroutine.unbind(), exchange, scope, core.clone()),
+                )?;
+                let task = self.task(py, &run)?;
+                run.get().keep(&task);
+            }
+            Err(error) => {
+                let verdict = exchange.ended(Ending::Failed);
+                log_failure(py, core, &scope, &error, verdict);
+            }
+        }
+        Ok(())
+    }
+
+    fn task<'py>(&self, py: Python<'py>, run: &Bound<'py, Run>) -> PyResult<Bound<'py, PyAny>> {
+        if self.task_style.load(Relaxed) == FACTORY {
+            let event_loop = self
+                .event_loop
+                .get()
+                .expect("the loop is attached before requests come");
+            return event_loop
+                .bind(py)
+                .call_method1(intern!(py, "create_task"), (run,));
+        }
+        self.task_type
+            .bind(py)
+            .call((run,), Some(self.task_options.bind(py)))
+    }
+
+    fn obey(&self, py: Python<'_>, command: Command) -> PyResult<()> {
+        self.draining.store(true, Relaxed);
+        if let Some(reactor) = self.reactor.lock().as_mut() {
+            reactor.drain();
+        }
+        let kind = match command {
+            Command::Drain { until } => {
+                self.core.office.set_deadline(until);
+                intern!(py, "drain")
+            }
+            Command::Fast => intern!(py, "fast"),
+        };
+        let callback = self.on_command.lock().as_ref().map(|f| f.clone_ref(py));
+        if let Some(callback) = callback {
+            callback.call1(py, (kind,))?;
+        }
+        self.tell_quiet(py)
+    }
+
+    fn tell_quiet(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.is_quiet() {
+            return Ok(());
+        }
+        let callback = self.on_quiet.lock().as_ref().map(|f| f.clone_ref(py));
+        if let Some(callback) = callback {
+            callback.call0(py)?;
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// What the asyncio loop's `select` sleeps in; negative: for ever. True: descriptors of the loop may be ready.
+    fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let timeout = if timeout < 0.0 && self.core.inbox.is_empty() {
+            None
+        } else if self.core.inbox.is_empty() {
+            Some(Duration::from_secs_f64(timeout.min(86_400.0)))
+        } else {
+            Some(Duration::ZERO)
+        };
+        let loop_ready = self.turn_reactor(py, timeout)?;
+        self.dispatch(py)?;
+        Ok(loop_ready)
+    }
+
+    /// uvloop: a turn without sleep. True: call again soon.
+    fn turn(&self, py: Python<'_>) -> PyResult<bool> {
+        self.turn_reactor(py, Some(Duration::ZERO))?;
+        self.dispatch(py)?;
+        Ok(!self.core.inbox.is_empty())
+    }
+
+    /// asyncio: the selector's own epoll descriptor is watched.
+    fn watch(&self, fd: i32) -> PyResult<()> {
+        // The descriptor is only named to the kernel; the selector that owns it outlives this loop.
+        let fd = crate::sys::epoll::borrow(fd);
+        match self.reactor.lock().as_ref() {
+            Some(reactor) => Ok(reactor.watch_loop(fd)?),
+            None => Err(PyOSError::new_err("the engine is closed")),
+        }
+    }
+
+    /// uvloop: the descriptor that is readable when `turn` has something to do.
+    fn fileno(&self) -> i32 {
+        self.reactor.lock().as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    /// uvloop: schedules `turn`.
+    fn on_work(&self, soon: Py<PyAny>) {
+        // Set once by our own script.
+        drop(self.core.soon.set(soon));
+    }
+
+    fn on_command(&self, callback: Py<PyAny>) {
+        *self.on_command.lock() = Some(callback);
+    }
+
+    fn on_quiet(&self, callback: Py<PyAny>) {
+        *self.on_quiet.lock() = Some(callback);
+    }
+
+    fn set_state(&self, state: Py<PyDict>) {
+        // Set once by our own script.
+        drop(self.core.state.set(state));
+    }
+
+    /// (path, host) of the ready probe.
+    fn probe(&self) -> Option<(String, String)> {
+        let settings = &self.core.office.net.settings;
+        let path = settings.ready_path.clone()?;
+        Some((
+            path,
+            settings
+                .ready_host
+                .clone()
+                .unwrap_or_else(|| "localhost".to_owned()),
+        ))
+    }
+
+    /// Serves a connected socket whose other end the worker itself holds.
+    fn adopt(&self, fd: i32) {
+        let fd = crate::sys::epoll::own(fd);
+        if let Some(reactor) = self.reactor.lock().as_mut() {
+            reactor.add_own(fd);
+        }
+    }
+
+    /// Requests can be served: orders of the master are obeyed from here on, also while the ready path is asked.
+    fn listen(&self, py: Python<'_>) -> PyResult<()> {
+        let event_loop = self.event_loop.get().expect("attached");
+        let factory = event_loop
+            .bind(py)
+            .call_method0(intern!(py, "get_task_factory"))?;
+        let style = if !factory.is_none() {
+            FACTORY
+        } else if py.version_info() >= (3, 12) {
+            EAGER
+        } else {
+            PLAIN
+        };
+        self.task_style.store(style, Relaxed);
+        self.core.office.orders.listen();
+        Ok(())
+    }
+
+    fn ready(&self) {
+        self.core.office.ready();
+    }
+
+    fn not_ready(&self, summary: &str) {
+        self.core
+            .office
+            .failed(crate::ipc::Phase::ReadyPath, summary, "");
+    }
+
+    /// Seconds of the grace that are left.
+    fn time_left(&self) -> f64 {
+        self.core.office.time_left().as_secs_f64()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.draining.load(Relaxed)
+            && self.core.office.net.connections() == 0
+            && self.core.running() == 0
+    }
+
+    fn tasks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.core.tasks(py)
+    }
+
+    fn close_connections(&self) {
+        if let Some(reactor) = self.reactor.lock().as_mut() {
+            reactor.close_all();
+        }
+    }
+
+    fn close(&self) {
+        self.close_connections();
+        *self.reactor.lock() = None;
+    }
+}

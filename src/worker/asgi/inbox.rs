@@ -1,0 +1,69 @@
+//! What the network side leaves for the Python side. It does not know Python.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use crate::http::RequestHead;
+use crate::worker::connection::Conn;
+use crate::worker::exchange::Exchange;
+use crate::worker::network::App;
+
+pub enum Item {
+    Request(Exchange, RequestHead),
+    /// An app waiting in `receive` on that connection may look again.
+    Readable(usize),
+    /// An app waiting in `send` may go on.
+    Writable(usize),
+    /// A draining worker has lost its last connection.
+    Quiet,
+}
+
+#[derive(Default)]
+pub struct Inbox {
+    items: Mutex<VecDeque<Item>>,
+    any: AtomicBool,
+}
+
+impl Inbox {
+    pub fn is_empty(&self) -> bool {
+        !self.any.load(Relaxed)
+    }
+
+    pub fn push(&self, item: Item) {
+        self.items.lock().push_back(item);
+        self.any.store(true, Relaxed);
+    }
+
+    pub fn pop(&self) -> Option<Item> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut items = self.items.lock();
+        let item = items.pop_front();
+        if items.is_empty() {
+            self.any.store(false, Relaxed);
+        }
+        item
+    }
+}
+
+/// The ASGI side of the connections.
+pub struct Door(pub Arc<Inbox>);
+
+impl App for Door {
+    fn request(&self, exchange: Exchange, head: RequestHead) {
+        self.0.push(Item::Request(exchange, head));
+    }
+    fn readable(&self, conn: &Arc<Conn>) {
+        self.0.push(Item::Readable(conn.token));
+    }
+    fn writable(&self, conn: &Arc<Conn>) {
+        self.0.push(Item::Writable(conn.token));
+    }
+    fn quiet(&self) {
+        self.0.push(Item::Quiet);
+    }
+}

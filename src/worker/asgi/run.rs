@@ -1,0 +1,220 @@
+//! The coroutine of a request's task: the app's own, with its end noticed. Costs no callback and no extra turn of the loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use pyo3::exceptions::PyStopIteration;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::awaitable::ClientDisconnected;
+use super::core::Core;
+use crate::worker::exchange::{Ending, Exchange, Verdict};
+use crate::worker::python::{Step, resume};
+
+const NO_PLACE: usize = usize::MAX;
+const ENDED: usize = usize::MAX - 1;
+
+#[pyclass(frozen, module = "rgun", name = "Request")]
+pub struct Run {
+    coroutine: Py<PyAny>,
+    exchange: Exchange,
+    scope: Py<PyDict>,
+    core: Arc<Core>,
+    /// Where `Core` keeps the task.
+    place: AtomicUsize,
+}
+
+impl Run {
+    pub fn new(
+        coroutine: Py<PyAny>,
+        exchange: Exchange,
+        scope: Py<PyDict>,
+        core: Arc<Core>,
+    ) -> Self {
+        Self {
+            coroutine,
+            exchange,
+            scope,
+            core,
+            place: AtomicUsize::new(NO_PLACE),
+        }
+    }
+
+    /// The task was made; an eager one may have ended before.
+    pub fn keep(&self, task: &Bound<'_, PyAny>) {
+        if self.place.load(Relaxed) != ENDED {
+            let place = self.core.keep_task(task.clone().unbind());
+            self.place.store(place, Relaxed);
+        }
+    }
+
+    /// Passes a step on. `None`: the app has ended.
+    fn follow<'py>(&self, py: Python<'py>, step: Step<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match step {
+            Step::Yield(waits) => return Ok(Some(waits)),
+            Step::Return(value) => {
+                let verdict = self.exchange.ended(Ending::Returned);
+                self.report(py, verdict, &value);
+            }
+            Step::Raise(error) => {
+                let cancelled = is_cancelled(py, &error);
+                let gone = error.is_instance_of::<ClientDisconnected>(py);
+                let verdict = self.exchange.ended(if cancelled {
+                    Ending::Returned
+                } else {
+                    Ending::Failed
+                });
+                if cancelled {
+                    self.over(py)?;
+                    return Err(error);
+                }
+                if !gone {
+                    log_failure(py, &self.core, &self.scope, &error, verdict);
+                }
+            }
+        }
+        self.over(py)?;
+        Ok(None)
+    }
+
+    fn report(&self, py: Python<'_>, verdict: Verdict, value: &Bound<'_, PyAny>) {
+        let (method, path) = request_line(py, &self.scope);
+        match verdict {
+            Verdict::Fine if value.is_none() => {}
+            Verdict::Fine => {
+                tracing::error!(method, path, "app returned a value, it should be None")
+            }
+            Verdict::Unanswered => tracing::error!(method, path, "app returned without a response"),
+            Verdict::Cut => tracing::error!(
+                method,
+                path,
+                "app returned before its response was complete"
+            ),
+        }
+    }
+
+    fn over(&self, py: Python<'_>) -> PyResult<()> {
+        let place = self.place.swap(ENDED, Relaxed);
+        if place < ENDED {
+            self.core.drop_task(place);
+        }
+        self.core.request_over();
+        self.core.after_call(py)
+    }
+}
+
+#[pymethods]
+impl Run {
+    fn __await__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.follow(py, resume(self.coroutine.bind(py), py.None().bind(py)))
+    }
+
+    fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.follow(py, resume(self.coroutine.bind(py), value))?
+            .ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    #[pyo3(signature = (*args))]
+    fn throw<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, pyo3::types::PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let step = match self
+            .coroutine
+            .bind(py)
+            .call_method1(intern!(py, "throw"), args)
+        {
+            Ok(waits) => Step::Yield(waits),
+            Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
+                Step::Return(error.value(py).getattr(intern!(py, "value"))?)
+            }
+            Err(error) => Step::Raise(error),
+        };
+        self.follow(py, step)?
+            .ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.coroutine.bind(py).call_method0(intern!(py, "close"))?;
+        self.exchange.ended(Ending::Failed);
+        self.over(py)
+    }
+
+    /// For `task.print_stack()` and debuggers: the app's own frame.
+    #[getter]
+    fn cr_frame<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.coroutine.bind(py).getattr(intern!(py, "cr_frame"))
+    }
+
+    #[getter]
+    fn cr_await<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.coroutine.bind(py).getattr(intern!(py, "cr_await"))
+    }
+
+    #[getter]
+    fn cr_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.coroutine.bind(py).getattr(intern!(py, "cr_code"))
+    }
+
+    #[getter]
+    fn cr_running<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.coroutine.bind(py).getattr(intern!(py, "cr_running"))
+    }
+
+    #[getter]
+    fn __qualname__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.coroutine.bind(py).getattr(intern!(py, "__qualname__"))
+    }
+
+    #[getter]
+    fn __name__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.coroutine.bind(py).getattr(intern!(py, "__name__"))
+    }
+}
+
+fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
+    error
+        .get_type(py)
+        .is(&*py.get_type::<pyo3::exceptions::asyncio::CancelledError>())
+        || error.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py)
+}
+
+/// One record with the request line and the user's traceback.
+pub fn log_failure(
+    py: Python<'_>,
+    core: &Core,
+    scope: &Py<PyDict>,
+    error: &PyErr,
+    verdict: Verdict,
+) {
+    let traceback = core
+        .format_error
+        .bind(py)
+        .call1((error.value(py),))
+        .and_then(|text| text.extract::<String>())
+        .unwrap_or_else(|_| error.to_string());
+    let (method, path) = request_line(py, scope);
+    let cut = verdict == Verdict::Cut;
+    tracing::error!(method, path, cut, traceback, "exception in app");
+}
+
+fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> (String, String) {
+    let text = |key: &str| {
+        let value = scope.bind(py).get_item(key).ok().flatten();
+        value
+            .and_then(|value| value.extract::<String>().ok())
+            .unwrap_or_default()
+    };
+    (text("method"), text("path"))
+}

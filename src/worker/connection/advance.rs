@@ -1,0 +1,335 @@
+//! What a connection does next: the one place that moves it from mode to mode. It does not run apps.
+
+use std::sync::Arc;
+
+use super::Conn;
+use super::output::{Output, would_block};
+use super::state::{BodyState, DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
+use crate::http::{Event, Refusal, RequestHead, ResponseState};
+use crate::sys::{self, stream};
+use crate::worker::exchange::Exchange;
+
+impl Conn {
+    /// Goes on until the next step needs the socket, the app or time.
+    pub(in crate::worker) fn advance(self: &Arc<Self>, s: &mut State) {
+        loop {
+            let progress = match s.mode {
+                Mode::Head => self.head(s),
+                Mode::Exchange => self.exchange(s),
+                Mode::Discard(left) => self.discard(s, left),
+                Mode::Closing(goodbye) => self.closing(s, goodbye),
+                Mode::Linger => self.linger(s),
+                Mode::Closed => false,
+            };
+            if !progress {
+                return;
+            }
+        }
+    }
+
+    fn head(self: &Arc<Self>, s: &mut State) -> bool {
+        if s.write_closed {
+            self.shut(s);
+            return false;
+        }
+        if s.out.len() > HIGH_WATER {
+            // A client that pipelines and does not read gets no further answers to leave unread.
+            return false;
+        }
+        match s.http.poll_event() {
+            Event::Request(head) => {
+                self.begin(s, head);
+                true
+            }
+            Event::NeedInput => {
+                let progress = self.read(s);
+                if progress && s.clock.head_since.is_none() && !s.http.is_idle() {
+                    s.clock.head_since = Some(self.net.now());
+                }
+                progress
+            }
+            Event::Refused(refusal) => {
+                self.refuse(s, refusal);
+                true
+            }
+            Event::Closed => {
+                self.say_goodbye(s, Goodbye::Plain);
+                true
+            }
+            // A head comes before a body.
+            Event::Body(_) | Event::EndOfBody | Event::Paused => false,
+        }
+    }
+
+    fn begin(self: &Arc<Self>, s: &mut State, head: RequestHead) {
+        s.number += 1;
+        s.mode = Mode::Exchange;
+        s.clock.fresh = false;
+        s.clock.head_since = None;
+        s.clock.body_progress = self.net.now();
+        s.body.state = if head.has_body() {
+            BodyState::Open
+        } else {
+            BodyState::Complete
+        };
+        s.body.end_told = false;
+        s.left = false;
+        s.started_us = micros();
+        s.ticket = Some(self.net.page.request_started(
+            head.method().as_bytes(),
+            head.target_path(),
+            self.net.now(),
+        ));
+        let in_flight = self.net.request_started();
+        if self.net.settings.access_log.is_some() {
+            s.logged = Some(head.clone());
+        }
+        if self
+            .net
+            .settings
+            .limit_concurrency
+            .is_some_and(|limit| in_flight > limit)
+        {
+            self.refuse(s, Refusal::Overloaded);
+            return;
+        }
+        self.net
+            .app()
+            .request(Exchange::new(self.clone(), s.number), head);
+    }
+
+    /// Takes the body as far as the app keeps up, and watches for a client that leaves.
+    fn exchange(self: &Arc<Self>, s: &mut State) -> bool {
+        if s.body.state == BodyState::Open && s.body.buffered < HIGH_WATER {
+            match s.http.poll_event() {
+                Event::Body(piece) => {
+                    s.body.buffered += piece.len();
+                    s.body.pieces.push_back(piece);
+                    s.clock.body_progress = self.net.now();
+                    self.tell_reader(s);
+                    return true;
+                }
+                Event::EndOfBody => {
+                    s.body.state = BodyState::Complete;
+                    self.tell_reader(s);
+                    return true;
+                }
+                Event::Refused(refusal) => {
+                    self.fail_body(s, refusal);
+                    return true;
+                }
+                Event::NeedInput => {}
+                Event::Closed | Event::Paused | Event::Request(_) => {
+                    self.fail_body(s, Refusal::TruncatedBody);
+                    return true;
+                }
+            }
+        } else if s.http.buffered() > HIGH_WATER || s.body.state == BodyState::Open {
+            return self.notice_end(s);
+        }
+        self.read(s) || self.notice_end(s)
+    }
+
+    /// The client has certainly left: an app that waits or writes is to know.
+    fn notice_end(self: &Arc<Self>, s: &mut State) -> bool {
+        if s.write_closed && !s.left {
+            s.left = true;
+            self.tell_reader(s);
+            self.flush(s);
+        }
+        false
+    }
+
+    /// The rest of the body will not come. Where nothing was answered yet, the client learns why.
+    pub(in crate::worker) fn fail_body(self: &Arc<Self>, s: &mut State, refusal: Refusal) {
+        s.body.state = BodyState::Failed;
+        s.body.clear();
+        s.left = true;
+        self.tell_reader(s);
+        if matches!(
+            s.http.response_state(),
+            ResponseState::NotStarted | ResponseState::HeadPending
+        ) {
+            self.refuse(s, refusal);
+        }
+    }
+
+    pub(in crate::worker) fn tell_reader(self: &Arc<Self>, s: &mut State) {
+        if std::mem::take(&mut s.waits.receive) {
+            self.net.app().readable(self);
+        }
+    }
+
+    /// Reads once. False: nothing to read now.
+    fn read(self: &Arc<Self>, s: &mut State) -> bool {
+        if !s.readable || s.read_ended {
+            return false;
+        }
+        let Some(socket) = s.fd.as_ref().map(std::os::fd::AsFd::as_fd) else {
+            return false;
+        };
+        let input = s.http.input();
+        let room = input.capacity() - input.len();
+        match stream::receive(socket, input) {
+            Ok(0) => {
+                s.read_ended = true;
+                s.http.input_ended();
+                s.clock.fin_at = Some(self.net.now());
+                true
+            }
+            Ok(count) => {
+                self.net.page.received(count as u64);
+                // A short read has emptied the socket: the next bytes make a new edge (but an end that came before does not).
+                s.readable = count == room || s.read_closed;
+                true
+            }
+            Err(e) if would_block(&e) => {
+                s.readable = false;
+                false
+            }
+            Err(_) => {
+                s.readable = false;
+                s.write_closed = true;
+                s.read_ended = true;
+                s.http.input_ended();
+                true
+            }
+        }
+    }
+
+    /// Answers for the app (or instead of it) and closes.
+    pub(in crate::worker) fn refuse(self: &Arc<Self>, s: &mut State, refusal: Refusal) {
+        {
+            let date = self.net.date();
+            let answer = s.http.refuse(refusal, &date.1);
+            Output::of(&s.fd, &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
+        }
+        tracing::debug!(
+            status = refusal.status(),
+            reason = refusal.reason(),
+            "request refused"
+        );
+        self.say_goodbye(s, Goodbye::Lingering);
+    }
+
+    /// The app's response is out (or can never be): what becomes of the connection.
+    pub(in crate::worker) fn response_ended(self: &Arc<Self>, s: &mut State) {
+        if s.mode != Mode::Exchange {
+            return;
+        }
+        let unread = s.body.state == BodyState::Open;
+        let keep = s.http.is_keep_alive() && s.body.state != BodyState::Failed && !s.write_closed;
+        // The client waits for a `100 Continue` that will not come: whether it sends the body anyway is its choice.
+        if !keep {
+            let goodbye = if unread || s.closed_by_us || s.http.buffered() > 0 {
+                Goodbye::Lingering
+            } else {
+                Goodbye::Plain
+            };
+            self.say_goodbye(s, goodbye);
+        } else {
+            self.end_exchange(s);
+            if unread {
+                s.mode = Mode::Discard(DISCARD_LIMIT);
+                s.clock.ending_since = self.net.now();
+            } else {
+                s.mode = Mode::Head;
+                s.clock.idle_since = self.net.now();
+            }
+        }
+        self.advance(s);
+    }
+
+    /// The books of a request are closed; its app learns of the end where it waits for it.
+    pub(super) fn end_exchange(&self, s: &mut State) {
+        let Some(ticket) = s.ticket.take() else {
+            return;
+        };
+        let micros = micros().saturating_sub(s.started_us);
+        let (status, bytes) = (s.http.response_status(), s.http.response_body_len());
+        self.net
+            .page
+            .request_finished(ticket, status, micros, bytes);
+        self.net.request_finished();
+        s.logged = None;
+        s.body.clear();
+        s.left = true;
+    }
+
+    fn discard(self: &Arc<Self>, s: &mut State, left: usize) -> bool {
+        match s.http.poll_event() {
+            Event::Body(piece) if piece.len() <= left => s.mode = Mode::Discard(left - piece.len()),
+            Event::EndOfBody => {
+                s.mode = Mode::Head;
+                s.clock.idle_since = self.net.now();
+            }
+            Event::NeedInput => return self.read(s),
+            Event::Body(_)
+            | Event::Refused(_)
+            | Event::Closed
+            | Event::Paused
+            | Event::Request(_) => {
+                self.say_goodbye(s, Goodbye::Lingering);
+            }
+        }
+        true
+    }
+
+    pub(in crate::worker) fn say_goodbye(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) {
+        let waiting = std::mem::take(&mut s.waits.receive);
+        self.end_exchange(s);
+        if waiting {
+            self.net.app().readable(self);
+        }
+        s.mode = Mode::Closing(goodbye);
+        s.clock.ending_since = self.net.now();
+    }
+
+    fn closing(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) -> bool {
+        if !s.out.is_empty() && !s.write_closed {
+            return false;
+        }
+        let shut = goodbye == Goodbye::Plain || s.read_ended || s.write_closed;
+        if !shut
+            && let Some(socket) = s.socket()
+            && stream::shutdown_write(socket).is_ok()
+        {
+            s.mode = Mode::Linger;
+            s.clock.ending_since = self.net.now();
+            return true;
+        }
+        self.shut(s);
+        false
+    }
+
+    fn linger(self: &Arc<Self>, s: &mut State) -> bool {
+        if !s.readable {
+            return false;
+        }
+        let Some(socket) = s.socket() else {
+            return false;
+        };
+        match stream::discard(socket) {
+            Ok(0) => self.shut(s),
+            Ok(_) => return true,
+            Err(e) if would_block(&e) => s.readable = false,
+            Err(_) => self.shut(s),
+        }
+        false
+    }
+
+    /// Gives up a response that has begun: the client must see that it is cut.
+    pub(in crate::worker) fn cut(self: &Arc<Self>, s: &mut State) {
+        s.http.abort();
+        self.flush(s);
+        if let Some(socket) = s.socket() {
+            stream::reset_on_close(socket);
+        }
+        s.write_closed = true;
+        self.say_goodbye(s, Goodbye::Plain);
+    }
+}
+
+pub(in crate::worker) fn micros() -> u64 {
+    u64::try_from(sys::clock::monotonic().as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,121 @@
+//! One client connection: its socket, its HTTP state and the request in progress. It does not know who answers requests.
+//!
+//! Everything happens under one lock, held shortly: by the thread that turns the reactor, or by the app's own call of
+//! `send` or `receive`, which writes and reads the socket in the same call.
+
+mod advance;
+mod output;
+mod state;
+mod timeouts;
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::network::Network;
+use crate::sys::epoll::Ready;
+pub(super) use output::Output;
+pub(super) use state::{BodyState, Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
+
+pub struct Conn {
+    pub net: Arc<Network>,
+    /// The reactor's name for it, unique among the living.
+    pub token: usize,
+    /// `None`: a unix peer.
+    pub peer: Option<SocketAddr>,
+    /// Index into the worker's listeners; `None`: the worker's own probe.
+    pub listener: Option<usize>,
+    /// What the interface keeps for all requests of this connection.
+    pub slot: OnceLock<Box<dyn Any + Send + Sync>>,
+    state: Mutex<State>,
+}
+
+impl Conn {
+    pub fn new(
+        net: &Arc<Network>,
+        token: usize,
+        fd: OwnedFd,
+        peer: Option<SocketAddr>,
+        listener: Option<usize>,
+    ) -> Arc<Self> {
+        net.connection_opened();
+        let state = State::new(fd, net.policy.clone(), net.now());
+        Arc::new(Self {
+            net: net.clone(),
+            token,
+            peer,
+            listener,
+            slot: OnceLock::new(),
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Looks for the first request, which usually is there already.
+    pub fn look(self: &Arc<Self>) {
+        let s = &mut *self.lock();
+        if self.net.stage() != super::network::Stage::Serving {
+            s.http.set_close();
+            s.closed_by_us = true;
+        }
+        self.advance(s);
+    }
+
+    /// The socket has news.
+    pub fn ready(self: &Arc<Self>, ready: Ready) {
+        let s = &mut *self.lock();
+        s.readable |= ready.readable;
+        s.read_closed |= ready.read_closed;
+        if ready.closed && !matches!(s.mode, Mode::Head | Mode::Closed) {
+            // Nothing that we write can arrive any more; what came before is still read below.
+            s.write_closed = true;
+        }
+        if ready.writable {
+            self.flush(s);
+        }
+        self.advance(s);
+    }
+
+    /// The worker drains: the next answer is the last one.
+    pub fn drain(self: &Arc<Self>) {
+        let s = &mut *self.lock();
+        s.http.set_close();
+        s.closed_by_us = true;
+        self.advance(s);
+    }
+
+    /// Ends it now, whatever is in progress.
+    pub fn close(self: &Arc<Self>) {
+        let s = &mut *self.lock();
+        if matches!(s.mode, Mode::Exchange) {
+            self.cut(s);
+        }
+        self.shut(s);
+    }
+
+    /// Gives the descriptor back to the kernel and tells the reactor.
+    fn shut(self: &Arc<Self>, s: &mut State) {
+        if s.mode == Mode::Closed {
+            return;
+        }
+        let waits = std::mem::take(&mut s.waits);
+        self.end_exchange(s);
+        if waits.receive {
+            self.net.app().readable(self);
+        }
+        if waits.send {
+            self.net.app().writable(self);
+        }
+        s.mode = Mode::Closed;
+        s.out.clear();
+        s.body.clear();
+        s.fd = None;
+        self.net.connection_closed(self.token);
+    }
+}

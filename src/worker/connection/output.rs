@@ -1,0 +1,89 @@
+//! Writing to the client: at once what the socket takes, the rest when it takes more. It does not frame.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use super::Conn;
+use super::state::{LOW_WATER, State};
+use crate::sys::stream;
+
+/// The output side of a connection's state, borrowed apart from its HTTP state (whose buffers the pieces point into).
+pub struct Output<'s> {
+    socket: Option<BorrowedFd<'s>>,
+    out: &'s mut bytes::BytesMut,
+    write_closed: &'s mut bool,
+}
+
+impl<'s> Output<'s> {
+    pub fn of(
+        fd: &'s Option<OwnedFd>,
+        out: &'s mut bytes::BytesMut,
+        write_closed: &'s mut bool,
+    ) -> Self {
+        Self {
+            socket: fd.as_ref().map(AsFd::as_fd),
+            out,
+            write_closed,
+        }
+    }
+
+    /// Writes all pieces, or keeps what does not fit. True: everything is with the kernel.
+    pub fn write(&mut self, pieces: [&[u8]; 3]) -> bool {
+        let Some(socket) = self.socket.filter(|_| !*self.write_closed) else {
+            return true;
+        };
+        let total = pieces.iter().map(|p| p.len()).sum::<usize>();
+        let mut sent = 0;
+        if self.out.is_empty() && total > 0 {
+            let result = if pieces[0].len() == total {
+                stream::send(socket, pieces[0])
+            } else {
+                stream::send_vectored(socket, &pieces.map(IoSlice::new))
+            };
+            match result {
+                Ok(count) if count == total => return true,
+                Ok(count) => sent = count,
+                Err(e) if would_block(&e) => {}
+                Err(_) => {
+                    *self.write_closed = true;
+                    return true;
+                }
+            }
+        }
+        for piece in pieces {
+            let skip = sent.min(piece.len());
+            sent -= skip;
+            self.out.extend_from_slice(&piece[skip..]);
+        }
+        self.out.is_empty()
+    }
+}
+
+impl Conn {
+    /// Writes what is kept, as far as the socket takes it.
+    pub(super) fn flush(self: &Arc<Self>, s: &mut State) {
+        while !s.out.is_empty() && !s.write_closed {
+            let Some(socket) = s.socket() else { return };
+            match stream::send(socket, &s.out) {
+                Ok(count) => {
+                    s.sent(count);
+                    s.clock.write_progress = self.net.now();
+                }
+                Err(e) if would_block(&e) => break,
+                Err(_) => s.write_closed = true,
+            }
+        }
+        if s.write_closed {
+            s.sent(s.out.len());
+        }
+        if s.waits.send && s.out.len() <= LOW_WATER {
+            s.waits.send = false;
+            self.net.app().writable(self);
+        }
+    }
+}
+
+pub fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}

@@ -1,0 +1,181 @@
+//! The fields of a connection. It decides nothing.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::http::{self, Policy, RequestHead};
+use crate::ipc::Ticket;
+
+/// Unsent bytes above which `send` waits, and unread body bytes above which the socket is left alone.
+pub const HIGH_WATER: usize = 64 * 1024;
+/// Unsent bytes below which a waiting `send` goes on.
+pub const LOW_WATER: usize = 16 * 1024;
+/// How much of a request body that nobody reads is taken from the socket to keep the connection.
+pub const DISCARD_LIMIT: usize = 64 * 1024;
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Between requests, or in the middle of a head.
+    Head,
+    /// A request is with the app and its response is not complete.
+    Exchange,
+    /// The response is complete; the rest of the request body is read and dropped, up to so many bytes.
+    Discard(usize),
+    /// The last answer is being written.
+    Closing(Goodbye),
+    /// Our FIN is sent; bytes are dropped until the client's FIN, so that no reset overtakes the answer.
+    Linger,
+    Closed,
+}
+
+/// How a connection is closed once everything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goodbye {
+    /// The client expects it and has nothing more to say.
+    Plain,
+    /// The client may still be sending.
+    Lingering,
+}
+
+/// What came of the request body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyState {
+    Open,
+    Complete,
+    /// Malformed, cut off or too slow: its end will not come.
+    Failed,
+}
+
+/// The body pieces that the app has not taken.
+#[derive(Debug)]
+pub struct Body {
+    pub state: BodyState,
+    pub pieces: VecDeque<Bytes>,
+    pub buffered: usize,
+    /// The app was told that the body has ended.
+    pub end_told: bool,
+}
+
+impl Body {
+    pub fn clear(&mut self) {
+        self.pieces.clear();
+        self.buffered = 0;
+    }
+}
+
+/// Whom to tell when something changes.
+#[derive(Debug, Default)]
+pub struct Waits {
+    /// An app waits in `receive`.
+    pub receive: bool,
+    /// An app waits in `send`.
+    pub send: bool,
+}
+
+pub struct State {
+    pub fd: Option<OwnedFd>,
+    pub http: http::Connection,
+    pub mode: Mode,
+    /// The socket may have bytes (or its end) for us.
+    pub readable: bool,
+    /// The peer's FIN is in the socket: short reads are not the last news.
+    pub read_closed: bool,
+    /// The peer's FIN was read.
+    pub read_ended: bool,
+    /// What we write does not arrive.
+    pub write_closed: bool,
+    /// The app was, or is to be, told that the client has left.
+    pub left: bool,
+    /// The client does not expect the end of this connection.
+    pub closed_by_us: bool,
+    /// Written by the app, not yet taken by the socket.
+    pub out: BytesMut,
+    pub body: Body,
+    pub waits: Waits,
+    /// The number of the request in progress, or of the last one.
+    pub number: u64,
+    pub ticket: Option<Ticket>,
+    /// Monotonic microseconds at the end of the request's head.
+    pub started_us: u64,
+    /// The head, for the access log, where there is one.
+    pub logged: Option<RequestHead>,
+    /// Requests served before; zero: the first one has not come.
+    pub clock: Clock,
+}
+
+/// Monotonic milliseconds of the last progress of each kind; see `timeouts`.
+#[derive(Debug)]
+pub struct Clock {
+    /// Accept, or the end of the last response.
+    pub idle_since: u64,
+    /// First byte of the head in progress; `None`: no byte yet.
+    pub head_since: Option<u64>,
+    pub body_progress: u64,
+    pub write_progress: u64,
+    /// The client's FIN after a complete request: it has left, or has only closed its side.
+    pub fin_at: Option<u64>,
+    /// `Closing`, `Linger` and `Discard` began.
+    pub ending_since: u64,
+    /// No request has come on this connection.
+    pub fresh: bool,
+}
+
+impl State {
+    pub fn new(fd: OwnedFd, policy: Arc<Policy>, now: u64) -> Self {
+        Self {
+            fd: Some(fd),
+            http: http::Connection::new(policy),
+            mode: Mode::Head,
+            // A client usually sends its request with or right after the handshake.
+            readable: true,
+            read_closed: false,
+            read_ended: false,
+            write_closed: false,
+            left: false,
+            closed_by_us: false,
+            out: BytesMut::new(),
+            body: Body {
+                state: BodyState::Complete,
+                pieces: VecDeque::new(),
+                buffered: 0,
+                end_told: false,
+            },
+            waits: Waits::default(),
+            number: 0,
+            ticket: None,
+            started_us: 0,
+            logged: None,
+            clock: Clock {
+                idle_since: now,
+                head_since: None,
+                body_progress: now,
+                write_progress: now,
+                fin_at: None,
+                ending_since: now,
+                fresh: true,
+            },
+        }
+    }
+
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Forgets `count` bytes of the output that the socket took.
+    pub fn sent(&mut self, count: usize) {
+        self.out.advance(count);
+        if self.out.is_empty() {
+            // Its memory goes back: an idle connection holds no buffer.
+            self.out = BytesMut::new();
+        }
+    }
+
+    /// No request on it, and no byte of one.
+    pub fn is_idle(&self) -> bool {
+        self.mode == Mode::Head && self.http.is_idle() && self.out.is_empty()
+    }
+}

@@ -1,0 +1,101 @@
+//! When a client has taken too long. Looked at about four times a second, so a deadline is met within 250 ms.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Conn;
+use super::state::{BodyState, Mode, State};
+use crate::http::Refusal;
+use crate::sys::stream;
+use crate::worker::network::{Stage, millis};
+
+/// How long after a FIN a client that could only have closed its side is taken to have left.
+const HALF_CLOSE_GRACE: u64 = 250;
+/// How long a closed connection waits for the client's FIN.
+const LINGER: u64 = 2_000;
+/// How long the rest of an unread body may take.
+const DISCARD: u64 = 5_000;
+
+impl Conn {
+    /// Applies every deadline that has passed at `now` (monotonic milliseconds).
+    pub fn tick(self: &Arc<Self>, now: u64) {
+        let s = &mut *self.lock();
+        let limits = &self.net.settings.client;
+        let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
+        match s.mode {
+            Mode::Head => self.head_tick(s, now),
+            Mode::Exchange => {
+                if let Some(fin) = s.clock.fin_at
+                    && !s.left
+                    && now.saturating_sub(fin) >= HALF_CLOSE_GRACE
+                {
+                    s.left = true;
+                    self.tell_reader(s);
+                }
+                if !s.out.is_empty() && over(s.clock.write_progress, limits.write) {
+                    self.abandon(s);
+                } else if s.body.state == BodyState::Open
+                    && s.waits.receive
+                    && over(s.clock.body_progress, limits.body)
+                {
+                    self.fail_body(s, Refusal::BodyTimeout);
+                    self.advance(s);
+                }
+            }
+            Mode::Discard(_) if now.saturating_sub(s.clock.ending_since) >= DISCARD => self.shut(s),
+            Mode::Closing(_)
+                if over(
+                    s.clock.ending_since.max(s.clock.write_progress),
+                    limits.write,
+                ) =>
+            {
+                self.abandon(s)
+            }
+            Mode::Linger if now.saturating_sub(s.clock.ending_since) >= LINGER => self.shut(s),
+            Mode::Discard(_) | Mode::Closing(_) | Mode::Linger | Mode::Closed => {}
+        }
+    }
+
+    fn head_tick(self: &Arc<Self>, s: &mut State, now: u64) {
+        let limits = &self.net.settings.client;
+        let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
+        if let Some(since) = s.clock.head_since {
+            if over(since, limits.head) {
+                self.refuse(s, Refusal::HeadTimeout);
+                self.advance(s);
+            }
+            return;
+        }
+        if !s.out.is_empty() {
+            if over(s.clock.write_progress.max(s.clock.idle_since), limits.write) {
+                self.abandon(s);
+            }
+            return;
+        }
+        let limit = if s.clock.fresh {
+            limits.first_byte
+        } else {
+            limits.keep_alive
+        };
+        let draining = self.net.stage() != Stage::Serving && now >= self.net.idle_until();
+        if over(s.clock.idle_since, limit) || draining {
+            // With a linger: a request may be on the wire at this very moment.
+            self.say_goodbye(s, super::state::Goodbye::Lingering);
+            self.advance(s);
+        }
+    }
+
+    /// A client that does not read: nothing can be said to it.
+    fn abandon(self: &Arc<Self>, s: &mut State) {
+        s.write_closed = true;
+        s.left = true;
+        self.tell_reader(s);
+        self.flush(s);
+        if let Some(socket) = s.socket() {
+            stream::reset_on_close(socket);
+        }
+        if s.mode != Mode::Exchange {
+            self.shut(s);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! One request and its response, as the app's side sees them. It does not know Python.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::connection::{BodyState, Conn, Goodbye, HIGH_WATER, LOW_WATER, Mode, Output, State};
+use crate::http::{BodyEnd, Refusal, ResponseError, ResponseState};
+
+/// A handle that outlives its request: after the response everything says that it is over.
+#[derive(Clone)]
+pub struct Exchange {
+    pub conn: Arc<Conn>,
+    number: u64,
+}
+
+/// What `receive` finds.
+#[derive(Debug)]
+pub enum Received {
+    /// The next piece of the body; `more` follows or not.
+    Body { piece: Bytes, more: bool },
+    /// The client has left, or the response is complete.
+    Disconnect,
+    /// Nothing yet: `App::readable` will tell.
+    Wait,
+}
+
+/// Whether the app may go on sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    Free,
+    /// Too much is unsent: `App::writable` will tell.
+    Full,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error("the client has closed the connection")]
+    Gone,
+    #[error("{0}")]
+    Response(#[from] ResponseError),
+}
+
+/// How an app came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Returned,
+    Failed,
+}
+
+/// What was left to do when the app had ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The response was complete, or nobody waits for it.
+    Fine,
+    /// No response: a 500 was sent.
+    Unanswered,
+    /// Half a response: the connection was cut.
+    Cut,
+}
+
+impl Exchange {
+    pub(super) fn new(conn: Arc<Conn>, number: u64) -> Self {
+        Self { conn, number }
+    }
+
+    /// Whether this is still what the connection is about.
+    fn is_current(&self, s: &State) -> bool {
+        s.number == self.number && s.mode == Mode::Exchange
+    }
+
+    pub fn receive(&self) -> Received {
+        let s = &mut *self.conn.lock();
+        if !self.is_current(s) {
+            return Received::Disconnect;
+        }
+        if let Some(piece) = s.body.pieces.pop_front() {
+            let was_full = s.body.buffered >= HIGH_WATER;
+            s.body.buffered -= piece.len();
+            if was_full && s.body.buffered < HIGH_WATER {
+                self.conn.advance(s);
+            }
+            let more = !(s.body.state == BodyState::Complete && s.body.pieces.is_empty());
+            s.body.end_told = !more;
+            return Received::Body { piece, more };
+        }
+        if s.left {
+            return Received::Disconnect;
+        }
+        match s.body.state {
+            BodyState::Complete if !s.body.end_told => {
+                s.body.end_told = true;
+                return Received::Body {
+                    piece: Bytes::new(),
+                    more: false,
+                };
+            }
+            BodyState::Failed => return Received::Disconnect,
+            BodyState::Open => {
+                if let Some(interim) = s.http.continue_100() {
+                    Output::of(&s.fd, &mut s.out, &mut s.write_closed).write([interim, b"", b""]);
+                }
+                if !s.waits.receive {
+                    s.clock.body_progress = self.conn.net.now();
+                }
+            }
+            BodyState::Complete => {}
+        }
+        s.waits.receive = true;
+        Received::Wait
+    }
+
+    pub fn start<'h>(
+        &self,
+        status: u16,
+        reason: Option<&[u8]>,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<(), SendError> {
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        let date = self.conn.net.date();
+        Ok(s.http.start_response(status, reason, headers, &date.1)?)
+    }
+
+    /// Writes a piece of the body. The bytes are with the kernel, or kept, when this returns.
+    pub fn send(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        let transmit = match s.http.body(data, end) {
+            Ok(transmit) => transmit,
+            Err(error) => {
+                if matches!(error, ResponseError::TooShort { .. })
+                    && s.http.response_state() != ResponseState::HeadPending
+                {
+                    self.conn.cut(s);
+                    self.conn.advance(s);
+                }
+                return Err(error.into());
+            }
+        };
+        let excess = transmit.excess;
+        let pieces = [transmit.head, transmit.data, transmit.tail];
+        let all = Output::of(&s.fd, &mut s.out, &mut s.write_closed).write(pieces);
+        self.sent(s, all);
+        if excess > 0 {
+            return Err(ResponseError::TooLong { excess }.into());
+        }
+        if s.write_closed && !matches!(end, BodyEnd::Last) {
+            return Err(SendError::Gone);
+        }
+        Ok(if s.out.len() > HIGH_WATER {
+            Flow::Full
+        } else {
+            Flow::Free
+        })
+    }
+
+    /// After a write: notes progress, and ends the exchange with the last byte.
+    fn sent(&self, s: &mut State, all: bool) {
+        if !all {
+            s.clock.write_progress = self.conn.net.now();
+        }
+        if s.http.response_state() == ResponseState::Complete {
+            self.conn.response_ended(s);
+        } else if s.write_closed && !s.left {
+            s.left = true;
+            self.conn.tell_reader(s);
+        }
+    }
+
+    /// True: go on. False: `App::writable` will tell.
+    pub fn may_send(&self) -> bool {
+        let s = &mut *self.conn.lock();
+        if s.number != self.number || s.out.len() <= LOW_WATER || s.write_closed {
+            return true;
+        }
+        s.waits.send = true;
+        false
+    }
+
+    fn check(&self, s: &State) -> Result<(), SendError> {
+        if s.number != self.number {
+            return Err(SendError::Response(ResponseError::AlreadyComplete));
+        }
+        if s.write_closed || s.body.state == BodyState::Failed {
+            return Err(SendError::Gone);
+        }
+        if s.mode != Mode::Exchange {
+            return Err(if s.mode == Mode::Closed {
+                SendError::Gone
+            } else {
+                ResponseError::AlreadyComplete.into()
+            });
+        }
+        Ok(())
+    }
+
+    pub fn response_state(&self) -> ResponseState {
+        let s = self.conn.lock();
+        if self.is_current(&s) {
+            s.http.response_state()
+        } else {
+            ResponseState::Complete
+        }
+    }
+
+    /// The app is done with this request.
+    pub fn ended(&self, ending: Ending) -> Verdict {
+        let s = &mut *self.conn.lock();
+        if !self.is_current(s) {
+            return Verdict::Fine;
+        }
+        if s.write_closed {
+            self.conn.say_goodbye(s, Goodbye::Plain);
+            self.conn.advance(s);
+            return Verdict::Fine;
+        }
+        match s.http.response_state() {
+            ResponseState::Complete => Verdict::Fine,
+            ResponseState::NotStarted | ResponseState::HeadPending => {
+                // A head that was never followed by a body has not left: the client gets a clean answer.
+                drop(s.http.reset_response());
+                self.conn.refuse(s, Refusal::AppFailed);
+                self.conn.advance(s);
+                if ending == Ending::Failed {
+                    Verdict::Fine
+                } else {
+                    Verdict::Unanswered
+                }
+            }
+            ResponseState::Streaming | ResponseState::Aborted => {
+                self.conn.cut(s);
+                self.conn.advance(s);
+                Verdict::Cut
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What all connections of one worker share. It does not read or write a socket.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::connection::Conn;
+use super::exchange::Exchange;
+use super::forwarded::Forwarded;
+use crate::config::Settings;
+use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
+use crate::ipc::{DrainReason, Page};
+use crate::sys;
+use crate::sys::epoll::Wake;
+
+/// The side of a connection that answers requests: the ASGI or the WSGI half of the worker.
+///
+/// Called with the connection locked, on whatever thread made progress: it must only note and return.
+pub trait App: Send + Sync {
+    /// A request is complete up to its head, and accepted.
+    fn request(&self, exchange: Exchange, head: RequestHead);
+    /// An app that waits in `receive` may look again.
+    fn readable(&self, conn: &Arc<Conn>);
+    /// An app that waits in `send` may go on.
+    fn writable(&self, conn: &Arc<Conn>);
+    /// The last connection of a draining worker is gone.
+    fn quiet(&self);
+}
+
+/// A connection that nobody reads yet.
+pub struct Accepted {
+    pub fd: OwnedFd,
+    /// `None`: a unix peer.
+    pub peer: Option<SocketAddr>,
+    /// Index into the worker's listeners.
+    pub listener: usize,
+}
+
+/// Whether this worker takes new work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Serving,
+    Draining(DrainReason),
+}
+
+pub struct Network {
+    pub settings: Arc<Settings>,
+    pub policy: Arc<Policy>,
+    pub page: Page,
+    /// Wakes the thread that sleeps in the reactor.
+    pub wake: Wake,
+    pub accepted: Mutex<VecDeque<Accepted>>,
+    /// Reactor tokens of connections that have closed.
+    pub closed: Mutex<Vec<usize>>,
+    pub forwarded: Forwarded,
+    app: OnceLock<Box<dyn App>>,
+    date: Mutex<(u64, Date)>,
+    now: AtomicU64,
+    stage: AtomicU8,
+    /// When draining began to close idle connections, in monotonic milliseconds.
+    idle_until: AtomicU64,
+    connections: AtomicU32,
+    in_flight: AtomicU32,
+}
+
+impl Network {
+    pub fn new(settings: Arc<Settings>, page: Page) -> std::io::Result<Self> {
+        let policy = Arc::new(policy(&settings));
+        Ok(Self {
+            forwarded: Forwarded::new(&settings),
+            settings,
+            policy,
+            page,
+            wake: Wake::new()?,
+            accepted: Mutex::default(),
+            closed: Mutex::default(),
+            app: OnceLock::new(),
+            date: Mutex::new((0, Date::at(0))),
+            now: AtomicU64::new(sys::monotonic_ms()),
+            stage: AtomicU8::new(0),
+            idle_until: AtomicU64::new(u64::MAX),
+            connections: AtomicU32::new(0),
+            in_flight: AtomicU32::new(0),
+        })
+    }
+
+    /// Said once, before the first connection.
+    pub fn set_app(&self, app: Box<dyn App>) {
+        // A second app would be a bug of ours; the first one stays.
+        drop(self.app.set(app));
+    }
+
+    pub fn app(&self) -> &dyn App {
+        self.app
+            .get()
+            .expect("the app is set before the reactor turns")
+            .as_ref()
+    }
+
+    /// Monotonic milliseconds as of the last turn of the reactor.
+    pub fn now(&self) -> u64 {
+        self.now.load(Relaxed)
+    }
+
+    /// Called once a turn.
+    pub fn update_clock(&self) -> u64 {
+        let now = sys::monotonic_ms();
+        if self.now.swap(now, Relaxed) != now {
+            self.page.beat(now);
+        }
+        now
+    }
+
+    /// The `Date` of now, at most a second old.
+    pub fn date(&self) -> MutexGuard<'_, (u64, Date)> {
+        let mut date = self.date.lock();
+        let tick = self.now() / 500;
+        if date.0 != tick {
+            let seconds = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or(Duration::ZERO)
+                .as_secs();
+            *date = (tick, Date::at(seconds));
+        }
+        date
+    }
+
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Relaxed) {
+            0 => Stage::Serving,
+            1 => Stage::Draining(DrainReason::Replaced),
+            _ => Stage::Draining(DrainReason::Shutdown),
+        }
+    }
+
+    /// From here on answers say `Connection: close`; idle connections stay open for a while.
+    pub fn begin_drain(&self, reason: DrainReason) {
+        let grace = match reason {
+            DrainReason::Replaced => self.settings.keepalive_drain,
+            DrainReason::Shutdown => self.settings.keepalive_drain.min(Duration::from_secs(1)),
+        };
+        self.idle_until
+            .store(sys::monotonic_ms() + millis(grace), Relaxed);
+        self.stage.store(
+            if reason == DrainReason::Replaced {
+                1
+            } else {
+                2
+            },
+            Relaxed,
+        );
+    }
+
+    /// When idle connections of a draining worker are closed.
+    pub fn idle_until(&self) -> u64 {
+        self.idle_until.load(Relaxed)
+    }
+
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Relaxed)
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    pub(super) fn connection_opened(&self) {
+        self.connections.fetch_add(1, Relaxed);
+        self.page.connection_opened();
+    }
+
+    pub(super) fn connection_closed(&self, token: usize) {
+        self.closed.lock().push(token);
+        self.page.connection_closed();
+        if self.connections.fetch_sub(1, Relaxed) == 1 && self.stage() != Stage::Serving {
+            self.app().quiet();
+        }
+    }
+
+    pub(super) fn request_started(&self) -> u32 {
+        self.in_flight.fetch_add(1, Relaxed) + 1
+    }
+
+    pub(super) fn request_finished(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+fn policy(settings: &Settings) -> Policy {
+    Policy {
+        limit_request_line: settings.limits.request_line,
+        limit_request_fields: settings.limits.fields,
+        limit_request_field_size: settings.limits.field_size,
+        limit_request_body: settings.limits.body,
+        header_map: match settings.header_map {
+            crate::config::HeaderMap::Drop => HeaderMap::Drop,
+            crate::config::HeaderMap::Refuse => HeaderMap::Refuse,
+            crate::config::HeaderMap::Dangerous => HeaderMap::Dangerous,
+        },
+        keep_alive: if settings.client.keep_alive.is_zero() {
+            KeepAlive::Off
+        } else {
+            KeepAlive::Allowed
+        },
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}

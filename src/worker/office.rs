@@ -1,0 +1,95 @@
+//! What a worker has besides its connections: the line to the master, its deadline, its addresses.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::network::Network;
+use super::sentinel::{Orders, Sentinel};
+use crate::ipc::{FromWorker, Phase, State, WorkerChannel};
+use crate::master::Seat;
+use crate::sys;
+use crate::sys::epoll::Wake;
+
+pub struct Office {
+    pub net: Arc<Network>,
+    pub orders: Arc<Orders>,
+    pub picked: Arc<Wake>,
+    /// Host and port, or path and `None`, of each listener, as ASGI's `server`.
+    pub addresses: Vec<(String, Option<u16>)>,
+    pub slot: u32,
+    pub generation: u64,
+    channel: Arc<WorkerChannel>,
+    /// When the grace of a drain is over, in monotonic milliseconds.
+    deadline: AtomicU64,
+}
+
+/// Takes the seat: from here on the sentinel answers the master.
+pub fn open(seat: Seat) -> io::Result<Office> {
+    let net = Arc::new(Network::new(seat.settings.clone(), seat.page)?);
+    let orders = Arc::new(Orders::default());
+    let picked = Arc::new(Wake::new()?);
+    let channel = Arc::new(seat.channel);
+    let addresses = seat
+        .listeners
+        .iter()
+        .map(|listener| listener.address.server())
+        .collect();
+    let office = Office {
+        net: net.clone(),
+        orders: orders.clone(),
+        picked: picked.clone(),
+        addresses,
+        slot: seat.slot,
+        generation: seat.generation,
+        channel: channel.clone(),
+        deadline: AtomicU64::new(u64::MAX),
+    };
+    Sentinel {
+        net,
+        listeners: seat.listeners,
+        channel,
+        lifeline: seat.lifeline,
+        picked,
+        orders,
+    }
+    .spawn()?;
+    Ok(office)
+}
+
+impl Office {
+    pub fn say(&self, message: &FromWorker) {
+        if let Err(error) = self.channel.send(message) {
+            // The lifeline says the same to the sentinel, which ends the worker.
+            tracing::debug!(%error, "the master does not listen");
+        }
+    }
+
+    pub fn ready(&self) {
+        self.net.page.set_state(State::Ready);
+        self.say(&FromWorker::Ready);
+    }
+
+    pub fn failed(&self, phase: Phase, summary: &str, traceback: &str) {
+        self.say(&FromWorker::Failed {
+            phase,
+            summary: summary.to_owned(),
+            traceback: traceback.to_owned(),
+        });
+    }
+
+    pub fn set_deadline(&self, until_ms: u64) {
+        self.net.page.set_state(State::Draining);
+        self.deadline.store(until_ms, Relaxed);
+    }
+
+    /// Of the grace; at most a year.
+    pub fn time_left(&self) -> Duration {
+        let left = self
+            .deadline
+            .load(Relaxed)
+            .saturating_sub(sys::monotonic_ms());
+        Duration::from_millis(left.min(31_536_000_000))
+    }
+}

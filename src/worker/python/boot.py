@@ -1,0 +1,173 @@
+"""Imports the app and finds out what it is. It does not serve it."""
+
+import difflib
+import importlib
+import inspect
+import os
+import sys
+import traceback
+
+
+class LoadError(Exception):
+    """The app cannot be had. `args`: (summary, hint)."""
+
+
+def prepare_path(chdir, pythonpath):
+    """The working directory is importable, as with gunicorn; `--pythonpath` comes before it."""
+    here = os.getcwd()
+    for entry in [here] + list(reversed(pythonpath)):
+        entry = os.path.abspath(entry)
+        if entry in sys.path:
+            sys.path.remove(entry)
+        sys.path.insert(0, entry)
+
+
+def load(module_name, attribute, factory):
+    """The app object for `module:attribute`. Errors of the user's own code pass through untouched."""
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if not _is_missing_spec(error, module_name):
+            raise
+        raise LoadError("no module named %r" % error.name, _module_hint(module_name)) from None
+    if attribute is None:
+        found = [name for name in ("application", "app") if hasattr(module, name)]
+        if not found:
+            raise LoadError(
+                "module %r has neither `application` nor `app`" % module_name,
+                "name the attribute: `%s:NAME`" % module_name,
+            )
+        attribute = found[0]
+    app = module
+    where = module_name
+    for name in attribute.split("."):
+        try:
+            app = getattr(app, name)
+        except AttributeError:
+            raise LoadError("%r has no attribute %r" % (where, name), _attribute_hint(app, name)) from None
+        where += (":" if where == module_name else ".") + name
+    if factory:
+        if not callable(app):
+            raise LoadError("%r is not callable, so it is no factory" % where, "leave the `()` or `--factory` away")
+        app = app()
+        if app is None:
+            raise LoadError("the factory %r returned None" % where, "it must return the app")
+    if not callable(app):
+        raise LoadError("%r is not callable (%s)" % (where, type(app).__name__), "it must be an ASGI or WSGI application")
+    return app
+
+
+def _is_missing_spec(error, module_name):
+    """Whether the module that is missing is the one asked for or a parent of it, not one that it imports itself."""
+    return error.name is not None and (module_name + ".").startswith(error.name + ".") and not _raised_by_user(error)
+
+
+def _raised_by_user(error):
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(not _ours(f.filename) and "importlib" not in f.filename for f in frames)
+
+
+def _module_hint(module_name):
+    top = module_name.split(".")[0]
+    if module_name.endswith(".py") or "/" in module_name:
+        return "give a dotted module, such as `config.asgi:application`"
+    names = [n[:-3] if n.endswith(".py") else n for n in _listdir(os.getcwd())]
+    close = difflib.get_close_matches(top, names, 1)
+    if close and close[0] != top:
+        return "did you mean `%s`?" % ".".join([close[0]] + module_name.split(".")[1:])
+    return "looked in %s and sys.path; see --chdir and --pythonpath" % os.getcwd()
+
+
+def _listdir(path):
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _attribute_hint(owner, name):
+    close = difflib.get_close_matches(name, [n for n in dir(owner) if not n.startswith("_")], 1, 0.5)
+    if close:
+        return "did you mean `%s`?" % close[0]
+    for usual in ("application", "app"):
+        if hasattr(owner, usual):
+            return "did you mean `%s`?" % usual
+    callables = [n for n in dir(owner) if not n.startswith("_") and callable(getattr(owner, n, None))]
+    return "it has: %s" % ", ".join(callables[:8]) if callables else "it defines nothing callable"
+
+
+def interface_of(app):
+    """"asgi3", "asgi2" or "wsgi", from the shape of the callable, without calling it."""
+    target = app
+    if inspect.isclass(target):
+        if _is_coroutine(getattr(target, "__call__", None)) and len(_required(target.__init__, bound=True)) == 1:
+            return "asgi2"
+        return "asgi3" if hasattr(target, "__await__") else "wsgi"
+    while hasattr(target, "func") and hasattr(target, "keywords"):  # functools.partial
+        target = target.func
+    if _is_coroutine(target) or _is_coroutine(getattr(target, "__call__", None)):
+        return "asgi3"
+    required = _required(target)
+    if len(required) >= 3 or required[:1] == ["scope"] and len(required) == 3:
+        return "asgi3"
+    if required == ["scope"]:
+        return "asgi2"
+    return "wsgi"
+
+
+def _is_coroutine(function):
+    if function is None:
+        return False
+    function = inspect.unwrap(function) if not inspect.ismethod(function) else function
+    return inspect.iscoroutinefunction(function)
+
+
+def _required(function, bound=False):
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [p.name for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty]
+    return names[1:] if bound else names
+
+
+def asgi2(app):
+    """A single callable around ASGI 2's double callable."""
+
+    async def application(scope, receive, send):
+        await app(scope)(receive, send)
+
+    return application
+
+
+def _ours(filename):
+    return filename.startswith("<rgun")
+
+
+def format_error(error):
+    """The user's traceback, whole, without frames of ours."""
+    seen = set()
+
+    def strip(e):
+        while e is not None and id(e) not in seen:
+            seen.add(id(e))
+            tb = e.__traceback__
+            while tb is not None and (_ours(tb.tb_frame.f_code.co_filename) or _bootstrap(tb)):
+                tb = tb.tb_next
+            e.__traceback__ = tb
+            strip(e.__context__)
+            e = e.__cause__
+
+    strip(error)
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _bootstrap(tb):
+    """importlib's frames between ours and the user's module."""
+    name = tb.tb_frame.f_code.co_filename
+    return "importlib" in name
+
+
+def summary(error):
+    return traceback.format_exception_only(type(error), error)[-1].strip()

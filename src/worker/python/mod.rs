@@ -1,0 +1,93 @@
+//! Python from the worker's side: the interpreter, our scripts in it, loading the app, errors. It does not know HTTP.
+
+mod app;
+mod fork;
+mod resume;
+mod scripts;
+
+pub use app::{Loaded, Protocol, load};
+pub use fork::{after_fork_child, after_fork_parent, before_fork};
+pub use resume::{Step, resume};
+pub use scripts::Scripts;
+
+use pyo3::prelude::*;
+
+/// The user's traceback as text, without frames of ours.
+pub fn format_error(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> String {
+    let formatted = scripts
+        .boot
+        .bind(py)
+        .call_method1("format_error", (error.value(py),));
+    formatted
+        .and_then(|text| text.extract())
+        .unwrap_or_else(|_| error.to_string())
+}
+
+/// The last line of the traceback.
+pub fn summary(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> String {
+    let line = scripts
+        .boot
+        .bind(py)
+        .call_method1("summary", (error.value(py),));
+    line.and_then(|text| text.extract())
+        .unwrap_or_else(|_| error.to_string())
+}
+
+/// Summary and traceback of a failed boot. Our own `LoadError` has no traceback: its summary says it all.
+pub fn explain(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> (String, String) {
+    let value = error.value(py);
+    for (module, name) in [
+        (&scripts.boot, "LoadError"),
+        (&scripts.serve, "LifespanFailed"),
+    ] {
+        let ours = module
+            .bind(py)
+            .getattr(name)
+            .and_then(|kind| value.is_instance(&kind))
+            .unwrap_or(false);
+        if ours {
+            let args = value
+                .getattr("args")
+                .and_then(|args| args.extract::<Vec<String>>())
+                .unwrap_or_default();
+            return (args.join("\nhint: "), String::new());
+        }
+    }
+    (
+        summary(py, scripts, error),
+        format_error(py, scripts, error),
+    )
+}
+
+/// What the process needs before the app is imported: `site` (a hosted master ran without it) and the stack dumper.
+pub fn prepare(py: Python<'_>) -> PyResult<()> {
+    let sys = py.import("sys")?;
+    if sys.getattr("flags")?.getattr("no_site")?.is_truthy()? {
+        py.import("rgun._site")?.call_method0("enter")?;
+    }
+    let options = pyo3::types::PyDict::new(py);
+    options.set_item("all_threads", true)?;
+    options.set_item("chain", false)?;
+    let signal = crate::sys::signals::DUMP_STACKS.as_raw();
+    match py
+        .import("faulthandler")
+        .and_then(|f| f.call_method("register", (signal,), Some(&options)))
+    {
+        Ok(_) => {}
+        // No stderr (a daemon with closed descriptors): no stacks, but a worker.
+        Err(error) => tracing::debug!(%error, "no stack dumps"),
+    }
+    Ok(())
+}
+
+/// What the app printed is to be seen.
+pub fn flush_stdio(py: Python<'_>) {
+    for name in ["stdout", "stderr"] {
+        // A closed or replaced stream is the app's choice.
+        drop(
+            py.import("sys")
+                .and_then(|sys| sys.getattr(name))
+                .and_then(|stream| stream.call_method0("flush")),
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! The parts of the worker that are written in Python, compiled into this library. It does not run them.
+
+use std::ffi::CStr;
+
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+
+/// Our modules in this interpreter. They are not importable: an app cannot come to depend on them.
+pub struct Scripts {
+    /// Loading the app and telling what it is.
+    pub boot: Py<PyModule>,
+    /// Event loops, lifespan, drain.
+    pub serve: Py<PyModule>,
+}
+
+impl Scripts {
+    pub fn new(py: Python<'_>) -> PyResult<Self> {
+        let boot = module(
+            py,
+            concat_nul(concat!(include_str!("boot.py"), "\0")),
+            c"<rgun boot>",
+            c"_rgun_boot",
+        )?;
+        let serve = module(
+            py,
+            concat_nul(concat!(include_str!("serve.py"), "\0")),
+            c"<rgun serve>",
+            c"_rgun_serve",
+        )?;
+        Ok(Self { boot, serve })
+    }
+}
+
+fn concat_nul(text: &'static str) -> &'static CStr {
+    CStr::from_bytes_with_nul(text.as_bytes())
+        .expect("the scripts contain no NUL but the last byte")
+}
+
+fn module(py: Python<'_>, code: &CStr, file: &CStr, name: &CStr) -> PyResult<Py<PyModule>> {
+    let module = PyModule::from_code(py, code, file, name)?;
+    // `from_code` leaves it in sys.modules, where nobody has to find it.
+    py.import("sys")?
+        .getattr("modules")?
+        .call_method1("pop", (module.name()?, py.None()))?;
+    Ok(module.unbind())
+}

@@ -1,0 +1,285 @@
+"""The slow half of serving ASGI: event loop, lifespan, waiting, drain. Requests do not pass through here."""
+
+import asyncio
+import selectors
+import socket
+import sys
+
+
+class Selector(selectors.EpollSelector):
+    """The loop's own selector; what the loop sleeps in is the reactor, which watches this selector's epoll descriptor."""
+
+    engine = None
+    _may_be_ready = True
+
+    def select(self, timeout=None):
+        engine = self.engine
+        if engine is None:
+            return super().select(timeout)
+        if self._may_be_ready:
+            # Edge-triggered: believe it is quiet only after a poll that came back empty.
+            ready = super().select(0)
+            if ready:
+                engine.wait(0)
+                return ready
+            self._may_be_ready = False
+        if engine.wait(-1 if timeout is None else timeout):
+            self._may_be_ready = True
+            return super().select(0)
+        return []
+
+
+def new_asyncio_loop(engine):
+    selector = Selector()
+    loop = asyncio.SelectorEventLoop(selector)
+    engine.watch(selector.fileno())
+    selector.engine = engine
+    return loop
+
+
+def new_uvloop(engine, uvloop):
+    loop = uvloop.new_event_loop()
+    TICK = 0.25
+    scheduled = False
+
+    def turn():
+        nonlocal scheduled
+        scheduled = False
+        if engine.turn():
+            soon()
+
+    def soon():
+        nonlocal scheduled
+        if not scheduled:
+            scheduled = True
+            loop.call_soon(turn)
+
+    def tick():
+        turn()
+        loop.call_later(TICK, tick)
+
+    engine.on_work(soon)
+    loop.add_reader(engine.fileno(), turn)
+    loop.call_later(TICK, tick)
+    return loop
+
+
+class LifespanFailed(Exception):
+    pass
+
+
+class Lifespan:
+    """The lifespan protocol. `mode`: "auto" | "on"."""
+
+    def __init__(self, app, mode, log):
+        self.app, self.mode, self.log = app, mode, log
+        self.state = {}
+        self.supported = False
+        self._inbox = asyncio.Queue()
+        self._started = asyncio.get_running_loop().create_future()
+        self._stopped = asyncio.get_running_loop().create_future()
+        self._task = None
+        self.traceback = None
+
+    async def _run(self):
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        try:
+            await self.app(scope, self._inbox.get, self._send)
+            error = None
+        except asyncio.CancelledError:
+            raise
+        except BaseException as e:
+            if isinstance(e, (SystemExit, KeyboardInterrupt)):
+                error = RuntimeError("the app raised %s in lifespan" % type(e).__name__)
+            else:
+                error = e
+        self._ended(error)
+
+    def _ended(self, error):
+        if not self._started.done():
+            self._started.set_result(("ended", error))
+        elif not self._stopped.done():
+            self._stopped.set_result(("ended", error))
+
+    async def _send(self, message):
+        kind = message["type"]
+        if kind == "lifespan.startup.complete":
+            future, result = self._started, ("complete", None)
+        elif kind == "lifespan.startup.failed":
+            future, result = self._started, ("failed", message.get("message", ""))
+        elif kind == "lifespan.shutdown.complete":
+            future, result = self._stopped, ("complete", None)
+        elif kind == "lifespan.shutdown.failed":
+            future, result = self._stopped, ("failed", message.get("message", ""))
+        else:
+            raise RuntimeError("unexpected lifespan message %r" % (kind,))
+        if future.done():
+            raise RuntimeError("lifespan message %r sent out of order" % (kind,))
+        future.set_result(result)
+
+    async def startup(self):
+        """True: the app takes part. Raises LifespanFailed."""
+        self._inbox.put_nowait({"type": "lifespan.startup"})
+        self._task = asyncio.ensure_future(self._run())
+        result, detail = await self._started
+        if result == "complete":
+            self.supported = True
+        elif result == "failed":
+            raise LifespanFailed(detail)
+        elif self.mode == "on":
+            if detail is not None:
+                raise detail
+            raise LifespanFailed("the app returned from the lifespan scope without lifespan.startup.complete")
+        elif detail is not None:
+            self.log("debug", "the app does not support lifespan: %r" % (detail,))
+        return self.supported
+
+    async def shutdown(self, timeout):
+        if not self.supported or self._task.done():
+            return
+        self._inbox.put_nowait({"type": "lifespan.shutdown"})
+        try:
+            result, detail = await asyncio.wait_for(asyncio.shield(self._stopped), timeout)
+        except asyncio.TimeoutError:
+            self.log("error", "lifespan shutdown did not end in %.1f s" % timeout)
+            self._task.cancel()
+            return
+        if result == "failed":
+            self.log("error", "lifespan shutdown failed: %s" % detail)
+        elif detail is not None:
+            self.log_error(detail)
+        # The app may still have to leave its context managers.
+        await asyncio.wait([self._task], timeout=timeout)
+
+    def log_error(self, error):
+        self.log("error", "exception in lifespan shutdown", error)
+
+
+async def main(engine, app, lifespan_mode, log):
+    """From lifespan startup to lifespan shutdown."""
+    loop = asyncio.get_running_loop()
+    lifespan = None
+    if lifespan_mode != "off":
+        lifespan = Lifespan(app, lifespan_mode, log)
+        if await lifespan.startup():
+            engine.set_state(lifespan.state)
+    stop = asyncio.Event()
+    fast = asyncio.Event()
+
+    def on_command(kind):
+        if kind == "fast":
+            fast.set()
+        stop.set()
+
+    engine.on_command(on_command)
+    try:
+        if not await engine_ready(engine, loop, fast):
+            return 3
+        await stop.wait()
+        await drained(engine, fast)
+        await cancel_requests(engine)
+    finally:
+        if lifespan is not None:
+            await lifespan.shutdown(2.0 if fast.is_set() else max(2.0, engine.time_left()))
+    return 0
+
+
+async def engine_ready(engine, loop, fast):
+    """The ready path answered, and the master told. False: it did not."""
+    engine.listen()
+    probe = engine.probe()
+    if probe:
+        answer = await ask(engine, loop, *probe)
+        status = int(answer) if answer.isdigit() else 0
+        if not 200 <= status < 400:
+            engine.not_ready("%s answered %s" % (probe[0], status or "nothing"))
+            return False
+    engine.ready()
+    return True
+
+
+async def ask(engine, loop, path, host):
+    """The status that a request for `path` gets, as text, made over a socket pair inside the worker."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    with ours:
+        engine.adopt(theirs.detach())
+        request = "GET %s HTTP/1.1\r\nhost: %s\r\nuser-agent: rgun-ready\r\nconnection: close\r\n\r\n" % (path, host)
+        await loop.sock_sendall(ours, request.encode("latin-1"))
+        answer = b""
+        while len(answer) < 12:
+            data = await loop.sock_recv(ours, 4096)
+            if not data:
+                break
+            answer += data
+        return answer[9:12].decode("latin-1")
+
+
+async def drained(engine, fast):
+    """Until no connection and no request is left, the grace is over, or a fast stop is asked for."""
+    quiet = asyncio.Event()
+    engine.on_quiet(quiet.set)
+    if engine.is_quiet():
+        return
+    waits = [asyncio.ensure_future(quiet.wait()), asyncio.ensure_future(fast.wait())]
+    try:
+        await asyncio.wait(waits, timeout=engine.time_left(), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def cancel_requests(engine):
+    tasks = engine.tasks()
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=1.0)
+    engine.close_connections()
+
+
+def run(engine, loop, app, lifespan_mode, log):
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(main(engine, app, lifespan_mode, log))
+    finally:
+        try:
+            _finish(loop)
+        finally:
+            asyncio.set_event_loop(None)
+            engine.close()
+            loop.close()
+
+
+def _finish(loop):
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    if sys.version_info >= (3, 12):
+        loop.run_until_complete(loop.shutdown_default_executor(timeout=2.0))
+    else:
+        loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), 2.0))
+
+
+# What `receive()` and `send()` become when they have to wait; the ready cases never come here.
+
+
+async def wait_receive(exchange):
+    while True:
+        event = exchange.poll_receive()
+        if event is not None:
+            return event
+        await exchange.readable(asyncio.get_running_loop().create_future)
+
+
+async def wait_send(exchange):
+    while not exchange.poll_send():
+        await exchange.writable(asyncio.get_running_loop().create_future)
+
+
+async def coroutine_of(awaitable):
+    return await awaitable

@@ -1,0 +1,179 @@
+//! The worker's connections and the one epoll instance that everything sleeps in. It does not know which event loop turns it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connection::Conn;
+use super::network::{Accepted, Network};
+use crate::sys::epoll::{Epoll, Wake, Watch};
+use crate::sys::stream;
+
+const WAKE: u64 = 0;
+const LOOP: u64 = 1;
+/// Tokens of connections begin here.
+const FIRST: usize = 16;
+/// Deadlines of clients are looked at this often.
+const TICK_MS: u64 = 250;
+/// A sign of life is due this often, also from an idle worker.
+const IDLE_TICK_MS: u64 = 1_000;
+
+pub struct Reactor {
+    net: Arc<Network>,
+    epoll: Epoll,
+    connections: Vec<Option<Arc<Conn>>>,
+    free: Vec<usize>,
+    /// Tells the sentinel that its connection was picked up.
+    picked: Arc<Wake>,
+    next_tick: u64,
+}
+
+impl Reactor {
+    pub fn new(net: Arc<Network>, picked: Arc<Wake>) -> io::Result<Self> {
+        let epoll = Epoll::new(256)?;
+        epoll.add(net.wake.as_fd(), Watch::ReadableEdge, WAKE)?;
+        let next_tick = net.now();
+        Ok(Self {
+            net,
+            epoll,
+            connections: Vec::new(),
+            free: Vec::new(),
+            picked,
+            next_tick,
+        })
+    }
+
+    /// Watches the epoll descriptor of a Python event loop: edges, so that a loop that is not asked stays quiet.
+    pub fn watch_loop(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.epoll.add(fd, Watch::ReadableEdge, LOOP)
+    }
+
+    /// Sleeps at most `timeout` (`None`: until there is something), then lets every connection with news go on.
+    /// True: descriptors of the Python event loop may be ready.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        let tick = Duration::from_millis(self.until_tick());
+        let count = self
+            .epoll
+            .wait(Some(timeout.map_or(tick, |t| t.min(tick))))?;
+        let now = self.net.update_clock();
+        let mut loop_ready = false;
+        for n in 0..count {
+            let Some(ready) = self.epoll.event(n) else {
+                break;
+            };
+            match ready.token {
+                WAKE => {}
+                LOOP => loop_ready = true,
+                token => {
+                    let index = usize::try_from(token).unwrap_or(usize::MAX);
+                    if let Some(Some(conn)) = self.connections.get(index.wrapping_sub(FIRST)) {
+                        conn.ready(ready);
+                    }
+                }
+            }
+        }
+        self.adopt_accepted();
+        if now >= self.next_tick {
+            self.tick(now);
+        }
+        self.sweep();
+        Ok(loop_ready)
+    }
+
+    /// Milliseconds until `turn` wants to be called again.
+    pub fn until_tick(&self) -> u64 {
+        self.next_tick.saturating_sub(self.net.now())
+    }
+
+    fn tick(&mut self, now: u64) {
+        for conn in self.connections.iter().flatten() {
+            conn.tick(now);
+        }
+        self.next_tick = now
+            + if self.net.connections() == 0 {
+                IDLE_TICK_MS
+            } else {
+                TICK_MS
+            };
+    }
+
+    fn adopt_accepted(&mut self) {
+        let mut adopted = false;
+        loop {
+            let Some(accepted) = self.net.accepted.lock().pop_front() else {
+                break;
+            };
+            adopted = true;
+            self.adopt(accepted);
+        }
+        if adopted {
+            self.picked.wake();
+            self.next_tick = self.next_tick.min(self.net.now() + TICK_MS);
+        }
+    }
+
+    fn adopt(&mut self, accepted: Accepted) {
+        if accepted.peer.is_some() {
+            stream::no_delay(accepted.fd.as_fd());
+        }
+        self.add(accepted.fd, accepted.peer, Some(accepted.listener));
+    }
+
+    /// A connection that was not accepted: the other end is with the worker itself.
+    pub fn add_own(&mut self, fd: OwnedFd) {
+        self.add(fd, None, None);
+    }
+
+    fn add(&mut self, fd: OwnedFd, peer: Option<std::net::SocketAddr>, listener: Option<usize>) {
+        let index = self.free.pop().unwrap_or(self.connections.len());
+        if let Err(error) = self
+            .epoll
+            .add(fd.as_fd(), Watch::Edges, (index + FIRST) as u64)
+        {
+            tracing::error!(%error, "connection cannot be watched");
+            self.free.push(index);
+            return;
+        }
+        let conn = Conn::new(&self.net, index, fd, peer, listener);
+        if index == self.connections.len() {
+            self.connections.push(None);
+        }
+        self.connections[index] = Some(conn.clone());
+        conn.look();
+    }
+
+    /// Frees the places of closed connections.
+    fn sweep(&mut self) {
+        let mut closed = self.net.closed.lock();
+        for index in closed.drain(..) {
+            if let Some(place) = self.connections.get_mut(index) {
+                *place = None;
+                self.free.push(index);
+            }
+        }
+    }
+
+    /// The worker drains: every connection gets its last answer.
+    pub fn drain(&mut self) {
+        for conn in self.connections.iter().flatten() {
+            conn.drain();
+        }
+        self.next_tick = self.net.now();
+        self.sweep();
+    }
+
+    /// Ends all connections, whatever is in progress.
+    pub fn close_all(&mut self) {
+        for conn in self.connections.iter().flatten() {
+            conn.close();
+        }
+        self.sweep();
+    }
+}
+
+impl AsRawFd for Reactor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.epoll.as_raw_fd()
+    }
+}

@@ -1,0 +1,300 @@
+//! The worker's small second thread: accepts, listens to the master, and ends the process when nobody else can.
+//! It never runs Python, so it answers also while the app has the worker by the throat.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::network::{Accepted, Network, millis};
+use crate::ipc::{DrainReason, FromWorker, Incoming, ToWorker, WorkerChannel};
+use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
+use crate::sys::{self, Listener, stream};
+
+const CHANNEL: u64 = 1 << 32;
+const LIFELINE: u64 = CHANNEL + 1;
+const PICKED: u64 = CHANNEL + 2;
+/// Out of descriptors: how long the listeners are left alone.
+const BACK_OFF_MS: u64 = 100;
+/// After the graceful timeout Python has this long to come to its end.
+const LAST_WORDS_MS: u64 = 3_000;
+
+/// What the master (or its death) asks of the thread that runs Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Finish what is in flight; `until` in monotonic milliseconds.
+    Drain { until: u64 },
+    /// Cancel what is running.
+    Fast,
+}
+
+/// Commands on their way to the main thread.
+#[derive(Default)]
+pub struct Orders {
+    queue: Mutex<VecDeque<Command>>,
+    any: AtomicBool,
+    /// The app is up: a command goes to the main thread. Before, it ends the process.
+    listening: AtomicBool,
+}
+
+impl Orders {
+    pub fn take(&self) -> Option<Command> {
+        if !self.any.load(SeqCst) {
+            return None;
+        }
+        let mut queue = self.queue.lock();
+        let command = queue.pop_front();
+        self.any.store(!queue.is_empty(), SeqCst);
+        command
+    }
+
+    pub fn give(&self, command: Command) {
+        self.queue.lock().push_back(command);
+        self.any.store(true, SeqCst);
+    }
+
+    pub fn listen(&self) {
+        self.listening.store(true, SeqCst);
+    }
+}
+
+pub struct Sentinel {
+    pub net: Arc<Network>,
+    pub listeners: Vec<Listener>,
+    pub channel: Arc<WorkerChannel>,
+    pub lifeline: OwnedFd,
+    pub picked: Arc<Wake>,
+    pub orders: Arc<Orders>,
+}
+
+/// The listeners' state as this thread sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepting {
+    /// Not yet, or not any more.
+    No,
+    /// The next connection is ours if we are first.
+    Armed,
+    /// One was taken and not picked up: the worker is busy, another one will take the next.
+    Handing,
+    /// Out of descriptors until that moment.
+    BackOff(u64),
+}
+
+impl Sentinel {
+    /// Starts the thread, with all signals blocked: they belong to Python's main thread.
+    pub fn spawn(self) -> io::Result<()> {
+        let epoll = Epoll::new(32)?;
+        epoll.add(self.channel.as_fd(), Watch::Readable, CHANNEL)?;
+        epoll.add(self.lifeline.as_fd(), Watch::Readable, LIFELINE)?;
+        epoll.add(self.picked.as_fd(), Watch::Readable, PICKED)?;
+        sys::with_signals_blocked(|| {
+            std::thread::Builder::new()
+                .name("rgun-sentinel".into())
+                .stack_size(128 * 1024)
+                .spawn(move || {
+                    Watching {
+                        own: self,
+                        epoll,
+                        accepting: Accepting::No,
+                        deadline: None,
+                    }
+                    .run()
+                })
+        })??;
+        Ok(())
+    }
+}
+
+struct Watching {
+    own: Sentinel,
+    epoll: Epoll,
+    accepting: Accepting,
+    /// The process ends here, whatever Python does.
+    deadline: Option<u64>,
+}
+
+impl Watching {
+    fn run(mut self) {
+        loop {
+            let now = sys::monotonic_ms();
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
+                tracing::error!("worker does not come to its end, leaving");
+                sys::exit_now(1);
+            }
+            if let Accepting::BackOff(until) = self.accepting
+                && now >= until
+            {
+                self.arm();
+            }
+            let next = match self.accepting {
+                Accepting::BackOff(until) => Some(until),
+                Accepting::No | Accepting::Armed | Accepting::Handing => None,
+            };
+            let next = next.into_iter().chain(self.deadline).min();
+            let Ok(count) = self
+                .epoll
+                .wait(next.map(|at| Duration::from_millis(at.saturating_sub(now))))
+            else {
+                return;
+            };
+            for n in 0..count {
+                if let Some(ready) = self.epoll.event(n) {
+                    self.news(ready);
+                }
+            }
+        }
+    }
+
+    fn news(&mut self, ready: Ready) {
+        match ready.token {
+            CHANNEL => self.listen_to_master(),
+            LIFELINE => self.master_is_gone(),
+            PICKED => {
+                self.own.picked.clear();
+                if self.accepting == Accepting::Handing {
+                    self.arm();
+                }
+            }
+            listener => self.accept(usize::try_from(listener).unwrap_or(usize::MAX)),
+        }
+    }
+
+    fn listen_to_master(&mut self) {
+        loop {
+            match self.own.channel.try_receive() {
+                Ok(Incoming::Message(ToWorker::Go)) => self.arm(),
+                Ok(Incoming::Message(ToWorker::Drain {
+                    reason,
+                    graceful_ms,
+                })) => self.drain(reason, graceful_ms),
+                Ok(Incoming::Message(ToWorker::StopFast)) => self.stop_fast(),
+                Ok(Incoming::Nothing) => return,
+                Ok(Incoming::Closed) => {
+                    drop(self.epoll.remove(self.own.channel.as_fd()));
+                    return self.master_is_gone();
+                }
+                Err(error) => {
+                    tracing::error!(%error, "message of the master not understood");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Puts the listeners (back) into the epoll: at the end of the kernel's line of waiters, which makes it fair.
+    fn arm(&mut self) {
+        self.accepting = Accepting::Armed;
+        for (n, listener) in self.own.listeners.iter().enumerate() {
+            if let Err(error) =
+                self.epoll
+                    .add(listener.fd.as_fd(), Watch::ReadableExclusive, n as u64)
+            {
+                tracing::error!(%error, address = %listener.address, "listener cannot be watched");
+            }
+        }
+    }
+
+    fn disarm(&mut self, accepting: Accepting) {
+        if self.accepting == Accepting::Armed {
+            for listener in &self.own.listeners {
+                drop(self.epoll.remove(listener.fd.as_fd()));
+            }
+        }
+        self.accepting = accepting;
+    }
+
+    fn accept(&mut self, index: usize) {
+        if self.accepting != Accepting::Armed {
+            return;
+        }
+        let Some(listener) = self.own.listeners.get(index) else {
+            return;
+        };
+        match stream::accept(listener.fd.as_fd()) {
+            Ok((fd, peer)) => {
+                self.disarm(Accepting::Handing);
+                self.hand_over(fd, peer, index);
+            }
+            Err(e)
+                if matches!(
+                    e.raw_os_error(),
+                    Some(sys::stream::EMFILE | sys::stream::ENFILE)
+                ) =>
+            {
+                tracing::warn!(error = %e, "out of descriptors, accepting pauses");
+                self.disarm(Accepting::BackOff(sys::monotonic_ms() + BACK_OFF_MS));
+            }
+            // Another worker was faster, or the client left before it was taken.
+            Err(_) => {}
+        }
+    }
+
+    fn hand_over(&self, fd: OwnedFd, peer: Option<std::net::SocketAddr>, listener: usize) {
+        self.own
+            .net
+            .accepted
+            .lock()
+            .push_back(Accepted { fd, peer, listener });
+        self.own.net.wake.wake();
+    }
+
+    fn drain(&mut self, reason: DrainReason, graceful_ms: u64) {
+        if !self.own.orders.listening.load(SeqCst) {
+            sys::exit_now(0);
+        }
+        self.own.net.begin_drain(reason);
+        if reason == DrainReason::Shutdown {
+            self.empty_accept_queues();
+        }
+        self.stop_accepting();
+        // The master may be gone by now, and then nobody waits for this.
+        drop(self.own.channel.send(&FromWorker::StoppedAccepting));
+        let until = sys::monotonic_ms() + graceful_ms;
+        self.deadline = Some(until + LAST_WORDS_MS);
+        self.own.orders.give(Command::Drain { until });
+        self.own.net.wake.wake();
+    }
+
+    fn stop_fast(&mut self) {
+        if !self.own.orders.listening.load(SeqCst) {
+            sys::exit_now(0);
+        }
+        self.own.net.begin_drain(DrainReason::Shutdown);
+        self.stop_accepting();
+        self.deadline = Some(sys::monotonic_ms() + 2_000 + LAST_WORDS_MS);
+        self.own.orders.give(Command::Fast);
+        self.own.net.wake.wake();
+    }
+
+    /// A restarted master must be able to bind: the listeners go first, then the work in flight.
+    fn master_is_gone(&mut self) {
+        drop(self.epoll.remove(self.own.lifeline.as_fd()));
+        if self.deadline.is_some() && self.own.listeners.is_empty() {
+            return;
+        }
+        self.stop_accepting();
+        tracing::error!("the master is gone, leaving");
+        self.drain(
+            DrainReason::Shutdown,
+            millis(self.own.net.settings.graceful_timeout),
+        );
+    }
+
+    fn stop_accepting(&mut self) {
+        self.disarm(Accepting::No);
+        self.own.listeners.clear();
+    }
+
+    /// What the kernel has accepted for us is served, not reset.
+    fn empty_accept_queues(&mut self) {
+        for (n, listener) in self.own.listeners.iter().enumerate() {
+            while let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) {
+                self.hand_over(fd, peer, n);
+            }
+        }
+    }
+}
