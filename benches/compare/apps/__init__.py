@@ -1,0 +1,1 @@
+"""The applications under load. Each module is imported by the servers as a top-level one."""

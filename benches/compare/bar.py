@@ -1,0 +1,38 @@
+"""The bar: what rgun's figures, divided by a peer's of the same run, must not exceed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BEST = "the best peer"
+
+
+@dataclass(frozen=True)
+class Limit:
+    group: str
+    workload: str
+    #: "cpu_us", "p99_us" or "pss_mb".
+    metric: str
+    connections: int
+    peer: str
+    ratio: float
+
+
+BAR = (
+    Limit("asgi", "hello", "cpu_us", 64, "granian", 0.50),
+    Limit("asgi", "hello", "cpu_us", 64, "uvicorn", 0.42),
+    Limit("asgi", "hello", "cpu_us", 8, "granian", 0.35),
+    Limit("asgi", "echo", "cpu_us", 64, "uvicorn", 0.60),
+    Limit("asgi", "stream", "cpu_us", 64, "uvicorn", 0.70),
+    Limit("asgi", "connect", "cpu_us", 64, BEST, 1.00),
+    Limit("asgi", "fastapi", "cpu_us", 64, BEST, 1.00),
+    Limit("asgi", "django", "cpu_us", 64, BEST, 1.00),
+    Limit("asgi", "hello", "pss_mb", 64, "uvicorn", 1.00),
+    Limit("wsgi-1", "hello", "cpu_us", 64, "granian", 0.75),
+    Limit("wsgi-1", "hello", "cpu_us", 64, "gunicorn-sync", 0.08),
+    Limit("wsgi-1", "django", "cpu_us", 64, "gunicorn-sync", 0.62),
+    Limit("wsgi-1", "django", "cpu_us", 64, "granian", 1.00),
+    Limit("wsgi-1", "hello", "p99_us", 64, "granian", 1.00),
+    Limit("wsgi-1", "hello", "pss_mb", 64, "granian", 1.00),
+    Limit("wsgi-1", "hello", "pss_mb", 64, "gunicorn-sync", 1.00),
+)

@@ -1,0 +1,138 @@
+"""Whether the comparison notices what it must notice: `python -m unittest benches.compare.selftest`."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+from . import chart, environment, report, verify
+from .measure import Cell, Failure, Start
+from .servers import selected
+from .workloads import WORKLOADS
+
+HELLO, CONNECT = (next(w for w in WORKLOADS if w.name == name) for name in ("hello", "connect"))
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!"
+
+
+class Canned:
+    """Answers every request on every connection with the same bytes; closes after each where told to."""
+
+    def __init__(self, answer: bytes, closes: bool = False) -> None:
+        self.answer, self.closes = answer, closes
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection: socket.socket) -> None:
+        with connection:
+            while connection.recv(65536):
+                connection.sendall(self.answer)
+                if self.closes:
+                    return
+
+    def __enter__(self) -> Canned:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.listener.close()
+
+
+class Verify(unittest.TestCase):
+    def test_the_right_answer_passes(self):
+        with Canned(GOOD) as server:
+            verify.check(HELLO, server.port, keeps_alive=True)
+        with Canned(GOOD, closes=True) as server:
+            verify.check(CONNECT, server.port, keeps_alive=True)
+
+    def test_wrong_answers(self):
+        wrong = {
+            "status": GOOD.replace(b"200 OK", b"500 No"),
+            "body": GOOD.replace(b"world", b"World"),
+            "type": GOOD.replace(b"plain", b"html"),
+            "length twice": GOOD.replace(b"\r\n\r\n", b"\r\nContent-Length: 13\r\n\r\n"),
+            "chunked": GOOD.replace(b"Content-Length: 13\r\n\r\nHello, world!",
+                b"Transfer-Encoding: chunked\r\n\r\nd\r\nHello, world!\r\n0\r\n\r\n"),
+            "closes": GOOD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+        }
+        for name, answer in wrong.items():
+            with self.subTest(name), Canned(answer) as server, self.assertRaises(verify.Wrong):
+                verify.check(HELLO, server.port, keeps_alive=True)
+
+
+class Generator(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.binary = environment.generator()
+
+    def load(self, answer: bytes, closes: bool = False, *flags: str) -> tuple[int, dict]:
+        with tempfile.TemporaryDirectory() as scratch, Canned(answer, closes) as server:
+            request, expect = Path(scratch, "request"), Path(scratch, "expect")
+            request.write_bytes(HELLO.request(server.port))
+            expect.write_bytes(HELLO.expect)
+            command = [self.binary, "--address", f"127.0.0.1:{server.port}", "--connections", "3", "--requests", "30",
+                       "--seconds", "20", "--timeout", "0.3", "--request", request, "--expect", expect, *flags]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=40)
+            return done.returncode, json.loads(done.stdout)
+
+    def test_counts_right_answers(self):
+        for flags, closes, opened in (((), False, 3), (("--close",), True, 30)):
+            code, result = self.load(GOOD, closes, *flags)
+            self.assertEqual((code, result["requests"], result["opened"], result["errors"]), (0, 30, opened, 0), result)
+
+    def test_notices_wrong_ones(self):
+        cases = [
+            (GOOD.replace(b"200 OK", b"503 No"), False, ()),
+            (GOOD.replace(b"world", b"World"), False, ()),
+            (GOOD[:-1], False, ()),  # never completed
+            (GOOD + b"x", False, ()),
+            (GOOD, True, ()),  # closes without a word
+            (GOOD, False, ("--close",)),  # does not close
+        ]
+        for answer, closes, flags in cases:
+            with self.subTest(answer=answer, closes=closes, flags=flags):
+                code, result = self.load(answer, closes, *flags)
+                self.assertEqual(code, 1)
+                self.assertGreater(result["errors"], 0)
+
+
+class Report(unittest.TestCase):
+    def summary(self, own: float, *more) -> report.Summary:
+        def cell(server, turn, cpu):
+            return Cell("asgi", "hello", server, turn, 64, 1000, 5e4, cpu, 1e3, 2e3, 0, 0.01)
+
+        results = [cell("rgun", turn, cpu) for turn, cpu in enumerate((own, own * 5, own / 2))]
+        results += [cell("granian", turn, 20.0) for turn in range(3)] + [Start("asgi", "hello", "rgun", 1, 80, 20)]
+        about = {"date": "today", "rounds": 3, "seconds": 1, "versions": {"python": "3"}, "machine": {"cpu": "one"}}
+        return report.Summary([*results, *more], selected(None, []), "rgun", about)
+
+    def verdict(self, summary: report.Summary) -> str:
+        line = next(line for line in report.markdown(summary, "x.svg").splitlines() if "0.50 |" in line and "granian" in line)
+        return line.split("|")[-2].strip()
+
+    def test_the_median_is_judged(self):
+        self.assertEqual(self.verdict(self.summary(10.0)), "pass")
+        self.assertEqual(self.verdict(self.summary(10.2)), "**FAIL**")
+
+    def test_a_server_that_failed_has_no_figures(self):
+        summary = self.summary(5.0, Failure("asgi", "hello", "rgun", 3, "status 500"))
+        self.assertEqual(self.verdict(summary), "not measured")
+        self.assertFalse(summary.bar_met())
+        self.assertIn("status 500", report.markdown(summary, "x.svg"))
+        self.assertIn("failed", chart.svg(summary))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,94 @@
+"""The servers, as data: how each is started with one worker, for which interfaces, with how many threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Server:
+    """`command` is filled in with `bin` (the environment's scripts), `app`, `port`, `threads` and `rgun`."""
+
+    name: str
+    interface: str
+    command: str
+    distributions: tuple[str, ...]
+    #: Counts of application threads it can be run with; ASGI servers have one event loop.
+    threads: tuple[int, ...] = (1,)
+    #: Closes after each response, also without a word; then every request gets a connection of its own.
+    keeps_alive: bool = True
+    note: str = ""
+
+
+GUNICORN = "{bin}/gunicorn {app} -b 127.0.0.1:{port} -w 1 --log-level warning "
+UWSGI = (
+    "{bin}/uwsgi --module {app} --master --processes 1 --threads {threads} "
+    "--enable-threads --need-app --die-on-term --disable-logging --listen 1024 "
+)
+
+SERVERS = (
+    Server(
+        "rgun", "asgi", "{rgun} {app} -b 127.0.0.1:{port} -w 1 --log-level warning", ("rgun", "uvloop"),
+        note="loop chosen by itself (uvloop is installed)",
+    ),
+    Server(
+        "rgun-asyncio", "asgi", "{rgun} {app} -b 127.0.0.1:{port} -w 1 --log-level warning --loop asyncio", ("rgun",),
+        note="only when asked for with --servers",
+    ),
+    Server(
+        "granian", "asgi",
+        "{bin}/granian --interface asgi --host 127.0.0.1 --port {port} --workers 1 --log-level warning --loop uvloop {app}",
+        ("granian", "uvloop"),
+    ),
+    Server(
+        "uvicorn", "asgi",
+        "{bin}/uvicorn {app} --host 127.0.0.1 --port {port} --loop uvloop --http httptools --no-access-log --log-level warning",
+        ("uvicorn", "uvloop", "httptools"),
+        note="one process, no master",
+    ),
+    Server(
+        "gunicorn-uvicorn", "asgi", GUNICORN + "-k uvicorn_worker.UvicornWorker",
+        ("gunicorn", "uvicorn-worker", "uvicorn", "uvloop", "httptools"),
+    ),
+    Server("gunicorn-asgi", "asgi", GUNICORN + "-k asgi", ("gunicorn", "uvloop"), note="its parser in Python"),
+    Server(
+        "rgun", "wsgi", "{rgun} {app} -b 127.0.0.1:{port} -w 1 --threads {threads} --log-level warning", ("rgun",),
+        threads=(1, 4),
+    ),
+    Server(
+        "granian", "wsgi",
+        "{bin}/granian --interface wsgi --host 127.0.0.1 --port {port} --workers 1 --blocking-threads {threads} "
+        "--log-level warning {app}",
+        ("granian",), threads=(1, 4),
+    ),
+    Server("gunicorn-sync", "wsgi", GUNICORN + "-k sync", ("gunicorn",), keeps_alive=False),
+    Server("gunicorn-gthread", "wsgi", GUNICORN + "-k gthread --threads {threads}", ("gunicorn",), threads=(1, 4)),
+    Server(
+        "uwsgi", "wsgi", UWSGI + "--http-socket 127.0.0.1:{port}", ("uwsgi",), threads=(1, 4), keeps_alive=False,
+        note="its --http11-socket keeps a thread for each idle connection, so that others starve",
+    ),
+    Server(
+        "uwsgi-router", "wsgi", UWSGI + "--http 127.0.0.1:{port} --http-keepalive --http-auto-chunked "
+        "--tcp-nodelay --socket 127.0.0.1:0", ("uwsgi",),
+        threads=(1, 4), note="its HTTP router in front; only when asked for with --servers",
+    ),
+)
+
+#: Run only when named: variants of servers that are in the table anyway.
+ON_REQUEST = ("rgun-asyncio", "uwsgi-router")
+
+
+def selected(names: list[str] | None, adhoc: list[str]) -> list[Server]:
+    """The servers asked for, in the table's order, and those given as `name=command` for every interface."""
+    extra = []
+    for given in adhoc:
+        name, found, command = given.partition("=")
+        if not found:
+            raise ValueError(f"--server {given!r}: expected NAME=COMMAND with {{app}} and {{port}} in it")
+        base = Server(name, "asgi", command, ())
+        extra += [base, replace(base, interface="wsgi", threads=(1, 4))]
+    known = {server.name for server in (*SERVERS, *extra)}
+    if names and (unknown := set(names) - known):
+        raise ValueError(f"no such server: {', '.join(sorted(unknown))} (there are {', '.join(sorted(known))})")
+    chosen = [s for s in SERVERS if (s.name in names if names else s.name not in ON_REQUEST)]
+    return chosen + extra
