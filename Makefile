@@ -94,8 +94,8 @@ e2e: develop-testing ## One part of the end-to-end stories: make e2e ARGS="-k re
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench
-bench: develop-release ## Compare with granian, uvicorn and gunicorn: requests/s and CPU per request
-	@$(BIN)/python benches/compare
+bench: ## Compare with granian, uvicorn, gunicorn and uWSGI: make bench ARGS=--quick
+	@$(PYTHON) -m benches.compare $(ARGS)
 
 .PHONY: develop-release develop-testing
 develop-release develop-testing: develop-%: $(VENV)/.requirements

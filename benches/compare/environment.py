@@ -33,7 +33,9 @@ def peers(python: str) -> Path:
 
 
 def pip(python: Path, *what: str | Path) -> None:
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what], check=True)
+    # Whoever set it meant another interpreter than this environment's.
+    env = {name: value for name, value in os.environ.items() if name != "PYO3_PYTHON"}
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what], check=True, env=env)
 
 
 def rgun(python: Path) -> str:
