@@ -102,7 +102,7 @@ pub enum Answer {
     WorkerReplaced {
         slot: Slot,
     },
-    /// The replacement did not boot; the worker that was to be restarted goes on serving.
+    /// The replacement did not boot; whoever served in that slot goes on.
     RestartFailed {
         slot: Slot,
         why: super::BootFailure,
@@ -112,6 +112,9 @@ pub enum Answer {
     },
     /// A server has at least one worker.
     TooFew,
+    TooMany {
+        most: u32,
+    },
     /// The server is stopping: nothing else will be done.
     ServerStopping,
 }

@@ -1,10 +1,39 @@
 //! The supervisor: a pure state machine that decides which workers live. It knows no pid, no clock, no syscall, no log line.
+//!
+//! What holds at every moment, whatever happens (`tests/` holds it to that):
+//! - No action of ours lowers the number of serving workers below the wanted one: a successor is ready first.
+//! - New connections meet one generation: the new workers go when the old ones said that they stopped accepting (or a
+//!   second has passed). A surge (`Plan::surge`) and a replacement of a dead worker are the exceptions.
+//! - A generation that does not become ready as a whole is removed, and the one before it goes on serving.
+//! - Once the server was up it ends only when it is told to; before that, the first failed boot ends it.
+//! - Whoever was told to end is killed when it does not; whoever is killed was told before, or hung, or was late to boot.
+//!
+//! Every call runs the same course: take the event in, enforce what is due, then bring what *is* to what is *wanted*.
 
 mod action;
+mod clock;
+mod command;
+mod deadline;
 mod event;
+mod exit;
+mod fleet;
+mod mutation;
 mod names;
+mod pacing;
 mod plan;
+mod reconcile;
+mod recycle;
+mod reload;
 mod report;
+mod rollout;
+mod shutdown;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod view;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use action::{Action, Answer, DrainReason, KillReason, Order, ServiceState};
 pub use event::{
@@ -14,33 +43,174 @@ pub use event::{
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
 pub use plan::Plan;
 pub use report::{BootFailure, ReloadFailure, Report, Retry, Who};
+pub use view::{Stage, WorkerView};
+
+use clock::Clock;
+use recycle::Retiree;
+use reload::Reload;
+use slot::Place;
+use worker::Worker;
 
 /// Feed it events, do the actions it returns in their order, wake it at `next_timeout()`.
 #[derive(Debug)]
 pub struct Supervisor {
     plan: Plan,
+    /// How many slots the serving generation has: the plan's number, moved by scaling.
+    target: u32,
+    /// The newest generation that took over as a whole.
+    generation: Generation,
+    /// The newest number given away.
+    last_generation: Generation,
+    last_incarnation: Incarnation,
+    phase: Phase,
+    places: BTreeMap<Slot, Place>,
+    workers: BTreeMap<Incarnation, Worker>,
+    reload: Reload,
+    /// A reload that was asked for and has not begun, and who waits for it.
+    queued: Option<Vec<Token>>,
+    retirees: VecDeque<Retiree>,
+    /// Generations whose settings the shell must keep.
+    known: BTreeSet<Generation>,
+    pulse_at: Moment,
+    all_failing: AllFailing,
+    listeners: Listeners,
+    clock: Clock,
+    actions: Vec<Action>,
+    #[cfg(test)]
+    mutation: Option<mutation::Mutation>,
+}
+
+/// What the master is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not every slot has had a ready worker yet.
+    FirstBoot,
+    Running,
+    /// `--shutdown-delay`: still accepting, no longer replacing anybody.
+    Delayed {
+        until: Moment,
+    },
+    Stopping {
+        mode: StopMode,
+        code: u8,
+    },
+    Gone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AllFailing {
+    Said,
+    No,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listeners {
+    Open,
+    Closed,
 }
 
 impl Supervisor {
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        Self { plan }
+        Self {
+            target: plan.wanted(),
+            plan,
+            generation: Generation(1),
+            last_generation: Generation(1),
+            last_incarnation: Incarnation(0),
+            phase: Phase::FirstBoot,
+            places: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            reload: Reload::Idle,
+            queued: None,
+            retirees: VecDeque::new(),
+            known: BTreeSet::from([Generation(1)]),
+            pulse_at: Moment::default(),
+            all_failing: AllFailing::No,
+            listeners: Listeners::Open,
+            clock: Clock::default(),
+            actions: Vec::new(),
+            #[cfg(test)]
+            mutation: None,
+        }
     }
 
     /// Called once, before any event: spawns generation 1.
     pub fn start(&mut self, now: Moment) -> Vec<Action> {
-        let _ = (now, self.plan.wanted(), self.plan.boots_at_once());
-        Vec::new()
+        self.handle(now, Event::Timeout)
     }
 
+    /// Takes one event in. Events about workers that are gone are harmless.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
-        let _ = (now, event);
-        Vec::new()
+        if self.phase == Phase::Gone {
+            return Vec::new();
+        }
+        if mutation::fault!(self, SuspendCounts) {
+            self.clock.expect(None);
+        }
+        if let Some(late) = self.clock.advance(now) {
+            self.report(Report::Suspended { late });
+        }
+        self.take(event);
+        self.enforce();
+        self.reconcile();
+        self.leave_when_done();
+        self.forget_generations();
+        let wake = self.next_deadline();
+        self.clock.expect(wake);
+        std::mem::take(&mut self.actions)
     }
 
-    /// When `Event::Timeout` is due at the latest.
+    /// When `Event::Timeout` is due at the latest, in the caller's time.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Moment> {
-        None
+        let own = if mutation::fault!(self, StaleTimeout) {
+            Some(self.now())
+        } else {
+            self.next_deadline()
+        };
+        own.map(|own| self.clock.for_caller(own))
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Signal(signal) => self.take_signal(signal),
+            Event::Worker {
+                incarnation,
+                message,
+            } => self.take_message(incarnation, message),
+            Event::Exited { incarnation, exit } => self.take_exit(incarnation, exit),
+            Event::SpawnFailed { incarnation } => self.take_spawn_failure(incarnation),
+            Event::Heartbeat { incarnation, age } => self.take_heartbeat(incarnation, age),
+            Event::StacksDumped { incarnation } => self.take_stacks(incarnation),
+            Event::ConfigRead { generation, result } => self.take_config(generation, result),
+            Event::Retire { incarnation, why } => self.take_retirement(incarnation, why),
+            Event::Control { token, command } => self.take_command(token, command),
+            Event::Timeout => {}
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn report(&mut self, report: Report) {
+        self.actions.push(Action::Report(report));
+    }
+
+    fn reply(&mut self, token: Token, answer: Answer) {
+        self.actions.push(Action::Reply { token, answer });
+    }
+
+    /// The first boot or normal service: workers that end are replaced.
+    fn keeps_up(&self) -> bool {
+        match self.phase {
+            Phase::FirstBoot | Phase::Running => true,
+            Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone => false,
+        }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// No number that is asked for goes beyond this: a slip of the finger must not fork the machine to death.
+pub(super) const MOST_WORKERS: u32 = 4096;
+
 /// The part of the settings that decisions depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -23,7 +26,7 @@ pub struct Plan {
 
 impl Plan {
     pub(super) fn wanted(&self) -> u32 {
-        self.workers.max(1)
+        self.workers.clamp(1, MOST_WORKERS)
     }
 
     pub(super) fn boots_at_once(&self) -> usize {

@@ -1,0 +1,77 @@
+//! What operators ask for, by signal or by the control socket, and who answers. The work is done elsewhere.
+
+use super::mutation::fault;
+use super::plan::MOST_WORKERS;
+use super::{Action, Answer, Command, Report, Signal, StopMode, Supervisor, Token};
+
+impl Supervisor {
+    pub(super) fn take_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Hup if self.keeps_up() => self.ask_reload(None),
+            Signal::Hup => {}
+            Signal::Term => self.take_term(),
+            Signal::Int | Signal::Quit => self.stop(StopMode::Fast),
+            Signal::Ttin => self.scale_by(1),
+            Signal::Ttou => self.scale_by(-1),
+            Signal::Usr1 => self.act(Action::ReopenLogs),
+            Signal::Winch => self.report(Report::SignalIgnored),
+        }
+    }
+
+    pub(super) fn take_command(&mut self, token: Token, command: Command) {
+        match command {
+            Command::Stop(mode) => {
+                self.reply(token, Answer::Stopping);
+                self.stop(mode);
+            }
+            Command::Reload | Command::Scale(_) | Command::RestartWorker(_) if !self.keeps_up() => {
+                self.reply(token, Answer::ServerStopping);
+            }
+            Command::Reload => self.ask_reload(Some(token)),
+            Command::Scale(workers) => self.scale_to(token, workers),
+            Command::RestartWorker(slot) => self.restart_slot(token, slot),
+        }
+    }
+
+    fn scale_to(&mut self, token: Token, workers: u32) {
+        let answer = match workers {
+            0 => Answer::TooFew,
+            n if n > MOST_WORKERS => Answer::TooMany { most: MOST_WORKERS },
+            to => {
+                let from = self.target;
+                self.resize(to, to);
+                Answer::Scaled { from, to }
+            }
+        };
+        self.reply(token, answer);
+    }
+
+    /// During a rollout both generations are resized: whichever stays has one more, or one less.
+    fn scale_by(&mut self, step: i32) {
+        if !self.keeps_up() {
+            return;
+        }
+        let fewest = if fault!(self, ScaleBelowOne) { 0 } else { 1 };
+        let moved = |n: u32| n.saturating_add_signed(step).clamp(fewest, MOST_WORKERS);
+        let coming = self
+            .reload
+            .rollout()
+            .map_or(self.target, |rollout| rollout.target);
+        self.resize(moved(self.target), moved(coming));
+    }
+
+    /// The slots themselves follow when the supervisor reconciles.
+    fn resize(&mut self, serving: u32, coming: u32) {
+        let from = self.target;
+        let mut serving = serving;
+        if let Some(rollout) = self.reload.rollout_mut() {
+            rollout.target = coming;
+            // Slots that run the new generation already are counted by its number.
+            serving = serving.max(coming.min(rollout.switched()));
+        }
+        self.target = serving;
+        if from != serving {
+            self.report(Report::Scaled { from, to: serving });
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Every deadline there is, in two functions: what happens when it comes, and when the next one does.
+
+use super::clock::PULSE;
+use super::fleet::FAST;
+use super::mutation::fault;
+use super::reload::Reload;
+use super::rollout::Batch;
+use super::worker::{Life, Worker};
+use super::{Action, BootFailure, Incarnation, KillReason, Moment, Phase, Supervisor};
+
+impl Supervisor {
+    pub(super) fn enforce(&mut self) {
+        let now = self.now();
+        // One overdue worker can change the others' lives, so each is looked at again when its turn comes.
+        for incarnation in self.incarnations(|w| w.deadline().is_some_and(|at| at <= now)) {
+            self.enforce_worker(incarnation);
+        }
+        if let Reload::Reading { until, .. } = self.reload
+            && until <= now
+        {
+            self.fail_reading();
+        }
+        if let Phase::Delayed { until } = self.phase
+            && until <= now
+        {
+            self.begin_drain();
+        }
+        self.sample();
+    }
+
+    fn enforce_worker(&mut self, incarnation: Incarnation) {
+        let now = self.now();
+        let Some(worker) = self.workers.get(&incarnation) else {
+            return;
+        };
+        if worker.deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        let who = worker.who;
+        match worker.life {
+            Life::Booting { .. } => {
+                if !fault!(self, NoBootTimeout) {
+                    self.kill(incarnation, KillReason::BootTimeout);
+                    self.boot_failed(who, BootFailure::TimedOut);
+                }
+            }
+            Life::Hung { .. } => self.kill(incarnation, KillReason::Hung),
+            Life::Failed { .. } | Life::Terminated { .. } | Life::Stopping { .. } => {
+                if !fault!(self, NoKillAfterStop) {
+                    self.kill(incarnation, KillReason::Overdue);
+                }
+            }
+            Life::Draining { .. } => {
+                if !fault!(self, NoKillAfterDrain) {
+                    self.stop_fast(incarnation, FAST);
+                }
+            }
+            Life::Standby | Life::Serving | Life::Killed => {}
+        }
+    }
+
+    /// Once a second ready workers are looked at.
+    fn sample(&mut self) {
+        let now = self.now();
+        if self.pulse_at > now {
+            return;
+        }
+        self.pulse_at = now + PULSE;
+        if self.workers.values().any(Worker::is_ready) {
+            self.act(Action::SampleHeartbeats);
+        }
+    }
+
+    /// In our own time; always ahead of it, because what is due was enforced.
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
+        let workers = self.workers.values().filter_map(Worker::deadline);
+        let phase = match self.phase {
+            Phase::Delayed { until } => Some(until),
+            Phase::FirstBoot | Phase::Running | Phase::Stopping { .. } | Phase::Gone => None,
+        };
+        let reload = match &self.reload {
+            Reload::Idle => None,
+            Reload::Reading { until, .. } => Some(*until),
+            Reload::Rolling(rollout) => match rollout.batch {
+                Batch::Booting => None,
+                Batch::Switching { until, .. } => Some(until),
+            },
+        };
+        let retries = self
+            .places
+            .values()
+            .map(|place| place.pacing.not_before)
+            .filter(|at| *at > self.now() && self.keeps_up());
+        if self.phase == Phase::Gone {
+            return None;
+        }
+        workers
+            .chain(phase)
+            .chain(reload)
+            .chain(retries)
+            .chain([self.pulse_at])
+            .min()
+    }
+}

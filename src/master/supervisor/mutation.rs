@@ -1,0 +1,58 @@
+//! Deliberate faults, compiled into tests only: each must be caught by a test, or the tests are too weak.
+
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mutation {
+    GoBeforeOthersAreReady,
+    GoBeforeOldStoppedAccepting,
+    WaitForeverForAcknowledgements,
+    DrainOldAtRolloutStart,
+    SwitchWithoutDrain,
+    IgnoreFailureInRollout,
+    LeaveFailedGenerationRunning,
+    ForgetQueuedReload,
+    ForgetReply,
+    TooManyBoots,
+    IgnoreSurge,
+    NoBootTimeout,
+    NoKillAfterDrain,
+    NoKillAfterStop,
+    TermWaitsForRollout,
+    SecondTermIgnored,
+    ReplaceDrained,
+    ExitWhileDraining,
+    ExitWhenAllFail,
+    FirstBootFailureIgnored,
+    FirstBootFailureIsPatient,
+    WrongExitCode,
+    NoPacing,
+    PacingNeverResets,
+    KillSignalIsPaced,
+    HungIsLeftAlone,
+    SuspendCounts,
+    ScaleBelowOne,
+    ScaleDownKeepsWorker,
+    RetireDrainsFirst,
+    RetireSeveralAtOnce,
+    RetireDuringReload,
+
+    StaleTimeout,
+    ListenersLeftOpen,
+}
+
+/// `fault!(self, Name)`: whether that fault was asked for. Always false outside tests.
+#[cfg(test)]
+macro_rules! fault {
+    ($supervisor:expr, $name:ident) => {
+        $supervisor.mutation == Some($crate::master::supervisor::mutation::Mutation::$name)
+    };
+}
+
+#[cfg(not(test))]
+macro_rules! fault {
+    ($supervisor:expr, $name:ident) => {
+        false
+    };
+}
+
+pub(super) use fault;

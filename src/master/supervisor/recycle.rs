@@ -1,0 +1,145 @@
+//! Replacing workers that serve well (requests, memory, lifetime, an operator's wish): one at a time, replacement first.
+//!
+//! The next one waits until the old process is gone, so that recycling never costs more than one process above the count,
+//! and all of them wait for a reload: it replaces everybody anyway.
+
+use super::mutation::fault;
+use super::reload::Reload;
+use super::worker::Life;
+use super::{DrainReason, Incarnation, Phase, Report, Retirement, Slot, Supervisor, Token, Who};
+
+#[derive(Debug)]
+pub(super) struct Retiree {
+    pub(super) incarnation: Incarnation,
+    pub(super) why: Retirement,
+}
+
+impl Supervisor {
+    pub(super) fn take_retirement(&mut self, incarnation: Incarnation, why: Retirement) {
+        let ready = self.workers.get(&incarnation).is_some_and(|w| w.is_ready());
+        let known = self
+            .retirees
+            .iter()
+            .any(|retiree| retiree.incarnation == incarnation);
+        if !ready || known || !self.keeps_up() {
+            return;
+        }
+        let place = match why {
+            // An operator does not wait for the housekeeping, except for what has begun.
+            Retirement::Requested => self.retirees.len().min(1),
+            Retirement::Requests | Retirement::Memory | Retirement::Lifetime => self.retirees.len(),
+        };
+        self.retirees.insert(place, Retiree { incarnation, why });
+    }
+
+    /// `ctl restart-worker`: answered when the slot's next worker goes, or failed to boot.
+    pub(super) fn restart_slot(&mut self, token: Token, slot: Slot) {
+        let now = self.now();
+        let Some(place) = self.places.get_mut(&slot) else {
+            self.reply(token, super::Answer::NoSuchSlot { slot });
+            return;
+        };
+        place.waiting.push(token);
+        // Where nobody serves, it is the pause between retries that the operator wants ended.
+        place.pacing.not_before = now;
+        let generation = place.generation;
+        if let Some(worker) = self.occupant(slot, generation) {
+            self.take_retirement(worker.who.incarnation, Retirement::Requested);
+        }
+    }
+
+    pub(super) fn recycle(&mut self) {
+        let quiet = matches!(self.reload, Reload::Idle) && self.queued.is_none();
+        if self.phase != Phase::Running || !(quiet || fault!(self, RetireDuringReload)) {
+            return;
+        }
+        while let Some(first) = self.retirees.front()
+            && !self.workers.contains_key(&first.incarnation)
+        {
+            self.retirees.pop_front();
+        }
+        let at_once = if fault!(self, RetireSeveralAtOnce) {
+            self.retirees.len()
+        } else {
+            1
+        };
+        let chosen: Vec<_> = self
+            .retirees
+            .iter()
+            .take(at_once)
+            .map(|r| (r.incarnation, r.why))
+            .collect();
+        for (incarnation, why) in chosen {
+            self.boot_replacement(incarnation, why);
+        }
+    }
+
+    fn boot_replacement(&mut self, incarnation: Incarnation, why: Retirement) {
+        let Some(Who {
+            slot, generation, ..
+        }) = self
+            .workers
+            .get(&incarnation)
+            .filter(|w| w.life == Life::Serving)
+            .map(|w| w.who)
+        else {
+            return;
+        };
+        let boots = self
+            .workers
+            .values()
+            .any(|w| w.is_booting() && w.who.slot == slot);
+        let paced = self
+            .places
+            .get(&slot)
+            .is_none_or(|p| p.pacing.not_before > self.now());
+        if boots || paced {
+            return;
+        }
+        self.report(Report::Retiring {
+            worker: Who {
+                incarnation,
+                slot,
+                generation,
+            },
+            why,
+        });
+        self.spawn(slot, generation, self.plan.boot_timeout);
+        if fault!(self, RetireDrainsFirst) {
+            self.drain(
+                incarnation,
+                DrainReason::Replaced,
+                self.plan.graceful_timeout,
+            );
+        }
+    }
+
+    /// The replacement is ready: the old worker of its slot drains, and in the same breath the new one goes.
+    pub(super) fn take_over(&mut self, new: Who) {
+        let old = self
+            .workers
+            .values()
+            .find(|w| w.life == Life::Serving && w.who.slot == new.slot);
+        if let Some(old) = old.map(|w| w.who) {
+            self.drain(
+                old.incarnation,
+                DrainReason::Replaced,
+                self.plan.graceful_timeout,
+            );
+            self.report(Report::Replaced { old, new });
+        }
+        self.go(new.incarnation);
+    }
+
+    /// A rollout begins: replacements of the old generation that still boot are not needed any more.
+    pub(super) fn cancel_recycling(&mut self) {
+        let serves = |slot: Slot| {
+            self.workers
+                .values()
+                .any(|w| w.life == Life::Serving && w.who.slot == slot)
+        };
+        for replacement in self.incarnations(|w| w.is_booting() && serves(w.who.slot)) {
+            self.dismiss(replacement);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! One generation replacing the other: boot a batch beside the old workers, drain those, let the batch go, next batch.
+//!
+//! Without a surge there is one batch, all slots; then the whole is a transaction. With `surge` K the batches are K slots
+//! wide: a failure in the first one leaves nothing behind, a later one stops the rollout where it stands (the slots already
+//! replaced keep the new generation, because without a mold the code of the old one may be gone from the disk).
+
+use std::time::Duration;
+
+use super::mutation::fault;
+use super::reload::Reload;
+use super::slot::Place;
+use super::worker::Life;
+use super::{
+    Action, Answer, Generation, Moment, Plan, ReloadFailure, Report, ServiceState, Slot,
+    Supervisor, Token,
+};
+
+/// How long the new workers wait for the old ones' `StoppedAccepting`.
+const ACKNOWLEDGE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct Rollout {
+    pub(super) generation: Generation,
+    pub(super) plan: Plan,
+    pub(super) tokens: Vec<Token>,
+    /// How many slots the new generation has.
+    pub(super) target: u32,
+    /// Slots below this one run the new generation.
+    pub(super) done: u32,
+    pub(super) batch: Batch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Batch {
+    /// New workers boot, and wait for each other. From here there is a way back.
+    Booting,
+    /// The old workers of the slots below `end` were told to drain. From here there is none.
+    Switching {
+        end: u32,
+        until: Moment,
+        doomed: Option<ReloadFailure>,
+    },
+}
+
+#[derive(PartialEq, Eq)]
+enum Step {
+    Again,
+    Wait,
+}
+
+impl Rollout {
+    /// Slots below this one belong to the new generation, whether or not its workers were let go yet.
+    pub(super) fn switched(&self) -> u32 {
+        match self.batch {
+            Batch::Booting => self.done,
+            Batch::Switching { end, .. } => end,
+        }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn begin_rollout(&mut self, plan: Plan) {
+        let Reload::Reading {
+            generation, tokens, ..
+        } = std::mem::replace(&mut self.reload, Reload::Idle)
+        else {
+            return;
+        };
+        // An operator's scaling outlives a reload, unless the configured number itself has changed.
+        let target = if plan.wanted() == self.plan.wanted() {
+            self.target
+        } else {
+            plan.wanted()
+        };
+        self.cancel_recycling();
+        self.report(Report::ReloadBegan { generation });
+        let rollout = Rollout {
+            generation,
+            plan,
+            tokens,
+            target,
+            done: 0,
+            batch: Batch::Booting,
+        };
+        self.reload = Reload::Rolling(rollout);
+        if fault!(self, DrainOldAtRolloutStart) {
+            for old in self.incarnations(|w| w.who.generation != generation) {
+                self.dismiss(old);
+            }
+        }
+    }
+
+    pub(super) fn advance_rollout(&mut self) {
+        while self.step_rollout() == Step::Again {}
+    }
+
+    fn step_rollout(&mut self) -> Step {
+        let Some(rollout) = self.reload.rollout() else {
+            return Step::Wait;
+        };
+        match rollout.batch {
+            Batch::Booting if rollout.done >= rollout.target => self.complete_rollout(),
+            Batch::Booting => self.boot_batch(),
+            Batch::Switching { end, until, doomed } => self.finish_switch(end, until, doomed),
+        }
+    }
+
+    fn boot_batch(&mut self) -> Step {
+        let Some(rollout) = self.reload.rollout() else {
+            return Step::Wait;
+        };
+        let Rollout {
+            generation,
+            done,
+            target,
+            ..
+        } = *rollout;
+        let surge = rollout
+            .plan
+            .surge
+            .filter(|k| *k > 0 && !fault!(self, IgnoreSurge));
+        let end = target.min(done.saturating_add(surge.unwrap_or(u32::MAX)));
+        let (limit, boot_timeout) = (rollout.plan.boots_at_once(), rollout.plan.boot_timeout);
+        let booting = |s: &Self| {
+            s.workers
+                .values()
+                .filter(|w| w.is_booting() && w.who.generation == generation)
+                .count()
+        };
+        let mut standby = 0;
+        for slot in (done..end).map(Slot) {
+            match self.occupant(slot, generation).map(|w| w.life) {
+                Some(Life::Standby) => standby += 1,
+                Some(_) => {}
+                None if booting(self) < limit || fault!(self, TooManyBoots) => {
+                    self.spawn(slot, generation, boot_timeout);
+                }
+                None => break,
+            }
+        }
+        let enough = if fault!(self, GoBeforeOthersAreReady) {
+            1
+        } else {
+            end - done
+        };
+        if standby < enough {
+            return Step::Wait;
+        }
+        self.switch(end);
+        Step::Again
+    }
+
+    /// The new workers of the batch are ready: drain the old ones.
+    fn switch(&mut self, end: u32) {
+        let until = self.now() + ACKNOWLEDGE;
+        let Some(rollout) = self.reload.rollout_mut() else {
+            return;
+        };
+        rollout.batch = Batch::Switching {
+            end,
+            until,
+            doomed: None,
+        };
+        let (generation, done) = (rollout.generation, rollout.done);
+        let last = end >= rollout.target;
+        self.dismiss_old(generation, |slot| last || (done..end).contains(&slot.0));
+        for slot in (done..end).map(Slot) {
+            let waiting = self.places.remove(&slot).map(|place| place.waiting);
+            let mut place = Place::new(generation);
+            place.waiting = waiting.unwrap_or_default();
+            self.places.insert(slot, place);
+        }
+        if last {
+            self.commit();
+        } else {
+            self.target = self.target.max(end);
+        }
+    }
+
+    fn dismiss_old(&mut self, generation: Generation, slots: impl Fn(Slot) -> bool) {
+        for old in self.incarnations(|w| w.who.generation != generation && slots(w.who.slot)) {
+            if !fault!(self, SwitchWithoutDrain) {
+                self.dismiss(old);
+            }
+        }
+    }
+
+    /// The new generation is the one that serves: its plan holds from here on.
+    fn commit(&mut self) {
+        if let Some(rollout) = self.reload.rollout() {
+            self.generation = rollout.generation;
+            self.target = rollout.target;
+            self.plan = rollout.plan.clone();
+        }
+    }
+
+    /// Lets the batch go once no old worker accepts any more, so that new connections meet one version.
+    fn finish_switch(&mut self, end: u32, until: Moment, doomed: Option<ReloadFailure>) -> Step {
+        let Some(rollout) = self.reload.rollout() else {
+            return Step::Wait;
+        };
+        let (generation, done, target) = (rollout.generation, rollout.done, rollout.target);
+        let whole = self.generation == generation;
+        let in_batch = |slot: Slot| whole || (done..end).contains(&slot.0);
+        let accepting = self
+            .workers
+            .values()
+            .any(|w| w.accepting && w.who.generation != generation && in_batch(w.who.slot));
+        let patient = self.now() < until || fault!(self, WaitForeverForAcknowledgements);
+        if accepting && patient && !fault!(self, GoBeforeOldStoppedAccepting) {
+            return Step::Wait;
+        }
+        for new in self.incarnations(|w| w.life == Life::Standby && w.who.generation == generation)
+        {
+            self.go(new);
+        }
+        let Some(rollout) = self.reload.rollout_mut() else {
+            return Step::Wait;
+        };
+        rollout.done = end;
+        rollout.batch = Batch::Booting;
+        if let Some(why) = doomed.filter(|_| end < target) {
+            self.fail_rollout(why);
+        }
+        Step::Again
+    }
+
+    fn complete_rollout(&mut self) -> Step {
+        if let Some(Rollout { generation, .. }) = self.reload.rollout()
+            && *generation != self.generation
+        {
+            // Scaled down until nothing was left to do: the last batch never came.
+            self.dismiss_old(*generation, |_| true);
+            self.commit();
+        }
+        let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
+            return Step::Wait;
+        };
+        let Rollout {
+            generation, tokens, ..
+        } = rollout;
+        self.report(Report::Reloaded {
+            generation,
+            workers: self.target,
+        });
+        for token in tokens {
+            self.reply(token, Answer::Reloaded { generation });
+        }
+        self.act(Action::Notify(ServiceState::Ready));
+        Step::Wait
+    }
+
+    /// A worker of the new generation failed. Before the switch: back to the old one. During it: first to the end of the
+    /// switch, for the old workers of this batch are leaving already.
+    pub(super) fn fail_rollout(&mut self, why: ReloadFailure) {
+        let Some(rollout) = self.reload.rollout_mut() else {
+            return;
+        };
+        if let Batch::Switching { doomed, .. } = &mut rollout.batch {
+            doomed.get_or_insert(why);
+            return;
+        }
+        if fault!(self, IgnoreFailureInRollout) {
+            return;
+        }
+        let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
+            return;
+        };
+        let Rollout {
+            generation,
+            tokens,
+            done,
+            ..
+        } = rollout;
+        for new in self.incarnations(|w| w.who.generation == generation && w.who.slot >= Slot(done))
+        {
+            if !fault!(self, LeaveFailedGenerationRunning) {
+                self.dismiss(new);
+            }
+        }
+        self.end_reload_badly(generation, tokens, why, done);
+    }
+}

@@ -1,0 +1,204 @@
+//! The way out: the delay, the drain, the fast stop, the first boot that failed; and the exit when nobody is left.
+
+use std::time::Duration;
+
+use super::fleet::FAST;
+use super::mutation::fault;
+use super::rollout::Batch;
+use super::worker::{Life, Worker};
+use super::{
+    Action, Answer, BootFailure, BootPhase, DrainReason, Exit, Listeners, Phase, Report,
+    ServiceState, StopMode, Supervisor, Who,
+};
+
+/// A first boot that failed is over within a second: the others get half of it.
+const FAILED_BOOT: Duration = Duration::from_millis(500);
+/// A worker could not start (gunicorn's code).
+const WORKER_BOOT_ERROR: u8 = 3;
+/// The app could not be loaded (gunicorn's code).
+const APP_LOAD_ERROR: u8 = 4;
+
+impl Supervisor {
+    /// The first TERM is graceful, a second one makes it fast.
+    pub(super) fn take_term(&mut self) {
+        if self.keeps_up() {
+            self.stop(StopMode::Graceful);
+        } else if !fault!(self, SecondTermIgnored) {
+            self.stop(StopMode::Fast);
+        }
+    }
+
+    /// From any phase; never back to a gentler mode.
+    pub(super) fn stop(&mut self, mode: StopMode) {
+        match (self.phase, mode) {
+            (Phase::FirstBoot | Phase::Running, StopMode::Graceful) => self.stop_gracefully(),
+            (
+                Phase::Stopping {
+                    mode: StopMode::Fast,
+                    ..
+                }
+                | Phase::Gone,
+                StopMode::Fast,
+            )
+            | (Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone, StopMode::Graceful) => {
+            }
+            (_, StopMode::Fast) => self.stop_at_once(FAST, 0),
+        }
+    }
+
+    fn stop_gracefully(&mut self) {
+        if fault!(self, TermWaitsForRollout) && self.reload.rollout().is_some() {
+            return;
+        }
+        // In the middle of a switch the old workers have left the listeners already: the new ones take what is queued.
+        if let Some(rollout) = self.reload.rollout()
+            && matches!(rollout.batch, Batch::Switching { .. })
+        {
+            for new in self.incarnations(|w| w.life == Life::Standby) {
+                self.go(new);
+            }
+        }
+        let until = self.now() + self.plan.shutdown_delay;
+        self.phase = Phase::Delayed { until };
+        self.report(Report::Stopping {
+            mode: StopMode::Graceful,
+        });
+        self.abandon();
+        for idle in self.incarnations(|w| w.is_booting() || w.life == Life::Standby) {
+            self.dismiss(idle);
+        }
+        if self.plan.shutdown_delay.is_zero() {
+            self.begin_drain();
+        } else {
+            self.report(Report::ShutdownDelayed {
+                by: self.plan.shutdown_delay,
+            });
+        }
+    }
+
+    pub(super) fn begin_drain(&mut self) {
+        let graceful = self.plan.graceful_timeout;
+        self.phase = Phase::Stopping {
+            mode: StopMode::Graceful,
+            code: 0,
+        };
+        // First we, then the workers: whoever closes last empties the accept queue, and that must be one of them.
+        self.close_listeners();
+        let now = self.now();
+        let serving: Vec<_> = self
+            .workers
+            .values()
+            .filter_map(|w| match w.life {
+                Life::Serving => Some((w.who.incarnation, graceful)),
+                // It drains because it was replaced, and keeps idle connections longer than a stop should take.
+                Life::Draining { fast_at } => {
+                    Some((w.who.incarnation, fast_at.since(now).min(graceful)))
+                }
+                Life::Booting { .. }
+                | Life::Standby
+                | Life::Hung { .. }
+                | Life::Failed { .. }
+                | Life::Terminated { .. }
+                | Life::Stopping { .. }
+                | Life::Killed => None,
+            })
+            .collect();
+        for (incarnation, graceful) in serving {
+            self.drain(incarnation, DrainReason::Shutdown, graceful);
+        }
+    }
+
+    fn stop_at_once(&mut self, limit: Duration, code: u8) {
+        let begins = self.keeps_up();
+        self.phase = Phase::Stopping {
+            mode: StopMode::Fast,
+            code,
+        };
+        self.report(Report::Stopping {
+            mode: StopMode::Fast,
+        });
+        if begins {
+            self.abandon();
+        }
+        self.close_listeners();
+        let latest = self.now() + limit;
+        for incarnation in self.incarnations(|_| true) {
+            match self.workers.get(&incarnation).map(|w| w.life) {
+                Some(Life::Booting { .. }) => self.terminate(incarnation, limit),
+                Some(Life::Standby | Life::Serving | Life::Draining { .. }) => {
+                    self.stop_fast(incarnation, limit);
+                }
+                Some(
+                    Life::Hung { .. }
+                    | Life::Failed { .. }
+                    | Life::Terminated { .. }
+                    | Life::Stopping { .. }
+                    | Life::Killed,
+                )
+                | None => self.shorten(incarnation, latest),
+            }
+        }
+    }
+
+    /// Nobody is ever served by half a first boot: better a clear end with the traceback than a server that limps.
+    pub(super) fn fail_first_boot(&mut self, worker: Who, why: BootFailure) {
+        let code = match why {
+            BootFailure::Said(BootPhase::Load)
+            | BootFailure::Exited(Exit::Code(APP_LOAD_ERROR))
+                if !fault!(self, WrongExitCode) =>
+            {
+                APP_LOAD_ERROR
+            }
+            BootFailure::Said(_)
+            | BootFailure::Exited(_)
+            | BootFailure::TimedOut
+            | BootFailure::NotSpawned => WORKER_BOOT_ERROR,
+        };
+        self.report(Report::FirstBootFailed { worker, why, code });
+        let patience = if fault!(self, FirstBootFailureIsPatient) {
+            FAST
+        } else {
+            FAILED_BOOT
+        };
+        self.stop_at_once(patience, code);
+    }
+
+    /// Whoever waits for something that will not happen any more is told so.
+    fn abandon(&mut self) {
+        self.act(Action::Notify(ServiceState::Stopping));
+        self.abandon_reload();
+        self.retirees.clear();
+        let waiting: Vec<_> = self
+            .places
+            .values_mut()
+            .flat_map(|place| std::mem::take(&mut place.waiting))
+            .collect();
+        for token in waiting {
+            self.reply(token, Answer::ServerStopping);
+        }
+    }
+
+    fn close_listeners(&mut self) {
+        if self.listeners == Listeners::Open {
+            self.listeners = Listeners::Closed;
+            if !fault!(self, ListenersLeftOpen) {
+                self.act(Action::CloseListeners);
+            }
+        }
+    }
+
+    pub(super) fn leave_when_done(&mut self) {
+        let code = match self.phase {
+            Phase::FirstBoot | Phase::Running | Phase::Gone => return,
+            Phase::Delayed { .. } => 0,
+            Phase::Stopping { code, .. } => code,
+        };
+        let stays = |w: &Worker| !fault!(self, ExitWhileDraining) || w.stays();
+        if self.workers.values().any(stays) {
+            return;
+        }
+        self.close_listeners();
+        self.phase = Phase::Gone;
+        self.act(Action::Exit { code });
+    }
+}

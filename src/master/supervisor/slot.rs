@@ -1,0 +1,77 @@
+//! A slot's standing orders: which generation belongs there, how its failures are paced, who waits for it.
+
+use super::pacing::Pacing;
+use super::{Answer, BootFailure, Generation, Retirement, Slot, Supervisor, Token};
+
+/// What is wanted of one slot, whoever fills it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) generation: Generation,
+    pub(super) pacing: Pacing,
+    /// Somebody was ready here; the first boot is over when that is true of all.
+    pub(super) proven: Proven,
+    /// Who asked for this slot's worker to be restarted.
+    pub(super) waiting: Vec<Token>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proven {
+    Once,
+    Never,
+}
+
+impl Place {
+    pub(super) fn new(generation: Generation) -> Self {
+        Self {
+            generation,
+            pacing: Pacing::default(),
+            proven: Proven::Never,
+            waiting: Vec::new(),
+        }
+    }
+}
+
+impl Supervisor {
+    /// Lays out the slots that are wanted and have no place yet.
+    pub(super) fn add_places(&mut self) {
+        for slot in (0..self.target).map(Slot) {
+            self.places
+                .entry(slot)
+                .or_insert_with(|| Place::new(self.generation));
+        }
+    }
+
+    /// Takes away the places of slots that are no longer wanted.
+    pub(super) fn remove_places(&mut self) {
+        for (slot, place) in self.places.split_off(&Slot(self.target)) {
+            for token in place.waiting {
+                self.reply(token, Answer::NoSuchSlot { slot });
+            }
+        }
+    }
+
+    pub(super) fn answer_restarted(&mut self, slot: Slot) {
+        if let Some(place) = self.places.get_mut(&slot) {
+            for token in std::mem::take(&mut place.waiting) {
+                self.reply(token, Answer::WorkerReplaced { slot });
+            }
+        }
+    }
+
+    /// Those who wait for a restart get their answer, and the restart itself is given up: nobody would see its end.
+    pub(super) fn answer_not_restarted(&mut self, slot: Slot, why: BootFailure) {
+        let Some(place) = self.places.get_mut(&slot) else {
+            return;
+        };
+        for token in std::mem::take(&mut place.waiting) {
+            self.reply(token, Answer::RestartFailed { slot, why });
+        }
+        self.retirees.retain(|retiree| {
+            retiree.why != Retirement::Requested
+                || self
+                    .workers
+                    .get(&retiree.incarnation)
+                    .is_none_or(|w| w.who.slot != slot)
+        });
+    }
+}

@@ -1,0 +1,7 @@
+//! The supervisor's tests: an operator's stories step by step, random histories in a simulated OS, and faults they must catch.
+
+mod stories_boot;
+mod stories_reload;
+mod stories_stop;
+mod stories_workers;
+mod story;

@@ -1,0 +1,419 @@
+//! Stories of workers that die, hang or crash again and again, and of those that serve well and are replaced anyway.
+
+use std::time::Duration;
+
+use super::story::*;
+use crate::master::supervisor::DrainReason::Replaced;
+use crate::master::supervisor::*;
+
+fn delay_of(story: &Story) -> Duration {
+    let retry = story.reports.iter().find_map(|report| match report {
+        Report::BootFailed { retry, .. } | Report::WorkerDied { retry, .. } => Some(*retry),
+        _ => None,
+    });
+    match retry {
+        Some(Retry::AtOnce) => Duration::ZERO,
+        Some(Retry::Paced { delay, .. }) => delay,
+        Some(Retry::None) | None => panic!("no retry: {:?}", story.reports),
+    }
+}
+
+#[test]
+fn worker_killed_is_replaced_at_once() {
+    let mut story = Story::serving(plan(2));
+    assert_eq!(story.exits(2, KILLED).actions, [spawn(3, 1, 1)]);
+    story.ready(3).exits(3, KILLED);
+    assert_eq!(story.actions, [spawn(4, 1, 1)]);
+}
+
+#[test]
+fn worker_that_leaves_unasked_is_replaced_and_reported() {
+    let mut story = Story::serving(plan(1));
+    story.seconds(10);
+    assert_eq!(story.exits(1, Exit::Code(0)).actions, [spawn(2, 0, 1)]);
+    assert!(matches!(
+        story.reports[0],
+        Report::WorkerDied {
+            exit: Exit::Code(0),
+            ..
+        }
+    ));
+}
+
+#[test]
+fn crash_loop_is_paced_up_to_thirty_seconds() {
+    let mut story = Story::serving(plan(1));
+    story.exits(1, KILLED);
+    for (n, seconds) in (2..).zip([0, 1, 2, 4, 8, 16, 30, 30, 30]) {
+        story.exits(n, Exit::Code(4));
+        let delay = Duration::from_secs(seconds);
+        assert_eq!(delay_of(&story), delay);
+        if seconds > 0 {
+            assert!(story.spawned().is_empty());
+            story.pass(delay);
+        }
+        assert_eq!(story.spawned(), [n + 1]);
+    }
+}
+
+#[test]
+fn crash_loop_after_ready_is_paced() {
+    let segv = Exit::Signal {
+        signal: 11,
+        core: CoreDump::Written,
+    };
+    for exit in [Exit::Code(1), Exit::Code(0), segv] {
+        let mut story = Story::serving(plan(1));
+        story.exits(1, exit);
+        assert_eq!(delay_of(&story), Duration::ZERO);
+        story.ready(2).exits(2, exit);
+        assert_eq!(delay_of(&story), Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn crash_loop_is_forgotten_after_a_minute_of_health() {
+    let mut story = Story::serving(plan(1));
+    story
+        .exits(1, KILLED)
+        .exits(2, Exit::Code(4))
+        .exits(3, Exit::Code(4));
+    story.seconds(1);
+    story.ready(4);
+    for _ in 0..60 {
+        story.seconds(1);
+    }
+    story.exits(4, KILLED).exits(5, Exit::Code(4));
+    assert_eq!(delay_of(&story), Duration::ZERO);
+}
+
+#[test]
+fn worker_killed_while_code_is_broken_leaves_the_others_serving_for_ever() {
+    let mut story = Story::serving(plan(2));
+    story.exits(1, KILLED);
+    let mut newest = 3;
+    for _ in 0..600 {
+        story.exits(newest, Exit::Code(4));
+        story.seconds(30);
+        newest = story
+            .supervisor
+            .workers()
+            .map(|w| w.who.incarnation.0)
+            .max()
+            .unwrap_or(0);
+    }
+    assert!(newest > 100, "still trying: {newest}");
+    assert!(story.supervisor.is_up());
+}
+
+#[test]
+fn all_workers_failing_is_said_once_and_never_ends_the_master() {
+    let mut story = Story::serving(plan(2));
+    story.exits(1, KILLED).exits(2, KILLED);
+    story.exits(3, Exit::Code(4));
+    assert!(!story.reports.contains(&Report::AllFailing));
+    story.exits(4, Exit::Code(4));
+    assert!(story.reports.contains(&Report::AllFailing));
+    story.exits(5, Exit::Code(4)).exits(6, Exit::Code(4));
+    assert!(!story.reports.contains(&Report::AllFailing));
+    assert!(
+        !story
+            .seconds(30)
+            .iter()
+            .any(|a| matches!(a, Action::Exit { .. }))
+    );
+    assert_eq!(story.ready(7).actions, [go(7)]);
+}
+
+#[test]
+fn fork_that_fails_is_retried_paced() {
+    let mut story = Story::serving(plan(1));
+    story.exits(1, KILLED);
+    story.event(Event::SpawnFailed {
+        incarnation: Incarnation(2),
+    });
+    assert_eq!(story.spawned(), [3]);
+    story.event(Event::SpawnFailed {
+        incarnation: Incarnation(3),
+    });
+    assert_eq!(delay_of(&story), Duration::from_secs(1));
+}
+
+#[test]
+fn boot_hang_of_a_replacement_is_killed_and_retried() {
+    let mut story = Story::serving(plan(1));
+    story.exits(1, KILLED);
+    let actions = story.seconds(60);
+    assert_eq!(actions, [kill(2, KillReason::BootTimeout), spawn(3, 0, 1)]);
+}
+
+#[test]
+fn hung_worker_prints_its_stacks_is_replaced_and_killed() {
+    let mut story = Story::serving(plan(1));
+    for second in 1..=31 {
+        story.seconds(1);
+        let age = Duration::from_secs(second);
+        story.event(Event::Heartbeat {
+            incarnation: Incarnation(1),
+            age,
+        });
+        if second <= 30 {
+            assert_eq!(story.actions, []);
+        }
+    }
+    let incarnation = Incarnation(1);
+    assert_eq!(
+        story.actions,
+        [Action::DumpStacks { incarnation }, spawn(2, 0, 1)]
+    );
+    assert_eq!(story.pass(Duration::from_millis(999)), []);
+    assert_eq!(
+        story.pass(Duration::from_millis(1)),
+        [kill(1, KillReason::Hung)]
+    );
+    assert_eq!(story.exits(1, KILLED).actions, []);
+}
+
+#[test]
+fn hung_worker_is_killed_as_soon_as_its_stacks_are_printed() {
+    let mut story = Story::serving(plan(1));
+    for _ in 0..31 {
+        story.seconds(1);
+    }
+    let incarnation = Incarnation(1);
+    story.event(Event::Heartbeat {
+        incarnation,
+        age: Duration::from_secs(31),
+    });
+    story.event(Event::StacksDumped { incarnation });
+    assert_eq!(story.actions, [kill(1, KillReason::Hung)]);
+}
+
+#[test]
+fn suspended_master_kills_nobody_when_it_wakes_up() {
+    let mut story = Story::serving(plan(1));
+    story.seconds(5);
+    story.now = story.now + Duration::from_secs(3600);
+    story.event(Event::Timeout);
+    assert!(matches!(story.reports[0], Report::Suspended { .. }));
+    let age = Duration::from_secs(3600);
+    story.event(Event::Heartbeat {
+        incarnation: Incarnation(1),
+        age,
+    });
+    assert_eq!(story.actions, []);
+    assert!(story.supervisor.next_timeout() > Some(story.now));
+    // One that really hangs is found all the same.
+    for _ in 0..32 {
+        story.seconds(1);
+    }
+    let age = Duration::from_secs(3632);
+    story.event(Event::Heartbeat {
+        incarnation: Incarnation(1),
+        age,
+    });
+    assert_eq!(story.spawned(), [2]);
+}
+
+#[test]
+fn suspended_first_boot_gets_its_whole_boot_timeout() {
+    let mut story = Story::new(plan(1));
+    story.seconds(1);
+    story.now = story.now + Duration::from_secs(3600);
+    assert_eq!(story.event(Event::Timeout).actions, []);
+    assert_eq!(story.seconds(50), []);
+    assert_eq!(story.ready(1).actions[0], go(1));
+}
+
+#[test]
+fn scale_up_and_down_by_signal() {
+    let mut story = Story::serving(plan(1));
+    assert_eq!(story.signal(Signal::Ttin).actions, [spawn(2, 1, 1)]);
+    assert_eq!(story.ready(2).actions, [go(2)]);
+    assert_eq!(story.signal(Signal::Ttou).actions, [drain(2, Replaced, 30)]);
+    assert_eq!(story.exits(2, Exit::Code(0)).actions, []);
+    assert_eq!(story.signal(Signal::Ttou).actions, [], "never below one");
+}
+
+#[test]
+fn scale_by_command() {
+    let mut story = Story::serving(plan(2));
+    let token = Token(1);
+    story.control(1, Command::Scale(4));
+    let answer = Answer::Scaled { from: 2, to: 4 };
+    assert_eq!(
+        story.actions,
+        [
+            Action::Reply { token, answer },
+            spawn(3, 2, 1),
+            spawn(4, 3, 1)
+        ]
+    );
+    story.control(1, Command::Scale(1));
+    let gone = [drain(2, Replaced, 30), terminate(3), terminate(4)];
+    assert_eq!(story.actions[1..], gone);
+    let answer = Answer::TooFew;
+    assert_eq!(
+        story.control(1, Command::Scale(0)).actions,
+        [Action::Reply { token, answer }]
+    );
+    let answer = Answer::TooMany { most: 4096 };
+    assert_eq!(
+        story.control(1, Command::Scale(9999)).actions,
+        [Action::Reply { token, answer }]
+    );
+}
+
+#[test]
+fn scale_during_a_reload_counts_for_whichever_generation_stays() {
+    let mut story = Story::serving(plan(2));
+    story
+        .signal(Signal::Hup)
+        .config(2, plan(2))
+        .signal(Signal::Ttin);
+    assert_eq!(
+        story.actions,
+        [spawn(5, 2, 2)],
+        "only in the generation that comes"
+    );
+    story.exits(5, Exit::Code(4));
+    assert_eq!(
+        story.spawned(),
+        [6],
+        "it is rolled back, and the old one gets its third worker"
+    );
+    assert_eq!(story.supervisor.target(), 3);
+    story
+        .ready(6)
+        .signal(Signal::Hup)
+        .config(3, plan(2))
+        .signal(Signal::Ttou);
+    assert_eq!(story.actions, [drain(6, Replaced, 30), terminate(9)]);
+}
+
+#[test]
+fn retired_worker_is_drained_when_its_replacement_is_ready() {
+    let mut story = Story::serving(plan(2));
+    let [first, second] = [Incarnation(1), Incarnation(2)];
+    let (why, requests) = (Retirement::Memory, Retirement::Requests);
+    story.event(Event::Retire {
+        incarnation: first,
+        why,
+    });
+    assert_eq!(story.actions, [spawn(3, 0, 1)]);
+    story.event(Event::Retire {
+        incarnation: second,
+        why: requests,
+    });
+    story.event(Event::Retire {
+        incarnation: first,
+        why,
+    });
+    assert_eq!(story.actions, [], "one at a time, each once");
+    assert_eq!(story.ready(3).actions, [drain(1, Replaced, 30), go(3)]);
+    assert_eq!(story.exits(1, Exit::Code(0)).actions, [spawn(4, 1, 1)]);
+}
+
+#[test]
+fn retired_worker_goes_on_serving_while_its_replacement_fails() {
+    let mut story = Story::serving(plan(1));
+    story.event(Event::Retire {
+        incarnation: Incarnation(1),
+        why: Retirement::Lifetime,
+    });
+    story.exits(2, Exit::Code(4)).exits(3, Exit::Code(4));
+    assert_eq!(story.actions, []);
+    assert_eq!(story.seconds(1), [spawn(4, 0, 1)]);
+    // It dies while its replacement boots: that one is its successor.
+    assert_eq!(story.exits(1, KILLED).actions, []);
+    assert_eq!(story.ready(4).actions, [go(4)]);
+}
+
+#[test]
+fn retirement_waits_for_a_reload() {
+    let mut story = Story::serving(plan(1));
+    let (incarnation, why) = (Incarnation(1), Retirement::Requests);
+    story.event(Event::Retire { incarnation, why });
+    assert_eq!(story.spawned(), [2]);
+    story.signal(Signal::Hup).config(2, plan(1));
+    assert_eq!(story.actions, [terminate(2), spawn(3, 0, 2)]);
+    story.exits(3, Exit::Code(4));
+    assert_eq!(
+        story.spawned(),
+        [4],
+        "the reload failed: the old worker is still to be retired"
+    );
+}
+
+#[test]
+fn restart_worker_is_answered_when_its_successor_serves() {
+    let mut story = Story::serving(plan(2));
+    let (token, slot) = (Token(1), Slot(1));
+    story.control(1, Command::RestartWorker(slot));
+    assert_eq!(story.actions, [spawn(3, 1, 1)]);
+    story.ready(3);
+    let answer = Answer::WorkerReplaced { slot };
+    assert_eq!(
+        story.actions,
+        [
+            drain(2, Replaced, 30),
+            go(3),
+            Action::Reply { token, answer }
+        ]
+    );
+    let (slot, answer) = (Slot(9), Answer::NoSuchSlot { slot: Slot(9) });
+    story.control(1, Command::RestartWorker(slot));
+    assert_eq!(story.actions, [Action::Reply { token, answer }]);
+}
+
+#[test]
+fn restart_worker_that_cannot_boot_leaves_the_old_one() {
+    let mut story = Story::serving(plan(1));
+    let (token, slot) = (Token(1), Slot(0));
+    story
+        .control(1, Command::RestartWorker(slot))
+        .exits(2, Exit::Code(4));
+    let why = BootFailure::Exited(Exit::Code(4));
+    let answer = Answer::RestartFailed { slot, why };
+    assert_eq!(story.actions, [Action::Reply { token, answer }]);
+    assert!(matches!(
+        story.reports[0],
+        Report::BootFailed {
+            retry: Retry::None,
+            ..
+        }
+    ));
+    assert_eq!(story.seconds(60), []);
+}
+
+#[test]
+fn restart_worker_ends_the_pause_of_a_slot_that_fails() {
+    let mut story = Story::serving(plan(1));
+    story
+        .exits(1, KILLED)
+        .exits(2, Exit::Code(4))
+        .exits(3, Exit::Code(4));
+    assert_eq!(story.actions, []);
+    assert_eq!(
+        story.control(1, Command::RestartWorker(Slot(0))).spawned(),
+        [4]
+    );
+}
+
+#[test]
+fn usr1_reopens_the_logs_and_winch_does_nothing() {
+    let mut story = Story::serving(plan(1));
+    assert_eq!(story.signal(Signal::Usr1).actions, [Action::ReopenLogs]);
+    assert_eq!(story.signal(Signal::Winch).actions, []);
+}
+
+#[test]
+fn messages_of_the_dead_are_harmless() {
+    let mut story = Story::serving(plan(1));
+    story
+        .exits(1, KILLED)
+        .ready(1)
+        .says(1, WorkerMessage::StoppedAccepting)
+        .exits(1, KILLED);
+    assert_eq!(story.actions, []);
+}

@@ -1,0 +1,190 @@
+//! A hand-driven supervisor for the stories: each test plays the shell and the workers. Nothing happens by itself.
+
+use std::time::Duration;
+
+use crate::master::supervisor::*;
+
+pub fn plan(workers: u32) -> Plan {
+    Plan {
+        workers,
+        parallel_boots: 64,
+        surge: None,
+        boot_timeout: Duration::from_secs(60),
+        graceful_timeout: Duration::from_secs(30),
+        timeout: Some(Duration::from_secs(30)),
+        shutdown_delay: Duration::ZERO,
+    }
+}
+
+pub struct Story {
+    pub supervisor: Supervisor,
+    pub now: Moment,
+    /// The actions of the last event, without reports.
+    pub actions: Vec<Action>,
+    pub reports: Vec<Report>,
+}
+
+impl Story {
+    pub fn new(plan: Plan) -> Self {
+        let mut supervisor = Supervisor::new(plan);
+        let actions = supervisor.start(Moment::default());
+        let mut story = Self {
+            supervisor,
+            now: Moment::default(),
+            actions: vec![],
+            reports: vec![],
+        };
+        story.keep(actions);
+        story
+    }
+
+    /// Booted, all workers serving. Incarnation n + 1 stands in slot n.
+    pub fn serving(plan: Plan) -> Self {
+        let workers = plan.workers;
+        let mut story = Self::new(plan);
+        for n in 1..=u64::from(workers) {
+            story.ready(n);
+        }
+        assert!(story.supervisor.is_up(), "{:?}", story.reports);
+        story
+    }
+
+    fn keep(&mut self, actions: Vec<Action>) {
+        self.actions.clear();
+        self.reports.clear();
+        for action in actions {
+            match action {
+                Action::Report(report) => self.reports.push(report),
+                other => self.actions.push(other),
+            }
+        }
+    }
+
+    pub fn event(&mut self, event: Event) -> &mut Self {
+        let actions = self.supervisor.handle(self.now, event);
+        self.keep(actions);
+        self
+    }
+
+    /// Lets time pass, waking the supervisor whenever it wants to be. Returns every action of that time, without samples.
+    pub fn pass(&mut self, span: Duration) -> Vec<Action> {
+        let (mut all, mut reports) = (vec![], vec![]);
+        let end = self.now + span;
+        while let Some(at) = self.supervisor.next_timeout().filter(|at| *at <= end) {
+            self.now = at;
+            self.event(Event::Timeout);
+            all.extend(
+                self.actions
+                    .drain(..)
+                    .filter(|a| *a != Action::SampleHeartbeats),
+            );
+            reports.append(&mut self.reports);
+        }
+        self.now = end;
+        (self.actions, self.reports) = (all.clone(), reports);
+        all
+    }
+
+    pub fn seconds(&mut self, seconds: u64) -> Vec<Action> {
+        self.pass(Duration::from_secs(seconds))
+    }
+
+    pub fn signal(&mut self, signal: Signal) -> &mut Self {
+        self.event(Event::Signal(signal))
+    }
+
+    pub fn says(&mut self, n: u64, message: WorkerMessage) -> &mut Self {
+        self.event(Event::Worker {
+            incarnation: Incarnation(n),
+            message,
+        })
+    }
+
+    pub fn ready(&mut self, n: u64) -> &mut Self {
+        self.says(n, WorkerMessage::Ready)
+    }
+
+    pub fn exits(&mut self, n: u64, exit: Exit) -> &mut Self {
+        self.event(Event::Exited {
+            incarnation: Incarnation(n),
+            exit,
+        })
+    }
+
+    pub fn config(&mut self, generation: u32, plan: Plan) -> &mut Self {
+        self.event(Event::ConfigRead {
+            generation: Generation(generation),
+            result: ConfigResult::Good(plan),
+        })
+    }
+
+    pub fn control(&mut self, token: u64, command: Command) -> &mut Self {
+        self.event(Event::Control {
+            token: Token(token),
+            command,
+        })
+    }
+
+    /// Incarnations that the last event got spawned.
+    pub fn spawned(&self) -> Vec<u64> {
+        self.actions
+            .iter()
+            .filter_map(|a| match a {
+                Action::Spawn { incarnation, .. } => Some(incarnation.0),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn did(&self, action: &Action) -> bool {
+        self.actions.contains(action)
+    }
+}
+
+pub const KILLED: Exit = Exit::Signal {
+    signal: 9,
+    core: CoreDump::No,
+};
+
+pub fn spawn(n: u64, slot: u32, generation: u32) -> Action {
+    Action::Spawn {
+        incarnation: Incarnation(n),
+        slot: Slot(slot),
+        generation: Generation(generation),
+    }
+}
+
+pub fn go(n: u64) -> Action {
+    Action::Send {
+        incarnation: Incarnation(n),
+        order: Order::Go,
+    }
+}
+
+pub fn drain(n: u64, reason: DrainReason, seconds: u64) -> Action {
+    let graceful = Duration::from_secs(seconds);
+    Action::Send {
+        incarnation: Incarnation(n),
+        order: Order::Drain { reason, graceful },
+    }
+}
+
+pub fn stop_fast(n: u64) -> Action {
+    Action::Send {
+        incarnation: Incarnation(n),
+        order: Order::StopFast,
+    }
+}
+
+pub fn terminate(n: u64) -> Action {
+    Action::Terminate {
+        incarnation: Incarnation(n),
+    }
+}
+
+pub fn kill(n: u64, why: KillReason) -> Action {
+    Action::Kill {
+        incarnation: Incarnation(n),
+        why,
+    }
+}

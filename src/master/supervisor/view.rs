@@ -1,0 +1,64 @@
+//! What a status display may see of the supervisor. It changes nothing.
+
+use super::worker::Life;
+use super::{Generation, Phase, Supervisor, Who};
+
+/// Where a worker is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Booting,
+    /// Ready, waiting for the rest of its generation.
+    Standby,
+    Serving,
+    Hung,
+    Draining,
+    /// Told to end, or killed.
+    Stopping,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerView {
+    pub who: Who,
+    pub stage: Stage,
+}
+
+impl Supervisor {
+    /// In the order in which they were spawned.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
+        self.workers.values().map(|worker| {
+            let stage = match worker.life {
+                Life::Booting { .. } => Stage::Booting,
+                Life::Standby => Stage::Standby,
+                Life::Serving => Stage::Serving,
+                Life::Hung { .. } => Stage::Hung,
+                Life::Draining { .. } => Stage::Draining,
+                Life::Failed { .. }
+                | Life::Terminated { .. }
+                | Life::Stopping { .. }
+                | Life::Killed => Stage::Stopping,
+            };
+            WorkerView {
+                who: worker.who,
+                stage,
+            }
+        })
+    }
+
+    /// How many workers are wanted.
+    #[must_use]
+    pub fn target(&self) -> u32 {
+        self.target
+    }
+
+    /// The generation that serves.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether the first boot is over and no stop was asked for.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.phase == Phase::Running
+    }
+}

@@ -1,0 +1,114 @@
+//! One worker as the supervisor sees it: where it is in its life, and until when it may stay there. It decides nothing.
+//!
+//! ```text
+//! Booting ─► Standby ─► Serving ─► Draining ─► Stopping ─► Killed ─► (gone)
+//!    │          └──────────┬─► Hung ──────────────────────►─┘
+//!    ├─► Failed, Terminated ──────────────────────────────►─┘
+//! ```
+//! The first three can fill a slot. The others are leaving: their end was decided and accounted for, nothing but their
+//! exit is awaited, and the slot is free for a successor.
+
+use std::time::Duration;
+
+use super::{Moment, Who};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Spawned, not `Ready` yet.
+    Booting {
+        until: Moment,
+    },
+    /// Ready, not told to go: the generation it belongs to is not complete.
+    Standby,
+    /// Told to go.
+    Serving,
+    /// Was ready, gave no sign of life; its stacks are being printed.
+    Hung {
+        kill_at: Moment,
+    },
+    /// Said why its boot failed; it exits by itself.
+    Failed {
+        kill_at: Moment,
+    },
+    /// SIGTERM while it booted.
+    Terminated {
+        kill_at: Moment,
+    },
+    /// Told to drain.
+    Draining {
+        fast_at: Moment,
+    },
+    /// Told to stop fast.
+    Stopping {
+        kill_at: Moment,
+    },
+    Killed,
+}
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) who: Who,
+    pub(super) life: Life,
+    pub(super) spawned: Moment,
+    /// When it became ready.
+    pub(super) ready: Option<Moment>,
+    /// The last sign of life we know of (at the earliest: when it became ready).
+    pub(super) beat: Moment,
+    /// It may accept: told to go, and has not said that it stopped.
+    pub(super) accepting: bool,
+    /// When its end was decided.
+    pub(super) leaving_since: Moment,
+}
+
+impl Worker {
+    pub(super) fn booting(who: Who, now: Moment, until: Moment) -> Self {
+        Self {
+            who,
+            life: Life::Booting { until },
+            spawned: now,
+            ready: None,
+            beat: now,
+            accepting: false,
+            leaving_since: now,
+        }
+    }
+
+    /// It fills its slot, or is about to.
+    pub(super) fn stays(&self) -> bool {
+        match self.life {
+            Life::Booting { .. } | Life::Standby | Life::Serving => true,
+            Life::Hung { .. }
+            | Life::Failed { .. }
+            | Life::Terminated { .. }
+            | Life::Draining { .. }
+            | Life::Stopping { .. }
+            | Life::Killed => false,
+        }
+    }
+
+    /// Booted and not leaving: its heartbeat counts.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.life, Life::Standby | Life::Serving)
+    }
+
+    pub(super) fn is_booting(&self) -> bool {
+        matches!(self.life, Life::Booting { .. })
+    }
+
+    pub(super) fn uptime(&self, now: Moment) -> Duration {
+        self.ready.map_or(Duration::ZERO, |ready| now.since(ready))
+    }
+
+    /// Until when it may stay as it is.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        match self.life {
+            Life::Booting { until } => Some(until),
+            Life::Hung { kill_at }
+            | Life::Failed { kill_at }
+            | Life::Terminated { kill_at }
+            | Life::Stopping { kill_at } => Some(kill_at),
+            Life::Draining { fast_at } => Some(fast_at),
+            Life::Standby | Life::Serving | Life::Killed => None,
+        }
+    }
+}
