@@ -242,6 +242,11 @@ impl Connection {
         self.responder.status
     }
 
+    /// Whether only the end of the connection tells the client that the body is whole: a cut needs a reset then.
+    pub fn is_close_delimited(&self) -> bool {
+        self.responder.is_close_delimited()
+    }
+
     /// Body bytes of the current or last response handed out so far, without framing.
     pub fn response_body_len(&self) -> u64 {
         self.responder.body_len

@@ -98,7 +98,8 @@ impl Exchange {
             BodyState::Failed => return Received::Disconnect,
             BodyState::Open => {
                 if let Some(interim) = s.http.continue_100() {
-                    Output::of(&s.fd, &mut s.out, &mut s.write_closed).write([interim, b"", b""]);
+                    Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed)
+                        .write([interim, b"", b""]);
                 }
                 if !s.waits.receive {
                     s.clock.body_progress = self.conn.net.now();
@@ -140,7 +141,7 @@ impl Exchange {
         };
         let excess = transmit.excess;
         let pieces = [transmit.head, transmit.data, transmit.tail];
-        let all = Output::of(&s.fd, &mut s.out, &mut s.write_closed).write(pieces);
+        let all = Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write(pieces);
         self.sent(s, all);
         if excess > 0 {
             return Err(ResponseError::TooLong { excess }.into());

@@ -65,6 +65,7 @@ impl Conn {
         s.number += 1;
         s.mode = Mode::Exchange;
         s.clock.fresh = false;
+        s.clock.head_waited = false;
         s.clock.head_since = None;
         s.clock.body_progress = self.net.now();
         s.body.state = if head.has_body() {
@@ -202,7 +203,7 @@ impl Conn {
         {
             let date = self.net.date();
             let answer = s.http.refuse(refusal, &date.1);
-            Output::of(&s.fd, &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
+            Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
         }
         tracing::debug!(
             status = refusal.status(),
@@ -318,15 +319,17 @@ impl Conn {
         false
     }
 
-    /// Gives up a response that has begun: the client must see that it is cut.
+    /// Gives up a response that has begun: the client must see that it is cut, and gets what was sent of it.
     pub(in crate::worker) fn cut(self: &Arc<Self>, s: &mut State) {
+        let silent = s.http.is_close_delimited();
         s.http.abort();
         self.flush(s);
-        if let Some(socket) = s.socket() {
+        if silent && let Some(socket) = s.socket() {
+            // A FIN would look like the proper end.
             stream::reset_on_close(socket);
+            s.write_closed = true;
         }
-        s.write_closed = true;
-        self.say_goodbye(s, Goodbye::Plain);
+        self.say_goodbye(s, Goodbye::Lingering);
     }
 }
 

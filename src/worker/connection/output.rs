@@ -17,12 +17,12 @@ pub struct Output<'s> {
 
 impl<'s> Output<'s> {
     pub fn of(
-        fd: &'s Option<OwnedFd>,
+        fd: Option<&'s OwnedFd>,
         out: &'s mut bytes::BytesMut,
         write_closed: &'s mut bool,
     ) -> Self {
         Self {
-            socket: fd.as_ref().map(AsFd::as_fd),
+            socket: fd.map(AsFd::as_fd),
             out,
             write_closed,
         }

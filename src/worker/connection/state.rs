@@ -120,6 +120,8 @@ pub struct Clock {
     pub fin_at: Option<u64>,
     /// `Closing`, `Linger` and `Discard` began.
     pub ending_since: u64,
+    /// A response head has waited for its body for a whole tick.
+    pub head_waited: bool,
     /// No request has come on this connection.
     pub fresh: bool,
 }
@@ -156,6 +158,7 @@ impl State {
                 write_progress: now,
                 fin_at: None,
                 ending_since: now,
+                head_waited: false,
                 fresh: true,
             },
         }
@@ -172,10 +175,5 @@ impl State {
             // Its memory goes back: an idle connection holds no buffer.
             self.out = BytesMut::new();
         }
-    }
-
-    /// No request on it, and no byte of one.
-    pub fn is_idle(&self) -> bool {
-        self.mode == Mode::Head && self.http.is_idle() && self.out.is_empty()
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Conn;
+use super::output::Output;
 use super::state::{BodyState, Mode, State};
-use crate::http::Refusal;
+use crate::http::{BodyEnd, Refusal, ResponseState};
 use crate::sys::stream;
 use crate::worker::network::{Stage, millis};
 
@@ -31,6 +32,9 @@ impl Conn {
                 {
                     s.left = true;
                     self.tell_reader(s);
+                }
+                if s.http.response_state() == ResponseState::HeadPending {
+                    self.send_head(s);
                 }
                 if !s.out.is_empty() && over(s.clock.write_progress, limits.write) {
                     self.abandon(s);
@@ -82,6 +86,18 @@ impl Conn {
             // With a linger: a request may be on the wire at this very moment.
             self.say_goodbye(s, super::state::Goodbye::Lingering);
             self.advance(s);
+        }
+    }
+
+    /// An app that has started and has nothing to say yet (server-sent events): the client learns of the start.
+    fn send_head(self: &Arc<Self>, s: &mut State) {
+        // One tick of grace: most apps send their body at once, and an error before it can still become a 500.
+        if !std::mem::replace(&mut s.clock.head_waited, true) {
+            return;
+        }
+        if let Ok(transmit) = s.http.body(b"", BodyEnd::More) {
+            let pieces = [transmit.head, transmit.data, transmit.tail];
+            Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write(pieces);
         }
     }
 
