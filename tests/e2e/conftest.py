@@ -105,10 +105,22 @@ def serve(launch, app):
     return start
 
 
+@pytest.fixture(scope="module")
+def probe(request, program, tmp_path_factory):
+    """One server with `apps/probe.py` for all the small questions of a module."""
+    directory = tmp_path_factory.mktemp("probe")
+    shutil.copy(HERE / "apps" / "probe.py", directory / "app.py")
+    loop = request.config.getoption("--loop")
+    with Server(program, directory, "app:app", "-w", "1", "--loop", loop, "--lifespan", "on") as server:
+        server.wait_ready()
+        yield server
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        for number, server in enumerate(getattr(item, "servers", [])):
-            report.sections.append((f"log of server {number}: {' '.join(server.command)}", server.log.text()))
+        shared = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Server)]
+        for server in [*getattr(item, "servers", []), *shared]:
+            report.sections.append((f"log of {' '.join(server.command)}", server.log.text()[-20000:]))

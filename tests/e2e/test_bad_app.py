@@ -115,4 +115,4 @@ def test_app_that_dies_at_import(app, launch):
     app.write("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     server = launch("app:app", "-w", "2")
     text = fails(server, BOOT_FAILED)
-    assert re.search(r"signal=\"?(11|SIGSEGV)", text)
+    assert "SIGSEGV" in text

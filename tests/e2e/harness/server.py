@@ -52,7 +52,7 @@ class Server:
     @property
     def port(self):
         if self._port is None:
-            self._port = int(self.log.wait(r"listening .*address=https?://.*:(\d+)").group(1))
+            self._port = int(self.log.wait(r'listening .*address="?(?:https?://)?[^ ]*:(\d+)').group(1))
         return self._port
 
     @property

@@ -1,0 +1,191 @@
+"""Lifespan: once per worker, before the first request and after the last (ASGI-130 to 137)."""
+
+import json
+import signal
+
+import pytest
+
+from harness.apps import BOOT_FAILED
+
+pytestmark = [pytest.mark.both_loops]
+
+TELLS = """
+import asyncio, json, os
+LOOPS = []
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        LOOPS.append(id(asyncio.get_running_loop()))
+        scope["state"]["pid"] = os.getpid()
+        while True:
+            event = (await receive())["type"]
+            print(event, "in", os.getpid(), flush=True)
+            await send({"type": event + ".complete"})
+            if event == "lifespan.shutdown":
+                return
+    same = LOOPS == [id(asyncio.get_running_loop())]
+    if scope["path"] == "/slow":
+        print("request waits", flush=True)
+        while not os.path.exists("open"):
+            await asyncio.sleep(0.01)
+        print("request ends", flush=True)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps([same, scope["state"]["pid"]]).encode()})
+"""
+
+
+@pytest.mark.both_artifacts
+def test_startup_and_shutdown_run_once_per_worker(serve, app):
+    app.write(TELLS)
+    server = serve(workers=2)
+    pids = server.wait_ready(2).values()
+    same_loop, pid = json.loads(server.get().body)
+    assert same_loop and pid in pids
+    server.terminate()
+    assert server.wait_exit() == 0
+    text = server.log.wait_end()
+    for pid in pids:
+        assert text.count(f"lifespan.startup in {pid}") == 1
+        assert text.count(f"lifespan.shutdown in {pid}") == 1
+
+
+def test_shutdown_comes_after_the_last_request(serve, app):
+    app.write(TELLS)
+    server = serve(workers=1)
+    with server.connect() as client:
+        client.request(target="/slow")
+        server.log.wait("request waits")
+        server.terminate()
+        (app.path / "open").touch()
+        assert client.response().status == 200
+    server.wait_exit()
+    text = server.log.wait_end()
+    assert text.index("request ends") < text.index("lifespan.shutdown in")
+
+
+def test_shutdown_runs_on_reload(serve, app):
+    app.write(TELLS)
+    server = serve(workers=1)
+    old = server.wait_ready()[0]
+    server.reload()
+    server.log.wait(f"lifespan.shutdown in {old}")
+
+
+def test_exception_means_no_lifespan_and_is_not_told(serve):
+    """Django raises ValueError: nothing to see at the default log level (ASGI-132)."""
+    server = serve("hello.py", workers=1)
+    assert server.get().status == 200
+    assert not server.log.find("Traceback|AssertionError")
+
+
+def test_exception_is_fatal_when_lifespan_is_on(launch, app):
+    app.copy("hello.py")
+    server = launch("app:app", "--lifespan", "on")
+    assert server.wait_exit() == BOOT_FAILED
+    assert "lifespan" in server.log.wait_end()
+
+
+def test_off_means_never_called(launch, app):
+    app.write(TELLS.replace('scope["state"]["pid"]]', 'scope.get("state")]'))
+    server = launch("app:app", "--lifespan", "off")
+    server.wait_ready()
+    assert json.loads(server.get().body) == [False, None]
+    assert not server.log.find("lifespan.startup in")
+
+
+def test_app_that_ignores_lifespan_serves(serve, app):
+    app.write("""
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"no lifespan" if "state" not in scope else b"state"})
+""")
+    assert serve(workers=1).get().text in ("no lifespan", "state")
+
+
+def test_startup_that_hangs_ends_at_the_boot_timeout(launch, app):
+    app.write("""
+import asyncio
+async def app(scope, receive, send):
+    await receive()
+    print("hanging", flush=True)
+    await asyncio.sleep(3600)
+""")
+    server = launch("app:app", "--boot-timeout", "1")
+    server.log.wait("hanging")
+    assert server.wait_exit() == BOOT_FAILED
+
+
+def test_shutdown_that_hangs_is_bounded(serve, app):
+    app.write("""
+import asyncio
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    print("hanging", flush=True)
+    await asyncio.sleep(3600)
+""")
+    server = serve(None, "--graceful-timeout", "1", workers=1)
+    server.terminate()
+    server.log.wait("hanging")
+    assert server.wait_exit(timeout=8) == 0
+
+
+def test_failed_shutdown_is_told(serve, app):
+    app.write("""
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.failed", "message": "queue was not empty"})
+""")
+    server = serve(workers=1)
+    server.terminate()
+    server.wait_exit()
+    assert "queue was not empty" in server.log.wait_end()
+
+
+def test_terminate_during_startup_is_at_once(launch, app):
+    app.write("""
+import asyncio
+async def app(scope, receive, send):
+    await receive()
+    print("starting", flush=True)
+    await asyncio.sleep(3600)
+""")
+    server = launch("app:app", "-w", "2")
+    server.log.wait("starting", count=2)
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit(timeout=5) == 0
+
+
+def test_tasks_of_the_lifespan_live_as_long_as_the_worker(serve, app):
+    """Background tasks that an app starts in its startup."""
+    app.write("""
+import asyncio
+COUNT = 0
+async def counts():
+    global COUNT
+    while True:
+        COUNT += 1
+        await asyncio.sleep(0.01)
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        task = asyncio.ensure_future(counts())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        task.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(COUNT).encode()})
+""")
+    server = serve(workers=1)
+    from harness.waiting import eventually
+
+    first = int(server.get().body)
+    eventually(lambda: int(server.get().body) > first + 5, "the task runs while the worker serves")
