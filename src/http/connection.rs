@@ -52,6 +52,14 @@ pub(super) enum Receiving {
     Closed,
 }
 
+/// How far an unread body was read over.
+enum Discarded {
+    All,
+    Some,
+    /// Too much, wrong or cut off.
+    Never,
+}
+
 impl Connection {
     pub fn new(policy: Arc<Policy>) -> Self {
         Connection {
@@ -189,32 +197,42 @@ impl Connection {
             Receiving::Body(body) => body.at_least(),
             _ => 0,
         };
-        let mut left = *self
+        let left = *self
             .discard_left
             .get_or_insert(DISCARD_LIMIT + self.input.len() as u64);
         // A client that was not told to continue may or may not send the body: the next bytes could be either.
         let hopeless =
             !self.responder.exchange.keep_alive || self.expect_pending || at_least > left;
-        while !hopeless {
+        match if hopeless {
+            Discarded::Never
+        } else {
+            self.read_over(left)
+        } {
+            Discarded::All => self.receiving = Receiving::Ended,
+            Discarded::Some => return Some(Event::NeedInput),
+            Discarded::Never => {
+                self.responder.exchange.keep_alive = false;
+                self.receiving = Receiving::Closed;
+            }
+        }
+        None
+    }
+
+    fn read_over(&mut self, mut left: u64) -> Discarded {
+        loop {
             match self.read_body() {
                 Ok(Piece::Data(data)) => match left.checked_sub(data.len() as u64) {
                     Some(rest) => left = rest,
-                    None => break,
+                    None => return Discarded::Never,
                 },
-                Ok(Piece::End) => {
-                    self.receiving = Receiving::Ended;
-                    return None;
-                }
+                Ok(Piece::End) => return Discarded::All,
                 Ok(Piece::NeedInput) if !self.input_ended => {
                     self.discard_left = Some(left);
-                    return Some(Event::NeedInput);
+                    return Discarded::Some;
                 }
-                Ok(Piece::NeedInput) | Err(_) => break,
+                Ok(Piece::NeedInput) | Err(_) => return Discarded::Never,
             }
         }
-        self.responder.exchange.keep_alive = false;
-        self.receiving = Receiving::Closed;
-        None
     }
 
     fn next_exchange(&mut self) {

@@ -198,9 +198,12 @@ impl Gathered {
         let value = span.of(head);
         match name {
             KnownName::Host => {
-                if self.host.replace(index).is_some() {
-                    return Err(Refusal::HostRepeated);
-                }
+                let first = self.host.replace(index);
+                return if first.is_none() {
+                    Ok(true)
+                } else {
+                    Err(Refusal::HostRepeated)
+                };
             }
             KnownName::ContentLength => {
                 if let Some((first, _)) = self.length {

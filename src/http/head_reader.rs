@@ -229,8 +229,9 @@ fn within_limits(input: &[u8], tokens: &Tokens, fields: &[FieldSpan], policy: &P
 /// What is wrong with the request line of a head that httparse does not take. True: only that its version is a later
 /// 1.x, which is to be read as 1.1 (RFC 9110 §2.5); it is then written so.
 fn lower_minor_version(head: &mut [u8]) -> Result<bool, Refusal> {
-    let end = memchr::memchr(b'\r', head).ok_or(Refusal::BadRequestLine)?;
-    let line = &mut head[..end];
+    // Every line was found to end in CRLF; a CR inside it is the version's or the target's fault.
+    let end = memchr::memchr(b'\n', head).ok_or(Refusal::BadRequestLine)?;
+    let line = &mut head[..end - 1];
     let mut parts = line.split_mut(|&byte| byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())

@@ -2,4 +2,12 @@
 
 mod support;
 
+mod bodies;
+mod dates;
+mod exchanges;
+mod limits;
+mod properties;
+mod reader;
 mod requests;
+mod responses;
+mod smuggling;

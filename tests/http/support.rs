@@ -1,5 +1,4 @@
 //! A connection driven by a script, and what it said. It waits for nothing.
-#![allow(dead_code, reason = "filled in by the modules that follow")]
 
 use std::sync::Arc;
 
