@@ -8,12 +8,17 @@ mod usage;
 
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Mode, Settings, Surroundings};
 use crate::master::{self, Host, Outcome};
+use crate::observability;
 use invocation::Parsed;
 
 pub use invocation::settings;
+
+/// What the reader of the log gets to take the last lines.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What an entry (hosted or embedded) brings.
 pub trait Entry: Host {
@@ -44,11 +49,16 @@ fn serve(
     surroundings: &Surroundings,
     entry: &dyn Entry,
 ) -> u8 {
+    if let Err(error) = observability::start(&settings) {
+        return report::start(&error.into());
+    }
     // As gunicorn, a reload reads the sources again with the environment and the arguments of the start.
     let reread = || {
         invocation::settings(arguments, surroundings).map_err(|error| report::in_one_line(&error))
     };
-    match master::run(Arc::new(settings), &reread, entry) {
+    let outcome = master::run(Arc::new(settings), &reread, entry);
+    observability::finish(LOG_PATIENCE);
+    match outcome {
         Ok(Outcome::Exit(code) | Outcome::Worker(code)) => code,
         Err(error) => report::start(&error),
     }

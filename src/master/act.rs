@@ -14,6 +14,7 @@ use super::supervisor::{
 };
 use super::workers::{Hearing, Worker};
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
+use crate::observability;
 use crate::sys::process::{Fork, fork};
 use crate::sys::signals::{DUMP_STACKS, Signal, start_as_child};
 use crate::sys::{self, Pid, clock};
@@ -60,7 +61,10 @@ impl Shell<'_> {
             Action::SampleHeartbeats => self.sample_heartbeats(),
             Action::CloseListeners => self.binds.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
-            Action::ReopenLogs => tracing::debug!("log files are not reopened yet"),
+            Action::ReopenLogs => match observability::reopen() {
+                Ok(()) => tracing::info!("log files reopened"),
+                Err(error) => tracing::error!(%error, "log files not reopened"),
+            },
             Action::Forget { generation } => {
                 self.editions.remove(&generation);
             }
@@ -94,6 +98,7 @@ impl Shell<'_> {
         self.host.before_fork();
         match fork() {
             Ok(Fork::Child) => {
+                observability::after_fork();
                 let started = start_as_child();
                 self.host.after_fork_child();
                 if let Err(error) = started {

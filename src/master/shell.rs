@@ -17,6 +17,7 @@ use super::supervisor::{
 use super::workers::{Failure, Hearing, Workers, exit};
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
+use crate::observability;
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
 use crate::sys::{Pid, clock, process, wait_readable};
 
@@ -36,6 +37,9 @@ pub const HEARD: [Raw; 10] = [
 
 /// A worker that talks without end is read in turns with the others.
 const MESSAGES_A_TURN: usize = 16;
+
+/// How soon lines that the log's reader did not take are tried again.
+const LOG_RETRY: Duration = Duration::from_millis(100);
 
 /// Where an action has led.
 pub enum Flow {
@@ -148,6 +152,12 @@ impl<'a> Shell<'a> {
             .supervisor
             .next_timeout()
             .map(|due| due.since(self.now()));
+        // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
+        observability::flush_pending();
+        let timeout = match observability::pending() {
+            Some(_) => Some(timeout.map_or(LOG_RETRY, |timeout| timeout.min(LOG_RETRY))),
+            None => timeout,
+        };
         let heard: Vec<Incarnation> = self
             .workers
             .iter()

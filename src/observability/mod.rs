@@ -1,1 +1,117 @@
-//! Logs: the error log's format and its writer. It decides nothing.
+//! Logs: the error log behind the `tracing` facade, and the access log. It decides nothing.
+//!
+//! Any layer says `tracing::info!(slot, "worker ready")`; the line comes out in gunicorn's format. The master never waits for
+//! whoever reads its log: what is not taken is queued, and beyond a bound dropped and counted. A worker may wait.
+
+pub mod access;
+mod error_log;
+mod line;
+mod sink;
+mod stamp;
+mod subscriber;
+
+use std::os::fd::AsFd;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::config::{LogLevel, LogTarget, Settings};
+use crate::sys::{self, Output, clock, wait_writable};
+use error_log::ErrorLog;
+
+/// Target of an event that is `critical`; `tracing` itself ends at `error`.
+///
+/// `tracing::error!(target: observability::CRITICAL, "…")`
+pub const CRITICAL: &str = "rgun::critical";
+
+/// A field of this name is printed whole, below its line.
+pub const TRACEBACK: &str = "traceback";
+
+static LOG: OnceLock<Arc<ErrorLog>> = OnceLock::new();
+
+/// Opens both logs and takes the events of this process. Called again (after a reload) it switches to the new settings.
+///
+/// # Errors
+/// When a file cannot be opened: then everything stays as it was.
+pub fn start(settings: &Settings) -> sys::Result<()> {
+    let output = open(&settings.error_log)?;
+    access::start(settings)?;
+    if let Some(log) = LOG.get() {
+        log.redirect(settings.error_log.clone(), output);
+        set_level(settings.log_level);
+    } else {
+        let log = Arc::new(ErrorLog::new(
+            settings.error_log.clone(),
+            output,
+            settings.log_level,
+        ));
+        // Somebody else's subscriber can only be that of a test; the lines are then theirs.
+        drop(tracing::subscriber::set_global_default(
+            subscriber::Subscriber::new(Arc::clone(&log)),
+        ));
+        drop(LOG.set(log));
+    }
+    Ok(())
+}
+
+/// Less severe events disappear, from now on.
+pub fn set_level(level: LogLevel) {
+    if let Some(log) = LOG.get() {
+        log.set_level(level);
+        // Each call site remembers whether it is wanted.
+        tracing::callsite::rebuild_interest_cache();
+    }
+}
+
+/// In a child right after its fork: it has its own pid, may wait for the reader, and leaves the parent's queue to the parent.
+pub fn after_fork() {
+    if let Some(log) = LOG.get() {
+        log.after_fork();
+    }
+}
+
+/// Writes what the reader did not take before, as far as it takes it now.
+pub fn flush_pending() {
+    if let Some(log) = LOG.get() {
+        log.flush();
+    }
+}
+
+/// What to poll for writability before the next `flush_pending`; `None` while nothing is queued.
+#[must_use]
+pub fn pending() -> Option<Arc<Output>> {
+    LOG.get()?.pending()
+}
+
+/// Opens the files again by their names, after a rotation (USR1).
+///
+/// # Errors
+/// When a file cannot be opened: then the old one goes on being written.
+pub fn reopen() -> sys::Result<()> {
+    if let Some(log) = LOG.get() {
+        log.reopen()?;
+    }
+    access::reopen()
+}
+
+/// Before the process ends: gives the reader this long to take what is queued.
+pub fn finish(patience: Duration) {
+    let deadline = clock::monotonic() + patience;
+    flush_pending();
+    while let Some(output) = pending() {
+        let left = deadline.saturating_sub(clock::monotonic());
+        // An error leaves nothing to wait for either; an interrupted wait goes round.
+        if left.is_zero() || wait_writable(output.as_fd(), Some(left)).is_err() {
+            return;
+        }
+        flush_pending();
+    }
+}
+
+fn open(target: &LogTarget) -> sys::Result<Arc<Output>> {
+    match target {
+        LogTarget::Stdout => Output::stdout(),
+        LogTarget::Stderr => Output::stderr(),
+        LogTarget::File(path) => Output::file(path),
+    }
+    .map(Arc::new)
+}

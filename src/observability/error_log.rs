@@ -1,0 +1,134 @@
+//! The error log of this process: level, output, and the lines on their way. It does not know where events come from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+use super::line::{Colour, Head, Said};
+use super::sink::{Patience, Sink};
+use super::stamp::Stamp;
+use crate::config::{LogLevel, LogTarget};
+use crate::sys::{self, Output};
+
+#[derive(Debug)]
+pub(super) struct ErrorLog {
+    level: AtomicU8,
+    /// Asked for once: a system call for each line is not worth it.
+    pid: AtomicU32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    target: LogTarget,
+    sink: Sink,
+    stamp: Stamp,
+    colour: Colour,
+    patience: Patience,
+}
+
+impl ErrorLog {
+    /// As the master has it, which never waits; `after_fork` makes it a worker's.
+    pub(super) fn new(target: LogTarget, output: Arc<Output>, level: LogLevel) -> ErrorLog {
+        ErrorLog {
+            level: AtomicU8::new(level as u8),
+            pid: AtomicU32::new(std::process::id()),
+            inner: Mutex::new(Inner {
+                target,
+                colour: colour(&output),
+                sink: Sink::new(output),
+                stamp: Stamp::iso(),
+                patience: Patience::None,
+            }),
+        }
+    }
+
+    pub(super) fn wants(&self, level: LogLevel) -> bool {
+        level as u8 >= self.level.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_level(&self, level: LogLevel) {
+        self.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn write(&self, level: LogLevel, said: &Said) {
+        let mut inner = self.inner.lock();
+        self.put(&mut inner, level, said);
+        self.own_up(&mut inner);
+    }
+
+    pub(super) fn flush(&self) {
+        let mut inner = self.inner.lock();
+        inner.sink.flush();
+        self.own_up(&mut inner);
+    }
+
+    pub(super) fn pending(&self) -> Option<Arc<Output>> {
+        let inner = self.inner.lock();
+        inner
+            .sink
+            .is_waiting()
+            .then(|| Arc::clone(inner.sink.output()))
+    }
+
+    pub(super) fn after_fork(&self) {
+        self.pid.store(std::process::id(), Ordering::Relaxed);
+        let mut inner = self.inner.lock();
+        inner.patience = Patience::Endless;
+        inner.sink.forget();
+    }
+
+    pub(super) fn redirect(&self, target: LogTarget, output: Arc<Output>) {
+        let mut inner = self.inner.lock();
+        inner.colour = colour(&output);
+        inner.target = target;
+        inner.sink.redirect(output);
+    }
+
+    pub(super) fn reopen(&self) -> sys::Result<()> {
+        let target = self.inner.lock().target.clone();
+        if let LogTarget::File(_) = target {
+            let output = super::open(&target)?;
+            self.redirect(target, output);
+        }
+        Ok(())
+    }
+
+    fn put(&self, inner: &mut Inner, level: LogLevel, said: &Said) {
+        let pid = self.pid.load(Ordering::Relaxed);
+        let record = said.render(Head {
+            stamp: inner.stamp.now(),
+            pid,
+            level,
+            colour: inner.colour,
+        });
+        inner.sink.put(record, inner.patience);
+    }
+
+    /// What was dropped is said as soon as there is room to say it.
+    fn own_up(&self, inner: &mut Inner) {
+        if let Some(lines) = inner.sink.take_dropped() {
+            self.put(
+                inner,
+                LogLevel::Warning,
+                &Said::plain(&format!("{lines} log lines dropped")),
+            );
+        }
+    }
+}
+
+fn colour(output: &Output) -> Colour {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if output.is_terminal()
+        && !unwanted
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    {
+        Colour::Always
+    } else {
+        Colour::Never
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! One event as gunicorn would write it: `[time] [pid] [LEVEL] message field=value …`. Text in, bytes out.
+
+use std::fmt::{self, Debug, Write};
+
+use tracing::field::{Field, Visit};
+
+use super::TRACEBACK;
+use crate::config::LogLevel;
+use crate::sys::ATOMIC;
+
+/// What an event says, collected from its fields.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    message: String,
+    /// ` name=value`, for each of the others.
+    fields: String,
+    traceback: String,
+}
+
+/// What every line begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub stamp: &'a str,
+    pub pid: u32,
+    pub level: LogLevel,
+    pub colour: Colour,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Colour {
+    Never,
+    Always,
+}
+
+impl Said {
+    /// The line, cut at `ATOMIC` bytes so that a pipe takes it whole; then the traceback as it is, of any length.
+    pub(super) fn render(&self, head: Head<'_>) -> Vec<u8> {
+        let (name, on) = match head.level {
+            LogLevel::Debug => ("DEBUG", "\x1b[2m"),
+            LogLevel::Info => ("INFO", "\x1b[32m"),
+            LogLevel::Warning => ("WARNING", "\x1b[33m"),
+            LogLevel::Error => ("ERROR", "\x1b[31m"),
+            LogLevel::Critical => ("CRITICAL", "\x1b[1;31m"),
+        };
+        let (on, off) = if head.colour == Colour::Always {
+            (on, "\x1b[0m")
+        } else {
+            ("", "")
+        };
+        let mut line = format!(
+            "{} [{}] [{on}{name}{off}] {}{}",
+            head.stamp, head.pid, self.message, self.fields
+        );
+        cut(&mut line, ATOMIC - 1);
+        line.push('\n');
+        if !self.traceback.is_empty() {
+            line.push_str(self.traceback.trim_end_matches('\n'));
+            line.push('\n');
+        }
+        line.into_bytes()
+    }
+
+    /// A message without fields.
+    pub(super) fn plain(message: &str) -> Said {
+        Said {
+            message: message.to_owned(),
+            ..Said::default()
+        }
+    }
+
+    fn field(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        match name {
+            "message" => push_escaped(&mut self.message, &value.to_string(), Quotes::Plain),
+            TRACEBACK => self.traceback = value.to_string(),
+            _ => {
+                self.fields.push(' ');
+                self.fields.push_str(name);
+                self.fields.push('=');
+                push_value(&mut self.fields, &value.to_string());
+            }
+        }
+    }
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.field(field.name(), format_args!("{value}"));
+    }
+
+    /// Numbers, `%display` and `?debug` all come through here.
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.field(field.name(), format_args!("{value:?}"));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.field(field.name(), format_args!("{value}"));
+    }
+}
+
+/// In quotes where a reader could not tell where the value ends. What is in quotes already (`?` of a text) stays as it is.
+fn push_value(text: &mut String, value: &str) {
+    let is_quoted = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
+    let needs_quotes = value.is_empty()
+        || value
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == '"' || c == '=');
+    if needs_quotes && !is_quoted {
+        text.push('"');
+        push_escaped(text, value, Quotes::Escaped);
+        text.push('"');
+    } else {
+        push_escaped(text, value, Quotes::Plain);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    Plain,
+    Escaped,
+}
+
+/// On one line, and nothing that a terminal would obey: what a client sent may be part of it.
+fn push_escaped(text: &mut String, value: &str, quotes: Quotes) {
+    for character in value.chars() {
+        match character {
+            '"' | '\\' if quotes == Quotes::Escaped => text.extend(['\\', character]),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            _ if character.is_control() => {
+                let _ = write!(text, "\\x{:02x}", u32::from(character));
+            }
+            _ => text.push(character),
+        }
+    }
+}
+
+fn cut(line: &mut String, longest: usize) {
+    const MARK: &str = "…";
+    if line.len() > longest {
+        let room = longest - MARK.len();
+        let end = (0..=room)
+            .rev()
+            .find(|end| line.is_char_boundary(*end))
+            .unwrap_or(0);
+        line.truncate(end);
+        line.push_str(MARK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Head<'static> = Head {
+        stamp: "[2026-11-20 12:00:00 +0000]",
+        pid: 7,
+        level: LogLevel::Info,
+        colour: Colour::Never,
+    };
+
+    fn said(fields: &[(&str, &str)]) -> Said {
+        let mut said = Said::default();
+        for (name, value) in fields {
+            said.field(name, format_args!("{value}"));
+        }
+        said
+    }
+
+    fn text(fields: &[(&str, &str)]) -> String {
+        String::from_utf8(said(fields).render(HEAD)).unwrap()
+    }
+
+    #[test]
+    fn gunicorns_format_with_fields() {
+        assert_eq!(
+            text(&[
+                ("slot", "0"),
+                ("message", "worker ready"),
+                ("after_ms", "120")
+            ]),
+            "[2026-11-20 12:00:00 +0000] [7] [INFO] worker ready slot=0 after_ms=120\n"
+        );
+    }
+
+    #[test]
+    fn values_cannot_be_mistaken() {
+        let line = text(&[
+            ("message", "m"),
+            ("a", ""),
+            ("b", "x y"),
+            ("c", "a=\"b\\\""),
+            ("d", "\"quoted\""),
+            ("e", "back\\slash"),
+        ]);
+        assert_eq!(
+            line,
+            "[2026-11-20 12:00:00 +0000] [7] [INFO] m a=\"\" b=\"x y\" c=\"a=\\\"b\\\\\\\"\" d=\"quoted\" e=back\\slash\n"
+        );
+    }
+
+    #[test]
+    fn nothing_makes_a_second_line_or_moves_the_cursor() {
+        let line = text(&[
+            ("message", "a\nb"),
+            ("path", "/x\r\n[2026] fake\x1b[2J\u{9b}"),
+        ]);
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(!line.contains(['\r', '\x1b', '\u{9b}']), "{line:?}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_a_traceback_is_not() {
+        let long = "ä".repeat(5000);
+        let traceback =
+            format!("Traceback (most recent call last):\n  {long}\nValueError: \"x\"\n");
+        let line = text(&[("message", "m"), ("path", &long), (TRACEBACK, &traceback)]);
+        let (first, rest) = line.split_once('\n').unwrap();
+        assert!(
+            first.len() < ATOMIC && first.len() > ATOMIC - 8 && first.ends_with('…'),
+            "{}",
+            first.len()
+        );
+        assert_eq!(rest, traceback);
+    }
+
+    #[test]
+    fn colour_is_only_on_the_level() {
+        let coloured = said(&[("message", "m")]).render(Head {
+            colour: Colour::Always,
+            level: LogLevel::Critical,
+            ..HEAD
+        });
+        assert_eq!(
+            String::from_utf8(coloured).unwrap(),
+            "[2026-11-20 12:00:00 +0000] [7] [\x1b[1;31mCRITICAL\x1b[0m] m\n"
+        );
+    }
+}

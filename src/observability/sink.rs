@@ -1,0 +1,120 @@
+//! The way of records to an output that may not take them now: written, queued within a bound, or counted as dropped.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use crate::sys::{Output, end_of_piece};
+
+/// Lines that wait at most; a reader that is so far behind has stopped.
+const MOST_RECORDS: usize = 1000;
+/// Tracebacks are long.
+const MOST_BYTES: usize = 4 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// The master: it never waits for the reader.
+    None,
+    /// A worker.
+    Endless,
+}
+
+#[derive(Debug)]
+pub(super) struct Sink {
+    output: Arc<Output>,
+    queue: VecDeque<Vec<u8>>,
+    /// Bytes in the queue.
+    bytes: usize,
+    /// How much of the first record is written already.
+    begun: usize,
+    dropped: u64,
+}
+
+impl Sink {
+    pub(super) fn new(output: Arc<Output>) -> Sink {
+        Sink {
+            output,
+            queue: VecDeque::new(),
+            bytes: 0,
+            begun: 0,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn output(&self) -> &Arc<Output> {
+        &self.output
+    }
+
+    /// What waits for the old output goes to the new one; half a record would make no sense there.
+    pub(super) fn redirect(&mut self, output: Arc<Output>) {
+        self.begun = 0;
+        self.output = output;
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// One or more whole lines that belong together.
+    pub(super) fn put(&mut self, record: Vec<u8>, patience: Patience) {
+        match patience {
+            Patience::Endless => {
+                if self.output.write_all(&record).is_err() {
+                    self.dropped += 1;
+                }
+            }
+            Patience::None
+                if self.queue.len() >= MOST_RECORDS || self.bytes + record.len() > MOST_BYTES =>
+            {
+                self.dropped += 1
+            }
+            Patience::None => {
+                self.bytes += record.len();
+                self.queue.push_back(record);
+                self.flush();
+            }
+        }
+    }
+
+    /// Writes what the output takes without waiting.
+    pub(super) fn flush(&mut self) {
+        while let Some(record) = self.queue.front() {
+            let rest = record.get(self.begun..).unwrap_or_default();
+            let piece = if self.output.is_file() {
+                rest
+            } else {
+                rest.get(..end_of_piece(rest)).unwrap_or(rest)
+            };
+            match self.output.attempt(piece) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Ok(count) if count > 0 && count < rest.len() => self.begun += count,
+                Ok(count) if count == rest.len() => self.next(),
+                // Nobody reads any more, or the disk is full: waiting would not help.
+                Ok(_) | Err(_) => {
+                    self.dropped += 1;
+                    self.next();
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) {
+        self.begun = 0;
+        self.bytes -= self.queue.pop_front().map_or(0, |record| record.len());
+    }
+
+    /// How many were dropped since the last question, once everything else is out.
+    pub(super) fn take_dropped(&mut self) -> Option<u64> {
+        if self.queue.is_empty() && self.dropped > 0 {
+            Some(std::mem::take(&mut self.dropped))
+        } else {
+            None
+        }
+    }
+
+    /// The queue belongs to another process.
+    pub(super) fn forget(&mut self) {
+        self.queue.clear();
+        (self.bytes, self.begun, self.dropped) = (0, 0, 0);
+    }
+}

@@ -1,0 +1,61 @@
+//! The time of day where this process believes it is. It formats nothing.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A moment in local time, to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalTime {
+    pub year: i32,
+    /// 1 to 12.
+    pub month: i32,
+    pub day: i32,
+    pub hour: i32,
+    pub minute: i32,
+    pub second: i32,
+    /// Minutes east of UTC.
+    pub offset: i32,
+}
+
+/// Seconds since 1970, in UTC.
+#[must_use]
+pub fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
+/// By the zone of `TZ` or `/etc/localtime`, as the C library (and so Python) sees it.
+#[must_use]
+pub fn local_time(unix_seconds: i64) -> LocalTime {
+    // SAFETY: all-zero is a valid tm: numbers and a null pointer.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of their types. Null only comes back for a year beyond an int, which leaves
+    // the zeros.
+    unsafe { libc::localtime_r(&raw const unix_seconds, &raw mut parts) };
+    LocalTime {
+        year: parts.tm_year + 1900,
+        month: parts.tm_mon + 1,
+        day: parts.tm_mday,
+        hour: parts.tm_hour,
+        minute: parts.tm_min,
+        second: parts.tm_sec,
+        offset: i32::try_from(parts.tm_gmtoff / 60).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_the_clock_once_the_offset_is_taken_off() {
+        // Noon on 2026-11-20 UTC; whatever zone this machine is in, minutes since midnight less the offset are noon again.
+        let time = local_time(1_795_176_000);
+        assert_eq!(
+            (time.hour * 60 + time.minute - time.offset).rem_euclid(24 * 60),
+            12 * 60
+        );
+        assert_eq!((time.year, time.month, time.second), (2026, 11, 0));
+    }
+}

@@ -1,0 +1,287 @@
+//! Where lines go: a file, a pipe, a terminal, a socket; written without waiting, or with. It does not know what a line is.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Error, Result, stream, wait_writable};
+
+/// What a pipe takes whole or not at all (`PIPE_BUF`, pipe(7)): more in one write may be torn by other writers.
+pub const ATOMIC: usize = 4096;
+
+/// How to write without waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Disks do not make anyone wait in the sense of poll(2).
+    File,
+    /// An open file description of our own, with `O_NONBLOCK`.
+    NonBlocking,
+    Socket,
+    /// A pipe or terminal that could not be opened anew. Others share its description, so it must stay as it is: ask
+    /// poll(2), and write no more than what it promised room for. Another writer may be quicker; then we wait.
+    Polled,
+}
+
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    way: Way,
+}
+
+impl Output {
+    /// Appends to a file, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The system's, naming the path.
+    pub fn file(path: &Path) -> Result<Output> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            // A FIFO without a reader is refused instead of waited for.
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)
+            .map_err(|error| Error::new("open", path.display(), error))?;
+        let way = match kind(&file) {
+            Way::Polled => Way::NonBlocking,
+            way => way,
+        };
+        Ok(Output { file, way })
+    }
+
+    pub fn stderr() -> Result<Output> {
+        Output::standard(io::stderr().as_fd(), "/proc/self/fd/2")
+    }
+
+    pub fn stdout() -> Result<Output> {
+        Output::standard(io::stdout().as_fd(), "/proc/self/fd/1")
+    }
+
+    fn standard(fd: BorrowedFd<'_>, path: &str) -> Result<Output> {
+        let copy = fd.try_clone_to_owned().or_else(|_| {
+            // Closed by whoever started us: nobody will read.
+            OpenOptions::new()
+                .write(true)
+                .open("/dev/null")
+                .map(OwnedFd::from)
+        });
+        let file = File::from(copy.map_err(|error| Error::new("open", "/dev/null", error))?);
+        match kind(&file) {
+            // O_NONBLOCK belongs to the description, which our parent shares; a new one is ours alone.
+            Way::Polled => match reopened(path) {
+                Some(own) => Ok(Output {
+                    file: own,
+                    way: Way::NonBlocking,
+                }),
+                None => Ok(Output {
+                    file,
+                    way: Way::Polled,
+                }),
+            },
+            way => Ok(Output { file, way }),
+        }
+    }
+
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.file.is_terminal()
+    }
+
+    /// A write of any length is one append, and never has to wait.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.way == Way::File
+    }
+
+    /// Writes what is taken at once, of the first `ATOMIC` bytes at most unless it is a file; tells how much.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is taken now; others are the end of this output, or a full disk.
+    pub fn attempt(&self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = bytes.get(..ATOMIC).unwrap_or(bytes);
+        loop {
+            let written = match self.way {
+                Way::File => (&self.file).write(bytes),
+                Way::NonBlocking => (&self.file).write(piece),
+                Way::Socket => stream::send(self.file.as_fd(), piece),
+                Way::Polled => match wait_writable(self.file.as_fd(), Some(Duration::ZERO)) {
+                    Ok(true) => (&self.file).write(piece),
+                    Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
+                    Err(error) => Err(error.source),
+                },
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Writes everything, waiting where it must, piece by piece so that lines stay whole.
+    ///
+    /// # Errors
+    /// When the output is at its end, or the disk is full.
+    pub fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let piece = if self.is_file() {
+                bytes.len()
+            } else {
+                end_of_piece(bytes)
+            };
+            match self.attempt(bytes.get(..piece).unwrap_or(bytes)) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait_writable(self.file.as_fd(), None).map_err(|error| error.source)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// As many whole lines as one atomic write holds; a longer line is torn.
+#[must_use]
+pub fn end_of_piece(bytes: &[u8]) -> usize {
+    match bytes.get(..ATOMIC) {
+        None => bytes.len(),
+        Some(piece) => memchr::memrchr(b'\n', piece).map_or(ATOMIC, |newline| newline + 1),
+    }
+}
+
+fn kind(file: &File) -> Way {
+    let Ok(kind) = file.metadata().map(|metadata| metadata.file_type()) else {
+        return Way::Polled;
+    };
+    if kind.is_socket() {
+        Way::Socket
+    } else if kind.is_fifo() || (kind.is_char_device() && file.is_terminal()) {
+        Way::Polled
+    } else {
+        // Also /dev/null and its like.
+        Way::File
+    }
+}
+
+/// Fails where the pipe or terminal belongs to another user (after su), and where there is no /proc.
+fn reopened(path: &str) -> Option<File> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn filled(output: &Output) -> usize {
+        let mut total = 0;
+        loop {
+            match output.attempt(&[b'x'; ATOMIC]) {
+                Ok(count) => total += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return total,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_is_not_waited_for() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        for way in [Way::Polled, Way::NonBlocking] {
+            let file = match way {
+                Way::NonBlocking => {
+                    use std::os::fd::AsRawFd;
+                    reopened(&format!("/proc/self/fd/{}", writer.as_raw_fd())).expect("own pipe")
+                }
+                _ => File::from(writer.as_fd().try_clone_to_owned().unwrap()),
+            };
+            let output = Output { file, way };
+            let total = filled(&output);
+            assert!(total >= ATOMIC, "{way:?}");
+            assert_eq!(
+                output.attempt(b"x").unwrap_err().kind(),
+                io::ErrorKind::WouldBlock,
+                "{way:?}"
+            );
+            reader.read_exact(&mut vec![0; total]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_full_socket_is_not_waited_for() {
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        let output = Output {
+            file: File::from(OwnedFd::from(writer)),
+            way: Way::Socket,
+        };
+        let total = filled(&output);
+        reader.read_exact(&mut vec![0; total]).unwrap();
+        assert_eq!(output.attempt(b"x").unwrap(), 1);
+    }
+
+    #[test]
+    fn a_patient_write_waits_for_the_reader() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let output = Output {
+            file: File::from(OwnedFd::from(writer)),
+            way: Way::Polled,
+        };
+        let bytes = b"one line\n".repeat(50_000);
+        let expected = bytes.clone();
+        let thread = std::thread::spawn(move || output.write_all(&bytes).unwrap());
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        thread.join().unwrap();
+        assert!(read == expected);
+    }
+
+    #[test]
+    fn files_are_appended_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        for line in ["one\n", "two\n"] {
+            assert_eq!(
+                Output::file(&path)
+                    .unwrap()
+                    .attempt(line.as_bytes())
+                    .unwrap(),
+                4
+            );
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        let error = Output::file(&directory.path().join("no/log")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("no/log: no such file or directory"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn pieces_are_whole_lines() {
+        assert_eq!(end_of_piece(b"short\nlines\n"), 12);
+        let mut bytes = b"x".repeat(ATOMIC - 10);
+        bytes.push(b'\n');
+        let first = bytes.len();
+        bytes.extend(b"y".repeat(100));
+        assert_eq!(end_of_piece(&bytes), first);
+        assert_eq!(end_of_piece(&b"z".repeat(ATOMIC + 1)), ATOMIC);
+    }
+}
