@@ -32,7 +32,7 @@ impl Signal {
     pub const WINCH: Self = Self(libc::SIGWINCH);
 
     /// As `waitpid` and `signalfd` tell it.
-    pub fn from_raw(raw: i32) -> Self {
+    pub const fn from_raw(raw: i32) -> Self {
         Self(raw)
     }
 

@@ -1,0 +1,687 @@
+//! The stories, named after what an operator would tell.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rgun::sys::process::kill;
+use rgun::sys::signals::Signal;
+
+use super::server::{Server, ask, ask_unix, eventually, field, path_in, pid_in};
+
+const STOP: Signal = Signal::from_raw(19);
+const CONT: Signal = Signal::from_raw(18);
+
+pub const ALL: &[(&str, fn())] = &[
+    ("boot_and_graceful_stop", boot_and_graceful_stop),
+    (
+        "several_listeners_each_with_a_line",
+        several_listeners_each_with_a_line,
+    ),
+    ("worker_killed_is_replaced", worker_killed_is_replaced),
+    (
+        "worker_killed_names_its_requests",
+        worker_killed_names_its_requests,
+    ),
+    (
+        "worker_killed_while_code_is_broken",
+        worker_killed_while_code_is_broken,
+    ),
+    (
+        "reload_replaces_every_worker_and_loses_nobody",
+        reload_replaces_every_worker_and_loses_nobody,
+    ),
+    (
+        "reload_with_broken_code_is_rolled_back",
+        reload_with_broken_code_is_rolled_back,
+    ),
+    (
+        "reload_with_bad_configuration_changes_nothing",
+        reload_with_bad_configuration_changes_nothing,
+    ),
+    (
+        "reload_applies_the_configuration",
+        reload_applies_the_configuration,
+    ),
+    (
+        "first_boot_that_fails_says_why_once",
+        first_boot_that_fails_says_why_once,
+    ),
+    ("first_boot_that_crashes", first_boot_that_crashes),
+    (
+        "stopping_server_refuses_while_it_drains",
+        stopping_server_refuses_while_it_drains,
+    ),
+    (
+        "stop_during_boot_acts_at_once",
+        stop_during_boot_acts_at_once,
+    ),
+    ("second_term_is_fast", second_term_is_fast),
+    ("hung_worker_is_replaced", hung_worker_is_replaced),
+    (
+        "worker_that_talks_nonsense_is_killed",
+        worker_that_talks_nonsense_is_killed,
+    ),
+    (
+        "master_killed_leaves_no_orphan",
+        master_killed_leaves_no_orphan,
+    ),
+    (
+        "master_stopped_for_a_while_kills_nobody",
+        master_stopped_for_a_while_kills_nobody,
+    ),
+    ("descriptors_stay_flat", descriptors_stay_flat),
+    (
+        "workers_hold_nothing_of_each_other",
+        workers_hold_nothing_of_each_other,
+    ),
+    ("orphans_are_reaped", orphans_are_reaped),
+    (
+        "unix_socket_and_pid_file_come_and_go",
+        unix_socket_and_pid_file_come_and_go,
+    ),
+    (
+        "unix_socket_taken_over_by_a_successor_stays",
+        unix_socket_taken_over_by_a_successor_stays,
+    ),
+    ("port_in_use", port_in_use),
+    ("pid_file_of_a_living_server", pid_file_of_a_living_server),
+    ("sockets_from_systemd", sockets_from_systemd),
+    (
+        "directory_and_environment_of_a_worker",
+        directory_and_environment_of_a_worker,
+    ),
+    ("scaling_by_signal", scaling_by_signal),
+];
+
+fn boot_and_graceful_stop() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "3"]);
+    assert!(
+        server
+            .line("starting")
+            .contains(&format!("rgun {} starting", env!("CARGO_PKG_VERSION")))
+    );
+    let port = server.port();
+    assert_ne!(port, 0);
+    server.up();
+    assert_eq!(server.count("worker ready slot="), 3);
+    assert_eq!(server.workers().len(), 3);
+    let about = ask(port).expect("it serves");
+    assert_eq!(
+        (about["version"].as_str(), about["generation"].as_str()),
+        ("v1", "1")
+    );
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.count("worker exited slot="), 3);
+    TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");
+}
+
+fn several_listeners_each_with_a_line() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-b", "unix:a.sock", "-w", "1"]);
+    let port = server.port();
+    let line = server.line("listening");
+    assert!(
+        line.ends_with("/a.sock") && line.contains("address=unix:/"),
+        "{line}"
+    );
+    server.up();
+    let path = server.directory.path().join("a.sock");
+    assert_eq!(
+        ask(port).expect("it serves")["pid"],
+        ask_unix(&path).expect("it serves")["pid"]
+    );
+}
+
+fn worker_killed_is_replaced() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "2"]);
+    let port = server.port();
+    server.up();
+    let before = server.workers();
+    kill(before[0], Signal::KILL).expect("it lives");
+    let died = server.line("worker died");
+    assert_eq!(
+        (pid_in(&died), field(&died, "exit")),
+        (before[0], "SIGKILL".to_owned())
+    );
+    let ready = server.line("worker ready");
+    assert_eq!(field(&ready, "slot"), field(&died, "slot"));
+    assert_eq!(server.workers().len(), 2);
+    assert!(server.workers().contains(&before[1]));
+    ask(port).expect("it serves");
+}
+
+fn worker_killed_names_its_requests() {
+    let mut server = Server::start("never finishes", &["-b", "127.0.0.1:0", "-w", "1"]);
+    let port = server.port();
+    server.up();
+    ask(port).expect("it serves");
+    kill(server.workers()[0], Signal::KILL).expect("it lives");
+    let died = server.line("worker died");
+    assert!(died.contains("requests=GET /who ("), "{died}");
+}
+
+fn worker_killed_while_code_is_broken() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "2"]);
+    let port = server.port();
+    server.up();
+    server.write_app("raise");
+    let before = server.workers();
+    kill(before[0], Signal::KILL).expect("it lives");
+    assert!(
+        server
+            .line("worker failed to boot")
+            .contains("ImportError: no module named nothing")
+    );
+    assert_eq!(ask(port).expect("the other one serves")["version"], "v1");
+    // The next tries fail, too, and do not print the same traceback again.
+    server.line("worker failed to boot");
+    assert_eq!(server.count("Traceback"), 1);
+    server.write_app("v2");
+    server.line("worker ready");
+    assert_eq!(server.workers().len(), 2);
+}
+
+fn reload_replaces_every_worker_and_loses_nobody() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "2"]);
+    let port = server.port();
+    server.up();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut generations = Vec::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        let about = ask(port).expect("no connection is ever lost");
+                        generations.push(about["generation"].parse::<u32>().expect("a number"));
+                    }
+                    generations
+                })
+            })
+            .collect();
+        for generation in 2..=6 {
+            let before = server.workers();
+            server.signal(Signal::HUP);
+            assert_eq!(
+                field(&server.line("reload succeeded"), "generation"),
+                generation.to_string()
+            );
+            eventually("the old workers are gone", || {
+                server.workers().iter().all(|pid| !before.contains(pid))
+            });
+            assert_eq!(server.workers().len(), 2);
+        }
+        stop.store(true, Ordering::Relaxed);
+        for client in clients {
+            let generations = client.join().expect("no connection is ever lost");
+            assert!(
+                generations.len() > 10 && generations.is_sorted(),
+                "one version at a time: {generations:?}"
+            );
+        }
+    });
+}
+
+fn reload_with_broken_code_is_rolled_back() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "3"]);
+    let port = server.port();
+    server.up();
+    let before = server.workers();
+    for (code, words) in [
+        ("raise", "the app could not be loaded: ImportError"),
+        ("crash", "SIGABRT"),
+    ] {
+        server.write_app(code);
+        server.signal(Signal::HUP);
+        server.line("reload began");
+        let line = server.line("reload rolled back");
+        assert!(line.contains(words), "{line}");
+        eventually("the failed ones are gone", || server.workers() == before);
+        assert_eq!(ask(port).expect("it serves")["version"], "v1");
+    }
+    assert_eq!(
+        server.count("Traceback"),
+        1,
+        "{}",
+        server.lines().join("\n")
+    );
+    server.write_app("v2");
+    server.signal(Signal::HUP);
+    server.line("reload succeeded");
+    assert_eq!(ask(port).expect("it serves")["version"], "v2");
+}
+
+fn reload_with_bad_configuration_changes_nothing() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "2"]);
+    server.up();
+    let before = server.workers();
+    server.write_arguments("--workers many");
+    server.signal(Signal::HUP);
+    let line = server.line("reload rolled back");
+    assert!(
+        line.contains("the configuration is wrong") && line.contains("many"),
+        "{line}"
+    );
+    assert_eq!(server.workers(), before);
+}
+
+fn reload_applies_the_configuration() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "1"]);
+    let port = server.port();
+    server.up();
+    server.write_arguments("--workers 3 --env STORY=told --bind 127.0.0.1:1");
+    server.signal(Signal::HUP);
+    assert!(server.line("only a restart applies").contains("--bind"));
+    server.line("reload succeeded");
+    eventually("three workers", || server.workers().len() == 3);
+    assert_eq!(ask(port).expect("it serves")["env"], "told");
+}
+
+fn first_boot_that_fails_says_why_once() {
+    let began = Instant::now();
+    let mut server = Server::start(
+        "raise",
+        &[
+            "-b",
+            "127.0.0.1:0",
+            "-b",
+            "unix:a.sock",
+            "-p",
+            "a.pid",
+            "-w",
+            "8",
+        ],
+    );
+    assert_eq!(server.wait().code(), Some(4));
+    // A second is what operators are promised; the machine of the test may be busy.
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    server.line("master ends with 4");
+    assert_eq!(
+        server.count("Traceback"),
+        1,
+        "{}",
+        server.lines().join("\n")
+    );
+    assert_eq!(server.count("did not come up"), 1);
+    let left: BTreeSet<_> = fs::read_dir(server.directory.path())
+        .expect("there")
+        .map(|e| e.expect("there").file_name())
+        .collect();
+    assert_eq!(left.into_iter().collect::<Vec<_>>(), ["app"]);
+}
+
+fn first_boot_that_crashes() {
+    let mut server = Server::start("crash", &["-b", "127.0.0.1:0", "-w", "2"]);
+    assert_eq!(server.wait().code(), Some(3));
+    let line = server.line("did not come up");
+    assert!(line.contains("SIGABRT"), "{line}");
+}
+
+fn stopping_server_refuses_while_it_drains() {
+    let mut server = Server::start(
+        "slow to stop",
+        &["-b", "127.0.0.1:0", "-b", "unix:a.sock", "-w", "2"],
+    );
+    let port = server.port();
+    server.up();
+    let socket = server.directory.path().join("a.sock");
+    server.signal(Signal::TERM);
+    // The workers have closed their copies and go on for a while; the master must not hold the last one.
+    let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    eventually("nobody listens any more", || {
+        TcpStream::connect(("127.0.0.1", port)).is_err_and(refused)
+    });
+    assert!(!socket.exists(), "a new server may bind there at once");
+    assert_eq!(server.workers().len(), 2, "they have not come to an end");
+    fs::write(server.directory.path().join("end"), "").expect("a file");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+fn stop_during_boot_acts_at_once() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+        let mut server = Server::start("hang", &["-b", "127.0.0.1:0", "-w", "2"]);
+        server.line("worker started");
+        server.line("worker started");
+        server.signal(signal);
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+fn second_term_is_fast() {
+    let mut server = Server::start(
+        "deaf",
+        &["-b", "127.0.0.1:0", "-w", "1", "--graceful-timeout", "600"],
+    );
+    server.up();
+    server.signal(Signal::TERM);
+    server.line("mode=graceful");
+    server.signal(Signal::TERM);
+    server.line("mode=fast");
+    // Deaf to that as well: it is killed.
+    server.line("killing worker");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+fn hung_worker_is_replaced() {
+    let mut server = Server::start(
+        "no heartbeat",
+        &["-b", "127.0.0.1:0", "-w", "1", "--timeout", "1"],
+    );
+    let port = server.port();
+    server.up();
+    let before = server.workers()[0];
+    server.write_app("v2");
+    assert_eq!(pid_in(&server.line("worker hung")), before);
+    // The replacement is ready before the kill.
+    server.line("worker ready");
+    assert_eq!(pid_in(&server.line("killing worker")), before);
+    server.line("worker exited");
+    assert_eq!(ask(port).expect("it serves")["version"], "v2");
+}
+
+fn worker_that_talks_nonsense_is_killed() {
+    let mut server = Server::start("talk nonsense", &["-b", "127.0.0.1:0", "-w", "1"]);
+    server.line("worker speaks nonsense");
+    assert_eq!(server.wait().code(), Some(3));
+}
+
+fn master_killed_leaves_no_orphan() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "4"]);
+    let port = server.port();
+    server.up();
+    let workers = server.workers();
+    server.signal(Signal::KILL);
+    server.wait();
+    eventually("the port is free", || {
+        TcpListener::bind(("127.0.0.1", port)).is_ok()
+    });
+    let gone = |pid: &rgun::sys::Pid| {
+        fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+    };
+    eventually("all workers are gone", || workers.iter().all(gone));
+}
+
+fn master_stopped_for_a_while_kills_nobody() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "2", "--timeout", "1"]);
+    let port = server.port();
+    server.up();
+    let before = server.workers();
+    server.signal(STOP);
+    // The workers stop, too: when all go on, every heartbeat is older than the timeout.
+    before
+        .iter()
+        .for_each(|pid| kill(*pid, STOP).expect("it lives"));
+    std::thread::sleep(Duration::from_millis(2500));
+    before
+        .iter()
+        .for_each(|pid| kill(*pid, CONT).expect("it lives"));
+    server.signal(CONT);
+    server.line("the master did not run");
+    ask(port).expect("it serves");
+    assert_eq!(server.workers(), before);
+}
+
+fn descriptors_stay_flat() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "2"]);
+    let port = server.port();
+    server.up();
+    let before = server.descriptors();
+    // More than the scoreboard has pages.
+    for _ in 0..600 {
+        kill(server.workers()[0], Signal::KILL).expect("it lives");
+        server.line("worker ready");
+    }
+    for _ in 0..3 {
+        let old = server.workers();
+        server.signal(Signal::HUP);
+        server.line("reload succeeded");
+        eventually("the old workers are gone", || {
+            server.workers().iter().all(|pid| !old.contains(pid))
+        });
+    }
+    ask(port).expect("it serves");
+    eventually("no zombie is left", || {
+        server.children().iter().all(|(_, state)| *state != 'Z')
+    });
+    assert_eq!(server.descriptors(), before);
+}
+
+fn workers_hold_nothing_of_each_other() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "4"]);
+    server.up();
+    let pids = server.workers();
+    let held = |pid: &rgun::sys::Pid| {
+        let links = fs::read_dir(format!("/proc/{pid}/fd"))
+            .expect("it lives")
+            .filter_map(Result::ok);
+        let names = links.filter_map(|link| fs::read_link(link.path()).ok());
+        names
+            .map(|name| name.display().to_string())
+            .collect::<Vec<_>>()
+    };
+    for pid in &pids {
+        let names = held(pid);
+        let count = |kind: &str| names.iter().filter(|name| name.starts_with(kind)).count();
+        // The listener and its own channel.
+        assert_eq!(count("socket:"), 2, "{names:?}");
+        // Standard error and the lifeline's read end (standard input and output may be pipes of the test's).
+        let pipes: BTreeSet<_> = names
+            .iter()
+            .filter(|name| name.starts_with("pipe:"))
+            .collect();
+        assert!(pipes.len() <= 4, "{names:?}");
+        assert_eq!(
+            count("anon_inode:[signalfd]") + count("/memfd:"),
+            0,
+            "{names:?}"
+        );
+    }
+    // The write end of the lifeline is the master's alone: nobody else has two descriptors of that pipe.
+    let lifelines: Vec<_> = held(&pids[0])
+        .into_iter()
+        .filter(|name| name.starts_with("pipe:"))
+        .collect();
+    let master = held(&server.pid());
+    let twice = |name: &&String| master.iter().filter(|one| one == name).count() == 2;
+    let lifeline = lifelines
+        .iter()
+        .find(twice)
+        .expect("the master has both ends");
+    for pid in &pids {
+        assert_eq!(held(pid).iter().filter(|name| *name == lifeline).count(), 1);
+    }
+}
+
+fn orphans_are_reaped() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(path_in(&directory, "app"), "leave an orphan").expect("a file");
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    // As PID 1 would be: orphans become the master's children.
+    command
+        .args(["-b", "127.0.0.1:0", "-w", "2"])
+        .env("RGUN_TEST_SUBREAPER", "1");
+    let mut server = Server::start_as(directory, command);
+    server.line("orphan reaped");
+    server.line("orphan reaped");
+    eventually("only workers are left", || server.children().len() == 2);
+    assert_eq!(server.count("worker died"), 0);
+}
+
+fn unix_socket_and_pid_file_come_and_go() {
+    let mut server = Server::start(
+        "v1",
+        &[
+            "-b",
+            "unix:a.sock",
+            "-p",
+            "a.pid",
+            "-w",
+            "2",
+            "--umask",
+            "0o117",
+        ],
+    );
+    server.up();
+    let (socket, pid) = (
+        server.directory.path().join("a.sock"),
+        server.directory.path().join("a.pid"),
+    );
+    assert_eq!(
+        fs::metadata(&socket).expect("made").permissions().mode() & 0o777,
+        0o660
+    );
+    assert_eq!(
+        fs::read_to_string(&pid).expect("written").trim(),
+        server.pid().to_string()
+    );
+    // A worker's end touches neither.
+    kill(server.workers()[0], Signal::TERM).expect("it lives");
+    server.line("worker ready");
+    ask_unix(&socket).expect("it serves");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!socket.exists() && !pid.exists());
+}
+
+fn unix_socket_taken_over_by_a_successor_stays() {
+    let mut server = Server::start("v1", &["-b", "unix:a.sock", "-w", "1"]);
+    server.up();
+    let socket = server.directory.path().join("a.sock");
+    fs::rename(&socket, socket.with_extension("old")).expect("rename");
+    let _successor = UnixListener::bind(&socket).expect("the path is free");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(socket.exists());
+}
+
+fn port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let mut server = Server::start("v1", &["-b", "unix:a.sock", "-b", &address, "-p", "a.pid"]);
+    assert_eq!(server.wait().code(), Some(1));
+    server.line(&format!("error: bind {address}: address already in use"));
+    server.line("hint: another process listens there");
+    assert!(
+        !server.directory.path().join("a.sock").exists(),
+        "nothing is left behind"
+    );
+    assert!(
+        !server.directory.path().join("a.pid").exists(),
+        "nothing is left behind"
+    );
+}
+
+fn pid_file_of_a_living_server() {
+    let mut first = Server::start("v1", &["-b", "127.0.0.1:0", "-p", "a.pid", "-w", "1"]);
+    first.up();
+    let file = first.directory.path().join("a.pid");
+    let mut second = Server::start(
+        "v1",
+        &[
+            "-b",
+            "127.0.0.1:0",
+            "-p",
+            &file.display().to_string(),
+            "-w",
+            "1",
+        ],
+    );
+    assert_eq!(second.wait().code(), Some(1));
+    second.line(&format!("process {} is running", first.pid()));
+    assert_eq!(
+        fs::read_to_string(&file).expect("still there").trim(),
+        first.pid().to_string()
+    );
+}
+
+fn sockets_from_systemd() {
+    let passed = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = passed.local_addr().expect("bound").port();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(path_in(&directory, "app"), "v1").expect("a file");
+    // The variables name the process that is to take the sockets, so it is the shell that becomes the server.
+    let script =
+        "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=http exec \"$0\" \"$@\" 3<&0 0</dev/null";
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg(script)
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["-b", "fd://http", "-w", "1"]);
+    command.stdin(Stdio::from(OwnedFd::from(passed)));
+    let mut server = Server::start_as(directory, command);
+    assert_eq!(server.port(), port);
+    server.up();
+    let about = ask(port).expect("it serves");
+    assert_eq!(about["listen_fds"], "", "said to the master alone");
+}
+
+fn directory_and_environment_of_a_worker() {
+    let releases = tempfile::tempdir().expect("a temporary directory");
+    let (one, two, current) = (
+        path_in(&releases, "1"),
+        path_in(&releases, "2"),
+        path_in(&releases, "current"),
+    );
+    fs::create_dir(&one).expect("a directory");
+    fs::create_dir(&two).expect("a directory");
+    symlink(&one, &current).expect("a link");
+    let current = current.display().to_string();
+    let mut server = Server::start(
+        "v1",
+        &[
+            "-b",
+            "127.0.0.1:0",
+            "-w",
+            "1",
+            "--chdir",
+            &current,
+            "-e",
+            "STORY=told",
+        ],
+    );
+    let port = server.port();
+    server.up();
+    let about = ask(port).expect("it serves");
+    assert_eq!(
+        (about["cwd"].as_str(), about["env"].as_str()),
+        (one.to_str().expect("UTF-8"), "told")
+    );
+    // The deploy swaps the link. A worker that dies now is replaced in its own generation's directory.
+    fs::remove_file(&current).expect("a link");
+    symlink(&two, &current).expect("a link");
+    kill(server.workers()[0], Signal::KILL).expect("it lives");
+    server.line("worker ready");
+    assert_eq!(
+        ask(port).expect("it serves")["cwd"],
+        one.to_str().expect("UTF-8")
+    );
+    server.signal(Signal::HUP);
+    server.line("reload succeeded");
+    assert_eq!(
+        ask(port).expect("it serves")["cwd"],
+        two.to_str().expect("UTF-8")
+    );
+}
+
+fn scaling_by_signal() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "1"]);
+    server.up();
+    server.signal(Signal::TTIN);
+    server.line("worker ready");
+    assert_eq!(server.workers().len(), 2);
+    server.signal(Signal::TTOU);
+    server.line("worker exited");
+    eventually("one is left", || server.workers().len() == 1);
+}
