@@ -15,6 +15,7 @@ use super::forwarded::Forwarded;
 use crate::config::Settings;
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
+use crate::observability::access::AccessLog;
 use crate::sys;
 use crate::sys::epoll::Wake;
 
@@ -58,6 +59,8 @@ pub struct Network {
     /// Reactor tokens of connections that have closed.
     pub closed: Mutex<Vec<usize>>,
     pub forwarded: Forwarded,
+    /// Requests are recorded where there is an access log.
+    pub access: Option<Mutex<AccessLog>>,
     app: OnceLock<Box<dyn App>>,
     date: Mutex<(u64, Date)>,
     now: AtomicU64,
@@ -74,6 +77,7 @@ impl Network {
         Ok(Self {
             forwarded: Forwarded::new(&settings),
             settings,
+            access: AccessLog::inherited().map(Mutex::new),
             policy,
             page,
             wake: Wake::new()?,

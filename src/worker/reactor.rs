@@ -52,6 +52,8 @@ impl Reactor {
     /// Sleeps at most `timeout` (`None`: until there is something), then lets every connection with news go on.
     /// True: descriptors of the Python event loop may be ready.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        // Before sleeping: the requests that the app has answered since.
+        self.flush_access_log();
         let tick = Duration::from_millis(self.until_tick());
         let count = self
             .epoll
@@ -79,6 +81,13 @@ impl Reactor {
         }
         self.sweep();
         Ok(loop_ready)
+    }
+
+    /// What was recorded since the last call is written: once a turn, not once a request.
+    pub fn flush_access_log(&self) {
+        if let Some(access) = &self.net.access {
+            access.lock().flush();
+        }
     }
 
     /// Milliseconds until `turn` wants to be called again.
@@ -165,6 +174,7 @@ impl Reactor {
 
     /// Ends all connections, whatever is in progress.
     pub fn close_all(&mut self) {
+        self.flush_access_log();
         for conn in self.connections.iter().flatten() {
             conn.close();
         }

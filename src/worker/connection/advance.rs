@@ -1,11 +1,13 @@
 //! What a connection does next: the one place that moves it from mode to mode. It does not run apps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Conn;
 use super::output::{Output, would_block};
 use super::state::{BodyState, DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
-use crate::http::{Event, Refusal, RequestHead, ResponseState};
+use crate::http::{Event, KnownName, Refusal, RequestHead, ResponseState, Version};
+use crate::observability::access::Request;
 use crate::sys::{self, stream};
 use crate::worker::exchange::Exchange;
 
@@ -82,7 +84,7 @@ impl Conn {
             self.net.now(),
         ));
         let in_flight = self.net.request_started();
-        if self.net.settings.access_log.is_some() {
+        if self.net.access.is_some() {
             s.logged = Some(head.clone());
         }
         if self
@@ -252,7 +254,26 @@ impl Conn {
             .page
             .request_finished(ticket, status, micros, bytes);
         self.net.request_finished();
-        s.logged = None;
+        if let (Some(head), Some(access)) = (s.logged.take(), &self.net.access) {
+            let (method, target, version) =
+                (head.method().as_bytes(), head.target(), head.version());
+            access.lock().record(&Request {
+                peer: self.peer.map(|peer| peer.ip()),
+                method,
+                target,
+                version: if version == Version::Http10 {
+                    "HTTP/1.0"
+                } else {
+                    "HTTP/1.1"
+                },
+                status,
+                bytes,
+                referer: head.header(KnownName::Referer),
+                user_agent: head.header(KnownName::UserAgent),
+                authorization: head.header(KnownName::Authorization),
+                duration: Duration::from_micros(micros),
+            });
+        }
         s.body.clear();
         s.left = true;
     }

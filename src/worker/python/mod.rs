@@ -50,7 +50,14 @@ pub fn explain(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> (String, Str
                 .getattr("args")
                 .and_then(|args| args.extract::<Vec<String>>())
                 .unwrap_or_default();
-            return (args.join("\nhint: "), String::new());
+            let mut args = args.into_iter();
+            let summary = args.next().unwrap_or_default();
+            return (
+                summary,
+                args.next()
+                    .map(|hint| format!("hint: {hint}"))
+                    .unwrap_or_default(),
+            );
         }
     }
     (
