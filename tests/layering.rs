@@ -1,0 +1,248 @@
+//! Arrows never point up: reads `src` and compares what each module uses with what its layer may use.
+//!
+//! It sees paths (`use` trees and paths in code), not types: what comes back from a function of a lower layer is not looked at.
+//! Comments, texts and test modules do not count.
+
+#[path = "layering/rules.rs"]
+mod rules;
+#[path = "layering/source.rs"]
+mod source;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use rules::{Rule, STANDARD, rule};
+use source::{Used, uses};
+
+#[test]
+fn arrows_never_point_up() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut report = String::new();
+    let mut files = 0;
+    for file in rust_files(&src) {
+        let module = module_of(file.strip_prefix(&src).expect("found below it"));
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for violation in violations(&module, &text) {
+            let _ = writeln!(report, "{}: {violation}", file.display());
+        }
+        files += 1;
+    }
+    assert!(
+        files > 30,
+        "only {files} files seen: is this still where the code is?"
+    );
+    assert!(report.is_empty(), "\n{report}");
+}
+
+/// One sentence for each use that the layer of `module` may not have.
+fn violations(module: &str, text: &str) -> Vec<String> {
+    let Some(rule) = rule(module) else {
+        return vec![format!(
+            "`{module}` has no layer: add it to tests/layering/rules.rs"
+        )];
+    };
+    let mut found: Vec<_> = uses(module, text)
+        .into_iter()
+        .filter_map(|used| objection(rule, &used))
+        .collect();
+    found.dedup();
+    found
+}
+
+fn objection(rule: &Rule, used: &Used) -> Option<String> {
+    let Rule {
+        module,
+        may,
+        crates,
+        never,
+        ..
+    } = rule;
+    let is_below = |path: &str, prefix: &str| {
+        path == prefix
+            || path
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with("::"))
+    };
+    match used {
+        Used::Inside(path) => {
+            let allowed = is_below(path, module) || may.iter().any(|prefix| is_below(path, prefix));
+            (!allowed).then(|| format!("`{module}` may not use `crate::{path}`"))
+        }
+        Used::Outside(path) => {
+            let name = path.split("::").next().unwrap_or_default();
+            if name == "std" {
+                let banned = never
+                    .iter()
+                    .chain(STANDARD.iter().filter(|ban| !rule.exempt.contains(ban)));
+                let hit = banned.into_iter().find(|banned| is_below(path, banned))?;
+                return Some(format!("`{module}` may not use `{hit}`"));
+            }
+            (!crates.contains(&name)).then(|| format!("`{module}` may not use the crate `{name}`"))
+        }
+        Used::Unsafe => (!rule.exempt.contains(&"unsafe"))
+            .then(|| format!("`{module}` may not contain `unsafe`")),
+    }
+}
+
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("readable").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        // Tests may build their surroundings from anything.
+        if name == "tests" || name == "tests.rs" {
+            continue;
+        }
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if name.ends_with(".rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// `worker/python/mod.rs` is `worker::python`.
+fn module_of(file: &Path) -> String {
+    let path = file.with_extension("");
+    let mut names: Vec<_> = path
+        .iter()
+        .map(|name| name.to_str().expect("ASCII"))
+        .collect();
+    if names.last() == Some(&"mod") {
+        names.pop();
+    }
+    names.join("::")
+}
+
+/// The test of the test: one planted violation for each rule that matters.
+#[test]
+fn planted_violations_are_found() {
+    for (module, text, expected) in [
+        (
+            "sys::poll",
+            "use crate::config::Settings;",
+            "`sys` may not use `crate::config::Settings`",
+        ),
+        (
+            "config::resolve",
+            "use super::super::master::run;",
+            "`config` may not use `crate::master::run`",
+        ),
+        (
+            "config",
+            "fn f() { clap::Command::new(\"\"); }",
+            "`config` may not use the crate `clap`",
+        ),
+        (
+            "http::head",
+            "use {bytes::Bytes, tokio::net::TcpStream};",
+            "`http` may not use the crate `tokio`",
+        ),
+        (
+            "http::head",
+            "fn f() { std::time::Instant::now(); }",
+            "`http` may not use `std::time::Instant`",
+        ),
+        (
+            "master::act",
+            "use pyo3::Python;",
+            "`master` may not use the crate `pyo3`",
+        ),
+        (
+            "master::act",
+            "use std::thread; fn f() { thread::spawn(g); }",
+            "`master` may not use `std::thread::spawn`",
+        ),
+        (
+            "master::act",
+            "use nix::unistd::fork;",
+            "`master` may not use the crate `nix`",
+        ),
+        (
+            "master::act",
+            "use crate::{config::Settings, worker::{self}};",
+            "`master` may not use `crate::worker`",
+        ),
+        (
+            "master::supervisor::reload",
+            "use crate::sys::Pid;",
+            "`master::supervisor` may not use `crate::sys::Pid`",
+        ),
+        (
+            "master::supervisor",
+            "use std::time::{Duration, SystemTime};",
+            "`master::supervisor` may not use `std::time::SystemTime`",
+        ),
+        (
+            "master::supervisor",
+            "fn f() { tracing::info!(\"\"); }",
+            "`master::supervisor` may not use the crate `tracing`",
+        ),
+        (
+            "ipc::codec",
+            "use crate::observability as log;",
+            "`ipc` may not use `crate::observability`",
+        ),
+        (
+            "worker::network",
+            "use crate::cli;",
+            "`worker` may not use `crate::cli`",
+        ),
+        (
+            "worker::network",
+            "fn f() { unsafe { } }",
+            "`worker` may not contain `unsafe`",
+        ),
+        (
+            "worker::python::app",
+            "use crate::http::Event;",
+            "`worker::python` may not use `crate::http::Event`",
+        ),
+        (
+            "observability",
+            "use std::process; fn f() { process::exit(1) }",
+            "`observability` may not use `std::process::exit`",
+        ),
+        (
+            "worker::asgi",
+            "fn f() { std::process::exit(1) }",
+            "`worker::asgi` may not use `std::process::exit`",
+        ),
+        (
+            "cli::report",
+            "use crate::sys::Pid;",
+            "`cli` may not use `crate::sys::Pid`",
+        ),
+        (
+            "newcomer",
+            "",
+            "`newcomer` has no layer: add it to tests/layering/rules.rs",
+        ),
+    ] {
+        let found = violations(module, text);
+        assert_eq!(found, [expected], "{module}: {text}");
+    }
+}
+
+#[test]
+fn what_is_no_use_is_not_taken_for_one() {
+    for text in [
+        "// use crate::cli;\n/* use crate::cli; /* nested */ use crate::cli; */",
+        "//! See `crate::cli`.",
+        "const A: &str = \"use crate::cli; \\\" unsafe\"; const B: &str = r#\"crate::cli \" tokio::net\"#;",
+        "#[cfg(test)]\nmod tests { use crate::cli; fn f() { unsafe { tokio::x() } } }",
+        "#[cfg(test)]\nmod tests;",
+        "fn f<'a>(tokio: &'a u8) -> char { let c = '\"'; let _ = '\\''; c }",
+        "use crate::sys::poll; use super::Error; use self::child::x; use std::io; use std::process;",
+    ] {
+        assert_eq!(
+            violations("sys::poll", text),
+            Vec::<String>::new(),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! Who may use what. A module that is not named has the rule of its parent.
+
+pub struct Rule {
+    pub module: &'static str,
+    /// Other modules of this crate that it may use.
+    pub may: &'static [&'static str],
+    /// Other crates. `std` is everybody's, but for what `never` and `STANDARD` name.
+    pub crates: &'static [&'static str],
+    /// What it must not take from `std`.
+    pub never: &'static [&'static str],
+    /// What is forbidden to the others and not to this one.
+    pub exempt: &'static [&'static str],
+}
+
+/// What nobody takes from `std`, exemptions aside.
+pub const STANDARD: &[&str] = &["std::process::exit", "std::process::abort"];
+
+const RULE: Rule = Rule {
+    module: "",
+    may: &[],
+    crates: &[],
+    never: &[],
+    exempt: &[],
+};
+
+/// Bytes in, decisions out.
+const NO_CLOCK_NO_SYSTEM: &[&str] = &[
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "std::thread",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::os",
+    "std::fs",
+    "std::env",
+    "std::process",
+];
+
+/// An entry: it knows whose interpreter runs, and joins the layers for it.
+const ENTRY: Rule = Rule {
+    may: &[
+        "cli",
+        "config",
+        "ipc",
+        "master",
+        "observability",
+        "sys",
+        "worker",
+    ],
+    crates: &["pyo3", "rgun", "tracing"],
+    exempt: &["unsafe", "std::process::exit"],
+    ..RULE
+};
+
+const RULES: &[Rule] = &[
+    Rule {
+        module: "main",
+        ..ENTRY
+    },
+    Rule {
+        module: "lib",
+        ..ENTRY
+    },
+    Rule {
+        module: "hosted",
+        ..ENTRY
+    },
+    Rule {
+        module: "embedded",
+        ..ENTRY
+    },
+    Rule {
+        module: "cli",
+        may: &["config", "master", "observability"],
+        crates: &["clap"],
+        exempt: &["std::process::exit"],
+        ..RULE
+    },
+    Rule {
+        module: "master",
+        may: &["config", "ipc", "observability", "sys"],
+        crates: &["thiserror", "tracing"],
+        // It forks: another thread's locks would stay locked in the child.
+        never: &[
+            "std::thread::Builder",
+            "std::thread::scope",
+            "std::thread::spawn",
+        ],
+        ..RULE
+    },
+    Rule {
+        module: "master::supervisor",
+        never: NO_CLOCK_NO_SYSTEM,
+        ..RULE
+    },
+    Rule {
+        module: "worker",
+        // A seat is what the master hands to a worker, as plain data; nothing else of the master is the worker's.
+        may: &[
+            "config",
+            "http",
+            "ipc",
+            "master::Seat",
+            "observability",
+            "sys",
+        ],
+        crates: &[
+            "bytes",
+            "httpdate",
+            "hyper",
+            "itoa",
+            "memchr",
+            "parking_lot",
+            "pyo3",
+            "rustls",
+            "smallvec",
+            "thiserror",
+            "tokio",
+            "tracing",
+        ],
+        ..RULE
+    },
+    Rule {
+        module: "worker::asgi",
+        // No raw descriptors; but Python's selector and sockets come as numbers, and have to be wrapped somewhere.
+        may: &[
+            "config",
+            "http",
+            "ipc",
+            "observability",
+            "sys::epoll",
+            "worker",
+        ],
+        crates: &[
+            "bytes",
+            "httpdate",
+            "itoa",
+            "memchr",
+            "parking_lot",
+            "pyo3",
+            "smallvec",
+            "tracing",
+        ],
+        ..RULE
+    },
+    Rule {
+        module: "worker::wsgi",
+        may: &["config", "http", "ipc", "observability", "worker"],
+        crates: &[
+            "bytes",
+            "httpdate",
+            "itoa",
+            "memchr",
+            "parking_lot",
+            "pyo3",
+            "smallvec",
+            "tracing",
+        ],
+        ..RULE
+    },
+    Rule {
+        module: "worker::python",
+        may: &["config", "ipc", "observability", "sys"],
+        crates: &["pyo3", "tracing"],
+        exempt: &["unsafe"],
+        ..RULE
+    },
+    Rule {
+        module: "ipc",
+        may: &["sys"],
+        crates: &["thiserror"],
+        ..RULE
+    },
+    Rule {
+        module: "http",
+        crates: &[
+            "bytes",
+            "httparse",
+            "httpdate",
+            "itoa",
+            "memchr",
+            "smallvec",
+            "thiserror",
+        ],
+        never: NO_CLOCK_NO_SYSTEM,
+        ..RULE
+    },
+    Rule {
+        module: "observability",
+        may: &["config", "sys"],
+        crates: &["itoa", "memchr", "parking_lot", "tracing"],
+        ..RULE
+    },
+    Rule {
+        module: "config",
+        may: &["sys"],
+        crates: &["serde", "strsim", "thiserror", "toml"],
+        never: &[
+            "std::net::TcpListener",
+            "std::net::TcpStream",
+            "std::process",
+            "std::thread",
+        ],
+        ..RULE
+    },
+    Rule {
+        module: "sys",
+        crates: &["bytes", "libc", "memchr", "nix", "signal_hook", "socket2"],
+        exempt: &["unsafe", "std::process::exit", "std::process::abort"],
+        ..RULE
+    },
+];
+
+/// Of the module or the nearest of its parents.
+pub fn rule(module: &str) -> Option<&'static Rule> {
+    let mut name = module;
+    loop {
+        if let Some(rule) = RULES.iter().find(|rule| rule.module == name) {
+            return Some(rule);
+        }
+        name = &name[..name.rfind("::")?];
+    }
+}
