@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::Error;
 use super::child::FAILED_TO_BOOT;
-use super::generation::{Edition, fixed_at_start, plan};
+use super::generation::{Edition, Logs, fixed_at_start, logs, plan};
 use super::journal::kill_reason;
 use super::seat::Seat;
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
-    Action, ConfigResult, DrainReason, Event, Generation, Incarnation, Order, Slot,
+    Action, ConfigResult, DrainReason, Event, Generation, Incarnation, Order, Report, Slot,
 };
 use super::workers::{Hearing, Worker};
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
@@ -68,7 +68,12 @@ impl Shell<'_> {
             Action::Forget { generation } => {
                 self.editions.remove(&generation);
             }
-            Action::Report(report) => self.journal.write(&report, &self.workers),
+            Action::Report(report) => {
+                if let Report::Reloaded { generation, .. } = report {
+                    self.follow_logs(generation);
+                }
+                self.journal.write(&report, &self.workers);
+            }
             Action::Notify(state) => tracing::debug!(?state, "service state"),
             Action::Reply { token, answer } => {
                 tracing::debug!(token = token.0, ?answer, "nobody is there to be answered")
@@ -107,7 +112,11 @@ impl Shell<'_> {
                 }
                 let seat = self.seat(slot, generation, &edition, theirs, page, master);
                 Ok(Flow::End(match seat {
-                    Some(seat) => End::Child(Box::new(Child { seat, edition })),
+                    Some(seat) => End::Child(Box::new(Child {
+                        seat,
+                        logs: logs(&self.logging, &edition.settings),
+                        edition,
+                    })),
                     None => End::Stillborn(FAILED_TO_BOOT),
                 }))
             }
@@ -225,5 +234,19 @@ impl Shell<'_> {
         };
         self.pending
             .push_back(Event::ConfigRead { generation, result });
+    }
+
+    /// The workers of that generation have opened their logs at their boot; now the master's move there, too.
+    fn follow_logs(&mut self, generation: Generation) {
+        let Some(edition) = self.editions.get(&generation) else {
+            return;
+        };
+        if logs(&self.logging, &edition.settings) == Logs::Open {
+            return;
+        }
+        match observability::start(&edition.settings) {
+            Ok(()) => self.logging = Arc::clone(&edition.settings),
+            Err(error) => tracing::error!(%error, "the log stays where it was"),
+        }
     }
 }

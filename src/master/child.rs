@@ -1,8 +1,10 @@
 //! The first steps of a forked worker, up to the point where its host takes over. It is not the worker.
 
-use super::generation::Edition;
+use super::generation::Logs;
 use super::seat::{Host, Seat};
+use super::shell::Child;
 use crate::ipc::{FromWorker, Phase, State};
+use crate::observability;
 use crate::sys::process::{Parent, die_with_parent, remove_variable, set_variable};
 use crate::sys::signals::Signal;
 use crate::sys::{Pid, clock};
@@ -23,7 +25,12 @@ const PRIVATE: [&str; 6] = [
 /// Lives the worker's life; the number is its exit code.
 ///
 /// Called in the child, after signals and interpreter are set right and everything of the master's is closed.
-pub fn live(seat: Seat, edition: &Edition, host: &dyn Host) -> u8 {
+pub fn live(child: Child, host: &dyn Host) -> u8 {
+    let Child {
+        seat,
+        edition,
+        logs,
+    } = child;
     seat.page
         .set_pid(u64::try_from(Pid::this().as_raw()).unwrap_or(0));
     seat.page.set_state(State::Booting);
@@ -39,10 +46,16 @@ pub fn live(seat: Seat, edition: &Edition, host: &dyn Host) -> u8 {
         .env
         .iter()
         .for_each(|(name, value)| set_variable(name, value));
-    match edition.enter() {
-        Ok(()) => host.run_worker(seat),
-        Err(summary) => fail(&seat, summary),
+    if let Err(summary) = edition.enter() {
+        return fail(&seat, summary);
     }
+    // A file that cannot be opened makes this boot fail, and with it the reload that brought it.
+    if logs == Logs::ToOpen
+        && let Err(error) = observability::start(&seat.settings)
+    {
+        return fail(&seat, error.to_string());
+    }
+    host.run_worker(seat)
 }
 
 fn fail(seat: &Seat, summary: String) -> u8 {

@@ -91,6 +91,21 @@ pub fn plan(settings: &Settings) -> Plan {
     }
 }
 
+/// Whether the logs that are open are the right ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logs {
+    Open,
+    /// Others are configured.
+    ToOpen,
+}
+
+pub fn logs(open: &Settings, wanted: &Settings) -> Logs {
+    let same = open.log_level == wanted.log_level
+        && open.error_log == wanted.error_log
+        && open.access_log == wanted.access_log;
+    if same { Logs::Open } else { Logs::ToOpen }
+}
+
 /// The settings that only a restart changes, as the user names them.
 pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
     [

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use self::binds::Binds;
 use self::pidfile::PidFile;
-use self::shell::{Child, End, HEARD, Shell};
+use self::shell::{End, HEARD, Shell};
 use crate::config::Settings;
 use crate::sys::signals::SignalQueue;
 
@@ -59,8 +59,7 @@ pub fn run(
         Ok(End::Child(child)) => {
             // Everything that is the master's alone is closed here: other workers' channels, the lifeline's write end.
             drop(shell);
-            let Child { seat, edition } = *child;
-            return Ok(Outcome::Worker(child::live(seat, &edition, host)));
+            return Ok(Outcome::Worker(child::live(*child, host)));
         }
         Ok(End::Stillborn(code)) => return Ok(Outcome::Worker(code)),
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::binds::Binds;
-use super::generation::{Edition, plan, start_directory};
+use super::generation::{Edition, Logs, plan, start_directory};
 use super::journal::Journal;
 use super::seat::{Host, Seat};
 use super::supervisor::{
@@ -61,6 +61,7 @@ pub enum End {
 pub struct Child {
     pub seat: Seat,
     pub edition: Edition,
+    pub logs: Logs,
 }
 
 /// Everything the master has. Dropping it closes descriptors and does nothing else: children drop it too.
@@ -68,6 +69,8 @@ pub struct Shell<'a> {
     pub(super) supervisor: Supervisor,
     pub(super) editions: BTreeMap<Generation, Edition>,
     pub(super) first: Arc<Settings>,
+    /// Those whose logs are open.
+    pub(super) logging: Arc<Settings>,
     pub(super) start: PathBuf,
     pub(super) binds: Binds,
     pub(super) workers: Workers,
@@ -113,7 +116,8 @@ impl<'a> Shell<'a> {
         Ok(Self {
             supervisor: Supervisor::new(plan(&settings)),
             editions: BTreeMap::from([(Generation(1), edition)]),
-            first: settings,
+            first: Arc::clone(&settings),
+            logging: settings,
             start,
             binds: Binds::default(),
             workers: Workers::default(),

@@ -4,11 +4,15 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use nix::sys::stat::{Mode, umask};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{Error, Listener, ListenerAddress, Result};
+
+/// The umask is one for the whole process.
+static UMASK: Mutex<()> = Mutex::new(());
 
 /// A socket's place in the file system, so that its maker can remove it and nobody else's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +36,7 @@ impl SocketFile {
 
 /// Listens at `path`, made under `mask`. A socket that refuses connections is left over from a dead server and is replaced.
 ///
-/// The umask belongs to the whole process: call this while it has one thread.
+/// Files that other threads make meanwhile get that mask, too: the master has none.
 pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, SocketFile)> {
     let name = format!("unix:{}", path.display());
     let failed = |call| {
@@ -46,9 +50,11 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
     make_room(path, &name, &address)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
         .map_err(failed("socket"))?;
+    let alone = UMASK.lock().unwrap_or_else(PoisonError::into_inner);
     let before = umask(Mode::from_bits_truncate(mask));
     let bound = socket.bind(&address);
     umask(before);
+    drop(alone);
     bound.map_err(|e| explained(Error::new("bind", &name, e), path))?;
     let made = fs::symlink_metadata(path).map_err(failed("stat"))?;
     let file = SocketFile {

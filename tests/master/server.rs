@@ -37,7 +37,7 @@ impl Server {
         fs::write(directory.path().join("app"), app).expect("a file");
         let program = std::env::current_exe().expect("this program");
         let mut command = Command::new(program);
-        command.args(arguments);
+        command.args(arguments).env_remove("PWD");
         Self::start_as(directory, command)
     }
 
@@ -45,7 +45,6 @@ impl Server {
         command
             .env("RGUN_TEST_MASTER", "1")
             .env("RGUN_TEST_APP", directory.path().join("app"))
-            .env_remove("PWD")
             .arg("module:app")
             .stderr(Stdio::piped());
         if command.get_current_dir().is_none() {

@@ -97,6 +97,12 @@ pub const ALL: &[(&str, fn())] = &[
         "directory_and_environment_of_a_worker",
         directory_and_environment_of_a_worker,
     ),
+    (
+        "start_directory_is_followed_as_it_was_named",
+        start_directory_is_followed_as_it_was_named,
+    ),
+    ("reload_moves_the_logs", reload_moves_the_logs),
+    ("out_of_descriptors", out_of_descriptors),
     ("scaling_by_signal", scaling_by_signal),
 ];
 
@@ -672,6 +678,74 @@ fn directory_and_environment_of_a_worker() {
     assert_eq!(
         ask(port).expect("it serves")["cwd"],
         two.to_str().expect("UTF-8")
+    );
+}
+
+fn start_directory_is_followed_as_it_was_named() {
+    let releases = tempfile::tempdir().expect("a temporary directory");
+    let current = path_in(&releases, "current");
+    for release in ["1", "2"] {
+        fs::create_dir(path_in(&releases, release)).expect("a directory");
+    }
+    symlink("1", &current).expect("a link");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(path_in(&directory, "app"), "v1").expect("a file");
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    // As a shell does after `cd current`.
+    command.args(["-b", "127.0.0.1:0", "-w", "1"]);
+    command.current_dir(&current).env("PWD", &current);
+    let mut server = Server::start_as(directory, command);
+    let port = server.port();
+    server.up();
+    assert!(ask(port).expect("it serves")["cwd"].ends_with("/1"));
+    fs::remove_file(&current).expect("a link");
+    symlink("2", &current).expect("a link");
+    server.signal(Signal::HUP);
+    server.line("reload succeeded");
+    assert!(ask(port).expect("it serves")["cwd"].ends_with("/2"));
+}
+
+fn reload_moves_the_logs() {
+    let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "1"]);
+    server.up();
+    let before = server.workers();
+    server.write_arguments("--access-logfile /no/such/directory/a.log");
+    server.signal(Signal::HUP);
+    assert!(
+        server
+            .line("reload rolled back")
+            .contains("/no/such/directory/a.log")
+    );
+    eventually("the failed one is gone", || server.workers() == before);
+    server.write_arguments("--access-logfile a.log");
+    server.signal(Signal::HUP);
+    server.line("reload succeeded");
+    let opened = server.directory.path().join("a.log");
+    let holds = |pid: &rgun::sys::Pid| {
+        let links = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives");
+        links
+            .filter_map(|link| fs::read_link(link.ok()?.path()).ok())
+            .any(|name| name == opened)
+    };
+    eventually("the old worker is gone", || server.workers().len() == 1);
+    assert!(holds(&server.workers()[0]) && holds(&server.pid()));
+}
+
+fn out_of_descriptors() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(path_in(&directory, "app"), "v1").expect("a file");
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg("ulimit -n 16; exec \"$0\" \"$@\"")
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["-b", "127.0.0.1:0", "-w", "20"]);
+    let mut server = Server::start_as(directory, command);
+    assert_eq!(server.wait().code(), Some(3));
+    assert!(
+        server
+            .line("worker not started")
+            .contains("too many open files")
     );
 }
 
