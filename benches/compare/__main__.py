@@ -119,13 +119,11 @@ def main() -> int:
              "rounds": args.rounds, "seconds": args.seconds, "date": time.strftime("%Y-%m-%d")}
 
     os.sched_setaffinity(0, {load_cpu})
-    if args.nice:
-        os.nice(args.nice)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rgun-bench-") as scratch:
         bench = measure.Bench(
             python=python, rgun=rgun, generator=generator, scratch=Path(scratch), server_cpu=server_cpu, load_cpu=load_cpu,
-            seconds=args.seconds, warmup=min(0.3, args.seconds / 3),
+            nice=args.nice, seconds=args.seconds, warmup=min(0.3, args.seconds / 3),
             retries=args.retries,
         )
         results = run(args, bench)

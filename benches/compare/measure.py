@@ -29,6 +29,7 @@ class Bench:
     scratch: Path
     server_cpu: int
     load_cpu: int
+    nice: int
     seconds: float
     warmup: float
     #: How often a measurement is repeated that others on the machine disturbed; the quietest counts.
@@ -93,8 +94,9 @@ def load(bench: Bench, server: Server, workload: Workload, port: int, connection
         bench.generator, "--address", f"127.0.0.1:{port}", "--connections", str(connections), "--seconds", str(seconds),
         "--request", request, "--expect", expect, *(["--close"] if workload.close or not server.keeps_alive else []),
     ]
+    session = {"start_new_session": True, "preexec_fn": lambda: process.prefer(bench.nice)}
     # The generator inherits this process's CPU. It ends by itself; the limit is for a bug in it.
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, **session)
     if not done.stdout:
         raise Failed(f"the load generator: {done.stderr.strip()}")
     result = json.loads(done.stdout)
@@ -157,7 +159,7 @@ def measure(bench: Bench, group: Group, server: Server, workload: Workload, conn
     words = {"bin": bench.python.parent, "python": bench.python, "rgun": bench.rgun}
     command = server.command.format(app=workload.app, port=port, threads=group.threads, **words)
     log = bench.scratch / f"{server.name}.log"
-    tree = process.Tree(shlex.split(command), bench.server_cpu, bench.scratch, environment(bench), log)
+    tree = process.Tree(shlex.split(command), bench.server_cpu, bench.nice, bench.scratch, environment(bench), log)
     try:
         first = verify.wait_for_200(workload, port, tree.has_ended, patience=20)
         verify.check(workload, port, server.keeps_alive)

@@ -26,12 +26,23 @@ def stat(pid: int) -> list[str] | None:
         return None
 
 
+def prefer(nice: int) -> None:
+    """Sets the priority, in a child that is in a session of its own: where sessions share the CPU equally (sched(7),
+    autogroup) a process's nice value counts only within its session, and it is the session's that must be set."""
+    if nice:
+        os.nice(nice)
+        autogroup = Path("/proc/self/autogroup")
+        if autogroup.exists():
+            autogroup.write_text(str(nice))
+
+
 class Tree:
     """A command and all its descendants, in a session of their own."""
 
-    def __init__(self, command: list[str], cpu: int, cwd: Path, env: dict[str, str], log: Path) -> None:
+    def __init__(self, command: list[str], cpu: int, nice: int, cwd: Path, env: dict[str, str], log: Path) -> None:
         def prepare() -> None:
             os.sched_setaffinity(0, {cpu})  # inherited by every thread and process that follows
+            prefer(nice)
 
         self.log = log
         self.started = time.monotonic()
