@@ -265,7 +265,8 @@ fn root_path(text: &str) -> Value<String> {
     if text.is_empty() {
         Ok(String::new())
     } else {
-        value::url_path(text)
+        // The slash at its end would stand twice in every path.
+        value::url_path(text).map(|path| path.trim_end_matches('/').to_owned())
     }
 }
 

@@ -129,11 +129,6 @@ fn peer(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// Answers leave at once (`TCP_NODELAY`). An error is no harm: unix sockets have no such option.
-pub fn no_delay(fd: BorrowedFd<'_>) {
-    drop(socket2::SockRef::from(&fd).set_tcp_nodelay(true));
-}
-
 fn check(count: isize) -> io::Result<usize> {
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }

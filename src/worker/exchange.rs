@@ -85,6 +85,7 @@ impl Exchange {
             return Received::Body { piece, more };
         }
         if s.left {
+            s.told = true;
             return Received::Disconnect;
         }
         match s.body.state {
@@ -183,7 +184,7 @@ impl Exchange {
         if s.number != self.number {
             return Err(SendError::Response(ResponseError::AlreadyComplete));
         }
-        if s.write_closed || s.body.state == BodyState::Failed {
+        if s.write_closed || s.told || s.body.state == BodyState::Failed {
             return Err(SendError::Gone);
         }
         if s.mode != Mode::Exchange {
@@ -211,8 +212,12 @@ impl Exchange {
         if !self.is_current(s) {
             return Verdict::Fine;
         }
-        if s.write_closed {
-            self.conn.say_goodbye(s, Goodbye::Plain);
+        if s.write_closed || s.told {
+            if s.http.response_state() == ResponseState::Streaming {
+                self.conn.cut(s);
+            } else {
+                self.conn.say_goodbye(s, Goodbye::Plain);
+            }
             self.conn.advance(s);
             return Verdict::Fine;
         }

@@ -57,7 +57,7 @@ fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
         summary: error.to_string(),
         traceback: String::new(),
     };
-    python::prepare(py).map_err(plain)?;
+    python::prepare(py, &office.net.settings).map_err(plain)?;
     let scripts = Scripts::new(py).map_err(plain)?;
     let told = |phase, error: PyErr| {
         let (summary, traceback) = python::explain(py, &scripts, &error);
@@ -83,7 +83,7 @@ fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
 
 /// `--check-config`: loads the app as a boot would, and says what fails; the exit code.
 pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
-    let loaded = python::prepare(py).and_then(|()| {
+    let loaded = python::prepare(py, settings).and_then(|()| {
         let scripts = Scripts::new(py)?;
         Ok((python::load(py, &scripts, settings), scripts))
     });

@@ -64,6 +64,8 @@ pub struct Network {
     app: OnceLock<Box<dyn App>>,
     date: Mutex<(u64, Date)>,
     now: AtomicU64,
+    /// Turns of the reactor; odd while a thread sleeps in it.
+    turns: AtomicU64,
     stage: AtomicU8,
     /// When draining began to close idle connections, in monotonic milliseconds.
     idle_until: AtomicU64,
@@ -86,6 +88,7 @@ impl Network {
             app: OnceLock::new(),
             date: Mutex::new((0, Date::at(0))),
             now: AtomicU64::new(sys::monotonic_ms()),
+            turns: AtomicU64::new(0),
             stage: AtomicU8::new(0),
             idle_until: AtomicU64::new(u64::MAX),
             connections: AtomicU32::new(0),
@@ -109,6 +112,21 @@ impl Network {
     /// Monotonic milliseconds as of the last turn of the reactor.
     pub fn now(&self) -> u64 {
         self.now.load(Relaxed)
+    }
+
+    /// The reactor goes to sleep: whatever comes is noticed at once.
+    pub(super) fn falls_asleep(&self) {
+        self.turns.fetch_add(1, Relaxed);
+    }
+
+    /// The reactor is awake, for as long as the app takes.
+    pub(super) fn wakes_up(&self) {
+        self.turns.fetch_add(1, Relaxed);
+    }
+
+    /// Changes with every turn; odd: asleep.
+    pub(super) fn turns(&self) -> u64 {
+        self.turns.load(Relaxed)
     }
 
     /// Called once a turn.

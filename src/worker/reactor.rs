@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::connection::Conn;
 use super::network::{Accepted, Network};
 use crate::sys::epoll::{Epoll, Wake, Watch};
-use crate::sys::stream;
 
 const WAKE: u64 = 0;
 const LOOP: u64 = 1;
@@ -55,9 +54,10 @@ impl Reactor {
         // Before sleeping: the requests that the app has answered since.
         self.flush_access_log();
         let tick = Duration::from_millis(self.until_tick());
-        let count = self
-            .epoll
-            .wait(Some(timeout.map_or(tick, |t| t.min(tick))))?;
+        self.net.falls_asleep();
+        let count = self.epoll.wait(Some(timeout.map_or(tick, |t| t.min(tick))));
+        self.net.wakes_up();
+        let count = count?;
         let now = self.net.update_clock();
         let mut loop_ready = false;
         for n in 0..count {
@@ -123,9 +123,6 @@ impl Reactor {
     }
 
     fn adopt(&mut self, accepted: Accepted) {
-        if accepted.peer.is_some() {
-            stream::no_delay(accepted.fd.as_fd());
-        }
         self.add(accepted.fd, accepted.peer, Some(accepted.listener));
     }
 

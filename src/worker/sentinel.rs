@@ -20,6 +20,8 @@ const LIFELINE: u64 = CHANNEL + 1;
 const PICKED: u64 = CHANNEL + 2;
 /// Out of descriptors: how long the listeners are left alone.
 const BACK_OFF_MS: u64 = 100;
+/// How often the thread looks whether the worker comes back to its reactor.
+const LOOK_MS: u64 = 250;
 /// After the graceful timeout Python has this long to come to its end.
 const LAST_WORDS_MS: u64 = 3_000;
 
@@ -80,6 +82,8 @@ enum Accepting {
     Armed,
     /// One was taken and not picked up: the worker is busy, another one will take the next.
     Handing,
+    /// The app has had the worker for so long that it may be stuck: others are to take what comes.
+    Stuck,
     /// Out of descriptors until that moment.
     BackOff(u64),
 }
@@ -101,6 +105,7 @@ impl Sentinel {
                         epoll,
                         accepting: Accepting::No,
                         deadline: None,
+                        seen_turns: 0,
                     }
                     .run()
                 })
@@ -115,6 +120,7 @@ struct Watching {
     accepting: Accepting,
     /// The process ends here, whatever Python does.
     deadline: Option<u64>,
+    seen_turns: u64,
 }
 
 impl Watching {
@@ -132,7 +138,9 @@ impl Watching {
             }
             let next = match self.accepting {
                 Accepting::BackOff(until) => Some(until),
-                Accepting::No | Accepting::Armed | Accepting::Handing => None,
+                // Also while all is quiet: who is stuck does not say so.
+                Accepting::Armed | Accepting::Stuck => Some(now + LOOK_MS),
+                Accepting::No | Accepting::Handing => None,
             };
             let next = next.into_iter().chain(self.deadline).min();
             let Ok(count) = self
@@ -145,6 +153,9 @@ impl Watching {
                 if let Some(ready) = self.epoll.event(n) {
                     self.news(ready);
                 }
+            }
+            if count == 0 {
+                self.look_at_the_worker();
             }
         }
     }
@@ -195,6 +206,23 @@ impl Watching {
             {
                 tracing::error!(%error, address = %listener.address, "listener cannot be watched");
             }
+        }
+    }
+
+    /// One that has not come back to its reactor since the last look gets no connection that another worker could take.
+    fn look_at_the_worker(&mut self) {
+        let turns = self.own.net.turns();
+        let asleep = turns % 2 == 1;
+        let stuck = !asleep && turns == self.seen_turns;
+        self.seen_turns = turns;
+        match self.accepting {
+            Accepting::Armed if stuck => self.disarm(Accepting::Stuck),
+            Accepting::Stuck if !stuck => self.arm(),
+            Accepting::Armed
+            | Accepting::Stuck
+            | Accepting::No
+            | Accepting::Handing
+            | Accepting::BackOff(_) => {}
         }
     }
 

@@ -155,7 +155,13 @@ def test_asgi_071_never_more_than_declared(probe):
 
 
 def test_asgi_072_less_than_declared_is_cut(probe):
-    cut(probe, "/too-short")
+    cut(probe, "/too-short-stream")
+    alive(probe)
+
+
+def test_asgi_072_less_than_declared_in_one_message_is_a_500(probe):
+    """Nothing has left yet: the client gets an answer instead of half of one."""
+    assert probe.get("/too-short").status == 500
     alive(probe)
 
 

@@ -11,7 +11,7 @@ use pyo3::types::PyDict;
 use super::awaitable::ClientDisconnected;
 use super::core::Core;
 use crate::worker::exchange::{Ending, Exchange, Verdict};
-use crate::worker::python::{Step, resume};
+use crate::worker::python::{Step, exception, resume};
 
 const NO_PLACE: usize = usize::MAX;
 const ENDED: usize = usize::MAX - 1;
@@ -201,7 +201,7 @@ pub fn log_failure(
     let traceback = core
         .format_error
         .bind(py)
-        .call1((error.value(py),))
+        .call1((exception(py, error),))
         .and_then(|text| text.extract::<String>())
         .unwrap_or_else(|_| error.to_string());
     let (method, path) = request_line(py, scope);

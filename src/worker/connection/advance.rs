@@ -77,6 +77,7 @@ impl Conn {
         };
         s.body.end_told = false;
         s.left = false;
+        s.told = false;
         s.started_us = micros();
         s.ticket = Some(self.net.page.request_started(
             head.method().as_bytes(),

@@ -90,6 +90,8 @@ pub struct State {
     pub write_closed: bool,
     /// The app was, or is to be, told that the client has left.
     pub left: bool,
+    /// The app of the request in progress was told that the client has left: it gets an error for what it sends.
+    pub told: bool,
     /// The client does not expect the end of this connection.
     pub closed_by_us: bool,
     /// Written by the app, not yet taken by the socket.
@@ -138,6 +140,7 @@ impl State {
             read_ended: false,
             write_closed: false,
             left: false,
+            told: false,
             closed_by_us: false,
             out: BytesMut::new(),
             body: Body {

@@ -12,12 +12,24 @@ pub use scripts::Scripts;
 
 use pyo3::prelude::*;
 
+use crate::config::Settings;
+
+/// The exception with its traceback attached: as long as it is ours, pyo3 keeps the two apart.
+pub fn exception<'py>(py: Python<'py>, error: &PyErr) -> Bound<'py, PyAny> {
+    let value = error.value(py).clone().into_any();
+    if let Some(traceback) = error.traceback(py) {
+        // Only an exception type of the user's could refuse, and then there is no traceback to show.
+        drop(value.setattr(pyo3::intern!(py, "__traceback__"), traceback));
+    }
+    value
+}
+
 /// The user's traceback as text, without frames of ours.
 pub fn format_error(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> String {
     let formatted = scripts
         .boot
         .bind(py)
-        .call_method1("format_error", (error.value(py),));
+        .call_method1("format_error", (exception(py, error),));
     formatted
         .and_then(|text| text.extract())
         .unwrap_or_else(|_| error.to_string())
@@ -66,8 +78,26 @@ pub fn explain(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> (String, Str
     )
 }
 
+/// A hosted interpreter read its environment before the fork: what the settings say comes on top.
+fn environment(py: Python<'_>, settings: &Settings) -> PyResult<()> {
+    let environ = py.import("os")?.getattr("environ")?;
+    for name in [
+        "LISTEN_PID",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "NOTIFY_SOCKET",
+    ] {
+        environ.call_method1("pop", (name, py.None()))?;
+    }
+    for (name, value) in &settings.env {
+        environ.set_item(name, value)?;
+    }
+    Ok(())
+}
+
 /// What the process needs before the app is imported: `site` (a hosted master ran without it) and the stack dumper.
-pub fn prepare(py: Python<'_>) -> PyResult<()> {
+pub fn prepare(py: Python<'_>, settings: &Settings) -> PyResult<()> {
+    environment(py, settings)?;
     let sys = py.import("sys")?;
     if sys.getattr("flags")?.getattr("no_site")?.is_truthy()? {
         py.import("rgun._site")?.call_method0("enter")?;

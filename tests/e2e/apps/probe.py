@@ -323,6 +323,13 @@ async def too_short(scope, receive, send):
 
 
 @handler
+async def too_short_stream(scope, receive, send):
+    await start(send, headers=[(b"content-length", b"10")])
+    await part(send, b"12345", more_body=True)
+    await part(send, b"6")
+
+
+@handler
 async def raise_before(scope, receive, send):
     raise ValueError("raised before the start")
 
