@@ -200,9 +200,7 @@ impl Connection {
         let left = *self
             .discard_left
             .get_or_insert(DISCARD_LIMIT + self.input.len() as u64);
-        // A client that was not told to continue may or may not send the body: the next bytes could be either.
-        let hopeless =
-            !self.responder.exchange.keep_alive || self.expect_pending || at_least > left;
+        let hopeless = !self.responder.exchange.keep_alive || at_least > left;
         match if hopeless {
             Discarded::Never
         } else {
@@ -326,6 +324,7 @@ impl Connection {
         let too_much = is_last && unread > DISCARD_LIMIT + self.input.len() as u64;
         let nothing_follows =
             self.input_ended && self.input.is_empty() && matches!(self.receiving, Receiving::Ended);
+        // A client that was not told to continue may or may not send the body: the next bytes could be either.
         if self.expect_pending || too_much || nothing_follows {
             self.responder.exchange.keep_alive = false;
         }

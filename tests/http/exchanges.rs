@@ -161,6 +161,11 @@ fn expectations() {
     assert_eq!(connection.continue_100(), None);
     assert!(matches!(connection.poll_event(), Event::Body(_)));
 
+    let mut connection = fed(&[&expecting[..], b"hello"].concat());
+    request(&mut connection);
+    assert!(matches!(connection.poll_event(), Event::Body(_)));
+    assert_eq!(answer(&mut connection), "", "the body is there");
+
     // Never told to continue: what follows could be the body or a request.
     let mut connection = fed(&expecting);
     request(&mut connection);
@@ -200,6 +205,22 @@ fn a_short_unread_body_is_read_over() {
     request(&mut connection);
     assert_eq!(answer(&mut connection), "");
     assert_eq!(request(&mut connection), "/");
+}
+
+/// The bound is each body's own.
+#[test]
+fn many_unread_bodies() {
+    let length = usize::try_from(DISCARD_LIMIT).unwrap() / 2;
+    let mut connection = connection();
+    for _ in 0..10 {
+        connection.receive(&post(length));
+        request(&mut connection);
+        assert_eq!(answer(&mut connection), "");
+        assert!(matches!(connection.poll_event(), Event::NeedInput));
+        connection.receive(&vec![b'x'; length]);
+        assert!(matches!(connection.poll_event(), Event::NeedInput));
+        assert!(connection.is_idle());
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod alike;
 mod bodies;
 mod dates;
 mod exchanges;

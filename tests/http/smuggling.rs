@@ -243,6 +243,19 @@ fn chunks() {
     for &(payload, refusal) in CHUNKS {
         let head = with_fields("Transfer-Encoding: chunked\r\n");
         check(&[&head[..], payload].concat(), refusal, 1);
+        // Had the wrong part been read over, this would end the body.
+        check(
+            &[
+                &head[..],
+                payload,
+                b"0
+
+",
+            ]
+            .concat(),
+            refusal,
+            1,
+        );
     }
 }
 
