@@ -1,6 +1,9 @@
 //! Stories of the master with real processes and without Python. The program is its own server: started with
 //! `RGUN_TEST_MASTER` set it runs the master, single-threaded as it must be, around a host that is written here.
 
+// The other side of the master is a program of its own: it watches the clock, looks again, and may crash on demand.
+#![allow(clippy::disallowed_methods, clippy::print_stderr)]
+
 #[path = "master/host.rs"]
 mod host;
 #[path = "master/log.rs"]

@@ -1,11 +1,21 @@
 //! What master and workers say to each other: messages over a socket pair, numbers over shared memory. It decides nothing.
 
+// What fails here takes the master with it.
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
+)]
+
 mod channel;
 mod codec;
 mod counters;
 mod error;
 mod layout;
 mod message;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "a page's layout is fixed, and its length is checked when it is made"
+)]
 mod page;
 mod scoreboard;
 

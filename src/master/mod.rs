@@ -1,5 +1,11 @@
 //! The master: one thread, one poll loop, no user code, no waiting inside a decision.
 
+// What fails here takes every worker with it.
+#![cfg_attr(
+    not(test),
+    warn(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
+)]
+
 mod act;
 mod binds;
 mod child;

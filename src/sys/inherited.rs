@@ -83,10 +83,8 @@ pub fn take_listener(fd: RawFd) -> Result<Listener> {
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
     fcntl(looked_at, FcntlArg::F_SETFL(flags)).map_err(|e| Error::new("fcntl", &object, e))?;
     // SAFETY: it is open, and nobody else in this process owns it (the caller vouches for that).
-    Ok(Listener {
-        fd: unsafe { OwnedFd::from_raw_fd(fd) },
-        address,
-    })
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    Ok(Listener { fd, address })
 }
 
 fn address_of(name: &SockAddr) -> Option<ListenerAddress> {

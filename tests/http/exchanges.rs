@@ -486,7 +486,7 @@ fn what_is_no_upgrade() {
         format!("GET / HTTP/1.0\r\n{WEBSOCKET}\r\n").into_bytes(),
     ] {
         let head = crate::support::head(&head);
-        assert_eq!(head.upgrade(), Upgrade::None, "{:?}", head);
+        assert_eq!(head.upgrade(), Upgrade::None, "{head:?}");
     }
 }
 

@@ -36,7 +36,7 @@ impl Piped {
     /// What has arrived.
     fn read(&mut self) -> String {
         let mut bytes = Vec::new();
-        let mut piece = [0; 65_536];
+        let mut piece = [0; ATOMIC];
         while let Ok(count) = self.reader.read(&mut piece) {
             if count == 0 {
                 break;

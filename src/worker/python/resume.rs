@@ -22,8 +22,8 @@ pub fn resume<'py>(coroutine: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> 
         ffi::PySendResult::PYGEN_ERROR => Step::Raise(PyErr::fetch(py)),
         // SAFETY: these two states give us a new reference.
         ffi::PySendResult::PYGEN_NEXT => Step::Yield(unsafe { Bound::from_owned_ptr(py, result) }),
-        // SAFETY: as above.
         ffi::PySendResult::PYGEN_RETURN => {
+            // SAFETY: as above.
             Step::Return(unsafe { Bound::from_owned_ptr(py, result) })
         }
     }
