@@ -106,7 +106,7 @@ impl Connection {
 
     /// The next event. While the app does not take the body, do not poll: what is buffered stays so.
     /// After the response is complete, what is left of the request's body is read over (up to [`DISCARD_LIMIT`])
-    /// without events.
+    /// without `Body` events; `EndOfBody` says that it is done, `Closed` that it is not worth it.
     pub fn poll_event(&mut self) -> Event {
         loop {
             match self.receiving {
@@ -206,14 +206,17 @@ impl Connection {
         } else {
             self.read_over(left)
         } {
-            Discarded::All => self.receiving = Receiving::Ended,
-            Discarded::Some => return Some(Event::NeedInput),
+            Discarded::All => {
+                self.receiving = Receiving::Ended;
+                Some(Event::EndOfBody)
+            }
+            Discarded::Some => Some(Event::NeedInput),
             Discarded::Never => {
                 self.responder.exchange.keep_alive = false;
                 self.receiving = Receiving::Closed;
+                None
             }
         }
-        None
     }
 
     fn read_over(&mut self, mut left: u64) -> Discarded {

@@ -86,11 +86,11 @@ impl Responder {
         }
     }
 
-    /// A new request: nothing of the former answer counts any more.
     pub fn is_close_delimited(&self) -> bool {
         matches!(self.framing, Framing::Close)
     }
 
+    /// A new request: nothing of the former answer counts any more.
     pub fn begin_exchange(&mut self, exchange: Exchange) {
         self.exchange = exchange;
         self.state = ResponseState::NotStarted;

@@ -194,6 +194,7 @@ fn a_short_unread_body_is_read_over() {
     assert_eq!(connection.buffered(), 0);
     connection.receive(&[b'x'; 600]);
     connection.receive(GET);
+    assert!(matches!(connection.poll_event(), Event::EndOfBody));
     assert_eq!(request(&mut connection), "/");
 
     let mut connection = fed(&[
@@ -204,6 +205,7 @@ fn a_short_unread_body_is_read_over() {
     .concat());
     request(&mut connection);
     assert_eq!(answer(&mut connection), "");
+    assert!(matches!(connection.poll_event(), Event::EndOfBody));
     assert_eq!(request(&mut connection), "/");
 }
 
@@ -217,7 +219,11 @@ fn many_unread_bodies() {
         request(&mut connection);
         assert_eq!(answer(&mut connection), "");
         assert!(matches!(connection.poll_event(), Event::NeedInput));
-        connection.receive(&vec![b'x'; length]);
+        connection.receive(&vec![b'x'; length / 2]);
+        assert!(matches!(connection.poll_event(), Event::NeedInput));
+        assert!(!connection.is_idle());
+        connection.receive(&vec![b'x'; length / 2]);
+        assert!(matches!(connection.poll_event(), Event::EndOfBody));
         assert!(matches!(connection.poll_event(), Event::NeedInput));
         assert!(connection.is_idle());
     }
