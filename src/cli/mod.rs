@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Mode, Settings, Surroundings};
+use crate::config::{LogTarget, Mode, Settings, Surroundings};
 use crate::master::{self, Host, Outcome};
 use crate::observability;
 use invocation::Parsed;
@@ -36,11 +36,22 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
         Ok(Parsed::Help(text)) => report::page(&text),
         Ok(Parsed::Version) => report::version(&entry.interpreter()),
         Ok(Parsed::Run(resolved)) => match resolved.mode {
-            Mode::CheckConfig => entry.check(&resolved.settings),
+            Mode::CheckConfig => check(resolved.settings, entry),
             Mode::Serve => serve(resolved.settings, &arguments, &surroundings, entry),
         },
         Err(error) => report::configuration(&error),
     }
+}
+
+/// Somebody waits for the answer: it comes on standard error, and no log file is made.
+fn check(mut settings: Settings, entry: &dyn Entry) -> u8 {
+    (settings.error_log, settings.access_log) = (LogTarget::Stderr, None);
+    if let Err(error) = observability::start(&settings) {
+        return report::start(&error.into());
+    }
+    let code = entry.check(&settings);
+    observability::finish(LOG_PATIENCE);
+    code
 }
 
 fn serve(
