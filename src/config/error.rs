@@ -50,22 +50,20 @@ impl Error {
     }
 }
 
-/// A value in a message: on one line, and without what a terminal would obey.
-pub(super) fn shown(value: &str) -> String {
+/// A text of the user's in a message: on one line, without what a terminal would obey, and not a page of it.
+pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 200;
-    let mut shown: String = value
-        .chars()
-        .take(LONGEST)
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect();
-    if value.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+    let mut shown = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == LONGEST {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
     }
     shown
 }

@@ -1,21 +1,15 @@
 //! From what was typed to what it means: every setting read, checked, and complete. Pure but for one look at `--chdir`.
 
-use std::path::{Path, PathBuf};
-
 use super::error::shown;
 use super::value::{self, Malformed, Value};
 use super::{
-    ClientTimeouts, Definition, Error, EventLoop, Factory, Given, HeaderMap, Layers, Lifespan,
-    Limits, LogLevel, LogTarget, Origin, Settings, Surroundings, definition,
+    ClientTimeouts, Definition, Error, Factory, Given, Layers, Limits, LogTarget, Origin, Settings,
+    Surroundings, definition,
 };
 
 /// More would be a slip of the finger that takes the machine down.
 const MOST_WORKERS: u32 = 1024;
 const MOST_THREADS: u32 = 1024;
-/// What "unlimited" means for a line or a field: a head must fit into memory.
-const LONGEST_LINE: u64 = 1 << 20;
-/// gunicorn's own ceiling.
-const MOST_FIELDS: u32 = 32_768;
 
 /// What this run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +29,7 @@ pub struct Resolved {
 pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved, Error> {
     let typed = Typed { layers };
     let chdir = typed.optional("chdir", |text| {
-        directory(&surroundings.directory.join(text))
+        value::directory(&surroundings.directory.join(text))
     })?;
     // gunicorn changes directory first; what is relative in other settings starts there.
     let base = chdir.as_deref().unwrap_or(&surroundings.directory);
@@ -54,9 +48,9 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         interface: class.interface,
         event_loop: match class.event_loop {
             Some(event_loop) if typed.last("asgi_loop").is_none() => event_loop,
-            Some(_) | None => typed.value("asgi_loop", event_loop)?,
+            Some(_) | None => typed.value("asgi_loop", value::event_loop)?,
         },
-        lifespan: typed.value("asgi_lifespan", lifespan)?,
+        lifespan: typed.value("asgi_lifespan", value::lifespan)?,
         pythonpath: typed
             .optional("pythonpath", |text| Ok(value::directories(text, base)))?
             .unwrap_or_default(),
@@ -66,26 +60,26 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         timeout: Some(typed.value("timeout", value::duration)?)
             .filter(|timeout| !timeout.is_zero()),
         graceful_timeout: typed.value("graceful_timeout", value::duration)?,
-        boot_timeout: typed.value("boot_timeout", positive_duration)?,
+        boot_timeout: typed.value("boot_timeout", value::positive_duration)?,
         keepalive_drain: typed.value("keepalive_drain", value::duration)?,
         client: ClientTimeouts {
-            first_byte: typed.value("first_byte_timeout", positive_duration)?,
-            head: typed.value("header_timeout", positive_duration)?,
-            body: typed.value("body_timeout", positive_duration)?,
-            write: typed.value("write_timeout", positive_duration)?,
+            first_byte: typed.value("first_byte_timeout", value::positive_duration)?,
+            head: typed.value("header_timeout", value::positive_duration)?,
+            body: typed.value("body_timeout", value::positive_duration)?,
+            write: typed.value("write_timeout", value::positive_duration)?,
             keep_alive: typed.value("keepalive", value::duration)?,
         },
         ready_path: typed.optional("ready_path", value::url_path)?,
-        ready_host: typed.optional("ready_host", host_header)?,
+        ready_host: typed.optional("ready_host", value::host_header)?,
         reload_surge: typed
             .optional("reload_surge", |text| value::number(text, 1..=MOST_WORKERS))?,
-        root_path: typed.value("root_path", root_path)?,
-        header_map: typed.value("header_map", header_map)?,
+        root_path: typed.value("root_path", value::root_path)?,
+        header_map: typed.value("header_map", value::header_map)?,
         forwarded_allow_ips: typed.value("forwarded_allow_ips", value::peers)?,
         limits: Limits {
-            request_line: typed.value("limit_request_line", longest)?,
-            fields: typed.value("limit_request_fields", most_fields)?,
-            field_size: typed.value("limit_request_field_size", longest)?,
+            request_line: typed.value("limit_request_line", value::longest)?,
+            fields: typed.value("limit_request_fields", value::most_fields)?,
+            field_size: typed.value("limit_request_field_size", value::longest)?,
             body: typed
                 .optional("limit_request_body", value::size)?
                 .filter(|limit| *limit > 0),
@@ -95,7 +89,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
                 value::number(text, 0..=u32::MAX)
             })?
             .filter(|limit| *limit > 0),
-        log_level: typed.value("loglevel", log_level)?,
+        log_level: typed.value("loglevel", value::log_level)?,
         error_log: typed.value("errorlog", log(LogTarget::Stderr))?,
         access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,
         chdir,
@@ -178,6 +172,8 @@ fn understand<T>(
              hint,
              understood,
          }| {
+            // Both may quote the value.
+            let (problem, hint) = (shown(&problem), hint.as_deref().map(shown));
             let (value, by) = (shown(text), origin.of(&definition.spelling()));
             if definition.kind.is_numeric() && origin.is_option() && !understood {
                 Error::Number {
@@ -219,128 +215,6 @@ fn workers(text: &str, cpus: u32) -> Value<u32> {
         }
         _ => malformed,
     })
-}
-
-/// The path as it was written, so that a symbolic link in it is followed anew each time.
-fn directory(path: &Path) -> Value<PathBuf> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(path.to_owned()),
-        Ok(_) => Err(Malformed::new("is not a directory")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Malformed::new("does not exist"))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(Malformed::new("cannot be reached: permission denied"))
-        }
-        Err(error) => Err(Malformed::new(format!("cannot be used: {error}"))),
-    }
-}
-
-fn positive_duration(text: &str) -> Value<std::time::Duration> {
-    match value::duration(text)? {
-        duration if duration.is_zero() => Err(Malformed::new("must be more than 0")),
-        duration => Ok(duration),
-    }
-}
-
-fn longest(text: &str) -> Value<usize> {
-    let bytes = match value::size(text)? {
-        0 => LONGEST_LINE,
-        bytes if bytes > LONGEST_LINE => {
-            return Err(Malformed::new(format!("is more than {LONGEST_LINE}")));
-        }
-        bytes => bytes,
-    };
-    Ok(usize::try_from(bytes).expect("at most 1 MiB"))
-}
-
-fn most_fields(text: &str) -> Value<usize> {
-    match value::number(text, 0..=MOST_FIELDS)? {
-        0 => Ok(MOST_FIELDS as usize),
-        fields => Ok(fields as usize),
-    }
-}
-
-fn root_path(text: &str) -> Value<String> {
-    if text.is_empty() {
-        Ok(String::new())
-    } else {
-        // The slash at its end would stand twice in every path.
-        value::url_path(text).map(|path| path.trim_end_matches('/').to_owned())
-    }
-}
-
-fn host_header(text: &str) -> Value<String> {
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte))
-    {
-        Ok(text.to_owned())
-    } else {
-        Err(Malformed::new("is not a host").hint("write it as in example.org or example.org:8000"))
-    }
-}
-
-fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
-    let lower = text.trim().to_ascii_lowercase();
-    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == lower) {
-        return Ok(*value);
-    }
-    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-    Err(Malformed::new(format!("is none of {}", names.join(", "))))
-}
-
-fn event_loop(text: &str) -> Value<EventLoop> {
-    choice(
-        text,
-        &[
-            ("auto", EventLoop::Auto),
-            ("asyncio", EventLoop::Asyncio),
-            ("uvloop", EventLoop::Uvloop),
-        ],
-    )
-}
-
-fn lifespan(text: &str) -> Value<Lifespan> {
-    choice(
-        text,
-        &[
-            ("auto", Lifespan::Auto),
-            ("on", Lifespan::On),
-            ("off", Lifespan::Off),
-        ],
-    )
-}
-
-fn header_map(text: &str) -> Value<HeaderMap> {
-    choice(
-        text,
-        &[
-            ("drop", HeaderMap::Drop),
-            ("refuse", HeaderMap::Refuse),
-            ("dangerous", HeaderMap::Dangerous),
-        ],
-    )
-}
-
-fn log_level(text: &str) -> Value<LogLevel> {
-    // Spellings of Python's logging and of uvicorn.
-    match text.trim().to_ascii_lowercase().as_str() {
-        "warn" => return Ok(LogLevel::Warning),
-        "fatal" => return Ok(LogLevel::Critical),
-        "trace" => return Err(Malformed::new("is not a level").hint("debug is the most verbose")),
-        _ => {}
-    }
-    choice(
-        text,
-        &[
-            ("debug", LogLevel::Debug),
-            ("info", LogLevel::Info),
-            ("warning", LogLevel::Warning),
-            ("error", LogLevel::Error),
-            ("critical", LogLevel::Critical),
-        ],
-    )
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod address;
 mod app;
+mod choice;
 mod interface;
 mod number;
 mod peers;
@@ -9,10 +10,13 @@ mod place;
 
 pub(super) use address::address;
 pub(super) use app::app;
+pub(super) use choice::{event_loop, header_map, lifespan, log_level};
 pub(super) use interface::worker_class;
-pub(super) use number::{duration, mask, number, size};
+pub(super) use number::{duration, longest, mask, most_fields, number, positive_duration, size};
 pub(super) use peers::peers;
-pub(super) use place::{directories, environment_pair, log_target, url_path};
+pub(super) use place::{
+    directories, directory, environment_pair, host_header, log_target, root_path, url_path,
+};
 
 /// Why a text is not such a value: ends the sentence "`--workers`: `x` …".
 #[derive(Debug, Clone, PartialEq, Eq)]

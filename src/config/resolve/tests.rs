@@ -1,9 +1,12 @@
 //! Resolution as a function: sources in, settings or a message out.
 
+use std::path::Path;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::config::{AppSpec, Bind, Interface, Kind, Layer, TrustedPeers, definitions};
+use crate::config::{AppSpec, Bind, EventLoop, Interface, Kind, Layer, TrustedPeers, definitions};
 
 fn surroundings() -> Surroundings {
     Surroundings {
@@ -22,9 +25,13 @@ fn layer(origin: Origin, values: &[(&str, &str)]) -> Layer {
 }
 
 fn typed(values: &[(&str, &str)]) -> Result<Settings, Error> {
+    typed_from(Origin::CommandLine, values)
+}
+
+fn typed_from(origin: Origin, values: &[(&str, &str)]) -> Result<Settings, Error> {
     let layers = Layers::new(vec![
         layer(Origin::CommandLine, &[("wsgi_app", "site:app")]),
-        layer(Origin::CommandLine, values),
+        layer(origin, values),
     ]);
     resolve(&layers, &surroundings()).map(|resolved| resolved.settings)
 }
@@ -276,4 +283,80 @@ fn no_app() {
         (error.to_string().as_str(), error.exit_code()),
         ("no app was named", 1)
     );
+}
+
+/// Words that such texts are made of, so that the odd ones among them are likely.
+fn text() -> impl Strategy<Value = String> {
+    let words = [
+        "",
+        "0",
+        "4",
+        "-1",
+        "30s",
+        "1.5",
+        "99999999999999999999",
+        "auto",
+        "unix:",
+        "fd://",
+        "tcp://",
+        "[::1]",
+        "::1",
+        ":",
+        ":8000",
+        "a.b",
+        ".py",
+        "/",
+        "()",
+        "(",
+        ",",
+        "*",
+        "=",
+        "10.0.0.0/8",
+        "/33",
+        "%",
+        " ",
+        "\n",
+        "\0",
+        "ä",
+        "\u{1b}",
+        "ms",
+        "k",
+        "0x",
+        "0o",
+        "-",
+    ];
+    prop_oneof![
+        proptest::collection::vec(proptest::sample::select(words.to_vec()), 0..5)
+            .prop_map(|words| words.concat()),
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    /// Whatever is typed, the answer is settings or one printable line.
+    #[test]
+    fn nothing_typed_can_break_it(which in 0..definitions().count(), text in text(), option: bool) {
+        let definition = definitions().nth(which).expect("in range");
+        let origin = if option { Origin::CommandLine } else { Origin::CmdArgs };
+        if let Err(error) = typed_from(origin, &[(definition.name, &text)]) {
+            let message = format!("{error}{}", error.hint().unwrap_or_default());
+            prop_assert!(!message.chars().any(char::is_control), "{message:?}");
+        }
+    }
+
+    /// The documented order: variable, `GUNICORN_CMD_ARGS`, command line.
+    #[test]
+    fn the_strongest_source_that_speaks_wins(variable: Option<u8>, args: Option<u8>, line: Option<u8>) {
+        let given = |value: Option<u8>, origin| {
+            value.map_or_else(Layer::default, |value| layer(origin, &[("backlog", &(u32::from(value) + 1).to_string())]))
+        };
+        let layers = Layers::new(vec![
+            layer(Origin::CommandLine, &[("wsgi_app", "site:app")]),
+            given(variable, Origin::Variable("BACKLOG")),
+            given(args, Origin::CmdArgs),
+            given(line, Origin::CommandLine),
+        ]);
+        let expected = line.or(args).or(variable).map_or(2048, |value| u32::from(value) + 1);
+        prop_assert_eq!(resolve(&layers, &surroundings()).unwrap().settings.backlog, expected);
+    }
 }

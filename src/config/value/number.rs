@@ -7,6 +7,11 @@ use super::{Malformed, Value};
 /// A hundred years: beyond it a deadline cannot be computed, and nobody means it.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// What "unlimited" means for a line or a field: a head must fit into memory.
+const LONGEST_LINE: u64 = 1 << 20;
+/// gunicorn's own ceiling.
+const MOST_FIELDS: u32 = 32_768;
+
 /// A whole number within `range`.
 pub(in crate::config) fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Value<u32> {
     let (least, most) = (*range.start(), *range.end());
@@ -114,6 +119,33 @@ fn split_unit(text: &str) -> (&str, &str) {
         .rfind(|c: char| c.is_ascii_digit() || c == '.')
         .map_or(0, |last| last + 1);
     text.split_at(end)
+}
+
+pub(in crate::config) fn positive_duration(text: &str) -> Value<Duration> {
+    match duration(text)? {
+        duration if duration.is_zero() => Err(Malformed::new("must be more than 0")),
+        duration => Ok(duration),
+    }
+}
+
+/// Of a request line or a header field; 0 means the most there is.
+pub(in crate::config) fn longest(text: &str) -> Value<usize> {
+    let bytes = match size(text)? {
+        0 => LONGEST_LINE,
+        bytes if bytes > LONGEST_LINE => {
+            return Err(Malformed::new(format!("is more than {LONGEST_LINE}")));
+        }
+        bytes => bytes,
+    };
+    Ok(usize::try_from(bytes).expect("at most 1 MiB"))
+}
+
+/// 0 means the most there is.
+pub(in crate::config) fn most_fields(text: &str) -> Value<usize> {
+    match number(text, 0..=MOST_FIELDS)? {
+        0 => Ok(MOST_FIELDS as usize),
+        fields => Ok(fields as usize),
+    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,41 @@ pub(in crate::config) fn url_path(text: &str) -> Value<String> {
     Ok(text.to_owned())
 }
 
+/// The path as it was written, so that a symbolic link in it is followed anew each time.
+pub(in crate::config) fn directory(path: &Path) -> Value<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(path.to_owned()),
+        Ok(_) => Err(Malformed::new("is not a directory")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Malformed::new("does not exist"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Malformed::new("cannot be reached: permission denied"))
+        }
+        Err(error) => Err(Malformed::new(format!("cannot be used: {error}"))),
+    }
+}
+
+pub(in crate::config) fn root_path(text: &str) -> Value<String> {
+    if text.is_empty() {
+        Ok(String::new())
+    } else {
+        // The slash at its end would stand twice in every path.
+        url_path(text).map(|path| path.trim_end_matches('/').to_owned())
+    }
+}
+
+pub(in crate::config) fn host_header(text: &str) -> Value<String> {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte))
+    {
+        Ok(text.to_owned())
+    } else {
+        Err(Malformed::new("is not a host").hint("write it as in example.org or example.org:8000"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,85 @@
+//! Values of which there are a few, by name. It does not know where they are used.
+
+use super::{Malformed, Value};
+use crate::config::{EventLoop, HeaderMap, Lifespan, LogLevel};
+
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
+    let lower = text.trim().to_ascii_lowercase();
+    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == lower) {
+        return Ok(*value);
+    }
+    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+    Err(Malformed::new(format!("is none of {}", names.join(", "))))
+}
+
+pub(in crate::config) fn event_loop(text: &str) -> Value<EventLoop> {
+    choice(
+        text,
+        &[
+            ("auto", EventLoop::Auto),
+            ("asyncio", EventLoop::Asyncio),
+            ("uvloop", EventLoop::Uvloop),
+        ],
+    )
+}
+
+pub(in crate::config) fn lifespan(text: &str) -> Value<Lifespan> {
+    choice(
+        text,
+        &[
+            ("auto", Lifespan::Auto),
+            ("on", Lifespan::On),
+            ("off", Lifespan::Off),
+        ],
+    )
+}
+
+pub(in crate::config) fn header_map(text: &str) -> Value<HeaderMap> {
+    choice(
+        text,
+        &[
+            ("drop", HeaderMap::Drop),
+            ("refuse", HeaderMap::Refuse),
+            ("dangerous", HeaderMap::Dangerous),
+        ],
+    )
+}
+
+pub(in crate::config) fn log_level(text: &str) -> Value<LogLevel> {
+    // Spellings of Python's logging and of uvicorn.
+    match text.trim().to_ascii_lowercase().as_str() {
+        "warn" => return Ok(LogLevel::Warning),
+        "fatal" => return Ok(LogLevel::Critical),
+        "trace" => return Err(Malformed::new("is not a level").hint("debug is the most verbose")),
+        _ => {}
+    }
+    choice(
+        text,
+        &[
+            ("debug", LogLevel::Debug),
+            ("info", LogLevel::Info),
+            ("warning", LogLevel::Warning),
+            ("error", LogLevel::Error),
+            ("critical", LogLevel::Critical),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_any_case_and_pythons_other_ones() {
+        assert_eq!(log_level("INFO"), Ok(LogLevel::Info));
+        assert_eq!(log_level("warn"), Ok(LogLevel::Warning));
+        assert_eq!(
+            log_level("trace").unwrap_err().hint.as_deref(),
+            Some("debug is the most verbose")
+        );
+        assert_eq!(
+            lifespan("yes").unwrap_err().problem,
+            "is none of auto, on, off"
+        );
+    }
+}
