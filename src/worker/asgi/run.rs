@@ -80,18 +80,16 @@ impl Run {
     }
 
     fn report(&self, py: Python<'_>, verdict: Verdict, value: &Bound<'_, PyAny>) {
-        let (method, path) = request_line(py, &self.scope);
+        let request = request_line(py, &self.scope);
         match verdict {
             Verdict::Fine if value.is_none() => {}
             Verdict::Fine => {
-                tracing::error!(method, path, "app returned a value, it should be None")
+                tracing::error!(request, "app returned a value, it should be None")
             }
-            Verdict::Unanswered => tracing::error!(method, path, "app returned without a response"),
-            Verdict::Cut => tracing::error!(
-                method,
-                path,
-                "app returned before its response was complete"
-            ),
+            Verdict::Unanswered => tracing::error!(request, "app returned without a response"),
+            Verdict::Cut => {
+                tracing::error!(request, "app returned before its response was complete")
+            }
         }
     }
 
@@ -204,17 +202,17 @@ pub fn log_failure(
         .call1((exception(py, error),))
         .and_then(|text| text.extract::<String>())
         .unwrap_or_else(|_| error.to_string());
-    let (method, path) = request_line(py, scope);
+    let request = request_line(py, scope);
     let cut = verdict == Verdict::Cut;
-    tracing::error!(method, path, cut, traceback, "exception in app");
+    tracing::error!(request, cut, traceback, "exception in app");
 }
 
-fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> (String, String) {
+fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> String {
     let text = |key: &str| {
         let value = scope.bind(py).get_item(key).ok().flatten();
         value
             .and_then(|value| value.extract::<String>().ok())
             .unwrap_or_default()
     };
-    (text("method"), text("path"))
+    format!("{} {}", text("method"), text("path"))
 }
