@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::{BodyState, Conn, Goodbye, HIGH_WATER, LOW_WATER, Mode, Output, State};
+use super::held;
 use crate::http::{BodyEnd, Refusal, ResponseError, ResponseState};
 
 /// A handle that outlives its request: after the response everything says that it is over.
@@ -23,6 +24,13 @@ pub enum Received {
     Disconnect,
     /// Nothing yet: `App::readable` will tell.
     Wait,
+}
+
+/// Whether output may wait for the end of the app's step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Allowed,
+    No,
 }
 
 /// Whether the app may go on sending.
@@ -126,6 +134,15 @@ impl Exchange {
 
     /// Writes a piece of the body. The bytes are with the kernel, or kept, when this returns.
     pub fn send(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
+        self.write(data, end, Hold::No)
+    }
+
+    /// As `send`, but small pieces that follow one another in a step of the app leave together (see `held`).
+    pub fn send_in_step(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
+        self.write(data, end, Hold::Allowed)
+    }
+
+    fn write(&self, data: &[u8], end: BodyEnd, hold: Hold) -> Result<Flow, SendError> {
         let s = &mut *self.conn.lock();
         self.check(s)?;
         let transmit = match s.http.body(data, end) {
@@ -142,7 +159,35 @@ impl Exchange {
         };
         let excess = transmit.excess;
         let pieces = [transmit.head, transmit.data, transmit.tail];
-        let all = Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write(pieces);
+        let held = &self.conn.net.held;
+        let step = held.step();
+        let all = if s.holds {
+            pieces
+                .iter()
+                .for_each(|piece| s.out.extend_from_slice(piece));
+            if end == BodyEnd::Last || s.out.len() > held::MOST {
+                s.holds = false;
+                self.conn.flush(s);
+            }
+            s.out.is_empty() || s.holds
+        } else if hold == Hold::Allowed
+            && end == BodyEnd::More
+            && s.written_in == step
+            && s.out.is_empty()
+            && pieces.iter().map(|piece| piece.len()).sum::<usize>() < held::MOST
+        {
+            pieces
+                .iter()
+                .for_each(|piece| s.out.extend_from_slice(piece));
+            s.holds = true;
+            if held.add(self.conn.clone()) {
+                self.conn.net.picked.wake();
+            }
+            true
+        } else {
+            s.written_in = step;
+            Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write(pieces)
+        };
         self.sent(s, all);
         if excess > 0 {
             return Err(ResponseError::TooLong { excess }.into());

@@ -4,6 +4,7 @@ mod asgi;
 mod connection;
 pub mod exchange;
 mod forwarded;
+mod held;
 mod network;
 mod office;
 pub mod python;

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::connection::Conn;
 use super::exchange::Exchange;
 use super::forwarded::Forwarded;
+use super::held::Held;
 use crate::config::Settings;
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
@@ -59,6 +60,9 @@ pub struct Network {
     /// Reactor tokens of connections that have closed.
     pub closed: Mutex<Vec<usize>>,
     pub forwarded: Forwarded,
+    pub held: Held,
+    /// Wakes the sentinel.
+    pub picked: Arc<Wake>,
     /// Requests are recorded where there is an access log.
     pub access: Option<Mutex<AccessLog>>,
     app: OnceLock<Box<dyn App>>,
@@ -78,6 +82,8 @@ impl Network {
         let policy = Arc::new(policy(&settings));
         Ok(Self {
             forwarded: Forwarded::new(&settings),
+            held: Held::default(),
+            picked: Arc::new(Wake::new()?),
             settings,
             access: AccessLog::inherited().map(Mutex::new),
             policy,
@@ -112,6 +118,23 @@ impl Network {
     /// Monotonic milliseconds as of the last turn of the reactor.
     pub fn now(&self) -> u64 {
         self.now.load(Relaxed)
+    }
+
+    /// The step of the app has ended: what it held back leaves.
+    pub fn end_step(&self) {
+        self.held.next_step();
+        if !self.held.is_empty() {
+            self.write_held();
+        }
+    }
+
+    /// Writes all held output. True: there was some.
+    pub fn write_held(&self) -> bool {
+        let held = self.held.take();
+        for conn in &held {
+            conn.write_held();
+        }
+        !held.is_empty()
     }
 
     /// The reactor goes to sleep: whatever comes is noticed at once.

@@ -51,6 +51,7 @@ impl Reactor {
     /// Sleeps at most `timeout` (`None`: until there is something), then lets every connection with news go on.
     /// True: descriptors of the Python event loop may be ready.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        self.net.end_step();
         // Before sleeping: the requests that the app has answered since.
         self.flush_access_log();
         let tick = Duration::from_millis(self.until_tick());

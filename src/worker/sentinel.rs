@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::held;
 use super::network::{Accepted, Network, millis};
 use crate::ipc::{DrainReason, FromWorker, Incoming, ToWorker, WorkerChannel};
 use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
@@ -22,6 +23,8 @@ const PICKED: u64 = CHANNEL + 2;
 const BACK_OFF_MS: u64 = 100;
 /// How often the thread looks whether the worker comes back to its reactor.
 const LOOK_MS: u64 = 250;
+/// No output was held for so long: nobody needs to look.
+const QUIET_MS: u64 = 500;
 /// After the graceful timeout Python has this long to come to its end.
 const LAST_WORDS_MS: u64 = 3_000;
 
@@ -106,6 +109,7 @@ impl Sentinel {
                         accepting: Accepting::No,
                         deadline: None,
                         seen_turns: 0,
+                        held_at: 0,
                     }
                     .run()
                 })
@@ -121,6 +125,8 @@ struct Watching {
     /// The process ends here, whatever Python does.
     deadline: Option<u64>,
     seen_turns: u64,
+    /// When held output was seen last; zero: not looking.
+    held_at: u64,
 }
 
 impl Watching {
@@ -142,7 +148,11 @@ impl Watching {
                 Accepting::Armed | Accepting::Stuck => Some(now + LOOK_MS),
                 Accepting::No | Accepting::Handing => None,
             };
-            let next = next.into_iter().chain(self.deadline).min();
+            let next = next
+                .into_iter()
+                .chain(self.deadline)
+                .chain(self.held_until(now))
+                .min();
             let Ok(count) = self
                 .epoll
                 .wait(next.map(|at| Duration::from_millis(at.saturating_sub(now))))
@@ -154,9 +164,32 @@ impl Watching {
                     self.news(ready);
                 }
             }
+            self.look_at_held_output();
             if count == 0 {
                 self.look_at_the_worker();
             }
+        }
+    }
+
+    /// While output is held, it leaves after a moment also when the app computes.
+    fn held_until(&self, now: u64) -> Option<u64> {
+        self.own
+            .net
+            .held
+            .is_watched()
+            .then(|| now + millis(held::LONGEST))
+    }
+
+    fn look_at_held_output(&mut self) {
+        if !self.own.net.held.is_watched() {
+            return;
+        }
+        let now = sys::monotonic_ms();
+        if self.own.net.write_held() || self.held_at == 0 {
+            self.held_at = now;
+        } else if now - self.held_at > QUIET_MS {
+            self.held_at = 0;
+            self.own.net.held.unwatch();
         }
     }
 

@@ -51,7 +51,7 @@ impl Call {
             Kind::Body => {
                 let body = message::body(message, core)?;
                 let more = message::flag(message, intern!(py, "more_body"))?;
-                let sent = exchange.send(
+                let sent = exchange.send_in_step(
                     body.as_bytes(),
                     if more { BodyEnd::More } else { BodyEnd::Last },
                 );

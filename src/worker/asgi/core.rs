@@ -34,6 +34,8 @@ pub struct Core {
     pub soon: OnceLock<Py<PyAny>>,
     /// A turn is under way: what the network side finds will be looked at.
     pub turning: AtomicBool,
+    /// A turn is scheduled.
+    pub asked: AtomicBool,
     waiters: Mutex<HashMap<usize, Waiters>>,
     tasks: Mutex<Tasks>,
 }
@@ -80,6 +82,7 @@ impl Core {
             state: OnceLock::new(),
             soon: OnceLock::new(),
             turning: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             waiters: Mutex::default(),
             tasks: Mutex::default(),
         })
@@ -126,8 +129,9 @@ impl Core {
     /// Called after whatever an app did to a connection: the network side may have work for the loop.
     pub fn after_call(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(soon) = self.soon.get()
-            && !self.inbox.is_empty()
+            && !(self.inbox.is_empty() && self.office.net.held.is_empty())
             && !self.turning.load(Relaxed)
+            && !self.asked.swap(true, Relaxed)
         {
             soon.call0(py)?;
         }

@@ -87,6 +87,7 @@ impl Engine {
                 .as_mut()
                 .map_or(Ok(false), |reactor| reactor.turn(timeout))
         };
+        self.core.asked.store(false, Relaxed);
         self.core.turning.store(true, Relaxed);
         let ready = if timeout.is_some_and(|t| t.is_zero()) {
             turn()

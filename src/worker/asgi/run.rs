@@ -52,6 +52,7 @@ impl Run {
 
     /// Passes a step on. `None`: the app has ended.
     fn follow<'py>(&self, py: Python<'py>, step: Step<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.core.office.net.end_step();
         match step {
             Step::Yield(waits) => return Ok(Some(waits)),
             Step::Return(value) => {

@@ -61,8 +61,16 @@ impl<'s> Output<'s> {
 }
 
 impl Conn {
+    /// Held output leaves.
+    pub fn write_held(self: &Arc<Self>) {
+        let s = &mut *self.lock();
+        if std::mem::take(&mut s.holds) {
+            self.flush(s);
+        }
+    }
+
     /// Writes what is kept, as far as the socket takes it.
-    pub(super) fn flush(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut State) {
         while !s.out.is_empty() && !s.write_closed {
             let Some(socket) = s.socket() else { return };
             match stream::send(socket, &s.out) {

@@ -94,6 +94,10 @@ pub struct State {
     pub told: bool,
     /// The client does not expect the end of this connection.
     pub closed_by_us: bool,
+    /// What is in `out` waits for the end of the app's step, not for the socket.
+    pub holds: bool,
+    /// The step in which something was written last.
+    pub written_in: u64,
     /// Written by the app, not yet taken by the socket.
     pub out: BytesMut,
     pub body: Body,
@@ -142,6 +146,8 @@ impl State {
             left: false,
             told: false,
             closed_by_us: false,
+            holds: false,
+            written_in: 0,
             out: BytesMut::new(),
             body: Body {
                 state: BodyState::Complete,

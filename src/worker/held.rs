@@ -1,0 +1,63 @@
+//! Output that is held back for a moment, so that small pieces sent in one step leave in one packet. It does not write.
+//!
+//! The first piece of a step is written at once. What follows it in the same step (no turn of the event loop, no wait of
+//! the app in between) is held until the step ends, until it is large, or for at most `LONGEST` when the app computes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::connection::Conn;
+
+/// The sentinel looks this often while output is held, so that an app that computes does not hold it up.
+pub const LONGEST: Duration = Duration::from_millis(10);
+/// More than this is not held.
+pub const MOST: usize = 16 * 1024;
+
+/// The connections of a worker that hold output.
+#[derive(Default)]
+pub struct Held {
+    connections: Mutex<Vec<Arc<Conn>>>,
+    any: AtomicBool,
+    step: AtomicU64,
+    /// The sentinel looks.
+    watched: AtomicBool,
+}
+
+impl Held {
+    /// Names the step that is under way.
+    pub fn step(&self) -> u64 {
+        self.step.load(Relaxed)
+    }
+
+    pub fn next_step(&self) {
+        // Steps are counted by the one thread that runs apps.
+        self.step.store(self.step.load(Relaxed) + 1, Relaxed);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        !self.any.load(Relaxed)
+    }
+
+    /// True: the sentinel has to be woken to look.
+    pub fn add(&self, conn: Arc<Conn>) -> bool {
+        self.connections.lock().push(conn);
+        self.any.store(true, Relaxed);
+        !self.watched.swap(true, Relaxed)
+    }
+
+    pub fn take(&self) -> Vec<Arc<Conn>> {
+        self.any.store(false, Relaxed);
+        std::mem::take(&mut *self.connections.lock())
+    }
+
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Relaxed)
+    }
+
+    pub fn unwatch(&self) {
+        self.watched.store(false, Relaxed);
+    }
+}
