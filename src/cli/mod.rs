@@ -17,6 +17,9 @@ use invocation::Parsed;
 
 pub use invocation::settings;
 
+/// Read without being asked for by the program that we replace: who has one counts on it.
+const GUNICORN_FILE: &str = "gunicorn.conf.py";
+
 /// What the reader of the log gets to take the last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -62,6 +65,12 @@ fn serve(
 ) -> u8 {
     if let Err(error) = observability::start(&settings) {
         return report::start(&error.into());
+    }
+    if surroundings.directory.join(GUNICORN_FILE).exists() {
+        tracing::warn!(
+            file = GUNICORN_FILE,
+            "gunicorn would read this file, rgun does not yet"
+        );
     }
     // As gunicorn, a reload reads the sources again with the environment and the arguments of the start.
     let reread = || {
