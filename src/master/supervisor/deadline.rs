@@ -38,24 +38,33 @@ impl Supervisor {
         }
         let who = worker.who;
         match worker.life {
+            Life::Booting { .. } if fault!(self, NoBootTimeout) => {
+                self.forget_deadline(incarnation)
+            }
             Life::Booting { .. } => {
-                if !fault!(self, NoBootTimeout) {
-                    self.kill(incarnation, KillReason::BootTimeout);
-                    self.boot_failed(who, BootFailure::TimedOut);
-                }
+                self.kill(incarnation, KillReason::BootTimeout);
+                self.boot_failed(who, BootFailure::TimedOut);
             }
             Life::Hung { .. } => self.kill(incarnation, KillReason::Hung),
             Life::Failed { .. } | Life::Terminated { .. } | Life::Stopping { .. } => {
-                if !fault!(self, NoKillAfterStop) {
+                if fault!(self, NoKillAfterStop) {
+                    self.forget_deadline(incarnation);
+                } else {
                     self.kill(incarnation, KillReason::Overdue);
                 }
             }
-            Life::Draining { .. } => {
-                if !fault!(self, NoKillAfterDrain) {
-                    self.stop_fast(incarnation, FAST);
-                }
+            Life::Draining { .. } if fault!(self, NoKillAfterDrain) => {
+                self.forget_deadline(incarnation);
             }
+            Life::Draining { .. } => self.stop_fast(incarnation, FAST),
             Life::Standby | Life::Serving | Life::Killed => {}
+        }
+    }
+
+    /// For faults only: a worker that stays for ever.
+    fn forget_deadline(&mut self, incarnation: Incarnation) {
+        if let Some(worker) = self.workers.get_mut(&incarnation) {
+            worker.life = Life::Killed;
         }
     }
 

@@ -154,8 +154,16 @@ impl Supervisor {
         if self.is_rolled_out(who) && (worker.life == Life::Standby || failed) {
             self.fail_rollout(ReloadFailure::Died { worker: who, exit });
         }
-        let keeps_up = self.keeps_up();
+        let (keeps_up, rolled_out) = (self.keeps_up(), self.is_rolled_out(who));
         let Some(place) = self.place_of(who) else {
+            if !rolled_out {
+                self.report(Report::WorkerDied {
+                    worker: who,
+                    exit,
+                    uptime,
+                    retry: Retry::None,
+                });
+            }
             return;
         };
         let before = place.pacing.failures;

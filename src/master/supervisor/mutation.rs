@@ -1,8 +1,19 @@
 //! Deliberate faults, compiled into tests only: each must be caught by a test, or the tests are too weak.
 
 #[cfg(test)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mutation {
+macro_rules! mutations {
+    ($($name:ident),+ $(,)?) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Mutation { $($name),+ }
+
+        impl Mutation {
+            pub(super) const ALL: &[Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+#[cfg(test)]
+mutations! {
     GoBeforeOthersAreReady,
     GoBeforeOldStoppedAccepting,
     WaitForeverForAcknowledgements,
@@ -35,7 +46,6 @@ pub(super) enum Mutation {
     RetireDrainsFirst,
     RetireSeveralAtOnce,
     RetireDuringReload,
-
     StaleTimeout,
     ListenersLeftOpen,
 }

@@ -1,8 +1,13 @@
 //! Brings what is to what is wanted: surplus workers leave, empty places are filled, the server comes up. Level-triggered.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use super::mutation::fault;
 use super::reload::Reload;
+use super::rollout::Rollout;
 use super::slot::Proven;
+use super::worker::{Life, Worker};
 use super::{Action, AllFailing, Phase, Report, ServiceState, Slot, Supervisor};
 
 impl Supervisor {
@@ -19,23 +24,50 @@ impl Supervisor {
         self.note_when_all_fail();
     }
 
-    /// Whoever stands in a slot that is no longer wanted.
+    /// Whoever stands in a slot that is no longer wanted, the highest first. One that serves stays while the wanted slots
+    /// cannot do without it (they fail, or boot): scaling down from three to two must not take the only one that works.
     fn dismiss_surplus(&mut self) {
-        let (serving, coming) = (self.target, self.reload.rollout());
+        let (target, coming) = (self.target, self.reload.rollout());
         let coming = coming.map(|rollout| (rollout.generation, rollout.target));
-        let surplus = self.incarnations(|w| {
+        let mut surplus = self.incarnations(|w| {
             let wanted = match coming {
                 Some((generation, target)) if w.who.generation == generation => target,
-                _ => serving,
+                _ => target,
             };
             w.who.slot >= Slot(wanted) && w.stays()
         });
+        surplus.sort_by_key(|n| Reverse(self.workers.get(n).map(|w| w.who.slot)));
         for incarnation in surplus {
-            if !fault!(self, ScaleDownKeepsWorker) {
+            let serves = self
+                .workers
+                .get(&incarnation)
+                .is_some_and(|w| self.serves(w));
+            let needed = serves && self.serving_slots() <= target as usize;
+            if !needed && !fault!(self, ScaleDownKeepsWorker) {
                 self.dismiss(incarnation);
             }
         }
         self.remove_places();
+    }
+
+    /// It serves, or is about to: the old workers of its slots were told to drain.
+    fn serves(&self, worker: &Worker) -> bool {
+        match worker.life {
+            Life::Serving => true,
+            Life::Standby => self.reload.rollout().is_some_and(Rollout::is_switching),
+            Life::Booting { .. }
+            | Life::Hung { .. }
+            | Life::Failed { .. }
+            | Life::Terminated { .. }
+            | Life::Draining { .. }
+            | Life::Stopping { .. }
+            | Life::Killed => false,
+        }
+    }
+
+    fn serving_slots(&self) -> usize {
+        let serving = self.workers.values().filter(|w| self.serves(w));
+        serving.map(|w| w.who.slot).collect::<BTreeSet<_>>().len()
     }
 
     /// A slot that was added during a rollout waits for its end: its first worker is then of the generation that stays.
@@ -76,7 +108,7 @@ impl Supervisor {
 
     fn note_when_all_fail(&mut self) {
         let failing = self.phase == Phase::Running
-            && !self.workers.values().any(super::worker::Worker::is_ready)
+            && !self.workers.values().any(Worker::is_ready)
             && self.places.values().all(|place| place.pacing.failures > 0);
         match (failing, self.all_failing) {
             (true, AllFailing::No) => {
@@ -86,7 +118,7 @@ impl Supervisor {
                     self.stop(super::StopMode::Fast);
                 }
             }
-            (false, AllFailing::Said) if self.workers.values().any(|w| w.is_ready()) => {
+            (false, AllFailing::Said) if self.workers.values().any(Worker::is_ready) => {
                 self.all_failing = AllFailing::No;
             }
             _ => {}

@@ -12,6 +12,14 @@ use super::{DrainReason, Incarnation, Phase, Report, Retirement, Slot, Superviso
 pub(super) struct Retiree {
     pub(super) incarnation: Incarnation,
     pub(super) why: Retirement,
+    /// Its replacement was booted at least once.
+    pub(super) begun: Begun,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    Yes,
+    No,
 }
 
 impl Supervisor {
@@ -29,7 +37,14 @@ impl Supervisor {
             Retirement::Requested => self.retirees.len().min(1),
             Retirement::Requests | Retirement::Memory | Retirement::Lifetime => self.retirees.len(),
         };
-        self.retirees.insert(place, Retiree { incarnation, why });
+        self.retirees.insert(
+            place,
+            Retiree {
+                incarnation,
+                why,
+                begun: Begun::No,
+            },
+        );
     }
 
     /// `ctl restart-worker`: answered when the slot's next worker goes, or failed to boot.
@@ -53,11 +68,12 @@ impl Supervisor {
         if self.phase != Phase::Running || !(quiet || fault!(self, RetireDuringReload)) {
             return;
         }
-        while let Some(first) = self.retirees.front()
-            && !self.workers.contains_key(&first.incarnation)
-        {
-            self.retirees.pop_front();
-        }
+        let (workers, places) = (&self.workers, &self.places);
+        self.retirees.retain(|retiree| {
+            workers
+                .get(&retiree.incarnation)
+                .is_some_and(|w| !w.stays() || places.contains_key(&w.who.slot))
+        });
         let at_once = if fault!(self, RetireSeveralAtOnce) {
             self.retirees.len()
         } else {
@@ -96,14 +112,19 @@ impl Supervisor {
         if boots || paced {
             return;
         }
-        self.report(Report::Retiring {
-            worker: Who {
+        if let Some(retiree) = self
+            .retirees
+            .iter_mut()
+            .find(|r| r.incarnation == incarnation)
+            && std::mem::replace(&mut retiree.begun, Begun::Yes) == Begun::No
+        {
+            let worker = Who {
                 incarnation,
                 slot,
                 generation,
-            },
-            why,
-        });
+            };
+            self.report(Report::Retiring { worker, why });
+        }
         self.spawn(slot, generation, self.plan.boot_timeout);
         if fault!(self, RetireDrainsFirst) {
             self.drain(

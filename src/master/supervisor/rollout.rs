@@ -49,6 +49,10 @@ enum Step {
 }
 
 impl Rollout {
+    pub(super) fn is_switching(&self) -> bool {
+        matches!(self.batch, Batch::Switching { .. })
+    }
+
     /// Slots below this one belong to the new generation, whether or not its workers were let go yet.
     pub(super) fn switched(&self) -> u32 {
         match self.batch {
@@ -99,7 +103,9 @@ impl Supervisor {
             return Step::Wait;
         };
         match rollout.batch {
-            Batch::Booting if rollout.done >= rollout.target => self.complete_rollout(),
+            Batch::Booting if self.is_committed() || rollout.done >= rollout.target => {
+                self.complete_rollout()
+            }
             Batch::Booting => self.boot_batch(),
             Batch::Switching { end, until, doomed } => self.finish_switch(end, until, doomed),
         }
@@ -163,7 +169,10 @@ impl Supervisor {
         };
         let (generation, done) = (rollout.generation, rollout.done);
         let last = end >= rollout.target;
-        self.dismiss_old(generation, |slot| last || (done..end).contains(&slot.0));
+        // In one batch: everybody, also where the new generation has no slot. In several: what is surplus in the end goes
+        // when it can be spared.
+        let whole = last && done == 0;
+        self.dismiss_old(generation, |slot| whole || (done..end).contains(&slot.0));
         for slot in (done..end).map(Slot) {
             let waiting = self.places.remove(&slot).map(|place| place.waiting);
             let mut place = Place::new(generation);
@@ -185,7 +194,12 @@ impl Supervisor {
         }
     }
 
-    /// The new generation is the one that serves: its plan holds from here on.
+    /// The last batch was switched. Slots added after that are no part of the rollout.
+    fn is_committed(&self) -> bool {
+        self.reload.generation() == Some(self.generation)
+    }
+
+    /// The new generation is the one that serves: its plan holds from here on. Doing it again changes nothing.
     fn commit(&mut self) {
         if let Some(rollout) = self.reload.rollout() {
             self.generation = rollout.generation;
@@ -199,8 +213,9 @@ impl Supervisor {
         let Some(rollout) = self.reload.rollout() else {
             return Step::Wait;
         };
-        let (generation, done, target) = (rollout.generation, rollout.done, rollout.target);
-        let whole = self.generation == generation;
+        let (generation, done) = (rollout.generation, rollout.done);
+        let committed = self.is_committed();
+        let whole = committed && done == 0;
         let in_batch = |slot: Slot| whole || (done..end).contains(&slot.0);
         let accepting = self
             .workers
@@ -219,20 +234,15 @@ impl Supervisor {
         };
         rollout.done = end;
         rollout.batch = Batch::Booting;
-        if let Some(why) = doomed.filter(|_| end < target) {
+        if let Some(why) = doomed.filter(|_| !committed) {
             self.fail_rollout(why);
         }
         Step::Again
     }
 
     fn complete_rollout(&mut self) -> Step {
-        if let Some(Rollout { generation, .. }) = self.reload.rollout()
-            && *generation != self.generation
-        {
-            // Scaled down until nothing was left to do: the last batch never came.
-            self.dismiss_old(*generation, |_| true);
-            self.commit();
-        }
+        // Scaled down until nothing was left to do, the last batch never came: the old workers that remain are surplus.
+        self.commit();
         let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
             return Step::Wait;
         };

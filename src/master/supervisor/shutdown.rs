@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fleet::FAST;
 use super::mutation::fault;
-use super::rollout::Batch;
+use super::rollout::Rollout;
 use super::worker::{Life, Worker};
 use super::{
     Action, Answer, BootFailure, BootPhase, DrainReason, Exit, Listeners, Phase, Report,
@@ -51,9 +51,7 @@ impl Supervisor {
             return;
         }
         // In the middle of a switch the old workers have left the listeners already: the new ones take what is queued.
-        if let Some(rollout) = self.reload.rollout()
-            && matches!(rollout.batch, Batch::Switching { .. })
-        {
+        if self.reload.rollout().is_some_and(Rollout::is_switching) {
             for new in self.incarnations(|w| w.life == Life::Standby) {
                 self.go(new);
             }

@@ -1,6 +1,7 @@
 //! A slot's standing orders: which generation belongs there, how its failures are paced, who waits for it.
 
 use super::pacing::Pacing;
+use super::worker::Worker;
 use super::{Answer, BootFailure, Generation, Retirement, Slot, Supervisor, Token};
 
 /// What is wanted of one slot, whoever fills it.
@@ -35,9 +36,17 @@ impl Supervisor {
     /// Lays out the slots that are wanted and have no place yet.
     pub(super) fn add_places(&mut self) {
         for slot in (0..self.target).map(Slot) {
-            self.places
-                .entry(slot)
-                .or_insert_with(|| Place::new(self.generation));
+            if !self.places.contains_key(&slot) {
+                let mut place = Place::new(self.generation);
+                // Somebody who was to leave and could not be spared may still serve here.
+                if self
+                    .occupant(slot, self.generation)
+                    .is_some_and(Worker::is_ready)
+                {
+                    place.proven = Proven::Once;
+                }
+                self.places.insert(slot, place);
+            }
         }
     }
 

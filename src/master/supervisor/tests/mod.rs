@@ -1,7 +1,15 @@
 //! The supervisor's tests: an operator's stories step by step, random histories in a simulated OS, and faults they must catch.
 
+mod facts;
+mod histories;
+mod laws;
+mod mutants;
+mod oracle;
+mod process;
+mod rng;
 mod stories_boot;
 mod stories_reload;
 mod stories_stop;
 mod stories_workers;
 mod story;
+mod world;

@@ -236,6 +236,14 @@ fn scale_up_and_down_by_signal() {
 }
 
 #[test]
+fn scale_down_does_not_take_the_only_worker_that_serves() {
+    let mut story = Story::serving(plan(2));
+    story.exits(1, KILLED).signal(Signal::Ttou);
+    assert_eq!(story.actions, []);
+    assert_eq!(story.ready(3).actions, [go(3), drain(2, Replaced, 30)]);
+}
+
+#[test]
 fn scale_by_command() {
     let mut story = Story::serving(plan(2));
     let token = Token(1);
@@ -250,7 +258,7 @@ fn scale_by_command() {
         ]
     );
     story.control(1, Command::Scale(1));
-    let gone = [drain(2, Replaced, 30), terminate(3), terminate(4)];
+    let gone = [terminate(4), terminate(3), drain(2, Replaced, 30)];
     assert_eq!(story.actions[1..], gone);
     let answer = Answer::TooFew;
     assert_eq!(

@@ -1,0 +1,89 @@
+//! What an onlooker knows of each worker from the events and actions alone. Times are the master's running time.
+
+use std::time::Duration;
+
+use crate::master::supervisor::*;
+
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub who: Who,
+    pub spawned: Moment,
+    pub boot_timeout: Duration,
+    pub ready: Option<Moment>,
+    pub went: bool,
+    /// Told to go, and has not said that it stopped.
+    pub accepting: bool,
+    /// Its end was decided (or it said that it failed).
+    pub told: Option<Moment>,
+    /// When it must be dead or killed at the latest.
+    pub bound: Option<Moment>,
+    pub killed: bool,
+    /// It gives no sign of life since then.
+    pub hung: Option<Moment>,
+    /// A replacement was begun because it is to be retired.
+    pub retired: bool,
+}
+
+impl Facts {
+    pub fn new(who: Who, spawned: Moment, boot_timeout: Duration) -> Self {
+        Self {
+            who,
+            spawned,
+            boot_timeout,
+            ready: None,
+            went: false,
+            accepting: false,
+            told: None,
+            bound: None,
+            killed: false,
+            hung: None,
+            retired: false,
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ready.is_some() && self.told.is_none()
+    }
+
+    pub fn boots(&self) -> bool {
+        self.ready.is_none() && self.told.is_none()
+    }
+
+    pub fn tell(&mut self, now: Moment, within: Duration) {
+        self.told.get_or_insert(now);
+        let bound = now + within;
+        self.bound = Some(self.bound.map_or(bound, |b| b.min(bound)));
+    }
+}
+
+/// The pacing that a slot of one generation is due, reckoned anew from what was seen.
+#[derive(Debug, Clone, Default)]
+pub struct Failures {
+    pub count: u32,
+    pub not_before: Moment,
+    /// It hung on a span that cannot be told to the second after the master stood still: no more judgement on this slot.
+    pub unsure: bool,
+}
+
+impl Failures {
+    pub fn add(&mut self, now: Moment) {
+        let delays = [0, 1, 2, 4, 8, 16];
+        let delay = delays.get(self.count as usize).copied().unwrap_or(30);
+        self.count += 1;
+        self.not_before = now + Duration::from_secs(delay);
+    }
+}
+
+/// Whether that uptime is too close to one of pacing's limits to tell on which side of it.
+pub fn is_close(uptime: Duration, slack: Duration) -> bool {
+    [5, 60]
+        .map(Duration::from_secs)
+        .iter()
+        .any(|limit| limit.abs_diff(uptime) <= slack)
+}
+
+/// Whether a ready worker's end is held against its slot.
+pub fn is_failure(exit: Exit, uptime: Duration) -> bool {
+    let own = !matches!(exit, Exit::Signal { signal: 9 | 15, .. });
+    own && uptime < Duration::from_secs(5)
+}

@@ -1,0 +1,307 @@
+//! The laws that the supervisor must keep, action by action and after each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::facts::Facts;
+use super::oracle::{Broken, Oracle, law};
+use crate::master::supervisor::rollout::{Batch, Rollout};
+use crate::master::supervisor::*;
+
+impl Oracle {
+    pub(super) fn judge_spawn(&mut self, who: Who) -> Result<(), Broken> {
+        law!(self.keeps_up(), "{who:?} spawned while stopping");
+        law!(
+            who.incarnation.0 == self.spawned + 1,
+            "{who:?}: incarnations are counted"
+        );
+        self.spawned = who.incarnation.0;
+        if let Some(failures) = self.failures.get(&(who.slot, who.generation)) {
+            let early = failures.not_before.since(self.now);
+            law!(
+                early <= self.slack || failures.unsure,
+                "{who:?} spawned {early:?} before its pause was over"
+            );
+        }
+        let Some(plan) = self.plans.get(&who.generation).cloned() else {
+            return Err(format!("{who:?} spawned without settings"));
+        };
+        let facts = Facts::new(who, self.now, plan.boot_timeout);
+        self.workers.insert(who.incarnation, facts);
+        let rolled_out = self.reload == Some(who.generation) && !self.drained_in_reload;
+        if rolled_out {
+            let coming = |w: &&Facts| w.who.generation == who.generation && w.told.is_none();
+            let boots = self
+                .workers
+                .values()
+                .filter(coming)
+                .filter(|w| w.boots())
+                .count();
+            let excused = plan.surge.is_some() && self.died_in_reload;
+            law!(
+                boots <= plan.parallel_boots as usize || excused,
+                "{boots} boots at once"
+            );
+            let waiting = self
+                .workers
+                .values()
+                .filter(coming)
+                .filter(|w| !w.went)
+                .count();
+            let most = plan.surge.unwrap_or(u32::MAX) as usize;
+            law!(
+                waiting <= most || self.died_in_reload,
+                "{waiting} at once, not {most}"
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn judge_go(&mut self, incarnation: Incarnation) -> Result<(), Broken> {
+        let Some(new) = self.workers.get(&incarnation) else {
+            return Err(format!("go to {incarnation}, which does not live"));
+        };
+        law!(new.is_ready() && !new.went, "go to {new:?}");
+        // New connections meet one version.
+        for old in self.workers.values().filter(|w| w.accepting) {
+            let patient = old
+                .told
+                .is_some_and(|at| self.now.since(at) + self.slack >= Duration::from_secs(1));
+            let same = old.who.generation == new.who.generation;
+            law!(
+                same || patient || self.surged || !self.keeps_up(),
+                "go to {new:?} while {old:?} accepts"
+            );
+        }
+        let facts = self.workers.get_mut(&incarnation).expect("just seen");
+        (facts.went, facts.accepting) = (true, true);
+        Ok(())
+    }
+
+    pub(super) fn judge_report(&mut self, report: &Report) -> Result<(), Broken> {
+        match report {
+            Report::Up { .. } => self.up = true,
+            Report::Reloaded { generation, .. } | Report::ReloadFailed { generation, .. } => {
+                law!(
+                    self.reload == Some(*generation),
+                    "{report:?}: no such reload"
+                );
+                self.reload = None;
+            }
+            Report::Retiring { worker, .. } => {
+                law!(self.reload.is_none(), "{report:?} during a reload");
+                for other in self.workers.values().filter(|w| w.retired) {
+                    let leaves = other.told.is_some();
+                    let successor = |w: &Facts| {
+                        w.who.slot == other.who.slot
+                            && w.who.generation == other.who.generation
+                            && w.who.incarnation > other.who.incarnation
+                            && if leaves { w.went } else { w.boots() }
+                    };
+                    let busy = self.workers.values().any(successor);
+                    law!(
+                        !busy || other.who.incarnation == worker.incarnation,
+                        "{report:?} beside {other:?}"
+                    );
+                }
+                if let Some(facts) = self.workers.get_mut(&worker.incarnation) {
+                    facts.retired = true;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn judge_exit(&mut self, code: u8) -> Result<(), Broken> {
+        self.exited = true;
+        law!(!self.keeps_up(), "exit {code} that nobody asked for");
+        law!(
+            self.workers.is_empty(),
+            "exit with {:?} alive",
+            self.workers
+        );
+        law!(self.listeners_closed, "exit with open listeners");
+        let expected = self.failed_boot.map_or(0, |(code, _)| code);
+        law!(code == expected, "exit {code} instead of {expected}");
+        law!(
+            self.unanswered.is_empty(),
+            "nobody answered {:?}",
+            self.unanswered
+        );
+        Ok(())
+    }
+
+    /// After each step.
+    pub(super) fn judge_state(
+        &mut self,
+        caller: Moment,
+        supervisor: &Supervisor,
+        before: usize,
+        actions: &[Action],
+    ) -> Result<(), Broken> {
+        let wake = supervisor.next_timeout();
+        if self.exited {
+            law!(wake.is_none(), "it wants to be woken after its exit");
+            return Ok(());
+        }
+        let Some(wake) = wake else {
+            return Err("it does not want to be woken".into());
+        };
+        law!(
+            wake >= caller,
+            "it wants to be woken {:?} ago",
+            caller.since(wake)
+        );
+        law!(wake.since(caller) <= Duration::from_secs(1), "no pulse");
+        self.judge_deadlines(supervisor)?;
+        if self.keeps_up() {
+            let hung = actions
+                .iter()
+                .filter(|a| matches!(a, Action::DumpStacks { .. }))
+                .count();
+            self.judge_capacity(supervisor, before.saturating_sub(hung))?;
+            self.judge_places(supervisor)?;
+            // A slot that was taken away comes back without a past.
+            self.failures
+                .retain(|(slot, _), _| slot.0 < supervisor.target());
+            Ok(())
+        } else {
+            self.judge_stop(supervisor)
+        }
+    }
+
+    /// Nobody stays longer in any state than is allowed.
+    fn judge_deadlines(&self, supervisor: &Supervisor) -> Result<(), Broken> {
+        let late = |limit: Moment| self.now.since(limit) > self.slack;
+        for worker in self.workers.values() {
+            if worker.boots() {
+                law!(
+                    !late(worker.spawned + worker.boot_timeout),
+                    "{worker:?} boots for ever"
+                );
+            }
+            if let Some(bound) = worker.bound {
+                law!(worker.killed || !late(bound), "{worker:?} outlives its end");
+            }
+            if let (Some(since), Some(timeout)) = (worker.hung, supervisor.plan.timeout) {
+                // Found by the next sample, its timeout counted from the last sign of life.
+                let found =
+                    since.max(worker.ready.unwrap_or(since)) + timeout + Duration::from_secs(2);
+                law!(
+                    !worker.is_ready() || !late(found),
+                    "{worker:?} hangs unnoticed"
+                );
+            }
+        }
+        if let Some(rollout) = supervisor.reload.rollout()
+            && let Batch::Switching { until, .. } = rollout.batch
+        {
+            law!(
+                supervisor.clock.now() < until,
+                "nobody goes, nobody accepts"
+            );
+        }
+        Ok(())
+    }
+
+    /// How many slots have somebody to serve. In the middle of a switch the new workers count: they are about to go.
+    pub(super) fn capacity(&self) -> usize {
+        let counts = |w: &&Facts| w.is_ready() && (w.went || self.switching);
+        let slots: BTreeSet<_> = self
+            .workers
+            .values()
+            .filter(counts)
+            .map(|w| w.who.slot)
+            .collect();
+        slots.len()
+    }
+
+    /// What we do never costs capacity.
+    fn judge_capacity(&mut self, supervisor: &Supervisor, before: usize) -> Result<(), Broken> {
+        self.switching = supervisor
+            .reload
+            .rollout()
+            .is_some_and(Rollout::is_switching);
+        let (target, after) = (supervisor.target(), self.capacity());
+        law!(target >= 1, "no worker wanted");
+        law!(
+            after >= before.min(target as usize),
+            "{after} slots serve where {before} of {target} did"
+        );
+        Ok(())
+    }
+
+    /// Each slot has the workers it should have, and no others.
+    fn judge_places(&mut self, supervisor: &Supervisor) -> Result<(), Broken> {
+        let mut by_place: BTreeMap<(Slot, Generation), Vec<&Facts>> = BTreeMap::new();
+        for worker in self.workers.values().filter(|w| w.told.is_none()) {
+            by_place
+                .entry((worker.who.slot, worker.who.generation))
+                .or_default()
+                .push(worker);
+        }
+        for (place, workers) in &by_place {
+            match workers.as_slice() {
+                [_] => {}
+                [old, new] => law!(
+                    old.went && old.retired && !new.went,
+                    "two at {place:?}: {workers:?}"
+                ),
+                _ => return Err(format!("too many at {place:?}: {workers:?}")),
+            }
+            if self.reload.is_none() {
+                let (slot, generation) = place;
+                // One that serves may stay for want of others.
+                let needed = workers.iter().any(|w| w.went)
+                    && self.capacity() <= supervisor.target() as usize;
+                let wanted = slot.0 < supervisor.target() || needed;
+                law!(wanted, "{workers:?} in a slot that is not wanted");
+                let newest = *generation == supervisor.generation() || self.surged;
+                law!(newest, "{workers:?} of a generation that is not wanted");
+                let idle = |w: &&Facts| w.ready.is_some() && !w.went;
+                law!(!workers.iter().any(idle), "{workers:?} waits for nothing");
+            }
+        }
+        self.fewest_in_reload = self.fewest_in_reload.min(supervisor.target());
+        for slot in (0..supervisor.target()).map(Slot) {
+            let filled = by_place.keys().any(|(of, _)| *of == slot);
+            let added = self.reload.is_some() && slot.0 >= self.fewest_in_reload;
+            let paced = self.failures.iter().any(|((of, _), failures)| {
+                *of == slot && (failures.unsure || failures.not_before + self.slack > self.now)
+            });
+            law!(filled || added || paced, "slot {slot} is empty");
+        }
+        Ok(())
+    }
+
+    /// A stop is carried out at once.
+    fn judge_stop(&self, supervisor: &Supervisor) -> Result<(), Broken> {
+        if let Some(stop) = self.stop {
+            let begun = self.now.since(stop.by) > self.slack
+                || stop.mode == StopMode::Fast
+                || supervisor.plan.shutdown_delay.is_zero();
+            for worker in self.workers.values() {
+                let serves = worker.is_ready() && worker.went;
+                law!(
+                    worker.told.is_some() || (serves && !begun),
+                    "{worker:?} was not told"
+                );
+                if stop.mode == StopMode::Fast {
+                    let limit = stop.by + Duration::from_secs(3);
+                    let late = self.now.since(limit) > self.slack;
+                    law!(worker.killed || !late, "{worker:?} outlives a fast stop");
+                }
+            }
+            law!(self.listeners_closed || !begun, "the listeners stay open");
+        }
+        if let Some((_, at)) = self.failed_boot {
+            let late = self.now.since(at) > Duration::from_millis(500) + self.slack;
+            for worker in self.workers.values() {
+                let ends = worker.told.is_some() && (worker.killed || !late);
+                law!(ends, "{worker:?} outlives the first boot");
+            }
+        }
+        Ok(())
+    }
+}

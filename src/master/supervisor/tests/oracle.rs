@@ -1,0 +1,427 @@
+//! Judges every step of the supervisor: keeps the facts, and asks the laws. It sees events and actions, and as little of the
+//! supervisor's inside as it can.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::facts::{Facts, Failures, is_close, is_failure};
+use crate::master::supervisor::*;
+
+/// A law that was broken, in words.
+pub type Broken = String;
+
+/// What is granted for the simulation's own grain.
+const GRAIN: Duration = Duration::from_millis(50);
+
+pub struct Oracle {
+    /// How long the master stood still so far.
+    lost: Duration,
+    /// The supervisor cannot tell to the second when it was stopped.
+    pub slack: Duration,
+    pub now: Moment,
+    pub workers: BTreeMap<Incarnation, Facts>,
+    pub spawned: u64,
+    pub plans: BTreeMap<Generation, Plan>,
+    pub failures: BTreeMap<(Slot, Generation), Failures>,
+    pub up: bool,
+    pub stop: Option<Stop>,
+    /// The exit code of a first boot that failed, and when it did.
+    pub failed_boot: Option<(u8, Moment)>,
+    pub listeners_closed: bool,
+    pub reload: Option<Generation>,
+    pub drained_in_reload: bool,
+    pub died_in_reload: bool,
+    /// Slots that were wanted all the time since the reload began.
+    pub fewest_in_reload: u32,
+    /// The old workers of a batch were told to drain, the new ones wait for them.
+    pub switching: bool,
+    pub surged: bool,
+    pub wants_reload: bool,
+    pub unanswered: BTreeSet<Token>,
+    pub state: Option<ServiceState>,
+    pub exited: bool,
+    pub same_moment: (Moment, u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    pub mode: StopMode,
+    /// When everybody must have been told.
+    pub by: Moment,
+}
+
+macro_rules! law {
+    ($holds:expr, $($broken:tt)+) => {
+        if !$holds {
+            return Err(format!($($broken)+));
+        }
+    };
+}
+pub(super) use law;
+
+impl Oracle {
+    pub fn new(plan: Plan) -> Self {
+        Self {
+            lost: Duration::ZERO,
+            slack: GRAIN,
+            now: Moment::default(),
+            workers: BTreeMap::new(),
+            spawned: 0,
+            surged: plan.surge.is_some(),
+            plans: BTreeMap::from([(Generation(1), plan)]),
+            failures: BTreeMap::new(),
+            up: false,
+            switching: false,
+            stop: None,
+            failed_boot: None,
+            listeners_closed: false,
+            reload: None,
+            drained_in_reload: false,
+            died_in_reload: false,
+            fewest_in_reload: 0,
+            wants_reload: false,
+            unanswered: BTreeSet::new(),
+            state: None,
+            exited: false,
+            same_moment: (Moment::default(), 0),
+        }
+    }
+
+    pub fn stood_still(&mut self, span: Duration) {
+        self.lost += span;
+        self.slack += Duration::from_millis(2100);
+    }
+
+    pub fn hangs(&mut self, incarnation: Incarnation, at: Moment) {
+        let at = at - self.lost;
+        if let Some(facts) = self.workers.get_mut(&incarnation) {
+            facts.hung = Some(at);
+        }
+    }
+
+    /// Workers that die are replaced.
+    pub fn keeps_up(&self) -> bool {
+        self.stop.is_none() && self.failed_boot.is_none()
+    }
+
+    pub fn judge(
+        &mut self,
+        now: Moment,
+        event: Option<&Event>,
+        actions: &[Action],
+        supervisor: &Supervisor,
+    ) -> Result<(), Broken> {
+        law!(!self.exited, "it was asked again after its exit");
+        self.now = now - self.lost;
+        self.same_moment = match self.same_moment {
+            (at, n) if at == now => (at, n + 1),
+            _ => (now, 0),
+        };
+        law!(self.same_moment.1 < 300, "it spins");
+        if let Some(event) = event {
+            self.note_event(event, supervisor);
+        }
+        let before = self.capacity();
+        for action in actions {
+            law!(!self.exited, "{action:?} after its exit");
+            self.judge_action(action, supervisor)?;
+        }
+        self.judge_state(now, supervisor, before, actions)
+    }
+
+    fn note_event(&mut self, event: &Event, supervisor: &Supervisor) {
+        match event {
+            Event::Signal(Signal::Hup) => self.wants_reload |= self.keeps_up(),
+            Event::Signal(Signal::Term) => {
+                let again = self.stop.is_some();
+                self.note_stop(
+                    if again {
+                        StopMode::Fast
+                    } else {
+                        StopMode::Graceful
+                    },
+                    supervisor,
+                );
+            }
+            Event::Signal(Signal::Int | Signal::Quit) => self.note_stop(StopMode::Fast, supervisor),
+            Event::Signal(Signal::Ttin | Signal::Ttou | Signal::Usr1 | Signal::Winch) => {}
+            Event::Worker {
+                incarnation,
+                message,
+            } => self.note_message(*incarnation, *message),
+            Event::Exited { incarnation, exit } => self.note_exit(*incarnation, *exit),
+            Event::SpawnFailed { incarnation } => {
+                self.note_exit(*incarnation, Exit::Code(255));
+            }
+            Event::ConfigRead { generation, result } => {
+                if let ConfigResult::Good(plan) = result
+                    && self.reload == Some(*generation)
+                {
+                    self.surged |= plan.surge.is_some();
+                    self.plans.insert(*generation, plan.clone());
+                }
+            }
+            Event::Control { token, command } => {
+                self.unanswered.insert(*token);
+                match command {
+                    Command::Stop(mode) => self.note_stop(*mode, supervisor),
+                    Command::Reload => self.wants_reload |= self.keeps_up(),
+                    Command::Scale(_) => {}
+                    Command::RestartWorker(slot) => {
+                        for ((of, _), failures) in &mut self.failures {
+                            if of == slot {
+                                failures.not_before = self.now;
+                            }
+                        }
+                    }
+                }
+            }
+            Event::Heartbeat { .. }
+            | Event::StacksDumped { .. }
+            | Event::Retire { .. }
+            | Event::Timeout => {}
+        }
+    }
+
+    fn note_stop(&mut self, mode: StopMode, supervisor: &Supervisor) {
+        if self.failed_boot.is_some() {
+            return;
+        }
+        self.wants_reload = false;
+        let delay = match mode {
+            StopMode::Graceful => supervisor.plan.shutdown_delay,
+            StopMode::Fast => Duration::ZERO,
+        };
+        let by = self.now + delay;
+        match self.stop {
+            Some(Stop {
+                mode: StopMode::Fast,
+                ..
+            }) => {}
+            Some(_) if mode == StopMode::Graceful => {}
+            Some(_) | None => self.stop = Some(Stop { mode, by }),
+        }
+    }
+
+    fn note_message(&mut self, incarnation: Incarnation, message: WorkerMessage) {
+        let (now, up) = (self.now, self.up);
+        let Some(facts) = self.workers.get_mut(&incarnation) else {
+            return;
+        };
+        match message {
+            WorkerMessage::Booted => {}
+            WorkerMessage::Ready => {
+                if facts.told.is_none() {
+                    facts.ready = Some(now);
+                }
+            }
+            WorkerMessage::StoppedAccepting => facts.accepting = false,
+            WorkerMessage::Failed { phase } => {
+                if facts.boots() {
+                    let who = facts.who;
+                    facts.tell(now, Duration::from_secs(3));
+                    self.note_failure(who, if phase == BootPhase::Load { 4 } else { 3 }, up);
+                }
+            }
+        }
+    }
+
+    fn note_exit(&mut self, incarnation: Incarnation, exit: Exit) {
+        let Some(facts) = self.workers.remove(&incarnation) else {
+            return;
+        };
+        if facts.told.is_some() {
+            return;
+        }
+        self.died_in_reload = true;
+        let Some(ready) = facts.ready else {
+            self.note_failure(
+                facts.who,
+                if exit == Exit::Code(4) { 4 } else { 3 },
+                self.up,
+            );
+            return;
+        };
+        let uptime = self.now.since(ready);
+        let failures = self
+            .failures
+            .entry((facts.who.slot, facts.who.generation))
+            .or_default();
+        failures.unsure |= is_close(uptime, self.slack);
+        if is_failure(exit, uptime) {
+            failures.add(self.now);
+        } else {
+            failures.not_before = self.now;
+            if uptime >= Duration::from_secs(60) {
+                failures.count = 0;
+            }
+        }
+    }
+
+    fn note_failure(&mut self, who: Who, code: u8, up: bool) {
+        if !up && self.keeps_up() {
+            self.failed_boot = Some((code, self.now));
+        }
+        self.died_in_reload = true;
+        self.failures
+            .entry((who.slot, who.generation))
+            .or_default()
+            .add(self.now);
+    }
+
+    fn judge_action(&mut self, action: &Action, supervisor: &Supervisor) -> Result<(), Broken> {
+        match action {
+            Action::Spawn {
+                incarnation,
+                slot,
+                generation,
+            } => {
+                let who = Who {
+                    incarnation: *incarnation,
+                    slot: *slot,
+                    generation: *generation,
+                };
+                self.judge_spawn(who)
+            }
+            Action::Send {
+                incarnation,
+                order: Order::Go,
+            } => self.judge_go(*incarnation),
+            Action::Send {
+                incarnation,
+                order: Order::Drain { reason, graceful },
+            } => {
+                let shutdown = *reason == DrainReason::Shutdown;
+                law!(shutdown != self.keeps_up(), "{action:?} at the wrong time");
+                let (now, facts) = self.living(*incarnation, action)?;
+                law!(facts.went, "{action:?}, which does not serve");
+                facts.tell(now, *graceful + Duration::from_secs(3));
+                self.drained_in_reload = true;
+                Ok(())
+            }
+            Action::Send {
+                incarnation,
+                order: Order::StopFast,
+            } => {
+                let (now, facts) = self.living(*incarnation, action)?;
+                facts.tell(now, Duration::from_secs(3));
+                Ok(())
+            }
+            Action::Terminate { incarnation } => {
+                let (now, facts) = self.living(*incarnation, action)?;
+                law!(facts.boots(), "{action:?}, which does not boot");
+                facts.tell(now, Duration::from_secs(3));
+                Ok(())
+            }
+            Action::Kill { incarnation, why } => self.judge_kill(*incarnation, *why, action),
+            Action::DumpStacks { incarnation } => {
+                let (now, facts) = self.living(*incarnation, action)?;
+                law!(
+                    facts.is_ready() && facts.hung.is_some(),
+                    "{action:?}, which is well"
+                );
+                facts.tell(now, Duration::from_secs(1));
+                let (who, ready) = (facts.who, facts.ready);
+                self.note_hung_end(who, ready);
+                Ok(())
+            }
+            Action::ReadConfig { generation } => {
+                law!(
+                    self.reload.is_none() && self.keeps_up(),
+                    "{action:?} at the wrong time"
+                );
+                law!(self.up, "{action:?} during the first boot");
+                self.reload = Some(*generation);
+                (
+                    self.wants_reload,
+                    self.drained_in_reload,
+                    self.died_in_reload,
+                ) = (false, false, false);
+                self.fewest_in_reload = supervisor.target();
+                Ok(())
+            }
+            Action::CloseListeners => {
+                law!(
+                    !self.listeners_closed && !self.keeps_up(),
+                    "{action:?} at the wrong time"
+                );
+                self.listeners_closed = true;
+                Ok(())
+            }
+            Action::Forget { generation } => {
+                let lives = self
+                    .workers
+                    .values()
+                    .any(|w| w.who.generation == *generation);
+                law!(!lives, "{action:?}, which lives");
+                self.plans.remove(generation);
+                Ok(())
+            }
+            Action::Reply { token, .. } => {
+                law!(
+                    self.unanswered.remove(token),
+                    "{action:?}, which was not asked"
+                );
+                Ok(())
+            }
+            Action::Notify(state) => {
+                self.state = Some(*state);
+                Ok(())
+            }
+            Action::Report(report) => self.judge_report(report),
+            Action::Exit { code } => self.judge_exit(*code),
+            Action::SampleHeartbeats | Action::ReopenLogs => Ok(()),
+        }
+    }
+
+    pub(super) fn living(
+        &mut self,
+        incarnation: Incarnation,
+        action: &Action,
+    ) -> Result<(Moment, &mut Facts), Broken> {
+        let now = self.now;
+        match self.workers.get_mut(&incarnation) {
+            Some(facts) => Ok((now, facts)),
+            None => Err(format!("{action:?}, which does not live")),
+        }
+    }
+
+    /// The end of a hung worker is not held against its slot.
+    fn note_hung_end(&mut self, who: Who, ready: Option<Moment>) {
+        self.died_in_reload = true;
+        let failures = self.failures.entry((who.slot, who.generation)).or_default();
+        failures.not_before = self.now;
+        let uptime = ready.map_or(Duration::ZERO, |at| self.now.since(at));
+        failures.unsure |= is_close(uptime, self.slack);
+        if uptime >= Duration::from_secs(60) {
+            failures.count = 0;
+        }
+    }
+
+    fn judge_kill(
+        &mut self,
+        incarnation: Incarnation,
+        why: KillReason,
+        action: &Action,
+    ) -> Result<(), Broken> {
+        let (slack, up) = (self.slack, self.up);
+        let (now, facts) = self.living(incarnation, action)?;
+        law!(!facts.killed, "{action:?} a second time");
+        facts.killed = true;
+        let who = facts.who;
+        match why {
+            KillReason::BootTimeout => {
+                let age = now.since(facts.spawned) + slack;
+                law!(
+                    facts.boots() && age >= facts.boot_timeout,
+                    "{action:?} after {age:?}"
+                );
+                facts.tell(now, Duration::ZERO);
+                self.note_failure(who, 3, up);
+            }
+            KillReason::Hung => law!(facts.hung.is_some(), "{action:?}, which is well"),
+            KillReason::Overdue => law!(facts.told.is_some(), "{action:?}, which was not told"),
+        }
+        Ok(())
+    }
+}

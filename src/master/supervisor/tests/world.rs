@@ -1,0 +1,389 @@
+//! A simulated OS on a virtual clock: it does what the supervisor decides, with processes, an operator and a disk that do
+//! what chance says. Whether the decisions are right is judged next door (`oracle`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::oracle::{Broken, Oracle};
+use super::process::{Code, Fate, Process, killed};
+use super::rng::Rng;
+use crate::master::supervisor::mutation::Mutation;
+use crate::master::supervisor::*;
+
+/// What is still to come.
+#[derive(Debug, Clone)]
+pub enum Happening {
+    Says(Incarnation, WorkerMessage),
+    Ends(Incarnation, Exit),
+    Hangs(Incarnation),
+    StacksPrinted(Incarnation),
+    NotForked(Incarnation),
+    Config(Generation),
+}
+
+pub struct World {
+    pub now: Moment,
+    pub rng: Rng,
+    pub supervisor: Supervisor,
+    pub oracle: Oracle,
+    pub plan: Plan,
+    /// What lies on the disk.
+    pub code: Code,
+    pub config: Config,
+    /// fork fails that often, of a hundred.
+    pub fork_fails: u64,
+    agenda: BTreeMap<(Moment, u64), Happening>,
+    processes: BTreeMap<Incarnation, Process>,
+    /// The machine slept until then: heartbeats are old for a moment.
+    resumed: Moment,
+    sequence: u64,
+    tokens: u64,
+    pub over: bool,
+    pub trace: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Config {
+    Good,
+    Bad,
+    /// The reader never comes back.
+    Silent,
+}
+
+impl World {
+    pub fn new(seed: u64, mutation: Option<Mutation>, trace: bool) -> Result<Self, Broken> {
+        let mut rng = Rng(seed.wrapping_mul(0x5851_F42D_4C95_7F2D));
+        let plan = random_plan(&mut rng);
+        let mut supervisor = Supervisor::new(plan.clone());
+        supervisor.mutation = mutation;
+        let code = if rng.percent(85) {
+            Code::Good
+        } else {
+            rng.pick(&[Code::Flaky, Code::Broken, Code::Hangs])
+        };
+        let mut world = Self {
+            now: Moment(rng.millis(0, 100_000)),
+            rng,
+            supervisor,
+            oracle: Oracle::new(plan.clone()),
+            plan,
+            code,
+            config: Config::Good,
+            fork_fails: 0,
+            agenda: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            resumed: Moment::default(),
+            sequence: 0,
+            tokens: 0,
+            over: false,
+            trace: trace.then(Vec::new),
+        };
+        world.feed(None)?;
+        Ok(world)
+    }
+
+    pub fn later(&mut self, after: Duration, what: Happening) {
+        self.sequence += 1;
+        self.agenda.insert((self.now + after, self.sequence), what);
+    }
+
+    /// Hands the supervisor an event (`None`: the start), has the outcome judged, and does it.
+    pub fn feed(&mut self, event: Option<Event>) -> Result<(), Broken> {
+        let actions = match event.clone() {
+            None => self.supervisor.start(self.now),
+            Some(event) => self.supervisor.handle(self.now, event),
+        };
+        if let Some(trace) = &mut self.trace {
+            let quiet =
+                event == Some(Event::Timeout) || matches!(event, Some(Event::Heartbeat { .. }));
+            if !quiet || actions.iter().any(|a| *a != Action::SampleHeartbeats) {
+                trace.push(format!("{:?} {event:?}\n      => {actions:?}", self.now.0));
+            }
+        }
+        self.oracle
+            .judge(self.now, event.as_ref(), &actions, &self.supervisor)?;
+        for action in actions {
+            self.perform(action)?;
+        }
+        Ok(())
+    }
+
+    /// Runs until `span` has passed, or the server is gone.
+    pub fn run(&mut self, span: Duration) -> Result<(), Broken> {
+        let end = self.now + span;
+        while !self.over && self.step(end)? {}
+        if !self.over {
+            self.now = end;
+        }
+        Ok(())
+    }
+
+    /// One event, the next in time. False when nothing happens before `end`.
+    fn step(&mut self, end: Moment) -> Result<bool, Broken> {
+        let wake = self
+            .supervisor
+            .next_timeout()
+            .unwrap_or(Moment(Duration::MAX));
+        let next = self.agenda.first_key_value().map(|(key, _)| *key);
+        match next.filter(|(at, _)| *at < wake) {
+            Some((at, _)) if at <= end => {
+                let (_, what) = self.agenda.pop_first().expect("just seen");
+                self.now = self.now.max(at);
+                self.happen(what)?;
+            }
+            None if wake <= end => {
+                self.now = self.now.max(wake);
+                self.feed(Some(Event::Timeout))?;
+            }
+            Some(_) | None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn happen(&mut self, what: Happening) -> Result<(), Broken> {
+        let alive =
+            |world: &Self, who: Incarnation| world.processes.get(&who).is_some_and(|p| p.alive);
+        match what {
+            Happening::Says(incarnation, message) if alive(self, incarnation) => {
+                if message == WorkerMessage::Ready {
+                    self.became_ready(incarnation);
+                }
+                self.feed(Some(Event::Worker {
+                    incarnation,
+                    message,
+                }))
+            }
+            Happening::Ends(incarnation, exit) if alive(self, incarnation) => {
+                self.processes.get_mut(&incarnation).expect("alive").alive = false;
+                self.feed(Some(Event::Exited { incarnation, exit }))
+            }
+            Happening::Hangs(incarnation) if alive(self, incarnation) => {
+                self.processes
+                    .get_mut(&incarnation)
+                    .expect("alive")
+                    .hung_since = Some(self.now);
+                self.oracle.hangs(incarnation, self.now);
+                Ok(())
+            }
+            Happening::StacksPrinted(incarnation) if alive(self, incarnation) => {
+                self.feed(Some(Event::StacksDumped { incarnation }))
+            }
+            Happening::Says(..)
+            | Happening::Ends(..)
+            | Happening::Hangs(_)
+            | Happening::StacksPrinted(_) => Ok(()),
+            Happening::NotForked(incarnation) => {
+                self.processes.remove(&incarnation);
+                self.feed(Some(Event::SpawnFailed { incarnation }))
+            }
+            Happening::Config(generation) => {
+                let result = match self.config {
+                    Config::Good => ConfigResult::Good(self.plan.clone()),
+                    Config::Bad => ConfigResult::Bad,
+                    Config::Silent => return Ok(()),
+                };
+                self.feed(Some(Event::ConfigRead { generation, result }))
+            }
+        }
+    }
+
+    fn became_ready(&mut self, incarnation: Incarnation) {
+        let now = self.now;
+        let process = self.processes.get_mut(&incarnation).expect("alive");
+        process.last_beat = now;
+        if let Some(after) = process.hangs {
+            self.later(after, Happening::Hangs(incarnation));
+        }
+    }
+
+    fn perform(&mut self, action: Action) -> Result<(), Broken> {
+        match action {
+            Action::Spawn { incarnation, .. } => self.spawn(incarnation),
+            Action::Send { incarnation, order } => self.order(incarnation, order),
+            Action::Terminate { incarnation } => {
+                if let Some(after) = self.processes[&incarnation].term {
+                    self.later(after, Happening::Ends(incarnation, killed(15)));
+                }
+            }
+            Action::Kill { incarnation, .. } => {
+                let after = self.rng.millis(0, 20);
+                self.later(after, Happening::Ends(incarnation, killed(9)));
+            }
+            Action::DumpStacks { incarnation } => {
+                if let Some(after) = self.processes[&incarnation].prints_stacks {
+                    self.later(after, Happening::StacksPrinted(incarnation));
+                }
+            }
+            Action::SampleHeartbeats => self.sample()?,
+            Action::ReadConfig { generation } => {
+                let after = self.rng.millis(1, 500);
+                self.later(after, Happening::Config(generation));
+            }
+            Action::Exit { .. } => self.over = true,
+            Action::CloseListeners
+            | Action::ReopenLogs
+            | Action::Forget { .. }
+            | Action::Report(_)
+            | Action::Notify(_)
+            | Action::Reply { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, incarnation: Incarnation) {
+        let forked = !self.rng.percent(self.fork_fails);
+        let mut process = Process::new(self.code, &mut self.rng, &self.plan);
+        process.alive = forked;
+        let (boot, fate) = (process.boot, process.fate);
+        self.processes.insert(incarnation, process);
+        if !forked {
+            self.later(Duration::ZERO, Happening::NotForked(incarnation));
+            return;
+        }
+        self.later(
+            boot / 2,
+            Happening::Says(incarnation, WorkerMessage::Booted),
+        );
+        match fate {
+            Fate::Ready => self.later(boot, Happening::Says(incarnation, WorkerMessage::Ready)),
+            Fate::Says(phase) => {
+                self.later(
+                    boot,
+                    Happening::Says(incarnation, WorkerMessage::Failed { phase }),
+                );
+                let code = if phase == BootPhase::Load { 4 } else { 3 };
+                // Some never manage to leave.
+                if !self.rng.percent(5) {
+                    let after = boot + self.rng.millis(0, 100);
+                    self.later(after, Happening::Ends(incarnation, Exit::Code(code)));
+                }
+            }
+            Fate::Exits(exit) => self.later(boot, Happening::Ends(incarnation, exit)),
+            Fate::Hangs => {}
+        }
+    }
+
+    fn order(&mut self, incarnation: Incarnation, order: Order) {
+        let process = &self.processes[&incarnation];
+        let (acknowledge, drain, stop, life) = (
+            process.acknowledge,
+            process.drain,
+            process.stop,
+            process.life,
+        );
+        let hung = process.hung_since.is_some();
+        match order {
+            Order::Go => {
+                if let Some((after, exit)) = life {
+                    self.later(after, Happening::Ends(incarnation, exit));
+                }
+            }
+            Order::Drain { .. } => {
+                if let Some(after) = acknowledge {
+                    self.later(
+                        after,
+                        Happening::Says(incarnation, WorkerMessage::StoppedAccepting),
+                    );
+                }
+                if let Some(after) = drain.filter(|_| !hung) {
+                    self.later(after, Happening::Ends(incarnation, Exit::Code(0)));
+                }
+            }
+            Order::StopFast => {
+                if let Some(after) = stop.filter(|_| !hung) {
+                    self.later(after, Happening::Ends(incarnation, Exit::Code(0)));
+                }
+            }
+        }
+    }
+
+    fn sample(&mut self) -> Result<(), Broken> {
+        let ready: Vec<_> = self
+            .supervisor
+            .workers()
+            .filter(|w| matches!(w.stage, Stage::Standby | Stage::Serving))
+            .map(|w| w.who.incarnation)
+            .collect();
+        for incarnation in ready {
+            let now = self.now;
+            let process = self.processes.get_mut(&incarnation).expect("spawned");
+            if !process.alive {
+                continue;
+            }
+            let tick = self.rng.millis(0, 900);
+            if let Some(since) = process.hung_since {
+                process.last_beat = process.last_beat.max(since);
+            } else if now.since(self.resumed) > tick {
+                process.last_beat = process.last_beat.max(now - tick);
+            }
+            let age = now.since(process.last_beat);
+            self.feed(Some(Event::Heartbeat { incarnation, age }))?;
+        }
+        Ok(())
+    }
+
+    /// The whole machine sleeps.
+    pub fn suspend(&mut self, span: Duration) {
+        self.stop_master(span);
+        self.resumed = self.now;
+        let agenda = std::mem::take(&mut self.agenda);
+        self.agenda = agenda
+            .into_iter()
+            .map(|((at, n), what)| ((at + span, n), what))
+            .collect();
+    }
+
+    /// Only the master stands still; what happens meanwhile waits for it.
+    pub fn stop_master(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.oracle.stood_still(span);
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!(
+                "{:?} (the master stood still for {span:?})",
+                self.now.0
+            ));
+        }
+    }
+
+    pub fn kill_some(&mut self, exit: Exit) -> Result<(), Broken> {
+        let alive: Vec<_> = self
+            .processes
+            .iter()
+            .filter(|(_, p)| p.alive)
+            .map(|(id, _)| *id)
+            .collect();
+        if alive.is_empty() {
+            return Ok(());
+        }
+        let victim = self.rng.pick(&alive);
+        self.happen(Happening::Ends(victim, exit))
+    }
+
+    pub fn some_worker(&mut self) -> Option<Incarnation> {
+        let known: Vec<_> = self.processes.keys().copied().collect();
+        (!known.is_empty()).then(|| self.rng.pick(&known))
+    }
+
+    pub fn control(&mut self, command: Command) -> Result<Token, Broken> {
+        self.tokens += 1;
+        let token = Token(self.tokens);
+        self.feed(Some(Event::Control { token, command }))?;
+        Ok(token)
+    }
+
+    pub fn alive(&self) -> usize {
+        self.processes.values().filter(|p| p.alive).count()
+    }
+}
+
+fn random_plan(rng: &mut Rng) -> Plan {
+    Plan {
+        workers: u32::try_from(rng.between(1, 5)).expect("small"),
+        parallel_boots: u32::try_from(rng.between(1, 4)).expect("small"),
+        surge: rng.pick(&[None, None, None, Some(1), Some(2)]),
+        boot_timeout: rng.millis(5000, 10_000),
+        graceful_timeout: rng.millis(1000, 8000),
+        timeout: rng.pick(&[None, Some(3), Some(6)]).map(Duration::from_secs),
+        shutdown_delay: Duration::from_secs(rng.pick(&[0, 0, 2])),
+    }
+}
