@@ -73,7 +73,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         may: &["config", "master", "observability"],
-        crates: &["clap"],
+        crates: &["clap", "tracing"],
         exempt: &["std::process::exit"],
         ..RULE
     },
