@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod embedded;
 pub mod hosted;
 pub mod http;
 pub mod ipc;

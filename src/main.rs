@@ -1,2 +1,5 @@
 //! The embedded entry: the binary that brings its own interpreter.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    rgun::embedded::main()
+}

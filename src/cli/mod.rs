@@ -28,8 +28,20 @@ pub trait Entry: Host {
     /// The Python that workers run in, as `--version` names it: `CPython 3.12.1`. Must not start an interpreter.
     fn interpreter(&self) -> String;
 
+    /// Whether the interpreter suits these settings; asked once, before anything is started.
+    fn examine(&self, _settings: &Settings) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// `--check-config`: loads the app as a worker's boot would and reports what fails; the exit code.
     fn check(&self, settings: &Settings) -> u8;
+}
+
+/// Why an entry does not run: what a person reads.
+#[derive(Debug)]
+pub struct Refusal {
+    pub message: String,
+    pub hint: Option<String>,
 }
 
 /// Runs the program. `arguments` do not contain its name. Returns the exit code, in the master as in each worker.
@@ -38,9 +50,10 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     match invocation::parse(&arguments, &surroundings) {
         Ok(Parsed::Help(text)) => report::page(&text),
         Ok(Parsed::Version) => report::version(&entry.interpreter()),
-        Ok(Parsed::Run(resolved)) => match resolved.mode {
-            Mode::CheckConfig => check(resolved.settings, entry),
-            Mode::Serve => serve(resolved.settings, &arguments, &surroundings, entry),
+        Ok(Parsed::Run(resolved)) => match (entry.examine(&resolved.settings), resolved.mode) {
+            (Err(refusal), _) => report::refusal(&refusal),
+            (Ok(()), Mode::CheckConfig) => check(resolved.settings, entry),
+            (Ok(()), Mode::Serve) => serve(resolved.settings, &arguments, &surroundings, entry),
         },
         Err(error) => report::configuration(&error),
     }
@@ -51,6 +64,14 @@ fn check(mut settings: Settings, entry: &dyn Entry) -> u8 {
     (settings.error_log, settings.access_log) = (LogTarget::Stderr, None);
     if let Err(error) = observability::start(&settings) {
         return report::start(&error.into());
+    }
+    // Where a worker would be.
+    if let Some(Err(error)) = settings.chdir.as_ref().map(std::env::set_current_dir) {
+        let chdir = settings.chdir.unwrap_or_default();
+        return report::refusal(&Refusal {
+            message: format!("chdir {}: {error}", chdir.display()),
+            hint: None,
+        });
     }
     let code = entry.check(&settings);
     observability::finish(LOG_PATIENCE);

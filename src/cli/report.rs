@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::builder::StyledStr;
 
+use super::Refusal;
 use crate::{config, master};
 
 /// Exit code of a start that failed; gunicorn's.
@@ -12,6 +13,11 @@ const FAILED: u8 = 1;
 pub(super) fn configuration(error: &config::Error) -> u8 {
     lines(&error.to_string(), error.hint());
     error.exit_code()
+}
+
+pub(super) fn refusal(refusal: &Refusal) -> u8 {
+    lines(&refusal.message, refusal.hint.as_deref());
+    FAILED
 }
 
 pub(super) fn start(error: &master::Error) -> u8 {

@@ -130,6 +130,11 @@ pub fn start_as_child() -> Result<()> {
         .map_err(|e| Error::new("sigprocmask", "", e))
 }
 
+/// Writing beyond a limit on file sizes is an error and not a death, as in any Python program.
+pub fn ignore_file_size_signal() {
+    ignore(libc::SIGXFSZ);
+}
+
 fn default_action(signal: i32) {
     // SAFETY: sets no handler. It fails, harmlessly, for SIGKILL, SIGSTOP and those glibc keeps for itself.
     unsafe { libc::signal(signal, libc::SIG_DFL) };

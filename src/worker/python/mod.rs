@@ -2,11 +2,13 @@
 
 mod app;
 mod fork;
+mod interpreter;
 mod resume;
 mod scripts;
 
 pub use app::{Loaded, Protocol, load};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
+pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use resume::{Step, resume};
 pub use scripts::Scripts;
 

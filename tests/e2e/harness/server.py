@@ -75,6 +75,9 @@ class Server:
             socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            # It was in the queue of a listener that closed just then.
+            return False
         return False
 
     # Its processes.

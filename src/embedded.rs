@@ -1,0 +1,140 @@
+//! The embedded entry: the binary. It starts the interpreter itself, in each worker; the master has none.
+
+mod choice;
+mod fit;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use pyo3::prelude::*;
+
+use crate::cli::{self, Entry, Refusal};
+use crate::config::Settings;
+use crate::ipc::{FromWorker, Phase};
+use crate::master::{Host, Seat};
+use crate::sys::process::set_variable;
+use crate::worker;
+use crate::worker::python::{Interpreter, StartError, loaded_version};
+
+/// Exit code of a worker whose interpreter does not start; gunicorn's `WORKER_BOOT_ERROR`.
+const FAILED_TO_BOOT: u8 = 3;
+
+struct Embedded {
+    /// As the process got them, its own name first: `sys.argv`.
+    arguments: Vec<OsString>,
+    /// The executable whose environment the workers run in. Chosen once: a reload does not change it.
+    python: OnceLock<PathBuf>,
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let own = arguments.iter().skip(1).cloned().collect();
+    let entry = Embedded {
+        arguments,
+        python: OnceLock::new(),
+    };
+    ExitCode::from(cli::main(own, &entry))
+}
+
+impl Embedded {
+    fn start(&self) -> Result<Interpreter, StartError> {
+        let python = self.python.get().ok_or(StartError::NotChosen)?;
+        let interpreter = Interpreter::start(python, &self.arguments)?;
+        Python::attach(|py| {
+            provide_rgun(py).map_err(|error| StartError::Failed(error.to_string()))
+        })?;
+        Ok(interpreter)
+    }
+}
+
+impl Host for Embedded {
+    // There is no interpreter yet where the fork happens.
+    fn before_fork(&self) {}
+    fn after_fork_parent(&self) {}
+    fn after_fork_child(&self) {}
+
+    fn run_worker(&self, seat: Seat) -> u8 {
+        match self.start() {
+            Ok(interpreter) => {
+                let code = Python::attach(|py| worker::run(py, seat));
+                interpreter.finish();
+                code
+            }
+            Err(error) => {
+                let failed = FromWorker::Failed {
+                    phase: Phase::Boot,
+                    summary: error.to_string(),
+                    traceback: String::new(),
+                };
+                // When the master is gone, so is everyone who could act on it.
+                drop(seat.channel.send(&failed));
+                FAILED_TO_BOOT
+            }
+        }
+    }
+}
+
+impl Entry for Embedded {
+    fn interpreter(&self) -> String {
+        format!("CPython {}", fit::first_word(loaded_version()))
+    }
+
+    fn examine(&self, settings: &Settings) -> Result<(), Refusal> {
+        let python = choice::choose(&choice::Places::of_this_process(
+            settings.python.as_deref(),
+            self.arguments.first(),
+        ))?;
+        fit::examine(&python)?;
+        // A second choice in one process could only be the same.
+        drop(self.python.set(python));
+        Ok(())
+    }
+
+    fn check(&self, settings: &Settings) -> u8 {
+        // Before the interpreter reads them: this is the only thread.
+        for (name, value) in &settings.env {
+            set_variable(name, value);
+        }
+        match self.start() {
+            Ok(interpreter) => {
+                let code = Python::attach(|py| worker::check(py, settings));
+                interpreter.finish();
+                code
+            }
+            Err(error) => {
+                tracing::error!(%error, "python does not start");
+                1
+            }
+        }
+    }
+}
+
+/// `import rgun` in an app: `rgun.ClientDisconnected` is what this worker raises, whether or not the package is installed.
+fn provide_rgun(py: Python<'_>) -> PyResult<()> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    let extension = module(py, "rgun._rgun")?;
+    modules.set_item("rgun._rgun", &extension)?;
+    let installed = py
+        .import("importlib.util")?
+        .call_method1("find_spec", ("rgun",))?;
+    if installed.is_none() {
+        let package = module(py, "rgun")?;
+        package.add("__path__", pyo3::types::PyList::empty(py))?;
+        package.add("_rgun", extension)?;
+        modules.set_item("rgun", package)?;
+    }
+    Ok(())
+}
+
+fn module<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
+    let module = PyModule::new(py, name)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add(
+        "ClientDisconnected",
+        py.get_type::<worker::ClientDisconnected>(),
+    )?;
+    Ok(module)
+}
