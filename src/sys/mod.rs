@@ -4,6 +4,7 @@ pub mod clock;
 pub mod cpus;
 pub mod epoll;
 mod error;
+mod files;
 mod inherited;
 mod listener;
 mod local_time;
@@ -20,6 +21,7 @@ mod tcp;
 mod unix;
 
 pub use error::{Error, Result};
+pub use files::unnamed_file;
 pub use inherited::{Passed, passed_descriptors, take_listener};
 pub use listener::{Listener, ListenerAddress};
 pub use local_time::{LocalTime, local_time, unix_seconds};

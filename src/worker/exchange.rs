@@ -132,6 +132,33 @@ impl Exchange {
         Ok(s.http.start_response(status, reason, headers, &date.1)?)
     }
 
+    /// As `start`, in place of a response whose head has not left.
+    pub fn restart<'h>(
+        &self,
+        status: u16,
+        reason: Option<&[u8]>,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<(), SendError> {
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        s.http.reset_response()?;
+        let date = self.conn.net.date();
+        Ok(s.http.start_response(status, reason, headers, &date.1)?)
+    }
+
+    /// An interim response (103), before the head of the final one has left.
+    pub fn inform<'h>(
+        &self,
+        status: u16,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<(), SendError> {
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        let interim = s.http.informational(status, headers)?;
+        Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write([interim, b"", b""]);
+        Ok(())
+    }
+
     /// Writes a piece of the body. The bytes are with the kernel, or kept, when this returns.
     pub fn send(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
         self.write(data, end, Hold::No)
@@ -217,8 +244,13 @@ impl Exchange {
 
     /// True: go on. False: `App::writable` will tell.
     pub fn may_send(&self) -> bool {
+        self.may_send_above(LOW_WATER)
+    }
+
+    /// As `may_send`, where up to `kept` unsent bytes are no reason to wait.
+    pub fn may_send_above(&self, kept: usize) -> bool {
         let s = &mut *self.conn.lock();
-        if s.number != self.number || s.out.len() <= LOW_WATER || s.write_closed {
+        if s.number != self.number || s.out.len() <= kept || s.write_closed {
             return true;
         }
         s.waits.send = true;
@@ -240,6 +272,12 @@ impl Exchange {
             });
         }
         Ok(())
+    }
+
+    /// Whether an answer could still reach the client.
+    pub fn is_wanted(&self) -> bool {
+        let s = self.conn.lock();
+        self.is_current(&s) && !s.write_closed
     }
 
     pub fn response_state(&self) -> ResponseState {

@@ -10,6 +10,7 @@ mod office;
 pub mod python;
 mod reactor;
 mod sentinel;
+mod wsgi;
 
 use std::sync::Arc;
 
@@ -74,11 +75,9 @@ fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
         Protocol::Asgi => {
             asgi::serve(py, office, &scripts, loaded.app).map_err(|e| told(Phase::Lifespan, e))
         }
-        Protocol::Wsgi => Err(Failure {
-            phase: Phase::Load,
-            summary: "this is a WSGI application, which this version does not serve".to_owned(),
-            traceback: String::new(),
-        }),
+        Protocol::Wsgi => {
+            wsgi::serve(py, office, &scripts, loaded.app).map_err(|e| told(Phase::Boot, e))
+        }
     }
 }
 

@@ -32,6 +32,19 @@ pub trait App: Send + Sync {
     fn writable(&self, conn: &Arc<Conn>);
     /// The last connection of a draining worker is gone.
     fn quiet(&self);
+    /// Whether one more connection would be served at once. False: the sentinel leaves it to other workers, until the
+    /// app's side wakes it.
+    fn has_room(&self) -> bool {
+        true
+    }
+    /// Until when (monotonic milliseconds) this worker has shown signs of life, `now` being the thread's own.
+    fn pulse(&self, now: u64) -> u64 {
+        now
+    }
+    /// Whether a response head is sent that has waited for its body for a while.
+    fn sends_lonely_heads(&self) -> bool {
+        true
+    }
 }
 
 /// A connection that nobody reads yet.
@@ -156,7 +169,7 @@ impl Network {
     pub fn update_clock(&self) -> u64 {
         let now = sys::monotonic_ms();
         if self.now.swap(now, Relaxed) != now {
-            self.page.beat(now);
+            self.page.beat(self.app.get().map_or(now, |app| app.pulse(now)));
         }
         now
     }

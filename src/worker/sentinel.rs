@@ -87,6 +87,8 @@ enum Accepting {
     Handing,
     /// The app has had the worker for so long that it may be stuck: others are to take what comes.
     Stuck,
+    /// The app could not serve it now: `picked` will tell when it can.
+    Full,
     /// Out of descriptors until that moment.
     BackOff(u64),
 }
@@ -146,7 +148,7 @@ impl Watching {
                 Accepting::BackOff(until) => Some(until),
                 // Also while all is quiet: who is stuck does not say so.
                 Accepting::Armed | Accepting::Stuck => Some(now + LOOK_MS),
-                Accepting::No | Accepting::Handing => None,
+                Accepting::No | Accepting::Handing | Accepting::Full => None,
             };
             let next = next
                 .into_iter()
@@ -199,8 +201,10 @@ impl Watching {
             LIFELINE => self.master_is_gone(),
             PICKED => {
                 self.own.picked.clear();
-                if self.accepting == Accepting::Handing {
-                    self.arm();
+                match self.accepting {
+                    Accepting::Handing | Accepting::Full => self.arm(),
+                    Accepting::Armed => drop(self.leave_if_full()),
+                    Accepting::No | Accepting::Stuck | Accepting::BackOff(_) => {}
                 }
             }
             listener => self.accept(usize::try_from(listener).unwrap_or(usize::MAX)),
@@ -231,6 +235,10 @@ impl Watching {
 
     /// Puts the listeners (back) into the epoll: at the end of the kernel's line of waiters, which makes it fair.
     fn arm(&mut self) {
+        if !self.own.net.app().has_room() {
+            self.accepting = Accepting::Full;
+            return;
+        }
         self.accepting = Accepting::Armed;
         for (n, listener) in self.own.listeners.iter().enumerate() {
             if let Err(error) =
@@ -255,8 +263,18 @@ impl Watching {
             | Accepting::Stuck
             | Accepting::No
             | Accepting::Handing
+            | Accepting::Full
             | Accepting::BackOff(_) => {}
         }
+    }
+
+    /// What this worker could not serve at once is for another one.
+    fn leave_if_full(&mut self) -> bool {
+        let full = self.accepting == Accepting::Armed && !self.own.net.app().has_room();
+        if full {
+            self.disarm(Accepting::Full);
+        }
+        full
     }
 
     fn disarm(&mut self, accepting: Accepting) {
@@ -269,7 +287,7 @@ impl Watching {
     }
 
     fn accept(&mut self, index: usize) {
-        if self.accepting != Accepting::Armed {
+        if self.accepting != Accepting::Armed || self.leave_if_full() {
             return;
         }
         let Some(listener) = self.own.listeners.get(index) else {

@@ -33,7 +33,9 @@ impl Conn {
                     s.left = true;
                     self.tell_reader(s);
                 }
-                if s.http.response_state() == ResponseState::HeadPending {
+                if s.http.response_state() == ResponseState::HeadPending
+                    && self.net.app().sends_lonely_heads()
+                {
                     self.send_head(s);
                 }
                 if !s.out.is_empty() && over(s.clock.write_progress, limits.write) {

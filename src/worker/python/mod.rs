@@ -5,12 +5,14 @@ mod fork;
 mod interpreter;
 mod resume;
 mod scripts;
+mod text;
 
 pub use app::{Loaded, Protocol, load};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use resume::{Step, resume};
 pub use scripts::Scripts;
+pub use text::{latin1, to_latin1, type_name};
 
 use pyo3::prelude::*;
 

@@ -1,0 +1,38 @@
+//! Python strings of latin-1 bytes and back, as PEP 3333 wants them.
+
+use std::borrow::Cow;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// The string whose code points are those bytes.
+pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    let length = bytes.len().cast_signed();
+    // SAFETY: pointer and length come from one slice, the GIL is held, and no error handler is named (latin-1 has no errors).
+    let text =
+        unsafe { ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()) };
+    // SAFETY: a new reference to a str; null (out of memory) makes pyo3 panic, which becomes an exception.
+    unsafe { Bound::from_owned_ptr(py, text).cast_into_unchecked() }
+}
+
+/// The bytes of a native string. `what` it is, for the error.
+pub fn to_latin1<'a>(text: &'a Bound<'_, PyString>, what: &str) -> PyResult<Cow<'a, [u8]>> {
+    let utf8 = text.to_str()?;
+    if utf8.is_ascii() {
+        return Ok(Cow::Borrowed(utf8.as_bytes()));
+    }
+    let bytes: Result<Vec<u8>, _> = utf8.chars().map(u8::try_from).collect();
+    bytes.map(Cow::Owned).map_err(|_| {
+        PyValueError::new_err(format!("{what} has characters beyond latin-1: {utf8:?}"))
+    })
+}
+
+/// The name of an object's type, for error messages.
+pub fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".to_owned(), |name| name.to_string())
+}

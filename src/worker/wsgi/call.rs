@@ -1,0 +1,217 @@
+//! One request in its thread, from the environ to `close()`.
+
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+
+use super::core::Core;
+use super::environ;
+use super::input::Input;
+use super::response::{self, Response, block};
+use super::roster::Job;
+use super::thread::Thread;
+use crate::http::{BodyEnd, Method, RequestHead, ResponseError};
+use crate::worker::ClientDisconnected;
+use crate::worker::exchange::{Ending, SendError, Verdict};
+use crate::worker::python::type_name;
+
+/// Why a response is not complete.
+enum Failure {
+    /// The app's, or made for it.
+    Error(PyErr),
+    /// The client has left.
+    Gone,
+    /// Cut to the declared length.
+    TooLong(u64),
+    TooShort(u64),
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Gone => Self::Gone,
+            SendError::Response(ResponseError::TooLong { excess }) => Self::TooLong(excess),
+            SendError::Response(ResponseError::TooShort { missing }) => Self::TooShort(missing),
+            error @ SendError::Response(_) => Self::Error(response::error(error)),
+        }
+    }
+}
+
+/// Runs the app for a request. Whatever happens, the client gets an answer or a visible end.
+pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
+    let Job {
+        exchange,
+        head,
+        body,
+        ..
+    } = job;
+    if !exchange.is_wanted() {
+        return;
+    }
+    let result = (|| {
+        let environ = environ::build(py, core, &exchange.conn, &head, body.length())?;
+        if let Some(input) = Input::of(py, body, &exchange, thread)? {
+            environ.set_item(intern!(py, "wsgi.input"), input)?;
+        }
+        let response = Bound::new(py, Response::new(exchange.clone(), thread.clone()))?;
+        environ.set_item(
+            intern!(py, "wsgi.early_hints"),
+            response.getattr(intern!(py, "early_hints"))?,
+        )?;
+        let iterable = core.app.bind(py).call1((environ, &response))?;
+        let sent = send(&response, &iterable, &head);
+        let closed = close(&iterable);
+        sent?;
+        closed.map_err(Failure::Error)
+    })();
+    match result {
+        Ok(()) => {}
+        Err(failure) => conclude(py, core, &exchange, &head, failure),
+    }
+}
+
+/// Passes each block on before it asks for the next one.
+fn send(
+    response: &Bound<'_, Response>,
+    iterable: &Bound<'_, PyAny>,
+    head: &RequestHead,
+) -> Result<(), Failure> {
+    if let Ok(list) = iterable.cast_exact::<PyList>() {
+        // An index and not an iterator: the app may change its list from another thread.
+        return send_all(response, head, list.len(), |n| list.get_item(n));
+    }
+    if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+        return send_all(response, head, tuple.len(), |n| tuple.get_item(n));
+    }
+    let only = iterable.len().is_ok_and(|length| length == 1);
+    let blocks = iterable.try_iter().map_err(|error| {
+        if error.is_instance_of::<PyTypeError>(iterable.py()) {
+            let name = type_name(iterable);
+            PyTypeError::new_err(format!("the app returned {name}, which is not iterable"))
+        } else {
+            error
+        }
+    })?;
+    let mut complete = false;
+    for item in blocks {
+        let item = item?;
+        let data = block(&item)?;
+        if data.as_bytes().is_empty() {
+            continue;
+        }
+        if complete {
+            return Err(Failure::TooLong(data.as_bytes().len() as u64));
+        }
+        complete = only;
+        put(
+            response,
+            data,
+            if only { BodyEnd::Last } else { BodyEnd::More },
+        )?;
+        if is_bodiless(response.get(), head) {
+            break;
+        }
+    }
+    if complete { Ok(()) } else { end(response) }
+}
+
+/// A list or tuple: its blocks are all there, so the last one is known.
+fn send_all<'py>(
+    response: &Bound<'py, Response>,
+    head: &RequestHead,
+    length: usize,
+    get: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
+) -> Result<(), Failure> {
+    for n in 0..length {
+        let item = get(n)?;
+        let data = block(&item)?;
+        if n + 1 == length {
+            return put(response, data, BodyEnd::Last);
+        }
+        if !data.as_bytes().is_empty() {
+            put(response, data, BodyEnd::More)?;
+            if is_bodiless(response.get(), head) {
+                break;
+            }
+        }
+    }
+    end(response)
+}
+
+fn put(
+    response: &Bound<'_, Response>,
+    data: &Bound<'_, PyBytes>,
+    end: BodyEnd,
+) -> Result<(), Failure> {
+    Ok(response.get().send(response.py(), data, end)?)
+}
+
+fn end(response: &Bound<'_, Response>) -> Result<(), Failure> {
+    put(response, &PyBytes::new(response.py(), b""), BodyEnd::Last)
+}
+
+/// The head is all that the client gets: the rest need not be made.
+fn is_bodiless(response: &Response, head: &RequestHead) -> bool {
+    head.known_method() == Method::Head || matches!(response.status(), 204 | 205 | 304)
+}
+
+/// PEP 3333: always, once, after success and after failure.
+fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = iterable.py();
+    if iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>() {
+        return Ok(());
+    }
+    match iterable.getattr(intern!(py, "close")) {
+        Ok(close) => close.call0().map(drop),
+        Err(error) if error.is_instance_of::<PyAttributeError>(py) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The books of a request that did not end well.
+fn conclude(
+    py: Python<'_>,
+    core: &Core,
+    exchange: &crate::worker::exchange::Exchange,
+    head: &RequestHead,
+    failure: Failure,
+) {
+    let method = head.method();
+    let path = String::from_utf8_lossy(head.target_path());
+    match failure {
+        Failure::TooLong(excess) => {
+            exchange.ended(Ending::Returned);
+            tracing::error!(method, %path, excess, "response body longer than its content-length, cut");
+        }
+        Failure::TooShort(missing) => {
+            exchange.ended(Ending::Failed);
+            tracing::error!(method, %path, missing, "response body shorter than its content-length");
+        }
+        Failure::Gone => {
+            exchange.ended(Ending::Failed);
+            tracing::debug!(method, %path, "client left before its response was complete");
+        }
+        Failure::Error(error) => {
+            let gone = error.is_instance_of::<ClientDisconnected>(py);
+            let verdict = exchange.ended(Ending::Failed);
+            if gone {
+                return;
+            }
+            let traceback = core
+                .format_error
+                .bind(py)
+                .call1((error.value(py),))
+                .and_then(|text| text.extract::<String>())
+                .unwrap_or_else(|_| error.to_string());
+            let cut = verdict == Verdict::Cut;
+            tracing::error!(method, %path, cut, traceback, "exception in app");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! `wsgi.input`: the body of one request, never more. It does not wait for a client unless the body is streamed.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyStopIteration, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use super::body::Body;
+use super::thread::Thread;
+use crate::worker::exchange::{Exchange, Received};
+
+/// One read of the file.
+const CHUNK: usize = 64 * 1024;
+
+#[pyclass(frozen, module = "rgun", name = "Input")]
+pub struct Input {
+    reader: Mutex<Reader>,
+}
+
+struct Reader {
+    /// Taken from the source and not yet given to the app.
+    ready: Bytes,
+    file: Option<(File, u64, u64)>,
+    /// Follows the file's part.
+    begun: Bytes,
+    stream: Option<(Exchange, Thread)>,
+}
+
+impl Input {
+    pub fn empty(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
+        Self::bound(py, Bytes::new(), None, Bytes::new(), None)
+    }
+
+    /// `None`: there is no body.
+    pub fn of<'py>(
+        py: Python<'py>,
+        body: Body,
+        exchange: &Exchange,
+        thread: &Thread,
+    ) -> PyResult<Option<Bound<'py, Self>>> {
+        match body {
+            Body::Empty => return Ok(None),
+            Body::Memory(bytes) => Self::bound(py, bytes, None, Bytes::new(), None),
+            Body::File { file, length } => Self::bound(
+                py,
+                Bytes::new(),
+                Some((file, 0, length)),
+                Bytes::new(),
+                None,
+            ),
+            Body::Stream { file, begun, more } => {
+                let stream = more.then(|| (exchange.clone(), thread.clone()));
+                let file = file.map(|(file, length)| (file, 0, length));
+                Self::bound(py, Bytes::new(), file, begun, stream)
+            }
+        }
+        .map(Some)
+    }
+
+    fn bound(
+        py: Python<'_>,
+        ready: Bytes,
+        file: Option<(File, u64, u64)>,
+        begun: Bytes,
+        stream: Option<(Exchange, Thread)>,
+    ) -> PyResult<Bound<'_, Self>> {
+        Bound::new(
+            py,
+            Self {
+                reader: Mutex::new(Reader {
+                    ready,
+                    file,
+                    begun,
+                    stream,
+                }),
+            },
+        )
+    }
+
+    /// Runs `take` without the GIL, unless what is asked for is in memory.
+    fn reading<T: Send>(
+        &self,
+        py: Python<'_>,
+        enough: impl Fn(&Reader) -> bool,
+        take: impl FnOnce(&mut Reader) -> io::Result<T> + Send,
+    ) -> PyResult<T> {
+        if let Some(mut reader) = self.reader.try_lock()
+            && (enough(&reader) || reader.is_in_memory())
+        {
+            return Ok(take(&mut reader)?);
+        }
+        // The lock is taken and given back without the GIL, so that two threads of the app cannot wait for each other.
+        Ok(py.detach(|| take(&mut self.reader.lock()))?)
+    }
+
+    fn next_line(&self, py: Python<'_>, limit: usize) -> PyResult<Bytes> {
+        self.reading(
+            py,
+            |r| line_end(&r.ready, limit).is_some(),
+            |r| r.line(limit),
+        )
+    }
+}
+
+#[pymethods]
+impl Input {
+    #[pyo3(signature = (size=None, /))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        let limit = limit(size);
+        let bytes = self.reading(py, |r| r.ready.len() >= limit, |r| r.take(limit))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    #[pyo3(signature = (size=None, /))]
+    fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.next_line(py, limit(size))?))
+    }
+
+    #[pyo3(signature = (hint=None, /))]
+    fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
+        let lines = PyList::empty(py);
+        // As io.IOBase: zero is no limit either.
+        let mut left = hint
+            .and_then(|hint| usize::try_from(hint).ok())
+            .filter(|&hint| hint > 0);
+        loop {
+            let line = self.next_line(py, usize::MAX)?;
+            if line.is_empty() {
+                return Ok(lines);
+            }
+            lines.append(PyBytes::new(py, &line))?;
+            if let Some(left) = &mut left {
+                if line.len() >= *left {
+                    return Ok(lines);
+                }
+                *left -= line.len();
+            }
+        }
+    }
+
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let line = self.next_line(py, usize::MAX)?;
+        if line.is_empty() {
+            return Err(PyStopIteration::new_err(()));
+        }
+        Ok(PyBytes::new(py, &line))
+    }
+
+    /// For `io.BufferedReader`, which some frameworks put around it.
+    fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let view = py
+            .import("builtins")?
+            .getattr("memoryview")?
+            .call1((buffer,))?
+            .call_method1("cast", ("B",))?;
+        let bytes = self.read(py, Some(view.len()?.cast_signed()))?;
+        let count = bytes.as_bytes().len();
+        view.set_item(
+            pyo3::types::PySlice::new(py, 0, count.cast_signed(), 1),
+            bytes,
+        )
+        .map_err(|_| PyValueError::new_err("the buffer is read-only"))?;
+        Ok(count)
+    }
+
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn readable(&self) -> bool {
+        true
+    }
+
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn writable(&self) -> bool {
+        false
+    }
+
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    #[getter]
+    #[expect(clippy::unused_self, reason = "a Python attribute")]
+    fn closed(&self) -> bool {
+        false
+    }
+
+    /// The body belongs to the request: closing it changes nothing.
+    #[expect(clippy::unused_self, reason = "a Python method")]
+    fn close(&self) {}
+}
+
+/// Negative and absent: everything.
+fn limit(size: Option<isize>) -> usize {
+    size.and_then(|size| usize::try_from(size).ok())
+        .unwrap_or(usize::MAX)
+}
+
+/// Where a line within `bytes` ends, if that is known.
+fn line_end(bytes: &[u8], limit: usize) -> Option<usize> {
+    match memchr::memchr(b'\n', bytes) {
+        Some(at) => Some((at + 1).min(limit)),
+        None => (bytes.len() >= limit).then_some(limit),
+    }
+}
+
+impl Reader {
+    fn is_in_memory(&self) -> bool {
+        self.file.is_none() && self.stream.is_none()
+    }
+
+    /// Up to `limit` bytes; fewer only at the end of the body.
+    fn take(&mut self, limit: usize) -> io::Result<Bytes> {
+        if self.ready.is_empty() {
+            self.fill(limit)?;
+        }
+        if self.ready.len() >= limit {
+            return Ok(self.ready.split_to(limit));
+        }
+        let mut taken = BytesMut::from(std::mem::take(&mut self.ready));
+        while taken.len() < limit && self.fill(limit - taken.len())? {
+            let count = self.ready.len().min(limit - taken.len());
+            taken.extend_from_slice(&self.ready[..count]);
+            self.ready.advance(count);
+        }
+        Ok(taken.freeze())
+    }
+
+    fn line(&mut self, limit: usize) -> io::Result<Bytes> {
+        if self.ready.is_empty() {
+            self.fill(CHUNK)?;
+        }
+        if let Some(end) = line_end(&self.ready, limit) {
+            return Ok(self.ready.split_to(end));
+        }
+        let mut line = BytesMut::from(std::mem::take(&mut self.ready));
+        while line.len() < limit && self.fill(CHUNK)? {
+            let end = line_end(&self.ready, limit - line.len());
+            line.extend_from_slice(&self.ready.split_to(end.unwrap_or(self.ready.len())));
+            if end.is_some() {
+                break;
+            }
+        }
+        Ok(line.freeze())
+    }
+
+    /// The next bytes of the source, as `ready`. False: that was all.
+    fn fill(&mut self, wanted: usize) -> io::Result<bool> {
+        if let Some((file, offset, end)) = &mut self.file {
+            let left = usize::try_from(*end - *offset).unwrap_or(usize::MAX);
+            let mut chunk = BytesMut::zeroed(left.min(wanted.max(CHUNK)).min(16 * CHUNK));
+            let count = file.read_at(&mut chunk, *offset)?;
+            if count > 0 {
+                chunk.truncate(count);
+                *offset += count as u64;
+                self.ready = chunk.freeze();
+                return Ok(true);
+            }
+            self.file = None;
+        }
+        if !self.begun.is_empty() {
+            self.ready = std::mem::take(&mut self.begun);
+            return Ok(true);
+        }
+        let Some((exchange, thread)) = &self.stream else {
+            return Ok(false);
+        };
+        match thread.receive(exchange) {
+            Received::Body { piece, more } => {
+                if !more {
+                    self.stream = None;
+                }
+                let any = !piece.is_empty();
+                self.ready = piece;
+                Ok(any || (more && self.fill(wanted)?))
+            }
+            Received::Disconnect | Received::Wait => Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the request body was cut off or malformed",
+            )),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The WSGI half of a worker: threads that run the app (PEP 3333). It does not read or write sockets itself.
+
+mod body;
+mod call;
+mod core;
+mod crew;
+mod door;
+mod environ;
+mod errors;
+mod file_wrapper;
+mod hop_by_hop;
+mod input;
+mod names;
+mod news;
+mod post;
+mod probe;
+mod response;
+mod roster;
+mod spool;
+mod standby;
+mod thread;
+mod upload;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+
+use self::core::Core;
+use crew::{Crew, Next};
+use thread::Thread;
+
+use super::Office;
+use super::python::{self, Scripts};
+
+/// Serves `app` until the master says otherwise; the exit code.
+pub fn serve(
+    py: Python<'_>,
+    office: &Arc<Office>,
+    scripts: &Scripts,
+    app: Py<PyAny>,
+) -> PyResult<u8> {
+    let threads = usize::try_from(office.net.settings.threads)
+        .unwrap_or(1)
+        .max(1);
+    spool::choose_directory();
+    let crew = Crew::new(office, threads)?;
+    office.net.set_app(Box::new(door::Door(crew.clone())));
+    let core = Arc::new(Core::new(py, crew.clone(), scripts, app)?);
+    office.orders.listen();
+    if let Some(complaint) = probe::complaint(py, &core)? {
+        office.failed(crate::ipc::Phase::ReadyPath, &complaint, "");
+        return Ok(3);
+    }
+    let standby = standby::spawn(crew.clone())?;
+    let others = (1..threads)
+        .map(|number| start_thread(py, &core, number))
+        .collect::<PyResult<Vec<_>>>()?;
+    if !crew.roster.lock().draining {
+        office.ready();
+    }
+    let ended = work(py, &core, 0);
+    py.detach(|| {
+        crew.finish(&mut crew.roster.lock());
+        // It may be in the middle of a turn; it has seen the end after it.
+        drop(standby.join());
+    });
+    leave(py, &core, &others);
+    crew.post.lock().reactor.close_all();
+    ended.map(|()| 0)
+}
+
+/// A `threading.Thread`, so that names, thread-locals and the interpreter's end work as in any program.
+fn start_thread<'py>(
+    py: Python<'py>,
+    core: &Arc<Core>,
+    number: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let shared = core.clone();
+    let target = PyCFunction::new_closure(
+        py,
+        Some(c"serve"),
+        None,
+        move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            work(args.py(), &shared, number)
+        },
+    )?;
+    let options = PyDict::new(py);
+    options.set_item("target", target)?;
+    options.set_item("name", format!("rgun-app-{}", number + 1))?;
+    let thread = py
+        .import("threading")?
+        .call_method("Thread", (), Some(&options))?;
+    thread.call_method0("start")?;
+    Ok(thread)
+}
+
+/// A thread's life. An error: a signal handler of the app raised, in the main thread.
+fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
+    let crew = &core.crew;
+    let thread = Thread {
+        crew: crew.clone(),
+        number,
+    };
+    loop {
+        let job = match crew.next_queued(number) {
+            Some(job) => job,
+            None => match py.detach(|| crew.next(number)) {
+                Next::Job(job) => job,
+                Next::Look => {
+                    py.check_signals()?;
+                    continue;
+                }
+                Next::Stop => return Ok(()),
+            },
+        };
+        call::run(py, core, &thread, *job);
+        crew.done(number);
+    }
+}
+
+/// Waits for the other threads as long as the grace lasts. A thread that does not come to its end would hold up the
+/// interpreter's for ever, so the process then ends without it.
+fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
+    let crew = &core.crew;
+    let mut left = if crew.fast.load(Relaxed) {
+        Duration::from_secs(1)
+    } else {
+        core.office
+            .time_left()
+            .min(core.office.net.settings.graceful_timeout)
+    };
+    let began = crew::micros();
+    let mut stuck = 0;
+    for other in others {
+        // An error here could only be a signal handler's; it is not more important than the end.
+        drop(other.call_method1(intern!(py, "join"), (left.as_secs_f64(),)));
+        let gone = Duration::from_micros(crew::micros().saturating_sub(began));
+        left = left.saturating_sub(gone);
+        let alive = other.call_method0(intern!(py, "is_alive"));
+        stuck += u32::from(alive.and_then(|alive| alive.is_truthy()).unwrap_or(false));
+    }
+    if stuck == 0 {
+        return;
+    }
+    let requests: Vec<String> = core
+        .office
+        .net
+        .page
+        .in_flight()
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.path))
+        .collect();
+    tracing::error!(
+        threads = stuck,
+        ?requests,
+        "requests do not end, leaving without them"
+    );
+    crew.post.lock().reactor.close_all();
+    // What an interpreter that finalises would do, without the wait for its threads.
+    drop(
+        py.import("atexit")
+            .and_then(|atexit| atexit.call_method0("_run_exitfuncs")),
+    );
+    python::flush_stdio(py);
+    crate::sys::exit_now(0);
+}

@@ -1,0 +1,121 @@
+//! What belongs to the one who turns the reactor: the reactor and the uploads in progress. It does not choose who that is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::crew::{Crew, micros};
+use super::roster::Job;
+use super::upload::{Fed, Upload};
+use crate::http::RequestHead;
+use crate::worker::Office;
+use crate::worker::exchange::Exchange;
+use crate::worker::reactor::Reactor;
+use crate::worker::sentinel::Command;
+
+pub struct Post {
+    pub reactor: Reactor,
+    /// By connection token.
+    uploads: HashMap<usize, Upload>,
+}
+
+impl Post {
+    pub fn new(office: &Arc<Office>) -> std::io::Result<Self> {
+        Ok(Self {
+            reactor: Reactor::new(office.net.clone(), office.picked.clone())?,
+            uploads: HashMap::new(),
+        })
+    }
+
+    /// One turn, and everything that follows from it: bodies taken, orders obeyed. `None`: sleeps until there is something.
+    pub fn turn(&mut self, crew: &Crew, timeout: Option<Duration>) {
+        let timeout = match timeout {
+            None if crew.roster.lock().draining => Some(crew.office.time_left()),
+            timeout => timeout,
+        };
+        if let Err(error) = self.reactor.turn(timeout) {
+            tracing::error!(%error, "the reactor cannot wait");
+            // Whatever it is, it must not become a busy loop.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.take_bodies(crew);
+        while let Some(command) = crew.office.orders.take() {
+            self.obey(crew, command);
+        }
+        self.settle(crew);
+    }
+
+    fn take_bodies(&mut self, crew: &Crew) {
+        loop {
+            let (arrivals, fed) = {
+                let mut roster = crew.roster.lock();
+                if roster.arrivals.is_empty() && roster.fed.is_empty() {
+                    return;
+                }
+                (
+                    std::mem::take(&mut roster.arrivals),
+                    std::mem::take(&mut roster.fed),
+                )
+            };
+            for (exchange, head) in arrivals {
+                self.begin(crew, exchange, head);
+            }
+            for token in fed {
+                if let Some(upload) = self.uploads.remove(&token) {
+                    self.feed(crew, upload);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, crew: &Crew, exchange: Exchange, head: RequestHead) {
+        self.feed(crew, Upload::new(exchange, head));
+    }
+
+    fn feed(&mut self, crew: &Crew, mut upload: Upload) {
+        match upload.feed() {
+            Fed::Partly => {
+                self.uploads.insert(upload.exchange.conn.token, upload);
+            }
+            Fed::Complete(body) => {
+                let Upload { exchange, head, .. } = upload;
+                crew.roster.lock().queue.push_back(Job {
+                    exchange,
+                    head,
+                    body,
+                    since: micros(),
+                });
+            }
+            Fed::Lost => {}
+        }
+    }
+
+    fn obey(&mut self, crew: &Crew, command: Command) {
+        match command {
+            Command::Drain { until } => {
+                crew.office.set_deadline(until);
+                self.reactor.drain();
+            }
+            Command::Fast => {
+                crew.fast.store(true, Relaxed);
+                crew.office.set_deadline(0);
+            }
+        }
+        crew.roster.lock().draining = true;
+    }
+
+    /// The end of a drain: nothing left, or no time left.
+    fn settle(&mut self, crew: &Crew) {
+        let mut roster = crew.roster.lock();
+        if !roster.draining || roster.over {
+            return;
+        }
+        crew.settle(&mut roster);
+        if !roster.over && crew.office.time_left().is_zero() {
+            crew.finish(&mut roster);
+            drop(roster);
+            self.reactor.close_all();
+        }
+    }
+}

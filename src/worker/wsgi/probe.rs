@@ -1,0 +1,66 @@
+//! The ready path, asked inside the worker before it takes connections. It does not tell the master.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use super::call;
+use super::core::Core;
+use super::thread::Thread;
+
+/// What is wrong with the answer; `None`: nothing, or nobody asked.
+pub fn complaint(py: Python<'_>, core: &Core) -> PyResult<Option<String>> {
+    let settings = &core.office.net.settings;
+    let Some(path) = &settings.ready_path else {
+        return Ok(None);
+    };
+    let host = settings.ready_host.as_deref().unwrap_or("localhost");
+    let status = ask(py, core, path, host)?;
+    Ok(match status {
+        Some(200..400) => None,
+        _ if core.crew.roster.lock().draining => None,
+        Some(status) => Some(format!("{path} answered {status}")),
+        None => Some(format!("{path} answered nothing")),
+    })
+}
+
+/// The status of a GET, made over a socket pair: this thread is both sides in turn.
+fn ask(py: Python<'_>, core: &Core, path: &str, host: &str) -> PyResult<Option<u16>> {
+    let crew = &core.crew;
+    let (mut ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    theirs.set_nonblocking(true)?;
+    ours.write_all(
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: rgun-ready\r\nconnection: close\r\n\r\n").as_bytes(),
+    )?;
+    crew.post.lock().reactor.add_own(theirs.into());
+    let thread = Thread {
+        crew: crew.clone(),
+        number: 0,
+    };
+    let mut answer = Vec::new();
+    loop {
+        let mut block = [0; 4096];
+        match ours.read(&mut block) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&block[..count]),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e.into()),
+        }
+        if answer.len() >= 12 || crew.roster.lock().over {
+            break;
+        }
+        if let Some(job) = crew.next_queued(0) {
+            call::run(py, core, &thread, *job);
+            crew.done(0);
+        } else {
+            py.detach(|| crew.post.lock().turn(crew, Some(Duration::from_millis(50))));
+            py.check_signals()?;
+        }
+    }
+    Ok(answer
+        .get(9..12)
+        .and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()))
+}

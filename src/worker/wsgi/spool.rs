@@ -1,0 +1,34 @@
+//! Where large request bodies wait: a temporary file without a name. It does not fill it.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+static SAID: AtomicBool = AtomicBool::new(false);
+
+/// Chooses the directory while the process has one thread: the app may change its environment later.
+pub fn choose_directory() {
+    DIRECTORY.get_or_init(std::env::temp_dir);
+}
+
+/// A new file; `None`: there is no place for one, which is said once.
+pub fn file() -> Option<File> {
+    let directory = DIRECTORY.get_or_init(std::env::temp_dir);
+    match crate::sys::unnamed_file(directory) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            failed(&error);
+            None
+        }
+    }
+}
+
+pub fn failed(error: &io::Error) {
+    if !SAID.swap(true, Relaxed) {
+        let directory = DIRECTORY.get_or_init(std::env::temp_dir).display();
+        tracing::warn!(%error, %directory, "no temporary files: large uploads occupy a thread while they come; see TMPDIR");
+    }
+}

@@ -1,0 +1,77 @@
+//! The thread that attends to the reactor while every application thread is away. It never runs Python.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::MutexGuard;
+
+use super::crew::Crew;
+use super::roster::{Driver, Roster, Standby};
+use crate::sys;
+
+/// A reactor that nobody has visited for one to two of these is taken over.
+const PATIENCE: Duration = Duration::from_millis(2);
+/// After that many looks that found the reactor attended, it dozes until somebody leaves.
+const LOOKS: u32 = 5;
+
+/// Starts it, with all signals blocked: they are for Python's main thread.
+pub fn spawn(crew: Arc<Crew>) -> std::io::Result<std::thread::JoinHandle<()>> {
+    sys::with_signals_blocked(|| {
+        std::thread::Builder::new()
+            .name("rgun-standby".into())
+            .stack_size(256 * 1024)
+            .spawn(move || attend(&crew))
+    })?
+}
+
+fn attend(crew: &Crew) {
+    let mut quiet = 0;
+    let mut roster = crew.roster.lock();
+    while !roster.over {
+        let seen = roster.epoch;
+        if quiet >= LOOKS {
+            roster.standby = Standby::Dozing;
+            crew.alarm.wait(&mut roster);
+            roster.standby = Standby::Watching;
+            quiet = 0;
+        } else if !roster.hurry {
+            crew.alarm.wait_for(&mut roster, PATIENCE);
+        }
+        let moved = roster.epoch != seen;
+        if roster.driver != Driver::Nobody {
+            quiet = if moved { 0 } else { quiet + 1 };
+            continue;
+        }
+        quiet = 0;
+        if moved && !roster.hurry {
+            continue;
+        }
+        roster.hurry = false;
+        if roster.idle.is_empty() {
+            roster = drive(crew, roster);
+        } else {
+            crew.wake_one(&mut roster);
+        }
+    }
+}
+
+/// Turns the reactor until an application thread has nothing else to do.
+fn drive<'c>(crew: &'c Crew, mut roster: MutexGuard<'c, Roster>) -> MutexGuard<'c, Roster> {
+    roster.driver = Driver::Standby;
+    drop(roster);
+    // All threads are busy: the sentinel is to leave new connections to other workers.
+    crew.office.picked.wake();
+    loop {
+        crew.post.lock().turn(crew, None);
+        let mut roster = crew.roster.lock();
+        roster.epoch += 1;
+        if !roster.over && roster.idle.is_empty() {
+            continue;
+        }
+        roster.driver = Driver::Nobody;
+        for _ in 0..roster.queue.len().max(1) {
+            crew.wake_one(&mut roster);
+        }
+        return roster;
+    }
+}

@@ -1,0 +1,79 @@
+//! A request's thread as its network side sees it: here it waits for the client, without the GIL.
+
+use std::sync::Arc;
+
+use super::crew::Crew;
+use crate::http::BodyEnd;
+use crate::worker::exchange::{Exchange, Flow, Received, SendError};
+
+/// Unsent bytes of a response that are kept for a slow client; a thread that has more waits.
+const KEPT: usize = 1024 * 1024;
+/// A large block is given to the connection in pieces of this size, so that what is kept stays near `KEPT`.
+const PIECE: usize = 256 * 1024;
+
+#[derive(Clone)]
+pub struct Thread {
+    pub crew: Arc<Crew>,
+    pub number: usize,
+}
+
+impl Thread {
+    /// The request moves on.
+    pub fn progress(&self) {
+        self.crew
+            .set_progress(self.number, self.crew.office.net.now().max(1));
+    }
+
+    /// What `exchange.receive` gives, waited for. Without the GIL.
+    pub fn receive(&self, exchange: &Exchange) -> Received {
+        self.progress();
+        let mut received = None;
+        self.wait_until(|| {
+            received = match exchange.receive() {
+                Received::Wait => None,
+                found => Some(found),
+            };
+            received.is_some()
+        });
+        received.unwrap_or(Received::Disconnect)
+    }
+
+    /// Sends all of it; what the client does not take yet is kept, up to a bound. Without the GIL, unless it is short.
+    pub fn send(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<(), SendError> {
+        let mut rest = data;
+        while rest.len() > PIECE {
+            let (piece, more) = rest.split_at(PIECE);
+            self.send_piece(exchange, piece, BodyEnd::More)?;
+            rest = more;
+        }
+        self.send_piece(exchange, rest, end)
+    }
+
+    fn send_piece(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<(), SendError> {
+        if exchange.send(data, end)? == Flow::Full && end == BodyEnd::More {
+            self.wait_to_send(exchange);
+        }
+        self.progress();
+        Ok(())
+    }
+
+    /// Whether `wait_to_send` would wait.
+    pub fn wait_to_send(&self, exchange: &Exchange) {
+        self.wait_until(|| exchange.may_send_above(KEPT));
+    }
+
+    /// Looks again whenever a connection has news. The worker's end is news too.
+    fn wait_until(&self, mut condition: impl FnMut() -> bool) {
+        let crew = &self.crew;
+        // Taken first, so that no news between a look and the sleep is missed.
+        let mut edition = crew.news.edition();
+        while !condition() && !crew.roster.lock().over {
+            // Whoever waits for a client is not stuck: the client's own timeouts see to it.
+            crew.set_progress(self.number, 0);
+            crew.attend_now();
+            edition = crew.news.wait(edition);
+        }
+        crew.news.leave();
+        self.progress();
+    }
+}
