@@ -169,7 +169,8 @@ impl Network {
     pub fn update_clock(&self) -> u64 {
         let now = sys::monotonic_ms();
         if self.now.swap(now, Relaxed) != now {
-            self.page.beat(self.app.get().map_or(now, |app| app.pulse(now)));
+            self.page
+                .beat(self.app.get().map_or(now, |app| app.pulse(now)));
         }
         now
     }

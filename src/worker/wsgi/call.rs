@@ -14,7 +14,7 @@ use super::thread::Thread;
 use crate::http::{BodyEnd, Method, RequestHead, ResponseError};
 use crate::worker::ClientDisconnected;
 use crate::worker::exchange::{Ending, SendError, Verdict};
-use crate::worker::python::type_name;
+use crate::worker::python::{exception, type_name};
 
 /// Why a response is not complete.
 enum Failure {
@@ -183,20 +183,31 @@ fn conclude(
     head: &RequestHead,
     failure: Failure,
 ) {
-    let method = head.method();
-    let path = String::from_utf8_lossy(head.target_path());
+    let request = format!(
+        "{} {}",
+        head.method(),
+        String::from_utf8_lossy(head.target_path())
+    );
     match failure {
         Failure::TooLong(excess) => {
             exchange.ended(Ending::Returned);
-            tracing::error!(method, %path, excess, "response body longer than its content-length, cut");
+            tracing::error!(
+                request,
+                excess,
+                "response body longer than its content-length, cut"
+            );
         }
         Failure::TooShort(missing) => {
             exchange.ended(Ending::Failed);
-            tracing::error!(method, %path, missing, "response body shorter than its content-length");
+            tracing::error!(
+                request,
+                missing,
+                "response body shorter than its content-length"
+            );
         }
         Failure::Gone => {
             exchange.ended(Ending::Failed);
-            tracing::debug!(method, %path, "client left before its response was complete");
+            tracing::debug!(request, "client left before its response was complete");
         }
         Failure::Error(error) => {
             let gone = error.is_instance_of::<ClientDisconnected>(py);
@@ -207,11 +218,11 @@ fn conclude(
             let traceback = core
                 .format_error
                 .bind(py)
-                .call1((error.value(py),))
+                .call1((exception(py, &error),))
                 .and_then(|text| text.extract::<String>())
                 .unwrap_or_else(|_| error.to_string());
             let cut = verdict == Verdict::Cut;
-            tracing::error!(method, %path, cut, traceback, "exception in app");
+            tracing::error!(request, cut, traceback, "exception in app");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The application threads and the reactor between them. An idle thread turns the reactor and runs what it finds, so that
 //! a request costs no hop between threads; while it is away the standby thread attends. It does not know Python.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -158,7 +159,6 @@ impl Crew {
             self.office.net.wake.wake();
         }
         drop(roster);
-        use std::os::fd::AsFd;
         if let Some(bed) = self.beds.get(me) {
             // An interrupted sleep (a signal) is a short one; an error would show up again at once, as a busy loop: it cannot be.
             drop(wait_readable(&[bed.as_fd()], None));

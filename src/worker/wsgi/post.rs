@@ -37,7 +37,7 @@ impl Post {
         if let Err(error) = self.reactor.turn(timeout) {
             tracing::error!(%error, "the reactor cannot wait");
             // Whatever it is, it must not become a busy loop.
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::park_timeout(Duration::from_millis(100));
         }
         self.take_bodies(crew);
         while let Some(command) = crew.office.orders.take() {
