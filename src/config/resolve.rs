@@ -1,10 +1,12 @@
 //! From what was typed to what it means: every setting read, checked, and complete. Pure but for one look at `--chdir`.
 
+use std::time::Duration;
+
 use super::error::shown;
 use super::value::{self, Malformed, Value};
 use super::{
-    ClientTimeouts, Definition, Error, Factory, Given, Layers, Limits, LogTarget, Origin, Settings,
-    Surroundings, definition,
+    ClientTimeouts, Definition, Error, Factory, Given, Groups, Layers, Limits, LogTarget, Origin,
+    Place, Recycling, RunAs, Settings, Surroundings, definition,
 };
 
 /// More would be a slip of the finger that takes the machine down.
@@ -56,11 +58,30 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             .unwrap_or_default(),
         env: typed.list("raw_env", value::environment_pair)?,
         pid_file: typed.optional("pidfile", |text| Ok(base.join(text)))?,
+        place: match typed.last("daemon") {
+            Some(_) => Place::Daemon,
+            None => Place::Foreground,
+        },
+        run_as: RunAs {
+            user: typed.optional("user", owned)?,
+            group: typed.optional("group", owned)?,
+            groups: match typed.last("initgroups") {
+                Some(_) => Groups::OfTheUser,
+                None => Groups::None,
+            },
+        },
+        process_name: typed.optional("proc_name", owned)?,
+        temporary_directory: typed
+            .optional("worker_tmp_dir", |text| value::directory(&base.join(text)))?,
         python: typed.optional("python", |text| Ok(surroundings.directory.join(text)))?,
-        timeout: Some(typed.value("timeout", value::duration)?)
-            .filter(|timeout| !timeout.is_zero()),
+        timeout: limit(Some(typed.value("timeout", value::duration)?)),
         graceful_timeout: typed.value("graceful_timeout", value::duration)?,
         boot_timeout: typed.value("boot_timeout", value::positive_duration)?,
+        request_timeout: limit(typed.optional("request_timeout", value::duration)?),
+        recycling: recycling(&typed)?,
+        run_before: typed.list("run_before", value::command)?,
+        run_before_timeout: limit(Some(typed.value("run_before_timeout", value::duration)?)),
+        shutdown_delay: typed.value("shutdown_delay", value::duration)?,
         keepalive_drain: typed.value("keepalive_drain", value::duration)?,
         client: ClientTimeouts {
             first_byte: typed.value("first_byte_timeout", value::positive_duration)?,
@@ -203,6 +224,29 @@ fn app(typed: &Typed) -> Result<super::AppSpec, Error> {
         app.factory = Factory::Call;
     }
     Ok(app)
+}
+
+fn recycling(typed: &Typed) -> Result<Recycling, Error> {
+    let count = |text: &str| value::number(text, 0..=u32::MAX).map(u64::from);
+    Ok(Recycling {
+        requests: Some(typed.value("max_requests", count)?).filter(|limit| *limit > 0),
+        requests_jitter: typed.value("max_requests_jitter", count)?,
+        memory: typed
+            .optional("max_worker_memory", value::size)?
+            .filter(|limit| *limit > 0),
+        lifetime: limit(typed.optional("max_worker_lifetime", value::duration)?),
+        lifetime_jitter: typed.value("max_worker_lifetime_jitter", value::duration)?,
+    })
+}
+
+/// Zero means: no limit.
+fn limit(given: Option<Duration>) -> Option<Duration> {
+    given.filter(|limit| !limit.is_zero())
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "the shape of a reader of values")]
+fn owned(text: &str) -> Value<String> {
+    Ok(text.to_owned())
 }
 
 fn workers(text: &str, cpus: u32) -> Value<u32> {

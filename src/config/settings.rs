@@ -137,6 +137,49 @@ pub struct ClientTimeouts {
     pub keep_alive: Duration,
 }
 
+/// When a worker that serves well is replaced. `None`: never for that reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recycling {
+    pub requests: Option<u64>,
+    /// Up to that many on top, drawn anew for each worker.
+    pub requests_jitter: u64,
+    /// Resident memory in bytes.
+    pub memory: Option<u64>,
+    pub lifetime: Option<Duration>,
+    /// Up to that much on top.
+    pub lifetime_jitter: Duration,
+}
+
+/// What runs before the first worker is started: a program and its arguments, no shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunBefore {
+    pub program: String,
+    pub arguments: Vec<String>,
+}
+
+/// Whether the program leaves the terminal that it was started from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Foreground,
+    Daemon,
+}
+
+/// Which supplementary groups a worker under another user has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Groups {
+    None,
+    /// `--initgroups`: those that the system's database names for the user.
+    OfTheUser,
+}
+
+/// Under which names the workers run, as they were typed; `None`: those of the master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunAs {
+    pub user: Option<String>,
+    pub group: Option<String>,
+    pub groups: Groups,
+}
+
 /// Everything, with defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -154,12 +197,26 @@ pub struct Settings {
     pub pythonpath: Vec<PathBuf>,
     pub env: Vec<(String, String)>,
     pub pid_file: Option<PathBuf>,
+    pub place: Place,
+    pub run_as: RunAs,
+    /// What processes are called in `ps`; `None`: after the app.
+    pub process_name: Option<String>,
+    /// Where temporary files go. `None`: the system's place.
+    pub temporary_directory: Option<PathBuf>,
     /// The interpreter the binary embeds (`--python`).
     pub python: Option<PathBuf>,
     /// A worker without a sign of life for that long is hung. `None`: never.
     pub timeout: Option<Duration>,
     pub graceful_timeout: Duration,
     pub boot_timeout: Duration,
+    /// A request of an ASGI app that took that long is cancelled. `None`: never.
+    pub request_timeout: Option<Duration>,
+    pub recycling: Recycling,
+    pub run_before: Vec<RunBefore>,
+    /// For each of them. `None`: however long it takes.
+    pub run_before_timeout: Option<Duration>,
+    /// From the first TERM to the drain.
+    pub shutdown_delay: Duration,
     pub keepalive_drain: Duration,
     pub client: ClientTimeouts,
     pub ready_path: Option<String>,

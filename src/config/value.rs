@@ -3,6 +3,7 @@
 mod address;
 mod app;
 mod choice;
+mod command;
 mod interface;
 mod number;
 mod peers;
@@ -11,6 +12,7 @@ mod place;
 pub(super) use address::address;
 pub(super) use app::app;
 pub(super) use choice::{event_loop, header_map, lifespan, log_level};
+pub(super) use command::command;
 pub(super) use interface::worker_class;
 pub(super) use number::{duration, longest, mask, most_fields, number, positive_duration, size};
 pub(super) use peers::peers;

@@ -33,6 +33,7 @@ impl Wire for ToWorker {
                 bytes
             }
             Self::StopFast => vec![3],
+            Self::ReopenLogs => vec![4],
         }
     }
 
@@ -52,6 +53,7 @@ impl Wire for ToWorker {
                 }
             }
             3 => Self::StopFast,
+            4 => Self::ReopenLogs,
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)
@@ -191,6 +193,7 @@ mod tests {
         prop_oneof![
             Just(ToWorker::Go),
             Just(ToWorker::StopFast),
+            Just(ToWorker::ReopenLogs),
             (reason, any::<u64>()).prop_map(|(reason, graceful_ms)| ToWorker::Drain {
                 reason,
                 graceful_ms

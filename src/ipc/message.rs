@@ -12,6 +12,8 @@ pub enum ToWorker {
     },
     /// Cancel what is running, end the lifespan, exit within two seconds.
     StopFast,
+    /// Open the log files again by their names: they were rotated.
+    ReopenLogs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -61,10 +61,7 @@ impl Shell<'_> {
             Action::SampleHeartbeats => self.sample_heartbeats(),
             Action::CloseListeners => self.binds.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
-            Action::ReopenLogs => match observability::reopen() {
-                Ok(()) => tracing::info!("log files reopened"),
-                Err(error) => tracing::error!(%error, "log files not reopened"),
-            },
+            Action::ReopenLogs => self.reopen_logs(),
             Action::Forget { generation } => {
                 self.editions.remove(&generation);
             }
@@ -187,9 +184,24 @@ impl Shell<'_> {
             },
             Order::StopFast => ToWorker::StopFast,
         };
-        if let Err(error) = worker.channel.send(&message) {
+        self.tell(worker, &message);
+    }
+
+    fn tell(&self, worker: &Worker, message: &ToWorker) {
+        if let Err(error) = worker.channel.send(message) {
             // It is dying, or stuck: its exit or its deadline is the event.
             tracing::debug!(slot = worker.slot.0, pid = worker.pid.as_raw(), ?message, %error, "message not delivered");
+        }
+    }
+
+    /// The master first: it makes the new files, and what is to be said of them stands in the new one.
+    fn reopen_logs(&self) {
+        match observability::reopen() {
+            Ok(()) => tracing::info!("log files reopened"),
+            Err(error) => tracing::error!(%error, "log files not reopened"),
+        }
+        for (_, worker) in self.workers.iter() {
+            self.tell(worker, &ToWorker::ReopenLogs);
         }
     }
 

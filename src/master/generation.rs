@@ -5,10 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::supervisor::Plan;
-use crate::config::Settings;
+use super::supervisor::{Plan, Winch};
+use crate::config::{Place, Settings};
 
 /// The settings of one generation, and its working directory as it was when the generation began.
 #[derive(Debug, Clone)]
@@ -87,7 +86,11 @@ pub fn plan(settings: &Settings) -> Plan {
         boot_timeout: settings.boot_timeout,
         graceful_timeout: settings.graceful_timeout,
         timeout: settings.timeout,
-        shutdown_delay: Duration::ZERO,
+        shutdown_delay: settings.shutdown_delay,
+        winch: match settings.place {
+            Place::Foreground => Winch::Ignored,
+            Place::Daemon => Winch::RetiresWorkers,
+        },
     }
 }
 

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::held;
 use super::network::{Accepted, Network, millis};
 use crate::ipc::{DrainReason, FromWorker, Incoming, ToWorker, WorkerChannel};
+use crate::observability;
 use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
 use crate::sys::{self, Listener, stream};
 
@@ -220,6 +221,7 @@ impl Watching {
                     graceful_ms,
                 })) => self.drain(reason, graceful_ms),
                 Ok(Incoming::Message(ToWorker::StopFast)) => self.stop_fast(),
+                Ok(Incoming::Message(ToWorker::ReopenLogs)) => self.reopen_logs(),
                 Ok(Incoming::Nothing) => return,
                 Ok(Incoming::Closed) => {
                     drop(self.epoll.remove(self.own.channel.as_fd()));
@@ -336,6 +338,16 @@ impl Watching {
         self.deadline = Some(until + LAST_WORDS_MS);
         self.own.orders.give(Command::Drain { until });
         self.own.net.wake.wake();
+    }
+
+    /// Here and not in the main thread: a worker that is stuck must not keep writing to a file that was rotated away.
+    fn reopen_logs(&self) {
+        if let Err(error) = observability::reopen() {
+            tracing::error!(%error, "log files not reopened");
+        }
+        if let Some(access) = &self.own.net.access {
+            access.lock().follow_rotation();
+        }
     }
 
     fn stop_fast(&mut self) {

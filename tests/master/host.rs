@@ -147,6 +147,9 @@ impl Worker {
                     Incoming::Message(ToWorker::Go) => self.accepting = true,
                     Incoming::Message(ToWorker::Drain { reason, .. }) => return self.drain(reason),
                     Incoming::Message(ToWorker::StopFast) | Incoming::Closed => return 0,
+                    Incoming::Message(ToWorker::ReopenLogs) => {
+                        tracing::info!(slot = self.seat.slot, "worker reopens its logs");
+                    }
                     Incoming::Nothing => {}
                 }
             }

@@ -33,7 +33,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         short: Some('m'),
         value: "MASK",
         default: Some("0"),
-        help: "Mode bits to withhold from unix sockets and from files that the app makes",
+        help: "Mode bits to withhold from unix sockets",
         more: "A leading 0 means octal: 0117 makes a socket that its owner and group can use. The default lets everybody \
                connect, so that a proxy under another user can.",
         ..Definition::new("umask", Group::Listening, Kind::Mask)

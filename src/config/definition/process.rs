@@ -11,6 +11,50 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("pidfile", Group::Process, Kind::Path)
     },
     Definition {
+        long: Some("daemon"),
+        short: Some('D'),
+        help: "Leave the terminal and run in the background",
+        more: "An error at the start is still reported, with its exit code. Logs go to /dev/null unless --error-logfile and \
+               --access-logfile name files. Not for containers, nor for systemd units with Type=notify.",
+        ..Definition::new("daemon", Group::Process, Kind::Switch)
+    },
+    Definition {
+        long: Some("user"),
+        short: Some('u'),
+        value: "USER",
+        help: "The user, by name or number, that the workers run as",
+        more: "The master keeps its own, so that it can bind privileged ports and read certificates. Without --group the group is \
+               the user's own.",
+        ..Definition::new("user", Group::Process, Kind::Text)
+    },
+    Definition {
+        long: Some("group"),
+        short: Some('g'),
+        value: "GROUP",
+        help: "The group, by name or number, that the workers run as",
+        ..Definition::new("group", Group::Process, Kind::Text)
+    },
+    Definition {
+        long: Some("initgroups"),
+        help: "Workers also get the supplementary groups of --user; otherwise they have none",
+        ..Definition::new("initgroups", Group::Process, Kind::Switch)
+    },
+    Definition {
+        long: Some("name"),
+        short: Some('n'),
+        aliases: &["proc-name"],
+        value: "NAME",
+        help: "What the processes are called in ps and top; default: the app",
+        ..Definition::new("proc_name", Group::Process, Kind::Text)
+    },
+    Definition {
+        long: Some("worker-tmp-dir"),
+        value: "DIR",
+        help: "Where workers put temporary files, which only large uploads need",
+        more: "Signs of life are in shared memory and need no directory.",
+        ..Definition::new("worker_tmp_dir", Group::Process, Kind::Path)
+    },
+    Definition {
         long: Some("check-config"),
         help: "Check the settings and load the app, then exit: 0 when a start would work",
         ..Definition::new("check_config", Group::Process, Kind::Switch)

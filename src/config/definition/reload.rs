@@ -1,8 +1,26 @@
 //! Settings of a worker's beginning and end: boot, readiness, reload, drain.
 
-use super::{Definition, Group, Kind};
+use super::{Definition, Group, Kind, Occurs};
 
 pub(super) const SETTINGS: &[Definition] = &[
+    Definition {
+        long: Some("run-before"),
+        value: "COMMAND",
+        occurs: Occurs::Repeatedly,
+        help: "Run this before the first worker starts, as in \"python manage.py migrate\"; may be repeated",
+        more: "One after the other, without a shell, as the workers' user, in --chdir. A command that fails ends the server with \
+               its exit code (127 when it cannot be found, 126 when it cannot be run, 128 and its number for a signal). TERM, INT \
+               and QUIT reach it and everything it started. A reload does not run it again.",
+        ..Definition::new("run_before", Group::Reload, Kind::Text)
+    },
+    Definition {
+        long: Some("run-before-timeout"),
+        value: "SECONDS",
+        default: Some("0"),
+        help: "How long each of these commands may take; 0 means as long as it needs",
+        more: "Then it is told to end (TERM), killed --graceful-timeout later, and the server ends with 124.",
+        ..Definition::new("run_before_timeout", Group::Reload, Kind::Duration)
+    },
     Definition {
         long: Some("boot-timeout"),
         value: "SECONDS",
@@ -30,6 +48,15 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "On reload, replace this many workers at a time instead of all at once",
         more: "Needs less memory, but both versions serve for a while and only the first batch can be rolled back unseen.",
         ..Definition::new("reload_surge", Group::Reload, Kind::Number)
+    },
+    Definition {
+        long: Some("shutdown-delay"),
+        value: "SECONDS",
+        default: Some("0"),
+        help: "On TERM, fail the readiness probe and go on accepting for this long before the drain",
+        more: "For Kubernetes, where traffic goes on arriving for some seconds. Answers say `Connection: close` meanwhile. A \
+               second TERM skips it.",
+        ..Definition::new("shutdown_delay", Group::Reload, Kind::Duration)
     },
     Definition {
         long: Some("graceful-timeout"),

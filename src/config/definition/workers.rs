@@ -36,6 +36,50 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("timeout", Group::Workers, Kind::Duration)
     },
     Definition {
+        long: Some("request-timeout"),
+        value: "SECONDS",
+        help: "Cancel a request of an ASGI app after this long, with 504 if nothing was sent; default: never",
+        more: "The app's task gets asyncio's CancelledError, as when it is cancelled by anything else.",
+        ..Definition::new("request_timeout", Group::Workers, Kind::Duration)
+    },
+    Definition {
+        long: Some("max-requests"),
+        value: "N",
+        default: Some("0"),
+        help: "Replace a worker after about this many requests; 0 never does",
+        more: "Its replacement is ready before it goes, and no request is lost. One worker at a time, never during a reload. \
+               Workers are looked at once a second.",
+        ..Definition::new("max_requests", Group::Workers, Kind::Number)
+    },
+    Definition {
+        long: Some("max-requests-jitter"),
+        value: "N",
+        default: Some("0"),
+        help: "Up to this many requests more, drawn for each worker, so that they do not all go at once",
+        ..Definition::new("max_requests_jitter", Group::Workers, Kind::Number)
+    },
+    Definition {
+        long: Some("max-worker-memory"),
+        value: "BYTES",
+        help: "Replace a worker whose resident memory is more than this, as in 400m; default: never",
+        more: "As --max-requests: replaced, not killed.",
+        ..Definition::new("max_worker_memory", Group::Workers, Kind::Size)
+    },
+    Definition {
+        long: Some("max-worker-lifetime"),
+        value: "SECONDS",
+        help: "Replace a worker that has served for this long, as in 12h; default: never",
+        more: "As --max-requests: replaced, not killed.",
+        ..Definition::new("max_worker_lifetime", Group::Workers, Kind::Duration)
+    },
+    Definition {
+        long: Some("max-worker-lifetime-jitter"),
+        value: "SECONDS",
+        default: Some("0"),
+        help: "Up to this much longer, drawn for each worker",
+        ..Definition::new("max_worker_lifetime_jitter", Group::Workers, Kind::Duration)
+    },
+    Definition {
         long: Some("loop"),
         aliases: &["asgi-loop"],
         value: "LOOP",

@@ -99,7 +99,7 @@ fn every_setting_reaches_the_result() {
     for definition in definitions() {
         let text = match (definition.name, definition.kind) {
             ("worker_class", _) => "asgi",
-            ("chdir", _) => "/",
+            ("chdir" | "worker_tmp_dir", _) => "/",
             ("raw_env", _) => "A=b",
             ("bind", _) => ":1",
             ("forwarded_allow_ips", _) => "*",

@@ -2,7 +2,7 @@
 
 use super::mutation::fault;
 use super::plan::MOST_WORKERS;
-use super::{Action, Answer, Command, Report, Signal, StopMode, Supervisor, Token};
+use super::{Action, Answer, Command, Report, Signal, StopMode, Supervisor, Token, Winch};
 
 impl Supervisor {
     pub(super) fn take_signal(&mut self, signal: Signal) {
@@ -14,6 +14,9 @@ impl Supervisor {
             Signal::Ttin => self.scale_by(1),
             Signal::Ttou => self.scale_by(-1),
             Signal::Usr1 => self.act(Action::ReopenLogs),
+            Signal::Winch if self.plan.winch == Winch::RetiresWorkers && self.is_up() => {
+                self.resize(0, 0);
+            }
             Signal::Winch => self.report(Report::SignalIgnored),
         }
     }
@@ -52,7 +55,11 @@ impl Supervisor {
             return;
         }
         let fewest = if fault!(self, ScaleBelowOne) { 0 } else { 1 };
-        let moved = |n: u32| n.saturating_add_signed(step).clamp(fewest, MOST_WORKERS);
+        // Only WINCH has ever made it 0, and one worker less than that is not one.
+        let moved = |n: u32| {
+            n.saturating_add_signed(step)
+                .clamp(fewest.min(n), MOST_WORKERS)
+        };
         let coming = self
             .reload
             .rollout()

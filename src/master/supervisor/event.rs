@@ -59,7 +59,7 @@ pub enum Signal {
     Ttou,
     /// Reopen the log files.
     Usr1,
-    /// A terminal sends it on each resize: ignored.
+    /// `Plan::winch`.
     Winch,
 }
 

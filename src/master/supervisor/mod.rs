@@ -41,7 +41,7 @@ pub use event::{
     WorkerMessage,
 };
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
-pub use plan::Plan;
+pub use plan::{Plan, Winch};
 pub use report::{BootFailure, ReloadFailure, Report, Retry, Who};
 pub use view::{Stage, WorkerView};
 

@@ -5,6 +5,15 @@ use std::time::Duration;
 /// No number that is asked for goes beyond this: a slip of the finger must not fork the machine to death.
 pub(super) const MOST_WORKERS: u32 = 4096;
 
+/// What WINCH asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Winch {
+    /// A terminal sends it on each resize.
+    Ignored,
+    /// `--daemon`: there is no terminal, so it is an operator who sends it. All workers leave; HUP or TTIN brings some back.
+    RetiresWorkers,
+}
+
 /// The part of the settings that decisions depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -22,6 +31,7 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// From the first TERM to the drain; readiness fails meanwhile, accepting goes on.
     pub shutdown_delay: Duration,
+    pub winch: Winch,
 }
 
 impl Plan {

@@ -108,6 +108,7 @@ impl Supervisor {
 
     fn note_when_all_fail(&mut self) {
         let failing = self.phase == Phase::Running
+            && self.target > 0
             && !self.workers.values().any(Worker::is_ready)
             && self.places.values().all(|place| place.pacing.failures > 0);
         match (failing, self.all_failing) {

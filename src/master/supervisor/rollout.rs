@@ -70,8 +70,9 @@ impl Supervisor {
         else {
             return;
         };
-        // An operator's scaling outlives a reload, unless the configured number itself has changed.
-        let target = if plan.wanted() == self.plan.wanted() {
+        // An operator's scaling outlives a reload, unless the configured number itself has changed. WINCH does not: a reload
+        // is how workers come back after it.
+        let target = if plan.wanted() == self.plan.wanted() && self.target > 0 {
             self.target
         } else {
             plan.wanted()

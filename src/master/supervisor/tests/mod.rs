@@ -9,6 +9,7 @@ mod process;
 mod rng;
 mod stories_boot;
 mod stories_reload;
+mod stories_signals;
 mod stories_stop;
 mod stories_workers;
 mod story;

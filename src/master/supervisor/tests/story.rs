@@ -13,6 +13,7 @@ pub fn plan(workers: u32) -> Plan {
         graceful_timeout: Duration::from_secs(30),
         timeout: Some(Duration::from_secs(30)),
         shutdown_delay: Duration::ZERO,
+        winch: Winch::Ignored,
     }
 }
 

@@ -1,0 +1,38 @@
+//! Commands: words as a shell splits them, and nothing else that a shell does.
+
+use super::{Malformed, Value};
+use crate::config::{RunBefore, split};
+
+pub(in crate::config) fn command(text: &str) -> Value<RunBefore> {
+    let words = split(text).map_err(|_| Malformed::new("has a quote that is not closed"))?;
+    let mut words = words.into_iter();
+    match words.next() {
+        Some(program) if !program.is_empty() && !text.contains('\0') => Ok(RunBefore {
+            program,
+            arguments: words.collect(),
+        }),
+        Some(_) | None => Err(Malformed::new("is not a command")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_and_its_arguments() {
+        let found = command("python manage.py migrate --database 'my db'").expect("well formed");
+        assert_eq!(found.program, "python");
+        assert_eq!(
+            found.arguments,
+            ["manage.py", "migrate", "--database", "my db"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused() {
+        for text in ["", "  ", "''", "a 'b", "a\0b"] {
+            assert!(command(text).is_err(), "{text:?}");
+        }
+    }
+}
