@@ -18,7 +18,7 @@ fn winch_retires_the_workers_of_a_daemon_and_a_reload_brings_them_back() {
     assert_eq!(story.reports, [Report::Scaled { from: 2, to: 0 }]);
     assert_eq!(
         story.actions,
-        [drain(1, Replaced, 30), drain(2, Replaced, 30)]
+        [drain(2, Replaced, 30), drain(1, Replaced, 30)]
     );
     story.exits(1, Exit::Code(0)).exits(2, Exit::Code(0));
     assert_eq!(story.seconds(60), [], "nobody is missed");
