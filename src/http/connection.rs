@@ -18,7 +18,7 @@ use super::responder::{Exchange, Responder};
 pub const DISCARD_LIMIT: u64 = 64 * 1024;
 
 /// One read while a head is awaited, and while a body comes.
-const HEAD_READ: usize = 8 * 1024;
+const HEAD_READ: usize = 4 * 1024;
 const BODY_READ: usize = 64 * 1024;
 
 /// One connection: requests one at a time, in order, each with its response.

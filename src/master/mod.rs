@@ -61,6 +61,8 @@ pub fn run(
             return Err(error);
         }
     };
+    // What starting up took is not needed again, and the workers to come are copies of this.
+    crate::sys::trim();
     let end = match shell.run() {
         Ok(End::Child(child)) => {
             // Everything that is the master's alone is closed here: other workers' channels, the lifeline's write end.

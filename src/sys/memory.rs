@@ -41,6 +41,15 @@ pub fn shared_words(name: &CStr, count: usize) -> Result<(OwnedFd, &'static [Ato
     Ok((fd, words))
 }
 
+/// Gives memory that was freed back to the system. Worth it once, when starting up is over: what it used is not needed again.
+pub fn trim() {
+    // SAFETY: no preconditions; the allocator's own locks make it safe beside other threads.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::Ordering::Relaxed;

@@ -25,7 +25,7 @@ pub use files::unnamed_file;
 pub use inherited::{Passed, passed_descriptors, take_listener};
 pub use listener::{Listener, ListenerAddress};
 pub use local_time::{LocalTime, local_time, unix_seconds};
-pub use memory::shared_words;
+pub use memory::{shared_words, trim};
 pub use output::{ATOMIC, Output, end_of_piece};
 pub use packets::{Packet, Sent, packet_pair, receive_packet, send_packet};
 pub use pid::Pid;

@@ -67,6 +67,8 @@ impl Office {
     }
 
     pub fn ready(&self) {
+        // Importing the app has left holes.
+        sys::trim();
         self.net.page.set_state(State::Ready);
         self.say(&FromWorker::Ready);
     }

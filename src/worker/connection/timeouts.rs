@@ -12,6 +12,8 @@ use crate::worker::network::{Stage, millis};
 
 /// How long after a FIN a client that could only have closed its side is taken to have left.
 const HALF_CLOSE_GRACE: u64 = 250;
+/// How long an idle connection keeps its buffers.
+const RELEASE: Duration = Duration::from_secs(1);
 /// How long a closed connection waits for the client's FIN.
 const LINGER: u64 = 2_000;
 /// How long the rest of an unread body may take.
@@ -77,6 +79,9 @@ impl Conn {
                 self.abandon(s);
             }
             return;
+        }
+        if over(s.clock.idle_since, RELEASE) {
+            s.http.release_buffers();
         }
         let limit = if s.clock.fresh {
             limits.first_byte

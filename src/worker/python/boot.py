@@ -1,6 +1,5 @@
 """Imports the app and finds out what it is. It does not serve it."""
 
-import difflib
 import importlib
 import inspect
 import os
@@ -72,10 +71,16 @@ def _module_hint(module_name):
     if module_name.endswith(".py") or "/" in module_name:
         return "give a dotted module, such as `config.asgi:application`"
     names = [n[:-3] if n.endswith(".py") else n for n in _listdir(os.getcwd())]
-    close = difflib.get_close_matches(top, names, 1)
+    close = _close(top, names)
     if close and close[0] != top:
         return "did you mean `%s`?" % ".".join([close[0]] + module_name.split(".")[1:])
     return "looked in %s and sys.path; see --chdir and --pythonpath" % os.getcwd()
+
+
+def _close(word, possibilities, cutoff=0.6):
+    from difflib import get_close_matches  # only for an error
+
+    return get_close_matches(word, possibilities, 1, cutoff)
 
 
 def _listdir(path):
@@ -86,7 +91,7 @@ def _listdir(path):
 
 
 def _attribute_hint(owner, name):
-    close = difflib.get_close_matches(name, [n for n in dir(owner) if not n.startswith("_")], 1, 0.5)
+    close = _close(name, [n for n in dir(owner) if not n.startswith("_")], 0.5)
     if close:
         return "did you mean `%s`?" % close[0]
     for usual in ("application", "app"):
