@@ -177,6 +177,11 @@ impl Page {
         self.words[page::CONNECTIONS].load(Relaxed)
     }
 
+    /// Requests begun: the one counter that is looked at often.
+    pub fn requests(&self) -> u64 {
+        self.words[page::COUNTERS + counter::REQUESTS].load(Relaxed)
+    }
+
     pub fn counters(&self) -> Counters {
         Counters::read(&self.words[page::COUNTERS..])
     }

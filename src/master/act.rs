@@ -7,12 +7,13 @@ use super::Error;
 use super::child::FAILED_TO_BOOT;
 use super::generation::{Edition, Logs, fixed_at_start, logs, plan};
 use super::journal::kill_reason;
+use super::limits::Limits;
 use super::seat::Seat;
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
     Action, ConfigResult, DrainReason, Event, Generation, Incarnation, Order, Report, Slot,
 };
-use super::workers::{Hearing, Worker};
+use super::workers::Worker;
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork};
@@ -126,16 +127,8 @@ impl Shell<'_> {
                     pid = pid.as_raw(),
                     "worker started"
                 );
-                let (hearing, ready_ms, failure) = (Hearing::Open, None, None);
-                let worker = Worker {
-                    slot,
-                    pid,
-                    channel: ours,
-                    hearing,
-                    page,
-                    ready_ms,
-                    failure,
-                };
+                let limits = Limits::draw(&edition.settings.recycling);
+                let worker = Worker::new(slot, pid, ours, page, limits);
                 self.workers.insert(incarnation, worker);
                 Ok(Flow::Go)
             }
@@ -214,12 +207,18 @@ impl Shell<'_> {
     /// Becoming ready is a sign of life, too: the first beat may be a moment away.
     fn sample_heartbeats(&mut self) {
         let now = clock::monotonic_ms();
-        for (incarnation, worker) in self.workers.iter() {
-            if let Some(ready) = worker.ready_ms {
-                let age =
-                    Duration::from_millis(now.saturating_sub(ready.max(worker.page.heartbeat())));
-                self.pending
-                    .push_back(Event::Heartbeat { incarnation, age });
+        for (incarnation, worker) in self.workers.iter_mut() {
+            let Some(ready) = worker.ready_ms else {
+                continue;
+            };
+            let age = Duration::from_millis(now.saturating_sub(ready.max(worker.page.heartbeat())));
+            self.pending
+                .push_back(Event::Heartbeat { incarnation, age });
+            let passed = worker.done(now).and_then(|done| worker.limits.passed(done));
+            if let Some(excess) = passed {
+                worker.excess = Some(excess);
+                let why = excess.why;
+                self.pending.push_back(Event::Retire { incarnation, why });
             }
         }
     }

@@ -129,13 +129,19 @@ impl Journal {
                 );
             }
             Report::Scaled { from, to } => tracing::info!(from, to, "number of workers changed"),
-            Report::Retiring { worker, why } => tracing::info!(
-                slot = worker.slot.0,
-                generation = worker.generation.0,
-                pid = pid(worker),
-                reason = retirement(*why),
-                "worker retires when its replacement is ready"
-            ),
+            Report::Retiring { worker, why } => {
+                let known = workers.get(worker.incarnation);
+                let excess = known.and_then(|w| w.excess).filter(|e| e.why == *why);
+                tracing::info!(
+                    slot = worker.slot.0,
+                    generation = worker.generation.0,
+                    pid = pid(worker),
+                    reason = retirement(*why),
+                    value = excess.map(|excess| excess.value),
+                    limit = excess.map(|excess| excess.limit),
+                    "worker retires when its replacement is ready"
+                );
+            }
             Report::Replaced { old, new } => {
                 tracing::info!(
                     slot = new.slot.0,

@@ -12,6 +12,7 @@ mod child;
 mod error;
 mod generation;
 mod journal;
+mod limits;
 mod pidfile;
 mod seat;
 mod shell;

@@ -1,10 +1,13 @@
 //! The processes behind the supervisor's incarnations: pids, channels, pages, last words. It decides nothing.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
+use super::limits::{Done, Excess, Limits};
 use super::supervisor::{Exit, Incarnation, Slot};
 use crate::ipc::{InFlight, MasterChannel, Page, Phase};
 use crate::sys::Pid;
+use crate::sys::process::resident;
 
 /// How many of the dead are remembered, for reports that come later than the death.
 const REMEMBERED: usize = 64;
@@ -21,6 +24,37 @@ pub struct Worker {
     /// When it said that it was ready, in monotonic milliseconds.
     pub ready_ms: Option<u64>,
     pub failure: Option<Failure>,
+    pub limits: Limits,
+    /// The limit that it has passed: a replacement was asked for.
+    pub excess: Option<Excess>,
+}
+
+impl Worker {
+    /// Just forked.
+    pub fn new(slot: Slot, pid: Pid, channel: MasterChannel, page: Page, limits: Limits) -> Self {
+        Self {
+            slot,
+            pid,
+            channel,
+            hearing: Hearing::Open,
+            page,
+            ready_ms: None,
+            failure: None,
+            limits,
+            excess: None,
+        }
+    }
+
+    /// What it has done, at `now` in monotonic milliseconds; nothing before it was ready.
+    pub fn done(&self, now: u64) -> Option<Done> {
+        let ready = self.ready_ms?;
+        let memory = self.limits.watch_memory().then(|| resident(self.pid));
+        Some(Done {
+            requests: self.page.requests(),
+            memory: memory.flatten(),
+            age: Duration::from_millis(now.saturating_sub(ready)),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +110,12 @@ impl Workers {
     pub fn iter(&self) -> impl Iterator<Item = (Incarnation, &Worker)> {
         self.living
             .iter()
+            .map(|(incarnation, worker)| (*incarnation, worker))
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Incarnation, &mut Worker)> {
+        self.living
+            .iter_mut()
             .map(|(incarnation, worker)| (*incarnation, worker))
     }
 

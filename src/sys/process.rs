@@ -110,6 +110,15 @@ pub fn exists(pid: Pid) -> bool {
     unsafe { libc::kill(pid.as_raw(), 0) == 0 || *libc::__errno_location() == libc::EPERM }
 }
 
+/// Resident memory of a process in bytes; `None` when it is gone, or `/proc` is not there to tell.
+pub fn resident(pid: Pid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    // SAFETY: no pointers are passed.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Some(pages.saturating_mul(u64::try_from(size).ok()?))
+}
+
 /// Whether `parent` is still the parent after its death was arranged to send us a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
@@ -173,6 +182,13 @@ mod tests {
         );
         drop(end);
         assert!(thread.join().expect("it only waits"));
+    }
+
+    #[test]
+    fn memory_is_told_in_bytes() {
+        let bytes = resident(Pid::this()).expect("it lives");
+        assert!((1 << 20..1 << 40).contains(&bytes), "{bytes}");
+        assert_eq!(resident(Pid::new(i32::MAX).expect("positive")), None);
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! When a worker has done enough: its own limits, drawn when it is started. It retires nobody: that is the supervisor's to decide.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use super::supervisor::Retirement;
+use crate::config::Recycling;
+
+/// The limits of one worker, its jitter included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    requests: Option<u64>,
+    /// Bytes.
+    memory: Option<u64>,
+    lifetime: Option<Duration>,
+}
+
+/// What a worker has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    pub requests: u64,
+    /// Resident bytes; `None` when nobody knows.
+    pub memory: Option<u64>,
+    /// Since it became ready.
+    pub age: Duration,
+}
+
+/// The limit that was passed, with the numbers behind it: requests, bytes or seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excess {
+    pub why: Retirement,
+    pub value: u64,
+    pub limit: u64,
+}
+
+impl Limits {
+    pub fn draw(recycling: &Recycling) -> Self {
+        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 2);
+        Self {
+            requests: recycling
+                .requests
+                .map(|limit| limit.saturating_add(up_to(recycling.requests_jitter))),
+            memory: recycling.memory,
+            lifetime: recycling.lifetime.map(|limit| {
+                let jitter = up_to(milliseconds(recycling.lifetime_jitter));
+                limit.saturating_add(Duration::from_millis(jitter))
+            }),
+        }
+    }
+
+    pub fn watch_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    /// The first limit that `done` has reached.
+    pub fn passed(&self, done: Done) -> Option<Excess> {
+        let reached = |why, value: Option<u64>, limit: Option<u64>| match (value, limit) {
+            (Some(value), Some(limit)) if value >= limit => Some(Excess { why, value, limit }),
+            _ => None,
+        };
+        let requests = reached(Retirement::Requests, Some(done.requests), self.requests);
+        let memory = || reached(Retirement::Memory, done.memory, self.memory);
+        let lifetime = || {
+            let limit = self.lifetime.filter(|limit| done.age >= *limit)?;
+            reached(
+                Retirement::Lifetime,
+                Some(done.age.as_secs()),
+                Some(limit.as_secs()),
+            )
+        };
+        requests.or_else(memory).or_else(lifetime)
+    }
+}
+
+/// A number from 0 to `most`, from the randomness that the standard library has for its maps: good enough to spread.
+fn up_to(most: u64) -> u64 {
+    let drawn = RandomState::new().build_hasher().finish();
+    most.checked_add(1).map_or(drawn, |count| drawn % count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn without_limits_nobody_is_done() {
+        let done = Done {
+            requests: u64::MAX,
+            memory: Some(u64::MAX),
+            age: Duration::MAX,
+        };
+        assert_eq!(Limits::draw(&Recycling::default()).passed(done), None);
+    }
+
+    #[test]
+    fn each_limit_says_what_it_is_and_by_how_much() {
+        let limits = Limits {
+            requests: Some(100),
+            memory: Some(1 << 20),
+            lifetime: Some(HOUR),
+        };
+        let below = Done {
+            requests: 99,
+            memory: Some((1 << 20) - 1),
+            age: HOUR / 2,
+        };
+        assert_eq!(limits.passed(below), None);
+        let excess = |done| limits.passed(done).expect("passed");
+        let requests = excess(Done {
+            requests: 104,
+            ..below
+        });
+        assert_eq!(
+            (requests.why, requests.value, requests.limit),
+            (Retirement::Requests, 104, 100)
+        );
+        let memory = excess(Done {
+            memory: Some(1 << 21),
+            ..below
+        });
+        assert_eq!(
+            (memory.why, memory.value, memory.limit),
+            (Retirement::Memory, 1 << 21, 1 << 20)
+        );
+        let lifetime = excess(Done { age: HOUR, ..below });
+        assert_eq!(
+            (lifetime.why, lifetime.value, lifetime.limit),
+            (Retirement::Lifetime, 3600, 3600)
+        );
+        assert_eq!(
+            limits.passed(Done {
+                memory: None,
+                ..below
+            }),
+            None
+        );
+    }
+
+    #[test]
+    fn jitter_only_adds_and_differs() {
+        let recycling = Recycling {
+            requests: Some(1000),
+            requests_jitter: 500,
+            lifetime: Some(HOUR),
+            lifetime_jitter: HOUR,
+            ..Recycling::default()
+        };
+        let drawn: Vec<_> = (0..64).map(|_| Limits::draw(&recycling)).collect();
+        for limits in &drawn {
+            assert!((1000..=1500).contains(&limits.requests.expect("given")));
+            assert!((HOUR..=2 * HOUR).contains(&limits.lifetime.expect("given")));
+        }
+        assert!(
+            drawn
+                .iter()
+                .any(|limits| limits.requests != drawn[0].requests)
+        );
+        assert_eq!(up_to(0), 0);
+    }
+}
