@@ -1,77 +1,12 @@
-//! What a worker's words and its end mean, by what it was when they came. What follows from them is decided elsewhere.
-
-use std::time::Duration;
+//! What a worker's end means, by what it was when it came. What follows from it is decided elsewhere.
 
 use super::mutation::fault;
 use super::pacing::is_failure;
-use super::slot::{Place, Proven};
+use super::slot::Place;
 use super::worker::{Life, Worker};
-use super::{
-    Action, BootFailure, Exit, Incarnation, KillReason, Order, Phase, ReloadFailure, Report, Retry,
-    Supervisor, Who, WorkerMessage,
-};
+use super::{BootFailure, Exit, Incarnation, Phase, ReloadFailure, Report, Retry, Supervisor, Who};
 
 impl Supervisor {
-    pub(super) fn take_message(&mut self, incarnation: Incarnation, message: WorkerMessage) {
-        let Some(worker) = self.workers.get_mut(&incarnation) else {
-            return;
-        };
-        match message {
-            WorkerMessage::Booted => {}
-            WorkerMessage::Ready => self.take_ready(incarnation),
-            WorkerMessage::StoppedAccepting => worker.accepting = false,
-            WorkerMessage::Failed { phase } => {
-                if worker.is_booting() {
-                    let who = worker.who;
-                    self.await_failed(incarnation);
-                    self.boot_failed(who, BootFailure::Said(phase));
-                }
-            }
-        }
-    }
-
-    fn take_ready(&mut self, incarnation: Incarnation) {
-        let now = self.now();
-        let Some(worker) = self.workers.get_mut(&incarnation) else {
-            return;
-        };
-        let who = worker.who;
-        match worker.life {
-            Life::Booting { .. } => {}
-            Life::Terminated { kill_at } => {
-                // It took SIGTERM over, or was faster: then it understands this.
-                worker.life = Life::Stopping { kill_at };
-                self.act(Action::Send {
-                    incarnation,
-                    order: Order::StopFast,
-                });
-                return;
-            }
-            Life::Standby
-            | Life::Serving
-            | Life::Hung { .. }
-            | Life::Failed { .. }
-            | Life::Draining { .. }
-            | Life::Stopping { .. }
-            | Life::Killed => return,
-        }
-        worker.ready = Some(now);
-        worker.beat = now;
-        worker.life = Life::Standby;
-        let after = now.since(worker.spawned);
-        self.report(Report::WorkerReady { worker: who, after });
-        if let Some(place) = self.place_of(who) {
-            place.proven = Proven::Once;
-        }
-        let waits = self
-            .reload
-            .rollout()
-            .is_some_and(|r| r.generation == who.generation && who.slot.0 >= r.done);
-        if !waits {
-            self.take_over(who);
-        }
-    }
-
     pub(super) fn take_exit(&mut self, incarnation: Incarnation, exit: Exit) {
         let Some(worker) = self.workers.remove(&incarnation) else {
             return;
@@ -185,46 +120,15 @@ impl Supervisor {
         });
     }
 
-    pub(super) fn take_heartbeat(&mut self, incarnation: Incarnation, age: Duration) {
-        let (now, timeout) = (self.now(), self.plan.timeout);
-        let Some(worker) = self.workers.get_mut(&incarnation).filter(|w| w.is_ready()) else {
-            return;
-        };
-        // Time in which we did not run is in `age`, but not between the last beat we saw and our now.
-        worker.beat = worker.beat.max(now - age);
-        let (who, quiet, uptime) = (worker.who, now.since(worker.beat), worker.uptime(now));
-        if timeout.is_none_or(|limit| quiet <= limit) || fault!(self, HungIsLeftAlone) {
-            return;
-        }
-        let standby = worker.life == Life::Standby;
-        self.report(Report::WorkerHung {
-            worker: who,
-            age: quiet,
-        });
-        self.dump_stacks(incarnation);
-        if standby && self.is_rolled_out(who) {
-            self.fail_rollout(ReloadFailure::Hung { worker: who });
-        }
-        if let Some(place) = self.place_of(who) {
-            place.pacing.ended(now, uptime);
-        }
-    }
-
-    pub(super) fn take_stacks(&mut self, incarnation: Incarnation) {
-        if let Some(Life::Hung { .. }) = self.workers.get(&incarnation).map(|w| w.life) {
-            self.kill(incarnation, KillReason::Hung);
-        }
-    }
-
     /// It belongs to the generation that is being rolled out.
-    fn is_rolled_out(&self, who: Who) -> bool {
+    pub(super) fn is_rolled_out(&self, who: Who) -> bool {
         self.reload
             .rollout()
             .is_some_and(|rollout| rollout.generation == who.generation)
     }
 
     /// The place that a worker was meant for, unless another generation belongs there (a rollout's, before the switch).
-    fn place_of(&mut self, who: Who) -> Option<&mut Place> {
+    pub(super) fn place_of(&mut self, who: Who) -> Option<&mut Place> {
         self.places
             .get_mut(&who.slot)
             .filter(|place| place.generation == who.generation)

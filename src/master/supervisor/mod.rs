@@ -17,6 +17,8 @@ mod deadline;
 mod event;
 mod exit;
 mod fleet;
+mod hung;
+mod message;
 mod mutation;
 mod names;
 mod pacing;
@@ -28,6 +30,7 @@ mod report;
 mod rollout;
 mod shutdown;
 mod slot;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::mutation::fault;
-use super::reload::Reload;
 use super::rollout::Rollout;
 use super::slot::Proven;
 use super::worker::{Life, Worker};
@@ -70,12 +69,8 @@ impl Supervisor {
         serving.map(|w| w.who.slot).collect::<BTreeSet<_>>().len()
     }
 
-    /// A slot that was added during a rollout waits for its end: its first worker is then of the generation that stays.
     fn fill_places(&mut self) {
-        match self.reload {
-            Reload::Idle | Reload::Reading { .. } => self.add_places(),
-            Reload::Rolling(_) => {}
-        }
+        self.add_places();
         let now = self.now();
         let empty: Vec<_> = self
             .places

@@ -33,16 +33,19 @@ impl Place {
 }
 
 impl Supervisor {
-    /// Lays out the slots that are wanted and have no place yet.
+    /// Lays out the slots that are wanted and have no place yet. During a rollout only where somebody stands already: the
+    /// first worker of an added slot is then of the generation that stays.
     pub(super) fn add_places(&mut self) {
+        let rolling = self.reload.rollout().is_some();
         for slot in (0..self.target).map(Slot) {
-            if !self.places.contains_key(&slot) {
+            if self.places.contains_key(&slot) {
+                continue;
+            }
+            // Somebody who was to leave and could not be spared may still serve here.
+            let occupant = self.occupant(slot, self.generation).map(Worker::is_ready);
+            if occupant.is_some() || !rolling {
                 let mut place = Place::new(self.generation);
-                // Somebody who was to leave and could not be spared may still serve here.
-                if self
-                    .occupant(slot, self.generation)
-                    .is_some_and(Worker::is_ready)
-                {
+                if occupant == Some(true) {
                     place.proven = Proven::Once;
                 }
                 self.places.insert(slot, place);
@@ -75,12 +78,11 @@ impl Supervisor {
         for token in std::mem::take(&mut place.waiting) {
             self.reply(token, Answer::RestartFailed { slot, why });
         }
+        let workers = &self.workers;
         self.retirees.retain(|retiree| {
-            retiree.why != Retirement::Requested
-                || self
-                    .workers
-                    .get(&retiree.incarnation)
-                    .is_none_or(|w| w.who.slot != slot)
+            let worker = workers.get(&retiree.incarnation);
+            let in_vain = worker.is_some_and(|w| w.who.slot == slot && w.stays());
+            retiree.why != Retirement::Requested || !in_vain
         });
     }
 }

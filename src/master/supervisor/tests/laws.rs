@@ -90,7 +90,11 @@ impl Oracle {
             }
             Report::Retiring { worker, .. } => {
                 law!(self.reload.is_none(), "{report:?} during a reload");
-                for other in self.workers.values().filter(|w| w.retired) {
+                for other in self
+                    .workers
+                    .values()
+                    .filter(|w| w.retired && w.hung.is_none())
+                {
                     let leaves = other.told.is_some();
                     let successor = |w: &Facts| {
                         w.who.slot == other.who.slot

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::facts::{Facts, Failures, is_close, is_failure};
+use super::facts::{Facts, Failures};
 use crate::master::supervisor::*;
 
 /// A law that was broken, in words.
@@ -129,146 +129,6 @@ impl Oracle {
         self.judge_state(now, supervisor, before, actions)
     }
 
-    fn note_event(&mut self, event: &Event, supervisor: &Supervisor) {
-        match event {
-            Event::Signal(Signal::Hup) => self.wants_reload |= self.keeps_up(),
-            Event::Signal(Signal::Term) => {
-                let again = self.stop.is_some();
-                self.note_stop(
-                    if again {
-                        StopMode::Fast
-                    } else {
-                        StopMode::Graceful
-                    },
-                    supervisor,
-                );
-            }
-            Event::Signal(Signal::Int | Signal::Quit) => self.note_stop(StopMode::Fast, supervisor),
-            Event::Signal(Signal::Ttin | Signal::Ttou | Signal::Usr1 | Signal::Winch) => {}
-            Event::Worker {
-                incarnation,
-                message,
-            } => self.note_message(*incarnation, *message),
-            Event::Exited { incarnation, exit } => self.note_exit(*incarnation, *exit),
-            Event::SpawnFailed { incarnation } => {
-                self.note_exit(*incarnation, Exit::Code(255));
-            }
-            Event::ConfigRead { generation, result } => {
-                if let ConfigResult::Good(plan) = result
-                    && self.reload == Some(*generation)
-                {
-                    self.surged |= plan.surge.is_some();
-                    self.plans.insert(*generation, plan.clone());
-                }
-            }
-            Event::Control { token, command } => {
-                self.unanswered.insert(*token);
-                match command {
-                    Command::Stop(mode) => self.note_stop(*mode, supervisor),
-                    Command::Reload => self.wants_reload |= self.keeps_up(),
-                    Command::Scale(_) => {}
-                    Command::RestartWorker(slot) => {
-                        for ((of, _), failures) in &mut self.failures {
-                            if of == slot {
-                                failures.not_before = self.now;
-                            }
-                        }
-                    }
-                }
-            }
-            Event::Heartbeat { .. }
-            | Event::StacksDumped { .. }
-            | Event::Retire { .. }
-            | Event::Timeout => {}
-        }
-    }
-
-    fn note_stop(&mut self, mode: StopMode, supervisor: &Supervisor) {
-        if self.failed_boot.is_some() {
-            return;
-        }
-        self.wants_reload = false;
-        let delay = match mode {
-            StopMode::Graceful => supervisor.plan.shutdown_delay,
-            StopMode::Fast => Duration::ZERO,
-        };
-        let by = self.now + delay;
-        match self.stop {
-            Some(Stop {
-                mode: StopMode::Fast,
-                ..
-            }) => {}
-            Some(_) if mode == StopMode::Graceful => {}
-            Some(_) | None => self.stop = Some(Stop { mode, by }),
-        }
-    }
-
-    fn note_message(&mut self, incarnation: Incarnation, message: WorkerMessage) {
-        let (now, up) = (self.now, self.up);
-        let Some(facts) = self.workers.get_mut(&incarnation) else {
-            return;
-        };
-        match message {
-            WorkerMessage::Booted => {}
-            WorkerMessage::Ready => {
-                if facts.told.is_none() {
-                    facts.ready = Some(now);
-                }
-            }
-            WorkerMessage::StoppedAccepting => facts.accepting = false,
-            WorkerMessage::Failed { phase } => {
-                if facts.boots() {
-                    let who = facts.who;
-                    facts.tell(now, Duration::from_secs(3));
-                    self.note_failure(who, if phase == BootPhase::Load { 4 } else { 3 }, up);
-                }
-            }
-        }
-    }
-
-    fn note_exit(&mut self, incarnation: Incarnation, exit: Exit) {
-        let Some(facts) = self.workers.remove(&incarnation) else {
-            return;
-        };
-        if facts.told.is_some() {
-            return;
-        }
-        self.died_in_reload = true;
-        let Some(ready) = facts.ready else {
-            self.note_failure(
-                facts.who,
-                if exit == Exit::Code(4) { 4 } else { 3 },
-                self.up,
-            );
-            return;
-        };
-        let uptime = self.now.since(ready);
-        let failures = self
-            .failures
-            .entry((facts.who.slot, facts.who.generation))
-            .or_default();
-        failures.unsure |= is_close(uptime, self.slack);
-        if is_failure(exit, uptime) {
-            failures.add(self.now);
-        } else {
-            failures.not_before = self.now;
-            if uptime >= Duration::from_secs(60) {
-                failures.count = 0;
-            }
-        }
-    }
-
-    fn note_failure(&mut self, who: Who, code: u8, up: bool) {
-        if !up && self.keeps_up() {
-            self.failed_boot = Some((code, self.now));
-        }
-        self.died_in_reload = true;
-        self.failures
-            .entry((who.slot, who.generation))
-            .or_default()
-            .add(self.now);
-    }
-
     fn judge_action(&mut self, action: &Action, supervisor: &Supervisor) -> Result<(), Broken> {
         match action {
             Action::Spawn {
@@ -383,18 +243,6 @@ impl Oracle {
         match self.workers.get_mut(&incarnation) {
             Some(facts) => Ok((now, facts)),
             None => Err(format!("{action:?}, which does not live")),
-        }
-    }
-
-    /// The end of a hung worker is not held against its slot.
-    fn note_hung_end(&mut self, who: Who, ready: Option<Moment>) {
-        self.died_in_reload = true;
-        let failures = self.failures.entry((who.slot, who.generation)).or_default();
-        failures.not_before = self.now;
-        let uptime = ready.map_or(Duration::ZERO, |at| self.now.since(at));
-        failures.unsure |= is_close(uptime, self.slack);
-        if uptime >= Duration::from_secs(60) {
-            failures.count = 0;
         }
     }
 

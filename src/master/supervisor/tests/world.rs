@@ -324,6 +324,16 @@ impl World {
 
     /// The whole machine sleeps.
     pub fn suspend(&mut self, span: Duration) {
+        for process in self
+            .processes
+            .values_mut()
+            .filter(|p| p.hung_since.is_none())
+        {
+            let ticked = self.now - self.rng.millis(0, 900);
+            if ticked > self.resumed {
+                process.last_beat = process.last_beat.max(ticked);
+            }
+        }
         self.stop_master(span);
         self.resumed = self.now;
         let agenda = std::mem::take(&mut self.agenda);

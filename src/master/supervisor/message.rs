@@ -1,0 +1,67 @@
+//! What a worker's words mean, by what it was when they came. Its end is next door.
+
+use super::slot::Proven;
+use super::worker::Life;
+use super::{Action, BootFailure, Incarnation, Order, Report, Supervisor, WorkerMessage};
+
+impl Supervisor {
+    pub(super) fn take_message(&mut self, incarnation: Incarnation, message: WorkerMessage) {
+        let Some(worker) = self.workers.get_mut(&incarnation) else {
+            return;
+        };
+        match message {
+            WorkerMessage::Booted => {}
+            WorkerMessage::Ready => self.take_ready(incarnation),
+            WorkerMessage::StoppedAccepting => worker.accepting = false,
+            WorkerMessage::Failed { phase } => {
+                if worker.is_booting() {
+                    let who = worker.who;
+                    self.await_failed(incarnation);
+                    self.boot_failed(who, BootFailure::Said(phase));
+                }
+            }
+        }
+    }
+
+    fn take_ready(&mut self, incarnation: Incarnation) {
+        let now = self.now();
+        let Some(worker) = self.workers.get_mut(&incarnation) else {
+            return;
+        };
+        let who = worker.who;
+        match worker.life {
+            Life::Booting { .. } => {}
+            Life::Terminated { kill_at } => {
+                // It took SIGTERM over, or was faster: then it understands this.
+                worker.life = Life::Stopping { kill_at };
+                self.act(Action::Send {
+                    incarnation,
+                    order: Order::StopFast,
+                });
+                return;
+            }
+            Life::Standby
+            | Life::Serving
+            | Life::Hung { .. }
+            | Life::Failed { .. }
+            | Life::Draining { .. }
+            | Life::Stopping { .. }
+            | Life::Killed => return,
+        }
+        worker.ready = Some(now);
+        worker.beat = now;
+        worker.life = Life::Standby;
+        let after = now.since(worker.spawned);
+        self.report(Report::WorkerReady { worker: who, after });
+        if let Some(place) = self.place_of(who) {
+            place.proven = Proven::Once;
+        }
+        let waits = self
+            .reload
+            .rollout()
+            .is_some_and(|r| r.generation == who.generation && who.slot.0 >= r.done);
+        if !waits {
+            self.take_over(who);
+        }
+    }
+}
