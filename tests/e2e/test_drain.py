@@ -1,5 +1,6 @@
 """TERM, INT and QUIT: what was begun is finished, what waits is answered, nobody sees a reset."""
 
+import os
 import signal
 import threading
 import time
@@ -201,12 +202,23 @@ def test_stop_during_the_first_boot_acts_at_once(launch, app, number):
 
 def test_ctrl_c_reaches_master_and_workers_alike(serve):
     """A terminal sends SIGINT to the whole group: the workers leave it to the master."""
-    import os
-
     server = serve("hello.py", workers=2)
     os.killpg(server.master, signal.SIGINT)
     assert server.wait_exit() == 0
     assert "KeyboardInterrupt" not in server.log.wait_end()
+
+
+def test_terminate_to_every_process_of_the_group(serve, app):
+    """`docker stop` behind an init that signals its group, systemd's KillMode=control-group: the workers get TERM too."""
+    server = serve("gate.py", workers=2)
+    with server.connect() as client:
+        client.request(target="/wait")
+        server.log.wait("request waits")
+        os.killpg(server.master, signal.SIGTERM)
+        eventually(server.refuses_connections, "the drain began")
+        (app.path / "open").touch()
+        assert client.response().text == "waited"
+    assert server.wait_exit() == 0
 
 
 def test_keep_alive_connections_are_told_to_close_while_draining(serve):

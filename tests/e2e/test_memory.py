@@ -56,26 +56,6 @@ async def app(scope, receive, send):
     assert processes.resident(worker) - before < BOUND
 
 
-def test_one_large_message_is_not_copied_for_each_reader(serve, app):
-    app.write("""
-BODY = b"x" * (100 << 20)
-async def app(scope, receive, send):
-    assert scope["type"] == "http"
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(BODY)).encode())]})
-    await send({"type": "http.response.body", "body": BODY})
-""")
-    server = serve(workers=1)
-    worker = server.wait_ready()[0]
-    before = processes.resident(worker)
-    clients = [server.connect(receive_buffer=65536, timeout=30) for _ in range(3)]
-    for client in clients:
-        client.request()
-        client.head()
-    assert processes.resident(worker) - before < BOUND, "the app's bytes were copied for each reader"
-    for client in clients:
-        client.close()
-
-
 def test_a_hundred_megabytes_to_an_app_that_reads_slowly(serve, app):
     app.write("""
 import asyncio, os

