@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # What `make run` installs. `testing` builds in half the time.
 PROFILE ?= release
-# Options for pytest: make e2e ARGS="-k reload -x"
+# Options for pytest or the benchmark: make e2e ARGS="-k reload -x"
 ARGS ?=
 # End-to-end stories that run side by side.
 JOBS ?= 2
@@ -94,7 +94,7 @@ e2e: develop-testing ## One part of the end-to-end stories: make e2e ARGS="-k re
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench
-bench: ## Compare with granian, uvicorn, gunicorn and uWSGI: make bench ARGS=--quick
+bench: ## Compare with granian, uvicorn, gunicorn and uWSGI: requests/s and CPU per request (ARGS=--quick: a minute)
 	@$(PYTHON) -m benches.compare $(ARGS)
 
 .PHONY: develop-release develop-testing
