@@ -12,4 +12,5 @@ pub mod ipc;
 pub mod master;
 pub mod observability;
 pub mod sys;
+pub mod websocket;
 pub mod worker;

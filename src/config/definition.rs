@@ -7,6 +7,7 @@ mod logs;
 mod process;
 mod proxies;
 mod reload;
+mod websocket;
 mod workers;
 
 /// One setting, as plain data. `--help`, the command line, the variables and `docs/settings.md` come from it.
@@ -93,6 +94,7 @@ pub enum Group {
     Workers,
     Reload,
     Clients,
+    WebSocket,
     Proxies,
     Logs,
     Process,
@@ -100,12 +102,13 @@ pub enum Group {
 
 impl Group {
     /// In the order in which a newcomer needs them.
-    pub const ALL: [Group; 8] = [
+    pub const ALL: [Group; 9] = [
         Group::App,
         Group::Listening,
         Group::Workers,
         Group::Reload,
         Group::Clients,
+        Group::WebSocket,
         Group::Proxies,
         Group::Logs,
         Group::Process,
@@ -119,6 +122,7 @@ impl Group {
             Group::Workers => "Workers",
             Group::Reload => "Boot, reload and stop",
             Group::Clients => "Clients: timeouts and limits",
+            Group::WebSocket => "WebSocket",
             Group::Proxies => "Behind a proxy",
             Group::Logs => "Logs",
             Group::Process => "This run",
@@ -161,6 +165,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         workers::SETTINGS,
         reload::SETTINGS,
         clients::SETTINGS,
+        websocket::SETTINGS,
         proxies::SETTINGS,
         logs::SETTINGS,
         process::SETTINGS,

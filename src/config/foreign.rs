@@ -277,7 +277,6 @@ const FOREIGN: &[Foreign] = &[
     not_yet("--http-protocols"),
     not_yet("--http2-cleartext"),
     not_yet("--asgi-disconnect-grace-period"),
-    not_yet("--websocket-max-message-size"),
     not_yet("--control-socket"),
     not_yet("--control-socket-mode"),
     not_yet("--no-control-socket"),

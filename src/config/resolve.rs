@@ -6,7 +6,7 @@ use super::error::shown;
 use super::value::{self, Malformed, Value};
 use super::{
     ClientTimeouts, Definition, Error, Factory, Given, Groups, Layers, Limits, LogTarget, Origin,
-    Place, Recycling, RunAs, Settings, Surroundings, definition,
+    Place, Recycling, RunAs, Settings, Surroundings, WebSocket, definition,
 };
 
 /// More would be a slip of the finger that takes the machine down.
@@ -89,6 +89,18 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             body: typed.value("body_timeout", value::positive_duration)?,
             write: typed.value("write_timeout", value::positive_duration)?,
             keep_alive: typed.value("keepalive", value::duration)?,
+        },
+        websocket: WebSocket {
+            mode: typed.value("ws", value::websockets)?,
+            max_size: typed
+                .value("websocket_max_message_size", value::size)?
+                .try_into()
+                .unwrap_or(usize::MAX),
+            ping_interval: Some(typed.value("ws_ping_interval", value::duration)?)
+                .filter(|interval| !interval.is_zero()),
+            ping_timeout: Some(typed.value("ws_ping_timeout", value::duration)?)
+                .filter(|timeout| !timeout.is_zero()),
+            compression: typed.value("ws_per_message_deflate", value::compression)?,
         },
         ready_path: typed.optional("ready_path", value::url_path)?,
         ready_host: typed.optional("ready_host", value::host_header)?,

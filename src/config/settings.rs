@@ -180,6 +180,31 @@ pub struct RunAs {
     pub groups: Groups,
 }
 
+/// Whether ASGI apps get WebSocket connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebSockets {
+    Auto,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocket {
+    pub mode: WebSockets,
+    /// The largest message in bytes, inflated.
+    pub max_size: usize,
+    /// `None`: no pings.
+    pub ping_interval: Option<Duration>,
+    /// `None`: a client may never answer.
+    pub ping_timeout: Option<Duration>,
+    pub compression: Compression,
+}
+
 /// Everything, with defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -219,6 +244,7 @@ pub struct Settings {
     pub shutdown_delay: Duration,
     pub keepalive_drain: Duration,
     pub client: ClientTimeouts,
+    pub websocket: WebSocket,
     pub ready_path: Option<String>,
     pub ready_host: Option<String>,
     /// How many workers of the new generation boot beside the old ones at once. `None`: all.

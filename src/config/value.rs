@@ -11,7 +11,7 @@ mod place;
 
 pub(super) use address::address;
 pub(super) use app::app;
-pub(super) use choice::{event_loop, header_map, lifespan, log_level};
+pub(super) use choice::{compression, event_loop, header_map, lifespan, log_level, websockets};
 pub(super) use command::command;
 pub(super) use interface::worker_class;
 pub(super) use number::{duration, longest, mask, most_fields, number, positive_duration, size};

@@ -174,6 +174,12 @@ impl RequestHead {
         Some(field.value.of(&self.bytes))
     }
 
+    /// Holds nothing but its own bytes: the buffer that it was read into is free.
+    pub fn compact(&mut self) {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+        self.fields.shrink_to_fit();
+    }
+
     /// All the bytes that the head took, its final empty line included.
     pub fn size(&self) -> usize {
         self.bytes.len()

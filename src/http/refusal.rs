@@ -34,6 +34,10 @@ pub enum Refusal {
     RequestLineTooLong,
     /// 417
     UnknownExpectation,
+    /// 400: the key of a WebSocket handshake is missing, repeated or malformed.
+    BadWebSocketKey,
+    /// 426, with the version that is spoken.
+    WebSocketVersion,
     /// 421, for owners that serve only some authorities.
     Misdirected,
     /// 431
@@ -74,12 +78,14 @@ impl Refusal {
             | Refusal::BadChunk
             | Refusal::BadTrailer
             | Refusal::TruncatedHead
-            | Refusal::TruncatedBody => 400,
+            | Refusal::TruncatedBody
+            | Refusal::BadWebSocketKey => 400,
             Refusal::HeadTimeout | Refusal::BodyTimeout => 408,
             Refusal::BodyTooLarge => 413,
             Refusal::RequestLineTooLong => 414,
             Refusal::UnknownExpectation => 417,
             Refusal::Misdirected => 421,
+            Refusal::WebSocketVersion => 426,
             Refusal::FieldTooLarge | Refusal::TooManyFields => 431,
             Refusal::AppFailed => 500,
             Refusal::UnknownTransferCoding | Refusal::ConnectUnsupported => 501,
@@ -113,6 +119,8 @@ impl Refusal {
             Refusal::BodyTooLarge => "request body too large",
             Refusal::RequestLineTooLong => "request line too long",
             Refusal::UnknownExpectation => "unknown expectation",
+            Refusal::BadWebSocketKey => "invalid sec-websocket-key",
+            Refusal::WebSocketVersion => "websocket version not supported",
             Refusal::Misdirected => "authority not served here",
             Refusal::FieldTooLarge => "header field too large",
             Refusal::TooManyFields => "too many header fields",

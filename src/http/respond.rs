@@ -211,7 +211,14 @@ impl Connection {
             out.extend_from_slice(b"retry-after: 1\r\n");
         }
         out.extend_from_slice(date.both_lines());
-        out.extend_from_slice(b"connection: close\r\n\r\n");
+        if refusal == Refusal::WebSocketVersion {
+            // RFC 6455 §4.2.2, and RFC 9110 §15.5.22 for Upgrade.
+            out.extend_from_slice(
+                b"sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: close, upgrade\r\n\r\n",
+            );
+        } else {
+            out.extend_from_slice(b"connection: close\r\n\r\n");
+        }
         if !responder.exchange.is_head {
             out.extend_from_slice(phrase.as_bytes());
             if !reason.is_empty() {

@@ -72,6 +72,10 @@ impl Exchange {
         Self { conn, number }
     }
 
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Whether this is still what the connection is about.
     fn is_current(&self, s: &State) -> bool {
         s.number == self.number && s.mode == Mode::Exchange
@@ -257,7 +261,7 @@ impl Exchange {
         false
     }
 
-    fn check(&self, s: &State) -> Result<(), SendError> {
+    pub(super) fn check(&self, s: &State) -> Result<(), SendError> {
         if s.number != self.number {
             return Err(SendError::Response(ResponseError::AlreadyComplete));
         }

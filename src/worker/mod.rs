@@ -10,6 +10,7 @@ mod office;
 pub mod python;
 mod reactor;
 mod sentinel;
+mod websocket;
 mod wsgi;
 
 use std::sync::Arc;

@@ -19,6 +19,7 @@ use crate::ipc::{DrainReason, Page};
 use crate::observability::access::AccessLog;
 use crate::sys;
 use crate::sys::epoll::Wake;
+use crate::websocket::Codecs;
 
 /// The side of a connection that answers requests: the ASGI or the WSGI half of the worker.
 ///
@@ -26,6 +27,10 @@ use crate::sys::epoll::Wake;
 pub trait App: Send + Sync {
     /// A request is complete up to its head, and accepted.
     fn request(&self, exchange: Exchange, head: RequestHead);
+    /// Whether a WebSocket handshake is more to it than a GET.
+    fn takes_websockets(&self) -> bool {
+        false
+    }
     /// An app that waits in `receive` may look again.
     fn readable(&self, conn: &Arc<Conn>);
     /// An app that waits in `send` may go on.
@@ -74,6 +79,8 @@ pub struct Network {
     pub closed: Mutex<Vec<usize>>,
     pub forwarded: Forwarded,
     pub held: Held,
+    /// What compressed WebSockets share.
+    pub codecs: Arc<Codecs>,
     /// Wakes the sentinel.
     pub picked: Arc<Wake>,
     /// Requests are recorded where there is an access log.
@@ -96,6 +103,7 @@ impl Network {
         Ok(Self {
             forwarded: Forwarded::new(&settings),
             held: Held::default(),
+            codecs: Arc::default(),
             picked: Arc::new(Wake::new()?),
             settings,
             access: AccessLog::inherited().map(Mutex::new),

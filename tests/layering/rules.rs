@@ -104,6 +104,7 @@ const RULES: &[Rule] = &[
             "master::Seat",
             "observability",
             "sys",
+            "websocket",
         ],
         crates: &[
             "bytes",
@@ -130,6 +131,7 @@ const RULES: &[Rule] = &[
             "ipc",
             "observability",
             "sys::epoll",
+            "websocket",
             "worker",
         ],
         crates: &[
@@ -183,6 +185,12 @@ const RULES: &[Rule] = &[
             "smallvec",
             "thiserror",
         ],
+        never: NO_CLOCK_NO_SYSTEM,
+        ..RULE
+    },
+    Rule {
+        module: "websocket",
+        crates: &["bytes", "memchr", "sha1_smol", "zlib_rs"],
         never: NO_CLOCK_NO_SYSTEM,
         ..RULE
     },

@@ -1,7 +1,7 @@
 //! Values of which there are a few, by name. It does not know where they are used.
 
 use super::{Malformed, Value};
-use crate::config::{EventLoop, HeaderMap, Lifespan, LogLevel};
+use crate::config::{Compression, EventLoop, HeaderMap, Lifespan, LogLevel, WebSockets};
 
 fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
     let lower = text.trim().to_ascii_lowercase();
@@ -30,6 +30,25 @@ pub(in crate::config) fn lifespan(text: &str) -> Value<Lifespan> {
             ("auto", Lifespan::Auto),
             ("on", Lifespan::On),
             ("off", Lifespan::Off),
+        ],
+    )
+}
+
+pub(in crate::config) fn websockets(text: &str) -> Value<WebSockets> {
+    choice(
+        text,
+        &[("auto", WebSockets::Auto), ("off", WebSockets::Off)],
+    )
+}
+
+pub(in crate::config) fn compression(text: &str) -> Value<Compression> {
+    choice(
+        text,
+        &[
+            ("on", Compression::On),
+            ("off", Compression::Off),
+            ("true", Compression::On),
+            ("false", Compression::Off),
         ],
     )
 }

@@ -14,14 +14,16 @@ use pyo3::types::PyDict;
 use super::call::Call;
 use super::core::{Core, Side};
 use super::inbox::{Door, Item};
-use super::run::{Run, log_failure};
+use super::run::{Run, Subject, log_failure};
 use super::scope;
+use super::websocket::SocketCall;
 use crate::http::RequestHead;
 use crate::worker::Office;
 use crate::worker::exchange::{Ending, Exchange};
 use crate::worker::python::Scripts;
 use crate::worker::reactor::Reactor;
 use crate::worker::sentinel::Command;
+use crate::worker::websocket::Socket;
 
 /// How tasks are made.
 const FACTORY: u8 = 0;
@@ -116,14 +118,24 @@ impl Engine {
 
     fn request(&self, py: Python<'_>, exchange: Exchange, head: &RequestHead) -> PyResult<()> {
         let core = &self.core;
-        let scope = scope::http(py, core, &exchange.conn, head)?;
-        let call = Bound::new(
-            py,
-            Call {
+        let (scope, call, subject) = if core.office.net.is_handshake(head) {
+            let scope = scope::websocket(py, core, &exchange.conn, head)?;
+            let socket = Socket { exchange };
+            let call = SocketCall {
+                socket: socket.clone(),
+                core: core.clone(),
+            };
+            let call = Bound::new(py, call)?.into_any();
+            (scope, call, Subject::WebSocket(socket))
+        } else {
+            let scope = scope::http(py, core, &exchange.conn, head)?;
+            let call = Call {
                 exchange: exchange.clone(),
                 core: core.clone(),
-            },
-        )?;
+            };
+            let call = Bound::new(py, call)?.into_any();
+            (scope, call, Subject::Http(exchange))
+        };
         let receive = call.getattr(intern!(py, "receive"))?;
         let send = call.getattr(intern!(py, "send"))?;
         let coroutine = core
@@ -142,13 +154,13 @@ impl Engine {
             Ok(coroutine) => {
                 let run = Bound::new(
                     py,
-                    Run::new(coroutine.unbind(), exchange, scope, core.clone()),
+                    Run::new(coroutine.unbind(), subject, scope, core.clone()),
                 )?;
                 let task = self.task(py, &run)?;
                 run.get().keep(&task);
             }
             Err(error) => {
-                let verdict = exchange.ended(Ending::Failed);
+                let verdict = subject.ended(Ending::Failed);
                 log_failure(py, core, &scope, &error, verdict);
             }
         }

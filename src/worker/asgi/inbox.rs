@@ -57,6 +57,9 @@ impl App for Door {
     fn request(&self, exchange: Exchange, head: RequestHead) {
         self.0.push(Item::Request(exchange, head));
     }
+    fn takes_websockets(&self) -> bool {
+        true
+    }
     fn readable(&self, conn: &Arc<Conn>) {
         self.0.push(Item::Readable(conn.token));
     }

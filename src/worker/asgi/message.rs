@@ -114,7 +114,7 @@ pub fn flag(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<
         .map_or(Ok(false), |value| value.is_truthy())
 }
 
-fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
+pub fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
     let name = found
         .get_type()
         .name()

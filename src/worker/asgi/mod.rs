@@ -10,6 +10,8 @@ mod message;
 mod names;
 mod run;
 mod scope;
+mod websocket;
+mod websocket_message;
 
 use std::sync::Arc;
 

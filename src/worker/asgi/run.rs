@@ -12,14 +12,30 @@ use super::awaitable::ClientDisconnected;
 use super::core::Core;
 use crate::worker::exchange::{Ending, Exchange, Verdict};
 use crate::worker::python::{Step, exception, resume};
+use crate::worker::websocket::Socket;
 
 const NO_PLACE: usize = usize::MAX;
 const ENDED: usize = usize::MAX - 1;
 
+/// What a task is about.
+pub enum Subject {
+    Http(Exchange),
+    WebSocket(Socket),
+}
+
+impl Subject {
+    pub fn ended(&self, ending: Ending) -> Verdict {
+        match self {
+            Self::Http(exchange) => exchange.ended(ending),
+            Self::WebSocket(socket) => socket.ended(ending),
+        }
+    }
+}
+
 #[pyclass(frozen, module = "rgun", name = "Request")]
 pub struct Run {
     coroutine: Py<PyAny>,
-    exchange: Exchange,
+    subject: Subject,
     scope: Py<PyDict>,
     core: Arc<Core>,
     /// Where `Core` keeps the task.
@@ -27,15 +43,10 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn new(
-        coroutine: Py<PyAny>,
-        exchange: Exchange,
-        scope: Py<PyDict>,
-        core: Arc<Core>,
-    ) -> Self {
+    pub fn new(coroutine: Py<PyAny>, subject: Subject, scope: Py<PyDict>, core: Arc<Core>) -> Self {
         Self {
             coroutine,
-            exchange,
+            subject,
             scope,
             core,
             place: AtomicUsize::new(NO_PLACE),
@@ -56,13 +67,13 @@ impl Run {
         match step {
             Step::Yield(waits) => return Ok(Some(waits)),
             Step::Return(value) => {
-                let verdict = self.exchange.ended(Ending::Returned);
+                let verdict = self.subject.ended(Ending::Returned);
                 self.report(py, verdict, &value);
             }
             Step::Raise(error) => {
                 let cancelled = is_cancelled(py, &error);
                 let gone = error.is_instance_of::<ClientDisconnected>(py);
-                let verdict = self.exchange.ended(if cancelled {
+                let verdict = self.subject.ended(if cancelled {
                     Ending::Returned
                 } else {
                     Ending::Failed
@@ -146,7 +157,7 @@ impl Run {
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.coroutine.bind(py).call_method0(intern!(py, "close"))?;
-        self.exchange.ended(Ending::Failed);
+        self.subject.ended(Ending::Failed);
         self.over(py)
     }
 
@@ -215,5 +226,11 @@ fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> String {
             .and_then(|value| value.extract::<String>().ok())
             .unwrap_or_default()
     };
-    format!("{} {}", text("method"), text("path"))
+    let method = text("method");
+    let method = if method.is_empty() {
+        "WEBSOCKET"
+    } else {
+        &method
+    };
+    format!("{method} {}", text("path"))
 }

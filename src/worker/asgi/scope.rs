@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 use super::core::Core;
 use crate::http::{RequestHead, Version, decode_path};
 use crate::worker::connection::Conn;
+use crate::worker::websocket::protocols;
 
 /// A fresh dict for one request: middleware may change it.
 pub fn http<'py>(
@@ -18,12 +19,55 @@ pub fn http<'py>(
     head: &RequestHead,
 ) -> PyResult<Bound<'py, PyDict>> {
     let scope = template(py, core, conn)?.copy()?;
-    let names = &core.names;
-    scope.set_item(intern!(py, "asgi"), versions(py)?)?;
     if head.version() == Version::Http10 {
         scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?;
     }
-    scope.set_item(intern!(py, "method"), names.method(py, head))?;
+    scope.set_item(intern!(py, "method"), core.names.method(py, head))?;
+    fill(py, core, conn, head, &scope)?;
+    Ok(scope)
+}
+
+/// A fresh dict for one WebSocket.
+pub fn websocket<'py>(
+    py: Python<'py>,
+    core: &Core,
+    conn: &Conn,
+    head: &RequestHead,
+) -> PyResult<Bound<'py, PyDict>> {
+    let scope = template(py, core, conn)?.copy()?;
+    scope.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
+    scope.del_item(intern!(py, "method"))?;
+    fill(py, core, conn, head, &scope)?;
+    let secure = match scope.get_item(intern!(py, "scheme"))? {
+        Some(scheme) => scheme.eq("https")?,
+        None => false,
+    };
+    let scheme = if secure {
+        intern!(py, "wss")
+    } else {
+        intern!(py, "ws")
+    };
+    scope.set_item(intern!(py, "scheme"), scheme)?;
+    // Names are tokens, that is ASCII; whatever else a client sends is nobody's subprotocol.
+    let offered = protocols(head).filter_map(|name| std::str::from_utf8(name).ok());
+    let offered = PyList::new(py, offered.collect::<Vec<_>>())?;
+    scope.set_item(intern!(py, "subprotocols"), offered)?;
+    let extensions = PyDict::new(py);
+    extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
+    scope.set_item(intern!(py, "extensions"), extensions)?;
+    Ok(scope)
+}
+
+/// What both have.
+fn fill(
+    py: Python<'_>,
+    core: &Core,
+    conn: &Conn,
+    head: &RequestHead,
+    scope: &Bound<'_, PyDict>,
+) -> PyResult<()> {
+    let names = &core.names;
+    scope.set_item(intern!(py, "asgi"), versions(py)?)?;
     let raw_path = head.target_path();
     scope.set_item(
         intern!(py, "path"),
@@ -50,7 +94,7 @@ pub fn http<'py>(
     if let Some(client) = forwarded.client {
         scope.set_item(intern!(py, "client"), (client, 0))?;
     }
-    Ok(scope)
+    Ok(())
 }
 
 fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {

@@ -18,6 +18,7 @@ impl Conn {
             let progress = match s.mode {
                 Mode::Head => self.head(s),
                 Mode::Exchange => self.exchange(s),
+                Mode::WebSocket => self.websocket(s),
                 Mode::Discard(left) => self.discard(s, left),
                 Mode::Closing(goodbye) => self.closing(s, goodbye),
                 Mode::Linger => self.linger(s),
@@ -97,6 +98,13 @@ impl Conn {
             self.refuse(s, Refusal::Overloaded);
             return;
         }
+        s.ws = None;
+        if self.net.is_handshake(&head)
+            && let Err(refusal) = self.open_handshake(s, &head)
+        {
+            self.refuse(s, refusal);
+            return;
+        }
         self.net
             .app()
             .request(Exchange::new(self.clone(), s.number), head);
@@ -165,14 +173,17 @@ impl Conn {
     }
 
     /// Reads once. False: nothing to read now.
-    fn read(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(in crate::worker) fn read(self: &Arc<Self>, s: &mut State) -> bool {
         if !s.readable || s.read_ended {
             return false;
         }
         let Some(socket) = s.fd.as_ref().map(std::os::fd::AsFd::as_fd) else {
             return false;
         };
-        let input = s.http.input();
+        let input = match s.ws.as_mut().and_then(|ws| ws.frames.as_mut()) {
+            None => s.http.input(),
+            Some(frames) => frames.input(),
+        };
         let room = input.capacity() - input.len();
         match stream::receive(socket, input) {
             Ok(0) => {
@@ -245,8 +256,9 @@ impl Conn {
     }
 
     /// The books of a request are closed; its app learns of the end where it waits for it.
-    pub(super) fn end_exchange(&self, s: &mut State) {
+    pub(super) fn end_exchange(self: &Arc<Self>, s: &mut State) {
         let Some(ticket) = s.ticket.take() else {
+            self.end_websocket(s);
             return;
         };
         let micros = micros().saturating_sub(s.started_us);

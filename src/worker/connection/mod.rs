@@ -17,6 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::network::Network;
 use crate::sys::epoll::Ready;
+pub(super) use advance::micros;
 pub(super) use output::Output;
 pub(super) use state::{BodyState, Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
 
@@ -96,6 +97,7 @@ impl Conn {
         if matches!(s.mode, Mode::Exchange) {
             self.cut(s);
         }
+        self.leave_websocket(s);
         self.shut(s);
     }
 

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::http::{self, Policy, RequestHead};
 use crate::ipc::Ticket;
+use crate::worker::websocket::Ws;
 
 /// Unsent bytes above which `send` waits, and unread body bytes above which the socket is left alone.
 pub const HIGH_WATER: usize = 64 * 1024;
@@ -23,6 +24,8 @@ pub enum Mode {
     Head,
     /// A request is with the app and its response is not complete.
     Exchange,
+    /// The app has accepted a WebSocket: there are frames now.
+    WebSocket,
     /// The response is complete; the rest of the request body is read and dropped, up to so many bytes.
     Discard(usize),
     /// The last answer is being written.
@@ -79,6 +82,8 @@ pub struct Waits {
 pub struct State {
     pub fd: Option<OwnedFd>,
     pub http: http::Connection,
+    /// From the handshake on.
+    pub ws: Option<Box<Ws>>,
     pub mode: Mode,
     /// The socket may have bytes (or its end) for us.
     pub readable: bool,
@@ -137,6 +142,7 @@ impl State {
         Self {
             fd: Some(fd),
             http: http::Connection::new(policy),
+            ws: None,
             mode: Mode::Head,
             // A client usually sends its request with or right after the handshake.
             readable: true,

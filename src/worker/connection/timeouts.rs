@@ -27,6 +27,7 @@ impl Conn {
         let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         match s.mode {
             Mode::Head => self.head_tick(s, now),
+            Mode::WebSocket => self.websocket_tick(s, now),
             Mode::Exchange => {
                 if let Some(fin) = s.clock.fin_at
                     && !s.left

@@ -1,0 +1,169 @@
+//! The compressor and the decompressor that all connections of a worker share, and what each keeps of its past.
+//!
+//! A zlib state takes 40 KiB to inflate and 150 KiB to deflate. A connection keeps none of its own, only the last bytes
+//! of its messages (at most a window): they are given to the shared state as a dictionary before each message, which
+//! is the same to the other side. It does not frame.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush, Status};
+
+use super::close::Failure;
+use super::deflate::Takeover;
+
+/// Windows of 2^9 to 2^12 bytes.
+const SMALLEST: u8 = 9;
+const SIZES: usize = 4;
+/// Made in pieces of this size.
+const SCRATCH: usize = 16 * 1024;
+/// What a flush ends with, and the wire leaves out (RFC 7692 §7.2.1).
+const FLUSHED: [u8; 4] = [0, 0, 0xff, 0xff];
+
+/// Shared by all connections of a worker; made as needed.
+#[derive(Default)]
+pub struct Codecs(Mutex<Made>);
+
+#[derive(Default)]
+struct Made {
+    inflate: Option<zlib_rs::Inflate>,
+    deflate: [Option<zlib_rs::Deflate>; SIZES],
+    scratch: Option<Box<[u8; SCRATCH]>>,
+}
+
+impl std::fmt::Debug for Codecs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Codecs")
+    }
+}
+
+/// The last bytes that went through one direction of a connection.
+#[derive(Debug)]
+pub(super) struct Past {
+    window: Vec<u8>,
+    bits: u8,
+    takeover: Takeover,
+}
+
+impl Past {
+    pub fn new(bits: u8, takeover: Takeover) -> Self {
+        Self {
+            window: Vec::new(),
+            bits,
+            takeover,
+        }
+    }
+
+    fn remember(&mut self, message: &[u8]) {
+        if self.takeover == Takeover::None {
+            return;
+        }
+        let size = 1 << self.bits;
+        let new = &message[message.len().saturating_sub(size)..];
+        let over = (self.window.len() + new.len()).saturating_sub(size);
+        self.window.drain(..over);
+        self.window.extend_from_slice(new);
+    }
+}
+
+impl Codecs {
+    fn lock(&self) -> MutexGuard<'_, Made> {
+        // A state that a panic left behind is reset before each use.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A whole message; at most `limit` bytes come of it.
+    pub(super) fn inflate(
+        &self,
+        past: &mut Past,
+        compressed: &[u8],
+        limit: usize,
+    ) -> Result<Bytes, Failure> {
+        let made = &mut *self.lock();
+        let scratch = made.scratch.get_or_insert_with(|| Box::new([0; SCRATCH]));
+        let inflate = match &mut made.inflate {
+            Some(inflate) => {
+                inflate.reset(false);
+                inflate
+            }
+            none => none.insert(zlib_rs::Inflate::new(false, 15)),
+        };
+        if !past.window.is_empty() {
+            inflate
+                .set_dictionary(&past.window)
+                .map_err(|_| Failure::NotDeflate)?;
+        }
+        let mut out = BytesMut::new();
+        for mut input in [compressed, &FLUSHED] {
+            loop {
+                let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
+                let status = inflate
+                    .decompress(input, &mut scratch[..], InflateFlush::SyncFlush)
+                    .map_err(|_| Failure::NotDeflate)?;
+                input = &input[(inflate.total_in() - before_in) as usize..];
+                let given = &scratch[..(inflate.total_out() - before_out) as usize];
+                if out.len() + given.len() > limit {
+                    return Err(Failure::TooBig);
+                }
+                out.extend_from_slice(given);
+                match status {
+                    // RFC 7692 §7.2.3.4: a last block ends its stream; what follows is another one with the same past.
+                    Status::StreamEnd => {
+                        inflate.reset(false);
+                        let known = &out[out.len().saturating_sub(1 << past.bits)..];
+                        inflate
+                            .set_dictionary(known)
+                            .map_err(|_| Failure::NotDeflate)?;
+                        if input.is_empty() {
+                            break;
+                        }
+                    }
+                    Status::Ok | Status::BufError if given.len() == SCRATCH => {}
+                    Status::Ok | Status::BufError if input.is_empty() => break,
+                    Status::Ok | Status::BufError => return Err(Failure::NotDeflate),
+                }
+            }
+        }
+        past.remember(&out);
+        Ok(out.freeze())
+    }
+
+    /// A whole message.
+    pub(super) fn deflate(&self, past: &mut Past, message: &[u8]) -> Vec<u8> {
+        let made = &mut *self.lock();
+        let scratch = made.scratch.get_or_insert_with(|| Box::new([0; SCRATCH]));
+        let place = usize::from(past.bits.saturating_sub(SMALLEST)).min(SIZES - 1);
+        let deflate = match &mut made.deflate[place] {
+            Some(deflate) => {
+                deflate.reset();
+                deflate
+            }
+            none => none.insert(zlib_rs::Deflate::new_with_config(DeflateConfig {
+                window_bits: -i32::from(past.bits),
+                level: 3,
+                mem_level: 5,
+                ..DeflateConfig::default()
+            })),
+        };
+        if !past.window.is_empty() {
+            // Refused only to a state that is not fresh; compressing without it is right as well.
+            let _refused = deflate.set_dictionary(&past.window);
+        }
+        let mut out = Vec::new();
+        let mut input = message;
+        loop {
+            let (before_in, before_out) = (deflate.total_in(), deflate.total_out());
+            let status = deflate.compress(input, &mut scratch[..], DeflateFlush::SyncFlush);
+            input = &input[(deflate.total_in() - before_in) as usize..];
+            let given = &scratch[..(deflate.total_out() - before_out) as usize];
+            out.extend_from_slice(given);
+            // The flush is complete when there was room left.
+            if status.is_err() || (input.is_empty() && given.len() < SCRATCH) {
+                break;
+            }
+        }
+        out.truncate(out.len() - if out.ends_with(&FLUSHED) { 4 } else { 0 });
+        past.remember(message);
+        out
+    }
+}

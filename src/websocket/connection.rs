@@ -1,0 +1,321 @@
+//! One WebSocket of a server after its handshake: bytes in, events out; messages in, frames out. It keeps no clock and
+//! decides nothing about when to close.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::close::{Close, Failure};
+use super::codecs::{Codecs, Past};
+use super::deflate::Deflate;
+use super::frame::{FrameHead, Opcode, Received};
+use super::mask::Mask;
+use super::message::{Kind, Message};
+use super::utf8::{self, Utf8};
+
+/// One read between messages, and at most inside one.
+const SHORT_READ: usize = 4 * 1024;
+const LONG_READ: usize = 64 * 1024;
+/// Shorter messages are sent as they are: compressing them costs more than it saves.
+const COMPRESS_FROM: usize = 64;
+
+#[derive(Debug)]
+pub enum Event {
+    /// Read more bytes, then poll again.
+    NeedInput,
+    Message(Message),
+    /// To be answered with `Frame::pong`.
+    Ping(Bytes),
+    Pong,
+    /// The peer closes (or answers our close). Nothing follows.
+    Close(Close),
+    /// The peer broke the protocol: close with the failure's code. Nothing follows.
+    Failed(Failure),
+    /// Said after `Close` and `Failed`.
+    Ended,
+}
+
+#[derive(Debug)]
+pub struct Connection {
+    input: BytesMut,
+    place: Place,
+    /// The message in progress, when it did not come at once.
+    partial: Option<Box<Partial>>,
+    limit: usize,
+    deflate: Option<Box<Compression>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Head,
+    /// Inside a frame, so many bytes before its end.
+    Payload {
+        frame: Received,
+        left: usize,
+        mask: Mask,
+    },
+    Ended,
+}
+
+#[derive(Debug)]
+struct Partial {
+    kind: Kind,
+    compressed: bool,
+    data: BytesMut,
+    utf8: Utf8,
+}
+
+#[derive(Debug)]
+struct Compression {
+    codecs: Arc<Codecs>,
+    received: Past,
+    sent: Past,
+}
+
+impl Connection {
+    /// `read`: what came behind the handshake. `limit`: the largest message in bytes, inflated.
+    pub fn new(read: &[u8], limit: usize, deflate: Option<(Deflate, Arc<Codecs>)>) -> Self {
+        Self {
+            input: BytesMut::from(read),
+            place: Place::Head,
+            partial: None,
+            limit,
+            deflate: deflate.map(|(agreed, codecs)| {
+                Box::new(Compression {
+                    codecs,
+                    received: Past::new(agreed.client_bits, agreed.client_takeover),
+                    sent: Past::new(agreed.server_bits, agreed.server_takeover),
+                })
+            }),
+        }
+    }
+
+    /// Where to read into: its spare capacity is never empty. Call it only when there is something to read, so that
+    /// an idle connection holds no buffer; then call `poll_event`.
+    pub fn input(&mut self) -> &mut BytesMut {
+        let read = match self.place {
+            Place::Payload { left, .. } => left.clamp(SHORT_READ, LONG_READ),
+            Place::Head | Place::Ended => SHORT_READ,
+        };
+        if self.input.capacity() - self.input.len() < read / 4 {
+            self.input.reserve(read);
+        }
+        &mut self.input
+    }
+
+    /// Gives the read buffer back where nothing of it is needed.
+    pub fn release_input(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+    }
+
+    pub fn poll_event(&mut self) -> Event {
+        match self.poll() {
+            Ok(event) => event,
+            Err(failure) => {
+                self.end();
+                Event::Failed(failure)
+            }
+        }
+    }
+
+    fn poll(&mut self) -> Result<Event, Failure> {
+        loop {
+            match self.place {
+                Place::Ended => return Ok(Event::Ended),
+                Place::Head => {
+                    let Some(frame) = Received::parse(&self.input)? else {
+                        return Ok(Event::NeedInput);
+                    };
+                    let left = self.check(&frame)?;
+                    drop(self.input.split_to(frame.size));
+                    self.place = Place::Payload {
+                        frame,
+                        left,
+                        mask: Mask::new(frame.mask),
+                    };
+                }
+                Place::Payload { frame, left, mask } => {
+                    let event = if frame.opcode.is_control() {
+                        self.control(frame, left, mask)?
+                    } else if self.partial.is_none() && frame.fin && !frame.compressed {
+                        self.at_once(frame, left, mask)?
+                    } else {
+                        self.piecewise(frame, left, mask)?
+                    };
+                    if let Some(event) = event {
+                        return Ok(event);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a frame may be at this place; its length.
+    fn check(&self, frame: &Received) -> Result<usize, Failure> {
+        let compressible = self.deflate.is_some() && matches!(frame.opcode, Opcode::Data(_));
+        if frame.compressed && !compressible {
+            return Err(Failure::Protocol("reserved bit set"));
+        }
+        match (frame.opcode, &self.partial) {
+            (Opcode::Continuation, None) => {
+                return Err(Failure::Protocol("continuation of nothing"));
+            }
+            (Opcode::Data(_), Some(_)) => {
+                return Err(Failure::Protocol("message inside a fragmented message"));
+            }
+            _ => {}
+        }
+        let before = match (frame.opcode, &self.partial) {
+            (Opcode::Continuation, Some(partial)) => partial.data.len(),
+            _ => 0,
+        };
+        usize::try_from(frame.len)
+            .ok()
+            .filter(|len| frame.opcode.is_control() || *len <= self.limit.saturating_sub(before))
+            .ok_or(Failure::TooBig)
+    }
+
+    /// A control frame is taken as a whole: it is short.
+    fn control(
+        &mut self,
+        frame: Received,
+        left: usize,
+        mut mask: Mask,
+    ) -> Result<Option<Event>, Failure> {
+        if self.input.len() < left {
+            return Ok(Some(Event::NeedInput));
+        }
+        let mut payload = self.input.split_to(left);
+        mask.apply(&mut payload);
+        self.place = Place::Head;
+        Ok(Some(match frame.opcode {
+            Opcode::Ping => Event::Ping(payload.freeze()),
+            Opcode::Pong => Event::Pong,
+            Opcode::Close | Opcode::Continuation | Opcode::Data(_) => {
+                let close = Close::parse(&payload)?;
+                self.end();
+                Event::Close(close)
+            }
+        }))
+    }
+
+    /// The common case: one frame, all of it there. Nothing is copied.
+    fn at_once(
+        &mut self,
+        frame: Received,
+        left: usize,
+        mut mask: Mask,
+    ) -> Result<Option<Event>, Failure> {
+        let Opcode::Data(kind) = frame.opcode else {
+            return self.piecewise(frame, left, mask);
+        };
+        if self.input.len() < left {
+            return self.piecewise(frame, left, mask);
+        }
+        let mut payload = self.input.split_to(left);
+        mask.apply(&mut payload);
+        if kind == Kind::Text {
+            utf8::whole(&payload)?;
+        }
+        self.place = Place::Head;
+        Ok(Some(Event::Message(Message {
+            kind,
+            data: payload.freeze(),
+        })))
+    }
+
+    /// Takes what is there of a frame. `None`: its end was reached, and the message goes on.
+    fn piecewise(
+        &mut self,
+        frame: Received,
+        left: usize,
+        mut mask: Mask,
+    ) -> Result<Option<Event>, Failure> {
+        if let Opcode::Data(kind) = frame.opcode
+            && self.partial.is_none()
+        {
+            self.partial = Some(Box::new(Partial {
+                kind,
+                compressed: frame.compressed,
+                data: BytesMut::new(),
+                utf8: Utf8::default(),
+            }));
+        }
+        let partial = self
+            .partial
+            .as_mut()
+            .expect("made above, or checked with the head of the continuation");
+        let count = left.min(self.input.len());
+        let mut piece = self.input.split_to(count);
+        mask.apply(&mut piece);
+        if partial.kind == Kind::Text && !partial.compressed {
+            partial.utf8.push(&piece)?;
+        }
+        partial.data.extend_from_slice(&piece);
+        let left = left - count;
+        if left > 0 {
+            self.place = Place::Payload { frame, left, mask };
+            return Ok(Some(Event::NeedInput));
+        }
+        self.place = Place::Head;
+        if frame.fin {
+            return self.complete().map(Some);
+        }
+        Ok(None)
+    }
+
+    fn complete(&mut self) -> Result<Event, Failure> {
+        let partial = self.partial.take().expect("a message is in progress");
+        let data = match &mut self.deflate {
+            Some(deflate) if partial.compressed => {
+                let data =
+                    deflate
+                        .codecs
+                        .inflate(&mut deflate.received, &partial.data, self.limit)?;
+                if partial.kind == Kind::Text {
+                    utf8::whole(&data)?;
+                }
+                data
+            }
+            _ => {
+                partial.utf8.finish()?;
+                partial.data.freeze()
+            }
+        };
+        Ok(Event::Message(Message {
+            kind: partial.kind,
+            data,
+        }))
+    }
+
+    fn end(&mut self) {
+        self.place = Place::Ended;
+        self.input = BytesMut::new();
+        self.partial = None;
+    }
+
+    /// A message as one frame, to be written: first the head, then what `data` was replaced with, or `data` itself.
+    pub fn message(&mut self, kind: Kind, data: &[u8]) -> (FrameHead, Option<Vec<u8>>) {
+        if let Some(deflate) = &mut self.deflate
+            && data.len() >= COMPRESS_FROM
+        {
+            let compressed = deflate.codecs.deflate(&mut deflate.sent, data);
+            return (
+                FrameHead::new(kind, true, compressed.len()),
+                Some(compressed),
+            );
+        }
+        (FrameHead::new(kind, false, data.len()), None)
+    }
+
+    /// Bytes that are held for a message in progress.
+    pub fn buffered(&self) -> usize {
+        self.input.len()
+            + self
+                .partial
+                .as_ref()
+                .map_or(0, |partial| partial.data.len())
+    }
+}

@@ -1,0 +1,23 @@
+//! WebSocket (RFC 6455) with permessage-deflate (RFC 7692) as a pure state machine: bytes in, events out. No socket,
+//! no clock, and no HTTP beyond the values of the handshake's fields.
+//!
+//! The owner reads into [`Connection::input`], polls [`Connection::poll_event`] and writes what [`Connection::message`]
+//! and the functions of [`Frame`] give. The server's side only.
+
+mod close;
+mod codecs;
+mod connection;
+mod deflate;
+mod frame;
+mod handshake;
+mod mask;
+mod message;
+mod utf8;
+
+pub use close::{Close, Failure, GOING_AWAY, INTERNAL_ERROR, NORMAL, SERVICE_RESTART, may_be_sent};
+pub use codecs::Codecs;
+pub use connection::{Connection, Event};
+pub use deflate::Deflate;
+pub use frame::{Frame, FrameHead};
+pub use handshake::accept_key;
+pub use message::{Kind, Message};

@@ -1,0 +1,53 @@
+//! Whether text that comes in pieces is UTF-8, known at the first byte that cannot belong to any. It keeps no text.
+
+use super::close::Failure;
+
+/// The beginning of a character whose end has not come.
+#[derive(Debug, Default)]
+pub struct Utf8 {
+    tail: [u8; 4],
+    len: usize,
+}
+
+impl Utf8 {
+    pub fn push(&mut self, mut piece: &[u8]) -> Result<(), Failure> {
+        while self.len > 0 {
+            let Some((&byte, rest)) = piece.split_first() else {
+                return Ok(());
+            };
+            piece = rest;
+            self.tail[self.len] = byte;
+            self.len += 1;
+            match std::str::from_utf8(&self.tail[..self.len]) {
+                Ok(_) => self.len = 0,
+                // At most three bytes can be the beginning of a character, so there is room for the next one.
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => return Err(Failure::NotUtf8),
+            }
+        }
+        let Err(error) = std::str::from_utf8(piece) else {
+            return Ok(());
+        };
+        if error.error_len().is_some() {
+            return Err(Failure::NotUtf8);
+        }
+        let tail = &piece[error.valid_up_to()..];
+        self.tail[..tail.len()].copy_from_slice(tail);
+        self.len = tail.len();
+        Ok(())
+    }
+
+    /// The text ends here.
+    pub fn finish(&self) -> Result<(), Failure> {
+        if self.len == 0 {
+            Ok(())
+        } else {
+            Err(Failure::NotUtf8)
+        }
+    }
+}
+
+/// Text that is there as a whole.
+pub fn whole(text: &[u8]) -> Result<&str, Failure> {
+    std::str::from_utf8(text).map_err(|_| Failure::NotUtf8)
+}

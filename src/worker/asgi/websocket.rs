@@ -1,0 +1,151 @@
+//! `receive` and `send` of one WebSocket. What needs no waiting is done when the call returns.
+
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyAny, PyDict};
+
+use super::awaitable::Ready;
+use super::core::{Core, Side};
+use super::message;
+use super::websocket_message::{self, Kind};
+use crate::http::BodyEnd;
+use crate::worker::exchange::Flow;
+use crate::worker::websocket::{Incoming, Socket};
+
+#[pyclass(frozen, module = "rgun", name = "WebSocket", freelist = 128)]
+pub struct SocketCall {
+    pub socket: Socket,
+    pub core: Arc<Core>,
+}
+
+#[pymethods]
+impl SocketCall {
+    fn receive<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let call = this.get();
+        let incoming = call.socket.receive();
+        if matches!(incoming, Incoming::Wait) {
+            return call.core.wait_receive.bind(py).call1((this,));
+        }
+        call.core.after_call(py)?;
+        let event = websocket_message::event(py, &incoming)?;
+        Ok(Bound::new(py, Ready::new(event.into_any().unbind()))?.into_any())
+    }
+
+    fn send<'py>(
+        this: &Bound<'py, Self>,
+        message: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let call = this.get();
+        let flow = call.perform(message);
+        call.core.after_call(py)?;
+        if flow? == Flow::Full {
+            return call.core.wait_send.bind(py).call1((this,));
+        }
+        Ok(call.core.done.bind(py).clone().into_any())
+    }
+
+    /// As `receive`, but None where it would wait.
+    fn poll_receive<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let incoming = self.socket.receive();
+        if matches!(incoming, Incoming::Wait) {
+            return Ok(None);
+        }
+        self.core.after_call(py)?;
+        websocket_message::event(py, &incoming).map(Some)
+    }
+
+    /// A future: `poll_receive` may have something.
+    fn readable<'py>(
+        &self,
+        py: Python<'py>,
+        create_future: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.wait(py, create_future, Side::Receive)
+    }
+
+    /// Whether what was sent is mostly with the kernel.
+    fn poll_send(&self) -> bool {
+        self.socket.exchange.may_send()
+    }
+
+    /// A future: `poll_send` may be true.
+    fn writable<'py>(
+        &self,
+        py: Python<'py>,
+        create_future: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.wait(py, create_future, Side::Send)
+    }
+}
+
+impl SocketCall {
+    fn perform(&self, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+        let py = message.py();
+        let socket = &self.socket;
+        let result = match websocket_message::kind(message)? {
+            Kind::Send => {
+                return websocket_message::with_payload(message, |kind, data| {
+                    socket.send(kind, data)
+                })?
+                .map_err(websocket_message::error);
+            }
+            Kind::Accept => {
+                let protocol = websocket_message::text(message, intern!(py, "subprotocol"))?;
+                let headers = message::headers(message)?;
+                websocket_message::check_headers(&headers)?;
+                let fields = headers
+                    .iter()
+                    .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+                socket.accept(protocol.as_deref().map(str::as_bytes), fields)
+            }
+            Kind::Close => {
+                let code = websocket_message::code(message)?;
+                let reason = websocket_message::text(message, intern!(py, "reason"))?;
+                socket.close(code, reason.as_deref().unwrap_or(""))
+            }
+            Kind::DenialStart => {
+                let status = message::status(message)?;
+                let headers = message::headers(message)?;
+                let fields = headers
+                    .iter()
+                    .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+                return socket
+                    .exchange
+                    .start(status, None, fields)
+                    .map(|()| Flow::Free)
+                    .map_err(message::error);
+            }
+            Kind::DenialBody => {
+                let body = message::body(message, &self.core)?;
+                let end = if message::flag(message, intern!(py, "more_body"))? {
+                    BodyEnd::More
+                } else {
+                    BodyEnd::Last
+                };
+                return socket
+                    .exchange
+                    .send(body.as_bytes(), end)
+                    .map_err(message::error);
+            }
+        };
+        result
+            .map(|()| Flow::Free)
+            .map_err(websocket_message::error)
+    }
+
+    fn wait<'py>(
+        &self,
+        py: Python<'py>,
+        create_future: &Bound<'py, PyAny>,
+        side: Side,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let future = create_future.call0()?;
+        let token = self.socket.exchange.conn.token;
+        self.core.wait(py, token, side, future.clone().unbind());
+        Ok(future)
+    }
+}

@@ -1,0 +1,174 @@
+//! The messages of the websocket scope. Wrong ones become exceptions that name what is wrong; they do not reach the wire.
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use super::awaitable::ClientDisconnected;
+use super::message::{Headers, error as response_error, wrong_type};
+use crate::websocket;
+use crate::worker::exchange::SendError;
+use crate::worker::websocket::{Incoming, SocketError};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Accept,
+    Send,
+    Close,
+    DenialStart,
+    DenialBody,
+}
+
+/// The message's `type`.
+pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<Kind> {
+    let py = message.py();
+    let Some(kind) = message.get_item(intern!(py, "type"))? else {
+        return Err(PyValueError::new_err("ASGI message without \"type\""));
+    };
+    // Literals in the app's code are interned: nearly always the very same object.
+    if kind.is(intern!(py, "websocket.send")) {
+        return Ok(Kind::Send);
+    }
+    match kind.cast::<PyString>()?.to_str()? {
+        "websocket.accept" => Ok(Kind::Accept),
+        "websocket.send" => Ok(Kind::Send),
+        "websocket.close" => Ok(Kind::Close),
+        "websocket.http.response.start" => Ok(Kind::DenialStart),
+        "websocket.http.response.body" => Ok(Kind::DenialBody),
+        other => Err(PyRuntimeError::new_err(format!(
+            "unexpected ASGI message type {other:?} on a websocket connection"
+        ))),
+    }
+}
+
+/// Calls `send` with the one of `text` and `bytes` that is not None.
+pub fn with_payload<R>(
+    message: &Bound<'_, PyDict>,
+    send: impl FnOnce(websocket::Kind, &[u8]) -> R,
+) -> PyResult<R> {
+    let py = message.py();
+    let present = |key| Ok::<_, PyErr>(message.get_item(key)?.filter(|value| !value.is_none()));
+    let text = present(intern!(py, "text"))?;
+    let bytes = present(intern!(py, "bytes"))?;
+    match (text, bytes) {
+        (Some(text), None) => {
+            let text = text
+                .cast_into::<PyString>()
+                .map_err(|e| wrong_type("text", "a str", &e.into_inner()))?;
+            Ok(send(websocket::Kind::Text, text.to_str()?.as_bytes()))
+        }
+        (None, Some(bytes)) => match bytes.cast::<PyBytes>() {
+            Ok(bytes) => Ok(send(websocket::Kind::Binary, bytes.as_bytes())),
+            Err(_) => {
+                let name = bytes.get_type().name()?;
+                if name != "bytearray" && name != "memoryview" {
+                    return Err(wrong_type("bytes", "bytes", &bytes));
+                }
+                let copy = py.get_type::<PyBytes>().call1((bytes,))?;
+                Ok(send(
+                    websocket::Kind::Binary,
+                    copy.cast::<PyBytes>()?.as_bytes(),
+                ))
+            }
+        },
+        (None, None) => Err(PyValueError::new_err(
+            "websocket.send with neither \"text\" nor \"bytes\"",
+        )),
+        (Some(_), Some(_)) => Err(PyValueError::new_err(
+            "websocket.send with both \"text\" and \"bytes\"",
+        )),
+    }
+}
+
+/// An optional str.
+pub fn text(message: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<Option<String>> {
+    match message.get_item(key)?.filter(|value| !value.is_none()) {
+        None => Ok(None),
+        Some(value) => match value.cast::<PyString>() {
+            Ok(text) => Ok(Some(text.to_str()?.to_owned())),
+            Err(_) => Err(wrong_type(key.to_str()?, "a str", &value)),
+        },
+    }
+}
+
+/// The optional `code` of a close.
+pub fn code(message: &Bound<'_, PyDict>) -> PyResult<Option<u16>> {
+    let py = message.py();
+    match message
+        .get_item(intern!(py, "code"))?
+        .filter(|code| !code.is_none())
+    {
+        None => Ok(None),
+        Some(code) => match code.extract::<i64>() {
+            Ok(number) => u16::try_from(number)
+                .map(Some)
+                .map_err(|_| PyValueError::new_err(format!("invalid close code {number}"))),
+            Err(_) => Err(wrong_type("code", "an int", &code)),
+        },
+    }
+}
+
+/// What the handshake itself answers cannot come from the app.
+pub fn check_headers(headers: &Headers<'_>) -> PyResult<()> {
+    let ours: [&[u8]; 3] = [
+        b"sec-websocket-protocol",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+    ];
+    for (name, _) in headers {
+        if ours
+            .iter()
+            .any(|our| name.as_bytes().eq_ignore_ascii_case(our))
+        {
+            return Err(PyValueError::new_err(format!(
+                "websocket.accept must not have the header \"{}\"{}",
+                name.as_bytes().escape_ascii(),
+                if name.as_bytes().len() == ours[0].len() {
+                    ": use \"subprotocol\""
+                } else {
+                    ""
+                }
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What `receive()` gives; not called for `Wait`.
+pub fn event<'py>(py: Python<'py>, incoming: &Incoming) -> PyResult<Bound<'py, PyDict>> {
+    let event = PyDict::new(py);
+    let kind = intern!(py, "type");
+    match incoming {
+        Incoming::Connect => event.set_item(kind, intern!(py, "websocket.connect"))?,
+        Incoming::Message(message) => {
+            event.set_item(kind, intern!(py, "websocket.receive"))?;
+            match message.kind {
+                websocket::Kind::Text => event.set_item(
+                    intern!(py, "text"),
+                    PyString::from_bytes(py, &message.data)?,
+                )?,
+                websocket::Kind::Binary => {
+                    event.set_item(intern!(py, "bytes"), PyBytes::new(py, &message.data))?
+                }
+            }
+        }
+        Incoming::Disconnect(ended) => {
+            event.set_item(kind, intern!(py, "websocket.disconnect"))?;
+            event.set_item(intern!(py, "code"), ended.code)?;
+            event.set_item(intern!(py, "reason"), &ended.reason)?;
+        }
+        Incoming::Wait => {}
+    }
+    Ok(event)
+}
+
+/// The exception that `send` raises.
+pub fn error(error: SocketError) -> PyErr {
+    match error {
+        SocketError::Gone => ClientDisconnected::new_err("the WebSocket is closed"),
+        SocketError::Order(_) => PyRuntimeError::new_err(error.to_string()),
+        SocketError::Value(_) => PyValueError::new_err(error.to_string()),
+        SocketError::Response(error) => response_error(SendError::Response(error)),
+    }
+}

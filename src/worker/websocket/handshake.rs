@@ -1,0 +1,134 @@
+//! The opening handshake (RFC 6455 §4.2), from the request to the 101. It does not ask the app.
+
+use std::sync::Arc;
+
+use super::socket::SocketError;
+use super::state::{Handshake, Phase, Ws};
+use crate::config::{Compression, WebSockets};
+use crate::http::{self, KnownName, Refusal, RequestHead, Upgrade};
+use crate::websocket::{Connection, Deflate, accept_key};
+use crate::worker::connection::{Conn, Mode, Output, State, micros};
+use crate::worker::network::{Network, millis};
+
+impl Network {
+    /// Whether this request becomes a WebSocket connection, if it is right and the app wants it.
+    pub fn is_handshake(&self, head: &RequestHead) -> bool {
+        head.upgrade() == Upgrade::WebSocket
+            && self.settings.websocket.mode == WebSockets::Auto
+            && self.app().takes_websockets()
+    }
+}
+
+/// What the client asks for, checked.
+fn examine(net: &Network, head: &RequestHead) -> Result<Handshake, Refusal> {
+    let values = |name| {
+        head.headers()
+            .filter(move |field| field.known == Some(name))
+            .map(|field| field.value)
+    };
+    let mut versions = values(KnownName::SecWebSocketVersion);
+    if versions.next() != Some(b"13") || versions.next().is_some() {
+        return Err(Refusal::WebSocketVersion);
+    }
+    let mut keys = values(KnownName::SecWebSocketKey);
+    let accept = keys
+        .next()
+        .and_then(accept_key)
+        .filter(|_| keys.next().is_none())
+        .ok_or(Refusal::BadWebSocketKey)?;
+    let deflate = match net.settings.websocket.compression {
+        Compression::On => Deflate::negotiate(values(KnownName::SecWebSocketExtensions)),
+        Compression::Off => None,
+    };
+    Ok(Handshake {
+        accept,
+        deflate,
+        protocols: protocols(head).map(Box::from).collect(),
+    })
+}
+
+/// The subprotocols that the client offers, in its order.
+pub fn protocols(head: &RequestHead) -> impl Iterator<Item = &[u8]> {
+    head.headers()
+        .filter(|field| field.known == Some(KnownName::SecWebSocketProtocol))
+        .flat_map(|field| field.value.split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty())
+}
+
+impl Conn {
+    /// Remembers what accepting will need.
+    pub(in crate::worker) fn open_handshake(
+        self: &Arc<Self>,
+        s: &mut State,
+        head: &RequestHead,
+    ) -> Result<(), Refusal> {
+        s.ws = Some(Box::new(Ws::new(examine(&self.net, head)?)));
+        Ok(())
+    }
+
+    /// Answers 101: from here on there are frames.
+    pub(super) fn accept_websocket<'h>(
+        self: &Arc<Self>,
+        s: &mut State,
+        protocol: Option<&'h [u8]>,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<(), SocketError> {
+        let Some(ws) = &mut s.ws else {
+            return Err(SocketError::Gone);
+        };
+        let Phase::Handshake(handshake) = &ws.phase else {
+            return Err(SocketError::Order("websocket.accept was sent already"));
+        };
+        if let Some(protocol) = protocol
+            && !handshake.protocols.iter().any(|offer| **offer == *protocol)
+        {
+            return Err(SocketError::Value(format!(
+                "subprotocol \"{}\" was not offered by the client",
+                protocol.escape_ascii()
+            )));
+        }
+        let extensions = handshake.deflate.map(|deflate| deflate.to_string());
+        let ours = [
+            Some((&b"sec-websocket-accept"[..], &handshake.accept[..])),
+            protocol.map(|protocol| (&b"sec-websocket-protocol"[..], protocol)),
+            extensions
+                .as_ref()
+                .map(|value| (&b"sec-websocket-extensions"[..], value.as_bytes())),
+        ];
+        {
+            let date = self.net.date();
+            #[expect(clippy::map_identity, reason = "so that both have one lifetime")]
+            let headers = headers.into_iter().map(|(name, value)| (name, value));
+            let fields = ours.into_iter().flatten().chain(headers);
+            let answer = s.http.switch_protocols(fields, &date.1)?;
+            Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
+        }
+        let settings = &self.net.settings.websocket;
+        let deflate = handshake
+            .deflate
+            .map(|agreed| (agreed, self.net.codecs.clone()));
+        let fresh = http::Connection::new(self.net.policy.clone());
+        let read = std::mem::replace(&mut s.http, fresh).into_upgraded();
+        ws.frames = Some(Connection::new(&read, settings.max_size, deflate));
+        ws.phase = Phase::Open;
+        ws.connect_told = true;
+        ws.next_ping = settings
+            .ping_interval
+            .map_or(u64::MAX, |interval| self.net.now() + millis(interval));
+        ws.logged = s.logged.take().map(|mut head| {
+            head.compact();
+            head
+        });
+        s.mode = Mode::WebSocket;
+        s.clock.write_progress = self.net.now();
+        if let Some(ticket) = s.ticket.take() {
+            // Not in flight any more: it may stay for days.
+            let taken = micros().saturating_sub(s.started_us);
+            self.net.page.request_finished(ticket, 101, taken, 0);
+            self.net.request_finished();
+        }
+        self.advance(s);
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! One WebSocket connection as the app's side sees it. It does not know Python.
+
+use super::state::{Ended, Phase, Ws};
+use crate::http::{BodyEnd, ResponseError};
+use crate::websocket::{INTERNAL_ERROR, Kind, Message, NORMAL, may_be_sent};
+use crate::worker::connection::{HIGH_WATER, Mode, State};
+use crate::worker::exchange::{Ending, Exchange, Flow, SendError, Verdict};
+
+/// A handle that outlives its connection: after the end everything says that it is over.
+#[derive(Clone)]
+pub struct Socket {
+    /// The handshake; what is answered instead of accepting goes through it.
+    pub exchange: Exchange,
+}
+
+/// What `receive` finds.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A client asks to be accepted.
+    Connect,
+    Message(Message),
+    Disconnect(Ended),
+    /// Nothing yet: `App::readable` will tell.
+    Wait,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    #[error("the WebSocket is closed")]
+    Gone,
+    /// A message that cannot come now.
+    #[error("{0}")]
+    Order(&'static str),
+    #[error("{0}")]
+    Value(String),
+    #[error("{0}")]
+    Response(#[from] ResponseError),
+}
+
+impl From<SendError> for SocketError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Gone => Self::Gone,
+            SendError::Response(error) => Self::Response(error),
+        }
+    }
+}
+
+impl Socket {
+    pub fn receive(&self) -> Incoming {
+        let conn = &self.exchange.conn;
+        let s = &mut *conn.lock();
+        let ours = s.number == self.exchange.number();
+        let Some(ws) = s.ws.as_mut().filter(|_| ours) else {
+            return Incoming::Disconnect(Ended::abnormal());
+        };
+        if !ws.connect_told {
+            ws.connect_told = true;
+            return Incoming::Connect;
+        }
+        if let Some((message, resume)) = ws.pop() {
+            if resume {
+                conn.advance(s);
+            }
+            return Incoming::Message(message);
+        }
+        if let Some(ended) = &ws.ended {
+            let ended = ended.clone();
+            s.told = true;
+            return Incoming::Disconnect(ended);
+        }
+        let waits = match ws.phase {
+            Phase::Handshake(_) => s.mode == Mode::Exchange && !s.left,
+            Phase::Open => true,
+            Phase::Closing(_) | Phase::Over => false,
+        };
+        if waits {
+            s.waits.receive = true;
+            return Incoming::Wait;
+        }
+        s.told = true;
+        Incoming::Disconnect(Ended::abnormal())
+    }
+
+    pub fn accept<'h>(
+        &self,
+        protocol: Option<&'h [u8]>,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<(), SocketError> {
+        let conn = &self.exchange.conn;
+        let s = &mut *conn.lock();
+        self.ws(s)?;
+        if s.mode == Mode::Exchange {
+            self.exchange.check(s)?;
+        }
+        conn.accept_websocket(s, protocol, headers)
+    }
+
+    /// Writes a message. The bytes are with the kernel, or kept, when this returns.
+    pub fn send(&self, kind: Kind, data: &[u8]) -> Result<Flow, SocketError> {
+        let conn = &self.exchange.conn;
+        let s = &mut *conn.lock();
+        let ws = self.ws(s)?;
+        let frames = match ws.phase {
+            Phase::Open => ws.frames.as_mut().filter(|_| ws.ended.is_none()),
+            Phase::Handshake(_) => {
+                return Err(SocketError::Order("websocket.send before websocket.accept"));
+            }
+            Phase::Closing(_) | Phase::Over => None,
+        };
+        let frames = frames.ok_or(SocketError::Gone)?;
+        ws.sent += data.len() as u64;
+        let (head, compressed) = frames.message(kind, data);
+        conn.write_frame(s, head.as_bytes(), compressed.as_deref().unwrap_or(data));
+        if s.write_closed {
+            return Err(SocketError::Gone);
+        }
+        Ok(if s.out.len() > HIGH_WATER {
+            Flow::Full
+        } else {
+            Flow::Free
+        })
+    }
+
+    /// Closes an accepted connection, or rejects it with 403.
+    pub fn close(&self, code: Option<u16>, reason: &str) -> Result<(), SocketError> {
+        let code = code.unwrap_or(NORMAL);
+        if !may_be_sent(code) {
+            return Err(SocketError::Value(format!("invalid close code {code}")));
+        }
+        if reason.len() > 123 {
+            return Err(SocketError::Value(
+                "a close reason has at most 123 bytes".to_owned(),
+            ));
+        }
+        let conn = &self.exchange.conn;
+        {
+            let s = &mut *conn.lock();
+            let ws = self.ws(s)?;
+            match ws.phase {
+                Phase::Handshake(_) => {}
+                Phase::Open => {
+                    conn.close_websocket(s, code, reason);
+                    return Ok(());
+                }
+                Phase::Closing(_) | Phase::Over => return Err(SocketError::Gone),
+            }
+        }
+        self.exchange.start(403, None, [])?;
+        self.exchange.send(b"", BodyEnd::Last)?;
+        Ok(())
+    }
+
+    /// The app is done with this connection.
+    pub fn ended(&self, ending: Ending) -> Verdict {
+        let conn = &self.exchange.conn;
+        {
+            let s = &mut *conn.lock();
+            match self.ws(s).map(|ws| &ws.phase) {
+                Ok(Phase::Handshake(_)) => {}
+                Ok(Phase::Open) => {
+                    let code = match (conn.leave_code(), ending) {
+                        (Some(code), _) => code,
+                        (None, Ending::Returned) => NORMAL,
+                        (None, Ending::Failed) => INTERNAL_ERROR,
+                    };
+                    conn.close_websocket(s, code, "");
+                    return Verdict::Fine;
+                }
+                Ok(Phase::Closing(_) | Phase::Over) | Err(_) => return Verdict::Fine,
+            }
+        }
+        self.exchange.ended(ending)
+    }
+
+    fn ws<'s>(&self, s: &'s mut State) -> Result<&'s mut Ws, SocketError> {
+        if s.number != self.exchange.number() {
+            return Err(SocketError::Gone);
+        }
+        s.ws.as_deref_mut().ok_or(SocketError::Gone)
+    }
+}
+
+impl Ended {
+    /// The connection was lost, or never was.
+    pub fn abnormal() -> Self {
+        Self {
+            code: 1006,
+            reason: String::new(),
+        }
+    }
+}

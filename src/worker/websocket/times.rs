@@ -1,0 +1,117 @@
+//! Pings, the closing handshake's patience, and when a draining worker's WebSockets leave. Looked at about four times a
+//! second.
+
+use std::sync::Arc;
+
+use super::state::{Ended, Phase};
+use crate::ipc::DrainReason;
+use crate::websocket::{Frame, GOING_AWAY, INTERNAL_ERROR, SERVICE_RESTART};
+use crate::worker::connection::{Conn, State};
+use crate::worker::network::{Stage, millis};
+
+/// How long the client may take to answer our close frame.
+const CLOSING: u64 = 5_000;
+
+impl Conn {
+    /// Applies every deadline that has passed at `now` (monotonic milliseconds).
+    pub(in crate::worker) fn websocket_tick(self: &Arc<Self>, s: &mut State, now: u64) {
+        let write_limit = millis(self.net.settings.client.write);
+        if !s.out.is_empty() && now.saturating_sub(s.clock.write_progress) >= write_limit {
+            self.abandon_websocket(s);
+            return;
+        }
+        let Some(ws) = s.ws.as_deref_mut() else {
+            return;
+        };
+        match ws.phase {
+            Phase::Closing(since) => {
+                if now.saturating_sub(since) >= CLOSING {
+                    self.websocket_lost(s);
+                    self.advance(s);
+                }
+            }
+            Phase::Open => {
+                if let Some(code) = self.leave_code() {
+                    let leaves_at = *ws.leaves_at.get_or_insert_with(|| {
+                        // Spread evenly over the time that is left: not all clients reconnect at once.
+                        let span = self.net.idle_until().saturating_sub(now);
+                        now + spread(self.token) * span / (1 << 16)
+                    });
+                    if now >= leaves_at {
+                        self.close_websocket(s, code, "");
+                        return;
+                    }
+                }
+                self.ping(s, now);
+            }
+            Phase::Handshake(_) | Phase::Over => {}
+        }
+    }
+
+    fn ping(self: &Arc<Self>, s: &mut State, now: u64) {
+        let settings = &self.net.settings.websocket;
+        let Some(ws) = s.ws.as_deref_mut() else {
+            return;
+        };
+        // Whatever was heard is a sign of life, and a client whose messages wait for the app cannot be heard.
+        if std::mem::take(&mut ws.heard) || ws.paused {
+            ws.pinged = None;
+        }
+        if let (Some(since), Some(timeout)) = (ws.pinged, settings.ping_timeout)
+            && now.saturating_sub(since) >= millis(timeout)
+        {
+            let reason = "keepalive ping timeout";
+            ws.ended.get_or_insert(Ended {
+                code: 1006,
+                reason: reason.to_owned(),
+            });
+            self.write_frame(
+                s,
+                Frame::close(Some(INTERNAL_ERROR), reason).as_bytes(),
+                b"",
+            );
+            self.websocket_lost(s);
+            self.advance(s);
+            return;
+        }
+        if let Some(interval) = settings.ping_interval
+            && now >= ws.next_ping
+        {
+            ws.next_ping = now + millis(interval);
+            ws.pinged.get_or_insert(now);
+            if s.out.is_empty() {
+                self.write_frame(s, Frame::ping(b"rgun").as_bytes(), b"");
+            }
+        }
+    }
+
+    /// With what a draining worker closes its WebSockets; `None`: it serves.
+    pub(super) fn leave_code(&self) -> Option<u16> {
+        match self.net.stage() {
+            Stage::Serving => None,
+            Stage::Draining(DrainReason::Replaced) => Some(SERVICE_RESTART),
+            Stage::Draining(DrainReason::Shutdown) => Some(GOING_AWAY),
+        }
+    }
+
+    /// The worker ends now: one frame, and no waiting.
+    pub(in crate::worker) fn leave_websocket(self: &Arc<Self>, s: &mut State) {
+        if s.ws.as_ref().is_some_and(|ws| ws.is_open()) {
+            let code = self.leave_code().unwrap_or(GOING_AWAY);
+            self.write_frame(s, Frame::close(Some(code), "").as_bytes(), b"");
+        }
+    }
+
+    /// A client that does not read: nothing can be said to it.
+    fn abandon_websocket(self: &Arc<Self>, s: &mut State) {
+        s.write_closed = true;
+        self.flush(s);
+        self.websocket_lost(s);
+        self.advance(s);
+    }
+}
+
+/// Sixteen bits, even for neighbours (Knuth's multiplicative hash).
+fn spread(token: usize) -> u64 {
+    (token as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48
+}

@@ -1,0 +1,177 @@
+//! Frames in and out of a connection, and its closing handshake. It does not decide when a connection is closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::state::{Ended, Phase};
+use crate::http::{KnownName, Version};
+use crate::observability::access::Request;
+use crate::websocket::{Close, Event, Failure, Frame};
+use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State, micros};
+
+/// A short message is copied behind the head of its frame: one `send` of one piece is cheaper than a `sendmsg`.
+const COPY_UP_TO: usize = 2048;
+
+impl Conn {
+    /// Takes frames as far as app and client keep up. False: the socket or the app is next.
+    pub(in crate::worker) fn websocket(self: &Arc<Self>, s: &mut State) -> bool {
+        let Some(ws) = s.ws.as_deref_mut() else {
+            return false;
+        };
+        // What we answer to pings must not gather for a client that does not read.
+        if (ws.paused && ws.is_open()) || s.out.len() > HIGH_WATER {
+            return false;
+        }
+        let Some(frames) = &mut ws.frames else {
+            return false;
+        };
+        match frames.poll_event() {
+            Event::NeedInput => {
+                if s.read_ended {
+                    self.websocket_lost(s);
+                    return true;
+                }
+                if self.read(s) {
+                    if let Some(ws) = &mut s.ws {
+                        ws.heard = true;
+                    }
+                    return true;
+                }
+                if let Some(frames) = s.ws.as_mut().and_then(|ws| ws.frames.as_mut()) {
+                    frames.release_input();
+                }
+                return false;
+            }
+            Event::Message(message) => {
+                // Behind our close frame nobody listens.
+                if ws.is_open() {
+                    ws.push(message);
+                    self.tell_reader(s);
+                }
+            }
+            Event::Ping(payload) => {
+                if ws.is_open() {
+                    self.write_frame(s, Frame::pong(&payload).as_bytes(), b"");
+                }
+            }
+            Event::Pong => {}
+            Event::Close(close) => self.websocket_closed(s, close),
+            Event::Failed(failure) => self.websocket_failed(s, failure),
+            Event::Ended => {
+                self.websocket_over(s, Ended::abnormal());
+            }
+        }
+        true
+    }
+
+    pub(super) fn write_frame(self: &Arc<Self>, s: &mut State, head: &[u8], payload: &[u8]) {
+        let mut output = Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed);
+        let all = if payload.is_empty() {
+            output.write([head, b"", b""])
+        } else if payload.len() <= COPY_UP_TO {
+            let mut frame = [0; 10 + COPY_UP_TO];
+            let len = head.len() + payload.len();
+            frame[..head.len()].copy_from_slice(head);
+            frame[head.len()..len].copy_from_slice(payload);
+            output.write([&frame[..len], b"", b""])
+        } else {
+            output.write([head, payload, b""])
+        };
+        if !all {
+            s.clock.write_progress = self.net.now();
+        }
+    }
+
+    /// Sends a close frame and waits for the client's.
+    pub(super) fn close_websocket(self: &Arc<Self>, s: &mut State, code: u16, reason: &str) {
+        let Some(ws) = s.ws.as_deref_mut().filter(|ws| ws.is_open()) else {
+            return;
+        };
+        ws.phase = Phase::Closing(self.net.now());
+        if ws.ended.is_none() {
+            ws.ended = Some(Ended {
+                code,
+                reason: reason.to_owned(),
+            });
+        }
+        self.write_frame(s, Frame::close(Some(code), reason).as_bytes(), b"");
+        self.tell_reader(s);
+        self.advance(s);
+    }
+
+    /// The client's close frame.
+    fn websocket_closed(self: &Arc<Self>, s: &mut State, close: Close) {
+        if s.ws.as_ref().is_some_and(|ws| ws.is_open()) {
+            self.write_frame(s, Frame::close(close.code, "").as_bytes(), b"");
+        }
+        self.websocket_over(
+            s,
+            Ended {
+                code: close.code.unwrap_or(1005),
+                reason: close.reason,
+            },
+        );
+    }
+
+    fn websocket_failed(self: &Arc<Self>, s: &mut State, failure: Failure) {
+        let (code, reason) = (failure.code(), failure.reason());
+        if s.ws.as_ref().is_some_and(|ws| ws.is_open()) {
+            tracing::debug!(code, reason, "websocket failed");
+            self.write_frame(s, Frame::close(Some(code), reason).as_bytes(), b"");
+        }
+        self.websocket_over(
+            s,
+            Ended {
+                code,
+                reason: reason.to_owned(),
+            },
+        );
+    }
+
+    /// The connection ended without a close frame.
+    pub(super) fn websocket_lost(self: &Arc<Self>, s: &mut State) {
+        self.websocket_over(s, Ended::abnormal());
+    }
+
+    /// No more frames: what is written leaves, then the connection is closed.
+    pub(super) fn websocket_over(self: &Arc<Self>, s: &mut State, ended: Ended) {
+        if let Some(ws) = s.ws.as_deref_mut() {
+            ws.phase = Phase::Over;
+            ws.ended.get_or_insert(ended);
+            ws.frames = None;
+        }
+        self.say_goodbye(s, Goodbye::Lingering);
+    }
+
+    /// The books of a WebSocket are closed; also where it ended without a word.
+    pub(in crate::worker) fn end_websocket(self: &Arc<Self>, s: &mut State) {
+        if s.mode != Mode::WebSocket {
+            return;
+        }
+        let Some(ws) = s.ws.as_deref_mut() else {
+            return;
+        };
+        ws.phase = Phase::Over;
+        ws.frames = None;
+        ws.ended.get_or_insert_with(Ended::abnormal);
+        let bytes = ws.sent;
+        if let (Some(head), Some(access)) = (ws.logged.take(), &self.net.access) {
+            access.lock().record(&Request {
+                peer: self.peer.map(|peer| peer.ip()),
+                method: head.method().as_bytes(),
+                target: head.target(),
+                version: if head.version() == Version::Http10 {
+                    "HTTP/1.0"
+                } else {
+                    "HTTP/1.1"
+                },
+                status: 101,
+                bytes,
+                referer: head.header(KnownName::Referer),
+                user_agent: head.header(KnownName::UserAgent),
+                authorization: head.header(KnownName::Authorization),
+                duration: Duration::from_micros(micros().saturating_sub(s.started_us)),
+            });
+        }
+    }
+}
