@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::connection::{BodyState, Conn, Goodbye, HIGH_WATER, LOW_WATER, Mode, Output, State};
+use super::connection::{
+    BodyState, Conn, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, Output, State,
+};
 use super::held;
 use crate::http::{BodyEnd, Refusal, ResponseError, ResponseState};
 
@@ -231,6 +233,32 @@ impl Exchange {
         } else {
             Flow::Free
         })
+    }
+
+    /// Sends `length` bytes of `file` as the whole body, from `offset`. The connection does it by itself: what the
+    /// client does not take at once goes on after this has returned.
+    pub fn send_file(
+        &self,
+        file: std::fs::File,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), SendError> {
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        let raw = s.http.raw_body(length, BodyEnd::Last)?;
+        s.out.extend_from_slice(raw.prefix);
+        let (left, excess) = (raw.len, raw.excess);
+        if left > 0 {
+            s.file = Some(FilePart { file, offset, left });
+        }
+        s.holds = false;
+        self.conn.flush(s);
+        let all = !s.is_unsent();
+        self.sent(s, all);
+        if excess > 0 {
+            return Err(ResponseError::TooLong { excess }.into());
+        }
+        Ok(())
     }
 
     /// After a write: notes progress, and ends the exchange with the last byte.

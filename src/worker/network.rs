@@ -77,6 +77,8 @@ pub struct Network {
     pub accepted: Mutex<VecDeque<Accepted>>,
     /// Reactor tokens of connections that have closed.
     pub closed: Mutex<Vec<usize>>,
+    /// Connections that could send more at once.
+    pub unfinished: Mutex<Vec<Arc<Conn>>>,
     pub forwarded: Forwarded,
     pub held: Held,
     /// What compressed WebSockets share.
@@ -112,6 +114,7 @@ impl Network {
             wake: Wake::new()?,
             accepted: Mutex::default(),
             closed: Mutex::default(),
+            unfinished: Mutex::default(),
             app: OnceLock::new(),
             date: Mutex::new((0, Date::at(0))),
             now: AtomicU64::new(sys::monotonic_ms()),
@@ -156,6 +159,12 @@ impl Network {
             conn.write_held();
         }
         !held.is_empty()
+    }
+
+    /// That connection has more to send than its share of this turn.
+    pub(super) fn go_on_with(&self, conn: Arc<Conn>) {
+        self.unfinished.lock().push(conn);
+        self.wake.wake();
     }
 
     /// The reactor goes to sleep: whatever comes is noticed at once.

@@ -66,7 +66,7 @@ impl Reactor {
                 break;
             };
             match ready.token {
-                WAKE => {}
+                WAKE => self.go_on(),
                 LOOP => loop_ready = true,
                 token => {
                     let index = usize::try_from(token).unwrap_or(usize::MAX);
@@ -82,6 +82,14 @@ impl Reactor {
         }
         self.sweep();
         Ok(loop_ready)
+    }
+
+    /// Files of which a share was sent in an earlier turn.
+    fn go_on(&self) {
+        let unfinished = std::mem::take(&mut *self.net.unfinished.lock());
+        for conn in unfinished {
+            conn.go_on();
+        }
     }
 
     /// What was recorded since the last call is written: once a turn, not once a request.

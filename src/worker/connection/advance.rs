@@ -35,7 +35,7 @@ impl Conn {
             self.shut(s);
             return false;
         }
-        if s.out.len() > HIGH_WATER {
+        if s.out.len() > HIGH_WATER || s.file.is_some() {
             // A client that pipelines and does not read gets no further answers to leave unread.
             return false;
         }
@@ -321,7 +321,7 @@ impl Conn {
     }
 
     fn closing(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) -> bool {
-        if !s.out.is_empty() && !s.write_closed {
+        if s.is_unsent() && !s.write_closed {
             return false;
         }
         let shut = goodbye == Goodbye::Plain || s.read_ended || s.write_closed;

@@ -19,7 +19,7 @@ use super::network::Network;
 use crate::sys::epoll::Ready;
 pub(super) use advance::micros;
 pub(super) use output::Output;
-pub(super) use state::{BodyState, Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
+pub(super) use state::{BodyState, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
 
 pub struct Conn {
     pub net: Arc<Network>,
@@ -116,6 +116,7 @@ impl Conn {
         }
         s.mode = Mode::Closed;
         s.out.clear();
+        s.file = None;
         s.body.clear();
         s.fd = None;
         self.net.connection_closed(self.token);

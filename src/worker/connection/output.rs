@@ -8,6 +8,9 @@ use super::Conn;
 use super::state::{LOW_WATER, State};
 use crate::sys::stream;
 
+/// Bytes of a file that are sent before others get their turn.
+const SHARE: usize = 4 * 1024 * 1024;
+
 /// The output side of a connection's state, borrowed apart from its HTTP state (whose buffers the pieces point into).
 pub struct Output<'s> {
     socket: Option<BorrowedFd<'s>>,
@@ -73,7 +76,12 @@ impl Conn {
     pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut State) {
         while !s.out.is_empty() && !s.write_closed {
             let Some(socket) = s.socket() else { return };
-            match stream::send(socket, &s.out) {
+            let send = if s.file.is_some() {
+                stream::send_more
+            } else {
+                stream::send
+            };
+            match send(socket, &s.out) {
                 Ok(count) => {
                     s.sent(count);
                     s.clock.write_progress = self.net.now();
@@ -82,13 +90,72 @@ impl Conn {
                 Err(_) => s.write_closed = true,
             }
         }
+        if s.out.is_empty() && s.file.is_some() {
+            self.flush_file(s);
+        }
         if s.write_closed {
             s.sent(s.out.len());
+            s.file = None;
         }
         if s.waits.send && s.out.len() <= LOW_WATER {
             s.waits.send = false;
             self.net.app().writable(self);
         }
+    }
+}
+
+impl Conn {
+    /// Sends of the file what the socket takes, or a share of it: other connections wait too.
+    fn flush_file(self: &Arc<Self>, s: &mut State) {
+        let mut share = SHARE;
+        while let Some(part) = &mut s.file {
+            if part.left == 0 {
+                s.file = None;
+                return;
+            }
+            if share == 0 {
+                self.net.go_on_with(self.clone());
+                return;
+            }
+            let Some(socket) = s.fd.as_ref() else { return };
+            let count = usize::try_from(part.left).unwrap_or(usize::MAX).min(share);
+            match stream::send_file(socket.as_fd(), part.file.as_fd(), part.offset, count) {
+                Ok(0) => {
+                    tracing::error!(missing = part.left, "file became shorter while it was sent");
+                    self.give_up_file(s);
+                    return;
+                }
+                Ok(count) => {
+                    part.offset += count as u64;
+                    part.left -= count as u64;
+                    share -= count;
+                    s.clock.write_progress = self.net.now();
+                }
+                Err(e) if would_block(&e) => return,
+                Err(error) => {
+                    // A disk that fails, or a client that has left.
+                    tracing::debug!(%error, "file not sent");
+                    self.give_up_file(s);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The rest will not come: the length that was announced shows it, when the connection ends here.
+    fn give_up_file(self: &Arc<Self>, s: &mut State) {
+        s.file = None;
+        if let Some(socket) = s.socket() {
+            stream::reset_on_close(socket);
+        }
+        s.write_closed = true;
+    }
+
+    /// A file of which only a share was sent.
+    pub fn go_on(self: &Arc<Self>) {
+        let s = &mut *self.lock();
+        self.flush(s);
+        self.advance(s);
     }
 }
 

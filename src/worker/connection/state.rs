@@ -79,6 +79,14 @@ pub struct Waits {
     pub send: bool,
 }
 
+/// A part of a file that the kernel sends.
+#[derive(Debug)]
+pub struct FilePart {
+    pub file: std::fs::File,
+    pub offset: u64,
+    pub left: u64,
+}
+
 pub struct State {
     pub fd: Option<OwnedFd>,
     pub http: http::Connection,
@@ -105,6 +113,8 @@ pub struct State {
     pub written_in: u64,
     /// Written by the app, not yet taken by the socket.
     pub out: BytesMut,
+    /// Follows what is in `out`; nothing is written behind it before it is gone.
+    pub file: Option<FilePart>,
     pub body: Body,
     pub waits: Waits,
     /// The number of the request in progress, or of the last one.
@@ -155,6 +165,7 @@ impl State {
             holds: false,
             written_in: 0,
             out: BytesMut::new(),
+            file: None,
             body: Body {
                 state: BodyState::Complete,
                 pieces: VecDeque::new(),
@@ -181,6 +192,11 @@ impl State {
 
     pub fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Something waits for the socket.
+    pub fn is_unsent(&self) -> bool {
+        !self.out.is_empty() || self.file.is_some()
     }
 
     /// Forgets `count` bytes of the output that the socket took.

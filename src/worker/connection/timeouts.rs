@@ -41,7 +41,7 @@ impl Conn {
                 {
                     self.send_head(s);
                 }
-                if !s.out.is_empty() && over(s.clock.write_progress, limits.write) {
+                if s.is_unsent() && over(s.clock.write_progress, limits.write) {
                     self.abandon(s);
                 } else if s.body.state == BodyState::Open
                     && s.waits.receive
@@ -75,7 +75,7 @@ impl Conn {
             }
             return;
         }
-        if !s.out.is_empty() {
+        if s.is_unsent() {
             if over(s.clock.write_progress.max(s.clock.idle_since), limits.write) {
                 self.abandon(s);
             }

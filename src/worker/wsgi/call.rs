@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::core::Core;
 use super::environ;
+use super::file_wrapper::{FilePart, FileWrapper};
 use super::input::Input;
 use super::response::{self, Response, block};
 use super::roster::Job;
@@ -89,6 +90,19 @@ fn send(
     }
     if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
         return send_all(response, head, tuple.len(), |n| tuple.get_item(n));
+    }
+    if let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
+        && let Some(part) = wrapper.get().part(iterable.py())?
+    {
+        let FilePart {
+            file,
+            offset,
+            length,
+        } = part;
+        let exchange = &response.get().exchange;
+        return Ok(iterable
+            .py()
+            .detach(|| exchange.send_file(file, offset, length))?);
     }
     let only = iterable.len().is_ok_and(|length| length == 1);
     let blocks = iterable.try_iter().map_err(|error| {

@@ -1,13 +1,82 @@
 //! `wsgi.file_wrapper`. As an iterable it works everywhere; the server looks into it to send real files by itself.
 
+use std::fs::File;
+
 use pyo3::exceptions::{PyAttributeError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
+
+use crate::sys;
 
 #[pyclass(frozen, module = "rgun", name = "FileWrapper")]
 pub struct FileWrapper {
     pub file: Py<PyAny>,
     size: isize,
+}
+
+/// What the kernel can send by itself.
+pub struct FilePart {
+    pub file: File,
+    pub offset: u64,
+    pub length: u64,
+}
+
+impl FileWrapper {
+    /// The rest of a real file from its current position; `None`: it has to be read.
+    pub fn part(&self, py: Python<'_>) -> PyResult<Option<FilePart>> {
+        let Some(object) = plain(self.file.bind(py)) else {
+            return Ok(None);
+        };
+        // Whatever goes wrong here, reading is still possible and tells of what is really wrong.
+        let Ok(fd) = object
+            .call_method0(intern!(py, "fileno"))
+            .and_then(|fd| fd.extract::<i32>())
+        else {
+            return Ok(None);
+        };
+        // Not lseek: a buffered reader is behind what it has read of the file.
+        let Ok(offset) = object
+            .call_method0(intern!(py, "tell"))
+            .and_then(|at| at.extract::<u64>())
+        else {
+            return Ok(None);
+        };
+        // A descriptor of our own: the app closes its file before all of it is sent.
+        let Ok(file) = sys::epoll::borrow(fd).try_clone_to_owned().map(File::from) else {
+            return Ok(None);
+        };
+        let metadata = file.metadata()?;
+        // What /proc holds says that it is empty.
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Ok(None);
+        }
+        let length = metadata.len().saturating_sub(offset);
+        Ok(Some(FilePart {
+            file,
+            offset,
+            length,
+        }))
+    }
+}
+
+/// The file whose bytes `read` gives, as they are on the disk. A `GzipFile` has a descriptor too, of other bytes: so only
+/// Python's own plain files count, also inside wrappers that pass `read` on (Django's `File`, `NamedTemporaryFile`).
+fn plain<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let py = object.py();
+    let read = object.getattr(intern!(py, "read")).ok()?;
+    let read = read.getattr(intern!(py, "__wrapped__")).unwrap_or(read);
+    let owner = read.getattr(intern!(py, "__self__")).ok()?;
+    let io = py.import("io").ok()?;
+    let is = |object: &Bound<'py, PyAny>, name: &str| {
+        io.getattr(name)
+            .is_ok_and(|kind| object.get_type().is(&kind))
+    };
+    if is(&owner, "FileIO") {
+        return Some(owner);
+    }
+    let buffered = is(&owner, "BufferedReader") || is(&owner, "BufferedRandom");
+    let raw = owner.getattr(intern!(py, "raw")).ok()?;
+    (buffered && is(&raw, "FileIO")).then_some(owner)
 }
 
 #[pymethods]
