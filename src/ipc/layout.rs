@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// The header.
 pub mod header {
@@ -15,6 +15,8 @@ pub mod header {
     pub const SLOTS: usize = 4;
     /// Odd while the master moves the counters of a dead worker to its slot: readers wait for an even one.
     pub const FOLDING: usize = 5;
+    /// `scoreboard::Service`.
+    pub const SERVICE: usize = 6;
     pub const WORDS: usize = 64;
 }
 

@@ -24,4 +24,4 @@ pub use counters::Counters;
 pub use error::{Error, Result};
 pub use message::*;
 pub use page::{InFlight, Page, State, Ticket};
-pub use scoreboard::Scoreboard;
+pub use scoreboard::{Scoreboard, Service};

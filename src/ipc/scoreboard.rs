@@ -10,6 +10,18 @@ use super::page::Page;
 use super::{Error, Result};
 use crate::sys::shared_words;
 
+/// The service as a whole, as the master sees it: what a readiness probe asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Not every slot has had a ready worker yet.
+    Booting,
+    Ready,
+    /// As good as ready: the old workers serve.
+    Reloading,
+    /// From the first TERM on, also while connections are still accepted.
+    Stopping,
+}
+
 /// The master's view. Other processes only read, through the memfd.
 #[derive(Debug)]
 pub struct Scoreboard {
@@ -116,6 +128,25 @@ impl Scoreboard {
         self.pages.iter().copied().filter(|page| !page.is_free())
     }
 
+    pub fn set_service(&self, service: Service) {
+        if let Some(word) = self.words.get(header::SERVICE) {
+            word.store(service as u64, Relaxed);
+        }
+    }
+
+    pub fn service(&self) -> Service {
+        match self
+            .words
+            .get(header::SERVICE)
+            .map(|word| word.load(Relaxed))
+        {
+            Some(1) => Service::Ready,
+            Some(2) => Service::Reloading,
+            Some(3) => Service::Stopping,
+            _ => Service::Booting,
+        }
+    }
+
     /// What another process maps to read the board.
     pub fn memfd(&self) -> &OwnedFd {
         &self.memfd
@@ -166,6 +197,16 @@ mod tests {
             (again.counters(), again.heartbeat(), again.pid()),
             (Counters::default(), 0, 0)
         );
+    }
+
+    #[test]
+    fn the_service_is_what_was_said_last() {
+        let board = Scoreboard::create(1).expect("a small mapping");
+        assert_eq!(board.service(), Service::Booting);
+        for service in [Service::Ready, Service::Reloading, Service::Stopping] {
+            board.set_service(service);
+            assert_eq!(board.service(), service);
+        }
     }
 
     proptest! {

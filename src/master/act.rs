@@ -70,9 +70,10 @@ impl Shell<'_> {
                 if let Report::Reloaded { generation, .. } = report {
                     self.follow_logs(generation);
                 }
+                self.note.take(&report);
                 self.journal.write(&report, &self.workers);
             }
-            Action::Notify(state) => tracing::debug!(?state, "service state"),
+            Action::Notify(state) => self.notify(state),
             Action::Reply { token, answer } => {
                 tracing::debug!(token = token.0, ?answer, "nobody is there to be answered")
             }

@@ -9,12 +9,14 @@
 mod act;
 mod binds;
 mod child;
+mod condition;
 mod error;
 mod generation;
 mod journal;
 mod limits;
 mod pidfile;
 mod seat;
+mod service;
 mod shell;
 pub mod supervisor;
 mod workers;

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::Error;
 use super::binds::Binds;
+use super::condition::Note;
 use super::generation::{Edition, Logs, plan, start_directory};
 use super::journal::Journal;
 use super::seat::{Host, Seat};
+use super::service::Service;
 use super::supervisor::{
     BootPhase, Event, Generation, Incarnation, Moment, Signal, Supervisor, WorkerMessage,
 };
@@ -80,6 +82,8 @@ pub struct Shell<'a> {
     pub(super) pending: VecDeque<Event>,
     pub(super) reread: &'a dyn Fn() -> Result<Settings, String>,
     pub(super) host: &'a dyn Host,
+    pub(super) service: Service,
+    pub(super) note: Note,
     signals: SignalQueue,
     began: Duration,
 }
@@ -127,6 +131,8 @@ impl<'a> Shell<'a> {
             pending: VecDeque::new(),
             reread,
             host,
+            service: Service::of_this_process(),
+            note: Note::default(),
             signals,
             began: clock::monotonic(),
         })
@@ -162,6 +168,12 @@ impl<'a> Shell<'a> {
             Some(_) => Some(timeout.map_or(LOG_RETRY, |timeout| timeout.min(LOG_RETRY))),
             None => timeout,
         };
+        let now = clock::monotonic();
+        let service = self.service.due().map(|due| due.saturating_sub(now));
+        let timeout = match (timeout, service) {
+            (Some(timeout), Some(service)) => Some(timeout.min(service)),
+            (timeout, service) => timeout.or(service),
+        };
         let heard: Vec<Incarnation> = self
             .workers
             .iter()
@@ -187,6 +199,7 @@ impl<'a> Shell<'a> {
                 self.signal(arrival)?;
             }
         }
+        self.tell_service();
         if self
             .supervisor
             .next_timeout()

@@ -90,6 +90,8 @@ fn environment(py: Python<'_>, settings: &Settings) -> PyResult<()> {
         "LISTEN_FDS",
         "LISTEN_FDNAMES",
         "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
     ] {
         environ.call_method1("pop", (name, py.None()))?;
     }

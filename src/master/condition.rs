@@ -1,0 +1,117 @@
+//! How the service is, in words and numbers: for the service manager, and on the scoreboard for probes. It decides nothing.
+
+use std::time::Duration;
+
+use super::service::Condition;
+use super::shell::Shell;
+use super::supervisor::{Generation, Report, ServiceState, Stage};
+use crate::ipc;
+use crate::sys::clock;
+
+/// What an operator should still see after the line in the log has scrolled away.
+#[derive(Debug, Default)]
+pub struct Note {
+    reloading: Option<Generation>,
+    failed: Option<Generation>,
+    up: bool,
+    stopping: bool,
+}
+
+impl Note {
+    pub fn take(&mut self, report: &Report) {
+        match report {
+            Report::Up { .. } => self.up = true,
+            Report::ReloadBegan { generation } => self.reloading = Some(*generation),
+            Report::Reloaded { .. } => (self.reloading, self.failed) = (None, None),
+            Report::ReloadFailed { generation, .. } => {
+                (self.reloading, self.failed) = (None, Some(*generation));
+            }
+            Report::Stopping { .. } => self.stopping = true,
+            _ => {}
+        }
+    }
+}
+
+impl Shell<'_> {
+    pub(super) fn notify(&mut self, state: ServiceState) {
+        tracing::debug!(?state, "service state");
+        self.scoreboard.set_service(match state {
+            ServiceState::Ready => ipc::Service::Ready,
+            ServiceState::Reloading => ipc::Service::Reloading,
+            ServiceState::Stopping => ipc::Service::Stopping,
+        });
+        let condition = self.condition();
+        self.service.change(clock::monotonic(), state, &condition);
+    }
+
+    /// Once a turn.
+    pub(super) fn tell_service(&mut self) {
+        if self.service.is_heard() {
+            let condition = self.condition();
+            self.service.tick(clock::monotonic(), &condition);
+        }
+    }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            words: self.words(),
+            numbers: self.numbers(),
+            beat: self.youngest_beat(),
+        }
+    }
+
+    fn words(&self) -> String {
+        let serving = |stage: Stage| matches!(stage, Stage::Serving);
+        let ready = self
+            .supervisor
+            .workers()
+            .filter(|w| serving(w.stage))
+            .count();
+        let (target, generation) = (self.supervisor.target(), self.supervisor.generation());
+        let all = self.supervisor.workers().count();
+        if self.note.stopping {
+            return format!("stopping, {all} workers left");
+        }
+        let counted = format!("{ready} of {target} workers ready");
+        if !self.note.up {
+            return format!("booting, {counted}");
+        }
+        let aside = match (self.note.reloading, self.note.failed) {
+            (Some(next), _) => format!(", reloading to generation {next}"),
+            (None, Some(failed)) => format!(", reload to generation {failed} failed"),
+            (None, None) => String::new(),
+        };
+        format!("{counted}, generation {generation}{aside}")
+    }
+
+    fn numbers(&self) -> String {
+        let living = self
+            .scoreboard
+            .living()
+            .map(|page| page.counters().in_flight());
+        let in_flight: u64 = living.sum();
+        format!("{in_flight} requests in flight")
+    }
+
+    /// Of a worker that is ready. One that boots within its time counts: it is being looked after. So does a server that was
+    /// told to have no worker, or to stop.
+    fn youngest_beat(&self) -> Option<Duration> {
+        let now = clock::monotonic_ms();
+        if self.note.stopping || self.supervisor.target() == 0 {
+            return Some(Duration::ZERO);
+        }
+        let ages = self
+            .supervisor
+            .workers()
+            .filter_map(|view| match view.stage {
+                Stage::Booting => Some(Duration::ZERO),
+                Stage::Standby | Stage::Serving | Stage::Draining => {
+                    let worker = self.workers.get(view.who.incarnation)?;
+                    let beat = worker.page.heartbeat().max(worker.ready_ms.unwrap_or(0));
+                    Some(Duration::from_millis(now.saturating_sub(beat)))
+                }
+                Stage::Hung | Stage::Stopping => None,
+            });
+        ages.min()
+    }
+}
