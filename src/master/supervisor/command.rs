@@ -15,6 +15,8 @@ impl Supervisor {
             Signal::Ttou => self.scale_by(-1),
             Signal::Usr1 => self.act(Action::ReopenLogs),
             Signal::Winch if self.plan.winch == Winch::RetiresWorkers && self.is_up() => {
+                // Nothing of a generation that nobody saw become ready may count as reloaded.
+                self.abandon_running_reload();
                 self.resize(0, 0);
             }
             Signal::Winch => self.report(Report::SignalIgnored),

@@ -131,6 +131,14 @@ impl Supervisor {
 
     /// The server stops: whoever waits for a reload is told so.
     pub(super) fn abandon_reload(&mut self) {
+        self.abandon_running_reload();
+        for token in self.queued.take().unwrap_or_default() {
+            self.reply(token, Answer::ServerStopping);
+        }
+    }
+
+    /// Its workers are left to whoever calls this.
+    pub(super) fn abandon_running_reload(&mut self) {
         match std::mem::replace(&mut self.reload, Reload::Idle) {
             Reload::Idle => {}
             Reload::Reading {
@@ -147,9 +155,6 @@ impl Supervisor {
                 } = rollout;
                 self.end_reload_badly(generation, tokens, ReloadFailure::Abandoned, done);
             }
-        }
-        for token in self.queued.take().unwrap_or_default() {
-            self.reply(token, Answer::ServerStopping);
         }
     }
 }

@@ -141,6 +141,6 @@ pub enum ReloadFailure {
     Hung {
         worker: Who,
     },
-    /// The server stops.
+    /// The server stops, or WINCH sends every worker away.
     Abandoned,
 }

@@ -44,6 +44,11 @@ fn winch_during_a_rollout_ends_it_with_nobody() {
     story.signal(Signal::Hup).config(2, daemon(2)).ready(3);
     story.signal(Signal::Winch);
     assert!(story.did(&drain(1, Replaced, 30)) && story.did(&drain(2, Replaced, 30)));
+    let abandoned = |r: &Report| {
+        let why = ReloadFailure::Abandoned;
+        matches!(r, Report::ReloadFailed { why: found, .. } if *found == why)
+    };
+    assert!(story.reports.iter().any(abandoned), "{:?}", story.reports);
     assert!(
         story.did(&stop_fast(3)) && story.did(&terminate(4)),
         "{:?}",
