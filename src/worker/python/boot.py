@@ -1,5 +1,6 @@
 """Imports the app and finds out what it is. It does not serve it."""
 
+import functools
 import importlib
 import inspect
 import os
@@ -103,38 +104,44 @@ def _attribute_hint(owner, name):
 
 def interface_of(app):
     """"asgi3", "asgi2" or "wsgi", from the shape of the callable, without calling it."""
-    target = app
-    if inspect.isclass(target):
-        if _is_coroutine(getattr(target, "__call__", None)) and len(_required(target.__init__, bound=True)) == 1:
-            return "asgi2"
-        return "asgi3" if hasattr(target, "__await__") else "wsgi"
-    while hasattr(target, "func") and hasattr(target, "keywords"):  # functools.partial
-        target = target.func
-    if _is_coroutine(target) or _is_coroutine(getattr(target, "__call__", None)):
+    if inspect.isclass(app):
+        return _interface_of_class(app)
+    if _is_coroutine(app) or _is_coroutine(getattr(app, "__call__", None)):
         return "asgi3"
-    required = _required(target)
-    if len(required) >= 3 or required[:1] == ["scope"] and len(required) == 3:
+    return _by_arguments(app, double=True)
+
+
+def _interface_of_class(kind):
+    """Calling a class makes an instance: an iterable one for WSGI, an awaitable or callable one for ASGI."""
+    if hasattr(kind, "__await__"):
         return "asgi3"
-    if required == ["scope"]:
-        return "asgi2"
-    return "wsgi"
+    return _by_arguments(kind, double=_is_coroutine(getattr(kind, "__call__", None)))
 
 
-def _is_coroutine(function):
-    if function is None:
-        return False
-    function = inspect.unwrap(function) if not inspect.ismethod(function) else function
-    return inspect.iscoroutinefunction(function)
-
-
-def _required(function, bound=False):
+def _by_arguments(function, double):
+    """WSGI's `(environ, start_response)`, ASGI 3's `(scope, receive, send)`; `double`: also ASGI 2's `(scope)`."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        return []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [p.name for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty]
-    return names[1:] if bound else names
+        # Written in C, and silent about it.
+        return "wsgi"
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    most = 99 if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(named)
+    least = sum(p.default is p.empty for p in named)
+    if least <= 2 <= most:
+        # Three are possible too, where there are defaults or `*args`: then the names decide.
+        return "asgi3" if most >= 3 and [p.name for p in named[:1]] == ["scope"] else "wsgi"
+    if least <= 3 <= most:
+        return "asgi3"
+    return "asgi2" if double and most == 1 else "wsgi"
+
+
+def _is_coroutine(function):
+    while isinstance(function, functools.partial):
+        function = function.func
+    if function is None or inspect.ismethod(function):
+        return inspect.iscoroutinefunction(function)
+    return inspect.iscoroutinefunction(inspect.unwrap(function))
 
 
 def asgi2(app):

@@ -143,7 +143,6 @@ impl Crew {
         self.post.lock().turn(self, timeout);
         let mut roster = self.roster.lock();
         roster.driver = Driver::Nobody;
-        roster.turned = micros();
         roster
     }
 

@@ -108,6 +108,7 @@ impl Post {
     /// The end of a drain: nothing left, or no time left.
     fn settle(&mut self, crew: &Crew) {
         let mut roster = crew.roster.lock();
+        roster.turned = micros();
         if !roster.draining || roster.over {
             return;
         }
