@@ -17,9 +17,9 @@ use crate::config::Settings;
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
 use crate::observability::access::AccessLog;
-use crate::sys;
 use crate::sys::epoll::Wake;
 use crate::websocket::Codecs;
+use crate::sys::{self, Listener};
 
 /// The side of a connection that answers requests: the ASGI or the WSGI half of the worker.
 ///
@@ -75,6 +75,8 @@ pub struct Network {
     /// Wakes the thread that sleeps in the reactor.
     pub wake: Wake,
     pub accepted: Mutex<VecDeque<Accepted>>,
+    /// The worker's copies of the listeners; none before Go, and none again from the drain on.
+    pub doors: Mutex<Vec<Arc<Listener>>>,
     /// Reactor tokens of connections that have closed.
     pub closed: Mutex<Vec<usize>>,
     /// Connections that could send more at once.
@@ -113,6 +115,7 @@ impl Network {
             page,
             wake: Wake::new()?,
             accepted: Mutex::default(),
+            doors: Mutex::default(),
             closed: Mutex::default(),
             unfinished: Mutex::default(),
             app: OnceLock::new(),

@@ -48,7 +48,7 @@ pub fn open(seat: Seat) -> io::Result<Office> {
     };
     Sentinel {
         net,
-        listeners: seat.listeners,
+        listeners: seat.listeners.into_iter().map(Arc::new).collect(),
         channel,
         lifeline: seat.lifeline,
         picked,

@@ -70,7 +70,7 @@ impl Orders {
 
 pub struct Sentinel {
     pub net: Arc<Network>,
-    pub listeners: Vec<Listener>,
+    pub listeners: Vec<Arc<Listener>>,
     pub channel: Arc<WorkerChannel>,
     pub lifeline: OwnedFd,
     pub picked: Arc<Wake>,
@@ -215,7 +215,10 @@ impl Watching {
     fn listen_to_master(&mut self) {
         loop {
             match self.own.channel.try_receive() {
-                Ok(Incoming::Message(ToWorker::Go)) => self.arm(),
+                Ok(Incoming::Message(ToWorker::Go)) => {
+                    self.own.net.doors.lock().clone_from(&self.own.listeners);
+                    self.arm();
+                }
                 Ok(Incoming::Message(ToWorker::Drain {
                     reason,
                     graceful_ms,
@@ -377,6 +380,7 @@ impl Watching {
 
     fn stop_accepting(&mut self) {
         self.disarm(Accepting::No);
+        self.own.net.doors.lock().clear();
         self.own.listeners.clear();
     }
 

@@ -233,7 +233,8 @@ impl Engine {
     fn turn(&self, py: Python<'_>) -> PyResult<bool> {
         self.turn_reactor(py, Some(Duration::ZERO))?;
         self.dispatch(py)?;
-        Ok(!self.core.inbox.is_empty())
+        let is_hot = self.reactor.lock().as_ref().is_some_and(Reactor::is_hot);
+        Ok(is_hot || !self.core.inbox.is_empty())
     }
 
     /// asyncio: the selector's own epoll descriptor is watched.

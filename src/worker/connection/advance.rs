@@ -219,12 +219,34 @@ impl Conn {
             let answer = s.http.refuse(refusal, &date.1);
             Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
         }
+        if s.ticket.is_none() {
+            self.record_refused(refusal, s.http.response_body_len());
+        }
         tracing::debug!(
             status = refusal.status(),
             reason = refusal.reason(),
             "request refused"
         );
         self.say_goodbye(s, Goodbye::Lingering);
+    }
+
+    /// A request that did not reach an app has its line in the access log, too; what it was is not known.
+    fn record_refused(&self, refusal: Refusal, bytes: u64) {
+        let Some(access) = &self.net.access else {
+            return;
+        };
+        access.lock().record(&Request {
+            peer: self.peer.map(|peer| peer.ip()),
+            method: b"",
+            target: b"",
+            version: "",
+            status: refusal.status(),
+            bytes,
+            referer: None,
+            user_agent: None,
+            authorization: None,
+            duration: Duration::ZERO,
+        });
     }
 
     /// The app's response is out (or can never be): what becomes of the connection.
