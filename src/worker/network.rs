@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,8 +18,8 @@ use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
 use crate::observability::access::AccessLog;
 use crate::sys::epoll::Wake;
+use crate::sys::{self, Listener, stream};
 use crate::websocket::Codecs;
-use crate::sys::{self, Listener};
 
 /// The side of a connection that answers requests: the ASGI or the WSGI half of the worker.
 ///
@@ -183,6 +183,16 @@ impl Network {
     /// Changes with every turn; odd: asleep.
     pub(super) fn turns(&self) -> u64 {
         self.turns.load(Relaxed)
+    }
+
+    /// Accepts one connection, if one waits at any of the doors. Errors are the sentinel's: it backs off when
+    /// descriptors run out.
+    pub(super) fn take_waiting(&self) -> Option<Accepted> {
+        let doors = self.doors.lock();
+        doors.iter().enumerate().find_map(|(listener, door)| {
+            let (fd, peer) = stream::accept(door.fd.as_fd()).ok()?;
+            Some(Accepted { fd, peer, listener })
+        })
     }
 
     /// Called once a turn.

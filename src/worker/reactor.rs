@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::connection::Conn;
 use super::network::{Accepted, Network};
 use crate::sys::epoll::{Epoll, Wake, Watch};
-use crate::sys::stream;
 
 const WAKE: u64 = 0;
 const LOOP: u64 = 1;
@@ -124,44 +123,41 @@ impl Reactor {
 
     fn adopt_accepted(&mut self) {
         let mut adopted = false;
+        let mut brought_work = false;
         loop {
             let Some(accepted) = self.net.accepted.lock().pop_front() else {
                 break;
             };
             adopted = true;
-            self.adopt(accepted);
+            brought_work |= self.adopt(accepted);
         }
         if adopted {
             self.next_tick = self.next_tick.min(self.net.now() + TICK_MS);
         }
         if adopted || self.is_hot {
-            // Where one connection came others wait often: as long as they do, they save the way over the sentinel.
-            self.is_hot = self.accept_directly();
+            // Where one connection brought a request, others wait often: while they do, they save the way over the
+            // sentinel. Connections that bring nothing yet are to be spread fairly.
+            self.is_hot = (brought_work || self.is_hot) && self.accept_directly();
             if !self.is_hot {
                 self.picked.wake();
             }
         }
     }
 
-    /// Takes a few connections that are waiting. False: none is.
+    /// Takes a few connections that are waiting, while they bring requests. False: none more is wanted.
     fn accept_directly(&mut self) -> bool {
-        let doors = self.net.doors.lock();
-        let mut taken = Vec::new();
-        for (listener, door) in doors.iter().enumerate() {
-            while taken.len() < AT_ONCE && self.net.app().has_room() {
-                // Errors are the sentinel's: it backs off when descriptors run out.
-                let Ok((fd, peer)) = stream::accept(door.fd.as_fd()) else {
-                    break;
-                };
-                taken.push(Accepted { fd, peer, listener });
+        for _ in 0..AT_ONCE {
+            if !self.net.app().has_room() {
+                return false;
+            }
+            let Some(accepted) = self.net.take_waiting() else {
+                return false;
+            };
+            if !self.adopt(accepted) {
+                return false;
             }
         }
-        drop(doors);
-        let any = !taken.is_empty();
-        for accepted in taken {
-            self.adopt(accepted);
-        }
-        any
+        true
     }
 
     /// Connections are taken directly: `turn` wants to be called again at once.
@@ -169,8 +165,9 @@ impl Reactor {
         self.is_hot
     }
 
-    fn adopt(&mut self, accepted: Accepted) {
-        self.add(accepted.fd, accepted.peer, Some(accepted.listener));
+    /// True: it brought a request at once.
+    fn adopt(&mut self, accepted: Accepted) -> bool {
+        self.add(accepted.fd, accepted.peer, Some(accepted.listener))
     }
 
     /// A connection that was not accepted: the other end is with the worker itself.
@@ -178,7 +175,12 @@ impl Reactor {
         self.add(fd, None, None);
     }
 
-    fn add(&mut self, fd: OwnedFd, peer: Option<std::net::SocketAddr>, listener: Option<usize>) {
+    fn add(
+        &mut self,
+        fd: OwnedFd,
+        peer: Option<std::net::SocketAddr>,
+        listener: Option<usize>,
+    ) -> bool {
         let index = self.free.pop().unwrap_or(self.connections.len());
         if let Err(error) = self
             .epoll
@@ -186,14 +188,14 @@ impl Reactor {
         {
             tracing::error!(%error, "connection cannot be watched");
             self.free.push(index);
-            return;
+            return false;
         }
         let conn = Conn::new(&self.net, index, fd, peer, listener);
         if index == self.connections.len() {
             self.connections.push(None);
         }
         self.connections[index] = Some(conn.clone());
-        conn.look();
+        conn.look()
     }
 
     /// Frees the places of closed connections.

@@ -23,7 +23,7 @@ const PICKED: u64 = CHANNEL + 2;
 /// Out of descriptors: how long the listeners are left alone.
 const BACK_OFF_MS: u64 = 100;
 /// How often the thread looks whether the worker comes back to its reactor.
-const LOOK_MS: u64 = 250;
+const LOOK_MS: u64 = 750;
 /// No output was held for so long: nobody needs to look.
 const QUIET_MS: u64 = 500;
 /// After the graceful timeout Python has this long to come to its end.

@@ -149,16 +149,26 @@ def test_concurrency_above_the_limit_is_refused(serve, app):
 
 
 def test_connections_are_shared_fairly(serve):
-    """No worker gets nothing, none gets nearly all: 200 connections on 4 workers."""
+    """400 connections one after another on 4 workers: each gets its quarter, within 20 %."""
     import json
     from collections import Counter
 
     server = serve("process.py", workers=4)
-    clients = [server.connect() for _ in range(200)]
-    count = Counter(json.loads(client.get().body)["pid"] for client in clients)
-    for client in clients:
-        client.close()
-    assert len(count) == 4 and min(count.values()) >= 20 and max(count.values()) <= 100, count
+
+    def shares():
+        count = Counter()
+        for _ in range(400):
+            with server.connect() as client:
+                count[json.loads(client.get().body)["pid"]] += 1
+        return sorted(count.values())
+
+    # A worker that the machine gives no CPU for a while cannot take its turns; that must not happen every time.
+    rounds = []
+    for _ in range(3):
+        rounds.append(shares())
+        if len(rounds[-1]) == 4 and rounds[-1][0] >= 80 and rounds[-1][-1] <= 120:
+            return
+    raise AssertionError(rounds)
 
 
 def test_a_busy_worker_leaves_new_connections_to_the_others(serve, app):

@@ -58,14 +58,15 @@ impl Conn {
         self.state.lock()
     }
 
-    /// Looks for the first request, which usually is there already.
-    pub fn look(self: &Arc<Self>) {
+    /// Looks for the first request, which usually is there already. True: it was, and has begun (or was refused).
+    pub fn look(self: &Arc<Self>) -> bool {
         let s = &mut *self.lock();
         if self.net.stage() != super::network::Stage::Serving {
             s.http.set_close();
             s.closed_by_us = true;
         }
         self.advance(s);
+        s.mode != Mode::Head
     }
 
     /// The socket has news.
