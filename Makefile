@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # What `make run` installs. `testing` builds in half the time.
 PROFILE ?= release
+# Autobahn's fuzzing client runs in it.
+PYTHON2 ?= $(or $(lastword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python2.7)),python2.7)
 # Options for pytest or the benchmark: make e2e ARGS="-k reload -x"
 ARGS ?=
 # End-to-end stories that run side by side.
@@ -92,6 +94,16 @@ test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newe
 .PHONY: e2e
 e2e: develop-testing ## One part of the end-to-end stories: make e2e ARGS="-k reload -x"
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: autobahn
+autobahn: develop-testing ## Autobahn's fuzzing client against examples/ws_echo.py (needs a Python 2.7: PYTHON2=..., CASES="1.* 7.*")
+	@[ -x $(TOOLS)/autobahn/bin/wstest ] || { \
+	    command -v $(PYTHON2) >/dev/null || { echo "no $(PYTHON2): make PYTHON2=/path/to/python2.7 autobahn" >&2; exit 1; }; \
+	    echo "==> pip install autobahntestsuite (a Python 2.7 program)" && \
+	    .ci/venv $(BIN)/python $(TOOLS)/virtualenv && $(TOOLS)/virtualenv/bin/python -m pip install --quiet 'virtualenv<20.22' && \
+	    $(TOOLS)/virtualenv/bin/python -m virtualenv --quiet -p $$(command -v $(PYTHON2)) $(TOOLS)/autobahn && \
+	    $(TOOLS)/autobahn/bin/pip install --quiet autobahntestsuite==25.10.1; }
+	@set -f; $(BIN)/python tests/autobahn/run.py $(BIN)/rgun $(TOOLS)/autobahn/bin/wstest $(CASES)
 
 .PHONY: bench
 bench: ## Compare with granian, uvicorn, gunicorn and uWSGI: requests/s and CPU per request (ARGS=--quick: a minute)

@@ -8,7 +8,7 @@ pub const INTERNAL_ERROR: u16 = 1011;
 pub const SERVICE_RESTART: u16 = 1012;
 
 /// What the peer's close frame says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Close {
     /// `None`: the frame was empty.
     pub code: Option<u16>,

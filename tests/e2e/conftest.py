@@ -116,6 +116,17 @@ def probe(request, program, tmp_path_factory):
         yield server
 
 
+@pytest.fixture(scope="module")
+def sockets(request, program, tmp_path_factory):
+    """One server with `apps/sockets.py` for all the small questions of a module."""
+    directory = tmp_path_factory.mktemp("sockets")
+    shutil.copy(HERE / "apps" / "sockets.py", directory / "app.py")
+    loop = request.config.getoption("--loop")
+    with Server(program, directory, "app:app", "-w", "1", "--loop", loop, "--lifespan", "on") as server:
+        server.wait_ready()
+        yield server
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

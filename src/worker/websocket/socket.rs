@@ -2,7 +2,7 @@
 
 use super::state::{Ended, Phase, Ws};
 use crate::http::{BodyEnd, ResponseError};
-use crate::websocket::{INTERNAL_ERROR, Kind, Message, NORMAL, may_be_sent};
+use crate::websocket::{Close, INTERNAL_ERROR, Kind, Message, NORMAL, may_be_sent};
 use crate::worker::connection::{HIGH_WATER, Mode, State};
 use crate::worker::exchange::{Ending, Exchange, Flow, SendError, Verdict};
 
@@ -64,6 +64,13 @@ impl Socket {
             }
             return Incoming::Message(message);
         }
+        if matches!(ws.phase, Phase::Answering(..)) {
+            conn.answer_close(s);
+            conn.advance(s);
+        }
+        let Some(ws) = s.ws.as_mut() else {
+            return Incoming::Disconnect(Ended::abnormal());
+        };
         if let Some(ended) = &ws.ended {
             let ended = ended.clone();
             s.told = true;
@@ -72,7 +79,7 @@ impl Socket {
         let waits = match ws.phase {
             Phase::Handshake(_) => s.mode == Mode::Exchange && !s.left,
             Phase::Open => true,
-            Phase::Closing(_) | Phase::Over => false,
+            Phase::Answering(..) | Phase::Closing(_) | Phase::Over => false,
         };
         if waits {
             s.waits.receive = true;
@@ -102,7 +109,7 @@ impl Socket {
         let s = &mut *conn.lock();
         let ws = self.ws(s)?;
         let frames = match ws.phase {
-            Phase::Open => ws.frames.as_mut().filter(|_| ws.ended.is_none()),
+            Phase::Open | Phase::Answering(..) => ws.frames.as_mut().filter(|_| ws.ended.is_none()),
             Phase::Handshake(_) => {
                 return Err(SocketError::Order("websocket.send before websocket.accept"));
             }
@@ -139,7 +146,7 @@ impl Socket {
             let ws = self.ws(s)?;
             match ws.phase {
                 Phase::Handshake(_) => {}
-                Phase::Open => {
+                Phase::Open | Phase::Answering(..) => {
                     conn.close_websocket(s, code, reason);
                     return Ok(());
                 }
@@ -167,6 +174,11 @@ impl Socket {
                     conn.close_websocket(s, code, "");
                     return Verdict::Fine;
                 }
+                Ok(Phase::Answering(..)) => {
+                    conn.answer_close(s);
+                    conn.advance(s);
+                    return Verdict::Fine;
+                }
                 Ok(Phase::Closing(_) | Phase::Over) | Err(_) => return Verdict::Fine,
             }
         }
@@ -182,6 +194,14 @@ impl Socket {
 }
 
 impl Ended {
+    /// As the client's close frame says.
+    pub fn of(close: Close) -> Self {
+        Self {
+            code: close.code.unwrap_or(1005),
+            reason: close.reason,
+        }
+    }
+
     /// The connection was lost, or never was.
     pub fn abnormal() -> Self {
         Self {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::http::RequestHead;
-use crate::websocket::{Connection, Deflate, Message};
+use crate::websocket::{Close, Connection, Deflate, Message};
 
 /// Unread messages above either of which the socket is left alone, and below which it is read again.
 const MOST_BYTES: usize = 64 * 1024;
@@ -20,6 +20,9 @@ pub enum Phase {
     /// The app has not decided.
     Handshake(Box<Handshake>),
     Open,
+    /// The client's close frame is here (since, in monotonic milliseconds) and will be answered when the app has seen what
+    /// came before it: an echo of the last message still reaches the client.
+    Answering(u64, Close),
     /// Our close frame is sent, the client's awaited since (monotonic milliseconds).
     Closing(u64),
     /// No frame is sent or expected any more.
@@ -79,6 +82,11 @@ impl Ws {
 
     pub fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
+    }
+
+    /// Whether messages may be sent.
+    pub fn may_send(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Answering(..))
     }
 
     pub fn push(&mut self, message: Message) {

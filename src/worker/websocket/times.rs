@@ -11,6 +11,8 @@ use crate::worker::network::{Stage, millis};
 
 /// How long the client may take to answer our close frame.
 const CLOSING: u64 = 5_000;
+/// How long an app that has not seen the client's close frame holds up the answer.
+const ANSWERING: u64 = 1_000;
 
 impl Conn {
     /// Applies every deadline that has passed at `now` (monotonic milliseconds).
@@ -43,6 +45,12 @@ impl Conn {
                     }
                 }
                 self.ping(s, now);
+            }
+            Phase::Answering(since, _) => {
+                if now.saturating_sub(since) >= ANSWERING || self.leave_code().is_some() {
+                    self.answer_close(s);
+                    self.advance(s);
+                }
             }
             Phase::Handshake(_) | Phase::Over => {}
         }

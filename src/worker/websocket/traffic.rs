@@ -18,6 +18,13 @@ impl Conn {
         let Some(ws) = s.ws.as_deref_mut() else {
             return false;
         };
+        if matches!(ws.phase, Phase::Answering(..)) {
+            if s.write_closed {
+                self.answer_close(s);
+                return true;
+            }
+            return false;
+        }
         // What we answer to pings must not gather for a client that does not read.
         if (ws.paused && ws.is_open()) || s.out.len() > HIGH_WATER {
             return false;
@@ -84,33 +91,50 @@ impl Conn {
 
     /// Sends a close frame and waits for the client's.
     pub(super) fn close_websocket(self: &Arc<Self>, s: &mut State, code: u16, reason: &str) {
-        let Some(ws) = s.ws.as_deref_mut().filter(|ws| ws.is_open()) else {
+        let Some(ws) = s.ws.as_deref_mut().filter(|ws| ws.may_send()) else {
             return;
         };
-        ws.phase = Phase::Closing(self.net.now());
-        if ws.ended.is_none() {
-            ws.ended = Some(Ended {
-                code,
-                reason: reason.to_owned(),
-            });
-        }
+        let closing = Phase::Closing(self.net.now());
+        let before = std::mem::replace(&mut ws.phase, closing);
+        ws.ended.get_or_insert_with(|| Ended {
+            code,
+            reason: reason.to_owned(),
+        });
         self.write_frame(s, Frame::close(Some(code), reason).as_bytes(), b"");
         self.tell_reader(s);
+        if let Phase::Answering(_, close) = before {
+            self.websocket_over(s, Ended::of(close));
+        }
         self.advance(s);
     }
 
     /// The client's close frame.
     fn websocket_closed(self: &Arc<Self>, s: &mut State, close: Close) {
-        if s.ws.as_ref().is_some_and(|ws| ws.is_open()) {
-            self.write_frame(s, Frame::close(close.code, "").as_bytes(), b"");
+        let Some(ws) = s.ws.as_deref_mut() else {
+            return;
+        };
+        if ws.is_open() {
+            ws.phase = Phase::Answering(self.net.now(), close);
+            // An app that waits has seen everything.
+            if s.waits.receive {
+                self.answer_close(s);
+            }
+        } else {
+            self.websocket_over(s, Ended::of(close));
         }
-        self.websocket_over(
-            s,
-            Ended {
-                code: close.code.unwrap_or(1005),
-                reason: close.reason,
-            },
-        );
+    }
+
+    /// Answers the client's close frame, which ends the connection.
+    pub(super) fn answer_close(self: &Arc<Self>, s: &mut State) {
+        let Some(ws) = s.ws.as_deref_mut() else {
+            return;
+        };
+        let Phase::Answering(_, close) = &mut ws.phase else {
+            return;
+        };
+        let close = std::mem::take(close);
+        self.write_frame(s, Frame::close(close.code, "").as_bytes(), b"");
+        self.websocket_over(s, Ended::of(close));
     }
 
     fn websocket_failed(self: &Arc<Self>, s: &mut State, failure: Failure) {
