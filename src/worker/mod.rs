@@ -35,7 +35,9 @@ pub fn run(py: Python<'_>, seat: Seat) -> u8 {
     };
     office.say(&FromWorker::Booted);
     match live(py, &office) {
-        Ok(code) => code,
+        Ok(0) => 0,
+        // Not ready: the master was told why.
+        Ok(_) => leave_failed(py, Phase::ReadyPath),
         Err(Failure {
             phase,
             summary,
