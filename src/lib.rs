@@ -11,6 +11,7 @@ pub mod http;
 pub mod ipc;
 pub mod master;
 pub mod observability;
+pub mod proxy;
 pub mod sys;
 pub mod websocket;
 pub mod worker;

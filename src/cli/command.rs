@@ -62,6 +62,10 @@ fn argument(definition: &'static Definition) -> Arg {
                 ArgAction::Set
             }),
     };
+    let argument = match definition.bare {
+        Some(bare) => argument.num_args(0..=1).default_missing_value(bare),
+        None => argument,
+    };
     match definition.long {
         Some(long) => argument
             .long(long)

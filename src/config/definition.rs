@@ -26,6 +26,8 @@ pub struct Definition {
     pub occurs: Occurs,
     /// As it would be typed; `None`: the setting is off or absent.
     pub default: Option<&'static str>,
+    /// What the option means without a value; `None`: it needs one.
+    pub bare: Option<&'static str>,
     pub variable: Option<Variable>,
     pub group: Group,
     /// One line, no full stop.
@@ -142,6 +144,7 @@ impl Definition {
             kind,
             occurs: Occurs::Once,
             default: None,
+            bare: None,
             variable: None,
             group,
             help: "",

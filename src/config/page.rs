@@ -34,7 +34,11 @@ fn section(page: &mut String, definition: &Definition) {
     };
     if !definition.value.is_empty() {
         let separator = if usage.is_empty() { "" } else { " " };
-        let _ = write!(usage, "{separator}{}", definition.value);
+        let value = match definition.bare {
+            Some(_) => format!("[{}]", definition.value),
+            None => definition.value.to_owned(),
+        };
+        let _ = write!(usage, "{separator}{value}");
     }
     let _ = write!(page, "`{usage}`");
     if let Kind::Choice(names) = definition.kind {

@@ -109,6 +109,12 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         root_path: typed.value("root_path", value::root_path)?,
         header_map: typed.value("header_map", value::header_map)?,
         forwarded_allow_ips: typed.value("forwarded_allow_ips", value::peers)?,
+        forwarded_headers: typed.value("forwarded_headers", value::forwarded_headers)?,
+        secure_scheme_headers: typed
+            .value("secure_scheme_headers", value::secure_scheme_headers)?,
+        forwarder_headers: typed.value("forwarder_headers", value::header_names)?,
+        proxy_protocol: typed.value("proxy_protocol", value::proxy_protocol)?,
+        proxy_allow_from: typed.value("proxy_allow_ips", value::peers)?,
         limits: Limits {
             request_line: typed.value("limit_request_line", value::longest)?,
             fields: typed.value("limit_request_fields", value::most_fields)?,

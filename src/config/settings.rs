@@ -109,6 +109,35 @@ pub enum TrustedPeers {
     Networks(Vec<(IpAddr, u8)>),
 }
 
+/// One of the `X-Forwarded-…` fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XForwarded {
+    For,
+    /// With the other fields of `--secure-scheme-headers`.
+    Proto,
+    Host,
+    Port,
+    Prefix,
+}
+
+/// Which fields of trusted proxies count. One family: proxies pass the other one on as the client sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForwardedHeaders {
+    /// `Forwarded` (RFC 7239).
+    Standard,
+    XForwarded(Vec<XForwarded>),
+}
+
+/// Whether connections of proxies begin with a PROXY header, and in which version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    Off,
+    V1,
+    V2,
+    /// Either.
+    Auto,
+}
+
 /// Sizes of a request that are refused above, in bytes or counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -252,6 +281,14 @@ pub struct Settings {
     pub root_path: String,
     pub header_map: HeaderMap,
     pub forwarded_allow_ips: TrustedPeers,
+    pub forwarded_headers: ForwardedHeaders,
+    /// Lower-cased names of fields, and the value with which each says https.
+    pub secure_scheme_headers: Vec<(String, String)>,
+    /// Lower-cased names that trusted proxies may set in spite of `header_map`; `*`: any.
+    pub forwarder_headers: Vec<String>,
+    pub proxy_protocol: ProxyProtocol,
+    /// Peers whose connections begin with a PROXY header, where that is on.
+    pub proxy_allow_from: TrustedPeers,
     pub limits: Limits,
     /// Requests in flight per worker above which 503 is answered.
     pub limit_concurrency: Option<u32>,

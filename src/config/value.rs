@@ -4,6 +4,7 @@ mod address;
 mod app;
 mod choice;
 mod command;
+mod headers;
 mod interface;
 mod number;
 mod peers;
@@ -11,8 +12,11 @@ mod place;
 
 pub(super) use address::address;
 pub(super) use app::app;
-pub(super) use choice::{compression, event_loop, header_map, lifespan, log_level, websockets};
+pub(super) use choice::{
+    compression, event_loop, header_map, lifespan, log_level, proxy_protocol, websockets,
+};
 pub(super) use command::command;
+pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
 pub(super) use interface::worker_class;
 pub(super) use number::{duration, longest, mask, most_fields, number, positive_duration, size};
 pub(super) use peers::peers;

@@ -4,7 +4,7 @@ use super::chars::{REG_NAME, decimal};
 
 /// Whether `value` may stand in a Host field. Empty is allowed: a client whose URI has no authority must send
 /// it so (RFC 9112 §3.2). User information is not.
-pub(super) fn is_host(value: &[u8]) -> bool {
+pub fn is_host(value: &[u8]) -> bool {
     let (host, rest) = match value {
         [b'[', inside @ ..] => {
             let Some(end) = memchr::memchr(b']', inside) else {

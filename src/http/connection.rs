@@ -77,6 +77,11 @@ impl Connection {
         }
     }
 
+    /// Another policy from here on: its client turned out to be somebody else. Between requests only.
+    pub fn set_policy(&mut self, policy: Arc<Policy>) {
+        self.policy = policy;
+    }
+
     /// Where to read into: its spare capacity is never empty. Call it only when there is something to read,
     /// so that an idle connection holds no buffer; then call `poll_event`.
     #[inline]

@@ -166,7 +166,9 @@ fn gather(
         let name = &mut head[field.name_start as usize..][..usize::from(field.name_len)];
         name.make_ascii_lowercase();
         let Some(known) = KnownName::of(name) else {
-            let aliased = policy.header_map != HeaderMap::Dangerous && name.contains(&b'_');
+            let aliased = policy.header_map != HeaderMap::Dangerous
+                && name.contains(&b'_')
+                && !policy.exempt_names.iter().any(|exempt| **exempt == *name);
             if aliased && policy.header_map == HeaderMap::Refuse {
                 return Err(Refusal::UnderscoreInName);
             }

@@ -23,6 +23,7 @@ mod response;
 mod status;
 mod target;
 
+pub use authority::is_host;
 pub use connection::{Connection, DISCARD_LIMIT};
 pub use date::{Date, imf_fixdate};
 pub use error::ResponseError;

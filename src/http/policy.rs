@@ -13,6 +13,8 @@ pub struct Policy {
     pub limit_request_body: Option<u64>,
     /// Header names with an underscore.
     pub header_map: HeaderMap,
+    /// Lower-cased names that are exempt from `header_map`.
+    pub exempt_names: Vec<Box<[u8]>>,
     pub keep_alive: KeepAlive,
 }
 
@@ -24,6 +26,7 @@ impl Default for Policy {
             limit_request_field_size: 8190,
             limit_request_body: None,
             header_map: HeaderMap::Drop,
+            exempt_names: Vec::new(),
             keep_alive: KeepAlive::Allowed,
         }
     }

@@ -12,6 +12,8 @@ pub enum Refusal {
     BareLineFeed,
     BadField,
     UnderscoreInName,
+    /// Given by the owner: what trusted fields say of the scheme cannot all be true.
+    SchemesDisagree,
     HostMissing,
     HostRepeated,
     HostInvalid,
@@ -68,6 +70,7 @@ impl Refusal {
             | Refusal::BareLineFeed
             | Refusal::BadField
             | Refusal::UnderscoreInName
+            | Refusal::SchemesDisagree
             | Refusal::HostMissing
             | Refusal::HostRepeated
             | Refusal::HostInvalid
@@ -103,6 +106,7 @@ impl Refusal {
             Refusal::BareLineFeed => "line not ended by crlf",
             Refusal::BadField => "malformed header field",
             Refusal::UnderscoreInName => "underscore in header name",
+            Refusal::SchemesDisagree => "scheme headers disagree",
             Refusal::HostMissing => "no host header",
             Refusal::HostRepeated => "more than one host header",
             Refusal::HostInvalid => "invalid host header",

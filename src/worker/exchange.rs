@@ -9,12 +9,15 @@ use super::connection::{
 };
 use super::held;
 use crate::http::{BodyEnd, Refusal, ResponseError, ResponseState};
+use crate::proxy::Told;
 
 /// A handle that outlives its request: after the response everything says that it is over.
 #[derive(Clone)]
 pub struct Exchange {
     pub conn: Arc<Conn>,
     number: u64,
+    /// What a trusted proxy says about this request.
+    pub told: Option<Arc<Told>>,
 }
 
 /// What `receive` finds.
@@ -70,8 +73,8 @@ pub enum Verdict {
 }
 
 impl Exchange {
-    pub(super) fn new(conn: Arc<Conn>, number: u64) -> Self {
-        Self { conn, number }
+    pub(super) fn new(conn: Arc<Conn>, number: u64, told: Option<Arc<Told>>) -> Self {
+        Self { conn, number, told }
     }
 
     pub(super) fn number(&self) -> u64 {

@@ -3,7 +3,6 @@
 mod asgi;
 mod connection;
 pub mod exchange;
-mod forwarded;
 mod held;
 mod network;
 mod office;

@@ -11,12 +11,12 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::connection::Conn;
 use super::exchange::Exchange;
-use super::forwarded::Forwarded;
 use super::held::Held;
 use crate::config::Settings;
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
 use crate::observability::access::AccessLog;
+use crate::proxy::Forwarded;
 use crate::sys::epoll::Wake;
 use crate::sys::{self, Listener, stream};
 use crate::websocket::Codecs;
@@ -71,6 +71,8 @@ pub enum Stage {
 pub struct Network {
     pub settings: Arc<Settings>,
     pub policy: Arc<Policy>,
+    /// For peers that are trusted as proxies.
+    pub proxies_policy: Arc<Policy>,
     pub page: Page,
     /// Wakes the thread that sleeps in the reactor.
     pub wake: Wake,
@@ -104,6 +106,7 @@ pub struct Network {
 impl Network {
     pub fn new(settings: Arc<Settings>, page: Page) -> std::io::Result<Self> {
         let policy = Arc::new(policy(&settings));
+        let proxies_policy = Arc::new(proxies_policy(&policy, &settings));
         Ok(Self {
             forwarded: Forwarded::new(&settings),
             held: Held::default(),
@@ -112,6 +115,7 @@ impl Network {
             settings,
             access: AccessLog::inherited().map(Mutex::new),
             policy,
+            proxies_policy,
             page,
             wake: Wake::new()?,
             accepted: Mutex::default(),
@@ -291,11 +295,26 @@ fn policy(settings: &Settings) -> Policy {
             crate::config::HeaderMap::Refuse => HeaderMap::Refuse,
             crate::config::HeaderMap::Dangerous => HeaderMap::Dangerous,
         },
+        exempt_names: Vec::new(),
         keep_alive: if settings.client.keep_alive.is_zero() {
             KeepAlive::Off
         } else {
             KeepAlive::Allowed
         },
+    }
+}
+
+/// With the names that they may set although clients may not.
+fn proxies_policy(policy: &Policy, settings: &Settings) -> Policy {
+    let names = &settings.forwarder_headers;
+    Policy {
+        header_map: if names.iter().any(|name| name == "*") {
+            HeaderMap::Dangerous
+        } else {
+            policy.header_map
+        },
+        exempt_names: names.iter().map(|name| name.as_bytes().into()).collect(),
+        ..policy.clone()
     }
 }
 

@@ -105,6 +105,19 @@ def serve(launch, app):
     return start
 
 
+@pytest.fixture
+def origin(serve, request):
+    """Start `apps/origin.py` with the interface that the story is for: `origin("--proxy-protocol", "v1")`."""
+    spec = getattr(request, "param", "app:app")
+    return lambda *options, **keywords: serve("origin.py", *options, spec=spec, **keywords)
+
+
+@pytest.fixture
+def origin_asgi(serve):
+    """As `origin`, for what is the same on both interfaces."""
+    return lambda *options, **keywords: serve("origin.py", *options, **keywords)
+
+
 @pytest.fixture(scope="module")
 def probe(request, program, tmp_path_factory):
     """One server with `apps/probe.py` for all the small questions of a module."""

@@ -103,6 +103,7 @@ const RULES: &[Rule] = &[
             "ipc",
             "master::Seat",
             "observability",
+            "proxy",
             "sys",
             "websocket",
         ],
@@ -130,6 +131,7 @@ const RULES: &[Rule] = &[
             "http",
             "ipc",
             "observability",
+            "proxy",
             "sys::epoll",
             "websocket",
             "worker",
@@ -149,7 +151,15 @@ const RULES: &[Rule] = &[
     Rule {
         module: "worker::wsgi",
         // sys: its threads block signals, and an upload goes to an unnamed file.
-        may: &["config", "http", "ipc", "observability", "sys", "worker"],
+        may: &[
+            "config",
+            "http",
+            "ipc",
+            "observability",
+            "proxy",
+            "sys",
+            "worker",
+        ],
         crates: &[
             "bytes",
             "httpdate",
@@ -192,6 +202,12 @@ const RULES: &[Rule] = &[
     Rule {
         module: "websocket",
         crates: &["bytes", "memchr", "sha1_smol", "zlib_rs"],
+        never: NO_CLOCK_NO_SYSTEM,
+        ..RULE
+    },
+    Rule {
+        module: "proxy",
+        may: &["config", "http"],
         never: NO_CLOCK_NO_SYSTEM,
         ..RULE
     },

@@ -12,10 +12,40 @@ pub(super) const SETTINGS: &[Definition] = &[
             prefix: "",
             empty: Empty::Value,
         }),
-        help: "Peers whose X-Forwarded-For and -Proto count: addresses, networks, or * for all",
+        help: "Peers whose forwarding headers count: addresses, networks, or * for all",
         more: "Separated by commas, for example `10.0.0.0/8,::1`; empty trusts nobody. Peers on a unix socket are always trusted. \
-               Use * only where nobody but the proxy can connect.",
+               Name every proxy of a chain: the client is the nearest address that is not one of them. Use * only where nobody \
+               but the proxy can connect, and where it does not pass on what clients send.",
         ..Definition::new("forwarded_allow_ips", Group::Proxies, Kind::Text)
+    },
+    Definition {
+        long: Some("forwarded-headers"),
+        value: "NAMES",
+        default: Some("x-forwarded-for,x-forwarded-proto"),
+        help: "Which header fields of those peers count",
+        more: "Some of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port and x-forwarded-prefix; or \
+               forwarded alone (RFC 7239: for, proto and host). Never both families: a proxy passes on what it does not know, \
+               so a client could forge the other one. Name only what your proxy sets or removes itself; empty: none.",
+        ..Definition::new("forwarded_headers", Group::Proxies, Kind::Text)
+    },
+    Definition {
+        long: Some("secure-scheme-headers"),
+        value: "NAME=VALUE,...",
+        default: Some("X-Forwarded-Protocol=ssl,X-Forwarded-Proto=https,X-Forwarded-Ssl=on"),
+        help: "Which header fields of those peers say https, and with which value",
+        more: "A field with another value says http; where two fields disagree the answer is 400. They count as \
+               x-forwarded-proto does in --forwarded-headers.",
+        ..Definition::new("secure_scheme_headers", Group::Proxies, Kind::Text)
+    },
+    Definition {
+        long: Some("forwarder-headers"),
+        value: "NAMES",
+        default: Some(""),
+        help: "Header names with an underscore that those peers may set, for example SCRIPT_NAME",
+        more: "They are exempt from --header-map, and SCRIPT_NAME says where the app is mounted. gunicorn's default is \
+               SCRIPT_NAME,PATH_INFO: name them only if your proxy sets or removes them itself (nginx removes them). * exempts \
+               all names.",
+        ..Definition::new("forwarder_headers", Group::Proxies, Kind::Text)
     },
     Definition {
         long: Some("header-map"),
@@ -29,5 +59,29 @@ pub(super) const SETTINGS: &[Definition] = &[
             Group::Proxies,
             Kind::Choice(&["drop", "refuse", "dangerous"]),
         )
+    },
+    Definition {
+        long: Some("proxy-protocol"),
+        value: "MODE",
+        default: Some("off"),
+        bare: Some("auto"),
+        help: "Connections of proxies begin with a PROXY header of that version",
+        more: "The header is then required of the peers in --proxy-allow-from; a connection without a valid one is closed. The \
+               client's address in it stands for the peer's own from there on, also for --forwarded-allow-ips. Without a value: \
+               auto, either version.",
+        ..Definition::new(
+            "proxy_protocol",
+            Group::Proxies,
+            Kind::Choice(&["off", "v1", "v2", "auto"]),
+        )
+    },
+    Definition {
+        long: Some("proxy-allow-from"),
+        value: "PEERS",
+        default: Some("127.0.0.1,::1"),
+        help: "Peers that send a PROXY header, where that is on: addresses, networks, or * for all",
+        more: "Peers on a unix socket always do. All others speak HTTP from the first byte, so health checks from elsewhere \
+               work, and a PROXY header of theirs is answered 400.",
+        ..Definition::new("proxy_allow_ips", Group::Proxies, Kind::Text)
     },
 ];

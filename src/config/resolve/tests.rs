@@ -102,7 +102,9 @@ fn every_setting_reaches_the_result() {
             ("chdir" | "worker_tmp_dir", _) => "/",
             ("raw_env", _) => "A=b",
             ("bind", _) => ":1",
-            ("forwarded_allow_ips", _) => "*",
+            ("forwarded_allow_ips" | "proxy_allow_ips", _) => "*",
+            ("forwarded_headers", _) => "forwarded",
+            ("secure_scheme_headers", _) => "X-Tls=1",
             ("wsgi_app", _) => "other:app",
             ("root_path" | "ready_path", _) => "/x",
             (_, Kind::Choice(names)) => names

@@ -1,7 +1,9 @@
 //! Values of which there are a few, by name. It does not know where they are used.
 
 use super::{Malformed, Value};
-use crate::config::{Compression, EventLoop, HeaderMap, Lifespan, LogLevel, WebSockets};
+use crate::config::{
+    Compression, EventLoop, HeaderMap, Lifespan, LogLevel, ProxyProtocol, WebSockets,
+};
 
 fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
     let lower = text.trim().to_ascii_lowercase();
@@ -60,6 +62,18 @@ pub(in crate::config) fn header_map(text: &str) -> Value<HeaderMap> {
             ("drop", HeaderMap::Drop),
             ("refuse", HeaderMap::Refuse),
             ("dangerous", HeaderMap::Dangerous),
+        ],
+    )
+}
+
+pub(in crate::config) fn proxy_protocol(text: &str) -> Value<ProxyProtocol> {
+    choice(
+        text,
+        &[
+            ("off", ProxyProtocol::Off),
+            ("v1", ProxyProtocol::V1),
+            ("v2", ProxyProtocol::V2),
+            ("auto", ProxyProtocol::Auto),
         ],
     )
 }

@@ -119,7 +119,7 @@ impl Engine {
     fn request(&self, py: Python<'_>, exchange: Exchange, head: &RequestHead) -> PyResult<()> {
         let core = &self.core;
         let (scope, call, subject) = if core.office.net.is_handshake(head) {
-            let scope = scope::websocket(py, core, &exchange.conn, head)?;
+            let scope = scope::websocket(py, core, &exchange, head)?;
             let socket = Socket { exchange };
             let call = SocketCall {
                 socket: socket.clone(),
@@ -128,7 +128,7 @@ impl Engine {
             let call = Bound::new(py, call)?.into_any();
             (scope, call, Subject::WebSocket(socket))
         } else {
-            let scope = scope::http(py, core, &exchange.conn, head)?;
+            let scope = scope::http(py, core, &exchange, head)?;
             let call = Call {
                 exchange: exchange.clone(),
                 core: core.clone(),

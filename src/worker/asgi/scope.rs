@@ -4,26 +4,28 @@ use std::borrow::Cow;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::core::Core;
 use crate::http::{RequestHead, Version, decode_path};
+use crate::proxy::Told;
 use crate::worker::connection::Conn;
+use crate::worker::exchange::Exchange;
 use crate::worker::websocket::protocols;
 
 /// A fresh dict for one request: middleware may change it.
 pub fn http<'py>(
     py: Python<'py>,
     core: &Core,
-    conn: &Conn,
+    exchange: &Exchange,
     head: &RequestHead,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let scope = template(py, core, conn)?.copy()?;
+    let scope = template(py, core, &exchange.conn)?.copy()?;
     if head.version() == Version::Http10 {
         scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?;
     }
     scope.set_item(intern!(py, "method"), core.names.method(py, head))?;
-    fill(py, core, conn, head, &scope)?;
+    fill(py, core, exchange, head, &scope)?;
     Ok(scope)
 }
 
@@ -31,13 +33,13 @@ pub fn http<'py>(
 pub fn websocket<'py>(
     py: Python<'py>,
     core: &Core,
-    conn: &Conn,
+    exchange: &Exchange,
     head: &RequestHead,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let scope = template(py, core, conn)?.copy()?;
+    let scope = template(py, core, &exchange.conn)?.copy()?;
     scope.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
     scope.del_item(intern!(py, "method"))?;
-    fill(py, core, conn, head, &scope)?;
+    fill(py, core, exchange, head, &scope)?;
     let secure = match scope.get_item(intern!(py, "scheme"))? {
         Some(scheme) => scheme.eq("https")?,
         None => false,
@@ -62,17 +64,22 @@ pub fn websocket<'py>(
 fn fill(
     py: Python<'_>,
     core: &Core,
-    conn: &Conn,
+    exchange: &Exchange,
     head: &RequestHead,
     scope: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
     let names = &core.names;
     scope.set_item(intern!(py, "asgi"), versions(py)?)?;
+    let told = exchange.told.as_deref();
     let raw_path = head.target_path();
-    scope.set_item(
-        intern!(py, "path"),
-        path(py, &core.office.net.settings.root_path, raw_path),
-    )?;
+    let root_path = match told.and_then(|told| told.prefix.as_deref()) {
+        Some(prefix) => {
+            scope.set_item(intern!(py, "root_path"), prefix)?;
+            prefix
+        }
+        None => &core.office.net.settings.root_path,
+    };
+    scope.set_item(intern!(py, "path"), path(py, root_path, raw_path))?;
     scope.set_item(intern!(py, "raw_path"), names.bytes(py, raw_path))?;
     scope.set_item(intern!(py, "query_string"), names.bytes(py, head.query()))?;
     let headers = PyList::new(
@@ -80,19 +87,46 @@ fn fill(
         head.headers()
             .map(|field| (names.header(py, &field), names.bytes(py, field.value))),
     )?;
+    if let Some(told) = told {
+        replace(py, told, &headers, scope)?;
+    }
     scope.set_item(intern!(py, "headers"), headers)?;
     if let Some(state) = core.state.get() {
         scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
     }
-    let forwarded = conn
-        .net
-        .forwarded
-        .seen(conn.peer.map(|peer| peer.ip()), head);
-    if let Some(scheme) = forwarded.scheme {
-        scope.set_item(intern!(py, "scheme"), scheme)?;
+    Ok(())
+}
+
+/// What a trusted proxy has told takes the place of what the connection tells.
+fn replace(
+    py: Python<'_>,
+    told: &Told,
+    headers: &Bound<'_, PyList>,
+    scope: &Bound<'_, PyDict>,
+) -> PyResult<()> {
+    if let Some(scheme) = told.scheme {
+        scope.set_item(intern!(py, "scheme"), scheme.as_str())?;
     }
-    if let Some(client) = forwarded.client {
-        scope.set_item(intern!(py, "client"), (client, 0))?;
+    if let Some(client) = told.client {
+        let client = (client.address.to_string(), client.port);
+        scope.set_item(intern!(py, "client"), client)?;
+    }
+    if let Some(server) = told.server() {
+        scope.set_item(intern!(py, "server"), server)?;
+    } else if let (Some(port), Some(server)) = (told.port, scope.get_item(intern!(py, "server"))?)
+        && let Ok((host, _)) = server.extract::<(String, u16)>()
+    {
+        scope.set_item(intern!(py, "server"), (host, port))?;
+    }
+    if let Some(host) = told.host_field() {
+        let name = PyBytes::new(py, b"host");
+        let field = (&name, PyBytes::new(py, host.as_bytes()));
+        for index in 0..headers.len() {
+            if headers.get_item(index)?.get_item(0)?.eq(&name)? {
+                return headers.set_item(index, field);
+            }
+        }
+        headers.insert(0, field)?;
     }
     Ok(())
 }
@@ -152,19 +186,23 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
         intern!(py, "root_path"),
         PyString::intern(py, &core.office.net.settings.root_path),
     )?;
-    match conn.peer {
+    match conn.client() {
         Some(peer) => scope.set_item(
             intern!(py, "client"),
             (peer.ip().to_canonical().to_string(), peer.port()),
         )?,
         None => scope.set_item(intern!(py, "client"), py.None())?,
     }
-    match conn
+    let listener = conn
         .listener
-        .and_then(|index| core.office.addresses.get(index))
-    {
-        Some((host, port)) => scope.set_item(intern!(py, "server"), (host, *port))?,
-        None => scope.set_item(intern!(py, "server"), py.None())?,
+        .and_then(|index| core.office.addresses.get(index));
+    match (conn.server(), listener) {
+        (Some(server), _) => {
+            let server = (server.ip().to_string(), server.port());
+            scope.set_item(intern!(py, "server"), server)?;
+        }
+        (None, Some((host, port))) => scope.set_item(intern!(py, "server"), (host, *port))?,
+        (None, None) => scope.set_item(intern!(py, "server"), py.None())?,
     }
     conn.slot.get_or_init(|| Box::new(scope.clone().unbind()));
     Ok(scope)

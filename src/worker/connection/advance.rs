@@ -8,6 +8,7 @@ use super::output::{Output, would_block};
 use super::state::{BodyState, DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
 use crate::http::{Event, KnownName, Refusal, RequestHead, ResponseState, Version};
 use crate::observability::access::Request;
+use crate::proxy::Disagreement;
 use crate::sys::{self, stream};
 use crate::worker::exchange::Exchange;
 
@@ -38,6 +39,9 @@ impl Conn {
         if s.out.len() > HIGH_WATER || s.file.is_some() {
             // A client that pipelines and does not read gets no further answers to leave unread.
             return false;
+        }
+        if s.awaits_proxy_header {
+            return self.proxy_header(s);
         }
         match s.http.poll_event() {
             Event::Request(head) => {
@@ -98,6 +102,17 @@ impl Conn {
             self.refuse(s, Refusal::Overloaded);
             return;
         }
+        let told = match self.told(&head) {
+            Ok(told) => told,
+            Err(Disagreement) => {
+                self.refuse(s, Refusal::SchemesDisagree);
+                return;
+            }
+        };
+        s.told_client = told
+            .as_ref()
+            .and_then(|told| told.client)
+            .map(|client| client.address);
         s.ws = None;
         if self.net.is_handshake(&head)
             && let Err(refusal) = self.open_handshake(s, &head)
@@ -107,7 +122,7 @@ impl Conn {
         }
         self.net
             .app()
-            .request(Exchange::new(self.clone(), s.number), head);
+            .request(Exchange::new(self.clone(), s.number, told), head);
     }
 
     /// Takes the body as far as the app keeps up, and watches for a client that leaves.
@@ -293,7 +308,7 @@ impl Conn {
             let (method, target, version) =
                 (head.method().as_bytes(), head.target(), head.version());
             access.lock().record(&Request {
-                peer: self.peer.map(|peer| peer.ip()),
+                peer: self.logged_client(s.told_client),
                 method,
                 target,
                 version: if version == Version::Http10 {

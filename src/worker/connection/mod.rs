@@ -4,6 +4,7 @@
 //! `send` or `receive`, which writes and reads the socket in the same call.
 
 mod advance;
+mod origin;
 mod output;
 mod state;
 mod timeouts;
@@ -18,6 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::network::Network;
 use crate::sys::epoll::Ready;
 pub(super) use advance::micros;
+pub(super) use origin::Origin;
 pub(super) use output::Output;
 pub(super) use state::{BodyState, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
 
@@ -25,8 +27,10 @@ pub struct Conn {
     pub net: Arc<Network>,
     /// The reactor's name for it, unique among the living.
     pub token: usize,
-    /// `None`: a unix peer.
-    pub peer: Option<SocketAddr>,
+    /// The other end of the socket; `None`: a unix peer.
+    peer: Option<SocketAddr>,
+    /// Who speaks; not set before the PROXY header has come, where there is one.
+    origin: OnceLock<Origin>,
     /// Index into the worker's listeners; `None`: the worker's own probe.
     pub listener: Option<usize>,
     /// What the interface keeps for all requests of this connection.
@@ -43,11 +47,20 @@ impl Conn {
         listener: Option<usize>,
     ) -> Arc<Self> {
         net.connection_opened();
-        let state = State::new(fd, net.policy.clone(), net.now());
+        let mut state = State::new(fd, net.policy.clone(), net.now());
+        let origin = OnceLock::new();
+        if listener.is_some() && net.sends_proxy_header(peer) {
+            state.awaits_proxy_header = true;
+        } else {
+            let of_peer = Origin::of_peer(net, peer);
+            state.http.set_policy(of_peer.policy(net));
+            origin.get_or_init(|| of_peer);
+        }
         Arc::new(Self {
             net: net.clone(),
             token,
             peer,
+            origin,
             listener,
             slot: OnceLock::new(),
             state: Mutex::new(state),

@@ -1,6 +1,7 @@
 //! The fields of a connection. It decides nothing.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -93,6 +94,8 @@ pub struct State {
     /// From the handshake on.
     pub ws: Option<Box<Ws>>,
     pub mode: Mode,
+    /// The PROXY header comes before the first request.
+    pub awaits_proxy_header: bool,
     /// The socket may have bytes (or its end) for us.
     pub readable: bool,
     /// The peer's FIN is in the socket: short reads are not the last news.
@@ -124,6 +127,8 @@ pub struct State {
     pub started_us: u64,
     /// The head, for the access log, where there is one.
     pub logged: Option<RequestHead>,
+    /// The client of the request as a proxy has told it.
+    pub told_client: Option<IpAddr>,
     /// Requests served before; zero: the first one has not come.
     pub clock: Clock,
 }
@@ -154,6 +159,7 @@ impl State {
             http: http::Connection::new(policy),
             ws: None,
             mode: Mode::Head,
+            awaits_proxy_header: false,
             // A client usually sends its request with or right after the handshake.
             readable: true,
             read_closed: false,
@@ -177,6 +183,7 @@ impl State {
             ticket: None,
             started_us: 0,
             logged: None,
+            told_client: None,
             clock: Clock {
                 idle_since: now,
                 head_since: None,

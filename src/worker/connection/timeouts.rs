@@ -69,7 +69,10 @@ impl Conn {
         let limits = &self.net.settings.client;
         let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         if let Some(since) = s.clock.head_since {
-            if over(since, limits.head) {
+            if over(since, limits.head) && s.awaits_proxy_header {
+                self.refuse_proxy_header(s, "PROXY header took too long");
+                self.advance(s);
+            } else if over(since, limits.head) {
                 self.refuse(s, Refusal::HeadTimeout);
                 self.advance(s);
             }

@@ -181,7 +181,7 @@ impl Conn {
         let bytes = ws.sent;
         if let (Some(head), Some(access)) = (ws.logged.take(), &self.net.access) {
             access.lock().record(&Request {
-                peer: self.peer.map(|peer| peer.ip()),
+                peer: self.logged_client(s.told_client),
                 method: head.method().as_bytes(),
                 target: head.target(),
                 version: if head.version() == Version::Http10 {

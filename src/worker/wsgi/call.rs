@@ -57,7 +57,7 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         return;
     }
     let result = (|| {
-        let environ = environ::build(py, core, &exchange.conn, &head, body.length())?;
+        let environ = environ::build(py, core, &exchange, &head, body.length())?;
         if let Some(input) = Input::of(py, body, &exchange, thread)? {
             environ.set_item(intern!(py, "wsgi.input"), input)?;
         }

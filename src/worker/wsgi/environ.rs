@@ -7,17 +7,21 @@ use pyo3::types::{PyDict, PyString};
 use super::core::Core;
 use super::names::variable;
 use crate::http::{KnownName, RequestHead, Version, decode_path};
+use crate::proxy::{Scheme, Told};
 use crate::worker::connection::Conn;
+use crate::worker::exchange::Exchange;
 use crate::worker::python::latin1;
 
 /// A fresh dict for one request: middleware may change it. `length`: of the body, where it is known.
 pub fn build<'py>(
     py: Python<'py>,
     core: &Core,
-    conn: &Conn,
+    exchange: &Exchange,
     head: &RequestHead,
     length: Option<u64>,
 ) -> PyResult<Bound<'py, PyDict>> {
+    let conn = &*exchange.conn;
+    let told = exchange.told.as_deref();
     let environ = template(py, core, conn)?.copy()?;
     let names = &core.names;
     environ.set_item(intern!(py, "REQUEST_METHOD"), names.method(py, head))?;
@@ -25,23 +29,23 @@ pub fn build<'py>(
     let raw = names.text(py, target);
     environ.set_item(intern!(py, "RAW_URI"), &raw)?;
     environ.set_item(intern!(py, "REQUEST_URI"), raw)?;
-    path(py, core, &environ, head)?;
+    path(py, core, &environ, head, told)?;
     environ.set_item(intern!(py, "QUERY_STRING"), names.text(py, head.query()))?;
     if head.version() == Version::Http10 {
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
     }
-    let forwards = headers(py, core, &environ, head, length.is_some())?;
+    headers(py, core, &environ, head, length.is_some())?;
     if head.is_chunked()
         && let Some(length) = length
     {
         // RFC 9112 §7.1.3: a decoded body has a length and no coding.
         environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
     }
-    if conn.listener.is_none_or(|n| core.is_unix(n)) {
+    if conn.server().is_none() && conn.listener.is_none_or(|n| core.is_unix(n)) {
         server_from_host(py, &environ, head)?;
     }
-    if forwards {
-        forwarded(py, &environ, conn, head)?;
+    if let Some(told) = told {
+        replace(py, told, &environ)?;
     }
     Ok(environ)
 }
@@ -52,9 +56,16 @@ fn path(
     core: &Core,
     environ: &Bound<'_, PyDict>,
     head: &RequestHead,
+    told: Option<&Told>,
 ) -> PyResult<()> {
     let decoded = decode_path(head.target_path());
-    let root = core.office.net.settings.root_path.as_bytes();
+    let root = match told.and_then(|told| told.prefix.as_deref()) {
+        Some(prefix) => {
+            environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, prefix.as_bytes()))?;
+            prefix.as_bytes()
+        }
+        None => core.office.net.settings.root_path.as_bytes(),
+    };
     let info = match decoded.strip_prefix(root) {
         Some(rest) if rest.is_empty() || rest.starts_with(b"/") => rest,
         _ => &decoded,
@@ -62,16 +73,15 @@ fn path(
     environ.set_item(intern!(py, "PATH_INFO"), core.names.text(py, info))
 }
 
-/// Several fields of one name are one list (RFC 9110 §5.3). True: some of them may tell of a proxy.
+/// Several fields of one name are one list (RFC 9110 §5.3).
 fn headers(
     py: Python<'_>,
     core: &Core,
     environ: &Bound<'_, PyDict>,
     head: &RequestHead,
     length_known: bool,
-) -> PyResult<bool> {
+) -> PyResult<()> {
     let mut seen = 0u64;
-    let mut forwards = false;
     for field in head.headers() {
         let Some(known) = field.known else {
             let name = latin1(py, &variable(field.name));
@@ -86,7 +96,6 @@ fn headers(
         match known {
             // The body is decoded; without a length, werkzeug wants to see it.
             KnownName::TransferEncoding if length_known => continue,
-            KnownName::XForwardedFor | KnownName::XForwardedProto => forwards = true,
             _ => {}
         }
         let index = known as usize;
@@ -109,7 +118,7 @@ fn headers(
             environ.set_item(name, value)?;
         }
     }
-    Ok(forwards)
+    Ok(())
 }
 
 fn join<'py>(
@@ -144,25 +153,26 @@ fn server_from_host(
     Ok(())
 }
 
-fn forwarded(
-    py: Python<'_>,
-    environ: &Bound<'_, PyDict>,
-    conn: &Conn,
-    head: &RequestHead,
-) -> PyResult<()> {
-    let seen = conn
-        .net
-        .forwarded
-        .seen(conn.peer.map(|peer| peer.ip()), head);
-    if let Some(scheme) = seen.scheme {
-        environ.set_item(intern!(py, "wsgi.url_scheme"), scheme)?;
-        if scheme == "https" {
+/// What a trusted proxy has told takes the place of what the connection tells.
+fn replace(py: Python<'_>, told: &Told, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    if let Some(scheme) = told.scheme {
+        environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
+        if scheme == Scheme::Https {
             environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
         }
     }
-    if let Some(client) = seen.client {
-        environ.set_item(intern!(py, "REMOTE_ADDR"), client)?;
-        environ.set_item(intern!(py, "REMOTE_PORT"), intern!(py, "0"))?;
+    if let Some(client) = told.client {
+        environ.set_item(intern!(py, "REMOTE_ADDR"), client.address.to_string())?;
+        environ.set_item(intern!(py, "REMOTE_PORT"), client.port.to_string())?;
+    }
+    if let Some((name, port)) = told.server() {
+        environ.set_item(intern!(py, "SERVER_NAME"), name)?;
+        environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())?;
+    } else if let Some(port) = told.port {
+        environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())?;
+    }
+    if let Some(host) = told.host_field() {
+        environ.set_item(intern!(py, "HTTP_HOST"), host)?;
     }
     Ok(())
 }
@@ -177,7 +187,7 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
         return Ok(template.bind(py).clone());
     }
     let environ = core.template.bind(py).copy()?;
-    let (address, port) = match conn.peer {
+    let (address, port) = match conn.client() {
         Some(peer) => (
             peer.ip().to_canonical().to_string(),
             peer.port().to_string(),
@@ -189,9 +199,10 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
     let server = conn
         .listener
         .and_then(|index| core.office.addresses.get(index));
-    let (name, port) = match server {
-        Some((host, Some(port))) => (host.as_str(), port.to_string()),
-        Some((_, None)) | None => ("localhost", "80".to_owned()),
+    let (name, port) = match (conn.server(), server) {
+        (Some(server), _) => (server.ip().to_string(), server.port().to_string()),
+        (None, Some((host, Some(port)))) => (host.clone(), port.to_string()),
+        (None, Some((_, None)) | None) => ("localhost".to_owned(), "80".to_owned()),
     };
     environ.set_item(intern!(py, "SERVER_NAME"), name)?;
     environ.set_item(intern!(py, "SERVER_PORT"), port)?;

@@ -1,0 +1,207 @@
+use super::*;
+use crate::config::{Layer, Layers, Origin, Surroundings, definition, resolve};
+use crate::http::{Connection, Event, HeaderMap, Policy};
+
+fn forwarded(options: &[(&str, &str)]) -> Forwarded {
+    let mut layer = Layer::default();
+    layer.add(
+        definition("wsgi_app").expect("the app"),
+        "a:b",
+        Origin::CommandLine,
+    );
+    for (name, text) in options {
+        layer.add(definition(name).expect(name), *text, Origin::CommandLine);
+    }
+    let surroundings = Surroundings {
+        variables: std::collections::BTreeMap::new(),
+        directory: "/".into(),
+        cpus: 1,
+    };
+    let settings = resolve(&Layers::new(vec![layer]), &surroundings).expect("valid options");
+    Forwarded::new(&settings.settings)
+}
+
+fn head(fields: &[&str]) -> RequestHead {
+    let policy = Policy {
+        header_map: HeaderMap::Dangerous,
+        ..Policy::default()
+    };
+    let mut connection = Connection::new(std::sync::Arc::new(policy));
+    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    connection.receive(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
+    match connection.poll_event() {
+        Event::Request(head) => head,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `client scheme host port prefix`, each only where told.
+fn told(forwarded: &Forwarded, fields: &[&str]) -> String {
+    let told = match forwarded.told(&head(fields)) {
+        Ok(None) => return "nothing".into(),
+        Err(Disagreement) => return "disagreement".into(),
+        Ok(Some(told)) => told,
+    };
+    [
+        told.client.map(|client| client.address.to_string()),
+        told.scheme.map(|scheme| scheme.as_str().to_owned()),
+        told.host.map(String::from),
+        told.port.map(|port| port.to_string()),
+        told.prefix.map(String::from),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(" ")
+}
+
+const CHAIN: (&str, &str) = ("forwarded_allow_ips", "127.0.0.1,10.0.0.0/8");
+
+#[test]
+fn by_default_client_and_scheme_count_and_nothing_else() {
+    let plain = forwarded(&[]);
+    for (fields, is) in [
+        (&["X-Forwarded-For: 203.0.113.7"][..], "203.0.113.7"),
+        (&["X-Forwarded-Proto: https"], "https"),
+        (&["X-Forwarded-Ssl: on"], "https"),
+        (&["X-Forwarded-Protocol: ssl"], "https"),
+        (&["X-Forwarded-Ssl: off", "X-Forwarded-Proto: http"], "http"),
+        (&["X-Forwarded-Proto: "], "nothing"),
+        (&["X-Forwarded-Host: b"], "nothing"),
+        (&["X-Forwarded-Port: 81"], "nothing"),
+        (&["X-Forwarded-Prefix: /x"], "nothing"),
+        (
+            &["Forwarded: for=203.0.113.7;proto=https;host=b"],
+            "nothing",
+        ),
+        (&["SCRIPT_NAME: /x"], "nothing"),
+        (&["X-Real-Ip: 203.0.113.7"], "nothing"),
+        (&[], "nothing"),
+        (
+            &["X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 203.0.113.7"],
+            "203.0.113.7",
+        ),
+        (&["X-Forwarded-For: 6.6.6.6, nonsense"], "nothing"),
+    ] {
+        assert_eq!(told(&plain, fields), is, "{fields:?}");
+    }
+}
+
+#[test]
+fn fields_that_disagree_are_refused() {
+    let plain = forwarded(&[]);
+    let both = ["X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"];
+    assert_eq!(told(&plain, &both), "disagreement");
+    let one = forwarded(&[("secure_scheme_headers", "X-Forwarded-Proto=https")]);
+    assert_eq!(told(&one, &both), "https");
+    let own = forwarded(&[("secure_scheme_headers", "Front-End-Https=on")]);
+    assert_eq!(told(&own, &both), "nothing");
+    assert_eq!(told(&own, &["Front-End-Https: On"]), "https");
+}
+
+#[test]
+fn the_scheme_is_of_the_hop_at_which_the_client_was_found() {
+    let chain = forwarded(&[CHAIN]);
+    let addresses = "X-Forwarded-For: 6.6.6.6, 203.0.113.7, 10.0.0.2";
+    for (proto, is) in [
+        ("http, https, http", "203.0.113.7 https"),
+        ("https, http, http", "203.0.113.7 http"),
+        // Replaced by the nearest one, or passed on by it.
+        ("https", "203.0.113.7 https"),
+        ("http, https", "203.0.113.7 http"),
+    ] {
+        let field = format!("X-Forwarded-Proto: {proto}");
+        assert_eq!(told(&chain, &[addresses, &field]), is, "{proto}");
+    }
+    // A client's own entry does not count where the one trusted proxy has appended its own.
+    assert_eq!(
+        told(
+            &chain,
+            &[
+                "X-Forwarded-For: 203.0.113.7",
+                "X-Forwarded-Proto: https, http"
+            ]
+        ),
+        "203.0.113.7 http"
+    );
+}
+
+#[test]
+fn host_port_and_prefix_on_request() {
+    let all =
+        "x-forwarded-for,x-forwarded-proto,X-Forwarded-Host,x-forwarded-port,x-forwarded-prefix";
+    let opted = forwarded(&[CHAIN, ("forwarded_headers", all)]);
+    let fields = [
+        "X-Forwarded-For: 203.0.113.7",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: evil.example, site.example",
+        "X-Forwarded-Port: 8443",
+        "X-Forwarded-Prefix: /app/",
+        "Forwarded: for=6.6.6.6",
+    ];
+    assert_eq!(
+        told(&opted, &fields),
+        "203.0.113.7 https site.example 8443 /app"
+    );
+    for wrong in [
+        "X-Forwarded-Host: a b",
+        "X-Forwarded-Host: a/b",
+        "X-Forwarded-Port: 0",
+        "X-Forwarded-Port: 99999",
+        "X-Forwarded-Port: +1",
+        "X-Forwarded-Prefix: //evil.example",
+    ] {
+        assert_eq!(told(&opted, &[wrong]), "nothing", "{wrong}");
+    }
+}
+
+#[test]
+fn the_standard_field_alone_on_request() {
+    let standard = forwarded(&[CHAIN, ("forwarded_headers", "forwarded")]);
+    for (fields, is) in [
+        (
+            &["Forwarded: for=203.0.113.7;proto=https;host=site.example"][..],
+            "203.0.113.7 https site.example",
+        ),
+        (
+            &[
+                "Forwarded: for=6.6.6.6;proto=https, for=203.0.113.7;proto=http, for=10.0.0.2;proto=https",
+            ],
+            "203.0.113.7 http",
+        ),
+        (
+            &["Forwarded: for=6.6.6.6, for=unknown;proto=https, for=10.0.0.2"],
+            "10.0.0.2 https",
+        ),
+        (&["Forwarded: proto=https"], "https"),
+        (&["Forwarded: for=203.0.113.7, for=\"10.0.0.2"], "nothing"),
+        (
+            &[
+                "X-Forwarded-For: 6.6.6.6",
+                "X-Forwarded-Proto: https",
+                "X-Forwarded-Ssl: on",
+            ],
+            "nothing",
+        ),
+    ] {
+        assert_eq!(told(&standard, fields), is, "{fields:?}");
+    }
+}
+
+#[test]
+fn script_name_on_request() {
+    let named = forwarded(&[("forwarder_headers", "SCRIPT_NAME,PATH_INFO")]);
+    assert_eq!(told(&named, &["SCRIPT_NAME: /app"]), "/app");
+    assert_eq!(told(&named, &["Script-Name: /app"]), "nothing");
+    assert_eq!(told(&named, &["SCRIPT_NAME: //evil.example"]), "nothing");
+    // Two: one of them is not the proxy's.
+    assert_eq!(
+        told(&named, &["SCRIPT_NAME: /a", "SCRIPT_NAME: /b"]),
+        "nothing"
+    );
+}
+
+#[test]
+fn every_known_name_has_a_bit() {
+    assert!(crate::http::KNOWN_NAMES.len() <= 64);
+}

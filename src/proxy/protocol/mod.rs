@@ -1,0 +1,45 @@
+//! The PROXY protocol (HAProxy's `proxy-protocol.txt`): what a proxy sends before the first byte of its client. It does not
+//! know whether a peer may send it. Type-length-value fields are read over.
+
+mod v1;
+mod v2;
+
+use std::net::SocketAddr;
+
+use crate::config::ProxyProtocol;
+
+/// What a proxy says of the connection that it passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header {
+    /// Both ends as the proxy saw them.
+    Proxied {
+        client: SocketAddr,
+        server: SocketAddr,
+    },
+    /// The proxy speaks for itself: a health check.
+    Local,
+    /// It speaks for a client of which it knows or tells nothing that we understand.
+    Unknown,
+}
+
+/// Why it is none; constant, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+/// The header that begins `input`, with its length. `None`: more bytes are needed. A malformed one is found with the first
+/// byte that cannot be right.
+pub fn parse(input: &[u8], accepts: ProxyProtocol) -> Result<Option<(Header, usize)>, Malformed> {
+    let Some(&first) = input.first() else {
+        return Ok(None);
+    };
+    match accepts {
+        ProxyProtocol::V1 => v1::parse(input),
+        ProxyProtocol::V2 => v2::parse(input),
+        ProxyProtocol::Auto if first == v2::SIGNATURE[0] => v2::parse(input),
+        ProxyProtocol::Auto => v1::parse(input),
+        ProxyProtocol::Off => Err(Malformed("not expected")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

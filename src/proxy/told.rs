@@ -1,0 +1,124 @@
+//! What a trusted proxy has told, for the app's side. It decides nothing.
+
+use std::net::IpAddr;
+
+/// The client as a proxy saw it; port 0: not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+/// How the client spoke with the outermost proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    pub const fn port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+/// What replaces the connection's own facts; `None`: nothing told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    pub client: Option<Client>,
+    pub scheme: Option<Scheme>,
+    /// A valid Host field.
+    pub host: Option<Box<str>>,
+    pub port: Option<u16>,
+    /// Where the app is mounted: begins with a slash and does not end with one. Decoded.
+    pub prefix: Option<Box<str>>,
+}
+
+impl Told {
+    pub fn is_nothing(&self) -> bool {
+        *self == Told::default()
+    }
+
+    /// What the app is to see as the Host field.
+    pub fn host_field(&self) -> Option<String> {
+        let host = self.host.as_deref()?;
+        let default = self.scheme.map(Scheme::port);
+        Some(match self.port {
+            Some(port) if split_port(host).1.is_none() && Some(port) != default => {
+                format!("{host}:{port}")
+            }
+            Some(_) | None => host.to_owned(),
+        })
+    }
+
+    /// Name and port of the server that the client meant.
+    pub fn server(&self) -> Option<(&str, u16)> {
+        let (name, port) = split_port(self.host.as_deref()?);
+        let default = || self.scheme.unwrap_or(Scheme::Http).port();
+        Some((name, self.port.or(port).unwrap_or_else(default)))
+    }
+}
+
+fn split_port(host: &str) -> (&str, Option<u16>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
+        Some(_) | None => (host, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port_come_together() {
+        let told = |host: &str, port, scheme| Told {
+            host: Some(host.into()),
+            port,
+            scheme,
+            ..Told::default()
+        };
+        for (told, field, server) in [
+            (
+                told("a.example", None, None),
+                "a.example",
+                ("a.example", 80),
+            ),
+            (
+                told("a.example", None, Some(Scheme::Https)),
+                "a.example",
+                ("a.example", 443),
+            ),
+            (
+                told("a.example:81", None, Some(Scheme::Https)),
+                "a.example:81",
+                ("a.example", 81),
+            ),
+            (
+                told("a.example", Some(443), Some(Scheme::Https)),
+                "a.example",
+                ("a.example", 443),
+            ),
+            (
+                told("a.example", Some(8443), Some(Scheme::Https)),
+                "a.example:8443",
+                ("a.example", 8443),
+            ),
+            (told("[::1]", Some(81), None), "[::1]:81", ("[::1]", 81)),
+            (told("[::1]", None, None), "[::1]", ("[::1]", 80)),
+        ] {
+            assert_eq!(told.host_field().as_deref(), Some(field));
+            assert_eq!(told.server(), Some(server));
+        }
+    }
+}
