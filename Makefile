@@ -76,9 +76,10 @@ test-rust: $(VENV)/.requirements ## Unit, property and simulation tests
 	fi
 
 .PHONY: test-e2e
-test-e2e: develop-testing ## The operators' stories against both artifacts: the installed wheel, then the binary
+test-e2e: develop-testing ## The operators' stories: the installed wheel, on asyncio and on uvloop, then the binary
 	@echo "==> binary"; cargo build --quiet --locked --bin rgun
 	@echo "==> end to end: wheel"; $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest -q -n $(JOBS) --loop uvloop -m both_loops $(ARGS)
 	@echo "==> end to end: binary"; RGUN_BINARY=$(TARGET)/debug/rgun $(BIN)/python -m pytest -q -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
 
 .PHONY: test-wheels
