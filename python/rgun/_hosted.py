@@ -13,10 +13,19 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     _forget_script_directory(here)
     program = _load(here)
+    if sys.argv[1:2] == ["ctl"]:
+        _leave_interrupts_to_the_system()
     sys.argv[0] = os.environ.pop("__RGUN_SCRIPT", None) or "rgun"
     # Returns in the master when the server has ended, and in each worker when it is done: leaving through sys.exit()
     # finalises the worker's Python as that of any program.
     sys.exit(program.main(sys.argv[1:]))
+
+
+def _leave_interrupts_to_the_system():
+    # Python's handler only notes the signal for the next bytecode, and while the program runs there is none.
+    import _signal
+
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
 def _forget_script_directory(here):

@@ -63,6 +63,8 @@ Durations are seconds (30, 0.5) or have a unit (500ms, 30s, 2m, 1h).
 Sizes are bytes or have a unit (64k, 20m, 1g).
 Options can also stand in the variable GUNICORN_CMD_ARGS; those on the command line win.
 
+A running server is asked with rgun ctl: status, reload, scale, stop and more; see rgun ctl --help.
+
 Signals to the master:
   TERM       finish what was begun within --graceful-timeout, then exit; a second one: at once
   INT, QUIT  exit fast

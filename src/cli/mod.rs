@@ -1,6 +1,7 @@
 //! The command line: parse, choose what to do, report. The only layer that prints errors and picks exit codes.
 
 mod command;
+mod ctl;
 mod help;
 mod invocation;
 mod report;
@@ -19,6 +20,9 @@ pub use invocation::settings;
 
 /// Read without being asked for by the program that we replace: who has one counts on it.
 const GUNICORN_FILE: &str = "gunicorn.conf.py";
+
+/// The first argument that makes this program the client of a running server. An app of that name is `ctl:app`.
+const CTL: &str = "ctl";
 
 /// What the reader of the log gets to take the last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
@@ -46,6 +50,9 @@ pub struct Refusal {
 
 /// Runs the program. `arguments` do not contain its name. Returns the exit code, in the master as in each worker.
 pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
+    if arguments.first().is_some_and(|first| first == CTL) {
+        return ctl::main(arguments.into_iter().skip(1).collect());
+    }
     let surroundings = Surroundings::of_this_process();
     match invocation::parse(&arguments, &surroundings) {
         Ok(Parsed::Help(text)) => report::page(&text),

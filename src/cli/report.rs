@@ -51,15 +51,78 @@ pub(super) fn version(interpreter: &str) -> u8 {
     }
 }
 
+/// A reader that has seen enough (`rgun --help | head`) is no failure, and there is nobody left to tell.
 fn print(text: &str) -> u8 {
-    let mut output = std::io::stdout();
-    // A reader that has seen enough (`rgun --help | head`) is no failure, and there is nobody left to tell.
-    drop(
-        output
-            .write_all(text.as_bytes())
-            .and_then(|()| output.flush()),
-    );
+    self::text(text);
     0
+}
+
+/// `false`: nobody reads it.
+pub(super) fn text(text: &str) -> bool {
+    let mut output = std::io::stdout();
+    output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+        .is_ok()
+}
+
+pub(super) fn failure(message: &str, hint: Option<&str>) -> u8 {
+    lines(message, hint);
+    FAILED
+}
+
+/// On standard error, as it is.
+pub(super) fn complain(text: &str) {
+    // Standard error is closed: the exit code is what is left to say.
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+pub(super) fn complaint(text: &StyledStr) {
+    if is_coloured(&std::io::stderr()) {
+        complain(&text.ansi().to_string());
+    } else {
+        complain(&text.to_string());
+    }
+}
+
+/// What marks a text on a terminal; nothing elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Colours {
+    pub bold: &'static str,
+    pub red: &'static str,
+    pub green: &'static str,
+    pub yellow: &'static str,
+    pub end: &'static str,
+}
+
+impl Colours {
+    pub const NONE: Self = Self {
+        bold: "",
+        red: "",
+        green: "",
+        yellow: "",
+        end: "",
+    };
+    pub const ANSI: Self = Self {
+        bold: "\x1b[1m",
+        red: "\x1b[31m",
+        green: "\x1b[32m",
+        yellow: "\x1b[33m",
+        end: "\x1b[0m",
+    };
+}
+
+/// For standard output.
+pub(super) fn colours() -> Colours {
+    if is_coloured(&std::io::stdout()) {
+        Colours::ANSI
+    } else {
+        Colours::NONE
+    }
+}
+
+pub(super) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
 }
 
 fn lines(message: &str, hint: Option<&str>) {

@@ -4,6 +4,7 @@ mod app;
 mod clients;
 mod listening;
 mod logs;
+mod operators;
 mod process;
 mod proxies;
 mod reload;
@@ -99,12 +100,13 @@ pub enum Group {
     WebSocket,
     Proxies,
     Logs,
+    Operators,
     Process,
 }
 
 impl Group {
     /// In the order in which a newcomer needs them.
-    pub const ALL: [Group; 9] = [
+    pub const ALL: [Group; 10] = [
         Group::App,
         Group::Listening,
         Group::Workers,
@@ -113,6 +115,7 @@ impl Group {
         Group::WebSocket,
         Group::Proxies,
         Group::Logs,
+        Group::Operators,
         Group::Process,
     ];
 
@@ -127,6 +130,7 @@ impl Group {
             Group::WebSocket => "WebSocket",
             Group::Proxies => "Behind a proxy",
             Group::Logs => "Logs",
+            Group::Operators => "Control and probes",
             Group::Process => "This run",
         }
     }
@@ -171,6 +175,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         websocket::SETTINGS,
         proxies::SETTINGS,
         logs::SETTINGS,
+        operators::SETTINGS,
         process::SETTINGS,
     ]
     .into_iter()

@@ -274,9 +274,11 @@ const FOREIGN: &[Foreign] = &[
     not_yet("--http-protocols"),
     not_yet("--http2-cleartext"),
     not_yet("--asgi-disconnect-grace-period"),
-    not_yet("--control-socket"),
-    not_yet("--control-socket-mode"),
-    not_yet("--no-control-socket"),
+    says(
+        "--control-socket-mode",
+        REFUSED,
+        "the control socket is always for the server's own user and root alone",
+    ),
 ];
 
 #[cfg(test)]

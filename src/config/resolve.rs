@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::error::shown;
 use super::value::{self, Malformed, Value};
 use super::{
-    ClientTimeouts, Definition, Error, Factory, Given, Groups, Layers, Limits, LogTarget, Origin,
-    Place, Recycling, RunAs, Settings, Surroundings, WebSocket, definition,
+    ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers, Limits,
+    LogTarget, Origin, Place, Recycling, RunAs, Settings, Surroundings, WebSocket, definition,
 };
 
 /// More would be a slip of the finger that takes the machine down.
@@ -131,6 +131,11 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         log_level: typed.value("loglevel", value::log_level)?,
         error_log: typed.value("errorlog", log(LogTarget::Stderr))?,
         access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,
+        control_socket: match typed.optional("control_socket", |text| Ok(base.join(text)))? {
+            _ if typed.last("control_socket_disable").is_some() => ControlSocket::None,
+            Some(path) => ControlSocket::At(path),
+            None => ControlSocket::Usual,
+        },
         chdir,
     };
     let mode = if typed.last("check_config").is_some() {

@@ -94,6 +94,27 @@ pub enum LogLevel {
     Critical,
 }
 
+impl LogLevel {
+    pub const NAMES: [&str; 5] = ["debug", "info", "warning", "error", "critical"];
+    const ALL: [Self; 5] = [
+        Self::Debug,
+        Self::Info,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+    ];
+
+    pub fn named(name: &str) -> Option<Self> {
+        let at = Self::NAMES.iter().position(|known| *known == name)?;
+        Self::ALL.get(at).copied()
+    }
+
+    /// `self as u8`, back.
+    pub fn of(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogTarget {
     Stdout,
@@ -191,6 +212,15 @@ pub struct RunBefore {
 pub enum Place {
     Foreground,
     Daemon,
+}
+
+/// Where the control socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// In the directory for such things, if there is one.
+    Usual,
+    At(PathBuf),
+    None,
 }
 
 /// Which supplementary groups a worker under another user has.
@@ -295,4 +325,5 @@ pub struct Settings {
     pub log_level: LogLevel,
     pub error_log: LogTarget,
     pub access_log: Option<LogTarget>,
+    pub control_socket: ControlSocket,
 }

@@ -34,6 +34,7 @@ impl Wire for ToWorker {
             }
             Self::StopFast => vec![3],
             Self::ReopenLogs => vec![4],
+            Self::LogLevel(level) => vec![5, *level],
         }
     }
 
@@ -54,6 +55,7 @@ impl Wire for ToWorker {
             }
             3 => Self::StopFast,
             4 => Self::ReopenLogs,
+            5 => Self::LogLevel(reader.byte()?),
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)
@@ -194,6 +196,7 @@ mod tests {
             Just(ToWorker::Go),
             Just(ToWorker::StopFast),
             Just(ToWorker::ReopenLogs),
+            any::<u8>().prop_map(ToWorker::LogLevel),
             (reason, any::<u64>()).prop_map(|(reason, graceful_ms)| ToWorker::Drain {
                 reason,
                 graceful_ms

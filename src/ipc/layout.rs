@@ -52,6 +52,8 @@ pub mod page {
     pub const CONNECTIONS: usize = 6;
     /// One bit for each taken entry of `ENTRIES`.
     pub const TAKEN: usize = 7;
+    /// How many threads run the app.
+    pub const THREADS: usize = 8;
     pub const COUNTERS: usize = 16;
     pub const ENTRIES: usize = 64;
     pub const ENTRY_COUNT: usize = 28;

@@ -14,6 +14,8 @@ pub enum ToWorker {
     StopFast,
     /// Open the log files again by their names: they were rotated.
     ReopenLogs,
+    /// The least severe messages of the error log from here on: `config::LogLevel` as a number.
+    LogLevel(u8),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,6 +52,10 @@ impl Page {
         self.words[page::STATE].store(state as u64 + 1, Relaxed);
     }
 
+    pub fn set_threads(&self, threads: u64) {
+        self.words[page::THREADS].store(threads, Relaxed);
+    }
+
     pub fn connection_opened(&self) {
         self.words[page::CONNECTIONS].fetch_add(1, Relaxed);
         self.add(counter::ACCEPTED, 1);
@@ -171,6 +175,11 @@ impl Page {
             5 => Some(State::Exiting),
             _ => None,
         }
+    }
+
+    /// How many threads run the app: `busy_us` grows by as many seconds in a second at the most.
+    pub fn threads(&self) -> u64 {
+        self.words[page::THREADS].load(Relaxed).max(1)
     }
 
     pub fn connections(&self) -> u64 {

@@ -71,12 +71,11 @@ impl Shell<'_> {
                     self.follow_logs(generation);
                 }
                 self.note.take(&report);
+                self.tally.note(&report);
                 self.journal.write(&report, &self.workers);
             }
             Action::Notify(state) => self.notify(state),
-            Action::Reply { token, answer } => {
-                tracing::debug!(token = token.0, ?answer, "nobody is there to be answered")
-            }
+            Action::Reply { token, answer } => self.reply(token, &answer),
             Action::Exit { code } => return Flow::End(End::Exit(code)),
         }
         Flow::Go
@@ -181,7 +180,7 @@ impl Shell<'_> {
         self.tell(worker, &message);
     }
 
-    fn tell(&self, worker: &Worker, message: &ToWorker) {
+    pub(super) fn tell(&self, worker: &Worker, message: &ToWorker) {
         if let Err(error) = worker.channel.send(message) {
             // It is dying, or stuck: its exit or its deadline is the event.
             tracing::debug!(slot = worker.slot.0, pid = worker.pid.as_raw(), ?message, %error, "message not delivered");
@@ -215,6 +214,7 @@ impl Shell<'_> {
             let age = Duration::from_millis(now.saturating_sub(ready.max(worker.page.heartbeat())));
             self.pending
                 .push_back(Event::Heartbeat { incarnation, age });
+            worker.rate.look(now, &worker.page.counters());
             let passed = worker.done(now).and_then(|done| worker.limits.passed(done));
             if let Some(excess) = passed {
                 worker.excess = Some(excess);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::supervisor::{
     BootFailure, BootPhase, CoreDump, Exit, KillReason, ReloadFailure, Report, Retirement, Retry,
-    StopMode, Who,
+    Slot, StopMode, Who,
 };
 use super::workers::{Failure, Workers};
 use crate::ipc::InFlight;
@@ -18,6 +18,8 @@ pub struct Journal {
     last: Option<Failure>,
     /// Why the last reading of the configuration failed.
     pub config_error: String,
+    /// Why the last reload failed, while it is the last one.
+    pub last_reload_failure: Option<String>,
 }
 
 impl Journal {
@@ -110,6 +112,7 @@ impl Journal {
                 generation,
                 workers,
             } => {
+                self.last_reload_failure = None;
                 tracing::info!(generation = generation.0, workers, "reload succeeded");
             }
             Report::ReloadFailed {
@@ -119,6 +122,7 @@ impl Journal {
                 of,
             } => {
                 let (reason, traceback) = self.reload_failure(why, workers);
+                self.last_reload_failure = Some(reason.clone());
                 tracing::error!(
                     generation = generation.0,
                     reason,
@@ -176,12 +180,7 @@ impl Journal {
         workers: &Workers,
         repeated: Repeated,
     ) -> (String, Option<String>) {
-        let reason = match why {
-            BootFailure::Said(phase) => phase_words(phase).to_owned(),
-            BootFailure::Exited(exit) => format!("ended before it was ready: {}", Ended(exit)),
-            BootFailure::TimedOut => "not ready within --boot-timeout".to_owned(),
-            BootFailure::NotSpawned => "it could not be started".to_owned(),
-        };
+        let reason = boot_words(why);
         let Some(failure) = workers.facts(worker.incarnation).failure else {
             return (reason, None);
         };
@@ -196,7 +195,24 @@ impl Journal {
         (reason, traceback)
     }
 
-    fn reload_failure(
+    /// Why a worker that was to be restarted is not.
+    pub fn restart_failure(
+        &self,
+        slot: Slot,
+        why: BootFailure,
+        workers: &Workers,
+    ) -> (String, Option<String>) {
+        let said = matches!(why, BootFailure::Said(_));
+        match workers.last_words(slot).filter(|_| said) {
+            None => (boot_words(why), None),
+            Some(words) => (
+                format!("{}: {}", boot_words(why), words.summary),
+                Some(words.traceback.clone()).filter(|text| !text.is_empty()),
+            ),
+        }
+    }
+
+    pub fn reload_failure(
         &mut self,
         why: &ReloadFailure,
         workers: &Workers,
@@ -237,6 +253,15 @@ pub fn kill_reason(why: KillReason) -> &'static str {
         KillReason::BootTimeout => "not ready within --boot-timeout",
         KillReason::Hung => "no sign of life for --timeout",
         KillReason::Overdue => "did not end within --graceful-timeout",
+    }
+}
+
+fn boot_words(why: BootFailure) -> String {
+    match why {
+        BootFailure::Said(phase) => phase_words(phase).to_owned(),
+        BootFailure::Exited(exit) => format!("ended before it was ready: {}", Ended(exit)),
+        BootFailure::TimedOut => "not ready within --boot-timeout".to_owned(),
+        BootFailure::NotSpawned => "it could not be started".to_owned(),
     }
 }
 

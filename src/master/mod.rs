@@ -10,6 +10,7 @@ mod act;
 mod binds;
 mod child;
 mod condition;
+pub mod control;
 mod error;
 mod generation;
 mod journal;
@@ -19,6 +20,7 @@ mod seat;
 mod service;
 mod shell;
 pub mod supervisor;
+mod tally;
 mod workers;
 
 pub use error::Error;
@@ -64,6 +66,16 @@ pub fn run(
             return Err(error);
         }
     };
+    match control::Control::open(&settings) {
+        Ok(control) => shell.control = control,
+        Err(error) => {
+            shell.binds.close();
+            if let Some(pid_file) = pid_file {
+                pid_file.remove();
+            }
+            return Err(error);
+        }
+    }
     // What starting up took is not needed again, and the workers to come are copies of this.
     crate::sys::trim();
     let end = match shell.run() {
@@ -76,6 +88,7 @@ pub fn run(
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
     };
+    shell.control.close();
     shell.binds.close();
     if let Some(pid_file) = pid_file {
         pid_file.remove();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Error;
 use super::binds::Binds;
 use super::condition::Note;
+use super::control::{Control, Source, Waits};
 use super::generation::{Edition, Logs, plan, start_directory};
 use super::journal::Journal;
 use super::seat::{Host, Seat};
@@ -16,12 +17,13 @@ use super::service::Service;
 use super::supervisor::{
     BootPhase, Event, Generation, Incarnation, Moment, Signal, Supervisor, WorkerMessage,
 };
+use super::tally::Tally;
 use super::workers::{Failure, Hearing, Workers, exit};
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
 use crate::observability;
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
-use crate::sys::{Pid, clock, process, wait_readable};
+use crate::sys::{Pid, Wanted, clock, process, wait_for};
 
 /// What the master listens to; everything else keeps its default action.
 pub const HEARD: [Raw; 10] = [
@@ -42,6 +44,9 @@ const MESSAGES_A_TURN: usize = 16;
 
 /// How soon lines that the log's reader did not take are tried again.
 const LOG_RETRY: Duration = Duration::from_millis(100);
+
+/// How soon a client that waits for an idle server is thought of again: that it is idle is nobody's event.
+const WAITS_RETRY: Duration = Duration::from_millis(50);
 
 /// Where an action has led.
 pub enum Flow {
@@ -78,6 +83,9 @@ pub struct Shell<'a> {
     pub(super) workers: Workers,
     pub(super) scoreboard: Scoreboard,
     pub(super) journal: Journal,
+    pub(super) tally: Tally,
+    pub(super) control: Control,
+    pub(super) waits: Waits,
     pub(super) lifeline: Lifeline,
     pub(super) pending: VecDeque<Event>,
     pub(super) reread: &'a dyn Fn() -> Result<Settings, String>,
@@ -127,6 +135,9 @@ impl<'a> Shell<'a> {
             workers: Workers::default(),
             scoreboard: Scoreboard::create(pages)?,
             journal: Journal::default(),
+            tally: Tally::default(),
+            control: Control::default(),
+            waits: Waits::default(),
             lifeline: Lifeline::new()?,
             pending: VecDeque::new(),
             reread,
@@ -174,32 +185,53 @@ impl<'a> Shell<'a> {
             (Some(timeout), Some(service)) => Some(timeout.min(service)),
             (timeout, service) => timeout.or(service),
         };
+        let timeout = if self.waits.is_empty() {
+            timeout
+        } else {
+            Some(timeout.map_or(WAITS_RETRY, |timeout| timeout.min(WAITS_RETRY)))
+        };
         let heard: Vec<Incarnation> = self
             .workers
             .iter()
             .filter(|(_, one)| one.hearing == Hearing::Open)
             .map(|(incarnation, _)| incarnation)
             .collect();
-        let mut watched = vec![self.signals.as_fd()];
+        let mut watched = vec![(self.signals.as_fd(), Wanted::Readable)];
         watched.extend(
             heard
                 .iter()
                 .filter_map(|one| self.workers.get(*one))
-                .map(|one| one.channel.as_fd()),
+                .map(|one| (one.channel.as_fd(), Wanted::Readable)),
         );
-        let ready = wait_readable(&watched, timeout)?;
+        let mut asking = Vec::new();
+        for (source, fd, wanted) in self.control.watched() {
+            asking.push(source);
+            watched.push((fd, wanted));
+        }
+        let ready = wait_for(&watched, timeout)?;
         drop(watched);
         let mut ready = ready.into_iter();
         let signalled = ready.next().unwrap_or(false);
-        for (incarnation, _) in heard.into_iter().zip(ready).filter(|(_, ready)| *ready) {
-            self.listen(incarnation, MESSAGES_A_TURN);
+        for (incarnation, ready) in heard.into_iter().zip(ready.by_ref()) {
+            if ready {
+                self.listen(incarnation, MESSAGES_A_TURN);
+            }
         }
+        let asked: Vec<Source> = asking
+            .into_iter()
+            .zip(ready)
+            .filter_map(|(source, ready)| ready.then_some(source))
+            .collect();
         if signalled {
             while let Some(arrival) = self.signals.next()? {
                 self.signal(arrival)?;
             }
         }
         self.tell_service();
+        asked
+            .into_iter()
+            .for_each(|source| self.control.attend(source));
+        self.take_requests();
         if self
             .supervisor
             .next_timeout()

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::control::Rate;
 use super::limits::{Done, Excess, Limits};
 use super::supervisor::{Exit, Incarnation, Slot};
 use crate::ipc::{InFlight, MasterChannel, Page, Phase};
-use crate::sys::Pid;
 use crate::sys::process::resident;
+use crate::sys::{Pid, clock};
 
 /// How many of the dead are remembered, for reports that come later than the death.
 const REMEMBERED: usize = 64;
@@ -24,6 +25,9 @@ pub struct Worker {
     /// When it said that it was ready, in monotonic milliseconds.
     pub ready_ms: Option<u64>,
     pub failure: Option<Failure>,
+    /// When it was forked, in monotonic milliseconds.
+    pub born_ms: u64,
+    pub rate: Rate,
     pub limits: Limits,
     /// The limit that it has passed: a replacement was asked for.
     pub excess: Option<Excess>,
@@ -40,6 +44,8 @@ impl Worker {
             page,
             ready_ms: None,
             failure: None,
+            born_ms: clock::monotonic_ms(),
+            rate: Rate::default(),
             limits,
             excess: None,
         }
@@ -83,6 +89,7 @@ pub struct Facts<'a> {
 #[derive(Debug)]
 struct Departed {
     incarnation: Incarnation,
+    slot: Slot,
     pid: Pid,
     failure: Option<Failure>,
     in_flight: Vec<InFlight>,
@@ -130,10 +137,15 @@ impl Workers {
     pub fn remove(&mut self, incarnation: Incarnation) -> Option<Page> {
         let worker = self.living.remove(&incarnation)?;
         let Worker {
-            pid, page, failure, ..
+            slot,
+            pid,
+            page,
+            failure,
+            ..
         } = worker;
         self.departed.push_back(Departed {
             incarnation,
+            slot,
             pid,
             failure,
             in_flight: page.in_flight(),
@@ -142,6 +154,18 @@ impl Workers {
             self.departed.pop_front();
         }
         Some(page)
+    }
+
+    /// The last words of whoever was the latest in that slot to have some.
+    pub fn last_words(&self, slot: Slot) -> Option<&Failure> {
+        let living = self.living.values().rev();
+        let living = living.map(|worker| (worker.slot, &worker.failure));
+        let departed = self.departed.iter().rev();
+        let departed = departed.map(|worker| (worker.slot, &worker.failure));
+        living
+            .chain(departed)
+            .filter(|(its, _)| *its == slot)
+            .find_map(|(_, failure)| failure.as_ref())
     }
 
     pub fn facts(&self, incarnation: Incarnation) -> Facts<'_> {

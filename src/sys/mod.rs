@@ -32,9 +32,9 @@ pub use output::{ATOMIC, Output, end_of_piece};
 pub use packets::{Packet, Sent, packet_pair, receive_packet, send_packet};
 pub use pid::Pid;
 pub use pipe::pipe;
-pub use poll::{wait_readable, wait_writable};
+pub use poll::{Wanted, wait_for, wait_readable, wait_writable};
 pub use tcp::{last_data_received, listen_tcp};
-pub use unix::{SocketFile, listen_unix};
+pub use unix::{SocketFile, effective_user, listen_unix, peer_user};
 pub mod thread;
 
 pub use clock::monotonic_ms;

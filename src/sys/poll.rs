@@ -8,13 +8,34 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::{Error, Result};
 
+/// What is waited for at one descriptor. That it is closed is told in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    Readable,
+    Writable,
+    Closed,
+}
+
 /// Waits until one of `fds` can be read or is closed; tells which. An interrupted wait is an empty answer.
 ///
 /// `timeout` is rounded up to whole milliseconds, so that a deadline has passed when the answer is "none"; `None`: for ever.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>> {
+    let wanted: Vec<_> = fds.iter().map(|fd| (*fd, Wanted::Readable)).collect();
+    wait_for(&wanted, timeout)
+}
+
+/// As `wait_readable`, with a wish for each descriptor.
+pub fn wait_for(fds: &[(BorrowedFd<'_>, Wanted)], timeout: Option<Duration>) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd<'_>> = fds
         .iter()
-        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
+        .map(|(fd, wanted)| {
+            let flags = match wanted {
+                Wanted::Readable => PollFlags::POLLIN,
+                Wanted::Writable => PollFlags::POLLOUT,
+                Wanted::Closed => PollFlags::empty(),
+            };
+            PollFd::new(*fd, flags)
+        })
         .collect();
     match nix::poll::poll(&mut polled, milliseconds(timeout)) {
         Ok(_) => Ok(polled.iter().map(|fd| fd.any().unwrap_or(true)).collect()),

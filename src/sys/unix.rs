@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::stat::{Mode, umask};
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -120,8 +123,21 @@ fn explained(error: Error, path: &Path) -> Error {
     }
 }
 
+/// The user that the process at the other end had when it connected (`SO_PEERCRED`); `None`: the kernel does not tell.
+pub fn peer_user(connection: BorrowedFd<'_>) -> Option<u32> {
+    getsockopt(&connection, PeerCredentials)
+        .ok()
+        .map(|credentials| credentials.uid())
+}
+
+/// Whose rights this process has.
+pub fn effective_user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -146,6 +162,15 @@ mod tests {
         assert!(file.remove().expect("unlink"));
         assert!(!path.exists());
         assert!(!file.remove().expect("nothing to do"));
+    }
+
+    #[test]
+    fn the_other_end_is_known_by_its_user() {
+        let (_directory, path) = path();
+        let (listener, _file) = listen_unix(&path, 0o177, 16).expect("a free path");
+        let _client = UnixStream::connect(&path).expect("it listens");
+        let (connection, _) = crate::sys::stream::accept(listener.as_fd()).expect("a connection");
+        assert_eq!(peer_user(connection.as_fd()), Some(effective_user()));
     }
 
     #[test]

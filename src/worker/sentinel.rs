@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::held;
 use super::network::{Accepted, Network, millis};
+use crate::config::LogLevel;
 use crate::ipc::{DrainReason, FromWorker, Incoming, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
@@ -225,6 +226,11 @@ impl Watching {
                 })) => self.drain(reason, graceful_ms),
                 Ok(Incoming::Message(ToWorker::StopFast)) => self.stop_fast(),
                 Ok(Incoming::Message(ToWorker::ReopenLogs)) => self.reopen_logs(),
+                Ok(Incoming::Message(ToWorker::LogLevel(level))) => {
+                    LogLevel::of(level)
+                        .into_iter()
+                        .for_each(observability::set_level);
+                }
                 Ok(Incoming::Nothing) => return,
                 Ok(Incoming::Closed) => {
                     drop(self.epoll.remove(self.own.channel.as_fd()));

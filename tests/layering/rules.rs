@@ -73,14 +73,14 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         may: &["config", "master", "observability"],
-        crates: &["clap", "tracing"],
+        crates: &["clap", "serde", "serde_json", "tracing"],
         exempt: &["std::process::exit"],
         ..RULE
     },
     Rule {
         module: "master",
         may: &["config", "ipc", "observability", "sys"],
-        crates: &["thiserror", "tracing"],
+        crates: &["serde", "serde_json", "thiserror", "tracing"],
         // It forks: another thread's locks would stay locked in the child.
         never: &[
             "std::thread::Builder",

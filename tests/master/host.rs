@@ -150,7 +150,7 @@ impl Worker {
                     Incoming::Message(ToWorker::ReopenLogs) => {
                         tracing::info!(slot = self.seat.slot, "worker reopens its logs");
                     }
-                    Incoming::Nothing => {}
+                    Incoming::Message(_) | Incoming::Nothing => {}
                 }
             }
             if ready[2..].contains(&true) {

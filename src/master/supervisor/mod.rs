@@ -46,7 +46,7 @@ pub use event::{
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
 pub use plan::{Plan, Winch};
 pub use report::{BootFailure, ReloadFailure, Report, Retry, Who};
-pub use view::{Stage, WorkerView};
+pub use view::{Service, Stage, WorkerView};
 
 use clock::Clock;
 use recycle::Retiree;

@@ -1,5 +1,6 @@
 //! What a status display may see of the supervisor. It changes nothing.
 
+use super::reload::Reload;
 use super::worker::Life;
 use super::{Generation, Phase, Supervisor, Who};
 
@@ -13,6 +14,16 @@ pub enum Stage {
     Hung,
     Draining,
     /// Told to end, or killed.
+    Stopping,
+}
+
+/// What the server as a whole is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The first boot is not over.
+    Booting,
+    Serving,
+    Reloading,
     Stopping,
 }
 
@@ -42,6 +53,16 @@ impl Supervisor {
                 stage,
             }
         })
+    }
+
+    #[must_use]
+    pub fn service(&self) -> Service {
+        match (self.phase, &self.reload) {
+            (Phase::FirstBoot, _) => Service::Booting,
+            (Phase::Running, Reload::Idle) => Service::Serving,
+            (Phase::Running, Reload::Reading { .. } | Reload::Rolling(_)) => Service::Reloading,
+            (Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone, _) => Service::Stopping,
+        }
     }
 
     /// How many workers are wanted.

@@ -1,0 +1,142 @@
+//! The clap command of `rgun ctl`, with the help that teaches each verb. It understands no values.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+const ABOUT: &str = "Asks a running server: what it does, and to do something";
+
+const FINDING: &str = "\
+Which server: --socket names its control socket (--control-socket of the server; its log says where it is). Without it the \
+usual places are looked through: $RUNTIME_DIRECTORY/rgun.ctl, $XDG_RUNTIME_DIR/rgun-*.ctl, and /run/*/rgun*.ctl, where \
+systemd puts it. When several servers run there, they are listed and you choose. Only the server's own user and root may ask.
+
+Exit codes: 0 it was done, 1 it was not (the reason and, if the app raised, its traceback are on standard error), 2 wrong use.
+
+Over the socket go lines of JSON: `echo '{\"command\":\"status\"}' | socat - UNIX:PATH` does without this program.";
+
+pub(super) fn command() -> Command {
+    Command::new("rgun ctl")
+        .about(ABOUT)
+        .after_long_help(FINDING)
+        .no_binary_name(true)
+        .subcommand_required(true)
+        .subcommand_value_name("VERB")
+        .subcommand_help_heading("Verbs")
+        .disable_help_subcommand(true)
+        .max_term_width(100)
+        .arg(
+            Arg::new("socket")
+                .long("socket")
+                .short('s')
+                .value_name("PATH")
+                .value_parser(value_parser!(PathBuf))
+                .global(true)
+                .help("The server's control socket; without it the usual places are looked through"),
+        )
+        .subcommands([
+            status(),
+            verb(
+                "reload",
+                "Replace all workers by new ones, and say how it ended",
+                "As SIGHUP, but it waits: exit code 0 when every new worker serves. When one of them does not boot, the old \
+                 workers go on serving, nothing was lost, and the reason is printed with the app's traceback: exit code 1. \
+                 A reload that is asked for during another one follows it.\n\n\
+                 In a deploy: rgun ctl reload || exit 1",
+            ),
+            verb(
+                "scale",
+                "Set the number of workers",
+                "Workers are started or drained one by one; `rgun ctl wait-ready` returns when all of them serve. It holds \
+                 until the server is started again, also over reloads, unless --workers itself is changed for one.",
+            )
+            .arg(
+                Arg::new("workers")
+                    .value_name("N")
+                    .required(true)
+                    .value_parser(value_parser!(u32))
+                    .help("How many, at least 1"),
+            ),
+            verb(
+                "stop",
+                "Stop the server, and wait until it is gone",
+                "As SIGTERM: what was begun is finished within --graceful-timeout.",
+            )
+            .arg(switch("fast", "As SIGQUIT: cancel what is running"))
+            .arg(switch("no-wait", "Return when the stop has begun")),
+            verb(
+                "restart-worker",
+                "Replace one worker, its successor first",
+                "The new worker is ready before the old one drains, so that no request is lost. Returns when it serves, or \
+                 with its traceback when it does not boot; then the old one goes on. A slot that waits between failed boots \
+                 is tried again at once.",
+            )
+            .arg(
+                Arg::new("slot")
+                    .value_name("SLOT")
+                    .required(true)
+                    .value_parser(value_parser!(u32))
+                    .help("Counted from 0, as in status and in the log"),
+            ),
+            verb(
+                "log-level",
+                "Change what the error log shows, without a restart",
+                "In the master and in every worker, also in those to come, until a reload with other log settings or a restart.",
+            )
+            .arg(
+                Arg::new("level")
+                    .value_name("LEVEL")
+                    .required(true)
+                    .value_parser(["debug", "info", "warning", "error", "critical"])
+                    .help("The least severe messages to show"),
+            ),
+            verb(
+                "wait-ready",
+                "Wait until every wanted worker serves",
+                "Also for a server that is only just being started: its socket is waited for. Exit code 1 when the time is \
+                 over or the server stops.",
+            )
+            .arg(timeout()),
+            verb(
+                "wait-idle",
+                "Wait until no request is in flight and no worker boots or drains",
+                "For scripts that must not disturb anybody. Exit code 1 when the time is over or the server stops.",
+            )
+            .arg(timeout()),
+        ])
+}
+
+fn status() -> Command {
+    verb(
+        "status",
+        "Show the server and its workers",
+        "A row for each worker: its slot, generation and state, requests a second and the part of its time in which it was \
+         not asleep (both over the last second), requests in flight with the path and age of the oldest, memory, and how \
+         often somebody else was in its slot before. `stuck` is a worker that gave no sign of life for some seconds: its \
+         app blocks it.",
+    )
+    .arg(switch("json", "Everything as JSON, for programs").conflicts_with("watch"))
+    .arg(switch("watch", "Draw it anew every second, until Ctrl-C"))
+}
+
+fn verb(name: &'static str, about: &'static str, more: &str) -> Command {
+    Command::new(name)
+        .about(about)
+        .long_about(format!("{about}.\n\n{more}"))
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}
+
+fn timeout() -> Arg {
+    Arg::new("timeout")
+        .long("timeout")
+        .value_name("SECONDS")
+        .default_value("60")
+        .value_parser(value_parser!(f64))
+        .help("How long; 0 is for ever")
+}

@@ -1,0 +1,141 @@
+//! What a person meets of `rgun ctl`: its help and its table.
+
+use super::*;
+use crate::cli::report::Colours;
+use crate::master::control::protocol::{InFlight, Reloads, Status, Worker};
+
+fn parsed(words: &[&str]) -> Result<(Verb, Option<std::path::PathBuf>), String> {
+    command::command()
+        .try_get_matches_from(words)
+        .map(|matches| Verb::of(&matches))
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn help_in_full() {
+    let mut text = String::new();
+    let mut command = command::command();
+    text.push_str(&command.render_long_help().to_string());
+    for verb in command.get_subcommands_mut() {
+        text.push_str(&format!(
+            "\n---- {} ----\n{}",
+            verb.get_name(),
+            verb.clone().render_long_help()
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn verbs_are_understood() {
+    assert_eq!(
+        parsed(&["status", "--json", "--socket", "/a"]),
+        Ok((Verb::Status(Form::Json), Some("/a".into())))
+    );
+    assert_eq!(
+        parsed(&["--socket", "/a", "scale", "3"]),
+        Ok((
+            Verb::Plain(Request::Scale { workers: 3 }),
+            Some("/a".into())
+        ))
+    );
+    assert_eq!(
+        parsed(&["stop", "--fast", "--no-wait"]).map(|found| found.0),
+        Ok(Verb::Stop {
+            mode: StopMode::Fast,
+            waits: false
+        })
+    );
+    assert_eq!(
+        parsed(&["wait-idle", "--timeout", "0"]).map(|found| found.0),
+        Ok(Verb::Wait {
+            request: Request::WaitIdle,
+            timeout: None
+        })
+    );
+    for wrong in [
+        &[][..],
+        &["explode"],
+        &["scale"],
+        &["scale", "-1"],
+        &["log-level", "loud"],
+        &["status", "--json", "--watch"],
+    ] {
+        parsed(wrong).expect_err("refused");
+    }
+}
+
+fn status() -> Status {
+    let serving = Worker {
+        generation: 2,
+        pid: 4711,
+        state: "serving".into(),
+        age_ms: 252_000,
+        silent_ms: 900,
+        requests: 12_345,
+        requests_per_second: 118.25,
+        busy: 0.349,
+        connections: 5,
+        in_flight: 2,
+        memory: Some(45_600_000),
+        oldest: vec![
+            InFlight {
+                method: "GET".into(),
+                path: "/reports/\u{1b}[31mred".into(),
+                age_ms: 1_240,
+            },
+            InFlight {
+                method: "POST".into(),
+                path: "/long".repeat(30),
+                age_ms: 12,
+            },
+        ],
+        ..Worker::default()
+    };
+    Status {
+        version: "1.2.3".into(),
+        pid: 4700,
+        app: "site:app".into(),
+        state: "serving".into(),
+        generation: 2,
+        uptime_ms: 12_000_000,
+        listeners: vec!["http://127.0.0.1:8000".into(), "unix:/run/a.sock".into()],
+        workers_wanted: 2,
+        reloads: Reloads {
+            succeeded: 1,
+            failed: 1,
+            last_failure: Some("the app could not be loaded".into()),
+        },
+        workers: vec![
+            serving.clone(),
+            Worker {
+                slot: 1,
+                pid: 4712,
+                silent_ms: 8_100,
+                restarts: 3,
+                memory: None,
+                oldest: Vec::new(),
+                ..serving
+            },
+        ],
+    }
+}
+
+#[test]
+fn the_table_is_aligned_and_harmless() {
+    insta::assert_snapshot!(table::table(&status(), Colours::NONE));
+}
+
+#[test]
+fn colours_do_not_move_anything() {
+    let coloured = table::table(&status(), Colours::ANSI);
+    assert!(
+        coloured.contains("\x1b[32mserving\x1b[0m")
+            && coloured.contains("\x1b[31mstuck 8.1 s\x1b[0m")
+    );
+    let mut plain = coloured;
+    for code in ["\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"] {
+        plain = plain.replace(code, "");
+    }
+    assert_eq!(plain, table::table(&status(), Colours::NONE));
+}

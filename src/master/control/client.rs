@@ -1,0 +1,215 @@
+//! One client of the control socket: its line comes in, its answer goes out. It does not know what they say.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use crate::sys::Wanted;
+
+/// No request is that long.
+pub const LONGEST_LINE: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// The number of its request that is being answered.
+    pub asked: Option<u64>,
+    /// It is to leave once its answer is written.
+    leaving: Leaving,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// After its last answer: it has closed its side, or talks nonsense.
+    WhenWritten,
+    Now,
+}
+
+/// A line, or what came instead of one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+}
+
+impl Client {
+    /// `stream` must not block.
+    pub fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            asked: None,
+            leaving: Leaving::No,
+        }
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.leaving == Leaving::Now
+            || self.leaving == Leaving::WhenWritten
+                && self.output.is_empty()
+                && self.asked.is_none()
+    }
+
+    /// One request at a time: while one is answered, the next waits in the socket.
+    pub fn wanted(&self) -> Wanted {
+        if !self.output.is_empty() {
+            Wanted::Writable
+        } else if self.asked.is_some() || self.leaving != Leaving::No {
+            Wanted::Closed
+        } else {
+            Wanted::Readable
+        }
+    }
+
+    /// The socket has news.
+    pub fn attend(&mut self) {
+        match self.wanted() {
+            Wanted::Writable => self.write(),
+            Wanted::Readable => self.read(),
+            Wanted::Closed => self.leaving = Leaving::Now,
+        }
+    }
+
+    fn read(&mut self) {
+        let mut piece = [0; 4096];
+        match self.stream.read(&mut piece) {
+            // What it has asked before is still answered.
+            Ok(0) => self.leaving = Leaving::WhenWritten,
+            Ok(count) => self
+                .input
+                .extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(error) if is_passing(error.kind()) => {}
+            Err(_) => self.leaving = Leaving::Now,
+        }
+    }
+
+    /// The next request, if it is there and the one before was answered.
+    pub fn line(&mut self) -> Option<Line> {
+        if self.asked.is_some() || !self.output.is_empty() {
+            return None;
+        }
+        if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
+            let mut line: Vec<u8> = self.input.drain(..=end).collect();
+            line.pop();
+            return Some(Line::Whole(line));
+        }
+        if self.input.len() > LONGEST_LINE {
+            self.input.clear();
+            self.leaving = Leaving::WhenWritten;
+            return Some(Line::TooLong);
+        }
+        None
+    }
+
+    /// Writes a line; what the client does not take now it gets later.
+    pub fn say(&mut self, line: &str) {
+        self.asked = None;
+        self.output.extend_from_slice(line.as_bytes());
+        self.output.push(b'\n');
+        self.write();
+    }
+
+    /// As `say`, and that is all.
+    pub fn say_last(&mut self, line: &str) {
+        self.leaving = Leaving::WhenWritten;
+        self.say(line);
+    }
+
+    fn write(&mut self) {
+        while !self.output.is_empty() {
+            match self.stream.write(&self.output) {
+                Ok(count) => drop(self.output.drain(..count)),
+                Err(error) if is_passing(error.kind()) => return,
+                Err(_) => {
+                    self.leaving = Leaving::Now;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Client, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("fcntl");
+        (Client::new(ours), theirs)
+    }
+
+    #[test]
+    fn one_request_at_a_time() {
+        let (mut client, mut other) = pair();
+        other.write_all(b"one\ntwo\n").expect("room");
+        client.attend();
+        assert_eq!(client.line(), Some(Line::Whole(b"one".to_vec())));
+        client.asked = Some(1);
+        assert_eq!((client.line(), client.wanted()), (None, Wanted::Closed));
+        client.say("answer");
+        assert_eq!(client.line(), Some(Line::Whole(b"two".to_vec())));
+    }
+
+    #[test]
+    fn a_client_that_leaves_gets_its_answers_first() {
+        let (mut client, mut other) = pair();
+        other.write_all(b"one\n").expect("room");
+        other
+            .shutdown(std::net::Shutdown::Write)
+            .expect("connected");
+        client.attend();
+        assert_eq!(client.line(), Some(Line::Whole(b"one".to_vec())));
+        client.say("answer");
+        client.attend();
+        assert!(client.is_gone());
+        drop(client);
+        let mut text = String::new();
+        other.read_to_string(&mut text).expect("readable");
+        assert_eq!(text, "answer\n");
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_kept() {
+        let (mut client, mut other) = pair();
+        for _ in 0..=LONGEST_LINE / 4096 {
+            other.write_all(&[b'x'; 4096]).expect("room");
+            client.attend();
+        }
+        assert_eq!(client.line(), Some(Line::TooLong));
+        client.say("too long");
+        assert!(client.is_gone());
+    }
+
+    #[test]
+    fn what_the_client_does_not_take_waits() {
+        let (mut client, mut other) = pair();
+        let long = "x".repeat(1 << 20);
+        client.say(&long);
+        assert_eq!((client.wanted(), client.line()), (Wanted::Writable, None));
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            other.read_to_string(&mut text).expect("readable");
+            text.len()
+        });
+        while client.wanted() == Wanted::Writable {
+            client.attend();
+        }
+        drop(client);
+        assert_eq!(reader.join().expect("it only reads"), (1 << 20) + 1);
+    }
+}

@@ -1,0 +1,116 @@
+//! From requests to the supervisor's commands, and from its answers to what a client reads. It decides nothing.
+
+use super::protocol::{Request, Response, StopMode as Mode};
+use crate::config::LogLevel;
+use crate::ipc::ToWorker;
+use crate::master::shell::Shell;
+use crate::master::supervisor::{Answer, Command, Event, Slot, StopMode, Token};
+use crate::observability;
+
+impl Shell<'_> {
+    /// Everything that clients have asked for since.
+    pub(in crate::master) fn take_requests(&mut self) {
+        loop {
+            let requests = self.control.requests();
+            if requests.is_empty() {
+                break;
+            }
+            for (token, request) in requests {
+                self.take_request(token, &request);
+            }
+        }
+        self.settle_waits();
+    }
+
+    fn take_request(&mut self, token: Token, request: &Request) {
+        let command = match request {
+            Request::Status => {
+                let response = Response {
+                    status: Some(self.status()),
+                    ..Response::done("")
+                };
+                return self.control.answer(token, &response);
+            }
+            Request::LogLevel { level } => {
+                let response = self.set_log_level(level);
+                return self.control.answer(token, &response);
+            }
+            Request::WaitReady | Request::WaitIdle => {
+                self.waits.add(token, request);
+                return;
+            }
+            Request::Reload => Command::Reload,
+            Request::Scale { workers } => Command::Scale(*workers),
+            Request::RestartWorker { slot } => Command::RestartWorker(Slot(*slot)),
+            Request::Stop { mode } => Command::Stop(match mode {
+                Mode::Graceful => StopMode::Graceful,
+                Mode::Fast => StopMode::Fast,
+            }),
+        };
+        tracing::info!(?command, "asked by the control socket");
+        self.pending.push_back(Event::Control { token, command });
+    }
+
+    pub(in crate::master) fn reply(&mut self, token: Token, answer: &Answer) {
+        let response = self.response(answer);
+        self.control.answer(token, &response);
+    }
+
+    fn response(&mut self, answer: &Answer) -> Response {
+        match answer {
+            Answer::Reloaded { generation } => Response {
+                generation: Some(generation.0),
+                ..Response::done(format!("reloaded: generation {generation} serves"))
+            },
+            Answer::ReloadFailed { generation, why } => {
+                let (reason, traceback) = self.journal.reload_failure(why, &self.workers);
+                Response {
+                    generation: Some(generation.0),
+                    traceback,
+                    ..Response::failed(format!(
+                        "reload rolled back, the old workers go on: {reason}"
+                    ))
+                }
+            }
+            Answer::Scaled { from, to } => {
+                Response::done(format!("number of workers: {to} (was {from})"))
+            }
+            Answer::Stopping => Response::done("stopping"),
+            Answer::WorkerReplaced { slot } => {
+                Response::done(format!("slot {slot} has a new worker"))
+            }
+            Answer::RestartFailed { slot, why } => {
+                let (reason, traceback) = self.journal.restart_failure(*slot, *why, &self.workers);
+                Response {
+                    traceback,
+                    ..Response::failed(format!("slot {slot} has no new worker: {reason}"))
+                }
+            }
+            Answer::NoSuchSlot { slot } => Response::failed(format!(
+                "there is no slot {slot}; slots are counted from 0, and there are {}",
+                self.supervisor.target()
+            )),
+            Answer::TooFew => Response::failed("a server has at least one worker"),
+            Answer::TooMany { most } => Response::failed(format!("more than {most} workers")),
+            Answer::ServerStopping => Response::failed("the server is stopping"),
+        }
+    }
+
+    /// Of the master and of every worker; those to come inherit it.
+    fn set_log_level(&mut self, name: &str) -> Response {
+        let Some(level) = LogLevel::named(name) else {
+            return Response::failed(format!(
+                "there is no log level {name}; there are {}",
+                LogLevel::NAMES.join(", ")
+            ));
+        };
+        observability::set_level(level);
+        for (_, worker) in self.workers.iter() {
+            self.tell(worker, &ToWorker::LogLevel(level as u8));
+        }
+        tracing::info!(level = name, "log level changed");
+        Response::done(format!(
+            "log level {name}, until a reload changes the log's settings"
+        ))
+    }
+}

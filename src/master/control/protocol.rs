@@ -1,0 +1,174 @@
+//! What is said over the control socket, as plain data: a request is one line of JSON, its answer another. It sends nothing.
+//!
+//! Fields are only ever added, so that a newer `rgun ctl` and an older server understand each other, and the other way round.
+
+use serde::{Deserialize, Serialize};
+
+/// `{"command": "scale", "workers": 4}`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Request {
+    Status,
+    /// Answered when the new workers serve, or when they do not.
+    Reload,
+    Scale {
+        workers: u32,
+    },
+    /// Answered when the stop has begun; its end is the end of the connection.
+    Stop {
+        #[serde(default)]
+        mode: StopMode,
+    },
+    /// Answered when the slot's next worker serves, or failed to boot.
+    RestartWorker {
+        slot: u32,
+    },
+    LogLevel {
+        level: String,
+    },
+    /// Answered when every wanted worker serves.
+    WaitReady,
+    /// Answered when, beyond that, no request is in flight and nobody boots or drains.
+    WaitIdle,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopMode {
+    #[default]
+    Graceful,
+    Fast,
+}
+
+/// What a request led to. `ok` is always there, the rest where it applies.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    pub ok: bool,
+    /// In words, for people: what was done, or why not.
+    #[serde(default)]
+    pub message: String,
+    /// The app's own, whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceback: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+}
+
+impl Response {
+    pub fn done(message: impl Into<String>) -> Self {
+        Self {
+            ok: true,
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The server at a moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub pid: u32,
+    pub app: String,
+    /// `booting`, `serving`, `reloading` or `stopping`.
+    pub state: String,
+    /// The one that serves.
+    pub generation: u32,
+    pub uptime_ms: u64,
+    pub listeners: Vec<String>,
+    pub workers_wanted: u32,
+    pub reloads: Reloads,
+    /// By slot; during a rollout a slot has two.
+    pub workers: Vec<Worker>,
+}
+
+/// How many reloads there were, and why the last one failed if it did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloads {
+    pub succeeded: u64,
+    pub failed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Worker {
+    pub slot: u32,
+    pub generation: u32,
+    pub pid: i32,
+    /// `booting`, `standby` (ready, waits for the rest of its generation), `serving`, `hung`, `draining` or `stopping`.
+    pub state: String,
+    /// Since its start.
+    pub age_ms: u64,
+    /// Since its last sign of life.
+    pub silent_ms: u64,
+    /// How often somebody else was in this slot before.
+    pub restarts: u64,
+    /// Begun since its start.
+    pub requests: u64,
+    pub requests_per_second: f64,
+    /// The part of its time in which it was not asleep, over the last second; 1.0: all of it.
+    pub busy: f64,
+    pub connections: u64,
+    pub in_flight: u64,
+    /// Resident bytes; `None`: unknown.
+    pub memory: Option<u64>,
+    /// The requests in flight, the oldest first, as far as they are known by name.
+    pub oldest: Vec<InFlight>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    pub method: String,
+    pub path: String,
+    pub age_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_read_as_they_are_documented() {
+        for (text, request) in [
+            (r#"{"command":"status"}"#, Request::Status),
+            (
+                r#"{"command":"scale","workers":4}"#,
+                Request::Scale { workers: 4 },
+            ),
+            (
+                r#"{"command":"stop"}"#,
+                Request::Stop {
+                    mode: StopMode::Graceful,
+                },
+            ),
+            (
+                r#"{"command":"restart-worker","slot":2,"reason":"later versions may say why"}"#,
+                Request::RestartWorker { slot: 2 },
+            ),
+        ] {
+            let read: Request = serde_json::from_str(text).expect("well formed");
+            assert_eq!(read, request);
+            let again: Request =
+                serde_json::from_str(&serde_json::to_string(&request).expect("plain data"))
+                    .expect("our own");
+            assert_eq!(again, request);
+        }
+        serde_json::from_str::<Request>(r#"{"command":"explode"}"#).expect_err("no such command");
+    }
+
+    #[test]
+    fn an_older_answer_has_fewer_fields() {
+        let read: Response = serde_json::from_str(r#"{"ok":true}"#).expect("well formed");
+        assert_eq!(read, Response::done(""));
+    }
+}

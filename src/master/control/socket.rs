@@ -1,0 +1,174 @@
+//! The control socket and its clients. It does not know what they ask for.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::client::{Client, LONGEST_LINE, Line};
+use super::place;
+use super::protocol::{Request, Response};
+use crate::config::{ControlSocket, Settings};
+use crate::master::Error;
+use crate::master::supervisor::Token;
+use crate::sys::{self, Listener, SocketFile, Wanted, effective_user, listen_unix, peer_user};
+
+/// For its owner alone: 0600.
+const MASK: u32 = 0o177;
+const MOST_CLIENTS: usize = 16;
+
+/// What poll was asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Door,
+    Client(u64),
+}
+
+/// Without a socket it is empty, and nothing ever comes of it.
+#[derive(Debug, Default)]
+pub struct Control {
+    door: Option<(Listener, SocketFile)>,
+    clients: BTreeMap<u64, Client>,
+    /// Numbers clients and requests; none is used twice.
+    last: u64,
+}
+
+impl Control {
+    /// # Errors
+    /// When the socket that was asked for by its path cannot be had. Without one at a usual place a server does as well.
+    pub fn open(settings: &Settings) -> Result<Self, Error> {
+        let door = match &settings.control_socket {
+            ControlSocket::None => None,
+            ControlSocket::At(path) => Some(listen(path)?),
+            ControlSocket::Usual => usual(settings),
+        };
+        if let Some((listener, _)) = &door {
+            tracing::info!(address = %listener, "control socket");
+        }
+        Ok(Self {
+            door,
+            ..Self::default()
+        })
+    }
+
+    pub fn watched(&self) -> impl Iterator<Item = (Source, BorrowedFd<'_>, Wanted)> {
+        let room = self.clients.len() < MOST_CLIENTS
+            || self.clients.values().any(|client| client.asked.is_none());
+        let door = self.door.iter().filter(move |_| room);
+        let door = door.map(|(door, _)| (Source::Door, door.as_fd(), Wanted::Readable));
+        let clients = self
+            .clients
+            .iter()
+            .map(|(number, client)| (Source::Client(*number), client.as_fd(), client.wanted()));
+        door.chain(clients)
+    }
+
+    /// Poll has found something there.
+    pub fn attend(&mut self, source: Source) {
+        match source {
+            Source::Door => self.welcome(),
+            Source::Client(number) => {
+                if let Some(client) = self.clients.get_mut(&number) {
+                    client.attend();
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self) {
+        let Some((door, _)) = &self.door else {
+            return;
+        };
+        // An error is a client that has left again.
+        let Ok((connection, _)) = sys::stream::accept(door.as_fd()) else {
+            return;
+        };
+        let user = peer_user(connection.as_fd());
+        let mut client = Client::new(UnixStream::from(connection));
+        if user.is_none_or(|user| user != 0 && user != effective_user()) {
+            tracing::warn!(user, "control socket: refused to another user");
+            client.say_last(&line(&Response::failed("only for the server's own user")));
+            return;
+        }
+        if self.clients.len() >= MOST_CLIENTS {
+            // The one that has been silent for longest.
+            let silent = self.clients.iter().find(|(_, one)| one.asked.is_none());
+            if let Some(number) = silent.map(|(number, _)| *number) {
+                self.clients.remove(&number);
+            }
+        }
+        self.last += 1;
+        self.clients.insert(self.last, client);
+    }
+
+    /// The requests that have come; what is not one is answered here. Clients that have left are forgotten.
+    pub fn requests(&mut self) -> Vec<(Token, Request)> {
+        let mut found = Vec::new();
+        for client in self.clients.values_mut() {
+            while let Some(read) = client.line() {
+                let request = match read {
+                    Line::Whole(bytes) => {
+                        serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+                    }
+                    Line::TooLong => Err(format!("longer than {LONGEST_LINE} bytes")),
+                };
+                match request {
+                    Ok(request) => {
+                        self.last += 1;
+                        client.asked = Some(self.last);
+                        found.push((Token(self.last), request));
+                    }
+                    Err(error) => client.say(&line(&Response::failed(format!(
+                        "request not understood: {error}"
+                    )))),
+                }
+            }
+        }
+        self.clients.retain(|_, client| !client.is_gone());
+        found
+    }
+
+    /// The answer to a request; its client may have left.
+    pub fn answer(&mut self, token: Token, response: &Response) {
+        let asked = |client: &&mut Client| client.asked == Some(token.0);
+        if let Some(client) = self.clients.values_mut().find(asked) {
+            client.say(&line(response));
+        }
+    }
+
+    pub fn still_asks(&self, token: Token) -> bool {
+        self.clients
+            .values()
+            .any(|client| client.asked == Some(token.0))
+    }
+
+    /// Removes the path, if it is still ours. Only for the master.
+    pub fn close(&mut self) {
+        if let Some((_, file)) = self.door.take()
+            && let Err(error) = file.remove()
+        {
+            tracing::warn!(%error, "control socket stays behind");
+        }
+    }
+}
+
+fn line(response: &Response) -> String {
+    serde_json::to_string(response).unwrap_or_else(|_| r#"{"ok":false}"#.to_owned())
+}
+
+fn listen(path: &Path) -> Result<(Listener, SocketFile), sys::Error> {
+    listen_unix(path, MASK, 16)
+}
+
+fn usual(settings: &Settings) -> Option<(Listener, SocketFile)> {
+    let candidates = place::candidates(settings.process_name.as_deref(), std::process::id());
+    let mut reason = "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set".to_owned();
+    for path in candidates {
+        match listen(&path) {
+            Ok(door) => return Some(door),
+            Err(error) => reason = error.to_string(),
+        }
+    }
+    tracing::info!(reason, "no control socket; --control-socket PATH opens one");
+    None
+}

@@ -1,0 +1,91 @@
+//! The server as `rgun ctl status` shows it: what the supervisor, the scoreboard and the system know. It changes nothing.
+
+use super::protocol::{InFlight, Reloads, Status, Worker};
+use crate::master::shell::Shell;
+use crate::master::supervisor::{Service, Stage, WorkerView};
+use crate::sys::clock;
+use crate::sys::process::resident;
+
+impl Shell<'_> {
+    pub(super) fn status(&self) -> Status {
+        let now = clock::monotonic_ms();
+        let mut workers: Vec<Worker> = self
+            .supervisor
+            .workers()
+            .filter_map(|view| self.worker_status(&view, now))
+            .collect();
+        workers.sort_by_key(|worker| (worker.slot, worker.generation, worker.pid));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            app: self.first.app.to_string(),
+            state: service(self.supervisor.service()).to_owned(),
+            generation: self.supervisor.generation().0,
+            uptime_ms: u64::try_from(self.now().0.as_millis()).unwrap_or(u64::MAX),
+            listeners: self
+                .binds
+                .listeners
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            workers_wanted: self.supervisor.target(),
+            reloads: Reloads {
+                succeeded: self.tally.reloads,
+                failed: self.tally.reloads_failed,
+                last_failure: self.journal.last_reload_failure.clone(),
+            },
+            workers,
+        }
+    }
+
+    fn worker_status(&self, view: &WorkerView, now: u64) -> Option<Worker> {
+        let worker = self.workers.get(view.who.incarnation)?;
+        let counters = worker.page.counters();
+        let since = |moment: u64| now.saturating_sub(moment);
+        Some(Worker {
+            slot: view.who.slot.0,
+            generation: view.who.generation.0,
+            pid: worker.pid.as_raw(),
+            state: stage(view.stage).to_owned(),
+            age_ms: since(worker.born_ms),
+            silent_ms: since(worker.page.heartbeat().max(worker.born_ms)),
+            restarts: self.tally.restarts_of(view.who.slot),
+            requests: counters.requests,
+            requests_per_second: worker.rate.requests_per_second(),
+            busy: worker.rate.busy(worker.page.threads()),
+            connections: worker.page.connections(),
+            in_flight: counters.in_flight(),
+            memory: resident(worker.pid),
+            oldest: worker
+                .page
+                .in_flight()
+                .into_iter()
+                .map(|request| InFlight {
+                    method: request.method,
+                    path: request.path,
+                    age_ms: since(request.started_ms),
+                })
+                .collect(),
+        })
+    }
+}
+
+fn service(service: Service) -> &'static str {
+    match service {
+        Service::Booting => "booting",
+        Service::Serving => "serving",
+        Service::Reloading => "reloading",
+        Service::Stopping => "stopping",
+    }
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Booting => "booting",
+        Stage::Standby => "standby",
+        Stage::Serving => "serving",
+        Stage::Hung => "hung",
+        Stage::Draining => "draining",
+        Stage::Stopping => "stopping",
+    }
+}

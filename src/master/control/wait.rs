@@ -1,0 +1,72 @@
+//! Clients that wait for the server to be ready, or to be idle. It changes nothing.
+
+use super::protocol::{Request, Response};
+use crate::master::shell::Shell;
+use crate::master::supervisor::{Service, Stage, Token};
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+pub struct Waits(Vec<(Token, Goal)>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    Ready,
+    Idle,
+}
+
+impl Waits {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `false`: that is no waiting.
+    pub fn add(&mut self, token: Token, request: &Request) -> bool {
+        let goal = match request {
+            Request::WaitReady => Goal::Ready,
+            Request::WaitIdle => Goal::Idle,
+            _ => return false,
+        };
+        self.0.push((token, goal));
+        true
+    }
+}
+
+impl Shell<'_> {
+    /// Answers those whose moment has come, or will not come any more.
+    pub(in crate::master) fn settle_waits(&mut self) {
+        let waiting = std::mem::take(&mut self.waits.0);
+        for (token, goal) in waiting {
+            let response = match (self.supervisor.service(), goal) {
+                (Service::Stopping, _) => Response::failed("the server is stopping"),
+                (Service::Serving, Goal::Ready) if self.is_complete() => {
+                    Response::done("the server is ready")
+                }
+                (Service::Serving, Goal::Idle) if self.is_complete() && self.is_idle() => {
+                    Response::done("the server is idle")
+                }
+                _ => {
+                    if self.control.still_asks(token) {
+                        self.waits.0.push((token, goal));
+                    }
+                    continue;
+                }
+            };
+            self.control.answer(token, &response);
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        let serving = |view: &_| matches!(view, Stage::Serving);
+        let views = self.supervisor.workers().map(|view| view.stage);
+        views.filter(serving).count() >= self.supervisor.target() as usize
+    }
+
+    fn is_idle(&self) -> bool {
+        let all = self.supervisor.workers().count();
+        all == self.supervisor.target() as usize
+            && self
+                .workers
+                .iter()
+                .all(|(_, worker)| worker.page.counters().in_flight() == 0)
+    }
+}

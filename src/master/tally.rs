@@ -1,0 +1,86 @@
+//! How often workers were replaced and reloads ended, and why: counted from the supervisor's reports. It decides nothing.
+
+use std::collections::BTreeMap;
+
+use super::supervisor::{Exit, Report, Retirement, Slot};
+
+/// Why a slot has another worker than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Ended by itself.
+    Exit,
+    /// Ended by a signal that was not ours.
+    Signal,
+    Hung,
+    Boot,
+    Requests,
+    Memory,
+    Lifetime,
+    Requested,
+}
+
+impl Cause {
+    pub const ALL: [Self; 8] = [
+        Self::Exit,
+        Self::Signal,
+        Self::Hung,
+        Self::Boot,
+        Self::Requests,
+        Self::Memory,
+        Self::Lifetime,
+        Self::Requested,
+    ];
+}
+
+#[derive(Debug, Default)]
+pub struct Tally {
+    causes: [u64; Cause::ALL.len()],
+    slots: BTreeMap<Slot, u64>,
+    pub reloads: u64,
+    pub reloads_failed: u64,
+}
+
+impl Tally {
+    pub fn note(&mut self, report: &Report) {
+        match report {
+            Report::WorkerDied { worker, exit, .. } => self.count(
+                worker.slot,
+                match exit {
+                    Exit::Code(_) => Cause::Exit,
+                    Exit::Signal { .. } => Cause::Signal,
+                },
+            ),
+            Report::WorkerHung { worker, .. } => self.count(worker.slot, Cause::Hung),
+            Report::BootFailed { worker, .. } => self.count(worker.slot, Cause::Boot),
+            Report::Retiring { worker, why } => self.count(
+                worker.slot,
+                match why {
+                    Retirement::Requests => Cause::Requests,
+                    Retirement::Memory => Cause::Memory,
+                    Retirement::Lifetime => Cause::Lifetime,
+                    Retirement::Requested => Cause::Requested,
+                },
+            ),
+            Report::Reloaded { .. } => self.reloads += 1,
+            Report::ReloadFailed { .. } => self.reloads_failed += 1,
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, slot: Slot, cause: Cause) {
+        if let Some(count) = self.causes.get_mut(cause as usize) {
+            *count += 1;
+        }
+        *self.slots.entry(slot).or_default() += 1;
+    }
+
+    /// Reloads, which bring a new worker to every slot, do not count.
+    pub fn restarts_of(&self, slot: Slot) -> u64 {
+        self.slots.get(&slot).copied().unwrap_or(0)
+    }
+
+    #[allow(dead_code, reason = "the scoreboard is to show it")]
+    pub fn by_cause(&self, cause: Cause) -> u64 {
+        self.causes.get(cause as usize).copied().unwrap_or(0)
+    }
+}
