@@ -13,6 +13,9 @@ PYTHON2 ?= $(or $(lastword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python2.
 ARGS ?=
 # End-to-end stories that run side by side.
 JOBS ?= 2
+# A story that hangs fails. In CI one that fails is told again, and named in the report: that machine may give a process no
+# CPU for seconds. Elsewhere a story that fails now and then is a bug until shown otherwise.
+PYTEST_ARGS := --timeout 180 $(if $(CI),--reruns 2 -r R)
 
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
@@ -78,9 +81,9 @@ test-rust: $(VENV)/.requirements ## Unit, property and simulation tests
 .PHONY: test-e2e
 test-e2e: develop-testing ## The operators' stories: the installed wheel, on asyncio and on uvloop, then the binary
 	@echo "==> binary"; cargo build --quiet --locked --bin rgun
-	@echo "==> end to end: wheel"; $(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
-	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest -q -n $(JOBS) --loop uvloop -m both_loops $(ARGS)
-	@echo "==> end to end: binary"; RGUN_BINARY=$(TARGET)/debug/rgun $(BIN)/python -m pytest -q -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
+	@echo "==> end to end: wheel"; $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) $(ARGS)
+	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) --loop uvloop -m both_loops $(ARGS)
+	@echo "==> end to end: binary"; RGUN_BINARY=$(TARGET)/debug/rgun $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
 
 .PHONY: test-wheels
 test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newest Python of this machine, and a smoke test of each
@@ -89,7 +92,7 @@ test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newe
 	    echo "==> pip install . ($$($$python --version))"; \
 	    rm -rf $$directory && .ci/venv $$python $$directory && \
 	    env -u PYO3_PYTHON MATURIN_PEP517_ARGS="--profile testing" $$directory/bin/python -m pip --disable-pip-version-check --quiet install . && \
-	    RGUN=$$directory/bin/rgun $(BIN)/python -m pytest -q -m wheel || exit 1; \
+	    RGUN=$$directory/bin/rgun $(BIN)/python -m pytest -q $(PYTEST_ARGS) -m wheel || exit 1; \
 	done
 
 .PHONY: e2e
