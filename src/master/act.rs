@@ -14,6 +14,7 @@ use super::supervisor::{
     Action, ConfigResult, DrainReason, Event, Generation, Incarnation, Order, Report, Slot,
 };
 use super::workers::Worker;
+use crate::config::LogTarget;
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork};
@@ -35,6 +36,9 @@ impl Shell<'_> {
 
     fn act(&mut self, action: Action) -> Flow {
         match action {
+            Action::Prepare { step } => self.prepare(step),
+            Action::SignalPreparation { signal } => self.signal_preparation(signal),
+            Action::KillPreparation => self.kill_preparation(),
             Action::Spawn {
                 incarnation,
                 slot,
@@ -113,6 +117,7 @@ impl Shell<'_> {
                     Some(seat) => End::Child(Box::new(Child {
                         seat,
                         logs: logs(&self.logging, &edition.settings),
+                        identity: self.identity.clone(),
                         edition,
                     })),
                     None => End::Stillborn(FAILED_TO_BOOT),
@@ -193,6 +198,7 @@ impl Shell<'_> {
             Ok(()) => tracing::info!("log files reopened"),
             Err(error) => tracing::error!(%error, "log files not reopened"),
         }
+        self.give_logs();
         for (_, worker) in self.workers.iter() {
             self.tell(worker, &ToWorker::ReopenLogs);
         }
@@ -248,6 +254,20 @@ impl Shell<'_> {
             .push_back(Event::ConfigRead { generation, result });
     }
 
+    /// Workers under another user must be able to open them again. As gunicorn does.
+    pub(super) fn give_logs(&self) {
+        let Some(identity) = &self.identity else {
+            return;
+        };
+        for target in std::iter::once(&self.logging.error_log).chain(&self.logging.access_log) {
+            if let LogTarget::File(path) = target
+                && let Err(error) = identity.give(path)
+            {
+                tracing::warn!(%error, "workers may not be able to reopen this log file");
+            }
+        }
+    }
+
     /// The workers of that generation have opened their logs at their boot; now the master's move there, too.
     fn follow_logs(&mut self, generation: Generation) {
         let Some(edition) = self.editions.get(&generation) else {
@@ -257,7 +277,10 @@ impl Shell<'_> {
             return;
         }
         match observability::start(&edition.settings) {
-            Ok(()) => self.logging = Arc::clone(&edition.settings),
+            Ok(()) => {
+                self.logging = Arc::clone(&edition.settings);
+                self.give_logs();
+            }
             Err(error) => tracing::error!(%error, "the log stays where it was"),
         }
     }

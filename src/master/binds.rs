@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Error;
 use crate::config::{Bind, Settings};
 use crate::sys::{
-    Listener, Passed, SocketFile, listen_tcp, listen_unix, passed_descriptors, take_listener,
+    Identity, Listener, Passed, SocketFile, listen_tcp, listen_unix, passed_descriptors,
+    take_listener,
 };
 
 /// What is open, and what has to be removed from the file system in the end.
@@ -80,6 +81,15 @@ impl Binds {
             self.listeners.push(take_listener(fd)?);
         }
         Ok(())
+    }
+
+    /// As gunicorn: a path belongs to whom the workers are.
+    pub fn give(&self, identity: &Identity) {
+        for file in &self.files {
+            if let Err(error) = identity.give(file.path()) {
+                tracing::warn!(%error, "the socket belongs to the master");
+            }
+        }
     }
 
     /// Closes the master's copies; the workers have theirs. Paths go first: a new server may bind there at once.

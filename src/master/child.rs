@@ -7,13 +7,13 @@ use crate::ipc::{FromWorker, Phase, State};
 use crate::observability;
 use crate::sys::process::{Parent, die_with_parent, remove_variable, set_variable};
 use crate::sys::signals::Signal;
-use crate::sys::{Pid, clock};
+use crate::sys::{Identity, Pid, clock};
 
 /// Exit code of a worker that could not begin (gunicorn's `WORKER_BOOT_ERROR`).
 pub const FAILED_TO_BOOT: u8 = 3;
 
 /// What is said to this process alone, and would mislead a worker or what it starts.
-const PRIVATE: [&str; 6] = [
+pub const PRIVATE: [&str; 6] = [
     "LISTEN_PID",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
@@ -30,17 +30,12 @@ pub fn live(child: Child, host: &dyn Host) -> u8 {
         seat,
         edition,
         logs,
+        identity,
     } = child;
     seat.page
         .set_pid(u64::try_from(Pid::this().as_raw()).unwrap_or(0));
     seat.page.set_state(State::Booting);
     seat.page.beat(clock::monotonic_ms());
-    match die_with_parent(seat.master, Signal::TERM) {
-        Ok(Parent::Alive) => {}
-        // Nobody is left to tell, and nothing was begun.
-        Ok(Parent::Gone) => return 0,
-        Err(error) => return fail(&seat, error.to_string()),
-    }
     PRIVATE.iter().for_each(|name| remove_variable(name));
     seat.settings
         .env
@@ -54,6 +49,16 @@ pub fn live(child: Child, host: &dyn Host) -> u8 {
         && let Err(error) = observability::start(&seat.settings)
     {
         return fail(&seat, error.to_string());
+    }
+    if let Some(Err(error)) = identity.as_ref().map(Identity::assume) {
+        return fail(&seat, error.to_string());
+    }
+    // After the change of user, which would take it away.
+    match die_with_parent(seat.master, Signal::TERM) {
+        Ok(Parent::Alive) => {}
+        // Nobody is left to tell, and nothing was begun.
+        Ok(Parent::Gone) => return 0,
+        Err(error) => return fail(&seat, error.to_string()),
     }
     host.run_worker(seat)
 }

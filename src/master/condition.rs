@@ -73,6 +73,9 @@ impl Shell<'_> {
             return format!("stopping, {all} workers left");
         }
         let counted = format!("{ready} of {target} workers ready");
+        if self.running.is_some() {
+            return "running a command before the first boot".to_owned();
+        }
         if !self.note.up {
             return format!("booting, {counted}");
         }

@@ -33,6 +33,10 @@ impl Edition {
         }
     }
 
+    pub fn directory(&self) -> &Path {
+        self.directory.as_deref().unwrap_or(&self.wanted)
+    }
+
     /// Goes there: in the child, right after the fork.
     ///
     /// # Errors
@@ -91,6 +95,8 @@ pub fn plan(settings: &Settings) -> Plan {
             Place::Foreground => Winch::Ignored,
             Place::Daemon => Winch::RetiresWorkers,
         },
+        preparations: u32::try_from(settings.run_before.len()).unwrap_or(u32::MAX),
+        preparation_timeout: settings.run_before_timeout,
     }
 }
 
@@ -118,6 +124,9 @@ pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("--control-socket", old.control_socket != new.control_socket),
         ("--pid", old.pid_file != new.pid_file),
         ("--python", old.python != new.python),
+        ("--daemon", old.place != new.place),
+        ("--user, --group, --initgroups", old.run_as != new.run_as),
+        ("--run-before", old.run_before != new.run_before),
     ]
     .into_iter()
     .filter_map(|(name, changed)| changed.then_some(name))

@@ -31,6 +31,13 @@ impl Journal {
                 .map(crate::sys::Pid::as_raw)
         };
         match report {
+            // The command's own end was told with its name.
+            Report::PreparationFailed { code, .. } => {
+                tracing::error!(code, "the server does not start without it")
+            }
+            Report::PreparationTimedOut { .. } => {
+                tracing::error!("the command takes longer than --run-before-timeout, ending it")
+            }
             Report::WorkerReady { worker, after } => tracing::info!(
                 slot = worker.slot.0,
                 generation = worker.generation.0,

@@ -16,6 +16,7 @@ mod generation;
 mod journal;
 mod limits;
 mod pidfile;
+mod prepare;
 mod seat;
 mod service;
 mod shell;
@@ -56,6 +57,10 @@ pub fn run(
     );
     let mut shell = Shell::new(Arc::clone(&settings), signals, reread, host)?;
     shell.binds = Binds::open(&settings)?;
+    if let Some(identity) = &shell.identity {
+        shell.binds.give(identity);
+    }
+    shell.give_logs();
     for listener in &shell.binds.listeners {
         tracing::info!(address = %listener, "listening");
     }

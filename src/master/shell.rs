@@ -12,6 +12,7 @@ use super::condition::Note;
 use super::control::{Control, Source, Waits};
 use super::generation::{Edition, Logs, plan, start_directory};
 use super::journal::Journal;
+use super::prepare::Running;
 use super::seat::{Host, Seat};
 use super::service::Service;
 use super::supervisor::{
@@ -19,11 +20,11 @@ use super::supervisor::{
 };
 use super::tally::Tally;
 use super::workers::{Failure, Hearing, Workers, exit};
-use crate::config::Settings;
+use crate::config::{Groups, Settings};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
 use crate::observability;
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
-use crate::sys::{Pid, Wanted, clock, process, wait_for};
+use crate::sys::{Identity, Pid, Supplementary, Wanted, clock, process, wait_for};
 
 /// What the master listens to; everything else keeps its default action.
 pub const HEARD: [Raw; 10] = [
@@ -69,6 +70,7 @@ pub struct Child {
     pub seat: Seat,
     pub edition: Edition,
     pub logs: Logs,
+    pub identity: Option<Identity>,
 }
 
 /// Everything the master has. Dropping it closes descriptors and does nothing else: children drop it too.
@@ -91,6 +93,9 @@ pub struct Shell<'a> {
     pub(super) reread: &'a dyn Fn() -> Result<Settings, String>,
     pub(super) host: &'a dyn Host,
     pub(super) service: Service,
+    /// Whom the workers are, if they are not who we are.
+    pub(super) identity: Option<Identity>,
+    pub(super) running: Option<Running>,
     pub(super) note: Note,
     signals: SignalQueue,
     began: Duration,
@@ -124,6 +129,14 @@ impl<'a> Shell<'a> {
             .saturating_mul(4)
             .clamp(512, 16 * 1024);
         let start = start_directory();
+        let identity = Identity::find(
+            settings.run_as.user.as_deref(),
+            settings.run_as.group.as_deref(),
+            match settings.run_as.groups {
+                Groups::None => Supplementary::None,
+                Groups::OfTheUser => Supplementary::OfTheUser,
+            },
+        )?;
         let edition = Edition::new(Arc::clone(&settings), &start);
         Ok(Self {
             supervisor: Supervisor::new(plan(&settings)),
@@ -143,6 +156,8 @@ impl<'a> Shell<'a> {
             reread,
             host,
             service: Service::of_this_process(),
+            identity,
+            running: None,
             note: Note::default(),
             signals,
             began: clock::monotonic(),
@@ -274,6 +289,9 @@ impl<'a> Shell<'a> {
     fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, ended)) = process::reap()? {
             let Some(incarnation) = self.workers.with_pid(pid) else {
+                if self.was_preparation(pid, ended) {
+                    continue;
+                }
                 tracing::debug!(%pid, ?ended, "orphan reaped");
                 continue;
             };

@@ -72,6 +72,10 @@ impl ErrorLog {
             .then(|| Arc::clone(inner.sink.output()))
     }
 
+    pub(super) fn output(&self) -> Arc<Output> {
+        Arc::clone(self.inner.lock().sink.output())
+    }
+
     pub(super) fn after_fork(&self) {
         self.pid.store(std::process::id(), Ordering::Relaxed);
         let mut inner = self.inner.lock();

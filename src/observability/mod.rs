@@ -82,6 +82,12 @@ pub fn pending() -> Option<Arc<Output>> {
     LOG.get()?.pending()
 }
 
+/// Where the error log goes, for programs that write beside it.
+#[must_use]
+pub fn output() -> Option<Arc<Output>> {
+    Some(LOG.get()?.output())
+}
+
 /// Opens the files again by their names, after a rotation (USR1).
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! The floor over the operating system: the only raw libc, the only fork. It does not know what a worker is.
 
 pub mod clock;
+pub mod command;
 pub mod cpus;
 pub mod epoll;
 mod error;
 mod files;
+mod identity;
 mod inherited;
 mod listener;
 mod local_time;
@@ -23,6 +25,7 @@ mod unix;
 
 pub use error::{Error, Result};
 pub use files::unnamed_file;
+pub use identity::{Identity, Supplementary};
 pub use inherited::{Passed, passed_descriptors, take_listener};
 pub use listener::{Listener, ListenerAddress};
 pub use local_time::{LocalTime, local_time, unix_seconds};

@@ -85,6 +85,15 @@ impl Output {
         }
     }
 
+    /// For a child's standard output.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn duplicate(&self) -> Result<OwnedFd> {
+        let copy = self.file.as_fd().try_clone_to_owned();
+        copy.map_err(|error| Error::new("dup", "log", error))
+    }
+
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.file.is_terminal()

@@ -26,6 +26,10 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Removes the path, unless another socket has taken it since. `true`: it was ours and is gone.
     pub fn remove(&self) -> Result<bool> {
         match fs::symlink_metadata(&self.path) {

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Generation, Incarnation, Report, Slot, Token};
+use super::{Generation, Incarnation, Report, Signal, Slot, Token};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Start the command of that number (from 0), with all it needs to be signalled as a whole. Answered by `Prepared`.
+    Prepare { step: u32 },
+    /// Pass a signal on to the command that runs.
+    SignalPreparation { signal: Signal },
+    /// SIGKILL to it.
+    KillPreparation,
     /// Fork a worker with the settings of that generation. Answered by its messages and `Exited`, or by `SpawnFailed`.
     Spawn {
         incarnation: Incarnation,

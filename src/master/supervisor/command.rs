@@ -2,7 +2,7 @@
 
 use super::mutation::fault;
 use super::plan::MOST_WORKERS;
-use super::{Action, Answer, Command, Report, Signal, StopMode, Supervisor, Token, Winch};
+use super::{Action, Answer, Command, Phase, Report, Signal, StopMode, Supervisor, Token, Winch};
 
 impl Supervisor {
     pub(super) fn take_signal(&mut self, signal: Signal) {
@@ -10,6 +10,9 @@ impl Supervisor {
             Signal::Hup if self.keeps_up() => self.ask_reload(None),
             Signal::Hup => {}
             Signal::Term => self.take_term(),
+            Signal::Int | Signal::Quit if matches!(self.phase, Phase::Preparing(_)) => {
+                self.stop_preparation(StopMode::Fast, signal);
+            }
             Signal::Int | Signal::Quit => self.stop(StopMode::Fast),
             Signal::Ttin => self.scale_by(1),
             Signal::Ttou => self.scale_by(-1),

@@ -25,6 +25,7 @@ impl Supervisor {
         {
             self.begin_drain();
         }
+        self.enforce_preparation();
         self.sample();
     }
 
@@ -85,6 +86,7 @@ impl Supervisor {
         let workers = self.workers.values().filter_map(Worker::deadline);
         let phase = match self.phase {
             Phase::Delayed { until } => Some(until),
+            Phase::Preparing(_) => self.preparation_deadline(),
             Phase::FirstBoot | Phase::Running | Phase::Stopping { .. } | Phase::Gone => None,
         };
         let reload = match &self.reload {

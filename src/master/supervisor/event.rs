@@ -32,6 +32,8 @@ pub enum Event {
         generation: Generation,
         result: ConfigResult,
     },
+    /// The command of `Action::Prepare` has ended: its exit code, or the one that a shell would give for its end.
+    Prepared { step: u32, code: u8 },
     /// This worker has done enough (requests, memory, lifetime): replace it when it suits. Asking twice is harmless.
     Retire {
         incarnation: Incarnation,

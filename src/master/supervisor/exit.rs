@@ -50,7 +50,9 @@ impl Supervisor {
                 return;
             }
             Phase::FirstBoot | Phase::Running => {}
-            Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone => return,
+            Phase::Preparing(_) | Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone => {
+                return;
+            }
         }
         if self.is_rolled_out(who) {
             self.fail_rollout(ReloadFailure::Boot { worker: who, why });

@@ -23,6 +23,7 @@ mod mutation;
 mod names;
 mod pacing;
 mod plan;
+mod preparation;
 mod reconcile;
 mod recycle;
 mod reload;
@@ -49,6 +50,7 @@ pub use report::{BootFailure, ReloadFailure, Report, Retry, Who};
 pub use view::{Service, Stage, WorkerView};
 
 use clock::Clock;
+use preparation::Preparation;
 use recycle::Retiree;
 use reload::Reload;
 use slot::Place;
@@ -86,6 +88,8 @@ pub struct Supervisor {
 /// What the master is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// A command runs that must succeed before anybody boots.
+    Preparing(Preparation),
     /// Not every slot has had a ready worker yet.
     FirstBoot,
     Running,
@@ -117,11 +121,11 @@ impl Supervisor {
     pub fn new(plan: Plan) -> Self {
         Self {
             target: plan.wanted(),
+            phase: Self::first_phase(plan.preparations),
             plan,
             generation: Generation(1),
             last_generation: Generation(1),
             last_incarnation: Incarnation(0),
-            phase: Phase::FirstBoot,
             places: BTreeMap::new(),
             workers: BTreeMap::new(),
             reload: Reload::Idle,
@@ -187,6 +191,7 @@ impl Supervisor {
             Event::Heartbeat { incarnation, age } => self.take_heartbeat(incarnation, age),
             Event::StacksDumped { incarnation } => self.take_stacks(incarnation),
             Event::ConfigRead { generation, result } => self.take_config(generation, result),
+            Event::Prepared { step, code } => self.take_prepared(step, code),
             Event::Retire { incarnation, why } => self.take_retirement(incarnation, why),
             Event::Control { token, command } => self.take_command(token, command),
             Event::Timeout => {}
@@ -212,6 +217,7 @@ impl Supervisor {
     /// The first boot or normal service: workers that end are replaced.
     fn keeps_up(&self) -> bool {
         match self.phase {
+            Phase::Preparing(Preparation { course, .. }) => course.goes_on(),
             Phase::FirstBoot | Phase::Running => true,
             Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone => false,
         }

@@ -48,6 +48,8 @@ mutations! {
     RetireDuringReload,
     StaleTimeout,
     ListenersLeftOpen,
+    FailedPreparationIgnored,
+    NoKillOfPreparation,
 }
 
 /// `fault!(self, Name)`: whether that fault was asked for. Always false outside tests.

@@ -32,6 +32,10 @@ pub struct Plan {
     /// From the first TERM to the drain; readiness fails meanwhile, accepting goes on.
     pub shutdown_delay: Duration,
     pub winch: Winch,
+    /// How many commands run before the first boot.
+    pub preparations: u32,
+    /// For each of them. `None`: however long it takes.
+    pub preparation_timeout: Option<Duration>,
 }
 
 impl Plan {

@@ -14,6 +14,10 @@ impl Supervisor {
         if !self.keeps_up() {
             return;
         }
+        if matches!(self.phase, Phase::Preparing(_)) {
+            self.start_preparation();
+            return;
+        }
         self.advance_rollout();
         self.begin_queued_reload();
         self.dismiss_surplus();

@@ -6,6 +6,15 @@ use super::{BootPhase, Exit, Generation, Incarnation, Retirement, Slot, StopMode
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
+    /// A command that runs before the first boot failed: the server ends with its code.
+    PreparationFailed {
+        step: u32,
+        code: u8,
+    },
+    /// It took too long, and is told to end.
+    PreparationTimedOut {
+        step: u32,
+    },
     /// A worker became ready, that long after its spawn.
     WorkerReady {
         worker: Who,

@@ -8,7 +8,7 @@ use super::rollout::Rollout;
 use super::worker::{Life, Worker};
 use super::{
     Action, Answer, BootFailure, BootPhase, DrainReason, Exit, Listeners, Phase, Report,
-    ServiceState, StopMode, Supervisor, Who,
+    ServiceState, Signal, StopMode, Supervisor, Who,
 };
 
 /// A first boot that failed is over within a second: the others get half of it.
@@ -19,9 +19,11 @@ const WORKER_BOOT_ERROR: u8 = 3;
 const APP_LOAD_ERROR: u8 = 4;
 
 impl Supervisor {
-    /// The first TERM is graceful, a second one makes it fast.
+    /// The first TERM is graceful, a second one makes it fast; during the shutdown delay it only ends the delay.
     pub(super) fn take_term(&mut self) {
-        if self.keeps_up() {
+        if matches!(self.phase, Phase::Delayed { .. }) && !fault!(self, SecondTermIgnored) {
+            self.begin_drain();
+        } else if self.keeps_up() {
             self.stop(StopMode::Graceful);
         } else if !fault!(self, SecondTermIgnored) {
             self.stop(StopMode::Fast);
@@ -31,6 +33,7 @@ impl Supervisor {
     /// From any phase; never back to a gentler mode.
     pub(super) fn stop(&mut self, mode: StopMode) {
         match (self.phase, mode) {
+            (Phase::Preparing(_), _) => self.stop_preparation(mode, Signal::Term),
             (Phase::FirstBoot | Phase::Running, StopMode::Graceful) => self.stop_gracefully(),
             (
                 Phase::Stopping {
@@ -162,7 +165,7 @@ impl Supervisor {
     }
 
     /// Whoever waits for something that will not happen any more is told so.
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         self.act(Action::Notify(ServiceState::Stopping));
         self.abandon_reload();
         self.retirees.clear();
@@ -176,7 +179,7 @@ impl Supervisor {
         }
     }
 
-    fn close_listeners(&mut self) {
+    pub(super) fn close_listeners(&mut self) {
         if self.listeners == Listeners::Open {
             self.listeners = Listeners::Closed;
             if !fault!(self, ListenersLeftOpen) {
@@ -187,7 +190,7 @@ impl Supervisor {
 
     pub(super) fn leave_when_done(&mut self) {
         let code = match self.phase {
-            Phase::FirstBoot | Phase::Running | Phase::Gone => return,
+            Phase::Preparing(_) | Phase::FirstBoot | Phase::Running | Phase::Gone => return,
             Phase::Delayed { .. } => 0,
             Phase::Stopping { code, .. } => code,
         };

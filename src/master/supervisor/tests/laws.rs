@@ -11,6 +11,7 @@ use crate::master::supervisor::*;
 impl Oracle {
     pub(super) fn judge_spawn(&mut self, who: Who) -> Result<(), Broken> {
         law!(self.keeps_up(), "{who:?} spawned while stopping");
+        law!(self.preparing.is_none(), "{who:?} spawned too early");
         law!(
             who.incarnation.0 == self.spawned + 1,
             "{who:?}: incarnations are counted"
@@ -81,6 +82,7 @@ impl Oracle {
     pub(super) fn judge_report(&mut self, report: &Report) -> Result<(), Broken> {
         match report {
             Report::Up { .. } => self.up = true,
+            Report::PreparationTimedOut { .. } => self.failed_boot = Some((124, self.now)),
             Report::Reloaded { generation, .. } | Report::ReloadFailed { generation, .. } => {
                 law!(
                     self.reload == Some(*generation),
@@ -117,8 +119,38 @@ impl Oracle {
         Ok(())
     }
 
+    pub(super) fn judge_preparation(
+        &mut self,
+        action: &Action,
+        supervisor: &Supervisor,
+    ) -> Result<(), Broken> {
+        let plan = &supervisor.plan;
+        match (action, self.preparing) {
+            (Action::Prepare { step }, None) => {
+                law!(*step == self.prepared, "{action:?} out of its order");
+                let limit = plan.preparation_timeout;
+                self.preparing = Some((
+                    *step,
+                    limit.map(|limit| self.now + limit + plan.graceful_timeout),
+                ));
+            }
+            (Action::SignalPreparation { signal }, Some((step, until))) => {
+                let limit = match signal {
+                    Signal::Term => plan.graceful_timeout,
+                    _ => Duration::from_secs(3),
+                };
+                let end = self.now + limit;
+                self.preparing = Some((step, Some(until.map_or(end, |until| until.min(end)))));
+            }
+            (Action::KillPreparation, Some(_)) => {}
+            _ => return Err(format!("{action:?} with {:?}", self.preparing)),
+        }
+        Ok(())
+    }
+
     pub(super) fn judge_exit(&mut self, code: u8) -> Result<(), Broken> {
         self.exited = true;
+        law!(self.preparing.is_none(), "it left a command behind");
         law!(!self.keeps_up(), "exit {code} that nobody asked for");
         law!(
             self.workers.is_empty(),
@@ -159,6 +191,11 @@ impl Oracle {
         );
         law!(wake.since(caller) <= Duration::from_secs(1), "no pulse");
         self.judge_deadlines(supervisor)?;
+        if let Some((_, until)) = self.preparing {
+            let late = until.is_some_and(|until| self.now.since(until) > self.slack);
+            law!(!late, "the command outlives its time");
+            return Ok(());
+        }
         if self.keeps_up() {
             let hung = actions
                 .iter()

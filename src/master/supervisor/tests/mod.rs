@@ -10,6 +10,7 @@ mod process;
 mod rng;
 mod stories_boot;
 mod stories_operator;
+mod stories_preparation;
 mod stories_reload;
 mod stories_signals;
 mod stories_stop;

@@ -11,7 +11,16 @@ impl Oracle {
         match event {
             Event::Signal(Signal::Hup) => self.wants_reload |= self.keeps_up(),
             Event::Signal(Signal::Term) => {
-                let again = self.stop.is_some();
+                // The second one ends the delay, a later one the patience.
+                let delayed = |stop: Stop| {
+                    stop.mode == StopMode::Graceful
+                        && stop.by + self.slack > self.now
+                        && !supervisor.plan.shutdown_delay.is_zero()
+                };
+                let again = self.stop.is_some_and(|stop| !delayed(stop));
+                if let Some(stop) = self.stop.as_mut().filter(|_| !again) {
+                    stop.by = self.now;
+                }
                 self.note_stop(
                     if again {
                         StopMode::Fast
@@ -52,6 +61,13 @@ impl Oracle {
                             }
                         }
                     }
+                }
+            }
+            Event::Prepared { code, .. } => {
+                self.preparing = None;
+                self.prepared += 1;
+                if *code != 0 && self.keeps_up() {
+                    self.failed_boot = Some((*code, self.now));
                 }
             }
             Event::Heartbeat { .. }

@@ -41,6 +41,9 @@ pub struct Oracle {
     pub state: Option<ServiceState>,
     pub exited: bool,
     pub same_moment: (Moment, u32),
+    /// The command that runs before the first boot, and when it must have been killed.
+    pub preparing: Option<(u32, Option<Moment>)>,
+    pub prepared: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,8 @@ impl Oracle {
             state: None,
             exited: false,
             same_moment: (Moment::default(), 0),
+            preparing: None,
+            prepared: 0,
         }
     }
 
@@ -142,6 +147,9 @@ impl Oracle {
                     generation: *generation,
                 };
                 self.judge_spawn(who)
+            }
+            Action::Prepare { .. } | Action::SignalPreparation { .. } | Action::KillPreparation => {
+                self.judge_preparation(action, supervisor)
             }
             Action::Send {
                 incarnation,

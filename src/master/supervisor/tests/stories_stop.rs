@@ -135,12 +135,24 @@ fn term_with_a_shutdown_delay_goes_on_accepting() {
 }
 
 #[test]
-fn term_during_the_shutdown_delay_makes_it_fast() {
+fn term_during_the_shutdown_delay_ends_the_delay_and_another_makes_it_fast() {
     let mut story = Story::serving(Plan {
         shutdown_delay: Duration::from_secs(10),
         ..plan(1)
     });
     story.signal(Signal::Term).signal(Signal::Term);
+    let drained = [Action::CloseListeners, drain(1, Shutdown, 30)];
+    assert_eq!(story.actions, drained);
+    assert_eq!(story.signal(Signal::Term).actions, [stop_fast(1)]);
+}
+
+#[test]
+fn int_during_the_shutdown_delay_is_fast() {
+    let mut story = Story::serving(Plan {
+        shutdown_delay: Duration::from_secs(10),
+        ..plan(1)
+    });
+    story.signal(Signal::Term).signal(Signal::Int);
     assert_eq!(story.actions, [Action::CloseListeners, stop_fast(1)]);
 }
 

@@ -19,6 +19,7 @@ pub enum Happening {
     StacksPrinted(Incarnation),
     NotForked(Incarnation),
     Config(Generation),
+    Prepared(u32, u8),
 }
 
 pub struct World {
@@ -34,6 +35,7 @@ pub struct World {
     pub fork_fails: u64,
     agenda: BTreeMap<(Moment, u64), Happening>,
     processes: BTreeMap<Incarnation, Process>,
+    preparing: Option<u32>,
     /// The machine slept until then: heartbeats are old for a moment.
     resumed: Moment,
     sequence: u64,
@@ -72,6 +74,7 @@ impl World {
             fork_fails: 0,
             agenda: BTreeMap::new(),
             processes: BTreeMap::new(),
+            preparing: None,
             resumed: Moment::default(),
             sequence: 0,
             tokens: 0,
@@ -172,6 +175,11 @@ impl World {
             | Happening::Ends(..)
             | Happening::Hangs(_)
             | Happening::StacksPrinted(_) => Ok(()),
+            Happening::Prepared(step, code) if self.preparing == Some(step) => {
+                self.preparing = None;
+                self.feed(Some(Event::Prepared { step, code }))
+            }
+            Happening::Prepared(..) => Ok(()),
             Happening::NotForked(incarnation) => {
                 self.processes.remove(&incarnation);
                 self.feed(Some(Event::SpawnFailed { incarnation }))
@@ -198,6 +206,24 @@ impl World {
 
     fn perform(&mut self, action: Action) -> Result<(), Broken> {
         match action {
+            Action::Prepare { step } => {
+                self.preparing = Some(step);
+                let after = self.rng.millis(1, 3000);
+                let code = self.rng.pick(&[0, 0, 0, 0, 0, 7]);
+                self.later(after, Happening::Prepared(step, code));
+            }
+            Action::SignalPreparation { .. } => {
+                // Some do not listen.
+                if let Some(step) = self.preparing.filter(|_| !self.rng.percent(30)) {
+                    let after = self.rng.millis(0, 500);
+                    self.later(after, Happening::Prepared(step, 143));
+                }
+            }
+            Action::KillPreparation => {
+                if let Some(step) = self.preparing {
+                    self.later(Duration::ZERO, Happening::Prepared(step, 137));
+                }
+            }
             Action::Spawn { incarnation, .. } => self.spawn(incarnation),
             Action::Send { incarnation, order } => self.order(incarnation, order),
             Action::Terminate { incarnation } => {
@@ -396,5 +422,7 @@ fn random_plan(rng: &mut Rng) -> Plan {
         timeout: rng.pick(&[None, Some(3), Some(6)]).map(Duration::from_secs),
         shutdown_delay: Duration::from_secs(rng.pick(&[0, 0, 2])),
         winch: rng.pick(&[Winch::Ignored, Winch::RetiresWorkers]),
+        preparations: rng.pick(&[0, 0, 0, 1, 2]),
+        preparation_timeout: rng.pick(&[None, Some(2)]).map(Duration::from_secs),
     }
 }

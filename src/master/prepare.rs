@@ -1,0 +1,129 @@
+//! The commands that run before the first boot, as processes. When they run and how long is the supervisor's to decide.
+
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::child::PRIVATE;
+use super::shell::Shell;
+use super::supervisor::{Event, Exit, Generation, Signal};
+use super::workers::exit;
+use crate::config::{LogTarget, RunBefore};
+use crate::observability;
+use crate::sys::command::{kill_group, start_group};
+use crate::sys::signals::Signal as Raw;
+use crate::sys::{self, Pid, clock};
+
+/// What a shell says of a program that is not there, of one that cannot be run, and (added to its number) of a signal.
+const NOT_FOUND: u8 = 127;
+const NOT_RUNNABLE: u8 = 126;
+const SIGNALLED: u8 = 128;
+
+/// The one that runs.
+#[derive(Debug)]
+pub struct Running {
+    step: u32,
+    pid: Pid,
+    began: Duration,
+}
+
+impl Shell<'_> {
+    pub(super) fn prepare(&mut self, step: u32) {
+        let Some(run_before) = self.first.run_before.get(step as usize).cloned() else {
+            self.pending.push_back(Event::Prepared { step, code: 0 });
+            return;
+        };
+        let command = in_words(&run_before);
+        match self.start(&run_before) {
+            Ok(pid) => {
+                tracing::info!(
+                    command,
+                    pid = pid.as_raw(),
+                    "running before the first worker"
+                );
+                let began = clock::monotonic();
+                self.running = Some(Running { step, pid, began });
+            }
+            Err(error) => {
+                tracing::error!(%error, hint = error.hint, "command not started");
+                let code = match error.kind() {
+                    io::ErrorKind::NotFound => NOT_FOUND,
+                    _ => NOT_RUNNABLE,
+                };
+                self.pending.push_back(Event::Prepared { step, code });
+            }
+        }
+    }
+
+    fn start(&self, run_before: &RunBefore) -> sys::Result<Pid> {
+        let mut command = Command::new(&run_before.program);
+        command
+            .args(&run_before.arguments)
+            .envs(self.first.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        PRIVATE.iter().for_each(|name| {
+            command.env_remove(name);
+        });
+        if let Some(edition) = self.editions.get(&Generation(1)) {
+            command.current_dir(edition.directory());
+        }
+        if let (LogTarget::File(_), Some(output)) = (&self.first.error_log, observability::output())
+        {
+            let copy = || output.duplicate().map(Stdio::from);
+            command.stdout(copy()?).stderr(copy()?);
+        }
+        start_group(&mut command, self.identity.clone())
+    }
+
+    pub(super) fn signal_preparation(&self, signal: Signal) {
+        self.deliver_preparation(match signal {
+            Signal::Int => Raw::INT,
+            Signal::Quit => Raw::QUIT,
+            _ => Raw::TERM,
+        });
+    }
+
+    pub(super) fn kill_preparation(&self) {
+        if let Some(running) = &self.running {
+            tracing::warn!(pid = running.pid.as_raw(), "killing the command");
+        }
+        self.deliver_preparation(Raw::KILL);
+    }
+
+    fn deliver_preparation(&self, signal: Raw) {
+        let Some(running) = &self.running else {
+            return;
+        };
+        if let Err(error) = kill_group(running.pid, signal) {
+            tracing::warn!(%error, "signal not delivered");
+        }
+    }
+
+    /// Whether the child that was reaped is the command.
+    pub(super) fn was_preparation(&mut self, pid: Pid, ended: sys::process::Exit) -> bool {
+        let Some(running) = self.running.take_if(|running| running.pid == pid) else {
+            return false;
+        };
+        let step = running.step;
+        let code = match exit(ended) {
+            Exit::Code(code) => code,
+            Exit::Signal { signal, .. } => {
+                SIGNALLED.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX))
+            }
+        };
+        let took_ms = clock::monotonic().saturating_sub(running.began).as_millis();
+        let took_ms = u64::try_from(took_ms).unwrap_or(u64::MAX);
+        let command = self.first.run_before.get(step as usize).map(in_words);
+        match code {
+            0 => tracing::info!(command, took_ms, "command succeeded"),
+            _ => tracing::error!(command, took_ms, code, "command failed"),
+        }
+        self.pending.push_back(Event::Prepared { step, code });
+        true
+    }
+}
+
+fn in_words(command: &RunBefore) -> String {
+    let words = std::iter::once(&command.program).chain(&command.arguments);
+    words.cloned().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,53 @@
+//! Other programs as children: their own process group, a clean signal state, the death signal. It does not wait for them.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::process::{Parent, die_with_parent};
+use super::signals::{Signal, start_as_child};
+use super::{Error, Identity, Pid, Result};
+
+/// Starts a program as the leader of a group, as another user if one is given. Nobody waits for it but `reap`.
+///
+/// # Errors
+/// The system's, among them that there is no such program.
+pub fn start_group(command: &mut Command, identity: Option<Identity>) -> Result<Pid> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let parent = Pid::this();
+    command.process_group(0);
+    // SAFETY: the closure runs in a child that has one thread, as its parent had when it forked; it makes system calls and
+    // allocates at most for an error, on a heap whose lock nobody can have held.
+    unsafe {
+        command.pre_exec(move || {
+            let raw = |error: Error| error.source;
+            start_as_child().map_err(raw)?;
+            if let Some(identity) = &identity {
+                identity.assume().map_err(raw)?;
+            }
+            match die_with_parent(parent, Signal::TERM).map_err(raw)? {
+                Parent::Alive => Ok(()),
+                Parent::Gone => Err(io::ErrorKind::NotFound.into()),
+            }
+        });
+    }
+    let failed = |error| Error::new("run", &program, error);
+    let child = command.spawn().map_err(failed)?;
+    i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::new)
+        .ok_or_else(|| failed(io::ErrorKind::Other.into()))
+}
+
+/// Sends a signal to a whole group, by its leader.
+pub fn kill_group(leader: Pid, signal: Signal) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    if unsafe { libc::kill(-leader.as_raw(), signal.as_raw()) } == 0 {
+        Ok(())
+    } else {
+        Err(Error::last(
+            "kill",
+            format_args!("group {leader} with {signal}"),
+        ))
+    }
+}

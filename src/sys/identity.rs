@@ -1,0 +1,176 @@
+//! Users and groups: found by name or number, and taken on by a child for good. It does not know who should be whom.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist, setgid, setgroups, setuid};
+
+use super::{Error, Result};
+
+/// Whom a process can become. Everything that needs the system's database was asked before: a forked child must not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    user: Uid,
+    group: Gid,
+    groups: Vec<Gid>,
+}
+
+/// Which supplementary groups come with a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supplementary {
+    None,
+    OfTheUser,
+}
+
+impl Identity {
+    /// The user and group of these names or numbers; without a user: this process's, without a group: the user's own.
+    /// `None`: that is who we are.
+    ///
+    /// # Errors
+    /// When there is no such user or group.
+    pub fn find(
+        user: Option<&str>,
+        group: Option<&str>,
+        supplementary: Supplementary,
+    ) -> Result<Option<Self>> {
+        let named = user.map(find_user).transpose()?;
+        let group = match (group, &named) {
+            (Some(group), _) => find_group(group)?,
+            (None, Some((_, Some(entry)))) => entry.gid,
+            (None, _) => Gid::effective(),
+        };
+        let user = named.as_ref().map_or(Uid::effective(), |(uid, _)| *uid);
+        if (user, group) == (Uid::effective(), Gid::effective()) {
+            return Ok(None);
+        }
+        let groups = match (supplementary, named.and_then(|(_, entry)| entry)) {
+            (Supplementary::OfTheUser, Some(entry)) => groups_of(&entry, group)?,
+            _ => vec![group],
+        };
+        Ok(Some(Self {
+            user,
+            group,
+            groups,
+        }))
+    }
+
+    /// For good: nothing of the old identity is left. The death signal of the parent is lost, too. Safe right after a fork.
+    ///
+    /// # Errors
+    /// When the system refuses; then the process must end.
+    pub fn assume(&self) -> Result<()> {
+        let failed = |call| {
+            move |error: nix::Error| {
+                Error::new(call, self.user, error)
+                    .with_hint("only root may run workers as somebody else")
+            }
+        };
+        // Groups first: afterwards we may not.
+        setgroups(&self.groups).map_err(failed("setgroups"))?;
+        setgid(self.group).map_err(failed("setgid"))?;
+        setuid(self.user).map_err(failed("setuid"))
+    }
+
+    /// Gives a file or socket to this user. Devices are left alone: nobody wants to own /dev/null.
+    pub fn give(&self, path: &Path) -> Result<()> {
+        let failed = |error| Error::new("chown", path.display(), error);
+        let found = fs::metadata(path).map_err(failed)?;
+        let kind = std::os::unix::fs::FileTypeExt::is_socket(&found.file_type());
+        let ours = (found.uid(), found.gid()) == (self.user.as_raw(), self.group.as_raw());
+        if ours || !(found.is_file() || kind) {
+            return Ok(());
+        }
+        std::os::unix::fs::chown(path, Some(self.user.as_raw()), Some(self.group.as_raw()))
+            .map_err(failed)
+    }
+}
+
+/// A number need not be in the database.
+fn find_user(text: &str) -> Result<(Uid, Option<User>)> {
+    let failed = |error: nix::Error| Error::new("getpwnam", text, error);
+    if let Some(user) = User::from_name(text).map_err(failed)? {
+        return Ok((user.uid, Some(user)));
+    }
+    match text.parse().map(Uid::from_raw) {
+        Ok(uid) => Ok((uid, User::from_uid(uid).map_err(failed)?)),
+        Err(_) => Err(unknown("user", text)),
+    }
+}
+
+fn find_group(text: &str) -> Result<Gid> {
+    let failed = |error: nix::Error| Error::new("getgrnam", text, error);
+    if let Some(group) = Group::from_name(text).map_err(failed)? {
+        return Ok(group.gid);
+    }
+    text.parse()
+        .map(Gid::from_raw)
+        .map_err(|_| unknown("group", text))
+}
+
+fn unknown(kind: &'static str, text: &str) -> Error {
+    Error::new(
+        kind,
+        format_args!("`{text}`"),
+        io::Error::other("there is no such one"),
+    )
+    .with_hint("give a name that the system knows, or a number")
+}
+
+fn groups_of(user: &User, group: Gid) -> Result<Vec<Gid>> {
+    let failed = |error: io::Error| Error::new("getgrouplist", &user.name, error);
+    let name = std::ffi::CString::new(user.name.as_str()).map_err(|error| failed(error.into()))?;
+    getgrouplist(&name, group).map_err(|error| failed(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_asked_for_is_who_we_are() {
+        assert_eq!(
+            Identity::find(None, None, Supplementary::None).expect("nothing to find"),
+            None
+        );
+        let uid = Uid::effective().to_string();
+        let gid = Gid::effective().to_string();
+        let found = Identity::find(Some(&uid), Some(&gid), Supplementary::None);
+        assert_eq!(found.expect("numbers"), None);
+    }
+
+    #[test]
+    fn names_and_numbers() {
+        let by_name = Identity::find(Some("nobody"), None, Supplementary::None);
+        let by_name = by_name.expect("every system has it").expect("not us");
+        let number = by_name.user.to_string();
+        let by_number = Identity::find(Some(&number), None, Supplementary::None);
+        assert_eq!(by_number.expect("a number"), Some(by_name.clone()));
+        assert_eq!(by_name.groups, [by_name.group]);
+        let stranger = Identity::find(Some("54321"), Some("54322"), Supplementary::OfTheUser);
+        let stranger = stranger.expect("numbers").expect("not us");
+        assert_eq!(
+            (stranger.user.as_raw(), stranger.group.as_raw()),
+            (54321, 54322)
+        );
+    }
+
+    #[test]
+    fn who_is_unknown_is_named() {
+        let error = Identity::find(Some("no-such-user"), None, Supplementary::None);
+        let error = error.expect_err("unknown");
+        assert_eq!(
+            error.to_string(),
+            "user `no-such-user`: there is no such one"
+        );
+        assert!(error.hint.is_some());
+        let error = Identity::find(None, Some("no-such-group"), Supplementary::None);
+        assert!(
+            error
+                .expect_err("unknown")
+                .to_string()
+                .starts_with("group `no-such-group`")
+        );
+    }
+}
