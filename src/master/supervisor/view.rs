@@ -58,7 +58,8 @@ impl Supervisor {
     #[must_use]
     pub fn service(&self) -> Service {
         match (self.phase, &self.reload) {
-            (Phase::FirstBoot, _) => Service::Booting,
+            (Phase::Preparing(at), _) if !at.course.goes_on() => Service::Stopping,
+            (Phase::Preparing(_) | Phase::FirstBoot, _) => Service::Booting,
             (Phase::Running, Reload::Idle) => Service::Serving,
             (Phase::Running, Reload::Reading { .. } | Reload::Rolling(_)) => Service::Reloading,
             (Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone, _) => Service::Stopping,
