@@ -216,6 +216,7 @@ impl Exchange {
                 .iter()
                 .for_each(|piece| s.out.extend_from_slice(piece));
             s.holds = true;
+            s.clock.write_progress = self.conn.net.now();
             if held.add(self.conn.clone()) {
                 self.conn.net.picked.wake();
             }
