@@ -80,6 +80,7 @@ test-rust: $(VENV)/.requirements ## Unit, property and simulation tests
 
 .PHONY: test-e2e
 test-e2e: develop-testing ## The operators' stories: the installed wheel, on asyncio and on uvloop, then the binary
+	@.ci/nginx
 	@echo "==> binary"; cargo build --quiet --locked --bin rgun
 	@echo "==> end to end: wheel"; $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) $(ARGS)
 	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) --loop uvloop -m both_loops $(ARGS)
@@ -97,6 +98,7 @@ test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newe
 
 .PHONY: e2e
 e2e: develop-testing ## One part of the end-to-end stories: make e2e ARGS="-k reload -x"
+	@.ci/nginx
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: autobahn

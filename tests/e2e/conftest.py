@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness.place import ROOT, SITE  # noqa: E402
 from harness.server import Server  # noqa: E402
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 
 
 def pytest_addoption(parser):
@@ -116,6 +117,24 @@ def origin(serve, request):
 def origin_asgi(serve):
     """As `origin`, for what is the same on both interfaces."""
     return lambda *options, **keywords: serve("origin.py", *options, **keywords)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Environment of a migrated site with an admin, all of its files in a temporary directory."""
+    place = tmp_path_factory.mktemp("site")
+    environment = {
+        "DATABASE_URL": f"sqlite://{place}/db.sqlite3",
+        "STATIC_ROOT": f"{place}/static",
+        "MEDIA_ROOT": f"{place}/media",
+        "DJANGO_SUPERUSER_PASSWORD": "secret",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    for words in (["migrate"], ["collectstatic", "--noinput"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
+        subprocess.run(
+            [sys.executable, "manage.py", *words, "--verbosity", "0"], cwd=SITE, env={**os.environ, **environment}, check=True, timeout=60,
+        )
+    return environment
 
 
 @pytest.fixture(scope="module")

@@ -4,38 +4,16 @@ import hashlib
 import os
 import re
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
 from harness.load import Load
+from harness.place import SITE
 from harness.server import Server
 from harness.waiting import eventually
 
 pytestmark = [pytest.mark.both_artifacts, pytest.mark.both_loops]
-
-SITE = Path(__file__).parent.parent.parent / "examples" / "django_site"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Environment of a migrated site with an admin, all of its files in a temporary directory."""
-    place = tmp_path_factory.mktemp("site")
-    environment = {
-        "DATABASE_URL": f"sqlite://{place}/db.sqlite3",
-        "STATIC_ROOT": f"{place}/static",
-        "MEDIA_ROOT": f"{place}/media",
-        "DJANGO_SUPERUSER_PASSWORD": "secret",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    for words in (["migrate"], ["collectstatic", "--noinput"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
-        subprocess.run(
-            [sys.executable, "manage.py", *words, "--verbosity", "0"], cwd=SITE, env={**os.environ, **environment}, check=True, timeout=60,
-        )
-    return environment
 
 
 @pytest.fixture

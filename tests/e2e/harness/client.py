@@ -14,12 +14,14 @@ class Client:
         self._reader = Reader(sock)
 
     @classmethod
-    def tcp(cls, host, port, timeout=10.0, receive_buffer=None):
+    def tcp(cls, host, port, timeout=10.0, receive_buffer=None, source=None):
         sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             # Before the connect: it bounds the window that is offered.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(timeout)
+        if source:
+            sock.bind((source, 0))
         sock.connect((host, port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return cls(sock)
