@@ -9,6 +9,7 @@ mod office;
 pub mod python;
 mod reactor;
 mod sentinel;
+mod signals;
 mod websocket;
 mod wsgi;
 
@@ -42,6 +43,10 @@ pub fn run(py: Python<'_>, seat: Seat) -> u8 {
             summary,
             traceback,
         }) => {
+            if office.was_ready() {
+                // The master asks why a boot fails; this is a loop that somebody has stopped or thrown out.
+                tracing::error!(traceback, "the event loop has failed: {summary}");
+            }
             office.failed(phase, &summary, &traceback);
             leave_failed(py, phase)
         }
@@ -62,6 +67,7 @@ fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
         traceback: String::new(),
     };
     python::prepare(py, &office.net.settings).map_err(plain)?;
+    signals::leave_to_the_master().map_err(|e| plain(e.into()))?;
     let scripts = Scripts::new(py).map_err(plain)?;
     let told = |phase, error: PyErr| {
         let (summary, traceback) = python::explain(py, &scripts, &error);

@@ -73,6 +73,10 @@ impl Office {
         self.say(&FromWorker::Ready);
     }
 
+    pub fn was_ready(&self) -> bool {
+        matches!(self.net.page.state(), Some(State::Ready | State::Draining))
+    }
+
     pub fn failed(&self, phase: Phase, summary: &str, traceback: &str) {
         self.say(&FromWorker::Failed {
             phase,

@@ -12,15 +12,17 @@ use parking_lot::Mutex;
 
 use super::held;
 use super::network::{Accepted, Network, millis};
+use super::signals::{self, Asked};
 use crate::config::LogLevel;
 use crate::ipc::{DrainReason, FromWorker, Incoming, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
-use crate::sys::{self, Listener, stream};
+use crate::sys::{self, Listener, Noted, stream, wait_readable};
 
 const CHANNEL: u64 = 1 << 32;
 const LIFELINE: u64 = CHANNEL + 1;
 const PICKED: u64 = CHANNEL + 2;
+const SIGNALS: u64 = CHANNEL + 3;
 /// Out of descriptors: how long the listeners are left alone.
 const BACK_OFF_MS: u64 = 100;
 /// How often the thread looks whether the worker comes back to its reactor.
@@ -66,6 +68,9 @@ impl Orders {
 
     pub fn listen(&self) {
         self.listening.store(true, SeqCst);
+        if let Err(error) = signals::end_in_order() {
+            tracing::warn!(%error, "signals keep their default action");
+        }
     }
 }
 
@@ -102,6 +107,8 @@ impl Sentinel {
         epoll.add(self.channel.as_fd(), Watch::Readable, CHANNEL)?;
         epoll.add(self.lifeline.as_fd(), Watch::Readable, LIFELINE)?;
         epoll.add(self.picked.as_fd(), Watch::Readable, PICKED)?;
+        let noted = Noted::open()?;
+        epoll.add(noted.as_fd(), Watch::Readable, SIGNALS)?;
         sys::with_signals_blocked(|| {
             std::thread::Builder::new()
                 .name("rgun-sentinel".into())
@@ -110,6 +117,7 @@ impl Sentinel {
                     Watching {
                         own: self,
                         epoll,
+                        noted,
                         accepting: Accepting::No,
                         deadline: None,
                         seen_turns: 0,
@@ -125,6 +133,7 @@ impl Sentinel {
 struct Watching {
     own: Sentinel,
     epoll: Epoll,
+    noted: &'static Noted,
     accepting: Accepting,
     /// The process ends here, whatever Python does.
     deadline: Option<u64>,
@@ -209,6 +218,11 @@ impl Watching {
                     Accepting::No | Accepting::Stuck | Accepting::BackOff(_) => {}
                 }
             }
+            SIGNALS => match signals::asked(self.noted) {
+                Some(Asked::Leave) => self.leave(),
+                Some(Asked::LeaveAtOnce) => self.stop_fast(),
+                None => {}
+            },
             listener => self.accept(usize::try_from(listener).unwrap_or(usize::MAX)),
         }
     }
@@ -216,10 +230,12 @@ impl Watching {
     fn listen_to_master(&mut self) {
         loop {
             match self.own.channel.try_receive() {
-                Ok(Incoming::Message(ToWorker::Go)) => {
+                Ok(Incoming::Message(ToWorker::Go)) if self.deadline.is_none() => {
                     self.own.net.doors.lock().clone_from(&self.own.listeners);
                     self.arm();
                 }
+                // A signal was faster.
+                Ok(Incoming::Message(ToWorker::Go)) => {}
                 Ok(Incoming::Message(ToWorker::Drain {
                     reason,
                     graceful_ms,
@@ -341,10 +357,32 @@ impl Watching {
             self.empty_accept_queues();
         }
         self.stop_accepting();
+        self.begin_grace(graceful_ms);
+    }
+
+    /// Somebody else than the master says so (or the kernel, since the master is gone). The listeners stay open as long as the
+    /// master lives: it may be about to say that all are to go, and then what is in their queues is to be served.
+    fn leave(&mut self) {
+        let gone = wait_readable(&[self.own.lifeline.as_fd()], Some(Duration::ZERO));
+        if gone.is_ok_and(|gone| gone.contains(&true)) {
+            return self.master_is_gone();
+        }
+        if self.deadline.is_some() {
+            return;
+        }
+        tracing::info!("SIGTERM received, draining");
+        self.own.net.begin_drain(DrainReason::Replaced);
+        self.disarm(Accepting::No);
+        self.own.net.doors.lock().clear();
+        self.begin_grace(millis(self.own.net.settings.graceful_timeout));
+    }
+
+    /// Nothing is accepted any more: the master learns it, and the main thread what it has to do.
+    fn begin_grace(&mut self, graceful_ms: u64) {
         // The master may be gone by now, and then nobody waits for this.
         drop(self.own.channel.send(&FromWorker::StoppedAccepting));
         let until = sys::monotonic_ms() + graceful_ms;
-        self.deadline = Some(until + LAST_WORDS_MS);
+        self.end_by(until + LAST_WORDS_MS);
         self.own.orders.give(Command::Drain { until });
         self.own.net.wake.wake();
     }
@@ -359,13 +397,17 @@ impl Watching {
         }
     }
 
+    fn end_by(&mut self, deadline: u64) {
+        self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
+    }
+
     fn stop_fast(&mut self) {
         if !self.own.orders.listening.load(SeqCst) {
             sys::exit_now(0);
         }
         self.own.net.begin_drain(DrainReason::Shutdown);
         self.stop_accepting();
-        self.deadline = Some(sys::monotonic_ms() + 2_000 + LAST_WORDS_MS);
+        self.end_by(sys::monotonic_ms() + 2_000 + LAST_WORDS_MS);
         self.own.orders.give(Command::Fast);
         self.own.net.wake.wake();
     }

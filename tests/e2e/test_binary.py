@@ -17,6 +17,16 @@ from harness.waiting import eventually
 pytestmark = [pytest.mark.both_artifacts]
 
 
+@pytest.fixture(scope="module")
+def program(request, program, tmp_path_factory):
+    """The binary in a place where no Python is beside it."""
+    if request.config.getoption("--binary") != "embedded":
+        return program
+    place = tmp_path_factory.mktemp("place") / "rgun"
+    shutil.copy(program[0], place)
+    return [str(place)]
+
+
 @pytest.fixture(autouse=True)
 def binary(request, program):
     if request.config.getoption("--binary") != "embedded":

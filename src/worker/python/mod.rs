@@ -101,9 +101,22 @@ fn environment(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     Ok(())
 }
 
+/// Python's own handler of SIGINT would raise KeyboardInterrupt somewhere in the app or in the event loop. A program
+/// that starts children of its own must not ignore it either: they inherit that. What is not Python's own stays.
+fn forget_keyboard_interrupt(py: Python<'_>) -> PyResult<()> {
+    let signal = py.import("signal")?;
+    let interrupt = signal.getattr("SIGINT")?;
+    let handler = signal.call_method1("getsignal", (&interrupt,))?;
+    if handler.is(signal.getattr("default_int_handler")?) {
+        signal.call_method1("signal", (interrupt, signal.getattr("SIG_DFL")?))?;
+    }
+    Ok(())
+}
+
 /// What the process needs before the app is imported: `site` (a hosted master ran without it) and the stack dumper.
 pub fn prepare(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     environment(py, settings)?;
+    forget_keyboard_interrupt(py)?;
     let sys = py.import("sys")?;
     if sys.getattr("flags")?.getattr("no_site")?.is_truthy()? {
         py.import("rgun._site")?.call_method0("enter")?;

@@ -2,6 +2,7 @@
 
 import asyncio
 import selectors
+import signal
 import socket
 import sys
 
@@ -241,6 +242,7 @@ async def cancel_requests(engine):
 
 def run(engine, loop, app, lifespan_mode, log):
     asyncio.set_event_loop(loop)
+    _wake_for_signals(loop)
     try:
         return loop.run_until_complete(main(engine, app, lifespan_mode, log))
     finally:
@@ -249,7 +251,21 @@ def run(engine, loop, app, lifespan_mode, log):
         finally:
             asyncio.set_event_loop(None)
             engine.close()
+            # Its descriptor is about to be somebody else's.
+            signal.set_wakeup_fd(-1)
             loop.close()
+
+
+def _wake_for_signals(loop):
+    """Handlers that the app sets with `signal.signal` run at once, also when the loop was just about to sleep.
+
+    As asyncio does for handlers of its own; uvloop always does.
+    """
+    wakes = getattr(loop, "_csock", None)
+    if wakes is not None:
+        before = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
 
 
 def _finish(loop):

@@ -1,0 +1,129 @@
+//! Signals that a handler notes, for a thread that looks after them. It does not know what they ask for.
+//!
+//! A handler, and not a blocked mask with a signalfd: both a mask and "ignore" are inherited by the programs that a process
+//! starts, a handler is not. No system call of other code is interrupted for good (`SA_RESTART`).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use super::epoll::Wake;
+use super::signals::Signal;
+
+/// What the handler reaches. There is one a process, as there is one action a signal.
+static NOTED: OnceLock<Noted> = OnceLock::new();
+
+pub struct Noted {
+    /// The process that wants to know. A child that is forked without an exec has the handler too.
+    owner: libc::pid_t,
+    wake: Wake,
+    /// One bit a signal.
+    pending: AtomicU64,
+}
+
+impl Noted {
+    /// The notes of this process, which is the one that asks first.
+    pub fn open() -> io::Result<&'static Self> {
+        if let Some(noted) = NOTED.get() {
+            return Ok(noted);
+        }
+        let noted = Self {
+            // SAFETY: no precondition.
+            owner: unsafe { libc::getpid() },
+            wake: Wake::new()?,
+            pending: AtomicU64::new(0),
+        };
+        Ok(NOTED.get_or_init(|| noted))
+    }
+
+    /// From here on these are noted, in place of their default action. What somebody else has decided (a handler, to ignore it)
+    /// stays, and whoever sets a handler later replaces ours.
+    pub fn take_over(&self, signals: &[Signal]) {
+        for signal in signals {
+            let raw = signal.as_raw();
+            if action(raw) != Some(libc::SIG_DFL) {
+                continue;
+            }
+            // SAFETY: all-zero is a valid sigaction: an empty mask and no flags.
+            let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
+            ours.sa_sigaction = note as extern "C" fn(libc::c_int) as usize;
+            ours.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+            // SAFETY: `note` does only what a signal handler may. It fails for SIGKILL and SIGSTOP alone.
+            unsafe { libc::sigaction(raw, &raw const ours, std::ptr::null_mut()) };
+        }
+    }
+
+    /// Those that came since the last call; several of a kind are one.
+    pub fn take(&self) -> impl Iterator<Item = Signal> + use<> {
+        self.wake.clear();
+        let pending = self.pending.swap(0, SeqCst);
+        (1..64)
+            .filter(move |raw| pending >> raw & 1 == 1)
+            .map(Signal::from_raw)
+    }
+}
+
+/// Readable when something was noted.
+impl AsFd for Noted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+/// The present action of a signal, as a number.
+fn action(signal: libc::c_int) -> Option<libc::sighandler_t> {
+    // SAFETY: all-zero is a valid sigaction to be written over.
+    let mut present: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: with no new action given the call only writes the present one.
+    let code = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut present) };
+    (code == 0).then_some(present.sa_sigaction)
+}
+
+/// The handler. Only what is allowed at any moment: atomics, write(2), getpid(2), signal(2), raise(3).
+extern "C" fn note(signal: libc::c_int) {
+    // SAFETY: the address of this thread's errno; the code that was interrupted may be about to read it.
+    let errno = unsafe { *libc::__errno_location() };
+    // SAFETY: no precondition.
+    let this = unsafe { libc::getpid() };
+    match NOTED.get() {
+        Some(noted) if noted.owner == this => {
+            noted.pending.fetch_or(1 << signal, SeqCst);
+            noted.wake.wake();
+        }
+        // A child that the app has forked: there it means what it means to any process, as soon as this handler returns.
+        _ => {
+            // SAFETY: sets no handler, and sends this thread a signal that is blocked until we return.
+            unsafe {
+                libc::signal(signal, libc::SIG_DFL);
+                libc::raise(signal);
+            }
+        }
+    }
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_default_is_noted_and_nothing_else_is_touched() {
+        let noted = Noted::open().unwrap();
+        // SAFETY: sets no handler.
+        unsafe { libc::signal(libc::SIGWINCH, libc::SIG_IGN) };
+        let usual = Signal::from_raw(libc::SIGURG);
+        noted.take_over(&[usual, Signal::WINCH, Signal::KILL]);
+        assert_eq!(action(libc::SIGWINCH), Some(libc::SIG_IGN));
+        assert_eq!(noted.take().count(), 0);
+        // SAFETY: no pointers are passed; both are harmless to this process.
+        unsafe {
+            libc::raise(libc::SIGURG);
+            libc::raise(libc::SIGURG);
+            libc::raise(libc::SIGWINCH);
+        }
+        assert_eq!(noted.take().collect::<Vec<_>>(), [usual]);
+        assert_eq!(noted.take().count(), 0);
+    }
+}
