@@ -35,6 +35,11 @@ impl Wire for ToWorker {
             Self::StopFast => vec![3],
             Self::ReopenLogs => vec![4],
             Self::LogLevel(level) => vec![5, *level],
+            Self::Stacks { number } => {
+                let mut bytes = vec![6];
+                bytes.extend_from_slice(&number.to_le_bytes());
+                bytes
+            }
         }
     }
 
@@ -56,6 +61,9 @@ impl Wire for ToWorker {
             3 => Self::StopFast,
             4 => Self::ReopenLogs,
             5 => Self::LogLevel(reader.byte()?),
+            6 => Self::Stacks {
+                number: reader.u64()?,
+            },
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)
@@ -84,6 +92,12 @@ impl Wire for FromWorker {
                 put_text(&mut bytes, &shortened(traceback, TRACEBACK));
                 bytes
             }
+            Self::Stacks { number, text } => {
+                let mut bytes = vec![5];
+                bytes.extend_from_slice(&number.to_le_bytes());
+                put_text(&mut bytes, &shortened(text, TRACEBACK));
+                bytes
+            }
         }
     }
 
@@ -107,6 +121,10 @@ impl Wire for FromWorker {
                     traceback: reader.text()?,
                 }
             }
+            5 => Self::Stacks {
+                number: reader.u64()?,
+                text: reader.text()?,
+            },
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)
@@ -197,6 +215,7 @@ mod tests {
             Just(ToWorker::StopFast),
             Just(ToWorker::ReopenLogs),
             any::<u8>().prop_map(ToWorker::LogLevel),
+            any::<u64>().prop_map(|number| ToWorker::Stacks { number }),
             (reason, any::<u64>()).prop_map(|(reason, graceful_ms)| ToWorker::Drain {
                 reason,
                 graceful_ms
@@ -215,6 +234,8 @@ mod tests {
             Just(FromWorker::Booted),
             Just(FromWorker::Ready),
             Just(FromWorker::StoppedAccepting),
+            (any::<u64>(), "(.|\n){0,400}")
+                .prop_map(|(number, text)| FromWorker::Stacks { number, text }),
             (phase, ".{0,80}", "(.|\n){0,400}").prop_map(|(phase, summary, traceback)| {
                 FromWorker::Failed {
                     phase,

@@ -16,6 +16,8 @@ pub enum ToWorker {
     ReopenLogs,
     /// The least severe messages of the error log from here on: `config::LogLevel` as a number.
     LogLevel(u8),
+    /// Tell the Python stacks of all threads and tasks; answered by `Stacks` with that number, if somebody can run Python.
+    Stacks { number: u64 },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum FromWorker {
         summary: String,
         traceback: String,
     },
+    /// Answer to `Stacks`.
+    Stacks { number: u64, text: String },
 }
 
 /// Where a boot failed.

@@ -11,7 +11,8 @@ use super::limits::Limits;
 use super::seat::Seat;
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
-    Action, ConfigResult, DrainReason, Event, Generation, Incarnation, Order, Report, Slot,
+    Action, ConfigResult, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report,
+    Slot,
 };
 use super::workers::Worker;
 use crate::config::LogTarget;
@@ -19,7 +20,7 @@ use crate::ipc::{self, Page, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork};
 use crate::sys::signals::{DUMP_STACKS, Signal, start_as_child};
-use crate::sys::{self, Pid, clock};
+use crate::sys::{self, Pid, Scratch, clock};
 
 impl Shell<'_> {
     /// In their order. Stops at the one that ends the master or begins a child.
@@ -58,11 +59,20 @@ impl Shell<'_> {
             Action::Kill { incarnation, why } => {
                 if let Some(worker) = self.workers.get(incarnation) {
                     let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
-                    tracing::warn!(slot, pid, reason = kill_reason(why), "killing worker");
+                    let reason = kill_reason(why);
+                    let stacks = worker.stacks.read();
+                    let traceback =
+                        (why == KillReason::Hung && !stacks.is_empty()).then_some(stacks);
+                    tracing::warn!(slot, pid, reason, traceback, "killing worker");
                 }
                 self.signal_worker(incarnation, Signal::KILL);
             }
-            Action::DumpStacks { incarnation } => self.signal_worker(incarnation, DUMP_STACKS),
+            Action::DumpStacks { incarnation } => {
+                if let Some(worker) = self.workers.get(incarnation) {
+                    worker.stacks.clear();
+                }
+                self.signal_worker(incarnation, DUMP_STACKS);
+            }
             Action::SampleHeartbeats => self.sample_heartbeats(),
             Action::CloseListeners => self.binds.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
@@ -100,6 +110,8 @@ impl Shell<'_> {
         };
         let edition = self.editions.get(&generation).ok_or_else(unknown)?.clone();
         let (ours, theirs) = ipc::channel()?;
+        let stacks = Scratch::new(c"rgun-stacks")?;
+        let their_stacks = stacks.again()?;
         let page = self.scoreboard.acquire(slot.0, u64::from(generation.0))?;
         let master = Pid::this();
         self.host.before_fork();
@@ -112,7 +124,8 @@ impl Shell<'_> {
                     tracing::error!(%error, "worker not started");
                     return Ok(Flow::End(End::Stillborn(FAILED_TO_BOOT)));
                 }
-                let seat = self.seat(slot, generation, &edition, theirs, page, master);
+                let ends = (theirs, their_stacks);
+                let seat = self.seat(slot, generation, &edition, ends, page, master);
                 Ok(Flow::End(match seat {
                     Some(seat) => End::Child(Box::new(Child {
                         seat,
@@ -133,7 +146,7 @@ impl Shell<'_> {
                     "worker started"
                 );
                 let limits = Limits::draw(&edition.settings.recycling);
-                let worker = Worker::new(slot, pid, ours, page, limits);
+                let worker = Worker::new(slot, pid, ours, page, stacks, limits);
                 self.workers.insert(incarnation, worker);
                 Ok(Flow::Go)
             }
@@ -151,7 +164,7 @@ impl Shell<'_> {
         slot: Slot,
         generation: Generation,
         edition: &Edition,
-        channel: WorkerChannel,
+        (channel, stacks): (WorkerChannel, Scratch),
         page: Page,
         master: Pid,
     ) -> Option<Seat> {
@@ -163,6 +176,7 @@ impl Shell<'_> {
             channel,
             lifeline: self.lifeline.read.take()?,
             page,
+            stacks,
             master,
         })
     }

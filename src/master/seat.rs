@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::ipc;
-use crate::sys::{Listener, Pid};
+use crate::sys::{Listener, Pid, Scratch};
 
 /// Everything a worker inherits from the master.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Seat {
     pub lifeline: OwnedFd,
     /// This incarnation's page of the scoreboard.
     pub page: ipc::Page,
+    /// Where the stacks of its threads are to be written on `DUMP_STACKS`; the master reads them there.
+    pub stacks: Scratch,
     pub master: Pid,
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Error;
 use super::binds::Binds;
 use super::condition::Note;
-use super::control::{Control, Source, Waits};
+use super::control::{Control, Errands, Source, Waits};
 use super::generation::{Edition, Logs, plan, start_directory};
 use super::journal::Journal;
 use super::prepare::Running;
@@ -46,8 +46,8 @@ const MESSAGES_A_TURN: usize = 16;
 /// How soon lines that the log's reader did not take are tried again.
 const LOG_RETRY: Duration = Duration::from_millis(100);
 
-/// How soon a client that waits for an idle server is thought of again: that it is idle is nobody's event.
-const WAITS_RETRY: Duration = Duration::from_millis(50);
+/// How soon clients are thought of again that wait for what is nobody's event: an idle server, a written stack.
+const WAITS_RETRY: Duration = Duration::from_millis(25);
 
 /// Where an action has led.
 pub enum Flow {
@@ -88,6 +88,7 @@ pub struct Shell<'a> {
     pub(super) tally: Tally,
     pub(super) control: Control,
     pub(super) waits: Waits,
+    pub(super) errands: Errands,
     pub(super) lifeline: Lifeline,
     pub(super) pending: VecDeque<Event>,
     pub(super) reread: &'a dyn Fn() -> Result<Settings, String>,
@@ -151,6 +152,7 @@ impl<'a> Shell<'a> {
             tally: Tally::default(),
             control: Control::default(),
             waits: Waits::default(),
+            errands: Errands::default(),
             lifeline: Lifeline::new()?,
             pending: VecDeque::new(),
             reread,
@@ -200,7 +202,7 @@ impl<'a> Shell<'a> {
             (Some(timeout), Some(service)) => Some(timeout.min(service)),
             (timeout, service) => timeout.or(service),
         };
-        let timeout = if self.waits.is_empty() {
+        let timeout = if self.waits.is_empty() && self.errands.is_empty() {
             timeout
         } else {
             Some(timeout.map_or(WAITS_RETRY, |timeout| timeout.min(WAITS_RETRY)))
@@ -339,6 +341,10 @@ impl<'a> Shell<'a> {
                     WorkerMessage::Ready
                 }
                 FromWorker::StoppedAccepting => WorkerMessage::StoppedAccepting,
+                FromWorker::Stacks { number, text } => {
+                    worker.told = Some((number, text));
+                    continue;
+                }
                 FromWorker::Failed {
                     phase,
                     summary,

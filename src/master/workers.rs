@@ -8,7 +8,7 @@ use super::limits::{Done, Excess, Limits};
 use super::supervisor::{Exit, Incarnation, Slot};
 use crate::ipc::{InFlight, MasterChannel, Page, Phase};
 use crate::sys::process::resident;
-use crate::sys::{Pid, clock};
+use crate::sys::{Pid, Scratch, clock};
 
 /// How many of the dead are remembered, for reports that come later than the death.
 const REMEMBERED: usize = 64;
@@ -22,6 +22,10 @@ pub struct Worker {
     /// Whether the channel may still bring something.
     pub hearing: Hearing,
     pub page: Page,
+    /// What it has written on `DUMP_STACKS`.
+    pub stacks: Scratch,
+    /// What it has told of its stacks, with the number of the question.
+    pub told: Option<(u64, String)>,
     /// When it said that it was ready, in monotonic milliseconds.
     pub ready_ms: Option<u64>,
     pub failure: Option<Failure>,
@@ -35,13 +39,22 @@ pub struct Worker {
 
 impl Worker {
     /// Just forked.
-    pub fn new(slot: Slot, pid: Pid, channel: MasterChannel, page: Page, limits: Limits) -> Self {
+    pub fn new(
+        slot: Slot,
+        pid: Pid,
+        channel: MasterChannel,
+        page: Page,
+        stacks: Scratch,
+        limits: Limits,
+    ) -> Self {
         Self {
             slot,
             pid,
             channel,
             hearing: Hearing::Open,
             page,
+            stacks,
+            told: None,
             ready_ms: None,
             failure: None,
             born_ms: clock::monotonic_ms(),

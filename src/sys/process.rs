@@ -119,6 +119,16 @@ pub fn resident(pid: Pid) -> Option<u64> {
     Some(pages.saturating_mul(u64::try_from(size).ok()?))
 }
 
+/// Whether the process has a handler for that signal; its default action may be deadly.
+pub fn catches(pid: Pid, signal: Signal) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let bit = u32::try_from(signal.as_raw() - 1).ok();
+    mask.zip(bit)
+        .is_some_and(|(mask, bit)| mask.checked_shr(bit).unwrap_or(0) & 1 == 1)
+}
+
 /// Whether `parent` is still the parent after its death was arranged to send us a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {

@@ -13,6 +13,7 @@ mod signals;
 mod websocket;
 mod wsgi;
 
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -66,7 +67,7 @@ fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
         summary: error.to_string(),
         traceback: String::new(),
     };
-    python::prepare(py, &office.net.settings).map_err(plain)?;
+    python::prepare(py, &office.net.settings, Some(office.stacks.as_raw_fd())).map_err(plain)?;
     signals::leave_to_the_master().map_err(|e| plain(e.into()))?;
     let scripts = Scripts::new(py).map_err(plain)?;
     let told = |phase, error: PyErr| {
@@ -91,7 +92,7 @@ fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
 
 /// `--check-config`: loads the app as a boot would, and says what fails; the exit code.
 pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
-    let loaded = python::prepare(py, settings).and_then(|()| {
+    let loaded = python::prepare(py, settings, None).and_then(|()| {
         let scripts = Scripts::new(py)?;
         Ok((python::load(py, &scripts, settings), scripts))
     });

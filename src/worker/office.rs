@@ -9,8 +9,8 @@ use super::network::Network;
 use super::sentinel::{Orders, Sentinel};
 use crate::ipc::{FromWorker, Phase, State, WorkerChannel};
 use crate::master::Seat;
-use crate::sys;
 use crate::sys::epoll::Wake;
+use crate::sys::{self, Scratch};
 
 pub struct Office {
     pub net: Arc<Network>,
@@ -20,6 +20,8 @@ pub struct Office {
     pub addresses: Vec<(String, Option<u16>)>,
     pub slot: u32,
     pub generation: u64,
+    /// Where `DUMP_STACKS` writes.
+    pub stacks: Scratch,
     channel: Arc<WorkerChannel>,
     /// When the grace of a drain is over, in monotonic milliseconds.
     deadline: AtomicU64,
@@ -43,6 +45,7 @@ pub fn open(seat: Seat) -> io::Result<Office> {
         addresses,
         slot: seat.slot,
         generation: seat.generation,
+        stacks: seat.stacks,
         channel: channel.clone(),
         deadline: AtomicU64::new(u64::MAX),
     };

@@ -39,6 +39,8 @@ pub enum Command {
     Drain { until: u64 },
     /// Cancel what is running.
     Fast,
+    /// Tell the master where Python is; `number` goes with the answer.
+    Stacks { number: u64 },
 }
 
 /// Commands on their way to the main thread.
@@ -242,6 +244,7 @@ impl Watching {
                 })) => self.drain(reason, graceful_ms),
                 Ok(Incoming::Message(ToWorker::StopFast)) => self.stop_fast(),
                 Ok(Incoming::Message(ToWorker::ReopenLogs)) => self.reopen_logs(),
+                Ok(Incoming::Message(ToWorker::Stacks { number })) => self.ask_stacks(number),
                 Ok(Incoming::Message(ToWorker::LogLevel(level))) => {
                     LogLevel::of(level)
                         .into_iter()
@@ -399,6 +402,14 @@ impl Watching {
 
     fn end_by(&mut self, deadline: u64) {
         self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
+    }
+
+    /// Before the app is up nobody turns the reactor; the master then asks by a signal.
+    fn ask_stacks(&self, number: u64) {
+        if self.own.orders.listening.load(SeqCst) {
+            self.own.orders.give(Command::Stacks { number });
+            self.own.net.wake.wake();
+        }
     }
 
     fn stop_fast(&mut self) {

@@ -180,6 +180,76 @@ def test_log_level_of_every_process(control):
     assert "reload succeeded" not in server.log.text()
 
 
+def in_flight(control):
+    return sum(worker["in_flight"] for worker in control.status()["workers"])
+
+
+def test_stacks_of_tasks_and_threads(control, app):
+    server = control.start(2, text=BLOCKS)
+    with server.connect() as client:
+        client.request("GET", "/slow?x=1")
+        eventually(lambda: in_flight(control) == 1, "the app waits")
+        told = control("stacks").stdout
+        assert re.search(r"^worker 0 \(pid \d+\)$", told, re.M) and re.search(r"^worker 1 \(pid \d+\)$", told, re.M)
+        assert told.count("Thread MainThread") == 2 and "<rgun" not in told
+        task = told.partition("(GET /slow)")[2]
+        assert "await asyncio.sleep(0.005)" in task and "app.py" in task
+        (app.path / "open").touch()
+        assert client.response().status == 200
+    assert "Thread MainThread" in control("stacks", 1).stdout
+    assert "no worker in slot 7" in control("stacks", 7, code=1).stderr
+
+
+def test_stacks_of_a_worker_that_is_stuck(control, app):
+    server = control.start(1, text=BLOCKS.replace("await asyncio.sleep(0.005)", "import time; time.sleep(0.005)"))
+    with server.connect() as client:
+        client.request("GET", "/slow")
+        eventually(lambda: in_flight(control) == 1, "the app has the worker")
+        told = control("stacks").stdout
+        assert ", asked by signal)" in told and 'app.py", line' in told
+        (app.path / "open").touch()
+        assert client.response().status == 200
+    os.kill(server.ready_pids()[0], signal.SIGSTOP)
+    assert "not even to a signal" in control("stacks").stdout
+    os.kill(server.ready_pids()[0], signal.SIGCONT)
+    assert control.status()["state"] == "serving"
+
+
+def test_stacks_of_wsgi_threads(control, app):
+    server = control.start(1, "--threads", 2, text=WSGI)
+    assert len(re.findall(r"^Thread ", control("stacks").stdout, re.M)) == 2
+    with server.connect() as client, server.connect() as other:
+        client.request("GET", "/one")
+        eventually(lambda: in_flight(control) == 1, "one thread is busy")
+        told = control("stacks").stdout
+        assert "asked by signal" not in told and "time.sleep(0.005)" in told
+        other.request("GET", "/two")
+        eventually(lambda: in_flight(control) == 2, "both threads are busy")
+        told = control("stacks").stdout
+        assert ", asked by signal)" in told and told.count("app.py") == 2
+        (app.path / "open").touch()
+        assert client.response().status == other.response().status == 200
+
+
+WSGI = """
+import os, time
+
+def app(environ, start_response):
+    while not os.path.exists("open"):
+        time.sleep(0.005)
+    start_response("200 OK", [])
+    return [b"done"]
+"""
+
+
+def test_a_worker_that_hangs_at_import_is_not_killed_by_the_question(control, app, launch):
+    app.write("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    server = launch("app:app", "--control-socket", control.path)
+    server.log.wait("importing")
+    assert "time.sleep(60)" in open(app.path / "app.py").read() and 'app.py", line 3' in control("stacks").stdout
+    assert len(server.children()) == 1
+
+
 def test_wait_ready_begins_before_the_server(control, app, launch):
     app.write(version("late", before="time.sleep(0.3)"))
     waiting = subprocess.Popen(control.command("wait-ready"), stdout=subprocess.PIPE, text=True)

@@ -79,6 +79,18 @@ pub(super) fn command() -> Command {
                     .help("Counted from 0, as in status and in the log"),
             ),
             verb(
+                "stacks",
+                "Show where each worker is in its Python code",
+                "Every thread, and every asyncio task with its request. A worker whose threads are all busy in code that \
+                 does not let Python run answers by a signal after a second, with its threads alone. Nothing is stopped.",
+            )
+            .arg(
+                Arg::new("slot")
+                    .value_name("SLOT")
+                    .value_parser(value_parser!(u32))
+                    .help("Of this slot alone"),
+            ),
+            verb(
                 "log-level",
                 "Change what the error log shows, without a restart",
                 "In the master and in every worker, also in those to come, until a reload with other log settings or a restart.",

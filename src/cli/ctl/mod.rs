@@ -17,7 +17,7 @@ use self::find::Wanted;
 use self::link::Link;
 use self::verb::{Form, Verb};
 use super::report;
-use crate::master::control::protocol::{Request, Response, StopMode};
+use crate::master::control::protocol::{Request, Response, StopMode, Way};
 
 /// Somebody asked wrongly.
 const USAGE: u8 = 2;
@@ -108,6 +108,17 @@ fn finish(response: &Response) -> u8 {
             report::complain(&format!("\n{}\n", traceback.trim_end()));
         }
         return code;
+    }
+    for stacks in response.stacks.iter().flatten() {
+        let how = match stacks.way {
+            Way::Inside | Way::None => "",
+            Way::Signal => ", asked by signal",
+        };
+        let text = stacks.text.trim_end();
+        report::text(&format!(
+            "worker {} (pid {}{how})\n\n{text}\n\n",
+            stacks.slot, stacks.pid
+        ));
     }
     if !response.message.is_empty() {
         report::text(&format!("{}\n", response.message));

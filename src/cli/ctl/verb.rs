@@ -62,6 +62,9 @@ impl Verb {
             "restart-worker" => Self::Plain(Request::RestartWorker {
                 slot: number("slot").expect("required"),
             }),
+            "stacks" => Self::Plain(Request::Stacks {
+                slot: number("slot"),
+            }),
             "log-level" => Self::Plain(Request::LogLevel {
                 level: of.get_one::<String>("level").expect("required").clone(),
             }),

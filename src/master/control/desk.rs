@@ -20,6 +20,7 @@ impl Shell<'_> {
             }
         }
         self.settle_waits();
+        self.settle_errands();
     }
 
     fn take_request(&mut self, token: Token, request: &Request) {
@@ -35,6 +36,7 @@ impl Shell<'_> {
                 let response = self.set_log_level(level);
                 return self.control.answer(token, &response);
             }
+            Request::Stacks { slot } => return self.ask_stacks(token, *slot),
             Request::WaitReady | Request::WaitIdle => {
                 self.waits.add(token, request);
                 return;

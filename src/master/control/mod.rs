@@ -4,6 +4,7 @@
 
 mod client;
 mod desk;
+mod errand;
 pub mod place;
 pub mod protocol;
 mod rate;
@@ -11,6 +12,7 @@ mod socket;
 mod status;
 mod wait;
 
+pub use errand::Errands;
 pub use rate::Rate;
 pub use socket::{Control, Source};
 pub use wait::Waits;

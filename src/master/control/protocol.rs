@@ -26,6 +26,11 @@ pub enum Request {
     LogLevel {
         level: String,
     },
+    /// Of that slot's worker, or of all.
+    Stacks {
+        #[serde(default)]
+        slot: Option<u32>,
+    },
     /// Answered when every wanted worker serves.
     WaitReady,
     /// Answered when, beyond that, no request is in flight and nobody boots or drains.
@@ -54,6 +59,30 @@ pub struct Response {
     pub generation: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stacks: Option<Vec<Stacks>>,
+}
+
+/// Where a worker is in its Python code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stacks {
+    pub slot: u32,
+    pub pid: i32,
+    pub way: Way,
+    /// Every thread, and every asyncio task where it could tell; or why there is nothing to tell.
+    pub text: String,
+}
+
+/// How it was asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// It did not answer.
+    #[default]
+    None,
+    Inside,
+    /// It could not answer by itself within a second: threads only.
+    Signal,
 }
 
 impl Response {

@@ -14,7 +14,7 @@ use super::inbox::{Inbox, Item};
 use super::names::Names;
 use crate::worker::Office;
 use crate::worker::network::Stage;
-use crate::worker::python::Scripts;
+use crate::worker::python::{Scripts, Stacks};
 
 pub struct Core {
     pub office: Arc<Office>,
@@ -28,6 +28,7 @@ pub struct Core {
     pub coroutine_of: Py<PyAny>,
     pub coroutine_type: Py<PyAny>,
     pub format_error: Py<PyAny>,
+    pub stacks: Stacks,
     /// The lifespan state, where the app takes part.
     pub state: OnceLock<Py<PyDict>>,
     /// Schedules a turn of the reactor, where the loop does not sleep in it (uvloop).
@@ -78,6 +79,7 @@ impl Core {
             wait_send: serve.getattr("wait_send")?.unbind(),
             coroutine_of: serve.getattr("coroutine_of")?.unbind(),
             coroutine_type: py.import("types")?.getattr("CoroutineType")?.unbind(),
+            stacks: Stacks::new(py, scripts)?,
             format_error: scripts.boot.bind(py).getattr("format_error")?.unbind(),
             state: OnceLock::new(),
             soon: OnceLock::new(),

@@ -18,6 +18,7 @@ use super::run::{Run, Subject, log_failure};
 use super::scope;
 use super::websocket::SocketCall;
 use crate::http::RequestHead;
+use crate::ipc::FromWorker;
 use crate::worker::Office;
 use crate::worker::exchange::{Ending, Exchange};
 use crate::worker::python::Scripts;
@@ -183,17 +184,22 @@ impl Engine {
     }
 
     fn obey(&self, py: Python<'_>, command: Command) -> PyResult<()> {
-        self.draining.store(true, Relaxed);
-        if let Some(reactor) = self.reactor.lock().as_mut() {
-            reactor.drain();
-        }
         let kind = match command {
             Command::Drain { until } => {
                 self.core.office.set_deadline(until);
                 intern!(py, "drain")
             }
             Command::Fast => intern!(py, "fast"),
+            Command::Stacks { number } => {
+                let text = self.core.stacks.text(py);
+                self.core.office.say(&FromWorker::Stacks { number, text });
+                return Ok(());
+            }
         };
+        self.draining.store(true, Relaxed);
+        if let Some(reactor) = self.reactor.lock().as_mut() {
+            reactor.drain();
+        }
         let callback = self.on_command.lock().as_ref().map(|f| f.clone_ref(py));
         if let Some(callback) = callback {
             callback.call1(py, (kind,))?;

@@ -161,6 +161,12 @@ impl Run {
         self.over(py)
     }
 
+    /// `GET /path`, for who lists tasks.
+    #[getter]
+    fn request(&self, py: Python<'_>) -> String {
+        request_line(py, &self.scope)
+    }
+
     /// For `task.print_stack()` and debuggers: the app's own frame.
     #[getter]
     fn cr_frame<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -5,6 +5,7 @@ mod fork;
 mod interpreter;
 mod resume;
 mod scripts;
+mod stacks;
 mod text;
 
 pub use app::{Loaded, Protocol, load};
@@ -12,6 +13,7 @@ pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use resume::{Step, resume};
 pub use scripts::Scripts;
+pub use stacks::Stacks;
 pub use text::{latin1, to_latin1, type_name};
 
 use pyo3::prelude::*;
@@ -114,7 +116,9 @@ fn forget_keyboard_interrupt(py: Python<'_>) -> PyResult<()> {
 }
 
 /// What the process needs before the app is imported: `site` (a hosted master ran without it) and the stack dumper.
-pub fn prepare(py: Python<'_>, settings: &Settings) -> PyResult<()> {
+///
+/// `stacks`: where those are written; it stays open.
+pub fn prepare(py: Python<'_>, settings: &Settings, stacks: Option<i32>) -> PyResult<()> {
     environment(py, settings)?;
     forget_keyboard_interrupt(py)?;
     let sys = py.import("sys")?;
@@ -124,6 +128,9 @@ pub fn prepare(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     let options = pyo3::types::PyDict::new(py);
     options.set_item("all_threads", true)?;
     options.set_item("chain", false)?;
+    if let Some(stacks) = stacks {
+        options.set_item("file", stacks)?;
+    }
     let signal = crate::sys::signals::DUMP_STACKS.as_raw();
     match py
         .import("faulthandler")

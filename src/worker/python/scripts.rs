@@ -11,6 +11,8 @@ pub struct Scripts {
     pub boot: Py<PyModule>,
     /// Event loops, lifespan, drain.
     pub serve: Py<PyModule>,
+    /// Telling where Python is.
+    pub stacks: Py<PyModule>,
 }
 
 impl Scripts {
@@ -27,7 +29,17 @@ impl Scripts {
             c"<rgun serve>",
             c"_rgun_serve",
         )?;
-        Ok(Self { boot, serve })
+        let stacks = module(
+            py,
+            concat_nul(concat!(include_str!("stacks.py"), "\0")),
+            c"<rgun stacks>",
+            c"_rgun_stacks",
+        )?;
+        Ok(Self {
+            boot,
+            serve,
+            stacks,
+        })
     }
 }
 

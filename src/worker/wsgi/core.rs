@@ -11,7 +11,7 @@ use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::names::Names;
 use crate::worker::Office;
-use crate::worker::python::Scripts;
+use crate::worker::python::{Scripts, Stacks};
 
 pub struct Core {
     pub office: Arc<Office>,
@@ -21,6 +21,7 @@ pub struct Core {
     /// The environ without anything of a connection or a request.
     pub template: Py<PyDict>,
     pub format_error: Py<PyAny>,
+    pub stacks: Stacks,
 }
 
 impl Core {
@@ -37,6 +38,7 @@ impl Core {
             crew,
             app,
             names: Names::new(py),
+            stacks: Stacks::new(py, scripts)?,
             format_error: scripts.boot.bind(py).getattr("format_error")?.unbind(),
         })
     }

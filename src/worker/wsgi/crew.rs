@@ -25,6 +25,8 @@ pub enum Next {
     Job(Box<Job>),
     /// Nothing yet, but signals may have come: only the main thread is told.
     Look,
+    /// Where Python is, under that number.
+    Tell(u64),
     Stop,
 }
 
@@ -81,6 +83,9 @@ impl Crew {
         loop {
             if roster.over {
                 return Next::Stop;
+            }
+            if let Some(number) = roster.stacks_asked.take() {
+                return Next::Tell(number);
             }
             if let Some(job) = self.take(&mut roster, me) {
                 return Next::Job(job);

@@ -35,6 +35,7 @@ use thread::Thread;
 
 use super::Office;
 use super::python::{self, Scripts};
+use crate::ipc::FromWorker;
 
 /// Serves `app` until the master says otherwise; the exit code.
 pub fn serve(
@@ -112,6 +113,11 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
                 Next::Job(job) => job,
                 Next::Look => {
                     py.check_signals()?;
+                    continue;
+                }
+                Next::Tell(number) => {
+                    let text = core.stacks.text(py);
+                    core.office.say(&FromWorker::Stacks { number, text });
                     continue;
                 }
                 Next::Stop => return Ok(()),

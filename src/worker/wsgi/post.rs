@@ -101,6 +101,11 @@ impl Post {
                 crew.fast.store(true, Relaxed);
                 crew.office.set_deadline(0);
             }
+            Command::Stacks { number } => {
+                // Whoever comes by with Python tells them; when all threads are at work nobody does.
+                crew.roster.lock().stacks_asked = Some(number);
+                return;
+            }
         }
         crew.roster.lock().draining = true;
     }

@@ -58,6 +58,8 @@ pub struct Roster {
     pub over: bool,
     /// The sentinel wants to be told when there is room for a connection.
     pub acceptor_waits: bool,
+    /// The master wants to know where Python is; the number goes with the answer.
+    pub stacks_asked: Option<u64>,
 }
 
 impl Roster {
@@ -76,6 +78,7 @@ impl Roster {
             draining: false,
             over: false,
             acceptor_waits: false,
+            stacks_asked: None,
         }
     }
 

@@ -1,0 +1,100 @@
+//! A file in memory that a process writes to when it can do little else, read by its parent. It does not know what is in it.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::{Error, Result};
+
+/// More than that is not read.
+const LONGEST: usize = 1 << 20;
+
+/// Whoever has it writes at its end, also after it was emptied. Close-on-exec.
+#[derive(Debug)]
+pub struct Scratch {
+    file: File,
+}
+
+impl Scratch {
+    pub fn new(name: &CStr) -> Result<Self> {
+        let object = name.to_string_lossy();
+        let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC)
+            .map_err(|e| Error::new("memfd_create", &object, e))?;
+        fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND))
+            .map_err(|e| Error::new("fcntl", &object, e))?;
+        Ok(Self { file: fd.into() })
+    }
+
+    /// The same file under another descriptor.
+    pub fn again(&self) -> Result<Self> {
+        let file = self
+            .file
+            .try_clone()
+            .map_err(|e| Error::new("dup", "scratch file", e))?;
+        Ok(Self { file })
+    }
+
+    pub fn clear(&self) {
+        // It cannot fail but for a lack of everything; what was there is then read again.
+        drop(self.file.set_len(0));
+    }
+
+    /// In bytes.
+    pub fn len(&self) -> u64 {
+        self.file.metadata().map_or(0, |found| found.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn read(&self) -> String {
+        let length = usize::try_from(self.len()).unwrap_or(LONGEST).min(LONGEST);
+        let mut bytes = vec![0; length];
+        let count = self.file.read_at(&mut bytes, 0).unwrap_or(0);
+        bytes.truncate(count);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl AsFd for Scratch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl AsRawFd for Scratch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+impl From<Scratch> for OwnedFd {
+    fn from(scratch: Scratch) -> Self {
+        scratch.file.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn after_it_was_emptied_writers_begin_at_its_start() {
+        let ours = Scratch::new(c"rgun-test").expect("memory");
+        let theirs = ours.again().expect("a descriptor");
+        let mut file = &theirs.file;
+        file.write_all(b"first").expect("memory");
+        assert_eq!(ours.read(), "first");
+        ours.clear();
+        assert!(ours.is_empty());
+        file.write_all(b"second").expect("memory");
+        assert_eq!(ours.read(), "second");
+    }
+}
