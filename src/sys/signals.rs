@@ -18,6 +18,18 @@ pub struct Signal(i32);
 /// default action kills: only for workers that have registered it.
 pub const DUMP_STACKS: Signal = Signal(42);
 
+/// Interrupts the request in the main thread of a worker that leaves; chosen as `DUMP_STACKS`.
+pub const CANCEL: Signal = Signal(43);
+
+/// Sends a signal to the main thread of this process, also when another thread would take it.
+pub fn signal_main_thread(signal: Signal) {
+    // SAFETY: no pointers are passed. A process that runs has its main thread (under its pid), so the call cannot fail.
+    unsafe {
+        let pid = libc::getpid();
+        libc::syscall(libc::SYS_tgkill, pid, pid, signal.as_raw());
+    }
+}
+
 impl Signal {
     pub const HUP: Self = Self(libc::SIGHUP);
     pub const INT: Self = Self(libc::SIGINT);
@@ -161,10 +173,13 @@ mod tests {
     fn signals_have_names() {
         assert_eq!(Signal::KILL.to_string(), "SIGKILL");
         assert_eq!(DUMP_STACKS.to_string(), "signal 42");
+        assert_eq!(CANCEL.to_string(), "signal 43");
     }
 
     #[test]
     fn the_signal_for_stacks_is_a_real_time_one() {
-        assert!((libc::SIGRTMIN() + 1..libc::SIGRTMAX()).contains(&DUMP_STACKS.as_raw()));
+        for signal in [DUMP_STACKS, CANCEL] {
+            assert!((libc::SIGRTMIN() + 1..libc::SIGRTMAX()).contains(&signal.as_raw()));
+        }
     }
 }

@@ -42,6 +42,10 @@ pub trait App: Send + Sync {
     fn has_room(&self) -> bool {
         true
     }
+    /// Grows while requests come to their end.
+    fn completed(&self) -> u64 {
+        0
+    }
     /// Until when (monotonic milliseconds) this worker has shown signs of life, `now` being the thread's own.
     fn pulse(&self, now: u64) -> u64 {
         now

@@ -29,6 +29,10 @@ const BACK_OFF_MS: u64 = 100;
 const LOOK_MS: u64 = 750;
 /// No output was held for so long: nobody needs to look.
 const QUIET_MS: u64 = 500;
+/// How often a worker that is full, and gets on with its requests, looks for connections that nobody else has taken.
+const LEFT_OVER_MS: u64 = 10;
+/// So many of them it takes at once.
+const LEFT_OVER: usize = 16;
 /// After the graceful timeout Python has this long to come to its end.
 const LAST_WORDS_MS: u64 = 3_000;
 
@@ -124,6 +128,8 @@ impl Sentinel {
                         deadline: None,
                         seen_turns: 0,
                         held_at: 0,
+                        left_over_at: 0,
+                        completed: 0,
                     }
                     .run()
                 })
@@ -142,6 +148,10 @@ struct Watching {
     seen_turns: u64,
     /// When held output was seen last; zero: not looking.
     held_at: u64,
+    /// When the next look for left-over connections is due.
+    left_over_at: u64,
+    /// Requests completed at the last such look.
+    completed: u64,
 }
 
 impl Watching {
@@ -157,11 +167,15 @@ impl Watching {
             {
                 self.arm();
             }
+            if self.accepting == Accepting::Full && now >= self.left_over_at {
+                self.take_left_over(now);
+            }
             let next = match self.accepting {
                 Accepting::BackOff(until) => Some(until),
                 // Also while all is quiet: who is stuck does not say so.
                 Accepting::Armed | Accepting::Stuck => Some(now + LOOK_MS),
-                Accepting::No | Accepting::Handing | Accepting::Full => None,
+                Accepting::Full => Some(self.left_over_at),
+                Accepting::No | Accepting::Handing => None,
             };
             let next = next
                 .into_iter()
@@ -266,7 +280,7 @@ impl Watching {
     /// Puts the listeners (back) into the epoll: at the end of the kernel's line of waiters, which makes it fair.
     fn arm(&mut self) {
         if !self.own.net.app().has_room() {
-            self.accepting = Accepting::Full;
+            self.fill();
             return;
         }
         self.accepting = Accepting::Armed;
@@ -289,6 +303,12 @@ impl Watching {
         match self.accepting {
             Accepting::Armed if stuck => self.disarm(Accepting::Stuck),
             Accepting::Stuck if !stuck => self.arm(),
+            // A worker that was woken for a connection and could not take it cannot pass the wake on: now and then the
+            // others look for themselves.
+            Accepting::Armed if self.own.net.settings.workers > 1 => {
+                self.disarm(Accepting::No);
+                self.arm();
+            }
             Accepting::Armed
             | Accepting::Stuck
             | Accepting::No
@@ -303,8 +323,33 @@ impl Watching {
         let full = self.accepting == Accepting::Armed && !self.own.net.app().has_room();
         if full {
             self.disarm(Accepting::Full);
+            self.fill();
         }
         full
+    }
+
+    fn fill(&mut self) {
+        self.accepting = Accepting::Full;
+        self.left_over_at = sys::monotonic_ms() + LEFT_OVER_MS;
+    }
+
+    /// Connections that have waited while every worker is busy. Without this, clients that keep theirs and always have a
+    /// next request would keep all others out.
+    fn take_left_over(&mut self, now: u64) {
+        self.left_over_at = now + LEFT_OVER_MS;
+        let completed = self.own.net.app().completed();
+        if std::mem::replace(&mut self.completed, completed) == completed {
+            // Stuck, or in a long request: it would not help them.
+            return;
+        }
+        for (n, listener) in self.own.listeners.iter().enumerate() {
+            for _ in 0..LEFT_OVER {
+                let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) else {
+                    break;
+                };
+                self.hand_over(fd, peer, n);
+            }
+        }
     }
 
     fn disarm(&mut self, accepting: Accepting) {

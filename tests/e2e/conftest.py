@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness.as_wsgi import as_wsgi  # noqa: E402
 from harness.place import ROOT, SITE  # noqa: E402
 from harness.server import Server  # noqa: E402
 
@@ -19,12 +20,32 @@ HERE = Path(__file__).parent
 def pytest_addoption(parser):
     parser.addoption("--binary", choices=("hosted", "embedded"), default="hosted", help="the wheel's program, or the binary ($RGUN_BINARY)")
     parser.addoption("--loop", choices=("auto", "asyncio", "uvloop"), default="asyncio", help="event loop of the workers")
+    parser.addoption("--interface", choices=("asgi", "wsgi"), default="asgi", help="wsgi: the stories' apps as WSGI apps, in workers with threads")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "both_artifacts: also run against the binary")
     config.addinivalue_line("markers", "both_loops: also run on uvloop")
     config.addinivalue_line("markers", "wheel: the smoke test of a wheel on another Python")
+
+
+# What only ASGI has (lifespan, disconnect events, uploads that reach the app before they are complete, apps/probe.py with
+# questions of its own), and what asks about the event loop's thread.
+ASGI_ALONE = (
+    "test_asgi_", "test_starlette", "test_fastapi", "test_lifespan", "test_websocket", "test_disconnect", "test_interface", "test_wsgi_",
+    "test_smuggling", "test_bad_command", "test_binary", "test_memory", "lifespan", "test_a_worker_is_an_ordinary_python_process",
+    "test_fast_stop_cancels_what_runs", "test_deaths_soon_after_ready_are_paced", "test_an_upload_in_flight_is_not_reset",
+    "test_each_chunk_arrives_by_itself", "test_a_full_close_is_noticed_after_a_half_close", "test_after_a_body", "test_http_013_limits",
+    "test_forwarding_headers_of_a_unix_peer_count", "test_is_no_disconnect_for_an_app", "test_django",
+)
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--interface") == "asgi":
+        return
+    alone = [item for item in items if any(word in item.nodeid for word in ASGI_ALONE)]
+    config.hook.pytest_deselected(items=alone)
+    items[:] = [item for item in items if item not in alone]
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +62,14 @@ def program(pytestconfig):
 class AppDirectory:
     """A directory with the app of a story, importable because the server starts in it."""
 
-    def __init__(self, path):
+    def __init__(self, path, interface="asgi"):
         self.path = path
+        self.interface = interface
 
     def write(self, text, name="app.py"):
         """Replace a file at once, as a deploy does: a reader meets the old text or the new one."""
+        if self.interface == "wsgi" and name == "app.py":
+            text = as_wsgi(text)
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_suffix(".tmp")
@@ -62,10 +86,10 @@ class AppDirectory:
 
 
 @pytest.fixture
-def app(tmp_path):
+def app(tmp_path, pytestconfig):
     directory = tmp_path / "app"
     directory.mkdir()
-    yield AppDirectory(directory)
+    yield AppDirectory(directory, pytestconfig.getoption("--interface"))
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -75,9 +99,12 @@ def launch(request, program, app):
     started = []
     request.node.servers = started
     loop = request.config.getoption("--loop")
+    interface = request.config.getoption("--interface")
 
     def start(spec="app:app", *options, directory=None, **keywords):
         defaults = [] if "--loop" in options or spec is None else ["--loop", loop]
+        if interface == "wsgi" and spec is not None and "--threads" not in options:
+            defaults += ["--threads", "4"]
         server = Server(program, directory or app.path, spec, *defaults, *map(str, options), **keywords)
         started.append(server)
         return server

@@ -1,6 +1,7 @@
 //! Python from the worker's side: the interpreter, our scripts in it, loading the app, errors. It does not know HTTP.
 
 mod app;
+mod cancel;
 mod fork;
 mod interpreter;
 mod resume;
@@ -9,6 +10,7 @@ mod stacks;
 mod text;
 
 pub use app::{Loaded, Protocol, load};
+pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use resume::{Step, resume};

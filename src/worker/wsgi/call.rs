@@ -1,6 +1,6 @@
 //! One request in its thread, from the environ to `close()`.
 
-use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PySystemExit, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -227,6 +227,10 @@ fn conclude(
             let gone = error.is_instance_of::<ClientDisconnected>(py);
             let verdict = exchange.ended(Ending::Failed);
             if gone {
+                return;
+            }
+            if error.is_instance_of::<PySystemExit>(py) && core.crew.roster.lock().over {
+                tracing::warn!(request, "request cancelled: the worker leaves");
                 return;
             }
             let traceback = core

@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -19,6 +19,12 @@ use crate::worker::Office;
 const LOOK_IN: u64 = 1_000;
 /// A request that has waited that long, in microseconds, gets a thread woken for it.
 const WAITED: u64 = 500;
+
+/// Requests that wait for so long (a database, another service), in microseconds, leave time to serve others meanwhile:
+/// then a thread that goes to run one sends the next thread to the reactor. Below, that costs more than it gives.
+const WORTH_A_WAKE: u64 = 50;
+/// The main thread sleeps at most this long: a signal may come between its look for one and its sleep.
+const NAP: Duration = Duration::from_secs(1);
 
 /// What a thread is to do next.
 pub enum Next {
@@ -41,8 +47,10 @@ pub struct Crew {
     beds: Vec<Wake>,
     /// When each thread last made progress with its request, in monotonic milliseconds; zero: it has none, or waits for the client.
     progress: Vec<AtomicU64>,
-    /// The master wants the end at once.
-    pub fast: AtomicBool,
+    /// Each thread's `threading.get_ident()`.
+    idents: Vec<AtomicU64>,
+    /// There is no other worker that could take a connection.
+    pub is_alone: bool,
 }
 
 impl Crew {
@@ -57,8 +65,21 @@ impl Crew {
                 .map(|_| Wake::new())
                 .collect::<Result<_, _>>()?,
             progress: (0..threads).map(|_| AtomicU64::new(0)).collect(),
-            fast: AtomicBool::new(false),
+            idents: (0..threads).map(|_| AtomicU64::new(0)).collect(),
+            is_alone: office.net.settings.workers <= 1,
         }))
+    }
+
+    pub fn set_ident(&self, me: usize, ident: u64) {
+        if let Some(place) = self.idents.get(me) {
+            place.store(ident, Relaxed);
+        }
+    }
+
+    pub fn ident(&self, thread: usize) -> u64 {
+        self.idents
+            .get(thread)
+            .map_or(0, |ident| ident.load(Relaxed))
     }
 
     pub fn threads(&self) -> usize {
@@ -108,7 +129,7 @@ impl Crew {
 
     fn take(&self, roster: &mut Roster, me: usize) -> Option<Box<Job>> {
         let job = roster.queue.pop_front()?;
-        roster.running += 1;
+        roster.busy.push(me);
         self.set_progress(me, self.office.net.now().max(1));
         if roster.driver == Driver::Nobody {
             roster.epoch += 1;
@@ -117,6 +138,9 @@ impl Crew {
                 self.alarm.notify_one();
             }
         }
+        if roster.driver == Driver::Nobody && roster.waits > WORTH_A_WAKE {
+            self.wake_one(roster);
+        }
         let waited = |job: &Job| micros().saturating_sub(job.since) > WAITED;
         if !roster.idle.is_empty() && roster.queue.front().is_some_and(waited) {
             self.wake_one(roster);
@@ -124,10 +148,15 @@ impl Crew {
         Some(Box::new(job))
     }
 
-    /// The thread is done with its request.
-    pub fn done(&self, me: usize) {
+    /// The thread is done with its request. `waited`: how long that request waited, where it was measured.
+    pub fn done(&self, me: usize, waited: Option<u64>) {
         self.set_progress(me, 0);
-        self.roster.lock().running -= 1;
+        let mut roster = self.roster.lock();
+        roster.busy.retain(|&other| other != me);
+        roster.completed += 1;
+        if let Some(waited) = waited {
+            roster.waits = (roster.waits * 7 + waited) / 8;
+        }
     }
 
     fn is_time_for_a_turn(&self, roster: &Roster) -> bool {
@@ -165,7 +194,7 @@ impl Crew {
         drop(roster);
         if let Some(bed) = self.beds.get(me) {
             // An interrupted sleep (a signal) is a short one; an error would show up again at once, as a busy loop: it cannot be.
-            drop(wait_readable(&[bed.as_fd()], None));
+            drop(wait_readable(&[bed.as_fd()], (me == 0).then_some(NAP)));
             bed.clear();
         }
         let mut roster = self.roster.lock();
@@ -204,7 +233,7 @@ impl Crew {
     /// A draining worker with nothing left to do.
     fn is_quiet(&self, roster: &Roster) -> bool {
         roster.draining
-            && roster.running == 0
+            && roster.busy.is_empty()
             && roster.queue.is_empty()
             && self.office.net.connections() == 0
     }

@@ -18,11 +18,11 @@ mod response;
 mod roster;
 mod spool;
 mod standby;
+mod stopwatch;
 mod thread;
 mod upload;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use pyo3::intern;
@@ -31,6 +31,7 @@ use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use self::core::Core;
 use crew::{Crew, Next};
+use stopwatch::{Running, Stopwatch};
 use thread::Thread;
 
 use super::Office;
@@ -56,6 +57,7 @@ pub fn serve(
         office.failed(crate::ipc::Phase::ReadyPath, &complaint, "");
         return Ok(3);
     }
+    python::allow_cancel(py)?;
     let standby = standby::spawn(crew.clone())?;
     let others = (1..threads)
         .map(|number| start_thread(py, &core, number))
@@ -69,9 +71,10 @@ pub fn serve(
         // It may be in the middle of a turn; it has seen the end after it.
         drop(standby.join());
     });
+    let leaving = python::ignore_cancel(py);
     leave(py, &core, &others);
     crew.post.lock().reactor.close_all();
-    ended.map(|()| 0)
+    ended.and(leaving).map(|()| 0)
 }
 
 /// A `threading.Thread`, so that names, thread-locals and the interpreter's end work as in any program.
@@ -106,6 +109,9 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
         crew: crew.clone(),
         number,
     };
+    let ident = py.import("threading")?.call_method0("get_ident")?;
+    crew.set_ident(number, ident.extract()?);
+    let mut stopwatch = Stopwatch::default();
     loop {
         let job = match crew.next_queued(number) {
             Some(job) => job,
@@ -123,8 +129,9 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
                 Next::Stop => return Ok(()),
             },
         };
+        let watch = (crew.threads() > 1).then(|| stopwatch.start()).flatten();
         call::run(py, core, &thread, *job);
-        crew.done(number);
+        crew.done(number, watch.map(Running::waited));
     }
 }
 
@@ -132,13 +139,10 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
 /// interpreter's for ever, so the process then ends without it.
 fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
     let crew = &core.crew;
-    let mut left = if crew.fast.load(Relaxed) {
-        Duration::from_secs(1)
-    } else {
-        core.office
-            .time_left()
-            .min(core.office.net.settings.graceful_timeout)
-    };
+    // At least a second, for what cancelled requests have to clean up.
+    let second = Duration::from_secs(1);
+    let longest = core.office.net.settings.graceful_timeout.max(second);
+    let mut left = core.office.time_left().clamp(second, longest);
     let began = crew::micros();
     let mut stuck = 0;
     for other in others {
@@ -152,19 +156,7 @@ fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
     if stuck == 0 {
         return;
     }
-    let requests: Vec<String> = core
-        .office
-        .net
-        .page
-        .in_flight()
-        .iter()
-        .map(|request| format!("{} {}", request.method, request.path))
-        .collect();
-    tracing::error!(
-        threads = stuck,
-        ?requests,
-        "requests do not end, leaving without them"
-    );
+    tracing::error!(threads = stuck, "requests do not end, leaving without them");
     crew.post.lock().reactor.close_all();
     // What an interpreter that finalises would do, without the wait for its threads.
     drop(

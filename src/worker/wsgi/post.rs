@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::crew::{Crew, micros};
@@ -98,7 +97,6 @@ impl Post {
                 self.reactor.drain();
             }
             Command::Fast => {
-                crew.fast.store(true, Relaxed);
                 crew.office.set_deadline(0);
             }
             Command::Stacks { number } => {
@@ -119,6 +117,17 @@ impl Post {
         }
         crew.settle(&mut roster);
         if !roster.over && crew.office.time_left().is_zero() {
+            if !roster.busy.is_empty() {
+                let requests: Vec<String> = crew
+                    .office
+                    .net
+                    .page
+                    .in_flight()
+                    .iter()
+                    .map(|request| format!("{} {}", request.method, request.path))
+                    .collect();
+                tracing::warn!(requests = requests.join(", "), "requests are cancelled");
+            }
             crew.finish(&mut roster);
             drop(roster);
             self.reactor.close_all();

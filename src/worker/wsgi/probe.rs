@@ -54,7 +54,7 @@ fn ask(py: Python<'_>, core: &Core, path: &str, host: &str) -> PyResult<Option<u
         }
         if let Some(job) = crew.next_queued(0) {
             call::run(py, core, &thread, *job);
-            crew.done(0);
+            crew.done(0, None);
         } else {
             py.detach(|| crew.post.lock().turn(crew, Some(Duration::from_millis(50))));
             py.check_signals()?;

@@ -51,8 +51,11 @@ pub struct Roster {
     pub turned: u64,
     /// The reactor is to be taken over without waiting.
     pub hurry: bool,
-    /// Requests in threads.
-    pub running: usize,
+    /// Threads with a request, by number.
+    pub busy: Vec<usize>,
+    pub completed: u64,
+    /// How long requests typically wait for something else than the CPU, in microseconds.
+    pub waits: u64,
     pub draining: bool,
     /// Threads are to end.
     pub over: bool,
@@ -74,7 +77,9 @@ impl Roster {
             epoch: 0,
             turned: 0,
             hurry: false,
-            running: 0,
+            busy: Vec::new(),
+            completed: 0,
+            waits: 0,
             draining: false,
             over: false,
             acceptor_waits: false,

@@ -1,13 +1,16 @@
-//! The thread that attends to the reactor while every application thread is away. It never runs Python.
+//! The thread that attends to the reactor while every application thread is away. It runs no Python
+//! while it does.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::MutexGuard;
+use pyo3::prelude::*;
 
 use super::crew::Crew;
 use super::roster::{Driver, Roster, Standby};
 use crate::sys;
+use crate::worker::python::{cancel_main_thread, cancel_thread};
 
 /// A reactor that nobody has visited for one to two of these is taken over.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -20,7 +23,10 @@ pub fn spawn(crew: Arc<Crew>) -> std::io::Result<std::thread::JoinHandle<()>> {
         std::thread::Builder::new()
             .name("rgun-standby".into())
             .stack_size(256 * 1024)
-            .spawn(move || attend(&crew))
+            .spawn(move || {
+                attend(&crew);
+                cancel(&crew);
+            })
     })?
 }
 
@@ -53,6 +59,22 @@ fn attend(crew: &Crew) {
             crew.wake_one(&mut roster);
         }
     }
+}
+
+/// It is over, and some requests are not.
+fn cancel(crew: &Crew) {
+    let busy = crew.roster.lock().busy.clone();
+    if busy.is_empty() {
+        return;
+    }
+    if busy.contains(&0) {
+        cancel_main_thread();
+    }
+    Python::attach(|py| {
+        for thread in busy.into_iter().filter(|&thread| thread != 0) {
+            cancel_thread(py, crew.ident(thread));
+        }
+    });
 }
 
 /// Turns the reactor until an application thread has nothing else to do.

@@ -1,0 +1,46 @@
+//! Ending what runs in Python's threads, as far as Python lets: its next step raises `SystemExit`. It chooses nobody.
+
+use pyo3::exceptions::PySystemExit;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+
+use crate::sys::signals::{CANCEL, signal_main_thread};
+
+/// Makes the main thread interruptible, also in the middle of a system call. To be called in it.
+pub fn allow_cancel(py: Python<'_>) -> PyResult<()> {
+    let handler = PyCFunction::new_closure(
+        py,
+        Some(c"cancel"),
+        None,
+        |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+            Err(PySystemExit::new_err("the worker leaves"))
+        },
+    )?;
+    set_handler(py, handler.as_any())
+}
+
+/// From here on it is too late.
+pub fn ignore_cancel(py: Python<'_>) -> PyResult<()> {
+    let ignore = py.import("signal")?.getattr("SIG_IGN")?;
+    set_handler(py, &ignore)
+}
+
+fn set_handler(py: Python<'_>, handler: &Bound<'_, PyAny>) -> PyResult<()> {
+    py.import("signal")?
+        .call_method1("signal", (CANCEL.as_raw(), handler))
+        .map(drop)
+}
+
+/// `SystemExit` in the main thread.
+pub fn cancel_main_thread() {
+    signal_main_thread(CANCEL);
+}
+
+/// `SystemExit` in the thread of that `threading.get_ident()`, once it is back in Python code.
+pub fn cancel_thread(_py: Python<'_>, ident: u64) {
+    // SAFETY: the GIL is held; the exception type lives as long as the interpreter; an unknown thread is no error.
+    unsafe {
+        ffi::PyThreadState_SetAsyncExc(ident.cast_signed(), ffi::PyExc_SystemExit);
+    }
+}
