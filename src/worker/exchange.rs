@@ -50,6 +50,9 @@ pub enum Flow {
 pub enum SendError {
     #[error("the client has closed the connection")]
     Gone,
+    /// A second file while the first is being sent.
+    #[error("the file sent before has not left: await send()")]
+    FileInProgress,
     #[error("{0}")]
     Response(#[from] ResponseError),
 }
@@ -197,7 +200,12 @@ impl Exchange {
         let pieces = [transmit.head, transmit.data, transmit.tail];
         let held = &self.conn.net.held;
         let step = held.step();
-        let all = if s.holds {
+        let all = if let Some(part) = &mut s.file {
+            pieces
+                .iter()
+                .for_each(|piece| part.behind.extend_from_slice(piece));
+            false
+        } else if s.holds {
             pieces
                 .iter()
                 .for_each(|piece| s.out.extend_from_slice(piece));
@@ -232,28 +240,66 @@ impl Exchange {
         if s.write_closed && !matches!(end, BodyEnd::Last) {
             return Err(SendError::Gone);
         }
-        Ok(if s.out.len() > HIGH_WATER {
+        Ok(if s.out.len() > HIGH_WATER || s.file.is_some() {
             Flow::Full
         } else {
             Flow::Free
         })
     }
 
-    /// Sends `length` bytes of `file` as the whole body, from `offset`. The connection does it by itself: what the
+    /// Ends a response whose body ended with `BodyEnd::Trailers`.
+    pub fn trailers<'h>(
+        &self,
+        trailers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<(), SendError> {
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        let transmit = s.http.trailers(trailers)?;
+        let pieces = [transmit.head, transmit.data, transmit.tail];
+        let all = if let Some(part) = &mut s.file {
+            pieces
+                .iter()
+                .for_each(|piece| part.behind.extend_from_slice(piece));
+            false
+        } else {
+            // Behind what is held, if there is something.
+            s.holds = false;
+            pieces
+                .iter()
+                .for_each(|piece| s.out.extend_from_slice(piece));
+            self.conn.flush(s);
+            s.out.is_empty()
+        };
+        self.sent(s, all);
+        Ok(())
+    }
+
+    /// Sends `length` bytes of `file` as a piece of the body, from `offset`. The connection does it by itself: what the
     /// client does not take at once goes on after this has returned.
     pub fn send_file(
         &self,
         file: std::fs::File,
         offset: u64,
         length: u64,
-    ) -> Result<(), SendError> {
+        end: BodyEnd,
+    ) -> Result<Flow, SendError> {
         let s = &mut *self.conn.lock();
         self.check(s)?;
-        let raw = s.http.raw_body(length, BodyEnd::Last)?;
+        if s.file.is_some() {
+            return Err(SendError::FileInProgress);
+        }
+        let raw = s.http.raw_body(length, end)?;
         s.out.extend_from_slice(raw.prefix);
         let (left, excess) = (raw.len, raw.excess);
         if left > 0 {
-            s.file = Some(FilePart { file, offset, left });
+            s.file = Some(FilePart {
+                file,
+                offset,
+                left,
+                behind: raw.suffix.into(),
+            });
+        } else {
+            s.out.extend_from_slice(raw.suffix);
         }
         s.holds = false;
         self.conn.flush(s);
@@ -262,7 +308,11 @@ impl Exchange {
         if excess > 0 {
             return Err(ResponseError::TooLong { excess }.into());
         }
-        Ok(())
+        Ok(if s.file.is_some() {
+            Flow::Full
+        } else {
+            Flow::Free
+        })
     }
 
     /// After a write: notes progress, and ends the exchange with the last byte.
@@ -286,7 +336,8 @@ impl Exchange {
     /// As `may_send`, where up to `kept` unsent bytes are no reason to wait.
     pub fn may_send_above(&self, kept: usize) -> bool {
         let s = &mut *self.conn.lock();
-        if s.number != self.number || s.out.len() <= kept || s.write_closed {
+        let free = s.out.len() <= kept && s.file.is_none();
+        if s.number != self.number || free || s.write_closed {
             return true;
         }
         s.waits.send = true;

@@ -8,7 +8,9 @@ use pyo3::types::{PyAny, PyDict};
 
 use super::awaitable::Ready;
 use super::core::{Core, Side};
+use super::extensions::{self, Trailers};
 use super::message::{self, Kind};
+use super::waiting::{self, Source};
 use crate::http::BodyEnd;
 use crate::worker::exchange::{Exchange, Flow, Received};
 
@@ -16,6 +18,7 @@ use crate::worker::exchange::{Exchange, Flow, Received};
 pub struct Call {
     pub exchange: Exchange,
     pub core: Arc<Core>,
+    pub trailers: Trailers,
 }
 
 #[pymethods]
@@ -27,7 +30,7 @@ impl Call {
         call.core.after_call(py)?;
         match message::event(py, &call.core, &received)? {
             Some(event) => Ok(Bound::new(py, Ready::new(event.into_any().unbind()))?.into_any()),
-            None => call.core.wait_receive.bind(py).call1((this,)),
+            None => waiting::receive(py, Source::Http(this.clone().unbind())),
         }
     }
 
@@ -36,7 +39,8 @@ impl Call {
         message: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
-        let Self { exchange, core } = this.get();
+        let call = this.get();
+        let Self { exchange, core, .. } = call;
         match message::kind(message)? {
             Kind::Start => {
                 let status = message::status(message)?;
@@ -47,39 +51,33 @@ impl Call {
                 exchange
                     .start(status, None, fields)
                     .map_err(message::error)?;
+                if message::flag(message, intern!(py, "trailers"))? {
+                    call.trailers.announce();
+                }
             }
             Kind::Body => {
                 let body = message::body(message, core)?;
                 let more = message::flag(message, intern!(py, "more_body"))?;
-                let sent = exchange.send_in_step(
-                    body.as_bytes(),
-                    if more { BodyEnd::More } else { BodyEnd::Last },
-                );
+                let end = if more {
+                    BodyEnd::More
+                } else {
+                    call.trailers.body_end()
+                };
+                let sent = exchange.send_in_step(body.as_bytes(), end);
                 core.after_call(py)?;
                 if sent.map_err(message::error)? == Flow::Full && more {
                     return core.wait_send.bind(py).call1((this,));
                 }
             }
+            kind => {
+                let flow = extensions::perform(call, kind, message)?;
+                core.after_call(py)?;
+                if flow == Flow::Full {
+                    return core.wait_send.bind(py).call1((this,));
+                }
+            }
         }
         Ok(core.done.bind(py).clone().into_any())
-    }
-
-    /// As `receive`, but None where it would wait.
-    fn poll_receive<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let received = self.exchange.receive();
-        if !matches!(received, Received::Wait) {
-            self.core.after_call(py)?;
-        }
-        message::event(py, &self.core, &received)
-    }
-
-    /// A future: `poll_receive` may have something.
-    fn readable<'py>(
-        &self,
-        py: Python<'py>,
-        create_future: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.wait(py, create_future, Side::Receive)
     }
 
     /// Whether what was sent is mostly with the kernel.
@@ -98,6 +96,16 @@ impl Call {
 }
 
 impl Call {
+    /// As `receive`, but None where it would wait.
+    pub fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let (py, call) = (this.py(), this.get());
+        let received = call.exchange.receive();
+        if !matches!(received, Received::Wait) {
+            call.core.after_call(py)?;
+        }
+        message::event(py, &call.core, &received)
+    }
+
     fn wait<'py>(
         &self,
         py: Python<'py>,

@@ -22,7 +22,6 @@ pub struct Core {
     pub names: Names,
     pub app: Py<PyAny>,
     pub done: Py<Done>,
-    pub wait_receive: Py<PyAny>,
     pub wait_send: Py<PyAny>,
     /// Makes a coroutine of any awaitable.
     pub coroutine_of: Py<PyAny>,
@@ -37,6 +36,9 @@ pub struct Core {
     pub turning: AtomicBool,
     /// A turn is scheduled.
     pub asked: AtomicBool,
+    future_type: Py<PyAny>,
+    /// The loop, as the keyword that a future is made with.
+    future_options: Py<PyDict>,
     waiters: Mutex<HashMap<usize, Waiters>>,
     tasks: Mutex<Tasks>,
 }
@@ -75,7 +77,8 @@ impl Core {
             names: Names::new(py),
             app,
             done: Py::new(py, Done)?,
-            wait_receive: serve.getattr("wait_receive")?.unbind(),
+            future_type: py.import("asyncio")?.getattr("Future")?.unbind(),
+            future_options: PyDict::new(py).unbind(),
             wait_send: serve.getattr("wait_send")?.unbind(),
             coroutine_of: serve.getattr("coroutine_of")?.unbind(),
             coroutine_type: py.import("types")?.getattr("CoroutineType")?.unbind(),
@@ -88,6 +91,21 @@ impl Core {
             waiters: Mutex::default(),
             tasks: Mutex::default(),
         })
+    }
+
+    /// The loop that tasks and futures belong to.
+    pub fn attach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = event_loop.py();
+        self.future_options
+            .bind(py)
+            .set_item(intern!(py, "loop"), event_loop)
+    }
+
+    /// A future of the loop.
+    pub fn new_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.future_type
+            .bind(py)
+            .call((), Some(self.future_options.bind(py)))
     }
 
     /// Registers a future that a change on that connection resolves.

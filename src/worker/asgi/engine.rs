@@ -13,6 +13,7 @@ use pyo3::types::PyDict;
 
 use super::call::Call;
 use super::core::{Core, Side};
+use super::extensions::Trailers;
 use super::inbox::{Door, Item};
 use super::run::{Run, Subject, log_failure};
 use super::scope;
@@ -70,6 +71,7 @@ impl Engine {
     /// The loop is made; requests become its tasks.
     pub fn attach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = event_loop.py();
+        self.core.attach(event_loop)?;
         self.task_options
             .bind(py)
             .set_item(intern!(py, "loop"), event_loop)?;
@@ -133,6 +135,7 @@ impl Engine {
             let call = Call {
                 exchange: exchange.clone(),
                 core: core.clone(),
+                trailers: Trailers::default(),
             };
             let call = Bound::new(py, call)?.into_any();
             (scope, call, Subject::Http(exchange))

@@ -17,6 +17,10 @@ pub type Headers<'py> = SmallVec<[(Bound<'py, PyBytes>, Bound<'py, PyBytes>); 16
 pub enum Kind {
     Start,
     Body,
+    Trailers,
+    EarlyHint,
+    PathSend,
+    ZeroCopySend,
 }
 
 /// The message's `type`.
@@ -35,6 +39,10 @@ pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<Kind> {
     match kind.cast::<PyString>()?.to_str()? {
         "http.response.start" => Ok(Kind::Start),
         "http.response.body" => Ok(Kind::Body),
+        "http.response.trailers" => Ok(Kind::Trailers),
+        "http.response.early_hint" => Ok(Kind::EarlyHint),
+        "http.response.pathsend" => Ok(Kind::PathSend),
+        "http.response.zerocopysend" => Ok(Kind::ZeroCopySend),
         other => Err(PyRuntimeError::new_err(format!(
             "unexpected ASGI message type {other:?} on an http connection"
         ))),
@@ -155,6 +163,8 @@ pub fn error(error: SendError) -> PyErr {
             | ResponseError::InvalidValue(_)
             | ResponseError::InvalidContentLength(_),
         ) => PyValueError::new_err(error.to_string()),
-        SendError::Response(_) => PyRuntimeError::new_err(error.to_string()),
+        SendError::FileInProgress | SendError::Response(_) => {
+            PyRuntimeError::new_err(error.to_string())
+        }
     }
 }

@@ -4,12 +4,14 @@ mod awaitable;
 mod call;
 mod core;
 mod engine;
+mod extensions;
 mod inbox;
 mod logging;
 mod message;
 mod names;
 mod run;
 mod scope;
+mod waiting;
 mod websocket;
 mod websocket_message;
 

@@ -9,6 +9,7 @@ use pyo3::types::{PyAny, PyDict};
 use super::awaitable::Ready;
 use super::core::{Core, Side};
 use super::message;
+use super::waiting::{self, Source};
 use super::websocket_message::{self, Kind};
 use crate::http::BodyEnd;
 use crate::worker::exchange::Flow;
@@ -27,7 +28,7 @@ impl SocketCall {
         let call = this.get();
         let incoming = call.socket.receive();
         if matches!(incoming, Incoming::Wait) {
-            return call.core.wait_receive.bind(py).call1((this,));
+            return waiting::receive(py, Source::WebSocket(this.clone().unbind()));
         }
         call.core.after_call(py)?;
         let event = websocket_message::event(py, &incoming)?;
@@ -48,25 +49,6 @@ impl SocketCall {
         Ok(call.core.done.bind(py).clone().into_any())
     }
 
-    /// As `receive`, but None where it would wait.
-    fn poll_receive<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let incoming = self.socket.receive();
-        if matches!(incoming, Incoming::Wait) {
-            return Ok(None);
-        }
-        self.core.after_call(py)?;
-        websocket_message::event(py, &incoming).map(Some)
-    }
-
-    /// A future: `poll_receive` may have something.
-    fn readable<'py>(
-        &self,
-        py: Python<'py>,
-        create_future: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.wait(py, create_future, Side::Receive)
-    }
-
     /// Whether what was sent is mostly with the kernel.
     fn poll_send(&self) -> bool {
         self.socket.exchange.may_send()
@@ -83,6 +65,17 @@ impl SocketCall {
 }
 
 impl SocketCall {
+    /// As `receive`, but None where it would wait.
+    pub fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let (py, call) = (this.py(), this.get());
+        let incoming = call.socket.receive();
+        if matches!(incoming, Incoming::Wait) {
+            return Ok(None);
+        }
+        call.core.after_call(py)?;
+        websocket_message::event(py, &incoming).map(Some)
+    }
+
     fn perform(&self, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
         let py = message.py();
         let socket = &self.socket;

@@ -92,12 +92,15 @@ impl Conn {
         }
         if s.out.is_empty() && s.file.is_some() {
             self.flush_file(s);
+            if s.file.is_none() && !s.out.is_empty() {
+                return self.flush(s);
+            }
         }
         if s.write_closed {
             s.sent(s.out.len());
             s.file = None;
         }
-        if s.waits.send && s.out.len() <= LOW_WATER {
+        if s.waits.send && s.out.len() <= LOW_WATER && s.file.is_none() {
             s.waits.send = false;
             self.net.app().writable(self);
         }
@@ -110,6 +113,7 @@ impl Conn {
         let mut share = SHARE;
         while let Some(part) = &mut s.file {
             if part.left == 0 {
+                s.out = std::mem::take(&mut part.behind);
                 s.file = None;
                 return;
             }

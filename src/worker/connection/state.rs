@@ -86,6 +86,8 @@ pub struct FilePart {
     pub file: std::fs::File,
     pub offset: u64,
     pub left: u64,
+    /// What is written after it.
+    pub behind: BytesMut,
 }
 
 pub struct State {
@@ -116,7 +118,7 @@ pub struct State {
     pub written_in: u64,
     /// Written by the app, not yet taken by the socket.
     pub out: BytesMut,
-    /// Follows what is in `out`; nothing is written behind it before it is gone.
+    /// Follows what is in `out`.
     pub file: Option<FilePart>,
     pub body: Body,
     pub waits: Waits,

@@ -284,14 +284,6 @@ def _finish(loop):
 # What `receive()` and `send()` become when they have to wait; the ready cases never come here.
 
 
-async def wait_receive(exchange):
-    while True:
-        event = exchange.poll_receive()
-        if event is not None:
-            return event
-        await exchange.readable(asyncio.get_running_loop().create_future)
-
-
 async def wait_send(exchange):
     while not exchange.poll_send():
         await exchange.writable(asyncio.get_running_loop().create_future)

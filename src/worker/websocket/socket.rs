@@ -40,7 +40,7 @@ pub enum SocketError {
 impl From<SendError> for SocketError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Gone => Self::Gone,
+            SendError::Gone | SendError::FileInProgress => Self::Gone,
             SendError::Response(error) => Self::Response(error),
         }
     }

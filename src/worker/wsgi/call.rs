@@ -40,7 +40,9 @@ impl From<SendError> for Failure {
             SendError::Gone => Self::Gone,
             SendError::Response(ResponseError::TooLong { excess }) => Self::TooLong(excess),
             SendError::Response(ResponseError::TooShort { missing }) => Self::TooShort(missing),
-            error @ SendError::Response(_) => Self::Error(response::error(error)),
+            error @ (SendError::FileInProgress | SendError::Response(_)) => {
+                Self::Error(response::error(error))
+            }
         }
     }
 }
@@ -100,9 +102,10 @@ fn send(
             length,
         } = part;
         let exchange = &response.get().exchange;
-        return Ok(iterable
+        iterable
             .py()
-            .detach(|| exchange.send_file(file, offset, length))?);
+            .detach(|| exchange.send_file(file, offset, length, BodyEnd::Last))?;
+        return Ok(());
     }
     let only = iterable.len().is_ok_and(|length| length == 1);
     let blocks = iterable.try_iter().map_err(|error| {

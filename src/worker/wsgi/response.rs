@@ -285,7 +285,9 @@ pub fn error(error: SendError) -> PyErr {
             | ResponseError::InvalidContentLength(_),
         ) => PyValueError::new_err(error.to_string()),
         SendError::Response(ResponseError::TooLong { .. }) => PyOSError::new_err(error.to_string()),
-        SendError::Response(_) => PyRuntimeError::new_err(error.to_string()),
+        SendError::FileInProgress | SendError::Response(_) => {
+            PyRuntimeError::new_err(error.to_string())
+        }
     }
 }
 

@@ -1,0 +1,191 @@
+//! The extensions of the http scope: trailers, early hints, files. It does not frame.
+
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use super::call::Call;
+use super::message::{self, Kind};
+use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, Version};
+use crate::worker::exchange::{Flow, SendError};
+
+/// What is offered to the app; 1.0 has neither chunks nor interim responses.
+pub fn offered<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyDict>> {
+    let extensions = PyDict::new(py);
+    if head.version() != Version::Http10 {
+        extensions.set_item(intern!(py, "http.response.trailers"), PyDict::new(py))?;
+        extensions.set_item(intern!(py, "http.response.early_hint"), PyDict::new(py))?;
+    }
+    extensions.set_item(intern!(py, "http.response.pathsend"), PyDict::new(py))?;
+    extensions.set_item(intern!(py, "http.response.zerocopysend"), PyDict::new(py))?;
+    Ok(extensions)
+}
+
+type Field = (Box<[u8]>, Box<[u8]>);
+
+/// Whether trailers follow the body, and those that have come in parts.
+#[derive(Default)]
+pub struct Trailers {
+    announced: AtomicBool,
+    gathered: Mutex<Vec<Field>>,
+}
+
+impl Trailers {
+    pub fn announce(&self) {
+        self.announced.store(true, Relaxed);
+    }
+
+    /// What the last piece of the body ends.
+    pub fn body_end(&self) -> BodyEnd {
+        if self.announced.load(Relaxed) {
+            BodyEnd::Trailers
+        } else {
+            BodyEnd::Last
+        }
+    }
+}
+
+/// Does what the message says.
+pub fn perform(call: &Call, kind: Kind, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+    match kind {
+        Kind::Trailers => trailers(call, message),
+        Kind::EarlyHint => early_hint(call, message),
+        Kind::PathSend => path_send(call, message),
+        Kind::ZeroCopySend => zero_copy_send(call, message),
+        Kind::Start | Kind::Body => Ok(Flow::Free),
+    }
+}
+
+fn trailers(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+    let py = message.py();
+    if !call.trailers.announced.load(Relaxed) {
+        return Err(PyRuntimeError::new_err(
+            "http.response.trailers without \"trailers\": True in http.response.start",
+        ));
+    }
+    let headers = message::headers(message)?;
+    let mut gathered = call.trailers.gathered.lock();
+    gathered.extend(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into())),
+    );
+    if message::flag(message, intern!(py, "more_trailers"))? {
+        return Ok(Flow::Free);
+    }
+    let fields = gathered.iter().map(|(name, value)| (&**name, &**value));
+    call.exchange.trailers(fields).map_err(message::error)?;
+    Ok(Flow::Free)
+}
+
+fn early_hint(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+    let py = message.py();
+    let mut links = Vec::new();
+    if let Some(found) = message.get_item(intern!(py, "links"))? {
+        for link in found.try_iter()? {
+            let link = link?
+                .cast_into::<PyBytes>()
+                .map_err(|e| message::wrong_type("link", "bytes", &e.into_inner()))?;
+            links.push(link);
+        }
+    }
+    let fields = links.iter().map(|link| (&b"link"[..], link.as_bytes()));
+    match call.exchange.inform(103, fields) {
+        // The head has left: nothing is early any more, and that is no mistake of the app's.
+        Ok(()) | Err(SendError::Response(ResponseError::HeadSent)) => Ok(Flow::Free),
+        Err(error) => Err(message::error(error)),
+    }
+}
+
+fn path_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+    let py = message.py();
+    let path = message
+        .get_item(intern!(py, "path"))?
+        .ok_or_else(|| PyValueError::new_err("http.response.pathsend without \"path\""))?
+        .extract::<PathBuf>()?;
+    if !path.is_absolute() {
+        return Err(PyValueError::new_err(
+            "http.response.pathsend needs an absolute path",
+        ));
+    }
+    if call.exchange.response_state() == ResponseState::Streaming {
+        return Err(PyRuntimeError::new_err(
+            "http.response.pathsend after http.response.body",
+        ));
+    }
+    let file = File::open(path)?;
+    let length = regular(&file)?;
+    let sent = call
+        .exchange
+        .send_file(file, 0, length, call.trailers.body_end());
+    sent.map_err(message::error)
+}
+
+/// The length of a plain file.
+fn regular(file: &File) -> PyResult<u64> {
+    let about = file.metadata()?;
+    if about.is_file() {
+        Ok(about.len())
+    } else {
+        Err(PyValueError::new_err("not a regular file"))
+    }
+}
+
+fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+    let py = message.py();
+    let number = |key| -> PyResult<Option<u64>> {
+        let value: Option<Bound<'_, PyAny>> = message.get_item(key)?;
+        match value.filter(|value| !value.is_none()) {
+            None => Ok(None),
+            Some(value) => value.extract().map(Some),
+        }
+    };
+    let object = message
+        .get_item(intern!(py, "file"))?
+        .ok_or_else(|| PyValueError::new_err("http.response.zerocopysend without \"file\""))?;
+    let descriptor: i32 = match object.extract() {
+        Ok(descriptor) => descriptor,
+        Err(_) => object.call_method0(intern!(py, "fileno"))?.extract()?,
+    };
+    let os = py.import(intern!(py, "os"))?;
+    let seek = |offset: i64, whence: i32| -> PyResult<u64> {
+        os.call_method1(intern!(py, "lseek"), (descriptor, offset, whence))?
+            .extract()
+    };
+    let offset = number(intern!(py, "offset"))?;
+    let count = number(intern!(py, "count"))?;
+    let start = match offset {
+        Some(offset) => offset,
+        None => seek(0, 1)?,
+    };
+    // A descriptor of our own: the app closes its file as soon as `send` has returned.
+    let file = File::from(duplicate(descriptor)?);
+    let there = regular(&file)?.saturating_sub(start);
+    let length = count.map_or(there, |count| count.min(there));
+    let end = if message::flag(message, intern!(py, "more_body"))? {
+        BodyEnd::More
+    } else {
+        call.trailers.body_end()
+    };
+    let flow = call
+        .exchange
+        .send_file(file, start, length, end)
+        .map_err(message::error)?;
+    if offset.is_none() {
+        // As if it had been read.
+        seek(i64::try_from(start + length).unwrap_or(i64::MAX), 0)?;
+    }
+    Ok(flow)
+}
+
+fn duplicate(descriptor: i32) -> std::io::Result<std::os::fd::OwnedFd> {
+    let borrowed: BorrowedFd<'_> = crate::sys::epoll::borrow(descriptor);
+    borrowed.try_clone_to_owned()
+}

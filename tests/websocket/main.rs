@@ -1,0 +1,156 @@
+//! `websocket` held to its rules from outside: any split of the bytes means the same, every message arrives, whatever bytes
+//! come.
+
+mod client;
+mod support;
+
+use std::sync::Arc;
+
+use client::Client;
+use proptest::prelude::*;
+use rgun::websocket::{Codecs, Connection, Deflate, Kind};
+use support::{FIN, RSV1, Seen, converse, frame};
+
+const LIMIT: usize = 100_000;
+
+fn plain() -> Connection {
+    Connection::new(b"", LIMIT, None)
+}
+
+fn compressed(offer: &str) -> Connection {
+    let deflate = Deflate::negotiate([offer.as_bytes()]).expect("an offer that can be taken");
+    Connection::new(b"", LIMIT, Some((deflate, Arc::new(Codecs::default()))))
+}
+
+/// Mostly frames that mean something, in any order.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let first = prop_oneof![
+        4 => Just(FIN | 1), 4 => Just(FIN | 2), 3 => Just(1), 3 => Just(2), 3 => Just(0), 4 => Just(FIN),
+        2 => Just(FIN + 9), 1 => Just(FIN + 10), 1 => Just(FIN + 8), 1 => Just(FIN | RSV1 | 1), 1 => any::<u8>(),
+    ];
+    let payload = prop_oneof![
+        "[a-z]{0,20}".prop_map(String::into_bytes),
+        "\\PC{0,80}".prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 0..300),
+    ];
+    let frame = (first, any::<[u8; 4]>(), payload)
+        .prop_map(|(first, mask, data)| frame(first, mask, &data));
+    prop_oneof![9 => frame, 1 => prop::collection::vec(any::<u8>(), 0..20)]
+}
+
+proptest! {
+    #[test]
+    fn any_split_means_the_same(frames in prop::collection::vec(frames(), 1..12), size in 1usize..60) {
+        let bytes = frames.concat();
+        for make in [plain, || compressed("permessage-deflate; client_max_window_bits")] {
+            let whole = converse(&mut make(), [&bytes[..]]);
+            prop_assert_eq!(whole, converse(&mut make(), bytes.chunks(size)));
+        }
+    }
+
+    #[test]
+    fn fragments_are_one_message(data in prop::collection::vec(any::<u8>(), 0..2000), cuts in prop::collection::vec(0usize..2000, 0..5), mask: [u8; 4]) {
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(data.len())).collect();
+        cuts.sort_unstable();
+        let mut bytes = Vec::new();
+        let mut from = 0;
+        for (number, cut) in cuts.iter().copied().chain([data.len()]).enumerate() {
+            let first = if number == 0 { 2 } else { 0 } | if number == cuts.len() { FIN } else { 0 };
+            bytes.extend(frame(first, mask, &data[from..cut]));
+            bytes.extend(frame(FIN | 9, mask, b"between"));
+            from = cut;
+        }
+        let seen = converse(&mut plain(), [&bytes[..]]);
+        prop_assert_eq!(seen.iter().filter(|seen| matches!(seen, Seen::Ping(_))).count(), cuts.len() + 1);
+        prop_assert!(seen.contains(&Seen::Message(Kind::Binary, data)));
+    }
+
+    #[test]
+    fn text_is_taken_as_std_would(data in prop::collection::vec(prop_oneof![Just(0xe2u8), Just(0x82), Just(0xac), Just(0xf0), Just(0x9f), Just(0x80), Just(0xed), Just(0xf4), Just(b'a'), any::<u8>()], 0..12), cut in 0usize..12) {
+        let cut = cut.min(data.len());
+        let bytes = [frame(1, [1, 2, 3, 4], &data[..cut]), frame(FIN, [5, 6, 7, 8], &data[cut..])].concat();
+        let expected = if std::str::from_utf8(&data).is_ok() { Seen::Message(Kind::Text, data) } else { Seen::Failed(1007) };
+        prop_assert_eq!(converse(&mut plain(), bytes.chunks(1)), vec![expected]);
+    }
+
+    /// Shared states with a dictionary against states of the connection's own, in both directions.
+    #[test]
+    fn compressed_messages_arrive(
+        messages in prop::collection::vec(prop_oneof![
+            "[a-d]{0,200}".prop_map(String::into_bytes),
+            ("[a-f]{1,8}", 1usize..3000).prop_map(|(text, count)| text.repeat(count).into_bytes()),
+            prop::collection::vec(any::<u8>(), 0..6000),
+        ], 1..8),
+        server_bits in 9u8..=12, client_bits in 9u8..=15, server_takeover: bool,
+    ) {
+        let mut offer = format!("permessage-deflate; server_max_window_bits={server_bits}; client_max_window_bits={client_bits}");
+        if !server_takeover {
+            offer.push_str("; server_no_context_takeover");
+        }
+        let mut connection = compressed(&offer);
+        // A second connection on the same states, between the messages of the first.
+        let deflate = Deflate::negotiate([offer.as_bytes()]).expect("as above");
+        let codecs = Arc::new(Codecs::default());
+        let mut first = Connection::new(b"", LIMIT, Some((deflate, codecs.clone())));
+        let mut other = Connection::new(b"", LIMIT, Some((deflate, codecs)));
+        std::mem::swap(&mut connection, &mut first);
+        let mut client = Client::new(server_bits, client_bits.min(12));
+        let mut neighbour = Client::new(server_bits, client_bits.min(12));
+        for message in &messages {
+            let wire = frame(FIN | RSV1 | 2, [9, 8, 7, 6], &client.deflate(message));
+            let seen = converse(&mut connection, wire.chunks(1000));
+            prop_assert_eq!(seen, vec![Seen::Message(Kind::Binary, message.clone())]);
+            let noise = frame(FIN | RSV1 | 2, [1; 4], &neighbour.deflate(b"noise from the neighbour"));
+            converse(&mut other, [&noise[..]]);
+
+            let (head, packed) = connection.message(Kind::Binary, message);
+            prop_assert_eq!(head.as_bytes()[0] & RSV1 != 0, packed.is_some());
+            if let Some(packed) = packed {
+                if !server_takeover {
+                    client.forget_received();
+                }
+                prop_assert_eq!(&client.inflate(&packed, message.len()), message);
+            }
+            other.message(Kind::Text, &b"to the neighbour ".repeat(10));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_survived_and_bounded(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
+        for mut connection in [Connection::new(b"", 500, None), compressed("permessage-deflate")] {
+            converse(&mut connection, bytes.chunks(100));
+            prop_assert!(connection.buffered() <= LIMIT + 4096);
+        }
+    }
+
+    #[test]
+    fn corrupt_compressed_data_is_survived(mut data in prop::collection::vec(any::<u8>(), 1..400), at: prop::sample::Index, bit in 0u8..8) {
+        let mut packed = Client::new(12, 12).deflate(&data);
+        let at = at.index(packed.len());
+        packed[at] ^= 1 << bit;
+        let seen = converse(&mut compressed("permessage-deflate"), [&frame(FIN | RSV1 | 2, [0; 4], &packed)[..]]);
+        prop_assert!(matches!(seen[..], [Seen::Message(..) | Seen::Failed(1007 | 1009)]), "{:?}", seen);
+        data.clear();
+    }
+}
+
+#[test]
+fn the_limit_is_on_the_inflated_size() {
+    for (size, fits) in [(LIMIT, true), (LIMIT + 1, false), (LIMIT * 50, false)] {
+        let packed = Client::new(12, 12).deflate(&vec![b'x'; size]);
+        let seen = converse(
+            &mut compressed("permessage-deflate"),
+            [&frame(FIN | RSV1 | 2, [0; 4], &packed)[..]],
+        );
+        assert_eq!(matches!(seen[..], [Seen::Message(..)]), fits, "{size}");
+        assert_eq!(seen == [Seen::Failed(1009)], !fits, "{size}");
+    }
+}
+
+#[test]
+fn an_idle_connection_holds_no_buffer() {
+    let mut connection = plain();
+    converse(&mut connection, [&frame(FIN | 1, [1; 4], b"text")[..]]);
+    connection.release_input();
+    assert_eq!(connection.buffered(), 0);
+}
