@@ -11,8 +11,8 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{LogTarget, Mode, Settings, Surroundings};
-use crate::master::{self, Host, Outcome};
+use crate::config::{LogTarget, Mode, Place, Settings, Surroundings};
+use crate::master::{self, Detached, Host, Outcome};
 use crate::observability;
 use invocation::Parsed;
 
@@ -91,7 +91,19 @@ fn serve(
     surroundings: &Surroundings,
     entry: &dyn Entry,
 ) -> u8 {
+    // Before the logs: they must not hold on to the terminal.
+    let announcement = match settings.place {
+        Place::Foreground => None,
+        Place::Daemon => match master::detach(entry) {
+            Ok(Detached::Daemon(announcement)) => Some(announcement),
+            Ok(Detached::Caller(start)) => return report::daemon(start),
+            Err(error) => return report::start(&error),
+        },
+    };
     if let Err(error) = observability::start(&settings) {
+        if let Some(announcement) = announcement {
+            announcement.failed(1, &error.to_string(), error.hint.as_deref());
+        }
         return report::start(&error.into());
     }
     if surroundings.directory.join(GUNICORN_FILE).exists() {
@@ -104,7 +116,7 @@ fn serve(
     let reread = || {
         invocation::settings(arguments, surroundings).map_err(|error| report::in_one_line(&error))
     };
-    let outcome = master::run(Arc::new(settings), &reread, entry);
+    let outcome = master::run(Arc::new(settings), &reread, entry, announcement);
     observability::finish(LOG_PATIENCE);
     match outcome {
         Ok(Outcome::Exit(code) | Outcome::Worker(code)) => code,

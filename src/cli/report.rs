@@ -25,6 +25,14 @@ pub(super) fn start(error: &master::Error) -> u8 {
     FAILED
 }
 
+/// What the caller of a daemon is told.
+pub(super) fn daemon(start: master::Start) -> u8 {
+    if !start.message.is_empty() {
+        lines(&start.message, start.hint.as_deref());
+    }
+    start.code
+}
+
 /// For a log record or an answer, where there is one line.
 pub(super) fn in_one_line(error: &config::Error) -> String {
     error.hint().map_or_else(

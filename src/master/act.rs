@@ -84,6 +84,16 @@ impl Shell<'_> {
                 if let Report::Reloaded { generation, .. } = report {
                     self.follow_logs(generation);
                 }
+                if let Report::Up { .. } = report
+                    && let Some(announcement) = self.announcement.take()
+                {
+                    announcement.up();
+                }
+                if let Report::ShutdownDelayed { .. } = report {
+                    for (_, worker) in self.workers.iter() {
+                        self.tell(worker, &ToWorker::CloseAfterAnswers);
+                    }
+                }
                 self.note.take(&report);
                 self.tally.note(&report);
                 self.journal.write(&report, &self.workers);

@@ -1,13 +1,14 @@
 //! The first steps of a forked worker, up to the point where its host takes over. It is not the worker.
 
 use super::generation::Logs;
+use super::names;
 use super::seat::{Host, Seat};
 use super::shell::Child;
 use crate::ipc::{FromWorker, Phase, State};
 use crate::observability;
 use crate::sys::process::{Parent, die_with_parent, remove_variable, set_variable};
 use crate::sys::signals::Signal;
-use crate::sys::{Identity, Pid, clock};
+use crate::sys::{self, Identity, Pid, clock};
 
 /// Exit code of a worker that could not begin (gunicorn's `WORKER_BOOT_ERROR`).
 pub const FAILED_TO_BOOT: u8 = 3;
@@ -34,6 +35,10 @@ pub fn live(child: Child, host: &dyn Host) -> u8 {
     } = child;
     seat.page
         .set_pid(u64::try_from(Pid::this().as_raw()).unwrap_or(0));
+    sys::set_title(
+        &format!("rgun: worker {}", seat.slot),
+        &names::worker(&seat.settings, seat.slot, seat.generation),
+    );
     seat.page.set_state(State::Booting);
     seat.page.beat(clock::monotonic_ms());
     PRIVATE.iter().for_each(|name| remove_variable(name));

@@ -11,10 +11,12 @@ mod binds;
 mod child;
 mod condition;
 pub mod control;
+mod daemon;
 mod error;
 mod generation;
 mod journal;
 mod limits;
+mod names;
 mod pidfile;
 mod prepare;
 mod seat;
@@ -24,6 +26,7 @@ pub mod supervisor;
 mod tally;
 mod workers;
 
+pub use daemon::{Announcement, Detached, Start, detach};
 pub use error::Error;
 pub use seat::{Host, Outcome, Seat};
 
@@ -33,7 +36,7 @@ use self::binds::Binds;
 use self::pidfile::PidFile;
 use self::shell::{End, HEARD, Shell};
 use crate::config::Settings;
-use crate::sys::signals::SignalQueue;
+use crate::sys::{self, signals::SignalQueue};
 
 /// Runs the master until it ends, or until this process is a worker that has ended.
 ///
@@ -47,9 +50,35 @@ pub fn run(
     settings: Arc<Settings>,
     reread: &dyn Fn() -> Result<Settings, String>,
     host: &dyn Host,
+    mut announcement: Option<Announcement>,
+) -> Result<Outcome, Error> {
+    let outcome = govern(settings, reread, host, &mut announcement);
+    // It is still there: the server was not up.
+    if let Some(announcement) = announcement {
+        match &outcome {
+            Ok(Outcome::Exit(0) | Outcome::Worker(_)) => {}
+            Ok(Outcome::Exit(code)) => announcement.failed(
+                *code,
+                "the server did not come up",
+                Some("the log says why; `--error-logfile` keeps it, and without `--daemon` it is seen"),
+            ),
+            Err(error) => {
+                announcement.failed(1, &error.to_string(), error.hint().as_deref());
+            }
+        }
+    }
+    outcome
+}
+
+fn govern(
+    settings: Arc<Settings>,
+    reread: &dyn Fn() -> Result<Settings, String>,
+    host: &dyn Host,
+    announcement: &mut Option<Announcement>,
 ) -> Result<Outcome, Error> {
     // First of all: from here on no signal is lost, and as PID 1 we would otherwise not even get them.
     let signals = SignalQueue::open(&HEARD)?;
+    sys::set_title("rgun: master", &names::master(&settings));
     tracing::info!(
         pid = std::process::id(),
         "rgun {} starting",
@@ -83,6 +112,7 @@ pub fn run(
     }
     // What starting up took is not needed again, and the workers to come are copies of this.
     crate::sys::trim();
+    shell.announcement = announcement.take();
     let end = match shell.run() {
         Ok(End::Child(child)) => {
             // Everything that is the master's alone is closed here: other workers' channels, the lifeline's write end.
@@ -93,6 +123,7 @@ pub fn run(
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
     };
+    *announcement = shell.announcement.take();
     shell.control.close();
     shell.binds.close();
     if let Some(pid_file) = pid_file {

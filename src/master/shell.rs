@@ -10,6 +10,7 @@ use super::Error;
 use super::binds::Binds;
 use super::condition::Note;
 use super::control::{Control, Errands, Source, Waits};
+use super::daemon::Announcement;
 use super::generation::{Edition, Logs, plan, start_directory};
 use super::journal::Journal;
 use super::prepare::Running;
@@ -97,6 +98,8 @@ pub struct Shell<'a> {
     /// Whom the workers are, if they are not who we are.
     pub(super) identity: Option<Identity>,
     pub(super) running: Option<Running>,
+    /// Somebody waits to hear that the daemon is up.
+    pub(super) announcement: Option<Announcement>,
     pub(super) note: Note,
     signals: SignalQueue,
     began: Duration,
@@ -160,6 +163,7 @@ impl<'a> Shell<'a> {
             service: Service::of_this_process(),
             identity,
             running: None,
+            announcement: None,
             note: Note::default(),
             signals,
             began: clock::monotonic(),

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod command;
 pub mod cpus;
+pub mod daemon;
 pub mod epoll;
 mod error;
 mod files;
@@ -23,6 +24,7 @@ mod scratch;
 pub mod signals;
 pub mod stream;
 mod tcp;
+mod title;
 mod unix;
 
 pub use error::{Error, Result};
@@ -41,6 +43,7 @@ pub use pipe::pipe;
 pub use poll::{Wanted, wait_for, wait_readable, wait_writable};
 pub use scratch::Scratch;
 pub use tcp::{last_data_received, listen_tcp};
+pub use title::set_title;
 pub use unix::{SocketFile, effective_user, listen_unix, peer_user};
 pub mod thread;
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -101,6 +101,8 @@ pub struct Network {
     /// Turns of the reactor; odd while a thread sleeps in it.
     turns: AtomicU64,
     stage: AtomicU8,
+    /// The server is about to drain: each connection is to end with its next answer.
+    last_answers: AtomicBool,
     /// When draining began to close idle connections, in monotonic milliseconds.
     idle_until: AtomicU64,
     connections: AtomicU32,
@@ -131,6 +133,7 @@ impl Network {
             now: AtomicU64::new(sys::monotonic_ms()),
             turns: AtomicU64::new(0),
             stage: AtomicU8::new(0),
+            last_answers: AtomicBool::new(false),
             idle_until: AtomicU64::new(u64::MAX),
             connections: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
@@ -251,6 +254,14 @@ impl Network {
             },
             Relaxed,
         );
+    }
+
+    pub fn close_after_answers(&self) {
+        self.last_answers.store(true, Relaxed);
+    }
+
+    pub fn gives_last_answers(&self) -> bool {
+        self.last_answers.load(Relaxed)
     }
 
     /// When idle connections of a draining worker are closed.

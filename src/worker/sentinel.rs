@@ -259,6 +259,9 @@ impl Watching {
                 Ok(Incoming::Message(ToWorker::StopFast)) => self.stop_fast(),
                 Ok(Incoming::Message(ToWorker::ReopenLogs)) => self.reopen_logs(),
                 Ok(Incoming::Message(ToWorker::Stacks { number })) => self.ask_stacks(number),
+                Ok(Incoming::Message(ToWorker::CloseAfterAnswers)) => {
+                    self.own.net.close_after_answers();
+                }
                 Ok(Incoming::Message(ToWorker::LogLevel(level))) => {
                     LogLevel::of(level)
                         .into_iter()

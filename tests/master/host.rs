@@ -33,7 +33,7 @@ pub fn serve() -> ExitCode {
         rgun::cli::settings(&arguments, &Surroundings::of_this_process()).map_err(|e| e.to_string())
     };
     let outcome = match read() {
-        Ok(settings) => rgun::master::run(Arc::new(settings), &read, &Fake)
+        Ok(settings) => rgun::master::run(Arc::new(settings), &read, &Fake, None)
             .map_err(|error| (error.to_string(), error.hint())),
         Err(error) => Err((error, None)),
     };
@@ -147,6 +147,7 @@ impl Worker {
                     Incoming::Message(ToWorker::Go) => self.accepting = true,
                     Incoming::Message(ToWorker::Drain { reason, .. }) => return self.drain(reason),
                     Incoming::Message(ToWorker::StopFast) | Incoming::Closed => return 0,
+                    Incoming::Message(ToWorker::CloseAfterAnswers) => {}
                     Incoming::Message(ToWorker::ReopenLogs) => {
                         tracing::info!(slot = self.seat.slot, "worker reopens its logs");
                     }

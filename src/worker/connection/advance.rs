@@ -70,6 +70,10 @@ impl Conn {
 
     fn begin(self: &Arc<Self>, s: &mut State, head: RequestHead) {
         s.number += 1;
+        if self.net.gives_last_answers() {
+            s.http.set_close();
+            s.closed_by_us = true;
+        }
         s.mode = Mode::Exchange;
         s.clock.fresh = false;
         s.clock.head_waited = false;

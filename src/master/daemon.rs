@@ -1,0 +1,125 @@
+//! `--daemon`: the master in the background, and a caller that waits until it knows how the start ended. It binds nothing.
+
+use std::os::fd::OwnedFd;
+
+use super::Error;
+use super::seat::Host;
+use crate::sys::daemon::{hear, leave_session, silence_stdio, tell, wait_for_end};
+use crate::sys::process::{Fork, fork};
+use crate::sys::{self, exit_now};
+
+/// Which of the processes this is.
+#[derive(Debug)]
+pub enum Detached {
+    /// The master to be.
+    Daemon(Announcement),
+    /// Whoever was called; the start has ended, well or badly.
+    Caller(Start),
+}
+
+/// How the daemon's start ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The caller's exit code.
+    pub code: u8,
+    /// What a person should read; empty when all is well.
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// The daemon's one word to its caller. Dropped without it (also by a crash), the caller learns that the start failed.
+#[derive(Debug)]
+pub struct Announcement {
+    pipe: OwnedFd,
+}
+
+impl Announcement {
+    pub fn up(self) {
+        tell(self.pipe, &[0]);
+    }
+
+    pub fn failed(self, code: u8, message: &str, hint: Option<&str>) {
+        let mut text = vec![code];
+        text.extend_from_slice(message.as_bytes());
+        text.push(b'\0');
+        text.extend_from_slice(hint.unwrap_or_default().as_bytes());
+        tell(self.pipe, &text);
+    }
+}
+
+/// Forks twice: the first child leads a session, the second can never get a terminal again.
+///
+/// # Errors
+/// When the system refuses, before anything was begun.
+pub fn detach(host: &dyn Host) -> Result<Detached, Error> {
+    let (read, write) = sys::pipe()?;
+    if let Fork::Parent { child } = forked(host)? {
+        drop(write);
+        wait_for_end(child);
+        return Ok(Detached::Caller(outcome(&hear(read))));
+    }
+    drop(read);
+    let announcement = Announcement { pipe: write };
+    let second = leave_session()
+        .map_err(Error::from)
+        .and_then(|()| forked(host));
+    match second {
+        Ok(Fork::Parent { .. }) => exit_now(0),
+        Ok(Fork::Child) => {
+            silence_stdio()?;
+            Ok(Detached::Daemon(announcement))
+        }
+        Err(error) => {
+            announcement.failed(1, &error.to_string(), error.hint().as_deref());
+            exit_now(1)
+        }
+    }
+}
+
+fn forked(host: &dyn Host) -> Result<Fork, Error> {
+    host.before_fork();
+    let fork = fork();
+    match fork {
+        Ok(Fork::Child) => host.after_fork_child(),
+        Ok(Fork::Parent { .. }) | Err(_) => host.after_fork_parent(),
+    }
+    Ok(fork?)
+}
+
+fn outcome(heard: &[u8]) -> Start {
+    let Some((code, text)) = heard.split_first() else {
+        return Start {
+            code: 1,
+            message: "the daemon ended before it was up".to_owned(),
+            hint: None,
+        };
+    };
+    let text = String::from_utf8_lossy(text);
+    let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
+    Start {
+        code: *code,
+        message: message.to_owned(),
+        hint: (!hint.is_empty()).then(|| hint.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(say: impl FnOnce(Announcement)) -> Start {
+        let (read, write) = sys::pipe().expect("a pipe");
+        say(Announcement { pipe: write });
+        outcome(&hear(read))
+    }
+
+    #[test]
+    fn the_caller_hears_how_it_went() {
+        let up = heard(Announcement::up);
+        assert_eq!((up.code, up.message.as_str(), up.hint), (0, "", None));
+        let failed = heard(|one| one.failed(3, "bind :80", Some("be root")));
+        assert_eq!((failed.code, failed.message.as_str()), (3, "bind :80"));
+        assert_eq!(failed.hint.as_deref(), Some("be root"));
+        assert_eq!(heard(drop).code, 1);
+    }
+}

@@ -1,0 +1,17 @@
+//! What the processes are called in ps. It calls nobody.
+
+use crate::config::Settings;
+
+pub fn master(settings: &Settings) -> String {
+    format!("rgun: master [{}]", name(settings))
+}
+
+pub fn worker(settings: &Settings, slot: u32, generation: u64) -> String {
+    format!("rgun: worker {slot} gen {generation} [{}]", name(settings))
+}
+
+/// `--name`, or the app.
+fn name(settings: &Settings) -> String {
+    let app = || settings.app.to_string();
+    settings.process_name.clone().unwrap_or_else(app)
+}

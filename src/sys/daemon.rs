@@ -1,0 +1,66 @@
+//! Leaving the terminal: a session of one's own, and standard streams that lead nowhere. It does not fork.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+
+use super::{Error, Pid, Result, wait_readable};
+
+/// From here on no terminal sends this process signals. Fails in a group's leader: fork before.
+pub fn leave_session() -> Result<()> {
+    match setsid() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::new("setsid", "", error)),
+    }
+}
+
+/// Standard input, output and error become /dev/null.
+pub fn silence_stdio() -> Result<()> {
+    let failed = |error: io::Error| Error::new("open", "/dev/null", error);
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map_err(failed)?;
+    let null = null.as_fd();
+    dup2_stdin(null)
+        .and_then(|()| dup2_stdout(null))
+        .and_then(|()| dup2_stderr(null))
+        .map_err(|error| failed(error.into()))
+}
+
+/// Writes all of it; a reader that has left is no loss.
+pub fn tell(to: OwnedFd, text: &[u8]) {
+    // Whoever waited is gone.
+    drop(std::fs::File::from(to).write_all(text));
+}
+
+/// Everything until all writers are gone.
+pub fn hear(from: OwnedFd) -> Vec<u8> {
+    let mut file = std::fs::File::from(from);
+    let mut text = Vec::new();
+    let mut piece = [0; 1024];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return text,
+            Ok(count) => text.extend(piece.iter().take(count)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Our pipes do not wait by themselves.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if wait_readable(&[file.as_fd()], None).is_err() {
+                    return text;
+                }
+            }
+            // What came before still counts.
+            Err(_) => return text,
+        }
+    }
+}
+
+/// Waits for this child's end, whatever it is.
+pub fn wait_for_end(pid: Pid) {
+    // Nobody else reaps here, and an error means that there is nothing to wait for.
+    let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid.as_raw()), None);
+}
