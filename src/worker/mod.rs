@@ -1,6 +1,7 @@
 //! A worker: Python and the app, all request I/O. It does not decide when it lives or dies: the master does.
 
 mod asgi;
+mod complaints;
 mod connection;
 pub mod exchange;
 mod held;

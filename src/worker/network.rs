@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::complaints::Complaints;
 use super::connection::Conn;
 use super::exchange::Exchange;
 use super::held::Held;
@@ -88,6 +89,9 @@ pub struct Network {
     /// Connections that could send more at once.
     pub unfinished: Mutex<Vec<Arc<Conn>>>,
     pub forwarded: Forwarded,
+    pub complaints: Complaints,
+    /// Descriptors have run out: idle connections are to give theirs back.
+    pub wants_descriptors: AtomicBool,
     pub held: Held,
     /// What compressed WebSockets share.
     pub codecs: Arc<Codecs>,
@@ -115,6 +119,8 @@ impl Network {
         let proxies_policy = Arc::new(proxies_policy(&policy, &settings));
         Ok(Self {
             forwarded: Forwarded::new(&settings),
+            complaints: Complaints::default(),
+            wants_descriptors: AtomicBool::new(false),
             held: Held::default(),
             codecs: Arc::default(),
             picked: Arc::new(Wake::new()?),

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::connection::Conn;
@@ -19,6 +20,9 @@ const FIRST: usize = 16;
 const TICK_MS: u64 = 250;
 /// A sign of life is due this often, also from an idle worker.
 const IDLE_TICK_MS: u64 = 1_000;
+/// When descriptors have run out, idle connections are closed this often, and one in so many of them.
+const SHED_MS: u64 = 500;
+const SHED_SHARE: usize = 4;
 
 pub struct Reactor {
     net: Arc<Network>,
@@ -28,6 +32,7 @@ pub struct Reactor {
     /// Tells the sentinel that its connection was picked up.
     picked: Arc<Wake>,
     next_tick: u64,
+    next_shed: u64,
     /// The sentinel leaves the listeners to us for now.
     is_hot: bool,
 }
@@ -44,6 +49,7 @@ impl Reactor {
             free: Vec::new(),
             picked,
             next_tick,
+            next_shed: 0,
             is_hot: false,
         })
     }
@@ -82,6 +88,9 @@ impl Reactor {
             }
         }
         self.adopt_accepted();
+        if self.net.wants_descriptors.load(Relaxed) {
+            self.shed_idle(now);
+        }
         if now >= self.next_tick {
             self.tick(now);
         }
@@ -109,7 +118,40 @@ impl Reactor {
         self.next_tick.saturating_sub(self.net.now())
     }
 
+    /// Descriptors have run out: of the connections that only wait, those that have waited longest give theirs back, a few at a
+    /// time, because each is closed with a linger.
+    fn shed_idle(&mut self, now: u64) {
+        self.net.wants_descriptors.store(false, Relaxed);
+        if now < self.next_shed {
+            return;
+        }
+        self.next_shed = now + SHED_MS;
+        let mut idle: Vec<_> = self
+            .connections
+            .iter()
+            .flatten()
+            .filter_map(|conn| Some((conn.idle_since()?, conn.clone())))
+            .collect();
+        let count = idle.len().div_ceil(SHED_SHARE);
+        if count == 0 {
+            return;
+        }
+        idle.sort_unstable_by_key(|(since, _)| *since);
+        for (_, conn) in &idle[..count] {
+            conn.close_idle();
+        }
+        if self.net.complaints.admits("idle connections closed", now) {
+            tracing::warn!(
+                closed = count,
+                "idle connections closed for their descriptors"
+            );
+        }
+    }
+
     fn tick(&mut self, now: u64) {
+        for (reason, count) in self.net.complaints.unsaid(now) {
+            tracing::info!(reason, count, "and more of the same");
+        }
         for conn in self.connections.iter().flatten() {
             conn.tick(now);
         }
@@ -187,7 +229,9 @@ impl Reactor {
             .add(fd.as_fd(), Watch::Edges, (index + FIRST) as u64)
         {
             tracing::error!(%error, "connection cannot be watched");
-            self.free.push(index);
+            if index < self.connections.len() {
+                self.free.push(index);
+            }
             return false;
         }
         let conn = Conn::new(&self.net, index, fd, peer, listener);

@@ -382,7 +382,16 @@ impl Watching {
                     Some(sys::stream::EMFILE | sys::stream::ENFILE)
                 ) =>
             {
-                tracing::warn!(error = %e, "out of descriptors, accepting pauses");
+                if self
+                    .own
+                    .net
+                    .complaints
+                    .admits("out of descriptors", sys::monotonic_ms())
+                {
+                    tracing::warn!(error = %e, "out of descriptors, accepting pauses");
+                }
+                self.own.net.wants_descriptors.store(true, SeqCst);
+                self.own.net.wake.wake();
                 self.disarm(Accepting::BackOff(sys::monotonic_ms() + BACK_OFF_MS));
             }
             // Another worker was faster, or the client left before it was taken.

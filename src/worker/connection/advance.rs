@@ -241,12 +241,22 @@ impl Conn {
         if s.ticket.is_none() {
             self.record_refused(refusal, s.http.response_body_len());
         }
-        tracing::debug!(
-            status = refusal.status(),
-            reason = refusal.reason(),
-            "request refused"
-        );
+        self.tell_refused(refusal);
         self.say_goodbye(s, Goodbye::Lingering);
+    }
+
+    /// An operator sees what kinds of requests are refused, and how often, whatever clients send.
+    fn tell_refused(&self, refusal: Refusal) {
+        let (status, reason, peer) = (refusal.status(), refusal.reason(), self.shown_peer());
+        // Their own lines tell more: the app's traceback, or that the worker leaves.
+        let is_known = matches!(refusal, Refusal::AppFailed | Refusal::Draining);
+        if is_known || !self.net.complaints.admits(reason, self.net.now()) {
+            tracing::debug!(status, reason, peer, "request refused");
+        } else if refusal == Refusal::Overloaded {
+            tracing::warn!(status, reason, peer, "request refused");
+        } else {
+            tracing::info!(status, reason, peer, "request refused");
+        }
     }
 
     /// A request that did not reach an app has its line in the access log, too; what it was is not known.
@@ -255,7 +265,7 @@ impl Conn {
             return;
         };
         access.lock().record(&Request {
-            peer: self.peer.map(|peer| peer.ip()),
+            peer: self.logged_client(None),
             method: b"",
             target: b"",
             version: "",

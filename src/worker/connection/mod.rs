@@ -105,6 +105,21 @@ impl Conn {
         self.advance(s);
     }
 
+    /// Since when it has only waited; `None`: something is in progress.
+    pub fn idle_since(&self) -> Option<u64> {
+        let s = self.lock();
+        (s.mode == Mode::Head && s.http.is_idle() && s.out.is_empty()).then_some(s.clock.idle_since)
+    }
+
+    /// Closes it if it still only waits.
+    pub fn close_idle(self: &Arc<Self>) {
+        if self.idle_since().is_some() {
+            let s = &mut *self.lock();
+            self.say_goodbye(s, Goodbye::Lingering);
+            self.advance(s);
+        }
+    }
+
     /// Ends it now, whatever is in progress.
     pub fn close(self: &Arc<Self>) {
         let s = &mut *self.lock();

@@ -85,6 +85,12 @@ impl Conn {
         self.origin.get().and_then(|origin| origin.client)
     }
 
+    /// The other end of the socket, for the log.
+    pub(super) fn shown_peer(&self) -> String {
+        self.peer
+            .map_or_else(|| "unix".to_owned(), |peer| peer.to_string())
+    }
+
     /// The same address as the app sees.
     pub(in crate::worker) fn logged_client(&self, told: Option<IpAddr>) -> Option<IpAddr> {
         told.or_else(|| self.client().map(|client| client.ip().to_canonical()))
@@ -146,10 +152,10 @@ impl Conn {
 
     /// Nothing is answered: what speaks here may not be a client of HTTP.
     pub(super) fn refuse_proxy_header(self: &Arc<Self>, s: &mut State, reason: &'static str) {
-        let peer = self
-            .peer
-            .map_or_else(|| "unix".to_owned(), |peer| peer.to_string());
-        tracing::warn!(peer, reason, "connection closed: no valid PROXY header");
+        if self.net.complaints.admits(reason, self.net.now()) {
+            let peer = self.shown_peer();
+            tracing::warn!(peer, reason, "connection closed: no valid PROXY header");
+        }
         self.say_goodbye(s, Goodbye::Plain);
     }
 }

@@ -114,6 +114,11 @@ impl Conn {
 
     /// A client that does not read: nothing can be said to it.
     fn abandon(self: &Arc<Self>, s: &mut State) {
+        let reason = "client does not read its response";
+        if self.net.complaints.admits(reason, self.net.now()) {
+            let (peer, unsent) = (self.shown_peer(), s.out.len());
+            tracing::info!(peer, reason, unsent, "connection given up");
+        }
         s.write_closed = true;
         s.left = true;
         self.tell_reader(s);

@@ -56,6 +56,8 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         ..
     } = job;
     if !exchange.is_wanted() {
+        // The client has left before its turn. Nobody else would close its connection.
+        exchange.ended(Ending::Failed);
         return;
     }
     let result = (|| {

@@ -9,7 +9,7 @@ use super::roster::Job;
 use super::upload::{Fed, Upload};
 use crate::http::RequestHead;
 use crate::worker::Office;
-use crate::worker::exchange::Exchange;
+use crate::worker::exchange::{Ending, Exchange};
 use crate::worker::reactor::Reactor;
 use crate::worker::sentinel::Command;
 
@@ -86,7 +86,10 @@ impl Post {
                     since: micros(),
                 });
             }
-            Fed::Lost => {}
+            Fed::Lost => {
+                // As a rule it has ended by itself.
+                upload.exchange.ended(Ending::Failed);
+            }
         }
     }
 

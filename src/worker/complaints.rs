@@ -1,0 +1,93 @@
+//! Which of many equal complaints are written: the first few of a while, and how many more there were. It does not know what they
+//! are about, and does not write.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+/// A flood of clients is not to become a flood of lines.
+const MOST: u32 = 5;
+const WHILE_MS: u64 = 10_000;
+
+/// By reason; there is a closed number of them.
+#[derive(Default)]
+pub struct Complaints {
+    places: Mutex<HashMap<&'static str, Place>>,
+    any_unsaid: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Place {
+    since: u64,
+    written: u32,
+    unsaid: u64,
+}
+
+impl Complaints {
+    /// Whether this one is to be written, at `now` in monotonic milliseconds.
+    pub fn admits(&self, reason: &'static str, now: u64) -> bool {
+        let mut places = self.places.lock();
+        let place = places.entry(reason).or_insert(Place {
+            since: now,
+            written: 0,
+            unsaid: 0,
+        });
+        if now.saturating_sub(place.since) >= WHILE_MS && place.unsaid == 0 {
+            *place = Place {
+                since: now,
+                written: 0,
+                unsaid: 0,
+            };
+        }
+        if place.written < MOST {
+            place.written += 1;
+            return true;
+        }
+        place.unsaid += 1;
+        self.any_unsaid.store(true, Relaxed);
+        false
+    }
+
+    /// What was not written of whiles that are over.
+    pub fn unsaid(&self, now: u64) -> Vec<(&'static str, u64)> {
+        if !self.any_unsaid.load(Relaxed) {
+            return Vec::new();
+        }
+        let mut places = self.places.lock();
+        let over = |place: &Place| now.saturating_sub(place.since) >= WHILE_MS;
+        let found = places
+            .iter_mut()
+            .filter(|(_, place)| place.unsaid > 0 && over(place))
+            .map(|(reason, place)| {
+                place.since = now;
+                (*reason, std::mem::take(&mut place.unsaid))
+            })
+            .collect();
+        let more = places.values().any(|place| place.unsaid > 0);
+        self.any_unsaid.store(more, Relaxed);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_a_few_lines_and_a_number() {
+        let complaints = Complaints::default();
+        let written = (0..1000).filter(|n| complaints.admits("flood", *n)).count();
+        assert_eq!(written, 5);
+        assert!(complaints.admits("other", 500), "each reason by itself");
+        assert_eq!(complaints.unsaid(9_999), []);
+        assert_eq!(complaints.unsaid(10_000), [("flood", 995)]);
+        assert_eq!(complaints.unsaid(10_000), []);
+        // It goes on: only the number, once a while.
+        assert!(!complaints.admits("flood", 10_500));
+        assert_eq!(complaints.unsaid(19_999), []);
+        assert_eq!(complaints.unsaid(20_000), [("flood", 1)]);
+        // It was quiet for a while.
+        assert!(complaints.admits("flood", 30_000));
+    }
+}
