@@ -16,9 +16,14 @@ from harness.waiting import eventually
 pytestmark = [pytest.mark.both_artifacts, pytest.mark.both_loops]
 
 
+@pytest.fixture(scope="module")
+def spec(pytestconfig):
+    return f"config.{pytestconfig.getoption('--interface')}:application"
+
+
 @pytest.fixture
-def django(launch, site):
-    def start(*options, workers=2, spec="config.asgi:application"):
+def django(launch, site, spec):
+    def start(*options, workers=2):
         server = launch(spec, "-w", workers, "--ready-path", "/healthz", *options, directory=SITE, env=site)
         server.wait_ready(workers, timeout=30)
         return server
@@ -27,10 +32,10 @@ def django(launch, site):
 
 
 @pytest.fixture(scope="module")
-def shared(program, site, pytestconfig):
+def shared(program, site, pytestconfig, spec):
     """One server for the stories that do not end it."""
     options = ["-w", "2", "--ready-path", "/healthz", "--loop", pytestconfig.getoption("--loop")]
-    with Server(program, SITE, "config.asgi:application", *options, env=site) as server:
+    with Server(program, SITE, spec, *options, env=site) as server:
         server.wait_ready(2, timeout=30)
         yield server
 
@@ -122,9 +127,9 @@ def test_foreign_host_is_refused_by_django(browser):
     assert browser.get("/", headers={"Host": "evil.example"}).status_code == 400
 
 
-def test_ready_path_with_a_host_for_allowed_hosts(launch, site):
+def test_ready_path_with_a_host_for_allowed_hosts(launch, site, spec):
     server = launch(
-        "config.asgi:application", "--ready-path", "/healthz", "--ready-host", "shop.example",
+        spec, "--ready-path", "/healthz", "--ready-host", "shop.example",
         directory=SITE, env={**site, "ALLOWED_HOSTS": "shop.example"},
     )
     server.wait_ready(timeout=30)
