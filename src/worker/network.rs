@@ -38,10 +38,13 @@ pub trait App: Send + Sync {
     fn writable(&self, conn: &Arc<Conn>);
     /// The last connection of a draining worker is gone.
     fn quiet(&self);
-    /// Whether one more connection would be served at once. False: the sentinel leaves it to other workers, until the
-    /// app's side wakes it.
+    /// Whether one more connection would be served at once; otherwise it is for another worker.
     fn has_room(&self) -> bool {
         true
+    }
+    /// As `has_room`, for the sentinel: where there is none, `picked` will wake it when there is.
+    fn awaits_room(&self) -> bool {
+        !self.has_room()
     }
     /// Grows while requests come to their end.
     fn completed(&self) -> u64 {

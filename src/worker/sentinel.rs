@@ -282,7 +282,7 @@ impl Watching {
 
     /// Puts the listeners (back) into the epoll: at the end of the kernel's line of waiters, which makes it fair.
     fn arm(&mut self) {
-        if !self.own.net.app().has_room() {
+        if self.own.net.app().awaits_room() {
             self.fill();
             return;
         }
@@ -323,7 +323,7 @@ impl Watching {
 
     /// What this worker could not serve at once is for another one.
     fn leave_if_full(&mut self) -> bool {
-        let full = self.accepting == Accepting::Armed && !self.own.net.app().has_room();
+        let full = self.accepting == Accepting::Armed && self.own.net.app().awaits_room();
         if full {
             self.disarm(Accepting::Full);
             self.fill();

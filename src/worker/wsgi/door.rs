@@ -42,12 +42,16 @@ impl App for Door {
     }
 
     fn has_room(&self) -> bool {
+        self.0.is_alone || self.0.roster.lock().has_room()
+    }
+
+    fn awaits_room(&self) -> bool {
         if self.0.is_alone {
-            return true;
+            return false;
         }
         let mut roster = self.0.roster.lock();
         roster.acceptor_waits = !roster.has_room();
-        !roster.acceptor_waits
+        roster.acceptor_waits
     }
 
     fn completed(&self) -> u64 {
