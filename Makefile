@@ -26,6 +26,9 @@ TOOLS := $(CURDIR)/target/tools
 DENY_VERSION := 0.20.2
 SITE := examples/django_site
 
+# Runs a command and shows what it wrote only when it failed.
+quietly = out=$$($(1) 2>&1) || { printf '%s\n' "$$out"; exit 1; }
+
 # The binary and the Rust tests link the Python of the virtual environment.
 export PYO3_PYTHON := $(BIN)/python
 
@@ -56,7 +59,7 @@ check: $(VENV)/.requirements ## Formatting, lints, layering, licences, docs
 	@.ci/libpython $(BIN)/python
 	@echo "==> cargo fmt"; cargo fmt --all -- --check
 	@echo "==> cargo clippy"; cargo clippy --quiet --locked --all-targets -- -D warnings
-	@echo "==> layering"; if [ -f tests/layering.rs ]; then cargo test --quiet --locked --test layering; fi
+	@echo "==> layering"; if [ -f tests/layering.rs ]; then $(call quietly,cargo test --quiet --locked --test layering); fi
 	@$(MAKE) deny
 	@echo "==> cargo doc"; RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
 
@@ -119,7 +122,7 @@ bench: ## Compare with granian, uvicorn, gunicorn and uWSGI: requests/s and CPU 
 .PHONY: develop-release develop-testing
 develop-release develop-testing: develop-%: $(VENV)/.requirements
 	@echo "==> maturin develop --profile $*"
-	@$(MATURIN) develop --quiet --locked --profile $*
+	@$(call quietly,$(MATURIN) develop --locked --profile $*)
 
 $(VENV)/.requirements: $(wildcard requirements/*.txt)
 	@.ci/venv $(PYTHON) $(VENV)
