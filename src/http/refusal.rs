@@ -56,6 +56,8 @@ pub enum Refusal {
     Overloaded,
     /// 503: the worker is leaving.
     Draining,
+    /// 504: the app has not answered in time.
+    AppTimeout,
     /// 505
     UnsupportedVersion,
 }
@@ -93,6 +95,7 @@ impl Refusal {
             Refusal::AppFailed => 500,
             Refusal::UnknownTransferCoding | Refusal::ConnectUnsupported => 501,
             Refusal::Overloaded | Refusal::Draining => 503,
+            Refusal::AppTimeout => 504,
             Refusal::UnsupportedVersion => 505,
         }
     }
@@ -129,6 +132,7 @@ impl Refusal {
             Refusal::FieldTooLarge => "header field too large",
             Refusal::TooManyFields => "too many header fields",
             Refusal::AppFailed => "application failed",
+            Refusal::AppTimeout => "application took too long",
             Refusal::UnknownTransferCoding => "transfer coding not implemented",
             Refusal::ConnectUnsupported => "connect is not supported",
             Refusal::Overloaded => "too many requests in flight",

@@ -84,6 +84,10 @@ impl Exchange {
         self.number
     }
 
+    pub fn is_number(&self, token: usize, number: u64) -> bool {
+        self.conn.token == token && self.number == number
+    }
+
     /// Whether this is still what the connection is about.
     fn is_current(&self, s: &State) -> bool {
         s.number == self.number && s.mode == Mode::Exchange

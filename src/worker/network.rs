@@ -36,6 +36,11 @@ pub trait App: Send + Sync {
     fn readable(&self, conn: &Arc<Conn>);
     /// An app that waits in `send` may go on.
     fn writable(&self, conn: &Arc<Conn>);
+    /// The request of that number has taken too long: its task is to be cancelled. False: this app cannot do that, and the
+    /// request goes on.
+    fn cancel(&self, _conn: &Arc<Conn>, _number: u64) -> bool {
+        false
+    }
     /// The last connection of a draining worker is gone.
     fn quiet(&self);
     /// Whether one more connection would be served at once; otherwise it is for another worker.

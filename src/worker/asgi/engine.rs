@@ -110,6 +110,7 @@ impl Engine {
                 Item::Request(exchange, head) => self.request(py, exchange, &head)?,
                 Item::Readable(token) => self.core.resolve(py, token, Side::Receive)?,
                 Item::Writable(token) => self.core.resolve(py, token, Side::Send)?,
+                Item::Expired(token, number) => self.cancel(py, token, number)?,
                 Item::Quiet => self.tell_quiet(py)?,
             }
         }
@@ -184,6 +185,21 @@ impl Engine {
         self.task_type
             .bind(py)
             .call((run,), Some(self.task_options.bind(py)))
+    }
+
+    /// Rare, hence the search: tasks are not kept by their connection.
+    fn cancel(&self, py: Python<'_>, token: usize, number: u64) -> PyResult<()> {
+        for task in self.core.tasks(py) {
+            let task = task.bind(py);
+            let coroutine = task.call_method0(intern!(py, "get_coro"))?;
+            if let Ok(run) = coroutine.cast::<Run>()
+                && run.get().is_about(token, number)
+            {
+                run.get().say_expired(py);
+                task.call_method0(intern!(py, "cancel"))?;
+            }
+        }
+        Ok(())
     }
 
     fn obey(&self, py: Python<'_>, command: Command) -> PyResult<()> {

@@ -17,6 +17,8 @@ pub enum Item {
     Readable(usize),
     /// An app waiting in `send` may go on.
     Writable(usize),
+    /// The request of that number on that connection has taken too long: the client was told.
+    Expired(usize, u64),
     /// A draining worker has lost its last connection.
     Quiet,
 }
@@ -65,6 +67,10 @@ impl App for Door {
     }
     fn writable(&self, conn: &Arc<Conn>) {
         self.0.push(Item::Writable(conn.token));
+    }
+    fn cancel(&self, conn: &Arc<Conn>, number: u64) -> bool {
+        self.0.push(Item::Expired(conn.token, number));
+        true
     }
     fn quiet(&self) {
         self.0.push(Item::Quiet);

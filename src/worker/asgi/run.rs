@@ -61,6 +61,18 @@ impl Run {
         }
     }
 
+    pub fn is_about(&self, token: usize, number: u64) -> bool {
+        matches!(&self.subject, Subject::Http(exchange) if exchange.is_number(token, number))
+    }
+
+    pub fn say_expired(&self, py: Python<'_>) {
+        let request = request_line(py, &self.scope);
+        tracing::error!(
+            request,
+            "request cancelled: it took longer than --request-timeout"
+        );
+    }
+
     /// Passes a step on. `None`: the app has ended.
     fn follow<'py>(&self, py: Python<'py>, step: Step<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.core.office.net.end_step();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Conn;
+use super::advance::micros;
 use super::output::Output;
 use super::state::{BodyState, Mode, State};
 use crate::http::{BodyEnd, Refusal, ResponseState};
@@ -43,6 +44,8 @@ impl Conn {
                 }
                 if s.is_unsent() && over(s.clock.write_progress, limits.write) {
                     self.abandon(s);
+                } else if self.is_expired(s) && self.net.app().cancel(self, s.number) {
+                    self.answer_for_the_app(s);
                 } else if s.body.state == BodyState::Open
                     && s.waits.receive
                     && over(s.clock.body_progress, limits.body)
@@ -63,6 +66,30 @@ impl Conn {
             Mode::Linger if now.saturating_sub(s.clock.ending_since) >= LINGER => self.shut(s),
             Mode::Discard(_) | Mode::Closing(_) | Mode::Linger | Mode::Closed => {}
         }
+    }
+
+    /// Past `--request-timeout`, and the answer is not complete yet.
+    fn is_expired(&self, s: &State) -> bool {
+        let Some(limit) = self.net.settings.request_timeout else {
+            return false;
+        };
+        let age = Duration::from_micros(micros().saturating_sub(s.started_us));
+        age >= limit && s.http.response_state() != ResponseState::Complete
+    }
+
+    /// 504 where nothing was sent, else the end of the connection; the app is told by other means.
+    fn answer_for_the_app(self: &Arc<Self>, s: &mut State) {
+        match s.http.response_state() {
+            ResponseState::NotStarted | ResponseState::HeadPending => {
+                // A head that was never followed by a body has not left.
+                drop(s.http.reset_response());
+                self.refuse(s, Refusal::AppTimeout);
+            }
+            ResponseState::Streaming | ResponseState::Aborted | ResponseState::Complete => {
+                self.cut(s);
+            }
+        }
+        self.advance(s);
     }
 
     fn head_tick(self: &Arc<Self>, s: &mut State, now: u64) {

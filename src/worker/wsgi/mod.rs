@@ -48,7 +48,7 @@ pub fn serve(
     let threads = usize::try_from(office.net.settings.threads)
         .unwrap_or(1)
         .max(1);
-    spool::choose_directory();
+    spool::choose_directory(office.net.settings.temporary_directory.as_deref());
     let crew = Crew::new(office, threads)?;
     office.net.set_app(Box::new(door::Door(crew.clone())));
     let core = Arc::new(Core::new(py, crew.clone(), scripts, app)?);

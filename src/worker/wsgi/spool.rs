@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -10,8 +10,8 @@ static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
 static SAID: AtomicBool = AtomicBool::new(false);
 
 /// Chooses the directory while the process has one thread: the app may change its environment later.
-pub fn choose_directory() {
-    DIRECTORY.get_or_init(std::env::temp_dir);
+pub fn choose_directory(named: Option<&Path>) {
+    DIRECTORY.get_or_init(|| named.map_or_else(std::env::temp_dir, Path::to_owned));
 }
 
 /// A new file; `None`: there is no place for one, which is said once.
@@ -29,6 +29,6 @@ pub fn file() -> Option<File> {
 pub fn failed(error: &io::Error) {
     if !SAID.swap(true, Relaxed) {
         let directory = DIRECTORY.get_or_init(std::env::temp_dir).display();
-        tracing::warn!(%error, %directory, "no temporary files: large uploads occupy a thread while they come; see TMPDIR");
+        tracing::warn!(%error, %directory, "no temporary files: large uploads occupy a thread while they come; see --worker-tmp-dir");
     }
 }
