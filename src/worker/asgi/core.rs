@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::awaitable::Done;
+use super::extensions::Offers;
 use super::inbox::{Inbox, Item};
 use super::names::Names;
 use crate::worker::Office;
@@ -20,6 +21,7 @@ pub struct Core {
     pub office: Arc<Office>,
     pub inbox: Arc<Inbox>,
     pub names: Names,
+    pub offers: Offers,
     pub app: Py<PyAny>,
     pub done: Py<Done>,
     pub wait_send: Py<PyAny>,
@@ -75,6 +77,7 @@ impl Core {
             office,
             inbox: Arc::default(),
             names: Names::new(py),
+            offers: Offers::new(py)?,
             app,
             done: Py::new(py, Done)?,
             future_type: py.import("asyncio")?.getattr("Future")?.unbind(),

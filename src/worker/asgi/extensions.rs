@@ -16,16 +16,34 @@ use super::message::{self, Kind};
 use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, Version};
 use crate::worker::exchange::{Flow, SendError};
 
-/// What is offered to the app; 1.0 has neither chunks nor interim responses.
-pub fn offered<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyDict>> {
-    let extensions = PyDict::new(py);
-    if head.version() != Version::Http10 {
-        extensions.set_item(intern!(py, "http.response.trailers"), PyDict::new(py))?;
-        extensions.set_item(intern!(py, "http.response.early_hint"), PyDict::new(py))?;
+/// What is offered to apps, made once: a request gets a copy, whose values (empty dicts) are shared.
+pub struct Offers {
+    http10: Py<PyDict>,
+    http11: Py<PyDict>,
+}
+
+impl Offers {
+    pub fn new(py: Python<'_>) -> PyResult<Self> {
+        let http10 = PyDict::new(py);
+        http10.set_item("http.response.pathsend", PyDict::new(py))?;
+        http10.set_item("http.response.zerocopysend", PyDict::new(py))?;
+        // 1.0 has neither chunks nor interim responses.
+        let http11 = http10.copy()?;
+        http11.set_item("http.response.trailers", PyDict::new(py))?;
+        http11.set_item("http.response.early_hint", PyDict::new(py))?;
+        Ok(Self {
+            http10: http10.unbind(),
+            http11: http11.unbind(),
+        })
     }
-    extensions.set_item(intern!(py, "http.response.pathsend"), PyDict::new(py))?;
-    extensions.set_item(intern!(py, "http.response.zerocopysend"), PyDict::new(py))?;
-    Ok(extensions)
+
+    pub fn of<'py>(&self, py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyDict>> {
+        let offer = match head.version() {
+            Version::Http10 => &self.http10,
+            Version::Http11 => &self.http11,
+        };
+        offer.bind(py).copy()
+    }
 }
 
 type Field = (Box<[u8]>, Box<[u8]>);

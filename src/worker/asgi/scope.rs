@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::core::Core;
-use super::extensions;
 use crate::http::{RequestHead, Version, decode_path};
 use crate::proxy::Told;
 use crate::worker::connection::Conn;
@@ -26,7 +25,7 @@ pub fn http<'py>(
         scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?;
     }
     scope.set_item(intern!(py, "method"), core.names.method(py, head))?;
-    scope.set_item(intern!(py, "extensions"), extensions::offered(py, head)?)?;
+    scope.set_item(intern!(py, "extensions"), core.offers.of(py, head)?)?;
     fill(py, core, exchange, head, &scope)?;
     Ok(scope)
 }
