@@ -413,8 +413,13 @@ impl Watching {
             sys::exit_now(0);
         }
         self.own.net.begin_drain(reason);
-        if reason == DrainReason::Shutdown {
-            self.empty_accept_queues();
+        let armed = self.accepting == Accepting::Armed;
+        self.disarm(Accepting::No);
+        match reason {
+            DrainReason::Shutdown => self.empty_accept_queues(usize::MAX),
+            // The kernel may have woken this worker alone for a connection: nobody else would come for it.
+            DrainReason::Replaced if armed => self.empty_accept_queues(1),
+            DrainReason::Replaced => {}
         }
         self.stop_accepting();
         self.begin_grace(graceful_ms);
@@ -500,10 +505,13 @@ impl Watching {
         self.own.listeners.clear();
     }
 
-    /// What the kernel has accepted for us is served, not reset.
-    fn empty_accept_queues(&mut self) {
+    /// What the kernel has accepted for us is served, not reset: so many connections of each listener.
+    fn empty_accept_queues(&mut self, most: usize) {
         for (n, listener) in self.own.listeners.iter().enumerate() {
-            while let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) {
+            for _ in 0..most {
+                let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) else {
+                    break;
+                };
                 self.hand_over(fd, peer, n);
             }
         }
