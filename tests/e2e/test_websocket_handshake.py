@@ -223,3 +223,12 @@ def test_over_a_unix_socket(serve, app):
     with socket:
         found = json.loads(socket.message())["scope"]
     assert found["client"] is None and found["server"]["tuple"][1] is None
+
+
+def test_a_handshake_that_the_app_leaves_waiting_counts_as_a_request_that_takes_too_long(serve, app):
+    server = serve("sockets.py", "--request-timeout", "1")
+    assert refused(server, "/waits-before-accept").status == 504
+    with connect(server, "/echo") as socket:
+        assert socket.client.quiet(1.5), "an accepted WebSocket has all the time of the world"
+        socket.text("x")
+        assert socket.message() == "x"

@@ -62,7 +62,11 @@ impl Run {
     }
 
     pub fn is_about(&self, token: usize, number: u64) -> bool {
-        matches!(&self.subject, Subject::Http(exchange) if exchange.is_number(token, number))
+        match &self.subject {
+            Subject::Http(exchange) => exchange.is_number(token, number),
+            // Only while its handshake waits: once accepted it is no request any more.
+            Subject::WebSocket(socket) => socket.exchange.is_number(token, number),
+        }
     }
 
     pub fn say_expired(&self, py: Python<'_>) {
