@@ -291,8 +291,8 @@ def test_fast_stop_cancels_what_runs(app, serve, where, threads):
 import atexit, time
 atexit.register(print, "hook ran")
 def app(environ, start_response):
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         while True:
             if environ["PATH_INFO"] == "/sleeps":
                 time.sleep(0.05)
