@@ -161,8 +161,10 @@ impl Engine {
                     py,
                     Run::new(coroutine.unbind(), subject, scope, core.clone()),
                 )?;
-                let task = self.task(py, &run)?;
-                run.get().keep(&task);
+                match self.task(py, &run) {
+                    Ok(task) => run.get().keep(&task),
+                    Err(error) => run.get().refused(py, &error)?,
+                }
             }
             Err(error) => {
                 let verdict = subject.ended(Ending::Failed);

@@ -121,6 +121,15 @@ impl Run {
         }
     }
 
+    /// There is no task, since the task factory of the app has raised: as if the app had.
+    pub fn refused(&self, py: Python<'_>, error: &PyErr) -> PyResult<()> {
+        // It has not begun, so there is nothing in it that could object.
+        drop(self.coroutine.bind(py).call_method0(intern!(py, "close")));
+        let verdict = self.subject.ended(Ending::Failed);
+        log_failure(py, &self.core, &self.scope, error, verdict);
+        self.over(py)
+    }
+
     fn over(&self, py: Python<'_>) -> PyResult<()> {
         let place = self.place.swap(ENDED, Relaxed);
         if place < ENDED {
