@@ -115,6 +115,10 @@ autobahn: develop-testing ## Autobahn's fuzzing client against examples/ws_echo.
 	    $(TOOLS)/autobahn/bin/pip install --quiet autobahntestsuite==25.10.1; }
 	@set -f; $(BIN)/python tests/autobahn/run.py $(BIN)/rgun $(TOOLS)/autobahn/bin/wstest $(CASES)
 
+.PHONY: hostile
+hostile: develop-testing ## slowhttptest in its four modes: ordinary requests are served all the while
+	@.ci/hostile $(BIN)/rgun
+
 .PHONY: bench
 bench: ## Compare with granian, uvicorn, gunicorn and uWSGI: requests/s and CPU per request (ARGS=--quick: a minute)
 	@$(PYTHON) -m benches.compare $(ARGS)
