@@ -88,7 +88,7 @@ impl Run {
             }
             Step::Raise(error) => {
                 let cancelled = is_cancelled(py, &error);
-                let gone = error.is_instance_of::<ClientDisconnected>(py);
+                let gone = tells_of_disconnect(py, &error);
                 let verdict = self.subject.ended(if cancelled {
                     Ending::Returned
                 } else {
@@ -222,6 +222,23 @@ impl Run {
     fn __name__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.coroutine.bind(py).getattr(intern!(py, "__name__"))
     }
+}
+
+/// Our own error come back, or what a framework made of it (Starlette's `ClientDisconnect`): nothing has failed.
+fn tells_of_disconnect(py: Python<'_>, error: &PyErr) -> bool {
+    if error.is_instance_of::<ClientDisconnected>(py) {
+        return true;
+    }
+    let value = exception(py, error);
+    let ours = |name: &str| {
+        let found = value.getattr(name);
+        found.is_ok_and(|found| found.is_instance_of::<ClientDisconnected>())
+    };
+    let kind = error.get_type(py);
+    let named = kind
+        .name()
+        .is_ok_and(|name| name.to_string().contains("Disconnect"));
+    named && (ours("__context__") || ours("__cause__"))
 }
 
 fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
