@@ -306,14 +306,13 @@ impl Watching {
         match self.accepting {
             Accepting::Armed if stuck => self.disarm(Accepting::Stuck),
             Accepting::Stuck if !stuck => self.arm(),
-            // A worker that was woken for a connection and could not take it cannot pass the wake on: now and then the
-            // others look for themselves.
-            Accepting::Armed if self.own.net.settings.workers > 1 => {
+            // A worker that was woken for a connection and could not take it (it was full, or killed just then) cannot pass
+            // the wake on: now and then the others look for themselves.
+            Accepting::Armed => {
                 self.disarm(Accepting::No);
                 self.arm();
             }
-            Accepting::Armed
-            | Accepting::Stuck
+            Accepting::Stuck
             | Accepting::No
             | Accepting::Handing
             | Accepting::Full
