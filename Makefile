@@ -85,10 +85,10 @@ test-rust: $(VENV)/.requirements ## Unit, property and simulation tests
 test-e2e: develop-testing ## The operators' stories: the installed wheel, on asyncio and on uvloop, then the binary
 	@.ci/nginx
 	@echo "==> binary"; cargo build --quiet --locked --bin rgun
-	@echo "==> end to end: wheel"; $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) $(ARGS)
-	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) --loop uvloop -m both_loops $(ARGS)
-	@echo "==> end to end: wheel, the same stories with WSGI workers"; $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) --interface wsgi $(ARGS)
-	@echo "==> end to end: binary"; RGUN_BINARY=$(TARGET)/debug/rgun $(BIN)/python -m pytest -q $(PYTEST_ARGS) -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
+	@echo "==> end to end: wheel"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) $(ARGS)
+	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --loop uvloop -m both_loops $(ARGS)
+	@echo "==> end to end: wheel, the same stories with WSGI workers"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --interface wsgi $(ARGS)
+	@echo "==> end to end: binary"; RGUN_BINARY=$(TARGET)/debug/rgun $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
 
 .PHONY: test-wheels
 test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newest Python of this machine, and a smoke test of each
@@ -97,7 +97,7 @@ test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newe
 	    echo "==> pip install . ($$($$python --version))"; \
 	    rm -rf $$directory && .ci/venv $$python $$directory && \
 	    env -u PYO3_PYTHON MATURIN_PEP517_ARGS="--profile testing" $$directory/bin/python -m pip --disable-pip-version-check --quiet install . && \
-	    RGUN=$$directory/bin/rgun $(BIN)/python -m pytest -q $(PYTEST_ARGS) -m wheel || exit 1; \
+	    RGUN=$$directory/bin/rgun $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -m wheel || exit 1; \
 	done
 
 .PHONY: e2e
