@@ -20,10 +20,6 @@ def app(environ, start_response):
     elif path == "/large":
         body = b"x" * 1_000_000
     elif path == "/file":
-        if not os.path.exists("data"):
-            with open("data.tmp", "wb") as file:
-                file.truncate(20_000_000)
-            os.replace("data.tmp", "data")
         start_response("200 OK", [])
         return environ["wsgi.file_wrapper"](open("data", "rb"))
     elif path == "/read":
@@ -40,6 +36,8 @@ def app(environ, start_response):
 @pytest.fixture
 def served(app, serve):
     app.write(APP)
+    with open(app.path / "data", "wb") as file:
+        file.truncate(20_000_000)
     return lambda *options, workers=1: serve(None, *options, workers=workers)
 
 

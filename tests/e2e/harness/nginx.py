@@ -67,6 +67,8 @@ class Nginx:
         self.directory = directory
         # Bound here and inherited, as nginx does it for itself when its binary is upgraded: nobody guesses a port.
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        # nginx leaves an inherited socket as it is; of two workers woken by one connection the later would wait in accept().
+        listener.setblocking(False)
         self.port = listener.getsockname()[1]
         if server.binds[0].startswith("unix:"):
             place = f"unix:{os.path.join(server.directory, server.binds[0][len('unix:'):])}"
