@@ -10,6 +10,7 @@ pub mod hosted;
 pub mod http;
 pub mod ipc;
 pub mod master;
+pub mod monitor;
 pub mod observability;
 pub mod proxy;
 pub mod sys;

@@ -131,6 +131,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         log_level: typed.value("loglevel", value::log_level)?,
         error_log: typed.value("errorlog", log(LogTarget::Stderr))?,
         access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,
+        admin_bind: typed.list("admin_bind", |text| value::own_address(text, base))?,
         control_socket: match typed.optional("control_socket", |text| Ok(base.join(text)))? {
             _ if typed.last("control_socket_disable").is_some() => ControlSocket::None,
             Some(path) => ControlSocket::At(path),

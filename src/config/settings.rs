@@ -326,4 +326,6 @@ pub struct Settings {
     pub error_log: LogTarget,
     pub access_log: Option<LogTarget>,
     pub control_socket: ControlSocket,
+    /// Where probes and metrics are answered; empty: nowhere.
+    pub admin_bind: Vec<Bind>,
 }

@@ -10,7 +10,7 @@ mod number;
 mod peers;
 mod place;
 
-pub(super) use address::address;
+pub(super) use address::{address, own_address};
 pub(super) use app::app;
 pub(super) use choice::{
     compression, event_loop, header_map, lifespan, log_level, proxy_protocol, websockets,

@@ -88,6 +88,7 @@ known_names! {
     XForwardedSsl = "x-forwarded-ssl",
     XRealIp = "x-real-ip",
     XRequestId = "x-request-id",
+    XRequestStart = "x-request-start",
     XRequestedWith = "x-requested-with",
 }
 

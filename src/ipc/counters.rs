@@ -3,7 +3,9 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::busy;
 use super::layout::counter;
+use crate::sys::clock;
 
 /// All of them only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub struct Counters {
     pub status: [u64; counter::STATUSES],
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// Microseconds not asleep.
+    /// Microseconds of all threads not asleep.
     pub busy_us: u64,
     /// Connections accepted.
     pub accepted: u64,
@@ -22,6 +24,27 @@ pub struct Counters {
     pub duration_us: u64,
     /// Index i: requests that took from 2^(i-1) to 2^i microseconds; the last one: longer.
     pub latency: [u64; counter::BUCKETS],
+    /// How long connections waited to be accepted.
+    pub accept_wait: Waits,
+    /// How long requests were under way from the proxy that says when it took them.
+    pub queue: Waits,
+}
+
+/// A histogram in milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Index i: less than 2^i ms, and not less than half of that; the last one: longer.
+    pub counts: [u64; counter::WAITS],
+    pub sum_ms: u64,
+}
+
+impl Waits {
+    fn add(&mut self, other: &Self) {
+        self.sum_ms += other.sum_ms;
+        for (sum, more) in self.counts.iter_mut().zip(other.counts) {
+            *sum += more;
+        }
+    }
 }
 
 impl Counters {
@@ -50,6 +73,8 @@ impl Counters {
             .iter_mut()
             .zip(other.latency)
             .for_each(|(sum, more)| *sum += more);
+        self.accept_wait.add(&other.accept_wait);
+        self.queue.add(&other.queue);
         self
     }
 
@@ -60,10 +85,18 @@ impl Counters {
             status: std::array::from_fn(|class| word(counter::STATUS + class)),
             bytes_in: word(counter::BYTES_IN),
             bytes_out: word(counter::BYTES_OUT),
-            busy_us: word(counter::BUSY),
+            busy_us: busy::micros(word(counter::BUSY), clock::monotonic_us()),
             accepted: word(counter::ACCEPTED),
             duration_us: word(counter::DURATION),
             latency: std::array::from_fn(|bucket| word(counter::LATENCY + bucket)),
+            accept_wait: Waits {
+                counts: std::array::from_fn(|n| word(counter::ACCEPT_WAIT + n)),
+                sum_ms: word(counter::ACCEPT_WAIT_SUM),
+            },
+            queue: Waits {
+                counts: std::array::from_fn(|n| word(counter::QUEUE + n)),
+                sum_ms: word(counter::QUEUE_SUM),
+            },
         }
     }
 }
@@ -82,12 +115,25 @@ impl Counters {
             .for_each(|(class, count)| store(counter::STATUS + class, *count));
         store(counter::BYTES_IN, self.bytes_in);
         store(counter::BYTES_OUT, self.bytes_out);
-        store(counter::BUSY, self.busy_us);
+        store(counter::BUSY, busy::word(self.busy_us));
         store(counter::ACCEPTED, self.accepted);
         store(counter::DURATION, self.duration_us);
         self.latency
             .iter()
             .enumerate()
             .for_each(|(bucket, count)| store(counter::LATENCY + bucket, *count));
+        for (waits, counts, sum) in [
+            (
+                &self.accept_wait,
+                counter::ACCEPT_WAIT,
+                counter::ACCEPT_WAIT_SUM,
+            ),
+            (&self.queue, counter::QUEUE, counter::QUEUE_SUM),
+        ] {
+            store(sum, waits.sum_ms);
+            for (n, count) in waits.counts.iter().enumerate() {
+                store(counts + n, *count);
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// The header.
 pub mod header {
@@ -17,6 +17,21 @@ pub mod header {
     pub const FOLDING: usize = 5;
     /// `scoreboard::Service`.
     pub const SERVICE: usize = 6;
+    /// Pages below this one have been given out at least once; nobody looks at the others.
+    pub const USED: usize = 7;
+    /// `facts::Facts`, from here to the end.
+    pub const BEAT: usize = 8;
+    pub const PID: usize = 9;
+    pub const TARGET: usize = 10;
+    pub const GENERATION: usize = 11;
+    pub const STARTED: usize = 12;
+    /// Succeeded, failed.
+    pub const RELOADS: usize = 13;
+    /// By cause.
+    pub const RESTARTS: usize = 16;
+    /// Two words for each listener: waiting, most.
+    pub const QUEUE: usize = 32;
+    pub const QUEUES: usize = 16;
     pub const WORDS: usize = 64;
 }
 
@@ -28,7 +43,7 @@ pub mod counter {
     pub const STATUSES: usize = 6;
     pub const BYTES_IN: usize = 7;
     pub const BYTES_OUT: usize = 8;
-    /// Microseconds in which the worker was not asleep.
+    /// The time in which the worker was not asleep, as `busy` writes it.
     pub const BUSY: usize = 9;
     pub const ACCEPTED: usize = 10;
     /// Sum of the durations of all requests in microseconds.
@@ -36,7 +51,14 @@ pub mod counter {
     /// Bucket `i` counts the requests that took less than 2^i microseconds (and not less than half of that); the last, the rest.
     pub const LATENCY: usize = 12;
     pub const BUCKETS: usize = 28;
-    pub const WORDS: usize = LATENCY + BUCKETS;
+    /// Connections by how long they waited to be accepted, and the sum in milliseconds. Bucket `i`: less than 2^i ms.
+    pub const ACCEPT_WAIT: usize = LATENCY + BUCKETS;
+    pub const ACCEPT_WAIT_SUM: usize = ACCEPT_WAIT + WAITS;
+    /// Requests by how long ago a proxy took them, where one says so; and the sum in milliseconds.
+    pub const QUEUE: usize = ACCEPT_WAIT_SUM + 1;
+    pub const QUEUE_SUM: usize = QUEUE + WAITS;
+    pub const WAITS: usize = 18;
+    pub const WORDS: usize = QUEUE_SUM + 1;
 }
 
 /// A page: one worker incarnation.
@@ -55,8 +77,8 @@ pub mod page {
     /// How many threads run the app.
     pub const THREADS: usize = 8;
     pub const COUNTERS: usize = 16;
-    pub const ENTRIES: usize = 64;
-    pub const ENTRY_COUNT: usize = 28;
+    pub const ENTRIES: usize = 96;
+    pub const ENTRY_COUNT: usize = 27;
     pub const WORDS: usize = 1024;
 }
 
@@ -75,4 +97,6 @@ pub mod entry {
 
 const _: () = assert!(page::COUNTERS + counter::WORDS <= page::ENTRIES);
 const _: () = assert!(page::ENTRIES + page::ENTRY_COUNT * entry::WORDS <= page::WORDS);
-const _: () = assert!(page::ENTRY_COUNT < 64 && counter::WORDS <= header::WORDS);
+const _: () = assert!(page::ENTRY_COUNT < 64);
+const _: () = assert!(header::QUEUE + 2 * header::QUEUES <= header::WORDS);
+const _: () = assert!(header::RESTARTS + super::facts::CAUSES.len() <= header::QUEUE);

@@ -6,10 +6,13 @@
     warn(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
 )]
 
+mod board;
+mod busy;
 mod channel;
 mod codec;
 mod counters;
 mod error;
+mod facts;
 mod layout;
 mod message;
 #[allow(
@@ -19,9 +22,12 @@ mod message;
 mod page;
 mod scoreboard;
 
+pub use board::Board;
+pub use busy::Work;
 pub use channel::{Incoming, MasterChannel, WorkerChannel, channel};
-pub use counters::Counters;
+pub use counters::{Counters, Waits};
 pub use error::{Error, Result};
+pub use facts::{CAUSES, Facts, Queue};
 pub use message::*;
 pub use page::{InFlight, Page, State, Ticket};
 pub use scoreboard::{Scoreboard, Service};

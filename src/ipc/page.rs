@@ -65,7 +65,7 @@ impl Page {
         self.words[page::CONNECTIONS].fetch_sub(1, Relaxed);
     }
 
-    /// A request has begun. The first 28 at a time are shown with the beginning of their method and path.
+    /// A request has begun. The first 27 at a time are shown with the beginning of their method and path.
     pub fn request_started(&self, method: &[u8], path: &[u8], now_ms: u64) -> Ticket {
         self.add(counter::REQUESTS, 1);
         let Some(index) = self.take_entry() else {
@@ -100,9 +100,23 @@ impl Page {
         self.add(counter::BYTES_IN, bytes);
     }
 
-    /// Microseconds in which this worker was not asleep.
-    pub fn busy(&self, micros: u64) {
-        self.add(counter::BUSY, micros);
+    /// What `Work::change` has returned.
+    pub fn set_work(&self, word: u64) {
+        self.words[page::COUNTERS + counter::BUSY].store(word, Relaxed);
+    }
+
+    /// A connection was accepted after so many milliseconds.
+    pub fn accept_waited(&self, ms: u64) {
+        self.add(counter::ACCEPT_WAIT + wait_bucket(ms), 1);
+        if ms > 0 {
+            self.add(counter::ACCEPT_WAIT_SUM, ms);
+        }
+    }
+
+    /// A proxy took the request so many milliseconds ago.
+    pub fn request_queued(&self, ms: u64) {
+        self.add(counter::QUEUE + wait_bucket(ms), 1);
+        self.add(counter::QUEUE_SUM, ms);
     }
 
     fn take_entry(&self) -> Option<u32> {
@@ -195,7 +209,7 @@ impl Page {
         Counters::read(&self.words[page::COUNTERS..])
     }
 
-    /// The requests in flight, the oldest first: up to 28 of `counters().in_flight()`.
+    /// The requests in flight, the oldest first: up to 27 of `counters().in_flight()`.
     pub fn in_flight(&self) -> Vec<InFlight> {
         let mut found: Vec<InFlight> = (0..page::ENTRY_COUNT as u32)
             .filter_map(|index| read_entry(self.entry(index)))
@@ -236,6 +250,11 @@ impl Page {
 /// Log2 of the duration, rounded up.
 fn bucket(micros: u64) -> usize {
     ((u64::BITS - micros.leading_zeros()) as usize).min(counter::BUCKETS - 1)
+}
+
+/// The same in milliseconds.
+fn wait_bucket(ms: u64) -> usize {
+    ((u64::BITS - ms.leading_zeros()) as usize).min(counter::WAITS - 1)
 }
 
 fn store_bytes(words: &[AtomicU64], bytes: &[u8]) {
@@ -323,7 +342,7 @@ mod tests {
             .collect();
         assert_eq!(
             (page.in_flight().len(), page.counters().in_flight()),
-            (28, 40)
+            (27, 40)
         );
         assert_eq!(page.in_flight()[0].path.len(), 240);
         tickets

@@ -1,10 +1,12 @@
 //! The shared mapping all workers write their numbers to: gives out pages, keeps the slots' totals. It judges nobody.
 
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
+use super::board::Board;
 use super::counters::Counters;
+use super::facts::Facts;
 use super::layout::{MAGIC, VERSION, counter, header, page};
 use super::page::Page;
 use super::{Error, Result};
@@ -22,46 +24,32 @@ pub enum Service {
     Stopping,
 }
 
-/// The master's view. Other processes only read, through the memfd.
+/// The master's view: it gives pages out and takes them back. Others have the `Board`.
 #[derive(Debug)]
 pub struct Scoreboard {
-    words: &'static [AtomicU64],
-    pages: Vec<Page>,
-    slots: usize,
+    board: Board,
     memfd: OwnedFd,
 }
 
 impl Scoreboard {
     /// A board with that many pages (worker incarnations at a time), and as many slots. Untouched pages cost no memory.
     pub fn create(pages: usize) -> Result<Self> {
-        let slots = pages;
-        let count = header::WORDS + slots * counter::WORDS + pages * page::WORDS;
+        let count = header::WORDS + pages * (counter::WORDS + page::WORDS);
         let (memfd, words) = shared_words(c"rgun-scoreboard", count)?;
         let facts = [
             (header::MAGIC, MAGIC),
             (header::VERSION, VERSION),
             (header::PAGE_WORDS, page::WORDS as u64),
             (header::PAGES, pages as u64),
-            (header::SLOTS, slots as u64),
+            (header::SLOTS, pages as u64),
         ];
         for (index, value) in facts {
             if let Some(word) = words.get(index) {
                 word.store(value, Relaxed);
             }
         }
-        let first = header::WORDS + slots * counter::WORDS;
-        let pages = words
-            .get(first..)
-            .unwrap_or_default()
-            .chunks_exact(page::WORDS)
-            .filter_map(Page::new)
-            .collect();
-        Ok(Self {
-            words,
-            pages,
-            slots,
-            memfd,
-        })
+        let board = Board { words, pages };
+        Ok(Self { board, memfd })
     }
 
     /// A page for a new worker.
@@ -69,13 +57,20 @@ impl Scoreboard {
     /// # Errors
     /// `NoPage` when all are taken, or when there is no such slot.
     pub fn acquire(&self, slot: u32, generation: u64) -> Result<Page> {
-        let free = self.pages.iter().find(|page| page.is_free());
+        let pages = self.board.pages;
+        let free = (0..pages).find_map(|index| {
+            let page = self.board.page(index)?;
+            page.is_free().then_some((index, page))
+        });
         match free {
-            Some(page) if (slot as usize) < self.slots => {
+            Some((index, page)) if (slot as usize) < pages => {
                 page.occupy(slot, generation);
-                Ok(*page)
+                if let Some(used) = self.board.words.get(header::USED) {
+                    used.fetch_max(index as u64 + 1, AcqRel);
+                }
+                Ok(page)
             }
-            _ => Err(Error::NoPage(self.pages.len())),
+            _ => Err(Error::NoPage(pages)),
         }
     }
 
@@ -87,80 +82,43 @@ impl Scoreboard {
         let cut_short = counters.in_flight();
         let [without_answer, ..] = &mut counters.status;
         *without_answer += cut_short;
-        let folding = self.words.get(header::FOLDING);
+        let folding = self.board.words.get(header::FOLDING);
         let step = || folding.map(|word| word.fetch_add(1, AcqRel));
         step();
         if let Ok(slot) = usize::try_from(page.slot()) {
-            counters
-                .plus(&Counters::read(self.totals(slot)))
-                .write(self.totals(slot));
+            let totals = self.board.totals(slot);
+            counters.plus(&Counters::read(totals)).write(totals);
         }
         page.clear();
         step();
     }
 
-    /// Everything a slot's workers have counted, dead or alive. Never goes back.
-    pub fn slot_counters(&self, slot: u32) -> Counters {
-        loop {
-            let before = self
-                .words
-                .get(header::FOLDING)
-                .map(|word| word.load(Acquire));
-            let dead = Counters::read(self.totals(slot as usize));
-            let living = self
-                .pages
-                .iter()
-                .filter(|page| !page.is_free() && page.slot() == u64::from(slot));
-            let sum = living.fold(dead, |sum, page| sum.plus(&page.counters()));
-            let after = self
-                .words
-                .get(header::FOLDING)
-                .map(|word| word.load(Acquire));
-            if before == after && before.is_none_or(|count| count % 2 == 0) {
-                return sum;
-            }
-            std::hint::spin_loop();
-        }
-    }
-
-    /// The pages of the workers that live, in no order that means anything.
-    pub fn living(&self) -> impl Iterator<Item = Page> {
-        self.pages.iter().copied().filter(|page| !page.is_free())
-    }
-
     pub fn set_service(&self, service: Service) {
-        if let Some(word) = self.words.get(header::SERVICE) {
+        if let Some(word) = self.board.words.get(header::SERVICE) {
             word.store(service as u64, Relaxed);
         }
     }
 
-    pub fn service(&self) -> Service {
-        match self
-            .words
-            .get(header::SERVICE)
-            .map(|word| word.load(Relaxed))
-        {
-            Some(1) => Service::Ready,
-            Some(2) => Service::Reloading,
-            Some(3) => Service::Stopping,
-            _ => Service::Booting,
-        }
+    /// The master's own facts.
+    pub fn publish(&self, facts: &Facts) {
+        facts.write(self.board.words);
+    }
+
+    pub fn board(&self) -> Board {
+        self.board
     }
 
     /// What another process maps to read the board.
     pub fn memfd(&self) -> &OwnedFd {
         &self.memfd
     }
+}
 
-    fn totals(&self, slot: usize) -> &'static [AtomicU64] {
-        let start = header::WORDS + slot * counter::WORDS;
-        if slot < self.slots {
-            self.words
-                .get(start..start + counter::WORDS)
-                .unwrap_or_default()
-        } else {
-            &[]
-        }
+impl Deref for Scoreboard {
+    type Target = Board;
+
+    fn deref(&self) -> &Board {
+        &self.board
     }
 }
 
@@ -169,6 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ipc::Queue;
 
     #[test]
     fn the_totals_of_a_slot_survive_its_workers() {
@@ -197,6 +156,29 @@ mod tests {
             (again.counters(), again.heartbeat(), again.pid()),
             (Counters::default(), 0, 0)
         );
+    }
+
+    #[test]
+    fn what_the_master_says_is_read_by_others() {
+        let board = Scoreboard::create(1).expect("a small mapping");
+        assert_eq!(board.facts(), Facts::default());
+        let mut facts = Facts {
+            beat_ms: 1,
+            pid: 2,
+            target: 3,
+            generation: 4,
+            started: true,
+            reloads: 5,
+            reloads_failed: 6,
+            ..Facts::default()
+        };
+        facts.restarts[7] = 8;
+        facts.queues[15] = Queue {
+            waiting: 9,
+            most: 10,
+        };
+        board.publish(&facts);
+        assert_eq!(board.board().facts(), facts);
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Shell<'_> {
     }
 
     /// The master first: it makes the new files, and what is to be said of them stands in the new one.
-    fn reopen_logs(&self) {
+    fn reopen_logs(&mut self) {
         match observability::reopen() {
             Ok(()) => tracing::info!("log files reopened"),
             Err(error) => tracing::error!(%error, "log files not reopened"),
@@ -226,6 +226,7 @@ impl Shell<'_> {
         for (_, worker) in self.workers.iter() {
             self.tell(worker, &ToWorker::ReopenLogs);
         }
+        self.keeper.renew();
     }
 
     fn signal_worker(&self, incarnation: Incarnation, signal: Signal) {
@@ -304,6 +305,7 @@ impl Shell<'_> {
             Ok(()) => {
                 self.logging = Arc::clone(&edition.settings);
                 self.give_logs();
+                self.keeper.renew();
             }
             Err(error) => tracing::error!(%error, "the log stays where it was"),
         }

@@ -31,6 +31,36 @@ impl Binds {
         }
     }
 
+    /// Opens everything that `--admin-bind` names, or nothing.
+    pub fn open_admin(settings: &Settings) -> Result<Self, Error> {
+        let mut binds = Self::default();
+        for bind in &settings.admin_bind {
+            if let Err(error) = binds.open_one(bind, settings) {
+                binds.remove_files();
+                return Err(error);
+            }
+        }
+        Ok(binds)
+    }
+
+    fn open_one(&mut self, bind: &Bind, settings: &Settings) -> Result<(), Error> {
+        match bind {
+            Bind::Tcp { host, port } => {
+                self.listeners
+                    .extend(listen_tcp(host, *port, settings.backlog)?);
+            }
+            Bind::Unix { path } => {
+                let (listener, file) = listen_unix(path, settings.umask, settings.backlog)?;
+                self.listeners.push(listener);
+                self.files.push(file);
+            }
+            Bind::Fd { fd } => self.listeners.push(take_listener(*fd)?),
+            // Only systemd's list knows names.
+            Bind::FdName { .. } => {}
+        }
+        Ok(())
+    }
+
     fn open_all(&mut self, settings: &Settings, passed: &[Passed]) -> Result<(), Error> {
         let picks = |bind: &Bind| matches!(bind, Bind::Fd { .. } | Bind::FdName { .. });
         if !passed.is_empty() && !settings.bind.iter().any(picks) {
@@ -46,15 +76,7 @@ impl Binds {
         let mut taken = BTreeSet::new();
         for bind in &settings.bind {
             match bind {
-                Bind::Tcp { host, port } => {
-                    self.listeners
-                        .extend(listen_tcp(host, *port, settings.backlog)?);
-                }
-                Bind::Unix { path } => {
-                    let (listener, file) = listen_unix(path, settings.umask, settings.backlog)?;
-                    self.listeners.push(listener);
-                    self.files.push(file);
-                }
+                Bind::Tcp { .. } | Bind::Unix { .. } => self.open_one(bind, settings)?,
                 Bind::Fd { fd } => self.take(*fd, &mut taken)?,
                 Bind::FdName { name } => {
                     let named: Vec<&Passed> =

@@ -121,6 +121,7 @@ pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("--bind", old.bind != new.bind),
         ("--umask", old.umask != new.umask),
         ("--backlog", old.backlog != new.backlog),
+        ("--admin-bind", old.admin_bind != new.admin_bind),
         ("--control-socket", old.control_socket != new.control_socket),
         ("--pid", old.pid_file != new.pid_file),
         ("--python", old.python != new.python),

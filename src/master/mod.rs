@@ -15,6 +15,7 @@ mod daemon;
 mod error;
 mod generation;
 mod journal;
+mod keeper;
 mod limits;
 mod names;
 mod pidfile;
@@ -93,9 +94,22 @@ fn govern(
     for listener in &shell.binds.listeners {
         tracing::info!(address = %listener, "listening");
     }
+    let addresses = shell.binds.listeners.iter().map(ToString::to_string);
+    shell.addresses = addresses.collect();
+    match Binds::open_admin(&settings) {
+        Ok(admin) => shell.keeper.binds = admin,
+        Err(error) => {
+            shell.binds.close();
+            return Err(error);
+        }
+    }
+    for listener in &shell.keeper.binds.listeners {
+        tracing::info!(address = %listener, "probes and metrics");
+    }
     let pid_file = match settings.pid_file.as_deref().map(PidFile::write).transpose() {
         Ok(pid_file) => pid_file,
         Err(error) => {
+            shell.keeper.dismiss();
             shell.binds.close();
             return Err(error);
         }
@@ -103,6 +117,7 @@ fn govern(
     match control::Control::open(&settings) {
         Ok(control) => shell.control = control,
         Err(error) => {
+            shell.keeper.dismiss();
             shell.binds.close();
             if let Some(pid_file) = pid_file {
                 pid_file.remove();
@@ -119,12 +134,17 @@ fn govern(
             drop(shell);
             return Ok(Outcome::Worker(child::live(*child, host)));
         }
+        Ok(End::Monitor(recruit)) => {
+            drop(shell);
+            keeper::serve(recruit.map(|recruit| *recruit))
+        }
         Ok(End::Stillborn(code)) => return Ok(Outcome::Worker(code)),
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
     };
     *announcement = shell.announcement.take();
     shell.control.close();
+    shell.keeper.dismiss();
     shell.binds.close();
     if let Some(pid_file) = pid_file {
         pid_file.remove();

@@ -10,6 +10,10 @@ pub fn worker(settings: &Settings, slot: u32, generation: u64) -> String {
     format!("rgun: worker {slot} gen {generation} [{}]", name(settings))
 }
 
+pub fn monitor(settings: &Settings) -> String {
+    format!("rgun: monitor [{}]", name(settings))
+}
+
 /// `--name`, or the app.
 fn name(settings: &Settings) -> String {
     let app = || settings.app.to_string();

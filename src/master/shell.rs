@@ -13,6 +13,7 @@ use super::control::{Control, Errands, Source, Waits};
 use super::daemon::Announcement;
 use super::generation::{Edition, Logs, plan, start_directory};
 use super::journal::Journal;
+use super::keeper::{Keeper, Recruit};
 use super::prepare::Running;
 use super::seat::{Host, Seat};
 use super::service::Service;
@@ -62,6 +63,8 @@ pub enum End {
     Exit(u8),
     /// This is the child of a fork. Whatever the master has outside of this process is none of its business.
     Child(Box<Child>),
+    /// This is the child of a fork that becomes the monitor; without what it needs it cannot.
+    Monitor(Option<Box<Recruit>>),
     /// This is the child of a fork that cannot even begin.
     Stillborn(u8),
 }
@@ -87,6 +90,9 @@ pub struct Shell<'a> {
     pub(super) scoreboard: Scoreboard,
     pub(super) journal: Journal,
     pub(super) tally: Tally,
+    pub(super) keeper: Keeper,
+    /// Of the listeners, as they were opened.
+    pub(super) addresses: Arc<[String]>,
     pub(super) control: Control,
     pub(super) waits: Waits,
     pub(super) errands: Errands,
@@ -153,6 +159,8 @@ impl<'a> Shell<'a> {
             scoreboard: Scoreboard::create(pages)?,
             journal: Journal::default(),
             tally: Tally::default(),
+            keeper: Keeper::default(),
+            addresses: Arc::new([]),
             control: Control::default(),
             waits: Waits::default(),
             errands: Errands::default(),
@@ -178,10 +186,14 @@ impl<'a> Shell<'a> {
                 return Ok(end);
             }
             let event = loop {
-                match self.pending.pop_front() {
-                    Some(event) => break event,
-                    None => self.wait()?,
+                if let Some(event) = self.pending.pop_front() {
+                    break event;
                 }
+                self.publish();
+                if let Flow::End(end) = self.keep_monitor() {
+                    return Ok(end);
+                }
+                self.wait()?;
             };
             tracing::trace!(?event, "event");
             actions = self.supervisor.handle(self.now(), event);
@@ -202,10 +214,8 @@ impl<'a> Shell<'a> {
         };
         let now = clock::monotonic();
         let service = self.service.due().map(|due| due.saturating_sub(now));
-        let timeout = match (timeout, service) {
-            (Some(timeout), Some(service)) => Some(timeout.min(service)),
-            (timeout, service) => timeout.or(service),
-        };
+        let keeper = self.keeper.due().map(|due| due.saturating_sub(now));
+        let timeout = [timeout, service, keeper].into_iter().flatten().min();
         let timeout = if self.waits.is_empty() && self.errands.is_empty() {
             timeout
         } else {
@@ -295,7 +305,7 @@ impl<'a> Shell<'a> {
     fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, ended)) = process::reap()? {
             let Some(incarnation) = self.workers.with_pid(pid) else {
-                if self.was_preparation(pid, ended) {
+                if self.keeper.ended(pid, ended) || self.was_preparation(pid, ended) {
                     continue;
                 }
                 tracing::debug!(%pid, ?ended, "orphan reaped");

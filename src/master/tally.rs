@@ -79,7 +79,6 @@ impl Tally {
         self.slots.get(&slot).copied().unwrap_or(0)
     }
 
-    #[allow(dead_code, reason = "the scoreboard is to show it")]
     pub fn by_cause(&self, cause: Cause) -> u64 {
         self.causes.get(cause as usize).copied().unwrap_or(0)
     }

@@ -35,6 +35,11 @@ pub fn thread_cpu() -> Duration {
     )
 }
 
+/// `monotonic` in whole microseconds.
+pub fn monotonic_us() -> u64 {
+    u64::try_from(monotonic().as_micros()).unwrap_or(u64::MAX)
+}
+
 /// `monotonic` in whole milliseconds: the unit of the scoreboard.
 pub fn monotonic_ms() -> u64 {
     u64::try_from(monotonic().as_millis()).unwrap_or(u64::MAX)

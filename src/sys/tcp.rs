@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -124,30 +124,44 @@ fn explained(error: Error, address: SocketAddr) -> Error {
     }
 }
 
+/// How many connections wait to be accepted, and how many may; `None` for other sockets than TCP's.
+pub fn accept_queue(listener: &Listener) -> Option<(u32, u32)> {
+    match listener.address {
+        // tcp(7) does not say so, but `ss -lt` shows the same: a listener has its queue in these two.
+        ListenerAddress::Tcp(_) => {
+            info(listener.fd.as_fd()).map(|info| (info.tcpi_unacked, info.tcpi_sacked))
+        }
+        ListenerAddress::Unix(_) => None,
+    }
+}
+
 /// How long ago the last bytes came in (`tcpi_last_data_recv`): right after accept, the time a request that was sent at
 /// once has waited in the accept queue. `None` for other sockets than TCP's.
 pub fn last_data_received(connection: BorrowedFd<'_>) -> Option<Duration> {
+    info(connection).map(|info| Duration::from_millis(info.tcpi_last_data_recv.into()))
+}
+
+fn info(socket: BorrowedFd<'_>) -> Option<libc::tcp_info> {
     // SAFETY: all-zero is a valid tcp_info: integers only.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: `info` has `length` bytes; the kernel writes no more and tells how many in `length`.
     let code = unsafe {
         libc::getsockopt(
-            connection.as_raw_fd(),
+            socket.as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
             (&raw mut info).cast(),
             &raw mut length,
         )
     };
-    (code == 0).then(|| Duration::from_millis(info.tcpi_last_data_recv.into()))
+    (code == 0).then_some(info)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::net::TcpStream;
-    use std::os::fd::AsFd;
 
     use super::*;
     use crate::sys::stream::accept;
@@ -167,9 +181,11 @@ mod tests {
             accept(listener.as_fd()).expect_err("nobody yet").kind(),
             io::ErrorKind::WouldBlock
         );
+        assert_eq!(accept_queue(listener), Some((0, 16)));
         let mut client = TcpStream::connect(("127.0.0.1", port(listener))).expect("it listens");
         client.write_all(b"x").expect("a small write");
         super::super::wait_readable(&[listener.as_fd()], None).expect("poll");
+        assert_eq!(accept_queue(listener), Some((1, 16)));
         let (connection, peer) = accept(listener.as_fd()).expect("a connection");
         assert_eq!(peer, client.local_addr().ok());
         assert!(last_data_received(connection.as_fd()).expect("TCP") < Duration::from_secs(60));

@@ -1,6 +1,7 @@
 //! A worker: Python and the app, all request I/O. It does not decide when it lives or dies: the master does.
 
 mod asgi;
+mod busy;
 mod complaints;
 mod connection;
 pub mod exchange;
@@ -9,6 +10,7 @@ mod network;
 mod office;
 pub mod python;
 mod reactor;
+mod request_start;
 mod sentinel;
 mod signals;
 mod websocket;

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::busy::Busy;
 use super::complaints::Complaints;
 use super::connection::Conn;
 use super::exchange::Exchange;
@@ -105,6 +106,7 @@ pub struct Network {
     pub codecs: Arc<Codecs>,
     /// Wakes the sentinel.
     pub picked: Arc<Wake>,
+    pub busy: Busy,
     /// Requests are recorded where there is an access log.
     pub access: Option<Mutex<AccessLog>>,
     app: OnceLock<Box<dyn App>>,
@@ -132,6 +134,7 @@ impl Network {
             held: Held::default(),
             codecs: Arc::default(),
             picked: Arc::new(Wake::new()?),
+            busy: Busy::new(page),
             settings,
             access: AccessLog::inherited().map(Mutex::new),
             policy,
@@ -197,12 +200,16 @@ impl Network {
 
     /// The reactor goes to sleep: whatever comes is noticed at once.
     pub(super) fn falls_asleep(&self) {
+        self.busy.falls_asleep();
         self.turns.fetch_add(1, Relaxed);
     }
 
-    /// The reactor is awake, for as long as the app takes.
-    pub(super) fn wakes_up(&self) {
+    /// The reactor is awake, for as long as the app takes. Returns the time.
+    pub(super) fn wakes_up(&self) -> u64 {
         self.turns.fetch_add(1, Relaxed);
+        let now = sys::clock::monotonic_us();
+        self.busy.wakes_up(now);
+        self.update_clock(now / 1000)
     }
 
     /// Changes with every turn; odd: asleep.
@@ -220,9 +227,7 @@ impl Network {
         })
     }
 
-    /// Called once a turn.
-    pub fn update_clock(&self) -> u64 {
-        let now = sys::monotonic_ms();
+    fn update_clock(&self, now: u64) -> u64 {
         if self.now.swap(now, Relaxed) != now {
             self.page
                 .beat(self.app.get().map_or(now, |app| app.pulse(now)));

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::connection::Conn;
-use super::network::{Accepted, Network};
+use super::network::{Accepted, Network, millis};
 use crate::sys::epoll::{Epoll, Wake, Watch};
+use crate::sys::last_data_received;
 
 const WAKE: u64 = 0;
 const LOOP: u64 = 1;
@@ -68,9 +69,8 @@ impl Reactor {
         let tick = Duration::from_millis(if self.is_hot { 0 } else { self.until_tick() });
         self.net.falls_asleep();
         let count = self.epoll.wait(Some(timeout.map_or(tick, |t| t.min(tick))));
-        self.net.wakes_up();
+        let now = self.net.wakes_up();
         let count = count?;
-        let now = self.net.update_clock();
         let mut loop_ready = false;
         for n in 0..count {
             let Some(ready) = self.epoll.event(n) else {
@@ -233,6 +233,9 @@ impl Reactor {
                 self.free.push(index);
             }
             return false;
+        }
+        if let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd())) {
+            self.net.page.accept_waited(millis(waited));
         }
         let conn = Conn::new(&self.net, index, fd, peer, listener);
         if index == self.connections.len() {

@@ -14,7 +14,7 @@ use super::held;
 use super::network::{Accepted, Network, millis};
 use super::signals::{self, Asked};
 use crate::config::LogLevel;
-use crate::ipc::{DrainReason, FromWorker, Incoming, ToWorker, WorkerChannel};
+use crate::ipc::{DrainReason, FromWorker, Incoming, State, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
 use crate::sys::{self, Listener, Noted, stream, wait_readable};
@@ -247,6 +247,7 @@ impl Watching {
         loop {
             match self.own.channel.try_receive() {
                 Ok(Incoming::Message(ToWorker::Go)) if self.deadline.is_none() => {
+                    self.own.net.page.set_state(State::Accepting);
                     self.own.net.doors.lock().clone_from(&self.own.listeners);
                     self.arm();
                 }
@@ -499,6 +500,7 @@ impl Watching {
     }
 
     fn stop_accepting(&mut self) {
+        self.own.net.page.set_state(State::Draining);
         self.disarm(Accepting::No);
         self.own.net.doors.lock().clear();
         self.own.listeners.clear();

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -104,6 +104,14 @@ pub const ALL: &[(&str, fn())] = &[
     ("reload_moves_the_logs", reload_moves_the_logs),
     ("out_of_descriptors", out_of_descriptors),
     ("scaling_by_signal", scaling_by_signal),
+    (
+        "monitor_is_kept_and_unprivileged",
+        monitor_is_kept_and_unprivileged,
+    ),
+    (
+        "control_socket_is_for_one_server",
+        control_socket_is_for_one_server,
+    ),
 ];
 
 fn boot_and_graceful_stop() {
@@ -760,4 +768,102 @@ fn scaling_by_signal() {
     server.signal(Signal::TTOU);
     server.line("worker exited");
     eventually("one is left", || server.workers().len() == 1);
+}
+
+fn monitor_is_kept_and_unprivileged() {
+    // Without root there is nobody else to be.
+    let root = rgun::sys::effective_user() == 0;
+    let nobody: &[&str] = if root {
+        &["-u", "65534", "-g", "65534"]
+    } else {
+        &[]
+    };
+    let mut arguments = vec![
+        "-b",
+        "127.0.0.1:0",
+        "-w",
+        "1",
+        "--admin-bind",
+        "127.0.0.1:0",
+    ];
+    arguments.extend(nobody);
+    let mut server = Server::start("v1", &arguments);
+    let line = server.line("probes and metrics address=http://");
+    let port: u16 = line
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    let worker = pid_in(&server.line("worker ready"));
+    let monitors = |server: &Server| {
+        let children = server.workers().into_iter();
+        children.filter(|pid| *pid != worker).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        eventually("there is one monitor", || monitors(&server).len() == 1);
+        let monitor = monitors(&server)[0];
+        eventually("it answers", || probe(port, "/-/live") == Some(200));
+        assert_eq!(probe(port, "/-/nothing"), Some(404));
+        let status = fs::read_to_string(format!("/proc/{monitor}/status")).expect("it lives");
+        assert!(
+            !root || status.contains("Uid:\t65534\t65534\t65534\t65534\n"),
+            "{status}"
+        );
+        let before = server.descriptors();
+        kill(monitor, Signal::KILL).expect("it lives");
+        assert_eq!(pid_in(&server.line("monitor died")), monitor);
+        assert_eq!(server.descriptors(), before);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(probe(port, "/-/live"), None);
+}
+
+fn probe(port: u16, path: &str) -> Option<u16> {
+    use std::io::{Read, Write};
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+fn control_socket_is_for_one_server() {
+    use std::io::{BufRead, BufReader, Write};
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = path_in(&directory, "ctl");
+    let name = path.display().to_string();
+    let arguments = ["-b", "127.0.0.1:0", "-w", "2", "--control-socket", &name];
+    let mut server = Server::start("v1", &arguments);
+    server.up();
+    assert_eq!(
+        fs::metadata(&path).expect("made").permissions().mode() & 0o777,
+        0o600
+    );
+    let ask = |line: &str| {
+        let mut stream = UnixStream::connect(&path).expect("it listens");
+        writeln!(stream, "{line}").expect("it reads");
+        let mut answer = String::new();
+        BufReader::new(stream)
+            .read_line(&mut answer)
+            .expect("it answers");
+        answer
+    };
+    server.write_app("raise");
+    let failed = ask(r#"{"command":"reload"}"#);
+    assert!(
+        failed.starts_with(r#"{"ok":false"#)
+            && failed.contains("Traceback (most recent call last)"),
+        "{failed}"
+    );
+    server.write_app("v2");
+    assert!(ask(r#"{"command":"reload"}"#).starts_with(r#"{"ok":true"#));
+    assert!(ask(r#"{"command":"status"}"#).contains(r#""generation":3"#));
+    let mut second = Server::start("v1", &arguments);
+    second.line("address already in use");
+    assert_eq!(second.wait().code(), Some(1));
+    assert!(ask(r#"{"command":"stop"}"#).starts_with(r#"{"ok":true"#));
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!path.exists());
 }

@@ -1,8 +1,17 @@
 //! Settings for those who look after a running server.
 
-use super::{Definition, Group, Kind};
+use super::{Definition, Group, Kind, Occurs};
 
 pub(super) const SETTINGS: &[Definition] = &[
+    Definition {
+        long: Some("admin-bind"),
+        value: "ADDRESS",
+        occurs: Occurs::Repeatedly,
+        help: "Where to answer probes and show metrics: HOST:PORT or unix:PATH; default: nowhere",
+        more: "`/-/live`, `/-/ready`, `/-/started` and `/-/metrics` (Prometheus), answered by a small process of their own, also \
+               while every worker is stuck. Nobody is asked who he is: use an address that only the orchestrator reaches.",
+        ..Definition::new("admin_bind", Group::Operators, Kind::Text)
+    },
     Definition {
         long: Some("control-socket"),
         value: "PATH",

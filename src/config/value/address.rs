@@ -30,6 +30,17 @@ pub(in crate::config) fn address(text: &str, base: &Path) -> Value<Bind> {
     tcp(text.strip_prefix("tcp://").unwrap_or(text))
 }
 
+/// One that is not passed in.
+pub(in crate::config) fn own_address(text: &str, base: &Path) -> Value<Bind> {
+    match address(text, base)? {
+        Bind::Fd { .. } | Bind::FdName { .. } => {
+            Err(Malformed::new("names a socket that is passed in")
+                .hint("write HOST:PORT or unix:PATH"))
+        }
+        bind @ (Bind::Tcp { .. } | Bind::Unix { .. }) => Ok(bind),
+    }
+}
+
 fn unix(path: &str, base: &Path) -> Value<Bind> {
     if path.is_empty() {
         return Err(Malformed::new("names no path").hint("write it as in unix:/run/app.sock"));

@@ -258,6 +258,7 @@ impl Engine {
 
     /// uvloop: a turn without sleep. True: call again soon.
     fn turn(&self, py: Python<'_>) -> PyResult<bool> {
+        let _work = self.core.office.net.busy.step();
         self.turn_reactor(py, Some(Duration::ZERO))?;
         self.dispatch(py)?;
         let is_hot = self.reactor.lock().as_ref().is_some_and(Reactor::is_hot);

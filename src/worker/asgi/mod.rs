@@ -23,6 +23,7 @@ pub use awaitable::ClientDisconnected;
 pub use engine::Engine;
 
 use super::Office;
+use super::busy::Measure;
 use super::python::Scripts;
 use crate::config::{EventLoop, Lifespan};
 
@@ -66,6 +67,14 @@ fn new_loop<'py>(
             Err(error) => return Err(error),
         },
     };
+    office.net.busy.measure(
+        if uvloop.is_some() {
+            Measure::Steps
+        } else {
+            Measure::Reactor
+        },
+        1,
+    );
     match uvloop {
         Some(uvloop) => module.call_method1("new_uvloop", (engine, uvloop)),
         None => module.call_method1("new_asyncio_loop", (engine,)),

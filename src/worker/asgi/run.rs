@@ -151,10 +151,12 @@ impl Run {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let _work = self.core.office.net.busy.step();
         self.follow(py, resume(self.coroutine.bind(py), py.None().bind(py)))
     }
 
     fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let _work = self.core.office.net.busy.step();
         self.follow(py, resume(self.coroutine.bind(py), value))?
             .ok_or_else(|| PyStopIteration::new_err(()))
     }
@@ -165,6 +167,7 @@ impl Run {
         py: Python<'py>,
         args: &Bound<'py, pyo3::types::PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let _work = self.core.office.net.busy.step();
         let step = match self
             .coroutine
             .bind(py)

@@ -1,7 +1,7 @@
 //! What a connection does next: the one place that moves it from mode to mode. It does not run apps.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Conn;
 use super::output::{Output, would_block};
@@ -11,6 +11,7 @@ use crate::observability::access::Request;
 use crate::proxy::Disagreement;
 use crate::sys::{self, stream};
 use crate::worker::exchange::Exchange;
+use crate::worker::request_start;
 
 impl Conn {
     /// Goes on until the next step needs the socket, the app or time.
@@ -94,6 +95,11 @@ impl Conn {
             self.net.now(),
         ));
         let in_flight = self.net.request_started();
+        if let Some(value) = head.header(KnownName::XRequestStart)
+            && let Some(waited) = request_start::waited_ms(value, wall_clock_us())
+        {
+            self.net.page.request_queued(waited);
+        }
         if self.net.access.is_some() {
             s.logged = Some(head.clone());
         }
@@ -416,6 +422,12 @@ impl Conn {
         }
         self.say_goodbye(s, Goodbye::Lingering);
     }
+}
+
+/// Since 1970.
+fn wall_clock_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
 }
 
 pub(in crate::worker) fn micros() -> u64 {

@@ -130,6 +130,7 @@ impl Crew {
     fn take(&self, roster: &mut Roster, me: usize) -> Option<Box<Job>> {
         let job = roster.queue.pop_front()?;
         roster.busy.push(me);
+        self.office.net.busy.threads(roster.busy.len());
         self.set_progress(me, self.office.net.now().max(1));
         if roster.driver == Driver::Nobody {
             roster.epoch += 1;
@@ -153,6 +154,7 @@ impl Crew {
         self.set_progress(me, 0);
         let mut roster = self.roster.lock();
         roster.busy.retain(|&other| other != me);
+        self.office.net.busy.threads(roster.busy.len());
         roster.completed += 1;
         if let Some(waited) = waited {
             roster.waits = (roster.waits * 7 + waited) / 8;

@@ -35,6 +35,7 @@ use stopwatch::{Running, Stopwatch};
 use thread::Thread;
 
 use super::Office;
+use super::busy::Measure;
 use super::python::{self, Scripts};
 use crate::ipc::FromWorker;
 
@@ -48,6 +49,7 @@ pub fn serve(
     let threads = usize::try_from(office.net.settings.threads)
         .unwrap_or(1)
         .max(1);
+    office.net.busy.measure(Measure::Threads, threads as u64);
     spool::choose_directory(office.net.settings.temporary_directory.as_deref());
     let crew = Crew::new(office, threads)?;
     office.net.set_app(Box::new(door::Door(crew.clone())));

@@ -1,0 +1,88 @@
+//! The scoreboard as everyone may read it: the master, and whoever was forked from it. It writes nothing.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+use super::counters::Counters;
+use super::facts::Facts;
+use super::layout::{counter, header, page};
+use super::page::Page;
+use super::scoreboard::Service;
+
+/// Moving a worker's counters takes the master microseconds; one that was killed meanwhile is not waited for.
+const TRIES: usize = 10_000;
+
+/// A cheap handle: the mapping stays for as long as the process lives.
+#[derive(Debug, Clone, Copy)]
+pub struct Board {
+    pub(super) words: &'static [AtomicU64],
+    pub(super) pages: usize,
+}
+
+impl Board {
+    /// Everything a slot's workers have counted, dead or alive. Never goes back.
+    pub fn slot_counters(&self, slot: u32) -> Counters {
+        let mut sum = Counters::default();
+        for _ in 0..TRIES {
+            let before = self.word(header::FOLDING, Acquire);
+            let dead = Counters::read(self.totals(slot as usize));
+            let living = self.living().filter(|page| page.slot() == u64::from(slot));
+            sum = living.fold(dead, |sum, page| sum.plus(&page.counters()));
+            let after = self.word(header::FOLDING, Acquire);
+            if before == after && before.is_multiple_of(2) {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        sum
+    }
+
+    /// How many slots have a place; far more than there are workers.
+    pub fn slots(&self) -> u32 {
+        u32::try_from(self.pages).unwrap_or(u32::MAX)
+    }
+
+    /// The pages of the workers that live, in no order that means anything.
+    pub fn living(&self) -> impl Iterator<Item = Page> {
+        let board = *self;
+        let used = usize::try_from(self.word(header::USED, Acquire)).unwrap_or(0);
+        (0..used.min(self.pages))
+            .filter_map(move |index| board.page(index))
+            .filter(|page| !page.is_free())
+    }
+
+    pub fn service(&self) -> Service {
+        match self.word(header::SERVICE, Relaxed) {
+            1 => Service::Ready,
+            2 => Service::Reloading,
+            3 => Service::Stopping,
+            _ => Service::Booting,
+        }
+    }
+
+    /// What the master last said of itself.
+    pub fn facts(&self) -> Facts {
+        Facts::read(self.words)
+    }
+
+    pub(super) fn page(&self, index: usize) -> Option<Page> {
+        let first = header::WORDS + self.pages * counter::WORDS;
+        let start = first + index * page::WORDS;
+        Page::new(self.words.get(start..start + page::WORDS)?)
+    }
+
+    pub(super) fn totals(&self, slot: usize) -> &'static [AtomicU64] {
+        let start = header::WORDS + slot * counter::WORDS;
+        if slot < self.pages {
+            self.words
+                .get(start..start + counter::WORDS)
+                .unwrap_or_default()
+        } else {
+            &[]
+        }
+    }
+
+    fn word(&self, index: usize, order: std::sync::atomic::Ordering) -> u64 {
+        self.words.get(index).map_or(0, |word| word.load(order))
+    }
+}

@@ -1,0 +1,88 @@
+//! What the master says of itself on the scoreboard's header, for probes and metrics. It decides nothing.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::layout::header;
+
+/// Why a slot has another worker than before, in the order of `Facts::restarts`.
+pub const CAUSES: [&str; 8] = [
+    "exit",
+    "signal",
+    "hung",
+    "boot",
+    "max-requests",
+    "max-worker-memory",
+    "max-worker-lifetime",
+    "asked",
+];
+
+/// As of the last turn of the master's loop; the counts only grow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Monotonic milliseconds; at least once a second.
+    pub beat_ms: u64,
+    pub pid: u64,
+    /// How many workers are wanted.
+    pub target: u64,
+    /// The one that serves.
+    pub generation: u64,
+    /// Every slot has had a ready worker once.
+    pub started: bool,
+    pub reloads: u64,
+    pub reloads_failed: u64,
+    pub restarts: [u64; CAUSES.len()],
+    /// Of the first listeners, in their order: connections that wait to be accepted, and how many may. TCP's only.
+    pub queues: [Queue; header::QUEUES],
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Queue {
+    pub waiting: u64,
+    /// Zero: nothing is known of it.
+    pub most: u64,
+}
+
+impl Facts {
+    pub const QUEUES: usize = header::QUEUES;
+
+    pub(super) fn read(words: &[AtomicU64]) -> Self {
+        let word = |index: usize| words.get(index).map_or(0, |word| word.load(Relaxed));
+        Self {
+            beat_ms: word(header::BEAT),
+            pid: word(header::PID),
+            target: word(header::TARGET),
+            generation: word(header::GENERATION),
+            started: word(header::STARTED) != 0,
+            reloads: word(header::RELOADS),
+            reloads_failed: word(header::RELOADS + 1),
+            restarts: std::array::from_fn(|cause| word(header::RESTARTS + cause)),
+            queues: std::array::from_fn(|n| Queue {
+                waiting: word(header::QUEUE + 2 * n),
+                most: word(header::QUEUE + 2 * n + 1),
+            }),
+        }
+    }
+
+    pub(super) fn write(&self, words: &[AtomicU64]) {
+        let store = |index: usize, value: u64| {
+            if let Some(word) = words.get(index) {
+                word.store(value, Relaxed);
+            }
+        };
+        store(header::PID, self.pid);
+        store(header::TARGET, self.target);
+        store(header::GENERATION, self.generation);
+        store(header::STARTED, self.started.into());
+        store(header::RELOADS, self.reloads);
+        store(header::RELOADS + 1, self.reloads_failed);
+        for (cause, count) in self.restarts.iter().enumerate() {
+            store(header::RESTARTS + cause, *count);
+        }
+        for (n, queue) in self.queues.iter().enumerate() {
+            store(header::QUEUE + 2 * n, queue.waiting);
+            store(header::QUEUE + 2 * n + 1, queue.most);
+        }
+        store(header::BEAT, self.beat_ms);
+    }
+}

@@ -1,0 +1,41 @@
+//! The monitor: a small process without Python that answers probes and shows metrics, whatever the workers do. It decides
+//! nothing, and serving never depends on it.
+//!
+//! One thread, one poll loop, a bounded number of connections: what it knows stands on the scoreboard and in /proc.
+
+mod connection;
+mod memory;
+mod metrics;
+mod probe;
+mod ratio;
+mod response;
+mod server;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::ipc::Board;
+use crate::sys::Listener;
+
+/// What the master gives it.
+#[derive(Debug)]
+pub struct Post {
+    /// Where it answers.
+    pub listeners: Vec<Listener>,
+    /// End of file: the master is gone.
+    pub lifeline: OwnedFd,
+    pub board: Board,
+    /// The addresses that the app is served at, in the order of `Facts::queues`.
+    pub addresses: Arc<[String]>,
+}
+
+/// Its whole life; the exit code.
+pub fn run(post: Post) -> u8 {
+    match server::Server::new(post).run() {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!(%error, "the monitor gives up");
+            1
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The three questions of an orchestrator, answered from the scoreboard. It remembers nothing.
+
+use crate::ipc::{Board, Page, Service, State};
+
+/// A master whose loop has not turned for that long is not alive; it turns at least once a second.
+const DEAD_MS: u64 = 30_000;
+/// A worker without a sign of life for that long takes no request: its app blocks it. It beats at least once a second.
+const STUCK_MS: u64 = 5_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Whether a restart would help. Busy or failing workers are no reason: the master sees to them.
+    Live,
+    /// Whether requests are to be sent here.
+    Ready,
+    /// Whether the first boot is over.
+    Started,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Yes,
+    No(String),
+}
+
+impl Probe {
+    /// `now`: monotonic milliseconds.
+    pub fn ask(self, board: &Board, now: u64) -> Verdict {
+        match self {
+            Self::Live => live(now.saturating_sub(board.facts().beat_ms)),
+            Self::Ready => ready(board, now),
+            Self::Started if board.facts().started => Verdict::Yes,
+            Self::Started => Verdict::No("booting".to_owned()),
+        }
+    }
+}
+
+fn live(silent_ms: u64) -> Verdict {
+    if silent_ms < DEAD_MS {
+        Verdict::Yes
+    } else {
+        Verdict::No(format!(
+            "the master gave no sign of life for {} s",
+            silent_ms / 1000
+        ))
+    }
+}
+
+fn ready(board: &Board, now: u64) -> Verdict {
+    if board.service() == Service::Stopping {
+        return Verdict::No("stopping".to_owned());
+    }
+    let (mut booting, mut stuck) = (0, 0);
+    for page in board.living() {
+        match page.state() {
+            Some(State::Accepting) if is_alive(&page, now) => return Verdict::Yes,
+            Some(State::Accepting) => stuck += 1,
+            None | Some(State::Booting | State::Ready) => booting += 1,
+            Some(State::Draining | State::Exiting) => {}
+        }
+    }
+    Verdict::No(format!(
+        "no worker takes requests: {booting} booting, {stuck} stuck"
+    ))
+}
+
+fn is_alive(page: &Page, now: u64) -> bool {
+    now.saturating_sub(page.heartbeat()) < STUCK_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::{Facts, Scoreboard};
+
+    const NOW: u64 = 1_000_000;
+
+    fn no(why: &str) -> Verdict {
+        Verdict::No(why.to_owned())
+    }
+
+    #[test]
+    fn ready_while_one_worker_takes_requests() {
+        let board = Scoreboard::create(4).expect("a small mapping");
+        let ask = || Probe::Ready.ask(&board.board(), NOW);
+        assert_eq!(ask(), no("no worker takes requests: 0 booting, 0 stuck"));
+        let (one, two) = (
+            board.acquire(0, 1).expect("a page"),
+            board.acquire(1, 1).expect("a page"),
+        );
+        one.set_state(State::Booting);
+        one.beat(NOW);
+        assert_eq!(ask(), no("no worker takes requests: 2 booting, 0 stuck"));
+        one.set_state(State::Accepting);
+        assert_eq!(ask(), Verdict::Yes);
+        one.beat(NOW - STUCK_MS);
+        assert_eq!(ask(), no("no worker takes requests: 1 booting, 1 stuck"));
+        two.set_state(State::Accepting);
+        two.beat(NOW - STUCK_MS + 1);
+        assert_eq!(ask(), Verdict::Yes);
+        board.set_service(Service::Reloading);
+        assert_eq!(ask(), Verdict::Yes);
+        board.set_service(Service::Stopping);
+        assert_eq!(ask(), no("stopping"));
+    }
+
+    #[test]
+    fn alive_while_the_master_turns_and_started_once_it_was_up() {
+        let board = Scoreboard::create(1).expect("a small mapping");
+        let ask = |probe: Probe| probe.ask(&board.board(), NOW);
+        assert_eq!(ask(Probe::Started), no("booting"));
+        let facts = Facts {
+            beat_ms: NOW - DEAD_MS,
+            started: true,
+            ..Facts::default()
+        };
+        board.publish(&facts);
+        assert_eq!(
+            ask(Probe::Live),
+            no("the master gave no sign of life for 30 s")
+        );
+        assert_eq!(ask(Probe::Started), Verdict::Yes);
+        board.publish(&Facts {
+            beat_ms: NOW - 10,
+            ..facts
+        });
+        assert_eq!(ask(Probe::Live), Verdict::Yes);
+    }
+}

@@ -1,0 +1,288 @@
+"""Probes and metrics: a small process of its own answers them, whatever the workers do."""
+
+import os
+import re
+import signal
+import socket
+import time
+
+import pytest
+from harness.apps import IMPORT_ERROR, version
+from harness.client import Client
+from harness.load import Load
+from harness.waiting import eventually
+
+APP = """
+import asyncio, os, time
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    if scope["path"] == "/block":
+        while not os.path.exists("open"):
+            time.sleep(0.005)
+    if scope["path"] == "/wait":
+        while not os.path.exists("open"):
+            await asyncio.sleep(0.005)
+    await send({"type": "http.response.start", "status": 404 if scope["path"] == "/missing" else 200})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+"""
+
+
+class Admin:
+    """Asks the monitor, over a connection for each question."""
+
+    def __init__(self, server):
+        line = server.log.wait(r"probes and metrics address=\"?http://127\.0\.0\.1:(\d+)")
+        self.port = int(line.group(1))
+
+    def get(self, path, method="GET", headers=()):
+        with Client.tcp("127.0.0.1", self.port) as client:
+            client.request(method, path, headers=[("connection", "close"), *headers])
+            return client.response(method)
+
+    def status(self, path):
+        return self.get(path).status
+
+    def metrics(self):
+        """`name{labels}` -> number."""
+        response = self.get("/-/metrics")
+        assert response.status == 200 and response.header("content-type").startswith("application/openmetrics-text")
+        assert response.text.endswith("# EOF\n")
+        return dict(
+            (name, float(value)) for name, _, value in (line.rpartition(" ") for line in response.text.splitlines() if not line.startswith("#"))
+        )
+
+    def total(self, name, **labels):
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        found = [value for key, value in self.metrics().items() if key.partition("{")[0] == name and all(label in key for label in wanted)]
+        return sum(found)
+
+
+@pytest.fixture
+def watched(launch, app):
+    def start(workers=1, *options, text=APP):
+        app.write(text)
+        server = launch("app:app", "-w", workers, "--admin-bind", "127.0.0.1:0", *options)
+        return server, Admin(server)
+
+    return start
+
+
+def monitors(server):
+    """Children of the master that never were a worker."""
+    workers = set(server.ready_pids())
+    return [pid for pid in server.children() if pid not in workers]
+
+
+def test_probes_over_the_life_of_a_server(watched, app):
+    server, admin = watched(1, "--shutdown-delay", 60, text=version("one", before="while not os.path.exists('boot'): time.sleep(0.005)"))
+    assert admin.status("/-/live") == 200
+    assert (admin.status("/-/ready"), admin.status("/-/started")) == (503, 503)
+    (app.path / "boot").touch()
+    server.wait_ready()
+    eventually(lambda: admin.status("/-/ready") == 200, "ready once a worker is")
+    eventually(lambda: admin.status("/-/started") == 200, "started")
+    server.terminate()
+    eventually(lambda: admin.status("/-/ready") == 503, "not ready from TERM on")
+    assert admin.get("/-/ready").text == "stopping\n"
+    assert server.get("/").status == 200, "it goes on accepting for the delay"
+    assert (admin.status("/-/live"), admin.status("/-/started")) == (200, 200)
+    server.terminate()
+    assert server.wait_exit() == 0
+    with pytest.raises(ConnectionRefusedError):
+        admin.status("/-/live")
+
+
+def test_it_answers_at_once_while_every_worker_is_blocked(watched, app):
+    server, admin = watched(2, "--timeout", 0)
+    server.wait_ready(2)
+    with server.connect(timeout=60) as one, server.connect(timeout=60) as two:
+        one.request("GET", "/block")
+        eventually(lambda: admin.total("rgun_requests_in_flight") == 1, "one is blocked")
+        two.request("GET", "/block")
+        eventually(lambda: admin.total("rgun_requests_in_flight") == 2, "both are blocked")
+        slowest = 0
+        for path in ["/-/live", "/-/ready", "/-/started", "/-/metrics"] * 5:
+            began = time.monotonic()
+            admin.status(path)
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < 0.05, f"{slowest * 1000:.0f} ms"
+        assert admin.status("/-/live") == 200
+        eventually(lambda: admin.status("/-/ready") == 503, "nobody can take a request")
+        assert "2 stuck" in admin.get("/-/ready").text
+        assert admin.total("rgun_worker_heartbeat_age_seconds", slot=0) >= 5
+        before = admin.total("rgun_worker_busy_seconds_total")
+        eventually(lambda: admin.total("rgun_worker_busy_seconds_total") > before + 1, "blocked is busy, also while it lasts")
+        (app.path / "open").touch()
+        assert one.response().status == two.response().status == 200
+    eventually(lambda: admin.status("/-/ready") == 200, "ready again")
+
+
+def test_the_numbers_tell_what_happened(watched, app):
+    server, admin = watched(1)
+    server.wait_ready()
+    with server.connect() as client:
+        for path in ("/", "/", "/missing"):
+            client.get(path)
+        client.request("GET", "/wait", headers=[("x-request-start", f"t={time.time() - 2:.3f}")])
+        eventually(lambda: admin.total("rgun_requests_in_flight") == 1, "one is in flight")
+        eventually(lambda: admin.total("rgun_connections") == 1, "one connection")
+        (app.path / "open").touch()
+        client.response()
+    numbers = eventually(lambda: admin.total("rgun_requests_total") == 4 and admin.metrics(), "all have ended")
+    count = lambda name: numbers[f'{name}{{slot="0"}}']  # noqa: E731
+    assert numbers['rgun_requests_total{slot="0",class="2xx"}'] == 3 and numbers['rgun_requests_total{slot="0",class="4xx"}'] == 1
+    assert count("rgun_request_duration_seconds_count") == 4
+    assert count("rgun_request_queue_seconds_count") == 1 and 1.9 < count("rgun_request_queue_seconds_sum") < 15
+    assert count("rgun_accept_wait_seconds_count") == count("rgun_connections_accepted_total") >= 1
+    assert count("rgun_received_bytes_total") > 100 and count("rgun_sent_bytes_total") > 4
+    assert 0 < count("rgun_worker_busy_seconds_total") < 15
+    assert numbers['rgun_workers{state="serving"}'] == 1 and numbers["rgun_workers_wanted"] == 1
+    assert numbers[f'rgun_accept_queue_limit{{listener="http://127.0.0.1:{server.port}"}}'] > 0
+    for process, slot in (("master", ""), ("monitor", ""), ("worker", "0")):
+        resident = numbers[f'rgun_memory_resident_bytes{{process="{process}",slot="{slot}"}}']
+        proportional = numbers[f'rgun_memory_proportional_bytes{{process="{process}",slot="{slot}"}}']
+        assert 1e5 < proportional <= resident < 1e9, process
+    with Load(server, clients=2, pause=0) as load:
+        admin.metrics()
+        load.flows(500)
+        eventually(lambda: 0.02 < admin.total("rgun_worker_busy_ratio") <= 1, "a loaded worker is busy")
+
+
+def test_counters_never_go_back(watched, app):
+    server, admin = watched(2)
+    server.wait_ready(2)
+    seen = {}
+
+    def look():
+        numbers = admin.metrics()
+        for name, value in numbers.items():
+            if re.match(r"\w+_(total|count|bucket|sum)\b", name):
+                assert value >= seen.get(name, 0), name
+        missing = [name for name in seen if "_total" in name and name not in numbers]
+        assert not missing
+        seen.update(numbers)
+
+    with Load(server, clients=2, keep_alive=False) as load:
+        for _ in range(3):
+            load.flows()
+            look()
+            os.kill(server.ready_pids()[0], signal.SIGKILL)
+            look()
+            eventually(lambda: admin.total("rgun_workers", state="serving") == 2, "replaced")
+            look()
+            assert server.reload().group(1) == "succeeded"
+            look()
+    app.write(IMPORT_ERROR)
+    assert server.reload().group(1) == "rolled back"
+    eventually(lambda: admin.total("rgun_reloads_total", result="failed") == 1, "the failed reload counts")
+    assert admin.total("rgun_reloads_total", result="succeeded") == 3
+    assert admin.total("rgun_worker_restarts_total", cause="signal") == 3
+    assert admin.total("rgun_generation") == 4
+    assert admin.total("rgun_requests_total") >= load.answered
+
+
+def test_a_dead_monitor_is_replaced_and_nobody_notices(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    with Load(server, clients=2) as load:
+        for _ in range(2):
+            (monitor,) = eventually(lambda: monitors(server), "there is a monitor")
+            os.kill(monitor, signal.SIGKILL)
+            eventually(lambda: monitors(server) not in ([], [monitor]), "another one")
+            assert admin.status("/-/ready") == 200
+        load.assert_nothing_failed()
+    assert len(server.log.find("monitor died")) == 2
+    assert admin.total("rgun_worker_restarts_total") == 0
+
+
+def test_the_monitor_holds_nothing_of_the_server(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    admin.metrics()
+    (monitor,) = monitors(server)
+    server.terminate()
+    assert server.wait_exit() == 0
+    eventually(lambda: not os.path.exists(f"/proc/{monitor}"), "it has gone with the master")
+
+
+def test_it_goes_when_the_master_is_killed(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    assert admin.status("/-/live") == 200
+    os.kill(server.master, signal.SIGKILL)
+    server.wait_exit()
+
+    def refused():
+        try:
+            admin.status("/-/live")
+        except (ConnectionRefusedError, ConnectionResetError):
+            return True
+        return False
+
+    eventually(refused, "the address is free for a successor")
+
+
+def test_signals_to_the_group_leave_it_to_the_master(watched):
+    server, admin = watched(1, "--shutdown-delay", 60)
+    server.wait_ready()
+    eventually(lambda: admin.status("/-/ready") == 200, "ready")
+    (monitor,) = monitors(server)
+    os.kill(monitor, signal.SIGTERM)
+    os.kill(monitor, signal.SIGINT)
+    assert admin.status("/-/ready") == 200 and monitors(server) == [monitor]
+
+
+def test_what_is_not_a_probe(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    assert admin.status("/") == 404
+    assert admin.get("/-/live", "POST").status == 405
+    assert admin.get("/-/live", "HEAD").body == b""
+    with Client.tcp("127.0.0.1", admin.port) as client:
+        assert [client.get("/-/live").status for _ in range(3)] == [200] * 3, "keep-alive"
+        client.send(b"NONSENSE\r\n\r\n")
+        assert client.response().status == 400
+    idle = [socket.create_connection(("127.0.0.1", admin.port)) for _ in range(80)]
+    assert admin.status("/-/live") == 200, "silent clients make room"
+    for client in idle:
+        client.close()
+
+
+def test_on_a_unix_socket_and_not_by_default(launch, app, tmp_path):
+    app.write(APP)
+    path = tmp_path / "admin.sock"
+    server = launch("app:app", "--admin-bind", f"unix:{path}")
+    server.wait_ready()
+    with Client.unix(path) as client:
+        eventually(lambda: client.get("/-/ready").status == 200, "ready")
+    server.terminate()
+    assert server.wait_exit() == 0 and not path.exists()
+    plain = launch("app:app")
+    plain.wait_ready()
+    assert monitors(plain) == []
+
+
+def test_wsgi_threads_are_counted_while_they_work(watched, app):
+    server, admin = watched(1, "--threads", 4, text=WSGI)
+    server.wait_ready()
+    with server.connect() as client:
+        client.request("GET", "/")
+        eventually(lambda: admin.total("rgun_requests_in_flight") == 1, "a thread is at work")
+        ratio = lambda: admin.total("rgun_worker_busy_ratio")  # noqa: E731
+        ratio()
+        eventually(lambda: 0.2 < ratio() < 0.3, "one of four threads is at work")
+        (app.path / "open").touch()
+        client.response()
+
+
+WSGI = """
+import os, time
+
+def app(environ, start_response):
+    while not os.path.exists("open"):
+        time.sleep(0.005)
+    start_response("200 OK", [])
+    return [b"done"]
+"""
