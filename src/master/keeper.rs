@@ -9,13 +9,15 @@ use super::shell::{End, Flow, Shell};
 use crate::ipc::{CAUSES, Facts, Queue};
 use crate::monitor::Post;
 use crate::observability;
-use crate::sys::process::{Exit, Fork, Parent, die_with_parent, fork, kill};
+use crate::sys::process::{Exit, Fork, Parent, die_with_parent, fork, kill, reap};
 use crate::sys::signals::Signal;
-use crate::sys::{Identity, Pid, accept_queue, clock, exit_now, set_title};
+use crate::sys::{Identity, Pid, accept_queue, clock, exit_now, set_title, wait_readable};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One that ran for that long was well.
 const HEALTHY: Duration = Duration::from_secs(60);
+/// SIGKILL takes microseconds, but on a machine that gives it no CPU.
+const LAST: Duration = Duration::from_secs(1);
 /// How old the depth of the accept queues may be.
 const QUEUES_EVERY_MS: u64 = 1_000;
 
@@ -96,13 +98,27 @@ impl Keeper {
         }
     }
 
-    /// The server has ended.
+    /// The server has ended, and its workers with it.
     pub fn dismiss(&mut self) {
         if let Some(running) = self.running.take() {
             // It would end by itself, once it sees that the master is gone; a service manager should not have to wait.
             drop(kill(running.pid, Signal::KILL));
+            see_off(running.pid);
         }
         self.binds.close();
+    }
+}
+
+/// A successor is to bind where it has listened, at once: so it has to be gone, and not just killed.
+fn see_off(pid: Pid) {
+    let latest = clock::monotonic() + LAST;
+    while clock::monotonic() < latest {
+        match reap() {
+            Ok(Some((ended, _))) if ended == pid => return,
+            Ok(Some(_)) => {}
+            Ok(None) => drop(wait_readable(&[], Some(Duration::from_millis(1)))),
+            Err(_) => return,
+        }
     }
 }
 
