@@ -119,6 +119,10 @@ autobahn: develop-testing ## Autobahn's fuzzing client against examples/ws_echo.
 hostile: develop-testing ## slowhttptest in its four modes: ordinary requests are served all the while
 	@.ci/hostile $(BIN)/rgun
 
+.PHONY: soak
+soak: develop-testing ## Clients of every kind for minutes: nothing may grow (ARGS="--minutes 30")
+	@$(BIN)/python tests/soak/run.py $(BIN)/rgun $(ARGS)
+
 .PHONY: bench
 bench: ## Compare with granian, uvicorn, gunicorn and uWSGI: requests/s and CPU per request (ARGS=--quick: a minute)
 	@$(PYTHON) -m benches.compare $(ARGS)

@@ -29,23 +29,27 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "wheel: the smoke test of a wheel on another Python")
 
 
-# What only ASGI has (lifespan, disconnect events, uploads that reach the app before they are complete, apps/probe.py with
-# questions of its own), and what asks about the event loop's thread.
+# Stories of processes, which hold whatever the workers run. How an interface itself behaves is told in files of its own.
+BOTH_INTERFACES = tuple(f"test_{name}.py" for name in (
+    "access_log", "app_with_threads_at_import", "atexit", "bad_app", "boot", "container", "crash_loop", "daemon", "drain", "half_close",
+    "http", "log_rotation", "master_killed", "nginx_reload", "recycling", "reload", "reload_bad_code", "run_before", "shutdown_delay",
+    "slow_client", "streaming", "systemd", "unix_socket", "users", "worker_killed",
+))
+# Of these files, what only ASGI has (lifespan, disconnect events, uploads that reach the app before they are complete) and what asks
+# about the event loop's thread.
 ASGI_ALONE = (
-    "test_asgi_", "test_starlette", "test_fastapi", "test_lifespan", "test_websocket", "test_disconnect", "test_interface", "test_wsgi_",
-    "test_smuggling", "test_bad_command", "test_binary", "test_memory", "lifespan", "test_a_worker_is_an_ordinary_python_process",
-    "test_fast_stop_cancels_what_runs", "test_deaths_soon_after_ready_are_paced", "test_an_upload_in_flight_is_not_reset",
-    "test_each_chunk_arrives_by_itself", "test_a_full_close_is_noticed_after_a_half_close", "test_after_a_body", "test_http_013_limits",
-    "test_forwarding_headers_of_a_unix_peer_count", "test_is_no_disconnect_for_an_app",
+    "lifespan", "test_a_worker_is_an_ordinary_python_process", "test_fast_stop_cancels_what_runs", "test_deaths_soon_after_ready_are_paced",
+    "test_an_upload_in_flight_is_not_reset", "test_each_chunk_arrives_by_itself", "test_a_full_close_is_noticed_after_a_half_close",
+    "test_after_a_body", "test_http_013_limits", "test_forwarding_headers_of_a_unix_peer_count", "test_is_no_disconnect_for_an_app",
 )
 
 
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--interface") == "asgi":
         return
-    alone = [item for item in items if any(word in item.nodeid for word in ASGI_ALONE)]
-    config.hook.pytest_deselected(items=alone)
-    items[:] = [item for item in items if item not in alone]
+    kept = [item for item in items if item.path.name in BOTH_INTERFACES and not any(word in item.nodeid for word in ASGI_ALONE)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 @pytest.fixture(scope="session")
