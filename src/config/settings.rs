@@ -181,6 +181,8 @@ pub struct ClientTimeouts {
     pub head: Duration,
     /// Between two reads of a body that the app waits for.
     pub body: Duration,
+    /// Bytes a second that a body brings at the least while the app waits, once it has waited four times as long; 0: any.
+    pub body_rate: u64,
     /// Between two writes that made progress.
     pub write: Duration,
     /// Idle keep-alive connections (`--keep-alive`); zero: close after each response.

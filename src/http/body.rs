@@ -141,8 +141,7 @@ impl Chunked {
             size = size << 4 | u64::from(digit);
             digits += 1;
         }
-        // No space before the end or an extension: RFC 9112 allows it in words and recommends the opposite
-        // in its security notes; nobody sends it.
+        // No space before the end of the line: only extensions may have some around them.
         if digits == 0 || size > i64::MAX as u64 || !is_extension(&line[digits..]) {
             return Err(Refusal::BadChunk);
         }
@@ -212,14 +211,14 @@ fn line(input: &[u8], limit: usize, too_long: Refusal) -> Result<Option<usize>, 
     }
 }
 
-/// `*( ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] BWS )`
+/// `*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )`: bad whitespace has to be understood (RFC 9110 §5.6.3).
 fn is_extension(mut rest: &[u8]) -> bool {
-    while let [b';', after @ ..] = rest {
+    while let [b';', after @ ..] = trim_start(rest) {
         let Some(after_name) = skip_token(trim_start(after)) else {
             return false;
         };
-        rest = trim_start(after_name);
-        if let [b'=', value @ ..] = rest {
+        rest = after_name;
+        if let [b'=', value @ ..] = trim_start(rest) {
             let value = trim_start(value);
             let after_value = if value.first() == Some(&b'"') {
                 skip_quoted(value)
@@ -229,7 +228,7 @@ fn is_extension(mut rest: &[u8]) -> bool {
             let Some(after_value) = after_value else {
                 return false;
             };
-            rest = trim_start(after_value);
+            rest = after_value;
         }
     }
     rest.is_empty()

@@ -136,6 +136,10 @@ impl HeadReader {
             if content.len() == line.len() {
                 return Err(Refusal::BareLineFeed);
             }
+            // Not later: who speaks another protocol may say no more than a line, and wait.
+            if self.lines == 0 {
+                request_line(content)?;
+            }
             let empty = content.is_empty();
             self.searched = end + 1;
             self.line_start = end + 1;
@@ -226,13 +230,10 @@ fn within_limits(input: &[u8], tokens: &Tokens, fields: &[FieldSpan], policy: &P
     true
 }
 
-/// What is wrong with the request line of a head that httparse does not take. True: only that its version is a later
-/// 1.x, which is to be read as 1.1 (RFC 9110 §2.5); it is then written so.
-fn lower_minor_version(head: &mut [u8]) -> Result<bool, Refusal> {
+/// The place of a later minor version, which is to be read as 1.1 (RFC 9110 §2.5), in a request line that is good otherwise.
+fn request_line(line: &[u8]) -> Result<Option<usize>, Refusal> {
     // Every line was found to end in CRLF; a CR inside it is the version's or the target's fault.
-    let end = memchr::memchr(b'\n', head).ok_or(Refusal::BadRequestLine)?;
-    let line = &mut head[..end - 1];
-    let mut parts = line.split_mut(|&byte| byte == b' ');
+    let mut parts = line.split(|&byte| byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -245,23 +246,21 @@ fn lower_minor_version(head: &mut [u8]) -> Result<bool, Refusal> {
         return Err(Refusal::BadTarget);
     }
     match version {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1'] => Ok(false),
-        [
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            minor @ b'2'..=b'9',
-        ] => {
-            *minor = b'1';
-            Ok(true)
-        }
+        b"HTTP/1.0" | b"HTTP/1.1" => Ok(None),
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => Ok(Some(line.len() - 1)),
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
             Err(Refusal::UnsupportedVersion)
         }
         _ => Err(Refusal::BadRequestLine),
     }
+}
+
+/// Whether httparse did not take the head only because of a later 1.x; it is then written as 1.1.
+fn lower_minor_version(head: &mut [u8]) -> Result<bool, Refusal> {
+    let end = memchr::memchr(b'\n', head).ok_or(Refusal::BadRequestLine)?;
+    let minor = request_line(&head[..end - 1])?;
+    if let Some(minor) = minor {
+        head[minor] = b'1';
+    }
+    Ok(minor.is_some())
 }

@@ -128,6 +128,7 @@ impl Exchange {
                 }
                 if !s.waits.receive {
                     s.clock.body_progress = self.conn.net.now();
+                    s.pace.wait_begins(s.clock.body_progress);
                 }
             }
             BodyState::Complete => {}

@@ -22,7 +22,7 @@ const TICK_MS: u64 = 250;
 /// A sign of life is due this often, also from an idle worker.
 const IDLE_TICK_MS: u64 = 1_000;
 /// When descriptors have run out, idle connections are closed this often, and one in so many of them.
-const SHED_MS: u64 = 500;
+const SHED_MS: u64 = 80;
 const SHED_SHARE: usize = 4;
 
 pub struct Reactor {
@@ -119,13 +119,16 @@ impl Reactor {
     }
 
     /// Descriptors have run out: of the connections that only wait, those that have waited longest give theirs back, a few at a
-    /// time, because each is closed with a linger.
+    /// time, each with a short linger.
     fn shed_idle(&mut self, now: u64) {
         self.net.wants_descriptors.store(false, Relaxed);
         if now < self.next_shed {
             return;
         }
         self.next_shed = now + SHED_MS;
+        for conn in self.connections.iter().flatten() {
+            conn.hurry(now);
+        }
         let mut idle: Vec<_> = self
             .connections
             .iter()

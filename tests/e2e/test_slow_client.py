@@ -72,6 +72,26 @@ def test_slow_body_gets_408(serve):
         assert client.ending() in ("closed", "reset")
 
 
+def test_a_body_that_trickles_does_not_live_for_ever(serve):
+    """A byte now and then is progress, but not enough of it."""
+    server = serve("probe.py", "--body-timeout", "1", "--body-min-rate", "1000", workers=1)
+    with server.connect() as slow, server.connect() as fast:
+        for client in (slow, fast):
+            client.request("POST", "/echo", [("Content-Length", "1000000")])
+        started = time.monotonic()
+        while time.monotonic() - started < 20:
+            fast.send(b"x" * 1000)
+            try:
+                slow.send(b"x")
+            except OSError:
+                break
+            if not slow.quiet(0.3):
+                break
+        assert slow.response().status == 408
+        assert 3.5 < time.monotonic() - started < 15, "the first four timeouts are free"
+        assert fast.quiet(0.1), "who is fast enough is not bothered"
+
+
 def test_body_timeout_counts_only_while_the_app_reads(serve, app):
     """An app that is busy does not make its client slow."""
     app.write("""

@@ -197,6 +197,8 @@ def test_the_answer_can_be_read_by_a_client_that_is_still_sending(probe, kind):
         (b"GET /seen HTTP/1.1\r\nHost:\r\n\r\n", None),
         (b"GET /seen HTTP/1.1\r\nhOsT:   a  \r\n\r\n", 1),
         (b"GET /seen HTTP/1.0\r\n\r\n", 1),
+        # Bad whitespace (RFC 9110 5.6.3) around an extension is read over.
+        (b"GET /seen HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 ; a = b\t;c\r\nhello\r\n0 ;d\r\n\r\n", 1),
         (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 1),
     ],
 )

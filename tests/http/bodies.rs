@@ -89,6 +89,7 @@ fn chunks() {
         b"5;name\r\nhello\r\n0;last\r\n\r\n",
         b"5;a=b;c=\"d;\\\"e\xff\" ; f\r\nhello\r\n0\r\n\r\n",
         b"5;a = b\r\nhello\r\n0\r\n\r\n",
+        b"5 \t; a ;b\r\nhello\r\n0 ;c\r\n\r\n",
         b"5\r\nhello\r\n0\r\nX-Sum: 1\r\nEmpty:\r\n\r\n",
     ] {
         let got = body("Transfer-Encoding: chunked\r\n", bytes);

@@ -180,6 +180,23 @@ fn an_incomplete_head_waits() {
     }
 }
 
+/// Who speaks another protocol may say no more than a line, and wait.
+#[test]
+fn a_wrong_request_line_is_refused_before_the_rest() {
+    for (line, refused) in [
+        (&b"GET /\r\n"[..], Refusal::BadRequestLine),
+        (b"EHLO mail.example\r\n", Refusal::BadRequestLine),
+        (b"GET / HTTP/9.1\r\n", Refusal::UnsupportedVersion),
+        (b"G(T / HTTP/1.1\r\n", Refusal::BadMethod),
+        (b"GET /\x01 HTTP/1.1\r\n", Refusal::BadTarget),
+    ] {
+        assert_eq!(refusal(line), refused, "{}", line.escape_ascii());
+    }
+    for line in [&b"GET / HTTP/1.1\r\n"[..], b"GET / HTTP/1.7\r\nA"] {
+        assert!(matches!(first(line), Event::NeedInput));
+    }
+}
+
 #[test]
 fn trailers_are_welcome() {
     let te = |fields: &str| head(&with_fields(fields)).te_trailers();

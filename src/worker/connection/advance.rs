@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Conn;
 use super::output::{Output, would_block};
+use super::pace::Pace;
 use super::state::{BodyState, DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
 use crate::http::{Event, KnownName, Refusal, RequestHead, ResponseState, Version};
 use crate::observability::access::Request;
@@ -80,6 +81,7 @@ impl Conn {
         s.clock.head_waited = false;
         s.clock.head_since = None;
         s.clock.body_progress = self.net.now();
+        s.pace = Pace::default();
         s.body.state = if head.has_body() {
             BodyState::Open
         } else {
@@ -141,6 +143,7 @@ impl Conn {
             match s.http.poll_event() {
                 Event::Body(piece) => {
                     s.body.buffered += piece.len();
+                    s.pace.came(piece.len());
                     s.body.pieces.push_back(piece);
                     s.clock.body_progress = self.net.now();
                     self.tell_reader(s);
@@ -193,6 +196,7 @@ impl Conn {
 
     pub(in crate::worker) fn tell_reader(self: &Arc<Self>, s: &mut State) {
         if std::mem::take(&mut s.waits.receive) {
+            s.pace.wait_ends(self.net.now());
             self.net.app().readable(self);
         }
     }

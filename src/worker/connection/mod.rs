@@ -6,6 +6,7 @@
 mod advance;
 mod origin;
 mod output;
+mod pace;
 mod state;
 mod timeouts;
 
@@ -22,6 +23,10 @@ pub(super) use advance::micros;
 pub(super) use origin::Origin;
 pub(super) use output::Output;
 pub(super) use state::{BodyState, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
+
+/// Milliseconds that a closed connection waits for the client's FIN when its descriptor is wanted: enough for what the
+/// client has sent meanwhile.
+const SHORT_LINGER: u64 = 50;
 
 pub struct Conn {
     pub net: Arc<Network>,
@@ -117,6 +122,14 @@ impl Conn {
             let s = &mut *self.lock();
             self.say_goodbye(s, Goodbye::Lingering);
             self.advance(s);
+        }
+    }
+
+    /// Descriptors have run out: a connection that only waits for its client's FIN waits for that no longer.
+    pub fn hurry(self: &Arc<Self>, now: u64) {
+        let s = &mut *self.lock();
+        if s.mode == Mode::Linger && now.saturating_sub(s.clock.ending_since) >= SHORT_LINGER {
+            self.shut(s);
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::pace::Pace;
 use crate::http::{self, Policy, RequestHead};
 use crate::ipc::Ticket;
 use crate::worker::websocket::Ws;
@@ -121,6 +122,7 @@ pub struct State {
     /// Follows what is in `out`.
     pub file: Option<FilePart>,
     pub body: Body,
+    pub pace: Pace,
     pub waits: Waits,
     /// The number of the request in progress, or of the last one.
     pub number: u64,
@@ -180,6 +182,7 @@ impl State {
                 buffered: 0,
                 end_told: false,
             },
+            pace: Pace::default(),
             waits: Waits::default(),
             number: 0,
             ticket: None,

@@ -48,7 +48,9 @@ impl Conn {
                     self.answer_for_the_app(s);
                 } else if s.body.state == BodyState::Open
                     && s.waits.receive
-                    && over(s.clock.body_progress, limits.body)
+                    && (over(s.clock.body_progress, limits.body)
+                        || s.pace
+                            .is_slower_than(limits.body_rate, 4 * millis(limits.body), now))
                 {
                     self.fail_body(s, Refusal::BodyTimeout);
                     self.advance(s);
