@@ -23,21 +23,23 @@ pub(super) fn command() -> Command {
         .disable_version_flag(true)
         .max_term_width(100);
     let last = help::LAST_HEADING;
-    command.args(definitions().map(argument)).args([
-        Arg::new(VERSION)
-            .long("version")
-            .short('v')
-            .short_alias('V')
-            .action(ArgAction::Version)
-            .help("Print the version")
-            .help_heading(last),
-        Arg::new(HELP)
-            .long("help")
-            .short('h')
-            .action(ArgAction::Help)
-            .help("Print this help (-h: short, --help: long)")
-            .help_heading(last),
-    ])
+    command
+        .args(definitions().filter(|one| one.is_option()).map(argument))
+        .args([
+            Arg::new(VERSION)
+                .long("version")
+                .short('v')
+                .short_alias('V')
+                .action(ArgAction::Version)
+                .help("Print the version")
+                .help_heading(last),
+            Arg::new(HELP)
+                .long("help")
+                .short('h')
+                .action(ArgAction::Help)
+                .help("Print this help (-h: short, --help: long)")
+                .help_heading(last),
+        ])
 }
 
 fn argument(definition: &'static Definition) -> Arg {
@@ -52,7 +54,10 @@ fn argument(definition: &'static Definition) -> Arg {
         | Kind::Number
         | Kind::Duration
         | Kind::Size
-        | Kind::Mask => argument
+        | Kind::Mask
+        | Kind::List
+        | Kind::Pairs
+        | Kind::Json => argument
             .value_name(definition.value)
             .allow_negative_numbers(definition.kind.is_numeric())
             // Every occurrence is wanted by `Layer`, which knows what a repetition means.
@@ -63,8 +68,10 @@ fn argument(definition: &'static Definition) -> Arg {
             }),
     };
     let argument = match definition.bare {
-        Some(bare) => argument.num_args(0..=1).default_missing_value(bare),
-        None => argument,
+        Some(bare) if definition.kind != Kind::Switch => {
+            argument.num_args(0..=1).default_missing_value(bare)
+        }
+        Some(_) | None => argument,
     };
     match definition.long {
         Some(long) => argument

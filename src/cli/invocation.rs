@@ -1,4 +1,4 @@
-//! From arguments and environment to a run: the sources as layers, in their order. It prints nothing and starts nothing.
+//! From arguments, environment and files to a run: the sources as layers, in their order. It prints nothing and starts nothing.
 
 use std::ffi::OsString;
 
@@ -9,8 +9,8 @@ use clap::parser::ValueSource;
 use super::command::command;
 use super::usage;
 use crate::config::{
-    CMD_ARGS, Error, Kind, Layer, Layers, Origin, Resolved, Settings, Surroundings, definitions,
-    environment, resolve, split,
+    CMD_ARGS, Error, Files, Kind, Layer, Layers, OWN_CMD_ARGS, Origin, Resolved, Settings,
+    Surroundings, definitions, environment, files, own_variables, resolve, split, toml,
 };
 
 /// What the command line asks for.
@@ -19,7 +19,19 @@ pub(super) enum Parsed {
     /// Ready to be printed, with its colours.
     Help(clap::builder::StyledStr),
     Version,
-    Run(Box<Resolved>),
+    Run(Box<Sources>),
+}
+
+/// Everything that says something about this run, but for what a Python file has to be asked for.
+#[derive(Debug)]
+pub(super) struct Sources {
+    files: Files,
+    /// Below the Python file.
+    weaker: Vec<Layer>,
+    /// Above it.
+    stronger: Vec<Layer>,
+    /// What is to be said, and stops nobody.
+    pub warnings: Vec<String>,
 }
 
 /// The settings of the same arguments, resolved anew.
@@ -28,52 +40,97 @@ pub(super) enum Parsed {
 /// What `main` would report.
 pub fn settings(arguments: &[OsString], surroundings: &Surroundings) -> Result<Settings, Error> {
     match parse(arguments, surroundings)? {
-        Parsed::Run(resolved) => Ok(resolved.settings),
+        Parsed::Run(sources) => sources.resolve(surroundings).map(|it| it.settings),
         Parsed::Help(_) | Parsed::Version => Err(Error::NoApp),
     }
 }
 
 pub(super) fn parse(arguments: &[OsString], surroundings: &Surroundings) -> Result<Parsed, Error> {
-    let words = match surroundings.variables.get(CMD_ARGS) {
-        Some(text) => split(text).map_err(|_| usage::unbalanced())?,
-        None => Vec::new(),
-    };
-    let mut layers = vec![environment(&surroundings.variables)];
-    let sources = [
-        (
-            words.into_iter().map(OsString::from).collect(),
-            Origin::CmdArgs,
-        ),
-        (arguments.to_vec(), Origin::CommandLine),
-    ];
-    for (words, origin) in sources {
-        match command().try_get_matches_from(words) {
-            Ok(matches) => layers.push(layer(&matches, origin)),
-            Err(error) => match error.kind() {
-                ErrorKind::DisplayHelp => return Ok(Parsed::Help(error.render())),
-                ErrorKind::DisplayVersion => return Ok(Parsed::Version),
-                _ => return Err(usage::explained(&error, origin)),
-            },
+    let variables = &surroundings.variables;
+    let mut stronger = Vec::new();
+    for variable in [CMD_ARGS, OWN_CMD_ARGS] {
+        let Some(text) = variables.get(variable) else {
+            continue;
+        };
+        let words = split(text).map_err(|_| usage::unbalanced(variable))?;
+        let words = words.into_iter().map(OsString::from).collect();
+        match options(words, &Origin::CmdArgs(variable))? {
+            Ok(layer) => stronger.push(layer),
+            Err(page) => return Ok(page),
         }
     }
-    resolve(&Layers::new(layers), surroundings).map(|resolved| Parsed::Run(Box::new(resolved)))
+    let (own, warnings) = own_variables(variables);
+    stronger.push(own);
+    match options(arguments.to_vec(), &Origin::CommandLine)? {
+        Ok(layer) => stronger.push(layer),
+        Err(page) => return Ok(page),
+    }
+    let stronger = Layers::new(stronger);
+    let named = stronger.given("config").last();
+    let files = files(
+        named.map(|given| given.text.as_str()),
+        &surroundings.directory,
+    )?;
+    let mut weaker = vec![environment(variables)];
+    if let Some(file) = &files.toml {
+        weaker.push(toml(file)?);
+    }
+    Ok(Parsed::Run(Box::new(Sources {
+        files,
+        weaker,
+        stronger: stronger.into_layers(),
+        warnings,
+    })))
 }
 
-fn layer(matches: &ArgMatches, origin: Origin) -> Layer {
+impl Sources {
+    /// All of them, the weakest first.
+    pub fn layers(&self) -> Layers {
+        Layers::new([self.weaker.as_slice(), self.stronger.as_slice()].concat())
+    }
+
+    pub fn resolve(&self, surroundings: &Surroundings) -> Result<Resolved, Error> {
+        resolve(&self.layers(), surroundings)
+    }
+
+    /// The name of a file that is there, and not read.
+    pub fn unread(&self) -> Option<&str> {
+        let script = self.files.script.as_ref();
+        script.map(|_| self.files.script_name.as_str())
+    }
+}
+
+/// The options among those words, or what they ask for instead of a run.
+fn options(words: Vec<OsString>, origin: &Origin) -> Result<Result<Layer, Parsed>, Error> {
+    match command().try_get_matches_from(words) {
+        Ok(matches) => Ok(Ok(layer(&matches, origin))),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp => Ok(Err(Parsed::Help(error.render()))),
+            ErrorKind::DisplayVersion => Ok(Err(Parsed::Version)),
+            _ => Err(usage::explained(&error, origin)),
+        },
+    }
+}
+
+fn layer(matches: &ArgMatches, origin: &Origin) -> Layer {
     let mut layer = Layer::default();
-    for definition in definitions() {
+    for definition in definitions().filter(|definition| definition.is_option()) {
         if matches.value_source(definition.name) != Some(ValueSource::CommandLine) {
             continue;
         }
         if definition.kind == Kind::Switch {
-            layer.add(definition, "", origin);
+            layer.add(
+                definition,
+                definition.bare.unwrap_or("true"),
+                origin.clone(),
+            );
         } else {
             for text in matches
                 .get_many::<String>(definition.name)
                 .into_iter()
                 .flatten()
             {
-                layer.add(definition, text, origin);
+                layer.add(definition, text, origin.clone());
             }
         }
     }

@@ -11,15 +11,14 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{LogTarget, Mode, Place, Settings, Surroundings};
+use crate::config::{
+    Error, LogTarget, Mode, Place, Resolved, Settings, Surroundings, effective, resolve,
+};
 use crate::master::{self, Detached, Host, Outcome};
 use crate::observability;
-use invocation::Parsed;
+use invocation::{Parsed, Sources};
 
 pub use invocation::settings;
-
-/// Read without being asked for by the program that we replace: who has one counts on it.
-const GUNICORN_FILE: &str = "gunicorn.conf.py";
 
 /// The first argument that makes this program the client of a running server. An app of that name is `ctl:app`.
 const CTL: &str = "ctl";
@@ -57,12 +56,36 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     match invocation::parse(&arguments, &surroundings) {
         Ok(Parsed::Help(text)) => report::page(&text),
         Ok(Parsed::Version) => report::version(&entry.interpreter()),
-        Ok(Parsed::Run(resolved)) => match (entry.examine(&resolved.settings), resolved.mode) {
-            (Err(refusal), _) => report::refusal(&refusal),
-            (Ok(()), Mode::CheckConfig) => check(resolved.settings, entry),
-            (Ok(()), Mode::Serve) => serve(resolved.settings, &arguments, &surroundings, entry),
-        },
+        Ok(Parsed::Run(sources)) => start(&sources, &arguments, &surroundings, entry),
         Err(error) => report::configuration(&error),
+    }
+}
+
+fn start(
+    sources: &Sources,
+    arguments: &[OsString],
+    surroundings: &Surroundings,
+    entry: &dyn Entry,
+) -> u8 {
+    let layers = sources.layers();
+    let Resolved { mode, settings } = match resolve(&layers, surroundings) {
+        Ok(resolved) => resolved,
+        // All that could be said of the rest is that it is right.
+        Err(Error::NoApp) if layers.given("print_config").last().is_some() => {
+            return report::print(&effective(&layers));
+        }
+        Err(error) => return report::configuration(&error),
+    };
+    if let Err(refusal) = entry.examine(&settings) {
+        return report::refusal(&refusal);
+    }
+    match mode {
+        Mode::Serve => serve(settings, sources, arguments, surroundings, entry),
+        Mode::CheckConfig => check(settings, entry),
+        Mode::PrintConfig => {
+            report::print(&effective(&layers));
+            check(settings, entry)
+        }
     }
 }
 
@@ -87,6 +110,7 @@ fn check(mut settings: Settings, entry: &dyn Entry) -> u8 {
 
 fn serve(
     settings: Settings,
+    sources: &Sources,
     arguments: &[OsString],
     surroundings: &Surroundings,
     entry: &dyn Entry,
@@ -106,11 +130,11 @@ fn serve(
         }
         return report::start(&error.into());
     }
-    if surroundings.directory.join(GUNICORN_FILE).exists() {
-        tracing::warn!(
-            file = GUNICORN_FILE,
-            "gunicorn would read this file, rgun does not yet"
-        );
+    for warning in &sources.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(file) = sources.unread() {
+        tracing::warn!(file, "gunicorn would read this file, rgun does not yet");
     }
     // As gunicorn, a reload reads the sources again with the environment and the arguments of the start.
     let reread = || {

@@ -60,7 +60,7 @@ pub(super) fn version(interpreter: &str) -> u8 {
 }
 
 /// A reader that has seen enough (`rgun --help | head`) is no failure, and there is nobody left to tell.
-fn print(text: &str) -> u8 {
+pub(super) fn print(text: &str) -> u8 {
     self::text(text);
     0
 }

@@ -4,29 +4,38 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::command::command;
-use super::invocation::{Parsed, parse};
+use super::invocation::{self, Parsed};
 use crate::config::{Bind, Error, Mode, Resolved, Surroundings};
 
-fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Parsed, Error> {
+#[derive(Debug)]
+enum Answer {
+    Help,
+    Version,
+    Run(Box<Resolved>),
+}
+
+fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Answer, Error> {
     let variables: BTreeMap<_, _> = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-    parse(
-        &arguments,
-        &Surroundings {
-            variables,
-            directory: "/srv".into(),
-            cpus: 2,
-        },
-    )
+    let surroundings = Surroundings {
+        variables,
+        directory: "/srv".into(),
+        cpus: 2,
+    };
+    Ok(match invocation::parse(&arguments, &surroundings)? {
+        Parsed::Help(_) => Answer::Help,
+        Parsed::Version => Answer::Version,
+        Parsed::Run(sources) => Answer::Run(Box::new(sources.resolve(&surroundings)?)),
+    })
 }
 
 fn resolved_with(variables: &[(&str, &str)], arguments: &[&str]) -> Resolved {
     match run_with(variables, arguments).expect("valid") {
-        Parsed::Run(resolved) => *resolved,
-        other => panic!("not a run: {other:?}"),
+        Answer::Run(resolved) => *resolved,
+        _ => panic!("not a run"),
     }
 }
 
@@ -214,7 +223,7 @@ fn check_config_is_a_mode() {
 fn version_and_help_need_no_app() {
     for flag in ["--version", "-v", "-V"] {
         assert!(
-            matches!(run_with(&[], &[flag]), Ok(Parsed::Version)),
+            matches!(run_with(&[], &[flag]), Ok(Answer::Version)),
             "{flag}"
         );
     }
@@ -222,7 +231,7 @@ fn version_and_help_need_no_app() {
         assert!(
             matches!(
                 run_with(&[("WEB_CONCURRENCY", "nonsense")], &[flag]),
-                Ok(Parsed::Help(_))
+                Ok(Answer::Help)
             ),
             "{flag}"
         );
@@ -232,4 +241,39 @@ fn version_and_help_need_no_app() {
 #[test]
 fn clap_finds_no_fault_with_the_command() {
     command().debug_assert();
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// The documented order, whoever speaks.
+    #[test]
+    fn of_any_mix_of_sources_the_documented_one_wins(spoken: [bool; 6]) {
+        let directory = tempfile::tempdir().unwrap();
+        let says = |rank: usize| spoken[rank].then(|| (rank + 10).to_string());
+        if let Some(workers) = says(1) {
+            std::fs::write(directory.path().join("rgun.toml"), format!("app = \"site:app\"\nworkers = {workers}\n")).unwrap();
+        }
+        let variables = [
+            ("WEB_CONCURRENCY", says(0)),
+            ("GUNICORN_CMD_ARGS", says(2).map(|workers| format!("-w {workers}"))),
+            ("RGUN_CMD_ARGS", says(3).map(|workers| format!("--workers={workers}"))),
+            ("RGUN_WORKERS", says(4)),
+        ];
+        let surroundings = Surroundings {
+            variables: variables
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect(),
+            directory: directory.path().to_owned(),
+            cpus: 2,
+        };
+        let mut arguments = vec!["site:app".to_owned()];
+        arguments.extend(says(5).map(|workers| format!("-w{workers}")));
+        let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+        let settings = invocation::settings(&arguments, &surroundings).unwrap();
+        let winner = spoken.iter().rposition(|spoke| *spoke);
+        let expected = winner.map_or(1, |rank| u32::try_from(rank + 10).unwrap());
+        proptest::prop_assert_eq!(settings.workers, expected);
+    }
 }

@@ -2,9 +2,9 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::config::{CMD_ARGS, Error, Origin, definitions, foreign};
+use crate::config::{Error, Origin, definitions, foreign};
 
-pub(super) fn explained(error: &clap::Error, origin: Origin) -> Error {
+pub(super) fn explained(error: &clap::Error, origin: &Origin) -> Error {
     let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let (message, hint) = match error.kind() {
         ErrorKind::UnknownArgument => unknown(&argument, text(error, ContextKind::SuggestedArg)),
@@ -23,16 +23,16 @@ pub(super) fn explained(error: &clap::Error, origin: Origin) -> Error {
     };
     Error::Usage {
         message: match origin {
-            Origin::CmdArgs => format!("{CMD_ARGS}: {message}"),
-            Origin::CommandLine | Origin::Default | Origin::Variable(_) => message,
+            Origin::CmdArgs(variable) => format!("{variable}: {message}"),
+            _ => message,
         },
         hint,
     }
 }
 
-pub(super) fn unbalanced() -> Error {
+pub(super) fn unbalanced(variable: &str) -> Error {
     Error::Usage {
-        message: format!("{CMD_ARGS}: a quote is not closed"),
+        message: format!("{variable}: a quote is not closed"),
         hint: Some("it is split into words as by a shell".to_owned()),
     }
 }

@@ -27,7 +27,7 @@ pub struct Definition {
     pub occurs: Occurs,
     /// As it would be typed; `None`: the setting is off or absent.
     pub default: Option<&'static str>,
-    /// What the option means without a value; `None`: it needs one.
+    /// What the option means without a value; `None`: it needs one. For a switch: what it means when it is there.
     pub bare: Option<&'static str>,
     pub variable: Option<Variable>,
     pub group: Group,
@@ -53,6 +53,12 @@ pub enum Kind {
     /// Bits of a file mode; a leading 0 means octal.
     Mask,
     Choice(&'static [&'static str]),
+    /// Several, separated by commas.
+    List,
+    /// `NAME=VALUE`; a table in a configuration file.
+    Pairs,
+    /// A table or dictionary; only in configuration files, and as JSON from there on.
+    Json,
 }
 
 impl Kind {
@@ -61,7 +67,13 @@ impl Kind {
     pub fn is_numeric(self) -> bool {
         match self {
             Kind::Number | Kind::Duration | Kind::Size | Kind::Mask => true,
-            Kind::Switch | Kind::Text | Kind::Path | Kind::Choice(_) => false,
+            Kind::Switch
+            | Kind::Text
+            | Kind::Path
+            | Kind::Choice(_)
+            | Kind::List
+            | Kind::Pairs
+            | Kind::Json => false,
         }
     }
 }
@@ -156,11 +168,32 @@ impl Definition {
         }
     }
 
+    /// Whether it can stand on the command line.
+    #[must_use]
+    pub fn is_option(&self) -> bool {
+        self.kind != Kind::Json
+    }
+
     /// How a message names the setting: `--workers`, or `APP` for the positional one.
     #[must_use]
     pub fn spelling(&self) -> String {
-        self.long
-            .map_or_else(|| self.value.to_owned(), |long| format!("--{long}"))
+        match self.long {
+            Some(long) => format!("--{long}"),
+            None if self.kind == Kind::Json => self.name.to_owned(),
+            None => self.value.to_owned(),
+        }
+    }
+
+    /// Whether `name` is the setting's in a TOML file or a variable: its own, or the option's with underscores.
+    fn is_called(&self, name: &str) -> bool {
+        let same = |long: &&str| {
+            long.len() == name.len()
+                && long
+                    .bytes()
+                    .zip(name.bytes())
+                    .all(|(a, b)| a == b || (a == b'-' && b == b'_'))
+        };
+        self.name == name || self.long.iter().chain(self.aliases).any(same)
     }
 }
 
@@ -180,6 +213,24 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// By the setting's own name or the option's, with dashes or underscores.
+#[must_use]
+pub fn called(name: &str) -> Option<&'static Definition> {
+    definitions().find(|definition| definition.is_called(name))
+}
+
+/// The name that was meant, if one is near.
+#[must_use]
+pub fn nearest(name: &str) -> Option<&'static str> {
+    definitions()
+        .map(|definition| definition.name)
+        .chain(definitions().filter_map(|definition| definition.long))
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .filter(|(likeness, _)| *likeness >= 0.85)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
 }
 
 #[must_use]

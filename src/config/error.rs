@@ -25,6 +25,21 @@ pub enum Error {
         problem: String,
         hint: Option<String>,
     },
+    /// A configuration file, at a place in it.
+    #[error("{place}: {problem}")]
+    File {
+        place: String,
+        problem: String,
+        hint: Option<String>,
+    },
+    /// A configuration file in Python that raised.
+    #[error("{file}: {summary}")]
+    Script {
+        file: String,
+        summary: String,
+        /// The user's own, whole; may be empty.
+        traceback: String,
+    },
     #[error("no app was named")]
     NoApp,
 }
@@ -33,9 +48,11 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Error::Usage { hint, .. } | Error::Number { hint, .. } | Error::Value { hint, .. } => {
-                hint.as_deref()
-            }
+            Error::Usage { hint, .. }
+            | Error::Number { hint, .. }
+            | Error::Value { hint, .. }
+            | Error::File { hint, .. } => hint.as_deref(),
+            Error::Script { .. } => None,
             Error::NoApp => Some("name it as in `rgun config.asgi:application`"),
         }
     }
@@ -45,7 +62,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage { .. } | Error::Number { .. } => 2,
-            Error::Value { .. } | Error::NoApp => 1,
+            Error::Value { .. } | Error::File { .. } | Error::Script { .. } | Error::NoApp => 1,
         }
     }
 }

@@ -46,6 +46,11 @@ impl Layers {
         }
     }
 
+    #[must_use]
+    pub fn into_layers(self) -> Vec<Layer> {
+        self.layers
+    }
+
     /// What the strongest source says that says anything: sources replace each other's lists, they do not extend them, as
     /// with gunicorn. Empty: nobody gave this setting.
     #[must_use]
@@ -66,16 +71,16 @@ mod tests {
     #[test]
     fn the_strongest_source_replaces_the_weaker_ones_whole() {
         let bind = definition("bind").unwrap();
-        let layer = |texts: &[&str], origin| {
+        let layer = |texts: &[&str], origin: Origin| {
             let mut layer = Layer::default();
             for text in texts {
-                layer.add(bind, *text, origin);
+                layer.add(bind, *text, Origin::clone(&origin));
             }
             layer
         };
         let layers = Layers::new(vec![
-            layer(&["a"], Origin::Variable("PORT")),
-            layer(&["b", "c"], Origin::CmdArgs),
+            layer(&["a"], Origin::Variable("PORT".into())),
+            layer(&["b", "c"], Origin::CmdArgs("X")),
             Layer::default(),
         ]);
         let texts: Vec<_> = layers

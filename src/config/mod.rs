@@ -5,30 +5,43 @@
 
 mod cpus;
 mod definition;
+mod effective;
 mod error;
 mod foreign;
 mod layer;
+mod location;
 mod origin;
 mod page;
 mod resolve;
+mod schema;
 mod settings;
 mod surroundings;
+mod toml_file;
 mod value;
 mod variables;
 mod words;
 
 pub use cpus::{CpuFiles, cpus};
-pub use definition::{Definition, Group, Kind, Occurs, Variable, definition, definitions};
+pub use definition::{
+    Definition, Group, Kind, Occurs, Variable, called, definition, definitions, nearest,
+};
+pub use effective::effective;
 pub use error::Error;
 pub use foreign::{Foreign, foreign};
 pub use layer::{Given, Layer, Layers};
+pub use location::{Files, Script, files};
 pub use origin::Origin;
 pub use page::page;
 pub use resolve::{Mode, Resolved, resolve};
+pub use schema::schema;
 pub use settings::*;
 pub use surroundings::Surroundings;
-pub use variables::environment;
+pub use toml_file::toml;
+pub use variables::{environment, own_variables};
 pub use words::{Unbalanced, split};
 
 /// More options in gunicorn's own variable; read as if they stood on the command line before the rest.
 pub const CMD_ARGS: &str = "GUNICORN_CMD_ARGS";
+
+/// The same for this program alone; stronger.
+pub const OWN_CMD_ARGS: &str = "RGUN_CMD_ARGS";

@@ -1,37 +1,48 @@
 //! Where a value came from, as messages name it.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
-use super::CMD_ARGS;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// Nobody said anything.
     Default,
-    /// A variable of the platform, such as `WEB_CONCURRENCY`.
-    Variable(&'static str),
-    /// An option in `GUNICORN_CMD_ARGS`.
-    CmdArgs,
+    /// A variable: a platform's, such as `WEB_CONCURRENCY`, or one of ours, such as `RGUN_WORKERS`.
+    Variable(Cow<'static, str>),
+    /// A line, counted from 1, of a TOML file.
+    Toml {
+        file: Arc<str>,
+        line: usize,
+    },
+    /// A Python file or module.
+    Python(Arc<str>),
+    /// An option in the variable of that name.
+    CmdArgs(&'static str),
     CommandLine,
 }
 
 impl Origin {
     /// The value stood among options, where gunicorn's argument parser would have met it.
     #[must_use]
-    pub fn is_option(self) -> bool {
+    pub fn is_option(&self) -> bool {
         match self {
-            Origin::CmdArgs | Origin::CommandLine => true,
-            Origin::Default | Origin::Variable(_) => false,
+            Origin::CmdArgs(_) | Origin::CommandLine => true,
+            Origin::Default | Origin::Variable(_) | Origin::Toml { .. } | Origin::Python(_) => {
+                false
+            }
         }
     }
 
-    /// The origin together with the setting's spelling: `--workers`, `$WEB_CONCURRENCY`, `--workers in GUNICORN_CMD_ARGS`.
+    /// The origin together with the setting: `--workers`, `$WEB_CONCURRENCY`, `--workers in GUNICORN_CMD_ARGS`,
+    /// `rgun.toml:3: workers`.
     #[must_use]
-    pub fn of(self, spelling: &str) -> String {
+    pub fn of(&self, spelling: &str, name: &str) -> String {
         match self {
             Origin::Default => format!("the default of {spelling}"),
-            Origin::Variable(name) => format!("${name}"),
-            Origin::CmdArgs => format!("{spelling} in {CMD_ARGS}"),
+            Origin::Variable(variable) => format!("${variable}"),
+            Origin::Toml { .. } | Origin::Python(_) => format!("{self}: {name}"),
+            Origin::CmdArgs(variable) => format!("{spelling} in {variable}"),
             Origin::CommandLine => spelling.to_owned(),
         }
     }
@@ -42,7 +53,9 @@ impl fmt::Display for Origin {
         match self {
             Origin::Default => f.write_str("default"),
             Origin::Variable(name) => write!(f, "${name}"),
-            Origin::CmdArgs => f.write_str(CMD_ARGS),
+            Origin::Toml { file, line } => write!(f, "{file}:{line}"),
+            Origin::Python(file) => f.write_str(file),
+            Origin::CmdArgs(variable) => f.write_str(variable),
             Origin::CommandLine => f.write_str("command line"),
         }
     }

@@ -9,8 +9,16 @@ pub fn page() -> String {
     let mut page = String::from(
         "# Settings\n\n\
          <!-- Made from the definitions in src/config; `UPDATE=1 cargo test --test cli_docs` writes it anew. -->\n\n\
-         From the weakest source to the strongest: default, environment variable, `GUNICORN_CMD_ARGS`, command line. A source\n\
-         that gives a repeatable setting replaces what weaker ones gave.\n\n\
+         From the weakest source to the strongest:\n\n\
+         1. the default, and the variables of platforms that are named below (`WEB_CONCURRENCY`, `PORT` and others)\n\
+         2. `rgun.toml`, or the table `[tool.rgun]` of `pyproject.toml`\n\
+         3. `gunicorn.conf.py`, or the file or module of `--config`, which is read instead of all files that would be found\n\
+         4. `GUNICORN_CMD_ARGS`, then `RGUN_CMD_ARGS`: options as on the command line\n\
+         5. variables such as `RGUN_WORKERS`, by the name of the setting or of its option; several values on lines of their own\n\
+         6. the command line\n\n\
+         A source that gives a repeatable setting replaces what weaker ones gave. In files a setting has the name that stands\n\
+         below in brackets; a TOML file takes the option's name, too. `rgun --print-config` shows what holds, and why.\n\
+         `docs/rgun.schema.json` tells editors what an `rgun.toml` may have in it.\n\n\
          A duration is a number of seconds (`30`, `0.5`) or has a unit (`500ms`, `30s`, `2m`, `1h`). A size is a number of bytes\n\
          or has a unit (`64k`, `20m`, `1g`).\n",
     );
@@ -40,7 +48,10 @@ fn section(page: &mut String, definition: &Definition) {
         };
         let _ = write!(usage, "{separator}{value}");
     }
-    let _ = write!(page, "`{usage}`");
+    let _ = match usage.as_str() {
+        "" => write!(page, "(`{}`)", definition.name),
+        usage => write!(page, "`{usage}` (`{}`)", definition.name),
+    };
     if let Kind::Choice(names) = definition.kind {
         let _ = write!(page, " · one of `{}`", names.join("`, `"));
     }
@@ -57,7 +68,7 @@ fn section(page: &mut String, definition: &Definition) {
     if let Some(variable) = &definition.variable {
         let _ = write!(page, " · variable: `{}`", variable.name);
     }
-    if !definition.aliases.is_empty() {
+    if !definition.aliases.is_empty() && definition.long.is_some() {
         let aliases: Vec<_> = definition
             .aliases
             .iter()

@@ -19,6 +19,8 @@ pub enum Mode {
     Serve,
     /// Load everything as a start would, then exit.
     CheckConfig,
+    /// The same, after the settings were printed.
+    PrintConfig,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,6 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
     let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
 
     let settings = Settings {
-        app: app(&typed)?,
         bind: typed.list("bind", |text| value::address(text, base))?,
         umask: typed.value("umask", value::mask)?,
         backlog: typed.value("backlog", |text| {
@@ -58,16 +59,18 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             .unwrap_or_default(),
         env: typed.list("raw_env", value::environment_pair)?,
         pid_file: typed.optional("pidfile", |text| Ok(base.join(text)))?,
-        place: match typed.last("daemon") {
-            Some(_) => Place::Daemon,
-            None => Place::Foreground,
+        place: if typed.switch("daemon")? {
+            Place::Daemon
+        } else {
+            Place::Foreground
         },
         run_as: RunAs {
             user: typed.optional("user", owned)?,
             group: typed.optional("group", owned)?,
-            groups: match typed.last("initgroups") {
-                Some(_) => Groups::OfTheUser,
-                None => Groups::None,
+            groups: if typed.switch("initgroups")? {
+                Groups::OfTheUser
+            } else {
+                Groups::None
             },
         },
         process_name: typed.optional("proc_name", owned)?,
@@ -134,13 +137,17 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,
         admin_bind: typed.list("admin_bind", |text| value::own_address(text, base))?,
         control_socket: match typed.optional("control_socket", |text| Ok(base.join(text)))? {
-            _ if typed.last("control_socket_disable").is_some() => ControlSocket::None,
+            _ if typed.switch("control_socket_disable")? => ControlSocket::None,
             Some(path) => ControlSocket::At(path),
             None => ControlSocket::Usual,
         },
         chdir,
+        // Last: whoever only prints the settings gets to hear of all that is wrong, but not of this.
+        app: app(&typed)?,
     };
-    let mode = if typed.last("check_config").is_some() {
+    let mode = if typed.switch("print_config")? {
+        Mode::PrintConfig
+    } else if typed.switch("check_config")? {
         Mode::CheckConfig
     } else {
         Mode::Serve
@@ -162,14 +169,25 @@ impl Typed<'_> {
     fn value<T>(&self, name: &'static str, parse: impl Fn(&str) -> Value<T>) -> Result<T, Error> {
         let definition = definition(name).expect("a test resolves all names");
         match self.last(name) {
-            Some(given) => understand(definition, &given.text, given.origin, parse),
+            Some(given) => understand(definition, &given.text, &given.origin, parse),
             None => understand(
                 definition,
                 definition.default.expect("a test resolves all defaults"),
-                Origin::Default,
+                &Origin::Default,
                 parse,
             ),
         }
+    }
+
+    /// Whether it is on; an option that is there is.
+    fn switch(&self, name: &'static str) -> Result<bool, Error> {
+        let definition = definition(name).expect("a test resolves all names");
+        let default = definition.default.unwrap_or("false");
+        let (text, origin) = match self.last(name) {
+            Some(given) => (given.text.as_str(), &given.origin),
+            None => (default, &Origin::Default),
+        };
+        understand(definition, text, origin, value::switch)
     }
 
     /// The value given; given as nothing at all, it switches the setting off.
@@ -181,7 +199,7 @@ impl Typed<'_> {
         let definition = definition(name).expect("a test resolves all names");
         match self.last(name) {
             Some(given) if !given.text.is_empty() => {
-                understand(definition, &given.text, given.origin, parse).map(Some)
+                understand(definition, &given.text, &given.origin, parse).map(Some)
             }
             Some(_) | None => Ok(None),
         }
@@ -197,10 +215,10 @@ impl Typed<'_> {
         let given = self.layers.given(name);
         let mut values = Vec::new();
         for Given { text, origin } in given {
-            values.push(understand(definition, text, *origin, &parse)?);
+            values.push(understand(definition, text, origin, &parse)?);
         }
         if let Some(default) = definition.default.filter(|_| given.is_empty()) {
-            values.push(understand(definition, default, Origin::Default, parse)?);
+            values.push(understand(definition, default, &Origin::Default, parse)?);
         }
         Ok(values)
     }
@@ -209,7 +227,7 @@ impl Typed<'_> {
 fn understand<T>(
     definition: &Definition,
     text: &str,
-    origin: Origin,
+    origin: &Origin,
     parse: impl Fn(&str) -> Value<T>,
 ) -> Result<T, Error> {
     parse(text).map_err(
@@ -220,7 +238,10 @@ fn understand<T>(
          }| {
             // Both may quote the value.
             let (problem, hint) = (shown(&problem), hint.as_deref().map(shown));
-            let (value, by) = (shown(text), origin.of(&definition.spelling()));
+            let (value, by) = (
+                shown(text),
+                origin.of(&definition.spelling(), definition.name),
+            );
             if definition.kind.is_numeric() && origin.is_option() && !understood {
                 Error::Number {
                     origin: by,
@@ -245,7 +266,7 @@ fn app(typed: &Typed) -> Result<super::AppSpec, Error> {
         return Err(Error::NoApp);
     }
     let mut app = typed.value("wsgi_app", value::app)?;
-    if typed.last("factory").is_some() {
+    if typed.switch("factory")? {
         app.factory = Factory::Call;
     }
     Ok(app)

@@ -13,7 +13,7 @@ mod place;
 pub(super) use address::{address, own_address};
 pub(super) use app::app;
 pub(super) use choice::{
-    compression, event_loop, header_map, lifespan, log_level, proxy_protocol, websockets,
+    compression, event_loop, header_map, lifespan, log_level, proxy_protocol, switch, websockets,
 };
 pub(super) use command::command;
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};

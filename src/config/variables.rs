@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::Empty;
-use super::{Layer, Origin, definitions};
+use super::{Kind, Layer, OWN_CMD_ARGS, Occurs, Origin, called, definitions, nearest};
 
 #[must_use]
 pub fn environment(variables: &BTreeMap<String, String>) -> Layer {
@@ -21,10 +21,68 @@ pub fn environment(variables: &BTreeMap<String, String>) -> Layer {
         layer.add(
             definition,
             format!("{}{value}", variable.prefix),
-            Origin::Variable(variable.name),
+            Origin::Variable(variable.name.into()),
         );
     }
     layer
+}
+
+/// What this program's own variables begin with.
+const OWN: &str = "RGUN_";
+
+/// Variables that Kubernetes injects for a Service of that name.
+const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
+
+/// `RGUN_WORKERS` and its like, by the name of the setting or of the option; and what is to be said of those that are none.
+#[must_use]
+pub fn own_variables(variables: &BTreeMap<String, String>) -> (Layer, Vec<String>) {
+    let (mut layer, mut warnings) = (Layer::default(), Vec::new());
+    for (variable, value) in variables {
+        let Some(name) = variable.strip_prefix(OWN) else {
+            continue;
+        };
+        if variable == OWN_CMD_ARGS || INJECTED.iter().any(|injected| name.starts_with(injected)) {
+            continue;
+        }
+        let name = name.to_ascii_lowercase();
+        let Some(definition) = called(&name) else {
+            let meant = nearest(&name).map_or_else(String::new, |known| {
+                let known = known.replace('-', "_").to_ascii_uppercase();
+                format!("; did you mean {OWN}{known}?")
+            });
+            warnings.push(format!("{variable} names no setting{meant}"));
+            continue;
+        };
+        let empty = definition
+            .variable
+            .as_ref()
+            .map_or(Empty::Unset, |variable| variable.empty);
+        if value.is_empty() && empty == Empty::Unset {
+            continue;
+        }
+        let origin = Origin::Variable(variable.clone().into());
+        for text in values(definition.occurs, definition.kind, value) {
+            layer.add(definition, text, origin.clone());
+        }
+    }
+    (layer, warnings)
+}
+
+/// Several values stand on lines of their own; addresses also on one line, separated by commas.
+fn values(occurs: Occurs, kind: Kind, value: &str) -> Vec<String> {
+    let split: Vec<&str> = match (occurs, kind) {
+        (Occurs::Once, _) => return vec![value.to_owned()],
+        (Occurs::Repeatedly, Kind::Text) if !value.contains(char::is_whitespace) => {
+            value.split(',').collect()
+        }
+        (Occurs::Repeatedly, _) => value.lines().collect(),
+    };
+    split
+        .into_iter()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -62,6 +120,54 @@ mod tests {
         assert_eq!(
             given(&[("FORWARDED_ALLOW_IPS", "")], "forwarded_allow_ips").as_deref(),
             Some("")
+        );
+    }
+
+    fn own(variables: &[(&str, &str)]) -> (Layers, Vec<String>) {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let (layer, warnings) = own_variables(&variables);
+        (Layers::new(vec![layer]), warnings)
+    }
+
+    #[test]
+    fn settings_have_variables_of_their_own() {
+        let (layers, warnings) = own(&[
+            ("RGUN_WORKERS", "4"),
+            ("RGUN_ACCESS_LOGFILE", "-"),
+            ("RGUN_BIND", ":80,unix:/run/a"),
+            ("RGUN_RAW_ENV", "A=b, c\nD=e"),
+            ("RGUN_TIMEOUT", ""),
+            ("RGUN_FORWARDED_ALLOW_IPS", ""),
+        ]);
+        let texts = |name| {
+            let given = layers.given(name).iter();
+            given.map(|given| given.text.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts("workers"), ["4"]);
+        assert_eq!(texts("accesslog"), ["-"]);
+        assert_eq!(texts("bind"), [":80", "unix:/run/a"]);
+        assert_eq!(texts("raw_env"), ["A=b, c", "D=e"]);
+        assert_eq!(texts("timeout"), [""; 0]);
+        assert_eq!(texts("forwarded_allow_ips"), [""]);
+        assert_eq!(warnings, [""; 0]);
+    }
+
+    #[test]
+    fn what_kubernetes_injects_is_not_ours_and_a_slip_is_told() {
+        let (layers, warnings) = own(&[
+            ("RGUN_PORT", "tcp://10.0.0.1:80"),
+            ("RGUN_PORT_80_TCP_ADDR", "10.0.0.1"),
+            ("RGUN_SERVICE_HOST", "10.0.0.1"),
+            ("RGUN_CMD_ARGS", "-w 2"),
+            ("RGUN_WOKERS", "4"),
+        ]);
+        assert_eq!(layers, Layers::new(vec![Layer::default()]));
+        assert_eq!(
+            warnings,
+            ["RGUN_WOKERS names no setting; did you mean RGUN_WORKERS?"]
         );
     }
 }

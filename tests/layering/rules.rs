@@ -227,7 +227,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "config",
         may: &["sys"],
-        crates: &["serde", "strsim", "thiserror", "toml"],
+        crates: &["serde", "serde_json", "strsim", "thiserror", "toml"],
         never: &[
             "std::net::TcpListener",
             "std::net::TcpStream",

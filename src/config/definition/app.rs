@@ -1,10 +1,11 @@
 //! Settings that say which app to serve and what it runs in.
 
-use super::{Definition, Group, Kind, Occurs};
+use super::{Definition, Empty, Group, Kind, Occurs, Variable};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         value: "APP",
+        aliases: &["app"],
         help: "Where the app is: MODULE or MODULE:ATTRIBUTE, for example config.asgi:application",
         more: "MODULE is imported with the working directory (see --chdir) on the path. ATTRIBUTE may be dotted \
                (`site:api.app`), or a factory that is called without arguments (`site:create_app()`). Without an ATTRIBUTE, \
@@ -39,7 +40,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("pythonpath"),
         value: "DIRS",
         help: "Directories to put before the Python path, separated by commas",
-        ..Definition::new("pythonpath", Group::App, Kind::Text)
+        ..Definition::new("pythonpath", Group::App, Kind::List)
     },
     Definition {
         long: Some("env"),
@@ -47,7 +48,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "KEY=VALUE",
         occurs: Occurs::Repeatedly,
         help: "Set an environment variable for the app; may be given several times",
-        ..Definition::new("raw_env", Group::App, Kind::Text)
+        ..Definition::new("raw_env", Group::App, Kind::Pairs)
     },
     Definition {
         long: Some("python"),
@@ -60,8 +61,13 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("root-path"),
         value: "PATH",
         default: Some(""),
+        variable: Some(Variable {
+            name: "SCRIPT_NAME",
+            prefix: "",
+            empty: Empty::Unset,
+        }),
         help: "The path under which a proxy mounts the app, for example /api",
-        more: "ASGI's root_path.",
+        more: "ASGI's root_path, WSGI's SCRIPT_NAME.",
         ..Definition::new("root_path", Group::App, Kind::Text)
     },
 ];

@@ -4,6 +4,16 @@ use super::{Definition, Group, Kind};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
+        long: Some("config"),
+        short: Some('c'),
+        value: "FILE",
+        help: "The configuration file: FILE, file:FILE or python:MODULE; .toml is TOML, all else Python",
+        more: "Without it, what is in the working directory: `rgun.toml` or the table `[tool.rgun]` of `pyproject.toml`, and \
+               `gunicorn.conf.py`, which counts more than `[tool.rgun]`. Where both an `rgun.toml` and a `gunicorn.conf.py` are, \
+               it has to say which. A Python file is run in a process of its own, at the start and again for each reload.",
+        ..Definition::new("config", Group::Process, Kind::Text)
+    },
+    Definition {
         long: Some("pid"),
         short: Some('p'),
         value: "FILE",
@@ -58,5 +68,10 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("check-config"),
         help: "Check the settings and load the app, then exit: 0 when a start would work",
         ..Definition::new("check_config", Group::Process, Kind::Switch)
+    },
+    Definition {
+        long: Some("print-config"),
+        help: "Print each setting and where it comes from, then check as --check-config does",
+        ..Definition::new("print_config", Group::Process, Kind::Switch)
     },
 ];

@@ -14,6 +14,15 @@ fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
     Err(Malformed::new(format!("is none of {}", names.join(", "))))
 }
 
+/// On or off. An option that is there has no text.
+pub(in crate::config) fn switch(text: &str) -> Value<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "" | "true" | "yes" | "on" | "1" | "y" => Ok(true),
+        "false" | "no" | "off" | "0" | "n" => Ok(false),
+        _ => Err(Malformed::new("is neither true nor false")),
+    }
+}
+
 pub(in crate::config) fn event_loop(text: &str) -> Value<EventLoop> {
     choice(
         text,

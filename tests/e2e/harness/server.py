@@ -13,7 +13,7 @@ from .log import Log, fields
 from .waiting import PATIENCE, eventually
 
 # Variables of the developer's shell that would change what is tested.
-_FOREIGN = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUNBUFFERED", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID")
+_FOREIGN = ("GUNICORN_CMD_ARGS", "SCRIPT_NAME", "SENDFILE", "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUNBUFFERED", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID")
 
 
 class Server:
@@ -24,7 +24,7 @@ class Server:
         self.command = [*program, *([spec] if spec else []), *(word for place in binds for word in ("-b", place)), *options]
         self.directory = directory
         self.binds = binds
-        environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+        environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN and not name.startswith("RGUN_")}
         environment["VIRTUAL_ENV"] = sys.prefix
         # Files are rewritten within one second: bytecode caches compare only seconds and sizes.
         environment["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -1,0 +1,122 @@
+//! What `--print-config` shows: each setting with its value and its source, in the form of a TOML file. It prints nothing.
+
+use std::fmt::Write;
+
+use super::{Definition, Group, Kind, Layers, Occurs, definitions};
+
+#[must_use]
+pub fn effective(layers: &Layers) -> String {
+    let mut text = String::new();
+    for group in Group::ALL {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let _ = writeln!(text, "{gap}# {}", group.heading());
+        let settings = definitions()
+            .filter(|definition| definition.group == group && definition.name != "print_config");
+        for definition in settings {
+            line(&mut text, definition, layers);
+        }
+    }
+    text
+}
+
+/// Writing to a `String` cannot fail.
+fn line(text: &mut String, definition: &Definition, layers: &Layers) {
+    let given = layers.given(definition.name);
+    let origin = given
+        .last()
+        .map_or_else(|| "default".to_owned(), |given| given.origin.to_string());
+    let mut values: Vec<&str> = match definition.occurs {
+        Occurs::Repeatedly => given.iter().map(|given| given.text.as_str()).collect(),
+        Occurs::Once => given
+            .last()
+            .map(|given| given.text.as_str())
+            .into_iter()
+            .collect(),
+    };
+    if given.is_empty() {
+        values.extend(definition.default);
+        if definition.kind == Kind::Switch && values.is_empty() {
+            values.push("false");
+        }
+    }
+    let shown = match (definition.occurs, values.as_slice()) {
+        (Occurs::Once, []) => {
+            let _ = writeln!(text, "# {} is not set", definition.name);
+            return;
+        }
+        (Occurs::Once, [.., value]) => shown(definition.kind, value),
+        (Occurs::Repeatedly, values) => {
+            let values: Vec<_> = values
+                .iter()
+                .map(|value| shown(definition.kind, value))
+                .collect();
+            format!("[{}]", values.join(", "))
+        }
+    };
+    // A file cannot name itself.
+    let comment = if definition.name == "config" {
+        "# "
+    } else {
+        ""
+    };
+    let _ = writeln!(text, "{comment}{} = {shown}  # {origin}", definition.name);
+}
+
+fn shown(kind: Kind, text: &str) -> String {
+    let is_bare = match kind {
+        Kind::Number | Kind::Duration | Kind::Size => text
+            .parse::<u64>()
+            .is_ok_and(|number| number.to_string() == text),
+        Kind::Switch => matches!(text, "true" | "false"),
+        Kind::Json => return format!("'''{text}'''"),
+        _ => false,
+    };
+    if is_bare {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Files, Layer, Origin, definition, files, toml};
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let mut layer = Layer::default();
+        for (name, text) in [
+            ("bind", ":80"),
+            ("bind", "unix:/a \"b\""),
+            ("workers", "auto"),
+            ("timeout", "1.5"),
+            ("daemon", "true"),
+            ("raw_env", "A=b=c\n"),
+        ] {
+            layer.add(definition(name).unwrap(), text, Origin::CommandLine);
+        }
+        let shown = effective(&Layers::new(vec![layer.clone()]));
+        assert!(
+            shown.contains("\nworkers = \"auto\"  # command line\n"),
+            "{shown}"
+        );
+        assert!(shown.contains("\nbacklog = 2048  # default\n"), "{shown}");
+        assert!(shown.contains("\n# pidfile is not set\n"), "{shown}");
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("rgun.toml"), &shown).unwrap();
+        let Files { toml: file, .. } = files(None, directory.path()).unwrap();
+        let again = Layers::new(vec![toml(&file.unwrap()).unwrap()]);
+        for name in ["bind", "workers", "timeout", "daemon", "raw_env"] {
+            let texts = |layers: &Layers| {
+                let given = layers.given(name).iter();
+                given.map(|given| given.text.clone()).collect::<Vec<_>>()
+            };
+            assert_eq!(
+                texts(&again),
+                texts(&Layers::new(vec![layer.clone()])),
+                "{name}"
+            );
+        }
+    }
+}

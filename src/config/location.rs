@@ -1,0 +1,203 @@
+//! Which configuration file counts: the one that was named, or what lies in the working directory. It evaluates nothing.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::error::shown;
+
+const RGUN: &str = "rgun.toml";
+const PYPROJECT: &str = "pyproject.toml";
+const GUNICORN: &str = "gunicorn.conf.py";
+
+/// A configuration file in Python: for a Python to evaluate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    File(PathBuf),
+    Module(String),
+}
+
+/// The files of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    pub toml: Option<Toml>,
+    pub script: Option<Script>,
+    /// How messages name the script.
+    pub script_name: String,
+}
+
+/// The text of a TOML file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toml {
+    /// As messages name it.
+    pub name: String,
+    pub text: String,
+    pub place: Place,
+}
+
+/// Where in the file the settings are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Top,
+    /// In `[tool.rgun]`, which need not be there.
+    Tool,
+}
+
+/// `given`: what `--config` says. A file that was named is read alone; one that was found may be wrong to read as well.
+pub fn files(given: Option<&str>, directory: &Path) -> Result<Files, Error> {
+    match given.filter(|given| !given.is_empty()) {
+        Some(given) => named(given, directory),
+        None => found(directory),
+    }
+}
+
+fn named(given: &str, directory: &Path) -> Result<Files, Error> {
+    if let Some(module) = given.strip_prefix("python:") {
+        return Ok(Files {
+            script: Some(Script::Module(module.to_owned())),
+            script_name: given.to_owned(),
+            ..Files::default()
+        });
+    }
+    let name = given.strip_prefix("file:").unwrap_or(given);
+    let path = directory.join(name);
+    let is_toml = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    if is_toml {
+        let place = if path.file_name().is_some_and(|file| file == PYPROJECT) {
+            Place::Tool
+        } else {
+            Place::Top
+        };
+        let toml = read(&path, name, place)?.ok_or_else(|| absent(name))?;
+        return Ok(Files {
+            toml: Some(toml),
+            ..Files::default()
+        });
+    }
+    if !path.is_file() {
+        return Err(absent(name));
+    }
+    Ok(Files {
+        script: Some(Script::File(path)),
+        script_name: name.to_owned(),
+        ..Files::default()
+    })
+}
+
+fn found(directory: &Path) -> Result<Files, Error> {
+    let path = directory.join(GUNICORN);
+    let script = path.is_file().then_some(Script::File(path));
+    let own = read(&directory.join(RGUN), RGUN, Place::Top)?;
+    if own.is_some() && script.is_some() {
+        return Err(Error::File {
+            place: directory.display().to_string(),
+            problem: format!("there is an {RGUN} as well as a {GUNICORN}"),
+            hint: Some(format!("say which with `-c {RGUN}` or `-c {GUNICORN}`")),
+        });
+    }
+    let toml = match own {
+        Some(toml) => Some(toml),
+        None => read(&directory.join(PYPROJECT), PYPROJECT, Place::Tool)?,
+    };
+    Ok(Files {
+        toml,
+        script_name: GUNICORN.to_owned(),
+        script,
+    })
+}
+
+fn read(path: &Path, name: &str, place: Place) -> Result<Option<Toml>, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(Toml {
+            name: shown(name),
+            text,
+            place,
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::File {
+            place: shown(name),
+            problem: error.to_string(),
+            hint: None,
+        }),
+    }
+}
+
+fn absent(name: &str) -> Error {
+    Error::File {
+        place: shown(name),
+        problem: "there is no such configuration file".to_owned(),
+        hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(files: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            fs::write(directory.path().join(file), "").unwrap();
+        }
+        directory
+    }
+
+    fn names(files: &Files) -> (Option<&str>, Option<&Script>) {
+        (
+            files.toml.as_ref().map(|toml| toml.name.as_str()),
+            files.script.as_ref(),
+        )
+    }
+
+    #[test]
+    fn what_lies_there_is_found() {
+        for (there, toml, script) in [
+            (&[][..], None, false),
+            (&[RGUN], Some(RGUN), false),
+            (&[PYPROJECT], Some(PYPROJECT), false),
+            (&[RGUN, PYPROJECT], Some(RGUN), false),
+            (&[GUNICORN], None, true),
+            (&[PYPROJECT, GUNICORN], Some(PYPROJECT), true),
+        ] {
+            let directory = directory(there);
+            let files = files(None, directory.path()).unwrap();
+            assert_eq!(
+                (names(&files).0, names(&files).1.is_some()),
+                (toml, script),
+                "{there:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_that_exclude_each_other_have_to_be_told_apart() {
+        let directory = directory(&[RGUN, GUNICORN, PYPROJECT]);
+        let error = files(None, directory.path()).unwrap_err();
+        assert!(error.hint().unwrap().contains("-c rgun.toml"), "{error}");
+        assert_eq!(error.exit_code(), 1);
+        let alone = files(Some(RGUN), directory.path()).unwrap();
+        assert_eq!(names(&alone), (Some(RGUN), None));
+        let alone = files(Some("file:gunicorn.conf.py"), directory.path()).unwrap();
+        assert_eq!(
+            names(&alone),
+            (None, Some(&Script::File(directory.path().join(GUNICORN))))
+        );
+        let module = files(Some("python:site.conf"), directory.path()).unwrap();
+        assert_eq!(
+            names(&module),
+            (None, Some(&Script::Module("site.conf".into())))
+        );
+    }
+
+    #[test]
+    fn one_that_was_named_must_be_there() {
+        let directory = directory(&[]);
+        for name in ["no.py", "no.toml", "file:no", "/"] {
+            let error = files(Some(name), directory.path()).unwrap_err();
+            assert!(error.to_string().contains("no such"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A TOML file as a source: its values as text with the line of each. Which file that is, is decided elsewhere.
+
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::shown;
+use super::location::{Place, Toml};
+use super::{Definition, Error, Kind, Layer, Occurs, Origin, called, nearest};
+
+pub fn toml(toml: &Toml) -> Result<Layer, Error> {
+    let reader = Reader {
+        toml,
+        name: toml.name.as_str().into(),
+    };
+    let whole = DeTable::parse(&toml.text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        reader.error(at, error.message().to_owned(), None)
+    })?;
+    match toml.place {
+        Place::Top => reader.layer(whole.get_ref()),
+        Place::Tool => match tool(whole.get_ref()) {
+            Some(table) => reader.layer(table),
+            None => Ok(Layer::default()),
+        },
+    }
+}
+
+/// `[tool.rgun]`
+fn tool<'a>(whole: &'a DeTable<'a>) -> Option<&'a DeTable<'a>> {
+    let tool = whole.get("tool")?.get_ref().as_table()?;
+    tool.get("rgun")?.get_ref().as_table()
+}
+
+struct Reader<'a> {
+    toml: &'a Toml,
+    name: Arc<str>,
+}
+
+impl Reader<'_> {
+    fn layer(&self, table: &DeTable) -> Result<Layer, Error> {
+        let mut layer = Layer::default();
+        // As they stand in the file, so that the first mistake is the one that is told.
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let mut seen: Vec<(&'static str, String)> = Vec::new();
+        for (key, value) in entries {
+            let (name, at) = (key.get_ref().as_ref(), key.span().start);
+            let Some(definition) = called(name).filter(|one| one.name != "config") else {
+                return Err(self.unknown(name, at));
+            };
+            if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == definition.name) {
+                let problem = format!(
+                    "`{}` and `{}` are the same setting",
+                    shown(other),
+                    shown(name)
+                );
+                return Err(self.error(at, problem, None));
+            }
+            seen.push((definition.name, name.to_owned()));
+            for (text, at) in self.texts(definition, value)? {
+                layer.add(definition, text, self.origin(at));
+            }
+        }
+        Ok(layer)
+    }
+
+    /// What would be typed for that value, with the place of each.
+    fn texts(
+        &self,
+        definition: &Definition,
+        value: &Spanned<DeValue>,
+    ) -> Result<Vec<(String, usize)>, Error> {
+        let at = value.span().start;
+        if definition.kind == Kind::Json {
+            return match value.get_ref() {
+                DeValue::Table(_) => Ok(vec![(json(value.get_ref()), at)]),
+                _ => Err(self.wrong_type(definition, value)),
+            };
+        }
+        match value.get_ref() {
+            DeValue::Table(table) if definition.kind == Kind::Pairs => {
+                let mut pairs = Vec::new();
+                for (name, value) in table {
+                    let text = self.text(definition, value)?;
+                    pairs.push((format!("{}={text}", name.get_ref()), value.span().start));
+                }
+                Ok(self.joined(definition, pairs, at))
+            }
+            DeValue::Array(values)
+                if definition.occurs == Occurs::Repeatedly
+                    || matches!(definition.kind, Kind::List | Kind::Pairs) =>
+            {
+                let texts: Result<Vec<_>, _> = values
+                    .iter()
+                    .map(|value| Ok((self.text(definition, value)?, value.span().start)))
+                    .collect();
+                Ok(self.joined(definition, texts?, at))
+            }
+            _ => Ok(vec![(self.text(definition, value)?, at)]),
+        }
+    }
+
+    fn joined(
+        &self,
+        definition: &Definition,
+        texts: Vec<(String, usize)>,
+        at: usize,
+    ) -> Vec<(String, usize)> {
+        match definition.occurs {
+            Occurs::Repeatedly => texts,
+            Occurs::Once => {
+                let texts: Vec<_> = texts.into_iter().map(|(text, _)| text).collect();
+                vec![(texts.join(","), at)]
+            }
+        }
+    }
+
+    /// One value of the type that the setting has.
+    fn text(&self, definition: &Definition, value: &Spanned<DeValue>) -> Result<String, Error> {
+        let numeric = definition.kind.is_numeric();
+        match (definition.kind, value.get_ref()) {
+            (Kind::Switch, DeValue::Boolean(on)) => Ok(on.to_string()),
+            (Kind::Switch, _) => Err(self.wrong_type(definition, value)),
+            (_, DeValue::String(text)) => Ok(text.clone().into_owned()),
+            // Whatever base it is written in: `umask = 0o117`.
+            (_, DeValue::Integer(number)) if numeric => {
+                i128::from_str_radix(number.as_str(), number.radix())
+                    .map(|number| number.to_string())
+                    .map_err(|_| self.wrong_type(definition, value))
+            }
+            (Kind::Duration, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
+            (Kind::Choice(names), DeValue::Boolean(on)) => choice(definition, names, *on)
+                .map(str::to_owned)
+                .ok_or_else(|| self.wrong_type(definition, value)),
+            _ => Err(self.wrong_type(definition, value)),
+        }
+    }
+
+    fn wrong_type(&self, definition: &Definition, value: &Spanned<DeValue>) -> Error {
+        let wanted = match definition.kind {
+            Kind::Switch => "true or false",
+            Kind::Number | Kind::Mask => "a number",
+            Kind::Duration => "seconds, or a string such as \"30s\"",
+            Kind::Size => "bytes, or a string such as \"20m\"",
+            Kind::Json => "a table",
+            Kind::Pairs => "a table, or strings such as \"NAME=VALUE\"",
+            Kind::List => "a string or an array of strings",
+            Kind::Text | Kind::Path if definition.occurs == Occurs::Repeatedly => {
+                "a string or an array of strings"
+            }
+            Kind::Text | Kind::Path | Kind::Choice(_) => "a string",
+        };
+        let found = value.get_ref().type_str();
+        let article = if found.starts_with(['a', 'i', 'o']) {
+            "an"
+        } else {
+            "a"
+        };
+        self.error(
+            value.span().start,
+            format!(
+                "{} must be {wanted}, not {article} {found}",
+                definition.name
+            ),
+            None,
+        )
+    }
+
+    fn unknown(&self, name: &str, at: usize) -> Error {
+        let hint =
+            nearest(name).map(|known| format!("did you mean `{}`?", known.replace('-', "_")));
+        self.error(at, format!("there is no setting `{}`", shown(name)), hint)
+    }
+
+    fn error(&self, at: usize, problem: String, hint: Option<String>) -> Error {
+        Error::File {
+            place: self.origin(at).to_string(),
+            problem: shown(&problem),
+            hint,
+        }
+    }
+
+    fn origin(&self, at: usize) -> Origin {
+        let before = self.toml.text.as_bytes().iter().take(at);
+        Origin::Toml {
+            file: Arc::clone(&self.name),
+            line: 1 + before.filter(|byte| **byte == b'\n').count(),
+        }
+    }
+}
+
+/// What `true` and `false` mean where there are names to choose from.
+pub(super) fn choice(
+    definition: &Definition,
+    names: &[&'static str],
+    on: bool,
+) -> Option<&'static str> {
+    let wanted: &[&str] = if on {
+        &["true", "on"]
+    } else {
+        &["false", "off"]
+    };
+    names
+        .iter()
+        .find(|name| wanted.contains(name))
+        .copied()
+        .or(definition.bare.filter(|_| on))
+}
+
+fn json(value: &DeValue) -> String {
+    match value {
+        DeValue::Table(table) => {
+            let fields = table
+                .iter()
+                .map(|(key, value)| format!("{}:{}", quoted(key.get_ref()), json(value.get_ref())));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        }
+        DeValue::Array(values) => {
+            let values = values.iter().map(|value| json(value.get_ref()));
+            format!("[{}]", values.collect::<Vec<_>>().join(","))
+        }
+        DeValue::Boolean(on) => on.to_string(),
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| "null".to_owned(), |number| number.to_string()),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::String(text) => quoted(text),
+        DeValue::Datetime(moment) => quoted(&moment.to_string()),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests;
