@@ -1,5 +1,6 @@
 //! What a setting is: its spellings, its default, its help. It does not parse values.
 
+mod access_log;
 mod app;
 mod clients;
 mod listening;
@@ -8,6 +9,7 @@ mod operators;
 mod process;
 mod proxies;
 mod reload;
+mod remote_logs;
 mod websocket;
 mod workers;
 
@@ -208,6 +210,8 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         websocket::SETTINGS,
         proxies::SETTINGS,
         logs::SETTINGS,
+        access_log::SETTINGS,
+        remote_logs::SETTINGS,
         operators::SETTINGS,
         process::SETTINGS,
     ]

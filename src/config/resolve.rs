@@ -1,5 +1,7 @@
 //! From what was typed to what it means: every setting read, checked, and complete. Pure but for one look at `--chdir`.
 
+mod logging;
+
 use std::time::Duration;
 
 use super::error::shown;
@@ -136,6 +138,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         error_log: typed.value("errorlog", log(LogTarget::Stderr))?,
         access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,
         admin_bind: typed.list("admin_bind", |text| value::own_address(text, base))?,
+        logging: logging::logging(&typed, base)?,
         control_socket: match typed.optional("control_socket", |text| Ok(base.join(text)))? {
             _ if typed.switch("control_socket_disable")? => ControlSocket::None,
             Some(path) => ControlSocket::At(path),

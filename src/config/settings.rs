@@ -327,6 +327,7 @@ pub struct Settings {
     pub log_level: LogLevel,
     pub error_log: LogTarget,
     pub access_log: Option<LogTarget>,
+    pub logging: super::Logging,
     pub control_socket: ControlSocket,
     /// Where probes and metrics are answered; empty: nowhere.
     pub admin_bind: Vec<Bind>,

@@ -1,15 +1,18 @@
 //! From a value's text to what it means, one file per shape. It does not know which setting or source the text came from.
 
+mod access_format;
 mod address;
 mod app;
 mod choice;
 mod command;
 mod headers;
 mod interface;
+mod logging;
 mod number;
 mod peers;
 mod place;
 
+pub(super) use access_format::access_format;
 pub(super) use address::{address, own_address};
 pub(super) use app::app;
 pub(super) use choice::{
@@ -18,6 +21,10 @@ pub(super) use choice::{
 pub(super) use command::command;
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
 pub(super) use interface::worker_class;
+pub(super) use logging::{
+    facility, field_name, log_format, logger_class, metric_prefix, metric_tags, path_patterns,
+    share, statsd_address, syslog_address,
+};
 pub(super) use number::{duration, longest, mask, most_fields, number, positive_duration, size};
 pub(super) use peers::peers;
 pub(super) use place::{

@@ -240,6 +240,11 @@ impl Connection {
         self.receiving = Receiving::Closed;
     }
 
+    /// The head that `start_response` has serialised and nothing has followed, as far as it is known.
+    pub fn pending_head(&self) -> &[u8] {
+        &self.responder.out
+    }
+
     pub fn response_state(&self) -> ResponseState {
         self.responder.state
     }

@@ -111,7 +111,8 @@ pub enum Logs {
 pub fn logs(open: &Settings, wanted: &Settings) -> Logs {
     let same = open.log_level == wanted.log_level
         && open.error_log == wanted.error_log
-        && open.access_log == wanted.access_log;
+        && open.access_log == wanted.access_log
+        && open.logging == wanted.logging;
     if same { Logs::Open } else { Logs::ToOpen }
 }
 

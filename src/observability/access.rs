@@ -1,9 +1,12 @@
-//! The access log: a line for each request in gunicorn's default format, buffered for a turn of the worker. It waits for nobody.
+//! The access log: a line for each request, in gunicorn's default format, another one or JSON. It waits for nobody.
 
+mod custom;
 mod escape;
+mod file;
 mod user;
 
-use std::io::{ErrorKind, Write};
+use std::borrow::Cow;
+use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +14,17 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::stamp::Stamp;
-use crate::config::{LogTarget, Settings};
-use crate::sys::{self, Output, end_of_piece};
+use crate::config::{ALL_OF_A_MILLION, AccessFormat, AccessLines, LogTarget, Settings};
+use crate::sys::{self, Output};
+use custom::{Around, push_json, push_pieces, push_request_line};
 use escape::{Longest, push_quoted};
-
-/// A burst is written before it grows beyond this.
-const FLUSH_ABOVE: usize = 32 * 1024;
-/// What waits for a reader that does not read; then lines are dropped.
-const MOST_WAITING: usize = 256 * 1024;
+use file::Lines;
 
 /// Opened by the master, so that every worker appends to the same file, and an error comes before the first worker.
 static OUTPUT: Mutex<Option<(LogTarget, Arc<Output>)>> = Mutex::new(None);
 
 /// What is known of a request when its response has ended, or when it was refused.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The client; `None` for a unix socket.
     pub peer: Option<IpAddr>,
@@ -43,15 +43,33 @@ pub struct Request<'a> {
     pub authorization: Option<&'a [u8]>,
     /// From the first byte of the request to the last of the response. Not part of the default format.
     pub duration: Duration,
+    /// The field that carries the request's id.
+    pub id_field: &'a str,
+    /// `None` where the head was not understood.
+    pub details: Option<&'a dyn Details>,
+}
+
+/// What only some formats show.
+pub trait Details {
+    /// Decoded, without the query.
+    fn path(&self) -> Cow<'_, [u8]>;
+    fn query(&self) -> &[u8];
+    /// Names are lower-cased.
+    fn request_field(&self, name: &str) -> Option<&[u8]>;
+    fn response_field(&self, name: &str) -> Option<&[u8]>;
+    fn environ(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 }
 
 /// A worker's end of the access log.
 #[derive(Debug)]
 pub struct AccessLog {
-    output: Arc<Output>,
-    buffer: Vec<u8>,
+    lines: Lines,
+    format: AccessFormat,
     stamp: Stamp,
-    dropped: u64,
+    pid: u32,
+    sample: u32,
+    /// Of the sampling.
+    random: u64,
 }
 
 pub(super) fn start(settings: &Settings) -> sys::Result<()> {
@@ -74,106 +92,79 @@ pub(super) fn reopen() -> sys::Result<()> {
 impl AccessLog {
     /// What the master opened; `None` when there is no access log.
     #[must_use]
-    pub fn inherited() -> Option<AccessLog> {
+    pub fn inherited(lines: &AccessLines) -> Option<AccessLog> {
         OUTPUT
             .lock()
             .as_ref()
-            .map(|(_, output)| AccessLog::new(Arc::clone(output)))
+            .map(|(_, output)| AccessLog::new(Arc::clone(output), lines))
     }
 
-    fn new(output: Arc<Output>) -> AccessLog {
+    fn new(output: Arc<Output>, lines: &AccessLines) -> AccessLog {
+        let pid = std::process::id();
         AccessLog {
-            output,
-            buffer: Vec::with_capacity(FLUSH_ABOVE),
-            stamp: Stamp::common(),
-            dropped: 0,
+            lines: Lines::new(output),
+            format: lines.format.clone(),
+            stamp: match lines.format {
+                AccessFormat::Gunicorns | AccessFormat::Custom(_) => Stamp::common(),
+                AccessFormat::Json => Stamp::rfc3339(),
+            },
+            pid,
+            sample: lines.sample,
+            // Different in each worker; xorshift must not begin with zero.
+            random: u64::from(pid) << 32 | sys::monotonic_ms() | 1,
         }
     }
 
     /// After `observability::reopen` in this process: goes on in the new file.
     pub fn follow_rotation(&mut self) {
-        self.flush();
+        self.lines.flush();
         if let Some((_, output)) = &*OUTPUT.lock() {
-            self.output = Arc::clone(output);
+            self.lines.output = Arc::clone(output);
         }
     }
 
-    /// `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`, at the time of the call.
+    /// At the time of the call.
     pub fn record(&mut self, request: &Request<'_>) {
-        if self.buffer.len() > FLUSH_ABOVE {
-            self.flush();
-            if self.buffer.len() > MOST_WAITING {
-                self.dropped += 1;
-                return;
-            }
+        if self.sample < ALL_OF_A_MILLION && request.status < 500 && !self.is_drawn() {
+            return;
         }
+        let Some(line) = self.lines.room() else {
+            return;
+        };
+        let start = line.len();
         // A file takes a line of any length in one append. A pipe does not, so there a line is kept to what it takes whole.
-        let longest = if self.output.is_file() {
+        let longest = if self.lines.output.is_file() {
             Longest::ANY
         } else {
             Longest::ATOMIC
         };
-        let line = &mut self.buffer;
-        push_peer(line, request.peer);
-        line.extend_from_slice(b" - ");
-        match request.authorization.and_then(user::basic) {
-            Some(user) => push_quoted(line, &user, longest.user),
-            None => line.push(b'-'),
+        let line = &mut self.lines.buffer;
+        let mut around = Around {
+            stamp: &mut self.stamp,
+            pid: self.pid,
+            longest,
+        };
+        match &self.format {
+            AccessFormat::Gunicorns => push_default(line, request, &mut around),
+            AccessFormat::Json => push_json(line, request, &mut around),
+            AccessFormat::Custom(pieces) => push_pieces(line, pieces, request, &mut around),
         }
-        line.push(b' ');
-        line.extend_from_slice(self.stamp.now().as_bytes());
-        line.extend_from_slice(b" \"");
-        if request.method.is_empty() && request.target.is_empty() {
-            line.push(b'-');
-        } else {
-            push_quoted(line, request.method, longest.method);
-            line.push(b' ');
-            push_quoted(line, request.target, longest.target);
-            line.push(b' ');
-            line.extend_from_slice(request.version.as_bytes());
+        if !self.lines.output.is_file() {
+            escape::cut(line, start);
         }
-        line.extend_from_slice(b"\" ");
-        line.extend_from_slice(itoa::Buffer::new().format(request.status).as_bytes());
-        line.push(b' ');
-        line.extend_from_slice(itoa::Buffer::new().format(request.bytes).as_bytes());
-        for field in [request.referer, request.user_agent] {
-            line.extend_from_slice(b" \"");
-            push_quoted(line, field.unwrap_or(b"-"), longest.field);
-            line.push(b'"');
-        }
-        line.push(b'\n');
     }
 
     /// At the end of a turn. What the reader does not take stays for the next one.
     pub fn flush(&mut self) {
-        if self.buffer.is_empty() {
-            return;
-        }
-        let mut done = 0;
-        while let Some(rest) = self.buffer.get(done..).filter(|rest| !rest.is_empty()) {
-            let piece = if self.output.is_file() {
-                rest
-            } else {
-                rest.get(..end_of_piece(rest)).unwrap_or(rest)
-            };
-            match self.output.attempt(piece) {
-                Ok(count) if count > 0 => done += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // Nobody reads, or the disk is full: these lines are lost, the next ones may not be.
-                Ok(_) | Err(_) => {
-                    self.dropped +=
-                        u64::try_from(memchr::memchr_iter(b'\n', rest).count()).unwrap_or(0);
-                    done = self.buffer.len();
-                    break;
-                }
-            }
-        }
-        self.buffer.drain(..done);
-        if done > 0 && self.dropped > 0 && self.buffer.is_empty() {
-            // Not inside the macro, which looks at its fields only when somebody listens.
-            let lines = std::mem::take(&mut self.dropped);
-            tracing::warn!(lines, "access log lines dropped");
-        }
+        self.lines.flush();
+    }
+
+    fn is_drawn(&mut self) -> bool {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        // The high bits are the random ones.
+        (self.random >> 32) % u64::from(ALL_OF_A_MILLION) < u64::from(self.sample)
     }
 }
 
@@ -184,6 +175,35 @@ impl Drop for AccessLog {
     }
 }
 
+/// `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`
+fn push_default(line: &mut Vec<u8>, request: &Request<'_>, around: &mut Around<'_>) {
+    let longest = around.longest;
+    push_peer(line, request.peer);
+    line.extend_from_slice(b" - ");
+    match request.authorization.and_then(user::basic) {
+        Some(user) => push_quoted(line, &user, longest.user),
+        None => line.push(b'-'),
+    }
+    line.push(b' ');
+    line.extend_from_slice(around.stamp.now().as_bytes());
+    line.extend_from_slice(b" \"");
+    push_request_line(line, request, longest);
+    line.extend_from_slice(b"\" ");
+    push_number(line, request.status);
+    line.push(b' ');
+    push_number(line, request.bytes);
+    for field in [request.referer, request.user_agent] {
+        line.extend_from_slice(b" \"");
+        push_quoted(line, field.unwrap_or(b"-"), longest.field);
+        line.push(b'"');
+    }
+    line.push(b'\n');
+}
+
+fn push_number(line: &mut Vec<u8>, number: impl itoa::Integer) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
 fn push_peer(line: &mut Vec<u8>, peer: Option<IpAddr>) {
     match peer {
         Some(IpAddr::V4(address)) => {
@@ -191,7 +211,7 @@ fn push_peer(line: &mut Vec<u8>, peer: Option<IpAddr>) {
                 if index > 0 {
                     line.push(b'.');
                 }
-                line.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+                push_number(line, octet);
             }
         }
         // Writing to a vector cannot fail.

@@ -5,6 +5,7 @@
 
 pub mod access;
 mod error_log;
+mod json;
 mod line;
 mod sink;
 mod stamp;

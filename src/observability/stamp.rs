@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::sys::{LocalTime, local_time, unix_seconds};
+use crate::sys::{LocalTime, local_time, unix_millis, unix_seconds};
 
 /// A rendered moment that stays good until the second is over.
 #[derive(Debug)]
@@ -29,6 +29,23 @@ impl Stamp {
             text: String::new(),
             render: common,
         }
+    }
+
+    /// `2026-11-20T12:00:00+00:00` (RFC 3339), for records that programs read.
+    pub(super) fn rfc3339() -> Stamp {
+        Stamp {
+            second: i64::MIN,
+            text: String::new(),
+            render: rfc3339,
+        }
+    }
+
+    /// Of `rfc3339`, with milliseconds.
+    pub(super) fn push_with_millis(&mut self, line: &mut Vec<u8>) {
+        let (second, millis) = unix_millis();
+        let (time, offset) = self.at(second).split_at_checked(19).unwrap_or_default();
+        // Writing to a vector cannot fail.
+        let _ = std::io::Write::write_fmt(line, format_args!("{time}.{millis:03}{offset}"));
     }
 
     pub(super) fn now(&mut self) -> &str {
@@ -86,6 +103,26 @@ fn common(time: LocalTime, text: &mut String) {
     );
 }
 
+fn rfc3339(time: LocalTime, text: &mut String) {
+    let LocalTime {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        offset,
+    } = time;
+    let sign = if offset < 0 { '-' } else { '+' };
+    let minutes = offset.unsigned_abs();
+    let _ = write!(
+        text,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{sign}{:02}:{:02}",
+        minutes / 60,
+        minutes % 60
+    );
+}
+
 struct Offset(i32);
 
 impl std::fmt::Display for Offset {
@@ -122,6 +159,7 @@ mod tests {
         assert_eq!(rendered(iso, 0), "[2026-11-02 09:05:07 +0000]");
         assert_eq!(rendered(iso, -210), "[2026-11-02 09:05:07 -0330]");
         assert_eq!(rendered(common, 345), "[02/Nov/2026:09:05:07 +0545]");
+        assert_eq!(rendered(rfc3339, -210), "2026-11-02T09:05:07-03:30");
     }
 
     #[test]

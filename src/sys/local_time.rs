@@ -17,13 +17,27 @@ pub struct LocalTime {
 /// Seconds since 1970, in UTC; by the coarse clock, which is some milliseconds behind and costs next to nothing.
 #[must_use]
 pub fn unix_seconds() -> i64 {
+    coarse().tv_sec
+}
+
+/// Seconds since 1970 and the milliseconds on top, by the same clock.
+#[must_use]
+pub fn unix_millis() -> (i64, u32) {
+    let now = coarse();
+    (
+        now.tv_sec,
+        u32::try_from(now.tv_nsec / 1_000_000).unwrap_or(0),
+    )
+}
+
+fn coarse() -> libc::timespec {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: `now` is a valid place for a timespec.
     unsafe { libc::clock_gettime(CLOCK, &raw mut now) };
-    now.tv_sec
+    now
 }
 
 #[cfg(target_os = "linux")]

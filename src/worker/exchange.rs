@@ -145,8 +145,30 @@ impl Exchange {
     ) -> Result<(), SendError> {
         let s = &mut *self.conn.lock();
         self.check(s)?;
+        self.begin(s, status, reason, headers)
+    }
+
+    fn begin<'h>(
+        &self,
+        s: &mut State,
+        status: u16,
+        reason: Option<&[u8]>,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<(), SendError> {
         let date = self.conn.net.date();
-        Ok(s.http.start_response(status, reason, headers, &date.1)?)
+        s.http.start_response(status, reason, headers, &date.1)?;
+        if self.conn.net.wanted.response && s.logged.is_some() {
+            s.noted.get_or_insert_default().response = s.http.pending_head().to_vec();
+        }
+        Ok(())
+    }
+
+    /// What the access log wants of the environ, as the app has left it.
+    pub fn note_environ(&self, found: Vec<(String, Vec<u8>)>) {
+        let s = &mut *self.conn.lock();
+        if self.is_current(s) && s.logged.is_some() {
+            s.noted.get_or_insert_default().environ = found;
+        }
     }
 
     /// As `start`, in place of a response whose head has not left.
@@ -159,8 +181,7 @@ impl Exchange {
         let s = &mut *self.conn.lock();
         self.check(s)?;
         s.http.reset_response()?;
-        let date = self.conn.net.date();
-        Ok(s.http.start_response(status, reason, headers, &date.1)?)
+        self.begin(s, status, reason, headers)
     }
 
     /// An interim response (103), before the head of the final one has left.

@@ -10,6 +10,7 @@ mod network;
 mod office;
 pub mod python;
 mod reactor;
+mod record;
 mod request_start;
 mod sentinel;
 mod signals;

@@ -14,6 +14,7 @@ use super::complaints::Complaints;
 use super::connection::Conn;
 use super::exchange::Exchange;
 use super::held::Held;
+use super::record::Wanted;
 use crate::config::Settings;
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
@@ -109,6 +110,8 @@ pub struct Network {
     pub busy: Busy,
     /// Requests are recorded where there is an access log.
     pub access: Option<Mutex<AccessLog>>,
+    /// What has to be kept of them for that.
+    pub wanted: Wanted,
     app: OnceLock<Box<dyn App>>,
     date: Mutex<(u64, Date)>,
     now: AtomicU64,
@@ -135,8 +138,9 @@ impl Network {
             codecs: Arc::default(),
             picked: Arc::new(Wake::new()?),
             busy: Busy::new(page),
+            access: AccessLog::inherited(&settings.logging.access).map(Mutex::new),
+            wanted: Wanted::of(&settings.logging),
             settings,
-            access: AccessLog::inherited().map(Mutex::new),
             policy,
             proxies_policy,
             page,

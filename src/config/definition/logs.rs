@@ -1,4 +1,4 @@
-//! Settings of the logs.
+//! Settings of the logs: the error log, and Python's logging in the workers.
 
 use super::{Definition, Group, Kind};
 
@@ -23,10 +23,58 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("errorlog", Group::Logs, Kind::Path)
     },
     Definition {
-        long: Some("access-logfile"),
+        long: Some("log-format"),
+        value: "FORMAT",
+        default: Some("text"),
+        help: "The shape of messages: gunicorn's lines, JSON objects, or logfmt",
+        more: "In `json` and `logfmt` a traceback is part of its record. The levels of `text` have colours on a terminal, unless \
+               the variable NO_COLOR is set.",
+        ..Definition::new(
+            "log_format",
+            Group::Logs,
+            Kind::Choice(&["text", "json", "logfmt"]),
+        )
+    },
+    Definition {
+        long: Some("capture-output"),
+        help: "What the app prints goes to the file of --error-logfile",
+        more: "Without such a file nothing changes: prints and messages both go to the terminal or the container's log.",
+        ..Definition::new("capture_output", Group::Logs, Kind::Switch)
+    },
+    Definition {
+        long: Some("enable-stdio-inheritance"),
+        short: Some('R'),
+        help: "With --daemon: keep standard output and error where they are no terminal",
+        more: "Without it they lead nowhere in a daemon. Set PYTHONUNBUFFERED for prints that appear at once.",
+        ..Definition::new("enable_stdio_inheritance", Group::Logs, Kind::Switch)
+    },
+    Definition {
+        long: Some("log-config"),
         value: "FILE",
-        help: "Where a line for each request goes: a file, or - for standard output; absent: nowhere",
-        more: "In gunicorn's default format.",
-        ..Definition::new("accesslog", Group::Logs, Kind::Path)
+        help: "Configure Python's logging in the workers by this file (logging.config.fileConfig)",
+        more: "Handlers that it gives to `gunicorn.error` and `gunicorn.access` get the workers' messages and requests. The master \
+               runs no Python: its messages go to --error-logfile.",
+        ..Definition::new("logconfig", Group::Logs, Kind::Path)
+    },
+    Definition {
+        long: Some("log-config-json"),
+        value: "FILE",
+        help: "As --log-config, by a JSON file for logging.config.dictConfig; it counts more",
+        more: "What the file does not say comes from gunicorn's own defaults (`CONFIG_DEFAULTS`).",
+        ..Definition::new("logconfig_json", Group::Logs, Kind::Path)
+    },
+    Definition {
+        value: "TABLE",
+        help: "As --log-config-json, as a table in the configuration file; it counts most",
+        more: "What cannot be written as JSON, such as a class or a function, is named by its dotted path: `ext://`, `class`, `()`.",
+        ..Definition::new("logconfig_dict", Group::Logs, Kind::Json)
+    },
+    Definition {
+        long: Some("logger-class"),
+        value: "CLASS",
+        default: Some("gunicorn.glogging.Logger"),
+        help: "Only gunicorn's own classes: logs are written without Python",
+        more: "`gunicorn.glogging.Logger` and `gunicorn.instrument.statsd.Statsd` are accepted and change nothing.",
+        ..Definition::new("logger_class", Group::Logs, Kind::Text)
     },
 ];

@@ -90,21 +90,32 @@ fn every_default_is_a_value_of_its_setting() {
 /// Whatever is defined must do something: a value that changes nothing was forgotten in `resolve`.
 #[test]
 fn every_setting_reaches_the_result() {
-    let before = resolve(
-        &Layers::new(vec![layer(
-            Origin::CommandLine,
-            &[("wsgi_app", "site:app")],
-        )]),
-        &surroundings(),
-    )
-    .unwrap();
-    // Which files are read is decided before.
-    for definition in definitions().filter(|definition| definition.name != "config") {
+    // Which files are read is decided before; gunicorn's logger is accepted and without effect.
+    let inert = ["config", "logger_class"];
+    for definition in definitions().filter(|definition| !inert.contains(&definition.name)) {
+        // Some mean something only beside another one.
+        let beside = match definition.name {
+            "syslog_addr"
+            | "syslog_prefix"
+            | "syslog_facility"
+            | "disable_redirect_access_to_syslog" => ("syslog", "true"),
+            "statsd_prefix" | "dogstatsd_tags" => ("statsd_host", "h:1"),
+            "request_id_header" => ("request_id", "true"),
+            _ => ("wsgi_app", "site:app"),
+        };
+        let beside = layer(Origin::CommandLine, &[("wsgi_app", "site:app"), beside]);
+        let before = resolve(&Layers::new(vec![beside.clone()]), &surroundings()).unwrap();
         let text = match (definition.name, definition.kind) {
             ("worker_class", _) => "asgi",
             ("chdir" | "worker_tmp_dir", _) => "/",
             ("raw_env", _) => "A=b",
             ("bind", _) => ":1",
+            ("access_log_sample", _) => "0.5",
+            ("access_log_exclude", _) => "/x",
+            ("logconfig" | "logconfig_json", _) => "/dev/null",
+            ("syslog_addr", _) => "tcp://h:1",
+            ("syslog_facility", _) => "local0",
+            ("statsd_host", _) => "h:1",
             ("forwarded_allow_ips" | "proxy_allow_ips", _) => "*",
             ("forwarded_headers", _) => "forwarded",
             ("secure_scheme_headers", _) => "X-Tls=1",
@@ -121,7 +132,7 @@ fn every_setting_reaches_the_result() {
             (_, Kind::Json) => "{\"x\":1}",
         };
         let layers = Layers::new(vec![
-            layer(Origin::CommandLine, &[("wsgi_app", "site:app")]),
+            beside,
             layer(Origin::CommandLine, &[(definition.name, text)]),
         ]);
         let after = resolve(&layers, &surroundings())

@@ -1,5 +1,7 @@
 //! What a client sent, in a form that cannot end a quote, begin a line or command a terminal.
 
+use crate::sys::ATOMIC;
+
 /// Bytes of each part at most.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Longest {
@@ -65,7 +67,7 @@ pub(super) fn push_quoted(line: &mut Vec<u8>, bytes: &[u8], longest: usize) {
 }
 
 /// The most of `escaped` within `room` bytes that does not end inside an escape: a lone backslash would swallow what follows.
-fn whole(escaped: &[u8], room: usize) -> usize {
+pub(super) fn whole(escaped: &[u8], room: usize) -> usize {
     let mut end = 0;
     while let Some(byte) = escaped.get(end) {
         let length = match (byte, escaped.get(end + 1)) {
@@ -79,6 +81,14 @@ fn whole(escaped: &[u8], room: usize) -> usize {
         end += length;
     }
     end
+}
+
+/// What stands behind `start` becomes one line that a pipe takes whole: a format may name many fields.
+pub(super) fn cut(line: &mut Vec<u8>, start: usize) {
+    if line.len() - start > ATOMIC {
+        line.truncate(start + ATOMIC - 4);
+        line.extend_from_slice(b"...\n");
+    }
 }
 
 /// As in Apache: everything beyond printable ASCII is written in hexadecimal.

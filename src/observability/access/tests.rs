@@ -1,9 +1,10 @@
 //! The access log from the request to the bytes, over real files and pipes.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::Ipv6Addr;
 
 use super::*;
+use crate::config::{Align, Atom, Conversion, Piece};
 use crate::sys::ATOMIC;
 
 const REQUEST: Request<'static> = Request {
@@ -16,13 +17,45 @@ const REQUEST: Request<'static> = Request {
     referer: None,
     user_agent: Some(b"curl/8"),
     authorization: None,
-    duration: Duration::ZERO,
+    duration: Duration::from_micros(1_234_567),
+    id_field: "x-request-id",
+    details: Some(&Plain),
+};
+
+struct Plain;
+
+impl Details for Plain {
+    fn path(&self) -> Cow<'_, [u8]> {
+        b"/a b".into()
+    }
+    fn query(&self) -> &[u8] {
+        b"b=c"
+    }
+    fn request_field(&self, name: &str) -> Option<&[u8]> {
+        (name == "x-request-id").then_some(b"id-1")
+    }
+    fn response_field(&self, name: &str) -> Option<&[u8]> {
+        (name == "x-made").then_some(b"by \"me\"")
+    }
+    fn environ(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        (name == "remote_port").then_some(b"80".into())
+    }
+}
+
+const ALL: AccessLines = AccessLines {
+    format: AccessFormat::Gunicorns,
+    sample: ALL_OF_A_MILLION,
+    exclude: Vec::new(),
 };
 
 fn written(requests: &[Request<'_>]) -> String {
+    written_as(&ALL, requests)
+}
+
+fn written_as(lines: &AccessLines, requests: &[Request<'_>]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("access.log");
-    let mut log = AccessLog::new(Arc::new(Output::file(&path).unwrap()));
+    let mut log = AccessLog::new(Arc::new(Output::file(&path).unwrap()), lines);
     requests.iter().for_each(|request| log.record(request));
     log.flush();
     std::fs::read_to_string(path).unwrap()
@@ -99,7 +132,7 @@ fn pipe() -> (std::fs::File, AccessLog, tempfile::TempDir) {
         .unwrap();
     (
         reader,
-        AccessLog::new(Arc::new(Output::file(&path).unwrap())),
+        AccessLog::new(Arc::new(Output::file(&path).unwrap()), &ALL),
         directory,
     )
 }
@@ -144,9 +177,9 @@ fn a_reader_that_does_not_read_costs_lines_and_no_time() {
             log.flush();
         }
     }
-    assert!(log.dropped > 0);
+    assert!(log.lines.dropped > 0);
     let mut text = String::new();
-    while !log.buffer.is_empty() {
+    while !log.lines.buffer.is_empty() {
         text.push_str(&arrived(&mut reader));
         log.flush();
     }
@@ -157,7 +190,10 @@ fn a_reader_that_does_not_read_costs_lines_and_no_time() {
             "{line}"
         );
     }
-    assert_eq!(log.dropped, 0, "they were reported when there was room");
+    assert_eq!(
+        log.lines.dropped, 0,
+        "they were reported when there was room"
+    );
 }
 
 #[test]
@@ -167,4 +203,157 @@ fn nothing_stays_behind_when_the_log_is_dropped() {
     assert_eq!(arrived(&mut reader), "");
     drop(log);
     assert_eq!(arrived(&mut reader).lines().count(), 1);
+}
+
+fn custom(pieces: &[(Atom, Conversion)]) -> AccessLines {
+    let atom = |(atom, conversion): &(Atom, Conversion)| {
+        [
+            Piece::Atom(atom.clone(), *conversion),
+            Piece::Text("|".to_owned()),
+        ]
+    };
+    AccessLines {
+        format: AccessFormat::Custom(pieces.iter().flat_map(atom).collect()),
+        ..ALL
+    }
+}
+
+fn plain(atom: Atom) -> (Atom, Conversion) {
+    (atom, Conversion::default())
+}
+
+#[test]
+fn a_format_of_the_users_own() {
+    let atoms = [
+        Atom::Client,
+        Atom::RequestLine,
+        Atom::Method,
+        Atom::Path,
+        Atom::Query,
+        Atom::Protocol,
+        Atom::Status,
+        Atom::Length,
+        Atom::Seconds,
+        Atom::Milliseconds,
+        Atom::Microseconds,
+        Atom::DecimalSeconds,
+        Atom::RequestField("x-request-id".into()),
+        Atom::RequestField("x-none".into()),
+        Atom::ResponseField("x-made".into()),
+        Atom::Environ("remote_port".into()),
+    ];
+    assert_eq!(
+        written_as(&custom(&atoms.map(plain)), &[REQUEST]),
+        "::1|GET /a?b=c HTTP/1.1|GET|/a b|b=c|HTTP/1.1|200|5|1|1234|1234567|1.234567|id-1|-|by \\\"me\\\"|80|\n"
+    );
+    let refused = Request {
+        method: b"",
+        target: b"",
+        version: "",
+        details: None,
+        ..REQUEST
+    };
+    let atoms = [
+        Atom::RequestLine,
+        Atom::Method,
+        Atom::Path,
+        Atom::Query,
+        Atom::Protocol,
+        Atom::Environ("x".into()),
+    ];
+    assert_eq!(
+        written_as(&custom(&atoms.map(plain)), &[refused]),
+        "-|-|-|-|-|-|\n"
+    );
+}
+
+#[test]
+fn widths_and_precisions_are_pythons() {
+    let conversion = |width, precision, align| Conversion {
+        width,
+        precision,
+        align,
+    };
+    let format = custom(&[
+        (Atom::Status, conversion(6, None, Align::Right)),
+        (Atom::Status, conversion(6, None, Align::Left)),
+        (Atom::Status, conversion(6, None, Align::Zeros)),
+        (Atom::UserAgent, conversion(5, Some(3), Align::Right)),
+        (
+            Atom::ResponseField("x-made".into()),
+            conversion(0, Some(4), Align::Right),
+        ),
+    ]);
+    assert_eq!(
+        written_as(&format, &[REQUEST]),
+        "   200|200   |000200|  cur|by |\n"
+    );
+}
+
+#[test]
+fn json_is_json_whatever_comes() {
+    let lines = AccessLines {
+        format: AccessFormat::Json,
+        ..ALL
+    };
+    let hostile = Request {
+        method: b"GET",
+        user_agent: Some(b"\" } \n\xff\\"),
+        peer: None,
+        ..REQUEST
+    };
+    let refused = Request {
+        method: b"",
+        target: b"",
+        version: "",
+        details: None,
+        ..REQUEST
+    };
+    let text = written_as(&lines, &[REQUEST, hostile, refused]);
+    let records: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[0]["path"], "/a b");
+    assert_eq!(records[0]["duration_ms"], 1234.567);
+    assert_eq!(records[0]["request_id"], "id-1");
+    assert_eq!(records[1]["user_agent"], "\" } \n\u{fffd}\\");
+    assert!(records[1]["remote_addr"].is_null() && records[2]["method"].is_null());
+    assert_eq!(records[2]["status"], 200);
+}
+
+#[test]
+fn a_share_is_a_share_and_failures_are_always_there() {
+    let lines = AccessLines {
+        sample: ALL_OF_A_MILLION / 4,
+        ..ALL
+    };
+    let failed = Request {
+        status: 500,
+        ..REQUEST
+    };
+    let count = written_as(&lines, &vec![REQUEST; 8000]).lines().count();
+    assert!((1700..2300).contains(&count), "{count}");
+    assert_eq!(written_as(&lines, &[failed; 50]).lines().count(), 50);
+}
+
+#[test]
+fn a_long_line_of_many_fields_stays_whole_in_a_pipe() {
+    let (mut reader, mut log, _directory) = pipe();
+    let long = b"x".repeat(9000);
+    log.format = custom(&[(); 8].map(|()| plain(Atom::UserAgent))).format;
+    for _ in 0..2 {
+        log.record(&Request {
+            user_agent: Some(&long),
+            ..REQUEST
+        });
+    }
+    log.flush();
+    let text = arrived(&mut reader);
+    assert_eq!(text.lines().count(), 2);
+    assert!(
+        text.lines()
+            .all(|line| line.len() < ATOMIC && line.ends_with("..."))
+    );
 }

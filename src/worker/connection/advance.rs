@@ -7,11 +7,11 @@ use super::Conn;
 use super::output::{Output, would_block};
 use super::pace::Pace;
 use super::state::{BodyState, DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
-use crate::http::{Event, KnownName, Refusal, RequestHead, ResponseState, Version};
-use crate::observability::access::Request;
+use crate::http::{Event, KnownName, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
 use crate::sys::{self, stream};
 use crate::worker::exchange::Exchange;
+use crate::worker::record::Ended;
 use crate::worker::request_start;
 
 impl Conn {
@@ -102,7 +102,7 @@ impl Conn {
         {
             self.net.page.request_queued(waited);
         }
-        if self.net.access.is_some() {
+        if self.net.logs(&head) {
             s.logged = Some(head.clone());
         }
         if self
@@ -271,21 +271,13 @@ impl Conn {
 
     /// A request that did not reach an app has its line in the access log, too; what it was is not known.
     fn record_refused(&self, refusal: Refusal, bytes: u64) {
-        let Some(access) = &self.net.access else {
-            return;
-        };
-        access.lock().record(&Request {
-            peer: self.logged_client(None),
-            method: b"",
-            target: b"",
-            version: "",
+        let ended = Ended {
             status: refusal.status(),
             bytes,
-            referer: None,
-            user_agent: None,
-            authorization: None,
             duration: Duration::ZERO,
-        });
+            client: None,
+        };
+        self.record(None, None, &ended);
     }
 
     /// The app's response is out (or can never be): what becomes of the connection.
@@ -328,25 +320,14 @@ impl Conn {
             .page
             .request_finished(ticket, status, micros, bytes);
         self.net.request_finished();
-        if let (Some(head), Some(access)) = (s.logged.take(), &self.net.access) {
-            let (method, target, version) =
-                (head.method().as_bytes(), head.target(), head.version());
-            access.lock().record(&Request {
-                peer: self.logged_client(s.told_client),
-                method,
-                target,
-                version: if version == Version::Http10 {
-                    "HTTP/1.0"
-                } else {
-                    "HTTP/1.1"
-                },
+        if let Some(head) = s.logged.take() {
+            let ended = Ended {
                 status,
                 bytes,
-                referer: head.header(KnownName::Referer),
-                user_agent: head.header(KnownName::UserAgent),
-                authorization: head.header(KnownName::Authorization),
                 duration: Duration::from_micros(micros),
-            });
+                client: s.told_client,
+            };
+            self.record(Some(&head), s.noted.take().as_deref(), &ended);
         }
         s.body.clear();
         s.left = true;

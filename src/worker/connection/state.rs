@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::pace::Pace;
 use crate::http::{self, Policy, RequestHead};
 use crate::ipc::Ticket;
+use crate::worker::record::Noted;
 use crate::worker::websocket::Ws;
 
 /// Unsent bytes above which `send` waits, and unread body bytes above which the socket is left alone.
@@ -131,6 +132,8 @@ pub struct State {
     pub started_us: u64,
     /// The head, for the access log, where there is one.
     pub logged: Option<RequestHead>,
+    /// And what else its format wants.
+    pub noted: Option<Box<Noted>>,
     /// The client of the request as a proxy has told it.
     pub told_client: Option<IpAddr>,
     /// Requests served before; zero: the first one has not come.
@@ -188,6 +191,7 @@ impl State {
             ticket: None,
             started_us: 0,
             logged: None,
+            noted: None,
             told_client: None,
             clock: Clock {
                 idle_since: now,

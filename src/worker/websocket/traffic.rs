@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::{Ended, Phase};
-use crate::http::{KnownName, Version};
-use crate::observability::access::Request;
 use crate::websocket::{Close, Event, Failure, Frame};
 use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State, micros};
+use crate::worker::record;
 
 /// A short message is copied behind the head of its frame: one `send` of one piece is cheaper than a `sendmsg`.
 const COPY_UP_TO: usize = 2048;
@@ -179,23 +178,14 @@ impl Conn {
         ws.frames = None;
         ws.ended.get_or_insert_with(Ended::abnormal);
         let bytes = ws.sent;
-        if let (Some(head), Some(access)) = (ws.logged.take(), &self.net.access) {
-            access.lock().record(&Request {
-                peer: self.logged_client(s.told_client),
-                method: head.method().as_bytes(),
-                target: head.target(),
-                version: if head.version() == Version::Http10 {
-                    "HTTP/1.0"
-                } else {
-                    "HTTP/1.1"
-                },
+        if let Some(head) = ws.logged.take() {
+            let ended = record::Ended {
                 status: 101,
                 bytes,
-                referer: head.header(KnownName::Referer),
-                user_agent: head.header(KnownName::UserAgent),
-                authorization: head.header(KnownName::Authorization),
                 duration: Duration::from_micros(micros().saturating_sub(s.started_us)),
-            });
+                client: s.told_client,
+            };
+            self.record(Some(&head), s.noted.take().as_deref(), &ended);
         }
     }
 }

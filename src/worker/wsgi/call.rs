@@ -9,6 +9,7 @@ use super::core::Core;
 use super::environ;
 use super::file_wrapper::{FilePart, FileWrapper};
 use super::input::Input;
+use super::notes::Notes;
 use super::response::{self, Response, block};
 use super::roster::Job;
 use super::thread::Thread;
@@ -70,8 +71,9 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
             intern!(py, "wsgi.early_hints"),
             response.getattr(intern!(py, "early_hints"))?,
         )?;
+        let notes = Notes::of(core, &environ);
         let iterable = core.app.bind(py).call1((environ, &response))?;
-        let sent = send(&response, &iterable, &head);
+        let sent = send(&response, &iterable, &head, notes.as_ref());
         let closed = close(&iterable);
         sent?;
         closed.map_err(Failure::Error)
@@ -87,13 +89,14 @@ fn send(
     response: &Bound<'_, Response>,
     iterable: &Bound<'_, PyAny>,
     head: &RequestHead,
+    notes: Option<&Notes<'_, '_>>,
 ) -> Result<(), Failure> {
     if let Ok(list) = iterable.cast_exact::<PyList>() {
         // An index and not an iterator: the app may change its list from another thread.
-        return send_all(response, head, list.len(), |n| list.get_item(n));
+        return send_all(response, head, notes, list.len(), |n| list.get_item(n));
     }
     if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
-        return send_all(response, head, tuple.len(), |n| tuple.get_item(n));
+        return send_all(response, head, notes, tuple.len(), |n| tuple.get_item(n));
     }
     if let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
         && let Some(part) = wrapper.get().part(iterable.py())?
@@ -104,6 +107,7 @@ fn send(
             length,
         } = part;
         let exchange = &response.get().exchange;
+        note(notes, response)?;
         iterable
             .py()
             .detach(|| exchange.send_file(file, offset, length, BodyEnd::Last))?;
@@ -129,6 +133,9 @@ fn send(
             return Err(Failure::TooLong(data.as_bytes().len() as u64));
         }
         complete = only;
+        if only {
+            note(notes, response)?;
+        }
         put(
             response,
             data,
@@ -138,16 +145,23 @@ fn send(
             break;
         }
     }
-    if complete { Ok(()) } else { end(response) }
+    if complete {
+        Ok(())
+    } else {
+        note(notes, response)?;
+        end(response)
+    }
 }
 
 /// A list or tuple: its blocks are all there, so the last one is known.
 fn send_all<'py>(
     response: &Bound<'py, Response>,
     head: &RequestHead,
+    notes: Option<&Notes<'_, '_>>,
     length: usize,
     get: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
 ) -> Result<(), Failure> {
+    note(notes, response)?;
     for n in 0..length {
         let item = get(n)?;
         let data = block(&item)?;
@@ -162,6 +176,14 @@ fn send_all<'py>(
         }
     }
     end(response)
+}
+
+/// Before the last byte leaves, for with it the request's line is written.
+fn note(notes: Option<&Notes<'_, '_>>, response: &Bound<'_, Response>) -> PyResult<()> {
+    match notes {
+        Some(notes) => notes.take(&response.get().exchange),
+        None => Ok(()),
+    }
 }
 
 fn put(

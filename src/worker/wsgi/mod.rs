@@ -12,6 +12,7 @@ mod hop_by_hop;
 mod input;
 mod names;
 mod news;
+mod notes;
 mod post;
 mod probe;
 mod response;

@@ -1,0 +1,245 @@
+//! gunicorn's `access_log_format`, a Python `%` format, compiled into pieces. It formats nothing.
+
+use super::{Malformed, Value};
+use crate::config::{AccessFormat, Align, Atom, Conversion, Piece};
+
+/// gunicorn's default.
+const DEFAULT: &str = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#;
+
+/// Wider columns are a slip of the finger.
+const WIDEST: usize = 1000;
+
+/// The word `json`, or a format.
+pub(in crate::config) fn access_format(text: &str) -> Value<AccessFormat> {
+    match text {
+        DEFAULT => Ok(AccessFormat::Gunicorns),
+        "json" => Ok(AccessFormat::Json),
+        _ => pieces(text).map(AccessFormat::Custom),
+    }
+}
+
+fn pieces(text: &str) -> Value<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        push_text(&mut pieces, before);
+        rest = match after.strip_prefix('%') {
+            Some(after) => {
+                push_text(&mut pieces, "%");
+                after
+            }
+            None => conversion(after, &mut pieces)?,
+        };
+    }
+    push_text(&mut pieces, rest);
+    Ok(pieces)
+}
+
+fn push_text(pieces: &mut Vec<Piece>, text: &str) {
+    match pieces.last_mut() {
+        _ if text.is_empty() => {}
+        Some(Piece::Text(last)) => last.push_str(text),
+        _ => pieces.push(Piece::Text(text.to_owned())),
+    }
+}
+
+/// From behind the `%` of `%(key)08d`; what follows it.
+fn conversion<'t>(text: &'t str, pieces: &mut Vec<Piece>) -> Value<&'t str> {
+    let (key, rest) = text
+        .strip_prefix('(')
+        .and_then(key)
+        .ok_or_else(|| malformed(text, "has a % without a name in parentheses"))?;
+    let flags = rest.len() - rest.trim_start_matches(['-', '0', '#', ' ', '+']).len();
+    let (flags, rest) = rest.split_at(flags);
+    let (width, rest) = number(rest);
+    let (precision, rest) = match rest.strip_prefix('.') {
+        Some(rest) => {
+            let (digits, rest) = number(rest);
+            (Some(digits.unwrap_or(0)), rest)
+        }
+        None => (None, rest),
+    };
+    let rest = rest.trim_start_matches(['h', 'l', 'L']);
+    let mut characters = rest.chars();
+    let is_number = match characters.next() {
+        Some('s') => false,
+        Some('d' | 'i' | 'u') => true,
+        _ => return Err(malformed(text, "must end in s or d")),
+    };
+    let conversion = Conversion {
+        width: width.unwrap_or(0),
+        precision,
+        align: match () {
+            () if flags.contains('-') => Align::Left,
+            () if flags.contains('0') && is_number => Align::Zeros,
+            () => Align::Right,
+        },
+    };
+    if conversion.width > WIDEST {
+        return Err(malformed(text, "is too wide"));
+    }
+    match atom(key) {
+        Some(atom) if is_number && !atom.is_number() => {
+            return Err(malformed(text, "is no number, so it has to end in s"));
+        }
+        Some(atom) => pieces.push(Piece::Atom(atom, conversion)),
+        // What there is not is a dash, as with gunicorn.
+        None => push_text(pieces, "-"),
+    }
+    Ok(characters.as_str())
+}
+
+/// From behind the opening parenthesis; parentheses in a name have to be in pairs.
+fn key(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 1;
+    for (at, character) in text.char_indices() {
+        depth += match character {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        if depth == 0 {
+            return Some((text.get(..at)?, text.get(at + 1..)?));
+        }
+    }
+    None
+}
+
+fn number(text: &str) -> (Option<usize>, &str) {
+    let end = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    match digits {
+        "" => (None, rest),
+        _ => (Some(digits.parse().unwrap_or(usize::MAX)), rest),
+    }
+}
+
+fn atom(key: &str) -> Option<Atom> {
+    Some(match key {
+        "h" => Atom::Client,
+        "u" => Atom::User,
+        "t" => Atom::Time,
+        "r" => Atom::RequestLine,
+        "s" => Atom::Status,
+        "m" => Atom::Method,
+        "U" => Atom::Path,
+        "q" => Atom::Query,
+        "H" => Atom::Protocol,
+        "b" | "B" => Atom::Length,
+        "f" => Atom::Referer,
+        "a" => Atom::UserAgent,
+        "T" => Atom::Seconds,
+        "M" => Atom::Milliseconds,
+        "D" => Atom::Microseconds,
+        "L" => Atom::DecimalSeconds,
+        "p" => Atom::Pid,
+        _ => {
+            let (name, kind) = key.strip_prefix('{')?.rsplit_once('}')?;
+            let name = name.to_ascii_lowercase();
+            match kind {
+                "i" | "I" => Atom::RequestField(name),
+                "o" | "O" => Atom::ResponseField(name),
+                "e" | "E" => Atom::Environ(name),
+                _ => return None,
+            }
+        }
+    })
+}
+
+fn malformed(at: &str, problem: &str) -> Malformed {
+    let shown: String = at.chars().take(20).collect();
+    Malformed::new(format!("{problem}: `%{shown}`"))
+        .hint("write `%(h)s`, `%({x-request-id}i)s` and so on, `%%` for a percent sign, or json")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn compiled(text: &str) -> Vec<Piece> {
+        match access_format(text) {
+            Ok(AccessFormat::Custom(pieces)) => pieces,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn plain(atom: Atom) -> Piece {
+        Piece::Atom(atom, Conversion::default())
+    }
+
+    fn text(text: &str) -> Piece {
+        Piece::Text(text.to_owned())
+    }
+
+    #[test]
+    fn words_and_the_default() {
+        assert_eq!(access_format("json"), Ok(AccessFormat::Json));
+        assert_eq!(access_format(DEFAULT), Ok(AccessFormat::Gunicorns));
+        assert_eq!(access_format(""), Ok(AccessFormat::Custom(Vec::new())));
+    }
+
+    #[test]
+    fn names_flags_and_text() {
+        assert_eq!(
+            compiled("100%% %(h)s [%(l)s|%(x)s] %({X-Request-Id}i)s"),
+            [
+                text("100% "),
+                plain(Atom::Client),
+                text(" [-|-] "),
+                plain(Atom::RequestField("x-request-id".into()))
+            ]
+        );
+        assert_eq!(
+            compiled("%(D)08d%(U)-10.5s"),
+            [
+                Piece::Atom(
+                    Atom::Microseconds,
+                    Conversion {
+                        width: 8,
+                        precision: None,
+                        align: Align::Zeros
+                    }
+                ),
+                Piece::Atom(
+                    Atom::Path,
+                    Conversion {
+                        width: 10,
+                        precision: Some(5),
+                        align: Align::Left
+                    }
+                )
+            ]
+        );
+        // Python's own conversions pair the parentheses.
+        assert_eq!(
+            compiled("%({a(b)}e)s"),
+            [plain(Atom::Environ("a(b)".into()))]
+        );
+    }
+
+    #[test]
+    fn what_python_would_stumble_over_is_refused() {
+        for wrong in [
+            "%s",
+            "%(h)",
+            "%(h)d",
+            "%",
+            "%(h",
+            "%(D)99999d",
+            "50% of %(h)s",
+        ] {
+            assert!(access_format(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_compiled_or_refused(text in "[%(){}a-zA-Z0-9 .*-]{0,24}") {
+            drop(access_format(&text));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Lines in a format of the user's, and as JSON. It does not know where they go.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use super::escape::{Longest, push_quoted, whole};
+use super::{Request, push_number, push_peer, user};
+use crate::config::{Align, Atom, Conversion, Piece};
+use crate::observability::json::{push_name, push_string};
+use crate::observability::stamp::Stamp;
+
+/// What does not come from the request.
+pub(super) struct Around<'a> {
+    pub stamp: &'a mut Stamp,
+    pub pid: u32,
+    pub longest: Longest,
+}
+
+/// gunicorn's `%` format, compiled.
+pub(super) fn push_pieces(
+    line: &mut Vec<u8>,
+    pieces: &[Piece],
+    request: &Request<'_>,
+    around: &mut Around<'_>,
+) {
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => line.extend_from_slice(text.as_bytes()),
+            Piece::Atom(atom, conversion) => {
+                let start = line.len();
+                push_atom(line, atom, request, around);
+                if *conversion != Conversion::default() {
+                    convert(line, start, *conversion, atom.is_number());
+                }
+            }
+        }
+    }
+    line.push(b'\n');
+}
+
+fn push_atom(line: &mut Vec<u8>, atom: &Atom, request: &Request<'_>, around: &mut Around<'_>) {
+    let longest = around.longest;
+    let micros = u64::try_from(request.duration.as_micros()).unwrap_or(u64::MAX);
+    let details = request.details;
+    let field = |line: &mut Vec<u8>, value: Option<&[u8]>| {
+        push_quoted(line, value.unwrap_or(b"-"), longest.field);
+    };
+    match atom {
+        Atom::Client => push_peer(line, request.peer),
+        Atom::User => match request.authorization.and_then(user::basic) {
+            Some(user) => push_quoted(line, &user, longest.user),
+            None => line.push(b'-'),
+        },
+        Atom::Time => line.extend_from_slice(around.stamp.now().as_bytes()),
+        Atom::RequestLine => push_request_line(line, request, longest),
+        Atom::Status => push_number(line, request.status),
+        Atom::Method => push_or_dash(line, request.method, longest.method),
+        Atom::Path => match details {
+            Some(details) => push_quoted(line, &details.path(), longest.target),
+            None => line.push(b'-'),
+        },
+        Atom::Query => match details {
+            Some(details) => push_quoted(line, details.query(), longest.target),
+            None => line.push(b'-'),
+        },
+        Atom::Protocol => push_or_dash(line, request.version.as_bytes(), longest.method),
+        Atom::Length => push_number(line, request.bytes),
+        Atom::Referer => field(line, request.referer),
+        Atom::UserAgent => field(line, request.user_agent),
+        Atom::Seconds => push_number(line, micros / 1_000_000),
+        Atom::Milliseconds => push_number(line, micros / 1_000),
+        Atom::Microseconds => push_number(line, micros),
+        // Writing to a vector cannot fail.
+        Atom::DecimalSeconds => drop(write!(
+            line,
+            "{}.{:06}",
+            micros / 1_000_000,
+            micros % 1_000_000
+        )),
+        Atom::Pid => drop(write!(line, "<{}>", around.pid)),
+        Atom::RequestField(name) => field(line, details.and_then(|d| d.request_field(name))),
+        Atom::ResponseField(name) => field(line, details.and_then(|d| d.response_field(name))),
+        Atom::Environ(name) => {
+            let value = details.and_then(|d| d.environ(name));
+            field(line, value.as_deref());
+        }
+    }
+}
+
+fn push_or_dash(line: &mut Vec<u8>, value: &[u8], longest: usize) {
+    if value.is_empty() {
+        line.push(b'-');
+    } else {
+        push_quoted(line, value, longest);
+    }
+}
+
+/// `GET /path HTTP/1.1`; a dash where it was not understood.
+pub(super) fn push_request_line(line: &mut Vec<u8>, request: &Request<'_>, longest: Longest) {
+    if request.method.is_empty() && request.target.is_empty() {
+        line.push(b'-');
+    } else {
+        push_quoted(line, request.method, longest.method);
+        line.push(b' ');
+        push_quoted(line, request.target, longest.target);
+        line.push(b' ');
+        line.extend_from_slice(request.version.as_bytes());
+    }
+}
+
+/// Width and precision, of what stands behind `start`. An escape is never cut in two.
+fn convert(line: &mut Vec<u8>, start: usize, conversion: Conversion, is_number: bool) {
+    if let Some(precision) = conversion.precision.filter(|_| !is_number)
+        && line.len() - start > precision
+    {
+        let end = start + whole(&line[start..], precision);
+        line.truncate(end);
+    }
+    let missing = conversion.width.saturating_sub(line.len() - start);
+    let padding = match conversion.align {
+        Align::Left => {
+            line.resize(line.len() + missing, b' ');
+            return;
+        }
+        Align::Right => b' ',
+        Align::Zeros => b'0',
+    };
+    line.splice(start..start, std::iter::repeat_n(padding, missing));
+}
+
+/// An object with the same names for every request.
+pub(super) fn push_json(line: &mut Vec<u8>, request: &Request<'_>, around: &mut Around<'_>) {
+    let longest = around.longest;
+    line.extend_from_slice(b"{\"time\":\"");
+    around.stamp.push_with_millis(line);
+    line.push(b'"');
+    let mut text = |name: &str, value: Option<&[u8]>, longest: usize| {
+        push_name(line, name);
+        match value {
+            Some(value) => push_string(line, value, longest),
+            None => line.extend_from_slice(b"null"),
+        }
+    };
+    let peer = request.peer.map(|peer| peer.to_string());
+    let user = request.authorization.and_then(user::basic);
+    let some = |value: &'_ [u8]| !value.is_empty();
+    let path = request.details.map(super::Details::path);
+    let path: Option<Cow<'_, [u8]>> = path;
+    text("remote_addr", peer.as_deref().map(str::as_bytes), 64);
+    text("user", user.as_deref(), longest.user);
+    text(
+        "method",
+        Some(request.method).filter(|v| some(v)),
+        longest.method,
+    );
+    text("path", path.as_deref(), longest.field.saturating_mul(2));
+    text(
+        "query",
+        request.details.map(super::Details::query),
+        longest.field,
+    );
+    text(
+        "protocol",
+        Some(request.version.as_bytes()).filter(|v| some(v)),
+        longest.method,
+    );
+    push_name(line, "status");
+    push_number(line, request.status);
+    push_name(line, "bytes");
+    push_number(line, request.bytes);
+    push_name(line, "duration_ms");
+    let micros = request.duration.as_micros();
+    drop(write!(line, "{}.{:03}", micros / 1000, micros % 1000));
+    let mut text = |name: &str, value: Option<&[u8]>, longest: usize| {
+        push_name(line, name);
+        match value {
+            Some(value) => push_string(line, value, longest),
+            None => line.extend_from_slice(b"null"),
+        }
+    };
+    text("referer", request.referer, longest.field / 2);
+    text("user_agent", request.user_agent, longest.field / 2);
+    for (name, field) in [
+        ("request_id", request.id_field),
+        ("traceparent", "traceparent"),
+    ] {
+        if let Some(value) = request
+            .details
+            .and_then(|details| details.request_field(field))
+        {
+            text(name, Some(value), 160);
+        }
+    }
+    push_name(line, "pid");
+    push_number(line, around.pid);
+    line.extend_from_slice(b"}\n");
+}

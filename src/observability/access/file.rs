@@ -1,0 +1,71 @@
+//! Lines on their way to a file or a pipe, written a burst at a time, without waiting. It does not know what stands in them.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use crate::sys::{Output, end_of_piece};
+
+/// A burst is written before it grows beyond this.
+const FLUSH_ABOVE: usize = 32 * 1024;
+/// What waits for a reader that does not read; then lines are dropped.
+const MOST_WAITING: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub output: Arc<Output>,
+    pub buffer: Vec<u8>,
+    pub dropped: u64,
+}
+
+impl Lines {
+    pub fn new(output: Arc<Output>) -> Lines {
+        Lines {
+            output,
+            buffer: Vec::with_capacity(FLUSH_ABOVE),
+            dropped: 0,
+        }
+    }
+
+    /// Where the next line is to be written; `None`: it is dropped.
+    pub fn room(&mut self) -> Option<&mut Vec<u8>> {
+        if self.buffer.len() > FLUSH_ABOVE {
+            self.flush();
+            if self.buffer.len() > MOST_WAITING {
+                self.dropped += 1;
+                return None;
+            }
+        }
+        Some(&mut self.buffer)
+    }
+
+    pub fn flush(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let mut done = 0;
+        while let Some(rest) = self.buffer.get(done..).filter(|rest| !rest.is_empty()) {
+            let piece = if self.output.is_file() {
+                rest
+            } else {
+                rest.get(..end_of_piece(rest)).unwrap_or(rest)
+            };
+            match self.output.attempt(piece) {
+                Ok(count) if count > 0 => done += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // Nobody reads, or the disk is full: these lines are lost, the next ones may not be.
+                Ok(_) | Err(_) => {
+                    self.dropped +=
+                        u64::try_from(memchr::memchr_iter(b'\n', rest).count()).unwrap_or(0);
+                    done = self.buffer.len();
+                    break;
+                }
+            }
+        }
+        self.buffer.drain(..done);
+        if done > 0 && self.dropped > 0 && self.buffer.is_empty() {
+            // Not inside the macro, which looks at its fields only when somebody listens.
+            let lines = std::mem::take(&mut self.dropped);
+            tracing::warn!(lines, "access log lines dropped");
+        }
+    }
+}

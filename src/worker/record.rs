@@ -1,0 +1,185 @@
+//! What a request leaves behind for the access log. It does not write it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::connection::Conn;
+use super::network::Network;
+use crate::config::{AccessFormat, Atom, Logging, Piece, RequestIds};
+use crate::http::{Field, KnownName, RequestHead, Version, decode_path};
+use crate::observability::access::{Details, Request};
+
+/// What of a request has to be kept for the format, beyond its head.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// The fields of the response.
+    pub response: bool,
+    /// Names in the environ, lower-cased.
+    pub environ: Vec<String>,
+}
+
+impl Wanted {
+    pub fn of(logging: &Logging) -> Wanted {
+        let mut wanted = Wanted::default();
+        let AccessFormat::Custom(pieces) = &logging.access.format else {
+            return wanted;
+        };
+        for piece in pieces {
+            match piece {
+                Piece::Atom(Atom::ResponseField(_), _) => wanted.response = true,
+                Piece::Atom(Atom::Environ(name), _) => wanted.environ.push(name.clone()),
+                Piece::Atom(..) | Piece::Text(_) => {}
+            }
+        }
+        wanted
+    }
+}
+
+/// What was kept.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// The head of the response as it was serialised, without the fields of its framing.
+    pub response: Vec<u8>,
+    pub environ: Vec<(String, Vec<u8>)>,
+}
+
+impl Noted {
+    fn field(&self, name: &str) -> Option<&[u8]> {
+        let lines = self.response.split(|byte| *byte == b'\n').skip(1);
+        let named = lines.filter_map(|line| {
+            let (own, value) = line.split_at_checked(line.iter().position(|b| *b == b':')?)?;
+            own.eq_ignore_ascii_case(name.as_bytes())
+                .then(|| value.get(1..).unwrap_or_default().trim_ascii())
+        });
+        named.last()
+    }
+}
+
+/// How a request ended.
+pub struct Ended {
+    pub status: u16,
+    pub bytes: u64,
+    pub duration: Duration,
+    /// As a proxy has told it.
+    pub client: Option<IpAddr>,
+}
+
+struct Facts<'a> {
+    head: &'a RequestHead,
+    noted: Option<&'a Noted>,
+    peer: Option<IpAddr>,
+}
+
+impl Details for Facts<'_> {
+    fn path(&self) -> Cow<'_, [u8]> {
+        decode_path(self.head.target_path())
+    }
+
+    fn query(&self) -> &[u8] {
+        self.head.query()
+    }
+
+    /// The last one of that name, as with gunicorn.
+    fn request_field(&self, name: &str) -> Option<&[u8]> {
+        let is_named = |field: &Field<'_>| field.name == name.as_bytes();
+        let found = self.head.headers().filter(is_named).last();
+        found.map(|field| field.value)
+    }
+
+    fn response_field(&self, name: &str) -> Option<&[u8]> {
+        self.noted?.field(name)
+    }
+
+    /// The app's environ where there is one, else what it would begin with.
+    fn environ(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(noted) = self.noted.filter(|noted| !noted.environ.is_empty()) {
+            let found = noted.environ.iter().find(|(own, _)| own == name);
+            return found.map(|(_, value)| value.into());
+        }
+        Some(match name {
+            "request_method" => self.head.method().as_bytes().into(),
+            "raw_uri" | "request_uri" => self.head.target().into(),
+            "path_info" => self.path(),
+            "query_string" => self.query().into(),
+            "server_protocol" => protocol(self.head).as_bytes().into(),
+            "remote_addr" => self.peer?.to_string().into_bytes().into(),
+            "content_type" => self.request_field("content-type")?.into(),
+            "content_length" => self.request_field("content-length")?.into(),
+            _ => {
+                let field = name.strip_prefix("http_")?.replace('_', "-");
+                self.request_field(&field)?.into()
+            }
+        })
+    }
+}
+
+fn protocol(head: &RequestHead) -> &'static str {
+    match head.version() {
+        Version::Http10 => "HTTP/1.0",
+        Version::Http11 => "HTTP/1.1",
+    }
+}
+
+impl Network {
+    /// The head is kept where the request is to have a line.
+    pub fn logs(&self, head: &RequestHead) -> bool {
+        self.access.is_some()
+            && !self
+                .settings
+                .logging
+                .access
+                .exclude
+                .iter()
+                .any(|pattern| pattern.matches(head.target_path()))
+    }
+
+    fn id_field(&self) -> &str {
+        match &self.settings.logging.request_ids {
+            RequestIds::Field(name) => name,
+            RequestIds::Off => KnownName::XRequestId.as_str(),
+        }
+    }
+}
+
+impl Conn {
+    /// Its line. `head` is missing where it was not understood.
+    pub(super) fn record(&self, head: Option<&RequestHead>, noted: Option<&Noted>, ended: &Ended) {
+        let Some(access) = &self.net.access else {
+            return;
+        };
+        let peer = self.logged_client(ended.client);
+        let facts = head.map(|head| Facts { head, noted, peer });
+        let header = |name| head.and_then(|head| head.header(name));
+        access.lock().record(&Request {
+            peer,
+            method: head.map_or(b"", |head| head.method().as_bytes()),
+            target: head.map_or(b"", |head| head.target()),
+            version: head.map_or("", protocol),
+            status: ended.status,
+            bytes: ended.bytes,
+            referer: header(KnownName::Referer),
+            user_agent: header(KnownName::UserAgent),
+            authorization: header(KnownName::Authorization),
+            duration: ended.duration,
+            id_field: self.net.id_field(),
+            details: facts.as_ref().map(|facts| facts as &dyn Details),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_the_response_by_any_case_the_last_one_counts() {
+        let noted = Noted {
+            response: b"HTTP/1.1 200 OK\r\nX-A:  one\r\nx-b: a:b\r\nx-a: two\r\n".to_vec(),
+            environ: Vec::new(),
+        };
+        assert_eq!(noted.field("x-a"), Some(&b"two"[..]));
+        assert_eq!(noted.field("x-b"), Some(&b"a:b"[..]));
+        assert_eq!(noted.field("http/1.1 200 ok"), None);
+    }
+}

@@ -1,0 +1,40 @@
+//! What an access log format wants of the environ (`%({x}e)s`), as the app has left it. It formats nothing.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::core::Core;
+use crate::worker::exchange::Exchange;
+
+pub struct Notes<'c, 'py> {
+    wanted: &'c [String],
+    environ: Bound<'py, PyDict>,
+}
+
+impl<'c, 'py> Notes<'c, 'py> {
+    /// `None` where no format wants any.
+    pub fn of(core: &'c Core, environ: &Bound<'py, PyDict>) -> Option<Notes<'c, 'py>> {
+        let wanted = core.office.net.wanted.environ.as_slice();
+        (!wanted.is_empty()).then(|| Notes {
+            wanted,
+            environ: environ.clone(),
+        })
+    }
+
+    /// Keys are compared without case, as with gunicorn, and values are what `str` makes of them.
+    pub fn take(&self, exchange: &Exchange) -> PyResult<()> {
+        let mut found = Vec::new();
+        for (key, value) in &self.environ {
+            let Ok(key) = key.cast::<PyString>() else {
+                continue;
+            };
+            let key = key.to_string_lossy().to_lowercase();
+            if self.wanted.contains(&key) {
+                let value = value.str()?.to_string_lossy().into_owned().into_bytes();
+                found.push((key, value));
+            }
+        }
+        exchange.note_environ(found);
+        Ok(())
+    }
+}
