@@ -14,5 +14,6 @@ pub mod monitor;
 pub mod observability;
 pub mod proxy;
 pub mod sys;
+pub mod watcher;
 pub mod websocket;
 pub mod worker;

@@ -3,6 +3,7 @@
 mod access_log;
 mod app;
 mod clients;
+mod development;
 mod listening;
 mod logs;
 mod operators;
@@ -110,6 +111,7 @@ pub enum Group {
     Listening,
     Workers,
     Reload,
+    Development,
     Clients,
     WebSocket,
     Proxies,
@@ -120,11 +122,12 @@ pub enum Group {
 
 impl Group {
     /// In the order in which a newcomer needs them.
-    pub const ALL: [Group; 10] = [
+    pub const ALL: [Group; 11] = [
         Group::App,
         Group::Listening,
         Group::Workers,
         Group::Reload,
+        Group::Development,
         Group::Clients,
         Group::WebSocket,
         Group::Proxies,
@@ -140,6 +143,7 @@ impl Group {
             Group::Listening => "Where to listen",
             Group::Workers => "Workers",
             Group::Reload => "Boot, reload and stop",
+            Group::Development => "Development",
             Group::Clients => "Clients: timeouts and limits",
             Group::WebSocket => "WebSocket",
             Group::Proxies => "Behind a proxy",
@@ -206,6 +210,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         listening::SETTINGS,
         workers::SETTINGS,
         reload::SETTINGS,
+        development::SETTINGS,
         clients::SETTINGS,
         websocket::SETTINGS,
         proxies::SETTINGS,

@@ -225,13 +225,6 @@ const FOREIGN: &[Foreign] = &[
     ),
     says("--dirty-app", REFUSED, "use a task queue"),
     says("--dirty-workers", REFUSED, "use a task queue"),
-    says(
-        "--reload",
-        "is not supported yet",
-        "send the master a HUP to reload",
-    ),
-    not_yet("--reload-engine"),
-    not_yet("--reload-extra-file"),
     not_yet("--preload"),
     not_yet("--no-sendfile"),
     not_yet("--reuse-port"),

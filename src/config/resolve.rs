@@ -8,7 +8,8 @@ use super::error::shown;
 use super::value::{self, Malformed, Value};
 use super::{
     ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers, Limits,
-    LogTarget, Origin, Place, Recycling, RunAs, Settings, Surroundings, WebSocket, definition,
+    LogTarget, Origin, Place, Recycling, Reload, RunAs, Settings, Surroundings, WebSocket,
+    definition,
 };
 
 /// More would be a slip of the finger that takes the machine down.
@@ -87,7 +88,11 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         run_before: typed.list("run_before", value::command)?,
         run_before_timeout: limit(Some(typed.value("run_before_timeout", value::duration)?)),
         shutdown_delay: typed.value("shutdown_delay", value::duration)?,
-        keepalive_drain: typed.value("keepalive_drain", value::duration)?,
+        keepalive_drain: match (typed.switch("reload")?, typed.last("keepalive_drain")) {
+            // A browser that is left open is to meet the new code with its next request.
+            (true, None) => Duration::ZERO,
+            (_, _) => typed.value("keepalive_drain", value::duration)?,
+        },
         client: ClientTimeouts {
             first_byte: typed.value("first_byte_timeout", value::positive_duration)?,
             head: typed.value("header_timeout", value::positive_duration)?,
@@ -112,6 +117,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         ready_host: typed.optional("ready_host", value::host_header)?,
         reload_surge: typed
             .optional("reload_surge", |text| value::number(text, 1..=MOST_WORKERS))?,
+        reload: reload(&typed, surroundings)?,
         root_path: typed.value("root_path", value::root_path)?,
         header_map: typed.value("header_map", value::header_map)?,
         forwarded_allow_ips: typed.value("forwarded_allow_ips", value::peers)?,
@@ -286,6 +292,15 @@ fn recycling(typed: &Typed) -> Result<Recycling, Error> {
         lifetime: limit(typed.optional("max_worker_lifetime", value::duration)?),
         lifetime_jitter: typed.value("max_worker_lifetime_jitter", value::duration)?,
     })
+}
+
+/// Patterns are relative to where the program is started, as with gunicorn.
+fn reload(typed: &Typed, surroundings: &Surroundings) -> Result<Option<Reload>, Error> {
+    let engine = typed.value("reload_engine", value::reload_engine)?;
+    let extra = typed.list("reload_extra_files", |text| {
+        value::watched(&surroundings.directory.join(text))
+    })?;
+    Ok(typed.switch("reload")?.then_some(Reload { engine, extra }))
 }
 
 /// Zero means: no limit.

@@ -266,6 +266,24 @@ pub struct WebSocket {
     pub compression: Compression,
 }
 
+/// What tells of changed files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadEngine {
+    /// Events of the system, and a look now and then.
+    Auto,
+    Inotify,
+    /// Looking at the files in turn.
+    Poll,
+}
+
+/// Development: a changed file is a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    pub engine: ReloadEngine,
+    /// Besides what the workers have loaded and the project's own sources: files, directories, patterns; absolute.
+    pub extra: Vec<PathBuf>,
+}
+
 /// Everything, with defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -310,6 +328,8 @@ pub struct Settings {
     pub ready_host: Option<String>,
     /// How many workers of the new generation boot beside the old ones at once. `None`: all.
     pub reload_surge: Option<u32>,
+    /// `--reload`. `None`: files change without consequence.
+    pub reload: Option<Reload>,
     pub root_path: String,
     pub header_map: HeaderMap,
     pub forwarded_allow_ips: TrustedPeers,

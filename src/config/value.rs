@@ -16,7 +16,8 @@ pub(super) use access_format::access_format;
 pub(super) use address::{address, own_address};
 pub(super) use app::app;
 pub(super) use choice::{
-    compression, event_loop, header_map, lifespan, log_level, proxy_protocol, switch, websockets,
+    compression, event_loop, header_map, lifespan, log_level, proxy_protocol, reload_engine,
+    switch, websockets,
 };
 pub(super) use command::command;
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
@@ -28,7 +29,7 @@ pub(super) use logging::{
 pub(super) use number::{duration, longest, mask, most_fields, number, positive_duration, size};
 pub(super) use peers::peers;
 pub(super) use place::{
-    directories, directory, environment_pair, host_header, log_target, root_path, url_path,
+    directories, directory, environment_pair, host_header, log_target, root_path, url_path, watched,
 };
 
 /// Why a text is not such a value: ends the sentence "`--workers`: `x` …".

@@ -187,6 +187,7 @@ impl Shell<'_> {
             lifeline: self.lifeline.read.take()?,
             page,
             stacks,
+            news: self.lookout.take_news(),
             master,
         })
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::supervisor::{Plan, Winch};
+use super::supervisor::{Plan, Sources, Winch};
 use crate::config::{Place, Settings};
 
 /// The settings of one generation, and its working directory as it was when the generation began.
@@ -95,6 +95,10 @@ pub fn plan(settings: &Settings) -> Plan {
             Place::Foreground => Winch::Ignored,
             Place::Daemon => Winch::RetiresWorkers,
         },
+        sources: match settings.reload {
+            Some(_) => Sources::Watched,
+            None => Sources::Fixed,
+        },
         preparations: u32::try_from(settings.run_before.len()).unwrap_or(u32::MAX),
         preparation_timeout: settings.run_before_timeout,
     }
@@ -128,6 +132,10 @@ pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("--python", old.python != new.python),
         ("--daemon", old.place != new.place),
         ("--user, --group, --initgroups", old.run_as != new.run_as),
+        (
+            "--reload, --reload-engine, --reload-extra-file",
+            old.reload != new.reload,
+        ),
         ("--run-before", old.run_before != new.run_before),
     ]
     .into_iter()

@@ -124,6 +124,14 @@ impl Journal {
             }
             Report::ReloadFailed {
                 generation,
+                why: ReloadFailure::Overtaken,
+                ..
+            } => tracing::info!(
+                generation = generation.0,
+                "reload given up: the files have changed again"
+            ),
+            Report::ReloadFailed {
+                generation,
                 why,
                 replaced,
                 of,
@@ -243,6 +251,7 @@ impl Journal {
             ReloadFailure::Hung { worker } => {
                 (format!("the new worker of slot {} hung", worker.slot), None)
             }
+            ReloadFailure::Overtaken => ("the files have changed again".to_owned(), None),
             ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
         }
     }
@@ -294,6 +303,7 @@ fn retry_words(retry: Retry) -> &'static str {
     match retry {
         Retry::AtOnce => "at once",
         Retry::Paced { .. } => "paced",
+        Retry::AtNextChange => "when a file changes",
         Retry::None => "none",
     }
 }
@@ -301,14 +311,14 @@ fn retry_words(retry: Retry) -> &'static str {
 fn delay(retry: Retry) -> Option<Duration> {
     match retry {
         Retry::Paced { delay, .. } => Some(delay),
-        Retry::AtOnce | Retry::None => None,
+        Retry::AtOnce | Retry::AtNextChange | Retry::None => None,
     }
 }
 
 fn failures(retry: Retry) -> Option<u32> {
     match retry {
         Retry::Paced { failures, .. } => Some(failures),
-        Retry::AtOnce | Retry::None => None,
+        Retry::AtOnce | Retry::AtNextChange | Retry::None => None,
     }
 }
 

@@ -17,6 +17,7 @@ mod generation;
 mod journal;
 mod keeper;
 mod limits;
+mod lookout;
 mod names;
 mod pidfile;
 mod prepare;
@@ -138,6 +139,10 @@ fn govern(
             drop(shell);
             keeper::serve(recruit.map(|recruit| *recruit))
         }
+        Ok(End::Watcher(recruit)) => {
+            drop(shell);
+            lookout::serve(recruit.map(|recruit| *recruit))
+        }
         Ok(End::Stillborn(code)) => return Ok(Outcome::Worker(code)),
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
@@ -145,6 +150,7 @@ fn govern(
     *announcement = shell.announcement.take();
     shell.control.close();
     shell.keeper.dismiss();
+    shell.lookout.dismiss();
     shell.binds.close();
     if let Some(pid_file) = pid_file {
         pid_file.remove();

@@ -14,6 +14,10 @@ pub fn monitor(settings: &Settings) -> String {
     format!("rgun: monitor [{}]", name(settings))
 }
 
+pub fn watcher(settings: &Settings) -> String {
+    format!("rgun: watcher [{}]", name(settings))
+}
+
 /// `--name`, or the app.
 fn name(settings: &Settings) -> String {
     let app = || settings.app.to_string();

@@ -22,6 +22,8 @@ pub struct Seat {
     pub page: ipc::Page,
     /// Where the stacks of its threads are to be written on `DUMP_STACKS`; the master reads them there.
     pub stacks: Scratch,
+    /// Development: where the files that this worker has loaded are told.
+    pub news: Option<OwnedFd>,
     pub master: Pid,
 }
 

@@ -14,6 +14,7 @@ use super::daemon::Announcement;
 use super::generation::{Edition, Logs, plan, start_directory};
 use super::journal::Journal;
 use super::keeper::{Keeper, Recruit};
+use super::lookout::{self, Lookout};
 use super::prepare::Running;
 use super::seat::{Host, Seat};
 use super::service::Service;
@@ -65,6 +66,8 @@ pub enum End {
     Child(Box<Child>),
     /// This is the child of a fork that becomes the monitor; without what it needs it cannot.
     Monitor(Option<Box<Recruit>>),
+    /// The same for the watcher of files.
+    Watcher(Option<Box<lookout::Recruit>>),
     /// This is the child of a fork that cannot even begin.
     Stillborn(u8),
 }
@@ -93,6 +96,7 @@ pub struct Shell<'a> {
     pub(super) keeper: Keeper,
     /// Of the listeners, as they were opened.
     pub(super) addresses: Arc<[String]>,
+    pub(super) lookout: Lookout,
     pub(super) control: Control,
     pub(super) waits: Waits,
     pub(super) errands: Errands,
@@ -161,6 +165,7 @@ impl<'a> Shell<'a> {
             tally: Tally::default(),
             keeper: Keeper::default(),
             addresses: Arc::new([]),
+            lookout: Lookout::default(),
             control: Control::default(),
             waits: Waits::default(),
             errands: Errands::default(),
@@ -180,6 +185,10 @@ impl<'a> Shell<'a> {
 
     /// Until the end of the master, or the beginning of a child.
     pub fn run(&mut self) -> Result<End, Error> {
+        // Before the first worker: it is to be able to tell what it loads.
+        if let Flow::End(end) = self.keep_lookout() {
+            return Ok(end);
+        }
         let mut actions = self.supervisor.start(self.now());
         loop {
             if let Flow::End(end) = self.perform(actions) {
@@ -191,6 +200,9 @@ impl<'a> Shell<'a> {
                 }
                 self.publish();
                 if let Flow::End(end) = self.keep_monitor() {
+                    return Ok(end);
+                }
+                if let Flow::End(end) = self.keep_lookout() {
                     return Ok(end);
                 }
                 self.wait()?;
@@ -215,7 +227,11 @@ impl<'a> Shell<'a> {
         let now = clock::monotonic();
         let service = self.service.due().map(|due| due.saturating_sub(now));
         let keeper = self.keeper.due().map(|due| due.saturating_sub(now));
-        let timeout = [timeout, service, keeper].into_iter().flatten().min();
+        let lookout = self.lookout_due().map(|due| due.saturating_sub(now));
+        let timeout = [timeout, service, keeper, lookout]
+            .into_iter()
+            .flatten()
+            .min();
         let timeout = if self.waits.is_empty() && self.errands.is_empty() {
             timeout
         } else {
@@ -239,6 +255,7 @@ impl<'a> Shell<'a> {
             asking.push(source);
             watched.push((fd, wanted));
         }
+        watched.extend(self.lookout.as_fd().map(|fd| (fd, Wanted::Readable)));
         let ready = wait_for(&watched, timeout)?;
         drop(watched);
         let mut ready = ready.into_iter();
@@ -250,9 +267,12 @@ impl<'a> Shell<'a> {
         }
         let asked: Vec<Source> = asking
             .into_iter()
-            .zip(ready)
+            .zip(ready.by_ref())
             .filter_map(|(source, ready)| ready.then_some(source))
             .collect();
+        if ready.next() == Some(true) {
+            self.hear_lookout();
+        }
         if signalled {
             while let Some(arrival) = self.signals.next()? {
                 self.signal(arrival)?;
@@ -305,7 +325,10 @@ impl<'a> Shell<'a> {
     fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, ended)) = process::reap()? {
             let Some(incarnation) = self.workers.with_pid(pid) else {
-                if self.keeper.ended(pid, ended) || self.was_preparation(pid, ended) {
+                if self.keeper.ended(pid, ended)
+                    || self.lookout.ended(pid, ended)
+                    || self.was_preparation(pid, ended)
+                {
                     continue;
                 }
                 tracing::debug!(%pid, ?ended, "orphan reaped");

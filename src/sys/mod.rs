@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod identity;
 mod inherited;
+pub mod inotify;
 mod listener;
 mod local_time;
 mod memory;

@@ -17,7 +17,7 @@ mod signals;
 mod websocket;
 mod wsgi;
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -27,10 +27,11 @@ pub use office::Office;
 
 use crate::ipc::{FromWorker, Phase};
 use crate::master::Seat;
-use python::{Protocol, Scripts};
+use python::{Protocol, Scripts, Watched};
 
 /// The worker's whole life in the forked child, in the main thread, with the interpreter up; the exit code.
-pub fn run(py: Python<'_>, seat: Seat) -> u8 {
+pub fn run(py: Python<'_>, mut seat: Seat) -> u8 {
+    let news = seat.news.take();
     let office = match office::open(seat) {
         Ok(office) => Arc::new(office),
         Err(error) => {
@@ -39,7 +40,7 @@ pub fn run(py: Python<'_>, seat: Seat) -> u8 {
         }
     };
     office.say(&FromWorker::Booted);
-    match live(py, &office) {
+    match live(py, &office, news) {
         Ok(0) => 0,
         // Not ready: the master was told why.
         Ok(_) => leave_failed(py, Phase::ReadyPath),
@@ -65,7 +66,7 @@ struct Failure {
     traceback: String,
 }
 
-fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
+fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u8, Failure> {
     let plain = |error: PyErr| Failure {
         phase: Phase::Boot,
         summary: error.to_string(),
@@ -82,8 +83,12 @@ fn live(py: Python<'_>, office: &Arc<Office>) -> Result<u8, Failure> {
             traceback,
         }
     };
-    let loaded =
-        python::load(py, &scripts, &office.net.settings).map_err(|e| told(Phase::Load, e))?;
+    let watched = Watched::new(py, news).map_err(plain)?;
+    let loaded = python::load(py, &scripts, &office.net.settings).map_err(|e| {
+        watched.tell_failure(py, &e);
+        told(Phase::Load, e)
+    })?;
+    watched.start(py);
     match loaded.protocol {
         Protocol::Asgi => {
             asgi::serve(py, office, &scripts, loaded.app).map_err(|e| told(Phase::Lifespan, e))

@@ -79,8 +79,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "master",
-        // The monitor only at the one place where it becomes one.
-        may: &["config", "ipc", "monitor", "observability", "sys"],
+        // The monitor and the watcher only at the one place where a child becomes one.
+        may: &[
+            "config",
+            "ipc",
+            "monitor",
+            "observability",
+            "sys",
+            "watcher",
+        ],
         crates: &["serde", "serde_json", "thiserror", "tracing"],
         // It forks: another thread's locks would stay locked in the child.
         never: &[
@@ -99,6 +106,12 @@ const RULES: &[Rule] = &[
     Rule {
         module: "master::supervisor",
         never: NO_CLOCK_NO_SYSTEM,
+        ..RULE
+    },
+    Rule {
+        module: "watcher",
+        may: &["config", "sys"],
+        crates: &["glob", "tracing"],
         ..RULE
     },
     Rule {

@@ -100,6 +100,7 @@ fn every_setting_reaches_the_result() {
             | "syslog_facility"
             | "disable_redirect_access_to_syslog" => ("syslog", "true"),
             "statsd_prefix" | "dogstatsd_tags" => ("statsd_host", "h:1"),
+            "reload_engine" | "reload_extra_files" => ("reload", "true"),
             "request_id_header" => ("request_id", "true"),
             _ => ("wsgi_app", "site:app"),
         };
@@ -109,6 +110,7 @@ fn every_setting_reaches_the_result() {
             ("worker_class", _) => "asgi",
             ("chdir" | "worker_tmp_dir", _) => "/",
             ("raw_env", _) => "A=b",
+            ("reload_extra_files", _) => "/*.html",
             ("bind", _) => ":1",
             ("access_log_sample", _) => "0.5",
             ("access_log_exclude", _) => "/x",

@@ -2,7 +2,7 @@
 
 use super::{Malformed, Value};
 use crate::config::{
-    Compression, EventLoop, HeaderMap, Lifespan, LogLevel, ProxyProtocol, WebSockets,
+    Compression, EventLoop, HeaderMap, Lifespan, LogLevel, ProxyProtocol, ReloadEngine, WebSockets,
 };
 
 fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
@@ -30,6 +30,17 @@ pub(in crate::config) fn event_loop(text: &str) -> Value<EventLoop> {
             ("auto", EventLoop::Auto),
             ("asyncio", EventLoop::Asyncio),
             ("uvloop", EventLoop::Uvloop),
+        ],
+    )
+}
+
+pub(in crate::config) fn reload_engine(text: &str) -> Value<ReloadEngine> {
+    choice(
+        text,
+        &[
+            ("auto", ReloadEngine::Auto),
+            ("inotify", ReloadEngine::Inotify),
+            ("poll", ReloadEngine::Poll),
         ],
     )
 }

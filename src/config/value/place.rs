@@ -71,6 +71,20 @@ pub(in crate::config) fn directory(path: &Path) -> Value<PathBuf> {
     }
 }
 
+/// A file or directory that is there, or a pattern for some that need not be.
+pub(in crate::config) fn watched(path: &Path) -> Value<PathBuf> {
+    let pattern = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .any(|byte| b"*?[".contains(byte));
+    if pattern || path.exists() {
+        Ok(path.to_owned())
+    } else {
+        Err(Malformed::new("does not exist"))
+    }
+}
+
 pub(in crate::config) fn root_path(text: &str) -> Value<String> {
     if text.is_empty() {
         Ok(String::new())

@@ -39,6 +39,8 @@ pub enum Event {
         incarnation: Incarnation,
         why: Retirement,
     },
+    /// Files of the app have changed (`Sources::Watched`).
+    Changed,
     /// Somebody asked through the control socket; exactly one `Action::Reply` with this token will follow.
     Control { token: Token, command: Command },
     /// `next_timeout()` has come. (Every event enforces what is due; this one does nothing else.)

@@ -4,7 +4,9 @@ use super::mutation::fault;
 use super::pacing::is_failure;
 use super::slot::Place;
 use super::worker::{Life, Worker};
-use super::{BootFailure, Exit, Incarnation, Phase, ReloadFailure, Report, Retry, Supervisor, Who};
+use super::{
+    BootFailure, Exit, Incarnation, Phase, ReloadFailure, Report, Retry, Sources, Supervisor, Who,
+};
 
 impl Supervisor {
     pub(super) fn take_exit(&mut self, incarnation: Incarnation, exit: Exit) {
@@ -45,6 +47,15 @@ impl Supervisor {
 
     pub(super) fn boot_failed(&mut self, who: Who, why: BootFailure) {
         match self.phase {
+            Phase::FirstBoot if self.plan.sources == Sources::Watched => {
+                self.report(Report::BootFailed {
+                    worker: who,
+                    why,
+                    retry: Retry::AtNextChange,
+                });
+                self.await_change(who);
+                return;
+            }
             Phase::FirstBoot if !fault!(self, FirstBootFailureIgnored) => {
                 self.fail_first_boot(who, why);
                 return;

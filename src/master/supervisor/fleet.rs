@@ -59,7 +59,7 @@ impl Supervisor {
                 self.drain(
                     incarnation,
                     DrainReason::Replaced,
-                    self.plan.graceful_timeout,
+                    self.plan.replaced_grace(),
                 );
             }
             Life::Hung { .. }

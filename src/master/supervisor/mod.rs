@@ -11,6 +11,7 @@
 //! Every call runs the same course: take the event in, enforce what is due, then bring what *is* to what is *wanted*.
 
 mod action;
+mod change;
 mod clock;
 mod command;
 mod deadline;
@@ -45,7 +46,7 @@ pub use event::{
     WorkerMessage,
 };
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
-pub use plan::{Plan, Winch};
+pub use plan::{Plan, Sources, Winch};
 pub use report::{BootFailure, ReloadFailure, Report, Retry, Who};
 pub use view::{Service, Stage, WorkerView};
 
@@ -193,6 +194,7 @@ impl Supervisor {
             Event::ConfigRead { generation, result } => self.take_config(generation, result),
             Event::Prepared { step, code } => self.take_prepared(step, code),
             Event::Retire { incarnation, why } => self.take_retirement(incarnation, why),
+            Event::Changed => self.take_change(),
             Event::Control { token, command } => self.take_command(token, command),
             Event::Timeout => {}
         }

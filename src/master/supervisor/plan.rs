@@ -14,6 +14,14 @@ pub enum Winch {
     RetiresWorkers,
 }
 
+/// Whether the app's files are watched (`--reload`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sources {
+    Fixed,
+    /// A first boot that fails waits for `Event::Changed`, and replaced workers have little time to finish.
+    Watched,
+}
+
 /// The part of the settings that decisions depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -32,13 +40,25 @@ pub struct Plan {
     /// From the first TERM to the drain; readiness fails meanwhile, accepting goes on.
     pub shutdown_delay: Duration,
     pub winch: Winch,
+    pub sources: Sources,
     /// How many commands run before the first boot.
     pub preparations: u32,
     /// For each of them. `None`: however long it takes.
     pub preparation_timeout: Option<Duration>,
 }
 
+/// Nobody who develops waits for what the old code is at.
+const GRACE_IN_DEVELOPMENT: Duration = Duration::from_secs(1);
+
 impl Plan {
+    /// For a worker that another one replaces.
+    pub(super) fn replaced_grace(&self) -> Duration {
+        match self.sources {
+            Sources::Fixed => self.graceful_timeout,
+            Sources::Watched => self.graceful_timeout.min(GRACE_IN_DEVELOPMENT),
+        }
+    }
+
     pub(super) fn wanted(&self) -> u32 {
         self.workers.clamp(1, MOST_WORKERS)
     }

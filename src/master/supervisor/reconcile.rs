@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::mutation::fault;
 use super::rollout::Rollout;
-use super::slot::Proven;
+use super::slot::{Awaits, Proven};
 use super::worker::{Life, Worker};
 use super::{Action, AllFailing, Phase, Report, ServiceState, Slot, Supervisor};
 
@@ -80,7 +80,7 @@ impl Supervisor {
             .places
             .iter()
             .filter(|(slot, place)| self.occupant(**slot, place.generation).is_none())
-            .filter(|(_, place)| place.pacing.not_before <= now)
+            .filter(|(_, place)| place.pacing.not_before <= now && place.awaits == Awaits::Nothing)
             .map(|(slot, place)| (*slot, place.generation))
             .collect();
         for (slot, generation) in empty {

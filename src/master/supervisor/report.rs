@@ -119,6 +119,8 @@ pub enum Retry {
         failures: u32,
         delay: Duration,
     },
+    /// The files of the app have to change first.
+    AtNextChange,
     /// Its slot needs nobody in its stead (rolled back, scaled down, still served by the worker it was to replace, or the server ends).
     None,
 }
@@ -150,6 +152,8 @@ pub enum ReloadFailure {
     Hung {
         worker: Who,
     },
+    /// The files have changed again meanwhile: the next reload brings them.
+    Overtaken,
     /// The server stops, or WINCH sends every worker away.
     Abandoned,
 }

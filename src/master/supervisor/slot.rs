@@ -11,6 +11,7 @@ pub(super) struct Place {
     pub(super) pacing: Pacing,
     /// Somebody was ready here; the first boot is over when that is true of all.
     pub(super) proven: Proven,
+    pub(super) awaits: Awaits,
     /// Who asked for this slot's worker to be restarted.
     pub(super) waiting: Vec<Token>,
 }
@@ -21,12 +22,20 @@ pub(super) enum Proven {
     Never,
 }
 
+/// What must happen before somebody boots here, besides the pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaits {
+    Nothing,
+    Change,
+}
+
 impl Place {
     pub(super) fn new(generation: Generation) -> Self {
         Self {
             generation,
             pacing: Pacing::default(),
             proven: Proven::Never,
+            awaits: Awaits::Nothing,
             waiting: Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ mod resume;
 mod scripts;
 mod stacks;
 mod text;
+mod watched;
 
 pub use app::{Loaded, Protocol, load};
 pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
@@ -17,6 +18,7 @@ pub use resume::{Step, resume};
 pub use scripts::Scripts;
 pub use stacks::Stacks;
 pub use text::{latin1, to_latin1, type_name};
+pub use watched::Watched;
 
 use pyo3::prelude::*;
 

@@ -43,6 +43,16 @@ impl Scripts {
     }
 }
 
+/// Only for development.
+pub(super) fn watched(py: Python<'_>) -> PyResult<Py<PyModule>> {
+    module(
+        py,
+        concat_nul(concat!(include_str!("watched.py"), "\0")),
+        c"<rgun watched>",
+        c"_rgun_watched",
+    )
+}
+
 fn concat_nul(text: &'static str) -> &'static CStr {
     CStr::from_bytes_with_nul(text.as_bytes())
         .expect("the scripts contain no NUL but the last byte")

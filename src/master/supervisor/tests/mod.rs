@@ -9,6 +9,7 @@ mod oracle;
 mod process;
 mod rng;
 mod stories_boot;
+mod stories_change;
 mod stories_operator;
 mod stories_preparation;
 mod stories_reload;

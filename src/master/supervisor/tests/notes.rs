@@ -71,6 +71,7 @@ impl Oracle {
                 }
             }
             Event::Heartbeat { .. }
+            | Event::Changed
             | Event::StacksDumped { .. }
             | Event::Retire { .. }
             | Event::Timeout => {}

@@ -13,7 +13,7 @@ fn delay_of(story: &Story) -> Duration {
     match retry {
         Some(Retry::AtOnce) => Duration::ZERO,
         Some(Retry::Paced { delay, .. }) => delay,
-        Some(Retry::None) | None => panic!("no retry: {:?}", story.reports),
+        Some(Retry::AtNextChange | Retry::None) | None => panic!("no retry: {:?}", story.reports),
     }
 }
 

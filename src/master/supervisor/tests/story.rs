@@ -14,6 +14,7 @@ pub fn plan(workers: u32) -> Plan {
         timeout: Some(Duration::from_secs(30)),
         shutdown_delay: Duration::ZERO,
         winch: Winch::Ignored,
+        sources: Sources::Fixed,
         preparations: 0,
         preparation_timeout: None,
     }

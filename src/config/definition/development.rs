@@ -1,0 +1,38 @@
+//! Settings for development: what a changed file does.
+
+use super::{Definition, Group, Kind, Occurs};
+
+pub(super) const SETTINGS: &[Definition] = &[
+    Definition {
+        long: Some("reload"),
+        help: "Reload when a file of the app changes; for development",
+        more: "What counts: every file that the workers have loaded, the `*.py` below the working directory (not in hidden \
+               directories, `node_modules` and virtual environments), and --reload-extra-file. A reload is the same as on HUP: \
+               code that does not start is reported and the old code serves, until the next save. So does the first start \
+               wait for the next save. Replaced workers get a second for what they are at, and idle connections are closed.",
+        ..Definition::new("reload", Group::Development, Kind::Switch)
+    },
+    Definition {
+        long: Some("reload-engine"),
+        value: "ENGINE",
+        default: Some("auto"),
+        help: "How changes are noticed",
+        more: "inotify: the system tells. poll: the files are looked at four times a second, less often when there are many. auto: \
+               inotify, and a look every two seconds for file systems that do not tell of every change; poll where the system \
+               has no watches left.",
+        ..Definition::new(
+            "reload_engine",
+            Group::Development,
+            Kind::Choice(&["auto", "inotify", "poll"]),
+        )
+    },
+    Definition {
+        long: Some("reload-extra-file"),
+        value: "PATH",
+        occurs: Occurs::Repeatedly,
+        help: "Reload on changes of this file, directory or pattern, too; may be repeated",
+        more: "`*`, `?`, `[` and `]` make it a pattern, and `**` descends: `templates/**/*.html`. A file that is new and fits \
+               counts. Relative to where rgun is started.",
+        ..Definition::new("reload_extra_files", Group::Development, Kind::Path)
+    },
+];

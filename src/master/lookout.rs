@@ -1,0 +1,211 @@
+//! The watcher of `--reload` as the master's child: started, heard, started again. What it sees becomes an event.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::names;
+use super::shell::{End, Flow, Shell};
+use super::supervisor::Event;
+use crate::observability;
+use crate::sys::process::{Exit, Fork, Parent, die_with_parent, fork, kill};
+use crate::sys::signals::Signal;
+use crate::sys::{Identity, Packet, Pid, clock, exit_now, packet_pair, receive_packet, set_title};
+use crate::watcher::{LONGEST, Post, Report};
+
+/// Before one that has died is started again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Without `--reload` there is none.
+#[derive(Debug, Default)]
+pub struct Lookout {
+    running: Option<Running>,
+    /// Where workers tell what they have loaded, and where the watcher reads it; kept over its deaths.
+    news: Option<(OwnedFd, OwnedFd)>,
+    /// Monotonic.
+    not_before: Duration,
+    gone: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    pid: Pid,
+    reports: OwnedFd,
+}
+
+/// What the child needs to become the watcher.
+#[derive(Debug)]
+pub struct Recruit {
+    post: Post,
+    identity: Option<Identity>,
+    master: Pid,
+    title: String,
+}
+
+impl Lookout {
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.running.as_ref().map(|running| running.reports.as_fd())
+    }
+
+    /// In a worker: its end, to tell what it has loaded.
+    pub fn take_news(&mut self) -> Option<OwnedFd> {
+        self.news.take().map(|(workers_end, _)| workers_end)
+    }
+
+    /// `true`: it was the watcher that ended.
+    pub fn ended(&mut self, pid: Pid, exit: Exit) -> bool {
+        if self.running.take_if(|running| running.pid == pid).is_none() {
+            return false;
+        }
+        self.not_before = clock::monotonic() + PAUSE;
+        tracing::error!(pid = pid.as_raw(), ?exit, "the watcher of files died");
+        true
+    }
+
+    /// The server has ended.
+    pub fn dismiss(&mut self) {
+        self.gone = true;
+        if let Some(running) = self.running.take() {
+            // It would see that the master is gone; nobody should have to wait for that.
+            drop(kill(running.pid, Signal::KILL));
+        }
+    }
+}
+
+impl Shell<'_> {
+    /// When the watcher is to be started, monotonic.
+    pub(super) fn lookout_due(&self) -> Option<Duration> {
+        let lookout = &self.lookout;
+        let wanted = self.first.reload.is_some() && lookout.running.is_none() && !lookout.gone;
+        wanted.then_some(lookout.not_before)
+    }
+
+    /// Once a turn, before sleeping.
+    pub(super) fn keep_lookout(&mut self) -> Flow {
+        let now = clock::monotonic();
+        if self.lookout_due().is_none_or(|due| due > now) {
+            return Flow::Go;
+        }
+        match self.start_lookout() {
+            Ok(flow) => flow,
+            Err(error) => {
+                self.lookout.not_before = now + PAUSE;
+                tracing::error!(%error, "files are not watched");
+                Flow::Go
+            }
+        }
+    }
+
+    fn start_lookout(&mut self) -> crate::sys::Result<Flow> {
+        let Some(settings) = self.first.reload.clone() else {
+            return Ok(Flow::Go);
+        };
+        let (reports, theirs) = packet_pair(LONGEST)?;
+        if self.lookout.news.is_none() {
+            self.lookout.news = Some(packet_pair(LONGEST)?);
+        }
+        let generation = self.supervisor.generation();
+        let project = self.editions.get(&generation).map_or_else(
+            || self.start.clone(),
+            |edition| PathBuf::from(edition.directory()),
+        );
+        let master = Pid::this();
+        self.host.before_fork();
+        match fork() {
+            Ok(Fork::Child) => {
+                observability::after_fork();
+                let news = self
+                    .lookout
+                    .news
+                    .take()
+                    .map(|(_, watchers_end)| watchers_end);
+                let recruit = news.map(|news| Recruit {
+                    post: Post {
+                        settings,
+                        project,
+                        reports: theirs,
+                        news,
+                    },
+                    identity: self.identity.clone(),
+                    master,
+                    title: names::watcher(&self.first),
+                });
+                Ok(Flow::End(End::Watcher(recruit.map(Box::new))))
+            }
+            Ok(Fork::Parent { child: pid }) => {
+                self.host.after_fork_parent();
+                tracing::debug!(pid = pid.as_raw(), "watcher of files started");
+                self.lookout.running = Some(Running { pid, reports });
+                Ok(Flow::Go)
+            }
+            Err(error) => {
+                self.host.after_fork_parent();
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything that the watcher has said is one event.
+    pub(super) fn hear_lookout(&mut self) {
+        let Some(running) = &self.lookout.running else {
+            return;
+        };
+        let mut buffer = vec![0; LONGEST];
+        let mut heard: Option<Report> = None;
+        loop {
+            match receive_packet(&running.reports, &mut buffer) {
+                Ok(Packet::Message(length)) => {
+                    let report = buffer.get(..length).and_then(Report::decode);
+                    heard = match (heard, report) {
+                        (Some(first), Some(more)) => Some(Report {
+                            files: first.files.saturating_add(more.files),
+                            ..first
+                        }),
+                        (heard, report) => heard.or(report),
+                    };
+                }
+                // Closed: its exit is the event.
+                Ok(Packet::TooLong(_) | Packet::Nothing | Packet::Closed) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the watcher of files is not heard");
+                    break;
+                }
+            }
+        }
+        if let Some(Report { files, first }) = heard {
+            tracing::info!(file = first, files, "files changed");
+            self.pending.push_back(Event::Changed);
+        }
+    }
+}
+
+/// The child's whole life. It never runs Python, nor returns to where Python would go on: there is nothing to finalise.
+pub fn serve(recruit: Option<Recruit>) -> ! {
+    let code = recruit.map_or(1, |recruit| {
+        let Recruit {
+            post,
+            identity,
+            master,
+            title,
+        } = recruit;
+        set_title("rgun: watcher", &title);
+        match begin(identity.as_ref(), master) {
+            Ok(Parent::Alive) => crate::watcher::run(post),
+            Ok(Parent::Gone) => 0,
+            Err(error) => {
+                tracing::error!(%error, "files are not watched");
+                1
+            }
+        }
+    });
+    exit_now(code.into())
+}
+
+/// Signals stay blocked, as the master has them: what a terminal sends to everybody is the master's to obey.
+fn begin(identity: Option<&Identity>, master: Pid) -> crate::sys::Result<Parent> {
+    if let Some(identity) = identity {
+        identity.assume()?;
+    }
+    // After the change of user, which would take it away.
+    die_with_parent(master, Signal::KILL)
+}

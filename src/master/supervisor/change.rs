@@ -1,0 +1,47 @@
+//! Development: files of the app have changed. Whoever waited for that boots, whoever serves is reloaded. It does not know
+//! which files.
+
+use super::rollout::Rollout;
+use super::slot::Awaits;
+use super::worker::Worker;
+use super::{Phase, ReloadFailure, Sources, Supervisor};
+
+impl Supervisor {
+    pub(super) fn take_change(&mut self) {
+        if self.plan.sources == Sources::Fixed {
+            return;
+        }
+        match self.phase {
+            Phase::FirstBoot => self.boot_anew(),
+            Phase::Running => {
+                // What boots has read the old files, or some of each; it may even hang on them.
+                let booting = |rollout: &Rollout| !rollout.is_switching();
+                if self.reload.rollout().is_some_and(booting) {
+                    self.fail_rollout(ReloadFailure::Overtaken);
+                }
+                self.ask_reload(None);
+            }
+            Phase::Preparing(_) | Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone => {}
+        }
+    }
+
+    /// Not everybody was ready yet.
+    fn boot_anew(&mut self) {
+        for place in self.places.values_mut() {
+            place.awaits = Awaits::Nothing;
+        }
+        for booting in self.incarnations(Worker::is_booting) {
+            self.dismiss(booting);
+        }
+        if self.workers.values().any(Worker::is_ready) {
+            self.ask_reload(None);
+        }
+    }
+
+    /// A boot has failed, and the next one would, too: the files must change first.
+    pub(super) fn await_change(&mut self, who: super::Who) {
+        if let Some(place) = self.place_of(who) {
+            place.awaits = Awaits::Change;
+        }
+    }
+}

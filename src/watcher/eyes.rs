@@ -1,0 +1,127 @@
+//! Directories and the system's word of what happens in them. Without it (`poll`, or no watches left) all is looked at in turn.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use crate::sys::inotify::{Change, EntryKind, Inotify, Mark};
+
+/// Watches directories, if it is open.
+#[derive(Debug, Default)]
+pub struct Eyes {
+    inotify: Option<Inotify>,
+    directories: BTreeMap<Mark, PathBuf>,
+    marks: BTreeMap<PathBuf, Mark>,
+}
+
+/// What was seen, as a place to look at.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// A file in it.
+    Entry {
+        directory: PathBuf,
+        name: OsString,
+    },
+    /// A directory in it, or it itself.
+    Directory {
+        directory: PathBuf,
+    },
+    Anything,
+}
+
+impl Eyes {
+    pub fn closed() -> Self {
+        Self::default()
+    }
+
+    /// Closed, and that is said, if the system refuses.
+    pub fn open() -> Self {
+        match Inotify::open() {
+            Ok(inotify) => Self {
+                inotify: Some(inotify),
+                ..Self::default()
+            },
+            Err(error) => {
+                tracing::warn!(%error, "no events from the file system, looking at the files instead");
+                Self::default()
+            }
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.inotify.is_some()
+    }
+
+    pub fn name(&self) -> &'static str {
+        if self.is_open() { "inotify" } else { "poll" }
+    }
+
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Before it is looked at, so that nothing is missed in between. Again is harmless.
+    pub fn watch(&mut self, directory: &Path) {
+        let Some(inotify) = &self.inotify else {
+            return;
+        };
+        if self.marks.contains_key(directory) {
+            return;
+        }
+        match inotify.watch(directory) {
+            Ok(mark) => {
+                self.directories.insert(mark, directory.to_owned());
+                self.marks.insert(directory.to_owned(), mark);
+            }
+            // It is gone, or not ours to see.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound
+                        | std::io::ErrorKind::NotADirectory
+                        | std::io::ErrorKind::PermissionDenied
+                ) => {}
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    hint = "sysctl fs.inotify.max_user_watches",
+                    "no events from the file system, looking at the files instead"
+                );
+                *self = Self::default();
+            }
+        }
+    }
+
+    pub fn see(&mut self) -> crate::sys::Result<Vec<Sight>> {
+        let mut sights = Vec::new();
+        let Some(inotify) = &self.inotify else {
+            return Ok(sights);
+        };
+        loop {
+            let changes = inotify.read()?;
+            if changes.is_empty() {
+                return Ok(sights);
+            }
+            for change in changes {
+                match change {
+                    Change::Lost => sights.push(Sight::Anything),
+                    Change::Entry { mark, name, kind } => {
+                        if let Some(directory) = self.directories.get(&mark).cloned() {
+                            sights.push(match kind {
+                                EntryKind::Directory => Sight::Directory { directory },
+                                EntryKind::Other => Sight::Entry { directory, name },
+                            });
+                        }
+                    }
+                    Change::Gone { mark } | Change::Forgotten { mark } => {
+                        if let Some(directory) = self.directories.remove(&mark) {
+                            self.marks.remove(&directory);
+                            sights.push(Sight::Directory { directory });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

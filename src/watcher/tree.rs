@@ -1,0 +1,422 @@
+//! The files that count, by directory, as they were when they were last looked at. It is told when to look.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::eyes::Eyes;
+use super::pattern::{Pattern, is_pattern};
+use super::stamp::Stamp;
+
+/// More directories are not descended into: somebody has started it in `/`.
+const MOST_DIRECTORIES: usize = 20_000;
+
+#[derive(Debug)]
+pub struct Tree {
+    places: BTreeMap<PathBuf, Place>,
+    patterns: Vec<Pattern>,
+    full: bool,
+}
+
+/// One directory.
+#[derive(Debug, Default)]
+struct Place {
+    wants: Wants,
+    seen: BTreeMap<OsString, Stamp>,
+    /// Asked for by name: it stays when the directory goes, because it may come back.
+    root: bool,
+}
+
+/// What counts in a directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Wants {
+    /// Every `*.py`, here and below.
+    sources: bool,
+    names: BTreeSet<OsString>,
+    /// By their number.
+    patterns: BTreeSet<usize>,
+}
+
+/// What a look at a directory has found.
+#[derive(Default)]
+struct Found {
+    files: BTreeMap<OsString, Stamp>,
+    below: Vec<(PathBuf, Wants)>,
+    /// Files that are somewhere else in truth.
+    links: Vec<PathBuf>,
+}
+
+impl Tree {
+    /// `project`: its sources count, at any depth. `extra`: files, directories and patterns, all absolute.
+    pub fn new(project: &Path, extra: &[PathBuf]) -> Self {
+        let mut tree = Self {
+            places: BTreeMap::new(),
+            patterns: Vec::new(),
+            full: false,
+        };
+        tree.root(project).sources = true;
+        for path in extra {
+            if is_pattern(path.as_os_str()) {
+                tree.add_pattern(path);
+            } else if path.is_dir() {
+                tree.add_pattern(&path.join("**/*"));
+            } else {
+                tree.add_name(path);
+            }
+        }
+        tree
+    }
+
+    pub fn directories(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn files(&self) -> usize {
+        self.places.values().map(|place| place.seen.len()).sum()
+    }
+
+    /// A file that is loaded: it counts from now on, as it is.
+    pub fn learn(&mut self, path: &Path, eyes: &mut Eyes) {
+        let truth = fs::canonicalize(path).ok();
+        for path in std::iter::once(path).chain(truth.as_deref().filter(|truth| *truth != path)) {
+            let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+                continue;
+            };
+            if self
+                .places
+                .get(directory)
+                .is_some_and(|place| place.seen.contains_key(name))
+            {
+                continue;
+            }
+            eyes.watch(directory);
+            let stamp = stamp(path);
+            let place = self.places.entry(directory.to_owned()).or_default();
+            place.wants.names.insert(name.to_owned());
+            place
+                .seen
+                .extend(stamp.map(|stamp| (name.to_owned(), stamp)));
+        }
+    }
+
+    /// Whether that name there counts, without looking.
+    pub fn cares(&self, directory: &Path, name: &OsStr) -> bool {
+        self.places
+            .get(directory)
+            .is_some_and(|place| self.counts(&place.wants, directory, name))
+    }
+
+    /// What has changed there since the last look: written, replaced, new or gone. Below, only what is new.
+    pub fn look(&mut self, directory: &Path, eyes: &mut Eyes) -> Vec<PathBuf> {
+        let mut changed = Vec::new();
+        let mut line = vec![directory.to_owned()];
+        while let Some(directory) = line.pop() {
+            eyes.watch(&directory);
+            let Some(place) = self.places.get(&directory) else {
+                continue;
+            };
+            let wants = place.wants.clone();
+            let Some(found) = self.find(&directory, &wants) else {
+                changed.extend(self.lose(&directory));
+                continue;
+            };
+            for link in found.links {
+                self.learn(&link, eyes);
+            }
+            for (path, wants) in found.below {
+                if self.descend(&path, wants) {
+                    line.push(path);
+                }
+            }
+            if let Some(place) = self.places.get_mut(&directory) {
+                let before = std::mem::replace(&mut place.seen, found.files);
+                let now = &place.seen;
+                let written = now
+                    .iter()
+                    .filter(|(name, stamp)| before.get(*name) != Some(*stamp));
+                let gone = before.iter().filter(|(name, _)| !now.contains_key(*name));
+                changed.extend(written.chain(gone).map(|(name, _)| directory.join(name)));
+            }
+        }
+        changed
+    }
+
+    pub fn look_everywhere(&mut self, eyes: &mut Eyes) -> Vec<PathBuf> {
+        let directories: Vec<_> = self.places.keys().cloned().collect();
+        directories
+            .iter()
+            .flat_map(|directory| self.look(directory, eyes))
+            .collect()
+    }
+
+    /// The directory is not there.
+    fn lose(&mut self, directory: &Path) -> Vec<PathBuf> {
+        let Some(place) = self.places.get_mut(directory) else {
+            return Vec::new();
+        };
+        let gone = std::mem::take(&mut place.seen);
+        if !place.root && place.wants.names.is_empty() {
+            self.places.remove(directory);
+        }
+        gone.keys().map(|name| directory.join(name)).collect()
+    }
+
+    /// True: that directory, or something of it, is new.
+    fn descend(&mut self, directory: &Path, wants: Wants) -> bool {
+        if !self.places.contains_key(directory) && self.places.len() >= MOST_DIRECTORIES {
+            if !std::mem::replace(&mut self.full, true) {
+                tracing::warn!(
+                    most = MOST_DIRECTORIES,
+                    "too many directories, some are not watched"
+                );
+            }
+            return false;
+        }
+        let place = self.places.entry(directory.to_owned()).or_default();
+        let before = place.wants.clone();
+        place.wants.sources |= wants.sources;
+        place.wants.patterns.extend(wants.patterns);
+        place.wants != before
+    }
+
+    fn find(&self, directory: &Path, wants: &Wants) -> Option<Found> {
+        let mut found = Found::default();
+        if wants.sources || !wants.patterns.is_empty() {
+            for entry in fs::read_dir(directory).ok()?.flatten() {
+                let (path, name) = (entry.path(), entry.file_name());
+                let Ok(kind) = entry.file_type() else {
+                    continue;
+                };
+                if kind.is_dir() {
+                    found
+                        .below
+                        .extend(self.below(wants, &path, &name).map(|wants| (path, wants)));
+                } else if self.counts(wants, directory, &name) {
+                    if kind.is_symlink() {
+                        found.links.extend(fs::canonicalize(&path));
+                    }
+                    found.files.extend(stamp(&path).map(|stamp| (name, stamp)));
+                }
+            }
+        } else if !directory.is_dir() {
+            return None;
+        }
+        for name in &wants.names {
+            if !found.files.contains_key(name) {
+                let stamp = stamp(&directory.join(name));
+                found.files.extend(stamp.map(|stamp| (name.clone(), stamp)));
+            }
+        }
+        Some(found)
+    }
+
+    fn counts(&self, wants: &Wants, directory: &Path, name: &OsStr) -> bool {
+        (wants.sources && is_source(name))
+            || wants.names.contains(name)
+            || wants.patterns.iter().any(|n| {
+                self.patterns
+                    .get(*n)
+                    .is_some_and(|pattern| pattern.matches(&directory.join(name)))
+            })
+    }
+
+    /// What counts in a directory within another one; `None`: nothing.
+    fn below(&self, wants: &Wants, path: &Path, name: &OsStr) -> Option<Wants> {
+        if is_hidden(name) {
+            return None;
+        }
+        let patterns = wants.patterns.iter().copied().filter(|n| {
+            self.patterns
+                .get(*n)
+                .is_some_and(|pattern| pattern.reaches(path))
+        });
+        let patterns: BTreeSet<_> = patterns.collect();
+        let sources = wants.sources
+            && name != "__pycache__"
+            && name != "node_modules"
+            && (self.is_known_project(path) || !path.join("pyvenv.cfg").exists());
+        (sources || !patterns.is_empty()).then(|| Wants {
+            sources,
+            names: BTreeSet::new(),
+            patterns,
+        })
+    }
+
+    fn is_known_project(&self, path: &Path) -> bool {
+        self.places
+            .get(path)
+            .is_some_and(|place| place.wants.sources)
+    }
+
+    fn add_pattern(&mut self, path: &Path) {
+        let Some(pattern) = Pattern::new(path) else {
+            tracing::warn!(pattern = %path.display(), "malformed, it matches nothing");
+            return;
+        };
+        let number = self.patterns.len();
+        let base = pattern.base.clone();
+        self.patterns.push(pattern);
+        self.root(&base).patterns.insert(number);
+    }
+
+    fn add_name(&mut self, path: &Path) {
+        if let (Some(directory), Some(name)) = (path.parent(), path.file_name()) {
+            self.root(directory).names.insert(name.to_owned());
+        }
+    }
+
+    fn root(&mut self, directory: &Path) -> &mut Wants {
+        let place = self.places.entry(directory.to_owned()).or_default();
+        place.root = true;
+        &mut place.wants
+    }
+}
+
+/// Editors leave hidden files beside the real ones (`.#views.py`).
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().first() == Some(&b'.')
+}
+
+fn is_source(name: &OsStr) -> bool {
+    !is_hidden(name) && Path::new(name).extension() == Some(OsStr::new("py"))
+}
+
+/// Of the file, wherever a link leads; `None`: there is none.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let found = fs::metadata(path).ok()?;
+    found.is_file().then(|| Stamp::of(&found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Project {
+        root: tempfile::TempDir,
+        tree: Tree,
+        eyes: Eyes,
+    }
+
+    impl Project {
+        fn new(files: &[&str], extra: &[&str]) -> Self {
+            let root = tempfile::tempdir().expect("a directory");
+            let extra: Vec<_> = extra.iter().map(|path| root.path().join(path)).collect();
+            let tree = Tree::new(&root.path().join("app"), &extra);
+            let mut project = Self {
+                root,
+                tree,
+                eyes: Eyes::closed(),
+            };
+            files.iter().for_each(|file| project.write(file, "1"));
+            project.tree.look_everywhere(&mut project.eyes);
+            project
+        }
+
+        fn path(&self, file: &str) -> PathBuf {
+            self.root.path().join(file)
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            let path = self.path(file);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("mkdir");
+            fs::write(path, text).expect("write");
+        }
+
+        fn changed(&mut self) -> Vec<String> {
+            let mut changed: Vec<_> = self
+                .tree
+                .look_everywhere(&mut self.eyes)
+                .iter()
+                .map(|path| path.strip_prefix(self.root.path()).expect("within"))
+                .map(|path| path.to_string_lossy().into_owned())
+                .collect();
+            changed.sort();
+            changed
+        }
+    }
+
+    #[test]
+    fn sources_of_the_project_count_at_any_depth() {
+        let mut project = Project::new(&["app/a.py", "app/b/c.py"], &[]);
+        assert_eq!(project.changed(), [""; 0]);
+        project.write("app/b/c.py", "22");
+        project.write("app/new/deep/d.py", "1");
+        project.write("app/notes.txt", "1");
+        fs::remove_file(project.path("app/a.py")).expect("rm");
+        assert_eq!(
+            project.changed(),
+            ["app/a.py", "app/b/c.py", "app/new/deep/d.py"]
+        );
+        assert_eq!(project.changed(), [""; 0]);
+        fs::remove_dir_all(project.path("app/new")).expect("rm");
+        assert_eq!(project.changed(), ["app/new/deep/d.py"]);
+        project.write("app/new/deep/d.py", "1");
+        assert_eq!(project.changed(), ["app/new/deep/d.py"]);
+    }
+
+    #[test]
+    fn a_save_by_rename_with_the_same_length_counts() {
+        let mut project = Project::new(&["app/a.py"], &[]);
+        project.write("app/a.py.tmp", "2");
+        fs::rename(project.path("app/a.py.tmp"), project.path("app/a.py")).expect("mv");
+        assert_eq!(project.changed(), ["app/a.py"]);
+    }
+
+    #[test]
+    fn caches_environments_and_editors_leftovers_do_not_count() {
+        let mut project = Project::new(&["app/a.py", "app/venv/pyvenv.cfg"], &[]);
+        for file in [
+            "app/__pycache__/a.py",
+            "app/node_modules/x/a.py",
+            "app/.git/a.py",
+            "app/venv/lib/a.py",
+            "app/.#a.py",
+            "app/a.py~",
+        ] {
+            project.write(file, "1");
+        }
+        assert_eq!(project.changed(), [""; 0]);
+        let app = project.path("app");
+        assert!(!project.tree.cares(&app, OsStr::new("a.pyc")));
+        assert!(project.tree.cares(&app, OsStr::new("z.py")));
+    }
+
+    #[test]
+    fn loaded_files_and_extra_ones_count_wherever_they_are() {
+        let mut project = Project::new(
+            &["app/a.py", "lib/m.so", "etc/app.toml", "templates/x/p.html"],
+            &["etc/app.toml", "templates/**/*.html"],
+        );
+        let loaded = project.path("lib/m.so");
+        project.tree.learn(&loaded, &mut project.eyes);
+        project.write("lib/other.so", "1");
+        assert_eq!(project.changed(), [""; 0]);
+        for file in ["lib/m.so", "etc/app.toml", "templates/x/p.html"] {
+            project.write(file, "22");
+        }
+        project.write("templates/y/new.html", "1");
+        project.write("templates/y/new.txt", "1");
+        assert_eq!(
+            project.changed(),
+            [
+                "etc/app.toml",
+                "lib/m.so",
+                "templates/x/p.html",
+                "templates/y/new.html"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_file_behind_a_link_counts() {
+        let mut project = Project::new(&["real/settings.py"], &[]);
+        fs::create_dir_all(project.path("app")).expect("mkdir");
+        let (real, link) = (project.path("real"), project.path("app/settings.py"));
+        std::os::unix::fs::symlink(real.join("settings.py"), link).expect("ln");
+        project.changed();
+        assert!(project.tree.cares(&real, OsStr::new("settings.py")));
+        project.write("real/settings.py", "22");
+        assert_eq!(project.changed(), ["app/settings.py", "real/settings.py"]);
+    }
+}

@@ -1,0 +1,45 @@
+//! Development: the files of the app, told to the watcher. It does not watch.
+
+use std::os::fd::{IntoRawFd, OwnedFd};
+
+use pyo3::prelude::*;
+
+use super::scripts;
+
+/// Tells what is loaded; without `--reload` it tells nothing.
+pub struct Watched(Option<Py<PyAny>>);
+
+impl Watched {
+    /// Before the app is imported. `news` stays open for as long as the process lives.
+    pub fn new(py: Python<'_>, news: Option<OwnedFd>) -> PyResult<Self> {
+        let Some(news) = news else {
+            return Ok(Self(None));
+        };
+        let module = scripts::watched(py)?;
+        let module = module.bind(py);
+        module.call_method0("keep_no_fresh_bytecode")?;
+        let reporter = module.call_method1("Reporter", (news.into_raw_fd(),))?;
+        Ok(Self(Some(reporter.unbind())))
+    }
+
+    /// The app is loaded; what it imports from here on is told, too.
+    pub fn start(&self, py: Python<'_>) {
+        if let Some(reporter) = &self.0 {
+            complain(reporter.call_method0(py, "start"));
+        }
+    }
+
+    /// The app was not loaded.
+    pub fn tell_failure(&self, py: Python<'_>, error: &PyErr) {
+        if let Some(reporter) = &self.0 {
+            complain(reporter.call_method1(py, "tell_failure", (super::exception(py, error),)));
+        }
+    }
+}
+
+/// The project's own files are watched all the same.
+fn complain(told: PyResult<Py<PyAny>>) {
+    if let Err(error) = told {
+        tracing::warn!(%error, "the watcher does not know all files of the app");
+    }
+}
