@@ -4,7 +4,7 @@ mod choice;
 mod fit;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -82,11 +82,15 @@ impl Entry for Embedded {
         format!("CPython {}", fit::first_word(loaded_version()))
     }
 
-    fn examine(&self, settings: &Settings) -> Result<(), Refusal> {
-        let python = choice::choose(&choice::Places::of_this_process(
-            settings.python.as_deref(),
+    fn python(&self, setting: Option<&Path>) -> Result<PathBuf, Refusal> {
+        choice::choose(&choice::Places::of_this_process(
+            setting,
             self.arguments.first(),
-        ))?;
+        ))
+    }
+
+    fn examine(&self, settings: &Settings) -> Result<(), Refusal> {
+        let python = self.python(settings.python.as_deref())?;
         fit::examine(&python)?;
         // A second choice in one process could only be the same.
         drop(self.python.set(python));

@@ -1,16 +1,19 @@
 //! The hosted entry: the extension module `rgun._rgun`, in an interpreter that is already running.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 
-use crate::cli::{self, Entry};
+use crate::cli::{self, Entry, Refusal};
 use crate::config::Settings;
 use crate::master::{Host, Seat};
 use crate::worker;
 
 struct Hosted {
     version: String,
+    /// `sys.executable`.
+    python: PathBuf,
 }
 
 impl Host for Hosted {
@@ -29,6 +32,10 @@ impl Host for Hosted {
 }
 
 impl Entry for Hosted {
+    fn python(&self, _setting: Option<&Path>) -> Result<PathBuf, Refusal> {
+        Ok(self.python.clone())
+    }
+
     fn interpreter(&self) -> String {
         self.version.clone()
     }
@@ -45,6 +52,10 @@ fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     cli::main(
         arguments,
         &Hosted {
+            python: py
+                .import("sys")
+                .and_then(|sys| sys.getattr("executable")?.extract())
+                .unwrap_or_default(),
             version: format!(
                 "CPython {}.{}.{}",
                 version.major, version.minor, version.patch

@@ -1,6 +1,8 @@
 //! From arguments, environment and files to a run: the sources as layers, in their order. It prints nothing and starts nothing.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
@@ -9,8 +11,9 @@ use clap::parser::ValueSource;
 use super::command::command;
 use super::usage;
 use crate::config::{
-    CMD_ARGS, Error, Files, Kind, Layer, Layers, OWN_CMD_ARGS, Origin, Resolved, Settings,
-    Surroundings, definitions, environment, files, own_variables, resolve, split, toml,
+    CMD_ARGS, Error, Files, Hooks, Kind, Layer, Layers, OWN_CMD_ARGS, Origin, Resolved, Settings,
+    Surroundings, answer, definition, definitions, environment, files, location, own_variables,
+    question, resolve, split, toml,
 };
 
 /// What the command line asks for.
@@ -32,6 +35,34 @@ pub(super) struct Sources {
     stronger: Vec<Layer>,
     /// What is to be said, and stops nobody.
     pub warnings: Vec<String>,
+}
+
+/// What a configuration file in Python has brought beside settings.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    location: Option<String>,
+    hooks: Vec<String>,
+    environment: Vec<(String, String)>,
+    path: Vec<String>,
+}
+
+impl Answered {
+    /// What the file did to its own process is for the workers; what is said more plainly counts more.
+    pub fn complete(&self, settings: &mut Settings) {
+        let mut env = self.environment.clone();
+        env.append(&mut settings.env);
+        settings.env = env;
+        settings
+            .pythonpath
+            .extend(self.path.iter().map(PathBuf::from));
+        if let Some(location) = self.location.as_ref().filter(|_| !self.hooks.is_empty()) {
+            settings.hooks = Some(Arc::new(Hooks {
+                location: location.clone(),
+                names: self.hooks.clone(),
+                cfg: String::new(),
+            }));
+        }
+    }
 }
 
 /// The settings of the same arguments, resolved anew.
@@ -93,10 +124,57 @@ impl Sources {
         resolve(&self.layers(), surroundings)
     }
 
-    /// The name of a file that is there, and not read.
-    pub fn unread(&self) -> Option<&str> {
-        let script = self.files.script.as_ref();
-        script.map(|_| self.files.script_name.as_str())
+    /// An option that names a class of the user's own means the one that it is made of.
+    fn replace_class(&mut self, class: &str) {
+        let stronger = Layers::new(self.stronger.clone());
+        if let (Some(given), Some(definition)) = (
+            stronger.given("worker_class").last(),
+            definition("worker_class"),
+        ) && given.text.contains(['.', ':'])
+        {
+            let mut layer = Layer::default();
+            layer.add(definition, class, given.origin.clone());
+            self.stronger.push(layer);
+        }
+    }
+
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// What a Python has to be asked before that is all; `None`: nothing.
+    pub fn question(&self) -> Option<String> {
+        let stronger = Layers::new(self.stronger.clone());
+        question(self.files.script.as_ref(), &stronger)
+    }
+
+    /// Which Python, as far as anything says.
+    pub fn python(&self, surroundings: &Surroundings) -> Option<PathBuf> {
+        let layers = self.layers();
+        let given = layers.given("python").last()?;
+        Some(surroundings.directory.join(&given.text))
+    }
+
+    /// Takes in what it has said.
+    pub fn answered(&mut self, said: &[u8]) -> Result<Answered, Error> {
+        let name = match &self.files.script {
+            Some(_) => self.files.script_name.as_str(),
+            None => "--worker-class",
+        };
+        let told = answer(name, said)?;
+        self.weaker.extend([told.class_options, told.layer]);
+        if let Some(class) = told.class {
+            self.replace_class(&class);
+        }
+        self.warnings.extend(told.warnings);
+        Ok(Answered {
+            location: self.files.script.as_ref().map(location),
+            hooks: told.hooks,
+            environment: told.environment,
+            path: told.path,
+        })
     }
 }
 

@@ -4,10 +4,13 @@ mod command;
 mod ctl;
 mod help;
 mod invocation;
+mod reading;
 mod report;
 mod usage;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use crate::config::{
 use crate::master::{self, Detached, Host, Outcome};
 use crate::observability;
 use invocation::{Parsed, Sources};
+use reading::{Failure, Reading};
 
 pub use invocation::settings;
 
@@ -30,6 +34,12 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 pub trait Entry: Host {
     /// The Python that workers run in, as `--version` names it: `CPython 3.12.1`. Must not start an interpreter.
     fn interpreter(&self) -> String;
+
+    /// The executable that a configuration file in Python is run by. `setting`: what `--python` says.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn python(&self, setting: Option<&Path>) -> Result<PathBuf, Refusal>;
 
     /// Whether the interpreter suits these settings; asked once, before anything is started.
     fn examine(&self, _settings: &Settings) -> Result<(), Refusal> {
@@ -56,19 +66,24 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     match invocation::parse(&arguments, &surroundings) {
         Ok(Parsed::Help(text)) => report::page(&text),
         Ok(Parsed::Version) => report::version(&entry.interpreter()),
-        Ok(Parsed::Run(sources)) => start(&sources, &arguments, &surroundings, entry),
+        Ok(Parsed::Run(mut sources)) => start(&mut sources, &arguments, &surroundings, entry),
         Err(error) => report::configuration(&error),
     }
 }
 
 fn start(
-    sources: &Sources,
+    sources: &mut Sources,
     arguments: &[OsString],
     surroundings: &Surroundings,
     entry: &dyn Entry,
 ) -> u8 {
+    let answered = match reading::ask(sources, surroundings, entry) {
+        Ok(answered) => answered,
+        Err(Failure::Configuration(error)) => return report::configuration(&error),
+        Err(Failure::Refused(refusal)) => return report::refusal(&refusal),
+    };
     let layers = sources.layers();
-    let Resolved { mode, settings } = match resolve(&layers, surroundings) {
+    let Resolved { mode, mut settings } = match resolve(&layers, surroundings) {
         Ok(resolved) => resolved,
         // All that could be said of the rest is that it is right.
         Err(Error::NoApp) if layers.given("print_config").last().is_some() => {
@@ -76,6 +91,7 @@ fn start(
         }
         Err(error) => return report::configuration(&error),
     };
+    answered.complete(&mut settings);
     if let Err(refusal) = entry.examine(&settings) {
         return report::refusal(&refusal);
     }
@@ -130,17 +146,14 @@ fn serve(
         }
         return report::start(&error.into());
     }
-    for warning in &sources.warnings {
-        tracing::warn!("{warning}");
-    }
-    if let Some(file) = sources.unread() {
-        tracing::warn!(file, "gunicorn would read this file, rgun does not yet");
-    }
-    // As gunicorn, a reload reads the sources again with the environment and the arguments of the start.
-    let reread = || {
-        invocation::settings(arguments, surroundings).map_err(|error| report::in_one_line(&error))
+    sources.warn();
+    let configuration = Reading {
+        arguments,
+        surroundings,
+        entry,
+        sources: RefCell::new(None),
     };
-    let outcome = master::run(Arc::new(settings), &reread, entry, announcement);
+    let outcome = master::run(Arc::new(settings), &configuration, entry, announcement);
     observability::finish(LOG_PATIENCE);
     match outcome {
         Ok(Outcome::Exit(code) | Outcome::Worker(code)) => code,

@@ -11,6 +11,9 @@ use crate::{config, master};
 const FAILED: u8 = 1;
 
 pub(super) fn configuration(error: &config::Error) -> u8 {
+    if let Some(traceback) = error.traceback() {
+        complain(traceback);
+    }
     lines(&error.to_string(), error.hint());
     error.exit_code()
 }

@@ -57,6 +57,15 @@ impl Error {
         }
     }
 
+    /// The user's own, whole.
+    #[must_use]
+    pub fn traceback(&self) -> Option<&str> {
+        match self {
+            Error::Script { traceback, .. } if !traceback.is_empty() => Some(traceback),
+            _ => None,
+        }
+    }
+
     /// gunicorn's: 2 where its argument parser refuses, 1 where it finds out later.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

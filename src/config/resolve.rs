@@ -150,6 +150,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             Some(path) => ControlSocket::At(path),
             None => ControlSocket::Usual,
         },
+        hooks: None,
         chdir,
         // Last: whoever only prints the settings gets to hear of all that is wrong, but not of this.
         app: app(&typed)?,

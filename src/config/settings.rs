@@ -351,4 +351,6 @@ pub struct Settings {
     pub control_socket: ControlSocket,
     /// Where probes and metrics are answered; empty: nowhere.
     pub admin_bind: Vec<Bind>,
+    /// A configuration file with hooks.
+    pub hooks: Option<std::sync::Arc<super::Hooks>>,
 }

@@ -1,7 +1,10 @@
 //! What resolution takes from the process: variables, working directory, CPUs. Taken once, so that resolving is a function.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::cpus::{CpuFiles, cpus};
 
@@ -22,12 +25,34 @@ impl Surroundings {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         // A deleted working directory has no name; what is relative then fails with a message of its own.
-        let directory = std::env::current_dir().unwrap_or_default();
+        let directory = start_directory();
         Surroundings {
             variables,
             directory,
             cpus: cpus(&Kernel),
         }
+    }
+}
+
+/// The working directory as the shell names it (`$PWD`, if it is right), so that a symbolic link on the way is followed
+/// anew by each generation.
+#[must_use]
+pub fn start_directory() -> PathBuf {
+    let physical = env::current_dir().unwrap_or_default();
+    let place = |path: &Path| {
+        fs::metadata(path)
+            .map(|found| (found.dev(), found.ino()))
+            .ok()
+    };
+    match env::var_os("PWD").map(PathBuf::from) {
+        Some(named)
+            if named.is_absolute()
+                && place(&named).is_some()
+                && place(&named) == place(&physical) =>
+        {
+            named
+        }
+        _ => physical,
     }
 }
 

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use super::Error;
 use super::child::FAILED_TO_BOOT;
-use super::generation::{Edition, Logs, fixed_at_start, logs, plan};
+use super::generation::{Edition, Logs, logs};
 use super::journal::kill_reason;
 use super::limits::Limits;
 use super::seat::Seat;
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
-    Action, ConfigResult, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report,
-    Slot,
+    Action, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Slot,
 };
 use super::workers::Worker;
 use crate::config::LogTarget;
@@ -254,30 +253,6 @@ impl Shell<'_> {
                 self.pending.push_back(Event::Retire { incarnation, why });
             }
         }
-    }
-
-    fn read_config(&mut self, generation: Generation) {
-        let result = match (self.reread)() {
-            Ok(settings) => {
-                let fixed = fixed_at_start(&self.first, &settings);
-                if !fixed.is_empty() {
-                    tracing::warn!(
-                        settings = fixed.join(", "),
-                        "changed settings that only a restart applies"
-                    );
-                }
-                let plan = plan(&settings);
-                self.editions
-                    .insert(generation, Edition::new(Arc::new(settings), &self.start));
-                ConfigResult::Good(plan)
-            }
-            Err(error) => {
-                self.journal.config_error = error;
-                ConfigResult::Bad
-            }
-        };
-        self.pending
-            .push_back(Event::ConfigRead { generation, result });
     }
 
     /// Workers under another user must be able to open them again. As gunicorn does.

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,27 +55,6 @@ impl Edition {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// The working directory as the shell names it (`$PWD`, if it is right), so that a symbolic link on the way is followed
-/// anew by each generation.
-pub fn start_directory() -> PathBuf {
-    let physical = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    let place = |path: &Path| {
-        fs::metadata(path)
-            .map(|found| (found.dev(), found.ino()))
-            .ok()
-    };
-    match env::var_os("PWD").map(PathBuf::from) {
-        Some(named)
-            if named.is_absolute()
-                && place(&named).is_some()
-                && place(&named) == place(&physical) =>
-        {
-            named
-        }
-        _ => physical,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use super::configuration::Misconfigured;
 use super::supervisor::{
     BootFailure, BootPhase, CoreDump, Exit, KillReason, ReloadFailure, Report, Retirement, Retry,
     Slot, StopMode, Who,
@@ -17,7 +18,7 @@ use crate::sys::signals::Signal;
 pub struct Journal {
     last: Option<Failure>,
     /// Why the last reading of the configuration failed.
-    pub config_error: String,
+    pub config_error: Misconfigured,
     /// Why the last reload failed, while it is the last one.
     pub last_reload_failure: Option<String>,
 }
@@ -234,8 +235,8 @@ impl Journal {
     ) -> (String, Option<String>) {
         match why {
             ReloadFailure::BadConfig => (
-                format!("the configuration is wrong: {}", self.config_error),
-                None,
+                format!("the configuration is wrong: {}", self.config_error.message),
+                self.config_error.traceback.clone(),
             ),
             ReloadFailure::Boot { worker, why } => {
                 self.boot_failure(worker, *why, workers, Repeated::Always)

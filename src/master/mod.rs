@@ -10,6 +10,7 @@ mod act;
 mod binds;
 mod child;
 mod condition;
+mod configuration;
 pub mod control;
 mod daemon;
 mod error;
@@ -21,6 +22,7 @@ mod lookout;
 mod names;
 mod pidfile;
 mod prepare;
+mod program;
 mod seat;
 mod service;
 mod shell;
@@ -28,8 +30,10 @@ pub mod supervisor;
 mod tally;
 mod workers;
 
+pub use configuration::{Configuration, Misconfigured, Next};
 pub use daemon::{Announcement, Detached, Start, detach};
 pub use error::Error;
+pub use program::Program;
 pub use seat::{Host, Outcome, Seat};
 
 use std::sync::Arc;
@@ -42,7 +46,7 @@ use crate::sys::{self, signals::SignalQueue};
 
 /// Runs the master until it ends, or until this process is a worker that has ended.
 ///
-/// `reread` gives the configuration anew, or says why it cannot; it must be quick and must not change anything.
+/// `configuration` gives the settings anew, or says why it cannot; it must be quick and must not change anything.
 /// Listeners stay the same over every reload: a changed `--bind` is logged, and needs a restart.
 ///
 /// # Errors
@@ -50,11 +54,11 @@ use crate::sys::{self, signals::SignalQueue};
 /// once this process has ended.
 pub fn run(
     settings: Arc<Settings>,
-    reread: &dyn Fn() -> Result<Settings, String>,
+    configuration: &dyn Configuration,
     host: &dyn Host,
     mut announcement: Option<Announcement>,
 ) -> Result<Outcome, Error> {
-    let outcome = govern(settings, reread, host, &mut announcement);
+    let outcome = govern(settings, configuration, host, &mut announcement);
     // It is still there: the server was not up.
     if let Some(announcement) = announcement {
         match &outcome {
@@ -74,7 +78,7 @@ pub fn run(
 
 fn govern(
     settings: Arc<Settings>,
-    reread: &dyn Fn() -> Result<Settings, String>,
+    configuration: &dyn Configuration,
     host: &dyn Host,
     announcement: &mut Option<Announcement>,
 ) -> Result<Outcome, Error> {
@@ -86,7 +90,7 @@ fn govern(
         "rgun {} starting",
         env!("CARGO_PKG_VERSION")
     );
-    let mut shell = Shell::new(Arc::clone(&settings), signals, reread, host)?;
+    let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
     shell.binds = Binds::open(&settings)?;
     if let Some(identity) = &shell.identity {
         shell.binds.give(identity);

@@ -9,9 +9,10 @@ use std::time::Duration;
 use super::Error;
 use super::binds::Binds;
 use super::condition::Note;
+use super::configuration::{Asking, Configuration};
 use super::control::{Control, Errands, Source, Waits};
 use super::daemon::Announcement;
-use super::generation::{Edition, Logs, plan, start_directory};
+use super::generation::{Edition, Logs, plan};
 use super::journal::Journal;
 use super::keeper::{Keeper, Recruit};
 use super::lookout::{self, Lookout};
@@ -23,7 +24,7 @@ use super::supervisor::{
 };
 use super::tally::Tally;
 use super::workers::{Failure, Hearing, Workers, exit};
-use crate::config::{Groups, Settings};
+use crate::config::{Groups, Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
 use crate::observability;
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
@@ -102,7 +103,8 @@ pub struct Shell<'a> {
     pub(super) errands: Errands,
     pub(super) lifeline: Lifeline,
     pub(super) pending: VecDeque<Event>,
-    pub(super) reread: &'a dyn Fn() -> Result<Settings, String>,
+    pub(super) configuration: &'a dyn Configuration,
+    pub(super) asking: Option<Asking>,
     pub(super) host: &'a dyn Host,
     pub(super) service: Service,
     /// Whom the workers are, if they are not who we are.
@@ -135,7 +137,7 @@ impl<'a> Shell<'a> {
     pub fn new(
         settings: Arc<Settings>,
         signals: SignalQueue,
-        reread: &'a dyn Fn() -> Result<Settings, String>,
+        configuration: &'a dyn Configuration,
         host: &'a dyn Host,
     ) -> Result<Self, Error> {
         // During a rollout every slot has two workers, and TTIN and reloads may add slots. Unused pages cost nothing.
@@ -171,7 +173,8 @@ impl<'a> Shell<'a> {
             errands: Errands::default(),
             lifeline: Lifeline::new()?,
             pending: VecDeque::new(),
-            reread,
+            configuration,
+            asking: None,
             host,
             service: Service::of_this_process(),
             identity,
@@ -228,7 +231,9 @@ impl<'a> Shell<'a> {
         let service = self.service.due().map(|due| due.saturating_sub(now));
         let keeper = self.keeper.due().map(|due| due.saturating_sub(now));
         let lookout = self.lookout_due().map(|due| due.saturating_sub(now));
-        let timeout = [timeout, service, keeper, lookout]
+        let asking = self.asking.as_ref();
+        let asking = asking.map(|asking| asking.until.saturating_sub(now));
+        let timeout = [timeout, service, keeper, lookout, asking]
             .into_iter()
             .flatten()
             .min();
@@ -250,6 +255,9 @@ impl<'a> Shell<'a> {
                 .filter_map(|one| self.workers.get(*one))
                 .map(|one| (one.channel.as_fd(), Wanted::Readable)),
         );
+        if let Some(asking) = &self.asking {
+            watched.push((asking.child.as_fd(), Wanted::Readable));
+        }
         let mut asking = Vec::new();
         for (source, fd, wanted) in self.control.watched() {
             asking.push(source);
@@ -264,6 +272,10 @@ impl<'a> Shell<'a> {
             if ready {
                 self.listen(incarnation, MESSAGES_A_TURN);
             }
+        }
+        if self.asking.is_some() {
+            ready.next();
+            self.hear_configuration();
         }
         let asked: Vec<Source> = asking
             .into_iter()

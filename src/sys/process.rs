@@ -94,6 +94,22 @@ pub fn reap() -> Result<Option<(Pid, Exit)>> {
     }
 }
 
+/// Waits for the end of that child.
+pub fn wait(pid: Pid) -> Result<()> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for an int.
+        if unsafe { libc::waitpid(pid.as_raw(), &raw mut status, 0) } >= 0 {
+            return Ok(());
+        }
+        match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => {}
+            error if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
+            error => return Err(Error::new("waitpid", pid, error)),
+        }
+    }
+}
+
 /// Sends a signal.
 pub fn kill(pid: Pid, signal: Signal) -> Result<()> {
     // SAFETY: no pointers are passed; a `Pid` is never a group.

@@ -1,0 +1,111 @@
+//! The sources turned into settings, with a Python asked where one has to be: at the start, and for each reload. It starts nothing.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use super::invocation::{self, Answered, Parsed, Sources};
+use super::{Entry, Refusal, report};
+use crate::config::{Error, PROGRAM, Resolved, Settings, Surroundings};
+use crate::master::{Configuration, Misconfigured, Next, Program};
+
+/// How long a configuration file may take at the start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why there are no settings.
+pub(super) enum Failure {
+    Configuration(Error),
+    Refused(Refusal),
+}
+
+/// Asks the Python of this run, if there is something to ask, and waits for the answer.
+pub(super) fn ask(
+    sources: &mut Sources,
+    surroundings: &Surroundings,
+    entry: &dyn Entry,
+) -> Result<Answered, Failure> {
+    let Some(program) = program(sources, surroundings, entry).map_err(Failure::Refused)? else {
+        return Ok(Answered::default());
+    };
+    let said = program.ask(PATIENCE).map_err(|error| {
+        Failure::Refused(Refusal {
+            message: format!("the configuration file: {error}"),
+            hint: None,
+        })
+    })?;
+    sources.answered(&said).map_err(Failure::Configuration)
+}
+
+fn program(
+    sources: &Sources,
+    surroundings: &Surroundings,
+    entry: &dyn Entry,
+) -> Result<Option<Program>, Refusal> {
+    let Some(question) = sources.question() else {
+        return Ok(None);
+    };
+    Ok(Some(Program {
+        python: entry.python(sources.python(surroundings).as_deref())?,
+        text: PROGRAM,
+        question,
+        directory: surroundings.directory.clone(),
+    }))
+}
+
+/// As gunicorn, a reload reads the sources again with the environment and the arguments of the start.
+pub(super) struct Reading<'a> {
+    pub arguments: &'a [OsString],
+    pub surroundings: &'a Surroundings,
+    pub entry: &'a dyn Entry,
+    /// Those that wait for an answer.
+    pub sources: RefCell<Option<Box<Sources>>>,
+}
+
+impl Reading<'_> {
+    fn settings(&self, sources: &Sources, answered: &Answered) -> Result<Settings, Misconfigured> {
+        let resolved = sources.resolve(self.surroundings);
+        let Resolved { mut settings, .. } = resolved.map_err(|error| misconfigured(&error))?;
+        answered.complete(&mut settings);
+        sources.warn();
+        Ok(settings)
+    }
+}
+
+impl Configuration for Reading<'_> {
+    fn read(&self) -> Result<Next, Misconfigured> {
+        let parsed = invocation::parse(self.arguments, self.surroundings);
+        let sources = match parsed.map_err(|error| misconfigured(&error))? {
+            Parsed::Run(sources) => sources,
+            Parsed::Help(_) | Parsed::Version => return Err(misconfigured(&Error::NoApp)),
+        };
+        match program(&sources, self.surroundings, self.entry) {
+            Err(refusal) => Err(refusal.message.into()),
+            Ok(Some(program)) => {
+                self.sources.replace(Some(sources));
+                Ok(Next::Ask(program))
+            }
+            Ok(None) => {
+                let settings = self.settings(&sources, &Answered::default())?;
+                Ok(Next::Settings(Box::new(settings)))
+            }
+        }
+    }
+
+    fn answered(&self, said: &[u8]) -> Result<Settings, Misconfigured> {
+        let mut sources = self
+            .sources
+            .take()
+            .ok_or_else(|| Misconfigured::from("nobody has asked".to_owned()))?;
+        let answered = sources
+            .answered(said)
+            .map_err(|error| misconfigured(&error))?;
+        self.settings(&sources, &answered)
+    }
+}
+
+fn misconfigured(error: &Error) -> Misconfigured {
+    Misconfigured {
+        message: report::in_one_line(error),
+        traceback: error.traceback().map(str::to_owned),
+    }
+}

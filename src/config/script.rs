@@ -1,0 +1,285 @@
+//! A configuration file in Python, from this side: what its evaluation is asked, and what its answer means. It runs nothing.
+
+mod uvicorn;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::error::shown;
+use super::location::Script;
+use super::toml_file::choice;
+use super::{Definition, Error, Kind, Layer, Layers, Occurs, Origin, definition, definitions};
+
+/// Runs the file, tells what it says, calls its hooks; see there.
+pub const PROGRAM: &str = include_str!("script/script.py");
+
+/// The classes that need nobody's code to be understood.
+const CLASSES: [&str; 15] = [
+    "auto",
+    "asgi",
+    "wsgi",
+    "sync",
+    "gthread",
+    "uvicorn.workers.UvicornWorker",
+    "uvicorn.workers.UvicornH11Worker",
+    "uvicorn_worker.UvicornWorker",
+    "uvicorn_worker.UvicornH11Worker",
+    "gunicorn.workers.gasgi.ASGIWorker",
+    "gunicorn.workers.sync.SyncWorker",
+    "gunicorn.workers.gthread.ThreadWorker",
+    "gevent",
+    "eventlet",
+    "tornado",
+];
+
+/// The file whose hooks are called, as a process is asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hooks {
+    /// `file:PATH` or `python:MODULE`.
+    pub location: String,
+    /// Those that it defines.
+    pub names: Vec<String>,
+    /// What the file's own variables hold is not known here; but these settings are what `server.cfg` shows.
+    pub cfg: String,
+}
+
+impl Hooks {
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|hook| hook == name)
+    }
+}
+
+/// What a file has said.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Options of the worker class (`CONFIG_KWARGS`): weaker than what the file sets.
+    pub class_options: Layer,
+    pub layer: Layer,
+    pub hooks: Vec<String>,
+    /// The class that one of the user's own is made of.
+    pub class: Option<String>,
+    /// What it has done to its environment and its path, for the workers.
+    pub environment: Vec<(String, String)>,
+    pub path: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// The question as one line of JSON; `None`: there is nothing that Python has to be asked.
+///
+/// `stronger`: what counts more than the file.
+#[must_use]
+pub fn question(script: Option<&Script>, stronger: &Layers) -> Option<String> {
+    let class = stronger.given("worker_class").last();
+    let class = class.map(|given| given.text.trim().replace(':', "."));
+    let class = class.filter(|class| class.contains('.') && !class.starts_with("gunicorn."));
+    let is_known = |class: &String| CLASSES.contains(&class.as_str());
+    if script.is_none() && class.as_ref().is_none_or(is_known) {
+        return None;
+    }
+    let settings: Vec<&str> = definitions().map(|definition| definition.name).collect();
+    let request = json!({
+        "location": script.map(location),
+        "settings": settings,
+        "worker_class": class,
+        "worker_classes": CLASSES,
+    });
+    Some(request.to_string())
+}
+
+/// As the script takes it.
+pub fn location(script: &Script) -> String {
+    match script {
+        Script::File(path) => format!("file:{}", path.display()),
+        Script::Module(module) => format!("python:{module}"),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Failed {
+        error: String,
+        traceback: String,
+    },
+    Told {
+        settings: Map<String, Value>,
+        unknown: Vec<String>,
+        hooks: Vec<String>,
+        environment: Map<String, Value>,
+        path: Vec<String>,
+    },
+}
+
+/// `name`: how messages name the file.
+pub fn answer(name: &str, said: &[u8]) -> Result<Told, Error> {
+    let answer = serde_json::from_slice(said).map_err(|_| Error::Script {
+        file: shown(name),
+        summary: "the process that reads it has ended without an answer".to_owned(),
+        traceback: String::new(),
+    })?;
+    let (settings, unknown, hooks, environment, path) = match answer {
+        Answer::Failed { error, traceback } => {
+            return Err(Error::Script {
+                file: shown(name),
+                summary: shown(&error),
+                traceback,
+            });
+        }
+        Answer::Told {
+            settings,
+            unknown,
+            hooks,
+            environment,
+            path,
+        } => (settings, unknown, hooks, environment, path),
+    };
+    let mut told = Told {
+        hooks,
+        path,
+        environment: environment
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
+            .collect(),
+        ..Told::default()
+    };
+    let reader = Reader { name: name.into() };
+    for (setting, value) in &settings {
+        let Some(definition) = definition(setting) else {
+            continue;
+        };
+        if let Some(class) = value.get("class") {
+            reader.class(definition, class, value, &mut told)?;
+            continue;
+        }
+        for text in reader.texts(definition, value)? {
+            told.layer
+                .add(definition, text, Origin::Python(Arc::clone(&reader.name)));
+        }
+    }
+    for name in unknown {
+        let meant = definitions()
+            .map(|definition| definition.name)
+            .map(|known| (strsim::jaro_winkler(known, &name), known))
+            .filter(|(likeness, _)| *likeness >= 0.85)
+            .max_by(|(a, _), (b, _)| a.total_cmp(b))
+            .map_or_else(String::new, |(_, known)| {
+                format!("; did you mean `{known}`?")
+            });
+        let file = &reader.name;
+        told.warnings.push(format!(
+            "{file}: `{}` is not a setting{meant}",
+            shown(&name)
+        ));
+    }
+    Ok(told)
+}
+
+struct Reader {
+    name: Arc<str>,
+}
+
+impl Reader {
+    /// What would be typed. Nothing for `None`, which says nothing.
+    fn texts(&self, definition: &Definition, value: &Value) -> Result<Vec<String>, Error> {
+        if definition.kind == Kind::Json {
+            return match value {
+                Value::Null => Ok(Vec::new()),
+                Value::Object(fields) if fields.is_empty() => Ok(Vec::new()),
+                Value::Object(_) => Ok(vec![value.to_string()]),
+                _ => Err(self.wrong(definition, "must be a dictionary")),
+            };
+        }
+        let one = |value: &Value| self.text(definition, value);
+        let several: Vec<String> = match value {
+            Value::Null => return Ok(Vec::new()),
+            Value::Array(values) => values.iter().map(one).collect::<Result<_, _>>()?,
+            Value::Object(fields) if definition.kind == Kind::Pairs => fields
+                .iter()
+                .map(|(name, value)| Ok(format!("{name}={}", one(value)?)))
+                .collect::<Result<_, _>>()?,
+            Value::Object(_) => return Err(self.wrong(definition, "is not of that kind")),
+            _ => return Ok(vec![one(value)?]),
+        };
+        match (definition.occurs, definition.kind) {
+            (Occurs::Repeatedly, _) => Ok(several),
+            (Occurs::Once, Kind::List | Kind::Pairs) => Ok(vec![several.join(",")]),
+            (Occurs::Once, _) => Err(self.wrong(definition, "must be one value, not several")),
+        }
+    }
+
+    fn text(&self, definition: &Definition, value: &Value) -> Result<String, Error> {
+        match (definition.kind, value) {
+            (_, Value::String(text)) => Ok(text.clone()),
+            (Kind::Switch, Value::Bool(on)) => Ok(on.to_string()),
+            // As gunicorn: a number is true or false, too.
+            (Kind::Switch, Value::Number(number)) => Ok((number.as_f64() != Some(0.0)).to_string()),
+            (Kind::Choice(names), Value::Bool(on)) => choice(definition, names, *on)
+                .map(str::to_owned)
+                .ok_or_else(|| self.wrong(definition, "is not true or false")),
+            // `cpu_count() * 1.5` of four.
+            (_, Value::Number(number)) => Ok(match number.as_f64() {
+                Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float:.0}"),
+                _ => number.to_string(),
+            }),
+            (_, Value::Bool(_)) => Err(self.wrong(definition, "is neither true nor false")),
+            _ => Err(self.wrong(definition, "is not of that kind")),
+        }
+    }
+
+    /// A class in place of a name: gunicorn's or uvicorn's own, or one made of them.
+    fn class(
+        &self,
+        definition: &'static Definition,
+        class: &Value,
+        value: &Value,
+        told: &mut Told,
+    ) -> Result<(), Error> {
+        let texts = |field: &str| -> Vec<String> {
+            let values = value.get(field).and_then(Value::as_array);
+            let texts = values.into_iter().flatten().filter_map(Value::as_str);
+            texts.map(str::to_owned).collect()
+        };
+        let class = class.as_str().unwrap_or_default().to_owned();
+        let ancestors = texts("ancestors");
+        let origin = || Origin::Python(Arc::clone(&self.name));
+        if definition.name != "worker_class" {
+            told.layer.add(definition, class, origin());
+            return Ok(());
+        }
+        let Some(base) = ancestors.iter().find(|one| CLASSES.contains(&one.as_str())) else {
+            told.layer.add(definition, class, origin());
+            return Ok(());
+        };
+        told.layer.add(definition, base.clone(), origin());
+        told.class = Some(base.clone());
+        let overrides = texts("overrides");
+        if *base != class && !overrides.is_empty() {
+            told.warnings.push(format!(
+                "{}: methods of {} are not called: {}",
+                self.name,
+                shown(&class),
+                shown(&overrides.join(", "))
+            ));
+        }
+        if let Some(options) = value.get("options").and_then(Value::as_object) {
+            uvicorn::options(&class, options, told, &|definition, value| {
+                self.texts(definition, value)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, definition: &Definition, problem: &str) -> Error {
+        Error::File {
+            place: self.name.to_string(),
+            problem: format!("{} {problem}", definition.name),
+            hint: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

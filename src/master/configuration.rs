@@ -1,0 +1,143 @@
+//! The configuration read again for a reload: what has to be asked of a Python is asked beside the loop. It understands nothing.
+
+use std::time::Duration;
+
+use super::generation::{Edition, fixed_at_start, plan};
+use super::program::{Child, Program};
+use super::shell::Shell;
+use super::supervisor::{ConfigResult, Event, Generation};
+use crate::config::Settings;
+use crate::sys::clock;
+
+/// Where the settings come from. Nothing here may wait.
+pub trait Configuration {
+    /// The settings anew, or what has to be run for them.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn read(&self) -> Result<Next, Misconfigured>;
+
+    /// The settings, when that has said this.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn answered(&self, said: &[u8]) -> Result<Settings, Misconfigured>;
+}
+
+#[derive(Debug)]
+pub enum Next {
+    Settings(Box<Settings>),
+    Ask(Program),
+}
+
+/// Why there are no settings: for the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Misconfigured {
+    /// One line.
+    pub message: String,
+    /// The user's own, where there is one.
+    pub traceback: Option<String>,
+}
+
+impl From<String> for Misconfigured {
+    fn from(message: String) -> Self {
+        Self {
+            message,
+            traceback: None,
+        }
+    }
+}
+
+/// Settings that need nobody.
+impl<F: Fn() -> Result<Settings, String>> Configuration for F {
+    fn read(&self) -> Result<Next, Misconfigured> {
+        let settings = self().map_err(Misconfigured::from)?;
+        Ok(Next::Settings(Box::new(settings)))
+    }
+
+    fn answered(&self, _said: &[u8]) -> Result<Settings, Misconfigured> {
+        self().map_err(Misconfigured::from)
+    }
+}
+
+/// The file that is being read.
+#[derive(Debug)]
+pub(super) struct Asking {
+    generation: Generation,
+    pub child: Child,
+    /// Monotonic.
+    pub until: Duration,
+}
+
+impl Shell<'_> {
+    pub(super) fn read_config(&mut self, generation: Generation) {
+        // The one before took too long.
+        self.stop_asking();
+        match self.configuration.read() {
+            Ok(Next::Settings(settings)) => self.take_settings(generation, Ok(*settings)),
+            Ok(Next::Ask(program)) => match program.start() {
+                Ok(child) => {
+                    let until = clock::monotonic() + self.first.boot_timeout;
+                    self.asking = Some(Asking {
+                        generation,
+                        child,
+                        until,
+                    });
+                }
+                Err(error) => self.take_settings(generation, Err(error.to_string().into())),
+            },
+            Err(error) => self.take_settings(generation, Err(error)),
+        }
+    }
+
+    /// Once a turn.
+    pub(super) fn hear_configuration(&mut self) {
+        let Some(asking) = &mut self.asking else {
+            return;
+        };
+        let settings = match asking.child.hear() {
+            Some(said) => self.configuration.answered(&said),
+            None if asking.until <= clock::monotonic() => Err(Misconfigured::from(format!(
+                "the configuration file took more than {} s",
+                self.first.boot_timeout.as_secs()
+            ))),
+            None => return,
+        };
+        let generation = asking.generation;
+        self.stop_asking();
+        self.take_settings(generation, settings);
+    }
+
+    /// Also when it is done: what it may have started goes with it.
+    fn stop_asking(&mut self) {
+        if let Some(asking) = self.asking.take() {
+            asking.child.kill();
+        }
+    }
+
+    fn take_settings(&mut self, generation: Generation, settings: Result<Settings, Misconfigured>) {
+        let result = match settings {
+            Ok(settings) => {
+                let fixed = fixed_at_start(&self.first, &settings);
+                if !fixed.is_empty() {
+                    tracing::warn!(
+                        settings = fixed.join(", "),
+                        "changed settings that only a restart applies"
+                    );
+                }
+                let plan = plan(&settings);
+                self.editions.insert(
+                    generation,
+                    Edition::new(std::sync::Arc::new(settings), &self.start),
+                );
+                ConfigResult::Good(plan)
+            }
+            Err(error) => {
+                self.journal.config_error = error;
+                ConfigResult::Bad
+            }
+        };
+        self.pending
+            .push_back(Event::ConfigRead { generation, result });
+    }
+}
