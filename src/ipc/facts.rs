@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::layout::header;
 
 /// Why a slot has another worker than before, in the order of `Facts::restarts`.
-pub const CAUSES: [&str; 8] = [
+pub const CAUSES: [&str; 9] = [
     "exit",
     "signal",
     "hung",
@@ -15,6 +15,7 @@ pub const CAUSES: [&str; 8] = [
     "max-worker-memory",
     "max-worker-lifetime",
     "asked",
+    "out-of-memory",
 ];
 
 /// As of the last turn of the master's loop; the counts only grow.

@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// The header.
 pub mod header {
@@ -76,9 +76,11 @@ pub mod page {
     pub const TAKEN: usize = 7;
     /// How many threads run the app.
     pub const THREADS: usize = 8;
+    /// As `HEARTBEAT`, of the slowest of several threads.
+    pub const SLOWEST: usize = 9;
     pub const COUNTERS: usize = 16;
     pub const ENTRIES: usize = 96;
-    pub const ENTRY_COUNT: usize = 27;
+    pub const ENTRY_COUNT: usize = 22;
     pub const WORDS: usize = 1024;
 }
 
@@ -86,11 +88,17 @@ pub mod page {
 pub mod entry {
     /// Monotonic milliseconds plus one; zero while the entry is empty or being written.
     pub const START: usize = 0;
-    /// Length of the method in the low half, of the path in the high half, as far as they are stored.
+    /// Length of the method in the lowest byte, of the id in the next one, of the path in the high half, as far as stored.
     pub const LENGTHS: usize = 1;
-    pub const METHOD: usize = 2;
+    /// Which of the worker's requests it is: the first is 1.
+    pub const SERIAL: usize = 2;
+    /// The same number while the app's code for it runs.
+    pub const RUNS: usize = 3;
+    pub const METHOD: usize = 4;
     pub const METHOD_WORDS: usize = 2;
-    pub const PATH: usize = METHOD + METHOD_WORDS;
+    pub const ID: usize = METHOD + METHOD_WORDS;
+    pub const ID_WORDS: usize = 5;
+    pub const PATH: usize = ID + ID_WORDS;
     pub const PATH_WORDS: usize = 30;
     pub const WORDS: usize = PATH + PATH_WORDS;
 }

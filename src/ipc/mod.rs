@@ -29,5 +29,5 @@ pub use counters::{Counters, Waits};
 pub use error::{Error, Result};
 pub use facts::{CAUSES, Facts, Queue};
 pub use message::*;
-pub use page::{InFlight, Page, State, Ticket};
+pub use page::{InFlight, Mark, Page, State, Ticket};
 pub use scoreboard::{Scoreboard, Service};

@@ -24,7 +24,21 @@ pub enum State {
 /// The place of one request among those in flight; to be given back with `request_finished`.
 #[derive(Debug)]
 #[must_use = "the request counts as in flight until its ticket is given back"]
-pub struct Ticket(Option<u32>);
+pub struct Ticket(Mark);
+
+/// Says which request the app's code runs for, also when that request has ended meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    index: u32,
+    /// Zero: the request has no place.
+    serial: u64,
+}
+
+impl Ticket {
+    pub fn mark(&self) -> Mark {
+        self.0
+    }
+}
 
 /// One page, as a cheap handle. It stays valid for ever, and meaningful while its worker has not been reaped.
 #[derive(Clone, Copy)]
@@ -48,6 +62,11 @@ impl Page {
         self.words[page::HEARTBEAT].store(now_ms, Relaxed);
     }
 
+    /// The sign of life of the slowest of several threads.
+    pub fn beat_slowest(&self, then_ms: u64) {
+        self.words[page::SLOWEST].store(then_ms, Relaxed);
+    }
+
     pub fn set_state(&self, state: State) {
         self.words[page::STATE].store(state as u64 + 1, Relaxed);
     }
@@ -65,21 +84,45 @@ impl Page {
         self.words[page::CONNECTIONS].fetch_sub(1, Relaxed);
     }
 
-    /// A request has begun. The first 27 at a time are shown with the beginning of their method and path.
-    pub fn request_started(&self, method: &[u8], path: &[u8], now_ms: u64) -> Ticket {
-        self.add(counter::REQUESTS, 1);
+    /// A request has begun. The first 22 at a time are shown with the beginning of their method, path and id (where they
+    /// have one).
+    pub fn request_started(&self, method: &[u8], path: &[u8], id: &[u8], now_ms: u64) -> Ticket {
+        let serial = self.words[page::COUNTERS + counter::REQUESTS].fetch_add(1, Relaxed) + 1;
         let Some(index) = self.take_entry() else {
-            return Ticket(None);
+            return Ticket(Mark {
+                index: 0,
+                serial: 0,
+            });
         };
         let words = self.entry(index);
         let method = &method[..method.len().min(entry::METHOD_WORDS * 8)];
+        let id = &id[..id.len().min(entry::ID_WORDS * 8)];
         let path = &path[..path.len().min(entry::PATH_WORDS * 8)];
-        words[entry::LENGTHS].store(method.len() as u64 | (path.len() as u64) << 32, Relaxed);
-        store_bytes(&words[entry::METHOD..entry::PATH], method);
+        let lengths = method.len() as u64 | (id.len() as u64) << 8 | (path.len() as u64) << 32;
+        words[entry::LENGTHS].store(lengths, Relaxed);
+        words[entry::SERIAL].store(serial, Relaxed);
+        store_bytes(&words[entry::METHOD..entry::ID], method);
+        store_bytes(&words[entry::ID..entry::PATH], id);
         store_bytes(&words[entry::PATH..], path);
         // Last, so that a reader who sees the start sees the text (a kill may come between any two stores).
         words[entry::START].store(now_ms + 1, Release);
-        Ticket(Some(index))
+        Ticket(Mark { index, serial })
+    }
+
+    /// The app's code for that request runs from here on. Harmless when the request has ended.
+    pub fn app_runs(&self, mark: Mark) {
+        let words = self.entry(mark.index);
+        if mark.serial != 0 && words[entry::SERIAL].load(Relaxed) == mark.serial {
+            words[entry::RUNS].store(mark.serial, Relaxed);
+        }
+    }
+
+    /// It waits, or is over.
+    pub fn app_rests(&self, mark: Mark) {
+        let words = self.entry(mark.index);
+        if mark.serial != 0 && words[entry::RUNS].load(Relaxed) == mark.serial {
+            words[entry::RUNS].store(0, Relaxed);
+        }
     }
 
     /// It has ended: with that status (0: no answer was begun), after `micros`, with `bytes` sent.
@@ -89,7 +132,8 @@ impl Page {
         self.add(counter::BYTES_OUT, bytes);
         self.add(counter::DURATION, micros);
         self.add(counter::LATENCY + bucket(micros), 1);
-        if let Some(index) = ticket.0 {
+        let Mark { index, serial } = ticket.0;
+        if serial != 0 {
             self.entry(index)[entry::START].store(0, Relaxed);
             self.words[page::TAKEN].fetch_and(!(1 << index), Relaxed);
         }
@@ -158,6 +202,10 @@ pub struct InFlight {
     pub method: String,
     /// The first 240 bytes.
     pub path: String,
+    /// The first 40 bytes of its `X-Request-ID`.
+    pub id: Option<String>,
+    /// The app's code for it was running, not waiting.
+    pub runs: bool,
 }
 
 /// The readers' side.
@@ -177,6 +225,11 @@ impl Page {
     /// Monotonic milliseconds of the last sign of life; zero before the first.
     pub fn heartbeat(&self) -> u64 {
         self.words[page::HEARTBEAT].load(Relaxed)
+    }
+
+    /// Monotonic milliseconds of the slowest thread's last sign of life; zero where there are not several.
+    pub fn slowest(&self) -> u64 {
+        self.words[page::SLOWEST].load(Relaxed)
     }
 
     /// `None` before the worker has said anything (or when it wrote nonsense).
@@ -209,7 +262,7 @@ impl Page {
         Counters::read(&self.words[page::COUNTERS..])
     }
 
-    /// The requests in flight, the oldest first: up to 27 of `counters().in_flight()`.
+    /// The requests in flight, the oldest first: up to 22 of `counters().in_flight()`.
     pub fn in_flight(&self) -> Vec<InFlight> {
         let mut found: Vec<InFlight> = (0..page::ENTRY_COUNT as u32)
             .filter_map(|index| read_entry(self.entry(index)))
@@ -279,15 +332,19 @@ fn read_entry(words: &[AtomicU64]) -> Option<InFlight> {
     let start = words[entry::START].load(Acquire);
     let started_ms = start.checked_sub(1)?;
     let lengths = words[entry::LENGTHS].load(Relaxed);
-    let method = load_text(
-        &words[entry::METHOD..entry::PATH],
-        (lengths & 0xff) as usize,
+    let method = load_text(&words[entry::METHOD..entry::ID], (lengths & 0xff) as usize);
+    let id = load_text(
+        &words[entry::ID..entry::PATH],
+        (lengths >> 8 & 0xff) as usize,
     );
     let path = load_text(&words[entry::PATH..], (lengths >> 32) as usize);
+    let runs = words[entry::RUNS].load(Relaxed) == words[entry::SERIAL].load(Relaxed);
     (words[entry::START].load(Acquire) == start).then_some(InFlight {
         started_ms,
         method,
         path,
+        id: (!id.is_empty()).then_some(id),
+        runs,
     })
 }
 
@@ -306,8 +363,8 @@ mod tests {
     #[test]
     fn a_request_is_seen_while_it_runs_and_counted_afterwards() {
         let page = page();
-        let first = page.request_started(b"GET", b"/slow?x=1", 100);
-        let second = page.request_started(b"POST", b"/", 90);
+        let first = page.request_started(b"GET", b"/slow?x=1", b"", 100);
+        let second = page.request_started(b"POST", b"/", b"", 90);
         let seen = page.in_flight();
         assert_eq!(
             seen.iter().map(|r| r.path.as_str()).collect::<Vec<_>>(),
@@ -338,11 +395,11 @@ mod tests {
     fn more_requests_than_entries_are_counted_but_not_shown() {
         let page = page();
         let tickets: Vec<Ticket> = (0..40)
-            .map(|n| page.request_started(b"GET", &[b'/'; 500], n))
+            .map(|n| page.request_started(b"GET", &[b'/'; 500], b"", n))
             .collect();
         assert_eq!(
             (page.in_flight().len(), page.counters().in_flight()),
-            (27, 40)
+            (22, 40)
         );
         assert_eq!(page.in_flight()[0].path.len(), 240);
         tickets
@@ -357,17 +414,44 @@ mod tests {
     #[test]
     fn a_method_or_path_of_any_length_is_cut_and_never_mixed_with_an_older_one() {
         let page = page();
-        let ticket = page.request_started(b"PROPPATCH-AND-MUCH-MORE", b"/a/long/one/before", 1);
+        let ticket = page.request_started(
+            b"PROPPATCH-AND-MUCH-MORE",
+            b"/a/long/one/before",
+            &[b'i'; 500],
+            1,
+        );
+        assert_eq!(page.in_flight()[0].id, Some("i".repeat(40)));
         page.request_finished(ticket, 0, 0, 0);
-        let _running = page.request_started(b"", "/é".as_bytes(), 2);
+        let _running = page.request_started(b"", "/é".as_bytes(), b"", 2);
         assert_eq!(
             page.in_flight(),
             [InFlight {
                 started_ms: 2,
                 method: String::new(),
-                path: "/é".to_owned()
+                path: "/é".to_owned(),
+                id: None,
+                runs: false,
             }]
         );
+    }
+
+    #[test]
+    fn a_request_runs_or_waits_and_is_never_taken_for_its_successor() {
+        let page = page();
+        let first = page.request_started(b"GET", b"/one", b"a-1", 1);
+        let mark = first.mark();
+        page.app_runs(mark);
+        let seen = page.in_flight();
+        assert_eq!((seen[0].id.as_deref(), seen[0].runs), (Some("a-1"), true));
+        page.app_rests(mark);
+        assert!(!page.in_flight()[0].runs);
+        page.app_runs(mark);
+        page.request_finished(first, 200, 0, 0);
+        let _second = page.request_started(b"GET", b"/two", b"", 2);
+        assert!(!page.in_flight()[0].runs);
+        page.app_rests(mark);
+        page.app_runs(mark);
+        assert!(!page.in_flight()[0].runs);
     }
 
     #[test]

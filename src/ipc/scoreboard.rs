@@ -135,10 +135,10 @@ mod tests {
         let old = board.acquire(1, 1).expect("a page");
         let new = board.acquire(1, 2).expect("a page");
         assert!(matches!(board.acquire(0, 1), Err(Error::NoPage(2))));
-        let done = old.request_started(b"GET", b"/", 1);
+        let done = old.request_started(b"GET", b"/", b"", 1);
         old.request_finished(done, 200, 100, 7);
-        let _cut_short = old.request_started(b"GET", b"/", 1);
-        let done = new.request_started(b"GET", b"/", 1);
+        let _cut_short = old.request_started(b"GET", b"/", b"", 1);
+        let done = new.request_started(b"GET", b"/", b"", 1);
         new.request_finished(done, 404, 100, 7);
         let before = board.slot_counters(1);
         assert_eq!((before.requests, before.in_flight()), (3, 1));
@@ -199,7 +199,7 @@ mod tests {
             let mut requests = [0; 3];
             for (slot, status, micros, dies) in lives {
                 let page = board.acquire(slot, 1).expect("the previous one was freed");
-                let ticket = page.request_started(b"GET", b"/", 1);
+                let ticket = page.request_started(b"GET", b"/", b"", 1);
                 if dies { drop(ticket) } else { page.request_finished(ticket, status, micros, 1) }
                 for again in [false, true] {
                     if again { board.free(page) }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Error;
 use super::child::FAILED_TO_BOOT;
 use super::generation::{Edition, Logs, logs};
+use super::hang::Hang;
 use super::journal::kill_reason;
 use super::limits::Limits;
 use super::seat::Seat;
@@ -13,12 +14,12 @@ use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
     Action, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Slot,
 };
-use super::workers::Worker;
+use super::workers::{Killed, Worker};
 use crate::config::LogTarget;
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork};
-use crate::sys::signals::{DUMP_STACKS, Signal, start_as_child};
+use crate::sys::signals::{Signal, start_as_child};
 use crate::sys::{self, Pid, Scratch, clock};
 
 impl Shell<'_> {
@@ -56,22 +57,21 @@ impl Shell<'_> {
             Action::Send { incarnation, order } => self.send(incarnation, order),
             Action::Terminate { incarnation } => self.signal_worker(incarnation, Signal::TERM),
             Action::Kill { incarnation, why } => {
-                if let Some(worker) = self.workers.get(incarnation) {
+                self.tell_hang(incarnation);
+                if let Some(worker) = self.workers.get_mut(incarnation) {
+                    worker.killed = Killed::ByUs;
                     let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
                     let reason = kill_reason(why);
-                    let stacks = worker.stacks.read();
-                    let traceback =
-                        (why == KillReason::Hung && !stacks.is_empty()).then_some(stacks);
-                    tracing::warn!(slot, pid, reason, traceback, "killing worker");
+                    // That one is hung was said with all that is known.
+                    if why == KillReason::Hung {
+                        tracing::debug!(slot, pid, reason, "killing worker");
+                    } else {
+                        tracing::warn!(slot, pid, reason, "killing worker");
+                    }
                 }
                 self.signal_worker(incarnation, Signal::KILL);
             }
-            Action::DumpStacks { incarnation } => {
-                if let Some(worker) = self.workers.get(incarnation) {
-                    worker.stacks.clear();
-                }
-                self.signal_worker(incarnation, DUMP_STACKS);
-            }
+            Action::DumpStacks { incarnation } => self.ask_for_stacks(incarnation),
             Action::SampleHeartbeats => self.sample_heartbeats(),
             Action::CloseListeners => self.binds.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
@@ -87,6 +87,15 @@ impl Shell<'_> {
                     && let Some(announcement) = self.announcement.take()
                 {
                     announcement.up();
+                }
+                if let Report::WorkerHung {
+                    worker: who,
+                    age,
+                    extent,
+                } = report
+                    && let Some(worker) = self.workers.get_mut(who.incarnation)
+                {
+                    worker.hang = Some(Hang::new(worker, who.generation.0, age, extent));
                 }
                 if let Report::ShutdownDelayed { .. } = report {
                     for (_, worker) in self.workers.iter() {
@@ -237,6 +246,7 @@ impl Shell<'_> {
 
     /// Becoming ready is a sign of life, too: the first beat may be a moment away.
     fn sample_heartbeats(&mut self) {
+        self.memory.look();
         let now = clock::monotonic_ms();
         for (incarnation, worker) in self.workers.iter_mut() {
             let Some(ready) = worker.ready_ms else {
@@ -245,6 +255,12 @@ impl Shell<'_> {
             let age = Duration::from_millis(now.saturating_sub(ready.max(worker.page.heartbeat())));
             self.pending
                 .push_back(Event::Heartbeat { incarnation, age });
+            let slowest = worker.page.slowest();
+            if slowest != 0 {
+                let age = Duration::from_millis(now.saturating_sub(ready.max(slowest)));
+                self.pending
+                    .push_back(Event::ThreadQuiet { incarnation, age });
+            }
             worker.rate.look(now, &worker.page.counters());
             let passed = worker.done(now).and_then(|done| worker.limits.passed(done));
             if let Some(excess) = passed {

@@ -9,9 +9,13 @@ use super::supervisor::{
     Slot, StopMode, Who,
 };
 use super::workers::{Failure, Workers};
+
 use crate::ipc::InFlight;
 use crate::sys::clock;
 use crate::sys::signals::Signal;
+
+/// How many requests of a worker are named in a line.
+const SHOWN: usize = 10;
 
 /// Remembers the last traceback, so that a crash loop does not print the same one for ever.
 #[derive(Debug, Default)]
@@ -82,20 +86,14 @@ impl Journal {
                 slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %Ended(*exit),
                 after_ms = ms(*after), "worker exited"
             ),
-            Report::WorkerHung { worker, age } => {
-                let now = workers
-                    .get(worker.incarnation)
-                    .map(|worker| worker.page.in_flight());
-                let requests = requests(now.as_deref().unwrap_or_default());
-                tracing::error!(
-                    slot = worker.slot.0,
-                    generation = worker.generation.0,
-                    pid = pid(worker),
-                    silent_ms = ms(*age),
-                    requests,
-                    "worker hung: its stacks follow, then it is killed"
-                );
-            }
+            // Told when its stacks have come (`hang`).
+            Report::WorkerHung { .. } => {}
+            Report::WorkerLeaves { worker } => tracing::info!(
+                slot = worker.slot.0,
+                generation = worker.generation.0,
+                pid = pid(worker),
+                "worker was told to end, but not by the master: another one takes its place"
+            ),
             Report::Up { workers } => tracing::info!(workers, "all workers ready"),
             Report::FirstBootFailed { worker, why, code } => {
                 let (reason, traceback) =
@@ -297,6 +295,7 @@ fn retirement(why: Retirement) -> &'static str {
         Retirement::Memory => "--max-worker-memory",
         Retirement::Lifetime => "--max-worker-lifetime",
         Retirement::Requested => "asked for",
+        Retirement::Hung => "one of its threads hangs",
     }
 }
 
@@ -323,18 +322,25 @@ fn failures(retry: Retry) -> Option<u32> {
     }
 }
 
-/// The oldest five as `GET /a (1200 ms), …`; `None` when there is none.
-fn requests(in_flight: &[InFlight]) -> Option<String> {
+/// Ten of them as `GET /a (1200 ms, id 7f3a, running), …`, those whose code runs first, then the oldest; `None` when there
+/// is none.
+pub fn requests(in_flight: &[InFlight]) -> Option<String> {
     let now = clock::monotonic_ms();
     let mut text = String::new();
-    for request in in_flight.iter().take(5) {
+    let mut sorted: Vec<_> = in_flight.iter().collect();
+    sorted.sort_by_key(|request| (!request.runs, request.started_ms));
+    for request in sorted.into_iter().take(SHOWN) {
         let age = now.saturating_sub(request.started_ms);
         let gap = if text.is_empty() { "" } else { ", " };
-        write!(text, "{gap}{} {} ({age} ms)", request.method, request.path)
+        let id = request.id.as_ref();
+        let id = id.map_or_else(String::new, |id| format!(", id {id}"));
+        let runs = if request.runs { ", running" } else { "" };
+        let (method, path) = (&request.method, &request.path);
+        write!(text, "{gap}{method} {path} ({age} ms{id}{runs})")
             .expect("a String takes everything");
     }
-    if in_flight.len() > 5 {
-        write!(text, " and {} more", in_flight.len() - 5).expect("a String takes everything");
+    if in_flight.len() > SHOWN {
+        write!(text, " and {} more", in_flight.len() - SHOWN).expect("a String takes everything");
     }
     (!text.is_empty()).then_some(text)
 }
@@ -353,11 +359,12 @@ impl fmt::Display for Ended {
                 };
                 write!(f, "{}{dumped}", Signal::from_raw(signal))
             }
+            Exit::OutOfMemory => f.write_str("SIGKILL (out of memory)"),
         }
     }
 }
 
-fn ms(span: Duration) -> u64 {
+pub fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -373,13 +380,23 @@ mod tests {
             started_ms,
             method: "GET".into(),
             path: "/slow".into(),
+            id: None,
+            runs: false,
         };
-        let text = requests(&vec![request; 7]).expect("seven");
+        let mut all = vec![request; 11];
+        all.push(InFlight {
+            started_ms: started_ms + 1,
+            id: Some("7f3a".into()),
+            runs: true,
+            ..all[0].clone()
+        });
+        let text = requests(&all).expect("twelve");
         assert!(
-            text.starts_with("GET /slow (1") && text.ends_with(" ms) and 2 more"),
+            text.starts_with("GET /slow (") && text.ends_with(" ms) and 2 more"),
             "{text}"
         );
-        assert_eq!(text.matches("GET").count(), 5);
+        assert_eq!(text.find(" ms, id 7f3a, running), GET"), Some(14), "{text}");
+        assert_eq!(text.matches("GET").count(), 10);
     }
 
     #[test]

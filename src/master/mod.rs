@@ -15,6 +15,7 @@ pub mod control;
 mod daemon;
 mod error;
 mod generation;
+mod hang;
 mod journal;
 mod keeper;
 mod limits;

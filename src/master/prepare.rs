@@ -107,6 +107,7 @@ impl Shell<'_> {
         let step = running.step;
         let code = match exit(ended) {
             Exit::Code(code) => code,
+            Exit::OutOfMemory => 128 + 9,
             Exit::Signal { signal, .. } => {
                 SIGNALLED.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX))
             }

@@ -20,15 +20,15 @@ use super::prepare::Running;
 use super::seat::{Host, Seat};
 use super::service::Service;
 use super::supervisor::{
-    BootPhase, Event, Generation, Incarnation, Moment, Signal, Supervisor, WorkerMessage,
+    BootPhase, Event, Exit, Generation, Incarnation, Moment, Signal, Supervisor, WorkerMessage,
 };
 use super::tally::Tally;
-use super::workers::{Failure, Hearing, Workers, exit};
+use super::workers::{Failure, Hearing, Killed, Workers, exit};
 use crate::config::{Groups, Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
 use crate::observability;
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
-use crate::sys::{Identity, Pid, Supplementary, Wanted, clock, process, wait_for};
+use crate::sys::{Identity, OutOfMemory, Pid, Supplementary, Wanted, clock, process, wait_for};
 
 /// What the master listens to; everything else keeps its default action.
 pub const HEARD: [Raw; 10] = [
@@ -113,6 +113,8 @@ pub struct Shell<'a> {
     /// Somebody waits to hear that the daemon is up.
     pub(super) announcement: Option<Announcement>,
     pub(super) note: Note,
+    /// What the kernel has killed for want of memory.
+    pub(super) memory: OutOfMemory,
     signals: SignalQueue,
     began: Duration,
 }
@@ -181,6 +183,7 @@ impl<'a> Shell<'a> {
             running: None,
             announcement: None,
             note: Note::default(),
+            memory: OutOfMemory::of_this_process(),
             signals,
             began: clock::monotonic(),
         })
@@ -237,7 +240,7 @@ impl<'a> Shell<'a> {
             .into_iter()
             .flatten()
             .min();
-        let timeout = if self.waits.is_empty() && self.errands.is_empty() {
+        let timeout = if self.waits.is_empty() && self.errands.is_empty() && !self.awaits_stacks() {
             timeout
         } else {
             Some(timeout.map_or(WAITS_RETRY, |timeout| timeout.min(WAITS_RETRY)))
@@ -267,7 +270,12 @@ impl<'a> Shell<'a> {
         let ready = wait_for(&watched, timeout)?;
         drop(watched);
         let mut ready = ready.into_iter();
-        let signalled = ready.next().unwrap_or(false);
+        // Before what workers say: one that was told to end together with us is not replaced.
+        if ready.next().unwrap_or(false) {
+            while let Some(arrival) = self.signals.next()? {
+                self.signal(arrival)?;
+            }
+        }
         for (incarnation, ready) in heard.into_iter().zip(ready.by_ref()) {
             if ready {
                 self.listen(incarnation, MESSAGES_A_TURN);
@@ -285,16 +293,12 @@ impl<'a> Shell<'a> {
         if ready.next() == Some(true) {
             self.hear_lookout();
         }
-        if signalled {
-            while let Some(arrival) = self.signals.next()? {
-                self.signal(arrival)?;
-            }
-        }
         self.tell_service();
         asked
             .into_iter()
             .for_each(|source| self.control.attend(source));
         self.take_requests();
+        self.look_for_stacks();
         if self
             .supervisor
             .next_timeout()
@@ -348,13 +352,18 @@ impl<'a> Shell<'a> {
             };
             // What it said before it died comes first. What a child of its own may go on saying is cut off.
             self.listen(incarnation, usize::from(u16::MAX));
+            self.tell_hang(incarnation);
+            let killed = self.workers.get(incarnation).map(|worker| worker.killed);
+            let exit = match ended {
+                process::Exit::Signal {
+                    signal: Raw::KILL, ..
+                } if killed == Some(Killed::No) && self.memory.has_killed() => Exit::OutOfMemory,
+                ended => exit(ended),
+            };
             if let Some(page) = self.workers.remove(incarnation) {
                 self.scoreboard.free(page);
             }
-            self.pending.push_back(Event::Exited {
-                incarnation,
-                exit: exit(ended),
-            });
+            self.pending.push_back(Event::Exited { incarnation, exit });
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::supervisor::{Exit, Report, Retirement, Slot};
+use super::supervisor::{Exit, Extent, Report, Retirement, Slot};
 
 /// Why a slot has another worker than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +17,11 @@ pub enum Cause {
     Memory,
     Lifetime,
     Requested,
+    OutOfMemory,
 }
 
 impl Cause {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Exit,
         Self::Signal,
         Self::Hung,
@@ -29,6 +30,7 @@ impl Cause {
         Self::Memory,
         Self::Lifetime,
         Self::Requested,
+        Self::OutOfMemory,
     ];
 }
 
@@ -48,9 +50,15 @@ impl Tally {
                 match exit {
                     Exit::Code(_) => Cause::Exit,
                     Exit::Signal { .. } => Cause::Signal,
+                    Exit::OutOfMemory => Cause::OutOfMemory,
                 },
             ),
-            Report::WorkerHung { worker, .. } => self.count(worker.slot, Cause::Hung),
+            Report::WorkerHung {
+                worker,
+                extent: Extent::Whole,
+                ..
+            } => self.count(worker.slot, Cause::Hung),
+            Report::WorkerLeaves { worker } => self.count(worker.slot, Cause::Signal),
             Report::BootFailed { worker, .. } => self.count(worker.slot, Cause::Boot),
             Report::Retiring { worker, why } => self.count(
                 worker.slot,
@@ -59,6 +67,7 @@ impl Tally {
                     Retirement::Memory => Cause::Memory,
                     Retirement::Lifetime => Cause::Lifetime,
                     Retirement::Requested => Cause::Requested,
+                    Retirement::Hung => Cause::Hung,
                 },
             ),
             Report::Reloaded { .. } => self.reloads += 1,

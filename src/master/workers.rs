@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::control::Rate;
+use super::hang::Hang;
 use super::limits::{Done, Excess, Limits};
 use super::supervisor::{Exit, Incarnation, Slot};
 use crate::ipc::{InFlight, MasterChannel, Page, Phase};
@@ -29,6 +30,9 @@ pub struct Worker {
     /// When it said that it was ready, in monotonic milliseconds.
     pub ready_ms: Option<u64>,
     pub failure: Option<Failure>,
+    /// It hangs, and what it was doing is still to be told.
+    pub hang: Option<Hang>,
+    pub killed: Killed,
     /// When it was forked, in monotonic milliseconds.
     pub born_ms: u64,
     pub rate: Rate,
@@ -57,6 +61,8 @@ impl Worker {
             told: None,
             ready_ms: None,
             failure: None,
+            hang: None,
+            killed: Killed::No,
             born_ms: clock::monotonic_ms(),
             rate: Rate::default(),
             limits,
@@ -74,6 +80,13 @@ impl Worker {
             age: Duration::from_millis(now.saturating_sub(ready)),
         })
     }
+}
+
+/// Whether SIGKILL was ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Killed {
+    ByUs,
+    No,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -467,11 +467,11 @@ mod tests {
         page.accept_waited(3);
         page.request_queued(700);
         for (status, micros) in [(200, 10), (204, 5_000), (500, 1 << 30), (0, 100)] {
-            let ticket = page.request_started(b"GET", b"/", 1);
+            let ticket = page.request_started(b"GET", b"/", b"", 1);
             page.request_finished(ticket, status, micros, 100);
         }
         page.received(77);
-        let _in_flight = page.request_started(b"GET", b"/", 1);
+        let _in_flight = page.request_started(b"GET", b"/", b"", 1);
         let mut facts = Facts {
             target: 2,
             generation: 3,

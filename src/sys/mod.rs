@@ -1,5 +1,6 @@
 //! The floor over the operating system: the only raw libc, the only fork. It does not know what a worker is.
 
+mod cgroup;
 pub mod clock;
 pub mod command;
 pub mod cpus;
@@ -28,6 +29,7 @@ mod tcp;
 mod title;
 mod unix;
 
+pub use cgroup::OutOfMemory;
 pub use error::{Error, Result};
 pub use files::unnamed_file;
 pub use identity::{Identity, Supplementary};

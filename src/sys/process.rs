@@ -145,6 +145,17 @@ pub fn catches(pid: Pid, signal: Signal) -> bool {
         .is_some_and(|(mask, bit)| mask.checked_shr(bit).unwrap_or(0) & 1 == 1)
 }
 
+/// Why a process does nothing at all, where it is not its own doing: no signal but SIGKILL reaches it now.
+pub fn inactivity(pid: Pid) -> Option<&'static str> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything.
+    match text.rsplit(')').next()?.trim_start().chars().next()? {
+        'T' => Some("stopped by a signal"),
+        't' => Some("stopped by a debugger"),
+        _ => None,
+    }
+}
+
 /// Whether `parent` is still the parent after its death was arranged to send us a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
@@ -215,6 +226,23 @@ mod tests {
         let bytes = resident(Pid::this()).expect("it lives");
         assert!((1 << 20..1 << 40).contains(&bytes), "{bytes}");
         assert_eq!(resident(Pid::new(i32::MAX).expect("positive")), None);
+    }
+
+    #[test]
+    fn only_a_stopped_process_is_inactive() {
+        assert_eq!(inactivity(Pid::this()), None);
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("a program of every system");
+        let pid = Pid::new(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+        kill(pid, Signal::from_raw(libc::SIGSTOP)).expect("our child");
+        while inactivity(pid).is_none() {
+            std::thread::yield_now();
+        }
+        assert_eq!(inactivity(pid), Some("stopped by a signal"));
+        child.kill().expect("our child");
+        child.wait().expect("our child");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::connection::{
 };
 use super::held;
 use crate::http::{BodyEnd, Refusal, ResponseError, ResponseState};
+use crate::ipc::Mark;
 use crate::proxy::Told;
 
 /// A handle that outlives its request: after the response everything says that it is over.
@@ -16,8 +17,18 @@ use crate::proxy::Told;
 pub struct Exchange {
     pub conn: Arc<Conn>,
     number: u64,
+    mark: Mark,
     /// What a trusted proxy says about this request.
     pub told: Option<Arc<Told>>,
+}
+
+/// A step of the app for a request.
+pub struct Step<'e>(&'e Exchange);
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        self.0.conn.net.page.app_rests(self.0.mark);
+    }
 }
 
 /// What `receive` finds.
@@ -76,8 +87,19 @@ pub enum Verdict {
 }
 
 impl Exchange {
-    pub(super) fn new(conn: Arc<Conn>, number: u64, told: Option<Arc<Told>>) -> Self {
-        Self { conn, number, told }
+    pub(super) fn new(conn: Arc<Conn>, number: u64, mark: Mark, told: Option<Arc<Told>>) -> Self {
+        Self {
+            conn,
+            number,
+            mark,
+            told,
+        }
+    }
+
+    /// The app's code for it runs until the value is dropped: seen from outside, when it hangs there.
+    pub fn step(&self) -> Step<'_> {
+        self.conn.net.page.app_runs(self.mark);
+        Step(self)
     }
 
     pub(super) fn number(&self) -> u64 {

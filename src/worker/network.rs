@@ -57,14 +57,26 @@ pub trait App: Send + Sync {
     fn completed(&self) -> u64 {
         0
     }
-    /// Until when (monotonic milliseconds) this worker has shown signs of life, `now` being the thread's own.
-    fn pulse(&self, now: u64) -> u64 {
-        now
+    /// Until when this worker has shown signs of life, `now` being the thread's own.
+    fn pulse(&self, now: u64) -> Pulse {
+        Pulse {
+            best: now,
+            slowest: None,
+        }
     }
     /// Whether a response head is sent that has waited for its body for a while.
     fn sends_lonely_heads(&self) -> bool {
         true
     }
+}
+
+/// Signs of life, in monotonic milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pulse {
+    /// Of whoever in the worker gets on best.
+    pub best: u64,
+    /// Where several threads run the app: of the one that has made no progress for longest.
+    pub slowest: Option<u64>,
 }
 
 /// A connection that nobody reads yet.
@@ -233,8 +245,15 @@ impl Network {
 
     fn update_clock(&self, now: u64) -> u64 {
         if self.now.swap(now, Relaxed) != now {
-            self.page
-                .beat(self.app.get().map_or(now, |app| app.pulse(now)));
+            match self.app.get().map(|app| app.pulse(now)) {
+                None => self.page.beat(now),
+                Some(Pulse { best, slowest }) => {
+                    self.page.beat(best);
+                    if let Some(slowest) = slowest {
+                        self.page.beat_slowest(slowest);
+                    }
+                }
+            }
         }
         now
     }

@@ -77,7 +77,11 @@ impl Office {
     }
 
     pub fn was_ready(&self) -> bool {
-        matches!(self.net.page.state(), Some(State::Ready | State::Draining))
+        let state = self.net.page.state();
+        matches!(
+            state,
+            Some(State::Ready | State::Accepting | State::Draining)
+        )
     }
 
     pub fn failed(&self, phase: Phase, summary: &str, traceback: &str) {

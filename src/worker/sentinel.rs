@@ -236,7 +236,11 @@ impl Watching {
             }
             SIGNALS => match signals::asked(self.noted) {
                 Some(Asked::Leave) => self.leave(),
-                Some(Asked::LeaveAtOnce) => self.stop_fast(),
+                Some(Asked::LeaveAtOnce) => {
+                    self.stop_fast();
+                    // As in `begin_grace`: unasked, so that another one takes the place.
+                    drop(self.own.channel.send(&FromWorker::StoppedAccepting));
+                }
                 None => {}
             },
             listener => self.accept(usize::try_from(listener).unwrap_or(usize::MAX)),
@@ -485,14 +489,18 @@ impl Watching {
         self.own.net.wake.wake();
     }
 
-    /// A restarted master must be able to bind: the listeners go first, then the work in flight.
+    /// A restarted master must be able to bind: the listeners go first, emptied by whoever of the workers is first, then the
+    /// work in flight.
     fn master_is_gone(&mut self) {
         drop(self.epoll.remove(self.own.lifeline.as_fd()));
         if self.deadline.is_some() && self.own.listeners.is_empty() {
             return;
         }
-        self.stop_accepting();
         tracing::error!("the master is gone, leaving");
+        if self.accepting == Accepting::Stuck {
+            // Others can serve what is in the queues.
+            self.stop_accepting();
+        }
         self.drain(
             DrainReason::Shutdown,
             millis(self.own.net.settings.graceful_timeout),

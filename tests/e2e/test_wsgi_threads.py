@@ -131,9 +131,11 @@ def test_a_busy_worker_takes_no_connection(served, app):
 def test_both_workers_busy_and_back(served, app):
     """Connections that nobody could take wait in the kernel's queue, and are served first."""
     server = served("--threads", "1", workers=2)
-    busy = [server.connect() for _ in range(2)]
-    for number, client in enumerate(busy):
-        client.request(target="/wait")
+    busy = []
+    for number in range(2):
+        # Connected only now: the first worker is busy, and leaves it to the other one.
+        busy.append(server.connect())
+        busy[-1].request(target="/wait")
         server.log.wait("waiting in", count=number + 1)
     waiting = [server.connect(timeout=20) for _ in range(20)]
     for client in waiting:

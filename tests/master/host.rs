@@ -178,10 +178,10 @@ impl Worker {
     fn accept(&self) {
         for listener in &self.seat.listeners {
             while let Ok((connection, _)) = stream::accept(listener.as_fd()) {
-                let ticket = self
-                    .seat
-                    .page
-                    .request_started(b"GET", b"/who", clock::monotonic_ms());
+                let ticket =
+                    self.seat
+                        .page
+                        .request_started(b"GET", b"/who", b"", clock::monotonic_ms());
                 let line = self.about();
                 // The client may have left.
                 drop(TcpStream::from(connection).write_all(line.as_bytes()));

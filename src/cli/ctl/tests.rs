@@ -83,11 +83,13 @@ fn status() -> Status {
                 method: "GET".into(),
                 path: "/reports/\u{1b}[31mred".into(),
                 age_ms: 1_240,
+                ..InFlight::default()
             },
             InFlight {
                 method: "POST".into(),
                 path: "/long".repeat(30),
                 age_ms: 12,
+                ..InFlight::default()
             },
         ],
         ..Worker::default()

@@ -160,6 +160,12 @@ pub struct InFlight {
     pub method: String,
     pub path: String,
     pub age_ms: u64,
+    /// `X-Request-ID`, its first 40 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The app's code for it runs, or did when it got stuck; otherwise it waits.
+    #[serde(default)]
+    pub running: bool,
 }
 
 #[cfg(test)]

@@ -64,6 +64,8 @@ impl Shell<'_> {
                     method: request.method,
                     path: request.path,
                     age_ms: since(request.started_ms),
+                    id: request.id,
+                    running: request.runs,
                 })
                 .collect(),
         })

@@ -30,9 +30,9 @@ pub enum Action {
         incarnation: Incarnation,
         why: KillReason,
     },
-    /// Make the worker print the Python stack of every thread, and log what it was doing.
+    /// Make the worker print the Python stack of every thread, and log what it was doing. A report that it hangs came before.
     DumpStacks { incarnation: Incarnation },
-    /// Feed one `Event::Heartbeat` for each ready worker. Also the time to look at memory and lifetime (`Event::Retire`).
+    /// Feed one `Event::Heartbeat` for each worker that was ready (and `Event::ThreadQuiet` where it applies). Also the time to look at memory and lifetime (`Event::Retire`).
     SampleHeartbeats,
     /// Close the master's own listeners: the server ends, the workers empty the accept queue.
     CloseListeners,

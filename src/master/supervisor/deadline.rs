@@ -76,7 +76,7 @@ impl Supervisor {
             return;
         }
         self.pulse_at = now + PULSE;
-        if self.workers.values().any(Worker::is_ready) {
+        if self.workers.values().any(Worker::is_heard) {
             self.act(Action::SampleHeartbeats);
         }
     }

@@ -25,6 +25,11 @@ pub enum Event {
         incarnation: Incarnation,
         age: Duration,
     },
+    /// With a heartbeat that is young: one of the worker's threads has made no progress for that long.
+    ThreadQuiet {
+        incarnation: Incarnation,
+        age: Duration,
+    },
     /// Answer to `Action::DumpStacks` (optional: the kill comes a second later in any case).
     StacksDumped { incarnation: Incarnation },
     /// Answer to `Action::ReadConfig`.
@@ -72,8 +77,11 @@ pub enum Signal {
 pub enum WorkerMessage {
     Booted,
     Ready,
+    /// The answer to `Order::Drain`; unasked: somebody else has told it to end.
     StoppedAccepting,
-    Failed { phase: BootPhase },
+    Failed {
+        phase: BootPhase,
+    },
 }
 
 /// `ipc::Phase`: where a boot failed.
@@ -89,7 +97,12 @@ pub enum BootPhase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Code(u8),
-    Signal { signal: i32, core: CoreDump },
+    Signal {
+        signal: i32,
+        core: CoreDump,
+    },
+    /// The kernel killed it for want of memory.
+    OutOfMemory,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +130,8 @@ pub enum Retirement {
     Lifetime,
     /// `ctl restart-worker`
     Requested,
+    /// One of its threads hangs; the others serve.
+    Hung,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

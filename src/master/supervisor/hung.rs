@@ -1,15 +1,18 @@
 //! Ready workers that give no sign of life: found by their heartbeats, made to print their stacks, killed, replaced at once.
+//! Where one of several threads hangs, the replacement comes first.
 
 use std::time::Duration;
 
 use super::mutation::fault;
-use super::worker::Life;
-use super::{Incarnation, KillReason, ReloadFailure, Report, Supervisor};
+use super::worker::{Life, Threads};
+use super::{
+    Action, Extent, Incarnation, KillReason, ReloadFailure, Report, Retirement, Supervisor,
+};
 
 impl Supervisor {
     pub(super) fn take_heartbeat(&mut self, incarnation: Incarnation, age: Duration) {
         let (now, timeout) = (self.now(), self.plan.timeout);
-        let Some(worker) = self.workers.get_mut(&incarnation).filter(|w| w.is_ready()) else {
+        let Some(worker) = self.workers.get_mut(&incarnation).filter(|w| w.is_heard()) else {
             return;
         };
         // Time in which we did not run is in `age`, but not between the last beat we saw and our now.
@@ -18,10 +21,16 @@ impl Supervisor {
         if timeout.is_none_or(|limit| quiet <= limit) || fault!(self, HungIsLeftAlone) {
             return;
         }
+        if !worker.is_ready() {
+            // Its other threads have finished, and nobody needs to wait for the one that hangs.
+            self.kill(incarnation, KillReason::Hung);
+            return;
+        }
         let standby = worker.life == Life::Standby;
         self.report(Report::WorkerHung {
             worker: who,
             age: quiet,
+            extent: Extent::Whole,
         });
         self.dump_stacks(incarnation);
         if standby && self.is_rolled_out(who) {
@@ -30,6 +39,32 @@ impl Supervisor {
         if let Some(place) = self.place_of(who) {
             place.pacing.ended(now, uptime);
         }
+    }
+
+    /// The worker serves on with its other threads until a replacement is ready. Then it drains, and is killed when nothing
+    /// but the hung thread is left.
+    pub(super) fn take_quiet_thread(&mut self, incarnation: Incarnation, age: Duration) {
+        let (now, timeout) = (self.now(), self.plan.timeout);
+        let Some(worker) = self.workers.get_mut(&incarnation).filter(|w| w.is_ready()) else {
+            return;
+        };
+        worker.slowest = worker.slowest.max(now - age);
+        let (who, quiet) = (worker.who, now.since(worker.slowest));
+        if timeout.is_none_or(|limit| quiet <= limit) || fault!(self, HungThreadIsLeftAlone) {
+            return;
+        }
+        if std::mem::replace(&mut worker.threads, Threads::OneHangs) == Threads::OneHangs {
+            // Known. But a reload that was rolled back may have dropped the wish for a replacement.
+            self.take_retirement(incarnation, Retirement::Hung);
+            return;
+        }
+        self.report(Report::WorkerHung {
+            worker: who,
+            age: quiet,
+            extent: Extent::Thread,
+        });
+        self.act(Action::DumpStacks { incarnation });
+        self.take_retirement(incarnation, Retirement::Hung);
     }
 
     pub(super) fn take_stacks(&mut self, incarnation: Incarnation) {

@@ -1,5 +1,6 @@
 //! What a worker's words mean, by what it was when they came. Its end is next door.
 
+use super::mutation::fault;
 use super::slot::Proven;
 use super::worker::Life;
 use super::{Action, BootFailure, Incarnation, Order, Report, Supervisor, WorkerMessage};
@@ -12,7 +13,12 @@ impl Supervisor {
         match message {
             WorkerMessage::Booted => {}
             WorkerMessage::Ready => self.take_ready(incarnation),
-            WorkerMessage::StoppedAccepting => worker.accepting = false,
+            WorkerMessage::StoppedAccepting => {
+                worker.accepting = false;
+                if worker.life == Life::Serving && !fault!(self, LeavingIsNotReplaced) {
+                    self.leaves_unasked(incarnation);
+                }
+            }
             WorkerMessage::Failed { phase } => {
                 if worker.is_booting() {
                     let who = worker.who;
@@ -21,6 +27,23 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Somebody else sent it SIGTERM: as if we had, but for the order. Its slot is free at once.
+    fn leaves_unasked(&mut self, incarnation: Incarnation) {
+        let (now, graceful) = (self.now(), self.plan.graceful_timeout);
+        let Some(worker) = self.workers.get_mut(&incarnation) else {
+            return;
+        };
+        worker.life = Life::Draining {
+            fast_at: now + graceful,
+        };
+        worker.leaving_since = now;
+        let (who, uptime) = (worker.who, worker.uptime(now));
+        if let Some(place) = self.place_of(who) {
+            place.pacing.ended(now, uptime);
+        }
+        self.report(Report::WorkerLeaves { worker: who });
     }
 
     fn take_ready(&mut self, incarnation: Incarnation) {
@@ -49,7 +72,7 @@ impl Supervisor {
             | Life::Killed => return,
         }
         worker.ready = Some(now);
-        worker.beat = now;
+        (worker.beat, worker.slowest) = (now, now);
         worker.life = Life::Standby;
         let after = now.since(worker.spawned);
         self.report(Report::WorkerReady { worker: who, after });

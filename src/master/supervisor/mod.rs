@@ -47,7 +47,7 @@ pub use event::{
 };
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
 pub use plan::{Plan, Sources, Winch};
-pub use report::{BootFailure, ReloadFailure, Report, Retry, Who};
+pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
 pub use view::{Service, Stage, WorkerView};
 
 use clock::Clock;
@@ -190,6 +190,7 @@ impl Supervisor {
             Event::Exited { incarnation, exit } => self.take_exit(incarnation, exit),
             Event::SpawnFailed { incarnation } => self.take_spawn_failure(incarnation),
             Event::Heartbeat { incarnation, age } => self.take_heartbeat(incarnation, age),
+            Event::ThreadQuiet { incarnation, age } => self.take_quiet_thread(incarnation, age),
             Event::StacksDumped { incarnation } => self.take_stacks(incarnation),
             Event::ConfigRead { generation, result } => self.take_config(generation, result),
             Event::Prepared { step, code } => self.take_prepared(step, code),

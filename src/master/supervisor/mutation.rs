@@ -40,6 +40,8 @@ mutations! {
     PacingNeverResets,
     KillSignalIsPaced,
     HungIsLeftAlone,
+    HungThreadIsLeftAlone,
+    LeavingIsNotReplaced,
     SuspendCounts,
     ScaleBelowOne,
     ScaleDownKeepsWorker,

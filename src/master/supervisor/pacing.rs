@@ -53,6 +53,7 @@ pub(super) fn is_failure(exit: Exit, uptime: Duration) -> bool {
         && match exit {
             Exit::Code(_) => true,
             Exit::Signal { signal, .. } => is_crash(signal),
+            Exit::OutOfMemory => false,
         }
 }
 

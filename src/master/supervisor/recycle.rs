@@ -33,8 +33,8 @@ impl Supervisor {
             return;
         }
         let place = match why {
-            // An operator does not wait for the housekeeping, except for what has begun.
-            Retirement::Requested => self.retirees.len().min(1),
+            // An operator does not wait for the housekeeping, except for what has begun; nor does what hangs.
+            Retirement::Requested | Retirement::Hung => self.retirees.len().min(1),
             Retirement::Requests | Retirement::Memory | Retirement::Lifetime => self.retirees.len(),
         };
         self.retirees.insert(

@@ -39,10 +39,15 @@ pub enum Report {
         exit: Exit,
         after: Duration,
     },
-    /// No sign of life for `age`: its stacks are asked for, then it is killed.
+    /// No sign of life for `age`: its stacks are asked for, and what follows depends on how much of it hangs.
     WorkerHung {
         worker: Who,
         age: Duration,
+        extent: Extent,
+    },
+    /// Somebody else has told a serving worker to end: it drains, and its slot gets another one.
+    WorkerLeaves {
+        worker: Who,
     },
     /// Every worker has been ready once: the server is up.
     Up {
@@ -100,6 +105,15 @@ pub enum Report {
     },
     /// WINCH.
     SignalIgnored,
+}
+
+/// How much of a worker hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// It is killed, and replaced at once.
+    Whole,
+    /// One of several threads: a replacement comes first, then the other threads may finish, then it is killed.
+    Thread,
 }
 
 /// Names a worker in a report.

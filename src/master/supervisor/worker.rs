@@ -34,7 +34,7 @@ pub(super) enum Life {
     Terminated {
         kill_at: Moment,
     },
-    /// Told to drain.
+    /// Told to drain, by us or by somebody else.
     Draining {
         fast_at: Moment,
     },
@@ -43,6 +43,13 @@ pub(super) enum Life {
         kill_at: Moment,
     },
     Killed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    AllWell,
+    /// One of several; it was said.
+    OneHangs,
 }
 
 #[derive(Debug)]
@@ -54,6 +61,9 @@ pub(super) struct Worker {
     pub(super) ready: Option<Moment>,
     /// The last sign of life we know of (at the earliest: when it became ready).
     pub(super) beat: Moment,
+    /// The same of its slowest thread.
+    pub(super) slowest: Moment,
+    pub(super) threads: Threads,
     /// It may accept: told to go, and has not said that it stopped.
     pub(super) accepting: bool,
     /// When its end was decided.
@@ -68,6 +78,8 @@ impl Worker {
             spawned: now,
             ready: None,
             beat: now,
+            slowest: now,
+            threads: Threads::AllWell,
             accepting: false,
             leaving_since: now,
         }
@@ -89,6 +101,12 @@ impl Worker {
     /// Booted and not leaving: its heartbeat counts.
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.life, Life::Standby | Life::Serving)
+    }
+
+    /// As `is_ready`; and where a thread hangs the heartbeat tells, while it drains, that nothing else is left.
+    pub(super) fn is_heard(&self) -> bool {
+        let drains = matches!(self.life, Life::Draining { .. });
+        self.is_ready() || drains && self.threads == Threads::OneHangs
     }
 
     pub(super) fn is_booting(&self) -> bool {

@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 
 use super::awaitable::ClientDisconnected;
 use super::core::Core;
-use crate::worker::exchange::{Ending, Exchange, Verdict};
+use crate::worker::exchange::{self, Ending, Exchange, Verdict};
 use crate::worker::python::{Step, exception, resume};
 use crate::worker::websocket::Socket;
 
@@ -28,6 +28,13 @@ impl Subject {
         match self {
             Self::Http(exchange) => exchange.ended(ending),
             Self::WebSocket(socket) => socket.ended(ending),
+        }
+    }
+
+    fn step(&self) -> exchange::Step<'_> {
+        match self {
+            Self::Http(exchange) => exchange.step(),
+            Self::WebSocket(socket) => socket.exchange.step(),
         }
     }
 }
@@ -151,12 +158,12 @@ impl Run {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let _work = self.core.office.net.busy.step();
+        let _work = (self.core.office.net.busy.step(), self.subject.step());
         self.follow(py, resume(self.coroutine.bind(py), py.None().bind(py)))
     }
 
     fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let _work = self.core.office.net.busy.step();
+        let _work = (self.core.office.net.busy.step(), self.subject.step());
         self.follow(py, resume(self.coroutine.bind(py), value))?
             .ok_or_else(|| PyStopIteration::new_err(()))
     }
@@ -167,7 +174,7 @@ impl Run {
         py: Python<'py>,
         args: &Bound<'py, pyo3::types::PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _work = self.core.office.net.busy.step();
+        let _work = (self.core.office.net.busy.step(), self.subject.step());
         let step = match self
             .coroutine
             .bind(py)

@@ -91,11 +91,14 @@ impl Conn {
         s.left = false;
         s.told = false;
         s.started_us = micros();
-        s.ticket = Some(self.net.page.request_started(
+        let ticket = self.net.page.request_started(
             head.method().as_bytes(),
             head.target_path(),
+            head.header(KnownName::XRequestId).unwrap_or_default(),
             self.net.now(),
-        ));
+        );
+        let mark = ticket.mark();
+        s.ticket = Some(ticket);
         let in_flight = self.net.request_started();
         if let Some(value) = head.header(KnownName::XRequestStart)
             && let Some(waited) = request_start::waited_ms(value, wall_clock_us())
@@ -134,7 +137,7 @@ impl Conn {
         }
         self.net
             .app()
-            .request(Exchange::new(self.clone(), s.number, told), head);
+            .request(Exchange::new(self.clone(), s.number, mark, told), head);
     }
 
     /// Takes the body as far as the app keeps up, and watches for a client that leaves.

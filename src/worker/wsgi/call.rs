@@ -61,6 +61,7 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         exchange.ended(Ending::Failed);
         return;
     }
+    let _running = exchange.step();
     let result = (|| {
         let environ = environ::build(py, core, &exchange, &head, body.length())?;
         if let Some(input) = Input::of(py, body, &exchange, thread)? {

@@ -14,6 +14,7 @@ use super::roster::{Driver, Job, Roster, Standby};
 use crate::sys::epoll::Wake;
 use crate::sys::{clock, wait_readable};
 use crate::worker::Office;
+use crate::worker::network::{Pulse, Stage};
 
 /// A busy thread looks after the reactor itself this often, in microseconds.
 const LOOK_IN: u64 = 1_000;
@@ -23,6 +24,10 @@ const WAITED: u64 = 500;
 /// Requests that wait for so long (a database, another service), in microseconds, leave time to serve others meanwhile:
 /// then a thread that goes to run one sends the next thread to the reactor. Below, that costs more than it gives.
 const WORTH_A_WAKE: u64 = 50;
+/// A thread's progress where there is nothing to get on with.
+const NO_REQUEST: u64 = 0;
+/// Whoever waits for a client is not stuck: the client's own timeouts see to it.
+pub const WAITS: u64 = u64::MAX;
 /// The main thread sleeps at most this long: a signal may come between its look for one and its sleep.
 const NAP: Duration = Duration::from_secs(1);
 
@@ -45,7 +50,7 @@ pub struct Crew {
     pub post: Mutex<Post>,
     /// Each thread's bed. An eventfd and not a futex: a signal must be able to wake the main thread.
     beds: Vec<Wake>,
-    /// When each thread last made progress with its request, in monotonic milliseconds; zero: it has none, or waits for the client.
+    /// When each thread last made progress with its request, in monotonic milliseconds; or `NO_REQUEST`, `WAITS`.
     progress: Vec<AtomicU64>,
     /// Each thread's `threading.get_ident()`.
     idents: Vec<AtomicU64>,
@@ -151,7 +156,7 @@ impl Crew {
 
     /// The thread is done with its request. `waited`: how long that request waited, where it was measured.
     pub fn done(&self, me: usize, waited: Option<u64>) {
-        self.set_progress(me, 0);
+        self.set_progress(me, NO_REQUEST);
         let mut roster = self.roster.lock();
         roster.busy.retain(|&other| other != me);
         self.office.net.busy.threads(roster.busy.len());
@@ -258,20 +263,32 @@ impl Crew {
         self.office.net.wake.wake();
     }
 
-    /// The thread's request has moved on: it read or wrote something (or: it waits for the client, with zero).
+    /// The thread's request has moved on: it read or wrote something.
     pub fn set_progress(&self, me: usize, now: u64) {
         if let Some(progress) = self.progress.get(me) {
             progress.store(now, Relaxed);
         }
     }
 
-    /// The sign of life of a worker whose threads may be stuck: the oldest progress.
-    pub fn pulse(&self, now: u64) -> u64 {
-        self.progress
-            .iter()
-            .map(|progress| progress.load(Relaxed))
-            .filter(|&progress| progress != 0)
-            .fold(now, u64::min)
+    /// The signs of life of a worker whose threads may be stuck. While it drains those without a request do not count: what
+    /// is left to wait for are the others.
+    pub fn pulse(&self, now: u64) -> Pulse {
+        let drains = self.office.net.stage() != Stage::Serving;
+        let (mut best, mut slowest) = (None, now);
+        for progress in &self.progress {
+            match progress.load(Relaxed) {
+                NO_REQUEST if drains => {}
+                NO_REQUEST | WAITS => best = Some(now),
+                then => {
+                    best = best.max(Some(then));
+                    slowest = slowest.min(then);
+                }
+            }
+        }
+        Pulse {
+            best: best.unwrap_or(now),
+            slowest: (self.progress.len() > 1).then_some(slowest),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::roster::Job;
 use crate::http::RequestHead;
 use crate::worker::connection::Conn;
 use crate::worker::exchange::Exchange;
-use crate::worker::network::App;
+use crate::worker::network::{App, Pulse};
 
 pub struct Door(pub Arc<Crew>);
 
@@ -58,7 +58,7 @@ impl App for Door {
         self.0.roster.lock().completed
     }
 
-    fn pulse(&self, now: u64) -> u64 {
+    fn pulse(&self, now: u64) -> Pulse {
         self.0.pulse(now)
     }
 

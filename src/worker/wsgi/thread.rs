@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::crew::Crew;
+use super::crew::{Crew, WAITS};
 use crate::http::BodyEnd;
 use crate::worker::exchange::{Exchange, Flow, Received, SendError};
 
@@ -68,8 +68,7 @@ impl Thread {
         // Taken first, so that no news between a look and the sleep is missed.
         let mut edition = crew.news.edition();
         while !condition() && !crew.roster.lock().over {
-            // Whoever waits for a client is not stuck: the client's own timeouts see to it.
-            crew.set_progress(self.number, 0);
+            crew.set_progress(self.number, WAITS);
             crew.attend_now();
             edition = crew.news.wait(edition);
         }

@@ -20,6 +20,9 @@ pub struct Facts {
     pub killed: bool,
     /// It gives no sign of life since then.
     pub hung: Option<Moment>,
+    /// One of its threads gives no sign of life since then; it was said.
+    pub lags: Option<Moment>,
+    pub lag_told: bool,
     /// A replacement was begun because it is to be retired.
     pub retired: bool,
 }
@@ -37,6 +40,8 @@ impl Facts {
             bound: None,
             killed: false,
             hung: None,
+            lags: None,
+            lag_told: false,
             retired: false,
         }
     }
@@ -84,6 +89,9 @@ pub fn is_close(uptime: Duration, slack: Duration) -> bool {
 
 /// Whether a ready worker's end is held against its slot.
 pub fn is_failure(exit: Exit, uptime: Duration) -> bool {
-    let own = !matches!(exit, Exit::Signal { signal: 9 | 15, .. });
+    let own = !matches!(
+        exit,
+        Exit::Signal { signal: 9 | 15, .. } | Exit::OutOfMemory
+    );
     own && uptime < Duration::from_secs(5)
 }

@@ -56,11 +56,13 @@ fn deed(world: &mut World) -> Result<(), Broken> {
             let n = u32::try_from(world.rng.upto(6)).expect("small");
             world.control(Command::Scale(n)).map(drop)
         }
-        42..50 => {
+        42..44 => world.send_away_some(),
+        44..50 => {
             let exit = world.rng.pick(&[
                 killed(9),
                 killed(15),
                 killed(11),
+                Exit::OutOfMemory,
                 Exit::Code(0),
                 Exit::Code(1),
             ]);
@@ -102,6 +104,7 @@ fn deed(world: &mut World) -> Result<(), Broken> {
                 Retirement::Requests,
                 Retirement::Memory,
                 Retirement::Lifetime,
+                Retirement::Hung,
             ]);
             world.feed(Some(Event::Retire { incarnation, why }))
         }
@@ -199,6 +202,10 @@ fn unrest(world: &World, also: impl Fn(&World) -> bool) -> Option<String> {
     }
     if oracle.wants_reload || oracle.reload.is_some() {
         return Some("a reload was forgotten".into());
+    }
+    let lags = oracle.workers.values().any(|w| w.lags.is_some());
+    if lags && world.supervisor.plan.timeout.is_some() {
+        return Some("nobody cares for a thread that hangs".into());
     }
     if !oracle.unanswered.is_empty() {
         return Some(format!("nobody answered {:?}", oracle.unanswered));

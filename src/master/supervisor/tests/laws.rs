@@ -82,6 +82,18 @@ impl Oracle {
     pub(super) fn judge_report(&mut self, report: &Report) -> Result<(), Broken> {
         match report {
             Report::Up { .. } => self.up = true,
+            Report::WorkerHung {
+                worker,
+                extent: Extent::Thread,
+                ..
+            } => {
+                let facts = self.workers.get_mut(&worker.incarnation);
+                let lags = facts.filter(|facts| facts.lags.is_some());
+                law!(
+                    lags.map(|facts| facts.lag_told = true).is_some(),
+                    "{report:?}, which is well"
+                );
+            }
             Report::PreparationTimedOut { .. } => self.failed_boot = Some((124, self.now)),
             Report::Reloaded { generation, .. } | Report::ReloadFailed { generation, .. } => {
                 law!(
@@ -199,7 +211,10 @@ impl Oracle {
         if self.keeps_up() {
             let hung = actions
                 .iter()
-                .filter(|a| matches!(a, Action::DumpStacks { .. }))
+                .filter(|a| {
+                    let whole = Extent::Whole;
+                    matches!(a, Action::Report(Report::WorkerHung { extent, .. }) if *extent == whole)
+                })
                 .count();
             self.judge_capacity(supervisor, before.saturating_sub(hung))?;
             self.judge_places(supervisor)?;

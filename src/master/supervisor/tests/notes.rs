@@ -35,7 +35,7 @@ impl Oracle {
             Event::Worker {
                 incarnation,
                 message,
-            } => self.note_message(*incarnation, *message),
+            } => self.note_message(*incarnation, *message, supervisor.plan.graceful_timeout),
             Event::Exited { incarnation, exit } => self.note_exit(*incarnation, *exit),
             Event::SpawnFailed { incarnation } => {
                 self.note_exit(*incarnation, Exit::Code(255));
@@ -72,6 +72,7 @@ impl Oracle {
             }
             Event::Heartbeat { .. }
             | Event::Changed
+            | Event::ThreadQuiet { .. }
             | Event::StacksDumped { .. }
             | Event::Retire { .. }
             | Event::Timeout => {}
@@ -98,7 +99,12 @@ impl Oracle {
         }
     }
 
-    fn note_message(&mut self, incarnation: Incarnation, message: WorkerMessage) {
+    fn note_message(
+        &mut self,
+        incarnation: Incarnation,
+        message: WorkerMessage,
+        graceful: Duration,
+    ) {
         let (now, up) = (self.now, self.up);
         let Some(facts) = self.workers.get_mut(&incarnation) else {
             return;
@@ -110,7 +116,14 @@ impl Oracle {
                     facts.ready = Some(now);
                 }
             }
-            WorkerMessage::StoppedAccepting => facts.accepting = false,
+            WorkerMessage::StoppedAccepting => {
+                facts.accepting = false;
+                if facts.is_ready() && facts.went {
+                    let (who, ready) = (facts.who, facts.ready);
+                    facts.tell(now, graceful + Duration::from_secs(3));
+                    self.note_hung_end(who, ready);
+                }
+            }
             WorkerMessage::Failed { phase } => {
                 if facts.boots() {
                     let who = facts.who;
@@ -164,7 +177,7 @@ impl Oracle {
             .add(self.now);
     }
 
-    /// The end of a hung worker is not held against its slot.
+    /// The end of a hung worker, or of one that somebody else sent away, is not held against its slot.
     pub(super) fn note_hung_end(&mut self, who: Who, ready: Option<Moment>) {
         self.died_in_reload = true;
         let failures = self.failures.entry((who.slot, who.generation)).or_default();

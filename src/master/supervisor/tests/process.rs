@@ -46,6 +46,9 @@ pub struct Process {
     pub life: Option<(Duration, Exit)>,
     /// From `Ready` to the moment at which it hangs.
     pub hangs: Option<Duration>,
+    /// From `Ready` to the moment at which one of its threads hangs.
+    pub lags: Option<Duration>,
+    pub lags_since: Option<Moment>,
     pub prints_stacks: Option<Duration>,
     pub hung_since: Option<Moment>,
     pub last_beat: Moment,
@@ -92,6 +95,7 @@ impl Process {
         let slowest = if rng.percent(20) { 4000 } else { 500 };
         let boot = rng.millis(1, slowest);
         let hangs = (flaky && rng.percent(20)).then(|| rng.millis(0, 10_000));
+        let lags = (flaky && rng.percent(20)).then(|| rng.millis(0, 10_000));
         // One in some never does what it is told, or is late.
         let mut within = |most: u64, never: u64| {
             if flaky && rng.percent(never) {
@@ -111,6 +115,8 @@ impl Process {
             fate,
             life,
             hangs,
+            lags,
+            lags_since: None,
             hung_since: None,
             last_beat: Moment::default(),
         }

@@ -16,6 +16,10 @@ pub enum Happening {
     Says(Incarnation, WorkerMessage),
     Ends(Incarnation, Exit),
     Hangs(Incarnation),
+    /// One of its threads does.
+    Lags(Incarnation),
+    /// Its other threads have finished.
+    OnlyLags(Incarnation),
     StacksPrinted(Incarnation),
     NotForked(Incarnation),
     Config(Generation),
@@ -168,12 +172,27 @@ impl World {
                 self.oracle.hangs(incarnation, self.now);
                 Ok(())
             }
+            Happening::Lags(incarnation) if alive(self, incarnation) => {
+                let process = self.processes.get_mut(&incarnation).expect("alive");
+                process.lags_since = Some(self.now);
+                self.oracle.lags(incarnation, self.now);
+                Ok(())
+            }
+            Happening::OnlyLags(incarnation) if alive(self, incarnation) => {
+                let process = self.processes.get_mut(&incarnation).expect("alive");
+                process.hung_since = process.lags_since;
+                process.last_beat = process.lags_since.expect("it lags");
+                self.oracle.hangs(incarnation, process.last_beat);
+                Ok(())
+            }
             Happening::StacksPrinted(incarnation) if alive(self, incarnation) => {
                 self.feed(Some(Event::StacksDumped { incarnation }))
             }
             Happening::Says(..)
             | Happening::Ends(..)
             | Happening::Hangs(_)
+            | Happening::Lags(_)
+            | Happening::OnlyLags(_)
             | Happening::StacksPrinted(_) => Ok(()),
             Happening::Prepared(step, code) if self.preparing == Some(step) => {
                 self.preparing = None;
@@ -199,8 +218,12 @@ impl World {
         let now = self.now;
         let process = self.processes.get_mut(&incarnation).expect("alive");
         process.last_beat = now;
-        if let Some(after) = process.hangs {
+        let (hangs, lags) = (process.hangs, process.lags);
+        if let Some(after) = hangs {
             self.later(after, Happening::Hangs(incarnation));
+        }
+        if let Some(after) = lags {
+            self.later(after, Happening::Lags(incarnation));
         }
     }
 
@@ -297,7 +320,12 @@ impl World {
             process.stop,
             process.life,
         );
-        let hung = process.hung_since.is_some();
+        let lags = process.lags_since.is_some() && process.hung_since.is_none();
+        let hung = process.hung_since.is_some() || lags;
+        if lags && matches!(order, Order::Drain { .. }) {
+            let after = drain.unwrap_or_default();
+            self.later(after, Happening::OnlyLags(incarnation));
+        }
         match order {
             Order::Go => {
                 if let Some((after, exit)) = life {
@@ -327,7 +355,7 @@ impl World {
         let ready: Vec<_> = self
             .supervisor
             .workers()
-            .filter(|w| matches!(w.stage, Stage::Standby | Stage::Serving))
+            .filter(|w| matches!(w.stage, Stage::Standby | Stage::Serving | Stage::Draining))
             .map(|w| w.who.incarnation)
             .collect();
         for incarnation in ready {
@@ -343,7 +371,11 @@ impl World {
                 process.last_beat = process.last_beat.max(now - tick);
             }
             let age = now.since(process.last_beat);
+            let quiet = process.lags_since.map(|since| now.since(since));
             self.feed(Some(Event::Heartbeat { incarnation, age }))?;
+            if let Some(age) = quiet {
+                self.feed(Some(Event::ThreadQuiet { incarnation, age }))?;
+            }
         }
         Ok(())
     }
@@ -393,6 +425,26 @@ impl World {
         }
         let victim = self.rng.pick(&alive);
         self.happen(Happening::Ends(victim, exit))
+    }
+
+    /// Somebody sends SIGTERM to a worker itself.
+    pub fn send_away_some(&mut self) -> Result<(), Broken> {
+        let serving: Vec<_> = self
+            .oracle
+            .workers
+            .values()
+            .filter(|w| w.is_ready() && w.went)
+            .map(|w| w.who.incarnation)
+            .filter(|one| self.processes.get(one).is_some_and(|p| p.alive))
+            .collect();
+        if serving.is_empty() {
+            return Ok(());
+        }
+        let who = self.rng.pick(&serving);
+        if let Some(after) = self.processes[&who].drain {
+            self.later(after, Happening::Ends(who, Exit::Code(0)));
+        }
+        self.happen(Happening::Says(who, WorkerMessage::StoppedAccepting))
     }
 
     pub fn some_worker(&mut self) -> Option<Incarnation> {

@@ -1,0 +1,161 @@
+//! What a hung worker was doing: its stacks, asked for by a signal, and the requests it was at, in one record of the log.
+//! It kills nobody.
+
+use std::time::Duration;
+
+use super::journal;
+use super::shell::{Shell, deliver};
+use super::supervisor::{Event, Extent, Incarnation};
+use super::workers::Worker;
+use crate::ipc::InFlight;
+use crate::sys::clock;
+use crate::sys::process::{catches, inactivity};
+use crate::sys::signals::DUMP_STACKS;
+
+/// How long printing the stacks may take; the supervisor's patience is the same.
+const LONGEST_MS: u64 = 1_000;
+/// What has not grown for that long is complete.
+const SETTLED_MS: u64 = 50;
+
+/// One that is to be told, as it was found. Moments are monotonic milliseconds.
+#[derive(Debug)]
+pub struct Hang {
+    generation: u32,
+    silent: Duration,
+    extent: Extent,
+    requests: Vec<InFlight>,
+    found_ms: u64,
+    asked: Asked,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    NotYet,
+    /// Its default action would kill a worker that does not know the signal.
+    InVain,
+    Signal {
+        at: u64,
+        grown_at: u64,
+        length: u64,
+    },
+}
+
+impl Hang {
+    pub fn new(worker: &Worker, generation: u32, silent: Duration, extent: Extent) -> Self {
+        Self {
+            generation,
+            silent,
+            extent,
+            requests: worker.page.in_flight(),
+            found_ms: clock::monotonic_ms(),
+            asked: Asked::NotYet,
+        }
+    }
+}
+
+impl Shell<'_> {
+    pub(super) fn ask_for_stacks(&mut self, incarnation: Incarnation) {
+        let Some(worker) = self.workers.get_mut(incarnation) else {
+            return;
+        };
+        let now = clock::monotonic_ms();
+        let asked = if catches(worker.pid, DUMP_STACKS) {
+            worker.stacks.clear();
+            deliver(worker.pid, DUMP_STACKS);
+            Asked::Signal {
+                at: now,
+                grown_at: now,
+                length: 0,
+            }
+        } else {
+            Asked::InVain
+        };
+        if let Some(hang) = &mut worker.hang {
+            hang.asked = asked;
+        }
+    }
+
+    /// Somebody's stacks are on their way.
+    pub(super) fn awaits_stacks(&self) -> bool {
+        self.workers.iter().any(|(_, worker)| worker.hang.is_some())
+    }
+
+    /// Once a turn.
+    pub(super) fn look_for_stacks(&mut self) {
+        let complete: Vec<_> = self
+            .workers
+            .iter_mut()
+            .filter_map(|(incarnation, worker)| is_complete(worker).then_some(incarnation))
+            .collect();
+        for incarnation in complete {
+            self.tell_hang(incarnation);
+            self.pending.push_back(Event::StacksDumped { incarnation });
+        }
+    }
+
+    /// Writes the record, if it is not written yet.
+    pub(super) fn tell_hang(&mut self, incarnation: Incarnation) {
+        let Some(worker) = self.workers.get_mut(incarnation) else {
+            return;
+        };
+        let Some(hang) = worker.hang.take() else {
+            return;
+        };
+        let stacks = match hang.asked {
+            Asked::Signal { .. } => worker.stacks.read(),
+            Asked::NotYet | Asked::InVain => String::new(),
+        };
+        let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
+        let (generation, silent_ms) = (hang.generation, journal::ms(hang.silent));
+        let age_ms = hang.found_ms.saturating_sub(worker.born_ms);
+        let state = inactivity(worker.pid);
+        let requests = journal::requests(&hang.requests);
+        let traceback = (!stacks.is_empty()).then_some(stacks);
+        match hang.extent {
+            Extent::Whole => tracing::error!(
+                slot,
+                generation,
+                pid,
+                age_ms,
+                silent_ms,
+                state,
+                requests,
+                traceback,
+                "worker hung, killing it"
+            ),
+            Extent::Thread => tracing::error!(
+                slot,
+                generation,
+                pid,
+                age_ms,
+                silent_ms,
+                state,
+                requests,
+                traceback,
+                "worker hung in one of its threads: a replacement boots, then the others finish"
+            ),
+        }
+    }
+}
+
+fn is_complete(worker: &mut Worker) -> bool {
+    let now = clock::monotonic_ms();
+    let (pid, found) = (worker.pid, worker.stacks.len());
+    let Some(hang) = &mut worker.hang else {
+        return false;
+    };
+    let Asked::Signal {
+        at,
+        grown_at,
+        length,
+    } = &mut hang.asked
+    else {
+        return true;
+    };
+    if found > *length {
+        (*length, *grown_at) = (found, now);
+    }
+    let settled = *length > 0 && now.saturating_sub(*grown_at) >= SETTLED_MS;
+    // One that is stopped prints nothing before it is killed.
+    settled || now.saturating_sub(*at) >= LONGEST_MS || inactivity(pid).is_some()
+}

@@ -1,0 +1,161 @@
+//! What the kernel did to this process's control group for want of memory. It limits nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How many processes of the group the out-of-memory killer has ended, and how many of those nobody has asked for yet.
+#[derive(Debug, Default)]
+pub struct OutOfMemory {
+    /// `memory.events` (version 2) or `memory.oom_control` (version 1); `None`: there is nothing that could tell.
+    file: Option<PathBuf>,
+    seen: u64,
+    /// The kernel counts before it kills, so a death follows soon; one that was a process of somebody else's expires.
+    recent: u64,
+    previous: u64,
+}
+
+impl OutOfMemory {
+    pub fn of_this_process() -> Self {
+        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        Self::of(file(&groups, Path::new("/sys/fs/cgroup")))
+    }
+
+    fn of(file: Option<PathBuf>) -> Self {
+        let seen = file.as_deref().and_then(kills).unwrap_or(0);
+        Self {
+            file,
+            seen,
+            recent: 0,
+            previous: 0,
+        }
+    }
+
+    /// To be called every second or so: what was counted before the last call is then too old to explain a death.
+    pub fn look(&mut self) {
+        (self.previous, self.recent) = (self.recent, 0);
+        self.count();
+    }
+
+    /// A process of the group was just killed by a SIGKILL that nobody owns up to: was it this? Each kill is told once.
+    pub fn has_killed(&mut self) -> bool {
+        self.count();
+        for count in [&mut self.previous, &mut self.recent] {
+            if *count > 0 {
+                *count -= 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn count(&mut self) {
+        if let Some(now) = self.file.as_deref().and_then(kills) {
+            self.recent += now.saturating_sub(self.seen);
+            self.seen = now;
+        }
+    }
+}
+
+/// The file of the group that `/proc/self/cgroup` names. A container often sees its own group as the root of the mount,
+/// whatever that file calls it.
+fn file(groups: &str, mount: &Path) -> Option<PathBuf> {
+    let mut found = None;
+    for line in groups.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        let path = path.trim_start_matches('/');
+        let candidates = if controllers.split(',').any(|name| name == "memory") {
+            let mount = mount.join("memory");
+            [mount.join(path), mount].map(|group| group.join("memory.oom_control"))
+        } else if controllers.is_empty() {
+            [mount.join(path), mount.to_owned()].map(|group| group.join("memory.events"))
+        } else {
+            continue;
+        };
+        let readable = candidates.into_iter().find(|file| kills(file).is_some());
+        // On a machine with both versions the memory controller is in one of them only.
+        found = found.or(readable);
+    }
+    found
+}
+
+fn kills(file: &Path) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    line?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().expect("a directory")).expect("writable");
+        fs::write(path, text).expect("writable");
+    }
+
+    /// A directory of the test's own, removed at its end.
+    struct Mount(PathBuf);
+
+    impl Mount {
+        fn new(name: &str) -> Self {
+            let place = std::env::temp_dir().join(format!("rgun-{name}-{}", std::process::id()));
+            fs::create_dir_all(&place).expect("writable");
+            Self(place)
+        }
+    }
+
+    impl Drop for Mount {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[test]
+    fn the_own_group_is_asked_in_either_version() {
+        let mount = Mount::new("groups");
+        let at = |path: &str| mount.0.join(path);
+        write(&at("a/b/memory.events"), "oom 3\noom_kill 2\n");
+        assert_eq!(file("0::/a/b\n", &mount.0), Some(at("a/b/memory.events")));
+        write(
+            &at("memory/c/memory.oom_control"),
+            "oom_kill_disable 0\nunder_oom 0\noom_kill 7\n",
+        );
+        let mixed = "5:cpu,cpuacct:/\n4:memory:/c\n0::/\n";
+        assert_eq!(
+            file(mixed, &mount.0),
+            Some(at("memory/c/memory.oom_control"))
+        );
+        // A container that is told its name outside.
+        write(&at("memory/memory.oom_control"), "oom_kill 0\n");
+        let outside = "4:memory:/docker/0123\n";
+        assert_eq!(
+            file(outside, &mount.0),
+            Some(at("memory/memory.oom_control"))
+        );
+        assert_eq!(file("5:cpu:/\n", &mount.0), None);
+        assert_eq!(file("", &mount.0), None);
+    }
+
+    #[test]
+    fn each_kill_explains_one_death_soon_after_it() {
+        let mount = Mount::new("kills");
+        let events = mount.0.join("memory.events");
+        write(&events, "oom_kill 5\n");
+        let mut memory = OutOfMemory::of(Some(events.clone()));
+        assert!(!memory.has_killed());
+        write(&events, "oom_kill 7\n");
+        assert!(memory.has_killed() && memory.has_killed() && !memory.has_killed());
+        write(&events, "oom_kill 8\n");
+        memory.look();
+        assert!(memory.has_killed());
+        write(&events, "oom_kill 9\n");
+        memory.look();
+        memory.look();
+        memory.look();
+        assert!(!memory.has_killed());
+        assert!(!OutOfMemory::default().has_killed());
+    }
+}
