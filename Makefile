@@ -11,6 +11,8 @@ PROFILE ?= release
 PYTHON2 ?= $(or $(lastword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python2.7)),python2.7)
 # Options for pytest or the benchmark: make e2e ARGS="-k reload -x"
 ARGS ?=
+# Of `make fuzz`, for each target.
+SECONDS_EACH ?= 60
 # End-to-end stories that run side by side.
 JOBS ?= 2
 # A story that hangs fails. In CI one that fails is told again, and named in the report: that machine may give a process no
@@ -61,6 +63,7 @@ check: $(VENV)/.requirements ## Formatting, lints, layering, licences, docs
 	@echo "==> cargo clippy"; cargo clippy --quiet --locked --all-targets -- -D warnings
 	@echo "==> layering"; if [ -f tests/layering.rs ]; then $(call quietly,cargo test --quiet --locked --test layering); fi
 	@$(MAKE) deny
+	@echo "==> fuzz targets"; $(call quietly,.ci/fuzz check)
 	@echo "==> cargo doc"; RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
 
 .PHONY: deny
@@ -114,6 +117,10 @@ autobahn: develop-testing ## Autobahn's fuzzing client against examples/ws_echo.
 	    $(TOOLS)/virtualenv/bin/python -m virtualenv --quiet -p $$(command -v $(PYTHON2)) $(TOOLS)/autobahn && \
 	    $(TOOLS)/autobahn/bin/pip install --quiet autobahntestsuite==25.10.1; }
 	@set -f; $(BIN)/python tests/autobahn/run.py $(BIN)/rgun $(TOOLS)/autobahn/bin/wstest $(CASES)
+
+.PHONY: fuzz
+fuzz: ## libFuzzer on everything that reads bytes of others, a minute each (SECONDS_EACH=600 for longer, ARGS=http for one)
+	@.ci/fuzz $(SECONDS_EACH) $(ARGS)
 
 .PHONY: hostile
 hostile: develop-testing ## slowhttptest in its four modes: ordinary requests are served all the while

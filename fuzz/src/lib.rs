@@ -1,7 +1,40 @@
-//! The pure modules alone, from their sources: they need neither Python nor the rest of the crate.
+//! The modules that touch bytes of others, alone, from their sources: they need neither Python nor the rest of the crate. And
+//! what has to hold for any bytes (`targets`), for libFuzzer's binaries and for the crate's own test.
+
+extern crate self as rgun;
 
 #[path = "../../src/http/mod.rs"]
 pub mod http;
 
 #[path = "../../src/websocket/mod.rs"]
 pub mod websocket;
+
+#[allow(dead_code, reason = "the command line uses the rest")]
+#[path = "../../src/config/mod.rs"]
+pub mod config;
+
+#[path = "../../src/proxy/mod.rs"]
+pub mod proxy;
+
+pub mod access;
+pub mod ipc;
+
+/// What `config` asks of the system, and no target does.
+mod sys {
+    pub mod cpus {
+        pub fn affinity() -> usize {
+            1
+        }
+    }
+}
+
+#[path = "../../tests/http/alike.rs"]
+mod alike;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../../tests/http/reader.rs"]
+mod reader;
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../../tests/http/support.rs"]
+mod support;
+
+pub mod targets;

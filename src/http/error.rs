@@ -14,7 +14,7 @@ pub enum ResponseError {
     InvalidReason,
     /// Not a token (RFC 9110 §5.1), or a pseudo header.
     InvalidName(Box<[u8]>),
-    /// CR, LF or NUL in the value of the named field.
+    /// A control character in the value of the named field.
     InvalidValue(Box<[u8]>),
     /// Not digits only, too large, or two that differ.
     InvalidContentLength(Box<[u8]>),

@@ -139,7 +139,7 @@ pub(super) fn examine(
 
 /// Methods are case-sensitive tokens; one with lower-case letters is a mistake or an attempt to be read
 /// differently by a proxy, and ASGI wants upper case.
-fn method_of(method: &[u8]) -> Result<Method, Refusal> {
+pub(super) fn method_of(method: &[u8]) -> Result<Method, Refusal> {
     Ok(match method {
         b"GET" => Method::Get,
         b"HEAD" => Method::Head,

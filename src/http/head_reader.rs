@@ -242,6 +242,8 @@ fn request_line(line: &[u8]) -> Result<Option<usize>, Refusal> {
     if !super::chars::is_token(method) {
         return Err(Refusal::BadMethod);
     }
+    // Before the target, as there.
+    examine::method_of(method)?;
     if target.is_empty() || target.iter().any(|&byte| byte <= b' ' || byte >= 0x7f) {
         return Err(Refusal::BadTarget);
     }

@@ -1,7 +1,7 @@
 //! The head of a response while its fields are given: validation and serialisation. It does not choose
 //! the framing.
 
-use super::chars::{decimal, is_token, list, push_decimal};
+use super::chars::{decimal, is_field_text, is_token, list, push_decimal};
 use super::date::Date;
 use super::error::ResponseError;
 use super::event::ResponseState;
@@ -31,7 +31,7 @@ impl<'c> ResponseHead<'c> {
             (None, Some(line)) => out.extend_from_slice(line.as_bytes()),
             (reason, _) => {
                 let reason = reason.unwrap_or_default();
-                if !super::chars::is_field_text(reason) {
+                if !is_field_text(reason) {
                     return Err(ResponseError::InvalidReason);
                 }
                 out.extend_from_slice(b"HTTP/1.1 ");
@@ -131,19 +131,15 @@ impl Drop for ResponseHead<'_> {
     }
 }
 
-/// A token and a value without CR, LF and NUL.
+/// A token, and a value without control characters (RFC 9110 §5.5, PEP 3333).
 pub(super) fn check_field(name: &[u8], value: &[u8]) -> Result<(), ResponseError> {
     if !is_token(name) {
         return Err(ResponseError::InvalidName(name.into()));
     }
-    // Without a branch, so that it vectorises.
-    let bad = value.iter().fold(false, |bad, &byte| {
-        bad | (byte == b'\r') | (byte == b'\n') | (byte == 0)
-    });
-    if bad {
-        Err(ResponseError::InvalidValue(name.into()))
-    } else {
+    if is_field_text(value) {
         Ok(())
+    } else {
+        Err(ResponseError::InvalidValue(name.into()))
     }
 }
 

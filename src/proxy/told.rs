@@ -53,11 +53,10 @@ impl Told {
     pub fn host_field(&self) -> Option<String> {
         let host = self.host.as_deref()?;
         let default = self.scheme.map(Scheme::port);
-        Some(match self.port {
-            Some(port) if split_port(host).1.is_none() && Some(port) != default => {
-                format!("{host}:{port}")
-            }
-            Some(_) | None => host.to_owned(),
+        // The name: a host may end in a colon without a port.
+        Some(match (self.port, split_port(host)) {
+            (Some(port), (name, None)) if Some(port) != default => format!("{name}:{port}"),
+            _ => host.to_owned(),
         })
     }
 
@@ -115,6 +114,11 @@ mod tests {
                 ("a.example", 8443),
             ),
             (told("[::1]", Some(81), None), "[::1]:81", ("[::1]", 81)),
+            (
+                told("a.example:", Some(81), None),
+                "a.example:81",
+                ("a.example", 81),
+            ),
             (told("[::1]", None, None), "[::1]", ("[::1]", 80)),
         ] {
             assert_eq!(told.host_field().as_deref(), Some(field));

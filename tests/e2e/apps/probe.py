@@ -216,6 +216,7 @@ async def wrong_events(scope, receive, send):
         "newline in value": {**ok, "headers": [(b"a", b"b\r\nc: d")]},
         "newline in name": {**ok, "headers": [(b"a\r\nb", b"c")]},
         "nul in value": {**ok, "headers": [(b"a", b"b\0")]},
+        "bell in value": {**ok, "headers": [(b"a", b"b\x07")]},
         "space in name": {**ok, "headers": [(b"a b", b"c")]},
         "empty name": {**ok, "headers": [(b"", b"c")]},
         "pseudo header": {**ok, "headers": [(b":status", b"200")]},

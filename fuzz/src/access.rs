@@ -1,0 +1,11 @@
+//! What a client sent, as it stands in the access log.
+
+#[allow(dead_code, reason = "the access log uses the rest")]
+#[path = "../../src/observability/access/escape.rs"]
+mod escape;
+
+pub fn quoted(bytes: &[u8], longest: usize) -> Vec<u8> {
+    let mut line = Vec::new();
+    escape::push_quoted(&mut line, bytes, longest);
+    line
+}

@@ -1,0 +1,22 @@
+//! What has to hold for any bytes, a file for each kind of bytes: `run` panics where it does not, `SEEDS` are good beginnings.
+
+pub mod access_log;
+pub mod forwarded;
+pub mod http;
+pub mod ipc;
+pub mod proxy_protocol;
+pub mod response;
+pub mod websocket;
+
+/// Name, beginnings and function of each.
+pub type Target = (&'static str, &'static [&'static [u8]], fn(&[u8]));
+
+pub const ALL: &[Target] = &[
+    ("access_log", access_log::SEEDS, access_log::run),
+    ("forwarded", forwarded::SEEDS, forwarded::run),
+    ("http", http::SEEDS, http::run),
+    ("ipc", ipc::SEEDS, ipc::run),
+    ("proxy_protocol", proxy_protocol::SEEDS, proxy_protocol::run),
+    ("response", response::SEEDS, response::run),
+    ("websocket", websocket::SEEDS, websocket::run),
+];
