@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import chart, environment, measure, report, servers
+from . import chart, environment, measure, proxy, report, servers
 from .environment import say
 from .workloads import GROUPS, WORKLOADS
 
@@ -39,6 +39,7 @@ def parse() -> argparse.Namespace:
     add("--seconds", type=float, help="of load for one measurement (default: 1.5)")
     add("--nice", type=int, default=0, help="scheduling priority of servers and load on a machine with other work (root only if negative)")
     add("--retries", type=int, default=1, help="repeat a measurement that other work disturbed, at most so often (default: 1)")
+    add("--minutes", type=float, help="begin nothing after so long: every row has its first round before any has a second")
     add("--quick", action="store_true", help="ASGI hello at 8 and 64 connections only, in less than a minute")
     add("--enforce", action="store_true", help="exit code 3 when the bar is missed")
     add("--results", type=Path, default=environment.ROOT / "benches" / "results")
@@ -69,29 +70,50 @@ def plan(args: argparse.Namespace):
         for workload in WORKLOADS:
             if workload.interface != group.interface or (args.only and workload.name not in args.only):
                 continue
-            entrants = [s for s in args.chosen if s.interface == group.interface and group.threads in s.threads]
+            if group.threads not in workload.threads or (workload.nginx and not proxy.PROGRAM):
+                continue
+            entrants = [
+                s for s in args.chosen
+                if s.interface == group.interface and group.threads in s.threads and s.name in (workload.servers or [s.name])
+            ]
             counts = tuple(args.connections or workload.connections)
             if entrants:
                 yield group, workload, entrants, counts
 
 
-def run(args: argparse.Namespace, bench: measure.Bench) -> list:
-    results = []
-    for group, workload, entrants, counts in plan(args):
-        failed = set()
-        for round in range(1, args.rounds + 1):
+def run(args: argparse.Namespace, bench: measure.Bench, results: list, late: list) -> None:
+    """Appends to `results` as they come, and to `late` what there was no time for."""
+    deadline = time.monotonic() + args.minutes * 60 if args.minutes else None
+    failed = set()
+    rows = list(plan(args))
+    for round in range(1, args.rounds + 1):
+        for group, workload, entrants, counts in rows:
             for server in entrants:
-                if server.name in failed:
+                row = (group.name, workload.name, server.name)
+                if row in failed:
+                    continue
+                label = f"{' '.join(row)} round {round}"
+                if deadline and time.monotonic() > deadline:
+                    late.append(label)
                     continue
                 for result in measure.measure(bench, group, server, workload, counts, round):
                     results.append(result)
-                    label = f"{group.name} {workload.name} {server.name} round {round}"
                     if isinstance(result, measure.Failure):
-                        failed.add(server.name)
+                        failed.add(row)
                         say(f"FAILED {label}: {result.what}")
                     elif isinstance(result, measure.Cell):
                         say(f"{label} @{result.connections}: {result.cpu_us:.2f} µs CPU, {result.rps:.0f}/s, noise {result.noise:.0%}")
-    return results
+            write(args, results)
+
+
+def write(args: argparse.Namespace, results: list) -> report.Summary:
+    """The report of what there is; anew after each row, so that an interrupted run keeps what it has found."""
+    summary = report.Summary(results, args.chosen, args.subject, args.about)
+    args.results.mkdir(parents=True, exist_ok=True)
+    (args.results / f"{args.name}.json").write_text(json.dumps({**args.about, "results": measure.as_json(results)}, indent=1) + "\n")
+    (args.results / f"{args.name}.svg").write_text(chart.svg(summary))
+    (args.results / f"{args.name}.md").write_text(report.markdown(summary, f"{args.name}.svg"))
+    return summary
 
 
 def main() -> int:
@@ -105,40 +127,52 @@ def main() -> int:
     uses_rgun = any("{rgun}" in server.command for server in args.chosen)
     try:
         generator = environment.generator()
-        python = environment.peers(args.python)
+        python, missing = environment.peers(args.python)
         rgun = str(Path(args.rgun).absolute()) if args.rgun else environment.rgun(python) if uses_rgun else ""
     except subprocess.CalledProcessError as e:
         print(f"cannot prepare the comparison: {shlex.join(map(str, e.cmd))} failed", file=sys.stderr)
         return 2
+    skipped = [f"{server.name} ({server.interface})" for server in args.chosen if missing & set(server.distributions)]
+    args.chosen = [server for server in args.chosen if not missing & set(server.distributions)]
+    if not proxy.PROGRAM and any(workload.nginx for _, workload, *_ in plan(args)):
+        skipped.append("all rows through nginx (it is not installed)")
     distributions = {name for server in args.chosen for name in server.distributions} | {"django", "fastapi", "flask"}
     versions = environment.versions(python, distributions)
     versions.pop("rgun", None)
     if uses_rgun:
         versions["rgun"] = environment.rgun_version(rgun)
-    about = {"versions": versions, "machine": environment.machine(server_cpu, load_cpu),
-             "rounds": args.rounds, "seconds": args.seconds, "date": time.strftime("%Y-%m-%d")}
+    if nginx := proxy.version():
+        versions["nginx"] = nginx
+    args.about = {"versions": versions, "machine": environment.machine(server_cpu, load_cpu),
+                  "rounds": args.rounds, "seconds": args.seconds, "date": time.strftime("%Y-%m-%d"), "skipped": skipped, "late": []}
 
     os.sched_setaffinity(0, {load_cpu})
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="rgun-bench-") as scratch:
-        bench = measure.Bench(
-            python=python, rgun=rgun, generator=generator, scratch=Path(scratch), server_cpu=server_cpu, load_cpu=load_cpu,
-            nice=args.nice, seconds=args.seconds, warmup=min(0.3, args.seconds / 3),
-            retries=args.retries,
-        )
-        results = run(args, bench)
-    about["minutes"] = round((time.monotonic() - began) / 60, 1)
-
-    summary = report.Summary(results, args.chosen, args.subject, about)
-    args.results.mkdir(parents=True, exist_ok=True)
-    (args.results / f"{args.name}.json").write_text(json.dumps({**about, "results": measure.as_json(results)}, indent=1) + "\n")
-    (args.results / f"{args.name}.svg").write_text(chart.svg(summary))
-    text = report.markdown(summary, f"{args.name}.svg")
-    (args.results / f"{args.name}.md").write_text(text)
-    print(text)
-    say(f"written: {args.results / args.name}.md, .svg, .json")
+    results, late = [], args.about["late"]
+    try:
+        with tempfile.TemporaryDirectory(prefix="rgun-bench-") as scratch:
+            os.chmod(scratch, 0o755)  # nginx's worker may be somebody else
+            bench = measure.Bench(
+                python=python, rgun=rgun, generator=generator, scratch=Path(scratch), server_cpu=server_cpu, load_cpu=load_cpu,
+                nice=args.nice, seconds=args.seconds, warmup=min(0.3, args.seconds / 3),
+                retries=args.retries,
+            )
+            run(args, bench, results, late)
+    finally:
+        args.about["minutes"] = round((time.monotonic() - began) / 60, 1)
+        summary = write(args, results)
+    print((args.results / f"{args.name}.md").read_text())
+    say(f"written: {args.results / args.name}.md, .svg, .json, after {args.about['minutes']} minutes")
+    for what in skipped:
+        say(f"NOT MEASURED: {what}")
+    if late:
+        say(f"NOT MEASURED, no time: {len(late)} starts, the first: {late[0]}")
     if summary.failures:
-        say(f"FAILED: {len(summary.failures)} server starts answered wrongly or with errors; see above")
+        for failure in summary.failures:
+            say(f"FAILED: {failure.group} {failure.workload} {failure.server}: {failure.what.splitlines()[0]}")
+        say(f"FAILED: {len(summary.failures)} rows have no figures; their logs are in the report")
+        return 1
+    if skipped:
         return 1
     return 3 if args.enforce and not summary.bar_met() else 0
 

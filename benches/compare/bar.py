@@ -28,6 +28,9 @@ BAR = (
     Limit("asgi", "connect", "cpu_us", 64, BEST, 1.00),
     Limit("asgi", "fastapi", "cpu_us", 64, BEST, 1.00),
     Limit("asgi", "django", "cpu_us", 64, BEST, 1.00),
+    Limit("asgi", "websocket", "cpu_us", 64, BEST, 0.60),
+    Limit("asgi", "nginx", "cpu_us", 64, BEST, 1.00),
+    Limit("asgi", "nginx-keep-alive", "cpu_us", 64, BEST, 1.00),
     Limit("asgi", "hello", "pss_mb", 64, "uvicorn", 0.99),
     Limit("wsgi-1", "hello", "cpu_us", 64, "granian", 0.75),
     Limit("wsgi-1", "hello", "cpu_us", 64, "gunicorn-sync", 0.08),
@@ -36,4 +39,6 @@ BAR = (
     Limit("wsgi-1", "hello", "p99_us", 64, "granian", 1.00),
     Limit("wsgi-1", "hello", "pss_mb", 64, "granian", 0.99),
     Limit("wsgi-1", "hello", "pss_mb", 64, "gunicorn-sync", 0.99),
+    Limit("wsgi-1", "nginx", "cpu_us", 64, BEST, 1.00),
+    Limit("wsgi-1", "nginx-keep-alive", "cpu_us", 64, BEST, 1.00),
 )

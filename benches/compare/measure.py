@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import process, verify
+from . import process, proxy, verify
 from .servers import Server
 from .workloads import Group, Workload
 
@@ -86,13 +86,19 @@ class Failed(Exception):
     pass
 
 
+def keeps_alive(server: Server, workload: Workload) -> bool:
+    """Whether the load can keep its connections: behind nginx they are nginx's."""
+    return server.keeps_alive or bool(workload.nginx)
+
+
 def load(bench: Bench, server: Server, workload: Workload, port: int, connections: int, seconds: float) -> dict:
     request, expect = bench.scratch / "request", bench.scratch / "expect"
     request.write_bytes(workload.request(port))
     expect.write_bytes(workload.expect)
     command = [
         bench.generator, "--address", f"127.0.0.1:{port}", "--connections", str(connections), "--seconds", str(seconds),
-        "--request", request, "--expect", expect, *(["--close"] if workload.close or not server.keeps_alive else []),
+        "--request", request, "--expect", expect, *(["--close"] if workload.close or not keeps_alive(server, workload) else []),
+        *(["--websocket"] if workload.websocket else []),
     ]
     session = {"start_new_session": True, "preexec_fn": lambda: process.prefer(bench.nice)}
     # The generator inherits this process's CPU. It ends by itself; the limit is for a bug in it.
@@ -153,21 +159,32 @@ def environment(bench: Bench) -> dict[str, str]:
 
 
 def measure(bench: Bench, group: Group, server: Server, workload: Workload, connections: tuple[int, ...], round: int):
-    """Yields the cells, then the start. A failure ends it and is yielded too: the others go on."""
-    port = process.free_port()
+    """Yields the cells, then the start. Whatever goes wrong ends it and is yielded as a failure: the others go on."""
     key = {"group": group.name, "workload": workload.name, "server": server.name, "round": round}
-    words = {"bin": bench.python.parent, "python": bench.python, "rgun": bench.rgun}
-    command = server.command.format(app=workload.app, port=port, threads=group.threads, **words)
-    log = bench.scratch / f"{server.name}.log"
-    tree = process.Tree(shlex.split(command), bench.server_cpu, bench.nice, bench.scratch, environment(bench), log)
+    command, tree, front = server.command, None, None
     try:
+        port, socket = process.free_port(), bench.scratch / f"{server.name}.sock"
+        socket.unlink(missing_ok=True)
+        places = {"port": port, "socket": socket}
+        words = {"bin": bench.python.parent, "python": bench.python, "rgun": bench.rgun, **places}
+        words["bind"] = (server.unix if workload.nginx else server.tcp).format(**places)
+        command = server.command.format(app=workload.app, threads=group.threads, **words)
+        log = bench.scratch / f"{server.name}.log"
+        tree = process.Tree(shlex.split(command), bench.server_cpu, bench.nice, bench.scratch, environment(bench), log)
+        if workload.nginx:
+            front = proxy.Nginx(bench.scratch / "nginx", port, socket, workload.nginx)
         first = verify.wait_for_200(workload, port, tree.has_ended, patience=20)
-        verify.check(workload, port, server.keeps_alive)
+        verify.check(workload, port, keeps_alive(server, workload))
         for count in connections:
             yield Cell(**key, **quietest(bench, server, tree, workload, port, count))
-        verify.check(workload, port, server.keeps_alive)
+        verify.check(workload, port, keeps_alive(server, workload))
         yield Start(**key, boot_ms=(first - tree.started) * 1e3, pss_mb=tree.pss_mb())
-    except (verify.Wrong, Failed) as e:
-        yield Failure(**key, what=f"{e}\n{command}\n{tree.log_tail()}".strip())
+    except Exception as e:
+        # Not only what is expected: one server's trouble must not cost the figures of all others.
+        what = str(e) if isinstance(e, (verify.Wrong, Failed)) else f"{type(e).__name__}: {e}"
+        tails = [part.log_tail() for part in (tree, front) if part]
+        yield Failure(**key, what="\n".join([what, command, *tails]).strip())
     finally:
-        tree.stop()
+        for part in (front, tree):
+            if part:
+                part.stop()

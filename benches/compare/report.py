@@ -192,6 +192,9 @@ def markdown(summary: Summary, picture: str) -> str:
         for failure in summary.failures:
             lines += [f"**{failure.group} {failure.workload}, {failure.server}** (round {failure.round}):", "", "```"]
             lines += [*failure.what.splitlines(), "```", ""]
+    for title, what in (("Not measured", about.get("skipped")), ("Not measured: no time", about.get("late"))):
+        if what:
+            lines += [f"## {title}", "", *(f"- {entry}" for entry in what), ""]
     lines += bar_section(summary)
     groups = list(dict.fromkeys(group for group, _ in summary.tables()))
     ratios = [line for group in groups for line in ratio_section(summary, group)]

@@ -10,10 +10,10 @@ import threading
 import unittest
 from pathlib import Path
 
-from . import chart, environment, report, verify
+from . import chart, environment, measure, report, servers, verify
 from .measure import Cell, Failure, Start
 from .servers import selected
-from .workloads import WORKLOADS
+from .workloads import GROUPS, WORKLOADS
 
 HELLO, CONNECT = (next(w for w in WORKLOADS if w.name == name) for name in ("hello", "connect"))
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!"
@@ -106,6 +106,18 @@ class Generator(unittest.TestCase):
                 code, result = self.load(answer, closes, *flags)
                 self.assertEqual(code, 1)
                 self.assertGreater(result["errors"], 0)
+
+
+class Robust(unittest.TestCase):
+    def test_a_server_that_cannot_even_be_started_is_a_failure_like_any_other(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            place = Path(scratch)
+            bench = measure.Bench(place / "bin" / "python", "", place, place, 0, 0, 0, 0.1, 0.1, 0)
+            missing = servers.Server("missing", "asgi", "/does/not/exist {app} {bind}", ())
+            found = list(measure.measure(bench, GROUPS[0], missing, HELLO, (1,), 1))
+        self.assertEqual([type(result) for result in found], [Failure])
+        self.assertIn("FileNotFoundError", found[0].what)
+        self.assertIn("/does/not/exist raw_asgi:hello -b 127.0.0.1:", found[0].what)
 
 
 class Report(unittest.TestCase):

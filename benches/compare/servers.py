@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Server:
-    """`command` is filled in with `bin` (the environment's scripts), `app`, `port`, `threads` and `rgun`."""
+    """`command` is filled in with `bin` (the environment's scripts), `app`, `port`, `threads`, `rgun` and `bind`: where it
+    listens, in its own words, on a port (`tcp`) or on a unix socket (`unix`)."""
 
     name: str
     interface: str
@@ -18,33 +19,37 @@ class Server:
     #: Closes after each response, also without a word; then every request gets a connection of its own.
     keeps_alive: bool = True
     note: str = ""
+    tcp: str = "-b 127.0.0.1:{port}"
+    unix: str = "-b unix:{socket}"
 
 
-GUNICORN = "{bin}/gunicorn {app} -b 127.0.0.1:{port} -w 1 --log-level warning "
+GUNICORN = "{bin}/gunicorn {app} {bind} -w 1 --log-level warning "
 UWSGI = (
     "{bin}/uwsgi --module {app} --master --processes 1 --threads {threads} "
     "--enable-threads --need-app --die-on-term --disable-logging --listen 1024 "
 )
 
+HOST_AND_PORT = {"tcp": "--host 127.0.0.1 --port {port}", "unix": "--uds {socket}"}
+
 SERVERS = (
     Server(
-        "rgun", "asgi", "{rgun} {app} -b 127.0.0.1:{port} -w 1 --log-level warning", ("rgun", "uvloop"),
+        "rgun", "asgi", "{rgun} {app} {bind} -w 1 --log-level warning", ("rgun", "uvloop"),
         note="loop chosen by itself (uvloop is installed)",
     ),
     Server(
-        "rgun-asyncio", "asgi", "{rgun} {app} -b 127.0.0.1:{port} -w 1 --log-level warning --loop asyncio", ("rgun",),
+        "rgun-asyncio", "asgi", "{rgun} {app} {bind} -w 1 --log-level warning --loop asyncio", ("rgun",),
         note="only when asked for with --servers",
     ),
     Server(
         "granian", "asgi",
-        "{bin}/granian --interface asgi --host 127.0.0.1 --port {port} --workers 1 --log-level warning --loop uvloop {app}",
-        ("granian", "uvloop"),
+        "{bin}/granian --interface asgi {bind} --workers 1 --log-level warning --loop uvloop {app}",
+        ("granian", "uvloop"), **HOST_AND_PORT,
     ),
     Server(
         "uvicorn", "asgi",
-        "{bin}/uvicorn {app} --host 127.0.0.1 --port {port} --loop uvloop --http httptools --no-access-log --log-level warning",
-        ("uvicorn", "uvloop", "httptools"),
-        note="one process, no master",
+        "{bin}/uvicorn {app} {bind} --loop uvloop --http httptools --no-access-log --log-level warning",
+        ("uvicorn", "uvloop", "httptools", "websockets"),
+        note="one process, no master", **HOST_AND_PORT,
     ),
     Server(
         "gunicorn-uvicorn", "asgi", GUNICORN + "-k uvicorn_worker.UvicornWorker",
@@ -52,19 +57,20 @@ SERVERS = (
     ),
     Server("gunicorn-asgi", "asgi", GUNICORN + "-k asgi", ("gunicorn", "uvloop"), note="its parser in Python"),
     Server(
-        "rgun", "wsgi", "{rgun} {app} -b 127.0.0.1:{port} -w 1 --threads {threads} --log-level warning", ("rgun",),
+        "rgun", "wsgi", "{rgun} {app} {bind} -w 1 --threads {threads} --log-level warning", ("rgun",),
         threads=(1, 4),
     ),
     Server(
         "granian", "wsgi",
-        "{bin}/granian --interface wsgi --host 127.0.0.1 --port {port} --workers 1 --blocking-threads {threads} "
+        "{bin}/granian --interface wsgi {bind} --workers 1 --blocking-threads {threads} "
         "--log-level warning {app}",
-        ("granian",), threads=(1, 4),
+        ("granian",), threads=(1, 4), **HOST_AND_PORT,
     ),
     Server("gunicorn-sync", "wsgi", GUNICORN + "-k sync", ("gunicorn",), keeps_alive=False),
     Server("gunicorn-gthread", "wsgi", GUNICORN + "-k gthread --threads {threads}", ("gunicorn",), threads=(1, 4)),
     Server(
-        "uwsgi", "wsgi", UWSGI + "--http-socket 127.0.0.1:{port}", ("uwsgi",), threads=(1, 4), keeps_alive=False,
+        "uwsgi", "wsgi", UWSGI + "{bind}", ("uwsgi",), threads=(1, 4), keeps_alive=False,
+        tcp="--http-socket 127.0.0.1:{port}", unix="--http-socket {socket} --chmod-socket=666",
         note="its --http11-socket keeps a thread for each idle connection, so that others starve",
     ),
     Server(

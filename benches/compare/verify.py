@@ -32,9 +32,39 @@ def exchange(connection: socket.socket, workload: Workload, port: int) -> http.c
     return response
 
 
+def exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count and (more := connection.recv(count - len(data))):
+        data += more
+    return data
+
+
+def check_echo(workload: Workload, port: int) -> None:
+    """The handshake, two echoes, and a close that is answered."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(workload.request(port))
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
+            head += byte
+        if not head.startswith(b"HTTP/1.1 101 ") or b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" not in head:
+            raise Wrong(f"handshake {head[:300]!r}")
+        if b"permessage-deflate" in head:
+            raise Wrong("compression that was not offered")
+        size = len(workload.expect)
+        for message in (workload.expect, workload.expect[::-1]):
+            connection.sendall(bytes([0x81, 0x80 | size, 0, 0, 0, 0]) + message)
+            if (echo := exactly(connection, size + 2)) != bytes([0x81, size]) + message:
+                raise Wrong(f"not the echo: {echo!r}")
+        connection.sendall(b"\x88\x82\0\0\0\0\x03\xe8")
+        if (close := exactly(connection, 4)) != b"\x88\x02\x03\xe8":
+            raise Wrong(f"not the answer to a close: {close!r}")
+
+
 def check(workload: Workload, port: int, keeps_alive: bool) -> None:
     """Two requests on one connection where the server keeps it; a close where it was asked for or announced."""
     try:
+        if workload.websocket:
+            return check_echo(workload, port)
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             response = exchange(connection, workload, port)
             closes = workload.close or not keeps_alive
@@ -58,8 +88,11 @@ def wait_for_200(workload: Workload, port: int, ended, patience: float) -> float
                 connection.sendall(workload.request(port))
                 head = connection.recv(65536)
                 now = time.monotonic()
-                if head.split(b" ", 2)[1:2] == [b"200"]:
+                status = head.split(b" ", 2)[1:2]
+                if status == [b"101" if workload.websocket else b"200"]:
                     return now
+                if workload.nginx and status == [b"502"]:
+                    raise ConnectionRefusedError("nginx does not reach it")
                 raise Wrong(f"the first answer is {head[:300]!r}")
         except OSError as e:
             error = e

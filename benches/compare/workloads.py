@@ -12,6 +12,12 @@ ITEM = {"number": 42, "q": "abc", "tags": ["a", "b", "c"]}
 COMPACT = json.dumps(ITEM, separators=(",", ":")).encode()
 
 
+HANDSHAKE = (
+    "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
 @dataclass(frozen=True)
 class Workload:
     name: str
@@ -29,8 +35,19 @@ class Workload:
     #: One connection per request; the client asks for the close.
     close: bool = False
     connections: tuple[int, ...] = (1, 8, 64)
+    #: `expect` is a text message that comes back; the request is the handshake.
+    websocket: bool = False
+    #: nginx stands between, and reaches the server over a unix socket: "close" (a connection for each request, as it does by
+    #: itself) or "keep-alive".
+    nginx: str = ""
+    #: Who takes part; empty: all of the interface.
+    servers: tuple[str, ...] = ()
+    #: Counts of application threads that it is measured with.
+    threads: tuple[int, ...] = (1, 4)
 
     def request(self, port: int) -> bytes:
+        if self.websocket:
+            return HANDSHAKE.format(path=self.path, port=port).encode()
         lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "User-Agent: bench", "Accept: */*"]
         if self.body:
             lines += ["Content-Type: text/plain", f"Content-Length: {len(self.body)}"]
@@ -42,6 +59,20 @@ class Workload:
 HELLO, TEN_KB = raw_asgi.HELLO, raw_asgi.TEN_KB
 STREAM = raw_asgi.CHUNK * raw_asgi.CHUNKS
 QUERY = "/42?q=abc"
+
+
+def through_nginx(interface: str, app: str) -> tuple[Workload, ...]:
+    """nginx has the load's CPU: only the server's share is measured."""
+    kinds = (("nginx", "close", "a connection each"), ("nginx-keep-alive", "keep-alive", "upstream keep-alive"))
+    return tuple(
+        Workload(
+            name, interface, f"hello through nginx, unix socket, {title}", app, HELLO, connections=(64,), nginx=kind, threads=(1,),
+            servers=("rgun", "rgun-asyncio", "granian", "uvicorn", "gunicorn-uvicorn", "gunicorn-asgi", "gunicorn-sync",
+                     "gunicorn-gthread", "uwsgi"),
+        )
+        for name, kind, title in kinds
+    )
+
 
 WORKLOADS = (
     Workload("hello", "asgi", "hello: 13 bytes, keep-alive", "raw_asgi:hello", HELLO),
@@ -57,6 +88,11 @@ WORKLOADS = (
         "django", "asgi", "Django, asynchronous view", "django_site:asgi", json.dumps(ITEM).encode(), path="/async" + QUERY,
         content_type="application/json", framing="any",
     ),
+    Workload(
+        "websocket", "asgi", "WebSocket, echo of 16 bytes of text", "raw_asgi:ws_echo", b"sixteen bytes...", connections=(64,),
+        websocket=True, servers=("rgun", "rgun-asyncio", "granian", "uvicorn"),
+    ),
+    *through_nginx("asgi", "raw_asgi:hello"),
     Workload("hello", "wsgi", "hello: 13 bytes, keep-alive", "raw_wsgi:hello", HELLO),
     Workload("10kb", "wsgi", "a body of 10 KB", "raw_wsgi:ten_kb", TEN_KB),
     Workload("echo", "wsgi", "POST of 8 KB, read and sent back", "raw_wsgi:echo", BODY, method="POST", body=BODY),
@@ -69,6 +105,7 @@ WORKLOADS = (
         "django", "wsgi", "Django, synchronous view", "django_site:wsgi", json.dumps(ITEM).encode(), path="/sync" + QUERY,
         content_type="application/json", framing="any",
     ),
+    *through_nginx("wsgi", "raw_wsgi:hello"),
 )
 
 

@@ -26,6 +26,19 @@ def fixed(body):
     return app
 
 
+async def ws_echo(scope, receive, send):
+    """Sends every message back; to the question whether it is up it says hello."""
+    if scope["type"] != "websocket":
+        return await hello(scope, receive, send)
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
 hello = fixed(HELLO)
 ten_kb = fixed(TEN_KB)
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::websocket;
+
 pub struct Args {
     pub address: SocketAddr,
     pub connections: usize,
@@ -16,6 +18,10 @@ pub struct Args {
     pub expect: Vec<u8>,
     /// A new connection for each request; the server must close it.
     pub close: bool,
+    /// The request is a handshake, `expect` a text message that the server echoes: each echo counts as a request.
+    pub websocket: bool,
+    /// The message as a frame; empty without `websocket`.
+    pub message: Vec<u8>,
     /// A request, or a close that was announced, that takes longer is an error.
     pub timeout: Duration,
 }
@@ -30,11 +36,17 @@ impl Args {
             request: Vec::new(),
             expect: Vec::new(),
             close: false,
+            websocket: false,
+            message: Vec::new(),
             timeout: Duration::from_secs(5),
         };
         while let Some(flag) = words.next() {
             if flag == "--close" {
                 args.close = true;
+                continue;
+            }
+            if flag == "--websocket" {
+                args.websocket = true;
                 continue;
             }
             let value = words
@@ -53,6 +65,9 @@ impl Args {
         }
         if args.request.is_empty() {
             return Err("--request FILE is needed".into());
+        }
+        if args.websocket {
+            args.message = websocket::frame(&args.expect);
         }
         Ok(args)
     }

@@ -11,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::args::Args;
 use crate::response::{Progress, Response};
+use crate::websocket::Echo;
 
 enum State {
     Writing {
@@ -28,12 +29,16 @@ pub struct Outcome {
     pub answered: bool,
     /// The server has closed, after it had answered.
     pub closed: bool,
+    /// The WebSocket's handshake is complete.
+    pub opened: bool,
 }
 
 pub struct Connection {
     stream: TcpStream,
     state: State,
     response: Response,
+    /// In place of `response` on a WebSocket.
+    echo: Option<Echo>,
     /// The one request says that the server is to close; not every server repeats it in the response.
     close: bool,
     /// When the request began, its connecting included; in `Closing`, when the response was complete.
@@ -70,17 +75,18 @@ impl Connection {
             stream,
             state,
             response: Response::new(),
+            echo: args.websocket.then(|| Echo::new(&args.expect)),
             close: args.close,
             since,
         })
     }
 
     /// Sends the next request on an open connection.
-    pub fn again(&mut self, request: &[u8], now: Instant) -> Result<(), String> {
+    pub fn again(&mut self, args: &Args, now: Instant) -> Result<(), String> {
         self.since = now;
         self.response = Response::new();
         self.state = State::Writing { at: 0 };
-        self.write(request)
+        self.write(args)
     }
 
     /// Waits for the server's close and takes no request.
@@ -91,20 +97,23 @@ impl Connection {
     pub fn ready(
         &mut self,
         event: &Event,
-        request: &[u8],
-        expect: &[u8],
+        args: &Args,
         buffer: &mut [u8],
     ) -> Result<Outcome, String> {
         if event.is_writable() && matches!(self.state, State::Writing { .. }) {
             if let Some(e) = self.stream.take_error().map_err(|e| e.to_string())? {
                 return Err(format!("connect: {e}"));
             }
-            self.write(request)?;
+            self.write(args)?;
         }
-        self.read(event.is_read_closed(), expect, buffer)
+        self.read(event.is_read_closed(), &args.expect, buffer)
     }
 
-    fn write(&mut self, request: &[u8]) -> Result<(), String> {
+    fn write(&mut self, args: &Args) -> Result<(), String> {
+        let request = match &self.echo {
+            Some(echo) if echo.open => &args.message,
+            _ => &args.request,
+        };
         let State::Writing { at } = &mut self.state else {
             return Ok(());
         };
@@ -153,9 +162,21 @@ impl Connection {
                     Err("bytes after the response".into())
                 };
             }
-            let progress = match read {
-                0 => self.response.end(expect)?,
-                _ => self.response.feed(&buffer[..read], expect)?,
+            let progress = match (&mut self.echo, read) {
+                (Some(_), 0) => return Err("the WebSocket was closed".into()),
+                (Some(echo), _) => {
+                    let was_open = echo.open;
+                    let progress = echo.feed(&buffer[..read])?;
+                    if progress != Progress::More && !was_open {
+                        return Ok(Outcome {
+                            opened: true,
+                            ..outcome
+                        });
+                    }
+                    progress
+                }
+                (None, 0) => self.response.end(expect)?,
+                (None, _) => self.response.feed(&buffer[..read], expect)?,
             };
             match progress {
                 // The epoll is edge-triggered: a short read shows that the socket is empty (epoll(7)), unless the
@@ -168,7 +189,7 @@ impl Connection {
                 Progress::Done { close: false } if !self.close => {
                     return Ok(Outcome {
                         answered: true,
-                        closed: false,
+                        ..outcome
                     });
                 }
                 Progress::Done { .. } => {

@@ -6,6 +6,7 @@ mod chunked;
 mod connection;
 mod histogram;
 mod response;
+mod websocket;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -91,8 +92,11 @@ impl Load {
                 let Some(connection) = &mut self.connections[slot] else {
                     continue;
                 };
-                match connection.ready(event, &self.args.request, &self.args.expect, &mut buffer) {
+                match connection.ready(event, &self.args, &mut buffer) {
                     Ok(outcome) => {
+                        if outcome.opened {
+                            self.begin(slot);
+                        }
                         if outcome.answered {
                             self.answered(slot);
                         }
@@ -129,6 +133,15 @@ impl Load {
         }
     }
 
+    /// The first message on a WebSocket that has just been opened: the handshake is not measured.
+    fn begin(&mut self, slot: usize) {
+        if let Some(connection) = &mut self.connections[slot]
+            && let Err(e) = connection.again(&self.args, Instant::now())
+        {
+            self.failed(slot, e);
+        }
+    }
+
     fn answered(&mut self, slot: usize) {
         let now = Instant::now();
         self.answered += 1;
@@ -148,7 +161,7 @@ impl Load {
             );
         } else if may_start {
             self.started += 1;
-            if let Err(e) = connection.again(&self.args.request, now) {
+            if let Err(e) = connection.again(&self.args, now) {
                 self.failed(slot, e);
             }
         } else {
