@@ -1,10 +1,9 @@
 //! Any lines as forwarding headers of a trusted proxy: what is told can be shown to an app, and what a client has put in front of
 //! that which proxies have appended changes nothing.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use crate::config::{Layer, Layers, Origin, Surroundings, definition, resolve};
+use crate::config::{ForwardedHeaders, Settings, TrustedPeers, XForwarded};
 use crate::http::{Connection, Event, HeaderMap, Policy, RequestHead, is_host};
 use crate::proxy::{Forwarded, Told};
 
@@ -16,31 +15,29 @@ pub const SEEDS: &[&[u8]] = &[
 ];
 
 static WAYS: LazyLock<[Forwarded; 2]> = LazyLock::new(|| {
+    use XForwarded::{For, Host, Port, Prefix, Proto};
     [
-        forwarded(
-            "x-forwarded-for,x-forwarded-proto,x-forwarded-host,x-forwarded-port,x-forwarded-prefix",
-        ),
-        forwarded("forwarded"),
+        ForwardedHeaders::XForwarded(vec![For, Proto, Host, Port, Prefix]),
+        ForwardedHeaders::Standard,
     ]
+    .map(forwarded)
 });
 
-fn forwarded(fields: &str) -> Forwarded {
-    let mut layer = Layer::default();
-    for (name, text) in [
-        ("wsgi_app", "a:b"),
-        ("forwarded_allow_ips", "127.0.0.1,10.0.0.0/8"),
-        ("forwarded_headers", fields),
-        ("forwarder_headers", "SCRIPT_NAME"),
-    ] {
-        layer.add(definition(name).expect(name), text, Origin::CommandLine);
-    }
-    let surroundings = Surroundings {
-        variables: BTreeMap::new(),
-        directory: "/".into(),
-        cpus: 1,
-    };
-    let resolved = resolve(&Layers::new(vec![layer]), &surroundings).expect("valid options");
-    Forwarded::new(&resolved.settings)
+fn forwarded(headers: ForwardedHeaders) -> Forwarded {
+    let ours = "10.0.0.0".parse().expect("an address");
+    let secure = [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-protocol", "ssl"),
+        ("x-forwarded-ssl", "on"),
+    ];
+    Forwarded::new(&Settings {
+        forwarded_allow_ips: TrustedPeers::Networks(vec![(ours, 8)]),
+        forwarded_headers: headers,
+        secure_scheme_headers: secure
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
+        forwarder_headers: vec!["script_name".into()],
+    })
 }
 
 fn head(lines: &[Vec<u8>]) -> Option<RequestHead> {
