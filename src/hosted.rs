@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pyo3::prelude::*;
 
 use crate::cli::{self, Entry, Refusal};
-use crate::config::Settings;
+use crate::config::{Kind, Occurs, Settings, definitions};
 use crate::master::{Host, Seat};
 use crate::worker;
 
@@ -64,10 +64,51 @@ fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     )
 }
 
+/// Every setting, for whoever makes a command line in Python: name, option without dashes, its letter, whether it may be
+/// repeated, the shape of its value, and the help.
+#[pyfunction]
+fn settings() -> Vec<Described> {
+    definitions()
+        .map(|definition| {
+            let shape = match definition.kind {
+                Kind::Switch => "switch",
+                Kind::List => "list",
+                Kind::Pairs => "pairs",
+                Kind::Json => "json",
+                Kind::Text
+                | Kind::Path
+                | Kind::Number
+                | Kind::Duration
+                | Kind::Size
+                | Kind::Mask
+                | Kind::Choice(_) => "text",
+            };
+            (
+                definition.name,
+                definition.long.filter(|_| definition.is_option()),
+                definition.short,
+                definition.occurs == Occurs::Repeatedly,
+                shape,
+                definition.help,
+            )
+        })
+        .collect()
+}
+
+type Described = (
+    &'static str,
+    Option<&'static str>,
+    Option<char>,
+    bool,
+    &'static str,
+    &'static str,
+);
+
 #[pymodule]
 fn _rgun(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_function(wrap_pyfunction!(settings, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add(
         "ClientDisconnected",

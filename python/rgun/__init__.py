@@ -14,7 +14,7 @@ def __getattr__(name: str):
 
         return getattr(_rgun, name)
     if name == "run":
-        from rgun.__main__ import run
+        from rgun.compat import run
 
         return run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,24 +16,21 @@ SCRIPT_VARIABLE = "__RGUN_SCRIPT"
 
 
 def main() -> None:
-    _replace_process(sys.argv[0], sys.argv[1:])
-
-
-def run(*arguments: str) -> None:
-    """Replace this process by the server. Never returns."""
-    _replace_process("rgun", arguments)
-
-
-def _replace_process(script, arguments) -> None:
-    if not sys.executable:
-        sys.exit("rgun: error: this interpreter does not know its own path (sys.executable is empty)")
-    command = [sys.executable, *_interpreter_flags(), "-S", _hosted(), *arguments]
-    environment = dict(os.environ, **{SCRIPT_VARIABLE: script})
-    _restore_pythonpath(environment)
+    words, environment = command(sys.argv[0], sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    os.execve(sys.executable, command, environment)
+    os.execve(words[0], words, environment)
+
+
+def command(script, arguments):
+    """The program that this one becomes: its words and its environment. `script`: what it is called."""
+    if not sys.executable:
+        sys.exit("rgun: error: this interpreter does not know its own path (sys.executable is empty)")
+    words = [sys.executable, *_interpreter_flags(), "-S", _hosted(), *arguments]
+    environment = dict(os.environ, **{SCRIPT_VARIABLE: script})
+    _restore_pythonpath(environment)
+    return words, environment
 
 
 def _hosted() -> str:

@@ -1,0 +1,184 @@
+"""Starting the server from Python: ``from rgun import run; run("app:app", bind="0.0.0.0:8000", workers=4)``.
+
+The server always runs in a fresh interpreter: it forks, and what this process has imported, opened and started must not be
+in it. This module imports nothing of the app and serves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+
+__all__ = ["arguments", "run"]
+
+# What the server understands, and what a parent that waits for it passes on.
+_SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+
+
+def run(app=None, *options, **settings):
+    """Serve ``app`` ("module:attribute") until the server is told to stop.
+
+    Settings go by their names in a configuration file (``bind``, ``workers``, ``worker_class``, ``reload``, ...), or as
+    further arguments as they would stand on the command line.
+
+    In a script, this process *becomes* the server, as with ``exec``: it keeps its pid, hears the signals, its exit code is the
+    server's, and nothing after the call is run. Where that would tear something down (there are other threads, an event loop
+    runs, somebody types at a prompt) the server is a child; the call waits for it, passes signals on, and returns its exit
+    code.
+    """
+    words, variables = _command_line(app, options, settings)
+    command, environment = _program(words, variables)
+    if _is_alone():
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os.execve(command[0], command, environment)
+    return _wait_for(command, environment)
+
+
+def arguments(app=None, *options, **settings):
+    """The command line that ``run`` would start ``rgun`` with, as a list of words."""
+    return _command_line(app, options, settings)[0]
+
+
+def _command_line(app, options, settings):
+    from rgun import _rgun
+
+    if "wsgi_app" in settings:
+        app = settings.pop("wsgi_app") if app is None else app
+    if app is not None and not isinstance(app, str):
+        raise TypeError("the workers import the app themselves: give its place, such as 'module:app', not %r" % (app,))
+    known = {name: described for name, *described in _rgun.settings()}
+    words = [] if app is None else [app]
+    variables = {}
+    for name, value in settings.items():
+        if name not in known:
+            raise TypeError("rgun has no setting %r%s" % (name, _nearest(name, known)))
+        if callable(value):
+            raise TypeError("%s: the workers cannot get a function from here; hooks stand in a configuration file (config=...)" % name)
+        option, _, repeated, shape, _ = known[name]
+        if value is None:
+            continue
+        if shape == "switch" and value is True:
+            words.append("--" + option)
+        elif shape == "switch" or option is None:
+            # Not to be said on the command line: switched off again, or a dictionary.
+            variables["RGUN_" + name.upper()] = json.dumps(value) if isinstance(value, Mapping) else _text(name, value)
+        else:
+            for text in _values(name, value, repeated, shape):
+                # With `=`: a value may begin with a dash.
+                words.append("--%s=%s" % (option, text))
+    if "pythonpath" not in settings:
+        words += ["--pythonpath=" + place for place in _script_directory()]
+    return words + [os.fspath(option) for option in options], variables
+
+
+def _values(name, value, repeated, shape):
+    if isinstance(value, Mapping):
+        value = ["%s=%s" % pair for pair in value.items()]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        texts = [_text(name, one) for one in value]
+        return texts if repeated else [",".join(texts)] if shape in ("list", "pairs") else _wrong(name, value)
+    return [_text(name, value)]
+
+
+def _text(name, value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float, os.PathLike)):
+        return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    return _wrong(name, value)
+
+
+def _wrong(name, value):
+    raise TypeError("%s: cannot be %r" % (name, value))
+
+
+def _nearest(name, known):
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, 1)
+    return "; did you mean %s?" % close[0] if close else ""
+
+
+def _script_directory():
+    """Where the running script lies: what it can import, the app is to be found by, too."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if script is None or getattr(sys.modules["__main__"], "__spec__", None) is not None:
+        return []
+    directory = os.path.dirname(os.path.abspath(script))
+    return [directory] if directory in sys.path and directory != os.getcwd() else []
+
+
+def _program(words, variables):
+    from rgun.__main__ import command
+
+    program, environment = command("rgun", words)
+    environment.update(variables)
+    return program, environment
+
+
+def _is_alone():
+    """Whether this process has nothing to lose but what comes after the call."""
+    import threading
+
+    interactive = hasattr(sys, "ps1") or sys.flags.interactive or "ipykernel" in sys.modules
+    return not interactive and threading.active_count() == 1 and not _loop_runs()
+
+
+def _loop_runs():
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _wait_for(command, environment):
+    child = subprocess.Popen(command, env=environment, preexec_fn=_end_with_this_process())
+
+    def pass_on(number, frame):
+        # A terminal sends its signals to both; twice is no more than once.
+        child.send_signal(number)
+
+    before = {}
+    try:
+        for name in _SIGNALS:
+            try:
+                number = getattr(signal, name)
+                before[number] = signal.signal(number, pass_on)
+            except ValueError:
+                # Not the main thread: whoever is there keeps the signals.
+                break
+        code = child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    return 128 - code if code < 0 else code
+
+
+def _end_with_this_process():
+    """For the child, between fork and exec: a server must not outlive the notebook that started it."""
+    import ctypes
+
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except (AttributeError, OSError):
+        return None
+    death_signal = 1  # PR_SET_PDEATHSIG
+
+    def arrange():
+        prctl(death_signal, int(signal.SIGTERM), 0, 0, 0)
+
+    return arrange

@@ -1,0 +1,1 @@
+"""Bridges to frameworks. Nothing of this is imported by the server."""

@@ -1,0 +1,1 @@
+"""``python manage.py rgun``: in INSTALLED_APPS, ``"rgun.contrib.django"``."""

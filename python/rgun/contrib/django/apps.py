@@ -1,0 +1,8 @@
+"""Makes the command known to Django. There are no models."""
+
+from django.apps import AppConfig
+
+
+class RgunConfig(AppConfig):
+    name = "rgun.contrib.django"
+    label = "rgun"

@@ -1,0 +1,99 @@
+"""`python manage.py rgun` in the example's project."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.place import SITE
+from harness.server import Server
+from harness.waiting import eventually
+
+
+@pytest.fixture
+def project(tmp_path, program, pytestconfig, site):
+    """A copy of the example with the command installed: `project("8000", DEBUG="1")`."""
+    if pytestconfig.getoption("--binary") == "embedded":
+        pytest.skip("about the wheel")
+    place = tmp_path / "site"
+    shutil.copytree(SITE, place, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3", "staticfiles", "media"))
+    settings = place / "config" / "settings.py"
+    settings.write_text(settings.read_text().replace('    "pages",\n', '    "pages",\n    "rgun.contrib.django",\n'))
+    running = []
+
+    def start(*words, workers=1, **environment):
+        python = str(Path(program[0]).with_name("python"))
+        environment = {**site, "DEBUG": "1", "PYTHONDONTWRITEBYTECODE": "", **environment}
+        running.append(Server([python, "manage.py", "rgun"], place, None, "127.0.0.1:0", *words, bind=None, env=environment))
+        if workers:
+            running[-1].wait_ready(workers, timeout=30)
+        return running[-1]
+
+    start.place, start.environment = place, site
+    yield start
+    for server in running:
+        server.end()
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_serves_the_project_with_its_static_files(project, interface):
+    server = project("--interface", interface)
+    assert "Django on rgun" in server.get("/").text
+    assert server.get("/healthz").text == "ok"
+    assert server.get("/static/pages/site.css").status == 200
+    assert server.get("/static/admin/css/base.css").status == 200, "as the staticfiles app finds it, without collectstatic"
+    server.log.wait('"GET /healthz HTTP/1.1" 200')
+    server.terminate()
+    assert server.wait_exit() == 0
+
+
+def test_a_saved_view_and_template_are_served(project):
+    server = project()
+    views = project.place / "pages" / "views.py"
+    edit(views, '"ok"', '"saved"')
+    eventually(lambda: server.get("/healthz").text == "saved", "the new view is served")
+    # Imported by the first request only, were there no checks: the old code must not go.
+    mark = server.log.mark()
+    good = views.read_text()
+    views.write_text(good + "\ndef broken(:\n")
+    server.log.wait("SyntaxError", after=mark)
+    assert server.get("/healthz").text == "saved"
+    views.write_text(good)
+    edit(project.place / "pages" / "templates" / "pages" / "base.html", "</body>", "<!-- saved --></body>")
+    eventually(lambda: "<!-- saved -->" in server.get("/").text, "the new template is served")
+
+
+def test_without_debug_it_is_a_plain_server(project):
+    server = project("--workers", "2", "--insecure", DEBUG="", workers=2)
+    assert not server.log.find("watching files")
+    assert server.get("/healthz").text == "ok"
+    assert not server.log.find("GET /healthz"), "no access log unless asked for"
+
+
+def test_noreload_and_options_of_rgun(project):
+    server = project("--noreload", "-w", "2", "--ready-path", "/healthz", "-e", "A=1", "--nostatic", workers=2)
+    assert not server.log.find("watching files")
+    server.log.wait("System check identified no issues")
+
+
+def test_production_files_are_for_production(project):
+    (project.place / "gunicorn.conf.py").write_text("workers = 3\nbind = ['127.0.0.1:1']\n")
+    server = project()
+    server.log.wait("all workers ready workers=1")
+
+
+def test_what_runserver_refuses(project):
+    server = project("--interface", "asgi", ALLOWED_HOSTS=" ", DEBUG="", workers=0)
+    assert server.wait_exit() == 1
+    server.log.wait("You must set settings.ALLOWED_HOSTS")
+    python = server.command[0]
+    done = subprocess.run([python, "manage.py", "rgun", "nonsense"], cwd=project.place, capture_output=True, text=True, env={**os.environ, **project.environment, "DEBUG": "1"})
+    assert done.returncode == 1 and "is not a valid port number" in done.stderr
