@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::{
-    BodyState, Conn, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, Output, State,
+    BodyState, Conn, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, Output, State, Whose, spool,
 };
 use super::held;
 use crate::http::{BodyEnd, Refusal, ResponseError, ResponseState};
@@ -42,12 +42,18 @@ pub enum Received {
     Wait,
 }
 
-/// Whether output may wait for the end of the app's step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hold {
-    Allowed,
+/// Where output may wait.
+#[derive(Clone, Copy)]
+enum Hold<'s> {
+    /// For the end of the app's step.
+    Step,
+    /// For the client, in a file.
+    Spool(NewSpool<'s>),
     No,
 }
+
+/// Makes a file for output; `None`: there is no place for one.
+pub type NewSpool<'s> = &'s dyn Fn() -> Option<std::fs::File>;
 
 /// Whether the app may go on sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,12 +230,22 @@ impl Exchange {
         self.write(data, end, Hold::No)
     }
 
-    /// As `send`, but small pieces that follow one another in a step of the app leave together (see `held`).
-    pub fn send_in_step(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
-        self.write(data, end, Hold::Allowed)
+    /// As `send`, but what the client does not take waits in a file when it is much. `Full` only where that cannot be.
+    pub fn send_spooled(
+        &self,
+        data: &[u8],
+        end: BodyEnd,
+        spool: NewSpool<'_>,
+    ) -> Result<Flow, SendError> {
+        self.write(data, end, Hold::Spool(spool))
     }
 
-    fn write(&self, data: &[u8], end: BodyEnd, hold: Hold) -> Result<Flow, SendError> {
+    /// As `send`, but small pieces that follow one another in a step of the app leave together (see `held`).
+    pub fn send_in_step(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
+        self.write(data, end, Hold::Step)
+    }
+
+    fn write(&self, data: &[u8], end: BodyEnd, hold: Hold<'_>) -> Result<Flow, SendError> {
         let s = &mut *self.conn.lock();
         self.check(s)?;
         let transmit = match s.http.body(data, end) {
@@ -249,10 +265,15 @@ impl Exchange {
         let held = &self.conn.net.held;
         let step = held.step();
         let all = if let Some(part) = &mut s.file {
-            pieces
-                .iter()
-                .for_each(|piece| part.behind.extend_from_slice(piece));
+            part.follow(&pieces);
             false
+        } else if let Hold::Spool(new) = hold {
+            if let Some(rest) =
+                Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).offer(pieces)
+            {
+                spool::keep(&mut s.out, &mut s.file, &rest, new);
+            }
+            !s.is_unsent()
         } else if s.holds {
             pieces
                 .iter()
@@ -262,7 +283,7 @@ impl Exchange {
                 self.conn.flush(s);
             }
             s.out.is_empty() || s.holds
-        } else if hold == Hold::Allowed
+        } else if matches!(hold, Hold::Step)
             && end == BodyEnd::More
             && s.written_in == step
             && s.out.is_empty()
@@ -288,11 +309,13 @@ impl Exchange {
         if s.write_closed && !matches!(end, BodyEnd::Last) {
             return Err(SendError::Gone);
         }
-        Ok(if s.out.len() > HIGH_WATER || s.file.is_some() {
-            Flow::Full
-        } else {
-            Flow::Free
-        })
+        let full = match (hold, &s.file) {
+            (Hold::Spool(_), None) => s.out.len() > spool::KEPT,
+            (Hold::Spool(_), Some(part)) => !part.takes_more(),
+            (_, None) => s.out.len() > HIGH_WATER,
+            (_, Some(_)) => true,
+        };
+        Ok(if full { Flow::Full } else { Flow::Free })
     }
 
     /// Ends a response whose body ended with `BodyEnd::Trailers`.
@@ -305,9 +328,7 @@ impl Exchange {
         let transmit = s.http.trailers(trailers)?;
         let pieces = [transmit.head, transmit.data, transmit.tail];
         let all = if let Some(part) = &mut s.file {
-            pieces
-                .iter()
-                .for_each(|piece| part.behind.extend_from_slice(piece));
+            part.follow(&pieces);
             false
         } else {
             // Behind what is held, if there is something.
@@ -345,6 +366,7 @@ impl Exchange {
                 offset,
                 left,
                 behind: raw.suffix.into(),
+                whose: Whose::Apps,
             });
         } else {
             s.out.extend_from_slice(raw.suffix);

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness import processes
 from harness.waiting import eventually
 
 APP = """
@@ -19,6 +20,9 @@ def app(environ, start_response):
         body = b"waited"
     elif path == "/large":
         body = b"x" * 1_000_000
+    elif path == "/blocks":
+        start_response("200 OK", [("Content-Length", "20000000")])
+        return (b"%07d." % n * 12_500 for n in range(200))
     elif path == "/file":
         start_response("200 OK", [])
         return environ["wsgi.file_wrapper"](open("data", "rb"))
@@ -63,6 +67,24 @@ SLOW = {
     "uploads": lambda client: client.request("POST", "/read", [("Content-Length", "100000")], b"x" * 70_000),
     "chunked": lambda client: client.request("POST", "/read", [("Transfer-Encoding", "chunked")], b"5\r\nhello\r\n"),
 }
+
+
+def test_large_responses_wait_for_slow_readers_in_files(served):
+    """More of them than threads, each larger than what memory or sockets keep."""
+    server = served("--threads", "2")
+    slow = [server.connect(timeout=30, receive_buffer=4096) for _ in range(8)]
+    try:
+        for client in slow:
+            client.request("GET", "/blocks")
+        # Answered by threads that are free.
+        assert server.get("/").status == 200
+        (pid,) = server.ready_pids()
+        assert processes.resident(pid) < 64_000_000
+        body = slow[0].response().body
+        assert body == b"".join(b"%07d." % n * 12_500 for n in range(200))
+    finally:
+        for client in slow:
+            client.close()
 
 
 @pytest.mark.parametrize("kind", SLOW)

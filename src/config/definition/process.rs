@@ -60,8 +60,8 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("worker-tmp-dir"),
         value: "DIR",
-        help: "Where workers put temporary files, which only large uploads need",
-        more: "Signs of life are in shared memory and need no directory.",
+        help: "Where workers put temporary files: large uploads, large responses to slow clients",
+        more: "Only WSGI workers need them. Signs of life are in shared memory and need no directory.",
         ..Definition::new("worker_tmp_dir", Group::Process, Kind::Path)
     },
     Definition {

@@ -7,6 +7,7 @@ mod advance;
 mod origin;
 mod output;
 mod pace;
+pub(super) mod spool;
 mod state;
 mod timeouts;
 
@@ -22,7 +23,7 @@ use crate::sys::epoll::Ready;
 pub(super) use advance::micros;
 pub(super) use origin::Origin;
 pub(super) use output::Output;
-pub(super) use state::{BodyState, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
+pub(super) use state::{BodyState, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, State, Whose};
 
 /// Milliseconds that a closed connection waits for the client's FIN when its descriptor is wanted: enough for what the
 /// client has sent meanwhile.

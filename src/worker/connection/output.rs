@@ -33,33 +33,41 @@ impl<'s> Output<'s> {
 
     /// Writes all pieces, or keeps what does not fit. True: everything is with the kernel.
     pub fn write(&mut self, pieces: [&[u8]; 3]) -> bool {
-        let Some(socket) = self.socket.filter(|_| !*self.write_closed) else {
-            return true;
-        };
-        let total = pieces.iter().map(|p| p.len()).sum::<usize>();
-        let mut sent = 0;
-        if self.out.is_empty() && total > 0 {
-            let result = if pieces[0].len() == total {
-                stream::send(socket, pieces[0])
-            } else {
-                stream::send_vectored(socket, &pieces.map(IoSlice::new))
-            };
-            match result {
-                Ok(count) if count == total => return true,
-                Ok(count) => sent = count,
-                Err(e) if would_block(&e) => {}
-                Err(_) => {
-                    *self.write_closed = true;
-                    return true;
-                }
-            }
-        }
-        for piece in pieces {
-            let skip = sent.min(piece.len());
-            sent -= skip;
-            self.out.extend_from_slice(&piece[skip..]);
+        if let Some(rest) = self.offer(pieces) {
+            rest.iter()
+                .for_each(|piece| self.out.extend_from_slice(piece));
         }
         self.out.is_empty()
+    }
+
+    /// Writes what the socket takes; the rest, if there is one. Nothing is left of output that nobody will read.
+    pub fn offer<'p>(&mut self, pieces: [&'p [u8]; 3]) -> Option<[&'p [u8]; 3]> {
+        let socket = self.socket.filter(|_| !*self.write_closed)?;
+        let total = pieces.iter().map(|p| p.len()).sum::<usize>();
+        if !self.out.is_empty() {
+            return Some(pieces);
+        }
+        if total == 0 {
+            return None;
+        }
+        let result = if pieces[0].len() == total {
+            stream::send(socket, pieces[0])
+        } else {
+            stream::send_vectored(socket, &pieces.map(IoSlice::new))
+        };
+        match result {
+            Ok(count) if count == total => None,
+            Ok(mut sent) => Some(pieces.map(|piece| {
+                let skip = sent.min(piece.len());
+                sent -= skip;
+                &piece[skip..]
+            })),
+            Err(e) if would_block(&e) => Some(pieces),
+            Err(_) => {
+                *self.write_closed = true;
+                None
+            }
+        }
     }
 }
 

@@ -90,6 +90,15 @@ pub struct FilePart {
     pub left: u64,
     /// What is written after it.
     pub behind: BytesMut,
+    pub whose: Whose,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// It is a piece of the body itself.
+    Apps,
+    /// Output waits in it for the client: more can follow.
+    Spool,
 }
 
 pub struct State {

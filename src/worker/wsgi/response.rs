@@ -147,7 +147,7 @@ impl Response {
         if bytes.len() > DETACH_ABOVE {
             return py.detach(|| thread.send(exchange, bytes, end));
         }
-        let flow = exchange.send(bytes, end)?;
+        let flow = thread.put(exchange, bytes, end)?;
         if flow == crate::worker::exchange::Flow::Full && end == BodyEnd::More {
             py.detach(|| thread.wait_to_send(exchange));
         }

@@ -1,4 +1,4 @@
-//! Where large request bodies wait: a temporary file without a name. It does not fill it.
+//! Where large uploads and what slow clients do not read wait: a temporary file without a name. It does not fill it.
 
 use std::fs::File;
 use std::io;
@@ -29,6 +29,6 @@ pub fn file() -> Option<File> {
 pub fn failed(error: &io::Error) {
     if !SAID.swap(true, Relaxed) {
         let directory = DIRECTORY.get_or_init(std::env::temp_dir).display();
-        tracing::warn!(%error, %directory, "no temporary files: large uploads occupy a thread while they come; see --worker-tmp-dir");
+        tracing::warn!(%error, %directory, "no temporary files: large uploads and slow readers of large responses occupy threads; see --worker-tmp-dir");
     }
 }

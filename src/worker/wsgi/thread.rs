@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::crew::{Crew, WAITS};
+use super::spool;
 use crate::http::BodyEnd;
+use crate::worker::connection::spool::KEPT;
 use crate::worker::exchange::{Exchange, Flow, Received, SendError};
 
-/// Unsent bytes of a response that are kept for a slow client; a thread that has more waits.
-const KEPT: usize = 1024 * 1024;
-/// A large block is given to the connection in pieces of this size, so that what is kept stays near `KEPT`.
+/// A large block is given to the connection in pieces of this size, so that what is kept in memory stays bounded.
 const PIECE: usize = 256 * 1024;
 
 #[derive(Clone)]
@@ -50,14 +50,19 @@ impl Thread {
     }
 
     fn send_piece(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<(), SendError> {
-        if exchange.send(data, end)? == Flow::Full && end == BodyEnd::More {
+        if self.put(exchange, data, end)? == Flow::Full && end == BodyEnd::More {
             self.wait_to_send(exchange);
         }
         self.progress();
         Ok(())
     }
 
-    /// Whether `wait_to_send` would wait.
+    /// What the client does not take waits in memory, then in a file.
+    pub fn put(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
+        exchange.send_spooled(data, end, &spool::file)
+    }
+
+    /// Where there is no file for it: until the client has taken some.
     pub fn wait_to_send(&self, exchange: &Exchange) {
         self.wait_until(|| exchange.may_send_above(KEPT));
     }
