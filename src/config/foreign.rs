@@ -227,7 +227,6 @@ const FOREIGN: &[Foreign] = &[
     says("--dirty-workers", REFUSED, "use a task queue"),
     not_yet("--preload"),
     not_yet("--no-sendfile"),
-    not_yet("--reuse-port"),
     not_yet("--enable-backlog-metric"),
     not_yet("--protocol"),
     not_yet("--keyfile"),

@@ -8,8 +8,8 @@ use super::error::shown;
 use super::value::{self, Malformed, Value};
 use super::{
     ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers, Limits,
-    LogTarget, Origin, Place, Recycling, Reload, RunAs, Settings, Surroundings, WebSocket,
-    definition,
+    LogTarget, Origin, Place, PortSharing, Recycling, Reload, RunAs, Settings, Surroundings,
+    WebSocket, definition,
 };
 
 /// More would be a slip of the finger that takes the machine down.
@@ -49,6 +49,11 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         backlog: typed.value("backlog", |text| {
             value::number(text, 1..=i32::MAX.unsigned_abs())
         })?,
+        port_sharing: if typed.switch("reuse_port")? {
+            PortSharing::BySlot
+        } else {
+            PortSharing::None
+        },
         workers: typed.value("workers", |text| workers(text, surroundings.cpus))?,
         threads: typed.value("threads", |text| value::number(text, 1..=MOST_THREADS))?,
         interface: class.interface,

@@ -285,12 +285,23 @@ pub struct Reload {
 }
 
 /// Everything, with defaults filled in.
+/// `--reuse-port`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PortSharing {
+    /// All workers accept from the same sockets.
+    #[default]
+    None,
+    /// Each slot has TCP sockets of its own, and the kernel chooses among them for each connection.
+    BySlot,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub app: AppSpec,
     pub bind: Vec<Bind>,
     pub umask: u32,
     pub backlog: u32,
+    pub port_sharing: PortSharing,
     pub workers: u32,
     /// Application threads of a WSGI worker.
     pub threads: u32,

@@ -27,6 +27,7 @@ impl Wire for ToWorker {
                 let reason = match reason {
                     DrainReason::Replaced => 1,
                     DrainReason::Shutdown => 2,
+                    DrainReason::Removed => 3,
                 };
                 let mut bytes = vec![2, reason];
                 bytes.extend_from_slice(&graceful_ms.to_le_bytes());
@@ -52,6 +53,7 @@ impl Wire for ToWorker {
                 let reason = match reader.byte()? {
                     1 => DrainReason::Replaced,
                     2 => DrainReason::Shutdown,
+                    3 => DrainReason::Removed,
                     _ => return Err(Error::Malformed("unknown reason to drain")),
                 };
                 Self::Drain {

@@ -28,6 +28,8 @@ pub enum DrainReason {
     Replaced,
     /// The server ends: the accept queue is emptied first, idle connections get at most one second.
     Shutdown,
+    /// As `Replaced`, but nobody comes after it at listeners of its own: it empties them first.
+    Removed,
 }
 
 /// From a worker to the master.

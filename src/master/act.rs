@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::seat::Seat;
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
-    Action, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Slot,
+    Action, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Slot, Stage,
 };
 use super::workers::{Killed, Worker};
 use crate::config::LogTarget;
@@ -127,6 +127,8 @@ impl Shell<'_> {
             )
         };
         let edition = self.editions.get(&generation).ok_or_else(unknown)?.clone();
+        let binds = &mut self.binds;
+        binds.shares.prepare(slot.0, &binds.listeners);
         let (ours, theirs) = ipc::channel()?;
         let stacks = Scratch::new(c"rgun-stacks")?;
         let their_stacks = stacks.again()?;
@@ -190,7 +192,7 @@ impl Shell<'_> {
             slot: slot.0,
             generation: u64::from(generation.0),
             settings: Arc::clone(&edition.settings),
-            listeners: std::mem::take(&mut self.binds.listeners),
+            listeners: self.binds.part_of(slot.0),
             channel,
             lifeline: self.lifeline.read.take()?,
             page,
@@ -200,7 +202,14 @@ impl Shell<'_> {
         })
     }
 
-    fn send(&self, incarnation: Incarnation, order: Order) {
+    fn send(&mut self, incarnation: Incarnation, order: Order) {
+        let Some(slot) = self.workers.get(incarnation).map(|worker| worker.slot) else {
+            return;
+        };
+        // First we, then the worker: whoever closes last empties the queue.
+        let is_last = matches!(order, Order::Drain { .. })
+            && !self.has_successor(slot)
+            && self.binds.shares.close(slot.0);
         let Some(worker) = self.workers.get(incarnation) else {
             return;
         };
@@ -208,6 +217,7 @@ impl Shell<'_> {
             Order::Go => ToWorker::Go,
             Order::Drain { reason, graceful } => ToWorker::Drain {
                 reason: match reason {
+                    DrainReason::Replaced if is_last => ipc::DrainReason::Removed,
                     DrainReason::Replaced => ipc::DrainReason::Replaced,
                     DrainReason::Shutdown => ipc::DrainReason::Shutdown,
                 },
@@ -216,6 +226,14 @@ impl Shell<'_> {
             Order::StopFast => ToWorker::StopFast,
         };
         self.tell(worker, &message);
+    }
+
+    /// Somebody in that slot accepts, or will.
+    fn has_successor(&self, slot: Slot) -> bool {
+        self.supervisor.workers().any(|view| {
+            let stays = matches!(view.stage, Stage::Booting | Stage::Standby | Stage::Serving);
+            view.who.slot == slot && stays
+        })
     }
 
     pub(super) fn tell(&self, worker: &Worker, message: &ToWorker) {
@@ -247,6 +265,10 @@ impl Shell<'_> {
     /// Becoming ready is a sign of life, too: the first beat may be a moment away.
     fn sample_heartbeats(&mut self) {
         self.memory.look();
+        let (target, workers) = (self.supervisor.target(), &self.workers);
+        self.binds.shares.close_all_but(|slot| {
+            slot < target || workers.iter().any(|(_, worker)| worker.slot.0 == slot)
+        });
         let now = clock::monotonic_ms();
         for (incarnation, worker) in self.workers.iter_mut() {
             let Some(ready) = worker.ready_ms else {

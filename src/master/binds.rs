@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::Error;
-use crate::config::{Bind, Settings};
+use super::shares::Shares;
+use crate::config::{Bind, PortSharing, Settings};
 use crate::sys::{
-    Identity, Listener, Passed, SocketFile, listen_tcp, listen_unix, passed_descriptors,
-    take_listener,
+    Identity, Listener, Others, Passed, SocketFile, accept_queue, listen_tcp, listen_unix,
+    passed_descriptors, take_listener,
 };
 
 /// What is open, and what has to be removed from the file system in the end.
 #[derive(Debug, Default)]
 pub struct Binds {
     pub listeners: Vec<Listener>,
+    /// The other slots', where they have their own.
+    pub shares: Shares,
     files: Vec<SocketFile>,
 }
 
@@ -21,7 +24,10 @@ impl Binds {
     ///
     /// Sockets that systemd passes take the place of `--bind`, as with gunicorn, unless a `--bind fd://` picks among them.
     pub fn open(settings: &Settings) -> Result<Self, Error> {
-        let mut binds = Self::default();
+        let mut binds = Self {
+            shares: Shares::new(settings.port_sharing),
+            ..Self::default()
+        };
         match binds.open_all(settings, &passed_descriptors()) {
             Ok(()) => Ok(binds),
             Err(error) => {
@@ -35,7 +41,7 @@ impl Binds {
     pub fn open_admin(settings: &Settings) -> Result<Self, Error> {
         let mut binds = Self::default();
         for bind in &settings.admin_bind {
-            if let Err(error) = binds.open_one(bind, settings) {
+            if let Err(error) = binds.open_one(bind, settings, Others::Refused) {
                 binds.remove_files();
                 return Err(error);
             }
@@ -43,11 +49,11 @@ impl Binds {
         Ok(binds)
     }
 
-    fn open_one(&mut self, bind: &Bind, settings: &Settings) -> Result<(), Error> {
+    fn open_one(&mut self, bind: &Bind, settings: &Settings, others: Others) -> Result<(), Error> {
         match bind {
             Bind::Tcp { host, port } => {
                 self.listeners
-                    .extend(listen_tcp(host, *port, settings.backlog)?);
+                    .extend(listen_tcp(host, *port, settings.backlog, others)?);
             }
             Bind::Unix { path } => {
                 let (listener, file) = listen_unix(path, settings.umask, settings.backlog)?;
@@ -73,10 +79,14 @@ impl Binds {
             }
             return Ok(());
         }
+        let others = match settings.port_sharing {
+            PortSharing::BySlot => Others::Allowed,
+            PortSharing::None => Others::Refused,
+        };
         let mut taken = BTreeSet::new();
         for bind in &settings.bind {
             match bind {
-                Bind::Tcp { .. } | Bind::Unix { .. } => self.open_one(bind, settings)?,
+                Bind::Tcp { .. } | Bind::Unix { .. } => self.open_one(bind, settings, others)?,
                 Bind::Fd { fd } => self.take(*fd, &mut taken)?,
                 Bind::FdName { name } => {
                     let named: Vec<&Passed> =
@@ -118,6 +128,22 @@ impl Binds {
     pub fn close(&mut self) {
         self.remove_files();
         self.listeners.clear();
+        self.shares.close_all();
+    }
+
+    /// In the child: the listeners of a worker in that slot.
+    pub fn part_of(&mut self, slot: u32) -> Vec<Listener> {
+        let listeners = std::mem::take(&mut self.listeners);
+        self.shares.take(slot, listeners)
+    }
+
+    /// The accept queue of the listener of that number: how many wait, and how many may.
+    pub fn queue(&self, number: usize) -> Option<(u64, u64)> {
+        let first = self.listeners.get(number).into_iter();
+        let all = first.chain(self.shares.beside(number));
+        all.filter_map(accept_queue)
+            .map(|(waiting, most)| (u64::from(waiting), u64::from(most)))
+            .reduce(|sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Removes the paths that are still ours. Only for the master: a worker that did this would cut the server off.

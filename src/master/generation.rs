@@ -104,6 +104,7 @@ pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("--bind", old.bind != new.bind),
         ("--umask", old.umask != new.umask),
         ("--backlog", old.backlog != new.backlog),
+        ("--reuse-port", old.port_sharing != new.port_sharing),
         ("--admin-bind", old.admin_bind != new.admin_bind),
         ("--control-socket", old.control_socket != new.control_socket),
         ("--pid", old.pid_file != new.pid_file),

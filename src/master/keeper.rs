@@ -11,7 +11,7 @@ use crate::monitor::Post;
 use crate::observability;
 use crate::sys::process::{Exit, Fork, Parent, die_with_parent, fork, kill, reap};
 use crate::sys::signals::Signal;
-use crate::sys::{Identity, Pid, accept_queue, clock, exit_now, set_title, wait_readable};
+use crate::sys::{Identity, Pid, clock, exit_now, set_title, wait_readable};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One that ran for that long was well.
@@ -181,12 +181,9 @@ impl Shell<'_> {
         if now.saturating_sub(keeper.queues_at_ms) >= QUEUES_EVERY_MS {
             keeper.queues_at_ms = now;
             keeper.queues = [Queue::default(); Facts::QUEUES];
-            for (queue, listener) in keeper.queues.iter_mut().zip(&self.binds.listeners) {
-                if let Some((waiting, most)) = accept_queue(listener) {
-                    *queue = Queue {
-                        waiting: waiting.into(),
-                        most: most.into(),
-                    };
+            for (number, queue) in keeper.queues.iter_mut().enumerate() {
+                if let Some((waiting, most)) = self.binds.queue(number) {
+                    *queue = Queue { waiting, most };
                 }
             }
         }

@@ -26,6 +26,7 @@ mod prepare;
 mod program;
 mod seat;
 mod service;
+mod shares;
 mod shell;
 pub mod supervisor;
 mod tally;

@@ -1,9 +1,14 @@
 //! A listening stream socket and where it listens. It does not accept and does not open sockets.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+
+use socket2::SockRef;
+
+use super::{Error, Result};
 
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,6 +44,27 @@ impl fmt::Display for ListenerAddress {
 pub struct Listener {
     pub fd: OwnedFd,
     pub address: ListenerAddress,
+}
+
+impl Listener {
+    /// Whether others may listen at the same address (`SO_REUSEPORT`).
+    pub fn shares_port(&self) -> bool {
+        SockRef::from(&self.fd).reuse_port().unwrap_or(false)
+    }
+
+    /// Starts to listen, where that was left to whoever accepts.
+    ///
+    /// # Errors
+    /// When the system refuses, naming the address.
+    pub fn listen(&self, backlog: u32) -> Result<()> {
+        let socket = SockRef::from(&self.fd);
+        let failed = |call| move |e: io::Error| Error::new(call, &self.address, e);
+        if socket.is_listener().map_err(failed("getsockopt"))? {
+            return Ok(());
+        }
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        socket.listen(backlog).map_err(failed("listen"))
+    }
 }
 
 impl AsFd for Listener {

@@ -45,7 +45,7 @@ pub use pid::Pid;
 pub use pipe::pipe;
 pub use poll::{Wanted, wait_for, wait_readable, wait_writable};
 pub use scratch::Scratch;
-pub use tcp::{accept_queue, last_data_received, listen_tcp};
+pub use tcp::{Others, accept_queue, last_data_received, listen_tcp, share_port};
 pub use title::set_title;
 pub use unix::{SocketFile, effective_user, listen_unix, peer_user};
 pub mod thread;

@@ -9,21 +9,32 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::{Error, Listener, ListenerAddress, Result};
 
+/// Whether others may listen at the same address (`SO_REUSEPORT`): the kernel then chooses for each connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    Allowed,
+    Refused,
+}
+
 /// Listens on a literal address, or on every address that a host name has (an empty one: on all of IPv4).
 ///
 /// An IPv6 socket takes IPv6 alone (`IPV6_V6ONLY`), so that `0.0.0.0:8000` and `[::]:8000` can stand side by side. Of a
 /// name's addresses those that this machine does not have are left out. Port 0: the kernel chooses, one port for all.
-pub fn listen_tcp(host: &str, port: u16, backlog: u32) -> Result<Vec<Listener>> {
+pub fn listen_tcp(host: &str, port: u16, backlog: u32, others: Others) -> Result<Vec<Listener>> {
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
     if bare.is_empty() {
-        return listen_at(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), backlog)
-            .map(|one| vec![one]);
+        return listen_at(
+            SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
+            backlog,
+            others,
+        )
+        .map(|one| vec![one]);
     }
     if let Ok(ip) = bare.parse::<IpAddr>() {
-        return listen_at(SocketAddr::new(ip, port), backlog).map(|one| vec![one]);
+        return listen_at(SocketAddr::new(ip, port), backlog, others).map(|one| vec![one]);
     }
     // Also the literal with a zone (`fe80::1%eth0`), which only the resolver understands.
     let mut addresses: Vec<SocketAddr> = (bare, port)
@@ -38,7 +49,7 @@ pub fn listen_tcp(host: &str, port: u16, backlog: u32) -> Result<Vec<Listener>> 
         if let Some(ListenerAddress::Tcp(first)) = listeners.first().map(|one| &one.address) {
             address.set_port(first.port());
         }
-        match listen_at(address, backlog) {
+        match listen_at(address, backlog, others) {
             Ok(one) => listeners.push(one),
             Err(e) if is_absent(&e.source) => missing = Some(e),
             Err(e) => return Err(e),
@@ -74,7 +85,21 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-fn listen_at(address: SocketAddr, backlog: u32) -> Result<Listener> {
+fn listen_at(address: SocketAddr, backlog: u32, others: Others) -> Result<Listener> {
+    let listener = bind_at(address, others)?;
+    match (listener.listen(backlog), &listener.address) {
+        (Ok(()), _) => Ok(listener),
+        (Err(e), ListenerAddress::Tcp(address)) => Err(explained(e, *address)),
+        (Err(e), ListenerAddress::Unix(_)) => Err(e),
+    }
+}
+
+/// One more socket for an address that was opened with `Others::Allowed`; nobody is sent there before it listens.
+pub fn share_port(address: SocketAddr) -> Result<Listener> {
+    bind_at(address, Others::Allowed)
+}
+
+fn bind_at(address: SocketAddr, others: Others) -> Result<Listener> {
     let failed = |call| move |e: io::Error| Error::new(call, address, e);
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))
@@ -83,6 +108,9 @@ fn listen_at(address: SocketAddr, backlog: u32) -> Result<Listener> {
     socket
         .set_reuse_address(true)
         .map_err(failed("setsockopt"))?;
+    if others == Others::Allowed {
+        socket.set_reuse_port(true).map_err(failed("setsockopt"))?;
+    }
     if address.is_ipv6() {
         socket.set_only_v6(true).map_err(failed("setsockopt"))?;
     }
@@ -91,10 +119,6 @@ fn listen_at(address: SocketAddr, backlog: u32) -> Result<Listener> {
     socket
         .bind(&SockAddr::from(address))
         .map_err(|e| explained(Error::new("bind", address, e), address))?;
-    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-    socket
-        .listen(backlog)
-        .map_err(|e| explained(Error::new("listen", address, e), address))?;
     let chosen = socket
         .local_addr()
         .map_err(failed("getsockname"))?
@@ -172,7 +196,7 @@ mod tests {
 
     #[test]
     fn port_zero_is_replaced_by_the_chosen_one_and_connections_arrive() {
-        let listeners = listen_tcp("127.0.0.1", 0, 16).expect("a free port");
+        let listeners = listen_tcp("127.0.0.1", 0, 16, Others::Refused).expect("a free port");
         let [listener] = listeners.as_slice() else {
             panic!("one address, one listener")
         };
@@ -199,9 +223,9 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_named_with_a_hint() {
-        let taken = listen_tcp("127.0.0.1", 0, 16).expect("a free port");
+        let taken = listen_tcp("127.0.0.1", 0, 16, Others::Refused).expect("a free port");
         let port = port(&taken[0]);
-        let error = listen_tcp("127.0.0.1", port, 16).expect_err("taken");
+        let error = listen_tcp("127.0.0.1", port, 16, Others::Refused).expect_err("taken");
         assert_eq!(
             error.to_string(),
             format!("bind 127.0.0.1:{port}: address already in use")
@@ -217,11 +241,11 @@ mod tests {
     #[test]
     fn v4_and_v6_stand_side_by_side() {
         let both = |_| {
-            let six = listen_tcp("[::]", 0, 16).ok()?;
-            let four = listen_tcp("0.0.0.0", port(&six[0]), 16).ok()?;
+            let six = listen_tcp("[::]", 0, 16, Others::Refused).ok()?;
+            let four = listen_tcp("0.0.0.0", port(&six[0]), 16, Others::Refused).ok()?;
             Some((six, four))
         };
-        if listen_tcp("[::]", 0, 16).is_err() {
+        if listen_tcp("[::]", 0, 16, Others::Refused).is_err() {
             return; // a machine without IPv6
         }
         // Another process may have the same port of IPv4, but not twenty times.
@@ -232,21 +256,23 @@ mod tests {
 
     #[test]
     fn a_name_means_all_its_addresses_on_one_port() {
-        let listeners = listen_tcp("localhost", 0, 16).expect("localhost resolves");
+        let listeners =
+            listen_tcp("localhost", 0, 16, Others::Refused).expect("localhost resolves");
         assert!(listeners.iter().all(|one| port(one) == port(&listeners[0])));
     }
 
     #[test]
     fn an_unknown_name_and_a_foreign_address_are_errors() {
-        let error =
-            listen_tcp("no-such-host.invalid", 80, 16).expect_err(".invalid never resolves");
+        let error = listen_tcp("no-such-host.invalid", 80, 16, Others::Refused)
+            .expect_err(".invalid never resolves");
         assert!(
             error
                 .to_string()
                 .starts_with("resolve no-such-host.invalid:80: "),
             "{error}"
         );
-        let error = listen_tcp("192.0.2.1", 0, 16).expect_err("a documentation address");
+        let error =
+            listen_tcp("192.0.2.1", 0, 16, Others::Refused).expect_err("a documentation address");
         assert!(error.hint.is_some(), "{error}");
     }
 }

@@ -283,7 +283,7 @@ impl Network {
     /// From here on answers say `Connection: close`; idle connections stay open for a while.
     pub fn begin_drain(&self, reason: DrainReason) {
         let grace = match reason {
-            DrainReason::Replaced => self.settings.keepalive_drain,
+            DrainReason::Replaced | DrainReason::Removed => self.settings.keepalive_drain,
             DrainReason::Shutdown => self.settings.keepalive_drain.min(Duration::from_secs(1)),
         };
         self.idle_until

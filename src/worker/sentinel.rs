@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::held;
 use super::network::{Accepted, Network, millis};
 use super::signals::{self, Asked};
-use crate::config::LogLevel;
+use crate::config::{LogLevel, PortSharing};
 use crate::ipc::{DrainReason, FromWorker, Incoming, State, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
@@ -252,6 +252,7 @@ impl Watching {
             match self.own.channel.try_receive() {
                 Ok(Incoming::Message(ToWorker::Go)) if self.deadline.is_none() => {
                     self.own.net.page.set_state(State::Accepting);
+                    self.listen();
                     self.own.net.doors.lock().clone_from(&self.own.listeners);
                     self.arm();
                 }
@@ -281,6 +282,18 @@ impl Watching {
                     tracing::error!(%error, "message of the master not understood");
                     return;
                 }
+            }
+        }
+    }
+
+    /// Sockets of the slot's own are left to its first worker.
+    fn listen(&self) {
+        if self.own.net.settings.port_sharing == PortSharing::None {
+            return;
+        }
+        for listener in &self.own.listeners {
+            if let Err(error) = listener.listen(self.own.net.settings.backlog) {
+                tracing::error!(%error, "nobody comes here");
             }
         }
     }
@@ -416,11 +429,14 @@ impl Watching {
         if !self.own.orders.listening.load(SeqCst) {
             sys::exit_now(0);
         }
-        self.own.net.begin_drain(reason);
+        self.own.net.begin_drain(match reason {
+            DrainReason::Removed => DrainReason::Replaced,
+            reason => reason,
+        });
         let armed = self.accepting == Accepting::Armed;
         self.disarm(Accepting::No);
         match reason {
-            DrainReason::Shutdown => self.empty_accept_queues(usize::MAX),
+            DrainReason::Shutdown | DrainReason::Removed => self.empty_accept_queues(usize::MAX),
             // The kernel may have woken this worker alone for a connection: nobody else would come for it.
             DrainReason::Replaced if armed => self.empty_accept_queues(1),
             DrainReason::Replaced => {}

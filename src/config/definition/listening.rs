@@ -29,6 +29,15 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("backlog", Group::Listening, Kind::Number)
     },
     Definition {
+        long: Some("reuse-port"),
+        help: "Give each worker listening sockets of its own (SO_REUSEPORT)",
+        more: "The kernel then chooses a worker for each connection, also one that is busy or stuck; without this option the \
+               one that has time takes it. A slot's sockets outlive its workers. Where connections must not be reset when \
+               there are fewer workers than before, set net.ipv4.tcp_migrate_req=1. Other servers of the same user may \
+               listen at the same address.",
+        ..Definition::new("reuse_port", Group::Listening, Kind::Switch)
+    },
+    Definition {
         long: Some("umask"),
         short: Some('m'),
         value: "MASK",

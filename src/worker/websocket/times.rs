@@ -97,7 +97,7 @@ impl Conn {
     pub(super) fn leave_code(&self) -> Option<u16> {
         match self.net.stage() {
             Stage::Serving => None,
-            Stage::Draining(DrainReason::Replaced) => Some(SERVICE_RESTART),
+            Stage::Draining(DrainReason::Replaced | DrainReason::Removed) => Some(SERVICE_RESTART),
             Stage::Draining(DrainReason::Shutdown) => Some(GOING_AWAY),
         }
     }

@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::news::News;
 use super::post::Post;
 use super::roster::{Driver, Job, Roster, Standby};
+use crate::config::PortSharing;
 use crate::sys::epoll::Wake;
 use crate::sys::{clock, wait_readable};
 use crate::worker::Office;
@@ -71,7 +72,8 @@ impl Crew {
                 .collect::<Result<_, _>>()?,
             progress: (0..threads).map(|_| AtomicU64::new(0)).collect(),
             idents: (0..threads).map(|_| AtomicU64::new(0)).collect(),
-            is_alone: office.net.settings.workers <= 1,
+            is_alone: office.net.settings.workers <= 1
+                || office.net.settings.port_sharing == PortSharing::BySlot,
         }))
     }
 

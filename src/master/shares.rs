@@ -1,0 +1,94 @@
+//! `--reuse-port`: a listening socket of its own for each slot. The master keeps it while the slot is wanted, so that what
+//! waits there outlives the worker and is its successor's. It does not listen: a slot's first worker does, when it may accept.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::config::PortSharing;
+use crate::sys::{Listener, ListenerAddress, share_port};
+
+/// Without `--reuse-port` there are none, and all workers have the same listeners. Slot 0 has those that were opened first.
+#[derive(Debug, Default)]
+pub struct Shares {
+    sharing: PortSharing,
+    /// Of each slot but the first one, in the order of the listeners; `None`: that one is for all.
+    of: BTreeMap<u32, Vec<Option<Listener>>>,
+}
+
+impl Shares {
+    pub fn new(sharing: PortSharing) -> Self {
+        if sharing == PortSharing::BySlot {
+            warn_of_resets();
+        }
+        Self {
+            sharing,
+            of: BTreeMap::new(),
+        }
+    }
+
+    /// Before a worker of that slot is forked. `listeners`: the first slot's.
+    pub fn prepare(&mut self, slot: u32, listeners: &[Listener]) {
+        if self.sharing == PortSharing::None || slot == 0 || self.of.contains_key(&slot) {
+            return;
+        }
+        let open = |listener: &Listener| match &listener.address {
+            ListenerAddress::Tcp(address) if listener.shares_port() => share_port(*address)
+                .inspect_err(|error| {
+                    tracing::warn!(slot, %error, "the slot shares the first one's socket");
+                })
+                .ok(),
+            // A unix socket, or one that was passed in and is for one holder alone.
+            ListenerAddress::Tcp(_) | ListenerAddress::Unix(_) => None,
+        };
+        let own = listeners.iter().map(open).collect();
+        self.of.insert(slot, own);
+    }
+
+    /// In the child: what a worker of that slot listens at.
+    pub fn take(&mut self, slot: u32, listeners: Vec<Listener>) -> Vec<Listener> {
+        match self.of.remove(&slot) {
+            None => listeners,
+            Some(own) => own
+                .into_iter()
+                .zip(listeners)
+                .map(|(own, common)| own.unwrap_or(common))
+                .collect(),
+        }
+    }
+
+    /// Nobody comes after the last worker of that slot, who empties its queues. False: somebody else will, or everybody
+    /// shares them.
+    pub fn close(&mut self, slot: u32) -> bool {
+        self.of.remove(&slot).is_some()
+    }
+
+    /// Slots that are neither wanted nor filled: their last worker has died.
+    pub fn close_all_but(&mut self, keep: impl Fn(u32) -> bool) {
+        self.of.retain(|slot, _| keep(*slot));
+    }
+
+    pub fn close_all(&mut self) {
+        self.of.clear();
+    }
+
+    /// The other slots' sockets for the listener of that number.
+    pub fn beside(&self, number: usize) -> impl Iterator<Item = &Listener> {
+        self.of
+            .values()
+            .filter_map(move |own| own.get(number)?.as_ref())
+    }
+}
+
+/// The kernel can hand over what waits at a socket that is closed to another one of its group; by default it resets it.
+fn warn_of_resets() {
+    let file = "/proc/sys/net/ipv4/tcp_migrate_req";
+    let value = fs::read_to_string(file).unwrap_or_default();
+    if value.trim() != "1" {
+        tracing::warn!(
+            value = value.trim(),
+            hint = "sysctl -w net.ipv4.tcp_migrate_req=1",
+            "--reuse-port without net.ipv4.tcp_migrate_req: a slot that is given up may reset connections that wait there, and \
+             those of a worker that is stuck wait with it"
+        );
+    }
+}
