@@ -9,6 +9,11 @@ fn the_settings_page_is_not_stale() {
 }
 
 #[test]
+fn the_page_for_those_who_come_from_elsewhere_is_not_stale() {
+    not_stale("docs/gunicorn.md", &rgun::config::migration());
+}
+
+#[test]
 fn the_schema_is_not_stale() {
     not_stale("docs/rgun.schema.json", &rgun::config::schema());
 }

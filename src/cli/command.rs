@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::help;
-use crate::config::{Definition, Kind, Occurs, definitions};
+use crate::config::{Definition, Kind, Occurs, Standing, understood};
 
 /// Names of the two arguments that are not settings; no setting can be called so.
 pub(super) const HELP: &str = "--help";
@@ -24,7 +24,7 @@ pub(super) fn command() -> Command {
         .max_term_width(100);
     let last = help::LAST_HEADING;
     command
-        .args(definitions().filter(|one| one.is_option()).map(argument))
+        .args(understood().filter(|one| one.is_option()).map(argument))
         .args([
             Arg::new(VERSION)
                 .long("version")
@@ -44,6 +44,7 @@ pub(super) fn command() -> Command {
 
 fn argument(definition: &'static Definition) -> Arg {
     let argument = Arg::new(definition.name)
+        .hide(definition.standing != Standing::Ours)
         .help(help::short(definition))
         .long_help(help::long(definition));
     let argument = match definition.kind {

@@ -12,8 +12,8 @@ use super::command::command;
 use super::usage;
 use crate::config::{
     CMD_ARGS, Error, Files, Hooks, Kind, Layer, Layers, OWN_CMD_ARGS, Origin, Resolved, Settings,
-    Surroundings, answer, definition, definitions, environment, files, location, own_variables,
-    question, resolve, split, toml,
+    Surroundings, answer, definition, environment, files, idle, location, own_variables, question,
+    resolve, split, toml, understood,
 };
 
 /// What the command line asks for.
@@ -138,6 +138,13 @@ impl Sources {
         }
     }
 
+    /// Once: a reload would only say it again.
+    pub fn note(&self) {
+        for note in idle(&self.layers()) {
+            tracing::info!("{note}");
+        }
+    }
+
     pub fn warn(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
@@ -192,7 +199,7 @@ fn options(words: Vec<OsString>, origin: &Origin) -> Result<Result<Layer, Parsed
 
 fn layer(matches: &ArgMatches, origin: &Origin) -> Layer {
     let mut layer = Layer::default();
-    for definition in definitions().filter(|definition| definition.is_option()) {
+    for definition in understood().filter(|definition| definition.is_option()) {
         if matches.value_source(definition.name) != Some(ValueSource::CommandLine) {
             continue;
         }

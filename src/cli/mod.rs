@@ -147,6 +147,7 @@ fn serve(
         return report::start(&error.into());
     }
     sources.warn();
+    sources.note();
     let configuration = Reading {
         arguments,
         surroundings,

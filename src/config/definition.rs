@@ -4,6 +4,7 @@ mod access_log;
 mod app;
 mod clients;
 mod development;
+mod gunicorn;
 mod listening;
 mod logs;
 mod operators;
@@ -38,6 +39,20 @@ pub struct Definition {
     pub help: &'static str,
     /// What the long help and the settings page say beyond that line; may be empty.
     pub more: &'static str,
+    pub standing: Standing,
+}
+
+/// What becomes of a setting that is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// What the rest of its definition says.
+    Ours,
+    /// gunicorn's; taken, without effect, for this reason.
+    Idle(&'static str),
+    /// gunicorn's; refused unless it says what is the case anyway. The way out.
+    Refused(&'static str),
+    /// The same, for the time being.
+    NotYet(&'static str),
 }
 
 /// What a value looks like.
@@ -171,13 +186,14 @@ impl Definition {
             group,
             help: "",
             more: "",
+            standing: Standing::Ours,
         }
     }
 
     /// Whether it can stand on the command line.
     #[must_use]
     pub fn is_option(&self) -> bool {
-        self.kind != Kind::Json
+        self.long.is_some() || self.name == "wsgi_app"
     }
 
     /// How a message names the setting: `--workers`, or `APP` for the positional one.
@@ -185,8 +201,8 @@ impl Definition {
     pub fn spelling(&self) -> String {
         match self.long {
             Some(long) => format!("--{long}"),
-            None if self.kind == Kind::Json => self.name.to_owned(),
-            None => self.value.to_owned(),
+            None if self.is_option() => self.value.to_owned(),
+            None => self.name.to_owned(),
         }
     }
 
@@ -224,10 +240,15 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
     .flatten()
 }
 
+/// Those, and what only gunicorn has.
+pub fn understood() -> impl Iterator<Item = &'static Definition> {
+    definitions().chain(gunicorn::SETTINGS)
+}
+
 /// By the setting's own name or the option's, with dashes or underscores.
 #[must_use]
 pub fn called(name: &str) -> Option<&'static Definition> {
-    definitions().find(|definition| definition.is_called(name))
+    understood().find(|definition| definition.is_called(name))
 }
 
 /// The name that was meant, if one is near.
@@ -244,7 +265,7 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 
 #[must_use]
 pub fn definition(name: &str) -> Option<&'static Definition> {
-    definitions().find(|definition| definition.name == name)
+    understood().find(|definition| definition.name == name)
 }
 
 #[cfg(test)]
@@ -255,7 +276,7 @@ mod tests {
     #[test]
     fn no_spelling_is_used_twice() {
         let mut seen = BTreeSet::new();
-        for definition in definitions() {
+        for definition in understood() {
             assert!(
                 seen.insert(definition.name.to_owned()),
                 "name {}",

@@ -1,4 +1,5 @@
-//! Options of gunicorn, uvicorn and granian that rgun does not have, with what to write instead. It only explains.
+//! Options of uvicorn, granian, hypercorn and uWSGI that rgun does not have, with what to write instead. It only explains.
+//! What gunicorn has is understood: `definition/gunicorn.rs`.
 
 /// An option that somebody's habit or Dockerfile still has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +25,11 @@ const fn says(option: &'static str, verdict: &'static str, advice: &'static str)
     }
 }
 
-const fn not_yet(option: &'static str) -> Foreign {
-    Foreign {
-        option,
-        verdict: "is gunicorn's and not supported yet",
-        advice: None,
-    }
-}
-
 const BOTH: &str = "is uvicorn's and granian's";
 const UVICORN: &str = "is uvicorn's";
 const GRANIAN: &str = "is granian's";
-const REFUSED: &str = "is gunicorn's and not supported";
+const HYPERCORN: &str = "is hypercorn's";
+const UWSGI: &str = "is uWSGI's";
 
 const FOREIGN: &[Foreign] = &[
     says("--host", BOTH, "use `-b HOST:PORT`"),
@@ -172,79 +166,187 @@ const FOREIGN: &[Foreign] = &[
         "use `--keep-alive SECONDS`",
     ),
     says("--pidfile", "is not an option", "use `--pid FILE`"),
-    says("--spew", REFUSED, "use a debugger or a profiler"),
+    says("--no-http2", GRANIAN, "leave it out"),
+    says("--ssl-certificate", GRANIAN, "let a proxy in front do TLS"),
+    says("--ssl-keyfile", BOTH, "let a proxy in front do TLS"),
+    says("--ssl-certfile", UVICORN, "let a proxy in front do TLS"),
     says(
-        "--paste",
-        REFUSED,
-        "make a module that loads the app, and name that",
+        "--static-path-mount",
+        GRANIAN,
+        "let a proxy in front serve files",
     ),
     says(
-        "--paster",
-        REFUSED,
-        "make a module that loads the app, and name that",
+        "--static-path-route",
+        GRANIAN,
+        "let a proxy in front serve files",
+    ),
+    says("--metrics", GRANIAN, "use `--admin-bind ADDRESS`"),
+    says("--metrics-port", GRANIAN, "use `--admin-bind ADDRESS`"),
+    says("--metrics-address", GRANIAN, "use `--admin-bind ADDRESS`"),
+    says(
+        "--workers-lifetime",
+        GRANIAN,
+        "use `--max-worker-lifetime SECONDS`",
     ),
     says(
-        "--paste-global",
-        REFUSED,
-        "make a module that loads the app, and name that",
+        "--workers-max-rss",
+        GRANIAN,
+        "use `--max-worker-memory BYTES`",
+    ),
+    says("--process-name", GRANIAN, "use `--name NAME`"),
+    says("--no-ws", GRANIAN, "use `--ws off`"),
+    says(
+        "--ws-max-queue",
+        UVICORN,
+        "messages are read as the app takes them: leave it out",
     ),
     says(
-        "--worker-connections",
-        REFUSED,
-        "use `--limit-concurrency N`",
+        "--limit-max-requests-jitter",
+        UVICORN,
+        "use `--max-requests-jitter N`",
+    ),
+    says("--server-header", UVICORN, "leave it out"),
+    says("--no-date-header", UVICORN, "leave it out"),
+    says("--date-header", UVICORN, "leave it out"),
+    says(
+        "--header",
+        UVICORN,
+        "let the app or a proxy in front set it",
+    ),
+    says("--reload-dir", UVICORN, "use `--reload-extra-file FILE`"),
+    says(
+        "--reload-include",
+        UVICORN,
+        "use `--reload-extra-file FILE`",
+    ),
+    says("--reload-paths", GRANIAN, "use `--reload-extra-file FILE`"),
+    says("--insecure-bind", HYPERCORN, "use `-b ADDRESS`"),
+    says(
+        "--quic-bind",
+        HYPERCORN,
+        "let a proxy in front speak HTTP/3",
+    ),
+    says("--read-timeout", HYPERCORN, "use `--body-timeout SECONDS`"),
+    says(
+        "--websocket-ping-interval",
+        HYPERCORN,
+        "use `--ws-ping-interval SECONDS`",
     ),
     says(
-        "--http-parser",
-        REFUSED,
-        "rgun has one HTTP implementation: leave it out",
+        "--module",
+        UWSGI,
+        "name the app as in `rgun site.wsgi:application`",
     ),
     says(
-        "--permit-obsolete-folding",
-        REFUSED,
-        "proxies read such requests differently",
+        "--wsgi-file",
+        UWSGI,
+        "name the app as in `rgun site.wsgi:application`",
     ),
     says(
-        "--strip-header-spaces",
-        REFUSED,
-        "proxies read such requests differently",
+        "--wsgi",
+        UWSGI,
+        "name the app as in `rgun site.wsgi:application`",
     ),
     says(
-        "--permit-unconventional-http-method",
-        REFUSED,
-        "leave it out",
+        "--callable",
+        UWSGI,
+        "name the app as in `rgun site.wsgi:application`",
+    ),
+    says("--http-socket", UWSGI, "use `-b ADDRESS`"),
+    says(
+        "--socket",
+        UWSGI,
+        "use `-b ADDRESS`, and in nginx `proxy_pass` instead of `uwsgi_pass`",
+    ),
+    says("--chmod-socket", UWSGI, "use `--umask MASK`"),
+    says("--processes", UWSGI, "use `-w N`"),
+    says("--master", UWSGI, "there always is one: leave it out"),
+    says("--enable-threads", UWSGI, "they always are: leave it out"),
+    says(
+        "--lazy-apps",
+        UWSGI,
+        "each worker imports the app itself: leave it out",
     ),
     says(
-        "--permit-unconventional-http-version",
-        REFUSED,
-        "leave it out",
+        "--lazy",
+        UWSGI,
+        "each worker imports the app itself: leave it out",
+    ),
+    says("--need-app", UWSGI, "it always is: leave it out"),
+    says(
+        "--die-on-term",
+        UWSGI,
+        "TERM always ends the server: leave it out",
     ),
     says(
-        "--casefold-http-method",
-        REFUSED,
-        "methods are case-sensitive",
+        "--vacuum",
+        UWSGI,
+        "sockets are always removed: leave it out",
     ),
-    says("--dirty-app", REFUSED, "use a task queue"),
-    says("--dirty-workers", REFUSED, "use a task queue"),
-    not_yet("--preload"),
-    not_yet("--no-sendfile"),
-    not_yet("--enable-backlog-metric"),
-    not_yet("--protocol"),
-    not_yet("--keyfile"),
-    not_yet("--certfile"),
-    not_yet("--ca-certs"),
-    not_yet("--cert-reqs"),
-    not_yet("--ciphers"),
-    not_yet("--ssl-version"),
-    not_yet("--do-handshake-on-connect"),
-    not_yet("--suppress-ragged-eofs"),
-    not_yet("--http-protocols"),
-    not_yet("--http2-cleartext"),
-    not_yet("--asgi-disconnect-grace-period"),
     says(
-        "--control-socket-mode",
-        REFUSED,
-        "the control socket is always for the server's own user and root alone",
+        "--single-interpreter",
+        UWSGI,
+        "there is only one: leave it out",
     ),
+    says(
+        "--thunder-lock",
+        UWSGI,
+        "connections are spread evenly: leave it out",
+    ),
+    says(
+        "--no-orphans",
+        UWSGI,
+        "workers never outlive the master: leave it out",
+    ),
+    says("--harakiri", UWSGI, "use `--timeout SECONDS`"),
+    says(
+        "--http-timeout",
+        UWSGI,
+        "use `--body-timeout SECONDS` and `--write-timeout SECONDS`",
+    ),
+    says(
+        "--buffer-size",
+        UWSGI,
+        "use `--limit-request-field_size BYTES`",
+    ),
+    says("--limit-post", UWSGI, "use `--limit-request-body BYTES`"),
+    says(
+        "--post-buffering",
+        UWSGI,
+        "large bodies always are: leave it out",
+    ),
+    says("--listen", UWSGI, "use `--backlog N`"),
+    says("--reload-on-rss", UWSGI, "use `--max-worker-memory BYTES`"),
+    says(
+        "--worker-reload-mercy",
+        UWSGI,
+        "use `--graceful-timeout SECONDS`",
+    ),
+    says("--uid", UWSGI, "use `--user USER`"),
+    says("--gid", UWSGI, "use `--group GROUP`"),
+    says(
+        "--daemonize",
+        UWSGI,
+        "use `--daemon` and `--error-logfile FILE`",
+    ),
+    says("--logto", UWSGI, "use `--error-logfile FILE`"),
+    says("--req-logger", UWSGI, "use `--access-logfile FILE`"),
+    says(
+        "--disable-logging",
+        UWSGI,
+        "there is no access log without `--access-logfile`: leave it out",
+    ),
+    says("--stats", UWSGI, "use `--admin-bind ADDRESS`"),
+    says("--ini", UWSGI, "use `--config FILE`"),
+    says(
+        "--virtualenv",
+        UWSGI,
+        "install rgun in that environment and run it from there",
+    ),
+    says("--py-autoreload", UWSGI, "use `--reload`"),
+    says("--touch-reload", UWSGI, "send the master a HUP to reload"),
+    says("--static-map", UWSGI, "let a proxy in front serve files"),
+    says("--mount", UWSGI, "use `--root-path PATH`"),
 ];
 
 #[cfg(test)]

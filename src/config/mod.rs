@@ -11,12 +11,14 @@ mod foreign;
 mod layer;
 mod location;
 mod logging;
+mod migration;
 mod origin;
 mod page;
 mod resolve;
 mod schema;
 mod script;
 mod settings;
+mod standing;
 mod surroundings;
 mod toml_file;
 mod value;
@@ -25,7 +27,8 @@ mod words;
 
 pub use cpus::{CpuFiles, cpus};
 pub use definition::{
-    Definition, Group, Kind, Occurs, Variable, called, definition, definitions, nearest,
+    Definition, Group, Kind, Occurs, Standing, Variable, called, definition, definitions, nearest,
+    understood,
 };
 pub use effective::effective;
 pub use error::Error;
@@ -33,12 +36,14 @@ pub use foreign::{Foreign, foreign};
 pub use layer::{Given, Layer, Layers};
 pub use location::{Files, Script, files};
 pub use logging::*;
+pub use migration::migration;
 pub use origin::Origin;
 pub use page::page;
 pub use resolve::{Mode, Resolved, resolve};
 pub use schema::schema;
 pub use script::{Hooks, PROGRAM, Told, answer, location, question};
 pub use settings::*;
+pub use standing::idle;
 pub use surroundings::{Surroundings, start_directory};
 pub use toml_file::toml;
 pub use variables::{environment, own_variables};

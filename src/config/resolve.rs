@@ -5,11 +5,12 @@ mod logging;
 use std::time::Duration;
 
 use super::error::shown;
+use super::standing::refused;
 use super::value::{self, Malformed, Value};
 use super::{
     ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers, Limits,
-    LogTarget, Origin, Place, PortSharing, Recycling, Reload, RunAs, Settings, Surroundings,
-    WebSocket, definition,
+    LogTarget, Origin, Place, PortSharing, Recycling, Reload, RunAs, SendFile, Settings,
+    Surroundings, WebSocket, definition,
 };
 
 /// More would be a slip of the finger that takes the machine down.
@@ -34,6 +35,7 @@ pub struct Resolved {
 
 /// The same layers and surroundings give the same settings; a reload calls it again.
 pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved, Error> {
+    refused(layers)?;
     let typed = Typed { layers };
     let chdir = typed.optional("chdir", |text| {
         value::directory(&surroundings.directory.join(text))
@@ -154,6 +156,11 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             _ if typed.switch("control_socket_disable")? => ControlSocket::None,
             Some(path) => ControlSocket::At(path),
             None => ControlSocket::Usual,
+        },
+        sendfile: if typed.switch("sendfile")? {
+            SendFile::Kernel
+        } else {
+            SendFile::App
         },
         hooks: None,
         chdir,

@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 use super::error::shown;
 use super::location::Script;
 use super::toml_file::choice;
-use super::{Definition, Error, Kind, Layer, Layers, Occurs, Origin, definition, definitions};
+use super::{
+    Definition, Error, Kind, Layer, Layers, Occurs, Origin, definition, definitions, understood,
+};
 
 /// Runs the file, tells what it says, calls its hooks; see there.
 pub const PROGRAM: &str = include_str!("script/script.py");
@@ -79,7 +81,7 @@ pub fn question(script: Option<&Script>, stronger: &Layers) -> Option<String> {
     if script.is_none() && class.as_ref().is_none_or(is_known) {
         return None;
     }
-    let settings: Vec<&str> = definitions().map(|definition| definition.name).collect();
+    let settings: Vec<&str> = understood().map(|definition| definition.name).collect();
     let request = json!({
         "location": script.map(location),
         "settings": settings,
@@ -200,7 +202,10 @@ impl Reader {
                 .iter()
                 .map(|(name, value)| Ok(format!("{name}={}", one(value)?)))
                 .collect::<Result<_, _>>()?,
-            Value::Object(_) => return Err(self.wrong(definition, "is not of that kind")),
+            Value::Object(fields) => match fields.get("callable").and_then(Value::as_str) {
+                Some(name) if definition.kind == Kind::Text => return Ok(vec![name.to_owned()]),
+                _ => return Err(self.wrong(definition, "is not of that kind")),
+            },
             _ => return Ok(vec![one(value)?]),
         };
         match (definition.occurs, definition.kind) {
@@ -224,6 +229,7 @@ impl Reader {
                 Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float:.0}"),
                 _ => number.to_string(),
             }),
+            (Kind::Text, Value::Bool(on)) => Ok(on.to_string()),
             (_, Value::Bool(_)) => Err(self.wrong(definition, "is neither true nor false")),
             _ => Err(self.wrong(definition, "is not of that kind")),
         }

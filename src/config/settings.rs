@@ -284,6 +284,14 @@ pub struct Reload {
     pub extra: Vec<PathBuf>,
 }
 
+/// Who reads the files that a WSGI app sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendFile {
+    Kernel,
+    /// As any other iterable.
+    App,
+}
+
 /// Everything, with defaults filled in.
 /// `--reuse-port`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -362,6 +370,7 @@ pub struct Settings {
     pub control_socket: ControlSocket,
     /// Where probes and metrics are answered; empty: nowhere.
     pub admin_bind: Vec<Bind>,
+    pub sendfile: SendFile,
     /// A configuration file with hooks.
     pub hooks: Option<std::sync::Arc<super::Hooks>>,
 }

@@ -248,3 +248,30 @@ def test_gunicorns_own_names_are_there_for_the_file(ask, app):
         "gunicorn.conf.py",
     )
     assert "\nworkers = 3  # gunicorn.conf.py\n" in ask("--print-config").stdout
+
+
+def test_what_only_gunicorn_has_is_told_once(launch, app):
+    app.copy("hello.py")
+    app.write("worker_connections = 500\nhttp_parser = 'auto'\ntmp_upload_dir = '/tmp'\nspew = False\ncertfile = None\n", "gunicorn.conf.py")
+    server = launch("app:app", "--preload", "--no-sendfile")
+    server.wait_ready()
+    told = server.log.find("is gunicorn's and has no effect here")
+    assert len(told) == 3 and all("[INFO]" in line for line in told), told
+    server.reload()
+    assert len(server.log.find("is gunicorn's and has no effect here")) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("certfile = 'a.pem'", "gunicorn.conf.py: certfile is gunicorn's and not supported yet"),
+        ("def ssl_context(config, default): pass", "gunicorn.conf.py: ssl_context is gunicorn's and not supported yet"),
+        ("paste = 'x.ini'", "gunicorn.conf.py: paste is gunicorn's and not supported"),
+        ("worker_class = 'gevent'", "gunicorn.conf.py: worker_class: `gevent` is not supported"),
+    ],
+)
+def test_what_is_refused_has_a_way_out(ask, app, text, message):
+    app.copy("hello.py")
+    app.write(text, "gunicorn.conf.py")
+    answer = ask("app:app")
+    assert answer.returncode == 1 and message in answer.stderr and "hint: " in answer.stderr, answer.stderr

@@ -1,6 +1,6 @@
 //! Settings that bound what a client may send and how long it may take.
 
-use super::{Definition, Group, Kind};
+use super::{Definition, Empty, Group, Kind, Variable};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -82,5 +82,17 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "N",
         help: "The most requests in flight in one worker (503 above); 0 or absent: any number",
         ..Definition::new("limit_concurrency", Group::Clients, Kind::Number)
+    },
+    Definition {
+        long: Some("no-sendfile"),
+        default: Some("true"),
+        bare: Some("false"),
+        variable: Some(Variable {
+            name: "SENDFILE",
+            prefix: "",
+            empty: Empty::Unset,
+        }),
+        help: "Do not have the kernel send the files of a WSGI app's wsgi.file_wrapper",
+        ..Definition::new("sendfile", Group::Clients, Kind::Switch)
     },
 ];

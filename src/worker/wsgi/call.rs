@@ -13,6 +13,7 @@ use super::notes::Notes;
 use super::response::{self, Response, block};
 use super::roster::Job;
 use super::thread::Thread;
+use crate::config::SendFile;
 use crate::http::{BodyEnd, Method, RequestHead, ResponseError};
 use crate::worker::ClientDisconnected;
 use crate::worker::exchange::{Ending, SendError, Verdict};
@@ -74,7 +75,8 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         )?;
         let notes = Notes::of(core, &environ);
         let iterable = core.app.bind(py).call1((environ, &response))?;
-        let sent = send(&response, &iterable, &head, notes.as_ref());
+        let by = core.office.net.settings.sendfile;
+        let sent = send(&response, &iterable, &head, notes.as_ref(), by);
         let closed = close(&iterable);
         sent?;
         closed.map_err(Failure::Error)
@@ -91,6 +93,7 @@ fn send(
     iterable: &Bound<'_, PyAny>,
     head: &RequestHead,
     notes: Option<&Notes<'_, '_>>,
+    files_by: SendFile,
 ) -> Result<(), Failure> {
     if let Ok(list) = iterable.cast_exact::<PyList>() {
         // An index and not an iterator: the app may change its list from another thread.
@@ -99,7 +102,8 @@ fn send(
     if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
         return send_all(response, head, notes, tuple.len(), |n| tuple.get_item(n));
     }
-    if let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
+    if files_by == SendFile::Kernel
+        && let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
         && let Some(part) = wrapper.get().part(iterable.py())?
     {
         let FilePart {

@@ -1,0 +1,192 @@
+//! Settings that only gunicorn has: understood wherever a setting may stand, so that nothing else has to change first.
+
+use super::{Definition, Group, Kind, Occurs, Standing};
+
+const fn switch(name: &'static str, long: &'static str, standing: Standing) -> Definition {
+    Definition {
+        long: Some(long),
+        default: Some("false"),
+        standing,
+        ..Definition::new(name, Group::Process, Kind::Switch)
+    }
+}
+
+const fn value(
+    name: &'static str,
+    long: &'static str,
+    default: Option<&'static str>,
+    standing: Standing,
+) -> Definition {
+    Definition {
+        long: Some(long),
+        value: "VALUE",
+        default,
+        standing,
+        ..Definition::new(name, Group::Process, Kind::Text)
+    }
+}
+
+/// Without an option: in a configuration file only.
+const fn in_file(name: &'static str, standing: Standing) -> Definition {
+    Definition {
+        value: "VALUE",
+        standing,
+        ..Definition::new(name, Group::Process, Kind::Text)
+    }
+}
+
+const MODULE: Standing = Standing::Refused("make a module that loads the app, and name that");
+const QUEUE: Standing = Standing::Refused("use a task queue");
+const PROXIES: Standing = Standing::Refused("proxies read such requests differently");
+const STRICT: Standing = Standing::Refused("leave it out");
+const DIRTY: Standing = Standing::Idle("there are no dirty workers");
+const TLS: Standing = Standing::NotYet("let a proxy in front do TLS");
+const HTTP2: Standing = Standing::NotYet("let a proxy in front speak HTTP/2");
+
+pub(super) const SETTINGS: &[Definition] = &[
+    value(
+        "worker_connections",
+        "worker-connections",
+        Some("1000"),
+        Standing::Idle("use `--limit-concurrency N` to bound the requests in a worker"),
+    ),
+    switch(
+        "preload_app",
+        "preload",
+        Standing::Idle("each worker imports the app itself, so that a reload loads new code"),
+    ),
+    switch(
+        "spew",
+        "spew",
+        Standing::Refused("use a debugger or a profiler"),
+    ),
+    in_file(
+        "tmp_upload_dir",
+        Standing::Idle("`worker_tmp_dir` says where large uploads wait"),
+    ),
+    in_file(
+        "default_proc_name",
+        Standing::Idle("`proc_name` is the one to set"),
+    ),
+    switch(
+        "enable_backlog_metric",
+        "enable-backlog-metric",
+        Standing::Idle("that metric is not sent"),
+    ),
+    value(
+        "http_parser",
+        "http-parser",
+        Some("auto"),
+        Standing::Idle("rgun has one HTTP implementation"),
+    ),
+    value(
+        "asgi_disconnect_grace_period",
+        "asgi-disconnect-grace-period",
+        Some("3"),
+        Standing::Idle("an app that was told of a disconnect ends by itself"),
+    ),
+    value(
+        "control_socket_mode",
+        "control-socket-mode",
+        None,
+        Standing::Idle("the control socket is always for the server's own user and root alone"),
+    ),
+    value(
+        "protocol",
+        "protocol",
+        Some("http"),
+        Standing::Refused(
+            "let the proxy speak HTTP: in nginx `proxy_pass` instead of `uwsgi_pass`",
+        ),
+    ),
+    value(
+        "uwsgi_allow_ips",
+        "uwsgi-allow-from",
+        None,
+        Standing::Idle("rgun does not speak the uwsgi protocol"),
+    ),
+    Definition {
+        aliases: &["paster"],
+        ..value("paste", "paste", None, MODULE)
+    },
+    Definition {
+        occurs: Occurs::Repeatedly,
+        ..value("raw_paste_global_conf", "paste-global", None, MODULE)
+    },
+    switch(
+        "permit_obsolete_folding",
+        "permit-obsolete-folding",
+        PROXIES,
+    ),
+    switch("strip_header_spaces", "strip-header-spaces", PROXIES),
+    switch(
+        "permit_unconventional_http_method",
+        "permit-unconventional-http-method",
+        STRICT,
+    ),
+    switch(
+        "permit_unconventional_http_version",
+        "permit-unconventional-http-version",
+        STRICT,
+    ),
+    switch(
+        "casefold_http_method",
+        "casefold-http-method",
+        Standing::Refused("methods are case-sensitive"),
+    ),
+    Definition {
+        occurs: Occurs::Repeatedly,
+        ..value("dirty_apps", "dirty-app", None, QUEUE)
+    },
+    value("dirty_workers", "dirty-workers", Some("0"), QUEUE),
+    value("dirty_timeout", "dirty-timeout", Some("300"), DIRTY),
+    value("dirty_threads", "dirty-threads", Some("1"), DIRTY),
+    value(
+        "dirty_graceful_timeout",
+        "dirty-graceful-timeout",
+        Some("30"),
+        DIRTY,
+    ),
+    in_file("on_dirty_starting", DIRTY),
+    in_file("dirty_post_fork", DIRTY),
+    in_file("dirty_worker_init", DIRTY),
+    in_file("dirty_worker_exit", DIRTY),
+    value("keyfile", "keyfile", None, TLS),
+    value("certfile", "certfile", None, TLS),
+    value("ca_certs", "ca-certs", None, TLS),
+    value("cert_reqs", "cert-reqs", Some("0"), TLS),
+    value("ciphers", "ciphers", None, TLS),
+    value("ssl_version", "ssl-version", Some("2"), TLS),
+    in_file("ssl_context", TLS),
+    Definition {
+        default: Some("true"),
+        ..switch("suppress_ragged_eofs", "suppress-ragged-eofs", TLS)
+    },
+    switch("do_handshake_on_connect", "do-handshake-on-connect", TLS),
+    value("http_protocols", "http-protocols", Some("h1"), HTTP2),
+    value("http2_cleartext", "http2-cleartext", Some("off"), HTTP2),
+    value(
+        "http2_max_concurrent_streams",
+        "http2-max-concurrent-streams",
+        Some("100"),
+        HTTP2,
+    ),
+    value(
+        "http2_initial_window_size",
+        "http2-initial-window-size",
+        Some("65535"),
+        HTTP2,
+    ),
+    value(
+        "http2_max_frame_size",
+        "http2-max-frame-size",
+        Some("16384"),
+        HTTP2,
+    ),
+    value(
+        "http2_max_header_list_size",
+        "http2-max-header-list-size",
+        Some("65536"),
+        HTTP2,
+    ),
+];

@@ -1,0 +1,81 @@
+//! The page "coming from gunicorn, uvicorn, granian" (`docs/gunicorn.md`), from the definitions. A test fails when it is stale.
+
+mod gunicorn;
+mod others;
+
+use std::fmt::Write;
+
+use super::{Definition, Standing, definition};
+use gunicorn::{Like, SETTINGS};
+
+#[must_use]
+pub fn migration() -> String {
+    let mut page = String::from(
+        "# Coming from gunicorn, uvicorn or granian\n\n\
+         <!-- Made from the tables in src/config; `UPDATE=1 cargo test --test cli_docs` writes it anew. -->\n\n\
+         ## gunicorn\n\n\
+         Replace the word: options, `gunicorn.conf.py`, `GUNICORN_CMD_ARGS`, variables, signals and exit codes stay. A setting that\n\
+         is taken without effect is named once in the log; one that is refused ends the start, with the way out. All of\n\
+         gunicorn's settings:\n\n\
+         | setting | option | here |\n|---|---|---|\n",
+    );
+    for (name, like) in SETTINGS {
+        let definition = definition(name);
+        // gunicorn's spelling, where ours is another one.
+        let own = name.replace('_', "-");
+        let option = definition
+            .and_then(|definition| {
+                let mut aliases = definition.aliases.iter().copied();
+                aliases.find(|alias| *alias == own).or(definition.long)
+            })
+            .map_or_else(String::new, |long| format!("`--{long}`"));
+        let _ = writeln!(page, "| `{name}` | {option} | {} |", here(like, definition));
+    }
+    page.push_str(
+        "\nDefaults that differ: idle connections stay open for 75 s instead of 2 (longer than the proxies in front of them), and \
+         the interface is\nfound out from the app (`-k auto`). A failed reload leaves everything as it is, and nothing is lost by a \
+         reload or a stop.\n",
+    );
+    others::pages(&mut page);
+    page
+}
+
+fn here(like: Like, definition: Option<&Definition>) -> String {
+    let standing = definition.map_or(Standing::Ours, |definition| definition.standing);
+    match (like, standing) {
+        (_, Standing::Idle(why)) => format!("taken, no effect: {why}"),
+        (_, Standing::Refused(way)) => format!("refused: {way}"),
+        (_, Standing::NotYet(way)) => format!("not yet, refused: {way}"),
+        (Like::Same, Standing::Ours) => "the same".to_owned(),
+        (Like::Not(text) | Like::But(text), Standing::Ours) => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::understood;
+
+    #[test]
+    fn every_setting_of_gunicorns_has_its_row() {
+        let names: BTreeSet<_> = SETTINGS.iter().map(|(name, _)| *name).collect();
+        assert_eq!((names.len(), SETTINGS.len()), (120, 120));
+        for definition in understood().filter(|one| one.standing != Standing::Ours) {
+            assert!(names.contains(definition.name), "{}", definition.name);
+        }
+    }
+
+    /// A row that says so little must have a definition behind it.
+    #[test]
+    fn what_is_the_same_is_there() {
+        for (name, like) in SETTINGS {
+            let is_there = definition(name).is_some();
+            match like {
+                Like::Same | Like::But(_) => assert!(is_there, "{name}"),
+                Like::Not(_) => assert!(!is_there, "{name} is there: say what it does"),
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Settings that only gunicorn has, when somebody gives them: refused with the way out, or taken and told. It changes nothing.
+
+use super::{Definition, Error, Layers, Origin, Standing, understood};
+
+/// The first one that is refused.
+pub fn refused(layers: &Layers) -> Result<(), Error> {
+    for definition in understood() {
+        let (verdict, hint) = match definition.standing {
+            Standing::Ours | Standing::Idle(_) => continue,
+            Standing::Refused(hint) => ("is gunicorn's and not supported", hint),
+            Standing::NotYet(hint) => ("is gunicorn's and not supported yet", hint),
+        };
+        let Some(origin) = says_something(definition, layers) else {
+            continue;
+        };
+        let hint = Some(hint.to_owned());
+        return Err(match origin {
+            Origin::CommandLine => Error::Usage {
+                message: format!("{} {verdict}", definition.spelling()),
+                hint,
+            },
+            Origin::CmdArgs(variable) => Error::Usage {
+                message: format!("{variable}: {} {verdict}", definition.spelling()),
+                hint,
+            },
+            origin => Error::File {
+                place: origin.to_string(),
+                problem: format!("{} {verdict}", definition.name),
+                hint,
+            },
+        });
+    }
+    Ok(())
+}
+
+/// What is to be said of those that have no effect.
+#[must_use]
+pub fn idle(layers: &Layers) -> Vec<String> {
+    understood()
+        .filter_map(|definition| {
+            let Standing::Idle(why) = definition.standing else {
+                return None;
+            };
+            let origin = says_something(definition, layers)?;
+            let name = if origin.is_option() {
+                definition.spelling()
+            } else {
+                definition.name.to_owned()
+            };
+            let why = why.replace('`', "");
+            Some(format!(
+                "{name} is gunicorn's and has no effect here: {why}"
+            ))
+        })
+        .collect()
+}
+
+/// Where it was given, unless with the value that it has anyway.
+fn says_something<'a>(definition: &Definition, layers: &'a Layers) -> Option<&'a Origin> {
+    let given = layers.given(definition.name).last()?;
+    let text = given.text.trim();
+    let default = definition.default.unwrap_or_default();
+    (!text.is_empty() && !text.eq_ignore_ascii_case(default)).then_some(&given.origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layer, definition};
+
+    fn layers(name: &str, text: &str, origin: Origin) -> Layers {
+        let mut layer = Layer::default();
+        layer.add(definition(name).unwrap(), text, origin);
+        Layers::new(vec![layer])
+    }
+
+    #[test]
+    fn what_is_the_case_anyway_may_be_said() {
+        for (name, text) in [
+            ("spew", "false"),
+            ("http_protocols", "h1"),
+            ("protocol", "HTTP"),
+            ("certfile", ""),
+            ("suppress_ragged_eofs", "true"),
+            ("preload_app", "true"),
+        ] {
+            assert_eq!(
+                refused(&layers(name, text, Origin::CommandLine)),
+                Ok(()),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_way_out_is_told() {
+        let error = refused(&layers("certfile", "a.pem", Origin::CommandLine)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--certfile is gunicorn's and not supported yet"
+        );
+        assert_eq!((error.exit_code(), error.hint().is_some()), (2, true));
+        let origin = Origin::Python("gunicorn.conf.py".into());
+        let error = refused(&layers("spew", "true", origin.clone())).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "gunicorn.conf.py: spew is gunicorn's and not supported"
+        );
+        assert_eq!(error.exit_code(), 1);
+        let told = idle(&layers("worker_connections", "500", origin));
+        assert!(
+            told[0].starts_with("worker_connections is gunicorn's and has no effect"),
+            "{told:?}"
+        );
+        assert_eq!(
+            idle(&layers("http_parser", "auto", Origin::CommandLine)),
+            [""; 0]
+        );
+    }
+}
