@@ -36,10 +36,22 @@ pub struct Reactor {
     next_shed: u64,
     /// The sentinel leaves the listeners to us for now.
     is_hot: bool,
+    watch_new: WatchNew,
+    /// Connections that the next turn watches, if they are still open then.
+    unwatched: Vec<Arc<Conn>>,
+}
+
+/// When a new connection that has brought a request is watched for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchNew {
+    AtOnce,
+    /// With the next turn: many are answered and closed before, and never need it. For owners that always come back to the
+    /// reactor before anything sleeps.
+    Later,
 }
 
 impl Reactor {
-    pub fn new(net: Arc<Network>, picked: Arc<Wake>) -> io::Result<Self> {
+    pub fn new(net: Arc<Network>, picked: Arc<Wake>, watch_new: WatchNew) -> io::Result<Self> {
         let epoll = Epoll::new(256)?;
         epoll.add(net.wake.as_fd(), Watch::ReadableEdge, WAKE)?;
         let next_tick = net.now();
@@ -52,6 +64,8 @@ impl Reactor {
             next_tick,
             next_shed: 0,
             is_hot: false,
+            watch_new,
+            unwatched: Vec::new(),
         })
     }
 
@@ -64,6 +78,9 @@ impl Reactor {
     /// True: descriptors of the Python event loop may be ready.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         self.net.end_step();
+        self.unwatched
+            .drain(..)
+            .for_each(|conn| conn.watch(&self.epoll, FIRST));
         // Before sleeping: the requests that the app has answered since.
         self.flush_access_log();
         let tick = Duration::from_millis(if self.is_hot { 0 } else { self.until_tick() });
@@ -227,16 +244,6 @@ impl Reactor {
         listener: Option<usize>,
     ) -> bool {
         let index = self.free.pop().unwrap_or(self.connections.len());
-        if let Err(error) = self
-            .epoll
-            .add(fd.as_fd(), Watch::Edges, (index + FIRST) as u64)
-        {
-            tracing::error!(%error, "connection cannot be watched");
-            if index < self.connections.len() {
-                self.free.push(index);
-            }
-            return false;
-        }
         if let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd())) {
             self.net.page.accept_waited(millis(waited));
         }
@@ -245,7 +252,14 @@ impl Reactor {
             self.connections.push(None);
         }
         self.connections[index] = Some(conn.clone());
-        conn.look()
+        // What comes before it is watched shows itself as its first edge.
+        let begun = conn.look();
+        if begun && self.watch_new == WatchNew::Later {
+            self.unwatched.push(conn);
+        } else {
+            conn.watch(&self.epoll, FIRST);
+        }
+        begun
     }
 
     /// Frees the places of closed connections.

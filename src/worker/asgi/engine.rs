@@ -23,7 +23,7 @@ use crate::ipc::FromWorker;
 use crate::worker::Office;
 use crate::worker::exchange::{Ending, Exchange};
 use crate::worker::python::Scripts;
-use crate::worker::reactor::Reactor;
+use crate::worker::reactor::{Reactor, WatchNew};
 use crate::worker::sentinel::Command;
 use crate::worker::websocket::Socket;
 
@@ -52,7 +52,7 @@ impl Engine {
         scripts: &Scripts,
         app: Py<PyAny>,
     ) -> PyResult<Self> {
-        let reactor = Reactor::new(office.net.clone(), office.picked.clone())?;
+        let reactor = Reactor::new(office.net.clone(), office.picked.clone(), WatchNew::AtOnce)?;
         let core = Arc::new(Core::new(py, office, scripts, app)?);
         core.office.net.set_app(Box::new(Door(core.inbox.clone())));
         Ok(Self {

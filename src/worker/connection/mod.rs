@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::network::Network;
-use crate::sys::epoll::Ready;
+use crate::sys::epoll::{Epoll, Ready, Watch};
 pub(super) use advance::micros;
 pub(super) use origin::Origin;
 pub(super) use output::Output;
@@ -86,6 +86,18 @@ impl Conn {
         }
         self.advance(s);
         s.mode != Mode::Head
+    }
+
+    /// From here on the reactor hears of its socket, if it is open still.
+    pub fn watch(self: &Arc<Self>, epoll: &Epoll, first: usize) {
+        let s = &mut *self.lock();
+        let Some(socket) = s.socket() else {
+            return;
+        };
+        if let Err(error) = epoll.add(socket, Watch::Edges, (self.token + first) as u64) {
+            tracing::error!(%error, "connection cannot be watched");
+            self.shut(s);
+        }
     }
 
     /// The socket has news.

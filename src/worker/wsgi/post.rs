@@ -10,7 +10,7 @@ use super::upload::{Fed, Upload};
 use crate::http::RequestHead;
 use crate::worker::Office;
 use crate::worker::exchange::{Ending, Exchange};
-use crate::worker::reactor::Reactor;
+use crate::worker::reactor::{Reactor, WatchNew};
 use crate::worker::sentinel::Command;
 
 pub struct Post {
@@ -22,7 +22,7 @@ pub struct Post {
 impl Post {
     pub fn new(office: &Arc<Office>) -> std::io::Result<Self> {
         Ok(Self {
-            reactor: Reactor::new(office.net.clone(), office.picked.clone())?,
+            reactor: Reactor::new(office.net.clone(), office.picked.clone(), WatchNew::Later)?,
             uploads: HashMap::new(),
         })
     }
