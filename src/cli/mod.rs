@@ -134,7 +134,7 @@ fn serve(
     // Before the logs: they must not hold on to the terminal.
     let announcement = match settings.place {
         Place::Foreground => None,
-        Place::Daemon => match master::detach(entry) {
+        Place::Daemon => match master::detach(entry, settings.logging.stdio) {
             Ok(Detached::Daemon(announcement)) => Some(announcement),
             Ok(Detached::Caller(start)) => return report::daemon(start),
             Err(error) => return report::start(&error),

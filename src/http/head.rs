@@ -174,6 +174,50 @@ impl RequestHead {
         Some(field.value.of(&self.bytes))
     }
 
+    /// As if the client had sent this field, and no other of that name. `name` is lower-cased; both are valid.
+    pub fn set_field(&mut self, name: &str, value: &[u8]) {
+        let known = KnownName::of(name.as_bytes()).map_or(UNKNOWN, |known| known as u8);
+        let bytes = &self.bytes;
+        self.fields.retain(|field| {
+            let own = &bytes[field.name_start as usize..][..usize::from(field.name_len)];
+            field.known != known || (known == UNKNOWN && own != name.as_bytes())
+        });
+        let mut longer = Vec::with_capacity(bytes.len() + name.len() + value.len());
+        longer.extend_from_slice(bytes);
+        let name_start = longer.len();
+        if known == UNKNOWN {
+            longer.extend_from_slice(name.as_bytes());
+        }
+        let value_start = longer.len();
+        longer.extend_from_slice(value);
+        let offset = |at: usize| u32::try_from(at).expect("a head is shorter than 4 GiB");
+        self.fields.push(FieldSpan {
+            name_start: offset(name_start),
+            name_len: if known == UNKNOWN {
+                u16::try_from(name.len()).expect("a name of ours is short")
+            } else {
+                0
+            },
+            known,
+            value: Span {
+                start: offset(value_start),
+                len: offset(value.len()),
+            },
+        });
+        self.bytes = longer.into();
+    }
+
+    /// The first field of that name, which is lower-cased.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        match KnownName::of(name.as_bytes()) {
+            Some(known) => self.header(known),
+            None => self
+                .headers()
+                .find(|field| field.name == name.as_bytes())
+                .map(|field| field.value),
+        }
+    }
+
     /// Holds nothing but its own bytes: the buffer that it was read into is free.
     pub fn compact(&mut self) {
         self.bytes = Bytes::copy_from_slice(&self.bytes);

@@ -211,6 +211,7 @@ impl Connection {
             out.extend_from_slice(b"retry-after: 1\r\n");
         }
         out.extend_from_slice(date.both_lines());
+        out.extend_from_slice(&responder.tag.line);
         if refusal == Refusal::WebSocketVersion {
             // RFC 6455 §4.2.2, and RFC 9110 §15.5.22 for Upgrade.
             out.extend_from_slice(
@@ -238,6 +239,14 @@ impl Connection {
         }
         self.responder.exchange.keep_alive = false;
         self.receiving = Receiving::Closed;
+    }
+
+    /// The answer to this request gets that field, unless the app gives its own. Both are valid, and on one line.
+    pub fn tag_response(&mut self, name: &str, value: &[u8]) {
+        let tag = &mut self.responder.tag;
+        tag.name_len = name.len();
+        tag.line.clear();
+        super::response::push_field(&mut tag.line, name.as_bytes(), value);
     }
 
     /// The head that `start_response` has serialised and nothing has followed, as far as it is known.

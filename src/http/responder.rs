@@ -69,6 +69,26 @@ pub(super) struct Responder {
     framing: Framing,
     trailers_due: bool,
     pub body_len: u64,
+    pub tag: Tag,
+}
+
+/// A field that every answer to this request has, unless the app gives its own; empty: none.
+#[derive(Debug, Default)]
+pub(super) struct Tag {
+    pub name_len: usize,
+    /// `name: value\r\n`
+    pub line: Vec<u8>,
+}
+
+impl Tag {
+    /// Whether a field of the app's takes its place.
+    pub fn is_named(&self, name: &[u8]) -> bool {
+        name.len() == self.name_len
+            && self
+                .line
+                .get(..self.name_len)
+                .is_some_and(|own| name.eq_ignore_ascii_case(own))
+    }
 }
 
 impl Responder {
@@ -83,6 +103,7 @@ impl Responder {
             framing: Framing::Undecided,
             trailers_due: false,
             body_len: 0,
+            tag: Tag::default(),
         }
     }
 
@@ -93,6 +114,7 @@ impl Responder {
     /// A new request: nothing of the former answer counts any more.
     pub fn begin_exchange(&mut self, exchange: Exchange) {
         self.exchange = exchange;
+        self.tag.line.clear();
         self.state = ResponseState::NotStarted;
         self.status = 0;
         self.body_len = 0;

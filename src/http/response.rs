@@ -16,6 +16,7 @@ pub struct ResponseHead<'c> {
     finished: bool,
     has_date: bool,
     has_server: bool,
+    has_tag: bool,
 }
 
 impl<'c> ResponseHead<'c> {
@@ -48,6 +49,7 @@ impl<'c> ResponseHead<'c> {
             finished: false,
             has_date: false,
             has_server: false,
+            has_tag: false,
         })
     }
 
@@ -55,6 +57,9 @@ impl<'c> ResponseHead<'c> {
     /// `keep-alive`, `proxy-connection` and `upgrade` (but of a 426) are dropped, of `connection` only `close` counts.
     pub fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), ResponseError> {
         check_field(name, value)?;
+        if !self.responder.tag.line.is_empty() && self.responder.tag.is_named(name) {
+            self.has_tag = true;
+        }
         if self.is_kept(name, value)? {
             push_field(&mut self.responder.out, name, value);
         }
@@ -118,6 +123,10 @@ impl<'c> ResponseHead<'c> {
             (true, true) => &[],
         };
         self.responder.out.extend_from_slice(lines);
+        if !self.has_tag {
+            let Responder { out, tag, .. } = &mut *self.responder;
+            out.extend_from_slice(&tag.line);
+        }
         self.responder.state = ResponseState::HeadPending;
         self.finished = true;
     }

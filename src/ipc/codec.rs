@@ -90,6 +90,7 @@ impl Wire for FromWorker {
                     Phase::Load => 2,
                     Phase::Lifespan => 3,
                     Phase::ReadyPath => 4,
+                    Phase::Settings => 5,
                 };
                 let mut bytes = vec![4, phase];
                 put_text(&mut bytes, &shortened(summary, SUMMARY));
@@ -117,6 +118,7 @@ impl Wire for FromWorker {
                     2 => Phase::Load,
                     3 => Phase::Lifespan,
                     4 => Phase::ReadyPath,
+                    5 => Phase::Settings,
                     _ => return Err(Error::Malformed("unknown phase")),
                 };
                 Self::Failed {
@@ -233,7 +235,8 @@ mod tests {
             Just(Phase::Boot),
             Just(Phase::Load),
             Just(Phase::Lifespan),
-            Just(Phase::ReadyPath)
+            Just(Phase::ReadyPath),
+            Just(Phase::Settings)
         ];
         prop_oneof![
             Just(FromWorker::Booted),

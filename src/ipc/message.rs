@@ -62,4 +62,6 @@ pub enum Phase {
     Lifespan,
     /// `--ready-path` did not answer 2xx or 3xx (exit code 3).
     ReadyPath,
+    /// What only a worker can find wrong in the settings, such as a logging configuration (exit code 1).
+    Settings,
 }

@@ -202,7 +202,7 @@ pub struct InFlight {
     pub method: String,
     /// The first 240 bytes.
     pub path: String,
-    /// The first 40 bytes of its `X-Request-ID`.
+    /// The first 40 bytes of its id (`X-Request-ID`).
     pub id: Option<String>,
     /// The app's code for it was running, not waiting.
     pub runs: bool,

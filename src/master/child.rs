@@ -4,6 +4,7 @@ use super::generation::Logs;
 use super::names;
 use super::seat::{Host, Seat};
 use super::shell::Child;
+use crate::config::Prints;
 use crate::ipc::{FromWorker, Phase, State};
 use crate::observability;
 use crate::sys::process::{Parent, die_with_parent, remove_variable, set_variable};
@@ -52,6 +53,11 @@ pub fn live(child: Child, host: &dyn Host) -> u8 {
     // A file that cannot be opened makes this boot fail, and with it the reload that brought it.
     if logs == Logs::ToOpen
         && let Err(error) = observability::start(&seat.settings)
+    {
+        return fail(&seat, error.to_string());
+    }
+    if seat.settings.logging.prints == Prints::ToErrorLog
+        && let Err(error) = observability::capture_prints()
     {
         return fail(&seat, error.to_string());
     }

@@ -4,7 +4,8 @@ use std::os::fd::OwnedFd;
 
 use super::Error;
 use super::seat::Host;
-use crate::sys::daemon::{hear, leave_session, silence_stdio, tell, wait_for_end};
+use crate::config::Stdio;
+use crate::sys::daemon::{hear, keep_stdio, leave_session, silence_stdio, tell, wait_for_end};
 use crate::sys::process::{Fork, fork};
 use crate::sys::{self, exit_now};
 
@@ -51,7 +52,7 @@ impl Announcement {
 ///
 /// # Errors
 /// When the system refuses, before anything was begun.
-pub fn detach(host: &dyn Host) -> Result<Detached, Error> {
+pub fn detach(host: &dyn Host, stdio: Stdio) -> Result<Detached, Error> {
     let (read, write) = sys::pipe()?;
     if let Fork::Parent { child } = forked(host)? {
         drop(write);
@@ -66,7 +67,10 @@ pub fn detach(host: &dyn Host) -> Result<Detached, Error> {
     match second {
         Ok(Fork::Parent { .. }) => exit_now(0),
         Ok(Fork::Child) => {
-            silence_stdio()?;
+            match stdio {
+                Stdio::Silent => silence_stdio()?,
+                Stdio::Inherited => keep_stdio()?,
+            }
             Ok(Detached::Daemon(announcement))
         }
         Err(error) => {

@@ -226,9 +226,11 @@ impl<'a> Shell<'a> {
             .map(|due| due.since(self.now()));
         // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
         observability::flush_pending();
-        let timeout = match observability::pending() {
-            Some(_) => Some(timeout.map_or(LOG_RETRY, |timeout| timeout.min(LOG_RETRY))),
-            None => timeout,
+        observability::statsd::workers(u32::try_from(self.workers.iter().count()).unwrap_or(0));
+        let timeout = if observability::is_behind() {
+            Some(timeout.map_or(LOG_RETRY, |timeout| timeout.min(LOG_RETRY)))
+        } else {
+            timeout
         };
         let now = clock::monotonic();
         let service = self.service.due().map(|due| due.saturating_sub(now));
@@ -439,5 +441,6 @@ fn boot_phase(phase: Phase) -> BootPhase {
         Phase::Load => BootPhase::Load,
         Phase::Lifespan => BootPhase::Lifespan,
         Phase::ReadyPath => BootPhase::ReadyPath,
+        Phase::Settings => BootPhase::Settings,
     }
 }

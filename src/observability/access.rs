@@ -14,7 +14,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::stamp::Stamp;
-use crate::config::{ALL_OF_A_MILLION, AccessFormat, AccessLines, LogTarget, Settings};
+use super::{relay, syslog};
+use crate::config::{ALL_OF_A_MILLION, AccessFormat, AccessLines, LogTarget, Logging, Settings};
 use crate::sys::{self, Output};
 use custom::{Around, push_json, push_pieces, push_request_line};
 use escape::{Longest, push_quoted};
@@ -64,12 +65,20 @@ pub trait Details {
 #[derive(Debug)]
 pub struct AccessLog {
     lines: Lines,
+    syslog: Syslog,
     format: AccessFormat,
     stamp: Stamp,
     pid: u32,
     sample: u32,
     /// Of the sampling.
     random: u64,
+}
+
+/// Whether lines go to syslog, beside the file if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Syslog {
+    Too,
+    Not,
 }
 
 pub(super) fn start(settings: &Settings) -> sys::Result<()> {
@@ -92,17 +101,25 @@ pub(super) fn reopen() -> sys::Result<()> {
 impl AccessLog {
     /// What the master opened; `None` when there is no access log.
     #[must_use]
-    pub fn inherited(lines: &AccessLines) -> Option<AccessLog> {
-        OUTPUT
-            .lock()
-            .as_ref()
-            .map(|(_, output)| AccessLog::new(Arc::clone(output), lines))
+    pub fn inherited(logging: &Logging) -> Option<AccessLog> {
+        let lines = &logging.access;
+        // Whether Python's loggers want lines is known when they are configured.
+        let is_possible = logging.python.is_some();
+        let output = OUTPUT.lock().as_ref().map(|(_, output)| Arc::clone(output));
+        let syslog = if syslog::takes_access() {
+            Syslog::Too
+        } else {
+            Syslog::Not
+        };
+        (output.is_some() || syslog == Syslog::Too || is_possible)
+            .then(|| AccessLog::new(output, lines, syslog))
     }
 
-    fn new(output: Arc<Output>, lines: &AccessLines) -> AccessLog {
+    fn new(output: Option<Arc<Output>>, lines: &AccessLines, syslog: Syslog) -> AccessLog {
         let pid = std::process::id();
         AccessLog {
             lines: Lines::new(output),
+            syslog,
             format: lines.format.clone(),
             stamp: match lines.format {
                 AccessFormat::Gunicorns | AccessFormat::Custom(_) => Stamp::common(),
@@ -119,7 +136,7 @@ impl AccessLog {
     pub fn follow_rotation(&mut self) {
         self.lines.flush();
         if let Some((_, output)) = &*OUTPUT.lock() {
-            self.lines.output = Arc::clone(output);
+            self.lines.output = Some(Arc::clone(output));
         }
     }
 
@@ -128,12 +145,22 @@ impl AccessLog {
         if self.sample < ALL_OF_A_MILLION && request.status < 500 && !self.is_drawn() {
             return;
         }
+        let has_takers = match (&self.lines.output, self.syslog) {
+            (Some(_), _) => relay::access_is_native(),
+            (None, Syslog::Too) => true,
+            (None, Syslog::Not) => false,
+        };
+        let relays = relay::takes_access();
+        if !has_takers && !relays {
+            return;
+        }
         let Some(line) = self.lines.room() else {
             return;
         };
         let start = line.len();
         // A file takes a line of any length in one append. A pipe does not, so there a line is kept to what it takes whole.
-        let longest = if self.lines.output.is_file() {
+        let is_file = self.lines.is_file();
+        let longest = if is_file {
             Longest::ANY
         } else {
             Longest::ATOMIC
@@ -149,8 +176,30 @@ impl AccessLog {
             AccessFormat::Json => push_json(line, request, &mut around),
             AccessFormat::Custom(pieces) => push_pieces(line, pieces, request, &mut around),
         }
-        if !self.lines.output.is_file() {
+        if !is_file {
             escape::cut(line, start);
+        }
+        let whole = line
+            .get(start..line.len().saturating_sub(1))
+            .unwrap_or_default();
+        if self.syslog == Syslog::Too {
+            syslog::access(whole);
+        }
+        if relays {
+            let text = String::from_utf8_lossy(whole).into_owned();
+            relay::put(custom::relayed(text, request, &mut around));
+        }
+        if self.lines.output.is_none() || !relay::access_is_native() {
+            self.lines.buffer.truncate(start);
+        }
+    }
+
+    /// Text of a handler of Python's, as it is.
+    pub fn write_raw(&mut self, text: &str) {
+        if self.lines.output.is_some()
+            && let Some(buffer) = self.lines.room()
+        {
+            buffer.extend_from_slice(text.as_bytes());
         }
     }
 

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 use super::line::{Colour, Head, Said};
+use super::relay::{self, Item};
 use super::sink::{Patience, Sink};
 use super::stamp::Stamp;
-use crate::config::{LogLevel, LogTarget};
+use super::{record, statsd, syslog};
+use crate::config::{LogFormat, LogLevel, LogTarget};
 use crate::sys::{self, Output};
 
 #[derive(Debug)]
@@ -24,6 +26,7 @@ struct Inner {
     target: LogTarget,
     sink: Sink,
     stamp: Stamp,
+    format: LogFormat,
     colour: Colour,
     patience: Patience,
 }
@@ -39,6 +42,7 @@ impl ErrorLog {
                 colour: colour(&output),
                 sink: Sink::new(output),
                 stamp: Stamp::iso(),
+                format: LogFormat::Text,
                 patience: Patience::None,
             }),
         }
@@ -52,10 +56,44 @@ impl ErrorLog {
         self.level.store(level as u8, Ordering::Relaxed);
     }
 
-    pub(super) fn write(&self, level: LogLevel, said: &Said) {
+    pub(super) fn set_format(&self, format: LogFormat) {
         let mut inner = self.inner.lock();
-        self.put(&mut inner, level, said);
-        self.own_up(&mut inner);
+        inner.format = format;
+        inner.stamp = match format {
+            LogFormat::Text => Stamp::iso(),
+            LogFormat::Json | LogFormat::Logfmt => Stamp::rfc3339(),
+        };
+    }
+
+    /// What happens: written, and told to whoever else listens.
+    pub(super) fn write(&self, level: LogLevel, said: &Said) {
+        statsd::message(level, !said.traceback.is_empty());
+        if relay::takes_errors() {
+            let text = said.bare();
+            relay::put(Item::Error { level, text });
+        }
+        if relay::error_is_native() {
+            self.put_down(level, said);
+        }
+    }
+
+    /// As `write`, of what a logger of Python's says, which gunicorn does not count.
+    pub(super) fn put_down(&self, level: LogLevel, said: &Said) {
+        {
+            let mut inner = self.inner.lock();
+            self.put(&mut inner, level, said);
+            self.own_up(&mut inner);
+        }
+        if syslog::is_on() {
+            syslog::error(level, &said.bare());
+        }
+    }
+
+    /// Whole lines of a handler's own making.
+    pub(super) fn put_raw(&self, text: &str) {
+        let mut inner = self.inner.lock();
+        let patience = inner.patience;
+        inner.sink.put(text.as_bytes().to_vec(), patience);
     }
 
     pub(super) fn flush(&self) {
@@ -70,6 +108,10 @@ impl ErrorLog {
             .sink
             .is_waiting()
             .then(|| Arc::clone(inner.sink.output()))
+    }
+
+    pub(super) fn is_to_file(&self) -> bool {
+        matches!(self.inner.lock().target, LogTarget::File(_))
     }
 
     pub(super) fn output(&self) -> Arc<Output> {
@@ -101,12 +143,16 @@ impl ErrorLog {
 
     fn put(&self, inner: &mut Inner, level: LogLevel, said: &Said) {
         let pid = self.pid.load(Ordering::Relaxed);
-        let record = said.render(Head {
-            stamp: inner.stamp.now(),
-            pid,
-            level,
-            colour: inner.colour,
-        });
+        let record = match inner.format {
+            LogFormat::Text => said.render(Head {
+                stamp: inner.stamp.now(),
+                pid,
+                level,
+                colour: inner.colour,
+            }),
+            LogFormat::Json => record::json(said, &mut inner.stamp, pid, level),
+            LogFormat::Logfmt => record::logfmt(said, &mut inner.stamp, pid, level),
+        };
         inner.sink.put(record, inner.patience);
     }
 

@@ -1,6 +1,6 @@
 //! One event as gunicorn would write it: `[time] [pid] [LEVEL] message field=value …`. Text in, bytes out.
 
-use std::fmt::{self, Debug, Write};
+use std::fmt::{Debug, Write};
 
 use tracing::field::{Field, Visit};
 
@@ -11,10 +11,36 @@ use crate::sys::ATOMIC;
 /// What an event says, collected from its fields.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    message: String,
-    /// ` name=value`, for each of the others.
-    fields: String,
-    traceback: String,
+    pub message: String,
+    pub fields: Vec<(&'static str, Value)>,
+    pub traceback: String,
+    pub form: Form,
+}
+
+/// A field's value.
+#[derive(Debug)]
+pub(super) enum Value {
+    Text(String),
+    /// A number, `true` or `false`.
+    Literal(String),
+}
+
+impl Value {
+    pub fn text(&self) -> &str {
+        match self {
+            Value::Text(text) | Value::Literal(text) => text,
+        }
+    }
+}
+
+/// Whose message it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Ours: on one line.
+    #[default]
+    Line,
+    /// The app's, which may have several, as with Python's handlers.
+    AsItIs,
 }
 
 /// What every line begins with.
@@ -47,17 +73,46 @@ impl Said {
         } else {
             ("", "")
         };
-        let mut line = format!(
-            "{} [{}] [{on}{name}{off}] {}{}",
-            head.stamp, head.pid, self.message, self.fields
-        );
-        cut(&mut line, ATOMIC - 1);
+        let mut line = format!("{} [{}] [{on}{name}{off}] ", head.stamp, head.pid);
+        self.push_text(&mut line);
+        if self.form == Form::Line {
+            cut(&mut line, ATOMIC - 1);
+        }
         line.push('\n');
+        self.push_traceback(&mut line);
+        line.into_bytes()
+    }
+
+    /// What Python's formatter would call the message: without time, pid and level.
+    pub(super) fn bare(&self) -> String {
+        let mut text = String::new();
+        self.push_text(&mut text);
+        if !self.traceback.is_empty() {
+            text.push('\n');
+            self.push_traceback(&mut text);
+            text.pop();
+        }
+        text
+    }
+
+    fn push_text(&self, line: &mut String) {
+        match self.form {
+            Form::Line => push_escaped(line, &self.message, Quotes::Plain),
+            Form::AsItIs => line.push_str(&self.message),
+        }
+        for (name, value) in &self.fields {
+            line.push(' ');
+            line.push_str(name);
+            line.push('=');
+            push_value(line, value.text());
+        }
+    }
+
+    fn push_traceback(&self, line: &mut String) {
         if !self.traceback.is_empty() {
             line.push_str(self.traceback.trim_end_matches('\n'));
             line.push('\n');
         }
-        line.into_bytes()
     }
 
     /// A message without fields.
@@ -68,37 +123,54 @@ impl Said {
         }
     }
 
-    fn field(&mut self, name: &str, value: fmt::Arguments<'_>) {
+    /// What a logger of Python's says.
+    pub(super) fn of_python(message: String, traceback: String) -> Said {
+        Said {
+            message,
+            traceback,
+            form: Form::AsItIs,
+            ..Said::default()
+        }
+    }
+
+    fn field(&mut self, name: &'static str, value: Value) {
         match name {
-            "message" => push_escaped(&mut self.message, &value.to_string(), Quotes::Plain),
-            TRACEBACK => self.traceback = value.to_string(),
-            _ => {
-                self.fields.push(' ');
-                self.fields.push_str(name);
-                self.fields.push('=');
-                push_value(&mut self.fields, &value.to_string());
-            }
+            "message" => value.text().clone_into(&mut self.message),
+            TRACEBACK => value.text().clone_into(&mut self.traceback),
+            _ => self.fields.push((name, value)),
         }
     }
 }
 
 impl Visit for Said {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field.name(), format_args!("{value}"));
+        self.field(field.name(), Value::Text(value.to_owned()));
     }
 
-    /// Numbers, `%display` and `?debug` all come through here.
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.field(field.name(), Value::Literal(value.to_string()));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.field(field.name(), Value::Literal(value.to_string()));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.field(field.name(), Value::Literal(value.to_string()));
+    }
+
+    /// `%display` and `?debug` come through here.
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.field(field.name(), format_args!("{value:?}"));
+        self.field(field.name(), Value::Text(format!("{value:?}")));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.field(field.name(), format_args!("{value}"));
+        self.field(field.name(), Value::Text(value.to_string()));
     }
 }
 
 /// In quotes where a reader could not tell where the value ends. What is in quotes already (`?` of a text) stays as it is.
-fn push_value(text: &mut String, value: &str) {
+pub(super) fn push_value(text: &mut String, value: &str) {
     let is_quoted = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
     let needs_quotes = value.is_empty()
         || value
@@ -159,15 +231,15 @@ mod tests {
         colour: Colour::Never,
     };
 
-    fn said(fields: &[(&str, &str)]) -> Said {
+    fn said(fields: &[(&'static str, &str)]) -> Said {
         let mut said = Said::default();
         for (name, value) in fields {
-            said.field(name, format_args!("{value}"));
+            said.field(name, Value::Text((*value).to_owned()));
         }
         said
     }
 
-    fn text(fields: &[(&str, &str)]) -> String {
+    fn text(fields: &[(&'static str, &str)]) -> String {
         String::from_utf8(said(fields).render(HEAD)).unwrap()
     }
 

@@ -7,9 +7,13 @@ pub mod access;
 mod error_log;
 mod json;
 mod line;
+mod record;
+pub mod relay;
 mod sink;
 mod stamp;
+pub mod statsd;
 mod subscriber;
+mod syslog;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
@@ -35,9 +39,14 @@ static LOG: OnceLock<Arc<ErrorLog>> = OnceLock::new();
 /// When a file cannot be opened: then everything stays as it was.
 pub fn start(settings: &Settings) -> sys::Result<()> {
     let output = open(&settings.error_log)?;
+    let syslog = syslog::prepare(settings.logging.syslog.as_ref())?;
+    let statsd = statsd::prepare(settings.logging.statsd.as_ref())?;
     access::start(settings)?;
+    syslog.take_over();
+    statsd::take_over(statsd);
     if let Some(log) = LOG.get() {
         log.redirect(settings.error_log.clone(), output);
+        log.set_format(settings.logging.format);
         set_level(settings.log_level);
     } else {
         let log = Arc::new(ErrorLog::new(
@@ -45,6 +54,7 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
             output,
             settings.log_level,
         ));
+        log.set_format(settings.logging.format);
         // Somebody else's subscriber can only be that of a test; the lines are then theirs.
         drop(tracing::subscriber::set_global_default(
             subscriber::Subscriber::new(Arc::clone(&log)),
@@ -65,6 +75,7 @@ pub fn set_level(level: LogLevel) {
 
 /// In a child right after its fork: it has its own pid, may wait for the reader, and leaves the parent's queue to the parent.
 pub fn after_fork() {
+    syslog::after_fork();
     if let Some(log) = LOG.get() {
         log.after_fork();
     }
@@ -72,15 +83,54 @@ pub fn after_fork() {
 
 /// Writes what the reader did not take before, as far as it takes it now.
 pub fn flush_pending() {
+    syslog::flush();
     if let Some(log) = LOG.get() {
         log.flush();
     }
+}
+
+/// Whether `flush_pending` has something to do, now or soon.
+#[must_use]
+pub fn is_behind() -> bool {
+    pending().is_some() || syslog::is_behind()
 }
 
 /// What to poll for writability before the next `flush_pending`; `None` while nothing is queued.
 #[must_use]
 pub fn pending() -> Option<Arc<Output>> {
     LOG.get()?.pending()
+}
+
+/// A record of a logger of Python's, as the error log writes its own. `level` is Python's number.
+pub fn python_says(level: i64, message: String, traceback: String) {
+    let level = match level {
+        ..20 => LogLevel::Debug,
+        20..30 => LogLevel::Info,
+        30..40 => LogLevel::Warning,
+        40..50 => LogLevel::Error,
+        50.. => LogLevel::Critical,
+    };
+    if let Some(log) = LOG.get().filter(|log| log.wants(level)) {
+        log.put_down(level, &line::Said::of_python(message, traceback));
+    }
+}
+
+/// Text of a handler that formats for itself, as it is.
+pub fn write_raw(text: &str) {
+    if let Some(log) = LOG.get() {
+        log.put_raw(text);
+    }
+}
+
+/// Standard output and error of this process lead to the file of the error log; elsewhere they stay as they are.
+///
+/// # Errors
+/// The system's.
+pub fn capture_prints() -> sys::Result<()> {
+    match LOG.get() {
+        Some(log) if log.is_to_file() => sys::daemon::lead_stdio_to(log.output().as_fd()),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Where the error log goes, for programs that write beside it.

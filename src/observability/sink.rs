@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use crate::sys::{Output, end_of_piece};
+use crate::sys::Output;
 
 /// Lines that wait at most; a reader that is so far behind has stopped.
 const MOST_RECORDS: usize = 1000;
@@ -80,11 +80,7 @@ impl Sink {
     pub(super) fn flush(&mut self) {
         while let Some(record) = self.queue.front() {
             let rest = record.get(self.begun..).unwrap_or_default();
-            let piece = if self.output.is_file() {
-                rest
-            } else {
-                rest.get(..end_of_piece(rest)).unwrap_or(rest)
-            };
+            let piece = rest.get(..self.output.piece(rest)).unwrap_or(rest);
             match self.output.attempt(piece) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Ok(count) if count > 0 && count < rest.len() => self.begun += count,

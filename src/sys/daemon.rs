@@ -1,8 +1,8 @@
 //! Leaving the terminal: a session of one's own, and standard streams that lead nowhere. It does not fork.
 
 use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
@@ -29,6 +29,32 @@ pub fn silence_stdio() -> Result<()> {
         .and_then(|()| dup2_stdout(null))
         .and_then(|()| dup2_stderr(null))
         .map_err(|error| failed(error.into()))
+}
+
+/// As `silence_stdio`, but output and error stay where they lead to, unless that is a terminal.
+pub fn keep_stdio() -> Result<()> {
+    let failed = |error: io::Error| Error::new("open", "/dev/null", error);
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map_err(failed)?;
+    let null = null.as_fd();
+    let mut led = dup2_stdin(null);
+    if io::stdout().is_terminal() {
+        led = led.and_then(|()| dup2_stdout(null));
+    }
+    if io::stderr().is_terminal() {
+        led = led.and_then(|()| dup2_stderr(null));
+    }
+    led.map_err(|error| failed(error.into()))
+}
+
+/// Standard output and error lead there.
+pub fn lead_stdio_to(fd: BorrowedFd<'_>) -> Result<()> {
+    dup2_stdout(fd)
+        .and_then(|()| dup2_stderr(fd))
+        .map_err(|error| Error::new("dup2", "log", io::Error::from(error)))
 }
 
 /// Writes all of it; a reader that has left is no loss.

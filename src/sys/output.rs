@@ -105,7 +105,22 @@ impl Output {
         self.way == Way::File
     }
 
-    /// Writes what is taken at once, of the first `ATOMIC` bytes at most unless it is a file; tells how much.
+    /// How much of `bytes` to write at once, so that lines stay whole as far as that is possible: a line that is longer than
+    /// what is promised stays whole where the pipe has room.
+    #[must_use]
+    pub fn piece(&self, bytes: &[u8]) -> usize {
+        let piece = end_of_piece(bytes);
+        let is_torn = piece == ATOMIC && bytes.get(ATOMIC - 1) != Some(&b'\n');
+        match self.way {
+            Way::File => bytes.len(),
+            Way::NonBlocking | Way::Socket if is_torn => {
+                memchr::memchr(b'\n', bytes).map_or(bytes.len(), |newline| newline + 1)
+            }
+            Way::NonBlocking | Way::Socket | Way::Polled => piece,
+        }
+    }
+
+    /// Writes what is taken at once (the first `ATOMIC` bytes at most where others share the description); tells how much.
     ///
     /// # Errors
     /// `WouldBlock` when nothing is taken now; others are the end of this output, or a full disk.
@@ -113,9 +128,8 @@ impl Output {
         let piece = bytes.get(..ATOMIC).unwrap_or(bytes);
         loop {
             let written = match self.way {
-                Way::File => (&self.file).write(bytes),
-                Way::NonBlocking => (&self.file).write(piece),
-                Way::Socket => stream::send(self.file.as_fd(), piece),
+                Way::File | Way::NonBlocking => (&self.file).write(bytes),
+                Way::Socket => stream::send(self.file.as_fd(), bytes),
                 Way::Polled => match wait_writable(self.file.as_fd(), Some(Duration::ZERO)) {
                     Ok(true) => (&self.file).write(piece),
                     Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
@@ -135,12 +149,7 @@ impl Output {
     /// When the output is at its end, or the disk is full.
     pub fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let piece = if self.is_file() {
-                bytes.len()
-            } else {
-                end_of_piece(bytes)
-            };
-            match self.attempt(bytes.get(..piece).unwrap_or(bytes)) {
+            match self.attempt(bytes.get(..self.piece(bytes)).unwrap_or(bytes)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

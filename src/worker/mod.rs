@@ -11,6 +11,7 @@ mod office;
 pub mod python;
 mod reactor;
 mod record;
+mod request_id;
 mod request_start;
 mod sentinel;
 mod signals;
@@ -83,6 +84,19 @@ fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u
             traceback,
         }
     };
+    let settings = &office.net.settings;
+    let net = office.net.clone();
+    let write_access = settings.access_log.as_ref().map(|_| {
+        move |text: &str| {
+            if let Some(access) = &net.access {
+                access.lock().write_raw(text);
+            }
+        }
+    });
+    python::install_loggers(py, &scripts, settings, write_access).map_err(plain)?;
+    // Whatever happens from here on, what was said is handed on at the end.
+    let _relay =
+        python::configure_logging(py, &scripts, settings).map_err(|e| told(Phase::Settings, e))?;
     let watched = Watched::new(py, news).map_err(plain)?;
     let loaded = python::load(py, &scripts, &office.net.settings).map_err(|e| {
         watched.tell_failure(py, &e);
@@ -103,7 +117,10 @@ fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u
 pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
     let loaded = python::prepare(py, settings, None).and_then(|()| {
         let scripts = Scripts::new(py)?;
-        Ok((python::load(py, &scripts, settings), scripts))
+        python::install_loggers(py, &scripts, settings, None::<fn(&str)>)?;
+        let loaded = python::configure_logging(py, &scripts, settings)
+            .and_then(|_relay| python::load(py, &scripts, settings));
+        Ok((loaded, scripts))
     });
     match loaded {
         Ok((Ok(_), _)) => 0,
@@ -122,6 +139,10 @@ pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
 /// A failed child ends at once: threads that the app started at import would hold up an orderly end.
 fn leave_failed(py: Python<'_>, phase: Phase) -> u8 {
     python::flush_stdio(py);
-    let code = if phase == Phase::Load { 4 } else { 3 };
+    let code = match phase {
+        Phase::Load => 4,
+        Phase::Settings => 1,
+        Phase::Boot | Phase::Lifespan | Phase::ReadyPath => 3,
+    };
     crate::sys::exit_now(code)
 }

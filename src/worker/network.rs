@@ -15,10 +15,12 @@ use super::connection::Conn;
 use super::exchange::Exchange;
 use super::held::Held;
 use super::record::Wanted;
+use super::request_id::Ids;
 use crate::config::Settings;
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
 use crate::observability::access::AccessLog;
+use crate::observability::statsd::Statsd;
 use crate::proxy::Forwarded;
 use crate::sys::epoll::Wake;
 use crate::sys::{self, Listener, stream};
@@ -124,6 +126,8 @@ pub struct Network {
     pub access: Option<Mutex<AccessLog>>,
     /// What has to be kept of them for that.
     pub wanted: Wanted,
+    pub statsd: Option<Mutex<Statsd>>,
+    pub ids: Ids,
     app: OnceLock<Box<dyn App>>,
     date: Mutex<(u64, Date)>,
     now: AtomicU64,
@@ -150,8 +154,10 @@ impl Network {
             codecs: Arc::default(),
             picked: Arc::new(Wake::new()?),
             busy: Busy::new(page),
-            access: AccessLog::inherited(&settings.logging.access).map(Mutex::new),
+            access: AccessLog::inherited(&settings.logging).map(Mutex::new),
             wanted: Wanted::of(&settings.logging),
+            statsd: Statsd::inherited(&settings).map(Mutex::new),
+            ids: Ids::new(),
             settings,
             policy,
             proxies_policy,

@@ -128,6 +128,9 @@ impl Reactor {
         if let Some(access) = &self.net.access {
             access.lock().flush();
         }
+        if let Some(statsd) = &self.net.statsd {
+            statsd.lock().flush();
+        }
     }
 
     /// Milliseconds until `turn` wants to be called again.
@@ -169,6 +172,7 @@ impl Reactor {
     }
 
     fn tick(&mut self, now: u64) {
+        crate::observability::flush_pending();
         for (reason, count) in self.net.complaints.unsaid(now) {
             tracing::info!(reason, count, "and more of the same");
         }

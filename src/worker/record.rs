@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connection::Conn;
 use super::network::Network;
-use crate::config::{AccessFormat, Atom, Logging, Piece, RequestIds};
+use crate::config::{AccessFormat, Atom, Logging, Piece};
 use crate::http::{Field, KnownName, RequestHead, Version, decode_path};
 use crate::observability::access::{Details, Request};
 
@@ -132,13 +132,6 @@ impl Network {
                 .exclude
                 .iter()
                 .any(|pattern| pattern.matches(head.target_path()))
-    }
-
-    fn id_field(&self) -> &str {
-        match &self.settings.logging.request_ids {
-            RequestIds::Field(name) => name,
-            RequestIds::Off => KnownName::XRequestId.as_str(),
-        }
     }
 }
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::held;
-use super::network::{Accepted, Network, millis};
+use super::network::{Accepted, Network, Stage, millis};
+use super::python;
 use super::signals::{self, Asked};
-use crate::config::{LogLevel, PortSharing};
+use crate::config::{LogLevel, PortSharing, Prints};
 use crate::ipc::{DrainReason, FromWorker, Incoming, State, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
@@ -479,6 +480,14 @@ impl Watching {
         }
         if let Some(access) = &self.own.net.access {
             access.lock().follow_rotation();
+        }
+        if self.own.net.settings.logging.prints == Prints::ToErrorLog
+            && let Err(error) = observability::capture_prints()
+        {
+            tracing::error!(%error, "what the app prints still goes to the old file");
+        }
+        if self.own.net.stage() == Stage::Serving {
+            python::reopen_python_files();
         }
     }
 

@@ -91,6 +91,7 @@ pub enum BootPhase {
     Load,
     Lifespan,
     ReadyPath,
+    Settings,
 }
 
 /// How a process ended.

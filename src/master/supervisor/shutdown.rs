@@ -17,6 +17,8 @@ const FAILED_BOOT: Duration = Duration::from_millis(500);
 const WORKER_BOOT_ERROR: u8 = 3;
 /// The app could not be loaded (gunicorn's code).
 const APP_LOAD_ERROR: u8 = 4;
+/// As for settings that are found wrong before a worker is there.
+const WRONG_SETTINGS: u8 = 1;
 
 impl Supervisor {
     /// The first TERM is graceful, a second one makes it fast; during the shutdown delay it only ends the delay.
@@ -150,6 +152,7 @@ impl Supervisor {
             {
                 APP_LOAD_ERROR
             }
+            BootFailure::Said(BootPhase::Settings) => WRONG_SETTINGS,
             BootFailure::Said(_)
             | BootFailure::Exited(_)
             | BootFailure::TimedOut

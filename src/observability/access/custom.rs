@@ -7,6 +7,7 @@ use super::escape::{Longest, push_quoted, whole};
 use super::{Request, push_number, push_peer, user};
 use crate::config::{Align, Atom, Conversion, Piece};
 use crate::observability::json::{push_name, push_string};
+use crate::observability::relay::{ATOMS, Item};
 use crate::observability::stamp::Stamp;
 
 /// What does not come from the request.
@@ -126,6 +127,50 @@ fn convert(line: &mut Vec<u8>, start: usize, conversion: Conversion, is_number: 
         Align::Zeros => b'0',
     };
     line.splice(start..start, std::iter::repeat_n(padding, missing));
+}
+
+/// The line and gunicorn's atoms, for Python's loggers.
+pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'_>) -> Item {
+    let atoms = [
+        Some(Atom::Client),
+        None,
+        Some(Atom::User),
+        Some(Atom::Time),
+        Some(Atom::RequestLine),
+        Some(Atom::Status),
+        Some(Atom::Method),
+        Some(Atom::Path),
+        Some(Atom::Query),
+        Some(Atom::Protocol),
+        Some(Atom::Length),
+        Some(Atom::Length),
+        Some(Atom::Referer),
+        Some(Atom::UserAgent),
+        Some(Atom::Seconds),
+        Some(Atom::Microseconds),
+        Some(Atom::Milliseconds),
+        Some(Atom::DecimalSeconds),
+        Some(Atom::Pid),
+    ];
+    debug_assert_eq!(atoms.len(), ATOMS.len());
+    let mut common = Stamp::common();
+    let mut around = Around {
+        // The format's own may be another one.
+        stamp: &mut common,
+        ..*around
+    };
+    let mut text = |atom: Option<Atom>| {
+        let mut bytes = Vec::new();
+        match atom {
+            Some(atom) => push_atom(&mut bytes, &atom, request, &mut around),
+            None => bytes.push(b'-'),
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    Item::Access {
+        line,
+        atoms: atoms.into_iter().map(&mut text).collect(),
+    }
 }
 
 /// An object with the same names for every request.

@@ -12,18 +12,24 @@ const MOST_WAITING: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Lines {
-    pub output: Arc<Output>,
+    /// `None`: lines go elsewhere.
+    pub output: Option<Arc<Output>>,
     pub buffer: Vec<u8>,
     pub dropped: u64,
 }
 
 impl Lines {
-    pub fn new(output: Arc<Output>) -> Lines {
+    pub fn new(output: Option<Arc<Output>>) -> Lines {
         Lines {
             output,
             buffer: Vec::with_capacity(FLUSH_ABOVE),
             dropped: 0,
         }
+    }
+
+    /// A file takes lines of any length whole.
+    pub fn is_file(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| output.is_file())
     }
 
     /// Where the next line is to be written; `None`: it is dropped.
@@ -39,17 +45,17 @@ impl Lines {
     }
 
     pub fn flush(&mut self) {
-        if self.buffer.is_empty() {
+        let Some(output) = self.output.as_ref().filter(|_| !self.buffer.is_empty()) else {
             return;
-        }
+        };
         let mut done = 0;
         while let Some(rest) = self.buffer.get(done..).filter(|rest| !rest.is_empty()) {
-            let piece = if self.output.is_file() {
+            let piece = if output.is_file() {
                 rest
             } else {
                 rest.get(..end_of_piece(rest)).unwrap_or(rest)
             };
-            match self.output.attempt(piece) {
+            match output.attempt(piece) {
                 Ok(count) if count > 0 => done += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // Nobody reads, or the disk is full: these lines are lost, the next ones may not be.

@@ -55,7 +55,11 @@ fn written(requests: &[Request<'_>]) -> String {
 fn written_as(lines: &AccessLines, requests: &[Request<'_>]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("access.log");
-    let mut log = AccessLog::new(Arc::new(Output::file(&path).unwrap()), lines);
+    let mut log = AccessLog::new(
+        Some(Arc::new(Output::file(&path).unwrap())),
+        lines,
+        Syslog::Not,
+    );
     requests.iter().for_each(|request| log.record(request));
     log.flush();
     std::fs::read_to_string(path).unwrap()
@@ -132,7 +136,11 @@ fn pipe() -> (std::fs::File, AccessLog, tempfile::TempDir) {
         .unwrap();
     (
         reader,
-        AccessLog::new(Arc::new(Output::file(&path).unwrap()), &ALL),
+        AccessLog::new(
+            Some(Arc::new(Output::file(&path).unwrap())),
+            &ALL,
+            Syslog::Not,
+        ),
         directory,
     )
 }

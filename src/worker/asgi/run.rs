@@ -12,6 +12,7 @@ use super::awaitable::ClientDisconnected;
 use super::core::Core;
 use crate::worker::exchange::{self, Ending, Exchange, Verdict};
 use crate::worker::python::{Step, exception, resume};
+use crate::worker::request_id::is_sound;
 use crate::worker::websocket::Socket;
 
 const NO_PLACE: usize = usize::MAX;
@@ -78,8 +79,10 @@ impl Run {
 
     pub fn say_expired(&self, py: Python<'_>) {
         let request = request_line(py, &self.scope);
+        let request_id = request_id(py, &self.core, &self.scope);
         tracing::error!(
             request,
+            request_id,
             "request cancelled: it took longer than --request-timeout"
         );
     }
@@ -115,17 +118,15 @@ impl Run {
     }
 
     fn report(&self, py: Python<'_>, verdict: Verdict, value: &Bound<'_, PyAny>) {
+        let complaint = match verdict {
+            Verdict::Fine if value.is_none() => return,
+            Verdict::Fine => "app returned a value, it should be None",
+            Verdict::Unanswered => "app returned without a response",
+            Verdict::Cut => "app returned before its response was complete",
+        };
         let request = request_line(py, &self.scope);
-        match verdict {
-            Verdict::Fine if value.is_none() => {}
-            Verdict::Fine => {
-                tracing::error!(request, "app returned a value, it should be None")
-            }
-            Verdict::Unanswered => tracing::error!(request, "app returned without a response"),
-            Verdict::Cut => {
-                tracing::error!(request, "app returned before its response was complete")
-            }
-        }
+        let request_id = request_id(py, &self.core, &self.scope);
+        tracing::error!(request, request_id, "{complaint}");
     }
 
     /// There is no task, since the task factory of the app has raised: as if the app had.
@@ -273,8 +274,9 @@ pub fn log_failure(
         .and_then(|text| text.extract::<String>())
         .unwrap_or_else(|_| error.to_string());
     let request = request_line(py, scope);
+    let request_id = request_id(py, core, scope);
     let cut = verdict == Verdict::Cut;
-    tracing::error!(request, cut, traceback, "exception in app");
+    tracing::error!(request, request_id, cut, traceback, "exception in app");
 }
 
 fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> String {
@@ -291,4 +293,19 @@ fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> String {
         &method
     };
     format!("{method} {}", text("path"))
+}
+
+/// As the app has it in its scope.
+fn request_id(py: Python<'_>, core: &Core, scope: &Py<PyDict>) -> Option<String> {
+    let headers = scope
+        .bind(py)
+        .get_item(intern!(py, "headers"))
+        .ok()
+        .flatten()?;
+    let headers: Vec<(Vec<u8>, Vec<u8>)> = headers.extract().ok()?;
+    let name = core.office.net.id_field().as_bytes();
+    let (_, id) = headers.into_iter().find(|(own, _)| own == name)?;
+    String::from_utf8(id)
+        .ok()
+        .filter(|id| is_sound(id.as_bytes()))
 }

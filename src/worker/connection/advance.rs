@@ -70,7 +70,7 @@ impl Conn {
         }
     }
 
-    fn begin(self: &Arc<Self>, s: &mut State, head: RequestHead) {
+    fn begin(self: &Arc<Self>, s: &mut State, mut head: RequestHead) {
         s.number += 1;
         if self.net.gives_last_answers() {
             s.http.set_close();
@@ -91,10 +91,11 @@ impl Conn {
         s.left = false;
         s.told = false;
         s.started_us = micros();
+        self.identify(s, &mut head);
         let ticket = self.net.page.request_started(
             head.method().as_bytes(),
             head.target_path(),
-            head.header(KnownName::XRequestId).unwrap_or_default(),
+            head.field(self.net.id_field()).unwrap_or_default(),
             self.net.now(),
         );
         let mark = ticket.mark();
@@ -323,6 +324,9 @@ impl Conn {
             .page
             .request_finished(ticket, status, micros, bytes);
         self.net.request_finished();
+        if let Some(statsd) = &self.net.statsd {
+            statsd.lock().request(status, micros);
+        }
         if let Some(head) = s.logged.take() {
             let ended = Ended {
                 status,

@@ -17,11 +17,18 @@ pub struct Loaded {
     pub protocol: Protocol,
 }
 
+/// The user's modules can be imported from here on.
+pub fn prepare_path(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
+    let paths: Vec<_> = settings.pythonpath.iter().map(|p| p.as_os_str()).collect();
+    let boot = scripts.boot.bind(py);
+    boot.call_method1("prepare_path", (py.None(), paths))?;
+    Ok(())
+}
+
 /// Imports the app as the settings say. Errors are the user's own exceptions, or `LoadError` of ours.
 pub fn load(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<Loaded> {
     let boot = scripts.boot.bind(py);
-    let paths: Vec<_> = settings.pythonpath.iter().map(|p| p.as_os_str()).collect();
-    boot.call_method1("prepare_path", (py.None(), paths))?;
+    prepare_path(py, scripts, settings)?;
     let AppSpec {
         module,
         attribute,

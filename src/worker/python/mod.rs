@@ -4,6 +4,7 @@ mod app;
 mod cancel;
 mod fork;
 mod interpreter;
+mod logging;
 mod resume;
 mod scripts;
 mod stacks;
@@ -14,6 +15,7 @@ pub use app::{Loaded, Protocol, load};
 pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use interpreter::{Interpreter, StartError, loaded_version};
+pub use logging::{Relay, configure_logging, install_loggers, reopen_python_files};
 pub use resume::{Step, resume};
 pub use scripts::Scripts;
 pub use stacks::Stacks;
@@ -61,6 +63,7 @@ pub fn explain(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> (String, Str
     for (module, name) in [
         (&scripts.boot, "LoadError"),
         (&scripts.serve, "LifespanFailed"),
+        (&scripts.logs, "ConfigError"),
     ] {
         let ours = module
             .bind(py)

@@ -11,6 +11,8 @@ pub struct Scripts {
     pub boot: Py<PyModule>,
     /// Event loops, lifespan, drain.
     pub serve: Py<PyModule>,
+    /// gunicorn's loggers, and Python's logging.
+    pub logs: Py<PyModule>,
     /// Telling where Python is.
     pub stacks: Py<PyModule>,
 }
@@ -29,6 +31,12 @@ impl Scripts {
             c"<rgun serve>",
             c"_rgun_serve",
         )?;
+        let logs = module(
+            py,
+            concat_nul(concat!(include_str!("logs.py"), "\0")),
+            c"<rgun logs>",
+            c"_rgun_logs",
+        )?;
         let stacks = module(
             py,
             concat_nul(concat!(include_str!("stacks.py"), "\0")),
@@ -38,6 +46,7 @@ impl Scripts {
         Ok(Self {
             boot,
             serve,
+            logs,
             stacks,
         })
     }

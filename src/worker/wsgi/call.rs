@@ -234,11 +234,13 @@ fn conclude(
         head.method(),
         String::from_utf8_lossy(head.target_path())
     );
+    let request_id = core.office.net.id_of(head);
     match failure {
         Failure::TooLong(excess) => {
             exchange.ended(Ending::Returned);
             tracing::error!(
                 request,
+                request_id,
                 excess,
                 "response body longer than its content-length, cut"
             );
@@ -247,13 +249,18 @@ fn conclude(
             exchange.ended(Ending::Failed);
             tracing::error!(
                 request,
+                request_id,
                 missing,
                 "response body shorter than its content-length"
             );
         }
         Failure::Gone => {
             exchange.ended(Ending::Failed);
-            tracing::debug!(request, "client left before its response was complete");
+            tracing::debug!(
+                request,
+                request_id,
+                "client left before its response was complete"
+            );
         }
         Failure::Error(error) => {
             let gone = error.is_instance_of::<ClientDisconnected>(py);
@@ -262,7 +269,7 @@ fn conclude(
                 return;
             }
             if error.is_instance_of::<PySystemExit>(py) && core.crew.roster.lock().over {
-                tracing::warn!(request, "request cancelled: the worker leaves");
+                tracing::warn!(request, request_id, "request cancelled: the worker leaves");
                 return;
             }
             let traceback = core
@@ -272,7 +279,7 @@ fn conclude(
                 .and_then(|text| text.extract::<String>())
                 .unwrap_or_else(|_| error.to_string());
             let cut = verdict == Verdict::Cut;
-            tracing::error!(request, cut, traceback, "exception in app");
+            tracing::error!(request, request_id, cut, traceback, "exception in app");
         }
     }
 }

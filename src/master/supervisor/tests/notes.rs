@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::facts::{is_close, is_failure};
 use super::oracle::{Oracle, Stop};
+use super::process::exit_code;
 use crate::master::supervisor::*;
 
 impl Oracle {
@@ -128,7 +129,7 @@ impl Oracle {
                 if facts.boots() {
                     let who = facts.who;
                     facts.tell(now, Duration::from_secs(3));
-                    self.note_failure(who, if phase == BootPhase::Load { 4 } else { 3 }, up);
+                    self.note_failure(who, exit_code(phase), up);
                 }
             }
         }

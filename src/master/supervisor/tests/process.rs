@@ -68,6 +68,7 @@ impl Process {
                 Fate::Says(BootPhase::Lifespan),
                 Fate::Says(BootPhase::ReadyPath),
                 Fate::Says(BootPhase::Boot),
+                Fate::Says(BootPhase::Settings),
                 Fate::Exits(Exit::Code(4)),
                 Fate::Exits(Exit::Code(0)),
             ]),
@@ -120,5 +121,14 @@ impl Process {
             hung_since: None,
             last_beat: Moment::default(),
         }
+    }
+}
+
+/// Of a worker whose boot failed there.
+pub fn exit_code(phase: BootPhase) -> u8 {
+    match phase {
+        BootPhase::Load => 4,
+        BootPhase::Settings => 1,
+        BootPhase::Boot | BootPhase::Lifespan | BootPhase::ReadyPath => 3,
     }
 }

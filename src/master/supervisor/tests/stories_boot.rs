@@ -29,6 +29,7 @@ fn bad_app_ends_the_first_boot_within_a_second() {
         (BootPhase::Boot, 3),
         (BootPhase::Lifespan, 3),
         (BootPhase::ReadyPath, 3),
+        (BootPhase::Settings, 1),
     ] {
         let mut story = Story::new(plan(3));
         story.ready(1);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::oracle::{Broken, Oracle};
+use super::process::exit_code;
 use super::process::{Code, Fate, Process, killed};
 use super::rng::Rng;
 use crate::master::supervisor::mutation::Mutation;
@@ -300,7 +301,7 @@ impl World {
                     boot,
                     Happening::Says(incarnation, WorkerMessage::Failed { phase }),
                 );
-                let code = if phase == BootPhase::Load { 4 } else { 3 };
+                let code = exit_code(phase);
                 // Some never manage to leave.
                 if !self.rng.percent(5) {
                     let after = boot + self.rng.millis(0, 100);

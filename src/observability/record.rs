@@ -1,0 +1,194 @@
+//! One event as a record for programs: a JSON object, or logfmt, on one line with its traceback. Text in, bytes out.
+
+use std::io::Write;
+
+use super::json::{push_name, push_string};
+use super::line::{Said, Value, push_value};
+use super::stamp::Stamp;
+use crate::config::LogLevel;
+
+/// Of the message and each field; a line is to be short.
+const LONGEST: usize = 1024;
+/// Of a traceback: its beginning and its end, which says what happened.
+const LONGEST_TRACEBACK: usize = 32 * 1024;
+
+/// The names that a record begins with; a field of ours that is called so would stand there twice.
+const OWN: [&str; 4] = ["time", "level", "pid", "message"];
+
+pub(super) fn level_name(level: LogLevel) -> &'static str {
+    LogLevel::NAMES
+        .get(level as usize)
+        .copied()
+        .unwrap_or("info")
+}
+
+/// `{"time":…,"level":…,"pid":…,"message":…,FIELDS,"traceback":…}`
+pub(super) fn json(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -> Vec<u8> {
+    let mut line = b"{\"time\":\"".to_vec();
+    stamp.push_with_millis(&mut line);
+    // Writing to a vector cannot fail.
+    let _ = write!(
+        line,
+        "\",\"level\":\"{}\",\"pid\":{pid},\"message\":",
+        level_name(level)
+    );
+    push_string(&mut line, said.message.as_bytes(), longest(said));
+    for (name, value) in fields(said) {
+        push_name(&mut line, name);
+        match value {
+            Value::Literal(literal) => line.extend_from_slice(literal.as_bytes()),
+            Value::Text(text) => push_string(&mut line, unquoted(text).as_bytes(), LONGEST),
+        }
+    }
+    if !said.traceback.is_empty() {
+        push_name(&mut line, "traceback");
+        push_string(&mut line, shortened(said).as_bytes(), usize::MAX);
+    }
+    line.extend_from_slice(b"}\n");
+    line
+}
+
+/// `time=… level=… pid=… message="…" FIELDS traceback="…"`
+pub(super) fn logfmt(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -> Vec<u8> {
+    let mut time = Vec::new();
+    stamp.push_with_millis(&mut time);
+    let mut line = format!(
+        "time={} level={} pid={pid} message=",
+        String::from_utf8_lossy(&time),
+        level_name(level)
+    );
+    push_value(&mut line, cut(&said.message, longest(said)));
+    for (name, value) in fields(said) {
+        line.push(' ');
+        line.push_str(name);
+        line.push('=');
+        push_value(&mut line, cut(value.text(), LONGEST));
+    }
+    if !said.traceback.is_empty() {
+        line.push_str(" traceback=");
+        push_value(&mut line, &shortened(said));
+    }
+    line.push('\n');
+    line.into_bytes()
+}
+
+fn fields(said: &Said) -> impl Iterator<Item = &(&'static str, Value)> {
+    said.fields.iter().filter(|(name, _)| !OWN.contains(name))
+}
+
+/// What the app says is not cut as soon.
+fn longest(said: &Said) -> usize {
+    match said.form {
+        super::line::Form::Line => LONGEST,
+        super::line::Form::AsItIs => LONGEST_TRACEBACK,
+    }
+}
+
+/// `?` of a text brings quotes of its own.
+fn unquoted(text: &str) -> &str {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    inner
+        .filter(|inner| !inner.contains(['"', '\\']))
+        .unwrap_or(text)
+}
+
+fn cut(text: &str, longest: usize) -> &str {
+    let end = (0..=longest.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or(text)
+}
+
+fn shortened(said: &Said) -> String {
+    let text = said.traceback.trim_end_matches('\n');
+    if text.len() <= LONGEST_TRACEBACK {
+        return text.to_owned();
+    }
+    let begin = cut(text, LONGEST_TRACEBACK / 4);
+    let from = text.len() - LONGEST_TRACEBACK * 3 / 4;
+    let from = (from..text.len()).find(|at| text.is_char_boundary(*at));
+    let end = from.and_then(|from| text.get(from..)).unwrap_or_default();
+    format!("{begin}\n  [...]\n{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::observability::line::Form;
+
+    fn said() -> Said {
+        Said {
+            message: "a \"b\"\nc".to_owned(),
+            fields: vec![
+                ("slot", Value::Literal("3".into())),
+                ("path", Value::Text("\"/x y\"".into())),
+                ("reason", Value::Text("k=\"v\"\n".into())),
+            ],
+            traceback: "Traceback:\n  File \"x.py\"\nValueError: é\n".to_owned(),
+            form: Form::Line,
+        }
+    }
+
+    fn read(said: &Said) -> serde_json::Value {
+        let line = json(said, &mut Stamp::rfc3339(), 7, LogLevel::Error);
+        let text = String::from_utf8(line).unwrap();
+        assert_eq!(text.matches('\n').count(), 1);
+        serde_json::from_str(&text).expect(&text)
+    }
+
+    #[test]
+    fn json_with_everything_in_one_record() {
+        let record = read(&said());
+        assert_eq!(record["level"], "error");
+        assert_eq!(record["message"], "a \"b\"\nc");
+        assert_eq!(
+            (&record["slot"], &record["path"]),
+            (&3.into(), &"/x y".into())
+        );
+        assert_eq!(record["reason"], "k=\"v\"\n");
+        assert_eq!(
+            record["traceback"],
+            "Traceback:\n  File \"x.py\"\nValueError: é"
+        );
+    }
+
+    #[test]
+    fn logfmt_on_one_line() {
+        let line = logfmt(&said(), &mut Stamp::rfc3339(), 7, LogLevel::Warning);
+        let text = String::from_utf8(line).unwrap();
+        let rest = text.split_once(" level=").unwrap().1;
+        assert_eq!(
+            rest,
+            "warning pid=7 message=\"a \\\"b\\\"\\nc\" slot=3 path=\"/x y\" reason=\"k=\\\"v\\\"\\n\" \
+             traceback=\"Traceback:\\n  File \\\"x.py\\\"\\nValueError: é\"\n"
+        );
+    }
+
+    #[test]
+    fn a_traceback_without_end_keeps_its_end() {
+        let traceback = format!("first\n{}\nValueError: last", "ä".repeat(100_000));
+        let record = read(&Said {
+            traceback,
+            ..said()
+        });
+        let text = record["traceback"].as_str().unwrap();
+        assert!(text.starts_with("first") && text.ends_with("ValueError: last"));
+        assert!(text.len() < LONGEST_TRACEBACK + 100);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_is_json(message in "\\PC*|[\\x00-\\xff]*", value in "\\PC*|[\\x00-\\xff]*") {
+            let record = read(&Said {
+                message: message.clone(),
+                fields: vec![("value", Value::Text(value))],
+                ..Said::default()
+            });
+            prop_assert!(message.len() > LONGEST / 6 || record["message"] == message.as_str());
+        }
+    }
+}

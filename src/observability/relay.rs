@@ -1,0 +1,121 @@
+//! What a worker's log has to say, for Python's loggers where a logging configuration gives them handlers. It calls no Python: a
+//! thread of Python's own takes what is here, so that no request waits for a handler.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::config::LogLevel;
+
+/// What waits for a handler that does not come to its end; then it is dropped.
+const MOST_WAITING: usize = 10_000;
+
+/// Whether the files still get theirs, and whether Python does.
+static ERROR_NATIVE: AtomicBool = AtomicBool::new(true);
+static ACCESS_NATIVE: AtomicBool = AtomicBool::new(true);
+static ERROR_PYTHON: AtomicBool = AtomicBool::new(false);
+static ACCESS_PYTHON: AtomicBool = AtomicBool::new(false);
+
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
+    items: VecDeque::new(),
+    dropped: 0,
+    ended: false,
+});
+static CHANGED: Condvar = Condvar::new();
+
+#[derive(Debug)]
+struct Waiting {
+    items: VecDeque<Item>,
+    dropped: u64,
+    ended: bool,
+}
+
+/// For `gunicorn.error` or `gunicorn.access`.
+#[derive(Debug)]
+pub enum Item {
+    Error {
+        level: LogLevel,
+        text: String,
+    },
+    Access {
+        line: String,
+        /// `ATOMS`, in their order.
+        atoms: Vec<String>,
+    },
+}
+
+/// What the records of `gunicorn.access` have as arguments, for formatters that look at them.
+pub const ATOMS: [&str; 19] = [
+    "h", "l", "u", "t", "r", "s", "m", "U", "q", "H", "b", "B", "f", "a", "T", "D", "M", "L", "p",
+];
+
+/// Who listens, as Python's loggers say after their configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Routes {
+    pub error_native: bool,
+    pub error_python: bool,
+    pub access_native: bool,
+    pub access_python: bool,
+}
+
+pub fn route(routes: Routes) {
+    ERROR_NATIVE.store(routes.error_native, Relaxed);
+    ERROR_PYTHON.store(routes.error_python, Relaxed);
+    ACCESS_NATIVE.store(routes.access_native, Relaxed);
+    ACCESS_PYTHON.store(routes.access_python, Relaxed);
+}
+
+pub(super) fn error_is_native() -> bool {
+    ERROR_NATIVE.load(Relaxed)
+}
+
+pub(super) fn access_is_native() -> bool {
+    ACCESS_NATIVE.load(Relaxed)
+}
+
+pub(super) fn takes_errors() -> bool {
+    ERROR_PYTHON.load(Relaxed)
+}
+
+pub(super) fn takes_access() -> bool {
+    ACCESS_PYTHON.load(Relaxed)
+}
+
+pub(super) fn put(item: Item) {
+    let mut waiting = WAITING.lock();
+    if waiting.items.len() >= MOST_WAITING {
+        waiting.dropped += 1;
+        return;
+    }
+    let wake = waiting.items.is_empty();
+    waiting.items.push_back(item);
+    if wake {
+        CHANGED.notify_one();
+    }
+}
+
+/// All that waits, and how much was dropped, once there is something. `None`: there will be no more.
+pub fn take() -> Option<(Vec<Item>, u64)> {
+    let mut waiting = WAITING.lock();
+    while waiting.items.is_empty() && !waiting.ended {
+        CHANGED.wait(&mut waiting);
+    }
+    if waiting.items.is_empty() {
+        return None;
+    }
+    let dropped = std::mem::take(&mut waiting.dropped);
+    Some((waiting.items.drain(..).collect(), dropped))
+}
+
+/// What waits is still taken. What comes after goes to the files.
+pub fn end() {
+    route(Routes {
+        error_native: true,
+        error_python: false,
+        access_native: access_is_native(),
+        access_python: false,
+    });
+    WAITING.lock().ended = true;
+    CHANGED.notify_all();
+}

@@ -1,0 +1,197 @@
+//! Metrics to statsd with gunicorn's names, several in a datagram. Nobody waits, and nobody knows what is lost.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use super::syslog::connect;
+use crate::config::{self, LogLevel, Settings};
+use crate::sys::{self, Remote};
+
+/// A datagram that no Ethernet has to cut (1,500 less the heads of IPv6 and UDP, and some for tunnels).
+const MOST_BYTES: usize = 1400;
+
+/// Of this process; made by the master, so that an error comes before the first worker.
+static STATSD: Mutex<Option<Statsd>> = Mutex::new(None);
+
+/// The last number of workers that was told.
+static WORKERS: AtomicU32 = AtomicU32::new(u32::MAX);
+
+/// Metrics on their way.
+#[derive(Debug, Clone)]
+pub struct Statsd {
+    /// Shared by all processes: a datagram is whole.
+    remote: Arc<Mutex<Remote>>,
+    prefix: String,
+    tags: String,
+    buffer: String,
+}
+
+pub(super) fn prepare(settings: Option<&config::Statsd>) -> sys::Result<Option<Statsd>> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    Ok(Some(Statsd {
+        remote: Arc::new(Mutex::new(connect(&settings.address)?)),
+        prefix: settings.prefix.clone(),
+        tags: settings.tags.clone(),
+        buffer: String::new(),
+    }))
+}
+
+pub(super) fn take_over(statsd: Option<Statsd>) {
+    *STATSD.lock() = statsd;
+    // A server that has come new is told.
+    WORKERS.store(u32::MAX, Relaxed);
+}
+
+/// A message of the error log, by gunicorn's counting: `exception` is an error with a traceback, and `info` is not counted.
+pub(super) fn message(level: LogLevel, has_traceback: bool) {
+    let name = match level {
+        LogLevel::Error if has_traceback => "exception",
+        LogLevel::Critical => "critical",
+        LogLevel::Error => "error",
+        LogLevel::Warning => "warning",
+        LogLevel::Info | LogLevel::Debug => return,
+    };
+    if let Some(statsd) = &mut *STATSD.lock() {
+        statsd.put(
+            format_args!("gunicorn.log.{name}"),
+            format_args!("1|c|@1.0"),
+        );
+        statsd.flush();
+    }
+}
+
+/// The master's number of workers, where it has changed.
+pub fn workers(count: u32) {
+    if WORKERS.load(Relaxed) == count {
+        return;
+    }
+    WORKERS.store(count, Relaxed);
+    if let Some(statsd) = &mut *STATSD.lock() {
+        statsd.put(format_args!("gunicorn.workers"), format_args!("{count}|g"));
+        statsd.flush();
+    }
+}
+
+impl Statsd {
+    /// A worker's end; `None` where there is no server.
+    #[must_use]
+    pub fn inherited(settings: &Settings) -> Option<Statsd> {
+        settings.logging.statsd.as_ref()?;
+        STATSD.lock().clone()
+    }
+
+    /// A request that was answered.
+    pub fn request(&mut self, status: u16, micros: u64) {
+        let (whole, part) = (micros / 1000, micros % 1000);
+        // As Python writes a float: no zeros at its end, but one.
+        let part = format!("{part:03}");
+        let part = match part.trim_end_matches('0') {
+            "" => "0",
+            part => part,
+        };
+        self.put(
+            format_args!("gunicorn.request.duration"),
+            format_args!("{whole}.{part}|ms"),
+        );
+        self.put(format_args!("gunicorn.requests"), format_args!("1|c|@1.0"));
+        self.put(
+            format_args!("gunicorn.request.status.{status}"),
+            format_args!("1|c|@1.0"),
+        );
+    }
+
+    fn put(&mut self, name: std::fmt::Arguments<'_>, value: std::fmt::Arguments<'_>) {
+        let before = self.buffer.len();
+        if before > 0 {
+            self.buffer.push('\n');
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(self.buffer, "{}{name}:{value}{}", self.prefix, self.tags);
+        if self.buffer.len() > MOST_BYTES && before > 0 {
+            let last = self.buffer.split_off(before);
+            self.flush();
+            self.buffer.push_str(last.trim_start_matches('\n'));
+        }
+    }
+
+    /// At the end of a turn.
+    pub fn flush(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        // A full socket, or nobody there: the next metrics are as good.
+        drop(self.remote.lock().send(self.buffer.as_bytes()));
+        self.buffer.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn statsd(prefix: &str, tags: &str) -> (UdpSocket, Statsd) {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server
+            .set_read_timeout(Some(std::time::Duration::from_secs(5)))
+            .unwrap();
+        let settings = config::Statsd {
+            address: config::Remote::Udp {
+                host: "127.0.0.1".into(),
+                port: server.local_addr().unwrap().port(),
+            },
+            prefix: prefix.into(),
+            tags: tags.into(),
+        };
+        let statsd = prepare(Some(&settings)).unwrap().unwrap();
+        (server, statsd)
+    }
+
+    fn received(server: &UdpSocket) -> String {
+        let mut buffer = [0; 4096];
+        let count = server.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..count].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_three_metrics_in_one_datagram() {
+        let (server, mut statsd) = statsd("app.", "|#env:prod");
+        statsd.request(404, 12_340);
+        statsd.flush();
+        assert_eq!(
+            received(&server).lines().collect::<Vec<_>>(),
+            [
+                "app.gunicorn.request.duration:12.34|ms|#env:prod",
+                "app.gunicorn.requests:1|c|@1.0|#env:prod",
+                "app.gunicorn.request.status.404:1|c|@1.0|#env:prod",
+            ]
+        );
+        statsd.request(200, 3_000);
+        statsd.flush();
+        assert!(received(&server).starts_with("app.gunicorn.request.duration:3.0|ms"));
+    }
+
+    #[test]
+    fn many_metrics_are_several_datagrams_of_whole_lines() {
+        let (server, mut statsd) = statsd("", "");
+        (0..100).for_each(|_| statsd.request(200, 1));
+        statsd.flush();
+        let mut lines = 0;
+        while lines < 300 {
+            let text = received(&server);
+            assert!(text.len() <= MOST_BYTES);
+            assert!(
+                text.lines()
+                    .all(|line| line.starts_with("gunicorn.request"))
+            );
+            lines += text.lines().count();
+        }
+        assert_eq!(lines, 300);
+    }
+}

@@ -1,0 +1,199 @@
+//! Lines to syslog as gunicorn's handler writes them: priority, program, pid, text. It waits for nobody, and counts what is lost.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::config::{self, LogLevel};
+use crate::sys::{self, Remote, clock};
+
+/// Records that wait at most.
+const MOST_WAITING: usize = 1000;
+/// A server that does not answer is spoken of this often.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+
+/// This process's end.
+static SYSLOG: Mutex<Option<Syslog>> = Mutex::new(None);
+
+#[derive(Debug)]
+struct Syslog {
+    settings: config::Syslog,
+    remote: Remote,
+    pid: u32,
+    waiting: VecDeque<Vec<u8>>,
+    /// How much of the first record is with a stream already.
+    begun: usize,
+    lost: u64,
+    report_after: Duration,
+}
+
+/// # Errors
+/// When the server's name cannot be resolved; then all stays as it was.
+pub(super) fn prepare(settings: Option<&config::Syslog>) -> sys::Result<Prepared> {
+    let settings = settings.cloned();
+    let remote = settings
+        .as_ref()
+        .map(|settings| connect(&settings.address))
+        .transpose()?;
+    Ok(Prepared(settings.zip(remote)))
+}
+
+pub(super) struct Prepared(Option<(config::Syslog, Remote)>);
+
+impl Prepared {
+    pub fn take_over(self) {
+        *SYSLOG.lock() = self.0.map(|(settings, remote)| Syslog {
+            settings,
+            remote,
+            pid: std::process::id(),
+            waiting: VecDeque::new(),
+            begun: 0,
+            lost: 0,
+            report_after: Duration::ZERO,
+        });
+    }
+}
+
+pub(super) fn connect(address: &config::Remote) -> sys::Result<Remote> {
+    match address {
+        config::Remote::Udp { host, port } => Remote::udp(host, *port),
+        config::Remote::Tcp { host, port } => Remote::tcp(host, *port),
+        config::Remote::Datagrams(path) => Remote::datagrams(path),
+        config::Remote::Stream(path) => Remote::stream(path),
+        config::Remote::Unix(path) => Remote::unix(path),
+    }
+}
+
+pub(super) fn after_fork() {
+    if let Some(syslog) = &mut *SYSLOG.lock() {
+        syslog.pid = std::process::id();
+        syslog.remote.after_fork();
+        syslog.waiting.clear();
+        (syslog.begun, syslog.lost) = (0, 0);
+    }
+}
+
+pub(super) fn is_on() -> bool {
+    SYSLOG.lock().is_some()
+}
+
+/// Whether the access log goes there.
+pub(super) fn takes_access() -> bool {
+    SYSLOG
+        .lock()
+        .as_ref()
+        .is_some_and(|syslog| syslog.settings.access)
+}
+
+/// A record of the error log.
+pub(super) fn error(level: LogLevel, text: &str) {
+    if let Some(syslog) = &mut *SYSLOG.lock() {
+        let severity = match level {
+            LogLevel::Debug => 7,
+            LogLevel::Info => 6,
+            LogLevel::Warning => 4,
+            LogLevel::Error => 3,
+            LogLevel::Critical => 2,
+        };
+        syslog.put(severity, "error", text.as_bytes());
+    }
+}
+
+/// A line of the access log, without its end.
+pub(super) fn access(line: &[u8]) {
+    if let Some(syslog) = &mut *SYSLOG.lock() {
+        syslog.put(6, "access", line);
+    }
+}
+
+pub(super) fn is_behind() -> bool {
+    SYSLOG
+        .lock()
+        .as_ref()
+        .is_some_and(|syslog| !syslog.waiting.is_empty())
+}
+
+/// Sends what waits, and tells what was lost; now and then, by whoever has time.
+pub(super) fn flush() {
+    let lost = {
+        let mut syslog = SYSLOG.lock();
+        let Some(syslog) = &mut *syslog else { return };
+        syslog.flush();
+        syslog.take_lost()
+    };
+    if let Some(lines) = lost {
+        tracing::warn!(lines, "syslog lines dropped");
+        // That this line may be lost too is no news.
+        if let Some(syslog) = &mut *SYSLOG.lock() {
+            syslog.lost = 0;
+        }
+    }
+}
+
+impl Syslog {
+    /// `<priority>gunicorn.prefix.name: [pid] text`, and the NUL that Python's handler ends with. A stream has lines.
+    fn put(&mut self, severity: u8, name: &str, text: &[u8]) {
+        let priority = u16::from(self.settings.facility) << 3 | u16::from(severity);
+        let mut record = format!(
+            "<{priority}>gunicorn.{}.{name}: [{}] ",
+            self.settings.prefix, self.pid
+        )
+        .into_bytes();
+        record.extend_from_slice(text);
+        if self.waiting.len() >= MOST_WAITING {
+            self.lost += 1;
+            return;
+        }
+        self.waiting.push_back(record);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while let Some(record) = self.waiting.front() {
+            let is_stream = self.remote.is_stream();
+            let mut framed;
+            let whole = if is_stream {
+                // RFC 6587: a line each, so none may be within.
+                framed = record.clone();
+                framed
+                    .iter_mut()
+                    .filter(|b| **b == b'\n')
+                    .for_each(|b| *b = b' ');
+                framed.push(b'\n');
+                &framed
+            } else {
+                framed = record.clone();
+                framed.push(0);
+                &framed
+            };
+            let rest = whole.get(self.begun..).unwrap_or_default();
+            match self.remote.send(rest) {
+                Ok(count) if is_stream && count < rest.len() => {
+                    self.begun += count;
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // A stream comes back; what waits for it is kept, within the bound.
+                Err(_) if is_stream => {
+                    self.begun = 0;
+                    return;
+                }
+                Err(_) => self.lost += 1,
+            }
+            self.begun = 0;
+            self.waiting.pop_front();
+        }
+    }
+
+    fn take_lost(&mut self) -> Option<u64> {
+        let now = clock::monotonic();
+        if self.lost == 0 || now < self.report_after {
+            return None;
+        }
+        self.report_after = now + REPORT_EVERY;
+        Some(std::mem::take(&mut self.lost))
+    }
+}

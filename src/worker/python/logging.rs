@@ -1,0 +1,161 @@
+//! Python's logging in a worker: the loggers that gunicorn has, the user's configuration, and what is handed to its handlers. It
+//! formats nothing.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+
+use super::Scripts;
+use super::app::prepare_path;
+use crate::config::{LogLevel, Prints, PythonLogging, Settings};
+use crate::observability::{self, relay};
+use crate::sys;
+
+/// Closes and opens the files of Python's own handlers.
+static REOPEN: OnceLock<Py<PyAny>> = OnceLock::new();
+/// That is under way.
+static REOPENING: AtomicBool = AtomicBool::new(false);
+
+/// `gunicorn.error` and `gunicorn.access`, before the app is imported: it may take their handlers for its own logger.
+pub fn install_loggers<F>(
+    py: Python<'_>,
+    scripts: &Scripts,
+    settings: &Settings,
+    write_access: Option<F>,
+) -> PyResult<()>
+where
+    F: Fn(&str) + Send + Sync + 'static,
+{
+    let logs = scripts.logs.bind(py);
+    let say = PyCFunction::new_closure(py, Some(c"say"), None, |args: &Arguments<'_>, _: _| {
+        let (level, message, below): (i64, String, String) = args.extract()?;
+        observability::python_says(level, message, below);
+        Ok::<(), PyErr>(())
+    })?;
+    let write =
+        PyCFunction::new_closure(py, Some(c"write"), None, |args: &Arguments<'_>, _: _| {
+            let (text,): (String,) = args.extract()?;
+            observability::write_raw(&text);
+            Ok::<(), PyErr>(())
+        })?;
+    let write_access = write_access
+        .map(|to| {
+            PyCFunction::new_closure(
+                py,
+                Some(c"write"),
+                None,
+                move |args: &Arguments<'_>, _: Option<&Bound<'_, PyDict>>| {
+                    let (text,): (String,) = args.extract()?;
+                    to(&text);
+                    Ok::<(), PyErr>(())
+                },
+            )
+        })
+        .transpose()?;
+    let level = LogLevel::NAMES
+        .get(settings.log_level as usize)
+        .unwrap_or(&"info");
+    logs.call_method1("install", (level, say, write, write_access))?;
+    // Set once; a worker has one interpreter.
+    drop(REOPEN.set(logs.getattr("reopen")?.unbind()));
+    if settings.logging.prints == Prints::ToErrorLog {
+        logs.call_method0("unbuffer")?;
+    }
+    Ok(())
+}
+
+type Arguments<'py> = Bound<'py, PyTuple>;
+
+/// The thread that hands the server's own messages and requests to Python's handlers. Dropped, it comes to its end.
+pub struct Relay {
+    thread: Py<PyAny>,
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        relay::end();
+        Python::attach(|py| {
+            // A handler that does not come to its end holds nobody up.
+            drop(self.thread.call_method1(py, "join", (2.0,)));
+        });
+    }
+}
+
+/// By the user's configuration, where there is one. `None`: Python's handlers get nothing of the server's.
+pub fn configure_logging(
+    py: Python<'_>,
+    scripts: &Scripts,
+    settings: &Settings,
+) -> PyResult<Option<Relay>> {
+    let Some(python) = &settings.logging.python else {
+        return Ok(None);
+    };
+    // Handlers and formatters may be the user's own.
+    prepare_path(py, scripts, settings)?;
+    let logs = scripts.logs.bind(py);
+    let configured = match python {
+        PythonLogging::File(path) => logs.call_method1("configure", ("file", path)),
+        PythonLogging::JsonFile(path) => logs.call_method1("configure", ("json", path)),
+        PythonLogging::Dict(text) => logs.call_method1("configure", ("dict", text)),
+    };
+    let (error_native, error_python, access_native, access_python) = configured?.extract()?;
+    relay::route(relay::Routes {
+        error_native,
+        error_python,
+        access_native,
+        access_python,
+    });
+    if !error_python && !access_python {
+        return Ok(None);
+    }
+    let take = PyCFunction::new_closure(
+        py,
+        Some(c"take"),
+        None,
+        |args: &Arguments<'_>, _: Option<&Bound<'_, PyDict>>| {
+            let taken = args.py().detach(relay::take);
+            Ok::<_, PyErr>(taken.map(|(items, dropped)| {
+                let items: Vec<_> = items.into_iter().map(plain).collect();
+                (items, dropped)
+            }))
+        },
+    )?;
+    let thread = logs.call_method1("start_relay", (take, relay::ATOMS))?;
+    Ok(Some(Relay {
+        thread: thread.unbind(),
+    }))
+}
+
+/// Python's number of the level, the text, and the atoms of a request.
+fn plain(item: relay::Item) -> (u8, String, Option<Vec<String>>) {
+    match item {
+        relay::Item::Error { level, text } => ((level as u8 + 1) * 10, text, None),
+        relay::Item::Access { line, atoms } => (20, line, Some(atoms)),
+    }
+}
+
+/// After a rotation, also of files that the app's own configuration has opened. In a thread: the app may hold the GIL for long.
+pub fn reopen_python_files() {
+    if REOPEN.get().is_none() || REOPENING.swap(true, Relaxed) {
+        return;
+    }
+    let reopen = || {
+        Python::attach(|py| {
+            if let Some(Err(error)) = REOPEN.get().map(|reopen| reopen.call0(py)) {
+                tracing::error!(%error, "files of Python's logging not reopened");
+            }
+        });
+        REOPENING.store(false, Relaxed);
+    };
+    let named = || {
+        std::thread::Builder::new()
+            .name("rgun-reopen".to_owned())
+            .spawn(reopen)
+    };
+    if let Err(error) = sys::with_signals_blocked(named).and_then(|spawned| spawned) {
+        tracing::error!(%error, "files of Python's logging not reopened");
+        REOPENING.store(false, Relaxed);
+    }
+}

@@ -1,0 +1,203 @@
+"""gunicorn's loggers over the log of this server, and a logging configuration of the user's. It serves no request."""
+
+import logging
+
+ERROR_FORMAT = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
+DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+# gunicorn.glogging.CONFIG_DEFAULTS: what a configuration does not say.
+DEFAULTS = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": "INFO", "handlers": ["console"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["error_console"], "propagate": True, "qualname": "gunicorn.error"},
+        "gunicorn.access": {"level": "INFO", "handlers": ["console"], "propagate": True, "qualname": "gunicorn.access"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stdout"},
+        "error_console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"},
+    },
+    "formatters": {"generic": {"format": ERROR_FORMAT, "datefmt": DATE_FORMAT, "class": "logging.Formatter"}},
+}
+
+
+class ConfigError(Exception):
+    """The logging configuration cannot be used. `args`: (summary,)."""
+
+
+class Stream:
+    """What writes to one of the server's logs, as a text stream."""
+
+    def __init__(self, write):
+        self._write = write
+
+    def write(self, text):
+        self._write(text)
+        return len(text)
+
+    def flush(self):
+        pass
+
+
+class ErrorHandler(logging.StreamHandler):
+    """Records become lines of the error log, in the form that it has; with another formatter, what that makes of them."""
+
+    def __init__(self, say, write):
+        super().__init__(Stream(write))
+        self._say = say
+        self._own = logging.Formatter(ERROR_FORMAT, DATE_FORMAT)
+        self.setFormatter(self._own)
+
+    def emit(self, record):
+        if getattr(record, "rgun", False):
+            return  # It stands there already.
+        if self.formatter is not self._own:
+            super().emit(record)
+            return
+        try:
+            message = record.getMessage()
+            below = []
+            if record.exc_info and not record.exc_text:
+                record.exc_text = self._own.formatException(record.exc_info)
+            if record.exc_text:
+                below.append(record.exc_text)
+            if record.stack_info:
+                below.append(record.stack_info)
+            self._say(record.levelno, message, "\n".join(below))
+        except Exception:
+            self.handleError(record)
+
+
+class AccessHandler(logging.StreamHandler):
+    def __init__(self, write):
+        super().__init__(Stream(write))
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record):
+        if not getattr(record, "rgun", False):
+            super().emit(record)
+
+
+def install(level, say, write, write_access):
+    """The loggers that apps find under gunicorn: they write where the server writes."""
+    error, access = logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")
+    error.propagate = access.propagate = False
+    error.setLevel(LEVELS[level])
+    access.setLevel(logging.INFO)
+    error.addHandler(ErrorHandler(say, write))
+    if write_access is not None:
+        access.addHandler(AccessHandler(write_access))
+
+
+def configure(kind, source):
+    """By the user's configuration, as gunicorn does. Which logs still go to the server's own, and which to Python's handlers:
+    (error native, error Python, access native, access Python)."""
+    import logging.config
+
+    try:
+        if kind == "file":
+            _from_file(source)
+        else:
+            _from_dict(kind, source)
+    except Exception as error:
+        summary = "%s: %s" % (type(error).__name__, error)
+        cause = error.__cause__
+        raise ConfigError("%s (%s)" % (summary, cause) if cause else summary) from None
+    return _takers("gunicorn.error", ErrorHandler) + _takers("gunicorn.access", AccessHandler)
+
+
+def _from_file(path):
+    import os
+
+    path = os.fspath(path)
+    defaults = {"__file__": path.replace("%", "%%"), "here": os.path.dirname(path).replace("%", "%%")}
+    logging.config.fileConfig(path, defaults=defaults, disable_existing_loggers=False)
+
+
+def _from_dict(kind, source):
+    import json
+
+    if kind == "json":
+        with open(source, encoding="utf-8") as file:
+            given = json.load(file)
+    else:
+        given = json.loads(source)
+    if not isinstance(given, dict):
+        raise ValueError("it is not an object")
+    config = dict(DEFAULTS)
+    config.update(given)
+    logging.config.dictConfig(config)
+
+
+def _takers(name, own):
+    """Whether our handler is (still) there, and whether others are."""
+    logger = logging.getLogger(name)
+    native = any(isinstance(handler, own) for handler in logger.handlers)
+    while logger is not None:
+        if not logger.disabled and any(not isinstance(handler, own) for handler in logger.handlers):
+            return (native, True)
+        logger = logger.parent if logger.propagate else None
+    return (native, False)
+
+
+def start_relay(take, names):
+    """A thread that hands what the server says to the loggers. What ends it is `take`."""
+    import threading
+
+    thread = threading.Thread(target=_relay, args=(take, names), name="rgun-logs", daemon=True)
+    thread.start()
+    return thread
+
+
+def _relay(take, names):
+    error, access = logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")
+    while True:
+        taken = take()
+        if taken is None:
+            return
+        items, dropped = taken
+        for level, text, atoms in items:
+            if atoms is None:
+                _hand(error, level, text, ())
+            else:
+                _hand(access, level, text.replace("%", "%%"), (_typed(dict(zip(names, atoms))),))
+        if dropped:
+            _hand(error, logging.WARNING, "%d log records dropped", (dropped,))
+
+
+def _typed(atoms):
+    for name in "BTDM":
+        atoms[name] = int(atoms[name])
+    return atoms
+
+
+def _hand(logger, level, message, args):
+    if logger.isEnabledFor(level):
+        record = logger.makeRecord(logger.name, level, "(rgun)", 0, message, args, None)
+        record.rgun = True
+        logger.handle(record)
+
+
+def reopen():
+    """Files of Python's own handlers, after a rotation: as gunicorn does on USR1."""
+    loggers = [logging.root] + [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
+        if isinstance(handler, logging.FileHandler):
+            handler.acquire()
+            try:
+                if handler.stream:
+                    handler.close()
+                    handler.stream = handler._open()
+            finally:
+                handler.release()
+
+
+def unbuffer():
+    """What is printed to a file appears line by line, as the messages between do."""
+    import sys
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)

@@ -1,0 +1,124 @@
+//! The ids of requests: those that clients bring, and new ones. It does not say where they go.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::connection::{Conn, State};
+use super::network::Network;
+use crate::config::RequestIds;
+use crate::http::{KnownName, RequestHead};
+
+/// What a client may bring: it comes back in the answer, and stands in logs.
+const LONGEST: usize = 128;
+
+/// New ids of one worker: 128 bits in hexadecimal.
+#[derive(Debug)]
+pub struct Ids {
+    seed: u64,
+    next: AtomicU64,
+}
+
+impl Ids {
+    pub fn new() -> Ids {
+        Ids {
+            seed: crate::sys::random(),
+            next: AtomicU64::new(crate::sys::random()),
+        }
+    }
+
+    fn make(&self) -> [u8; 32] {
+        let number = self.next.fetch_add(1, Relaxed);
+        // Each half is a bijection of the number, so none comes twice.
+        let halves = [mixed(number), mixed(number ^ self.seed)];
+        let mut id = [0; 32];
+        let bytes = halves.into_iter().flat_map(u64::to_be_bytes);
+        for (pair, byte) in id.chunks_exact_mut(2).zip(bytes) {
+            const DIGITS: &[u8; 16] = b"0123456789abcdef";
+            pair.copy_from_slice(&[
+                DIGITS[usize::from(byte >> 4)],
+                DIGITS[usize::from(byte & 15)],
+            ]);
+        }
+        id
+    }
+}
+
+/// SplitMix64.
+fn mixed(number: u64) -> u64 {
+    let z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Of a length and of characters that can do no harm in a header field, a log line or a shell.
+pub fn is_sound(id: &[u8]) -> bool {
+    (1..=LONGEST).contains(&id.len())
+        && id
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:;,=+/@~#".contains(byte))
+}
+
+impl Network {
+    /// The field that carries ids, lower-cased; without `--request-id` the usual one, which is only read.
+    pub fn id_field(&self) -> &str {
+        match &self.settings.logging.request_ids {
+            RequestIds::Field(name) => name,
+            RequestIds::Off => KnownName::XRequestId.as_str(),
+        }
+    }
+
+    /// The request's id, where it has a sound one.
+    pub fn id_of<'h>(&self, head: &'h RequestHead) -> Option<&'h str> {
+        let id = head.field(self.id_field()).filter(|id| is_sound(id))?;
+        std::str::from_utf8(id).ok()
+    }
+}
+
+impl Conn {
+    /// The request gets its id, and so does its answer.
+    pub(super) fn identify(&self, s: &mut State, head: &mut RequestHead) {
+        let RequestIds::Field(name) = &self.net.settings.logging.request_ids else {
+            return;
+        };
+        match head.field(name).filter(|id| is_sound(id)) {
+            Some(id) => s.http.tag_response(name, id),
+            None => {
+                let id = self.net.ids.make();
+                head.set_field(name, &id);
+                s.http.tag_response(name, &id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_id_comes_twice() {
+        let ids = Ids::new();
+        let made: HashSet<_> = (0..10_000).map(|_| ids.make()).collect();
+        assert_eq!(made.len(), 10_000);
+        assert!(made.iter().all(|id| is_sound(id)));
+        assert_ne!(Ids::new().make(), Ids::new().make());
+    }
+
+    #[test]
+    fn what_a_client_may_bring() {
+        assert!(is_sound(b"a") && is_sound(b"req-1.2:3_x") && is_sound(&[b'x'; 128]));
+        for wrong in [
+            &b""[..],
+            &[b'x'; 129],
+            b"a b",
+            b"a\"b",
+            b"a<b",
+            b"\xff",
+            b"a\tb",
+        ] {
+            assert!(!is_sound(wrong), "{}", wrong.escape_ascii());
+        }
+    }
+}

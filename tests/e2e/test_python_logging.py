@@ -1,0 +1,260 @@
+"""Python's logging in the workers: gunicorn's loggers, configurations, what the app prints."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+from harness.waiting import eventually
+
+# As Flask's documentation has it.
+BORROWS = '''
+import logging
+logger = logging.getLogger("shop")
+logger.handlers = logging.getLogger("gunicorn.error").handlers
+logger.setLevel(logging.getLogger("gunicorn.error").level)
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/fails":
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            logger.exception("caught %s", "it")
+    logging.getLogger("gunicorn.error").warning("from %s", environ["PATH_INFO"])
+    logger.debug("not wanted")
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+'''
+
+PLAIN = '''
+def app(environ, start_response):
+    print("printed")
+    if environ["PATH_INFO"] == "/fails":
+        raise ValueError("on purpose")
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+'''
+
+INI = """
+[loggers]
+keys=root, gunicorn.error, gunicorn.access
+[handlers]
+keys=root, error, access
+[formatters]
+keys=plain
+[formatter_plain]
+format=%(name)s|%(levelname)s|%(message)s
+[handler_root]
+class=StreamHandler
+formatter=plain
+args=(sys.stdout,)
+[handler_error]
+class=FileHandler
+formatter=plain
+args=("%(here)s/error.log",)
+[handler_access]
+class=FileHandler
+formatter=plain
+args=("%(here)s/access.log",)
+[logger_root]
+level=INFO
+handlers=root
+[logger_gunicorn.error]
+level=INFO
+handlers=error
+propagate=0
+qualname=gunicorn.error
+[logger_gunicorn.access]
+level=INFO
+handlers=access
+propagate=0
+qualname=gunicorn.access
+"""
+
+
+@pytest.fixture
+def start(launch, app):
+    def start(text, *options):
+        app.path.joinpath("app.py").write_text(text)
+        server = launch("app:app", *options)
+        server.log.wait("listening")
+        return server
+
+    return start
+
+
+def contents(path):
+    return path.read_text() if path.exists() else ""
+
+
+def test_apps_find_gunicorns_loggers(start):
+    server = start(BORROWS)
+    assert server.get("/fails").status == 200
+    line = server.log.wait(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[(\d+)\] \[WARNING\] from /fails$")
+    assert int(line.group(1)) in server.ready_pids()
+    server.log.wait(r"\[ERROR\] caught it$")
+    server.log.wait(r"^ZeroDivisionError: division by zero$")
+    assert not server.log.find("not wanted")
+
+
+def test_their_records_have_the_logs_format(start):
+    server = start(BORROWS, "--log-format", "json")
+    server.log.wait('"message":"worker ready"')
+    address = json.loads(server.log.find('"message":"listening"')[0])["address"]
+    server._port = int(address.rpartition(":")[2])
+    server.get("/fails")
+    record = json.loads(server.log.wait(r'^.*"message":"caught it".*$').group(0))
+    assert record["level"] == "error" and record["traceback"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_an_ini_file(start, app):
+    app.path.joinpath("logging.ini").write_text(INI)
+    server = start(PLAIN, "--log-config", "logging.ini")
+    server.get("/there?x")
+    server.get("/fails")
+    access, error = app.path / "access.log", app.path / "error.log"
+    eventually(lambda: contents(access).count("\n") >= 2, "two requests")
+    assert re.match(r'gunicorn\.access\|INFO\|127\.0\.0\.1 - - \[[^]]*\] "GET /there\?x HTTP/1\.1" 200 2 "-" "[^"]*"\n', contents(access))
+    eventually(lambda: "ValueError: on purpose\n" in contents(error), "the traceback")
+    assert 'gunicorn.error|ERROR|exception in app request="GET /fails"' in contents(error)
+    assert not server.log.find("exception in app"), "as with gunicorn, its own handlers take the place of the log's"
+
+
+def test_a_json_file_and_what_it_does_not_say(start, app):
+    """As with gunicorn: without loggers of its own, everything goes to the console by the defaults."""
+    app.path.joinpath("logging.json").write_text(json.dumps({"version": 1, "formatters": {"generic": {"format": "J|%(name)s|%(message)s"}}}))
+    server = start(PLAIN, "--log-config-json", "logging.json", "--access-logfile", "own.log")
+    server.get("/there")
+    server.log.wait(r'^J\|gunicorn\.access\|127\.0\.0\.1 .*"GET /there')
+
+
+def test_other_loggers_leave_the_servers_own_alone(start, app):
+    config = {
+        "version": 1, "root": {"level": "INFO", "handlers": ["file"]}, "loggers": {},
+        "handlers": {"file": {"class": "logging.FileHandler", "filename": str(app.path / "app.log")}},
+    }
+    app.path.joinpath("logging.json").write_text(json.dumps(config))
+    server = start("import logging\nlogging.getLogger('shop').info('imported')\n" + PLAIN, "--log-config-json", "logging.json", "--access-logfile", "own.log")
+    server.get("/there")
+    eventually(lambda: "GET /there" in contents(app.path / "own.log"), "the access log")
+    assert contents(app.path / "app.log") == "imported\n"
+    server.get("/fails")
+    server.log.wait(r"\[ERROR\] exception in app")
+
+
+def test_formatters_find_gunicorns_atoms(start, app):
+    config = {
+        "version": 1, "root": {"level": "INFO", "handlers": []}, "loggers": {"gunicorn.access": {"handlers": ["file"], "propagate": False}},
+        "formatters": {"own": {"()": "own.Formatter"}},
+        "handlers": {"file": {"class": "logging.FileHandler", "filename": str(app.path / "access.log"), "formatter": "own"}},
+    }
+    app.path.joinpath("own.py").write_text("import logging\nclass Formatter(logging.Formatter):\n    def format(self, record):\n        a = record.args\n        return '%s %s %s %d' % (a['m'], a['U'], a['s'], a['B'])\n")
+    app.path.joinpath("logging.json").write_text(json.dumps(config))
+    server = start(PLAIN, "--log-config-json", "logging.json", "--pythonpath", str(app.path))
+    server.get("/a%20b?x")
+    eventually(lambda: contents(app.path / "access.log") == "GET /a b 200 2\n", "a line of the app's own making")
+
+
+def test_a_dictionary_in_a_file(launch, app):
+    app.path.joinpath("app.py").write_text(PLAIN)
+    app.path.joinpath("rgun.toml").write_text('''
+bind = "127.0.0.1:0"
+[logconfig_dict]
+version = 1
+[logconfig_dict.root]
+level = "INFO"
+handlers = []
+[logconfig_dict.loggers."gunicorn.access"]
+handlers = ["out"]
+propagate = false
+[logconfig_dict.formatters.dict]
+format = "D|%(message)s"
+[logconfig_dict.handlers.out]
+class = "logging.StreamHandler"
+stream = "ext://sys.stdout"
+formatter = "dict"
+''')
+    server = launch("app:app", bind=None)
+    server.log.wait("worker ready")
+    server.get("/there")
+    server.log.wait(r'^D\|127\.0\.0\.1 .*"GET /there')
+
+
+@pytest.mark.parametrize(("option", "text", "said"), [
+    ("--log-config", "[loggers]\nkeys=root\n", "KeyError"),
+    ("--log-config-json", "{", "JSONDecodeError"),
+    ("--log-config-json", '{"version": 1, "handlers": {"x": {"class": "no.Such"}}}', "Unable to configure handler 'x'"),
+])
+def test_a_broken_file_is_told_as_such(launch, app, option, text, said):
+    app.path.joinpath("app.py").write_text(PLAIN)
+    app.path.joinpath("logging.conf").write_text(text)
+    server = launch("app:app", option, "logging.conf")
+    assert server.wait_exit() == 1
+    assert "the logging configuration cannot be used" in server.log.wait_end() and said in server.log.text()
+    checked = launch("app:app", option, "logging.conf", "--check-config")
+    assert checked.wait_exit() == 1 and said in checked.log.wait_end()
+
+
+def test_a_file_that_is_not_there(launch, app):
+    app.path.joinpath("app.py").write_text(PLAIN)
+    server = launch("app:app", "--log-config", "no.ini")
+    assert server.wait_exit() == 1
+    assert "--log-config: `no.ini` does not exist" in server.log.wait_end()
+
+
+def test_files_of_the_apps_handlers_follow_a_rotation(start, app):
+    app.path.joinpath("logging.ini").write_text(INI)
+    server = start(PLAIN, "--log-config", "logging.ini")
+    access = app.path / "access.log"
+    server.get("/before")
+    eventually(lambda: "/before" in contents(access), "a line")
+    access.rename(app.path / "access.log.1")
+    server.signal(signal.SIGUSR1)
+    eventually(access.exists, "the new file")
+    server.get("/after")
+    eventually(lambda: "/after" in contents(access), "a line in the new file")
+    assert "/after" not in contents(app.path / "access.log.1")
+
+
+def test_prints_go_to_the_error_log(launch, app):
+    app.path.joinpath("app.py").write_text("import os, sys\n" + PLAIN.replace('print("printed")', 'print("printed"); os.write(2, b"raw\\n"); print("err", file=sys.stderr)'))
+    error = app.path / "error.log"
+    server = launch("app:app", "--capture-output", "--error-logfile", error, bind="unix:app.sock")
+    eventually(lambda: "worker ready" in contents(error), "it is ready")
+    server.get("/")
+    eventually(lambda: {"printed", "raw", "err"} <= set(contents(error).splitlines()), "all that was printed")
+    error.rename(app.path / "error.log.1")
+    server.signal(signal.SIGUSR1)
+    eventually(lambda: error.exists() and server.get("/").status == 200 and "printed" in contents(error).splitlines(), "it goes on in the new file")
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert "printed" not in server.log.wait_end()
+
+
+@pytest.mark.parametrize("option", [(), ("-R",)])
+def test_a_daemon_keeps_its_output_where_it_is_told_to(program, app, option):
+    app.path.joinpath("app.py").write_text("import sys\nsys.stdout.write('imported\\n'); sys.stdout.flush()\n" + PLAIN)
+    output = app.path / "output"
+    with output.open("wb") as file:
+        command = [*program, "app:app", "-b", "unix:app.sock", "--daemon", "--pid", "pid", *option]
+        assert subprocess.run(command, cwd=app.path, stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=30).returncode == 0
+    pid = int((app.path / "pid").read_text())
+    try:
+        assert ("imported" in output.read_text()) == bool(option)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        eventually(lambda: not (app.path / "pid").exists(), "the daemon has ended")
+
+
+@pytest.mark.parametrize(("name", "fine"), [("gunicorn.glogging.Logger", True), ("gunicorn.instrument.statsd.Statsd", True), ("my.Logger", False)])
+def test_logger_classes(launch, app, name, fine):
+    app.path.joinpath("app.py").write_text(PLAIN)
+    server = launch("app:app", "--logger-class", name)
+    if fine:
+        server.log.wait("worker ready")
+    else:
+        assert server.wait_exit() == 1
+        assert "--logger-class: `my.Logger` is not supported" in server.log.wait_end()
+
