@@ -126,6 +126,10 @@ fuzz: ## libFuzzer on everything that reads bytes of others, a minute each (SECO
 hostile: develop-testing ## slowhttptest in its four modes: ordinary requests are served all the while
 	@.ci/hostile $(BIN)/rgun
 
+.PHONY: chaos
+chaos: develop-testing ## Five bad minutes: workers killed, reloads good and bad, scaling, rotation (RGUN_CHAOS_SEED=n, RGUN_CHAOS_SECONDS=n)
+	@RGUN_CHAOS_SECONDS=$${RGUN_CHAOS_SECONDS:-300} $(BIN)/python -m pytest tests/e2e/test_chaos.py -q -s $(ARGS)
+
 .PHONY: soak
 soak: develop-testing ## Clients of every kind for minutes: nothing may grow (ARGS="--minutes 30")
 	@$(BIN)/python tests/soak/run.py $(BIN)/rgun $(ARGS)

@@ -18,6 +18,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const HEALTHY: Duration = Duration::from_secs(60);
 /// SIGKILL takes microseconds, but on a machine that gives it no CPU.
 const LAST: Duration = Duration::from_secs(1);
+/// One that is killed sooner may be killed again at once.
+const BRIEF: Duration = Duration::from_secs(1);
 /// How old the depth of the accept queues may be.
 const QUEUES_EVERY_MS: u64 = 1_000;
 
@@ -72,7 +74,16 @@ impl Keeper {
             self.not_before = now;
             return true;
         }
-        if now.saturating_sub(running.since) >= HEALTHY {
+        let uptime = now.saturating_sub(running.since);
+        let from_outside = matches!(
+            exit,
+            Exit::Signal {
+                signal: Signal::KILL | Signal::TERM,
+                ..
+            }
+        );
+        // As with workers: what somebody else did to it is not held against its successor.
+        if uptime >= HEALTHY || from_outside && uptime >= BRIEF {
             self.failures = 0;
         }
         self.put_off(now);

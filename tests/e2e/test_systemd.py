@@ -168,3 +168,20 @@ def test_the_shipped_services_are_tight(name):
 def test_the_names_in_the_units_are_those_of_the_program():
     service, sock = (UNITS / "rgun.service").read_text(), (UNITS / "rgun.socket").read_text()
     assert f"-b fd://{re.search(r'FileDescriptorName=(.*)', sock).group(1)} " in service
+
+
+def test_the_reload_of_the_units_asks_the_right_server(launch, app, program, tmp_path):
+    """As systemd would run it: the socket is where the server opens it, and a reload that fails is one that systemd sees."""
+    service = (UNITS / "rgun.service").read_text()
+    runtime = re.search(r"RuntimeDirectory=(.*)", service).group(1)
+    words = re.search(r"ExecReload=/usr/bin/env rgun (.*)", service).group(1).replace("%t", str(tmp_path)).split()
+    (tmp_path / runtime).mkdir()
+    app.write(version("one"))
+    server = launch("app:app", env={"RUNTIME_DIRECTORY": str(tmp_path / runtime)})
+    server.wait_ready()
+    app.write("import a_module_that_nobody_has")
+    done = subprocess.run([*program, *words], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "a_module_that_nobody_has" in done.stderr
+    app.write(version("two"))
+    assert subprocess.run([*program, *words], capture_output=True, timeout=30).returncode == 0
+    assert server.get().text == "two"

@@ -70,6 +70,11 @@ impl Server {
         }
     }
 
+    /// Bytes of the master's.
+    pub fn resident(&self) -> u64 {
+        process::resident(self.pid()).expect("it lives")
+    }
+
     /// The next line of the log, not waited for before, that contains `text`.
     pub fn line(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;

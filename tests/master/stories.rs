@@ -76,7 +76,10 @@ pub const ALL: &[(&str, fn())] = &[
         "master_stopped_for_a_while_kills_nobody",
         master_stopped_for_a_while_kills_nobody,
     ),
-    ("descriptors_stay_flat", descriptors_stay_flat),
+    (
+        "descriptors_and_memory_stay_flat_over_a_thousand_deaths",
+        descriptors_and_memory_stay_flat_over_a_thousand_deaths,
+    ),
     (
         "workers_hold_nothing_of_each_other",
         workers_hold_nothing_of_each_other,
@@ -443,16 +446,21 @@ fn master_stopped_for_a_while_kills_nobody() {
     assert_eq!(server.workers(), before);
 }
 
-fn descriptors_stay_flat() {
+fn descriptors_and_memory_stay_flat_over_a_thousand_deaths() {
     let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "2"]);
     let port = server.port();
     server.up();
     let before = server.descriptors();
-    // More than the scoreboard has pages.
-    for _ in 0..600 {
+    let mut early = 0;
+    for death in 0..1_000 {
         kill(server.workers()[0], Signal::KILL).expect("it lives");
         server.line("worker ready");
+        if death == 100 {
+            early = server.resident();
+        }
     }
+    let grown = server.resident().saturating_sub(early);
+    assert!(grown < 512 << 10, "{grown} bytes in 900 deaths");
     for _ in 0..3 {
         let old = server.workers();
         server.signal(Signal::HUP);

@@ -19,6 +19,16 @@ class Exchange:
     body: bytes
 
 
+@dataclass
+class Lost:
+    """One request without an answer. `before`: what the last answer on its connection said, if there was one."""
+
+    started: float
+    ended: float
+    kind: str
+    before: "bytes | None"
+
+
 class Load:
     """`clients` threads; each sends the next request when the last was answered.
 
@@ -33,6 +43,7 @@ class Load:
         self.exchanges = []
         self.failures = Counter()
         self.details = []
+        self.lost = []
         server.port  # known before the clock starts
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
         for thread in self._threads:
@@ -45,23 +56,26 @@ class Load:
         self.stop()
 
     def _run(self):
-        client = None
+        client = before = None
         while not self._stop.is_set():
             started = time.monotonic()
             try:
                 client = client or self._server.connect(timeout=20.0)
                 response = client.get(self._path, headers=() if self._keep_alive else [("connection", "close")])
             except (OSError, Cut, NoResponse) as error:
+                with self._lock:
+                    self.lost.append(Lost(started, time.monotonic(), _kind(error), before))
                 self._failed(_kind(error), error, client)
-                client = None
+                client = before = None
                 continue
             with self._lock:
                 self.exchanges.append(Exchange(started, time.monotonic(), response.status, response.body))
+            before = response.body
             if response.status != self._expect:
                 self._failed(f"status {response.status}", response.body[:200], None)
             if response.closes or not self._keep_alive:
                 client.close()
-                client = None
+                client = before = None
             self._stop.wait(self._pause)
         if client is not None:
             client.close()

@@ -1,0 +1,130 @@
+"""A bad hour in a minute (`make chaos`: five): whatever is killed, reloaded, scaled or rotated, no request fails but those in flight in
+a worker that was killed, and afterwards all is as it was."""
+
+import os
+import re
+import subprocess
+import time
+
+import pytest
+from harness import processes
+from harness.chaos import Chaos
+from harness.client import Client
+from harness.load import Load
+from harness.log import fields
+from harness.waiting import eventually
+
+SECONDS = float(os.environ.get("RGUN_CHAOS_SECONDS", "60"))
+SEED = int(os.environ.get("RGUN_CHAOS_SEED", str(time.time_ns() % 1_000_000)))
+
+
+def good(number):
+    return f"""
+import asyncio, os
+VERSION = {number}
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            event = (await receive())["type"]
+            await send({{"type": event + ".complete"}})
+            if event == "lifespan.shutdown":
+                return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.05)
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": str(os.getpid()).encode()}})
+"""
+
+
+def deaths(server):
+    """When each process that was ended by a signal was reaped."""
+    lines, times = list(server.log.lines), list(server.log.times)
+    return [(when, int(fields(line)["pid"])) for line, when in zip(lines, times) if re.search(r'worker (died|exited) .*exit="?SIG', line)]
+
+
+def unexcused(load, dead):
+    """Failures that no death explains. Where an answer came before on the same connection, it was the death of that worker; else that
+    of any, while the request waited. (The reset of a dead worker's connection may be there before the request, its line in the log after.)"""
+    pids = {pid for _, pid in dead}
+    found = []
+    for lost in load.lost:
+        near = {pid for when, pid in dead if lost.started - 1 < when < lost.ended + 1.5}
+        known = lost.before and int(lost.before)
+        explained = known in near if known else bool(near)
+        if not explained or lost.kind not in ("reset", "closed without an answer", "answer cut"):
+            found.append((lost, known in pids, sorted(near)))
+    # An answer, but not a good one.
+    return found + [detail for detail in load.details if detail[1].startswith("status")]
+
+
+@pytest.mark.timeout(SECONDS * 3 + 120)
+def test_chaos(launch, app, program):
+    print(f"RGUN_CHAOS_SEED={SEED}")
+    app.write(good(0))
+    # A crash is to leave no core file.
+    program[:0] = ["sh", "-c", 'ulimit -c 0; exec "$@"', "sh"]
+    try:
+        server = launch(
+            "app:app", "-w", 3, "--timeout", 5, "--graceful-timeout", 10, "--admin-bind", "127.0.0.1:0",
+            "--access-logfile", "access.log", "--control-socket", "ctl",
+        )
+    finally:
+        del program[:4]
+    server.wait_ready(3)
+    ctl = lambda *words: subprocess.run(  # noqa: E731
+        [*program, "ctl", "--socket", str(app.path / "ctl"), *map(str, words)], capture_output=True, text=True, timeout=90,
+    )
+    assert ctl("wait-ready").returncode == 0
+    descriptors = len(processes.descriptors(server.master))
+    chaos = Chaos(server, app, good, SEED)
+    loads = [
+        Load(server, clients=2, pause=0.004), Load(server, clients=2, keep_alive=False, pause=0.004),
+        Load(server, clients=2, path="/slow"), Load(server, clients=1, keep_alive=False, path="/slow"),
+    ]
+    try:
+        chaos.run(min(SECONDS / 4, 15))
+        resident = processes.resident(server.master)
+        chaos.run(SECONDS * 3 / 4)
+    finally:
+        for load in loads:
+            load.stop()
+    dead = deaths(server)
+    answered = sum(load.answered for load in loads)
+    story = f"{chaos.done}, {len(dead)} deaths, {answered} answered, failed: {[dict(load.failures) for load in loads]}"
+    print(story)
+    assert set(chaos.done) == {deed.__name__ for _, deed in chaos.deeds}, story
+    assert answered > SECONDS * 20 and len(dead) > SECONDS / 6, story
+    for load in loads:
+        left = unexcused(load, dead)
+        assert not left, f"{left}\n{story}"
+        # In flight in a worker that died: at most what each client had there.
+        assert sum(load.failures.values()) <= len(load._threads) * len(dead), story
+    # All is as it was.
+    assert ctl("scale", 3).returncode == 0
+    ready = ctl("wait-ready", "--timeout", 80)
+    assert ready.returncode == 0, ready.stderr
+    done = ctl("reload")
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: len(processes.children(server.master)) == 4, "three workers and the monitor, and nobody else")
+    assert processes.zombies(server.master) == []
+    assert len(processes.descriptors(server.master)) == descriptors
+    grown = processes.resident(server.master) - resident
+    assert grown < 3 << 20, f"{grown >> 10} KiB"
+    port = int(server.log.wait(r"probes and metrics address=\"?http://127\.0\.0\.1:(\d+)").group(1))
+    with Client.tcp("127.0.0.1", port) as client:
+        assert client.get("/-/ready", headers=[("connection", "close")]).status == 200
+    server.terminate()
+    assert server.wait_exit(30) == 0
+
+
+def test_a_killed_worker_is_back_in_the_time_that_the_app_takes(serve, app):
+    app.write("import time\ntime.sleep(1)\n" + good(0))
+    server = serve(workers=2)
+    needed = []
+    # The best of five: whatever else runs on this machine takes its share.
+    while not needed or min(needed) > 1.2 and len(needed) < 5:
+        mark, began = server.log.mark(), time.monotonic()
+        server.signal(9, server.ready_pids()[0])
+        server.log.wait("worker ready", after=mark)
+        needed.append(time.monotonic() - began)
+    assert min(needed) <= 1.2, needed
