@@ -100,6 +100,14 @@ pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) } as isize).map(drop)
 }
 
+/// How many bytes the kernel holds that the peer has not taken (tcp(7), unix(7): SIOCOUTQ).
+pub fn untaken(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ, which is Linux's SIOCOUTQ, writes one int to where the pointer says.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) } as isize)?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// The close to come is a reset, so that nobody takes a cut answer for a whole one.
 pub fn reset_on_close(fd: BorrowedFd<'_>) {
     let linger = socket2::SockRef::from(&fd).set_linger(Some(std::time::Duration::ZERO));

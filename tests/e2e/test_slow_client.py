@@ -133,6 +133,35 @@ async def app(scope, receive, send):
         server.log.wait("send raised OSError", timeout=10)
 
 
+@pytest.mark.parametrize("spec", ["app:app", "app:application"], ids=["asgi", "wsgi"])
+def test_slow_reader_is_not_dropped_while_the_kernel_still_feeds_it(serve, app, spec):
+    """Long before the server can write again: the kernel's buffer is larger than what such a client takes within the timeout."""
+    app.write("""
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"20000000")]})
+    for _ in range(200):
+        await send({"type": "http.response.body", "body": b"x" * 100000, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "20000000")])
+    for _ in range(200):
+        yield b"x" * 100000
+""")
+    server = serve(None, "--write-timeout", "2", workers=1, spec=spec)
+    with server.connect(receive_buffer=16384) as client:
+        client.request()
+        assert client.head().status == 200
+        started = time.monotonic()
+        left = 20_000_000
+        while time.monotonic() - started < 4.5:
+            client.read(4096)
+            left -= 4096
+            time.sleep(0.02)  # so slow is this client
+        assert client.read(left) == b"x" * left
+
+
 def test_slow_reader_with_progress_is_not_dropped(serve, app):
     app.write("""
 async def app(scope, receive, send):

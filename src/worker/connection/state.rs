@@ -158,6 +158,8 @@ pub struct Clock {
     pub head_since: Option<u64>,
     pub body_progress: u64,
     pub write_progress: u64,
+    /// What the kernel held at the last look, of a client that has not taken everything.
+    pub untaken: usize,
     /// The client's FIN after a complete request: it has left, or has only closed its side.
     pub fin_at: Option<u64>,
     /// `Closing`, `Linger` and `Discard` began.
@@ -207,6 +209,7 @@ impl State {
                 head_since: None,
                 body_progress: now,
                 write_progress: now,
+                untaken: 0,
                 fin_at: None,
                 ending_since: now,
                 head_waited: false,

@@ -26,6 +26,9 @@ impl Conn {
         let s = &mut *self.lock();
         let limits = &self.net.settings.client;
         let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
+        if s.is_unsent() {
+            notice_reading(s, now);
+        }
         match s.mode {
             Mode::Head => self.head_tick(s, now),
             Mode::WebSocket => self.websocket_tick(s, now),
@@ -159,4 +162,15 @@ impl Conn {
             self.shut(s);
         }
     }
+}
+
+/// A client that reads slowly takes from the kernel's buffer, which may be megabytes, long before there is room for us to write.
+fn notice_reading(s: &mut State, now: u64) {
+    let Some(Ok(untaken)) = s.socket().map(stream::untaken) else {
+        return;
+    };
+    if untaken < s.clock.untaken {
+        s.clock.write_progress = now;
+    }
+    s.clock.untaken = untaken;
 }
