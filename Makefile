@@ -49,10 +49,11 @@ run: develop-$(PROFILE) ## Build, install into .venv, migrate, serve the Django 
 	cd $(SITE) && exec $(BIN)/rgun config.asgi:application -b 127.0.0.1:8000 -w 4
 
 .PHONY: test
-test: ## Everything that CI runs: check, Rust tests, end-to-end stories, wheels
+test: ## Everything that CI runs: check, Rust tests, end-to-end stories, parity, wheels
 	@$(MAKE) check
 	@$(MAKE) test-rust
 	@$(MAKE) test-e2e
+	@$(MAKE) parity
 	@$(MAKE) test-wheels
 	@echo "==> all green"
 
@@ -92,6 +93,10 @@ test-e2e: develop-testing ## The operators' stories: the installed wheel, on asy
 	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --loop uvloop -m both_loops $(ARGS)
 	@echo "==> end to end: wheel, the same stories with WSGI workers"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --interface wsgi $(ARGS)
 	@echo "==> end to end: binary"; RGUN_BINARY=$(TARGET)/debug/rgun $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
+
+.PHONY: parity
+parity: develop-testing ## The same stories with gunicorn and with rgun (RGUN_UNDER_TEST=gunicorn|rgun: one of them, its facts shown)
+	@echo "==> parity with gunicorn"; $(BIN)/python -m pytest tests/parity -q $(PYTEST_ARGS) $(if $(RGUN_UNDER_TEST),-s,-n $(JOBS)) $(ARGS)
 
 .PHONY: test-wheels
 test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newest Python of this machine, and a smoke test of each

@@ -45,6 +45,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
     let class = typed.value("worker_class", value::worker_class)?;
     let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
 
+    let env = typed.list("raw_env", value::environment_pair)?;
     let settings = Settings {
         bind: typed.list("bind", |text| value::address(text, base))?,
         umask: typed.value("umask", value::mask)?,
@@ -67,7 +68,6 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         pythonpath: typed
             .optional("pythonpath", |text| Ok(value::directories(text, base)))?
             .unwrap_or_default(),
-        env: typed.list("raw_env", value::environment_pair)?,
         pid_file: typed.optional("pidfile", |text| Ok(base.join(text)))?,
         place: if typed.switch("daemon")? {
             Place::Daemon
@@ -125,7 +125,13 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         reload_surge: typed
             .optional("reload_surge", |text| value::number(text, 1..=MOST_WORKERS))?,
         reload: reload(&typed, surroundings)?,
-        root_path: typed.value("root_path", value::root_path)?,
+        root_path: match env.iter().rfind(|(name, _)| name == "SCRIPT_NAME") {
+            // gunicorn's workers find it in their environment, whoever has put it there.
+            Some((_, prefix)) if typed.last("root_path").is_none() => {
+                value::root_path(prefix).unwrap_or_default()
+            }
+            _ => typed.value("root_path", value::root_path)?,
+        },
         header_map: typed.value("header_map", value::header_map)?,
         forwarded_allow_ips: typed.value("forwarded_allow_ips", value::peers)?,
         forwarded_headers: typed.value("forwarded_headers", value::forwarded_headers)?,
@@ -164,6 +170,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         },
         hooks: None,
         chdir,
+        env,
         // Last: whoever only prints the settings gets to hear of all that is wrong, but not of this.
         app: app(&typed)?,
     };

@@ -19,9 +19,9 @@ pub(in crate::config) fn number(text: &str, range: std::ops::RangeInclusive<u32>
         Ok(number) => match u32::try_from(number) {
             Ok(number) if range.contains(&number) => Ok(number),
             Ok(_) | Err(_) if number < i128::from(least) => {
-                Err(Malformed::new(format!("is less than {least}")))
+                Err(Malformed::new(format!("is less than {least}")).understood())
             }
-            Ok(_) | Err(_) => Err(Malformed::new(format!("is more than {most}"))),
+            Ok(_) | Err(_) => Err(Malformed::new(format!("is more than {most}")).understood()),
         },
         Err(_) => Err(Malformed::new("is not a whole number")),
     }
@@ -48,7 +48,7 @@ pub(in crate::config) fn duration(text: &str) -> Value<Duration> {
             .strip_prefix('-')
             .is_some_and(|rest| rest.parse::<f64>().is_ok());
         return Err(if negative {
-            Malformed::new("is less than 0")
+            Malformed::new("is less than 0").understood()
         } else {
             not_a_duration()
         });

@@ -1,0 +1,47 @@
+"""The requests that are asked of both servers, by name."""
+
+from raw import head
+
+HOST = "Host: example.org"
+
+REQUESTS = {
+    "plain": head("GET /a/b?x=1&y=%20 HTTP/1.1", HOST, "User-Agent: parity", "Accept: */*"),
+    "root": head("GET / HTTP/1.1", HOST),
+    "empty query": head("GET /a? HTTP/1.1", HOST),
+    "escapes": head("GET /a%20b%2Fc/%C3%A9%FF?q=%C3%A9 HTTP/1.1", HOST),
+    "double slash": head("GET //a//b HTTP/1.1", HOST),
+    "dots": head("GET /a/../b/./c HTTP/1.1", HOST),
+    "semicolon and plus": head("GET /a;b=1+2?c=1+2;d HTTP/1.1", HOST),
+    "absolute form": head("GET http://example.org/a?b=1 HTTP/1.1", HOST),
+    "absolute form with a port": head("GET http://example.org:81/a HTTP/1.1", "Host: example.org:81"),
+    "options of the server": head("OPTIONS * HTTP/1.1", HOST),
+    "HTTP/1.0": head("GET /a HTTP/1.0"),
+    "HTTP/1.0 with a host": head("GET /a HTTP/1.0", HOST),
+    "host with a port": head("GET /a HTTP/1.1", "Host: example.org:8443"),
+    "IPv6 host": head("GET /a HTTP/1.1", "Host: [::1]:80"),
+    "head": head("HEAD /a HTTP/1.1", HOST),
+    "post": head("POST /a HTTP/1.1", HOST, "Content-Type: text/plain; charset=utf-8", "Content-Length: 5", body=b"hello"),
+    "post without a type": head("POST /a HTTP/1.1", HOST, "Content-Length: 5", body=b"hello"),
+    "empty post": head("POST /a HTTP/1.1", HOST, "Content-Length: 0"),
+    "post without a length": head("POST /a HTTP/1.1", HOST),
+    "get with a body": head("GET /a HTTP/1.1", HOST, "Content-Length: 2", body=b"hi"),
+    "chunked post": head("POST /a HTTP/1.1", HOST, "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n1;x=y\r\n!\r\n0\r\n\r\n"),
+    "chunked post with a trailer": head("POST /a HTTP/1.1", HOST, "Transfer-Encoding: chunked", body=b"2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n"),
+    "expect": head("POST /a HTTP/1.1", HOST, "Expect: 100-continue", "Content-Length: 2", body=b"hi"),
+    "put, delete's kin": head("PURGE /a HTTP/1.1", HOST),
+    "repeated field": head("GET /a HTTP/1.1", HOST, "X-A: 1", "X-B: 2", "x-a: 3"),
+    "repeated cookie": head("GET /a HTTP/1.1", HOST, "Cookie: a=1", "Cookie: b=2"),
+    "empty value": head("GET /a HTTP/1.1", HOST, "X-Empty:", "X-Blank:   "),
+    "blanks around": head("GET /a HTTP/1.1", HOST, "X-Padded: \t a  b \t "),
+    "latin-1 value": head("GET /a HTTP/1.1", HOST, "X-Latin: \xe9\xff"),
+    "underscore": head("GET /a HTTP/1.1", HOST, "X_Under: 1", "X-Under: 2"),
+    "forwarded scheme": head("GET /a HTTP/1.1", HOST, "X-Forwarded-Proto: https"),
+    "forwarded scheme, unknown": head("GET /a HTTP/1.1", HOST, "X-Forwarded-Proto: wss"),
+    "forwarded scheme, nginx's old": head("GET /a HTTP/1.1", HOST, "X-Forwarded-Ssl: on"),
+    "forwarded for": head("GET /a HTTP/1.1", HOST, "X-Forwarded-For: 192.0.2.1, 198.51.100.2"),
+    "forwarded host": head("GET /a HTTP/1.1", HOST, "X-Forwarded-Host: other.example"),
+    "mount point": head("GET /app/a HTTP/1.1", HOST, "SCRIPT_NAME: /app"),
+    "authorization": head("GET /a HTTP/1.1", HOST, "Authorization: Basic YTpi"),
+    "range and conditions": head("GET /a HTTP/1.1", HOST, "Range: bytes=0-1", "If-None-Match: \"x\""),
+    "leading empty line": b"\r\n" + head("GET /a HTTP/1.1", HOST),
+}

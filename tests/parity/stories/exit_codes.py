@@ -1,0 +1,92 @@
+"""How a start that fails ends."""
+
+import socket
+
+from story import story
+
+HELLO = "def app(environ, start_response):\n    start_response('200 OK', [('Content-Length', '2')])\n    return [b'ok']\n"
+
+
+def _failures(subject, cases):
+    facts = {}
+    for name, words in cases.items():
+        server = subject.start(*words)
+        facts[f"{name}: exit code"] = server.wait_exit(20)
+        facts[f"{name}: something is said"] = bool(server.log.wait_end().strip())
+    return facts
+
+
+@story
+def an_app_that_cannot_be_loaded(subject):
+    subject.write(HELLO)
+    subject.write("def make():\n    raise RuntimeError('no database')\nmake()\n", "raises.py")
+    subject.write("def broken(:\n", "broken.py")
+    subject.write("app = 42\n", "number.py")
+    subject.write("def make():\n    return None\n", "factory.py")
+    return _failures(subject, {
+        "missing module": ["nowhere:app"], "missing attribute": ["app:nothing"], "raises at import": ["raises:app"],
+        "syntax error": ["broken:app"], "not callable": ["number:app"],
+        "factory without an app": ["factory:make()"],
+    })
+
+
+@story
+def a_command_line_that_is_wrong(subject):
+    subject.write(HELLO)
+    return _failures(subject, {
+        "unknown option": ["app:app", "--nonsense"], "not a number": ["app:app", "-w", "many"], "no app": [],
+        "unknown worker class": ["app:app", "-k", "nonsense"], "missing configuration file": ["app:app", "-c", "nothing.py"],
+        "unknown log level": ["app:app", "--log-level", "loud", "--check-config"],
+        "negative workers": ["app:app", "-w", "-1"], "directory that is not there": ["app:app", "--chdir", "/nowhere/at/all"],
+        "unknown user": ["app:app", "-u", "nobody-has-this-name"], "wrong umask": ["app:app", "-m", "nonsense"],
+    })
+
+
+@story
+def questions_that_start_nothing(subject):
+    subject.write(HELLO)
+    subject.write("1/0\n", "raises.py")
+    return {
+        "--version": subject.exit_code("--version", bind=None), "--help": subject.exit_code("--help", bind=None),
+        "--check-config, good": subject.exit_code("--check-config", "app:app"),
+        "--check-config, bad": subject.exit_code("--check-config", "raises:app"),
+    }
+
+
+@story
+def a_port_in_use(subject):
+    subject.write(HELLO)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = subject.start("app:app", bind=f"127.0.0.1:{taken.getsockname()[1]}")
+        return {"exit code": server.wait_exit(20), "is said": "in use" in server.log.wait_end().lower()}
+
+
+@story
+def a_configuration_file_that_is_wrong(subject):
+    subject.write(HELLO)
+    subject.write("workers = 1 +\n", "syntax.py")
+    subject.write("raise RuntimeError('no secret')\n", "raises.py")
+    subject.write("workers = 'many'\n", "value.py")
+    subject.write("workers = 1\nnonsense = True\n_private = 1\n", "unknown.py")
+    facts = _failures(subject, {name: ["app:app", "-c", f"{name}.py"] for name in ("syntax", "raises", "value")})
+    facts["unknown names: exit code of --check-config"] = subject.exit_code("app:app", "-c", "unknown.py", "--check-config")
+    return facts
+
+
+@story
+def a_pid_file_of_somebody_who_runs(subject):
+    subject.write(HELLO)
+    first = subject.start("app:app", "-p", "pid")
+    first.wait_serving()
+    facts = {
+        "holds the master's pid": (subject.directory / "pid").read_text().strip() == str(first.master),
+        "second one: exit code": subject.exit_code("app:app", "-p", "pid"),
+    }
+    first.terminate()
+    facts["exit code"] = first.wait_exit()
+    facts["removed"] = not (subject.directory / "pid").exists()
+    subject.write("999999999", "stale")
+    second = subject.start("app:app", "-p", "stale")
+    second.wait_serving()
+    facts["a stale one is overwritten"] = (subject.directory / "stale").read_text().strip() == str(second.master)
+    return facts
