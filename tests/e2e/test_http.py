@@ -188,7 +188,7 @@ async def app(scope, receive, send):
         blocked.request(target="/blocks")
         server.log.wait("blocking")
         pinned = 0
-        for _ in range(30):
+        for _ in range(200):
             try:
                 assert server.get(timeout=2).status == 200
             except socket.timeout:

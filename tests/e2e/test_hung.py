@@ -126,7 +126,7 @@ def test_a_hung_thread_costs_nobody_else_anything(serve, app):
         mark = server.log.mark()
         (app.path / "boot").touch()
         server.log.wait("worker replaced", after=mark)
-        assert server.get().text != str(pid)
+        eventually(lambda: server.get().text != str(pid), "new connections go to the new one")
         stays(lambda: processes.alive(pid), "the long request goes on", 1)
         (app.path / "long").touch()
         assert long.response().body.endswith(b"done")

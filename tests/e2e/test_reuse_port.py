@@ -28,6 +28,12 @@ def listening(port):
     return {row[9] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")}
 
 
+def all_listening(server, count):
+    """A slot's socket listens once its worker may accept."""
+    eventually(lambda: len(listening(server.port)) == count, f"{count} sockets listen")
+    return listening(server.port)
+
+
 def held(pid, inodes):
     found = {re.sub(r"\D", "", link) for link in processes.descriptors(pid).values() if link.startswith("socket:")}
     return found & inodes
@@ -36,8 +42,7 @@ def held(pid, inodes):
 def test_each_slot_has_a_socket_of_its_own(serve, app):
     app.write(PID)
     server = serve(None, "--reuse-port", workers=3)
-    inodes = listening(server.port)
-    assert len(inodes) == 3
+    inodes = all_listening(server, 3)
     assert held(server.master, inodes) == inodes
     each = [held(pid, inodes) for pid in server.ready_pids()]
     assert [len(own) for own in each] == [1, 1, 1] and len(set.union(*each)) == 3
@@ -57,7 +62,7 @@ def test_a_socket_outlives_its_worker(serve, app):
     """What waits at the socket of a worker that is killed is served by its successor."""
     app.write(version("one", before="while os.path.exists('wait'): time.sleep(0.005)"))
     server = serve(None, "--reuse-port", workers=2)
-    before = listening(server.port)
+    before = all_listening(server, 2)
     (app.path / "wait").touch()
     mark = server.log.mark()
     for pid in server.ready_pids():
@@ -70,7 +75,7 @@ def test_a_socket_outlives_its_worker(serve, app):
     for client in clients:
         assert client.response().text == "one"
         client.close()
-    assert listening(server.port) == before
+    assert all_listening(server, 2) == before
 
 
 def test_a_reload_and_more_workers_lose_nothing(serve, app):
@@ -83,7 +88,7 @@ def test_a_reload_and_more_workers_lose_nothing(serve, app):
         mark = server.log.mark()
         server.signal(signal.SIGTTIN)
         server.wait_ready(1, after=mark)
-        eventually(lambda: len(listening(server.port)) == 3, "the new slot listens")
+        all_listening(server, 3)
         load.flows()
         kept.flows()
     load.assert_nothing_failed(at_least=40)
@@ -94,12 +99,13 @@ def test_a_reload_and_more_workers_lose_nothing(serve, app):
 def test_a_slot_that_is_given_up_is_emptied_and_closed(serve, app):
     app.write(PID)
     server = serve(None, "--reuse-port", workers=3)
+    all_listening(server, 3)
     with Load(server, clients=4, keep_alive=False) as load:
         load.flows()
         mark = server.log.mark()
         server.signal(signal.SIGTTOU)
         server.log.wait("worker exited slot=2", after=mark)
-        eventually(lambda: len(listening(server.port)) == 2, "its socket is closed")
+        all_listening(server, 2)
         load.flows(200)
     load.stop()
     # A handshake in the moment of the close is the kernel's to reset, unless it was told to move it.
@@ -111,7 +117,7 @@ def test_the_port_can_be_shared_with_another_server(serve, launch):
     one = serve("hello.py", "--reuse-port", workers=1)
     other = launch("app:app", "--reuse-port", bind=f"127.0.0.1:{one.port}")
     other.wait_ready()
-    assert len(listening(one.port)) == 2
+    all_listening(one, 2)
     third = launch("app:app", bind=f"127.0.0.1:{one.port}")
     assert third.wait_exit() == 1
     assert third.log.find("address already in use")
