@@ -63,9 +63,14 @@ check: $(VENV)/.requirements ## Formatting, lints, layering, licences, docs
 	@echo "==> cargo fmt"; cargo fmt --all -- --check
 	@echo "==> cargo clippy"; cargo clippy --quiet --locked --all-targets -- -D warnings
 	@echo "==> layering"; if [ -f tests/layering.rs ]; then $(call quietly,cargo test --quiet --locked --test layering); fi
+	@$(MAKE) docs
 	@$(MAKE) deny
 	@echo "==> fuzz targets"; $(call quietly,.ci/fuzz check)
 	@echo "==> cargo doc"; RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps
+
+.PHONY: docs
+docs: $(VENV)/.requirements ## The documentation as a site in target/site; a link that leads nowhere fails
+	@echo "==> mkdocs build"; $(call quietly,$(BIN)/python -m mkdocs build --strict)
 
 .PHONY: deny
 deny: ## Licences, banned crates and sources of all dependencies
