@@ -18,9 +18,8 @@ def _clear_no_site_flag():
     if not flags.no_site:
         return
     try:
-        import copy
-
-        sys.flags = copy.replace(flags, no_site=0)  # Python >= 3.13
+        # What copy.replace() calls, from Python 3.13 on.
+        sys.flags = flags.__replace__(no_site=0)
     except (AttributeError, TypeError):
         sys.flags = _Flags(flags)
 

@@ -83,10 +83,12 @@ impl Shell<'_> {
                 if let Report::Reloaded { generation, .. } = report {
                     self.follow_logs(generation);
                 }
-                if let Report::Up { .. } = report
-                    && let Some(announcement) = self.announcement.take()
-                {
-                    announcement.up();
+                if let Report::Up { .. } = report {
+                    if let Some(announcement) = self.announcement.take() {
+                        announcement.up();
+                    }
+                    // From here on there is little to do.
+                    crate::sys::trim();
                 }
                 if let Report::WorkerHung {
                     worker: who,

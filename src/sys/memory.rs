@@ -1,4 +1,4 @@
-//! Shared memory as a slice of atomics. It does not know what the words mean.
+//! Shared memory as a slice of atomics, and memory given back. It does not know what the words mean.
 
 use std::ffi::CStr;
 use std::num::NonZeroUsize;
@@ -41,13 +41,35 @@ pub fn shared_words(name: &CStr, count: usize) -> Result<(OwnedFd, &'static [Ato
     Ok((fd, words))
 }
 
-/// Gives memory that was freed back to the system. Worth it once, when starting up is over: what it used is not needed again.
+/// Gives memory that was freed, and the pages of code that are mapped, back to the system. Worth it once, when starting up is
+/// over: what it used (parsers, help texts) is not needed again, here or in a process forked from this one. Code that is
+/// needed is mapped again from the page cache.
 pub fn trim() {
     // SAFETY: no preconditions; the allocator's own locks make it safe beside other threads.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
     }
+    if let Some((start, length)) = std::fs::read_to_string("/proc/self/maps")
+        .ok()
+        .and_then(|maps| code(&maps, trim as fn() as usize))
+    {
+        // SAFETY: the pages are the unchanged ones of an executable file (mapped without write permission), and whoever
+        // runs into one that is gone gets it from there. An error changes nothing.
+        unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+    }
+}
+
+/// The executable mapping of a file which contains `address`, by start and length.
+fn code(maps: &str, address: usize) -> Option<(usize, usize)> {
+    maps.lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        let start = usize::from_str_radix(start, 16).ok()?;
+        let end = usize::from_str_radix(end, 16).ok()?;
+        let of_a_file = words.next()? == "r-xp" && words.nth(3)?.starts_with('/');
+        (of_a_file && (start..end).contains(&address)).then_some((start, end - start))
+    })
 }
 
 #[cfg(test)]
@@ -55,6 +77,16 @@ mod tests {
     use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
+
+    #[test]
+    fn our_code_is_found_and_can_be_done_without() {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("there is /proc");
+        let (start, length) = code(&maps, trim as fn() as usize).expect("this is code");
+        assert!((start..start + length).contains(&(code as fn(_, _) -> _ as usize)));
+        assert_eq!(code(&maps, (&raw const maps).addr()), None);
+        trim();
+        assert!(maps.contains("r-xp"));
+    }
 
     #[test]
     fn words_start_at_zero_and_keep_what_is_stored() {
