@@ -131,6 +131,14 @@ impl Journal {
             ),
             Report::ReloadFailed {
                 generation,
+                why: ReloadFailure::Abandoned,
+                ..
+            } => tracing::info!(
+                generation = generation.0,
+                "reload given up: the server stops"
+            ),
+            Report::ReloadFailed {
+                generation,
                 why,
                 replaced,
                 of,
