@@ -203,6 +203,14 @@ pub struct Statsd {
     pub prefix: String,
     /// `|#tag,tag`, or empty.
     pub tags: String,
+    pub backlog: BacklogMetric,
+}
+
+/// Whether it is told how many connections wait to be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BacklogMetric {
+    Sent,
+    No,
 }
 
 /// Everything of the logs but their level and files.

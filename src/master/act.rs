@@ -15,7 +15,7 @@ use super::supervisor::{
     Action, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Slot, Stage,
 };
 use super::workers::{Killed, Worker};
-use crate::config::LogTarget;
+use crate::config::{BacklogMetric, LogTarget};
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork};
@@ -267,6 +267,11 @@ impl Shell<'_> {
     /// Becoming ready is a sign of life, too: the first beat may be a moment away.
     fn sample_heartbeats(&mut self) {
         self.memory.look();
+        let statsd = self.logging.logging.statsd.as_ref();
+        if statsd.is_some_and(|statsd| statsd.backlog == BacklogMetric::Sent) {
+            let queues = (0..self.binds.listeners.len()).filter_map(|n| self.binds.queue(n));
+            observability::statsd::backlog(queues.map(|(waiting, _)| waiting).sum());
+        }
         let (target, workers) = (self.supervisor.target(), &self.workers);
         self.binds.shares.close_all_but(|slot| {
             slot < target || workers.iter().any(|(_, worker)| worker.slot.0 == slot)

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::line::{Colour, Head, Said};
 use super::relay::{self, Item};
-use super::sink::{Patience, Sink};
+use super::sink::Sink;
 use super::stamp::Stamp;
 use super::{record, statsd, syslog};
 use crate::config::{LogFormat, LogLevel, LogTarget};
@@ -28,11 +28,9 @@ struct Inner {
     stamp: Stamp,
     format: LogFormat,
     colour: Colour,
-    patience: Patience,
 }
 
 impl ErrorLog {
-    /// As the master has it, which never waits; `after_fork` makes it a worker's.
     pub(super) fn new(target: LogTarget, output: Arc<Output>, level: LogLevel) -> ErrorLog {
         ErrorLog {
             level: AtomicU8::new(level as u8),
@@ -43,7 +41,6 @@ impl ErrorLog {
                 sink: Sink::new(output),
                 stamp: Stamp::iso(),
                 format: LogFormat::Text,
-                patience: Patience::None,
             }),
         }
     }
@@ -89,11 +86,22 @@ impl ErrorLog {
         }
     }
 
+    /// What the app writes to the stream that WSGI gives it.
+    pub(super) fn put_stream(&self, text: &str) {
+        let format = self.inner.lock().format;
+        match format {
+            LogFormat::Text => self.put_raw(text),
+            LogFormat::Json | LogFormat::Logfmt => {
+                let text = text.trim_end_matches('\n').to_owned();
+                self.put_down(LogLevel::Error, &Said::of_python(text, String::new()));
+            }
+        }
+    }
+
     /// Whole lines of a handler's own making.
     pub(super) fn put_raw(&self, text: &str) {
         let mut inner = self.inner.lock();
-        let patience = inner.patience;
-        inner.sink.put(text.as_bytes().to_vec(), patience);
+        inner.sink.put(text.as_bytes().to_vec());
     }
 
     pub(super) fn flush(&self) {
@@ -121,7 +129,6 @@ impl ErrorLog {
     pub(super) fn after_fork(&self) {
         self.pid.store(std::process::id(), Ordering::Relaxed);
         let mut inner = self.inner.lock();
-        inner.patience = Patience::Endless;
         inner.sink.forget();
     }
 
@@ -153,7 +160,7 @@ impl ErrorLog {
             LogFormat::Json => record::json(said, &mut inner.stamp, pid, level),
             LogFormat::Logfmt => record::logfmt(said, &mut inner.stamp, pid, level),
         };
-        inner.sink.put(record, inner.patience);
+        inner.sink.put(record);
     }
 
     /// What was dropped is said as soon as there is room to say it.

@@ -1,7 +1,7 @@
 //! Logs: the error log behind the `tracing` facade, and the access log. It decides nothing.
 //!
-//! Any layer says `tracing::info!(slot, "worker ready")`; the line comes out in gunicorn's format. The master never waits for
-//! whoever reads its log: what is not taken is queued, and beyond a bound dropped and counted. A worker may wait.
+//! Any layer says `tracing::info!(slot, "worker ready")`; the line comes out in gunicorn's format. Nobody waits for whoever reads
+//! the log: what is not taken is queued, and beyond a bound dropped and counted.
 
 pub mod access;
 mod error_log;
@@ -73,7 +73,7 @@ pub fn set_level(level: LogLevel) {
     }
 }
 
-/// In a child right after its fork: it has its own pid, may wait for the reader, and leaves the parent's queue to the parent.
+/// In a child right after its fork: it has its own pid, and leaves the parent's queue to the parent.
 pub fn after_fork() {
     syslog::after_fork();
     if let Some(log) = LOG.get() {
@@ -112,6 +112,13 @@ pub fn python_says(level: i64, message: String, traceback: String) {
     };
     if let Some(log) = LOG.get().filter(|log| log.wants(level)) {
         log.put_down(level, &line::Said::of_python(message, traceback));
+    }
+}
+
+/// What the app writes to `wsgi.errors`, in whole lines: in text as it is, as with gunicorn, else as a record.
+pub fn stream_says(text: &str) {
+    if let Some(log) = LOG.get() {
+        log.put_stream(text);
     }
 }
 

@@ -11,14 +11,6 @@ const MOST_RECORDS: usize = 1000;
 /// Tracebacks are long.
 const MOST_BYTES: usize = 4 << 20;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// The master: it never waits for the reader.
-    None,
-    /// A worker.
-    Endless,
-}
-
 #[derive(Debug)]
 pub(super) struct Sink {
     output: Arc<Output>,
@@ -56,24 +48,14 @@ impl Sink {
     }
 
     /// One or more whole lines that belong together.
-    pub(super) fn put(&mut self, record: Vec<u8>, patience: Patience) {
-        match patience {
-            Patience::Endless => {
-                if self.output.write_all(&record).is_err() {
-                    self.dropped += 1;
-                }
-            }
-            Patience::None
-                if self.queue.len() >= MOST_RECORDS || self.bytes + record.len() > MOST_BYTES =>
-            {
-                self.dropped += 1
-            }
-            Patience::None => {
-                self.bytes += record.len();
-                self.queue.push_back(record);
-                self.flush();
-            }
+    pub(super) fn put(&mut self, record: Vec<u8>) {
+        if self.queue.len() >= MOST_RECORDS || self.bytes + record.len() > MOST_BYTES {
+            self.dropped += 1;
+            return;
         }
+        self.bytes += record.len();
+        self.queue.push_back(record);
+        self.flush();
     }
 
     /// Writes what the output takes without waiting.

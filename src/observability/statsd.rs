@@ -77,6 +77,17 @@ pub fn workers(count: u32) {
     }
 }
 
+/// How many connections wait to be accepted.
+pub fn backlog(waiting: u64) {
+    if let Some(statsd) = &mut *STATSD.lock() {
+        statsd.put(
+            format_args!("gunicorn.backlog"),
+            format_args!("{waiting}|h"),
+        );
+        statsd.flush();
+    }
+}
+
 impl Statsd {
     /// A worker's end; `None` where there is no server.
     #[must_use]
@@ -148,6 +159,7 @@ mod tests {
             },
             prefix: prefix.into(),
             tags: tags.into(),
+            backlog: config::BacklogMetric::No,
         };
         let statsd = prepare(Some(&settings)).unwrap().unwrap();
         (server, statsd)

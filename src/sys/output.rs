@@ -142,24 +142,6 @@ impl Output {
             }
         }
     }
-
-    /// Writes everything, waiting where it must, piece by piece so that lines stay whole.
-    ///
-    /// # Errors
-    /// When the output is at its end, or the disk is full.
-    pub fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.attempt(bytes.get(..self.piece(bytes)).unwrap_or(bytes)) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    wait_writable(self.file.as_fd(), None).map_err(|error| error.source)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
 }
 
 impl AsFd for Output {
@@ -251,22 +233,6 @@ mod tests {
         let total = filled(&output);
         reader.read_exact(&mut vec![0; total]).unwrap();
         assert_eq!(output.attempt(b"x").unwrap(), 1);
-    }
-
-    #[test]
-    fn a_patient_write_waits_for_the_reader() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let output = Output {
-            file: File::from(OwnedFd::from(writer)),
-            way: Way::Polled,
-        };
-        let bytes = b"one line\n".repeat(50_000);
-        let expected = bytes.clone();
-        let thread = std::thread::spawn(move || output.write_all(&bytes).unwrap());
-        let mut read = Vec::new();
-        reader.read_to_end(&mut read).unwrap();
-        thread.join().unwrap();
-        assert!(read == expected);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod wsgi;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
@@ -28,7 +29,11 @@ pub use office::Office;
 
 use crate::ipc::{FromWorker, Phase};
 use crate::master::Seat;
+use crate::observability;
 use python::{Protocol, Scripts, Watched};
+
+/// What the reader of the log gets to take the last lines of a worker that failed.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The worker's whole life in the forked child, in the main thread, with the interpreter up; the exit code.
 pub fn run(py: Python<'_>, mut seat: Seat) -> u8 {
@@ -139,6 +144,7 @@ pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
 /// A failed child ends at once: threads that the app started at import would hold up an orderly end.
 fn leave_failed(py: Python<'_>, phase: Phase) -> u8 {
     python::flush_stdio(py);
+    observability::finish(LAST_WORDS);
     let code = match phase {
         Phase::Load => 4,
         Phase::Settings => 1,

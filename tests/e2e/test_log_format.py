@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
+from harness.client import Client
+from harness.waiting import eventually
 
 RAISES = '''
 print("not a record", flush=False)
@@ -13,6 +16,14 @@ async def app(scope, receive, send):
     if scope["type"] == "http":
         raise ValueError("two\\nlines and \\"quotes\\"")
 '''
+
+
+def can_connect(path):
+    try:
+        Client.unix(str(path), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def records(server):
@@ -62,11 +73,61 @@ def test_logfmt(launch, app):
     assert line.endswith(r"ValueError: two\nlines and \"quotes\"")
 
 
+FLASK = """
+import sys
+def app(environ, start_response):
+    environ["wsgi.errors"].write("[2026] ERROR in app\\nTraceback\\n  frame\\n")
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+
+
+def test_what_wsgi_apps_write_is_one_record(launch, app):
+    app.path.joinpath("app.py").write_text(FLASK)
+    server = launch("app:app", "--log-format", "json")
+    address = server.log.wait(r'"message":"listening".*"address":"([^"]*)"').group(1)
+    server._port = int(address.rpartition(":")[2])
+    server.get("/")
+    record = json.loads(server.log.wait(r"^.*ERROR in app.*$").group(0))
+    assert (record["level"], record["message"]) == ("error", "[2026] ERROR in app\nTraceback\n  frame")
+
+
+NOISY = """
+import sys
+def app(environ, start_response):
+    for number in range(200):
+        environ["wsgi.errors"].write("%04d %s\\n" % (number, "x" * 1000))
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+def test_a_reader_that_does_not_read_holds_no_request_up(program, app):
+    """Its pipe is full, and stays so while requests are answered; then everything comes, and how much did not."""
+    app.path.joinpath("app.py").write_text(NOISY)
+    command = [*program, "app:app", "-b", "unix:app.sock"]
+    with subprocess.Popen(command, cwd=app.path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            eventually(lambda: can_connect(app.path / "app.sock"), "it listens")
+            with Client.unix(str(app.path / "app.sock"), timeout=20) as client:
+                for _ in range(20):
+                    assert client.get("/").status == 200
+            text = b""
+            while b"log lines dropped" not in text:
+                text += os.read(process.stderr.fileno(), 65536)
+            process.terminate()
+            text += process.stderr.read()
+        finally:
+            process.kill()
+            process.wait(20)
+    written = [line for line in text.decode().splitlines() if line.endswith("x" * 1000)]
+    dropped = sum(int(number) for number in re.findall(rb"(\d+) log lines dropped", text))
+    assert len(written) + dropped == 20 * 200 and all(len(line) == 1005 for line in written)
+
+
 @pytest.mark.parametrize(("variables", "colours"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_colours_on_a_terminal(program, app, variables, colours):
     """Read from the terminal's other side."""
-    import subprocess
-
     app.copy("hello.py")
     ours, theirs = os.openpty()
     environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **variables}

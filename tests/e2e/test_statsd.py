@@ -51,6 +51,11 @@ def test_requests_and_workers(serve, statsd):
     assert statsd.wait(r"^gunicorn\.workers:2\|g$")
 
 
+def test_the_backlog(serve, statsd):
+    serve("hello.py", "--statsd-host", f"127.0.0.1:{statsd.port}", "--enable-backlog-metric")
+    statsd.wait(r"^gunicorn\.backlog:0\|h$")
+
+
 def test_prefix_and_tags(serve, statsd):
     server = serve("hello.py", "--statsd-host", f"127.0.0.1:{statsd.port}", "--statsd-prefix", "shop", "--dogstatsd-tags", "env:prod,team:web")
     server.get("/")

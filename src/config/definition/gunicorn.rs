@@ -68,11 +68,6 @@ pub(super) const SETTINGS: &[Definition] = &[
         "default_proc_name",
         Standing::Idle("`proc_name` is the one to set"),
     ),
-    switch(
-        "enable_backlog_metric",
-        "enable-backlog-metric",
-        Standing::Idle("that metric is not sent"),
-    ),
     value(
         "http_parser",
         "http-parser",

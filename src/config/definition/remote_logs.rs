@@ -54,6 +54,11 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("statsd_prefix", Group::Logs, Kind::Text)
     },
     Definition {
+        long: Some("enable-backlog-metric"),
+        help: "Send gunicorn.backlog to statsd once a second: connections that wait to be accepted (TCP)",
+        ..Definition::new("enable_backlog_metric", Group::Logs, Kind::Switch)
+    },
+    Definition {
         long: Some("dogstatsd-tags"),
         value: "TAGS",
         default: Some(""),

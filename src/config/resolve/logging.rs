@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::Typed;
 use crate::config::value::{self, Malformed, Value};
 use crate::config::{
-    AccessLines, Error, Logging, Prints, PythonLogging, RequestIds, Statsd, Stdio, Syslog,
+    AccessLines, BacklogMetric, Error, Logging, Prints, PythonLogging, RequestIds, Statsd, Stdio,
+    Syslog,
 };
 
 pub(super) fn logging(typed: &Typed<'_>, base: &Path) -> Result<Logging, Error> {
@@ -85,9 +86,15 @@ fn statsd(typed: &Typed<'_>) -> Result<Option<Statsd>, Error> {
     let prefix = typed.value("statsd_prefix", value::metric_prefix)?;
     let tags = typed.value("dogstatsd_tags", value::metric_tags)?;
     let address = typed.optional("statsd_host", value::statsd_address)?;
+    let backlog = if typed.switch("enable_backlog_metric")? {
+        BacklogMetric::Sent
+    } else {
+        BacklogMetric::No
+    };
     Ok(address.map(|address| Statsd {
         address,
         prefix,
         tags,
+        backlog,
     }))
 }

@@ -99,7 +99,7 @@ fn every_setting_reaches_the_result() {
             | "syslog_prefix"
             | "syslog_facility"
             | "disable_redirect_access_to_syslog" => ("syslog", "true"),
-            "statsd_prefix" | "dogstatsd_tags" => ("statsd_host", "h:1"),
+            "statsd_prefix" | "dogstatsd_tags" | "enable_backlog_metric" => ("statsd_host", "h:1"),
             "reload_engine" | "reload_extra_files" => ("reload", "true"),
             "request_id_header" => ("request_id", "true"),
             _ => ("wsgi_app", "site:app"),

@@ -5,6 +5,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::observability;
 use crate::worker::python::type_name;
 
 /// One for the whole worker. A line that is not finished waits for its end, or for `flush`.
@@ -54,7 +55,12 @@ impl Errors {
 }
 
 fn say(lines: &str) {
-    for line in lines.lines().filter(|line| !line.is_empty()) {
-        tracing::error!(text = line, "wsgi.errors");
+    if lines.is_empty() {
+        return;
+    }
+    if lines.ends_with('\n') {
+        observability::stream_says(lines);
+    } else {
+        observability::stream_says(&format!("{lines}\n"));
     }
 }
