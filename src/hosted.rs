@@ -26,6 +26,9 @@ impl Host for Hosted {
     fn after_fork_child(&self) {
         worker::python::after_fork_child();
     }
+    fn before_identity(&self) {
+        Python::attach(worker::python::take_along);
+    }
     fn run_worker(&self, seat: Seat) -> u8 {
         Python::attach(|py| worker::run(py, seat))
     }

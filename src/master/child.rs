@@ -61,6 +61,9 @@ pub fn live(child: Child, host: &dyn Host) -> u8 {
     {
         return fail(&seat, error.to_string());
     }
+    if identity.is_some() {
+        host.before_identity();
+    }
     if let Some(Err(error)) = identity.as_ref().map(Identity::assume) {
         return fail(&seat, error.to_string());
     }

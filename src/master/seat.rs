@@ -35,6 +35,8 @@ pub trait Host {
     fn after_fork_parent(&self);
     /// In the child, before anything else.
     fn after_fork_child(&self);
+    /// In the child, when it is about to become another user: the last chance to read what that one may not.
+    fn before_identity(&self) {}
     /// The worker's whole life; the number is its exit code. It may return: the stack unwinds to the caller of `run`.
     fn run_worker(&self, seat: Seat) -> u8;
 }

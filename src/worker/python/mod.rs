@@ -122,6 +122,33 @@ fn forget_keyboard_interrupt(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Loads what a worker needs of Python's own library, before it becomes a user who may not read it (an interpreter in root's
+/// home). Nothing of `site-packages` or of the app: that must not run with the master's rights.
+pub fn take_along(py: Python<'_>) {
+    const NEEDED: [&str; 14] = [
+        "asyncio",
+        "difflib",
+        "encodings.idna",
+        "faulthandler",
+        "importlib.metadata",
+        "inspect",
+        "json",
+        "linecache",
+        "logging.config",
+        "rgun._site",
+        "selectors",
+        "signal",
+        "site",
+        "traceback",
+    ];
+    for module in NEEDED {
+        if let Err(error) = py.import(module) {
+            // It will be missed, or not: then there is an error that says for what.
+            tracing::debug!(module, %error, "not loaded before the change of user");
+        }
+    }
+}
+
 /// What the process needs before the app is imported: `site` (a hosted master ran without it) and the stack dumper.
 ///
 /// `stacks`: where those are written; it stays open.
