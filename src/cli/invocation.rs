@@ -12,8 +12,8 @@ use super::command::command;
 use super::usage;
 use crate::config::{
     CMD_ARGS, Error, Files, Hooks, Kind, Layer, Layers, OWN_CMD_ARGS, Origin, Resolved, Settings,
-    Surroundings, answer, definition, environment, files, idle, location, own_variables, question,
-    resolve, split, toml, understood,
+    Surroundings, answer, cfg, definition, environment, files, idle, location, own_variables,
+    question, resolve, split, toml, understood,
 };
 
 /// What the command line asks for.
@@ -41,6 +41,9 @@ pub(super) struct Sources {
 #[derive(Debug, Default)]
 pub(super) struct Answered {
     location: Option<String>,
+    /// What has run it, and where.
+    pub python: PathBuf,
+    pub directory: PathBuf,
     hooks: Vec<String>,
     environment: Vec<(String, String)>,
     path: Vec<String>,
@@ -48,7 +51,7 @@ pub(super) struct Answered {
 
 impl Answered {
     /// What the file did to its own process is for the workers; what is said more plainly counts more.
-    pub fn complete(&self, settings: &mut Settings) {
+    pub fn complete(&self, settings: &mut Settings, layers: &Layers) {
         let mut env = self.environment.clone();
         env.append(&mut settings.env);
         settings.env = env;
@@ -59,7 +62,9 @@ impl Answered {
             settings.hooks = Some(Arc::new(Hooks {
                 location: location.clone(),
                 names: self.hooks.clone(),
-                cfg: String::new(),
+                cfg: cfg(layers, settings),
+                directory: self.directory.clone(),
+                python: self.python.clone(),
             }));
         }
     }
@@ -178,6 +183,8 @@ impl Sources {
         self.warnings.extend(told.warnings);
         Ok(Answered {
             location: self.files.script.as_ref().map(location),
+            python: PathBuf::new(),
+            directory: PathBuf::new(),
             hooks: told.hooks,
             environment: told.environment,
             path: told.path,

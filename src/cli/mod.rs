@@ -91,7 +91,7 @@ fn start(
         }
         Err(error) => return report::configuration(&error),
     };
-    answered.complete(&mut settings);
+    answered.complete(&mut settings, &layers);
     if let Err(refusal) = entry.examine(&settings) {
         return report::refusal(&refusal);
     }

@@ -33,7 +33,9 @@ pub(super) fn ask(
             hint: None,
         })
     })?;
-    sources.answered(&said).map_err(Failure::Configuration)
+    let mut answered = sources.answered(&said).map_err(Failure::Configuration)?;
+    (answered.python, answered.directory) = (program.python, program.directory);
+    Ok(answered)
 }
 
 fn program(
@@ -65,7 +67,7 @@ impl Reading<'_> {
     fn settings(&self, sources: &Sources, answered: &Answered) -> Result<Settings, Misconfigured> {
         let resolved = sources.resolve(self.surroundings);
         let Resolved { mut settings, .. } = resolved.map_err(|error| misconfigured(&error))?;
-        answered.complete(&mut settings);
+        answered.complete(&mut settings, &sources.layers());
         sources.warn();
         Ok(settings)
     }
@@ -96,9 +98,13 @@ impl Configuration for Reading<'_> {
             .sources
             .take()
             .ok_or_else(|| Misconfigured::from("nobody has asked".to_owned()))?;
-        let answered = sources
+        let mut answered = sources
             .answered(said)
             .map_err(|error| misconfigured(&error))?;
+        let python = sources.python(self.surroundings);
+        let python = self.entry.python(python.as_deref());
+        answered.python = python.map_err(|refusal| Misconfigured::from(refusal.message))?;
+        answered.directory.clone_from(&self.surroundings.directory);
         self.settings(&sources, &answered)
     }
 }

@@ -3,6 +3,7 @@
 //! What was typed (`Layer`: text with its `Origin`) becomes what it means (`Settings`) in `resolve`; `definition` is the one
 //! place that says which settings there are, and the command line, `--help` and `docs/settings.md` are made from it.
 
+mod cfg;
 mod cpus;
 mod definition;
 mod effective;
@@ -25,6 +26,7 @@ mod value;
 mod variables;
 mod words;
 
+pub use cfg::cfg;
 pub use cpus::{CpuFiles, cpus};
 pub use definition::{
     Definition, Group, Kind, Occurs, Standing, Variable, called, definition, definitions, nearest,

@@ -2,6 +2,7 @@
 
 mod uvicorn;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -43,8 +44,12 @@ pub struct Hooks {
     pub location: String,
     /// Those that it defines.
     pub names: Vec<String>,
-    /// What the file's own variables hold is not known here; but these settings are what `server.cfg` shows.
+    /// What `server.cfg` shows, as JSON.
     pub cfg: String,
+    /// Where the server was started.
+    pub directory: PathBuf,
+    /// What runs the file.
+    pub python: PathBuf,
 }
 
 impl Hooks {

@@ -69,6 +69,9 @@ impl Shell<'_> {
                         tracing::warn!(slot, pid, reason, "killing worker");
                     }
                 }
+                if why == KillReason::Hung && self.hook_abort(incarnation) {
+                    return Flow::Go;
+                }
                 self.signal_worker(incarnation, Signal::KILL);
             }
             Action::DumpStacks { incarnation } => self.ask_for_stacks(incarnation),
@@ -80,7 +83,13 @@ impl Shell<'_> {
                 self.editions.remove(&generation);
             }
             Action::Report(report) => {
+                match &report {
+                    Report::ReloadFailed { .. } => self.hook_reload_failed(),
+                    Report::Scaled { from, to } => self.hook_workers_changed(*from, *to),
+                    _ => {}
+                }
                 if let Report::Reloaded { generation, .. } = report {
+                    self.hook_reloaded();
                     self.follow_logs(generation);
                 }
                 if let Report::Up { .. } = report {
@@ -136,6 +145,7 @@ impl Shell<'_> {
         let their_stacks = stacks.again()?;
         let page = self.scoreboard.acquire(slot.0, u64::from(generation.0))?;
         let master = Pid::this();
+        self.hook_pre_fork(incarnation.0);
         self.host.before_fork();
         match fork() {
             Ok(Fork::Child) => {
@@ -148,6 +158,10 @@ impl Shell<'_> {
                 }
                 let ends = (theirs, their_stacks);
                 let seat = self.seat(slot, generation, &edition, ends, page, master);
+                let seat = seat.map(|seat| Seat {
+                    age: incarnation.0,
+                    ..seat
+                });
                 Ok(Flow::End(match seat {
                     Some(seat) => End::Child(Box::new(Child {
                         seat,
@@ -170,6 +184,7 @@ impl Shell<'_> {
                 let limits = Limits::draw(&edition.settings.recycling);
                 let worker = Worker::new(slot, pid, ours, page, stacks, limits);
                 self.workers.insert(incarnation, worker);
+                self.hook_forked(incarnation.0, pid);
                 Ok(Flow::Go)
             }
             Err(error) => {
@@ -192,6 +207,7 @@ impl Shell<'_> {
     ) -> Option<Seat> {
         Some(Seat {
             slot: slot.0,
+            age: 0,
             generation: u64::from(generation.0),
             settings: Arc::clone(&edition.settings),
             listeners: self.binds.part_of(slot.0),

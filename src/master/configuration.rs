@@ -126,6 +126,7 @@ impl Shell<'_> {
                     );
                 }
                 let plan = plan(&settings);
+                self.hook_reload(&settings);
                 self.editions.insert(
                     generation,
                     Edition::new(std::sync::Arc::new(settings), &self.start),

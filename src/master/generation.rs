@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::hooks::before_first_worker;
 use super::supervisor::{Plan, Sources, Winch};
 use crate::config::{Place, Settings};
 
@@ -77,7 +78,9 @@ pub fn plan(settings: &Settings) -> Plan {
             Some(_) => Sources::Watched,
             None => Sources::Fixed,
         },
-        preparations: u32::try_from(settings.run_before.len()).unwrap_or(u32::MAX),
+        preparations: u32::try_from(settings.run_before.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(u32::from(before_first_worker(settings))),
         preparation_timeout: settings.run_before_timeout,
     }
 }

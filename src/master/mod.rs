@@ -16,6 +16,7 @@ mod daemon;
 mod error;
 mod generation;
 mod hang;
+mod hooks;
 mod journal;
 mod keeper;
 mod limits;
@@ -135,6 +136,7 @@ fn govern(
     // What starting up took is not needed again, and the workers to come are copies of this.
     crate::sys::trim();
     shell.announcement = announcement.take();
+    shell.side = hooks::Side::new(&settings, &[]);
     let end = match shell.run() {
         Ok(End::Child(child)) => {
             // Everything that is the master's alone is closed here: other workers' channels, the lifeline's write end.
@@ -153,6 +155,9 @@ fn govern(
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
     };
+    if let Some(side) = shell.side.take() {
+        side.finish();
+    }
     *announcement = shell.announcement.take();
     shell.control.close();
     shell.keeper.dismiss();

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::child::PRIVATE;
+use super::hooks::before_first_worker;
 use super::shell::Shell;
 use super::supervisor::{Event, Exit, Generation, Signal};
 use super::workers::exit;
@@ -29,7 +30,12 @@ pub struct Running {
 
 impl Shell<'_> {
     pub(super) fn prepare(&mut self, step: u32) {
-        let Some(run_before) = self.first.run_before.get(step as usize).cloned() else {
+        let hooks = u32::from(before_first_worker(&self.first));
+        if step < hooks {
+            return self.call_first_hooks(step);
+        }
+        let command = (step - hooks) as usize;
+        let Some(run_before) = self.first.run_before.get(command).cloned() else {
             self.pending.push_back(Event::Prepared { step, code: 0 });
             return;
         };
@@ -75,7 +81,8 @@ impl Shell<'_> {
         start_group(&mut command, self.identity.clone())
     }
 
-    pub(super) fn signal_preparation(&self, signal: Signal) {
+    pub(super) fn signal_preparation(&mut self, signal: Signal) {
+        self.give_up_first_hooks();
         self.deliver_preparation(match signal {
             Signal::Int => Raw::INT,
             Signal::Quit => Raw::QUIT,
@@ -114,7 +121,9 @@ impl Shell<'_> {
         };
         let took_ms = clock::monotonic().saturating_sub(running.began).as_millis();
         let took_ms = u64::try_from(took_ms).unwrap_or(u64::MAX);
-        let command = self.first.run_before.get(step as usize).map(in_words);
+        let hooks = u32::from(before_first_worker(&self.first));
+        let command = step.saturating_sub(hooks) as usize;
+        let command = self.first.run_before.get(command).map(in_words);
         match code {
             0 => tracing::info!(command, took_ms, "command succeeded"),
             _ => tracing::error!(command, took_ms, code, "command failed"),

@@ -11,6 +11,8 @@ use crate::sys::{Listener, Pid, Scratch};
 #[derive(Debug)]
 pub struct Seat {
     pub slot: u32,
+    /// gunicorn's: how many workers were started up to this one.
+    pub age: u64,
     pub generation: u64,
     pub settings: Arc<Settings>,
     /// The worker's copies; the master keeps its own.

@@ -13,6 +13,7 @@ use super::configuration::{Asking, Configuration};
 use super::control::{Control, Errands, Source, Waits};
 use super::daemon::Announcement;
 use super::generation::{Edition, Logs, plan};
+use super::hooks::{Following, Side};
 use super::journal::Journal;
 use super::keeper::{Keeper, Recruit};
 use super::lookout::{self, Lookout};
@@ -105,6 +106,11 @@ pub struct Shell<'a> {
     pub(super) pending: VecDeque<Event>,
     pub(super) configuration: &'a dyn Configuration,
     pub(super) asking: Option<Asking>,
+    /// Workers that hang, asked to abort, and when they are killed.
+    pub(super) doomed: Vec<(Incarnation, Duration)>,
+    pub(super) side: Option<Side>,
+    /// That of a reload that goes on; it may have none.
+    pub(super) next_side: Option<Following>,
     pub(super) host: &'a dyn Host,
     pub(super) service: Service,
     /// Whom the workers are, if they are not who we are.
@@ -177,6 +183,9 @@ impl<'a> Shell<'a> {
             pending: VecDeque::new(),
             configuration,
             asking: None,
+            doomed: Vec::new(),
+            side: None,
+            next_side: None,
             host,
             service: Service::of_this_process(),
             identity,
@@ -236,9 +245,10 @@ impl<'a> Shell<'a> {
         let service = self.service.due().map(|due| due.saturating_sub(now));
         let keeper = self.keeper.due().map(|due| due.saturating_sub(now));
         let lookout = self.lookout_due().map(|due| due.saturating_sub(now));
+        let hooks = self.hooks_due().map(|due| due.saturating_sub(now));
         let asking = self.asking.as_ref();
         let asking = asking.map(|asking| asking.until.saturating_sub(now));
-        let timeout = [timeout, service, keeper, lookout, asking]
+        let timeout = [timeout, service, keeper, lookout, asking, hooks]
             .into_iter()
             .flatten()
             .min();
@@ -269,6 +279,11 @@ impl<'a> Shell<'a> {
             watched.push((fd, wanted));
         }
         watched.extend(self.lookout.as_fd().map(|fd| (fd, Wanted::Readable)));
+        // Last: what they say is looked for in any case.
+        watched.extend(
+            self.hook_processes()
+                .map(|child| (child.as_fd(), Wanted::Readable)),
+        );
         let ready = wait_for(&watched, timeout)?;
         drop(watched);
         let mut ready = ready.into_iter();
@@ -295,6 +310,7 @@ impl<'a> Shell<'a> {
         if ready.next() == Some(true) {
             self.hear_lookout();
         }
+        self.hear_hooks();
         self.tell_service();
         asked
             .into_iter()
@@ -346,6 +362,7 @@ impl<'a> Shell<'a> {
                 if self.keeper.ended(pid, ended)
                     || self.lookout.ended(pid, ended)
                     || self.was_preparation(pid, ended)
+                    || self.was_hooks(pid)
                 {
                     continue;
                 }
@@ -355,6 +372,7 @@ impl<'a> Shell<'a> {
             // What it said before it died comes first. What a child of its own may go on saying is cut off.
             self.listen(incarnation, usize::from(u16::MAX));
             self.tell_hang(incarnation);
+            self.hook_child_exit(incarnation.0, pid);
             let killed = self.workers.get(incarnation).map(|worker| worker.killed);
             let exit = match ended {
                 process::Exit::Signal {

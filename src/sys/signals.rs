@@ -31,6 +31,7 @@ pub fn signal_main_thread(signal: Signal) {
 }
 
 impl Signal {
+    pub const ABRT: Self = Self(libc::SIGABRT);
     pub const HUP: Self = Self(libc::SIGHUP);
     pub const INT: Self = Self(libc::SIGINT);
     pub const QUIT: Self = Self(libc::SIGQUIT);

@@ -30,7 +30,7 @@ pub use office::Office;
 use crate::ipc::{FromWorker, Phase};
 use crate::master::Seat;
 use crate::observability;
-use python::{Protocol, Scripts, Watched};
+use python::{Hooks, Protocol, Scripts, Watched};
 
 /// What the reader of the log gets to take the last lines of a worker that failed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -102,18 +102,56 @@ fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u
     // Whatever happens from here on, what was said is handed on at the end.
     let _relay =
         python::configure_logging(py, &scripts, settings).map_err(|e| told(Phase::Settings, e))?;
-    let watched = Watched::new(py, news).map_err(plain)?;
-    let loaded = python::load(py, &scripts, &office.net.settings).map_err(|e| {
+    let hooks = Hooks::load(py, &office.net.settings, office.master.as_raw(), office.age)
+        .map_err(|e| told(Phase::Boot, e))?;
+    let Some(hooks) = hooks else {
+        return serve(py, office, news, &scripts, None);
+    };
+    let result = hooks
+        .call(py, "post_fork")
+        .map_err(|e| told(Phase::Boot, e))
+        .and_then(|()| serve(py, office, news, &scripts, Some(&hooks)));
+    if office.orders.had_to_be_fast() {
+        hooks.try_to_call(py, "worker_int");
+    }
+    hooks.try_to_call(py, "worker_exit");
+    result
+}
+
+/// From the app's import to the worker's last request.
+fn serve(
+    py: Python<'_>,
+    office: &Arc<Office>,
+    news: Option<OwnedFd>,
+    scripts: &Scripts,
+    hooks: Option<&Hooks>,
+) -> Result<u8, Failure> {
+    let told = |phase, error: PyErr| {
+        let (summary, traceback) = python::explain(py, scripts, &error);
+        Failure {
+            phase,
+            summary,
+            traceback,
+        }
+    };
+    let watched = Watched::new(py, news).map_err(|e| told(Phase::Boot, e))?;
+    let mut loaded = python::load(py, scripts, &office.net.settings).map_err(|e| {
         watched.tell_failure(py, &e);
         told(Phase::Load, e)
     })?;
     watched.start(py);
+    if let Some(hooks) = hooks {
+        loaded.app = hooks
+            .around(py, &loaded.app, loaded.protocol == Protocol::Asgi)
+            .and_then(|app| hooks.call(py, "post_worker_init").map(|()| app))
+            .map_err(|e| told(Phase::Boot, e))?;
+    }
     match loaded.protocol {
         Protocol::Asgi => {
-            asgi::serve(py, office, &scripts, loaded.app).map_err(|e| told(Phase::Lifespan, e))
+            asgi::serve(py, office, scripts, loaded.app).map_err(|e| told(Phase::Lifespan, e))
         }
         Protocol::Wsgi => {
-            wsgi::serve(py, office, &scripts, loaded.app).map_err(|e| told(Phase::Boot, e))
+            wsgi::serve(py, office, scripts, loaded.app).map_err(|e| told(Phase::Boot, e))
         }
     }
 }

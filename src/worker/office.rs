@@ -10,7 +10,7 @@ use super::sentinel::{Orders, Sentinel};
 use crate::ipc::{FromWorker, Phase, State, WorkerChannel};
 use crate::master::Seat;
 use crate::sys::epoll::Wake;
-use crate::sys::{self, Scratch};
+use crate::sys::{self, Pid, Scratch};
 
 pub struct Office {
     pub net: Arc<Network>,
@@ -19,6 +19,9 @@ pub struct Office {
     /// Host and port, or path and `None`, of each listener, as ASGI's `server`.
     pub addresses: Vec<(String, Option<u16>)>,
     pub slot: u32,
+    /// How many workers were started up to this one.
+    pub age: u64,
+    pub master: Pid,
     pub generation: u64,
     /// Where `DUMP_STACKS` writes.
     pub stacks: Scratch,
@@ -44,6 +47,8 @@ pub fn open(seat: Seat) -> io::Result<Office> {
         picked: picked.clone(),
         addresses,
         slot: seat.slot,
+        age: seat.age,
+        master: seat.master,
         generation: seat.generation,
         stacks: seat.stacks,
         channel: channel.clone(),

@@ -53,6 +53,8 @@ pub enum Command {
 pub struct Orders {
     queue: Mutex<VecDeque<Command>>,
     any: AtomicBool,
+    /// Somebody had to be told to stop fast.
+    fast: AtomicBool,
     /// The app is up: a command goes to the main thread. Before, it ends the process.
     listening: AtomicBool,
 }
@@ -68,7 +70,14 @@ impl Orders {
         command
     }
 
+    pub fn had_to_be_fast(&self) -> bool {
+        self.fast.load(SeqCst)
+    }
+
     pub fn give(&self, command: Command) {
+        if matches!(command, Command::Fast) {
+            self.fast.store(true, SeqCst);
+        }
         self.queue.lock().push_back(command);
         self.any.store(true, SeqCst);
     }

@@ -8,6 +8,8 @@ import time
 import pytest
 from harness.waiting import eventually
 
+pytestmark = [pytest.mark.both_artifacts]
+
 # As projects have them: computed values, helpers, what gunicorn ignores.
 DJANGO = """
 import multiprocessing

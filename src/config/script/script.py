@@ -29,11 +29,11 @@ class Wrong(Exception):
 # ---- The file
 
 
-def load(location):
+def load(location, directory=None):
     """The names of `file:PATH` or `python:MODULE`, and which of them the file itself reads."""
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    for entry in (directory, os.getcwd()):
+        if entry is not None and entry not in sys.path:
+            sys.path.insert(0, entry)
     with _StandIns():
         if location.startswith("python:"):
             module = importlib.import_module(location[len("python:"):])
@@ -289,4 +289,445 @@ def main():
     # Whoever prints wants it to be seen when it was printed.
     sys.stdout.reconfigure(line_buffering=True)
     request = json.loads(messages.readline())
-    evaluate(request, output)
+    if "calls" in request:
+        Side(request, messages, output).run()
+    else:
+        evaluate(request, output)
+
+
+# ---- What hooks are given
+
+
+class Config:
+    """`server.cfg`, `worker.cfg`: the settings that hold, by gunicorn's names."""
+
+    def __init__(self, values):
+        self.settings = values
+        self.__dict__.update(values)
+
+    def __getattr__(self, name):
+        raise AttributeError("no configuration setting for: %s" % name)
+
+    def __contains__(self, name):
+        return name in self.settings
+
+
+class Log:
+    """`server.log`, `worker.log`: lines of the server's own log."""
+
+    def __init__(self, write):
+        self._write = write
+        # gunicorn's two loggers; whoever wants one of them gets this.
+        self.error_log = self
+        self.access_log = self
+
+    def log(self, level, message, *arguments, **options):
+        if not isinstance(level, str):
+            level = "critical" if level >= 50 else "error" if level >= 40 else "warning" if level >= 30 else "info" if level >= 20 else "debug"
+        text = str(message)
+        if arguments:
+            only = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], dict) and arguments[0] else arguments
+            try:
+                text = text % only
+            except (TypeError, ValueError, KeyError):
+                text = "%s %r" % (text, arguments)
+        error = options.get("exc_info")
+        trace = ""
+        if error:
+            if not isinstance(error, BaseException):
+                error = sys.exc_info()[1]
+            if error is not None:
+                trace = _traceback(error)
+        self._write(level.lower(), text, trace)
+
+    def debug(self, message, *arguments, **options):
+        self.log("debug", message, *arguments, **options)
+
+    def info(self, message, *arguments, **options):
+        self.log("info", message, *arguments, **options)
+
+    def warning(self, message, *arguments, **options):
+        self.log("warning", message, *arguments, **options)
+
+    warn = warning
+
+    def error(self, message, *arguments, **options):
+        self.log("error", message, *arguments, **options)
+
+    def critical(self, message, *arguments, **options):
+        self.log("critical", message, *arguments, **options)
+
+    def exception(self, message, *arguments, **options):
+        self.log("error", message, *arguments, **dict({"exc_info": True}, **options))
+
+    def isEnabledFor(self, level):  # noqa: N802
+        return True
+
+    def reopen_files(self):
+        pass
+
+
+class _Tmp:
+    """`worker.tmp`: signs of life are elsewhere."""
+
+    def notify(self):
+        pass
+
+    def last_update(self):
+        import time
+
+        return time.monotonic()
+
+    def fileno(self):
+        return -1
+
+    def close(self):
+        pass
+
+
+class Worker:
+    """What a hook is given of a worker."""
+
+    def __init__(self, age, pid, server):
+        self.age = age
+        self.pid = pid
+        self.ppid = server.pid
+        self.cfg = server.cfg
+        self.log = server.log
+        self.tmp = _Tmp()
+        self.timeout = getattr(server.cfg, "timeout", 30)
+        self.max_requests = getattr(server.cfg, "max_requests", 0) or sys.maxsize
+        self.sockets = []
+        self.app = None
+        self.wsgi = None
+        self.nr = 0
+        self.alive = True
+        self.booted = False
+        self.aborted = False
+
+    def __str__(self):
+        return "<Worker %s>" % self.pid
+
+    def notify(self):
+        pass
+
+
+class Server:
+    """What a hook is given of the master."""
+
+    def __init__(self, cfg, log, pid, workers):
+        self.cfg = cfg
+        self.log = log
+        self.pid = pid
+        self.master_pid = 0
+        self.master_name = "Master"
+        self.proc_name = getattr(cfg, "proc_name", None)
+        self.num_workers = workers
+        self.worker_age = 0
+        self.timeout = getattr(cfg, "timeout", 30)
+        self.address = getattr(cfg, "bind", None)
+        self.app = None
+        self.LISTENERS = []
+        self.WORKERS = {}
+
+
+def _hooks(names):
+    return {name: hook for name in HOOKS if name in names for hook in [_hook(name, names[name])] if hook is not None}
+
+
+# ---- The process beside the master
+
+
+class Side:
+    """Calls the master's hooks, one after the other, in the order in which the master tells of what happened."""
+
+    def __init__(self, request, messages, output):
+        self.messages, self.output = messages, output
+        log = Log(lambda level, message, trace: self.say({"level": level, "message": message, "traceback": trace}))
+        self.server = Server(Config(request["cfg"]), log, request["master"], request["num_workers"])
+        self.hooks = {}
+        self.take_workers(request["workers"])
+        try:
+            self.hooks = _hooks(load(request["location"], request["directory"])[0])
+        except BaseException as error:
+            log.log("error", "the configuration file failed in the process for its hooks: %s", _summary(error), exc_info=error)
+
+    def say(self, message):
+        self.output.write(json.dumps(message).encode() + b"\n")
+        self.output.flush()
+
+    def take_workers(self, workers):
+        known = self.server.WORKERS
+        self.server.WORKERS = {pid: known.get(pid) or Worker(age, pid, self.server) for age, pid in workers}
+        self.server.worker_age = max([age for age, _ in workers], default=self.server.worker_age)
+
+    def run(self):
+        for line in self.messages:
+            message = json.loads(line)
+            try:
+                getattr(self, message["call"])(message)
+            except BaseException as error:
+                self.server.log.log("error", "exception in the hook %s: %s", message["call"], _summary(error), exc_info=error)
+            for stream in (sys.stdout, sys.stderr):
+                try:
+                    stream.flush()
+                except Exception:
+                    pass
+            if "number" in message:
+                self.say({"done": message["number"]})
+        # The master is gone, or has nothing more to say. Threads of the file's hold up nobody.
+        os._exit(0)
+
+    def call(self, name, *arguments):
+        hook = self.hooks.get(name)
+        if hook is not None:
+            hook(*arguments)
+
+    def on_starting(self, message):
+        self.call("on_starting", self.server)
+
+    def when_ready(self, message):
+        self.call("when_ready", self.server)
+
+    def on_reload(self, message):
+        self.call("on_reload", self.server)
+
+    def pre_exec(self, message):
+        self.call("pre_exec", self.server)
+
+    def on_exit(self, message):
+        self.call("on_exit", self.server)
+
+    def workers(self, message):
+        self.take_workers(message["workers"])
+
+    def pre_fork(self, message):
+        self.server.worker_age = message["age"]
+        self.call("pre_fork", self.server, Worker(message["age"], "[booting]", self.server))
+
+    def forked(self, message):
+        self.server.WORKERS[message["pid"]] = Worker(message["age"], message["pid"], self.server)
+
+    def child_exit(self, message):
+        worker = self.server.WORKERS.pop(message["pid"], None) or Worker(message["age"], message["pid"], self.server)
+        self.call("child_exit", self.server, worker)
+
+    def nworkers_changed(self, message):
+        self.server.num_workers = message["new"]
+        self.call("nworkers_changed", self.server, message["new"], message["old"])
+
+
+# ---- In a worker
+
+
+class _App:
+    """`worker.app`"""
+
+    def __init__(self, callable):
+        self.callable = callable
+
+    def wsgi(self):
+        return self.callable
+
+
+class InWorker:
+    """The hooks of one worker, in the order of its life."""
+
+    def __init__(self, location, directory, cfg, master, age, write):
+        log = Log(write)
+        self.server = Server(Config(json.loads(cfg)), log, master, json.loads(cfg).get("workers", 1))
+        self.worker = Worker(age, os.getpid(), self.server)
+        self.server.WORKERS = {self.worker.pid: self.worker}
+        self.hooks = _hooks(load(location, directory)[0])
+
+    def call(self, name):
+        """An exception is the caller's."""
+        hook = self.hooks.get(name)
+        if hook is not None:
+            hook(*([self.server, self.worker] if HOOKS[name] == 2 else [self.worker]))
+
+    def try_to_call(self, name):
+        try:
+            self.call(name)
+        except BaseException as error:
+            self.server.log.log("warning", "exception in the hook %s: %s", name, _summary(error), exc_info=error)
+
+    def catch_abort(self):
+        """What the master sends to a worker that hangs."""
+        if "worker_abort" not in self.hooks:
+            return
+        import signal
+
+        def abort(number, frame):
+            self.worker.aborted = True
+            self.worker.alive = False
+            self.try_to_call("worker_abort")
+            sys.exit(1)
+
+        signal.signal(signal.SIGABRT, abort)
+
+    def wrap(self, app, is_asgi):
+        self.worker.app = _App(app)
+        self.worker.wsgi = app
+        pre, post = self.hooks.get("pre_request"), self.hooks.get("post_request")
+        if pre is None and post is None:
+            return app
+        return _asgi(app, self.worker, pre, post) if is_asgi else _wsgi(app, self.worker, pre, post)
+
+
+class Request:
+    """`req` of the hooks of requests, from what the app gets."""
+
+    def __init__(self, method, path, query, headers, version, scheme, peer, uri):
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.version = version
+        self.scheme = scheme
+        self.uri = uri
+        self.unreader = None
+        self.fragment = ""
+        self.trailers = []
+        self.peer_addr = peer
+        self.remote_addr = peer
+
+    @property
+    def raw_path(self):
+        return self.uri.partition("?")[0].encode("latin-1", "replace")
+
+
+class Response:
+    """`resp` of post_request."""
+
+    def __init__(self, req):
+        self.req = req
+        self.status = None
+        self.status_code = None
+        self.headers = []
+        self.sent = 0
+        self.headers_sent = False
+        self.response_length = None
+
+    def take(self, status, headers):
+        self.status = status
+        self.headers = headers
+        self.headers_sent = True
+        for name, value in headers:
+            if name.lower() == "content-length" and value.isdigit():
+                self.response_length = int(value)
+
+
+def _version(text):
+    major, _, minor = text.rpartition("/")[2].partition(".")
+    return (int(major or 1), int(minor or 0))
+
+
+def _wsgi(app, worker, pre, post):
+    def hooked(environ, start_response):
+        names = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
+        names += [(name.replace("_", "-"), environ[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)]
+        path, query = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
+        req = Request(
+            environ["REQUEST_METHOD"], path, query, names, _version(environ.get("SERVER_PROTOCOL", "HTTP/1.1")), environ["wsgi.url_scheme"],
+            (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)), environ.get("RAW_URI") or (path + ("?" + query if query else "")),
+        )
+        req.body = environ["wsgi.input"]
+        worker.nr += 1
+        if pre is not None:
+            pre(worker, req)
+        if post is None:
+            return app(environ, start_response)
+        resp = Response(req)
+
+        def start(status, headers, *error):
+            resp.take(status, headers)
+            resp.status_code = int(status.split(" ", 1)[0])
+            write = start_response(status, headers, *error)
+
+            def counting(block):
+                resp.sent += len(block)
+                return write(block)
+
+            return counting
+
+        done = _Done(worker, post, req, environ, resp)
+        try:
+            iterable = app(environ, start)
+        except BaseException:
+            done()
+            raise
+        return _Blocks(iterable, resp, done)
+
+    return hooked
+
+
+class _Done:
+    """Calls post_request once; what it raises is logged."""
+
+    def __init__(self, worker, post, *arguments):
+        self.worker, self.post, self.arguments = worker, post, arguments
+
+    def __call__(self):
+        post, self.post = self.post, None
+        if post is None:
+            return
+        try:
+            post(self.worker, *self.arguments)
+        except Exception:
+            self.worker.log.exception("Exception in post_request hook")
+
+
+class _Blocks:
+    def __init__(self, iterable, resp, done):
+        self.iterable, self.resp, self.done = iterable, resp, done
+
+    def __iter__(self):
+        for block in self.iterable:
+            self.resp.sent += len(block)
+            yield block
+
+    def close(self):
+        try:
+            if hasattr(self.iterable, "close"):
+                self.iterable.close()
+        finally:
+            self.done()
+
+
+def _asgi(app, worker, pre, post):
+    async def hooked(scope, receive, send):
+        if scope["type"] != "http":
+            return await app(scope, receive, send)
+        headers = [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in scope["headers"]]
+        query = scope["query_string"].decode("latin-1")
+        raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        peer = tuple(scope["client"]) if scope.get("client") else ("", 0)
+        req = Request(
+            scope["method"], scope["path"], query, headers, _version(scope["http_version"]), scope["scheme"], peer, raw + ("?" + query if query else ""),
+        )
+        worker.nr += 1
+        if pre is not None:
+            pre(worker, req)
+        if post is None:
+            return await app(scope, receive, send)
+        resp = Response(req)
+
+        async def counting(message):
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                resp.status_code = status
+                resp.take(str(status), [(n.decode("latin-1"), v.decode("latin-1")) for n, v in message.get("headers", ())])
+            elif message["type"] == "http.response.body":
+                resp.sent += len(message.get("body", b""))
+            return await send(message)
+
+        environ = {"REQUEST_METHOD": req.method, "PATH_INFO": req.path, "QUERY_STRING": query, "RAW_URI": req.uri, "REMOTE_ADDR": peer[0]}
+        environ.update(("HTTP_" + name.replace("-", "_"), value) for name, value in headers)
+        done = _Done(worker, post, req, environ, resp)
+        try:
+            return await app(scope, receive, counting)
+        finally:
+            done()
+
+    return hooked

@@ -3,6 +3,7 @@
 mod app;
 mod cancel;
 mod fork;
+mod hooks;
 mod interpreter;
 mod logging;
 mod resume;
@@ -14,6 +15,7 @@ mod watched;
 pub use app::{Loaded, Protocol, load};
 pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
+pub use hooks::Hooks;
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use logging::{Relay, configure_logging, install_loggers, reopen_python_files};
 pub use resume::{Step, resume};

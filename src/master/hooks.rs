@@ -1,0 +1,450 @@
+//! The process that calls the master's hooks of a configuration file: told what happens, heard without waiting. It decides nothing.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::program::{Child, Program};
+use super::shell::{Shell, deliver};
+use super::supervisor::{Event, Incarnation};
+use crate::config::{Hooks, PROGRAM, Settings};
+use crate::sys::signals::Signal;
+use crate::sys::{Pid, clock, process, wait_readable};
+
+/// Those that do not run in a worker.
+const SIDE: [&str; 8] = [
+    "on_starting",
+    "when_ready",
+    "pre_fork",
+    "on_reload",
+    "child_exit",
+    "nworkers_changed",
+    "pre_exec",
+    "on_exit",
+];
+
+/// What the process has not read yet; beyond that it is stuck, and what happens meanwhile it does not hear of.
+const MOST_UNSENT: usize = 4096;
+
+/// How long the last hook may take.
+const LAST: Duration = Duration::from_secs(5);
+
+/// One that dies is started again, but not more often than that.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long `worker_abort` may take.
+const ABORT: Duration = Duration::from_secs(1);
+
+/// How soon a full pipe is tried again.
+pub const RETRY: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub struct Side {
+    hooks: Arc<Hooks>,
+    workers: u32,
+    child: Option<Child>,
+    unsent: VecDeque<String>,
+    lost: u64,
+    /// When the one that died is started again.
+    again: Option<Duration>,
+    /// The first workers wait for this step.
+    waiting: Option<u32>,
+    last_done: Option<u64>,
+}
+
+/// What a reload that goes on would bring: other hooks, or none.
+#[derive(Debug)]
+pub struct Following {
+    side: Option<Side>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Done {
+        done: u64,
+    },
+    Line {
+        level: String,
+        message: String,
+        traceback: String,
+    },
+}
+
+/// Whether a file has hooks that this process is for.
+pub fn of_master(settings: &Settings) -> Option<&Arc<Hooks>> {
+    let hooks = settings.hooks.as_ref()?;
+    SIDE.iter().any(|name| hooks.has(name)).then_some(hooks)
+}
+
+/// Whether the first workers wait for hooks.
+pub fn before_first_worker(settings: &Settings) -> bool {
+    of_master(settings).is_some_and(|hooks| hooks.has("on_starting") || hooks.has("when_ready"))
+}
+
+impl Side {
+    /// `None`: there is nothing to call.
+    pub fn new(settings: &Settings, workers: &[(u64, i32)]) -> Option<Self> {
+        let hooks = Arc::clone(of_master(settings)?);
+        let mut side = Self {
+            hooks,
+            workers: settings.workers,
+            child: None,
+            unsent: VecDeque::new(),
+            lost: 0,
+            again: None,
+            waiting: None,
+            last_done: None,
+        };
+        side.start(workers);
+        Some(side)
+    }
+
+    fn start(&mut self, workers: &[(u64, i32)]) {
+        let cfg: Value = serde_json::from_str(&self.hooks.cfg).unwrap_or_else(|_| json!({}));
+        let question = json!({
+            "calls": true,
+            "location": self.hooks.location,
+            "directory": self.hooks.directory,
+            "cfg": cfg,
+            "master": Pid::this().as_raw(),
+            "num_workers": self.workers,
+            "workers": workers,
+        });
+        let program = Program {
+            python: self.hooks.python.clone(),
+            text: PROGRAM,
+            question: question.to_string(),
+            directory: self.hooks.directory.clone(),
+        };
+        match program.start() {
+            Ok(child) => {
+                tracing::debug!(pid = child.pid.as_raw(), "process for hooks started");
+                self.child = Some(child);
+            }
+            Err(error) => {
+                tracing::error!(%error, "process for hooks not started");
+                self.again = Some(clock::monotonic() + PAUSE);
+            }
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.hooks.has(name)
+    }
+
+    fn send(&mut self, message: &Value) {
+        if self.child.is_none() {
+            return;
+        }
+        if self.unsent.len() >= MOST_UNSENT {
+            self.lost += 1;
+            if self.lost == 1 {
+                tracing::warn!("a hook does not come to its end, and others are not called");
+            }
+            return;
+        }
+        self.unsent.push_back(format!("{message}\n"));
+        self.flush();
+    }
+
+    /// A message is shorter than what a pipe takes as a whole, or not at all.
+    fn flush(&mut self) {
+        let Some(child) = &mut self.child else {
+            return;
+        };
+        while let Some(message) = self.unsent.front() {
+            match child.input.write(message.as_bytes()) {
+                Ok(_) => {
+                    self.unsent.pop_front();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It is dead, or full; its death is an event.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// What it has said; the numbers of the calls that are done.
+    fn hear(&mut self) {
+        let Some(child) = &mut self.child else {
+            return;
+        };
+        let (lines, _) = child.lines();
+        for line in lines {
+            match serde_json::from_str(&line) {
+                Ok(Said::Done { done }) => self.last_done = Some(done),
+                Ok(Said::Line {
+                    level,
+                    message,
+                    traceback,
+                }) => say(
+                    &level,
+                    &message,
+                    Some(traceback).filter(|text| !text.is_empty()),
+                ),
+                Err(_) => tracing::debug!(line, "the process for hooks speaks nonsense"),
+            }
+        }
+    }
+
+    /// The last hook, waited for with a bound: nothing else is left to do.
+    pub fn finish(mut self) {
+        const NUMBER: u64 = u64::MAX >> 1;
+        self.send(&json!({"call": "on_exit", "number": NUMBER}));
+        let until = clock::monotonic() + LAST;
+        while self.last_done != Some(NUMBER) {
+            self.flush();
+            self.hear();
+            let left = until.saturating_sub(clock::monotonic());
+            let Some(child) = &mut self.child else {
+                return;
+            };
+            if left.is_zero() {
+                tracing::warn!("on_exit takes more than 5 s, going without it");
+                break;
+            }
+            if self.last_done == Some(NUMBER) {
+                break;
+            }
+            if wait_readable(&[std::os::fd::AsFd::as_fd(&*child)], Some(left)).is_err() {
+                break;
+            }
+            // It died.
+            let (lines, ended) = child.lines();
+            for line in lines {
+                match serde_json::from_str(&line) {
+                    Ok(Said::Done { done }) => self.last_done = Some(done),
+                    Ok(Said::Line {
+                        level,
+                        message,
+                        traceback,
+                    }) => say(
+                        &level,
+                        &message,
+                        Some(traceback).filter(|text| !text.is_empty()),
+                    ),
+                    Err(_) => {}
+                }
+            }
+            if ended {
+                break;
+            }
+        }
+        if let Some(child) = &self.child {
+            child.kill();
+        }
+    }
+}
+
+/// A line of a hook's.
+fn say(level: &str, message: &str, traceback: Option<String>) {
+    match level {
+        "debug" => tracing::debug!(traceback, "{message}"),
+        "info" => tracing::info!(traceback, "{message}"),
+        "warning" => tracing::warn!(traceback, "{message}"),
+        "critical" => {
+            tracing::error!(target: crate::observability::CRITICAL, traceback, "{message}");
+        }
+        _ => tracing::error!(traceback, "{message}"),
+    }
+}
+
+impl Shell<'_> {
+    fn ages(&self) -> Vec<(u64, i32)> {
+        self.workers
+            .iter()
+            .map(|(incarnation, worker)| (incarnation.0, worker.pid.as_raw()))
+            .collect()
+    }
+
+    /// Before the first worker; `Prepared` follows when the hooks have run.
+    pub(super) fn call_first_hooks(&mut self, step: u32) {
+        if let Some(side) = &mut self.side {
+            side.waiting = Some(step);
+            let workers = side.workers;
+            side.send(&json!({"call": "nworkers_changed", "new": workers, "old": null}));
+            side.send(&json!({"call": "on_starting"}));
+            side.send(&json!({"call": "when_ready", "number": step}));
+            if side.child.is_some() {
+                return;
+            }
+        }
+        self.pending.push_back(Event::Prepared { step, code: 0 });
+    }
+
+    /// Whoever stops the server does not wait for them.
+    pub(super) fn give_up_first_hooks(&mut self) {
+        if let Some(side) = &mut self.side
+            && let Some(step) = side.waiting.take()
+        {
+            tracing::warn!("on_starting or when_ready has not come to its end");
+            if let Some(child) = &side.child {
+                child.kill();
+            }
+            self.pending.push_back(Event::Prepared { step, code: 0 });
+        }
+    }
+
+    /// A worker that hangs gets to call `worker_abort` before it is killed, if it has the hook and can still run Python.
+    pub(super) fn hook_abort(&mut self, incarnation: Incarnation) -> bool {
+        let has = |settings: &Settings| {
+            let hooks = settings.hooks.as_ref();
+            hooks.is_some_and(|hooks| hooks.has("worker_abort"))
+        };
+        let Some(worker) = self.workers.get(incarnation) else {
+            return false;
+        };
+        if !self.editions.values().any(|edition| has(&edition.settings))
+            || !process::catches(worker.pid, Signal::ABRT)
+        {
+            return false;
+        }
+        deliver(worker.pid, Signal::ABRT);
+        self.doomed.push((incarnation, clock::monotonic() + ABORT));
+        true
+    }
+
+    fn kill_doomed(&mut self, now: Duration) {
+        for (incarnation, _) in self.doomed.extract_if(.., |(_, at)| *at <= now) {
+            if let Some(worker) = self.workers.get(incarnation) {
+                deliver(worker.pid, Signal::KILL);
+            }
+        }
+    }
+
+    pub(super) fn hook_pre_fork(&mut self, age: u64) {
+        if let Some(side) = self.side.as_mut().filter(|side| side.has("pre_fork")) {
+            side.send(&json!({"call": "pre_fork", "age": age}));
+        }
+    }
+
+    pub(super) fn hook_forked(&mut self, age: u64, pid: Pid) {
+        if let Some(side) = &mut self.side {
+            side.send(&json!({"call": "forked", "age": age, "pid": pid.as_raw()}));
+        }
+    }
+
+    pub(super) fn hook_child_exit(&mut self, age: u64, pid: Pid) {
+        if let Some(side) = &mut self.side {
+            side.send(&json!({"call": "child_exit", "age": age, "pid": pid.as_raw()}));
+        }
+    }
+
+    pub(super) fn hook_workers_changed(&mut self, old: u32, new: u32) {
+        if let Some(side) = &mut self.side {
+            side.workers = new;
+            side.send(&json!({"call": "nworkers_changed", "new": new, "old": old}));
+        }
+    }
+
+    /// The hooks of the file as it is now; they count when the reload has succeeded.
+    pub(super) fn hook_reload(&mut self, settings: &Settings) {
+        let mut side = Side::new(settings, &self.ages());
+        let old = self
+            .side
+            .as_ref()
+            .map_or(self.first.workers, |side| side.workers);
+        if let Some(side) = &mut side {
+            let new = side.workers;
+            side.send(&json!({"call": "nworkers_changed", "new": new, "old": old}));
+            side.send(&json!({"call": "on_reload"}));
+        }
+        self.next_side = Some(Following { side });
+    }
+
+    pub(super) fn hook_reloaded(&mut self) {
+        if let Some(next) = self.next_side.take() {
+            self.side = next.side;
+            let workers = self.ages();
+            if let Some(side) = &mut self.side {
+                side.send(&json!({"call": "workers", "workers": workers}));
+            }
+        }
+    }
+
+    pub(super) fn hook_reload_failed(&mut self) {
+        self.next_side = None;
+    }
+
+    /// Once a turn.
+    pub(super) fn hear_hooks(&mut self) {
+        if let Some(next) = self
+            .next_side
+            .iter_mut()
+            .find_map(|next| next.side.as_mut())
+        {
+            next.flush();
+            next.hear();
+        }
+        let now = clock::monotonic();
+        self.kill_doomed(now);
+        let ages = match &self.side {
+            Some(side) if side.again.is_some_and(|at| at <= now) => self.ages(),
+            _ => Vec::new(),
+        };
+        let Some(side) = &mut self.side else {
+            return;
+        };
+        side.flush();
+        side.hear();
+        if let Some(step) = side.waiting
+            && side.last_done == Some(u64::from(step))
+        {
+            side.waiting = None;
+            self.pending.push_back(Event::Prepared { step, code: 0 });
+        }
+        if side.again.is_some_and(|at| at <= now) {
+            side.again = None;
+            side.unsent.clear();
+            side.start(&ages);
+        }
+    }
+
+    /// When there is something to do for them though nothing happens.
+    pub(super) fn hooks_due(&self) -> Option<Duration> {
+        let doomed = self.doomed.iter().map(|(_, at)| *at);
+        let side = self.side.iter();
+        let side = side.flat_map(|side| {
+            let retry = (!side.unsent.is_empty()).then(|| clock::monotonic() + RETRY);
+            side.again.into_iter().chain(retry)
+        });
+        doomed.chain(side).min()
+    }
+
+    /// Whether the child that was reaped is one for hooks.
+    pub(super) fn was_hooks(&mut self, pid: Pid) -> bool {
+        let is_its = |side: &Side| side.child.as_ref().is_some_and(|child| child.pid == pid);
+        let next = self.next_side.iter_mut();
+        if let Some(next) = next
+            .filter_map(|next| next.side.as_mut())
+            .find(|next| is_its(next))
+        {
+            next.hear();
+            next.child = None;
+            next.again = Some(clock::monotonic() + PAUSE);
+            return true;
+        }
+        let Some(side) = self.side.as_mut().filter(|side| is_its(side)) else {
+            return false;
+        };
+        side.hear();
+        side.child = None;
+        side.again = Some(clock::monotonic() + PAUSE);
+        tracing::warn!(%pid, "the process for hooks has died, starting it again");
+        if let Some(step) = side.waiting.take() {
+            self.pending.push_back(Event::Prepared { step, code: 0 });
+        }
+        true
+    }
+
+    pub(super) fn hook_processes(&self) -> impl Iterator<Item = &Child> {
+        let next = self.next_side.iter().filter_map(|next| next.side.as_ref());
+        let sides = self.side.iter().chain(next);
+        sides.filter_map(|side| side.child.as_ref())
+    }
+}

@@ -1,0 +1,99 @@
+//! The worker's hooks of a configuration file: loaded only where it has some. It does not decide when one is called.
+
+use std::ffi::CString;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+
+use crate::config::{PROGRAM, Settings};
+use crate::observability::CRITICAL;
+
+/// Those that run in workers.
+const IN_WORKER: [&str; 7] = [
+    "post_fork",
+    "post_worker_init",
+    "worker_int",
+    "worker_abort",
+    "worker_exit",
+    "pre_request",
+    "post_request",
+];
+
+/// Loaded, and ready to be called.
+pub struct Hooks {
+    object: Py<PyAny>,
+}
+
+impl Hooks {
+    /// `None`: the file has none, and is not loaded. `age`: how many workers were started up to this one.
+    ///
+    /// # Errors
+    /// What the file raises.
+    pub fn load(
+        py: Python<'_>,
+        settings: &Settings,
+        master: i32,
+        age: u64,
+    ) -> PyResult<Option<Self>> {
+        let Some(hooks) = &settings.hooks else {
+            return Ok(None);
+        };
+        if !IN_WORKER.iter().any(|name| hooks.has(name)) {
+            return Ok(None);
+        }
+        let program =
+            CString::new(PROGRAM).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let module = PyModule::from_code(py, &program, c"<rgun script>", c"_rgun_script")?;
+        let object = module.call_method1(
+            "InWorker",
+            (
+                hooks.location.as_str(),
+                hooks.directory.as_path(),
+                hooks.cfg.as_str(),
+                master,
+                age,
+                wrap_pyfunction!(log, py)?,
+            ),
+        )?;
+        object.call_method0("catch_abort")?;
+        Ok(Some(Self {
+            object: object.unbind(),
+        }))
+    }
+
+    /// # Errors
+    /// What the hook raises.
+    pub fn call(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.object.bind(py).call_method1("call", (name,)).map(drop)
+    }
+
+    /// What it raises is logged.
+    pub fn try_to_call(&self, py: Python<'_>, name: &str) {
+        if let Err(error) = self.object.bind(py).call_method1("try_to_call", (name,)) {
+            tracing::error!(%error, name, "hook not called");
+        }
+    }
+
+    /// The app with the hooks of requests around it; the app itself where there are none.
+    ///
+    /// # Errors
+    /// Python's.
+    pub fn around(&self, py: Python<'_>, app: &Py<PyAny>, is_asgi: bool) -> PyResult<Py<PyAny>> {
+        let app = self.object.bind(py).call_method1("wrap", (app, is_asgi))?;
+        Ok(app.unbind())
+    }
+}
+
+/// A line of a hook's in the server's log.
+#[pyfunction]
+fn log(level: &str, message: &str, traceback: Option<&str>) {
+    let traceback = traceback.filter(|text| !text.is_empty());
+    match level {
+        "debug" => tracing::debug!(traceback, "{message}"),
+        "info" => tracing::info!(traceback, "{message}"),
+        "warning" => tracing::warn!(traceback, "{message}"),
+        "critical" => tracing::error!(target: CRITICAL, traceback, "{message}"),
+        _ => tracing::error!(traceback, "{message}"),
+    }
+}
