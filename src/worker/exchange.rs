@@ -126,13 +126,12 @@ impl Exchange {
         if !self.is_current(s) {
             return Received::Disconnect;
         }
-        if let Some(piece) = s.body.pieces.pop_front() {
-            let was_full = s.body.buffered >= HIGH_WATER;
-            s.body.buffered -= piece.len();
-            if was_full && s.body.buffered < HIGH_WATER {
+        let was_full = s.body.buffered() >= HIGH_WATER;
+        if let Some(piece) = s.body.pop() {
+            if was_full && s.body.buffered() < HIGH_WATER {
                 self.conn.advance(s);
             }
-            let more = !(s.body.state == BodyState::Complete && s.body.pieces.is_empty());
+            let more = !(s.body.state == BodyState::Complete && s.body.buffered() == 0);
             s.body.end_told = !more;
             return Received::Body { piece, more };
         }

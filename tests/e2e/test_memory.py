@@ -95,6 +95,38 @@ async def app(scope, receive, send):
     assert processes.resident(worker) - before < BOUND
 
 
+def test_a_flood_of_tiny_chunks_is_no_more_than_its_bytes(serve, app):
+    """Neither in memory while the app does not read, nor in messages when it does."""
+    app.write("""
+import asyncio, os
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    while not os.path.exists("open"):
+        await asyncio.sleep(0.01)
+    size, events, more = 0, 0, True
+    while more:
+        event = await receive()
+        size, events, more = size + len(event["body"]), events + 1, event["more_body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"%d %d" % (size, events)})
+""")
+    server = serve(workers=1)
+    worker = server.wait_ready()[0]
+    before = processes.resident(worker)
+    clients = [server.connect(timeout=30) for _ in range(30)]
+    chunks = b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
+    for client in clients:
+        client.request("POST", "/", [("Transfer-Encoding", "chunked")])
+        client.send(chunks)
+    grown = settled(lambda: processes.resident(worker)) - before
+    assert grown < len(clients) * (512 << 10), f"{grown / len(clients) / 1024:.0f} KiB for each"
+    (app.path / "open").touch()
+    for client in clients:
+        size, events = map(int, client.response().body.split())
+        assert size == 50_000 and events < 1000
+        client.close()
+
+
 def test_requests_leave_nothing_behind(serve):
     """No growth over thousands of requests of every kind."""
     server = serve("probe.py", workers=1)

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Conn;
+use super::body::BodyState;
 use super::output::{Output, would_block};
 use super::pace::Pace;
-use super::state::{BodyState, DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
+use super::state::{DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
 use crate::http::{Event, KnownName, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
 use crate::sys::{self, stream};
@@ -143,12 +144,11 @@ impl Conn {
 
     /// Takes the body as far as the app keeps up, and watches for a client that leaves.
     fn exchange(self: &Arc<Self>, s: &mut State) -> bool {
-        if s.body.state == BodyState::Open && s.body.buffered < HIGH_WATER {
+        if s.body.state == BodyState::Open && s.body.buffered() < HIGH_WATER {
             match s.http.poll_event() {
                 Event::Body(piece) => {
-                    s.body.buffered += piece.len();
                     s.pace.came(piece.len());
-                    s.body.pieces.push_back(piece);
+                    s.body.push(piece);
                     s.clock.body_progress = self.net.now();
                     self.tell_reader(s);
                     return true;

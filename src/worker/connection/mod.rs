@@ -4,6 +4,7 @@
 //! `send` or `receive`, which writes and reads the socket in the same call.
 
 mod advance;
+mod body;
 mod origin;
 mod output;
 mod pace;
@@ -21,9 +22,10 @@ use parking_lot::{Mutex, MutexGuard};
 use super::network::Network;
 use crate::sys::epoll::{Epoll, Ready, Watch};
 pub(super) use advance::micros;
+pub(super) use body::BodyState;
 pub(super) use origin::Origin;
 pub(super) use output::Output;
-pub(super) use state::{BodyState, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, State, Whose};
+pub(super) use state::{FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, State, Whose};
 
 /// Milliseconds that a closed connection waits for the client's FIN when its descriptor is wanted: enough for what the
 /// client has sent meanwhile.

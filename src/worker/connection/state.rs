@@ -1,12 +1,12 @@
 //! The fields of a connection. It decides nothing.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
+use super::body::Body;
 use super::pace::Pace;
 use crate::http::{self, Policy, RequestHead};
 use crate::ipc::Ticket;
@@ -45,32 +45,6 @@ pub enum Goodbye {
     Plain,
     /// The client may still be sending.
     Lingering,
-}
-
-/// What came of the request body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyState {
-    Open,
-    Complete,
-    /// Malformed, cut off or too slow: its end will not come.
-    Failed,
-}
-
-/// The body pieces that the app has not taken.
-#[derive(Debug)]
-pub struct Body {
-    pub state: BodyState,
-    pub pieces: VecDeque<Bytes>,
-    pub buffered: usize,
-    /// The app was told that the body has ended.
-    pub end_told: bool,
-}
-
-impl Body {
-    pub fn clear(&mut self) {
-        self.pieces.clear();
-        self.buffered = 0;
-    }
 }
 
 /// Whom to tell when something changes.
@@ -190,12 +164,7 @@ impl State {
             written_in: 0,
             out: BytesMut::new(),
             file: None,
-            body: Body {
-                state: BodyState::Complete,
-                pieces: VecDeque::new(),
-                buffered: 0,
-                end_told: false,
-            },
+            body: Body::default(),
             pace: Pace::default(),
             waits: Waits::default(),
             number: 0,

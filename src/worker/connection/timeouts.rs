@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::Conn;
 use super::advance::micros;
+use super::body::BodyState;
 use super::output::Output;
-use super::state::{BodyState, Mode, State};
+use super::state::{Mode, State};
 use crate::http::{BodyEnd, Refusal, ResponseState};
 use crate::sys::stream;
 use crate::worker::network::{Stage, millis};
