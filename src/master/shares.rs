@@ -81,14 +81,18 @@ impl Shares {
 
 /// The kernel can hand over what waits at a socket that is closed to another one of its group; by default it resets it.
 fn warn_of_resets() {
-    let file = "/proc/sys/net/ipv4/tcp_migrate_req";
-    let value = fs::read_to_string(file).unwrap_or_default();
-    if value.trim() != "1" {
-        tracing::warn!(
+    match fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req") {
+        Ok(value) if value.trim() == "1" => {}
+        Ok(value) => tracing::warn!(
             value = value.trim(),
             hint = "sysctl -w net.ipv4.tcp_migrate_req=1",
-            "--reuse-port without net.ipv4.tcp_migrate_req: a slot that is given up may reset connections that wait there, and \
-             those of a worker that is stuck wait with it"
-        );
+            "--reuse-port without net.ipv4.tcp_migrate_req: a slot that is given up may reset connections that wait there"
+        ),
+        // An old kernel, or a unit with ProcSubset=pid.
+        Err(error) => tracing::info!(
+            %error,
+            "--reuse-port, and whether net.ipv4.tcp_migrate_req is set cannot be seen here: without it a slot that is given \
+             up may reset connections that wait there"
+        ),
     }
 }
