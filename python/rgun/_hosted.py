@@ -13,8 +13,7 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     _forget_script_directory(here)
     program = _load(here)
-    if sys.argv[1:2] == ["ctl"]:
-        _leave_interrupts_to_the_system()
+    _leave_interrupts_to_the_system()
     sys.argv[0] = os.environ.pop("__RGUN_SCRIPT", None) or "rgun"
     # Returns in the master when the server has ended, and in each worker when it is done: leaving through sys.exit()
     # finalises the worker's Python as that of any program.

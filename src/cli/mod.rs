@@ -97,20 +97,22 @@ fn start(
     }
     match mode {
         Mode::Serve => serve(settings, sources, arguments, surroundings, entry),
-        Mode::CheckConfig => check(settings, entry),
+        Mode::CheckConfig => check(settings, sources, entry),
         Mode::PrintConfig => {
             report::print(&effective(&layers));
-            check(settings, entry)
+            check(settings, sources, entry)
         }
     }
 }
 
 /// Somebody waits for the answer: it comes on standard error, and no log file is made.
-fn check(mut settings: Settings, entry: &dyn Entry) -> u8 {
+fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry) -> u8 {
     (settings.error_log, settings.access_log) = (LogTarget::Stderr, None);
     if let Err(error) = observability::start(&settings) {
         return report::start(&error.into());
     }
+    sources.warn();
+    sources.note();
     // Where a worker would be.
     if let Some(Err(error)) = settings.chdir.as_ref().map(std::env::set_current_dir) {
         let chdir = settings.chdir.unwrap_or_default();

@@ -247,19 +247,25 @@ fn clap_finds_no_fault_with_the_command() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
 
-    /// The documented order, whoever speaks.
+    /// The documented order, whoever speaks: a platform's variable, a project file, a Python file (told by whoever runs it),
+    /// the two variables with options, a variable of our own, the command line.
     #[test]
-    fn of_any_mix_of_sources_the_documented_one_wins(spoken: [bool; 6]) {
+    fn of_any_mix_of_sources_the_documented_one_wins(spoken: [bool; 7]) {
         let directory = tempfile::tempdir().unwrap();
         let says = |rank: usize| spoken[rank].then(|| (rank + 10).to_string());
         if let Some(workers) = says(1) {
-            std::fs::write(directory.path().join("rgun.toml"), format!("app = \"site:app\"\nworkers = {workers}\n")).unwrap();
+            let text = format!("[tool.rgun]\napp = \"site:app\"\nworkers = {workers}\n");
+            std::fs::write(directory.path().join("pyproject.toml"), text).unwrap();
         }
+        let told = says(2).map(|workers| {
+            std::fs::write(directory.path().join("gunicorn.conf.py"), "").unwrap();
+            format!(r#"{{"settings": {{"workers": {workers}}}, "unknown": [], "hooks": [], "environment": {{}}, "removed": [], "path": []}}"#)
+        });
         let variables = [
             ("WEB_CONCURRENCY", says(0)),
-            ("GUNICORN_CMD_ARGS", says(2).map(|workers| format!("-w {workers}"))),
-            ("RGUN_CMD_ARGS", says(3).map(|workers| format!("--workers={workers}"))),
-            ("RGUN_WORKERS", says(4)),
+            ("GUNICORN_CMD_ARGS", says(3).map(|workers| format!("-w {workers}"))),
+            ("RGUN_CMD_ARGS", says(4).map(|workers| format!("--workers={workers}"))),
+            ("RGUN_WORKERS", says(5)),
         ];
         let surroundings = Surroundings {
             variables: variables
@@ -270,9 +276,16 @@ proptest::proptest! {
             cpus: 2,
         };
         let mut arguments = vec!["site:app".to_owned()];
-        arguments.extend(says(5).map(|workers| format!("-w{workers}")));
+        arguments.extend(says(6).map(|workers| format!("-w{workers}")));
         let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        let settings = invocation::settings(&arguments, &surroundings).unwrap();
+        let Ok(Parsed::Run(mut sources)) = invocation::parse(&arguments, &surroundings) else {
+            panic!("not a run");
+        };
+        proptest::prop_assert_eq!(sources.question().is_some(), told.is_some());
+        if let Some(told) = told {
+            sources.answered(told.as_bytes()).unwrap();
+        }
+        let settings = sources.resolve(&surroundings).unwrap().settings;
         let winner = spoken.iter().rposition(|spoke| *spoke);
         let expected = winner.map_or(1, |rank| u32::try_from(rank + 10).unwrap());
         proptest::prop_assert_eq!(settings.workers, expected);
