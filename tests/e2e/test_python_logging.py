@@ -182,6 +182,35 @@ formatter = "dict"
     server.log.wait(r'^D\|127\.0\.0\.1 .*"GET /there')
 
 
+OBJECTS = """
+import logging, sys
+
+class Own(logging.Formatter):
+    def format(self, record):
+        return "F|" + super().format(record)
+
+bind = "127.0.0.1:0"
+logconfig_dict = {
+    "version": 1, "disable_existing_loggers": False,
+    "formatters": {"own": {"()": Own, "format": "%(name)s|%(message)s"}},
+    "handlers": {"out": {"class": "logging.StreamHandler", "stream": sys.stdout, "formatter": "own"}},
+    "root": {"handlers": ["out"], "level": "INFO"},
+    "loggers": {name: {"handlers": ["out"], "level": "INFO", "propagate": False} for name in ("gunicorn.error", "gunicorn.access")},
+}
+"""
+
+
+def test_a_dictionary_that_holds_objects(launch, app):
+    """Classes and streams, as gunicorn.conf.py may have them."""
+    app.path.joinpath("app.py").write_text("import logging\nlogging.getLogger('shop').info('imported')\n" + PLAIN)
+    app.path.joinpath("gunicorn.conf.py").write_text(OBJECTS)
+    server = launch("app:app", bind=None)
+    server.log.wait(r"^F\|shop\|imported$")
+    assert server.get("/fails").status == 500
+    server.log.wait(r'^F\|gunicorn\.error\|exception in app request="GET /fails"')
+    server.log.wait(r'^F\|gunicorn\.access\|127\.0\.0\.1 .*"GET /fails HTTP/1\.1" 500')
+
+
 @pytest.mark.parametrize(("option", "text", "said"), [
     ("--log-config", "[loggers]\nkeys=root\n", "KeyError"),
     ("--log-config-json", "{", "JSONDecodeError"),

@@ -66,7 +66,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         value: "TABLE",
         help: "As --log-config-json, as a table in the configuration file; it counts most",
-        more: "What cannot be written as JSON, such as a class or a function, is named by its dotted path: `ext://`, `class`, `()`.",
+        more: "In a Python file it may hold classes, streams and other objects: each worker then reads the file for them.",
         ..Definition::new("logconfig_dict", Group::Logs, Kind::Json)
     },
     Definition {

@@ -121,7 +121,7 @@ def tell(request):
             if _hook(name, value) is not None:
                 hooks.append(name)
         elif name in known:
-            settings[name] = _plain(name, value)
+            settings[name] = _logging(value, location) if name == "logconfig_dict" else _plain(name, value)
         elif read is not None and name not in read and _looks_like_a_setting(name, value, known):
             unknown.append(name)
     chosen = request.get("worker_class")
@@ -194,8 +194,6 @@ def _plain(name, value):
     if isinstance(value, (bytes, os.PathLike)):
         return os.fsdecode(value)
     if isinstance(value, dict):
-        if name == "logconfig_dict":
-            return json.loads(json.dumps(value, default=_importable))
         return {str(key): str(part) for key, part in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [str(part) if not isinstance(part, (bytes, os.PathLike)) else os.fsdecode(part) for part in value]
@@ -204,15 +202,14 @@ def _plain(name, value):
     return str(value)
 
 
-def _importable(value):
-    """logging.config imports what is named."""
-    if callable(value):
-        return _dotted(value)
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    raise Wrong("logconfig_dict contains %r, which cannot be handed to the workers; name it by its module" % (value,))
+def _logging(value, location):
+    """A dictionary; one that holds objects (classes, streams, filters) is taken from the file again, by each worker."""
+    if not isinstance(value, dict):
+        return _plain("logconfig_dict", value)
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        return {"rgun.location": location, "rgun.directory": os.getcwd()}
 
 
 def _dotted(value):

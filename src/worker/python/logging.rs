@@ -1,15 +1,17 @@
 //! Python's logging in a worker: the loggers that gunicorn has, the user's configuration, and what is handed to its handlers. It
 //! formats nothing.
 
+use std::ffi::CString;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use super::Scripts;
 use super::app::prepare_path;
-use crate::config::{LogLevel, Prints, PythonLogging, Settings};
+use crate::config::{LogLevel, PROGRAM, Prints, PythonLogging, Settings};
 use crate::observability::{self, relay};
 use crate::sys;
 
@@ -98,7 +100,9 @@ pub fn configure_logging(
     let configured = match python {
         PythonLogging::File(path) => logs.call_method1("configure", ("file", path)),
         PythonLogging::JsonFile(path) => logs.call_method1("configure", ("json", path)),
-        PythonLogging::Dict(text) => logs.call_method1("configure", ("dict", text)),
+        PythonLogging::Dict(text) => {
+            logs.call_method1("configure", ("dict", text, loader_of_scripts(py)?))
+        }
     };
     let (error_native, error_python, access_native, access_python) = configured?.extract()?;
     relay::route(relay::Routes {
@@ -126,6 +130,12 @@ pub fn configure_logging(
     Ok(Some(Relay {
         thread: thread.unbind(),
     }))
+}
+
+/// What reads a configuration file, for a dictionary that holds objects.
+fn loader_of_scripts(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let program = CString::new(PROGRAM).map_err(|e| PyValueError::new_err(e.to_string()))?;
+    PyModule::from_code(py, &program, c"<rgun script>", c"_rgun_script")?.getattr("load")
 }
 
 /// Python's number of the level, the text, and the atoms of a request.

@@ -91,8 +91,8 @@ def install(level, say, write, write_access):
         access.addHandler(AccessHandler(write_access))
 
 
-def configure(kind, source):
-    """By the user's configuration, as gunicorn does. Which logs still go to the server's own, and which to Python's handlers:
+def configure(kind, source, load=None):
+    """`load`: reads a configuration file of Python's again, for what cannot be told as JSON. By the user's configuration, as gunicorn does. Which logs still go to the server's own, and which to Python's handlers:
     (error native, error Python, access native, access Python)."""
     import logging.config
 
@@ -100,7 +100,7 @@ def configure(kind, source):
         if kind == "file":
             _from_file(source)
         else:
-            _from_dict(kind, source)
+            _from_dict(kind, source, load)
     except Exception as error:
         summary = "%s: %s" % (type(error).__name__, error)
         cause = error.__cause__
@@ -116,7 +116,7 @@ def _from_file(path):
     logging.config.fileConfig(path, defaults=defaults, disable_existing_loggers=False)
 
 
-def _from_dict(kind, source):
+def _from_dict(kind, source, load):
     import json
 
     if kind == "json":
@@ -124,6 +124,8 @@ def _from_dict(kind, source):
             given = json.load(file)
     else:
         given = json.loads(source)
+        if load is not None and "rgun.location" in given:
+            given = load(given["rgun.location"], given["rgun.directory"])[0]["logconfig_dict"]
     if not isinstance(given, dict):
         raise ValueError("it is not an object")
     config = dict(DEFAULTS)
