@@ -21,3 +21,13 @@ def subjects(tmp_path):
     yield opened
     for subject in opened:
         subject.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for subject in getattr(item, "funcargs", {}).get("subjects", []):
+            for server in subject.running:
+                report.sections.append((f"log of {' '.join(map(str, server.command))}", server.log.text()[-8000:]))

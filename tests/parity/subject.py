@@ -39,10 +39,21 @@ class Running(Server):
 
     def workers(self):
         """Pids of the worker processes."""
-        return sorted(pid for pid in self.children() if processes.alive(pid) and not _is_helper(pid))
+        return sorted(pid for pid in self.children() if processes.alive(pid) and not _is_helper(pid, self.subject.name))
 
     def wait_workers(self, count):
         return eventually(lambda: len(found := self.workers()) == count and found, f"{count} workers run")
+
+    def wait_answers(self, count):
+        """Until so many workers have answered with their pids in `X-Pid`: signals do other things while they boot."""
+        answered = set()
+
+        def all_of_them():
+            answered.add(self.get().header("x-pid"))
+            return len(answered) == count
+
+        eventually(all_of_them, f"{count} workers have answered")
+        return self.wait_workers(count)
 
     def error_lines(self):
         """Lines that are neither the app's nor part of a traceback."""
@@ -62,10 +73,10 @@ class Running(Server):
         self.process.stdout.close()
 
 
-def _is_helper(pid):
-    """gunicorn's control server is a thread; rgun's monitor and side processes are not workers."""
+def _is_helper(pid, name):
+    """gunicorn's children are workers; rgun has others: the monitor, the hooks."""
     try:
-        return b"worker" not in Path(f"/proc/{pid}/cmdline").read_bytes() and b"rgun: " in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return name == "rgun" and not Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"rgun: worker")
     except OSError:
         return True
 
@@ -75,7 +86,7 @@ class Subject:
         self.name, self.directory = name, directory
         directory.mkdir()
         self.program = [str(Path(sys.executable).parent / name)]
-        self._running = []
+        self.running = []
 
     def write(self, text, name="app.py"):
         target = self.directory / name
@@ -90,14 +101,14 @@ class Subject:
         words = [*map(str, words), "--no-control-socket"]
         environment = {"HOME": str(self.directory), "XDG_RUNTIME_DIR": str(self.directory), **(env or {})}
         running = Running(self, self.program, self.directory, None, *words, bind=bind, env=environment)
-        self._running.append(running)
+        self.running.append(running)
         return running
 
     def exit_code(self, *words, **keywords):
         return self.start(*words, **keywords).wait_exit(20)
 
     def close(self):
-        for running in self._running:
+        for running in self.running:
             running.end()
 
 

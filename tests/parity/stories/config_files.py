@@ -19,7 +19,7 @@ log = logging.getLogger("mysite")
 def app(environ, start_response):
     log.warning("asked for %s", environ["PATH_INFO"])
     body = ("%s %s" % (os.environ.get("MYSITE"), environ["wsgi.url_scheme"])).encode()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
+    start_response("200 OK", [("Content-Length", str(len(body))), ("X-Pid", str(os.getpid()))])
     return [body]
 """
 
@@ -47,7 +47,7 @@ def one_for_django(subject):
     for found in (False, True):
         server = _start(subject, "django.conf.py", found=found)
         name = "found" if found else "named"
-        facts[f"{name}: workers"] = len(server.wait_workers(min(os.cpu_count(), 2)))
+        facts[f"{name}: workers"] = len(server.wait_answers(min(os.cpu_count(), 2)))
         answer = ask(server, head("GET /a HTTP/1.1", "Host: a", "X-Forwarded-Proto: https"))
         facts[f"{name}: answer"] = answer.text
         facts[f"{name}: access line"] = server.log.wait(r'^127\.0\.0\.1 "GET /a HTTP/1\.1" .*').string
@@ -80,13 +80,13 @@ def app(environ, start_response):
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)
     body = generate_latest(registry)
-    start_response("200 OK", [("Content-Length", str(len(body)))])
+    start_response("200 OK", [("Content-Length", str(len(body))), ("X-Pid", str(os.getpid()))])
     return [body]
 """
     place = subject.directory / "metrics"
     place.mkdir()
     server = _start(subject, "prometheus.conf.py", app=app, bind="127.0.0.1:0", PROMETHEUS_MULTIPROC_DIR=str(place))
-    before = server.wait_workers(2)
+    before = server.wait_answers(2)
     eventually(lambda: "live 2.0" in server.get().text, "both workers count")
     os.kill(before[0], signal.SIGKILL)
     eventually(lambda: before[0] not in server.workers() and len(server.workers()) == 2, "two workers run again")
