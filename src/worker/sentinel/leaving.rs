@@ -1,0 +1,94 @@
+//! The ways in which a worker leaves: asked by the master, by a signal, or because the master is gone. It finishes no request.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::{Accepting, Command, Watching};
+use crate::ipc::{DrainReason, FromWorker};
+use crate::sys::{self, wait_readable};
+use crate::worker::network::millis;
+
+/// After the graceful timeout Python has this long to come to its end.
+const LAST_WORDS_MS: u64 = 3_000;
+
+impl Watching {
+    pub(super) fn drain(&mut self, reason: DrainReason, graceful_ms: u64) {
+        if !self.own.orders.is_listening() {
+            sys::exit_now(0);
+        }
+        self.own.net.begin_drain(match reason {
+            DrainReason::Removed => DrainReason::Replaced,
+            reason => reason,
+        });
+        let armed = self.accepting == Accepting::Armed;
+        self.disarm(Accepting::No);
+        match reason {
+            DrainReason::Shutdown | DrainReason::Removed => self.empty_accept_queues(usize::MAX),
+            // The kernel may have woken this worker alone for a connection: nobody else would come for it.
+            DrainReason::Replaced if armed => self.empty_accept_queues(1),
+            DrainReason::Replaced => {}
+        }
+        self.stop_accepting();
+        self.begin_grace(graceful_ms);
+    }
+
+    /// Somebody else than the master says so (or the kernel, since the master is gone). The listeners stay open as long as the
+    /// master lives: it may be about to say that all are to go, and then what is in their queues is to be served.
+    pub(super) fn leave(&mut self) {
+        let gone = wait_readable(&[self.own.lifeline.as_fd()], Some(Duration::ZERO));
+        if gone.is_ok_and(|gone| gone.contains(&true)) {
+            return self.master_is_gone();
+        }
+        if self.deadline.is_some() {
+            return;
+        }
+        tracing::info!("SIGTERM received, draining");
+        self.own.net.begin_drain(DrainReason::Replaced);
+        self.disarm(Accepting::No);
+        self.own.net.doors.lock().clear();
+        self.begin_grace(millis(self.own.net.settings.graceful_timeout));
+    }
+
+    /// Nothing is accepted any more: the master learns it, and the main thread what it has to do.
+    pub(super) fn begin_grace(&mut self, graceful_ms: u64) {
+        // The master may be gone by now, and then nobody waits for this.
+        drop(self.own.channel.send(&FromWorker::StoppedAccepting));
+        let until = sys::monotonic_ms() + graceful_ms;
+        self.end_by(until + LAST_WORDS_MS);
+        self.own.orders.give(Command::Drain { until });
+        self.own.net.wake.wake();
+    }
+
+    pub(super) fn end_by(&mut self, deadline: u64) {
+        self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
+    }
+
+    pub(super) fn stop_fast(&mut self) {
+        if !self.own.orders.is_listening() {
+            sys::exit_now(0);
+        }
+        self.own.net.begin_drain(DrainReason::Shutdown);
+        self.stop_accepting();
+        self.end_by(sys::monotonic_ms() + 2_000 + LAST_WORDS_MS);
+        self.own.orders.give(Command::Fast);
+        self.own.net.wake.wake();
+    }
+
+    /// A restarted master must be able to bind: the listeners go first, emptied by whoever of the workers is first, then the
+    /// work in flight.
+    pub(super) fn master_is_gone(&mut self) {
+        drop(self.epoll.remove(self.own.lifeline.as_fd()));
+        if self.deadline.is_some() && self.own.listeners.is_empty() {
+            return;
+        }
+        tracing::error!("the master is gone, leaving");
+        if self.accepting == Accepting::Stuck {
+            // Others can serve what is in the queues.
+            self.stop_accepting();
+        }
+        self.drain(
+            DrainReason::Shutdown,
+            millis(self.own.net.settings.graceful_timeout),
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! What the master says, and what is done about it in this thread. Leaving has a file of its own.
+
+use std::os::fd::AsFd;
+
+use super::{Command, Watching};
+use crate::config::{LogLevel, Prints};
+use crate::ipc::{Incoming, State, ToWorker};
+use crate::observability;
+use crate::worker::network::Stage;
+use crate::worker::python;
+
+impl Watching {
+    pub(super) fn listen_to_master(&mut self) {
+        loop {
+            match self.own.channel.try_receive() {
+                Ok(Incoming::Message(ToWorker::Go)) if self.deadline.is_none() => {
+                    self.own.net.page.set_state(State::Accepting);
+                    self.listen();
+                    self.own.net.doors.lock().clone_from(&self.own.listeners);
+                    self.arm();
+                }
+                // A signal was faster.
+                Ok(Incoming::Message(ToWorker::Go)) => {}
+                Ok(Incoming::Message(ToWorker::Drain {
+                    reason,
+                    graceful_ms,
+                })) => self.drain(reason, graceful_ms),
+                Ok(Incoming::Message(ToWorker::StopFast)) => self.stop_fast(),
+                Ok(Incoming::Message(ToWorker::ReopenLogs)) => self.reopen_logs(),
+                Ok(Incoming::Message(ToWorker::Stacks { number })) => self.ask_stacks(number),
+                Ok(Incoming::Message(ToWorker::CloseAfterAnswers)) => {
+                    self.own.net.close_after_answers();
+                }
+                Ok(Incoming::Message(ToWorker::LogLevel(level))) => {
+                    LogLevel::of(level)
+                        .into_iter()
+                        .for_each(observability::set_level);
+                }
+                Ok(Incoming::Nothing) => return,
+                Ok(Incoming::Closed) => {
+                    drop(self.epoll.remove(self.own.channel.as_fd()));
+                    return self.master_is_gone();
+                }
+                Err(error) => {
+                    tracing::error!(%error, "message of the master not understood");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Here and not in the main thread: a worker that is stuck must not keep writing to a file that was rotated away.
+    pub(super) fn reopen_logs(&self) {
+        if let Err(error) = observability::reopen() {
+            tracing::error!(%error, "log files not reopened");
+        }
+        if let Some(access) = &self.own.net.access {
+            access.lock().follow_rotation();
+        }
+        if self.own.net.settings.logging.prints == Prints::ToErrorLog
+            && let Err(error) = observability::capture_prints()
+        {
+            tracing::error!(%error, "what the app prints still goes to the old file");
+        }
+        if self.own.net.stage() == Stage::Serving {
+            python::reopen_python_files();
+        }
+    }
+
+    /// Before the app is up nobody turns the reactor; the master then asks by a signal.
+    pub(super) fn ask_stacks(&self, number: u64) {
+        if self.own.orders.is_listening() {
+            self.own.orders.give(Command::Stacks { number });
+            self.own.net.wake.wake();
+        }
+    }
+}

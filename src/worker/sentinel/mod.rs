@@ -1,0 +1,181 @@
+//! The worker's small second thread: accepts, listens to the master, and ends the process when nobody else can.
+//! It never runs Python, so it answers also while the app has the worker by the throat.
+
+mod accepting;
+mod leaving;
+mod master;
+mod orders;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::held;
+use super::network::{Network, millis};
+use super::signals::{self, Asked};
+use crate::ipc::{FromWorker, WorkerChannel};
+use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
+use crate::sys::{self, Listener, Noted};
+pub use accepting::Accepting;
+pub use orders::{Command, Orders};
+
+const CHANNEL: u64 = 1 << 32;
+const LIFELINE: u64 = CHANNEL + 1;
+const PICKED: u64 = CHANNEL + 2;
+const SIGNALS: u64 = CHANNEL + 3;
+/// How often the thread looks whether the worker comes back to its reactor.
+const LOOK_MS: u64 = 750;
+/// No output was held for so long: nobody needs to look.
+const QUIET_MS: u64 = 500;
+
+pub struct Sentinel {
+    pub net: Arc<Network>,
+    pub listeners: Vec<Arc<Listener>>,
+    pub channel: Arc<WorkerChannel>,
+    pub lifeline: OwnedFd,
+    pub picked: Arc<Wake>,
+    pub orders: Arc<Orders>,
+}
+
+impl Sentinel {
+    /// Starts the thread, with all signals blocked: they belong to Python's main thread.
+    pub fn spawn(self) -> io::Result<()> {
+        let epoll = Epoll::new(32)?;
+        epoll.add(self.channel.as_fd(), Watch::Readable, CHANNEL)?;
+        epoll.add(self.lifeline.as_fd(), Watch::Readable, LIFELINE)?;
+        epoll.add(self.picked.as_fd(), Watch::Readable, PICKED)?;
+        let noted = Noted::open()?;
+        epoll.add(noted.as_fd(), Watch::Readable, SIGNALS)?;
+        sys::with_signals_blocked(|| {
+            std::thread::Builder::new()
+                .name("rgun-sentinel".into())
+                .stack_size(128 * 1024)
+                .spawn(move || {
+                    Watching {
+                        own: self,
+                        epoll,
+                        noted,
+                        accepting: Accepting::No,
+                        deadline: None,
+                        seen_turns: 0,
+                        held_at: 0,
+                        left_over_at: 0,
+                        completed: 0,
+                    }
+                    .run()
+                })
+        })??;
+        Ok(())
+    }
+}
+
+struct Watching {
+    own: Sentinel,
+    epoll: Epoll,
+    noted: &'static Noted,
+    accepting: Accepting,
+    /// The process ends here, whatever Python does.
+    deadline: Option<u64>,
+    seen_turns: u64,
+    /// When held output was seen last; zero: not looking.
+    held_at: u64,
+    /// When the next look for left-over connections is due.
+    left_over_at: u64,
+    /// Requests completed at the last such look.
+    completed: u64,
+}
+
+impl Watching {
+    fn run(mut self) {
+        loop {
+            let now = sys::monotonic_ms();
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
+                tracing::error!("worker does not come to its end, leaving");
+                sys::exit_now(1);
+            }
+            if let Accepting::BackOff(until) = self.accepting
+                && now >= until
+            {
+                self.arm();
+            }
+            if self.accepting == Accepting::Full && now >= self.left_over_at {
+                self.take_left_over(now);
+            }
+            let next = match self.accepting {
+                Accepting::BackOff(until) => Some(until),
+                // Also while all is quiet: who is stuck does not say so.
+                Accepting::Armed | Accepting::Stuck => Some(now + LOOK_MS),
+                Accepting::Full => Some(self.left_over_at),
+                Accepting::No | Accepting::Handing => None,
+            };
+            let next = next
+                .into_iter()
+                .chain(self.deadline)
+                .chain(self.held_until(now))
+                .min();
+            let Ok(count) = self
+                .epoll
+                .wait(next.map(|at| Duration::from_millis(at.saturating_sub(now))))
+            else {
+                return;
+            };
+            for n in 0..count {
+                if let Some(ready) = self.epoll.event(n) {
+                    self.news(ready);
+                }
+            }
+            self.look_at_held_output();
+            if count == 0 {
+                self.look_at_the_worker();
+            }
+        }
+    }
+
+    /// While output is held, it leaves after a moment also when the app computes.
+    fn held_until(&self, now: u64) -> Option<u64> {
+        self.own
+            .net
+            .held
+            .is_watched()
+            .then(|| now + millis(held::LONGEST))
+    }
+
+    fn look_at_held_output(&mut self) {
+        if !self.own.net.held.is_watched() {
+            return;
+        }
+        let now = sys::monotonic_ms();
+        if self.own.net.write_held() || self.held_at == 0 {
+            self.held_at = now;
+        } else if now - self.held_at > QUIET_MS {
+            self.held_at = 0;
+            self.own.net.held.unwatch();
+        }
+    }
+
+    fn news(&mut self, ready: Ready) {
+        match ready.token {
+            CHANNEL => self.listen_to_master(),
+            LIFELINE => self.master_is_gone(),
+            PICKED => {
+                self.own.picked.clear();
+                match self.accepting {
+                    Accepting::Handing | Accepting::Full => self.arm(),
+                    Accepting::Armed => drop(self.leave_if_full()),
+                    Accepting::No | Accepting::Stuck | Accepting::BackOff(_) => {}
+                }
+            }
+            SIGNALS => match signals::asked(self.noted) {
+                Some(Asked::Leave) => self.leave(),
+                Some(Asked::LeaveAtOnce) => {
+                    self.stop_fast();
+                    // As in `begin_grace`: unasked, so that another one takes the place.
+                    drop(self.own.channel.send(&FromWorker::StoppedAccepting));
+                }
+                None => {}
+            },
+            listener => self.accept(usize::try_from(listener).unwrap_or(usize::MAX)),
+        }
+    }
+}
