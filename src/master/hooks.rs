@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::program::{Child, Program};
 use super::shell::{Shell, deliver};
 use super::supervisor::{Event, Incarnation};
+use super::workers::Hearing;
 use crate::config::{Hooks, PROGRAM, Settings};
 use crate::sys::signals::Signal;
 use crate::sys::{Pid, clock, process, wait_readable};
@@ -40,7 +42,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const ABORT: Duration = Duration::from_secs(1);
 
 /// How soon a full pipe is tried again.
-pub const RETRY: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub struct Side {
@@ -152,16 +154,14 @@ impl Side {
         self.flush();
     }
 
-    /// A message is shorter than what a pipe takes as a whole, or not at all.
     fn flush(&mut self) {
         let Some(child) = &mut self.child else {
             return;
         };
-        while let Some(message) = self.unsent.front() {
+        while let Some(message) = self.unsent.front_mut() {
             match child.input.write(message.as_bytes()) {
-                Ok(_) => {
-                    self.unsent.pop_front();
-                }
+                Ok(written) if written < message.len() => drop(message.drain(..written)),
+                Ok(_) => drop(self.unsent.pop_front()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // It is dead, or full; its death is an event.
                 Err(_) => return,
@@ -169,12 +169,12 @@ impl Side {
         }
     }
 
-    /// What it has said; the numbers of the calls that are done.
-    fn hear(&mut self) {
+    /// Takes what it has said; whether there can be more.
+    fn hear(&mut self) -> Hearing {
         let Some(child) = &mut self.child else {
-            return;
+            return Hearing::Closed;
         };
-        let (lines, _) = child.lines();
+        let (lines, ended) = child.lines();
         for line in lines {
             match serde_json::from_str(&line) {
                 Ok(Said::Done { done }) => self.last_done = Some(done),
@@ -190,6 +190,11 @@ impl Side {
                 Err(_) => tracing::debug!(line, "the process for hooks speaks nonsense"),
             }
         }
+        if ended {
+            Hearing::Closed
+        } else {
+            Hearing::Open
+        }
     }
 
     /// The last hook, waited for with a bound: nothing else is left to do.
@@ -197,41 +202,23 @@ impl Side {
         const NUMBER: u64 = u64::MAX >> 1;
         self.send(&json!({"call": "on_exit", "number": NUMBER}));
         let until = clock::monotonic() + LAST;
-        while self.last_done != Some(NUMBER) {
+        while self.hear() == Hearing::Open && self.last_done != Some(NUMBER) {
             self.flush();
-            self.hear();
             let left = until.saturating_sub(clock::monotonic());
-            let Some(child) = &mut self.child else {
-                return;
-            };
             if left.is_zero() {
-                tracing::warn!("on_exit takes more than 5 s, going without it");
+                tracing::warn!("hooks take more than 5 s, going without them");
                 break;
             }
-            if self.last_done == Some(NUMBER) {
+            // A full pipe is tried again.
+            let left = if self.unsent.is_empty() {
+                left
+            } else {
+                left.min(RETRY)
+            };
+            let Some(child) = &self.child else {
                 break;
-            }
-            if wait_readable(&[std::os::fd::AsFd::as_fd(&*child)], Some(left)).is_err() {
-                break;
-            }
-            // It died.
-            let (lines, ended) = child.lines();
-            for line in lines {
-                match serde_json::from_str(&line) {
-                    Ok(Said::Done { done }) => self.last_done = Some(done),
-                    Ok(Said::Line {
-                        level,
-                        message,
-                        traceback,
-                    }) => say(
-                        &level,
-                        &message,
-                        Some(traceback).filter(|text| !text.is_empty()),
-                    ),
-                    Err(_) => {}
-                }
-            }
-            if ended {
+            };
+            if wait_readable(&[child.as_fd()], Some(left)).is_err() {
                 break;
             }
         }
@@ -318,13 +305,25 @@ impl Shell<'_> {
     }
 
     pub(super) fn hook_pre_fork(&mut self, age: u64) {
-        if let Some(side) = self.side.as_mut().filter(|side| side.has("pre_fork")) {
+        // What is forked during a reload is of the new file, whose on_reload comes before.
+        let next = self
+            .next_side
+            .iter_mut()
+            .find_map(|next| next.side.as_mut());
+        if let Some(side) = next
+            .or(self.side.as_mut())
+            .filter(|side| side.has("pre_fork"))
+        {
             side.send(&json!({"call": "pre_fork", "age": age}));
         }
     }
 
     pub(super) fn hook_forked(&mut self, age: u64, pid: Pid) {
-        if let Some(side) = &mut self.side {
+        let next = self
+            .next_side
+            .iter_mut()
+            .filter_map(|next| next.side.as_mut());
+        for side in self.side.iter_mut().chain(next) {
             side.send(&json!({"call": "forked", "age": age, "pid": pid.as_raw()}));
         }
     }

@@ -71,6 +71,8 @@ def test_a_reload_calls_the_hooks_of_the_new_file(launch, app):
     app.write(ALL + "def child_exit(server, worker): says('new child_exit', worker.age)\nworkers = 1\n", "gunicorn.conf.py")
     server.reload()
     assert said(app, "on_reload") == ["on_reload [1]"]
+    lines = said(app)
+    assert lines.index("on_reload [1]") < lines.index("pre_fork 2 [booting]")
     eventually(lambda: said(app, "new child_exit") == ["new child_exit 1"], "the new file's hook")
     # One beside the master, not two.
     eventually(lambda: len(server.children()) == 2, "the old process for hooks is gone")
