@@ -118,13 +118,14 @@ def test_chaos(launch, app, program):
 
 
 def test_a_killed_worker_is_back_in_the_time_that_the_app_takes(serve, app):
-    app.write("import time\ntime.sleep(1)\n" + good(0))
+    imports = 2.5
+    app.write(f"import time\ntime.sleep({imports})\n" + good(0))
     server = serve(workers=2)
     needed = []
     # The best of five: whatever else runs on this machine takes its share.
-    while not needed or min(needed) > 1.2 and len(needed) < 5:
+    while not needed or min(needed) > 1.2 * imports and len(needed) < 5:
         mark, began = server.log.mark(), time.monotonic()
         server.signal(9, server.ready_pids()[0])
         server.log.wait("worker ready", after=mark)
         needed.append(time.monotonic() - began)
-    assert min(needed) <= 1.2, needed
+    assert min(needed) <= 1.2 * imports, needed

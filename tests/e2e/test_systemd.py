@@ -96,7 +96,7 @@ def test_the_watchdog_is_fed_while_a_worker_lives(launch, app, manager):
     environment = {"NOTIFY_SOCKET": manager.name, "WATCHDOG_USEC": "400000"}
     server = launch("app:app", "-t", "0", env=environment)
     _, mark = manager.wait(READY="1")
-    (pid,) = server.ready_pids()
+    pid = server.wait_ready()[0]
     eventually(lambda: len(manager.having("WATCHDOG", after=mark)) >= 5, "it is fed")
     server.signal(signal.SIGSTOP, pid)
     try:
