@@ -220,6 +220,31 @@ const FOREIGN: &[Foreign] = &[
         "use `--reload-extra-file FILE`",
     ),
     says("--reload-paths", GRANIAN, "use `--reload-extra-file FILE`"),
+    says(
+        "--reload-exclude",
+        UVICORN,
+        "hidden directories, node_modules and virtual environments do not count: leave it out",
+    ),
+    says(
+        "--reload-ignore-dirs",
+        GRANIAN,
+        "hidden directories, node_modules and virtual environments do not count: leave it out",
+    ),
+    says(
+        "--reload-ignore-patterns",
+        GRANIAN,
+        "only `*.py`, what is loaded and `--reload-extra-file` count: leave it out",
+    ),
+    says(
+        "--reload-delay",
+        UVICORN,
+        "a save is noticed at once: leave it out",
+    ),
+    says(
+        "--reload-tick",
+        GRANIAN,
+        "a save is noticed at once: leave it out",
+    ),
     says("--insecure-bind", HYPERCORN, "use `-b ADDRESS`"),
     says(
         "--quic-bind",

@@ -55,7 +55,10 @@ impl Tree {
             patterns: Vec::new(),
             full: false,
         };
-        tree.root(project).sources = true;
+        let wants = tree.root(project);
+        wants.sources = true;
+        // The settings; gunicorn.conf.py is a source like any other.
+        wants.names.insert("rgun.toml".into());
         for path in extra {
             if is_pattern(path.as_os_str()) {
                 tree.add_pattern(path);
@@ -343,10 +346,16 @@ mod tests {
         project.write("app/b/c.py", "22");
         project.write("app/new/deep/d.py", "1");
         project.write("app/notes.txt", "1");
+        project.write("app/rgun.toml", "workers = 1");
         fs::remove_file(project.path("app/a.py")).expect("rm");
         assert_eq!(
             project.changed(),
-            ["app/a.py", "app/b/c.py", "app/new/deep/d.py"]
+            [
+                "app/a.py",
+                "app/b/c.py",
+                "app/new/deep/d.py",
+                "app/rgun.toml"
+            ]
         );
         assert_eq!(project.changed(), [""; 0]);
         fs::remove_dir_all(project.path("app/new")).expect("rm");
