@@ -12,8 +12,16 @@ const LONGEST: usize = 1024;
 /// Of a traceback: its beginning and its end, which says what happened.
 const LONGEST_TRACEBACK: usize = 32 * 1024;
 
-/// The names that a record begins with; a field of ours that is called so would stand there twice.
-const OWN: [&str; 4] = ["time", "level", "pid", "message"];
+/// A name that a record begins with would stand there twice.
+fn own_name(name: &'static str) -> &'static str {
+    match name {
+        "pid" => "worker_pid",
+        "level" => "new_level",
+        "time" => "at",
+        "message" => "text",
+        other => other,
+    }
+}
 
 pub(super) fn level_name(level: LogLevel) -> &'static str {
     LogLevel::NAMES
@@ -33,7 +41,7 @@ pub(super) fn json(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) ->
         level_name(level)
     );
     push_string(&mut line, said.message.as_bytes(), longest(said));
-    for (name, value) in fields(said) {
+    for (name, value) in fields(said, pid) {
         push_name(&mut line, name);
         match value {
             Value::Literal(literal) => line.extend_from_slice(literal.as_bytes()),
@@ -58,7 +66,7 @@ pub(super) fn logfmt(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) 
         level_name(level)
     );
     push_value(&mut line, cut(&said.message, longest(said)));
-    for (name, value) in fields(said) {
+    for (name, value) in fields(said, pid) {
         line.push(' ');
         line.push_str(name);
         line.push('=');
@@ -72,8 +80,13 @@ pub(super) fn logfmt(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) 
     line.into_bytes()
 }
 
-fn fields(said: &Said) -> impl Iterator<Item = &(&'static str, Value)> {
-    said.fields.iter().filter(|(name, _)| !OWN.contains(name))
+/// A process that names itself says nothing new.
+fn fields(said: &Said, pid: u32) -> impl Iterator<Item = (&'static str, &Value)> {
+    let pid = pid.to_string();
+    said.fields
+        .iter()
+        .filter(move |(name, value)| *name != "pid" || value.text() != pid)
+        .map(|(name, value)| (own_name(name), value))
 }
 
 /// What the app says is not cut as soon.
@@ -125,6 +138,7 @@ mod tests {
             message: "a \"b\"\nc".to_owned(),
             fields: vec![
                 ("slot", Value::Literal("3".into())),
+                ("pid", Value::Literal("8".into())),
                 ("path", Value::Text("\"/x y\"".into())),
                 ("reason", Value::Text("k=\"v\"\n".into())),
             ],
@@ -144,6 +158,10 @@ mod tests {
     fn json_with_everything_in_one_record() {
         let record = read(&said());
         assert_eq!(record["level"], "error");
+        assert_eq!(
+            (&record["pid"], &record["worker_pid"]),
+            (&7.into(), &8.into())
+        );
         assert_eq!(record["message"], "a \"b\"\nc");
         assert_eq!(
             (&record["slot"], &record["path"]),
@@ -163,7 +181,7 @@ mod tests {
         let rest = text.split_once(" level=").unwrap().1;
         assert_eq!(
             rest,
-            "warning pid=7 message=\"a \\\"b\\\"\\nc\" slot=3 path=\"/x y\" reason=\"k=\\\"v\\\"\\n\" \
+            "warning pid=7 message=\"a \\\"b\\\"\\nc\" slot=3 worker_pid=8 path=\"/x y\" reason=\"k=\\\"v\\\"\\n\" \
              traceback=\"Traceback:\\n  File \\\"x.py\\\"\\nValueError: é\"\n"
         );
     }

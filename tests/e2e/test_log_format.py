@@ -47,7 +47,7 @@ def test_json(launch, app):
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$", record["time"])
         assert record["level"] in ("debug", "info", "warning", "error", "critical") and isinstance(record["pid"], int)
     ready = next(record for record in found if record["message"] == "worker ready")
-    assert (ready["slot"], ready["generation"]) == (0, 1)
+    assert (ready["slot"], ready["generation"], ready["pid"]) == (0, 1, server.master) and ready["worker_pid"] != server.master
     failed = next(record for record in found if record["message"] == "exception in app")
     assert failed["traceback"].startswith("Traceback") and failed["traceback"].endswith('ValueError: two\nlines and "quotes"')
     assert failed["request"] == "GET /fails"
@@ -67,7 +67,7 @@ def test_logfmt(launch, app):
     server = launch("app:app", "--log-format", "logfmt")
     server.log.wait(r"message=listening .*address=")
     server._port = int(server.log.find(r"message=listening")[0].rpartition(":")[2].strip('"'))
-    server.log.wait(r'level=info pid=\d+ message="worker ready" slot=0 generation=1')
+    server.log.wait(r'level=info pid=\d+ message="worker ready" slot=0 generation=1 worker_pid=\d+ ')
     assert server.get("/fails").status == 500
     line = server.log.wait(r'level=error pid=\d+ message="exception in app".* traceback="(.*)"$').group(1)
     assert line.endswith(r"ValueError: two\nlines and \"quotes\"")
