@@ -93,6 +93,7 @@ mod tests {
             ("timeout", "1.5"),
             ("daemon", "true"),
             ("raw_env", "A=b=c\n"),
+            ("logconfig_dict", "{\"version\":1}"),
         ] {
             layer.add(definition(name).unwrap(), text, Origin::CommandLine);
         }
@@ -107,7 +108,14 @@ mod tests {
         std::fs::write(directory.path().join("rgun.toml"), &shown).unwrap();
         let Files { toml: file, .. } = files(None, directory.path()).unwrap();
         let again = Layers::new(vec![toml(&file.unwrap()).unwrap()]);
-        for name in ["bind", "workers", "timeout", "daemon", "raw_env"] {
+        for name in [
+            "bind",
+            "workers",
+            "timeout",
+            "daemon",
+            "raw_env",
+            "logconfig_dict",
+        ] {
             let texts = |layers: &Layers| {
                 let given = layers.given(name).iter();
                 given.map(|given| given.text.clone()).collect::<Vec<_>>()

@@ -76,6 +76,12 @@ impl Reader<'_> {
         if definition.kind == Kind::Json {
             return match value.get_ref() {
                 DeValue::Table(_) => Ok(vec![(json(value.get_ref()), at)]),
+                // As it is shown.
+                DeValue::String(text)
+                    if serde_json::from_str::<serde_json::Map<_, _>>(text).is_ok() =>
+                {
+                    Ok(vec![(text.clone().into_owned(), at)])
+                }
                 _ => Err(self.wrong_type(definition, value)),
             };
         }
