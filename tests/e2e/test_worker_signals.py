@@ -280,11 +280,14 @@ def test_a_program_of_the_app_can_be_run_and_waited_for(serve, app):
     server.log.wait("it said 7")
 
 
-def test_a_handler_that_raises_is_told_and_the_worker_replaced(serve, app):
+def test_a_handler_that_raises_is_told_and_the_service_goes_on(serve, app):
+    """Where Python runs it decides: within a callback the loop goes on, between two of them it fails, and the worker is replaced."""
     app.write(waiting(before="def handler(number, frame):\n    raise RuntimeError('no idea')\nsignal.signal(signal.SIGUSR1, handler)\n"))
     server = serve(workers=1)
     (pid,) = server.ready_pids()
     server.signal(signal.SIGUSR1, pid)
-    server.log.wait("worker ready", count=2)
-    text = server.log.text()
-    assert "the event loop has failed: RuntimeError: no idea" in text and "raise RuntimeError('no idea')" in text
+    server.log.wait("RuntimeError: no idea")
+    server.log.wait(r"raise RuntimeError\('no idea'\)")
+    if "the event loop has failed" in server.log.text():
+        server.log.wait("worker ready", count=2)
+    assert server.get("/").body == b"answer"
