@@ -93,6 +93,13 @@ impl Eyes {
         }
     }
 
+    /// It is not there any more, nor what was below it: another one may take its place.
+    pub fn forget(&mut self, directory: &Path) {
+        self.directories
+            .retain(|_, path| !path.starts_with(directory));
+        self.marks.retain(|path, _| !path.starts_with(directory));
+    }
+
     pub fn see(&mut self) -> crate::sys::Result<Vec<Sight>> {
         let mut sights = Vec::new();
         let Some(inotify) = &self.inotify else {

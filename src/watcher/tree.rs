@@ -122,6 +122,7 @@ impl Tree {
             let wants = place.wants.clone();
             let Some(found) = self.find(&directory, &wants) else {
                 changed.extend(self.lose(&directory));
+                eyes.forget(&directory);
                 continue;
             };
             for link in found.links {
@@ -153,16 +154,26 @@ impl Tree {
             .collect()
     }
 
-    /// The directory is not there.
+    /// The directory is not there, and what was below it neither: it may have been moved away as a whole.
     fn lose(&mut self, directory: &Path) -> Vec<PathBuf> {
-        let Some(place) = self.places.get_mut(directory) else {
-            return Vec::new();
-        };
-        let gone = std::mem::take(&mut place.seen);
-        if !place.root && place.wants.names.is_empty() {
-            self.places.remove(directory);
+        let lost: Vec<_> = self
+            .places
+            .keys()
+            .filter(|path| path.starts_with(directory))
+            .cloned()
+            .collect();
+        let mut changed = Vec::new();
+        for path in lost {
+            let Some(place) = self.places.get_mut(&path) else {
+                continue;
+            };
+            let gone = std::mem::take(&mut place.seen);
+            if !place.root && place.wants.names.is_empty() {
+                self.places.remove(&path);
+            }
+            changed.extend(gone.keys().map(|name| path.join(name)));
         }
-        gone.keys().map(|name| directory.join(name)).collect()
+        changed
     }
 
     /// True: that directory, or something of it, is new.
@@ -293,6 +304,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::eyes::Sight;
     use super::*;
 
     struct Project {
@@ -362,6 +374,25 @@ mod tests {
         assert_eq!(project.changed(), ["app/new/deep/d.py"]);
         project.write("app/new/deep/d.py", "1");
         assert_eq!(project.changed(), ["app/new/deep/d.py"]);
+    }
+
+    #[test]
+    fn a_tree_that_takes_anothers_place_is_watched_anew() {
+        let mut project = Project::new(&["app/b/c/d.py", "other/c/d.py"], &[]);
+        project.eyes = Eyes::open();
+        project.changed();
+        let (app, other) = (project.path("app/b"), project.path("other"));
+        fs::rename(&app, project.path("old")).expect("mv");
+        assert_eq!(project.tree.look(&app, &mut project.eyes).len(), 1);
+        fs::rename(&other, &app).expect("mv");
+        assert_eq!(project.changed(), ["app/b/c/d.py"]);
+        project.eyes.see().expect("inotify");
+        project.write("app/b/c/d.py", "22");
+        let sight = Sight::Entry {
+            directory: app.join("c"),
+            name: "d.py".into(),
+        };
+        assert!(project.eyes.see().expect("inotify").contains(&sight));
     }
 
     #[test]
