@@ -97,7 +97,7 @@ test-e2e: develop-testing ## The operators' stories: the installed wheel, on asy
 	@echo "==> end to end: wheel"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) $(ARGS)
 	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --loop uvloop -m both_loops $(ARGS)
 	@echo "==> end to end: wheel, the same stories with WSGI workers"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --interface wsgi $(ARGS)
-	@echo "==> end to end: binary"; RGUN_BINARY=$(TARGET)/debug/rgun $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
+	@echo "==> end to end: binary"; BINARY_UNDER_TEST=$(TARGET)/debug/rgun $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --binary embedded -m both_artifacts $(ARGS)
 
 .PHONY: parity
 parity: develop-testing ## The same stories with gunicorn and with rgun (RGUN_UNDER_TEST=gunicorn|rgun: one of them, its facts shown)

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_addoption(parser):
-    parser.addoption("--binary", choices=("hosted", "embedded"), default="hosted", help="the wheel's program, or the binary ($RGUN_BINARY)")
+    parser.addoption("--binary", choices=("hosted", "embedded"), default="hosted", help="the wheel's program, or the binary ($BINARY_UNDER_TEST)")
     parser.addoption("--loop", choices=("auto", "asyncio", "uvloop"), default="asyncio", help="event loop of the workers")
     parser.addoption("--interface", choices=("asgi", "wsgi"), default="asgi", help="wsgi: the stories' apps as WSGI apps, in workers with threads")
 
@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(config, items):
 def program(pytestconfig):
     """The command that starts the server."""
     if pytestconfig.getoption("--binary") == "embedded":
-        path = os.environ.get("RGUN_BINARY") or ROOT / "target" / "debug" / "rgun"
+        path = os.environ.get("BINARY_UNDER_TEST") or ROOT / "target" / "debug" / "rgun"
     else:
         path = os.environ.get("RGUN") or Path(sys.executable).parent / "rgun"
     assert Path(path).is_file(), f"{path} is not there; `make test-e2e` builds it"
