@@ -248,7 +248,10 @@ impl Reactor {
         listener: Option<usize>,
     ) -> bool {
         let index = self.free.pop().unwrap_or(self.connections.len());
-        if let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd())) {
+        // Only the monitor tells it, and it costs a system call.
+        if !self.net.settings.admin_bind.is_empty()
+            && let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd()))
+        {
             self.net.page.accept_waited(millis(waited));
         }
         let conn = Conn::new(&self.net, index, fd, peer, listener);
