@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::binds::Binds;
 use super::names;
+use super::recruit::Recruit;
 use super::shell::{End, Flow, Shell};
 use crate::ipc::{CAUSES, Facts, Queue};
 use crate::monitor::Post;
 use crate::observability;
-use crate::sys::process::{Exit, Fork, Parent, die_with_parent, fork, kill, reap};
+use crate::sys::process::{Exit, Fork, fork, kill, reap};
 use crate::sys::signals::Signal;
-use crate::sys::{Identity, Pid, clock, exit_now, set_title, wait_readable};
+use crate::sys::{Pid, clock, exit_now, wait_readable};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One that ran for that long was well.
@@ -43,15 +44,6 @@ struct Running {
     since: Duration,
     /// Its end is ours.
     renewed: bool,
-}
-
-/// What the child needs to become the monitor.
-#[derive(Debug)]
-pub struct Recruit {
-    post: Post,
-    identity: Option<Identity>,
-    master: Pid,
-    title: String,
 }
 
 impl Keeper {
@@ -167,7 +159,7 @@ impl Shell<'_> {
     }
 
     /// In the child: what the monitor keeps of what is about to be dropped.
-    fn recruit(&mut self, master: Pid) -> Option<Recruit> {
+    fn recruit(&mut self, master: Pid) -> Option<Recruit<Post>> {
         let addresses: Arc<[String]> = self.addresses.clone();
         Some(Recruit {
             post: Post {
@@ -217,34 +209,10 @@ impl Shell<'_> {
     }
 }
 
-/// The child's whole life. It never runs Python, nor returns to where Python would go on: there is nothing to finalise.
-pub fn serve(recruit: Option<Recruit>) -> ! {
-    let code = recruit.map_or(1, |recruit| {
-        let Recruit {
-            post,
-            identity,
-            master,
-            title,
-        } = recruit;
-        set_title("rgun: monitor", &title);
-        match begin(identity.as_ref(), master) {
-            Ok(Parent::Alive) => crate::monitor::run(post),
-            Ok(Parent::Gone) => 0,
-            Err(error) => {
-                tracing::error!(%error, "the monitor cannot begin");
-                1
-            }
-        }
-    });
-    exit_now(code.into())
-}
-
-/// Signals stay blocked, as the master has them: what a terminal or a service manager sends to everybody is the master's to
-/// obey, and probes are answered to the end.
-fn begin(identity: Option<&Identity>, master: Pid) -> crate::sys::Result<Parent> {
-    if let Some(identity) = identity {
-        identity.assume()?;
+/// The child's whole life.
+pub fn serve(recruit: Option<Recruit<Post>>) -> ! {
+    match recruit {
+        Some(recruit) => recruit.serve("rgun: monitor", crate::monitor::run),
+        None => exit_now(1),
     }
-    // After the change of user, which would take it away.
-    die_with_parent(master, Signal::KILL)
 }

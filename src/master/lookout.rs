@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::names;
+use super::recruit::Recruit;
 use super::shell::{End, Flow, Shell};
 use super::supervisor::Event;
 use crate::observability;
-use crate::sys::process::{Exit, Fork, Parent, die_with_parent, fork, kill};
+use crate::sys::process::{Exit, Fork, fork, kill};
 use crate::sys::signals::Signal;
-use crate::sys::{Identity, Packet, Pid, clock, exit_now, packet_pair, receive_packet, set_title};
+use crate::sys::{Packet, Pid, clock, exit_now, packet_pair, receive_packet};
 use crate::watcher::{LONGEST, Post, Report};
 
 /// Before one that has died is started again.
@@ -31,15 +32,6 @@ pub struct Lookout {
 struct Running {
     pid: Pid,
     reports: OwnedFd,
-}
-
-/// What the child needs to become the watcher.
-#[derive(Debug)]
-pub struct Recruit {
-    post: Post,
-    identity: Option<Identity>,
-    master: Pid,
-    title: String,
 }
 
 impl Lookout {
@@ -179,33 +171,10 @@ impl Shell<'_> {
     }
 }
 
-/// The child's whole life. It never runs Python, nor returns to where Python would go on: there is nothing to finalise.
-pub fn serve(recruit: Option<Recruit>) -> ! {
-    let code = recruit.map_or(1, |recruit| {
-        let Recruit {
-            post,
-            identity,
-            master,
-            title,
-        } = recruit;
-        set_title("rgun: watcher", &title);
-        match begin(identity.as_ref(), master) {
-            Ok(Parent::Alive) => crate::watcher::run(post),
-            Ok(Parent::Gone) => 0,
-            Err(error) => {
-                tracing::error!(%error, "files are not watched");
-                1
-            }
-        }
-    });
-    exit_now(code.into())
-}
-
-/// Signals stay blocked, as the master has them: what a terminal sends to everybody is the master's to obey.
-fn begin(identity: Option<&Identity>, master: Pid) -> crate::sys::Result<Parent> {
-    if let Some(identity) = identity {
-        identity.assume()?;
+/// The child's whole life.
+pub fn serve(recruit: Option<Recruit<Post>>) -> ! {
+    match recruit {
+        Some(recruit) => recruit.serve("rgun: watcher", crate::watcher::run),
+        None => exit_now(1),
     }
-    // After the change of user, which would take it away.
-    die_with_parent(master, Signal::KILL)
 }

@@ -25,6 +25,7 @@ mod names;
 mod pidfile;
 mod prepare;
 mod program;
+mod recruit;
 mod seat;
 mod service;
 mod shares;

@@ -15,9 +15,10 @@ use super::daemon::Announcement;
 use super::generation::{Edition, Logs, plan};
 use super::hooks::{Following, Side};
 use super::journal::Journal;
-use super::keeper::{Keeper, Recruit};
-use super::lookout::{self, Lookout};
+use super::keeper::Keeper;
+use super::lookout::Lookout;
 use super::prepare::Running;
+use super::recruit::Recruit;
 use super::seat::{Host, Seat};
 use super::service::Service;
 use super::supervisor::{
@@ -67,9 +68,9 @@ pub enum End {
     /// This is the child of a fork. Whatever the master has outside of this process is none of its business.
     Child(Box<Child>),
     /// This is the child of a fork that becomes the monitor; without what it needs it cannot.
-    Monitor(Option<Box<Recruit>>),
+    Monitor(Option<Box<Recruit<crate::monitor::Post>>>),
     /// The same for the watcher of files.
-    Watcher(Option<Box<lookout::Recruit>>),
+    Watcher(Option<Box<Recruit<crate::watcher::Post>>>),
     /// This is the child of a fork that cannot even begin.
     Stillborn(u8),
 }
