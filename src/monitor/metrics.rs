@@ -1,137 +1,22 @@
 //! The scoreboard as Prometheus reads it (OpenMetrics text). It counts nothing itself.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::memory::{Memory, Size};
-use super::ratio::{Ratios, float};
-use crate::ipc::{Board, CAUSES, Counters, Facts, Page, State, Waits};
-use crate::sys::Pid;
+use super::families::{Label, family, seconds, waits};
+use super::memory::Size;
+use super::ratio::float;
+use super::snapshot::{Slot, Snapshot};
+use crate::ipc::{CAUSES, Queue};
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Requests of less than 64 µs share a bucket: nobody cares which of them was how fast.
 const FIRST_BUCKET: usize = 6;
-
-/// Everything at one moment.
-#[derive(Debug)]
-pub struct Snapshot {
-    facts: Facts,
-    addresses: Vec<String>,
-    slots: Vec<Slot>,
-    states: BTreeMap<&'static str, u64>,
-    processes: Vec<(&'static str, String, Size)>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    name: String,
-    counters: Counters,
-    connections: u64,
-    /// Milliseconds since the last sign of life; `None`: nobody lives there.
-    silent_ms: Option<u64>,
-    busy_ratio: Option<f64>,
-}
-
-impl Snapshot {
-    pub fn take(
-        board: &Board,
-        addresses: &[String],
-        memory: &mut Memory,
-        ratios: &mut Ratios,
-        now: u64,
-    ) -> Self {
-        let living: Vec<Page> = board.living().collect();
-        let mut states: BTreeMap<_, u64> = STATES.iter().map(|(_, name)| (*name, 0)).collect();
-        for page in &living {
-            *states.entry(state_name(page.state())).or_default() += 1;
-        }
-        let slots = slots(board, &living);
-        let work: Vec<(u32, u64, u64)> = slots
-            .iter()
-            .map(|(slot, counters)| {
-                let threads = living.iter().filter(|page| page.slot() == u64::from(*slot));
-                let threads = threads.map(Page::threads).max().unwrap_or(1);
-                (*slot, counters.busy_us, threads)
-            })
-            .collect();
-        let ratios = ratios.look(now, &work);
-        let slots = slots
-            .into_iter()
-            .map(|(slot, counters)| {
-                let own = || living.iter().filter(|page| page.slot() == u64::from(slot));
-                Slot {
-                    name: slot.to_string(),
-                    counters,
-                    connections: own().map(Page::connections).sum(),
-                    silent_ms: own().map(|page| now.saturating_sub(page.heartbeat())).min(),
-                    busy_ratio: ratios.get(&slot).copied(),
-                }
-            })
-            .collect();
-        let facts = board.facts();
-        memory.forget(now);
-        let mut size = |pid: u64| {
-            let pid = i32::try_from(pid).ok().and_then(Pid::new)?;
-            Some(memory.of(pid, now))
-        };
-        let mut processes = Vec::new();
-        let own = u64::try_from(Pid::this().as_raw()).unwrap_or(0);
-        for (kind, pid) in [("master", facts.pid), ("monitor", own)] {
-            processes.extend(size(pid).map(|size| (kind, String::new(), size)));
-        }
-        let mut workers: BTreeMap<u64, Size> = BTreeMap::new();
-        for page in &living {
-            if let Some(size) = size(page.pid()) {
-                let sum = workers.entry(page.slot()).or_default();
-                let add =
-                    |a: Option<u64>, b: Option<u64>| a.map_or(b, |a| Some(a + b.unwrap_or(0)));
-                sum.resident = add(sum.resident, size.resident);
-                sum.proportional = add(sum.proportional, size.proportional);
-            }
-        }
-        processes.extend(
-            workers
-                .into_iter()
-                .map(|(slot, size)| ("worker", slot.to_string(), size)),
-        );
-        Self {
-            facts,
-            addresses: addresses.to_vec(),
-            slots,
-            states,
-            processes,
-        }
-    }
-}
-
-/// Those that somebody lives in, or has ever done something in: what was shown once stays, so that no sum goes back.
-fn slots(board: &Board, living: &[Page]) -> Vec<(u32, Counters)> {
-    let lives = |slot: u32| living.iter().any(|page| page.slot() == u64::from(slot));
-    (0..board.slots())
-        .map(|slot| (slot, board.slot_counters(slot)))
-        .filter(|(slot, counters)| lives(*slot) || counters.accepted + counters.requests > 0)
-        .collect()
-}
-
-const STATES: [(State, &str); 5] = [
-    (State::Booting, "booting"),
-    (State::Ready, "standby"),
-    (State::Accepting, "serving"),
-    (State::Draining, "draining"),
-    (State::Exiting, "exiting"),
-];
-
-fn state_name(state: Option<State>) -> &'static str {
-    let state = state.unwrap_or(State::Booting);
-    let found = STATES.iter().find(|(known, _)| *known == state);
-    found.map_or("booting", |(_, name)| name)
-}
 
 pub fn text(snapshot: Snapshot) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
@@ -140,8 +25,6 @@ pub fn text(snapshot: Snapshot) -> Result<String, fmt::Error> {
     prometheus_client::encoding::text::encode(&mut text, &registry)?;
     Ok(text)
 }
-
-type Label<'l> = [(&'static str, &'l str); 1];
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
@@ -227,7 +110,7 @@ impl Snapshot {
             (
                 "rgun_accept_queue_depth",
                 "Connections that wait to be accepted, within the last second",
-                (|queue| queue.waiting) as fn(&crate::ipc::Queue) -> u64,
+                (|queue| queue.waiting) as fn(&Queue) -> u64,
             ),
             (
                 "rgun_accept_queue_limit",
@@ -363,98 +246,14 @@ impl Snapshot {
         }
         Ok(())
     }
-
-    fn gauges(
-        &self,
-        encoder: &mut DescriptorEncoder,
-        name: &str,
-        help: &str,
-        value: impl Fn(&Slot) -> Option<f64>,
-    ) -> Result<(), fmt::Error> {
-        family(encoder, name, help, MetricType::Gauge, |metric| {
-            for slot in &self.slots {
-                if let Some(value) = value(slot) {
-                    metric.encode_family(&slot.label())?.encode_gauge(&value)?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn counters(
-        &self,
-        encoder: &mut DescriptorEncoder,
-        name: &str,
-        help: &str,
-        value: impl Fn(&Slot) -> f64,
-    ) -> Result<(), fmt::Error> {
-        family(encoder, name, help, MetricType::Counter, |metric| {
-            for slot in &self.slots {
-                let value = value(slot);
-                metric
-                    .encode_family(&slot.label())?
-                    .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// The last bucket has no upper bound, whatever bound comes with it.
-    fn histograms(
-        &self,
-        encoder: &mut DescriptorEncoder,
-        name: &str,
-        help: &str,
-        value: impl Fn(&Slot) -> (f64, Vec<(f64, u64)>),
-    ) -> Result<(), fmt::Error> {
-        family(encoder, name, help, MetricType::Histogram, |metric| {
-            for slot in &self.slots {
-                let (sum, mut buckets) = value(slot);
-                if let Some(last) = buckets.last_mut() {
-                    last.0 = f64::INFINITY;
-                }
-                let count = buckets.iter().map(|(_, count)| count).sum();
-                metric
-                    .encode_family(&slot.label())?
-                    .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
-            }
-            Ok(())
-        })
-    }
-}
-
-impl Slot {
-    fn label(&self) -> Label<'_> {
-        [("slot", self.name.as_str())]
-    }
-}
-
-fn family(
-    encoder: &mut DescriptorEncoder,
-    name: &str,
-    help: &str,
-    kind: MetricType,
-    encode: impl FnOnce(&mut MetricEncoder) -> Result<(), fmt::Error>,
-) -> Result<(), fmt::Error> {
-    let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
-    encode(&mut metric)
-}
-
-fn waits(waits: &Waits) -> (f64, Vec<(f64, u64)>) {
-    let bounds = (0..).map(|n| float(1 << n) / 1e3);
-    let buckets = bounds.zip(waits.counts).collect();
-    (float(waits.sum_ms) / 1e3, buckets)
-}
-
-/// Of microseconds.
-fn seconds(micros: u64) -> f64 {
-    float(micros) / 1e6
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory::Memory;
+    use super::super::ratio::Ratios;
     use super::*;
-    use crate::ipc::{Queue, Scoreboard};
+    use crate::ipc::{Facts, Scoreboard, State};
 
     #[test]
     fn everything_as_prometheus_reads_it() {

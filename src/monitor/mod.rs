@@ -4,12 +4,14 @@
 //! One thread, one poll loop, a bounded number of connections: what it knows stands on the scoreboard and in /proc.
 
 mod connection;
+mod families;
 mod memory;
 mod metrics;
 mod probe;
 mod ratio;
 mod response;
 mod server;
+mod snapshot;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::memory::Memory;
-use super::metrics::{self, Snapshot};
+use super::metrics;
 use super::probe::{Probe, Verdict};
 use super::ratio::Ratios;
+use super::snapshot::Snapshot;
 use crate::ipc::Board;
 use crate::sys::clock;
 

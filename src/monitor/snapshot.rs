@@ -1,0 +1,123 @@
+//! What the monitor tells of, at one moment: read off the scoreboard and from `/proc`. It does not know Prometheus.
+
+use std::collections::BTreeMap;
+
+use super::memory::{Memory, Size};
+use super::ratio::Ratios;
+use crate::ipc::{Board, Counters, Facts, Page, State};
+use crate::sys::Pid;
+
+/// Everything at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub facts: Facts,
+    pub addresses: Vec<String>,
+    pub slots: Vec<Slot>,
+    pub states: BTreeMap<&'static str, u64>,
+    pub processes: Vec<(&'static str, String, Size)>,
+}
+
+#[derive(Debug)]
+pub struct Slot {
+    pub name: String,
+    pub counters: Counters,
+    pub connections: u64,
+    /// Milliseconds since the last sign of life; `None`: nobody lives there.
+    pub silent_ms: Option<u64>,
+    pub busy_ratio: Option<f64>,
+}
+
+impl Snapshot {
+    pub fn take(
+        board: &Board,
+        addresses: &[String],
+        memory: &mut Memory,
+        ratios: &mut Ratios,
+        now: u64,
+    ) -> Self {
+        let living: Vec<Page> = board.living().collect();
+        let mut states: BTreeMap<_, u64> = STATES.iter().map(|(_, name)| (*name, 0)).collect();
+        for page in &living {
+            *states.entry(state_name(page.state())).or_default() += 1;
+        }
+        let slots = slots(board, &living);
+        let work: Vec<(u32, u64, u64)> = slots
+            .iter()
+            .map(|(slot, counters)| {
+                let threads = living.iter().filter(|page| page.slot() == u64::from(*slot));
+                let threads = threads.map(Page::threads).max().unwrap_or(1);
+                (*slot, counters.busy_us, threads)
+            })
+            .collect();
+        let ratios = ratios.look(now, &work);
+        let slots = slots
+            .into_iter()
+            .map(|(slot, counters)| {
+                let own = || living.iter().filter(|page| page.slot() == u64::from(slot));
+                Slot {
+                    name: slot.to_string(),
+                    counters,
+                    connections: own().map(Page::connections).sum(),
+                    silent_ms: own().map(|page| now.saturating_sub(page.heartbeat())).min(),
+                    busy_ratio: ratios.get(&slot).copied(),
+                }
+            })
+            .collect();
+        let facts = board.facts();
+        memory.forget(now);
+        let mut size = |pid: u64| {
+            let pid = i32::try_from(pid).ok().and_then(Pid::new)?;
+            Some(memory.of(pid, now))
+        };
+        let mut processes = Vec::new();
+        let own = u64::try_from(Pid::this().as_raw()).unwrap_or(0);
+        for (kind, pid) in [("master", facts.pid), ("monitor", own)] {
+            processes.extend(size(pid).map(|size| (kind, String::new(), size)));
+        }
+        let mut workers: BTreeMap<u64, Size> = BTreeMap::new();
+        for page in &living {
+            if let Some(size) = size(page.pid()) {
+                let sum = workers.entry(page.slot()).or_default();
+                let add =
+                    |a: Option<u64>, b: Option<u64>| a.map_or(b, |a| Some(a + b.unwrap_or(0)));
+                sum.resident = add(sum.resident, size.resident);
+                sum.proportional = add(sum.proportional, size.proportional);
+            }
+        }
+        processes.extend(
+            workers
+                .into_iter()
+                .map(|(slot, size)| ("worker", slot.to_string(), size)),
+        );
+        Self {
+            facts,
+            addresses: addresses.to_vec(),
+            slots,
+            states,
+            processes,
+        }
+    }
+}
+
+/// Those that somebody lives in, or has ever done something in: what was shown once stays, so that no sum goes back.
+fn slots(board: &Board, living: &[Page]) -> Vec<(u32, Counters)> {
+    let lives = |slot: u32| living.iter().any(|page| page.slot() == u64::from(slot));
+    (0..board.slots())
+        .map(|slot| (slot, board.slot_counters(slot)))
+        .filter(|(slot, counters)| lives(*slot) || counters.accepted + counters.requests > 0)
+        .collect()
+}
+
+const STATES: [(State, &str); 5] = [
+    (State::Booting, "booting"),
+    (State::Ready, "standby"),
+    (State::Accepting, "serving"),
+    (State::Draining, "draining"),
+    (State::Exiting, "exiting"),
+];
+
+fn state_name(state: Option<State>) -> &'static str {
+    let state = state.unwrap_or(State::Booting);
+    let found = STATES.iter().find(|(known, _)| *known == state);
+    found.map_or("booting", |(_, name)| name)
+}
