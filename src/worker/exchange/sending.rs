@@ -1,46 +1,11 @@
-//! One request and its response, as the app's side sees them. It does not know Python.
+//! What an app sends for a request: head, body, files, trailers. It does not say when the app has ended.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-
-use super::connection::{
-    BodyState, Conn, FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, Output, State, Whose, spool,
+use super::super::connection::{
+    BodyState, FilePart, HIGH_WATER, LOW_WATER, Mode, Output, State, Whose, spool,
 };
-use super::held;
-use crate::http::{BodyEnd, Refusal, ResponseError, ResponseState};
-use crate::ipc::Mark;
-use crate::proxy::Told;
-
-/// A handle that outlives its request: after the response everything says that it is over.
-#[derive(Clone)]
-pub struct Exchange {
-    pub conn: Arc<Conn>,
-    number: u64,
-    mark: Mark,
-    /// What a trusted proxy says about this request.
-    pub told: Option<Arc<Told>>,
-}
-
-/// A step of the app for a request.
-pub struct Step<'e>(&'e Exchange);
-
-impl Drop for Step<'_> {
-    fn drop(&mut self) {
-        self.0.conn.net.page.app_rests(self.0.mark);
-    }
-}
-
-/// What `receive` finds.
-#[derive(Debug)]
-pub enum Received {
-    /// The next piece of the body; `more` follows or not.
-    Body { piece: Bytes, more: bool },
-    /// The client has left, or the response is complete.
-    Disconnect,
-    /// Nothing yet: `App::readable` will tell.
-    Wait,
-}
+use super::super::held;
+use super::Exchange;
+use crate::http::{BodyEnd, ResponseError, ResponseState};
 
 /// Where output may wait.
 #[derive(Clone, Copy)]
@@ -74,96 +39,7 @@ pub enum SendError {
     Response(#[from] ResponseError),
 }
 
-/// How an app came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    Returned,
-    Failed,
-}
-
-/// What was left to do when the app had ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The response was complete, or nobody waits for it.
-    Fine,
-    /// No response: a 500 was sent.
-    Unanswered,
-    /// Half a response: the connection was cut.
-    Cut,
-}
-
 impl Exchange {
-    pub(super) fn new(conn: Arc<Conn>, number: u64, mark: Mark, told: Option<Arc<Told>>) -> Self {
-        Self {
-            conn,
-            number,
-            mark,
-            told,
-        }
-    }
-
-    /// The app's code for it runs until the value is dropped: seen from outside, when it hangs there.
-    pub fn step(&self) -> Step<'_> {
-        self.conn.net.page.app_runs(self.mark);
-        Step(self)
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    pub fn is_number(&self, token: usize, number: u64) -> bool {
-        self.conn.token == token && self.number == number
-    }
-
-    /// Whether this is still what the connection is about.
-    fn is_current(&self, s: &State) -> bool {
-        s.number == self.number && s.mode == Mode::Exchange
-    }
-
-    pub fn receive(&self) -> Received {
-        let s = &mut *self.conn.lock();
-        if !self.is_current(s) {
-            return Received::Disconnect;
-        }
-        let was_full = s.body.buffered() >= HIGH_WATER;
-        if let Some(piece) = s.body.pop() {
-            if was_full && s.body.buffered() < HIGH_WATER {
-                self.conn.advance(s);
-            }
-            let more = !(s.body.state == BodyState::Complete && s.body.buffered() == 0);
-            s.body.end_told = !more;
-            return Received::Body { piece, more };
-        }
-        if s.left {
-            s.told = true;
-            return Received::Disconnect;
-        }
-        match s.body.state {
-            BodyState::Complete if !s.body.end_told => {
-                s.body.end_told = true;
-                return Received::Body {
-                    piece: Bytes::new(),
-                    more: false,
-                };
-            }
-            BodyState::Failed => return Received::Disconnect,
-            BodyState::Open => {
-                if let Some(interim) = s.http.continue_100() {
-                    Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed)
-                        .write([interim, b"", b""]);
-                }
-                if !s.waits.receive {
-                    s.clock.body_progress = self.conn.net.now();
-                    s.pace.wait_begins(s.clock.body_progress);
-                }
-            }
-            BodyState::Complete => {}
-        }
-        s.waits.receive = true;
-        Received::Wait
-    }
-
     pub fn start<'h>(
         &self,
         status: u16,
@@ -413,7 +289,7 @@ impl Exchange {
         false
     }
 
-    pub(super) fn check(&self, s: &State) -> Result<(), SendError> {
+    pub(in crate::worker) fn check(&self, s: &State) -> Result<(), SendError> {
         if s.number != self.number {
             return Err(SendError::Response(ResponseError::AlreadyComplete));
         }
@@ -428,56 +304,5 @@ impl Exchange {
             });
         }
         Ok(())
-    }
-
-    /// Whether an answer could still reach the client.
-    pub fn is_wanted(&self) -> bool {
-        let s = self.conn.lock();
-        self.is_current(&s) && !s.write_closed
-    }
-
-    pub fn response_state(&self) -> ResponseState {
-        let s = self.conn.lock();
-        if self.is_current(&s) {
-            s.http.response_state()
-        } else {
-            ResponseState::Complete
-        }
-    }
-
-    /// The app is done with this request.
-    pub fn ended(&self, ending: Ending) -> Verdict {
-        let s = &mut *self.conn.lock();
-        if !self.is_current(s) {
-            return Verdict::Fine;
-        }
-        if s.write_closed || s.told {
-            if s.http.response_state() == ResponseState::Streaming {
-                self.conn.cut(s);
-            } else {
-                self.conn.say_goodbye(s, Goodbye::Plain);
-            }
-            self.conn.advance(s);
-            return Verdict::Fine;
-        }
-        match s.http.response_state() {
-            ResponseState::Complete => Verdict::Fine,
-            ResponseState::NotStarted | ResponseState::HeadPending => {
-                // A head that was never followed by a body has not left: the client gets a clean answer.
-                drop(s.http.reset_response());
-                self.conn.refuse(s, Refusal::AppFailed);
-                self.conn.advance(s);
-                if ending == Ending::Failed {
-                    Verdict::Fine
-                } else {
-                    Verdict::Unanswered
-                }
-            }
-            ResponseState::Streaming | ResponseState::Aborted => {
-                self.conn.cut(s);
-                self.conn.advance(s);
-                Verdict::Cut
-            }
-        }
     }
 }

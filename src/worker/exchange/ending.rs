@@ -1,0 +1,61 @@
+//! How the app of a request ends, and what that means for its client.
+
+use super::super::connection::Goodbye;
+use super::Exchange;
+use crate::http::{Refusal, ResponseState};
+
+/// How an app came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Returned,
+    Failed,
+}
+
+/// What was left to do when the app had ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The response was complete, or nobody waits for it.
+    Fine,
+    /// No response: a 500 was sent.
+    Unanswered,
+    /// Half a response: the connection was cut.
+    Cut,
+}
+
+impl Exchange {
+    /// The app is done with this request.
+    pub fn ended(&self, ending: Ending) -> Verdict {
+        let s = &mut *self.conn.lock();
+        if !self.is_current(s) {
+            return Verdict::Fine;
+        }
+        if s.write_closed || s.told {
+            if s.http.response_state() == ResponseState::Streaming {
+                self.conn.cut(s);
+            } else {
+                self.conn.say_goodbye(s, Goodbye::Plain);
+            }
+            self.conn.advance(s);
+            return Verdict::Fine;
+        }
+        match s.http.response_state() {
+            ResponseState::Complete => Verdict::Fine,
+            ResponseState::NotStarted | ResponseState::HeadPending => {
+                // A head that was never followed by a body has not left: the client gets a clean answer.
+                drop(s.http.reset_response());
+                self.conn.refuse(s, Refusal::AppFailed);
+                self.conn.advance(s);
+                if ending == Ending::Failed {
+                    Verdict::Fine
+                } else {
+                    Verdict::Unanswered
+                }
+            }
+            ResponseState::Streaming | ResponseState::Aborted => {
+                self.conn.cut(s);
+                self.conn.advance(s);
+                Verdict::Cut
+            }
+        }
+    }
+}

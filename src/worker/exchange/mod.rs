@@ -1,0 +1,134 @@
+//! One request and its response, as the app's side sees them. It does not know Python.
+
+mod ending;
+mod sending;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::connection::{BodyState, Conn, HIGH_WATER, Mode, Output, State};
+use crate::http::ResponseState;
+use crate::ipc::Mark;
+use crate::proxy::Told;
+
+pub use ending::{Ending, Verdict};
+pub use sending::{Flow, NewSpool, SendError};
+
+/// A handle that outlives its request: after the response everything says that it is over.
+#[derive(Clone)]
+pub struct Exchange {
+    pub conn: Arc<Conn>,
+    number: u64,
+    mark: Mark,
+    /// What a trusted proxy says about this request.
+    pub told: Option<Arc<Told>>,
+}
+
+/// A step of the app for a request.
+pub struct Step<'e>(&'e Exchange);
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        self.0.conn.net.page.app_rests(self.0.mark);
+    }
+}
+
+/// What `receive` finds.
+#[derive(Debug)]
+pub enum Received {
+    /// The next piece of the body; `more` follows or not.
+    Body { piece: Bytes, more: bool },
+    /// The client has left, or the response is complete.
+    Disconnect,
+    /// Nothing yet: `App::readable` will tell.
+    Wait,
+}
+
+impl Exchange {
+    pub(super) fn new(conn: Arc<Conn>, number: u64, mark: Mark, told: Option<Arc<Told>>) -> Self {
+        Self {
+            conn,
+            number,
+            mark,
+            told,
+        }
+    }
+
+    /// The app's code for it runs until the value is dropped: seen from outside, when it hangs there.
+    pub fn step(&self) -> Step<'_> {
+        self.conn.net.page.app_runs(self.mark);
+        Step(self)
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub fn is_number(&self, token: usize, number: u64) -> bool {
+        self.conn.token == token && self.number == number
+    }
+
+    /// Whether this is still what the connection is about.
+    fn is_current(&self, s: &State) -> bool {
+        s.number == self.number && s.mode == Mode::Exchange
+    }
+
+    pub fn receive(&self) -> Received {
+        let s = &mut *self.conn.lock();
+        if !self.is_current(s) {
+            return Received::Disconnect;
+        }
+        let was_full = s.body.buffered() >= HIGH_WATER;
+        if let Some(piece) = s.body.pop() {
+            if was_full && s.body.buffered() < HIGH_WATER {
+                self.conn.advance(s);
+            }
+            let more = !(s.body.state == BodyState::Complete && s.body.buffered() == 0);
+            s.body.end_told = !more;
+            return Received::Body { piece, more };
+        }
+        if s.left {
+            s.told = true;
+            return Received::Disconnect;
+        }
+        match s.body.state {
+            BodyState::Complete if !s.body.end_told => {
+                s.body.end_told = true;
+                return Received::Body {
+                    piece: Bytes::new(),
+                    more: false,
+                };
+            }
+            BodyState::Failed => return Received::Disconnect,
+            BodyState::Open => {
+                if let Some(interim) = s.http.continue_100() {
+                    Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed)
+                        .write([interim, b"", b""]);
+                }
+                if !s.waits.receive {
+                    s.clock.body_progress = self.conn.net.now();
+                    s.pace.wait_begins(s.clock.body_progress);
+                }
+            }
+            BodyState::Complete => {}
+        }
+        s.waits.receive = true;
+        Received::Wait
+    }
+
+    /// Whether an answer could still reach the client.
+    pub fn is_wanted(&self) -> bool {
+        let s = self.conn.lock();
+        self.is_current(&s) && !s.write_closed
+    }
+
+    pub fn response_state(&self) -> ResponseState {
+        let s = self.conn.lock();
+        if self.is_current(&s) {
+            s.http.response_state()
+        } else {
+            ResponseState::Complete
+        }
+    }
+}
