@@ -110,7 +110,7 @@ fn messages() {
         &["config.asgi:"],
         &["site app"],
         &[""],
-        &["site:create_app('x')"],
+        &["site:create_app('x'"],
     ];
     let mut page = String::new();
     for arguments in lines {

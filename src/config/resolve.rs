@@ -295,8 +295,10 @@ fn app(typed: &Typed) -> Result<super::AppSpec, Error> {
         return Err(Error::NoApp);
     }
     let mut app = typed.value("wsgi_app", value::app)?;
-    if typed.switch("factory")? {
-        app.factory = Factory::Call;
+    if typed.switch("factory")? && app.factory == Factory::Plain {
+        app.factory = Factory::Call {
+            arguments: String::new(),
+        };
     }
     Ok(app)
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where the app is: `module`, `module:attr`, `module:attr.sub`, `module:factory()`.
+/// Where the app is: `module`, `module:attr`, `module:attr.sub`, `module:factory()`, `module:factory("argument", name=1)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppSpec {
     /// Dotted name of the module to import.
@@ -16,9 +16,12 @@ pub struct AppSpec {
     pub factory: Factory,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Factory {
-    Call,
+    /// With these arguments, as Python writes them; only the worker can tell whether they are literals.
+    Call {
+        arguments: String,
+    },
     Plain,
 }
 
@@ -28,8 +31,8 @@ impl fmt::Display for AppSpec {
         if let Some(attribute) = &self.attribute {
             write!(f, ":{attribute}")?;
         }
-        if self.factory == Factory::Call {
-            f.write_str("()")?;
+        if let Factory::Call { arguments } = &self.factory {
+            write!(f, "({arguments})")?;
         }
         Ok(())
     }

@@ -91,6 +91,7 @@ impl Wire for FromWorker {
                     Phase::Lifespan => 3,
                     Phase::ReadyPath => 4,
                     Phase::Settings => 5,
+                    Phase::Import => 6,
                 };
                 let mut bytes = vec![4, phase];
                 put_text(&mut bytes, &shortened(summary, SUMMARY));
@@ -119,6 +120,7 @@ impl Wire for FromWorker {
                     3 => Phase::Lifespan,
                     4 => Phase::ReadyPath,
                     5 => Phase::Settings,
+                    6 => Phase::Import,
                     _ => return Err(Error::Malformed("unknown phase")),
                 };
                 Self::Failed {
@@ -233,6 +235,7 @@ mod tests {
     fn from_worker() -> impl Strategy<Value = FromWorker> {
         let phase = prop_oneof![
             Just(Phase::Boot),
+            Just(Phase::Import),
             Just(Phase::Load),
             Just(Phase::Lifespan),
             Just(Phase::ReadyPath),

@@ -56,7 +56,9 @@ pub enum FromWorker {
 pub enum Phase {
     /// The interpreter, the event loop, the worker's own set-up (exit code 3).
     Boot,
-    /// Import of the app, its attribute, its factory, its interface (exit code 4).
+    /// The user's code raised while it was imported or made the app, or there is no such module (exit code 3).
+    Import,
+    /// What was imported has no such app: its attribute, its factory's arguments, its kind (exit code 4).
     Load,
     /// `lifespan.startup.failed` (exit code 3).
     Lifespan,

@@ -291,7 +291,7 @@ fn boot_words(why: BootFailure) -> String {
 fn phase_words(phase: BootPhase) -> &'static str {
     match phase {
         BootPhase::Boot => "its set-up failed",
-        BootPhase::Load => "the app could not be loaded",
+        BootPhase::Import | BootPhase::Load => "the app could not be loaded",
         BootPhase::Lifespan => "the app's lifespan startup failed",
         BootPhase::ReadyPath => "--ready-path was not answered with 2xx or 3xx",
         BootPhase::Settings => "the logging configuration cannot be used",

@@ -457,6 +457,7 @@ pub fn deliver(pid: Pid, signal: Raw) {
 fn boot_phase(phase: Phase) -> BootPhase {
     match phase {
         Phase::Boot => BootPhase::Boot,
+        Phase::Import => BootPhase::Import,
         Phase::Load => BootPhase::Load,
         Phase::Lifespan => BootPhase::Lifespan,
         Phase::ReadyPath => BootPhase::ReadyPath,

@@ -137,7 +137,7 @@ fn serve(
     let watched = Watched::new(py, news).map_err(|e| told(Phase::Boot, e))?;
     let mut loaded = python::load(py, scripts, &office.net.settings).map_err(|e| {
         watched.tell_failure(py, &e);
-        told(Phase::Load, e)
+        told(python::failed_phase(py, scripts, &e), e)
     })?;
     watched.start(py);
     if let Some(hooks) = hooks {
@@ -186,7 +186,7 @@ fn leave_failed(py: Python<'_>, phase: Phase) -> u8 {
     let code = match phase {
         Phase::Load => 4,
         Phase::Settings => 1,
-        Phase::Boot | Phase::Lifespan | Phase::ReadyPath => 3,
+        Phase::Boot | Phase::Import | Phase::Lifespan | Phase::ReadyPath => 3,
     };
     crate::sys::exit_now(code)
 }

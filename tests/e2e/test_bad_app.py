@@ -32,7 +32,7 @@ def assert_one_traceback(text, *expected):
 def test_app_that_raises_on_import(app, launch, workers):
     app.write("def configure():\n    raise RuntimeError('no database')\n\nprint('importing', flush=True)\nconfigure()\n")
     server = launch("app:app", "-w", workers)
-    text = fails(server, LOAD_FAILED)
+    text = fails(server, BOOT_FAILED)
     assert_one_traceback(text, "RuntimeError: no database", "in configure", "app.py")
 
 
@@ -41,25 +41,25 @@ def test_failure_is_told_within_a_second(app, launch):
     server = launch("app:app", "-w", "4")
     mark = server.log.wait("importing")
     began = next(time for line, time in zip(server.log.lines, server.log.times) if mark.string == line)
-    assert server.wait_exit() == LOAD_FAILED
+    assert server.wait_exit() == BOOT_FAILED
     assert time.monotonic() - began < AT_ONCE
 
 
 def test_syntax_error(app, launch):
     app.write(SYNTAX_ERROR)
-    text = fails(launch(), LOAD_FAILED)
+    text = fails(launch(), BOOT_FAILED)
     assert "SyntaxError" in text and "def broken(:" in text
 
 
 def test_missing_module(app, launch):
-    text = fails(launch("nowhere:app"), LOAD_FAILED)
+    text = fails(launch("nowhere:app"), BOOT_FAILED)
     assert "nowhere" in text and "hint:" in text
     assert "Traceback" not in text, f"the user's code did not fail, so there is no traceback of it:\n{text}"
 
 
 def test_module_that_imports_a_missing_module(app, launch):
     app.write(IMPORT_ERROR)
-    assert_one_traceback(fails(launch(), LOAD_FAILED), "a_module_that_nobody_has", "app.py")
+    assert_one_traceback(fails(launch(), BOOT_FAILED), "a_module_that_nobody_has", "app.py")
 
 
 def test_attribute_that_is_not_there(app, launch):
@@ -77,7 +77,31 @@ def test_attribute_that_is_not_an_app(app, launch):
 
 def test_factory_that_raises(app, launch):
     app.write("def make():\n    raise ValueError('no settings')\n")
-    assert_one_traceback(fails(launch("app:make()"), LOAD_FAILED), "ValueError: no settings", "in make")
+    assert_one_traceback(fails(launch("app:make()"), BOOT_FAILED), "ValueError: no settings", "in make")
+
+
+@pytest.mark.parametrize("call, told", [
+    ("make()", "missing 1 required positional argument"), ("make(1, 2)", "takes 1 positional argument"), ("make(x)", "literal"),
+    ("make(*[1])", "literal"), ("make(**{'only': 1})", "literal"), ("make(1)", "returned None"), ("make.nothing()", "no attribute"), ("number()", "not callable"),
+])
+def test_factory_that_cannot_be_called_so(app, launch, call, told):
+    app.write("def make(only):\n    return None\nnumber = 42\n")
+    text = fails(launch(f"app:{call}"), LOAD_FAILED)
+    assert told in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize("call", ["make('a b', size=2)", "make('a b', size=[1, {'x': None}])"])
+def test_factory_with_arguments(app, launch, call):
+    app.write("""
+def make(name, size=2):
+    def app(environ, start_response):
+        body = repr((name, size)).encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+    return app
+""")
+    server = launch(f"app:{call}")
+    assert server.get().text == repr(eval(call, {"make": lambda name, size: (name, size)}))
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -107,7 +131,7 @@ def test_boot_that_hangs(app, launch):
 
 def test_app_that_exits_at_import(app, launch):
     app.write("import sys\nsys.exit('configuration is missing')\n")
-    text = fails(launch("app:app", "-w", "2"), LOAD_FAILED)
+    text = fails(launch("app:app", "-w", "2"), BOOT_FAILED)
     assert "configuration is missing" in text
 
 

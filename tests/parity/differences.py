@@ -2,7 +2,6 @@
 
 _OURS = "the RFCs ask for it"
 _PROXIES = "the client's address comes through trusted proxies, as docs/settings.md says of --forwarded-allow-ips"
-_LOAD = "3: a worker could not start, 4: the app could not be loaded; gunicorn says 3 of an import that raises, too"
 _ESCAPED = "a backslash is escaped like a quote, or the line could not be read back"
 _URI = "one more name for RAW_URI, as other servers have it"
 _SOCKET = "there is no Python socket behind a request"
@@ -10,9 +9,8 @@ _SOCKET = "there is no Python socket behind a request"
 # story -> pattern of facts (as in fnmatch) -> reason
 DIFFERENCES = {
     "an_app_that_cannot_be_loaded": {
-        "missing module: exit code": _LOAD,
-        "raises at import: exit code": _LOAD,
-        "syntax error: exit code": _LOAD,
+        "with --preload, *: exit code": "each worker loads the app itself, so that its failure is a worker's",
+        "not a name: exit code": "found before anything is started, as other wrong values are",
     },
     "a_command_line_that_is_wrong": {
         "unknown log level: *": "gunicorn takes any word for `info`",

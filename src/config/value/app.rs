@@ -33,10 +33,13 @@ pub(in crate::config) fn app(text: &str) -> Value<AppSpec> {
             .hint(format!("name the attribute, as in {module}:application")));
     }
     let (attribute, factory) = match attribute.split_once('(') {
-        Some((name, arguments)) if arguments.trim_end() == ")" => (name.trim_end(), Factory::Call),
-        Some((name, _)) => {
-            return Err(Malformed::new("passes arguments to a factory")
-                .hint(format!("call it without, as in {module}:{name}(), and let the factory read the environment")));
+        Some((name, rest)) => {
+            let Some(arguments) = rest.trim_end().strip_suffix(')') else {
+                return Err(Malformed::new("does not close the factory's parenthesis")
+                    .hint(format!("call it as in {module}:{name}()")));
+            };
+            let arguments = arguments.trim().to_owned();
+            (name.trim_end(), Factory::Call { arguments })
         }
         None => (attribute, Factory::Plain),
     };
@@ -117,6 +120,9 @@ mod tests {
 
     #[test]
     fn every_form() {
+        let called = |arguments: &str| Factory::Call {
+            arguments: arguments.to_owned(),
+        };
         for (text, module, attribute, factory) in [
             ("site", "site", None, Factory::Plain),
             (
@@ -126,13 +132,14 @@ mod tests {
                 Factory::Plain,
             ),
             ("site:api.app", "site", Some("api.app"), Factory::Plain),
+            ("site:create_app()", "site", Some("create_app"), called("")),
+            ("site:make.app()", "site", Some("make.app"), called("")),
             (
-                "site:create_app()",
+                "site:make('a b', debug=True)",
                 "site",
-                Some("create_app"),
-                Factory::Call,
+                Some("make"),
+                called("'a b', debug=True"),
             ),
-            ("site:make.app()", "site", Some("make.app"), Factory::Call),
             ("my-app:app", "my-app", Some("app"), Factory::Plain),
             ("modül:größe", "modül", Some("größe"), Factory::Plain),
             ("py:app", "py", Some("app"), Factory::Plain),
@@ -226,14 +233,9 @@ mod tests {
                 Some("name the app as in config.asgi:application"),
             ),
             (
-                "a:make('x')",
-                "passes arguments to a factory",
-                Some("call it without, as in a:make(), and let the factory read the environment"),
-            ),
-            (
-                "a:make('x', 'y')",
-                "passes arguments to a factory",
-                Some("call it without, as in a:make(), and let the factory read the environment"),
+                "a:make('x'",
+                "does not close the factory's parenthesis",
+                Some("call it as in a:make()"),
             ),
         ] {
             let malformed = app(text).expect_err(text);

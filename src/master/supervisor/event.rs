@@ -88,6 +88,7 @@ pub enum WorkerMessage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootPhase {
     Boot,
+    Import,
     Load,
     Lifespan,
     ReadyPath,

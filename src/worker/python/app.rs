@@ -4,6 +4,22 @@ use pyo3::prelude::*;
 
 use super::Scripts;
 use crate::config::{AppSpec, Factory, Interface, Settings};
+use crate::ipc::Phase;
+
+/// Who failed: the user's code, or whoever named an app that is not in it. gunicorn's exit codes tell them apart.
+pub fn failed_phase(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> Phase {
+    let boot = scripts.boot.bind(py);
+    let is = |name| {
+        boot.getattr(name)
+            .and_then(|kind| error.value(py).is_instance(&kind))
+            .unwrap_or(false)
+    };
+    if is("LoadError") && !is("ModuleMissing") {
+        Phase::Load
+    } else {
+        Phase::Import
+    }
+}
 
 /// How the app wants to be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +50,11 @@ pub fn load(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<
         attribute,
         factory,
     } = &settings.app;
-    let app = boot.call_method1(
-        "load",
-        (module, attribute.as_deref(), *factory == Factory::Call),
-    )?;
+    let arguments = match factory {
+        Factory::Call { arguments } => Some(arguments),
+        Factory::Plain => None,
+    };
+    let app = boot.call_method1("load", (module, attribute.as_deref(), arguments))?;
     let kind: String = boot.call_method1("interface_of", (&app,))?.extract()?;
     let protocol = match settings.interface {
         Interface::Asgi => Protocol::Asgi,

@@ -1,5 +1,6 @@
 """Imports the app and finds out what it is. It does not serve it."""
 
+import ast
 import functools
 import importlib
 import inspect
@@ -12,6 +13,10 @@ class LoadError(Exception):
     """The app cannot be had. `args`: (summary, hint)."""
 
 
+class ModuleMissing(LoadError):
+    """There is no such module."""
+
+
 def prepare_path(chdir, pythonpath):
     """The working directory is importable, as with gunicorn; `--pythonpath` comes before it."""
     here = os.getcwd()
@@ -22,14 +27,17 @@ def prepare_path(chdir, pythonpath):
         sys.path.insert(0, entry)
 
 
-def load(module_name, attribute, factory):
-    """The app object for `module:attribute`. Errors of the user's own code pass through untouched."""
+def load(module_name, attribute, arguments):
+    """The app object for `module:attribute`, or what it returns for `arguments` (source text; None: it is not called).
+
+    Errors of the user's own code pass through untouched.
+    """
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if not _is_missing_spec(error, module_name):
             raise
-        raise LoadError("no module named %r" % error.name, _module_hint(module_name)) from None
+        raise ModuleMissing("no module named %r" % error.name, _module_hint(module_name)) from None
     if attribute is None:
         found = [name for name in ("application", "app") if hasattr(module, name)]
         if not found:
@@ -46,15 +54,33 @@ def load(module_name, attribute, factory):
         except AttributeError:
             raise LoadError("%r has no attribute %r" % (where, name), _attribute_hint(app, name)) from None
         where += (":" if where == module_name else ".") + name
-    if factory:
+    if arguments is not None:
         if not callable(app):
             raise LoadError("%r is not callable, so it is no factory" % where, "leave the `()` or `--factory` away")
-        app = app()
+        app = _call(app, where, arguments)
         if app is None:
             raise LoadError("the factory %r returned None" % where, "it must return the app")
     if not callable(app):
         raise LoadError("%r is not callable (%s)" % (where, type(app).__name__), "it must be an ASGI or WSGI application")
     return app
+
+
+def _call(factory, where, arguments):
+    try:
+        call = ast.parse("_(%s)" % arguments, mode="eval").body
+        if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
+            raise ValueError
+        positional = [ast.literal_eval(one) for one in call.args]
+        named = {one.arg: ast.literal_eval(one.value) for one in call.keywords}
+    except (SyntaxError, ValueError):
+        hint = "strings, numbers, True, None, and lists and dictionaries of them can be passed; let the factory read the environment for the rest"
+        raise LoadError("the arguments in `%s(%s)` are not literal values" % (where, arguments), hint) from None
+    try:
+        return factory(*positional, **named)
+    except TypeError as error:
+        if _raised_by_user(error):
+            raise
+        raise LoadError("%s" % error, "it was called as `%s(%s)`" % (where, arguments)) from None
 
 
 def _is_missing_spec(error, module_name):

@@ -22,12 +22,36 @@ def an_app_that_cannot_be_loaded(subject):
     subject.write("def make():\n    raise RuntimeError('no database')\nmake()\n", "raises.py")
     subject.write("def broken(:\n", "broken.py")
     subject.write("app = 42\n", "number.py")
-    subject.write("def make():\n    return None\n", "factory.py")
-    return _failures(subject, {
-        "missing module": ["nowhere:app"], "missing attribute": ["app:nothing"], "raises at import": ["raises:app"],
+    subject.write("def make():\n    return None\ndef needs(it):\n    return it\ndef fails():\n    raise TypeError('no')\n", "factory.py")
+    subject.write("import nowhere\n", "imports.py")
+    subject.write("from app import nothing\n", "misses.py")
+    cases = {
+        "missing module": ["nowhere:app"], "missing submodule": ["app.sub:app"], "missing attribute": ["app:nothing"],
+        "raises at import": ["raises:app"], "imports what is missing": ["imports:app"], "imports a name that is missing": ["misses:app"],
         "syntax error": ["broken:app"], "not callable": ["number:app"],
-        "factory without an app": ["factory:make()"],
-    })
+        "factory without an app": ["factory:make()"], "factory that raises": ["factory:fails()"],
+        "factory that needs more": ["factory:needs()"], "factory that gets too much": ["factory:make(1)"],
+        "factory with a name for an argument": ["factory:needs(app)"], "factory with a number": ["factory:needs(1)"],
+    }
+    preloaded = {f"with --preload, {name}": [*words, "--preload"] for name, words in cases.items()}
+    return _failures(subject, {**cases, **preloaded, "not a name": ["app:1+1"]})
+
+
+@story
+def an_app_from_a_factory_with_arguments(subject):
+    subject.write("""
+def make(name, debug=False):
+    def app(environ, start_response):
+        text = repr((name, debug)).encode()
+        start_response("200 OK", [("Content-Length", str(len(text)))])
+        return [text]
+    return app
+""")
+    facts = {}
+    for call in ("make('a b', debug=True)", "make(['x', {'y': None}])", "make( name = 1 )"):
+        server = subject.start(f"app:{call}")
+        facts[call] = server.wait_serving().text
+    return facts
 
 
 @story

@@ -64,6 +64,7 @@ impl Process {
         let fate = match code {
             Code::Good | Code::DiesEarly => Fate::Ready,
             Code::Broken => rng.pick(&[
+                Fate::Says(BootPhase::Import),
                 Fate::Says(BootPhase::Load),
                 Fate::Says(BootPhase::Lifespan),
                 Fate::Says(BootPhase::ReadyPath),
@@ -129,6 +130,6 @@ pub fn exit_code(phase: BootPhase) -> u8 {
     match phase {
         BootPhase::Load => 4,
         BootPhase::Settings => 1,
-        BootPhase::Boot | BootPhase::Lifespan | BootPhase::ReadyPath => 3,
+        BootPhase::Boot | BootPhase::Import | BootPhase::Lifespan | BootPhase::ReadyPath => 3,
     }
 }

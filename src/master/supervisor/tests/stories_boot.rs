@@ -25,6 +25,7 @@ fn boot_serves_with_the_first_ready_worker() {
 #[test]
 fn bad_app_ends_the_first_boot_within_a_second() {
     for (phase, code) in [
+        (BootPhase::Import, 3),
         (BootPhase::Load, 4),
         (BootPhase::Boot, 3),
         (BootPhase::Lifespan, 3),
