@@ -53,6 +53,8 @@ pub enum Standing {
     Refused(&'static str),
     /// The same, for the time being.
     NotYet(&'static str),
+    /// It only says more of something that is `NotYet`. In a file, which may list everything there is, it says nothing alone.
+    Part(&'static str),
 }
 
 /// What a value looks like.

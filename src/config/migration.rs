@@ -46,6 +46,9 @@ fn here(like: Like, definition: Option<&Definition>) -> String {
         (_, Standing::Idle(why)) => format!("taken, no effect: {why}"),
         (_, Standing::Refused(way)) => format!("refused: {way}"),
         (_, Standing::NotYet(way)) => format!("not yet, refused: {way}"),
+        (_, Standing::Part(way)) => {
+            format!("not yet: {way}; in a file that asks for none, no effect")
+        }
         (Like::Same, Standing::Ours) => "the same".to_owned(),
         (Like::Not(text) | Like::But(text), Standing::Ours) => text.to_owned(),
     }

@@ -8,11 +8,16 @@ pub fn refused(layers: &Layers) -> Result<(), Error> {
         let (verdict, hint) = match definition.standing {
             Standing::Ours | Standing::Idle(_) => continue,
             Standing::Refused(hint) => ("is gunicorn's and not supported", hint),
-            Standing::NotYet(hint) => ("is gunicorn's and not supported yet", hint),
+            Standing::NotYet(hint) | Standing::Part(hint) => {
+                ("is gunicorn's and not supported yet", hint)
+            }
         };
         let Some(origin) = says_something(definition, layers) else {
             continue;
         };
+        if matches!(definition.standing, Standing::Part(_)) && !origin.is_option() {
+            continue;
+        }
         let hint = Some(hint.to_owned());
         return Err(match origin {
             Origin::CommandLine => Error::Usage {
@@ -38,8 +43,9 @@ pub fn refused(layers: &Layers) -> Result<(), Error> {
 pub fn idle(layers: &Layers) -> Vec<String> {
     understood()
         .filter_map(|definition| {
-            let Standing::Idle(why) = definition.standing else {
-                return None;
+            let why = match definition.standing {
+                Standing::Idle(why) | Standing::Part(why) => why,
+                Standing::Ours | Standing::Refused(_) | Standing::NotYet(_) => return None,
             };
             let origin = says_something(definition, layers)?;
             let name = if origin.is_option() {
@@ -112,6 +118,18 @@ mod tests {
             told[0].starts_with("worker_connections is gunicorn's and has no effect"),
             "{told:?}"
         );
+        // As in files that name every setting there is.
+        for (name, text) in [("ciphers", "ECDHE+AESGCM"), ("ssl_version", "5")] {
+            let layers = layers(name, text, Origin::Python("gunicorn.conf.py".into()));
+            assert_eq!(refused(&layers), Ok(()), "{name}");
+            assert_eq!(
+                idle(&layers),
+                [format!(
+                    "{name} is gunicorn's and has no effect here: let a proxy in front do TLS"
+                )]
+            );
+        }
+        assert!(refused(&layers("ciphers", "ECDHE+AESGCM", Origin::CommandLine)).is_err());
         assert_eq!(
             idle(&layers("http_parser", "auto", Origin::CommandLine)),
             [""; 0]

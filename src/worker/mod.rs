@@ -30,7 +30,7 @@ pub use office::Office;
 use crate::ipc::{FromWorker, Phase};
 use crate::master::Seat;
 use crate::observability;
-use python::{Hooks, Protocol, Scripts, Watched};
+use python::{Hooks, Protocol, Relay, Scripts, Watched};
 
 /// What the reader of the log gets to take the last lines of a worker that failed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -100,17 +100,17 @@ fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u
     });
     python::install_loggers(py, &scripts, settings, write_access).map_err(plain)?;
     // Whatever happens from here on, what was said is handed on at the end.
-    let _relay =
+    let mut relay =
         python::configure_logging(py, &scripts, settings).map_err(|e| told(Phase::Settings, e))?;
     let hooks = Hooks::load(py, &office.net.settings, office.master.as_raw(), office.age)
         .map_err(|e| told(Phase::Boot, e))?;
     let Some(hooks) = hooks else {
-        return serve(py, office, news, &scripts, None);
+        return serve(py, office, news, &scripts, &mut relay, None);
     };
     let result = hooks
         .call(py, "post_fork")
         .map_err(|e| told(Phase::Boot, e))
-        .and_then(|()| serve(py, office, news, &scripts, Some(&hooks)));
+        .and_then(|()| serve(py, office, news, &scripts, &mut relay, Some(&hooks)));
     if office.orders.had_to_be_fast() {
         hooks.try_to_call(py, "worker_int");
     }
@@ -124,6 +124,7 @@ fn serve(
     office: &Arc<Office>,
     news: Option<OwnedFd>,
     scripts: &Scripts,
+    relay: &mut Option<Relay>,
     hooks: Option<&Hooks>,
 ) -> Result<u8, Failure> {
     let told = |phase, error: PyErr| {
@@ -146,6 +147,7 @@ fn serve(
             .and_then(|app| hooks.call(py, "post_worker_init").map(|()| app))
             .map_err(|e| told(Phase::Boot, e))?;
     }
+    *relay = python::route_logs(py, scripts, relay.take()).map_err(|e| told(Phase::Boot, e))?;
     match loaded.protocol {
         Protocol::Asgi => {
             asgi::serve(py, office, scripts, loaded.app).map_err(|e| told(Phase::Lifespan, e))

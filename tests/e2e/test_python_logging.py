@@ -287,3 +287,62 @@ def test_logger_classes(launch, app, name, fine):
         assert server.wait_exit() == 1
         assert "--logger-class: `my.Logger` is not supported" in server.log.wait_end()
 
+
+
+# What apps do to gunicorn's loggers while they are imported; how the line of `GET /shown` then begins (None: there is none).
+CHANGES = {
+    "filter": ("access.addFilter(lambda record: '/hidden' not in record.getMessage())", "127.0.0.1"),
+    "filter of the handler": ("access.handlers[0].addFilter(lambda record: record.args['U'] != '/hidden')", "127.0.0.1"),
+    "formatter": ("access.handlers[0].setFormatter(logging.Formatter('F|%(message)s'))", "F|127.0.0.1"),
+    "handler": ("own = logging.StreamHandler(); own.setFormatter(logging.Formatter('H|%(message)s')); access.handlers = [own]", "H|127.0.0.1"),
+    "to the root": (
+        "logging.basicConfig(format='R|%(name)s|%(message)s', level=20)\nfor name in ('gunicorn.access', 'gunicorn.error'):\n"
+        "    logging.getLogger(name).handlers.clear(); logging.getLogger(name).propagate = True", "R|gunicorn.access|127.0.0.1",
+    ),
+    "level": ("access.setLevel(logging.WARNING)", None),
+    "no handler": ("access.handlers = []", None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_the_app_does_to_the_access_log_counts(start, change):
+    text, beginning = CHANGES[change]
+    server = start("import logging\naccess = logging.getLogger('gunicorn.access')\n" + text + "\n" + PLAIN, "--access-logfile", "-")
+    for path in ("/hidden", "/shown", "/shown"):
+        assert server.get(path).status == 200
+    server.terminate()
+    assert server.wait_exit() == 0
+    lines = [line for line in server.log.wait_end().splitlines() if "GET /" in line]
+    assert len([line for line in lines if "/shown" in line and line.startswith(beginning or "?")]) == (2 if beginning else 0), lines
+    assert len([line for line in lines if "/shown" in line]) == (2 if beginning else 0), lines
+    assert len([line for line in lines if "/hidden" in line]) == (0 if "filter" in change or beginning is None else 1), lines
+
+
+def test_a_hook_filters_the_access_log(launch, app):
+    app.path.joinpath("app.py").write_text(PLAIN)
+    app.path.joinpath("gunicorn.conf.py").write_text('''
+import logging
+class Probes(logging.Filter):
+    def filter(self, record):
+        return "/hidden" not in record.getMessage()
+bind, accesslog = "127.0.0.1:0", "-"
+def on_starting(server):
+    server.log.error_log.info("said by %s", "on_starting")
+    logging.getLogger("gunicorn.access").addFilter(Probes())
+def post_fork(server, worker):
+    server.log.access_log.addFilter(Probes())
+''')
+    server = launch("app:app", bind=None)
+    server.log.wait("worker ready")
+    server.log.wait(r"\[INFO\] said by on_starting$")
+    for path in ("/hidden", "/shown"):
+        server.get(path)
+    server.log.wait('^127.0.0.1 .*"GET /shown')
+    assert not server.log.find("GET /hidden")
+
+
+def test_apps_find_uvicorns_loggers(start):
+    """As its worker for gunicorn leaves them: many an app logs there."""
+    server = start("import logging\nfor name in ('uvicorn', 'uvicorn.error'):\n    logging.getLogger(name).info('by way of %s', name)\n" + PLAIN)
+    server.log.wait(r"^\[.*\] \[\d+\] \[INFO\] by way of uvicorn$")
+    server.log.wait(r"^\[.*\] \[\d+\] \[INFO\] by way of uvicorn\.error$")

@@ -41,7 +41,9 @@ const PROXIES: Standing = Standing::Refused("proxies read such requests differen
 const STRICT: Standing = Standing::Refused("leave it out");
 const DIRTY: Standing = Standing::Idle("there are no dirty workers");
 const TLS: Standing = Standing::NotYet("let a proxy in front do TLS");
+const TLS_PART: Standing = Standing::Part("let a proxy in front do TLS");
 const HTTP2: Standing = Standing::NotYet("let a proxy in front speak HTTP/2");
+const HTTP2_PART: Standing = Standing::Part("let a proxy in front speak HTTP/2");
 
 pub(super) const SETTINGS: &[Definition] = &[
     value(
@@ -148,40 +150,44 @@ pub(super) const SETTINGS: &[Definition] = &[
     in_file("dirty_worker_exit", DIRTY),
     value("keyfile", "keyfile", None, TLS),
     value("certfile", "certfile", None, TLS),
-    value("ca_certs", "ca-certs", None, TLS),
-    value("cert_reqs", "cert-reqs", Some("0"), TLS),
-    value("ciphers", "ciphers", None, TLS),
-    value("ssl_version", "ssl-version", Some("2"), TLS),
+    value("ca_certs", "ca-certs", None, TLS_PART),
+    value("cert_reqs", "cert-reqs", Some("0"), TLS_PART),
+    value("ciphers", "ciphers", None, TLS_PART),
+    value("ssl_version", "ssl-version", Some("2"), TLS_PART),
     in_file("ssl_context", TLS),
     Definition {
         default: Some("true"),
-        ..switch("suppress_ragged_eofs", "suppress-ragged-eofs", TLS)
+        ..switch("suppress_ragged_eofs", "suppress-ragged-eofs", TLS_PART)
     },
-    switch("do_handshake_on_connect", "do-handshake-on-connect", TLS),
+    switch(
+        "do_handshake_on_connect",
+        "do-handshake-on-connect",
+        TLS_PART,
+    ),
     value("http_protocols", "http-protocols", Some("h1"), HTTP2),
     value("http2_cleartext", "http2-cleartext", Some("off"), HTTP2),
     value(
         "http2_max_concurrent_streams",
         "http2-max-concurrent-streams",
         Some("100"),
-        HTTP2,
+        HTTP2_PART,
     ),
     value(
         "http2_initial_window_size",
         "http2-initial-window-size",
         Some("65535"),
-        HTTP2,
+        HTTP2_PART,
     ),
     value(
         "http2_max_frame_size",
         "http2-max-frame-size",
         Some("16384"),
-        HTTP2,
+        HTTP2_PART,
     ),
     value(
         "http2_max_header_list_size",
         "http2-max-header-list-size",
         Some("65536"),
-        HTTP2,
+        HTTP2_PART,
     ),
 ];

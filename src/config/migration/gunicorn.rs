@@ -108,7 +108,9 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("capture_output", Same),
     (
         "logger_class",
-        But("gunicorn's own is taken; others are refused"),
+        But(
+            "gunicorn's own is taken; others are refused: let `post_fork` or the app give `gunicorn.access` its filter, formatter or handler",
+        ),
     ),
     (
         "logconfig",

@@ -310,13 +310,14 @@ class Config:
 
 
 class Log:
-    """`server.log`, `worker.log`: lines of the server's own log."""
+    """`server.log`, `worker.log`: lines of the server's own log. Beside it, gunicorn's two loggers."""
 
     def __init__(self, write):
+        import logging
+
         self._write = write
-        # gunicorn's two loggers; whoever wants one of them gets this.
-        self.error_log = self
-        self.access_log = self
+        self.error_log = logging.getLogger("gunicorn.error")
+        self.access_log = logging.getLogger("gunicorn.access")
 
     def log(self, level, message, *arguments, **options):
         if not isinstance(level, str):
@@ -362,6 +363,22 @@ class Log:
 
     def reopen_files(self):
         pass
+
+
+def _lend(log):
+    """`gunicorn.error` writes to it, as workers' does."""
+    import logging
+
+    class Lines(logging.Handler):
+        def emit(self, record):
+            try:
+                log.log(record.levelno, record.getMessage(), exc_info=record.exc_info and record.exc_info[1])
+            except Exception:
+                self.handleError(record)
+
+    log.error_log.addHandler(Lines())
+    log.error_log.setLevel(logging.INFO)
+    log.error_log.propagate = log.access_log.propagate = False
 
 
 class _Tmp:
@@ -441,6 +458,7 @@ class Side:
     def __init__(self, request, messages, output):
         self.messages, self.output = messages, output
         log = Log(lambda level, message, trace: self.say({"level": level, "message": message, "traceback": trace}))
+        _lend(log)
         self.server = Server(Config(request["cfg"]), log, request["master"], request["num_workers"])
         self.hooks = {}
         self.take_workers(request["workers"])

@@ -85,7 +85,7 @@ impl Drop for Relay {
     }
 }
 
-/// By the user's configuration, where there is one. `None`: Python's handlers get nothing of the server's.
+/// By the user's configuration, where there is one. `None`: Python's handlers get nothing of the server's so far.
 pub fn configure_logging(
     py: Python<'_>,
     scripts: &Scripts,
@@ -97,22 +97,34 @@ pub fn configure_logging(
     // Handlers and formatters may be the user's own.
     prepare_path(py, scripts, settings)?;
     let logs = scripts.logs.bind(py);
-    let configured = match python {
+    match python {
         PythonLogging::File(path) => logs.call_method1("configure", ("file", path)),
         PythonLogging::JsonFile(path) => logs.call_method1("configure", ("json", path)),
         PythonLogging::Dict(text) => {
             logs.call_method1("configure", ("dict", text, loader_of_scripts(py)?))
         }
-    };
-    let (error_native, error_python, access_native, access_python) = configured?.extract()?;
+    }?;
+    route_logs(py, scripts, None)
+}
+
+/// Heeds what has been done to gunicorn's loggers: once they are configured, and again once the app is there, which may have given
+/// them filters, formatters and handlers. `before`: what the first time has begun.
+pub fn route_logs(
+    py: Python<'_>,
+    scripts: &Scripts,
+    before: Option<Relay>,
+) -> PyResult<Option<Relay>> {
+    let logs = scripts.logs.bind(py);
+    let (error_native, error_python, access_native, access_python) =
+        logs.call_method0("routes")?.extract()?;
     relay::route(relay::Routes {
         error_native,
         error_python,
         access_native,
         access_python,
     });
-    if !error_python && !access_python {
-        return Ok(None);
+    if before.is_some() || !error_python && !access_python {
+        return Ok(before);
     }
     let take = PyCFunction::new_closure(
         py,

@@ -71,13 +71,20 @@ class ErrorHandler(logging.StreamHandler):
 
 
 class AccessHandler(logging.StreamHandler):
+    """`only`: the lines of requests come this way alone, because somebody filters or formats them."""
+
     def __init__(self, write):
         super().__init__(Stream(write))
-        self.setFormatter(logging.Formatter("%(message)s"))
+        self._own = logging.Formatter("%(message)s")
+        self.setFormatter(self._own)
+        self.only = False
 
     def emit(self, record):
-        if not getattr(record, "rgun", False):
+        if self.only or not getattr(record, "rgun", False):
             super().emit(record)
+
+    def is_changed(self):
+        return bool(self.filters) or self.formatter is not self._own or self.level > logging.INFO
 
 
 def install(level, say, write, write_access):
@@ -89,11 +96,22 @@ def install(level, say, write, write_access):
     error.addHandler(ErrorHandler(say, write))
     if write_access is not None:
         access.addHandler(AccessHandler(write_access))
+    _lend(error, access)
+
+
+def _lend(error, access):
+    """To uvicorn's loggers, as its worker for gunicorn does: apps log there, too. Those that were given handlers keep them."""
+    for name, lender in (("uvicorn", error), ("uvicorn.error", error), ("uvicorn.access", access)):
+        logger = logging.getLogger(name)
+        if all(isinstance(handler, (ErrorHandler, AccessHandler)) for handler in logger.handlers):
+            logger.handlers = lender.handlers[:]
+            logger.setLevel(lender.level)
+            logger.propagate = logger.disabled = False
 
 
 def configure(kind, source, load=None):
-    """`load`: reads a configuration file of Python's again, for what cannot be told as JSON. By the user's configuration, as gunicorn does. Which logs still go to the server's own, and which to Python's handlers:
-    (error native, error Python, access native, access Python)."""
+    """By the user's configuration, as gunicorn does. `load`: reads a configuration file of Python's again, for what cannot be told
+    as JSON."""
     import logging.config
 
     try:
@@ -105,7 +123,13 @@ def configure(kind, source, load=None):
         summary = "%s: %s" % (type(error).__name__, error)
         cause = error.__cause__
         raise ConfigError("%s (%s)" % (summary, cause) if cause else summary) from None
-    return _takers("gunicorn.error", ErrorHandler) + _takers("gunicorn.access", AccessHandler)
+    _lend(logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access"))
+
+
+def routes():
+    """Which logs go to the server's own, and which to Python's handlers: (error native, error Python, access native, access
+    Python). By what a configuration has done to the loggers, or the app and its hooks."""
+    return _takers("gunicorn.error", ErrorHandler) + _takers_of_requests()
 
 
 def _from_file(path):
@@ -142,6 +166,19 @@ def _takers(name, own):
             return (native, True)
         logger = logger.parent if logger.propagate else None
     return (native, False)
+
+
+def _takers_of_requests():
+    native, python = _takers("gunicorn.access", AccessHandler)
+    logger = logging.getLogger("gunicorn.access")
+    if logger.getEffectiveLevel() > logging.INFO:
+        return (False, False)
+    own = [handler for handler in logger.handlers if isinstance(handler, AccessHandler)]
+    if own and (logger.filters or any(handler.is_changed() for handler in own)):
+        for handler in own:
+            handler.only = True
+        return (False, True)
+    return (native, python)
 
 
 def start_relay(take, names):

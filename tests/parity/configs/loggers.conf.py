@@ -1,0 +1,16 @@
+"""Probes are kept out of the access log, by what Python's logging has for it."""
+
+import logging
+
+accesslog = "-"
+workers = 1
+
+
+class Probes(logging.Filter):
+    def filter(self, record):
+        return "/healthz" not in record.getMessage()
+
+
+def post_fork(server, worker):
+    server.log.access_log.addFilter(Probes())
+    logging.getLogger("gunicorn.error").info("by its name")
