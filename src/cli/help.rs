@@ -57,7 +57,7 @@ Examples:
   In a container: as many workers as it has CPUs, a line for each request
     rgun app:app -b :8000 -w auto --access-logfile -
   An app factory; a reload that must not serve a broken release
-    rgun 'site:create_app()' --ready-path /healthz
+    rgun 'shop:create_app()' --ready-path /healthz
 
 Durations are seconds (30, 0.5) or have a unit (500ms, 30s, 2m, 1h).
 Sizes are bytes or have a unit (64k, 20m, 1g).

@@ -8,7 +8,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         aliases: &["app"],
         help: "Where the app is: MODULE or MODULE:ATTRIBUTE, for example config.asgi:application",
         more: "MODULE is imported with the working directory (see --chdir) on the path. ATTRIBUTE may be dotted \
-               (`site:api.app`), or the call of a factory (`site:create_app()`, `site:create_app('production', debug=False)`: literals, \
+               (`shop:api.app`), or the call of a factory (`shop:create_app()`, `shop:create_app('production', debug=False)`: literals, \
                as with gunicorn). Without an ATTRIBUTE, `application` and then `app` are tried.",
         ..Definition::new("wsgi_app", Group::App, Kind::Text)
     },

@@ -54,6 +54,17 @@ http {{
 """
 
 
+USER = "user root;" if os.getuid() == 0 else ""
+
+
+def listen():
+    """Bound here and inherited, as nginx does it for itself when its binary is upgraded: nobody guesses a port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    # nginx leaves an inherited socket as it is; of two workers woken by one connection the later would wait in accept().
+    listener.setblocking(False)
+    return listener
+
+
 class Nginx:
     """`with Nginx(directory, server) as front:`; then ask `front` as a server.
 
@@ -62,13 +73,18 @@ class Nginx:
     location.
     """
 
+    @classmethod
+    def of(cls, directory, text, listeners):
+        """One with a configuration of the story's own; `listeners` are the sockets that it names."""
+        front = cls.__new__(cls)
+        front.directory, front.port = directory, listeners[-1].getsockname()[1]
+        front.start(text, listeners)
+        return front
+
     def __init__(self, directory, server, keep_alive=True, through="upstream", static=None, options="", websocket=False):
         assert PROGRAM, "nginx is not installed: `.ci/nginx` does it"
         self.directory = directory
-        # Bound here and inherited, as nginx does it for itself when its binary is upgraded: nobody guesses a port.
-        listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        # nginx leaves an inherited socket as it is; of two workers woken by one connection the later would wait in accept().
-        listener.setblocking(False)
+        listener = listen()
         self.port = listener.getsockname()[1]
         if server.binds[0].startswith("unix:"):
             place = f"unix:{os.path.join(server.directory, server.binds[0][len('unix:'):])}"
@@ -82,8 +98,8 @@ class Nginx:
         elif keep_alive:
             lines.append('proxy_set_header Connection "";')
         (directory / "proxy_params").write_text(PARAMS_TEXT)
-        (directory / "nginx.conf").write_text(CONFIGURATION.format(
-            user="user root;" if os.getuid() == 0 else "",
+        self.start(CONFIGURATION.format(
+            user=USER,
             directory=directory,
             connection="" if keep_alive else "close",
             upstream=place,
@@ -93,13 +109,18 @@ class Nginx:
             params=PARAMS if os.path.exists(PARAMS) else directory / "proxy_params",
             options="\n            ".join(lines),
             target="http://django" if through == "upstream" else f"http://{place}",
-        ))
+        ), [listener])
+
+    def start(self, text, listeners):
+        (self.directory / "nginx.conf").write_text(text)
+        numbers = [listener.fileno() for listener in listeners]
         self.process = subprocess.Popen(
-            [PROGRAM, "-p", str(directory), "-c", str(directory / "nginx.conf")],
-            env={**os.environ, "NGINX": f"{listener.fileno()};"}, pass_fds=[listener.fileno()], start_new_session=True,
+            [PROGRAM, "-p", str(self.directory), "-c", str(self.directory / "nginx.conf")],
+            env={**os.environ, "NGINX": "".join(f"{number};" for number in numbers)}, pass_fds=numbers, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )
-        listener.close()
+        for listener in listeners:
+            listener.close()
         eventually(lambda: len(self.workers()) >= 2 or self.process.poll() is not None, "nginx has its workers")
         assert self.process.poll() is None, self.process.stderr.read().decode()
 
