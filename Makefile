@@ -104,12 +104,12 @@ parity: develop-testing ## The same stories with gunicorn and with rgun (RGUN_UN
 	@echo "==> parity with gunicorn"; $(BIN)/python -m pytest tests/parity -q $(PYTEST_ARGS) $(if $(RGUN_UNDER_TEST),-s,-n $(JOBS)) $(ARGS)
 
 .PHONY: test-wheels
-test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newest Python of this machine, and a smoke test of each
+test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newest Python of this machine, and a smoke test of each with its Django
 	@for python in $$(.ci/pythons $(BIN)/python); do \
 	    name=$$($$python -c 'import sys; print("cp%d%d" % sys.version_info[:2])'); directory=$(TOOLS)/$$name; \
 	    echo "==> pip install . ($$($$python --version))"; \
 	    rm -rf $$directory && .ci/venv $$python $$directory && \
-	    env -u PYO3_PYTHON MATURIN_PEP517_ARGS="--profile testing" $$directory/bin/python -m pip --disable-pip-version-check --quiet install . && \
+	    env -u PYO3_PYTHON MATURIN_PEP517_ARGS="--profile testing" $$directory/bin/python -m pip --disable-pip-version-check --quiet install . -r requirements/examples.txt && \
 	    RGUN=$$directory/bin/rgun $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -m wheel || exit 1; \
 	done
 

@@ -151,8 +151,10 @@ def origin_asgi(serve):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(program, tmp_path_factory):
     """Environment of a migrated site with an admin, all of its files in a temporary directory."""
+    # With the Django that the server will have.
+    python = Path(program[0]).with_name("python")
     place = tmp_path_factory.mktemp("site")
     environment = {
         "DATABASE_URL": f"sqlite://{place}/db.sqlite3",
@@ -163,7 +165,7 @@ def site(tmp_path_factory):
     }
     for words in (["migrate"], ["collectstatic", "--noinput"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
         subprocess.run(
-            [sys.executable, "manage.py", *words, "--verbosity", "0"], cwd=SITE, env={**os.environ, **environment}, check=True, timeout=60,
+            [str(python) if python.exists() else sys.executable, "manage.py", *words, "--verbosity", "0"], cwd=SITE, env={**os.environ, **environment}, check=True, timeout=60,
         )
     return environment
 

@@ -51,22 +51,26 @@ def token(response):
     return re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', response.text).group(1)
 
 
+@pytest.mark.wheel
 def test_pages_and_probes(browser):
     assert "Django on rgun" in browser.get("/").text
     assert browser.get("/healthz").text == "ok"
     assert browser.get("/nowhere").status_code == 404
 
 
+@pytest.mark.wheel
 def test_sync_view(browser):
     found = browser.get("/sync/?a=%C3%A9").json()
     assert found["kind"] == "sync" and found["full_path"] == "/sync/?a=%C3%A9" and found["client"] == "127.0.0.1"
     assert found["pid"] in browser.server.ready_pids()
 
 
+@pytest.mark.wheel
 def test_async_view(browser):
     assert browser.get("/async/").json()["kind"] == "async"
 
 
+@pytest.mark.wheel
 def test_login_to_the_admin_and_write(browser):
     page = browser.get("/admin/")
     assert "Log in" in page.text
@@ -77,6 +81,7 @@ def test_login_to_the_admin_and_write(browser):
     assert page.status_code == 200 and "from the admin" in page.text
 
 
+@pytest.mark.wheel
 def test_a_form_without_its_token_is_refused(browser):
     assert browser.post("/notes/", data={"text": "forged"}).status_code == 403
 
@@ -87,6 +92,7 @@ def test_a_form_writes(browser):
     assert page.history[0].status_code == 302 and "caf\u00e9 &amp; more" in page.text
 
 
+@pytest.mark.wheel
 @pytest.mark.parametrize("size", [10, 100_000, 5_000_000])
 def test_upload_and_download(browser, size):
     data = os.urandom(size)
@@ -99,16 +105,19 @@ def test_upload_and_download(browser, size):
     assert int(fetched.headers["content-length"]) == size
 
 
+@pytest.mark.wheel
 @pytest.mark.parametrize("target", ["/stream/", "/stream/async/"])
 def test_streams(browser, target):
     text = browser.get(target, params={"lines": 1000}).text
     assert text == "".join(f"line {number}\n" for number in range(1000))
 
 
+@pytest.mark.wheel
 def test_session(browser):
     assert [browser.get("/visits/").json()["visits"] for _ in range(3)] == [1, 2, 3]
 
 
+@pytest.mark.wheel
 def test_static_file(browser):
     link = re.search(r'href="(/static/[^"]+\.css)"', browser.get("/").text).group(1)
     found = browser.get(link)
@@ -117,6 +126,7 @@ def test_static_file(browser):
     assert browser.head(link).headers["content-length"]
 
 
+@pytest.mark.wheel
 def test_failing_view_is_a_500_and_the_worker_lives(browser):
     assert browser.get("/fail/").status_code == 500
     assert browser.get("/healthz").status_code == 200
@@ -141,6 +151,7 @@ def test_lifespan_that_django_does_not_know_is_not_told(browser):
     assert not browser.server.log.find("(?i)lifespan|Traceback")
 
 
+@pytest.mark.wheel
 def test_a_client_that_leaves_ends_the_view(browser):
     """Django listens for the disconnect while an async view runs; nothing may be left behind."""
     with browser.server.connect() as client:

@@ -43,6 +43,7 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.wheel
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 def test_serves_the_project_with_its_static_files(project, interface):
     server = project("--interface", interface)
@@ -55,6 +56,7 @@ def test_serves_the_project_with_its_static_files(project, interface):
     assert server.wait_exit() == 0
 
 
+@pytest.mark.wheel
 def test_a_saved_view_and_template_are_served(project):
     server = project()
     views = project.place / "pages" / "views.py"
