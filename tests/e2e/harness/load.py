@@ -1,5 +1,6 @@
 """Closed-loop clients that never retry and count every failure by its kind: what a reload must not disturb."""
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -11,22 +12,31 @@ from .waiting import eventually
 
 @dataclass
 class Exchange:
-    """One answered request."""
+    """One answered request; `before` and `name` as with one that was lost."""
 
     started: float
     ended: float
     status: int
     body: bytes
+    before: "bytes | None"
+    name: str
 
 
 @dataclass
 class Lost:
-    """One request without an answer. `before`: what the last answer on its connection said, if there was one."""
+    """One request without an answer. `before`: what the last answer on its connection said, if there was one.
+
+    `name` tells the requests of all loads apart; the app finds it in the header `X-Load-Request`.
+    """
 
     started: float
     ended: float
     kind: str
     before: "bytes | None"
+    name: str
+
+
+_numbers = itertools.count(1)
 
 
 class Load:
@@ -58,18 +68,19 @@ class Load:
     def _run(self):
         client = before = None
         while not self._stop.is_set():
-            started = time.monotonic()
+            started, name = time.monotonic(), str(next(_numbers))
+            headers = [("x-load-request", name)] + ([] if self._keep_alive else [("connection", "close")])
             try:
                 client = client or self._server.connect(timeout=20.0)
-                response = client.get(self._path, headers=() if self._keep_alive else [("connection", "close")])
+                response = client.get(self._path, headers=headers)
             except (OSError, Cut, NoResponse) as error:
                 with self._lock:
-                    self.lost.append(Lost(started, time.monotonic(), _kind(error), before))
+                    self.lost.append(Lost(started, time.monotonic(), _kind(error), before, name))
                 self._failed(_kind(error), error, client)
                 client = before = None
                 continue
             with self._lock:
-                self.exchanges.append(Exchange(started, time.monotonic(), response.status, response.body))
+                self.exchanges.append(Exchange(started, time.monotonic(), response.status, response.body, before, name))
             before = response.body
             if response.status != self._expect:
                 self._failed(f"status {response.status}", response.body[:200], None)
