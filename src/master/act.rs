@@ -23,7 +23,7 @@ use crate::sys::signals::{Signal, start_as_child};
 use crate::sys::{self, Pid, Scratch, clock};
 
 impl Shell<'_> {
-    /// In their order. Stops at the one that ends the master or begins a child.
+    /// In their order. Stops at the one that begins a child.
     pub(super) fn perform(&mut self, actions: Vec<Action>) -> Flow {
         for action in actions {
             tracing::trace!(?action, "action");
@@ -119,7 +119,10 @@ impl Shell<'_> {
             }
             Action::Notify(state) => self.notify(state),
             Action::Reply { token, answer } => self.reply(token, &answer),
-            Action::Exit { code } => return Flow::End(End::Exit(code)),
+            Action::Exit { code } => {
+                self.leaving = Some(code);
+                self.keeper.dismiss();
+            }
         }
         Flow::Go
     }

@@ -10,14 +10,14 @@ use super::shell::{End, Flow, Shell};
 use crate::ipc::{CAUSES, Facts, Queue};
 use crate::monitor::Post;
 use crate::observability;
-use crate::sys::process::{Exit, Fork, fork, kill, reap};
+use crate::sys::process::{Exit, Fork, fork, kill};
 use crate::sys::signals::Signal;
-use crate::sys::{Pid, clock, exit_now, wait_readable};
+use crate::sys::{Pid, clock, exit_now};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One that ran for that long was well.
 const HEALTHY: Duration = Duration::from_secs(60);
-/// SIGKILL takes microseconds, but on a machine that gives it no CPU.
+/// SIGKILL takes microseconds, but on a machine that gives it no CPU, or in a system call that cannot be broken off.
 const LAST: Duration = Duration::from_secs(1);
 /// One that is killed sooner may be killed again at once.
 const BRIEF: Duration = Duration::from_secs(1);
@@ -36,6 +36,14 @@ pub struct Keeper {
     queues: [Queue; Facts::QUEUES],
     queues_at_ms: u64,
     started: bool,
+    dismissed: Option<Dismissed>,
+}
+
+/// There is to be no other one.
+#[derive(Debug, Clone, Copy)]
+struct Dismissed {
+    /// Monotonic. From then on its end is not waited for.
+    until: Duration,
 }
 
 #[derive(Debug)]
@@ -48,7 +56,7 @@ struct Running {
 
 impl Keeper {
     fn is_wanted(&self) -> bool {
-        !self.binds.listeners.is_empty() && self.running.is_none()
+        !self.binds.listeners.is_empty() && self.running.is_none() && self.dismissed.is_none()
     }
 
     /// When the next one is to be started, monotonic.
@@ -101,27 +109,23 @@ impl Keeper {
         }
     }
 
-    /// The server has ended, and its workers with it.
+    /// The server has ended, and its workers with it. A successor is to bind where the monitor has listened, at once: so it has to be
+    /// gone, and not just killed. Its end is an event like any other.
     pub fn dismiss(&mut self) {
-        if let Some(running) = self.running.take() {
+        if let Some(running) = &mut self.running {
             // It would end by itself, once it sees that the master is gone; a service manager should not have to wait.
+            running.renewed = true;
             drop(kill(running.pid, Signal::KILL));
-            see_off(running.pid);
         }
         self.binds.close();
+        let until = clock::monotonic() + LAST;
+        self.dismissed.get_or_insert(Dismissed { until });
     }
-}
 
-/// A successor is to bind where it has listened, at once: so it has to be gone, and not just killed.
-fn see_off(pid: Pid) {
-    let latest = clock::monotonic() + LAST;
-    while clock::monotonic() < latest {
-        match reap() {
-            Ok(Some((ended, _))) if ended == pid => return,
-            Ok(Some(_)) => {}
-            Ok(None) => drop(wait_readable(&[], Some(Duration::from_millis(1)))),
-            Err(_) => return,
-        }
+    /// How long the end of a dismissed monitor is worth waiting for, monotonic; `None`: there is nothing to wait for.
+    pub fn awaited(&self) -> Option<Duration> {
+        let until = self.dismissed?.until;
+        (self.running.is_some() && clock::monotonic() < until).then_some(until)
     }
 }
 

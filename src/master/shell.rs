@@ -99,6 +99,8 @@ pub struct Shell<'a> {
     pub(super) keeper: Keeper,
     /// Of the listeners, as they were opened.
     pub(super) addresses: Arc<[String]>,
+    /// The exit code, once nothing is left to decide.
+    pub(super) leaving: Option<u8>,
     pub(super) lookout: Lookout,
     pub(super) control: Control,
     pub(super) waits: Waits,
@@ -176,6 +178,7 @@ impl<'a> Shell<'a> {
             tally: Tally::default(),
             keeper: Keeper::default(),
             addresses: Arc::new([]),
+            leaving: None,
             lookout: Lookout::default(),
             control: Control::default(),
             waits: Waits::default(),
@@ -214,6 +217,11 @@ impl<'a> Shell<'a> {
                 if let Some(event) = self.pending.pop_front() {
                     break event;
                 }
+                if let Some(code) = self.leaving
+                    && self.keeper.awaited().is_none()
+                {
+                    return Ok(End::Exit(code));
+                }
                 self.publish();
                 if let Flow::End(end) = self.keep_monitor() {
                     return Ok(end);
@@ -244,7 +252,8 @@ impl<'a> Shell<'a> {
         };
         let now = clock::monotonic();
         let service = self.service.due().map(|due| due.saturating_sub(now));
-        let keeper = self.keeper.due().map(|due| due.saturating_sub(now));
+        let keeper = self.keeper.due().or_else(|| self.keeper.awaited());
+        let keeper = keeper.map(|due| due.saturating_sub(now));
         let lookout = self.lookout_due().map(|due| due.saturating_sub(now));
         let hooks = self.hooks_due().map(|due| due.saturating_sub(now));
         let asking = self.asking.as_ref();

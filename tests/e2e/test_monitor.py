@@ -219,6 +219,21 @@ def test_the_monitor_holds_nothing_of_the_server(watched):
     eventually(lambda: not os.path.exists(f"/proc/{monitor}"), "it has gone with the master")
 
 
+def test_a_successor_can_bind_where_it_listened_at_once(watched):
+    """The monitor has gone before the master goes; it would notice too late that the master has."""
+    for _ in range(4):
+        server, admin = watched(1)
+        server.wait_ready()
+        (monitor,) = eventually(lambda: monitors(server), "there is a monitor")
+        server.terminate()
+        assert server.wait_exit() == 0
+        assert not os.path.exists(f"/proc/{monitor}")
+        with socket.socket() as successor:
+            successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            successor.bind(("127.0.0.1", admin.port))
+            successor.listen()
+
+
 def test_it_goes_when_the_master_is_killed(watched):
     server, admin = watched(1)
     server.wait_ready()
