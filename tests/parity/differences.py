@@ -2,7 +2,9 @@
 
 _OURS = "the RFCs ask for it"
 _PROXIES = "the client's address comes through trusted proxies, as docs/settings.md says of --forwarded-allow-ips"
-_ESCAPED = "a backslash is escaped like a quote, or the line could not be read back"
+_ESCAPED = "a backslash and what is not ASCII are escaped like a quote, or the line could not be read back"
+_REFERERS = "RFC 9110 10.1.3 knows one; it is not joined of several"
+_USER = "RFC 7617 2: what has no colon has no name; it may be a secret"
 _URI = "one more name for RAW_URI, as other servers have it"
 _SOCKET = "there is no Python socket behind a request"
 
@@ -64,10 +66,24 @@ DIFFERENCES = {
         "behind a proxy": _PROXIES,
         "quotes": _ESCAPED,
         "raises": "gunicorn does not count its own error page",
+        "tab in the user agent": _ESCAPED,
+        "two referers": _REFERERS,
+        "user of many letters": _ESCAPED,
+        "user without a password": _USER,
     },
+    "a_line_of_a_unix_socket": {"line": "an atom that is empty makes columns move"},
+    "a_request_that_is_refused": {"line *": "it has its line, too"},
     "every_atom": {
+        "*: {date}o": "the field is in the response, whoever has set it",
+        "absolute form: {HTTP_HOST}e": "RFC 9112 3.2.2: the host of an absolute target counts",
         "behind a proxy: h": _PROXIES,
+        "escapes: U": _ESCAPED,
+        "escapes: {path_info}e": _ESCAPED,
         "quotes: a": _ESCAPED,
+        "tab in the user agent: a": _ESCAPED,
+        "two referers: f": _REFERERS,
+        "user of many letters: u": _ESCAPED,
+        "user without a password: u": _USER,
         "quotes: {x-req}i": "what is not ASCII is escaped; gunicorn writes another encoding than it got",
         "raises: *": "gunicorn does not know the request any more",
     },

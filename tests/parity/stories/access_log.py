@@ -3,7 +3,7 @@
 import re
 
 from harness.waiting import eventually
-from raw import ask, head
+from raw import ask, head, over
 from story import story
 
 APP = """
@@ -11,6 +11,18 @@ def app(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/raises":
         raise RuntimeError("no")
+    if path == "/chunked":
+        start_response("200 OK", [("X-Res", "answer")])
+        return iter([b"hel", b"lo"])
+    if path in ("/304", "/204"):
+        start_response(path[1:] + " Of its own", [("ETag", "x")])
+        return []
+    if path == "/longer":
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"hello"]
+    if path == "/own":
+        start_response('299 A long "story"', [("Content-Length", "0"), ("X-Res", "one"), ("X-Res", "two")])
+        return []
     body = b"" if path == "/empty" else b"hello"
     start_response("404 Not Found" if path == "/missing" else "200 OK", [("Content-Length", str(len(body))), ("X-Res", "answer")])
     return [body]
@@ -27,9 +39,33 @@ REQUESTS = {
     "old": head("GET / HTTP/1.0"),
     "behind a proxy": head("GET / HTTP/1.1", "Host: a", "X-Forwarded-For: 192.0.2.1"),
     "head": head("HEAD /a HTTP/1.1", "Host: a"),
+    "head of what is not said to be how long": head("HEAD /chunked HTTP/1.1", "Host: a"),
+    "chunked": head("GET /chunked HTTP/1.1", "Host: a"),
+    "chunked in HTTP/1.0": head("GET /chunked HTTP/1.0", "Host: a"),
+    "not modified": head("GET /304 HTTP/1.1", "Host: a"),
+    "no content": head("GET /204 HTTP/1.1", "Host: a"),
+    "more than it said": head("GET /longer HTTP/1.1", "Host: a"),
+    "status of its own": head("GET /own HTTP/1.1", "Host: a"),
+    "escapes": head("GET /%C3%A9%20%25%09?%22=%0d&x=%zz HTTP/1.1", "Host: a"),
+    "query alone": head("GET /? HTTP/1.1", "Host: a"),
+    "absolute form": head("GET http://example.org/x?y HTTP/1.1", "Host: a"),
+    "asterisk": head("OPTIONS * HTTP/1.1", "Host: a"),
+    "method of its own": head("PURGE /a HTTP/1.1", "Host: a"),
+    "tab in the user agent": head("GET / HTTP/1.1", "Host: a", "User-Agent: a\tb"),
+    "percent signs": head("GET /%25s?%s HTTP/1.1", "Host: a", "User-Agent: %(h)s %s %%", "Referer: 100%"),
+    "empty user agent": head("GET / HTTP/1.1", "Host: a", "User-Agent:", "Referer:"),
+    "two referers": head("GET / HTTP/1.1", "Host: a", "Referer: one", "Referer: two", "X-Req: one", "X-Req: two"),
+    "user without a password": head("GET / HTTP/1.1", "Host: a", "Authorization: Basic YWxpY2U="),
+    "user of no name": head("GET / HTTP/1.1", "Host: a", "Authorization: Basic OngK"),
+    "user with a quote": head("GET / HTTP/1.1", "Host: a", "Authorization: Basic YSJiOng="),
+    "user in lower case": head("GET / HTTP/1.1", "Host: a", "Authorization: basic YWxpY2U6eA=="),
+    "user that is none": head("GET / HTTP/1.1", "Host: a", "Authorization: Basic ===="),
+    "bearer": head("GET / HTTP/1.1", "Host: a", "Authorization: Bearer abc"),
+    "user of many letters": head("GET / HTTP/1.1", "Host: a", "Authorization: Basic w6k6eA=="),
 }
-ATOMS = ["h", "l", "u", "t", "r", "m", "U", "q", "H", "s", "B", "b", "f", "a", "{x-req}i", "{x-res}o", "{path_info}e", "{nothing}i", "p", "T", "D", "M", "L", "nonsense"]
+ATOMS = ["h", "l", "u", "t", "r", "m", "U", "q", "H", "s", "B", "b", "f", "a", "{x-req}i", "{x-res}o", "{path_info}e", "{server_software}e", "{request_method}e", "{wsgi.url_scheme}e", "{HTTP_HOST}e", "{X-RES}o", "{content-length}o", "{date}o", "{nothing}i", "{nothing}o", "{nothing}e", "p", "T", "D", "M", "L", "nonsense"]
 VOLATILE = {
+    "{server_software}e": r"(gunicorn|rgun)/[\d.]+", "{date}o": r"[A-Z][a-z]{2}, .* GMT",
     "t": r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]", "p": r"<\d+>", "T": r"\d", "D": r"\d+", "M": r"\d+", "L": r"\d\.\d{6}",
 }
 
@@ -75,3 +111,29 @@ def to_standard_output(subject):
     server.wait_serving("/begin")
     server.log.wait('"GET /begin HTTP/1.1" 200 5')
     return {"is there": True}
+
+
+@story
+def a_line_of_a_unix_socket(subject):
+    subject.write(APP)
+    place = subject.directory / "s"
+    server = subject.start("app:app", "--access-logfile", "access.log", bind=f"unix:{place}")
+    eventually(place.exists, "the socket is there")
+    eventually(lambda: over(place, REQUESTS["plain"]).startswith(b"HTTP/1.1 200"), "the server answers")
+    server.terminate()
+    server.wait_exit()
+    line = (subject.directory / "access.log").read_text().splitlines()[-1]
+    return {"line": re.sub(VOLATILE["t"], "[TIME]", line)}
+
+
+@story
+def a_request_that_is_refused(subject):
+    subject.write(APP)
+    server = subject.start("app:app", "--access-logfile", "access.log")
+    server.wait_serving("/begin")
+    ask(server, b"GET /nothing HTTP/1.1\r\nHost: a\r\nbad line\r\n\r\n")
+    ask(server, REQUESTS["plain"])
+    server.terminate()
+    server.wait_exit()
+    lines = (subject.directory / "access.log").read_text().splitlines()[1:]
+    return {f"line {number}": re.sub(VOLATILE["t"], "[TIME]", line) for number, line in enumerate(lines)}
