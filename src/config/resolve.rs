@@ -15,7 +15,6 @@ use super::{
 
 /// More would be a slip of the finger that takes the machine down.
 const MOST_WORKERS: u32 = 1024;
-const MOST_THREADS: u32 = 1024;
 
 /// What this run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +57,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             PortSharing::None
         },
         workers: typed.value("workers", |text| workers(text, surroundings.cpus))?,
-        threads: typed.value("threads", |text| value::number(text, 1..=MOST_THREADS))?,
+        threads: typed.value("threads", value::threads)?,
         interface: class.interface,
         event_loop: match class.event_loop {
             Some(event_loop) if typed.last("asgi_loop").is_none() => event_loop,

@@ -37,6 +37,9 @@ const CLASSES: [&str; 15] = [
     "tornado",
 ];
 
+/// Of which gunicorn takes one text for several, with commas between.
+const SPLIT: [&str; 2] = ["bind", "raw_env"];
+
 /// The file whose hooks are called, as a process is asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hooks {
@@ -81,7 +84,9 @@ pub struct Told {
 pub fn question(script: Option<&Script>, stronger: &Layers) -> Option<String> {
     let class = stronger.given("worker_class").last();
     let class = class.map(|given| given.text.trim().replace(':', "."));
-    let class = class.filter(|class| class.contains('.') && !class.starts_with("gunicorn."));
+    let class = class.filter(|class| {
+        class.contains('.') && !class.starts_with("gunicorn.") && !class.starts_with("egg.")
+    });
     let is_known = |class: &String| CLASSES.contains(&class.as_str());
     if script.is_none() && class.as_ref().is_none_or(is_known) {
         return None;
@@ -211,6 +216,13 @@ impl Reader {
                 Some(name) if definition.kind == Kind::Text => return Ok(vec![name.to_owned()]),
                 _ => return Err(self.wrong(definition, "is not of that kind")),
             },
+            Value::String(text) if SPLIT.contains(&definition.name) => {
+                let parts = text.split(',').map(str::trim);
+                return Ok(parts
+                    .filter(|part| !part.is_empty())
+                    .map(str::to_owned)
+                    .collect());
+            }
             _ => return Ok(vec![one(value)?]),
         };
         match (definition.occurs, definition.kind) {

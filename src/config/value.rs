@@ -26,7 +26,9 @@ pub(super) use logging::{
     facility, field_name, log_format, logger_class, metric_prefix, metric_tags, path_patterns,
     share, statsd_address, syslog_address,
 };
-pub(super) use number::{duration, longest, mask, most_fields, number, positive_duration, size};
+pub(super) use number::{
+    duration, longest, mask, most_fields, number, positive_duration, size, threads,
+};
 pub(super) use peers::peers;
 pub(super) use place::{
     directories, directory, environment_pair, host_header, log_target, root_path, url_path, watched,

@@ -18,14 +18,13 @@ use crate::sys::signals::Signal;
 use crate::sys::{Pid, clock, process, wait_readable};
 
 /// Those that do not run in a worker.
-const SIDE: [&str; 8] = [
+const SIDE: [&str; 7] = [
     "on_starting",
     "when_ready",
     "pre_fork",
     "on_reload",
     "child_exit",
     "nworkers_changed",
-    "pre_exec",
     "on_exit",
 ];
 

@@ -46,6 +46,9 @@ pub const HEARD: [Raw; 10] = [
     Raw::WINCH,
 ];
 
+/// What to do in place of gunicorn's USR2.
+const NO_UPGRADE: &str = "SIGHUP loads new code; restart for a new version of the server";
+
 /// A worker that talks without end is read in turns with the others.
 const MESSAGES_A_TURN: usize = 16;
 
@@ -353,7 +356,7 @@ impl<'a> Shell<'a> {
             Raw::USR1 => Signal::Usr1,
             Raw::WINCH => Signal::Winch,
             _ => {
-                tracing::warn!(%signal, sender, "signal has no meaning yet");
+                tracing::warn!(%signal, sender, hint = NO_UPGRADE, "there is no upgrade of a running server, going on");
                 return Ok(());
             }
         };

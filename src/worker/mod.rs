@@ -32,6 +32,9 @@ use crate::master::Seat;
 use crate::observability;
 use python::{Hooks, Protocol, Relay, Scripts, Watched};
 
+/// Exit code after `worker_abort`; gunicorn's.
+const ABORTED: i32 = 1;
+
 /// What the reader of the log gets to take the last lines of a worker that failed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -112,9 +115,16 @@ fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u
         .map_err(|e| told(Phase::Boot, e))
         .and_then(|()| serve(py, office, news, &scripts, &mut relay, Some(&hooks)));
     if office.orders.had_to_be_fast() {
-        hooks.try_to_call(py, "worker_int");
+        // Nobody who would have been interrupted was there.
+        python::tell_interrupt(py);
     }
     hooks.try_to_call(py, "worker_exit");
+    if result.is_err() && python::is_aborted() {
+        // What its hook has raised for it is no failure of the event loop's.
+        python::flush_stdio(py);
+        observability::finish(LAST_WORDS);
+        crate::sys::exit_now(ABORTED);
+    }
     result
 }
 
@@ -163,15 +173,19 @@ pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
     let loaded = python::prepare(py, settings, None).and_then(|()| {
         let scripts = Scripts::new(py)?;
         python::install_loggers(py, &scripts, settings, None::<fn(&str)>)?;
-        let loaded = python::configure_logging(py, &scripts, settings)
-            .and_then(|_relay| python::load(py, &scripts, settings));
+        let loaded = match python::configure_logging(py, &scripts, settings) {
+            Ok(_relay) => {
+                python::load(py, &scripts, settings).map_err(|error| ("app failed to load", error))
+            }
+            Err(error) => Err(("the logging configuration cannot be used", error)),
+        };
         Ok((loaded, scripts))
     });
     match loaded {
         Ok((Ok(_), _)) => 0,
-        Ok((Err(error), scripts)) => {
+        Ok((Err((what, error)), scripts)) => {
             let (summary, traceback) = python::explain(py, &scripts, &error);
-            tracing::error!(traceback, "app failed to load: {summary}");
+            tracing::error!(traceback, "{what}: {summary}");
             1
         }
         Err(error) => {

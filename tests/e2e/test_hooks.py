@@ -101,6 +101,28 @@ def test_a_fast_stop_tells_the_workers(launch, app):
     assert said(app)[-4:-2] == ["worker_int 1", "worker_exit 1 True"]
 
 
+def test_worker_int_sees_what_is_about_to_be_interrupted(serve, app):
+    app.write("""
+import sys, traceback
+def worker_int(worker):
+    for stack in sys._current_frames().values():
+        worker.log.info("%s", "|".join(frame.name for frame in traceback.extract_stack(stack)))
+    worker.log.info("alive: %s", worker.alive)
+""", "gunicorn.conf.py")
+    server = serve("hooked_wsgi.py", "-k", "wsgi", "--threads", "2")
+    with server.connect() as first, server.connect() as second:
+        for client in (first, second):
+            client.send(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: (app.path / "waiting").exists() and (app.path / "waiting").read_text() == "xx", "both requests are in the app")
+        server.signal(signal.SIGINT)
+        for client in (first, second):
+            assert client.response().status == 500
+    assert server.wait_exit() == 0
+    text = server.log.wait_end()
+    assert text.count("in_the_app") == 2 and text.index("in_the_app") < text.index("interrupted"), text
+    assert "alive: False" in text
+
+
 def test_a_worker_that_hangs_is_told_to_abort(launch, app):
     app.path.joinpath("app.py").write_text(
         "import time\ndef app(environ, start_response):\n    if environ['PATH_INFO'] == '/hang':\n        time.sleep(600)\n"

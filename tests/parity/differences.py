@@ -17,9 +17,10 @@ DIFFERENCES = {
     "a_command_line_that_is_wrong": {
         "unknown log level: *": "gunicorn takes any word for `info`",
     },
-    "term_int_and_quit": {
-        "SIGINT: request in flight": "a fast stop does not wait until an answer is made of it",
-        "SIGQUIT: request in flight": "a fast stop does not wait until an answer is made of it",
+    "variables_of_the_environment": {
+        "GUNICORN_CMD_ARGS=--bind '127": "wrong use of options is 2 wherever they stand",
+        "PORT=abc": "a wrong value is found before anything is started",
+        "WEB_CONCURRENCY=": "an empty variable says nothing",
     },
     "the_environ_of_many_requests": {
         "*: REQUEST_URI": _URI,

@@ -144,6 +144,10 @@ pub(super) const SETTINGS: &[Definition] = &[
         Some("30"),
         DIRTY,
     ),
+    in_file(
+        "pre_exec",
+        Standing::Idle("USR2 does not replace a running server, so it is never called"),
+    ),
     in_file("on_dirty_starting", DIRTY),
     in_file("dirty_post_fork", DIRTY),
     in_file("dirty_worker_init", DIRTY),

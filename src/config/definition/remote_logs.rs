@@ -41,7 +41,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("statsd-host"),
         value: "ADDRESS",
-        help: "Send metrics to statsd: HOST:PORT, or unix://PATH",
+        help: "Send metrics to statsd: HOST[:PORT], or unix://PATH",
         more: "With gunicorn's names: gunicorn.requests, gunicorn.request.duration, gunicorn.request.status.NNN, gunicorn.workers, \
                gunicorn.log.LEVEL. Several metrics may come in one datagram, a line each.",
         ..Definition::new("statsd_host", Group::Logs, Kind::Text)

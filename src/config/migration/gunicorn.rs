@@ -150,7 +150,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("post_worker_init", WORKER_HOOK),
     ("worker_int", WORKER_HOOK),
     ("worker_abort", WORKER_HOOK),
-    ("pre_exec", SIDE_HOOK),
+    ("pre_exec", Same),
     ("pre_request", WORKER_HOOK),
     ("post_request", WORKER_HOOK),
     ("child_exit", SIDE_HOOK),

@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import json
 import os
+import re
 import sys
 import traceback
 import types
@@ -18,7 +19,7 @@ import types
 # With the number of arguments that each is called with.
 HOOKS = {
     "on_starting": 1, "on_reload": 1, "when_ready": 1, "pre_fork": 2, "post_fork": 2, "post_worker_init": 1, "worker_int": 1, "worker_abort": 1,
-    "pre_exec": 1, "pre_request": 2, "post_request": 4, "child_exit": 2, "worker_exit": 2, "nworkers_changed": 3, "on_exit": 1,
+    "pre_request": 2, "post_request": 4, "child_exit": 2, "worker_exit": 2, "nworkers_changed": 3, "on_exit": 1,
 }
 
 
@@ -127,7 +128,8 @@ def tell(request):
     chosen = request.get("worker_class")
     if chosen is None and isinstance(settings.get("worker_class"), str):
         chosen = settings["worker_class"]
-    if chosen is not None and chosen not in request["worker_classes"]:
+    # gunicorn's own are known by their names, also where what they need is not installed.
+    if chosen is not None and chosen not in request["worker_classes"] and not chosen.startswith(("gunicorn.", "egg:")):
         with _StandIns():
             found = _class_named(chosen)
         if found is not None:
@@ -158,6 +160,8 @@ def _hook(name, value):
     if value is None:
         return None
     if isinstance(value, str):
+        if not all(value.replace(":", ".").split(".")) or not value.count(".") + value.count(":"):
+            raise Wrong("%s: %r is neither a function nor the MODULE.NAME of one" % (name, value))
         value = _attribute(value)
     if not callable(value):
         raise Wrong("%s is not callable" % name)
@@ -301,6 +305,11 @@ class Config:
     def __init__(self, values):
         self.settings = values
         self.__dict__.update(values)
+        self.address = [_address(one) for one in values.get("bind") or []]
+        self.worker_class_str = str(values.get("worker_class"))
+        self.is_ssl = False
+        if not values.get("proc_name"):
+            self.proc_name = values.get("wsgi_app")
 
     def __getattr__(self, name):
         raise AttributeError("no configuration setting for: %s" % name)
@@ -381,6 +390,29 @@ def _lend(log):
     log.error_log.propagate = log.access_log.propagate = False
 
 
+def _address(bind):
+    """`("127.0.0.1", 8000)`, or the path of a unix socket."""
+    if bind.startswith("unix:"):
+        return re.sub("^unix:(//)?", "", bind)
+    host, _, port = bind[len("tcp://") if bind.startswith("tcp://") else 0:].rpartition(":")
+    if not port.isdigit():
+        return bind
+    return (host.strip("[]") or "0.0.0.0", int(port))
+
+
+class _Listener:
+    """Of `server.LISTENERS`: what is said of it. The socket is the master's."""
+
+    def __init__(self, address):
+        self.cfg_addr = address
+
+    def getsockname(self):
+        return self.cfg_addr
+
+    def __str__(self):
+        return "unix:%s" % self.cfg_addr if isinstance(self.cfg_addr, str) else "http://%s:%d" % self.cfg_addr
+
+
 class _Tmp:
     """`worker.tmp`: signs of life are elsewhere."""
 
@@ -399,6 +431,19 @@ class _Tmp:
         pass
 
 
+class _App:
+    """`server.app`, `worker.app`"""
+
+    def __init__(self, cfg):
+        self.cfg = cfg
+        self.app_uri = getattr(cfg, "wsgi_app", None)
+        # Only in a worker that has loaded it.
+        self.callable = None
+
+    def wsgi(self):
+        return self.callable
+
+
 class Worker:
     """What a hook is given of a worker."""
 
@@ -409,10 +454,11 @@ class Worker:
         self.cfg = server.cfg
         self.log = server.log
         self.tmp = _Tmp()
-        self.timeout = getattr(server.cfg, "timeout", 30)
+        # What a worker of gunicorn's sleeps at most.
+        self.timeout = getattr(server.cfg, "timeout", 30) / 2
         self.max_requests = getattr(server.cfg, "max_requests", 0) or sys.maxsize
-        self.sockets = []
-        self.app = None
+        self.sockets = list(server.LISTENERS)
+        self.app = server.app
         self.wsgi = None
         self.nr = 0
         self.alive = True
@@ -439,8 +485,8 @@ class Server:
         self.num_workers = workers
         self.worker_age = 0
         self.timeout = getattr(cfg, "timeout", 30)
-        self.address = getattr(cfg, "bind", None)
-        self.app = None
+        self.address = cfg.address
+        self.app = _App(cfg)
         self.LISTENERS = []
         self.WORKERS = {}
 
@@ -461,6 +507,8 @@ class Side:
         _lend(log)
         self.server = Server(Config(request["cfg"]), log, request["master"], request["num_workers"])
         self.hooks = {}
+        if request["workers"]:
+            self.server.LISTENERS = [_Listener(address) for address in self.server.address]
         self.take_workers(request["workers"])
         try:
             self.hooks = _hooks(load(request["location"], request["directory"])[0])
@@ -502,13 +550,11 @@ class Side:
         self.call("on_starting", self.server)
 
     def when_ready(self, message):
+        self.server.LISTENERS = [_Listener(address) for address in self.server.address]
         self.call("when_ready", self.server)
 
     def on_reload(self, message):
         self.call("on_reload", self.server)
-
-    def pre_exec(self, message):
-        self.call("pre_exec", self.server)
 
     def on_exit(self, message):
         self.call("on_exit", self.server)
@@ -535,31 +581,30 @@ class Side:
 # ---- In a worker
 
 
-class _App:
-    """`worker.app`"""
-
-    def __init__(self, callable):
-        self.callable = callable
-
-    def wsgi(self):
-        return self.callable
 
 
 class InWorker:
     """The hooks of one worker, in the order of its life."""
 
-    def __init__(self, location, directory, cfg, master, age, write):
+    def __init__(self, location, directory, cfg, master, age, write, abort):
         log = Log(write)
+        self._abort = abort
         self.server = Server(Config(json.loads(cfg)), log, master, json.loads(cfg).get("workers", 1))
+        self.server.LISTENERS = [_Listener(address) for address in self.server.address]
+        self.server.worker_age = age
         self.worker = Worker(age, os.getpid(), self.server)
         self.server.WORKERS = {self.worker.pid: self.worker}
         self.hooks = _hooks(load(location, directory)[0])
 
     def call(self, name):
         """An exception is the caller's."""
+        if name in ("worker_int", "worker_exit"):
+            self.worker.alive = False
         hook = self.hooks.get(name)
         if hook is not None:
             hook(*([self.server, self.worker] if HOOKS[name] == 2 else [self.worker]))
+        if name == "post_worker_init":
+            self.worker.booted = True
 
     def try_to_call(self, name):
         try:
@@ -574,16 +619,15 @@ class InWorker:
         import signal
 
         def abort(number, frame):
-            self.worker.aborted = True
             self.worker.alive = False
             self.try_to_call("worker_abort")
+            self._abort()
             sys.exit(1)
 
         signal.signal(signal.SIGABRT, abort)
 
     def wrap(self, app, is_asgi):
-        self.worker.app = _App(app)
-        self.worker.wsgi = app
+        self.worker.app.callable = self.worker.wsgi = app
         pre, post = self.hooks.get("pre_request"), self.hooks.get("post_request")
         if pre is None and post is None:
             return app
@@ -606,6 +650,15 @@ class Request:
         self.trailers = []
         self.peer_addr = peer
         self.remote_addr = peer
+        self.req_number = 1
+        self.proxy_protocol_info = None
+        self.must_close = False
+
+    def should_close(self):
+        for name, value in self.headers:
+            if name == "CONNECTION" and value.lower().strip() in ("close", "keep-alive"):
+                return self.must_close or value.lower().strip() == "close"
+        return self.must_close or self.version <= (1, 0)
 
     @property
     def raw_path(self):
@@ -623,6 +676,20 @@ class Response:
         self.sent = 0
         self.headers_sent = False
         self.response_length = None
+        self.version = "rgun"
+        self.upgrade = False
+        self.must_close = False
+
+    @property
+    def chunked(self):
+        return self.is_chunked()
+
+    def is_chunked(self):
+        bodiless = self.req.method == "HEAD" or self.status_code in (204, 304)
+        return self.headers_sent and self.response_length is None and self.req.version >= (1, 1) and not bodiless
+
+    def should_close(self):
+        return self.must_close or self.req.should_close()
 
     def take(self, status, headers):
         self.status = status
@@ -648,9 +715,9 @@ def _wsgi(app, worker, pre, post):
             (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)), environ.get("RAW_URI") or (path + ("?" + query if query else "")),
         )
         req.body = environ["wsgi.input"]
-        worker.nr += 1
         if pre is not None:
             pre(worker, req)
+        worker.nr += 1
         if post is None:
             return app(environ, start_response)
         resp = Response(req)
@@ -711,6 +778,8 @@ class _Blocks:
 
 
 def _asgi(app, worker, pre, post):
+    from http.client import responses
+
     async def hooked(scope, receive, send):
         if scope["type"] != "http":
             return await app(scope, receive, send)
@@ -721,9 +790,9 @@ def _asgi(app, worker, pre, post):
         req = Request(
             scope["method"], scope["path"], query, headers, _version(scope["http_version"]), scope["scheme"], peer, raw + ("?" + query if query else ""),
         )
-        worker.nr += 1
         if pre is not None:
             pre(worker, req)
+        worker.nr += 1
         if post is None:
             return await app(scope, receive, send)
         resp = Response(req)
@@ -732,7 +801,7 @@ def _asgi(app, worker, pre, post):
             if message["type"] == "http.response.start":
                 status = message["status"]
                 resp.status_code = status
-                resp.take(str(status), [(n.decode("latin-1"), v.decode("latin-1")) for n, v in message.get("headers", ())])
+                resp.take("%d %s" % (status, responses.get(status, "")), [(n.decode("latin-1"), v.decode("latin-1")) for n, v in message.get("headers", ())])
             elif message["type"] == "http.response.body":
                 resp.sent += len(message.get("body", b""))
             return await send(message)

@@ -29,6 +29,8 @@ fn python_values_are_what_would_be_typed() {
             "bind",
             &[":80", "unix:/a"],
         ),
+        (json!({"bind": ":80, unix:/a"}), "bind", &[":80", "unix:/a"]),
+        (json!({"raw_env": "A=b,C=d"}), "raw_env", &["A=b", "C=d"]),
         (json!({"daemon": false}), "daemon", &["false"]),
         (json!({"umask": 79}), "umask", &["79"]),
         (json!({"user": 1000}), "user", &["1000"]),
@@ -126,7 +128,14 @@ fn python_is_asked_only_where_it_has_to_be() {
         );
         Layers::new(vec![layer])
     };
-    for class in ["auto", "uvicorn.workers.UvicornWorker", "gevent", "nosuch"] {
+    for class in [
+        "auto",
+        "uvicorn.workers.UvicornWorker",
+        "gevent",
+        "nosuch",
+        "egg:gunicorn#gthread",
+        "gunicorn.workers.ggevent.GeventWorker",
+    ] {
         assert_eq!(question(None, &layers(class)), None, "{class}");
     }
     assert!(

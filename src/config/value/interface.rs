@@ -13,7 +13,9 @@ pub(in crate::config) struct WorkerClass {
 
 pub(in crate::config) fn worker_class(text: &str) -> Value<WorkerClass> {
     // A class may be given as `module:Class` too.
-    let name = text.trim().replace(':', ".");
+    let name = text.trim();
+    let name = name.strip_prefix("egg:gunicorn#").unwrap_or(name);
+    let name = name.replace(':', ".");
     let plain = |interface| {
         Ok(WorkerClass {
             interface,
@@ -56,7 +58,7 @@ fn refusal(name: &str) -> Malformed {
             .hint("a Tornado app that uses tornado.wsgi runs with `-k wsgi`")
             .understood(),
         "aiohttp" => Malformed::new("is not supported: rgun serves ASGI and WSGI").understood(),
-        "meinheld" | "egg" | "bjoern" => {
+        "meinheld" | "egg" | "egg.meinheld#gunicorn_worker" | "bjoern" => {
             Malformed::new("is not supported: rgun is the server itself").hint("use `-k wsgi`").understood()
         }
         _ if name.contains('.') => Malformed::new("is a worker class of your own, which rgun does not run")
@@ -86,6 +88,7 @@ mod tests {
             ("uvicorn.workers.UvicornH11Worker", Interface::Asgi),
             ("sync", Interface::Wsgi),
             ("gthread", Interface::Wsgi),
+            ("egg:gunicorn#gthread", Interface::Wsgi),
             ("wsgi", Interface::Wsgi),
         ] {
             assert_eq!(
@@ -110,6 +113,8 @@ mod tests {
             "eventlet",
             "tornado",
             "gunicorn.workers.ggevent.GeventWorker",
+            "egg:gunicorn#gevent",
+            "egg:meinheld#gunicorn_worker",
             "site.workers.MyWorker",
         ] {
             let refusal = worker_class(text).expect_err(text);

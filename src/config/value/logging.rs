@@ -81,10 +81,10 @@ pub(in crate::config) fn syslog_address(text: &str) -> Value<Remote> {
         };
     }
     if let Some(rest) = text.strip_prefix("udp://") {
-        let (host, port) = host_and_port(rest, Some(514))?;
+        let (host, port) = host_and_port(rest, 514)?;
         Ok(Remote::Udp { host, port })
     } else if let Some(rest) = text.strip_prefix("tcp://") {
-        let (host, port) = host_and_port(rest, Some(514))?;
+        let (host, port) = host_and_port(rest, 514)?;
         Ok(Remote::Tcp { host, port })
     } else {
         Err(Malformed::new("is not an address of syslog")
@@ -92,7 +92,10 @@ pub(in crate::config) fn syslog_address(text: &str) -> Value<Remote> {
     }
 }
 
-/// gunicorn's `--statsd-host`: `HOST:PORT`, or `unix://PATH`.
+/// Where a metrics server is when nobody says otherwise, as gunicorn has it.
+const STATSD_PORT: u16 = 8125;
+
+/// gunicorn's `--statsd-host`: `HOST[:PORT]`, or `unix://PATH`.
 pub(in crate::config) fn statsd_address(text: &str) -> Value<Remote> {
     match text.strip_prefix("unix:") {
         Some(rest) => {
@@ -103,13 +106,14 @@ pub(in crate::config) fn statsd_address(text: &str) -> Value<Remote> {
             Ok(Remote::Datagrams(path.into()))
         }
         None => {
-            let (host, port) = host_and_port(text.strip_prefix("udp://").unwrap_or(text), None)?;
+            let address = text.strip_prefix("udp://").unwrap_or(text);
+            let (host, port) = host_and_port(address, STATSD_PORT)?;
             Ok(Remote::Udp { host, port })
         }
     }
 }
 
-fn host_and_port(text: &str, usual: Option<u16>) -> Value<(String, u16)> {
+fn host_and_port(text: &str, usual: u16) -> Value<(String, u16)> {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, rest)) => (host, rest.strip_prefix(':').or(Some(""))),
@@ -119,8 +123,7 @@ fn host_and_port(text: &str, usual: Option<u16>) -> Value<(String, u16)> {
         },
     };
     let port = match port {
-        None => usual
-            .ok_or_else(|| Malformed::new("has no port").hint("write HOST:PORT, or unix://PATH"))?,
+        None => usual,
         Some(port) => port
             .parse::<u16>()
             .ok()
@@ -234,7 +237,8 @@ mod tests {
         assert_eq!(syslog_address("udp://[::1]"), udp("::1", 514));
         assert_eq!(syslog_address("udp://"), udp("localhost", 514));
         assert_eq!(statsd_address("[::1]:8125"), udp("::1", 8125));
-        assert_eq!(statsd_address("statsd:8125"), udp("statsd", 8125));
+        assert_eq!(statsd_address("statsd:8126"), udp("statsd", 8126));
+        assert_eq!(statsd_address("statsd"), udp("statsd", 8125));
         assert_eq!(
             statsd_address("unix:///run/x"),
             Ok(Remote::Datagrams("/run/x".into()))
@@ -253,7 +257,7 @@ mod tests {
         ] {
             assert!(syslog_address(wrong).is_err(), "{wrong}");
         }
-        for wrong in ["statsd", "statsd:", "unix://", "[::1]"] {
+        for wrong in ["statsd:", "unix://", "[::1]x"] {
             assert!(statsd_address(wrong).is_err(), "{wrong}");
         }
     }

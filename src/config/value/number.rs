@@ -11,6 +11,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 const LONGEST_LINE: u64 = 1 << 20;
 /// gunicorn's own ceiling.
 const MOST_FIELDS: u32 = 32_768;
+const MOST_THREADS: u32 = 1024;
 
 /// A whole number within `range`.
 pub(in crate::config) fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Value<u32> {
@@ -140,11 +141,16 @@ pub(in crate::config) fn longest(text: &str) -> Value<usize> {
     Ok(usize::try_from(bytes).expect("at most 1 MiB"))
 }
 
-/// 0 means the most there is.
+/// Application threads. gunicorn's sync worker runs with 0 as with 1.
+pub(in crate::config) fn threads(text: &str) -> Value<u32> {
+    number(text, 0..=MOST_THREADS).map(|threads| threads.max(1))
+}
+
+/// 0 means the most there is, and so does what is more than that, as with gunicorn.
 pub(in crate::config) fn most_fields(text: &str) -> Value<usize> {
-    match number(text, 0..=MOST_FIELDS)? {
+    match number(text, 0..=u32::MAX)? {
         0 => Ok(MOST_FIELDS as usize),
-        fields => Ok(fields as usize),
+        fields => Ok(fields.min(MOST_FIELDS) as usize),
     }
 }
 

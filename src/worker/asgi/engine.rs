@@ -22,7 +22,7 @@ use crate::http::RequestHead;
 use crate::ipc::FromWorker;
 use crate::worker::Office;
 use crate::worker::exchange::{Ending, Exchange};
-use crate::worker::python::Scripts;
+use crate::worker::python::{Scripts, tell_interrupt};
 use crate::worker::reactor::{Reactor, WatchNew};
 use crate::worker::sentinel::Command;
 use crate::worker::websocket::Socket;
@@ -210,7 +210,10 @@ impl Engine {
                 self.core.office.set_deadline(until);
                 intern!(py, "drain")
             }
-            Command::Fast => intern!(py, "fast"),
+            Command::Fast => {
+                tell_interrupt(py);
+                intern!(py, "fast")
+            }
             Command::Stacks { number } => {
                 let text = self.core.stacks.text(py);
                 self.core.office.say(&FromWorker::Stacks { number, text });

@@ -2,6 +2,9 @@
 
 use std::ffi::CString;
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
@@ -19,6 +22,33 @@ const IN_WORKER: [&str; 7] = [
     "pre_request",
     "post_request",
 ];
+
+/// What is called when the worker is told to stop fast; set once, a worker has one interpreter.
+static INTERRUPT: OnceLock<Py<PyAny>> = OnceLock::new();
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// `worker_abort` was called, and what runs in the main thread has been told to end.
+static ABORTED: AtomicBool = AtomicBool::new(false);
+
+/// `worker_int`, before anything is cancelled: what runs is still there for it to look at.
+pub fn tell_interrupt(py: Python<'_>) {
+    let Some(object) = INTERRUPT.get() else {
+        return;
+    };
+    if !INTERRUPTED.swap(true, SeqCst) {
+        try_to_call(py, object, "worker_int");
+    }
+}
+
+/// Whether `tell_interrupt` has something to do.
+pub fn interrupt_is_heard() -> bool {
+    INTERRUPT.get().is_some() && !INTERRUPTED.load(SeqCst)
+}
+
+fn try_to_call(py: Python<'_>, object: &Py<PyAny>, name: &str) {
+    if let Err(error) = object.bind(py).call_method1("try_to_call", (name,)) {
+        tracing::error!(%error, name, "hook not called");
+    }
+}
 
 /// Loaded, and ready to be called.
 pub struct Hooks {
@@ -54,9 +84,13 @@ impl Hooks {
                 master,
                 age,
                 wrap_pyfunction!(log, py)?,
+                wrap_pyfunction!(abort, py)?,
             ),
         )?;
         object.call_method0("catch_abort")?;
+        if hooks.has("worker_int") {
+            drop(INTERRUPT.set(object.clone().unbind()));
+        }
         Ok(Some(Self {
             object: object.unbind(),
         }))
@@ -70,9 +104,7 @@ impl Hooks {
 
     /// What it raises is logged.
     pub fn try_to_call(&self, py: Python<'_>, name: &str) {
-        if let Err(error) = self.object.bind(py).call_method1("try_to_call", (name,)) {
-            tracing::error!(%error, name, "hook not called");
-        }
+        try_to_call(py, &self.object, name);
     }
 
     /// The app with the hooks of requests around it; the app itself where there are none.
@@ -83,6 +115,16 @@ impl Hooks {
         let app = self.object.bind(py).call_method1("wrap", (app, is_asgi))?;
         Ok(app.unbind())
     }
+}
+
+#[pyfunction]
+fn abort() {
+    ABORTED.store(true, SeqCst);
+}
+
+/// Whether the master had this worker end because it hung: whatever its main thread does next, it leaves.
+pub fn is_aborted() -> bool {
+    ABORTED.load(SeqCst)
 }
 
 /// A line of a hook's in the server's log.

@@ -15,7 +15,7 @@ mod watched;
 pub use app::{Loaded, Protocol, failed_phase, load};
 pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
-pub use hooks::Hooks;
+pub use hooks::{Hooks, interrupt_is_heard, is_aborted, tell_interrupt};
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use logging::{Relay, configure_logging, install_loggers, reopen_python_files, route_logs};
 pub use resume::{Step, resume};

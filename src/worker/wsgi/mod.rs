@@ -26,6 +26,7 @@ mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
@@ -135,6 +136,9 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
         let watch = (crew.threads() > 1).then(|| stopwatch.start()).flatten();
         call::run(py, core, &thread, *job);
         crew.done(number, watch.map(Running::waited));
+        if number == 0 && python::is_aborted() {
+            return Err(PySystemExit::new_err(()));
+        }
     }
 }
 

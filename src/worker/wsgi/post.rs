@@ -120,7 +120,8 @@ impl Post {
         }
         crew.settle(&mut roster);
         if !roster.over && crew.office.time_left().is_zero() {
-            if !roster.busy.is_empty() {
+            let is_idle = roster.busy.is_empty();
+            if !is_idle {
                 let requests: Vec<String> = crew
                     .office
                     .net
@@ -133,7 +134,10 @@ impl Post {
             }
             crew.finish(&mut roster);
             drop(roster);
-            self.reactor.close_all();
+            // What is cancelled is still answered; the worker closes the rest when it leaves.
+            if is_idle {
+                self.reactor.close_all();
+            }
         }
     }
 }

@@ -10,7 +10,9 @@ use pyo3::prelude::*;
 use super::crew::Crew;
 use super::roster::{Driver, Roster, Standby};
 use crate::sys;
-use crate::worker::python::{cancel_main_thread, cancel_thread};
+use crate::worker::python::{
+    cancel_main_thread, cancel_thread, interrupt_is_heard, tell_interrupt,
+};
 
 /// A reactor that nobody has visited for one to two of these is taken over.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -66,6 +68,9 @@ fn cancel(crew: &Crew) {
     let busy = crew.roster.lock().busy.clone();
     if busy.is_empty() {
         return;
+    }
+    if crew.office.orders.had_to_be_fast() && interrupt_is_heard() {
+        Python::attach(tell_interrupt);
     }
     if busy.contains(&0) {
         cancel_main_thread();

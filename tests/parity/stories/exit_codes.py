@@ -67,6 +67,37 @@ def a_command_line_that_is_wrong(subject):
 
 
 @story
+def settings_as_people_write_them(subject):
+    subject.write(HELLO)
+    facts = {}
+    for number, line in enumerate((
+        "bind = '127.0.0.1:0,127.0.0.1:0'", "bind = ['127.0.0.1:0']", "raw_env = 'A=1,B=2'", "raw_env = ['A=1=2']", "threads = 0", "threads = '2'",
+        "workers = '2'", "workers = ''", "timeout = '60'", "timeout = -1", "timeout = 0", "loglevel = 'WARNING'", "limit_request_fields = 100000",
+        "limit_request_line = 0", "statsd_host = 'localhost'", "statsd_host = None", "worker_class = 'egg:gunicorn#gthread'", "proxy_protocol = True",
+        "worker_class = 'gunicorn.workers.gthread.ThreadWorker'", "worker_class = 'sync'", "accesslog = None", "accesslog = '/dev/stdout'",
+        "user = '0'", "group = 'root'", "umask = 0o22", "umask = '0o22'", "forwarded_allow_ips = '*'", "forwarded_allow_ips = ''",
+        "forwarded_allow_ips = 'myproxy'", "capture_output = 'true'", "preload_app = 'false'", "certfile = None", "keyfile = ''", "logconfig_dict = {}",
+        "sendfile = None", "chdir = '/nowhere'", "header_map = 'DROP'", "header_map = 'nonsense'", "reload_engine = 'nonsense'", "pythonpath = ''",
+        "on_starting = 'x'", "post_fork = lambda server: 1", "post_request = lambda worker, req: 1", "post_request = lambda worker, req, environ: 1",
+        "post_request = lambda worker, req, environ, resp: 1", "nworkers_changed = lambda server, new: 1", "no_setting = 1", "max_requests = -1",
+    )):
+        subject.write(f"{line}\n", f"conf_{number}.py")
+        facts[line] = subject.exit_code("app:app", "-c", f"conf_{number}.py", "--check-config", bind=None)
+    return facts
+
+
+@story
+def variables_of_the_environment(subject):
+    subject.write(HELLO)
+    cases = [
+        ("WEB_CONCURRENCY", "abc"), ("WEB_CONCURRENCY", "2"), ("PORT", "abc"), ("PORT", "8000"), ("FORWARDED_ALLOW_IPS", "*"), ("FORWARDED_ALLOW_IPS", "x"),
+        ("SENDFILE", "yes"), ("GUNICORN_CMD_ARGS", ""), ("GUNICORN_CMD_ARGS", "--access-logformat '%(h)s \"%(r)s\"' -w 2"), ("GUNICORN_CMD_ARGS", "--bind '127"),
+        ("GUNICORN_CMD_ARGS", "--nonsense"), ("GUNICORN_CMD_ARGS", "-c nowhere.py"), ("GUNICORN_CMD_ARGS", "-w"), ("WEB_CONCURRENCY", ""), ("PORT", ""),
+    ]
+    return {f"{name}={value}": subject.exit_code("app:app", "--check-config", bind=None, env={name: value}) for name, value in cases}
+
+
+@story
 def questions_that_start_nothing(subject):
     subject.write(HELLO)
     subject.write("1/0\n", "raises.py")
