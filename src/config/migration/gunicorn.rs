@@ -26,7 +26,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     (
         "bind",
         But(
-            "the same, but for abstract unix sockets; also `fd://NAME` for a socket that systemd named",
+            "the same, but for abstract unix sockets; also `fd://NAME` for a socket that systemd named. A changed address needs a restart",
         ),
     ),
     ("backlog", Same),
