@@ -30,6 +30,8 @@ def run(app=None, *options, **settings):
     runs, somebody types at a prompt) the server is a child; the call waits for it, passes signals on, and returns its exit
     code.
     """
+    if _is_worker():
+        raise RuntimeError("this module is imported by a worker of rgun's: call run() below `if __name__ == \"__main__\":`")
     words, variables = _command_line(app, options, settings)
     command, environment = _program(words, variables)
     if _is_alone():
@@ -53,7 +55,7 @@ def _command_line(app, options, settings):
     if app is not None and not isinstance(app, str):
         raise TypeError("the workers import the app themselves: give its place, such as 'module:app', not %r" % (app,))
     known = {name: described for name, *described in _rgun.settings()}
-    words = [] if app is None else [app]
+    words = [] if app is None else [_importable(app)]
     variables = {}
     for name, value in settings.items():
         if name not in known:
@@ -75,6 +77,19 @@ def _command_line(app, options, settings):
     if "pythonpath" not in settings:
         words += ["--pythonpath=" + place for place in _script_directory()]
     return words + [os.fspath(option) for option in options], variables
+
+
+def _importable(app):
+    """With the running script by the name that the workers import it by."""
+    module, colon, attribute = app.partition(":")
+    if module != "__main__":
+        return app
+    main = sys.modules["__main__"]
+    if getattr(main, "__spec__", None) is not None:
+        return main.__spec__.name + colon + attribute
+    if getattr(main, "__file__", None) is None:
+        raise TypeError("%r is in no file that the workers could import" % app)
+    return os.path.splitext(os.path.basename(main.__file__))[0] + colon + attribute
 
 
 def _values(name, value, repeated, shape):
@@ -120,6 +135,15 @@ def _program(words, variables):
     program, environment = command("rgun", words)
     environment.update(variables)
     return program, environment
+
+
+def _is_worker():
+    """Whether a server runs this code already. Its process says so; what the app starts from it is called otherwise."""
+    try:
+        with open("/proc/self/comm") as name:
+            return name.read().startswith("rgun: worker")
+    except OSError:
+        return False
 
 
 def _is_alone():

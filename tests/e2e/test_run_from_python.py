@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import processes
-from harness.apps import version
+from harness.apps import BOOT_FAILED, version
 from harness.server import Server
 from harness.waiting import eventually
 
@@ -133,3 +133,18 @@ def test_the_app_is_found_beside_the_script(script, app):
     server = script("from rgun import run\nrun('beside:app', bind='127.0.0.1:0')\n", place="tools/serve.py")
     server.wait_ready()
     assert server.get().text == "beside"
+
+
+def test_a_script_that_is_its_app(script):
+    text = version("one") + "\nif __name__ == '__main__':\n    from rgun import run\n    run('__main__:app', bind='127.0.0.1:0')\n"
+    server = script(text, place="alone.py")
+    server.wait_ready()
+    assert server.get().text == "one"
+
+
+def test_a_script_whose_workers_would_start_servers_is_told(script):
+    """Each of them imports the script, and would begin another server."""
+    server = script(version("one") + "\nfrom rgun import run\nrun('alone:app', bind='unix:app.sock')\n", place="alone.py")
+    assert server.wait_exit() == BOOT_FAILED
+    assert 'RuntimeError: this module is imported by a worker of rgun\'s: call run() below `if __name__ == "__main__":`' in server.log.wait_end()
+    assert len(server.log.find("starting pid=")) == 1
