@@ -30,6 +30,14 @@ def test_asgi_001_the_app_runs_as_a_task_of_the_loop(probe):
     assert json.loads(probe.get("/task").body)["variable"] == "unset", "each request has a context of its own"
 
 
+def test_asgi_001_a_pipelined_request_sees_no_context_variable_of_the_one_before(probe):
+    """uvloop: the next request becomes a task in a turn that `send()` of this one has asked for."""
+    with probe.connect() as client:
+        client.send(b"GET /task HTTP/1.1\r\nHost: a\r\n\r\n" * 10)
+        found = [json.loads(client.response().body)["variable"] for _ in range(10)]
+    assert found == ["unset"] * 10
+
+
 def test_asgi_003_scope_is_a_dict_with_str_keys(probe):
     answer = raw(probe, "GET /scope HTTP/1.1", "Host: a")
     assert answer["kinds"] == {"scope": "dict", "headers": "list"}
@@ -151,6 +159,12 @@ def test_asgi_028_headers_keep_order_and_duplicates(probe):
 def test_asgi_028_header_values_are_bytes_as_sent(probe):
     found = scope(probe, "/scope", "X-Latin: caf\u00e9")
     assert ("x-latin", "caf\u00e9") in headers(found)
+
+
+def test_asgi_029_cookie_fields_of_http1_stay_apart(probe):
+    """Joining is for the crumbs of HTTP/2: a client of HTTP/1.1 sends one field (RFC 6265), and what it sends is kept."""
+    found = headers(scope(probe, "/scope", "Cookie: a=1", "X: y", "Cookie: b=2"))
+    assert [pair for pair in found if pair[0] != "host"][:3] == [("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]
 
 
 def test_asgi_030_trailers_of_a_request_are_not_headers(probe):

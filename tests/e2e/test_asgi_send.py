@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness.response import Cut, NoResponse
-from harness.waiting import stays
+from harness.waiting import eventually, stays
 
 pytestmark = [pytest.mark.both_loops]
 
@@ -38,6 +38,13 @@ def test_asgi_006_wrong_events_raise(probe):
     found = json.loads(probe.get("/wrong-events").body)
     accepted = [name for name, error in found.items() if error is None]
     assert not accepted, f"accepted: {accepted}"
+
+
+def test_asgi_006_sends_that_are_gathered_fail_one_by_one(probe):
+    """The error comes out of the `await`: a broadcast with `return_exceptions` reaches the others."""
+    response = probe.get("/gathers")
+    assert response.text == "gathered"
+    assert json.loads(response.header("x-found")) == ["RuntimeError", "TypeError"]
 
 
 def test_asgi_007_unknown_keys_are_no_error(probe):
@@ -101,6 +108,30 @@ def test_asgi_066_a_failure_between_start_and_body_is_a_500(probe):
     mark = probe.log.mark()
     assert probe.get("/raise-between").status == 500
     logged_once(probe, mark, "ValueError: raised between")
+
+
+def test_asgi_067_what_send_has_taken_is_on_its_way_when_it_returns(probe):
+    gate = probe.directory / "open"
+    try:
+        with probe.connect() as client:
+            client.request(target="/blocks-after-part")
+            assert client.head().status == 200
+            assert client.chunk() == b"first"
+            gate.touch()
+            assert (client.chunk(), client.chunk()) == (b"second", b"")
+    finally:
+        gate.touch()
+        eventually(lambda: probe.get("/one-message").status == 200, "the loop goes on")
+        gate.unlink()
+
+
+def test_asgi_067_send_waits_for_a_client_that_reads_nothing(probe):
+    mark = probe.log.mark()
+    with probe.connect() as client:
+        client.request(target="/sends-without-end")
+        sent = int(probe.log.wait(r"send waits after (\d+) KiB", after=mark).group(1))
+        assert sent < 64 * 1024, "what waits is bounded"
+    alive(probe)
 
 
 def test_asgi_068_nothing_is_written_after_the_end(probe):
@@ -201,7 +232,10 @@ def test_asgi_008_an_exception_after_the_end_hurts_nobody(probe):
     alive(probe)
 
 
-def test_asgi_075_send_raises_oserror_when_the_client_has_left(probe):
+def test_asgi_075_and_076_send_raises_oserror_when_the_client_has_left_and_the_version_says_so(probe):
+    """From 2.4 on, Starlette does not listen for the disconnect any more."""
+    version = json.loads(probe.get("/scope").body)["scope"]["asgi"]["spec_version"]
+    assert tuple(map(int, version.split("."))) >= (2, 4)
     mark = probe.log.mark()
     with probe.connect() as client:
         client.request(target="/send-after-disconnect")

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,40 @@ def test_the_operator_knows_better(app, serve, worker_class):
     app.write(ANY)
     expected = "wsgi" if worker_class in ("wsgi", "auto") else "asgi"
     assert serve(None, "-k", worker_class, "--lifespan", "off").get().text == expected
+
+
+TWICE_CALLED = """
+import json
+
+class App:
+    def __init__(self, scope):
+        self.scope = scope
+
+    async def __call__(self, receive, send):
+        if self.scope["type"] == "lifespan":
+            await receive()
+            self.scope["state"]["lifespan"] = self.scope["asgi"]["version"]
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        elif self.scope["type"] == "http":
+            body = (await receive())["body"].decode()
+            await send({"type": "http.response.start", "status": 200})
+            told = [self.scope["asgi"]["version"], self.scope["state"]["lifespan"], body]
+            await send({"type": "http.response.body", "body": json.dumps(told).encode()})
+
+def function(scope):
+    return App(scope)
+"""
+
+
+@pytest.mark.parametrize("spec", ["app:App", "app:function"])
+def test_asgi_002_double_callables_are_served_and_told_their_version(app, serve, spec):
+    app.write(TWICE_CALLED)
+    with serve(None, spec=spec).connect() as client:
+        client.request("POST", "/", [("Content-Length", "3")])
+        client.send(b"abc")
+        assert json.loads(client.response().body) == ["2.0", "2.0", "abc"]
 
 
 @pytest.mark.parametrize("spec", ["app:make()", "app:make_class()"])

@@ -1,4 +1,4 @@
-"""Lifespan: once per worker, before the first request and after the last (ASGI-130 to 137)."""
+"""Lifespan: once per worker, before the first request and after the last (ASGI-130 to -137)."""
 
 import json
 import signal
@@ -34,7 +34,7 @@ async def app(scope, receive, send):
 
 
 @pytest.mark.both_artifacts
-def test_startup_and_shutdown_run_once_per_worker(serve, app):
+def test_asgi_134_startup_and_shutdown_run_once_per_worker(serve, app):
     app.write(TELLS)
     server = serve(workers=2)
     pids = server.wait_ready(2).values()
@@ -48,7 +48,37 @@ def test_startup_and_shutdown_run_once_per_worker(serve, app):
         assert text.count(f"lifespan.shutdown in {pid}") == 1
 
 
-def test_shutdown_comes_after_the_last_request(serve, app):
+def test_asgi_131_failed_startup_is_told_and_ends_the_server(launch, app):
+    app.write("""
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+    await receive()
+""")
+    server = launch("app:app", "-w", "2")
+    assert server.wait_exit() == BOOT_FAILED
+    assert "no database" in server.log.wait_end()
+
+
+def test_asgi_135_state_is_an_empty_dict_that_startup_fills(serve, app):
+    app.write("""
+import json
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        empty = type(scope["state"]) is dict and not scope["state"]
+        scope["state"]["empty"] = empty
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": json.dumps(scope["state"]).encode()})
+""")
+    assert json.loads(serve(workers=1).get().body) == {"empty": True}
+
+
+def test_asgi_133_shutdown_comes_after_the_last_request(serve, app):
     app.write(TELLS)
     server = serve(workers=1)
     with server.connect() as client:
@@ -62,7 +92,7 @@ def test_shutdown_comes_after_the_last_request(serve, app):
     assert text.index("request ends") < text.index("lifespan.shutdown in")
 
 
-def test_shutdown_runs_on_reload(serve, app):
+def test_asgi_137_shutdown_runs_on_reload(serve, app):
     app.write(TELLS)
     server = serve(workers=1)
     old = server.wait_ready()[0]
@@ -70,21 +100,64 @@ def test_shutdown_runs_on_reload(serve, app):
     server.log.wait(f"lifespan.shutdown in {old}")
 
 
-def test_exception_means_no_lifespan_and_is_not_told(serve):
+def test_asgi_137_shutdown_runs_when_a_worker_has_served_enough(serve, app):
+    app.write(TELLS)
+    server = serve(None, "--max-requests", "3", workers=1)
+    old = server.wait_ready()[0]
+    for _ in range(4):
+        server.get()
+    server.log.wait(f"lifespan.shutdown in {old}")
+
+
+def test_asgi_132_exception_means_no_lifespan_and_is_not_told(serve):
     """Django raises ValueError: nothing to see at the default log level (ASGI-132)."""
     server = serve("hello.py", workers=1)
     assert server.get().status == 200
     assert not server.log.find("Traceback|AssertionError")
 
 
-def test_exception_is_fatal_when_lifespan_is_on(launch, app):
+def test_an_error_in_a_startup_that_had_begun_is_told(serve, app):
+    """The server goes on, as the specification wants. But this is no app that does not know lifespan."""
+    app.write("""
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        raise RuntimeError("no database")
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"no state" if "state" not in scope else b"state"})
+""")
+    server = serve(workers=1)
+    assert server.get().text == "no state"
+    server.log.wait("served without lifespan")
+    server.log.wait("RuntimeError: no database")
+
+
+def test_an_error_in_the_lifespan_between_startup_and_shutdown_is_told(serve, app):
+    app.write("""
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        raise RuntimeError("the listener of the queue is gone")
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"still served"})
+""")
+    server = serve(workers=1)
+    assert server.get().text == "still served"
+    server.log.wait("RuntimeError: the listener of the queue is gone")
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert server.log.wait_end().count("the listener of the queue is gone\n") == 1
+
+
+def test_asgi_132_exception_is_fatal_when_lifespan_is_on(launch, app):
     app.copy("hello.py")
     server = launch("app:app", "--lifespan", "on")
     assert server.wait_exit() == BOOT_FAILED
     assert "lifespan" in server.log.wait_end()
 
 
-def test_off_means_never_called(launch, app):
+def test_asgi_132_off_means_never_called(launch, app):
     app.write(TELLS.replace('scope["state"]["pid"]]', 'scope.get("state")]'))
     server = launch("app:app", "--lifespan", "off")
     server.wait_ready()
@@ -103,7 +176,7 @@ async def app(scope, receive, send):
     assert serve(workers=1).get().text in ("no lifespan", "state")
 
 
-def test_startup_that_hangs_ends_at_the_boot_timeout(launch, app):
+def test_asgi_136_startup_that_hangs_ends_at_the_boot_timeout(launch, app):
     app.write("""
 import asyncio
 async def app(scope, receive, send):
@@ -116,7 +189,7 @@ async def app(scope, receive, send):
     assert server.wait_exit() == BOOT_FAILED
 
 
-def test_shutdown_that_hangs_is_bounded(serve, app):
+def test_asgi_133_shutdown_that_hangs_is_bounded(serve, app):
     app.write("""
 import asyncio
 async def app(scope, receive, send):
@@ -133,7 +206,7 @@ async def app(scope, receive, send):
     assert server.wait_exit(timeout=8) == 0
 
 
-def test_failed_shutdown_is_told(serve, app):
+def test_asgi_133_failed_shutdown_is_told(serve, app):
     app.write("""
 async def app(scope, receive, send):
     assert scope["type"] == "lifespan"

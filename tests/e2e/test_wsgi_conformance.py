@@ -392,6 +392,14 @@ def test_wsgi_030_status_and_reason_are_kept(probe):
         assert f"{response.status} {response.reason}" == line
 
 
+def test_wsgi_030_arguments_may_be_given_by_name(probe):
+    """PEP 3333 does not ask for it, but middlewares pass `exc_info=` and servers take it."""
+    with probe.connect() as client:
+        response = client.post("/keywords", b"one\ntwo\n")
+    assert (response.status, response.text) == (418, "one\ntwo\n")
+    assert response.header("x-new") == "1" and response.header("x-old") is None
+
+
 def test_wsgi_030_and_031_wrong_calls_are_errors_that_name_the_type(probe):
     found = probe.json("/wrong-calls")
     assert found.pop("right") is None

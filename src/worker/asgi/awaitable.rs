@@ -47,27 +47,41 @@ impl Done {
     fn close(&self) {}
 }
 
-/// `await` gives the value, once.
+/// `await` gives the value or raises the error, once.
 #[pyclass(frozen, module = "rgun", freelist = 64)]
 pub struct Ready {
-    value: Mutex<Option<Py<PyAny>>>,
+    outcome: Mutex<Option<PyResult<Py<PyAny>>>>,
+}
+
+/// An error comes out of the `await`, as a coroutine's does, and not out of the call: an app that gathers several calls
+/// with `return_exceptions` would else lose them all.
+pub fn raise_when_awaited<'py>(
+    py: Python<'py>,
+    called: PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    called.or_else(|error| Ok(Bound::new(py, Ready::of(Err(error)))?.into_any()))
 }
 
 impl Ready {
     pub fn new(value: Py<PyAny>) -> Self {
+        Self::of(Ok(value))
+    }
+
+    fn of(outcome: PyResult<Py<PyAny>>) -> Self {
         Self {
-            value: Mutex::new(Some(value)),
+            outcome: Mutex::new(Some(outcome)),
         }
     }
 
     fn take(&self) -> PyErr {
         match self
-            .value
+            .outcome
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .take()
         {
-            Some(value) => PyStopIteration::new_err((value,)),
+            Some(Ok(value)) => PyStopIteration::new_err((value,)),
+            Some(Err(error)) => error,
             None => PyRuntimeError::new_err("cannot reuse already awaited coroutine"),
         }
     }

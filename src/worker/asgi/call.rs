@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict};
 
-use super::awaitable::Ready;
+use super::awaitable::{Ready, raise_when_awaited};
 use super::core::{Core, Side};
 use super::extensions::{self, Trailers};
 use super::message::{self, Kind};
@@ -36,9 +36,44 @@ impl Call {
 
     fn send<'py>(
         this: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
+        message: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        raise_when_awaited(this.py(), Self::perform(this, message))
+    }
+
+    /// Whether what was sent is mostly with the kernel.
+    fn poll_send(&self) -> bool {
+        self.exchange.may_send()
+    }
+
+    /// A future: `poll_send` may be true.
+    fn writable<'py>(
+        &self,
+        py: Python<'py>,
+        create_future: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.wait(py, create_future, Side::Send)
+    }
+}
+
+impl Call {
+    /// As `receive`, but None where it would wait.
+    pub fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let (py, call) = (this.py(), this.get());
+        let received = call.exchange.receive();
+        if !matches!(received, Received::Wait) {
+            call.core.after_call(py)?;
+        }
+        message::event(py, &call.core, &received)
+    }
+
+    /// What `send()` does, and what it returns.
+    fn perform<'py>(
+        this: &Bound<'py, Self>,
+        message: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        let message = message.cast::<PyDict>()?;
         let call = this.get();
         let Self { exchange, core, .. } = call;
         match message::kind(message)? {
@@ -78,32 +113,6 @@ impl Call {
             }
         }
         Ok(core.done.bind(py).clone().into_any())
-    }
-
-    /// Whether what was sent is mostly with the kernel.
-    fn poll_send(&self) -> bool {
-        self.exchange.may_send()
-    }
-
-    /// A future: `poll_send` may be true.
-    fn writable<'py>(
-        &self,
-        py: Python<'py>,
-        create_future: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.wait(py, create_future, Side::Send)
-    }
-}
-
-impl Call {
-    /// As `receive`, but None where it would wait.
-    pub fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let (py, call) = (this.py(), this.get());
-        let received = call.exchange.receive();
-        if !matches!(received, Received::Wait) {
-            call.core.after_call(py)?;
-        }
-        message::event(py, &call.core, &received)
     }
 
     fn wait<'py>(

@@ -46,7 +46,7 @@ pub fn serve(
         Lifespan::On => "on",
         Lifespan::Off => "off",
     };
-    let log = logging::function(py)?;
+    let log = logging::function(py, scripts)?;
     module
         .call_method1("run", (&engine, event_loop, app, lifespan, log))?
         .extract()

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict};
 
-use super::awaitable::Ready;
+use super::awaitable::{Ready, raise_when_awaited};
 use super::core::{Core, Side};
 use super::message;
 use super::waiting::{self, Source};
@@ -37,16 +37,16 @@ impl SocketCall {
 
     fn send<'py>(
         this: &Bound<'py, Self>,
-        message: &Bound<'py, PyDict>,
+        message: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
-        let call = this.get();
-        let flow = call.perform(message);
-        call.core.after_call(py)?;
-        if flow? == Flow::Full {
-            return call.core.wait_send.bind(py).call1((this,));
-        }
-        Ok(call.core.done.bind(py).clone().into_any())
+        let core = &this.get().core;
+        let sent = this.get().perform(message).and_then(|flow| match flow {
+            Flow::Full => core.wait_send.bind(py).call1((this,)),
+            Flow::Free => Ok(core.done.bind(py).clone().into_any()),
+        });
+        core.after_call(py)?;
+        raise_when_awaited(py, sent)
     }
 
     /// Whether what was sent is mostly with the kernel.
@@ -76,8 +76,9 @@ impl SocketCall {
         websocket_message::event(py, &incoming).map(Some)
     }
 
-    fn perform(&self, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+    fn perform(&self, message: &Bound<'_, PyAny>) -> PyResult<Flow> {
         let py = message.py();
+        let message = message.cast::<PyDict>()?;
         let socket = &self.socket;
         let result = match websocket_message::kind(message)? {
             Kind::Send => {

@@ -171,9 +171,10 @@ def _is_coroutine(function):
 
 
 def asgi2(app):
-    """A single callable around ASGI 2's double callable."""
+    """A single callable around ASGI 2's double callable, which is told that it is spoken to as one."""
 
     async def application(scope, receive, send):
+        scope["asgi"]["version"] = "2.0"
         await app(scope)(receive, send)
 
     return application

@@ -1,6 +1,7 @@
 """The slow half of serving ASGI: event loop, lifespan, waiting, drain. Requests do not pass through here."""
 
 import asyncio
+import contextvars
 import selectors
 import signal
 import socket
@@ -42,6 +43,9 @@ def new_uvloop(engine, uvloop):
     loop = uvloop.new_event_loop()
     TICK = 0.25
     scheduled = False
+    # Requests become tasks in a turn, and a task begins with the context it is made in. A turn that an app's `send()` has
+    # asked for would else show the next request what this one has put into its context variables.
+    context = contextvars.copy_context()
 
     def turn():
         nonlocal scheduled
@@ -53,7 +57,7 @@ def new_uvloop(engine, uvloop):
         nonlocal scheduled
         if not scheduled:
             scheduled = True
-            loop.call_soon(turn)
+            loop.call_soon(turn, context=context)
 
     def tick():
         turn()
@@ -80,12 +84,12 @@ class Lifespan:
         self._started = asyncio.get_running_loop().create_future()
         self._stopped = asyncio.get_running_loop().create_future()
         self._task = None
-        self.traceback = None
+        self._took_startup = False
 
     async def _run(self):
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
-            await self.app(scope, self._inbox.get, self._send)
+            await self.app(scope, self._receive, self._send)
             error = None
         except asyncio.CancelledError:
             raise
@@ -101,6 +105,12 @@ class Lifespan:
             self._started.set_result(("ended", error))
         elif not self._stopped.done():
             self._stopped.set_result(("ended", error))
+            if error is not None:
+                self.log("error", "exception in the app's lifespan", error)
+
+    async def _receive(self):
+        self._took_startup = True
+        return await self._inbox.get()
 
     async def _send(self, message):
         kind = message["type"]
@@ -131,6 +141,9 @@ class Lifespan:
             if detail is not None:
                 raise detail
             raise LifespanFailed("the app returned from the lifespan scope without lifespan.startup.complete")
+        elif detail is not None and self._took_startup:
+            # The specification wants the server to go on. But the app has begun to start up: what it lacks now is missed later.
+            self.log("warning", "the app raised in its lifespan startup, it is served without lifespan", detail)
         elif detail is not None:
             self.log("debug", "the app does not support lifespan: %r" % (detail,))
         return self.supported
@@ -147,13 +160,8 @@ class Lifespan:
             return
         if result == "failed":
             self.log("error", "lifespan shutdown failed: %s" % detail)
-        elif detail is not None:
-            self.log_error(detail)
         # The app may still have to leave its context managers.
         await asyncio.wait([self._task], timeout=timeout)
-
-    def log_error(self, error):
-        self.log("error", "exception in lifespan shutdown", error)
 
 
 async def main(engine, app, lifespan_mode, log):

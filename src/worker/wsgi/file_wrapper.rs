@@ -82,7 +82,7 @@ fn plain<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
 #[pymethods]
 impl FileWrapper {
     #[new]
-    #[pyo3(signature = (filelike, blksize=8192, /))]
+    #[pyo3(signature = (filelike, blksize=8192))]
     fn new(filelike: Py<PyAny>, blksize: isize) -> Self {
         Self {
             file: filelike,

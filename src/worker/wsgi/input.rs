@@ -109,19 +109,19 @@ impl Input {
 
 #[pymethods]
 impl Input {
-    #[pyo3(signature = (size=None, /))]
+    #[pyo3(signature = (size=None))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let limit = limit(size);
         let bytes = self.reading(py, |r| r.ready.len() >= limit, |r| r.take(limit))?;
         Ok(PyBytes::new(py, &bytes))
     }
 
-    #[pyo3(signature = (size=None, /))]
+    #[pyo3(signature = (size=None))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.next_line(py, limit(size))?))
     }
 
-    #[pyo3(signature = (hint=None, /))]
+    #[pyo3(signature = (hint=None))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
         let lines = PyList::empty(py);
         // As io.IOBase: zero is no limit either.

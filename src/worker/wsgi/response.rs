@@ -31,7 +31,8 @@ type Pairs<'py> = SmallVec<[(Bound<'py, PyString>, Bound<'py, PyString>); 16]>;
 
 #[pymethods]
 impl Response {
-    #[pyo3(signature = (status, headers, exc_info=None, /))]
+    // Positional in PEP 3333; by these names wherever there is gunicorn or wsgiref.
+    #[pyo3(signature = (status, headers, exc_info=None))]
     fn __call__<'py>(
         this: &Bound<'py, Self>,
         status: &Bound<'py, PyAny>,

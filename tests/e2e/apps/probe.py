@@ -276,6 +276,46 @@ async def own_framing(scope, receive, send):
 
 
 @handler
+async def gathers(scope, receive, send):
+    """Some of the calls are wrong; they are made before one of them is awaited."""
+    found = await asyncio.gather(
+        send({"type": "http.no.such"}),
+        send({"type": "http.response.start", "status": 200, "headers": [("str", "str")]}),
+        return_exceptions=True,
+    )
+    told = json.dumps([type(error).__name__ for error in found]).encode()
+    await asyncio.gather(start(send, headers=[(b"x-found", told)]), part(send, b"gathered"))
+
+
+@handler
+async def blocks_after_part(scope, receive, send):
+    """The loop does not turn between the parts."""
+    await start(send)
+    await part(send, b"first", True)
+    while not os.path.exists("open"):
+        time.sleep(0.005)
+    await part(send, b"second", True)
+    await part(send)
+
+
+@handler
+async def sends_without_end(scope, receive, send):
+    """Until a send is not done at once."""
+    await start(send)
+    sent = 0
+    while True:
+        step = asyncio.ensure_future(part(send, bytes(65536), True))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if not step.done():
+            break
+        await step
+        sent += 64
+    note(f"send waits after {sent} KiB")
+    await step
+
+
+@handler
 async def one_message(scope, receive, send):
     await start(send)
     await part(send, b"whole")

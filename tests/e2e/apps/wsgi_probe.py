@@ -211,6 +211,19 @@ def wrong_calls(environ, start_response):
     return [json.dumps(found).encode()]
 
 
+def keywords(environ, start_response):
+    """The names are gunicorn's and wsgiref's."""
+    start_response(status="200 OK", headers=[("X-Old", "1")], exc_info=None)
+    try:
+        raise ValueError("for exc_info")
+    except ValueError:
+        start_response("418 Teapot", [("X-New", "1")], exc_info=sys.exc_info())
+    body = environ["wsgi.input"]
+    read = [body.read(size=2), body.readline(size=1), *body.readlines(hint=100)]
+    wrapped = environ["wsgi.file_wrapper"](io.BytesIO(b"".join(read)), blksize=2)
+    return list(wrapped)
+
+
 def latin1_headers(environ, start_response):
     start_response("200 Caf\xe9", [("X-Name", "\xe9\xff"), ("Set-Cookie", "a=1"), ("x-B", "2"), ("Set-Cookie", "b=2")])
     return [b"ok"]
