@@ -1,5 +1,6 @@
 //! A worker: Python and the app, all request I/O. It does not decide when it lives or dies: the master does.
 
+mod allowance;
 mod asgi;
 mod busy;
 mod complaints;

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::allowance::Allowance;
 use super::busy::Busy;
 use super::complaints::Complaints;
 use super::connection::Conn;
@@ -117,6 +118,7 @@ pub struct Network {
     /// Descriptors have run out: idle connections are to give theirs back.
     pub wants_descriptors: AtomicBool,
     pub held: Held,
+    pub allowance: Arc<Allowance>,
     /// What compressed WebSockets share.
     pub codecs: Arc<Codecs>,
     /// Wakes the sentinel.
@@ -151,6 +153,7 @@ impl Network {
             complaints: Complaints::default(),
             wants_descriptors: AtomicBool::new(false),
             held: Held::default(),
+            allowance: Arc::default(),
             codecs: Arc::default(),
             picked: Arc::new(Wake::new()?),
             busy: Busy::new(page),

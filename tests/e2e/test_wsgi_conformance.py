@@ -351,7 +351,7 @@ def test_wsgi_023_a_malformed_body_does_not_reach_the_app(probe):
 def test_wsgi_023_a_truncated_stream_is_an_oserror(another, tmp_path):
     server = another(env={"TMPDIR": str(tmp_path / "nowhere")})
     with server.connect() as client:
-        client.request("POST", "/upload", [("Content-Length", "300000")], b"x" * 200_000)
+        client.request("POST", "/upload", [("Content-Length", "3000000")], b"x" * 2_000_000)
         client.half_close()
         server.log.wait("upload failed with an OSError")
     assert server.json("/seen")["upload"] == "ConnectionAbortedError"

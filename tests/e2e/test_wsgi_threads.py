@@ -306,6 +306,49 @@ def app(environ, start_response):
     assert not server.log.find("worker hung")
 
 
+def test_a_hundred_slow_uploads_wait_in_files_and_not_in_memory(served):
+    """A megabyte of each would be kept in memory, if there were fewer."""
+    server = served(workers=1)
+    worker = server.wait_ready()[0]
+    server.get()
+    before = processes.resident(worker)
+    piece, size = b"x" * 1_000_000, 1_000_001
+    clients = [server.connect(timeout=30) for _ in range(100)]
+    for client in clients:
+        client.request("POST", "/read", [("Content-Length", str(size))], piece)
+    files = lambda: sum("/memfd:" not in name and "(deleted)" in name for name in processes.descriptors(worker).values())  # noqa: E731
+    eventually(lambda: files() >= 60, "most of them wait in files")
+    assert processes.resident(worker) - before < 60 << 20
+    for client in clients:
+        client.send(b"x")
+        assert client.response().text == str(size)
+    eventually(lambda: files() == 0, "the files are gone")
+
+
+def test_twenty_readers_that_read_nothing_of_one_large_block_each(app, serve):
+    """What is sent of such a block stays where it is, while there is memory for so much; then it waits in a file."""
+    app.write("""
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"0123456789" * 1_000_000] if environ["PATH_INFO"] == "/large" else [b"ok"]
+""")
+    server = serve(None, "--threads", "2", workers=1)
+    worker = server.wait_ready()[0]
+    server.get()
+    before = processes.resident(worker)
+    slow = [server.connect(receive_buffer=4096, timeout=30) for _ in range(20)]
+    for client in slow:
+        client.request(target="/large")
+    for client in slow:
+        client.head()
+    assert server.get().text == "ok"
+    assert processes.resident(worker) - before < 64 << 20
+    whole = b"0123456789" * 1_000_000
+    for client in slow:
+        assert client.read(len(whole)) == whole
+    assert server.get().text == "ok"
+
+
 @pytest.mark.parametrize("where", ["sleeps", "computes"])
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_fast_stop_cancels_what_runs(app, serve, where, threads):

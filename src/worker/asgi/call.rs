@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyDict};
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyAny, PyBytes, PyDict};
 
 use super::awaitable::{Ready, raise_when_awaited};
 use super::core::{Core, Side};
@@ -98,7 +100,7 @@ impl Call {
                 } else {
                     call.trailers.body_end()
                 };
-                let sent = exchange.send_in_step(body.as_bytes(), end);
+                let sent = exchange.send_in_step(body.as_bytes(), end, &|| lent(&body));
                 core.after_call(py)?;
                 if sent.map_err(message::error)? == Flow::Full && more {
                     return core.wait_send.bind(py).call1((this,));
@@ -126,4 +128,10 @@ impl Call {
             .wait(py, self.exchange.conn.token, side, future.clone().unbind());
         Ok(future)
     }
+}
+
+/// The app's own block, as long as it is needed. Not a subclass's: its end could run code of the app's.
+fn lent(body: &Bound<'_, PyBytes>) -> Option<Bytes> {
+    let block = body.is_exact_instance_of::<PyBytes>();
+    block.then(|| Bytes::from_owner(PyBackedBytes::from(body.clone())))
 }

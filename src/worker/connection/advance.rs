@@ -39,7 +39,7 @@ impl Conn {
             self.shut(s);
             return false;
         }
-        if s.out.len() > HIGH_WATER || s.file.is_some() {
+        if s.out.len() > HIGH_WATER || s.part.is_some() {
             // A client that pipelines and does not read gets no further answers to leave unread.
             return false;
         }

@@ -8,6 +8,8 @@ mod body;
 mod origin;
 mod output;
 mod pace;
+mod part;
+mod pieces;
 pub(super) mod spool;
 mod state;
 mod timeouts;
@@ -25,7 +27,9 @@ pub(super) use advance::micros;
 pub(super) use body::BodyState;
 pub(super) use origin::Origin;
 pub(super) use output::Output;
-pub(super) use state::{FilePart, Goodbye, HIGH_WATER, LOW_WATER, Mode, State, Whose};
+pub(super) use part::Part;
+pub(super) use pieces::Pieces;
+pub(super) use state::{Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
 
 /// Milliseconds that a closed connection waits for the client's FIN when its descriptor is wanted: enough for what the
 /// client has sent meanwhile.
@@ -173,7 +177,7 @@ impl Conn {
         }
         s.mode = Mode::Closed;
         s.out.clear();
-        s.file = None;
+        s.part = None;
         s.body.clear();
         s.fd = None;
         self.net.connection_closed(self.token);

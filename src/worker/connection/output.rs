@@ -8,7 +8,7 @@ use super::Conn;
 use super::state::{LOW_WATER, State};
 use crate::sys::stream;
 
-/// Bytes of a file that are sent before others get their turn.
+/// Bytes of a file or a block that are sent before others get their turn.
 const SHARE: usize = 4 * 1024 * 1024;
 
 /// The output side of a connection's state, borrowed apart from its HTTP state (whose buffers the pieces point into).
@@ -84,7 +84,7 @@ impl Conn {
     pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut State) {
         while !s.out.is_empty() && !s.write_closed {
             let Some(socket) = s.socket() else { return };
-            let send = if s.file.is_some() {
+            let send = if s.part.is_some() {
                 stream::send_more
             } else {
                 stream::send
@@ -98,17 +98,17 @@ impl Conn {
                 Err(_) => s.write_closed = true,
             }
         }
-        if s.out.is_empty() && s.file.is_some() {
-            self.flush_file(s);
-            if s.file.is_none() && !s.out.is_empty() {
+        if s.out.is_empty() && s.part.is_some() {
+            self.flush_part(s);
+            if s.part.is_none() && !s.out.is_empty() {
                 return self.flush(s);
             }
         }
         if s.write_closed {
             s.sent(s.out.len());
-            s.file = None;
+            s.part = None;
         }
-        if s.waits.send && s.out.len() <= LOW_WATER && s.file.is_none() {
+        if s.waits.send && s.out.len() <= LOW_WATER && s.part.is_none() {
             s.waits.send = false;
             self.net.app().writable(self);
         }
@@ -116,13 +116,13 @@ impl Conn {
 }
 
 impl Conn {
-    /// Sends of the file what the socket takes, or a share of it: other connections wait too.
-    fn flush_file(self: &Arc<Self>, s: &mut State) {
+    /// Sends of the part what the socket takes, or a share of it: other connections wait too.
+    fn flush_part(self: &Arc<Self>, s: &mut State) {
         let mut share = SHARE;
-        while let Some(part) = &mut s.file {
+        while let Some(part) = &mut s.part {
             if part.left == 0 {
                 s.out = std::mem::take(&mut part.behind);
-                s.file = None;
+                s.part = None;
                 return;
             }
             if share == 0 {
@@ -130,24 +130,21 @@ impl Conn {
                 return;
             }
             let Some(socket) = s.fd.as_ref() else { return };
-            let count = usize::try_from(part.left).unwrap_or(usize::MAX).min(share);
-            match stream::send_file(socket.as_fd(), part.file.as_fd(), part.offset, count) {
+            match part.send(socket.as_fd(), share) {
                 Ok(0) => {
                     tracing::error!(missing = part.left, "file became shorter while it was sent");
-                    self.give_up_file(s);
+                    self.give_up_part(s);
                     return;
                 }
                 Ok(count) => {
-                    part.offset += count as u64;
-                    part.left -= count as u64;
                     share -= count;
                     s.clock.write_progress = self.net.now();
                 }
                 Err(e) if would_block(&e) => return,
                 Err(error) => {
                     // A disk that fails, or a client that has left.
-                    tracing::debug!(%error, "file not sent");
-                    self.give_up_file(s);
+                    tracing::debug!(%error, "rest of a response not sent");
+                    self.give_up_part(s);
                     return;
                 }
             }
@@ -155,15 +152,15 @@ impl Conn {
     }
 
     /// The rest will not come: the length that was announced shows it, when the connection ends here.
-    fn give_up_file(self: &Arc<Self>, s: &mut State) {
-        s.file = None;
+    fn give_up_part(self: &Arc<Self>, s: &mut State) {
+        s.part = None;
         if let Some(socket) = s.socket() {
             stream::reset_on_close(socket);
         }
         s.write_closed = true;
     }
 
-    /// A file of which only a share was sent.
+    /// A part of which only a share was sent.
     pub fn go_on(self: &Arc<Self>) {
         let s = &mut *self.lock();
         self.flush(s);

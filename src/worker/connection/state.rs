@@ -8,6 +8,7 @@ use bytes::{Buf, BytesMut};
 
 use super::body::Body;
 use super::pace::Pace;
+use super::part::Part;
 use crate::http::{self, Policy, RequestHead};
 use crate::ipc::Ticket;
 use crate::worker::record::Noted;
@@ -56,25 +57,6 @@ pub struct Waits {
     pub send: bool,
 }
 
-/// A part of a file that the kernel sends.
-#[derive(Debug)]
-pub struct FilePart {
-    pub file: std::fs::File,
-    pub offset: u64,
-    pub left: u64,
-    /// What is written after it.
-    pub behind: BytesMut,
-    pub whose: Whose,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
-    /// It is a piece of the body itself.
-    Apps,
-    /// Output waits in it for the client: more can follow.
-    Spool,
-}
-
 pub struct State {
     pub fd: Option<OwnedFd>,
     pub http: http::Connection,
@@ -104,7 +86,7 @@ pub struct State {
     /// Written by the app, not yet taken by the socket.
     pub out: BytesMut,
     /// Follows what is in `out`.
-    pub file: Option<FilePart>,
+    pub part: Option<Part>,
     pub body: Body,
     pub pace: Pace,
     pub waits: Waits,
@@ -163,7 +145,7 @@ impl State {
             holds: false,
             written_in: 0,
             out: BytesMut::new(),
-            file: None,
+            part: None,
             body: Body::default(),
             pace: Pace::default(),
             waits: Waits::default(),
@@ -193,7 +175,7 @@ impl State {
 
     /// Something waits for the socket.
     pub fn is_unsent(&self) -> bool {
-        !self.out.is_empty() || self.file.is_some()
+        !self.out.is_empty() || self.part.is_some()
     }
 
     /// Forgets `count` bytes of the output that the socket took.

@@ -13,7 +13,7 @@ use crate::ipc::Mark;
 use crate::proxy::Told;
 
 pub use ending::{Ending, Verdict};
-pub use sending::{Flow, NewSpool, SendError};
+pub use sending::{Flow, Lend, NewSpool, SendError};
 
 /// A handle that outlives its request: after the response everything says that it is over.
 #[derive(Clone)]

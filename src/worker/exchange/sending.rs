@@ -1,7 +1,9 @@
 //! What an app sends for a request: head, body, files, trailers. It does not say when the app has ended.
 
+use bytes::{Bytes, BytesMut};
+
 use super::super::connection::{
-    BodyState, FilePart, HIGH_WATER, LOW_WATER, Mode, Output, State, Whose, spool,
+    BodyState, HIGH_WATER, LOW_WATER, Mode, Output, Part, State, spool,
 };
 use super::super::held;
 use super::Exchange;
@@ -19,6 +21,12 @@ enum Hold<'s> {
 
 /// Makes a file for output; `None`: there is no place for one.
 pub type NewSpool<'s> = &'s dyn Fn() -> Option<std::fs::File>;
+
+/// Gives the whole block that is being sent, so that the rest of it need not be copied; `None`: it cannot be had.
+pub type Lend<'l> = &'l dyn Fn() -> Option<Bytes>;
+
+/// A rest from this size on is not copied.
+const WORTH_LENDING: usize = 16 * 1024;
 
 /// Whether the app may go on sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,27 +110,50 @@ impl Exchange {
 
     /// Writes a piece of the body. The bytes are with the kernel, or kept, when this returns.
     pub fn send(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
-        self.write(data, end, Hold::No)
+        self.write(data, end, Hold::No, None)
     }
 
-    /// As `send`, but what the client does not take waits in a file when it is much. `Full` only where that cannot be.
+    /// As `send`, but what the client does not take waits in a file when it is much, or where that cannot be stays where it
+    /// is. `Full` only where neither can be.
     pub fn send_spooled(
         &self,
         data: &[u8],
         end: BodyEnd,
         spool: NewSpool<'_>,
+        lend: Option<Lend<'_>>,
     ) -> Result<Flow, SendError> {
-        self.write(data, end, Hold::Spool(spool))
+        self.write(data, end, Hold::Spool(spool), lend)
     }
 
-    /// As `send`, but small pieces that follow one another in a step of the app leave together (see `held`).
-    pub fn send_in_step(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
-        self.write(data, end, Hold::Step)
+    /// As `send`, but what the client does not take of a large block stays where it is.
+    pub fn send_lent(&self, data: &[u8], end: BodyEnd, lend: Lend<'_>) -> Result<Flow, SendError> {
+        self.write(data, end, Hold::No, Some(lend))
     }
 
-    fn write(&self, data: &[u8], end: BodyEnd, hold: Hold<'_>) -> Result<Flow, SendError> {
+    /// As `send_lent`, but small pieces that follow one another in a step of the app leave together (see `held`).
+    pub fn send_in_step(
+        &self,
+        data: &[u8],
+        end: BodyEnd,
+        lend: Lend<'_>,
+    ) -> Result<Flow, SendError> {
+        self.write(data, end, Hold::Step, Some(lend))
+    }
+
+    fn write(
+        &self,
+        data: &[u8],
+        end: BodyEnd,
+        hold: Hold<'_>,
+        lend: Option<Lend<'_>>,
+    ) -> Result<Flow, SendError> {
         let s = &mut *self.conn.lock();
         self.check(s)?;
+        if s.holds && data.len() > held::MOST {
+            // Nothing is gained by joining them.
+            s.holds = false;
+            self.conn.flush(s);
+        }
         let transmit = match s.http.body(data, end) {
             Ok(transmit) => transmit,
             Err(error) => {
@@ -139,14 +170,19 @@ impl Exchange {
         let pieces = [transmit.head, transmit.data, transmit.tail];
         let held = &self.conn.net.held;
         let step = held.step();
-        let all = if let Some(part) = &mut s.file {
+        let all = if let Some(part) = &mut s.part {
             part.follow(&pieces);
             false
         } else if let Hold::Spool(new) = hold {
             if let Some(rest) =
                 Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).offer(pieces)
             {
-                spool::keep(&mut s.out, &mut s.file, &rest, new);
+                let kept = s.out.len() + rest.iter().map(|piece| piece.len()).sum::<usize>();
+                let file = if kept > spool::KEPT { new() } else { None };
+                match file {
+                    Some(file) => s.part = Some(Part::spooled(file, &rest)),
+                    None => keep(&mut s.out, &mut s.part, rest, pieces[1].len(), lend),
+                }
             }
             !s.is_unsent()
         } else if s.holds {
@@ -175,7 +211,12 @@ impl Exchange {
             true
         } else {
             s.written_in = step;
-            Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write(pieces)
+            if let Some(rest) =
+                Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).offer(pieces)
+            {
+                keep(&mut s.out, &mut s.part, rest, pieces[1].len(), lend);
+            }
+            !s.is_unsent()
         };
         self.sent(s, all);
         if excess > 0 {
@@ -184,7 +225,7 @@ impl Exchange {
         if s.write_closed && !matches!(end, BodyEnd::Last) {
             return Err(SendError::Gone);
         }
-        let full = match (hold, &s.file) {
+        let full = match (hold, &s.part) {
             (Hold::Spool(_), None) => s.out.len() > spool::KEPT,
             (Hold::Spool(_), Some(part)) => !part.takes_more(),
             (_, None) => s.out.len() > HIGH_WATER,
@@ -202,7 +243,7 @@ impl Exchange {
         self.check(s)?;
         let transmit = s.http.trailers(trailers)?;
         let pieces = [transmit.head, transmit.data, transmit.tail];
-        let all = if let Some(part) = &mut s.file {
+        let all = if let Some(part) = &mut s.part {
             part.follow(&pieces);
             false
         } else {
@@ -229,20 +270,14 @@ impl Exchange {
     ) -> Result<Flow, SendError> {
         let s = &mut *self.conn.lock();
         self.check(s)?;
-        if s.file.is_some() {
+        if s.part.is_some() {
             return Err(SendError::FileInProgress);
         }
         let raw = s.http.raw_body(length, end)?;
         s.out.extend_from_slice(raw.prefix);
         let (left, excess) = (raw.len, raw.excess);
         if left > 0 {
-            s.file = Some(FilePart {
-                file,
-                offset,
-                left,
-                behind: raw.suffix.into(),
-                whose: Whose::Apps,
-            });
+            s.part = Some(Part::file(file, offset, left, raw.suffix));
         } else {
             s.out.extend_from_slice(raw.suffix);
         }
@@ -253,7 +288,7 @@ impl Exchange {
         if excess > 0 {
             return Err(ResponseError::TooLong { excess }.into());
         }
-        Ok(if s.file.is_some() {
+        Ok(if s.part.is_some() {
             Flow::Full
         } else {
             Flow::Free
@@ -281,7 +316,7 @@ impl Exchange {
     /// As `may_send`, where up to `kept` unsent bytes are no reason to wait.
     pub fn may_send_above(&self, kept: usize) -> bool {
         let s = &mut *self.conn.lock();
-        let free = s.out.len() <= kept && s.file.is_none();
+        let free = s.out.len() <= kept && s.part.is_none();
         if s.number != self.number || free || s.write_closed {
             return true;
         }
@@ -304,5 +339,25 @@ impl Exchange {
             });
         }
         Ok(())
+    }
+}
+
+/// Keeps what the socket did not take: of a large block, which had `length` bytes, a reference.
+fn keep(
+    out: &mut BytesMut,
+    part: &mut Option<Part>,
+    rest: [&[u8]; 3],
+    length: usize,
+    lend: Option<Lend<'_>>,
+) {
+    let [head, data, tail] = rest;
+    out.extend_from_slice(head);
+    if data.len() >= WORTH_LENDING
+        && let Some(block) = lend.and_then(|lend| lend())
+    {
+        *part = Some(Part::block(block.slice(length - data.len()..length), tail));
+    } else {
+        out.extend_from_slice(data);
+        out.extend_from_slice(tail);
     }
 }

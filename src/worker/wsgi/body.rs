@@ -4,20 +4,29 @@ use std::fs::File;
 
 use bytes::Bytes;
 
-/// Bodies above this many bytes go to a file.
-pub const SPOOL_ABOVE: usize = 64 * 1024;
+use crate::worker::allowance::Share;
+use crate::worker::connection::Pieces;
+
+/// What of a body is in memory: its beginning.
+#[derive(Default)]
+pub struct Begun {
+    pub pieces: Pieces,
+    /// What a large one takes of the worker's memory for those who are slow.
+    pub share: Option<Share>,
+}
 
 pub enum Body {
     Empty,
-    Memory(Bytes),
-    File {
-        file: File,
-        length: u64,
-    },
-    /// There was no place to keep it: what has come (first the file's part), and the rest from the connection.
-    Stream {
+    Whole {
+        begun: Begun,
+        /// The rest of a large one, and its length.
         file: Option<(File, u64)>,
-        begun: Bytes,
+    },
+    /// There was no place to keep it: what has come (the last piece of it is in no file), and the rest from the connection.
+    Stream {
+        begun: Begun,
+        file: Option<(File, u64)>,
+        last: Bytes,
         more: bool,
     },
 }
@@ -27,8 +36,9 @@ impl Body {
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Empty => Some(0),
-            Self::Memory(bytes) => Some(bytes.len() as u64),
-            Self::File { length, .. } => Some(*length),
+            Self::Whole { begun, file } => {
+                Some(begun.pieces.len() as u64 + file.as_ref().map_or(0, |(_, length)| *length))
+            }
             Self::Stream { .. } => None,
         }
     }

@@ -19,6 +19,9 @@ use crate::worker::ClientDisconnected;
 use crate::worker::exchange::{Ending, SendError, Verdict};
 use crate::worker::python::{exception, type_name};
 
+/// Short blocks are joined up to this many bytes.
+const JOINED: usize = 16 * 1024;
+
 /// Why a response is not complete.
 enum Failure {
     /// The app's, or made for it.
@@ -167,6 +170,14 @@ fn send_all<'py>(
     get: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
 ) -> Result<(), Failure> {
     note(notes, response)?;
+    if length > 1
+        && let Some(whole) = joined(response.py(), length, &get)?
+    {
+        if !whole.as_bytes().is_empty() {
+            put(response, &whole, BodyEnd::More)?;
+        }
+        return end(response);
+    }
     for n in 0..length {
         let item = get(n)?;
         let data = block(&item)?;
@@ -181,6 +192,24 @@ fn send_all<'py>(
         }
     }
     end(response)
+}
+
+/// All blocks as one, where that is a short one. `None`: they are too much for that.
+fn joined<'py>(
+    py: Python<'py>,
+    length: usize,
+    get: &impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let mut whole = Vec::new();
+    for n in 0..length {
+        let item = get(n)?;
+        let data = block(&item)?.as_bytes();
+        if whole.len() + data.len() > JOINED {
+            return Ok(None);
+        }
+        whole.extend_from_slice(data);
+    }
+    Ok(Some(PyBytes::new(py, &whole)))
 }
 
 /// Before the last byte leaves, for with it the request's line is written.

@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use super::body::Body;
+use super::body::{Begun, Body};
 use super::thread::Thread;
 use crate::worker::exchange::{Exchange, Received};
 
@@ -22,18 +22,21 @@ pub struct Input {
     reader: Mutex<Reader>,
 }
 
+#[derive(Default)]
 struct Reader {
     /// Taken from the source and not yet given to the app.
     ready: Bytes,
+    begun: Begun,
+    /// Follows those: with the offset, and the end.
     file: Option<(File, u64, u64)>,
     /// Follows the file's part.
-    begun: Bytes,
+    last: Bytes,
     stream: Option<(Exchange, Thread)>,
 }
 
 impl Input {
     pub fn empty(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
-        Self::bound(py, Bytes::new(), None, Bytes::new(), None)
+        Self::bound(py, Reader::default())
     }
 
     /// `None`: there is no body.
@@ -43,43 +46,31 @@ impl Input {
         exchange: &Exchange,
         thread: &Thread,
     ) -> PyResult<Option<Bound<'py, Self>>> {
+        let mut reader = Reader::default();
         match body {
             Body::Empty => return Ok(None),
-            Body::Memory(bytes) => Self::bound(py, bytes, None, Bytes::new(), None),
-            Body::File { file, length } => Self::bound(
-                py,
-                Bytes::new(),
-                Some((file, 0, length)),
-                Bytes::new(),
-                None,
-            ),
-            Body::Stream { file, begun, more } => {
-                let stream = more.then(|| (exchange.clone(), thread.clone()));
-                let file = file.map(|(file, length)| (file, 0, length));
-                Self::bound(py, Bytes::new(), file, begun, stream)
+            Body::Whole { begun, file } => {
+                reader.begun = begun;
+                reader.file = file.map(|(file, length)| (file, 0, length));
+            }
+            Body::Stream {
+                begun,
+                file,
+                last,
+                more,
+            } => {
+                reader.begun = begun;
+                reader.file = file.map(|(file, length)| (file, 0, length));
+                reader.last = last;
+                reader.stream = more.then(|| (exchange.clone(), thread.clone()));
             }
         }
-        .map(Some)
+        Self::bound(py, reader).map(Some)
     }
 
-    fn bound(
-        py: Python<'_>,
-        ready: Bytes,
-        file: Option<(File, u64, u64)>,
-        begun: Bytes,
-        stream: Option<(Exchange, Thread)>,
-    ) -> PyResult<Bound<'_, Self>> {
-        Bound::new(
-            py,
-            Self {
-                reader: Mutex::new(Reader {
-                    ready,
-                    file,
-                    begun,
-                    stream,
-                }),
-            },
-        )
+    fn bound(py: Python<'_>, reader: Reader) -> PyResult<Bound<'_, Self>> {
+        let reader = Mutex::new(reader);
+        Bound::new(py, Self { reader })
     }
 
     /// Runs `take` without the GIL, unless what is asked for is in memory.
@@ -112,6 +103,11 @@ impl Input {
     #[pyo3(signature = (size=None))]
     fn read<'py>(&self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let limit = limit(size);
+        if let Some(mut reader) = self.reader.try_lock()
+            && let Some(length) = reader.length_in_memory(limit)
+        {
+            return reader.copy(py, length);
+        }
         let bytes = self.reading(py, |r| r.ready.len() >= limit, |r| r.take(limit))?;
         Ok(PyBytes::new(py, &bytes))
     }
@@ -217,6 +213,40 @@ impl Reader {
         self.file.is_none() && self.stream.is_none()
     }
 
+    /// How long a read up to `limit` is; `None`: memory does not say.
+    fn length_in_memory(&self, limit: usize) -> Option<usize> {
+        let length = self.ready.len() + self.begun.pieces.len();
+        if length >= limit {
+            return Some(limit);
+        }
+        (self.is_in_memory() && self.last.is_empty()).then_some(length)
+    }
+
+    /// The next `length` bytes, which are in memory: copied once.
+    fn copy<'py>(&mut self, py: Python<'py>, length: usize) -> PyResult<Bound<'py, PyBytes>> {
+        if self.ready.is_empty() && length > 0 {
+            self.ready = self.begun.pieces.pop().unwrap_or_default();
+        }
+        if self.ready.len() >= length {
+            return Ok(PyBytes::new(py, &self.ready.split_to(length)));
+        }
+        PyBytes::new_with(py, length, |mut into| {
+            while !into.is_empty() {
+                if self.ready.is_empty() {
+                    let Some(piece) = self.begun.pieces.pop() else {
+                        break;
+                    };
+                    self.ready = piece;
+                }
+                let count = self.ready.len().min(into.len());
+                let (now, later) = into.split_at_mut(count);
+                now.copy_from_slice(&self.ready.split_to(count));
+                into = later;
+            }
+            Ok(())
+        })
+    }
+
     /// Up to `limit` bytes; fewer only at the end of the body.
     fn take(&mut self, limit: usize) -> io::Result<Bytes> {
         if self.ready.is_empty() {
@@ -254,6 +284,10 @@ impl Reader {
 
     /// The next bytes of the source, as `ready`. False: that was all.
     fn fill(&mut self, wanted: usize) -> io::Result<bool> {
+        if let Some(piece) = self.begun.pieces.pop() {
+            self.ready = piece;
+            return Ok(true);
+        }
         if let Some((file, offset, end)) = &mut self.file {
             let left = usize::try_from(*end - *offset).unwrap_or(usize::MAX);
             let mut chunk = BytesMut::zeroed(left.min(wanted.max(CHUNK)).min(16 * CHUNK));
@@ -266,8 +300,8 @@ impl Reader {
             }
             self.file = None;
         }
-        if !self.begun.is_empty() {
-            self.ready = std::mem::take(&mut self.begun);
+        if !self.last.is_empty() {
+            self.ready = std::mem::take(&mut self.last);
             return Ok(true);
         }
         let Some((exchange, thread)) = &self.stream else {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 use pyo3::exceptions::{PyAssertionError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 
@@ -146,7 +147,10 @@ impl Response {
             exchange, thread, ..
         } = self;
         if bytes.len() > DETACH_ABOVE {
-            return py.detach(|| thread.send(exchange, bytes, end));
+            // Not a subclass: its end could run code of the app's.
+            let exact = data.is_exact_instance_of::<PyBytes>();
+            let block = exact.then(|| PyBackedBytes::from(data.clone()));
+            return py.detach(|| thread.send(exchange, bytes, end, block));
         }
         let flow = thread.put(exchange, bytes, end)?;
         if flow == crate::worker::exchange::Flow::Full && end == BodyEnd::More {

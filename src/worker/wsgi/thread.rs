@@ -1,15 +1,32 @@
 //! A request's thread as its network side sees it: here it waits for the client, without the GIL.
 
+use std::cell::Cell;
 use std::sync::Arc;
+
+use bytes::Bytes;
+use pyo3::pybacked::PyBackedBytes;
 
 use super::crew::{Crew, WAITS};
 use super::spool;
 use crate::http::BodyEnd;
+use crate::worker::allowance::Share;
 use crate::worker::connection::spool::KEPT;
 use crate::worker::exchange::{Exchange, Flow, Received, SendError};
 
 /// A large block is given to the connection in pieces of this size, so that what is kept in memory stays bounded.
 const PIECE: usize = 256 * 1024;
+
+/// A block of the app's that waits for its client.
+struct Lent {
+    block: PyBackedBytes,
+    _share: Option<Share>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.block
+    }
+}
 
 #[derive(Clone)]
 pub struct Thread {
@@ -39,7 +56,31 @@ impl Thread {
     }
 
     /// Sends all of it; what the client does not take yet is kept, up to a bound. Without the GIL, unless it is short.
-    pub fn send(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<(), SendError> {
+    /// `block`: the same bytes, to be kept as they are where nothing follows them and there is memory for so much (or no
+    /// file).
+    pub fn send(
+        &self,
+        exchange: &Exchange,
+        data: &[u8],
+        end: BodyEnd,
+        block: Option<PyBackedBytes>,
+    ) -> Result<(), SendError> {
+        if end == BodyEnd::Last {
+            let share = self.crew.office.net.allowance.take(data.len());
+            let has_room = share.is_some();
+            let lent = Cell::new(block.map(|block| Lent {
+                block,
+                _share: share,
+            }));
+            let lend = || lent.take().map(Bytes::from_owner);
+            if has_room {
+                exchange.send_lent(data, end, &lend)?;
+            } else {
+                exchange.send_spooled(data, end, &spool::file, Some(&lend))?;
+            }
+            self.progress();
+            return Ok(());
+        }
         let mut rest = data;
         while rest.len() > PIECE {
             let (piece, more) = rest.split_at(PIECE);
@@ -59,7 +100,7 @@ impl Thread {
 
     /// What the client does not take waits in memory, then in a file.
     pub fn put(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
-        exchange.send_spooled(data, end, &spool::file)
+        exchange.send_spooled(data, end, &spool::file, None)
     }
 
     /// Where there is no file for it: until the client has taken some.

@@ -1,19 +1,25 @@
-//! A request whose body is on its way: taken as it comes, so that no thread waits for a slow client.
+//! The body of one request while it comes: kept in memory, a large one in a file, so that no thread waits for a slow client.
 
 use std::fs::File;
 use std::io::Write;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::body::{Body, SPOOL_ABOVE};
+use super::body::{Begun, Body};
 use super::spool;
 use crate::http::RequestHead;
 use crate::worker::exchange::{Exchange, Received};
 
+/// So much of each body is kept in memory in any case, in bytes.
+const FREE: usize = 64 * 1024;
+/// And so much where the worker's memory for slow clients lasts. The rest goes to a file.
+const MOST: usize = 1024 * 1024;
+
 pub struct Upload {
     pub exchange: Exchange,
     pub head: RequestHead,
-    memory: BytesMut,
+    begun: Begun,
+    /// Follows them; with its length.
     file: Option<(File, u64)>,
 }
 
@@ -31,7 +37,7 @@ impl Upload {
         Self {
             exchange,
             head,
-            memory: BytesMut::new(),
+            begun: Begun::default(),
             file: None,
         }
     }
@@ -43,80 +49,62 @@ impl Upload {
                 Received::Wait => return Fed::Partly,
                 Received::Disconnect => return Fed::Lost,
                 Received::Body { piece, more } => {
-                    if !more && self.memory.is_empty() && self.file.is_none() {
-                        return Fed::Complete(Body::Memory(piece));
-                    }
-                    if let Err(streamed) = self.keep(piece) {
-                        return Fed::Complete(streamed.with(more));
+                    if let Err(last) = self.keep(piece) {
+                        return Fed::Complete(Body::Stream {
+                            begun: std::mem::take(&mut self.begun),
+                            file: self.file.take(),
+                            last,
+                            more,
+                        });
                     }
                     if !more {
-                        return Fed::Complete(self.whole());
+                        return Fed::Complete(Body::Whole {
+                            begun: std::mem::take(&mut self.begun),
+                            file: self.file.take(),
+                        });
                     }
                 }
             }
         }
     }
 
-    fn whole(&mut self) -> Body {
-        match self.file.take() {
-            Some((file, length)) => Body::File { file, length },
-            None => Body::Memory(self.memory.split().freeze()),
-        }
-    }
-
     /// Err: there is no place for it, the app has to take it as it comes.
-    fn keep(&mut self, piece: Bytes) -> Result<(), Streamed> {
-        if self.file.is_none() {
-            self.memory.extend_from_slice(&piece);
-            if self.memory.len() <= SPOOL_ABOVE {
-                return Ok(());
-            }
-            let Some(file) = spool::file() else {
-                return Err(Streamed {
-                    begun: self.memory.split().freeze(),
-                    file: None,
-                });
-            };
-            self.file = Some((file, 0));
-            let memory = self.memory.split().freeze();
-            return self.spool(memory);
-        }
-        self.spool(piece)
-    }
-
-    fn spool(&mut self, piece: Bytes) -> Result<(), Streamed> {
-        let Some((file, length)) = &mut self.file else {
+    fn keep(&mut self, piece: Bytes) -> Result<(), Bytes> {
+        if self.file.is_none() && self.has_room(piece.len()) {
+            self.begun.pieces.push(piece);
             return Ok(());
-        };
-        match file.write_all(&piece) {
-            Ok(()) => {
-                *length += piece.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                // The disk is full. What is there is there: only the rest is taken as it comes.
-                spool::failed(&error);
-                Err(Streamed {
-                    begun: piece,
-                    file: self.file.take(),
-                })
-            }
         }
+        let file = match &mut self.file {
+            Some(file) => Some(file),
+            none => spool::file().map(|file| none.insert((file, 0))),
+        };
+        let Some((file, length)) = file else {
+            return Err(piece);
+        };
+        if let Err(error) = file.write_all(&piece) {
+            // The disk is full. What is there is there: only the rest is taken as it comes.
+            spool::failed(&error);
+            return Err(piece);
+        }
+        *length += piece.len() as u64;
+        Ok(())
     }
-}
 
-/// The beginning of a body that goes on as a stream.
-struct Streamed {
-    begun: Bytes,
-    file: Option<(File, u64)>,
-}
-
-impl Streamed {
-    fn with(self, more: bool) -> Body {
-        Body::Stream {
-            file: self.file,
-            begun: self.begun,
-            more,
+    fn has_room(&mut self, more: usize) -> bool {
+        let length = self.begun.pieces.len() + more;
+        if length <= FREE {
+            return true;
+        }
+        if length > MOST {
+            return false;
+        }
+        let allowance = &self.exchange.conn.net.allowance;
+        match &mut self.begun.share {
+            Some(share) => share.grow(more),
+            none => {
+                *none = allowance.take(more);
+                none.is_some()
+            }
         }
     }
 }

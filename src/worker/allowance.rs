@@ -1,0 +1,71 @@
+//! Memory that may wait for slow clients, bounded for the whole worker: beyond the bound it waits in files. It does not hold it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// In bytes.
+const MOST: usize = 32 * 1024 * 1024;
+
+#[derive(Debug)]
+pub struct Allowance {
+    left: AtomicUsize,
+}
+
+/// What somebody has taken; given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    of: Arc<Allowance>,
+    size: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            left: AtomicUsize::new(MOST),
+        }
+    }
+}
+
+impl Allowance {
+    /// `None`: there is not so much left.
+    pub fn take(self: &Arc<Self>, size: usize) -> Option<Share> {
+        let mut share = Share {
+            of: self.clone(),
+            size: 0,
+        };
+        share.grow(size).then_some(share)
+    }
+}
+
+impl Share {
+    /// False: there is not so much left, and it stays as it is.
+    pub fn grow(&mut self, more: usize) -> bool {
+        let taken = (self.of.left).fetch_update(Relaxed, Relaxed, |left| left.checked_sub(more));
+        if taken.is_ok() {
+            self.size += more;
+        }
+        taken.is_ok()
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.left.fetch_add(self.size, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_no_more_than_all() {
+        let allowance = Arc::new(Allowance::default());
+        let mut share = allowance.take(MOST - 1).expect("all but one");
+        assert!(allowance.take(2).is_none());
+        assert!(!share.grow(2) && share.grow(1));
+        assert!(allowance.take(1).is_none());
+        drop(share);
+        assert!(allowance.take(MOST).is_some());
+    }
+}

@@ -1,0 +1,73 @@
+//! Output that is not copied: a file, or a large block of the app's. It does not know when it is its turn.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::sys::stream;
+
+#[derive(Debug)]
+pub struct Part {
+    pub source: Source,
+    /// Bytes of it that have not left.
+    pub left: u64,
+    /// What is written after it.
+    pub behind: BytesMut,
+}
+
+#[derive(Debug)]
+pub enum Source {
+    /// A piece of the body is in the app's file, from there on.
+    File { file: File, offset: u64 },
+    /// Output waits in it for the client: more can follow.
+    Spool { file: File, offset: u64 },
+    /// The rest of a block, in the app's own memory.
+    Block(Bytes),
+}
+
+impl Part {
+    pub fn file(file: File, offset: u64, left: u64, behind: &[u8]) -> Self {
+        Self {
+            source: Source::File { file, offset },
+            left,
+            behind: behind.into(),
+        }
+    }
+
+    pub fn block(block: Bytes, behind: &[u8]) -> Self {
+        Self {
+            left: block.len() as u64,
+            source: Source::Block(block),
+            behind: behind.into(),
+        }
+    }
+
+    pub fn spool(file: File) -> Self {
+        Self {
+            source: Source::Spool { file, offset: 0 },
+            left: 0,
+            behind: BytesMut::new(),
+        }
+    }
+
+    /// Writes of it what the socket takes now, `most` bytes at the most. 0: the file has ended before its time.
+    pub fn send(&mut self, socket: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
+        let count = match &mut self.source {
+            Source::File { file, offset } | Source::Spool { file, offset } => {
+                let count = stream::send_file(socket, file.as_fd(), *offset, most)?;
+                *offset += count as u64;
+                count
+            }
+            Source::Block(block) => {
+                let count = stream::send(socket, &block[..most])?;
+                block.advance(count);
+                count
+            }
+        };
+        self.left -= count as u64;
+        Ok(count)
+    }
+}

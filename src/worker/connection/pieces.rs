@@ -1,0 +1,99 @@
+//! Bytes that have come and that nobody has taken, in order, without a copy of the large ones. It does not say what they are.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+/// Pieces below this are joined with what follows them: a chunk of one byte costs an app as much as one of many, and holds on
+/// to the whole buffer that it came in.
+const SMALL: usize = 2 * 1024;
+/// Joined pieces up to this.
+const JOINED: usize = 16 * 1024;
+
+#[derive(Debug, Default)]
+pub struct Pieces {
+    large: VecDeque<Bytes>,
+    /// Small pieces that came after those.
+    joined: BytesMut,
+    /// Bytes in both.
+    length: usize,
+}
+
+impl Pieces {
+    pub fn push(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        if piece.len() < SMALL && self.length > piece.len() {
+            self.joined.extend_from_slice(&piece);
+            if self.joined.len() >= JOINED {
+                self.large.push_back(self.joined.split().freeze());
+            }
+            return;
+        }
+        if !self.joined.is_empty() {
+            self.large.push_back(self.joined.split().freeze());
+        }
+        self.large.push_back(piece);
+    }
+
+    /// The next piece in order.
+    pub fn pop(&mut self) -> Option<Bytes> {
+        let piece = self.large.pop_front().or_else(|| {
+            // With its memory: the next small pieces are another buffer's.
+            (!self.joined.is_empty()).then(|| std::mem::take(&mut self.joined).freeze())
+        })?;
+        self.length -= piece.len();
+        Some(piece)
+    }
+
+    /// In bytes.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drained(pieces: &mut Pieces) -> Vec<usize> {
+        std::iter::from_fn(|| pieces.pop())
+            .map(|piece| piece.len())
+            .collect()
+    }
+
+    #[test]
+    fn pieces_come_back_in_order_and_small_ones_joined() {
+        let mut pieces = Pieces::default();
+        let mut all = Vec::new();
+        for (number, size) in [1, 1, 1, 5000, 3, 2047, 2048, 1, 70_000, 1]
+            .into_iter()
+            .enumerate()
+        {
+            let piece = vec![number as u8; size];
+            all.extend_from_slice(&piece);
+            pieces.push(piece.into());
+        }
+        assert_eq!(pieces.len(), all.len());
+        let back: Vec<Bytes> = std::iter::from_fn(|| pieces.pop()).collect();
+        assert_eq!(back.concat(), all);
+        let sizes: Vec<_> = back.iter().map(Bytes::len).collect();
+        assert_eq!(sizes, [1, 2, 5000, 2050, 2048, 1, 70_000, 1]);
+        assert_eq!(pieces.len(), 0);
+    }
+
+    #[test]
+    fn a_flood_of_single_bytes_is_a_few_pieces() {
+        let mut pieces = Pieces::default();
+        for _ in 0..60_000 {
+            pieces.push(Bytes::from_static(b"x"));
+        }
+        assert_eq!(drained(&mut pieces), [1, 16384, 16384, 16384, 10847]);
+        pieces.push(Bytes::from_static(b"y"));
+        pieces.clear();
+        assert_eq!((drained(&mut pieces), pieces.len()), (vec![], 0));
+    }
+}
