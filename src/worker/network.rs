@@ -311,8 +311,9 @@ impl Network {
         self.last_answers.store(true, Relaxed);
     }
 
+    /// Known before the thread that runs Python has heard of a drain, which may take it long.
     pub fn gives_last_answers(&self) -> bool {
-        self.last_answers.load(Relaxed)
+        self.last_answers.load(Relaxed) || self.stage() != Stage::Serving
     }
 
     /// When idle connections of a draining worker are closed.

@@ -88,6 +88,35 @@ def test_a_request_on_an_idle_connection_is_answered_during_the_drain(app, serve
         assert client.ending() == "closed"
 
 
+def test_a_request_that_comes_while_the_loop_is_blocked_is_told_to_close_too(app, serve):
+    """The old worker has left the listeners by then, and only its event loop does not know."""
+    app.write("""
+import os, time
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    if scope["path"] == "/blocks":
+        print("blocking", flush=True)
+        while not os.path.exists("open"):
+            time.sleep(0.005)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"old"})
+""")
+    server = serve(workers=1)
+    with server.connect() as idle, server.connect() as blocked:
+        assert idle.get().text == "old"
+        blocked.request(target="/blocks")
+        server.log.wait("blocking")
+        app.write(version("new"))
+        server.reload()
+        idle.request()
+        (app.path / "open").touch()
+        assert blocked.response().closes
+        response = idle.response()
+        assert response.text == "old" and response.closes
+        assert idle.ending() == "closed"
+
+
 def test_reload_during_a_reload_ends_with_the_newest_code(app, serve):
     app.write(version("1"))
     server = serve(workers=2)

@@ -74,8 +74,7 @@ impl Conn {
     fn begin(self: &Arc<Self>, s: &mut State, mut head: RequestHead) {
         s.number += 1;
         if self.net.gives_last_answers() {
-            s.http.set_close();
-            s.closed_by_us = true;
+            s.close_after_answer();
         }
         s.mode = Mode::Exchange;
         s.clock.fresh = false;

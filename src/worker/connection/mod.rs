@@ -87,8 +87,7 @@ impl Conn {
     pub fn look(self: &Arc<Self>) -> bool {
         let s = &mut *self.lock();
         if self.net.stage() != super::network::Stage::Serving {
-            s.http.set_close();
-            s.closed_by_us = true;
+            s.close_after_answer();
         }
         self.advance(s);
         s.mode != Mode::Head
@@ -124,8 +123,7 @@ impl Conn {
     /// The worker drains: the next answer is the last one.
     pub fn drain(self: &Arc<Self>) {
         let s = &mut *self.lock();
-        s.http.set_close();
-        s.closed_by_us = true;
+        s.close_after_answer();
         self.advance(s);
     }
 

@@ -169,6 +169,12 @@ impl State {
         }
     }
 
+    /// The answer still to come, or the next one, is the last one, and says so.
+    pub fn close_after_answer(&mut self) {
+        self.http.set_close();
+        self.closed_by_us = true;
+    }
+
     pub fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.fd.as_ref().map(AsFd::as_fd)
     }

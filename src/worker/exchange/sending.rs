@@ -66,6 +66,9 @@ impl Exchange {
         reason: Option<&[u8]>,
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     ) -> Result<(), SendError> {
+        if self.conn.net.gives_last_answers() {
+            s.close_after_answer();
+        }
         let date = self.conn.net.date();
         s.http.start_response(status, reason, headers, &date.1)?;
         if self.conn.net.wanted.response && s.logged.is_some() {
