@@ -102,14 +102,16 @@ def test_chaos(launch, app, program):
 
 
 def test_a_killed_worker_is_back_in_the_time_that_the_app_takes(serve, app):
-    imports = 2.5
+    imports = 1.0
     app.write(f"import time\ntime.sleep({imports})\n" + good(0))
     server = serve(workers=2)
-    needed = []
-    # The best of five: whatever else runs on this machine takes its share.
-    while not needed or min(needed) > 1.2 * imports and len(needed) < 5:
+
+    def needed():
         mark, began = server.log.mark(), time.monotonic()
         server.signal(9, server.ready_pids()[0])
         server.log.wait("worker ready", after=mark)
-        needed.append(time.monotonic() - began)
-    assert min(needed) <= 1.2 * imports, needed
+        return time.monotonic() - began
+
+    # Once more: the 0.2 s are also to be enough for a process that begins on a machine where others want its CPU.
+    first = needed()
+    assert first <= 1.2 * imports or needed() <= 1.2 * imports, first

@@ -209,7 +209,7 @@ def test_stacks_of_a_worker_that_is_stuck(control, app):
         assert ", asked by signal)" in told and 'app.py", line' in told
         (app.path / "open").touch()
         assert client.response().status == 200
-    os.kill(server.ready_pids()[0], signal.SIGSTOP)
+    server.freeze(server.ready_pids()[0])
     assert "not even to a signal" in control("stacks").stdout
     os.kill(server.ready_pids()[0], signal.SIGCONT)
     assert control.status()["state"] == "serving"

@@ -76,7 +76,7 @@ def test_connections_in_the_queue_are_answered(serve):
     """Accepted by the kernel, not yet by a worker: they are not reset by the last close."""
     server = serve("hello.py", workers=1)
     worker = server.wait_ready()[0]
-    server.signal(signal.SIGSTOP, worker)
+    server.freeze(worker)
     clients = [server.connect() for _ in range(8)]
     for client in clients:
         client.request()

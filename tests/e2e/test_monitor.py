@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import statistics
 import time
 
 import pytest
@@ -118,8 +117,7 @@ def test_it_answers_at_once_while_every_worker_is_blocked(watched, app):
             began = time.monotonic()
             admin.status(path)
             times.append(time.monotonic() - began)
-        # Of all, because whatever else runs on this machine takes its share.
-        assert statistics.median(times) < 0.05, f"{[round(1000 * t) for t in times]} ms"
+        assert max(times) < 0.05, f"{[round(1000 * t) for t in times]} ms"
         assert admin.status("/-/live") == 200
         eventually(lambda: admin.status("/-/ready") == 503, "nobody can take a request")
         assert "2 stuck" in admin.get("/-/ready").text

@@ -51,7 +51,7 @@ def test_all_workers_killed_at_once_lose_no_connection_in_the_queue(serve):
     server = serve("hello.py", workers=2)
     pids = server.wait_ready(2).values()
     for pid in pids:
-        server.signal(signal.SIGSTOP, pid)
+        server.freeze(pid)
     with server.connect() as waiting:
         waiting.request()
         mark = server.log.mark()

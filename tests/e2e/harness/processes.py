@@ -5,6 +5,7 @@ import signal
 
 
 def _stat(pid):
+    """Of a process, or as `12/task/13` of a thread."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             text = file.read()
@@ -51,6 +52,11 @@ def zombies(pid):
 
 def threads(pid):
     return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def is_stopped(pid):
+    """Every thread: one that has not heard of the signal yet may do much before it does."""
+    return all(state(f"{pid}/task/{thread}") == "T" for thread in os.listdir(f"/proc/{pid}/task"))
 
 
 def descriptors(pid):

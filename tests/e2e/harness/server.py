@@ -102,6 +102,11 @@ class Server:
 
     # Its ends.
 
+    def freeze(self, pid):
+        """SIGSTOP, and wait until it has stopped."""
+        self.signal(signal.SIGSTOP, pid)
+        eventually(lambda: processes.is_stopped(pid), f"{pid} is stopped")
+
     def reload(self, timeout=PATIENCE):
         """HUP, and wait for the outcome: the line that tells it."""
         mark = self.log.mark()
