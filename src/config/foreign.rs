@@ -106,7 +106,11 @@ const FOREIGN: &[Foreign] = &[
         "messages are coloured on a terminal; the variable NO_COLOR switches it off",
     ),
     says("--no-use-colors", UVICORN, "set the variable NO_COLOR"),
-    says("--no-server-header", UVICORN, "leave it out"),
+    says(
+        "--no-server-header",
+        UVICORN,
+        "let a proxy in front remove it, or the app set its own",
+    ),
     says(
         "--h11-max-incomplete-event-size",
         UVICORN,
@@ -205,9 +209,21 @@ const FOREIGN: &[Foreign] = &[
         UVICORN,
         "use `--max-requests-jitter N`",
     ),
-    says("--server-header", UVICORN, "leave it out"),
-    says("--no-date-header", UVICORN, "leave it out"),
-    says("--date-header", UVICORN, "leave it out"),
+    says(
+        "--server-header",
+        UVICORN,
+        "there always is one: leave it out",
+    ),
+    says(
+        "--no-date-header",
+        UVICORN,
+        "HTTP asks for one: leave it out",
+    ),
+    says(
+        "--date-header",
+        UVICORN,
+        "there always is one: leave it out",
+    ),
     says(
         "--header",
         UVICORN,

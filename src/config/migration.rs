@@ -14,9 +14,21 @@ pub fn migration() -> String {
         "# Coming from gunicorn, uvicorn or granian\n\n\
          <!-- Made from the tables in src/config; `UPDATE=1 cargo test --test cli_docs` writes it anew. -->\n\n\
          ## gunicorn\n\n\
-         Replace the word: options, `gunicorn.conf.py`, `GUNICORN_CMD_ARGS`, variables, signals and exit codes stay. A setting that\n\
-         is taken without effect is named once in the log; one that is refused ends the start, with the way out. All of\n\
-         gunicorn's settings:\n\n\
+         Replace the word, where the server is started and in the requirements: options, `gunicorn.conf.py`, `GUNICORN_CMD_ARGS`,\n\
+         variables, signals and exit codes stay. To see what becomes of your settings, without serving:\n\n\
+         ```\nrgun --print-config config.wsgi:application    # and whatever else the command line has\n```\n\n\
+         A setting that is taken without effect is named once in the log; one that is refused ends the start, with the way out.\n\
+         A file that imports gunicorn or uvicorn's worker can be read without them.\n\n\
+         What you will notice:\n\n\
+         - A reload (`HUP`) boots the new code before the old code leaves; if it does not boot, the old code goes on, and nothing is\n  \
+           lost by a reload or a stop.\n\
+         - Idle connections stay open for 75 s instead of 2, longer than the proxies in front of them.\n\
+         - The interface is found out from the app (`-k auto`), and `REMOTE_ADDR` is the client that a trusted proxy names.\n\
+         - Hooks of the master run beside it, and see no memory of the workers'; the master's log lines are its own\n  \
+           (`worker ready slot=0 ...`), in gunicorn's format.\n\
+         - The field `Server` says `rgun`, unless the app sets one: what a file does to `gunicorn.SERVER_SOFTWARE` has no effect.\n\
+         - An app that changes its process title by setproctitle does so in vain.\n\n\
+         All of gunicorn's settings:\n\n\
          | setting | option | here |\n|---|---|---|\n",
     );
     for (name, like) in SETTINGS {
@@ -31,11 +43,6 @@ pub fn migration() -> String {
             .map_or_else(String::new, |long| format!("`--{long}`"));
         let _ = writeln!(page, "| `{name}` | {option} | {} |", here(like, definition));
     }
-    page.push_str(
-        "\nDefaults that differ: idle connections stay open for 75 s instead of 2 (longer than the proxies in front of them), and \
-         the interface is\nfound out from the app (`-k auto`). A failed reload leaves everything as it is, and nothing is lost by a \
-         reload or a stop.\n",
-    );
     others::pages(&mut page);
     page
 }

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from harness.waiting import eventually
@@ -245,6 +246,22 @@ def test_a_worker_class_made_of_uvicorns(ask, app):
     for answer in [by_name, ask("--print-config")]:
         for expected in ['asgi_loop = "asyncio"  # ', 'asgi_lifespan = "off"  # ', 'root_path = "/api"  # ', 'worker_class = "uvicorn.workers.UvicornWorker"  # ']:
             assert f"\n{expected}" in answer.stdout, answer.stdout + answer.stderr
+
+
+@pytest.mark.wheel
+@pytest.mark.parametrize("module", ["uvicorn.workers", "uvicorn_worker"])
+def test_a_worker_class_made_of_uvicorns_where_neither_is_installed(ask, app, program, module):
+    """rgun has taken the place of both in the project's requirements; its files are as they were."""
+    python = Path(program[0]).with_name("python")
+    probe = f"import {module.partition('.')[0]}"
+    if not python.exists() or subprocess.run([python, "-c", probe], cwd="/", capture_output=True).returncode == 0:
+        pytest.skip("it is installed here")
+    app.write(CLASS.replace("uvicorn.workers", module), "workers.py")
+    app.write("worker_class = 'workers.OwnWorker'\n", "gunicorn.conf.py")
+    answer = ask("--print-config")
+    assert f'\nworker_class = "{module}.UvicornWorker"  # ' in answer.stdout and '\nroot_path = "/api"  # ' in answer.stdout, answer.stderr
+    app.write("from gunicorn import util\n", "gunicorn.conf.py")
+    assert "rgun's stand-in: gunicorn is not installed" in ask("--print-config").stderr
 
 
 def test_gunicorns_own_names_are_there_for_the_file(ask, app):

@@ -60,13 +60,27 @@ def _read_names(path):
 
 
 class _StandIns:
-    """What files import of gunicorn (and uvicorn's worker does), where it is not installed: only while the file is loaded."""
+    """What files import of gunicorn (and uvicorn's worker does), or of uvicorn's worker, where they are not installed: only while
+    the file is loaded."""
 
     def __enter__(self):
         self.added = []
-        if importlib.util.find_spec("gunicorn") is not None:
-            return
         worker = type("Worker", (), {})
+        if not self._is_there("gunicorn"):
+            self._add(self._gunicorn(worker))
+        for package, place in (("uvicorn", "uvicorn.workers"), ("uvicorn_worker", "uvicorn_worker")):
+            if not self._is_there(package):
+                own = {"CONFIG_KWARGS": {"loop": "auto", "http": "auto"}, "__module__": place}
+                plain = type("UvicornWorker", (worker,), own)
+                self._add({package: {}, place: {"UvicornWorker": plain, "UvicornH11Worker": type("UvicornH11Worker", (plain,), {"__module__": place})}})
+
+    def _is_there(self, package):
+        try:
+            return importlib.util.find_spec(package) is not None
+        except ValueError:
+            return True
+
+    def _gunicorn(self, worker):
         logger = type("Logger", (), {})
         defaults = {
             "version": 1, "disable_existing_loggers": False, "root": {"level": "INFO", "handlers": ["console"]},
@@ -84,7 +98,7 @@ class _StandIns:
                 },
             },
         }
-        for name, names in {
+        return {
             "gunicorn": {"SERVER": "gunicorn", "SERVER_SOFTWARE": "gunicorn", "__version__": "27.0.1", "version_info": (27, 0, 1)},
             "gunicorn.arbiter": {"Arbiter": type("Arbiter", (), {"WORKER_BOOT_ERROR": 3, "APP_LOAD_ERROR": 4})},
             "gunicorn.glogging": {"Logger": logger, "CONFIG_DEFAULTS": defaults},
@@ -92,9 +106,14 @@ class _StandIns:
             "gunicorn.workers.base": {"Worker": worker},
             "gunicorn.workers.sync": {"SyncWorker": type("SyncWorker", (worker,), {"__module__": "gunicorn.workers.sync"})},
             "gunicorn.workers.gthread": {"ThreadWorker": type("ThreadWorker", (worker,), {"__module__": "gunicorn.workers.gthread"})},
-        }.items():
+        }
+
+    def _add(self, modules):
+        for name, names in modules.items():
             module = types.ModuleType(name)
-            vars(module).update(names, __path__=[])
+            # What messages about further names in it show.
+            place = "rgun's stand-in: %s is not installed" % name.partition(".")[0]
+            vars(module).update(names, __path__=[], __file__=place)
             sys.modules[name] = module
             self.added.append(name)
             parent, _, last = name.rpartition(".")
