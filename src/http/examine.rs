@@ -137,6 +137,9 @@ pub(super) fn examine(
     })
 }
 
+/// The longest registered method has 17 bytes.
+const LONGEST_METHOD: usize = 32;
+
 /// Methods are case-sensitive tokens; one with lower-case letters is a mistake or an attempt to be read
 /// differently by a proxy, and ASGI wants upper case.
 pub(super) fn method_of(method: &[u8]) -> Result<Method, Refusal> {
@@ -149,6 +152,7 @@ pub(super) fn method_of(method: &[u8]) -> Result<Method, Refusal> {
         b"OPTIONS" => Method::Options,
         b"PATCH" => Method::Patch,
         b"TRACE" => Method::Trace,
+        _ if method.len() > LONGEST_METHOD => return Err(Refusal::MethodTooLong),
         _ if method.iter().any(u8::is_ascii_lowercase) => return Err(Refusal::BadMethod),
         _ => Method::Other,
     })

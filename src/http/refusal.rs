@@ -52,6 +52,8 @@ pub enum Refusal {
     UnknownTransferCoding,
     /// 501
     ConnectUnsupported,
+    /// 501: longer than any method that there is (RFC 9112 §3).
+    MethodTooLong,
     /// 503, with Retry-After.
     Overloaded,
     /// 503: the worker is leaving.
@@ -93,7 +95,9 @@ impl Refusal {
             Refusal::WebSocketVersion => 426,
             Refusal::FieldTooLarge | Refusal::TooManyFields => 431,
             Refusal::AppFailed => 500,
-            Refusal::UnknownTransferCoding | Refusal::ConnectUnsupported => 501,
+            Refusal::UnknownTransferCoding
+            | Refusal::ConnectUnsupported
+            | Refusal::MethodTooLong => 501,
             Refusal::Overloaded | Refusal::Draining => 503,
             Refusal::AppTimeout => 504,
             Refusal::UnsupportedVersion => 505,
@@ -135,6 +139,7 @@ impl Refusal {
             Refusal::AppTimeout => "application took too long",
             Refusal::UnknownTransferCoding => "transfer coding not implemented",
             Refusal::ConnectUnsupported => "connect is not supported",
+            Refusal::MethodTooLong => "method not implemented",
             Refusal::Overloaded => "too many requests in flight",
             Refusal::Draining => "worker is leaving",
             Refusal::UnsupportedVersion => "http version not supported",

@@ -209,6 +209,14 @@ def test_asgi_010_an_exception_is_logged_once_with_its_request(probe):
     assert probe.log.find(r"GET /raise-before", after=mark)
 
 
+def test_asgi_010_a_cancellation_that_an_app_lets_out_is_logged(probe):
+    mark = probe.log.mark()
+    assert probe.get("/cancels-itself").status == 500
+    probe.log.wait(r"exception in app.*GET /cancels-itself", after=mark)
+    logged_once(probe, mark, "CancelledError")
+    alive(probe)
+
+
 def test_asgi_073_start_without_body_is_not_a_success(probe):
     with probe.connect() as client:
         client.request(target="/start-only")

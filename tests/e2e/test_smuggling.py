@@ -72,6 +72,7 @@ REFUSED = {
     "HTTP-015 fragment in the target": (b"GET /refused#x HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
     "HTTP-015 separator in the method": (b"GE(T /refused HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
     "HTTP-015 tls to a plain port": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", {400}),
+    "HTTP-015 method longer than any": (b"A" * 40 + b" /refused HTTP/1.1\r\nHost: a\r\n\r\n", {501}),
     "HTTP-014 connect": (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", {400, 405, 501}),
     # Content-Length
     "HTTP-004 length with a sign": (head(b"Content-Length: +35"), {400}),

@@ -152,6 +152,7 @@ const HEADS: &[(&[u8], Refusal)] = &[
     (b"GET http://u:p@a/ HTTP/1.1\r\nHost: a\r\n\r\n", BadTarget),
     (b"GET gopher://a/ HTTP/1.1\r\nHost: a\r\n\r\n", BadTarget),
     (b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", BadTarget),
+    (b"AVERYLONGMETHODTHATNOBODYHASEVERSEEN / HTTP/1.1\r\nHost: a\r\n\r\n", MethodTooLong),
     (b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", ConnectUnsupported),
     (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", UnsupportedVersion),
     (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", UnsupportedVersion),

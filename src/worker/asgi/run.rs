@@ -1,7 +1,7 @@
 //! The coroutine of a request's task: the app's own, with its end noticed. Costs no callback and no extra turn of the loop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 use super::awaitable::ClientDisconnected;
 use super::core::Core;
 use crate::worker::exchange::{self, Ending, Exchange, Verdict};
+use crate::worker::network::Stage;
 use crate::worker::python::{Step, exception, resume};
 use crate::worker::request_id::is_sound;
 use crate::worker::websocket::Socket;
@@ -48,6 +49,8 @@ pub struct Run {
     core: Arc<Core>,
     /// Where `Core` keeps the task.
     place: AtomicUsize,
+    /// It took too long: the server has it cancelled, and has said so.
+    expired: AtomicBool,
 }
 
 impl Run {
@@ -58,6 +61,7 @@ impl Run {
             scope,
             core,
             place: AtomicUsize::new(NO_PLACE),
+            expired: AtomicBool::new(false),
         }
     }
 
@@ -78,6 +82,7 @@ impl Run {
     }
 
     pub fn say_expired(&self, py: Python<'_>) {
+        self.expired.store(true, Relaxed);
         let request = request_line(py, &self.scope);
         let request_id = request_id(py, &self.core, &self.scope);
         tracing::error!(
@@ -105,6 +110,9 @@ impl Run {
                     Ending::Failed
                 });
                 if cancelled {
+                    if verdict != Verdict::Fine && !self.is_cancelled_by_us() {
+                        log_failure(py, &self.core, &self.scope, &error, verdict);
+                    }
                     self.over(py)?;
                     return Err(error);
                 }
@@ -115,6 +123,11 @@ impl Run {
         }
         self.over(py)?;
         Ok(None)
+    }
+
+    /// Else the app has let a cancellation of its own out, which is an error like any other.
+    fn is_cancelled_by_us(&self) -> bool {
+        self.expired.load(Relaxed) || self.core.office.net.stage() != Stage::Serving
     }
 
     fn report(&self, py: Python<'_>, verdict: Verdict, value: &Bound<'_, PyAny>) {

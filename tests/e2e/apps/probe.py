@@ -276,6 +276,12 @@ async def own_framing(scope, receive, send):
 
 
 @handler
+async def cancels_itself(scope, receive, send):
+    asyncio.current_task().cancel()
+    await asyncio.sleep(0)
+
+
+@handler
 async def gathers(scope, receive, send):
     """Some of the calls are wrong; they are made before one of them is awaited."""
     found = await asyncio.gather(
