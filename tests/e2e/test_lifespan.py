@@ -262,3 +262,42 @@ async def app(scope, receive, send):
 
     first = int(server.get().body)
     eventually(lambda: int(server.get().body) > first + 5, "the task runs while the worker serves")
+
+
+CANCELS_ALL = """
+import asyncio
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        print("all others have ended", flush=True)
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    if scope["path"] == "/cancel":
+        for task in asyncio.all_tasks():
+            if task is not asyncio.current_task():
+                task.cancel()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+@pytest.mark.parametrize("path", ["/", "/cancel"])
+def test_an_app_that_cancels_every_task_of_the_loop_cancels_none_of_the_servers(serve, app, path):
+    app.write(CANCELS_ALL)
+    server = serve(workers=1)
+    server.wait_ready(1)
+    assert server.get(path).status == 200
+    assert server.get().status == 200
+    server.terminate()
+    assert server.wait_exit(10) == 0
+    text = server.log.wait_end()
+    assert "the event loop has failed" not in text
+    assert 'exit="code 0"' in text
+    # Its own lifespan is a task, too: who cancels that has asked for no shutdown.
+    assert ("all others have ended" in text) == (path == "/")

@@ -76,13 +76,13 @@ class LifespanFailed(Exception):
 class Lifespan:
     """The lifespan protocol. `mode`: "auto" | "on"."""
 
-    def __init__(self, app, mode, log):
+    def __init__(self, loop, app, mode, log):
         self.app, self.mode, self.log = app, mode, log
         self.state = {}
         self.supported = False
         self._inbox = asyncio.Queue()
-        self._started = asyncio.get_running_loop().create_future()
-        self._stopped = asyncio.get_running_loop().create_future()
+        self._started = loop.create_future()
+        self._stopped = loop.create_future()
         self._task = None
         self._took_startup = False
 
@@ -128,11 +128,12 @@ class Lifespan:
             raise RuntimeError("lifespan message %r sent out of order" % (kind,))
         future.set_result(result)
 
-    async def startup(self):
+    def startup(self, loop):
         """True: the app takes part. Raises LifespanFailed."""
         self._inbox.put_nowait({"type": "lifespan.startup"})
-        self._task = asyncio.ensure_future(self._run())
-        result, detail = await self._started
+        self._task = loop.create_task(self._run())
+        self._task.add_done_callback(lambda _: self._ended(None))
+        result, detail = loop.run_until_complete(self._started)
         if result == "complete":
             self.supported = True
         elif result == "failed":
@@ -148,52 +149,79 @@ class Lifespan:
             self.log("debug", "the app does not support lifespan: %r" % (detail,))
         return self.supported
 
-    async def shutdown(self, timeout):
+    def shutdown(self, loop, timeout):
         if not self.supported or self._task.done():
             return
         self._inbox.put_nowait({"type": "lifespan.shutdown"})
-        try:
-            result, detail = await asyncio.wait_for(asyncio.shield(self._stopped), timeout)
-        except asyncio.TimeoutError:
+        if not wait_for_one(loop, [self._stopped], timeout):
             self.log("error", "lifespan shutdown did not end in %.1f s" % timeout)
             self._task.cancel()
             return
+        result, detail = self._stopped.result()
         if result == "failed":
             self.log("error", "lifespan shutdown failed: %s" % detail)
         # The app may still have to leave its context managers.
-        await asyncio.wait([self._task], timeout=timeout)
+        wait_for_one(loop, [self._task], timeout)
 
 
-async def main(engine, app, lifespan_mode, log):
+def wait_for_one(loop, futures, timeout):
+    """Runs the loop until one of them is done. False: none was in that time.
+
+    Nothing of ours that waits is a task: apps cancel all tasks, or wait for all of them, and mean their own.
+    """
+    over = loop.create_future()
+
+    def end(_=None):
+        if not over.done():
+            over.set_result(None)
+
+    for future in futures:
+        future.add_done_callback(end)
+    timer = loop.call_later(timeout, end)
+    try:
+        loop.run_until_complete(over)
+    finally:
+        timer.cancel()
+        for future in futures:
+            future.remove_done_callback(end)
+    return any(future.done() for future in futures)
+
+
+def main(engine, loop, app, lifespan_mode, log):
     """From lifespan startup to lifespan shutdown."""
-    loop = asyncio.get_running_loop()
     lifespan = None
     if lifespan_mode != "off":
-        lifespan = Lifespan(app, lifespan_mode, log)
-        if await lifespan.startup():
+        lifespan = Lifespan(loop, app, lifespan_mode, log)
+        if lifespan.startup(loop):
             engine.set_state(lifespan.state)
-    stop = asyncio.Event()
-    fast = asyncio.Event()
+    stop = loop.create_future()
+    fast = loop.create_future()
 
     def on_command(kind):
         if kind == "fast":
-            fast.set()
-        stop.set()
+            settle(fast)
+        settle(stop)
 
     engine.on_command(on_command)
     try:
-        if not await engine_ready(engine, loop, fast):
+        if not loop.run_until_complete(engine_ready(engine, loop)):
             return 3
-        await stop.wait()
-        await drained(engine, fast)
-        await cancel_requests(engine)
+        loop.run_until_complete(stop)
+        drained(engine, loop, fast)
+        cancel(loop, engine.tasks())
+        engine.close_connections()
     finally:
         if lifespan is not None:
-            await lifespan.shutdown(2.0 if fast.is_set() else max(2.0, engine.time_left()))
+            lifespan.shutdown(loop, 2.0 if fast.done() else max(2.0, engine.time_left()))
     return 0
 
 
-async def engine_ready(engine, loop, fast):
+def settle(future):
+    if not future.done():
+        future.set_result(None)
+
+
+async def engine_ready(engine, loop):
     """The ready path answered, and the master told. False: it did not."""
     engine.listen()
     probe = engine.probe()
@@ -225,34 +253,27 @@ async def ask(engine, loop, path, host):
         return answer[9:12].decode("latin-1")
 
 
-async def drained(engine, fast):
+def drained(engine, loop, fast):
     """Until no connection and no request is left, the grace is over, or a fast stop is asked for."""
-    quiet = asyncio.Event()
-    engine.on_quiet(quiet.set)
-    if engine.is_quiet():
-        return
-    waits = [asyncio.ensure_future(quiet.wait()), asyncio.ensure_future(fast.wait())]
-    try:
-        await asyncio.wait(waits, timeout=engine.time_left(), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
+    quiet = loop.create_future()
+    engine.on_quiet(lambda: settle(quiet))
+    if not engine.is_quiet():
+        wait_for_one(loop, [quiet, fast], engine.time_left())
 
 
-async def cancel_requests(engine):
-    tasks = engine.tasks()
+def cancel(loop, tasks):
+    """They have a second to clean up."""
     for task in tasks:
         task.cancel()
     if tasks:
-        await asyncio.wait(tasks, timeout=1.0)
-    engine.close_connections()
+        wait_for_one(loop, [asyncio.gather(*tasks, return_exceptions=True)], 1.0)
 
 
 def run(engine, loop, app, lifespan_mode, log):
     asyncio.set_event_loop(loop)
     _wake_for_signals(loop)
     try:
-        return loop.run_until_complete(main(engine, app, lifespan_mode, log))
+        return main(engine, loop, app, lifespan_mode, log)
     finally:
         try:
             _finish(loop)
@@ -277,11 +298,7 @@ def _wake_for_signals(loop):
 
 
 def _finish(loop):
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+    cancel(loop, asyncio.all_tasks(loop))
     loop.run_until_complete(loop.shutdown_asyncgens())
     if sys.version_info >= (3, 12):
         loop.run_until_complete(loop.shutdown_default_executor(timeout=2.0))
