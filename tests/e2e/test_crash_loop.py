@@ -1,10 +1,12 @@
 """Workers that die again and again: paced, visible, and over as soon as the cause is."""
 
+import contextlib
 import os
 import signal
 import time
 
 from harness.apps import version
+from harness.response import NoResponse
 from harness.waiting import eventually
 
 
@@ -29,6 +31,25 @@ async def app(scope, receive, send):
     assert gaps[0] < 1, f"the first replacement comes at once: {gaps}"
     assert gaps[2] > 1.5, f"0, 1, 2, 4 ... seconds: {gaps}"
     assert server.process.poll() is None
+
+
+def test_requests_that_kill_their_worker_keep_the_others_out_for_seconds_at_most(serve, app):
+    app.write("""
+import os
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    if scope["path"] == "/poison":
+        os._exit(1)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+""")
+    server = serve(workers=1)
+    for _ in range(5):
+        with contextlib.suppress(OSError, NoResponse), server.connect() as client:
+            client.get("/poison")
+    started = time.monotonic()
+    assert server.get(timeout=20).status == 200
+    assert time.monotonic() - started < 6, "not 8 seconds, and 30 in the end"
 
 
 def test_a_ready_worker_that_is_killed_is_not_paced(serve):

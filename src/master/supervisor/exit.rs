@@ -117,7 +117,7 @@ impl Supervisor {
         let before = place.pacing.failures;
         let retry = match (keeps_up, failed) {
             (false, _) => Retry::None,
-            (true, true) => place.pacing.failed(now),
+            (true, true) => place.pacing.ended_early(now),
             (true, false) => place.pacing.ended(now, uptime),
         };
         if fault!(self, PacingNeverResets)

@@ -1,10 +1,13 @@
-//! The delay between respawns of a slot whose workers fail: 0, 1, 2, 4 … 30 seconds. It decides nothing else.
+//! The delay between respawns of a slot whose workers fail: 0, 1, 2, 4 … 30 seconds, at most 2 when they were ready. It
+//! decides nothing else.
 
 use std::time::Duration;
 
 use super::{Exit, Moment, Retry};
 
 const LONGEST: Duration = Duration::from_secs(30);
+/// Its boot is well: what ends it may be one client's requests, and all the others wait for this.
+const LONGEST_AFTER_READY: Duration = Duration::from_secs(2);
 /// A worker that was ready for that long shows that the slot is well: the next failure is the first again.
 const HEALTHY: Duration = Duration::from_secs(60);
 /// An end of its own that soon after `Ready` is as good as a failed boot.
@@ -18,11 +21,21 @@ pub(super) struct Pacing {
 }
 
 impl Pacing {
+    /// A boot failed.
     pub(super) fn failed(&mut self, now: Moment) -> Retry {
+        self.delay(now, LONGEST)
+    }
+
+    /// A worker ended early, but had been ready.
+    pub(super) fn ended_early(&mut self, now: Moment) -> Retry {
+        self.delay(now, LONGEST_AFTER_READY)
+    }
+
+    fn delay(&mut self, now: Moment, longest: Duration) -> Retry {
         self.failures = self.failures.saturating_add(1);
         let delay = match self.failures {
             0 | 1 => Duration::ZERO,
-            n => Duration::from_secs(1u64 << (n - 2).min(5)).min(LONGEST),
+            n => Duration::from_secs(1u64 << (n - 2).min(5)).min(longest),
         };
         self.not_before = now + delay;
         if delay.is_zero() {

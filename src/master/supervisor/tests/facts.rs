@@ -71,9 +71,11 @@ pub struct Failures {
 }
 
 impl Failures {
-    pub fn add(&mut self, now: Moment) {
+    /// `longest`: in seconds.
+    pub fn add(&mut self, now: Moment, longest: u64) {
         let delays = [0, 1, 2, 4, 8, 16];
         let delay = delays.get(self.count as usize).copied().unwrap_or(30);
+        let delay = delay.min(longest);
         self.count += 1;
         self.not_before = now + Duration::from_secs(delay);
     }

@@ -158,7 +158,7 @@ impl Oracle {
             .or_default();
         failures.unsure |= is_close(uptime, self.slack);
         if is_failure(exit, uptime) {
-            failures.add(self.now);
+            failures.add(self.now, 2);
         } else {
             failures.not_before = self.now;
             if uptime >= Duration::from_secs(60) {
@@ -175,7 +175,7 @@ impl Oracle {
         self.failures
             .entry((who.slot, who.generation))
             .or_default()
-            .add(self.now);
+            .add(self.now, 30);
     }
 
     /// The end of a hung worker, or of one that somebody else sent away, is not held against its slot.
