@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};
 use crate::master::{Host, Seat};
 use crate::sys::process::set_variable;
+use crate::sys::signals::hear_of_children;
 use crate::worker;
 use crate::worker::python::{Interpreter, StartError, loaded_version};
 
@@ -30,6 +31,8 @@ struct Embedded {
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    // The interpreter is asked in a process of its own, before the master is there.
+    hear_of_children();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let own = arguments.iter().skip(1).cloned().collect();
     let entry = Embedded {

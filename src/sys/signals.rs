@@ -87,8 +87,7 @@ impl SignalQueue {
             let known = Known::try_from(signal.0).map_err(|e| Error::new("signalfd", signal, e))?;
             set.add(known);
         }
-        // An inherited "ignore" on SIGCHLD would make the kernel reap children before we hear of them.
-        default_action(libc::SIGCHLD);
+        hear_of_children();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)
             .map_err(|e| Error::new("sigprocmask", "", e))?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
@@ -141,6 +140,11 @@ pub fn start_as_child() -> Result<()> {
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
         .map_err(|e| Error::new("sigprocmask", "", e))
+}
+
+/// The ends of our children are ours to wait for: an "ignore" that somebody left us would have the kernel do it.
+pub fn hear_of_children() {
+    default_action(libc::SIGCHLD);
 }
 
 /// Writing beyond a limit on file sizes is an error and not a death, as in any Python program.

@@ -19,12 +19,20 @@ class ModuleMissing(LoadError):
 
 def prepare_path(chdir, pythonpath):
     """The working directory is importable, as with gunicorn; `--pythonpath` comes before it."""
-    here = os.getcwd()
-    for entry in [here] + list(reversed(pythonpath)):
-        entry = os.path.abspath(entry)
+    here = _here()
+    for entry in ([here] if here else []) + list(reversed(pythonpath)):
+        entry = os.path.abspath(entry) if here else entry
         if entry in sys.path:
             sys.path.remove(entry)
         sys.path.insert(0, entry)
+
+
+def _here():
+    """The working directory; None: a deploy has deleted it, which does not keep Python from starting."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def load(module_name, attribute, arguments):
@@ -97,11 +105,14 @@ def _module_hint(module_name):
     top = module_name.split(".")[0]
     if module_name.endswith(".py") or "/" in module_name:
         return "give a dotted module, such as `config.asgi:application`"
-    names = [n[:-3] if n.endswith(".py") else n for n in _listdir(os.getcwd())]
+    here = _here()
+    if here is None:
+        return "the working directory does not exist any more; looked in sys.path"
+    names = [n[:-3] if n.endswith(".py") else n for n in _listdir(here)]
     close = _close(top, names)
     if close and close[0] != top:
         return "did you mean `%s`?" % ".".join([close[0]] + module_name.split(".")[1:])
-    return "looked in %s and sys.path; see --chdir and --pythonpath" % os.getcwd()
+    return "looked in %s and sys.path; see --chdir and --pythonpath" % here
 
 
 def _close(word, possibilities, cutoff=0.6):
