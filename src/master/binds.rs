@@ -1,13 +1,14 @@
 //! The server's listeners: opened once, before the first fork, and kept over every reload. It does not accept.
 
 use std::collections::BTreeSet;
+use std::os::fd::{AsRawFd, RawFd};
 
 use super::Error;
 use super::shares::Shares;
 use crate::config::{Bind, PortSharing, Settings};
 use crate::sys::{
-    Identity, Listener, Others, Passed, SocketFile, accept_queue, listen_tcp, listen_unix,
-    passed_descriptors, take_listener,
+    AnyIpv6, Identity, Listener, Others, Passed, SocketFile, accept_queue, listen_tcp, listen_unix,
+    passed_descriptors, take_listener, turn_away_newcomers,
 };
 
 /// What is open, and what has to be removed from the file system in the end.
@@ -17,6 +18,8 @@ pub struct Binds {
     /// The other slots', where they have their own.
     pub shares: Shares,
     files: Vec<SocketFile>,
+    /// Descriptors of the TCP listeners that were opened here.
+    ports: BTreeSet<RawFd>,
 }
 
 impl Binds {
@@ -41,7 +44,9 @@ impl Binds {
     pub fn open_admin(settings: &Settings) -> Result<Self, Error> {
         let mut binds = Self::default();
         for bind in &settings.admin_bind {
-            if let Err(error) = binds.open_one(bind, settings, Others::Refused) {
+            if let Err(error) =
+                binds.open_one(bind, &settings.admin_bind, settings, Others::Refused)
+            {
                 binds.remove_files();
                 return Err(error);
             }
@@ -49,11 +54,25 @@ impl Binds {
         Ok(binds)
     }
 
-    fn open_one(&mut self, bind: &Bind, settings: &Settings, others: Others) -> Result<(), Error> {
+    /// `all`: what else is opened; IPv4 may have a socket of its own among them.
+    fn open_one(
+        &mut self,
+        bind: &Bind,
+        all: &[Bind],
+        settings: &Settings,
+        others: Others,
+    ) -> Result<(), Error> {
         match bind {
             Bind::Tcp { host, port } => {
-                self.listeners
-                    .extend(listen_tcp(host, *port, settings.backlog, others)?);
+                let any = if all.iter().any(|bind| takes_ipv4(bind, *port)) {
+                    AnyIpv6::Alone
+                } else {
+                    AnyIpv6::WithIpv4
+                };
+                let opened = listen_tcp(host, *port, settings.backlog, others, any)?;
+                self.ports
+                    .extend(opened.iter().map(|one| one.fd.as_raw_fd()));
+                self.listeners.extend(opened);
             }
             Bind::Unix { path } => {
                 let (listener, file) = listen_unix(path, settings.umask, settings.backlog)?;
@@ -86,7 +105,9 @@ impl Binds {
         let mut taken = BTreeSet::new();
         for bind in &settings.bind {
             match bind {
-                Bind::Tcp { .. } | Bind::Unix { .. } => self.open_one(bind, settings, others)?,
+                Bind::Tcp { .. } | Bind::Unix { .. } => {
+                    self.open_one(bind, &settings.bind, settings, others)?;
+                }
                 Bind::Fd { fd } => self.take(*fd, &mut taken)?,
                 Bind::FdName { name } => {
                     let named: Vec<&Passed> =
@@ -124,11 +145,23 @@ impl Binds {
         }
     }
 
-    /// Closes the master's copies; the workers have theirs. Paths go first: a new server may bind there at once.
+    /// Closes the master's copies; the workers have theirs, and empty the queues. Paths go first: a new server may bind there
+    /// at once.
     pub fn close(&mut self) {
         self.remove_files();
+        for listener in self.listeners.iter().filter(|one| self.ends_with_us(one)) {
+            if let Err(error) = turn_away_newcomers(listener) {
+                tracing::debug!(%error, "connections that begin at this moment may be reset");
+            }
+        }
         self.listeners.clear();
         self.shares.close_all();
+    }
+
+    /// A TCP port that was opened here for nobody else; a socket that was passed in may go on without us.
+    fn ends_with_us(&self, listener: &Listener) -> bool {
+        let opened = self.ports.contains(&listener.fd.as_raw_fd());
+        opened && !listener.shares_port()
     }
 
     /// In the child: the listeners of a worker in that slot.
@@ -153,5 +186,31 @@ impl Binds {
                 tracing::warn!(%error, "socket file stays behind");
             }
         }
+    }
+}
+
+/// An IPv4 address, or a name that may have one, with that port.
+fn takes_ipv4(bind: &Bind, port: u16) -> bool {
+    match bind {
+        Bind::Tcp { host, port: other } => *other == port && !host.contains(':'),
+        Bind::Unix { .. } | Bind::Fd { .. } | Bind::FdName { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_is_left_to_whoever_asks_for_it() {
+        let tcp = |host: &str, port| Bind::Tcp {
+            host: host.to_owned(),
+            port,
+        };
+        assert!(takes_ipv4(&tcp("0.0.0.0", 8000), 8000));
+        assert!(takes_ipv4(&tcp("localhost", 8000), 8000));
+        assert!(!takes_ipv4(&tcp("0.0.0.0", 8001), 8000));
+        assert!(!takes_ipv4(&tcp("::", 8000), 8000));
+        assert!(!takes_ipv4(&Bind::Fd { fd: 3 }, 8000));
     }
 }

@@ -32,11 +32,13 @@ impl Shares {
             return;
         }
         let open = |listener: &Listener| match &listener.address {
-            ListenerAddress::Tcp(address) if listener.shares_port() => share_port(*address)
-                .inspect_err(|error| {
-                    tracing::warn!(slot, %error, "the slot shares the first one's socket");
-                })
-                .ok(),
+            ListenerAddress::Tcp(address) if listener.shares_port() => {
+                share_port(listener, *address)
+                    .inspect_err(|error| {
+                        tracing::warn!(slot, %error, "the slot shares the first one's socket");
+                    })
+                    .ok()
+            }
             // A unix socket, or one that was passed in and is for one holder alone.
             ListenerAddress::Tcp(_) | ListenerAddress::Unix(_) => None,
         };

@@ -49,7 +49,9 @@ pub use poll::{Wanted, wait_for, wait_readable, wait_writable};
 pub use random::random;
 pub use remote::Remote;
 pub use scratch::Scratch;
-pub use tcp::{Others, accept_queue, last_data_received, listen_tcp, share_port};
+pub use tcp::{
+    AnyIpv6, Others, accept_queue, last_data_received, listen_tcp, share_port, turn_away_newcomers,
+};
 pub use title::set_title;
 pub use unix::{SocketFile, effective_user, listen_unix, peer_user};
 pub mod thread;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::{Error, Listener, ListenerAddress, Result};
 
@@ -16,11 +16,25 @@ pub enum Others {
     Refused,
 }
 
+/// What a listener on `[::]` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnyIpv6 {
+    /// IPv4 as well, as every server does that leaves the kernel's default alone (`net.ipv6.bindv6only`).
+    WithIpv4,
+    /// IPv6 alone (`IPV6_V6ONLY`), so that `0.0.0.0:8000` can stand beside it.
+    Alone,
+}
+
 /// Listens on a literal address, or on every address that a host name has (an empty one: on all of IPv4).
 ///
-/// An IPv6 socket takes IPv6 alone (`IPV6_V6ONLY`), so that `0.0.0.0:8000` and `[::]:8000` can stand side by side. Of a
-/// name's addresses those that this machine does not have are left out. Port 0: the kernel chooses, one port for all.
-pub fn listen_tcp(host: &str, port: u16, backlog: u32, others: Others) -> Result<Vec<Listener>> {
+/// Of a name's addresses those that this machine does not have are left out. Port 0: the kernel chooses, one port for all.
+pub fn listen_tcp(
+    host: &str,
+    port: u16,
+    backlog: u32,
+    others: Others,
+    any: AnyIpv6,
+) -> Result<Vec<Listener>> {
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
@@ -30,11 +44,12 @@ pub fn listen_tcp(host: &str, port: u16, backlog: u32, others: Others) -> Result
             SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
             backlog,
             others,
+            any,
         )
         .map(|one| vec![one]);
     }
     if let Ok(ip) = bare.parse::<IpAddr>() {
-        return listen_at(SocketAddr::new(ip, port), backlog, others).map(|one| vec![one]);
+        return listen_at(SocketAddr::new(ip, port), backlog, others, any).map(|one| vec![one]);
     }
     // Also the literal with a zone (`fe80::1%eth0`), which only the resolver understands.
     let mut addresses: Vec<SocketAddr> = (bare, port)
@@ -49,7 +64,7 @@ pub fn listen_tcp(host: &str, port: u16, backlog: u32, others: Others) -> Result
         if let Some(ListenerAddress::Tcp(first)) = listeners.first().map(|one| &one.address) {
             address.set_port(first.port());
         }
-        match listen_at(address, backlog, others) {
+        match listen_at(address, backlog, others, any) {
             Ok(one) => listeners.push(one),
             Err(e) if is_absent(&e.source) => missing = Some(e),
             Err(e) => return Err(e),
@@ -85,8 +100,8 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-fn listen_at(address: SocketAddr, backlog: u32, others: Others) -> Result<Listener> {
-    let listener = bind_at(address, others)?;
+fn listen_at(address: SocketAddr, backlog: u32, others: Others, any: AnyIpv6) -> Result<Listener> {
+    let listener = bind_at(address, others, any)?;
     match (listener.listen(backlog), &listener.address) {
         (Ok(()), _) => Ok(listener),
         (Err(e), ListenerAddress::Tcp(address)) => Err(explained(e, *address)),
@@ -94,12 +109,17 @@ fn listen_at(address: SocketAddr, backlog: u32, others: Others) -> Result<Listen
     }
 }
 
-/// One more socket for an address that was opened with `Others::Allowed`; nobody is sent there before it listens.
-pub fn share_port(address: SocketAddr) -> Result<Listener> {
-    bind_at(address, Others::Allowed)
+/// One more socket at the address of a listener that was opened with `Others::Allowed`; nobody is sent there before it listens.
+pub fn share_port(listener: &Listener, address: SocketAddr) -> Result<Listener> {
+    let any = match SockRef::from(&listener.fd).only_v6() {
+        Ok(true) => AnyIpv6::Alone,
+        // Or an IPv4 socket, which has no such option.
+        Ok(false) | Err(_) => AnyIpv6::WithIpv4,
+    };
+    bind_at(address, Others::Allowed, any)
 }
 
-fn bind_at(address: SocketAddr, others: Others) -> Result<Listener> {
+fn bind_at(address: SocketAddr, others: Others, any: AnyIpv6) -> Result<Listener> {
     let failed = |call| move |e: io::Error| Error::new(call, address, e);
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))
@@ -111,7 +131,8 @@ fn bind_at(address: SocketAddr, others: Others) -> Result<Listener> {
     if others == Others::Allowed {
         socket.set_reuse_port(true).map_err(failed("setsockopt"))?;
     }
-    if address.is_ipv6() {
+    // An address of an interface is never IPv4's.
+    if address.is_ipv6() && any == AnyIpv6::Alone {
         socket.set_only_v6(true).map_err(failed("setsockopt"))?;
     }
     // Inherited by every accepted socket, which saves them a call each.
@@ -145,6 +166,57 @@ fn explained(error: Error, address: SocketAddr) -> Error {
             error.with_hint("no interface of this machine has that address")
         }
         _ => error,
+    }
+}
+
+/// From here on the kernel begins no connection there: who knocks is as if unheard, and hears that the port is closed when he
+/// tries again a second later. A connection that is begun between the last `accept` and the `close` would be reset instead.
+///
+/// Only for a socket that nobody goes on with: the filter is its, not the descriptor's.
+///
+/// # Errors
+/// Where the kernel takes no filter.
+pub fn turn_away_newcomers(listener: &Listener) -> io::Result<()> {
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const SYN_AND_ACK: u32 = 0x12;
+    let step = |code: u32, jt, jf, k| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    // The packet begins with TCP's header. All that is no first packet passes.
+    let mut program = [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FLAGS),
+        step(
+            libc::BPF_ALU | libc::BPF_AND | libc::BPF_K,
+            0,
+            0,
+            SYN_AND_ACK,
+        ),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, SYN),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ];
+    let program = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: `program` points at that many instructions, which the kernel copies.
+    let code = unsafe {
+        libc::setsockopt(
+            listener.fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
     }
 }
 
@@ -196,7 +268,8 @@ mod tests {
 
     #[test]
     fn port_zero_is_replaced_by_the_chosen_one_and_connections_arrive() {
-        let listeners = listen_tcp("127.0.0.1", 0, 16, Others::Refused).expect("a free port");
+        let listeners =
+            listen_tcp("127.0.0.1", 0, 16, Others::Refused, AnyIpv6::Alone).expect("a free port");
         let [listener] = listeners.as_slice() else {
             panic!("one address, one listener")
         };
@@ -223,9 +296,11 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_named_with_a_hint() {
-        let taken = listen_tcp("127.0.0.1", 0, 16, Others::Refused).expect("a free port");
+        let taken =
+            listen_tcp("127.0.0.1", 0, 16, Others::Refused, AnyIpv6::Alone).expect("a free port");
         let port = port(&taken[0]);
-        let error = listen_tcp("127.0.0.1", port, 16, Others::Refused).expect_err("taken");
+        let error =
+            listen_tcp("127.0.0.1", port, 16, Others::Refused, AnyIpv6::Alone).expect_err("taken");
         assert_eq!(
             error.to_string(),
             format!("bind 127.0.0.1:{port}: address already in use")
@@ -239,13 +314,20 @@ mod tests {
     }
 
     #[test]
-    fn v4_and_v6_stand_side_by_side() {
+    fn v4_and_v6_stand_side_by_side_where_both_are_wanted() {
         let both = |_| {
-            let six = listen_tcp("[::]", 0, 16, Others::Refused).ok()?;
-            let four = listen_tcp("0.0.0.0", port(&six[0]), 16, Others::Refused).ok()?;
+            let six = listen_tcp("[::]", 0, 16, Others::Refused, AnyIpv6::Alone).ok()?;
+            let four = listen_tcp(
+                "0.0.0.0",
+                port(&six[0]),
+                16,
+                Others::Refused,
+                AnyIpv6::Alone,
+            )
+            .ok()?;
             Some((six, four))
         };
-        if listen_tcp("[::]", 0, 16, Others::Refused).is_err() {
+        if listen_tcp("[::]", 0, 16, Others::Refused, AnyIpv6::Alone).is_err() {
             return; // a machine without IPv6
         }
         // Another process may have the same port of IPv4, but not twenty times.
@@ -255,24 +337,60 @@ mod tests {
     }
 
     #[test]
+    fn any_ipv6_alone_takes_ipv4_too() {
+        let Ok(any) = listen_tcp("[::]", 0, 16, Others::Refused, AnyIpv6::WithIpv4) else {
+            return; // a machine without IPv6
+        };
+        if std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|on| on.trim() == "1")
+        {
+            return; // a machine whose administrator wants it otherwise
+        }
+        TcpStream::connect(("127.0.0.1", port(&any[0]))).expect("IPv4 reaches it");
+    }
+
+    #[test]
+    fn newcomers_are_turned_away_and_who_was_there_is_served() {
+        let listeners = listen_tcp("127.0.0.1", 0, 16, Others::Refused, AnyIpv6::WithIpv4)
+            .expect("a free port");
+        let address = SocketAddr::from(([127, 0, 0, 1], port(&listeners[0])));
+        let mut early = TcpStream::connect(address).expect("it listens");
+        if turn_away_newcomers(&listeners[0]).is_err() {
+            return; // a kernel without filters
+        }
+        let late = TcpStream::connect_timeout(&address, Duration::from_millis(200));
+        assert_eq!(late.expect_err("unheard").kind(), io::ErrorKind::TimedOut);
+        early.write_all(b"x").expect("a small write");
+        let (connection, _) = accept(listeners[0].as_fd()).expect("the early one");
+        super::super::wait_readable(&[connection.as_fd()], None).expect("poll");
+        let late = accept(listeners[0].as_fd()).expect_err("nobody else");
+        assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
     fn a_name_means_all_its_addresses_on_one_port() {
-        let listeners =
-            listen_tcp("localhost", 0, 16, Others::Refused).expect("localhost resolves");
+        let listeners = listen_tcp("localhost", 0, 16, Others::Refused, AnyIpv6::Alone)
+            .expect("localhost resolves");
         assert!(listeners.iter().all(|one| port(one) == port(&listeners[0])));
     }
 
     #[test]
     fn an_unknown_name_and_a_foreign_address_are_errors() {
-        let error = listen_tcp("no-such-host.invalid", 80, 16, Others::Refused)
-            .expect_err(".invalid never resolves");
+        let error = listen_tcp(
+            "no-such-host.invalid",
+            80,
+            16,
+            Others::Refused,
+            AnyIpv6::Alone,
+        )
+        .expect_err(".invalid never resolves");
         assert!(
             error
                 .to_string()
                 .starts_with("resolve no-such-host.invalid:80: "),
             "{error}"
         );
-        let error =
-            listen_tcp("192.0.2.1", 0, 16, Others::Refused).expect_err("a documentation address");
+        let error = listen_tcp("192.0.2.1", 0, 16, Others::Refused, AnyIpv6::Alone)
+            .expect_err("a documentation address");
         assert!(error.hint.is_some(), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -47,6 +48,32 @@ def test_nothing_answers_before_the_app_is_imported(launch, app):
         assert client.response().text == "late"
 
 
+@pytest.mark.both_artifacts
+def test_a_parent_that_ignores_the_ends_of_its_children(app, program):
+    """Some process managers leave SIGCHLD ignored, which a program inherits."""
+    from harness.server import Server
+
+    app.copy("process.py")
+    ignores = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    with Server([sys.executable, "-c", ignores, *program], app.path) as server:
+        server.wait_ready()
+        assert server.get().status == 200
+
+
+def test_a_worker_boots_in_a_directory_that_a_deploy_has_deleted(app, launch, tmp_path):
+    """The app is elsewhere on the path. Python itself starts in such a directory, too."""
+    app.write(version("still here"))
+    release = tmp_path / "release"
+    release.mkdir()
+    server = launch("app:app", "--pythonpath", app.path, directory=release)
+    server.wait_ready()
+    release.rmdir()
+    mark = server.log.mark()
+    server.signal(signal.SIGKILL, server.ready_pids()[0])
+    server.wait_ready(1, after=mark)
+    assert server.get().text == "still here"
+
+
 @pytest.mark.wheel
 def test_python_dash_m_rgun(app, program, launch):
     app.copy("hello.py")
@@ -80,6 +107,16 @@ def test_listens_on_ipv6(serve):
 
     with Client.tcp("::1", server.port) as client:
         assert client.get().status == 200
+
+
+def test_every_ipv6_address_means_every_ipv4_address_too(serve):
+    """As with gunicorn, and as images rely on: `-b [::]:8000` alone."""
+    server = serve("hello.py", bind="[::]:0")
+    from harness.client import Client
+
+    for host in ("127.0.0.1", "::1"):
+        with Client.tcp(host, server.port) as client:
+            assert client.get().status == 200
 
 
 def test_a_host_name_is_resolved(serve):
