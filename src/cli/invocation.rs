@@ -130,17 +130,22 @@ impl Sources {
     }
 
     /// An option that names a class of the user's own means the one that it is made of.
-    fn replace_class(&mut self, class: &str) {
+    fn replace_class(&mut self, setting: &'static str, class: &str) {
         let stronger = Layers::new(self.stronger.clone());
-        if let (Some(given), Some(definition)) = (
-            stronger.given("worker_class").last(),
-            definition("worker_class"),
-        ) && given.text.contains(['.', ':'])
+        if let (Some(given), Some(definition)) =
+            (stronger.given(setting).last(), definition(setting))
+            && given.text.contains(['.', ':'])
         {
             let mut layer = Layer::default();
             layer.add(definition, class, given.origin.clone());
             self.stronger.push(layer);
         }
+    }
+
+    fn asks_for(&self, class: &'static str) -> bool {
+        let stronger = Layers::new(self.stronger.clone());
+        let given = stronger.given(class).last();
+        given.is_some_and(|given| given.text.contains(['.', ':']))
     }
 
     /// Once: a reload would only say it again.
@@ -173,12 +178,16 @@ impl Sources {
     pub fn answered(&mut self, said: &[u8]) -> Result<Answered, Error> {
         let name = match &self.files.script {
             Some(_) => self.files.script_name.as_str(),
-            None => "--worker-class",
+            None if self.asks_for("worker_class") => "--worker-class",
+            None => "--logger-class",
         };
         let told = answer(name, said)?;
         self.weaker.extend([told.class_options, told.layer]);
         if let Some(class) = told.class {
-            self.replace_class(&class);
+            self.replace_class("worker_class", &class);
+        }
+        if let Some(class) = told.logger {
+            self.replace_class("logger_class", &class);
         }
         self.warnings.extend(told.warnings);
         Ok(Answered {

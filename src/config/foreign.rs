@@ -32,6 +32,124 @@ const HYPERCORN: &str = "is hypercorn's";
 const UWSGI: &str = "is uWSGI's";
 
 const FOREIGN: &[Foreign] = &[
+    says(
+        "--ssl-keyfile-password",
+        BOTH,
+        "let a proxy in front do TLS",
+    ),
+    says("--ssl-cert-reqs", UVICORN, "let a proxy in front do TLS"),
+    says("--ssl-ca-certs", UVICORN, "let a proxy in front do TLS"),
+    says("--ssl-ciphers", UVICORN, "let a proxy in front do TLS"),
+    says("--ssl-protocol-min", GRANIAN, "let a proxy in front do TLS"),
+    says("--ssl-ca", GRANIAN, "let a proxy in front do TLS"),
+    says("--ssl-crl", GRANIAN, "let a proxy in front do TLS"),
+    says(
+        "--ssl-client-verify",
+        GRANIAN,
+        "let a proxy in front do TLS",
+    ),
+    says(
+        "--http1-buffer-size",
+        GRANIAN,
+        "use `--limit-request-field_size BYTES`",
+    ),
+    says("--http1-pipeline-flush", GRANIAN, "leave it out"),
+    says(
+        "--http2-adaptive-window",
+        GRANIAN,
+        "let a proxy in front speak HTTP/2",
+    ),
+    says(
+        "--http2-initial-connection-window-size",
+        GRANIAN,
+        "let a proxy in front speak HTTP/2",
+    ),
+    says(
+        "--http2-initial-stream-window-size",
+        GRANIAN,
+        "let a proxy in front speak HTTP/2",
+    ),
+    says(
+        "--http2-keep-alive-interval",
+        GRANIAN,
+        "let a proxy in front speak HTTP/2",
+    ),
+    says(
+        "--http2-keep-alive-timeout",
+        GRANIAN,
+        "let a proxy in front speak HTTP/2",
+    ),
+    says(
+        "--http2-max-headers-size",
+        GRANIAN,
+        "let a proxy in front speak HTTP/2",
+    ),
+    says(
+        "--http2-max-send-buffer-size",
+        GRANIAN,
+        "let a proxy in front speak HTTP/2",
+    ),
+    says(
+        "--blocking-threads-idle-timeout",
+        GRANIAN,
+        "threads stay: leave it out",
+    ),
+    says(
+        "--rss-sample-interval",
+        GRANIAN,
+        "memory is looked at by itself: leave it out",
+    ),
+    says(
+        "--rss-samples",
+        GRANIAN,
+        "memory is looked at by itself: leave it out",
+    ),
+    says(
+        "--static-path-expires",
+        GRANIAN,
+        "let a proxy in front serve files",
+    ),
+    says(
+        "--static-path-dir-to-file",
+        GRANIAN,
+        "let a proxy in front serve files",
+    ),
+    says(
+        "--metrics-scrape-interval",
+        GRANIAN,
+        "metrics are made when they are asked for: leave it out",
+    ),
+    says(
+        "--reload-ignore-paths",
+        GRANIAN,
+        "only `*.py`, what is loaded and `--reload-extra-file` count: leave it out",
+    ),
+    says(
+        "--reload-ignore-worker-failure",
+        GRANIAN,
+        "a reload that fails leaves the old workers serving: leave it out",
+    ),
+    says("--debug", HYPERCORN, "use `--log-level debug`"),
+    says("--error-log", HYPERCORN, "use `--error-logfile FILE`"),
+    says(
+        "--keyfile-password",
+        HYPERCORN,
+        "let a proxy in front do TLS",
+    ),
+    says("--verify-mode", HYPERCORN, "let a proxy in front do TLS"),
+    says("--verify-flags", HYPERCORN, "let a proxy in front do TLS"),
+    says(
+        "--server-name",
+        HYPERCORN,
+        "let the proxy in front, or the app (ALLOWED_HOSTS), check the host",
+    ),
+    says("--no-factory", UVICORN, "leave it out"),
+    says("--no-reload", BOTH, "leave it out"),
+    says(
+        "--no-ws-per-message-deflate",
+        UVICORN,
+        "use `--ws-per-message-deflate false`",
+    ),
     says("--host", BOTH, "use `-b HOST:PORT`"),
     says("--port", BOTH, "use `-b HOST:PORT`"),
     says("--uds", BOTH, "use `-b unix:PATH`"),
@@ -98,7 +216,7 @@ const FOREIGN: &[Foreign] = &[
     says(
         "--access-log-fmt",
         GRANIAN,
-        "the access log has gunicorn's default format",
+        "use `--access-logformat FORMAT`, with gunicorn's names",
     ),
     says(
         "--use-colors",

@@ -1,5 +1,6 @@
 //! What is written of requests and events, and where it goes, beyond the files: plain data. It opens and writes nothing.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 
 /// The shape of the error log's lines.
@@ -10,6 +11,37 @@ pub enum LogFormat {
     /// An object a line.
     Json,
     Logfmt,
+}
+
+/// A message's line in a form of the user's: what a logger class says in `error_fmt` or `syslog_fmt`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineShape {
+    pub pieces: Vec<LinePiece>,
+    /// For strftime; `None`: logging's own, with milliseconds.
+    pub date: Option<CString>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinePiece {
+    Text(String),
+    Part(LinePart, Conversion),
+}
+
+/// What such a line can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinePart {
+    /// asctime
+    Time,
+    /// process
+    Pid,
+    /// levelname
+    Level,
+    /// levelno
+    LevelNumber,
+    /// name
+    Logger,
+    /// message
+    Message,
 }
 
 /// The shape of the access log's lines.
@@ -194,6 +226,8 @@ pub struct Syslog {
     pub facility: u8,
     /// Whether the access log goes there too.
     pub access: bool,
+    /// What follows the program's name; `None`: `[pid] message`.
+    pub line: Option<LineShape>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +251,8 @@ pub enum BacklogMetric {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logging {
     pub format: LogFormat,
+    /// Of lines that are text.
+    pub line: Option<LineShape>,
     pub access: AccessLines,
     pub request_ids: RequestIds,
     pub python: Option<PythonLogging>,

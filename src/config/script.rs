@@ -1,5 +1,6 @@
 //! A configuration file in Python, from this side: what its evaluation is asked, and what its answer means. It runs nothing.
 
+mod logger;
 mod uvicorn;
 
 use std::path::PathBuf;
@@ -71,6 +72,8 @@ pub struct Told {
     pub hooks: Vec<String>,
     /// The class that one of the user's own is made of.
     pub class: Option<String>,
+    /// A logger class of the user's own, with what it says.
+    pub logger: Option<String>,
     /// What it has done to its environment and its path, for the workers.
     pub environment: Vec<(String, String)>,
     pub path: Vec<String>,
@@ -88,7 +91,10 @@ pub fn question(script: Option<&Script>, stronger: &Layers) -> Option<String> {
         class.contains('.') && !class.starts_with("gunicorn.") && !class.starts_with("egg.")
     });
     let is_known = |class: &String| CLASSES.contains(&class.as_str());
-    if script.is_none() && class.as_ref().is_none_or(is_known) {
+    let logger = stronger.given("logger_class").last();
+    let logger = logger.map(|given| given.text.trim());
+    let logger = logger.filter(|class| class.contains('.') && !class.starts_with("gunicorn."));
+    if script.is_none() && class.as_ref().is_none_or(is_known) && logger.is_none() {
         return None;
     }
     let settings: Vec<&str> = understood().map(|definition| definition.name).collect();
@@ -97,6 +103,7 @@ pub fn question(script: Option<&Script>, stronger: &Layers) -> Option<String> {
         "settings": settings,
         "worker_class": class,
         "worker_classes": CLASSES,
+        "logger_class": logger,
     });
     Some(request.to_string())
 }
@@ -268,6 +275,19 @@ impl Reader {
         let class = class.as_str().unwrap_or_default().to_owned();
         let ancestors = texts("ancestors");
         let origin = || Origin::Python(Arc::clone(&self.name));
+        if definition.name == "logger_class" {
+            let options = value.get("options").cloned().unwrap_or_default();
+            let told_of = logger::told(
+                &self.name,
+                &class,
+                &ancestors,
+                &texts("overrides"),
+                &options,
+            )?;
+            told.layer.add(definition, told_of.clone(), origin());
+            told.logger = Some(told_of);
+            return Ok(());
+        }
         if definition.name != "worker_class" {
             told.layer.add(definition, class, origin());
             return Ok(());

@@ -7,6 +7,7 @@ mod choice;
 mod command;
 mod headers;
 mod interface;
+mod logger_class;
 mod logging;
 mod number;
 mod peers;
@@ -22,9 +23,10 @@ pub(super) use choice::{
 pub(super) use command::command;
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
 pub(super) use interface::worker_class;
+pub(super) use logger_class::logger_class;
 pub(super) use logging::{
-    facility, field_name, log_format, logger_class, metric_prefix, metric_tags, path_patterns,
-    share, statsd_address, syslog_address,
+    facility, field_name, log_format, metric_prefix, metric_tags, path_patterns, share,
+    statsd_address, syslog_address,
 };
 pub(super) use number::{
     duration, longest, mask, most_fields, number, positive_duration, size, threads,

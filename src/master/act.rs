@@ -12,7 +12,8 @@ use super::limits::Limits;
 use super::seat::Seat;
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
-    Action, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Slot, Stage,
+    Action, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Retry, Slot,
+    Stage,
 };
 use super::workers::{Killed, Worker};
 use crate::config::{BacklogMetric, LogTarget};
@@ -98,6 +99,14 @@ impl Shell<'_> {
                     }
                     // From here on there is little to do.
                     crate::sys::trim();
+                }
+                if let Report::BootFailed {
+                    retry: Retry::AtNextChange,
+                    ..
+                } = report
+                    && let Some(announcement) = self.announcement.take()
+                {
+                    announcement.waits();
                 }
                 if let Report::WorkerHung {
                     worker: who,

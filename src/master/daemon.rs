@@ -39,6 +39,12 @@ impl Announcement {
         tell(self.pipe, &[0]);
     }
 
+    /// With `--reload` a server whose app cannot be loaded stays, and waits for the next save.
+    pub fn waits(self) {
+        let message = "the app cannot be loaded, the server waits until its files change";
+        self.failed(0, message, Some("the log says why"));
+    }
+
     pub fn failed(self, code: u8, message: &str, hint: Option<&str>) {
         let mut text = vec![code];
         text.extend_from_slice(message.as_bytes());
@@ -124,6 +130,8 @@ mod tests {
         let failed = heard(|one| one.failed(3, "bind :80", Some("be root")));
         assert_eq!((failed.code, failed.message.as_str()), (3, "bind :80"));
         assert_eq!(failed.hint.as_deref(), Some("be root"));
+        let waits = heard(Announcement::waits);
+        assert!(waits.code == 0 && waits.message.contains("waits"));
         assert_eq!(heard(drop).code, 1);
     }
 }

@@ -9,8 +9,8 @@ use super::line::{Colour, Head, Said};
 use super::relay::{self, Item};
 use super::sink::Sink;
 use super::stamp::Stamp;
-use super::{record, statsd, syslog};
-use crate::config::{LogFormat, LogLevel, LogTarget};
+use super::{record, shape, statsd, syslog};
+use crate::config::{LineShape, LogFormat, LogLevel, LogTarget};
 use crate::sys::{self, Output};
 
 #[derive(Debug)]
@@ -27,6 +27,8 @@ struct Inner {
     sink: Sink,
     stamp: Stamp,
     format: LogFormat,
+    /// Of text that has one of its own.
+    shape: Option<LineShape>,
     colour: Colour,
 }
 
@@ -41,6 +43,7 @@ impl ErrorLog {
                 sink: Sink::new(output),
                 stamp: Stamp::iso(),
                 format: LogFormat::Text,
+                shape: None,
             }),
         }
     }
@@ -53,9 +56,10 @@ impl ErrorLog {
         self.level.store(level as u8, Ordering::Relaxed);
     }
 
-    pub(super) fn set_format(&self, format: LogFormat) {
+    pub(super) fn set_format(&self, format: LogFormat, shape: Option<LineShape>) {
         let mut inner = self.inner.lock();
         inner.format = format;
+        inner.shape = shape;
         inner.stamp = match format {
             LogFormat::Text => Stamp::iso(),
             LogFormat::Json | LogFormat::Logfmt => Stamp::rfc3339(),
@@ -151,6 +155,15 @@ impl ErrorLog {
     fn put(&self, inner: &mut Inner, level: LogLevel, said: &Said) {
         let pid = self.pid.load(Ordering::Relaxed);
         let record = match inner.format {
+            LogFormat::Text if let Some(shape) = &inner.shape => {
+                let record = shape::Record {
+                    level,
+                    pid,
+                    logger: "gunicorn.error",
+                    message: &said.one_line(),
+                };
+                said.below(shape::render(shape, &record))
+            }
             LogFormat::Text => said.render(Head {
                 stamp: inner.stamp.now(),
                 pid,

@@ -95,6 +95,23 @@ impl Said {
         text
     }
 
+    /// The message with its fields, without a traceback.
+    pub(super) fn one_line(&self) -> String {
+        let mut text = String::new();
+        self.push_text(&mut text);
+        text
+    }
+
+    /// A line that somebody else has formed, with the traceback below it.
+    pub(super) fn below(&self, mut line: String) -> Vec<u8> {
+        if self.form == Form::Line {
+            cut(&mut line, ATOMIC - 1);
+        }
+        line.push('\n');
+        self.push_traceback(&mut line);
+        line.into_bytes()
+    }
+
     fn push_text(&self, line: &mut String) {
         match self.form {
             Form::Line => push_escaped(line, &self.message, Quotes::Plain),

@@ -9,6 +9,7 @@ mod json;
 mod line;
 mod record;
 pub mod relay;
+mod shape;
 mod sink;
 mod stamp;
 pub mod statsd;
@@ -46,7 +47,7 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
     statsd::take_over(statsd);
     if let Some(log) = LOG.get() {
         log.redirect(settings.error_log.clone(), output);
-        log.set_format(settings.logging.format);
+        log.set_format(settings.logging.format, settings.logging.line.clone());
         set_level(settings.log_level);
     } else {
         let log = Arc::new(ErrorLog::new(
@@ -54,7 +55,7 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
             output,
             settings.log_level,
         ));
-        log.set_format(settings.logging.format);
+        log.set_format(settings.logging.format, settings.logging.line.clone());
         // Somebody else's subscriber can only be that of a test; the lines are then theirs.
         drop(tracing::subscriber::set_global_default(
             subscriber::Subscriber::new(Arc::clone(&log)),

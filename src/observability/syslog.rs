@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::shape;
 use crate::config::{self, LogLevel};
 use crate::sys::{self, Remote, clock};
 
@@ -97,14 +98,14 @@ pub(super) fn error(level: LogLevel, text: &str) {
             LogLevel::Error => 3,
             LogLevel::Critical => 2,
         };
-        syslog.put(severity, "error", text.as_bytes());
+        syslog.put(severity, level, "error", text.as_bytes());
     }
 }
 
 /// A line of the access log, without its end.
 pub(super) fn access(line: &[u8]) {
     if let Some(syslog) = &mut *SYSLOG.lock() {
-        syslog.put(6, "access", line);
+        syslog.put(6, LogLevel::Info, "access", line);
     }
 }
 
@@ -134,14 +135,22 @@ pub(super) fn flush() {
 
 impl Syslog {
     /// `<priority>gunicorn.prefix.name: [pid] text`, and the NUL that Python's handler ends with. A stream has lines.
-    fn put(&mut self, severity: u8, name: &str, text: &[u8]) {
+    fn put(&mut self, severity: u8, level: LogLevel, name: &str, text: &[u8]) {
         let priority = u16::from(self.settings.facility) << 3 | u16::from(severity);
-        let mut record = format!(
-            "<{priority}>gunicorn.{}.{name}: [{}] ",
-            self.settings.prefix, self.pid
-        )
-        .into_bytes();
-        record.extend_from_slice(text);
+        let mut record =
+            format!("<{priority}>gunicorn.{}.{name}: ", self.settings.prefix).into_bytes();
+        if let Some(shape) = &self.settings.line {
+            let line = shape::Record {
+                level,
+                pid: self.pid,
+                logger: &format!("gunicorn.{name}"),
+                message: &String::from_utf8_lossy(text),
+            };
+            record.extend_from_slice(shape::render(shape, &line).as_bytes());
+        } else {
+            record.extend_from_slice(format!("[{}] ", self.pid).as_bytes());
+            record.extend_from_slice(text);
+        }
         if self.waiting.len() >= MOST_WAITING {
             self.lost += 1;
             return;

@@ -1,5 +1,7 @@
 //! The time of day where this process believes it is. It formats nothing.
 
+use std::ffi::CStr;
+
 /// A moment in local time, to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalTime {
@@ -64,9 +66,37 @@ pub fn local_time(unix_seconds: i64) -> LocalTime {
     }
 }
 
+/// As `strftime` of the C library writes it, and so Python's. Empty where it has nothing to write.
+#[must_use]
+pub fn format_time(unix_seconds: i64, format: &CStr) -> String {
+    const LONGEST: usize = 256;
+    // SAFETY: all-zero is a valid tm: numbers and a null pointer.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    let mut text = [0_u8; LONGEST];
+    // SAFETY: pointers to live values of their types; no more than the array's length is written.
+    let length = unsafe {
+        libc::localtime_r(&raw const unix_seconds, &raw mut parts);
+        libc::strftime(
+            text.as_mut_ptr().cast(),
+            LONGEST,
+            format.as_ptr(),
+            &raw const parts,
+        )
+    };
+    String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_in_any_form() {
+        let noon = 1_795_176_000;
+        let year = format_time(noon, c"%Y|%%|x");
+        assert_eq!(year, "2026|%|x");
+        assert_eq!(format_time(noon, c""), "");
+    }
 
     #[test]
     fn the_coarse_clock_tells_the_same_time() {

@@ -66,6 +66,17 @@ def test_winch_retires_the_workers_and_hup_brings_them_back(daemon, app, tmp_pat
     assert get(app.path / "a.sock").endswith(b"Hello, world!")
 
 
+def test_broken_code_under_development_does_not_keep_the_caller(daemon, app, tmp_path):
+    app.write("def (")
+    done, master = daemon("-b", "unix:a.sock", "--reload")
+    # As with gunicorn, the server is there: it waits for the next save.
+    assert done.returncode == 0 and "waits until its files change" in done.stderr
+    assert "SyntaxError" in (tmp_path / "log").read_text()
+    app.copy("hello.py")
+    eventually(lambda: processes.children(master) and "worker ready" in (tmp_path / "log").read_text(), "the mended code is up")
+    assert get(app.path / "a.sock").endswith(b"Hello, world!")
+
+
 def test_errors_reach_the_caller(daemon, app, tmp_path):
     app.write("raise RuntimeError('broken')")
     done, master = daemon("-b", "unix:a.sock")

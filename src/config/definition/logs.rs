@@ -73,8 +73,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("logger-class"),
         value: "CLASS",
         default: Some("gunicorn.glogging.Logger"),
-        help: "Only gunicorn's own classes: logs are written without Python",
-        more: "`gunicorn.glogging.Logger` and `gunicorn.instrument.statsd.Statsd` are accepted and change nothing.",
+        help: "gunicorn's own, or a class made of it that sets its formats alone: logs are written without Python",
+        more: "Of a class of your own `error_fmt`, `datefmt`, `access_fmt` and `syslog_fmt` count; one that overrides methods is refused.",
         ..Definition::new("logger_class", Group::Logs, Kind::Text)
     },
 ];

@@ -109,7 +109,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     (
         "logger_class",
         But(
-            "gunicorn's own is taken; others are refused: let `post_fork` or the app give `gunicorn.access` its filter, formatter or handler",
+            "gunicorn's own, and classes made of it that only set `error_fmt`, `datefmt`, `access_fmt` or `syslog_fmt`; one that overrides methods is refused: let `post_fork` or the app give `gunicorn.access` its filter, formatter or handler",
         ),
     ),
     (

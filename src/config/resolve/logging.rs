@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use super::Typed;
 use crate::config::value::{self, Malformed, Value};
 use crate::config::{
-    AccessLines, BacklogMetric, Error, Logging, Prints, PythonLogging, RequestIds, Statsd, Stdio,
-    Syslog,
+    AccessLines, BacklogMetric, Error, LineShape, Logging, Prints, PythonLogging, RequestIds,
+    Statsd, Stdio, Syslog,
 };
 
 pub(super) fn logging(typed: &Typed<'_>, base: &Path) -> Result<Logging, Error> {
-    typed.value("logger_class", value::logger_class)?;
+    let class = typed.value("logger_class", value::logger_class)?;
     Ok(Logging {
         format: typed.value("log_format", value::log_format)?,
         access: AccessLines {
-            format: typed.value("access_log_format", value::access_format)?,
+            format: typed.value("access_log_format", |text| {
+                value::access_format(&class.around(text))
+            })?,
             sample: typed.value("access_log_sample", value::share)?,
             exclude: typed
                 .list("access_log_exclude", value::path_patterns)?
@@ -35,7 +37,8 @@ pub(super) fn logging(typed: &Typed<'_>, base: &Path) -> Result<Logging, Error> 
         } else {
             Stdio::Silent
         },
-        syslog: syslog(typed)?,
+        syslog: syslog(typed, class.syslog)?,
+        line: class.line,
         statsd: statsd(typed)?,
     })
 }
@@ -64,7 +67,7 @@ fn existing(path: PathBuf) -> Value<PathBuf> {
     }
 }
 
-fn syslog(typed: &Typed<'_>) -> Result<Option<Syslog>, Error> {
+fn syslog(typed: &Typed<'_>, line: Option<LineShape>) -> Result<Option<Syslog>, Error> {
     let address = typed.value("syslog_addr", value::syslog_address)?;
     let facility = typed.value("syslog_facility", value::facility)?;
     if !typed.switch("syslog")? {
@@ -79,6 +82,7 @@ fn syslog(typed: &Typed<'_>) -> Result<Option<Syslog>, Error> {
         prefix: prefix.unwrap_or_else(|| process().unwrap_or_default().replace(':', ".")),
         facility,
         access: !typed.switch("disable_redirect_access_to_syslog")?,
+        line,
     }))
 }
 

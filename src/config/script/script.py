@@ -81,7 +81,10 @@ class _StandIns:
             return True
 
     def _gunicorn(self, worker):
-        logger = type("Logger", (), {})
+        logger = type("Logger", (), {
+            "__module__": "gunicorn.glogging", "error_fmt": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s", "datefmt": "[%Y-%m-%d %H:%M:%S %z]",
+            "access_fmt": "%(message)s", "syslog_fmt": "[%(process)d] %(message)s",
+        })
         defaults = {
             "version": 1, "disable_existing_loggers": False, "root": {"level": "INFO", "handlers": ["console"]},
             "loggers": {
@@ -101,7 +104,7 @@ class _StandIns:
         return {
             "gunicorn": {"SERVER": "gunicorn", "SERVER_SOFTWARE": "gunicorn", "__version__": "27.0.1", "version_info": (27, 0, 1)},
             "gunicorn.arbiter": {"Arbiter": type("Arbiter", (), {"WORKER_BOOT_ERROR": 3, "APP_LOAD_ERROR": 4})},
-            "gunicorn.glogging": {"Logger": logger, "CONFIG_DEFAULTS": defaults},
+            "gunicorn.glogging": {"Logger": logger, "SafeAtoms": type("SafeAtoms", (dict,), {}), "CONFIG_DEFAULTS": defaults},
             "gunicorn.workers": {},
             "gunicorn.workers.base": {"Worker": worker},
             "gunicorn.workers.sync": {"SyncWorker": type("SyncWorker", (worker,), {"__module__": "gunicorn.workers.sync"})},
@@ -137,7 +140,9 @@ def tell(request):
         names, read = load(location)
     settings, unknown, hooks = {}, [], []
     for name, value in names.items():
-        if name in HOOKS:
+        if name == "logger_class" and isinstance(value, type):
+            settings[name] = _told_logger(value)
+        elif name in HOOKS:
             if _hook(name, value) is not None:
                 hooks.append(name)
         elif name in known:
@@ -153,6 +158,17 @@ def tell(request):
             found = _class_named(chosen)
         if found is not None:
             settings["worker_class"] = _told_class(found)
+    logger = request.get("logger_class")
+    if logger is None:
+        logger = settings.get("logger_class")
+    if isinstance(logger, str) and "." in logger and not logger.startswith("gunicorn."):
+        with _StandIns():
+            try:
+                found = _attribute(logger)
+            except (ImportError, AttributeError) as error:
+                raise Wrong("logger_class %s: %s" % (logger, error)) from None
+            if isinstance(found, type):
+                settings["logger_class"] = _told_logger(found)
     after = dict(os.environ)
     return {
         "settings": settings,
@@ -259,6 +275,31 @@ def _told_class(found):
         "ancestors": ancestors,
         "overrides": own,
         "options": {key: value if isinstance(value, (str, int, float, bool, type(None))) else str(value) for key, value in options.items()},
+    }
+
+
+# What a logger class of gunicorn's can be asked to do, and what in it is only a value.
+LOGGER_METHODS = (
+    "__init__", "setup", "critical", "error", "warning", "info", "debug", "exception", "log", "atoms", "access_log_enabled", "_compute_access_log_enabled",
+    "access", "now", "reopen_files", "close_on_exec", "_get_gunicorn_handler", "_set_handler", "_set_syslog_handler", "_get_user", "atoms_wrapper_class",
+)
+LOGGER_FORMATS = ("error_fmt", "datefmt", "access_fmt", "syslog_fmt")
+
+
+def _told_logger(found):
+    """What it says by its attributes, and which methods it has made its own."""
+    theirs = [one for one in found.__mro__ if _dotted(one).startswith("gunicorn.")]
+    own = [one for one in found.__mro__ if one not in theirs and one is not object]
+    formats = {}
+    for one in reversed(own):
+        for name in LOGGER_FORMATS:
+            if name in vars(one):
+                formats[name] = None if vars(one)[name] is None else str(vars(one)[name])
+    return {
+        "class": _dotted(found),
+        "ancestors": [_dotted(one) for one in found.__mro__],
+        "overrides": [name for name in LOGGER_METHODS if any(name in vars(one) for one in own)],
+        "options": formats,
     }
 
 

@@ -43,8 +43,36 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
     }
 }
 
+/// A conversion of Python's by its parts.
+pub(super) struct Found<'t> {
+    pub key: &'t str,
+    pub conversion: Conversion,
+    /// `d` and its like, not `s`.
+    is_number: bool,
+    /// What follows it.
+    pub rest: &'t str,
+}
+
 /// From behind the `%` of `%(key)08d`; what follows it.
 fn conversion<'t>(text: &'t str, pieces: &mut Vec<Piece>) -> Value<&'t str> {
+    let Found {
+        key,
+        conversion,
+        is_number,
+        rest,
+    } = conversion_of(text)?;
+    match atom(key) {
+        Some(atom) if is_number && !atom.is_number() => {
+            return Err(malformed(text, "is no number, so it has to end in s"));
+        }
+        Some(atom) => pieces.push(Piece::Atom(atom, conversion)),
+        // What there is not is a dash, as with gunicorn.
+        None => push_text(pieces, "-"),
+    }
+    Ok(rest)
+}
+
+pub(super) fn conversion_of(text: &str) -> Value<Found<'_>> {
     let (key, rest) = text
         .strip_prefix('(')
         .and_then(key)
@@ -78,15 +106,12 @@ fn conversion<'t>(text: &'t str, pieces: &mut Vec<Piece>) -> Value<&'t str> {
     if conversion.width > WIDEST {
         return Err(malformed(text, "is too wide"));
     }
-    match atom(key) {
-        Some(atom) if is_number && !atom.is_number() => {
-            return Err(malformed(text, "is no number, so it has to end in s"));
-        }
-        Some(atom) => pieces.push(Piece::Atom(atom, conversion)),
-        // What there is not is a dash, as with gunicorn.
-        None => push_text(pieces, "-"),
-    }
-    Ok(characters.as_str())
+    Ok(Found {
+        key,
+        conversion,
+        is_number,
+        rest: characters.as_str(),
+    })
 }
 
 /// From behind the opening parenthesis; parentheses in a name have to be in pairs.

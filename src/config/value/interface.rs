@@ -61,6 +61,9 @@ fn refusal(name: &str) -> Malformed {
         "meinheld" | "egg" | "egg.meinheld#gunicorn_worker" | "bjoern" => {
             Malformed::new("is not supported: rgun is the server itself").hint("use `-k wsgi`").understood()
         }
+        "uvloop" | "asyncio" | "trio" => Malformed::new("is hypercorn's name of an event loop")
+            .hint("use `-k asgi`, and `--loop uvloop` or `--loop asyncio`")
+            .understood(),
         _ if name.contains('.') => Malformed::new("is a worker class of your own, which rgun does not run")
             .hint("use `-k asgi` or `-k wsgi`; most of what such classes change has a setting")
             .understood(),

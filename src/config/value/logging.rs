@@ -198,19 +198,6 @@ fn clean(text: &str) -> Value<()> {
     Ok(())
 }
 
-/// Loggers that are ours under gunicorn's names.
-pub(in crate::config) fn logger_class(text: &str) -> Value<()> {
-    match text {
-        "gunicorn.glogging.Logger" | "gunicorn.instrument.statsd.Statsd" => Ok(()),
-        _ => Err(Malformed::new("is not supported: logs are written without Python")
-            .hint(
-                "leave it out, and give the logger gunicorn.access its filter, formatter or handler in post_fork or in the app; \
-                 --access-log-exclude /healthz keeps probes out of the access log",
-            )
-            .understood()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

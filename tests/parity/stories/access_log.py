@@ -137,3 +137,42 @@ def a_request_that_is_refused(subject):
     server.wait_exit()
     lines = (subject.directory / "access.log").read_text().splitlines()[1:]
     return {f"line {number}": re.sub(VOLATILE["t"], "[TIME]", line) for number, line in enumerate(lines)}
+
+
+LOGGERS = """
+from gunicorn import glogging
+class Shaped(glogging.Logger):
+    error_fmt = "%(levelname)s|%(name)s|%(process)d|%(asctime)s %(message)s"
+    datefmt = "%Y %j %H"
+    access_fmt = "access: %(message)s"
+class Dateless(glogging.Logger):
+    datefmt = None
+class Quiet(glogging.Logger):
+    def access(self, resp, req, environ, request_time):
+        if environ["PATH_INFO"] != "/healthz":
+            super().access(resp, req, environ, request_time)
+"""
+SHAPES = {
+    "Shaped": r"(INFO|ERROR)\|gunicorn\.error\|\d+\|\d{4} \d{3} \d\d \S.*",
+    "Dateless": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \[\d+\] \[(INFO|ERROR)\] \S.*",
+}
+
+
+@story
+def logger_classes(subject):
+    subject.write(APP)
+    subject.write(LOGGERS, "loggers.py")
+    facts = {}
+    for name, pattern in SHAPES.items():
+        words = ["--logger-class", f"loggers.{name}", "--access-logfile", "access.log", "--access-logformat", "%(r)s %(s)s"]
+        place = subject.directory / name
+        server = subject.start("app:app", *words, bind=f"unix:{place}")
+        eventually(place.exists, "the socket is there")
+        eventually(lambda: over(place, REQUESTS["plain"]).startswith(b"HTTP/1.1 200"), "the server answers")
+        server.terminate()
+        facts[f"{name}: exit code"] = server.wait_exit()
+        facts[f"{name}: access line"] = (subject.directory / "access.log").read_text().splitlines()[-1]
+        facts[f"{name}: the error log has its form"] = all(re.fullmatch(pattern, line) for line in server.log.wait_end().splitlines())
+        (subject.directory / "access.log").unlink()
+    facts["Quiet: exit code"] = subject.exit_code("app:app", "--logger-class", "loggers.Quiet", "--check-config", bind=None)
+    return facts

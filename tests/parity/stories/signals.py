@@ -76,6 +76,32 @@ def hup_brings_new_workers_with_new_code(subject):
 
 
 @story
+def signals_while_the_configuration_is_read(subject):
+    subject.write(APP)
+    subject.write("import time\nopen('reading', 'w').close()\ntime.sleep(60)\n", "slow.py")
+    facts = {}
+    for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"):
+        server = subject.start("app:app", "-c", "slow.py")
+        eventually((subject.directory / "reading").exists, "the file is being read")
+        server.signal(getattr(signal, name))
+        facts[f"{name}: exit code"] = server.wait_exit(5)
+        facts[f"{name}: nobody is left"] = not eventually(lambda: not server.leftovers() or None, "all have ended") is None
+        (subject.directory / "reading").unlink()
+    return facts
+
+
+@story
+def a_reload_with_another_number_of_workers(subject):
+    subject.write(APP.replace('%s', 'one'))
+    subject.write("workers = 1\n", "gunicorn.conf.py")
+    server = subject.start("app:app")
+    server.wait_answers(1)
+    subject.write("workers = 3\nraw_env = ['A=1']\n", "gunicorn.conf.py")
+    server.signal(signal.SIGHUP)
+    return {"after HUP": len(server.wait_workers(3)), "serves": server.get().status}
+
+
+@story
 def ttin_and_ttou(subject):
     server = _serve(subject, "-w", "1")
     facts = {}
