@@ -22,14 +22,20 @@ pub(in crate::config) struct LoggerClass {
 #[serde(deny_unknown_fields)]
 struct Attributes {
     error_fmt: Option<String>,
-    #[serde(default, deserialize_with = "some")]
-    datefmt: Option<Option<String>>,
+    #[serde(default)]
+    datefmt: Date,
     access_fmt: Option<String>,
     syslog_fmt: Option<String>,
 }
 
-fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(from).map(Some)
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum Date {
+    #[default]
+    #[serde(skip)]
+    Gunicorns,
+    /// `None`: logging's own.
+    Said(Option<String>),
 }
 
 const ERROR: &str = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s";
@@ -68,11 +74,10 @@ fn shaped(attributes: &Attributes) -> Value<LoggerClass> {
         syslog_fmt,
     } = attributes;
     let date = match datefmt {
-        None => Some(DATE),
-        Some(None) => None,
-        Some(Some(date)) => Some(date.as_str()),
+        Date::Gunicorns => Some(DATE),
+        Date::Said(date) => date.as_deref(),
     };
-    let line = (error_fmt.is_some() || datefmt.is_some())
+    let line = (error_fmt.is_some() || *datefmt != Date::Gunicorns)
         .then(|| shape("error_fmt", error_fmt.as_deref().unwrap_or(ERROR), date))
         .transpose()?;
     let syslog = syslog_fmt
