@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Definition, Group, Kind, Layers, Occurs, definitions};
+use super::{Definition, Group, Kind, Layers, Occurs, Standing, definitions, understood};
 
 #[must_use]
 pub fn effective(layers: &Layers) -> String {
@@ -15,6 +15,14 @@ pub fn effective(layers: &Layers) -> String {
         for definition in settings {
             line(&mut text, definition, layers);
         }
+    }
+    let mut idle = understood()
+        .filter(|definition| definition.standing != Standing::Ours)
+        .filter(|definition| !layers.given(definition.name).is_empty())
+        .peekable();
+    if idle.peek().is_some() {
+        text.push_str("\n# gunicorn's, without effect here\n");
+        idle.for_each(|definition| line(&mut text, definition, layers));
     }
     text
 }
@@ -53,8 +61,8 @@ fn line(text: &mut String, definition: &Definition, layers: &Layers) {
             format!("[{}]", values.join(", "))
         }
     };
-    // A file cannot name itself.
-    let comment = if definition.name == "config" {
+    // A file cannot name itself, nor need it name what has no effect.
+    let comment = if definition.name == "config" || definition.standing != Standing::Ours {
         "# "
     } else {
         ""
@@ -94,6 +102,7 @@ mod tests {
             ("daemon", "true"),
             ("raw_env", "A=b=c\n"),
             ("logconfig_dict", "{\"version\":1}"),
+            ("worker_connections", "500"),
         ] {
             layer.add(definition(name).unwrap(), text, Origin::CommandLine);
         }
@@ -102,6 +111,9 @@ mod tests {
             shown.contains("\nworkers = \"auto\"  # command line\n"),
             "{shown}"
         );
+        let idle =
+            "\n# gunicorn's, without effect here\n# worker_connections = \"500\"  # command line\n";
+        assert!(shown.ends_with(idle), "{shown}");
         assert!(shown.contains("\nbacklog = 2048  # default\n"), "{shown}");
         assert!(shown.contains("\n# pidfile is not set\n"), "{shown}");
         let directory = tempfile::tempdir().unwrap();
