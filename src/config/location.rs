@@ -77,7 +77,8 @@ fn named(given: &str, directory: &Path) -> Result<Files, Error> {
             ..Files::default()
         });
     }
-    if !path.is_file() {
+    // Also `/dev/null`, for a run without any file.
+    if !path.exists() || path.is_dir() {
         return Err(absent(name));
     }
     Ok(Files {

@@ -104,6 +104,13 @@ def test_a_file_or_module_that_is_named(ask, app, name):
         assert f"\nworkers = 4  # {name.removeprefix('file:')}\n" in answer.stdout, answer.stderr
 
 
+def test_none_at_all(ask, app):
+    """As images have it that bring a file of their own."""
+    app.write("workers = 4\n", "gunicorn.conf.py")
+    for answer in [ask("--print-config", "-c", "/dev/null"), ask("--print-config", GUNICORN_CMD_ARGS="-c /dev/null")]:
+        assert "\nworkers = 1  # default\n" in answer.stdout, answer.stderr
+
+
 def test_an_error_shows_the_users_traceback(ask, app):
     app.copy("hello.py")
     app.write("def of_two():\n    return 1 / 0\n\nworkers = of_two()\n", "gunicorn.conf.py")
