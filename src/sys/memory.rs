@@ -41,6 +41,20 @@ pub fn shared_words(name: &CStr, count: usize) -> Result<(OwnedFd, &'static [Ato
     Ok((fd, words))
 }
 
+/// Threads that hand memory to each other share it, from here on: with an arena for each, all keep what another one has given
+/// back. Unless the environment says how many there are to be (`mallopt(3)`).
+#[cfg(target_env = "gnu")]
+pub fn share_arenas() {
+    let chosen = ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"];
+    if chosen.iter().all(|name| std::env::var_os(name).is_none()) {
+        // SAFETY: no preconditions; it only notes a number.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
+    }
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub fn share_arenas() {}
+
 /// Gives memory that was freed, and the pages of code that are mapped, back to the system. Worth it once, when starting up is
 /// over: what it used (parsers, help texts) is not needed again, here or in a process forked from this one. Code that is
 /// needed is mapped again from the page cache.

@@ -38,7 +38,7 @@ pub use identity::{Identity, Supplementary};
 pub use inherited::{Passed, passed_descriptors, take_listener};
 pub use listener::{Listener, ListenerAddress};
 pub use local_time::{LocalTime, format_time, local_time, unix_millis, unix_seconds};
-pub use memory::{shared_words, trim};
+pub use memory::{share_arenas, shared_words, trim};
 pub use noted::Noted;
 pub use notify::NotifySocket;
 pub use output::{ATOMIC, Output, end_of_piece};

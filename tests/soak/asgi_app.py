@@ -61,6 +61,10 @@ async def stream(scope, receive, send):
     await send({"type": "http.response.body"})
 
 
+async def large(scope, receive, send):
+    await answer(send, b"0123456789" * 300_000)
+
+
 async def wait(scope, receive, send):
     """As long polls do: until something happens or the client leaves."""
     while (await receive())["type"] != "http.disconnect":
@@ -86,4 +90,4 @@ async def nothing(scope, receive, send):
     return
 
 
-PATHS = {"/echo": echo, "/stream": stream, "/wait": wait, "/sleep": sleep, "/raise": raise_early, "/cut": raise_late, "/nothing": nothing}
+PATHS = {"/echo": echo, "/stream": stream, "/large": large, "/wait": wait, "/sleep": sleep, "/raise": raise_early, "/cut": raise_late, "/nothing": nothing}

@@ -58,9 +58,15 @@ def download(connect):
         assert len(client.get(random.choice(["/stream", "/written", "/file"])).body) in (400_000, 5)
 
 
+def reads_a_large_answer(connect):
+    with connect(receive_buffer=65536) as client:
+        assert client.get("/large").body == b"0123456789" * 300_000
+        assert client.post("/echo", BODY * 15).body == b"1500000"
+
+
 def leaves_within_a_download(connect):
     client = connect(receive_buffer=8192)
-    client.request("GET", "/stream")
+    client.request("GET", random.choice(["/stream", "/large"]))
     client.head()
     random.choice([client.close, client.reset])()
 
@@ -125,6 +131,6 @@ def compressed_websocket(connect):
 
 
 ALL = (
-    keep_alive, one_request, pipelined, upload, asks_before_it_uploads, leaves_within_an_upload, download, leaves_within_a_download,
-    leaves_before_the_answer, meets_an_app_that_fails, talks_nonsense, says_nothing, websocket, compressed_websocket,
+    keep_alive, one_request, pipelined, upload, asks_before_it_uploads, leaves_within_an_upload, download, reads_a_large_answer,
+    leaves_within_a_download, leaves_before_the_answer, meets_an_app_that_fails, talks_nonsense, says_nothing, websocket, compressed_websocket,
 )

@@ -30,6 +30,10 @@ def stream(environ, start_response):
         yield b"x" * 10_000
 
 
+def large(environ, start_response):
+    return answer(start_response, b"0123456789" * 300_000)
+
+
 def written(environ, start_response):
     write = start_response("200 OK", [])
     for _ in range(40):
@@ -57,4 +61,4 @@ def raise_late(environ, start_response):
     raise RuntimeError("asked for")
 
 
-PATHS = {"/echo": echo, "/stream": stream, "/written": written, "/file": file, "/sleep": sleep, "/raise": raise_early, "/cut": raise_late}
+PATHS = {"/echo": echo, "/stream": stream, "/large": large, "/written": written, "/file": file, "/sleep": sleep, "/raise": raise_early, "/cut": raise_late}

@@ -53,6 +53,7 @@ pub fn serve(
         .max(1);
     office.net.busy.measure(Measure::Threads, threads as u64);
     spool::choose_directory(office.net.settings.temporary_directory.as_deref());
+    crate::sys::share_arenas();
     let crew = Crew::new(office, threads)?;
     office.net.set_app(Box::new(door::Door(crew.clone())));
     let core = Arc::new(Core::new(py, crew.clone(), scripts, app)?);
