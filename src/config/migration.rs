@@ -28,6 +28,8 @@ pub fn migration() -> String {
            (`worker ready slot=0 ...`), in gunicorn's format.\n\
          - The field `Server` says `rgun`, unless the app sets one: what a file does to `gunicorn.SERVER_SOFTWARE` has no effect.\n\
          - An app that changes its process title by setproctitle does so in vain.\n\
+         - A program that starts gunicorn by itself (`BaseApplication`) calls [`rgun.run`](development.md#from-python) instead, with\n  \
+           the place of the app.\n\
          - Options are written in full: `--error-log` for `--error-logfile` ends the start, with the name.\n\
          - There is no upgrade by `USR2`, and a changed `bind` needs a restart: `HUP` keeps the listening sockets.\n\n\
          All of gunicorn's settings:\n\n\
