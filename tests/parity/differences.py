@@ -73,6 +73,7 @@ DIFFERENCES = {
         "user without a password": _USER,
     },
     "a_line_of_a_unix_socket": {"line": "an atom that is empty makes columns move"},
+    "a_client_that_leaves": {"status": "nginx's 499, since no response began; gunicorn says what it would have been"},
     "logger_classes": {"Quiet: exit code": "logs are written without Python: methods cannot count"},
     "a_request_that_is_refused": {"line *": "it has its line, too"},
     "every_atom": {

@@ -15,6 +15,9 @@ use crate::worker::exchange::Exchange;
 use crate::worker::record::Ended;
 use crate::worker::request_start;
 
+/// What logs and metrics call a request that ended before its response began, as nginx does: most often the client has left.
+const UNANSWERED: u16 = 499;
+
 impl Conn {
     /// Goes on until the next step needs the socket, the app or time.
     pub(in crate::worker) fn advance(self: &Arc<Self>, s: &mut State) {
@@ -323,6 +326,7 @@ impl Conn {
             .page
             .request_finished(ticket, status, micros, bytes);
         self.net.request_finished();
+        let status = if status == 0 { UNANSWERED } else { status };
         if let Some(statsd) = &self.net.statsd {
             statsd.lock().request(status, micros);
         }

@@ -1,8 +1,10 @@
 """Lines of the access log."""
 
 import re
+import socket
+import struct
 
-from harness.waiting import eventually
+from harness.waiting import NeverHappened, eventually
 from raw import ask, head, over
 from story import story
 
@@ -137,6 +139,41 @@ def a_request_that_is_refused(subject):
     server.wait_exit()
     lines = (subject.directory / "access.log").read_text().splitlines()[1:]
     return {f"line {number}": re.sub(VOLATILE["t"], "[TIME]", line) for number, line in enumerate(lines)}
+
+
+@story
+def a_client_that_leaves(subject):
+    subject.write("""
+import os, time
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/late":
+        open("entered", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+""")
+    server = subject.start("app:app", "--access-logfile", "access.log", "--access-logformat", "%(r)s|%(b)s|%(s)s")
+    server.wait_serving("/begin")
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(head("GET /late HTTP/1.1", "Host: a"))
+        eventually((subject.directory / "entered").exists, "the request is in the app")
+        # It is reset, not only closed.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    path = subject.directory / "access.log"
+
+    def lines():
+        return [line for line in path.read_text().splitlines() if "/late" in line]
+
+    try:
+        # Whoever sees at once that the client has left.
+        eventually(lines, "it is logged", timeout=2)
+    except NeverHappened:
+        pass
+    (subject.directory / "go").touch()
+    line = eventually(lines, "it is logged")[0]
+    request, length, status = line.split("|")
+    return {"request": request, "length": length, "status": status}
 
 
 LOGGERS = """
