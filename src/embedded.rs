@@ -2,6 +2,7 @@
 
 mod choice;
 mod fit;
+mod reach;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,15 @@ const FAILED_TO_BOOT: u8 = 3;
 struct Embedded {
     /// As the process got them, its own name first: `sys.argv`.
     arguments: Vec<OsString>,
-    /// The executable whose environment the workers run in. Chosen once: a reload does not change it.
-    python: OnceLock<PathBuf>,
+    /// Chosen once: a reload does not change it.
+    python: OnceLock<Chosen>,
+}
+
+struct Chosen {
+    /// Whose environment the workers run in.
+    executable: PathBuf,
+    /// The directory of its standard library; empty where it does not say.
+    library: PathBuf,
 }
 
 /// The whole program.
@@ -45,7 +53,15 @@ pub fn main() -> ExitCode {
 impl Embedded {
     fn start(&self) -> Result<Interpreter, StartError> {
         let python = self.python.get().ok_or(StartError::NotChosen)?;
-        let interpreter = Interpreter::start(python, &self.arguments)?;
+        let environment = python.executable.parent().unwrap_or(Path::new("/"));
+        let needed = [
+            ("its standard library", python.library.as_path()),
+            ("its executable", environment),
+        ];
+        if let Some(barrier) = reach::barrier(&needed) {
+            return Err(StartError::Failed(barrier.to_string()));
+        }
+        let interpreter = Interpreter::start(&python.executable, &self.arguments)?;
         Python::attach(|py| {
             provide_rgun(py).map_err(|error| StartError::Failed(error.to_string()))
         })?;
@@ -93,10 +109,13 @@ impl Entry for Embedded {
     }
 
     fn examine(&self, settings: &Settings) -> Result<(), Refusal> {
-        let python = self.python(settings.python.as_deref())?;
-        fit::examine(&python)?;
+        let executable = self.python(settings.python.as_deref())?;
+        let library = fit::examine(&executable)?;
         // A second choice in one process could only be the same.
-        drop(self.python.set(python));
+        drop(self.python.set(Chosen {
+            executable,
+            library,
+        }));
         Ok(())
     }
 

@@ -4,15 +4,14 @@
 //! the chosen executable. A binary built for one CPython 3.11.7 also runs with another libpython 3.11.2, silently, and
 //! then with a standard library that is not its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cli::Refusal;
 use crate::worker::python::loaded_version;
 
 /// What an executable says about itself.
-const FACTS: &str =
-    "import sys; print(sys.implementation.name, sys.version.split()[0], sys.abiflags)";
+const FACTS: &str = "import os, sys; print(sys.implementation.name, sys.version.split()[0], sys.abiflags); print(os.path.dirname(getattr(os, '__file__', '')))";
 
 /// Versions such as `3.11.7`; `3.11` where a cross build knew no better.
 struct Versions<'a> {
@@ -21,9 +20,14 @@ struct Versions<'a> {
     chosen: &'a str,
 }
 
-/// Runs `python` once, before anything else is started.
-pub fn examine(python: &Path) -> Result<(), Refusal> {
-    let (name, mut version, flags) = facts(python, Linking::AsIs)?;
+/// Runs `python` once, before anything else is started; the directory of its standard library.
+pub fn examine(python: &Path) -> Result<PathBuf, Refusal> {
+    let Facts {
+        name,
+        mut version,
+        flags,
+        library,
+    } = facts(python, Linking::AsIs)?;
     let own_flags = env!("RGUN_PYTHON_ABI_FLAGS");
     if name != "cpython" || flags != own_flags {
         let kind = |name: &str, flags: &str| match flags {
@@ -44,8 +48,8 @@ pub fn examine(python: &Path) -> Result<(), Refusal> {
     let loaded = first_word(loaded_version());
     if loaded != built && loaded == version {
         // The whole Python was upgraded; or the variable that led us to another libpython misleads this Python too.
-        if let Ok((_, own, _)) = facts(python, Linking::Undisturbed) {
-            version = own;
+        if let Ok(own) = facts(python, Linking::Undisturbed) {
+            version = own.version;
         }
     }
     let versions = Versions {
@@ -53,7 +57,8 @@ pub fn examine(python: &Path) -> Result<(), Refusal> {
         loaded,
         chosen: &version,
     };
-    compare(&versions, python)
+    compare(&versions, python)?;
+    Ok(library)
 }
 
 fn compare(versions: &Versions<'_>, python: &Path) -> Result<(), Refusal> {
@@ -113,8 +118,15 @@ enum Linking {
     Undisturbed,
 }
 
-/// Implementation, version and ABI flags.
-fn facts(python: &Path, linking: Linking) -> Result<(String, String, String), Refusal> {
+struct Facts {
+    /// Of the implementation.
+    name: String,
+    version: String,
+    flags: String,
+    library: PathBuf,
+}
+
+fn facts(python: &Path, linking: Linking) -> Result<Facts, Refusal> {
     let refusal = |why: String| Refusal {
         message: format!("{} does not run: {why}", python.display()),
         hint: Some("--python takes the path of an interpreter".to_owned()),
@@ -131,11 +143,15 @@ fn facts(python: &Path, linking: Linking) -> Result<(String, String, String), Re
         .output()
         .map_err(|error| refusal(error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut words = text.trim_end_matches('\n').split(' ');
+    let (line, library) = text.split_once('\n').unwrap_or_default();
+    let mut words = line.split(' ');
     match (words.next(), words.next(), words.next()) {
-        (Some(name), Some(version), Some(flags)) if output.status.success() => {
-            Ok((name.to_owned(), version.to_owned(), flags.to_owned()))
-        }
+        (Some(name), Some(version), Some(flags)) if output.status.success() => Ok(Facts {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            flags: flags.to_owned(),
+            library: library.trim_end_matches('\n').into(),
+        }),
         _ => {
             let complaint = String::from_utf8_lossy(&output.stderr);
             let last = complaint.trim().lines().last().unwrap_or_default();

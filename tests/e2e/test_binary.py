@@ -265,3 +265,15 @@ def test_every_worker_imports_for_itself(serve):
     assert found["pid"] in pids.values() and found["main_thread"]
     assert json.loads(server.get("/spawned").body)["prefix"] == found["prefix"]
     eventually(lambda: not processes.zombies(found["pid"]), "the spawned child was reaped")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_a_python_that_the_workers_may_not_get_to_is_named(launch, app, environment):
+    """As where root has installed it in its home. Python itself would speak of a codec."""
+    app.copy("hello.py")
+    environment.chmod(0o700)
+    server = launch("app:app", "--python", environment / "bin/python", "--user", "nobody")
+    assert server.wait_exit() == 3
+    text = server.log.wait_end()
+    assert "Python does not start: its " in text and "user may not enter /" in text and "with --python" in text
+    assert "codec" not in text and "path configuration" not in text

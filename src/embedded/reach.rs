@@ -1,0 +1,73 @@
+//! Whether this process can get to what Python needs: a worker under another user than the one who installed it. It changes nothing.
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Python itself only says "failed to get the Python codec of the filesystem encoding", and prints its search path.
+#[derive(Debug)]
+pub struct Barrier {
+    what: &'static str,
+    place: PathBuf,
+    /// As far as one gets.
+    closed: PathBuf,
+}
+
+/// The first of `places` (what it is, and the directory) that this process's user cannot get to.
+pub fn barrier(places: &[(&'static str, &Path)]) -> Option<Barrier> {
+    places.iter().find_map(|(what, place)| {
+        Some(Barrier {
+            what,
+            place: (*place).to_owned(),
+            closed: closed(place)?,
+        })
+    })
+}
+
+fn closed(place: &Path) -> Option<PathBuf> {
+    let refuses = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+    let mut from_the_root: Vec<&Path> = place.ancestors().collect();
+    from_the_root.reverse();
+    // What is in a directory can be looked at by whoever may enter it; `.` is always in it.
+    from_the_root
+        .into_iter()
+        .find(|directory| fs::metadata(directory.join(".")).is_err_and(refuses))
+        .map(Path::to_owned)
+}
+
+impl fmt::Display for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (place, closed) = (self.place.display(), self.closed.display());
+        write!(
+            f,
+            "{} is in {place}, and this worker's user may not enter {closed}; let it (chmod o+x {closed}), or name a Python elsewhere with --python",
+            self.what
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_entered_or_is_not_there_is_no_barrier() {
+        let places = [("a", Path::new("/usr/lib")), ("b", Path::new("/no/such"))];
+        assert!(barrier(&places).is_none());
+    }
+
+    #[test]
+    fn the_directory_and_the_way_out_are_named() {
+        let barrier = Barrier {
+            what: "its standard library",
+            place: "/root/py/lib".into(),
+            closed: "/root".into(),
+        };
+        assert_eq!(
+            barrier.to_string(),
+            "its standard library is in /root/py/lib, and this worker's user may not enter /root; \
+             let it (chmod o+x /root), or name a Python elsewhere with --python"
+        );
+    }
+}
