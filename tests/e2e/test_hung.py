@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 from harness import processes
@@ -221,3 +222,30 @@ def test_a_worker_without_memory_is_told_from_one_that_was_killed(serve, app, pr
     finally:
         eventually(lambda: not open(f"{group}/cgroup.procs").read(), "the group is empty")
         os.rmdir(group)
+
+
+def test_what_version_2_of_control_groups_counts_is_believed_once(serve, app, program, tmp_path):
+    """Its file, not its kernel: the memory controller of most test machines is elsewhere."""
+    command = ["unshare", "--mount", "sh", "-c", f'mount --bind {tmp_path}/group /sys/fs/cgroup && exec "$@"', "sh"]
+    events = tmp_path / "group" / "memory.events"
+    events.parent.mkdir()
+
+    def count(kills):
+        scratch = tmp_path / "events"
+        scratch.write_text(f"low 0\nhigh 0\nmax {kills}\noom {kills}\noom_kill {kills}\noom_group_kill 0\n")
+        scratch.rename(events)
+
+    count(7)
+    if subprocess.run([*command, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no mounts of its own can be made here")
+    program[:0] = command
+    try:
+        server = serve("hello.py", "--timeout", "0", workers=1)
+    finally:
+        del program[: len(command)]
+    for kills, told in ((8, 'exit="SIGKILL \\(out of memory\\)"'), (8, "exit=SIGKILL "), (9, 'exit="SIGKILL \\(out of memory\\)"')):
+        mark = server.log.mark()
+        count(kills)
+        server.signal(signal.SIGKILL, server.ready_pids()[0])
+        server.log.wait(f"worker died .*{told}", after=mark)
+        server.log.wait("worker ready", after=mark)
