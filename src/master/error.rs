@@ -15,6 +15,8 @@ pub enum Error {
     /// The pid file names a process that lives.
     #[error("pid file {}: process {pid} is running", path.display())]
     Running { path: PathBuf, pid: Pid },
+    #[error("--worker-tmp-dir: {0}")]
+    NoTemporaryFiles(sys::Error),
     /// `-b fd://name` without such a name in LISTEN_FDNAMES.
     #[error(
         "bind fd://{name}: no such socket was passed ({})",
@@ -32,6 +34,9 @@ impl Error {
                 "stop it first; if it is another program, remove {}",
                 path.display()
             )),
+            Self::NoTemporaryFiles(_) => Some(
+                "name a directory that this user may write to, as /dev/shm or $TMPDIR".to_owned(),
+            ),
             Self::NotPassed { .. } => {
                 Some("the name is FileDescriptorName= in the .socket unit".to_owned())
             }

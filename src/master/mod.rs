@@ -95,6 +95,7 @@ fn govern(
         env!("CARGO_PKG_VERSION")
     );
     let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
+    try_temporary_directory(&settings)?;
     shell.binds = Binds::open(&settings)?;
     if let Some(identity) = &shell.identity {
         shell.binds.give(identity);
@@ -168,4 +169,15 @@ fn govern(
         pid_file.remove();
     }
     end
+}
+
+/// Workers need it only later, and with large bodies; a mistake is to be seen at the start.
+fn try_temporary_directory(settings: &Settings) -> Result<(), Error> {
+    let Some(directory) = &settings.temporary_directory else {
+        return Ok(());
+    };
+    sys::unnamed_file(directory)
+        .map(drop)
+        .map_err(|e| sys::Error::new("create a file in", directory.display(), e))
+        .map_err(Error::NoTemporaryFiles)
 }

@@ -9,9 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
 static SAID: AtomicBool = AtomicBool::new(false);
 
-/// Chooses the directory while the process has one thread: the app may change its environment later.
+/// Chooses the directory while the process has one thread: the app may change its environment later. Where one was named that is of
+/// no use to this user, that is said now, and not with the first large upload.
 pub fn choose_directory(named: Option<&Path>) {
     DIRECTORY.get_or_init(|| named.map_or_else(std::env::temp_dir, Path::to_owned));
+    if named.is_some() {
+        drop(file());
+    }
 }
 
 /// A new file; `None`: there is no place for one, which is said once.
