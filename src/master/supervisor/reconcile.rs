@@ -92,7 +92,7 @@ impl Supervisor {
         let up = self
             .places
             .values()
-            .all(|place| place.proven == Proven::Once);
+            .all(|place| place.proven == Proven::Once && place.awaits == Awaits::Nothing);
         if self.phase == Phase::FirstBoot && up {
             self.phase = Phase::Running;
             self.report(Report::Up {

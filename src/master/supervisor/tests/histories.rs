@@ -80,6 +80,10 @@ fn deed(world: &mut World) -> Result<(), Broken> {
                 Code::Flaky,
             ];
             world.code = world.rng.pick(&all);
+            // The watcher tells of it, and often of more.
+            if world.rng.percent(70) {
+                world.feed(Some(Event::Changed))?;
+            }
             Ok(())
         }
         68..76 => {
@@ -159,6 +163,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     world.code = Code::Good;
     world.config = Config::Good;
     world.fork_fails = 0;
+    world.feed(Some(Event::Changed))?;
     rest(world, |_| true)?;
     if world.over {
         return over(world);

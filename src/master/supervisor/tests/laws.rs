@@ -221,6 +221,7 @@ impl Oracle {
             // A slot that was taken away comes back without a past.
             self.failures
                 .retain(|(slot, _), _| slot.0 < supervisor.target());
+            self.awaiting.retain(|slot| slot.0 < supervisor.target());
             Ok(())
         } else {
             self.judge_stop(supervisor)
@@ -327,7 +328,9 @@ impl Oracle {
             let paced = self.failures.iter().any(|((of, _), failures)| {
                 *of == slot && (failures.unsure || failures.not_before + self.slack > self.now)
             });
-            law!(filled || added || paced, "slot {slot} is empty");
+            let awaits = self.awaiting.contains(&slot);
+            law!(filled || added || paced || awaits, "slot {slot} is empty");
+            law!(!filled || !awaits, "slot {slot} boots what has failed");
         }
         Ok(())
     }

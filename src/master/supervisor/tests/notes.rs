@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::facts::{is_close, is_failure};
+use super::facts::{Facts, is_close, is_failure};
 use super::oracle::{Oracle, Stop};
 use super::process::exit_code;
 use crate::master::supervisor::*;
@@ -71,13 +71,23 @@ impl Oracle {
                     self.failed_boot = Some((*code, self.now));
                 }
             }
+            Event::Changed => self.note_change(),
             Event::Heartbeat { .. }
-            | Event::Changed
             | Event::ThreadQuiet { .. }
             | Event::StacksDumped { .. }
             | Event::Retire { .. }
             | Event::Timeout => {}
         }
+    }
+
+    fn note_change(&mut self) {
+        if self.sources == Sources::Fixed || !self.keeps_up() || self.preparing.is_some() {
+            return;
+        }
+        self.awaiting.clear();
+        // Who boots for the first time boots anew; who serves already has the old files.
+        self.wants_reload |= self.up || self.workers.values().any(Facts::is_ready);
+        self.died_in_reload = true;
     }
 
     fn note_stop(&mut self, mode: StopMode, supervisor: &Supervisor) {
@@ -168,6 +178,10 @@ impl Oracle {
     }
 
     pub(super) fn note_failure(&mut self, who: Who, code: u8, up: bool) {
+        if !up && self.keeps_up() && self.sources == Sources::Watched {
+            self.awaiting.insert(who.slot);
+            return;
+        }
         if !up && self.keeps_up() {
             self.failed_boot = Some((code, self.now));
         }

@@ -37,6 +37,9 @@ pub struct Oracle {
     pub switching: bool,
     pub surged: bool,
     pub wants_reload: bool,
+    pub sources: Sources,
+    /// A boot has failed there before all was up, and the files have not changed since.
+    pub awaiting: BTreeSet<Slot>,
     pub unanswered: BTreeSet<Token>,
     pub state: Option<ServiceState>,
     pub exited: bool,
@@ -71,6 +74,8 @@ impl Oracle {
             workers: BTreeMap::new(),
             spawned: 0,
             surged: plan.surge.is_some(),
+            sources: plan.sources,
+            awaiting: BTreeSet::new(),
             plans: BTreeMap::from([(Generation(1), plan)]),
             failures: BTreeMap::new(),
             up: false,

@@ -475,7 +475,7 @@ fn random_plan(rng: &mut Rng) -> Plan {
         timeout: rng.pick(&[None, Some(3), Some(6)]).map(Duration::from_secs),
         shutdown_delay: Duration::from_secs(rng.pick(&[0, 0, 2])),
         winch: rng.pick(&[Winch::Ignored, Winch::RetiresWorkers]),
-        sources: Sources::Fixed,
+        sources: rng.pick(&[Sources::Fixed, Sources::Fixed, Sources::Watched]),
         preparations: rng.pick(&[0, 0, 0, 1, 2]),
         preparation_timeout: rng.pick(&[None, Some(2)]).map(Duration::from_secs),
     }
