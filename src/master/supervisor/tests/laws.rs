@@ -147,8 +147,10 @@ impl Oracle {
                 ));
             }
             (Action::SignalPreparation { signal }, Some((step, until))) => {
+                // `rgun ctl stop --fast` sends SIGTERM, too.
+                let fast = self.stop.is_some_and(|stop| stop.mode == StopMode::Fast);
                 let limit = match signal {
-                    Signal::Term => plan.graceful_timeout,
+                    Signal::Term if !fast => plan.graceful_timeout,
                     _ => Duration::from_secs(3),
                 };
                 let end = self.now + limit;
