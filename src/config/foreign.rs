@@ -225,11 +225,6 @@ const FOREIGN: &[Foreign] = &[
     ),
     says("--no-use-colors", UVICORN, "set the variable NO_COLOR"),
     says(
-        "--no-server-header",
-        UVICORN,
-        "let a proxy in front remove it, or the app set its own",
-    ),
-    says(
         "--h11-max-incomplete-event-size",
         UVICORN,
         "use `--limit-request-field_size BYTES`",
@@ -330,7 +325,7 @@ const FOREIGN: &[Foreign] = &[
     says(
         "--server-header",
         UVICORN,
-        "there always is one: leave it out",
+        "there is one by default: leave it out",
     ),
     says(
         "--no-date-header",

@@ -26,7 +26,8 @@ pub fn migration() -> String {
          - The interface is found out from the app (`-k auto`), and `REMOTE_ADDR` is the client that a trusted proxy names.\n\
          - Hooks of the master run beside it, and see no memory of the workers'; the master's log lines are its own\n  \
            (`worker ready slot=0 ...`), in gunicorn's format.\n\
-         - The field `Server` says `rgun`, unless the app sets one: what a file does to `gunicorn.SERVER_SOFTWARE` has no effect.\n\
+         - The field `Server` says `rgun`, unless the app sets one or `--no-server-header` is given: what a \
+          file does to `gunicorn.SERVER_SOFTWARE` has no effect.\n\
          - An app that changes its process title by setproctitle does so in vain.\n\
          - A program that starts gunicorn by itself (`BaseApplication`) calls [`rgun.run`](development.md#from-python) instead, with\n  \
            the place of the app.\n\

@@ -167,6 +167,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         } else {
             SendFile::App
         },
+        server_header: typed.switch("server_header")?,
         hooks: None,
         chdir,
         env,

@@ -374,6 +374,8 @@ pub struct Settings {
     /// Where probes and metrics are answered; empty: nowhere.
     pub admin_bind: Vec<Bind>,
     pub sendfile: SendFile,
+    /// Whether answers say what serves, where the app does not.
+    pub server_header: bool,
     /// A configuration file with hooks.
     pub hooks: Option<std::sync::Arc<super::Hooks>>,
 }

@@ -5,6 +5,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date {
     lines: [u8; LINES],
+    /// Where what is sent of them ends.
+    end: usize,
 }
 
 const PREFIX: &[u8; 6] = b"date: ";
@@ -21,7 +23,16 @@ impl Date {
         lines[6..6 + IMF].copy_from_slice(&imf_fixdate(unix_seconds));
         lines[6 + IMF..DATE_LINE].copy_from_slice(b"\r\n");
         lines[DATE_LINE..].copy_from_slice(SERVER_LINE);
-        Date { lines }
+        Date { lines, end: LINES }
+    }
+
+    /// It does not say what serves.
+    #[must_use]
+    pub fn without_server(self) -> Self {
+        Date {
+            end: DATE_LINE,
+            ..self
+        }
     }
 
     /// The value alone: `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -29,9 +40,9 @@ impl Date {
         &self.lines[PREFIX.len()..PREFIX.len() + IMF]
     }
 
-    /// The Date line and the Server line.
+    /// The Date line and, where it is wanted, the Server line.
     pub(super) fn both_lines(&self) -> &[u8] {
-        &self.lines
+        &self.lines[..self.end]
     }
 
     pub(super) fn date_line(&self) -> &[u8] {
@@ -39,7 +50,7 @@ impl Date {
     }
 
     pub(super) fn server_line(&self) -> &[u8] {
-        &self.lines[DATE_LINE..]
+        &self.lines[DATE_LINE..self.end]
     }
 }
 
@@ -120,5 +131,8 @@ mod tests {
             [date.date_line(), date.server_line()].concat(),
             date.both_lines()
         );
+        let date = date.without_server();
+        assert_eq!(date.both_lines(), date.date_line());
+        assert_eq!(date.server_line(), b"");
     }
 }

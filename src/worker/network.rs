@@ -276,7 +276,15 @@ impl Network {
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or(Duration::ZERO)
                 .as_secs();
-            *date = (tick, Date::at(seconds));
+            let lines = Date::at(seconds);
+            *date = (
+                tick,
+                if self.settings.server_header {
+                    lines
+                } else {
+                    lines.without_server()
+                },
+            );
         }
         date
     }

@@ -198,3 +198,12 @@ async def app(scope, receive, send):
 def test_thousand_connections_one_after_the_other(serve):
     server = serve("hello.py", workers=2)
     assert all(server.get().status == 200 for _ in range(1000))
+
+
+def test_a_server_that_does_not_say_what_it_is(serve):
+    server = serve("probe.py", "--no-server-header", "--limit-request-line", "100")
+    for target, status in (("/", 404), ("/" + "x" * 200, 414)):
+        with server.connect() as client:
+            response = client.get(target)
+        assert (response.status, response.header("server")) == (status, None)
+        assert response.header("date")

@@ -95,4 +95,11 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Do not have the kernel send the files of a WSGI app's wsgi.file_wrapper",
         ..Definition::new("sendfile", Group::Clients, Kind::Switch)
     },
+    Definition {
+        long: Some("no-server-header"),
+        default: Some("true"),
+        bare: Some("false"),
+        help: "Do not add \"server: rgun\" to responses; the app's own Server header is always sent as it is",
+        ..Definition::new("server_header", Group::Clients, Kind::Switch)
+    },
 ];

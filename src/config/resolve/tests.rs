@@ -121,7 +121,7 @@ fn every_setting_reaches_the_result() {
             ("forwarded_allow_ips" | "proxy_allow_ips", _) => "*",
             ("forwarded_headers", _) => "forwarded",
             ("secure_scheme_headers", _) => "X-Tls=1",
-            ("sendfile", _) => "false",
+            ("sendfile" | "server_header", _) => "false",
             (_, Kind::Switch) => "true",
             ("wsgi_app", _) => "other:app",
             ("root_path" | "ready_path", _) => "/x",
