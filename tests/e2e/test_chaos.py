@@ -115,3 +115,27 @@ def test_a_killed_worker_is_back_in_the_time_that_the_app_takes(serve, app):
     # Once more: the 0.2 s are also to be enough for a process that begins on a machine where others want its CPU.
     first = needed()
     assert first <= 1.2 * imports or needed() <= 1.2 * imports, first
+
+
+@pytest.mark.timeout(900)
+def test_a_thousand_deaths_leave_nothing_behind(serve):
+    """(In the short form: eighty.) Four at a time, so that each batch finds nobody left."""
+    rounds = 250 if SECONDS >= 300 else 20
+    server = serve("hello.py", "--control-socket", "ctl", workers=4)
+    ready = server.wait_ready(4)
+    memory = descriptors = None
+    for number in range(rounds):
+        if number == rounds // 4:
+            memory, descriptors = processes.resident(server.master), len(processes.descriptors(server.master))
+        mark = server.log.mark()
+        for pid in ready.values():
+            server.signal(9, pid)
+        ready = server.wait_ready(4, after=mark, timeout=60)
+        assert server.get().status == 200
+    assert len(server.log.find("worker died")) == 4 * rounds
+    assert processes.zombies(server.master) == []
+    assert len(processes.children(server.master)) == 4
+    eventually(lambda: len(processes.descriptors(server.master)) == descriptors, "no descriptor is left behind")
+    grown = processes.resident(server.master) - memory
+    print(f"{4 * rounds} deaths, {grown >> 10} KiB more")
+    assert grown < 1 << 20
