@@ -48,7 +48,7 @@ fn unknown(argument: &str, suggested: Option<String>) -> (String, Option<String>
     if let Some(foreign) = foreign(option) {
         return (
             format!("{option} {}", foreign.verdict),
-            foreign.advice.map(str::to_owned),
+            Some(foreign.advice.to_owned()),
         );
     }
     let hint = abbreviated(option)

@@ -132,9 +132,8 @@ fn here(option: &str) -> String {
     if is_ours {
         return "the same".to_owned();
     }
-    let advice = foreign(option).and_then(|foreign| foreign.advice);
-    advice.map_or_else(
-        || "there is no such thing: leave it out".to_owned(),
-        str::to_owned,
-    )
+    let advice = foreign(option).map(|foreign| foreign.advice);
+    advice
+        .unwrap_or("there is no such thing: leave it out")
+        .to_owned()
 }

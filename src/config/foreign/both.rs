@@ -1,0 +1,25 @@
+//! Options that both uvicorn and granian have. What to write instead; it explains, and changes nothing.
+
+use super::Program;
+
+pub(super) const PROGRAM: Program = Program {
+    verdict: "is uvicorn's and granian's",
+    options: &[
+        ("--ssl-keyfile-password", "let a proxy in front do TLS"),
+        ("--no-reload", "leave it out"),
+        ("--host", "use `-b HOST:PORT`"),
+        ("--port", "use `-b HOST:PORT`"),
+        ("--uds", "use `-b unix:PATH`"),
+        (
+            "--interface",
+            "use `-k asgi` or `-k wsgi`; usually neither is needed",
+        ),
+        ("--http", "rgun has one HTTP implementation: leave it out"),
+        ("--access-log", "use `--access-logfile -`"),
+        (
+            "--no-access-log",
+            "there is none without `--access-logfile`: leave it out",
+        ),
+        ("--ssl-keyfile", "let a proxy in front do TLS"),
+    ],
+};

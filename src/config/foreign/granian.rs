@@ -1,0 +1,140 @@
+//! granian's options. What to write instead; it explains, and changes nothing.
+
+use super::Program;
+
+pub(super) const PROGRAM: Program = Program {
+    verdict: "is granian's",
+    options: &[
+        ("--ssl-protocol-min", "let a proxy in front do TLS"),
+        ("--ssl-ca", "let a proxy in front do TLS"),
+        ("--ssl-crl", "let a proxy in front do TLS"),
+        ("--ssl-client-verify", "let a proxy in front do TLS"),
+        (
+            "--http1-buffer-size",
+            "use `--limit-request-field_size BYTES`",
+        ),
+        ("--http1-pipeline-flush", "leave it out"),
+        (
+            "--http2-adaptive-window",
+            "let a proxy in front speak HTTP/2",
+        ),
+        (
+            "--http2-initial-connection-window-size",
+            "let a proxy in front speak HTTP/2",
+        ),
+        (
+            "--http2-initial-stream-window-size",
+            "let a proxy in front speak HTTP/2",
+        ),
+        (
+            "--http2-keep-alive-interval",
+            "let a proxy in front speak HTTP/2",
+        ),
+        (
+            "--http2-keep-alive-timeout",
+            "let a proxy in front speak HTTP/2",
+        ),
+        (
+            "--http2-max-headers-size",
+            "let a proxy in front speak HTTP/2",
+        ),
+        (
+            "--http2-max-send-buffer-size",
+            "let a proxy in front speak HTTP/2",
+        ),
+        (
+            "--blocking-threads-idle-timeout",
+            "threads stay: leave it out",
+        ),
+        (
+            "--rss-sample-interval",
+            "memory is looked at by itself: leave it out",
+        ),
+        (
+            "--rss-samples",
+            "memory is looked at by itself: leave it out",
+        ),
+        ("--static-path-expires", "let a proxy in front serve files"),
+        (
+            "--static-path-dir-to-file",
+            "let a proxy in front serve files",
+        ),
+        (
+            "--metrics-scrape-interval",
+            "metrics are made when they are asked for: leave it out",
+        ),
+        (
+            "--reload-ignore-paths",
+            "only `*.py`, what is loaded and `--reload-extra-file` count: leave it out",
+        ),
+        (
+            "--reload-ignore-worker-failure",
+            "a reload that fails leaves the old workers serving: leave it out",
+        ),
+        ("--uds-permissions", "use `--umask`"),
+        ("--working-dir", "use `--chdir DIR`"),
+        (
+            "--env-files",
+            "use `-e KEY=VALUE`, or let the container or unit set the environment",
+        ),
+        (
+            "--access-log-fmt",
+            "use `--access-logformat FORMAT`, with gunicorn's names",
+        ),
+        ("--blocking-threads", "use `--threads N`"),
+        (
+            "--runtime-threads",
+            "a worker needs no further threads: leave it out",
+        ),
+        (
+            "--runtime-mode",
+            "a worker needs no further threads: leave it out",
+        ),
+        (
+            "--runtime-blocking-threads",
+            "a worker needs no further threads: leave it out",
+        ),
+        ("--backpressure", "use `--limit-concurrency N`"),
+        ("--task-impl", "requests are asyncio tasks: leave it out"),
+        ("--http1-keep-alive", "use `--keep-alive SECONDS`"),
+        ("--no-http1-keep-alive", "use `--keep-alive 0`"),
+        (
+            "--http1-header-read-timeout",
+            "use `--header-timeout SECONDS`",
+        ),
+        ("--url-path-prefix", "use `--root-path PATH`"),
+        (
+            "--respawn-failed-workers",
+            "workers are always replaced: leave it out",
+        ),
+        (
+            "--respawn-interval",
+            "a reload waits until the new workers are ready: leave it out",
+        ),
+        ("--workers-kill-timeout", "use `--graceful-timeout SECONDS`"),
+        ("--pid-file", "use `--pid FILE`"),
+        ("--log", "use `--log-level LEVEL`"),
+        ("--no-log", "use `--error-logfile /dev/null`"),
+        ("--no-http2", "leave it out"),
+        ("--ssl-certificate", "let a proxy in front do TLS"),
+        ("--static-path-mount", "let a proxy in front serve files"),
+        ("--static-path-route", "let a proxy in front serve files"),
+        ("--metrics", "use `--admin-bind ADDRESS`"),
+        ("--metrics-port", "use `--admin-bind ADDRESS`"),
+        ("--metrics-address", "use `--admin-bind ADDRESS`"),
+        ("--workers-lifetime", "use `--max-worker-lifetime SECONDS`"),
+        ("--workers-max-rss", "use `--max-worker-memory BYTES`"),
+        ("--process-name", "use `--name NAME`"),
+        ("--no-ws", "use `--ws off`"),
+        ("--reload-paths", "use `--reload-extra-file FILE`"),
+        (
+            "--reload-ignore-dirs",
+            "hidden directories, node_modules and virtual environments do not count: leave it out",
+        ),
+        (
+            "--reload-ignore-patterns",
+            "only `*.py`, what is loaded and `--reload-extra-file` count: leave it out",
+        ),
+        ("--reload-tick", "a save is noticed at once: leave it out"),
+    ],
+};
