@@ -74,7 +74,7 @@ async def app(scope, receive, send):
         with open(FILE, "rb") as file:
             send({"type": "http.response.zerocopysend", "file": file, "more_body": True})
             send({"type": "http.response.body", "body": b"|behind|", "more_body": True})
-            note(f"second file: {await attempt(lambda event: done(send(event)), type='http.response.zerocopysend', file=file, more_body=True)}")
+            note(f"second file: {await attempt(send, type='http.response.zerocopysend', file=file, more_body=True)}")
         await part(send, b"|end")
     elif path == "/early-hint":
         await start(send, [(b"x-final", b"1")])
@@ -111,7 +111,3 @@ async def app(scope, receive, send):
     else:
         await start(send, status=404)
         await part(send)
-
-
-async def done(awaitable):
-    return awaitable
