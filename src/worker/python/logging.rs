@@ -164,7 +164,8 @@ pub fn reopen_python_files() {
         return;
     }
     let reopen = || {
-        Python::attach(|py| {
+        // Python may have come to its end meanwhile: then there is nothing to reopen.
+        Python::try_attach(|py| {
             if let Some(Err(error)) = REOPEN.get().map(|reopen| reopen.call0(py)) {
                 tracing::error!(%error, "files of Python's logging not reopened");
             }
