@@ -160,6 +160,8 @@ def hooks_of_a_worker_that_hangs(subject):
     server = _serve(subject, "-w", "1", "-t", "1")
     thread, outcome = _slow_request(subject, server)
     eventually(lambda: len(_said(subject, "post_worker_init")) == 2, "another worker has booted")
+    # rgun's boots while the other one ends.
+    eventually(lambda: _said(subject, "worker_exit"), "the one that hung has ended")
     thread.join()
     facts = _facts(subject)
     return {"request": outcome, **{name: facts.get(name) for name in ("worker_abort", "app", "worker_exit")}}
