@@ -61,13 +61,13 @@ mod tests {
     fn the_directory_and_the_way_out_are_named() {
         let barrier = Barrier {
             what: "its standard library",
-            place: "/root/py/lib".into(),
-            closed: "/root".into(),
+            place: "/srv/py/lib".into(),
+            closed: "/srv".into(),
         };
         assert_eq!(
             barrier.to_string(),
-            "its standard library is in /root/py/lib, and this worker's user may not enter /root; \
-             let it (chmod o+x /root), or name a Python elsewhere with --python"
+            "its standard library is in /srv/py/lib, and this worker's user may not enter /srv; \
+             let it (chmod o+x /srv), or name a Python elsewhere with --python"
         );
     }
 }

@@ -61,7 +61,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("worker-tmp-dir"),
         value: "DIR",
         help: "Where workers put temporary files: large uploads, large responses to slow clients",
-        more: "Only WSGI workers need them. Signs of life are in shared memory and need no directory. One in which no file can be created is an error.",
+        more: "Only WSGI workers need them. Signs of life are in shared memory and need no directory. \
+               One in which no file can be created is an error.",
         ..Definition::new("worker_tmp_dir", Group::Process, Kind::Path)
     },
     Definition {
