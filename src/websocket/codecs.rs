@@ -11,6 +11,7 @@ use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush, Status};
 
 use super::close::Failure;
 use super::deflate::Takeover;
+use super::inflate::continue_after_final_block;
 
 /// Windows of 2^9 to 2^12 bytes.
 const SMALLEST: u8 = 9;
@@ -72,13 +73,14 @@ impl Codecs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A whole message; at most `limit` bytes come of it.
+    /// A whole message; at most `limit` bytes come of it, in time linear in both.
     pub(super) fn inflate(
         &self,
         past: &mut Past,
-        compressed: &[u8],
+        mut compressed: BytesMut,
         limit: usize,
     ) -> Result<Bytes, Failure> {
+        compressed.extend_from_slice(&FLUSHED);
         let made = &mut *self.lock();
         let scratch = made.scratch.get_or_insert_with(|| Box::new([0; SCRATCH]));
         let inflate = match &mut made.inflate {
@@ -93,39 +95,34 @@ impl Codecs {
                 .set_dictionary(&past.window)
                 .map_err(|_| Failure::NotDeflate)?;
         }
-        let mut out = BytesMut::new();
-        for mut input in [compressed, &FLUSHED] {
-            loop {
-                let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
-                let status = inflate
-                    .decompress(input, &mut scratch[..], InflateFlush::SyncFlush)
-                    .map_err(|_| Failure::NotDeflate)?;
-                input = &input[(inflate.total_in() - before_in) as usize..];
-                let given = &scratch[..(inflate.total_out() - before_out) as usize];
-                if out.len() + given.len() > limit {
-                    return Err(Failure::TooBig);
-                }
-                out.extend_from_slice(given);
-                match status {
-                    // RFC 7692 §7.2.3.4: a last block ends its stream; what follows is another one with the same past.
-                    Status::StreamEnd => {
-                        inflate.reset(false);
-                        let known = &out[out.len().saturating_sub(1 << past.bits)..];
-                        inflate
-                            .set_dictionary(known)
-                            .map_err(|_| Failure::NotDeflate)?;
-                        if input.is_empty() {
-                            break;
-                        }
-                    }
-                    Status::Ok | Status::BufError if given.len() == SCRATCH => {}
-                    Status::Ok | Status::BufError if input.is_empty() => break,
-                    Status::Ok | Status::BufError => return Err(Failure::NotDeflate),
-                }
+        let mut out = Vec::new();
+        let mut input = &compressed[..];
+        let out = loop {
+            let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
+            let status = inflate
+                .decompress(input, &mut scratch[..], InflateFlush::SyncFlush)
+                .map_err(|_| Failure::NotDeflate)?;
+            input = &input[(inflate.total_in() - before_in) as usize..];
+            let given = &scratch[..(inflate.total_out() - before_out) as usize];
+            if out.len() + given.len() > limit {
+                return Err(Failure::TooBig);
             }
-        }
+            out.extend_from_slice(given);
+            match status {
+                // RFC 7692 §7.2.3.4: a last block ends its stream; what follows is another one with the same past.
+                Status::StreamEnd => {
+                    let before = past.window.len();
+                    let mut whole = [&past.window[..], &out].concat();
+                    continue_after_final_block(input, &mut whole, before + limit)?;
+                    break Bytes::from(whole).slice(before..);
+                }
+                Status::Ok | Status::BufError if given.len() == SCRATCH => {}
+                Status::Ok | Status::BufError if input.is_empty() => break Bytes::from(out),
+                Status::Ok | Status::BufError => return Err(Failure::NotDeflate),
+            }
+        };
         past.remember(&out);
-        Ok(out.freeze())
+        Ok(out)
     }
 
     /// A whole message.

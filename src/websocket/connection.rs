@@ -273,7 +273,7 @@ impl Connection {
                 let data =
                     deflate
                         .codecs
-                        .inflate(&mut deflate.received, &partial.data, self.limit)?;
+                        .inflate(&mut deflate.received, partial.data, self.limit)?;
                 if partial.kind == Kind::Text {
                     utf8::whole(&data)?;
                 }

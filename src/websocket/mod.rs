@@ -10,6 +10,7 @@ mod connection;
 mod deflate;
 mod frame;
 mod handshake;
+mod inflate;
 mod mask;
 mod message;
 mod utf8;

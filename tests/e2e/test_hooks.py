@@ -123,6 +123,24 @@ def worker_int(worker):
     assert "alive: False" in text
 
 
+def test_worker_int_has_the_stack_that_the_recursion_limit_is_made_for(serve, app):
+    app.write("""
+def deep(levels):
+    # Through C at each level.
+    return sorted([levels], key=lambda left: deep(left - 1) if left else 0)[0]
+def worker_int(worker):
+    worker.log.info("as deep as %d", deep(250))
+""", "gunicorn.conf.py")
+    server = serve("hooked_wsgi.py", "-k", "wsgi", "--threads", "1")
+    with server.connect() as client:
+        client.send(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: (app.path / "waiting").exists(), "the request is in the app")
+        server.signal(signal.SIGINT)
+        assert client.response().status == 500
+    assert server.wait_exit() == 0
+    assert "as deep as 250" in server.log.wait_end()
+
+
 def test_a_worker_that_hangs_is_told_to_abort(launch, app):
     app.path.joinpath("app.py").write_text(
         "import time\ndef app(environ, start_response):\n    if environ['PATH_INFO'] == '/hang':\n        time.sleep(600)\n"

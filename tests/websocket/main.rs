@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use client::Client;
 use proptest::prelude::*;
+use rgun::sys::clock::thread_cpu;
 use rgun::websocket::{Codecs, Connection, Deflate, Kind};
 use support::{FIN, RSV1, Seen, converse, frame};
 
@@ -153,4 +154,138 @@ fn an_idle_connection_holds_no_buffer() {
     converse(&mut connection, [&frame(FIN | 1, [1; 4], b"text")[..]]);
     connection.release_input();
     assert_eq!(connection.buffered(), 0);
+}
+
+/// Compressed data in which a block is its last one, so that another stream follows; `bits` as they come on the wire.
+fn final_blocks(bits: &str, count: usize) -> Vec<u8> {
+    let bits: Vec<u8> = bits.bytes().filter(u8::is_ascii_digit).collect();
+    let block: Vec<u8> = bits
+        .chunks(8)
+        .map(|bits| {
+            bits.iter()
+                .rev()
+                .fold(0, |byte, bit| byte << 1 | (bit - b'0'))
+        })
+        .collect();
+    block.repeat(count)
+}
+
+const BLOCKS: [(&str, &str, &[u8]); 6] = [
+    ("empty", "1 10 0000000", b""),
+    (
+        "empty, stored",
+        "1 00 00000 0000000000000000 1111111111111111",
+        b"",
+    ),
+    (
+        "empty, with codes of its own",
+        "1 01 00000 00000 0111 000 000 100 000 000 000 000 000 000 000 000 000 000 000 000 000 000 100 1 1111111 1 1101011 0 0 0",
+        b"",
+    ),
+    ("one byte", "1 10 10010001 0000000", b"a"),
+    (
+        "one byte, stored",
+        "1 00 00000 1000000000000000 0111111111111111 10000110",
+        b"a",
+    ),
+    (
+        "a copy from the far end of the window",
+        "1 10 0000001 11101 1111111111111 0000000",
+        b"www",
+    ),
+];
+
+/// One final block with a whole window in it.
+fn window() -> Vec<u8> {
+    [&b"\x01\x00\x80\xff\x7f"[..], &vec![b'w'; 32 * 1024]].concat()
+}
+
+#[test]
+fn data_behind_a_final_block_is_inflated_with_the_same_window() {
+    for (name, bits, each) in BLOCKS {
+        let packed = [window(), final_blocks(bits, 3)].concat();
+        let seen = converse(
+            &mut compressed("permessage-deflate"),
+            [&frame(FIN | RSV1 | 2, [0; 4], &packed)[..]],
+        );
+        let expected = [&vec![b'w'; 32 * 1024][..], &each.repeat(3)].concat();
+        assert!(
+            seen == [Seen::Message(Kind::Binary, expected)],
+            "{name}: {:?}",
+            seen.len()
+        );
+    }
+    // As a client without context takeover ends each message: the example of RFC 7692 §7.2.3.4.
+    let packed = b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00";
+    let seen = converse(
+        &mut compressed("permessage-deflate"),
+        [&frame(FIN | RSV1 | 1, [0; 4], packed)[..]],
+    );
+    assert_eq!(seen, [Seen::Message(Kind::Text, b"Hello".to_vec())]);
+}
+
+/// Whatever a message is made of: a byte of it costs no more than a few times what one of an ordinary message costs.
+#[test]
+fn the_work_for_a_compressed_message_is_linear_in_its_bytes() {
+    const SIZE: usize = 250_000;
+    let cost = |packed: &[u8]| {
+        let deflate = Deflate::negotiate([&b"permessage-deflate"[..]]).expect("the plain offer");
+        let mut connection = Connection::new(
+            b"",
+            16 * 1024 * 1024,
+            Some((deflate, Arc::new(Codecs::default()))),
+        );
+        let wire = frame(FIN | RSV1 | 2, [0; 4], packed);
+        let before = thread_cpu();
+        let seen = converse(&mut connection, wire.chunks(64 * 1024));
+        let took = thread_cpu().saturating_sub(before);
+        assert!(matches!(seen[..], [Seen::Message(..)]));
+        took
+    };
+    // Bytes that have no more than a Huffman code in common.
+    let mut state = 1u32;
+    let text: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        b'@' + (state >> 26) as u8
+    })
+    .take(SIZE * 4 / 3)
+    .collect();
+    let ordinary = cost(&Client::new(12, 12).deflate(&text));
+    for (name, bits, _) in BLOCKS {
+        if name == "empty, with codes of its own" {
+            // Twelve bytes that cost two tables, final or not.
+            continue;
+        }
+        let blocks = final_blocks(bits, 1);
+        let took = cost(&[window(), blocks.repeat(SIZE / blocks.len())].concat());
+        assert!(
+            took < ordinary * 10,
+            "{name}: {took:?} against {ordinary:?}"
+        );
+    }
+}
+
+proptest! {
+    /// The decoder behind a final block against zlib, on what zlib makes of any data and on any other bytes.
+    #[test]
+    fn data_behind_a_final_block_means_what_it_means_elsewhere(
+        data in prop_oneof![
+            prop::collection::vec(any::<u8>(), 1..3000),
+            ("[a-f]{1,8}", 1usize..3000).prop_map(|(text, count)| text.repeat(count).into_bytes()),
+            "[a-z ]{1,2000}".prop_map(String::into_bytes),
+        ],
+        flip in prop::option::of((any::<prop::sample::Index>(), 0u8..8)),
+        is_raw: bool,
+    ) {
+        let mut packed = if is_raw { data } else { Client::new(15, 15).deflate(&data) };
+        if let Some((at, bit)) = flip {
+            let at = at.index(packed.len());
+            packed[at] ^= 1 << bit;
+        }
+        let inflated = |packed: &[u8]| {
+            converse(&mut compressed("permessage-deflate"), [&frame(FIN | RSV1 | 2, [0; 4], packed)[..]])
+        };
+        let behind = [&final_blocks(BLOCKS[0].1, 1)[..], &packed].concat();
+        prop_assert_eq!(inflated(&behind), inflated(&packed));
+    }
 }

@@ -175,6 +175,7 @@ pub fn reopen_python_files() {
     let named = || {
         std::thread::Builder::new()
             .name("rgun-reopen".to_owned())
+            .stack_size(super::STACK)
             .spawn(reopen)
     };
     if let Err(error) = sys::with_signals_blocked(named).and_then(|spawned| spawned) {

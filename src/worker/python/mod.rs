@@ -28,6 +28,9 @@ use pyo3::prelude::*;
 
 use crate::config::Settings;
 
+/// The stack of a thread that calls code of the user's, in bytes: what Python's recursion limit is made for.
+pub const STACK: usize = 8 * 1024 * 1024;
+
 /// The exception with its traceback attached: as long as it is ours, pyo3 keeps the two apart.
 pub fn exception<'py>(py: Python<'py>, error: &PyErr) -> Bound<'py, PyAny> {
     let value = error.value(py).clone().into_any();

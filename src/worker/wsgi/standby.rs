@@ -11,7 +11,7 @@ use super::crew::Crew;
 use super::roster::{Driver, Roster, Standby};
 use crate::sys;
 use crate::worker::python::{
-    cancel_main_thread, cancel_thread, interrupt_is_heard, tell_interrupt,
+    self, cancel_main_thread, cancel_thread, interrupt_is_heard, tell_interrupt,
 };
 
 /// A reactor that nobody has visited for one to two of these is taken over.
@@ -19,12 +19,13 @@ const PATIENCE: Duration = Duration::from_millis(2);
 /// After that many looks that found the reactor attended, it dozes until somebody leaves.
 const LOOKS: u32 = 5;
 
-/// Starts it, with all signals blocked: they are for Python's main thread.
+/// Starts it, with all signals blocked: they are for Python's main thread. In the end it calls `worker_int`, so it has the
+/// stack of any thread with Python in it; pages that are not used are not there.
 pub fn spawn(crew: Arc<Crew>) -> std::io::Result<std::thread::JoinHandle<()>> {
     sys::with_signals_blocked(|| {
         std::thread::Builder::new()
             .name("rgun-standby".into())
-            .stack_size(256 * 1024)
+            .stack_size(python::STACK)
             .spawn(move || {
                 attend(&crew);
                 cancel(&crew);
