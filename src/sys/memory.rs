@@ -1,4 +1,4 @@
-//! Shared memory as a slice of atomics, and memory given back. It does not know what the words mean.
+//! Shared memory as a slice of atomics, and memory that is given back to the system.
 
 use std::ffi::CStr;
 use std::num::NonZeroUsize;
@@ -64,26 +64,71 @@ pub fn trim() {
     unsafe {
         libc::malloc_trim(0);
     }
-    if let Some((start, length)) = std::fs::read_to_string("/proc/self/maps")
-        .ok()
-        .and_then(|maps| code(&maps, trim as fn() as usize))
-    {
-        // SAFETY: the pages are the unchanged ones of an executable file (mapped without write permission), and whoever
-        // runs into one that is gone gets it from there. An error changes nothing.
+    if let Some((start, length)) = code(trim as fn() as usize) {
+        // SAFETY: the pages are the unchanged ones of an executable file (mapped without write permission): the next access
+        // to a page that is gone reads it from there. An error changes nothing.
         unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) };
     }
 }
 
-/// The executable mapping of a file which contains `address`, by start and length.
-fn code(maps: &str, address: usize) -> Option<(usize, usize)> {
-    maps.lines().find_map(|line| {
-        let mut words = line.split_ascii_whitespace();
-        let (start, end) = words.next()?.split_once('-')?;
-        let start = usize::from_str_radix(start, 16).ok()?;
-        let end = usize::from_str_radix(end, 16).ok()?;
-        let of_a_file = words.next()? == "r-xp" && words.nth(3)?.starts_with('/');
-        (of_a_file && (start..end).contains(&address)).then_some((start, end - start))
-    })
+/// The pages of executable code of the loaded file that contains `address`: start and length in bytes. The loader knows
+/// them (`dl_iterate_phdr(3)`), so that no file of /proc has to be opened and read.
+fn code(address: usize) -> Option<(usize, usize)> {
+    let mut search = Search {
+        address,
+        page: page_size(),
+        found: None,
+    };
+    // SAFETY: the callback gets a valid description of each loaded file, and the pointer to `search`, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
+    search.found
+}
+
+/// Bytes of a page of memory.
+pub fn page_size() -> usize {
+    // SAFETY: no pointers are passed.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
+}
+
+struct Search {
+    address: usize,
+    page: usize,
+    found: Option<(usize, usize)>,
+}
+
+/// Ends the iteration with 1 when the segment is found.
+unsafe extern "C" fn visit(
+    file: *mut libc::dl_phdr_info,
+    _size: usize,
+    search: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: `search` is what `code` has passed, and only this thread uses it.
+    let search = unsafe { &mut *search.cast::<Search>() };
+    // SAFETY: the loader passes a description that is valid during the call, with `dlpi_phnum` program headers.
+    let (file, headers) = unsafe {
+        let file = &*file;
+        (
+            file,
+            std::slice::from_raw_parts(file.dlpi_phdr, usize::from(file.dlpi_phnum)),
+        )
+    };
+    for header in headers {
+        let (flags, start) = (
+            header.p_flags,
+            file.dlpi_addr as usize + header.p_vaddr as usize,
+        );
+        let end = start + header.p_memsz as usize;
+        let is_code =
+            header.p_type == libc::PT_LOAD && flags & libc::PF_X != 0 && flags & libc::PF_W == 0;
+        if is_code && (start..end).contains(&search.address) {
+            let first = start & !(search.page - 1);
+            let last = (end + search.page - 1) & !(search.page - 1);
+            search.found = Some((first, last - first));
+            return 1;
+        }
+    }
+    0
 }
 
 #[cfg(test)]
@@ -94,12 +139,15 @@ mod tests {
 
     #[test]
     fn our_code_is_found_and_can_be_done_without() {
+        let (start, length) = code(trim as fn() as usize).expect("this is code");
+        assert!((start..start + length).contains(&(code as fn(_) -> _ as usize)));
         let maps = std::fs::read_to_string("/proc/self/maps").expect("there is /proc");
-        let (start, length) = code(&maps, trim as fn() as usize).expect("this is code");
-        assert!((start..start + length).contains(&(code as fn(_, _) -> _ as usize)));
-        assert_eq!(code(&maps, (&raw const maps).addr()), None);
+        let mapped = maps
+            .lines()
+            .find(|line| line.starts_with(&format!("{start:x}-{:x} r-xp", start + length)));
+        assert!(mapped.is_some(), "the kernel has the same mapping: {maps}");
+        assert_eq!(code((&raw const maps).addr()), None);
         trim();
-        assert!(maps.contains("r-xp"));
     }
 
     #[test]

@@ -130,9 +130,7 @@ pub fn exists(pid: Pid) -> bool {
 pub fn resident(pid: Pid) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-    // SAFETY: no pointers are passed.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    Some(pages.saturating_mul(u64::try_from(size).ok()?))
+    Some(pages.saturating_mul(super::memory::page_size() as u64))
 }
 
 /// Whether the process has a handler for that signal; its default action may be deadly.

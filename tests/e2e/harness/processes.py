@@ -60,13 +60,15 @@ def is_stopped(pid):
 
 
 def descriptors(pid):
-    """What each open descriptor of a process is: number -> link."""
+    """What each open descriptor of a process is: number -> link. Without files of /proc, which are open only while they are read."""
     links = {}
     for number in os.listdir(f"/proc/{pid}/fd"):
         try:
-            links[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
+            link = os.readlink(f"/proc/{pid}/fd/{number}")
         except FileNotFoundError:
-            pass
+            continue
+        if not link.startswith("/proc/"):
+            links[int(number)] = link
     return links
 
 
