@@ -1,19 +1,23 @@
 //! The clap command, made from config's definitions. clap splits the command line; what a value means, config decides.
 
+use clap::builder::EnumValueParser;
 use clap::{Arg, ArgAction, Command};
+use clap_complete::Shell;
 
 use super::help;
 use crate::config::{Definition, Kind, Occurs, Standing, understood};
 
-/// Names of the two arguments that are not settings; no setting can be called so.
+/// Names of the arguments that are not settings; no setting can be called so.
 pub(super) const HELP: &str = "--help";
 pub(super) const VERSION: &str = "--version";
+pub(super) const COMPLETIONS: &str = "--completions";
+pub(super) const MAN: &str = "--man";
 
 pub(super) fn command() -> Command {
     let command = Command::new("rgun")
         .version(env!("CARGO_PKG_VERSION"))
         .about(help::ABOUT)
-        .override_usage("rgun [OPTIONS] APP")
+        .override_usage(help::USAGE)
         .after_help(help::examples(help::Length::Short))
         .after_long_help(help::examples(help::Length::Long))
         .no_binary_name(true)
@@ -26,6 +30,19 @@ pub(super) fn command() -> Command {
     command
         .args(understood().filter(|one| one.is_option()).map(argument))
         .args([
+            Arg::new(COMPLETIONS)
+                .long("completions")
+                .value_name("SHELL")
+                .value_parser(EnumValueParser::<Shell>::new())
+                .help("Print a completion script for that shell")
+                .hide_short_help(true)
+                .help_heading(last),
+            Arg::new(MAN)
+                .long("man")
+                .action(ArgAction::SetTrue)
+                .help("Print the manual page, as roff")
+                .hide_short_help(true)
+                .help_heading(last),
             Arg::new(VERSION)
                 .long("version")
                 .short('v')
@@ -45,6 +62,7 @@ pub(super) fn command() -> Command {
 fn argument(definition: &'static Definition) -> Arg {
     let argument = Arg::new(definition.name)
         .hide(definition.standing != Standing::Ours)
+        .hide_short_help(!help::is_common(definition))
         .help(help::short(definition))
         .long_help(help::long(definition));
     let argument = match definition.kind {

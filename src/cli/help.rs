@@ -15,6 +15,38 @@ pub(super) enum Length {
     Long,
 }
 
+pub(super) const USAGE: &str = "rgun [OPTIONS] APP\n       rgun ctl COMMAND";
+
+/// What `-h` shows: the settings that most servers are started with. `--help` shows all.
+const COMMON: [&str; 22] = [
+    "wsgi_app",
+    "factory",
+    "chdir",
+    "raw_env",
+    "bind",
+    "workers",
+    "threads",
+    "timeout",
+    "max_requests",
+    "ready_path",
+    "graceful_timeout",
+    "reload",
+    "keepalive",
+    "forwarded_allow_ips",
+    "errorlog",
+    "loglevel",
+    "accesslog",
+    "admin_bind",
+    "config",
+    "user",
+    "check_config",
+    "print_config",
+];
+
+pub(super) fn is_common(definition: &Definition) -> bool {
+    COMMON.contains(&definition.name)
+}
+
 pub(super) fn short(definition: &Definition) -> String {
     let mut text = definition.help.to_owned();
     notes(&mut text, definition);
@@ -36,7 +68,9 @@ fn notes(text: &mut String, definition: &Definition) {
     if let Kind::Choice(names) = definition.kind {
         let _ = write!(text, " [{}]", names.join(", "));
     }
-    if let Some(default) = definition.default.filter(|default| !default.is_empty()) {
+    // The default of a negative switch (`--no-sendfile`) is that of the setting, and would read as that of the switch.
+    let default = definition.default.filter(|default| !default.is_empty());
+    if let Some(default) = default.filter(|_| definition.kind != Kind::Switch) {
         let _ = write!(text, " [default: {default}]");
     }
     if let Some(variable) = &definition.variable {
@@ -46,7 +80,9 @@ fn notes(text: &mut String, definition: &Definition) {
 
 pub(super) fn examples(length: Length) -> &'static str {
     match length {
-        Length::Short => "Example: rgun config.asgi:application -b 0.0.0.0:8000 -w 4\nMore: rgun --help",
+        Length::Short => "\
+Example: rgun config.asgi:application -b 0.0.0.0:8000 -w 4
+All options, signals and more examples: rgun --help. A running server: rgun ctl --help",
         Length::Long => {
             "\
 Examples:
@@ -63,12 +99,12 @@ Durations are seconds (30, 0.5) or have a unit (500ms, 30s, 2m, 1h).
 Sizes are bytes or have a unit (64k, 20m, 1g).
 Options can also stand in the variable GUNICORN_CMD_ARGS; those on the command line win.
 
-A running server is asked with rgun ctl: status, reload, scale, stop and more; see rgun ctl --help.
+A running server is inspected and controlled by rgun ctl: status, reload, scale, stop and more; see rgun ctl --help.
 
 Signals to the master:
-  TERM       finish what was begun within --graceful-timeout, then exit; a second one: at once
+  TERM       finish in-flight requests within --graceful-timeout, then exit; a second one: exit at once
   INT, QUIT  exit fast
-  HUP        reload: new workers take over when all are ready; until then, and if not, the old serve"
+  HUP        reload: new workers take over when all are ready; until then, or if one fails, the old ones serve"
         }
     }
 }

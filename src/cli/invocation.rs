@@ -7,8 +7,9 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
+use clap_complete::Shell;
 
-use super::command::command;
+use super::command::{COMPLETIONS, MAN, command};
 use super::usage;
 use crate::config::{
     CMD_ARGS, Error, Files, Hooks, Kind, Layer, Layers, OWN_CMD_ARGS, Origin, Resolved, Settings,
@@ -22,6 +23,8 @@ pub(super) enum Parsed {
     /// Ready to be printed, with its colours.
     Help(clap::builder::StyledStr),
     Version,
+    Completions(Shell),
+    Manual,
     Run(Box<Sources>),
 }
 
@@ -77,7 +80,9 @@ impl Answered {
 pub fn settings(arguments: &[OsString], surroundings: &Surroundings) -> Result<Settings, Error> {
     match parse(arguments, surroundings)? {
         Parsed::Run(sources) => sources.resolve(surroundings).map(|it| it.settings),
-        Parsed::Help(_) | Parsed::Version => Err(Error::NoApp),
+        Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
+            Err(Error::NoApp)
+        }
     }
 }
 
@@ -97,6 +102,9 @@ pub(super) fn parse(arguments: &[OsString], surroundings: &Surroundings) -> Resu
     }
     let (own, warnings) = own_variables(variables);
     stronger.push(own);
+    if let Some(error) = usage::command_word(arguments) {
+        return Err(error);
+    }
     match options(arguments.to_vec(), &Origin::CommandLine)? {
         Ok(layer) => stronger.push(layer),
         Err(page) => return Ok(page),
@@ -204,13 +212,26 @@ impl Sources {
 /// The options among those words, or what they ask for instead of a run.
 fn options(words: Vec<OsString>, origin: &Origin) -> Result<Result<Layer, Parsed>, Error> {
     match command().try_get_matches_from(words) {
-        Ok(matches) => Ok(Ok(layer(&matches, origin))),
+        Ok(matches) => Ok(match page(&matches) {
+            Some(page) => Err(page),
+            None => Ok(layer(&matches, origin)),
+        }),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp => Ok(Err(Parsed::Help(error.render()))),
             ErrorKind::DisplayVersion => Ok(Err(Parsed::Version)),
             _ => Err(usage::explained(&error, origin)),
         },
     }
+}
+
+fn page(matches: &ArgMatches) -> Option<Parsed> {
+    if matches.get_flag(MAN) {
+        return Some(Parsed::Manual);
+    }
+    matches
+        .get_one(COMPLETIONS)
+        .copied()
+        .map(Parsed::Completions)
 }
 
 fn layer(matches: &ArgMatches, origin: &Origin) -> Layer {

@@ -2,6 +2,7 @@
 
 mod command;
 mod ctl;
+mod generated;
 mod help;
 mod invocation;
 mod reading;
@@ -22,6 +23,7 @@ use crate::observability;
 use invocation::{Parsed, Sources};
 use reading::{Failure, Reading};
 
+pub use generated::{completions, manual};
 pub use invocation::settings;
 
 /// The first argument that makes this program the client of a running server. An app of that name is `ctl:app`.
@@ -62,12 +64,23 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     if arguments.first().is_some_and(|first| first == CTL) {
         return ctl::main(arguments.into_iter().skip(1).collect());
     }
+    let arguments = help_words(arguments);
     let surroundings = Surroundings::of_this_process();
     match invocation::parse(&arguments, &surroundings) {
         Ok(Parsed::Help(text)) => report::page(&text),
         Ok(Parsed::Version) => report::version(&entry.interpreter()),
+        Ok(Parsed::Completions(shell)) => report::print(&completions(shell)),
+        Ok(Parsed::Manual) => report::print(&manual()),
         Ok(Parsed::Run(mut sources)) => start(&mut sources, &arguments, &surroundings, entry),
         Err(error) => report::configuration(&error),
+    }
+}
+
+/// `rgun help` alone asks for the help. An app of that name is `help:app`.
+fn help_words(arguments: Vec<OsString>) -> Vec<OsString> {
+    match arguments.as_slice() {
+        [only] if only == "help" => vec!["--help".into()],
+        _ => arguments,
     }
 }
 

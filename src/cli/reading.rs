@@ -78,7 +78,9 @@ impl Configuration for Reading<'_> {
         let parsed = invocation::parse(self.arguments, self.surroundings);
         let sources = match parsed.map_err(|error| misconfigured(&error))? {
             Parsed::Run(sources) => sources,
-            Parsed::Help(_) | Parsed::Version => return Err(misconfigured(&Error::NoApp)),
+            Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
+                return Err(misconfigured(&Error::NoApp));
+            }
         };
         match program(&sources, self.surroundings, self.entry) {
             Err(refusal) => Err(refusal.message.into()),

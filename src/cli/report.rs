@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use clap::builder::StyledStr;
 
 use super::Refusal;
-use crate::{config, master};
+use crate::{config, master, observability};
 
 /// Exit code of a start that failed; gunicorn's.
 const FAILED: u8 = 1;
@@ -152,6 +152,5 @@ fn lines(message: &str, hint: Option<&str>) {
 }
 
 fn is_coloured(output: &impl IsTerminal) -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    output.is_terminal() && !unwanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    observability::colour::is_wanted(output.is_terminal())
 }

@@ -26,7 +26,7 @@ fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Answer, Er
         cpus: 2,
     };
     Ok(match invocation::parse(&arguments, &surroundings)? {
-        Parsed::Help(_) => Answer::Help,
+        Parsed::Help(_) | Parsed::Completions(_) | Parsed::Manual => Answer::Help,
         Parsed::Version => Answer::Version,
         Parsed::Run(sources) => Answer::Run(Box::new(sources.resolve(&surroundings)?)),
     })
@@ -68,6 +68,9 @@ fn messages() {
     let lines: &[&[&str]] = &[
         &[],
         &["site:app", "more"],
+        &["run", "site:app"],
+        &["serve", "site:app", "-w", "2"],
+        &["site:app", "--completions", "tcsh"],
         &["site:app", "--wokers", "4"],
         &["site:app", "--worker_class", "asgi"],
         &["site:app", "--work", "4"],

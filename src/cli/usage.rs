@@ -1,5 +1,7 @@
 //! clap's errors in this program's words, with the fix where it is known. It prints nothing.
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::config::{Error, Origin, definitions, foreign};
@@ -35,6 +37,17 @@ pub(super) fn unbalanced(variable: &str) -> Error {
         message: format!("{variable}: a quote is not closed"),
         hint: Some("it is split into words as by a shell".to_owned()),
     }
+}
+
+/// A verb before the app, as other servers have it: `rgun run app:app`. A module of that name is named alone, or as `run:app`.
+pub(super) fn command_word(arguments: &[OsString]) -> Option<Error> {
+    let word = arguments.first()?.to_str()?;
+    let app = arguments.get(1)?.to_str()?;
+    let is_verb = matches!(word, "run" | "serve" | "start" | "dev");
+    (is_verb && !app.starts_with('-')).then(|| Error::Usage {
+        message: format!("unexpected argument `{app}`: rgun has no command `{word}`"),
+        hint: Some(format!("leave `{word}` out: rgun {app}")),
+    })
 }
 
 fn unknown(argument: &str, suggested: Option<String>) -> (String, Option<String>) {

@@ -189,11 +189,7 @@ impl ErrorLog {
 }
 
 fn colour(output: &Output) -> Colour {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if output.is_terminal()
-        && !unwanted
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-    {
+    if super::colour::is_wanted(output.is_terminal()) {
         Colour::Always
     } else {
         Colour::Never

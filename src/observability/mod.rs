@@ -4,6 +4,7 @@
 //! the log: what is not taken is queued, and beyond a bound dropped and counted.
 
 pub mod access;
+pub mod colour;
 mod error_log;
 mod json;
 mod line;

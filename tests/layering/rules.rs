@@ -73,7 +73,14 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         may: &["config", "master", "observability"],
-        crates: &["clap", "serde", "serde_json", "tracing"],
+        crates: &[
+            "clap",
+            "clap_complete",
+            "clap_mangen",
+            "serde",
+            "serde_json",
+            "tracing",
+        ],
         exempt: &["std::process::exit"],
         ..RULE
     },

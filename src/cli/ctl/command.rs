@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
-const ABOUT: &str = "Asks a running server: what it does, and to do something";
+const ABOUT: &str = "Inspect and control a running server";
 
 const FINDING: &str = "\
 Which server: --socket names its control socket (--control-socket of the server; its log says where it is). Without it the \
@@ -15,7 +15,7 @@ Exit codes: 0 it was done, 1 it was not (the reason and, if the app raised, its 
 
 Over the socket go lines of JSON: `echo '{\"command\":\"status\"}' | socat - UNIX:PATH` does without this program.";
 
-pub(super) fn command() -> Command {
+pub(in crate::cli) fn command() -> Command {
     Command::new("rgun ctl")
         .about(ABOUT)
         .after_long_help(FINDING)

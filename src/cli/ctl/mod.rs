@@ -13,6 +13,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 
+pub(super) use self::command::command;
 use self::find::Wanted;
 use self::link::Link;
 use self::verb::{Form, Verb};
@@ -47,7 +48,7 @@ impl Failure {
 
 /// `arguments` begin after `ctl`. The exit code: 0 when the server did what was asked.
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let matches = match command::command().try_get_matches_from(arguments) {
+    let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
             let text = error.render();

@@ -109,6 +109,9 @@ def _module_hint(module_name):
     if here is None:
         return "the working directory does not exist any more; looked in sys.path"
     names = [n[:-3] if n.endswith(".py") else n for n in _listdir(here)]
+    module, _, attribute = module_name.rpartition(".")
+    if hasattr(sys.modules.get(module), attribute):
+        return "did you mean `%s:%s`?" % (module, attribute)
     close = _close(top, names)
     if close and close[0] != top:
         return "did you mean `%s`?" % ".".join([close[0]] + module_name.split(".")[1:])
