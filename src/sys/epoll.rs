@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What woke us, for one token.
@@ -43,8 +44,46 @@ impl Watch {
 
 /// One epoll instance with room for a batch of events.
 pub struct Epoll {
-    fd: OwnedFd,
+    registrar: Registrar,
     events: Vec<libc::epoll_event>,
+}
+
+/// The part of an epoll instance that adds and removes descriptors, from any thread. The instance lives as long as one of these.
+#[derive(Debug, Clone)]
+pub struct Registrar(Arc<OwnedFd>);
+
+impl Registrar {
+    pub fn add(&self, fd: BorrowedFd<'_>, watch: Watch, token: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event {
+            events: watch.bits(),
+            u64: token,
+        };
+        // SAFETY: `event` lives through the call; both descriptors are borrowed for it.
+        check(unsafe {
+            libc::epoll_ctl(
+                self.0.as_raw_fd(),
+                libc::EPOLL_CTL_ADD,
+                fd.as_raw_fd(),
+                &raw mut event,
+            )
+        })
+        .map(drop)
+    }
+
+    /// Needed also before a close: the registration is one of the open file, which lives on in a forked child's descriptor
+    /// (epoll(7), question 6).
+    pub fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        // SAFETY: the event argument may be null for EPOLL_CTL_DEL (Linux 2.6.9 and later).
+        let code = unsafe {
+            libc::epoll_ctl(
+                self.0.as_raw_fd(),
+                libc::EPOLL_CTL_DEL,
+                fd.as_raw_fd(),
+                std::ptr::null_mut(),
+            )
+        };
+        check(code).map(drop)
+    }
 }
 
 impl Epoll {
@@ -55,39 +94,21 @@ impl Epoll {
         // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
         Ok(Self {
-            fd,
+            registrar: Registrar(Arc::new(fd)),
             events: vec![libc::epoll_event { events: 0, u64: 0 }; batch.max(1)],
         })
     }
 
+    pub fn registrar(&self) -> &Registrar {
+        &self.registrar
+    }
+
     pub fn add(&self, fd: BorrowedFd<'_>, watch: Watch, token: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event {
-            events: watch.bits(),
-            u64: token,
-        };
-        // SAFETY: `event` lives through the call; both descriptors are borrowed for it.
-        check(unsafe {
-            libc::epoll_ctl(
-                self.fd.as_raw_fd(),
-                libc::EPOLL_CTL_ADD,
-                fd.as_raw_fd(),
-                &raw mut event,
-            )
-        })
-        .map(drop)
+        self.registrar.add(fd, watch, token)
     }
 
     pub fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        // SAFETY: the event argument may be null for EPOLL_CTL_DEL (Linux 2.6.9 and later).
-        let code = unsafe {
-            libc::epoll_ctl(
-                self.fd.as_raw_fd(),
-                libc::EPOLL_CTL_DEL,
-                fd.as_raw_fd(),
-                std::ptr::null_mut(),
-            )
-        };
-        check(code).map(drop)
+        self.registrar.remove(fd)
     }
 
     /// Waits for events; `None`: for ever. Rounded up to milliseconds. An interrupted wait is an empty answer.
@@ -97,9 +118,8 @@ impl Epoll {
         });
         let room = i32::try_from(self.events.len()).unwrap_or(i32::MAX);
         // SAFETY: the buffer has `room` elements and outlives the call.
-        let found = unsafe {
-            libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), room, timeout)
-        };
+        let found =
+            unsafe { libc::epoll_wait(self.as_raw_fd(), self.events.as_mut_ptr(), room, timeout) };
         match check(found) {
             Ok(count) => Ok(usize::try_from(count).unwrap_or(0)),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
@@ -124,7 +144,7 @@ impl Epoll {
 
 impl AsRawFd for Epoll {
     fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        self.registrar.0.as_raw_fd()
     }
 }
 

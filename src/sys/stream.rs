@@ -100,6 +100,12 @@ pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) } as isize).map(drop)
 }
 
+/// Ends both directions for every process that has the socket. What is unread is answered with a reset, as after a close.
+pub fn shutdown(fd: BorrowedFd<'_>) {
+    // SAFETY: no pointers are passed. It fails only where there is no connection any more.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
 /// How many bytes the kernel holds that the peer has not taken (tcp(7), unix(7): SIOCOUTQ).
 pub fn untaken(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
@@ -108,11 +114,17 @@ pub fn untaken(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// The close to come is a reset, so that nobody takes a cut answer for a whole one.
-pub fn reset_on_close(fd: BorrowedFd<'_>) {
-    let linger = socket2::SockRef::from(&fd).set_linger(Some(std::time::Duration::ZERO));
-    // A socket that cannot be reset is closed in order, which is all that is left to do.
-    drop(linger);
+/// Resets the connection, for every process that has the socket: nobody takes a cut answer for a whole one. A unix socket
+/// knows no reset: it is closed in order, which is all that is left to do.
+pub fn reset(fd: BorrowedFd<'_>) {
+    // SAFETY: all-zero is a valid sockaddr; its family is AF_UNSPEC.
+    let nowhere: libc::sockaddr = unsafe { std::mem::zeroed() };
+    let length = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // connect(2): a TCP connection is dissolved by connecting to AF_UNSPEC, which Linux does with a reset.
+    // SAFETY: `nowhere` has `length` bytes.
+    if unsafe { libc::connect(fd.as_raw_fd(), &raw const nowhere, length) } != 0 {
+        shutdown(fd);
+    }
 }
 
 /// Takes one connection from a listener; non-blocking and close-on-exec. The address is `None` for unix peers.

@@ -7,6 +7,7 @@ mod complaints;
 mod connection;
 pub mod exchange;
 mod held;
+mod key;
 mod network;
 mod office;
 pub mod python;
@@ -16,6 +17,7 @@ mod request_id;
 mod request_start;
 mod sentinel;
 mod signals;
+mod transport;
 mod websocket;
 mod wsgi;
 
@@ -42,6 +44,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The worker's whole life in the forked child, in the main thread, with the interpreter up; the exit code.
 pub fn run(py: Python<'_>, mut seat: Seat) -> u8 {
     let news = seat.news.take();
+    crate::sys::watch_forks();
     let office = match office::open(seat) {
         Ok(office) => Arc::new(office),
         Err(error) => {

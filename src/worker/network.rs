@@ -15,6 +15,7 @@ use super::complaints::Complaints;
 use super::connection::Conn;
 use super::exchange::Exchange;
 use super::held::Held;
+use super::key::{ConnKey, RequestKey};
 use super::record::Wanted;
 use super::request_id::Ids;
 use crate::config::Settings;
@@ -38,12 +39,11 @@ pub trait App: Send + Sync {
         false
     }
     /// An app that waits in `receive` may look again.
-    fn readable(&self, conn: &Arc<Conn>);
+    fn readable(&self, key: RequestKey);
     /// An app that waits in `send` may go on.
-    fn writable(&self, conn: &Arc<Conn>);
-    /// The request of that number has taken too long: its task is to be cancelled. False: this app cannot do that, and the
-    /// request goes on.
-    fn cancel(&self, _conn: &Arc<Conn>, _number: u64) -> bool {
+    fn writable(&self, key: RequestKey);
+    /// The request has taken too long: its task is to be cancelled. False: this app cannot do that, and the request goes on.
+    fn cancel(&self, _key: RequestKey) -> bool {
         false
     }
     /// The last connection of a draining worker is gone.
@@ -342,8 +342,8 @@ impl Network {
         self.page.connection_opened();
     }
 
-    pub(super) fn connection_closed(&self, token: usize) {
-        self.closed.lock().push(token);
+    pub(super) fn connection_closed(&self, key: ConnKey) {
+        self.closed.lock().push(key);
         self.page.connection_closed();
         if self.connections.fetch_sub(1, Relaxed) == 1 && self.stage() != Stage::Serving {
             self.app().quiet();

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::connection::Conn;
+use super::key::ConnKey;
 use super::network::{Accepted, Network, millis};
+use super::transport::Transport;
 use crate::sys::epoll::{Epoll, Wake, Watch};
 use crate::sys::last_data_received;
 
@@ -15,7 +17,7 @@ const WAKE: u64 = 0;
 const LOOP: u64 = 1;
 /// How many connections are taken in one turn, beside the sentinel's: the requests of these come first.
 const AT_ONCE: usize = 4;
-/// Tokens of connections begin here.
+/// Places of connections begin here, so that none of their tokens is one of those.
 const FIRST: usize = 16;
 /// Deadlines of clients are looked at this often.
 const TICK_MS: u64 = 250;
@@ -28,7 +30,7 @@ const SHED_SHARE: usize = 4;
 pub struct Reactor {
     net: Arc<Network>,
     epoll: Epoll,
-    connections: Vec<Option<Arc<Conn>>>,
+    connections: Vec<Place>,
     free: Vec<usize>,
     /// Tells the sentinel that its connection was picked up.
     picked: Arc<Wake>,
@@ -39,6 +41,14 @@ pub struct Reactor {
     watch_new: WatchNew,
     /// Connections that the next turn watches, if they are still open then.
     unwatched: Vec<Arc<Conn>>,
+}
+
+/// Where a connection is kept.
+#[derive(Default)]
+struct Place {
+    conn: Option<Arc<Conn>>,
+    /// How many connections have been here before.
+    serial: u32,
 }
 
 /// When a new connection that has brought a request is watched for more.
@@ -58,7 +68,7 @@ impl Reactor {
         Ok(Self {
             net,
             epoll,
-            connections: Vec::new(),
+            connections: (0..FIRST).map(|_| Place::default()).collect(),
             free: Vec::new(),
             picked,
             next_tick,
@@ -80,7 +90,7 @@ impl Reactor {
         self.net.end_step();
         self.unwatched
             .drain(..)
-            .for_each(|conn| conn.watch(&self.epoll, FIRST));
+            .for_each(|conn| conn.watch(&self.epoll));
         // Before sleeping: the requests that the app has answered since.
         self.flush_access_log();
         let tick = Duration::from_millis(if self.is_hot { 0 } else { self.until_tick() });
@@ -97,8 +107,7 @@ impl Reactor {
                 WAKE => self.go_on(),
                 LOOP => loop_ready = true,
                 token => {
-                    let index = usize::try_from(token).unwrap_or(usize::MAX);
-                    if let Some(Some(conn)) = self.connections.get(index.wrapping_sub(FIRST)) {
+                    if let Some(conn) = self.find(ConnKey::of_token(token)) {
                         conn.ready(ready);
                     }
                 }
@@ -146,13 +155,11 @@ impl Reactor {
             return;
         }
         self.next_shed = now + SHED_MS;
-        for conn in self.connections.iter().flatten() {
+        for conn in self.each() {
             conn.hurry(now);
         }
         let mut idle: Vec<_> = self
-            .connections
-            .iter()
-            .flatten()
+            .each()
             .filter_map(|conn| Some((conn.idle_since()?, conn.clone())))
             .collect();
         let count = idle.len().div_ceil(SHED_SHARE);
@@ -176,7 +183,7 @@ impl Reactor {
         for (reason, count) in self.net.complaints.unsaid(now) {
             tracing::info!(reason, count, "and more of the same");
         }
-        for conn in self.connections.iter().flatten() {
+        for conn in self.each() {
             conn.tick(now);
         }
         self.next_tick = now
@@ -247,24 +254,28 @@ impl Reactor {
         peer: Option<std::net::SocketAddr>,
         listener: Option<usize>,
     ) -> bool {
-        let index = self.free.pop().unwrap_or(self.connections.len());
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(Place::default());
+            self.connections.len() - 1
+        });
         // Only the monitor tells it, and it costs a system call.
         if !self.net.settings.admin_bind.is_empty()
             && let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd()))
         {
             self.net.page.accept_waited(millis(waited));
         }
-        let conn = Conn::new(&self.net, index, fd, peer, listener);
-        if index == self.connections.len() {
-            self.connections.push(None);
-        }
-        self.connections[index] = Some(conn.clone());
+        let place = &mut self.connections[index];
+        place.serial = place.serial.wrapping_add(1);
+        // More places than a process can have descriptors there are not.
+        let key = ConnKey::new(index as u32, place.serial);
+        let conn = Conn::new(&self.net, key, Transport::plain(fd), peer, listener);
+        place.conn = Some(conn.clone());
         // What comes before it is watched shows itself as its first edge.
         let begun = conn.look();
         if begun && self.watch_new == WatchNew::Later {
             self.unwatched.push(conn);
         } else {
-            conn.watch(&self.epoll, FIRST);
+            conn.watch(&self.epoll);
         }
         begun
     }
@@ -272,17 +283,17 @@ impl Reactor {
     /// Frees the places of closed connections.
     fn sweep(&mut self) {
         let mut closed = self.net.closed.lock();
-        for index in closed.drain(..) {
-            if let Some(place) = self.connections.get_mut(index) {
-                *place = None;
-                self.free.push(index);
+        for key in closed.drain(..) {
+            if let Some(place) = self.connections.get_mut(key.place()) {
+                place.conn = None;
+                self.free.push(key.place());
             }
         }
     }
 
     /// The worker drains: every connection gets its last answer.
     pub fn drain(&mut self) {
-        for conn in self.connections.iter().flatten() {
+        for conn in self.each() {
             conn.drain();
         }
         self.next_tick = self.net.now();
@@ -292,7 +303,7 @@ impl Reactor {
     /// Ends all connections, whatever is in progress.
     pub fn close_all(&mut self) {
         self.flush_access_log();
-        for conn in self.connections.iter().flatten() {
+        for conn in self.each() {
             conn.close();
         }
         self.sweep();

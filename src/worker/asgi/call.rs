@@ -125,7 +125,7 @@ impl Call {
     ) -> PyResult<Bound<'py, PyAny>> {
         let future = create_future.call0()?;
         self.core
-            .wait(py, self.exchange.conn.token, side, future.clone().unbind());
+            .wait(py, self.exchange.key(), side, future.clone().unbind());
         Ok(future)
     }
 }

@@ -14,6 +14,7 @@ use super::extensions::Offers;
 use super::inbox::{Inbox, Item};
 use super::names::Names;
 use crate::worker::Office;
+use crate::worker::key::RequestKey;
 use crate::worker::network::Stage;
 use crate::worker::python::{Scripts, Stacks};
 
@@ -41,11 +42,11 @@ pub struct Core {
     future_type: Py<PyAny>,
     /// The loop, as the keyword that a future is made with.
     future_options: Py<PyDict>,
-    waiters: Mutex<HashMap<usize, Waiters>>,
+    waiters: Mutex<HashMap<RequestKey, Waiters>>,
     tasks: Mutex<Tasks>,
 }
 
-/// Futures of apps that wait, by connection.
+/// Futures of an app that waits.
 #[derive(Default)]
 struct Waiters {
     receive: Vec<Py<PyAny>>,
@@ -111,10 +112,10 @@ impl Core {
             .call((), Some(self.future_options.bind(py)))
     }
 
-    /// Registers a future that a change on that connection resolves.
-    pub fn wait(&self, py: Python<'_>, token: usize, side: Side, future: Py<PyAny>) {
+    /// Registers a future that news of that request resolves.
+    pub fn wait(&self, py: Python<'_>, key: RequestKey, side: Side, future: Py<PyAny>) {
         let mut waiters = self.waiters.lock();
-        let waiters = waiters.entry(token).or_default();
+        let waiters = waiters.entry(key).or_default();
         let list = match side {
             Side::Receive => &mut waiters.receive,
             Side::Send => &mut waiters.send,
@@ -124,11 +125,11 @@ impl Core {
         list.push(future);
     }
 
-    /// Resolves the futures of one side of a connection.
-    pub fn resolve(&self, py: Python<'_>, token: usize, side: Side) -> PyResult<()> {
+    /// Resolves the futures of one side of a request.
+    pub fn resolve(&self, py: Python<'_>, key: RequestKey, side: Side) -> PyResult<()> {
         let found = {
             let mut all = self.waiters.lock();
-            let Some(waiters) = all.get_mut(&token) else {
+            let Some(waiters) = all.get_mut(&key) else {
                 return Ok(());
             };
             let found = std::mem::take(match side {
@@ -136,7 +137,7 @@ impl Core {
                 Side::Send => &mut waiters.send,
             });
             if waiters.receive.is_empty() && waiters.send.is_empty() {
-                all.remove(&token);
+                all.remove(&key);
             }
             found
         };

@@ -103,14 +103,15 @@ impl Engine {
         Ok(ready?)
     }
 
-    /// Makes what the network side has left into tasks and results.
+    /// Makes what the network side has left by now into tasks and results. What comes meanwhile waits for the next turn: a task
+    /// that is started eagerly may send its response and so bring the next request of its connection, without end.
     fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
         while let Some(item) = self.core.inbox.pop() {
             match item {
                 Item::Request(exchange, head) => self.request(py, exchange, &head)?,
-                Item::Readable(token) => self.core.resolve(py, token, Side::Receive)?,
-                Item::Writable(token) => self.core.resolve(py, token, Side::Send)?,
-                Item::Expired(token, number) => self.cancel(py, token, number)?,
+                Item::Readable(key) => self.core.resolve(py, key, Side::Receive)?,
+                Item::Writable(key) => self.core.resolve(py, key, Side::Send)?,
+                Item::Expired(key) => self.cancel(py, key)?,
                 Item::Quiet => self.tell_quiet(py)?,
             }
         }
@@ -190,12 +191,12 @@ impl Engine {
     }
 
     /// Rare, hence the search: tasks are not kept by their connection.
-    fn cancel(&self, py: Python<'_>, token: usize, number: u64) -> PyResult<()> {
+    fn cancel(&self, py: Python<'_>, key: RequestKey) -> PyResult<()> {
         for task in self.core.tasks(py) {
             let task = task.bind(py);
             let coroutine = task.call_method0(intern!(py, "get_coro"))?;
             if let Ok(run) = coroutine.cast::<Run>()
-                && run.get().is_about(token, number)
+                && run.get().is_about(key)
             {
                 run.get().say_expired(py);
                 task.call_method0(intern!(py, "cancel"))?;

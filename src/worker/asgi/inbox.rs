@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use crate::http::RequestHead;
-use crate::worker::connection::Conn;
 use crate::worker::exchange::Exchange;
+use crate::worker::key::RequestKey;
 use crate::worker::network::App;
 
 pub enum Item {
     Request(Exchange, RequestHead),
-    /// An app waiting in `receive` on that connection may look again.
-    Readable(usize),
+    /// An app waiting in `receive` may look again.
+    Readable(RequestKey),
     /// An app waiting in `send` may go on.
-    Writable(usize),
-    /// The request of that number on that connection has taken too long: the client was told.
-    Expired(usize, u64),
+    Writable(RequestKey),
+    /// The request has taken too long: the client was told.
+    Expired(RequestKey),
     /// A draining worker has lost its last connection.
     Quiet,
 }
@@ -62,14 +62,14 @@ impl App for Door {
     fn takes_websockets(&self) -> bool {
         true
     }
-    fn readable(&self, conn: &Arc<Conn>) {
-        self.0.push(Item::Readable(conn.token));
+    fn readable(&self, key: RequestKey) {
+        self.0.push(Item::Readable(key));
     }
-    fn writable(&self, conn: &Arc<Conn>) {
-        self.0.push(Item::Writable(conn.token));
+    fn writable(&self, key: RequestKey) {
+        self.0.push(Item::Writable(key));
     }
-    fn cancel(&self, conn: &Arc<Conn>, number: u64) -> bool {
-        self.0.push(Item::Expired(conn.token, number));
+    fn cancel(&self, key: RequestKey) -> bool {
+        self.0.push(Item::Expired(key));
         true
     }
     fn quiet(&self) {

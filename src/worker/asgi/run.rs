@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 use super::awaitable::ClientDisconnected;
 use super::core::Core;
 use crate::worker::exchange::{self, Ending, Exchange, Verdict};
+use crate::worker::key::RequestKey;
 use crate::worker::network::Stage;
 use crate::worker::python::{Step, exception, resume};
 use crate::worker::request_id::is_sound;
@@ -73,11 +74,11 @@ impl Run {
         }
     }
 
-    pub fn is_about(&self, token: usize, number: u64) -> bool {
+    pub fn is_about(&self, key: RequestKey) -> bool {
         match &self.subject {
-            Subject::Http(exchange) => exchange.is_number(token, number),
+            Subject::Http(exchange) => exchange.key() == key,
             // Only while its handshake waits: once accepted it is no request any more.
-            Subject::WebSocket(socket) => socket.exchange.is_number(token, number),
+            Subject::WebSocket(socket) => socket.exchange.key() == key,
         }
     }
 
@@ -191,7 +192,7 @@ impl Run {
         let _work = (self.core.office.net.busy.step(), self.subject.step());
         let step = match self
             .coroutine
-            .bind(py)
+            .bind(py)?
             .call_method1(intern!(py, "throw"), args)
         {
             Ok(waits) => Step::Yield(waits),
@@ -311,8 +312,7 @@ fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> String {
 /// As the app has it in its scope.
 fn request_id(py: Python<'_>, core: &Core, scope: &Py<PyDict>) -> Option<String> {
     let headers = scope
-        .bind(py)
-        .get_item(intern!(py, "headers"))
+        .get_item(intern!(scope.py(), "headers"))
         .ok()
         .flatten()?;
     let headers: Vec<(Vec<u8>, Vec<u8>)> = headers.extract().ok()?;

@@ -30,24 +30,24 @@ pub fn receive(py: Python<'_>, source: Source) -> PyResult<Bound<'_, PyAny>> {
 impl Waiting {
     /// The message, as the end of the wait; else a future to be awaited before the next look.
     fn step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (event, core, token) = match &self.source {
+        let (event, core, key) = match &self.source {
             Source::Http(call) => {
-                let call = call.bind(py);
+                let call = call.bind(py)?;
                 let this = call.get();
-                (Call::poll(call)?, &this.core, this.exchange.conn.token)
+                (Call::poll(&call)?, this.core.clone(), this.exchange.key())
             }
             Source::WebSocket(call) => {
-                let call = call.bind(py);
+                let call = call.bind(py)?;
                 let this = call.get();
-                let token = this.socket.exchange.conn.token;
-                (SocketCall::poll(call)?, &this.core, token)
+                let key = this.socket.exchange.key();
+                (SocketCall::poll(&call)?, this.core.clone(), key)
             }
         };
         if let Some(event) = event {
             return Err(PyStopIteration::new_err((event.unbind(),)));
         }
         let future = core.new_future(py)?;
-        core.wait(py, token, Side::Receive, future.clone().unbind());
+        core.wait(py, key, Side::Receive, future.clone().unbind());
         // What `yield from future` would say to the task.
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
         Ok(future)

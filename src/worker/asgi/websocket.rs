@@ -138,8 +138,8 @@ impl SocketCall {
         side: Side,
     ) -> PyResult<Bound<'py, PyAny>> {
         let future = create_future.call0()?;
-        let token = self.socket.exchange.conn.token;
-        self.core.wait(py, token, side, future.clone().unbind());
+        let key = self.socket.exchange.key();
+        self.core.wait(py, key, side, future.clone().unbind());
         Ok(future)
     }
 }

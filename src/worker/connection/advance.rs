@@ -5,15 +5,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Conn;
 use super::body::BodyState;
-use super::output::{Output, would_block};
+use super::output::Output;
 use super::pace::Pace;
 use super::state::{DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
 use crate::http::{Event, KnownName, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
-use crate::sys::{self, stream};
+use crate::sys;
 use crate::worker::exchange::Exchange;
 use crate::worker::record::Ended;
 use crate::worker::request_start;
+use crate::worker::transport::Read;
 
 /// What logs and metrics call a request that ended before its response began, as nginx does: most often the client has left.
 const UNANSWERED: u16 = 499;
@@ -21,6 +22,7 @@ const UNANSWERED: u16 = 499;
 impl Conn {
     /// Goes on until the next step needs the socket, the app or time.
     pub(in crate::worker) fn advance(self: &Arc<Self>, s: &mut State) {
+        let turn = self.net.turns();
         loop {
             let progress = match s.mode {
                 Mode::Head => self.head(s),
@@ -75,6 +77,7 @@ impl Conn {
     }
 
     fn begin(self: &Arc<Self>, s: &mut State, mut head: RequestHead) {
+        self.wake_waiters(s);
         s.number += 1;
         if self.net.gives_last_answers() {
             s.close_after_answer();
@@ -203,42 +206,40 @@ impl Conn {
     pub(in crate::worker) fn tell_reader(self: &Arc<Self>, s: &mut State) {
         if std::mem::take(&mut s.waits.receive) {
             s.pace.wait_ends(self.net.now());
-            self.net.app().readable(self);
+            self.net.app().readable(self.request_key(s));
+        }
+    }
+
+    /// Whoever still waits for the request in progress looks again: there is nothing more to wait for.
+    pub(super) fn wake_waiters(self: &Arc<Self>, s: &mut State) {
+        self.tell_reader(s);
+        if std::mem::take(&mut s.waits.send) {
+            self.net.app().writable(self.request_key(s));
         }
     }
 
     /// Reads once. False: nothing to read now.
     pub(in crate::worker) fn read(self: &Arc<Self>, s: &mut State) -> bool {
-        if !s.readable || s.read_ended {
+        if !s.transport.is_readable() || s.read_ended {
             return false;
         }
-        let Some(socket) = s.fd.as_ref().map(std::os::fd::AsFd::as_fd) else {
-            return false;
-        };
         let input = match s.ws.as_mut().and_then(|ws| ws.frames.as_mut()) {
             None => s.http.input(),
             Some(frames) => frames.input(),
         };
-        let room = input.capacity() - input.len();
-        match stream::receive(socket, input) {
-            Ok(0) => {
+        match s.transport.read(input) {
+            Read::End => {
                 s.read_ended = true;
                 s.http.input_ended();
                 s.clock.fin_at = Some(self.net.now());
                 true
             }
-            Ok(count) => {
+            Read::Bytes(count) => {
                 self.net.page.received(count as u64);
-                // A short read has emptied the socket: the next bytes make a new edge (but an end that came before does not).
-                s.readable = count == room || s.read_closed;
                 true
             }
-            Err(e) if would_block(&e) => {
-                s.readable = false;
-                false
-            }
-            Err(_) => {
-                s.readable = false;
+            Read::Nothing => false,
+            Read::Failed => {
                 s.write_closed = true;
                 s.read_ended = true;
                 s.http.input_ended();
@@ -252,7 +253,7 @@ impl Conn {
         {
             let date = self.net.date();
             let answer = s.http.refuse(refusal, &date.1);
-            Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
+            Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
         }
         if s.ticket.is_none() {
             self.record_refused(refusal, s.http.response_body_len());
@@ -318,6 +319,7 @@ impl Conn {
     pub(super) fn end_exchange(self: &Arc<Self>, s: &mut State) {
         let Some(ticket) = s.ticket.take() else {
             self.end_websocket(s);
+            self.tell_reader(s);
             return;
         };
         let micros = micros().saturating_sub(s.started_us);
@@ -341,6 +343,7 @@ impl Conn {
         }
         s.body.clear();
         s.left = true;
+        self.tell_reader(s);
     }
 
     fn discard(self: &Arc<Self>, s: &mut State, left: usize) -> bool {
@@ -363,11 +366,7 @@ impl Conn {
     }
 
     pub(in crate::worker) fn say_goodbye(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) {
-        let waiting = std::mem::take(&mut s.waits.receive);
         self.end_exchange(s);
-        if waiting {
-            self.net.app().readable(self);
-        }
         s.mode = Mode::Closing(goodbye);
         s.clock.ending_since = self.net.now();
     }
@@ -377,10 +376,7 @@ impl Conn {
             return false;
         }
         let shut = goodbye == Goodbye::Plain || s.read_ended || s.write_closed;
-        if !shut
-            && let Some(socket) = s.socket()
-            && stream::shutdown_write(socket).is_ok()
-        {
+        if !shut && s.transport.half_close().is_ok() {
             s.mode = Mode::Linger;
             s.clock.ending_since = self.net.now();
             return true;
@@ -390,19 +386,17 @@ impl Conn {
     }
 
     fn linger(self: &Arc<Self>, s: &mut State) -> bool {
-        if !s.readable {
+        if !s.transport.is_readable() {
             return false;
         }
-        let Some(socket) = s.socket() else {
-            return false;
-        };
-        match stream::discard(socket) {
-            Ok(0) => self.shut(s),
-            Ok(_) => return true,
-            Err(e) if would_block(&e) => s.readable = false,
-            Err(_) => self.shut(s),
+        match s.transport.discard() {
+            Read::Bytes(_) => true,
+            Read::Nothing => false,
+            Read::End | Read::Failed => {
+                self.shut(s);
+                false
+            }
         }
-        false
     }
 
     /// Gives up a response that has begun: the client must see that it is cut, and gets what was sent of it.
@@ -410,9 +404,9 @@ impl Conn {
         let silent = s.http.is_close_delimited();
         s.http.abort();
         self.flush(s);
-        if silent && let Some(socket) = s.socket() {
+        if silent {
             // A FIN would look like the proper end.
-            stream::reset_on_close(socket);
+            s.transport.reset_on_close();
             s.write_closed = true;
         }
         self.say_goodbye(s, Goodbye::Lingering);

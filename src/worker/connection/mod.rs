@@ -16,13 +16,14 @@ mod timeouts;
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::key::{ConnKey, RequestKey};
 use super::network::Network;
-use crate::sys::epoll::{Epoll, Ready, Watch};
+use super::transport::Transport;
+use crate::sys::epoll::{Epoll, Ready};
 pub(super) use advance::micros;
 pub(super) use body::BodyState;
 pub(super) use origin::Origin;
@@ -37,8 +38,8 @@ const SHORT_LINGER: u64 = 50;
 
 pub struct Conn {
     pub net: Arc<Network>,
-    /// The reactor's name for it, unique among the living.
-    pub token: usize,
+    /// The worker's name for it.
+    pub key: ConnKey,
     /// The other end of the socket; `None`: a unix peer.
     peer: Option<SocketAddr>,
     /// Who speaks; not set before the PROXY header has come, where there is one.
@@ -53,13 +54,13 @@ pub struct Conn {
 impl Conn {
     pub fn new(
         net: &Arc<Network>,
-        token: usize,
-        fd: OwnedFd,
+        key: ConnKey,
+        transport: Transport,
         peer: Option<SocketAddr>,
         listener: Option<usize>,
     ) -> Arc<Self> {
         net.connection_opened();
-        let mut state = State::new(fd, net.policy.clone(), net.now());
+        let mut state = State::new(transport, net.policy.clone(), net.now());
         let origin = OnceLock::new();
         if listener.is_some() && net.sends_proxy_header(peer) {
             state.awaits_proxy_header = true;
@@ -70,13 +71,21 @@ impl Conn {
         }
         Arc::new(Self {
             net: net.clone(),
-            token,
+            key,
             peer,
             origin,
             listener,
             slot: OnceLock::new(),
             state: Mutex::new(state),
         })
+    }
+
+    /// Of the request in progress, or of the last one.
+    pub(super) fn request_key(&self, s: &State) -> RequestKey {
+        RequestKey {
+            conn: self.key,
+            stream: s.number,
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,12 +103,9 @@ impl Conn {
     }
 
     /// From here on the reactor hears of its socket, if it is open still.
-    pub fn watch(self: &Arc<Self>, epoll: &Epoll, first: usize) {
+    pub fn watch(self: &Arc<Self>, epoll: &Epoll) {
         let s = &mut *self.lock();
-        let Some(socket) = s.socket() else {
-            return;
-        };
-        if let Err(error) = epoll.add(socket, Watch::Edges, (self.token + first) as u64) {
+        if let Err(error) = s.transport.register(epoll, self.key.token()) {
             tracing::error!(%error, "connection cannot be watched");
             self.shut(s);
         }
@@ -108,8 +114,7 @@ impl Conn {
     /// The socket has news.
     pub fn ready(self: &Arc<Self>, ready: Ready) {
         let s = &mut *self.lock();
-        s.readable |= ready.readable;
-        s.read_closed |= ready.read_closed;
+        s.transport.ready(ready);
         if ready.closed && !matches!(s.mode, Mode::Head | Mode::Closed) {
             // Nothing that we write can arrive any more; what came before is still read below.
             s.write_closed = true;
@@ -160,24 +165,18 @@ impl Conn {
         self.shut(s);
     }
 
-    /// Gives the descriptor back to the kernel and tells the reactor.
+    /// Ends the connection and tells the reactor.
     fn shut(self: &Arc<Self>, s: &mut State) {
         if s.mode == Mode::Closed {
             return;
         }
-        let waits = std::mem::take(&mut s.waits);
         self.end_exchange(s);
-        if waits.receive {
-            self.net.app().readable(self);
-        }
-        if waits.send {
-            self.net.app().writable(self);
-        }
+        self.wake_waiters(s);
         s.mode = Mode::Closed;
         s.out.clear();
         s.part = None;
         s.body.clear();
-        s.fd = None;
-        self.net.connection_closed(self.token);
+        s.transport.close();
+        self.net.connection_closed(self.key);
     }
 }

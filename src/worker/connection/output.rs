@@ -1,31 +1,30 @@
 //! Writing to the client: at once what the socket takes, the rest when it takes more. It does not frame.
 
-use std::io::{self, ErrorKind, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::Conn;
 use super::state::{LOW_WATER, State};
-use crate::sys::stream;
+use crate::worker::transport::{Follows, Transport, would_block};
 
 /// Bytes of a file or a block that are sent before others get their turn.
 const SHARE: usize = 4 * 1024 * 1024;
 
 /// The output side of a connection's state, borrowed apart from its HTTP state (whose buffers the pieces point into).
 pub struct Output<'s> {
-    socket: Option<BorrowedFd<'s>>,
+    transport: &'s mut Transport,
     out: &'s mut bytes::BytesMut,
     write_closed: &'s mut bool,
 }
 
 impl<'s> Output<'s> {
     pub fn of(
-        fd: Option<&'s OwnedFd>,
+        transport: &'s mut Transport,
         out: &'s mut bytes::BytesMut,
         write_closed: &'s mut bool,
     ) -> Self {
         Self {
-            socket: fd.map(AsFd::as_fd),
+            transport,
             out,
             write_closed,
         }
@@ -42,7 +41,9 @@ impl<'s> Output<'s> {
 
     /// Writes what the socket takes; the rest, if there is one. Nothing is left of output that nobody will read.
     pub fn offer<'p>(&mut self, pieces: [&'p [u8]; 3]) -> Option<[&'p [u8]; 3]> {
-        let socket = self.socket.filter(|_| !*self.write_closed)?;
+        if *self.write_closed || !self.transport.is_open() {
+            return None;
+        }
         let total = pieces.iter().map(|p| p.len()).sum::<usize>();
         if !self.out.is_empty() {
             return Some(pieces);
@@ -51,9 +52,9 @@ impl<'s> Output<'s> {
             return None;
         }
         let result = if pieces[0].len() == total {
-            stream::send(socket, pieces[0])
+            self.transport.write(pieces[0], Follows::Nothing)
         } else {
-            stream::send_vectored(socket, &pieces.map(IoSlice::new))
+            self.transport.write_vectored(&pieces.map(IoSlice::new))
         };
         match result {
             Ok(count) if count == total => None,
@@ -82,14 +83,19 @@ impl Conn {
 
     /// Writes what is kept, as far as the socket takes it.
     pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut State) {
+        if s.transport.is_unsent() && s.transport.flush().is_err() {
+            s.write_closed = true;
+        }
         while !s.out.is_empty() && !s.write_closed {
-            let Some(socket) = s.socket() else { return };
-            let send = if s.part.is_some() {
-                stream::send_more
+            if !s.transport.is_open() {
+                return;
+            }
+            let follows = if s.part.is_some() {
+                Follows::More
             } else {
-                stream::send
+                Follows::Nothing
             };
-            match send(socket, &s.out) {
+            match s.transport.write(&s.out, follows) {
                 Ok(count) => {
                     s.sent(count);
                     s.clock.write_progress = self.net.now();
@@ -110,7 +116,7 @@ impl Conn {
         }
         if s.waits.send && s.out.len() <= LOW_WATER && s.part.is_none() {
             s.waits.send = false;
-            self.net.app().writable(self);
+            self.net.app().writable(self.request_key(s));
         }
     }
 }
@@ -154,9 +160,7 @@ impl Conn {
     /// The rest will not come: the length that was announced shows it, when the connection ends here.
     fn give_up_part(self: &Arc<Self>, s: &mut State) {
         s.part = None;
-        if let Some(socket) = s.socket() {
-            stream::reset_on_close(socket);
-        }
+        s.transport.reset_on_close();
         s.write_closed = true;
     }
 
@@ -166,8 +170,4 @@ impl Conn {
         self.flush(s);
         self.advance(s);
     }
-}
-
-pub fn would_block(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

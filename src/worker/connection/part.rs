@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::sys::stream;
+use crate::worker::transport::{Follows, Transport};
 
 #[derive(Debug)]
 pub struct Part {
@@ -52,17 +52,17 @@ impl Part {
         }
     }
 
-    /// Writes of it what the socket takes now, `most` bytes at the most. 0: the file has ended before its time.
-    pub fn send(&mut self, socket: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
+    /// Writes of it what is taken now, `most` bytes at the most. 0: the file has ended before its time.
+    pub fn send(&mut self, transport: &mut Transport, most: usize) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
         let count = match &mut self.source {
             Source::File { file, offset } | Source::Spool { file, offset } => {
-                let count = stream::send_file(socket, file.as_fd(), *offset, most)?;
+                let count = transport.send_file(file.as_fd(), *offset, most)?;
                 *offset += count as u64;
                 count
             }
             Source::Block(block) => {
-                let count = stream::send(socket, &block[..most])?;
+                let count = transport.write(&block[..most], Follows::Nothing)?;
                 block.advance(count);
                 count
             }

@@ -1,7 +1,6 @@
 //! The fields of a connection. It decides nothing.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
@@ -12,6 +11,7 @@ use super::part::Part;
 use crate::http::{self, Policy, RequestHead};
 use crate::ipc::Ticket;
 use crate::worker::record::Noted;
+use crate::worker::transport::Transport;
 use crate::worker::websocket::Ws;
 
 /// Unsent bytes above which `send` waits, and unread body bytes above which the socket is left alone.
@@ -58,17 +58,13 @@ pub struct Waits {
 }
 
 pub struct State {
-    pub fd: Option<OwnedFd>,
+    pub transport: Transport,
     pub http: http::Connection,
     /// From the handshake on.
     pub ws: Option<Box<Ws>>,
     pub mode: Mode,
     /// The PROXY header comes before the first request.
     pub awaits_proxy_header: bool,
-    /// The socket may have bytes (or its end) for us.
-    pub readable: bool,
-    /// The peer's FIN is in the socket: short reads are not the last news.
-    pub read_closed: bool,
     /// The peer's FIN was read.
     pub read_ended: bool,
     /// What we write does not arrive.
@@ -127,16 +123,13 @@ pub struct Clock {
 }
 
 impl State {
-    pub fn new(fd: OwnedFd, policy: Arc<Policy>, now: u64) -> Self {
+    pub fn new(transport: Transport, policy: Arc<Policy>, now: u64) -> Self {
         Self {
-            fd: Some(fd),
+            transport,
             http: http::Connection::new(policy),
             ws: None,
             mode: Mode::Head,
             awaits_proxy_header: false,
-            // A client usually sends its request with or right after the handshake.
-            readable: true,
-            read_closed: false,
             read_ended: false,
             write_closed: false,
             left: false,
@@ -175,13 +168,9 @@ impl State {
         self.closed_by_us = true;
     }
 
-    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
-        self.fd.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Something waits for the socket.
+    /// Something waits for the client to take more.
     pub fn is_unsent(&self) -> bool {
-        !self.out.is_empty() || self.part.is_some()
+        !self.out.is_empty() || self.part.is_some() || self.transport.is_unsent()
     }
 
     /// Forgets `count` bytes of the output that the socket took.

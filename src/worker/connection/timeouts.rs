@@ -9,7 +9,6 @@ use super::body::BodyState;
 use super::output::Output;
 use super::state::{Mode, State};
 use crate::http::{BodyEnd, Refusal, ResponseState};
-use crate::sys::stream;
 use crate::worker::network::{Stage, millis};
 
 /// How long after a FIN a client that could only have closed its side is taken to have left.
@@ -48,7 +47,7 @@ impl Conn {
                 }
                 if s.is_unsent() && over(s.clock.write_progress, limits.write) {
                     self.abandon(s);
-                } else if self.is_expired(s) && self.net.app().cancel(self, s.number) {
+                } else if self.is_expired(s) && self.net.app().cancel(self.request_key(s)) {
                     self.answer_for_the_app(s);
                 } else if s.body.state == BodyState::Open
                     && s.waits.receive
@@ -141,7 +140,7 @@ impl Conn {
         }
         if let Ok(transmit) = s.http.body(b"", BodyEnd::More) {
             let pieces = [transmit.head, transmit.data, transmit.tail];
-            Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write(pieces);
+            Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write(pieces);
         }
     }
 
@@ -156,9 +155,7 @@ impl Conn {
         s.left = true;
         self.tell_reader(s);
         self.flush(s);
-        if let Some(socket) = s.socket() {
-            stream::reset_on_close(socket);
-        }
+        s.transport.reset_on_close();
         if s.mode != Mode::Exchange {
             self.shut(s);
         }
@@ -167,7 +164,7 @@ impl Conn {
 
 /// A client that reads slowly takes from the kernel's buffer, which may be megabytes, long before there is room for us to write.
 fn notice_reading(s: &mut State, now: u64) {
-    let Some(Ok(untaken)) = s.socket().map(stream::untaken) else {
+    let Some(untaken) = s.transport.untaken() else {
         return;
     };
     if untaken < s.clock.untaken {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::{BodyState, Conn, HIGH_WATER, Mode, Output, State};
+use super::key::RequestKey;
 use crate::http::ResponseState;
 use crate::ipc::Mark;
 use crate::proxy::Told;
@@ -65,8 +66,11 @@ impl Exchange {
         self.number
     }
 
-    pub fn is_number(&self, token: usize, number: u64) -> bool {
-        self.conn.token == token && self.number == number
+    pub fn key(&self) -> RequestKey {
+        RequestKey {
+            conn: self.conn.key,
+            stream: self.number,
+        }
     }
 
     /// Whether this is still what the connection is about.
@@ -103,7 +107,7 @@ impl Exchange {
             BodyState::Failed => return Received::Disconnect,
             BodyState::Open => {
                 if let Some(interim) = s.http.continue_100() {
-                    Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed)
+                    Output::of(&mut s.transport, &mut s.out, &mut s.write_closed)
                         .write([interim, b"", b""]);
                 }
                 if !s.waits.receive {

@@ -107,7 +107,7 @@ impl Exchange {
         let s = &mut *self.conn.lock();
         self.check(s)?;
         let interim = s.http.informational(status, headers)?;
-        Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write([interim, b"", b""]);
+        Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write([interim, b"", b""]);
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl Exchange {
             false
         } else if let Hold::Spool(new) = hold {
             if let Some(rest) =
-                Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).offer(pieces)
+                Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).offer(pieces)
             {
                 let kept = s.out.len() + rest.iter().map(|piece| piece.len()).sum::<usize>();
                 let file = if kept > spool::KEPT { new() } else { None };
@@ -215,7 +215,7 @@ impl Exchange {
         } else {
             s.written_in = step;
             if let Some(rest) =
-                Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).offer(pieces)
+                Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).offer(pieces)
             {
                 keep(&mut s.out, &mut s.part, rest, pieces[1].len(), lend);
             }

@@ -102,7 +102,7 @@ impl Conn {
             let headers = headers.into_iter().map(|(name, value)| (name, value));
             let fields = ours.into_iter().flatten().chain(headers);
             let answer = s.http.switch_protocols(fields, &date.1)?;
-            Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
+            Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
         }
         let settings = &self.net.settings.websocket;
         let deflate = handshake

@@ -7,6 +7,7 @@ use super::state::{Ended, Phase};
 use crate::ipc::DrainReason;
 use crate::websocket::{Frame, GOING_AWAY, INTERNAL_ERROR, SERVICE_RESTART};
 use crate::worker::connection::{Conn, State};
+use crate::worker::key::ConnKey;
 use crate::worker::network::{Stage, millis};
 
 /// How long the client may take to answer our close frame.
@@ -37,7 +38,7 @@ impl Conn {
                     let leaves_at = *ws.leaves_at.get_or_insert_with(|| {
                         // Spread evenly over the time that is left: not all clients reconnect at once.
                         let span = self.net.idle_until().saturating_sub(now);
-                        now + spread(self.token) * span / (1 << 16)
+                        now + spread(self.key) * span / (1 << 16)
                     });
                     if now >= leaves_at {
                         self.close_websocket(s, code, "");
@@ -120,6 +121,6 @@ impl Conn {
 }
 
 /// Sixteen bits, even for neighbours (Knuth's multiplicative hash).
-fn spread(token: usize) -> u64 {
-    (token as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48
+fn spread(key: ConnKey) -> u64 {
+    (key.place() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48
 }

@@ -71,7 +71,7 @@ impl Conn {
     }
 
     pub(super) fn write_frame(self: &Arc<Self>, s: &mut State, head: &[u8], payload: &[u8]) {
-        let mut output = Output::of(s.fd.as_ref(), &mut s.out, &mut s.write_closed);
+        let mut output = Output::of(&mut s.transport, &mut s.out, &mut s.write_closed);
         let all = if payload.is_empty() {
             output.write([head, b"", b""])
         } else if payload.len() <= COPY_UP_TO {

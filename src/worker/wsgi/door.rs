@@ -6,8 +6,8 @@ use super::body::Body;
 use super::crew::{Crew, micros};
 use super::roster::Job;
 use crate::http::RequestHead;
-use crate::worker::connection::Conn;
 use crate::worker::exchange::Exchange;
+use crate::worker::key::RequestKey;
 use crate::worker::network::{App, Pulse};
 
 pub struct Door(pub Arc<Crew>);
@@ -27,12 +27,12 @@ impl App for Door {
         }
     }
 
-    fn readable(&self, conn: &Arc<Conn>) {
-        self.0.roster.lock().fed.push(conn.token);
+    fn readable(&self, key: RequestKey) {
+        self.0.roster.lock().fed.push(key);
         self.0.news.tell();
     }
 
-    fn writable(&self, _conn: &Arc<Conn>) {
+    fn writable(&self, _key: RequestKey) {
         self.0.news.tell();
     }
 

@@ -10,13 +10,13 @@ use super::upload::{Fed, Upload};
 use crate::http::RequestHead;
 use crate::worker::Office;
 use crate::worker::exchange::{Ending, Exchange};
+use crate::worker::key::RequestKey;
 use crate::worker::reactor::{Reactor, WatchNew};
 use crate::worker::sentinel::Command;
 
 pub struct Post {
     pub reactor: Reactor,
-    /// By connection token.
-    uploads: HashMap<usize, Upload>,
+    uploads: HashMap<RequestKey, Upload>,
 }
 
 impl Post {
@@ -60,8 +60,8 @@ impl Post {
             for (exchange, head) in arrivals {
                 self.begin(crew, exchange, head);
             }
-            for token in fed {
-                if let Some(upload) = self.uploads.remove(&token) {
+            for key in fed {
+                if let Some(upload) = self.uploads.remove(&key) {
                     self.feed(crew, upload);
                 }
             }
@@ -75,7 +75,7 @@ impl Post {
     fn feed(&mut self, crew: &Crew, mut upload: Upload) {
         match upload.feed() {
             Fed::Partly => {
-                self.uploads.insert(upload.exchange.conn.token, upload);
+                self.uploads.insert(upload.exchange.key(), upload);
             }
             Fed::Complete(body) => {
                 let Upload { exchange, head, .. } = upload;

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::body::Body;
 use crate::http::RequestHead;
 use crate::worker::exchange::Exchange;
+use crate::worker::key::RequestKey;
 
 /// A request as a thread is to run it.
 pub struct Job {
@@ -39,8 +40,8 @@ pub struct Roster {
     pub queue: VecDeque<Job>,
     /// Requests whose body is still to come, new ones.
     pub arrivals: Vec<(Exchange, RequestHead)>,
-    /// Connections (by token) where more of a body has come.
-    pub fed: Vec<usize>,
+    /// Those of which more of the body has come.
+    pub fed: Vec<RequestKey>,
     /// Threads asleep, by number; the last one to fall asleep is woken first.
     pub idle: Vec<usize>,
     pub driver: Driver,

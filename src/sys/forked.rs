@@ -1,0 +1,25 @@
+//! Whether this process is a fork of the one that asked: such a child shares the descriptors of its parent.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+static WATCHED: Once = Once::new();
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn in_child() {
+    IS_CHILD.store(true, Relaxed);
+}
+
+/// From here on every child that is forked without exec, by whatever library, knows that it is one. Called by a worker once it
+/// is itself the process that it stays.
+pub fn watch_forks() {
+    WATCHED.call_once(|| {
+        // SAFETY: the handler is a function of this library, which is never unloaded, and only stores to an atomic.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
+/// This process was forked after `watch_forks`, by code of the app's. One load: cheap enough for each request.
+pub fn is_forked_child() -> bool {
+    IS_CHILD.load(Relaxed)
+}

@@ -1,0 +1,53 @@
+//! Names of connections and requests that are never used twice, so that late news of one never reaches another.
+
+/// A connection of this worker: its place in the reactor, and how many connections have had that place before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnKey {
+    place: u32,
+    serial: u32,
+}
+
+impl ConnKey {
+    pub fn new(place: u32, serial: u32) -> Self {
+        Self { place, serial }
+    }
+
+    /// Index into the reactor's connections.
+    pub fn place(self) -> usize {
+        self.place as usize
+    }
+
+    /// As one number, to be given to the kernel: the serial number is the upper half. Two connections differ in it unless
+    /// there are four thousand million others between them in the same place.
+    pub fn token(self) -> u64 {
+        u64::from(self.serial) << 32 | u64::from(self.place)
+    }
+
+    pub fn of_token(token: u64) -> Self {
+        let [place, serial] = [token, token >> 32].map(|half| (half & u64::from(u32::MAX)) as u32);
+        Self { place, serial }
+    }
+}
+
+/// A request: its connection, and which of the requests of that connection it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestKey {
+    pub conn: ConnKey,
+    pub stream: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_connection_and_no_later_one_in_its_place() {
+        let key = ConnKey::new(7, 3);
+        assert_eq!(ConnKey::of_token(key.token()), key);
+        let next = ConnKey::new(7, 4);
+        assert_ne!(next.token(), key.token());
+        assert_eq!(next.place(), key.place());
+        let last = ConnKey::new(u32::MAX, u32::MAX);
+        assert_eq!(ConnKey::of_token(last.token()), last);
+    }
+}

@@ -1,0 +1,323 @@
+//! The way to one client: the one owner of its descriptor, with reading, writing, half close, reset and close as its verbs.
+//!
+//! A connection speaks in plain bytes and knows no socket. What lies between is a variant of [`Wire`]: `Plain` is a socket, and the
+//! tests have one in memory with short writes, splits and resets. A further one (TLS) is a type with the methods that `Plain` has,
+//! a variant of `Wire`, and a line in each `match` of this file; the compiler names them. It has to keep these promises:
+//!
+//! - `read` and `write` never wait. [`Read::Nothing`] and `WouldBlock` mean that the reactor's next news ([`Transport::ready`]) is
+//!   to be awaited; a handshake is a time in which all of them say so.
+//! - Bytes that `write` has taken and the kernel has not (a record that is half sent) are its own business: `is_unsent` says that
+//!   there are some, `flush` tries again, and the connection neither closes nor reads further requests before they have left.
+//! - `read` returns [`Read::Bytes`] as long as it holds decrypted bytes, whatever the socket says. [`Transport::is_readable`] is
+//!   true while there may be some.
+//! - `half_close` tells the client that no more will come (with `close_notify` before the FIN); `reset` shows that something is
+//!   missing; `untaken` is what the client has not taken yet, for the judgement whether it reads at all.
+//! - `send_file` sends from a file; where the kernel cannot do that by itself the bytes are read and written.
+
+#[cfg(test)]
+mod memory;
+mod plain;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IoSlice};
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use bytes::BytesMut;
+
+use crate::sys::epoll::{Epoll, Ready, Registrar, Watch};
+use crate::sys::is_forked_child;
+#[cfg(test)]
+pub use memory::{Far, Seen, memory};
+use plain::Plain;
+
+/// What a look for bytes finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    Bytes(usize),
+    /// The client sends no more.
+    End,
+    /// Not now.
+    Nothing,
+    /// The connection is broken, in both directions.
+    Failed,
+}
+
+/// Whether more output follows at once, so that the kernel need not send a packet for these bytes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    More,
+    Nothing,
+}
+
+/// How the connection ends when it is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    InOrder,
+    Reset,
+}
+
+pub struct Transport {
+    /// `None`: closed.
+    wire: Option<Wire>,
+    /// The reactor hears of it through this.
+    registrar: Option<Registrar>,
+    farewell: Farewell,
+    /// There may be bytes (or the end) to read.
+    readable: bool,
+    /// The client's FIN is in the socket: a short read is not the last news.
+    read_closed: bool,
+}
+
+/// What lies between a connection and the network.
+enum Wire {
+    Plain(Plain),
+    #[cfg(test)]
+    Memory(memory::Near),
+}
+
+impl Transport {
+    /// Over a connected, non-blocking socket.
+    pub fn plain(fd: OwnedFd) -> Self {
+        Self::over(Wire::Plain(Plain::new(fd)))
+    }
+
+    fn over(wire: Wire) -> Self {
+        Self {
+            wire: Some(wire),
+            registrar: None,
+            farewell: Farewell::InOrder,
+            // A client usually sends its request with or right after the handshake.
+            readable: true,
+            read_closed: false,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.wire.is_some()
+    }
+
+    /// What a forked child holds is its parent's: it neither reads nor writes there.
+    fn own(&mut self) -> Option<&mut Wire> {
+        if is_forked_child() {
+            return None;
+        }
+        self.wire.as_mut()
+    }
+
+    /// From here on the reactor hears of it under that token. Nothing happens where it is closed already.
+    pub fn register(&mut self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        if let Some(fd) = self.wire.as_ref().and_then(Wire::descriptor) {
+            epoll.add(fd, Watch::Edges, token)?;
+            self.registrar = Some(epoll.registrar().clone());
+        }
+        Ok(())
+    }
+
+    /// The reactor has news of it.
+    pub fn ready(&mut self, ready: Ready) {
+        self.readable |= ready.readable;
+        self.read_closed |= ready.read_closed;
+    }
+
+    /// Whether a look for bytes may find some.
+    pub fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Reads once into the spare capacity of `buffer`.
+    pub fn read(&mut self, buffer: &mut BytesMut) -> Read {
+        let room = buffer.capacity() - buffer.len();
+        let result = match self.own() {
+            Some(Wire::Plain(plain)) => plain.read(buffer),
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => near.read(buffer),
+            None => return Read::Nothing,
+        };
+        self.found(result, room)
+    }
+
+    /// Reads once and throws away.
+    pub fn discard(&mut self) -> Read {
+        let result = match self.own() {
+            Some(Wire::Plain(plain)) => plain.discard(),
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => near.discard(),
+            None => return Read::Nothing,
+        };
+        self.found(result, 0)
+    }
+
+    fn found(&mut self, result: io::Result<usize>, room: usize) -> Read {
+        match result {
+            Ok(0) => Read::End,
+            Ok(count) => {
+                // A short read has emptied the socket: the next bytes make a new edge (but an end that came before does not).
+                self.readable = count >= room || self.read_closed;
+                Read::Bytes(count)
+            }
+            Err(e) if would_block(&e) => {
+                self.readable = false;
+                Read::Nothing
+            }
+            Err(_) => {
+                self.readable = false;
+                Read::Failed
+            }
+        }
+    }
+
+    /// Writes what is taken now.
+    pub fn write(&mut self, bytes: &[u8], follows: Follows) -> io::Result<usize> {
+        match self.own() {
+            Some(Wire::Plain(plain)) => plain.write(bytes, follows),
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => near.write(bytes),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Writes what is taken now of several slices, in one call.
+    pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.own() {
+            Some(Wire::Plain(plain)) => plain.write_vectored(slices),
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => near.write_vectored(slices),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Writes what is taken now of a file, from `offset`; 0: the file has ended. The file's own position does not move.
+    pub fn send_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: usize,
+    ) -> io::Result<usize> {
+        match self.own() {
+            Some(Wire::Plain(plain)) => plain.send_file(file, offset, count),
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => near.send_file(file, offset, count),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Written bytes are still here and not with the kernel.
+    pub fn is_unsent(&self) -> bool {
+        match &self.wire {
+            // What a socket takes is the kernel's.
+            Some(Wire::Plain(_)) | None => false,
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => near.is_unsent(),
+        }
+    }
+
+    /// Tries again to pass those on.
+    #[cfg_attr(
+        not(test),
+        expect(
+            clippy::unnecessary_wraps,
+            reason = "a socket alone holds nothing back"
+        )
+    )]
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self.own() {
+            Some(Wire::Plain(_)) | None => Ok(()),
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => near.flush(),
+        }
+    }
+
+    /// Tells the client that nothing more comes; it can still send.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        match self.own() {
+            Some(Wire::Plain(plain)) => plain.half_close(),
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => near.half_close(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The close to come shows that something is missing: nobody is to take a cut answer for a whole one.
+    pub fn reset_on_close(&mut self) {
+        self.farewell = Farewell::Reset;
+    }
+
+    /// How many written bytes the client has not taken; `None`: nobody knows.
+    pub fn untaken(&self) -> Option<usize> {
+        match &self.wire {
+            Some(Wire::Plain(plain)) => plain.untaken(),
+            #[cfg(test)]
+            Some(Wire::Memory(near)) => Some(near.untaken()),
+            None => None,
+        }
+    }
+
+    /// Ends the connection and gives the descriptor back.
+    ///
+    /// A child that the app has forked may hold a copy of the descriptor, and with it the open socket. So the reactor's
+    /// registration ends by name before the close, or events would go on under a token that is another connection's by then;
+    /// and the socket itself is shut down, or the client would wait for an end until the child has gone.
+    pub fn close(&mut self) {
+        let Some(mut wire) = self.wire.take() else {
+            return;
+        };
+        let registrar = self.registrar.take();
+        if is_forked_child() {
+            // Registration and connection are the parent's.
+            return;
+        }
+        if let (Some(registrar), Some(fd)) = (registrar, wire.descriptor()) {
+            // A descriptor that was added and is open can be removed; were it not so, there were nothing to do about it.
+            drop(registrar.remove(fd));
+        }
+        match self.farewell {
+            Farewell::InOrder => wire.shut(),
+            Farewell::Reset => wire.reset(),
+        }
+    }
+}
+
+impl Wire {
+    #[cfg_attr(
+        not(test),
+        expect(clippy::unnecessary_wraps, reason = "not every wire has one")
+    )]
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Plain(plain) => Some(plain.descriptor()),
+            #[cfg(test)]
+            Self::Memory(_) => None,
+        }
+    }
+
+    fn shut(&mut self) {
+        match self {
+            Self::Plain(plain) => plain.shut(),
+            #[cfg(test)]
+            Self::Memory(near) => near.shut(),
+        }
+    }
+
+    fn reset(&mut self) {
+        match self {
+            Self::Plain(plain) => plain.reset(),
+            #[cfg(test)]
+            Self::Memory(near) => near.reset(),
+        }
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Not an error: it goes on later.
+pub fn would_block(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}

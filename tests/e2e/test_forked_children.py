@@ -1,0 +1,124 @@
+"""Children that the app forks without exec (`multiprocessing`, process pools, `os.fork`): they hold copies of the worker's sockets."""
+
+import os
+import signal
+
+import pytest
+
+from harness import processes
+from harness.waiting import eventually
+
+pytestmark = [pytest.mark.both_loops]
+
+# The child sleeps until it is killed, and has every descriptor of its parent all the while.
+HOLDS = """
+import os, signal, time
+
+def answer(path):
+    if path == "/fork":
+        child = os.fork()
+        if child == 0:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
+            signal.pause()
+            os._exit(0)
+        return str(child)
+    if path == "/slow":
+        print("slow request waits", flush=True)
+        while not os.path.exists("open"):
+            time.sleep(0.01)
+    return path
+"""
+ASGI = HOLDS + """
+import asyncio
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    body = (await asyncio.get_running_loop().run_in_executor(None, answer, scope["path"]) if scope["path"] == "/slow" else answer(scope["path"])).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+"""
+WSGI = HOLDS + """
+def app(environ, start_response):
+    body = answer(environ["PATH_INFO"]).encode()
+    start_response("200 OK", [("content-length", str(len(body)))])
+    return [body]
+"""
+INTERFACES = pytest.mark.parametrize("text", [ASGI, WSGI], ids=["asgi", "wsgi"])
+
+
+@pytest.fixture
+def holding(app, launch):
+    """A server, and a function that makes its worker fork a child."""
+    children = []
+
+    def start(text, *options):
+        app.write(text)
+        server = launch("app:app", "-w", "1", *(["--threads", "4"] if text is WSGI else []), *options)
+        server.wait_ready(1)
+
+        def fork():
+            with server.connect() as client:
+                children.append(int(client.get("/fork").text))
+            return children[-1]
+
+        return server, fork
+
+    yield start
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        eventually(lambda: not processes.alive(child), "the child is gone")
+
+
+@INTERFACES
+def test_the_end_of_a_connection_reaches_its_client_at_once(holding, text):
+    server, fork = holding(text)
+    with server.connect() as client:
+        assert client.get("/").status == 200
+        fork()
+        assert client.get("/", headers=[("connection", "close")]).status == 200
+        assert client.ending() == "closed"
+
+
+@INTERFACES
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_a_late_end_of_a_closed_connection_is_not_another_ones(holding, app, text, leave):
+    server, fork = holding(text)
+    closed = [server.connect() for _ in range(3)]
+    for client in closed:
+        assert client.get("/").status == 200
+    fork()
+    for client in closed:
+        assert client.get("/", headers=[("connection", "close")]).status == 200
+    others = [server.connect() for _ in range(3)]
+    for number, client in enumerate(others):
+        client.request(target="/slow")
+        server.log.wait("slow request waits", count=number + 1)
+    for client in closed:
+        getattr(client, leave)()
+    with server.connect() as client:
+        # Its answer shows that the worker has had a turn since.
+        assert client.get("/").status == 200
+    (app.path / "open").touch()
+    assert [client.response().status for client in others] == [200, 200, 200]
+    for client in others:
+        client.close()
+
+
+def test_a_cut_response_is_reset_although_a_child_holds_the_socket(holding):
+    """Without a length a FIN would look like the proper end of the body."""
+    server, fork = holding(ASGI.replace('    body = (await', """
+    if scope["path"] == "/cut":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        print("half is sent", flush=True)
+        while not os.path.exists("open"):
+            await asyncio.sleep(0.01)
+        raise ValueError("on purpose")
+    body = (await"""))
+    with server.connect() as client:
+        client.request(target="/cut", version="1.0")
+        assert client.head().status == 200
+        assert client.read(4) == b"half"
+        fork()
+        (server.directory / "open").touch()
+        assert client.ending() == "reset"
