@@ -109,9 +109,9 @@ pub struct Network {
     pub accepted: Mutex<VecDeque<Accepted>>,
     /// The worker's copies of the listeners; none before Go, and none again from the drain on.
     pub doors: Mutex<Vec<Arc<Listener>>>,
-    /// Reactor tokens of connections that have closed.
-    pub closed: Mutex<Vec<usize>>,
-    /// Connections that could send more at once.
+    /// Connections that have closed, and whose places in the reactor are free.
+    pub closed: Mutex<Vec<ConnKey>>,
+    /// Connections that have had their share of a turn, and could go on at once.
     pub unfinished: Mutex<Vec<Arc<Conn>>>,
     pub forwarded: Forwarded,
     pub complaints: Complaints,
@@ -217,7 +217,7 @@ impl Network {
         !held.is_empty()
     }
 
-    /// That connection has more to send than its share of this turn.
+    /// That connection has more to do than its share of this turn.
     pub(super) fn go_on_with(&self, conn: Arc<Conn>) {
         self.unfinished.lock().push(conn);
         self.wake.wake();

@@ -124,7 +124,19 @@ impl Reactor {
         Ok(loop_ready)
     }
 
-    /// Files of which a share was sent in an earlier turn.
+    /// The connection of that name, if there still is one.
+    fn find(&self, key: ConnKey) -> Option<&Arc<Conn>> {
+        let conn = self.connections.get(key.place())?.conn.as_ref()?;
+        (conn.key == key).then_some(conn)
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Arc<Conn>> {
+        self.connections
+            .iter()
+            .filter_map(|place| place.conn.as_ref())
+    }
+
+    /// Connections that had more to do than their share of an earlier turn. What is left then waits for the next one.
     fn go_on(&self) {
         let unfinished = std::mem::take(&mut *self.net.unfinished.lock());
         for conn in unfinished {

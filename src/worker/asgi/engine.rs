@@ -106,7 +106,10 @@ impl Engine {
     /// Makes what the network side has left by now into tasks and results. What comes meanwhile waits for the next turn: a task
     /// that is started eagerly may send its response and so bring the next request of its connection, without end.
     fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
-        while let Some(item) = self.core.inbox.pop() {
+        for _ in 0..self.core.inbox.len() {
+            let Some(item) = self.core.inbox.pop() else {
+                break;
+            };
             match item {
                 Item::Request(exchange, head) => self.request(py, exchange, &head)?,
                 Item::Readable(key) => self.core.resolve(py, key, Side::Receive)?,

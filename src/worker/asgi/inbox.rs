@@ -34,6 +34,13 @@ impl Inbox {
         !self.any.load(Relaxed)
     }
 
+    pub fn len(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        self.items.lock().len()
+    }
+
     pub fn push(&self, item: Item) {
         self.items.lock().push_back(item);
         self.any.store(true, Relaxed);

@@ -20,10 +20,15 @@ use crate::worker::transport::Read;
 const UNANSWERED: u16 = 499;
 
 impl Conn {
-    /// Goes on until the next step needs the socket, the app or time.
+    /// Goes on until the next step needs the socket, the app or time; or until the connection has had its share of the turn,
+    /// and then the reactor comes back to it in the next one.
     pub(in crate::worker) fn advance(self: &Arc<Self>, s: &mut State) {
         let turn = self.net.turns();
         loop {
+            if !s.share.take(turn) {
+                self.wait_for_a_turn(s);
+                return;
+            }
             let progress = match s.mode {
                 Mode::Head => self.head(s),
                 Mode::Exchange => self.exchange(s),

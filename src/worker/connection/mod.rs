@@ -10,6 +10,7 @@ mod output;
 mod pace;
 mod part;
 mod pieces;
+mod share;
 pub(super) mod spool;
 mod state;
 mod timeouts;

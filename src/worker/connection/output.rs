@@ -132,11 +132,13 @@ impl Conn {
                 return;
             }
             if share == 0 {
-                self.net.go_on_with(self.clone());
+                self.wait_for_a_turn(s);
                 return;
             }
-            let Some(socket) = s.fd.as_ref() else { return };
-            match part.send(socket.as_fd(), share) {
+            if !s.transport.is_open() {
+                return;
+            }
+            match part.send(&mut s.transport, share) {
                 Ok(0) => {
                     tracing::error!(missing = part.left, "file became shorter while it was sent");
                     self.give_up_part(s);
@@ -164,9 +166,17 @@ impl Conn {
         s.write_closed = true;
     }
 
-    /// A part of which only a share was sent.
+    /// The reactor comes back to it, behind the others that have something to do.
+    pub(super) fn wait_for_a_turn(self: &Arc<Self>, s: &mut State) {
+        if s.share.wait() {
+            self.net.go_on_with(self.clone());
+        }
+    }
+
+    /// It had more to do than its share of an earlier turn.
     pub fn go_on(self: &Arc<Self>) {
         let s = &mut *self.lock();
+        s.share.resume();
         self.flush(s);
         self.advance(s);
     }

@@ -8,6 +8,7 @@ use bytes::{Buf, BytesMut};
 use super::body::Body;
 use super::pace::Pace;
 use super::part::Part;
+use super::share::Share;
 use crate::http::{self, Policy, RequestHead};
 use crate::ipc::Ticket;
 use crate::worker::record::Noted;
@@ -85,6 +86,8 @@ pub struct State {
     pub part: Option<Part>,
     pub body: Body,
     pub pace: Pace,
+    /// Of the reactor's turn.
+    pub share: Share,
     pub waits: Waits,
     /// The number of the request in progress, or of the last one.
     pub number: u64,
@@ -141,6 +144,7 @@ impl State {
             part: None,
             body: Body::default(),
             pace: Pace::default(),
+            share: Share::default(),
             waits: Waits::default(),
             number: 0,
             ticket: None,

@@ -1,0 +1,84 @@
+"""One client that sends without end does not hold up the others, whatever it sends.
+
+Measured in CPU of the worker for each answer that another client gets, so that a machine with much else to do changes nothing.
+"""
+
+import statistics
+import time
+
+import pytest
+
+from harness.flood import cpu, flood
+from harness.websocket import PING, PONG, TEXT, frame, handshake
+
+pytestmark = [pytest.mark.both_loops, pytest.mark.wheel]
+
+# Reads every body and keeps nothing of it.
+ASGI = """
+async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
+    assert scope["type"] == "http"
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+WSGI = """
+def app(environ, start_response):
+    while environ["wsgi.input"].read(65536):
+        pass
+    start_response("200 OK", [("content-length", "2")])
+    return [b"ok"]
+"""
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+HTTP = {
+    "pipelined requests": {"again": GET},
+    "chunks of one byte": {"first": CHUNKED, "again": b"1\r\nx\r\n"},
+    "a body": {"first": CHUNKED, "again": b"10000\r\n" + b"x" * 65536 + b"\r\n"},
+    "after a refusal": {"first": b"NONSENSE\r\n\r\n", "again": b"x" * 4096},
+}
+WEBSOCKET = {
+    "pings": {"first": handshake(), "again": frame(PING)},
+    "pongs": {"first": handshake(), "again": frame(PONG)},
+    "messages": {"first": handshake(), "again": frame(TEXT, b"x")},
+}
+# Enough for a median, and an end where each of them takes seconds.
+ANSWERS, LONGEST = 25, 20.0
+
+
+def cost_of_an_answer(server, pid):
+    """Median of the CPU that the worker uses until another client has its answer, in seconds."""
+    costs = []
+    deadline = time.monotonic() + LONGEST
+    with server.connect(timeout=60) as client:
+        while len(costs) < ANSWERS and time.monotonic() < deadline:
+            before = cpu(pid)
+            assert client.get("/").status == 200
+            costs.append(cpu(pid) - before)
+    return statistics.median(costs)
+
+
+def others_are_served(server, words):
+    (pid,) = server.ready_pids()
+    with flood(server, **words):
+        assert cost_of_an_answer(server, pid) < 0.05
+
+
+@pytest.mark.parametrize("kind", [*HTTP, *WEBSOCKET])
+def test_asgi(serve, app, kind):
+    app.write(ASGI)
+    others_are_served(serve(), {**HTTP, **WEBSOCKET}[kind])
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("kind", HTTP)
+def test_wsgi(serve, app, kind, threads):
+    app.write(WSGI)
+    # A bound for what an endless upload leaves on the disk.
+    others_are_served(serve(None, "--threads", threads, "--limit-request-body", 1 << 30), HTTP[kind])
