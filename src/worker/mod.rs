@@ -33,7 +33,7 @@ pub use office::Office;
 use crate::ipc::{FromWorker, Phase};
 use crate::master::Seat;
 use crate::observability;
-use python::{Hooks, Protocol, Relay, Scripts, Watched};
+use python::{Came, Hooks, Protocol, Relay, Scripts, Watched};
 
 /// Exit code after `worker_abort`; gunicorn's.
 const ABORTED: i32 = 1;
@@ -162,14 +162,16 @@ fn serve(
             .map_err(|e| told(Phase::Boot, e))?;
     }
     *relay = python::route_logs(py, scripts, relay.take()).map_err(|e| told(Phase::Boot, e))?;
-    match loaded.protocol {
-        Protocol::Asgi => {
-            asgi::serve(py, office, scripts, loaded.app).map_err(|e| told(Phase::Lifespan, e))
-        }
-        Protocol::Wsgi => {
-            wsgi::serve(py, office, scripts, loaded.app).map_err(|e| told(Phase::Boot, e))
-        }
-    }
+    let (served, phase) = match loaded.protocol {
+        Protocol::Asgi => (
+            asgi::serve(py, office, scripts, loaded.app),
+            Phase::Lifespan,
+        ),
+        Protocol::Wsgi => (wsgi::serve(py, office, scripts, loaded.app), Phase::Boot),
+    };
+    // A child that the app has forked has nothing to say to the master.
+    let served = python::in_worker(py, served, |served| Came::ToAnEnd(served.map(drop)));
+    served.map_err(|e| told(phase, e))
 }
 
 /// `--check-config`: loads the app as a boot would, and says what fails; the exit code.

@@ -122,3 +122,105 @@ def test_a_cut_response_is_reset_although_a_child_holds_the_socket(holding):
         fork()
         (server.directory / "open").touch()
         assert client.ending() == "reset"
+
+
+# What a child does after the fork, and how it then leaves: exit code, and what its standard error shows.
+LEAVES = {
+    "returns": ("pass", 0, None),
+    "sys.exit()": ("sys.exit()", 0, None),
+    "sys.exit(7)": ("sys.exit(7)", 7, None),
+    "sys.exit(text)": ('sys.exit("for a reason")', 1, "for a reason"),
+    "raises": ('raise ValueError("on purpose")', 1, "ValueError: on purpose"),
+    "os._exit(5)": ("os._exit(5)", 5, None),
+}
+FORKS = """
+import os, sys
+
+def answer(path):
+    if path == "/fork":
+        sys.stdout.write("written by the child\\n")
+        child = os.fork()
+        if child == 0:
+            LEAVE
+            return "a second answer"
+        return "exit code %d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return str(os.getpid())
+"""
+FORKING = {
+    "asgi": FORKS + ASGI[len(HOLDS):],
+    "wsgi": FORKS + WSGI[len(HOLDS):],
+    "wsgi-generator": FORKS + """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    yield answer(environ["PATH_INFO"]).encode()
+""",
+}
+
+
+@pytest.mark.parametrize("leave", LEAVES)
+@pytest.mark.parametrize("interface", FORKING)
+def test_a_child_that_leaves_is_no_second_worker(serve, app, interface, leave):
+    code, status, said = LEAVES[leave]
+    app.write(FORKING[interface].replace("LEAVE", code))
+    server = serve(None, *(["--threads", "2"] if interface != "asgi" else []))
+    (worker,) = server.ready_pids()
+    with server.connect() as client:
+        assert client.get("/fork").text == f"exit code {status}"
+        assert client.get("/").text == str(worker)
+    if said:
+        server.log.wait(said)
+    assert {server.get("/").text for _ in range(10)} == {str(worker)}
+    assert not server.log.find("exception in app|worker exited")
+
+
+def test_a_child_that_waits_in_the_event_loop_exits(serve, app):
+    app.write("""
+import asyncio, os
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    child = os.fork()
+    if child == 0:
+        await asyncio.sleep(0)
+    body = b"exit code %d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+""")
+    server = serve()
+    assert server.get("/").text == "exit code 1"
+    server.log.wait("a forked child cannot wait in the event loop")
+
+
+def test_a_child_of_another_task_leaves_the_loop_with_its_code(serve, app):
+    app.write("""
+import asyncio, os, sys
+child = None
+async def forks():
+    global child
+    child = os.fork()
+    if child == 0:
+        sys.exit(7)
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await asyncio.ensure_future(forks())
+    body = b"exit code %d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+""")
+    server = serve()
+    assert server.get("/").text == "exit code 7"
+    assert server.get("/").text == "exit code 7"
+    assert not server.log.find("lifespan|event loop has failed")
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_a_pool_of_processes_that_fork(serve, app, interface):
+    app.write("""
+import concurrent.futures, multiprocessing
+pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork"))
+def double(number):
+    return number * 2
+def answer(path):
+    return str(pool.submit(double, 21).result())
+""" + {"asgi": ASGI, "wsgi": WSGI}[interface][len(HOLDS):])
+    server = serve()
+    assert [server.get("/").text for _ in range(5)] == ["42"] * 5

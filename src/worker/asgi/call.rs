@@ -15,6 +15,7 @@ use super::message::{self, Kind};
 use super::waiting::{self, Source};
 use crate::http::BodyEnd;
 use crate::worker::exchange::{Exchange, Flow, Received};
+use crate::worker::python::leave_forked_child;
 
 #[pyclass(frozen, module = "rgun", name = "Exchange", freelist = 128)]
 pub struct Call {
@@ -27,6 +28,7 @@ pub struct Call {
 impl Call {
     fn receive<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        leave_forked_child(py);
         let call = this.get();
         let received = call.exchange.receive();
         call.core.after_call(py)?;
@@ -75,6 +77,7 @@ impl Call {
         message: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        leave_forked_child(py);
         let message = message.cast::<PyDict>()?;
         let call = this.get();
         let Self { exchange, core, .. } = call;

@@ -22,7 +22,8 @@ use crate::http::RequestHead;
 use crate::ipc::FromWorker;
 use crate::worker::Office;
 use crate::worker::exchange::{Ending, Exchange};
-use crate::worker::python::{Scripts, tell_interrupt};
+use crate::worker::key::RequestKey;
+use crate::worker::python::{Came, Scripts, in_worker, leave_forked_child, tell_interrupt};
 use crate::worker::reactor::{Reactor, WatchNew};
 use crate::worker::sentinel::Command;
 use crate::worker::websocket::Socket;
@@ -158,7 +159,7 @@ impl Engine {
                     core.coroutine_of.bind(py).call1((made,))
                 }
             });
-        let scope = scope.unbind();
+        let coroutine = in_worker(py, coroutine, |made| Came::ToAnEnd(made.map(drop)));
         match coroutine {
             Ok(coroutine) => {
                 let run = Bound::new(
@@ -251,6 +252,7 @@ impl Engine {
 impl Engine {
     /// What the asyncio loop's `select` sleeps in; negative: for ever. True: descriptors of the loop may be ready.
     fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        leave_forked_child(py);
         let timeout = if timeout < 0.0 && self.core.inbox.is_empty() {
             None
         } else if self.core.inbox.is_empty() {
@@ -265,6 +267,7 @@ impl Engine {
 
     /// uvloop: a turn without sleep. True: call again soon.
     fn turn(&self, py: Python<'_>) -> PyResult<bool> {
+        leave_forked_child(py);
         let _work = self.core.office.net.busy.step();
         self.turn_reactor(py, Some(Duration::ZERO))?;
         self.dispatch(py)?;

@@ -13,7 +13,7 @@ use super::core::Core;
 use crate::worker::exchange::{self, Ending, Exchange, Verdict};
 use crate::worker::key::RequestKey;
 use crate::worker::network::Stage;
-use crate::worker::python::{Step, exception, resume};
+use crate::worker::python::{Came, Step, exception, in_worker, resume};
 use crate::worker::request_id::is_sound;
 use crate::worker::websocket::Socket;
 
@@ -95,6 +95,11 @@ impl Run {
 
     /// Passes a step on. `None`: the app has ended.
     fn follow<'py>(&self, py: Python<'py>, step: Step<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let step = in_worker(py, step, |step| match step {
+            Step::Yield(_) => Came::ToAWait,
+            Step::Raise(error) => Came::ToAnEnd(Err(error)),
+            Step::Return(_) => Came::ToAnEnd(Ok(())),
+        });
         self.core.office.net.end_step();
         match step {
             Step::Yield(waits) => return Ok(Some(waits)),

@@ -13,6 +13,7 @@ use super::waiting::{self, Source};
 use super::websocket_message::{self, Kind};
 use crate::http::BodyEnd;
 use crate::worker::exchange::Flow;
+use crate::worker::python::leave_forked_child;
 use crate::worker::websocket::{Incoming, Socket};
 
 #[pyclass(frozen, module = "rgun", name = "WebSocket", freelist = 128)]
@@ -25,6 +26,7 @@ pub struct SocketCall {
 impl SocketCall {
     fn receive<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        leave_forked_child(py);
         let call = this.get();
         let incoming = call.socket.receive();
         if matches!(incoming, Incoming::Wait) {
@@ -40,6 +42,7 @@ impl SocketCall {
         message: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        leave_forked_child(py);
         let core = &this.get().core;
         let sent = this.get().perform(message).and_then(|flow| match flow {
             Flow::Full => core.wait_send.bind(py).call1((this,)),

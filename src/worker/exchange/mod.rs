@@ -12,6 +12,7 @@ use super::key::RequestKey;
 use crate::http::ResponseState;
 use crate::ipc::Mark;
 use crate::proxy::Told;
+use crate::sys::is_forked_child;
 
 pub use ending::{Ending, Verdict};
 pub use sending::{Flow, Lend, NewSpool, SendError};
@@ -79,6 +80,9 @@ impl Exchange {
     }
 
     pub fn receive(&self) -> Received {
+        if is_forked_child() {
+            return Received::Disconnect;
+        }
         let s = &mut *self.conn.lock();
         if !self.is_current(s) {
             return Received::Disconnect;

@@ -8,6 +8,7 @@ use super::super::connection::{
 use super::super::held;
 use super::Exchange;
 use crate::http::{BodyEnd, ResponseError, ResponseState};
+use crate::sys::is_forked_child;
 
 /// Where output may wait.
 #[derive(Clone, Copy)]
@@ -328,6 +329,9 @@ impl Exchange {
     }
 
     pub(in crate::worker) fn check(&self, s: &State) -> Result<(), SendError> {
+        if is_forked_child() {
+            return Err(SendError::Gone);
+        }
         if s.number != self.number {
             return Err(SendError::Response(ResponseError::AlreadyComplete));
         }

@@ -3,6 +3,7 @@
 mod app;
 mod cancel;
 mod fork;
+mod forked;
 mod hooks;
 mod interpreter;
 mod logging;
@@ -15,6 +16,7 @@ mod watched;
 pub use app::{Loaded, Protocol, failed_phase, load};
 pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
+pub use forked::{Came, in_worker, leave_forked_child};
 pub use hooks::{Hooks, interrupt_is_heard, is_aborted, tell_interrupt};
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use logging::{Relay, configure_logging, install_loggers, reopen_python_files, route_logs};

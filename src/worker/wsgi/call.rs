@@ -17,7 +17,7 @@ use crate::config::SendFile;
 use crate::http::{BodyEnd, Method, RequestHead, ResponseError};
 use crate::worker::ClientDisconnected;
 use crate::worker::exchange::{Ending, SendError, Verdict};
-use crate::worker::python::{exception, type_name};
+use crate::worker::python::{Came, exception, in_worker, leave_forked_child, type_name};
 
 /// Short blocks are joined up to this many bytes.
 const JOINED: usize = 16 * 1024;
@@ -78,12 +78,19 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         )?;
         let notes = Notes::of(core, &environ);
         let iterable = core.app.bind(py).call1((environ, &response))?;
+        leave_forked_child(py);
         let by = core.office.net.settings.sendfile;
         let sent = send(&response, &iterable, &head, notes.as_ref(), by);
         let closed = close(&iterable);
         sent?;
         closed.map_err(Failure::Error)
     })();
+    let result = in_worker(py, result, |result| match result {
+        Err(Failure::Error(error)) => Came::ToAnEnd(Err(error)),
+        Ok(()) | Err(Failure::Gone | Failure::TooLong(_) | Failure::TooShort(_)) => {
+            Came::ToAnEnd(Ok(()))
+        }
+    });
     match result {
         Ok(()) => {}
         Err(failure) => conclude(py, core, &exchange, &head, failure),

@@ -124,6 +124,7 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
                 Next::Job(job) => job,
                 Next::Look => {
                     py.check_signals()?;
+                    python::leave_forked_child(py);
                     continue;
                 }
                 Next::Tell(number) => {

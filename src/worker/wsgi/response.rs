@@ -15,7 +15,7 @@ use super::thread::Thread;
 use crate::http::{BodyEnd, ResponseError, ResponseState};
 use crate::worker::ClientDisconnected;
 use crate::worker::exchange::{Exchange, SendError};
-use crate::worker::python::{to_latin1, type_name};
+use crate::worker::python::{leave_forked_child, to_latin1, type_name};
 
 /// Blocks above this many bytes are sent without the GIL: below, giving it away costs more than the copy.
 const DETACH_ABOVE: usize = 32 * 1024;
@@ -142,6 +142,7 @@ impl Response {
         data: &Bound<'_, PyBytes>,
         end: BodyEnd,
     ) -> Result<(), SendError> {
+        leave_forked_child(py);
         let bytes = data.as_bytes();
         let Self {
             exchange, thread, ..
