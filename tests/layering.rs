@@ -34,6 +34,40 @@ fn arrows_never_point_up() {
     assert!(report.is_empty(), "\n{report}");
 }
 
+/// A class whose objects hold Python objects takes part in the cycle collection, or a circle through it is never freed.
+#[test]
+fn classes_that_hold_python_objects_are_traversed() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut classes = 0;
+    for file in rust_files(&src) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        if !text.contains("#[pyclass") {
+            continue;
+        }
+        classes += 1;
+        let complete = text.contains("fn __traverse__") && text.contains("fn __clear__");
+        assert!(
+            complete || !holds_python_objects(&text),
+            "{}: a class holds Python objects and has not both of __traverse__ and __clear__",
+            file.display()
+        );
+    }
+    assert!(classes > 5, "only {classes} files with classes seen");
+}
+
+/// Whether a type that the file defines has a field for one.
+fn holds_python_objects(text: &str) -> bool {
+    let is_type = |line: &str| {
+        let line = line.trim_start_matches("pub ");
+        line.starts_with("struct ") || line.starts_with("enum ")
+    };
+    let mut within = false;
+    text.lines().any(|line| {
+        within = (within || is_type(line)) && !line.starts_with('}');
+        within && (line.contains("Py<") || line.contains("Collected<"))
+    })
+}
+
 /// One sentence for each use that the layer of `module` may not have.
 fn violations(module: &str, text: &str) -> Vec<String> {
     let Some(rule) = rule(module) else {

@@ -202,7 +202,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "worker::python",
         may: &["config", "ipc", "observability", "sys"],
-        crates: &["pyo3", "tracing"],
+        crates: &["parking_lot", "pyo3", "tracing"],
         exempt: &["unsafe"],
         ..RULE
     },

@@ -1,10 +1,12 @@
 //! Awaitables that are finished when they are made: awaiting them does not go through the event loop.
 //! They have a coroutine's methods, so that `asyncio.create_task(receive())` takes them.
 
-use std::sync::Mutex;
-
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyStopIteration};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyBaseException, PyOSError, PyRuntimeError, PyStopIteration};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+
+use crate::worker::python::track;
 
 pyo3::create_exception!(
     rgun,
@@ -50,7 +52,12 @@ impl Done {
 /// `await` gives the value or raises the error, once.
 #[pyclass(frozen, module = "rgun", freelist = 64)]
 pub struct Ready {
-    outcome: Mutex<Option<PyResult<Py<PyAny>>>>,
+    outcome: Mutex<Option<Outcome>>,
+}
+
+enum Outcome {
+    Value(Py<PyAny>),
+    Error(Py<PyBaseException>),
 }
 
 /// An error comes out of the `await`, as a coroutine's does, and not out of the call: an app that gathers several calls
@@ -59,29 +66,24 @@ pub fn raise_when_awaited<'py>(
     py: Python<'py>,
     called: PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    called.or_else(|error| Ok(Bound::new(py, Ready::of(Err(error)))?.into_any()))
+    called.or_else(|error| Ready::of(py, Outcome::Error(error.into_value(py))))
 }
 
 impl Ready {
-    pub fn new(value: Py<PyAny>) -> Self {
-        Self::of(Ok(value))
+    pub fn bound(py: Python<'_>, value: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
+        Self::of(py, Outcome::Value(value))
     }
 
-    fn of(outcome: PyResult<Py<PyAny>>) -> Self {
-        Self {
-            outcome: Mutex::new(Some(outcome)),
-        }
+    fn of(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
+        let outcome = Mutex::new(Some(outcome));
+        Ok(track(Bound::new(py, Self { outcome })?).into_any())
     }
 
-    fn take(&self) -> PyErr {
-        match self
-            .outcome
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take()
-        {
-            Some(Ok(value)) => PyStopIteration::new_err((value,)),
-            Some(Err(error)) => error,
+    fn take(&self, py: Python<'_>) -> PyErr {
+        let outcome = self.outcome.lock().take();
+        match outcome {
+            Some(Outcome::Value(value)) => PyStopIteration::new_err((value,)),
+            Some(Outcome::Error(error)) => PyErr::from_value(error.into_bound(py).into_any()),
             None => PyRuntimeError::new_err("cannot reuse already awaited coroutine"),
         }
     }
@@ -95,11 +97,27 @@ impl Ready {
     fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
         this
     }
-    fn __next__(&self) -> PyResult<()> {
-        Err(self.take())
+    fn __next__(&self, py: Python<'_>) -> PyResult<()> {
+        Err(self.take(py))
     }
-    fn send(&self, _value: &Bound<'_, PyAny>) -> PyResult<()> {
-        Err(self.take())
+    fn send(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(self.take(value.py()))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Some(outcome) = self.outcome.try_lock() else {
+            return Ok(());
+        };
+        match &*outcome {
+            Some(Outcome::Value(value)) => visit.call(value),
+            Some(Outcome::Error(error)) => visit.call(error),
+            None => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let outcome = self.outcome.lock().take();
+        drop(outcome);
     }
     #[pyo3(signature = (kind, value=None, traceback=None))]
     #[expect(clippy::unused_self, reason = "a Python method")]

@@ -15,7 +15,7 @@ use super::message::{self, Kind};
 use super::waiting::{self, Source};
 use crate::http::BodyEnd;
 use crate::worker::exchange::{Exchange, Flow, Received};
-use crate::worker::python::leave_forked_child;
+use crate::worker::python::{Collected, leave_forked_child};
 
 #[pyclass(frozen, module = "rgun", name = "Exchange", freelist = 128)]
 pub struct Call {
@@ -33,8 +33,8 @@ impl Call {
         let received = call.exchange.receive();
         call.core.after_call(py)?;
         match message::event(py, &call.core, &received)? {
-            Some(event) => Ok(Bound::new(py, Ready::new(event.into_any().unbind()))?.into_any()),
-            None => waiting::receive(py, Source::Http(this.clone().unbind())),
+            Some(event) => Ready::bound(py, event.into_any().unbind()),
+            None => waiting::receive(py, Source::Http(Collected::new(this.clone().unbind()))),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pyo3::exceptions::PyOSError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -164,7 +165,7 @@ impl Engine {
             Ok(coroutine) => {
                 let run = Bound::new(
                     py,
-                    Run::new(coroutine.unbind(), subject, scope, core.clone()),
+                    Run::new(coroutine.unbind(), subject, scope.unbind(), core.clone()),
                 )?;
                 match self.task(py, &run) {
                     Ok(task) => run.get().keep(&task),
@@ -173,7 +174,7 @@ impl Engine {
             }
             Err(error) => {
                 let verdict = subject.ended(Ending::Failed);
-                log_failure(py, core, &scope, &error, verdict);
+                log_failure(core, &scope, &error, verdict);
             }
         }
         Ok(())
@@ -371,6 +372,24 @@ impl Engine {
 
     fn tasks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         self.core.tasks(py)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.event_loop.get())?;
+        visit.call(&self.task_type)?;
+        visit.call(&self.task_options)?;
+        for callback in [&self.on_command, &self.on_quiet] {
+            if let Some(callback) = callback.try_lock() {
+                visit.call(&*callback)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The loop and the tasks' options are there for as long as the worker; what its script has given is not.
+    fn __clear__(&self) {
+        drop(self.on_command.lock().take());
+        drop(self.on_quiet.lock().take());
     }
 
     fn close_connections(&self) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use pyo3::exceptions::PyStopIteration;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -13,7 +14,7 @@ use super::core::Core;
 use crate::worker::exchange::{self, Ending, Exchange, Verdict};
 use crate::worker::key::RequestKey;
 use crate::worker::network::Stage;
-use crate::worker::python::{Came, Step, exception, in_worker, resume};
+use crate::worker::python::{Came, Collected, Step, exception, in_worker, resume};
 use crate::worker::request_id::is_sound;
 use crate::worker::websocket::Socket;
 
@@ -44,9 +45,10 @@ impl Subject {
 
 #[pyclass(frozen, module = "rgun", name = "Request")]
 pub struct Run {
-    coroutine: Py<PyAny>,
+    coroutine: Collected<PyAny>,
     subject: Subject,
-    scope: Py<PyDict>,
+    /// Until the request is over: an app may keep in it what leads back to this task.
+    scope: Collected<PyDict>,
     core: Arc<Core>,
     /// Where `Core` keeps the task.
     place: AtomicUsize,
@@ -57,9 +59,9 @@ pub struct Run {
 impl Run {
     pub fn new(coroutine: Py<PyAny>, subject: Subject, scope: Py<PyDict>, core: Arc<Core>) -> Self {
         Self {
-            coroutine,
+            coroutine: Collected::new(coroutine),
             subject,
-            scope,
+            scope: Collected::new(scope),
             core,
             place: AtomicUsize::new(NO_PLACE),
             expired: AtomicBool::new(false),
@@ -84,8 +86,9 @@ impl Run {
 
     pub fn say_expired(&self, py: Python<'_>) {
         self.expired.store(true, Relaxed);
-        let request = request_line(py, &self.scope);
-        let request_id = request_id(py, &self.core, &self.scope);
+        let scope = self.scope.bind(py).ok();
+        let request = scope.as_ref().map(request_line);
+        let request_id = scope.and_then(|scope| request_id(&self.core, &scope));
         tracing::error!(
             request,
             request_id,
@@ -117,13 +120,13 @@ impl Run {
                 });
                 if cancelled {
                     if verdict != Verdict::Fine && !self.is_cancelled_by_us() {
-                        log_failure(py, &self.core, &self.scope, &error, verdict);
+                        self.log_failure(py, &error, verdict);
                     }
                     self.over(py)?;
                     return Err(error);
                 }
                 if !gone {
-                    log_failure(py, &self.core, &self.scope, &error, verdict);
+                    self.log_failure(py, &error, verdict);
                 }
             }
         }
@@ -143,18 +146,26 @@ impl Run {
             Verdict::Unanswered => "app returned without a response",
             Verdict::Cut => "app returned before its response was complete",
         };
-        let request = request_line(py, &self.scope);
-        let request_id = request_id(py, &self.core, &self.scope);
+        let scope = self.scope.bind(py).ok();
+        let request = scope.as_ref().map(request_line);
+        let request_id = scope.and_then(|scope| request_id(&self.core, &scope));
         tracing::error!(request, request_id, "{complaint}");
     }
 
     /// There is no task, since the task factory of the app has raised: as if the app had.
     pub fn refused(&self, py: Python<'_>, error: &PyErr) -> PyResult<()> {
         // It has not begun, so there is nothing in it that could object.
-        drop(self.coroutine.bind(py).call_method0(intern!(py, "close")));
+        let coroutine = self.coroutine.bind(py)?;
+        drop(coroutine.call_method0(intern!(py, "close")));
         let verdict = self.subject.ended(Ending::Failed);
-        log_failure(py, &self.core, &self.scope, error, verdict);
+        self.log_failure(py, error, verdict);
         self.over(py)
+    }
+
+    fn log_failure(&self, py: Python<'_>, error: &PyErr, verdict: Verdict) {
+        if let Ok(scope) = self.scope.bind(py) {
+            log_failure(&self.core, &scope, error, verdict);
+        }
     }
 
     fn over(&self, py: Python<'_>) -> PyResult<()> {
@@ -162,6 +173,7 @@ impl Run {
         if place < ENDED {
             self.core.drop_task(place);
         }
+        self.scope.clear();
         self.core.request_over();
         self.core.after_call(py)
     }
@@ -179,12 +191,12 @@ impl Run {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let _work = (self.core.office.net.busy.step(), self.subject.step());
-        self.follow(py, resume(self.coroutine.bind(py), py.None().bind(py)))
+        self.follow(py, resume(&self.coroutine.bind(py)?, py.None().bind(py)))
     }
 
     fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let _work = (self.core.office.net.busy.step(), self.subject.step());
-        self.follow(py, resume(self.coroutine.bind(py), value))?
+        self.follow(py, resume(&self.coroutine.bind(py)?, value))?
             .ok_or_else(|| PyStopIteration::new_err(()))
     }
 
@@ -211,46 +223,59 @@ impl Run {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.coroutine.bind(py).call_method0(intern!(py, "close"))?;
+        let coroutine = self.coroutine.bind(py)?;
+        coroutine.call_method0(intern!(py, "close"))?;
         self.subject.ended(Ending::Failed);
         self.over(py)
     }
 
     /// `GET /path`, for who lists tasks.
     #[getter]
-    fn request(&self, py: Python<'_>) -> String {
-        request_line(py, &self.scope)
+    fn request(&self, py: Python<'_>) -> Option<String> {
+        self.scope.bind(py).ok().as_ref().map(request_line)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.coroutine.visit(&visit)?;
+        self.scope.visit(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.coroutine.clear();
+        self.scope.clear();
     }
 
     /// For `task.print_stack()` and debuggers: the app's own frame.
     #[getter]
     fn cr_frame<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.coroutine.bind(py).getattr(intern!(py, "cr_frame"))
+        self.coroutine.bind(py)?.getattr(intern!(py, "cr_frame"))
     }
 
     #[getter]
     fn cr_await<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.coroutine.bind(py).getattr(intern!(py, "cr_await"))
+        self.coroutine.bind(py)?.getattr(intern!(py, "cr_await"))
     }
 
     #[getter]
     fn cr_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.coroutine.bind(py).getattr(intern!(py, "cr_code"))
+        self.coroutine.bind(py)?.getattr(intern!(py, "cr_code"))
     }
 
     #[getter]
     fn cr_running<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.coroutine.bind(py).getattr(intern!(py, "cr_running"))
+        self.coroutine.bind(py)?.getattr(intern!(py, "cr_running"))
     }
 
     #[getter]
     fn __qualname__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.coroutine.bind(py).getattr(intern!(py, "__qualname__"))
+        self.coroutine
+            .bind(py)?
+            .getattr(intern!(py, "__qualname__"))
     }
 
     #[getter]
     fn __name__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.coroutine.bind(py).getattr(intern!(py, "__name__"))
+        self.coroutine.bind(py)?.getattr(intern!(py, "__name__"))
     }
 }
 
@@ -279,28 +304,23 @@ fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
 }
 
 /// One record with the request line and the user's traceback.
-pub fn log_failure(
-    py: Python<'_>,
-    core: &Core,
-    scope: &Py<PyDict>,
-    error: &PyErr,
-    verdict: Verdict,
-) {
+pub fn log_failure(core: &Core, scope: &Bound<'_, PyDict>, error: &PyErr, verdict: Verdict) {
+    let py = scope.py();
     let traceback = core
         .format_error
         .bind(py)
         .call1((exception(py, error),))
         .and_then(|text| text.extract::<String>())
         .unwrap_or_else(|_| error.to_string());
-    let request = request_line(py, scope);
-    let request_id = request_id(py, core, scope);
+    let request = request_line(scope);
+    let request_id = request_id(core, scope);
     let cut = verdict == Verdict::Cut;
     tracing::error!(request, request_id, cut, traceback, "exception in app");
 }
 
-fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> String {
+fn request_line(scope: &Bound<'_, PyDict>) -> String {
     let text = |key: &str| {
-        let value = scope.bind(py).get_item(key).ok().flatten();
+        let value = scope.get_item(key).ok().flatten();
         value
             .and_then(|value| value.extract::<String>().ok())
             .unwrap_or_default()
@@ -315,7 +335,7 @@ fn request_line(py: Python<'_>, scope: &Py<PyDict>) -> String {
 }
 
 /// As the app has it in its scope.
-fn request_id(py: Python<'_>, core: &Core, scope: &Py<PyDict>) -> Option<String> {
+fn request_id(core: &Core, scope: &Bound<'_, PyDict>) -> Option<String> {
     let headers = scope
         .get_item(intern!(scope.py(), "headers"))
         .ok()

@@ -2,6 +2,7 @@
 //! It has a coroutine's methods, as `awaitable`'s have.
 
 use pyo3::exceptions::PyStopIteration;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -9,11 +10,12 @@ use super::awaitable::thrown;
 use super::call::Call;
 use super::core::Side;
 use super::websocket::SocketCall;
+use crate::worker::python::{Collected, track};
 
 /// Whose message is awaited.
 pub enum Source {
-    Http(Py<Call>),
-    WebSocket(Py<SocketCall>),
+    Http(Collected<Call>),
+    WebSocket(Collected<SocketCall>),
 }
 
 /// `await` gives the next message.
@@ -24,7 +26,7 @@ pub struct Waiting {
 
 /// An awaitable for the next message.
 pub fn receive(py: Python<'_>, source: Source) -> PyResult<Bound<'_, PyAny>> {
-    Ok(Bound::new(py, Waiting { source })?.into_any())
+    Ok(track(Bound::new(py, Waiting { source })?).into_any())
 }
 
 impl Waiting {
@@ -84,4 +86,18 @@ impl Waiting {
     }
     #[expect(clippy::unused_self, reason = "a Python method")]
     fn close(&self) {}
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match &self.source {
+            Source::Http(call) => call.visit(&visit),
+            Source::WebSocket(call) => call.visit(&visit),
+        }
+    }
+
+    fn __clear__(&self) {
+        match &self.source {
+            Source::Http(call) => call.clear(),
+            Source::WebSocket(call) => call.clear(),
+        }
+    }
 }

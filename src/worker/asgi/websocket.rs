@@ -13,7 +13,7 @@ use super::waiting::{self, Source};
 use super::websocket_message::{self, Kind};
 use crate::http::BodyEnd;
 use crate::worker::exchange::Flow;
-use crate::worker::python::leave_forked_child;
+use crate::worker::python::{Collected, leave_forked_child};
 use crate::worker::websocket::{Incoming, Socket};
 
 #[pyclass(frozen, module = "rgun", name = "WebSocket", freelist = 128)]
@@ -30,11 +30,11 @@ impl SocketCall {
         let call = this.get();
         let incoming = call.socket.receive();
         if matches!(incoming, Incoming::Wait) {
-            return waiting::receive(py, Source::WebSocket(this.clone().unbind()));
+            return waiting::receive(py, Source::WebSocket(Collected::new(this.clone().unbind())));
         }
         call.core.after_call(py)?;
         let event = websocket_message::event(py, &incoming)?;
-        Ok(Bound::new(py, Ready::new(event.into_any().unbind()))?.into_any())
+        Ready::bound(py, event.into_any().unbind())
     }
 
     fn send<'py>(

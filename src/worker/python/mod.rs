@@ -2,6 +2,7 @@
 
 mod app;
 mod cancel;
+mod collected;
 mod fork;
 mod forked;
 mod hooks;
@@ -15,6 +16,7 @@ mod watched;
 
 pub use app::{Loaded, Protocol, failed_phase, load};
 pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
+pub use collected::{Collected, track};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use forked::{Came, in_worker, leave_forked_child};
 pub use hooks::{Hooks, interrupt_is_heard, is_aborted, tell_interrupt};

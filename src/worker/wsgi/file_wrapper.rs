@@ -3,14 +3,16 @@
 use std::fs::File;
 
 use pyo3::exceptions::{PyAttributeError, PyStopIteration};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::sys;
+use crate::worker::python::Collected;
 
 #[pyclass(frozen, module = "rgun", name = "FileWrapper")]
 pub struct FileWrapper {
-    pub file: Py<PyAny>,
+    file: Collected<PyAny>,
     size: isize,
 }
 
@@ -24,7 +26,7 @@ pub struct FilePart {
 impl FileWrapper {
     /// The rest of a real file from its current position; `None`: it has to be read.
     pub fn part(&self, py: Python<'_>) -> PyResult<Option<FilePart>> {
-        let Some(object) = plain(self.file.bind(py)) else {
+        let Some(object) = plain(&self.file.bind(py)?) else {
             return Ok(None);
         };
         // Whatever goes wrong here, reading is still possible and tells of what is really wrong.
@@ -85,7 +87,7 @@ impl FileWrapper {
     #[pyo3(signature = (filelike, blksize=8192))]
     fn new(filelike: Py<PyAny>, blksize: isize) -> Self {
         Self {
-            file: filelike,
+            file: Collected::new(filelike),
             size: blksize,
         }
     }
@@ -97,7 +99,7 @@ impl FileWrapper {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let block = self
             .file
-            .bind(py)
+            .bind(py)?
             .call_method1(intern!(py, "read"), (self.size,))?;
         if block.is_truthy()? {
             Ok(block)
@@ -107,10 +109,18 @@ impl FileWrapper {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        match self.file.bind(py).getattr(intern!(py, "close")) {
+        match self.file.bind(py)?.getattr(intern!(py, "close")) {
             Ok(close) => close.call0().map(drop),
             Err(error) if error.is_instance_of::<PyAttributeError>(py) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.file.visit(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.file.clear();
     }
 }
