@@ -39,8 +39,20 @@ fn is_ip_literal(inside: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(inside) else {
         return false;
     };
-    // IPvFuture has no version yet; a zone identifier means nothing to a server.
-    text.parse::<std::net::Ipv6Addr>().is_ok()
+    // IPvFuture has no version yet. A zone (RFC 6874) means nothing to a server and should not have left the client (§4), but
+    // some clients send it, every peer takes it, and it cannot be read as another host: so it is let through in its URI form.
+    let (address, zone) = match text.split_once("%25") {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (text, None),
+    };
+    address.parse::<std::net::Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
+}
+
+/// `1*( unreserved / pct-encoded )` (RFC 6874 §2).
+fn is_zone(zone: &str) -> bool {
+    let is_unreserved =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%');
+    !zone.is_empty() && zone.bytes().all(is_unreserved) && is_reg_name(zone.as_bytes())
 }
 
 /// Empty, or a colon and an optional number.
@@ -73,6 +85,9 @@ mod tests {
             "xn--bcher-kva.example",
             "a:65535",
             ":80",
+            "[fe80::1%25eth0]",
+            "[fe80::1%25eth0]:8000",
+            "[fe80::1%25en%2d0]",
         ] {
             assert!(is_host(good.as_bytes()), "{good}");
         }
@@ -91,6 +106,11 @@ mod tests {
             "::1",
             "[zz]",
             "[fe80::1%eth0]",
+            "[fe80::1%25]",
+            "[fe80::1%25a%4]",
+            "[fe80::1%25a/b]",
+            "[%25eth0]",
+            "fe80::1%25eth0",
             "a%4",
             "a%zz",
             "a?b",

@@ -56,6 +56,7 @@ REFUSED = {
     "HTTP-001 host with a path": (head(b"Host: a/b", host=False), {400}),
     "HTTP-001 host with a user": (head(b"Host: user@a", host=False), {400}),
     "HTTP-001 host with a space": (head(b"Host: a b", host=False), {400}),
+    "HTTP-001 host with a zone that is not escaped": (head(b"Host: [fe80::1%eth0]", host=False), {400}),
     "HTTP-001 host with a bad port": (head(b"Host: a:b", host=False), {400}),
     # Request line
     "HTTP-015 space in the target": (b"GET /refused x HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
@@ -195,6 +196,7 @@ def test_the_answer_can_be_read_by_a_client_that_is_still_sending(probe, kind):
         (b"GET /seen HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", None),
         (b"GET /seen HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n", 1),
         (b"GET /seen HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n", 1),
+        (b"GET /seen HTTP/1.1\r\nHost: [fe80::1%25eth0]:8000\r\n\r\n", 1),
         (b"GET /seen HTTP/1.1\r\nHost:\r\n\r\n", None),
         (b"GET /seen HTTP/1.1\r\nhOsT:   a  \r\n\r\n", 1),
         (b"GET /seen HTTP/1.0\r\n\r\n", 1),
