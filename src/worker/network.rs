@@ -252,6 +252,13 @@ impl Network {
         })
     }
 
+    /// A turn of the reactor on a clock of the test's.
+    #[cfg(test)]
+    pub fn next_turn(&self, now: u64) {
+        self.turns.fetch_add(2, Relaxed);
+        self.now.store(now, Relaxed);
+    }
+
     fn update_clock(&self, now: u64) -> u64 {
         if self.now.swap(now, Relaxed) != now {
             match self.app.get().map(|app| app.pulse(now)) {

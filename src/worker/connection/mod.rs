@@ -13,6 +13,8 @@ mod pieces;
 mod share;
 pub(super) mod spool;
 mod state;
+#[cfg(test)]
+mod tests;
 mod timeouts;
 
 use std::any::Any;

@@ -1,0 +1,345 @@
+//! Clients and apps as one meets them.
+
+use super::reading::responses;
+use super::world::{World, answer, body};
+use crate::http::BodyEnd;
+use crate::worker::connection::share::STEPS;
+use crate::worker::connection::{HIGH_WATER, Mode};
+use crate::worker::exchange::{Ending, Flow, Received, Verdict};
+use crate::worker::transport::{Far, Seen};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn everything(far: &Far) -> Vec<u8> {
+    far.take(usize::MAX)
+}
+
+fn statuses(far: &Far) -> Vec<u16> {
+    let found = responses(&everything(far));
+    found.iter().map(|response| response.status).collect()
+}
+
+#[test]
+fn a_request_is_answered_and_the_connection_waits_for_the_next_one() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    for _ in 0..3 {
+        client.far.send(GET);
+        world.settle();
+        answer(&world.request(), b"hello").expect("a client");
+        let found = responses(&everything(&client.far));
+        assert_eq!((found.len(), &found[0].body[..]), (1, &b"hello"[..]));
+    }
+    assert_eq!((client.mode(), world.net.in_flight()), (Mode::Head, 0));
+}
+
+#[test]
+fn a_client_that_drips_byte_by_byte() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    for byte in b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" {
+        client.far.send(&[*byte]);
+        world.settle();
+        world.pass(100);
+    }
+    let exchange = world.request();
+    assert_eq!(body(&exchange), (b"hello".to_vec(), true));
+    answer(&exchange, b"").expect("a client");
+    assert_eq!(statuses(&client.far), [200]);
+}
+
+#[test]
+fn a_head_that_takes_too_long_is_answered_with_408() {
+    let mut world = World::with(&[("header_timeout", "10")]);
+    let client = world.connect(10_000);
+    client.far.send(b"GET / HTTP/1.1\r\n");
+    world.settle();
+    world.pass(9_000);
+    assert!(statuses(&client.far).is_empty());
+    world.pass(2_000);
+    assert_eq!(statuses(&client.far), [408]);
+    world.pass(5_000);
+    assert!(client.far.is_closed());
+}
+
+#[test]
+fn half_a_close_after_a_request_does_not_lose_the_answer() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    client.far.send(GET);
+    client.far.end();
+    world.settle();
+    let exchange = world.request();
+    world.pass(1_000);
+    answer(&exchange, b"late").expect("half a client");
+    world.settle();
+    assert_eq!(statuses(&client.far), [200]);
+    assert_eq!(client.far.seen(), Seen::Ended);
+    assert!(client.far.is_closed());
+}
+
+#[test]
+fn an_app_that_waits_is_told_when_its_client_leaves() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    client
+        .far
+        .send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+    world.settle();
+    let exchange = world.request();
+    assert!(matches!(exchange.receive(), Received::Wait));
+    client.far.reset();
+    world.settle();
+    assert_eq!(world.heard.lock().readable, [exchange.key()]);
+    assert!(matches!(exchange.receive(), Received::Disconnect));
+    assert_eq!(exchange.ended(Ending::Returned), Verdict::Fine);
+    world.settle();
+    assert!(client.far.is_closed());
+    assert_eq!(world.net.in_flight(), 0);
+}
+
+#[test]
+fn a_second_receive_is_told_of_the_end_of_its_own_request_and_not_of_the_next_one() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    client.far.send(GET);
+    world.settle();
+    let first = world.request();
+    assert!(matches!(
+        first.receive(),
+        Received::Body { more: false, .. }
+    ));
+    assert!(matches!(first.receive(), Received::Wait));
+    client.far.send(GET);
+    answer(&first, b"").expect("a client");
+    world.settle();
+    assert_eq!(world.heard.lock().readable, [first.key()]);
+    assert!(matches!(first.receive(), Received::Disconnect));
+    let second = world.request();
+    assert_ne!(second.key(), first.key());
+    assert!(matches!(
+        second.receive(),
+        Received::Body { more: false, .. }
+    ));
+}
+
+#[test]
+fn an_app_that_ends_without_a_response_or_in_the_middle_of_one() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    client.far.send(GET);
+    world.settle();
+    assert_eq!(world.request().ended(Ending::Returned), Verdict::Unanswered);
+    world.settle();
+    assert_eq!(statuses(&client.far), [500]);
+    let client = world.connect(10_000);
+    client.far.send(GET);
+    world.settle();
+    let exchange = world.request();
+    exchange
+        .start(200, None, [(&b"content-length"[..], &b"10"[..])])
+        .expect("a client");
+    exchange.send(b"half", BodyEnd::More).expect("a client");
+    assert_eq!(exchange.ended(Ending::Failed), Verdict::Cut);
+    world.settle();
+    let found = responses(&everything(&client.far));
+    assert!(!found[0].is_whole());
+    assert_eq!(client.far.seen(), Seen::Ended);
+}
+
+#[test]
+fn a_response_without_a_length_that_is_cut_is_reset() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    client.far.send(b"GET / HTTP/1.0\r\n\r\n");
+    world.settle();
+    let exchange = world.request();
+    exchange.start(200, None, []).expect("a client");
+    exchange.send(b"half", BodyEnd::More).expect("a client");
+    exchange.ended(Ending::Failed);
+    assert_eq!(client.far.seen(), Seen::Reset);
+}
+
+#[test]
+fn an_app_that_answers_early_and_ignores_the_body() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    client
+        .far
+        .send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n0123456789");
+    world.settle();
+    answer(&world.request(), b"no").expect("a client");
+    client.far.send(&[b'x'; 90]);
+    client.far.send(GET);
+    world.settle();
+    answer(&world.request(), b"yes").expect("a client");
+    assert_eq!(statuses(&client.far), [200, 200]);
+}
+
+#[test]
+fn a_client_that_does_not_read_makes_the_app_wait_and_is_given_up() {
+    let mut world = World::with(&[("write_timeout", "5")]);
+    let client = world.connect(1_000);
+    client.far.send(GET);
+    world.settle();
+    let exchange = world.request();
+    exchange.start(200, None, []).expect("a client");
+    let mut flow = Flow::Free;
+    while flow == Flow::Free {
+        flow = exchange
+            .send(&[b'x'; 10_000], BodyEnd::More)
+            .expect("a client");
+    }
+    assert!(!exchange.may_send());
+    assert!(client.kept().0 <= HIGH_WATER + 20_000);
+    world.pass(10_000);
+    assert!(exchange.may_send(), "nothing is worth waiting for");
+    exchange.ended(Ending::Failed);
+    world.settle();
+    assert_eq!(client.far.seen(), Seen::Reset);
+}
+
+#[test]
+fn a_slow_reader_gets_everything_in_order_through_a_layer_that_holds_back() {
+    let mut world = World::new();
+    let client = world.connect_through(100, 64);
+    client.far.send(GET);
+    world.settle();
+    let sent: Vec<u8> = (0..50_000_u32).map(|n| n as u8).collect();
+    answer(&world.request(), &sent).expect("a client");
+    let mut found = Vec::new();
+    while client.mode() != Mode::Head || client.kept().0 > 0 || client.far.seen() == Seen::Open {
+        let taken = client.far.take(37);
+        if taken.is_empty() {
+            break;
+        }
+        found.extend(taken);
+        world.settle();
+    }
+    assert_eq!(responses(&found)[0].body, sent);
+}
+
+#[test]
+fn the_last_bytes_leave_before_the_end_does() {
+    let mut world = World::new();
+    let client = world.connect_through(100, 1_000);
+    client
+        .far
+        .send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    world.settle();
+    answer(&world.request(), &[b'x'; 500]).expect("a client");
+    world.settle();
+    assert!(!client.far.is_closed(), "some of it is in the layer");
+    let mut found = Vec::new();
+    while !client.far.is_closed() {
+        found.extend(client.far.take(100));
+        world.settle();
+    }
+    found.extend(everything(&client.far));
+    assert!(responses(&found)[0].is_whole());
+}
+
+#[test]
+fn a_draining_worker_closes_idle_connections_and_says_so_in_its_last_answers() {
+    let mut world = World::new();
+    let idle = world.connect(10_000);
+    let busy = world.connect(10_000);
+    busy.far.send(GET);
+    world.settle();
+    let exchange = world.request();
+    world.net.begin_drain(crate::ipc::DrainReason::Replaced);
+    idle.conn.drain();
+    busy.conn.drain();
+    answer(&exchange, b"").expect("a client");
+    let last = everything(&busy.far);
+    assert!(
+        last.windows(17)
+            .any(|window| window.eq_ignore_ascii_case(b"connection: close"))
+    );
+    world.pass(10_000);
+    assert!(idle.far.is_closed() && busy.far.is_closed());
+    assert_eq!(world.net.connections(), 0);
+}
+
+// Floods: one client never gets more than its share of a turn.
+
+fn websocket(world: &mut World) -> super::world::Client {
+    let client = world.connect(1 << 20);
+    client.far.send(
+        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    world.settle();
+    let exchange = world.request();
+    let socket = crate::worker::websocket::Socket { exchange };
+    socket.receive();
+    socket.accept(None, []).expect("a client");
+    everything(&client.far);
+    client
+}
+
+/// Masked, with an empty payload.
+fn frames(opcode: u8, count: usize) -> Vec<u8> {
+    [0x80 | opcode, 0x80, 1, 2, 3, 4].repeat(count)
+}
+
+#[test]
+fn a_flood_of_pings_gets_its_share_of_each_turn_and_all_its_pongs_in_the_end() {
+    let mut world = World::new();
+    let client = websocket(&mut world);
+    client.far.send(&frames(9, 600));
+    world.turn();
+    let pongs = everything(&client.far).len() / 2;
+    assert!((1..=2 * usize::from(STEPS)).contains(&pongs), "{pongs}");
+    world.settle();
+    assert_eq!(pongs + everything(&client.far).len() / 2, 600);
+}
+
+#[test]
+fn a_flood_of_pipelined_requests_that_are_answered_at_once() {
+    let mut world = World::new();
+    let client = world.connect(1 << 20);
+    client.far.send(&GET.repeat(100));
+    let mut turns = 0;
+    let mut answered = 0;
+    while answered < 100 {
+        world.turn();
+        turns += 1;
+        // As a task that starts eagerly: each answer brings the next request.
+        while let Some((exchange, _)) = world.requests().pop() {
+            answer(&exchange, b"").expect("a client");
+            answered += 1;
+        }
+        assert!(turns < 100, "it does not go on");
+    }
+    assert!(turns >= 100 / usize::from(STEPS));
+    assert_eq!(statuses(&client.far).len(), 100);
+}
+
+#[test]
+fn a_flood_of_chunks_of_one_byte_and_bytes_behind_a_refusal() {
+    let mut world = World::new();
+    let chunks = world.connect(10_000);
+    chunks
+        .far
+        .send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    world.settle();
+    let exchange = world.request();
+    let refused = world.connect(10_000);
+    refused.far.send(b"NONSENSE\r\n\r\n");
+    world.settle();
+    for _ in 0..1_000 {
+        refused.far.send(b"x");
+    }
+    chunks.far.send(&b"1\r\nx\r\n".repeat(600));
+    world.turn();
+    assert!(
+        chunks.kept().1 <= 3 * usize::from(STEPS),
+        "{:?}",
+        chunks.kept()
+    );
+    assert!(refused.far.unread() >= 1_000 - 2 * usize::from(STEPS));
+    world.settle();
+    assert_eq!(body(&exchange).0.len(), 600);
+    assert_eq!(refused.far.unread(), 0);
+}

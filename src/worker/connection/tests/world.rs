@@ -1,0 +1,203 @@
+//! The network side of a worker in memory: clients and apps do what a story says, and time passes when it says so.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::config::{Layer, Layers, Origin, Surroundings, definition, resolve};
+use crate::http::{BodyEnd, RequestHead};
+use crate::ipc::Scoreboard;
+use crate::sys::epoll::Ready;
+use crate::worker::connection::{Conn, Mode};
+use crate::worker::exchange::{Exchange, Flow, Received, SendError};
+use crate::worker::key::{ConnKey, RequestKey};
+use crate::worker::network::{App, Network};
+use crate::worker::transport::{Far, memory};
+
+/// Milliseconds between two looks at the deadlines, as in the reactor.
+const TICK: u64 = 250;
+
+/// What the app's side was told.
+#[derive(Default)]
+pub struct Heard {
+    pub requests: Vec<(Exchange, RequestHead)>,
+    pub readable: Vec<RequestKey>,
+    pub writable: Vec<RequestKey>,
+}
+
+struct Recorder(Arc<Mutex<Heard>>);
+
+impl App for Recorder {
+    fn request(&self, exchange: Exchange, head: RequestHead) {
+        self.0.lock().requests.push((exchange, head));
+    }
+    fn takes_websockets(&self) -> bool {
+        true
+    }
+    fn readable(&self, key: RequestKey) {
+        self.0.lock().readable.push(key);
+    }
+    fn writable(&self, key: RequestKey) {
+        self.0.lock().writable.push(key);
+    }
+    fn quiet(&self) {}
+}
+
+pub struct World {
+    pub net: Arc<Network>,
+    pub heard: Arc<Mutex<Heard>>,
+    clients: Vec<Client>,
+    now: u64,
+    _scoreboard: Scoreboard,
+}
+
+/// A client, and the connection that it has to do with.
+#[derive(Clone)]
+pub struct Client {
+    pub far: Far,
+    pub conn: Arc<Conn>,
+}
+
+impl Client {
+    pub fn mode(&self) -> Mode {
+        self.conn.lock().mode
+    }
+
+    /// Bytes that wait for the client, and bytes that wait for the app.
+    pub fn kept(&self) -> (usize, usize) {
+        let s = self.conn.lock();
+        (s.out.len(), s.body.buffered())
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        let mut layer = Layer::default();
+        for (name, text) in [("wsgi_app", "site:app")].iter().chain(settings) {
+            layer.add(definition(name).expect(name), *text, Origin::CommandLine);
+        }
+        let surroundings = Surroundings {
+            variables: std::collections::BTreeMap::new(),
+            directory: "/srv".into(),
+            cpus: 1,
+        };
+        let resolved = resolve(&Layers::new(vec![layer]), &surroundings).expect("settings");
+        let scoreboard = Scoreboard::create(1).expect("memory");
+        let page = scoreboard.acquire(0, 1).expect("a page");
+        let net = Network::new(Arc::new(resolved.settings), page).expect("descriptors");
+        let heard = Arc::<Mutex<Heard>>::default();
+        net.set_app(Box::new(Recorder(heard.clone())));
+        Self {
+            now: net.now(),
+            net: Arc::new(net),
+            heard,
+            clients: Vec::new(),
+            _scoreboard: scoreboard,
+        }
+    }
+
+    /// A client whose kernel takes `room` bytes that it does not read.
+    pub fn connect(&mut self, room: usize) -> Client {
+        self.connect_through(room, 0)
+    }
+
+    /// As `connect`, with a layer between that holds back `stages` bytes.
+    pub fn connect_through(&mut self, room: usize, stages: usize) -> Client {
+        let (transport, far) = memory(room, stages);
+        let key = ConnKey::new(self.clients.len() as u32, 0);
+        let conn = Conn::new(&self.net, key, transport, None, Some(0));
+        let client = Client { far, conn };
+        self.clients.push(client.clone());
+        client.conn.look();
+        client
+    }
+
+    /// One turn of the reactor: every connection hears what there is to hear, then those go on that had had their share.
+    pub fn turn(&mut self) {
+        self.net.next_turn(self.now);
+        for client in &self.clients {
+            let [ended, reset] = client.far.has_left();
+            client.conn.ready(Ready {
+                token: client.conn.key.token(),
+                readable: true,
+                writable: true,
+                read_closed: ended || reset,
+                closed: reset,
+            });
+        }
+        let unfinished = std::mem::take(&mut *self.net.unfinished.lock());
+        unfinished.iter().for_each(|conn| conn.go_on());
+        self.net.closed.lock().clear();
+    }
+
+    /// Turns until nobody has anything left to do. Panics where that never comes.
+    pub fn settle(&mut self) {
+        let mut unread = usize::MAX;
+        for _ in 0..100_000 {
+            self.turn();
+            // Each piece that comes is an edge of its own.
+            let before = std::mem::replace(&mut unread, self.unread());
+            if unread >= before && self.net.unfinished.lock().is_empty() {
+                return;
+            }
+        }
+        panic!("the connections do not come to rest");
+    }
+
+    /// Bytes that clients have sent and connections have not read.
+    fn unread(&self) -> usize {
+        self.clients.iter().map(|client| client.far.unread()).sum()
+    }
+
+    /// Time passes, with looks at the deadlines on the way.
+    pub fn pass(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while self.now < until {
+            self.now = (self.now + TICK).min(until);
+            self.net.next_turn(self.now);
+            for client in &self.clients {
+                client.conn.tick(self.now);
+            }
+            self.settle();
+        }
+    }
+
+    /// The requests that reached the app since the last call.
+    pub fn requests(&self) -> Vec<(Exchange, RequestHead)> {
+        std::mem::take(&mut self.heard.lock().requests)
+    }
+
+    /// The only one of those.
+    pub fn request(&self) -> Exchange {
+        let mut requests = self.requests();
+        assert_eq!(requests.len(), 1, "one request");
+        requests.remove(0).0
+    }
+}
+
+/// A whole response with a declared length.
+pub fn answer(exchange: &Exchange, body: &[u8]) -> Result<Flow, SendError> {
+    let length = body.len().to_string();
+    exchange.start(200, None, [(&b"content-length"[..], length.as_bytes())])?;
+    exchange.send(body, BodyEnd::Last)
+}
+
+/// The body of a request as far as it has come, and whether that was all of it.
+pub fn body(exchange: &Exchange) -> (Vec<u8>, bool) {
+    let mut found = Vec::new();
+    loop {
+        match exchange.receive() {
+            Received::Body { piece, more } => {
+                found.extend_from_slice(&piece);
+                if !more {
+                    return (found, true);
+                }
+            }
+            Received::Wait | Received::Disconnect => return (found, false),
+        }
+    }
+}
