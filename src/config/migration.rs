@@ -14,21 +14,21 @@ pub fn migration() -> String {
         "# Coming from gunicorn, uvicorn or granian\n\n\
          <!-- Made from the tables in src/config; `UPDATE=1 cargo test --test cli_docs` writes it anew. -->\n\n\
          ## gunicorn\n\n\
-         Replace the word, where the server is started and in the requirements: options, `gunicorn.conf.py`, `GUNICORN_CMD_ARGS`,\n\
-         variables, signals and exit codes stay. To see what becomes of your settings, without serving:\n\n\
+         Replace `gunicorn` with `rgun` in your start command and requirements. Options, `gunicorn.conf.py`, `GUNICORN_CMD_ARGS`,\n\
+         variables, signals and exit codes keep working. To see what becomes of your settings, without serving:\n\n\
          ```\nrgun --print-config config.wsgi:application    # and whatever else the command line has\n```\n\n\
-         A setting that is taken without effect is named once in the log; one that is refused ends the start, with the way out.\n\
+         Settings that rgun accepts but ignores are logged once. Settings it cannot support stop the start with an error that says what to use instead.\n\
          A file that imports gunicorn or uvicorn's worker can be read without them.\n\n\
          What you will notice:\n\n\
-         - A reload (`HUP`) boots the new code before the old code leaves; if it does not boot, the old code goes on, and nothing is\n  \
+         - A reload (`HUP`) boots the new code before the old workers drain; if it does not boot, the old workers go on serving. No request is\n  \
            lost by a reload or a stop.\n\
          - Idle connections stay open for 75 s instead of 2, longer than the proxies in front of them.\n\
-         - The interface is found out from the app (`-k auto`), and `REMOTE_ADDR` is the client that a trusted proxy names.\n\
+         - rgun detects whether the app is ASGI or WSGI (`-k auto`), and `REMOTE_ADDR` is the client that a trusted proxy names.\n\
          - Hooks of the master run beside it, and see no memory of the workers'; the master's log lines are its own\n  \
            (`worker ready slot=0 ...`), in gunicorn's format.\n\
          - The field `Server` says `rgun`, unless the app sets one or `--no-server-header` is given: what a \
           file does to `gunicorn.SERVER_SOFTWARE` has no effect.\n\
-         - An app that changes its process title by setproctitle does so in vain.\n\
+         - `setproctitle` in the app has no effect.\n\
          - A program that starts gunicorn by itself (`BaseApplication`) calls [`rgun.run`](development.md#from-python) instead, with\n  \
            the place of the app.\n\
          - Options are written in full: `--error-log` for `--error-logfile` ends the start, with the name.\n\
@@ -55,7 +55,7 @@ pub fn migration() -> String {
 fn here(like: Like, definition: Option<&Definition>) -> String {
     let standing = definition.map_or(Standing::Ours, |definition| definition.standing);
     match (like, standing) {
-        (_, Standing::Idle(why)) => format!("taken, no effect: {why}"),
+        (_, Standing::Idle(why)) => format!("accepted but ignored: {why}"),
         (_, Standing::Refused(way)) => format!("refused: {way}"),
         (_, Standing::NotYet(way)) => format!("not yet, refused: {way}"),
         (_, Standing::Part(way)) => {

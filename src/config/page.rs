@@ -16,7 +16,7 @@ pub fn page() -> String {
          4. `GUNICORN_CMD_ARGS`, then `RGUN_CMD_ARGS`: options as on the command line\n\
          5. variables such as `RGUN_WORKERS`, by the name of the setting or of its option; several values on lines of their own\n\
          6. the command line\n\n\
-         A source that gives a repeatable setting replaces what weaker ones gave. In files a setting has the name that stands\n\
+         A source that gives a repeatable setting replaces what lower-precedence sources gave. In files a setting has the name that stands\n\
          below in brackets; a TOML file takes the option's name, too. `rgun --print-config` shows what holds, and why.\n\
          `docs/rgun.schema.json` tells editors what an `rgun.toml` may have in it.\n\n\
          A duration is a number of seconds (`30`, `0.5`) or has a unit (`500ms`, `30s`, `2m`, `1h`). A size is a number of bytes\n\

@@ -46,21 +46,21 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("write-timeout"),
         value: "SECONDS",
         default: Some("30"),
-        help: "How long a client may take nothing of its response",
+        help: "Close the connection if the client reads nothing for this long",
         ..Definition::new("write_timeout", Group::Clients, Kind::Duration)
     },
     Definition {
         long: Some("limit-request-line"),
         value: "BYTES",
         default: Some("8190"),
-        help: "The longest request line (414 above); 0 for the most that rgun allows, 1 MiB",
+        help: "The longest request line (longer ones get 414); 0 for the most that rgun allows, 1 MiB",
         ..Definition::new("limit_request_line", Group::Clients, Kind::Size)
     },
     Definition {
         long: Some("limit-request-fields"),
         value: "N",
         default: Some("100"),
-        help: "The most header fields (431 above)",
+        help: "The most header fields (more get 431)",
         ..Definition::new("limit_request_fields", Group::Clients, Kind::Number)
     },
     Definition {
@@ -68,19 +68,19 @@ pub(super) const SETTINGS: &[Definition] = &[
         aliases: &["limit-request-field-size"],
         value: "BYTES",
         default: Some("8190"),
-        help: "The longest header field (431 above); 0 for the most that rgun allows, 1 MiB",
+        help: "The longest header field (longer ones get 431); 0 for the most that rgun allows, 1 MiB",
         ..Definition::new("limit_request_field_size", Group::Clients, Kind::Size)
     },
     Definition {
         long: Some("limit-request-body"),
         value: "BYTES",
-        help: "The largest request body (413 above), for example 20m; 0 or absent: any size",
+        help: "The largest request body (larger ones get 413), for example 20m; 0 or absent: any size",
         ..Definition::new("limit_request_body", Group::Clients, Kind::Size)
     },
     Definition {
         long: Some("limit-concurrency"),
         value: "N",
-        help: "The most requests in flight in one worker (503 above); 0 or absent: any number",
+        help: "The most requests in flight in one worker (more get 503); 0 or absent: any number",
         ..Definition::new("limit_concurrency", Group::Clients, Kind::Number)
     },
     Definition {

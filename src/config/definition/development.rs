@@ -9,7 +9,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "What counts: every file that the workers have loaded, the `*.py` below the working directory (not in hidden \
                directories, `node_modules` and virtual environments), `rgun.toml` in it, and --reload-extra-file. A reload is the same as on HUP: \
                code that does not start is reported and the old code serves, until the next save. So does the first start \
-               wait for the next save. Replaced workers get a second for what they are at, and idle connections are closed.",
+               wait for the next save. Replaced workers have one second to finish requests, and idle connections are closed.",
         ..Definition::new("reload", Group::Development, Kind::Switch)
     },
     Definition {

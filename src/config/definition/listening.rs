@@ -14,7 +14,7 @@ pub(super) const SETTINGS: &[Definition] = &[
             prefix: "0.0.0.0:",
             empty: Empty::Unset,
         }),
-        help: "Where to listen: HOST:PORT, [V6]:PORT, :PORT, unix:PATH or fd://N; several times for several",
+        help: "Where to listen: HOST:PORT, [V6]:PORT, :PORT, unix:PATH or fd://N; may be repeated",
         more: "HOST may be a name; without a PORT it is 8000. Port 0 lets the kernel choose one, which the log names. `:PORT` \
                listens on all IPv4 addresses, `[::]:PORT` on those and IPv6, unless another bind has IPv4 at that port. `fd://N` \
                takes a socket that was passed in, `fd://NAME` one that systemd named. \

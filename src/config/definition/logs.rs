@@ -59,13 +59,13 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("log-config-json"),
         value: "FILE",
-        help: "As --log-config, by a JSON file for logging.config.dictConfig; it counts more",
+        help: "Like --log-config, but a JSON file for logging.config.dictConfig; takes precedence",
         more: "What the file does not say comes from gunicorn's own defaults (`CONFIG_DEFAULTS`).",
         ..Definition::new("logconfig_json", Group::Logs, Kind::Path)
     },
     Definition {
         value: "TABLE",
-        help: "As --log-config-json, as a table in the configuration file; it counts most",
+        help: "Like --log-config-json, as a table in the configuration file; takes precedence over both",
         more: "In a Python file it may hold classes, streams and other objects: each worker then reads the file for them.",
         ..Definition::new("logconfig_dict", Group::Logs, Kind::Json)
     },

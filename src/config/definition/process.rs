@@ -9,7 +9,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "FILE",
         help: "The configuration file: FILE, file:FILE or python:MODULE; .toml is TOML, all else Python",
         more: "Without it, what is in the working directory: `rgun.toml` or the table `[tool.rgun]` of `pyproject.toml`, and \
-               `gunicorn.conf.py`, which counts more than `[tool.rgun]`. Where both an `rgun.toml` and a `gunicorn.conf.py` are, \
+               `gunicorn.conf.py`, which takes precedence over `[tool.rgun]`. Where both an `rgun.toml` and a `gunicorn.conf.py` are, \
                it has to say which. A Python file is run in a process of its own, at the start and again for each reload.",
         ..Definition::new("config", Group::Process, Kind::Text)
     },

@@ -15,7 +15,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         aliases: &["websocket-max-message-size"],
         value: "BYTES",
         default: Some("16m"),
-        help: "The largest message from a client, decompressed (close code 1009 above)",
+        help: "The largest message from a client, decompressed (larger ones get close code 1009)",
         ..Definition::new("websocket_max_message_size", Group::WebSocket, Kind::Size)
     },
     Definition {
