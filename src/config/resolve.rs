@@ -168,6 +168,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             SendFile::App
         },
         server_header: typed.switch("server_header")?,
+        pathsend: typed.switch("pathsend")?,
         hooks: None,
         chdir,
         env,

@@ -379,3 +379,5 @@ pub struct Settings {
     /// A configuration file with hooks.
     pub hooks: Option<std::sync::Arc<super::Hooks>>,
 }
+    /// Whether ASGI's `http.response.pathsend` is advertised.
+    pub pathsend: bool,

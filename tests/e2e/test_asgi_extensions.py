@@ -18,12 +18,53 @@ def server(serve, app):
     return serve("extensions.py")
 
 
-def test_asgi_011_what_is_offered(server):
-    everything = {"http.response.trailers", "http.response.early_hint", "http.response.pathsend", "http.response.zerocopysend"}
+@pytest.mark.parametrize("options, files", [
+    ([], {"http.response.zerocopysend"}),
+    (["--pathsend"], {"http.response.pathsend", "http.response.zerocopysend"}),
+], ids=["default", "with pathsend"])
+def test_asgi_011_what_is_offered(serve, app, options, files):
+    server = serve("extensions.py", *options)
+    everything = files | {"http.response.trailers", "http.response.early_hint"}
     assert json.loads(server.get("/extensions").body) == {name: {} for name in everything}
     with server.connect() as client:
         old = json.loads(client.get("/extensions", version="1.0").body)
-    assert set(old) == {"http.response.pathsend", "http.response.zerocopysend"}
+    assert set(old) == files
+
+
+BEHIND_BROTLI = """
+import os
+from brotli_asgi import BrotliMiddleware
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse
+from starlette.routing import Route
+
+async def page(request):
+    request.app.state.offered = "http.response.pathsend" in request.scope["extensions"]
+    return FileResponse(os.path.abspath("page.html"), headers={"x-pathsend": str(request.app.state.offered)})
+
+app = Starlette(routes=[Route("/", page)], middleware=%s)
+"""
+
+
+def test_a_file_response_behind_middleware_that_does_not_know_pathsend(serve, app):
+    """brotli-asgi 1.7.0 drops the message, and with it the whole response."""
+    brotli_asgi = pytest.importorskip("brotli_asgi")
+    brotli = pytest.importorskip("brotli")
+    assert brotli_asgi
+    page = "<p>hello</p>" * 1000
+    app.write(page, "page.html")
+    app.write(BEHIND_BROTLI % "[Middleware(BrotliMiddleware)]")
+    response = serve().get(headers=[("accept-encoding", "br")])
+    assert (response.status, response.header("content-encoding"), response.header("x-pathsend")) == (200, "br", "False")
+    assert brotli.decompress(response.body).decode() == page
+
+
+def test_a_file_response_by_the_kernel(serve, app):
+    app.write("content", "page.html")
+    app.write(BEHIND_BROTLI % "[]", "app.py")
+    response = serve(None, "--pathsend").get()
+    assert (response.text, response.header("x-pathsend")) == ("content", "True")
 
 
 @pytest.mark.parametrize("query", ["", "?length"])

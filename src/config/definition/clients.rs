@@ -102,4 +102,11 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Do not add \"server: rgun\" to responses; the app's own Server header is always sent as it is",
         ..Definition::new("server_header", Group::Clients, Kind::Switch)
     },
+    Definition {
+        long: Some("pathsend"),
+        help: "Advertise ASGI's http.response.pathsend, with which an app names a file and the kernel sends it",
+        more: "Starlette's FileResponse uses it where it is advertised. Middleware that is not written for it (brotli-asgi 1.7, for \
+               example) loses such a response: switch it on when nothing between the app and the server changes responses.",
+        ..Definition::new("pathsend", Group::Clients, Kind::Switch)
+    },
 ];

@@ -74,11 +74,12 @@ impl Core {
         app: Py<PyAny>,
     ) -> PyResult<Self> {
         let serve = scripts.serve.bind(py);
+        let pathsend = office.net.settings.pathsend;
         Ok(Self {
             office,
             inbox: Arc::default(),
             names: Names::new(py),
-            offers: Offers::new(py)?,
+            offers: Offers::new(py, pathsend)?,
             app,
             done: Py::new(py, Done)?,
             future_type: py.import("asyncio")?.getattr("Future")?.unbind(),

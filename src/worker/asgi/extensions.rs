@@ -23,9 +23,13 @@ pub struct Offers {
 }
 
 impl Offers {
-    pub fn new(py: Python<'_>) -> PyResult<Self> {
+    /// `pathsend`: only on request, since frameworks use it by themselves (Starlette's `FileResponse`) and middleware that does
+    /// not know the message loses the response.
+    pub fn new(py: Python<'_>, pathsend: bool) -> PyResult<Self> {
         let http10 = PyDict::new(py);
-        http10.set_item("http.response.pathsend", PyDict::new(py))?;
+        if pathsend {
+            http10.set_item("http.response.pathsend", PyDict::new(py))?;
+        }
         http10.set_item("http.response.zerocopysend", PyDict::new(py))?;
         // 1.0 has neither chunks nor interim responses.
         let http11 = http10.copy()?;
