@@ -119,6 +119,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
                 .filter(|timeout| !timeout.is_zero()),
             compression: typed.value("ws_per_message_deflate", value::compression)?,
         },
+        warm_up: typed.value("warm_up", value::warm_up)?,
         ready_path: typed.optional("ready_path", value::url_path)?,
         ready_host: typed.optional("ready_host", value::host_header)?,
         reload_surge: typed
@@ -167,8 +168,8 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         } else {
             SendFile::App
         },
-        server_header: typed.switch("server_header")?,
         pathsend: typed.switch("pathsend")?,
+        server_header: typed.switch("server_header")?,
         hooks: None,
         chdir,
         env,

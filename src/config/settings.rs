@@ -245,6 +245,13 @@ pub struct RunAs {
 }
 
 /// Whether ASGI apps get WebSocket connections.
+/// Whether a boot loads what the app would load with its first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WarmUp {
+    Auto,
+    Off,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebSockets {
     Auto,
@@ -346,6 +353,7 @@ pub struct Settings {
     pub keepalive_drain: Duration,
     pub client: ClientTimeouts,
     pub websocket: WebSocket,
+    pub warm_up: WarmUp,
     pub ready_path: Option<String>,
     pub ready_host: Option<String>,
     /// How many workers of the new generation boot beside the old ones at once. `None`: all.
@@ -374,10 +382,10 @@ pub struct Settings {
     /// Where probes and metrics are answered; empty: nowhere.
     pub admin_bind: Vec<Bind>,
     pub sendfile: SendFile,
+    /// Whether ASGI's `http.response.pathsend` is advertised.
+    pub pathsend: bool,
     /// Whether answers say what serves, where the app does not.
     pub server_header: bool,
     /// A configuration file with hooks.
     pub hooks: Option<std::sync::Arc<super::Hooks>>,
 }
-    /// Whether ASGI's `http.response.pathsend` is advertised.
-    pub pathsend: bool,

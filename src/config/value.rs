@@ -18,7 +18,7 @@ pub(super) use address::{address, own_address};
 pub(super) use app::app;
 pub(super) use choice::{
     compression, event_loop, header_map, lifespan, log_level, proxy_protocol, reload_engine,
-    switch, websockets,
+    switch, warm_up, websockets,
 };
 pub(super) use command::command;
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};

@@ -12,6 +12,7 @@ mod network;
 mod office;
 pub mod python;
 mod reactor;
+mod ready;
 mod record;
 mod request_id;
 mod request_start;
@@ -162,12 +163,24 @@ fn serve(
             .map_err(|e| told(Phase::Boot, e))?;
     }
     *relay = python::route_logs(py, scripts, relay.take()).map_err(|e| told(Phase::Boot, e))?;
+    let warm_up = |app: &Py<PyAny>, event_loop: Option<&Bound<'_, PyAny>>| {
+        python::warm_up(py, scripts, &office.net.settings, app, event_loop).map_err(|e| {
+            watched.tell_failure(py, &e);
+            told(Phase::Import, e)
+        })
+    };
     let (served, phase) = match loaded.protocol {
-        Protocol::Asgi => (
-            asgi::serve(py, office, scripts, loaded.app),
-            Phase::Lifespan,
-        ),
-        Protocol::Wsgi => (wsgi::serve(py, office, scripts, loaded.app), Phase::Boot),
+        Protocol::Asgi => {
+            let app = loaded.app.clone_ref(py);
+            let server =
+                asgi::Server::new(py, office, scripts, app).map_err(|e| told(Phase::Boot, e))?;
+            warm_up(&loaded.app, Some(&server.event_loop))?;
+            (server.run(py, office, scripts), Phase::Lifespan)
+        }
+        Protocol::Wsgi => {
+            warm_up(&loaded.app, None)?;
+            (wsgi::serve(py, office, scripts, loaded.app), Phase::Boot)
+        }
     };
     // A child that the app has forked has nothing to say to the master.
     let served = python::in_worker(py, served, |served| Came::ToAnEnd(served.map(drop)));
@@ -180,9 +193,12 @@ pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
         let scripts = Scripts::new(py)?;
         python::install_loggers(py, &scripts, settings, None::<fn(&str)>)?;
         let loaded = match python::configure_logging(py, &scripts, settings) {
-            Ok(_relay) => {
-                python::load(py, &scripts, settings).map_err(|error| ("app failed to load", error))
-            }
+            Ok(_relay) => python::load(py, &scripts, settings)
+                .and_then(|loaded| {
+                    python::warm_up(py, &scripts, settings, &loaded.app, None)?;
+                    Ok(loaded)
+                })
+                .map_err(|error| ("app failed to load", error)),
             Err(error) => Err(("the logging configuration cannot be used", error)),
         };
         Ok((loaded, scripts))

@@ -30,6 +30,16 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("boot_timeout", Group::Reload, Kind::Duration)
     },
     Definition {
+        long: Some("warm-up"),
+        value: "MODE",
+        default: Some("auto"),
+        help: "Load what the app would load with its first request while the worker boots; off: do not",
+        more: "Django's URLconf with all views and error handlers, its template engines, translations and backends; the middleware \
+               of Starlette and FastAPI. No view is called. What fails there fails the boot, and a reload is rolled back, instead of \
+               answering requests with 500.",
+        ..Definition::new("warm_up", Group::Reload, Kind::Choice(&["auto", "off"]))
+    },
+    Definition {
         long: Some("ready-path"),
         value: "PATH",
         help: "A path that must answer 2xx or 3xx inside a new worker before it counts as ready",
@@ -39,7 +49,8 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("ready-host"),
         value: "HOST",
-        help: "The Host header of that request, for apps that check it (Django's ALLOWED_HOSTS)",
+        help: "The Host header of that request; default: one of Django's ALLOWED_HOSTS, else localhost",
+        more: "The first entry that is usable: `.example.org` stands for example.org, `*` for localhost.",
         ..Definition::new("ready_host", Group::Reload, Kind::Text)
     },
     Definition {

@@ -2,7 +2,8 @@
 
 use super::{Malformed, Value};
 use crate::config::{
-    Compression, EventLoop, HeaderMap, Lifespan, LogLevel, ProxyProtocol, ReloadEngine, WebSockets,
+    Compression, EventLoop, HeaderMap, Lifespan, LogLevel, ProxyProtocol, ReloadEngine, WarmUp,
+    WebSockets,
 };
 
 fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
@@ -54,6 +55,10 @@ pub(in crate::config) fn lifespan(text: &str) -> Value<Lifespan> {
             ("off", Lifespan::Off),
         ],
     )
+}
+
+pub(in crate::config) fn warm_up(text: &str) -> Value<WarmUp> {
+    choice(text, &[("auto", WarmUp::Auto), ("off", WarmUp::Off)])
 }
 
 pub(in crate::config) fn websockets(text: &str) -> Value<WebSockets> {

@@ -310,19 +310,6 @@ impl Engine {
         drop(self.core.state.set(state));
     }
 
-    /// (path, host) of the ready probe.
-    fn probe(&self) -> Option<(String, String)> {
-        let settings = &self.core.office.net.settings;
-        let path = settings.ready_path.clone()?;
-        Some((
-            path,
-            settings
-                .ready_host
-                .clone()
-                .unwrap_or_else(|| "localhost".to_owned()),
-        ))
-    }
-
     /// Serves a connected socket whose other end the worker itself holds.
     fn adopt(&self, fd: i32) {
         let fd = crate::sys::epoll::own(fd);

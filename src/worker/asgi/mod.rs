@@ -25,31 +25,56 @@ pub use engine::Engine;
 use super::Office;
 use super::busy::Measure;
 use super::python::Scripts;
+use super::ready::ReadyProbe;
 use crate::config::{EventLoop, Lifespan};
 
-/// Serves `app` until the master says otherwise; the exit code.
-pub fn serve(
-    py: Python<'_>,
-    office: &Arc<Office>,
-    scripts: &Scripts,
+/// An app with the event loop that it will be served in.
+pub struct Server<'py> {
+    engine: Bound<'py, Engine>,
+    pub event_loop: Bound<'py, PyAny>,
     app: Py<PyAny>,
-) -> PyResult<u8> {
-    let module = scripts.serve.bind(py);
-    let engine = Bound::new(
-        py,
-        Engine::new(py, office.clone(), scripts, app.clone_ref(py))?,
-    )?;
-    let event_loop = new_loop(py, office, module, &engine)?;
-    engine.get().attach(&event_loop)?;
-    let lifespan = match office.net.settings.lifespan {
-        Lifespan::Auto => "auto",
-        Lifespan::On => "on",
-        Lifespan::Off => "off",
-    };
-    let log = logging::function(py, scripts)?;
-    module
-        .call_method1("run", (&engine, event_loop, app, lifespan, log))?
-        .extract()
+}
+
+impl<'py> Server<'py> {
+    /// From here on the loop is the thread's current one; it does not run.
+    pub fn new(
+        py: Python<'py>,
+        office: &Arc<Office>,
+        scripts: &Scripts,
+        app: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let engine = Engine::new(py, office.clone(), scripts, app.clone_ref(py))?;
+        let engine = Bound::new(py, engine)?;
+        let event_loop = new_loop(py, office, scripts.serve.bind(py), &engine)?;
+        engine.get().attach(&event_loop)?;
+        py.import("asyncio")?
+            .call_method1("set_event_loop", (&event_loop,))?;
+        Ok(Self {
+            engine,
+            event_loop,
+            app,
+        })
+    }
+
+    /// Serves until the master says otherwise; the exit code.
+    pub fn run(self, py: Python<'_>, office: &Office, scripts: &Scripts) -> PyResult<u8> {
+        let Self {
+            engine,
+            event_loop,
+            app,
+        } = self;
+        let lifespan = match office.net.settings.lifespan {
+            Lifespan::Auto => "auto",
+            Lifespan::On => "on",
+            Lifespan::Off => "off",
+        };
+        let log = logging::function(py, scripts)?;
+        let probe = ReadyProbe::new(py, scripts, &office.net.settings, &app)?;
+        let module = scripts.serve.bind(py);
+        module
+            .call_method1("run", (engine, event_loop, app, lifespan, log, probe))?
+            .extract()
+    }
 }
 
 fn new_loop<'py>(

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::Scripts;
-use crate::config::{AppSpec, Factory, Interface, Settings};
+use crate::config::{AppSpec, Factory, Interface, Settings, WarmUp};
 use crate::ipc::Phase;
 
 /// Who failed: the user's code, or whoever named an app that is not in it. gunicorn's exit codes tell them apart.
@@ -19,6 +19,36 @@ pub fn failed_phase(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> Phase {
     } else {
         Phase::Import
     }
+}
+
+/// Loads what the app would load with its first request. `event_loop`: an ASGI app's, which does not run yet.
+///
+/// # Errors
+/// The user's own exceptions.
+pub fn warm_up(
+    py: Python<'_>,
+    scripts: &Scripts,
+    settings: &Settings,
+    app: &Py<PyAny>,
+    event_loop: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    match settings.warm_up {
+        WarmUp::Auto => scripts
+            .framework
+            .bind(py)
+            .call_method1("warm_up", (app, event_loop))
+            .map(drop),
+        WarmUp::Off => Ok(()),
+    }
+}
+
+/// The Host header of a request that the worker makes to itself.
+pub fn ready_host(py: Python<'_>, scripts: &Scripts, app: &Py<PyAny>) -> PyResult<String> {
+    scripts
+        .framework
+        .bind(py)
+        .call_method1("ready_host", (app,))?
+        .extract()
 }
 
 /// How the app wants to be called.

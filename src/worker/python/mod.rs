@@ -14,7 +14,7 @@ mod stacks;
 mod text;
 mod watched;
 
-pub use app::{Loaded, Protocol, failed_phase, load};
+pub use app::{Loaded, Protocol, failed_phase, load, ready_host, warm_up};
 pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
 pub use collected::{Collected, track};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};

@@ -9,6 +9,8 @@ use pyo3::types::PyModule;
 pub struct Scripts {
     /// Loading the app and telling what it is.
     pub boot: Py<PyModule>,
+    /// What is known of frameworks.
+    pub framework: Py<PyModule>,
     /// Event loops, lifespan, drain.
     pub serve: Py<PyModule>,
     /// gunicorn's loggers, and Python's logging.
@@ -24,6 +26,12 @@ impl Scripts {
             concat_nul(concat!(include_str!("boot.py"), "\0")),
             c"<rgun boot>",
             c"_rgun_boot",
+        )?;
+        let framework = module(
+            py,
+            concat_nul(concat!(include_str!("framework.py"), "\0")),
+            c"<rgun framework>",
+            c"_rgun_framework",
         )?;
         let serve = module(
             py,
@@ -45,6 +53,7 @@ impl Scripts {
         )?;
         Ok(Self {
             boot,
+            framework,
             serve,
             logs,
             stacks,

@@ -187,7 +187,7 @@ def wait_for_one(loop, futures, timeout):
     return any(future.done() for future in futures)
 
 
-def main(engine, loop, app, lifespan_mode, log):
+def main(engine, loop, app, lifespan_mode, log, probe):
     """From lifespan startup to lifespan shutdown."""
     lifespan = None
     if lifespan_mode != "off":
@@ -204,7 +204,7 @@ def main(engine, loop, app, lifespan_mode, log):
 
     engine.on_command(on_command)
     try:
-        if not loop.run_until_complete(engine_ready(engine, loop)):
+        if not loop.run_until_complete(engine_ready(engine, loop, probe)):
             return 3
         loop.run_until_complete(stop)
         drained(engine, loop, fast)
@@ -221,29 +221,27 @@ def settle(future):
         future.set_result(None)
 
 
-async def engine_ready(engine, loop):
-    """The ready path answered, and the master told. False: it did not."""
+async def engine_ready(engine, loop, probe):
+    """The ready path answered, and the master was notified. False: the worker is not ready."""
     engine.listen()
-    probe = engine.probe()
-    if probe:
-        answer = await ask(engine, loop, *probe)
-        status = int(answer) if answer.isdigit() else 0
-        if not 200 <= status < 400:
-            engine.not_ready("%s answered %s" % (probe[0], status or "nothing"))
+    if probe is not None:
+        answer = await ask(engine, loop, probe.request())
+        complaint = probe.complaint(int(answer) if answer.isdigit() else None)
+        if complaint is not None:
+            engine.not_ready(complaint)
             return False
     engine.ready()
     return True
 
 
-async def ask(engine, loop, path, host):
-    """The status that a request for `path` gets, as text, made over a socket pair inside the worker."""
+async def ask(engine, loop, request):
+    """The status that a request gets, as text, made over a socket pair inside the worker."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     with ours:
         engine.adopt(theirs.detach())
-        request = "GET %s HTTP/1.1\r\nhost: %s\r\nuser-agent: rgun-ready\r\nconnection: close\r\n\r\n" % (path, host)
-        await loop.sock_sendall(ours, request.encode("latin-1"))
+        await loop.sock_sendall(ours, request)
         answer = b""
         while len(answer) < 12:
             data = await loop.sock_recv(ours, 4096)
@@ -269,11 +267,10 @@ def cancel(loop, tasks):
         wait_for_one(loop, [asyncio.gather(*tasks, return_exceptions=True)], 1.0)
 
 
-def run(engine, loop, app, lifespan_mode, log):
-    asyncio.set_event_loop(loop)
+def run(engine, loop, app, lifespan_mode, log, probe):
     _wake_for_signals(loop)
     try:
-        return main(engine, loop, app, lifespan_mode, log)
+        return main(engine, loop, app, lifespan_mode, log, probe)
     finally:
         try:
             _finish(loop)

@@ -39,6 +39,7 @@ use thread::Thread;
 use super::Office;
 use super::busy::Measure;
 use super::python::{self, Scripts};
+use super::ready::ReadyProbe;
 use crate::ipc::FromWorker;
 
 /// Serves `app` until the master says otherwise; the exit code.
@@ -54,11 +55,14 @@ pub fn serve(
     office.net.busy.measure(Measure::Threads, threads as u64);
     spool::choose_directory(office.net.settings.temporary_directory.as_deref());
     crate::sys::share_arenas();
+    let probe = ReadyProbe::new(py, scripts, &office.net.settings, &app)?;
     let crew = Crew::new(office, threads)?;
     office.net.set_app(Box::new(door::Door(crew.clone())));
     let core = Arc::new(Core::new(py, crew.clone(), scripts, app)?);
     office.orders.listen();
-    if let Some(complaint) = probe::complaint(py, &core)? {
+    if let Some(probe) = probe
+        && let Some(complaint) = probe::complaint(py, &core, &probe)?
+    {
         office.failed(crate::ipc::Phase::ReadyPath, &complaint, "");
         return Ok(3);
     }

@@ -9,32 +9,22 @@ use pyo3::prelude::*;
 use super::call;
 use super::core::Core;
 use super::thread::Thread;
+use crate::worker::ready::ReadyProbe;
 
-/// What is wrong with the answer; `None`: nothing, or nobody asked.
-pub fn complaint(py: Python<'_>, core: &Core) -> PyResult<Option<String>> {
-    let settings = &core.office.net.settings;
-    let Some(path) = &settings.ready_path else {
-        return Ok(None);
-    };
-    let host = settings.ready_host.as_deref().unwrap_or("localhost");
-    let status = ask(py, core, path, host)?;
-    Ok(match status {
-        Some(200..400) => None,
-        _ if core.crew.roster.lock().draining => None,
-        Some(status) => Some(format!("{path} answered {status}")),
-        None => Some(format!("{path} answered nothing")),
-    })
+/// What is wrong with the answer; `None`: nothing, or the worker is to leave anyway.
+pub fn complaint(py: Python<'_>, core: &Core, probe: &ReadyProbe) -> PyResult<Option<String>> {
+    let status = ask(py, core, probe)?;
+    let complaint = probe.complaint(status);
+    Ok(complaint.filter(|_| !core.crew.roster.lock().draining))
 }
 
 /// The status of a GET, made over a socket pair: this thread is both sides in turn.
-fn ask(py: Python<'_>, core: &Core, path: &str, host: &str) -> PyResult<Option<u16>> {
+fn ask(py: Python<'_>, core: &Core, probe: &ReadyProbe) -> PyResult<Option<u16>> {
     let crew = &core.crew;
     let (mut ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     theirs.set_nonblocking(true)?;
-    ours.write_all(
-        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: rgun-ready\r\nconnection: close\r\n\r\n").as_bytes(),
-    )?;
+    ours.write_all(&probe.bytes())?;
     crew.post.lock().reactor.add_own(theirs.into());
     let thread = Thread {
         crew: crew.clone(),

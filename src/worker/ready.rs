@@ -1,0 +1,86 @@
+//! The request for `--ready-path`, which a new worker makes to itself, and what the answer means.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::python::{self, Scripts};
+use crate::config::Settings;
+
+#[pyclass(frozen, module = "rgun")]
+pub struct ReadyProbe {
+    path: String,
+    host: String,
+}
+
+impl ReadyProbe {
+    /// `None`: no `--ready-path` is set.
+    ///
+    /// # Errors
+    /// What the app raises when it is looked at.
+    pub fn new(
+        py: Python<'_>,
+        scripts: &Scripts,
+        settings: &Settings,
+        app: &Py<PyAny>,
+    ) -> PyResult<Option<Self>> {
+        let Some(path) = settings.ready_path.clone() else {
+            return Ok(None);
+        };
+        let host = match &settings.ready_host {
+            Some(host) => host.clone(),
+            None => python::ready_host(py, scripts, app)?,
+        };
+        Ok(Some(Self { path, host }))
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let Self { path, host } = self;
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: rgun-ready\r\nconnection: close\r\n\r\n").into_bytes()
+    }
+}
+
+#[pymethods]
+impl ReadyProbe {
+    fn request<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.bytes())
+    }
+
+    /// Why the worker is not ready; `None`: it is. `status`: of the answer, if there was one.
+    pub fn complaint(&self, status: Option<u16>) -> Option<String> {
+        let Self { path, host } = self;
+        match status {
+            Some(200..400) => None,
+            // Most often Django's ALLOWED_HOSTS, or another check of the same kind.
+            Some(400) => Some(format!(
+                "{path} answered 400 to the Host \"{host}\"; --ready-host sets another one that the app accepts"
+            )),
+            Some(status) => Some(format!("{path} answered {status}")),
+            None => Some(format!("{path} answered nothing")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_400_names_the_host_and_the_option() {
+        let probe = ReadyProbe {
+            path: "/healthz".to_owned(),
+            host: "shop.example".to_owned(),
+        };
+        assert_eq!(probe.complaint(Some(204)), None);
+        assert_eq!(probe.complaint(Some(301)), None);
+        let complaint = probe.complaint(Some(400)).expect("not ready");
+        assert!(complaint.contains("\"shop.example\"") && complaint.contains("--ready-host"));
+        assert_eq!(
+            probe.complaint(Some(503)).as_deref(),
+            Some("/healthz answered 503")
+        );
+        assert_eq!(
+            probe.complaint(None).as_deref(),
+            Some("/healthz answered nothing")
+        );
+    }
+}
