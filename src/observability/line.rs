@@ -186,14 +186,13 @@ impl Visit for Said {
     }
 }
 
-/// In quotes where a reader could not tell where the value ends. What is in quotes already (`?` of a text) stays as it is.
+/// In quotes where a reader could not tell where the value ends; quotes of its own are escaped, since a client may have sent them.
 pub(super) fn push_value(text: &mut String, value: &str) {
-    let is_quoted = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
     let needs_quotes = value.is_empty()
         || value
             .chars()
             .any(|c| c.is_whitespace() || c.is_control() || c == '"' || c == '=');
-    if needs_quotes && !is_quoted {
+    if needs_quotes {
         text.push('"');
         push_escaped(text, value, Quotes::Escaped);
         text.push('"');
@@ -284,7 +283,7 @@ mod tests {
         ]);
         assert_eq!(
             line,
-            "[2026-11-20 12:00:00 +0000] [7] [INFO] m a=\"\" b=\"x y\" c=\"a=\\\"b\\\\\\\"\" d=\"quoted\" e=back\\slash\n"
+            "[2026-11-20 12:00:00 +0000] [7] [INFO] m a=\"\" b=\"x y\" c=\"a=\\\"b\\\\\\\"\" d=\"\\\"quoted\\\"\" e=back\\slash\n"
         );
     }
 

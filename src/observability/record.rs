@@ -45,7 +45,7 @@ pub(super) fn json(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) ->
         push_name(&mut line, name);
         match value {
             Value::Literal(literal) => line.extend_from_slice(literal.as_bytes()),
-            Value::Text(text) => push_string(&mut line, unquoted(text).as_bytes(), LONGEST),
+            Value::Text(text) => push_string(&mut line, text.as_bytes(), LONGEST),
         }
     }
     if !said.traceback.is_empty() {
@@ -97,16 +97,6 @@ fn longest(said: &Said) -> usize {
     }
 }
 
-/// `?` of a text brings quotes of its own.
-fn unquoted(text: &str) -> &str {
-    let inner = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'));
-    inner
-        .filter(|inner| !inner.contains(['"', '\\']))
-        .unwrap_or(text)
-}
-
 fn cut(text: &str, longest: usize) -> &str {
     let end = (0..=longest.min(text.len()))
         .rev()
@@ -139,7 +129,7 @@ mod tests {
             fields: vec![
                 ("slot", Value::Literal("3".into())),
                 ("pid", Value::Literal("8".into())),
-                ("path", Value::Text("\"/x y\"".into())),
+                ("path", Value::Text("\"/x\" y=\"1\"".into())),
                 ("reason", Value::Text("k=\"v\"\n".into())),
             ],
             traceback: "Traceback:\n  File \"x.py\"\nValueError: é\n".to_owned(),
@@ -165,7 +155,7 @@ mod tests {
         assert_eq!(record["message"], "a \"b\"\nc");
         assert_eq!(
             (&record["slot"], &record["path"]),
-            (&3.into(), &"/x y".into())
+            (&3.into(), &"\"/x\" y=\"1\"".into())
         );
         assert_eq!(record["reason"], "k=\"v\"\n");
         assert_eq!(
@@ -181,7 +171,7 @@ mod tests {
         let rest = text.split_once(" level=").unwrap().1;
         assert_eq!(
             rest,
-            "warning pid=7 message=\"a \\\"b\\\"\\nc\" slot=3 worker_pid=8 path=\"/x y\" reason=\"k=\\\"v\\\"\\n\" \
+            "warning pid=7 message=\"a \\\"b\\\"\\nc\" slot=3 worker_pid=8 path=\"\\\"/x\\\" y=\\\"1\\\"\" reason=\"k=\\\"v\\\"\\n\" \
              traceback=\"Traceback:\\n  File \\\"x.py\\\"\\nValueError: é\"\n"
         );
     }
