@@ -119,7 +119,11 @@ mod tests {
             "{told:?}"
         );
         // As in files that name every setting there is.
-        for (name, text) in [("ciphers", "ECDHE+AESGCM"), ("ssl_version", "5")] {
+        for (name, text) in [
+            ("ciphers", "ECDHE+AESGCM"),
+            ("ssl_version", "5"),
+            ("ssl_context", "conf.ssl_context"),
+        ] {
             let layers = layers(name, text, Origin::Python("gunicorn.conf.py".into()));
             assert_eq!(refused(&layers), Ok(()), "{name}");
             assert_eq!(

@@ -295,7 +295,6 @@ def test_what_only_gunicorn_has_is_told_once(launch, app):
     ("text", "message"),
     [
         ("certfile = 'a.pem'", "gunicorn.conf.py: certfile is gunicorn's and not supported yet"),
-        ("def ssl_context(config, default): pass", "gunicorn.conf.py: ssl_context is gunicorn's and not supported yet"),
         ("paste = 'x.ini'", "gunicorn.conf.py: paste is gunicorn's and not supported"),
         ("worker_class = 'gevent'", "gunicorn.conf.py: worker_class: `gevent` is not supported"),
     ],
@@ -305,3 +304,12 @@ def test_what_is_refused_has_a_way_out(ask, app, text, message):
     app.write(text, "gunicorn.conf.py")
     answer = ask("app:app")
     assert answer.returncode == 1 and message in answer.stderr and "hint: " in answer.stderr, answer.stderr
+
+
+def test_a_hook_for_tls_without_a_certificate_is_not_used(launch, app):
+    app.copy("hello.py")
+    app.write("def ssl_context(conf, default_ssl_context_factory): return default_ssl_context_factory()\n", "gunicorn.conf.py")
+    server = launch("app:app")
+    server.wait_ready()
+    assert server.get().status == 200
+    server.log.wait("ssl_context is gunicorn's and has no effect")

@@ -158,7 +158,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     value("cert_reqs", "cert-reqs", Some("0"), TLS_PART),
     value("ciphers", "ciphers", None, TLS_PART),
     value("ssl_version", "ssl-version", Some("2"), TLS_PART),
-    in_file("ssl_context", TLS),
+    in_file("ssl_context", TLS_PART),
     Definition {
         default: Some("true"),
         ..switch("suppress_ragged_eofs", "suppress-ragged-eofs", TLS_PART)
