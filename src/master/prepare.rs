@@ -78,7 +78,7 @@ impl Shell<'_> {
             let copy = || output.duplicate().map(Stdio::from);
             command.stdout(copy()?).stderr(copy()?);
         }
-        start_group(&mut command, self.identity.clone())
+        start_group(&mut command, self.identity.clone(), None)
     }
 
     pub(super) fn signal_preparation(&mut self, signal: Signal) {

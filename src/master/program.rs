@@ -1,8 +1,8 @@
 //! A Python program of ours as a child: given a question, and heard without waiting. It does not know what is asked.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,29 +10,35 @@ use std::time::Duration;
 use super::child::PRIVATE;
 use crate::sys::command::{kill_group, start_group};
 use crate::sys::signals::Signal;
-use crate::sys::{self, Pid, clock, pipe, process, wait_readable};
+use crate::sys::{self, Pid, Scratch, clock, pipe, process, wait_readable};
 
 /// More than that is not an answer of ours.
 const LONGEST: usize = 16 << 20;
 
-/// Takes the program off its standard input and leaves what follows there.
+/// Takes the program and the question out of the file whose descriptor is the argument. What the program imports when it is loaded
+/// is Python's own library: `-c` has put the working directory on the path, and `PYTHONPATH` names the project's as well.
 const BOOTSTRAP: &str = "\
+import sys
+path=sys.path[:]
+sys.path[:]=[e for e in path if e]
 import os
-n=int(os.sys.argv[1])
-b=b''
-while len(b)<n:b+=os.read(0,n-len(b))
-d={'__name__':'_rgun_script'}
-exec(compile(b,'<rgun script>','exec'),d)
-d['main']()
+p=os.path
+theirs={p.abspath(e) for e in os.environ.get('PYTHONPATH','').split(os.pathsep) if e}
+theirs.add(os.getcwd())
+sys.path[:]=[e for e in path if e and p.abspath(e) not in theirs]
+with open(int(sys.argv[1]),'rb') as f:text,question=f.read().split(b'\\0',1)
+names={'__name__':'_rgun_script'}
+exec(compile(text,'<rgun script>','exec'),names)
+sys.path[:]=path
+names['main'](question)
 ";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// The executable.
     pub python: PathBuf,
-    /// Defines `main()`, which reads the question as the first line of standard input.
+    /// Defines `main(question)`.
     pub text: &'static str,
-    /// Without a line break.
     pub question: String,
     pub directory: PathBuf,
 }
@@ -48,19 +54,17 @@ pub struct Child {
 }
 
 impl Program {
-    /// Starts it, with the question already in its pipe.
+    /// Starts it. Program and question are in a file in memory, which has room for any question; a pipe need not have
+    /// (pipe(7): 64 KiB, or a page where the user has many of them).
     pub fn start(&self) -> sys::Result<Child> {
         let (read, write) = pipe()?;
         let (hear, say) = pipe()?;
-        let mut input = File::from(write);
-        let failed = |error| sys::Error::new("write", "the pipe of a Python process", error);
-        input.write_all(self.text.as_bytes()).map_err(failed)?;
-        input.write_all(self.question.as_bytes()).map_err(failed)?;
-        input.write_all(b"\n").map_err(failed)?;
+        let parts = [self.text.as_bytes(), b"\0", self.question.as_bytes()];
+        let given = Scratch::holding(c"rgun-script", &parts)?;
         let mut command = Command::new(&self.python);
         command
             .args(["-c", BOOTSTRAP])
-            .arg(self.text.len().to_string())
+            .arg(given.as_raw_fd().to_string())
             .current_dir(&self.directory)
             .stdin(Stdio::from(read))
             .stdout(Stdio::from(say));
@@ -68,8 +72,8 @@ impl Program {
             command.env_remove(name);
         });
         Ok(Child {
-            pid: start_group(&mut command, None)?,
-            input,
+            pid: start_group(&mut command, None, Some(given.as_fd()))?,
+            input: File::from(write),
             output: File::from(hear),
             said: Vec::new(),
         })
@@ -166,14 +170,38 @@ mod tests {
 
     #[test]
     fn it_answers() {
-        let echo = program("import os\ndef main():\n os.write(1, os.read(0, 99)[::-1])\n");
+        let echo = program("import os\ndef main(question):\n os.write(1, question[::-1])\n");
         let said = echo.ask(Duration::from_secs(30)).unwrap();
-        assert_eq!(String::from_utf8(said).unwrap(), "\n\"noitseuq\"");
+        assert_eq!(String::from_utf8(said).unwrap(), "\"noitseuq\"");
+    }
+
+    #[test]
+    fn a_question_may_be_longer_than_a_pipe_is() {
+        let mut long =
+            program("import os\ndef main(question):\n os.write(1, b'%d' % len(question))\n");
+        long.question = "x".repeat(300_000);
+        let said = long.ask(Duration::from_secs(30)).unwrap();
+        assert_eq!(String::from_utf8(said).unwrap(), "300000");
+    }
+
+    #[test]
+    fn its_imports_are_not_the_projects() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["json.py", "ast.py", "os.py", "types.py"] {
+            std::fs::write(directory.path().join(name), "raise SystemExit(7)").unwrap();
+        }
+        std::fs::write(directory.path().join("theirs.py"), "found = True").unwrap();
+        let mut program = program(
+            "import ast, json, os, types\ndef main(question):\n import theirs\n os.write(1, str(theirs.found).encode())\n",
+        );
+        program.directory = directory.path().to_owned();
+        let said = program.ask(Duration::from_secs(30)).unwrap();
+        assert_eq!(String::from_utf8(said).unwrap(), "True");
     }
 
     #[test]
     fn one_that_hangs_is_ended() {
-        let hangs = program("import time\ndef main():\n time.sleep(600)\n");
+        let hangs = program("import time\ndef main(question):\n time.sleep(600)\n");
         let error = hangs.ask(Duration::from_millis(50)).unwrap_err();
         assert!(error.to_string().contains("took more than"), "{error}");
     }

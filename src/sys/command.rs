@@ -1,6 +1,7 @@
 //! Other programs as children: their own process group, a clean signal state, the death signal. It does not wait for them.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -10,11 +11,18 @@ use super::{Error, Identity, Pid, Result};
 
 /// Starts a program as the leader of a group, as another user if one is given. Nobody waits for it but `reap`.
 ///
+/// `kept`: a descriptor that it gets under the same number, beside standard input, output and error.
+///
 /// # Errors
 /// The system's, among them that there is no such program.
-pub fn start_group(command: &mut Command, identity: Option<Identity>) -> Result<Pid> {
+pub fn start_group(
+    command: &mut Command,
+    identity: Option<Identity>,
+    kept: Option<BorrowedFd<'_>>,
+) -> Result<Pid> {
     let program = command.get_program().to_string_lossy().into_owned();
     let parent = Pid::this();
+    let kept = kept.map(|fd| fd.as_raw_fd());
     command.process_group(0);
     // SAFETY: the closure runs in a child that has one thread, as its parent had when it forked; it makes system calls and
     // allocates at most for an error, on a heap whose lock nobody can have held.
@@ -22,6 +30,9 @@ pub fn start_group(command: &mut Command, identity: Option<Identity>) -> Result<
         command.pre_exec(move || {
             let raw = |error: Error| error.source;
             start_as_child().map_err(raw)?;
+            if let Some(kept) = kept {
+                keep_open(kept)?;
+            }
             if let Some(identity) = &identity {
                 identity.assume().map_err(raw)?;
             }
@@ -37,6 +48,15 @@ pub fn start_group(command: &mut Command, identity: Option<Identity>) -> Result<
         .ok()
         .and_then(Pid::new)
         .ok_or_else(|| failed(io::ErrorKind::Other.into()))
+}
+
+/// Over the exec that follows.
+fn keep_open(fd: RawFd) -> io::Result<()> {
+    // SAFETY: no pointers are passed; a descriptor that is not open is an error.
+    match unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Sends a signal to a whole group, by its leader.

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::fs::File;
+use std::io::{Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
@@ -29,6 +30,25 @@ impl Scratch {
         Ok(Self { file: fd.into() })
     }
 
+    /// One that has these bytes in it, for a reader that begins at its start.
+    ///
+    /// # Errors
+    /// The system's: there is no memory for it, or no descriptor.
+    pub fn holding(name: &CStr, parts: &[&[u8]]) -> Result<Self> {
+        let mut scratch = Self::new(name)?;
+        for part in parts {
+            scratch
+                .file
+                .write_all(part)
+                .map_err(|e| Error::new("write", name.to_string_lossy(), e))?;
+        }
+        scratch
+            .file
+            .rewind()
+            .map_err(|e| Error::new("lseek", name.to_string_lossy(), e))?;
+        Ok(scratch)
+    }
+
     /// The same file under another descriptor.
     pub fn again(&self) -> Result<Self> {
         let file = self
@@ -36,6 +56,11 @@ impl Scratch {
             .try_clone()
             .map_err(|e| Error::new("dup", "scratch file", e))?;
         Ok(Self { file })
+    }
+
+    /// Appends.
+    pub fn writer(&self) -> impl Write + '_ {
+        &self.file
     }
 
     pub fn clear(&self) {
@@ -81,8 +106,6 @@ impl From<Scratch> for OwnedFd {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]

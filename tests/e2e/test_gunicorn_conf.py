@@ -306,6 +306,36 @@ def test_what_is_refused_has_a_way_out(ask, app, text, message):
     assert answer.returncode == 1 and message in answer.stderr and "hint: " in answer.stderr, answer.stderr
 
 
+SHADOWS = ("ast", "difflib", "importlib", "inspect", "json", "logging", "os", "re", "signal", "time", "traceback", "types")
+
+
+@pytest.mark.parametrize("on_path", [False, True])
+def test_files_named_like_pythons_own_are_not_what_the_server_imports(launch, app, on_path):
+    """Neither where the server starts nor, as far as that is up to it, on PYTHONPATH; as root they would run with its rights."""
+    names = ("ast", "difflib", "json") if on_path else SHADOWS
+    for name in names:
+        app.write("with open('executed', 'a') as file:\n    file.write(__name__ + '\\n')\nraise SystemExit(9)\n", f"{name}.py")
+    app.write("import theirs\nworkers = theirs.WORKERS\ndef on_starting(server): server.log.info('hook of %s', theirs.__name__)\n", "gunicorn.conf.py")
+    app.write("WORKERS = 2\n", "theirs.py")
+    app.copy("hello.py")
+    server = launch("app:app", *(("-u", "nobody") if os.getuid() == 0 and on_path else ()), env={"PYTHONPATH": str(app.path)} if on_path else None)
+    server.log.wait("hook of theirs")
+    if not on_path:
+        server.wait_ready(2)
+        server.reload()
+        assert server.get().status == 200
+    assert not (app.path / "executed").exists(), (app.path / "executed").read_text()
+
+
+def test_a_long_configuration(launch, app):
+    """More than a pipe holds goes to the process for hooks."""
+    app.copy("process.py")
+    app.write(f"raw_env = ['LONG={'x' * 100_000}']\ndef on_starting(server): server.log.info('%d', len(server.cfg.raw_env[0]))\n", "gunicorn.conf.py")
+    server = launch("app:app")
+    server.log.wait(r"\b100005\b")
+    server.wait_ready()
+
+
 def test_a_hook_for_tls_without_a_certificate_is_not_used(launch, app):
     app.copy("hello.py")
     app.write("def ssl_context(conf, default_ssl_context_factory): return default_ssl_context_factory()\n", "gunicorn.conf.py")

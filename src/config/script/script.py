@@ -1,7 +1,8 @@
 """A configuration file of gunicorn's: run, told as plain data, and its hooks called. It serves nothing.
 
 Runs in three places: in a process that ends when it has told the settings, in one that stays for the master's hooks, and
-in a worker that has hooks. Each of them loads the file for itself.
+in a worker that has hooks. Each of them loads the file for itself. All imports are up here: later ones would look in the
+project's directories first.
 """
 
 import ast
@@ -10,17 +11,25 @@ import importlib.machinery
 import importlib.util
 import inspect
 import json
+import logging
 import os
 import re
+import signal
 import sys
+import time
 import traceback
 import types
+from difflib import get_close_matches
+from http import HTTPStatus
 
 # With the number of arguments that each is called with.
 HOOKS = {
     "on_starting": 1, "on_reload": 1, "when_ready": 1, "pre_fork": 2, "post_fork": 2, "post_worker_init": 1, "worker_int": 1, "worker_abort": 1,
     "pre_request": 2, "post_request": 4, "child_exit": 2, "worker_exit": 2, "nworkers_changed": 3, "on_exit": 1,
 }
+
+
+REASONS = {int(status): status.phrase for status in HTTPStatus}
 
 
 class Wrong(Exception):
@@ -184,8 +193,6 @@ def _looks_like_a_setting(name, value, known):
     if name.startswith("_") or name.isupper() or isinstance(value, (type, types.ModuleType)):
         return False
     if callable(value):
-        from difflib import get_close_matches
-
         return bool(get_close_matches(name, [*HOOKS, *known], 1, 0.8))
     return isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None)))
 
@@ -337,8 +344,8 @@ def evaluate(request, output):
     os._exit(0)
 
 
-def main():
-    """The request is the first line on standard input, the answer goes to standard output; what the file prints, elsewhere."""
+def main(question):
+    """The answer goes to standard output; what the file prints, elsewhere. Calls of hooks come as lines on standard input."""
     os.set_blocking(0, True)
     os.set_blocking(1, True)
     messages = os.fdopen(os.dup(0), "rb")
@@ -349,7 +356,7 @@ def main():
     os.dup2(2, 1)
     # Whoever prints wants it to be seen when it was printed.
     sys.stdout.reconfigure(line_buffering=True)
-    request = json.loads(messages.readline())
+    request = json.loads(question)
     if "calls" in request:
         Side(request, messages, output).run()
     else:
@@ -382,8 +389,6 @@ class Log:
     """`server.log`, `worker.log`: lines of the server's own log. Beside it, gunicorn's two loggers."""
 
     def __init__(self, write):
-        import logging
-
         self._write = write
         self.error_log = logging.getLogger("gunicorn.error")
         self.access_log = logging.getLogger("gunicorn.access")
@@ -436,8 +441,6 @@ class Log:
 
 def _lend(log):
     """`gunicorn.error` writes to it, as workers' does."""
-    import logging
-
     class Lines(logging.Handler):
         def emit(self, record):
             try:
@@ -480,8 +483,6 @@ class _Tmp:
         pass
 
     def last_update(self):
-        import time
-
         return time.monotonic()
 
     def fileno(self):
@@ -676,8 +677,6 @@ class InWorker:
         """What the master sends to a worker that hangs."""
         if "worker_abort" not in self.hooks:
             return
-        import signal
-
         def abort(number, frame):
             self.worker.alive = False
             self.try_to_call("worker_abort")
@@ -838,8 +837,6 @@ class _Blocks:
 
 
 def _asgi(app, worker, pre, post):
-    from http.client import responses
-
     async def hooked(scope, receive, send):
         if scope["type"] != "http":
             return await app(scope, receive, send)
@@ -861,7 +858,7 @@ def _asgi(app, worker, pre, post):
             if message["type"] == "http.response.start":
                 status = message["status"]
                 resp.status_code = status
-                resp.take("%d %s" % (status, responses.get(status, "")), [(n.decode("latin-1"), v.decode("latin-1")) for n, v in message.get("headers", ())])
+                resp.take("%d %s" % (status, REASONS.get(status, "")), [(n.decode("latin-1"), v.decode("latin-1")) for n, v in message.get("headers", ())])
             elif message["type"] == "http.response.body":
                 resp.sent += len(message.get("body", b""))
             return await send(message)

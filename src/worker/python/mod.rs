@@ -28,7 +28,10 @@ pub use stacks::Stacks;
 pub use text::{latin1, to_latin1, type_name};
 pub use watched::Watched;
 
+use std::path::PathBuf;
+
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use crate::config::Settings;
 
@@ -150,12 +153,41 @@ pub fn take_along(py: Python<'_>) {
         "site",
         "traceback",
     ];
-    for module in NEEDED {
-        if let Err(error) = py.import(module) {
-            // It will be missed, or not: then there is an error that says for what.
-            tracing::debug!(module, %error, "not loaded before the change of user");
+    let imported = without_project(py, || {
+        for module in NEEDED {
+            if let Err(error) = py.import(module) {
+                // It will be missed, or not: then there is an error that says for what.
+                tracing::debug!(module, %error, "not loaded before the change of user");
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = imported {
+        tracing::debug!(%error, "nothing loaded before the change of user");
+    }
+}
+
+/// Imports with what `PYTHONPATH` names away from the path: a project's `json.py` is not what we mean, and as root it must not run.
+fn without_project<T>(py: Python<'_>, import: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
+    let named = std::env::var_os("PYTHONPATH").unwrap_or_default();
+    let named: Vec<PathBuf> = std::env::split_paths(&named)
+        .filter_map(|entry| std::path::absolute(entry).ok())
+        .collect();
+    let whole = path.get_slice(0, path.len());
+    let own = PyList::empty(py);
+    for entry in whole.iter() {
+        let is_project = entry
+            .extract::<PathBuf>()
+            .is_ok_and(|entry| named.contains(&entry));
+        if !is_project {
+            own.append(entry)?;
         }
     }
+    path.set_slice(0, path.len(), own.as_any())?;
+    let result = import();
+    path.set_slice(0, path.len(), whole.as_any())?;
+    result
 }
 
 /// What the process needs before the app is imported: `site` (a hosted master ran without it) and the stack dumper.

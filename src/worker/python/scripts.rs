@@ -21,6 +21,10 @@ pub struct Scripts {
 
 impl Scripts {
     pub fn new(py: Python<'_>) -> PyResult<Self> {
+        super::without_project(py, || Self::load(py))
+    }
+
+    fn load(py: Python<'_>) -> PyResult<Self> {
         let boot = module(
             py,
             concat_nul(concat!(include_str!("boot.py"), "\0")),
