@@ -75,6 +75,10 @@ impl Host for Embedded {
     fn after_fork_parent(&self) {}
     fn after_fork_child(&self) {}
 
+    fn python_executable(&self) -> Option<PathBuf> {
+        self.python.get().map(|python| python.executable.clone())
+    }
+
     fn run_worker(&self, seat: Seat) -> u8 {
         match self.start() {
             Ok(interpreter) => {

@@ -29,6 +29,9 @@ impl Host for Hosted {
     fn before_identity(&self) {
         Python::attach(worker::python::take_along);
     }
+    fn python_executable(&self) -> Option<PathBuf> {
+        Some(self.python.clone())
+    }
     fn run_worker(&self, seat: Seat) -> u8 {
         Python::attach(|py| worker::run(py, seat))
     }

@@ -1,6 +1,9 @@
 //! The commands that run before the first boot, as processes. When they run and how long is the supervisor's to decide.
 
+use std::env;
+use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -19,6 +22,9 @@ use crate::sys::{self, Pid, clock};
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
 const SIGNALLED: u8 = 128;
+
+/// Where the system looks for programs when nothing says (`_PATH_DEFPATH` of the C library).
+const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
 /// The one that runs.
 #[derive(Debug)]
@@ -66,6 +72,7 @@ impl Shell<'_> {
         command
             .args(&run_before.arguments)
             .envs(self.first.env.iter().map(|(name, value)| (name, value)))
+            .env("PATH", self.path())
             .stdin(Stdio::null());
         PRIVATE.iter().for_each(|name| {
             command.env_remove(name);
@@ -79,6 +86,22 @@ impl Shell<'_> {
             command.stdout(copy()?).stderr(copy()?);
         }
         start_group(&mut command, self.identity.clone(), None)
+    }
+
+    /// `python manage.py migrate` means the Python that the workers run in, also where no virtual environment is activated.
+    fn path(&self) -> OsString {
+        let given = self.first.env.iter().rev().find(|(name, _)| name == "PATH");
+        let given = given.map(|(_, value)| OsString::from(value));
+        let given = given.or_else(|| env::var_os("PATH"));
+        let given = given.unwrap_or_else(|| DEFAULT_PATH.into());
+        let python = self.host.python_executable();
+        let Some(first) = python.as_deref().and_then(Path::parent) else {
+            return given;
+        };
+        let others = env::split_paths(&given).filter(|one| one != first);
+        let all = std::iter::once(first.to_owned()).chain(others);
+        // A directory with a colon in its name cannot be part of such a list.
+        env::join_paths(all).unwrap_or(given)
     }
 
     pub(super) fn signal_preparation(&mut self, signal: Signal) {

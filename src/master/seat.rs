@@ -1,6 +1,7 @@
 //! What a forked worker is given, and what the master asks of its surroundings. It does not start anything.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Settings;
@@ -39,6 +40,10 @@ pub trait Host {
     fn after_fork_child(&self);
     /// In the child, when it is about to become another user: the last chance to read what that one may not.
     fn before_identity(&self) {}
+    /// The executable of the Python that workers run in, where it is known.
+    fn python_executable(&self) -> Option<PathBuf> {
+        None
+    }
     /// The worker's whole life; the number is its exit code. It may return: the stack unwinds to the caller of `run`.
     fn run_worker(&self, seat: Seat) -> u8;
 }

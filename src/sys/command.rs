@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::process::{Parent, die_with_parent};
-use super::signals::{Signal, start_as_child};
+use super::signals::{Signal, start_as_program};
 use super::{Error, Identity, Pid, Result};
 
 /// Starts a program as the leader of a group, as another user if one is given. Nobody waits for it but `reap`.
@@ -29,7 +29,7 @@ pub fn start_group(
     unsafe {
         command.pre_exec(move || {
             let raw = |error: Error| error.source;
-            start_as_child().map_err(raw)?;
+            start_as_program().map_err(raw)?;
             if let Some(kept) = kept {
                 keep_open(kept)?;
             }

@@ -142,6 +142,15 @@ pub fn start_as_child() -> Result<()> {
         .map_err(|e| Error::new("sigprocmask", "", e))
 }
 
+/// What another program starts with: as a child, and with the default action of the signals that Rust and CPython ignore for
+/// themselves (`restore_signals` of Python's subprocess). A pipeline whose reader leaves is to end.
+pub fn start_as_program() -> Result<()> {
+    start_as_child()?;
+    default_action(libc::SIGPIPE);
+    default_action(libc::SIGXFSZ);
+    Ok(())
+}
+
 /// The ends of our children are ours to wait for: an "ignore" that somebody left us would have the kernel do it.
 pub fn hear_of_children() {
     default_action(libc::SIGCHLD);

@@ -108,3 +108,20 @@ def test_its_output_is_in_the_log_file(launch, app, tmp_path):
     launch("app:app", "--run-before", "sh -c 'echo out; echo err >&2'", "--error-logfile", log)
     eventually(lambda: log.exists() and "worker ready" in log.read_text(), "it is up")
     assert "\nout\nerr\n" in log.read_text()
+
+
+def test_python_is_the_one_that_the_server_runs_on(launch, app):
+    app.copy("hello.py")
+    tell = "python -c 'import sys; print(\"migrated by\", sys.prefix, flush=True)'"
+    server = launch("app:app", "--run-before", tell, env={"PATH": "/usr/bin:/bin"})
+    server.wait_ready()
+    assert f"migrated by {sys.prefix}" in server.log.lines
+
+
+def test_a_writer_whose_reader_leaves_ends(launch, app):
+    app.copy("hello.py")
+    server = launch("app:app", "--run-before", "grep SigIgn /proc/self/status")
+    server.wait_ready()
+    (line,) = [line for line in server.log.lines if line.startswith("SigIgn")]
+    ignored = int(line.split()[1], 16)
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
