@@ -16,7 +16,7 @@ use super::supervisor::{
     Stage,
 };
 use super::workers::{Killed, Worker};
-use crate::config::{BacklogMetric, LogTarget};
+use crate::config::BacklogMetric;
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork};
@@ -328,17 +328,9 @@ impl Shell<'_> {
         }
     }
 
-    /// Workers under another user must be able to open them again. As gunicorn does.
     pub(super) fn give_logs(&self) {
-        let Some(identity) = &self.identity else {
-            return;
-        };
-        for target in std::iter::once(&self.logging.error_log).chain(&self.logging.access_log) {
-            if let LogTarget::File(path) = target
-                && let Err(error) = identity.give(path)
-            {
-                tracing::warn!(%error, "workers may not be able to reopen this log file");
-            }
+        if let Some(identity) = &self.identity {
+            observability::give_files(identity);
         }
     }
 

@@ -7,8 +7,8 @@ use super::Error;
 use super::shares::Shares;
 use crate::config::{Bind, PortSharing, Settings};
 use crate::sys::{
-    AnyIpv6, Identity, Listener, Others, Passed, SocketFile, accept_queue, listen_tcp, listen_unix,
-    passed_descriptors, take_listener, turn_away_newcomers,
+    AnyIpv6, Identity, Listener, Others, Passed, Predecessor, SocketFile, accept_queue, listen_tcp,
+    listen_unix, passed_descriptors, take_listener, turn_away_newcomers,
 };
 
 /// What is open, and what has to be removed from the file system in the end.
@@ -76,6 +76,7 @@ impl Binds {
             }
             Bind::Unix { path } => {
                 let (listener, file) = listen_unix(path, settings.umask, settings.backlog)?;
+                log_predecessor(&file);
                 self.listeners.push(listener);
                 self.files.push(file);
             }
@@ -139,7 +140,7 @@ impl Binds {
     /// As gunicorn: a path belongs to whom the workers are.
     pub fn give(&self, identity: &Identity) {
         for file in &self.files {
-            if let Err(error) = identity.give(file.path()) {
+            if let Err(error) = file.give_to(identity) {
                 tracing::warn!(%error, "the socket belongs to the master");
             }
         }
@@ -186,6 +187,13 @@ impl Binds {
                 tracing::warn!(%error, "socket file stays behind");
             }
         }
+    }
+}
+
+/// A server that was killed leaves its sockets behind.
+pub fn log_predecessor(file: &SocketFile) {
+    if file.predecessor() == Predecessor::Gone {
+        tracing::info!(path = %file.path().display(), "replaced the socket of a server that is gone");
     }
 }
 

@@ -1,13 +1,18 @@
 //! The pid file: written once the server has bound, removed by its owner alone. It locks nothing.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Error;
-use crate::sys::process::exists;
-use crate::sys::{self, Pid};
+use crate::sys::process::{self, is_alive};
+use crate::sys::{self, LastLink, Pid, Place};
+
+/// Process times have the precision of a clock tick, and the machine's boot that of a second.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
+
+/// More is no number of a process.
+const LONGEST: u64 = 64;
 
 #[derive(Debug)]
 pub struct PidFile {
@@ -22,23 +27,34 @@ impl PidFile {
     /// `Running` when it names a process that lives.
     pub fn write(path: &Path) -> Result<Self, Error> {
         let owner = Pid::this();
-        match named_in(path) {
-            Some(pid) if pid != owner && exists(pid) => {
+        let failed = |error: sys::Error| sys::Error {
+            call: "write pid file",
+            object: path.display().to_string(),
+            ..error.with_way_out(path)
+        };
+        let place = Place::find(path, LastLink::Followed).map_err(failed)?;
+        match named_in(&place).filter(|pid| *pid != owner) {
+            Some(pid) if is_alive(pid) && !is_reused(pid, &place) => {
                 return Err(Error::Running {
                     path: path.to_owned(),
                     pid,
                 });
             }
-            _ => {}
+            Some(pid) => {
+                let path = path.display();
+                tracing::info!(%path, named_pid = pid.as_raw(), "replacing the pid file of a server that is gone");
+            }
+            None => {}
         }
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(format!(".{owner}"));
-        let draft = PathBuf::from(draft);
-        let written = write_new(&draft, owner).and_then(|()| fs::rename(&draft, path));
+        let (draft, mut file) = place.draft(0o644).map_err(failed)?;
+        let written = writeln!(file, "{owner}")
+            .map_err(|error| sys::Error::new("write", path.display(), error))
+            .and_then(|()| draft.replace(&place))
+            .map_err(failed);
         if let Err(error) = written {
-            // The draft may not even be there.
-            drop(fs::remove_file(&draft));
-            return Err(sys::Error::new("write pid file", path.display(), error).into());
+            // What is wrong is said already.
+            drop(draft.unlink());
+            return Err(error.into());
         }
         Ok(Self {
             path: path.to_owned(),
@@ -48,35 +64,52 @@ impl PidFile {
 
     /// Removes it, if it still names us.
     pub fn remove(&self) {
-        if named_in(&self.path) == Some(self.owner)
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "pid file stays behind");
+        let removed =
+            Place::find(&self.path, LastLink::Followed).and_then(|place| match named_in(&place) {
+                Some(pid) if pid == self.owner => place.unlink(),
+                _ => Ok(()),
+            });
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "pid file stays behind");
+            }
+            Ok(()) | Err(_) => {}
         }
     }
 }
 
-fn named_in(path: &Path) -> Option<Pid> {
-    fs::read_to_string(path)
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .and_then(Pid::new)
+/// Whether the number was given to another process after the file had been written, as after `kill -9` or in a new container.
+///
+/// Clocks are set and files copied: a process that is called a server is taken for the one that is meant.
+fn is_reused(pid: Pid, place: &Place) -> bool {
+    let written = place.read().and_then(|file| {
+        let written = file.metadata().and_then(|found| found.modified());
+        written.map_err(|error| sys::Error::new("stat", place.path().display(), error))
+    });
+    let (Ok(written), Some(began)) = (written, process::began(pid)) else {
+        return false;
+    };
+    let is_server = ["rgun", "gunicorn"]
+        .iter()
+        .any(|name| process::command_line(pid).contains(name));
+    !is_server && began > written + CLOCKS_DIFFER
 }
 
-fn write_new(path: &Path, pid: Pid) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(path)?;
-    writeln!(file, "{pid}")
+/// The pid that stands in the file; `None` for what is no pid file.
+fn named_in(place: &Place) -> Option<Pid> {
+    let file = place.read().ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok().and_then(Pid::new)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn path() -> (tempfile::TempDir, PathBuf) {
@@ -108,7 +141,8 @@ mod tests {
         for stale in ["2147483647\n", "", "-1", "nonsense"] {
             fs::write(&path, stale).expect("a file");
             PidFile::write(&path).expect("nobody has that pid");
-            assert_eq!(named_in(&path), Some(Pid::this()));
+            let place = Place::find(&path, LastLink::Followed).expect("it is there");
+            assert_eq!(named_in(&place), Some(Pid::this()));
         }
     }
 
@@ -125,6 +159,31 @@ mod tests {
         );
         assert!(error.hint().is_some());
         assert_eq!(fs::read_to_string(&path).expect("untouched"), "1\n");
+    }
+
+    #[test]
+    fn a_number_that_another_process_has_by_now_is_stale() {
+        let (_directory, path) = path();
+        fs::write(&path, "1\n").expect("a file");
+        let long_ago = fs::File::options().write(true).open(&path).expect("there");
+        long_ago
+            .set_modified(std::time::UNIX_EPOCH)
+            .expect("it is ours");
+        PidFile::write(&path).expect("process 1 began after the file was written");
+    }
+
+    #[test]
+    fn a_link_of_our_own_is_followed() {
+        let (directory, path) = path();
+        let link = directory.path().join("link.pid");
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        let file = PidFile::write(&link).expect("a free path");
+        assert_eq!(
+            fs::read_to_string(&path).expect("written"),
+            format!("{}\n", Pid::this())
+        );
+        file.remove();
+        assert!(!path.exists());
     }
 
     #[test]

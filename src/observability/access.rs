@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use super::stamp::Stamp;
 use super::{relay, syslog};
 use crate::config::{ALL_OF_A_MILLION, AccessFormat, AccessLines, LogTarget, Logging, Settings};
-use crate::sys::{self, Output};
+use crate::sys::{self, Identity, Output};
 use custom::{Around, push_json, push_pieces, push_request_line};
 use escape::{Longest, push_quoted};
 use file::Lines;
@@ -96,6 +96,14 @@ pub(super) fn reopen() -> sys::Result<()> {
         *output = super::open(target)?;
     }
     Ok(())
+}
+
+/// Gives the file, if it is one, to that user.
+pub(super) fn give_to(identity: &Identity) -> sys::Result<()> {
+    match &*OUTPUT.lock() {
+        Some((LogTarget::File(path), output)) => output.give_to(identity, path),
+        Some((LogTarget::Stdout | LogTarget::Stderr, _)) | None => Ok(()),
+    }
 }
 
 impl AccessLog {

@@ -11,7 +11,7 @@ use super::sink::Sink;
 use super::stamp::Stamp;
 use super::{record, shape, statsd, syslog};
 use crate::config::{LineShape, LogFormat, LogLevel, LogTarget};
-use crate::sys::{self, Output};
+use crate::sys::{self, Identity, Output};
 
 #[derive(Debug)]
 pub(super) struct ErrorLog {
@@ -124,6 +124,15 @@ impl ErrorLog {
 
     pub(super) fn is_to_file(&self) -> bool {
         matches!(self.inner.lock().target, LogTarget::File(_))
+    }
+
+    /// Gives the file, if it is one, to that user.
+    pub(super) fn give_to(&self, identity: &Identity) -> sys::Result<()> {
+        let inner = self.inner.lock();
+        match &inner.target {
+            LogTarget::File(path) => inner.sink.output().give_to(identity, path),
+            LogTarget::Stdout | LogTarget::Stderr => Ok(()),
+        }
     }
 
     pub(super) fn output(&self) -> Arc<Output> {

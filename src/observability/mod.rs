@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::config::{LogLevel, LogTarget, Settings};
-use crate::sys::{self, Output, clock, wait_writable};
+use crate::sys::{self, Identity, Output, clock, wait_writable};
 use error_log::ErrorLog;
 
 /// Target of an event that is `critical`; `tracing` itself ends at `error`.
@@ -157,6 +157,16 @@ pub fn reopen() -> sys::Result<()> {
         log.reopen()?;
     }
     access::reopen()
+}
+
+/// Gives the log files that are open here to the user of the workers, who open them again after a rotation. As gunicorn does.
+pub fn give_files(identity: &Identity) {
+    let error_log = LOG.get().map_or(Ok(()), |log| log.give_to(identity));
+    for given in [error_log, access::give_to(identity)] {
+        if let Err(error) = given {
+            tracing::warn!(%error, hint = error.hint, "workers may not be able to reopen this log file");
+        }
+    }
 }
 
 /// Before the process ends: gives the reader this long to take what is queued.

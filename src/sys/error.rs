@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 /// `bind 0.0.0.0:8000: address already in use`.
 #[derive(Debug)]
@@ -43,6 +44,33 @@ impl Error {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// With what can be done where a file cannot be made, if that is known.
+    #[must_use]
+    pub fn with_way_out(self, path: &Path) -> Self {
+        let directory = path.parent().unwrap_or(Path::new("/")).display();
+        let hint = match self.kind() {
+            io::ErrorKind::NotFound => format!("the directory {directory} does not exist"),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                format!(
+                    "there is no space left in {directory}: free some, or name a place in memory, such as /run or /dev/shm"
+                )
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                format!(
+                    "{directory} is read-only: name a place that is not, such as /run or /dev/shm, or mount one there (docker run --tmpfs)"
+                )
+            }
+            io::ErrorKind::PermissionDenied => {
+                format!("the user of this process has to be able to write to {directory}")
+            }
+            _ => return self,
+        };
+        match self.hint {
+            None => self.with_hint(hint),
+            Some(_) => self,
+        }
     }
 
     /// The kind of the underlying error.

@@ -4,9 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-static NEXT: AtomicU64 = AtomicU64::new(0);
+use super::random;
 
 /// A new file in `directory`, for this process alone, gone with its last descriptor.
 pub fn unnamed_file(directory: &Path) -> io::Result<File> {
@@ -19,11 +18,8 @@ pub fn unnamed_file(directory: &Path) -> io::Result<File> {
     match unnamed {
         // Some file systems (NFS, older overlays) cannot; old kernels take the flag for O_DIRECTORY.
         Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
-            let path = directory.join(format!(
-                "rgun-{}-{}",
-                std::process::id(),
-                NEXT.fetch_add(1, Relaxed)
-            ));
+            // A name that can be foreseen could be taken on purpose.
+            let path = directory.join(format!("rgun-{:016x}", random()));
             let file = OpenOptions::new()
                 .read(true)
                 .write(true)

@@ -1,11 +1,11 @@
 //! Users and groups: found by name or number, and taken on by a child for good. It does not know who should be whom.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::fd::BorrowedFd;
 
-use nix::unistd::{Gid, Group, Uid, User, getgrouplist, setgid, setgroups, setuid};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstat;
+use nix::unistd::{Gid, Group, Uid, User, fchownat, getgrouplist, setgid, setgroups, setuid};
 
 use super::{Error, Result};
 
@@ -15,6 +15,7 @@ pub struct Identity {
     user: Uid,
     group: Gid,
     groups: Vec<Gid>,
+    group_is_ours: bool,
 }
 
 /// Which supplementary groups come with a user.
@@ -36,6 +37,7 @@ impl Identity {
         supplementary: Supplementary,
     ) -> Result<Option<Self>> {
         let named = user.map(find_user).transpose()?;
+        let group_is_ours = matches!((group, &named), (None, Some((_, None))));
         let group = match (group, &named) {
             (Some(group), _) => find_group(group)?,
             (None, Some((_, Some(entry)))) => entry.gid,
@@ -53,7 +55,13 @@ impl Identity {
             user,
             group,
             groups,
+            group_is_ours,
         }))
+    }
+
+    /// This process's own group, where a user was named by a number that the system's database does not have, and no group.
+    pub fn inherited_group(&self) -> Option<u32> {
+        self.group_is_ours.then_some(self.group.as_raw())
     }
 
     /// For good: nothing of the old identity is left. The death signal of the parent is lost, too. Safe right after a fork.
@@ -73,17 +81,32 @@ impl Identity {
         setuid(self.user).map_err(failed("setuid"))
     }
 
-    /// Gives a file or socket to this user. Devices are left alone: nobody wants to own /dev/null.
-    pub fn give(&self, path: &Path) -> Result<()> {
-        let failed = |error| Error::new("chown", path.display(), error);
-        let found = fs::metadata(path).map_err(failed)?;
-        let kind = std::os::unix::fs::FileTypeExt::is_socket(&found.file_type());
-        let ours = (found.uid(), found.gid()) == (self.user.as_raw(), self.group.as_raw());
-        if ours || !(found.is_file() || kind) {
-            return Ok(());
+    /// Whether what the descriptor names belongs to this user and group.
+    pub fn owns(&self, file: BorrowedFd<'_>) -> io::Result<bool> {
+        let found = fstat(file)?;
+        Ok((found.st_uid, found.st_gid) == (self.user.as_raw(), self.group.as_raw()))
+    }
+
+    /// Makes this user and group the owners of what the descriptor names, which may be one of `O_PATH`; nothing is looked up by
+    /// name. `true`: they are now, or were before.
+    ///
+    /// Only a file or socket with a single name changes hands: a second name may be in another user's reach, and a device or FIFO
+    /// is others' as well.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn give(&self, file: BorrowedFd<'_>) -> io::Result<bool> {
+        if self.owns(file)? {
+            return Ok(true);
         }
-        std::os::unix::fs::chown(path, Some(self.user.as_raw()), Some(self.group.as_raw()))
-            .map_err(failed)
+        let found = fstat(file)?;
+        let kind = found.st_mode & libc::S_IFMT;
+        if !matches!(kind, libc::S_IFREG | libc::S_IFSOCK) || found.st_nlink != 1 {
+            return Ok(false);
+        }
+        let (user, group) = (Some(self.user), Some(self.group));
+        fchownat(file, "", user, group, AtFlags::AT_EMPTY_PATH)?;
+        Ok(true)
     }
 }
 
@@ -154,6 +177,10 @@ mod tests {
             (stranger.user.as_raw(), stranger.group.as_raw()),
             (54321, 54322)
         );
+        assert_eq!(stranger.inherited_group(), None);
+        let stranger = Identity::find(Some("54321"), None, Supplementary::None);
+        let stranger = stranger.expect("a number").expect("not us");
+        assert_eq!(stranger.inherited_group(), Some(Gid::effective().as_raw()));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod output;
 mod packets;
 mod pid;
 mod pipe;
+mod place;
 mod poll;
 pub mod process;
 mod random;
@@ -47,6 +48,7 @@ pub use output::{ATOMIC, Output, end_of_piece};
 pub use packets::{Packet, Sent, packet_pair, receive_packet, send_packet};
 pub use pid::Pid;
 pub use pipe::pipe;
+pub use place::{LastLink, Place};
 pub use poll::{Wanted, wait_for, wait_readable, wait_writable};
 pub use random::random;
 pub use remote::Remote;
@@ -55,7 +57,7 @@ pub use tcp::{
     AnyIpv6, Others, accept_queue, last_data_received, listen_tcp, share_port, turn_away_newcomers,
 };
 pub use title::set_title;
-pub use unix::{SocketFile, effective_user, listen_unix, peer_user};
+pub use unix::{Predecessor, SocketFile, effective_user, listen_unix, peer_user};
 pub mod thread;
 
 pub use clock::monotonic_ms;

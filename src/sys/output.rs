@@ -7,7 +7,8 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Error, Result, stream, wait_writable};
+use super::place::{self, Appended, Ownership};
+use super::{Error, Identity, Result, stream, wait_writable};
 
 /// What a pipe takes whole or not at all (`PIPE_BUF`, pipe(7)): more in one write may be torn by other writers.
 pub const ATOMIC: usize = 4096;
@@ -29,27 +30,46 @@ enum Way {
 pub struct Output {
     file: File,
     way: Way,
+    ownership: Ownership,
 }
 
 impl Output {
     /// Appends to a file, which is made if it is not there.
     ///
     /// # Errors
-    /// The system's, naming the path.
+    /// Those of `place::append`.
     pub fn file(path: &Path) -> Result<Output> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            // A FIFO without a reader is refused instead of waited for.
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path)
-            .map_err(|error| Error::new("open", path.display(), error))?;
+        let Appended { file, ownership } =
+            place::append(path, 0o644).map_err(|error| error.with_way_out(path))?;
         let way = match kind(&file) {
             Way::Polled => Way::NonBlocking,
             way => way,
         };
-        Ok(Output { file, way })
+        Ok(Output {
+            file,
+            way,
+            ownership,
+        })
+    }
+
+    /// Gives the file to that user, who can then open it again. Pipes and devices stay whose they are.
+    ///
+    /// # Errors
+    /// The system's, and that the file must stay whose it is.
+    pub fn give_to(&self, identity: &Identity, path: &Path) -> Result<()> {
+        let failed = |error| Error::new("chown", path.display(), error);
+        if self.way != Way::File || !self.file.metadata().is_ok_and(|found| found.is_file()) {
+            return Ok(());
+        }
+        let is_theirs = match self.ownership {
+            Ownership::MayChange => identity.give(self.file.as_fd()),
+            Ownership::Stays => identity.owns(self.file.as_fd()),
+        };
+        if is_theirs.map_err(failed)? {
+            return Ok(());
+        }
+        let reason = io::Error::other("it was there before, where other users can put files");
+        Err(failed(reason).with_hint("give it to the user of the workers, or remove it"))
     }
 
     pub fn stderr() -> Result<Output> {
@@ -72,16 +92,19 @@ impl Output {
         match kind(&file) {
             // O_NONBLOCK belongs to the description, which our parent shares; a new one is ours alone.
             Way::Polled => match reopened(path) {
-                Some(own) => Ok(Output {
-                    file: own,
-                    way: Way::NonBlocking,
-                }),
-                None => Ok(Output {
-                    file,
-                    way: Way::Polled,
-                }),
+                Some(own) => Ok(Output::of(own, Way::NonBlocking)),
+                None => Ok(Output::of(file, Way::Polled)),
             },
-            way => Ok(Output { file, way }),
+            way => Ok(Output::of(file, way)),
+        }
+    }
+
+    /// What somebody else has opened.
+    fn of(file: File, way: Way) -> Output {
+        Output {
+            file,
+            way,
+            ownership: Ownership::Stays,
         }
     }
 
@@ -211,7 +234,7 @@ mod tests {
                 }
                 _ => File::from(writer.as_fd().try_clone_to_owned().unwrap()),
             };
-            let output = Output { file, way };
+            let output = Output::of(file, way);
             let total = filled(&output);
             assert!(total >= ATOMIC, "{way:?}");
             assert_eq!(
@@ -226,10 +249,7 @@ mod tests {
     #[test]
     fn a_full_socket_is_not_waited_for() {
         let (mut reader, writer) = UnixStream::pair().unwrap();
-        let output = Output {
-            file: File::from(OwnedFd::from(writer)),
-            way: Way::Socket,
-        };
+        let output = Output::of(File::from(OwnedFd::from(writer)), Way::Socket);
         let total = filled(&output);
         reader.read_exact(&mut vec![0; total]).unwrap();
         assert_eq!(output.attempt(b"x").unwrap(), 1);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::signals::Signal;
 use super::{Error, Pid, Result};
@@ -126,6 +127,32 @@ pub fn exists(pid: Pid) -> bool {
     unsafe { libc::kill(pid.as_raw(), 0) == 0 || *libc::__errno_location() == libc::EPERM }
 }
 
+/// Whether there is such a process and it has not ended; a zombie waits for a parent that does not look.
+pub fn is_alive(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().map(str::trim_start);
+    exists(pid) && !state.is_some_and(|state| state.starts_with(['Z', 'X']))
+}
+
+/// When a process began; `None` where `/proc` is not there to tell.
+pub fn began(pid: Pid) -> Option<SystemTime> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // proc(5): field 22 of stat, in clock ticks since the boot; the second field is the name, which may hold anything.
+    let ticks: u64 = stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()?;
+    let boot = fs::read_to_string("/proc/stat").ok()?;
+    let boot = boot.lines().find_map(|line| line.strip_prefix("btime "))?;
+    // SAFETY: no pointers are passed.
+    let a_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
+    let since = Duration::from_millis(ticks.saturating_mul(1000).checked_div(a_second)?);
+    Some(UNIX_EPOCH + Duration::from_secs(boot.trim().parse().ok()?) + since)
+}
+
+/// The words of a process's command line, or the title that it has given itself.
+pub fn command_line(pid: Pid) -> String {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&words).replace('\0', " ")
+}
+
 /// Resident memory of a process in bytes; `None` when it is gone, or `/proc` is not there to tell.
 pub fn resident(pid: Pid) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
@@ -135,8 +162,27 @@ pub fn resident(pid: Pid) -> Option<u64> {
 
 /// Whether the process has a handler for that signal; its default action may be deadly.
 pub fn catches(pid: Pid, signal: Signal) -> bool {
+    has_signal(pid, "SigCgt:", signal)
+}
+
+/// The name of process 1, where it is a shell that runs a script and leaves SIGTERM at its default action. For the first process
+/// of a PID namespace that is to ignore it (pid_namespaces(7)).
+pub fn first_process_without_term() -> Option<String> {
+    const SHELLS: [&str; 7] = ["sh", "ash", "bash", "busybox", "dash", "ksh", "zsh"];
+    let first = Pid::new(1).filter(|first| *first != Pid::this())?;
+    let name = fs::read_to_string("/proc/1/comm").ok()?.trim().to_owned();
+    let is_deaf = SHELLS.contains(&name.as_str())
+        && fs::read("/proc/1/status").is_ok()
+        && !catches(first, Signal::TERM)
+        // An interactive one.
+        && !has_signal(first, "SigIgn:", Signal::TERM);
+    is_deaf.then_some(name)
+}
+
+/// `mask`: as `/proc/PID/status` names it.
+fn has_signal(pid: Pid, mask: &str, signal: Signal) -> bool {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = text.lines().find_map(|line| line.strip_prefix(mask));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     let bit = u32::try_from(signal.as_raw() - 1).ok();
     mask.zip(bit)
@@ -227,6 +273,29 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_nobody_waits_for_is_not_alive() {
+        let mut child = std::process::Command::new("true")
+            .spawn()
+            .expect("a program of every system");
+        let pid = Pid::new(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+        while is_alive(pid) {
+            std::thread::yield_now();
+        }
+        assert!(exists(pid), "a zombie");
+        child.wait().expect("our child");
+    }
+
+    #[test]
+    fn a_process_began_before_now() {
+        let began = began(Pid::this()).expect("Linux tells");
+        let age = SystemTime::now().duration_since(began);
+        assert!(
+            age.is_ok_and(|age| age < Duration::from_secs(3600)),
+            "{began:?}"
+        );
+    }
+
+    #[test]
     fn only_a_stopped_process_is_inactive() {
         assert_eq!(inactivity(Pid::this()), None);
         let mut child = std::process::Command::new("sleep")
@@ -245,7 +314,7 @@ mod tests {
 
     #[test]
     fn this_process_exists_and_an_impossible_one_does_not() {
-        assert!(exists(Pid::this()));
+        assert!(exists(Pid::this()) && is_alive(Pid::this()));
         assert!(!exists(Pid::new(i32::MAX).expect("positive")));
     }
 }

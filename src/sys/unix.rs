@@ -2,17 +2,25 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, openat};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
-use nix::sys::stat::{Mode, umask};
+use nix::sys::stat::{FileStat, Mode, fstat, umask};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{Error, Listener, ListenerAddress, Result};
+use super::place::{LastLink, Place};
+use super::{Error, Identity, Listener, ListenerAddress, Result, clock, wait_for};
+
+/// How long another server that starts in the same directory is waited for, and how often it is looked for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// The umask is one for the whole process.
 static UMASK: Mutex<()> = Mutex::new(());
@@ -23,6 +31,15 @@ pub struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
+    predecessor: Predecessor,
+}
+
+/// Whose socket was at the path before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predecessor {
+    None,
+    /// A socket that a server left behind (by SIGKILL, or with the machine).
+    Gone,
 }
 
 impl SocketFile {
@@ -30,14 +47,43 @@ impl SocketFile {
         &self.path
     }
 
+    pub fn predecessor(&self) -> Predecessor {
+        self.predecessor
+    }
+
     /// Removes the path, unless another socket has taken it since. `true`: it was ours and is gone.
     pub fn remove(&self) -> Result<bool> {
-        match fs::symlink_metadata(&self.path) {
-            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => {}
-            _ => return Ok(false),
+        let place = match Place::find(&self.path, LastLink::Kept) {
+            Ok(place) => place,
+            // With its directory.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if !place.stat()?.is_some_and(|found| self.is(&found)) {
+            return Ok(false);
         }
-        fs::remove_file(&self.path).map_err(|e| Error::new("unlink", self.path.display(), e))?;
+        place.unlink()?;
         Ok(true)
+    }
+
+    /// Makes that user its owner.
+    ///
+    /// # Errors
+    /// The system's, and that something else is at the path by now.
+    pub fn give_to(&self, identity: &Identity) -> Result<()> {
+        let failed = |error| Error::new("chown", self.path.display(), error);
+        let socket = Place::find(&self.path, LastLink::Kept)?.handle()?;
+        let found = fstat(&socket).map_err(|error| failed(error.into()))?;
+        if self.is(&found) && identity.give(socket.as_fd()).map_err(failed)? {
+            return Ok(());
+        }
+        Err(failed(io::Error::other(
+            "it is not the socket that was made there",
+        )))
+    }
+
+    fn is(&self, found: &FileStat) -> bool {
+        (found.st_dev, found.st_ino) == (self.device, self.inode)
     }
 }
 
@@ -54,7 +100,10 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
         let reason = io::Error::other("the path is too long for a socket (107 bytes)");
         Error::new("bind", &name, reason)
     })?;
-    make_room(path, &name, &address)?;
+    let place = Place::find(path, LastLink::Kept).map_err(|error| error.with_way_out(path))?;
+    // Until it listens: another server that starts takes what refuses connections for a dead one's.
+    let _alone = lock(place.directory());
+    let predecessor = make_room(&place, &name, &address)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
         .map_err(failed("socket"))?;
     let alone = UMASK.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,12 +111,15 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
     let bound = socket.bind(&address);
     umask(before);
     drop(alone);
-    bound.map_err(|e| explained(Error::new("bind", &name, e), path))?;
-    let made = fs::symlink_metadata(path).map_err(failed("stat"))?;
+    bound.map_err(|e| Error::new("bind", &name, e).with_way_out(path))?;
+    // A directory on the way that was replaced meanwhile: the socket is elsewhere, and of no use to anyone.
+    let made = place.stat()?.filter(is_socket);
+    let made = made.ok_or_else(|| failed("stat")(io::ErrorKind::NotFound.into()))?;
     let file = SocketFile {
         path: path.to_owned(),
-        device: made.dev(),
-        inode: made.ino(),
+        device: made.st_dev,
+        inode: made.st_ino,
+        predecessor,
     };
     socket
         .listen(i32::try_from(backlog).unwrap_or(i32::MAX))
@@ -81,28 +133,48 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
     ))
 }
 
+/// Holds off other servers that begin to listen in the same directory, for as long as it is kept. Anybody can lock a directory that
+/// they can read, so it is not waited for long, and a start goes on without it.
+fn lock(directory: BorrowedFd<'_>) -> Option<Flock<OwnedFd>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut file = openat(directory, ".", flags, Mode::empty()).ok()?;
+    let until = clock::monotonic() + LOCK_PATIENCE;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Some(locked),
+            Err((same, Errno::EWOULDBLOCK)) if clock::monotonic() < until => file = same,
+            Err(_) => return None,
+        }
+        // There is nothing to poll for.
+        wait_for(&[], Some(LOCK_RETRY)).ok()?;
+    }
+}
+
 /// Leaves the path free, or says why it must stay as it is.
-fn make_room(path: &Path, name: &str, address: &SockAddr) -> Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(Error::new("stat", path.display(), e)),
-        Ok(found) if !found.file_type().is_socket() => {
+fn make_room(place: &Place, name: &str, address: &SockAddr) -> Result<Predecessor> {
+    match place.stat()? {
+        None => return Ok(Predecessor::None),
+        Some(found) if !is_socket(&found) => {
             let reason = io::Error::other("something that is not a socket is in its place");
             return Err(Error::new("bind", name, reason)
                 .with_hint("it is not deleted; choose another path, or remove it yourself"));
         }
-        Ok(_) => {}
+        Some(_) => {}
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
         .map_err(|e| Error::new("socket", name, e))?;
     match probe.connect(address) {
-        Err(e) if e.raw_os_error() == Some(libc::ECONNREFUSED) => match fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                Err(Error::new("unlink", path.display(), e))
+        Err(e) if e.raw_os_error() == Some(libc::ECONNREFUSED) => {
+            // Bound, and not listening yet, or not any more.
+            if is_bound(place.path()) {
+                return Err(in_use(name));
             }
-            _ => Ok(()),
-        },
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            match place.unlink() {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+                _ => Ok(Predecessor::Gone),
+            }
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Predecessor::None),
         // Accepted; its queue is full (EAGAIN); it is of another type (EPROTOTYPE): somebody is there.
         Ok(()) => Err(in_use(name)),
         Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EPROTOTYPE)) => {
@@ -112,19 +184,24 @@ fn make_room(path: &Path, name: &str, address: &SockAddr) -> Result<()> {
     }
 }
 
+fn is_socket(found: &FileStat) -> bool {
+    found.st_mode & libc::S_IFMT == libc::S_IFSOCK
+}
+
+/// Whether a process of this machine has a socket bound to that path (by the same words), as `/proc/net/unix` says.
+fn is_bound(path: &Path) -> bool {
+    let text = fs::read("/proc/net/unix").unwrap_or_default();
+    let path = path.as_os_str().as_bytes();
+    // `Num RefCount Protocol Flags Type St Inode Path`, the path from its first byte to the end of the line.
+    text.split(|byte| *byte == b'\n').any(|line| {
+        let before = line.strip_suffix(path);
+        before.is_some_and(|before| before.ends_with(b" "))
+    })
+}
+
 fn in_use(name: &str) -> Error {
     Error::new("bind", name, io::Error::from_raw_os_error(libc::EADDRINUSE))
         .with_hint("another process answers at that socket")
-}
-
-fn explained(error: Error, path: &Path) -> Error {
-    match error.kind() {
-        io::ErrorKind::NotFound => error.with_hint(format!(
-            "the directory {} does not exist",
-            path.parent().unwrap_or(Path::new("/")).display()
-        )),
-        _ => error,
-    }
 }
 
 /// The user that the process at the other end had when it connected (`SO_PEERCRED`); `None`: the kernel does not tell.
@@ -142,10 +219,11 @@ pub fn effective_user() -> u32 {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::net::{UnixListener, UnixStream};
 
     use super::*;
+    use crate::sys::Supplementary;
 
     fn path() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -178,12 +256,42 @@ mod tests {
     }
 
     #[test]
+    fn what_has_taken_its_path_is_not_given_away() {
+        let (_directory, path) = path();
+        let (_listener, file) = listen_unix(&path, 0, 16).expect("a free path");
+        let somebody = Identity::find(Some("54321"), Some("54321"), Supplementary::None);
+        let somebody = somebody.expect("numbers").expect("not us");
+        if effective_user() == 0 {
+            file.give_to(&somebody).expect("we are root");
+            let found = fs::metadata(&path).expect("there");
+            assert_eq!((found.uid(), found.gid()), (54321, 54321));
+        }
+        fs::rename(&path, path.with_extension("old")).expect("rename");
+        fs::write(&path, "ours").expect("a file");
+        assert!(file.give_to(&somebody).is_err());
+        assert_eq!(fs::metadata(&path).expect("there").uid(), effective_user());
+    }
+
+    #[test]
     fn a_left_over_socket_is_replaced() {
         let (_directory, path) = path();
         drop(UnixListener::bind(&path).expect("a free path"));
         let (_listener, file) = listen_unix(&path, 0, 16).expect("nobody answers there");
         UnixStream::connect(&path).expect("it listens");
+        assert_eq!(file.predecessor(), Predecessor::Gone);
         assert!(file.remove().expect("unlink"));
+    }
+
+    #[test]
+    fn one_that_is_bound_and_does_not_listen_yet_is_left_alone() {
+        let (_directory, path) = path();
+        let other = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        other
+            .bind(&SockAddr::unix(&path).expect("short"))
+            .expect("a free path");
+        assert!(listen_unix(&path, 0, 16).is_err(), "in use");
+        other.listen(1).expect("it is still there");
+        UnixStream::connect(&path).expect("it listens");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::place;
 use super::protocol::{Request, Response};
 use crate::config::{ControlSocket, Settings};
 use crate::master::Error;
+use crate::master::binds::log_predecessor;
 use crate::master::supervisor::Token;
 use crate::sys::{self, Listener, SocketFile, Wanted, effective_user, listen_unix, peer_user};
 
@@ -42,7 +43,8 @@ impl Control {
             ControlSocket::At(path) => Some(listen(path)?),
             ControlSocket::Usual => usual(settings),
         };
-        if let Some((listener, _)) = &door {
+        if let Some((listener, file)) = &door {
+            log_predecessor(file);
             tracing::info!(address = %listener, "control socket");
         }
         Ok(Self {
