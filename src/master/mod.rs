@@ -40,12 +40,13 @@ pub use error::Error;
 pub use program::Program;
 pub use seat::{Host, Outcome, Seat};
 
+use std::path::Path;
 use std::sync::Arc;
 
 use self::binds::Binds;
 use self::pidfile::PidFile;
 use self::shell::{End, HEARD, Shell};
-use crate::config::Settings;
+use crate::config::{Place, Settings};
 use crate::sys::{self, signals::SignalQueue};
 
 /// Runs the master until it ends, or until this process is a worker that has ended.
@@ -99,6 +100,23 @@ fn govern(
     shell.binds = Binds::open(&settings)?;
     if let Some(identity) = &shell.identity {
         shell.binds.give(identity);
+        if let Some(group) = identity.inherited_group() {
+            tracing::warn!(
+                group,
+                hint = "--group GROUP",
+                "the number of --user has no entry in passwd, workers keep the master's group"
+            );
+        }
+    }
+    if settings.place == Place::Foreground
+        && let Some(shell) = sys::process::first_process_without_term()
+    {
+        tracing::warn!(
+            shell,
+            hint =
+                "start the server with `exec`, or the container with an init (docker run --init)",
+            "process 1 is a shell that does not pass SIGTERM on: a container that is stopped is killed"
+        );
     }
     shell.give_logs();
     for listener in &shell.binds.listeners {
@@ -171,13 +189,23 @@ fn govern(
     end
 }
 
-/// Workers need it only later, and with large bodies; a mistake is to be seen at the start.
+/// Workers need it only later, and with large bodies; a mistake is to be seen at the start. Where none was named, a server that has
+/// none (a read-only root) does as well.
 fn try_temporary_directory(settings: &Settings) -> Result<(), Error> {
-    let Some(directory) = &settings.temporary_directory else {
-        return Ok(());
-    };
-    sys::unnamed_file(directory)
+    let given = settings.temporary_directory.as_deref();
+    let directory = given.map_or_else(std::env::temp_dir, Path::to_owned);
+    let tried = sys::unnamed_file(&directory)
         .map(drop)
-        .map_err(|e| sys::Error::new("create a file in", directory.display(), e))
-        .map_err(Error::NoTemporaryFiles)
+        .map_err(|error| sys::Error::new("create a file in", directory.display(), error));
+    match tried {
+        Err(error) if given.is_none() => {
+            tracing::warn!(
+                %error,
+                hint = "--worker-tmp-dir DIR",
+                "no temporary files: large WSGI uploads and responses will fail"
+            );
+            Ok(())
+        }
+        tried => tried.map_err(Error::NoTemporaryFiles),
+    }
 }

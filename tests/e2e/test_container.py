@@ -65,6 +65,22 @@ def test_it_reaps_orphans_and_hears_term(contained, app):
     assert server.wait_exit() == 0
 
 
+@pytest.mark.parametrize(("script", "warned"), [('"$@"; exit $?', True), ("trap 'kill $!' TERM; \"$@\" & wait; wait", False), ('exec "$@"', False)])
+def test_a_shell_that_is_pid_1_and_passes_no_term_on(program, app, script, warned):
+    app.copy("hello.py")
+    with Server([*ISOLATE, "sh", "-c", script, "sh", *program], app.path, "app:app", "--loop", "asyncio") as server:
+        server.wait_ready()
+        found = server.log.find("process 1 is a shell that does not pass SIGTERM on.*exec")
+        assert bool(found) == warned
+        (first,) = processes.children(server.master)
+        # A warning where, and only where, TERM does nothing.
+        os.kill(first, signal.SIGTERM)
+        if warned:
+            assert server.get().status == 200
+            os.kill(first, signal.SIGKILL)
+        server.wait_exit()
+
+
 def test_term_during_a_migration_reaches_it(contained, app):
     app.copy("hello.py")
     server, master = contained("--run-before", "sh -c 'trap \"echo stopped; exit 3\" TERM; echo migrating; while :; do sleep 0.05; done'")

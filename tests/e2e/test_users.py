@@ -116,3 +116,14 @@ def test_somebody_unknown_is_a_clear_error(launch, app, option, kind):
     assert server.wait_exit() == 1
     text = server.log.wait_end()
     assert f"error: {kind} `no-such-name`: there is no such one" in text and "hint: " in text
+
+
+@as_root
+def test_a_number_without_an_entry_in_passwd_keeps_the_group_and_that_is_said(serve, open_directory):
+    open_directory.write(WHO)
+    server = serve(None, "-u", "54321")
+    facts = who(server)
+    assert facts["uid"] == [54321] * 3 and facts["gid"] == [0] * 3
+    assert server.log.find("no entry in passwd, workers keep the master's group group=0 hint=\"--group GROUP\"")
+    server = serve(None, "-u", "54321", "-g", "54321")
+    assert who(server)["gid"] == [54321] * 3 and not server.log.find("no entry in passwd")
