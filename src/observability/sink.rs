@@ -19,6 +19,8 @@ pub(super) struct Sink {
     bytes: usize,
     /// How much of the first record is written already.
     begun: usize,
+    /// The last that was written is the beginning of a record whose rest is lost: the next one begins on a line of its own.
+    torn: bool,
     dropped: u64,
 }
 
@@ -29,6 +31,7 @@ impl Sink {
             queue: VecDeque::new(),
             bytes: 0,
             begun: 0,
+            torn: false,
             dropped: 0,
         }
     }
@@ -39,7 +42,7 @@ impl Sink {
 
     /// What waits for the old output goes to the new one; half a record would make no sense there.
     pub(super) fn redirect(&mut self, output: Arc<Output>) {
-        self.begun = 0;
+        (self.begun, self.torn) = (0, false);
         self.output = output;
     }
 
@@ -61,6 +64,10 @@ impl Sink {
     /// Writes what the output takes without waiting.
     pub(super) fn flush(&mut self) {
         while let Some(record) = self.queue.front() {
+            if self.torn && self.begun == 0 {
+                // Where even that does not fit, the record does not either.
+                self.torn = self.output.attempt(b"\n").is_err();
+            }
             let rest = record.get(self.begun..).unwrap_or_default();
             let piece = rest.get(..self.output.piece(rest)).unwrap_or(rest);
             match self.output.attempt(piece) {
@@ -70,6 +77,7 @@ impl Sink {
                 // Nobody reads any more, or the disk is full: waiting would not help.
                 Ok(_) | Err(_) => {
                     self.dropped += 1;
+                    self.torn |= self.begun > 0;
                     self.next();
                 }
             }

@@ -126,3 +126,37 @@ def test_without_a_place_for_temporary_files_a_server_starts(mounted, app, tmp_p
     server = mounted(place, "ro", before=f"export TMPDIR={place}")
     server.wait_ready()
     assert server.log.find("no temporary files.*--worker-tmp-dir")
+
+
+@needs_mounts
+def test_a_record_that_did_not_fit_does_not_spoil_the_next_one(mounted, app, tmp_path):
+    app.write("""
+import os
+async def app(scope, receive, send):
+    if scope["path"] == "/room":
+        os.unlink(os.environ["FULL"])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+""")
+    place = tmp_path / "place"
+    full, log = place / "full", place / "access.log"
+    # All but some bytes of the last page are taken.
+    before = f"printf x > {log} && cat /dev/zero > {full} 2>/dev/null; export FULL={full}"
+    server = mounted(place, FULL, "--access-logfile", log, "--access-logformat", "<%(U)s>", before=before)
+    server.wait_ready()
+    (worker,) = server.ready_pids()
+    seen = lambda: open(f"/proc/{worker}/root{log}").read()  # noqa: E731
+    with server.connect() as client:
+        for number in range(40):
+            assert client.get("/" + "a" * 200 + str(number)).status == 200
+        torn = seen()
+        assert len(torn) == 4096 and not torn.endswith(">\n")
+        assert client.get("/room").status == 200
+        for number in range(3):
+            assert client.get(f"/after{number}").status == 200
+    eventually(lambda: "</after2>" in seen(), "there is room again")
+    lines = seen()[1:].splitlines()
+    assert "</after0>" in lines and "</after2>" in lines
+    whole = [line for line in lines if line.startswith("<") and line.endswith(">")]
+    assert len(whole) == len(lines) - 1, [line for line in lines if line not in whole]
+    assert processes.alive(worker)

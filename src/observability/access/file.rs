@@ -16,6 +16,8 @@ pub(super) struct Lines {
     pub output: Option<Arc<Output>>,
     pub buffer: Vec<u8>,
     pub dropped: u64,
+    /// The last that was written is the beginning of a line whose rest is lost: the next one begins on a line of its own.
+    torn: bool,
 }
 
 impl Lines {
@@ -24,6 +26,7 @@ impl Lines {
             output,
             buffer: Vec::with_capacity(FLUSH_ABOVE),
             dropped: 0,
+            torn: false,
         }
     }
 
@@ -48,6 +51,9 @@ impl Lines {
         let Some(output) = self.output.as_ref().filter(|_| !self.buffer.is_empty()) else {
             return;
         };
+        if self.torn {
+            self.torn = output.attempt(b"\n").is_err();
+        }
         let mut done = 0;
         while let Some(rest) = self.buffer.get(done..).filter(|rest| !rest.is_empty()) {
             let piece = if output.is_file() {
@@ -60,6 +66,8 @@ impl Lines {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // Nobody reads, or the disk is full: these lines are lost, the next ones may not be.
                 Ok(_) | Err(_) => {
+                    let end = self.buffer.get(..done).and_then(<[u8]>::last);
+                    self.torn |= end.is_some_and(|end| *end != b'\n');
                     self.dropped +=
                         u64::try_from(memchr::memchr_iter(b'\n', rest).count()).unwrap_or(0);
                     done = self.buffer.len();
