@@ -345,6 +345,7 @@ impl Shell<'_> {
         match observability::start(&edition.settings) {
             Ok(()) => {
                 self.logging = Arc::clone(&edition.settings);
+                observability::lookups::keep(&self.logging.logging);
                 self.give_logs();
                 self.keeper.renew();
             }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::generation::{Edition, fixed_at_start, plan};
+use super::generation::{Edition, Logs, fixed_at_start, logs, plan};
 use super::program::{Child, Program};
 use super::shell::Shell;
 use super::supervisor::{ConfigResult, Event, Generation};
 use crate::config::Settings;
+use crate::observability;
 use crate::sys::clock;
 
 /// Where the settings come from. Nothing here may wait.
@@ -124,6 +125,14 @@ impl Shell<'_> {
                         settings = fixed.join(", "),
                         "changed settings that only a restart applies"
                     );
+                }
+                // A name server that does not answer holds up neither the loop nor a boot.
+                if logs(&self.logging, &settings) == Logs::ToOpen {
+                    // Those of a reload that failed.
+                    observability::lookups::keep(&self.logging.logging);
+                    if let Err(error) = observability::lookups::begin(&settings.logging) {
+                        tracing::warn!(%error, "host of a log or metrics server is not looked up");
+                    }
                 }
                 let plan = plan(&settings);
                 self.hook_reload(&settings);

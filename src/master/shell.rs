@@ -246,6 +246,7 @@ impl<'a> Shell<'a> {
             .next_timeout()
             .map(|due| due.since(self.now()));
         // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
+        observability::lookups::report();
         observability::flush_pending();
         observability::statsd::workers(u32::try_from(self.workers.iter().count()).unwrap_or(0));
         let timeout = if observability::is_behind() {

@@ -8,6 +8,7 @@ pub mod colour;
 mod error_log;
 mod json;
 mod line;
+pub mod lookups;
 mod record;
 pub mod relay;
 mod shape;
@@ -41,6 +42,10 @@ static LOG: OnceLock<Arc<ErrorLog>> = OnceLock::new();
 /// When a file cannot be opened: then everything stays as it was.
 pub fn start(settings: &Settings) -> sys::Result<()> {
     let output = open(&settings.error_log)?;
+    if LOG.get().is_none() {
+        lookups::begin(&settings.logging)?;
+        lookups::wait();
+    }
     let syslog = syslog::prepare(settings.logging.syslog.as_ref())?;
     let statsd = statsd::prepare(settings.logging.statsd.as_ref())?;
     access::start(settings)?;
@@ -62,6 +67,7 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
             subscriber::Subscriber::new(Arc::clone(&log)),
         ));
         drop(LOG.set(log));
+        lookups::report();
     }
     Ok(())
 }

@@ -70,11 +70,15 @@ pub fn workers(count: u32) {
     if WORKERS.load(Relaxed) == count {
         return;
     }
-    WORKERS.store(count, Relaxed);
     if let Some(statsd) = &mut *STATSD.lock() {
+        // It is said once for each number, so it has to leave: with the next turn, where the server is not known yet.
+        if statsd.remote.lock().is_unresolved() {
+            return;
+        }
         statsd.put(format_args!("gunicorn.workers"), format_args!("{count}|g"));
         statsd.flush();
     }
+    WORKERS.store(count, Relaxed);
 }
 
 /// How many connections wait to be accepted.

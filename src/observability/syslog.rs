@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::shape;
+use super::{lookups, shape};
 use crate::config::{self, LogLevel};
 use crate::sys::{self, Remote, clock};
 
@@ -31,7 +31,7 @@ struct Syslog {
 }
 
 /// # Errors
-/// When the server's name cannot be resolved; then all stays as it was.
+/// When there is no descriptor left; then all stays as it was.
 pub(super) fn prepare(settings: Option<&config::Syslog>) -> sys::Result<Prepared> {
     let settings = settings.cloned();
     let remote = settings
@@ -59,8 +59,8 @@ impl Prepared {
 
 pub(super) fn connect(address: &config::Remote) -> sys::Result<Remote> {
     match address {
-        config::Remote::Udp { host, port } => Remote::udp(host, *port),
-        config::Remote::Tcp { host, port } => Remote::tcp(host, *port),
+        config::Remote::Udp { host, port } => Ok(Remote::udp(lookups::find(host, *port)?)),
+        config::Remote::Tcp { host, port } => Ok(Remote::tcp(lookups::find(host, *port)?)),
         config::Remote::Datagrams(path) => Remote::datagrams(path),
         config::Remote::Stream(path) => Remote::stream(path),
         config::Remote::Unix(path) => Remote::unix(path),
@@ -113,7 +113,7 @@ pub(super) fn is_behind() -> bool {
     SYSLOG
         .lock()
         .as_ref()
-        .is_some_and(|syslog| !syslog.waiting.is_empty())
+        .is_some_and(|syslog| !syslog.waiting.is_empty() && !syslog.remote.is_unresolved())
 }
 
 /// Sends what waits, and tells what was lost; now and then, by whoever has time.

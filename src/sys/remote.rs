@@ -2,24 +2,28 @@
 //! not know what it sends.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockAddr, Socket, Type};
 
-use super::{Error, Result, clock};
+use super::{Error, Lookup, Result, clock};
 
 /// A stream that could not be connected is tried again after this.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
+/// How soon a process looks again for an address that is not known yet.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub struct Remote(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Udp(UdpSocket),
+    Udp(Udp),
     /// By its path each time: its owner may come later, and come again.
     Datagrams(UnixDatagram, PathBuf),
     Stream(Stream),
@@ -27,37 +31,40 @@ enum Kind {
     Either(UnixDatagram, PathBuf, Stream),
 }
 
+/// Connected once the address is known.
+#[derive(Debug)]
+struct Udp {
+    server: Arc<Lookup>,
+    socket: Option<UdpSocket>,
+    /// Not before.
+    next: Duration,
+}
+
+#[derive(Debug)]
+enum Address {
+    Path(SockAddr),
+    Host(Arc<Lookup>),
+}
+
 #[derive(Debug)]
 struct Stream {
-    address: SockAddr,
+    address: Address,
     open: Option<Socket>,
     /// Not before.
     next: Duration,
 }
 
 impl Remote {
-    /// # Errors
-    /// When the name cannot be resolved.
-    pub fn udp(host: &str, port: u16) -> Result<Remote> {
-        let address = resolve(host, port)?;
-        let any = match address {
-            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        };
-        let socket = UdpSocket::bind(any).and_then(|socket| {
-            socket.set_nonblocking(true)?;
-            socket.connect(address)?;
-            Ok(socket)
-        });
-        let socket = socket.map_err(|error| Error::new("connect", address, error))?;
-        Ok(Remote(Kind::Udp(socket)))
+    pub fn udp(server: Arc<Lookup>) -> Remote {
+        Remote(Kind::Udp(Udp {
+            server,
+            socket: None,
+            next: Duration::ZERO,
+        }))
     }
 
-    /// # Errors
-    /// When the name cannot be resolved.
-    pub fn tcp(host: &str, port: u16) -> Result<Remote> {
-        let address = resolve(host, port)?;
-        Ok(Remote(Kind::Stream(Stream::to(address.into()))))
+    pub fn tcp(server: Arc<Lookup>) -> Remote {
+        Remote(Kind::Stream(Stream::to(Address::Host(server))))
     }
 
     /// A unix socket of datagrams, which need not be there yet.
@@ -71,7 +78,8 @@ impl Remote {
     /// # Errors
     /// When the path is too long.
     pub fn stream(path: &Path) -> Result<Remote> {
-        Ok(Remote(Kind::Stream(Stream::to(unix_address(path)?))))
+        let address = Address::Path(unix_address(path)?);
+        Ok(Remote(Kind::Stream(Stream::to(address))))
     }
 
     /// A unix socket of either kind.
@@ -79,7 +87,7 @@ impl Remote {
     /// # Errors
     /// When the path is too long.
     pub fn unix(path: &Path) -> Result<Remote> {
-        let stream = Stream::to(unix_address(path)?);
+        let stream = Stream::to(Address::Path(unix_address(path)?));
         Ok(Remote(Kind::Either(
             unbound(path)?,
             path.to_owned(),
@@ -97,17 +105,26 @@ impl Remote {
         }
     }
 
+    /// Whether nothing can be sent before the name servers have answered.
+    #[must_use]
+    pub fn is_unresolved(&self) -> bool {
+        match &self.0 {
+            Kind::Udp(udp) => udp.socket.is_none() && udp.server.address().is_none(),
+            Kind::Stream(Stream {
+                address: Address::Host(server),
+                ..
+            }) => server.address().is_none(),
+            Kind::Datagrams(..) | Kind::Stream(_) | Kind::Either(..) => false,
+        }
+    }
+
     /// How much was sent: of a datagram all, of a stream perhaps a part.
     ///
     /// # Errors
-    /// `WouldBlock`: not now. Others: this piece is lost.
+    /// `WouldBlock`: not now, or the address is not known yet. Others: this piece is lost.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Kind::Udp(socket) => match socket.send(bytes) {
-                // It tells of the one before.
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => socket.send(bytes),
-                sent => sent,
-            },
+            Kind::Udp(udp) => udp.send(bytes),
             Kind::Datagrams(socket, path) => socket.send_to(bytes, &*path),
             Kind::Stream(stream) => stream.send(bytes),
             Kind::Either(socket, path, stream) => {
@@ -134,8 +151,39 @@ impl Remote {
     }
 }
 
+impl Udp {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let socket = match &self.socket {
+            Some(socket) => socket,
+            None => self.connect()?,
+        };
+        match socket.send(bytes) {
+            // It tells of the one before.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => socket.send(bytes),
+            sent => sent,
+        }
+    }
+
+    fn connect(&mut self) -> io::Result<&UdpSocket> {
+        let now = clock::monotonic();
+        if now < self.next {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.next = now + LOOK_AFTER;
+        let address = self.server.address().ok_or(ErrorKind::WouldBlock)?;
+        let any = match address {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        };
+        let socket = UdpSocket::bind(any)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(address)?;
+        Ok(self.socket.insert(socket))
+    }
+}
+
 impl Stream {
-    fn to(address: SockAddr) -> Stream {
+    fn to(address: Address) -> Stream {
         Stream {
             address,
             open: None,
@@ -148,10 +196,14 @@ impl Stream {
         if now < self.next {
             return Err(ErrorKind::NotConnected.into());
         }
+        let address = match &self.address {
+            Address::Path(address) => address.clone(),
+            Address::Host(server) => server.address().ok_or(ErrorKind::WouldBlock)?.into(),
+        };
         self.next = now + RECONNECT_AFTER;
-        let socket = Socket::new(self.address.domain(), Type::STREAM, None)?;
+        let socket = Socket::new(address.domain(), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
-        match socket.connect(&self.address) {
+        match socket.connect(&address) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             Ok(()) | Err(_) => {}
         }
@@ -181,17 +233,6 @@ impl Stream {
     }
 }
 
-fn resolve(host: &str, port: u16) -> Result<SocketAddr> {
-    let failed = |error| Error::new("resolve", host, error);
-    let mut found = (host, port).to_socket_addrs().map_err(failed)?;
-    // `localhost` first of all means 127.0.0.1, where servers of this kind listen.
-    let addresses: Vec<_> = found.by_ref().collect();
-    let v4 = addresses.iter().find(|address| address.is_ipv4());
-    v4.or(addresses.first())
-        .copied()
-        .ok_or_else(|| failed(ErrorKind::NotFound.into()))
-}
-
 fn unbound(path: &Path) -> Result<UnixDatagram> {
     let socket = UnixDatagram::unbound().and_then(|socket| {
         socket.set_nonblocking(true)?;
@@ -214,7 +255,10 @@ mod tests {
     #[test]
     fn datagrams_arrive_whole() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut remote = Remote::udp("localhost", server.local_addr().unwrap().port()).unwrap();
+        let port = server.local_addr().unwrap().port();
+        let lookup = Lookup::start("localhost", port).unwrap();
+        lookup.wait(Duration::from_secs(60));
+        let mut remote = Remote::udp(Arc::new(lookup));
         assert_eq!(remote.send(b"one").unwrap(), 3);
         let mut buffer = [0; 16];
         assert_eq!(server.recv(&mut buffer).unwrap(), 3);
