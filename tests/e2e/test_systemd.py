@@ -9,9 +9,12 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from harness.apps import IMPORT_ERROR, version
+from harness.client import Client
+from harness.load import Load
 from harness.manager import Manager
 from harness.waiting import eventually, stays
 
@@ -152,7 +155,7 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 @needs_systemd
 def test_the_shipped_units_are_taken_without_a_word(tmp_path):
     files = [shutil.copy(unit, tmp_path) for unit in UNITS.iterdir()]
-    files.append(shutil.copy(UNITS / "rgun@.service", tmp_path / "rgun@shop.service"))
+    files += [shutil.copy(UNITS / f"rgun@.{kind}", tmp_path / f"rgun@shop.{kind}") for kind in ("service", "socket")]
     done = subprocess.run(["systemd-analyze", "verify", *map(str, files)], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -165,9 +168,66 @@ def test_the_shipped_services_are_tight(name):
     assert float(re.search(r"exposure level for \S+: ([\d.]+)", done.stdout).group(1)) <= 2.0
 
 
-def test_the_names_in_the_units_are_those_of_the_program():
-    service, sock = (UNITS / "rgun.service").read_text(), (UNITS / "rgun.socket").read_text()
+@pytest.mark.parametrize("name", ["rgun", "rgun@"])
+def test_the_names_in_the_units_are_those_of_the_program(name):
+    service, sock = (UNITS / f"{name}.service").read_text(), (UNITS / f"{name}.socket").read_text()
     assert f"-b fd://{re.search(r'FileDescriptorName=(.*)', sock).group(1)} " in service
+    assert re.search(r"^SyslogIdentifier=rgun", service, re.M)
+
+
+def test_the_socket_of_the_template_outlives_the_service():
+    """systemd removes a RuntimeDirectory when the service stops."""
+    service, sock = (UNITS / "rgun@.service").read_text(), (UNITS / "rgun@.socket").read_text()
+    runtime = re.search(r"RuntimeDirectory=(.*)", service).group(1)
+    path = Path(re.search(r"ListenStream=(.*)", sock).group(1))
+    assert Path("%t") / runtime not in path.parents and re.search(r"^SocketGroup=", sock, re.M)
+
+
+needs_activation = pytest.mark.skipif(shutil.which("systemd-socket-activate") is None, reason="systemd-socket-activate is not installed")
+
+
+@needs_activation
+def test_the_first_connection_starts_it_by_the_socket_of_the_template(launch, app, tmp_path, program):
+    app.copy("hello.py")
+    sock = tmp_path / "rgun-shop.sock"
+    name = re.search(r"FileDescriptorName=(.*)", (UNITS / "rgun@.socket").read_text()).group(1)
+    program[:0] = ["systemd-socket-activate", "-l", str(sock), f"--fdname={name}", "-E", "PATH", "-E", "VIRTUAL_ENV"]
+    try:
+        server = launch("app:app", bind=f"fd://{name}")
+    finally:
+        del program[:program.index("VIRTUAL_ENV") + 1]
+    server.log.wait("Listening on")
+    with Client.unix(sock, timeout=30) as client:
+        assert client.get().status == 200
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert sock.exists()
+
+
+def test_a_restart_behind_a_socket_that_systemd_holds_refuses_nothing(launch, app, tmp_path, program):
+    app.copy("hello.py")
+    path = tmp_path / "rgun-shop.sock"
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind(str(path))
+        held.listen(1024)
+        activate = f'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=http exec "$@" 3<&{held.fileno()}'
+        program[:0] = ["bash", "-c", activate, "bash"]
+        try:
+            start = lambda: launch("app:app", "-w", "2", "--keepalive-drain", "0", bind="fd://http", pass_fds=[held.fileno()])  # noqa: E731
+            server = start()
+            server.wait_ready(2)
+            front = SimpleNamespace(port=0, connect=lambda timeout=30.0: Client.unix(path, timeout=timeout))
+            with Load(front, clients=4, keep_alive=False) as load:
+                for _ in range(3):
+                    load.flows()
+                    server.terminate()
+                    assert server.wait_exit() == 0
+                    server = start()
+                    server.wait_ready(2)
+                load.flows()
+                load.assert_nothing_failed(at_least=80)
+        finally:
+            del program[:4]
 
 
 def test_the_reload_of_the_units_asks_the_right_server(launch, app, program, tmp_path):
