@@ -42,6 +42,7 @@ def parse() -> argparse.Namespace:
     add("--minutes", type=float, help="begin nothing after so long: every row has its first round before any has a second")
     add("--quick", action="store_true", help="ASGI hello at 8 and 64 connections only, in less than a minute")
     add("--enforce", action="store_true", help="exit code 3 when the bar is missed")
+    add("--draw", action="store_true", help="measure nothing: write the report and the chart anew from the figures that are there")
     add("--results", type=Path, default=environment.ROOT / "benches" / "results")
     args = parser.parse_args()
     filters = (args.interface, args.threads, args.only, args.connections, args.servers, args.server)
@@ -75,6 +76,7 @@ def plan(args: argparse.Namespace):
             entrants = [
                 s for s in args.chosen
                 if s.interface == group.interface and group.threads in s.threads and s.name in (workload.servers or [s.name])
+                and workload.name not in s.without
             ]
             counts = tuple(args.connections or workload.connections)
             if entrants:
@@ -118,6 +120,12 @@ def write(args: argparse.Namespace, results: list) -> report.Summary:
 
 def main() -> int:
     args = parse()
+    if args.draw:
+        found = json.loads((args.results / f"{args.name}.json").read_text())
+        results = measure.from_json(found.pop("results"))
+        args.about = found
+        write(args, results)
+        return 0
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         print("two CPUs are needed: one for the server, one for the load", file=sys.stderr)

@@ -82,6 +82,11 @@ def as_json(results: list[Cell | Start | Failure]) -> list[dict]:
     return [{"kind": type(result).__name__.lower(), **asdict(result)} for result in results]
 
 
+def from_json(found: list[dict]) -> list[Cell | Start | Failure]:
+    kinds = {kind.__name__.lower(): kind for kind in (Cell, Start, Failure)}
+    return [kinds[one.pop("kind")](**one) for one in map(dict, found)]
+
+
 class Failed(Exception):
     pass
 

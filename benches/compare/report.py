@@ -10,6 +10,9 @@ from .servers import Server
 from .workloads import GROUPS, WORKLOADS, Group, Workload
 
 
+NO_KEEP_ALIVE = "* no keep-alive: each request had a connection of its own"
+
+
 class Summary:
     def __init__(self, results: list, servers: list[Server], subject: str, about: dict) -> None:
         self.subject, self.about = subject, about
@@ -42,6 +45,11 @@ class Summary:
     def spread(self, group: str, workload: str, server: str, metric: str, connections: int) -> float | None:
         values = self.values.get((group, workload, server, metric, connections))
         return (max(values) - min(values)) / median(values) if values and median(values) else None
+
+    def mark(self, group: str, workload: Workload, server: str) -> str:
+        """A star where the load could not keep its connections, though the workload lets it."""
+        opened = self.value(group, workload.name, server, "opened_per_request", self.connections[-1] if self.connections else 0)
+        return "*" if (opened or 0) > 0.5 and not workload.close else ""
 
     def entrants(self, group: str, workload: str) -> list[str]:
         return [server for g, w, server in self.ran if (g, w) == (group, workload)]
@@ -101,7 +109,9 @@ def bar_section(summary: Summary) -> list[str]:
         if limit.metric != "pss_mb":
             what += f" at {limit.connections}"
         if judged is None:
-            rows.append([what, limit.peer, f"≤ {limit.ratio:.2f}", "–", "–", "not measured"])
+            # A row that was not asked for is not there; one that failed is.
+            if any(summary.failure(limit.group, limit.workload, name) for name in (summary.subject, limit.peer)):
+                rows.append([what, limit.peer, f"≤ {limit.ratio:.2f}", "–", "–", "not measured"])
             continue
         own, peer, name = judged
         ratio = round(own / peer, 2)
@@ -140,9 +150,10 @@ def workload_section(summary: Summary, group: Group, workload: Workload) -> list
         get = lambda metric, connections=0: summary.value(group.name, workload.name, server, metric, connections)
         spread = summary.spread(group.name, workload.name, server, "cpu_us", summary.connections[-1])
         most = summary.connections[-1]
-        without = "*" if (get("opened_per_request", most) or 0) > 0.5 and not workload.close else ""
+        if get("cpu_us", most) is None:
+            continue
         rows.append([
-            server + without,
+            server + summary.mark(group.name, workload, server),
             *(number(get("cpu_us", connections)) for connections in summary.connections),
             "–" if spread is None else f"{spread:.0%}",
             *(number(get("rps", connections), 4) for connections in summary.connections),
@@ -182,7 +193,7 @@ def markdown(summary: Summary, picture: str) -> str:
         "PSS is that of the whole tree after the load, boot the time from the start of the process to the first 200. "
         "Spread is (largest − smallest) ÷ median of the CPU time at the most connections. "
         f"During the measurements others used {noise[len(noise) // 2]:.0%} of the two CPUs in the median, {noise[-1]:.0%} at most. "
-        "`*`: no keep-alive, each request had a connection of its own.",
+        f"`*`{NO_KEEP_ALIVE[1:]}.",
         "",
         f"![CPU time per request]({picture})",
         "",
@@ -192,9 +203,11 @@ def markdown(summary: Summary, picture: str) -> str:
         for failure in summary.failures:
             lines += [f"**{failure.group} {failure.workload}, {failure.server}** (round {failure.round}):", "", "```"]
             lines += [*failure.what.splitlines(), "```", ""]
-    for title, what in (("Not measured", about.get("skipped")), ("Not measured: no time", about.get("late"))):
-        if what:
-            lines += [f"## {title}", "", *(f"- {entry}" for entry in what), ""]
+    if about.get("skipped"):
+        lines += [f"Not measured: {'; '.join(about['skipped'])}.", ""]
+    if late := about.get("late"):
+        rounds = "start" if len(late) == 1 else "starts"
+        lines += [f"The time was over before {len(late)} {rounds} of the last round; those rows have the median of the rounds before.", ""]
     lines += bar_section(summary)
     groups = list(dict.fromkeys(group for group, _ in summary.tables()))
     ratios = [line for group in groups for line in ratio_section(summary, group)]

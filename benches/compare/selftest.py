@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import tempfile
 import threading
 import unittest
+from html import unescape
 from pathlib import Path
 
-from . import chart, environment, measure, report, servers, verify
+from . import chart, environment, lettering, measure, report, servers, verify
 from .measure import Cell, Failure, Start
 from .servers import selected
 from .workloads import GROUPS, WORKLOADS
@@ -144,6 +146,44 @@ class Report(unittest.TestCase):
         self.assertFalse(summary.bar_met())
         self.assertIn("status 500", report.markdown(summary, "x.svg"))
         self.assertIn("failed", chart.svg(summary))
+
+    def test_what_was_not_measured_is_not_on_the_page(self):
+        page = report.markdown(self.summary(10.0), "x.svg")
+        self.assertNotIn("not measured", page)
+
+
+class Chart(unittest.TestCase):
+    TEXT = re.compile(r'<text(?: class="(\w+)")? x="([\d.]+)" y="([\d.]+)"( text-anchor="end")?>([^<]*)</text>')
+
+    def pictures(self):
+        """The figures that are kept, and long names."""
+        kept = json.loads((environment.ROOT / "benches" / "results" / "compare.json").read_text())
+        results = measure.from_json(kept.pop("results"))
+        yield report.Summary(results, selected(None, []), "rgun", kept)
+        long = [Cell("asgi", "hello", name, 1, 64, 1000, 5e4, 20.0, 1e3, 2e3, 1000, 0.01) for name in ("rgun", "a-server-with-quite-a-long-name-indeed")]
+        about = {**kept, "machine": {"cpu": "A very long name of a processor " * 8}}
+        yield report.Summary(long, selected(None, ["a-server-with-quite-a-long-name-indeed=x"]), "rgun", about)
+
+    def test_every_text_is_inside_and_none_is_printed_over_another(self):
+        for summary in self.pictures():
+            boxes = []
+            for kind, x, y, end, text in self.TEXT.findall(chart.svg(summary)):
+                size = {"page": chart.PAGE, "small": chart.SMALL}.get(kind, chart.TEXT)
+                wide = lettering.width(unescape(text), size, bold=kind in ("page", "title"))
+                left = float(x) - (wide if end else 0)
+                boxes.append((left, float(y) - size, left + wide, float(y), text))
+            self.assertGreater(len(boxes), 4)
+            for left, top, right, bottom, text in boxes:
+                self.assertTrue(left >= 0 and right <= chart.WIDTH and top >= 0, text)
+            for number, one in enumerate(boxes):
+                for other in boxes[:number]:
+                    apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+                    self.assertTrue(apart, f"{one[4]!r} over {other[4]!r}")
+
+    def test_the_star_is_in_the_panels_and_explained(self):
+        summary = next(self.pictures())
+        self.assertIn("gunicorn-sync*", chart.svg(summary))
+        self.assertIn(report.NO_KEEP_ALIVE, " ".join(text for *_, text in self.TEXT.findall(chart.svg(summary))))
 
 
 if __name__ == "__main__":

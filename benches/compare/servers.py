@@ -18,6 +18,8 @@ class Server:
     threads: tuple[int, ...] = (1,)
     #: Closes after each response, also without a word; then every request gets a connection of its own.
     keeps_alive: bool = True
+    #: Workloads that it cannot run, by a fault of its own that its note names.
+    without: tuple[str, ...] = ()
     note: str = ""
     tcp: str = "-b 127.0.0.1:{port}"
     unix: str = "-b unix:{socket}"
@@ -30,6 +32,12 @@ UWSGI = (
 )
 
 HOST_AND_PORT = {"tcp": "--host 127.0.0.1 --port {port}", "unix": "--uds {socket}"}
+# It sees by itself which interface the app has. Its own command loads an app of the working directory without entering the module in
+# sys.modules, and an app that is its own URLconf is then loaded twice: so it is started as its documentation shows for a script.
+FASTPYSGI = (
+    "{python} -c \"import sys, importlib, fastpysgi; module, name = sys.argv[1].split(':'); fastpysgi.run(getattr(importlib.import_module("
+    "module), name), host='127.0.0.1', port=int(sys.argv[2]), loglevel=3)\" {app} {bind}"
+)
 
 SERVERS = (
     Server(
@@ -55,6 +63,10 @@ SERVERS = (
         "gunicorn-uvicorn", "asgi", GUNICORN + "-k uvicorn_worker.UvicornWorker",
         ("gunicorn", "uvicorn-worker", "uvicorn", "uvloop", "httptools"),
     ),
+    Server(
+        "fastpysgi", "asgi", FASTPYSGI, ("fastpysgi",), without=("stream",), tcp="{port}",
+        note="one process, no master; no unix socket; 0.6 does not complete a response in 50 chunks",
+    ),
     Server("gunicorn-asgi", "asgi", GUNICORN + "-k asgi", ("gunicorn", "uvloop"), note="its parser in Python"),
     Server(
         "rgun", "wsgi", "{rgun} {app} {bind} -w 1 --threads {threads} --log-level warning", ("rgun",),
@@ -66,6 +78,7 @@ SERVERS = (
         "--log-level warning {app}",
         ("granian",), threads=(1, 4), **HOST_AND_PORT,
     ),
+    Server("fastpysgi", "wsgi", FASTPYSGI, ("fastpysgi",), note="one process, no master; no unix socket", tcp="{port}"),
     Server("gunicorn-sync", "wsgi", GUNICORN + "-k sync", ("gunicorn",), keeps_alive=False),
     Server("gunicorn-gthread", "wsgi", GUNICORN + "-k gthread --threads {threads}", ("gunicorn",), threads=(1, 4)),
     Server(
