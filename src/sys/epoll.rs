@@ -183,18 +183,6 @@ impl AsFd for Wake {
     }
 }
 
-/// A descriptor that Python owns, for the time of one call.
-pub fn borrow(raw: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: only used to name the descriptor to epoll_ctl; Python keeps it open longer than the epoll instance.
-    unsafe { BorrowedFd::borrow_raw(raw) }
-}
-
-/// A descriptor that Python has given up (`socket.detach()`).
-pub fn own(raw: RawFd) -> OwnedFd {
-    // SAFETY: `detach` leaves nobody else who would close it.
-    unsafe { OwnedFd::from_raw_fd(raw) }
-}
-
 fn check(code: libc::c_int) -> io::Result<libc::c_int> {
     if code < 0 {
         Err(io::Error::last_os_error())

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod command;
 pub mod cpus;
 pub mod daemon;
+mod descriptor;
 pub mod epoll;
 mod error;
 mod files;
@@ -35,6 +36,7 @@ mod title;
 mod unix;
 
 pub use cgroup::OutOfMemory;
+pub use descriptor::duplicate;
 pub use error::{Error, Result};
 pub use files::unnamed_file;
 pub use forked::{is_forked_child, watch_forks};

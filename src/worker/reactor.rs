@@ -1,7 +1,7 @@
 //! The worker's connections and the one epoll instance that everything sleeps in. It does not know which event loop turns it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -30,6 +30,8 @@ const SHED_SHARE: usize = 4;
 pub struct Reactor {
     net: Arc<Network>,
     epoll: Epoll,
+    /// The event loop's own epoll instance, where there is one.
+    event_loop: Option<OwnedFd>,
     connections: Vec<Place>,
     free: Vec<usize>,
     /// Tells the sentinel that its connection was picked up.
@@ -68,6 +70,7 @@ impl Reactor {
         Ok(Self {
             net,
             epoll,
+            event_loop: None,
             connections: (0..FIRST).map(|_| Place::default()).collect(),
             free: Vec::new(),
             picked,
@@ -79,9 +82,11 @@ impl Reactor {
         })
     }
 
-    /// Watches the epoll descriptor of a Python event loop: edges, so that a loop that is not asked stays quiet.
-    pub fn watch_loop(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.epoll.add(fd, Watch::ReadableEdge, LOOP)
+    /// Watches the epoll descriptor of a Python event loop, or a copy of it: edges, so that a loop that is not asked stays quiet.
+    pub fn watch_loop(&mut self, fd: OwnedFd) -> io::Result<()> {
+        self.epoll.add(fd.as_fd(), Watch::ReadableEdge, LOOP)?;
+        self.event_loop = Some(fd);
+        Ok(())
     }
 
     /// Sleeps at most `timeout` (`None`: until there is something), then lets every connection with news go on.

@@ -128,6 +128,13 @@ def test_asgi_152_mixed_with_bodies(server):
             assert client.get("/zerocopy-mixed").body == expected
 
 
+def test_asgi_152_numbers_that_are_no_open_file_raise(server):
+    assert server.get("/zerocopy-wrong").body == b"still here"
+    for name in ("negative", "smallest", "closed", "never opened"):
+        server.log.wait(f"{name}: OSError", count=2)
+    server.log.wait("no descriptor: OverflowError", count=2)
+
+
 def test_asgi_152_order_is_kept_when_send_is_not_awaited(server):
     with server.connect(receive_buffer=4096) as client:
         assert client.get("/zerocopy-not-awaited").body == CONTENT + b"|behind||end"

@@ -152,14 +152,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "worker::asgi",
-        // No raw descriptors; but Python's selector and sockets come as numbers, and have to be wrapped somewhere.
+        // No raw descriptors; but files, Python's selector and sockets come as numbers, of which it takes copies.
         may: &[
             "config",
             "http",
             "ipc",
             "observability",
             "proxy",
-            "sys::epoll",
+            "sys::duplicate",
             "websocket",
             "worker",
         ],

@@ -278,9 +278,8 @@ impl Engine {
 
     /// asyncio: the selector's own epoll descriptor is watched.
     fn watch(&self, fd: i32) -> PyResult<()> {
-        // The descriptor is only named to the kernel; the selector that owns it outlives this loop.
-        let fd = crate::sys::epoll::borrow(fd);
-        match self.reactor.lock().as_ref() {
+        let fd = crate::sys::duplicate(fd)?;
+        match self.reactor.lock().as_mut() {
             Some(reactor) => Ok(reactor.watch_loop(fd)?),
             None => Err(PyOSError::new_err("the engine is closed")),
         }
@@ -310,12 +309,13 @@ impl Engine {
         drop(self.core.state.set(state));
     }
 
-    /// Serves a connected socket whose other end the worker itself holds.
-    fn adopt(&self, fd: i32) {
-        let fd = crate::sys::epoll::own(fd);
+    /// Serves a connected socket whose other end the worker itself holds; the caller closes its own descriptor.
+    fn adopt(&self, fd: i32) -> PyResult<()> {
+        let fd = crate::sys::duplicate(fd)?;
         if let Some(reactor) = self.reactor.lock().as_mut() {
             reactor.add_own(fd);
         }
+        Ok(())
     }
 
     /// Requests can be served: orders of the master are obeyed from here on, also while the ready path is asked.

@@ -1,7 +1,6 @@
 //! The extensions of the http scope: trailers, early hints, files. It does not frame.
 
 use std::fs::File;
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -9,11 +8,12 @@ use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyInt};
 
 use super::call::Call;
 use super::message::{self, Kind};
 use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, Version};
+use crate::sys::duplicate;
 use crate::worker::exchange::{Flow, SendError};
 
 /// What is offered to apps, made once: a request gets a copy, whose values (empty dicts) are shared.
@@ -172,10 +172,13 @@ fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
     let object = message
         .get_item(intern!(py, "file"))?
         .ok_or_else(|| PyValueError::new_err("http.response.zerocopysend without \"file\""))?;
-    let descriptor: i32 = match object.extract() {
-        Ok(descriptor) => descriptor,
-        Err(_) => object.call_method0(intern!(py, "fileno"))?.extract()?,
+    let descriptor: i32 = if object.is_instance_of::<PyInt>() {
+        object.extract()?
+    } else {
+        object.call_method0(intern!(py, "fileno"))?.extract()?
     };
+    // A descriptor of our own: the app closes its file as soon as `send` has returned.
+    let file = File::from(duplicate(descriptor)?);
     let os = py.import(intern!(py, "os"))?;
     let seek = |offset: i64, whence: i32| -> PyResult<u64> {
         os.call_method1(intern!(py, "lseek"), (descriptor, offset, whence))?
@@ -187,8 +190,6 @@ fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
         Some(offset) => offset,
         None => seek(0, 1)?,
     };
-    // A descriptor of our own: the app closes its file as soon as `send` has returned.
-    let file = File::from(duplicate(descriptor)?);
     let there = regular(&file)?.saturating_sub(start);
     let length = count.map_or(there, |count| count.min(there));
     let end = if message::flag(message, intern!(py, "more_body"))? {
@@ -205,9 +206,4 @@ fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
         seek(i64::try_from(start + length).unwrap_or(i64::MAX), 0)?;
     }
     Ok(flow)
-}
-
-fn duplicate(descriptor: i32) -> std::io::Result<std::os::fd::OwnedFd> {
-    let borrowed: BorrowedFd<'_> = crate::sys::epoll::borrow(descriptor);
-    borrowed.try_clone_to_owned()
 }

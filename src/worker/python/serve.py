@@ -240,7 +240,8 @@ async def ask(engine, loop, request):
     ours.setblocking(False)
     theirs.setblocking(False)
     with ours:
-        engine.adopt(theirs.detach())
+        with theirs:
+            engine.adopt(theirs.fileno())
         await loop.sock_sendall(ours, request)
         answer = b""
         while len(answer) < 12:

@@ -44,7 +44,7 @@ impl FileWrapper {
             return Ok(None);
         };
         // A descriptor of our own: the app closes its file before all of it is sent.
-        let Ok(file) = sys::epoll::borrow(fd).try_clone_to_owned().map(File::from) else {
+        let Ok(file) = sys::duplicate(fd).map(File::from) else {
             return Ok(None);
         };
         let metadata = file.metadata()?;

@@ -69,6 +69,14 @@ async def app(scope, receive, send):
         with open(FILE, "rb") as file:
             await send({"type": "http.response.zerocopysend", "file": file, "offset": 5, "count": 5, "more_body": True})
         await part(send, b"|after")
+    elif path == "/zerocopy-wrong":
+        await start(send)
+        with open(FILE, "rb") as file:
+            closed = file.fileno()
+        for name, wrong in {"negative": -1, "smallest": -2**31, "closed": closed, "never opened": 2**31 - 1, "no descriptor": 2**40}.items():
+            for more in {}, {"offset": 0, "count": 1}:
+                note(f"{name}: {await attempt(send, type='http.response.zerocopysend', file=wrong, more_body=True, **more)}")
+        await part(send, b"still here")
     elif path == "/zerocopy-not-awaited":
         await start(send)
         with open(FILE, "rb") as file:
