@@ -8,14 +8,12 @@ mod connection;
 pub mod exchange;
 mod held;
 mod key;
+mod ledger;
 mod network;
 mod office;
 pub mod python;
 mod reactor;
 mod ready;
-mod record;
-mod request_id;
-mod request_start;
 mod sentinel;
 mod signals;
 mod transport;
@@ -101,9 +99,7 @@ fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u
     let net = office.net.clone();
     let write_access = settings.access_log.as_ref().map(|_| {
         move |text: &str| {
-            if let Some(access) = &net.access {
-                access.lock().write_raw(text);
-            }
+            net.ledger.write_line(text);
         }
     });
     python::install_loggers(py, &scripts, settings, write_access).map_err(plain)?;

@@ -16,13 +16,10 @@ use super::connection::Conn;
 use super::exchange::Exchange;
 use super::held::Held;
 use super::key::{ConnKey, RequestKey};
-use super::record::Wanted;
-use super::request_id::Ids;
+use super::ledger::Ledger;
 use crate::config::Settings;
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
-use crate::observability::access::AccessLog;
-use crate::observability::statsd::Statsd;
 use crate::proxy::Forwarded;
 use crate::sys::epoll::Wake;
 use crate::sys::{self, Listener, stream};
@@ -124,12 +121,7 @@ pub struct Network {
     /// Wakes the sentinel.
     pub picked: Arc<Wake>,
     pub busy: Busy,
-    /// Requests are recorded where there is an access log.
-    pub access: Option<Mutex<AccessLog>>,
-    /// What has to be kept of them for that.
-    pub wanted: Wanted,
-    pub statsd: Option<Mutex<Statsd>>,
-    pub ids: Ids,
+    pub ledger: Ledger,
     app: OnceLock<Box<dyn App>>,
     date: Mutex<(u64, Date)>,
     now: AtomicU64,
@@ -141,7 +133,6 @@ pub struct Network {
     /// When draining began to close idle connections, in monotonic milliseconds.
     idle_until: AtomicU64,
     connections: AtomicU32,
-    in_flight: AtomicU32,
 }
 
 impl Network {
@@ -157,10 +148,7 @@ impl Network {
             codecs: Arc::default(),
             picked: Arc::new(Wake::new()?),
             busy: Busy::new(page),
-            access: AccessLog::inherited(&settings.logging).map(Mutex::new),
-            wanted: Wanted::of(&settings.logging),
-            statsd: Statsd::inherited(&settings).map(Mutex::new),
-            ids: Ids::new(),
+            ledger: Ledger::new(settings.clone(), page),
             settings,
             policy,
             proxies_policy,
@@ -178,7 +166,6 @@ impl Network {
             last_answers: AtomicBool::new(false),
             idle_until: AtomicU64::new(u64::MAX),
             connections: AtomicU32::new(0),
-            in_flight: AtomicU32::new(0),
         })
     }
 
@@ -340,10 +327,6 @@ impl Network {
         self.connections.load(Relaxed)
     }
 
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
-    }
-
     pub(super) fn connection_opened(&self) {
         self.connections.fetch_add(1, Relaxed);
         self.page.connection_opened();
@@ -355,14 +338,6 @@ impl Network {
         if self.connections.fetch_sub(1, Relaxed) == 1 && self.stage() != Stage::Serving {
             self.app().quiet();
         }
-    }
-
-    pub(super) fn request_started(&self) -> u32 {
-        self.in_flight.fetch_add(1, Relaxed) + 1
-    }
-
-    pub(super) fn request_finished(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
     }
 }
 

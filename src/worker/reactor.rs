@@ -97,7 +97,7 @@ impl Reactor {
             .drain(..)
             .for_each(|conn| conn.watch(&self.epoll));
         // Before sleeping: the requests that the app has answered since.
-        self.flush_access_log();
+        self.net.ledger.flush();
         let tick = Duration::from_millis(if self.is_hot { 0 } else { self.until_tick() });
         self.net.falls_asleep();
         let count = self.epoll.wait(Some(timeout.map_or(tick, |t| t.min(tick))));
@@ -146,16 +146,6 @@ impl Reactor {
         let unfinished = std::mem::take(&mut *self.net.unfinished.lock());
         for conn in unfinished {
             conn.go_on();
-        }
-    }
-
-    /// What was recorded since the last call is written: once a turn, not once a request.
-    pub fn flush_access_log(&self) {
-        if let Some(access) = &self.net.access {
-            access.lock().flush();
-        }
-        if let Some(statsd) = &self.net.statsd {
-            statsd.lock().flush();
         }
     }
 
@@ -319,7 +309,7 @@ impl Reactor {
 
     /// Ends all connections, whatever is in progress.
     pub fn close_all(&mut self) {
-        self.flush_access_log();
+        self.net.ledger.flush();
         for conn in self.each() {
             conn.close();
         }

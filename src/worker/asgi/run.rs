@@ -13,9 +13,9 @@ use super::awaitable::ClientDisconnected;
 use super::core::Core;
 use crate::worker::exchange::{self, Ending, Exchange, Verdict};
 use crate::worker::key::RequestKey;
+use crate::worker::ledger::request_id::is_sound;
 use crate::worker::network::Stage;
 use crate::worker::python::{Came, Collected, Step, exception, in_worker, resume};
-use crate::worker::request_id::is_sound;
 use crate::worker::websocket::Socket;
 
 const NO_PLACE: usize = usize::MAX;
@@ -341,7 +341,7 @@ fn request_id(core: &Core, scope: &Bound<'_, PyDict>) -> Option<String> {
         .ok()
         .flatten()?;
     let headers: Vec<(Vec<u8>, Vec<u8>)> = headers.extract().ok()?;
-    let name = core.office.net.id_field().as_bytes();
+    let name = core.office.net.ledger.id_field().as_bytes();
     let (_, id) = headers.into_iter().find(|(own, _)| own == name)?;
     String::from_utf8(id)
         .ok()

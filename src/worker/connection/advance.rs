@@ -1,23 +1,16 @@
 //! What a connection does next: the one place that moves it from mode to mode. It does not run apps.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Conn;
 use super::body::BodyState;
 use super::output::Output;
-use super::pace::Pace;
 use super::state::{DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
-use crate::http::{Event, KnownName, Refusal, RequestHead, ResponseState};
+use crate::http::{Event, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
-use crate::sys;
 use crate::worker::exchange::Exchange;
-use crate::worker::record::Ended;
-use crate::worker::request_start;
+use crate::worker::ledger::Outcome;
 use crate::worker::transport::Read;
-
-/// What logs and metrics call a request that ended before its response began, as nginx does: most often the client has left.
-const UNANSWERED: u16 = 499;
 
 impl Conn {
     /// Goes on until the next step needs the socket, the app or time; or until the connection has had its share of the turn,
@@ -83,49 +76,20 @@ impl Conn {
 
     fn begin(self: &Arc<Self>, s: &mut State, mut head: RequestHead) {
         self.wake_waiters(s);
-        s.number += 1;
         if self.net.gives_last_answers() {
             s.close_after_answer();
         }
+        let now = self.net.now();
         s.mode = Mode::Exchange;
         s.clock.fresh = false;
-        s.clock.head_waited = false;
         s.clock.head_since = None;
-        s.clock.body_progress = self.net.now();
-        s.pace = Pace::default();
-        s.body.state = if head.has_body() {
-            BodyState::Open
-        } else {
-            BodyState::Complete
-        };
-        s.body.end_told = false;
-        s.left = false;
-        s.told = false;
-        s.started_us = micros();
-        self.identify(s, &mut head);
-        let ticket = self.net.page.request_started(
-            head.method().as_bytes(),
-            head.target_path(),
-            head.field(self.net.id_field()).unwrap_or_default(),
-            self.net.now(),
-        );
-        let mark = ticket.mark();
-        s.ticket = Some(ticket);
-        let in_flight = self.net.request_started();
-        if let Some(value) = head.header(KnownName::XRequestStart)
-            && let Some(waited) = request_start::waited_ms(value, wall_clock_us())
-        {
-            self.net.page.request_queued(waited);
-        }
-        if self.net.logs(&head) {
-            s.logged = Some(head.clone());
-        }
-        if self
-            .net
-            .settings
-            .limit_concurrency
-            .is_some_and(|limit| in_flight > limit)
-        {
+        s.stream = s.stream.next(head.has_body(), now);
+        let ledger = &self.net.ledger;
+        ledger.identify(&mut head, &mut s.http);
+        let entry = ledger.begin(&head, now);
+        let mark = entry.mark();
+        s.stream.entry = Some(entry);
+        if (self.net.settings.limit_concurrency).is_some_and(|limit| ledger.in_flight() > limit) {
             self.refuse(s, Refusal::Overloaded);
             return;
         }
@@ -136,10 +100,10 @@ impl Conn {
                 return;
             }
         };
-        s.told_client = told
-            .as_ref()
-            .and_then(|told| told.client)
-            .map(|client| client.address);
+        if let Some(entry) = &mut s.stream.entry {
+            let client = told.as_ref().and_then(|told| told.client);
+            entry.client = client.map(|client| client.address);
+        }
         s.ws = None;
         if self.net.is_handshake(&head)
             && let Err(refusal) = self.open_handshake(s, &head)
@@ -147,24 +111,25 @@ impl Conn {
             self.refuse(s, refusal);
             return;
         }
-        self.net
-            .app()
-            .request(Exchange::new(self.clone(), s.number, mark, told), head);
+        self.net.app().request(
+            Exchange::new(self.clone(), s.stream.number, mark, told),
+            head,
+        );
     }
 
     /// Takes the body as far as the app keeps up, and watches for a client that leaves.
     fn exchange(self: &Arc<Self>, s: &mut State) -> bool {
-        if s.body.state == BodyState::Open && s.body.buffered() < HIGH_WATER {
+        if s.stream.body.state == BodyState::Open && s.stream.body.buffered() < HIGH_WATER {
             match s.http.poll_event() {
                 Event::Body(piece) => {
-                    s.pace.came(piece.len());
-                    s.body.push(piece);
-                    s.clock.body_progress = self.net.now();
+                    s.stream.pace.came(piece.len());
+                    s.stream.body.push(piece);
+                    s.stream.body_progress = self.net.now();
                     self.tell_reader(s);
                     return true;
                 }
                 Event::EndOfBody => {
-                    s.body.state = BodyState::Complete;
+                    s.stream.body.state = BodyState::Complete;
                     self.tell_reader(s);
                     return true;
                 }
@@ -178,7 +143,7 @@ impl Conn {
                     return true;
                 }
             }
-        } else if s.http.buffered() > HIGH_WATER || s.body.state == BodyState::Open {
+        } else if s.http.buffered() > HIGH_WATER || s.stream.body.state == BodyState::Open {
             return self.notice_end(s);
         }
         self.read(s) || self.notice_end(s)
@@ -186,8 +151,8 @@ impl Conn {
 
     /// The client has certainly left: an app that waits or writes is to know.
     fn notice_end(self: &Arc<Self>, s: &mut State) -> bool {
-        if s.write_closed && !s.left {
-            s.left = true;
+        if s.write_closed && !s.stream.left {
+            s.stream.left = true;
             self.tell_reader(s);
             self.flush(s);
         }
@@ -196,9 +161,9 @@ impl Conn {
 
     /// The rest of the body will not come. Where nothing was answered yet, the client learns why.
     pub(in crate::worker) fn fail_body(self: &Arc<Self>, s: &mut State, refusal: Refusal) {
-        s.body.state = BodyState::Failed;
-        s.body.clear();
-        s.left = true;
+        s.stream.body.state = BodyState::Failed;
+        s.stream.body.clear();
+        s.stream.left = true;
         self.tell_reader(s);
         if matches!(
             s.http.response_state(),
@@ -209,8 +174,8 @@ impl Conn {
     }
 
     pub(in crate::worker) fn tell_reader(self: &Arc<Self>, s: &mut State) {
-        if std::mem::take(&mut s.waits.receive) {
-            s.pace.wait_ends(self.net.now());
+        if std::mem::take(&mut s.stream.waits.receive) {
+            s.stream.pace.wait_ends(self.net.now());
             self.net.app().readable(self.request_key(s));
         }
     }
@@ -218,7 +183,7 @@ impl Conn {
     /// Whoever still waits for the request in progress looks again: there is nothing more to wait for.
     pub(super) fn wake_waiters(self: &Arc<Self>, s: &mut State) {
         self.tell_reader(s);
-        if std::mem::take(&mut s.waits.send) {
+        if std::mem::take(&mut s.stream.waits.send) {
             self.net.app().writable(self.request_key(s));
         }
     }
@@ -260,8 +225,12 @@ impl Conn {
             let answer = s.http.refuse(refusal, &date.1);
             Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
         }
-        if s.ticket.is_none() {
-            self.record_refused(refusal, s.http.response_body_len());
+        if s.stream.entry.is_none() {
+            self.net.ledger.refused(Outcome {
+                status: refusal.status(),
+                bytes: s.http.response_body_len(),
+                peer: self.logged_client(),
+            });
         }
         self.tell_refused(refusal);
         self.say_goodbye(s, Goodbye::Lingering);
@@ -281,24 +250,14 @@ impl Conn {
         }
     }
 
-    /// A request that did not reach an app has its line in the access log, too; what it was is not known.
-    fn record_refused(&self, refusal: Refusal, bytes: u64) {
-        let ended = Ended {
-            status: refusal.status(),
-            bytes,
-            duration: Duration::ZERO,
-            client: None,
-        };
-        self.record(None, None, &ended);
-    }
-
     /// The app's response is out (or can never be): what becomes of the connection.
     pub(in crate::worker) fn response_ended(self: &Arc<Self>, s: &mut State) {
         if s.mode != Mode::Exchange {
             return;
         }
-        let unread = s.body.state == BodyState::Open;
-        let keep = s.http.is_keep_alive() && s.body.state != BodyState::Failed && !s.write_closed;
+        let unread = s.stream.body.state == BodyState::Open;
+        let keep =
+            s.http.is_keep_alive() && s.stream.body.state != BodyState::Failed && !s.write_closed;
         // The client waits for a `100 Continue` that will not come: whether it sends the body anyway is its choice.
         if !keep {
             let goodbye = if unread || s.closed_by_us || s.http.buffered() > 0 {
@@ -322,32 +281,19 @@ impl Conn {
 
     /// The books of a request are closed; its app learns of the end where it waits for it.
     pub(super) fn end_exchange(self: &Arc<Self>, s: &mut State) {
-        let Some(ticket) = s.ticket.take() else {
-            self.end_websocket(s);
-            self.tell_reader(s);
-            return;
-        };
-        let micros = micros().saturating_sub(s.started_us);
-        let (status, bytes) = (s.http.response_status(), s.http.response_body_len());
-        self.net
-            .page
-            .request_finished(ticket, status, micros, bytes);
-        self.net.request_finished();
-        let status = if status == 0 { UNANSWERED } else { status };
-        if let Some(statsd) = &self.net.statsd {
-            statsd.lock().request(status, micros);
+        match s.stream.entry.take() {
+            None => self.end_websocket(s),
+            Some(entry) => {
+                let outcome = Outcome {
+                    status: s.http.response_status(),
+                    bytes: s.http.response_body_len(),
+                    peer: self.logged_client(),
+                };
+                self.net.ledger.end(entry, outcome);
+                s.stream.body.clear();
+                s.stream.left = true;
+            }
         }
-        if let Some(head) = s.logged.take() {
-            let ended = Ended {
-                status,
-                bytes,
-                duration: Duration::from_micros(micros),
-                client: s.told_client,
-            };
-            self.record(Some(&head), s.noted.take().as_deref(), &ended);
-        }
-        s.body.clear();
-        s.left = true;
         self.tell_reader(s);
     }
 
@@ -416,14 +362,4 @@ impl Conn {
         }
         self.say_goodbye(s, Goodbye::Lingering);
     }
-}
-
-/// Since 1970.
-fn wall_clock_us() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
-}
-
-pub(in crate::worker) fn micros() -> u64 {
-    u64::try_from(sys::clock::monotonic().as_micros()).unwrap_or(u64::MAX)
 }

@@ -13,6 +13,7 @@ mod pieces;
 mod share;
 pub(super) mod spool;
 mod state;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod timeouts;
@@ -27,7 +28,6 @@ use super::key::{ConnKey, RequestKey};
 use super::network::Network;
 use super::transport::Transport;
 use crate::sys::epoll::{Epoll, Ready};
-pub(super) use advance::micros;
 pub(super) use body::BodyState;
 pub(super) use origin::Origin;
 pub(super) use output::Output;
@@ -87,7 +87,7 @@ impl Conn {
     pub(super) fn request_key(&self, s: &State) -> RequestKey {
         RequestKey {
             conn: self.key,
-            stream: s.number,
+            stream: s.stream.number,
         }
     }
 
@@ -178,7 +178,7 @@ impl Conn {
         s.mode = Mode::Closed;
         s.out.clear();
         s.part = None;
-        s.body.clear();
+        s.stream.body.clear();
         s.transport.close();
         self.net.connection_closed(self.key);
     }

@@ -92,8 +92,8 @@ impl Conn {
     }
 
     /// The same address as the app sees.
-    pub(in crate::worker) fn logged_client(&self, told: Option<IpAddr>) -> Option<IpAddr> {
-        told.or_else(|| self.client().map(|client| client.ip().to_canonical()))
+    pub(in crate::worker) fn logged_client(&self) -> Option<IpAddr> {
+        self.client().map(|client| client.ip().to_canonical())
     }
 
     /// Where the client has connected to, when a PROXY header has told.

@@ -114,8 +114,8 @@ impl Conn {
             s.sent(s.out.len());
             s.part = None;
         }
-        if s.waits.send && s.out.len() <= LOW_WATER && s.part.is_none() {
-            s.waits.send = false;
+        if s.stream.waits.send && s.out.len() <= LOW_WATER && s.part.is_none() {
+            s.stream.waits.send = false;
             self.net.app().writable(self.request_key(s));
         }
     }

@@ -1,17 +1,13 @@
-//! The fields of a connection. It decides nothing.
+//! What belongs to a connection, whichever of its requests is in progress.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 
-use super::body::Body;
-use super::pace::Pace;
 use super::part::Part;
 use super::share::Share;
-use crate::http::{self, Policy, RequestHead};
-use crate::ipc::Ticket;
-use crate::worker::record::Noted;
+use super::stream::Stream;
+use crate::http::{self, Policy};
 use crate::worker::transport::Transport;
 use crate::worker::websocket::Ws;
 
@@ -49,15 +45,6 @@ pub enum Goodbye {
     Lingering,
 }
 
-/// Whom to tell when something changes.
-#[derive(Debug, Default)]
-pub struct Waits {
-    /// An app waits in `receive`.
-    pub receive: bool,
-    /// An app waits in `send`.
-    pub send: bool,
-}
-
 pub struct State {
     pub transport: Transport,
     pub http: http::Connection,
@@ -70,10 +57,6 @@ pub struct State {
     pub read_ended: bool,
     /// What we write does not arrive.
     pub write_closed: bool,
-    /// The app was, or is to be, told that the client has left.
-    pub left: bool,
-    /// The app of the request in progress was told that the client has left: it gets an error for what it sends.
-    pub told: bool,
     /// The client does not expect the end of this connection.
     pub closed_by_us: bool,
     /// What is in `out` waits for the end of the app's step, not for the socket.
@@ -84,23 +67,10 @@ pub struct State {
     pub out: BytesMut,
     /// Follows what is in `out`.
     pub part: Option<Part>,
-    pub body: Body,
-    pub pace: Pace,
+    /// The request in progress, or the last one.
+    pub stream: Stream,
     /// Of the reactor's turn.
     pub share: Share,
-    pub waits: Waits,
-    /// The number of the request in progress, or of the last one.
-    pub number: u64,
-    pub ticket: Option<Ticket>,
-    /// Monotonic microseconds at the end of the request's head.
-    pub started_us: u64,
-    /// The head, for the access log, where there is one.
-    pub logged: Option<RequestHead>,
-    /// And what else its format wants.
-    pub noted: Option<Box<Noted>>,
-    /// The client of the request as a proxy has told it.
-    pub told_client: Option<IpAddr>,
-    /// Requests served before; zero: the first one has not come.
     pub clock: Clock,
 }
 
@@ -111,7 +81,6 @@ pub struct Clock {
     pub idle_since: u64,
     /// First byte of the head in progress; `None`: no byte yet.
     pub head_since: Option<u64>,
-    pub body_progress: u64,
     pub write_progress: u64,
     /// What the kernel held at the last look, of a client that has not taken everything.
     pub untaken: usize,
@@ -119,8 +88,6 @@ pub struct Clock {
     pub fin_at: Option<u64>,
     /// `Closing`, `Linger` and `Discard` began.
     pub ending_since: u64,
-    /// A response head has waited for its body for a whole tick.
-    pub head_waited: bool,
     /// No request has come on this connection.
     pub fresh: bool,
 }
@@ -135,32 +102,20 @@ impl State {
             awaits_proxy_header: false,
             read_ended: false,
             write_closed: false,
-            left: false,
-            told: false,
             closed_by_us: false,
             holds: false,
             written_in: 0,
             out: BytesMut::new(),
             part: None,
-            body: Body::default(),
-            pace: Pace::default(),
+            stream: Stream::default(),
             share: Share::default(),
-            waits: Waits::default(),
-            number: 0,
-            ticket: None,
-            started_us: 0,
-            logged: None,
-            noted: None,
-            told_client: None,
             clock: Clock {
                 idle_since: now,
                 head_since: None,
-                body_progress: now,
                 write_progress: now,
                 untaken: 0,
                 fin_at: None,
                 ending_since: now,
-                head_waited: false,
                 fresh: true,
             },
         }

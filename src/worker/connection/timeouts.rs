@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Conn;
-use super::advance::micros;
 use super::body::BodyState;
 use super::output::Output;
 use super::state::{Mode, State};
@@ -34,10 +33,10 @@ impl Conn {
             Mode::WebSocket => self.websocket_tick(s, now),
             Mode::Exchange => {
                 if let Some(fin) = s.clock.fin_at
-                    && !s.left
+                    && !s.stream.left
                     && now.saturating_sub(fin) >= HALF_CLOSE_GRACE
                 {
-                    s.left = true;
+                    s.stream.left = true;
                     self.tell_reader(s);
                 }
                 if s.http.response_state() == ResponseState::HeadPending
@@ -49,11 +48,14 @@ impl Conn {
                     self.abandon(s);
                 } else if self.is_expired(s) && self.net.app().cancel(self.request_key(s)) {
                     self.answer_for_the_app(s);
-                } else if s.body.state == BodyState::Open
-                    && s.waits.receive
-                    && (over(s.clock.body_progress, limits.body)
-                        || s.pace
-                            .is_slower_than(limits.body_rate, 4 * millis(limits.body), now))
+                } else if s.stream.body.state == BodyState::Open
+                    && s.stream.waits.receive
+                    && (over(s.stream.body_progress, limits.body)
+                        || s.stream.pace.is_slower_than(
+                            limits.body_rate,
+                            4 * millis(limits.body),
+                            now,
+                        ))
                 {
                     self.fail_body(s, Refusal::BodyTimeout);
                     self.advance(s);
@@ -78,8 +80,8 @@ impl Conn {
         let Some(limit) = self.net.settings.request_timeout else {
             return false;
         };
-        let age = Duration::from_micros(micros().saturating_sub(s.started_us));
-        age >= limit && s.http.response_state() != ResponseState::Complete
+        let is_old = (s.stream.entry.as_ref()).is_some_and(|entry| entry.age() >= limit);
+        is_old && s.http.response_state() != ResponseState::Complete
     }
 
     /// 504 where nothing was sent, else the end of the connection; the app is told by other means.
@@ -135,7 +137,7 @@ impl Conn {
     /// An app that has started and has nothing to say yet (server-sent events): the client learns of the start.
     fn send_head(self: &Arc<Self>, s: &mut State) {
         // One tick of grace: most apps send their body at once, and an error before it can still become a 500.
-        if !std::mem::replace(&mut s.clock.head_waited, true) {
+        if !std::mem::replace(&mut s.stream.head_waited, true) {
             return;
         }
         if let Ok(transmit) = s.http.body(b"", BodyEnd::More) {
@@ -152,7 +154,7 @@ impl Conn {
             tracing::info!(peer, reason, unsent, "connection given up");
         }
         s.write_closed = true;
-        s.left = true;
+        s.stream.left = true;
         self.tell_reader(s);
         self.flush(s);
         s.transport.reset_on_close();

@@ -29,7 +29,7 @@ impl Exchange {
         if !self.is_current(s) {
             return Verdict::Fine;
         }
-        if s.write_closed || s.told {
+        if s.write_closed || s.stream.told {
             if s.http.response_state() == ResponseState::Streaming {
                 self.conn.cut(s);
             } else {

@@ -76,7 +76,7 @@ impl Exchange {
 
     /// Whether this is still what the connection is about.
     fn is_current(&self, s: &State) -> bool {
-        s.number == self.number && s.mode == Mode::Exchange
+        s.stream.number == self.number && s.mode == Mode::Exchange
     }
 
     pub fn receive(&self) -> Received {
@@ -87,22 +87,23 @@ impl Exchange {
         if !self.is_current(s) {
             return Received::Disconnect;
         }
-        let was_full = s.body.buffered() >= HIGH_WATER;
-        if let Some(piece) = s.body.pop() {
-            if was_full && s.body.buffered() < HIGH_WATER {
+        let was_full = s.stream.body.buffered() >= HIGH_WATER;
+        if let Some(piece) = s.stream.body.pop() {
+            if was_full && s.stream.body.buffered() < HIGH_WATER {
                 self.conn.advance(s);
             }
-            let more = !(s.body.state == BodyState::Complete && s.body.buffered() == 0);
-            s.body.end_told = !more;
+            let more =
+                !(s.stream.body.state == BodyState::Complete && s.stream.body.buffered() == 0);
+            s.stream.body.end_told = !more;
             return Received::Body { piece, more };
         }
-        if s.left {
-            s.told = true;
+        if s.stream.left {
+            s.stream.told = true;
             return Received::Disconnect;
         }
-        match s.body.state {
-            BodyState::Complete if !s.body.end_told => {
-                s.body.end_told = true;
+        match s.stream.body.state {
+            BodyState::Complete if !s.stream.body.end_told => {
+                s.stream.body.end_told = true;
                 return Received::Body {
                     piece: Bytes::new(),
                     more: false,
@@ -114,14 +115,14 @@ impl Exchange {
                     Output::of(&mut s.transport, &mut s.out, &mut s.write_closed)
                         .write([interim, b"", b""]);
                 }
-                if !s.waits.receive {
-                    s.clock.body_progress = self.conn.net.now();
-                    s.pace.wait_begins(s.clock.body_progress);
+                if !s.stream.waits.receive {
+                    s.stream.body_progress = self.conn.net.now();
+                    s.stream.pace.wait_begins(s.stream.body_progress);
                 }
             }
             BodyState::Complete => {}
         }
-        s.waits.receive = true;
+        s.stream.waits.receive = true;
         Received::Wait
     }
 

@@ -72,8 +72,8 @@ impl Exchange {
         }
         let date = self.conn.net.date();
         s.http.start_response(status, reason, headers, &date.1)?;
-        if self.conn.net.wanted.response && s.logged.is_some() {
-            s.noted.get_or_insert_default().response = s.http.pending_head().to_vec();
+        if let Some(entry) = &mut s.stream.entry {
+            entry.note_response(&self.conn.net.ledger, || s.http.pending_head().to_vec());
         }
         Ok(())
     }
@@ -81,8 +81,10 @@ impl Exchange {
     /// What the access log wants of the environ, as the app has left it.
     pub fn note_environ(&self, found: Vec<(String, Vec<u8>)>) {
         let s = &mut *self.conn.lock();
-        if self.is_current(s) && s.logged.is_some() {
-            s.noted.get_or_insert_default().environ = found;
+        if self.is_current(s)
+            && let Some(entry) = &mut s.stream.entry
+        {
+            entry.note_environ(found);
         }
     }
 
@@ -306,8 +308,8 @@ impl Exchange {
         }
         if s.http.response_state() == ResponseState::Complete {
             self.conn.response_ended(s);
-        } else if s.write_closed && !s.left {
-            s.left = true;
+        } else if s.write_closed && !s.stream.left {
+            s.stream.left = true;
             self.conn.tell_reader(s);
         }
     }
@@ -321,10 +323,10 @@ impl Exchange {
     pub fn may_send_above(&self, kept: usize) -> bool {
         let s = &mut *self.conn.lock();
         let free = s.out.len() <= kept && s.part.is_none();
-        if s.number != self.number || free || s.write_closed {
+        if s.stream.number != self.number || free || s.write_closed {
             return true;
         }
-        s.waits.send = true;
+        s.stream.waits.send = true;
         false
     }
 
@@ -332,10 +334,10 @@ impl Exchange {
         if is_forked_child() {
             return Err(SendError::Gone);
         }
-        if s.number != self.number {
+        if s.stream.number != self.number {
             return Err(SendError::Response(ResponseError::AlreadyComplete));
         }
-        if s.write_closed || s.told || s.body.state == BodyState::Failed {
+        if s.write_closed || s.stream.told || s.stream.body.state == BodyState::Failed {
             return Err(SendError::Gone);
         }
         if s.mode != Mode::Exchange {

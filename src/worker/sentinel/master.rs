@@ -54,9 +54,7 @@ impl Watching {
         if let Err(error) = observability::reopen() {
             tracing::error!(%error, "log files not reopened");
         }
-        if let Some(access) = &self.own.net.access {
-            access.lock().follow_rotation();
-        }
+        self.own.net.ledger.follow_rotation();
         if self.own.net.settings.logging.prints == Prints::ToErrorLog
             && let Err(error) = observability::capture_prints()
         {

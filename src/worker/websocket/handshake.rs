@@ -7,7 +7,7 @@ use super::state::{Handshake, Phase, Ws};
 use crate::config::{Compression, WebSockets};
 use crate::http::{self, KnownName, Refusal, RequestHead, Upgrade};
 use crate::websocket::{Connection, Deflate, accept_key};
-use crate::worker::connection::{Conn, Mode, Output, State, micros};
+use crate::worker::connection::{Conn, Mode, Output, State};
 use crate::worker::network::{Network, millis};
 
 impl Network {
@@ -116,18 +116,10 @@ impl Conn {
         ws.next_ping = settings
             .ping_interval
             .map_or(u64::MAX, |interval| self.net.now() + millis(interval));
-        ws.logged = s.logged.take().map(|mut head| {
-            head.compact();
-            head
-        });
+        let ledger = &self.net.ledger;
+        ws.upgraded = s.stream.entry.take().map(|entry| ledger.upgrade(entry));
         s.mode = Mode::WebSocket;
         s.clock.write_progress = self.net.now();
-        if let Some(ticket) = s.ticket.take() {
-            // Not in flight any more: it may stay for days.
-            let taken = micros().saturating_sub(s.started_us);
-            self.net.page.request_finished(ticket, 101, taken, 0);
-            self.net.request_finished();
-        }
         self.advance(s);
         Ok(())
     }

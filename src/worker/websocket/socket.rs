@@ -50,7 +50,7 @@ impl Socket {
     pub fn receive(&self) -> Incoming {
         let conn = &self.exchange.conn;
         let s = &mut *conn.lock();
-        let ours = s.number == self.exchange.number();
+        let ours = s.stream.number == self.exchange.number();
         let Some(ws) = s.ws.as_mut().filter(|_| ours) else {
             return Incoming::Disconnect(Ended::abnormal());
         };
@@ -73,19 +73,19 @@ impl Socket {
         };
         if let Some(ended) = &ws.ended {
             let ended = ended.clone();
-            s.told = true;
+            s.stream.told = true;
             return Incoming::Disconnect(ended);
         }
         let waits = match ws.phase {
-            Phase::Handshake(_) => s.mode == Mode::Exchange && !s.left,
+            Phase::Handshake(_) => s.mode == Mode::Exchange && !s.stream.left,
             Phase::Open => true,
             Phase::Answering(..) | Phase::Closing(_) | Phase::Over => false,
         };
         if waits {
-            s.waits.receive = true;
+            s.stream.waits.receive = true;
             return Incoming::Wait;
         }
-        s.told = true;
+        s.stream.told = true;
         Incoming::Disconnect(Ended::abnormal())
     }
 
@@ -186,7 +186,7 @@ impl Socket {
     }
 
     fn ws<'s>(&self, s: &'s mut State) -> Result<&'s mut Ws, SocketError> {
-        if s.number != self.exchange.number() {
+        if s.stream.number != self.exchange.number() {
             return Err(SocketError::Gone);
         }
         s.ws.as_deref_mut().ok_or(SocketError::Gone)

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::http::RequestHead;
 use crate::websocket::{Close, Connection, Deflate, Message};
+use crate::worker::ledger::Upgraded;
 
 /// Unread messages above either of which the socket is left alone, and below which it is read again.
 const MOST_BYTES: usize = 64 * 1024;
@@ -57,8 +57,8 @@ pub struct Ws {
     pub next_ping: u64,
     /// A draining worker closes it then.
     pub leaves_at: Option<u64>,
-    /// For the access log.
-    pub logged: Option<RequestHead>,
+    /// In the ledger, once the app has accepted.
+    pub upgraded: Option<Upgraded>,
 }
 
 impl Ws {
@@ -76,7 +76,7 @@ impl Ws {
             pinged: None,
             next_ping: u64::MAX,
             leaves_at: None,
-            logged: None,
+            upgraded: None,
         }
     }
 

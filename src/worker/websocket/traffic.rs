@@ -1,12 +1,10 @@
 //! Frames in and out of a connection, and its closing handshake. It does not decide when a connection is closed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::state::{Ended, Phase};
 use crate::websocket::{Close, Event, Failure, Frame};
-use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State, micros};
-use crate::worker::record;
+use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State};
 
 /// A short message is copied behind the head of its frame: one `send` of one piece is cheaper than a `sendmsg`.
 const COPY_UP_TO: usize = 2048;
@@ -115,7 +113,7 @@ impl Conn {
         if ws.is_open() {
             ws.phase = Phase::Answering(self.net.now(), close);
             // An app that waits has seen everything.
-            if s.waits.receive {
+            if s.stream.waits.receive {
                 self.answer_close(s);
             }
         } else {
@@ -178,14 +176,9 @@ impl Conn {
         ws.frames = None;
         ws.ended.get_or_insert_with(Ended::abnormal);
         let bytes = ws.sent;
-        if let Some(head) = ws.logged.take() {
-            let ended = record::Ended {
-                status: 101,
-                bytes,
-                duration: Duration::from_micros(micros().saturating_sub(s.started_us)),
-                client: s.told_client,
-            };
-            self.record(Some(&head), s.noted.take().as_deref(), &ended);
+        if let Some(upgraded) = ws.upgraded.take() {
+            let peer = self.logged_client();
+            self.net.ledger.end_upgraded(upgraded, bytes, peer);
         }
     }
 }

@@ -270,7 +270,7 @@ fn conclude(
         head.method(),
         String::from_utf8_lossy(head.target_path())
     );
-    let request_id = core.office.net.id_of(head);
+    let request_id = core.office.net.ledger.id_of(head);
     match failure {
         Failure::TooLong(excess) => {
             exchange.ended(Ending::Returned);

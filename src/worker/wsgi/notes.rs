@@ -14,7 +14,7 @@ pub struct Notes<'c, 'py> {
 impl<'c, 'py> Notes<'c, 'py> {
     /// `None` where no format wants any.
     pub fn of(core: &'c Core, environ: &Bound<'py, PyDict>) -> Option<Notes<'c, 'py>> {
-        let wanted = core.office.net.wanted.environ.as_slice();
+        let wanted = core.office.net.ledger.wanted_environ();
         (!wanted.is_empty()).then(|| Notes {
             wanted,
             environ: environ.clone(),

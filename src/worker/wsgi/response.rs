@@ -81,10 +81,6 @@ impl Response {
         }
     }
 
-    pub fn was_called(&self) -> bool {
-        self.called.load(Relaxed)
-    }
-
     /// Of the last call; 0 before one.
     pub fn status(&self) -> u16 {
         self.status.load(Relaxed)

@@ -229,7 +229,7 @@ impl History {
         let counters = self.world.net.page.counters();
         let ended: u64 = counters.status.iter().sum();
         assert_eq!(
-            ended + u64::from(self.world.net.in_flight()),
+            ended + u64::from(self.world.net.ledger.in_flight()),
             self.world.net.page.requests(),
             "a request was begun and not ended, or ended twice"
         );
@@ -249,7 +249,7 @@ impl History {
             self.world.pass(FOR_EVER);
         }
         assert_eq!(
-            self.world.net.in_flight(),
+            self.world.net.ledger.in_flight(),
             0,
             "a request is for ever in flight"
         );

@@ -30,7 +30,10 @@ fn a_request_is_answered_and_the_connection_waits_for_the_next_one() {
         let found = responses(&everything(&client.far));
         assert_eq!((found.len(), &found[0].body[..]), (1, &b"hello"[..]));
     }
-    assert_eq!((client.mode(), world.net.in_flight()), (Mode::Head, 0));
+    assert_eq!(
+        (client.mode(), world.net.ledger.in_flight()),
+        (Mode::Head, 0)
+    );
 }
 
 #[test]
@@ -95,7 +98,7 @@ fn an_app_that_waits_is_told_when_its_client_leaves() {
     assert_eq!(exchange.ended(Ending::Returned), Verdict::Fine);
     world.settle();
     assert!(client.far.is_closed());
-    assert_eq!(world.net.in_flight(), 0);
+    assert_eq!(world.net.ledger.in_flight(), 0);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Client {
     /// Bytes that wait for the client, and bytes that wait for the app.
     pub fn kept(&self) -> (usize, usize) {
         let s = self.conn.lock();
-        (s.out.len(), s.body.buffered())
+        (s.out.len(), s.stream.body.buffered())
     }
 }
 

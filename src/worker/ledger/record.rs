@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::connection::Conn;
-use super::network::Network;
+use super::{Ledger, Outcome};
 use crate::config::{AccessFormat, Atom, Logging, Piece};
 use crate::http::{Field, KnownName, RequestHead, Version, decode_path};
 use crate::observability::access::{Details, Request};
@@ -56,13 +55,28 @@ impl Noted {
     }
 }
 
-/// How a request ended.
-pub struct Ended {
-    pub status: u16,
-    pub bytes: u64,
-    pub duration: Duration,
-    /// As a proxy has told it.
-    pub client: Option<IpAddr>,
+/// What is kept of a request for its line.
+pub struct Kept {
+    head: RequestHead,
+    noted: Option<Box<Noted>>,
+}
+
+impl Kept {
+    pub fn of(head: &RequestHead) -> Self {
+        Self {
+            head: head.clone(),
+            noted: None,
+        }
+    }
+
+    /// It may be kept for long.
+    pub fn compact(&mut self) {
+        self.head.compact();
+    }
+
+    pub fn noted(&mut self) -> &mut Noted {
+        self.noted.get_or_insert_default()
+    }
 }
 
 struct Facts<'a> {
@@ -121,9 +135,9 @@ fn protocol(head: &RequestHead) -> &'static str {
     }
 }
 
-impl Network {
-    /// The head is kept where the request is to have a line.
-    pub fn logs(&self, head: &RequestHead) -> bool {
+impl Ledger {
+    /// Whether the request is to have a line.
+    pub(super) fn logs(&self, head: &RequestHead) -> bool {
         self.access.is_some()
             && !self
                 .settings
@@ -133,29 +147,32 @@ impl Network {
                 .iter()
                 .any(|pattern| pattern.matches(head.target_path()))
     }
-}
 
-impl Conn {
-    /// Its line. `head` is missing where it was not understood.
-    pub(super) fn record(&self, head: Option<&RequestHead>, noted: Option<&Noted>, ended: &Ended) {
-        let Some(access) = &self.net.access else {
+    /// Its line. Nothing was kept where the head was not understood.
+    pub(super) fn record(&self, kept: Option<&Kept>, outcome: Outcome, duration: Duration) {
+        let Some(access) = &self.access else {
             return;
         };
-        let peer = self.logged_client(ended.client);
-        let facts = head.map(|head| Facts { head, noted, peer });
+        let peer = outcome.peer;
+        let head = kept.map(|kept| &kept.head);
+        let facts = kept.map(|kept| Facts {
+            head: &kept.head,
+            noted: kept.noted.as_deref(),
+            peer,
+        });
         let header = |name| head.and_then(|head| head.header(name));
         access.lock().record(&Request {
             peer,
             method: head.map_or(b"", |head| head.method().as_bytes()),
             target: head.map_or(b"", |head| head.target()),
             version: head.map_or("", protocol),
-            status: ended.status,
-            bytes: ended.bytes,
+            status: outcome.status,
+            bytes: outcome.bytes,
             referer: header(KnownName::Referer),
             user_agent: header(KnownName::UserAgent),
             authorization: header(KnownName::Authorization),
-            duration: ended.duration,
-            id_field: self.net.id_field(),
+            duration,
+            id_field: self.id_field(),
             details: facts.as_ref().map(|facts| facts as &dyn Details),
         });
     }

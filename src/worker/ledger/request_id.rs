@@ -2,10 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::connection::{Conn, State};
-use super::network::Network;
+use super::Ledger;
 use crate::config::RequestIds;
-use crate::http::{KnownName, RequestHead};
+use crate::http::{self, KnownName, RequestHead};
 
 /// What a client may bring: it comes back in the answer, and stands in logs.
 const LONGEST: usize = 128;
@@ -58,7 +57,7 @@ pub fn is_sound(id: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:;,=+/@~#".contains(byte))
 }
 
-impl Network {
+impl Ledger {
     /// The field that carries ids, lower-cased; without `--request-id` the usual one, which is only read.
     pub fn id_field(&self) -> &str {
         match &self.settings.logging.request_ids {
@@ -72,20 +71,18 @@ impl Network {
         let id = head.field(self.id_field()).filter(|id| is_sound(id))?;
         std::str::from_utf8(id).ok()
     }
-}
 
-impl Conn {
     /// The request gets its id, and so does its answer.
-    pub(super) fn identify(&self, s: &mut State, head: &mut RequestHead) {
-        let RequestIds::Field(name) = &self.net.settings.logging.request_ids else {
+    pub fn identify(&self, head: &mut RequestHead, connection: &mut http::Connection) {
+        let RequestIds::Field(name) = &self.settings.logging.request_ids else {
             return;
         };
         match head.field(name).filter(|id| is_sound(id)) {
-            Some(id) => s.http.tag_response(name, id),
+            Some(id) => connection.tag_response(name, id),
             None => {
-                let id = self.net.ids.make();
+                let id = self.ids.make();
                 head.set_field(name, &id);
-                s.http.tag_response(name, &id);
+                connection.tag_response(name, &id);
             }
         }
     }

@@ -1,0 +1,250 @@
+//! The accounts of requests: an entry is opened once, when a head is accepted, and closed once, whatever becomes of the request.
+//!
+//! What is counted, shown and logged of a request passes through here: the scoreboard's page, the access log, statsd, the time that
+//! it waited in front of the server, and its id. A connection keeps the open [`Entry`] and says how the request ended.
+
+mod record;
+pub mod request_id;
+mod request_start;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+
+use crate::config::Settings;
+use crate::http::{KnownName, RequestHead};
+use crate::ipc::{Mark, Page, Ticket};
+use crate::observability::access::AccessLog;
+use crate::observability::statsd::Statsd;
+use crate::sys;
+use record::{Kept, Wanted};
+use request_id::Ids;
+
+/// What logs and metrics call a request that ended before its response began, as nginx does: most often the client has left.
+const UNANSWERED: u16 = 499;
+
+pub struct Ledger {
+    settings: Arc<Settings>,
+    page: Page,
+    /// Requests are recorded where there is an access log.
+    access: Option<Mutex<AccessLog>>,
+    /// What has to be kept of them for that.
+    wanted: Wanted,
+    statsd: Option<Mutex<Statsd>>,
+    ids: Ids,
+    in_flight: AtomicU32,
+}
+
+/// A request in flight.
+#[must_use = "the request is in flight until its entry is closed"]
+pub struct Entry {
+    ticket: Ticket,
+    /// Monotonic microseconds at the end of its head.
+    started_us: u64,
+    /// What its line in the access log needs, where it is to have one.
+    kept: Option<Kept>,
+    /// The client as a proxy has told it.
+    pub client: Option<IpAddr>,
+}
+
+/// A WebSocket that was accepted: not in flight any more, for it may stay for days, but without its line in the access log.
+#[must_use = "its line is still to be written"]
+pub struct Upgraded {
+    started_us: u64,
+    kept: Option<Kept>,
+    client: Option<IpAddr>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// Zero: no response had begun.
+    pub status: u16,
+    /// Of the response's body.
+    pub bytes: u64,
+    /// The client as far as the connection knows it.
+    pub peer: Option<IpAddr>,
+}
+
+impl Ledger {
+    pub fn new(settings: Arc<Settings>, page: Page) -> Self {
+        Self {
+            access: AccessLog::inherited(&settings.logging).map(Mutex::new),
+            wanted: Wanted::of(&settings.logging),
+            statsd: Statsd::inherited(&settings).map(Mutex::new),
+            ids: Ids::new(),
+            in_flight: AtomicU32::new(0),
+            settings,
+            page,
+        }
+    }
+
+    /// A head was accepted, at `now_ms` of the reactor's clock.
+    pub fn begin(&self, head: &RequestHead, now_ms: u64) -> Entry {
+        let ticket = self.page.request_started(
+            head.method().as_bytes(),
+            head.target_path(),
+            head.field(self.id_field()).unwrap_or_default(),
+            now_ms,
+        );
+        self.in_flight.fetch_add(1, Relaxed);
+        if let Some(value) = head.header(KnownName::XRequestStart)
+            && let Some(waited) = request_start::waited_ms(value, wall_clock_us())
+        {
+            self.page.request_queued(waited);
+        }
+        Entry {
+            ticket,
+            started_us: micros(),
+            kept: self.logs(head).then(|| Kept::of(head)),
+            client: None,
+        }
+    }
+
+    /// The request is over.
+    pub fn end(&self, entry: Entry, outcome: Outcome) {
+        let Entry {
+            ticket,
+            started_us,
+            kept,
+            client,
+        } = entry;
+        let taken = micros().saturating_sub(started_us);
+        self.page
+            .request_finished(ticket, outcome.status, taken, outcome.bytes);
+        self.in_flight.fetch_sub(1, Relaxed);
+        let status = if outcome.status == 0 {
+            UNANSWERED
+        } else {
+            outcome.status
+        };
+        if let Some(statsd) = &self.statsd {
+            statsd.lock().request(status, taken);
+        }
+        if kept.is_some() {
+            let peer = client.or(outcome.peer);
+            let outcome = Outcome {
+                status,
+                peer,
+                ..outcome
+            };
+            self.record(kept.as_ref(), outcome, Duration::from_micros(taken));
+        }
+    }
+
+    /// A handshake was accepted.
+    pub fn upgrade(&self, entry: Entry) -> Upgraded {
+        let Entry {
+            ticket,
+            started_us,
+            mut kept,
+            client,
+        } = entry;
+        let taken = micros().saturating_sub(started_us);
+        self.page.request_finished(ticket, 101, taken, 0);
+        self.in_flight.fetch_sub(1, Relaxed);
+        if let Some(kept) = &mut kept {
+            kept.compact();
+        }
+        Upgraded {
+            started_us,
+            kept,
+            client,
+        }
+    }
+
+    /// That WebSocket is over; so many bytes of messages were sent.
+    pub fn end_upgraded(&self, upgraded: Upgraded, bytes: u64, peer: Option<IpAddr>) {
+        if upgraded.kept.is_some() {
+            let outcome = Outcome {
+                status: 101,
+                bytes,
+                peer: upgraded.client.or(peer),
+            };
+            let taken = micros().saturating_sub(upgraded.started_us);
+            self.record(
+                upgraded.kept.as_ref(),
+                outcome,
+                Duration::from_micros(taken),
+            );
+        }
+    }
+
+    /// A request that did not become one has its line, too; what it was is not known.
+    pub fn refused(&self, outcome: Outcome) {
+        self.record(None, outcome, Duration::ZERO);
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Writes what was recorded since the last call: once a turn, not once a request.
+    pub fn flush(&self) {
+        if let Some(access) = &self.access {
+            access.lock().flush();
+        }
+        if let Some(statsd) = &self.statsd {
+            statsd.lock().flush();
+        }
+    }
+
+    /// The access log's file may have been rotated away.
+    pub fn follow_rotation(&self) {
+        if let Some(access) = &self.access {
+            access.lock().follow_rotation();
+        }
+    }
+
+    /// A line of the app's for the access log.
+    pub fn write_line(&self, text: &str) {
+        if let Some(access) = &self.access {
+            access.lock().write_raw(text);
+        }
+    }
+
+    /// Names in the environ that the access log's format wants, lower-cased.
+    pub fn wanted_environ(&self) -> &[String] {
+        &self.wanted.environ
+    }
+}
+
+impl Entry {
+    /// For the page: the app's code runs for this request, or rests.
+    pub fn mark(&self) -> Mark {
+        self.ticket.mark()
+    }
+
+    pub fn age(&self) -> Duration {
+        Duration::from_micros(micros().saturating_sub(self.started_us))
+    }
+
+    /// What the access log wants of the response: its head as it was serialised.
+    pub fn note_response(&mut self, ledger: &Ledger, head: impl FnOnce() -> Vec<u8>) {
+        if ledger.wanted.response
+            && let Some(kept) = &mut self.kept
+        {
+            kept.noted().response = head();
+        }
+    }
+
+    /// What it wants of the environ, as the app has left it.
+    pub fn note_environ(&mut self, found: Vec<(String, Vec<u8>)>) {
+        if let Some(kept) = &mut self.kept {
+            kept.noted().environ = found;
+        }
+    }
+}
+
+/// Since 1970.
+fn wall_clock_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn micros() -> u64 {
+    u64::try_from(sys::clock::monotonic().as_micros()).unwrap_or(u64::MAX)
+}
