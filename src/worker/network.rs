@@ -17,6 +17,7 @@ use super::exchange::Exchange;
 use super::held::Held;
 use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
+use super::timers::Timers;
 use crate::config::Settings;
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
@@ -110,6 +111,7 @@ pub struct Network {
     pub closed: Mutex<Vec<ConnKey>>,
     /// Connections that have had their share of a turn, and could go on at once.
     pub unfinished: Mutex<Vec<Arc<Conn>>>,
+    pub timers: Mutex<Timers>,
     pub forwarded: Forwarded,
     pub complaints: Complaints,
     /// Descriptors have run out: idle connections are to give theirs back.
@@ -158,6 +160,7 @@ impl Network {
             doors: Mutex::default(),
             closed: Mutex::default(),
             unfinished: Mutex::default(),
+            timers: Mutex::default(),
             app: OnceLock::new(),
             date: Mutex::new((0, Date::at(0))),
             now: AtomicU64::new(sys::monotonic_ms()),

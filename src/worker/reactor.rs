@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::connection::Conn;
 use super::key::ConnKey;
 use super::network::{Accepted, Network, millis};
+use super::timers::TICK_MS;
 use super::transport::Transport;
 use crate::sys::epoll::{Epoll, Wake, Watch};
 use crate::sys::last_data_received;
@@ -19,8 +20,6 @@ const LOOP: u64 = 1;
 const AT_ONCE: usize = 4;
 /// Places of connections begin here, so that none of their tokens is one of those.
 const FIRST: usize = 16;
-/// Deadlines of clients are looked at this often.
-const TICK_MS: u64 = 250;
 /// A sign of life is due this often, also from an idle worker.
 const IDLE_TICK_MS: u64 = 1_000;
 /// When descriptors have run out, idle connections are closed this often, and one in so many of them.
@@ -190,7 +189,8 @@ impl Reactor {
         for (reason, count) in self.net.complaints.unsaid(now) {
             tracing::info!(reason, count, "and more of the same");
         }
-        for conn in self.each() {
+        let due = self.net.timers.lock().take_due(now);
+        for conn in due.into_iter().filter_map(|key| self.find(key)) {
             conn.tick(now);
         }
         self.next_tick = now

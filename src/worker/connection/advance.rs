@@ -16,6 +16,11 @@ impl Conn {
     /// Goes on until the next step needs the socket, the app or time; or until the connection has had its share of the turn,
     /// and then the reactor comes back to it in the next one.
     pub(in crate::worker) fn advance(self: &Arc<Self>, s: &mut State) {
+        self.take_steps(s);
+        self.schedule(s);
+    }
+
+    fn take_steps(self: &Arc<Self>, s: &mut State) {
         let turn = self.net.turns();
         loop {
             if !s.share.take(turn) {
@@ -83,6 +88,7 @@ impl Conn {
         s.mode = Mode::Exchange;
         s.clock.fresh = false;
         s.clock.head_since = None;
+        s.clock.released = false;
         s.stream = s.stream.next(head.has_body(), now);
         let ledger = &self.net.ledger;
         ledger.identify(&mut head, &mut s.http);

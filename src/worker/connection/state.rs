@@ -8,6 +8,7 @@ use super::part::Part;
 use super::share::Share;
 use super::stream::Stream;
 use crate::http::{self, Policy};
+use crate::worker::timers::Tick;
 use crate::worker::transport::Transport;
 use crate::worker::websocket::Ws;
 
@@ -71,6 +72,8 @@ pub struct State {
     pub stream: Stream,
     /// Of the reactor's turn.
     pub share: Share,
+    /// The tick for which it stands in the table of timers.
+    pub scheduled: Tick,
     pub clock: Clock,
 }
 
@@ -79,6 +82,8 @@ pub struct State {
 pub struct Clock {
     /// Accept, or the end of the last response.
     pub idle_since: u64,
+    /// An idle connection has given its buffers back.
+    pub released: bool,
     /// First byte of the head in progress; `None`: no byte yet.
     pub head_since: Option<u64>,
     pub write_progress: u64,
@@ -109,8 +114,10 @@ impl State {
             part: None,
             stream: Stream::default(),
             share: Share::default(),
+            scheduled: Tick::NEVER,
             clock: Clock {
                 idle_since: now,
+                released: false,
                 head_since: None,
                 write_progress: now,
                 untaken: 0,

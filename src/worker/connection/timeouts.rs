@@ -1,4 +1,4 @@
-//! When a client has taken too long. Looked at about four times a second, so a deadline is met within 250 ms.
+//! When a client has taken too long. A connection is looked at when its next deadline has come, which is met within 250 ms.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,68 @@ use super::output::Output;
 use super::state::{Mode, State};
 use crate::http::{BodyEnd, Refusal, ResponseState};
 use crate::worker::network::{Stage, millis};
+use crate::worker::timers::Tick;
 
 /// How long after a FIN a client that could only have closed its side is taken to have left.
 const HALF_CLOSE_GRACE: u64 = 250;
 /// How long an idle connection keeps its buffers.
-const RELEASE: Duration = Duration::from_secs(1);
+const RELEASE: u64 = 1_000;
+/// In milliseconds: no deadline is that late.
+const FOR_EVER: u64 = u64::MAX / 4;
 /// How long a closed connection waits for the client's FIN.
 const LINGER: u64 = 2_000;
 /// How long the rest of an unread body may take.
 const DISCARD: u64 = 5_000;
 
 impl Conn {
+    /// When it is to be looked at again, in monotonic milliseconds; 0: with the next tick. What happens until then may only
+    /// bring it forward, and ends in `advance`, which looks here again.
+    fn next_timeout(&self, s: &State) -> Option<u64> {
+        let limits = &self.net.settings.client;
+        let drains = self.net.stage() != Stage::Serving;
+        match s.mode {
+            Mode::Closed => None,
+            Mode::Head if !drains && !s.is_unsent() => Some(match s.clock.head_since {
+                Some(since) => since + millis(limits.head),
+                None if s.http.is_idle() && !s.clock.released => s.clock.idle_since + RELEASE,
+                None if s.clock.fresh => s.clock.idle_since + millis(limits.first_byte),
+                None => s.clock.idle_since + millis(limits.keep_alive),
+            }),
+            Mode::WebSocket if !drains => Some(self.next_websocket_timeout(s)),
+            Mode::Linger => Some(s.clock.ending_since + LINGER),
+            // Something is in progress, whose deadlines move with each byte.
+            Mode::Head | Mode::WebSocket | Mode::Exchange | Mode::Discard(_) | Mode::Closing(_) => {
+                Some(0)
+            }
+        }
+    }
+
+    /// Sees to it that the next deadline is not missed.
+    pub(in crate::worker) fn schedule(&self, s: &mut State) {
+        // A limit that is off is a moment beyond every table.
+        let Some(at) = self.next_timeout(s).filter(|at| *at < FOR_EVER) else {
+            return;
+        };
+        let tick = Tick::at(at).max(Tick::after(self.net.now()));
+        if tick < s.scheduled {
+            s.scheduled = tick;
+            self.net.timers.lock().add(tick, self.key);
+        }
+    }
+
     /// Applies every deadline that has passed at `now` (monotonic milliseconds).
     pub fn tick(self: &Arc<Self>, now: u64) {
         let s = &mut *self.lock();
+        if Tick::after(now) <= s.scheduled {
+            // It was brought forward, or looked at already.
+            return;
+        }
+        s.scheduled = Tick::NEVER;
+        self.apply_timeouts(s, now);
+        self.schedule(s);
+    }
+
+    fn apply_timeouts(self: &Arc<Self>, s: &mut State, now: u64) {
         let limits = &self.net.settings.client;
         let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         if s.is_unsent() {
@@ -118,8 +166,9 @@ impl Conn {
             }
             return;
         }
-        if over(s.clock.idle_since, RELEASE) {
+        if now.saturating_sub(s.clock.idle_since) >= RELEASE {
             s.http.release_buffers();
+            s.clock.released = true;
         }
         let limit = if s.clock.fresh {
             limits.first_byte

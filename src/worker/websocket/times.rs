@@ -16,6 +16,22 @@ const CLOSING: u64 = 5_000;
 const ANSWERING: u64 = 1_000;
 
 impl Conn {
+    /// When it is to be looked at again, in monotonic milliseconds; 0: with the next tick.
+    pub(in crate::worker) fn next_websocket_timeout(&self, s: &State) -> u64 {
+        let Some(ws) = s.ws.as_deref().filter(|ws| ws.is_open()) else {
+            return 0;
+        };
+        if s.is_unsent() {
+            return 0;
+        }
+        let limit = self.net.settings.websocket.ping_timeout;
+        let answer = ws
+            .pinged
+            .zip(limit)
+            .map(|(since, limit)| since + millis(limit));
+        answer.map_or(ws.next_ping, |answer| answer.min(ws.next_ping))
+    }
+
     /// Applies every deadline that has passed at `now` (monotonic milliseconds).
     pub(in crate::worker) fn websocket_tick(self: &Arc<Self>, s: &mut State, now: u64) {
         let write_limit = millis(self.net.settings.client.write);

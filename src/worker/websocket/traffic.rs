@@ -83,6 +83,7 @@ impl Conn {
         };
         if !all {
             s.clock.write_progress = self.net.now();
+            self.schedule(s);
         }
     }
 

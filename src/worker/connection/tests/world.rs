@@ -12,10 +12,8 @@ use crate::worker::connection::{Conn, Mode};
 use crate::worker::exchange::{Exchange, Flow, Received, SendError};
 use crate::worker::key::{ConnKey, RequestKey};
 use crate::worker::network::{App, Network};
+use crate::worker::timers::TICK_MS;
 use crate::worker::transport::{Far, memory};
-
-/// Milliseconds between two looks at the deadlines, as in the reactor.
-const TICK: u64 = 250;
 
 /// What the app's side was told.
 #[derive(Default)]
@@ -157,10 +155,11 @@ impl World {
     pub fn pass(&mut self, ms: u64) {
         let until = self.now + ms;
         while self.now < until {
-            self.now = (self.now + TICK).min(until);
+            self.now = (self.now + TICK_MS).min(until);
             self.net.next_turn(self.now);
-            for client in &self.clients {
-                client.conn.tick(self.now);
+            let due = self.net.timers.lock().take_due(self.now);
+            for key in due {
+                self.clients[key.place()].conn.tick(self.now);
             }
             self.settle();
         }
