@@ -85,6 +85,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         process_name: typed.optional("proc_name", owned)?,
         temporary_directory: typed
             .optional("worker_tmp_dir", |text| value::directory(&base.join(text)))?,
+        spool_limit: typed.value("spool_limit", value::size)?,
         python: typed.optional("python", |text| Ok(surroundings.directory.join(text)))?,
         timeout: limit(Some(typed.value("timeout", value::duration)?)),
         graceful_timeout: typed.value("graceful_timeout", value::duration)?,

@@ -336,6 +336,8 @@ pub struct Settings {
     pub process_name: Option<String>,
     /// Where temporary files go. `None`: the system's place.
     pub temporary_directory: Option<PathBuf>,
+    /// Bytes of one request or response in a temporary file at the most.
+    pub spool_limit: u64,
     /// The interpreter the binary embeds (`--python`).
     pub python: Option<PathBuf>,
     /// A worker without a sign of life for that long is hung. `None`: never.

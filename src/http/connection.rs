@@ -306,6 +306,11 @@ impl Connection {
             .then_some(b"HTTP/1.1 100 Continue\r\n\r\n")
     }
 
+    /// Whether the client waits for that, as far as is known.
+    pub fn awaits_continue(&self) -> bool {
+        self.expect_pending && self.input.is_empty()
+    }
+
     /// The answer still to come, or the next one, says `Connection: close` (drain). A response whose head has left
     /// is not touched: its client may already have sent the next request.
     pub fn set_close(&mut self) {

@@ -62,6 +62,8 @@ pub enum Refusal {
     AppTimeout,
     /// 505
     UnsupportedVersion,
+    /// 507: the body cannot be kept until the app takes it.
+    DiskFull,
 }
 
 impl Refusal {
@@ -101,6 +103,7 @@ impl Refusal {
             Refusal::Overloaded | Refusal::Draining => 503,
             Refusal::AppTimeout => 504,
             Refusal::UnsupportedVersion => 505,
+            Refusal::DiskFull => 507,
         }
     }
 
@@ -143,6 +146,7 @@ impl Refusal {
             Refusal::Overloaded => "too many requests in flight",
             Refusal::Draining => "worker is leaving",
             Refusal::UnsupportedVersion => "http version not supported",
+            Refusal::DiskFull => "no space for the request body",
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Counters {
     pub accept_wait: Waits,
     /// How long requests were under way from the proxy that says when it took them.
     pub queue: Waits,
+    /// Temporary files that could not be made or written.
+    pub spool_failures: u64,
 }
 
 /// A histogram in milliseconds.
@@ -63,6 +65,7 @@ impl Counters {
             (&mut self.busy_us, other.busy_us),
             (&mut self.accepted, other.accepted),
             (&mut self.duration_us, other.duration_us),
+            (&mut self.spool_failures, other.spool_failures),
         ];
         pairs.into_iter().for_each(|(sum, more)| *sum += more);
         self.status
@@ -97,6 +100,7 @@ impl Counters {
                 counts: std::array::from_fn(|n| word(counter::QUEUE + n)),
                 sum_ms: word(counter::QUEUE_SUM),
             },
+            spool_failures: word(counter::SPOOL_FAILURES),
         }
     }
 }
@@ -118,6 +122,7 @@ impl Counters {
         store(counter::BUSY, busy::word(self.busy_us));
         store(counter::ACCEPTED, self.accepted);
         store(counter::DURATION, self.duration_us);
+        store(counter::SPOOL_FAILURES, self.spool_failures);
         self.latency
             .iter()
             .enumerate()

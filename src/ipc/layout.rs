@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 
 /// The header.
 pub mod header {
@@ -58,7 +58,9 @@ pub mod counter {
     pub const QUEUE: usize = ACCEPT_WAIT_SUM + 1;
     pub const QUEUE_SUM: usize = QUEUE + WAITS;
     pub const WAITS: usize = 18;
-    pub const WORDS: usize = QUEUE_SUM + 1;
+    /// Temporary files that could not be made or written.
+    pub const SPOOL_FAILURES: usize = QUEUE_SUM + 1;
+    pub const WORDS: usize = SPOOL_FAILURES + 1;
 }
 
 /// A page: one worker incarnation.

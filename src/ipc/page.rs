@@ -93,6 +93,11 @@ impl Page {
         self.add(counter::QUEUE_SUM, ms);
     }
 
+    /// A temporary file could not be made or written.
+    pub fn spool_failed(&self) {
+        self.add(counter::SPOOL_FAILURES, 1);
+    }
+
     fn add(&self, which: usize, amount: u64) {
         self.words[page::COUNTERS + which].fetch_add(amount, Relaxed);
     }

@@ -94,6 +94,12 @@ impl Snapshot {
             "rgun_sent_bytes",
             "Bytes of response bodies sent",
             |slot| float(slot.counters.bytes_out),
+        )?;
+        self.counters(
+            encoder,
+            "rgun_spool_failures",
+            "Temporary files that could not be made or written",
+            |slot| float(slot.counters.spool_failures),
         )
     }
 

@@ -1,4 +1,4 @@
-//! Memory that may wait for slow clients, bounded for the whole worker: beyond the bound it waits in files. It does not hold it.
+//! Bounds for a whole worker: on the memory that waits for slow clients, beyond which it waits in files, and on those files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -20,13 +20,18 @@ pub struct Share {
 
 impl Default for Allowance {
     fn default() -> Self {
-        Self {
-            left: AtomicUsize::new(MOST),
-        }
+        Self::new(MOST)
     }
 }
 
 impl Allowance {
+    /// Of so many bytes.
+    pub fn new(most: usize) -> Self {
+        Self {
+            left: AtomicUsize::new(most),
+        }
+    }
+
     /// `None`: there is not so much left.
     pub fn take(self: &Arc<Self>, size: usize) -> Option<Share> {
         let mut share = Share {
@@ -45,6 +50,11 @@ impl Share {
             self.size += more;
         }
         taken.is_ok()
+    }
+
+    /// Has `size` in the end, or more where it has more. False: there is not so much left, and it stays as it is.
+    pub fn reach(&mut self, size: usize) -> bool {
+        self.grow(size.saturating_sub(self.size))
     }
 }
 
@@ -65,6 +75,7 @@ mod tests {
         assert!(allowance.take(2).is_none());
         assert!(!share.grow(2) && share.grow(1));
         assert!(allowance.take(1).is_none());
+        assert!(share.reach(MOST) && share.reach(1) && !share.reach(MOST + 1));
         drop(share);
         assert!(allowance.take(MOST).is_some());
     }

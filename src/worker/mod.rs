@@ -16,6 +16,7 @@ mod reactor;
 mod ready;
 mod sentinel;
 mod signals;
+mod spool;
 mod timers;
 mod transport;
 mod websocket;

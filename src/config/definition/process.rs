@@ -66,6 +66,16 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("worker_tmp_dir", Group::Process, Kind::Path)
     },
     Definition {
+        long: Some("spool-limit"),
+        value: "BYTES",
+        default: Some("32m"),
+        help: "The most bytes of one request or response in a temporary file; sixteen times as many in one worker",
+        more: "Only WSGI workers need them. Of a longer or unannounced request body the app gets the rest as it comes, while its thread waits for the client; \
+               a thread that makes a longer response waits until a slow client has taken what is kept. 0: no such files. \
+               Where the device is full, a request whose body does not fit into memory is answered with 507.",
+        ..Definition::new("spool_limit", Group::Process, Kind::Size)
+    },
+    Definition {
         long: Some("check-config"),
         help: "Check the settings and load the app, then exit: 0 when a start would work",
         ..Definition::new("check_config", Group::Process, Kind::Switch)

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::worker::spool::SpoolFile;
 use crate::worker::transport::{Follows, Transport};
 
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub enum Source {
     /// A piece of the body is in the app's file, from there on.
     File { file: File, offset: u64 },
     /// Output waits in it for the client: more can follow.
-    Spool { file: File, offset: u64 },
+    Spool { file: SpoolFile, offset: u64 },
     /// The rest of a block, in the app's own memory.
     Block(Bytes),
 }
@@ -44,7 +45,7 @@ impl Part {
         }
     }
 
-    pub fn spool(file: File) -> Self {
+    pub fn spool(file: SpoolFile) -> Self {
         Self {
             source: Source::Spool { file, offset: 0 },
             left: 0,
@@ -56,8 +57,13 @@ impl Part {
     pub fn send(&mut self, transport: &mut Transport, most: usize) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
         let count = match &mut self.source {
-            Source::File { file, offset } | Source::Spool { file, offset } => {
+            Source::File { file, offset } => {
                 let count = transport.send_file(file.as_fd(), *offset, most)?;
+                *offset += count as u64;
+                count
+            }
+            Source::Spool { file, offset } => {
+                let count = transport.send_file(file.file().as_fd(), *offset, most)?;
                 *offset += count as u64;
                 count
             }

@@ -1,19 +1,14 @@
 //! Output that waits for a slow client in a file, so that the thread which made it is free. It does not send it.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-
 use super::part::{Part, Source};
+use crate::worker::spool::SpoolFile;
 
 /// Unsent bytes of a response that are kept in memory.
 pub const KEPT: usize = 256 * 1024;
-/// How large the file of a response becomes, in bytes. An app that makes more has to wait until the client has this.
-const LARGEST: u64 = 512 * 1024 * 1024;
 
 impl Part {
     /// What the socket did not take, in a file.
-    pub fn spooled(file: File, rest: &[&[u8]]) -> Self {
+    pub fn spooled(file: SpoolFile, rest: &[&[u8]]) -> Self {
         let mut spool = Self::spool(file);
         spool.follow(rest);
         spool
@@ -21,7 +16,7 @@ impl Part {
 
     /// More output: in the file, if it is for that, or behind it.
     pub fn follow(&mut self, pieces: &[&[u8]]) {
-        if self.takes_more() && self.append(pieces).is_ok() {
+        if self.takes_more() && self.append(pieces) {
             return;
         }
         pieces
@@ -29,25 +24,22 @@ impl Part {
             .for_each(|piece| self.behind.extend_from_slice(piece));
     }
 
+    /// False: an app that makes more has to wait until the client has this.
     pub fn takes_more(&self) -> bool {
-        match self.source {
-            Source::Spool { offset, .. } => self.behind.is_empty() && offset + self.left < LARGEST,
+        match &self.source {
+            Source::Spool { file, .. } => self.behind.is_empty() && !file.is_full(),
             Source::File { .. } | Source::Block(_) => false,
         }
     }
 
-    /// All of them or none: what a full disk took of them is never sent.
-    fn append(&mut self, pieces: &[&[u8]]) -> io::Result<()> {
-        let Source::Spool { file, offset } = &self.source else {
-            return Err(io::ErrorKind::Unsupported.into());
+    /// All of them or none.
+    fn append(&mut self, pieces: &[&[u8]]) -> bool {
+        let Source::Spool { file, offset } = &mut self.source else {
+            return false;
         };
-        let mut end = offset + self.left;
-        for piece in pieces {
-            file.write_all_at(piece, end)?;
-            end += piece.len() as u64;
-        }
-        self.left = end - offset;
-        Ok(())
+        let appended = file.append(pieces).is_ok();
+        self.left = file.length() - *offset;
+        appended
     }
 }
 
@@ -57,17 +49,26 @@ mod tests {
 
     #[test]
     fn what_follows_stands_behind_what_waits() {
-        let file = crate::sys::unnamed_file(&std::env::temp_dir()).expect("a temporary file");
-        let mut part = Part::spool(file.try_clone().expect("a descriptor"));
+        let spool = crate::worker::spool::of_size(5);
+        let mut part = Part::spool(spool.file(1).expect("a temporary file"));
         part.follow(&[b"a", b"bc", b""]);
         if let Source::Spool { offset, .. } = &mut part.source {
             (*offset, part.left) = (2, 1);
         }
         part.follow(&[b"d"]);
-        let mut found = [0; 4];
-        file.read_exact_at(&mut found, 0).expect("four bytes");
-        assert_eq!((&found, part.left), (b"abcd", 2));
+        // Where it has no room for all, it follows what is in the file.
+        part.follow(&[b"ef"]);
+        part.follow(&[b"g"]);
+        let Source::Spool { file, .. } = &part.source else {
+            unreachable!("it was made as one");
+        };
+        let mut found = [0; 5];
+        assert_eq!(file.read_at(&mut found, 0).expect("readable"), 4);
+        assert_eq!((&found[..4], part.left), (&b"abcd"[..], 2));
+        assert_eq!(&part.behind[..], b"efg");
+        assert!(!part.takes_more());
         // The app's own file is not written to.
+        let file = crate::sys::unnamed_file(&std::env::temp_dir()).expect("a temporary file");
         let mut apps = Part::file(file, 0, 2, b"");
         apps.follow(&[b"e"]);
         assert_eq!((&apps.behind[..], apps.left), (&b"e"[..], 2));

@@ -23,6 +23,15 @@ pub enum Verdict {
 }
 
 impl Exchange {
+    /// The app does not get this request: the client learns why.
+    pub fn refuse(&self, refusal: Refusal) {
+        let s = &mut *self.conn.lock();
+        if self.is_current(s) {
+            self.conn.refuse(s, refusal);
+            self.conn.advance(s);
+        }
+    }
+
     /// The app is done with this request.
     pub fn ended(&self, ending: Ending) -> Verdict {
         let s = &mut *self.conn.lock();

@@ -126,6 +126,12 @@ impl Exchange {
         Received::Wait
     }
 
+    /// Whether the client waits for a `100 Continue` before it sends the body.
+    pub fn awaits_continue(&self) -> bool {
+        let s = self.conn.lock();
+        self.is_current(&s) && s.body.buffered() == 0 && s.http.awaits_continue()
+    }
+
     /// Whether an answer could still reach the client.
     pub fn is_wanted(&self) -> bool {
         let s = self.conn.lock();

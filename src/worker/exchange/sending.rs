@@ -6,6 +6,7 @@ use super::super::connection::{
     BodyState, HIGH_WATER, LOW_WATER, Mode, Output, Part, State, spool,
 };
 use super::super::held;
+use super::super::spool::SpoolFile;
 use super::Exchange;
 use crate::http::{BodyEnd, ResponseError, ResponseState};
 use crate::sys::is_forked_child;
@@ -20,8 +21,8 @@ enum Hold<'s> {
     No,
 }
 
-/// Makes a file for output; `None`: there is no place for one.
-pub type NewSpool<'s> = &'s dyn Fn() -> Option<std::fs::File>;
+/// Makes a file with room for so many bytes of output; `None`: there is no place for one.
+pub type NewSpool<'s> = &'s dyn Fn(usize) -> Option<SpoolFile>;
 
 /// Gives the whole block that is being sent, so that the rest of it need not be copied; `None`: it cannot be had.
 pub type Lend<'l> = &'l dyn Fn() -> Option<Bytes>;
@@ -184,7 +185,7 @@ impl Exchange {
                 Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).offer(pieces)
             {
                 let kept = s.out.len() + rest.iter().map(|piece| piece.len()).sum::<usize>();
-                let file = if kept > spool::KEPT { new() } else { None };
+                let file = if kept > spool::KEPT { new(kept) } else { None };
                 match file {
                     Some(file) => s.part = Some(Part::spooled(file, &rest)),
                     None => keep(&mut s.out, &mut s.part, rest, pieces[1].len(), lend),

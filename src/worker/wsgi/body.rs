@@ -1,11 +1,10 @@
 //! A request body as a thread gets it. It does not read it.
 
-use std::fs::File;
-
 use bytes::Bytes;
 
 use crate::worker::allowance::Share;
 use crate::worker::connection::Pieces;
+use crate::worker::spool::SpoolFile;
 
 /// What of a body is in memory: its beginning.
 #[derive(Default)]
@@ -19,13 +18,13 @@ pub enum Body {
     Empty,
     Whole {
         begun: Begun,
-        /// The rest of a large one, and its length.
-        file: Option<(File, u64)>,
+        /// The rest of a large one.
+        file: Option<SpoolFile>,
     },
-    /// There was no place to keep it: what has come (the last piece of it is in no file), and the rest from the connection.
+    /// It is not kept as a whole: what has come (the last piece of it is in no file), and the rest from the connection.
     Stream {
         begun: Begun,
-        file: Option<(File, u64)>,
+        file: Option<SpoolFile>,
         last: Bytes,
         more: bool,
     },
@@ -37,7 +36,7 @@ impl Body {
         match self {
             Self::Empty => Some(0),
             Self::Whole { begun, file } => {
-                Some(begun.pieces.len() as u64 + file.as_ref().map_or(0, |(_, length)| *length))
+                Some(begun.pieces.len() as u64 + file.as_ref().map_or(0, SpoolFile::length))
             }
             Self::Stream { .. } => None,
         }

@@ -16,6 +16,7 @@ use crate::sys::epoll::Wake;
 use crate::sys::{clock, wait_readable};
 use crate::worker::Office;
 use crate::worker::network::{Pulse, Stage};
+use crate::worker::spool::Spool;
 
 /// A busy thread looks after the reactor itself this often, in microseconds.
 const LOOK_IN: u64 = 1_000;
@@ -49,6 +50,7 @@ pub struct Crew {
     /// Wakes the standby thread.
     pub alarm: Condvar,
     pub post: Mutex<Post>,
+    pub spool: Arc<Spool>,
     /// Each thread's bed. An eventfd and not a futex: a signal must be able to wake the main thread.
     beds: Vec<Wake>,
     /// When each thread last made progress with its request, in monotonic milliseconds; or `NO_REQUEST`, `WAITS`.
@@ -61,8 +63,11 @@ pub struct Crew {
 
 impl Crew {
     pub fn new(office: &Arc<Office>, threads: usize) -> std::io::Result<Arc<Self>> {
+        let settings = &office.net.settings;
+        let directory = settings.temporary_directory.as_deref();
         Ok(Arc::new(Self {
             post: Mutex::new(Post::new(office)?),
+            spool: Spool::new(directory, settings.spool_limit, office.net.page),
             office: office.clone(),
             roster: Mutex::new(Roster::new()),
             news: News::default(),
@@ -72,8 +77,7 @@ impl Crew {
                 .collect::<Result<_, _>>()?,
             progress: (0..threads).map(|_| AtomicU64::new(0)).collect(),
             idents: (0..threads).map(|_| AtomicU64::new(0)).collect(),
-            is_alone: office.net.settings.workers <= 1
-                || office.net.settings.port_sharing == PortSharing::BySlot,
+            is_alone: settings.workers <= 1 || settings.port_sharing == PortSharing::BySlot,
         }))
     }
 

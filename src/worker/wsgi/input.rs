@@ -1,8 +1,6 @@
 //! `wsgi.input`: the body of one request, never more. It does not wait for a client unless the body is streamed.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -13,6 +11,7 @@ use pyo3::types::{PyBytes, PyList};
 use super::body::{Begun, Body};
 use super::thread::Thread;
 use crate::worker::exchange::{Exchange, Received};
+use crate::worker::spool::SpoolFile;
 
 /// One read of the file.
 const CHUNK: usize = 64 * 1024;
@@ -27,8 +26,8 @@ struct Reader {
     /// Taken from the source and not yet given to the app.
     ready: Bytes,
     begun: Begun,
-    /// Follows those: with the offset, and the end.
-    file: Option<(File, u64, u64)>,
+    /// Follows those, from that offset on.
+    file: Option<(SpoolFile, u64)>,
     /// Follows the file's part.
     last: Bytes,
     stream: Option<(Exchange, Thread)>,
@@ -51,7 +50,7 @@ impl Input {
             Body::Empty => return Ok(None),
             Body::Whole { begun, file } => {
                 reader.begun = begun;
-                reader.file = file.map(|(file, length)| (file, 0, length));
+                reader.file = file.map(|file| (file, 0));
             }
             Body::Stream {
                 begun,
@@ -60,7 +59,7 @@ impl Input {
                 more,
             } => {
                 reader.begun = begun;
-                reader.file = file.map(|(file, length)| (file, 0, length));
+                reader.file = file.map(|file| (file, 0));
                 reader.last = last;
                 reader.stream = more.then(|| (exchange.clone(), thread.clone()));
             }
@@ -288,8 +287,8 @@ impl Reader {
             self.ready = piece;
             return Ok(true);
         }
-        if let Some((file, offset, end)) = &mut self.file {
-            let left = usize::try_from(*end - *offset).unwrap_or(usize::MAX);
+        if let Some((file, offset)) = &mut self.file {
+            let left = usize::try_from(file.length() - *offset).unwrap_or(usize::MAX);
             let mut chunk = BytesMut::zeroed(left.min(wanted.max(CHUNK)).min(16 * CHUNK));
             let count = file.read_at(&mut chunk, *offset)?;
             if count > 0 {

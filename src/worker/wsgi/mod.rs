@@ -17,7 +17,6 @@ mod post;
 mod probe;
 mod response;
 mod roster;
-mod spool;
 mod standby;
 mod stopwatch;
 mod thread;
@@ -53,7 +52,6 @@ pub fn serve(
         .unwrap_or(1)
         .max(1);
     office.net.busy.measure(Measure::Threads, threads as u64);
-    spool::choose_directory(office.net.settings.temporary_directory.as_deref());
     crate::sys::share_arenas();
     let probe = ReadyProbe::new(py, scripts, &office.net.settings, &app)?;
     let crew = Crew::new(office, threads)?;

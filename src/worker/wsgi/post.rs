@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::body::Body;
 use super::crew::{Crew, micros};
 use super::roster::Job;
 use super::upload::{Fed, Upload};
@@ -69,7 +70,13 @@ impl Post {
     }
 
     fn begin(&mut self, crew: &Crew, exchange: Exchange, head: RequestHead) {
-        self.feed(crew, Upload::new(exchange, head));
+        let upload = Upload::new(exchange, head, crew.spool.clone());
+        if upload.is_for_the_app_at_once() {
+            let (exchange, head, body) = upload.stream();
+            Self::queue(crew, exchange, head, body);
+        } else {
+            self.feed(crew, upload);
+        }
     }
 
     fn feed(&mut self, crew: &Crew, mut upload: Upload) {
@@ -79,18 +86,23 @@ impl Post {
             }
             Fed::Complete(body) => {
                 let Upload { exchange, head, .. } = upload;
-                crew.roster.lock().queue.push_back(Job {
-                    exchange,
-                    head,
-                    body,
-                    since: micros(),
-                });
+                Self::queue(crew, exchange, head, body);
             }
             Fed::Lost => {
                 // As a rule it has ended by itself.
                 upload.exchange.ended(Ending::Failed);
             }
+            Fed::Refused(refusal) => upload.exchange.refuse(refusal),
         }
+    }
+
+    fn queue(crew: &Crew, exchange: Exchange, head: RequestHead, body: Body) {
+        crew.roster.lock().queue.push_back(Job {
+            exchange,
+            head,
+            body,
+            since: micros(),
+        });
     }
 
     fn obey(&mut self, crew: &Crew, command: Command) {

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use pyo3::pybacked::PyBackedBytes;
 
 use super::crew::{Crew, WAITS};
-use super::spool;
 use crate::http::BodyEnd;
 use crate::worker::allowance::Share;
 use crate::worker::connection::spool::KEPT;
 use crate::worker::exchange::{Exchange, Flow, Received, SendError};
+use crate::worker::spool::SpoolFile;
 
 /// A large block is given to the connection in pieces of this size, so that what is kept in memory stays bounded.
 const PIECE: usize = 256 * 1024;
@@ -56,8 +56,8 @@ impl Thread {
     }
 
     /// Sends all of it; what the client does not take yet is kept, up to a bound. Without the GIL, unless it is short.
-    /// `block`: the same bytes, to be kept as they are where nothing follows them and there is memory for so much (or no
-    /// file).
+    /// `block`: the same bytes, to be kept as they are where nothing follows them and there is memory for so much. Where
+    /// there is none, nor room in a file, they are kept as well, and the thread waits until the client has them.
     pub fn send(
         &self,
         exchange: &Exchange,
@@ -75,8 +75,10 @@ impl Thread {
             let lend = || lent.take().map(Bytes::from_owner);
             if has_room {
                 exchange.send_lent(data, end, &lend)?;
-            } else {
-                exchange.send_spooled(data, end, &spool::file, Some(&lend))?;
+            } else if exchange.send_spooled(data, end, &|n| self.file(n), Some(&lend))?
+                == Flow::Full
+            {
+                self.wait_to_send(exchange);
             }
             self.progress();
             return Ok(());
@@ -100,7 +102,11 @@ impl Thread {
 
     /// What the client does not take waits in memory, then in a file.
     pub fn put(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
-        exchange.send_spooled(data, end, &spool::file, None)
+        exchange.send_spooled(data, end, &|n| self.file(n), None)
+    }
+
+    fn file(&self, length: usize) -> Option<SpoolFile> {
+        self.crew.spool.file(length).ok()
     }
 
     /// Where there is no file for it: until the client has taken some.

@@ -1,14 +1,13 @@
 //! The body of one request while it comes: kept in memory, a large one in a file, so that no thread waits for a slow client.
 
-use std::fs::File;
-use std::io::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::body::{Begun, Body};
-use super::spool;
-use crate::http::RequestHead;
+use crate::http::{Refusal, RequestHead};
 use crate::worker::exchange::{Exchange, Received};
+use crate::worker::spool::{NotSpooled, Spool, SpoolFile};
 
 /// So much of each body is kept in memory in any case, in bytes.
 const FREE: usize = 64 * 1024;
@@ -19,8 +18,9 @@ pub struct Upload {
     pub exchange: Exchange,
     pub head: RequestHead,
     begun: Begun,
-    /// Follows them; with its length.
-    file: Option<(File, u64)>,
+    /// Follows them.
+    file: Option<SpoolFile>,
+    spool: Arc<Spool>,
 }
 
 /// How far it is.
@@ -30,16 +30,44 @@ pub enum Fed {
     Complete(Body),
     /// The client has left, or its body was refused; it was told.
     Lost,
+    /// It cannot be kept, for this reason.
+    Refused(Refusal),
+}
+
+/// What `Upload::keep` could not take.
+enum Unkept {
+    /// The app has to take it, and what follows, as it comes.
+    Stream(Bytes),
+    DiskFull,
 }
 
 impl Upload {
-    pub fn new(exchange: Exchange, head: RequestHead) -> Self {
+    pub fn new(exchange: Exchange, head: RequestHead, spool: Arc<Spool>) -> Self {
         Self {
             exchange,
             head,
             begun: Begun::default(),
             file: None,
+            spool,
         }
+    }
+
+    /// Whether the app gets the head now, and the body as it reads it: the client waits for a `100 Continue`, which is
+    /// the app's to give by reading (RFC 9110 §10.1.1), or has announced more than would be kept.
+    pub fn is_for_the_app_at_once(&self) -> bool {
+        let most = self.spool.largest().max(MOST as u64);
+        self.exchange.awaits_continue() || self.head.content_length().is_some_and(|n| n > most)
+    }
+
+    /// Nothing of it is kept.
+    pub fn stream(self) -> (Exchange, RequestHead, Body) {
+        let body = Body::Stream {
+            begun: self.begun,
+            file: self.file,
+            last: Bytes::new(),
+            more: true,
+        };
+        (self.exchange, self.head, body)
     }
 
     /// Takes all that has come.
@@ -48,8 +76,15 @@ impl Upload {
             match self.exchange.receive() {
                 Received::Wait => return Fed::Partly,
                 Received::Disconnect => return Fed::Lost,
-                Received::Body { piece, more } => {
-                    if let Err(last) = self.keep(piece) {
+                Received::Body { piece, more } => match self.keep(piece) {
+                    Ok(()) if more => {}
+                    Ok(()) => {
+                        return Fed::Complete(Body::Whole {
+                            begun: std::mem::take(&mut self.begun),
+                            file: self.file.take(),
+                        });
+                    }
+                    Err(Unkept::Stream(last)) => {
                         return Fed::Complete(Body::Stream {
                             begun: std::mem::take(&mut self.begun),
                             file: self.file.take(),
@@ -57,37 +92,29 @@ impl Upload {
                             more,
                         });
                     }
-                    if !more {
-                        return Fed::Complete(Body::Whole {
-                            begun: std::mem::take(&mut self.begun),
-                            file: self.file.take(),
-                        });
-                    }
-                }
+                    Err(Unkept::DiskFull) => return Fed::Refused(Refusal::DiskFull),
+                },
             }
         }
     }
 
-    /// Err: there is no place for it, the app has to take it as it comes.
-    fn keep(&mut self, piece: Bytes) -> Result<(), Bytes> {
+    fn keep(&mut self, piece: Bytes) -> Result<(), Unkept> {
         if self.file.is_none() && self.has_room(piece.len()) {
             self.begun.pieces.push(piece);
             return Ok(());
         }
-        let file = match &mut self.file {
-            Some(file) => Some(file),
-            none => spool::file().map(|file| none.insert((file, 0))),
+        let kept = match &mut self.file {
+            Some(file) => file.append(&[&piece]),
+            none => self.spool.file(piece.len()).and_then(|mut file| {
+                file.append(&[&piece])?;
+                *none = Some(file);
+                Ok(())
+            }),
         };
-        let Some((file, length)) = file else {
-            return Err(piece);
-        };
-        if let Err(error) = file.write_all(&piece) {
-            // The disk is full. What is there is there: only the rest is taken as it comes.
-            spool::failed(&error);
-            return Err(piece);
-        }
-        *length += piece.len() as u64;
-        Ok(())
+        kept.map_err(|why| match why {
+            NotSpooled::Bound | NotSpooled::Unusable => Unkept::Stream(piece),
+            NotSpooled::DiskFull => Unkept::DiskFull,
+        })
     }
 
     fn has_room(&mut self, more: usize) -> bool {
