@@ -106,6 +106,12 @@ pub fn shutdown(fd: BorrowedFd<'_>) {
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
+/// Reads find the end, also one that waits now; the peer does not learn of it.
+pub fn shutdown_read(fd: BorrowedFd<'_>) {
+    // SAFETY: no pointers are passed. It fails only where there is no connection any more.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) };
+}
+
 /// How many bytes the kernel holds that the peer has not taken (tcp(7), unix(7): SIOCOUTQ).
 pub fn untaken(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;

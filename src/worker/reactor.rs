@@ -307,6 +307,13 @@ impl Reactor {
         self.sweep();
     }
 
+    /// Apps that have taken a socket for themselves are to come to their end.
+    pub fn end_handed_over(&self) {
+        for conn in self.each() {
+            conn.end_handed_over();
+        }
+    }
+
     /// Ends all connections, whatever is in progress.
     pub fn close_all(&mut self) {
         self.net.ledger.flush();

@@ -34,7 +34,11 @@ impl Conn {
                 Mode::Discard(left) => self.discard(s, left),
                 Mode::Closing(goodbye) => self.closing(s, goodbye),
                 Mode::Linger => self.linger(s),
-                Mode::Closed => false,
+                Mode::GivenBack if s.write_closed => {
+                    self.close_handed_over(s);
+                    false
+                }
+                Mode::HandedOver | Mode::GivenBack | Mode::Closed => false,
             };
             if !progress {
                 return;
@@ -288,7 +292,10 @@ impl Conn {
     /// The books of a request are closed; its app learns of the end where it waits for it.
     pub(super) fn end_exchange(self: &Arc<Self>, s: &mut State) {
         match s.stream.entry.take() {
-            None => self.end_websocket(s),
+            None => {
+                self.end_websocket(s);
+                self.record_handed_over(s);
+            }
             Some(entry) => {
                 let outcome = Outcome {
                     status: s.http.response_status(),

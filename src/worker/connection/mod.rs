@@ -5,6 +5,7 @@
 
 mod advance;
 mod body;
+mod handed;
 mod origin;
 mod output;
 mod pace;
@@ -164,6 +165,7 @@ impl Conn {
         if matches!(s.mode, Mode::Exchange) {
             self.cut(s);
         }
+        self.close_handed_over(s);
         self.leave_websocket(s);
         self.shut(s);
     }

@@ -28,6 +28,10 @@ pub enum Mode {
     Exchange,
     /// The app has accepted a WebSocket: there are frames now.
     WebSocket,
+    /// The app has taken the socket; it is closed when the app is done with the request.
+    HandedOver,
+    /// The app is done with the socket that it took; other threads of it may have some last bytes for the client.
+    GivenBack,
     /// The response is complete; the rest of the request body is read and dropped, up to so many bytes.
     Discard(usize),
     /// The last answer is being written.

@@ -2,7 +2,7 @@
 
 use super::body::{Body, BodyState};
 use super::pace::Pace;
-use crate::worker::ledger::Entry;
+use crate::worker::ledger::{Entry, Upgraded};
 
 /// Whom to tell when something changes.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub struct Stream {
     pub head_waited: bool,
     /// Open as long as the request is in flight.
     pub entry: Option<Entry>,
+    /// Its line is to be written when the app, which has taken the connection, is done with it.
+    pub upgraded: Option<Upgraded>,
 }
 
 impl Stream {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Conn;
 use super::body::BodyState;
+use super::handed::LAST_BYTES;
 use super::output::Output;
 use super::state::{Mode, State};
 use crate::http::{BodyEnd, Refusal, ResponseState};
@@ -30,6 +31,9 @@ impl Conn {
         let drains = self.net.stage() != Stage::Serving;
         match s.mode {
             Mode::Closed => None,
+            // The app's own affair, until the worker leaves.
+            Mode::HandedOver => drains.then_some(0),
+            Mode::GivenBack => Some(s.clock.ending_since + LAST_BYTES),
             Mode::Head if !drains && !s.is_unsent() => Some(match s.clock.head_since {
                 Some(since) => since + millis(limits.head),
                 None if s.http.is_idle() && !s.clock.released => s.clock.idle_since + RELEASE,
@@ -79,6 +83,7 @@ impl Conn {
         match s.mode {
             Mode::Head => self.head_tick(s, now),
             Mode::WebSocket => self.websocket_tick(s, now),
+            Mode::HandedOver | Mode::GivenBack => self.handed_over_tick(s, now),
             Mode::Exchange => {
                 if let Some(fin) = s.clock.fin_at
                     && !s.stream.left

@@ -3,6 +3,7 @@
 mod ending;
 mod sending;
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -129,7 +130,32 @@ impl Exchange {
     /// Whether the client waits for a `100 Continue` before it sends the body.
     pub fn awaits_continue(&self) -> bool {
         let s = self.conn.lock();
-        self.is_current(&s) && s.body.buffered() == 0 && s.http.awaits_continue()
+        self.is_current(&s) && s.stream.body.buffered() == 0 && s.http.awaits_continue()
+    }
+
+    /// Gives the app the connection itself: a descriptor, and what was read behind the request. See `Conn::hand_over`.
+    pub fn hand_over(&self) -> Option<(OwnedFd, Bytes)> {
+        let s = &mut *self.conn.lock();
+        if !self.is_current(s) {
+            return None;
+        }
+        self.conn.hand_over(s)
+    }
+
+    /// Whether the app has taken it.
+    pub fn is_handed_over(&self) -> bool {
+        let s = self.conn.lock();
+        s.stream.number == self.number && s.mode == Mode::HandedOver
+    }
+
+    /// The app is done with it. False: it has not taken it, and the request is an ordinary one.
+    pub fn take_back(&self) -> bool {
+        let s = &mut *self.conn.lock();
+        let is_handed_over = s.stream.number == self.number && s.mode == Mode::HandedOver;
+        if is_handed_over {
+            self.conn.take_back(s);
+        }
+        is_handed_over
     }
 
     /// Whether an answer could still reach the client.

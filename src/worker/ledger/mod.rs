@@ -50,7 +50,7 @@ pub struct Entry {
     pub client: Option<IpAddr>,
 }
 
-/// A WebSocket that was accepted: not in flight any more, for it may stay for days, but without its line in the access log.
+/// A connection that has become something else, as a rule a WebSocket: not in flight any more, for it may stay for days, but without its line in the access log.
 #[must_use = "its line is still to be written"]
 pub struct Upgraded {
     started_us: u64,
@@ -156,7 +156,7 @@ impl Ledger {
         }
     }
 
-    /// That WebSocket is over; so many bytes of messages were sent.
+    /// That is over; so many bytes of messages were sent.
     pub fn end_upgraded(&self, upgraded: Upgraded, bytes: u64, peer: Option<IpAddr>) {
         if upgraded.kept.is_some() {
             let outcome = Outcome {

@@ -17,6 +17,8 @@ pub struct Scripts {
     pub logs: Py<PyModule>,
     /// Telling where Python is.
     pub stacks: Py<PyModule>,
+    /// The client's socket for WSGI apps.
+    pub sockets: Py<PyModule>,
 }
 
 impl Scripts {
@@ -55,12 +57,19 @@ impl Scripts {
             c"<rgun stacks>",
             c"_rgun_stacks",
         )?;
+        let sockets = module(
+            py,
+            concat_nul(concat!(include_str!("sockets.py"), "\0")),
+            c"<rgun sockets>",
+            c"_rgun_sockets",
+        )?;
         Ok(Self {
             boot,
             framework,
             serve,
             logs,
             stacks,
+            sockets,
         })
     }
 }

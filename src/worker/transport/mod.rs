@@ -238,6 +238,26 @@ impl Transport {
         }
     }
 
+    /// A second descriptor of the same connection, for an app that goes on by itself; `None`: it would not see plain bytes.
+    pub fn duplicate(&self) -> Option<OwnedFd> {
+        match &self.wire {
+            Some(Wire::Plain(plain)) => plain.descriptor().try_clone_to_owned().ok(),
+            #[cfg(test)]
+            Some(Wire::Memory(_)) => None,
+            None => None,
+        }
+    }
+
+    /// Whoever reads from such a descriptor finds the end.
+    pub fn end_reading(&self) {
+        match &self.wire {
+            Some(Wire::Plain(plain)) => plain.end_reading(),
+            #[cfg(test)]
+            Some(Wire::Memory(_)) => {}
+            None => {}
+        }
+    }
+
     /// The close to come shows that something is missing: nobody is to take a cut answer for a whole one.
     pub fn reset_on_close(&mut self) {
         self.farewell = Farewell::Reset;

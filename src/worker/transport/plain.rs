@@ -48,6 +48,10 @@ impl Plain {
         stream::shutdown_write(self.fd.as_fd())
     }
 
+    pub fn end_reading(&self) {
+        stream::shutdown_read(self.fd.as_fd());
+    }
+
     pub fn untaken(&self) -> Option<usize> {
         stream::untaken(self.fd.as_fd()).ok()
     }

@@ -1,10 +1,11 @@
 //! One request in its thread, from the environ to `close()`.
 
-use pyo3::exceptions::{PyAttributeError, PySystemExit, PyTypeError};
+use pyo3::exceptions::{PyAttributeError, PyStopIteration, PySystemExit, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
+use super::client_socket;
 use super::core::Core;
 use super::environ;
 use super::file_wrapper::{FilePart, FileWrapper};
@@ -66,6 +67,7 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         return;
     }
     let _running = exchange.step();
+    let is_upgrade = client_socket::is_wanted(&head);
     let result = (|| {
         let environ = environ::build(py, core, &exchange, &head, body.length())?;
         if let Some(input) = Input::of(py, body, &exchange, thread)? {
@@ -76,9 +78,15 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
             intern!(py, "wsgi.early_hints"),
             response.getattr(intern!(py, "early_hints"))?,
         )?;
+        if is_upgrade {
+            client_socket::offer(core, &environ, &exchange, thread)?;
+        }
         let notes = Notes::of(core, &environ);
         let iterable = core.app.bind(py).call1((environ, &response))?;
         leave_forked_child(py);
+        if is_upgrade && exchange.is_handed_over() {
+            return close(&iterable).map_err(Failure::Error);
+        }
         let by = core.office.net.settings.sendfile;
         let sent = send(&response, &iterable, &head, notes.as_ref(), by);
         let closed = close(&iterable);
@@ -91,8 +99,12 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
             Came::ToAnEnd(Ok(()))
         }
     });
+    let was_handed_over = is_upgrade && exchange.take_back();
     match result {
         Ok(()) => {}
+        // How apps end there, for gunicorn's sake.
+        Err(Failure::Error(error))
+            if was_handed_over && error.is_instance_of::<PyStopIteration>(py) => {}
         Err(failure) => conclude(py, core, &exchange, &head, failure),
     }
 }

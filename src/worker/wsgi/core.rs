@@ -21,6 +21,8 @@ pub struct Core {
     /// The environ without anything of a connection or a request.
     pub template: Py<PyDict>,
     pub format_error: Py<PyAny>,
+    /// The type of `gunicorn.socket`.
+    pub client_socket: Py<PyAny>,
     pub stacks: Stacks,
 }
 
@@ -39,6 +41,7 @@ impl Core {
             app,
             names: Names::new(py),
             stacks: Stacks::new(py, scripts)?,
+            client_socket: scripts.sockets.bind(py).getattr("ClientSocket")?.unbind(),
             format_error: scripts.boot.bind(py).getattr("format_error")?.unbind(),
         })
     }

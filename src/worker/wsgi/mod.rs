@@ -2,6 +2,7 @@
 
 mod body;
 mod call;
+mod client_socket;
 mod core;
 mod crew;
 mod door;

@@ -113,6 +113,7 @@ impl Post {
             }
             Command::Fast => {
                 crew.office.set_deadline(0);
+                self.reactor.end_handed_over();
             }
             Command::Stacks { number } => {
                 // Whoever comes by with Python tells them; when all threads are at work nobody does.

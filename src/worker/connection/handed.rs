@@ -1,0 +1,94 @@
+//! A connection whose socket the app has taken for itself: `environ["gunicorn.socket"]`.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Conn;
+use super::body::BodyState;
+use super::state::{Mode, State};
+use crate::http::{self, ResponseState};
+use crate::worker::network::Stage;
+use crate::worker::transport::Read;
+
+/// Milliseconds between the end of the app's request and the end of its connection: simple-websocket answers a close frame
+/// in a thread of its own, while the request comes to its end.
+pub const LAST_BYTES: u64 = 100;
+
+/// Of the bytes that the app has not read, at the end.
+const MOST_READS: usize = 16;
+
+impl Conn {
+    /// A descriptor of the socket for the app, and what was read behind the request. From here on nothing is read or written
+    /// here; our own descriptor stays open, so that the connection is counted and can be ended. `None`: the response has
+    /// begun, the request's body was not read, or the client has left.
+    pub(in crate::worker) fn hand_over(
+        self: &Arc<Self>,
+        s: &mut State,
+    ) -> Option<(OwnedFd, Bytes)> {
+        let is_untouched = s.stream.body.state == BodyState::Complete
+            && s.stream.body.buffered() == 0
+            && s.http.response_state() == ResponseState::NotStarted;
+        if !is_untouched || s.is_unsent() || s.write_closed {
+            return None;
+        }
+        let fd = s.transport.duplicate()?;
+        let fresh = http::Connection::new(self.net.policy.clone());
+        let read = std::mem::replace(&mut s.http, fresh).into_upgraded();
+        s.mode = Mode::HandedOver;
+        let ledger = &self.net.ledger;
+        s.stream.upgraded = s.stream.entry.take().map(|entry| ledger.upgrade(entry));
+        Some((fd, read))
+    }
+
+    /// The worker leaves: the app's next read finds the end, as if its client had left.
+    pub fn end_handed_over(&self) {
+        let s = self.lock();
+        if s.mode == Mode::HandedOver {
+            s.transport.end_reading();
+        }
+    }
+
+    pub(super) fn handed_over_tick(self: &Arc<Self>, s: &mut State, now: u64) {
+        if s.mode == Mode::GivenBack {
+            if now.saturating_sub(s.clock.ending_since) >= LAST_BYTES {
+                self.close_handed_over(s);
+            }
+        } else if self.net.stage() != Stage::Serving && now >= self.net.idle_until() {
+            s.transport.end_reading();
+        }
+    }
+
+    /// The app is done with the request.
+    pub(in crate::worker) fn take_back(self: &Arc<Self>, s: &mut State) {
+        self.record_handed_over(s);
+        s.mode = Mode::GivenBack;
+        s.clock.ending_since = self.net.now();
+        self.advance(s);
+    }
+
+    /// Closes it, if it is one; what the app has written still leaves, whatever descriptors of it there are.
+    pub(super) fn close_handed_over(self: &Arc<Self>, s: &mut State) {
+        if !matches!(s.mode, Mode::HandedOver | Mode::GivenBack) {
+            return;
+        }
+        // Closing a socket with unread bytes would reset it, and its last bytes with it. What a client sends meanwhile is its
+        // own affair.
+        for _ in 0..MOST_READS {
+            if !matches!(s.transport.discard(), Read::Bytes(_)) {
+                break;
+            }
+        }
+        self.shut(s);
+    }
+
+    /// Its line in the access log.
+    pub(super) fn record_handed_over(self: &Arc<Self>, s: &mut State) {
+        if let Some(upgraded) = s.stream.upgraded.take() {
+            self.net
+                .ledger
+                .end_upgraded(upgraded, 0, self.logged_client());
+        }
+    }
+}

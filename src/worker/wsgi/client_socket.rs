@@ -1,0 +1,48 @@
+//! `environ["gunicorn.socket"]`: simple-websocket takes the connection from it, and with that flask-sock and Flask-SocketIO.
+
+use std::os::fd::IntoRawFd;
+
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
+
+use super::core::Core;
+use super::crew::WAITS;
+use super::thread::Thread;
+use crate::http::{KnownName, RequestHead};
+use crate::worker::exchange::Exchange;
+
+/// Whether the client asks for another protocol: only then the app gets the socket, which costs.
+pub fn is_wanted(head: &RequestHead) -> bool {
+    head.header(KnownName::Upgrade).is_some()
+}
+
+/// The socket goes to the app when the app uses it. From then on its thread may stay in the request for as long as it
+/// wants, and is not stuck.
+pub fn offer(
+    core: &Core,
+    environ: &Bound<'_, PyDict>,
+    exchange: &Exchange,
+    thread: &Thread,
+) -> PyResult<()> {
+    let py = environ.py();
+    let (exchange, thread) = (exchange.clone(), thread.clone());
+    let take = PyCFunction::new_closure(
+        py,
+        Some(c"take"),
+        None,
+        move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            let py = args.py();
+            let Some((fd, read)) = exchange.hand_over() else {
+                return Err(PyOSError::new_err(
+                    "the connection cannot be taken: the response has begun, or the client has left",
+                ));
+            };
+            thread.crew.set_progress(thread.number, WAITS);
+            Ok((fd.into_raw_fd(), PyBytes::new(py, &read).unbind()))
+        },
+    )?;
+    let socket = core.client_socket.bind(py).call1((take,))?;
+    environ.set_item(intern!(py, "gunicorn.socket"), socket)
+}
