@@ -28,6 +28,8 @@ pub struct Office {
     channel: Arc<WorkerChannel>,
     /// When the grace of a drain is over, in monotonic milliseconds.
     deadline: AtomicU64,
+    /// When the process ends, whatever Python does.
+    end: AtomicU64,
 }
 
 /// Takes the seat: from here on the sentinel answers the master.
@@ -53,6 +55,7 @@ pub fn open(seat: Seat) -> io::Result<Office> {
         stacks: seat.stacks,
         channel: channel.clone(),
         deadline: AtomicU64::new(u64::MAX),
+        end: AtomicU64::new(u64::MAX),
     };
     Sentinel {
         net,
@@ -97,17 +100,26 @@ impl Office {
         });
     }
 
-    pub fn set_deadline(&self, until_ms: u64) {
+    /// Requests may run until `until_ms`, and at `end_ms` the process ends.
+    pub fn set_deadline(&self, until_ms: u64, end_ms: u64) {
         self.net.page.set_state(State::Draining);
         self.deadline.store(until_ms, Relaxed);
+        self.end.store(end_ms, Relaxed);
     }
 
     /// Of the grace; at most a year.
     pub fn time_left(&self) -> Duration {
-        let left = self
-            .deadline
-            .load(Relaxed)
-            .saturating_sub(sys::monotonic_ms());
-        Duration::from_millis(left.min(31_536_000_000))
+        left_until(self.deadline.load(Relaxed))
     }
+
+    /// What one step of the end (joining threads, the lifespan's shutdown) may take: all but what the next ones need.
+    pub fn time_for_a_step(&self) -> Duration {
+        let left = left_until(self.end.load(Relaxed));
+        left.saturating_sub((left * 2 / 5).min(Duration::from_secs(1)))
+    }
+}
+
+fn left_until(moment_ms: u64) -> Duration {
+    let left = moment_ms.saturating_sub(sys::monotonic_ms());
+    Duration::from_millis(left.min(31_536_000_000))
 }

@@ -254,3 +254,29 @@ def test_no_process_survives(serve):
     server.terminate()
     server.wait_exit()
     assert not [pid for pid in server.leftovers() if processes.alive(pid)]
+
+
+@pytest.mark.both_loops
+@pytest.mark.parametrize("what", ["a thread that never ends", "a request that never ends", "a hook that never ends"])
+def test_the_whole_stop_fits_into_the_graceful_timeout(serve, app, what):
+    app.write(f"""
+import asyncio, atexit, threading
+if {what!r} == "a thread that never ends":
+    threading.Thread(target=threading.Event().wait).start()
+if {what!r} == "a hook that never ends":
+    atexit.register(threading.Event().wait)
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    print("request waits", flush=True)
+    await asyncio.sleep(600)
+""")
+    server = serve(None, "--graceful-timeout", "3", workers=2)
+    with server.connect() as client:
+        if what == "a request that never ends":
+            client.request()
+            server.log.wait("request waits")
+        started = time.monotonic()
+        server.terminate()
+        assert server.wait_exit(timeout=8) == 0
+        # The master's own end on a loaded machine.
+        assert time.monotonic() - started < 3.9

@@ -74,6 +74,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "SECONDS",
         default: Some("30"),
         help: "How long a worker that was asked to stop may finish what it has begun",
+        more: "The whole stop fits into it: requests are cancelled when a tenth of it is left (two seconds at most), for the lifespan and for Python's own end.",
         ..Definition::new("graceful_timeout", Group::Reload, Kind::Duration)
     },
     Definition {

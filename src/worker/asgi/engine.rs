@@ -212,11 +212,12 @@ impl Engine {
 
     fn obey(&self, py: Python<'_>, command: Command) -> PyResult<()> {
         let kind = match command {
-            Command::Drain { until } => {
-                self.core.office.set_deadline(until);
+            Command::Drain { until, end } => {
+                self.core.office.set_deadline(until, end);
                 intern!(py, "drain")
             }
-            Command::Fast => {
+            Command::Fast { end } => {
+                self.core.office.set_deadline(0, end);
                 tell_interrupt(py);
                 intern!(py, "fast")
             }
@@ -349,6 +350,11 @@ impl Engine {
     /// Seconds of the grace that are left.
     fn time_left(&self) -> f64 {
         self.core.office.time_left().as_secs_f64()
+    }
+
+    /// Seconds that one step of the end may take.
+    fn time_for_a_step(&self) -> f64 {
+        self.core.office.time_for_a_step().as_secs_f64()
     }
 
     fn is_quiet(&self) -> bool {

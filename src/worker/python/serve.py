@@ -208,11 +208,12 @@ def main(engine, loop, app, lifespan_mode, log, probe):
             return 3
         loop.run_until_complete(stop)
         drained(engine, loop, fast)
-        cancel(loop, engine.tasks())
+        cancel(engine, loop, engine.tasks())
         engine.close_connections()
     finally:
         if lifespan is not None:
-            lifespan.shutdown(loop, 2.0 if fast.done() else max(2.0, engine.time_left()))
+            most = engine.time_for_a_step()
+            lifespan.shutdown(loop, min(2.0, most) if fast.done() else most)
     return 0
 
 
@@ -260,12 +261,12 @@ def drained(engine, loop, fast):
         wait_for_one(loop, [quiet, fast], engine.time_left())
 
 
-def cancel(loop, tasks):
-    """They have a second to clean up."""
+def cancel(engine, loop, tasks):
+    """They have a second to clean up, where there is so much."""
     for task in tasks:
         task.cancel()
     if tasks:
-        wait_for_one(loop, [asyncio.gather(*tasks, return_exceptions=True)], 1.0)
+        wait_for_one(loop, [asyncio.gather(*tasks, return_exceptions=True)], min(1.0, engine.time_for_a_step()))
 
 
 def run(engine, loop, app, lifespan_mode, log, probe):
@@ -274,7 +275,7 @@ def run(engine, loop, app, lifespan_mode, log, probe):
         return main(engine, loop, app, lifespan_mode, log, probe)
     finally:
         try:
-            _finish(loop)
+            _finish(engine, loop)
         finally:
             asyncio.set_event_loop(None)
             engine.close()
@@ -295,13 +296,14 @@ def _wake_for_signals(loop):
             signal.set_wakeup_fd(before)
 
 
-def _finish(loop):
-    cancel(loop, asyncio.all_tasks(loop))
+def _finish(engine, loop):
+    cancel(engine, loop, asyncio.all_tasks(loop))
     loop.run_until_complete(loop.shutdown_asyncgens())
+    most = min(2.0, engine.time_for_a_step())
     if sys.version_info >= (3, 12):
-        loop.run_until_complete(loop.shutdown_default_executor(timeout=2.0))
+        loop.run_until_complete(loop.shutdown_default_executor(timeout=most))
     else:
-        loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), 2.0))
+        loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), most))
 
 
 # What `receive()` and `send()` become when they have to wait; the ready cases never come here.

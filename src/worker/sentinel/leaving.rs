@@ -8,8 +8,30 @@ use crate::ipc::{DrainReason, FromWorker};
 use crate::sys::{self, wait_readable};
 use crate::worker::network::millis;
 
-/// After the graceful timeout Python has this long to come to its end.
-const LAST_WORDS_MS: u64 = 3_000;
+/// What a fast stop takes at the most.
+const FAST_MS: u64 = 5_000;
+
+/// How a graceful stop is divided, in milliseconds. Cancelled requests and Python's own end (lifespan, atexit hooks,
+/// threads) have to fit into the timeout too: whoever sent SIGTERM sends SIGKILL soon after it.
+#[derive(Debug, PartialEq, Eq)]
+struct Grace {
+    /// Requests may run so long.
+    requests: u64,
+    /// The process ends here, whatever Python does.
+    whole: u64,
+}
+
+impl Grace {
+    fn of(graceful_ms: u64) -> Self {
+        // Below two seconds the end gets half a second on top, or nothing could come to its end in order.
+        let whole = graceful_ms.max((graceful_ms + 500).min(2_000));
+        let end = (graceful_ms / 10).clamp(300, 2_000);
+        Self {
+            requests: graceful_ms.min(whole.saturating_sub(end)),
+            whole,
+        }
+    }
+}
 
 impl Watching {
     pub(super) fn drain(&mut self, reason: DrainReason, graceful_ms: u64) {
@@ -53,9 +75,13 @@ impl Watching {
     pub(super) fn begin_grace(&mut self, graceful_ms: u64) {
         // The master may be gone by now, and then nobody waits for this.
         drop(self.own.channel.send(&FromWorker::StoppedAccepting));
-        let until = sys::monotonic_ms() + graceful_ms;
-        self.end_by(until + LAST_WORDS_MS);
-        self.own.orders.give(Command::Drain { until });
+        let Grace { requests, whole } = Grace::of(graceful_ms);
+        let now = sys::monotonic_ms();
+        self.end_by(now + whole);
+        self.own.orders.give(Command::Drain {
+            until: now + requests,
+            end: now + whole,
+        });
         self.own.net.wake.wake();
     }
 
@@ -69,8 +95,9 @@ impl Watching {
         }
         self.own.net.begin_drain(DrainReason::Shutdown);
         self.stop_accepting();
-        self.end_by(sys::monotonic_ms() + 2_000 + LAST_WORDS_MS);
-        self.own.orders.give(Command::Fast);
+        let end = sys::monotonic_ms() + FAST_MS;
+        self.end_by(end);
+        self.own.orders.give(Command::Fast { end });
         self.own.net.wake.wake();
     }
 
@@ -90,5 +117,26 @@ impl Watching {
             DrainReason::Shutdown,
             millis(self.own.net.settings.graceful_timeout),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_graceful_stop_fits_into_its_timeout() {
+        for (timeout, requests, whole) in [
+            (0, 0, 500),
+            (1_000, 1_000, 1_500),
+            (1_500, 1_500, 2_000),
+            (2_000, 1_700, 2_000),
+            (3_000, 2_700, 3_000),
+            (8_000, 7_200, 8_000),
+            (30_000, 28_000, 30_000),
+            (600_000, 598_000, 600_000),
+        ] {
+            assert_eq!(Grace::of(timeout), Grace { requests, whole }, "{timeout}");
+        }
     }
 }

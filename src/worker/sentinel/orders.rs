@@ -10,10 +10,10 @@ use crate::worker::signals;
 /// What the master (or its death) asks of the thread that runs Python.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Finish what is in flight; `until` in monotonic milliseconds.
-    Drain { until: u64 },
+    /// Finish what is in flight until `until`; at `end` the process ends. Monotonic milliseconds.
+    Drain { until: u64, end: u64 },
     /// Cancel what is running.
-    Fast,
+    Fast { end: u64 },
     /// Tell the master where Python is; `number` goes with the answer.
     Stacks { number: u64 },
 }
@@ -45,7 +45,7 @@ impl Orders {
     }
 
     pub fn give(&self, command: Command) {
-        if matches!(command, Command::Fast) {
+        if matches!(command, Command::Fast { .. }) {
             self.fast.store(true, SeqCst);
         }
         self.queue.lock().push_back(command);

@@ -151,10 +151,13 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
 /// interpreter's for ever, so the process then ends without it.
 fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
     let crew = &core.crew;
-    // At least a second, for what cancelled requests have to clean up.
+    // At least a second, for what cancelled requests have to clean up, where there is so much.
     let second = Duration::from_secs(1);
-    let longest = core.office.net.settings.graceful_timeout.max(second);
-    let mut left = core.office.time_left().clamp(second, longest);
+    let mut left = core
+        .office
+        .time_left()
+        .max(second)
+        .min(core.office.time_for_a_step());
     let began = crew::micros();
     let mut stuck = 0;
     for other in others {

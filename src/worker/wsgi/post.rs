@@ -107,12 +107,12 @@ impl Post {
 
     fn obey(&mut self, crew: &Crew, command: Command) {
         match command {
-            Command::Drain { until } => {
-                crew.office.set_deadline(until);
+            Command::Drain { until, end } => {
+                crew.office.set_deadline(until, end);
                 self.reactor.drain();
             }
-            Command::Fast => {
-                crew.office.set_deadline(0);
+            Command::Fast { end } => {
+                crew.office.set_deadline(0, end);
                 self.reactor.end_handed_over();
             }
             Command::Stacks { number } => {
