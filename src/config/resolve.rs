@@ -2,6 +2,7 @@
 
 mod logging;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::shown;
@@ -36,9 +37,7 @@ pub struct Resolved {
 pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved, Error> {
     refused(layers)?;
     let typed = Typed { layers };
-    let chdir = typed.optional("chdir", |text| {
-        value::directory(&surroundings.directory.join(text))
-    })?;
+    let chdir = typed.chdir(surroundings)?;
     // gunicorn changes directory first; what is relative in other settings starts there.
     let base = chdir.as_deref().unwrap_or(&surroundings.directory);
     let class = typed.value("worker_class", value::worker_class)?;
@@ -159,11 +158,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,
         admin_bind: typed.list("admin_bind", |text| value::own_address(text, base))?,
         logging: logging::logging(&typed, base)?,
-        control_socket: match typed.optional("control_socket", |text| Ok(base.join(text)))? {
-            _ if typed.switch("control_socket_disable")? => ControlSocket::None,
-            Some(path) => ControlSocket::At(path),
-            None => ControlSocket::Usual,
-        },
+        control_socket: typed.control_socket(base)?,
         sendfile: if typed.switch("sendfile")? {
             SendFile::Kernel
         } else {
@@ -187,12 +182,45 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
     Ok(Resolved { mode, settings })
 }
 
+/// Of these settings' server: where its control socket is, and what it is called, for a client in the same surroundings.
+///
+/// # Errors
+/// When one of those settings is wrong.
+pub fn control(
+    layers: &Layers,
+    surroundings: &Surroundings,
+) -> Result<(ControlSocket, Option<String>), Error> {
+    let typed = Typed { layers };
+    let chdir = typed.chdir(surroundings)?;
+    let base = chdir.as_deref().unwrap_or(&surroundings.directory);
+    Ok((
+        typed.control_socket(base)?,
+        typed.optional("proc_name", owned)?,
+    ))
+}
+
 /// The layers with the readers of the shapes that settings have.
 struct Typed<'a> {
     layers: &'a Layers,
 }
 
 impl Typed<'_> {
+    fn chdir(&self, surroundings: &Surroundings) -> Result<Option<PathBuf>, Error> {
+        self.optional("chdir", |text| {
+            value::directory(&surroundings.directory.join(text))
+        })
+    }
+
+    fn control_socket(&self, base: &Path) -> Result<ControlSocket, Error> {
+        Ok(
+            match self.optional("control_socket", |text| Ok(base.join(text)))? {
+                _ if self.switch("control_socket_disable")? => ControlSocket::None,
+                Some(path) => ControlSocket::At(path),
+                None => ControlSocket::Usual,
+            },
+        )
+    }
+
     fn last(&self, name: &'static str) -> Option<&Given> {
         self.layers.given(name).last()
     }

@@ -1,9 +1,11 @@
 //! JSON (RFC 8259) as it is written, field by field. It reads none.
 
+use super::terminal::is_command;
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Within quotes. Bytes that are not UTF-8 become U+FFFD, so that every line is JSON whatever a client sends; the characters that
-/// end a line for some readers (U+0085, U+2028, U+2029) and those that command a terminal are escaped. Cut where the result would
+/// end a line for some readers (U+0085, U+2028, U+2029) and those that a terminal obeys are escaped. Cut where the result would
 /// be longer than `longest`, with an ellipsis.
 pub(super) fn push_string(line: &mut Vec<u8>, bytes: &[u8], longest: usize) {
     line.push(b'"');
@@ -37,7 +39,7 @@ fn push_character(line: &mut Vec<u8>, character: char) {
         '\n' => line.extend_from_slice(b"\\n"),
         '\r' => line.extend_from_slice(b"\\r"),
         '\t' => line.extend_from_slice(b"\\t"),
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
+        _ if is_command(character) => {
             let code = u32::from(character);
             line.extend_from_slice(b"\\u");
             for shift in [12, 8, 4, 0] {

@@ -1,10 +1,10 @@
 //! One event as gunicorn would write it: `[time] [pid] [LEVEL] message field=value …`. Text in, bytes out.
 
-use std::fmt::{Debug, Write};
+use std::fmt::Debug;
 
 use tracing::field::{Field, Visit};
 
-use super::TRACEBACK;
+use super::{TRACEBACK, terminal};
 use crate::config::LogLevel;
 use crate::sys::ATOMIC;
 
@@ -127,7 +127,14 @@ impl Said {
 
     fn push_traceback(&self, line: &mut String) {
         if !self.traceback.is_empty() {
-            line.push_str(self.traceback.trim_end_matches('\n'));
+            // The text of an exception may quote a client.
+            for character in self.traceback.trim_end_matches('\n').chars() {
+                match character {
+                    '\n' | '\t' => line.push(character),
+                    _ if terminal::is_command(character) => terminal::push_shown(line, character),
+                    _ => line.push(character),
+                }
+            }
             line.push('\n');
         }
     }
@@ -191,7 +198,7 @@ pub(super) fn push_value(text: &mut String, value: &str) {
     let needs_quotes = value.is_empty()
         || value
             .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '"' || c == '=');
+            .any(|c| c.is_whitespace() || terminal::is_command(c) || c == '"' || c == '=');
     if needs_quotes {
         text.push('"');
         push_escaped(text, value, Quotes::Escaped);
@@ -215,9 +222,7 @@ fn push_escaped(text: &mut String, value: &str, quotes: Quotes) {
             '\n' => text.push_str("\\n"),
             '\r' => text.push_str("\\r"),
             '\t' => text.push_str("\\t"),
-            _ if character.is_control() => {
-                let _ = write!(text, "\\x{:02x}", u32::from(character));
-            }
+            _ if terminal::is_command(character) => terminal::push_shown(text, character),
             _ => text.push(character),
         }
     }
@@ -291,10 +296,15 @@ mod tests {
     fn nothing_makes_a_second_line_or_moves_the_cursor() {
         let line = text(&[
             ("message", "a\nb"),
-            ("path", "/x\r\n[2026] fake\x1b[2J\u{9b}"),
+            ("path", "/x\r\n[2026] fake\x1b[2J\u{9b}\u{202e}"),
+            (TRACEBACK, "Traceback:\n\tbad path \x1b[2J"),
         ]);
-        assert_eq!(line.matches('\n').count(), 1);
-        assert!(!line.contains(['\r', '\x1b', '\u{9b}']), "{line:?}");
+        let (line, traceback) = line.split_once('\n').unwrap();
+        assert_eq!(traceback, "Traceback:\n\tbad path \\x1b[2J\n");
+        assert!(
+            !line.contains(['\n', '\r', '\x1b', '\u{9b}', '\u{202e}']),
+            "{line:?}"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod stamp;
 pub mod statsd;
 mod subscriber;
 mod syslog;
+pub mod terminal;
 
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};

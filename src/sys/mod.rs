@@ -61,7 +61,7 @@ pub use tcp::{
     AnyIpv6, Others, accept_queue, last_data_received, listen_tcp, share_port, turn_away_newcomers,
 };
 pub use title::set_title;
-pub use unix::{Predecessor, SocketFile, effective_user, listen_unix, peer_user};
+pub use unix::{Predecessor, SocketFile, connect_unix, effective_user, listen_unix, peer_user};
 pub mod thread;
 
 pub use clock::monotonic_ms;

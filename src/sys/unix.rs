@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -211,6 +212,18 @@ pub fn peer_user(connection: BorrowedFd<'_>) -> Option<u32> {
         .map(|credentials| credentials.uid())
 }
 
+/// Connects to the socket at `path`; `WouldBlock` when its queue stayed full for that long.
+///
+/// The stream blocks.
+pub fn connect_unix(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.cloexec(), None)?;
+    // Zero would mean for ever. The timeout of writing is also that of connect(2), see socket(7).
+    socket.set_write_timeout(Some(patience.max(Duration::from_millis(1))))?;
+    socket.connect(&address)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
 /// Whose rights this process has.
 pub fn effective_user() -> u32 {
     nix::unistd::geteuid().as_raw()
@@ -220,7 +233,7 @@ pub fn effective_user() -> u32 {
 mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::os::unix::net::UnixListener;
 
     use super::*;
     use crate::sys::Supplementary;
@@ -360,5 +373,22 @@ mod tests {
             error.hint.expect("a hint"),
             "the directory /no/such/directory does not exist"
         );
+    }
+
+    #[test]
+    fn a_full_queue_is_not_waited_for_without_end() {
+        let (_directory, path) = path();
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        socket
+            .bind(&SockAddr::unix(&path).expect("short"))
+            .expect("free");
+        socket.listen(0).expect("bound");
+        let patience = Duration::from_millis(20);
+        let connected: Vec<_> = std::iter::from_fn(|| Some(connect_unix(&path, patience)))
+            .take_while(|tried| tried.is_ok())
+            .collect();
+        assert!(!connected.is_empty());
+        let error = connect_unix(&path, patience).expect_err("nobody accepts");
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -7,9 +7,11 @@ use clap::{Arg, ArgAction, Command, value_parser};
 const ABOUT: &str = "Inspect and control a running server";
 
 const FINDING: &str = "\
-Which server: --socket names its control socket (--control-socket of the server; its log says where it is). Without it the \
-usual places are looked through: $RUNTIME_DIRECTORY/rgun.ctl, $XDG_RUNTIME_DIR/rgun-*.ctl, and /run/*/rgun*.ctl, where \
-systemd puts it. When several servers run there, they are listed and you choose. Only the server's own user and root may ask.
+Which server: the one of --socket, --name or --pid. Without them the control socket that a server started here would have: \
+RGUN_CONTROL_SOCKET, control_socket in rgun.toml. Else the usual places are searched: $RUNTIME_DIRECTORY/rgun.ctl, \
+$XDG_RUNTIME_DIR/rgun-*.ctl, /tmp/rgun-UID/rgun-*.ctl, and /run/*/rgun*.ctl, where systemd puts it. When several servers run \
+there, they are listed and you choose. Only the server's own user and root may ask; a socket or a server of another user than \
+you and root is not believed.
 
 Exit codes: 0 it was done, 1 it was not (the reason and, if the app raised, its traceback are on standard error), 2 wrong use.
 
@@ -32,7 +34,34 @@ pub(in crate::cli) fn command() -> Command {
                 .value_name("PATH")
                 .value_parser(value_parser!(PathBuf))
                 .global(true)
-                .help("The server's control socket; without it the usual places are looked through"),
+                .help("The server's control socket"),
+        )
+        .arg(
+            Arg::new("name")
+                .long("name")
+                .short('n')
+                .value_name("NAME")
+                .global(true)
+                .conflicts_with("socket")
+                .help("The server of that name: its --name, or its systemd unit's runtime directory"),
+        )
+        .arg(
+            Arg::new("pid")
+                .long("pid")
+                .short('p')
+                .value_name("PID")
+                .value_parser(value_parser!(u32))
+                .global(true)
+                .conflicts_with_all(["socket", "name"])
+                .help("The server whose master or worker has that pid"),
+        )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("SECONDS")
+                .value_parser(value_parser!(f64))
+                .global(true)
+                .help("How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, restart-worker and stop 600"),
         )
         .subcommands([
             status(),
@@ -107,14 +136,12 @@ pub(in crate::cli) fn command() -> Command {
                 "Wait until every wanted worker serves",
                 "Also for a server that is only just being started: its socket is waited for. Exit code 1 when the time is \
                  over or the server stops.",
-            )
-            .arg(timeout()),
+            ),
             verb(
                 "wait-idle",
                 "Wait until no request is in flight and no worker boots or drains",
                 "For scripts that must not disturb anybody. Exit code 1 when the time is over or the server stops.",
-            )
-            .arg(timeout()),
+            ),
         ])
 }
 
@@ -142,13 +169,4 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
         .long(name)
         .action(ArgAction::SetTrue)
         .help(help)
-}
-
-fn timeout() -> Arg {
-    Arg::new("timeout")
-        .long("timeout")
-        .value_name("SECONDS")
-        .default_value("60")
-        .value_parser(value_parser!(f64))
-        .help("How long; 0 is for ever")
 }

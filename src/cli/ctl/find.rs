@@ -2,64 +2,145 @@
 
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::link::Link;
+use super::configured::Configured;
+use super::link::{Limit, Link};
+use super::screen::{self, Text};
 use super::{Failure, Request};
-use crate::cli::report;
-use crate::master::control::place;
+use crate::master::control::place::{self, Existing};
+use crate::master::control::protocol::Status;
 
-/// What was said about it.
-#[derive(Debug, Default)]
-pub struct Wanted {
-    pub socket: Option<PathBuf>,
+/// How long each of several servers has to say what it is.
+const INTRODUCTION: Duration = Duration::from_secs(1);
+const CHOOSE: &str = "choose one with --socket PATH, --name NAME or --pid PID";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    At(PathBuf),
+    Called(String),
+    /// Of its master, or of a worker.
+    Process(u32),
+    /// The one that is configured here, or the only one there is.
+    Any,
 }
 
-/// A server that answers.
+/// A server that runs.
 struct Found {
     path: PathBuf,
-    about: String,
+    /// `None`: it gave no answer in time.
+    status: Option<Status>,
 }
 
-pub fn find(wanted: &Wanted) -> Result<PathBuf, Failure> {
-    if let Some(path) = &wanted.socket {
-        return Ok(path.clone());
+pub fn find(wanted: &Wanted, limit: Limit) -> Result<PathBuf, Failure> {
+    let configured = match wanted {
+        Wanted::At(path) => return Ok(path.clone()),
+        Wanted::Any => Configured::here(),
+        Wanted::Called(_) | Wanted::Process(_) => Configured::default(),
+    };
+    if let Some(path) = configured.socket {
+        return Ok(path);
     }
-    let mut found: Vec<Found> = place::existing().into_iter().filter_map(describe).collect();
+    let Existing { own, foreign } = place::existing();
+    let mut found: Vec<Found> = own
+        .into_iter()
+        .filter_map(|path| Found::at(path, limit))
+        .collect();
+    match wanted {
+        Wanted::Called(name) => found.retain(|one| one.is_called(name)),
+        Wanted::Process(pid) => found.retain(|one| one.has(*pid)),
+        Wanted::At(_) | Wanted::Any => {
+            if let Some(name) = &configured.name
+                && found.iter().any(|one| one.is_called(name))
+            {
+                found.retain(|one| one.is_called(name));
+            }
+        }
+    }
     match found.len() {
-        0 => Err(Failure::new("no server found").hint(
-            "looked in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR and /run; name its control socket with --socket PATH",
-        )),
+        0 => Err(none(wanted).hint(match (foreign.first(), configured.error) {
+            (_, Some(error)) => format!("the configuration here cannot be read: {error}"),
+            (Some((path, why)), None) => format!("not asked: {} {why}", path.display()),
+            (None, None) => {
+                "looked in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, /tmp/rgun-UID and /run; name its control socket with \
+                 --socket PATH"
+                    .to_owned()
+            }
+        })),
         1 => Ok(found.remove(0).path),
         _ => choose(&found),
     }
 }
 
-/// Somebody else's socket, or a dead one, is not meant.
-fn describe(path: PathBuf) -> Option<Found> {
-    let answer = Link::at(&path).ok()?.ask(&Request::Status).ok()?;
-    let status = answer.status?;
-    let about = format!(
-        "{}  pid {}  {}  {}",
-        path.display(),
-        status.pid,
-        status.app,
-        status.listeners.join(" ")
-    );
-    Some(Found { path, about })
+fn none(wanted: &Wanted) -> Failure {
+    Failure {
+        may_pass: true,
+        ..Failure::new(match wanted {
+            Wanted::Called(name) => format!("no server called {name} found"),
+            Wanted::Process(pid) => format!("no server with a process {pid} found"),
+            Wanted::At(_) | Wanted::Any => "no server found".to_owned(),
+        })
+    }
+}
+
+impl Found {
+    /// `None`: nobody listens there who may be believed.
+    fn at(path: PathBuf, limit: Limit) -> Option<Self> {
+        let mut link = Link::at(&path, limit.at_most(INTRODUCTION)).ok()?;
+        let answer = link.ask(&Request::Status).ok();
+        Some(Self {
+            path,
+            status: answer.and_then(|answer| answer.status),
+        })
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        let own = self.status.as_ref().and_then(|it| it.name.as_deref());
+        own == Some(name) || place::is_called(&self.path, name)
+    }
+
+    fn has(&self, pid: u32) -> bool {
+        self.status.as_ref().is_some_and(|status| {
+            let mut workers = status.workers.iter();
+            status.pid == pid || workers.any(|worker| u32::try_from(worker.pid) == Ok(pid))
+        })
+    }
+
+    fn describe(&self, text: &mut Text) {
+        let path = self.path.display();
+        match &self.status {
+            Some(status) => {
+                let name = status.name.as_deref().unwrap_or_default();
+                let listeners = status.listeners.join(" ");
+                text.say(format_args!(
+                    "{path}  pid {}  {name}{}{}  {listeners}",
+                    status.pid,
+                    if name.is_empty() { "" } else { "  " },
+                    status.app
+                ));
+            }
+            None => text.say(format_args!("{path}  gives no answer")),
+        }
+    }
 }
 
 fn choose(found: &[Found]) -> Result<PathBuf, Failure> {
-    let list: String = found
-        .iter()
-        .enumerate()
-        .map(|(n, one)| format!("  {}  {}\n", n + 1, one.about))
-        .collect();
+    let mut list = Text::default();
+    for (n, one) in found.iter().enumerate() {
+        list.say(format_args!("  {}  ", n + 1));
+        one.describe(&mut list);
+        list.end_line();
+    }
     let input = std::io::stdin();
     if !input.is_terminal() {
-        report::complain(&list);
-        return Err(Failure::new("several servers run here").hint("choose one with --socket PATH"));
+        screen::complain(&list);
+        return Err(Failure::new("several servers run here").hint(CHOOSE));
     }
-    report::complain(&format!("Several servers run here:\n{list}Which one? "));
+    let mut question = Text::default();
+    question.say_lines("Several servers run here:\n");
+    question.add(&list);
+    question.say_lines("Which one? ");
+    screen::complain(&question);
     let mut answer = String::new();
     // An error is as good as no answer.
     drop(input.lock().read_line(&mut answer));
@@ -67,5 +148,5 @@ fn choose(found: &[Found]) -> Result<PathBuf, Failure> {
     number
         .and_then(|number| found.get(number.checked_sub(1)?))
         .map(|one| one.path.clone())
-        .ok_or_else(|| Failure::new("none of them").hint("choose one with --socket PATH"))
+        .ok_or_else(|| Failure::new("none of them").hint(CHOOSE))
 }

@@ -1,31 +1,91 @@
-//! One conversation with a server: connected, asked, answered. It does not know what is asked.
+//! One conversation with a server: connected, asked, answered, all of it within a limit.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::find::{self, Wanted};
 use super::{Failure, Request, Response};
+use crate::master::control::trust;
 
 /// A server that boots has no socket yet; it is looked for again this often.
 const AGAIN: Duration = Duration::from_millis(100);
+/// A server that accepts nobody for that long does not run.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The stacks of a thousand workers are less.
+const LONGEST_ANSWER: usize = 64 << 20;
+
+/// When an operator has waited long enough, whatever the server sends meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    began: Instant,
+    /// `None`: for ever.
+    whole: Option<Duration>,
+}
+
+impl Limit {
+    #[allow(clippy::disallowed_methods, reason = "a client's own patience")]
+    pub fn of(whole: Option<Duration>) -> Self {
+        Self {
+            began: Instant::now(),
+            whole,
+        }
+    }
+
+    /// This one, or that long from now if it is sooner.
+    pub fn at_most(self, whole: Duration) -> Self {
+        Self::of(Some(self.left().map_or(whole, |left| left.min(whole))))
+    }
+
+    fn left(self) -> Option<Duration> {
+        Some(self.whole?.saturating_sub(self.began.elapsed()))
+    }
+
+    fn is_over(self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    fn exceeded(self, what: &str) -> Failure {
+        let whole = self.whole.unwrap_or_default().as_secs_f64();
+        Failure::new(format!("{what} within {whole} s"))
+            .hint("--timeout SECONDS waits longer, 0 for ever")
+    }
+}
 
 pub struct Link {
-    stream: BufReader<UnixStream>,
+    stream: UnixStream,
+    /// What has come beyond the last answer.
+    rest: Vec<u8>,
+    limit: Limit,
 }
 
 impl Link {
-    pub fn open(wanted: &Wanted) -> Result<Self, Failure> {
-        let path = find::find(wanted)?;
-        Self::at(&path)
+    pub fn open(wanted: &Wanted, limit: Limit) -> Result<Self, Failure> {
+        let path = find::find(wanted, limit)?;
+        Self::at(&path, limit)
     }
 
-    pub fn at(path: &Path) -> Result<Self, Failure> {
-        let stream = UnixStream::connect(path).map_err(|error| unreachable_at(path, &error))?;
+    pub fn at(path: &Path, limit: Limit) -> Result<Self, Failure> {
+        let patience = limit.left().map_or(CONNECT, |left| left.min(CONNECT));
+        let stream = trust::connect(path, patience).map_err(|why| {
+            let failure = Failure::new(format!("{}: {why}", path.display()));
+            Failure {
+                hint: why.hint(),
+                may_pass: why.is_absence(),
+                ..failure
+            }
+        })?;
         Ok(Self {
-            stream: BufReader::new(stream),
+            stream,
+            rest: Vec::new(),
+            limit,
         })
+    }
+
+    /// Each of several questions has its own time.
+    pub fn set_limit(&mut self, limit: Limit) {
+        self.limit = limit;
     }
 
     pub fn ask(&mut self, request: &Request) -> Result<Response, Failure> {
@@ -33,71 +93,81 @@ impl Link {
             serde_json::to_string(request).map_err(|error| Failure::new(error.to_string()))?;
         line.push('\n');
         // Refused before we wrote: the reason is there to be read.
-        drop(self.stream.get_mut().write_all(line.as_bytes()));
-        let mut answer = String::new();
-        match self.stream.read_line(&mut answer) {
-            Ok(0) => Err(Failure::new("the server has ended")),
-            Ok(_) => serde_json::from_str(&answer).map_err(|error| {
-                Failure::new(format!("the server's answer is not understood: {error}"))
-            }),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                Err(Failure::new("the time is over"))
-            }
-            Err(error) => Err(Failure::new(format!("the server does not answer: {error}"))),
-        }
+        drop(self.stream.write_all(line.as_bytes()));
+        let answer = self.line()?;
+        serde_json::from_slice(&answer).map_err(|error| {
+            Failure::new(format!("the server's answer is not understood: {error}"))
+        })
     }
 
     /// The server closes the connection when it is gone, whatever came before.
-    pub fn wait_for_the_end(&mut self) {
-        let mut rest = String::new();
+    pub fn wait_for_the_end(&mut self) -> Result<(), Failure> {
+        self.rest.clear();
         while self
-            .stream
-            .read_line(&mut rest)
-            .is_ok_and(|count| count > 0)
+            .read()
+            .map_err(|error| self.failure(error, "the server has not ended"))?
+            > 0
         {
-            rest.clear();
+            self.rest.clear();
+        }
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut searched = 0;
+        loop {
+            let unseen = self.rest.iter().skip(searched);
+            if let Some(end) = unseen.copied().position(|byte| byte == b'\n') {
+                return Ok(self.rest.drain(..=searched + end).collect());
+            }
+            searched = self.rest.len();
+            if searched > LONGEST_ANSWER {
+                return Err(Failure::new("the server's answer has no end"));
+            }
+            match self.read() {
+                Ok(0) => return Err(Failure::new("the server has ended")),
+                Ok(_) => {}
+                Err(error) => return Err(self.failure(error, "no answer from the server")),
+            }
         }
     }
 
-    fn limit(&self, left: Duration) {
-        // Zero would mean for ever. An error would only be a limit that does not hold.
-        let left = left.max(Duration::from_millis(1));
-        drop(self.stream.get_ref().set_read_timeout(Some(left)));
+    /// Each read gets what is left, so that a server that sends a byte now and then is not waited for longer.
+    fn read(&mut self) -> std::io::Result<usize> {
+        let mut piece = [0; 16 * 1024];
+        loop {
+            let left = self.limit.left();
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.stream.set_read_timeout(left)?;
+            match self.stream.read(&mut piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(count) => {
+                    self.rest.extend_from_slice(&piece[..count]);
+                    return Ok(count);
+                }
+            }
+        }
+    }
+
+    fn failure(&self, error: std::io::Error, what: &str) -> Failure {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.limit.exceeded(what),
+            _ => Failure::new(format!("the server does not answer: {error}")),
+        }
     }
 }
 
-/// Asks as soon as there is somebody to ask; the whole of it within `timeout`.
-#[allow(clippy::disallowed_methods, reason = "a client's own patience")]
-pub fn ask_in_time(
-    wanted: &Wanted,
-    request: &Request,
-    timeout: Option<Duration>,
-) -> Result<Response, Failure> {
-    let began = Instant::now();
-    let left = || timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
+/// Asks as soon as there is a server to ask.
+pub fn ask_in_time(wanted: &Wanted, request: &Request, limit: Limit) -> Result<Response, Failure> {
     let mut link = loop {
-        match Link::open(wanted) {
+        match Link::open(wanted, limit) {
             Ok(link) => break link,
-            Err(failure) if left().is_some_and(|left| left.is_zero()) => return Err(failure),
+            Err(failure) if !failure.may_pass || limit.is_over() => return Err(failure),
             Err(_) => std::thread::park_timeout(AGAIN),
         }
     };
-    if let Some(left) = left() {
-        link.limit(left);
-    }
     link.ask(request)
-}
-
-fn unreachable_at(path: &Path, error: &std::io::Error) -> Failure {
-    let failure = |reason: &str| Failure::new(format!("{}: {reason}", path.display()));
-    match error.kind() {
-        ErrorKind::NotFound => failure("there is no such socket")
-            .hint("the server's log says where its control socket is, or why it has none"),
-        ErrorKind::ConnectionRefused => failure("no server answers there")
-            .hint("the socket is left over from one that was killed"),
-        ErrorKind::PermissionDenied => {
-            failure("permission denied").hint("only the server's own user and root may ask")
-        }
-        _ => failure(&error.to_string()),
-    }
 }

@@ -1,8 +1,10 @@
 //! `rgun ctl`: asks a running server, and prints what it answers. It changes nothing by itself.
 
 mod command;
+mod configured;
 mod find;
 mod link;
+mod screen;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -14,9 +16,9 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 
 pub(super) use self::command::command;
-use self::find::Wanted;
-use self::link::Link;
-use self::verb::{Form, Verb};
+use self::link::{Limit, Link};
+use self::screen::Text;
+use self::verb::{Form, Invocation, Verb};
 use super::report;
 use crate::master::control::protocol::{Request, Response, StopMode, Way};
 
@@ -25,9 +27,13 @@ const USAGE: u8 = 2;
 
 /// What went wrong on this side of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub message: String,
-    pub hint: Option<String>,
+struct Failure {
+    message: String,
+    hint: Option<String>,
+    /// The app's own.
+    traceback: Option<String>,
+    /// There is no server, and there may be one later.
+    may_pass: bool,
 }
 
 impl Failure {
@@ -35,6 +41,8 @@ impl Failure {
         Self {
             message: message.into(),
             hint: None,
+            traceback: None,
+            may_pass: false,
         }
     }
 
@@ -53,7 +61,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         Err(error) => {
             let text = error.render();
             return match error.kind() {
-                ErrorKind::DisplayHelp => report::page(&text),
+                ErrorKind::DisplayHelp => screen::help(&text),
                 _ => {
                     report::complaint(&text);
                     USAGE
@@ -61,68 +69,83 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             };
         }
     };
-    let (verb, socket) = Verb::of(&matches);
-    match perform(&verb, &Wanted { socket }) {
-        Ok(response) => finish(&response),
-        Err(failure) => report::failure(&failure.message, failure.hint.as_deref()),
+    match perform(&Invocation::of(&matches)) {
+        Ok(response) => finish(response),
+        Err(failure) => screen::fail(&failure),
     }
 }
 
-fn perform(verb: &Verb, wanted: &Wanted) -> Result<Response, Failure> {
+fn perform(invocation: &Invocation) -> Result<Response, Failure> {
+    let Invocation {
+        verb,
+        wanted,
+        timeout,
+    } = invocation;
+    let limit = Limit::of(*timeout);
     match verb {
-        Verb::Status(Form::Watch) => watch::watch(wanted).map(|()| Response::done("")),
+        Verb::Status(Form::Watch) => watch::watch(wanted, *timeout).map(|()| Response::done("")),
         Verb::Status(form) => {
-            let response = Link::open(wanted)?.ask(&Request::Status)?;
+            let response = Link::open(wanted, limit)?.ask(&Request::Status)?;
             if let Some(status) = &response.status {
                 let text = match form {
                     Form::Json => json(status)?,
                     Form::Table | Form::Watch => table::table(status, report::colours()),
                 };
-                report::text(&text);
+                screen::show(&text);
             }
             Ok(response)
         }
         Verb::Stop { mode, waits } => {
-            let mut link = Link::open(wanted)?;
+            let mut link = Link::open(wanted, limit)?;
             let response = link.ask(&Request::Stop { mode: *mode })?;
             if *waits && response.ok {
-                link.wait_for_the_end();
+                link.wait_for_the_end()?;
                 return Ok(Response::done("stopped"));
             }
             Ok(response)
         }
-        Verb::Wait { request, timeout } => link::ask_in_time(wanted, request, *timeout),
-        Verb::Plain(request) => Link::open(wanted)?.ask(request),
+        Verb::Wait(request) => link::ask_in_time(wanted, request, limit),
+        Verb::Plain(request) => Link::open(wanted, limit)?.ask(request),
     }
 }
 
-fn json(status: &impl serde::Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(status)
-        .map(|text| text + "\n")
-        .map_err(|error| Failure::new(error.to_string()))
+fn json(status: &impl serde::Serialize) -> Result<Text, Failure> {
+    let document =
+        serde_json::to_string_pretty(status).map_err(|error| Failure::new(error.to_string()))?;
+    let mut text = Text::default();
+    text.say_json(&document);
+    text.end_line();
+    Ok(text)
 }
 
-fn finish(response: &Response) -> u8 {
+fn finish(response: Response) -> u8 {
     if !response.ok {
-        let code = report::failure(&response.message, None);
-        if let Some(traceback) = &response.traceback {
-            report::complain(&format!("\n{}\n", traceback.trim_end()));
-        }
-        return code;
+        return screen::fail(&Failure {
+            traceback: response.traceback,
+            ..Failure::new(response.message)
+        });
     }
     for stacks in response.stacks.iter().flatten() {
         let how = match stacks.way {
             Way::Inside | Way::None => "",
             Way::Signal => ", asked by signal",
         };
-        let text = stacks.text.trim_end();
-        report::text(&format!(
-            "worker {} (pid {}{how})\n\n{text}\n\n",
+        let mut text = Text::default();
+        text.say(format_args!(
+            "worker {} (pid {}{how})",
             stacks.slot, stacks.pid
         ));
+        text.end_line();
+        text.end_line();
+        text.say_lines(stacks.text.trim_end());
+        text.end_line();
+        text.end_line();
+        screen::show(&text);
     }
     if !response.message.is_empty() {
-        report::text(&format!("{}\n", response.message));
+        let mut text = Text::line(&response.message);
+        text.end_line();
+        screen::show(&text);
     }
     0
 }

@@ -1,7 +1,6 @@
 //! The status as a table for people. It asks nobody.
 
-use std::fmt::Write;
-
+use super::screen::Text;
 use crate::cli::report::Colours;
 use crate::master::control::protocol::{InFlight, Status, Worker};
 
@@ -31,10 +30,9 @@ fn is_text(column: usize) -> bool {
     matches!(column, 3 | 11)
 }
 
-type Row = [String; HEADINGS.len()];
+type Row = [Text; HEADINGS.len()];
 
-/// Writing to a `String` cannot fail.
-pub fn table(status: &Status, colours: Colours) -> String {
+pub fn table(status: &Status, colours: Colours) -> Text {
     let mut text = head(status, colours);
     let mut rows: Vec<(Row, &'static str)> = Vec::new();
     for worker in &status.workers {
@@ -45,12 +43,12 @@ pub fn table(status: &Status, colours: Colours) -> String {
             rows.push((row, ""));
         }
     }
-    let headings = HEADINGS.map(str::to_owned);
+    let headings = HEADINGS.map(Text::line);
     let width = |column: usize| {
         let cells = rows.iter().map(|(row, _)| &row[column]);
         cells
             .chain([&headings[column]])
-            .map(|cell| cell.chars().count())
+            .map(Text::columns)
             .max()
             .unwrap_or(0)
     };
@@ -69,24 +67,27 @@ pub fn table(status: &Status, colours: Colours) -> String {
 }
 
 /// `(before each cell, before the state, after each)`.
-fn line(text: &mut String, row: &Row, widths: &[usize], paint: (&str, &str, &str)) {
-    let mut out = String::new();
+fn line(
+    text: &mut Text,
+    row: &Row,
+    widths: &[usize],
+    paint: (&'static str, &'static str, &'static str),
+) {
     for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-        let gap = " ".repeat(width - cell.chars().count());
+        let gap = width.saturating_sub(cell.columns());
         let before = if column == 3 { paint.1 } else { paint.0 };
         let after = if before.is_empty() { "" } else { paint.2 };
-        let cell = format!("{before}{cell}{after}");
-        let _ = if is_text(column) {
-            write!(out, "{cell}{gap}  ")
-        } else {
-            write!(out, "{gap}{cell}  ")
-        };
+        let (left, right) = if is_text(column) { (0, gap) } else { (gap, 0) };
+        text.pad(left);
+        text.style(before);
+        text.add(cell);
+        text.style(after);
+        text.pad(right + 2);
     }
-    text.push_str(out.trim_end());
-    text.push('\n');
+    text.end_line();
 }
 
-fn head(status: &Status, colours: Colours) -> String {
+fn head(status: &Status, colours: Colours) -> Text {
     let Status {
         version,
         pid,
@@ -97,7 +98,6 @@ fn head(status: &Status, colours: Colours) -> String {
         reloads,
         ..
     } = status;
-    let (bold, end) = (colours.bold, colours.end);
     let paint = match state.as_str() {
         "serving" => colours.green,
         "stopping" => colours.red,
@@ -109,22 +109,29 @@ fn head(status: &Status, colours: Colours) -> String {
         .filter(|worker| worker.state == "serving")
         .count();
     let up = age(status.uptime_ms);
-    let listeners = status.listeners.join(" ");
-    let mut text = format!(
-        "{bold}{app}{end}  {paint}{state}{end}  {serving} of {workers_wanted} workers  generation {generation}  up {up}  \
-         pid {pid}  rgun {version}\n{listeners}\n"
-    );
+    let mut text = Text::default();
+    text.styled(colours.bold, format_args!("{app}"), colours.end);
+    text.say(format_args!("  "));
+    text.styled(paint, format_args!("{state}"), colours.end);
+    text.say(format_args!(
+        "  {serving} of {workers_wanted} workers  generation {generation}  up {up}  pid {pid}  rgun {version}"
+    ));
+    text.end_line();
+    text.say(format_args!("{}", status.listeners.join(" ")));
+    text.end_line();
     if reloads.succeeded + reloads.failed > 0 {
-        let _ = writeln!(
-            text,
+        text.say(format_args!(
             "reloads: {} succeeded, {} failed",
             reloads.succeeded, reloads.failed
-        );
+        ));
+        text.end_line();
     }
     if let Some(why) = &reloads.last_failure {
-        let _ = writeln!(text, "{}the last reload failed: {why}{end}", colours.red);
+        let said = format_args!("the last reload failed: {why}");
+        text.styled(colours.red, said, colours.end);
+        text.end_line();
     }
-    text.push('\n');
+    text.end_line();
     text
 }
 
@@ -148,37 +155,31 @@ fn row(worker: &Worker) -> Row {
         worker.state.clone()
     };
     [
-        worker.slot.to_string(),
-        worker.generation.to_string(),
-        worker.pid.to_string(),
-        state,
-        age(worker.age_ms),
-        format!("{:.1}", worker.requests_per_second),
-        format!("{:.0}%", worker.busy * 100.0),
-        worker.connections.to_string(),
-        worker.in_flight.to_string(),
-        worker.memory.map_or_else(|| "?".to_owned(), memory),
-        worker.restarts.to_string(),
+        Text::line(&worker.slot.to_string()),
+        Text::line(&worker.generation.to_string()),
+        Text::line(&worker.pid.to_string()),
+        Text::line(&state),
+        Text::line(&age(worker.age_ms)),
+        Text::line(&format!("{:.1}", worker.requests_per_second)),
+        Text::line(&format!("{:.0}%", worker.busy * 100.0)),
+        Text::line(&worker.connections.to_string()),
+        Text::line(&worker.in_flight.to_string()),
+        Text::line(&worker.memory.map_or_else(|| "?".to_owned(), memory)),
+        Text::line(&worker.restarts.to_string()),
         worker.oldest.first().map(request).unwrap_or_default(),
     ]
 }
 
-fn request(request: &InFlight) -> String {
-    // A path is a client's choice: nothing of it may move the cursor.
-    let clean = |text: &str| -> String {
-        text.chars()
-            .map(|c| if c.is_control() { '?' } else { c })
-            .collect()
-    };
-    let mut path: String = clean(&request.path).chars().take(LONGEST_PATH).collect();
+fn request(request: &InFlight) -> Text {
+    let mut path: String = request.path.chars().take(LONGEST_PATH).collect();
     if request.path.chars().count() > LONGEST_PATH {
         path.push('…');
     }
-    format!(
+    Text::line(&format!(
         "{} {path} ({})",
-        clean(&request.method),
+        request.method,
         age(request.age_ms)
-    )
+    ))
 }
 
 /// `640 ms`, `7.3 s`, `4 m 12 s`, `3 h 20 m`, `12 d 4 h`.

@@ -1,13 +1,16 @@
 //! What a person meets of `rgun ctl`: its help and its table.
 
+use std::time::Duration;
+
+use super::find::Wanted;
 use super::*;
 use crate::cli::report::Colours;
 use crate::master::control::protocol::{InFlight, Reloads, Status, Worker};
 
-fn parsed(words: &[&str]) -> Result<(Verb, Option<std::path::PathBuf>), String> {
+fn parsed(words: &[&str]) -> Result<Invocation, String> {
     command::command()
         .try_get_matches_from(words)
-        .map(|matches| Verb::of(&matches))
+        .map(|matches| Invocation::of(&matches))
         .map_err(|error| error.to_string())
 }
 
@@ -28,31 +31,56 @@ fn help_in_full() {
 
 #[test]
 fn verbs_are_understood() {
-    assert_eq!(
-        parsed(&["status", "--json", "--socket", "/a"]),
-        Ok((Verb::Status(Form::Json), Some("/a".into())))
-    );
-    assert_eq!(
-        parsed(&["--socket", "/a", "scale", "3"]),
-        Ok((
+    let at = |path: &str| Wanted::At(path.into());
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    for (words, verb, wanted, timeout) in [
+        (
+            &["status", "--json", "--socket", "/a"][..],
+            Verb::Status(Form::Json),
+            at("/a"),
+            seconds(10),
+        ),
+        (
+            &["--socket", "/a", "scale", "3"],
             Verb::Plain(Request::Scale { workers: 3 }),
-            Some("/a".into())
-        ))
-    );
-    assert_eq!(
-        parsed(&["stop", "--fast", "--no-wait"]).map(|found| found.0),
-        Ok(Verb::Stop {
-            mode: StopMode::Fast,
-            waits: false
-        })
-    );
-    assert_eq!(
-        parsed(&["wait-idle", "--timeout", "0"]).map(|found| found.0),
-        Ok(Verb::Wait {
-            request: Request::WaitIdle,
-            timeout: None
-        })
-    );
+            at("/a"),
+            seconds(10),
+        ),
+        (
+            &["stop", "--fast", "--no-wait"],
+            Verb::Stop {
+                mode: StopMode::Fast,
+                waits: false,
+            },
+            Wanted::Any,
+            seconds(600),
+        ),
+        (
+            &["--timeout", "7", "reload", "-n", "shop"],
+            Verb::Plain(Request::Reload),
+            Wanted::Called("shop".into()),
+            seconds(7),
+        ),
+        (
+            &["-p", "4711", "wait-ready"],
+            Verb::Wait(Request::WaitReady),
+            Wanted::Process(4711),
+            seconds(60),
+        ),
+        (
+            &["wait-idle", "--timeout", "0"],
+            Verb::Wait(Request::WaitIdle),
+            Wanted::Any,
+            None,
+        ),
+    ] {
+        let expected = Invocation {
+            verb,
+            wanted,
+            timeout,
+        };
+        assert_eq!(parsed(words), Ok(expected), "{words:?}");
+    }
     for wrong in [
         &[][..],
         &["explode"],
@@ -97,6 +125,7 @@ fn status() -> Status {
     Status {
         version: "1.2.3".into(),
         pid: 4700,
+        name: None,
         app: "site:app".into(),
         state: "serving".into(),
         generation: 2,
@@ -125,12 +154,12 @@ fn status() -> Status {
 
 #[test]
 fn the_table_is_aligned_and_harmless() {
-    insta::assert_snapshot!(table::table(&status(), Colours::NONE));
+    insta::assert_snapshot!(table::table(&status(), Colours::NONE).as_str());
 }
 
 #[test]
 fn colours_do_not_move_anything() {
-    let coloured = table::table(&status(), Colours::ANSI);
+    let coloured = table::table(&status(), Colours::ANSI).as_str().to_owned();
     assert!(
         coloured.contains("\x1b[32mserving\x1b[0m")
             && coloured.contains("\x1b[31mstuck 8.1 s\x1b[0m")
@@ -139,5 +168,5 @@ fn colours_do_not_move_anything() {
     for code in ["\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"] {
         plain = plain.replace(code, "");
     }
-    assert_eq!(plain, table::table(&status(), Colours::NONE));
+    assert_eq!(plain, table::table(&status(), Colours::NONE).as_str());
 }

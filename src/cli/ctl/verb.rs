@@ -5,7 +5,16 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
+use super::find::Wanted;
 use super::{Request, StopMode};
+
+/// What to do at which server, and how long that may take (`None`: for ever).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invocation {
+    pub verb: Verb,
+    pub wanted: Wanted,
+    pub timeout: Option<Duration>,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verb {
@@ -15,11 +24,8 @@ pub enum Verb {
         /// For the server's end.
         waits: bool,
     },
-    /// `None`: for ever.
-    Wait {
-        request: Request,
-        timeout: Option<Duration>,
-    },
+    /// Also for the server itself.
+    Wait(Request),
     Plain(Request),
 }
 
@@ -30,20 +36,50 @@ pub enum Form {
     Watch,
 }
 
-impl Verb {
-    /// With the path of the socket, where one was given.
-    pub fn of(matches: &ArgMatches) -> (Self, Option<PathBuf>) {
-        let socket = matches.get_one::<PathBuf>("socket").cloned();
+/// The answer is there at once, or after two seconds where workers are stuck.
+const QUICK: f64 = 10.0;
+/// An app's boot, or what is in flight at the end, takes its time.
+const SLOW: f64 = 600.0;
+const WAIT: f64 = 60.0;
+
+impl Invocation {
+    pub fn of(matches: &ArgMatches) -> Self {
         let (name, of) = matches.subcommand().expect("clap asks for one");
+        let verb = Verb::of(name, of);
+        let seconds = matches.get_one::<f64>("timeout").copied();
+        let seconds = seconds.unwrap_or(match &verb {
+            Verb::Wait(_) => WAIT,
+            Verb::Stop { .. } | Verb::Plain(Request::Reload | Request::RestartWorker { .. }) => {
+                SLOW
+            }
+            Verb::Status(_) | Verb::Plain(_) => QUICK,
+        });
+        Self {
+            verb,
+            wanted: wanted(matches),
+            timeout: Some(seconds)
+                .filter(|seconds| *seconds > 0.0)
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        }
+    }
+}
+
+fn wanted(matches: &ArgMatches) -> Wanted {
+    if let Some(path) = matches.get_one::<PathBuf>("socket") {
+        Wanted::At(path.clone())
+    } else if let Some(name) = matches.get_one::<String>("name") {
+        Wanted::Called(name.clone())
+    } else if let Some(pid) = matches.get_one::<u32>("pid") {
+        Wanted::Process(*pid)
+    } else {
+        Wanted::Any
+    }
+}
+
+impl Verb {
+    fn of(name: &str, of: &ArgMatches) -> Self {
         let number = |name| of.get_one::<u32>(name).copied();
-        let wait = |request| Self::Wait {
-            request,
-            timeout: of
-                .get_one::<f64>("timeout")
-                .filter(|seconds| **seconds > 0.0)
-                .and_then(|seconds| Duration::try_from_secs_f64(*seconds).ok()),
-        };
-        let verb = match name {
+        match name {
             "status" if of.get_flag("watch") => Self::Status(Form::Watch),
             "status" if of.get_flag("json") => Self::Status(Form::Json),
             "status" => Self::Status(Form::Table),
@@ -68,10 +104,9 @@ impl Verb {
             "log-level" => Self::Plain(Request::LogLevel {
                 level: of.get_one::<String>("level").expect("required").clone(),
             }),
-            "wait-ready" => wait(Request::WaitReady),
-            "wait-idle" => wait(Request::WaitIdle),
+            "wait-ready" => Self::Wait(Request::WaitReady),
+            "wait-idle" => Self::Wait(Request::WaitIdle),
             other => unreachable!("{other} is no verb of the command"),
-        };
-        (verb, socket)
+        }
     }
 }

@@ -17,7 +17,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "PATH",
         help: "Where rgun ctl reaches this server: a unix socket for its own user and root",
         more: "Without it: $RUNTIME_DIRECTORY/rgun.ctl (systemd), else $XDG_RUNTIME_DIR/rgun-NAME.ctl with --name or the pid for \
-               NAME. Where neither directory is there, or another server has the socket, there is none, and the log says so.",
+               NAME, else (in containers and root shells) the same name in /tmp/rgun-UID, a directory of mode 0700 that belongs to \
+               the server's user ($TMPDIR for /tmp if it is set). Where none of them can be had, the log says why.",
         ..Definition::new("control_socket", Group::Operators, Kind::Path)
     },
     Definition {

@@ -211,7 +211,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     (
         "control_socket",
         But(
-            "for `rgun ctl`, at `$RUNTIME_DIRECTORY/rgun.ctl` or `$XDG_RUNTIME_DIR/rgun-NAME.ctl` by default",
+            "for `rgun ctl`, at `$RUNTIME_DIRECTORY/rgun.ctl`, `$XDG_RUNTIME_DIR/rgun-NAME.ctl` or `/tmp/rgun-UID/rgun-NAME.ctl` by default",
         ),
     ),
     ("control_socket_mode", Same),

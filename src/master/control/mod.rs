@@ -10,6 +10,7 @@ pub mod protocol;
 mod rate;
 mod socket;
 mod status;
+pub mod trust;
 mod wait;
 
 pub use errand::Errands;

@@ -1,8 +1,13 @@
-//! Where control sockets are: the rule that the server opens by and `rgun ctl` looks by. It opens nothing.
+//! Where control sockets are: the rule that the server opens by and `rgun ctl` looks by.
 
 use std::env;
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use super::trust::{self, Unreachable};
+use crate::sys::effective_user;
 
 /// In that order, the first that can be had. `name`: what the server is called, if it is.
 pub fn candidates(name: Option<&str>, pid: u32) -> Vec<PathBuf> {
@@ -12,7 +17,7 @@ pub fn candidates(name: Option<&str>, pid: u32) -> Vec<PathBuf> {
         found.push(directory.join("rgun.ctl"));
         found.push(directory.join(format!("rgun-{own}.ctl")));
     }
-    if let Some(directory) = user_directory() {
+    for directory in user_directory().into_iter().chain([private_directory()]) {
         found.push(directory.join(format!("rgun-{own}.ctl")));
         found.push(directory.join(format!("rgun-{pid}.ctl")));
     }
@@ -20,27 +25,85 @@ pub fn candidates(name: Option<&str>, pid: u32) -> Vec<PathBuf> {
     found
 }
 
+/// Makes the directory of `path` if it is the private one, and checks that nobody else has it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn prepare(path: &Path) -> Result<(), String> {
+    let directory = private_directory();
+    if path.parent() != Some(&directory) {
+        return Ok(());
+    }
+    let object = |reason: &str| format!("{}: {reason}", directory.display());
+    match DirBuilder::new().mode(0o700).create(&directory) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(object(&format!("cannot be created: {error}"))),
+    }
+    examine_private(&directory).map_err(|reason| object(&reason))
+}
+
+/// Anybody may have made it before, in a directory for everybody.
+fn examine_private(directory: &Path) -> Result<(), String> {
+    let found = fs::symlink_metadata(directory).map_err(|error| error.to_string())?;
+    if found.file_type().is_symlink() {
+        Err("is a symbolic link".to_owned())
+    } else if !found.is_dir() {
+        Err("is not a directory".to_owned())
+    } else if found.uid() != effective_user() {
+        Err(format!("belongs to user {}", found.uid()))
+    } else if found.mode() & 0o077 != 0 {
+        Err(format!(
+            "is open to other users (mode {:o}, not 700)",
+            found.mode() & 0o7777
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// Sockets with the names that servers give them.
+#[derive(Debug, Default)]
+pub struct Existing {
+    /// By their owner they may be asked.
+    pub own: Vec<PathBuf>,
+    pub foreign: Vec<(PathBuf, Unreachable)>,
+}
+
 /// Every socket that a server may have by that rule, also those of units of systemd, whose directories only they know.
-pub fn existing() -> Vec<PathBuf> {
+pub fn existing() -> Existing {
     let mut directories: Vec<PathBuf> = runtime_directory().into_iter().collect();
     directories.extend(user_directory());
+    directories.extend(Some(private_directory()).filter(|it| examine_private(it).is_ok()));
     directories.push("/run".into());
     directories.extend(below(Path::new("/run")));
-    let mut found: Vec<PathBuf> = Vec::new();
-    for path in directories.iter().flat_map(|directory| below(directory)) {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        let fits = name
-            .strip_suffix(".ctl")
-            .is_some_and(|stem| stem == "rgun" || stem.starts_with("rgun-"));
-        if fits && !found.contains(&path) {
-            found.push(path);
+    // No server opens its socket where everybody may write (/run/lock), and there may be any number of files.
+    directories.retain(|directory| !is_for_everybody(directory));
+    let mut found: Vec<PathBuf> = directories
+        .iter()
+        .flat_map(|directory| below(directory))
+        .filter(|path| is_named_like_one(path))
+        .collect();
+    found.sort();
+    found.dedup();
+    let mut existing = Existing::default();
+    for path in found {
+        match trust::examine(&path) {
+            Ok(()) => existing.own.push(path),
+            Err(why) => existing.foreign.push((path, why)),
         }
     }
-    found.sort();
-    found
+    existing
+}
+
+fn is_for_everybody(directory: &Path) -> bool {
+    fs::metadata(directory).is_ok_and(|found| found.mode() & 0o002 != 0)
+}
+
+fn is_named_like_one(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.strip_suffix(".ctl"))
+        .is_some_and(|stem| stem == "rgun" || stem.starts_with("rgun-"))
 }
 
 fn below(directory: &Path) -> Vec<PathBuf> {
@@ -61,6 +124,26 @@ fn user_directory() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// For containers and root shells, where no such directory is given.
+fn private_directory() -> PathBuf {
+    let temporary = env::var_os("TMPDIR")
+        .map(PathBuf::from)
+        .filter(|directory| directory.is_absolute())
+        .unwrap_or_else(|| "/tmp".into());
+    temporary.join(format!("rgun-{}", effective_user()))
+}
+
+/// Whether a server of that name would open its socket there; in a directory of systemd's for one unit, by the name of that.
+pub fn is_called(path: &Path, name: &str) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let directory = path.parent().and_then(Path::file_name);
+    match stem {
+        Some("rgun") => directory.is_some_and(|directory| directory == name),
+        Some(stem) => stem.strip_prefix("rgun-") == Some(&file_name(name)),
+        None => false,
+    }
+}
+
 /// A process name may be anything; a file name may not.
 fn file_name(name: &str) -> String {
     name.chars()
@@ -70,4 +153,49 @@ fn file_name(name: &str) -> String {
         })
         .take(40)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_private_directory_is_nobody_elses() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let (directory, link) = (parent.path().join("own"), parent.path().join("link"));
+        fs::create_dir(&directory).expect("free");
+        symlink(&directory, &link).expect("free");
+        for (mode, reason) in [
+            (0o700, None),
+            (0o755, Some("mode 755")),
+            (0o1777, Some("1777")),
+        ] {
+            fs::set_permissions(&directory, Permissions::from_mode(mode)).expect("ours");
+            let found = examine_private(&directory).err();
+            assert_eq!(found.is_some(), reason.is_some());
+            assert!(found.is_none_or(|found| reason.is_some_and(|reason| found.contains(reason))));
+        }
+        fs::set_permissions(&directory, Permissions::from_mode(0o700)).expect("ours");
+        assert_eq!(examine_private(&link), Err("is a symbolic link".to_owned()));
+        if effective_user() == 0 {
+            std::os::unix::fs::chown(&directory, Some(65534), None).expect("root may");
+            assert_eq!(
+                examine_private(&directory),
+                Err("belongs to user 65534".to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn a_servers_name_is_part_of_its_path() {
+        let called = |path: &str, name| is_called(Path::new(path), name);
+        assert!(called("/run/user/1/rgun-shop.ctl", "shop"));
+        assert!(called("/run/user/1/rgun-a_b.ctl", "a b"));
+        assert!(called("/run/shop/rgun.ctl", "shop"));
+        assert!(!called("/run/shop/rgun-4711.ctl", "shop"));
+        assert!(!called("/run/rgun.ctl", "shop"));
+    }
 }

@@ -107,6 +107,9 @@ impl Response {
 pub struct Status {
     pub version: String,
     pub pid: u32,
+    /// `--name`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub app: String,
     /// `booting`, `serving`, `reloading` or `stopping`.
     pub state: String,

@@ -164,11 +164,13 @@ fn listen(path: &Path) -> Result<(Listener, SocketFile), sys::Error> {
 
 fn usual(settings: &Settings) -> Option<(Listener, SocketFile)> {
     let candidates = place::candidates(settings.process_name.as_deref(), std::process::id());
-    let mut reason = "neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set".to_owned();
+    let mut reason = String::new();
     for path in candidates {
-        match listen(&path) {
+        let opened =
+            place::prepare(&path).and_then(|()| listen(&path).map_err(|error| error.to_string()));
+        match opened {
             Ok(door) => return Some(door),
-            Err(error) => reason = error.to_string(),
+            Err(error) => reason = error,
         }
     }
     tracing::info!(reason, "no control socket; --control-socket PATH opens one");

@@ -18,6 +18,7 @@ impl Shell<'_> {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            name: self.first.process_name.clone(),
             app: self.first.app.to_string(),
             state: service(self.supervisor.service()).to_owned(),
             generation: self.supervisor.generation().0,

@@ -1,0 +1,44 @@
+//! What a server that is started here would be told of its control socket: environment and configuration files, but no Python.
+
+use std::path::PathBuf;
+
+use crate::cli::invocation::{self, Parsed};
+use crate::config::{ControlSocket, Error, Surroundings, control};
+
+#[derive(Debug, Default)]
+pub struct Configured {
+    pub socket: Option<PathBuf>,
+    pub name: Option<String>,
+    /// Why that is not known; a server that runs can be asked all the same.
+    pub error: Option<String>,
+}
+
+impl Configured {
+    pub fn here() -> Self {
+        match read() {
+            Ok((socket, name)) => Self {
+                socket: match socket {
+                    ControlSocket::At(path) => Some(path),
+                    ControlSocket::Usual | ControlSocket::None => None,
+                },
+                name,
+                error: None,
+            },
+            Err(error) => Self {
+                error: Some(error.to_string()),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+fn read() -> Result<(ControlSocket, Option<String>), Error> {
+    let surroundings = Surroundings::of_this_process();
+    match invocation::parse(&[], &surroundings)? {
+        Parsed::Run(sources) => control(&sources.layers(), &surroundings),
+        // Asked for by a variable with arguments.
+        Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
+            Ok((ControlSocket::Usual, None))
+        }
+    }
+}

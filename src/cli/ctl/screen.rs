@@ -1,0 +1,188 @@
+//! The only place where `rgun ctl` prints. Paths, names and messages come from clients, apps and other servers: all text is escaped
+//! here, so that none of it commands the operator's terminal.
+
+use std::fmt::{self, Write};
+
+use clap::builder::StyledStr;
+
+use super::Failure;
+use crate::cli::report;
+use crate::observability::terminal;
+
+/// Text that holds no character a terminal obeys, but line ends and styles of our own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text(String);
+
+impl Text {
+    pub fn line(text: &str) -> Self {
+        let mut own = Self::default();
+        own.say(format_args!("{text}"));
+        own
+    }
+
+    /// Adds to the line; a line end in it is shown as `\n`.
+    pub fn say(&mut self, text: fmt::Arguments<'_>) {
+        self.write(Lines::One, text);
+    }
+
+    /// Adds several lines, such as a traceback.
+    pub fn say_lines(&mut self, text: &str) {
+        self.write(Lines::Several, format_args!("{text}"));
+    }
+
+    /// A document that is escaped by the rules of JSON, so that programs read the same.
+    pub fn say_json(&mut self, document: &str) {
+        for character in document.chars() {
+            if character != '\n' && terminal::is_command(character) {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    // Writing to a `String` cannot fail.
+                    let _ = write!(self.0, "\\u{unit:04x}");
+                }
+            } else {
+                self.0.push(character);
+            }
+        }
+    }
+
+    pub fn style(&mut self, code: &'static str) {
+        self.0.push_str(code);
+    }
+
+    pub fn styled(&mut self, before: &'static str, text: fmt::Arguments<'_>, after: &'static str) {
+        self.style(before);
+        self.say(text);
+        if !before.is_empty() {
+            self.style(after);
+        }
+    }
+
+    pub fn add(&mut self, text: &Self) {
+        self.0.push_str(&text.0);
+    }
+
+    pub fn pad(&mut self, columns: usize) {
+        self.0.extend(std::iter::repeat_n(' ', columns));
+    }
+
+    /// Without spaces at its end.
+    pub fn end_line(&mut self) {
+        self.0.truncate(self.0.trim_end_matches(' ').len());
+        self.0.push('\n');
+    }
+
+    /// Of a line without styles.
+    pub fn columns(&self) -> usize {
+        self.0.chars().count()
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn write(&mut self, lines: Lines, text: fmt::Arguments<'_>) {
+        // Only a value that fails to format itself fails here, and none does.
+        let _ = Escaping {
+            text: &mut self.0,
+            lines,
+        }
+        .write_fmt(text);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    One,
+    Several,
+}
+
+struct Escaping<'a> {
+    text: &'a mut String,
+    lines: Lines,
+}
+
+impl Write for Escaping<'_> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        for character in piece.chars() {
+            match character {
+                '\n' | '\t' if self.lines == Lines::Several => self.text.push(character),
+                '\n' => self.text.push_str("\\n"),
+                '\t' => self.text.push_str("\\t"),
+                _ if terminal::is_command(character) => {
+                    terminal::push_shown(self.text, character);
+                }
+                _ => self.text.push(character),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// On standard output. `false`: its reader has left.
+pub fn show(text: &Text) -> bool {
+    report::text(text.as_str())
+}
+
+/// On standard error.
+pub fn complain(text: &Text) {
+    report::complain(text.as_str());
+}
+
+/// `error:` and `hint:` lines, and the app's traceback below; the exit code.
+pub fn fail(failure: &Failure) -> u8 {
+    let line = |text: &str| Text::line(text).0;
+    let code = report::failure(
+        &line(&failure.message),
+        failure.hint.as_deref().map(line).as_deref(),
+    );
+    if let Some(traceback) = &failure.traceback {
+        let mut text = Text("\n".to_owned());
+        text.say_lines(traceback.trim_end());
+        text.end_line();
+        complain(&text);
+    }
+    code
+}
+
+pub fn help(page: &StyledStr) -> u8 {
+    report::page(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_line_stays_a_line() {
+        let text = Text::line("/a\x1b[2J\r\nb\u{9b}\u{202e}é");
+        assert_eq!(text.as_str(), r"/a\x1b[2J\x0d\nb\x9b\u{202e}é");
+    }
+
+    #[test]
+    fn lines_keep_their_ends_and_nothing_else() {
+        let mut text = Text::default();
+        text.say_lines("a\n\tb\x1b]0;title\x07");
+        assert_eq!(text.as_str(), "a\n\tb\\x1b]0;title\\x07");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_commands_a_terminal(any in "\\PC*|[\\x00-\\xff\u{2000}-\u{2100}]*") {
+            let mut text = Text::line(&any);
+            text.say_lines(&any);
+            let kept = text.as_str().chars().filter(|c| terminal::is_command(*c));
+            prop_assert!(kept.clone().all(|c| c == '\n' || c == '\t'));
+            prop_assert!(!Text::line(&any).as_str().contains('\n'));
+        }
+
+        #[test]
+        fn programs_read_what_the_server_said(any in "\\PC*|[\\x00-\\xff\u{2000}-\u{2100}]*") {
+            let mut text = Text::default();
+            text.say_json(&serde_json::to_string(&any).expect("a string"));
+            prop_assert!(!text.as_str().chars().any(terminal::is_command));
+            prop_assert_eq!(serde_json::from_str::<String>(text.as_str()).expect("JSON"), any);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A client's way to a server that it may believe: the socket's owner and the process that listens are its own user or root.
+//!
+//! Other users can put a socket into some directories below `/run`, and answer at it whatever they like.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::sys::{connect_unix, effective_user, peer_user};
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum Unreachable {
+    Missing,
+    /// Left over from a server that was killed.
+    Dead,
+    /// Its target is chosen by whoever made the link.
+    Link,
+    NotSocket,
+    /// The file belongs to another user.
+    Owner(u32),
+    /// A process of another user listens there.
+    Peer(Option<u32>),
+    Denied,
+    /// Its queue stayed full.
+    Busy,
+    Other(io::Error),
+}
+
+/// Connects to the server at `path` within `patience`.
+///
+/// # Errors
+/// Before anything is sent: when there is no server, or none that may be believed.
+pub fn connect(path: &Path, patience: Duration) -> Result<UnixStream, Unreachable> {
+    examine(path)?;
+    let stream = connect_unix(path, patience).map_err(of_system)?;
+    // The file may have been replaced since: what counts is who listens.
+    match peer_user(stream.as_fd()) {
+        Some(user) if is_trusted(user) => Ok(stream),
+        user => Err(Unreachable::Peer(user)),
+    }
+}
+
+/// Whether what stands at `path` is a socket of ours.
+///
+/// # Errors
+/// Why it is not.
+pub fn examine(path: &Path) -> Result<(), Unreachable> {
+    let found = fs::symlink_metadata(path).map_err(of_system)?;
+    let kind = found.file_type();
+    if kind.is_symlink() {
+        Err(Unreachable::Link)
+    } else if !kind.is_socket() {
+        Err(Unreachable::NotSocket)
+    } else if !is_trusted(found.uid()) {
+        Err(Unreachable::Owner(found.uid()))
+    } else {
+        Ok(())
+    }
+}
+
+fn is_trusted(user: u32) -> bool {
+    user == 0 || user == effective_user()
+}
+
+fn of_system(error: io::Error) -> Unreachable {
+    match error.kind() {
+        io::ErrorKind::NotFound => Unreachable::Missing,
+        io::ErrorKind::ConnectionRefused => Unreachable::Dead,
+        io::ErrorKind::PermissionDenied => Unreachable::Denied,
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Unreachable::Busy,
+        _ => Unreachable::Other(error),
+    }
+}
+
+impl Unreachable {
+    /// There may be a server later.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Missing | Self::Dead | Self::Busy)
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing => {
+                "the server's log says where its control socket is, or why it has none".to_owned()
+            }
+            Self::Dead => "the socket is left over from a server that was killed".to_owned(),
+            Self::Link => "name the socket itself".to_owned(),
+            Self::Owner(user) | Self::Peer(Some(user)) => {
+                format!("ask as that user: setpriv --reuid {user} --clear-groups rgun ctl ...")
+            }
+            Self::Denied => "only the server's own user and root may ask".to_owned(),
+            Self::NotSocket | Self::Peer(None) | Self::Busy | Self::Other(_) => return None,
+        })
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no such socket"),
+            Self::Dead => f.write_str("no server answers there"),
+            Self::Link => f.write_str("is a symbolic link"),
+            Self::NotSocket => f.write_str("is not a socket"),
+            Self::Owner(user) => write!(f, "belongs to user {user}, who is neither you nor root"),
+            Self::Peer(Some(user)) => write!(
+                f,
+                "a process of user {user} listens there, who is neither you nor root"
+            ),
+            Self::Peer(None) => f.write_str("who listens there is unknown"),
+            Self::Denied => f.write_str("permission denied"),
+            Self::Busy => f.write_str("the server does not accept connections"),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn ones_own_server_is_reached_and_a_link_to_it_is_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, link) = (directory.path().join("a"), directory.path().join("b"));
+        let missing = connect(&path, PATIENCE).expect_err("nothing there");
+        assert!(matches!(missing, Unreachable::Missing) && missing.is_absence());
+        let listener = UnixListener::bind(&path).expect("free");
+        symlink(&path, &link).expect("free");
+        connect(&path, PATIENCE).expect("ours");
+        let refused = connect(&link, PATIENCE).expect_err("a link");
+        assert!(matches!(refused, Unreachable::Link));
+        drop(listener);
+        let dead = connect(&path, PATIENCE).expect_err("nobody listens");
+        assert!(matches!(dead, Unreachable::Dead) && dead.is_absence());
+        assert!(matches!(
+            connect(directory.path(), PATIENCE).expect_err("a directory"),
+            Unreachable::NotSocket
+        ));
+    }
+}
