@@ -93,6 +93,7 @@ test-rust: $(VENV)/.requirements ## Unit, property and simulation tests
 .PHONY: test-e2e
 test-e2e: develop-testing ## The operators' stories: the installed wheel, on asyncio and on uvloop, then the binary
 	@.ci/nginx
+	@.ci/promtool
 	@echo "==> binary"; cargo build --quiet --locked --bin rgun
 	@echo "==> end to end: wheel"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) $(ARGS)
 	@echo "==> end to end: wheel on uvloop"; $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -n $(JOBS) --loop uvloop -m both_loops $(ARGS)

@@ -1,4 +1,4 @@
-//! The scoreboard as Prometheus reads it (OpenMetrics text). It counts nothing itself.
+//! The scoreboard as metrics, in the text of OpenMetrics. It counts nothing itself.
 
 use std::fmt;
 
@@ -12,8 +12,6 @@ use super::memory::Size;
 use super::ratio::float;
 use super::snapshot::{Slot, Snapshot};
 use crate::ipc::{CAUSES, Queue};
-
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Requests of less than 64 µs share a bucket: nobody cares which of them was how fast.
 const FIRST_BUCKET: usize = 6;

@@ -1,10 +1,12 @@
 //! The monitor: a small process without Python that answers probes and shows metrics, whatever the workers do. It decides
 //! nothing, and serving never depends on it.
 //!
-//! One thread, one poll loop, a bounded number of connections: what it knows stands on the scoreboard and in /proc.
+//! One thread, a bounded number of connections: what it knows stands on the scoreboard and in /proc.
 
-mod connection;
+mod door;
+mod exposition;
 mod families;
+mod flow;
 mod memory;
 mod metrics;
 mod probe;
@@ -33,7 +35,7 @@ pub struct Post {
 
 /// Its whole life; the exit code.
 pub fn run(post: Post) -> u8 {
-    match server::Server::new(post).run() {
+    match server::run(post) {
         Ok(()) => 0,
         Err(error) => {
             tracing::error!(%error, "the monitor gives up");

@@ -1,7 +1,13 @@
-//! Which path is answered with what. It does not know how answers travel.
+//! Which request is answered with what.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Version};
+
+use super::exposition::Exposition;
 use super::memory::Memory;
 use super::metrics;
 use super::probe::{Probe, Verdict};
@@ -11,27 +17,10 @@ use crate::ipc::Board;
 use crate::sys::clock;
 
 const TEXT: &str = "text/plain; charset=utf-8";
+/// None of ours is that long.
+const LONGEST_PATH: usize = 1024;
 
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub content_type: &'static str,
-    pub body: String,
-}
-
-impl Answer {
-    fn text(status: u16, text: impl Into<String>) -> Self {
-        Self {
-            status,
-            content_type: TEXT,
-            body: text.into() + "\n",
-        }
-    }
-
-    pub fn not_allowed() -> Self {
-        Self::text(405, "only GET and HEAD")
-    }
-}
+pub type Answer = Response<Full<Bytes>>;
 
 /// What is remembered from one question to the next.
 pub struct Answers {
@@ -51,14 +40,30 @@ impl Answers {
         }
     }
 
-    pub fn answer(&mut self, path: &[u8]) -> Answer {
-        match path {
-            b"/-/live" => self.probe(Probe::Live),
-            b"/-/ready" => self.probe(Probe::Ready),
-            b"/-/started" => self.probe(Probe::Started),
-            b"/-/metrics" | b"/metrics" => self.metrics(),
-            _ => Answer::text(
-                404,
+    pub fn answer<B>(&mut self, request: &Request<B>) -> Answer {
+        // RFC 9112 §3.2
+        if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+            return text(StatusCode::BAD_REQUEST, "a request has a Host field");
+        }
+        if request.uri().path().len() > LONGEST_PATH {
+            return text(StatusCode::URI_TOO_LONG, "the path is too long");
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+            let methods = HeaderValue::from_static("GET, HEAD");
+            answer.headers_mut().insert(ALLOW, methods);
+            return answer;
+        }
+        match request.uri().path() {
+            "/-/live" => self.probe(Probe::Live),
+            "/-/ready" => self.probe(Probe::Ready),
+            "/-/started" => self.probe(Probe::Started),
+            "/-/metrics" | "/metrics" => {
+                let accepted = request.headers().get_all(ACCEPT).into_iter();
+                self.metrics(Exposition::accepted(accepted.map(HeaderValue::as_bytes)))
+            }
+            _ => text(
+                StatusCode::NOT_FOUND,
                 "there are /-/live, /-/ready, /-/started and /-/metrics",
             ),
         }
@@ -66,12 +71,12 @@ impl Answers {
 
     fn probe(&self, probe: Probe) -> Answer {
         match probe.ask(&self.board, clock::monotonic_ms()) {
-            Verdict::Yes => Answer::text(200, "ok"),
-            Verdict::No(why) => Answer::text(503, why),
+            Verdict::Yes => text(StatusCode::OK, "ok"),
+            Verdict::No(why) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
         }
     }
 
-    fn metrics(&mut self) -> Answer {
+    fn metrics(&mut self, exposition: Exposition) -> Answer {
         let snapshot = Snapshot::take(
             &self.board,
             &self.addresses,
@@ -80,12 +85,25 @@ impl Answers {
             clock::monotonic_ms(),
         );
         match metrics::text(snapshot) {
-            Ok(body) => Answer {
-                status: 200,
-                content_type: metrics::CONTENT_TYPE,
-                body,
-            },
-            Err(error) => Answer::text(500, error.to_string()),
+            Ok(text) => answer(
+                StatusCode::OK,
+                exposition.content_type(),
+                exposition.render(text),
+            ),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
     }
+}
+
+fn text(status: StatusCode, text: &str) -> Answer {
+    answer(status, TEXT, format!("{text}\n"))
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
 }

@@ -1,112 +1,147 @@
-//! The monitor's poll loop: accepts, reads, answers, closes. It does not know what is asked.
+//! The monitor's server: accepts, bounds how many clients there are and how long each may take, and ends with the master.
 
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::unix::pipe::Receiver;
+use tokio::task::{AbortHandle, LocalSet, spawn_local, yield_now};
+use tokio::time::sleep;
+
 use super::Post;
-use super::connection::Connection;
+use super::door::Door;
+use super::flow::{Flow, Stream};
 use super::response::Answers;
-use crate::http::{HeaderMap, KeepAlive, Policy};
-use crate::sys::{self, Wanted, clock, stream, wait_for};
+use crate::sys::stream;
 
 /// The oldest leaves when another one comes.
 const MOST: usize = 64;
-/// A client that is silent, or does not take its answer, for so long.
-const PATIENCE_MS: u64 = 30_000;
+/// A client that is silent, or does not take its answer, for so long. Also for the whole of a request's head.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST_HEAD: usize = 16 * 1024;
+const MOST_FIELDS: usize = 64;
+/// Until there may be a descriptor again.
+const RECOVERY: Duration = Duration::from_millis(100);
 
-pub struct Server {
-    post: Post,
-    answers: Answers,
-    policy: Arc<Policy>,
-    connections: Vec<Connection>,
+/// Until the master is gone.
+///
+/// # Errors
+/// The system's.
+pub fn run(post: Post) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    LocalSet::new().block_on(&runtime, serve(post))
 }
 
-impl Server {
-    pub fn new(post: Post) -> Self {
-        let policy = Policy {
-            limit_request_line: 1024,
-            limit_request_fields: 64,
-            limit_request_field_size: 8190,
-            limit_request_body: Some(0),
-            header_map: HeaderMap::Drop,
-            exempt_names: Vec::new(),
-            keep_alive: KeepAlive::Allowed,
-        };
-        Self {
-            answers: Answers::new(post.board, Arc::clone(&post.addresses)),
-            post,
-            policy: Arc::new(policy),
-            connections: Vec::new(),
-        }
-    }
-
-    /// Until the master is gone.
-    pub fn run(mut self) -> sys::Result<()> {
-        loop {
-            let mut watched = vec![(self.post.lifeline.as_fd(), Wanted::Readable)];
-            let doors = self.post.listeners.iter();
-            watched.extend(doors.map(|door| (door.as_fd(), Wanted::Readable)));
-            watched.extend(
-                self.connections
-                    .iter()
-                    .map(|one| (one.as_fd(), one.wanted())),
-            );
-            let ready = wait_for(&watched, self.timeout())?;
-            let mut ready = ready.into_iter();
-            if ready.next().unwrap_or(false) {
-                return Ok(());
-            }
-            let doors: Vec<bool> = ready.by_ref().take(self.post.listeners.len()).collect();
-            let now = clock::monotonic_ms();
-            for (connection, ready) in self.connections.iter_mut().zip(ready) {
-                if ready {
-                    connection.attend(&mut self.answers, now);
+async fn serve(post: Post) -> io::Result<()> {
+    let Post {
+        listeners,
+        lifeline,
+        board,
+        addresses,
+    } = post;
+    let mut doors: VecDeque<Door> = listeners
+        .into_iter()
+        .map(Door::open)
+        .collect::<io::Result<_>>()?;
+    // Not made non-blocking: workers have the same pipe, and here it is only waited for.
+    let master = Receiver::from_owned_fd_unchecked(lifeline)?;
+    let answers = Rc::new(RefCell::new(Answers::new(board, addresses)));
+    let mut clients: VecDeque<AbortHandle> = VecDeque::new();
+    while let Some(accepted) = accept(&doors, &master).await? {
+        clients.retain(|client| !client.is_finished());
+        match accepted {
+            Ok(connection) => {
+                if clients.len() >= MOST {
+                    clients.pop_front().inspect(AbortHandle::abort);
                 }
-            }
-            self.connections
-                .retain(|one| !one.is_over() && now.saturating_sub(one.since()) < PATIENCE_MS);
-            for (n, _) in doors.into_iter().enumerate().filter(|(_, ready)| *ready) {
-                self.accept(n, now);
-            }
-        }
-    }
-
-    /// Until the first client has been silent for too long.
-    fn timeout(&self) -> Option<Duration> {
-        let first = self.connections.iter().map(Connection::since).min()?;
-        let left = (first + PATIENCE_MS).saturating_sub(clock::monotonic_ms());
-        Some(Duration::from_millis(left))
-    }
-
-    fn accept(&mut self, door: usize, now: u64) {
-        let Some(door) = self.post.listeners.get(door) else {
-            return;
-        };
-        match stream::accept(door.as_fd()) {
-            Ok((connection, _)) => {
-                if self.connections.len() >= MOST {
-                    self.connections.remove(0);
-                }
-                // Only its reading and writing are used: any stream socket does.
-                let stream = UnixStream::from(connection);
-                let mut connection = Connection::new(stream, Arc::clone(&self.policy), now);
-                connection.attend(&mut self.answers, now);
-                if !connection.is_over() {
-                    self.connections.push(connection);
-                }
+                let client = converse(connection, Rc::clone(&answers));
+                clients.push_back(spawn_local(client).abort_handle());
             }
             // Without descriptors the same connection would be offered for ever: one of ours is given up for it.
             Err(error) if matches!(error.raw_os_error(), Some(stream::EMFILE | stream::ENFILE)) => {
-                if self.connections.is_empty() {
-                    std::thread::park_timeout(Duration::from_millis(100));
-                } else {
-                    self.connections.remove(0);
+                match clients.pop_front() {
+                    Some(oldest) => oldest.abort(),
+                    None => sleep(RECOVERY).await,
                 }
             }
             // It has left again.
             Err(_) => {}
         }
+        // The next address comes first, and before that the clients that are there.
+        doors.rotate_left(1);
+        yield_now().await;
     }
+    Ok(())
+}
+
+/// The next connection, or why there is none; `None`: the master is gone.
+async fn accept(
+    doors: &VecDeque<Door>,
+    master: &Receiver,
+) -> io::Result<Option<io::Result<OwnedFd>>> {
+    poll_fn(|cx| {
+        // Nothing is ever written to it.
+        if master.poll_read_ready(cx)?.is_ready() {
+            return Poll::Ready(Ok(None));
+        }
+        for door in doors {
+            if let Poll::Ready(accepted) = door.poll_accept(cx) {
+                return Poll::Ready(Ok(Some(accepted)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// One client, until it leaves, is silent for too long, or says what is not HTTP.
+async fn converse(connection: OwnedFd, answers: Rc<RefCell<Answers>>) {
+    let flow = Rc::new(Flow::begin());
+    let Ok(stream) = Stream::new(connection, Rc::clone(&flow)) else {
+        return;
+    };
+    let service = service_fn(|request| {
+        let (flow, answers) = (Rc::clone(&flow), Rc::clone(&answers));
+        async move {
+            // One answer a turn, and none while the last one is not taken: whoever sends requests without end delays no other client
+            // and fills no memory.
+            yield_now().await;
+            flow.writable().await;
+            Ok::<_, Infallible>(answers.borrow_mut().answer(&request))
+        }
+    });
+    let mut conversation = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(PATIENCE)
+            .max_buf_size(LONGEST_HEAD)
+            .max_headers(MOST_FIELDS)
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let mut silence = pin!(flow.silent_for(PATIENCE));
+    poll_fn(|cx| {
+        // An error is a client that has left, or one that got its 400.
+        let is_over =
+            conversation.as_mut().poll(cx).is_ready() || silence.as_mut().poll(cx).is_ready();
+        if is_over {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }

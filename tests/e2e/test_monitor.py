@@ -3,8 +3,11 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -48,8 +51,7 @@ class Admin:
     def metrics(self):
         """`name{labels}` -> number."""
         response = self.get("/-/metrics")
-        assert response.status == 200 and response.header("content-type").startswith("application/openmetrics-text")
-        assert response.text.endswith("# EOF\n")
+        assert response.status == 200 and response.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
         return dict(
             (name, float(value)) for name, _, value in (line.rpartition(" ") for line in response.text.splitlines() if not line.startswith("#"))
         )
@@ -257,6 +259,131 @@ def test_signals_to_the_group_leave_it_to_the_master(watched):
     os.kill(monitor, signal.SIGTERM)
     os.kill(monitor, signal.SIGINT)
     assert admin.status("/-/ready") == 200 and monitors(server) == [monitor]
+
+
+FLOOD = """
+import socket, sys, threading
+
+port, kind = int(sys.argv[1]), sys.argv[2]
+request = {
+    "probes": b"GET /-/live HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" * 1000,
+    "metrics": b"GET /-/metrics HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" * 1000,
+    "unread": b"GET /-/metrics HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" * 1000,
+    "bodies": (b"POST /-/live HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 1000\\r\\n\\r\\n" + b"x" * 1000) * 100,
+}.get(kind)
+
+
+def take(client):
+    while client.recv(1 << 20):
+        pass
+
+
+def flood():
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        if kind != "unread":
+            threading.Thread(target=take, args=(client,), daemon=True).start()
+        while True:
+            client.sendall(request)
+
+
+if kind == "connections":
+    print("flooding", flush=True)
+    while True:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /-/live HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+print("flooding", flush=True)
+while True:
+    try:
+        flood()
+    except OSError:
+        pass
+"""
+
+
+def percentile_99(admin, count=300):
+    times = []
+    for _ in range(count):
+        began = time.monotonic()
+        assert admin.status("/-/live") == 200
+        times.append(time.monotonic() - began)
+    return sorted(times)[int(count * 0.99) - 1]
+
+
+@pytest.mark.parametrize("kind", ["probes", "metrics", "unread", "bodies", "connections"])
+def test_one_flooding_client_delays_no_other(watched, kind):
+    """p99 stays below 50 ms, beyond what this machine takes without a flood."""
+    server, admin = watched(1)
+    server.wait_ready()
+    usual = percentile_99(admin)
+    flooding = subprocess.Popen([sys.executable, "-c", FLOOD, str(admin.port), kind], stdout=subprocess.PIPE)
+    try:
+        assert flooding.stdout.readline() == b"flooding\n"
+        assert percentile_99(admin) < usual + 0.05
+        assert admin.total("rgun_memory_resident_bytes", process="monitor") < 64 << 20, "what a client does not take is not kept"
+    finally:
+        flooding.kill()
+        flooding.communicate()
+
+
+def test_a_slow_head_and_a_client_at_rest_delay_nobody(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    usual = percentile_99(admin, 100)
+    with contextlib.ExitStack() as clients:
+        for part in (b"", b"GET /-/live HT", b"GET /-/live HTTP/1.1\r\nHost:"):
+            for _ in range(10):
+                client = clients.enter_context(socket.create_connection(("127.0.0.1", admin.port)))
+                client.sendall(part)
+        assert percentile_99(admin, 100) < usual + 0.05
+
+
+def test_http_as_probes_and_scrapers_use_it(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    eventually(lambda: admin.status("/-/ready") == 200, "ready")
+    refused = admin.get("/-/live", "DELETE")
+    assert refused.status == 405 and refused.header("allow") == "GET, HEAD"
+    head = admin.get("/-/live", "HEAD")
+    assert head.status == 200 and head.body == b"" and head.header("content-length") == "3"
+    assert admin.get("/-/live?x=1").text == "ok\n"
+    with Client.tcp("127.0.0.1", admin.port) as client:
+        client.send(b"GET /-/live HTTP/1.0\r\n\r\n")
+        assert client.response().status == 200
+    for wrong, status in ((b"GET /-/live HTTP/1.1\r\n\r\n", 400), (b"GET /" + b"a" * 2000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414), (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(100)) + b"\r\n", 431)):
+        with Client.tcp("127.0.0.1", admin.port) as client:
+            client.send(wrong)
+            assert client.response().status == status
+    with Client.tcp("127.0.0.1", admin.port) as client:
+        client.send(b"GET /-/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.response().status == 200, "a client that has closed its side gets its answer"
+
+
+SCRAPER = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+
+
+def test_metrics_in_the_format_that_is_asked_for(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    for path in ("/-/metrics", "/metrics"):
+        plain = admin.get(path)
+        assert plain.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
+        assert "# TYPE rgun_requests_total counter\n" in plain.text and "# EOF" not in plain.text and " info\n" not in plain.text
+        open_metrics = admin.get(path, headers=[("accept", SCRAPER)])
+        assert open_metrics.header("content-type") == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        assert "# TYPE rgun_requests counter\n" in open_metrics.text and open_metrics.text.endswith("# EOF\n")
+        assert admin.get(path, headers=[("accept", "text/plain")]).header("content-type").startswith("text/plain; version=0.0.4")
+        samples = [sorted({line.partition("{")[0].partition(" ")[0] for line in text.splitlines() if not line.startswith("#")}) for text in (plain.text, open_metrics.text)]
+        assert samples[0] == samples[1], "the same samples in both"
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool, see .ci/promtool")
+def test_promtool_finds_nothing_to_say(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    server.get("/")
+    checked = subprocess.run(["promtool", "check", "metrics"], input=admin.get("/-/metrics").text, capture_output=True, text=True, timeout=60)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
 def test_what_is_not_a_probe(watched):

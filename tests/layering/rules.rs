@@ -106,8 +106,16 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "monitor",
-        may: &["http", "ipc", "sys"],
-        crates: &["prometheus_client", "tracing"],
+        may: &["ipc", "sys"],
+        crates: &[
+            "bytes",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "prometheus_client",
+            "tokio",
+            "tracing",
+        ],
         ..RULE
     },
     Rule {
