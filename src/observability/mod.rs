@@ -42,6 +42,8 @@ static LOG: OnceLock<Arc<ErrorLog>> = OnceLock::new();
 /// # Errors
 /// When a file cannot be opened: then everything stays as it was.
 pub fn start(settings: &Settings) -> sys::Result<()> {
+    // Of the master: workers may change theirs.
+    sys::keep_zone();
     let output = open(&settings.error_log)?;
     if LOG.get().is_none() {
         lookups::begin(&settings.logging)?;

@@ -1,14 +1,15 @@
-//! Times of day as the logs write them, made once a second. It reads the clock.
+//! Times of day as the logs write them, made once a second: UTC for programs, the zone of the server for people.
 
 use std::fmt::Write;
 
-use crate::sys::{LocalTime, local_time, unix_millis, unix_seconds};
+use crate::sys::{LocalTime, local_time, unix_millis, unix_seconds, utc};
 
 /// A rendered moment that stays good until the second is over.
 #[derive(Debug)]
 pub(super) struct Stamp {
     second: i64,
     text: String,
+    zone: fn(i64) -> LocalTime,
     render: fn(LocalTime, &mut String),
 }
 
@@ -18,6 +19,7 @@ impl Stamp {
         Stamp {
             second: i64::MIN,
             text: String::new(),
+            zone: local_time,
             render: iso,
         }
     }
@@ -27,15 +29,17 @@ impl Stamp {
         Stamp {
             second: i64::MIN,
             text: String::new(),
+            zone: local_time,
             render: common,
         }
     }
 
-    /// `2026-11-20T12:00:00+00:00` (RFC 3339), for records that programs read.
+    /// `2026-11-20T12:00:00+00:00` (RFC 3339) in UTC, for records that programs read.
     pub(super) fn rfc3339() -> Stamp {
         Stamp {
             second: i64::MIN,
             text: String::new(),
+            zone: utc,
             render: rfc3339,
         }
     }
@@ -56,7 +60,7 @@ impl Stamp {
         if second != self.second {
             self.second = second;
             self.text.clear();
-            (self.render)(local_time(second), &mut self.text);
+            (self.render)((self.zone)(second), &mut self.text);
         }
         &self.text
     }

@@ -43,7 +43,9 @@ pub use forked::{is_forked_child, watch_forks};
 pub use identity::{Identity, Supplementary};
 pub use inherited::{Passed, passed_descriptors, take_listener};
 pub use listener::{Listener, ListenerAddress};
-pub use local_time::{LocalTime, format_time, local_time, unix_millis, unix_seconds};
+pub use local_time::{
+    LocalTime, format_time, keep_zone, local_time, unix_millis, unix_seconds, utc,
+};
 pub use lookup::{Lookup, News};
 pub use memory::{share_arenas, shared_words, trim};
 pub use noted::Noted;

@@ -53,6 +53,43 @@ def test_json(launch, app):
     assert failed["request"] == "GET /fails"
 
 
+OTHER_ZONE = """
+import os, time
+
+os.environ["TZ"] = "America/St_Johns"
+time.tzset()
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    if scope["path"] == "/fails":
+        raise ValueError
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body"})
+"""
+
+
+@pytest.mark.parametrize("options, expected", [
+    (("--access-logfile", "-"), "+0545"),
+    (("--log-format", "json", "--access-logfile", "-", "--access-logformat", "json"), "+00:00"),
+    (("--log-format", "logfmt", "--access-logfile", "-", "--access-logformat", "json"), "+00:00"),
+])
+def test_all_records_are_in_one_zone(launch, app, options, expected):
+    """Django sets TZ in its workers: the log keeps the zone that the server was started in, and UTC for programs."""
+    app.write(OTHER_ZONE)
+    server = launch("app:app", *options, env={"TZ": "Asia/Kathmandu"})
+    server._port = int(server.log.wait(r"listening.*127\.0\.0\.1:(\d+)").group(1))
+    server.log.wait("worker ready")
+    assert server.get("/").status == 200 and server.get("/fails").status == 500
+    server.log.wait("exception in app")
+    server.terminate()
+    assert server.wait_exit() == 0
+    server.log.wait_end()
+    times = [match.group(0) for line in server.log.lines if (match := re.search(r"\d\d:\d\d:\d\d(\.\d+)? ?([+-]\d\d:?\d\d)", line))]
+    assert len(times) >= 7 and all(time.endswith(expected) for time in times), times
+    assert len([line for line in server.log.lines if "/fails" in line]) == 2, "also of requests"
+
+
 def test_a_boot_that_fails_is_one_record(launch, app):
     app.write("raise RuntimeError('at import')\n")
     server = launch("app:app", "--log-format", "json")
