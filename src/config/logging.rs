@@ -52,6 +52,8 @@ pub enum AccessFormat {
     /// An object a line.
     Json,
     Custom(Vec<Piece>),
+    /// As `Custom`, and a JSON document whatever is put in: values are escaped by JSON's rules.
+    JsonShaped(Vec<Piece>),
 }
 
 /// A part of a line.

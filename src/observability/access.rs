@@ -16,9 +16,9 @@ use parking_lot::Mutex;
 use super::stamp::Stamp;
 use super::{relay, syslog};
 use crate::config::{ALL_OF_A_MILLION, AccessFormat, AccessLines, LogTarget, Logging, Settings};
-use crate::sys::{self, Identity, Output};
-use custom::{Around, push_json, push_pieces, push_request_line};
-use escape::{Longest, push_quoted};
+use crate::sys::{self, ATOMIC, Identity, Output};
+use custom::{Around, push_json, push_json_pieces, push_pieces, push_request_line};
+use escape::{Longest, Quoting, push_quoted};
 use file::Lines;
 
 /// Opened by the master, so that every worker appends to the same file, and an error comes before the first worker.
@@ -59,6 +59,10 @@ pub trait Details {
     fn request_field(&self, name: &str) -> Option<&[u8]>;
     fn response_field(&self, name: &str) -> Option<&[u8]>;
     fn environ(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+    /// All of them in their order, each with its name; of several with one name the last counts.
+    fn request_fields(&self, each: &mut dyn FnMut(&str, &[u8]));
+    fn response_fields(&self, each: &mut dyn FnMut(&str, &[u8]));
+    fn environ_all(&self, each: &mut dyn FnMut(&str, &[u8]));
 }
 
 /// A worker's end of the access log.
@@ -130,7 +134,9 @@ impl AccessLog {
             syslog,
             format: lines.format.clone(),
             stamp: match lines.format {
-                AccessFormat::Gunicorns | AccessFormat::Custom(_) => Stamp::common(),
+                AccessFormat::Gunicorns | AccessFormat::Custom(_) | AccessFormat::JsonShaped(_) => {
+                    Stamp::common()
+                }
                 AccessFormat::Json => Stamp::rfc3339(),
             },
             pid,
@@ -178,13 +184,19 @@ impl AccessLog {
             stamp: &mut self.stamp,
             pid: self.pid,
             longest,
+            quoting: Quoting::Apache,
         };
         match &self.format {
             AccessFormat::Gunicorns => push_default(line, request, &mut around),
             AccessFormat::Json => push_json(line, request, &mut around),
             AccessFormat::Custom(pieces) => push_pieces(line, pieces, request, &mut around),
+            AccessFormat::JsonShaped(pieces) => {
+                around.quoting = Quoting::Json;
+                let room = if is_file { usize::MAX } else { ATOMIC };
+                push_json_pieces(line, pieces, request, &mut around, room);
+            }
         }
-        if !is_file {
+        if !is_file && !matches!(self.format, AccessFormat::JsonShaped(_)) {
             escape::cut(line, start);
         }
         let whole = line
@@ -244,7 +256,7 @@ fn push_default(line: &mut Vec<u8>, request: &Request<'_>, around: &mut Around<'
     line.push(b' ');
     line.extend_from_slice(around.stamp.now().as_bytes());
     line.extend_from_slice(b" \"");
-    push_request_line(line, request, longest);
+    push_request_line(line, request, longest, Quoting::Apache);
     line.extend_from_slice(b"\" ");
     push_number(line, request.status);
     line.push(b' ');

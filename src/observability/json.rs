@@ -4,11 +4,17 @@ use super::terminal::is_command;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Within quotes. Bytes that are not UTF-8 become U+FFFD, so that every line is JSON whatever a client sends; the characters that
-/// end a line for some readers (U+0085, U+2028, U+2029) and those that a terminal obeys are escaped. Cut where the result would
-/// be longer than `longest`, with an ellipsis.
+/// Within quotes.
 pub(super) fn push_string(line: &mut Vec<u8>, bytes: &[u8], longest: usize) {
     line.push(b'"');
+    push_text(line, bytes, longest);
+    line.push(b'"');
+}
+
+/// What stands between quotes. Bytes that are not UTF-8 become U+FFFD, so that every line is JSON whatever a client sends; the characters that
+/// end a line for some readers (U+0085, U+2028, U+2029) and those that a terminal obeys are escaped. Cut where the result would
+/// be longer than `longest`, with an ellipsis.
+pub(super) fn push_text(line: &mut Vec<u8>, bytes: &[u8], longest: usize) {
     let start = line.len();
     // Nearly all that is logged is plain.
     let plain = bytes.iter().fold(true, |plain, byte| {
@@ -30,7 +36,6 @@ pub(super) fn push_string(line: &mut Vec<u8>, bytes: &[u8], longest: usize) {
             }
         }
     }
-    line.push(b'"');
 }
 
 fn push_character(line: &mut Vec<u8>, character: char) {

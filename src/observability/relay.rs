@@ -42,6 +42,8 @@ pub enum Item {
         line: String,
         /// `ATOMS`, in their order.
         atoms: Vec<String>,
+        /// `{name}i`, `{name}o`, `{name}e`, lower-cased.
+        fields: Vec<(String, String)>,
     },
 }
 
@@ -78,7 +80,8 @@ pub(super) fn takes_errors() -> bool {
     ERROR_PYTHON.load(Relaxed)
 }
 
-pub(super) fn takes_access() -> bool {
+/// Whether Python's formatters and handlers get requests, with all their fields.
+pub fn takes_access() -> bool {
     ACCESS_PYTHON.load(Relaxed)
 }
 

@@ -45,6 +45,27 @@ def ask(client, path="/a%20b/c?q=1&r=%22", headers=HEADERS):
     return client.get(path, headers)
 
 
+@pytest.mark.parametrize("target", ["pipe", "file"])
+def test_a_format_that_is_json_stays_json(launch, app, target):
+    """Whatever a client sends: bytes that are not ASCII or not UTF-8, quotes, controls; and however much of it."""
+    app.path.joinpath("app.py").write_text(WSGI)
+    form = json.dumps({"path": "%(U)s", "request": "%(r)s", "status": "%(s)s", "agent": "%(a)s", "referer": "%(f)s", "mark": "%({my.mark}e)s"})
+    path = app.path / "access.log"
+    server = launch("app:app", "-k", "sync", "--access-logfile", "-" if target == "pipe" else str(path), "--access-logformat", form)
+    server.wait_ready()
+    agents = [b"caf\xc3\xa9", b"\xff\xfe", b'"quoted\\"', b"\\", b"\t", b"x" * 6000, b"\xc3\xa9" * 3000, b'"' * 5000]
+    for agent in agents:
+        with server.connect() as client:
+            client.send(b"GET /%C3%A9%22%0a%1b%5c HTTP/1.1\r\nHost: x\r\nConnection: close\r\nReferer: " + agent + b"\r\nUser-Agent: " + agent + b"\r\n\r\n")
+            assert client.response().status == 201
+    shaped = lambda: [line for line in (server.log.lines if target == "pipe" else lines(path)) if line.startswith('{"path"')]  # noqa: E731
+    found = [json.loads(line) for line in eventually(lambda: len(shaped()) == len(agents) and shaped(), "a line for each request")]
+    assert all(record["path"] == "/\xe9\"\n\x1b\\" and record["mark"] == "from the app" and record["status"] == "201" for record in found)
+    assert [record["agent"] for record in found[:4]] == ["caf\xe9", "\ufffd\ufffd", '"quoted\\"', "\\"]
+    assert target == "file" or all(len(line.encode()) < 4096 for line in shaped())
+    assert target == "pipe" or len(found[5]["agent"]) == 6000
+
+
 def test_every_atom_is_what_gunicorn_makes_of_it(launch, app):
     pytest.importorskip("gunicorn")
     app.path.joinpath("app.py").write_text(WSGI)

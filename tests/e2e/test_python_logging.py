@@ -158,6 +158,48 @@ def test_formatters_find_gunicorns_atoms(start, app):
     eventually(lambda: contents(app.path / "access.log") == "GET /a b 200 2\n", "a line of the app's own making")
 
 
+FIELDS = """
+import logging
+
+class Fields(logging.Formatter):
+    def format(self, record):
+        return "FIELDS " + "|".join(str(record.args[name]) for name in ("U", "{host}i", "{X-Token}I", "{cf-ray}i", "{content-type}o", "{X-Made}o", "{none}o", "{path_info}e", "{HTTP_X_TOKEN}e", "{wsgi.multithread}e", "{none}e", "nonsense", "{}"))
+"""
+
+LOGCONFIG = {
+    "version": 1,
+    "root": {"level": "INFO", "handlers": []},
+    "formatters": {"fields": {"()": "fields.Fields"}},
+    "handlers": {"access": {"class": "logging.StreamHandler", "formatter": "fields", "stream": "ext://sys.stdout"}},
+    "loggers": {"gunicorn.access": {"level": "INFO", "handlers": ["access"], "propagate": False}},
+}
+
+
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
+def test_formatters_find_every_field(launch, app, interface):
+    """As with gunicorn: of the request, of the response and of the environ, in any case, and a dash for what there is not."""
+    app.path.joinpath("fields.py").write_text(FIELDS)
+    app.path.joinpath("log.json").write_text(json.dumps(LOGCONFIG))
+    app.path.joinpath("app.py").write_text({"wsgi": """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/x"), ("X-Made", "here"), ("Content-Length", "2")])
+    return [b"ok"]
+""", "asgi": """
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/x"), (b"x-made", b"here")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""}[interface])
+    server = launch("app:app", "--log-config-json", "log.json")
+    server.wait_ready()
+    with server.connect() as client:
+        assert client.get("/a", headers=[("X-Token", "secret")], host="site.example").status == 200
+    line = server.log.wait(r"FIELDS .*").group(0)
+    multithread = {"wsgi": "True", "asgi": "-"}[interface]
+    assert line.replace("False", "True") == f"FIELDS /a|site.example|secret|-|text/x|here|-|/a|secret|{multithread}|-|-|-"
+
+
 def test_a_dictionary_in_a_file(launch, app):
     app.path.joinpath("app.py").write_text(PLAIN)
     app.path.joinpath("rgun.toml").write_text('''

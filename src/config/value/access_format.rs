@@ -14,8 +14,30 @@ pub(in crate::config) fn access_format(text: &str) -> Value<AccessFormat> {
     match text {
         DEFAULT => Ok(AccessFormat::Gunicorns),
         "json" => Ok(AccessFormat::Json),
-        _ => pieces(text).map(AccessFormat::Custom),
+        _ => pieces(text).map(|pieces| {
+            if is_json(&pieces) {
+                AccessFormat::JsonShaped(pieces)
+            } else {
+                AccessFormat::Custom(pieces)
+            }
+        }),
     }
+}
+
+/// Whether a line is a JSON object or array with a number for each number, and any characters within quotes for each text.
+fn is_json(pieces: &[Piece]) -> bool {
+    let sample: String = pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Atom(atom, _) if atom.is_number() || *atom == Atom::DecimalSeconds => "0",
+            Piece::Atom(..) => "x",
+        })
+        .collect();
+    matches!(
+        serde_json::from_str(&sample),
+        Ok(serde_json::Value::Object(_) | serde_json::Value::Array(_))
+    )
 }
 
 fn pieces(text: &str) -> Value<Vec<Piece>> {
@@ -258,6 +280,29 @@ mod tests {
             "50% of %(h)s",
         ] {
             assert!(access_format(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_is_json_is_known_as_such() {
+        for text in [
+            r#"{"path": "%(U)s", "status": %(s)s, "took": %(L)s}"#,
+            r#"[%(s)s, "%(h)s %(l)s"]"#,
+            r#" {"host": "%({host}i)s", "nested": {"agent": "%(a)s"}} "#,
+        ] {
+            let found = access_format(text);
+            assert!(matches!(found, Ok(AccessFormat::JsonShaped(_))), "{text}");
+        }
+        for text in [
+            "",
+            "%(s)s",
+            r#""%(r)s""#,
+            r#"{"agent": %(a)s}"#,
+            r"{'path': '%(U)s'}",
+            r#"access {"path": "%(U)s"}"#,
+        ] {
+            let found = access_format(text);
+            assert!(matches!(found, Ok(AccessFormat::Custom(_))), "{text}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use super::escape::{Longest, push_quoted, whole};
+use super::escape::{Longest, Quoting, push_quoted, whole};
 use super::{Request, push_number, push_peer, user};
 use crate::config::{Align, Atom, Conversion, Piece};
 use crate::observability::json::{push_name, push_string};
@@ -15,6 +15,7 @@ pub(super) struct Around<'a> {
     pub stamp: &'a mut Stamp,
     pub pid: u32,
     pub longest: Longest,
+    pub quoting: Quoting,
 }
 
 /// gunicorn's `%` format, compiled.
@@ -39,32 +40,54 @@ pub(super) fn push_pieces(
     line.push(b'\n');
 }
 
+/// As `push_pieces`, for a format that is JSON. A line that a pipe would not take whole has its values cut shorter, and not its end.
+pub(super) fn push_json_pieces(
+    line: &mut Vec<u8>,
+    pieces: &[Piece],
+    request: &Request<'_>,
+    around: &mut Around<'_>,
+    room: usize,
+) {
+    let start = line.len();
+    // Three quarters are as short as values become.
+    for _ in 0..4 {
+        line.truncate(start);
+        push_pieces(line, pieces, request, around);
+        if line.len() - start <= room {
+            return;
+        }
+        around.longest = around.longest.less();
+    }
+}
+
 fn push_atom(line: &mut Vec<u8>, atom: &Atom, request: &Request<'_>, around: &mut Around<'_>) {
-    let longest = around.longest;
+    let (longest, quoting) = (around.longest, around.quoting);
     let micros = u64::try_from(request.duration.as_micros()).unwrap_or(u64::MAX);
     let details = request.details;
     let field = |line: &mut Vec<u8>, value: Option<&[u8]>| {
-        push_quoted(line, value.unwrap_or(b"-"), longest.field);
+        quoting.push(line, value.unwrap_or(b"-"), longest.field);
     };
     match atom {
         Atom::Client => push_peer(line, request.peer),
         Atom::User => match request.authorization.and_then(user::basic) {
-            Some(user) => push_quoted(line, &user, longest.user),
+            Some(user) => quoting.push(line, &user, longest.user),
             None => line.push(b'-'),
         },
         Atom::Time => line.extend_from_slice(around.stamp.now().as_bytes()),
-        Atom::RequestLine => push_request_line(line, request, longest),
+        Atom::RequestLine => push_request_line(line, request, longest, quoting),
         Atom::Status => push_number(line, request.status),
-        Atom::Method => push_or_dash(line, request.method, longest.method),
+        Atom::Method => push_or_dash(line, request.method, longest.method, quoting),
         Atom::Path => match details {
-            Some(details) => push_quoted(line, &details.path(), longest.target),
+            Some(details) => quoting.push(line, &details.path(), longest.target),
             None => line.push(b'-'),
         },
         Atom::Query => match details {
-            Some(details) => push_quoted(line, details.query(), longest.target),
+            Some(details) => quoting.push(line, details.query(), longest.target),
             None => line.push(b'-'),
         },
-        Atom::Protocol => push_or_dash(line, request.version.as_bytes(), longest.method),
+        Atom::Protocol => {
+            push_or_dash(line, request.version.as_bytes(), longest.method, quoting);
+        }
         Atom::Length => push_number(line, request.bytes),
         Atom::Referer => field(line, request.referer),
         Atom::UserAgent => field(line, request.user_agent),
@@ -88,22 +111,27 @@ fn push_atom(line: &mut Vec<u8>, atom: &Atom, request: &Request<'_>, around: &mu
     }
 }
 
-fn push_or_dash(line: &mut Vec<u8>, value: &[u8], longest: usize) {
+fn push_or_dash(line: &mut Vec<u8>, value: &[u8], longest: usize, quoting: Quoting) {
     if value.is_empty() {
         line.push(b'-');
     } else {
-        push_quoted(line, value, longest);
+        quoting.push(line, value, longest);
     }
 }
 
 /// `GET /path HTTP/1.1`; a dash where it was not understood.
-pub(super) fn push_request_line(line: &mut Vec<u8>, request: &Request<'_>, longest: Longest) {
+pub(super) fn push_request_line(
+    line: &mut Vec<u8>,
+    request: &Request<'_>,
+    longest: Longest,
+    quoting: Quoting,
+) {
     if request.method.is_empty() && request.target.is_empty() {
         line.push(b'-');
     } else {
-        push_quoted(line, request.method, longest.method);
+        quoting.push(line, request.method, longest.method);
         line.push(b' ');
-        push_quoted(line, request.target, longest.target);
+        quoting.push(line, request.target, longest.target);
         line.push(b' ');
         line.extend_from_slice(request.version.as_bytes());
     }
@@ -129,7 +157,7 @@ fn convert(line: &mut Vec<u8>, start: usize, conversion: Conversion, is_number: 
     line.splice(start..start, std::iter::repeat_n(padding, missing));
 }
 
-/// The line and gunicorn's atoms, for Python's loggers.
+/// The line, gunicorn's atoms and all fields, for Python's loggers.
 pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'_>) -> Item {
     let atoms = [
         Some(Atom::Client),
@@ -155,8 +183,9 @@ pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'
     debug_assert_eq!(atoms.len(), ATOMS.len());
     let mut common = Stamp::common();
     let mut around = Around {
-        // The format's own may be another one.
+        // The format's own may be others.
         stamp: &mut common,
+        quoting: Quoting::Apache,
         ..*around
     };
     let mut text = |atom: Option<Atom>| {
@@ -170,7 +199,26 @@ pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'
     Item::Access {
         line,
         atoms: atoms.into_iter().map(&mut text).collect(),
+        fields: fields(request, around.longest),
     }
+}
+
+/// `{name}i` of the request, `{name}o` of the response, `{name}e` of the environ.
+fn fields(request: &Request<'_>, longest: Longest) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let Some(details) = request.details else {
+        return found;
+    };
+    let mut add = |name: &str, kind: char, value: &[u8]| {
+        let mut bytes = Vec::new();
+        push_quoted(&mut bytes, value, longest.field);
+        let value = String::from_utf8_lossy(&bytes).into_owned();
+        found.push((format!("{{{name}}}{kind}"), value));
+    };
+    details.request_fields(&mut |name, value| add(name, 'i', value));
+    details.response_fields(&mut |name, value| add(name, 'o', value));
+    details.environ_all(&mut |name, value| add(name, 'e', value));
+    found
 }
 
 /// An object with the same names for every request.

@@ -1,5 +1,6 @@
 //! What a client sent, in a form that cannot end a quote, begin a line or command a terminal.
 
+use crate::observability::json::push_text;
 use crate::sys::ATOMIC;
 
 /// Bytes of each part at most.
@@ -20,6 +21,17 @@ impl Longest {
         field: usize::MAX,
     };
 
+    /// A quarter, for a format that names many fields.
+    pub(super) fn less(self) -> Longest {
+        let quarter = |bytes: usize| (bytes / 4).max(8);
+        Longest {
+            user: quarter(self.user),
+            method: quarter(self.method),
+            target: quarter(self.target),
+            field: quarter(self.field),
+        }
+    }
+
     /// Together, with address, time, numbers and quotes, less than what a pipe takes whole.
     pub(super) const ATOMIC: Longest = Longest {
         user: 64,
@@ -27,6 +39,25 @@ impl Longest {
         target: 2048,
         field: 800,
     };
+}
+
+/// How a value is escaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// `\x1b`, `\"`
+    Apache,
+    /// `\u001b`, `\"`, and what is beyond ASCII as it is.
+    Json,
+}
+
+impl Quoting {
+    /// Cut after `longest` bytes of the result, with an ellipsis.
+    pub(super) fn push(self, line: &mut Vec<u8>, bytes: &[u8], longest: usize) {
+        match self {
+            Quoting::Apache => push_quoted(line, bytes, longest),
+            Quoting::Json => push_text(line, bytes, longest),
+        }
+    }
 }
 
 /// Cut after `longest` bytes of the result, with an ellipsis (`...`).
@@ -72,7 +103,11 @@ pub(super) fn whole(escaped: &[u8], room: usize) -> usize {
     while let Some(byte) = escaped.get(end) {
         let length = match (byte, escaped.get(end + 1)) {
             (b'\\', Some(b'x')) => 4,
+            (b'\\', Some(b'u')) => 6,
             (b'\\', _) => 2,
+            (0xc0..=0xdf, _) => 2,
+            (0xe0..=0xef, _) => 3,
+            (0xf0.., _) => 4,
             _ => 1,
         };
         if end + length > room {

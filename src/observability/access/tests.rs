@@ -40,6 +40,15 @@ impl Details for Plain {
     fn environ(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         (name == "remote_port").then_some(b"80".into())
     }
+    fn request_fields(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        each("x-request-id", b"id-1");
+    }
+    fn response_fields(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        each("x-made", b"by \"me\"");
+    }
+    fn environ_all(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        each("remote_port", b"80");
+    }
 }
 
 const ALL: AccessLines = AccessLines {
@@ -364,4 +373,80 @@ fn a_long_line_of_many_fields_stays_whole_in_a_pipe() {
         text.lines()
             .all(|line| line.len() < ATOMIC && line.ends_with("..."))
     );
+}
+
+fn json_shaped() -> AccessLines {
+    let atom = |atom| Piece::Atom(atom, Conversion::default());
+    let text = |text: &str| Piece::Text(text.to_owned());
+    AccessLines {
+        format: AccessFormat::JsonShaped(vec![
+            text(r#"{"path":""#),
+            atom(Atom::Path),
+            text(r#"","request":""#),
+            atom(Atom::RequestLine),
+            text(r#"","agent":""#),
+            Piece::Atom(
+                Atom::UserAgent,
+                Conversion {
+                    precision: Some(30),
+                    ..Conversion::default()
+                },
+            ),
+            text(r#"","referer":""#),
+            atom(Atom::Referer),
+            text(r#"","status":"#),
+            atom(Atom::Status),
+            text(r#","time":""#),
+            atom(Atom::Time),
+            text("\"}"),
+        ]),
+        ..ALL
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_format_that_is_json_stays_json_whatever_clients_send(method: Vec<u8>, target: Vec<u8>, agent: Vec<u8>, referer: Vec<u8>, times in 1_usize..600) {
+        let request = Request {
+            method: &method,
+            target: &target,
+            user_agent: Some(&agent),
+            referer: Some(&referer.repeat(times)),
+            ..REQUEST
+        };
+        let mut log = AccessLog::new(None, &json_shaped(), Syslog::Too);
+        for is_file in [true, false] {
+            let mut line = Vec::new();
+            let mut around = Around {
+                stamp: &mut log.stamp,
+                pid: 7,
+                longest: if is_file { Longest::ANY } else { Longest::ATOMIC },
+                quoting: Quoting::Json,
+            };
+            let AccessFormat::JsonShaped(pieces) = &log.format else { unreachable!() };
+            push_json_pieces(&mut line, pieces, &request, &mut around, if is_file { usize::MAX } else { ATOMIC });
+            proptest::prop_assert!(is_file || line.len() <= ATOMIC);
+            let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
+            proptest::prop_assert_eq!(&read["status"], 200);
+        }
+    }
+}
+
+#[test]
+fn a_format_that_is_json_shows_what_is_not_ascii() {
+    let line = written_as(
+        &json_shaped(),
+        &[Request {
+            target: "/é".as_bytes(),
+            user_agent: Some("\u{1f980} \"quoted\" \x1b\u{9b}".as_bytes()),
+            referer: Some(b"\xff"),
+            ..REQUEST
+        }],
+    );
+    let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(read["request"], "GET /é HTTP/1.1");
+    assert_eq!(read["referer"], "\u{fffd}");
+    let agent = read["agent"].as_str().unwrap();
+    assert!(agent.starts_with("\u{1f980} \"quoted\" \x1b"), "{agent}");
+    assert!(!line.contains(['\x1b', '\u{9b}']));
 }

@@ -18,6 +18,7 @@ use crate::config::Settings;
 use crate::http::{KnownName, RequestHead};
 use crate::ipc::{Mark, Page, Ticket};
 use crate::observability::access::AccessLog;
+use crate::observability::relay;
 use crate::observability::statsd::Statsd;
 use crate::sys;
 use record::{Kept, Wanted};
@@ -206,9 +207,10 @@ impl Ledger {
         }
     }
 
-    /// Names in the environ that the access log's format wants, lower-cased.
-    pub fn wanted_environ(&self) -> &[String] {
-        &self.wanted.environ
+    /// Names in the environ that the access log's format wants, lower-cased; `None`: all of it, for Python's formatters.
+    pub fn wanted_environ(&self) -> Option<&[String]> {
+        let all = self.access.is_some() && relay::takes_access();
+        (!all).then_some(self.wanted.environ.as_slice())
     }
 }
 
@@ -224,7 +226,7 @@ impl Entry {
 
     /// What the access log wants of the response: its head as it was serialised.
     pub fn note_response(&mut self, ledger: &Ledger, head: impl FnOnce() -> Vec<u8>) {
-        if ledger.wanted.response
+        if (ledger.wanted.response || relay::takes_access())
             && let Some(kept) = &mut self.kept
         {
             kept.noted().response = head();

@@ -21,7 +21,9 @@ pub struct Wanted {
 impl Wanted {
     pub fn of(logging: &Logging) -> Wanted {
         let mut wanted = Wanted::default();
-        let AccessFormat::Custom(pieces) = &logging.access.format else {
+        let (AccessFormat::Custom(pieces) | AccessFormat::JsonShaped(pieces)) =
+            &logging.access.format
+        else {
             return wanted;
         };
         for piece in pieces {
@@ -45,13 +47,18 @@ pub struct Noted {
 
 impl Noted {
     fn field(&self, name: &str) -> Option<&[u8]> {
+        let named = self
+            .fields()
+            .filter(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes()));
+        named.last().map(|(_, value)| value)
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let lines = self.response.split(|byte| *byte == b'\n').skip(1);
-        let named = lines.filter_map(|line| {
-            let (own, value) = line.split_at_checked(line.iter().position(|b| *b == b':')?)?;
-            own.eq_ignore_ascii_case(name.as_bytes())
-                .then(|| value.get(1..).unwrap_or_default().trim_ascii())
-        });
-        named.last()
+        lines.filter_map(|line| {
+            let (name, value) = line.split_at_checked(line.iter().position(|b| *b == b':')?)?;
+            Some((name, value.get(1..).unwrap_or_default().trim_ascii()))
+        })
     }
 }
 
@@ -126,6 +133,53 @@ impl Details for Facts<'_> {
             }
         })
     }
+
+    fn request_fields(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        for field in self.head.headers() {
+            each(&lower_case(field.name), field.value);
+        }
+    }
+
+    fn response_fields(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        for (name, value) in self.noted.iter().flat_map(|noted| noted.fields()) {
+            each(&lower_case(name), value);
+        }
+    }
+
+    fn environ_all(&self, each: &mut dyn FnMut(&str, &[u8])) {
+        if let Some(noted) = self.noted.filter(|noted| !noted.environ.is_empty()) {
+            noted
+                .environ
+                .iter()
+                .for_each(|(name, value)| each(name, value));
+            return;
+        }
+        for name in ENVIRON {
+            if let Some(value) = self.environ(name) {
+                each(name, &value);
+            }
+        }
+        self.request_fields(&mut |name, value| {
+            each(&format!("http_{}", name.replace('-', "_")), value)
+        });
+    }
+}
+
+/// What an environ begins with, beside the fields of the request.
+const ENVIRON: [&str; 9] = [
+    "request_method",
+    "raw_uri",
+    "request_uri",
+    "path_info",
+    "query_string",
+    "server_protocol",
+    "remote_addr",
+    "content_type",
+    "content_length",
+];
+
+fn lower_case(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).to_ascii_lowercase()
 }
 
 fn protocol(head: &RequestHead) -> &'static str {

@@ -150,11 +150,18 @@ fn loader_of_scripts(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     PyModule::from_code(py, &program, c"<rgun script>", c"_rgun_script")?.getattr("load")
 }
 
-/// Python's number of the level, the text, and the atoms of a request.
-fn plain(item: relay::Item) -> (u8, String, Option<Vec<String>>) {
+/// Of a request: its atoms, and its fields with their names.
+type Record = (Vec<String>, Vec<(String, String)>);
+
+/// Python's number of the level, the text, and of a request its atoms and fields.
+fn plain(item: relay::Item) -> (u8, String, Option<Record>) {
     match item {
         relay::Item::Error { level, text } => ((level as u8 + 1) * 10, text, None),
-        relay::Item::Access { line, atoms } => (20, line, Some(atoms)),
+        relay::Item::Access {
+            line,
+            atoms,
+            fields,
+        } => (20, line, Some((atoms, fields))),
     }
 }
 

@@ -197,16 +197,26 @@ def _relay(take, names):
         if taken is None:
             return
         items, dropped = taken
-        for level, text, atoms in items:
-            if atoms is None:
+        for level, text, request in items:
+            if request is None:
                 _hand(error, level, text, ())
             else:
-                _hand(access, level, text.replace("%", "%%"), (_typed(dict(zip(names, atoms))),))
+                atoms, fields = request
+                _hand(access, level, text.replace("%", "%%"), (_typed(Atoms(fields), zip(names, atoms)),))
         if dropped:
             _hand(error, logging.WARNING, "%d log records dropped", (dropped,))
 
 
-def _typed(atoms):
+class Atoms(dict):
+    """As gunicorn's: fields by their names in any case, and a dash for what there is not."""
+
+    def __missing__(self, name):
+        lower = name.lower()
+        return self[lower] if lower != name and name.startswith("{") else "-"
+
+
+def _typed(atoms, named):
+    atoms.update(named)
     for name in "BTDM":
         atoms[name] = int(atoms[name])
     return atoms

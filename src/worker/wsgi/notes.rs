@@ -7,7 +7,8 @@ use super::core::Core;
 use crate::worker::exchange::Exchange;
 
 pub struct Notes<'c, 'py> {
-    wanted: &'c [String],
+    /// `None`: all of it, for Python's formatters.
+    wanted: Option<&'c [String]>,
     environ: Bound<'py, PyDict>,
 }
 
@@ -15,7 +16,7 @@ impl<'c, 'py> Notes<'c, 'py> {
     /// `None` where no format wants any.
     pub fn of(core: &'c Core, environ: &Bound<'py, PyDict>) -> Option<Notes<'c, 'py>> {
         let wanted = core.office.net.ledger.wanted_environ();
-        (!wanted.is_empty()).then(|| Notes {
+        (!wanted.is_some_and(<[String]>::is_empty)).then(|| Notes {
             wanted,
             environ: environ.clone(),
         })
@@ -29,12 +30,17 @@ impl<'c, 'py> Notes<'c, 'py> {
                 continue;
             };
             let key = key.to_string_lossy().to_lowercase();
-            if self.wanted.contains(&key) {
-                let value = value.str()?.to_string_lossy().into_owned().into_bytes();
-                found.push((key, value));
+            match self.wanted {
+                None => found.extend(value.str().ok().map(|value| (key, bytes(&value)))),
+                Some(wanted) if wanted.contains(&key) => found.push((key, bytes(&value.str()?))),
+                Some(_) => {}
             }
         }
         exchange.note_environ(found);
         Ok(())
     }
+}
+
+fn bytes(value: &Bound<'_, PyString>) -> Vec<u8> {
+    value.to_string_lossy().into_owned().into_bytes()
 }
