@@ -16,7 +16,6 @@ use super::supervisor::{
     Stage,
 };
 use super::workers::{Killed, Worker};
-use crate::config::BacklogMetric;
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork};
@@ -295,11 +294,7 @@ impl Shell<'_> {
     /// Becoming ready is a sign of life, too: the first beat may be a moment away.
     fn sample_heartbeats(&mut self) {
         self.memory.look();
-        let statsd = self.logging.logging.statsd.as_ref();
-        if statsd.is_some_and(|statsd| statsd.backlog == BacklogMetric::Sent) {
-            let queues = (0..self.binds.listeners.len()).filter_map(|n| self.binds.queue(n));
-            observability::statsd::backlog(queues.map(|(waiting, _)| waiting).sum());
-        }
+        self.report_load();
         let (target, workers) = (self.supervisor.target(), &self.workers);
         self.binds.shares.close_all_but(|slot| {
             slot < target || workers.iter().any(|(_, worker)| worker.slot.0 == slot)

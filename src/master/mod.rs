@@ -20,6 +20,7 @@ mod hooks;
 mod journal;
 mod keeper;
 mod limits;
+mod load;
 mod lookout;
 mod names;
 mod pidfile;

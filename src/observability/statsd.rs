@@ -81,13 +81,29 @@ pub fn workers(count: u32) {
     WORKERS.store(count, Relaxed);
 }
 
-/// How many connections wait to be accepted.
-pub fn backlog(waiting: u64) {
+/// How loaded a server is, over the last second.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Load {
+    /// The part of their time that workers were not asleep, on average.
+    pub busy_ratio: f64,
+    pub in_flight: u64,
+    /// What requests had waited since the time that a proxy has put into `X-Request-Start`, on average.
+    pub queue_ms: u64,
+    /// Connections that wait to be accepted.
+    pub backlog: u64,
+}
+
+/// How the backlog is sent: once, since dogstatsd knows a name as one type only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backlog {
+    Gauge,
+    /// As gunicorn's own metric.
+    Histogram,
+}
+
+pub fn load(load: &Load, backlog: Backlog) {
     if let Some(statsd) = &mut *STATSD.lock() {
-        statsd.put(
-            format_args!("gunicorn.backlog"),
-            format_args!("{waiting}|h"),
-        );
+        statsd.load(load, backlog);
         statsd.flush();
     }
 }
@@ -117,6 +133,32 @@ impl Statsd {
         self.put(
             format_args!("gunicorn.request.status.{status}"),
             format_args!("1|c|@1.0"),
+        );
+    }
+
+    fn load(&mut self, load: &Load, backlog: Backlog) {
+        let Load {
+            busy_ratio,
+            in_flight,
+            queue_ms,
+            backlog: waiting,
+        } = load;
+        let kind = match backlog {
+            Backlog::Gauge => 'g',
+            Backlog::Histogram => 'h',
+        };
+        self.put(
+            format_args!("gunicorn.busy_ratio"),
+            format_args!("{busy_ratio:.3}|g"),
+        );
+        self.put(
+            format_args!("gunicorn.in_flight"),
+            format_args!("{in_flight}|g"),
+        );
+        self.put(format_args!("gunicorn.queue"), format_args!("{queue_ms}|g"));
+        self.put(
+            format_args!("gunicorn.backlog"),
+            format_args!("{waiting}|{kind}"),
         );
     }
 
@@ -191,6 +233,31 @@ mod tests {
         statsd.request(200, 3_000);
         statsd.flush();
         assert!(received(&server).starts_with("app.gunicorn.request.duration:3.0|ms"));
+    }
+
+    #[test]
+    fn the_load_is_four_gauges() {
+        let (server, mut statsd) = statsd("app.", "|#env:prod");
+        let load = Load {
+            busy_ratio: 1.0 / 3.0,
+            in_flight: 7,
+            queue_ms: 250,
+            backlog: 3,
+        };
+        statsd.load(&load, Backlog::Gauge);
+        statsd.flush();
+        assert_eq!(
+            received(&server).lines().collect::<Vec<_>>(),
+            [
+                "app.gunicorn.busy_ratio:0.333|g|#env:prod",
+                "app.gunicorn.in_flight:7|g|#env:prod",
+                "app.gunicorn.queue:250|g|#env:prod",
+                "app.gunicorn.backlog:3|g|#env:prod",
+            ]
+        );
+        statsd.load(&load, Backlog::Histogram);
+        statsd.flush();
+        assert!(received(&server).contains("gunicorn.backlog:3|h"));
     }
 
     #[test]

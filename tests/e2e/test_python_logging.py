@@ -191,7 +191,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/x"), (b"x-made", b"here")]})
     await send({"type": "http.response.body", "body": b"ok"})
 """}[interface])
-    server = launch("app:app", "--log-config-json", "log.json")
+    server = launch("app:app", "--log-config-json", "log.json", "--pythonpath", str(app.path))
     server.wait_ready()
     with server.connect() as client:
         assert client.get("/a", headers=[("X-Token", "secret")], host="site.example").status == 200

@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from harness.client import Client
@@ -54,6 +55,35 @@ def test_requests_and_workers(serve, statsd):
 def test_the_backlog(serve, statsd):
     serve("hello.py", "--statsd-host", f"127.0.0.1:{statsd.port}", "--enable-backlog-metric")
     statsd.wait(r"^gunicorn\.backlog:0\|h$")
+
+
+WAITS = """
+import asyncio, os
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    while not os.path.exists("open"):
+        await asyncio.sleep(0.005)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body"})
+"""
+
+
+def test_the_load(launch, app, statsd):
+    app.write(WAITS)
+    server = launch("app:app", "--statsd-host", f"127.0.0.1:{statsd.port}", "--dogstatsd-tags", "env:prod")
+    server.wait_ready()
+    tags = r"\|#env:prod$"
+    assert statsd.wait(rf"^gunicorn\.in_flight:0\|g{tags}")
+    with server.connect() as client:
+        client.request("GET", "/", headers=[("X-Request-Start", f"t={time.time() - 2:.3f}")])
+        statsd.wait(rf"^gunicorn\.in_flight:1\|g{tags}")
+        statsd.wait(rf"^gunicorn\.queue:\d{{4,}}\|g{tags}")
+        (app.path / "open").touch()
+        assert client.response().status == 200
+    statsd.wait(rf"^gunicorn\.busy_ratio:[01]\.\d{{3}}\|g{tags}")
+    statsd.wait(rf"^gunicorn\.backlog:\d+\|g{tags}")
 
 
 def test_prefix_and_tags(serve, statsd):

@@ -14,6 +14,8 @@ struct Look {
     at_ms: u64,
     requests: u64,
     busy_us: u64,
+    queued: u64,
+    queued_ms: u64,
 }
 
 impl Rate {
@@ -29,6 +31,8 @@ impl Rate {
             at_ms: now_ms,
             requests: counters.requests,
             busy_us: counters.busy_us,
+            queued: counters.queue.counts.iter().sum(),
+            queued_ms: counters.queue.sum_ms,
         };
     }
 
@@ -41,6 +45,14 @@ impl Rate {
     pub fn requests_per_second(&self) -> f64 {
         let more = self.last.requests.saturating_sub(self.before.requests);
         self.seconds().map_or(0.0, |seconds| ms(more) / seconds)
+    }
+
+    /// How many requests came with a time from the proxy in front, and the milliseconds since, of all together.
+    pub fn queued(&self) -> (u64, u64) {
+        (
+            self.last.queued.saturating_sub(self.before.queued),
+            self.last.queued_ms.saturating_sub(self.before.queued_ms),
+        )
     }
 
     /// Of the whole time of `threads` threads.
