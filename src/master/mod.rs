@@ -203,7 +203,7 @@ fn try_temporary_directory(settings: &Settings) -> Result<(), Error> {
             tracing::warn!(
                 %error,
                 hint = "--worker-tmp-dir DIR",
-                "no temporary files: large WSGI uploads and responses will fail"
+                "no temporary files: large WSGI uploads and slow readers of large responses occupy threads"
             );
             Ok(())
         }
