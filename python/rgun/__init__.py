@@ -1,8 +1,20 @@
 """rgun: a pre-fork process manager and ASGI/WSGI server.
 
-Nothing is loaded before it is asked for: every worker imports this package, and the master does too.
+On the command line:
+
+    rgun config.asgi:application -b 0.0.0.0:8000 -w 4
+
+From Python, with settings by the names that they have in a configuration file:
+
+    import rgun
+
+    if __name__ == "__main__":
+        rgun.run("config.asgi:application", bind="0.0.0.0:8000", workers=4)
+
+`rgun --help` and docs/settings.md say what can be set. ``ClientDisconnected`` is what an ASGI app's ``send()`` raises once the client has left.
 """
 
+# Nothing is loaded before it is asked for: every worker imports this package, and the master does too.
 from __future__ import annotations
 
 __all__ = ["ClientDisconnected", "__version__", "run"]

@@ -1,12 +1,16 @@
 from os import PathLike
-from typing import Any
+from typing_extensions import Unpack
+
+from rgun._settings import Settings
+
+__all__ = ["ClientDisconnected", "__version__", "run"]
 
 __version__: str
 
 class ClientDisconnected(OSError):
     """Raised by ``send()`` when the client has left."""
 
-def run(app: str | None = None, *options: str | PathLike[str], **settings: Any) -> int:
+def run(app: str | None = None, *options: str | PathLike[str], **settings: Unpack[Settings]) -> int:
     """Serve ``app``: ``rgun.run("config.asgi:application", bind=":8000", workers=4)``.
 
     Settings go by their names in a configuration file. In a script this process becomes the server and the call never returns;

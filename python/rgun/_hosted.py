@@ -14,6 +14,8 @@ def main():
     _forget_script_directory(here)
     program = _load(here)
     _leave_interrupts_to_the_system()
+    # For the workers (`_site.py`); the master goes on without.
+    sys.modules["rgun"]._launcher_path = os.environ.pop("__RGUN_PATH", None)
     sys.argv[0] = os.environ.pop("__RGUN_SCRIPT", None) or "rgun"
     # Returns in the master when the server has ended, and in each worker when it is done: leaving through sys.exit()
     # finalises the worker's Python as that of any program.

@@ -8,7 +8,20 @@ def enter():
     import site
 
     site.main()
+    _take_launcher_path()
     _clear_no_site_flag()
+
+
+def _take_launcher_path():
+    """A launcher (buildout, PEX) has set ``sys.path`` before it called the console script: its order counts, and what it added."""
+    told = getattr(sys.modules.get("rgun"), "_launcher_path", None)
+    if not told:
+        return
+    import json
+
+    entries = json.loads(told)
+    if any(entry not in sys.path for entry in entries):
+        sys.path[:] = entries + [entry for entry in sys.path if entry not in entries]
 
 
 def _clear_no_site_flag():

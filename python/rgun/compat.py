@@ -11,7 +11,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from rgun._settings import Settings
+
+    Word = str | os.PathLike[str]
 
 __all__ = ["arguments", "run"]
 
@@ -19,7 +28,7 @@ __all__ = ["arguments", "run"]
 _SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 
 
-def run(app=None, *options, **settings):
+def run(app: str | None = None, *options: Word, **settings: Unpack[Settings]) -> int:
     """Serve ``app`` ("module:attribute") until the server is told to stop.
 
     Settings go by their names in a configuration file (``bind``, ``workers``, ``worker_class``, ``reload``, ...), or as
@@ -32,7 +41,7 @@ def run(app=None, *options, **settings):
     """
     if _is_worker():
         raise RuntimeError("this module is imported by a worker of rgun's: call run() below `if __name__ == \"__main__\":`")
-    words, variables = _command_line(app, options, settings)
+    words, variables = _command_line(app, options, dict(settings))
     command, environment = _program(words, variables)
     if _is_alone():
         for stream in (sys.stdout, sys.stderr):
@@ -42,30 +51,30 @@ def run(app=None, *options, **settings):
     return _wait_for(command, environment)
 
 
-def arguments(app=None, *options, **settings):
+def arguments(app: str | None = None, *options: Word, **settings: Unpack[Settings]) -> list[str]:
     """The command line that ``run`` would start ``rgun`` with, as a list of words."""
-    return _command_line(app, options, settings)[0]
+    return _command_line(app, options, dict(settings))[0]
 
 
-def _command_line(app, options, settings):
+def _command_line(app: object, options: Sequence[Word], settings: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
     from rgun import _rgun
 
     if "wsgi_app" in settings:
         app = settings.pop("wsgi_app") if app is None else app
     if app is not None and not isinstance(app, str):
         raise TypeError("the workers import the app themselves: give its place, such as 'module:app', not %r" % (app,))
-    known = {name: described for name, *described in _rgun.settings()}
+    known = {name: (option, repeated, shape) for name, option, _, repeated, shape, _ in _rgun.settings()}
     words = [] if app is None else [_importable(app)]
-    variables = {}
+    variables: dict[str, str] = {}
     for name, value in settings.items():
         if name not in known:
             raise TypeError("rgun has no setting %r%s" % (name, _nearest(name, known)))
         if callable(value):
             raise TypeError("%s: the workers cannot get a function from here; hooks stand in a configuration file (config=...)" % name)
-        option, _, repeated, shape, _ = known[name]
+        option, repeated, shape = known[name]
         if value is None:
             continue
-        if shape == "switch" and value is True:
+        if option is not None and shape == "switch" and value is True:
             words.append("--" + option)
         elif shape == "switch" or option is None:
             # Not to be said on the command line: switched off again, or a dictionary.
@@ -79,48 +88,56 @@ def _command_line(app, options, settings):
     return words + [os.fspath(option) for option in options], variables
 
 
-def _importable(app):
+def _importable(app: str) -> str:
     """With the running script by the name that the workers import it by."""
     module, colon, attribute = app.partition(":")
     if module != "__main__":
         return app
     main = sys.modules["__main__"]
-    if getattr(main, "__spec__", None) is not None:
-        return main.__spec__.name + colon + attribute
-    if getattr(main, "__file__", None) is None:
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None:
+        return "%s%s%s" % (spec.name, colon, attribute)
+    if file is None:
         raise TypeError("%r is in no file that the workers could import" % app)
-    return os.path.splitext(os.path.basename(main.__file__))[0] + colon + attribute
+    return "%s%s%s" % (os.path.splitext(os.path.basename(file))[0], colon, attribute)
 
 
-def _values(name, value, repeated, shape):
+def _values(name: str, value: Any, repeated: bool, shape: str) -> list[str]:
     if isinstance(value, Mapping):
         value = ["%s=%s" % pair for pair in value.items()]
     if isinstance(value, (list, tuple, set, frozenset)):
         texts = [_text(name, one) for one in value]
-        return texts if repeated else [",".join(texts)] if shape in ("list", "pairs") else _wrong(name, value)
+        if repeated:
+            return texts
+        if shape in ("list", "pairs"):
+            return [",".join(texts)]
+        raise _wrong(name, value)
     return [_text(name, value)]
 
 
-def _text(name, value):
+def _text(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (str, int, float, os.PathLike)):
-        return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-    return _wrong(name, value)
+    if isinstance(value, os.PathLike):
+        place: Word = value
+        return os.fspath(place)
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise _wrong(name, value)
 
 
-def _wrong(name, value):
-    raise TypeError("%s: cannot be %r" % (name, value))
+def _wrong(name: str, value: object) -> TypeError:
+    return TypeError("%s: cannot be %r" % (name, value))
 
 
-def _nearest(name, known):
+def _nearest(name: str, known: Mapping[str, object]) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, 1)
     return "; did you mean %s?" % close[0] if close else ""
 
 
-def _script_directory():
+def _script_directory() -> list[str]:
     """Where the running script lies: what it can import, the app is to be found by, too."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if script is None or getattr(sys.modules["__main__"], "__spec__", None) is not None:
@@ -129,7 +146,7 @@ def _script_directory():
     return [directory] if directory in sys.path and directory != os.getcwd() else []
 
 
-def _program(words, variables):
+def _program(words: list[str], variables: dict[str, str]) -> tuple[list[str], dict[str, str]]:
     from rgun.__main__ import command
 
     program, environment = command("rgun", words)
@@ -137,7 +154,7 @@ def _program(words, variables):
     return program, environment
 
 
-def _is_worker():
+def _is_worker() -> bool:
     """Whether a server runs this code already. Its process says so; what the app starts from it is called otherwise."""
     try:
         with open("/proc/self/comm") as name:
@@ -146,7 +163,7 @@ def _is_worker():
         return False
 
 
-def _is_alone():
+def _is_alone() -> bool:
     """Whether this process has nothing to lose but what comes after the call."""
     import threading
 
@@ -154,7 +171,7 @@ def _is_alone():
     return not interactive and threading.active_count() == 1 and not _loop_runs()
 
 
-def _loop_runs():
+def _loop_runs() -> bool:
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return False
@@ -165,14 +182,14 @@ def _loop_runs():
     return True
 
 
-def _wait_for(command, environment):
+def _wait_for(command: list[str], environment: dict[str, str]) -> int:
     child = subprocess.Popen(command, env=environment, preexec_fn=_end_with_this_process())
 
-    def pass_on(number, frame):
+    def pass_on(number: int, frame: FrameType | None) -> None:
         # A terminal sends its signals to both; twice is no more than once.
         child.send_signal(number)
 
-    before = {}
+    before: dict[int, Any] = {}
     try:
         for name in _SIGNALS:
             try:
@@ -192,7 +209,7 @@ def _wait_for(command, environment):
     return 128 - code if code < 0 else code
 
 
-def _end_with_this_process():
+def _end_with_this_process() -> Callable[[], None] | None:
     """For the child, between fork and exec: a server must not outlive the notebook that started it."""
     import ctypes
 
@@ -202,7 +219,7 @@ def _end_with_this_process():
         return None
     death_signal = 1  # PR_SET_PDEATHSIG
 
-    def arrange():
+    def arrange() -> None:
         prctl(death_signal, int(signal.SIGTERM), 0, 0, 0)
 
     return arrange

@@ -1,6 +1,7 @@
 """`python manage.py rgun` in the example's project."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,13 +15,11 @@ from harness.waiting import eventually
 
 @pytest.fixture
 def project(tmp_path, program, pytestconfig, site):
-    """A copy of the example with the command installed: `project("8000", DEBUG="1")`."""
+    """A copy of the example, which has the command installed: `project("8000", DEBUG="1")`."""
     if pytestconfig.getoption("--binary") == "embedded":
         pytest.skip("about the wheel")
     place = tmp_path / "site"
     shutil.copytree(SITE, place, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3", "staticfiles", "media"))
-    settings = place / "config" / "settings.py"
-    settings.write_text(settings.read_text().replace('    "pages",\n', '    "pages",\n    "rgun.contrib.django",\n'))
     running = []
 
     def start(*words, workers=1, **environment):
@@ -73,9 +72,23 @@ def test_a_saved_view_and_template_are_served(project):
     eventually(lambda: "<!-- saved -->" in server.get("/").text, "the new template is served")
 
 
+@pytest.mark.parametrize("reloads", [True, False])
+def test_prints_what_runserver_prints(project, reloads):
+    import django
+
+    server = project(*([] if reloads else ["--noreload"]))
+    text = server.log.text().replace("\r", "")
+    shown = [r"Performing system checks\.\.\.\n\nSystem check identified no issues \(0 silenced\)\.\n\w+ \d\d, \d{4} - \d\d:\d\d:\d\d\n",
+             rf"Django version {re.escape(django.get_version())}, using settings 'config\.settings'\n",
+             r"Starting development server at http://127\.0\.0\.1:0/\nQuit the server with CONTROL-C\.\n"]
+    if reloads:
+        shown.insert(0, r"Watching for file changes with rgun\n")
+    assert re.search("".join(shown), text), text
+
+
 def test_without_debug_it_is_a_plain_server(project):
     server = project("--workers", "2", "--insecure", DEBUG="", workers=2)
-    assert not server.log.find("watching files")
+    assert not server.log.find("watching files") and not server.log.find("(?i)development server")
     assert server.get("/healthz").text == "ok"
     assert not server.log.find("GET /healthz"), "no access log unless asked for"
 

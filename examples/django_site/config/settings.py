@@ -21,6 +21,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "pages",
+    # python manage.py rgun
+    "rgun.contrib.django",
 ]
 
 MIDDLEWARE = [

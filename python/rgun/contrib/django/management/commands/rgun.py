@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -69,20 +70,45 @@ class Command(BaseCommand):
             # Somebody may sit in a debugger, and reads the requests in the terminal.
             wish.setdefault("timeout", 0)
             wish.setdefault("accesslog", "-")
-        # Where files are watched the workers check: broken code then waits for the next save, also at the start.
-        if not (options["skip_checks"] or reloads):
-            self.stdout.write("Performing system checks...\n\n")
-            self.check(display_num_errors=True)
+        if reloads:
+            self.stdout.write("Watching for file changes with rgun\n")
+        if not options["skip_checks"]:
+            self._check(reloads)
         self.check_migrations()
         for connection in connections.all():
             connection.close()
         static = options["use_static_handler"] and (settings.DEBUG or options["insecure_serving"]) and _has_static_files()
         os.environ[VARIABLE] = json.dumps({"interface": interface, "static": static, "check": reloads and not options["skip_checks"]})
+        self._announce(wish["bind"])
         self.stdout.flush()
         # What this process can import, the workers can: `manage.py`'s own directory and --pythonpath.
         code = run(APP, pythonpath=_project_path(options), **wish)
         if code:
             sys.exit(code)
+
+    def _check(self, reloads):
+        self.stdout.write("Performing system checks...\n\n")
+        try:
+            self.check(display_num_errors=True)
+        except Exception:
+            # The workers check as well, and say what is broken: with --reload it waits there for the next save.
+            if not reloads:
+                raise
+
+    def _announce(self, binds):
+        """In runserver's words."""
+        kind = "development server" if settings.DEBUG else "server"
+        lines = [
+            datetime.now().strftime("%B %d, %Y - %X"),
+            "Django version %s, using settings %r" % (self.get_version(), settings.SETTINGS_MODULE),
+            *("Starting %s at %s" % (kind, _shown(bind)) for bind in binds),
+            "Quit the server with CONTROL-C.",
+        ]
+        self.stdout.write("\n".join(lines) + "\n")
+
+
+def _shown(bind):
+    return bind if bind.startswith(("unix:", "fd://")) else "http://%s/" % bind
 
 
 def _bind(addrport, ipv6):

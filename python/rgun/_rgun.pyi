@@ -1,0 +1,9 @@
+from collections.abc import Sequence
+from os import PathLike
+
+__version__: str
+
+class ClientDisconnected(OSError): ...
+
+def main(arguments: Sequence[str | PathLike[str]]) -> int: ...
+def settings() -> list[tuple[str, str | None, str | None, bool, str, str]]: ...
