@@ -1,21 +1,25 @@
-//! How much memory processes have, from /proc. Counting shared pages costs the kernel a walk over all of them, so that number is
-//! kept for a while.
+//! How much memory processes have, from /proc. Counting shared pages costs the kernel a walk over all of them: those numbers are
+//! kept for a while, and a scrape takes only so long for new ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
-use crate::sys::Pid;
 use crate::sys::process::resident;
+use crate::sys::{Pid, clock};
 
-/// How old a proportional size may be.
+/// How old a proportional size becomes before it is measured again.
 const KEPT_MS: u64 = 15_000;
+/// Probes wait meanwhile. Where there are too many workers, the oldest sizes are measured, and the others by the next scrapes.
+const BUDGET: Duration = Duration::from_millis(10);
 
+/// When each was measured, and what was found.
 #[derive(Debug, Default)]
 pub struct Memory {
     proportional: BTreeMap<Pid, (u64, Option<u64>)>,
 }
 
-/// In bytes; `None`: nobody tells.
+/// In bytes; `None`: unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
     pub resident: Option<u64>,
@@ -24,28 +28,31 @@ pub struct Size {
 }
 
 impl Memory {
-    pub fn of(&mut self, pid: Pid, now_ms: u64) -> Size {
-        let kept = self
-            .proportional
-            .get(&pid)
-            .filter(|(at, _)| now_ms.saturating_sub(*at) < KEPT_MS);
-        let proportional = if let Some((_, kept)) = kept {
-            *kept
-        } else {
-            let found = proportional(pid);
-            self.proportional.insert(pid, (now_ms, found));
-            found
-        };
-        Size {
-            resident: resident(pid),
-            proportional,
+    /// Measures anew what is too old of `pids`, and forgets all others.
+    pub fn refresh(&mut self, pids: &BTreeSet<Pid>, now_ms: u64) {
+        self.proportional.retain(|pid, _| pids.contains(pid));
+        let measured = |pid: &Pid| self.proportional.get(pid).map(|(at, _)| *at);
+        let is_old = |at: Option<u64>| at.is_none_or(|at| now_ms.saturating_sub(at) >= KEPT_MS);
+        let mut due: Vec<(Option<u64>, Pid)> = pids
+            .iter()
+            .map(|pid| (measured(pid), *pid))
+            .filter(|(at, _)| is_old(*at))
+            .collect();
+        due.sort();
+        let began = clock::monotonic();
+        for (_, pid) in due {
+            self.proportional.insert(pid, (now_ms, proportional(pid)));
+            if clock::monotonic().saturating_sub(began) >= BUDGET {
+                break;
+            }
         }
     }
 
-    /// Forgets who was not asked about for long.
-    pub fn forget(&mut self, now_ms: u64) {
-        self.proportional
-            .retain(|_, (at, _)| now_ms.saturating_sub(*at) < 2 * KEPT_MS);
+    pub fn of(&self, pid: Pid) -> Size {
+        Size {
+            resident: resident(pid),
+            proportional: self.proportional.get(&pid).and_then(|(_, size)| *size),
+        }
     }
 }
 
@@ -63,13 +70,26 @@ mod tests {
     #[test]
     fn this_process_has_some() {
         let mut memory = Memory::default();
-        let size = memory.of(Pid::this(), 1_000);
+        memory.refresh(&BTreeSet::from([Pid::this()]), 1_000);
+        let size = memory.of(Pid::this());
         let (resident, proportional) = (size.resident.expect("proc"), size.proportional);
         assert!(resident > 1 << 20);
         if let Some(proportional) = proportional {
             assert!(proportional > 1 << 16 && proportional <= resident * 2);
         }
-        memory.forget(1_000 + 2 * KEPT_MS);
+        memory.refresh(&BTreeSet::new(), 1_001);
         assert!(memory.proportional.is_empty());
+    }
+
+    #[test]
+    fn a_size_is_kept_for_a_while() {
+        let (mut memory, pids) = (Memory::default(), BTreeSet::from([Pid::this()]));
+        let mut at = |now| {
+            memory.refresh(&pids, now);
+            memory.proportional.get(&Pid::this()).map(|(at, _)| *at)
+        };
+        assert_eq!(at(1_000), Some(1_000));
+        assert_eq!(at(1_000 + KEPT_MS - 1), Some(1_000));
+        assert_eq!(at(1_000 + KEPT_MS), Some(1_000 + KEPT_MS));
     }
 }

@@ -234,7 +234,7 @@ impl Snapshot {
             ),
             (
                 "rgun_memory_proportional_bytes",
-                "Memory with shared pages divided by their users, within the last 15 seconds",
+                "Memory with shared pages divided by their users, measured every 15 seconds",
                 |size| size.proportional,
             ),
         ] {

@@ -64,13 +64,12 @@ impl Snapshot {
             })
             .collect();
         let facts = board.facts();
-        memory.forget(now);
-        let mut size = |pid: u64| {
-            let pid = i32::try_from(pid).ok().and_then(Pid::new)?;
-            Some(memory.of(pid, now))
-        };
-        let mut processes = Vec::new();
+        let pid = |pid: u64| i32::try_from(pid).ok().and_then(Pid::new);
         let own = u64::try_from(Pid::this().as_raw()).unwrap_or(0);
+        let all = living.iter().map(Page::pid).chain([facts.pid, own]);
+        memory.refresh(&all.filter_map(pid).collect(), now);
+        let size = |number: u64| pid(number).map(|pid| memory.of(pid));
+        let mut processes = Vec::new();
         for (kind, pid) in [("master", facts.pid), ("monitor", own)] {
             processes.extend(size(pid).map(|size| (kind, String::new(), size)));
         }
