@@ -25,6 +25,8 @@ pub struct Journal {
     pub config_error: Misconfigured,
     /// Why the last reload failed, while it is the last one.
     pub last_reload_failure: Option<String>,
+    /// The first boot has failed: its reason is to be the last that is shown.
+    start_failed: bool,
 }
 
 impl Journal {
@@ -35,6 +37,16 @@ impl Journal {
                 .pid
                 .map(crate::sys::Pid::as_raw)
         };
+        self.start_failed |= matches!(
+            report,
+            Report::FirstBootFailed { .. } | Report::PreparationFailed { .. }
+        );
+        if self.start_failed
+            && matches!(report, Report::Stopping { .. } | Report::WorkerLeft { .. })
+        {
+            tracing::debug!("the start has failed, stopping what was started");
+            return;
+        }
         match report {
             // The command's own end was told with its name.
             Report::PreparationFailed { code, .. } => {

@@ -20,6 +20,12 @@ def fails(server, code):
     return server.log.wait_end()
 
 
+def assert_the_reason_is_last(text):
+    """Nothing that follows from it is shown below."""
+    records = [line for line in text.splitlines() if line.startswith("[")]
+    assert "[ERROR] the server did not come up" in records[-1], records
+
+
 def assert_one_traceback(text, *expected):
     assert text.count("Traceback (most recent call last)") == 1, text
     for part in expected:
@@ -34,6 +40,7 @@ def test_app_that_raises_on_import(app, launch, workers):
     server = launch("app:app", "-w", workers)
     text = fails(server, BOOT_FAILED)
     assert_one_traceback(text, "RuntimeError: no database", "in configure", "app.py")
+    assert_the_reason_is_last(text)
 
 
 def test_failure_is_told_within_a_second(app, launch):
