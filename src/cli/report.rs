@@ -88,14 +88,6 @@ pub(super) fn complain(text: &str) {
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 
-pub(super) fn complaint(text: &StyledStr) {
-    if is_coloured(&std::io::stderr()) {
-        complain(&text.ansi().to_string());
-    } else {
-        complain(&text.to_string());
-    }
-}
-
 /// What marks a text on a terminal; nothing elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Colours {

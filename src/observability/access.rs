@@ -87,7 +87,11 @@ enum Syslog {
 
 pub(super) fn start(settings: &Settings) -> sys::Result<()> {
     let opened = match &settings.access_log {
-        Some(target) => Some((target.clone(), super::open(target)?)),
+        Some(target) => {
+            let output =
+                super::open(target).map_err(|error| super::of_option("--access-logfile", error))?;
+            Some((target.clone(), output))
+        }
         None => None,
     };
     *OUTPUT.lock() = opened;

@@ -19,7 +19,9 @@ mod subscriber;
 mod syslog;
 pub mod terminal;
 
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -44,7 +46,7 @@ static LOG: OnceLock<Arc<ErrorLog>> = OnceLock::new();
 pub fn start(settings: &Settings) -> sys::Result<()> {
     // Of the master: workers may change theirs.
     sys::keep_zone();
-    let output = open(&settings.error_log)?;
+    let output = open(&settings.error_log).map_err(|error| of_option("--error-logfile", error))?;
     if LOG.get().is_none() {
         lookups::begin(&settings.logging)?;
         lookups::wait();
@@ -189,6 +191,19 @@ pub fn finish(patience: Duration) {
             return;
         }
         flush_pending();
+    }
+}
+
+/// An error of a log's file, with the option that names it.
+fn of_option(option: &'static str, error: sys::Error) -> sys::Error {
+    let directory = Path::new(&error.object).parent();
+    let missing = directory
+        .filter(|directory| error.kind() == ErrorKind::NotFound && !directory.exists())
+        .map(|directory| format!("the directory {} does not exist", directory.display()));
+    sys::Error {
+        call: option,
+        hint: error.hint.or(missing),
+        ..error
     }
 }
 

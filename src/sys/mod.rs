@@ -32,6 +32,7 @@ mod scratch;
 pub mod signals;
 pub mod stream;
 mod tcp;
+pub mod terminal;
 mod title;
 mod unix;
 

@@ -1,15 +1,19 @@
 """`rgun ctl`: the server answers what an operator asks, and does it."""
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 import unicodedata
@@ -142,6 +146,35 @@ def test_watch_draws_again_until_the_server_is_gone(control):
     assert watching.returncode == 1 and "has ended" in err
 
 
+@pytest.mark.parametrize("words, key", [(("top",), b"q"), (("status", "--watch"), b"\x03")])
+def test_top_has_a_screen_of_its_own(control, words, key):
+    """80 columns and 24 lines: nothing wraps or scrolls, and what stood there before comes back."""
+    control.start(3)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    before = termios.tcgetattr(theirs)
+    watching = subprocess.Popen(control.command(*words), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "xterm"})
+    shown = b""
+    try:
+        while shown.count(b"SLOT") < 2:
+            shown += os.read(ours, 65536)
+        os.write(ours, key)
+        assert watching.wait(15) == 0
+        assert termios.tcgetattr(theirs) == before
+        os.set_blocking(ours, False)
+        with contextlib.suppress(BlockingIOError):
+            shown += os.read(ours, 65536)
+    finally:
+        watching.kill()
+        watching.wait()
+        os.close(ours), os.close(theirs)
+    text = shown.decode()
+    assert text.startswith("\x1b[?1049h") and text.endswith("\x1b[?1049l")
+    for picture in text.split("\x1b[H\x1b[J")[1:]:
+        lines = [re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", line) for line in picture.split("\r\n")]
+        assert len(lines) <= 24 and all(len(line) <= 80 for line in lines), lines
+
+
 def test_ctrl_c_ends_the_watch(control):
     control.start(1)
     watching = subprocess.Popen(control.command("status", "--watch"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -245,7 +278,7 @@ def test_stacks_of_tasks_and_threads(control, app):
         assert "await asyncio.sleep(0.005)" in task and "app.py" in task
         (app.path / "open").touch()
         assert client.response().status == 200
-    assert "Thread MainThread" in control("stacks", 1).stdout
+    assert re.search(r"^Thread MainThread .*:\n  \(idle\)$", control("stacks", 1).stdout, re.M)
     assert "no worker in slot 7" in control("stacks", 7, code=1).stderr
 
 
@@ -256,6 +289,7 @@ def test_stacks_of_a_worker_that_is_stuck(control, app):
         eventually(lambda: in_flight(control) == 1, "the app has the worker")
         told = control("stacks").stdout
         assert ", asked by signal)" in told and 'app.py", line' in told
+        assert "most recent call first" not in told and "<rgun" not in told and "_hosted.py" not in told
         (app.path / "open").touch()
         assert client.response().status == 200
     server.freeze(server.ready_pids()[0])
@@ -266,7 +300,8 @@ def test_stacks_of_a_worker_that_is_stuck(control, app):
 
 def test_stacks_of_wsgi_threads(control, app):
     server = control.start(1, "--threads", 2, text=WSGI)
-    assert len(re.findall(r"^Thread ", control("stacks").stdout, re.M)) == 2
+    idle = control("stacks").stdout
+    assert len(re.findall(r"^Thread ", idle, re.M)) == idle.count("(idle)") == 2 and "_hosted.py" not in idle
     with server.connect() as client, server.connect() as other:
         client.request("GET", "/one")
         eventually(lambda: in_flight(control) == 1, "one thread is busy")
@@ -619,6 +654,9 @@ def test_a_silent_server_is_not_waited_for_without_end(program, tmp_path, answer
 
 def test_usage_teaches(program):
     run = lambda *words: subprocess.run([*program, "ctl", *words], capture_output=True, text=True, timeout=30)  # noqa: E731
-    assert run().returncode == 2 and run("explode").returncode == 2
+    for words, said in (((), "error: no verb was given\nhint: there are status, "), (("explode",), "error: there is no verb `explode`\nhint: "), (("scale", "many"), "error: <N>: `many` is not a number")):
+        wrong = run(*words)
+        assert wrong.returncode == 2 and wrong.stderr.startswith(said), wrong.stderr
+    assert "stop`?" not in run("stup").stderr
     text = run("reload", "--help")
     assert text.returncode == 0 and "rgun ctl reload || exit 1" in text.stdout

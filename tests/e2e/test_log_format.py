@@ -90,6 +90,16 @@ def test_all_records_are_in_one_zone(launch, app, options, expected):
     assert len([line for line in server.log.lines if "/fails" in line]) == 2, "also of requests"
 
 
+@pytest.mark.parametrize("option", ["--error-logfile", "--access-logfile"])
+def test_a_log_that_cannot_be_opened_names_its_option(launch, app, tmp_path, option):
+    app.copy("hello.py")
+    path = tmp_path / "missing" / "x.log"
+    server = launch("app:app", option, path)
+    assert server.wait_exit() == 1
+    server.log.wait_end()
+    assert server.log.text() == f"error: {option} {path}: no such file or directory\nhint: the directory {path.parent} does not exist"
+
+
 def test_a_boot_that_fails_is_one_record(launch, app):
     app.write("raise RuntimeError('at import')\n")
     server = launch("app:app", "--log-format", "json")

@@ -72,13 +72,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "cli",
-        may: &["config", "master", "observability"],
+        // The terminal: `rgun ctl top` draws on it.
+        may: &["config", "master", "observability", "sys::terminal"],
         crates: &[
             "clap",
             "clap_complete",
             "clap_mangen",
             "serde",
             "serde_json",
+            "terminal_size",
             "tracing",
         ],
         exempt: &["std::process::exit"],

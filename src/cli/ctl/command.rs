@@ -66,6 +66,11 @@ pub(in crate::cli) fn command() -> Command {
         .subcommands([
             status(),
             verb(
+                "top",
+                "Show the server and its workers, drawn anew every second",
+                "As `status --watch`: on a screen of its own, until `q` or Ctrl-C.",
+            ),
+            verb(
                 "reload",
                 "Replace all workers by new ones, and say how it ended",
                 "As SIGHUP, but it waits: exit code 0 when every new worker serves. When one of them does not boot, the old \
@@ -155,7 +160,7 @@ fn status() -> Command {
          app blocks it.",
     )
     .arg(switch("json", "Everything as JSON, for programs").conflicts_with("watch"))
-    .arg(switch("watch", "Draw it anew every second, until Ctrl-C"))
+    .arg(switch("watch", "Draw it anew every second, until q or Ctrl-C"))
 }
 
 fn verb(name: &'static str, about: &'static str, more: &str) -> Command {

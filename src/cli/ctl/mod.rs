@@ -8,6 +8,7 @@ mod screen;
 mod table;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod verb;
 mod watch;
 
@@ -56,17 +57,15 @@ impl Failure {
 
 /// `arguments` begin after `ctl`. The exit code: 0 when the server did what was asked.
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let matches = match command().try_get_matches_from(arguments) {
+    let mut command = command();
+    let matches = match command.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            return screen::help(&error.render());
+        }
         Err(error) => {
-            let text = error.render();
-            return match error.kind() {
-                ErrorKind::DisplayHelp => screen::help(&text),
-                _ => {
-                    report::complaint(&text);
-                    USAGE
-                }
-            };
+            screen::fail(&usage::explained(&error, &command));
+            return USAGE;
         }
     };
     match perform(&Invocation::of(&matches)) {
@@ -89,7 +88,10 @@ fn perform(invocation: &Invocation) -> Result<Response, Failure> {
             if let Some(status) = &response.status {
                 let text = match form {
                     Form::Json => json(status)?,
-                    Form::Table | Form::Watch => table::table(status, report::colours()),
+                    Form::Table | Form::Watch => {
+                        let columns = screen::size().map(|size| size.columns);
+                        table::table(status, report::colours(), columns)
+                    }
                 };
                 screen::show(&text);
             }

@@ -2,12 +2,14 @@
 //! here, so that none of it commands the operator's terminal.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use clap::builder::StyledStr;
 
 use super::Failure;
 use crate::cli::report;
 use crate::observability::terminal;
+use crate::sys::terminal::Keys;
 
 /// Text that holds no character a terminal obeys, but line ends and styles of our own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,9 +73,28 @@ impl Text {
         self.0.push('\n');
     }
 
-    /// Of a line without styles.
+    /// Of one line.
     pub fn columns(&self) -> usize {
-        self.0.chars().count()
+        Shown(self.0.chars()).count()
+    }
+
+    /// Each line in so many columns, with an ellipsis where it is cut.
+    pub fn cut_lines(&mut self, columns: usize) {
+        let lines: Vec<String> = self.0.lines().map(|line| cut(line, columns)).collect();
+        self.0 = lines.into_iter().map(|line| line + "\n").collect();
+    }
+
+    /// The last one says how many are missing.
+    pub fn keep_lines(&mut self, most: usize) {
+        let lines: Vec<&str> = self.0.lines().collect();
+        if lines.len() <= most {
+            return;
+        }
+        let kept = most.saturating_sub(1);
+        let missing = lines.len() - kept;
+        let mut text = lines.get(..kept).unwrap_or_default().join("\n");
+        text.push_str(&format!("\n... {missing} lines more\n"));
+        self.0 = text;
     }
 
     pub fn as_str(&self) -> &str {
@@ -88,6 +109,47 @@ impl Text {
         }
         .write_fmt(text);
     }
+}
+
+/// Characters that take a column; all that follows an ESC up to its `m` is a style of ours.
+struct Shown<I>(I);
+
+impl<I: Iterator<Item = char>> Iterator for Shown<I> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            match self.0.next()? {
+                '\x1b' => while self.0.next()? != 'm' {},
+                character => return Some(character),
+            }
+        }
+    }
+}
+
+fn cut(line: &str, columns: usize) -> String {
+    if Shown(line.chars()).count() <= columns {
+        return line.to_owned();
+    }
+    let mut kept = String::new();
+    let (mut left, mut in_style) = (columns.saturating_sub(1), false);
+    for character in line.chars() {
+        if character == '\x1b' {
+            in_style = true;
+        } else if in_style {
+            in_style = character != 'm';
+        } else if left == 0 {
+            break;
+        } else {
+            left -= 1;
+        }
+        kept.push(character);
+    }
+    kept.push('…');
+    if kept.contains('\x1b') {
+        kept.push_str(report::Colours::ANSI.end);
+    }
+    kept
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +206,64 @@ pub fn fail(failure: &Failure) -> u8 {
     code
 }
 
+/// Of the terminal that standard output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub columns: usize,
+    pub lines: usize,
+}
+
+/// `None`: it is no terminal, or one that does not know.
+pub fn size() -> Option<Size> {
+    let (width, height) = report::is_terminal().then(terminal_size::terminal_size)??;
+    Some(Size {
+        columns: width.0.into(),
+        lines: height.0.into(),
+    })
+}
+
+/// A screen of its own, so that what stood there before is there again afterwards.
+#[derive(Debug)]
+pub struct FullScreen {
+    keys: Keys,
+}
+
+impl FullScreen {
+    const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+    const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+    /// To the upper left, and everything below erased: no flicker.
+    const FROM_THE_TOP: &str = "\x1b[H\x1b[J";
+    const CTRL_C: u8 = 3;
+    const CTRL_D: u8 = 4;
+
+    /// `None`: there is no person at a terminal.
+    pub fn enter() -> Option<Self> {
+        let keys = report::is_terminal().then(Keys::take)??;
+        report::text(Self::ENTER);
+        Some(Self { keys })
+    }
+
+    /// `false`: its reader has left.
+    pub fn draw(&self, text: &Text) -> bool {
+        // Without the last line end, which would scroll a full screen.
+        report::text(&format!("{}{}", Self::FROM_THE_TOP, text.0.trim_end()))
+    }
+
+    pub fn is_left_within(&self, period: Duration) -> bool {
+        match self.keys.wait(period) {
+            Ok(Some(key)) => matches!(key, b'q' | b'Q' | Self::CTRL_C | Self::CTRL_D),
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+}
+
+impl Drop for FullScreen {
+    fn drop(&mut self) {
+        report::text(Self::LEAVE);
+    }
+}
+
 pub fn help(page: &StyledStr) -> u8 {
     report::page(page)
 }
@@ -165,6 +285,25 @@ mod tests {
         let mut text = Text::default();
         text.say_lines("a\n\tb\x1b]0;title\x07");
         assert_eq!(text.as_str(), "a\n\tb\\x1b]0;title\\x07");
+    }
+
+    #[test]
+    fn lines_are_cut_by_columns_and_not_by_styles() {
+        let mut text = Text::default();
+        text.styled("\x1b[31m", format_args!("serving"), "\x1b[0m");
+        text.end_line();
+        assert_eq!(text.as_str().trim_end().len(), 7 + 5 + 4);
+        let whole = text.clone();
+        text.cut_lines(7);
+        assert_eq!(text, whole);
+        text.cut_lines(4);
+        assert_eq!(text.as_str(), "\x1b[31mser…\x1b[0m\n");
+        let mut lines = Text::default();
+        lines.say_lines("a\nb\nc\nd\n");
+        lines.keep_lines(4);
+        assert_eq!(lines.as_str(), "a\nb\nc\nd\n");
+        lines.keep_lines(3);
+        assert_eq!(lines.as_str(), "a\nb\n... 2 lines more\n");
     }
 
     proptest! {

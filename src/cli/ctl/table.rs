@@ -32,7 +32,13 @@ fn is_text(column: usize) -> bool {
 
 type Row = [Text; HEADINGS.len()];
 
-pub fn table(status: &Status, colours: Colours) -> Text {
+/// What a narrow terminal is spared, the first one first.
+const SPARED: [usize; 8] = [10, 7, 1, 4, 9, 2, 6, 8];
+/// Columns that a request's path should have.
+const ROOM_FOR_A_REQUEST: usize = 24;
+
+/// `columns`: of the terminal; `None`: as wide as it gets.
+pub fn table(status: &Status, colours: Colours, columns: Option<usize>) -> Text {
     let mut text = head(status, colours);
     let mut rows: Vec<(Row, &'static str)> = Vec::new();
     for worker in &status.workers {
@@ -52,7 +58,10 @@ pub fn table(status: &Status, colours: Colours) -> Text {
             .max()
             .unwrap_or(0)
     };
-    let widths: [usize; HEADINGS.len()] = std::array::from_fn(width);
+    let mut widths: [Option<usize>; HEADINGS.len()] = std::array::from_fn(|n| Some(width(n)));
+    if let Some(columns) = columns {
+        spare(&mut widths, columns);
+    }
     line(
         &mut text,
         &headings,
@@ -63,17 +72,35 @@ pub fn table(status: &Status, colours: Colours) -> Text {
         let end = if colour.is_empty() { "" } else { colours.end };
         line(&mut text, row, &widths, ("", colour, end));
     }
+    if let Some(columns) = columns {
+        text.cut_lines(columns);
+    }
     text
+}
+
+/// Leaves columns out until the rest fits, with some room for a request.
+fn spare(widths: &mut [Option<usize>; HEADINGS.len()], columns: usize) {
+    for column in SPARED {
+        let (requests, others) = widths.split_last().expect("there are twelve");
+        let others: usize = others.iter().flatten().map(|width| width + 2).sum();
+        if others + requests.unwrap_or(0).min(ROOM_FOR_A_REQUEST) <= columns {
+            return;
+        }
+        widths[column] = None;
+    }
 }
 
 /// `(before each cell, before the state, after each)`.
 fn line(
     text: &mut Text,
     row: &Row,
-    widths: &[usize],
+    widths: &[Option<usize>],
     paint: (&'static str, &'static str, &'static str),
 ) {
-    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+    let shown = row.iter().zip(widths).enumerate();
+    for (column, (cell, width)) in
+        shown.filter_map(|(n, (cell, width))| Some((n, (cell, (*width)?))))
+    {
         let gap = width.saturating_sub(cell.columns());
         let before = if column == 3 { paint.1 } else { paint.0 };
         let after = if before.is_empty() { "" } else { paint.2 };

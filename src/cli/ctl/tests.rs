@@ -93,6 +93,35 @@ fn verbs_are_understood() {
     }
 }
 
+#[test]
+fn what_is_typed_wrongly_is_explained_in_our_words() {
+    let mut text = String::new();
+    for words in [
+        &[][..],
+        &["scale"],
+        &["scale", "many"],
+        &["scale", "1", "2"],
+        &["log-level", "loud"],
+        &["status", "--jsno"],
+        &["status", "--json", "--watch"],
+        &["--socket"],
+        &["--pid", "x", "status"],
+    ] {
+        let mut command = command::command();
+        let error = command
+            .try_get_matches_from_mut(words)
+            .expect_err("it is wrong");
+        let failure = usage::explained(&error, &command);
+        text.push_str(&format!(
+            "{}\n  {}\n  {}\n",
+            words.join(" "),
+            failure.message,
+            failure.hint.unwrap_or_default()
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
+
 fn status() -> Status {
     let serving = Worker {
         generation: 2,
@@ -154,12 +183,14 @@ fn status() -> Status {
 
 #[test]
 fn the_table_is_aligned_and_harmless() {
-    insta::assert_snapshot!(table::table(&status(), Colours::NONE).as_str());
+    insta::assert_snapshot!(table::table(&status(), Colours::NONE, None).as_str());
 }
 
 #[test]
 fn colours_do_not_move_anything() {
-    let coloured = table::table(&status(), Colours::ANSI).as_str().to_owned();
+    let coloured = table::table(&status(), Colours::ANSI, None)
+        .as_str()
+        .to_owned();
     assert!(
         coloured.contains("\x1b[32mserving\x1b[0m")
             && coloured.contains("\x1b[31mstuck 8.1 s\x1b[0m")
@@ -168,5 +199,20 @@ fn colours_do_not_move_anything() {
     for code in ["\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"] {
         plain = plain.replace(code, "");
     }
-    assert_eq!(plain, table::table(&status(), Colours::NONE).as_str());
+    assert_eq!(plain, table::table(&status(), Colours::NONE, None).as_str());
+}
+
+#[test]
+fn the_table_fits_eighty_columns() {
+    let text = table::table(&status(), Colours::ANSI, Some(80));
+    let mut plain = text.as_str().to_owned();
+    for code in ["\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"] {
+        plain = plain.replace(code, "");
+    }
+    assert!(
+        plain.lines().all(|line| line.chars().count() <= 80),
+        "{plain}"
+    );
+    assert!(plain.contains("GET /reports/"), "{plain}");
+    assert!(plain.contains("OLDEST REQUESTS") && !plain.contains("RESTARTS"));
 }

@@ -80,6 +80,7 @@ impl Verb {
     fn of(name: &str, of: &ArgMatches) -> Self {
         let number = |name| of.get_one::<u32>(name).copied();
         match name {
+            "top" => Self::Status(Form::Watch),
             "status" if of.get_flag("watch") => Self::Status(Form::Watch),
             "status" if of.get_flag("json") => Self::Status(Form::Json),
             "status" => Self::Status(Form::Table),

@@ -1,35 +1,45 @@
-//! `status --watch`: the table, drawn anew every second. It ends with Ctrl-C, or with the server.
+//! `status --watch`: the table, drawn anew every second on a screen of its own. It ends with `q` or Ctrl-C, or with the server.
 
 use std::time::Duration;
 
 use super::find::{self, Wanted};
 use super::link::{Limit, Link};
-use super::screen::{self, Text};
+use super::screen::{self, FullScreen, Text};
 use super::{Failure, Request, report, table};
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// To the upper left, and everything below erased: no flicker.
-const FROM_THE_TOP: &str = "\x1b[H\x1b[J";
 
 /// `patience`: for each answer.
 pub fn watch(wanted: &Wanted, patience: Option<Duration>) -> Result<(), Failure> {
-    // Once: a choice is not asked for again.
     let limit = Limit::of(patience);
+    // Once: a choice is not asked for again.
     let mut link = Link::at(&find::find(wanted, limit)?, limit)?;
+    // Left again before an error is printed.
+    let mut full = FullScreen::enter();
     loop {
         link.set_limit(Limit::of(patience));
         let answer = link.ask(&Request::Status)?;
         let Some(status) = answer.status else {
             return Err(Failure::new(answer.message));
         };
-        let mut drawn = Text::default();
-        if report::is_terminal() {
-            drawn.style(FROM_THE_TOP);
-        }
-        drawn.add(&table::table(&status, report::colours()));
-        if !screen::show(&drawn) {
+        let size = screen::size();
+        let mut drawn: Text = table::table(&status, report::colours(), size.map(|it| it.columns));
+        let is_read = match (&full, size) {
+            (Some(full), Some(size)) => {
+                drawn.keep_lines(size.lines);
+                full.draw(&drawn)
+            }
+            _ => screen::show(&drawn),
+        };
+        let is_left = match &mut full {
+            Some(full) => full.is_left_within(PERIOD),
+            None => {
+                std::thread::park_timeout(PERIOD);
+                false
+            }
+        };
+        if is_left || !is_read {
             return Ok(());
         }
-        std::thread::park_timeout(PERIOD);
     }
 }

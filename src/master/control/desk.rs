@@ -24,7 +24,7 @@ impl Shell<'_> {
     }
 
     fn take_request(&mut self, token: Token, request: &Request) {
-        let command = match request {
+        let (verb, command) = match request {
             Request::Status => {
                 let response = Response {
                     status: Some(self.status()),
@@ -41,15 +41,21 @@ impl Shell<'_> {
                 self.waits.add(token, request);
                 return;
             }
-            Request::Reload => Command::Reload,
-            Request::Scale { workers } => Command::Scale(*workers),
-            Request::RestartWorker { slot } => Command::RestartWorker(Slot(*slot)),
-            Request::Stop { mode } => Command::Stop(match mode {
-                Mode::Graceful => StopMode::Graceful,
-                Mode::Fast => StopMode::Fast,
-            }),
+            Request::Reload => ("reload".to_owned(), Command::Reload),
+            Request::Scale { workers } => (format!("scale {workers}"), Command::Scale(*workers)),
+            Request::RestartWorker { slot } => (
+                format!("restart-worker {slot}"),
+                Command::RestartWorker(Slot(*slot)),
+            ),
+            Request::Stop {
+                mode: Mode::Graceful,
+            } => ("stop".to_owned(), Command::Stop(StopMode::Graceful)),
+            Request::Stop { mode: Mode::Fast } => {
+                ("stop --fast".to_owned(), Command::Stop(StopMode::Fast))
+            }
         };
-        tracing::info!(?command, "asked by the control socket");
+        // As it is typed behind `rgun ctl`.
+        tracing::info!(command = verb, "command received on the control socket");
         self.pending.push_back(Event::Control { token, command });
     }
 

@@ -1,6 +1,7 @@
 //! Asking workers for their stacks: inside the process first, and by a signal where nobody there can answer. It changes nothing.
 
 use super::protocol::{Response, Stacks, Way};
+use super::stacks::tidy;
 use crate::ipc::ToWorker;
 use crate::master::shell::{Shell, deliver};
 use crate::master::supervisor::{Incarnation, Token};
@@ -148,7 +149,7 @@ impl Shell<'_> {
                     return Some(asked);
                 }
                 stacks.way = Way::Signal;
-                stacks.text = worker.stacks.read();
+                stacks.text = tidy(&worker.stacks.read());
                 if stacks.text.is_empty() {
                     "no answer, not even to a signal: the process is stopped, or waits for the kernel"
                         .clone_into(&mut stacks.text);

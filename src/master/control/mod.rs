@@ -9,6 +9,7 @@ pub mod place;
 pub mod protocol;
 mod rate;
 mod socket;
+mod stacks;
 mod status;
 pub mod trust;
 mod wait;

@@ -1,5 +1,6 @@
 """Where Python is at this moment: every thread, every asyncio task. It changes nothing."""
 
+import os
 import sys
 
 
@@ -20,8 +21,23 @@ def _threads(traceback):
     parts = []
     for ident, frame in sys._current_frames().items():
         name = names.get(ident, "not Python's own")
-        parts.append("Thread %s (%#x):\n%s" % (name, ident, _lines(traceback, _stack(frame)) or "  (idle)\n"))
+        frames = _of_the_app(_stack(frame))
+        lines = "  (idle)\n" if _only_waits(frames) else _lines(traceback, frames)
+        parts.append("Thread %s (%#x):\n%s" % (name, ident, lines))
     return parts
+
+
+def _of_the_app(frames):
+    """Without those of this program."""
+    own = os.sep + os.path.join("rgun", "_hosted.py")
+    return [(frame, line) for frame, line in frames if not frame.f_code.co_filename.startswith("<rgun") and not frame.f_code.co_filename.endswith(own)]
+
+
+def _only_waits(frames):
+    """Whether nothing but the machinery of an event loop or of a pool's thread is on the stack."""
+    library = os.path.dirname(os.__file__)
+    waiting = tuple(os.path.join(library, name) for name in ("asyncio" + os.sep, "concurrent" + os.sep, "selectors.py", "threading.py", "queue.py"))
+    return all(frame.f_code.co_filename.startswith(waiting) for frame, _ in frames)
 
 
 def _stack(frame):
@@ -47,7 +63,7 @@ def _tasks(traceback):
         coroutine = task.get_coro()
         request = getattr(coroutine, "request", None)
         about = " (%s)" % request if request else ""
-        parts.append("Task %s%s:\n%s" % (task.get_name(), about, _lines(traceback, _awaits(coroutine)) or "  (not begun)\n"))
+        parts.append("Task %s%s:\n%s" % (task.get_name(), about, _lines(traceback, _of_the_app(_awaits(coroutine))) or "  (not begun)\n"))
     return parts
 
 
@@ -68,5 +84,4 @@ def _awaits(coroutine):
 
 
 def _lines(traceback, frames):
-    frames = [(frame, line) for frame, line in frames if not frame.f_code.co_filename.startswith("<rgun")]
     return "".join(traceback.StackSummary.extract(iter(frames)).format())

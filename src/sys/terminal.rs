@@ -1,0 +1,51 @@
+//! The terminal of a person: its keys, one by one.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+
+use super::wait_readable;
+
+/// Keys come at once, unseen, and none of them is a signal. Dropped, the terminal is as it was.
+#[derive(Debug)]
+pub struct Keys {
+    before: Termios,
+}
+
+impl Keys {
+    /// `None`: standard input is no terminal.
+    pub fn take() -> Option<Self> {
+        let input = io::stdin();
+        let before = tcgetattr(&input).ok()?;
+        let mut single = before.clone();
+        single
+            .local_flags
+            .remove(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG);
+        tcsetattr(&input, SetArg::TCSANOW, &single).ok()?;
+        Some(Self { before })
+    }
+
+    /// A key that is pressed within `patience`; `Err`: there will be none any more.
+    ///
+    /// # Errors
+    /// The system's, or the terminal is gone.
+    pub fn wait(&self, patience: Duration) -> io::Result<Option<u8>> {
+        let input = io::stdin();
+        let ready = wait_readable(&[input.as_fd()], Some(patience)).map_err(|it| it.source)?;
+        if ready.first() != Some(&true) {
+            return Ok(None);
+        }
+        let mut key = [0];
+        input.lock().read_exact(&mut key)?;
+        Ok(key.first().copied())
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        // A terminal that is gone has nothing to be put back.
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before);
+    }
+}
