@@ -1,5 +1,6 @@
 """gunicorn.conf.py: run by a process of its own, at the start and for each reload; never by the master."""
 
+import json
 import os
 import signal
 import subprocess
@@ -343,3 +344,30 @@ def test_a_hook_for_tls_without_a_certificate_is_not_used(launch, app):
     server.wait_ready()
     assert server.get().status == 200
     server.log.wait("ssl_context is gunicorn's and has no effect")
+
+
+@pytest.mark.parametrize("kind", ["dict", "json", "file"])
+def test_files_named_like_pythons_own_and_a_logging_configuration(launch, app, kind):
+    """Its handlers may be the project's own, so the project is on the path when it is read."""
+    for name in ("configparser", "difflib", "http", "json", "queue", "socketserver"):
+        app.write("with open('executed', 'a') as file:\n    file.write(__name__ + '\\n')\nraise SystemExit(9)\n", f"{name}.py")
+    app.write("import logging\nclass Shown(logging.StreamHandler): pass\n", "theirs.py")
+    logger = {"level": "INFO", "handlers": ["shown"]}
+    config = {"version": 1, "handlers": {"shown": {"class": "theirs.Shown"}}, "loggers": {"gunicorn.error": logger}, "root": logger}
+    options = ()
+    if kind == "dict":
+        app.write(f"logconfig_dict = {config}\nlogconfig_dict['filters'] = {{'all': {{'()': lambda: (lambda record: True)}}}}\n", "gunicorn.conf.py")
+    elif kind == "json":
+        app.write(json.dumps(config), "log.json")
+        options = ("--log-config-json", "log.json")
+    else:
+        app.write(
+            "[loggers]\nkeys=root\n[handlers]\nkeys=shown\n[formatters]\nkeys=\n[logger_root]\nlevel=INFO\nhandlers=shown\n"
+            "[handler_shown]\nclass=theirs.Shown\nargs=()\n", "log.ini",
+        )
+        options = ("--log-config", "log.ini")
+    app.copy("hello.py")
+    server = launch("app:app", *options)
+    server.wait_ready()
+    assert server.get().status == 200
+    assert not (app.path / "executed").exists(), (app.path / "executed").read_text()

@@ -262,9 +262,9 @@ def describe(app):
 
 
 def _version(package):
-    from importlib import metadata
-
     try:
+        from importlib import metadata
+
         return metadata.version(package)
-    except metadata.PackageNotFoundError:
+    except Exception:  # not installed; or a `csv.py` of the project's is not what `metadata` means
         return ""

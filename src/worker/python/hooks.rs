@@ -72,9 +72,7 @@ impl Hooks {
         if !IN_WORKER.iter().any(|name| hooks.has(name)) {
             return Ok(None);
         }
-        let program =
-            CString::new(PROGRAM).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let module = PyModule::from_code(py, &program, c"<rgun script>", c"_rgun_script")?;
+        let module = script(py, settings)?;
         let object = module.call_method1(
             "InWorker",
             (
@@ -115,6 +113,18 @@ impl Hooks {
         let app = self.object.bind(py).call_method1("wrap", (app, is_asgi))?;
         Ok(app.unbind())
     }
+}
+
+/// The program that reads a configuration file and calls its hooks.
+///
+/// # Errors
+/// Python's.
+pub(super) fn script<'py>(py: Python<'py>, settings: &Settings) -> PyResult<Bound<'py, PyModule>> {
+    let program =
+        CString::new(PROGRAM).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    super::without_project(py, &settings.pythonpath, || {
+        PyModule::from_code(py, &program, c"<rgun script>", c"_rgun_script")
+    })
 }
 
 #[pyfunction]

@@ -1,17 +1,16 @@
 //! Python's logging in a worker: the loggers that gunicorn has, the user's configuration, and what is handed to its handlers. It
 //! formats nothing.
 
-use std::ffi::CString;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use super::Scripts;
 use super::app::prepare_path;
-use crate::config::{LogLevel, PROGRAM, Prints, PythonLogging, Settings};
+use super::hooks::script;
+use crate::config::{LogLevel, Prints, PythonLogging, Settings};
 use crate::observability::{self, relay};
 use crate::sys;
 
@@ -94,15 +93,21 @@ pub fn configure_logging(
     let Some(python) = &settings.logging.python else {
         return Ok(None);
     };
+    super::without_project(py, &settings.pythonpath, || {
+        ["configparser", "json", "logging.config"]
+            .into_iter()
+            .try_for_each(|module| py.import(module).map(drop))
+    })?;
     // Handlers and formatters may be the user's own.
     prepare_path(py, scripts, settings)?;
     let logs = scripts.logs.bind(py);
     match python {
         PythonLogging::File(path) => logs.call_method1("configure", ("file", path)),
         PythonLogging::JsonFile(path) => logs.call_method1("configure", ("json", path)),
-        PythonLogging::Dict(text) => {
-            logs.call_method1("configure", ("dict", text, loader_of_scripts(py)?))
-        }
+        PythonLogging::Dict(text) => logs.call_method1(
+            "configure",
+            ("dict", text, loader_of_scripts(py, settings)?),
+        ),
     }?;
     route_logs(py, scripts, None)
 }
@@ -145,9 +150,8 @@ pub fn route_logs(
 }
 
 /// What reads a configuration file, for a dictionary that holds objects.
-fn loader_of_scripts(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let program = CString::new(PROGRAM).map_err(|e| PyValueError::new_err(e.to_string()))?;
-    PyModule::from_code(py, &program, c"<rgun script>", c"_rgun_script")?.getattr("load")
+fn loader_of_scripts<'py>(py: Python<'py>, settings: &Settings) -> PyResult<Bound<'py, PyAny>> {
+    script(py, settings)?.getattr("load")
 }
 
 /// Of a request: its atoms, and its fields with their names.

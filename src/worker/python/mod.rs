@@ -153,7 +153,7 @@ pub fn take_along(py: Python<'_>) {
         "site",
         "traceback",
     ];
-    let imported = without_project(py, || {
+    let imported = without_project(py, &[], || {
         for module in NEEDED {
             if let Err(error) = py.import(module) {
                 // It will be missed, or not: then there is an error that says for what.
@@ -167,11 +167,18 @@ pub fn take_along(py: Python<'_>) {
     }
 }
 
-/// Imports with what `PYTHONPATH` names away from the path: a project's `json.py` is not what we mean, and as root it must not run.
-fn without_project<T>(py: Python<'_>, import: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+/// Imports with the working directory and what `PYTHONPATH` and `--pythonpath` name away from the path: a project's `json.py` is not
+/// what we mean, and as root it must not run.
+fn without_project<T>(
+    py: Python<'_>,
+    pythonpath: &[PathBuf],
+    import: impl FnOnce() -> PyResult<T>,
+) -> PyResult<T> {
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
-    let named = std::env::var_os("PYTHONPATH").unwrap_or_default();
-    let named: Vec<PathBuf> = std::env::split_paths(&named)
+    let variable = std::env::var_os("PYTHONPATH").unwrap_or_default();
+    let named: Vec<PathBuf> = std::env::split_paths(&variable)
+        .chain(pythonpath.iter().cloned())
+        .chain([PathBuf::from(".")])
         .filter_map(|entry| std::path::absolute(entry).ok())
         .collect();
     let whole = path.get_slice(0, path.len());

@@ -23,7 +23,7 @@ pub struct Scripts {
 
 impl Scripts {
     pub fn new(py: Python<'_>) -> PyResult<Self> {
-        super::without_project(py, || Self::load(py))
+        super::without_project(py, &[], || Self::load(py))
     }
 
     fn load(py: Python<'_>) -> PyResult<Self> {
