@@ -81,10 +81,9 @@ impl Identity {
         setuid(self.user).map_err(failed("setuid"))
     }
 
-    /// Whether what the descriptor names belongs to this user and group.
+    /// Whether what the descriptor names belongs to this user.
     pub fn owns(&self, file: BorrowedFd<'_>) -> io::Result<bool> {
-        let found = fstat(file)?;
-        Ok((found.st_uid, found.st_gid) == (self.user.as_raw(), self.group.as_raw()))
+        Ok(fstat(file)?.st_uid == self.user.as_raw())
     }
 
     /// Makes this user and group the owners of what the descriptor names, which may be one of `O_PATH`; nothing is looked up by
@@ -96,10 +95,10 @@ impl Identity {
     /// # Errors
     /// The system's.
     pub fn give(&self, file: BorrowedFd<'_>) -> io::Result<bool> {
-        if self.owns(file)? {
+        let found = fstat(file)?;
+        if (found.st_uid, found.st_gid) == (self.user.as_raw(), self.group.as_raw()) {
             return Ok(true);
         }
-        let found = fstat(file)?;
         let kind = found.st_mode & libc::S_IFMT;
         if !matches!(kind, libc::S_IFREG | libc::S_IFSOCK) || found.st_nlink != 1 {
             return Ok(false);

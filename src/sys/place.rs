@@ -238,8 +238,9 @@ fn existing(place: &Place, file: OwnedFd) -> Result<Appended> {
         return Err(Error::new("open", place.path.display(), reason)
             .with_hint("remove it, or name a file in a directory that only root can write to"));
     }
-    // An empty file has nothing in it that the new owner should not read.
-    let ownership = if is_guarded() && writers == Writers::Others && found.st_size > 0 {
+    // An empty file has nothing in it that the new owner should not read, and the directory's owner may have put in their own.
+    let is_suspect = writers == Writers::Others && !is_owners && found.st_size > 0;
+    let ownership = if is_guarded() && is_suspect {
         Ownership::Stays
     } else {
         Ownership::MayChange
