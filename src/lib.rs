@@ -1,11 +1,12 @@
 //! rgun: a pre-fork process manager and ASGI/WSGI server.
 //!
 //! The layers, top to bottom; arrows never point up (`tests/layering.rs` holds them to it):
-//! `cli` → `master`, `monitor`, `worker` → `master::supervisor`, `ipc`, `http` → `config`, `observability` → `sys`.
+//! `cli` → `master`, `monitor`, `worker` → `master::supervisor`, `ipc`, `http`, `files` → `config`, `observability` → `sys`.
 
 pub mod cli;
 pub mod config;
 pub mod embedded;
+pub mod files;
 pub mod hosted;
 pub mod http;
 pub mod ipc;

@@ -6,6 +6,9 @@ extern crate self as rgun;
 #[path = "../../src/http/mod.rs"]
 pub mod http;
 
+#[path = "../../src/files/mod.rs"]
+pub mod files;
+
 #[path = "../../src/websocket/mod.rs"]
 pub mod websocket;
 

@@ -1,5 +1,6 @@
 //! The floor over the operating system: the only raw libc, the only fork. It does not know what a worker is.
 
+pub mod beneath;
 mod cgroup;
 pub mod clock;
 pub mod command;

@@ -243,6 +243,19 @@ const RULES: &[Rule] = &[
         ..RULE
     },
     Rule {
+        module: "files",
+        may: &["http"],
+        crates: &[
+            "httpdate",
+            "memchr",
+            "mime_guess",
+            "serde_json",
+            "sha1_smol",
+        ],
+        never: NO_CLOCK_NO_SYSTEM,
+        ..RULE
+    },
+    Rule {
         module: "proxy",
         may: &["config", "http"],
         never: NO_CLOCK_NO_SYSTEM,

@@ -1,6 +1,7 @@
 //! What has to hold for any bytes, a file for each kind of bytes: `run` panics where it does not, `SEEDS` are good beginnings.
 
 pub mod access_log;
+pub mod files;
 pub mod forwarded;
 pub mod http;
 pub mod ipc;
@@ -13,6 +14,7 @@ pub type Target = (&'static str, &'static [&'static [u8]], fn(&[u8]));
 
 pub const ALL: &[Target] = &[
     ("access_log", access_log::SEEDS, access_log::run),
+    ("files", files::SEEDS, files::run),
     ("forwarded", forwarded::SEEDS, forwarded::run),
     ("http", http::SEEDS, http::run),
     ("ipc", ipc::SEEDS, ipc::run),

@@ -1,0 +1,121 @@
+//! Entity tags (RFC 9110 §8.8.3) and the facts of a file that they are made of.
+
+use sha1_smol::Sha1;
+
+use super::coding::Coding;
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    pub inode: u64,
+    /// In bytes.
+    pub size: u64,
+    /// Seconds since 1970, and nanoseconds.
+    pub modified: (i64, u32),
+}
+
+impl Stamp {
+    /// For `Last-Modified` and the comparisons with it: whole seconds, never before 1970.
+    pub fn seconds(&self) -> u64 {
+        u64::try_from(self.modified.0).unwrap_or(0)
+    }
+}
+
+/// `"` and sixteen or more characters and `"`: strong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ETag(Box<str>);
+
+impl ETag {
+    /// Of a file, and of each coding of it. Hashed, so that inode numbers do not leave the machine.
+    pub fn of(stamp: &Stamp, coding: Coding) -> ETag {
+        let mut hash = Sha1::new();
+        for part in [
+            stamp.inode,
+            stamp.size,
+            stamp.modified.0.cast_unsigned(),
+            u64::from(stamp.modified.1),
+        ] {
+            hash.update(&part.to_be_bytes());
+        }
+        let hex = hash.digest().to_string();
+        let hex = hex.get(..20).unwrap_or(&hex);
+        ETag(
+            match coding {
+                Coding::Identity => format!("\"{hex}\""),
+                coding => format!("\"{hex}-{}\"", coding.token()),
+            }
+            .into(),
+        )
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// What is between the quotes.
+    pub fn opaque(&self) -> &[u8] {
+        let bytes = self.as_bytes();
+        bytes.get(1..bytes.len() - 1).unwrap_or_default()
+    }
+}
+
+/// How tags are compared (RFC 9110 §8.8.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// Both are strong and the same.
+    Strong,
+    Weak,
+}
+
+/// What a list of tags says of a representation that has `tag`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    Yes,
+    No,
+    /// Neither `*` nor a list of entity tags.
+    Malformed,
+}
+
+/// `*`, or a list of tags (RFC 9110 §13.1.1 and §13.1.2).
+pub(super) fn lists(value: &[u8], tag: &[u8], comparison: Comparison) -> Listed {
+    let mut rest = value.trim_ascii();
+    if rest == b"*" {
+        return Listed::Yes;
+    }
+    let mut any = false;
+    loop {
+        // Empty members are read over (RFC 9110 §5.6.1.2).
+        while let [b',' | b' ' | b'\t', after @ ..] = rest {
+            rest = after;
+        }
+        if rest.is_empty() {
+            return if any { Listed::No } else { Listed::Malformed };
+        }
+        let Some((weak, opaque, after)) = entity_tag(rest) else {
+            return Listed::Malformed;
+        };
+        let may = comparison == Comparison::Weak || !weak;
+        if may && opaque == tag {
+            return Listed::Yes;
+        }
+        any = true;
+        rest = after.trim_ascii_start();
+        if !matches!(rest, [] | [b',', ..]) {
+            return Listed::Malformed;
+        }
+    }
+}
+
+/// Whether it is weak, what is between the quotes, and what follows.
+pub(super) fn entity_tag(value: &[u8]) -> Option<(bool, &[u8], &[u8])> {
+    let (weak, rest) = match value {
+        [b'W', b'/', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let rest = rest.strip_prefix(b"\"")?;
+    let end = memchr::memchr(b'"', rest)?;
+    let (opaque, after) = rest.split_at(end);
+    // etagc: visible characters without the quote, and obs-text.
+    let sound = opaque.iter().all(|&byte| byte > b' ' && byte != 0x7f);
+    sound.then_some((weak, opaque, &after[1..]))
+}

@@ -1,0 +1,71 @@
+//! Conditional requests (RFC 9110 §13), evaluated in the order of §13.2.2.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::etag::{Comparison, ETag, Listed, Stamp, entity_tag, lists};
+
+/// The fields of a request that make it conditional. Where a list came in several fields, they are joined with commas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Conditions<'r> {
+    pub if_match: Option<&'r [u8]>,
+    pub if_none_match: Option<&'r [u8]>,
+    pub if_modified_since: Option<&'r [u8]>,
+    pub if_unmodified_since: Option<&'r [u8]>,
+    pub if_range: Option<&'r [u8]>,
+}
+
+/// What the conditions say, for GET and HEAD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Proceed,
+    /// 304
+    NotModified,
+    /// 412
+    Failed,
+}
+
+impl Conditions<'_> {
+    /// Steps 1 to 4 of RFC 9110 §13.2.2.
+    pub fn evaluate(&self, tag: &ETag, stamp: &Stamp) -> Outcome {
+        let modified = stamp.seconds();
+        match (self.if_match, self.if_unmodified_since.and_then(seconds)) {
+            (Some(list), _) => {
+                if lists(list, tag.opaque(), Comparison::Strong) != Listed::Yes {
+                    return Outcome::Failed;
+                }
+            }
+            (None, Some(since)) if modified > since => return Outcome::Failed,
+            (None, _) => {}
+        }
+        let unchanged = match (self.if_none_match, self.if_modified_since.and_then(seconds)) {
+            (Some(list), _) => lists(list, tag.opaque(), Comparison::Weak) == Listed::Yes,
+            (None, Some(since)) => modified <= since,
+            (None, None) => false,
+        };
+        if unchanged {
+            Outcome::NotModified
+        } else {
+            Outcome::Proceed
+        }
+    }
+
+    /// Step 5: whether a Range field counts. `now` in seconds since 1970.
+    pub fn allows_range(&self, tag: &ETag, stamp: &Stamp, now: u64) -> bool {
+        let Some(value) = self.if_range.map(<[u8]>::trim_ascii) else {
+            return true;
+        };
+        match entity_tag(value) {
+            Some((weak, opaque, b"")) => !weak && opaque == tag.opaque(),
+            Some(_) => false,
+            // A date is a strong validator only when the file cannot have changed again within its second (§8.8.2.2).
+            None => seconds(value) == Some(stamp.seconds()) && stamp.seconds() < now,
+        }
+    }
+}
+
+/// An HTTP date, in each of its three forms (RFC 9110 §5.6.7). `None`: it is none, and the field is ignored.
+fn seconds(value: &[u8]) -> Option<u64> {
+    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
+    let since = date.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Some(since.as_secs())
+}
