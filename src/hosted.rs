@@ -82,6 +82,7 @@ fn settings() -> Vec<Described> {
                 Kind::Pairs => "pairs",
                 Kind::Json => "json",
                 Kind::Text
+                | Kind::TextOrTable
                 | Kind::Path
                 | Kind::Number
                 | Kind::Duration

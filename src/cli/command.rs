@@ -68,6 +68,7 @@ fn argument(definition: &'static Definition) -> Arg {
     let argument = match definition.kind {
         Kind::Switch => argument.action(ArgAction::SetTrue),
         Kind::Text
+        | Kind::TextOrTable
         | Kind::Path
         | Kind::Choice(_)
         | Kind::Number

@@ -57,6 +57,6 @@ fn value(definition: &Definition, layers: &Layers) -> Value {
             let whole = whole.or_else(|_| text.parse::<f64>().map(Value::from));
             whole.unwrap_or_else(|_| text.into())
         }
-        Kind::Text | Kind::Path | Kind::Choice(_) => text.into(),
+        Kind::Text | Kind::TextOrTable | Kind::Path | Kind::Choice(_) => text.into(),
     }
 }

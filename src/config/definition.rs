@@ -4,6 +4,7 @@ mod access_log;
 mod app;
 mod clients;
 mod development;
+mod files;
 mod gunicorn;
 mod listening;
 mod logs;
@@ -77,6 +78,8 @@ pub enum Kind {
     List,
     /// `NAME=VALUE`; a table in a configuration file.
     Pairs,
+    /// Text; in a configuration file also a table, which is JSON from there on.
+    TextOrTable,
     /// A table or dictionary; only in configuration files, and as JSON from there on.
     Json,
 }
@@ -89,6 +92,7 @@ impl Kind {
             Kind::Number | Kind::Duration | Kind::Size | Kind::Mask => true,
             Kind::Switch
             | Kind::Text
+            | Kind::TextOrTable
             | Kind::Path
             | Kind::Choice(_)
             | Kind::List
@@ -131,6 +135,7 @@ pub enum Group {
     Development,
     Clients,
     WebSocket,
+    Files,
     Proxies,
     Logs,
     Operators,
@@ -139,7 +144,7 @@ pub enum Group {
 
 impl Group {
     /// In the order in which a newcomer needs them.
-    pub const ALL: [Group; 11] = [
+    pub const ALL: [Group; 12] = [
         Group::App,
         Group::Listening,
         Group::Workers,
@@ -147,6 +152,7 @@ impl Group {
         Group::Development,
         Group::Clients,
         Group::WebSocket,
+        Group::Files,
         Group::Proxies,
         Group::Logs,
         Group::Operators,
@@ -163,6 +169,7 @@ impl Group {
             Group::Development => "Development",
             Group::Clients => "Clients: timeouts and limits",
             Group::WebSocket => "WebSocket",
+            Group::Files => "Files without the app",
             Group::Proxies => "Behind a proxy",
             Group::Logs => "Logs",
             Group::Operators => "Control and probes",
@@ -231,6 +238,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         development::SETTINGS,
         clients::SETTINGS,
         websocket::SETTINGS,
+        files::SETTINGS,
         proxies::SETTINGS,
         logs::SETTINGS,
         access_log::SETTINGS,

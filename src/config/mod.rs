@@ -8,6 +8,7 @@ mod cpus;
 mod definition;
 mod effective;
 mod error;
+mod files;
 mod foreign;
 mod layer;
 mod location;
@@ -34,6 +35,7 @@ pub use definition::{
 };
 pub use effective::effective;
 pub use error::Error;
+pub use files::{DirectoryIndex, DjangoFiles, Fallthrough, Immutable, StaticFiles, StaticMount};
 pub use foreign::{Foreign, foreign};
 pub use layer::{Given, Layer, Layers};
 pub use location::{Files, Script, files};

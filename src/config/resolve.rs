@@ -1,5 +1,6 @@
 //! From what was typed to what it means: every setting read, checked, and complete. Pure but for one look at `--chdir`.
 
+mod files;
 mod logging;
 
 use std::path::{Path, PathBuf};
@@ -165,6 +166,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             SendFile::App
         },
         pathsend: typed.switch("pathsend")?,
+        files: files::files(&typed, base)?,
         server_header: typed.switch("server_header")?,
         hooks: None,
         chdir,

@@ -93,6 +93,7 @@ fn one(definition: &Definition) -> Value {
             }
             json!({ "enum": values })
         }
+        Kind::TextOrTable => json!({ "type": ["string", "object"] }),
         Kind::Json => json!({ "type": "object" }),
     }
 }

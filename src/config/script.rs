@@ -219,6 +219,7 @@ impl Reader {
                 .iter()
                 .map(|(name, value)| Ok(format!("{name}={}", one(value)?)))
                 .collect::<Result<_, _>>()?,
+            Value::Object(_) if definition.kind == Kind::TextOrTable => vec![one(value)?],
             Value::Object(fields) => match fields.get("callable").and_then(Value::as_str) {
                 Some(name) if definition.kind == Kind::Text => return Ok(vec![name.to_owned()]),
                 _ => return Err(self.wrong(definition, "is not of that kind")),
@@ -242,6 +243,7 @@ impl Reader {
     fn text(&self, definition: &Definition, value: &Value) -> Result<String, Error> {
         match (definition.kind, value) {
             (_, Value::String(text)) => Ok(text.clone()),
+            (Kind::TextOrTable, Value::Object(_)) => Ok(value.to_string()),
             (Kind::Switch, Value::Bool(on)) => Ok(on.to_string()),
             // As gunicorn: a number is true or false, too.
             (Kind::Switch, Value::Number(number)) => Ok((number.as_f64() != Some(0.0)).to_string()),

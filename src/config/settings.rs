@@ -386,6 +386,8 @@ pub struct Settings {
     pub sendfile: SendFile,
     /// Whether ASGI's `http.response.pathsend` is advertised.
     pub pathsend: bool,
+    /// Directories that are served without the app.
+    pub files: super::StaticFiles,
     /// Whether answers say what serves, where the app does not.
     pub server_header: bool,
     /// A configuration file with hooks.

@@ -136,6 +136,7 @@ impl Reader<'_> {
                     .map(|number| number.to_string())
                     .map_err(|_| self.wrong_type(definition, value))
             }
+            (Kind::TextOrTable, table @ DeValue::Table(_)) => Ok(json(table)),
             (Kind::Duration, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
             (Kind::Choice(names), DeValue::Boolean(on)) => choice(definition, names, *on)
                 .map(str::to_owned)
@@ -153,6 +154,7 @@ impl Reader<'_> {
             Kind::Json => "a table",
             Kind::Pairs => "a table, or strings such as \"NAME=VALUE\"",
             Kind::List => "a string or an array of strings",
+            Kind::TextOrTable => "strings or tables",
             Kind::Text | Kind::Path if definition.occurs == Occurs::Repeatedly => {
                 "a string or an array of strings"
             }

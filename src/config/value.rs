@@ -9,6 +9,7 @@ mod headers;
 mod interface;
 mod logger_class;
 mod logging;
+mod mount;
 mod number;
 mod peers;
 mod place;
@@ -28,6 +29,7 @@ pub(super) use logging::{
     facility, field_name, log_format, metric_prefix, metric_tags, path_patterns, share,
     statsd_address, syslog_address,
 };
+pub(super) use mount::{Mounted, mount};
 pub(super) use number::{
     duration, longest, mask, most_fields, number, positive_duration, size, threads,
 };

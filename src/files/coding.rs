@@ -13,6 +13,13 @@ impl Coding {
     /// Those with sidecars, the preferred one first.
     pub const CODED: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
 
+    pub const ALL: [Coding; 4] = [Coding::Identity, Coding::Zstd, Coding::Brotli, Coding::Gzip];
+
+    /// Its place in `ALL`.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// As in `Content-Encoding`.
     pub const fn token(self) -> &'static str {
         match self {

@@ -19,7 +19,7 @@ pub use etag::{ETag, Stamp};
 pub use freshness::{IMMUTABLE, Names, has_hash, names_of_manifest};
 pub use media_type::{media_type, with_charset};
 pub use mount::{Mounts, Prefix};
-pub use multipart::{Multipart, Section};
+pub use multipart::{Multipart, Section, content_range};
 pub use path::{FilePath, Rejected};
 pub use precondition::{Conditions, Outcome};
 pub use range::{MOST_RANGES, Ranges, Slice};

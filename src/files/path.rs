@@ -61,7 +61,15 @@ impl FilePath {
         })
     }
 
-    /// A name that an operator or a directory listing has given, without any check.
+    /// A name of ours, without any check.
+    pub fn named(name: &str) -> FilePath {
+        FilePath {
+            name: name.as_bytes().to_vec(),
+            names_directory: false,
+        }
+    }
+
+    /// With a name of ours below it.
     #[must_use]
     pub fn join(&self, name: &str) -> FilePath {
         let mut joined = self.name.clone();

@@ -30,7 +30,12 @@ pub struct Counters {
     pub queue: Waits,
     /// Temporary files that could not be made or written.
     pub spool_failures: u64,
+    /// Files answered without the app, by coding and status.
+    pub files: [[u64; counter::FILE_STATUSES]; counter::FILE_CODINGS],
 }
+
+/// The statuses that files are answered with; what is none of them is counted with the last one.
+pub const FILE_STATUSES: [u16; counter::FILE_STATUSES] = [200, 206, 304, 404, 405, 412, 416, 500];
 
 /// A histogram in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +83,9 @@ impl Counters {
             .for_each(|(sum, more)| *sum += more);
         self.accept_wait.add(&other.accept_wait);
         self.queue.add(&other.queue);
+        let files = self.files.iter_mut().flatten();
+        let more = other.files.iter().flatten();
+        files.zip(more).for_each(|(sum, more)| *sum += more);
         self
     }
 
@@ -101,6 +109,11 @@ impl Counters {
                 sum_ms: word(counter::QUEUE_SUM),
             },
             spool_failures: word(counter::SPOOL_FAILURES),
+            files: std::array::from_fn(|coding| {
+                std::array::from_fn(|status| {
+                    word(counter::FILES + coding * counter::FILE_STATUSES + status)
+                })
+            }),
         }
     }
 }
@@ -127,6 +140,11 @@ impl Counters {
             .iter()
             .enumerate()
             .for_each(|(bucket, count)| store(counter::LATENCY + bucket, *count));
+        self.files
+            .iter()
+            .flatten()
+            .enumerate()
+            .for_each(|(n, count)| store(counter::FILES + n, *count));
         for (waits, counts, sum) in [
             (
                 &self.accept_wait,

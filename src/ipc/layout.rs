@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 5;
+pub const VERSION: u64 = 6;
 
 /// The header.
 pub mod header {
@@ -60,7 +60,11 @@ pub mod counter {
     pub const WAITS: usize = 18;
     /// Temporary files that could not be made or written.
     pub const SPOOL_FAILURES: usize = QUEUE_SUM + 1;
-    pub const WORDS: usize = SPOOL_FAILURES + 1;
+    /// Answers without the app: `FILE_STATUSES` words for each of `FILE_CODINGS`.
+    pub const FILES: usize = SPOOL_FAILURES + 1;
+    pub const FILE_CODINGS: usize = 4;
+    pub const FILE_STATUSES: usize = 8;
+    pub const WORDS: usize = FILES + FILE_CODINGS * FILE_STATUSES;
 }
 
 /// A page: one worker incarnation.
@@ -81,8 +85,8 @@ pub mod page {
     /// As `HEARTBEAT`, of the slowest of several threads.
     pub const SLOWEST: usize = 9;
     pub const COUNTERS: usize = 16;
-    pub const ENTRIES: usize = 96;
-    pub const ENTRY_COUNT: usize = 22;
+    pub const ENTRIES: usize = 136;
+    pub const ENTRY_COUNT: usize = 21;
     pub const WORDS: usize = 1024;
 }
 

@@ -25,7 +25,7 @@ mod scoreboard;
 pub use board::Board;
 pub use busy::Work;
 pub use channel::{Incoming, MasterChannel, WorkerChannel, channel};
-pub use counters::{Counters, Waits};
+pub use counters::{Counters, FILE_STATUSES, Waits};
 pub use error::{Error, Result};
 pub use facts::{CAUSES, Facts, Queue};
 pub use message::*;

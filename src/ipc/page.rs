@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::counters::Counters;
+use super::counters::{Counters, FILE_STATUSES};
 use super::layout::{counter, page};
 
 pub use in_flight::{InFlight, Mark, Ticket};
@@ -96,6 +96,14 @@ impl Page {
     /// A temporary file could not be made or written.
     pub fn spool_failed(&self) {
         self.add(counter::SPOOL_FAILURES, 1);
+    }
+
+    /// A file was answered without the app; `coding` is its place among the codings.
+    pub fn static_answered(&self, coding: usize, status: u16) {
+        let known = FILE_STATUSES.iter().position(|known| *known == status);
+        let status = known.unwrap_or(counter::FILE_STATUSES - 1);
+        let coding = coding.min(counter::FILE_CODINGS - 1);
+        self.add(counter::FILES + coding * counter::FILE_STATUSES + status, 1);
     }
 
     fn add(&self, which: usize, amount: u64) {

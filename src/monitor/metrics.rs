@@ -11,7 +11,8 @@ use super::families::{Label, family, seconds, waits};
 use super::memory::Size;
 use super::ratio::float;
 use super::snapshot::{Slot, Snapshot};
-use crate::ipc::{CAUSES, Queue};
+use crate::files::Coding;
+use crate::ipc::{CAUSES, FILE_STATUSES, Queue};
 
 /// Requests of less than 64 µs share a bucket: nobody cares which of them was how fast.
 const FIRST_BUCKET: usize = 6;
@@ -28,6 +29,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let encoder = &mut encoder;
         self.encode_requests(encoder)?;
+        self.encode_files(encoder)?;
         self.encode_waits(encoder)?;
         self.encode_workers(encoder)?;
         self.encode_master(encoder)?;
@@ -98,6 +100,35 @@ impl Snapshot {
             "rgun_spool_failures",
             "Temporary files that could not be made or written",
             |slot| float(slot.counters.spool_failures),
+        )
+    }
+
+    fn encode_files(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        let help = "Requests that were answered without the app, by content coding and status";
+        family(
+            encoder,
+            "rgun_static_requests",
+            help,
+            MetricType::Counter,
+            |metric| {
+                for slot in &self.slots {
+                    for (coding, counts) in Coding::ALL.iter().zip(slot.counters.files) {
+                        let counted = FILE_STATUSES.iter().zip(counts);
+                        for (status, count) in counted.filter(|(_, count)| *count > 0) {
+                            let status = status.to_string();
+                            let labels = [
+                                ("slot", slot.name.as_str()),
+                                ("encoding", coding.token()),
+                                ("status", status.as_str()),
+                            ];
+                            metric
+                                .encode_family(&labels)?
+                                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                        }
+                    }
+                }
+                Ok(())
+            },
         )
     }
 

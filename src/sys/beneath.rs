@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::Mode;
 
 /// As many symbolic links as the kernel follows in one path (path_resolution(7)).
@@ -23,9 +23,22 @@ const READ: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC)
     .union(OFlag::O_NONBLOCK)
     .union(OFlag::O_NOCTTY);
+const BENEATH: ResolveFlag = ResolveFlag::RESOLVE_BENEATH.union(ResolveFlag::RESOLVE_NO_MAGICLINKS);
 const DIRECTORY: OFlag = OFlag::O_PATH
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_CLOEXEC);
+
+/// More ways in which the system says that a name is none of a file: too many links, a socket.
+pub const ELOOP: i32 = libc::ELOOP;
+pub const ENXIO: i32 = libc::ENXIO;
+
+/// Whether the caller may wait for a disk or for another machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    Blocking,
+    /// What is not in the kernel's caches is `WouldBlock`.
+    CachedOnly,
+}
 
 /// A directory by its path, which is looked up for each file: a deploy may replace a symbolic link in it at any time.
 #[derive(Debug, Clone)]
@@ -67,9 +80,21 @@ impl Directory {
 
     /// `name` is relative, with single slashes, and empty for the directory itself. What leads out of the directory is
     /// `CrossesDevices`, as the kernel says it.
-    pub fn open(&self, name: &[u8]) -> io::Result<Found> {
+    pub fn open(&self, name: &[u8], patience: Patience) -> io::Result<Found> {
+        if patience == Patience::CachedOnly {
+            return found(self.open_cached(name)?);
+        }
         let root = nix::fcntl::open(&self.path, DIRECTORY, Mode::empty())?;
         found(resolve(root.as_fd(), name)?)
+    }
+
+    fn open_cached(&self, name: &[u8]) -> io::Result<OwnedFd> {
+        let cached = ResolveFlag::from_bits_retain(libc::RESOLVE_CACHED);
+        let root = OpenHow::new().flags(DIRECTORY).resolve(cached);
+        let root = openat2(AT_FDCWD, &self.path, root).map_err(unknown)?;
+        let path = if name.is_empty() { b"." } else { name };
+        let how = OpenHow::new().flags(READ).resolve(BENEATH | cached);
+        openat2(root, OsStr::from_bytes(path), how).map_err(unknown)
     }
 
     /// As `open`, without the help of newer kernels.
@@ -92,6 +117,38 @@ pub fn facts(file: &File) -> io::Result<Facts> {
     })
 }
 
+/// EAGAIN: it is not cached. The others: Linux before 5.12, or a sandbox that does not know the call.
+fn unknown(error: Errno) -> io::Error {
+    match error {
+        Errno::EAGAIN | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM => {
+            io::ErrorKind::WouldBlock.into()
+        }
+        error => error.into(),
+    }
+}
+
+/// The first `size` bytes of a file, which must be there.
+pub fn read(file: &File, size: u64, patience: Patience) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+    if patience == Patience::Blocking {
+        std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, 0)?;
+        return Ok(bytes);
+    }
+    let slice = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: `slice` is the whole of `bytes`, which lives until the call has returned.
+    let count =
+        unsafe { libc::preadv2(file.as_raw_fd(), &raw const slice, 1, 0, libc::RWF_NOWAIT) };
+    if usize::try_from(count) == Ok(bytes.len()) {
+        Ok(bytes)
+    } else {
+        // Not all of it is in memory, or the file system cannot tell.
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
 fn found(fd: OwnedFd) -> io::Result<Found> {
     let file = File::from(fd);
     let kind = file.metadata()?.file_type();
@@ -107,9 +164,7 @@ fn found(fd: OwnedFd) -> io::Result<Found> {
 
 fn resolve(root: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let path = if name.is_empty() { b"." } else { name };
-    let how = OpenHow::new()
-        .flags(READ)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let how = OpenHow::new().flags(READ).resolve(BENEATH);
     for _ in 0..TRIES {
         match openat2(root, OsStr::from_bytes(path), how) {
             Err(Errno::EAGAIN) => {}

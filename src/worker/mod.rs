@@ -6,6 +6,7 @@ mod busy;
 mod complaints;
 mod connection;
 pub mod exchange;
+mod files;
 mod held;
 mod key;
 mod ledger;
@@ -154,6 +155,10 @@ fn serve(
         told(python::failed_phase(py, scripts, &e), e)
     })?;
     watched.start(py);
+    let settings = &office.net.settings;
+    let mounts =
+        python::static_mounts(py, scripts, settings).map_err(|e| told(Phase::Settings, e))?;
+    office.net.serve_files(&mounts);
     if let Some(hooks) = hooks {
         loaded.app = hooks
             .around(py, &loaded.app, loaded.protocol == Protocol::Asgi)
@@ -193,6 +198,7 @@ pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
         let loaded = match python::configure_logging(py, &scripts, settings) {
             Ok(_relay) => python::load(py, &scripts, settings)
                 .and_then(|loaded| {
+                    python::static_mounts(py, &scripts, settings)?;
                     python::warm_up(py, &scripts, settings, &loaded.app, None)?;
                     Ok(loaded)
                 })

@@ -14,11 +14,12 @@ use super::busy::Busy;
 use super::complaints::Complaints;
 use super::connection::Conn;
 use super::exchange::Exchange;
+use super::files::FileServer;
 use super::held::Held;
 use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
 use super::timers::Timers;
-use crate::config::Settings;
+use crate::config::{Settings, StaticMount};
 use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
 use crate::proxy::Forwarded;
@@ -125,6 +126,8 @@ pub struct Network {
     pub busy: Busy,
     pub ledger: Ledger,
     app: OnceLock<Box<dyn App>>,
+    /// Where something is mounted.
+    files: OnceLock<FileServer>,
     date: Mutex<(u64, Date)>,
     now: AtomicU64,
     /// Turns of the reactor; odd while a thread sleeps in it.
@@ -162,6 +165,7 @@ impl Network {
             unfinished: Mutex::default(),
             timers: Mutex::default(),
             app: OnceLock::new(),
+            files: OnceLock::new(),
             date: Mutex::new((0, Date::at(0))),
             now: AtomicU64::new(sys::monotonic_ms()),
             turns: AtomicU64::new(0),
@@ -176,6 +180,19 @@ impl Network {
     pub fn set_app(&self, app: Box<dyn App>) {
         // A second app would be a bug of ours; the first one stays.
         drop(self.app.set(app));
+    }
+
+    /// Said once, before the first connection.
+    pub fn serve_files(&self, mounts: &[StaticMount]) {
+        if let Some(files) = FileServer::new(mounts, &self.settings) {
+            // As for the app.
+            drop(self.files.set(files));
+        }
+    }
+
+    /// What is served without the app, if there is something.
+    pub fn files(&self) -> Option<&FileServer> {
+        self.files.get()
     }
 
     pub fn app(&self) -> &dyn App {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use rgun::files::FilePath;
-use rgun::sys::beneath::{Directory, Found};
+use rgun::sys::beneath::{Directory, Found, Patience};
 
 /// What no path may ever bring out.
 const SECRET: &[u8] = b"secret";
@@ -87,7 +87,7 @@ fn got(found: std::io::Result<Found>) -> Got {
 
 /// With the kernel's help, and without; both must say the same.
 fn open(name: &[u8]) -> Got {
-    let found = got(TREE.root.open(name));
+    let found = got(TREE.root.open(name, Patience::Blocking));
     assert_eq!(
         found,
         got(TREE.root.open_by_steps(name)),
@@ -169,20 +169,26 @@ fn the_directory_is_looked_up_anew() {
     let current = whole.path().join("current");
     symlink("1", &current).expect("a link");
     let directory = Directory::new(current.join("static"));
-    assert_eq!(got(directory.open(b"a")), Got::Content(b"1".to_vec()));
+    assert_eq!(
+        got(directory.open(b"a", Patience::Blocking)),
+        Got::Content(b"1".to_vec())
+    );
     symlink("2", whole.path().join("next")).expect("a link");
     fs::rename(whole.path().join("next"), &current).expect("renamed");
-    assert_eq!(got(directory.open(b"a")), Got::Content(b"2".to_vec()));
+    assert_eq!(
+        got(directory.open(b"a", Patience::Blocking)),
+        Got::Content(b"2".to_vec())
+    );
 }
 
 #[test]
-fn permission_denied_is_told_apart() {
+fn permission_denied_is_an_error_of_its_own() {
     use std::os::unix::fs::PermissionsExt;
     let whole = tempfile::tempdir().expect("a temporary directory");
     let file = whole.path().join("a");
     fs::write(&file, b"x").expect("a file");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).expect("permissions");
-    let found = got(Directory::new(whole.path()).open(b"a"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o0)).expect("permissions");
+    let found = got(Directory::new(whole.path()).open(b"a", Patience::Blocking));
     // Nothing is denied to root.
     assert!(matches!(
         found,
@@ -260,7 +266,7 @@ proptest! {
     fn no_name_leads_out(pieces in prop::collection::vec(select(PIECES), 0..12)) {
         let name = pieces.concat();
         let name = name.trim_start_matches('/').replace(".hidden", "");
-        if let Got::Content(content) = got(TREE.root.open(name.as_bytes())) {
+        if let Got::Content(content) = got(TREE.root.open(name.as_bytes(), Patience::Blocking)) {
             prop_assert_ne!(content, SECRET);
         }
         if let Got::Content(content) = got(TREE.root.open_by_steps(name.as_bytes())) {

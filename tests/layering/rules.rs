@@ -108,7 +108,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "monitor",
-        may: &["ipc", "sys"],
+        may: &["files", "ipc", "sys"],
         crates: &[
             "bytes",
             "http_body_util",
@@ -136,6 +136,7 @@ const RULES: &[Rule] = &[
         // A seat is what the master hands to a worker, as plain data; nothing else of the master is the worker's.
         may: &[
             "config",
+            "files",
             "http",
             "ipc",
             "master::Seat",

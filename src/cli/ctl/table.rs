@@ -146,6 +146,10 @@ fn head(status: &Status, colours: Colours) -> Text {
     text.end_line();
     text.say(format_args!("{}", status.listeners.join(" ")));
     text.end_line();
+    for mount in &status.static_files {
+        text.say(format_args!("static: {mount}"));
+        text.end_line();
+    }
     if reloads.succeeded + reloads.failed > 0 {
         text.say(format_args!(
             "reloads: {} succeeded, {} failed",

@@ -160,6 +160,7 @@ fn status() -> Status {
         generation: 2,
         uptime_ms: 12_000_000,
         listeners: vec!["http://127.0.0.1:8000".into(), "unix:/run/a.sock".into()],
+        static_files: Vec::new(),
         workers_wanted: 2,
         reloads: Reloads {
             succeeded: 1,

@@ -54,10 +54,10 @@ pub(super) const PROGRAM: Program = Program {
             "--rss-samples",
             "memory is looked at by itself: leave it out",
         ),
-        ("--static-path-expires", "let a proxy in front serve files"),
+        ("--static-path-expires", "use --static-max-age"),
         (
             "--static-path-dir-to-file",
-            "let a proxy in front serve files",
+            "write `index = true` in a table [[static]] of rgun.toml",
         ),
         (
             "--metrics-scrape-interval",
@@ -117,8 +117,8 @@ pub(super) const PROGRAM: Program = Program {
         ("--no-log", "use `--error-logfile /dev/null`"),
         ("--no-http2", "leave it out"),
         ("--ssl-certificate", "let a proxy in front do TLS"),
-        ("--static-path-mount", "let a proxy in front serve files"),
-        ("--static-path-route", "let a proxy in front serve files"),
+        ("--static-path-mount", "use --static ROUTE=DIR"),
+        ("--static-path-route", "use --static ROUTE=DIR"),
         ("--metrics", "use `--admin-bind ADDRESS`"),
         ("--metrics-port", "use `--admin-bind ADDRESS`"),
         ("--metrics-address", "use `--admin-bind ADDRESS`"),

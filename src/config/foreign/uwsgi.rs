@@ -72,7 +72,7 @@ pub(super) const PROGRAM: Program = Program {
         ),
         ("--py-autoreload", "use `--reload`"),
         ("--touch-reload", "send the master a HUP to reload"),
-        ("--static-map", "let a proxy in front serve files"),
+        ("--static-map", "use --static PREFIX=DIR"),
         ("--mount", "use `--root-path PATH`"),
     ],
 };

@@ -121,6 +121,7 @@ fn every_setting_reaches_the_result() {
             ("forwarded_allow_ips" | "proxy_allow_ips", _) => "*",
             ("forwarded_headers", _) => "forwarded",
             ("secure_scheme_headers", _) => "X-Tls=1",
+            ("static", _) => "/x=/tmp",
             ("sendfile" | "server_header", _) => "false",
             (_, Kind::Switch) => "true",
             ("wsgi_app", _) => "other:app",
@@ -130,7 +131,7 @@ fn every_setting_reaches_the_result() {
                 .find(|name| Some(**name) != definition.default)
                 .unwrap(),
             (_, Kind::Mask | Kind::Size | Kind::Number | Kind::Duration) => "7",
-            (_, Kind::Text | Kind::Path | Kind::List | Kind::Pairs) => "x",
+            (_, Kind::Text | Kind::TextOrTable | Kind::Path | Kind::List | Kind::Pairs) => "x",
             (_, Kind::Json) => "{\"x\":1}",
         };
         let layers = Layers::new(vec![

@@ -42,7 +42,7 @@ pub struct InFlight {
 
 /// The worker's side.
 impl Page {
-    /// A request has begun. The first 22 at a time are shown with the beginning of their method, path and id (where they
+    /// A request has begun. The first 21 at a time are shown with the beginning of their method, path and id (where they
     /// have one).
     pub fn request_started(&self, method: &[u8], path: &[u8], id: &[u8], now_ms: u64) -> Ticket {
         let serial = self.words[page::COUNTERS + counter::REQUESTS].fetch_add(1, Relaxed) + 1;
@@ -125,7 +125,7 @@ impl Page {
 
 /// The readers' side.
 impl Page {
-    /// The requests in flight, the oldest first: up to 22 of `counters().in_flight()`.
+    /// The requests in flight, the oldest first: up to 21 of `counters().in_flight()`.
     pub fn in_flight(&self) -> Vec<InFlight> {
         let mut found: Vec<InFlight> = (0..page::ENTRY_COUNT as u32)
             .filter_map(|index| read_entry(self.entry(index)))
@@ -224,7 +224,7 @@ mod tests {
             .collect();
         assert_eq!(
             (page.in_flight().len(), page.counters().in_flight()),
-            (22, 40)
+            (21, 40)
         );
         assert_eq!(page.in_flight()[0].path.len(), 240);
         tickets

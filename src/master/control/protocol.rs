@@ -117,6 +117,9 @@ pub struct Status {
     pub generation: u32,
     pub uptime_ms: u64,
     pub listeners: Vec<String>,
+    /// What is served without the app: `/static -> /srv/static`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub static_files: Vec<String>,
     pub workers_wanted: u32,
     pub reloads: Reloads,
     /// By slot; during a rollout a slot has two.

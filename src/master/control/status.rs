@@ -1,6 +1,7 @@
 //! The server as `rgun ctl status` shows it: what the supervisor, the scoreboard and the system know. It changes nothing.
 
 use super::protocol::{InFlight, Reloads, Status, Worker};
+use crate::config::{DjangoFiles, StaticFiles};
 use crate::master::shell::Shell;
 use crate::master::supervisor::{Service, Stage, WorkerView};
 use crate::sys::clock;
@@ -29,6 +30,11 @@ impl Shell<'_> {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            static_files: self
+                .editions
+                .get(&self.supervisor.generation())
+                .map(|edition| mounts(&edition.settings.files))
+                .unwrap_or_default(),
             workers_wanted: self.supervisor.target(),
             reloads: Reloads {
                 succeeded: self.tally.reloads,
@@ -71,6 +77,16 @@ impl Shell<'_> {
                 .collect(),
         })
     }
+}
+
+fn mounts(files: &StaticFiles) -> Vec<String> {
+    let named = files.mounts.iter();
+    let named = named.map(|mount| format!("{} -> {}", mount.prefix, mount.directory.display()));
+    let of_django = files.of_django.iter().map(|files| match files {
+        DjangoFiles::Static => "STATIC_URL -> STATIC_ROOT of Django's settings".to_owned(),
+        DjangoFiles::Media => "MEDIA_URL -> MEDIA_ROOT of Django's settings".to_owned(),
+    });
+    named.chain(of_django).collect()
 }
 
 fn service(service: Service) -> &'static str {

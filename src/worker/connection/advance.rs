@@ -121,10 +121,11 @@ impl Conn {
             self.refuse(s, refusal);
             return;
         }
-        self.net.app().request(
-            Exchange::new(self.clone(), s.stream.number, mark, told),
-            head,
-        );
+        let exchange = Exchange::new(self.clone(), s.stream.number, mark, told);
+        match self.net.files() {
+            Some(files) => exchange.offer(s, files, head),
+            None => self.net.app().request(exchange, head),
+        }
     }
 
     /// Takes the body as far as the app keeps up, and watches for a client that leaves.
@@ -262,9 +263,14 @@ impl Conn {
 
     /// The app's response is out (or can never be): what becomes of the connection.
     pub(in crate::worker) fn response_ended(self: &Arc<Self>, s: &mut State) {
-        if s.mode != Mode::Exchange {
-            return;
+        if s.mode == Mode::Exchange {
+            self.conclude(s);
+            self.advance(s);
         }
+    }
+
+    /// As `response_ended`, where the caller goes on with the connection.
+    pub(in crate::worker) fn conclude(self: &Arc<Self>, s: &mut State) {
         let unread = s.stream.body.state == BodyState::Open;
         let keep =
             s.http.is_keep_alive() && s.stream.body.state != BodyState::Failed && !s.write_closed;
@@ -286,7 +292,6 @@ impl Conn {
                 s.clock.idle_since = self.net.now();
             }
         }
-        self.advance(s);
     }
 
     /// The books of a request are closed; its app learns of the end where it waits for it.

@@ -106,7 +106,7 @@ impl Conn {
         }
         if s.out.is_empty() && s.part.is_some() {
             self.flush_part(s);
-            if s.part.is_none() && !s.out.is_empty() {
+            if !s.out.is_empty() {
                 return self.flush(s);
             }
         }
@@ -128,7 +128,7 @@ impl Conn {
         while let Some(part) = &mut s.part {
             if part.left == 0 {
                 s.out = std::mem::take(&mut part.behind);
-                s.part = None;
+                s.part = part.next.take().map(|next| *next);
                 return;
             }
             if share == 0 {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -16,12 +17,14 @@ pub struct Part {
     pub left: u64,
     /// What is written after it.
     pub behind: BytesMut,
+    /// And what comes then.
+    pub next: Option<Box<Part>>,
 }
 
 #[derive(Debug)]
 pub enum Source {
-    /// A piece of the body is in the app's file, from there on.
-    File { file: File, offset: u64 },
+    /// A piece of the body is in that file, from there on.
+    File { file: Arc<File>, offset: u64 },
     /// Output waits in it for the client: more can follow.
     Spool { file: SpoolFile, offset: u64 },
     /// The rest of a block, in the app's own memory.
@@ -29,11 +32,12 @@ pub enum Source {
 }
 
 impl Part {
-    pub fn file(file: File, offset: u64, left: u64, behind: &[u8]) -> Self {
+    pub fn file(file: Arc<File>, offset: u64, left: u64, behind: &[u8]) -> Self {
         Self {
             source: Source::File { file, offset },
             left,
             behind: behind.into(),
+            next: None,
         }
     }
 
@@ -42,6 +46,7 @@ impl Part {
             left: block.len() as u64,
             source: Source::Block(block),
             behind: behind.into(),
+            next: None,
         }
     }
 
@@ -50,6 +55,7 @@ impl Part {
             source: Source::Spool { file, offset: 0 },
             left: 0,
             behind: BytesMut::new(),
+            next: None,
         }
     }
 
@@ -57,16 +63,8 @@ impl Part {
     pub fn send(&mut self, transport: &mut Transport, most: usize) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
         let count = match &mut self.source {
-            Source::File { file, offset } => {
-                let count = transport.send_file(file.as_fd(), *offset, most)?;
-                *offset += count as u64;
-                count
-            }
-            Source::Spool { file, offset } => {
-                let count = transport.send_file(file.file().as_fd(), *offset, most)?;
-                *offset += count as u64;
-                count
-            }
+            Source::File { file, offset } => send_from(transport, file, offset, most)?,
+            Source::Spool { file, offset } => send_from(transport, file.file(), offset, most)?,
             Source::Block(block) => {
                 let count = transport.write(&block[..most], Follows::Nothing)?;
                 block.advance(count);
@@ -76,4 +74,15 @@ impl Part {
         self.left -= count as u64;
         Ok(count)
     }
+}
+
+fn send_from(
+    transport: &mut Transport,
+    file: &File,
+    offset: &mut u64,
+    most: usize,
+) -> io::Result<usize> {
+    let count = transport.send_file(file.as_fd(), *offset, most)?;
+    *offset += count as u64;
+    Ok(count)
 }

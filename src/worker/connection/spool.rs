@@ -69,7 +69,7 @@ mod tests {
         assert!(!part.takes_more());
         // The app's own file is not written to.
         let file = crate::sys::unnamed_file(&std::env::temp_dir()).expect("a temporary file");
-        let mut apps = Part::file(file, 0, 2, b"");
+        let mut apps = Part::file(file.into(), 0, 2, b"");
         apps.follow(&[b"e"]);
         assert_eq!((&apps.behind[..], apps.left), (&b"e"[..], 2));
     }

@@ -1,6 +1,7 @@
 //! One request and its response, as the app's side sees them. It does not know Python.
 
 mod ending;
+mod replying;
 mod sending;
 
 use std::os::fd::OwnedFd;

@@ -61,7 +61,7 @@ impl Exchange {
         self.begin(s, status, reason, headers)
     }
 
-    fn begin<'h>(
+    pub(super) fn begin<'h>(
         &self,
         s: &mut State,
         status: u16,
@@ -284,7 +284,7 @@ impl Exchange {
         s.out.extend_from_slice(raw.prefix);
         let (left, excess) = (raw.len, raw.excess);
         if left > 0 {
-            s.part = Some(Part::file(file, offset, left, raw.suffix));
+            s.part = Some(Part::file(file.into(), offset, left, raw.suffix));
         } else {
             s.out.extend_from_slice(raw.suffix);
         }
@@ -353,7 +353,7 @@ impl Exchange {
 }
 
 /// Keeps what the socket did not take: of a large block, which had `length` bytes, a reference.
-fn keep(
+pub(super) fn keep(
     out: &mut BytesMut,
     part: &mut Option<Part>,
     rest: [&[u8]; 3],

@@ -27,6 +27,31 @@ def prepare_path(chdir, pythonpath):
         sys.path.insert(0, entry)
 
 
+def django_files(kind):
+    """Where `kind` ("STATIC" or "MEDIA") files are, as the app's Django settings say: the path of their URL, and the directory."""
+    settings = sys.modules.get("django.conf")
+    settings = settings and settings.settings
+    if not settings or not settings.configured:
+        raise LoadError(
+            "--static django: the app has not loaded Django's settings", "name the directory: `--static PREFIX=DIR`"
+        )
+    url = getattr(settings, kind + "_URL", None)
+    root = getattr(settings, kind + "_ROOT", None)
+    if not url or not root:
+        missing = kind + ("_ROOT" if url else "_URL")
+        raise LoadError("--static django: %s is not set in Django's settings" % missing, "set %s" % missing)
+    if not url.startswith("/") or url.startswith("//") or not url.strip("/"):
+        raise LoadError(
+            "--static django: %s_URL is %r, which is no path of this server below the root" % (kind, url),
+            "name the directory: `--static PREFIX=DIR`",
+        )
+    root = os.path.abspath(root)
+    if not os.path.isdir(root):
+        hint = "run `python manage.py collectstatic`" if kind == "STATIC" else "make the directory"
+        raise LoadError("--static django: %s_ROOT, %s, is not a directory" % (kind, root), hint)
+    return url.rstrip("/"), root
+
+
 def _here():
     """The working directory; None: a deploy has deleted it, which does not keep Python from starting."""
     try:

@@ -11,6 +11,7 @@ mod logging;
 mod resume;
 mod scripts;
 mod stacks;
+mod static_mounts;
 mod text;
 mod watched;
 
@@ -25,6 +26,7 @@ pub use logging::{Relay, configure_logging, install_loggers, reopen_python_files
 pub use resume::{Step, resume};
 pub use scripts::Scripts;
 pub use stacks::Stacks;
+pub use static_mounts::static_mounts;
 pub use text::{latin1, to_latin1, type_name};
 pub use watched::Watched;
 

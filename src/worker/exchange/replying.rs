@@ -1,0 +1,151 @@
+//! Answers that need no app: files, and what is said where there is none.
+
+use bytes::Bytes;
+
+use super::super::connection::{Mode, Output, Part, State};
+use super::super::files::{Content, FileServer, Look, Reply};
+use super::Exchange;
+use super::sending::{SendError, keep};
+use crate::files::{Multipart, Slice};
+use crate::http::{BodyEnd, Refusal, RequestHead};
+
+impl Exchange {
+    /// A request that has just come: answered if it is for a file, else the app's.
+    pub(in crate::worker) fn offer(self, s: &mut State, files: &FileServer, head: RequestHead) {
+        let net = &self.conn.net;
+        let root = match self.told.as_deref().and_then(|told| told.prefix.as_deref()) {
+            Some(prefix) => prefix,
+            None => &net.settings.root_path,
+        };
+        // A handshake is a GET, too.
+        let look = if s.ws.is_some() {
+            Look::NotOurs
+        } else {
+            files.look(&head, root, net.now())
+        };
+        match look {
+            Look::NotOurs => net.app().request(self.clone(), head),
+            Look::Ready(reply) => self.answer(s, &reply),
+            Look::Unknown(search) => {
+                let exchange = self.clone();
+                files.find(search, head, net.now(), move |reply, head| match reply {
+                    Some(reply) => {
+                        exchange.reply(&reply);
+                        // The next request may have come behind it.
+                        exchange.conn.net.wake.wake();
+                    }
+                    None => exchange.pass_on(head),
+                });
+            }
+        }
+    }
+
+    /// From another thread than the one that turns the reactor.
+    fn reply(&self, reply: &Reply) {
+        let s = &mut *self.conn.lock();
+        if self.check(s).is_ok() {
+            self.answer(s, reply);
+            self.conn.advance(s);
+        }
+    }
+
+    /// There is no such file, and the app is asked.
+    fn pass_on(self, head: RequestHead) {
+        let net = self.conn.net.clone();
+        net.app().request(self, head);
+        // The thread that sleeps in the reactor has to look at what the app has noted.
+        net.wake.wake();
+    }
+
+    /// The whole answer, as far as the socket takes it now; the connection sends the rest by itself.
+    fn answer(&self, s: &mut State, reply: &Reply) {
+        self.conn
+            .net
+            .page
+            .static_answered(reply.coding.index(), reply.status);
+        if self.write_reply(s, reply).is_err() {
+            // A field that cannot be sent: nothing has left.
+            drop(s.http.reset_response());
+            self.conn.refuse(s, Refusal::AppFailed);
+            return;
+        }
+        if s.is_unsent() {
+            s.clock.write_progress = self.conn.net.now();
+        }
+        if s.mode == Mode::Exchange {
+            self.conn.conclude(s);
+        }
+    }
+
+    fn write_reply(&self, s: &mut State, reply: &Reply) -> Result<(), SendError> {
+        self.begin(s, reply.status, None, reply.fields())?;
+        match &reply.content {
+            Content::None => Self::write_bytes(s, &Bytes::new()),
+            Content::Memory(bytes) => Self::write_bytes(s, bytes),
+            Content::File { file, slice } => {
+                let slice = *slice;
+                let (left, suffix) = Self::begin_raw(s, slice.length)?;
+                if left > 0 {
+                    s.part = Some(Part::file(file.clone(), slice.start, left, suffix));
+                }
+                self.conn.flush(s);
+                Ok(())
+            }
+            Content::Parts { file, parts } => {
+                let (left, suffix) = Self::begin_raw(s, parts.length)?;
+                if left > 0 {
+                    let (first, part) = chain(file, parts, suffix);
+                    s.out.extend_from_slice(first);
+                    s.part = part;
+                }
+                self.conn.flush(s);
+                Ok(())
+            }
+        }
+    }
+
+    fn write_bytes(s: &mut State, bytes: &Bytes) -> Result<(), SendError> {
+        let transmit = s.http.body(bytes, BodyEnd::Last)?;
+        let pieces = [transmit.head, transmit.data, transmit.tail];
+        let length = transmit.data.len();
+        let rest = Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).offer(pieces);
+        if let Some(rest) = rest {
+            let lend = || Some(bytes.clone());
+            keep(&mut s.out, &mut s.part, rest, length, Some(&lend));
+        }
+        Ok(())
+    }
+
+    /// The head; how many bytes of the body are to be sent, and what follows them.
+    fn begin_raw(s: &mut State, length: u64) -> Result<(u64, &'static [u8]), SendError> {
+        let raw = s.http.raw_body(length, BodyEnd::Last)?;
+        s.out.extend_from_slice(raw.prefix);
+        if raw.len == 0 {
+            s.out.extend_from_slice(raw.suffix);
+        }
+        Ok((raw.len, raw.suffix))
+    }
+}
+
+/// What is written before the first slice, and the slices with what stands between them.
+fn chain<'p>(
+    file: &std::sync::Arc<std::fs::File>,
+    parts: &'p Multipart,
+    suffix: &[u8],
+) -> (&'p [u8], Option<Part>) {
+    let end = [&parts.end, suffix].concat();
+    let mut behind: &[u8] = &end;
+    let mut next = None;
+    for section in parts.sections.iter().rev() {
+        let Slice { start, length } = section.slice;
+        let mut part = Part::file(file.clone(), start, length, behind);
+        part.next = next.map(Box::new);
+        next = Some(part);
+        behind = &section.preamble;
+    }
+    let first = parts
+        .sections
+        .first()
+        .map_or(&[][..], |section| &section.preamble);
+    (first, next)
+}

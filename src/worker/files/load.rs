@@ -1,0 +1,225 @@
+//! From the name of a file to what is sent of it: opened, with its sidecars, and read where it is small.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use super::cache::{Cached, Entry, Source, Variant};
+use super::mount::Mount;
+use crate::files::{
+    Coding, Codings, ETag, FilePath, Names, Stamp, media_type, names_of_manifest, with_charset,
+};
+use crate::http::imf_fixdate;
+use crate::sys::beneath::{Facts, Found, Patience, read};
+
+/// Files up to this size, in bytes, are kept in memory and sent with their head.
+const SMALL: u64 = 32 * 1024;
+/// A manifest that is larger is none.
+const LARGEST_MANIFEST: u64 = 16 * 1024 * 1024;
+
+/// Where builds write down the names with a hash: Django, vite.
+const MANIFESTS: [&str; 2] = ["staticfiles.json", ".vite/manifest.json"];
+
+impl Mount {
+    /// Asks the file system, and remembers the answer. `WouldBlock`: it cannot be known without waiting.
+    pub fn load(
+        &self,
+        path: &FilePath,
+        key: &[u8],
+        patience: Patience,
+        now: u64,
+    ) -> io::Result<Arc<Entry>> {
+        let entry = match self.look(path, patience)? {
+            Looked::File(file) => {
+                let (manifest, names) = self.manifest(patience)?;
+                match self.cache.last(key) {
+                    Some(known) if file.is(&known, manifest) => known,
+                    Some(_) | None => {
+                        let mut cached = self.prepare(file, names.as_deref(), patience)?;
+                        cached.manifest = manifest;
+                        Arc::new(Entry::File(Arc::new(cached)))
+                    }
+                }
+            }
+            Looked::Redirect => Arc::new(Entry::Redirect),
+            Looked::Denied => Arc::new(Entry::Denied),
+            Looked::Missing => Arc::new(Entry::Missing),
+        };
+        self.cache.put(key, entry.clone(), now);
+        Ok(entry)
+    }
+
+    fn look(&self, path: &FilePath, patience: Patience) -> io::Result<Looked> {
+        match self.open(path, patience)? {
+            Opened::File(..) if path.names_directory => Ok(Looked::Missing),
+            Opened::File(file, stamp) => self.with_sidecars(path.clone(), file, stamp, patience),
+            Opened::Directory if !self.has_index => Ok(Looked::Missing),
+            Opened::Directory if !path.names_directory => Ok(Looked::Redirect),
+            Opened::Directory => {
+                let index = path.join("index.html");
+                match self.open(&index, patience)? {
+                    Opened::File(file, stamp) => self.with_sidecars(index, file, stamp, patience),
+                    Opened::Denied => Ok(Looked::Denied),
+                    Opened::Directory | Opened::Missing => Ok(Looked::Missing),
+                }
+            }
+            Opened::Denied => Ok(Looked::Denied),
+            Opened::Missing => Ok(Looked::Missing),
+        }
+    }
+
+    fn open(&self, path: &FilePath, patience: Patience) -> io::Result<Opened> {
+        match self.directory.open(path.as_bytes(), patience) {
+            Ok(Found::File { file, facts }) => Ok(Opened::File(file, stamp(facts))),
+            Ok(Found::Directory) => Ok(Opened::Directory),
+            Ok(Found::Other) => Ok(Opened::Missing),
+            Err(error) => match error.kind() {
+                ErrorKind::PermissionDenied => Ok(Opened::Denied),
+                // A link that leads out or in circles, a socket, a name that is too long: there is no such file here.
+                ErrorKind::NotFound
+                | ErrorKind::NotADirectory
+                | ErrorKind::CrossesDevices
+                | ErrorKind::InvalidFilename => Ok(Opened::Missing),
+                _ if matches!(error.raw_os_error(), Some(code) if NOT_THERE.contains(&code)) => {
+                    Ok(Opened::Missing)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Sidecars that are older than the file are of another state of it.
+    fn with_sidecars(
+        &self,
+        path: FilePath,
+        file: File,
+        stamp: Stamp,
+        patience: Patience,
+    ) -> io::Result<Looked> {
+        let mut variants = vec![(Coding::Identity, file, stamp)];
+        let name = path.as_bytes();
+        let is_coded = Coding::CODED
+            .iter()
+            .any(|coding| name.ends_with(coding.suffix().as_bytes()));
+        for coding in Coding::CODED.into_iter().filter(|_| !is_coded) {
+            if let Opened::File(file, own) =
+                self.open(&path.with_suffix(coding.suffix()), patience)?
+                && own.seconds() >= stamp.seconds()
+            {
+                variants.push((coding, file, own));
+            }
+        }
+        Ok(Looked::File(OpenFile { path, variants }))
+    }
+
+    fn prepare(
+        &self,
+        file: OpenFile,
+        names: Option<&Names>,
+        patience: Patience,
+    ) -> io::Result<Cached> {
+        let content_type = match self.content_type() {
+            Some(own) => own.to_owned(),
+            None => with_charset(media_type(file.path.as_bytes())),
+        };
+        let mut codings = Codings::default();
+        let mut variants = Vec::with_capacity(file.variants.len());
+        for (coding, opened, stamp) in file.variants {
+            match coding {
+                Coding::Identity => {}
+                Coding::Zstd => codings.zstd = true,
+                Coding::Brotli => codings.brotli = true,
+                Coding::Gzip => codings.gzip = true,
+            }
+            let source = if stamp.size <= SMALL {
+                Source::Memory(read(&opened, stamp.size, patience)?.into())
+            } else {
+                Source::File(Arc::new(opened))
+            };
+            variants.push(Variant {
+                coding,
+                tag: ETag::of(&stamp, coding),
+                last_modified: imf_fixdate(stamp.seconds()),
+                length: itoa::Buffer::new().format(stamp.size).as_bytes().into(),
+                stamp,
+                source,
+            });
+        }
+        Ok(Cached {
+            fields: self.fields(&file.path, names, !codings.is_empty()),
+            content_type: content_type.into_bytes().into(),
+            variants,
+            codings,
+            manifest: None,
+        })
+    }
+
+    /// Its state and the names in it, read again when it has changed.
+    fn manifest(&self, patience: Patience) -> io::Result<(Option<Stamp>, Option<Arc<Names>>)> {
+        for name in MANIFESTS {
+            let Opened::File(file, stamp) = self.open(&FilePath::named(name), patience)? else {
+                continue;
+            };
+            if stamp.size > LARGEST_MANIFEST {
+                continue;
+            }
+            let mut manifest = self.manifest.lock();
+            if manifest.stamp != Some(stamp) {
+                let text = read(&file, stamp.size, patience)?;
+                manifest.names = names_of_manifest(&text).map(Arc::new);
+                manifest.stamp = Some(stamp);
+            }
+            return Ok((Some(stamp), manifest.names.clone()));
+        }
+        Ok((None, None))
+    }
+}
+
+/// More ways in which a name is none of a file: too many links; a socket.
+const NOT_THERE: [i32; 2] = [crate::sys::beneath::ELOOP, crate::sys::beneath::ENXIO];
+
+enum Looked {
+    File(OpenFile),
+    Redirect,
+    Denied,
+    Missing,
+}
+
+enum Opened {
+    File(File, Stamp),
+    Directory,
+    Denied,
+    Missing,
+}
+
+/// A file that is open, with its sidecars.
+struct OpenFile {
+    path: FilePath,
+    variants: Vec<(Coding, File, Stamp)>,
+}
+
+impl OpenFile {
+    /// The same states of the same files.
+    fn is(&self, known: &Entry, manifest: Option<Stamp>) -> bool {
+        let Entry::File(cached) = known else {
+            return false;
+        };
+        let own = self
+            .variants
+            .iter()
+            .map(|(coding, _, stamp)| (*coding, *stamp));
+        cached.manifest == manifest
+            && own.eq(cached
+                .variants
+                .iter()
+                .map(|variant| (variant.coding, variant.stamp)))
+    }
+}
+
+fn stamp(facts: Facts) -> Stamp {
+    Stamp {
+        inode: facts.inode,
+        size: facts.size,
+        modified: facts.modified,
+    }
+}

@@ -1,0 +1,147 @@
+//! Files that are served without the app (`--static`): which request is for one, and what is answered.
+//!
+//! What the kernel has in memory is answered at once, by the thread that turns the reactor. What it would have to wait for, a disk
+//! or another machine, is looked for by a thread of `pool`, and no connection waits for that but its own.
+
+mod cache;
+mod load;
+mod mount;
+mod pool;
+mod reply;
+
+use std::sync::Arc;
+
+use crate::config::{Settings, StaticMount};
+use crate::files::{FilePath, Mounts, Prefix, Rejected};
+use crate::http::{Method, RequestHead};
+use crate::sys::beneath::Patience;
+
+use cache::Entry;
+use mount::Mount;
+use pool::Pool;
+pub use reply::{Content, Reply};
+
+/// All mounted directories of a worker.
+pub struct FileServer {
+    mounts: Mounts<Arc<Mount>>,
+    pool: Pool,
+}
+
+/// What is known of a request at once.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "taken apart where it was made, once a request"
+)]
+pub enum Look {
+    /// It is the app's.
+    NotOurs,
+    Ready(Reply),
+    /// The file system has to be asked: `FileServer::find` does, elsewhere.
+    Unknown(Search),
+}
+
+/// A file to look for.
+pub struct Search {
+    mount: Arc<Mount>,
+    path: FilePath,
+    /// The path as received, below the mount.
+    key: Box<[u8]>,
+}
+
+impl FileServer {
+    /// `None`: nothing is mounted.
+    pub fn new(mounts: &[StaticMount], settings: &Settings) -> Option<FileServer> {
+        if mounts.is_empty() {
+            return None;
+        }
+        let mounts = mounts.iter().filter_map(|mount| {
+            // The settings hold no others.
+            let prefix = Prefix::of(&mount.prefix)?;
+            Some((prefix, Arc::new(Mount::new(mount, settings.files.max_age))))
+        });
+        Some(FileServer {
+            mounts: Mounts::new(mounts.collect()),
+            pool: Pool::default(),
+        })
+    }
+
+    /// `root` is where the app is mounted, as a proxy or `--root-path` says; `now` in monotonic milliseconds.
+    pub fn look(&self, head: &RequestHead, root: &str, now: u64) -> Look {
+        let Some((mount, rest)) = self.find_mount(head.target_path(), root) else {
+            return Look::NotOurs;
+        };
+        if !matches!(head.known_method(), Method::Get | Method::Head) {
+            return mount.or_fall_through(Reply::method_not_allowed());
+        }
+        let known = mount.cache.get(rest, now);
+        if let Some(entry) = known {
+            return mount.answer(&entry, head);
+        }
+        let path = match FilePath::of(rest) {
+            Ok(path) => path,
+            Err(
+                Rejected::DotSegment | Rejected::Hidden | Rejected::Malformed | Rejected::TooLong,
+            ) => {
+                return mount.or_fall_through(Reply::not_found());
+            }
+        };
+        match mount.load(&path, rest, Patience::CachedOnly, now) {
+            Ok(entry) => mount.answer(&entry, head),
+            Err(_) => Look::Unknown(Search {
+                mount: mount.clone(),
+                path,
+                key: rest.into(),
+            }),
+        }
+    }
+
+    fn find_mount<'p>(&self, path: &'p [u8], root: &str) -> Option<(&Arc<Mount>, &'p [u8])> {
+        let below_root = path
+            .strip_prefix(root.as_bytes())
+            .filter(|rest| !root.is_empty() && rest.starts_with(b"/"));
+        below_root
+            .and_then(|rest| self.mounts.find(rest))
+            .or_else(|| self.mounts.find(path))
+    }
+
+    /// Calls `then` with the answer, from a thread of the pool. `None`: the request is the app's.
+    pub fn find(
+        &self,
+        search: Search,
+        head: RequestHead,
+        now: u64,
+        then: impl FnOnce(Option<Reply>, RequestHead) + Send + 'static,
+    ) {
+        let job = move || {
+            let Search { mount, path, key } = search;
+            let look = match mount.load(&path, &key, Patience::Blocking, now) {
+                Ok(entry) => mount.answer(&entry, &head),
+                Err(error) => Look::Ready(mount.failed(&path, &error)),
+            };
+            match look {
+                Look::Ready(reply) => then(Some(reply), head),
+                Look::NotOurs | Look::Unknown(_) => then(None, head),
+            }
+        };
+        self.pool.run(Box::new(job));
+    }
+}
+
+impl Mount {
+    fn answer(&self, entry: &Arc<Entry>, head: &RequestHead) -> Look {
+        match &**entry {
+            Entry::File(file) => Look::Ready(Reply::of_file(file, head)),
+            Entry::Redirect => Look::Ready(Reply::to_directory(head)),
+            Entry::Denied => self.or_fall_through(Reply::forbidden()),
+            Entry::Missing => self.or_fall_through(Reply::not_found()),
+        }
+    }
+
+    fn or_fall_through(&self, reply: Reply) -> Look {
+        if self.falls_through {
+            Look::NotOurs
+        } else {
+            Look::Ready(reply)
+        }
+    }
+}

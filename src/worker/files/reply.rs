@@ -1,0 +1,279 @@
+//! An answer without the app: status, fields and where the body is.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
+
+use super::cache::{Cached, Source, Variant};
+use crate::files::{
+    Coding, Conditions, Multipart, Representation, Selected, Slice, accepted, content_range, select,
+};
+use crate::http::{KnownName, RequestHead, reason_phrase};
+use crate::sys::{random, unix_seconds};
+
+/// Name and value, borrowed from the answer.
+pub type Fields<'r> = SmallVec<[(&'r [u8], &'r [u8]); 12]>;
+
+type OwnField = (&'static [u8], Cow<'static, [u8]>);
+
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// Of the representation, for the metrics.
+    pub coding: Coding,
+    file: Option<(Arc<Cached>, usize)>,
+    /// What is of this answer alone.
+    own: SmallVec<[OwnField; 4]>,
+    pub content: Content,
+}
+
+/// The body.
+#[derive(Debug)]
+pub enum Content {
+    /// There is none, and no length of one.
+    None,
+    Memory(Bytes),
+    File {
+        file: Arc<std::fs::File>,
+        slice: Slice,
+    },
+    Parts {
+        file: Arc<std::fs::File>,
+        parts: Multipart,
+    },
+}
+
+impl Reply {
+    pub fn of_file(file: &Arc<Cached>, head: &RequestHead) -> Reply {
+        let there = file.codings;
+        let header = head.header(KnownName::AcceptEncoding);
+        let coding = if there.is_empty() && header.is_none_or(|header| !header.contains(&b'0')) {
+            // Nothing to choose, and nothing that is excluded.
+            Some(Coding::Identity)
+        } else {
+            accepted(header, there)
+        };
+        let Some(coding) = coding else {
+            return Reply::plain(406);
+        };
+        let at = file
+            .variants
+            .iter()
+            .position(|variant| variant.coding == coding);
+        let (at, variant) = at
+            .and_then(|at| Some((at, file.variants.get(at)?)))
+            .unwrap_or((0, &file.variants[0]));
+        let lists = Lists::of(head);
+        let conditions = Conditions {
+            if_match: lists.if_match.as_deref(),
+            if_none_match: lists.if_none_match.as_deref(),
+            if_modified_since: head.header(KnownName::IfModifiedSince),
+            if_unmodified_since: head.field("if-unmodified-since"),
+            if_range: head.header(KnownName::IfRange),
+        };
+        let representation = Representation {
+            stamp: &variant.stamp,
+            tag: &variant.tag,
+        };
+        let range = lists.range.as_deref();
+        // The clock is looked at for the one condition that needs it.
+        let now = if conditions.if_range.is_some() {
+            u64::try_from(unix_seconds()).unwrap_or(0)
+        } else {
+            0
+        };
+        let selected = select(representation, head.known_method(), &conditions, range, now);
+        Reply::selected(file, at, variant, selected)
+    }
+
+    fn selected(file: &Arc<Cached>, at: usize, variant: &Variant, selected: Selected) -> Reply {
+        let size = variant.stamp.size;
+        let mut reply = Reply {
+            status: 200,
+            coding: variant.coding,
+            file: Some((file.clone(), at)),
+            own: SmallVec::new(),
+            content: Content::None,
+        };
+        match selected {
+            Selected::Whole => {
+                reply.content = variant.source.content(Slice {
+                    start: 0,
+                    length: size,
+                });
+            }
+            Selected::Part(slice) => {
+                reply.status = 206;
+                reply.add(b"content-range", content_range(slice, size).into_bytes());
+                reply.add(b"content-length", slice.length.to_string().into_bytes());
+                reply.content = variant.source.content(slice);
+            }
+            Selected::Parts(slices) => {
+                reply.status = 206;
+                let parts = Multipart::new(&slices, size, &file.content_type, random());
+                reply.add(b"content-type", parts.content_type.clone());
+                reply.add(b"content-length", parts.length.to_string().into_bytes());
+                reply.content = match &variant.source {
+                    Source::File(file) => Content::Parts {
+                        file: file.clone(),
+                        parts,
+                    },
+                    Source::Memory(bytes) => Content::Memory(joined(&parts, bytes)),
+                };
+            }
+            Selected::NotModified => reply.status = 304,
+            Selected::PreconditionFailed => return Reply::plain(412),
+            Selected::Unsatisfiable => {
+                let mut reply = Reply::plain(416);
+                reply.add(b"content-range", format!("bytes */{size}").into_bytes());
+                return reply;
+            }
+        }
+        reply
+    }
+
+    /// A status with its phrase as the body.
+    fn plain(status: u16) -> Reply {
+        let text = format!("{}\n", reason_phrase(status));
+        Reply {
+            status,
+            coding: Coding::Identity,
+            file: None,
+            own: smallvec![
+                (
+                    &b"content-type"[..],
+                    Cow::Borrowed(&b"text/plain; charset=utf-8"[..])
+                ),
+                (
+                    &b"content-length"[..],
+                    text.len().to_string().into_bytes().into()
+                ),
+            ],
+            content: Content::Memory(text.into()),
+        }
+    }
+
+    pub fn not_found() -> Reply {
+        Reply::plain(404)
+    }
+
+    pub fn forbidden() -> Reply {
+        Reply::plain(403)
+    }
+
+    pub fn failed() -> Reply {
+        Reply::plain(500)
+    }
+
+    pub fn method_not_allowed() -> Reply {
+        let mut reply = Reply::plain(405);
+        reply.add(b"allow", b"GET, HEAD".to_vec());
+        reply
+    }
+
+    /// To the same path with a slash at its end.
+    pub fn to_directory(head: &RequestHead) -> Reply {
+        let path = head.target_path();
+        if path.starts_with(b"//") {
+            // It would name another host.
+            return Reply::not_found();
+        }
+        let mut location = [path, b"/"].concat();
+        if !head.query().is_empty() {
+            location.push(b'?');
+            location.extend_from_slice(head.query());
+        }
+        let mut reply = Reply::plain(301);
+        reply.add(b"location", location);
+        reply
+    }
+
+    fn add(&mut self, name: &'static [u8], value: Vec<u8>) {
+        self.own.push((name, value.into()));
+    }
+
+    pub fn fields(&self) -> Fields<'_> {
+        let mut fields: Fields<'_> = self
+            .own
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        let Some((file, at)) = &self.file else {
+            return fields;
+        };
+        let variant = &file.variants[*at];
+        let is_own = |wanted: &[u8]| self.own.iter().any(|(name, _)| *name == wanted);
+        if self.status != 304 {
+            if !is_own(b"content-type") {
+                fields.push((b"content-type", &file.content_type));
+            }
+            if !is_own(b"content-length") {
+                fields.push((b"content-length", &variant.length));
+            }
+            if variant.coding != Coding::Identity {
+                fields.push((b"content-encoding", variant.coding.token().as_bytes()));
+            }
+        }
+        fields.push((b"etag", variant.tag.as_bytes()));
+        fields.push((b"last-modified", &variant.last_modified));
+        fields.extend(file.fields.iter().map(|(name, value)| (&**name, &**value)));
+        fields
+    }
+}
+
+impl Source {
+    fn content(&self, slice: Slice) -> Content {
+        match self {
+            Source::Memory(bytes) => {
+                let start = usize::try_from(slice.start).unwrap_or(usize::MAX);
+                let length = usize::try_from(slice.length).unwrap_or(usize::MAX);
+                Content::Memory(bytes.slice(start..start + length))
+            }
+            Source::File(file) => Content::File {
+                file: file.clone(),
+                slice,
+            },
+        }
+    }
+}
+
+fn joined(parts: &Multipart, bytes: &Bytes) -> Bytes {
+    let mut whole = Vec::new();
+    for section in &parts.sections {
+        whole.extend_from_slice(&section.preamble);
+        let start = usize::try_from(section.slice.start).unwrap_or(usize::MAX);
+        let length = usize::try_from(section.slice.length).unwrap_or(usize::MAX);
+        whole.extend_from_slice(&bytes[start..start + length]);
+    }
+    whole.extend_from_slice(&parts.end);
+    whole.into()
+}
+
+/// Fields that may come in several lines, which are one list (RFC 9110 §5.3).
+#[derive(Default)]
+struct Lists<'h> {
+    if_match: Option<Cow<'h, [u8]>>,
+    if_none_match: Option<Cow<'h, [u8]>>,
+    range: Option<Cow<'h, [u8]>>,
+}
+
+impl<'h> Lists<'h> {
+    fn of(head: &'h RequestHead) -> Self {
+        let mut lists = Self::default();
+        for field in head.headers() {
+            let place = match field.known {
+                Some(KnownName::IfMatch) => &mut lists.if_match,
+                Some(KnownName::IfNoneMatch) => &mut lists.if_none_match,
+                Some(KnownName::Range) => &mut lists.range,
+                _ => continue,
+            };
+            *place = Some(match place.take() {
+                None => Cow::Borrowed(field.value),
+                Some(before) => [&before, &b", "[..], field.value].concat().into(),
+            });
+        }
+        lists
+    }
+}
