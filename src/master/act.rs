@@ -12,8 +12,8 @@ use super::limits::Limits;
 use super::seat::Seat;
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
-    Action, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Retry, Slot,
-    Stage,
+    Action, Beat, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Retry,
+    Slot, Stage,
 };
 use super::workers::{Killed, Worker};
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
@@ -259,10 +259,9 @@ impl Shell<'_> {
 
     /// Somebody in that slot accepts, or will.
     fn has_successor(&self, slot: Slot) -> bool {
-        self.supervisor.workers().any(|view| {
-            let stays = matches!(view.stage, Stage::Booting | Stage::Standby | Stage::Serving);
-            view.who.slot == slot && stays
-        })
+        self.supervisor
+            .workers_in(slot)
+            .any(|view| matches!(view.stage, Stage::Booting | Stage::Standby | Stage::Serving))
     }
 
     pub(super) fn tell(&self, worker: &Worker, message: &ToWorker) {
@@ -295,32 +294,34 @@ impl Shell<'_> {
     fn sample_heartbeats(&mut self) {
         self.memory.look();
         self.report_load();
-        let (target, workers) = (self.supervisor.target(), &self.workers);
+        let supervisor = &self.supervisor;
         self.binds.shares.close_all_but(|slot| {
-            slot < target || workers.iter().any(|(_, worker)| worker.slot.0 == slot)
+            let filled = || supervisor.workers_in(Slot(slot)).next().is_some();
+            slot < supervisor.target() || filled()
         });
         let now = clock::monotonic_ms();
+        let (mut beats, mut retiring) = (Vec::new(), Vec::new());
         for (incarnation, worker) in self.workers.iter_mut() {
             let Some(ready) = worker.ready_ms else {
                 continue;
             };
-            let age = Duration::from_millis(now.saturating_sub(ready.max(worker.page.heartbeat())));
-            self.pending
-                .push_back(Event::Heartbeat { incarnation, age });
+            let age = |beat: u64| Duration::from_millis(now.saturating_sub(ready.max(beat)));
             let slowest = worker.page.slowest();
-            if slowest != 0 {
-                let age = Duration::from_millis(now.saturating_sub(ready.max(slowest)));
-                self.pending
-                    .push_back(Event::ThreadQuiet { incarnation, age });
-            }
+            beats.push(Beat {
+                incarnation,
+                age: age(worker.page.heartbeat()),
+                slowest: (slowest != 0).then(|| age(slowest)),
+            });
             worker.rate.look(now, &worker.page.counters());
             let passed = worker.done(now).and_then(|done| worker.limits.passed(done));
             if let Some(excess) = passed {
                 worker.excess = Some(excess);
                 let why = excess.why;
-                self.pending.push_back(Event::Retire { incarnation, why });
+                retiring.push(Event::Retire { incarnation, why });
             }
         }
+        self.pending.push_back(Event::Heartbeats(beats));
+        self.pending.extend(retiring);
     }
 
     pub(super) fn give_logs(&self) {

@@ -139,8 +139,6 @@ impl Shell<'_> {
 }
 
 fn is_complete(worker: &mut Worker) -> bool {
-    let now = clock::monotonic_ms();
-    let (pid, found) = (worker.pid, worker.stacks.len());
     let Some(hang) = &mut worker.hang else {
         return false;
     };
@@ -152,6 +150,8 @@ fn is_complete(worker: &mut Worker) -> bool {
     else {
         return true;
     };
+    let now = clock::monotonic_ms();
+    let (pid, found) = (worker.pid, worker.stacks.len());
     if found > *length {
         (*length, *grown_at) = (found, now);
     }

@@ -248,7 +248,7 @@ impl<'a> Shell<'a> {
         // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
         observability::lookups::report();
         observability::flush_pending();
-        observability::statsd::workers(u32::try_from(self.workers.iter().count()).unwrap_or(0));
+        observability::statsd::workers(u32::try_from(self.workers.count()).unwrap_or(0));
         let timeout = if observability::is_behind() {
             Some(timeout.map_or(LOG_RETRY, |timeout| timeout.min(LOG_RETRY)))
         } else {

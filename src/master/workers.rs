@@ -124,11 +124,13 @@ struct Departed {
 #[derive(Debug, Default)]
 pub struct Workers {
     living: BTreeMap<Incarnation, Worker>,
+    by_pid: BTreeMap<Pid, Incarnation>,
     departed: VecDeque<Departed>,
 }
 
 impl Workers {
     pub fn insert(&mut self, incarnation: Incarnation, worker: Worker) {
+        self.by_pid.insert(worker.pid, incarnation);
         self.living.insert(incarnation, worker);
     }
 
@@ -154,14 +156,17 @@ impl Workers {
 
     /// `None`: not a worker of ours.
     pub fn with_pid(&self, pid: Pid) -> Option<Incarnation> {
-        self.iter()
-            .find(|(_, worker)| worker.pid == pid)
-            .map(|(incarnation, _)| incarnation)
+        self.by_pid.get(&pid).copied()
+    }
+
+    pub fn count(&self) -> usize {
+        self.living.len()
     }
 
     /// It was reaped. Its page is handed back, to be freed; its channel is closed.
     pub fn remove(&mut self, incarnation: Incarnation) -> Option<Page> {
         let worker = self.living.remove(&incarnation)?;
+        self.by_pid.remove(&worker.pid);
         let Worker {
             slot,
             pid,

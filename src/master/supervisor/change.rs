@@ -27,8 +27,9 @@ impl Supervisor {
 
     /// Not everybody was ready yet.
     fn boot_anew(&mut self) {
-        for place in self.places.values_mut() {
+        for (slot, place) in &mut self.places {
             place.awaits = Awaits::Nothing;
+            self.vacant.insert(*slot);
         }
         for booting in self.incarnations(Worker::is_booting) {
             self.dismiss(booting);

@@ -1,12 +1,12 @@
 //! Every deadline there is, in two functions: what happens when it comes, and when the next one does.
 
 use super::clock::PULSE;
-use super::fleet::FAST;
 use super::mutation::fault;
 use super::reload::Reload;
 use super::rollout::Batch;
+use super::steps::FAST;
 use super::worker::{Life, Worker};
-use super::{Action, BootFailure, Incarnation, KillReason, Moment, Phase, Supervisor};
+use super::{Action, BootFailure, Incarnation, KillReason, Moment, Phase, Spawning, Supervisor};
 
 impl Supervisor {
     pub(super) fn enforce(&mut self) {
@@ -31,7 +31,7 @@ impl Supervisor {
 
     fn enforce_worker(&mut self, incarnation: Incarnation) {
         let now = self.now();
-        let Some(worker) = self.workers.get(&incarnation) else {
+        let Some(worker) = self.workers.get(incarnation) else {
             return;
         };
         if worker.deadline().is_none_or(|at| at > now) {
@@ -64,8 +64,9 @@ impl Supervisor {
 
     /// For faults only: a worker that stays for ever.
     fn forget_deadline(&mut self, incarnation: Incarnation) {
-        if let Some(worker) = self.workers.get_mut(&incarnation) {
+        if let Some(worker) = self.workers.get_mut(incarnation) {
             worker.life = Life::Killed;
+            self.vacant.insert(worker.who.slot);
         }
     }
 
@@ -97,11 +98,11 @@ impl Supervisor {
                 Batch::Switching { until, .. } => Some(until),
             },
         };
-        let retries = self
-            .places
-            .values()
+        let places = self.vacant.iter().filter_map(|slot| self.places.get(slot));
+        let retries = places
             .map(|place| place.pacing.not_before)
             .filter(|at| *at > self.now() && self.keeps_up());
+        let more = (self.spawning == Spawning::MoreToDo && self.keeps_up()).then(|| self.now());
         if self.phase == Phase::Gone {
             return None;
         }
@@ -109,6 +110,7 @@ impl Supervisor {
             .chain(phase)
             .chain(reload)
             .chain(retries)
+            .chain(more)
             .chain([self.pulse_at])
             .min()
     }

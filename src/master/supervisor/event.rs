@@ -20,16 +20,9 @@ pub enum Event {
     },
     /// `Action::Spawn` could not be done (fork failed). The incarnation's last event.
     SpawnFailed { incarnation: Incarnation },
-    /// Answer to `Action::SampleHeartbeats`, one for each ready worker: its last sign of life is that old.
-    Heartbeat {
-        incarnation: Incarnation,
-        age: Duration,
-    },
-    /// With a heartbeat that is young: one of the worker's threads has made no progress for that long.
-    ThreadQuiet {
-        incarnation: Incarnation,
-        age: Duration,
-    },
+    /// Answer to `Action::SampleHeartbeats`: all ready workers in one event, so that a look at them costs what they are, not
+    /// their square.
+    Heartbeats(Vec<Beat>),
     /// Answer to `Action::DumpStacks` (optional: the kill comes a second later in any case).
     StacksDumped { incarnation: Incarnation },
     /// Answer to `Action::ReadConfig`.
@@ -50,6 +43,16 @@ pub enum Event {
     Control { token: Token, command: Command },
     /// `next_timeout()` has come. (Every event enforces what is due; this one does nothing else.)
     Timeout,
+}
+
+/// A worker's sign of life, as it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    pub incarnation: Incarnation,
+    /// Its last sign of life is that old.
+    pub age: Duration,
+    /// One of its threads has made no progress for that long.
+    pub slowest: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

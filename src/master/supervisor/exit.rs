@@ -10,10 +10,11 @@ use super::{
 
 impl Supervisor {
     pub(super) fn take_exit(&mut self, incarnation: Incarnation, exit: Exit) {
-        let Some(worker) = self.workers.remove(&incarnation) else {
+        let Some(worker) = self.workers.remove(incarnation) else {
             return;
         };
         let who = worker.who;
+        self.vacant.insert(who.slot);
         match worker.life {
             Life::Booting { .. } => self.boot_failed(who, BootFailure::Exited(exit)),
             Life::Standby | Life::Serving => self.died(&worker, exit),
@@ -37,9 +38,10 @@ impl Supervisor {
     }
 
     pub(super) fn take_spawn_failure(&mut self, incarnation: Incarnation) {
-        let Some(worker) = self.workers.remove(&incarnation) else {
+        let Some(worker) = self.workers.remove(incarnation) else {
             return;
         };
+        self.vacant.insert(worker.who.slot);
         if worker.is_booting() {
             self.boot_failed(worker.who, BootFailure::NotSpawned);
         }
@@ -73,6 +75,7 @@ impl Supervisor {
             return;
         };
         let mut retry = place.pacing.failed(now);
+        self.vacant.insert(who.slot);
         if fault!(self, NoPacing)
             && let Some(place) = self.place_of(who)
         {

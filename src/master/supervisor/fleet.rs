@@ -1,193 +1,70 @@
-//! The steps of a worker's life that the supervisor itself takes: spawn, go, drain, stop, kill. Why and when is decided elsewhere.
+//! The workers that live, found by incarnation and by slot: what happens to one slot costs the same however many there are.
 
-use std::time::Duration;
+#[cfg(test)]
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::worker::{Life, Worker};
-use super::{
-    Action, DrainReason, Generation, Incarnation, KillReason, Moment, Order, Slot, Supervisor, Who,
-};
+use super::worker::Worker;
+use super::{Incarnation, Slot};
 
-/// A worker that stops fast has two seconds (tasks cancelled, lifespan ended), and one to finalise Python.
-pub(super) const FAST: Duration = Duration::from_secs(3);
-/// SIGTERM ends a booting worker at once unless the app took the signal over.
-const TERMINATE: Duration = Duration::from_secs(2);
-/// How long printing the stacks of a hung worker may take.
-const DUMP: Duration = Duration::from_secs(1);
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    all: BTreeMap<Incarnation, Worker>,
+    by_slot: BTreeSet<(Slot, Incarnation)>,
+    /// How many workers were looked at: the tests hold it to a bound.
+    #[cfg(test)]
+    looks: Cell<u64>,
+}
 
-impl Supervisor {
-    pub(super) fn spawn(&mut self, slot: Slot, generation: Generation, boot_timeout: Duration) {
-        let now = self.now();
-        self.last_incarnation = Incarnation(self.last_incarnation.0 + 1);
-        let incarnation = self.last_incarnation;
-        let who = Who {
-            incarnation,
-            slot,
-            generation,
-        };
-        self.workers
-            .insert(incarnation, Worker::booting(who, now, now + boot_timeout));
-        self.act(Action::Spawn {
-            incarnation,
-            slot,
-            generation,
-        });
+impl Fleet {
+    pub(super) fn insert(&mut self, worker: Worker) {
+        let who = worker.who;
+        self.by_slot.insert((who.slot, who.incarnation));
+        self.all.insert(who.incarnation, worker);
     }
 
-    pub(super) fn go(&mut self, incarnation: Incarnation) {
-        let Some(worker) = self.workers.get_mut(&incarnation) else {
-            return;
-        };
-        worker.life = Life::Serving;
-        worker.accepting = true;
-        let slot = worker.who.slot;
-        self.act(Action::Send {
-            incarnation,
-            order: Order::Go,
-        });
-        self.answer_restarted(slot);
-    }
-
-    /// Sends it away in the way that fits its life; a second time is harmless.
-    pub(super) fn dismiss(&mut self, incarnation: Incarnation) {
-        let Some(worker) = self.workers.get(&incarnation) else {
-            return;
-        };
-        match worker.life {
-            Life::Booting { .. } => self.terminate(incarnation, TERMINATE),
-            Life::Standby => self.stop_fast(incarnation, FAST),
-            Life::Serving => {
-                self.drain(
-                    incarnation,
-                    DrainReason::Replaced,
-                    self.plan.replaced_grace(),
-                );
-            }
-            Life::Hung { .. }
-            | Life::Failed { .. }
-            | Life::Terminated { .. }
-            | Life::Draining { .. }
-            | Life::Stopping { .. }
-            | Life::Killed => {}
-        }
-    }
-
-    pub(super) fn drain(
-        &mut self,
-        incarnation: Incarnation,
-        reason: DrainReason,
-        graceful: Duration,
-    ) {
-        let now = self.now();
-        if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Draining {
-                fast_at: now + graceful,
-            };
-            self.act(Action::Send {
-                incarnation,
-                order: Order::Drain { reason, graceful },
-            });
-        }
-    }
-
-    pub(super) fn stop_fast(&mut self, incarnation: Incarnation, limit: Duration) {
-        let kill_at = self.now() + limit;
-        if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Stopping { kill_at };
-            self.act(Action::Send {
-                incarnation,
-                order: Order::StopFast,
-            });
-        }
-    }
-
-    pub(super) fn terminate(&mut self, incarnation: Incarnation, limit: Duration) {
-        let kill_at = self.now() + limit;
-        if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Terminated { kill_at };
-            self.act(Action::Terminate { incarnation });
-        }
-    }
-
-    pub(super) fn dump_stacks(&mut self, incarnation: Incarnation) {
-        let kill_at = self.now() + DUMP;
-        if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Hung { kill_at };
-            self.act(Action::DumpStacks { incarnation });
-        }
-    }
-
-    pub(super) fn await_failed(&mut self, incarnation: Incarnation) {
-        let kill_at = self.now() + FAST;
-        if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Failed { kill_at };
-        }
-    }
-
-    pub(super) fn kill(&mut self, incarnation: Incarnation, why: KillReason) {
-        if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Killed;
-            self.act(Action::Kill { incarnation, why });
-        }
-    }
-
-    /// Nobody is left longer than this, however long it was given before.
-    pub(super) fn shorten(&mut self, incarnation: Incarnation, latest: Moment) {
-        let Some(worker) = self.workers.get_mut(&incarnation) else {
-            return;
-        };
-        match &mut worker.life {
-            Life::Hung { kill_at }
-            | Life::Failed { kill_at }
-            | Life::Terminated { kill_at }
-            | Life::Stopping { kill_at } => *kill_at = latest.min(*kill_at),
-            Life::Draining { fast_at } => *fast_at = latest.min(*fast_at),
-            Life::Booting { .. } | Life::Standby | Life::Serving | Life::Killed => {}
-        }
-    }
-
-    fn leaving(&mut self, incarnation: Incarnation) -> Option<&mut Worker> {
-        let now = self.now();
-        let worker = self.workers.get_mut(&incarnation)?;
-        if worker.stays() {
-            worker.leaving_since = now;
-        }
+    pub(super) fn remove(&mut self, incarnation: Incarnation) -> Option<Worker> {
+        let worker = self.all.remove(&incarnation)?;
+        self.by_slot.remove(&(worker.who.slot, incarnation));
         Some(worker)
     }
 
-    pub(super) fn incarnations(&self, wanted: impl Fn(&Worker) -> bool) -> Vec<Incarnation> {
-        self.workers
-            .values()
-            .filter(|w| wanted(w))
-            .map(|w| w.who.incarnation)
-            .collect()
+    pub(super) fn get(&self, incarnation: Incarnation) -> Option<&Worker> {
+        self.look();
+        self.all.get(&incarnation)
     }
 
-    /// The worker that fills the slot or is about to; of two (a worker and its replacement), the one that serves.
-    pub(super) fn occupant(&self, slot: Slot, generation: Generation) -> Option<&Worker> {
-        self.workers
-            .values()
-            .filter(|w| w.who.slot == slot && w.who.generation == generation && w.stays())
-            .max_by_key(|w| w.ready.is_some())
+    /// Neither its slot nor its number ever changes.
+    pub(super) fn get_mut(&mut self, incarnation: Incarnation) -> Option<&mut Worker> {
+        self.look();
+        self.all.get_mut(&incarnation)
     }
 
-    /// Generations that nobody lives in and nobody will be spawned in: the shell may drop their settings.
-    pub(super) fn forget_generations(&mut self) {
-        if !self.keeps_up() {
-            return;
-        }
-        let mut needed: Vec<Generation> = self.workers.values().map(|w| w.who.generation).collect();
-        needed.push(self.generation);
-        needed.extend(self.places.values().map(|place| place.generation));
-        needed.extend(self.reload.generation());
-        let gone: Vec<_> = self
-            .known
-            .iter()
-            .copied()
-            .filter(|g| !needed.contains(g))
-            .collect();
-        for generation in gone {
-            self.known.remove(&generation);
-            self.act(Action::Forget { generation });
-        }
+    /// In the order in which they were spawned.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Worker> {
+        self.all.values().inspect(|_| self.look())
+    }
+
+    /// Those of one slot, in the order in which they were spawned.
+    pub(super) fn in_slot(&self, slot: Slot) -> impl Iterator<Item = &Worker> {
+        let range = (slot, Incarnation(0))..=(slot, Incarnation(u64::MAX));
+        self.look();
+        self.by_slot
+            .range(range)
+            .filter_map(|(_, incarnation)| self.get(*incarnation))
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self, reason = "only tests count")]
+    fn look(&self) {}
+
+    #[cfg(test)]
+    fn look(&self) {
+        self.looks.set(self.looks.get() + 1);
+    }
+
+    #[cfg(test)]
+    pub(super) fn looks(&self) -> u64 {
+        self.looks.get()
     }
 }

@@ -6,13 +6,20 @@ use std::time::Duration;
 use super::mutation::fault;
 use super::worker::{Life, Threads};
 use super::{
-    Action, Extent, Incarnation, KillReason, ReloadFailure, Report, Retirement, Supervisor,
+    Action, Beat, Extent, Incarnation, KillReason, ReloadFailure, Report, Retirement, Supervisor,
 };
 
 impl Supervisor {
-    pub(super) fn take_heartbeat(&mut self, incarnation: Incarnation, age: Duration) {
+    pub(super) fn take_beat(&mut self, beat: Beat) {
+        self.take_heartbeat(beat.incarnation, beat.age);
+        if let Some(age) = beat.slowest {
+            self.take_quiet_thread(beat.incarnation, age);
+        }
+    }
+
+    fn take_heartbeat(&mut self, incarnation: Incarnation, age: Duration) {
         let (now, timeout) = (self.now(), self.plan.timeout);
-        let Some(worker) = self.workers.get_mut(&incarnation).filter(|w| w.is_heard()) else {
+        let Some(worker) = self.workers.get_mut(incarnation).filter(|w| w.is_heard()) else {
             return;
         };
         // Time in which we did not run is in `age`, but not between the last beat we saw and our now.
@@ -43,9 +50,9 @@ impl Supervisor {
 
     /// The worker serves on with its other threads until a replacement is ready. Then it drains, and is killed when nothing
     /// but the hung thread is left.
-    pub(super) fn take_quiet_thread(&mut self, incarnation: Incarnation, age: Duration) {
+    fn take_quiet_thread(&mut self, incarnation: Incarnation, age: Duration) {
         let (now, timeout) = (self.now(), self.plan.timeout);
-        let Some(worker) = self.workers.get_mut(&incarnation).filter(|w| w.is_ready()) else {
+        let Some(worker) = self.workers.get_mut(incarnation).filter(|w| w.is_ready()) else {
             return;
         };
         worker.slowest = worker.slowest.max(now - age);
@@ -68,7 +75,7 @@ impl Supervisor {
     }
 
     pub(super) fn take_stacks(&mut self, incarnation: Incarnation) {
-        if let Some(Life::Hung { .. }) = self.workers.get(&incarnation).map(|w| w.life) {
+        if let Some(Life::Hung { .. }) = self.workers.get(incarnation).map(|w| w.life) {
             self.kill(incarnation, KillReason::Hung);
         }
     }

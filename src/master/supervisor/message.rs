@@ -7,7 +7,7 @@ use super::{Action, BootFailure, Incarnation, Order, Report, Supervisor, WorkerM
 
 impl Supervisor {
     pub(super) fn take_message(&mut self, incarnation: Incarnation, message: WorkerMessage) {
-        let Some(worker) = self.workers.get_mut(&incarnation) else {
+        let Some(worker) = self.workers.get_mut(incarnation) else {
             return;
         };
         match message {
@@ -32,13 +32,14 @@ impl Supervisor {
     /// Somebody else sent it SIGTERM: as if we had, but for the order. Its slot is free at once.
     fn leaves_unasked(&mut self, incarnation: Incarnation) {
         let (now, graceful) = (self.now(), self.plan.graceful_timeout);
-        let Some(worker) = self.workers.get_mut(&incarnation) else {
+        let Some(worker) = self.workers.get_mut(incarnation) else {
             return;
         };
         worker.life = Life::Draining {
             fast_at: now + graceful,
         };
         worker.leaving_since = now;
+        self.vacant.insert(worker.who.slot);
         let (who, uptime) = (worker.who, worker.uptime(now));
         if let Some(place) = self.place_of(who) {
             place.pacing.ended(now, uptime);
@@ -48,7 +49,7 @@ impl Supervisor {
 
     fn take_ready(&mut self, incarnation: Incarnation) {
         let now = self.now();
-        let Some(worker) = self.workers.get_mut(&incarnation) else {
+        let Some(worker) = self.workers.get_mut(incarnation) else {
             return;
         };
         let who = worker.who;

@@ -32,6 +32,7 @@ mod report;
 mod rollout;
 mod shutdown;
 mod slot;
+mod steps;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -42,7 +43,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use action::{Action, Answer, DrainReason, KillReason, Order, ServiceState};
 pub use event::{
-    BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Retirement, Signal, StopMode,
+    Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Retirement, Signal, StopMode,
     WorkerMessage,
 };
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
@@ -51,11 +52,11 @@ pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
 pub use view::{Service, Stage, WorkerView};
 
 use clock::Clock;
+use fleet::Fleet;
 use preparation::Preparation;
 use recycle::Retiree;
 use reload::Reload;
 use slot::Place;
-use worker::Worker;
 
 /// Feed it events, do the actions it returns in their order, wake it at `next_timeout()`.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ pub struct Supervisor {
     last_incarnation: Incarnation,
     phase: Phase,
     places: BTreeMap<Slot, Place>,
-    workers: BTreeMap<Incarnation, Worker>,
+    workers: Fleet,
     reload: Reload,
     /// A reload that was asked for and has not begun, and who waits for it.
     queued: Option<Vec<Token>>,
@@ -78,6 +79,9 @@ pub struct Supervisor {
     /// Generations whose settings the shell must keep.
     known: BTreeSet<Generation>,
     pulse_at: Moment,
+    /// Slots that may have to be filled: their worker has left, or their pause is not over. The others are not looked at.
+    vacant: BTreeSet<Slot>,
+    spawning: Spawning,
     all_failing: AllFailing,
     listeners: Listeners,
     clock: Clock,
@@ -111,6 +115,14 @@ enum AllFailing {
     No,
 }
 
+/// Whether every slot that could be filled was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spawning {
+    Done,
+    /// The next call goes on: what has happened meanwhile comes first.
+    MoreToDo,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listeners {
     Open,
@@ -128,12 +140,14 @@ impl Supervisor {
             last_generation: Generation(1),
             last_incarnation: Incarnation(0),
             places: BTreeMap::new(),
-            workers: BTreeMap::new(),
+            workers: Fleet::default(),
             reload: Reload::Idle,
             queued: None,
             retirees: VecDeque::new(),
             known: BTreeSet::from([Generation(1)]),
             pulse_at: Moment::default(),
+            vacant: BTreeSet::new(),
+            spawning: Spawning::Done,
             all_failing: AllFailing::No,
             listeners: Listeners::Open,
             clock: Clock::default(),
@@ -189,8 +203,7 @@ impl Supervisor {
             } => self.take_message(incarnation, message),
             Event::Exited { incarnation, exit } => self.take_exit(incarnation, exit),
             Event::SpawnFailed { incarnation } => self.take_spawn_failure(incarnation),
-            Event::Heartbeat { incarnation, age } => self.take_heartbeat(incarnation, age),
-            Event::ThreadQuiet { incarnation, age } => self.take_quiet_thread(incarnation, age),
+            Event::Heartbeats(beats) => beats.into_iter().for_each(|beat| self.take_beat(beat)),
             Event::StacksDumped { incarnation } => self.take_stacks(incarnation),
             Event::ConfigRead { generation, result } => self.take_config(generation, result),
             Event::Prepared { step, code } => self.take_prepared(step, code),

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::fleet::FAST;
 use super::mutation::fault;
+use super::steps::FAST;
 use super::{Action, Moment, Phase, Report, Signal, StopMode, Supervisor};
 
 /// As timeout(1).

@@ -1,13 +1,17 @@
 //! Brings what is to what is wanted: surplus workers leave, empty places are filled, the server comes up. Level-triggered.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::mutation::fault;
 use super::rollout::Rollout;
-use super::slot::{Awaits, Proven};
+use super::slot::{Awaits, Place, Proven};
 use super::worker::{Life, Worker};
-use super::{Action, AllFailing, Phase, Report, ServiceState, Slot, Supervisor};
+use super::{Action, AllFailing, Phase, Report, ServiceState, Slot, Spawning, Supervisor};
+
+/// Forks that one call asks for: with many slots a first boot takes seconds, and signals are served in between.
+pub(super) const SPAWNS_A_CALL: usize = 8;
 
 impl Supervisor {
     pub(super) fn reconcile(&mut self) {
@@ -39,15 +43,28 @@ impl Supervisor {
             };
             w.who.slot >= Slot(wanted) && w.stays()
         });
-        surplus.sort_by_key(|n| Reverse(self.workers.get(n).map(|w| w.who.slot)));
+        surplus.sort_by_key(|n| Reverse(self.workers.get(*n).map(|w| w.who.slot)));
+        let mut serving = if surplus.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.serving_slots()
+        };
         for incarnation in surplus {
-            let serves = self
+            let slot = self
                 .workers
-                .get(&incarnation)
-                .is_some_and(|w| self.serves(w));
-            let needed = serves && self.serving_slots() <= target as usize;
-            if !needed && !fault!(self, ScaleDownKeepsWorker) {
-                self.dismiss(incarnation);
+                .get(incarnation)
+                .filter(|w| self.serves(w))
+                .map(|w| w.who.slot);
+            let needed = slot.is_some() && serving.len() <= target as usize;
+            if needed || fault!(self, ScaleDownKeepsWorker) {
+                continue;
+            }
+            self.dismiss(incarnation);
+            if let Some(Entry::Occupied(mut left)) = slot.map(|slot| serving.entry(slot)) {
+                *left.get_mut() -= 1;
+                if *left.get() == 0 {
+                    left.remove();
+                }
             }
         }
         self.remove_places();
@@ -68,32 +85,42 @@ impl Supervisor {
         }
     }
 
-    fn serving_slots(&self) -> usize {
-        let serving = self.workers.values().filter(|w| self.serves(w));
-        serving.map(|w| w.who.slot).collect::<BTreeSet<_>>().len()
+    /// How many serve in each slot where somebody does.
+    fn serving_slots(&self) -> BTreeMap<Slot, usize> {
+        let mut slots = BTreeMap::new();
+        for worker in self.workers.values().filter(|w| self.serves(w)) {
+            *slots.entry(worker.who.slot).or_default() += 1;
+        }
+        slots
     }
 
     fn fill_places(&mut self) {
         self.add_places();
         let now = self.now();
-        let empty: Vec<_> = self
-            .places
-            .iter()
-            .filter(|(slot, place)| self.occupant(**slot, place.generation).is_none())
-            .filter(|(_, place)| place.pacing.not_before <= now && place.awaits == Awaits::Nothing)
-            .map(|(slot, place)| (*slot, place.generation))
-            .collect();
-        for (slot, generation) in empty {
-            self.spawn(slot, generation, self.plan.boot_timeout);
+        let mut spawned = 0;
+        self.spawning = Spawning::Done;
+        for slot in std::mem::take(&mut self.vacant) {
+            let Some(place) = self.places.get(&slot) else {
+                continue;
+            };
+            if place.pacing.not_before > now || place.awaits != Awaits::Nothing {
+                self.vacant.insert(slot);
+            } else if self.occupant(slot, place.generation).is_some() {
+                // It will be looked at again when that one leaves.
+            } else if spawned == SPAWNS_A_CALL {
+                self.spawning = Spawning::MoreToDo;
+                self.vacant.insert(slot);
+            } else {
+                spawned += 1;
+                self.spawn(slot, place.generation, self.plan.boot_timeout);
+            }
         }
     }
 
     fn finish_first_boot(&mut self) {
-        let up = self
-            .places
-            .values()
-            .all(|place| place.proven == Proven::Once && place.awaits == Awaits::Nothing);
-        if self.phase == Phase::FirstBoot && up {
+        let complete =
+            |place: &Place| place.proven == Proven::Once && place.awaits == Awaits::Nothing;
+        if self.phase == Phase::FirstBoot && self.places.values().all(complete) {
             self.phase = Phase::Running;
             self.report(Report::Up {
                 workers: self.target,

@@ -5,7 +5,7 @@
 
 use super::mutation::fault;
 use super::reload::Reload;
-use super::worker::Life;
+use super::worker::{Life, Worker};
 use super::{DrainReason, Incarnation, Phase, Report, Retirement, Slot, Supervisor, Token, Who};
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) enum Begun {
 
 impl Supervisor {
     pub(super) fn take_retirement(&mut self, incarnation: Incarnation, why: Retirement) {
-        let ready = self.workers.get(&incarnation).is_some_and(|w| w.is_ready());
+        let ready = self.workers.get(incarnation).is_some_and(|w| w.is_ready());
         let known = self
             .retirees
             .iter()
@@ -57,6 +57,7 @@ impl Supervisor {
         place.waiting.push(token);
         // Where nobody serves, it is the pause between retries that the operator wants ended.
         place.pacing.not_before = now;
+        self.vacant.insert(slot);
         let generation = place.generation;
         if let Some(worker) = self.occupant(slot, generation) {
             self.take_retirement(worker.who.incarnation, Retirement::Requested);
@@ -71,7 +72,7 @@ impl Supervisor {
         let (workers, places) = (&self.workers, &self.places);
         self.retirees.retain(|retiree| {
             workers
-                .get(&retiree.incarnation)
+                .get(retiree.incarnation)
                 .is_some_and(|w| !w.stays() || places.contains_key(&w.who.slot))
         });
         let at_once = if fault!(self, RetireSeveralAtOnce) {
@@ -95,16 +96,13 @@ impl Supervisor {
             slot, generation, ..
         }) = self
             .workers
-            .get(&incarnation)
+            .get(incarnation)
             .filter(|w| w.life == Life::Serving)
             .map(|w| w.who)
         else {
             return;
         };
-        let boots = self
-            .workers
-            .values()
-            .any(|w| w.is_booting() && w.who.slot == slot);
+        let boots = self.workers.in_slot(slot).any(Worker::is_booting);
         let paced = self
             .places
             .get(&slot)
@@ -139,8 +137,8 @@ impl Supervisor {
     pub(super) fn take_over(&mut self, new: Who) {
         let old = self
             .workers
-            .values()
-            .find(|w| w.life == Life::Serving && w.who.slot == new.slot);
+            .in_slot(new.slot)
+            .find(|w| w.life == Life::Serving);
         if let Some(old) = old.map(|w| w.who) {
             self.drain(
                 old.incarnation,
@@ -154,11 +152,7 @@ impl Supervisor {
 
     /// A rollout begins: replacements of the old generation that still boot are not needed any more.
     pub(super) fn cancel_recycling(&mut self) {
-        let serves = |slot: Slot| {
-            self.workers
-                .values()
-                .any(|w| w.life == Life::Serving && w.who.slot == slot)
-        };
+        let serves = |slot: Slot| self.workers.in_slot(slot).any(|w| w.life == Life::Serving);
         for replacement in self.incarnations(|w| w.is_booting() && serves(w.who.slot)) {
             self.dismiss(replacement);
         }

@@ -67,7 +67,7 @@ impl Supervisor {
     }
 
     pub(super) fn begin_queued_reload(&mut self) {
-        if !self.may_reload() {
+        if self.queued.is_none() || !self.may_reload() {
             return;
         }
         let Some(tokens) = self.queued.take() else {

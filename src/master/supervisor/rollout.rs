@@ -123,18 +123,18 @@ impl Supervisor {
             .filter(|k| *k > 0 && !fault!(self, IgnoreSurge));
         let end = target.min(done.saturating_add(surge.unwrap_or(u32::MAX)));
         let (limit, boot_timeout) = (rollout.plan.boots_at_once(), rollout.plan.boot_timeout);
-        let booting = |s: &Self| {
-            s.workers
-                .values()
-                .filter(|w| w.is_booting() && w.who.generation == generation)
-                .count()
-        };
+        let mut booting = self
+            .workers
+            .values()
+            .filter(|w| w.is_booting() && w.who.generation == generation)
+            .count();
         let mut standby = 0;
         for slot in (done..end).map(Slot) {
             match self.occupant(slot, generation).map(|w| w.life) {
                 Some(Life::Standby) => standby += 1,
                 Some(_) => {}
-                None if booting(self) < limit || fault!(self, TooManyBoots) => {
+                None if booting < limit || fault!(self, TooManyBoots) => {
+                    booting += 1;
                     self.spawn(slot, generation, boot_timeout);
                 }
                 None => break,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::fleet::FAST;
 use super::mutation::fault;
 use super::rollout::Rollout;
+use super::steps::FAST;
 use super::worker::{Life, Worker};
 use super::{
     Action, Answer, BootFailure, BootPhase, DrainReason, Exit, Listeners, Phase, Report,
@@ -126,7 +126,7 @@ impl Supervisor {
         self.close_listeners();
         let latest = self.now() + limit;
         for incarnation in self.incarnations(|_| true) {
-            match self.workers.get(&incarnation).map(|w| w.life) {
+            match self.workers.get(incarnation).map(|w| w.life) {
                 Some(Life::Booting { .. }) => self.terminate(incarnation, limit),
                 Some(Life::Standby | Life::Serving | Life::Draining { .. }) => {
                     self.stop_fast(incarnation, limit);

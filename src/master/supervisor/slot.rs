@@ -45,6 +45,9 @@ impl Supervisor {
     /// Lays out the slots that are wanted and have no place yet. During a rollout only where somebody stands already: the
     /// first worker of an added slot is then of the generation that stays.
     pub(super) fn add_places(&mut self) {
+        if self.places.len() == self.target as usize {
+            return;
+        }
         let rolling = self.reload.rollout().is_some();
         for slot in (0..self.target).map(Slot) {
             if self.places.contains_key(&slot) {
@@ -57,6 +60,7 @@ impl Supervisor {
                 if occupant == Some(true) {
                     place.proven = Proven::Once;
                 }
+                self.vacant.insert(slot);
                 self.places.insert(slot, place);
             }
         }
@@ -64,6 +68,10 @@ impl Supervisor {
 
     /// Takes away the places of slots that are no longer wanted.
     pub(super) fn remove_places(&mut self) {
+        let last = self.places.last_key_value().map(|(slot, _)| slot.0);
+        if last.is_none_or(|last| last < self.target) {
+            return;
+        }
         for (slot, place) in self.places.split_off(&Slot(self.target)) {
             for token in place.waiting {
                 self.reply(token, Answer::NoSuchSlot { slot });
@@ -89,7 +97,7 @@ impl Supervisor {
         }
         let workers = &self.workers;
         self.retirees.retain(|retiree| {
-            let worker = workers.get(&retiree.incarnation);
+            let worker = workers.get(retiree.incarnation);
             let in_vain = worker.is_some_and(|w| w.who.slot == slot && w.stays());
             retiree.why != Retirement::Requested || !in_vain
         });

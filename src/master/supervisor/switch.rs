@@ -33,6 +33,7 @@ impl Supervisor {
             let waiting = self.places.remove(&slot).map(|place| place.waiting);
             let mut place = Place::new(generation);
             place.waiting = waiting.unwrap_or_default();
+            self.vacant.insert(slot);
             self.places.insert(slot, place);
         }
         if last {

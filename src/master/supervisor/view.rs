@@ -1,8 +1,8 @@
 //! What a status display may see of the supervisor. It changes nothing.
 
 use super::reload::Reload;
-use super::worker::Life;
-use super::{Generation, Phase, Supervisor, Who};
+use super::worker::{Life, Worker};
+use super::{Generation, Phase, Slot, Supervisor, Who};
 
 /// Where a worker is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,26 +33,35 @@ pub struct WorkerView {
     pub stage: Stage,
 }
 
+impl WorkerView {
+    fn of(worker: &Worker) -> Self {
+        let stage = match worker.life {
+            Life::Booting { .. } => Stage::Booting,
+            Life::Standby => Stage::Standby,
+            Life::Serving => Stage::Serving,
+            Life::Hung { .. } => Stage::Hung,
+            Life::Draining { .. } => Stage::Draining,
+            Life::Failed { .. }
+            | Life::Terminated { .. }
+            | Life::Stopping { .. }
+            | Life::Killed => Stage::Stopping,
+        };
+        Self {
+            who: worker.who,
+            stage,
+        }
+    }
+}
+
 impl Supervisor {
     /// In the order in which they were spawned.
     pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
-        self.workers.values().map(|worker| {
-            let stage = match worker.life {
-                Life::Booting { .. } => Stage::Booting,
-                Life::Standby => Stage::Standby,
-                Life::Serving => Stage::Serving,
-                Life::Hung { .. } => Stage::Hung,
-                Life::Draining { .. } => Stage::Draining,
-                Life::Failed { .. }
-                | Life::Terminated { .. }
-                | Life::Stopping { .. }
-                | Life::Killed => Stage::Stopping,
-            };
-            WorkerView {
-                who: worker.who,
-                stage,
-            }
-        })
+        self.workers.values().map(WorkerView::of)
+    }
+
+    /// Those of one slot.
+    pub fn workers_in(&self, slot: Slot) -> impl Iterator<Item = WorkerView> {
+        self.workers.in_slot(slot).map(WorkerView::of)
     }
 
     #[must_use]

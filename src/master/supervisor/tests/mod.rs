@@ -10,6 +10,7 @@ mod process;
 mod rng;
 mod stories_boot;
 mod stories_change;
+mod stories_many;
 mod stories_operator;
 mod stories_preparation;
 mod stories_reload;

@@ -72,8 +72,7 @@ impl Oracle {
                 }
             }
             Event::Changed => self.note_change(),
-            Event::Heartbeat { .. }
-            | Event::ThreadQuiet { .. }
+            Event::Heartbeats(_)
             | Event::StacksDumped { .. }
             | Event::Retire { .. }
             | Event::Timeout => {}

@@ -152,10 +152,7 @@ fn hung_worker_prints_its_stacks_is_replaced_and_killed() {
     for second in 1..=31 {
         story.seconds(1);
         let age = Duration::from_secs(second);
-        story.event(Event::Heartbeat {
-            incarnation: Incarnation(1),
-            age,
-        });
+        story.beat(1, age);
         if second <= 30 {
             assert_eq!(story.actions, []);
         }
@@ -180,10 +177,7 @@ fn hung_worker_is_killed_as_soon_as_its_stacks_are_printed() {
         story.seconds(1);
     }
     let incarnation = Incarnation(1);
-    story.event(Event::Heartbeat {
-        incarnation,
-        age: Duration::from_secs(31),
-    });
+    story.beat(1, Duration::from_secs(31));
     story.event(Event::StacksDumped { incarnation });
     assert_eq!(story.actions, [kill(1, KillReason::Hung)]);
 }
@@ -196,10 +190,7 @@ fn suspended_master_kills_nobody_when_it_wakes_up() {
     story.event(Event::Timeout);
     assert!(matches!(story.reports[0], Report::Suspended { .. }));
     let age = Duration::from_secs(3600);
-    story.event(Event::Heartbeat {
-        incarnation: Incarnation(1),
-        age,
-    });
+    story.beat(1, age);
     assert_eq!(story.actions, []);
     assert!(story.supervisor.next_timeout() > Some(story.now));
     // One that really hangs is found all the same.
@@ -207,10 +198,7 @@ fn suspended_master_kills_nobody_when_it_wakes_up() {
         story.seconds(1);
     }
     let age = Duration::from_secs(3632);
-    story.event(Event::Heartbeat {
-        incarnation: Incarnation(1),
-        age,
-    });
+    story.beat(1, age);
     assert_eq!(story.spawned(), [2]);
 }
 

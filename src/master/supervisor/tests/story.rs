@@ -108,6 +108,15 @@ impl Story {
         self.says(n, WorkerMessage::Ready)
     }
 
+    /// Of one worker whose last sign of life is that old.
+    pub fn beat(&mut self, n: u64, age: Duration) -> &mut Self {
+        self.event(Event::Heartbeats(vec![Beat {
+            incarnation: Incarnation(n),
+            age,
+            slowest: None,
+        }]))
+    }
+
     pub fn exits(&mut self, n: u64, exit: Exit) -> &mut Self {
         self.event(Event::Exited {
             incarnation: Incarnation(n),

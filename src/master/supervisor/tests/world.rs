@@ -103,7 +103,7 @@ impl World {
         };
         if let Some(trace) = &mut self.trace {
             let quiet =
-                event == Some(Event::Timeout) || matches!(event, Some(Event::Heartbeat { .. }));
+                event == Some(Event::Timeout) || matches!(event, Some(Event::Heartbeats(_)));
             if !quiet || actions.iter().any(|a| *a != Action::SampleHeartbeats) {
                 trace.push(format!("{:?} {event:?}\n      => {actions:?}", self.now.0));
             }
@@ -359,6 +359,7 @@ impl World {
             .filter(|w| matches!(w.stage, Stage::Standby | Stage::Serving | Stage::Draining))
             .map(|w| w.who.incarnation)
             .collect();
+        let mut beats = Vec::new();
         for incarnation in ready {
             let now = self.now;
             let process = self.processes.get_mut(&incarnation).expect("spawned");
@@ -372,13 +373,14 @@ impl World {
                 process.last_beat = process.last_beat.max(now - tick);
             }
             let age = now.since(process.last_beat);
-            let quiet = process.lags_since.map(|since| now.since(since));
-            self.feed(Some(Event::Heartbeat { incarnation, age }))?;
-            if let Some(age) = quiet {
-                self.feed(Some(Event::ThreadQuiet { incarnation, age }))?;
-            }
+            let slowest = process.lags_since.map(|since| now.since(since));
+            beats.push(Beat {
+                incarnation,
+                age,
+                slowest,
+            });
         }
-        Ok(())
+        self.feed(Some(Event::Heartbeats(beats)))
     }
 
     /// The whole machine sleeps.

@@ -1,0 +1,191 @@
+//! The steps of a worker's life that the supervisor itself takes: spawn, go, drain, stop, kill. Why and when is decided elsewhere.
+
+use std::time::Duration;
+
+use super::worker::{Life, Worker};
+use super::{
+    Action, DrainReason, Generation, Incarnation, KillReason, Moment, Order, Slot, Supervisor, Who,
+};
+
+/// A worker that stops fast has two seconds (tasks cancelled, lifespan ended), and one to finalise Python.
+pub(super) const FAST: Duration = Duration::from_secs(3);
+/// SIGTERM ends a booting worker at once unless the app took the signal over.
+const TERMINATE: Duration = Duration::from_secs(2);
+/// How long printing the stacks of a hung worker may take.
+const DUMP: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    pub(super) fn spawn(&mut self, slot: Slot, generation: Generation, boot_timeout: Duration) {
+        let now = self.now();
+        self.last_incarnation = Incarnation(self.last_incarnation.0 + 1);
+        let incarnation = self.last_incarnation;
+        let who = Who {
+            incarnation,
+            slot,
+            generation,
+        };
+        self.workers
+            .insert(Worker::booting(who, now, now + boot_timeout));
+        self.act(Action::Spawn {
+            incarnation,
+            slot,
+            generation,
+        });
+    }
+
+    pub(super) fn go(&mut self, incarnation: Incarnation) {
+        let Some(worker) = self.workers.get_mut(incarnation) else {
+            return;
+        };
+        worker.life = Life::Serving;
+        worker.accepting = true;
+        let slot = worker.who.slot;
+        self.act(Action::Send {
+            incarnation,
+            order: Order::Go,
+        });
+        self.answer_restarted(slot);
+    }
+
+    /// Sends it away in the way that fits its life; a second time is harmless.
+    pub(super) fn dismiss(&mut self, incarnation: Incarnation) {
+        let Some(worker) = self.workers.get(incarnation) else {
+            return;
+        };
+        match worker.life {
+            Life::Booting { .. } => self.terminate(incarnation, TERMINATE),
+            Life::Standby => self.stop_fast(incarnation, FAST),
+            Life::Serving => {
+                self.drain(
+                    incarnation,
+                    DrainReason::Replaced,
+                    self.plan.replaced_grace(),
+                );
+            }
+            Life::Hung { .. }
+            | Life::Failed { .. }
+            | Life::Terminated { .. }
+            | Life::Draining { .. }
+            | Life::Stopping { .. }
+            | Life::Killed => {}
+        }
+    }
+
+    pub(super) fn drain(
+        &mut self,
+        incarnation: Incarnation,
+        reason: DrainReason,
+        graceful: Duration,
+    ) {
+        let now = self.now();
+        if let Some(worker) = self.leaving(incarnation) {
+            worker.life = Life::Draining {
+                fast_at: now + graceful,
+            };
+            self.act(Action::Send {
+                incarnation,
+                order: Order::Drain { reason, graceful },
+            });
+        }
+    }
+
+    pub(super) fn stop_fast(&mut self, incarnation: Incarnation, limit: Duration) {
+        let kill_at = self.now() + limit;
+        if let Some(worker) = self.leaving(incarnation) {
+            worker.life = Life::Stopping { kill_at };
+            self.act(Action::Send {
+                incarnation,
+                order: Order::StopFast,
+            });
+        }
+    }
+
+    pub(super) fn terminate(&mut self, incarnation: Incarnation, limit: Duration) {
+        let kill_at = self.now() + limit;
+        if let Some(worker) = self.leaving(incarnation) {
+            worker.life = Life::Terminated { kill_at };
+            self.act(Action::Terminate { incarnation });
+        }
+    }
+
+    pub(super) fn dump_stacks(&mut self, incarnation: Incarnation) {
+        let kill_at = self.now() + DUMP;
+        if let Some(worker) = self.leaving(incarnation) {
+            worker.life = Life::Hung { kill_at };
+            self.act(Action::DumpStacks { incarnation });
+        }
+    }
+
+    pub(super) fn await_failed(&mut self, incarnation: Incarnation) {
+        let kill_at = self.now() + FAST;
+        if let Some(worker) = self.leaving(incarnation) {
+            worker.life = Life::Failed { kill_at };
+        }
+    }
+
+    pub(super) fn kill(&mut self, incarnation: Incarnation, why: KillReason) {
+        if let Some(worker) = self.leaving(incarnation) {
+            worker.life = Life::Killed;
+            self.act(Action::Kill { incarnation, why });
+        }
+    }
+
+    /// Nobody is left longer than this, however long it was given before.
+    pub(super) fn shorten(&mut self, incarnation: Incarnation, latest: Moment) {
+        let Some(worker) = self.workers.get_mut(incarnation) else {
+            return;
+        };
+        match &mut worker.life {
+            Life::Hung { kill_at }
+            | Life::Failed { kill_at }
+            | Life::Terminated { kill_at }
+            | Life::Stopping { kill_at } => *kill_at = latest.min(*kill_at),
+            Life::Draining { fast_at } => *fast_at = latest.min(*fast_at),
+            Life::Booting { .. } | Life::Standby | Life::Serving | Life::Killed => {}
+        }
+    }
+
+    fn leaving(&mut self, incarnation: Incarnation) -> Option<&mut Worker> {
+        let now = self.now();
+        let worker = self.workers.get_mut(incarnation)?;
+        self.vacant.insert(worker.who.slot);
+        if worker.stays() {
+            worker.leaving_since = now;
+        }
+        Some(worker)
+    }
+
+    pub(super) fn incarnations(&self, wanted: impl Fn(&Worker) -> bool) -> Vec<Incarnation> {
+        self.workers
+            .values()
+            .filter(|w| wanted(w))
+            .map(|w| w.who.incarnation)
+            .collect()
+    }
+
+    /// The worker that fills the slot or is about to; of two (a worker and its replacement), the one that serves.
+    pub(super) fn occupant(&self, slot: Slot, generation: Generation) -> Option<&Worker> {
+        self.workers
+            .in_slot(slot)
+            .filter(|w| w.who.generation == generation && w.stays())
+            .max_by_key(|w| w.ready.is_some())
+    }
+
+    /// Generations that nobody lives in and nobody will be spawned in: the shell may drop their settings.
+    pub(super) fn forget_generations(&mut self) {
+        if !self.keeps_up() {
+            return;
+        }
+        let current = |g: Generation| g == self.generation || Some(g) == self.reload.generation();
+        let lives = |g| self.workers.values().any(|w| w.who.generation == g);
+        let placed = |g| self.places.values().any(|place| place.generation == g);
+        let known = self.known.iter().copied();
+        let gone: Vec<_> = known
+            .filter(|g| !current(*g) && !lives(*g) && !placed(*g))
+            .collect();
+        for generation in gone {
+            self.known.remove(&generation);
+            self.act(Action::Forget { generation });
+        }
+    }
+}
