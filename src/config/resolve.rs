@@ -15,8 +15,8 @@ use super::{
     Surroundings, WebSocket, definition,
 };
 
-/// More would be a slip of the finger that takes the machine down.
-const MOST_WORKERS: u32 = 1024;
+/// More would be a slip of the finger that takes the machine down. The master may be able to have fewer (`master::capacity`).
+pub const MOST_WORKERS: u32 = 1024;
 
 /// What this run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

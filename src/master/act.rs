@@ -162,6 +162,7 @@ impl Shell<'_> {
             Ok(Fork::Child) => {
                 observability::after_fork();
                 let started = start_as_child();
+                sys::restore_descriptor_limit();
                 self.host.after_fork_child();
                 if let Err(error) = started {
                     tracing::error!(%error, "worker not started");

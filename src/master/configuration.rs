@@ -117,7 +117,11 @@ impl Shell<'_> {
     }
 
     fn take_settings(&mut self, generation: Generation, settings: Result<Settings, Misconfigured>) {
-        let result = match settings {
+        let possible = |settings: Settings| match self.capacity.check(settings.workers) {
+            Ok(()) => Ok(settings),
+            Err(error) => Err(Misconfigured::from(error.to_string())),
+        };
+        let result = match settings.and_then(possible) {
             Ok(settings) => {
                 let fixed = fixed_at_start(&self.first, &settings);
                 if !fixed.is_empty() {
@@ -134,7 +138,7 @@ impl Shell<'_> {
                         tracing::warn!(%error, "host of a log or metrics server is not looked up");
                     }
                 }
-                let plan = plan(&settings);
+                let plan = plan(&settings, self.capacity);
                 self.hook_reload(&settings);
                 self.editions.insert(
                     generation,

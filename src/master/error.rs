@@ -17,6 +17,14 @@ pub enum Error {
     Running { path: PathBuf, pid: Pid },
     #[error("--worker-tmp-dir: {0}")]
     NoTemporaryFiles(sys::Error),
+    #[error(
+        "--workers {workers}: at most {most} with the {descriptors} file descriptors that this process may have"
+    )]
+    TooManyWorkers {
+        workers: u32,
+        most: u32,
+        descriptors: u64,
+    },
     /// `-b fd://name` without such a name in LISTEN_FDNAMES.
     #[error(
         "bind fd://{name}: no such socket was passed ({})",
@@ -36,6 +44,9 @@ impl Error {
             )),
             Self::NoTemporaryFiles(_) => Some(
                 "name a directory that this user may write to, as /dev/shm or $TMPDIR".to_owned(),
+            ),
+            Self::TooManyWorkers { .. } => Some(
+                "raise the hard limit: ulimit -Hn, LimitNOFILE= of the unit, --ulimit nofile= of the container".to_owned(),
             ),
             Self::NotPassed { .. } => {
                 Some("the name is FileDescriptorName= in the .socket unit".to_owned())

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::capacity::Capacity;
 use super::hooks::before_first_worker;
 use super::supervisor::{Plan, Sources, Winch};
 use crate::config::{Place, Settings};
@@ -60,10 +61,11 @@ impl Edition {
 }
 
 /// The part of the settings that decisions depend on.
-pub fn plan(settings: &Settings) -> Plan {
+pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Plan {
         workers: settings.workers,
+        most_workers: capacity.most_workers,
         parallel_boots: u32::try_from(cpus).unwrap_or(u32::MAX),
         surge: settings.reload_surge,
         boot_timeout: settings.boot_timeout,

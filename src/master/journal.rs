@@ -167,6 +167,12 @@ impl Journal {
                 );
             }
             Report::Scaled { from, to } => tracing::info!(from, to, "number of workers changed"),
+            Report::TooManyWorkers { most } => {
+                tracing::warn!(
+                    most,
+                    "SIGTTIN ignored: there are as many workers as there can be"
+                );
+            }
             Report::Retiring { worker, why } => {
                 let known = workers.get(worker.incarnation);
                 let excess = known.and_then(|w| w.excess).filter(|e| e.why == *why);

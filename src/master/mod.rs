@@ -8,6 +8,7 @@
 
 mod act;
 mod binds;
+mod capacity;
 mod child;
 mod condition;
 mod configuration;

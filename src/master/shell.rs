@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::binds::Binds;
+use super::capacity::Capacity;
 use super::condition::Note;
 use super::configuration::{Asking, Configuration};
 use super::control::{Control, Errands, Source, Waits};
@@ -89,6 +90,7 @@ pub struct Child {
 /// Everything the master has. Dropping it closes descriptors and does nothing else: children drop it too.
 pub struct Shell<'a> {
     pub(super) supervisor: Supervisor,
+    pub(super) capacity: Capacity,
     pub(super) editions: BTreeMap<Generation, Edition>,
     pub(super) first: Arc<Settings>,
     /// Those whose logs are open.
@@ -154,10 +156,8 @@ impl<'a> Shell<'a> {
         configuration: &'a dyn Configuration,
         host: &'a dyn Host,
     ) -> Result<Self, Error> {
-        // During a rollout every slot has two workers, and TTIN and reloads may add slots. Unused pages cost nothing.
-        let pages = (settings.workers as usize)
-            .saturating_mul(4)
-            .clamp(512, 16 * 1024);
+        let capacity = Capacity::of_this_process(&settings)?;
+        capacity.check(settings.workers)?;
         let start = start_directory();
         let identity = Identity::find(
             settings.run_as.user.as_deref(),
@@ -169,14 +169,15 @@ impl<'a> Shell<'a> {
         )?;
         let edition = Edition::new(Arc::clone(&settings), &start);
         Ok(Self {
-            supervisor: Supervisor::new(plan(&settings)),
+            supervisor: Supervisor::new(plan(&settings, capacity)),
+            capacity,
             editions: BTreeMap::from([(Generation(1), edition)]),
             first: Arc::clone(&settings),
             logging: settings,
             start,
             binds: Binds::default(),
             workers: Workers::default(),
-            scoreboard: Scoreboard::create(pages)?,
+            scoreboard: Scoreboard::create(capacity.pages())?,
             journal: Journal::default(),
             tally: Tally::default(),
             keeper: Keeper::default(),
@@ -260,9 +261,10 @@ impl<'a> Shell<'a> {
         let keeper = keeper.map(|due| due.saturating_sub(now));
         let lookout = self.lookout_due().map(|due| due.saturating_sub(now));
         let hooks = self.hooks_due().map(|due| due.saturating_sub(now));
+        let control = self.control.due().map(|due| due.saturating_sub(now));
         let asking = self.asking.as_ref();
         let asking = asking.map(|asking| asking.until.saturating_sub(now));
-        let timeout = [timeout, service, keeper, lookout, asking, hooks]
+        let timeout = [timeout, service, keeper, lookout, asking, hooks, control]
             .into_iter()
             .flatten()
             .min();
@@ -288,7 +290,7 @@ impl<'a> Shell<'a> {
             watched.push((asking.child.as_fd(), Wanted::Readable));
         }
         let mut asking = Vec::new();
-        for (source, fd, wanted) in self.control.watched() {
+        for (source, fd, wanted) in self.control.watched(now) {
             asking.push(source);
             watched.push((fd, wanted));
         }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::process::{Parent, die_with_parent};
 use super::signals::{Signal, start_as_program};
-use super::{Error, Identity, Pid, Result};
+use super::{Error, Identity, Pid, Result, restore_descriptor_limit};
 
 /// Starts a program as the leader of a group, as another user if one is given. Nobody waits for it but `reap`.
 ///
@@ -30,6 +30,7 @@ pub fn start_group(
         command.pre_exec(move || {
             let raw = |error: Error| error.source;
             start_as_program().map_err(raw)?;
+            restore_descriptor_limit();
             if let Some(kept) = kept {
                 keep_open(kept)?;
             }

@@ -7,6 +7,7 @@ pub mod command;
 pub mod cpus;
 pub mod daemon;
 mod descriptor;
+mod descriptor_limit;
 pub mod epoll;
 mod error;
 mod files;
@@ -39,6 +40,7 @@ mod unix;
 
 pub use cgroup::OutOfMemory;
 pub use descriptor::duplicate;
+pub use descriptor_limit::{raise_descriptor_limit, restore_descriptor_limit};
 pub use error::{Error, Result};
 pub use files::unnamed_file;
 pub use forked::{is_forked_child, watch_forks};

@@ -166,6 +166,12 @@ impl Server {
             .count()
     }
 
+    pub fn descriptor_numbers(&self) -> Vec<usize> {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("it lives");
+        let names = open.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter_map(|name| name.parse().ok()).collect()
+    }
+
     /// The children of the master with their states (`Z`: not reaped).
     pub fn children(&self) -> Vec<(Pid, char)> {
         let processes = fs::read_dir("/proc").expect("proc").filter_map(Result::ok);

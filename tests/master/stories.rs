@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -106,7 +108,15 @@ pub const ALL: &[(&str, fn())] = &[
     ),
     ("reload_moves_the_logs", reload_moves_the_logs),
     ("out_of_descriptors", out_of_descriptors),
+    (
+        "control_client_waits_for_a_descriptor_without_a_spinning_master",
+        control_client_waits_for_a_descriptor_without_a_spinning_master,
+    ),
     ("scaling_by_signal", scaling_by_signal),
+    (
+        "scaling_beyond_the_limit_is_refused_with_it",
+        scaling_beyond_the_limit_is_refused_with_it,
+    ),
     (
         "monitor_is_kept_and_unprivileged",
         monitor_is_kept_and_unprivileged,
@@ -756,12 +766,100 @@ fn out_of_descriptors() {
         .arg(std::env::current_exe().expect("this program"))
         .args(["-b", "127.0.0.1:0", "-w", "20"]);
     let mut server = Server::start_as(directory, command);
-    assert_eq!(server.wait().code(), Some(3));
-    assert!(
-        server
-            .line("worker not started")
-            .contains("too many open files")
+    assert_eq!(server.wait().code(), Some(1));
+    server.line("--workers 20: at most 1 with the 16 file descriptors");
+}
+
+fn control_client_waits_for_a_descriptor_without_a_spinning_master() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = path_in(&directory, "ctl");
+    let name = path.display().to_string();
+    let arguments = ["-b", "127.0.0.1:0", "-w", "1", "--control-socket", &name];
+    let mut server = Server::start("v1", &arguments);
+    server.up();
+    let limit = |soft: usize| {
+        let pid = server.pid().to_string();
+        let soft = format!("--nofile={soft}:");
+        let status = Command::new("prlimit")
+            .args(["--pid", &pid, &soft])
+            .status();
+        assert!(status.expect("it is installed").success());
+    };
+    let taken = server.descriptor_numbers();
+    limit((0..).find(|n| !taken.contains(n)).expect("one is free"));
+    let mut client = UnixStream::connect(&path).expect("it listens");
+    writeln!(client, r#"{{"command":"status"}}"#).expect("it is queued");
+    let turns = |server: &Server| -> u64 {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it lives");
+        let line = status.lines().find(|line| line.starts_with("voluntary"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number
+            .and_then(|number| number.parse().ok())
+            .expect("Linux counts")
+    };
+    let before = turns(&server);
+    server.line("control socket: a client cannot be accepted");
+    // Time for many turns, and for a second attempt.
+    std::thread::sleep(Duration::from_millis(1_200));
+    let spent = turns(&server) - before;
+    assert!(spent < 40, "{spent} turns in 1.2 s");
+    let pid = server.pid().to_string();
+    let raised = Command::new("prlimit")
+        .args(["--pid", &pid, "--nofile=100:"])
+        .status();
+    assert!(raised.expect("it is installed").success());
+    let mut answer = String::new();
+    let mut answers = BufReader::new(client);
+    answers.read_line(&mut answer).expect("it answers");
+    assert!(answer.starts_with(r#"{"ok":true"#), "{answer}");
+    assert_eq!(
+        server.count("control socket: a client cannot be accepted"),
+        1
     );
+}
+
+fn scaling_beyond_the_limit_is_refused_with_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(path_in(&directory, "app"), "v1").expect("a file");
+    let path = path_in(&directory, "ctl");
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg("ulimit -Hn 100; ulimit -Sn 80; exec \"$0\" \"$@\"")
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["-b", "127.0.0.1:0", "-w", "8", "--control-socket"])
+        .arg(&path);
+    let mut server = Server::start_as(directory, command);
+    server.up();
+    let answer = ask_control(&path, r#"{"command":"scale","workers":10}"#);
+    assert!(
+        answer.contains("at most 9 workers") && answer.contains(r#""ok":false"#),
+        "{answer}"
+    );
+    assert!(ask_control(&path, r#"{"command":"scale","workers":9}"#).contains(r#""ok":true"#));
+    server.line("worker ready");
+    server.signal(Signal::TTIN);
+    server.line("SIGTTIN ignored: there are as many workers as there can be most=9");
+    server.write_arguments("-w 10");
+    server.signal(Signal::HUP);
+    server.line("--workers 10: at most 9 with the 100 file descriptors");
+    server.write_arguments("");
+    server.signal(Signal::HUP);
+    server.line("reload succeeded");
+    assert_eq!(server.count("worker not started"), 0);
+    // What the master starts has the limit that it was started with.
+    let limits =
+        fs::read_to_string(format!("/proc/{}/limits", server.workers()[0])).expect("it lives");
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<_> = files
+        .expect("Linux has it")
+        .split_whitespace()
+        .skip(3)
+        .collect();
+    assert_eq!(numbers[..2], ["80", "100"]);
 }
 
 fn scaling_by_signal() {
@@ -835,8 +933,18 @@ fn probe(port: u16, path: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
+/// One request to a control socket, and its answer.
+fn ask_control(path: &Path, line: &str) -> String {
+    let mut stream = UnixStream::connect(path).expect("it listens");
+    writeln!(stream, "{line}").expect("it reads");
+    let mut answer = String::new();
+    BufReader::new(stream)
+        .read_line(&mut answer)
+        .expect("it answers");
+    answer
+}
+
 fn control_socket_is_for_one_server() {
-    use std::io::{BufRead, BufReader, Write};
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = path_in(&directory, "ctl");
     let name = path.display().to_string();
@@ -847,15 +955,7 @@ fn control_socket_is_for_one_server() {
         fs::metadata(&path).expect("made").permissions().mode() & 0o777,
         0o600
     );
-    let ask = |line: &str| {
-        let mut stream = UnixStream::connect(&path).expect("it listens");
-        writeln!(stream, "{line}").expect("it reads");
-        let mut answer = String::new();
-        BufReader::new(stream)
-            .read_line(&mut answer)
-            .expect("it answers");
-        answer
-    };
+    let ask = |line: &str| ask_control(&path, line);
     server.write_app("raise");
     let failed = ask(r#"{"command":"reload"}"#);
     assert!(

@@ -99,7 +99,9 @@ impl Shell<'_> {
                 self.supervisor.target()
             )),
             Answer::TooFew => Response::failed("a server has at least one worker"),
-            Answer::TooMany { most } => Response::failed(format!("more than {most} workers")),
+            Answer::TooMany { most } => {
+                Response::failed(format!("this server can have at most {most} workers"))
+            }
             Answer::ServerStopping => Response::failed("the server is stopping"),
         }
     }

@@ -1,9 +1,11 @@
 //! The control socket and its clients. It does not know what they ask for.
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use super::client::{Client, LONGEST_LINE, Line};
 use super::place;
@@ -12,11 +14,15 @@ use crate::config::{ControlSocket, Settings};
 use crate::master::Error;
 use crate::master::binds::log_predecessor;
 use crate::master::supervisor::Token;
-use crate::sys::{self, Listener, SocketFile, Wanted, effective_user, listen_unix, peer_user};
+use crate::sys::{
+    self, Listener, SocketFile, Wanted, clock, effective_user, listen_unix, peer_user,
+};
 
 /// For its owner alone: 0600.
 const MASK: u32 = 0o177;
 const MOST_CLIENTS: usize = 16;
+/// Before a client that could not be accepted is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What poll was asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +36,9 @@ pub enum Source {
 pub struct Control {
     door: Option<(Listener, SocketFile)>,
     clients: BTreeMap<u64, Client>,
+    /// A client waits and cannot be accepted (no descriptor is left): tried again then, monotonic. Until then poll is not
+    /// asked about the listener, which would be readable all the time.
+    again: Option<Duration>,
     /// Numbers clients and requests; none is used twice.
     last: u64,
 }
@@ -53,10 +62,16 @@ impl Control {
         })
     }
 
-    pub fn watched(&self) -> impl Iterator<Item = (Source, BorrowedFd<'_>, Wanted)> {
+    /// When a client that could not be accepted is tried again, monotonic.
+    pub fn due(&self) -> Option<Duration> {
+        self.again
+    }
+
+    pub fn watched(&self, now: Duration) -> impl Iterator<Item = (Source, BorrowedFd<'_>, Wanted)> {
+        let paused = self.again.is_some_and(|again| now < again);
         let room = self.clients.len() < MOST_CLIENTS
             || self.clients.values().any(|client| client.asked.is_none());
-        let door = self.door.iter().filter(move |_| room);
+        let door = self.door.iter().filter(move |_| room && !paused);
         let door = door.map(|(door, _)| (Source::Door, door.as_fd(), Wanted::Readable));
         let clients = self
             .clients
@@ -81,10 +96,11 @@ impl Control {
         let Some((door, _)) = &self.door else {
             return;
         };
-        // An error is a client that has left again.
-        let Ok((connection, _)) = sys::stream::accept(door.as_fd()) else {
-            return;
+        let connection = match sys::stream::accept(door.as_fd()) {
+            Ok((connection, _)) => connection,
+            Err(error) => return self.not_accepted(&error),
         };
+        self.again = None;
         let user = peer_user(connection.as_fd());
         let mut client = Client::new(UnixStream::from(connection));
         if user.is_none_or(|user| user != 0 && user != effective_user()) {
@@ -101,6 +117,21 @@ impl Control {
         }
         self.last += 1;
         self.clients.insert(self.last, client);
+    }
+
+    /// The client has left again, or it waits until there is a descriptor, or memory, for it.
+    fn not_accepted(&mut self, error: &io::Error) {
+        if matches!(
+            error.kind(),
+            ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+        ) {
+            self.again = None;
+            return;
+        }
+        if self.again.is_none() {
+            tracing::warn!(%error, "control socket: a client cannot be accepted, trying again every second");
+        }
+        self.again = Some(clock::monotonic() + PAUSE);
     }
 
     /// The requests that have come; what is not one is answered here. Clients that have left are forgotten.

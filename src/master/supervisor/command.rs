@@ -1,7 +1,6 @@
 //! What operators ask for, by signal or by the control socket, and who answers. The work is done elsewhere.
 
 use super::mutation::fault;
-use super::plan::MOST_WORKERS;
 use super::{Action, Answer, Command, Phase, Report, Signal, StopMode, Supervisor, Token, Winch};
 
 impl Supervisor {
@@ -42,9 +41,10 @@ impl Supervisor {
     }
 
     fn scale_to(&mut self, token: Token, workers: u32) {
+        let most = self.plan.most_workers;
         let answer = match workers {
             0 => Answer::TooFew,
-            n if n > MOST_WORKERS => Answer::TooMany { most: MOST_WORKERS },
+            n if n > most => Answer::TooMany { most },
             to => {
                 let from = self.target;
                 self.resize(to, to);
@@ -61,10 +61,11 @@ impl Supervisor {
         }
         let fewest = if fault!(self, ScaleBelowOne) { 0 } else { 1 };
         // Only WINCH has ever made it 0, and one worker less than that is not one.
-        let moved = |n: u32| {
-            n.saturating_add_signed(step)
-                .clamp(fewest.min(n), MOST_WORKERS)
-        };
+        let most = self.plan.most_workers;
+        let moved = |n: u32| n.saturating_add_signed(step).clamp(fewest.min(n), most);
+        if step > 0 && self.target >= most {
+            self.report(Report::TooManyWorkers { most });
+        }
         let coming = self
             .reload
             .rollout()

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// No number that is asked for goes beyond this: a slip of the finger must not fork the machine to death.
-pub(super) const MOST_WORKERS: u32 = 4096;
-
 /// What WINCH asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Winch {
@@ -27,6 +24,8 @@ pub enum Sources {
 pub struct Plan {
     /// Wanted number of workers; 0 is taken for 1.
     pub workers: u32,
+    /// No number that is asked for goes beyond this.
+    pub most_workers: u32,
     /// How many workers of a new generation may boot at the same time (the number of CPUs); 0 is taken for 1.
     pub parallel_boots: u32,
     /// `--reload-surge`: a rollout replaces this many slots at a time. `None`: all at once, the stronger guarantee.
@@ -60,7 +59,7 @@ impl Plan {
     }
 
     pub(super) fn wanted(&self) -> u32 {
-        self.workers.clamp(1, MOST_WORKERS)
+        self.workers.clamp(1, self.most_workers.max(1))
     }
 
     pub(super) fn boots_at_once(&self) -> usize {

@@ -81,6 +81,10 @@ pub enum Report {
         from: u32,
         to: u32,
     },
+    /// TTIN, and there are as many as there can be.
+    TooManyWorkers {
+        most: u32,
+    },
     /// A replacement for a worker that serves well is being booted.
     Retiring {
         worker: Who,

@@ -285,6 +285,7 @@ impl Oracle {
         let (target, after) = (supervisor.target(), self.capacity());
         let winch = supervisor.plan.winch == Winch::RetiresWorkers;
         law!(target >= 1 || winch, "no worker wanted");
+        law!(target <= supervisor.plan.most_workers, "too many wanted");
         law!(
             after >= before.min(target as usize),
             "{after} slots serve where {before} of {target} did"

@@ -44,11 +44,26 @@ fn scale_by_command() {
         story.control(1, Command::Scale(0)).actions,
         [Action::Reply { token, answer }]
     );
-    let answer = Answer::TooMany { most: 4096 };
+    let answer = Answer::TooMany { most: 1024 };
     assert_eq!(
-        story.control(1, Command::Scale(9999)).actions,
+        story.control(1, Command::Scale(1025)).actions,
         [Action::Reply { token, answer }]
     );
+}
+
+#[test]
+fn scale_beyond_what_the_server_can_have_is_refused_in_every_way() {
+    let most = Plan {
+        most_workers: 2,
+        ..plan(2)
+    };
+    let mut story = Story::serving(most.clone());
+    assert_eq!(story.signal(Signal::Ttin).actions, []);
+    assert_eq!(story.reports, [Report::TooManyWorkers { most: 2 }]);
+    // Also during a reload, for the generation that comes.
+    story.signal(Signal::Hup).config(2, most);
+    story.signal(Signal::Ttin).ready(3).ready(4);
+    assert_eq!(story.supervisor.target(), 2);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::master::supervisor::*;
 pub fn plan(workers: u32) -> Plan {
     Plan {
         workers,
+        most_workers: 1024,
         parallel_boots: 64,
         surge: None,
         boot_timeout: Duration::from_secs(60),

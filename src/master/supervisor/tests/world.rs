@@ -470,6 +470,7 @@ impl World {
 fn random_plan(rng: &mut Rng) -> Plan {
     Plan {
         workers: u32::try_from(rng.between(1, 5)).expect("small"),
+        most_workers: u32::try_from(rng.between(5, 8)).expect("small"),
         parallel_boots: u32::try_from(rng.between(1, 4)).expect("small"),
         surge: rng.pick(&[None, None, None, Some(1), Some(2)]),
         boot_timeout: rng.millis(5000, 10_000),
