@@ -804,11 +804,7 @@ fn control_client_waits_for_a_descriptor_without_a_spinning_master() {
     std::thread::sleep(Duration::from_millis(1_200));
     let spent = turns(&server) - before;
     assert!(spent < 40, "{spent} turns in 1.2 s");
-    let pid = server.pid().to_string();
-    let raised = Command::new("prlimit")
-        .args(["--pid", &pid, "--nofile=100:"])
-        .status();
-    assert!(raised.expect("it is installed").success());
+    limit(100);
     let mut answer = String::new();
     let mut answers = BufReader::new(client);
     answers.read_line(&mut answer).expect("it answers");

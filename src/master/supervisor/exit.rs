@@ -1,7 +1,7 @@
 //! What a worker's end means, by what it was when it came. What follows from it is decided elsewhere.
 
 use super::mutation::fault;
-use super::pacing::is_failure;
+use super::pacing::{is_failure, is_kill};
 use super::slot::Place;
 use super::worker::{Life, Worker};
 use super::{
@@ -71,10 +71,23 @@ impl Supervisor {
             self.fail_rollout(ReloadFailure::Boot { worker: who, why });
         }
         let now = self.now();
+        let ready = self
+            .occupant(who.slot, who.generation)
+            .and_then(|w| w.ready);
+        let killed = matches!(why, BootFailure::Exited(exit) if is_kill(exit))
+            && !fault!(self, KilledBootIsPaced);
+        let never_paced = fault!(self, KilledBootIsNeverPaced);
         let Some(place) = self.place_of(who) else {
             return;
         };
-        let mut retry = place.pacing.failed(now);
+        let mut retry = if killed {
+            place.pacing.killed(now, ready)
+        } else {
+            place.pacing.failed(now, ready)
+        };
+        if killed && never_paced {
+            place.pacing.not_before = now;
+        }
         self.vacant.insert(who.slot);
         if fault!(self, NoPacing)
             && let Some(place) = self.place_of(who)

@@ -39,6 +39,8 @@ mutations! {
     NoPacing,
     PacingNeverResets,
     KillSignalIsPaced,
+    KilledBootIsPaced,
+    KilledBootIsNeverPaced,
     HungIsLeftAlone,
     HungThreadIsLeftAlone,
     LeavingIsNotReplaced,

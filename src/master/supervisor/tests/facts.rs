@@ -65,6 +65,9 @@ impl Facts {
 #[derive(Debug, Clone, Default)]
 pub struct Failures {
     pub count: u32,
+    /// Boots that were killed from outside.
+    pub kills: u32,
+    pub last: Moment,
     pub not_before: Moment,
     /// It hung on a span that cannot be told to the second after the master stood still: no more judgement on this slot.
     pub unsure: bool,
@@ -77,13 +80,32 @@ impl Failures {
         let delay = delays.get(self.count as usize).copied().unwrap_or(30);
         let delay = delay.min(longest);
         self.count += 1;
+        self.last = now;
         self.not_before = now + Duration::from_secs(delay);
+    }
+
+    /// The first two are not held against the slot.
+    pub fn add_kill(&mut self, now: Moment) {
+        self.kills += 1;
+        if self.kills > 2 {
+            self.add(now, 2);
+        } else {
+            (self.last, self.not_before) = (now, now);
+        }
+    }
+
+    /// A worker was ready for that long.
+    pub fn note_uptime(&mut self, uptime: Duration, slack: Duration) {
+        self.unsure |= is_close(uptime, slack);
+        if uptime >= Duration::from_secs(10) {
+            (self.count, self.kills) = (0, 0);
+        }
     }
 }
 
 /// Whether that uptime is too close to one of pacing's limits to tell on which side of it.
 pub fn is_close(uptime: Duration, slack: Duration) -> bool {
-    [5, 60]
+    [5, 10]
         .map(Duration::from_secs)
         .iter()
         .any(|limit| limit.abs_diff(uptime) <= slack)

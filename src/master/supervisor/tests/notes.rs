@@ -138,7 +138,7 @@ impl Oracle {
                 if facts.boots() {
                     let who = facts.who;
                     facts.tell(now, Duration::from_secs(3));
-                    self.note_failure(who, exit_code(phase), up);
+                    self.note_failure(who, exit_code(phase), up, false);
                 }
             }
         }
@@ -153,30 +153,26 @@ impl Oracle {
         }
         self.died_in_reload = true;
         let Some(ready) = facts.ready else {
-            self.note_failure(
-                facts.who,
-                if exit == Exit::Code(4) { 4 } else { 3 },
-                self.up,
-            );
+            let code = if exit == Exit::Code(4) { 4 } else { 3 };
+            let killed = matches!(exit, Exit::Signal { signal: 9, .. });
+            self.note_failure(facts.who, code, self.up, killed);
             return;
         };
-        let uptime = self.now.since(ready);
+        let (uptime, slack) = (self.now.since(ready), self.slack);
         let failures = self
             .failures
             .entry((facts.who.slot, facts.who.generation))
             .or_default();
-        failures.unsure |= is_close(uptime, self.slack);
+        failures.unsure |= is_close(uptime, slack);
         if is_failure(exit, uptime) {
             failures.add(self.now, 2);
         } else {
             failures.not_before = self.now;
-            if uptime >= Duration::from_secs(60) {
-                failures.count = 0;
-            }
+            failures.note_uptime(uptime, slack);
         }
     }
 
-    pub(super) fn note_failure(&mut self, who: Who, code: u8, up: bool) {
+    pub(super) fn note_failure(&mut self, who: Who, code: u8, up: bool, killed: bool) {
         if !up && self.keeps_up() && self.sources == Sources::Watched {
             self.awaiting.insert(who.slot);
             return;
@@ -185,10 +181,21 @@ impl Oracle {
             self.failed_boot = Some((code, self.now));
         }
         self.died_in_reload = true;
-        self.failures
-            .entry((who.slot, who.generation))
-            .or_default()
-            .add(self.now, 30);
+        let (now, slack) = (self.now, self.slack);
+        let failures = self.failures.entry((who.slot, who.generation)).or_default();
+        // The one that it was to replace serves on; it shows that the slot is well, if it has become ready since.
+        let serves = |w: &&Facts| {
+            w.is_ready() && w.who.slot == who.slot && w.who.generation == who.generation
+        };
+        let ready = self.workers.values().filter(serves).filter_map(|w| w.ready);
+        if let Some(ready) = ready.max().filter(|ready| *ready > failures.last) {
+            failures.note_uptime(now.since(ready), slack);
+        }
+        if killed {
+            failures.add_kill(now);
+        } else {
+            failures.add(now, 30);
+        }
     }
 
     /// The end of a hung worker, or of one that somebody else sent away, is not held against its slot.
@@ -197,9 +204,6 @@ impl Oracle {
         let failures = self.failures.entry((who.slot, who.generation)).or_default();
         failures.not_before = self.now;
         let uptime = ready.map_or(Duration::ZERO, |at| self.now.since(at));
-        failures.unsure |= is_close(uptime, self.slack);
-        if uptime >= Duration::from_secs(60) {
-            failures.count = 0;
-        }
+        failures.note_uptime(uptime, self.slack);
     }
 }

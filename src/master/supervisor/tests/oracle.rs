@@ -289,7 +289,7 @@ impl Oracle {
                     "{action:?} after {age:?}"
                 );
                 facts.tell(now, Duration::ZERO);
-                self.note_failure(who, 3, up);
+                self.note_failure(who, 3, up, false);
             }
             KillReason::Hung => law!(facts.hung.is_some(), "{action:?}, which is well"),
             KillReason::Overdue => law!(facts.told.is_some(), "{action:?}, which was not told"),

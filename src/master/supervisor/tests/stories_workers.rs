@@ -71,7 +71,7 @@ fn crash_loop_after_ready_is_paced() {
 }
 
 #[test]
-fn crash_loop_is_forgotten_after_a_minute_of_health() {
+fn crash_loop_is_forgotten_after_ten_seconds_of_health() {
     let mut story = Story::serving(plan(1));
     story
         .exits(1, KILLED)
@@ -79,11 +79,63 @@ fn crash_loop_is_forgotten_after_a_minute_of_health() {
         .exits(3, Exit::Code(4));
     story.seconds(1);
     story.ready(4);
-    for _ in 0..60 {
+    for _ in 0..10 {
         story.seconds(1);
     }
     story.exits(4, KILLED).exits(5, Exit::Code(4));
     assert_eq!(delay_of(&story), Duration::ZERO);
+}
+
+#[test]
+fn boot_killed_from_outside_is_replaced_at_once_twice_and_never_waits_long() {
+    let mut story = Story::serving(plan(1));
+    story.exits(1, KILLED);
+    for (n, seconds) in (2..).zip([0, 0, 0, 1, 2, 2, 2]) {
+        story.exits(n, KILLED);
+        let delay = Duration::from_secs(seconds);
+        assert_eq!(delay_of(&story), delay, "boot {n}");
+        story.pass(delay);
+    }
+}
+
+#[test]
+fn boots_killed_over_hours_of_health_do_not_add_up() {
+    let mut story = Story::serving(plan(1));
+    let mut serving = 1;
+    for _ in 0..100 {
+        for _ in 0..10 {
+            story.seconds(1);
+        }
+        story.exits(serving, KILLED).exits(serving + 1, KILLED);
+        assert_eq!(story.spawned(), [serving + 2]);
+        story.exits(serving + 2, KILLED);
+        assert_eq!(story.spawned(), [serving + 3]);
+        serving += 3;
+        story.ready(serving);
+    }
+}
+
+#[test]
+fn replacement_that_fails_is_paced_anew_once_the_old_worker_was_well_since() {
+    let mut story = Story::serving(plan(1));
+    story.exits(1, KILLED).exits(2, Exit::Code(4));
+    story.exits(3, Exit::Code(4));
+    story.seconds(1);
+    story.ready(4);
+    for _ in 0..10 {
+        story.seconds(1);
+    }
+    story.control(1, Command::RestartWorker(Slot(0)));
+    story.exits(5, Exit::Code(4));
+    let retry = |story: &Story| match story.reports[0] {
+        Report::BootFailed { .. } => story.supervisor.places[&Slot(0)].pacing.failures,
+        report => panic!("{report:?}"),
+    };
+    assert_eq!(retry(&story), 1);
+    // The old worker goes on; that it was well before does not excuse the next failure.
+    story.control(2, Command::RestartWorker(Slot(0)));
+    story.exits(6, Exit::Code(4));
+    assert_eq!(retry(&story), 2);
 }
 
 #[test]
