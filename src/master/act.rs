@@ -75,6 +75,10 @@ impl Shell<'_> {
                 self.signal_worker(incarnation, Signal::KILL);
             }
             Action::DumpStacks { incarnation } => self.ask_for_stacks(incarnation),
+            Action::MeasureMemory => {
+                let memory = self.measure_memory();
+                self.pending.push_back(Event::Memory(memory));
+            }
             Action::SampleHeartbeats => self.sample_heartbeats(),
             Action::CloseListeners => self.binds.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
@@ -193,6 +197,7 @@ impl Shell<'_> {
                     pid = pid.as_raw(),
                     "worker started"
                 );
+                self.give_up_first(pid);
                 let limits = Limits::draw(&edition.settings.recycling);
                 let worker = Worker::new(slot, pid, ours, page, stacks, limits);
                 self.workers.insert(incarnation, worker);
@@ -244,7 +249,10 @@ impl Shell<'_> {
             return;
         };
         let message = match order {
-            Order::Go => ToWorker::Go,
+            Order::Go => {
+                self.keep_as_others(worker.pid);
+                ToWorker::Go
+            }
             Order::Drain { reason, graceful } => ToWorker::Drain {
                 reason: match reason {
                     DrainReason::Replaced if is_last => ipc::DrainReason::Removed,

@@ -126,6 +126,18 @@ impl Journal {
             Report::ReloadBegan { generation } => {
                 tracing::info!(generation = generation.0, "reload began")
             }
+            Report::ReloadLimited {
+                generation,
+                at_once,
+                memory,
+            } => tracing::warn!(
+                generation = generation.0,
+                at_once,
+                free = memory.free,
+                worker = memory.worker,
+                limit = memory.limit,
+                "memory is short: workers are replaced a few at a time, each part when it is ready"
+            ),
             Report::Reloaded {
                 generation,
                 workers,
@@ -276,6 +288,15 @@ impl Journal {
             ReloadFailure::Hung { worker } => {
                 (format!("the new worker of slot {} hung", worker.slot), None)
             }
+            ReloadFailure::NoMemory { memory } => (
+                format!(
+                    "a new worker takes {}, and {} of the memory limit of {} are free",
+                    mebibytes(memory.worker),
+                    mebibytes(memory.free),
+                    mebibytes(memory.limit)
+                ),
+                None,
+            ),
             ReloadFailure::Overtaken => ("the files have changed again".to_owned(), None),
             ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
         }
@@ -389,6 +410,10 @@ impl fmt::Display for Ended {
             Exit::OutOfMemory => f.write_str("SIGKILL (out of memory)"),
         }
     }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
 }
 
 pub fn ms(span: Duration) -> u64 {

@@ -23,6 +23,7 @@ mod keeper;
 mod limits;
 mod load;
 mod lookout;
+mod memory;
 mod names;
 mod pidfile;
 mod prepare;

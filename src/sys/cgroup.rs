@@ -1,4 +1,4 @@
-//! What the kernel did to this process's control group for want of memory. It limits nothing.
+//! The memory of this process's control group: how much is left, and what the kernel did for want of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,12 +48,60 @@ impl OutOfMemory {
         false
     }
 
+    /// The memory of the group, or of the one above it that is closest to its limit; `None`: there is no limit.
+    pub fn usage(&self) -> Option<GroupMemory> {
+        let group = self.file.as_deref()?.parent()?;
+        // The directory of the controller is the root: the files of a machine's own are not there, or have no limit.
+        let groups = group.ancestors().take_while(|group| group.is_dir());
+        groups
+            .filter_map(usage)
+            .min_by_key(|usage| usage.headroom())
+    }
+
     fn count(&mut self) {
         if let Some(now) = self.file.as_deref().and_then(kills) {
             self.recent += now.saturating_sub(self.seen);
             self.seen = now;
         }
     }
+}
+
+/// Memory in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupMemory {
+    pub limit: u64,
+    /// What is in use, less what the kernel takes back without harm: pages of files that nobody has looked at lately.
+    pub working_set: u64,
+}
+
+impl GroupMemory {
+    pub fn headroom(self) -> u64 {
+        self.limit.saturating_sub(self.working_set)
+    }
+}
+
+/// Version 1 has no word for "no limit", but the largest number of pages.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// Of one group, in either version.
+fn usage(group: &Path) -> Option<GroupMemory> {
+    let number = |name: &str| -> Option<u64> {
+        let text = fs::read_to_string(group.join(name)).ok()?;
+        text.trim().parse().ok()
+    };
+    let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
+    let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
+    let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+    let value = |name: &str| {
+        let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
+        lines.find_map(|(key, value)| (key == name).then(|| value.trim().parse().ok())?)
+    };
+    // Version 1 counts the groups below only in the first.
+    let idle: Option<u64> = value("total_inactive_file").or_else(|| value("inactive_file"));
+    (limit < NO_LIMIT).then(|| GroupMemory {
+        limit,
+        working_set: used.saturating_sub(idle.unwrap_or(0)),
+    })
 }
 
 /// The file of the group that `/proc/self/cgroup` names. A container often sees its own group as the root of the mount,
@@ -137,6 +185,44 @@ mod tests {
         );
         assert_eq!(file("5:cpu:/\n", &mount.0), None);
         assert_eq!(file("", &mount.0), None);
+    }
+
+    #[test]
+    fn usage_is_that_of_the_group_closest_to_its_limit() {
+        let mount = Mount::new("usage");
+        let at = |path: &str| mount.0.join(path);
+        let of = |file: &str| OutOfMemory::of(Some(at(file))).usage();
+        write(&at("a/b/memory.events"), "oom_kill 0\n");
+        assert_eq!(of("a/b/memory.events"), None);
+        write(&at("a/b/memory.max"), "max\n");
+        write(&at("a/b/memory.current"), "700\n");
+        assert_eq!(of("a/b/memory.events"), None);
+        write(&at("a/memory.max"), "1000\n");
+        write(&at("a/memory.current"), "900\n");
+        write(
+            &at("a/memory.stat"),
+            "anon 600\ninactive_file 200\nactive_file 100\n",
+        );
+        let usage = of("a/b/memory.events").expect("a limit above it");
+        assert_eq!((usage.working_set, usage.headroom()), (700, 300));
+        write(&at("a/b/memory.max"), "800\n");
+        let usage = of("a/b/memory.events").expect("its own limit");
+        assert_eq!((usage.limit, usage.headroom()), (800, 100));
+        // Version 1: a number stands for no limit.
+        write(&at("memory/c/memory.oom_control"), "oom_kill 0\n");
+        write(
+            &at("memory/c/memory.limit_in_bytes"),
+            "9223372036854771712\n",
+        );
+        write(&at("memory/c/memory.usage_in_bytes"), "500\n");
+        assert_eq!(of("memory/c/memory.oom_control"), None);
+        write(&at("memory/c/memory.limit_in_bytes"), "600\n");
+        write(
+            &at("memory/c/memory.stat"),
+            "inactive_file 1\ntotal_inactive_file 50\n",
+        );
+        let usage = of("memory/c/memory.oom_control").expect("a limit");
+        assert_eq!((usage.limit, usage.working_set), (600, 450));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub mod terminal;
 mod title;
 mod unix;
 
-pub use cgroup::OutOfMemory;
+pub use cgroup::{GroupMemory, OutOfMemory};
 pub use descriptor::duplicate;
 pub use descriptor_limit::{raise_descriptor_limit, restore_descriptor_limit};
 pub use error::{Error, Result};

@@ -160,6 +160,31 @@ pub fn resident(pid: Pid) -> Option<u64> {
     Some(pages.saturating_mul(super::memory::page_size() as u64))
 }
 
+/// What a process adds to the memory in use, in bytes: pages that it shares count in part. Where that cannot be read, its
+/// resident memory.
+pub fn proportional(pid: Pid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kilobytes = number.and_then(|number| number.parse::<u64>().ok());
+    kilobytes
+        .map(|number| number.saturating_mul(1024))
+        .or_else(|| resident(pid))
+}
+
+/// How readily the out-of-memory killer takes a process, from -1000 to 1000.
+pub fn oom_score(pid: Pid) -> Option<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).ok()?;
+    text.trim().parse().ok()
+}
+
+/// # Errors
+/// The system's: only a privileged process may go below what another privileged one has set.
+pub fn set_oom_score(pid: Pid, score: i32) -> Result<()> {
+    let path = format!("/proc/{pid}/oom_score_adj");
+    fs::write(&path, score.to_string()).map_err(|e| Error::new("write", path, e))
+}
+
 /// Whether the process has a handler for that signal; its default action may be deadly.
 pub fn catches(pid: Pid, signal: Signal) -> bool {
     has_signal(pid, "SigCgt:", signal)

@@ -777,8 +777,8 @@ fn control_client_waits_for_a_descriptor_without_a_spinning_master() {
     let arguments = ["-b", "127.0.0.1:0", "-w", "1", "--control-socket", &name];
     let mut server = Server::start("v1", &arguments);
     server.up();
+    let pid = server.pid().to_string();
     let limit = |soft: usize| {
-        let pid = server.pid().to_string();
         let soft = format!("--nofile={soft}:");
         let status = Command::new("prlimit")
             .args(["--pid", &pid, &soft])
@@ -786,7 +786,7 @@ fn control_client_waits_for_a_descriptor_without_a_spinning_master() {
         assert!(status.expect("it is installed").success());
     };
     let taken = server.descriptor_numbers();
-    limit((0..).find(|n| !taken.contains(n)).expect("one is free"));
+    limit((0..1000).find(|n| !taken.contains(n)).expect("one is free"));
     let mut client = UnixStream::connect(&path).expect("it listens");
     writeln!(client, r#"{{"command":"status"}}"#).expect("it is queued");
     let turns = |server: &Server| -> u64 {
@@ -822,7 +822,7 @@ fn scaling_beyond_the_limit_is_refused_with_it() {
     let mut command = Command::new("sh");
     command
         .arg("-c")
-        .arg("ulimit -Hn 100; ulimit -Sn 80; exec \"$0\" \"$@\"")
+        .arg("ulimit -Sn 80; ulimit -Hn 100; exec \"$0\" \"$@\"")
         .arg(std::env::current_exe().expect("this program"))
         .args(["-b", "127.0.0.1:0", "-w", "8", "--control-socket"])
         .arg(&path);

@@ -32,6 +32,8 @@ pub enum Action {
     },
     /// Make the worker print the Python stack of every thread, and log what it was doing. A report that it hangs came before.
     DumpStacks { incarnation: Incarnation },
+    /// Feed one `Event::Memory`: workers of a new generation are about to boot beside the others.
+    MeasureMemory,
     /// Feed one `Event::Heartbeats` with every worker that was ready. Also the time to look at memory and lifetime (`Event::Retire`).
     SampleHeartbeats,
     /// Close the master's own listeners: the server ends, the workers empty the accept queue.

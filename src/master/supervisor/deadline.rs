@@ -25,6 +25,7 @@ impl Supervisor {
         {
             self.begin_drain();
         }
+        self.enforce_room();
         self.enforce_preparation();
         self.sample();
     }
@@ -111,6 +112,7 @@ impl Supervisor {
             .chain(reload)
             .chain(retries)
             .chain(more)
+            .chain(self.room_deadline())
             .chain([self.pulse_at])
             .min()
     }

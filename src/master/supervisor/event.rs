@@ -30,6 +30,8 @@ pub enum Event {
         generation: Generation,
         result: ConfigResult,
     },
+    /// Answer to `Action::MeasureMemory`; `None`: there is no limit, or nothing that could tell.
+    Memory(Option<Memory>),
     /// The command of `Action::Prepare` has ended: its exit code, or the one that a shell would give for its end.
     Prepared { step: u32, code: u8 },
     /// This worker has done enough (requests, memory, lifetime): replace it when it suits. Asking twice is harmless.
@@ -43,6 +45,24 @@ pub enum Event {
     Control { token: Token, command: Command },
     /// `next_timeout()` has come. (Every event enforces what is due; this one does nothing else.)
     Timeout,
+}
+
+/// The memory that there is for workers, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Of the control group.
+    pub limit: u64,
+    /// Below the limit, and not in use.
+    pub free: u64,
+    /// What one more worker takes.
+    pub worker: u64,
+}
+
+impl Memory {
+    /// How many more workers fit.
+    pub(super) fn room(self) -> u32 {
+        u32::try_from(self.free / self.worker.max(1)).unwrap_or(u32::MAX)
+    }
 }
 
 /// A worker's sign of life, as it was found.

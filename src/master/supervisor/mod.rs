@@ -19,6 +19,7 @@ mod event;
 mod exit;
 mod fleet;
 mod hung;
+mod memory;
 mod message;
 mod mutation;
 mod names;
@@ -43,8 +44,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use action::{Action, Answer, DrainReason, KillReason, Order, ServiceState};
 pub use event::{
-    Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Retirement, Signal, StopMode,
-    WorkerMessage,
+    Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Memory, Retirement, Signal,
+    StopMode, WorkerMessage,
 };
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
 pub use plan::{Plan, Sources, Winch};
@@ -82,6 +83,8 @@ pub struct Supervisor {
     /// Slots that may have to be filled: their worker has left, or their pause is not over. The others are not looked at.
     vacant: BTreeSet<Slot>,
     spawning: Spawning,
+    /// As it was seen last.
+    memory: Option<Memory>,
     all_failing: AllFailing,
     listeners: Listeners,
     clock: Clock,
@@ -148,6 +151,7 @@ impl Supervisor {
             pulse_at: Moment::default(),
             vacant: BTreeSet::new(),
             spawning: Spawning::Done,
+            memory: None,
             all_failing: AllFailing::No,
             listeners: Listeners::Open,
             clock: Clock::default(),
@@ -206,6 +210,7 @@ impl Supervisor {
             Event::Heartbeats(beats) => beats.into_iter().for_each(|beat| self.take_beat(beat)),
             Event::StacksDumped { incarnation } => self.take_stacks(incarnation),
             Event::ConfigRead { generation, result } => self.take_config(generation, result),
+            Event::Memory(memory) => self.take_memory(memory),
             Event::Prepared { step, code } => self.take_prepared(step, code),
             Event::Retire { incarnation, why } => self.take_retirement(incarnation, why),
             Event::Changed => self.take_change(),

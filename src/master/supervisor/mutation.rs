@@ -54,6 +54,9 @@ mutations! {
     ListenersLeftOpen,
     FailedPreparationIgnored,
     NoKillOfPreparation,
+    MemoryIsIgnored,
+    LeavingIsNotAwaited,
+    RespawnDuringRollback,
 }
 
 /// `fault!(self, Name)`: whether that fault was asked for. Always false outside tests.

@@ -99,6 +99,9 @@ impl Supervisor {
         let now = self.now();
         let mut spawned = 0;
         self.spawning = Spawning::Done;
+        if !self.vacant.is_empty() && self.takes_back() {
+            return;
+        }
         for slot in std::mem::take(&mut self.vacant) {
             let Some(place) = self.places.get(&slot) else {
                 continue;

@@ -107,7 +107,7 @@ impl Supervisor {
             .places
             .get(&slot)
             .is_none_or(|p| p.pacing.not_before > self.now());
-        if boots || paced {
+        if boots || paced || self.takes_back() {
             return;
         }
         if let Some(retiree) = self

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BootPhase, Exit, Generation, Incarnation, Retirement, Slot, StopMode};
+use super::{BootPhase, Exit, Generation, Incarnation, Memory, Retirement, Slot, StopMode};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
@@ -65,6 +65,12 @@ pub enum Report {
     ReloadQueued,
     ReloadBegan {
         generation: Generation,
+    },
+    /// The memory is not enough for all new workers beside the old ones: they are replaced so many at a time.
+    ReloadLimited {
+        generation: Generation,
+        at_once: u32,
+        memory: Memory,
     },
     Reloaded {
         generation: Generation,
@@ -169,6 +175,10 @@ pub enum ReloadFailure {
     /// A worker of the new generation hung after it had become ready.
     Hung {
         worker: Who,
+    },
+    /// Not even one new worker fits beside the old ones.
+    NoMemory {
+        memory: Memory,
     },
     /// The files have changed again meanwhile: the next reload brings them.
     Overtaken,

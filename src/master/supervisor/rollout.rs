@@ -4,6 +4,7 @@
 //! wide: a failure in the first one leaves nothing behind, a later one stops the rollout where it stands (the slots already
 //! replaced keep the new generation, because without a mold the code of the old one may be gone from the disk).
 
+use super::memory::Room;
 use super::mutation::fault;
 use super::reload::Reload;
 use super::worker::Life;
@@ -22,6 +23,10 @@ pub(super) struct Rollout {
     /// Slots below this one run the new generation.
     pub(super) done: u32,
     pub(super) batch: Batch,
+    /// For the batch that boots.
+    pub(super) room: Room,
+    /// How many slots at a time the memory allows; it was reported.
+    pub(super) at_once: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +86,11 @@ impl Supervisor {
             target,
             done: 0,
             batch: Batch::Booting,
+            room: Room::Asked,
+            at_once: None,
         };
         self.reload = Reload::Rolling(rollout);
+        self.ask_room();
         if fault!(self, DrainOldAtRolloutStart) {
             for old in self.incarnations(|w| w.who.generation != generation) {
                 self.dismiss(old);
@@ -115,19 +123,27 @@ impl Supervisor {
             generation,
             done,
             target,
+            room: Room::For { slots },
             ..
-        } = *rollout;
+        } = *rollout
+        else {
+            return Step::Wait;
+        };
         let surge = rollout
             .plan
             .surge
             .filter(|k| *k > 0 && !fault!(self, IgnoreSurge));
-        let end = target.min(done.saturating_add(surge.unwrap_or(u32::MAX)));
+        let wished = target.min(done.saturating_add(surge.unwrap_or(u32::MAX)));
+        let end = wished.min(done.saturating_add(slots.max(1)));
         let (limit, boot_timeout) = (rollout.plan.boots_at_once(), rollout.plan.boot_timeout);
         let mut booting = self
             .workers
             .values()
             .filter(|w| w.is_booting() && w.who.generation == generation)
             .count();
+        if end < wished {
+            self.report_limited(slots);
+        }
         let mut standby = 0;
         for slot in (done..end).map(Slot) {
             match self.occupant(slot, generation).map(|w| w.life) {

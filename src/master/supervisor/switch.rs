@@ -96,6 +96,9 @@ impl Supervisor {
         };
         rollout.done = end;
         rollout.batch = Batch::Booting;
+        if !committed {
+            self.ask_room();
+        }
         if let Some(why) = doomed.filter(|_| !committed) {
             self.fail_rollout(why);
         }

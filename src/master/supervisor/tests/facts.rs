@@ -18,6 +18,8 @@ pub struct Facts {
     /// When it must be dead or killed at the latest.
     pub bound: Option<Moment>,
     pub killed: bool,
+    /// Told to end by a signal or to stop fast.
+    pub sent_away: bool,
     /// It gives no sign of life since then.
     pub hung: Option<Moment>,
     /// One of its threads gives no sign of life since then; it was said.
@@ -39,6 +41,7 @@ impl Facts {
             told: None,
             bound: None,
             killed: false,
+            sent_away: false,
             hung: None,
             lags: None,
             lag_told: false,

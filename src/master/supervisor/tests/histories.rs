@@ -118,6 +118,8 @@ fn deed(world: &mut World) -> Result<(), Broken> {
         }
         88..91 => {
             world.fork_fails = world.rng.pick(&[0, 0, 50, 100]);
+            let most = u64::from(world.supervisor.target()) + world.rng.upto(4);
+            world.most_processes = world.rng.pick(&[None, Some(most), Some(most)]);
             Ok(())
         }
         91..93 => {
@@ -163,6 +165,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     world.code = Code::Good;
     world.config = Config::Good;
     world.fork_fails = 0;
+    world.most_processes = None;
     world.feed(Some(Event::Changed))?;
     rest(world, |_| true)?;
     if world.over {

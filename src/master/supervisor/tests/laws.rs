@@ -30,7 +30,19 @@ impl Oracle {
         let facts = Facts::new(who, self.now, plan.boot_timeout);
         self.workers.insert(who.incarnation, facts);
         let rolled_out = self.reload == Some(who.generation) && !self.drained_in_reload;
+        if !rolled_out {
+            let leaves = |w: &&Facts| {
+                w.sent_away && !w.killed && self.rolled_back.contains(&w.who.generation)
+            };
+            let leaving = self.workers.values().find(leaves);
+            law!(
+                leaving.is_none() || self.room.is_none(),
+                "{who:?} spawned while {leaving:?} holds memory"
+            );
+        }
         if rolled_out {
+            law!(self.room != Some(0), "{who:?} does not fit into the memory");
+            self.room = self.room.map(|room| room - 1);
             let coming = |w: &&Facts| w.who.generation == who.generation && w.told.is_none();
             let boots = self
                 .workers
@@ -38,7 +50,7 @@ impl Oracle {
                 .filter(coming)
                 .filter(|w| w.boots())
                 .count();
-            let excused = plan.surge.is_some() && self.died_in_reload;
+            let excused = self.surged && self.died_in_reload;
             law!(
                 boots <= plan.parallel_boots as usize || excused,
                 "{boots} boots at once"
@@ -101,7 +113,20 @@ impl Oracle {
                     "{report:?}: no such reload"
                 );
                 self.reload = None;
+                if let Report::ReloadFailed { why, replaced, .. } = report {
+                    if *replaced == 0 {
+                        self.rolled_back.insert(*generation);
+                    }
+                    let leaving = self.workers.values().find(|w| w.told.is_some());
+                    let refused = matches!(why, ReloadFailure::NoMemory { .. });
+                    law!(
+                        !refused || self.room == Some(0) && leaving.is_none(),
+                        "{report:?} with room for {:?} and {leaving:?}",
+                        self.room
+                    );
+                }
             }
+            Report::ReloadLimited { .. } => self.surged = true,
             Report::Retiring { worker, .. } => {
                 law!(self.reload.is_none(), "{report:?} during a reload");
                 for other in self
@@ -332,7 +357,7 @@ impl Oracle {
                 *of == slot && (failures.unsure || failures.not_before + self.slack > self.now)
             });
             let awaits = self.awaiting.contains(&slot);
-            let soon = supervisor.spawning == Spawning::MoreToDo;
+            let soon = supervisor.spawning == Spawning::MoreToDo || supervisor.takes_back();
             law!(
                 filled || added || paced || awaits || soon,
                 "slot {slot} is empty"

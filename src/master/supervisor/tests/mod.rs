@@ -11,6 +11,7 @@ mod rng;
 mod stories_boot;
 mod stories_change;
 mod stories_many;
+mod stories_memory;
 mod stories_operator;
 mod stories_preparation;
 mod stories_reload;

@@ -72,6 +72,9 @@ impl Oracle {
                 }
             }
             Event::Changed => self.note_change(),
+            Event::Memory(memory) => {
+                self.room = memory.map(|memory| memory.free / memory.worker);
+            }
             Event::Heartbeats(_)
             | Event::StacksDumped { .. }
             | Event::Retire { .. }

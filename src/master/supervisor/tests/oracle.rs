@@ -47,6 +47,10 @@ pub struct Oracle {
     /// The command that runs before the first boot, and when it must have been killed.
     pub preparing: Option<(u32, Option<Moment>)>,
     pub prepared: u32,
+    /// How many more workers of a rollout fit into the memory, as it was seen last; `None`: any number.
+    pub room: Option<u64>,
+    /// Generations that did not become ready.
+    pub rolled_back: BTreeSet<Generation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +98,8 @@ impl Oracle {
             same_moment: (Moment::default(), 0),
             preparing: None,
             prepared: 0,
+            room: None,
+            rolled_back: BTreeSet::new(),
         }
     }
 
@@ -184,12 +190,14 @@ impl Oracle {
                 order: Order::StopFast,
             } => {
                 let (now, facts) = self.living(*incarnation, action)?;
+                facts.sent_away = true;
                 facts.tell(now, Duration::from_secs(3));
                 Ok(())
             }
             Action::Terminate { incarnation } => {
                 let (now, facts) = self.living(*incarnation, action)?;
                 law!(facts.boots(), "{action:?}, which does not boot");
+                facts.sent_away = true;
                 facts.tell(now, Duration::from_secs(3));
                 Ok(())
             }
@@ -254,7 +262,7 @@ impl Oracle {
             }
             Action::Report(report) => self.judge_report(report),
             Action::Exit { code } => self.judge_exit(*code),
-            Action::SampleHeartbeats | Action::ReopenLogs => Ok(()),
+            Action::SampleHeartbeats | Action::MeasureMemory | Action::ReopenLogs => Ok(()),
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Story {
     /// The actions of the last event, without reports.
     pub actions: Vec<Action>,
     pub reports: Vec<Report>,
+    /// What is answered when the memory is looked at; otherwise it is not seen here.
+    pub memory: Option<Memory>,
 }
 
 impl Story {
@@ -38,6 +40,7 @@ impl Story {
             now: Moment::default(),
             actions: vec![],
             reports: vec![],
+            memory: None,
         };
         story.keep(actions);
         story
@@ -66,7 +69,12 @@ impl Story {
     }
 
     pub fn event(&mut self, event: Event) -> &mut Self {
-        let actions = self.supervisor.handle(self.now, event);
+        let mut actions = self.supervisor.handle(self.now, event);
+        while let Some(at) = actions.iter().position(|a| *a == Action::MeasureMemory) {
+            actions.remove(at);
+            let memory = Event::Memory(self.memory);
+            actions.extend(self.supervisor.handle(self.now, memory));
+        }
         self.keep(actions);
         self
     }

@@ -23,6 +23,8 @@ pub enum Happening {
     OnlyLags(Incarnation),
     StacksPrinted(Incarnation),
     NotForked(Incarnation),
+    /// The memory was looked at.
+    Measured,
     Config(Generation),
     Prepared(u32, u8),
 }
@@ -38,6 +40,8 @@ pub struct World {
     pub config: Config,
     /// fork fails that often, of a hundred.
     pub fork_fails: u64,
+    /// So many processes fit into the memory.
+    pub most_processes: Option<u64>,
     agenda: BTreeMap<(Moment, u64), Happening>,
     processes: BTreeMap<Incarnation, Process>,
     preparing: Option<u32>,
@@ -77,6 +81,7 @@ impl World {
             code,
             config: Config::Good,
             fork_fails: 0,
+            most_processes: None,
             agenda: BTreeMap::new(),
             processes: BTreeMap::new(),
             preparing: None,
@@ -200,6 +205,7 @@ impl World {
                 self.feed(Some(Event::Prepared { step, code }))
             }
             Happening::Prepared(..) => Ok(()),
+            Happening::Measured => self.feed(Some(Event::Memory(self.memory()))),
             Happening::NotForked(incarnation) => {
                 self.processes.remove(&incarnation);
                 self.feed(Some(Event::SpawnFailed { incarnation }))
@@ -264,6 +270,10 @@ impl World {
                     self.later(after, Happening::StacksPrinted(incarnation));
                 }
             }
+            Action::MeasureMemory => {
+                let after = self.rng.millis(0, 20);
+                self.later(after, Happening::Measured);
+            }
             Action::SampleHeartbeats => self.sample()?,
             Action::ReadConfig { generation } => {
                 let after = self.rng.millis(1, 500);
@@ -290,6 +300,7 @@ impl World {
             self.later(Duration::ZERO, Happening::NotForked(incarnation));
             return;
         }
+        self.kill_for_memory(incarnation);
         self.later(
             boot / 2,
             Happening::Says(incarnation, WorkerMessage::Booted),
@@ -310,6 +321,25 @@ impl World {
             }
             Fate::Exits(exit) => self.later(boot, Happening::Ends(incarnation, exit)),
             Fate::Hangs => {}
+        }
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        let most = self.most_processes?;
+        let free = most.saturating_sub(self.alive() as u64);
+        Some(Memory {
+            limit: most * 100,
+            free: free * 100 + 50,
+            worker: 100,
+        })
+    }
+
+    /// The kernel takes whoever boots.
+    fn kill_for_memory(&mut self, incarnation: Incarnation) {
+        let most = self.most_processes.unwrap_or(u64::MAX);
+        if self.alive() as u64 > most {
+            let after = self.rng.millis(0, 20);
+            self.later(after, Happening::Ends(incarnation, Exit::OutOfMemory));
         }
     }
 

@@ -1,0 +1,50 @@
+//! Memory as the master sees it: what is left for new workers, and which process the kernel is to take when none is.
+
+use super::shell::Shell;
+use super::supervisor::{Memory, Stage};
+use crate::sys::Pid;
+use crate::sys::process::{oom_score, proportional, set_oom_score};
+
+/// So many workers are looked at to learn what one takes: each costs a walk through its memory map.
+const LOOKED_AT: usize = 4;
+/// The first to be taken, whatever its size.
+const FIRST: i32 = 1000;
+
+impl Shell<'_> {
+    /// `None`: there is no limit.
+    pub(super) fn measure_memory(&self) -> Option<Memory> {
+        let group = self.memory.usage()?;
+        let serving = self
+            .supervisor
+            .workers()
+            .filter(|view| view.stage == Stage::Serving)
+            .filter_map(|view| self.workers.get(view.who.incarnation));
+        // The smallest is the closest to one that has just booted.
+        let sizes = serving
+            .take(LOOKED_AT)
+            .filter_map(|worker| proportional(worker.pid));
+        Some(Memory {
+            limit: group.limit,
+            free: group.headroom(),
+            worker: sizes.min()?,
+        })
+    }
+
+    /// Whoever boots beside workers that serve is what the kernel takes first.
+    pub(super) fn give_up_first(&self, pid: Pid) {
+        if self.supervisor.is_up()
+            && let Err(error) = set_oom_score(pid, FIRST)
+        {
+            tracing::debug!(%error, "booting worker is as precious as the others");
+        }
+    }
+
+    /// It serves from now on.
+    pub(super) fn keep_as_others(&self, pid: Pid) {
+        if oom_score(pid) == Some(FIRST)
+            && let Err(error) = set_oom_score(pid, oom_score(Pid::this()).unwrap_or(0))
+        {
+            tracing::warn!(%error, "the kernel still takes this worker first when memory is short");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A rollout within the memory that there is: before each batch the free memory decides how many workers boot beside the others.
+//!
+//! The kernel kills the largest process of a control group that is full, and that is one that serves. So where not all new
+//! workers fit, slots are replaced a few at a time, as with a surge; where not one fits, the reload is refused.
+
+use super::clock::PULSE;
+use super::mutation::fault;
+use super::rollout::Batch;
+use super::worker::{Life, Worker};
+use super::{Action, Memory, Moment, ReloadFailure, Report, Supervisor};
+
+/// How many workers of the next batch may boot beside those that live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// The memory is being looked at.
+    Asked,
+    /// Not one fits while workers that were replaced have not left: it is looked at again then.
+    NotYet { again: Moment },
+    /// So many slots, or all where there is no limit.
+    For { slots: u32 },
+}
+
+impl Supervisor {
+    /// Before each batch.
+    pub(super) fn ask_room(&mut self) {
+        if let Some(rollout) = self.reload.rollout_mut() {
+            rollout.room = Room::Asked;
+            self.act(Action::MeasureMemory);
+        }
+    }
+
+    pub(super) fn take_memory(&mut self, memory: Option<Memory>) {
+        self.memory = memory;
+        let (now, ignored) = (self.now(), fault!(self, MemoryIsIgnored));
+        let is_leaving_room = self.is_leaving_room();
+        let Some(rollout) = self
+            .reload
+            .rollout_mut()
+            .filter(|rollout| rollout.room == Room::Asked && rollout.batch == Batch::Booting)
+        else {
+            return;
+        };
+        let left = rollout.target.saturating_sub(rollout.done);
+        let Some(memory) = memory.filter(|_| !ignored) else {
+            rollout.room = Room::For { slots: u32::MAX };
+            return;
+        };
+        let slots = memory.room();
+        if slots == 0 && is_leaving_room {
+            rollout.room = Room::NotYet { again: now + PULSE };
+        } else if slots == 0 && left > 0 {
+            self.fail_rollout(ReloadFailure::NoMemory { memory });
+        } else {
+            rollout.room = Room::For { slots };
+        }
+    }
+
+    /// The batch that boots is smaller than it was to be.
+    pub(super) fn report_limited(&mut self, at_once: u32) {
+        let (Some(rollout), Some(memory)) = (self.reload.rollout_mut(), self.memory) else {
+            return;
+        };
+        if rollout.at_once.replace(at_once) != Some(at_once) {
+            let generation = rollout.generation;
+            self.report(Report::ReloadLimited {
+                generation,
+                at_once,
+                memory,
+            });
+        }
+    }
+
+    /// Somebody is about to end, and to give memory back.
+    fn is_leaving_room(&self) -> bool {
+        !fault!(self, LeavingIsNotAwaited) && self.workers.values().any(|w| !w.stays())
+    }
+
+    pub(super) fn room_deadline(&self) -> Option<Moment> {
+        match self.reload.rollout()?.room {
+            Room::NotYet { again } => Some(again),
+            Room::Asked | Room::For { .. } => None,
+        }
+    }
+
+    pub(super) fn enforce_room(&mut self) {
+        if self
+            .room_deadline()
+            .is_some_and(|again| again <= self.now())
+        {
+            self.ask_room();
+        }
+    }
+
+    /// Workers of a generation that was rolled back are on their way out, and hold memory that others need. Where there is no
+    /// limit, nobody waits for that.
+    pub(super) fn takes_back(&self) -> bool {
+        if self.memory.is_none() || fault!(self, RespawnDuringRollback) {
+            return false;
+        }
+        let coming = self.reload.generation();
+        let leaves = |w: &Worker| {
+            matches!(w.life, Life::Terminated { .. } | Life::Stopping { .. })
+                && w.who.generation > self.generation
+                && Some(w.who.generation) != coming
+        };
+        self.workers.values().any(leaves)
+    }
+}
