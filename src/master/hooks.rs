@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::supervisor::{Event, Incarnation};
 use super::workers::Hearing;
 use crate::config::{Hooks, PROGRAM, Settings};
 use crate::sys::signals::Signal;
-use crate::sys::{Pid, clock, process, wait_readable};
+use crate::sys::{Pid, Wanted, clock, process, wait_readable};
 
 /// Those that do not run in a worker.
 const SIDE: [&str; 7] = [
@@ -48,6 +48,7 @@ pub struct Side {
     hooks: Arc<Hooks>,
     workers: u32,
     child: Option<Child>,
+    hearing: Hearing,
     unsent: VecDeque<String>,
     lost: u64,
     /// When the one that died is started again.
@@ -95,6 +96,7 @@ impl Side {
             hooks,
             workers: settings.workers,
             child: None,
+            hearing: Hearing::Open,
             unsent: VecDeque::new(),
             lost: 0,
             again: None,
@@ -126,6 +128,7 @@ impl Side {
             Ok(child) => {
                 tracing::debug!(pid = child.pid.as_raw(), "process for hooks started");
                 self.child = Some(child);
+                self.hearing = Hearing::Open;
             }
             Err(error) => {
                 tracing::error!(%error, "process for hooks not started");
@@ -168,6 +171,17 @@ impl Side {
         }
     }
 
+    /// What it says, and room for what it has not been sent yet.
+    pub fn watched(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Wanted)> {
+        let heard = self
+            .child
+            .iter()
+            .filter(|_| self.hearing == Hearing::Open)
+            .map(|child| (child.as_fd(), Wanted::Readable));
+        let full = self.child.iter().filter(|_| !self.unsent.is_empty());
+        heard.chain(full.map(|child| (child.input.as_fd(), Wanted::Writable)))
+    }
+
     /// Takes what it has said; whether there can be more.
     fn hear(&mut self) -> Hearing {
         let Some(child) = &mut self.child else {
@@ -190,10 +204,10 @@ impl Side {
             }
         }
         if ended {
-            Hearing::Closed
-        } else {
-            Hearing::Open
+            // A hook may have closed it while its process lives on.
+            self.hearing = Hearing::Closed;
         }
+        self.hearing
     }
 
     /// The last hook, waited for with a bound: nothing else is left to do.
@@ -369,13 +383,10 @@ impl Shell<'_> {
         self.next_side = None;
     }
 
-    /// Once a turn.
+    /// One of them has said something, takes more, or is to be started again.
     pub(super) fn hear_hooks(&mut self) {
-        if let Some(next) = self
-            .next_side
-            .iter_mut()
-            .find_map(|next| next.side.as_mut())
-        {
+        let next = self.next_side.iter_mut();
+        for next in next.filter_map(|next| next.side.as_mut()) {
             next.flush();
             next.hear();
         }
@@ -406,12 +417,8 @@ impl Shell<'_> {
     /// When there is something to do for them though nothing happens.
     pub(super) fn hooks_due(&self) -> Option<Duration> {
         let doomed = self.doomed.iter().map(|(_, at)| *at);
-        let side = self.side.iter();
-        let side = side.flat_map(|side| {
-            let retry = (!side.unsent.is_empty()).then(|| clock::monotonic() + RETRY);
-            side.again.into_iter().chain(retry)
-        });
-        doomed.chain(side).min()
+        let again = self.side.iter().filter_map(|side| side.again);
+        doomed.chain(again).min()
     }
 
     /// Whether the child that was reaped is one for hooks.
@@ -440,9 +447,9 @@ impl Shell<'_> {
         true
     }
 
-    pub(super) fn hook_processes(&self) -> impl Iterator<Item = &Child> {
+    /// That of now, and that of a reload that goes on.
+    pub(super) fn sides(&self) -> impl Iterator<Item = &Side> {
         let next = self.next_side.iter().filter_map(|next| next.side.as_ref());
-        let sides = self.side.iter().chain(next);
-        sides.filter_map(|side| side.child.as_ref())
+        self.side.iter().chain(next)
     }
 }

@@ -35,6 +35,7 @@ mod shares;
 mod shell;
 pub mod supervisor;
 mod tally;
+mod turn;
 mod workers;
 
 pub use configuration::{Configuration, Misconfigured, Next};

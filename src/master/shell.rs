@@ -1,7 +1,7 @@
 //! The loop around the supervisor: what happens becomes an event, an action becomes syscalls. It decides nothing.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::binds::Binds;
 use super::capacity::Capacity;
 use super::condition::Note;
 use super::configuration::{Asking, Configuration};
-use super::control::{Control, Errands, Source, Waits};
+use super::control::{Control, Errands, Waits};
 use super::daemon::Announcement;
 use super::generation::{Edition, Logs, plan};
 use super::hooks::{Following, Side};
@@ -31,7 +31,7 @@ use crate::config::{Groups, Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
 use crate::observability;
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
-use crate::sys::{Identity, OutOfMemory, Pid, Supplementary, Wanted, clock, process, wait_for};
+use crate::sys::{Identity, OutOfMemory, Pid, Supplementary, clock, process};
 
 /// What the master listens to; everything else keeps its default action.
 pub const HEARD: [Raw; 10] = [
@@ -49,15 +49,6 @@ pub const HEARD: [Raw; 10] = [
 
 /// What to do in place of gunicorn's USR2.
 const NO_UPGRADE: &str = "SIGHUP loads new code; restart for a new version of the server";
-
-/// A worker that talks without end is read in turns with the others.
-const MESSAGES_A_TURN: usize = 16;
-
-/// How soon lines that the log's reader did not take are tried again.
-const LOG_RETRY: Duration = Duration::from_millis(100);
-
-/// How soon clients are thought of again that wait for what is nobody's event: an idle server, a written stack.
-const WAITS_RETRY: Duration = Duration::from_millis(25);
 
 /// Where an action has led.
 pub enum Flow {
@@ -129,8 +120,8 @@ pub struct Shell<'a> {
     pub(super) note: Note,
     /// What the kernel has killed for want of memory.
     pub(super) memory: OutOfMemory,
-    signals: SignalQueue,
-    began: Duration,
+    pub(super) signals: SignalQueue,
+    pub(super) began: Duration,
 }
 
 /// A pipe that nobody ever writes to. While the master lives, reading it finds nothing; afterwards, the end.
@@ -227,127 +218,20 @@ impl<'a> Shell<'a> {
                     return Ok(End::Exit(code));
                 }
                 self.publish();
-                if let Flow::End(end) = self.keep_monitor() {
+                if let Flow::End(end) = self.turn()? {
                     return Ok(end);
                 }
-                if let Flow::End(end) = self.keep_lookout() {
-                    return Ok(end);
-                }
-                self.wait()?;
             };
             tracing::trace!(?event, "event");
             actions = self.supervisor.handle(self.now(), event);
         }
     }
 
-    /// One turn: waits for something to happen and puts it in line.
-    fn wait(&mut self) -> Result<(), Error> {
-        let timeout = self
-            .supervisor
-            .next_timeout()
-            .map(|due| due.since(self.now()));
-        // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
-        observability::lookups::report();
-        observability::flush_pending();
-        observability::statsd::workers(u32::try_from(self.workers.count()).unwrap_or(0));
-        let timeout = if observability::is_behind() {
-            Some(timeout.map_or(LOG_RETRY, |timeout| timeout.min(LOG_RETRY)))
-        } else {
-            timeout
-        };
-        let now = clock::monotonic();
-        let service = self.service.due().map(|due| due.saturating_sub(now));
-        let keeper = self.keeper.due().or_else(|| self.keeper.awaited());
-        let keeper = keeper.map(|due| due.saturating_sub(now));
-        let lookout = self.lookout_due().map(|due| due.saturating_sub(now));
-        let hooks = self.hooks_due().map(|due| due.saturating_sub(now));
-        let control = self.control.due().map(|due| due.saturating_sub(now));
-        let asking = self.asking.as_ref();
-        let asking = asking.map(|asking| asking.until.saturating_sub(now));
-        let timeout = [timeout, service, keeper, lookout, asking, hooks, control]
-            .into_iter()
-            .flatten()
-            .min();
-        let timeout = if self.waits.is_empty() && self.errands.is_empty() && !self.awaits_stacks() {
-            timeout
-        } else {
-            Some(timeout.map_or(WAITS_RETRY, |timeout| timeout.min(WAITS_RETRY)))
-        };
-        let heard: Vec<Incarnation> = self
-            .workers
-            .iter()
-            .filter(|(_, one)| one.hearing == Hearing::Open)
-            .map(|(incarnation, _)| incarnation)
-            .collect();
-        let mut watched = vec![(self.signals.as_fd(), Wanted::Readable)];
-        watched.extend(
-            heard
-                .iter()
-                .filter_map(|one| self.workers.get(*one))
-                .map(|one| (one.channel.as_fd(), Wanted::Readable)),
-        );
-        if let Some(asking) = &self.asking {
-            watched.push((asking.child.as_fd(), Wanted::Readable));
-        }
-        let mut asking = Vec::new();
-        for (source, fd, wanted) in self.control.watched(now) {
-            asking.push(source);
-            watched.push((fd, wanted));
-        }
-        watched.extend(self.lookout.as_fd().map(|fd| (fd, Wanted::Readable)));
-        // Last: what they say is looked for in any case.
-        watched.extend(
-            self.hook_processes()
-                .map(|child| (child.as_fd(), Wanted::Readable)),
-        );
-        let ready = wait_for(&watched, timeout)?;
-        drop(watched);
-        let mut ready = ready.into_iter();
-        // Before what workers say: one that was told to end together with us is not replaced.
-        if ready.next().unwrap_or(false) {
-            while let Some(arrival) = self.signals.next()? {
-                self.signal(arrival)?;
-            }
-        }
-        for (incarnation, ready) in heard.into_iter().zip(ready.by_ref()) {
-            if ready {
-                self.listen(incarnation, MESSAGES_A_TURN);
-            }
-        }
-        if self.asking.is_some() {
-            ready.next();
-            self.hear_configuration();
-        }
-        let asked: Vec<Source> = asking
-            .into_iter()
-            .zip(ready.by_ref())
-            .filter_map(|(source, ready)| ready.then_some(source))
-            .collect();
-        if ready.next() == Some(true) {
-            self.hear_lookout();
-        }
-        self.hear_hooks();
-        self.tell_service();
-        asked
-            .into_iter()
-            .for_each(|source| self.control.attend(source));
-        self.take_requests();
-        self.look_for_stacks();
-        if self
-            .supervisor
-            .next_timeout()
-            .is_some_and(|due| due <= self.now())
-        {
-            self.pending.push_back(Event::Timeout);
-        }
-        Ok(())
-    }
-
     pub(super) fn now(&self) -> Moment {
         Moment(clock::monotonic().saturating_sub(self.began))
     }
 
-    fn signal(&mut self, Arrival { signal, sender }: Arrival) -> Result<(), Error> {
+    pub(super) fn signal(&mut self, Arrival { signal, sender }: Arrival) -> Result<(), Error> {
         let event = match signal {
             Raw::CHLD => return self.reap(),
             Raw::HUP => Signal::Hup,
@@ -405,7 +289,7 @@ impl<'a> Shell<'a> {
     }
 
     /// Takes what a worker has said.
-    fn listen(&mut self, incarnation: Incarnation, most: usize) {
+    pub(super) fn listen(&mut self, incarnation: Incarnation, most: usize) {
         let Some(worker) = self.workers.get_mut(incarnation) else {
             return;
         };

@@ -36,6 +36,7 @@ pub mod stream;
 mod tcp;
 pub mod terminal;
 mod title;
+mod turn;
 mod unix;
 
 pub use cgroup::{GroupMemory, OutOfMemory};
@@ -67,6 +68,7 @@ pub use tcp::{
     AnyIpv6, Others, accept_queue, last_data_received, listen_tcp, share_port, turn_away_newcomers,
 };
 pub use title::set_title;
+pub use turn::Turn;
 pub use unix::{Predecessor, SocketFile, connect_unix, effective_user, listen_unix, peer_user};
 pub mod thread;
 

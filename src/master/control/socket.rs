@@ -25,7 +25,7 @@ const MOST_CLIENTS: usize = 16;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What poll was asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     Door,
     Client(u64),

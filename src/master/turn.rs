@@ -1,0 +1,139 @@
+//! One turn of the master's loop: every source registers its descriptors and deadlines, and what has come is handed to its source.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::Error;
+use super::control;
+use super::shell::{Flow, Shell};
+use super::supervisor::{Event, Incarnation};
+use super::workers::Hearing;
+use crate::observability;
+use crate::sys::{Turn, Wanted, clock};
+
+/// A worker that talks without end is read in turns with the others.
+const MESSAGES_A_TURN: usize = 16;
+
+/// How soon lines that the log's reader did not take are tried again.
+const LOG_RETRY: Duration = Duration::from_millis(100);
+
+/// How soon clients are thought of again that wait for what is nobody's event: an idle server, a written stack.
+const WAITS_RETRY: Duration = Duration::from_millis(25);
+
+/// What the master listens to, in the order in which it is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// Before what workers say: one that was told to end together with us is not replaced.
+    Signals,
+    Worker(Incarnation),
+    Configuration,
+    Monitor,
+    Watcher,
+    Hooks,
+    Control(control::Source),
+    /// A deadline of something that every turn looks at in any case.
+    EveryTurn,
+}
+
+impl Shell<'_> {
+    /// Waits for something to happen and puts it in line.
+    pub(super) fn turn(&mut self) -> Result<Flow, Error> {
+        observability::lookups::report();
+        observability::flush_pending();
+        observability::statsd::workers(u32::try_from(self.workers.count()).unwrap_or(0));
+        for source in self.sources().wait()? {
+            if let Flow::End(end) = self.attend(source)? {
+                return Ok(Flow::End(end));
+            }
+        }
+        self.tell_service();
+        self.take_requests();
+        self.look_for_stacks();
+        let due = self.supervisor.next_timeout();
+        if due.is_some_and(|due| due <= self.now()) {
+            self.pending.push_back(Event::Timeout);
+        }
+        Ok(Flow::Go)
+    }
+
+    fn sources(&self) -> Turn<'_, Source> {
+        let now = clock::monotonic();
+        let mut turn = Turn::default();
+        turn.watch(Source::Signals, self.signals.as_fd(), Wanted::Readable);
+        for (incarnation, worker) in self.workers.iter() {
+            if worker.hearing == Hearing::Open {
+                let source = Source::Worker(incarnation);
+                turn.watch(source, worker.channel.as_fd(), Wanted::Readable);
+            }
+        }
+        if let Some(asking) = &self.asking {
+            turn.watch(
+                Source::Configuration,
+                asking.child.as_fd(),
+                Wanted::Readable,
+            );
+            turn.wake(Source::Configuration, asking.until);
+        }
+        if let Some(reports) = self.lookout.as_fd() {
+            turn.watch(Source::Watcher, reports, Wanted::Readable);
+        }
+        for side in self.sides() {
+            for (fd, wanted) in side.watched() {
+                turn.watch(Source::Hooks, fd, wanted);
+            }
+        }
+        for (client, fd, wanted) in self.control.watched(now) {
+            turn.watch(Source::Control(client), fd, wanted);
+        }
+        for (source, at) in self.deadlines(now) {
+            turn.wake(source, at);
+        }
+        turn
+    }
+
+    /// All there are, monotonic.
+    fn deadlines(&self, now: Duration) -> impl Iterator<Item = (Source, Duration)> {
+        let every_turn = [
+            self.supervisor.next_timeout().map(|due| self.began + due.0),
+            self.service.due(),
+            self.keeper.awaited(),
+            self.control.due(),
+            // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
+            observability::is_behind().then_some(now + LOG_RETRY),
+            self.has_waiting_clients().then_some(now + WAITS_RETRY),
+        ];
+        let every_turn = every_turn.map(|due| (Source::EveryTurn, due));
+        let helpers = [
+            (Source::Monitor, self.keeper.due()),
+            (Source::Watcher, self.lookout_due()),
+            (Source::Hooks, self.hooks_due()),
+        ];
+        let all = every_turn.into_iter().chain(helpers);
+        all.filter_map(|(source, due)| Some((source, due?)))
+    }
+
+    fn has_waiting_clients(&self) -> bool {
+        !self.waits.is_empty() || !self.errands.is_empty() || self.awaits_stacks()
+    }
+
+    fn attend(&mut self, source: Source) -> Result<Flow, Error> {
+        match source {
+            Source::Signals => {
+                while let Some(arrival) = self.signals.next()? {
+                    self.signal(arrival)?;
+                }
+            }
+            Source::Worker(incarnation) => self.listen(incarnation, MESSAGES_A_TURN),
+            Source::Configuration => self.hear_configuration(),
+            Source::Monitor => return Ok(self.keep_monitor()),
+            Source::Watcher => {
+                self.hear_lookout();
+                return Ok(self.keep_lookout());
+            }
+            Source::Hooks => self.hear_hooks(),
+            Source::Control(client) => self.control.attend(client),
+            Source::EveryTurn => {}
+        }
+        Ok(Flow::Go)
+    }
+}
