@@ -68,6 +68,53 @@ fn holds_python_objects(text: &str) -> bool {
     })
 }
 
+/// What would make the one thread of the master stand still; its loop waits in one place, `sys::Turn`.
+const WAITS: &[&str] = &[
+    "thread::sleep",
+    "wait_readable",
+    "wait_writable",
+    "wait_for(",
+    "wait_for_end",
+    "process::wait(",
+    "read_to_end(",
+    "read_exact(",
+    ".output()",
+];
+
+/// They wait, and are not the master: who calls `--daemon`, and what reads a configuration before the master is there.
+const BEFORE_THE_MASTER: &[&str] = &["daemon.rs", "program.rs"];
+
+#[test]
+fn the_master_never_waits() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/master");
+    let mut report = String::new();
+    let exempt = |file: &Path| {
+        BEFORE_THE_MASTER.iter().any(|name| file.ends_with(name))
+            || file.components().any(|part| part.as_os_str() == "tests")
+    };
+    for file in rust_files(&src).into_iter().filter(|file| !exempt(file)) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for wait in waits(&text) {
+            let _ = writeln!(report, "{}: `{wait}`", file.display());
+        }
+    }
+    assert!(report.is_empty(), "\n{report}");
+    let planted = "fn f() {\n    // no thread::sleep\n    std::thread::sleep(PAUSE);\n}\n";
+    assert_eq!(waits(planted), ["thread::sleep"]);
+}
+
+fn waits(text: &str) -> Vec<&'static str> {
+    let code = text
+        .split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or_default();
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let found = |line: &str| WAITS.iter().find(|wait| line.contains(*wait)).copied();
+    lines.filter_map(found).collect()
+}
+
 /// One sentence for each use that the layer of `module` may not have.
 fn violations(module: &str, text: &str) -> Vec<String> {
     let Some(rule) = rule(module) else {

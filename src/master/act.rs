@@ -8,7 +8,6 @@ use super::child::FAILED_TO_BOOT;
 use super::generation::{Edition, Logs, logs};
 use super::hang::Hang;
 use super::journal::kill_reason;
-use super::limits::Limits;
 use super::seat::Seat;
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
@@ -18,7 +17,7 @@ use super::supervisor::{
 use super::workers::{Killed, Worker};
 use crate::ipc::{self, Page, ToWorker, WorkerChannel};
 use crate::observability;
-use crate::sys::process::{Fork, fork};
+use crate::sys::process::{Fork, fork, resident};
 use crate::sys::signals::{Signal, start_as_child};
 use crate::sys::{self, Pid, Scratch, clock};
 
@@ -69,11 +68,17 @@ impl Shell<'_> {
                         tracing::warn!(slot, pid, reason, "killing worker");
                     }
                 }
-                if why == KillReason::Hung && self.hook_abort(incarnation) {
-                    return Flow::Go;
-                }
                 self.signal_worker(incarnation, Signal::KILL);
             }
+            Action::Abort { incarnation } => {
+                self.tell_hang(incarnation);
+                if let Some(worker) = self.workers.get_mut(incarnation) {
+                    worker.killed = Killed::ByUs;
+                }
+                self.abort(incarnation);
+            }
+            Action::StartHelper { helper } => return self.start_helper(helper),
+            Action::EndHelpers => self.end_helpers(),
             Action::DumpStacks { incarnation } => self.ask_for_stacks(incarnation),
             Action::MeasureMemory => {
                 let memory = self.measure_memory();
@@ -133,7 +138,6 @@ impl Shell<'_> {
             Action::Reply { token, answer } => self.reply(token, &answer),
             Action::Exit { code } => {
                 self.leaving = Some(code);
-                self.keeper.dismiss();
             }
         }
         Flow::Go
@@ -198,8 +202,7 @@ impl Shell<'_> {
                     "worker started"
                 );
                 self.give_up_first(pid);
-                let limits = Limits::draw(&edition.settings.recycling);
-                let worker = Worker::new(slot, pid, ours, page, stacks, limits);
+                let worker = Worker::new(slot, pid, ours, page, stacks);
                 self.workers.insert(incarnation, worker);
                 self.hook_forked(incarnation.0, pid);
                 Ok(Flow::Go)
@@ -309,7 +312,8 @@ impl Shell<'_> {
             slot < supervisor.target() || filled()
         });
         let now = clock::monotonic_ms();
-        let (mut beats, mut retiring) = (Vec::new(), Vec::new());
+        let memory = self.supervisor.looks_at_memory();
+        let mut beats = Vec::new();
         for (incarnation, worker) in self.workers.iter_mut() {
             let Some(ready) = worker.ready_ms else {
                 continue;
@@ -320,17 +324,12 @@ impl Shell<'_> {
                 incarnation,
                 age: age(worker.page.heartbeat()),
                 slowest: (slowest != 0).then(|| age(slowest)),
+                requests: worker.page.requests(),
+                memory: memory.then(|| resident(worker.pid)).flatten(),
             });
             worker.rate.look(now, &worker.page.counters());
-            let passed = worker.done(now).and_then(|done| worker.limits.passed(done));
-            if let Some(excess) = passed {
-                worker.excess = Some(excess);
-                let why = excess.why;
-                retiring.push(Event::Retire { incarnation, why });
-            }
         }
         self.pending.push_back(Event::Heartbeats(beats));
-        self.pending.extend(retiring);
     }
 
     pub(super) fn give_logs(&self) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::capacity::Capacity;
 use super::hooks::before_first_worker;
-use super::supervisor::{Plan, Sources, Winch};
+use super::supervisor::{Abort, Helper, Plan, Sources, Winch, WorkerLimits};
 use crate::config::{Place, Settings};
 
 /// The settings of one generation, and its working directory as it was when the generation began.
@@ -80,6 +80,24 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
             Some(_) => Sources::Watched,
             None => Sources::Fixed,
         },
+        abort: match &settings.hooks {
+            Some(hooks) if hooks.has("worker_abort") => Abort::First,
+            Some(_) | None => Abort::Never,
+        },
+        limits: WorkerLimits {
+            requests: settings.recycling.requests,
+            requests_jitter: settings.recycling.requests_jitter,
+            memory: settings.recycling.memory,
+            lifetime: settings.recycling.lifetime,
+            lifetime_jitter: settings.recycling.lifetime_jitter,
+        },
+        helpers: [
+            (Helper::Watcher, settings.reload.is_some()),
+            (Helper::Monitor, !settings.admin_bind.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(helper, wanted)| wanted.then_some(helper))
+        .collect(),
         preparations: u32::try_from(settings.run_before.len())
             .unwrap_or(u32::MAX)
             .saturating_add(u32::from(before_first_worker(settings))),

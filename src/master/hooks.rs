@@ -4,18 +4,17 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::program::{Child, Program};
 use super::shell::{Shell, deliver};
-use super::supervisor::{Event, Incarnation};
+use super::supervisor::{Event, Helper, HelperEnd, Incarnation};
 use super::workers::Hearing;
 use crate::config::{Hooks, PROGRAM, Settings};
 use crate::sys::signals::Signal;
-use crate::sys::{Pid, Wanted, clock, process, wait_readable};
+use crate::sys::{Pid, Wanted, process};
 
 /// Those that do not run in a worker.
 const SIDE: [&str; 7] = [
@@ -31,17 +30,8 @@ const SIDE: [&str; 7] = [
 /// What the process has not read yet; beyond that it is stuck, and what happens meanwhile it does not hear of.
 const MOST_UNSENT: usize = 4096;
 
-/// How long the last hook may take.
-const LAST: Duration = Duration::from_secs(5);
-
-/// One that dies is started again, but not more often than that.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// How long `worker_abort` may take.
-const ABORT: Duration = Duration::from_secs(1);
-
-/// How soon a full pipe is tried again.
-const RETRY: Duration = Duration::from_millis(100);
+/// The number of the last call; steps before the first worker are counted from 0.
+const LAST: u64 = u64::MAX >> 1;
 
 #[derive(Debug)]
 pub struct Side {
@@ -51,8 +41,6 @@ pub struct Side {
     hearing: Hearing,
     unsent: VecDeque<String>,
     lost: u64,
-    /// When the one that died is started again.
-    again: Option<Duration>,
     /// The first workers wait for this step.
     waiting: Option<u32>,
     last_done: Option<u64>,
@@ -99,7 +87,6 @@ impl Side {
             hearing: Hearing::Open,
             unsent: VecDeque::new(),
             lost: 0,
-            again: None,
             waiting: None,
             last_done: None,
         };
@@ -132,7 +119,6 @@ impl Side {
             }
             Err(error) => {
                 tracing::error!(%error, "process for hooks not started");
-                self.again = Some(clock::monotonic() + PAUSE);
             }
         }
     }
@@ -210,31 +196,17 @@ impl Side {
         self.hearing
     }
 
-    /// The last hook, waited for with a bound: nothing else is left to do.
-    pub fn finish(mut self) {
-        const NUMBER: u64 = u64::MAX >> 1;
-        self.send(&json!({"call": "on_exit", "number": NUMBER}));
-        let until = clock::monotonic() + LAST;
-        while self.hear() == Hearing::Open && self.last_done != Some(NUMBER) {
-            self.flush();
-            let left = until.saturating_sub(clock::monotonic());
-            if left.is_zero() {
-                tracing::warn!("hooks take more than 5 s, going without them");
-                break;
-            }
-            // A full pipe is tried again.
-            let left = if self.unsent.is_empty() {
-                left
-            } else {
-                left.min(RETRY)
-            };
-            let Some(child) = &self.child else {
-                break;
-            };
-            if wait_readable(&[child.as_fd()], Some(left)).is_err() {
-                break;
-            }
-        }
+    /// Nothing else will happen.
+    fn call_last(&mut self) {
+        self.send(&json!({"call": "on_exit", "number": LAST}));
+    }
+
+    /// The last hook has run, or cannot.
+    fn is_done(&self) -> bool {
+        self.child.is_none() || self.hearing == Hearing::Closed || self.last_done == Some(LAST)
+    }
+
+    pub fn kill(&self) {
         if let Some(child) = &self.child {
             child.kill();
         }
@@ -290,29 +262,40 @@ impl Shell<'_> {
         }
     }
 
-    /// A worker that hangs gets to call `worker_abort` before it is killed, if it has the hook and can still run Python.
-    pub(super) fn hook_abort(&mut self, incarnation: Incarnation) -> bool {
-        let has = |settings: &Settings| {
-            let hooks = settings.hooks.as_ref();
-            hooks.is_some_and(|hooks| hooks.has("worker_abort"))
-        };
+    /// A worker that hangs gets to call `worker_abort`, if it can still run Python.
+    pub(super) fn abort(&mut self, incarnation: Incarnation) {
         let Some(worker) = self.workers.get(incarnation) else {
-            return false;
+            return;
         };
-        if !self.editions.values().any(|edition| has(&edition.settings))
-            || !process::catches(worker.pid, Signal::ABRT)
-        {
-            return false;
+        if process::catches(worker.pid, Signal::ABRT) {
+            deliver(worker.pid, Signal::ABRT);
+        } else {
+            self.pending.push_back(Event::AbortInVain { incarnation });
         }
-        deliver(worker.pid, Signal::ABRT);
-        self.doomed.push((incarnation, clock::monotonic() + ABORT));
-        true
     }
 
-    fn kill_doomed(&mut self, now: Duration) {
-        for (incarnation, _) in self.doomed.extract_if(.., |(_, at)| *at <= now) {
-            if let Some(worker) = self.workers.get(incarnation) {
-                deliver(worker.pid, Signal::KILL);
+    /// The last hook is called; there is nothing left that others could be called for.
+    pub(super) fn end_hooks(&mut self) {
+        if let Some(side) = &mut self.side {
+            side.call_last();
+        }
+    }
+
+    pub(super) fn hooks_are_done(&self) -> bool {
+        self.side.as_ref().is_none_or(Side::is_done)
+    }
+
+    /// The pause of one that has died is over.
+    pub(super) fn start_hooks(&mut self) {
+        let ages = self.ages();
+        let Some(side) = &mut self.side else {
+            return;
+        };
+        if side.child.is_none() {
+            side.unsent.clear();
+            side.start(&ages);
+            if side.child.is_none() {
+                self.helper_ended(Helper::Hooks, HelperEnd::Failed);
             }
         }
     }
@@ -373,6 +356,9 @@ impl Shell<'_> {
         if let Some(next) = self.next_side.take() {
             self.side = next.side;
             let workers = self.ages();
+            if self.side.as_ref().is_some_and(|side| side.child.is_none()) {
+                self.helper_ended(Helper::Hooks, HelperEnd::Failed);
+            }
             if let Some(side) = &mut self.side {
                 side.send(&json!({"call": "workers", "workers": workers}));
             }
@@ -390,12 +376,6 @@ impl Shell<'_> {
             next.flush();
             next.hear();
         }
-        let now = clock::monotonic();
-        self.kill_doomed(now);
-        let ages = match &self.side {
-            Some(side) if side.again.is_some_and(|at| at <= now) => self.ages(),
-            _ => Vec::new(),
-        };
         let Some(side) = &mut self.side else {
             return;
         };
@@ -407,18 +387,6 @@ impl Shell<'_> {
             side.waiting = None;
             self.pending.push_back(Event::Prepared { step, code: 0 });
         }
-        if side.again.is_some_and(|at| at <= now) {
-            side.again = None;
-            side.unsent.clear();
-            side.start(&ages);
-        }
-    }
-
-    /// When there is something to do for them though nothing happens.
-    pub(super) fn hooks_due(&self) -> Option<Duration> {
-        let doomed = self.doomed.iter().map(|(_, at)| *at);
-        let again = self.side.iter().filter_map(|side| side.again);
-        doomed.chain(again).min()
     }
 
     /// Whether the child that was reaped is one for hooks.
@@ -431,7 +399,6 @@ impl Shell<'_> {
         {
             next.hear();
             next.child = None;
-            next.again = Some(clock::monotonic() + PAUSE);
             return true;
         }
         let Some(side) = self.side.as_mut().filter(|side| is_its(side)) else {
@@ -439,11 +406,11 @@ impl Shell<'_> {
         };
         side.hear();
         side.child = None;
-        side.again = Some(clock::monotonic() + PAUSE);
         tracing::warn!(%pid, "the process for hooks has died, starting it again");
         if let Some(step) = side.waiting.take() {
             self.pending.push_back(Event::Prepared { step, code: 0 });
         }
+        self.helper_ended(Helper::Hooks, HelperEnd::Failed);
         true
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::configuration::Misconfigured;
 use super::supervisor::{
-    BootFailure, BootPhase, CoreDump, Exit, KillReason, ReloadFailure, Report, Retirement, Retry,
-    Slot, StopMode, Who,
+    BootFailure, BootPhase, CoreDump, Exit, Helper, KillReason, ReloadFailure, Report, Retirement,
+    Retry, Slot, StopMode, Who,
 };
 use super::workers::{Failure, Workers};
 
@@ -185,9 +185,11 @@ impl Journal {
                     "SIGTTIN ignored: there are as many workers as there can be"
                 );
             }
-            Report::Retiring { worker, why } => {
-                let known = workers.get(worker.incarnation);
-                let excess = known.and_then(|w| w.excess).filter(|e| e.why == *why);
+            Report::Retiring {
+                worker,
+                why,
+                excess,
+            } => {
                 tracing::info!(
                     slot = worker.slot.0,
                     generation = worker.generation.0,
@@ -212,6 +214,16 @@ impl Journal {
             Report::Stopping {
                 mode: StopMode::Fast,
             } => tracing::info!(mode = "fast", "stopping"),
+            Report::HelperPaced { helper, retry } => tracing::info!(
+                helper = helper_words(*helper),
+                failures = failures(*retry),
+                delay_ms = delay(*retry).map(ms),
+                "starting it again after a pause"
+            ),
+            Report::HelpersLate { after } => tracing::warn!(
+                after_ms = ms(*after),
+                "shutdown timed out: the on_exit hook, or the monitor, has not ended"
+            ),
             Report::ShutdownDelayed { by } => tracing::info!(
                 delay_ms = ms(*by),
                 "the drain begins after the shutdown delay"
@@ -344,6 +356,14 @@ fn retirement(why: Retirement) -> &'static str {
         Retirement::Lifetime => "--max-worker-lifetime",
         Retirement::Requested => "asked for",
         Retirement::Hung => "one of its threads hangs",
+    }
+}
+
+fn helper_words(helper: Helper) -> &'static str {
+    match helper {
+        Helper::Watcher => "watcher",
+        Helper::Monitor => "monitor",
+        Helper::Hooks => "process for hooks",
     }
 }
 

@@ -1,12 +1,12 @@
-//! Keeps the monitor running: starts it, hears of its end, starts it again, paced. Nothing else depends on it.
+//! The monitor as the master's child: started, replaced where the log has moved, ended. Nothing else depends on it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::binds::Binds;
 use super::names;
 use super::recruit::Recruit;
 use super::shell::{End, Flow, Shell};
+use super::supervisor::{Helper, HelperEnd};
 use crate::ipc::{CAUSES, Facts, Queue};
 use crate::monitor::Post;
 use crate::observability;
@@ -14,13 +14,6 @@ use crate::sys::process::{Exit, Fork, fork, kill};
 use crate::sys::signals::Signal;
 use crate::sys::{Pid, clock, exit_now};
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// One that ran for that long was well.
-const HEALTHY: Duration = Duration::from_secs(60);
-/// SIGKILL takes microseconds, but on a machine that gives it no CPU, or in a system call that cannot be broken off.
-const LAST: Duration = Duration::from_secs(1);
-/// One that is killed sooner may be killed again at once.
-const BRIEF: Duration = Duration::from_secs(1);
 /// How old the depth of the accept queues may be.
 const QUEUES_EVERY_MS: u64 = 1_000;
 
@@ -30,75 +23,31 @@ pub struct Keeper {
     /// Where it is to answer. The master's copies, kept over its deaths.
     pub binds: Binds,
     running: Option<Running>,
-    failures: u32,
-    /// Monotonic.
-    not_before: Duration,
     queues: [Queue; Facts::QUEUES],
     queues_at_ms: u64,
     started: bool,
-    dismissed: Option<Dismissed>,
-}
-
-/// There is to be no other one.
-#[derive(Debug, Clone, Copy)]
-struct Dismissed {
-    /// Monotonic. From then on its end is not waited for.
-    until: Duration,
 }
 
 #[derive(Debug)]
 struct Running {
     pid: Pid,
-    since: Duration,
     /// Its end is ours.
     renewed: bool,
 }
 
 impl Keeper {
-    fn is_wanted(&self) -> bool {
-        !self.binds.listeners.is_empty() && self.running.is_none() && self.dismissed.is_none()
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
     }
 
-    /// When the next one is to be started, monotonic.
-    pub fn due(&self) -> Option<Duration> {
-        self.is_wanted().then_some(self.not_before)
-    }
-
-    /// `true`: it was the monitor that ended.
-    pub fn ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let Some(running) = self.running.take_if(|running| running.pid == pid) else {
-            return false;
-        };
-        let now = clock::monotonic();
+    /// `None`: it was not the monitor that ended.
+    pub fn ended(&mut self, pid: Pid, exit: Exit) -> Option<HelperEnd> {
+        let running = self.running.take_if(|running| running.pid == pid)?;
         if running.renewed {
-            self.not_before = now;
-            return true;
+            return Some(HelperEnd::Renewed);
         }
-        let uptime = now.saturating_sub(running.since);
-        let from_outside = matches!(
-            exit,
-            Exit::Signal {
-                signal: Signal::KILL | Signal::TERM,
-                ..
-            }
-        );
-        // As with workers: what somebody else did to it is not held against its successor.
-        if uptime >= HEALTHY || from_outside && uptime >= BRIEF {
-            self.failures = 0;
-        }
-        self.put_off(now);
-        let delay_ms = u64::try_from(self.not_before.saturating_sub(now).as_millis()).unwrap_or(0);
-        tracing::error!(pid = pid.as_raw(), ?exit, delay_ms, "monitor died");
-        true
-    }
-
-    fn put_off(&mut self, now: Duration) {
-        let pause = match self.failures {
-            0 => Duration::ZERO,
-            n => Duration::from_secs(1 << (n - 1).min(5)).min(LONGEST_PAUSE),
-        };
-        self.failures = self.failures.saturating_add(1);
-        self.not_before = now + pause;
+        tracing::error!(pid = pid.as_raw(), ?exit, "monitor died");
+        Some(how(exit))
     }
 
     /// Ends it so that another one is started at once: one that has the log that is open now.
@@ -112,30 +61,25 @@ impl Keeper {
     /// The server has ended, and its workers with it. A successor is to bind where the monitor has listened, at once: so it has to be
     /// gone, and not just killed. Its end is an event like any other.
     pub fn dismiss(&mut self) {
-        if let Some(running) = &mut self.running {
-            // It would end by itself, once it sees that the master is gone; a service manager should not have to wait.
-            running.renewed = true;
-            drop(kill(running.pid, Signal::KILL));
-        }
+        // It would end by itself, once it sees that the master is gone; a service manager should not have to wait.
+        self.renew();
         self.binds.close();
-        let until = clock::monotonic() + LAST;
-        self.dismissed.get_or_insert(Dismissed { until });
     }
+}
 
-    /// How long the end of a dismissed monitor is worth waiting for, monotonic; `None`: there is nothing to wait for.
-    pub fn awaited(&self) -> Option<Duration> {
-        let until = self.dismissed?.until;
-        (self.running.is_some() && clock::monotonic() < until).then_some(until)
+/// As with workers: what somebody else did to it is not held against its successor.
+pub fn how(exit: Exit) -> HelperEnd {
+    match exit {
+        Exit::Signal {
+            signal: Signal::KILL | Signal::TERM,
+            ..
+        } => HelperEnd::Killed,
+        Exit::Code(_) | Exit::Signal { .. } => HelperEnd::Failed,
     }
 }
 
 impl Shell<'_> {
-    /// Once a turn, before sleeping.
-    pub(super) fn keep_monitor(&mut self) -> Flow {
-        let now = clock::monotonic();
-        if self.keeper.due().is_none_or(|due| due > now) {
-            return Flow::Go;
-        }
+    pub(super) fn start_monitor(&mut self) -> Flow {
         self.host.before_fork();
         let master = Pid::this();
         match fork() {
@@ -146,17 +90,14 @@ impl Shell<'_> {
             Ok(Fork::Parent { child: pid }) => {
                 self.host.after_fork_parent();
                 tracing::debug!(pid = pid.as_raw(), "monitor started");
-                self.keeper.running = Some(Running {
-                    pid,
-                    since: now,
-                    renewed: false,
-                });
+                let renewed = false;
+                self.keeper.running = Some(Running { pid, renewed });
                 Flow::Go
             }
             Err(error) => {
                 self.host.after_fork_parent();
-                self.keeper.put_off(now);
                 tracing::error!(%error, "monitor not started");
+                self.helper_ended(Helper::Monitor, HelperEnd::Failed);
                 Flow::Go
             }
         }

@@ -2,20 +2,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Duration;
 
+use super::keeper::how;
 use super::names;
 use super::recruit::Recruit;
 use super::shell::{End, Flow, Shell};
-use super::supervisor::Event;
+use super::supervisor::{Event, Helper, HelperEnd};
 use crate::observability;
 use crate::sys::process::{Exit, Fork, fork, kill};
 use crate::sys::signals::Signal;
-use crate::sys::{Packet, Pid, clock, exit_now, packet_pair, receive_packet};
+use crate::sys::{Packet, Pid, exit_now, packet_pair, receive_packet};
 use crate::watcher::{LONGEST, Post, Report};
-
-/// Before one that has died is started again.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// Without `--reload` there is none.
 #[derive(Debug, Default)]
@@ -23,15 +20,14 @@ pub struct Lookout {
     running: Option<Running>,
     /// Where workers tell what they have loaded, and where the watcher reads it; kept over its deaths.
     news: Option<(OwnedFd, OwnedFd)>,
-    /// Monotonic.
-    not_before: Duration,
-    gone: bool,
 }
 
 #[derive(Debug)]
 struct Running {
     pid: Pid,
     reports: OwnedFd,
+    /// Its end is ours.
+    dismissed: bool,
 }
 
 impl Lookout {
@@ -44,20 +40,24 @@ impl Lookout {
         self.news.take().map(|(workers_end, _)| workers_end)
     }
 
-    /// `true`: it was the watcher that ended.
-    pub fn ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        if self.running.take_if(|running| running.pid == pid).is_none() {
-            return false;
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// `None`: it was not the watcher that ended.
+    pub fn ended(&mut self, pid: Pid, exit: Exit) -> Option<HelperEnd> {
+        let running = self.running.take_if(|running| running.pid == pid)?;
+        if running.dismissed {
+            return Some(HelperEnd::Renewed);
         }
-        self.not_before = clock::monotonic() + PAUSE;
         tracing::error!(pid = pid.as_raw(), ?exit, "the watcher of files died");
-        true
+        Some(how(exit))
     }
 
     /// The server has ended.
     pub fn dismiss(&mut self) {
-        self.gone = true;
-        if let Some(running) = self.running.take() {
+        if let Some(running) = &mut self.running {
+            running.dismissed = true;
             // It would see that the master is gone; nobody should have to wait for that.
             drop(kill(running.pid, Signal::KILL));
         }
@@ -65,24 +65,12 @@ impl Lookout {
 }
 
 impl Shell<'_> {
-    /// When the watcher is to be started, monotonic.
-    pub(super) fn lookout_due(&self) -> Option<Duration> {
-        let lookout = &self.lookout;
-        let wanted = self.first.reload.is_some() && lookout.running.is_none() && !lookout.gone;
-        wanted.then_some(lookout.not_before)
-    }
-
-    /// Once a turn, before sleeping.
-    pub(super) fn keep_lookout(&mut self) -> Flow {
-        let now = clock::monotonic();
-        if self.lookout_due().is_none_or(|due| due > now) {
-            return Flow::Go;
-        }
+    pub(super) fn start_watcher(&mut self) -> Flow {
         match self.start_lookout() {
             Ok(flow) => flow,
             Err(error) => {
-                self.lookout.not_before = now + PAUSE;
                 tracing::error!(%error, "files are not watched");
+                self.helper_ended(Helper::Watcher, HelperEnd::Failed);
                 Flow::Go
             }
         }
@@ -127,7 +115,11 @@ impl Shell<'_> {
             Ok(Fork::Parent { child: pid }) => {
                 self.host.after_fork_parent();
                 tracing::debug!(pid = pid.as_raw(), "watcher of files started");
-                self.lookout.running = Some(Running { pid, reports });
+                self.lookout.running = Some(Running {
+                    pid,
+                    reports,
+                    dismissed: false,
+                });
                 Ok(Flow::Go)
             }
             Err(error) => {

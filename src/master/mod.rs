@@ -17,10 +17,10 @@ mod daemon;
 mod error;
 mod generation;
 mod hang;
+mod helpers;
 mod hooks;
 mod journal;
 mod keeper;
-mod limits;
 mod load;
 mod lookout;
 mod memory;
@@ -179,8 +179,8 @@ fn govern(
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
     };
-    if let Some(side) = shell.side.take() {
-        side.finish();
+    if let Some(side) = &shell.side {
+        side.kill();
     }
     *announcement = shell.announcement.take();
     shell.control.close();

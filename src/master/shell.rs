@@ -29,9 +29,8 @@ use super::tally::Tally;
 use super::workers::{Failure, Hearing, Killed, Workers, exit};
 use crate::config::{Groups, Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
-use crate::observability;
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
-use crate::sys::{Identity, OutOfMemory, Pid, Supplementary, clock, process};
+use crate::sys::{Identity, OutOfMemory, Pid, Supplementary, clock, process, random};
 
 /// What the master listens to; everything else keeps its default action.
 pub const HEARD: [Raw; 10] = [
@@ -105,8 +104,8 @@ pub struct Shell<'a> {
     pub(super) pending: VecDeque<Event>,
     pub(super) configuration: &'a dyn Configuration,
     pub(super) asking: Option<Asking>,
-    /// Workers that hang, asked to abort, and when they are killed.
-    pub(super) doomed: Vec<(Incarnation, Duration)>,
+    /// The helpers were told to end.
+    pub(super) ending: bool,
     pub(super) side: Option<Side>,
     /// That of a reload that goes on; it may have none.
     pub(super) next_side: Option<Following>,
@@ -160,7 +159,7 @@ impl<'a> Shell<'a> {
         )?;
         let edition = Edition::new(Arc::clone(&settings), &start);
         Ok(Self {
-            supervisor: Supervisor::new(plan(&settings, capacity)),
+            supervisor: Supervisor::new(plan(&settings, capacity), random()),
             capacity,
             editions: BTreeMap::from([(Generation(1), edition)]),
             first: Arc::clone(&settings),
@@ -182,7 +181,7 @@ impl<'a> Shell<'a> {
             pending: VecDeque::new(),
             configuration,
             asking: None,
-            doomed: Vec::new(),
+            ending: false,
             side: None,
             next_side: None,
             host,
@@ -199,10 +198,6 @@ impl<'a> Shell<'a> {
 
     /// Until the end of the master, or the beginning of a child.
     pub fn run(&mut self) -> Result<End, Error> {
-        // Before the first worker: it is to be able to tell what it loads.
-        if let Flow::End(end) = self.keep_lookout() {
-            return Ok(end);
-        }
         let mut actions = self.supervisor.start(self.now());
         loop {
             if let Flow::End(end) = self.perform(actions) {
@@ -212,15 +207,11 @@ impl<'a> Shell<'a> {
                 if let Some(event) = self.pending.pop_front() {
                     break event;
                 }
-                if let Some(code) = self.leaving
-                    && self.keeper.awaited().is_none()
-                {
+                if let Some(code) = self.leaving {
                     return Ok(End::Exit(code));
                 }
                 self.publish();
-                if let Flow::End(end) = self.turn()? {
-                    return Ok(end);
-                }
+                self.turn()?;
             };
             tracing::trace!(?event, "event");
             actions = self.supervisor.handle(self.now(), event);
@@ -259,14 +250,9 @@ impl<'a> Shell<'a> {
     fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, ended)) = process::reap()? {
             let Some(incarnation) = self.workers.with_pid(pid) else {
-                if self.keeper.ended(pid, ended)
-                    || self.lookout.ended(pid, ended)
-                    || self.was_preparation(pid, ended)
-                    || self.was_hooks(pid)
-                {
-                    continue;
+                if !self.reap_helper(pid, ended) {
+                    tracing::debug!(%pid, ?ended, "orphan reaped");
                 }
-                tracing::debug!(%pid, ?ended, "orphan reaped");
                 continue;
             };
             // What it said before it died comes first. What a child of its own may go on saying is cut off.

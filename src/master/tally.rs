@@ -60,7 +60,7 @@ impl Tally {
             } => self.count(worker.slot, Cause::Hung),
             Report::WorkerLeaves { worker } => self.count(worker.slot, Cause::Signal),
             Report::BootFailed { worker, .. } => self.count(worker.slot, Cause::Boot),
-            Report::Retiring { worker, why } => self.count(
+            Report::Retiring { worker, why, .. } => self.count(
                 worker.slot,
                 match why {
                     Retirement::Requests => Cause::Requests,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::control;
-use super::shell::{Flow, Shell};
+use super::shell::Shell;
 use super::supervisor::{Event, Incarnation};
 use super::workers::Hearing;
 use crate::observability;
@@ -27,7 +27,6 @@ enum Source {
     Signals,
     Worker(Incarnation),
     Configuration,
-    Monitor,
     Watcher,
     Hooks,
     Control(control::Source),
@@ -37,23 +36,22 @@ enum Source {
 
 impl Shell<'_> {
     /// Waits for something to happen and puts it in line.
-    pub(super) fn turn(&mut self) -> Result<Flow, Error> {
+    pub(super) fn turn(&mut self) -> Result<(), Error> {
         observability::lookups::report();
         observability::flush_pending();
         observability::statsd::workers(u32::try_from(self.workers.count()).unwrap_or(0));
         for source in self.sources().wait()? {
-            if let Flow::End(end) = self.attend(source)? {
-                return Ok(Flow::End(end));
-            }
+            self.attend(source)?;
         }
         self.tell_service();
         self.take_requests();
         self.look_for_stacks();
+        self.look_for_helpers_end();
         let due = self.supervisor.next_timeout();
         if due.is_some_and(|due| due <= self.now()) {
             self.pending.push_back(Event::Timeout);
         }
-        Ok(Flow::Go)
+        Ok(())
     }
 
     fn sources(&self) -> Turn<'_, Source> {
@@ -96,27 +94,20 @@ impl Shell<'_> {
         let every_turn = [
             self.supervisor.next_timeout().map(|due| self.began + due.0),
             self.service.due(),
-            self.keeper.awaited(),
             self.control.due(),
             // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
             observability::is_behind().then_some(now + LOG_RETRY),
             self.has_waiting_clients().then_some(now + WAITS_RETRY),
         ];
-        let every_turn = every_turn.map(|due| (Source::EveryTurn, due));
-        let helpers = [
-            (Source::Monitor, self.keeper.due()),
-            (Source::Watcher, self.lookout_due()),
-            (Source::Hooks, self.hooks_due()),
-        ];
-        let all = every_turn.into_iter().chain(helpers);
-        all.filter_map(|(source, due)| Some((source, due?)))
+        let due = every_turn.into_iter().flatten();
+        due.map(|due| (Source::EveryTurn, due))
     }
 
     fn has_waiting_clients(&self) -> bool {
         !self.waits.is_empty() || !self.errands.is_empty() || self.awaits_stacks()
     }
 
-    fn attend(&mut self, source: Source) -> Result<Flow, Error> {
+    fn attend(&mut self, source: Source) -> Result<(), Error> {
         match source {
             Source::Signals => {
                 while let Some(arrival) = self.signals.next()? {
@@ -125,15 +116,11 @@ impl Shell<'_> {
             }
             Source::Worker(incarnation) => self.listen(incarnation, MESSAGES_A_TURN),
             Source::Configuration => self.hear_configuration(),
-            Source::Monitor => return Ok(self.keep_monitor()),
-            Source::Watcher => {
-                self.hear_lookout();
-                return Ok(self.keep_lookout());
-            }
+            Source::Watcher => self.hear_lookout(),
             Source::Hooks => self.hear_hooks(),
             Source::Control(client) => self.control.attend(client),
             Source::EveryTurn => {}
         }
-        Ok(Flow::Go)
+        Ok(())
     }
 }

@@ -1,14 +1,11 @@
 //! The processes behind the supervisor's incarnations: pids, channels, pages, last words. It decides nothing.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use super::control::Rate;
 use super::hang::Hang;
-use super::limits::{Done, Excess, Limits};
 use super::supervisor::{Exit, Incarnation, Slot};
 use crate::ipc::{InFlight, MasterChannel, Page, Phase};
-use crate::sys::process::resident;
 use crate::sys::{Pid, Scratch, clock};
 
 /// How many of the dead are remembered, for reports that come later than the death.
@@ -36,21 +33,11 @@ pub struct Worker {
     /// When it was forked, in monotonic milliseconds.
     pub born_ms: u64,
     pub rate: Rate,
-    pub limits: Limits,
-    /// The limit that it has passed: a replacement was asked for.
-    pub excess: Option<Excess>,
 }
 
 impl Worker {
     /// Just forked.
-    pub fn new(
-        slot: Slot,
-        pid: Pid,
-        channel: MasterChannel,
-        page: Page,
-        stacks: Scratch,
-        limits: Limits,
-    ) -> Self {
+    pub fn new(slot: Slot, pid: Pid, channel: MasterChannel, page: Page, stacks: Scratch) -> Self {
         Self {
             slot,
             pid,
@@ -65,20 +52,7 @@ impl Worker {
             killed: Killed::No,
             born_ms: clock::monotonic_ms(),
             rate: Rate::default(),
-            limits,
-            excess: None,
         }
-    }
-
-    /// What it has done, at `now` in monotonic milliseconds; nothing before it was ready.
-    pub fn done(&self, now: u64) -> Option<Done> {
-        let ready = self.ready_ms?;
-        let memory = self.limits.watch_memory().then(|| resident(self.pid));
-        Some(Done {
-            requests: self.page.requests(),
-            memory: memory.flatten(),
-            age: Duration::from_millis(now.saturating_sub(ready)),
-        })
     }
 }
 

@@ -94,7 +94,13 @@ impl Host for Fake {
                 shell.args(["-c", "sleep 0.01 &"]).stdin(Stdio::null());
                 assert!(shell.status().expect("there is a shell").success());
             }
-            _ => {}
+            // That many MiB.
+            _ => {
+                let size = code
+                    .strip_prefix("large ")
+                    .and_then(|size| size.parse::<usize>().ok());
+                std::mem::forget(std::hint::black_box(vec![1_u8; size.unwrap_or(0) << 20]));
+            }
         }
         // Registered for its default action's sake; faulthandler would print here.
         let dump = Arc::new(AtomicBool::new(false));

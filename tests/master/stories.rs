@@ -7,12 +7,12 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rgun::sys::process::kill;
+use rgun::sys::process::{self, kill};
 use rgun::sys::signals::Signal;
 
 use super::server::{Server, ask, ask_unix, eventually, field, path_in, pid_in};
@@ -111,6 +111,10 @@ pub const ALL: &[(&str, fn())] = &[
     (
         "control_client_waits_for_a_descriptor_without_a_spinning_master",
         control_client_waits_for_a_descriptor_without_a_spinning_master,
+    ),
+    (
+        "reload_stays_within_the_memory_limit",
+        reload_stays_within_the_memory_limit,
     ),
     ("scaling_by_signal", scaling_by_signal),
     (
@@ -813,6 +817,85 @@ fn control_client_waits_for_a_descriptor_without_a_spinning_master() {
         server.count("control socket: a client cannot be accepted"),
         1
     );
+}
+
+/// A control group with that limit, in either version; removed in the end.
+struct Group(PathBuf);
+
+impl Group {
+    /// `None`: none can be made here.
+    fn limited_to(bytes: u64) -> Option<Self> {
+        let places = [
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "memory.max"),
+        ];
+        places.into_iter().find_map(|(place, file)| {
+            let name = format!("rgun-master-{}-{bytes}", std::process::id());
+            let group = Self(Path::new(place).join(name));
+            fs::create_dir(&group.0).ok()?;
+            fs::write(group.0.join(file), bytes.to_string()).ok()?;
+            Some(group)
+        })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        eventually("the group is empty", || fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+fn reload_stays_within_the_memory_limit() {
+    // Three workers of 40 MiB: not one more fits, one does, two do, all do.
+    for (limit, at_once) in [(140, "0"), (190, "1"), (235, "2"), (330, "all")] {
+        let Some(group) = Group::limited_to(limit << 20) else {
+            eprintln!("skipped: no control group can be made here");
+            return;
+        };
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::write(path_in(&directory, "app"), "large 40").expect("a file");
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg("echo $$ > \"$0/cgroup.procs\"; exec \"$@\"")
+            .arg(&group.0)
+            .arg(std::env::current_exe().expect("this program"))
+            .args(["-b", "127.0.0.1:0", "-w", "3"]);
+        let mut server = Server::start_as(directory, command);
+        let port = server.port();
+        server.up();
+        for _ in 0..5 {
+            server.signal(Signal::HUP);
+            if at_once == "0" {
+                let line = server.line("reload rolled back");
+                assert!(
+                    line.contains("of the memory limit of 140 MiB are free"),
+                    "{line}"
+                );
+                continue;
+            }
+            server.line("reload began");
+            server.line("reload succeeded");
+            // The memory of those that were replaced is there again.
+            eventually("three are left", || server.workers().len() == 3);
+            ask(port).expect("it serves");
+        }
+        let limited = format!("at_once={at_once} ");
+        assert_eq!(
+            server.count(&limited) > 0,
+            at_once != "all" && at_once != "0"
+        );
+        assert_eq!(
+            server.count("worker died") + server.count("failed to boot"),
+            0
+        );
+        // Nobody who serves is the kernel's first choice, and neither is the master.
+        for pid in server.workers() {
+            assert_eq!(process::oom_score(pid), process::oom_score(server.pid()));
+        }
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0));
+    }
 }
 
 fn scaling_beyond_the_limit_is_refused_with_it() {

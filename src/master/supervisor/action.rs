@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Generation, Incarnation, Report, Signal, Slot, Token};
+use super::{Generation, Helper, Incarnation, Report, Signal, Slot, Token};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -30,11 +30,17 @@ pub enum Action {
         incarnation: Incarnation,
         why: KillReason,
     },
+    /// SIGABRT to a worker that hangs: its `worker_abort` hook runs. `Kill` follows, unless it ends.
+    Abort { incarnation: Incarnation },
+    /// Start that helper; `HelperEnded` follows some day.
+    StartHelper { helper: Helper },
+    /// Call the last hook, end every helper; answered by `HelpersEnded`.
+    EndHelpers,
     /// Make the worker print the Python stack of every thread, and log what it was doing. A report that it hangs came before.
     DumpStacks { incarnation: Incarnation },
     /// Feed one `Event::Memory`: workers of a new generation are about to boot beside the others.
     MeasureMemory,
-    /// Feed one `Event::Heartbeats` with every worker that was ready. Also the time to look at memory and lifetime (`Event::Retire`).
+    /// Feed one `Event::Heartbeats` with every worker that was ready.
     SampleHeartbeats,
     /// Close the master's own listeners: the server ends, the workers empty the accept queue.
     CloseListeners,

@@ -21,7 +21,11 @@ impl Supervisor {
                 }
                 self.ask_reload(None);
             }
-            Phase::Preparing(_) | Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone => {}
+            Phase::Preparing(_)
+            | Phase::Delayed { .. }
+            | Phase::Stopping { .. }
+            | Phase::Closing { .. }
+            | Phase::Gone => {}
         }
     }
 

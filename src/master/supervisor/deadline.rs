@@ -26,6 +26,7 @@ impl Supervisor {
             self.begin_drain();
         }
         self.enforce_room();
+        self.enforce_closing();
         self.enforce_preparation();
         self.sample();
     }
@@ -47,7 +48,11 @@ impl Supervisor {
                 self.kill(incarnation, KillReason::BootTimeout);
                 self.boot_failed(who, BootFailure::TimedOut);
             }
-            Life::Hung { .. } => self.kill(incarnation, KillReason::Hung),
+            Life::Hung { .. } => self.end_hung(incarnation),
+            Life::Aborting { .. } if fault!(self, NoKillAfterAbort) => {
+                self.forget_deadline(incarnation);
+            }
+            Life::Aborting { .. } => self.kill(incarnation, KillReason::Hung),
             Life::Failed { .. } | Life::Terminated { .. } | Life::Stopping { .. } => {
                 if fault!(self, NoKillAfterStop) {
                     self.forget_deadline(incarnation);
@@ -89,6 +94,7 @@ impl Supervisor {
         let phase = match self.phase {
             Phase::Delayed { until } => Some(until),
             Phase::Preparing(_) => self.preparation_deadline(),
+            Phase::Closing { until, .. } => Some(until),
             Phase::FirstBoot | Phase::Running | Phase::Stopping { .. } | Phase::Gone => None,
         };
         let reload = match &self.reload {
@@ -113,6 +119,7 @@ impl Supervisor {
             .chain(retries)
             .chain(more)
             .chain(self.room_deadline())
+            .chain(self.helper_deadline())
             .chain([self.pulse_at])
             .min()
     }

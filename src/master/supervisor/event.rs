@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Generation, Incarnation, Plan, Slot, Token};
+use super::{Generation, Helper, HelperEnd, Incarnation, Plan, Slot, Token};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -30,15 +30,16 @@ pub enum Event {
         generation: Generation,
         result: ConfigResult,
     },
+    /// `Action::Abort` could not be done: the process has no handler for that signal.
+    AbortInVain { incarnation: Incarnation },
+    /// A helper has ended, or could not be started.
+    HelperEnded { helper: Helper, end: HelperEnd },
+    /// Answer to `Action::EndHelpers`: the last hook has come to its end, and no helper is left.
+    HelpersEnded,
     /// Answer to `Action::MeasureMemory`; `None`: there is no limit, or nothing that could tell.
     Memory(Option<Memory>),
     /// The command of `Action::Prepare` has ended: its exit code, or the one that a shell would give for its end.
     Prepared { step: u32, code: u8 },
-    /// This worker has done enough (requests, memory, lifetime): replace it when it suits. Asking twice is harmless.
-    Retire {
-        incarnation: Incarnation,
-        why: Retirement,
-    },
     /// Files of the app have changed (`Sources::Watched`).
     Changed,
     /// Somebody asked through the control socket; exactly one `Action::Reply` with this token will follow.
@@ -73,6 +74,10 @@ pub struct Beat {
     pub age: Duration,
     /// One of its threads has made no progress for that long.
     pub slowest: Option<Duration>,
+    /// That it has begun, since it lives.
+    pub requests: u64,
+    /// Resident bytes, where there is a limit for them.
+    pub memory: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,7 @@ impl Supervisor {
             Life::Booting { .. } => self.boot_failed(who, BootFailure::Exited(exit)),
             Life::Standby | Life::Serving => self.died(&worker, exit),
             Life::Hung { .. }
+            | Life::Aborting { .. }
             | Life::Failed { .. }
             | Life::Terminated { .. }
             | Life::Draining { .. }
@@ -63,7 +64,11 @@ impl Supervisor {
                 return;
             }
             Phase::FirstBoot | Phase::Running => {}
-            Phase::Preparing(_) | Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone => {
+            Phase::Preparing(_)
+            | Phase::Delayed { .. }
+            | Phase::Stopping { .. }
+            | Phase::Closing { .. }
+            | Phase::Gone => {
                 return;
             }
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::mutation::fault;
 use super::worker::{Life, Threads};
 use super::{
-    Action, Beat, Extent, Incarnation, KillReason, ReloadFailure, Report, Retirement, Supervisor,
+    Abort, Action, Beat, Extent, Incarnation, KillReason, ReloadFailure, Report, Retirement,
+    Supervisor,
 };
 
 impl Supervisor {
@@ -15,6 +16,7 @@ impl Supervisor {
         if let Some(age) = beat.slowest {
             self.take_quiet_thread(beat.incarnation, age);
         }
+        self.look_at_limits(beat);
     }
 
     fn take_heartbeat(&mut self, incarnation: Incarnation, age: Duration) {
@@ -30,7 +32,7 @@ impl Supervisor {
         }
         if !worker.is_ready() {
             // Its other threads have finished, and nobody needs to wait for the one that hangs.
-            self.kill(incarnation, KillReason::Hung);
+            self.end_hung(incarnation);
             return;
         }
         let standby = worker.life == Life::Standby;
@@ -76,6 +78,20 @@ impl Supervisor {
 
     pub(super) fn take_stacks(&mut self, incarnation: Incarnation) {
         if let Some(Life::Hung { .. }) = self.workers.get(incarnation).map(|w| w.life) {
+            self.end_hung(incarnation);
+        }
+    }
+
+    /// Its stacks are printed, or it has had its time.
+    pub(super) fn end_hung(&mut self, incarnation: Incarnation) {
+        match self.plan.abort {
+            Abort::Never => self.kill(incarnation, KillReason::Hung),
+            Abort::First => self.abort(incarnation),
+        }
+    }
+
+    pub(super) fn take_abort_in_vain(&mut self, incarnation: Incarnation) {
+        if let Some(Life::Aborting { .. }) = self.workers.get(incarnation).map(|w| w.life) {
             self.kill(incarnation, KillReason::Hung);
         }
     }

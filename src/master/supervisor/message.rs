@@ -67,6 +67,7 @@ impl Supervisor {
             Life::Standby
             | Life::Serving
             | Life::Hung { .. }
+            | Life::Aborting { .. }
             | Life::Failed { .. }
             | Life::Draining { .. }
             | Life::Stopping { .. }

@@ -11,6 +11,7 @@
 //! Every call runs the same course: take the event in, enforce what is due, then bring what *is* to what is *wanted*.
 
 mod action;
+mod chance;
 mod change;
 mod clock;
 mod command;
@@ -18,7 +19,9 @@ mod deadline;
 mod event;
 mod exit;
 mod fleet;
+mod helper;
 mod hung;
+mod limits;
 mod memory;
 mod message;
 mod mutation;
@@ -47,13 +50,17 @@ pub use event::{
     Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Memory, Retirement, Signal,
     StopMode, WorkerMessage,
 };
+pub use helper::{Helper, HelperEnd};
+pub use limits::{Excess, WorkerLimits};
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
-pub use plan::{Plan, Sources, Winch};
+pub use plan::{Abort, Plan, Sources, Winch};
 pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
 pub use view::{Service, Stage, WorkerView};
 
+use chance::Chance;
 use clock::Clock;
 use fleet::Fleet;
+use helper::{Beside, Helpers};
 use preparation::Preparation;
 use recycle::Retiree;
 use reload::Reload;
@@ -73,6 +80,7 @@ pub struct Supervisor {
     phase: Phase,
     places: BTreeMap<Slot, Place>,
     workers: Fleet,
+    helpers: Helpers,
     reload: Reload,
     /// A reload that was asked for and has not begun, and who waits for it.
     queued: Option<Vec<Token>>,
@@ -88,6 +96,7 @@ pub struct Supervisor {
     all_failing: AllFailing,
     listeners: Listeners,
     clock: Clock,
+    chance: Chance,
     actions: Vec<Action>,
     #[cfg(test)]
     mutation: Option<mutation::Mutation>,
@@ -107,6 +116,11 @@ enum Phase {
     },
     Stopping {
         mode: StopMode,
+        code: u8,
+    },
+    /// Workers are gone; the last hook runs, and the helpers end.
+    Closing {
+        until: Moment,
         code: u8,
     },
     Gone,
@@ -133,11 +147,17 @@ enum Listeners {
 }
 
 impl Supervisor {
+    /// `seed`: of what is drawn by chance, the jitter of workers' limits.
     #[must_use]
-    pub fn new(plan: Plan) -> Self {
+    pub fn new(plan: Plan, seed: u64) -> Self {
         Self {
             target: plan.wanted(),
             phase: Self::first_phase(plan.preparations),
+            helpers: plan
+                .helpers
+                .iter()
+                .map(|helper| (*helper, Beside::default()))
+                .collect(),
             plan,
             generation: Generation(1),
             last_generation: Generation(1),
@@ -155,6 +175,7 @@ impl Supervisor {
             all_failing: AllFailing::No,
             listeners: Listeners::Open,
             clock: Clock::default(),
+            chance: Chance::new(seed),
             actions: Vec::new(),
             #[cfg(test)]
             mutation: None,
@@ -179,6 +200,7 @@ impl Supervisor {
         }
         self.take(event);
         self.enforce();
+        self.start_helpers();
         self.reconcile();
         self.leave_when_done();
         self.forget_generations();
@@ -210,9 +232,11 @@ impl Supervisor {
             Event::Heartbeats(beats) => beats.into_iter().for_each(|beat| self.take_beat(beat)),
             Event::StacksDumped { incarnation } => self.take_stacks(incarnation),
             Event::ConfigRead { generation, result } => self.take_config(generation, result),
+            Event::AbortInVain { incarnation } => self.take_abort_in_vain(incarnation),
+            Event::HelperEnded { helper, end } => self.take_helper_end(helper, end),
+            Event::HelpersEnded => self.take_helpers_end(),
             Event::Memory(memory) => self.take_memory(memory),
             Event::Prepared { step, code } => self.take_prepared(step, code),
-            Event::Retire { incarnation, why } => self.take_retirement(incarnation, why),
             Event::Changed => self.take_change(),
             Event::Control { token, command } => self.take_command(token, command),
             Event::Timeout => {}
@@ -240,7 +264,10 @@ impl Supervisor {
         match self.phase {
             Phase::Preparing(Preparation { course, .. }) => course.goes_on(),
             Phase::FirstBoot | Phase::Running => true,
-            Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone => false,
+            Phase::Delayed { .. }
+            | Phase::Stopping { .. }
+            | Phase::Closing { .. }
+            | Phase::Gone => false,
         }
     }
 }

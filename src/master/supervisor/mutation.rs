@@ -57,6 +57,11 @@ mutations! {
     MemoryIsIgnored,
     LeavingIsNotAwaited,
     RespawnDuringRollback,
+    LimitsAreIgnored,
+    NoKillAfterAbort,
+    HelpersAreNotPaced,
+    ExitBeforeHelpers,
+    NoEndOfClosing,
 }
 
 /// `fault!(self, Name)`: whether that fault was asked for. Always false outside tests.

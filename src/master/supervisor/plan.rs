@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::{Helper, WorkerLimits};
+
 /// What WINCH asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Winch {
@@ -17,6 +19,15 @@ pub enum Sources {
     Fixed,
     /// A first boot that fails waits for `Event::Changed`, and replaced workers have little time to finish.
     Watched,
+}
+
+/// How a hung worker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abort {
+    /// SIGKILL.
+    Never,
+    /// SIGABRT first, for its `worker_abort` hook.
+    First,
 }
 
 /// The part of the settings that decisions depend on.
@@ -40,6 +51,10 @@ pub struct Plan {
     pub shutdown_delay: Duration,
     pub winch: Winch,
     pub sources: Sources,
+    pub abort: Abort,
+    pub limits: WorkerLimits,
+    /// Those that run from the start to the end.
+    pub helpers: Vec<Helper>,
     /// How many commands run before the first boot.
     pub preparations: u32,
     /// For each of them. `None`: however long it takes.

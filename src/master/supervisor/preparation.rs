@@ -107,6 +107,7 @@ impl Supervisor {
             | Phase::Running
             | Phase::Delayed { .. }
             | Phase::Stopping { .. }
+            | Phase::Closing { .. }
             | Phase::Gone => None,
         }
     }

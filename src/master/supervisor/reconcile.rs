@@ -77,6 +77,7 @@ impl Supervisor {
             Life::Standby => self.reload.rollout().is_some_and(Rollout::is_switching),
             Life::Booting { .. }
             | Life::Hung { .. }
+            | Life::Aborting { .. }
             | Life::Failed { .. }
             | Life::Terminated { .. }
             | Life::Draining { .. }

@@ -3,10 +3,13 @@
 //! The next one waits until the old process is gone, so that recycling never costs more than one process above the count,
 //! and all of them wait for a reload: it replaces everybody anyway.
 
+use super::limits::Done;
 use super::mutation::fault;
 use super::reload::Reload;
 use super::worker::{Life, Worker};
-use super::{DrainReason, Incarnation, Phase, Report, Retirement, Slot, Supervisor, Token, Who};
+use super::{
+    Beat, DrainReason, Incarnation, Phase, Report, Retirement, Slot, Supervisor, Token, Who,
+};
 
 #[derive(Debug)]
 pub(super) struct Retiree {
@@ -23,6 +26,28 @@ pub(super) enum Begun {
 }
 
 impl Supervisor {
+    /// It may have done enough.
+    pub(super) fn look_at_limits(&mut self, beat: Beat) {
+        let now = self.now();
+        let Some(worker) = self
+            .workers
+            .get_mut(beat.incarnation)
+            .filter(|w| w.is_ready())
+        else {
+            return;
+        };
+        let done = Done {
+            requests: beat.requests,
+            memory: beat.memory,
+            age: worker.uptime(now),
+        };
+        let passed = worker.limits.passed(done);
+        if let Some(excess) = passed.filter(|_| !fault!(self, LimitsAreIgnored)) {
+            worker.excess = Some(excess);
+            self.take_retirement(beat.incarnation, excess.why);
+        }
+    }
+
     pub(super) fn take_retirement(&mut self, incarnation: Incarnation, why: Retirement) {
         let ready = self.workers.get(incarnation).is_some_and(|w| w.is_ready());
         let known = self
@@ -121,7 +146,13 @@ impl Supervisor {
                 slot,
                 generation,
             };
-            self.report(Report::Retiring { worker, why });
+            let known = self.workers.get(incarnation).and_then(|w| w.excess);
+            let excess = known.filter(|excess| excess.why == why);
+            self.report(Report::Retiring {
+                worker,
+                why,
+                excess,
+            });
         }
         self.spawn(slot, generation, self.plan.boot_timeout);
         if fault!(self, RetireDrainsFirst) {

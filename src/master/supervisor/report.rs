@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{BootPhase, Exit, Generation, Incarnation, Memory, Retirement, Slot, StopMode};
+use super::{
+    BootPhase, Excess, Exit, Generation, Helper, Incarnation, Memory, Retirement, Slot, StopMode,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
@@ -95,6 +97,8 @@ pub enum Report {
     Retiring {
         worker: Who,
         why: Retirement,
+        /// Where it is a limit that was reached.
+        excess: Option<Excess>,
     },
     /// A retired worker's replacement took over.
     Replaced {
@@ -104,6 +108,15 @@ pub enum Report {
     /// The stop began, or became fast.
     Stopping {
         mode: StopMode,
+    },
+    /// A helper that has ended is started again, and not at once.
+    HelperPaced {
+        helper: Helper,
+        retry: Retry,
+    },
+    /// The last hook, or a helper, did not come to its end.
+    HelpersLate {
+        after: Duration,
     },
     /// The drain begins after this delay.
     ShutdownDelayed {

@@ -47,6 +47,8 @@ impl Supervisor {
             )
             | (Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone, StopMode::Graceful) => {
             }
+            // Whoever asks again does not wait for the last hook.
+            (Phase::Closing { code, .. }, _) => self.exit(code),
             (_, StopMode::Fast) => self.stop_at_once(FAST, 0),
         }
     }
@@ -100,6 +102,7 @@ impl Supervisor {
                 Life::Booting { .. }
                 | Life::Standby
                 | Life::Hung { .. }
+                | Life::Aborting { .. }
                 | Life::Failed { .. }
                 | Life::Terminated { .. }
                 | Life::Stopping { .. }
@@ -133,6 +136,7 @@ impl Supervisor {
                 }
                 Some(
                     Life::Hung { .. }
+                    | Life::Aborting { .. }
                     | Life::Failed { .. }
                     | Life::Terminated { .. }
                     | Life::Stopping { .. }
@@ -193,7 +197,11 @@ impl Supervisor {
 
     pub(super) fn leave_when_done(&mut self) {
         let code = match self.phase {
-            Phase::Preparing(_) | Phase::FirstBoot | Phase::Running | Phase::Gone => return,
+            Phase::Preparing(_)
+            | Phase::FirstBoot
+            | Phase::Running
+            | Phase::Closing { .. }
+            | Phase::Gone => return,
             Phase::Delayed { .. } => 0,
             Phase::Stopping { code, .. } => code,
         };
@@ -202,7 +210,6 @@ impl Supervisor {
             return;
         }
         self.close_listeners();
-        self.phase = Phase::Gone;
-        self.act(Action::Exit { code });
+        self.close(code);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::limits::OwnLimits;
 use super::worker::{Life, Worker};
 use super::{
     Action, DrainReason, Generation, Incarnation, KillReason, Moment, Order, Slot, Supervisor, Who,
@@ -13,6 +14,8 @@ pub(super) const FAST: Duration = Duration::from_secs(3);
 const TERMINATE: Duration = Duration::from_secs(2);
 /// How long printing the stacks of a hung worker may take.
 const DUMP: Duration = Duration::from_secs(1);
+/// How long its `worker_abort` hook may take.
+const ABORT: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     pub(super) fn spawn(&mut self, slot: Slot, generation: Generation, boot_timeout: Duration) {
@@ -24,8 +27,15 @@ impl Supervisor {
             slot,
             generation,
         };
+        // A generation that is rolled out brings its own.
+        let plan = match self.reload.rollout() {
+            Some(rollout) if rollout.generation == generation => &rollout.plan,
+            _ => &self.plan,
+        };
+        let limits = OwnLimits::draw(&plan.limits, &mut self.chance);
+        let until = now + boot_timeout;
         self.workers
-            .insert(Worker::booting(who, now, now + boot_timeout));
+            .insert(Worker::booting(who, now, until, limits));
         self.act(Action::Spawn {
             incarnation,
             slot,
@@ -63,6 +73,7 @@ impl Supervisor {
                 );
             }
             Life::Hung { .. }
+            | Life::Aborting { .. }
             | Life::Failed { .. }
             | Life::Terminated { .. }
             | Life::Draining { .. }
@@ -116,6 +127,14 @@ impl Supervisor {
         }
     }
 
+    pub(super) fn abort(&mut self, incarnation: Incarnation) {
+        let kill_at = self.now() + ABORT;
+        if let Some(worker) = self.leaving(incarnation) {
+            worker.life = Life::Aborting { kill_at };
+            self.act(Action::Abort { incarnation });
+        }
+    }
+
     pub(super) fn await_failed(&mut self, incarnation: Incarnation) {
         let kill_at = self.now() + FAST;
         if let Some(worker) = self.leaving(incarnation) {
@@ -137,6 +156,7 @@ impl Supervisor {
         };
         match &mut worker.life {
             Life::Hung { kill_at }
+            | Life::Aborting { kill_at }
             | Life::Failed { kill_at }
             | Life::Terminated { kill_at }
             | Life::Stopping { kill_at } => *kill_at = latest.min(*kill_at),

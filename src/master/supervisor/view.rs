@@ -39,7 +39,7 @@ impl WorkerView {
             Life::Booting { .. } => Stage::Booting,
             Life::Standby => Stage::Standby,
             Life::Serving => Stage::Serving,
-            Life::Hung { .. } => Stage::Hung,
+            Life::Hung { .. } | Life::Aborting { .. } => Stage::Hung,
             Life::Draining { .. } => Stage::Draining,
             Life::Failed { .. }
             | Life::Terminated { .. }
@@ -71,7 +71,13 @@ impl Supervisor {
             (Phase::Preparing(_) | Phase::FirstBoot, _) => Service::Booting,
             (Phase::Running, Reload::Idle) => Service::Serving,
             (Phase::Running, Reload::Reading { .. } | Reload::Rolling(_)) => Service::Reloading,
-            (Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone, _) => Service::Stopping,
+            (
+                Phase::Delayed { .. }
+                | Phase::Stopping { .. }
+                | Phase::Closing { .. }
+                | Phase::Gone,
+                _,
+            ) => Service::Stopping,
         }
     }
 
@@ -85,6 +91,12 @@ impl Supervisor {
     #[must_use]
     pub fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// Whether some worker may have a limit of memory: then it has to be looked at.
+    #[must_use]
+    pub fn looks_at_memory(&self) -> bool {
+        self.plan.limits.memory.is_some()
     }
 
     /// Whether the first boot is over and no stop was asked for.

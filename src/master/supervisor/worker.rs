@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Booting ─► Standby ─► Serving ─► Draining ─► Stopping ─► Killed ─► (gone)
-//!    │          └──────────┬─► Hung ──────────────────────►─┘
+//!    │          └──────────┬─► Hung ─► (Aborting) ─────────►─┘
 //!    ├─► Failed, Terminated ──────────────────────────────►─┘
 //! ```
 //! The first three can fill a slot. The others are leaving: their end was decided and accounted for, nothing but their
@@ -10,7 +10,8 @@
 
 use std::time::Duration;
 
-use super::{Moment, Who};
+use super::limits::OwnLimits;
+use super::{Excess, Moment, Who};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
@@ -24,6 +25,10 @@ pub(super) enum Life {
     Serving,
     /// Was ready, gave no sign of life; its stacks are being printed.
     Hung {
+        kill_at: Moment,
+    },
+    /// Hung, and its `worker_abort` hook runs.
+    Aborting {
         kill_at: Moment,
     },
     /// Said why its boot failed; it exits by itself.
@@ -64,6 +69,9 @@ pub(super) struct Worker {
     /// The same of its slowest thread.
     pub(super) slowest: Moment,
     pub(super) threads: Threads,
+    pub(super) limits: OwnLimits,
+    /// The limit that it has reached.
+    pub(super) excess: Option<Excess>,
     /// It may accept: told to go, and has not said that it stopped.
     pub(super) accepting: bool,
     /// When its end was decided.
@@ -71,7 +79,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn booting(who: Who, now: Moment, until: Moment) -> Self {
+    pub(super) fn booting(who: Who, now: Moment, until: Moment, limits: OwnLimits) -> Self {
         Self {
             who,
             life: Life::Booting { until },
@@ -80,6 +88,8 @@ impl Worker {
             beat: now,
             slowest: now,
             threads: Threads::AllWell,
+            limits,
+            excess: None,
             accepting: false,
             leaving_since: now,
         }
@@ -90,6 +100,7 @@ impl Worker {
         match self.life {
             Life::Booting { .. } | Life::Standby | Life::Serving => true,
             Life::Hung { .. }
+            | Life::Aborting { .. }
             | Life::Failed { .. }
             | Life::Terminated { .. }
             | Life::Draining { .. }
@@ -122,6 +133,7 @@ impl Worker {
         match self.life {
             Life::Booting { until } => Some(until),
             Life::Hung { kill_at }
+            | Life::Aborting { kill_at }
             | Life::Failed { kill_at }
             | Life::Terminated { kill_at }
             | Life::Stopping { kill_at } => Some(kill_at),

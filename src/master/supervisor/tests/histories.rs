@@ -101,16 +101,8 @@ fn deed(world: &mut World) -> Result<(), Broken> {
             Ok(())
         }
         76..84 => {
-            let Some(incarnation) = world.some_worker() else {
-                return Ok(());
-            };
-            let why = world.rng.pick(&[
-                Retirement::Requests,
-                Retirement::Memory,
-                Retirement::Lifetime,
-                Retirement::Hung,
-            ]);
-            world.feed(Some(Event::Retire { incarnation, why }))
+            world.wear_some();
+            Ok(())
         }
         84..88 => {
             let slot = Slot(u32::try_from(world.rng.upto(5)).expect("small"));
@@ -214,6 +206,9 @@ fn unrest(world: &World, also: impl Fn(&World) -> bool) -> Option<String> {
     let lags = oracle.workers.values().any(|w| w.lags.is_some());
     if lags && world.supervisor.plan.timeout.is_some() {
         return Some("nobody cares for a thread that hangs".into());
+    }
+    if world.is_worn() {
+        return Some("a worker that has done enough serves on".into());
     }
     if !oracle.unanswered.is_empty() {
         return Some(format!("nobody answered {:?}", oracle.unanswered));

@@ -30,7 +30,7 @@ impl Oracle {
         let facts = Facts::new(who, self.now, plan.boot_timeout);
         self.workers.insert(who.incarnation, facts);
         let rolled_out = self.reload == Some(who.generation) && !self.drained_in_reload;
-        if !rolled_out {
+        if self.reload != Some(who.generation) {
             let leaves = |w: &&Facts| {
                 w.sent_away && !w.killed && self.rolled_back.contains(&w.who.generation)
             };
@@ -41,8 +41,13 @@ impl Oracle {
             );
         }
         if rolled_out {
-            law!(self.room != Some(0), "{who:?} does not fit into the memory");
-            self.room = self.room.map(|room| room - 1);
+            // A slot that was switched already gets its next worker as ever.
+            let switched = self.switched.contains(&(who.slot, who.generation));
+            law!(
+                switched || self.room != Some(0),
+                "{who:?} does not fit into the memory"
+            );
+            self.room = self.room.map(|room| room.saturating_sub(1));
             let coming = |w: &&Facts| w.who.generation == who.generation && w.told.is_none();
             let boots = self
                 .workers
@@ -88,6 +93,7 @@ impl Oracle {
         }
         let facts = self.workers.get_mut(&incarnation).expect("just seen");
         (facts.went, facts.accepting) = (true, true);
+        self.switched.insert((facts.who.slot, facts.who.generation));
         Ok(())
     }
 
@@ -187,8 +193,27 @@ impl Oracle {
         Ok(())
     }
 
+    pub(super) fn judge_helper(&mut self, helper: Helper) -> Result<(), Broken> {
+        law!(self.closing.is_none(), "{helper:?} started at the end");
+        let runs = self.helpers.insert(helper, self.now).is_some();
+        law!(!runs, "{helper:?} started twice");
+        if let Some(failures) = self.helper_failures.get(&helper) {
+            let early = failures.not_before.since(self.now);
+            law!(
+                early <= self.slack || failures.unsure,
+                "{helper:?} started {early:?} before its pause was over"
+            );
+        }
+        Ok(())
+    }
+
     pub(super) fn judge_exit(&mut self, code: u8) -> Result<(), Broken> {
         self.exited = true;
+        let Some(closing) = self.closing else {
+            return Err("it left without calling the last hook".into());
+        };
+        let waited = self.now.since(closing) + self.slack >= Duration::from_secs(5);
+        law!(self.helpers_ended || waited, "it left helpers behind");
         law!(self.preparing.is_none(), "it left a command behind");
         law!(!self.keeps_up(), "exit {code} that nobody asked for");
         law!(
@@ -230,6 +255,11 @@ impl Oracle {
         );
         law!(wake.since(caller) <= Duration::from_secs(1), "no pulse");
         self.judge_deadlines(supervisor)?;
+        if let Some(closing) = self.closing {
+            let late = self.now.since(closing) > Duration::from_secs(5) + self.slack;
+            law!(!late && !self.helpers_ended, "it does not leave");
+            return Ok(());
+        }
         if let Some((_, until)) = self.preparing {
             let late = until.is_some_and(|until| self.now.since(until) > self.slack);
             law!(!late, "the command outlives its time");

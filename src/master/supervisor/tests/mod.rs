@@ -10,6 +10,7 @@ mod process;
 mod rng;
 mod stories_boot;
 mod stories_change;
+mod stories_helpers;
 mod stories_many;
 mod stories_memory;
 mod stories_operator;

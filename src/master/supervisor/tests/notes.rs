@@ -75,10 +75,29 @@ impl Oracle {
             Event::Memory(memory) => {
                 self.room = memory.map(|memory| memory.free / memory.worker);
             }
+            Event::HelperEnded { helper, end } => self.note_helper_end(*helper, *end),
+            Event::HelpersEnded => self.helpers_ended = true,
             Event::Heartbeats(_)
+            | Event::AbortInVain { .. }
             | Event::StacksDumped { .. }
-            | Event::Retire { .. }
             | Event::Timeout => {}
+        }
+    }
+
+    /// As a worker's end is paced: by itself it is a failure, killed it is one the third time.
+    fn note_helper_end(&mut self, helper: Helper, end: HelperEnd) {
+        let (now, slack) = (self.now, self.slack);
+        let started = self.helpers.remove(&helper);
+        let failures = self.helper_failures.entry(helper).or_default();
+        let uptime = started.map_or(Duration::ZERO, |at| now.since(at));
+        match end {
+            HelperEnd::Renewed => failures.not_before = now,
+            HelperEnd::Killed | HelperEnd::Failed => failures.note_uptime(uptime, slack),
+        }
+        match end {
+            HelperEnd::Renewed => {}
+            HelperEnd::Killed => failures.add_kill(now),
+            HelperEnd::Failed => failures.add(now, 30),
         }
     }
 
@@ -93,6 +112,8 @@ impl Oracle {
     }
 
     fn note_stop(&mut self, mode: StopMode, supervisor: &Supervisor) {
+        // The last hook is not waited for by whoever asks again.
+        self.helpers_ended |= self.closing.is_some();
         if self.failed_boot.is_some() {
             return;
         }

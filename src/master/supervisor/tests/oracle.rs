@@ -51,6 +51,14 @@ pub struct Oracle {
     pub room: Option<u64>,
     /// Generations that did not become ready.
     pub rolled_back: BTreeSet<Generation>,
+    /// Slots in which a worker of that generation was let go.
+    pub switched: BTreeSet<(Slot, Generation)>,
+    /// Helpers that run, since when.
+    pub helpers: BTreeMap<Helper, Moment>,
+    pub helper_failures: BTreeMap<Helper, Failures>,
+    /// When the helpers were told to end, and whether they have (or are not waited for).
+    pub closing: Option<Moment>,
+    pub helpers_ended: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +108,11 @@ impl Oracle {
             prepared: 0,
             room: None,
             rolled_back: BTreeSet::new(),
+            switched: BTreeSet::new(),
+            helpers: BTreeMap::new(),
+            helper_failures: BTreeMap::new(),
+            closing: None,
+            helpers_ended: false,
         }
     }
 
@@ -202,6 +215,22 @@ impl Oracle {
                 Ok(())
             }
             Action::Kill { incarnation, why } => self.judge_kill(*incarnation, *why, action),
+            Action::Abort { incarnation } => {
+                let (now, facts) = self.living(*incarnation, action)?;
+                law!(
+                    facts.hung.is_some() && facts.told.is_some(),
+                    "{action:?}, which is well"
+                );
+                facts.bound = Some(now + Duration::from_secs(1));
+                Ok(())
+            }
+            Action::StartHelper { helper } => self.judge_helper(*helper),
+            Action::EndHelpers => {
+                law!(self.workers.is_empty(), "{action:?} while workers live");
+                law!(!self.keeps_up(), "{action:?} that nobody asked for");
+                self.closing = Some(self.now);
+                Ok(())
+            }
             Action::DumpStacks { incarnation } => {
                 let (now, facts) = self.living(*incarnation, action)?;
                 law!(

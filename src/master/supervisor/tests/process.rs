@@ -52,6 +52,8 @@ pub struct Process {
     pub prints_stacks: Option<Duration>,
     pub hung_since: Option<Moment>,
     pub last_beat: Moment,
+    pub requests: u64,
+    pub memory: Option<u64>,
 }
 
 pub fn killed(signal: i32) -> Exit {
@@ -121,6 +123,8 @@ impl Process {
             lags_since: None,
             hung_since: None,
             last_beat: Moment::default(),
+            requests: 0,
+            memory: Some(1),
         }
     }
 }

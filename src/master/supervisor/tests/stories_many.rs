@@ -19,6 +19,8 @@ fn idle_second(story: &mut Story, workers: u64) {
         incarnation: Incarnation(n),
         age: Duration::from_millis(500),
         slowest: None,
+        requests: 0,
+        memory: None,
     };
     story.event(Event::Heartbeats((1..=workers).map(beat).collect()));
     assert_eq!(story.actions, []);
@@ -63,12 +65,7 @@ fn each_step_of_a_life_costs_what_there_are_workers() {
     type Act = fn(&mut Story);
     let acts: [(&str, Act); 4] = [
         ("killed", |story| drop(story.exits(50, KILLED).spawned())),
-        ("retired", |story| {
-            story.event(Event::Retire {
-                incarnation: Incarnation(51),
-                why: Retirement::Lifetime,
-            });
-        }),
+        ("retired", |story| drop(story.done_enough(51).spawned())),
         ("scaled", |story| drop(story.signal(Signal::Ttin).spawned())),
         ("queued", |story| drop(story.signal(Signal::Hup).spawned())),
     ];

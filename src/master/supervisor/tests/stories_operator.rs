@@ -96,21 +96,17 @@ fn scale_during_a_reload_counts_for_whichever_generation_stays() {
 #[test]
 fn retired_worker_is_drained_when_its_replacement_is_ready() {
     let mut story = Story::serving(plan(2));
-    let [first, second] = [Incarnation(1), Incarnation(2)];
-    let (why, requests) = (Retirement::Memory, Retirement::Requests);
-    story.event(Event::Retire {
-        incarnation: first,
-        why,
-    });
+    story.done_enough(1);
     assert_eq!(story.actions, [spawn(3, 0, 1)]);
-    story.event(Event::Retire {
-        incarnation: second,
-        why: requests,
-    });
-    story.event(Event::Retire {
-        incarnation: first,
-        why,
-    });
+    let excess = Excess {
+        why: Retirement::Requests,
+        value: 1000,
+        limit: 1000,
+    };
+    let reported = |report: &Report| matches!(report, Report::Retiring { excess: Some(found), .. } if *found == excess);
+    assert!(story.reports.iter().any(reported), "{:?}", story.reports);
+    story.done_enough(2);
+    story.done_enough(1);
     assert_eq!(story.actions, [], "one at a time, each once");
     assert_eq!(story.ready(3).actions, [drain(1, Replaced, 30), go(3)]);
     assert_eq!(story.exits(1, Exit::Code(0)).actions, [spawn(4, 1, 1)]);
@@ -119,10 +115,7 @@ fn retired_worker_is_drained_when_its_replacement_is_ready() {
 #[test]
 fn retired_worker_goes_on_serving_while_its_replacement_fails() {
     let mut story = Story::serving(plan(1));
-    story.event(Event::Retire {
-        incarnation: Incarnation(1),
-        why: Retirement::Lifetime,
-    });
+    story.done_enough(1);
     story.exits(2, Exit::Code(4)).exits(3, Exit::Code(4));
     assert_eq!(story.actions, []);
     assert_eq!(story.seconds(1), [spawn(4, 0, 1)]);
@@ -134,8 +127,7 @@ fn retired_worker_goes_on_serving_while_its_replacement_fails() {
 #[test]
 fn retirement_waits_for_a_reload() {
     let mut story = Story::serving(plan(1));
-    let (incarnation, why) = (Incarnation(1), Retirement::Requests);
-    story.event(Event::Retire { incarnation, why });
+    story.done_enough(1);
     assert_eq!(story.spawned(), [2]);
     story.signal(Signal::Hup).config(2, plan(1));
     assert_eq!(story.actions, [terminate(2), spawn(3, 0, 2)]);

@@ -16,6 +16,12 @@ pub fn plan(workers: u32) -> Plan {
         shutdown_delay: Duration::ZERO,
         winch: Winch::Ignored,
         sources: Sources::Fixed,
+        abort: Abort::Never,
+        limits: WorkerLimits {
+            requests: Some(1000),
+            ..WorkerLimits::default()
+        },
+        helpers: vec![],
         preparations: 0,
         preparation_timeout: None,
     }
@@ -29,11 +35,19 @@ pub struct Story {
     pub reports: Vec<Report>,
     /// What is answered when the memory is looked at; otherwise it is not seen here.
     pub memory: Option<Memory>,
+    pub last_hook: LastHook,
+}
+
+/// Whether the helpers end at once when the server does; otherwise it is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastHook {
+    Ends,
+    Runs,
 }
 
 impl Story {
     pub fn new(plan: Plan) -> Self {
-        let mut supervisor = Supervisor::new(plan);
+        let mut supervisor = Supervisor::new(plan, 1);
         let actions = supervisor.start(Moment::default());
         let mut story = Self {
             supervisor,
@@ -41,6 +55,7 @@ impl Story {
             actions: vec![],
             reports: vec![],
             memory: None,
+            last_hook: LastHook::Ends,
         };
         story.keep(actions);
         story
@@ -70,10 +85,18 @@ impl Story {
 
     pub fn event(&mut self, event: Event) -> &mut Self {
         let mut actions = self.supervisor.handle(self.now, event);
-        while let Some(at) = actions.iter().position(|a| *a == Action::MeasureMemory) {
+        let answer = |action: &Action| match action {
+            Action::MeasureMemory => Some(Event::Memory(self.memory)),
+            Action::EndHelpers if self.last_hook == LastHook::Ends => Some(Event::HelpersEnded),
+            _ => None,
+        };
+        while let Some((at, event)) = actions
+            .iter()
+            .enumerate()
+            .find_map(|(at, action)| Some((at, answer(action)?)))
+        {
             actions.remove(at);
-            let memory = Event::Memory(self.memory);
-            actions.extend(self.supervisor.handle(self.now, memory));
+            actions.extend(self.supervisor.handle(self.now, event));
         }
         self.keep(actions);
         self
@@ -123,6 +146,19 @@ impl Story {
             incarnation: Incarnation(n),
             age,
             slowest: None,
+            requests: 0,
+            memory: None,
+        }]))
+    }
+
+    /// It has begun as many requests as it may.
+    pub fn done_enough(&mut self, n: u64) -> &mut Self {
+        self.event(Event::Heartbeats(vec![Beat {
+            incarnation: Incarnation(n),
+            age: Duration::ZERO,
+            slowest: None,
+            requests: 1000,
+            memory: None,
         }]))
     }
 

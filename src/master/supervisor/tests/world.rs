@@ -25,6 +25,9 @@ pub enum Happening {
     NotForked(Incarnation),
     /// The memory was looked at.
     Measured,
+    AbortInVain(Incarnation),
+    HelperEnds(Helper, HelperEnd),
+    HelpersEnd,
     Config(Generation),
     Prepared(u32, u8),
 }
@@ -65,7 +68,7 @@ impl World {
     pub fn new(seed: u64, mutation: Option<Mutation>, trace: bool) -> Result<Self, Broken> {
         let mut rng = Rng(seed.wrapping_mul(0x5851_F42D_4C95_7F2D));
         let plan = random_plan(&mut rng);
-        let mut supervisor = Supervisor::new(plan.clone());
+        let mut supervisor = Supervisor::new(plan.clone(), seed);
         supervisor.mutation = mutation;
         let code = if rng.percent(85) {
             Code::Good
@@ -205,6 +208,14 @@ impl World {
                 self.feed(Some(Event::Prepared { step, code }))
             }
             Happening::Prepared(..) => Ok(()),
+            Happening::AbortInVain(incarnation) if alive(self, incarnation) => {
+                self.feed(Some(Event::AbortInVain { incarnation }))
+            }
+            Happening::AbortInVain(_) => Ok(()),
+            Happening::HelperEnds(helper, end) => {
+                self.feed(Some(Event::HelperEnded { helper, end }))
+            }
+            Happening::HelpersEnd => self.feed(Some(Event::HelpersEnded)),
             Happening::Measured => self.feed(Some(Event::Memory(self.memory()))),
             Happening::NotForked(incarnation) => {
                 self.processes.remove(&incarnation);
@@ -270,6 +281,21 @@ impl World {
                     self.later(after, Happening::StacksPrinted(incarnation));
                 }
             }
+            Action::Abort { incarnation } => match self.rng.upto(2) {
+                0 => self.later(Duration::ZERO, Happening::AbortInVain(incarnation)),
+                1 => {
+                    let after = self.rng.millis(0, 1500);
+                    self.later(after, Happening::Ends(incarnation, killed(6)));
+                }
+                _ => {}
+            },
+            Action::StartHelper { helper } => self.start_helper(helper),
+            Action::EndHelpers => {
+                if !self.rng.percent(10) {
+                    let after = self.rng.millis(0, 6000);
+                    self.later(after, Happening::HelpersEnd);
+                }
+            }
             Action::MeasureMemory => {
                 let after = self.rng.millis(0, 20);
                 self.later(after, Happening::Measured);
@@ -322,6 +348,16 @@ impl World {
             Fate::Exits(exit) => self.later(boot, Happening::Ends(incarnation, exit)),
             Fate::Hangs => {}
         }
+    }
+
+    /// Some live long, some do not even start.
+    fn start_helper(&mut self, helper: Helper) {
+        let end = self
+            .rng
+            .pick(&[HelperEnd::Renewed, HelperEnd::Killed, HelperEnd::Failed]);
+        let life = self.rng.pick(&[0, 100, 12_000, 1_000_000]);
+        let after = self.rng.millis(0, life);
+        self.later(after, Happening::HelperEnds(helper, end));
     }
 
     fn memory(&self) -> Option<Memory> {
@@ -408,6 +444,8 @@ impl World {
                 incarnation,
                 age,
                 slowest,
+                requests: process.requests,
+                memory: process.memory,
             });
         }
         self.feed(Some(Event::Heartbeats(beats)))
@@ -480,9 +518,29 @@ impl World {
         self.happen(Happening::Says(who, WorkerMessage::StoppedAccepting))
     }
 
-    pub fn some_worker(&mut self) -> Option<Incarnation> {
-        let known: Vec<_> = self.processes.keys().copied().collect();
-        (!known.is_empty()).then(|| self.rng.pick(&known))
+    /// One of them has done enough, or has grown too large.
+    pub fn wear_some(&mut self) {
+        let alive = self.processes.values_mut().filter(|p| p.alive);
+        let mut alive: Vec<_> = alive.collect();
+        if alive.is_empty() {
+            return;
+        }
+        let last = alive.len() as u64 - 1;
+        let chosen = usize::try_from(self.rng.upto(last)).expect("an index");
+        if self.rng.percent(50) {
+            alive[chosen].requests = 2000;
+        } else {
+            alive[chosen].memory = Some(2000);
+        }
+    }
+
+    /// Somebody serves beyond a limit that he was given, whatever the jitter.
+    pub fn is_worn(&self) -> bool {
+        let limits = &self.plan.limits;
+        self.processes.values().filter(|p| p.alive).any(|process| {
+            limits.requests.is_some() && process.requests >= 2000
+                || limits.memory.is_some() && process.memory >= Some(2000)
+        })
     }
 
     pub fn control(&mut self, command: Command) -> Result<Token, Broken> {
@@ -509,6 +567,15 @@ fn random_plan(rng: &mut Rng) -> Plan {
         shutdown_delay: Duration::from_secs(rng.pick(&[0, 0, 2])),
         winch: rng.pick(&[Winch::Ignored, Winch::RetiresWorkers]),
         sources: rng.pick(&[Sources::Fixed, Sources::Fixed, Sources::Watched]),
+        limits: WorkerLimits {
+            requests: rng.pick(&[None, Some(1000)]),
+            requests_jitter: 500,
+            memory: rng.pick(&[None, Some(1000)]),
+            lifetime: rng.pick(&[None, None, Some(Duration::from_secs(60))]),
+            lifetime_jitter: Duration::from_secs(30),
+        },
+        abort: rng.pick(&[Abort::Never, Abort::First]),
+        helpers: rng.pick(&[vec![], vec![Helper::Monitor, Helper::Watcher]]),
         preparations: rng.pick(&[0, 0, 0, 1, 2]),
         preparation_timeout: rng.pick(&[None, Some(2)]).map(Duration::from_secs),
     }

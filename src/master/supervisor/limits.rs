@@ -1,32 +1,40 @@
-//! When a worker has done enough: its own limits, drawn when it is started. It retires nobody: that is the supervisor's to decide.
+//! When a worker has done enough: its own limits, drawn when it is spawned, and the one that it has reached.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use super::supervisor::Retirement;
-use crate::config::Recycling;
+use super::Retirement;
+use super::chance::Chance;
+
+/// `--max-requests`, `--max-worker-memory`, `--max-worker-lifetime`, and by how much more a worker may do, at random.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerLimits {
+    pub requests: Option<u64>,
+    pub requests_jitter: u64,
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub lifetime: Option<Duration>,
+    pub lifetime_jitter: Duration,
+}
 
 /// The limits of one worker, its jitter included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
+pub(super) struct OwnLimits {
     requests: Option<u64>,
-    /// Bytes.
     memory: Option<u64>,
     lifetime: Option<Duration>,
 }
 
 /// What a worker has done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Done {
-    pub requests: u64,
+pub(super) struct Done {
+    pub(super) requests: u64,
     /// Resident bytes; `None` when nobody knows.
-    pub memory: Option<u64>,
+    pub(super) memory: Option<u64>,
     /// Since it became ready.
-    pub age: Duration,
+    pub(super) age: Duration,
 }
 
-/// The limit that was passed, with the numbers behind it: requests, bytes or seconds.
+/// The limit that was reached, with the numbers behind it: requests, bytes or seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Excess {
     pub why: Retirement,
@@ -34,27 +42,23 @@ pub struct Excess {
     pub limit: u64,
 }
 
-impl Limits {
-    pub fn draw(recycling: &Recycling) -> Self {
+impl OwnLimits {
+    pub(super) fn draw(limits: &WorkerLimits, chance: &mut Chance) -> Self {
         let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX / 2);
         Self {
-            requests: recycling
+            requests: limits
                 .requests
-                .map(|limit| limit.saturating_add(up_to(recycling.requests_jitter))),
-            memory: recycling.memory,
-            lifetime: recycling.lifetime.map(|limit| {
-                let jitter = up_to(milliseconds(recycling.lifetime_jitter));
+                .map(|limit| limit.saturating_add(chance.up_to(limits.requests_jitter))),
+            memory: limits.memory,
+            lifetime: limits.lifetime.map(|limit| {
+                let jitter = chance.up_to(milliseconds(limits.lifetime_jitter));
                 limit.saturating_add(Duration::from_millis(jitter))
             }),
         }
     }
 
-    pub fn watch_memory(&self) -> bool {
-        self.memory.is_some()
-    }
-
     /// The first limit that `done` has reached.
-    pub fn passed(&self, done: Done) -> Option<Excess> {
+    pub(super) fn passed(&self, done: Done) -> Option<Excess> {
         let reached = |why, value: Option<u64>, limit: Option<u64>| match (value, limit) {
             (Some(value), Some(limit)) if value >= limit => Some(Excess { why, value, limit }),
             _ => None,
@@ -73,12 +77,6 @@ impl Limits {
     }
 }
 
-/// A number from 0 to `most`, from the randomness that the standard library has for its maps: good enough to spread.
-fn up_to(most: u64) -> u64 {
-    let drawn = RandomState::new().build_hasher().finish();
-    most.checked_add(1).map_or(drawn, |count| drawn % count)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,12 +90,13 @@ mod tests {
             memory: Some(u64::MAX),
             age: Duration::MAX,
         };
-        assert_eq!(Limits::draw(&Recycling::default()).passed(done), None);
+        let limits = OwnLimits::draw(&WorkerLimits::default(), &mut Chance::new(1));
+        assert_eq!(limits.passed(done), None);
     }
 
     #[test]
     fn each_limit_says_what_it_is_and_by_how_much() {
-        let limits = Limits {
+        let limits = OwnLimits {
             requests: Some(100),
             memory: Some(1 << 20),
             lifetime: Some(HOUR),
@@ -141,14 +140,17 @@ mod tests {
 
     #[test]
     fn jitter_only_adds_and_differs() {
-        let recycling = Recycling {
+        let limits = WorkerLimits {
             requests: Some(1000),
             requests_jitter: 500,
             lifetime: Some(HOUR),
             lifetime_jitter: HOUR,
-            ..Recycling::default()
+            ..WorkerLimits::default()
         };
-        let drawn: Vec<_> = (0..64).map(|_| Limits::draw(&recycling)).collect();
+        let mut chance = Chance::new(1);
+        let drawn: Vec<_> = (0..64)
+            .map(|_| OwnLimits::draw(&limits, &mut chance))
+            .collect();
         for limits in &drawn {
             assert!((1000..=1500).contains(&limits.requests.expect("given")));
             assert!((HOUR..=2 * HOUR).contains(&limits.lifetime.expect("given")));
@@ -158,6 +160,6 @@ mod tests {
                 .iter()
                 .any(|limits| limits.requests != drawn[0].requests)
         );
-        assert_eq!(up_to(0), 0);
+        assert_eq!(chance.up_to(0), 0);
     }
 }

@@ -1,0 +1,54 @@
+//! The master's processes that are no workers, in one place: the supervisor says when one starts, and hears of its end here.
+
+use super::shell::{Flow, Shell};
+use super::supervisor::{Event, Helper, HelperEnd};
+use crate::sys::Pid;
+use crate::sys::process::Exit;
+
+impl Shell<'_> {
+    pub(super) fn start_helper(&mut self, helper: Helper) -> Flow {
+        match helper {
+            Helper::Watcher => self.start_watcher(),
+            Helper::Monitor => self.start_monitor(),
+            Helper::Hooks => {
+                self.start_hooks();
+                Flow::Go
+            }
+        }
+    }
+
+    /// A child that is no worker was reaped. `false`: nobody knows it.
+    pub(super) fn reap_helper(&mut self, pid: Pid, exit: Exit) -> bool {
+        if let Some(end) = self.keeper.ended(pid, exit) {
+            self.helper_ended(Helper::Monitor, end);
+            return true;
+        }
+        if let Some(end) = self.lookout.ended(pid, exit) {
+            self.helper_ended(Helper::Watcher, end);
+            return true;
+        }
+        self.was_preparation(pid, exit) || self.was_hooks(pid)
+    }
+
+    pub(super) fn helper_ended(&mut self, helper: Helper, end: HelperEnd) {
+        self.pending.push_back(Event::HelperEnded { helper, end });
+    }
+
+    /// No worker is left, and none will come.
+    pub(super) fn end_helpers(&mut self) {
+        self.ending = true;
+        self.end_hooks();
+        self.keeper.dismiss();
+        self.lookout.dismiss();
+        self.look_for_helpers_end();
+    }
+
+    /// Once a turn: whether the last of them is gone.
+    pub(super) fn look_for_helpers_end(&mut self) {
+        let runs = self.keeper.is_running() || self.lookout.is_running();
+        if self.ending && !runs && self.hooks_are_done() {
+            self.ending = false;
+            self.pending.push_back(Event::HelpersEnded);
+        }
+    }
+}

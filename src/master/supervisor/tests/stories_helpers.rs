@@ -1,0 +1,123 @@
+//! Stories of the processes beside the workers, and of hooks in a worker that hangs.
+
+use std::time::Duration;
+
+use super::story::*;
+use crate::master::supervisor::*;
+
+const MONITOR: Helper = Helper::Monitor;
+
+fn with_helpers() -> Plan {
+    Plan {
+        helpers: vec![Helper::Monitor, Helper::Watcher],
+        ..plan(1)
+    }
+}
+
+fn start(helper: Helper) -> Action {
+    Action::StartHelper { helper }
+}
+
+fn ended(helper: Helper, end: HelperEnd) -> Event {
+    Event::HelperEnded { helper, end }
+}
+
+#[test]
+fn helpers_are_started_before_the_first_worker() {
+    let story = Story::new(with_helpers());
+    assert_eq!(
+        story.actions,
+        [start(Helper::Watcher), start(MONITOR), spawn(1, 0, 1)]
+    );
+}
+
+#[test]
+fn helper_that_fails_is_paced_like_a_worker() {
+    let mut story = Story::serving(with_helpers());
+    for seconds in [0, 1, 2, 4, 8, 16, 30, 30] {
+        story.event(ended(MONITOR, HelperEnd::Failed));
+        if seconds > 0 {
+            assert_eq!(story.actions, []);
+            let actions = story.pass(Duration::from_secs(seconds));
+            assert_eq!(actions, [start(MONITOR)]);
+        } else {
+            assert_eq!(story.actions, [start(MONITOR)]);
+        }
+    }
+    for _ in 0..10 {
+        story.seconds(1);
+    }
+    story.event(ended(MONITOR, HelperEnd::Failed));
+    assert_eq!(story.actions, [start(MONITOR)]);
+}
+
+#[test]
+fn helper_that_is_renewed_or_killed_is_started_at_once() {
+    let mut story = Story::serving(with_helpers());
+    for end in [
+        HelperEnd::Renewed,
+        HelperEnd::Killed,
+        HelperEnd::Killed,
+        HelperEnd::Renewed,
+    ] {
+        story.event(ended(Helper::Watcher, end));
+        assert_eq!(story.actions, [start(Helper::Watcher)]);
+    }
+}
+
+#[test]
+fn signals_are_served_while_the_last_hook_runs() {
+    let mut story = Story::serving(with_helpers());
+    story.last_hook = LastHook::Runs;
+    story.signal(Signal::Term).exits(1, Exit::Code(0));
+    assert_eq!(story.actions, [Action::EndHelpers]);
+    // No helper comes back any more.
+    assert_eq!(story.event(ended(MONITOR, HelperEnd::Killed)).actions, []);
+    assert_eq!(story.signal(Signal::Usr1).actions, [Action::ReopenLogs]);
+    assert_eq!(story.seconds(4), []);
+    assert_eq!(
+        story.signal(Signal::Int).actions,
+        [Action::Exit { code: 0 }]
+    );
+}
+
+#[test]
+fn last_hook_that_does_not_end_is_left_after_five_seconds() {
+    let mut story = Story::serving(plan(1));
+    story.last_hook = LastHook::Runs;
+    story.signal(Signal::Int).exits(1, Exit::Code(0));
+    let mut reports = vec![];
+    let mut actions = vec![];
+    for _ in 0..5 {
+        actions.extend(story.seconds(1));
+        reports.append(&mut story.reports);
+    }
+    assert_eq!(actions, [Action::Exit { code: 0 }]);
+    assert!(matches!(reports[..], [Report::HelpersLate { .. }]));
+}
+
+#[test]
+fn hung_worker_gets_a_second_for_its_abort_hook() {
+    let aborts = Plan {
+        abort: Abort::First,
+        ..plan(1)
+    };
+    for in_vain in [true, false] {
+        let mut story = Story::serving(aborts.clone());
+        for _ in 0..31 {
+            story.seconds(1);
+        }
+        let incarnation = Incarnation(1);
+        story.beat(1, Duration::from_secs(31));
+        assert_eq!(story.spawned(), [2]);
+        story.event(Event::StacksDumped { incarnation });
+        assert_eq!(story.actions, [Action::Abort { incarnation }]);
+        if in_vain {
+            story.event(Event::AbortInVain { incarnation });
+            assert_eq!(story.actions, [kill(1, KillReason::Hung)]);
+        } else {
+            assert_eq!(story.seconds(1), [kill(1, KillReason::Hung)]);
+        }
+        assert_eq!(story.exits(1, KILLED).actions, []);
+    }
+}
