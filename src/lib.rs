@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod files;
 pub mod hosted;
 pub mod http;
+pub mod init;
 pub mod ipc;
 pub mod master;
 pub mod monitor;

@@ -5,7 +5,7 @@ use clap::{Arg, ValueHint};
 use clap_complete::Shell;
 
 use super::command::command;
-use super::ctl;
+use super::{ctl, init};
 use crate::config::{Kind, definition};
 
 /// The script that a shell reads to complete `rgun ...`.
@@ -44,6 +44,7 @@ fn whole() -> clap::Command {
         .disable_version_flag(true)
         .args(shown)
         .subcommand(ctl::command().name("ctl"))
+        .subcommand(init::command().name("init"))
 }
 
 /// With what a shell can complete of the option's value.

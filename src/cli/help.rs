@@ -15,7 +15,8 @@ pub(super) enum Length {
     Long,
 }
 
-pub(super) const USAGE: &str = "rgun [OPTIONS] APP\n       rgun ctl COMMAND";
+pub(super) const USAGE: &str =
+    "rgun [OPTIONS] APP\n       rgun ctl COMMAND\n       rgun init TARGET";
 
 /// What `-h` shows: the settings that most servers are started with. `--help` shows all.
 const COMMON: [&str; 22] = [

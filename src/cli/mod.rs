@@ -4,6 +4,7 @@ mod command;
 mod ctl;
 mod generated;
 mod help;
+mod init;
 mod invocation;
 mod reading;
 mod report;
@@ -28,6 +29,9 @@ pub use invocation::settings;
 
 /// The first argument that makes this program the client of a running server. An app of that name is `ctl:app`.
 const CTL: &str = "ctl";
+
+/// The first argument that makes it write files instead of serving. An app of that name is `init:app`.
+const INIT: &str = "init";
 
 /// What the reader of the log gets to take the last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
@@ -63,6 +67,9 @@ pub struct Refusal {
 pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     if arguments.first().is_some_and(|first| first == CTL) {
         return ctl::main(arguments.into_iter().skip(1).collect());
+    }
+    if arguments.first().is_some_and(|first| first == INIT) {
+        return init::main(arguments.into_iter().skip(1).collect());
     }
     let arguments = help_words(arguments);
     let surroundings = Surroundings::of_this_process();

@@ -73,7 +73,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         // The terminal: `rgun ctl top` draws on it.
-        may: &["config", "master", "observability", "sys::terminal"],
+        may: &["config", "init", "master", "observability", "sys::terminal"],
         crates: &[
             "clap",
             "clap_complete",
@@ -84,6 +84,11 @@ const RULES: &[Rule] = &[
             "tracing",
         ],
         exempt: &["std::process::exit"],
+        ..RULE
+    },
+    Rule {
+        module: "init",
+        crates: &["minijinja", "serde", "thiserror"],
         ..RULE
     },
     Rule {

@@ -1,0 +1,193 @@
+//! `rgun init`: writes deployment files for the project in a directory.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use super::report;
+use crate::init::{Choices, Draft, Project, Target, Unclear, drafts};
+
+const USAGE: u8 = 2;
+
+const MORE: &str = "\
+The app, Django's settings, static files, Python's version and the requirements are read from the project's files; nothing is imported. \
+A file that is there already is not overwritten without --force; rgun.toml, Dockerfile and .dockerignore of the project are kept in any case.
+
+What it writes is a start: lines that a project may have to change are marked \"Yours\".";
+
+pub(super) fn command() -> Command {
+    let targets = Target::ALL
+        .map(|target| clap::builder::PossibleValue::new(target.name()).help(target.about()));
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    Command::new("rgun init")
+        .about("Write deployment files for this project")
+        .after_long_help(MORE)
+        .no_binary_name(true)
+        .max_term_width(100)
+        .arg(
+            Arg::new("target")
+                .value_name("TARGET")
+                .required(true)
+                .value_parser(targets)
+                .help("What the project is deployed by"),
+        )
+        .args([
+            text(
+                "app",
+                "APP",
+                "The app, as MODULE:ATTRIBUTE; without it, it is looked for",
+            ),
+            text(
+                "name",
+                "NAME",
+                "Of the service, its files and images; without it, the directory's",
+            ),
+            text(
+                "port",
+                "PORT",
+                "Where the app listens in containers [default: 8000]",
+            )
+            .value_parser(value_parser!(u16).range(1..)),
+            text(
+                "domain",
+                "HOST",
+                "The site's host name [default: example.org]",
+            ),
+            text("directory", "DIR", "The project [default: .]")
+                .value_parser(value_parser!(PathBuf)),
+        ])
+        .arg(
+            Arg::new("force")
+                .long("force")
+                .action(ArgAction::SetTrue)
+                .help("Overwrite files of an earlier run"),
+        )
+        .arg(
+            Arg::new("print")
+                .long("print")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("force")
+                .help("Print the files instead of writing them"),
+        )
+}
+
+/// `arguments` begin after `init`. The exit code: 0 when all files were written.
+pub(super) fn main(arguments: Vec<OsString>) -> u8 {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            return match error.kind() {
+                ErrorKind::DisplayHelp => report::page(&error.render()),
+                _ => {
+                    let text = error.render().to_string();
+                    let first = text.lines().next().unwrap_or_default();
+                    let first = first.strip_prefix("error: ").unwrap_or(first);
+                    report::failure(first, Some("`rgun init --help` lists targets and options"));
+                    USAGE
+                }
+            };
+        }
+    };
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let choices = Choices {
+        app: text("app"),
+        name: text("name"),
+        port: matches.get_one::<u16>("port").copied(),
+        domain: text("domain"),
+    };
+    let target = text("target")
+        .and_then(|name| Target::ALL.into_iter().find(|target| target.name() == name));
+    let Some(target) = target else {
+        return USAGE;
+    };
+    let directory = matches.get_one::<PathBuf>("directory").cloned();
+    let directory = directory.unwrap_or_else(|| PathBuf::from("."));
+    let directory = match directory.canonicalize() {
+        Ok(directory) => directory,
+        Err(error) => return report::failure(&format!("{}: {error}", directory.display()), None),
+    };
+    let project = match Project::found(&directory, choices) {
+        Ok(project) => project,
+        Err(error) => return report::failure(&error.to_string(), hint(&error)),
+    };
+    let drafts = match drafts(target, &project) {
+        Ok(drafts) => drafts,
+        Err(error) => return report::failure(&error.to_string(), None),
+    };
+    if matches.get_flag("print") {
+        drafts.iter().for_each(print);
+        return 0;
+    }
+    write(&directory, &project, &drafts, matches.get_flag("force"))
+}
+
+fn hint(error: &Unclear) -> Option<&'static str> {
+    match error {
+        Unclear::NoApp(_) => Some(
+            "name it: --app MODULE:ATTRIBUTE. Looked for: manage.py with its asgi.py or wsgi.py, and FastAPI, Starlette, Flask, \
+             Litestar or Quart in main.py, app.py, asgi.py, wsgi.py and app/",
+        ),
+        Unclear::App(_) => Some("for example --app config.asgi:application"),
+        Unclear::Name(_) => Some("for example --name shop"),
+        Unclear::Domain(_) => Some("for example --domain shop.example.org"),
+    }
+}
+
+fn print(draft: &Draft) {
+    report::text(&format!("# ==> {} <==\n{}\n", draft.path, draft.text));
+}
+
+/// Nothing is written when one of the files is in the way.
+fn write(directory: &Path, project: &Project, drafts: &[Draft], force: bool) -> u8 {
+    let is_there = |draft: &Draft| directory.join(&draft.path).symlink_metadata().is_ok();
+    let in_the_way: Vec<_> = drafts
+        .iter()
+        .filter(|draft| !draft.is_shared && !force && is_there(draft))
+        .map(|draft| draft.path.as_str())
+        .collect();
+    if !in_the_way.is_empty() {
+        return report::failure(
+            &format!("there already: {}", in_the_way.join(", ")),
+            Some("--force overwrites them, --print shows what would be written"),
+        );
+    }
+    report::text(&format!("{} serves {}\n", project.name, project.app));
+    for draft in drafts {
+        let is_kept = draft.is_shared && is_there(draft)
+            // Two configuration files would have to be chosen between at each start.
+            || draft.path == "rgun.toml" && directory.join("gunicorn.conf.py").exists();
+        if is_kept {
+            report::text(&format!("  kept     {}\n", draft.path));
+            continue;
+        }
+        if let Err(error) = create(&directory.join(&draft.path), draft) {
+            return report::failure(&format!("{}: {error}", draft.path), None);
+        }
+        report::text(&format!("  wrote    {}\n", draft.path));
+    }
+    0
+}
+
+fn create(path: &Path, draft: &Draft) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    if path.symlink_metadata().is_ok() {
+        // Not through a link: what it leads to is not ours.
+        fs::remove_file(path)?;
+    }
+    let mode = if draft.is_executable { 0o755 } else { 0o644 };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(draft.text.as_bytes())
+}

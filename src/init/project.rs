@@ -1,0 +1,327 @@
+//! What kind of project a directory holds: its app, framework, Python and services, read from its files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::source;
+
+/// What the command line says instead of what the files say.
+#[derive(Debug, Default)]
+pub struct Choices {
+    pub app: Option<String>,
+    pub name: Option<String>,
+    pub port: Option<u16>,
+    pub domain: Option<String>,
+}
+
+/// What the templates are filled in with.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Project {
+    /// Of services, files and images: lower-case letters, digits and dashes.
+    pub name: String,
+    /// `module:attribute`.
+    pub app: String,
+    pub is_asgi: bool,
+    pub django: Option<Django>,
+    /// What `celery -A` gets, where the project uses Celery.
+    pub celery: Option<String>,
+    pub postgres: bool,
+    pub redis: bool,
+    /// `3.13`.
+    pub python: String,
+    pub requirements: Option<Requirements>,
+    /// Whether the requirements name rgun; otherwise it is installed beside them.
+    pub has_rgun: bool,
+    pub port: u16,
+    pub domain: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Django {
+    pub settings: String,
+    /// Begins and ends with a slash.
+    pub static_url: String,
+    /// A directory of the project; `None`: the settings have no `STATIC_ROOT`.
+    pub static_root: Option<String>,
+    pub media_url: Option<String>,
+    pub media_root: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requirements {
+    File(String),
+    Pyproject,
+}
+
+/// Why a project cannot be described.
+#[derive(Debug, thiserror::Error)]
+pub enum Unclear {
+    #[error("no app was found in {}", .0.display())]
+    NoApp(PathBuf),
+    #[error("{0} is not MODULE:ATTRIBUTE")]
+    App(String),
+    #[error(
+        "{0} is no name for a service: lower-case letters, digits and dashes, beginning with a letter"
+    )]
+    Name(String),
+    #[error("{0} is no host name")]
+    Domain(String),
+}
+
+/// The newest Python that images and servers have for sure.
+const PYTHON: &str = "3.13";
+
+impl Project {
+    /// Reads the files of `directory`.
+    ///
+    /// # Errors
+    /// When it holds no app that can be found and none was chosen, or a choice is malformed.
+    pub fn found(directory: &Path, choices: Choices) -> Result<Self, Unclear> {
+        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
+        let requirements = requirements(directory);
+        let wanted = match &requirements {
+            Some(Requirements::File(name)) => read(name),
+            Some(Requirements::Pyproject) | None => read("pyproject.toml"),
+        };
+        let django = Django::found(directory);
+        let (app, is_asgi) = match choices.app {
+            Some(app) => {
+                let is_asgi = app.contains("asgi");
+                (checked_app(app)?, is_asgi)
+            }
+            None => app(directory, django.as_ref(), &wanted)
+                .ok_or_else(|| Unclear::NoApp(directory.to_owned()))?,
+        };
+        Ok(Self {
+            name: name(directory, choices.name)?,
+            celery: source::requires(&wanted, &["celery"])
+                .then(|| celery(directory, &app))
+                .flatten(),
+            app,
+            is_asgi,
+            django,
+            postgres: source::requires(
+                &wanted,
+                &[
+                    "psycopg",
+                    "psycopg2",
+                    "psycopg2-binary",
+                    "asyncpg",
+                    "psycopg-binary",
+                ],
+            ),
+            redis: source::requires(
+                &wanted,
+                &["redis", "django-redis", "channels-redis", "hiredis"],
+            ),
+            python: python(directory),
+            has_rgun: source::requires(&wanted, &["rgun"]),
+            requirements,
+            port: choices.port.unwrap_or(8000),
+            domain: domain(choices.domain)?,
+        })
+    }
+}
+
+impl Django {
+    fn found(directory: &Path) -> Option<Self> {
+        let manage = fs::read_to_string(directory.join("manage.py")).ok()?;
+        let settings = source::text_after(&manage, "DJANGO_SETTINGS_MODULE")?.to_owned();
+        let path = directory.join(settings.replace('.', "/"));
+        let text = fs::read_to_string(path.with_extension("py"))
+            .or_else(|_| fs::read_to_string(path.join("base.py")))
+            .or_else(|_| fs::read_to_string(path.join("__init__.py")))
+            .or_else(|_| fs::read_to_string(path.with_file_name("base.py")))
+            .unwrap_or_default();
+        let url = |name| {
+            source::text_after(&text, &format!("{name} ="))
+                .map(|url| format!("/{}/", url.trim_matches('/')))
+        };
+        let root = |name| {
+            let last = source::last_text_of(&text, name)
+                .map(|root| root.trim_start_matches('/').to_owned());
+            last.filter(|root| !root.is_empty())
+        };
+        Some(Self {
+            settings,
+            static_url: url("STATIC_URL").unwrap_or_else(|| "/static/".to_owned()),
+            static_root: root("STATIC_ROOT"),
+            media_url: url("MEDIA_URL").filter(|url| url != "//"),
+            media_root: root("MEDIA_ROOT"),
+        })
+    }
+}
+
+/// The app and whether it is ASGI.
+fn app(directory: &Path, django: Option<&Django>, requirements: &str) -> Option<(String, bool)> {
+    if let Some(django) = django {
+        let package = django.settings.split('.').next()?;
+        let has = |module: &str| directory.join(package).join(module).is_file();
+        // A project is born with both; one that needs ASGI names it.
+        let needs_asgi = source::requires(requirements, &["channels", "daphne"])
+            || has("routing.py")
+            || settings_name_asgi(directory, &django.settings);
+        return match (has("asgi.py"), has("wsgi.py")) {
+            (true, wsgi) if needs_asgi || !wsgi => {
+                Some((format!("{package}.asgi:application"), true))
+            }
+            (_, true) => Some((format!("{package}.wsgi:application"), false)),
+            (_, false) => None,
+        };
+    }
+    const ASGI: &[&str] = &["FastAPI", "Starlette", "Litestar", "Quart", "BlackSheep"];
+    const WSGI: &[&str] = &["Flask", "Bottle", "Falcon"];
+    for place in [
+        "main.py",
+        "app.py",
+        "asgi.py",
+        "wsgi.py",
+        "app/main.py",
+        "app/app.py",
+        "app/__init__.py",
+        "src/main.py",
+    ] {
+        let Ok(text) = fs::read_to_string(directory.join(place)) else {
+            continue;
+        };
+        let module = place
+            .trim_end_matches(".py")
+            .trim_end_matches("/__init__")
+            .replace('/', ".");
+        for (classes, is_asgi) in [(ASGI, true), (WSGI, false)] {
+            if let Some(name) = source::instance_of(&text, classes) {
+                return Some((format!("{module}:{name}"), is_asgi));
+            }
+        }
+        let is_asgi = ASGI.iter().any(|class| text.contains(class));
+        if let Some(factory) = source::factory(&text) {
+            return Some((format!("{module}:{factory}()"), is_asgi));
+        }
+        if source::is_defined(&text, "application") {
+            return Some((format!("{module}:application"), place == "asgi.py"));
+        }
+    }
+    None
+}
+
+fn settings_name_asgi(directory: &Path, settings: &str) -> bool {
+    let path = directory
+        .join(settings.replace('.', "/"))
+        .with_extension("py");
+    fs::read_to_string(path).is_ok_and(|text| source::is_defined(&text, "ASGI_APPLICATION"))
+}
+
+fn checked_app(app: String) -> Result<String, Unclear> {
+    let (module, attribute) = app.split_once(':').unwrap_or((&app, "app"));
+    let fits = |text: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '(' | ')'))
+    };
+    if fits(module) && fits(attribute) {
+        Ok(app)
+    } else {
+        Err(Unclear::App(app))
+    }
+}
+
+fn name(directory: &Path, chosen: Option<String>) -> Result<String, Unclear> {
+    if let Some(name) = chosen {
+        let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.len() <= 40
+            && name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        return if is_name {
+            Ok(name)
+        } else {
+            Err(Unclear::Name(name))
+        };
+    }
+    let own = directory
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    let own: String = own
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    let own = own.trim_matches(|c: char| c == '-' || c.is_ascii_digit());
+    Ok(if own.is_empty() {
+        "site".to_owned()
+    } else {
+        own.to_owned()
+    })
+}
+
+fn domain(chosen: Option<String>) -> Result<String, Unclear> {
+    let domain = chosen.unwrap_or_else(|| "example.org".to_owned());
+    let is_host = !domain.is_empty()
+        && domain.len() <= 253
+        && domain.split('.').all(|label| {
+            !label.is_empty()
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+                && !label.starts_with('-')
+        });
+    if is_host {
+        Ok(domain)
+    } else {
+        Err(Unclear::Domain(domain))
+    }
+}
+
+fn requirements(directory: &Path) -> Option<Requirements> {
+    for name in [
+        "requirements.txt",
+        "requirements/production.txt",
+        "requirements/prod.txt",
+        "requirements/base.txt",
+    ] {
+        if directory.join(name).is_file() {
+            return Some(Requirements::File(name.to_owned()));
+        }
+    }
+    let pyproject = fs::read_to_string(directory.join("pyproject.toml")).ok()?;
+    pyproject
+        .contains("[project]")
+        .then_some(Requirements::Pyproject)
+}
+
+/// The package that has a `celery.py`, else the app's own.
+fn celery(directory: &Path, app: &str) -> Option<String> {
+    let package = app.split([':', '.']).next()?;
+    let named = directory.join(package).join("celery.py").is_file();
+    let alone = directory.join("celery.py").is_file() || directory.join("tasks.py").is_file();
+    match (named, alone) {
+        (true, _) => Some(package.to_owned()),
+        (false, true) => Some("tasks".to_owned()),
+        (false, false) => None,
+    }
+}
+
+/// `.python-version`, or the least that pyproject.toml asks for, when it is newer than what we would take.
+fn python(directory: &Path) -> String {
+    let minor = |text: &str| {
+        let mut numbers = text
+            .trim()
+            .trim_start_matches(['>', '=', '~', '^', ' ', '"', '\''])
+            .split('.');
+        match (numbers.next(), numbers.next()) {
+            (Some("3"), Some(minor)) => {
+                let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse::<u32>().ok()
+            }
+            _ => None,
+        }
+    };
+    let pinned = fs::read_to_string(directory.join(".python-version")).ok();
+    if let Some(minor) = pinned.as_deref().and_then(minor) {
+        return format!("3.{minor}");
+    }
+    PYTHON.to_owned()
+}

@@ -1,0 +1,272 @@
+//! The deployment files as templates, filled in for a project.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, UndefinedBehavior};
+
+use super::Project;
+
+/// A file to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Below the project's directory.
+    pub path: String,
+    pub text: String,
+    pub is_executable: bool,
+    /// One that the project has already is left as it is: it belongs to the project, not to a deployment.
+    pub is_shared: bool,
+}
+
+/// What a project is deployed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    Systemd,
+    Nginx,
+    Compose,
+    Kubernetes,
+    BlueGreen,
+    GithubActions,
+    Procfile,
+}
+
+impl Target {
+    pub const ALL: [Target; 7] = [
+        Target::Systemd,
+        Target::Nginx,
+        Target::Compose,
+        Target::Kubernetes,
+        Target::BlueGreen,
+        Target::GithubActions,
+        Target::Procfile,
+    ];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Target::Systemd => "systemd",
+            Target::Nginx => "nginx",
+            Target::Compose => "compose",
+            Target::Kubernetes => "kubernetes",
+            Target::BlueGreen => "blue-green",
+            Target::GithubActions => "github-actions",
+            Target::Procfile => "procfile",
+        }
+    }
+
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Target::Systemd => "a service, its socket and its environment file",
+            Target::Nginx => "a server block in front of the unix socket or the port",
+            Target::Compose => "compose.yaml, Dockerfile and a proxy",
+            Target::Kubernetes => "a Kustomize base with overlays",
+            Target::BlueGreen => "two colours behind nginx, and a script that switches",
+            Target::GithubActions => "a workflow that tests, and deploys over ssh",
+            Target::Procfile => "Procfile, for hosts that read one",
+        }
+    }
+
+    fn templates(self) -> &'static [Template] {
+        match self {
+            Target::Systemd => SYSTEMD,
+            Target::Nginx => NGINX,
+            Target::Compose => COMPOSE,
+            Target::Kubernetes => KUBERNETES,
+            Target::BlueGreen => BLUE_GREEN,
+            Target::GithubActions => GITHUB_ACTIONS,
+            Target::Procfile => PROCFILE,
+        }
+    }
+}
+
+struct Template {
+    /// May have `NAME` in it.
+    path: &'static str,
+    text: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Own,
+    Script,
+    Shared,
+}
+
+const fn own(path: &'static str, text: &'static str) -> Template {
+    Template {
+        path,
+        text,
+        kind: Kind::Own,
+    }
+}
+
+const fn shared(path: &'static str, text: &'static str) -> Template {
+    Template {
+        path,
+        text,
+        kind: Kind::Shared,
+    }
+}
+
+const SETTINGS: Template = shared("rgun.toml", include_str!("templates/rgun.toml"));
+const DOCKERFILE: Template = shared("Dockerfile", include_str!("templates/compose/Dockerfile"));
+const DOCKERIGNORE: Template = shared(
+    ".dockerignore",
+    include_str!("templates/compose/dockerignore"),
+);
+
+const SYSTEMD: &[Template] = &[
+    own(
+        "deploy/systemd/NAME.service",
+        include_str!("templates/systemd/service"),
+    ),
+    own(
+        "deploy/systemd/NAME.socket",
+        include_str!("templates/systemd/socket"),
+    ),
+    own(
+        "deploy/systemd/NAME.env",
+        include_str!("templates/systemd/env"),
+    ),
+    SETTINGS,
+];
+const NGINX: &[Template] = &[own(
+    "deploy/nginx/NAME.conf",
+    include_str!("templates/nginx/site.conf"),
+)];
+const COMPOSE: &[Template] = &[
+    own(
+        "compose.yaml",
+        include_str!("templates/compose/compose.yaml"),
+    ),
+    own(
+        "deploy/compose/proxy.conf",
+        include_str!("templates/compose/proxy.conf"),
+    ),
+    own(
+        "deploy/compose/web.env.example",
+        include_str!("templates/compose/env"),
+    ),
+    DOCKERFILE,
+    DOCKERIGNORE,
+    SETTINGS,
+];
+const KUBERNETES: &[Template] = &[
+    own(
+        "deploy/kubernetes/base/kustomization.yaml",
+        include_str!("templates/kubernetes/base.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/base/deployment.yaml",
+        include_str!("templates/kubernetes/deployment.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/base/service.yaml",
+        include_str!("templates/kubernetes/service.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/base/ingress.yaml",
+        include_str!("templates/kubernetes/ingress.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/base/scaling.yaml",
+        include_str!("templates/kubernetes/scaling.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/base/network.yaml",
+        include_str!("templates/kubernetes/network.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/components/migrate/kustomization.yaml",
+        include_str!("templates/kubernetes/migrate.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/components/migrate/job.yaml",
+        include_str!("templates/kubernetes/job.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/components/keda/kustomization.yaml",
+        include_str!("templates/kubernetes/keda.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/components/keda/scaledobject.yaml",
+        include_str!("templates/kubernetes/scaledobject.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/components/nginx/kustomization.yaml",
+        include_str!("templates/kubernetes/sidecar.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/components/nginx/nginx.conf",
+        include_str!("templates/kubernetes/sidecar.conf"),
+    ),
+    own(
+        "deploy/kubernetes/overlays/staging/kustomization.yaml",
+        include_str!("templates/kubernetes/staging.yaml"),
+    ),
+    own(
+        "deploy/kubernetes/overlays/production/kustomization.yaml",
+        include_str!("templates/kubernetes/production.yaml"),
+    ),
+    DOCKERFILE,
+    DOCKERIGNORE,
+    SETTINGS,
+];
+const BLUE_GREEN: &[Template] = &[
+    own(
+        "deploy/blue-green/compose.yaml",
+        include_str!("templates/blue-green/compose.yaml"),
+    ),
+    own(
+        "deploy/blue-green/nginx.conf",
+        include_str!("templates/blue-green/nginx.conf"),
+    ),
+    own(
+        "deploy/blue-green/active.conf",
+        include_str!("templates/blue-green/active.conf"),
+    ),
+    own(
+        "deploy/blue-green/web.env.example",
+        include_str!("templates/compose/env"),
+    ),
+    Template {
+        path: "deploy/blue-green/deploy.sh",
+        text: include_str!("templates/blue-green/deploy.sh"),
+        kind: Kind::Script,
+    },
+    DOCKERFILE,
+    DOCKERIGNORE,
+    SETTINGS,
+];
+const GITHUB_ACTIONS: &[Template] = &[own(
+    ".github/workflows/deploy.yml",
+    include_str!("templates/github-actions/deploy.yml"),
+)];
+const PROCFILE: &[Template] = &[own("Procfile", include_str!("templates/procfile/Procfile"))];
+
+/// The files of that deployment, in the order in which a person reads them.
+///
+/// # Errors
+/// When a template is wrong, which the tests rule out.
+pub fn drafts(target: Target, project: &Project) -> Result<Vec<Draft>, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .keep_trailing_newline(true)
+            .build()?,
+    );
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let facts = Value::from(Serde(project));
+    let filled = |template: &Template| {
+        Ok(Draft {
+            path: template.path.replace("NAME", &project.name),
+            text: environment.render_str(template.text, facts.clone())?,
+            is_executable: template.kind == Kind::Script,
+            is_shared: template.kind == Kind::Shared,
+        })
+    };
+    target.templates().iter().map(filled).collect()
+}

@@ -1,0 +1,173 @@
+//! Projects of each kind in a directory, and what is written for them.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Project, Unclear>) {
+    project_with(files, Choices::default())
+}
+
+fn project_with(
+    files: &[(&str, &str)],
+    choices: Choices,
+) -> (tempfile::TempDir, Result<Project, Unclear>) {
+    let directory = tempfile::Builder::new()
+        .prefix("My_Shop-")
+        .rand_bytes(0)
+        .tempdir_in(tempfile::tempdir().expect("a directory").keep());
+    let directory = directory.expect("a directory");
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().expect("below")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    let found = Project::found(directory.path(), choices);
+    (directory, found)
+}
+
+const MANAGE: &str = "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')\n";
+const SETTINGS: &str =
+    "STATIC_URL = 'static/'\nSTATIC_ROOT = BASE_DIR / 'staticfiles'\nMEDIA_URL = '/media/'\n";
+
+fn django() -> Project {
+    let (_directory, found) = project(&[
+        ("manage.py", MANAGE),
+        ("config/settings.py", SETTINGS),
+        ("config/asgi.py", ""),
+        ("config/wsgi.py", ""),
+        ("config/celery.py", ""),
+        (
+            "requirements.txt",
+            "Django>=5\npsycopg[binary]\ncelery\nredis\n",
+        ),
+    ]);
+    found.expect("a Django project")
+}
+
+#[test]
+fn a_django_project() {
+    let found = django();
+    assert_eq!(
+        (found.app.as_str(), found.is_asgi),
+        ("config.wsgi:application", false)
+    );
+    assert_eq!(found.name, "my-shop");
+    let django = found.django.as_ref().expect("Django");
+    assert_eq!(django.settings, "config.settings");
+    assert_eq!(django.static_url, "/static/");
+    assert_eq!(django.static_root.as_deref(), Some("staticfiles"));
+    assert_eq!(django.media_url.as_deref(), Some("/media/"));
+    assert!(found.postgres && found.redis);
+    assert_eq!(found.celery.as_deref(), Some("config"));
+}
+
+#[test]
+fn a_django_project_with_channels_is_asgi() {
+    let (_directory, found) = project(&[
+        ("manage.py", MANAGE),
+        (
+            "config/settings.py",
+            "ASGI_APPLICATION = 'config.asgi.application'\n",
+        ),
+        ("config/asgi.py", ""),
+        ("config/wsgi.py", ""),
+    ]);
+    let found = found.expect("a Django project");
+    assert_eq!(
+        (found.app.as_str(), found.is_asgi),
+        ("config.asgi:application", true)
+    );
+}
+
+#[test]
+fn apps_of_other_frameworks() {
+    for (file, text, app, is_asgi) in [
+        ("main.py", "app = FastAPI()\n", "main:app", true),
+        (
+            "app/main.py",
+            "from fastapi import FastAPI\napi = FastAPI(title='x')\n",
+            "app.main:api",
+            true,
+        ),
+        ("app.py", "app = Flask(__name__)\n", "app:app", false),
+        (
+            "app/__init__.py",
+            "def create_app():\n    return Flask(__name__)\n",
+            "app:create_app()",
+            false,
+        ),
+        (
+            "wsgi.py",
+            "application = make()\n",
+            "wsgi:application",
+            false,
+        ),
+    ] {
+        let (_directory, found) = project(&[(file, text)]);
+        let found = found.expect(file);
+        assert_eq!(
+            (found.app.as_str(), found.is_asgi),
+            (app, is_asgi),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_found_or_is_malformed_is_an_error() {
+    let choose = |app: &str, name: &str, domain: &str| Choices {
+        app: Some(app.to_owned()),
+        name: Some(name.to_owned()),
+        port: None,
+        domain: Some(domain.to_owned()),
+    };
+    assert!(matches!(project(&[]).1, Err(Unclear::NoApp(_))));
+    for (app, name, domain) in [
+        ("a b", "x", "x.org"),
+        ("a:b", "X y", "x.org"),
+        ("a:b", "x", "x.org; rm"),
+        ("a:b", "../x", "x.org"),
+        ("a:b\nUser=root", "x", "x.org"),
+    ] {
+        assert!(
+            project_with(&[], choose(app, name, domain)).1.is_err(),
+            "{app} {name} {domain}"
+        );
+    }
+    assert!(project_with(&[], choose("a:b", "x", "x.org")).1.is_ok());
+}
+
+/// No template asks for what a project does not have, and no marks of theirs are left.
+#[test]
+fn every_target_for_every_kind_of_project() {
+    let (_one, plain) = project(&[("main.py", "app = FastAPI()\n")]);
+    let (_two, pinned) = project(&[
+        ("app.py", "app = Flask(__name__)\n"),
+        (
+            "pyproject.toml",
+            "[project]\nname='x'\ndependencies=['flask','rgun']\n",
+        ),
+        (".python-version", "3.12.4\n"),
+    ]);
+    let pinned = pinned.expect("a project");
+    assert!(pinned.has_rgun && pinned.python == "3.12");
+    for project in [django(), plain.expect("a project"), pinned] {
+        for target in Target::ALL {
+            let written = drafts(target, &project).expect(target.name());
+            assert!(!written.is_empty());
+            for draft in written {
+                let text = draft.text.replace("${{", "").replace("$$", "");
+                assert!(
+                    !text.contains("{{") && !text.contains("{%"),
+                    "{}: {text}",
+                    draft.path
+                );
+                assert!(!draft.path.contains("NAME") && Path::new(&draft.path).is_relative());
+                assert!(text.ends_with('\n'), "{}", draft.path);
+                assert!(!text.contains("\n\n\n"), "{}: {text}", draft.path);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+"""`rgun init`: what it writes is accepted by the programs it is for, and nothing of the project is overwritten."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from harness import nginx
+
+TARGETS = ("systemd", "nginx", "compose", "kubernetes", "blue-green", "github-actions", "procfile")
+
+
+@pytest.fixture
+def run(program, tmp_path):
+    def run(*words, directory=None):
+        return subprocess.run(
+            [*program, *words], cwd=directory or tmp_path, capture_output=True, text=True, timeout=60, env={**os.environ, "NO_COLOR": "1"},
+        )
+
+    return run
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A Django project as `startproject` makes it, with what a deployment adds."""
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    subprocess.run([sys.executable, "-m", "django", "startproject", "config", str(directory)], check=True, timeout=60)
+    settings = directory / "config" / "settings.py"
+    settings.write_text(settings.read_text() + "\nSTATIC_ROOT = BASE_DIR / 'staticfiles'\n")
+    (directory / "requirements.txt").write_text("Django\npsycopg[binary]\nredis\ncelery\n")
+    (directory / "config" / "celery.py").write_text("")
+    return directory
+
+
+def documents(path):
+    return [document for document in yaml.safe_load_all(path.read_text()) if document is not None]
+
+
+def words_of(directory):
+    return [path.relative_to(directory) for path in sorted(directory.rglob("*")) if path.is_file()]
+
+
+@pytest.mark.wheel
+@pytest.mark.both_artifacts
+def test_every_target_is_written_once(run, shop):
+    for target in TARGETS:
+        first = run("init", target, directory=shop)
+        assert first.returncode == 0, first.stderr
+        assert "shop serves config.wsgi:application" in first.stdout
+    before = {path: (shop / path).read_bytes() for path in words_of(shop)}
+    for target in TARGETS:
+        again = run("init", target, directory=shop)
+        assert again.returncode == 1
+        assert "there already" in again.stderr and "--force" in again.stderr
+    assert {path: (shop / path).read_bytes() for path in words_of(shop)} == before
+    (shop / "Procfile").write_text("mine")
+    (shop / "rgun.toml").write_text("workers = 3\n")
+    assert run("init", "procfile", "--force", directory=shop).returncode == 0
+    assert (shop / "Procfile").read_text() != "mine"
+    assert run("init", "systemd", "--force", directory=shop).returncode == 0
+    assert (shop / "rgun.toml").read_text() == "workers = 3\n"
+
+
+def test_what_is_printed_is_not_written(run, shop):
+    before = words_of(shop)
+    shown = run("init", "systemd", "--print", "--name", "store", directory=shop)
+    assert shown.returncode == 0
+    assert "ExecStart=/usr/bin/env rgun config.wsgi:application -b fd://http" in shown.stdout
+    assert "deploy/systemd/store.service" in shown.stdout
+    assert words_of(shop) == before
+
+
+def test_the_settings_it_writes_start_the_project(run, shop):
+    assert run("init", "systemd", directory=shop).returncode == 0
+    checked = run("--check-config", "config.wsgi:application", directory=shop)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_units_verify(run, shop, tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze")
+    assert run("init", "systemd", directory=shop).returncode == 0
+    units = shop / "deploy" / "systemd"
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", str(units / "shop.service"), str(units / "shop.socket")], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{units}:"},
+    )
+    ours = [line for line in verified.stderr.splitlines() if "shop." in line]
+    assert not ours, verified.stderr
+
+
+@pytest.mark.parametrize(("target", "path"), [("nginx", "deploy/nginx/shop.conf"), ("compose", "deploy/compose/proxy.conf")])
+def test_nginx_accepts_the_configuration(run, shop, tmp_path, target, path):
+    assert run("init", target, directory=shop).returncode == 0
+    # The container's name is not known here.
+    site = tmp_path / "site.conf"
+    site.write_text((shop / path).read_text().replace("server web:", "server 127.0.0.1:").replace("listen 80", "listen 127.0.0.1:18080"))
+    whole = tmp_path / "nginx.conf"
+    whole.write_text(f"pid {tmp_path}/pid; error_log stderr; events {{}} http {{ access_log off; include {site}; }}")
+    tested = subprocess.run([nginx.PROGRAM, "-t", "-q", "-p", str(tmp_path), "-c", str(whole)], capture_output=True, text=True, timeout=60)
+    assert tested.returncode == 0, tested.stderr
+
+
+def test_compose_has_the_services_of_the_project(run, shop):
+    assert run("init", "compose", directory=shop).returncode == 0
+    (compose,) = documents(shop / "compose.yaml")
+    assert set(compose["services"]) == {"web", "proxy", "worker", "beat", "db", "cache"}
+    web = compose["services"]["web"]
+    assert web["command"][:2] == ["rgun", "config.wsgi:application"]
+    assert int(web["stop_grace_period"].rstrip("s")) > 30
+    assert set(web["depends_on"]) == {"db", "cache"}
+    image = (shop / "Dockerfile").read_text()
+    assert image.count("FROM ") == 2 and "USER 10001" in image and '\nCMD ["rgun"' in image
+
+
+def test_kubernetes_is_consistent(run, shop):
+    assert run("init", "kubernetes", "--domain", "shop.example.org", directory=shop).returncode == 0
+    root = shop / "deploy" / "kubernetes"
+    for kustomization in root.rglob("kustomization.yaml"):
+        (document,) = documents(kustomization)
+        for resource in document.get("resources", []) + document.get("components", []):
+            assert (kustomization.parent / resource).exists(), (kustomization, resource)
+    by_kind = {document["kind"]: document for path in (root / "base").glob("*.yaml") for document in documents(path)}
+    pod = by_kind["Deployment"]["spec"]["template"]["spec"]
+    web = pod["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in web["ports"]}
+    assert web["args"][:4] == ["rgun", "config.wsgi:application", "-b", f"0.0.0.0:{ports['http']}"]
+    assert {web[f"{probe}Probe"]["httpGet"]["port"] for probe in ("startup", "readiness", "liveness")} == {"admin"}
+    delay = int(web["args"][web["args"].index("--shutdown-delay") + 1])
+    assert pod["terminationGracePeriodSeconds"] > delay + 30
+    assert by_kind["Ingress"]["spec"]["rules"][0]["host"] == "shop.example.org"
+    names = {document["metadata"]["name"] for kind, document in by_kind.items() if kind != "Kustomization"}
+    assert names == {"shop"}
+
+
+def test_the_container_s_command_is_understood(run, shop):
+    assert run("init", "kubernetes", directory=shop).returncode == 0
+    (deployment,) = documents(shop / "deploy" / "kubernetes" / "base" / "deployment.yaml")
+    words = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    shown = run(*map(str, words[1:]), "--print-config", directory=shop)
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_the_procfile_is_understood(run, shop):
+    assert run("init", "procfile", directory=shop).returncode == 0
+    lines = dict(line.split(": ", 1) for line in (shop / "Procfile").read_text().splitlines())
+    assert set(lines) == {"release", "web", "worker"}
+    shown = run(*shlex.split(lines["web"])[1:], "--print-config", directory=shop)
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_the_script_is_a_script(run, shop):
+    assert run("init", "blue-green", directory=shop).returncode == 0
+    script = shop / "deploy" / "blue-green" / "deploy.sh"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["sh", "-n", script], timeout=60).returncode == 0
+    documents(script.with_name("compose.yaml"))
+    assert run("init", "github-actions", directory=shop).returncode == 0
+    (workflow,) = documents(shop / ".github" / "workflows" / "deploy.yml")
+    assert set(workflow["jobs"]) == {"test", "deploy"}
+
+
+@pytest.mark.both_artifacts
+def test_what_is_wrong_is_said(run, tmp_path):
+    nothing = run("init", "systemd")
+    assert nothing.returncode == 1
+    assert "no app was found" in nothing.stderr and "--app MODULE:ATTRIBUTE" in nothing.stderr
+    for words in (["--name", "../x"], ["--domain", "a b"], ["--app", "a b"], ["--directory", "/nonexistent"]):
+        wrong = run("init", "systemd", "--app", "x:app", *words) if words[0] != "--app" else run("init", "systemd", *words)
+        assert wrong.returncode == 1 and "error:" in wrong.stderr, (words, wrong.stderr)
+    assert run("init").returncode == 2
+    assert run("init", "swarm").returncode == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_is_replaced_and_not_followed(run, shop, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("somebody else's")
+    (shop / "Procfile").symlink_to(other)
+    assert run("init", "procfile", directory=shop).returncode == 1
+    assert run("init", "procfile", "--force", directory=shop).returncode == 0
+    assert other.read_text() == "somebody else's" and not (shop / "Procfile").is_symlink()
