@@ -64,6 +64,7 @@ class Settings(TypedDict, total=False):
     ws_per_message_deflate: str | float | PathLike[str] | None
     static: str | float | PathLike[str] | Sequence[str] | None
     static_max_age: str | float | PathLike[str] | None
+    sendfile_root: str | float | PathLike[str] | None
     forwarded_allow_ips: str | Sequence[str] | None
     forwarded_headers: str | Sequence[str] | None
     secure_scheme_headers: str | Mapping[str, str] | Sequence[str] | None

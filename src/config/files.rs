@@ -11,13 +11,8 @@ pub struct StaticFiles {
     pub of_django: Vec<DjangoFiles>,
     /// For names without a hash, where the mount does not say.
     pub max_age: Duration,
-}
-
-impl StaticFiles {
-    /// Nothing is served without the app.
-    pub fn is_empty(&self) -> bool {
-        self.mounts.is_empty() && self.of_django.is_empty()
-    }
+    /// Where files may be that the app names in its responses.
+    pub sendfile_root: Option<PathBuf>,
 }
 
 /// One directory.

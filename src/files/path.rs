@@ -37,6 +37,24 @@ pub enum Rejected {
 impl FilePath {
     /// `rest` is what follows the prefix of a mount, as received: empty, or beginning with a slash.
     pub fn of(rest: &[u8]) -> Result<FilePath, Rejected> {
+        Self::checked(rest, |segment| {
+            if is_cut(segment) {
+                Err(Rejected::Malformed)
+            } else {
+                Ok(decode_path(segment))
+            }
+        })
+    }
+
+    /// `name` is what a program calls the file: nothing is decoded.
+    pub fn of_name(name: &[u8]) -> Result<FilePath, Rejected> {
+        Self::checked(name, |segment| Ok(Cow::Borrowed(segment)))
+    }
+
+    fn checked(
+        rest: &[u8],
+        decode: impl Fn(&[u8]) -> Result<Cow<'_, [u8]>, Rejected>,
+    ) -> Result<FilePath, Rejected> {
         let mut name = Vec::with_capacity(rest.len());
         let mut names_directory = true;
         for segment in rest.split(|&byte| byte == b'/') {
@@ -45,8 +63,8 @@ impl FilePath {
             if names_directory {
                 continue;
             }
-            let decoded = decode_path(segment);
-            check(&decoded, segment, name.is_empty())?;
+            let decoded = decode(segment)?;
+            check(&decoded, name.is_empty())?;
             if !name.is_empty() {
                 name.push(b'/');
             }
@@ -103,12 +121,12 @@ impl FilePath {
     }
 }
 
-fn check(decoded: &[u8], raw: &[u8], is_first: bool) -> Result<(), Rejected> {
+fn check(decoded: &[u8], is_first: bool) -> Result<(), Rejected> {
     if matches!(decoded, b"." | b"..") {
         return Err(Rejected::DotSegment);
     }
     let control = |byte: &u8| byte.is_ascii_control() || matches!(byte, b'/' | b'\\');
-    if decoded.iter().any(control) || std::str::from_utf8(decoded).is_err() || is_cut(raw) {
+    if decoded.iter().any(control) || std::str::from_utf8(decoded).is_err() {
         // Overlong forms of a dot or a slash are not UTF-8.
         return Err(Rejected::Malformed);
     }

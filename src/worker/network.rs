@@ -14,7 +14,7 @@ use super::busy::Busy;
 use super::complaints::Complaints;
 use super::connection::Conn;
 use super::exchange::Exchange;
-use super::files::FileServer;
+use super::files::{FileServer, SendfileRoot};
 use super::held::Held;
 use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
@@ -128,6 +128,8 @@ pub struct Network {
     app: OnceLock<Box<dyn App>>,
     /// Where something is mounted.
     files: OnceLock<FileServer>,
+    /// Where files may be that the app names.
+    pub sendfile_root: Option<SendfileRoot>,
     date: Mutex<(u64, Date)>,
     now: AtomicU64,
     /// Turns of the reactor; odd while a thread sleeps in it.
@@ -145,6 +147,11 @@ impl Network {
         let policy = Arc::new(policy(&settings));
         let proxies_policy = Arc::new(proxies_policy(&policy, &settings));
         Ok(Self {
+            sendfile_root: settings
+                .files
+                .sendfile_root
+                .as_deref()
+                .map(SendfileRoot::new),
             forwarded: Forwarded::new(&settings),
             complaints: Complaints::default(),
             wants_descriptors: AtomicBool::new(false),

@@ -25,4 +25,13 @@ pub(super) const SETTINGS: &[Definition] = &[
                without such a file those that look like Django's, vite's, webpack's or Parcel's.",
         ..Definition::new("static_max_age", Group::Files, Kind::Duration)
     },
+    Definition {
+        long: Some("sendfile-root"),
+        value: "DIR",
+        help: "Send files below DIR that the app names with X-Sendfile or X-Accel-Redirect",
+        more: "The file takes the place of the response's body, whose other headers stay. X-Sendfile has the path of a file, \
+               X-Accel-Redirect the path of a URL that begins at DIR. Ranges and conditions of the client count where the response has \
+               `Accept-Ranges: bytes`. A file that is not below DIR is a 500. Without this setting both headers go to the client.",
+        ..Definition::new("sendfile_root", Group::Files, Kind::Path)
+    },
 ];

@@ -22,6 +22,8 @@ pub(super) fn files(typed: &Typed<'_>, base: &std::path::Path) -> Result<StaticF
     })?;
     let mut files = StaticFiles {
         max_age: typed.value("static_max_age", value::duration)?,
+        sendfile_root: typed
+            .optional("sendfile_root", |text| value::directory(&base.join(text)))?,
         ..StaticFiles::default()
     };
     for one in mounted {

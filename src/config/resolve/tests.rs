@@ -108,7 +108,7 @@ fn every_setting_reaches_the_result() {
         let before = resolve(&Layers::new(vec![beside.clone()]), &surroundings()).unwrap();
         let text = match (definition.name, definition.kind) {
             ("worker_class", _) => "asgi",
-            ("chdir" | "worker_tmp_dir", _) => "/",
+            ("chdir" | "sendfile_root" | "worker_tmp_dir", _) => "/",
             ("raw_env", _) => "A=b",
             ("reload_extra_files", _) => "/*.html",
             ("bind", _) => ":1",

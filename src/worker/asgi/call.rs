@@ -15,6 +15,7 @@ use super::message::{self, Kind};
 use super::waiting::{self, Source};
 use crate::http::BodyEnd;
 use crate::worker::exchange::{Exchange, Flow, Received};
+use crate::worker::files::{NamedFile, Patience};
 use crate::worker::python::{Collected, leave_forked_child};
 
 #[pyclass(frozen, module = "rgun", name = "Exchange", freelist = 128)]
@@ -22,6 +23,8 @@ pub struct Call {
     pub exchange: Exchange,
     pub core: Arc<Core>,
     pub trailers: Trailers,
+    /// Where the app may name files.
+    pub named: Option<Box<NamedFile>>,
 }
 
 #[pymethods]
@@ -81,13 +84,24 @@ impl Call {
         let message = message.cast::<PyDict>()?;
         let call = this.get();
         let Self { exchange, core, .. } = call;
-        match message::kind(message)? {
+        let kind = message::kind(message)?;
+        if call.named.as_deref().is_some_and(NamedFile::is_given) {
+            Self::skip(call, kind, message)?;
+            core.after_call(py)?;
+            return Ok(core.done.bind(py).clone().into_any());
+        }
+        match kind {
             Kind::Start => {
                 let status = message::status(message)?;
                 let headers = message::headers(message)?;
                 let fields = headers
                     .iter()
                     .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+                if let Some(named) = &call.named
+                    && named.names(status, fields.clone())
+                {
+                    return Ok(core.done.bind(py).clone().into_any());
+                }
                 exchange
                     .start(status, None, fields)
                     .map_err(message::error)?;
@@ -118,6 +132,20 @@ impl Call {
             }
         }
         Ok(core.done.bind(py).clone().into_any())
+    }
+
+    /// A message after a response that names a file: its own body counts for nothing, and with its end the file is sent.
+    fn skip(call: &Call, kind: Kind, message: &Bound<'_, PyDict>) -> PyResult<()> {
+        let py = message.py();
+        let ends = match kind {
+            Kind::Body | Kind::ZeroCopySend => !message::flag(message, intern!(py, "more_body"))?,
+            Kind::PathSend => true,
+            Kind::Start | Kind::Trailers | Kind::EarlyHint => false,
+        };
+        if let Some(named) = call.named.as_deref().filter(|_| ends) {
+            named.send(&call.exchange, Patience::CachedOnly);
+        }
+        Ok(())
     }
 
     fn wait<'py>(

@@ -23,6 +23,7 @@ use crate::http::RequestHead;
 use crate::ipc::FromWorker;
 use crate::worker::Office;
 use crate::worker::exchange::{Ending, Exchange};
+use crate::worker::files::NamedFile;
 use crate::worker::key::RequestKey;
 use crate::worker::python::{Came, Scripts, in_worker, leave_forked_child, tell_interrupt};
 use crate::worker::reactor::{Reactor, WatchNew};
@@ -143,6 +144,7 @@ impl Engine {
                 exchange: exchange.clone(),
                 core: core.clone(),
                 trailers: Trailers::default(),
+                named: NamedFile::of(&exchange, head),
             };
             let call = Bound::new(py, call)?.into_any();
             (scope, call, Subject::Http(exchange))

@@ -28,6 +28,8 @@ pub struct Stream {
     pub left: bool,
     /// It was told: it gets an error for what it sends.
     pub told: bool,
+    /// The answer comes from elsewhere, whatever becomes of the app.
+    pub promised: bool,
     /// Its response head has waited for its body for a whole tick.
     pub head_waited: bool,
     /// Open as long as the request is in flight.

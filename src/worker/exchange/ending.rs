@@ -49,6 +49,8 @@ impl Exchange {
         }
         match s.http.response_state() {
             ResponseState::Complete => Verdict::Fine,
+            // A thread looks for the file that the app has named.
+            ResponseState::NotStarted if s.stream.promised => Verdict::Fine,
             ResponseState::NotStarted | ResponseState::HeadPending => {
                 // A head that was never followed by a body has not left: the client gets a clean answer.
                 drop(s.http.reset_response());

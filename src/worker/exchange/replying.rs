@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::connection::{Mode, Output, Part, State};
-use super::super::files::{Content, FileServer, Look, Reply};
+use super::super::files::{Content, FileResponse, FileServer, Look, Patience, Reply, Unsendable};
 use super::Exchange;
 use super::sending::{SendError, keep};
 use crate::files::{Multipart, Slice};
@@ -25,11 +25,15 @@ impl Exchange {
         };
         match look {
             Look::NotOurs => net.app().request(self.clone(), head),
-            Look::Ready(reply) => self.answer(s, &reply),
+            Look::Ready(reply) => {
+                self.count(&reply);
+                self.answer(s, &reply);
+            }
             Look::Unknown(search) => {
                 let exchange = self.clone();
                 files.find(search, head, net.now(), move |reply, head| match reply {
                     Some(reply) => {
+                        exchange.count(&reply);
                         exchange.reply(&reply);
                         // The next request may have come behind it.
                         exchange.conn.net.wake.wake();
@@ -40,7 +44,38 @@ impl Exchange {
         }
     }
 
-    /// From another thread than the one that turns the reactor.
+    fn count(&self, reply: &Reply) {
+        let page = &self.conn.net.page;
+        page.static_answered(reply.coding.index(), reply.status);
+    }
+
+    /// The app names a file. Where that cannot be answered without waiting for the file system, and `patience` has an end, a
+    /// thread answers that does nothing else.
+    pub fn send_named(&self, response: FileResponse, head: RequestHead, patience: Patience) {
+        let net = &self.conn.net;
+        let Some(root) = &net.sendfile_root else {
+            return;
+        };
+        let reply = match root.reply(&response, &head, patience, net.now()) {
+            Ok(reply) => reply,
+            Err(Unsendable::Unknown) => {
+                self.conn.lock().stream.promised = true;
+                let exchange = self.clone();
+                root.run(Box::new(move || {
+                    exchange.send_named(response, head, Patience::Blocking);
+                    exchange.conn.net.wake.wake();
+                }));
+                return;
+            }
+            Err(error) => {
+                let file = response.file();
+                tracing::error!(file, reason = %error, "file named by the app cannot be sent");
+                Reply::failed()
+            }
+        };
+        self.reply(&reply);
+    }
+
     fn reply(&self, reply: &Reply) {
         let s = &mut *self.conn.lock();
         if self.check(s).is_ok() {
@@ -59,10 +94,6 @@ impl Exchange {
 
     /// The whole answer, as far as the socket takes it now; the connection sends the rest by itself.
     fn answer(&self, s: &mut State, reply: &Reply) {
-        self.conn
-            .net
-            .page
-            .static_answered(reply.coding.index(), reply.status);
         if self.write_reply(s, reply).is_err() {
             // A field that cannot be sent: nothing has left.
             drop(s.http.reset_response());
@@ -78,6 +109,8 @@ impl Exchange {
     }
 
     fn write_reply(&self, s: &mut State, reply: &Reply) -> Result<(), SendError> {
+        // Of a response that was begun and is replaced.
+        s.http.reset_response()?;
         self.begin(s, reply.status, None, reply.fields())?;
         match &reply.content {
             Content::None => Self::write_bytes(s, &Bytes::new()),

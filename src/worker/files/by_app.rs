@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::cache::{Entry, Field};
 use super::mount::Mount;
+use super::pool::{Job, Pool};
 use super::reply::Reply;
 use crate::config::StaticMount;
 use crate::files::FilePath;
@@ -16,6 +17,7 @@ use crate::sys::beneath::Patience;
 /// The one directory that the app may send from.
 pub struct SendfileRoot {
     mount: Mount,
+    pool: Pool,
 }
 
 /// A response of the app whose body is a file.
@@ -74,13 +76,20 @@ impl FileResponse {
             None => Name::Url(named(b"x-accel-redirect")?),
         };
         let is_kept = |name: &[u8]| {
-            let accel = name.get(..8).is_some_and(|begin| begin.eq_ignore_ascii_case(b"x-accel-"));
-            !accel && !REPLACED.iter().any(|other| name.eq_ignore_ascii_case(other))
+            let accel = name
+                .get(..8)
+                .is_some_and(|begin| begin.eq_ignore_ascii_case(b"x-accel-"));
+            !accel
+                && !REPLACED
+                    .iter()
+                    .any(|other| name.eq_ignore_ascii_case(other))
         };
         let kept = fields.filter(|(name, _)| is_kept(name));
         Some(FileResponse {
             status,
-            fields: kept.map(|(name, value)| (name.to_ascii_lowercase().into(), value.into())).collect(),
+            fields: kept
+                .map(|(name, value)| (name.to_ascii_lowercase().into(), value.into()))
+                .collect(),
             name,
         })
     }
@@ -103,6 +112,7 @@ impl SendfileRoot {
         let mount = StaticMount::new("/".to_owned(), directory.to_owned());
         SendfileRoot {
             mount: Mount::new(&mount, Duration::ZERO),
+            pool: Pool::default(),
         }
     }
 
@@ -118,19 +128,27 @@ impl SendfileRoot {
         let key = path.as_bytes();
         let entry = match self.mount.cache.get(key, now) {
             Some(entry) => entry,
-            None => self.mount.load(&path, key, patience, now).map_err(|error| {
-                if patience == Patience::CachedOnly {
-                    Unsendable::Unknown
-                } else {
-                    Unsendable::System(error)
-                }
-            })?,
+            None => self
+                .mount
+                .load(&path, key, patience, now)
+                .map_err(|error| {
+                    if patience == Patience::CachedOnly {
+                        Unsendable::Unknown
+                    } else {
+                        Unsendable::System(error)
+                    }
+                })?,
         };
         match &*entry {
             Entry::File(file) => Ok(Reply::named_by_app(file, head, response)),
             Entry::Denied => Err(Unsendable::Denied),
             Entry::Missing | Entry::Redirect => Err(Unsendable::Missing),
         }
+    }
+
+    /// In a thread that may wait for the file system.
+    pub fn run(&self, job: Job) {
+        self.pool.run(job);
     }
 
     /// Below the root.
@@ -161,7 +179,11 @@ mod tests {
     fn path(name: &str, is_url: bool) -> Option<String> {
         let root = SendfileRoot::new(Path::new("/srv/files"));
         let bytes = name.as_bytes().into();
-        let name = if is_url { Name::Url(bytes) } else { Name::Path(bytes) };
+        let name = if is_url {
+            Name::Url(bytes)
+        } else {
+            Name::Path(bytes)
+        };
         root.path(&name).map(|path| path.as_str().into_owned())
     }
 

@@ -3,9 +3,11 @@
 //! What the kernel has in memory is answered at once, by the thread that turns the reactor. What it would have to wait for, a disk
 //! or another machine, is looked for by a thread of `pool`, and no connection waits for that but its own.
 
+mod by_app;
 mod cache;
 mod load;
 mod mount;
+mod named;
 mod pool;
 mod reply;
 
@@ -14,10 +16,12 @@ use std::sync::Arc;
 use crate::config::{Settings, StaticMount};
 use crate::files::{FilePath, Mounts, Prefix, Rejected};
 use crate::http::{Method, RequestHead};
-use crate::sys::beneath::Patience;
 
+pub use crate::sys::beneath::Patience;
+pub use by_app::{FileResponse, SendfileRoot, Unsendable};
 use cache::Entry;
 use mount::Mount;
+pub use named::NamedFile;
 use pool::Pool;
 pub use reply::{Content, Reply};
 

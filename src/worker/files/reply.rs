@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
+use super::by_app::FileResponse;
 use super::cache::{Cached, Source, Variant};
 use crate::files::{
     Coding, Conditions, Multipart, Representation, Selected, Slice, accepted, content_range, select,
@@ -16,7 +17,7 @@ use crate::sys::{random, unix_seconds};
 /// Name and value, borrowed from the answer.
 pub type Fields<'r> = SmallVec<[(&'r [u8], &'r [u8]); 12]>;
 
-type OwnField = (&'static [u8], Cow<'static, [u8]>);
+type OwnField = (Cow<'static, [u8]>, Cow<'static, [u8]>);
 
 #[derive(Debug)]
 pub struct Reply {
@@ -65,27 +66,54 @@ impl Reply {
         let (at, variant) = at
             .and_then(|at| Some((at, file.variants.get(at)?)))
             .unwrap_or((0, &file.variants[0]));
-        let lists = Lists::of(head);
-        let conditions = Conditions {
-            if_match: lists.if_match.as_deref(),
-            if_none_match: lists.if_none_match.as_deref(),
-            if_modified_since: head.header(KnownName::IfModifiedSince),
-            if_unmodified_since: head.field("if-unmodified-since"),
-            if_range: head.header(KnownName::IfRange),
-        };
-        let representation = Representation {
-            stamp: &variant.stamp,
-            tag: &variant.tag,
-        };
-        let range = lists.range.as_deref();
-        // The clock is looked at for the one condition that needs it.
-        let now = if conditions.if_range.is_some() {
-            u64::try_from(unix_seconds()).unwrap_or(0)
+        Reply::selected(file, at, variant, choose(variant, head))
+    }
+
+    /// What the app's response says of itself, around the file that it names. The client's ranges and conditions count where
+    /// the app says that they do.
+    pub fn named_by_app(file: &Arc<Cached>, head: &RequestHead, response: &FileResponse) -> Reply {
+        let variant = &file.variants[0];
+        let has_ranges = response.status == 200
+            && response
+                .field(b"accept-ranges")
+                .is_some_and(|unit| unit.eq_ignore_ascii_case(b"bytes"));
+        let selected = if has_ranges {
+            choose(variant, head)
         } else {
-            0
+            Selected::Whole
         };
-        let selected = select(representation, head.known_method(), &conditions, range, now);
-        Reply::selected(file, at, variant, selected)
+        let mut reply = Reply::selected(file, 0, variant, selected);
+        if reply.file.take().is_none() {
+            // Its own small answer.
+            return reply;
+        }
+        if reply.status == 200 {
+            reply.status = response.status;
+        }
+        if has_ranges {
+            reply.add(b"etag", variant.tag.as_bytes().to_vec());
+            reply.add(b"last-modified", variant.last_modified.to_vec());
+        }
+        let is_whole = reply.status != 304;
+        if is_whole && !reply.has(b"content-length") {
+            reply.add(b"content-length", variant.length.to_vec());
+        }
+        if is_whole && !reply.has(b"content-type") && response.field(b"content-type").is_none() {
+            reply.add(b"content-type", file.content_type.to_vec());
+        }
+        let ours = reply.own.len();
+        for (name, value) in &response.fields {
+            let is_ours = reply.own.iter().take(ours).any(|(own, _)| **own == **name);
+            if !is_ours && (is_whole || !name.starts_with(b"content-")) {
+                let (name, value) = (name.to_vec(), value.to_vec());
+                reply.own.push((name.into(), value.into()));
+            }
+        }
+        reply
+    }
+
+    fn has(&self, wanted: &[u8]) -> bool {
+        self.own.iter().any(|(name, _)| **name == *wanted)
     }
 
     fn selected(file: &Arc<Cached>, at: usize, variant: &Variant, selected: Selected) -> Reply {
@@ -143,11 +171,11 @@ impl Reply {
             file: None,
             own: smallvec![
                 (
-                    &b"content-type"[..],
+                    Cow::Borrowed(&b"content-type"[..]),
                     Cow::Borrowed(&b"text/plain; charset=utf-8"[..])
                 ),
                 (
-                    &b"content-length"[..],
+                    Cow::Borrowed(&b"content-length"[..]),
                     text.len().to_string().into_bytes().into()
                 ),
             ],
@@ -191,25 +219,24 @@ impl Reply {
     }
 
     fn add(&mut self, name: &'static [u8], value: Vec<u8>) {
-        self.own.push((name, value.into()));
+        self.own.push((name.into(), value.into()));
     }
 
     pub fn fields(&self) -> Fields<'_> {
         let mut fields: Fields<'_> = self
             .own
             .iter()
-            .map(|(name, value)| (*name, &**value))
+            .map(|(name, value)| (&**name, &**value))
             .collect();
         let Some((file, at)) = &self.file else {
             return fields;
         };
         let variant = &file.variants[*at];
-        let is_own = |wanted: &[u8]| self.own.iter().any(|(name, _)| *name == wanted);
         if self.status != 304 {
-            if !is_own(b"content-type") {
+            if !self.has(b"content-type") {
                 fields.push((b"content-type", &file.content_type));
             }
-            if !is_own(b"content-length") {
+            if !self.has(b"content-length") {
                 fields.push((b"content-length", &variant.length));
             }
             if variant.coding != Coding::Identity {
@@ -221,6 +248,30 @@ impl Reply {
         fields.extend(file.fields.iter().map(|(name, value)| (&**name, &**value)));
         fields
     }
+}
+
+/// What of the file the client wants.
+fn choose(variant: &Variant, head: &RequestHead) -> Selected {
+    let lists = Lists::of(head);
+    let conditions = Conditions {
+        if_match: lists.if_match.as_deref(),
+        if_none_match: lists.if_none_match.as_deref(),
+        if_modified_since: head.header(KnownName::IfModifiedSince),
+        if_unmodified_since: head.field("if-unmodified-since"),
+        if_range: head.header(KnownName::IfRange),
+    };
+    let representation = Representation {
+        stamp: &variant.stamp,
+        tag: &variant.tag,
+    };
+    let range = lists.range.as_deref();
+    // The clock is looked at for the one condition that needs it.
+    let now = if conditions.if_range.is_some() {
+        u64::try_from(unix_seconds()).unwrap_or(0)
+    } else {
+        0
+    };
+    select(representation, head.known_method(), &conditions, range, now)
 }
 
 impl Source {

@@ -73,7 +73,7 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         if let Some(input) = Input::of(py, body, &exchange, thread)? {
             environ.set_item(intern!(py, "wsgi.input"), input)?;
         }
-        let response = Bound::new(py, Response::new(exchange.clone(), thread.clone()))?;
+        let response = Bound::new(py, Response::new(exchange.clone(), thread.clone(), &head))?;
         environ.set_item(
             intern!(py, "wsgi.early_hints"),
             response.getattr(intern!(py, "early_hints"))?,
@@ -125,6 +125,7 @@ fn send(
         return send_all(response, head, notes, tuple.len(), |n| tuple.get_item(n));
     }
     if files_by == SendFile::Kernel
+        && !response.get().names_file()
         && let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
         && let Some(part) = wrapper.get().part(iterable.py())?
     {

@@ -12,9 +12,10 @@ use smallvec::SmallVec;
 
 use super::hop_by_hop;
 use super::thread::Thread;
-use crate::http::{BodyEnd, ResponseError, ResponseState};
+use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState};
 use crate::worker::ClientDisconnected;
 use crate::worker::exchange::{Exchange, SendError};
+use crate::worker::files::{NamedFile, Patience};
 use crate::worker::python::{leave_forked_child, to_latin1, type_name};
 
 /// Blocks above this many bytes are sent without the GIL: below, giving it away costs more than the copy.
@@ -26,6 +27,7 @@ pub struct Response {
     pub thread: Thread,
     called: AtomicBool,
     status: AtomicU16,
+    named: Option<Box<NamedFile>>,
 }
 
 type Pairs<'py> = SmallVec<[(Bound<'py, PyString>, Bound<'py, PyString>); 16]>;
@@ -72,8 +74,9 @@ impl Response {
 }
 
 impl Response {
-    pub fn new(exchange: Exchange, thread: Thread) -> Self {
+    pub fn new(exchange: Exchange, thread: Thread, head: &RequestHead) -> Self {
         Self {
+            named: NamedFile::of(&exchange, head),
             exchange,
             thread,
             called: AtomicBool::new(false),
@@ -94,6 +97,13 @@ impl Response {
         let fields = fields(&pairs)?;
         let reason = (reason != crate::http::reason_phrase(code).as_bytes()).then_some(reason);
         let kept = fields.iter().filter(|(name, _)| !hop_by_hop::is(name));
+        if let Some(named) = &self.named
+            && named.names(code, kept.clone().map(as_bytes))
+        {
+            self.status.store(code, Relaxed);
+            self.called.store(true, Relaxed);
+            return Ok(());
+        }
         let started = if self.called.load(Relaxed) {
             self.exchange.restart(code, reason, kept.map(as_bytes))
         } else {
@@ -131,6 +141,11 @@ impl Response {
         self.start(status, headers)
     }
 
+    /// The app has named a file, which takes the place of the body.
+    pub fn names_file(&self) -> bool {
+        self.named.as_deref().is_some_and(NamedFile::is_given)
+    }
+
     /// Sends one block. What the client does not take is kept, up to a bound; above it the thread waits.
     pub fn send(
         &self,
@@ -143,6 +158,14 @@ impl Response {
         let Self {
             exchange, thread, ..
         } = self;
+        if let Some(named) = self.named.as_deref().filter(|named| named.is_given()) {
+            // What the app sends itself counts for nothing.
+            if end != BodyEnd::More {
+                py.detach(|| named.send(exchange, Patience::Blocking));
+                thread.progress();
+            }
+            return Ok(());
+        }
         if bytes.len() > DETACH_ABOVE {
             // Not a subclass: its end could run code of the app's.
             let exact = data.is_exact_instance_of::<PyBytes>();
