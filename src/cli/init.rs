@@ -115,7 +115,7 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     };
     let project = match Project::found(&directory, choices) {
         Ok(project) => project,
-        Err(error) => return report::failure(&error.to_string(), hint(&error)),
+        Err(error) => return report::failure(&error.to_string(), Some(hint(&error))),
     };
     let drafts = match drafts(target, &project) {
         Ok(drafts) => drafts,
@@ -128,15 +128,15 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     write(&directory, &project, &drafts, matches.get_flag("force"))
 }
 
-fn hint(error: &Unclear) -> Option<&'static str> {
+fn hint(error: &Unclear) -> &'static str {
     match error {
-        Unclear::NoApp(_) => Some(
+        Unclear::NoApp(_) => {
             "name it: --app MODULE:ATTRIBUTE. Looked for: manage.py with its asgi.py or wsgi.py, and FastAPI, Starlette, Flask, \
-             Litestar or Quart in main.py, app.py, asgi.py, wsgi.py and app/",
-        ),
-        Unclear::App(_) => Some("for example --app config.asgi:application"),
-        Unclear::Name(_) => Some("for example --name shop"),
-        Unclear::Domain(_) => Some("for example --domain shop.example.org"),
+             Litestar or Quart in main.py, app.py, asgi.py, wsgi.py and app/"
+        }
+        Unclear::App(_) => "for example --app config.asgi:application",
+        Unclear::Name(_) => "for example --name shop",
+        Unclear::Domain(_) => "for example --domain shop.example.org",
     }
 }
 

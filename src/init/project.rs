@@ -155,6 +155,10 @@ impl Django {
     }
 }
 
+/// Classes of apps.
+const ASGI: &[&str] = &["FastAPI", "Starlette", "Litestar", "Quart", "BlackSheep"];
+const WSGI: &[&str] = &["Flask", "Bottle", "Falcon"];
+
 /// The app and whether it is ASGI.
 fn app(directory: &Path, django: Option<&Django>, requirements: &str) -> Option<(String, bool)> {
     if let Some(django) = django {
@@ -172,8 +176,6 @@ fn app(directory: &Path, django: Option<&Django>, requirements: &str) -> Option<
             (_, false) => None,
         };
     }
-    const ASGI: &[&str] = &["FastAPI", "Starlette", "Litestar", "Quart", "BlackSheep"];
-    const WSGI: &[&str] = &["Flask", "Bottle", "Falcon"];
     for place in [
         "main.py",
         "app.py",

@@ -155,7 +155,8 @@ fn every_target_for_every_kind_of_project() {
     assert!(pinned.has_rgun && pinned.python == "3.12");
     for project in [django(), plain.expect("a project"), pinned] {
         for target in Target::ALL {
-            let written = drafts(target, &project).expect(target.name());
+            let written = drafts(target, &project)
+                .unwrap_or_else(|error| panic!("{}: {error}", target.name()));
             assert!(!written.is_empty());
             for draft in written {
                 let text = draft.text.replace("${{", "").replace("$$", "");

@@ -144,7 +144,7 @@ impl Shell<'_> {
                     generation,
                     Edition::new(std::sync::Arc::new(settings), &self.start),
                 );
-                ConfigResult::Good(plan)
+                ConfigResult::Good(Box::new(plan))
             }
             Err(error) => {
                 self.journal.config_error = error;

@@ -144,7 +144,7 @@ pub enum CoreDump {
 /// What reading the configuration again brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigResult {
-    Good(Plan),
+    Good(Box<Plan>),
     /// It is wrong, or the reader died or was late; the shell knows the text.
     Bad,
 }

@@ -17,7 +17,7 @@ pub(super) enum Reload {
         tokens: Vec<Token>,
         until: Moment,
     },
-    Rolling(Rollout),
+    Rolling(Box<Rollout>),
 }
 
 impl Reload {
@@ -91,7 +91,7 @@ impl Supervisor {
             return;
         }
         match result {
-            ConfigResult::Good(plan) => self.begin_rollout(plan),
+            ConfigResult::Good(plan) => self.begin_rollout(*plan),
             ConfigResult::Bad => self.fail_reading(),
         }
     }
@@ -152,7 +152,7 @@ impl Supervisor {
                     tokens,
                     done,
                     ..
-                } = rollout;
+                } = *rollout;
                 self.end_reload_badly(generation, tokens, ReloadFailure::Abandoned, done);
             }
         }

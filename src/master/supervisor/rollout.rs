@@ -89,7 +89,7 @@ impl Supervisor {
             room: Room::Asked,
             at_once: None,
         };
-        self.reload = Reload::Rolling(rollout);
+        self.reload = Reload::Rolling(Box::new(rollout));
         self.ask_room();
         if fault!(self, DrainOldAtRolloutStart) {
             for old in self.incarnations(|w| w.who.generation != generation) {
@@ -176,7 +176,7 @@ impl Supervisor {
         };
         let Rollout {
             generation, tokens, ..
-        } = rollout;
+        } = *rollout;
         self.report(Report::Reloaded {
             generation,
             workers: self.target,
@@ -209,7 +209,7 @@ impl Supervisor {
             tokens,
             done,
             ..
-        } = rollout;
+        } = *rollout;
         for new in self.incarnations(|w| w.who.generation == generation && w.who.slot >= Slot(done))
         {
             if !fault!(self, LeaveFailedGenerationRunning) {

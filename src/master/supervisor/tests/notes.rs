@@ -46,7 +46,7 @@ impl Oracle {
                     && self.reload == Some(*generation)
                 {
                     self.surged |= plan.surge.is_some();
-                    self.plans.insert(*generation, plan.clone());
+                    self.plans.insert(*generation, (**plan).clone());
                 }
             }
             Event::Control { token, command } => {

@@ -172,7 +172,7 @@ impl Story {
     pub fn config(&mut self, generation: u32, plan: Plan) -> &mut Self {
         self.event(Event::ConfigRead {
             generation: Generation(generation),
-            result: ConfigResult::Good(plan),
+            result: ConfigResult::Good(Box::new(plan)),
         })
     }
 

@@ -223,7 +223,7 @@ impl World {
             }
             Happening::Config(generation) => {
                 let result = match self.config {
-                    Config::Good => ConfigResult::Good(self.plan.clone()),
+                    Config::Good => ConfigResult::Good(Box::new(self.plan.clone())),
                     Config::Bad => ConfigResult::Bad,
                     Config::Silent => return Ok(()),
                 };
