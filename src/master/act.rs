@@ -48,7 +48,9 @@ impl Shell<'_> {
                     Ok(flow) => flow,
                     Err(error) => {
                         tracing::error!(slot = slot.0, %error, "worker not started");
-                        self.pending.push_back(Event::SpawnFailed { incarnation });
+                        self.events
+                            .pending
+                            .push_back(Event::SpawnFailed { incarnation });
                         Flow::Go
                     }
                 };
@@ -57,7 +59,7 @@ impl Shell<'_> {
             Action::Terminate { incarnation } => self.signal_worker(incarnation, Signal::TERM),
             Action::Kill { incarnation, why } => {
                 self.tell_hang(incarnation);
-                if let Some(worker) = self.workers.get_mut(incarnation) {
+                if let Some(worker) = self.fleet.workers.get_mut(incarnation) {
                     worker.killed = Killed::ByUs;
                     let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
                     let reason = kill_reason(why);
@@ -72,7 +74,7 @@ impl Shell<'_> {
             }
             Action::Abort { incarnation } => {
                 self.tell_hang(incarnation);
-                if let Some(worker) = self.workers.get_mut(incarnation) {
+                if let Some(worker) = self.fleet.workers.get_mut(incarnation) {
                     worker.killed = Killed::ByUs;
                 }
                 self.abort(incarnation);
@@ -82,14 +84,14 @@ impl Shell<'_> {
             Action::DumpStacks { incarnation } => self.ask_for_stacks(incarnation),
             Action::MeasureMemory => {
                 let memory = self.measure_memory();
-                self.pending.push_back(Event::Memory(memory));
+                self.events.pending.push_back(Event::Memory(memory));
             }
             Action::SampleHeartbeats => self.sample_heartbeats(),
-            Action::CloseListeners => self.binds.close(),
+            Action::CloseListeners => self.listening.binds.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
             Action::ReopenLogs => self.reopen_logs(),
             Action::Forget { generation } => {
-                self.editions.remove(&generation);
+                self.generations.editions.remove(&generation);
             }
             Action::Report(report) => {
                 match &report {
@@ -102,7 +104,7 @@ impl Shell<'_> {
                     self.follow_logs(generation);
                 }
                 if let Report::Up { .. } = report {
-                    if let Some(announcement) = self.announcement.take() {
+                    if let Some(announcement) = self.reporting.announcement.take() {
                         announcement.up();
                     }
                     // From here on there is little to do.
@@ -112,7 +114,7 @@ impl Shell<'_> {
                     retry: Retry::AtNextChange,
                     ..
                 } = report
-                    && let Some(announcement) = self.announcement.take()
+                    && let Some(announcement) = self.reporting.announcement.take()
                 {
                     announcement.waits();
                 }
@@ -121,23 +123,23 @@ impl Shell<'_> {
                     age,
                     extent,
                 } = report
-                    && let Some(worker) = self.workers.get_mut(who.incarnation)
+                    && let Some(worker) = self.fleet.workers.get_mut(who.incarnation)
                 {
                     worker.hang = Some(Hang::new(worker, who.generation.0, age, extent));
                 }
                 if let Report::ShutdownDelayed { .. } = report {
-                    for (_, worker) in self.workers.iter() {
+                    for (_, worker) in self.fleet.workers.iter() {
                         self.tell(worker, &ToWorker::CloseAfterAnswers);
                     }
                 }
-                self.note.take(&report);
-                self.tally.note(&report);
-                self.journal.write(&report, &self.workers);
+                self.reporting.note.take(&report);
+                self.reporting.tally.note(&report);
+                self.reporting.journal.write(&report, &self.fleet.workers);
             }
             Action::Notify(state) => self.notify(state),
             Action::Reply { token, answer } => self.reply(token, &answer),
             Action::Exit { code } => {
-                self.leaving = Some(code);
+                self.events.leaving = Some(code);
             }
         }
         Flow::Go
@@ -156,13 +158,21 @@ impl Shell<'_> {
                 std::io::Error::other(format!("no settings for generation {generation}")),
             )
         };
-        let edition = self.editions.get(&generation).ok_or_else(unknown)?.clone();
-        let binds = &mut self.binds;
+        let edition = self
+            .generations
+            .editions
+            .get(&generation)
+            .ok_or_else(unknown)?
+            .clone();
+        let binds = &mut self.listening.binds;
         binds.shares.prepare(slot.0, &binds.listeners);
         let (ours, theirs) = ipc::channel()?;
         let stacks = Scratch::new(c"rgun-stacks")?;
         let their_stacks = stacks.again()?;
-        let page = self.scoreboard.acquire(slot.0, u64::from(generation.0))?;
+        let page = self
+            .fleet
+            .scoreboard
+            .acquire(slot.0, u64::from(generation.0))?;
         let master = Pid::this();
         self.hook_pre_fork(incarnation.0);
         self.host.before_fork();
@@ -185,8 +195,8 @@ impl Shell<'_> {
                 Ok(Flow::End(match seat {
                     Some(seat) => End::Child(Box::new(Child {
                         seat,
-                        logs: logs(&self.logging, &edition.settings),
-                        identity: self.identity.clone(),
+                        logs: logs(&self.generations.logging, &edition.settings),
+                        identity: self.fleet.identity.clone(),
                         edition,
                     })),
                     None => End::Stillborn(FAILED_TO_BOOT),
@@ -203,13 +213,13 @@ impl Shell<'_> {
                 );
                 self.give_up_first(pid);
                 let worker = Worker::new(slot, pid, ours, page, stacks);
-                self.workers.insert(incarnation, worker);
+                self.fleet.workers.insert(incarnation, worker);
                 self.hook_forked(incarnation.0, pid);
                 Ok(Flow::Go)
             }
             Err(error) => {
                 self.host.after_fork_parent();
-                self.scoreboard.free(page);
+                self.fleet.scoreboard.free(page);
                 Err(error.into())
             }
         }
@@ -230,25 +240,30 @@ impl Shell<'_> {
             age: 0,
             generation: u64::from(generation.0),
             settings: Arc::clone(&edition.settings),
-            listeners: self.binds.part_of(slot.0),
+            listeners: self.listening.binds.part_of(slot.0),
             channel,
-            lifeline: self.lifeline.read.take()?,
+            lifeline: self.fleet.lifeline.read.take()?,
             page,
             stacks,
-            news: self.lookout.take_news(),
+            news: self.helpers.watcher.take_news(),
             master,
         })
     }
 
     fn send(&mut self, incarnation: Incarnation, order: Order) {
-        let Some(slot) = self.workers.get(incarnation).map(|worker| worker.slot) else {
+        let Some(slot) = self
+            .fleet
+            .workers
+            .get(incarnation)
+            .map(|worker| worker.slot)
+        else {
             return;
         };
         // First we, then the worker: whoever closes last empties the queue.
         let is_last = matches!(order, Order::Drain { .. })
             && !self.has_successor(slot)
-            && self.binds.shares.close(slot.0);
-        let Some(worker) = self.workers.get(incarnation) else {
+            && self.listening.binds.shares.close(slot.0);
+        let Some(worker) = self.fleet.workers.get(incarnation) else {
             return;
         };
         let message = match order {
@@ -290,31 +305,31 @@ impl Shell<'_> {
             Err(error) => tracing::error!(%error, "log files not reopened"),
         }
         self.give_logs();
-        for (_, worker) in self.workers.iter() {
+        for (_, worker) in self.fleet.workers.iter() {
             self.tell(worker, &ToWorker::ReopenLogs);
         }
-        self.keeper.renew();
+        self.helpers.monitor.renew();
     }
 
     fn signal_worker(&self, incarnation: Incarnation, signal: Signal) {
-        if let Some(worker) = self.workers.get(incarnation) {
+        if let Some(worker) = self.fleet.workers.get(incarnation) {
             deliver(worker.pid, signal);
         }
     }
 
     /// Becoming ready is a sign of life, too: the first beat may be a moment away.
     fn sample_heartbeats(&mut self) {
-        self.memory.look();
+        self.fleet.memory.look();
         self.report_load();
         let supervisor = &self.supervisor;
-        self.binds.shares.close_all_but(|slot| {
+        self.listening.binds.shares.close_all_but(|slot| {
             let filled = || supervisor.workers_in(Slot(slot)).next().is_some();
             slot < supervisor.target() || filled()
         });
         let now = clock::monotonic_ms();
         let memory = self.supervisor.looks_at_memory();
         let mut beats = Vec::new();
-        for (incarnation, worker) in self.workers.iter_mut() {
+        for (incarnation, worker) in self.fleet.workers.iter_mut() {
             let Some(ready) = worker.ready_ms else {
                 continue;
             };
@@ -329,29 +344,29 @@ impl Shell<'_> {
             });
             worker.rate.look(now, &worker.page.counters());
         }
-        self.pending.push_back(Event::Heartbeats(beats));
+        self.events.pending.push_back(Event::Heartbeats(beats));
     }
 
     pub(super) fn give_logs(&self) {
-        if let Some(identity) = &self.identity {
+        if let Some(identity) = &self.fleet.identity {
             observability::give_files(identity);
         }
     }
 
     /// The workers of that generation have opened their logs at their boot; now the master's move there, too.
     fn follow_logs(&mut self, generation: Generation) {
-        let Some(edition) = self.editions.get(&generation) else {
+        let Some(edition) = self.generations.editions.get(&generation) else {
             return;
         };
-        if logs(&self.logging, &edition.settings) == Logs::Open {
+        if logs(&self.generations.logging, &edition.settings) == Logs::Open {
             return;
         }
         match observability::start(&edition.settings) {
             Ok(()) => {
-                self.logging = Arc::clone(&edition.settings);
-                observability::lookups::keep(&self.logging.logging);
+                self.generations.logging = Arc::clone(&edition.settings);
+                observability::lookups::keep(&self.generations.logging.logging);
                 self.give_logs();
-                self.keeper.renew();
+                self.helpers.monitor.renew();
             }
             Err(error) => tracing::error!(%error, "the log stays where it was"),
         }

@@ -35,20 +35,22 @@ impl Note {
 impl Shell<'_> {
     pub(super) fn notify(&mut self, state: ServiceState) {
         tracing::debug!(?state, "service state");
-        self.scoreboard.set_service(match state {
+        self.fleet.scoreboard.set_service(match state {
             ServiceState::Ready => ipc::Service::Ready,
             ServiceState::Reloading => ipc::Service::Reloading,
             ServiceState::Stopping => ipc::Service::Stopping,
         });
         let condition = self.condition();
-        self.service.change(clock::monotonic(), state, &condition);
+        self.reporting
+            .service
+            .change(clock::monotonic(), state, &condition);
     }
 
     /// Once a turn.
     pub(super) fn tell_service(&mut self) {
-        if self.service.is_heard() {
+        if self.reporting.service.is_heard() {
             let condition = self.condition();
-            self.service.tick(clock::monotonic(), &condition);
+            self.reporting.service.tick(clock::monotonic(), &condition);
         }
     }
 
@@ -69,17 +71,17 @@ impl Shell<'_> {
             .count();
         let (target, generation) = (self.supervisor.target(), self.supervisor.generation());
         let all = self.supervisor.workers().count();
-        if self.note.stopping {
+        if self.reporting.note.stopping {
             return format!("stopping, {all} workers left");
         }
         let counted = format!("{ready} of {target} workers ready");
-        if self.running.is_some() {
+        if self.helpers.command.is_some() {
             return "running a command before the first boot".to_owned();
         }
-        if !self.note.up {
+        if !self.reporting.note.up {
             return format!("booting, {counted}");
         }
-        let aside = match (self.note.reloading, self.note.failed) {
+        let aside = match (self.reporting.note.reloading, self.reporting.note.failed) {
             (Some(next), _) => format!(", reloading to generation {next}"),
             (None, Some(failed)) => format!(", reload to generation {failed} failed"),
             (None, None) => String::new(),
@@ -89,6 +91,7 @@ impl Shell<'_> {
 
     fn numbers(&self) -> String {
         let living = self
+            .fleet
             .scoreboard
             .living()
             .map(|page| page.counters().in_flight());
@@ -100,7 +103,7 @@ impl Shell<'_> {
     /// told to have no worker, or to stop.
     fn youngest_beat(&self) -> Option<Duration> {
         let now = clock::monotonic_ms();
-        if self.note.stopping || self.supervisor.target() == 0 {
+        if self.reporting.note.stopping || self.supervisor.target() == 0 {
             return Some(Duration::ZERO);
         }
         let ages = self
@@ -109,7 +112,7 @@ impl Shell<'_> {
             .filter_map(|view| match view.stage {
                 Stage::Booting => Some(Duration::ZERO),
                 Stage::Standby | Stage::Serving | Stage::Draining => {
-                    let worker = self.workers.get(view.who.incarnation)?;
+                    let worker = self.fleet.workers.get(view.who.incarnation)?;
                     let beat = worker.page.heartbeat().max(worker.ready_ms.unwrap_or(0));
                     Some(Duration::from_millis(now.saturating_sub(beat)))
                 }

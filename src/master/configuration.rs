@@ -74,12 +74,12 @@ impl Shell<'_> {
     pub(super) fn read_config(&mut self, generation: Generation) {
         // The one before took too long.
         self.stop_asking();
-        match self.configuration.read() {
+        match self.generations.configuration.read() {
             Ok(Next::Settings(settings)) => self.take_settings(generation, Ok(*settings)),
             Ok(Next::Ask(program)) => match program.start() {
                 Ok(child) => {
-                    let until = clock::monotonic() + self.first.boot_timeout;
-                    self.asking = Some(Asking {
+                    let until = clock::monotonic() + self.generations.first.boot_timeout;
+                    self.helpers.reader = Some(Asking {
                         generation,
                         child,
                         until,
@@ -93,14 +93,14 @@ impl Shell<'_> {
 
     /// Once a turn.
     pub(super) fn hear_configuration(&mut self) {
-        let Some(asking) = &mut self.asking else {
+        let Some(asking) = &mut self.helpers.reader else {
             return;
         };
         let settings = match asking.child.hear() {
-            Some(said) => self.configuration.answered(&said),
+            Some(said) => self.generations.configuration.answered(&said),
             None if asking.until <= clock::monotonic() => Err(Misconfigured::from(format!(
                 "the configuration file took more than {} s",
-                self.first.boot_timeout.as_secs()
+                self.generations.first.boot_timeout.as_secs()
             ))),
             None => return,
         };
@@ -111,7 +111,7 @@ impl Shell<'_> {
 
     /// Also when it is done: what it may have started goes with it.
     fn stop_asking(&mut self) {
-        if let Some(asking) = self.asking.take() {
+        if let Some(asking) = self.helpers.reader.take() {
             asking.child.kill();
         }
     }
@@ -123,7 +123,7 @@ impl Shell<'_> {
         };
         let result = match settings.and_then(possible) {
             Ok(settings) => {
-                let fixed = fixed_at_start(&self.first, &settings);
+                let fixed = fixed_at_start(&self.generations.first, &settings);
                 if !fixed.is_empty() {
                     tracing::warn!(
                         settings = fixed.join(", "),
@@ -131,27 +131,28 @@ impl Shell<'_> {
                     );
                 }
                 // A name server that does not answer holds up neither the loop nor a boot.
-                if logs(&self.logging, &settings) == Logs::ToOpen {
+                if logs(&self.generations.logging, &settings) == Logs::ToOpen {
                     // Those of a reload that failed.
-                    observability::lookups::keep(&self.logging.logging);
+                    observability::lookups::keep(&self.generations.logging.logging);
                     if let Err(error) = observability::lookups::begin(&settings.logging) {
                         tracing::warn!(%error, "host of a log or metrics server is not looked up");
                     }
                 }
                 let plan = plan(&settings, self.capacity);
                 self.hook_reload(&settings);
-                self.editions.insert(
+                self.generations.editions.insert(
                     generation,
-                    Edition::new(std::sync::Arc::new(settings), &self.start),
+                    Edition::new(std::sync::Arc::new(settings), &self.generations.start),
                 );
                 ConfigResult::Good(Box::new(plan))
             }
             Err(error) => {
-                self.journal.config_error = error;
+                self.reporting.journal.config_error = error;
                 ConfigResult::Bad
             }
         };
-        self.pending
+        self.events
+            .pending
             .push_back(Event::ConfigRead { generation, result });
     }
 }

@@ -55,7 +55,7 @@ impl Hang {
 
 impl Shell<'_> {
     pub(super) fn ask_for_stacks(&mut self, incarnation: Incarnation) {
-        let Some(worker) = self.workers.get_mut(incarnation) else {
+        let Some(worker) = self.fleet.workers.get_mut(incarnation) else {
             return;
         };
         let now = clock::monotonic_ms();
@@ -77,25 +77,31 @@ impl Shell<'_> {
 
     /// Somebody's stacks are on their way.
     pub(super) fn awaits_stacks(&self) -> bool {
-        self.workers.iter().any(|(_, worker)| worker.hang.is_some())
+        self.fleet
+            .workers
+            .iter()
+            .any(|(_, worker)| worker.hang.is_some())
     }
 
     /// Once a turn.
     pub(super) fn look_for_stacks(&mut self) {
         let complete: Vec<_> = self
+            .fleet
             .workers
             .iter_mut()
             .filter_map(|(incarnation, worker)| is_complete(worker).then_some(incarnation))
             .collect();
         for incarnation in complete {
             self.tell_hang(incarnation);
-            self.pending.push_back(Event::StacksDumped { incarnation });
+            self.events
+                .pending
+                .push_back(Event::StacksDumped { incarnation });
         }
     }
 
     /// Writes the record, if it is not written yet.
     pub(super) fn tell_hang(&mut self, incarnation: Incarnation) {
-        let Some(worker) = self.workers.get_mut(incarnation) else {
+        let Some(worker) = self.fleet.workers.get_mut(incarnation) else {
             return;
         };
         let Some(hang) = worker.hang.take() else {

@@ -19,11 +19,11 @@ impl Shell<'_> {
 
     /// A child that is no worker was reaped. `false`: nobody knows it.
     pub(super) fn reap_helper(&mut self, pid: Pid, exit: Exit) -> bool {
-        if let Some(end) = self.keeper.ended(pid, exit) {
+        if let Some(end) = self.helpers.monitor.ended(pid, exit) {
             self.helper_ended(Helper::Monitor, end);
             return true;
         }
-        if let Some(end) = self.lookout.ended(pid, exit) {
+        if let Some(end) = self.helpers.watcher.ended(pid, exit) {
             self.helper_ended(Helper::Watcher, end);
             return true;
         }
@@ -31,24 +31,26 @@ impl Shell<'_> {
     }
 
     pub(super) fn helper_ended(&mut self, helper: Helper, end: HelperEnd) {
-        self.pending.push_back(Event::HelperEnded { helper, end });
+        self.events
+            .pending
+            .push_back(Event::HelperEnded { helper, end });
     }
 
     /// No worker is left, and none will come.
     pub(super) fn end_helpers(&mut self) {
-        self.ending = true;
+        self.helpers.ending = true;
         self.end_hooks();
-        self.keeper.dismiss();
-        self.lookout.dismiss();
+        self.helpers.monitor.dismiss();
+        self.helpers.watcher.dismiss();
         self.look_for_helpers_end();
     }
 
     /// Once a turn: whether the last of them is gone.
     pub(super) fn look_for_helpers_end(&mut self) {
-        let runs = self.keeper.is_running() || self.lookout.is_running();
-        if self.ending && !runs && self.hooks_are_done() {
-            self.ending = false;
-            self.pending.push_back(Event::HelpersEnded);
+        let runs = self.helpers.monitor.is_running() || self.helpers.watcher.is_running();
+        if self.helpers.ending && !runs && self.hooks_are_done() {
+            self.helpers.ending = false;
+            self.events.pending.push_back(Event::HelpersEnded);
         }
     }
 }

@@ -228,7 +228,8 @@ fn say(level: &str, message: &str, traceback: Option<String>) {
 
 impl Shell<'_> {
     fn ages(&self) -> Vec<(u64, i32)> {
-        self.workers
+        self.fleet
+            .workers
             .iter()
             .map(|(incarnation, worker)| (incarnation.0, worker.pid.as_raw()))
             .collect()
@@ -236,7 +237,7 @@ impl Shell<'_> {
 
     /// Before the first worker; `Prepared` follows when the hooks have run.
     pub(super) fn call_first_hooks(&mut self, step: u32) {
-        if let Some(side) = &mut self.side {
+        if let Some(side) = &mut self.helpers.hooks {
             side.waiting = Some(step);
             let workers = side.workers;
             side.send(&json!({"call": "nworkers_changed", "new": workers, "old": null}));
@@ -246,49 +247,55 @@ impl Shell<'_> {
                 return;
             }
         }
-        self.pending.push_back(Event::Prepared { step, code: 0 });
+        self.events
+            .pending
+            .push_back(Event::Prepared { step, code: 0 });
     }
 
     /// Whoever stops the server does not wait for them.
     pub(super) fn give_up_first_hooks(&mut self) {
-        if let Some(side) = &mut self.side
+        if let Some(side) = &mut self.helpers.hooks
             && let Some(step) = side.waiting.take()
         {
             tracing::warn!("on_starting or when_ready has not come to its end");
             if let Some(child) = &side.child {
                 child.kill();
             }
-            self.pending.push_back(Event::Prepared { step, code: 0 });
+            self.events
+                .pending
+                .push_back(Event::Prepared { step, code: 0 });
         }
     }
 
     /// A worker that hangs gets to call `worker_abort`, if it can still run Python.
     pub(super) fn abort(&mut self, incarnation: Incarnation) {
-        let Some(worker) = self.workers.get(incarnation) else {
+        let Some(worker) = self.fleet.workers.get(incarnation) else {
             return;
         };
         if process::catches(worker.pid, Signal::ABRT) {
             deliver(worker.pid, Signal::ABRT);
         } else {
-            self.pending.push_back(Event::AbortInVain { incarnation });
+            self.events
+                .pending
+                .push_back(Event::AbortInVain { incarnation });
         }
     }
 
     /// The last hook is called; there is nothing left that others could be called for.
     pub(super) fn end_hooks(&mut self) {
-        if let Some(side) = &mut self.side {
+        if let Some(side) = &mut self.helpers.hooks {
             side.call_last();
         }
     }
 
     pub(super) fn hooks_are_done(&self) -> bool {
-        self.side.as_ref().is_none_or(Side::is_done)
+        self.helpers.hooks.as_ref().is_none_or(Side::is_done)
     }
 
     /// The pause of one that has died is over.
     pub(super) fn start_hooks(&mut self) {
         let ages = self.ages();
-        let Some(side) = &mut self.side else {
+        let Some(side) = &mut self.helpers.hooks else {
             return;
         };
         if side.child.is_none() {
@@ -303,11 +310,12 @@ impl Shell<'_> {
     pub(super) fn hook_pre_fork(&mut self, age: u64) {
         // What is forked during a reload is of the new file, whose on_reload comes before.
         let next = self
-            .next_side
+            .helpers
+            .next_hooks
             .iter_mut()
             .find_map(|next| next.side.as_mut());
         if let Some(side) = next
-            .or(self.side.as_mut())
+            .or(self.helpers.hooks.as_mut())
             .filter(|side| side.has("pre_fork"))
         {
             side.send(&json!({"call": "pre_fork", "age": age}));
@@ -316,22 +324,23 @@ impl Shell<'_> {
 
     pub(super) fn hook_forked(&mut self, age: u64, pid: Pid) {
         let next = self
-            .next_side
+            .helpers
+            .next_hooks
             .iter_mut()
             .filter_map(|next| next.side.as_mut());
-        for side in self.side.iter_mut().chain(next) {
+        for side in self.helpers.hooks.iter_mut().chain(next) {
             side.send(&json!({"call": "forked", "age": age, "pid": pid.as_raw()}));
         }
     }
 
     pub(super) fn hook_child_exit(&mut self, age: u64, pid: Pid) {
-        if let Some(side) = &mut self.side {
+        if let Some(side) = &mut self.helpers.hooks {
             side.send(&json!({"call": "child_exit", "age": age, "pid": pid.as_raw()}));
         }
     }
 
     pub(super) fn hook_workers_changed(&mut self, old: u32, new: u32) {
-        if let Some(side) = &mut self.side {
+        if let Some(side) = &mut self.helpers.hooks {
             side.workers = new;
             side.send(&json!({"call": "nworkers_changed", "new": new, "old": old}));
         }
@@ -341,42 +350,48 @@ impl Shell<'_> {
     pub(super) fn hook_reload(&mut self, settings: &Settings) {
         let mut side = Side::new(settings, &self.ages());
         let old = self
-            .side
+            .helpers
+            .hooks
             .as_ref()
-            .map_or(self.first.workers, |side| side.workers);
+            .map_or(self.generations.first.workers, |side| side.workers);
         if let Some(side) = &mut side {
             let new = side.workers;
             side.send(&json!({"call": "nworkers_changed", "new": new, "old": old}));
             side.send(&json!({"call": "on_reload"}));
         }
-        self.next_side = Some(Following { side });
+        self.helpers.next_hooks = Some(Following { side });
     }
 
     pub(super) fn hook_reloaded(&mut self) {
-        if let Some(next) = self.next_side.take() {
-            self.side = next.side;
+        if let Some(next) = self.helpers.next_hooks.take() {
+            self.helpers.hooks = next.side;
             let workers = self.ages();
-            if self.side.as_ref().is_some_and(|side| side.child.is_none()) {
+            if self
+                .helpers
+                .hooks
+                .as_ref()
+                .is_some_and(|side| side.child.is_none())
+            {
                 self.helper_ended(Helper::Hooks, HelperEnd::Failed);
             }
-            if let Some(side) = &mut self.side {
+            if let Some(side) = &mut self.helpers.hooks {
                 side.send(&json!({"call": "workers", "workers": workers}));
             }
         }
     }
 
     pub(super) fn hook_reload_failed(&mut self) {
-        self.next_side = None;
+        self.helpers.next_hooks = None;
     }
 
     /// One of them has said something, takes more, or is to be started again.
     pub(super) fn hear_hooks(&mut self) {
-        let next = self.next_side.iter_mut();
+        let next = self.helpers.next_hooks.iter_mut();
         for next in next.filter_map(|next| next.side.as_mut()) {
             next.flush();
             next.hear();
         }
-        let Some(side) = &mut self.side else {
+        let Some(side) = &mut self.helpers.hooks else {
             return;
         };
         side.flush();
@@ -385,14 +400,16 @@ impl Shell<'_> {
             && side.last_done == Some(u64::from(step))
         {
             side.waiting = None;
-            self.pending.push_back(Event::Prepared { step, code: 0 });
+            self.events
+                .pending
+                .push_back(Event::Prepared { step, code: 0 });
         }
     }
 
     /// Whether the child that was reaped is one for hooks.
     pub(super) fn was_hooks(&mut self, pid: Pid) -> bool {
         let is_its = |side: &Side| side.child.as_ref().is_some_and(|child| child.pid == pid);
-        let next = self.next_side.iter_mut();
+        let next = self.helpers.next_hooks.iter_mut();
         if let Some(next) = next
             .filter_map(|next| next.side.as_mut())
             .find(|next| is_its(next))
@@ -401,14 +418,16 @@ impl Shell<'_> {
             next.child = None;
             return true;
         }
-        let Some(side) = self.side.as_mut().filter(|side| is_its(side)) else {
+        let Some(side) = self.helpers.hooks.as_mut().filter(|side| is_its(side)) else {
             return false;
         };
         side.hear();
         side.child = None;
         tracing::warn!(%pid, "the process for hooks has died, starting it again");
         if let Some(step) = side.waiting.take() {
-            self.pending.push_back(Event::Prepared { step, code: 0 });
+            self.events
+                .pending
+                .push_back(Event::Prepared { step, code: 0 });
         }
         self.helper_ended(Helper::Hooks, HelperEnd::Failed);
         true
@@ -416,7 +435,11 @@ impl Shell<'_> {
 
     /// That of now, and that of a reload that goes on.
     pub(super) fn sides(&self) -> impl Iterator<Item = &Side> {
-        let next = self.next_side.iter().filter_map(|next| next.side.as_ref());
-        self.side.iter().chain(next)
+        let next = self
+            .helpers
+            .next_hooks
+            .iter()
+            .filter_map(|next| next.side.as_ref());
+        self.helpers.hooks.iter().chain(next)
     }
 }

@@ -91,7 +91,7 @@ impl Shell<'_> {
                 self.host.after_fork_parent();
                 tracing::debug!(pid = pid.as_raw(), "monitor started");
                 let renewed = false;
-                self.keeper.running = Some(Running { pid, renewed });
+                self.helpers.monitor.running = Some(Running { pid, renewed });
                 Flow::Go
             }
             Err(error) => {
@@ -105,32 +105,32 @@ impl Shell<'_> {
 
     /// In the child: what the monitor keeps of what is about to be dropped.
     fn recruit(&mut self, master: Pid) -> Option<Recruit<Post>> {
-        let addresses: Arc<[String]> = self.addresses.clone();
+        let addresses: Arc<[String]> = self.listening.addresses.clone();
         Some(Recruit {
             post: Post {
-                listeners: std::mem::take(&mut self.keeper.binds.listeners),
-                lifeline: self.lifeline.read.take()?,
-                board: self.scoreboard.board(),
+                listeners: std::mem::take(&mut self.helpers.monitor.binds.listeners),
+                lifeline: self.fleet.lifeline.read.take()?,
+                board: self.fleet.scoreboard.board(),
                 addresses,
             },
-            identity: self.identity.clone(),
+            identity: self.fleet.identity.clone(),
             master,
-            title: names::monitor(&self.first),
+            title: names::monitor(&self.generations.first),
         })
     }
 
     /// Once a turn: what probes and metrics want to know of the master.
     pub(super) fn publish(&mut self) {
-        if self.keeper.binds.listeners.is_empty() {
+        if self.helpers.monitor.binds.listeners.is_empty() {
             return;
         }
         let now = clock::monotonic_ms();
-        let keeper = &mut self.keeper;
+        let keeper = &mut self.helpers.monitor;
         if now.saturating_sub(keeper.queues_at_ms) >= QUEUES_EVERY_MS {
             keeper.queues_at_ms = now;
             keeper.queues = [Queue::default(); Facts::QUEUES];
             for (number, queue) in keeper.queues.iter_mut().enumerate() {
-                if let Some((waiting, most)) = self.binds.queue(number) {
+                if let Some((waiting, most)) = self.listening.binds.queue(number) {
                     *queue = Queue { waiting, most };
                 }
             }
@@ -138,16 +138,16 @@ impl Shell<'_> {
         keeper.started |= self.supervisor.is_up();
         let mut restarts = [0; CAUSES.len()];
         for (count, cause) in restarts.iter_mut().zip(super::tally::Cause::ALL) {
-            *count = self.tally.by_cause(cause);
+            *count = self.reporting.tally.by_cause(cause);
         }
-        self.scoreboard.publish(&Facts {
+        self.fleet.scoreboard.publish(&Facts {
             beat_ms: now,
             pid: std::process::id().into(),
             target: self.supervisor.target().into(),
             generation: self.supervisor.generation().0.into(),
             started: keeper.started,
-            reloads: self.tally.reloads,
-            reloads_failed: self.tally.reloads_failed,
+            reloads: self.reporting.tally.reloads,
+            reloads_failed: self.reporting.tally.reloads_failed,
             restarts,
             queues: keeper.queues,
         });

@@ -6,16 +6,22 @@ use crate::observability::statsd::{self, Load};
 
 impl Shell<'_> {
     pub(super) fn report_load(&self) {
-        let Some(settings) = &self.logging.logging.statsd else {
+        let Some(settings) = &self.generations.logging.logging.statsd else {
             return;
         };
-        let waiting = (0..self.binds.listeners.len()).filter_map(|n| self.binds.queue(n));
+        let waiting =
+            (0..self.listening.binds.listeners.len()).filter_map(|n| self.listening.binds.queue(n));
         let mut load = Load {
             backlog: waiting.map(|(waiting, _)| waiting).sum(),
             ..Load::default()
         };
         let (mut workers, mut queued, mut queued_ms) = (0_u32, 0, 0);
-        for (_, worker) in self.workers.iter().filter(|(_, it)| it.ready_ms.is_some()) {
+        for (_, worker) in self
+            .fleet
+            .workers
+            .iter()
+            .filter(|(_, it)| it.ready_ms.is_some())
+        {
             workers += 1;
             load.busy_ratio += worker.rate.busy(worker.page.threads());
             load.in_flight += worker.page.counters().in_flight();

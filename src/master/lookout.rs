@@ -77,16 +77,16 @@ impl Shell<'_> {
     }
 
     fn start_lookout(&mut self) -> crate::sys::Result<Flow> {
-        let Some(settings) = self.first.reload.clone() else {
+        let Some(settings) = self.generations.first.reload.clone() else {
             return Ok(Flow::Go);
         };
         let (reports, theirs) = packet_pair(LONGEST)?;
-        if self.lookout.news.is_none() {
-            self.lookout.news = Some(packet_pair(LONGEST)?);
+        if self.helpers.watcher.news.is_none() {
+            self.helpers.watcher.news = Some(packet_pair(LONGEST)?);
         }
         let generation = self.supervisor.generation();
-        let project = self.editions.get(&generation).map_or_else(
-            || self.start.clone(),
+        let project = self.generations.editions.get(&generation).map_or_else(
+            || self.generations.start.clone(),
             |edition| PathBuf::from(edition.directory()),
         );
         let master = Pid::this();
@@ -95,7 +95,8 @@ impl Shell<'_> {
             Ok(Fork::Child) => {
                 observability::after_fork();
                 let news = self
-                    .lookout
+                    .helpers
+                    .watcher
                     .news
                     .take()
                     .map(|(_, watchers_end)| watchers_end);
@@ -106,16 +107,16 @@ impl Shell<'_> {
                         reports: theirs,
                         news,
                     },
-                    identity: self.identity.clone(),
+                    identity: self.fleet.identity.clone(),
                     master,
-                    title: names::watcher(&self.first),
+                    title: names::watcher(&self.generations.first),
                 });
                 Ok(Flow::End(End::Watcher(recruit.map(Box::new))))
             }
             Ok(Fork::Parent { child: pid }) => {
                 self.host.after_fork_parent();
                 tracing::debug!(pid = pid.as_raw(), "watcher of files started");
-                self.lookout.running = Some(Running {
+                self.helpers.watcher.running = Some(Running {
                     pid,
                     reports,
                     dismissed: false,
@@ -131,7 +132,7 @@ impl Shell<'_> {
 
     /// Everything that the watcher has said is one event.
     pub(super) fn hear_lookout(&mut self) {
-        let Some(running) = &self.lookout.running else {
+        let Some(running) = &self.helpers.watcher.running else {
             return;
         };
         let mut buffer = vec![0; LONGEST];
@@ -158,7 +159,7 @@ impl Shell<'_> {
         }
         if let Some(Report { files, first }) = heard {
             tracing::info!(file = first, files, "files changed");
-            self.pending.push_back(Event::Changed);
+            self.events.pending.push_back(Event::Changed);
         }
     }
 }

@@ -13,12 +13,12 @@ const FIRST: i32 = 1000;
 impl Shell<'_> {
     /// `None`: there is no limit.
     pub(super) fn measure_memory(&self) -> Option<Memory> {
-        let group = self.memory.usage()?;
+        let group = self.fleet.memory.usage()?;
         let serving = self
             .supervisor
             .workers()
             .filter(|view| view.stage == Stage::Serving)
-            .filter_map(|view| self.workers.get(view.who.incarnation));
+            .filter_map(|view| self.fleet.workers.get(view.who.incarnation));
         // The smallest is the closest to one that has just booted.
         let sizes = serving
             .take(LOOKED_AT)

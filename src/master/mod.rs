@@ -101,9 +101,9 @@ fn govern(
     );
     let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
     try_temporary_directory(&settings)?;
-    shell.binds = Binds::open(&settings)?;
-    if let Some(identity) = &shell.identity {
-        shell.binds.give(identity);
+    shell.listening.binds = Binds::open(&settings)?;
+    if let Some(identity) = &shell.fleet.identity {
+        shell.listening.binds.give(identity);
         if let Some(group) = identity.inherited_group() {
             tracing::warn!(
                 group,
@@ -123,34 +123,39 @@ fn govern(
         );
     }
     shell.give_logs();
-    for listener in &shell.binds.listeners {
+    for listener in &shell.listening.binds.listeners {
         tracing::info!(address = %listener, "listening");
     }
-    let addresses = shell.binds.listeners.iter().map(ToString::to_string);
-    shell.addresses = addresses.collect();
+    let addresses = shell
+        .listening
+        .binds
+        .listeners
+        .iter()
+        .map(ToString::to_string);
+    shell.listening.addresses = addresses.collect();
     match Binds::open_admin(&settings) {
-        Ok(admin) => shell.keeper.binds = admin,
+        Ok(admin) => shell.helpers.monitor.binds = admin,
         Err(error) => {
-            shell.binds.close();
+            shell.listening.binds.close();
             return Err(error);
         }
     }
-    for listener in &shell.keeper.binds.listeners {
+    for listener in &shell.helpers.monitor.binds.listeners {
         tracing::info!(address = %listener, "probes and metrics");
     }
     let pid_file = match settings.pid_file.as_deref().map(PidFile::write).transpose() {
         Ok(pid_file) => pid_file,
         Err(error) => {
-            shell.keeper.dismiss();
-            shell.binds.close();
+            shell.helpers.monitor.dismiss();
+            shell.listening.binds.close();
             return Err(error);
         }
     };
     match control::Control::open(&settings) {
-        Ok(control) => shell.control = control,
+        Ok(control) => shell.desk.control = control,
         Err(error) => {
-            shell.keeper.dismiss();
-            shell.binds.close();
+            shell.helpers.monitor.dismiss();
+            shell.listening.binds.close();
             if let Some(pid_file) = pid_file {
                 pid_file.remove();
             }
@@ -159,8 +164,8 @@ fn govern(
     }
     // What starting up took is not needed again, and the workers to come are copies of this.
     crate::sys::trim();
-    shell.announcement = announcement.take();
-    shell.side = hooks::Side::new(&settings, &[]);
+    shell.reporting.announcement = announcement.take();
+    shell.helpers.hooks = hooks::Side::new(&settings, &[]);
     let end = match shell.run() {
         Ok(End::Child(child)) => {
             // Everything that is the master's alone is closed here: other workers' channels, the lifeline's write end.
@@ -179,14 +184,14 @@ fn govern(
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
     };
-    if let Some(side) = &shell.side {
+    if let Some(side) = &shell.helpers.hooks {
         side.kill();
     }
-    *announcement = shell.announcement.take();
-    shell.control.close();
-    shell.keeper.dismiss();
-    shell.lookout.dismiss();
-    shell.binds.close();
+    *announcement = shell.reporting.announcement.take();
+    shell.desk.control.close();
+    shell.helpers.monitor.dismiss();
+    shell.helpers.watcher.dismiss();
+    shell.listening.binds.close();
     if let Some(pid_file) = pid_file {
         pid_file.remove();
     }

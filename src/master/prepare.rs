@@ -36,13 +36,15 @@ pub struct Running {
 
 impl Shell<'_> {
     pub(super) fn prepare(&mut self, step: u32) {
-        let hooks = u32::from(before_first_worker(&self.first));
+        let hooks = u32::from(before_first_worker(&self.generations.first));
         if step < hooks {
             return self.call_first_hooks(step);
         }
         let command = (step - hooks) as usize;
-        let Some(run_before) = self.first.run_before.get(command).cloned() else {
-            self.pending.push_back(Event::Prepared { step, code: 0 });
+        let Some(run_before) = self.generations.first.run_before.get(command).cloned() else {
+            self.events
+                .pending
+                .push_back(Event::Prepared { step, code: 0 });
             return;
         };
         let command = in_words(&run_before);
@@ -54,7 +56,7 @@ impl Shell<'_> {
                     "running before the first worker"
                 );
                 let began = clock::monotonic();
-                self.running = Some(Running { step, pid, began });
+                self.helpers.command = Some(Running { step, pid, began });
             }
             Err(error) => {
                 tracing::error!(%error, hint = error.hint, "command not started");
@@ -62,7 +64,9 @@ impl Shell<'_> {
                     io::ErrorKind::NotFound => NOT_FOUND,
                     _ => NOT_RUNNABLE,
                 };
-                self.pending.push_back(Event::Prepared { step, code });
+                self.events
+                    .pending
+                    .push_back(Event::Prepared { step, code });
             }
         }
     }
@@ -71,26 +75,39 @@ impl Shell<'_> {
         let mut command = Command::new(&run_before.program);
         command
             .args(&run_before.arguments)
-            .envs(self.first.env.iter().map(|(name, value)| (name, value)))
+            .envs(
+                self.generations
+                    .first
+                    .env
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .env("PATH", self.path())
             .stdin(Stdio::null());
         PRIVATE.iter().for_each(|name| {
             command.env_remove(name);
         });
-        if let Some(edition) = self.editions.get(&Generation(1)) {
+        if let Some(edition) = self.generations.editions.get(&Generation(1)) {
             command.current_dir(edition.directory());
         }
-        if let (LogTarget::File(_), Some(output)) = (&self.first.error_log, observability::output())
+        if let (LogTarget::File(_), Some(output)) =
+            (&self.generations.first.error_log, observability::output())
         {
             let copy = || output.duplicate().map(Stdio::from);
             command.stdout(copy()?).stderr(copy()?);
         }
-        start_group(&mut command, self.identity.clone(), None)
+        start_group(&mut command, self.fleet.identity.clone(), None)
     }
 
     /// `python manage.py migrate` means the Python that the workers run in, also where no virtual environment is activated.
     fn path(&self) -> OsString {
-        let given = self.first.env.iter().rev().find(|(name, _)| name == "PATH");
+        let given = self
+            .generations
+            .first
+            .env
+            .iter()
+            .rev()
+            .find(|(name, _)| name == "PATH");
         let given = given.map(|(_, value)| OsString::from(value));
         let given = given.or_else(|| env::var_os("PATH"));
         let given = given.unwrap_or_else(|| DEFAULT_PATH.into());
@@ -114,14 +131,14 @@ impl Shell<'_> {
     }
 
     pub(super) fn kill_preparation(&self) {
-        if let Some(running) = &self.running {
+        if let Some(running) = &self.helpers.command {
             tracing::warn!(pid = running.pid.as_raw(), "killing the command");
         }
         self.deliver_preparation(Raw::KILL);
     }
 
     fn deliver_preparation(&self, signal: Raw) {
-        let Some(running) = &self.running else {
+        let Some(running) = &self.helpers.command else {
             return;
         };
         if let Err(error) = kill_group(running.pid, signal) {
@@ -131,7 +148,7 @@ impl Shell<'_> {
 
     /// Whether the child that was reaped is the command.
     pub(super) fn was_preparation(&mut self, pid: Pid, ended: sys::process::Exit) -> bool {
-        let Some(running) = self.running.take_if(|running| running.pid == pid) else {
+        let Some(running) = self.helpers.command.take_if(|running| running.pid == pid) else {
             return false;
         };
         let step = running.step;
@@ -144,14 +161,16 @@ impl Shell<'_> {
         };
         let took_ms = clock::monotonic().saturating_sub(running.began).as_millis();
         let took_ms = u64::try_from(took_ms).unwrap_or(u64::MAX);
-        let hooks = u32::from(before_first_worker(&self.first));
+        let hooks = u32::from(before_first_worker(&self.generations.first));
         let command = step.saturating_sub(hooks) as usize;
-        let command = self.first.run_before.get(command).map(in_words);
+        let command = self.generations.first.run_before.get(command).map(in_words);
         match code {
             0 => tracing::info!(command, took_ms, "command succeeded"),
             _ => tracing::error!(command, took_ms, code, "command failed"),
         }
-        self.pending.push_back(Event::Prepared { step, code });
+        self.events
+            .pending
+            .push_back(Event::Prepared { step, code });
         true
     }
 }

@@ -81,46 +81,87 @@ pub struct Child {
 pub struct Shell<'a> {
     pub(super) supervisor: Supervisor,
     pub(super) capacity: Capacity,
+    pub(super) host: &'a dyn Host,
+    pub(super) events: EventQueue,
+    pub(super) generations: Generations<'a>,
+    pub(super) listening: Listening,
+    pub(super) fleet: WorkerProcesses,
+    pub(super) helpers: HelperProcesses,
+    pub(super) desk: ControlClients,
+    pub(super) reporting: Reporting,
+}
+
+/// What has happened and was not handled yet, and where it comes from.
+pub struct EventQueue {
+    pub(super) signals: SignalQueue,
+    pub(super) pending: VecDeque<Event>,
+    /// The moment from which the supervisor counts, monotonic.
+    pub(super) began: Duration,
+    /// The exit code, once nothing is left to decide.
+    pub(super) leaving: Option<u8>,
+}
+
+/// The settings that there are, and where they come from.
+pub struct Generations<'a> {
     pub(super) editions: BTreeMap<Generation, Edition>,
     pub(super) first: Arc<Settings>,
     /// Those whose logs are open.
     pub(super) logging: Arc<Settings>,
     pub(super) start: PathBuf,
+    pub(super) configuration: &'a dyn Configuration,
+}
+
+/// Where the server listens.
+#[derive(Debug)]
+pub struct Listening {
     pub(super) binds: Binds,
-    pub(super) workers: Workers,
-    pub(super) scoreboard: Scoreboard,
-    pub(super) journal: Journal,
-    pub(super) tally: Tally,
-    pub(super) keeper: Keeper,
     /// Of the listeners, as they were opened.
     pub(super) addresses: Arc<[String]>,
-    /// The exit code, once nothing is left to decide.
-    pub(super) leaving: Option<u8>,
-    pub(super) lookout: Lookout,
+}
+
+/// The workers' processes, and what all of them are given.
+pub struct WorkerProcesses {
+    pub(super) workers: Workers,
+    pub(super) scoreboard: Scoreboard,
+    pub(super) lifeline: Lifeline,
+    /// Whom the workers are, if they are not who we are.
+    pub(super) identity: Option<Identity>,
+    /// The memory that there is, and what the kernel has killed for want of it.
+    pub(super) memory: OutOfMemory,
+}
+
+/// The processes that are no workers.
+#[derive(Default)]
+pub struct HelperProcesses {
+    pub(super) monitor: Keeper,
+    pub(super) watcher: Lookout,
+    pub(super) hooks: Option<Side>,
+    /// That of a reload that goes on; it may have none.
+    pub(super) next_hooks: Option<Following>,
+    /// It reads the configuration for a reload.
+    pub(super) reader: Option<Asking>,
+    /// `--run-before`.
+    pub(super) command: Option<Running>,
+    /// They were told to end.
+    pub(super) ending: bool,
+}
+
+/// Clients of the control socket, and what they wait for.
+#[derive(Default)]
+pub struct ControlClients {
     pub(super) control: Control,
     pub(super) waits: Waits,
     pub(super) errands: Errands,
-    pub(super) lifeline: Lifeline,
-    pub(super) pending: VecDeque<Event>,
-    pub(super) configuration: &'a dyn Configuration,
-    pub(super) asking: Option<Asking>,
-    /// The helpers were told to end.
-    pub(super) ending: bool,
-    pub(super) side: Option<Side>,
-    /// That of a reload that goes on; it may have none.
-    pub(super) next_side: Option<Following>,
-    pub(super) host: &'a dyn Host,
+}
+
+/// Who is told what happens: the log, the counters, the service manager, the caller of `--daemon`.
+pub struct Reporting {
+    pub(super) journal: Journal,
+    pub(super) tally: Tally,
+    pub(super) note: Note,
     pub(super) service: Service,
-    /// Whom the workers are, if they are not who we are.
-    pub(super) identity: Option<Identity>,
-    pub(super) running: Option<Running>,
     /// Somebody waits to hear that the daemon is up.
     pub(super) announcement: Option<Announcement>,
-    pub(super) note: Note,
-    /// What the kernel has killed for want of memory.
-    pub(super) memory: OutOfMemory,
-    pub(super) signals: SignalQueue,
-    pub(super) began: Duration,
 }
 
 /// A pipe that nobody ever writes to. While the master lives, reading it finds nothing; afterwards, the end.
@@ -161,38 +202,40 @@ impl<'a> Shell<'a> {
         Ok(Self {
             supervisor: Supervisor::new(plan(&settings, capacity), random()),
             capacity,
-            editions: BTreeMap::from([(Generation(1), edition)]),
-            first: Arc::clone(&settings),
-            logging: settings,
-            start,
-            binds: Binds::default(),
-            workers: Workers::default(),
-            scoreboard: Scoreboard::create(capacity.pages())?,
-            journal: Journal::default(),
-            tally: Tally::default(),
-            keeper: Keeper::default(),
-            addresses: Arc::new([]),
-            leaving: None,
-            lookout: Lookout::default(),
-            control: Control::default(),
-            waits: Waits::default(),
-            errands: Errands::default(),
-            lifeline: Lifeline::new()?,
-            pending: VecDeque::new(),
-            configuration,
-            asking: None,
-            ending: false,
-            side: None,
-            next_side: None,
             host,
-            service: Service::of_this_process(),
-            identity,
-            running: None,
-            announcement: None,
-            note: Note::default(),
-            memory: OutOfMemory::of_this_process(),
-            signals,
-            began: clock::monotonic(),
+            events: EventQueue {
+                signals,
+                pending: VecDeque::new(),
+                began: clock::monotonic(),
+                leaving: None,
+            },
+            generations: Generations {
+                editions: BTreeMap::from([(Generation(1), edition)]),
+                first: Arc::clone(&settings),
+                logging: settings,
+                start,
+                configuration,
+            },
+            listening: Listening {
+                binds: Binds::default(),
+                addresses: Arc::new([]),
+            },
+            fleet: WorkerProcesses {
+                workers: Workers::default(),
+                scoreboard: Scoreboard::create(capacity.pages())?,
+                lifeline: Lifeline::new()?,
+                identity,
+                memory: OutOfMemory::of_this_process(),
+            },
+            helpers: HelperProcesses::default(),
+            desk: ControlClients::default(),
+            reporting: Reporting {
+                journal: Journal::default(),
+                tally: Tally::default(),
+                note: Note::default(),
+                service: Service::of_this_process(),
+                announcement: None,
+            },
         })
     }
 
@@ -204,10 +247,10 @@ impl<'a> Shell<'a> {
                 return Ok(end);
             }
             let event = loop {
-                if let Some(event) = self.pending.pop_front() {
+                if let Some(event) = self.events.pending.pop_front() {
                     break event;
                 }
-                if let Some(code) = self.leaving {
+                if let Some(code) = self.events.leaving {
                     return Ok(End::Exit(code));
                 }
                 self.publish();
@@ -219,7 +262,7 @@ impl<'a> Shell<'a> {
     }
 
     pub(super) fn now(&self) -> Moment {
-        Moment(clock::monotonic().saturating_sub(self.began))
+        Moment(clock::monotonic().saturating_sub(self.events.began))
     }
 
     pub(super) fn signal(&mut self, Arrival { signal, sender }: Arrival) -> Result<(), Error> {
@@ -242,14 +285,14 @@ impl<'a> Shell<'a> {
             Signal::Winch => tracing::debug!(%signal, sender, "signal received"),
             _ => tracing::info!(%signal, sender, "signal received"),
         }
-        self.pending.push_back(Event::Signal(event));
+        self.events.pending.push_back(Event::Signal(event));
         Ok(())
     }
 
     /// One SIGCHLD may stand for many, and for children we never had (orphans, when we are PID 1).
     fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, ended)) = process::reap()? {
-            let Some(incarnation) = self.workers.with_pid(pid) else {
+            let Some(incarnation) = self.fleet.workers.with_pid(pid) else {
                 if !self.reap_helper(pid, ended) {
                     tracing::debug!(%pid, ?ended, "orphan reaped");
                 }
@@ -259,24 +302,32 @@ impl<'a> Shell<'a> {
             self.listen(incarnation, usize::from(u16::MAX));
             self.tell_hang(incarnation);
             self.hook_child_exit(incarnation.0, pid);
-            let killed = self.workers.get(incarnation).map(|worker| worker.killed);
+            let killed = self
+                .fleet
+                .workers
+                .get(incarnation)
+                .map(|worker| worker.killed);
             let exit = match ended {
                 process::Exit::Signal {
                     signal: Raw::KILL, ..
-                } if killed == Some(Killed::No) && self.memory.has_killed() => Exit::OutOfMemory,
+                } if killed == Some(Killed::No) && self.fleet.memory.has_killed() => {
+                    Exit::OutOfMemory
+                }
                 ended => exit(ended),
             };
-            if let Some(page) = self.workers.remove(incarnation) {
-                self.scoreboard.free(page);
+            if let Some(page) = self.fleet.workers.remove(incarnation) {
+                self.fleet.scoreboard.free(page);
             }
-            self.pending.push_back(Event::Exited { incarnation, exit });
+            self.events
+                .pending
+                .push_back(Event::Exited { incarnation, exit });
         }
         Ok(())
     }
 
     /// Takes what a worker has said.
     pub(super) fn listen(&mut self, incarnation: Incarnation, most: usize) {
-        let Some(worker) = self.workers.get_mut(incarnation) else {
+        let Some(worker) = self.fleet.workers.get_mut(incarnation) else {
             return;
         };
         for _ in 0..most {
@@ -324,7 +375,7 @@ impl<'a> Shell<'a> {
                     }
                 }
             };
-            self.pending.push_back(Event::Worker {
+            self.events.pending.push_back(Event::Worker {
                 incarnation,
                 message,
             });

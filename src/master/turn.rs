@@ -39,7 +39,7 @@ impl Shell<'_> {
     pub(super) fn turn(&mut self) -> Result<(), Error> {
         observability::lookups::report();
         observability::flush_pending();
-        observability::statsd::workers(u32::try_from(self.workers.count()).unwrap_or(0));
+        observability::statsd::workers(u32::try_from(self.fleet.workers.count()).unwrap_or(0));
         for source in self.sources().wait()? {
             self.attend(source)?;
         }
@@ -49,7 +49,7 @@ impl Shell<'_> {
         self.look_for_helpers_end();
         let due = self.supervisor.next_timeout();
         if due.is_some_and(|due| due <= self.now()) {
-            self.pending.push_back(Event::Timeout);
+            self.events.pending.push_back(Event::Timeout);
         }
         Ok(())
     }
@@ -57,14 +57,18 @@ impl Shell<'_> {
     fn sources(&self) -> Turn<'_, Source> {
         let now = clock::monotonic();
         let mut turn = Turn::default();
-        turn.watch(Source::Signals, self.signals.as_fd(), Wanted::Readable);
-        for (incarnation, worker) in self.workers.iter() {
+        turn.watch(
+            Source::Signals,
+            self.events.signals.as_fd(),
+            Wanted::Readable,
+        );
+        for (incarnation, worker) in self.fleet.workers.iter() {
             if worker.hearing == Hearing::Open {
                 let source = Source::Worker(incarnation);
                 turn.watch(source, worker.channel.as_fd(), Wanted::Readable);
             }
         }
-        if let Some(asking) = &self.asking {
+        if let Some(asking) = &self.helpers.reader {
             turn.watch(
                 Source::Configuration,
                 asking.child.as_fd(),
@@ -72,7 +76,7 @@ impl Shell<'_> {
             );
             turn.wake(Source::Configuration, asking.until);
         }
-        if let Some(reports) = self.lookout.as_fd() {
+        if let Some(reports) = self.helpers.watcher.as_fd() {
             turn.watch(Source::Watcher, reports, Wanted::Readable);
         }
         for side in self.sides() {
@@ -80,7 +84,7 @@ impl Shell<'_> {
                 turn.watch(Source::Hooks, fd, wanted);
             }
         }
-        for (client, fd, wanted) in self.control.watched(now) {
+        for (client, fd, wanted) in self.desk.control.watched(now) {
             turn.watch(Source::Control(client), fd, wanted);
         }
         for (source, at) in self.deadlines(now) {
@@ -92,9 +96,11 @@ impl Shell<'_> {
     /// All there are, monotonic.
     fn deadlines(&self, now: Duration) -> impl Iterator<Item = (Source, Duration)> {
         let every_turn = [
-            self.supervisor.next_timeout().map(|due| self.began + due.0),
-            self.service.due(),
-            self.control.due(),
+            self.supervisor
+                .next_timeout()
+                .map(|due| self.events.began + due.0),
+            self.reporting.service.due(),
+            self.desk.control.due(),
             // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
             observability::is_behind().then_some(now + LOG_RETRY),
             self.has_waiting_clients().then_some(now + WAITS_RETRY),
@@ -104,13 +110,13 @@ impl Shell<'_> {
     }
 
     fn has_waiting_clients(&self) -> bool {
-        !self.waits.is_empty() || !self.errands.is_empty() || self.awaits_stacks()
+        !self.desk.waits.is_empty() || !self.desk.errands.is_empty() || self.awaits_stacks()
     }
 
     fn attend(&mut self, source: Source) -> Result<(), Error> {
         match source {
             Source::Signals => {
-                while let Some(arrival) = self.signals.next()? {
+                while let Some(arrival) = self.events.signals.next()? {
                     self.signal(arrival)?;
                 }
             }
@@ -118,7 +124,7 @@ impl Shell<'_> {
             Source::Configuration => self.hear_configuration(),
             Source::Watcher => self.hear_lookout(),
             Source::Hooks => self.hear_hooks(),
-            Source::Control(client) => self.control.attend(client),
+            Source::Control(client) => self.desk.control.attend(client),
             Source::EveryTurn => {}
         }
         Ok(())

@@ -11,7 +11,7 @@ impl Shell<'_> {
     /// Everything that clients have asked for since.
     pub(in crate::master) fn take_requests(&mut self) {
         loop {
-            let requests = self.control.requests();
+            let requests = self.desk.control.requests();
             if requests.is_empty() {
                 break;
             }
@@ -30,15 +30,15 @@ impl Shell<'_> {
                     status: Some(self.status()),
                     ..Response::done("")
                 };
-                return self.control.answer(token, &response);
+                return self.desk.control.answer(token, &response);
             }
             Request::LogLevel { level } => {
                 let response = self.set_log_level(level);
-                return self.control.answer(token, &response);
+                return self.desk.control.answer(token, &response);
             }
             Request::Stacks { slot } => return self.ask_stacks(token, *slot),
             Request::WaitReady | Request::WaitIdle => {
-                self.waits.add(token, request);
+                self.desk.waits.add(token, request);
                 return;
             }
             Request::Reload => ("reload".to_owned(), Command::Reload),
@@ -56,12 +56,14 @@ impl Shell<'_> {
         };
         // As it is typed behind `rgun ctl`.
         tracing::info!(command = verb, "command received on the control socket");
-        self.pending.push_back(Event::Control { token, command });
+        self.events
+            .pending
+            .push_back(Event::Control { token, command });
     }
 
     pub(in crate::master) fn reply(&mut self, token: Token, answer: &Answer) {
         let response = self.response(answer);
-        self.control.answer(token, &response);
+        self.desk.control.answer(token, &response);
     }
 
     fn response(&mut self, answer: &Answer) -> Response {
@@ -71,7 +73,10 @@ impl Shell<'_> {
                 ..Response::done(format!("reloaded: generation {generation} serves"))
             },
             Answer::ReloadFailed { generation, why } => {
-                let (reason, traceback) = self.journal.reload_failure(why, &self.workers);
+                let (reason, traceback) = self
+                    .reporting
+                    .journal
+                    .reload_failure(why, &self.fleet.workers);
                 Response {
                     generation: Some(generation.0),
                     traceback,
@@ -88,7 +93,10 @@ impl Shell<'_> {
                 Response::done(format!("slot {slot} has a new worker"))
             }
             Answer::RestartFailed { slot, why } => {
-                let (reason, traceback) = self.journal.restart_failure(*slot, *why, &self.workers);
+                let (reason, traceback) =
+                    self.reporting
+                        .journal
+                        .restart_failure(*slot, *why, &self.fleet.workers);
                 Response {
                     traceback,
                     ..Response::failed(format!("slot {slot} has no new worker: {reason}"))
@@ -115,7 +123,7 @@ impl Shell<'_> {
             ));
         };
         observability::set_level(level);
-        for (_, worker) in self.workers.iter() {
+        for (_, worker) in self.fleet.workers.iter() {
             self.tell(worker, &ToWorker::LogLevel(level as u8));
         }
         tracing::info!(level = name, "log level changed");

@@ -44,7 +44,7 @@ impl Shell<'_> {
     pub(super) fn ask_stacks(&mut self, token: Token, slot: Option<u32>) {
         let now = clock::monotonic_ms();
         let mut open = Vec::new();
-        for (incarnation, worker) in self.workers.iter_mut() {
+        for (incarnation, worker) in self.fleet.workers.iter_mut() {
             if slot.is_none_or(|slot| slot == worker.slot.0) {
                 worker.told = None;
                 let about = Stacks {
@@ -58,14 +58,14 @@ impl Shell<'_> {
         if open.is_empty() {
             let slot = slot.map_or_else(String::new, |slot| format!(" in slot {slot}"));
             let response = Response::failed(format!("there is no worker{slot}"));
-            return self.control.answer(token, &response);
+            return self.desk.control.answer(token, &response);
         }
         for (incarnation, ..) in &open {
-            if let Some(worker) = self.workers.get(*incarnation) {
+            if let Some(worker) = self.fleet.workers.get(*incarnation) {
                 self.tell(worker, &ToWorker::Stacks { number: token.0 });
             }
         }
-        self.errands.0.push(Errand {
+        self.desk.errands.0.push(Errand {
             token,
             open,
             answered: Vec::new(),
@@ -74,7 +74,7 @@ impl Shell<'_> {
 
     /// Once a turn.
     pub(in crate::master) fn settle_errands(&mut self) {
-        for mut errand in std::mem::take(&mut self.errands.0) {
+        for mut errand in std::mem::take(&mut self.desk.errands.0) {
             for (incarnation, mut stacks, asked) in std::mem::take(&mut errand.open) {
                 match self.look(incarnation, asked, errand.token, &mut stacks) {
                     Some(asked) => errand.open.push((incarnation, stacks, asked)),
@@ -87,9 +87,9 @@ impl Shell<'_> {
                     stacks: Some(errand.answered),
                     ..Response::done("")
                 };
-                self.control.answer(errand.token, &response);
-            } else if self.control.still_asks(errand.token) {
-                self.errands.0.push(errand);
+                self.desk.control.answer(errand.token, &response);
+            } else if self.desk.control.still_asks(errand.token) {
+                self.desk.errands.0.push(errand);
             }
         }
     }
@@ -103,7 +103,7 @@ impl Shell<'_> {
         stacks: &mut Stacks,
     ) -> Option<Asked> {
         let now = clock::monotonic_ms();
-        let Some(worker) = self.workers.get(incarnation) else {
+        let Some(worker) = self.fleet.workers.get(incarnation) else {
             "it has ended meanwhile".clone_into(&mut stacks.text);
             return None;
         };

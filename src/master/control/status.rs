@@ -19,34 +19,36 @@ impl Shell<'_> {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            name: self.first.process_name.clone(),
-            app: self.first.app.to_string(),
+            name: self.generations.first.process_name.clone(),
+            app: self.generations.first.app.to_string(),
             state: service(self.supervisor.service()).to_owned(),
             generation: self.supervisor.generation().0,
             uptime_ms: u64::try_from(self.now().0.as_millis()).unwrap_or(u64::MAX),
             listeners: self
+                .listening
                 .binds
                 .listeners
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
             static_files: self
+                .generations
                 .editions
                 .get(&self.supervisor.generation())
                 .map(|edition| mounts(&edition.settings.files))
                 .unwrap_or_default(),
             workers_wanted: self.supervisor.target(),
             reloads: Reloads {
-                succeeded: self.tally.reloads,
-                failed: self.tally.reloads_failed,
-                last_failure: self.journal.last_reload_failure.clone(),
+                succeeded: self.reporting.tally.reloads,
+                failed: self.reporting.tally.reloads_failed,
+                last_failure: self.reporting.journal.last_reload_failure.clone(),
             },
             workers,
         }
     }
 
     fn worker_status(&self, view: &WorkerView, now: u64) -> Option<Worker> {
-        let worker = self.workers.get(view.who.incarnation)?;
+        let worker = self.fleet.workers.get(view.who.incarnation)?;
         let counters = worker.page.counters();
         let since = |moment: u64| now.saturating_sub(moment);
         Some(Worker {
@@ -56,7 +58,7 @@ impl Shell<'_> {
             state: stage(view.stage).to_owned(),
             age_ms: since(worker.born_ms),
             silent_ms: since(worker.page.heartbeat().max(worker.born_ms)),
-            restarts: self.tally.restarts_of(view.who.slot),
+            restarts: self.reporting.tally.restarts_of(view.who.slot),
             requests: counters.requests,
             requests_per_second: worker.rate.requests_per_second(),
             busy: worker.rate.busy(worker.page.threads()),

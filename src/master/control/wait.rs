@@ -34,7 +34,7 @@ impl Waits {
 impl Shell<'_> {
     /// Answers those whose moment has come, or will not come any more.
     pub(in crate::master) fn settle_waits(&mut self) {
-        let waiting = std::mem::take(&mut self.waits.0);
+        let waiting = std::mem::take(&mut self.desk.waits.0);
         for (token, goal) in waiting {
             let response = match (self.supervisor.service(), goal) {
                 (Service::Stopping, _) => Response::failed("the server is stopping"),
@@ -45,13 +45,13 @@ impl Shell<'_> {
                     Response::done("the server is idle")
                 }
                 _ => {
-                    if self.control.still_asks(token) {
-                        self.waits.0.push((token, goal));
+                    if self.desk.control.still_asks(token) {
+                        self.desk.waits.0.push((token, goal));
                     }
                     continue;
                 }
             };
-            self.control.answer(token, &response);
+            self.desk.control.answer(token, &response);
         }
     }
 
@@ -65,6 +65,7 @@ impl Shell<'_> {
         let all = self.supervisor.workers().count();
         all == self.supervisor.target() as usize
             && self
+                .fleet
                 .workers
                 .iter()
                 .all(|(_, worker)| worker.page.counters().in_flight() == 0)
