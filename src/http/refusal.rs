@@ -40,8 +40,6 @@ pub enum Refusal {
     BadWebSocketKey,
     /// 426, with the version that is spoken.
     WebSocketVersion,
-    /// 421, for owners that serve only some authorities.
-    Misdirected,
     /// 431
     FieldTooLarge,
     /// 431
@@ -56,8 +54,6 @@ pub enum Refusal {
     MethodTooLong,
     /// 503, with Retry-After.
     Overloaded,
-    /// 503: the worker is leaving.
-    Draining,
     /// 504: the app has not answered in time.
     AppTimeout,
     /// 505
@@ -93,14 +89,13 @@ impl Refusal {
             Refusal::BodyTooLarge => 413,
             Refusal::RequestLineTooLong => 414,
             Refusal::UnknownExpectation => 417,
-            Refusal::Misdirected => 421,
             Refusal::WebSocketVersion => 426,
             Refusal::FieldTooLarge | Refusal::TooManyFields => 431,
             Refusal::AppFailed => 500,
             Refusal::UnknownTransferCoding
             | Refusal::ConnectUnsupported
             | Refusal::MethodTooLong => 501,
-            Refusal::Overloaded | Refusal::Draining => 503,
+            Refusal::Overloaded => 503,
             Refusal::AppTimeout => 504,
             Refusal::UnsupportedVersion => 505,
             Refusal::DiskFull => 507,
@@ -135,7 +130,6 @@ impl Refusal {
             Refusal::UnknownExpectation => "unknown expectation",
             Refusal::BadWebSocketKey => "invalid sec-websocket-key",
             Refusal::WebSocketVersion => "websocket version not supported",
-            Refusal::Misdirected => "authority not served here",
             Refusal::FieldTooLarge => "header field too large",
             Refusal::TooManyFields => "too many header fields",
             Refusal::AppFailed => "application failed",
@@ -144,7 +138,6 @@ impl Refusal {
             Refusal::ConnectUnsupported => "connect is not supported",
             Refusal::MethodTooLong => "method not implemented",
             Refusal::Overloaded => "too many requests in flight",
-            Refusal::Draining => "worker is leaving",
             Refusal::UnsupportedVersion => "http version not supported",
             Refusal::DiskFull => "no space for the request body",
         }

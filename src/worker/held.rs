@@ -9,17 +9,21 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::connection::Conn;
-
 /// The sentinel looks this often while output is held, so that an app that computes does not hold it up.
 pub const LONGEST: Duration = Duration::from_millis(10);
 /// More than this is not held.
 pub const MOST: usize = 16 * 1024;
 
+/// A connection with output that may be held.
+pub trait Holds: Send + Sync {
+    /// It leaves.
+    fn write_held(self: Arc<Self>);
+}
+
 /// The connections of a worker that hold output.
 #[derive(Default)]
 pub struct Held {
-    connections: Mutex<Vec<Arc<Conn>>>,
+    connections: Mutex<Vec<Arc<dyn Holds>>>,
     any: AtomicBool,
     step: AtomicU64,
     /// The sentinel looks.
@@ -42,13 +46,13 @@ impl Held {
     }
 
     /// True: the sentinel has to be woken to look.
-    pub fn add(&self, conn: Arc<Conn>) -> bool {
+    pub fn add(&self, conn: Arc<dyn Holds>) -> bool {
         self.connections.lock().push(conn);
         self.any.store(true, Relaxed);
         !self.watched.swap(true, Relaxed)
     }
 
-    pub fn take(&self) -> Vec<Arc<Conn>> {
+    pub fn take(&self) -> Vec<Arc<dyn Holds>> {
         self.any.store(false, Relaxed);
         std::mem::take(&mut *self.connections.lock())
     }

@@ -1,13 +1,17 @@
 //! A worker: Python and the app, all request I/O. It does not decide when it lives or dies: the master does.
 
+mod agenda;
 mod allowance;
 mod asgi;
 mod busy;
+mod clock;
 mod complaints;
 mod connection;
+mod drain;
 pub mod exchange;
 mod files;
 mod held;
+mod intake;
 mod key;
 mod ledger;
 mod network;

@@ -1,30 +1,27 @@
 //! What all connections of one worker share. It does not read or write a socket.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-
+use super::agenda::Agenda;
 use super::allowance::Allowance;
 use super::busy::Busy;
+use super::clock::TurnClock;
 use super::complaints::Complaints;
-use super::connection::Conn;
+use super::drain::{Drain, Stage};
 use super::exchange::Exchange;
 use super::files::{FileServer, SendfileRoot};
 use super::held::Held;
+use super::intake::Intake;
 use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
-use super::timers::Timers;
 use crate::config::{Settings, StaticMount};
-use crate::http::{Date, HeaderMap, KeepAlive, Policy, RequestHead};
+use crate::http::{HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
 use crate::proxy::Forwarded;
+use crate::sys;
 use crate::sys::epoll::Wake;
-use crate::sys::{self, Listener, stream};
 use crate::websocket::Codecs;
 
 /// The side of a connection that answers requests: the ASGI or the WSGI half of the worker.
@@ -81,22 +78,6 @@ pub struct Pulse {
     pub slowest: Option<u64>,
 }
 
-/// A connection that nobody reads yet.
-pub struct Accepted {
-    pub fd: OwnedFd,
-    /// `None`: a unix peer.
-    pub peer: Option<SocketAddr>,
-    /// Index into the worker's listeners.
-    pub listener: usize,
-}
-
-/// Whether this worker takes new work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    Serving,
-    Draining(DrainReason),
-}
-
 pub struct Network {
     pub settings: Arc<Settings>,
     pub policy: Arc<Policy>,
@@ -105,24 +86,14 @@ pub struct Network {
     pub page: Page,
     /// Wakes the thread that sleeps in the reactor.
     pub wake: Wake,
-    pub accepted: Mutex<VecDeque<Accepted>>,
-    /// The worker's copies of the listeners; none before Go, and none again from the drain on.
-    pub doors: Mutex<Vec<Arc<Listener>>>,
-    /// Connections that have closed, and whose places in the reactor are free.
-    pub closed: Mutex<Vec<ConnKey>>,
-    /// Connections that have had their share of a turn, and could go on at once.
-    pub unfinished: Mutex<Vec<Arc<Conn>>>,
-    pub timers: Mutex<Timers>,
+    pub intake: Intake,
+    pub agenda: Agenda,
     pub forwarded: Forwarded,
     pub complaints: Complaints,
-    /// Descriptors have run out: idle connections are to give theirs back.
-    pub wants_descriptors: AtomicBool,
     pub held: Held,
     pub allowance: Arc<Allowance>,
     /// What compressed WebSockets share.
     pub codecs: Arc<Codecs>,
-    /// Wakes the sentinel.
-    pub picked: Arc<Wake>,
     pub busy: Busy,
     pub ledger: Ledger,
     app: OnceLock<Box<dyn App>>,
@@ -130,15 +101,8 @@ pub struct Network {
     files: OnceLock<FileServer>,
     /// Where files may be that the app names.
     pub sendfile_root: Option<SendfileRoot>,
-    date: Mutex<(u64, Date)>,
-    now: AtomicU64,
-    /// Turns of the reactor; odd while a thread sleeps in it.
-    turns: AtomicU64,
-    stage: AtomicU8,
-    /// The server is about to drain: each connection is to end with its next answer.
-    last_answers: AtomicBool,
-    /// When draining began to close idle connections, in monotonic milliseconds.
-    idle_until: AtomicU64,
+    pub clock: TurnClock,
+    pub drain: Drain,
     connections: AtomicU32,
 }
 
@@ -154,31 +118,22 @@ impl Network {
                 .map(SendfileRoot::new),
             forwarded: Forwarded::new(&settings),
             complaints: Complaints::default(),
-            wants_descriptors: AtomicBool::new(false),
             held: Held::default(),
             allowance: Arc::default(),
             codecs: Arc::default(),
-            picked: Arc::new(Wake::new()?),
             busy: Busy::new(page),
             ledger: Ledger::new(settings.clone(), page),
+            clock: TurnClock::new(settings.server_header),
+            drain: Drain::default(),
             settings,
             policy,
             proxies_policy,
             page,
             wake: Wake::new()?,
-            accepted: Mutex::default(),
-            doors: Mutex::default(),
-            closed: Mutex::default(),
-            unfinished: Mutex::default(),
-            timers: Mutex::default(),
+            intake: Intake::new()?,
+            agenda: Agenda::default(),
             app: OnceLock::new(),
             files: OnceLock::new(),
-            date: Mutex::new((0, Date::at(0))),
-            now: AtomicU64::new(sys::monotonic_ms()),
-            turns: AtomicU64::new(0),
-            stage: AtomicU8::new(0),
-            last_answers: AtomicBool::new(false),
-            idle_until: AtomicU64::new(u64::MAX),
             connections: AtomicU32::new(0),
         })
     }
@@ -211,7 +166,7 @@ impl Network {
 
     /// Monotonic milliseconds as of the last turn of the reactor.
     pub fn now(&self) -> u64 {
-        self.now.load(Relaxed)
+        self.clock.now()
     }
 
     /// The step of the app has ended: what it held back leaves.
@@ -225,56 +180,43 @@ impl Network {
     /// Writes all held output. True: there was some.
     pub fn write_held(&self) -> bool {
         let held = self.held.take();
-        for conn in &held {
+        let any = !held.is_empty();
+        for conn in held {
             conn.write_held();
         }
-        !held.is_empty()
+        any
     }
 
     /// That connection has more to do than its share of this turn.
-    pub(super) fn go_on_with(&self, conn: Arc<Conn>) {
-        self.unfinished.lock().push(conn);
+    pub(super) fn go_on_with(&self, key: ConnKey) {
+        self.agenda.unfinished.lock().push(key);
         self.wake.wake();
     }
 
     /// The reactor goes to sleep: whatever comes is noticed at once.
     pub(super) fn falls_asleep(&self) {
         self.busy.falls_asleep();
-        self.turns.fetch_add(1, Relaxed);
+        self.clock.turn();
     }
 
     /// The reactor is awake, for as long as the app takes. Returns the time.
     pub(super) fn wakes_up(&self) -> u64 {
-        self.turns.fetch_add(1, Relaxed);
+        self.clock.turn();
         let now = sys::clock::monotonic_us();
         self.busy.wakes_up(now);
         self.update_clock(now / 1000)
     }
 
-    /// Changes with every turn; odd: asleep.
-    pub(super) fn turns(&self) -> u64 {
-        self.turns.load(Relaxed)
-    }
-
-    /// Accepts one connection, if one waits at any of the doors. Errors are the sentinel's: it backs off when
-    /// descriptors run out.
-    pub(super) fn take_waiting(&self) -> Option<Accepted> {
-        let doors = self.doors.lock();
-        doors.iter().enumerate().find_map(|(listener, door)| {
-            let (fd, peer) = stream::accept(door.fd.as_fd()).ok()?;
-            Some(Accepted { fd, peer, listener })
-        })
-    }
-
     /// A turn of the reactor on a clock of the test's.
     #[cfg(test)]
     pub fn next_turn(&self, now: u64) {
-        self.turns.fetch_add(2, Relaxed);
-        self.now.store(now, Relaxed);
+        self.clock.turn();
+        self.clock.turn();
+        self.clock.set(now);
     }
 
     fn update_clock(&self, now: u64) -> u64 {
-        if self.now.swap(now, Relaxed) != now {
+        if self.clock.set(now) {
             match self.app.get().map(|app| app.pulse(now)) {
                 None => self.page.beat(now),
                 Some(Pulse { best, slowest }) => {
@@ -288,66 +230,14 @@ impl Network {
         now
     }
 
-    /// The `Date` of now, at most a second old.
-    pub fn date(&self) -> MutexGuard<'_, (u64, Date)> {
-        let mut date = self.date.lock();
-        let tick = self.now() / 500;
-        if date.0 != tick {
-            let seconds = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or(Duration::ZERO)
-                .as_secs();
-            let lines = Date::at(seconds);
-            *date = (
-                tick,
-                if self.settings.server_header {
-                    lines
-                } else {
-                    lines.without_server()
-                },
-            );
-        }
-        date
-    }
-
-    pub fn stage(&self) -> Stage {
-        match self.stage.load(Relaxed) {
-            0 => Stage::Serving,
-            1 => Stage::Draining(DrainReason::Replaced),
-            _ => Stage::Draining(DrainReason::Shutdown),
-        }
-    }
-
     /// From here on answers say `Connection: close`; idle connections stay open for a while.
     pub fn begin_drain(&self, reason: DrainReason) {
         let grace = match reason {
             DrainReason::Replaced | DrainReason::Removed => self.settings.keepalive_drain,
             DrainReason::Shutdown => self.settings.keepalive_drain.min(Duration::from_secs(1)),
         };
-        self.idle_until
-            .store(sys::monotonic_ms() + millis(grace), Relaxed);
-        self.stage.store(
-            if reason == DrainReason::Replaced {
-                1
-            } else {
-                2
-            },
-            Relaxed,
-        );
-    }
-
-    pub fn close_after_answers(&self) {
-        self.last_answers.store(true, Relaxed);
-    }
-
-    /// Known before the thread that runs Python has heard of a drain, which may take it long.
-    pub fn gives_last_answers(&self) -> bool {
-        self.last_answers.load(Relaxed) || self.stage() != Stage::Serving
-    }
-
-    /// When idle connections of a draining worker are closed.
-    pub fn idle_until(&self) -> u64 {
-        self.idle_until.load(Relaxed)
+        self.drain
+            .begin(reason, sys::monotonic_ms() + millis(grace));
     }
 
     pub fn connections(&self) -> u32 {
@@ -360,9 +250,9 @@ impl Network {
     }
 
     pub(super) fn connection_closed(&self, key: ConnKey) {
-        self.closed.lock().push(key);
+        self.agenda.closed.lock().push(key);
         self.page.connection_closed();
-        if self.connections.fetch_sub(1, Relaxed) == 1 && self.stage() != Stage::Serving {
+        if self.connections.fetch_sub(1, Relaxed) == 1 && self.drain.stage() != Stage::Serving {
             self.app().quiet();
         }
     }

@@ -36,7 +36,7 @@ pub struct Office {
 pub fn open(seat: Seat) -> io::Result<Office> {
     let net = Arc::new(Network::new(seat.settings.clone(), seat.page)?);
     let orders = Arc::new(Orders::default());
-    let picked = net.picked.clone();
+    let picked = net.intake.picked.clone();
     let channel = Arc::new(seat.channel);
     let addresses = seat
         .listeners

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::connection::Conn;
+use super::intake::Accepted;
 use super::key::ConnKey;
-use super::network::{Accepted, Network, millis};
+use super::network::{Network, millis};
 use super::timers::TICK_MS;
 use super::transport::Transport;
 use crate::sys::epoll::{Epoll, Wake, Watch};
@@ -118,7 +119,7 @@ impl Reactor {
             }
         }
         self.adopt_accepted();
-        if self.net.wants_descriptors.load(Relaxed) {
+        if self.net.intake.wants_descriptors.load(Relaxed) {
             self.shed_idle(now);
         }
         if now >= self.next_tick {
@@ -142,8 +143,8 @@ impl Reactor {
 
     /// Connections that had more to do than their share of an earlier turn. What is left then waits for the next one.
     fn go_on(&self) {
-        let unfinished = std::mem::take(&mut *self.net.unfinished.lock());
-        for conn in unfinished {
+        let unfinished = std::mem::take(&mut *self.net.agenda.unfinished.lock());
+        for conn in unfinished.into_iter().filter_map(|key| self.find(key)) {
             conn.go_on();
         }
     }
@@ -156,7 +157,7 @@ impl Reactor {
     /// Descriptors have run out: of the connections that only wait, those that have waited longest give theirs back, a few at a
     /// time, each with a short linger.
     fn shed_idle(&mut self, now: u64) {
-        self.net.wants_descriptors.store(false, Relaxed);
+        self.net.intake.wants_descriptors.store(false, Relaxed);
         if now < self.next_shed {
             return;
         }
@@ -189,7 +190,7 @@ impl Reactor {
         for (reason, count) in self.net.complaints.unsaid(now) {
             tracing::info!(reason, count, "and more of the same");
         }
-        let due = self.net.timers.lock().take_due(now);
+        let due = self.net.agenda.timers.lock().take_due(now);
         for conn in due.into_iter().filter_map(|key| self.find(key)) {
             conn.tick(now);
         }
@@ -205,7 +206,7 @@ impl Reactor {
         let mut adopted = false;
         let mut brought_work = false;
         loop {
-            let Some(accepted) = self.net.accepted.lock().pop_front() else {
+            let Some(accepted) = self.net.intake.accepted.lock().pop_front() else {
                 break;
             };
             adopted = true;
@@ -230,7 +231,7 @@ impl Reactor {
             if !self.net.app().has_room() {
                 return false;
             }
-            let Some(accepted) = self.net.take_waiting() else {
+            let Some(accepted) = self.net.intake.take_waiting() else {
                 return false;
             };
             if !self.adopt(accepted) {
@@ -289,7 +290,7 @@ impl Reactor {
 
     /// Frees the places of closed connections.
     fn sweep(&mut self) {
-        let mut closed = self.net.closed.lock();
+        let mut closed = self.net.agenda.closed.lock();
         for key in closed.drain(..) {
             if let Some(place) = self.connections.get_mut(key.place()) {
                 place.conn = None;

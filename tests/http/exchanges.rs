@@ -339,7 +339,6 @@ fn refusals_are_answered() {
         Refusal::HeadTimeout,
         Refusal::Overloaded,
         Refusal::AppFailed,
-        Refusal::Misdirected,
     ] {
         let mut connection = connection();
         let wire = connection.refuse(refusal, &date()).to_vec();

@@ -14,8 +14,8 @@ use super::extensions::Offers;
 use super::inbox::{Inbox, Item};
 use super::names::Names;
 use crate::worker::Office;
+use crate::worker::drain::Stage;
 use crate::worker::key::RequestKey;
-use crate::worker::network::Stage;
 use crate::worker::python::{Scripts, Stacks};
 
 pub struct Core {
@@ -190,7 +190,7 @@ impl Core {
 
     /// A request's task has ended; a draining worker may be done.
     pub fn request_over(&self) {
-        if self.office.net.stage() != Stage::Serving && self.running() == 0 {
+        if self.office.net.drain.stage() != Stage::Serving && self.running() == 0 {
             self.inbox.push(Item::Quiet);
         }
     }

@@ -11,10 +11,10 @@ use pyo3::types::PyDict;
 
 use super::awaitable::ClientDisconnected;
 use super::core::Core;
+use crate::worker::drain::Stage;
 use crate::worker::exchange::{self, Ending, Exchange, Verdict};
 use crate::worker::key::RequestKey;
 use crate::worker::ledger::request_id::is_sound;
-use crate::worker::network::Stage;
 use crate::worker::python::{Came, Collected, Step, exception, in_worker, resume};
 use crate::worker::websocket::Socket;
 
@@ -136,7 +136,7 @@ impl Run {
 
     /// Else the app has let a cancellation of its own out, which is an error like any other.
     fn is_cancelled_by_us(&self) -> bool {
-        self.expired.load(Relaxed) || self.core.office.net.stage() != Stage::Serving
+        self.expired.load(Relaxed) || self.core.office.net.drain.stage() != Stage::Serving
     }
 
     fn report(&self, py: Python<'_>, verdict: Verdict, value: &Bound<'_, PyAny>) {

@@ -21,7 +21,7 @@ impl Conn {
     }
 
     fn take_steps(self: &Arc<Self>, s: &mut State) {
-        let turn = self.net.turns();
+        let turn = self.net.clock.turns();
         loop {
             if !s.share.take(turn) {
                 self.wait_for_a_turn(s);
@@ -85,7 +85,7 @@ impl Conn {
 
     fn begin(self: &Arc<Self>, s: &mut State, mut head: RequestHead) {
         self.wake_waiters(s);
-        if self.net.gives_last_answers() {
+        if self.net.drain.gives_last_answers() {
             s.close_after_answer();
         }
         let now = self.net.now();
@@ -232,7 +232,7 @@ impl Conn {
     /// Answers for the app (or instead of it) and closes.
     pub(in crate::worker) fn refuse(self: &Arc<Self>, s: &mut State, refusal: Refusal) {
         {
-            let date = self.net.date();
+            let date = self.net.clock.date();
             let answer = s.http.refuse(refusal, &date.1);
             Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
         }
@@ -250,8 +250,8 @@ impl Conn {
     /// An operator sees what kinds of requests are refused, and how often, whatever clients send.
     fn tell_refused(&self, refusal: Refusal) {
         let (status, reason, peer) = (refusal.status(), refusal.reason(), self.shown_peer());
-        // Their own lines tell more: the app's traceback, or that the worker leaves.
-        let is_known = matches!(refusal, Refusal::AppFailed | Refusal::Draining);
+        // The app's traceback tells more.
+        let is_known = refusal == Refusal::AppFailed;
         if is_known || !self.net.complaints.admits(reason, self.net.now()) {
             tracing::debug!(status, reason, peer, "request refused");
         } else if refusal == Refusal::Overloaded {

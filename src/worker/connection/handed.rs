@@ -9,7 +9,7 @@ use super::Conn;
 use super::body::BodyState;
 use super::state::{Mode, State};
 use crate::http::{self, ResponseState};
-use crate::worker::network::Stage;
+use crate::worker::drain::Stage;
 use crate::worker::transport::Read;
 
 /// Milliseconds between the end of the app's request and the end of its connection: simple-websocket answers a close frame
@@ -55,7 +55,7 @@ impl Conn {
             if now.saturating_sub(s.clock.ending_since) >= LAST_BYTES {
                 self.close_handed_over(s);
             }
-        } else if self.net.stage() != Stage::Serving && now >= self.net.idle_until() {
+        } else if self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until() {
             s.transport.end_reading();
         }
     }

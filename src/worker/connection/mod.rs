@@ -99,7 +99,7 @@ impl Conn {
     /// Looks for the first request, which usually is there already. True: it was, and has begun (or was refused).
     pub fn look(self: &Arc<Self>) -> bool {
         let s = &mut *self.lock();
-        if self.net.stage() != super::network::Stage::Serving {
+        if self.net.drain.stage() != super::drain::Stage::Serving {
             s.close_after_answer();
         }
         self.advance(s);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Conn;
 use super::state::{LOW_WATER, State};
+use crate::worker::held::Holds;
 use crate::worker::transport::{Follows, Transport, would_block};
 
 /// Bytes of a file or a block that are sent before others get their turn.
@@ -72,15 +73,16 @@ impl<'s> Output<'s> {
     }
 }
 
-impl Conn {
-    /// Held output leaves.
-    pub fn write_held(self: &Arc<Self>) {
+impl Holds for Conn {
+    fn write_held(self: Arc<Self>) {
         let s = &mut *self.lock();
         if std::mem::take(&mut s.holds) {
             self.flush(s);
         }
     }
+}
 
+impl Conn {
     /// Writes what is kept, as far as the socket takes it.
     pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut State) {
         if s.transport.is_unsent() && s.transport.flush().is_err() {
@@ -169,7 +171,7 @@ impl Conn {
     /// The reactor comes back to it, behind the others that have something to do.
     pub(super) fn wait_for_a_turn(self: &Arc<Self>, s: &mut State) {
         if s.share.wait() {
-            self.net.go_on_with(self.clone());
+            self.net.go_on_with(self.key);
         }
     }
 

@@ -9,7 +9,8 @@ use super::handed::LAST_BYTES;
 use super::output::Output;
 use super::state::{Mode, State};
 use crate::http::{BodyEnd, Refusal, ResponseState};
-use crate::worker::network::{Stage, millis};
+use crate::worker::drain::Stage;
+use crate::worker::network::millis;
 use crate::worker::timers::Tick;
 
 /// How long after a FIN a client that could only have closed its side is taken to have left.
@@ -28,7 +29,7 @@ impl Conn {
     /// bring it forward, and ends in `advance`, which looks here again.
     fn next_timeout(&self, s: &State) -> Option<u64> {
         let limits = &self.net.settings.client;
-        let drains = self.net.stage() != Stage::Serving;
+        let drains = self.net.drain.stage() != Stage::Serving;
         match s.mode {
             Mode::Closed => None,
             // The app's own affair, until the worker leaves.
@@ -58,7 +59,7 @@ impl Conn {
         let tick = Tick::at(at).max(Tick::after(self.net.now()));
         if tick < s.scheduled {
             s.scheduled = tick;
-            self.net.timers.lock().add(tick, self.key);
+            self.net.agenda.timers.lock().add(tick, self.key);
         }
     }
 
@@ -180,7 +181,8 @@ impl Conn {
         } else {
             limits.keep_alive
         };
-        let draining = self.net.stage() != Stage::Serving && now >= self.net.idle_until();
+        let draining =
+            self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until();
         if over(s.clock.idle_since, limit) || draining {
             // With a linger: a request may be on the wire at this very moment.
             self.say_goodbye(s, super::state::Goodbye::Lingering);

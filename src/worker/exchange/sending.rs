@@ -68,10 +68,10 @@ impl Exchange {
         reason: Option<&[u8]>,
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     ) -> Result<(), SendError> {
-        if self.conn.net.gives_last_answers() {
+        if self.conn.net.drain.gives_last_answers() {
             s.close_after_answer();
         }
-        let date = self.conn.net.date();
+        let date = self.conn.net.clock.date();
         s.http.start_response(status, reason, headers, &date.1)?;
         if let Some(entry) = &mut s.stream.entry {
             entry.note_response(&self.conn.net.ledger, || s.http.pending_head().to_vec());
@@ -213,7 +213,7 @@ impl Exchange {
             s.holds = true;
             s.clock.write_progress = self.conn.net.now();
             if held.add(self.conn.clone()) {
-                self.conn.net.picked.wake();
+                self.conn.net.intake.picked.wake();
             }
             true
         } else {

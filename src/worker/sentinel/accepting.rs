@@ -8,7 +8,7 @@ use crate::config::PortSharing;
 use crate::ipc::State;
 use crate::sys::epoll::Watch;
 use crate::sys::{self, stream};
-use crate::worker::network::Accepted;
+use crate::worker::intake::Accepted;
 
 /// Out of descriptors: how long the listeners are left alone.
 const BACK_OFF_MS: u64 = 100;
@@ -66,7 +66,7 @@ impl Watching {
 
     /// One that has not come back to its reactor since the last look gets no connection that another worker could take.
     pub(super) fn look_at_the_worker(&mut self) {
-        let turns = self.own.net.turns();
+        let turns = self.own.net.clock.turns();
         let asleep = turns % 2 == 1;
         let stuck = !asleep && turns == self.seen_turns;
         self.seen_turns = turns;
@@ -156,7 +156,7 @@ impl Watching {
                 {
                     tracing::warn!(error = %e, "out of descriptors, accepting pauses");
                 }
-                self.own.net.wants_descriptors.store(true, SeqCst);
+                self.own.net.intake.wants_descriptors.store(true, SeqCst);
                 self.own.net.wake.wake();
                 self.disarm(Accepting::BackOff(sys::monotonic_ms() + BACK_OFF_MS));
             }
@@ -173,6 +173,7 @@ impl Watching {
     ) {
         self.own
             .net
+            .intake
             .accepted
             .lock()
             .push_back(Accepted { fd, peer, listener });
@@ -182,7 +183,7 @@ impl Watching {
     pub(super) fn stop_accepting(&mut self) {
         self.own.net.page.set_state(State::Draining);
         self.disarm(Accepting::No);
-        self.own.net.doors.lock().clear();
+        self.own.net.intake.listeners.lock().clear();
         self.own.listeners.clear();
     }
 

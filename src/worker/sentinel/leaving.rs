@@ -67,7 +67,7 @@ impl Watching {
         tracing::info!("SIGTERM received, draining");
         self.own.net.begin_drain(DrainReason::Replaced);
         self.disarm(Accepting::No);
-        self.own.net.doors.lock().clear();
+        self.own.net.intake.listeners.lock().clear();
         self.begin_grace(millis(self.own.net.settings.graceful_timeout));
     }
 

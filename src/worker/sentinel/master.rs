@@ -6,7 +6,7 @@ use super::{Command, Watching};
 use crate::config::{LogLevel, Prints};
 use crate::ipc::{Incoming, State, ToWorker};
 use crate::observability;
-use crate::worker::network::Stage;
+use crate::worker::drain::Stage;
 use crate::worker::python;
 
 impl Watching {
@@ -16,7 +16,12 @@ impl Watching {
                 Ok(Incoming::Message(ToWorker::Go)) if self.deadline.is_none() => {
                     self.own.net.page.set_state(State::Accepting);
                     self.listen();
-                    self.own.net.doors.lock().clone_from(&self.own.listeners);
+                    self.own
+                        .net
+                        .intake
+                        .listeners
+                        .lock()
+                        .clone_from(&self.own.listeners);
                     self.arm();
                 }
                 // A signal was faster.
@@ -29,7 +34,7 @@ impl Watching {
                 Ok(Incoming::Message(ToWorker::ReopenLogs)) => self.reopen_logs(),
                 Ok(Incoming::Message(ToWorker::Stacks { number })) => self.ask_stacks(number),
                 Ok(Incoming::Message(ToWorker::CloseAfterAnswers)) => {
-                    self.own.net.close_after_answers();
+                    self.own.net.drain.close_after_answers();
                 }
                 Ok(Incoming::Message(ToWorker::LogLevel(level))) => {
                     LogLevel::of(level)
@@ -60,7 +65,7 @@ impl Watching {
         {
             tracing::error!(%error, "what the app prints still goes to the old file");
         }
-        if self.own.net.stage() == Stage::Serving {
+        if self.own.net.drain.stage() == Stage::Serving {
             python::reopen_python_files();
         }
     }

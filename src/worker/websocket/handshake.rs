@@ -97,7 +97,7 @@ impl Conn {
                 .map(|value| (&b"sec-websocket-extensions"[..], value.as_bytes())),
         ];
         {
-            let date = self.net.date();
+            let date = self.net.clock.date();
             #[expect(clippy::map_identity, reason = "so that both have one lifetime")]
             let headers = headers.into_iter().map(|(name, value)| (name, value));
             let fields = ours.into_iter().flatten().chain(headers);

@@ -7,8 +7,9 @@ use super::state::{Ended, Phase};
 use crate::ipc::DrainReason;
 use crate::websocket::{Frame, GOING_AWAY, INTERNAL_ERROR, SERVICE_RESTART};
 use crate::worker::connection::{Conn, State};
+use crate::worker::drain::Stage;
 use crate::worker::key::ConnKey;
-use crate::worker::network::{Stage, millis};
+use crate::worker::network::millis;
 
 /// How long the client may take to answer our close frame.
 const CLOSING: u64 = 5_000;
@@ -53,7 +54,7 @@ impl Conn {
                 if let Some(code) = self.leave_code() {
                     let leaves_at = *ws.leaves_at.get_or_insert_with(|| {
                         // Spread evenly over the time that is left: not all clients reconnect at once.
-                        let span = self.net.idle_until().saturating_sub(now);
+                        let span = self.net.drain.idle_until().saturating_sub(now);
                         now + spread(self.key) * span / (1 << 16)
                     });
                     if now >= leaves_at {
@@ -112,7 +113,7 @@ impl Conn {
 
     /// With what a draining worker closes its WebSockets; `None`: it serves.
     pub(super) fn leave_code(&self) -> Option<u16> {
-        match self.net.stage() {
+        match self.net.drain.stage() {
             Stage::Serving => None,
             Stage::Draining(DrainReason::Replaced | DrainReason::Removed) => Some(SERVICE_RESTART),
             Stage::Draining(DrainReason::Shutdown) => Some(GOING_AWAY),

@@ -15,7 +15,8 @@ use crate::config::PortSharing;
 use crate::sys::epoll::Wake;
 use crate::sys::{clock, wait_readable};
 use crate::worker::Office;
-use crate::worker::network::{Pulse, Stage};
+use crate::worker::drain::Stage;
+use crate::worker::network::Pulse;
 use crate::worker::spool::Spool;
 
 /// A busy thread looks after the reactor itself this often, in microseconds.
@@ -279,7 +280,7 @@ impl Crew {
     /// The signs of life of a worker whose threads may be stuck. While it drains those without a request do not count: what
     /// is left to wait for are the others.
     pub fn pulse(&self, now: u64) -> Pulse {
-        let drains = self.office.net.stage() != Stage::Serving;
+        let drains = self.office.net.drain.stage() != Stage::Serving;
         let (mut best, mut slowest) = (None, now);
         for progress in &self.progress {
             match progress.load(Relaxed) {

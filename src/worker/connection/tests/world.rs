@@ -127,9 +127,11 @@ impl World {
                 closed: reset,
             });
         }
-        let unfinished = std::mem::take(&mut *self.net.unfinished.lock());
-        unfinished.iter().for_each(|conn| conn.go_on());
-        self.net.closed.lock().clear();
+        let unfinished = std::mem::take(&mut *self.net.agenda.unfinished.lock());
+        for key in unfinished {
+            self.clients[key.place()].conn.go_on();
+        }
+        self.net.agenda.closed.lock().clear();
     }
 
     /// Turns until nobody has anything left to do. Panics where that never comes.
@@ -139,7 +141,7 @@ impl World {
             self.turn();
             // Each piece that comes is an edge of its own.
             let before = std::mem::replace(&mut unread, self.unread());
-            if unread >= before && self.net.unfinished.lock().is_empty() {
+            if unread >= before && self.net.agenda.unfinished.lock().is_empty() {
                 return;
             }
         }
@@ -157,7 +159,7 @@ impl World {
         while self.now < until {
             self.now = (self.now + TICK_MS).min(until);
             self.net.next_turn(self.now);
-            let due = self.net.timers.lock().take_due(self.now);
+            let due = self.net.agenda.timers.lock().take_due(self.now);
             for key in due {
                 self.clients[key.place()].conn.tick(self.now);
             }

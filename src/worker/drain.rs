@@ -1,0 +1,65 @@
+//! Whether this worker takes new work, and how connections end once it does not.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use crate::ipc::DrainReason;
+
+/// Whether this worker takes new work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Serving,
+    Draining(DrainReason),
+}
+
+pub struct Drain {
+    stage: AtomicU8,
+    /// The server is about to drain: each connection is to end with its next answer.
+    last_answers: AtomicBool,
+    /// When draining began to close idle connections, in monotonic milliseconds.
+    idle_until: AtomicU64,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            stage: AtomicU8::new(0),
+            last_answers: AtomicBool::new(false),
+            idle_until: AtomicU64::new(u64::MAX),
+        }
+    }
+}
+
+impl Drain {
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Relaxed) {
+            0 => Stage::Serving,
+            1 => Stage::Draining(DrainReason::Replaced),
+            _ => Stage::Draining(DrainReason::Shutdown),
+        }
+    }
+
+    /// From here on answers say `Connection: close`; idle connections stay open until that moment.
+    pub fn begin(&self, reason: DrainReason, idle_until: u64) {
+        self.idle_until.store(idle_until, Relaxed);
+        let stage = if reason == DrainReason::Replaced {
+            1
+        } else {
+            2
+        };
+        self.stage.store(stage, Relaxed);
+    }
+
+    pub fn close_after_answers(&self) {
+        self.last_answers.store(true, Relaxed);
+    }
+
+    /// Known before the thread that runs Python has heard of a drain, which may take it long.
+    pub fn gives_last_answers(&self) -> bool {
+        self.last_answers.load(Relaxed) || self.stage() != Stage::Serving
+    }
+
+    /// When idle connections of a draining worker are closed.
+    pub fn idle_until(&self) -> u64 {
+        self.idle_until.load(Relaxed)
+    }
+}

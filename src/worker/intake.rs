@@ -1,0 +1,57 @@
+//! New connections on their way from the listeners to the reactor.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
+
+use crate::sys::epoll::Wake;
+use crate::sys::{Listener, stream};
+
+/// A connection that nobody reads yet.
+pub struct Accepted {
+    pub fd: OwnedFd,
+    /// `None`: a unix peer.
+    pub peer: Option<SocketAddr>,
+    /// Index into the worker's listeners.
+    pub listener: usize,
+}
+
+pub struct Intake {
+    pub accepted: Mutex<VecDeque<Accepted>>,
+    /// The worker's copies of the listeners; none before Go, and none again from the drain on.
+    pub listeners: Mutex<Vec<Arc<Listener>>>,
+    /// Descriptors have run out: idle connections are to give theirs back.
+    pub wants_descriptors: AtomicBool,
+    /// Wakes the sentinel.
+    pub picked: Arc<Wake>,
+}
+
+impl Intake {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            accepted: Mutex::default(),
+            listeners: Mutex::default(),
+            wants_descriptors: AtomicBool::new(false),
+            picked: Arc::new(Wake::new()?),
+        })
+    }
+
+    /// Accepts one connection, if one waits at any of the listeners. Errors are the sentinel's: it backs off when descriptors
+    /// run out.
+    pub fn take_waiting(&self) -> Option<Accepted> {
+        let listeners = self.listeners.lock();
+        listeners.iter().enumerate().find_map(|(index, listener)| {
+            let (fd, peer) = stream::accept(listener.fd.as_fd()).ok()?;
+            Some(Accepted {
+                fd,
+                peer,
+                listener: index,
+            })
+        })
+    }
+}
