@@ -16,6 +16,7 @@ pub mod monitor;
 pub mod observability;
 pub mod proxy;
 pub mod sys;
+pub mod tls;
 pub mod watcher;
 pub mod websocket;
 pub mod worker;

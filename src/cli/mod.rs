@@ -141,6 +141,9 @@ fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry) -> u8 {
             hint: None,
         });
     }
+    if let Err(error) = master::check_certificates(&settings) {
+        return report::start(&error);
+    }
     let code = entry.check(&settings);
     observability::finish(LOG_PATIENCE);
     code

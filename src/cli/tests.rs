@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use super::command::command;
 use super::invocation::{self, Parsed};
-use crate::config::{Bind, Error, Mode, Resolved, Surroundings};
+use crate::config::{Endpoint, Error, Mode, Resolved, Surroundings};
 
 #[derive(Debug)]
 enum Answer {
@@ -92,7 +92,10 @@ fn messages() {
         &["site:app", "-c", "conf.py"],
         &["site:app", "--run-before", "echo 'a"],
         &["site:app", "--spew"],
-        &["site:app", "--certfile=a.pem"],
+        &["site:app", "--http2-cleartext=on"],
+        &["site:app", "--keyfile=a.key"],
+        &["site:app", "-b", ":443,tls"],
+        &["site:app", "--ciphers", "RC4"],
         &["site:app", "--protocol", "uwsgi"],
         &["site:app", "--harakiri", "60"],
         &["site:app", "-k", "gevent"],
@@ -150,13 +153,15 @@ fn spellings_of_gunicorn() {
     assert_eq!(
         settings.bind,
         [
-            Bind::Tcp {
+            Endpoint::Tcp {
                 host: "0.0.0.0".into(),
                 port: 80
-            },
-            Bind::Unix {
+            }
+            .into(),
+            Endpoint::Unix {
                 path: "/run/a.sock".into()
             }
+            .into()
         ]
     );
     assert_eq!(
@@ -196,20 +201,22 @@ fn sources_in_their_order() {
     assert_eq!(settings.app.to_string(), "site:app");
     assert_eq!(
         settings.bind,
-        [Bind::Tcp {
+        [Endpoint::Tcp {
             host: "0.0.0.0".into(),
             port: 5000
-        }]
+        }
+        .into()]
     );
     assert_eq!(resolved_with(&variables, &[]).settings.workers, 6);
     assert_eq!(
         resolved_with(&variables[..2], &["site:app", "-b", "h:1"])
             .settings
             .bind,
-        [Bind::Tcp {
+        [Endpoint::Tcp {
             host: "h".into(),
             port: 1
-        }]
+        }
+        .into()]
     );
 }
 

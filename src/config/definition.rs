@@ -13,6 +13,7 @@ mod process;
 mod proxies;
 mod reload;
 mod remote_logs;
+mod tls;
 mod websocket;
 mod workers;
 
@@ -130,6 +131,7 @@ pub enum Empty {
 pub enum Group {
     App,
     Listening,
+    Tls,
     Workers,
     Reload,
     Development,
@@ -144,9 +146,10 @@ pub enum Group {
 
 impl Group {
     /// In the order in which a newcomer needs them.
-    pub const ALL: [Group; 12] = [
+    pub const ALL: [Group; 13] = [
         Group::App,
         Group::Listening,
+        Group::Tls,
         Group::Workers,
         Group::Reload,
         Group::Development,
@@ -164,6 +167,7 @@ impl Group {
         match self {
             Group::App => "The app",
             Group::Listening => "Where to listen",
+            Group::Tls => "TLS",
             Group::Workers => "Workers",
             Group::Reload => "Boot, reload and stop",
             Group::Development => "Development",
@@ -233,6 +237,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
     [
         app::SETTINGS,
         listening::SETTINGS,
+        tls::SETTINGS,
         workers::SETTINGS,
         reload::SETTINGS,
         development::SETTINGS,

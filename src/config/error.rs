@@ -78,7 +78,7 @@ impl Error {
 
 /// A text of the user's in a message: on one line, without what a terminal would obey, and not a page of it.
 pub(super) fn shown(text: &str) -> String {
-    const LONGEST: usize = 200;
+    const LONGEST: usize = 300;
     let mut shown = String::new();
     for (count, character) in text.chars().enumerate() {
         if count == LONGEST {

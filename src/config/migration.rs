@@ -58,6 +58,7 @@ fn here(like: Like, definition: Option<&Definition>) -> String {
         (_, Standing::Idle(why)) => format!("accepted but ignored: {why}"),
         (_, Standing::Refused(way)) => format!("refused: {way}"),
         (_, Standing::NotYet(way)) => format!("not yet, refused: {way}"),
+        (Like::But(text), Standing::Part(_)) => text.to_owned(),
         (_, Standing::Part(way)) => {
             format!("not yet: {way}; in a file that asks for none, no effect")
         }

@@ -22,11 +22,13 @@ mod script;
 mod settings;
 mod standing;
 mod surroundings;
+mod tls;
 mod toml_file;
 mod value;
 mod variables;
 mod words;
 
+pub use crate::sys::Protection;
 pub use cfg::cfg;
 pub use cpus::{CpuFiles, cpus};
 pub use definition::{
@@ -49,6 +51,7 @@ pub use script::{Hooks, PROGRAM, Told, answer, location, question};
 pub use settings::*;
 pub use standing::idle;
 pub use surroundings::{Surroundings, start_directory};
+pub use tls::*;
 pub use toml_file::toml;
 pub use variables::{environment, own_variables};
 pub use words::{Unbalanced, split};

@@ -2,6 +2,7 @@
 
 mod files;
 mod logging;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,8 +46,13 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
     let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
 
     let env = typed.list("raw_env", value::environment_pair)?;
+    let tls = tls::tls(&typed, base, surroundings)?;
+    let bind = typed.list("bind", |text| value::bind(text, base))?;
+    tls::check_binds(&typed, &bind, tls.as_ref())?;
     let settings = Settings {
-        bind: typed.list("bind", |text| value::address(text, base))?,
+        bind,
+        plain_http: tls::plain_http(&typed, base, tls.as_ref())?,
+        tls,
         umask: typed.value("umask", value::mask)?,
         backlog: typed.value("backlog", |text| {
             value::number(text, 1..=i32::MAX.unsigned_abs())

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::sys::Protection;
+
 /// Where the app is: `module`, `module:attr`, `module:attr.sub`, `module:factory()`, `module:factory("argument", name=1)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppSpec {
@@ -40,7 +42,24 @@ impl fmt::Display for AppSpec {
 
 /// One `-b`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bind {
+pub struct Bind {
+    pub endpoint: Endpoint,
+    /// `None`: TLS at TCP addresses, where there is a certificate.
+    pub protection: Option<Protection>,
+}
+
+impl From<Endpoint> for Bind {
+    fn from(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            protection: None,
+        }
+    }
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
     /// A literal address or a host name, resolved when it is bound. Port 0: the kernel chooses.
     Tcp {
         host: String,
@@ -317,6 +336,8 @@ pub enum PortSharing {
 pub struct Settings {
     pub app: AppSpec,
     pub bind: Vec<Bind>,
+    pub tls: Option<super::TlsSettings>,
+    pub plain_http: super::PlainHttp,
     pub umask: u32,
     pub backlog: u32,
     pub port_sharing: PortSharing,
@@ -382,7 +403,7 @@ pub struct Settings {
     pub logging: super::Logging,
     pub control_socket: ControlSocket,
     /// Where probes and metrics are answered; empty: nowhere.
-    pub admin_bind: Vec<Bind>,
+    pub admin_bind: Vec<Endpoint>,
     pub sendfile: SendFile,
     /// Whether ASGI's `http.response.pathsend` is advertised.
     pub pathsend: bool,

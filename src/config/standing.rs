@@ -86,7 +86,6 @@ mod tests {
             ("spew", "false"),
             ("http_protocols", "h1"),
             ("protocol", "HTTP"),
-            ("certfile", ""),
             ("suppress_ragged_eofs", "true"),
             ("preload_app", "true"),
         ] {
@@ -100,10 +99,10 @@ mod tests {
 
     #[test]
     fn the_way_out_is_told() {
-        let error = refused(&layers("certfile", "a.pem", Origin::CommandLine)).unwrap_err();
+        let error = refused(&layers("http2_cleartext", "on", Origin::CommandLine)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "--certfile is gunicorn's and not supported yet"
+            "--http2-cleartext is gunicorn's and not supported yet"
         );
         assert_eq!((error.exit_code(), error.hint().is_some()), (2, true));
         let origin = Origin::Python("gunicorn.conf.py".into());
@@ -119,21 +118,24 @@ mod tests {
             "{told:?}"
         );
         // As in files that name every setting there is.
-        for (name, text) in [
-            ("ciphers", "ECDHE+AESGCM"),
-            ("ssl_version", "5"),
-            ("ssl_context", "conf.ssl_context"),
-        ] {
-            let layers = layers(name, text, Origin::Python("gunicorn.conf.py".into()));
+        for name in ["http2_max_frame_size", "http2_initial_window_size"] {
+            let layers = layers(name, "99999", Origin::Python("gunicorn.conf.py".into()));
             assert_eq!(refused(&layers), Ok(()), "{name}");
             assert_eq!(
                 idle(&layers),
                 [format!(
-                    "{name} is gunicorn's and has no effect here: let a proxy in front do TLS"
+                    "{name} is gunicorn's and has no effect here: let a proxy in front speak HTTP/2"
                 )]
             );
         }
-        assert!(refused(&layers("ciphers", "ECDHE+AESGCM", Origin::CommandLine)).is_err());
+        assert!(
+            refused(&layers(
+                "http2_max_frame_size",
+                "99999",
+                Origin::CommandLine
+            ))
+            .is_err()
+        );
         assert_eq!(
             idle(&layers("http_parser", "auto", Origin::CommandLine)),
             [""; 0]

@@ -4,6 +4,7 @@ mod access_format;
 mod address;
 mod app;
 mod choice;
+mod ciphers;
 mod command;
 mod headers;
 mod interface;
@@ -13,14 +14,16 @@ mod mount;
 mod number;
 mod peers;
 mod place;
+mod tls;
 
 pub(super) use access_format::access_format;
-pub(super) use address::{address, own_address};
+pub(super) use address::{bind, own_address};
 pub(super) use app::app;
 pub(super) use choice::{
     compression, event_loop, header_map, lifespan, log_level, proxy_protocol, reload_engine,
     switch, warm_up, websockets,
 };
+pub(super) use ciphers::cipher_suites;
 pub(super) use command::command;
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
 pub(super) use interface::worker_class;
@@ -37,6 +40,7 @@ pub(super) use peers::peers;
 pub(super) use place::{
     directories, directory, environment_pair, host_header, log_target, root_path, url_path, watched,
 };
+pub(super) use tls::{client_certificates, ssl_version, tls_version};
 
 /// Why a text is not such a value: ends the sentence "`--workers`: `x` …".
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,8 @@ pub enum Refusal {
     HostMissing,
     HostRepeated,
     HostInvalid,
+    /// Given by the owner: the client speaks plain HTTP where TLS is expected.
+    PlainHttp,
     // 400, framing
     BadContentLength,
     LengthAndEncoding,
@@ -76,6 +78,7 @@ impl Refusal {
             | Refusal::HostMissing
             | Refusal::HostRepeated
             | Refusal::HostInvalid
+            | Refusal::PlainHttp
             | Refusal::BadContentLength
             | Refusal::LengthAndEncoding
             | Refusal::BadTransferEncoding
@@ -115,6 +118,7 @@ impl Refusal {
             Refusal::HostMissing => "no host header",
             Refusal::HostRepeated => "more than one host header",
             Refusal::HostInvalid => "invalid host header",
+            Refusal::PlainHttp => "plain http sent to a port that speaks https",
             Refusal::BadContentLength => "invalid content-length",
             Refusal::LengthAndEncoding => "both content-length and transfer-encoding",
             Refusal::BadTransferEncoding => "invalid transfer-encoding",

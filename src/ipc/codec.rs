@@ -36,6 +36,7 @@ impl Wire for ToWorker {
             Self::StopFast => vec![3],
             Self::ReopenLogs => vec![4],
             Self::CloseAfterAnswers => vec![7],
+            Self::LoadCertificates => vec![8],
             Self::LogLevel(level) => vec![5, *level],
             Self::Stacks { number } => {
                 let mut bytes = vec![6];
@@ -64,6 +65,7 @@ impl Wire for ToWorker {
             3 => Self::StopFast,
             4 => Self::ReopenLogs,
             7 => Self::CloseAfterAnswers,
+            8 => Self::LoadCertificates,
             5 => Self::LogLevel(reader.byte()?),
             6 => Self::Stacks {
                 number: reader.u64()?,
@@ -223,6 +225,7 @@ mod tests {
             Just(ToWorker::StopFast),
             Just(ToWorker::ReopenLogs),
             Just(ToWorker::CloseAfterAnswers),
+            Just(ToWorker::LoadCertificates),
             any::<u8>().prop_map(ToWorker::LogLevel),
             any::<u64>().prop_map(|number| ToWorker::Stacks { number }),
             (reason, any::<u64>()).prop_map(|(reason, graceful_ms)| ToWorker::Drain {

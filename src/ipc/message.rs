@@ -18,6 +18,8 @@ pub enum ToWorker {
     LogLevel(u8),
     /// Tell the Python stacks of all threads and tasks; answered by `Stacks` with that number, if somebody can run Python.
     Stacks { number: u64 },
+    /// The memory that it has inherited has new certificates.
+    LoadCertificates,
     /// The server is about to drain: go on accepting, and let answers say `Connection: close`.
     CloseAfterAnswers,
 }

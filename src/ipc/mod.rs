@@ -21,6 +21,7 @@ mod message;
 )]
 mod page;
 mod scoreboard;
+mod tickets;
 
 pub use board::Board;
 pub use busy::Work;
@@ -31,3 +32,4 @@ pub use facts::{CAUSES, Facts, Queue};
 pub use message::*;
 pub use page::{InFlight, Mark, Page, State, Ticket};
 pub use scoreboard::{Scoreboard, Service};
+pub use tickets::{TicketKey, TicketKeys};

@@ -92,6 +92,7 @@ impl Shell<'_> {
             Action::ReopenLogs => self.reopen_logs(),
             Action::Forget { generation } => {
                 self.generations.editions.remove(&generation);
+                self.follow_certificates();
             }
             Action::Report(report) => {
                 match &report {
@@ -241,6 +242,11 @@ impl Shell<'_> {
             generation: u64::from(generation.0),
             settings: Arc::clone(&edition.settings),
             listeners: self.listening.binds.part_of(slot.0),
+            certificates: edition
+                .certificates
+                .as_ref()
+                .zip(self.listening.certificates.as_ref())
+                .map(|(certificates, state)| certificates.shared(state)),
             channel,
             lifeline: self.fleet.lifeline.read.take()?,
             page,

@@ -5,10 +5,10 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use super::Error;
 use super::shares::Shares;
-use crate::config::{Bind, PortSharing, Settings};
+use crate::config::{Bind, Endpoint, PortSharing, Protection, Settings};
 use crate::sys::{
-    AnyIpv6, Identity, Listener, Others, Passed, Predecessor, SocketFile, accept_queue, listen_tcp,
-    listen_unix, passed_descriptors, take_listener, turn_away_newcomers,
+    AnyIpv6, Identity, Listener, ListenerAddress, Others, Passed, Predecessor, SocketFile,
+    accept_queue, listen_tcp, listen_unix, passed_descriptors, take_listener, turn_away_newcomers,
 };
 
 /// What is open, and what has to be removed from the file system in the end.
@@ -57,14 +57,14 @@ impl Binds {
     /// `all`: what else is opened; IPv4 may have a socket of its own among them.
     fn open_one(
         &mut self,
-        bind: &Bind,
-        all: &[Bind],
+        endpoint: &Endpoint,
+        all: &[Endpoint],
         settings: &Settings,
         others: Others,
     ) -> Result<(), Error> {
-        match bind {
-            Bind::Tcp { host, port } => {
-                let any = if all.iter().any(|bind| takes_ipv4(bind, *port)) {
+        match endpoint {
+            Endpoint::Tcp { host, port } => {
+                let any = if all.iter().any(|other| takes_ipv4(other, *port)) {
                     AnyIpv6::Alone
                 } else {
                     AnyIpv6::WithIpv4
@@ -74,21 +74,22 @@ impl Binds {
                     .extend(opened.iter().map(|one| one.fd.as_raw_fd()));
                 self.listeners.extend(opened);
             }
-            Bind::Unix { path } => {
+            Endpoint::Unix { path } => {
                 let (listener, file) = listen_unix(path, settings.umask, settings.backlog)?;
                 log_predecessor(&file);
                 self.listeners.push(listener);
                 self.files.push(file);
             }
-            Bind::Fd { fd } => self.listeners.push(take_listener(*fd)?),
+            Endpoint::Fd { fd } => self.listeners.push(take_listener(*fd)?),
             // Only systemd's list knows names.
-            Bind::FdName { .. } => {}
+            Endpoint::FdName { .. } => {}
         }
         Ok(())
     }
 
     fn open_all(&mut self, settings: &Settings, passed: &[Passed]) -> Result<(), Error> {
-        let picks = |bind: &Bind| matches!(bind, Bind::Fd { .. } | Bind::FdName { .. });
+        let picks =
+            |bind: &Bind| matches!(bind.endpoint, Endpoint::Fd { .. } | Endpoint::FdName { .. });
         if !passed.is_empty() && !settings.bind.iter().any(picks) {
             tracing::info!(
                 sockets = passed.len(),
@@ -97,6 +98,7 @@ impl Binds {
             for one in passed {
                 self.listeners.push(take_listener(one.fd)?);
             }
+            self.protect(0, None, settings);
             return Ok(());
         }
         let others = match settings.port_sharing {
@@ -104,13 +106,19 @@ impl Binds {
             PortSharing::None => Others::Refused,
         };
         let mut taken = BTreeSet::new();
+        let endpoints: Vec<Endpoint> = settings
+            .bind
+            .iter()
+            .map(|bind| bind.endpoint.clone())
+            .collect();
         for bind in &settings.bind {
-            match bind {
-                Bind::Tcp { .. } | Bind::Unix { .. } => {
-                    self.open_one(bind, &settings.bind, settings, others)?;
+            let opened = self.listeners.len();
+            match &bind.endpoint {
+                Endpoint::Tcp { .. } | Endpoint::Unix { .. } => {
+                    self.open_one(&bind.endpoint, &endpoints, settings, others)?;
                 }
-                Bind::Fd { fd } => self.take(*fd, &mut taken)?,
-                Bind::FdName { name } => {
+                Endpoint::Fd { fd } => self.take(*fd, &mut taken)?,
+                Endpoint::FdName { name } => {
                     let named: Vec<&Passed> =
                         passed.iter().filter(|one| one.name == *name).collect();
                     if named.is_empty() {
@@ -125,8 +133,20 @@ impl Binds {
                     }
                 }
             }
+            self.protect(opened, bind.protection, settings);
         }
         Ok(())
+    }
+
+    /// Says which of the listeners from that number on speak TLS.
+    fn protect(&mut self, first: usize, protection: Option<Protection>, settings: &Settings) {
+        for listener in self.listeners.iter_mut().skip(first) {
+            let usual = match listener.address {
+                ListenerAddress::Tcp(_) if settings.tls.is_some() => Protection::Tls,
+                ListenerAddress::Tcp(_) | ListenerAddress::Unix(_) => Protection::None,
+            };
+            listener.protection = protection.unwrap_or(usual);
+        }
     }
 
     /// Named twice, a descriptor is still one listener (and must not get two owners).
@@ -198,10 +218,10 @@ pub fn log_predecessor(file: &SocketFile) {
 }
 
 /// An IPv4 address, or a name that may have one, with that port.
-fn takes_ipv4(bind: &Bind, port: u16) -> bool {
-    match bind {
-        Bind::Tcp { host, port: other } => *other == port && !host.contains(':'),
-        Bind::Unix { .. } | Bind::Fd { .. } | Bind::FdName { .. } => false,
+fn takes_ipv4(endpoint: &Endpoint, port: u16) -> bool {
+    match endpoint {
+        Endpoint::Tcp { host, port: other } => *other == port && !host.contains(':'),
+        Endpoint::Unix { .. } | Endpoint::Fd { .. } | Endpoint::FdName { .. } => false,
     }
 }
 
@@ -211,7 +231,7 @@ mod tests {
 
     #[test]
     fn ipv4_is_left_to_whoever_asks_for_it() {
-        let tcp = |host: &str, port| Bind::Tcp {
+        let tcp = |host: &str, port| Endpoint::Tcp {
             host: host.to_owned(),
             port,
         };
@@ -219,6 +239,6 @@ mod tests {
         assert!(takes_ipv4(&tcp("localhost", 8000), 8000));
         assert!(!takes_ipv4(&tcp("0.0.0.0", 8001), 8000));
         assert!(!takes_ipv4(&tcp("::", 8000), 8000));
-        assert!(!takes_ipv4(&Bind::Fd { fd: 3 }, 8000));
+        assert!(!takes_ipv4(&Endpoint::Fd { fd: 3 }, 8000));
     }
 }

@@ -121,15 +121,26 @@ impl Shell<'_> {
             Ok(()) => Ok(settings),
             Err(error) => Err(Misconfigured::from(error.to_string())),
         };
-        let result = match settings.and_then(possible) {
-            Ok(settings) => {
-                let fixed = fixed_at_start(&self.generations.first, &settings);
-                if !fixed.is_empty() {
-                    tracing::warn!(
-                        settings = fixed.join(", "),
-                        "changed settings that only a restart applies"
-                    );
-                }
+        let read = settings.and_then(possible).and_then(|mut settings| {
+            let first = &self.generations.first;
+            let fixed = fixed_at_start(first, &settings);
+            if !fixed.is_empty() {
+                tracing::warn!(
+                    settings = fixed.join(", "),
+                    "changed settings that only a restart applies"
+                );
+            }
+            if first.tls.is_none() || settings.tls.is_none() {
+                settings.tls.clone_from(&first.tls);
+            }
+            let certificates = self.read_certificates(&settings).map_err(|error| {
+                let hint = error.hint().map(|hint| format!(" ({hint})"));
+                Misconfigured::from(format!("{error}{}", hint.unwrap_or_default()))
+            })?;
+            Ok((settings, certificates))
+        });
+        let result = match read {
+            Ok((settings, certificates)) => {
                 // A name server that does not answer holds up neither the loop nor a boot.
                 if logs(&self.generations.logging, &settings) == Logs::ToOpen {
                     // Those of a reload that failed.
@@ -140,10 +151,11 @@ impl Shell<'_> {
                 }
                 let plan = plan(&settings, self.capacity);
                 self.hook_reload(&settings);
-                self.generations.editions.insert(
-                    generation,
-                    Edition::new(std::sync::Arc::new(settings), &self.generations.start),
-                );
+                let start = &self.generations.start;
+                let mut edition = Edition::new(std::sync::Arc::new(settings), start);
+                edition.certificates = certificates;
+                self.generations.editions.insert(generation, edition);
+                self.follow_certificates();
                 ConfigResult::Good(Box::new(plan))
             }
             Err(error) => {

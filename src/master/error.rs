@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::sys::Pid;
-use crate::{ipc, sys};
+use crate::{ipc, sys, tls};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -12,6 +12,8 @@ pub enum Error {
     System(#[from] sys::Error),
     #[error(transparent)]
     Ipc(#[from] ipc::Error),
+    #[error(transparent)]
+    Certificates(#[from] tls::Problem),
     /// The pid file names a process that lives.
     #[error("pid file {}: process {pid} is running", path.display())]
     Running { path: PathBuf, pid: Pid },
@@ -51,6 +53,7 @@ impl Error {
             Self::NotPassed { .. } => {
                 Some("the name is FileDescriptorName= in the .socket unit".to_owned())
             }
+            Self::Certificates(problem) => Some(problem.hint.clone()),
             Self::Ipc(_) => None,
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::capacity::Capacity;
+use super::certificates::Certificates;
 use super::hooks::before_first_worker;
 use super::supervisor::{Abort, Helper, Plan, Sources, Winch, WorkerLimits};
 use crate::config::{Place, Settings};
@@ -14,6 +15,8 @@ use crate::config::{Place, Settings};
 #[derive(Debug, Clone)]
 pub struct Edition {
     pub settings: Arc<Settings>,
+    /// `None`: it does not speak TLS.
+    pub certificates: Option<Certificates>,
     /// Without symbolic links: a worker that is respawned while a deploy swaps `current` gets its own generation's code.
     directory: Option<PathBuf>,
     /// With them, for when the pinned directory is gone.
@@ -31,6 +34,7 @@ impl Edition {
             directory: fs::canonicalize(&wanted).ok(),
             wanted,
             settings,
+            certificates: None,
         }
     }
 
@@ -127,6 +131,11 @@ pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("--bind", old.bind != new.bind),
         ("--umask", old.umask != new.umask),
         ("--backlog", old.backlog != new.backlog),
+        (
+            "--certfile (where there was none)",
+            old.tls.is_none() && new.tls.is_some(),
+        ),
+        ("--certfile (none)", old.tls.is_some() && new.tls.is_none()),
         ("--reuse-port", old.port_sharing != new.port_sharing),
         ("--admin-bind", old.admin_bind != new.admin_bind),
         ("--control-socket", old.control_socket != new.control_socket),

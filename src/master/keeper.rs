@@ -112,6 +112,11 @@ impl Shell<'_> {
                 lifeline: self.fleet.lifeline.read.take()?,
                 board: self.fleet.scoreboard.board(),
                 addresses,
+                certificates: self
+                    .listening
+                    .certificates
+                    .as_ref()
+                    .and_then(|state| state.expiry().ok()),
             },
             identity: self.fleet.identity.clone(),
             master,

@@ -9,6 +9,7 @@
 mod act;
 mod binds;
 mod capacity;
+mod certificates;
 mod child;
 mod condition;
 mod configuration;
@@ -38,11 +39,12 @@ mod tally;
 mod turn;
 mod workers;
 
+pub use certificates::check as check_certificates;
 pub use configuration::{Configuration, Misconfigured, Next};
 pub use daemon::{Announcement, Detached, Start, detach};
 pub use error::Error;
 pub use program::Program;
-pub use seat::{Host, Outcome, Seat};
+pub use seat::{Host, Outcome, Seat, SharedCertificates};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -101,6 +103,7 @@ fn govern(
     );
     let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
     try_temporary_directory(&settings)?;
+    shell.open_certificates(&settings)?;
     shell.listening.binds = Binds::open(&settings)?;
     if let Some(identity) = &shell.fleet.identity {
         shell.listening.binds.give(identity);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::ipc;
-use crate::sys::{Listener, Pid, Scratch};
+use crate::sys::{Document, Listener, Pid, Scratch};
 
 /// Everything a worker inherits from the master.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Seat {
     pub settings: Arc<Settings>,
     /// The worker's copies; the master keeps its own.
     pub listeners: Vec<Listener>,
+    /// Where there is TLS.
+    pub certificates: Option<SharedCertificates>,
     pub channel: ipc::WorkerChannel,
     /// Read end of a pipe that only the master can write to and never does: end of file = the master is gone.
     pub lifeline: OwnedFd,
@@ -28,6 +30,14 @@ pub struct Seat {
     /// Development: where the files that this worker has loaded are told.
     pub news: Option<OwnedFd>,
     pub master: Pid,
+}
+
+/// What the master keeps up to date for workers that speak TLS.
+#[derive(Debug, Clone)]
+pub struct SharedCertificates {
+    /// `tls::Material`, encoded; replaced when files change.
+    pub material: Arc<Document>,
+    pub tickets: ipc::TicketKeys,
 }
 
 /// What surrounds the master: whose interpreter runs, and what a worker does. Keeps Python out of this layer.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Error;
 use super::binds::Binds;
 use super::capacity::Capacity;
+use super::certificates::CertificateState;
 use super::condition::Note;
 use super::configuration::{Asking, Configuration};
 use super::control::{Control, Errands, Waits};
@@ -115,6 +116,8 @@ pub struct Generations<'a> {
 #[derive(Debug)]
 pub struct Listening {
     pub(super) binds: Binds,
+    /// `None`: no TLS.
+    pub(super) certificates: Option<CertificateState>,
     /// Of the listeners, as they were opened.
     pub(super) addresses: Arc<[String]>,
 }
@@ -218,6 +221,7 @@ impl<'a> Shell<'a> {
             },
             listening: Listening {
                 binds: Binds::default(),
+                certificates: None,
                 addresses: Arc::new([]),
             },
             fleet: WorkerProcesses {

@@ -29,6 +29,7 @@ enum Source {
     Configuration,
     Watcher,
     Hooks,
+    Certificates,
     Control(control::Source),
     /// A deadline of something that every turn looks at in any case.
     EveryTurn,
@@ -84,6 +85,12 @@ impl Shell<'_> {
                 turn.watch(Source::Hooks, fd, wanted);
             }
         }
+        if let Some(certificates) = &self.listening.certificates {
+            if let Some(changes) = certificates.as_fd() {
+                turn.watch(Source::Certificates, changes, Wanted::Readable);
+            }
+            turn.wake(Source::Certificates, certificates.due());
+        }
         for (client, fd, wanted) in self.desk.control.watched(now) {
             turn.watch(Source::Control(client), fd, wanted);
         }
@@ -124,6 +131,7 @@ impl Shell<'_> {
             Source::Configuration => self.hear_configuration(),
             Source::Watcher => self.hear_lookout(),
             Source::Hooks => self.hear_hooks(),
+            Source::Certificates => self.keep_certificates(),
             Source::Control(client) => self.desk.control.attend(client),
             Source::EveryTurn => {}
         }

@@ -1,5 +1,6 @@
 //! The scoreboard as metrics, in the text of OpenMetrics. It counts nothing itself.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -33,6 +34,7 @@ impl Collector for Snapshot {
         self.encode_waits(encoder)?;
         self.encode_workers(encoder)?;
         self.encode_master(encoder)?;
+        self.encode_certificates(encoder)?;
         self.encode_memory(encoder)
     }
 }
@@ -163,6 +165,32 @@ impl Snapshot {
             })?;
         }
         Ok(())
+    }
+
+    fn encode_certificates(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        if self.expiry.is_empty() {
+            return Ok(());
+        }
+        family(
+            encoder,
+            "rgun_certificate_expiry_timestamp_seconds",
+            "When the TLS certificate expires",
+            MetricType::Gauge,
+            |metric| {
+                let mut seen = BTreeSet::new();
+                for (name, expires) in &self.expiry {
+                    // Two for one name (RSA and ECDSA): the first one is shown.
+                    if !seen.insert(name) {
+                        continue;
+                    }
+                    let labels: Label = [("name", name.as_str())];
+                    metric
+                        .encode_family(&labels)?
+                        .encode_gauge(&float(*expires))?;
+                }
+                Ok(())
+            },
+        )
     }
 
     fn encode_workers(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {

@@ -19,7 +19,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::ipc::Board;
-use crate::sys::Listener;
+use crate::sys::{Document, Listener};
 
 /// What the master gives it.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Post {
     pub board: Board,
     /// The addresses that the app is served at, in the order of `Facts::queues`.
     pub addresses: Arc<[String]>,
+    /// A line for each certificate: when it expires, in seconds since 1970, and its name. `None`: no TLS.
+    pub certificates: Option<Document>,
 }
 
 /// Its whole life; the exit code.

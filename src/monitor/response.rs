@@ -14,7 +14,7 @@ use super::probe::{Probe, Verdict};
 use super::ratio::Ratios;
 use super::snapshot::Snapshot;
 use crate::ipc::Board;
-use crate::sys::clock;
+use crate::sys::{Document, clock};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 /// None of ours is that long.
@@ -26,15 +26,17 @@ pub type Answer = Response<Full<Bytes>>;
 pub struct Answers {
     board: Board,
     addresses: Arc<[String]>,
+    certificates: Option<Document>,
     memory: Memory,
     ratios: Ratios,
 }
 
 impl Answers {
-    pub fn new(board: Board, addresses: Arc<[String]>) -> Self {
+    pub fn new(board: Board, addresses: Arc<[String]>, certificates: Option<Document>) -> Self {
         Self {
             board,
             addresses,
+            certificates,
             memory: Memory::default(),
             ratios: Ratios::default(),
         }
@@ -77,13 +79,19 @@ impl Answers {
     }
 
     fn metrics(&mut self, exposition: Exposition) -> Answer {
-        let snapshot = Snapshot::take(
+        let mut snapshot = Snapshot::take(
             &self.board,
             &self.addresses,
             &mut self.memory,
             &mut self.ratios,
             clock::monotonic_ms(),
         );
+        if let Some(certificates) = &self.certificates {
+            snapshot.expiry = certificates
+                .read()
+                .map(|text| expiry(&text))
+                .unwrap_or_default();
+        }
         match metrics::text(snapshot) {
             Ok(text) => answer(
                 StatusCode::OK,
@@ -106,4 +114,15 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Answe
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+/// Names of certificates and when they expire, as the master has written them.
+fn expiry(text: &[u8]) -> Vec<(String, u64)> {
+    let text = String::from_utf8_lossy(text);
+    text.lines()
+        .filter_map(|line| {
+            let (seconds, name) = line.split_once(' ')?;
+            Some((name.to_owned(), seconds.parse().ok()?))
+        })
+        .collect()
 }

@@ -51,6 +51,7 @@ async fn serve(post: Post) -> io::Result<()> {
         lifeline,
         board,
         addresses,
+        certificates,
     } = post;
     let mut doors: VecDeque<Door> = listeners
         .into_iter()
@@ -58,7 +59,7 @@ async fn serve(post: Post) -> io::Result<()> {
         .collect::<io::Result<_>>()?;
     // Not made non-blocking: workers have the same pipe, and here it is only waited for.
     let master = Receiver::from_owned_fd_unchecked(lifeline)?;
-    let answers = Rc::new(RefCell::new(Answers::new(board, addresses)));
+    let answers = Rc::new(RefCell::new(Answers::new(board, addresses, certificates)));
     let mut clients: VecDeque<AbortHandle> = VecDeque::new();
     while let Some(accepted) = accept(&doors, &master).await? {
         clients.retain(|client| !client.is_finished());

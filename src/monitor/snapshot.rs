@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub slots: Vec<Slot>,
     pub states: BTreeMap<&'static str, u64>,
     pub processes: Vec<(&'static str, String, Size)>,
+    /// Certificates by name, and when they expire in seconds since 1970.
+    pub expiry: Vec<(String, u64)>,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,7 @@ impl Snapshot {
             slots,
             states,
             processes,
+            expiry: Vec::new(),
         }
     }
 }

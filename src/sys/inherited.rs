@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use socket2::{Domain, SockAddr, SockRef, Type};
 
-use super::{Error, Listener, ListenerAddress, Pid, Result};
+use super::{Error, Listener, ListenerAddress, Pid, Protection, Result};
 
 /// The first descriptor that systemd passes (`SD_LISTEN_FDS_START`).
 const FIRST: RawFd = 3;
@@ -84,7 +84,11 @@ pub fn take_listener(fd: RawFd) -> Result<Listener> {
     fcntl(looked_at, FcntlArg::F_SETFL(flags)).map_err(|e| Error::new("fcntl", &object, e))?;
     // SAFETY: it is open, and nobody else in this process owns it (the caller vouches for that).
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    Ok(Listener { fd, address })
+    Ok(Listener {
+        fd,
+        address,
+        protection: Protection::None,
+    })
 }
 
 fn address_of(name: &SockAddr) -> Option<ListenerAddress> {

@@ -29,14 +29,22 @@ impl ListenerAddress {
     }
 }
 
-/// `http://127.0.0.1:8000`, `http://[::1]:8000`, `unix:/run/app.sock`.
+/// `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/app.sock`.
 impl fmt::Display for ListenerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// Whether what is accepted there is encrypted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protection {
+    #[default]
+    None,
+    Tls,
 }
 
 /// A non-blocking, close-on-exec, listening stream socket.
@@ -44,6 +52,7 @@ impl fmt::Display for ListenerAddress {
 pub struct Listener {
     pub fd: OwnedFd,
     pub address: ListenerAddress,
+    pub protection: Protection,
 }
 
 impl Listener {
@@ -73,8 +82,14 @@ impl AsFd for Listener {
     }
 }
 
+/// `http://127.0.0.1:8000`, `https://[::1]:8443`, `unix:/run/app.sock`.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.address, self.protection) {
+            (ListenerAddress::Tcp(_), Protection::None) => f.write_str("http://")?,
+            (ListenerAddress::Tcp(_), Protection::Tls) => f.write_str("https://")?,
+            (ListenerAddress::Unix(_), _) => {}
+        }
         self.address.fmt(f)
     }
 }
@@ -86,7 +101,7 @@ mod tests {
     #[test]
     fn addresses_read_as_an_operator_writes_them() {
         let tcp = ListenerAddress::Tcp("[::1]:8000".parse().expect("a literal"));
-        assert_eq!(tcp.to_string(), "http://[::1]:8000");
+        assert_eq!(tcp.to_string(), "[::1]:8000");
         assert_eq!(tcp.server(), ("::1".to_owned(), Some(8000)));
         let unix = ListenerAddress::Unix(PathBuf::from("/run/a.sock"));
         assert_eq!(unix.to_string(), "unix:/run/a.sock");

@@ -8,6 +8,7 @@ pub mod cpus;
 pub mod daemon;
 mod descriptor;
 mod descriptor_limit;
+mod document;
 pub mod epoll;
 mod error;
 mod files;
@@ -42,12 +43,13 @@ mod unix;
 pub use cgroup::{GroupMemory, OutOfMemory};
 pub use descriptor::duplicate;
 pub use descriptor_limit::{raise_descriptor_limit, restore_descriptor_limit};
+pub use document::Document;
 pub use error::{Error, Result};
 pub use files::unnamed_file;
 pub use forked::{is_forked_child, watch_forks};
 pub use identity::{Identity, Supplementary};
 pub use inherited::{Passed, passed_descriptors, take_listener};
-pub use listener::{Listener, ListenerAddress};
+pub use listener::{Listener, ListenerAddress, Protection};
 pub use local_time::{
     LocalTime, format_time, keep_zone, local_time, unix_millis, unix_seconds, utc,
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use super::{Error, Listener, ListenerAddress, Result};
+use super::{Error, Listener, ListenerAddress, Protection, Result};
 
 /// Whether others may listen at the same address (`SO_REUSEPORT`): the kernel then chooses for each connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,11 @@ pub fn share_port(listener: &Listener, address: SocketAddr) -> Result<Listener> 
         // Or an IPv4 socket, which has no such option.
         Ok(false) | Err(_) => AnyIpv6::WithIpv4,
     };
-    bind_at(address, Others::Allowed, any)
+    let shared = bind_at(address, Others::Allowed, any)?;
+    Ok(Listener {
+        protection: listener.protection,
+        ..shared
+    })
 }
 
 fn bind_at(address: SocketAddr, others: Others, any: AnyIpv6) -> Result<Listener> {
@@ -148,6 +152,7 @@ fn bind_at(address: SocketAddr, others: Others, any: AnyIpv6) -> Result<Listener
     Ok(Listener {
         fd: socket.into(),
         address: ListenerAddress::Tcp(chosen),
+        protection: Protection::None,
     })
 }
 

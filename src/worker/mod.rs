@@ -23,6 +23,7 @@ mod sentinel;
 mod signals;
 mod spool;
 mod timers;
+mod tls;
 mod transport;
 mod websocket;
 mod wsgi;

@@ -1,5 +1,7 @@
 //! What all connections of one worker share. It does not read or write a socket.
 
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,6 +18,8 @@ use super::held::Held;
 use super::intake::Intake;
 use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
+use super::tls::{TlsListeners, TlsServer};
+use super::transport::Transport;
 use crate::config::{Settings, StaticMount};
 use crate::http::{HeaderMap, KeepAlive, Policy, RequestHead};
 use crate::ipc::{DrainReason, Page};
@@ -96,6 +100,7 @@ pub struct Network {
     pub codecs: Arc<Codecs>,
     pub busy: Busy,
     pub ledger: Ledger,
+    pub tls: TlsListeners,
     app: OnceLock<Box<dyn App>>,
     /// Where something is mounted.
     files: OnceLock<FileServer>,
@@ -125,6 +130,7 @@ impl Network {
             ledger: Ledger::new(settings.clone(), page),
             clock: TurnClock::new(settings.server_header),
             drain: Drain::default(),
+            tls: TlsListeners::default(),
             settings,
             policy,
             proxies_policy,
@@ -136,6 +142,24 @@ impl Network {
             files: OnceLock::new(),
             connections: AtomicU32::new(0),
         })
+    }
+
+    /// Over an accepted connection. A PROXY header comes before the handshake.
+    pub(super) fn transport(
+        &self,
+        fd: OwnedFd,
+        peer: Option<SocketAddr>,
+        listener: Option<usize>,
+    ) -> Transport {
+        let session = self
+            .tls
+            .at(listener)
+            .filter(|_| !self.sends_proxy_header(peer))
+            .and_then(TlsServer::session);
+        match session {
+            Some(session) => Transport::tls(fd, session),
+            None => Transport::plain(fd),
+        }
     }
 
     /// Said once, before the first connection.

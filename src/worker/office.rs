@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::network::Network;
 use super::sentinel::{Orders, Sentinel};
+use super::tls::{TlsListeners, TlsServer};
 use crate::ipc::{FromWorker, Phase, State, WorkerChannel};
 use crate::master::Seat;
 use crate::sys::epoll::Wake;
@@ -34,7 +35,10 @@ pub struct Office {
 
 /// Takes the seat: from here on the sentinel answers the master.
 pub fn open(seat: Seat) -> io::Result<Office> {
-    let net = Arc::new(Network::new(seat.settings.clone(), seat.page)?);
+    let tls = TlsServer::open(&seat.settings, seat.certificates).map_err(io::Error::other)?;
+    let mut net = Network::new(seat.settings.clone(), seat.page)?;
+    net.tls = TlsListeners::new(tls, &seat.listeners);
+    let net = Arc::new(net);
     let orders = Arc::new(Orders::default());
     let picked = net.intake.picked.clone();
     let channel = Arc::new(seat.channel);

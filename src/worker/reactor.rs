@@ -11,7 +11,6 @@ use super::intake::Accepted;
 use super::key::ConnKey;
 use super::network::{Network, millis};
 use super::timers::TICK_MS;
-use super::transport::Transport;
 use crate::sys::epoll::{Epoll, Wake, Watch};
 use crate::sys::last_data_received;
 
@@ -276,7 +275,8 @@ impl Reactor {
         place.serial = place.serial.wrapping_add(1);
         // More places than a process can have descriptors there are not.
         let key = ConnKey::new(index as u32, place.serial);
-        let conn = Conn::new(&self.net, key, Transport::plain(fd), peer, listener);
+        let transport = self.net.transport(fd, peer, listener);
+        let conn = Conn::new(&self.net, key, transport, peer, listener);
         place.conn = Some(conn.clone());
         // What comes before it is watched shows itself as its first edge.
         let begun = conn.look();

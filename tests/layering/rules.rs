@@ -100,6 +100,7 @@ const RULES: &[Rule] = &[
             "monitor",
             "observability",
             "sys",
+            "tls",
             "watcher",
         ],
         crates: &["serde", "serde_json", "thiserror", "tracing"],
@@ -145,9 +146,11 @@ const RULES: &[Rule] = &[
             "http",
             "ipc",
             "master::Seat",
+            "master::SharedCertificates",
             "observability",
             "proxy",
             "sys",
+            "tls",
             "websocket",
         ],
         crates: &[
@@ -176,6 +179,7 @@ const RULES: &[Rule] = &[
             "observability",
             "proxy",
             "sys::duplicate",
+            "tls",
             "websocket",
             "worker",
         ],
@@ -201,6 +205,7 @@ const RULES: &[Rule] = &[
             "observability",
             "proxy",
             "sys",
+            "tls",
             "worker",
         ],
         crates: &[
@@ -220,6 +225,18 @@ const RULES: &[Rule] = &[
         may: &["config", "ipc", "observability", "sys"],
         crates: &["parking_lot", "pyo3", "tracing"],
         exempt: &["unsafe"],
+        ..RULE
+    },
+    Rule {
+        module: "tls",
+        may: &["config", "ipc"],
+        crates: &["memchr", "ring", "rustls", "thiserror", "x509_cert"],
+        never: &[
+            "std::net::TcpListener",
+            "std::net::TcpStream",
+            "std::process",
+            "std::thread",
+        ],
         ..RULE
     },
     Rule {

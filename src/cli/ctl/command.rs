@@ -79,6 +79,13 @@ pub(in crate::cli) fn command() -> Command {
                  In a deploy: rgun ctl reload || exit 1",
             ),
             verb(
+                "reload-certificates",
+                "Load changed TLS certificates, without a reload",
+                "New connections get the new certificates; connections that are open, and all workers, stay. Changed files are \
+                 loaded without this command, too, unless the server has --no-tls-watch. When a new file cannot be used, \
+                 nothing changes and the reason is printed: exit code 1.",
+            ),
+            verb(
                 "scale",
                 "Set the number of workers",
                 "Workers are started or drained one by one; `rgun ctl wait-ready` returns when all of them serve. It holds \

@@ -85,6 +85,7 @@ impl Verb {
             "status" if of.get_flag("json") => Self::Status(Form::Json),
             "status" => Self::Status(Form::Table),
             "reload" => Self::Plain(Request::Reload),
+            "reload-certificates" => Self::Plain(Request::ReloadCertificates),
             "scale" => Self::Plain(Request::Scale {
                 workers: number("workers").expect("required"),
             }),

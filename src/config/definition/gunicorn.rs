@@ -40,8 +40,7 @@ const QUEUE: Standing = Standing::Refused("use a task queue");
 const PROXIES: Standing = Standing::Refused("proxies read such requests differently");
 const STRICT: Standing = Standing::Refused("leave it out");
 const DIRTY: Standing = Standing::Idle("there are no dirty workers");
-const TLS: Standing = Standing::NotYet("let a proxy in front do TLS");
-const TLS_PART: Standing = Standing::Part("let a proxy in front do TLS");
+const SSL_CONTEXT: Standing = Standing::Part("without `certfile` it is never called");
 const HTTP2: Standing = Standing::NotYet("let a proxy in front speak HTTP/2");
 const HTTP2_PART: Standing = Standing::Part("let a proxy in front speak HTTP/2");
 
@@ -152,21 +151,19 @@ pub(super) const SETTINGS: &[Definition] = &[
     in_file("dirty_post_fork", DIRTY),
     in_file("dirty_worker_init", DIRTY),
     in_file("dirty_worker_exit", DIRTY),
-    value("keyfile", "keyfile", None, TLS),
-    value("certfile", "certfile", None, TLS),
-    value("ca_certs", "ca-certs", None, TLS_PART),
-    value("cert_reqs", "cert-reqs", Some("0"), TLS_PART),
-    value("ciphers", "ciphers", None, TLS_PART),
-    value("ssl_version", "ssl-version", Some("2"), TLS_PART),
-    in_file("ssl_context", TLS_PART),
+    in_file("ssl_context", SSL_CONTEXT),
     Definition {
         default: Some("true"),
-        ..switch("suppress_ragged_eofs", "suppress-ragged-eofs", TLS_PART)
+        ..switch(
+            "suppress_ragged_eofs",
+            "suppress-ragged-eofs",
+            Standing::Idle("a client that leaves without closing TLS is no error"),
+        )
     },
     switch(
         "do_handshake_on_connect",
         "do-handshake-on-connect",
-        TLS_PART,
+        Standing::Idle("handshakes hold up no other connection"),
     ),
     value("http_protocols", "http-protocols", Some("h1"), HTTP2),
     value("http2_cleartext", "http2-cleartext", Some("off"), HTTP2),

@@ -18,7 +18,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "HOST may be a name; without a PORT it is 8000. Port 0 lets the kernel choose one, which the log names. `:PORT` \
                listens on all IPv4 addresses, `[::]:PORT` on those and IPv6, unless another bind has IPv4 at that port. `fd://N` \
                takes a socket that was passed in, `fd://NAME` one that systemd named. \
-               When no bind is given and $PORT is set, it is 0.0.0.0:$PORT.",
+               `,tls` or `,plain` behind an address says whether it speaks TLS; without it TCP addresses do where there is a \
+               `--certfile`, and unix sockets do not. When no bind is given and $PORT is set, it is 0.0.0.0:$PORT.",
         ..Definition::new("bind", Group::Listening, Kind::Text)
     },
     Definition {

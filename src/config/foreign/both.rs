@@ -5,7 +5,10 @@ use super::Program;
 pub(super) const PROGRAM: Program = Program {
     verdict: "is uvicorn's and granian's",
     options: &[
-        ("--ssl-keyfile-password", "let a proxy in front do TLS"),
+        (
+            "--ssl-keyfile-password",
+            "decrypt the key with `openssl pkey`, and use `--keyfile FILE`",
+        ),
         ("--no-reload", "leave it out"),
         ("--host", "use `-b HOST:PORT`"),
         ("--port", "use `-b HOST:PORT`"),
@@ -20,6 +23,6 @@ pub(super) const PROGRAM: Program = Program {
             "--no-access-log",
             "there is none without `--access-logfile`: leave it out",
         ),
-        ("--ssl-keyfile", "let a proxy in front do TLS"),
+        ("--ssl-keyfile", "use `--keyfile FILE`"),
     ],
 };

@@ -5,10 +5,13 @@ use super::Program;
 pub(super) const PROGRAM: Program = Program {
     verdict: "is granian's",
     options: &[
-        ("--ssl-protocol-min", "let a proxy in front do TLS"),
-        ("--ssl-ca", "let a proxy in front do TLS"),
-        ("--ssl-crl", "let a proxy in front do TLS"),
-        ("--ssl-client-verify", "let a proxy in front do TLS"),
+        ("--ssl-protocol-min", "use `--tls-min-version 1.2` or `1.3`"),
+        ("--ssl-ca", "use `--ca-certs FILE`"),
+        ("--ssl-crl", "let a proxy in front check revocation"),
+        (
+            "--ssl-client-verify",
+            "use `--cert-reqs required` with `--ca-certs FILE`",
+        ),
         (
             "--http1-buffer-size",
             "use `--limit-request-field_size BYTES`",
@@ -116,7 +119,7 @@ pub(super) const PROGRAM: Program = Program {
         ("--log", "use `--log-level LEVEL`"),
         ("--no-log", "use `--error-logfile /dev/null`"),
         ("--no-http2", "leave it out"),
-        ("--ssl-certificate", "let a proxy in front do TLS"),
+        ("--ssl-certificate", "use `--certfile FILE`"),
         ("--static-path-mount", "use --static ROUTE=DIR"),
         ("--static-path-route", "use --static ROUTE=DIR"),
         ("--metrics", "use `--admin-bind ADDRESS`"),

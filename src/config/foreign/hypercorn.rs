@@ -7,9 +7,12 @@ pub(super) const PROGRAM: Program = Program {
     options: &[
         ("--debug", "use `--log-level debug`"),
         ("--error-log", "use `--error-logfile FILE`"),
-        ("--keyfile-password", "let a proxy in front do TLS"),
-        ("--verify-mode", "let a proxy in front do TLS"),
-        ("--verify-flags", "let a proxy in front do TLS"),
+        (
+            "--keyfile-password",
+            "decrypt the key with `openssl pkey`, and use `--keyfile FILE`",
+        ),
+        ("--verify-mode", "use `--cert-reqs MODE`"),
+        ("--verify-flags", "let a proxy in front check revocation"),
         (
             "--server-name",
             "let the proxy in front, or the app (ALLOWED_HOSTS), check the host",

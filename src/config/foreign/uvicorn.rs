@@ -5,9 +5,9 @@ use super::Program;
 pub(super) const PROGRAM: Program = Program {
     verdict: "is uvicorn's",
     options: &[
-        ("--ssl-cert-reqs", "let a proxy in front do TLS"),
-        ("--ssl-ca-certs", "let a proxy in front do TLS"),
-        ("--ssl-ciphers", "let a proxy in front do TLS"),
+        ("--ssl-cert-reqs", "use `--cert-reqs MODE`"),
+        ("--ssl-ca-certs", "use `--ca-certs FILE`"),
+        ("--ssl-ciphers", "use `--ciphers SUITES`"),
         ("--no-factory", "leave it out"),
         (
             "--no-ws-per-message-deflate",
@@ -40,7 +40,7 @@ pub(super) const PROGRAM: Program = Program {
             "--h11-max-incomplete-event-size",
             "use `--limit-request-field_size BYTES`",
         ),
-        ("--ssl-certfile", "let a proxy in front do TLS"),
+        ("--ssl-certfile", "use `--certfile FILE`"),
         (
             "--ws-max-queue",
             "messages are read as the app takes them: leave it out",

@@ -157,7 +157,12 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("worker_exit", WORKER_HOOK),
     ("nworkers_changed", SIDE_HOOK),
     ("on_exit", SIDE_HOOK),
-    ("ssl_context", Same),
+    (
+        "ssl_context",
+        But(
+            "called when the file names a `certfile`: verify mode, minimum version and ciphers of the context count, what else it changes is an error",
+        ),
+    ),
     (
         "proxy_protocol",
         But("the same; the header is then required of the peers in `--proxy-allow-from`"),
@@ -165,14 +170,25 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("proxy_allow_ips", Same),
     ("protocol", Same),
     ("uwsgi_allow_ips", Same),
-    ("keyfile", Same),
-    ("certfile", Same),
-    ("ssl_version", Same),
+    ("keyfile", But("the same; may be repeated")),
+    (
+        "certfile",
+        But(
+            "the same; may be repeated (SNI). All TCP binds then speak TLS, but those that end in `,plain`; renewed files are loaded without a restart",
+        ),
+    ),
+    (
+        "ssl_version",
+        But("the oldest version that is accepted, of 1.2 and 1.3; also `--tls-min-version`"),
+    ),
     ("cert_reqs", Same),
     ("ca_certs", Same),
     ("suppress_ragged_eofs", Same),
     ("do_handshake_on_connect", Same),
-    ("ciphers", Same),
+    (
+        "ciphers",
+        But("the same, as far as rustls has the suites: one that it does not have is an error"),
+    ),
     ("http_protocols", Same),
     ("http2_cleartext", Same),
     ("http2_max_concurrent_streams", Same),

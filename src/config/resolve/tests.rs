@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    AppSpec, Bind, CMD_ARGS, EventLoop, Interface, Kind, Layer, TrustedPeers, definitions,
+    AppSpec, CMD_ARGS, Endpoint, EventLoop, Interface, Kind, Layer, TrustedPeers, definitions,
 };
 
 fn surroundings() -> Surroundings {
@@ -55,10 +55,11 @@ fn every_default_is_a_value_of_its_setting() {
     );
     assert_eq!(
         settings.bind,
-        [Bind::Tcp {
+        [Endpoint::Tcp {
             host: "127.0.0.1".into(),
             port: 8000
-        }]
+        }
+        .into()]
     );
     assert_eq!(
         (
@@ -102,13 +103,24 @@ fn every_setting_reaches_the_result() {
             "statsd_prefix" | "dogstatsd_tags" | "enable_backlog_metric" => ("statsd_host", "h:1"),
             "reload_engine" | "reload_extra_files" => ("reload", "true"),
             "request_id_header" => ("request_id", "true"),
+            "keyfile" | "ca_certs" | "cert_reqs" | "tls_min_version" | "ssl_version"
+            | "ciphers" | "no_tls_watch" | "redirect_https" => ("certfile", "site.pem"),
             _ => ("wsgi_app", "site:app"),
         };
-        let beside = layer(Origin::CommandLine, &[("wsgi_app", "site:app"), beside]);
+        let authorities = match definition.name {
+            "cert_reqs" => ("ca_certs", "ca.pem"),
+            _ => ("wsgi_app", "site:app"),
+        };
+        let beside = [("wsgi_app", "site:app"), beside, authorities];
+        let beside = layer(Origin::CommandLine, &beside);
         let before = resolve(&Layers::new(vec![beside.clone()]), &surroundings()).unwrap();
         let text = match (definition.name, definition.kind) {
             ("worker_class", _) => "asgi",
-            ("chdir" | "sendfile_root" | "worker_tmp_dir", _) => "/",
+            ("chdir" | "sendfile_root" | "worker_tmp_dir" | "acme_challenge_dir", _) => "/",
+            ("cert_reqs", _) => "required",
+            ("ssl_version", _) => "TLSv1_3",
+            ("ciphers", _) => "CHACHA20",
+            ("redirect_https", _) => "443",
             ("raw_env", _) => "A=b",
             ("reload_extra_files", _) => "/*.html",
             ("bind", _) => ":1",
@@ -252,9 +264,10 @@ fn relative_paths_start_at_chdir() {
     );
     assert_eq!(
         settings.bind,
-        [Bind::Unix {
+        [Endpoint::Unix {
             path: "/usr/a.sock".into()
-        }]
+        }
+        .into()]
     );
 }
 

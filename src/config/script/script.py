@@ -158,6 +158,9 @@ def tell(request):
             settings[name] = _logging(value, location) if name == "logconfig_dict" else _plain(name, value)
         elif read is not None and name not in read and _looks_like_a_setting(name, value, known):
             unknown.append(name)
+    if callable(names.get("ssl_context")) and settings.get("certfile"):
+        del settings["ssl_context"]
+        settings.update(_ssl_settings(names["ssl_context"], settings))
     chosen = request.get("worker_class")
     if chosen is None and isinstance(settings.get("worker_class"), str):
         chosen = settings["worker_class"]
@@ -187,6 +190,52 @@ def tell(request):
         "removed": [name for name in environment if name not in after],
         "path": [entry for entry in sys.path if isinstance(entry, str) and entry not in path and entry != os.getcwd()],
     }
+
+
+def _ssl_settings(hook, settings):
+    """What the hook `ssl_context` changes of the context that gunicorn would make, as settings. TLS is not Python's here: what
+    no setting says is an error."""
+    import ssl
+
+    values = {"keyfile": None, "ca_certs": None, "cert_reqs": 0, "ciphers": None, **settings}
+    first = {name: value[0] if isinstance(value, list) else value for name, value in values.items() if name in ("certfile", "keyfile")}
+    made = []
+
+    def default():
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=values["ca_certs"] or None)
+        context.load_cert_chain(first["certfile"], first["keyfile"] or None)
+        if values["cert_reqs"]:
+            context.verify_mode = ssl.VerifyMode(int(values["cert_reqs"]))
+        if values["ciphers"]:
+            context.set_ciphers(values["ciphers"])
+        made.append(context)
+        return context
+
+    context = hook(Config({**values, **first}), default)
+    if not any(context is one for one in made):
+        raise Wrong("ssl_context has to return the context that its second argument makes")
+    before = default()
+    told = {}
+    if context.verify_mode != before.verify_mode:
+        told["cert_reqs"] = str(int(context.verify_mode))
+    if [suite["name"] for suite in context.get_ciphers()] != [suite["name"] for suite in before.get_ciphers()]:
+        told["ciphers"] = ":".join(suite["name"] for suite in context.get_ciphers())
+    if context.minimum_version == ssl.TLSVersion.TLSv1_3 or context.options & ssl.OP_NO_TLSv1_2:
+        told["tls_min_version"] = "1.3"
+    if context.maximum_version not in (before.maximum_version, ssl.TLSVersion.TLSv1_3) or context.options & ssl.OP_NO_TLSv1_3:
+        raise Wrong("ssl_context: maximum_version is not supported: TLS 1.3 is always accepted")
+    # What has no meaning here, or is the case anyway.
+    harmless = ssl.OP_ALL | ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1 | ssl.OP_NO_TLSv1_2 | ssl.OP_NO_COMPRESSION
+    for name in ("OP_NO_RENEGOTIATION", "OP_SINGLE_DH_USE", "OP_SINGLE_ECDH_USE", "OP_IGNORE_UNEXPECTED_EOF", "OP_ENABLE_MIDDLEBOX_COMPAT"):
+        harmless |= getattr(ssl, name, 0)
+    if (context.options ^ before.options) & ~harmless:
+        raise Wrong("ssl_context: options %s are not supported" % ssl.Options((context.options ^ before.options) & ~harmless))
+    for name in ("check_hostname", "verify_flags", "sni_callback", "keylog_filename", "num_tickets", "post_handshake_auth", "security_level"):
+        if getattr(context, name, None) != getattr(before, name, None):
+            raise Wrong("ssl_context: %s is not supported" % name)
+    if sorted(context.get_ca_certs(True)) != sorted(before.get_ca_certs(True)):
+        raise Wrong("ssl_context: load_verify_locations is not supported: set ca_certs")
+    return told
 
 
 def _looks_like_a_setting(name, value, known):
@@ -374,7 +423,7 @@ class Config:
         self.__dict__.update(values)
         self.address = [_address(one) for one in values.get("bind") or []]
         self.worker_class_str = str(values.get("worker_class"))
-        self.is_ssl = False
+        self.is_ssl = bool(values.get("certfile") or values.get("keyfile"))
         if not values.get("proc_name"):
             self.proc_name = values.get("wsgi_app")
 

@@ -4,7 +4,8 @@ use std::net::Ipv6Addr;
 use std::path::Path;
 
 use super::{Malformed, Value};
-use crate::config::Bind;
+use crate::config::{Bind, Endpoint};
+use crate::sys::Protection;
 
 /// gunicorn's.
 const DEFAULT_PORT: u16 = 8000;
@@ -12,8 +13,21 @@ const DEFAULT_PORT: u16 = 8000;
 /// The room in `sockaddr_un.sun_path`, less its NUL (unix(7)).
 const LONGEST_SOCKET_PATH: usize = 107;
 
+/// An address, and whether it speaks TLS where that is said. `base`: where a relative path of a unix socket starts.
+pub(in crate::config) fn bind(text: &str, base: &Path) -> Value<Bind> {
+    let (text, protection) = match text.rsplit_once(',') {
+        Some((address, "tls")) => (address, Some(Protection::Tls)),
+        Some((address, "plain")) => (address, Some(Protection::None)),
+        Some(_) | None => (text, None),
+    };
+    Ok(Bind {
+        endpoint: address(text, base)?,
+        protection,
+    })
+}
+
 /// `base`: where a relative path of a unix socket starts.
-pub(in crate::config) fn address(text: &str, base: &Path) -> Value<Bind> {
+fn address(text: &str, base: &Path) -> Value<Endpoint> {
     if let Some(rest) = text.strip_prefix("unix:") {
         return unix(rest.strip_prefix("//").unwrap_or(rest), base);
     }
@@ -31,17 +45,17 @@ pub(in crate::config) fn address(text: &str, base: &Path) -> Value<Bind> {
 }
 
 /// One that is not passed in.
-pub(in crate::config) fn own_address(text: &str, base: &Path) -> Value<Bind> {
+pub(in crate::config) fn own_address(text: &str, base: &Path) -> Value<Endpoint> {
     match address(text, base)? {
-        Bind::Fd { .. } | Bind::FdName { .. } => {
+        Endpoint::Fd { .. } | Endpoint::FdName { .. } => {
             Err(Malformed::new("names a socket that is passed in")
                 .hint("write HOST:PORT or unix:PATH"))
         }
-        bind @ (Bind::Tcp { .. } | Bind::Unix { .. }) => Ok(bind),
+        bind @ (Endpoint::Tcp { .. } | Endpoint::Unix { .. }) => Ok(bind),
     }
 }
 
-fn unix(path: &str, base: &Path) -> Value<Bind> {
+fn unix(path: &str, base: &Path) -> Value<Endpoint> {
     if path.is_empty() {
         return Err(Malformed::new("names no path").hint("write it as in unix:/run/app.sock"));
     }
@@ -50,14 +64,14 @@ fn unix(path: &str, base: &Path) -> Value<Bind> {
         length if length > LONGEST_SOCKET_PATH => Err(Malformed::new(format!(
             "is a path of {length} bytes; a unix socket's may have {LONGEST_SOCKET_PATH}"
         ))),
-        _ => Ok(Bind::Unix { path }),
+        _ => Ok(Endpoint::Unix { path }),
     }
 }
 
-fn inherited(name: &str) -> Value<Bind> {
+fn inherited(name: &str) -> Value<Endpoint> {
     if let Ok(fd) = name.parse::<i32>() {
         return match fd {
-            0.. => Ok(Bind::Fd { fd }),
+            0.. => Ok(Endpoint::Fd { fd }),
             _ => Err(Malformed::new("is not a descriptor")),
         };
     }
@@ -67,7 +81,7 @@ fn inherited(name: &str) -> Value<Bind> {
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b':')
     {
-        Ok(Bind::FdName {
+        Ok(Endpoint::FdName {
             name: name.to_owned(),
         })
     } else {
@@ -76,7 +90,7 @@ fn inherited(name: &str) -> Value<Bind> {
     }
 }
 
-fn tcp(text: &str) -> Value<Bind> {
+fn tcp(text: &str) -> Value<Endpoint> {
     if text.is_empty() {
         return Err(Malformed::new("is no address")
             .hint("write it as in 127.0.0.1:8000, or :8000 for all addresses"));
@@ -99,7 +113,7 @@ fn tcp(text: &str) -> Value<Bind> {
     };
     match host {
         // As the socket API has it, and gunicorn.
-        "" => Ok(Bind::Tcp {
+        "" => Ok(Endpoint::Tcp {
             host: "0.0.0.0".to_owned(),
             port,
         }),
@@ -120,14 +134,14 @@ fn tcp(text: &str) -> Value<Bind> {
                 _ => malformed,
             })
         }
-        _ => Ok(Bind::Tcp {
+        _ => Ok(Endpoint::Tcp {
             host: host.to_ascii_lowercase(),
             port,
         }),
     }
 }
 
-fn bracketed(rest: &str) -> Value<Bind> {
+fn bracketed(rest: &str) -> Value<Endpoint> {
     let malformed = || Malformed::new("is not an IPv6 address").hint("write it as in [::1]:8000");
     let (host, port) = rest.split_once(']').ok_or_else(malformed)?;
     // A zone (`fe80::1%eth0`) is part of the host; the resolver knows it.
@@ -141,7 +155,7 @@ fn bracketed(rest: &str) -> Value<Bind> {
         None if port.is_empty() => DEFAULT_PORT,
         None => return Err(malformed()),
     };
-    Ok(Bind::Tcp {
+    Ok(Endpoint::Tcp {
         host: host.to_ascii_lowercase(),
         port,
     })
@@ -164,16 +178,16 @@ fn port(text: &str) -> Value<u16> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Value<Bind> {
+    fn parse(text: &str) -> Value<Endpoint> {
         address(text, Path::new("/srv"))
     }
 
     fn bound(text: &str) -> String {
         match parse(text) {
-            Ok(Bind::Tcp { host, port }) => format!("tcp {host} {port}"),
-            Ok(Bind::Unix { path }) => format!("unix {}", path.display()),
-            Ok(Bind::Fd { fd }) => format!("fd {fd}"),
-            Ok(Bind::FdName { name }) => format!("name {name}"),
+            Ok(Endpoint::Tcp { host, port }) => format!("tcp {host} {port}"),
+            Ok(Endpoint::Unix { path }) => format!("unix {}", path.display()),
+            Ok(Endpoint::Fd { fd }) => format!("fd {fd}"),
+            Ok(Endpoint::FdName { name }) => format!("name {name}"),
             Err(malformed) => malformed.problem,
         }
     }
@@ -235,6 +249,16 @@ mod tests {
             parse("http://localhost:80/").unwrap_err().hint.as_deref(),
             Some("try `localhost:80`")
         );
+    }
+
+    #[test]
+    fn protection_is_said_behind_the_address() {
+        let parse = |text| bind(text, Path::new("/srv")).map(|bind| bind.protection);
+        assert_eq!(parse("127.0.0.1:80"), Ok(None));
+        assert_eq!(parse("127.0.0.1:80,plain"), Ok(Some(Protection::None)));
+        assert_eq!(parse(":443,tls"), Ok(Some(Protection::Tls)));
+        assert_eq!(parse("unix:/run/a.sock,tls"), Ok(Some(Protection::Tls)));
+        assert_eq!(parse(":443,ssl").unwrap_err().problem, "is not HOST:PORT");
     }
 
     #[test]

@@ -36,6 +36,13 @@ impl Shell<'_> {
                 let response = self.set_log_level(level);
                 return self.desk.control.answer(token, &response);
             }
+            Request::ReloadCertificates => {
+                let response = match self.reload_certificates() {
+                    Ok(done) => Response::done(done),
+                    Err(why) => Response::failed(why),
+                };
+                return self.desk.control.answer(token, &response);
+            }
             Request::Stacks { slot } => return self.ask_stacks(token, *slot),
             Request::WaitReady | Request::WaitIdle => {
                 self.desk.waits.add(token, request);

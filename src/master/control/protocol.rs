@@ -11,6 +11,8 @@ pub enum Request {
     Status,
     /// Answered when the new workers serve, or when they do not.
     Reload,
+    /// Of TLS, without a reload.
+    ReloadCertificates,
     Scale {
         workers: u32,
     },

@@ -284,6 +284,11 @@ pub(super) fn push_json(line: &mut Vec<u8>, request: &Request<'_>, around: &mut 
             text(name, Some(value), 160);
         }
     }
+    for name in ["tls_version", "tls_cipher"] {
+        if let Some(value) = request.details.and_then(|details| details.environ(name)) {
+            text(name, Some(&value), 64);
+        }
+    }
     push_name(line, "pid");
     push_number(line, around.pid);
     line.extend_from_slice(b"}\n");

@@ -9,8 +9,10 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use super::core::Core;
 use crate::http::{RequestHead, Version, decode_path};
 use crate::proxy::Told;
+use crate::tls::Certificate;
 use crate::worker::connection::Conn;
 use crate::worker::exchange::Exchange;
+use crate::worker::tls::TlsFacts;
 use crate::worker::websocket::protocols;
 
 /// A fresh dict for one request: middleware may change it.
@@ -25,7 +27,9 @@ pub fn http<'py>(
         scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?;
     }
     scope.set_item(intern!(py, "method"), core.names.method(py, head))?;
-    scope.set_item(intern!(py, "extensions"), core.offers.of(py, head)?)?;
+    let extensions = core.offers.of(py, head)?;
+    add_tls(py, &exchange.conn, &scope, &extensions)?;
+    scope.set_item(intern!(py, "extensions"), extensions)?;
     fill(py, core, exchange, head, &scope)?;
     Ok(scope)
 }
@@ -57,8 +61,40 @@ pub fn websocket<'py>(
     scope.set_item(intern!(py, "subprotocols"), offered)?;
     let extensions = PyDict::new(py);
     extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
+    add_tls(py, &exchange.conn, &scope, &extensions)?;
     scope.set_item(intern!(py, "extensions"), extensions)?;
     Ok(scope)
+}
+
+/// The extension of the connection, which its template keeps.
+fn add_tls(
+    py: Python<'_>,
+    conn: &Conn,
+    scope: &Bound<'_, PyDict>,
+    extensions: &Bound<'_, PyDict>,
+) -> PyResult<()> {
+    if conn.tls().is_some()
+        && let Some(tls) = scope.get_item(intern!(py, "extensions"))?
+    {
+        extensions.set_item(intern!(py, "tls"), tls)?;
+    }
+    Ok(())
+}
+
+/// As the specification of the TLS extension has it.
+fn tls_extension<'py>(py: Python<'py>, facts: &TlsFacts) -> PyResult<Bound<'py, PyDict>> {
+    let tls = PyDict::new(py);
+    let server = facts.server_certificate.as_deref().map(Certificate::pem);
+    tls.set_item("server_cert", server)?;
+    let chain = facts.client_chain.iter();
+    let chain: Vec<_> = chain.map(|der| Certificate::pem(der)).collect();
+    tls.set_item("client_cert_chain", chain)?;
+    tls.set_item("client_cert_name", facts.client_name())?;
+    // A client whose certificate is not valid does not get so far.
+    tls.set_item("client_cert_error", py.None())?;
+    tls.set_item("tls_version", facts.version)?;
+    tls.set_item("cipher_suite", facts.cipher_suite)?;
+    Ok(tls)
 }
 
 /// What both have.
@@ -182,7 +218,13 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
     }
     scope.set_item(intern!(py, "type"), intern!(py, "http"))?;
     scope.set_item(intern!(py, "http_version"), intern!(py, "1.1"))?;
-    scope.set_item(intern!(py, "scheme"), intern!(py, "http"))?;
+    match conn.tls() {
+        None => scope.set_item(intern!(py, "scheme"), intern!(py, "http"))?,
+        Some(facts) => {
+            scope.set_item(intern!(py, "scheme"), intern!(py, "https"))?;
+            scope.set_item(intern!(py, "extensions"), tls_extension(py, facts)?)?;
+        }
+    }
     scope.set_item(
         intern!(py, "root_path"),
         PyString::intern(py, &core.office.net.settings.root_path),

@@ -85,6 +85,9 @@ impl Conn {
 
     fn begin(self: &Arc<Self>, s: &mut State, mut head: RequestHead) {
         self.wake_waiters(s);
+        if s.clock.fresh {
+            self.note_tls(s);
+        }
         if self.net.drain.gives_last_answers() {
             s.close_after_answer();
         }
@@ -103,6 +106,10 @@ impl Conn {
             self.refuse(s, Refusal::Overloaded);
             return;
         }
+        if s.transport.lacks_tls() {
+            self.refuse(s, Refusal::PlainHttp);
+            return;
+        }
         let told = match self.told(&head) {
             Ok(told) => told,
             Err(Disagreement) => {
@@ -110,9 +117,15 @@ impl Conn {
                 return;
             }
         };
+        if self.answer_plain(s, &head, told.as_deref()) {
+            return;
+        }
         if let Some(entry) = &mut s.stream.entry {
             let client = told.as_ref().and_then(|told| told.client);
             entry.client = client.map(|client| client.address);
+            if let Some(tls) = self.tls.get() {
+                entry.note_tls(tls);
+            }
         }
         s.ws = None;
         if self.net.is_handshake(&head)
@@ -204,6 +217,14 @@ impl Conn {
         if !s.transport.is_readable() || s.read_ended {
             return false;
         }
+        if s.transport.is_handshaking() {
+            return self.shake_hands(s);
+        }
+        self.read_once(s)
+    }
+
+    /// Also what belongs to a handshake.
+    pub(super) fn read_once(self: &Arc<Self>, s: &mut State) -> bool {
         let input = match s.ws.as_mut().and_then(|ws| ws.frames.as_mut()) {
             None => s.http.input(),
             Some(frames) => frames.input(),
@@ -221,6 +242,7 @@ impl Conn {
             }
             Read::Nothing => false,
             Read::Failed => {
+                self.report_tls_failure(s);
                 s.write_closed = true;
                 s.read_ended = true;
                 s.http.input_ended();

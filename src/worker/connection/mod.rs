@@ -11,6 +11,7 @@ mod output;
 mod pace;
 mod part;
 mod pieces;
+mod plain_http;
 mod share;
 pub(super) mod spool;
 mod state;
@@ -18,6 +19,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod timeouts;
+mod tls;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::key::{ConnKey, RequestKey};
 use super::network::Network;
+use super::tls::TlsFacts;
 use super::transport::Transport;
 use crate::sys::epoll::{Epoll, Ready};
 pub(super) use body::BodyState;
@@ -52,6 +55,8 @@ pub struct Conn {
     pub listener: Option<usize>,
     /// What the interface keeps for all requests of this connection.
     pub slot: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// What client and server have agreed on; not set without TLS.
+    tls: OnceLock<Arc<TlsFacts>>,
     state: Mutex<State>,
 }
 
@@ -80,6 +85,7 @@ impl Conn {
             origin,
             listener,
             slot: OnceLock::new(),
+            tls: OnceLock::new(),
             state: Mutex::new(state),
         })
     }
@@ -90,6 +96,11 @@ impl Conn {
             conn: self.key,
             stream: s.stream.number,
         }
+    }
+
+    /// `None`: the client speaks plain HTTP.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.tls.get().map(AsRef::as_ref)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -73,7 +73,7 @@ fn trust(net: &Network, peer: Option<SocketAddr>) -> Trust {
 
 impl Network {
     /// Whether a connection of that peer begins with a PROXY header.
-    pub(super) fn sends_proxy_header(&self, peer: Option<SocketAddr>) -> bool {
+    pub(in crate::worker) fn sends_proxy_header(&self, peer: Option<SocketAddr>) -> bool {
         self.settings.proxy_protocol != ProxyProtocol::Off
             && peer.is_none_or(|peer| proxy::trusts(&self.settings.proxy_allow_from, peer.ip()))
     }
@@ -125,6 +125,7 @@ impl Conn {
                 self.origin.get_or_init(|| origin);
                 // A proxy may connect, and say for whom, before there is a request.
                 s.clock.idle_since = self.net.now();
+                self.start_tls(s);
                 s.clock.head_since = (!s.http.is_idle()).then(|| self.net.now());
                 true
             }

@@ -184,6 +184,7 @@ impl Conn {
         let draining =
             self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until();
         if over(s.clock.idle_since, limit) || draining {
+            self.report_slow_handshake(s);
             // With a linger: a request may be on the wire at this very moment.
             self.say_goodbye(s, super::state::Goodbye::Lingering);
             self.advance(s);

@@ -21,6 +21,7 @@ use crate::observability::access::AccessLog;
 use crate::observability::relay;
 use crate::observability::statsd::Statsd;
 use crate::sys;
+use crate::worker::tls::TlsFacts;
 use record::{Kept, Wanted};
 use request_id::Ids;
 
@@ -218,6 +219,13 @@ impl Entry {
     /// For the page: the app's code runs for this request, or rests.
     pub fn mark(&self) -> Mark {
         self.ticket.mark()
+    }
+
+    /// For its line in the access log.
+    pub fn note_tls(&mut self, tls: &Arc<TlsFacts>) {
+        if let Some(kept) = &mut self.kept {
+            kept.tls = Some(Arc::clone(tls));
+        }
     }
 
     pub fn age(&self) -> Duration {

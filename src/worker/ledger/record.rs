@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ledger, Outcome};
 use crate::config::{AccessFormat, Atom, Logging, Piece};
 use crate::http::{Field, KnownName, RequestHead, Version, decode_path};
 use crate::observability::access::{Details, Request};
+use crate::worker::tls::TlsFacts;
 
 /// What of a request has to be kept for the format, beyond its head.
 #[derive(Debug, Default)]
@@ -66,6 +68,7 @@ impl Noted {
 pub struct Kept {
     head: RequestHead,
     noted: Option<Box<Noted>>,
+    pub tls: Option<Arc<TlsFacts>>,
 }
 
 impl Kept {
@@ -73,6 +76,7 @@ impl Kept {
         Self {
             head: head.clone(),
             noted: None,
+            tls: None,
         }
     }
 
@@ -90,6 +94,7 @@ struct Facts<'a> {
     head: &'a RequestHead,
     noted: Option<&'a Noted>,
     peer: Option<IpAddr>,
+    tls: Option<&'a TlsFacts>,
 }
 
 impl Details for Facts<'_> {
@@ -114,6 +119,9 @@ impl Details for Facts<'_> {
 
     /// The app's environ where there is one, else what it would begin with.
     fn environ(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(value) = self.tls(name) {
+            return Some(value.as_bytes().into());
+        }
         if let Some(noted) = self.noted.filter(|noted| !noted.environ.is_empty()) {
             let found = noted.environ.iter().find(|(own, _)| own == name);
             return found.map(|(_, value)| value.into());
@@ -182,6 +190,20 @@ fn lower_case(name: &[u8]) -> String {
     String::from_utf8_lossy(name).to_ascii_lowercase()
 }
 
+impl<'a> Facts<'a> {
+    /// These names are the log's own: no environ has them.
+    fn tls(&self, name: &str) -> Option<&'a str> {
+        let tls = self.tls?;
+        match name {
+            "tls_version" => Some(tls.protocol()),
+            "tls_cipher" => Some(tls.cipher()),
+            "tls_server_name" => tls.server_name.as_deref(),
+            "tls_resumed" => Some(if tls.is_resumed { "yes" } else { "no" }),
+            _ => None,
+        }
+    }
+}
+
 fn protocol(head: &RequestHead) -> &'static str {
     match head.version() {
         Version::Http10 => "HTTP/1.0",
@@ -213,6 +235,7 @@ impl Ledger {
             head: &kept.head,
             noted: kept.noted.as_deref(),
             peer,
+            tls: kept.tls.as_deref(),
         });
         let header = |name| head.and_then(|head| head.header(name));
         access.lock().record(&Request {

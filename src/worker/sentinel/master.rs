@@ -33,6 +33,9 @@ impl Watching {
                 Ok(Incoming::Message(ToWorker::StopFast)) => self.stop_fast(),
                 Ok(Incoming::Message(ToWorker::ReopenLogs)) => self.reopen_logs(),
                 Ok(Incoming::Message(ToWorker::Stacks { number })) => self.ask_stacks(number),
+                Ok(Incoming::Message(ToWorker::LoadCertificates)) => {
+                    self.own.net.tls.reload();
+                }
                 Ok(Incoming::Message(ToWorker::CloseAfterAnswers)) => {
                     self.own.net.drain.close_after_answers();
                 }

@@ -50,7 +50,7 @@ impl Sentinel {
         sys::with_signals_blocked(|| {
             std::thread::Builder::new()
                 .name("rgun-sentinel".into())
-                .stack_size(128 * 1024)
+                .stack_size(256 * 1024)
                 .spawn(move || {
                     Watching {
                         own: self,

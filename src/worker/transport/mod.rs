@@ -19,6 +19,7 @@ mod memory;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -27,9 +28,12 @@ use bytes::BytesMut;
 
 use crate::sys::epoll::{Epoll, Ready, Registrar, Watch};
 use crate::sys::is_forked_child;
+use crate::worker::tls::TlsFacts;
 #[cfg(test)]
 pub use memory::{Far, Seen, memory};
 use plain::Plain;
+use rustls::ServerConnection;
+use tls::TlsWire;
 
 /// What a look for bytes finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,8 @@ pub struct Transport {
 /// What lies between a connection and the network.
 enum Wire {
     Plain(Plain),
+    /// The state of a session is large, and most connections have none.
+    Tls(Box<TlsWire>),
     #[cfg(test)]
     Memory(memory::Near),
 }
@@ -80,6 +86,64 @@ impl Transport {
     /// Over a connected, non-blocking socket.
     pub fn plain(fd: OwnedFd) -> Self {
         Self::over(Wire::Plain(Plain::new(fd)))
+    }
+
+    /// The same, with TLS in between.
+    pub fn tls(fd: OwnedFd, session: ServerConnection) -> Self {
+        Self::over(Wire::Tls(Box::new(TlsWire::new(fd, session))))
+    }
+
+    /// What follows on a plain connection is TLS; `buffer` has the first bytes of it, and then what they decrypt to.
+    pub fn start_tls(
+        &mut self,
+        session: ServerConnection,
+        buffer: &mut BytesMut,
+    ) -> io::Result<()> {
+        let Some(Wire::Plain(plain)) = self.wire.take_if(|wire| matches!(wire, Wire::Plain(_)))
+        else {
+            return Ok(());
+        };
+        let mut tls = TlsWire::new(plain.into_fd(), session);
+        let ciphertext = buffer.split();
+        // Nothing would be the end of the stream.
+        let taken = match &ciphertext[..] {
+            [] => Ok(()),
+            bytes => tls.take(bytes, buffer).and_then(|()| tls.flush()),
+        };
+        self.wire = Some(Wire::Tls(Box::new(tls)));
+        taken
+    }
+
+    fn session(&self) -> Option<&TlsWire> {
+        match &self.wire {
+            Some(Wire::Tls(tls)) => Some(tls),
+            _ => None,
+        }
+    }
+
+    /// Client and server have not agreed on keys yet.
+    pub fn is_handshaking(&self) -> bool {
+        self.session().is_some_and(TlsWire::is_handshaking)
+    }
+
+    /// The client has sent a part of its handshake at least.
+    pub fn has_begun_handshake(&self) -> bool {
+        self.session().is_some_and(TlsWire::has_begun)
+    }
+
+    /// The client does not know that TLS is spoken here.
+    pub fn lacks_tls(&self) -> bool {
+        self.session().is_some_and(TlsWire::is_plain)
+    }
+
+    /// Why TLS has failed.
+    pub fn tls_failure(&self) -> Option<&'static str> {
+        self.session().and_then(TlsWire::failure)
+    }
+
+    /// What client and server have agreed on; `None`: no TLS.
+    pub fn tls_facts(&self) -> Option<TlsFacts> {
+        self.session().and_then(TlsWire::facts)
     }
 
     fn over(wire: Wire) -> Self {
@@ -130,6 +194,7 @@ impl Transport {
         let room = buffer.capacity() - buffer.len();
         let result = match self.own() {
             Some(Wire::Plain(plain)) => plain.read(buffer),
+            Some(Wire::Tls(tls)) => tls.read(buffer),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.read(buffer),
             None => return Read::Nothing,
@@ -141,6 +206,7 @@ impl Transport {
     pub fn discard(&mut self) -> Read {
         let result = match self.own() {
             Some(Wire::Plain(plain)) => plain.discard(),
+            Some(Wire::Tls(tls)) => tls.discard(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.discard(),
             None => return Read::Nothing,
@@ -153,7 +219,11 @@ impl Transport {
             Ok(0) => Read::End,
             Ok(count) => {
                 // A short read has emptied the socket: the next bytes make a new edge (but an end that came before does not).
-                self.readable = count >= room || self.read_closed;
+                let more = match &self.wire {
+                    Some(Wire::Tls(tls)) => tls.has_more(),
+                    _ => count >= room,
+                };
+                self.readable = more || self.read_closed;
                 Read::Bytes(count)
             }
             Err(e) if would_block(&e) => {
@@ -171,6 +241,7 @@ impl Transport {
     pub fn write(&mut self, bytes: &[u8], follows: Follows) -> io::Result<usize> {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.write(bytes, follows),
+            Some(Wire::Tls(tls)) => tls.write(bytes, follows),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.write(bytes),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -181,6 +252,7 @@ impl Transport {
     pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.write_vectored(slices),
+            Some(Wire::Tls(tls)) => tls.write_vectored(slices),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.write_vectored(slices),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -196,6 +268,7 @@ impl Transport {
     ) -> io::Result<usize> {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.send_file(file, offset, count),
+            Some(Wire::Tls(tls)) => tls.send_file(file, offset, count),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.send_file(file, offset, count),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -207,22 +280,17 @@ impl Transport {
         match &self.wire {
             // What a socket takes is the kernel's.
             Some(Wire::Plain(_)) | None => false,
+            Some(Wire::Tls(tls)) => tls.is_unsent(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.is_unsent(),
         }
     }
 
     /// Tries again to pass those on.
-    #[cfg_attr(
-        not(test),
-        expect(
-            clippy::unnecessary_wraps,
-            reason = "a socket alone holds nothing back"
-        )
-    )]
     pub fn flush(&mut self) -> io::Result<()> {
         match self.own() {
             Some(Wire::Plain(_)) | None => Ok(()),
+            Some(Wire::Tls(tls)) => tls.flush(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.flush(),
         }
@@ -232,6 +300,7 @@ impl Transport {
     pub fn half_close(&mut self) -> io::Result<()> {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.half_close(),
+            Some(Wire::Tls(tls)) => tls.half_close(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.half_close(),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -244,7 +313,7 @@ impl Transport {
             Some(Wire::Plain(plain)) => plain.descriptor().try_clone_to_owned().ok(),
             #[cfg(test)]
             Some(Wire::Memory(_)) => None,
-            None => None,
+            Some(Wire::Tls(_)) | None => None,
         }
     }
 
@@ -254,7 +323,7 @@ impl Transport {
             Some(Wire::Plain(plain)) => plain.end_reading(),
             #[cfg(test)]
             Some(Wire::Memory(_)) => {}
-            None => {}
+            Some(Wire::Tls(_)) | None => {}
         }
     }
 
@@ -267,6 +336,7 @@ impl Transport {
     pub fn untaken(&self) -> Option<usize> {
         match &self.wire {
             Some(Wire::Plain(plain)) => plain.untaken(),
+            Some(Wire::Tls(tls)) => tls.untaken(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => Some(near.untaken()),
             None => None,
@@ -306,6 +376,7 @@ impl Wire {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Plain(plain) => Some(plain.descriptor()),
+            Self::Tls(tls) => Some(tls.descriptor()),
             #[cfg(test)]
             Self::Memory(_) => None,
         }
@@ -314,6 +385,7 @@ impl Wire {
     fn shut(&mut self) {
         match self {
             Self::Plain(plain) => plain.shut(),
+            Self::Tls(tls) => tls.shut(),
             #[cfg(test)]
             Self::Memory(near) => near.shut(),
         }
@@ -322,6 +394,7 @@ impl Wire {
     fn reset(&mut self) {
         match self {
             Self::Plain(plain) => plain.reset(),
+            Self::Tls(tls) => tls.reset(),
             #[cfg(test)]
             Self::Memory(near) => near.reset(),
         }

@@ -17,6 +17,10 @@ impl Plain {
         Self { fd }
     }
 
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }

@@ -8,9 +8,11 @@ use super::core::Core;
 use super::names::variable;
 use crate::http::{KnownName, RequestHead, Version, decode_path};
 use crate::proxy::{Scheme, Told};
+use crate::tls::Certificate;
 use crate::worker::connection::Conn;
 use crate::worker::exchange::Exchange;
 use crate::worker::python::latin1;
+use crate::worker::tls::TlsFacts;
 
 /// A fresh dict for one request: middleware may change it. `length`: of the body, where it is known.
 pub fn build<'py>(
@@ -157,8 +159,13 @@ fn server_from_host(
 fn replace(py: Python<'_>, told: &Told, environ: &Bound<'_, PyDict>) -> PyResult<()> {
     if let Some(scheme) = told.scheme {
         environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
-        if scheme == Scheme::Https {
-            environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
+        match scheme {
+            Scheme::Https => environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?,
+            // The proxy itself may have come by TLS.
+            Scheme::Http if environ.contains(intern!(py, "HTTPS"))? => {
+                environ.del_item(intern!(py, "HTTPS"))?;
+            }
+            Scheme::Http => {}
         }
     }
     if let Some(client) = told.client {
@@ -173,6 +180,26 @@ fn replace(py: Python<'_>, told: &Told, environ: &Bound<'_, PyDict>) -> PyResult
     }
     if let Some(host) = told.host_field() {
         environ.set_item(intern!(py, "HTTP_HOST"), host)?;
+    }
+    Ok(())
+}
+
+/// By the names that Apache gives them.
+fn tls(py: Python<'_>, facts: &TlsFacts, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    environ.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "https"))?;
+    environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
+    environ.set_item("SSL_PROTOCOL", facts.protocol())?;
+    environ.set_item("SSL_CIPHER", facts.cipher())?;
+    if let Some(name) = &facts.server_name {
+        environ.set_item("SSL_SERVER_NAME", name)?;
+    }
+    let Some(certificate) = facts.client_chain.first() else {
+        return environ.set_item("SSL_CLIENT_VERIFY", "NONE");
+    };
+    environ.set_item("SSL_CLIENT_VERIFY", "SUCCESS")?;
+    environ.set_item("SSL_CLIENT_CERT", Certificate::pem(certificate))?;
+    if let Some(name) = facts.client_name() {
+        environ.set_item("SSL_CLIENT_S_DN", latin1(py, name.as_bytes()))?;
     }
     Ok(())
 }
@@ -206,6 +233,9 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
     };
     environ.set_item(intern!(py, "SERVER_NAME"), name)?;
     environ.set_item(intern!(py, "SERVER_PORT"), port)?;
+    if let Some(facts) = conn.tls() {
+        tls(py, facts, &environ)?;
+    }
     conn.slot.get_or_init(|| Box::new(environ.clone().unbind()));
     Ok(environ)
 }

@@ -1,0 +1,421 @@
+//! The certificates of the server: checked before anything is bound, given to workers in memory, loaded again when they change.
+
+mod watch;
+
+use std::collections::BTreeSet;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use self::watch::CertificateWatch;
+use super::Error;
+use super::seat::SharedCertificates;
+use super::shell::Shell;
+use super::supervisor::Incarnation;
+use crate::config::{Settings, TlsSettings, WatchCertificates};
+use crate::ipc::{self, TicketKeys, ToWorker};
+use crate::sys::{self, Document, clock};
+use crate::tls::{self, Material, Problem, Summary};
+
+/// How long files have to stay as they are after a change: a pair is often written as two files, one after the other.
+const SETTLE: Duration = Duration::from_millis(250);
+/// What cannot be used then may still be incomplete; it is looked at once more before it is reported.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+/// How soon a worker is notified again whose channel was full.
+const NOTIFY_AGAIN: Duration = Duration::from_secs(1);
+
+/// The certificates of one generation. Its workers read them from memory that they inherit.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    settings: TlsSettings,
+    material: Arc<Material>,
+    summaries: Arc<[Summary]>,
+    document: Arc<Document>,
+}
+
+impl Certificates {
+    /// For a worker.
+    pub fn shared(&self, state: &CertificateState) -> SharedCertificates {
+        SharedCertificates {
+            material: Arc::clone(&self.document),
+            tickets: state.keys,
+        }
+    }
+}
+
+/// Who asked for the files to be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RenewalCause {
+    /// They have changed.
+    Watch,
+    Command,
+}
+
+/// What certificates need of the master, beside those of each generation.
+#[derive(Debug)]
+pub struct CertificateState {
+    /// Of session tickets, for workers of all generations.
+    keys: TicketKeys,
+    /// Keeps the memory of the keys for a program that takes over.
+    _keys_memory: OwnedFd,
+    /// Names and ends of validity, for the monitor.
+    expiry: Document,
+    /// The next key, monotonic.
+    rotate_at: Duration,
+    watch: Option<CertificateWatch>,
+    /// When changed files are to be read, monotonic.
+    settled_at: Option<Duration>,
+    /// They could not be used at the first look.
+    looked: bool,
+    /// What was reported last, so that it is reported once.
+    reported: Option<Problem>,
+    /// Workers that do not know of the newest certificates.
+    to_notify: BTreeSet<Incarnation>,
+    notify_at: Duration,
+}
+
+impl CertificateState {
+    fn new() -> Result<Self, Error> {
+        let (memory, keys) = TicketKeys::new()?;
+        let mut state = Self {
+            keys,
+            _keys_memory: memory,
+            expiry: Document::new(c"rgun-expiry")?,
+            rotate_at: Duration::ZERO,
+            watch: None,
+            settled_at: None,
+            looked: false,
+            reported: None,
+            to_notify: BTreeSet::new(),
+            notify_at: Duration::ZERO,
+        };
+        state.rotate();
+        Ok(state)
+    }
+
+    /// For the monitor.
+    pub fn expiry(&self) -> sys::Result<Document> {
+        self.expiry.again()
+    }
+
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(CertificateWatch::as_fd)
+    }
+
+    /// When there is something to do, monotonic.
+    pub fn due(&self) -> Duration {
+        let notify = (!self.to_notify.is_empty()).then_some(self.notify_at);
+        let others = self.settled_at.into_iter().chain(notify);
+        others.fold(self.rotate_at, Duration::min)
+    }
+
+    fn rotate(&mut self) {
+        let period = Duration::from_secs(tls::PERIOD_SECONDS.into());
+        self.rotate_at = clock::monotonic() + period;
+        match tls::new_key() {
+            Some(key) => self.keys.rotate(key),
+            None => {
+                tracing::warn!("no random numbers: the keys of session tickets stay as they are")
+            }
+        }
+    }
+
+    /// Reads and checks what the settings name.
+    fn load(&self, settings: &TlsSettings) -> Result<(Material, Arc<[Summary]>), Problem> {
+        let material = Material::read(settings)?;
+        let loaded = tls::load(settings, &material, self.keys, SystemTime::now())?;
+        loaded.warnings.iter().for_each(warn);
+        Ok((material, loaded.summaries.into()))
+    }
+
+    /// # Errors
+    /// The file that cannot be used.
+    pub fn certificates(&self, settings: &TlsSettings) -> Result<Certificates, Error> {
+        let (material, summaries) = self.load(settings)?;
+        let document = Document::new(c"rgun-certificates")?;
+        document.replace(&material.encode())?;
+        Ok(Certificates {
+            settings: settings.clone(),
+            material: Arc::new(material),
+            summaries,
+            document: Arc::new(document),
+        })
+    }
+}
+
+/// `--check-config`: what a start would say of the files.
+///
+/// # Errors
+/// The file that cannot be used.
+pub fn check(settings: &Settings) -> Result<(), Error> {
+    match &settings.tls {
+        Some(tls) => CertificateState::new()?
+            .load(tls)
+            .map(drop)
+            .map_err(Error::from),
+        None => Ok(()),
+    }
+}
+
+fn warn(problem: &Problem) {
+    let Problem { file, reason, hint } = problem;
+    tracing::warn!(file, reason, hint, "certificate needs attention");
+}
+
+/// One line for each certificate: the end of its validity in seconds since 1970, and its name.
+fn lines(summaries: &[Summary]) -> String {
+    summaries
+        .iter()
+        .map(|summary| format!("{} {}\n", summary.expires, summary.name))
+        .collect()
+}
+
+impl Shell<'_> {
+    /// Before anything is bound.
+    pub(super) fn open_certificates(&mut self, settings: &Settings) -> Result<(), Error> {
+        let Some(tls) = &settings.tls else {
+            return Ok(());
+        };
+        let state = CertificateState::new()?;
+        let certificates = state.certificates(tls)?;
+        self.listening.certificates = Some(state);
+        for edition in self.generations.editions.values_mut() {
+            edition.certificates = Some(certificates.clone());
+        }
+        self.follow_certificates();
+        Ok(())
+    }
+
+    /// Those of a new generation; `None`: this server does not speak TLS.
+    pub(super) fn read_certificates(
+        &self,
+        settings: &Settings,
+    ) -> Result<Option<Certificates>, Error> {
+        match (&self.listening.certificates, &settings.tls) {
+            (Some(state), Some(tls)) => state.certificates(tls).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Generations have come or gone: metrics and the watch are about those that live.
+    pub(super) fn follow_certificates(&mut self) {
+        let Some(state) = &mut self.listening.certificates else {
+            return;
+        };
+        let generation = self.supervisor.generation();
+        let serving = self.generations.editions.get(&generation);
+        let summaries = serving.and_then(|edition| edition.certificates.as_ref());
+        if let Some(certificates) = summaries
+            && let Err(error) = state
+                .expiry
+                .replace(lines(&certificates.summaries).as_bytes())
+        {
+            tracing::warn!(%error, "metrics do not show when certificates expire");
+        }
+        let watched: Vec<&TlsSettings> = self
+            .generations
+            .editions
+            .values()
+            .filter_map(|edition| edition.certificates.as_ref())
+            .map(|certificates| &certificates.settings)
+            .filter(|settings| settings.watch == WatchCertificates::Yes)
+            .collect();
+        if watched.is_empty() {
+            state.watch = None;
+            return;
+        }
+        if state.watch.is_none() {
+            match CertificateWatch::open() {
+                Ok(watch) => state.watch = Some(watch),
+                Err(error) => {
+                    tracing::warn!(%error, "changed certificates are not noticed; `rgun ctl reload-certificates` loads them");
+                    return;
+                }
+            }
+        }
+        if let Some(watch) = &mut state.watch {
+            watch.follow(watched.iter().flat_map(|settings| {
+                let pairs = settings.certificates.iter();
+                pairs
+                    .flat_map(|files| [&files.chain, files.key()])
+                    .chain(&settings.client_authorities)
+            }));
+        }
+    }
+
+    /// Once a turn.
+    pub(super) fn keep_certificates(&mut self) {
+        let now = clock::monotonic();
+        let Some(state) = &mut self.listening.certificates else {
+            return;
+        };
+        if let Some(watch) = &mut state.watch
+            && watch.has_changed()
+        {
+            state.settled_at = Some(now + SETTLE);
+            state.looked = false;
+        }
+        if state.rotate_at <= now {
+            state.rotate();
+            self.look_at_certificates();
+        }
+        self.load_settled(now);
+        self.notify_of_certificates(now);
+    }
+
+    /// Now and then, for those that are about to expire.
+    fn look_at_certificates(&self) {
+        for certificates in self
+            .generations
+            .editions
+            .values()
+            .filter_map(|edition| edition.certificates.as_ref())
+        {
+            let Some(state) = &self.listening.certificates else {
+                return;
+            };
+            let (settings, material) = (&certificates.settings, &certificates.material);
+            if let Ok(loaded) = tls::load(settings, material, state.keys, SystemTime::now()) {
+                loaded.warnings.iter().for_each(warn);
+            }
+        }
+    }
+
+    fn load_settled(&mut self, now: Duration) {
+        let Some(state) = &mut self.listening.certificates else {
+            return;
+        };
+        if state.settled_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let looked = std::mem::replace(&mut state.looked, true);
+        // Links may lead elsewhere now.
+        self.follow_certificates();
+        let Err(problem) = self.replace_certificates(RenewalCause::Watch) else {
+            return;
+        };
+        let Some(state) = &mut self.listening.certificates else {
+            return;
+        };
+        if looked {
+            report(state, problem);
+        } else {
+            state.settled_at = Some(now + SECOND_LOOK);
+        }
+    }
+
+    /// `rgun ctl reload-certificates`: what was done, or why nothing was.
+    ///
+    /// # Errors
+    /// What keeps the new certificates from being used.
+    pub(super) fn reload_certificates(&mut self) -> Result<String, String> {
+        let Some(state) = &mut self.listening.certificates else {
+            return Err("the server does not speak TLS; it needs --certfile".to_owned());
+        };
+        state.settled_at = None;
+        match self.replace_certificates(RenewalCause::Command) {
+            Ok(true) => Ok("new certificates are used".to_owned()),
+            Ok(false) => Ok("the certificate files have not changed".to_owned()),
+            Err(problem) => {
+                let message = format!(
+                    "certificates not replaced, the old ones are used: {problem} ({})",
+                    problem.hint
+                );
+                if let Some(state) = &mut self.listening.certificates {
+                    report(state, problem);
+                }
+                Err(message)
+            }
+        }
+    }
+
+    /// Reads the files of every generation, and replaces the certificates of all or of none. True: some are new.
+    fn replace_certificates(&mut self, cause: RenewalCause) -> Result<bool, Problem> {
+        let Some(state) = &mut self.listening.certificates else {
+            return Ok(false);
+        };
+        let mut replacements = Vec::new();
+        for (generation, edition) in &self.generations.editions {
+            let Some(certificates) = &edition.certificates else {
+                continue;
+            };
+            let (material, summaries) = state.load(&certificates.settings)?;
+            if material != *certificates.material {
+                replacements.push((*generation, material, summaries));
+            }
+        }
+        state.reported = None;
+        let changed = !replacements.is_empty();
+        for (generation, material, summaries) in replacements {
+            let edition = self.generations.editions.get_mut(&generation);
+            let Some(certificates) = edition.and_then(|edition| edition.certificates.as_mut())
+            else {
+                continue;
+            };
+            if let Err(error) = certificates.document.replace(&material.encode()) {
+                tracing::error!(%error, "certificates not given to workers");
+                continue;
+            }
+            for summary in &*summaries {
+                let Summary {
+                    name,
+                    file,
+                    expiry_date,
+                    ..
+                } = summary;
+                tracing::info!(
+                    name,
+                    file,
+                    expires = expiry_date,
+                    ?cause,
+                    "certificate loaded"
+                );
+            }
+            certificates.material = Arc::new(material);
+            certificates.summaries = summaries;
+        }
+        if changed {
+            state.to_notify = self
+                .fleet
+                .workers
+                .iter()
+                .map(|(incarnation, _)| incarnation)
+                .collect();
+            state.notify_at = Duration::ZERO;
+            self.follow_certificates();
+            self.notify_of_certificates(clock::monotonic());
+        }
+        Ok(changed)
+    }
+
+    fn notify_of_certificates(&mut self, now: Duration) {
+        let Some(state) = &mut self.listening.certificates else {
+            return;
+        };
+        if state.to_notify.is_empty() || state.notify_at > now {
+            return;
+        }
+        state.notify_at = now + NOTIFY_AGAIN;
+        let workers = &self.fleet.workers;
+        state.to_notify.retain(|incarnation| {
+            let worker = workers.get(*incarnation);
+            let sent = worker.map(|worker| worker.channel.send(&ToWorker::LoadCertificates));
+            // One that is gone, or about to go, needs none.
+            matches!(sent, Some(Err(ipc::Error::Full)))
+        });
+    }
+}
+
+fn report(state: &mut CertificateState, problem: Problem) {
+    if state.reported.as_ref() == Some(&problem) {
+        return;
+    }
+    let Problem { file, reason, hint } = &problem;
+    tracing::error!(
+        file,
+        reason,
+        hint,
+        "new certificates cannot be used, keeping the old ones"
+    );
+    state.reported = Some(problem);
+}

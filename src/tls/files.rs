@@ -1,0 +1,237 @@
+//! The bytes of the certificate and key files, as the master reads them and workers get them.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::problem::{Problem, Result};
+use crate::config::TlsSettings;
+
+/// A chain with hundreds of certificates is a mistake, and what a worker gets is kept in memory.
+const LONGEST: u64 = 1 << 20;
+
+/// All files of one configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Material {
+    pub(super) pairs: Vec<PemPair>,
+    pub(super) authorities: Option<Content>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PemPair {
+    pub chain: Content,
+    /// `None`: the key is in the chain's file.
+    pub key: Option<Content>,
+}
+
+impl PemPair {
+    pub fn key(&self) -> &Content {
+        self.key.as_ref().unwrap_or(&self.chain)
+    }
+}
+
+/// A file's name and its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Content {
+    pub file: String,
+    pub bytes: Vec<u8>,
+    /// Users other than the owner and the group may read it.
+    pub is_public: bool,
+}
+
+impl Material {
+    /// Reads everything that the settings name.
+    ///
+    /// # Errors
+    /// The first file that cannot be read.
+    pub fn read(settings: &TlsSettings) -> Result<Self> {
+        let pairs = settings.certificates.iter().map(|files| {
+            Ok(PemPair {
+                chain: read(&files.chain)?,
+                key: files.key.as_deref().map(read).transpose()?,
+            })
+        });
+        Ok(Self {
+            pairs: pairs.collect::<Result<_>>()?,
+            authorities: settings
+                .client_authorities
+                .as_deref()
+                .map(read)
+                .transpose()?,
+        })
+    }
+
+    /// For a worker that runs.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let count = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&count.to_le_bytes());
+        for pair in &self.pairs {
+            put(&mut bytes, Some(&pair.chain));
+            put(&mut bytes, pair.key.as_ref());
+        }
+        put(&mut bytes, self.authorities.as_ref());
+        bytes
+    }
+
+    /// `None`: `encode` cannot have made that.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let count = take_length(&mut rest)?;
+        let mut pairs = Vec::new();
+        for _ in 0..count {
+            pairs.push(PemPair {
+                chain: take(&mut rest)??,
+                key: take(&mut rest)?,
+            });
+        }
+        let authorities = take(&mut rest)?;
+        rest.is_empty().then_some(Self { pairs, authorities })
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, content: Option<&Content>) {
+    let Some(content) = content else {
+        bytes.push(0);
+        return;
+    };
+    bytes.push(1 + u8::from(content.is_public));
+    for part in [content.file.as_bytes(), &content.bytes] {
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(part);
+    }
+}
+
+fn take_length(rest: &mut &[u8]) -> Option<usize> {
+    let (length, after) = rest.split_first_chunk()?;
+    *rest = after;
+    usize::try_from(u32::from_le_bytes(*length)).ok()
+}
+
+#[allow(clippy::option_option, reason = "malformed, absent, present")]
+fn take(rest: &mut &[u8]) -> Option<Option<Content>> {
+    let (tag, after) = rest.split_first()?;
+    *rest = after;
+    if *tag == 0 {
+        return Some(None);
+    }
+    let mut part = || {
+        let length = take_length(rest)?;
+        let (part, after) = rest.split_at_checked(length)?;
+        *rest = after;
+        Some(part)
+    };
+    let file = String::from_utf8(part()?.to_vec()).ok()?;
+    let bytes = part()?.to_vec();
+    Some(Some(Content {
+        file,
+        bytes,
+        is_public: *tag == 2,
+    }))
+}
+
+fn read(path: &Path) -> Result<Content> {
+    let file = path.display().to_string();
+    let problem = |reason: String, hint: &str| Problem::new(&file, reason, hint);
+    let unreadable = |error: std::io::Error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "check the path; the file has to be there at the start",
+            std::io::ErrorKind::PermissionDenied => {
+                "the user that starts rgun has to be able to read it; workers need not"
+            }
+            _ => "check the file",
+        };
+        problem(format!("cannot be read: {error}"), hint)
+    };
+    // Before it is opened: opening a pipe would wait for a writer.
+    let found = fs::metadata(path).map_err(unreadable)?;
+    if found.is_dir() {
+        let hint = format!("name the file, as in {file}/fullchain.pem");
+        return Err(problem("is a directory".to_owned(), &hint));
+    }
+    if !found.is_file() {
+        return Err(problem(
+            "is not a regular file".to_owned(),
+            "name a file in PEM format",
+        ));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|opened| opened.take(LONGEST + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.is_empty() {
+        return Err(problem("is empty".to_owned(), "name a file in PEM format"));
+    }
+    if bytes.len() as u64 > LONGEST {
+        return Err(problem(
+            "is larger than 1 MiB".to_owned(),
+            "name a file in PEM format with the certificates of one chain",
+        ));
+    }
+    Ok(Content {
+        file,
+        bytes,
+        is_public: found.permissions().mode() & 0o006 != 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(file: &str, bytes: &[u8], is_public: bool) -> Content {
+        Content {
+            file: file.to_owned(),
+            bytes: bytes.to_owned(),
+            is_public,
+        }
+    }
+
+    #[test]
+    fn material_survives_its_way_to_a_worker() {
+        let material = Material {
+            pairs: vec![
+                PemPair {
+                    chain: content("/a.pem", b"chain", false),
+                    key: Some(content("/a.key", b"key", true)),
+                },
+                PemPair {
+                    chain: content("/b.pem", b"", true),
+                    key: None,
+                },
+            ],
+            authorities: Some(content("/ca.pem", &[0; 300], false)),
+        };
+        let bytes = material.encode();
+        assert_eq!(Material::decode(&bytes), Some(material));
+        for cut in 0..bytes.len() {
+            assert_eq!(Material::decode(&bytes[..cut]), None, "{cut}");
+        }
+        assert_eq!(Material::decode(&[bytes, vec![0]].concat()), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_the_next_step() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        fs::write(path("empty"), "").unwrap();
+        fs::write(path("large"), vec![b'x'; 1 << 21]).unwrap();
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        for (name, reason) in [
+            ("", "is a directory"),
+            ("absent", "cannot be read: No such file or directory"),
+            ("empty", "is empty"),
+            ("large", "is larger than 1 MiB"),
+            ("pipe", "is not a regular file"),
+        ] {
+            let problem = read(&path(name)).unwrap_err();
+            assert!(problem.reason.starts_with(reason), "{problem}");
+            assert!(!problem.hint.is_empty());
+            assert_eq!(problem.file, path(name).display().to_string());
+        }
+    }
+}

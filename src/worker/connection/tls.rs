@@ -1,0 +1,69 @@
+//! TLS as a connection meets it: handshakes in their turn, what was agreed on, and why it failed.
+
+use std::sync::Arc;
+
+use super::Conn;
+use super::state::{Goodbye, State};
+use crate::worker::tls::measured;
+
+impl Conn {
+    /// Reads what belongs to a handshake, or waits for a turn that has time for it: keys cost a thousand times as much as the
+    /// bytes that they protect.
+    pub(super) fn shake_hands(self: &Arc<Self>, s: &mut State) -> bool {
+        let turn = self.net.clock.turns();
+        let Some(tls) = self.net.tls.at(self.listener) else {
+            return self.read_once(s);
+        };
+        if !tls.handshakes().admits(turn) {
+            self.wait_for_a_turn(s);
+            return false;
+        }
+        let (progress, us) = measured(|| self.read_once(s));
+        tls.handshakes().spend(turn, us);
+        progress
+    }
+
+    /// The PROXY header has ended: the handshake begins, with the bytes that came with it.
+    pub(super) fn start_tls(self: &Arc<Self>, s: &mut State) {
+        let session = self.net.tls.at(self.listener).and_then(|tls| tls.session());
+        if let Some(session) = session
+            && s.transport.start_tls(session, s.http.input()).is_err()
+        {
+            self.say_goodbye(s, Goodbye::Plain);
+        }
+    }
+
+    /// With the first request all of it is known.
+    pub(super) fn note_tls(&self, s: &State) {
+        if let Some(facts) = s.transport.tls_facts() {
+            self.tls.get_or_init(|| Arc::new(facts));
+        }
+    }
+
+    pub(super) fn report_tls_failure(&self, s: &State) {
+        if let Some(reason) = s.transport.tls_failure() {
+            self.report_tls(reason);
+        }
+    }
+
+    /// The client has sent no request in time, because it is still in its handshake.
+    pub(super) fn report_slow_handshake(&self, s: &State) {
+        if !s.transport.is_handshaking() {
+            return;
+        }
+        self.report_tls(if s.transport.has_begun_handshake() {
+            "TLS handshake took too long"
+        } else {
+            "client sent no TLS handshake"
+        });
+    }
+
+    fn report_tls(&self, reason: &'static str) {
+        let peer = self.shown_peer();
+        if self.net.complaints.admits(reason, self.net.now()) {
+            tracing::info!(peer, reason, "TLS connection failed");
+        } else {
+            tracing::debug!(peer, reason, "TLS connection failed");
+        }
+    }
+}
