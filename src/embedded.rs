@@ -7,7 +7,7 @@ mod reach;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 
@@ -15,6 +15,7 @@ use crate::cli::{self, Entry, Refusal};
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};
 use crate::master::{Host, Seat};
+use crate::sys::Listener;
 use crate::sys::process::set_variable;
 use crate::sys::signals::hear_of_children;
 use crate::worker;
@@ -66,6 +67,27 @@ impl Embedded {
             provide_rgun(py).map_err(|error| StartError::Failed(error.to_string()))
         })?;
         Ok(interpreter)
+    }
+}
+
+impl Embedded {
+    /// `None`: Python does not start.
+    fn run_here<T>(&self, settings: &Settings, work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+        // Before the interpreter reads them: this is the only thread.
+        for (name, value) in &settings.env {
+            set_variable(name, value);
+        }
+        match self.start() {
+            Ok(interpreter) => {
+                let done = Python::attach(work);
+                interpreter.finish();
+                Some(done)
+            }
+            Err(error) => {
+                tracing::error!(%error, "python does not start");
+                None
+            }
+        }
     }
 }
 
@@ -123,22 +145,16 @@ impl Entry for Embedded {
         Ok(())
     }
 
-    fn check(&self, settings: &Settings) -> u8 {
-        // Before the interpreter reads them: this is the only thread.
-        for (name, value) in &settings.env {
-            set_variable(name, value);
-        }
-        match self.start() {
-            Ok(interpreter) => {
-                let code = Python::attach(|py| worker::check(py, settings));
-                interpreter.finish();
-                code
-            }
-            Err(error) => {
-                tracing::error!(%error, "python does not start");
-                1
-            }
-        }
+    fn check(&self, settings: &Arc<Settings>) -> Result<String, u8> {
+        self.run_here(settings, |py| worker::check(py, settings))
+            .unwrap_or(Err(1))
+    }
+
+    fn serve_here(&self, settings: &Arc<Settings>, listeners: Vec<Listener>) -> u8 {
+        self.run_here(settings, |py| {
+            worker::serve_here(py, settings, listeners, None, None)
+        })
+        .unwrap_or(FAILED_TO_BOOT)
     }
 }
 

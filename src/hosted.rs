@@ -1,19 +1,29 @@
 //! The hosted entry: the extension module `rgun._rgun`, in an interpreter that is already running.
 
+use std::cell::Cell;
 use std::ffi::OsString;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 
 use crate::cli::{self, Entry, Refusal};
 use crate::config::{Kind, Occurs, Settings, definitions};
 use crate::master::{Host, Seat};
+use crate::sys::{Listener, duplicate};
 use crate::worker;
 
 struct Hosted {
     version: String,
     /// `sys.executable`.
     python: PathBuf,
+    /// Why this process is to serve itself.
+    reason: Option<String>,
+    /// What it then serves; else what the settings name.
+    app: Option<Py<PyAny>>,
+    /// Readable once that is to end.
+    leave: Cell<Option<OwnedFd>>,
 }
 
 impl Host for Hosted {
@@ -45,19 +55,44 @@ impl Entry for Hosted {
     fn interpreter(&self) -> String {
         self.version.clone()
     }
-    fn check(&self, settings: &Settings) -> u8 {
+    fn check(&self, settings: &Arc<Settings>) -> Result<String, u8> {
         Python::attach(|py| worker::check(py, settings))
+    }
+
+    fn in_process(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    fn serve_here(&self, settings: &Arc<Settings>, listeners: Vec<Listener>) -> u8 {
+        Python::attach(|py| {
+            let app = self.app.as_ref().map(|app| app.clone_ref(py));
+            worker::serve_here(py, settings, listeners, app, self.leave.take())
+        })
     }
 }
 
 /// Runs the program with these arguments (without its name); the exit code, in the master as in each worker.
+///
+/// `reason`: why it is to serve in this process instead of forking workers; `app`: what it then serves, an object; `leave`: a
+/// descriptor that is readable once the server is to end.
 #[pyfunction]
-fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+#[pyo3(signature = (arguments, reason=None, app=None, leave=None))]
+fn main(
+    py: Python<'_>,
+    arguments: Vec<OsString>,
+    reason: Option<String>,
+    app: Option<Py<PyAny>>,
+    leave: Option<RawFd>,
+) -> PyResult<u8> {
+    let leave = leave.map(duplicate).transpose()?;
     let version = py.version_info();
     // The GIL stays ours: the master is the only thread there is, and it must hold it to fork.
-    cli::main(
+    Ok(cli::main(
         arguments,
         &Hosted {
+            reason,
+            app,
+            leave: Cell::new(leave),
             python: py
                 .import("sys")
                 .and_then(|sys| sys.getattr("executable")?.extract())
@@ -67,7 +102,7 @@ fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
                 version.major, version.minor, version.patch
             ),
         },
-    )
+    ))
 }
 
 /// Every setting, for whoever makes a command line in Python: name, option without dashes, its letter, whether it may be

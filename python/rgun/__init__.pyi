@@ -1,4 +1,7 @@
+from collections.abc import Callable
 from os import PathLike
+from typing import Any
+
 from typing_extensions import Unpack
 
 from rgun._settings import Settings
@@ -10,9 +13,10 @@ __version__: str
 class ClientDisconnected(OSError):
     """Raised by ``send()`` when the client has left."""
 
-def run(app: str | None = None, *options: str | PathLike[str], **settings: Unpack[Settings]) -> int:
+def run(app: str | Callable[..., Any] | None = None, *options: str | PathLike[str], **settings: Unpack[Settings]) -> int:
     """Serve ``app``: ``rgun.run("config.asgi:application", bind=":8000", workers=4)``.
 
     Settings go by their names in a configuration file. In a script this process becomes the server and the call never returns;
     beside other threads, within an event loop or at a prompt the server is a child, and the call returns its exit code.
+    With ``in_process=True`` it serves right here, and ``app`` may be the app itself.
     """

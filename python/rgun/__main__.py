@@ -3,22 +3,31 @@
 The master forks, so it must have one thread and no foreign code in it. By the time a console script runs, ``site`` has
 already run: `.pth` files, ``sitecustomize`` and with it the agents of ``ddtrace-run`` or ``opentelemetry-instrument``.
 So this process replaces itself, once, by the same interpreter without ``site`` (``-S``), running ``_hosted.py``;
-each worker runs ``site`` after its fork (``_site.py``).
+each worker runs ``site`` after its fork (``_site.py``). Where a debugger, tracer or profiler has started this module in its
+own process, it would see nothing of that program: the server then runs right here (``--in-process``).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 # Carries the name the program was started by over the exec; taken out of the environment again by `_hosted.py`.
 SCRIPT_VARIABLE = "__RGUN_SCRIPT"
 # Carries `sys.path` over the exec, as JSON: a launcher (buildout, PEX) may have set it before it called `main`.
 PATH_VARIABLE = "__RGUN_PATH"
+IN_PROCESS = "--in-process"
 
 
 def main() -> None:
-    words, environment = command(sys.argv[0], sys.argv[1:])
+    arguments = sys.argv[1:]
+    reason = IN_PROCESS if IN_PROCESS in arguments else watcher_of_this_process()
+    if reason is not None and arguments[:1] != ["ctl"]:
+        from rgun import _rgun
+
+        sys.exit(_rgun.main(arguments, reason))
+    words, environment = command(sys.argv[0], arguments)
     environment[PATH_VARIABLE] = _path(sys.argv[0])
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -34,6 +43,75 @@ def command(script: str, arguments: list[str]) -> tuple[list[str], dict[str, str
     environment = dict(os.environ, **{SCRIPT_VARIABLE: script})
     _restore_pythonpath(environment)
     return words, environment
+
+
+def watcher_of_this_process() -> str | None:
+    """What watches this interpreter (a debugger, tracer or profiler); None: nothing, or nothing that started it for that.
+
+    One that every interpreter of the environment starts with, by a `.pth` file or sitecustomize, is in the workers as well, and no
+    reason to serve without them.
+    """
+    found = _active_tool()
+    return found if found is not None and not _is_started_directly() else None
+
+
+def _active_tool() -> str | None:
+    pydevd = sys.modules.get("pydevd")
+    try:
+        if pydevd is not None and pydevd.get_global_debugger() is not None:
+            return "a debugger is active (pydevd)"
+    except AttributeError:
+        pass
+    if sys.gettrace() is not None:
+        return "a debugger or tracer is active (%s)" % _name_of(sys.gettrace())
+    if sys.getprofile() is not None:
+        return "a profiler is active (%s)" % _name_of(sys.getprofile())
+    monitoring: Any = getattr(sys, "monitoring", None)
+    for number in range(6 if monitoring else 0):
+        if monitoring.get_tool(number):
+            return "a debugger, tracer or profiler is active (%s)" % monitoring.get_tool(number)
+    return None
+
+
+def _name_of(tool: object) -> str:
+    module = str(getattr(tool, "__module__", None) or type(tool).__module__).split(".")[0]
+    # `python -m cProfile` is itself called so.
+    return type(tool).__name__ if module == "__main__" else module
+
+
+def _is_started_directly() -> bool:
+    """Whether the interpreter was told to run what runs now: a tool that runs it sets ``sys.argv`` for it."""
+    words = getattr(sys, "orig_argv", None) or _command_line()
+    index = 1
+    while index < len(words) and words[index].startswith("-") and words[index] != "-":
+        word = words[index]
+        for place, flag in enumerate(word[1:] if not word.startswith("--") else "", 1):
+            if flag == "c":
+                return sys.argv[0] == "-c"
+            if flag == "m":
+                return _runs_module(word[place + 1:] or "".join(words[index + 1:index + 2]))
+            if flag in "XW":
+                # Its value is the rest of the word, or the next one.
+                index += not word[place + 1:]
+                break
+        index += 1 + (word == "--check-hash-based-pycs")
+    return index >= len(words) or os.path.realpath(words[index]) == os.path.realpath(sys.argv[0])
+
+
+def _runs_module(name: str) -> bool:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None or spec.name not in (name, name + ".__main__"):
+        return False
+    return spec.origin is not None and os.path.realpath(spec.origin) == os.path.realpath(sys.argv[0])
+
+
+def _command_line() -> list[str]:
+    # Python 3.9 has no sys.orig_argv.
+    try:
+        with open("/proc/self/cmdline", "rb") as words:
+            return [os.fsdecode(word) for word in words.read().split(b"\0")[:-1]]
+    except OSError:
+        return []
 
 
 def _path(script: str) -> str:

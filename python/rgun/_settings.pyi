@@ -43,6 +43,7 @@ class Settings(TypedDict, total=False):
     reload: bool | None
     reload_engine: str | float | PathLike[str] | None
     reload_extra_files: str | float | PathLike[str] | Sequence[str] | None
+    in_process: bool | None
     keepalive: str | float | PathLike[str] | None
     first_byte_timeout: str | float | PathLike[str] | None
     header_timeout: str | float | PathLike[str] | None

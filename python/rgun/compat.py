@@ -28,7 +28,7 @@ __all__ = ["arguments", "run"]
 _SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 
 
-def run(app: str | None = None, *options: Word, **settings: Unpack[Settings]) -> int:
+def run(app: str | Callable[..., Any] | None = None, *options: Word, **settings: Unpack[Settings]) -> int:
     """Serve ``app`` ("module:attribute") until the server is told to stop.
 
     Settings go by their names in a configuration file (``bind``, ``workers``, ``worker_class``, ``reload``, ...), or as
@@ -38,10 +38,18 @@ def run(app: str | None = None, *options: Word, **settings: Unpack[Settings]) ->
     server's, and nothing after the call is run. Where that would tear something down (there are other threads, an event loop
     runs, somebody types at a prompt) the server is a child; the call waits for it, passes signals on, and returns its exit
     code.
+
+    With ``in_process=True`` it serves right here, with one worker and without a fork, and ``app`` may be the app itself; the
+    call returns the exit code when a signal has ended the server. It does so by itself where a debugger, tracer or profiler has
+    started the program.
     """
     if _is_worker():
         raise RuntimeError("this module is imported by a worker of rgun's: call run() below `if __name__ == \"__main__\":`")
-    words, variables = _command_line(app, options, dict(settings))
+    given: dict[str, Any] = dict(settings)
+    reason = _reason_to_stay(given.pop("in_process", None))
+    if reason is not None:
+        return _serve_here(reason, app, options, given)
+    words, variables = _command_line(app, options, given)
     command, environment = _program(words, variables)
     if _is_alone():
         for stream in (sys.stdout, sys.stderr):
@@ -49,6 +57,73 @@ def run(app: str | None = None, *options: Word, **settings: Unpack[Settings]) ->
                 stream.flush()
         os.execve(command[0], command, environment)
     return _wait_for(command, environment)
+
+
+def _reason_to_stay(wish: bool | None) -> str | None:
+    from rgun.__main__ import watcher_of_this_process
+
+    if wish is None:
+        return watcher_of_this_process()
+    return "run(in_process=True)" if wish else None
+
+
+def _serve_here(reason: str, app: str | Callable[..., Any] | None, options: Sequence[Word], settings: dict[str, Any]) -> int:
+    """In this process and thread, until a signal or the end of the app's loop; the exit code."""
+    there: Callable[..., Any] | None = None
+    if app is not None and not isinstance(app, str):
+        if not callable(app):
+            raise TypeError("%r is no app" % (app,))
+        # Its place is only a name for logs: it is not imported.
+        there, app = app, "%s:app" % (getattr(app, "__module__", None) or type(app).__module__)
+    words, variables = _command_line(app, options, settings)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        return _serve_until_exit(words, reason, there)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _serve_until_exit(words: list[str], reason: str, app: Callable[..., Any] | None) -> int:
+    """In a thread other than the main one, the server ends before the interpreter does: an exit waits for no daemon thread, and
+    a thread within the server cannot take the GIL of an interpreter that is gone.
+    """
+    import atexit
+    import socket
+    import threading
+
+    from rgun import _rgun
+
+    if threading.current_thread() is threading.main_thread():
+        return _rgun.main(words, reason, app)
+    process = os.getpid()
+    ended = threading.Event()
+    asking, asked = socket.socketpair()
+
+    def end() -> None:
+        # A child that the app has forked has no such thread.
+        if os.getpid() != process:
+            return
+        try:
+            # Unlike `close`, the other end also sees it when a forked child has a copy of this one.
+            asking.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # The server has ended by itself.
+            pass
+        ended.wait()
+
+    atexit.register(end)
+    try:
+        return _rgun.main(words, reason, app, asked.fileno())
+    finally:
+        ended.set()
+        atexit.unregister(end)
+        asking.close()
+        asked.close()
 
 
 def arguments(app: str | None = None, *options: Word, **settings: Unpack[Settings]) -> list[str]:

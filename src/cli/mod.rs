@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{
-    Error, LogTarget, Mode, Place, Resolved, Settings, Surroundings, effective, resolve,
+    Error, Lifespan, LogTarget, Mode, Place, Resolved, Settings, Surroundings, effective, resolve,
 };
-use crate::master::{self, Detached, Host, Outcome};
+use crate::master::{self, Binds, Detached, Host, Listener, Outcome};
 use crate::observability;
 use invocation::{Parsed, Sources};
 use reading::{Failure, Reading};
@@ -52,8 +52,19 @@ pub trait Entry: Host {
         Ok(())
     }
 
-    /// `--check-config`: loads the app as a worker's boot would and reports what fails; the exit code.
-    fn check(&self, settings: &Settings) -> u8;
+    /// `--check-config`: boots the app as a worker does and logs what fails. What the app is, or the exit code.
+    ///
+    /// # Errors
+    /// When a start would not come up.
+    fn check(&self, settings: &Arc<Settings>) -> Result<String, u8>;
+
+    /// Why this process is to serve itself, without workers, whatever the settings say.
+    fn in_process(&self) -> Option<&str> {
+        None
+    }
+
+    /// `--in-process`: serves from these listeners; the exit code.
+    fn serve_here(&self, settings: &Arc<Settings>, listeners: Vec<Listener>) -> u8;
 }
 
 /// Why an entry does not run: what a person reads.
@@ -115,36 +126,113 @@ fn start(
     if let Err(refusal) = entry.examine(&settings) {
         return report::refusal(&refusal);
     }
-    match mode {
-        Mode::Serve => serve(settings, sources, arguments, surroundings, entry),
-        Mode::CheckConfig => check(settings, sources, entry),
-        Mode::PrintConfig => {
+    let reason = entry
+        .in_process()
+        .or(settings.in_process.then_some("--in-process"));
+    match (mode, reason) {
+        (Mode::Serve, Some(reason)) => serve_here(settings, sources, entry, reason),
+        (Mode::Serve, None) => serve(settings, sources, arguments, surroundings, entry),
+        (Mode::CheckConfig, _) => check(settings, sources, entry, Tries::EverythingOfAStart),
+        (Mode::PrintConfig, _) => {
             report::print(&effective(&layers));
-            check(settings, sources, entry)
+            check(settings, sources, entry, Tries::App)
         }
     }
 }
 
+/// What a check of the configuration covers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tries {
+    /// Also addresses, log files and directories, lifespan and readiness.
+    EverythingOfAStart,
+    /// That the app loads. What is printed on one machine may be meant for another, which has those directories and services.
+    App,
+}
+
 /// Somebody waits for the answer: it comes on standard error, and no log file is made.
-fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry) -> u8 {
+fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry, tries: Tries) -> u8 {
+    let whole = settings.clone();
     (settings.error_log, settings.access_log) = (LogTarget::Stderr, None);
     if let Err(error) = observability::start(&settings) {
         return report::start(&error.into());
     }
     sources.warn();
     sources.note();
-    // Where a worker would be.
-    if let Some(Err(error)) = settings.chdir.as_ref().map(std::env::set_current_dir) {
-        let chdir = settings.chdir.unwrap_or_default();
-        return report::refusal(&Refusal {
-            message: format!("chdir {}: {error}", chdir.display()),
-            hint: None,
-        });
+    match tries {
+        Tries::EverythingOfAStart => {
+            if let Err(error) = master::try_out(&whole) {
+                return report::start(&error);
+            }
+        }
+        Tries::App => (settings.lifespan, settings.ready_path) = (Lifespan::Off, None),
     }
     if let Err(error) = master::check_certificates(&settings) {
         return report::start(&error);
     }
-    let code = entry.check(&settings);
+    // It has no listeners, and the workers' user may not read the keys.
+    settings.tls = None;
+    if let Err(code) = become_worker(&settings, entry) {
+        return code;
+    }
+    let settings = Arc::new(settings);
+    let checked = entry.check(&settings);
+    observability::finish(LOG_PATIENCE);
+    match checked {
+        Ok(about) if report::is_terminal() && tries == Tries::EverythingOfAStart => {
+            let Settings { app, workers, .. } = &*settings;
+            let plural = if *workers == 1 { "worker" } else { "workers" };
+            report::print(&format!("ok: {app} is {about}, {workers} {plural}\n"))
+        }
+        Ok(_) => 0,
+        Err(code) => code,
+    }
+}
+
+/// Where a worker would be, and who it would be.
+fn become_worker(settings: &Settings, entry: &dyn Entry) -> Result<(), u8> {
+    let identity = master::identity(settings).map_err(|error| report::start(&error))?;
+    if let Some(directory) = &settings.chdir
+        && let Err(error) = std::env::set_current_dir(directory)
+    {
+        return Err(report::refusal(&Refusal {
+            message: format!("chdir {}: {error}", directory.display()),
+            hint: None,
+        }));
+    }
+    let Some(identity) = identity else {
+        return Ok(());
+    };
+    entry.before_identity();
+    identity
+        .assume()
+        .map_err(|error| report::start(&error.into()))
+}
+
+/// `--in-process`: one worker, which is this process.
+fn serve_here(settings: Settings, sources: &Sources, entry: &dyn Entry, reason: &str) -> u8 {
+    if let Err(error) = observability::start(&settings) {
+        return report::start(&error.into());
+    }
+    sources.warn();
+    sources.note();
+    tracing::info!(
+        pid = std::process::id(),
+        reason,
+        "rgun {} serving in this process, without a master or workers",
+        env!("CARGO_PKG_VERSION")
+    );
+    let mut binds = match Binds::open(&settings) {
+        Ok(binds) => binds,
+        Err(error) => return report::start(&error),
+    };
+    for listener in &binds.listeners {
+        tracing::info!(address = %listener, "listening");
+    }
+    let code = match become_worker(&settings, entry) {
+        Ok(()) => entry.serve_here(&Arc::new(settings), std::mem::take(&mut binds.listeners)),
+        Err(code) => code,
+    };
+    binds.close();
     observability::finish(LOG_PATIENCE);
     code
 }

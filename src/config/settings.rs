@@ -376,6 +376,8 @@ pub struct Settings {
     pub keepalive_drain: Duration,
     pub client: ClientTimeouts,
     pub websocket: WebSocket,
+    /// Serve in this process, without workers.
+    pub in_process: bool,
     pub warm_up: WarmUp,
     pub ready_path: Option<String>,
     pub ready_host: Option<String>,

@@ -218,7 +218,7 @@ pub fn log_predecessor(file: &SocketFile) {
 }
 
 /// An IPv4 address, or a name that may have one, with that port.
-fn takes_ipv4(endpoint: &Endpoint, port: u16) -> bool {
+pub(super) fn takes_ipv4(endpoint: &Endpoint, port: u16) -> bool {
     match endpoint {
         Endpoint::Tcp { host, port: other } => *other == port && !host.contains(':'),
         Endpoint::Unix { .. } | Endpoint::Fd { .. } | Endpoint::FdName { .. } => false,

@@ -143,6 +143,21 @@ impl CertificateState {
     }
 }
 
+/// What a server in a process of its own works with, if it speaks TLS. They are not replaced when their files change.
+///
+/// # Errors
+/// The file that cannot be used.
+pub fn for_a_server_without_master(
+    settings: &Settings,
+) -> Result<Option<SharedCertificates>, Error> {
+    let Some(tls) = &settings.tls else {
+        return Ok(None);
+    };
+    let state = CertificateState::new()?;
+    let certificates = state.certificates(tls)?;
+    Ok(Some(certificates.shared(&state)))
+}
+
 /// `--check-config`: what a start would say of the files.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ mod act;
 mod binds;
 mod capacity;
 mod certificates;
+mod check;
 mod child;
 mod condition;
 mod configuration;
@@ -39,7 +40,9 @@ mod tally;
 mod turn;
 mod workers;
 
-pub use certificates::check as check_certificates;
+pub use binds::Binds;
+pub use certificates::{check as check_certificates, for_a_server_without_master};
+pub use check::{identity, try_out};
 pub use configuration::{Configuration, Misconfigured, Next};
 pub use daemon::{Announcement, Detached, Start, detach};
 pub use error::Error;
@@ -49,10 +52,10 @@ pub use seat::{Host, Outcome, Seat, SharedCertificates};
 use std::path::Path;
 use std::sync::Arc;
 
-use self::binds::Binds;
 use self::pidfile::PidFile;
 use self::shell::{End, HEARD, Shell};
 use crate::config::{Place, Settings};
+pub use crate::sys::Listener;
 use crate::sys::{self, signals::SignalQueue};
 
 /// Runs the master until it ends, or until this process is a worker that has ended.

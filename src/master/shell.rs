@@ -28,10 +28,10 @@ use super::supervisor::{
 };
 use super::tally::Tally;
 use super::workers::{Failure, Hearing, Killed, Workers, exit};
-use crate::config::{Groups, Settings, start_directory};
+use crate::config::{Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
-use crate::sys::{Identity, OutOfMemory, Pid, Supplementary, clock, process, random};
+use crate::sys::{Identity, OutOfMemory, Pid, clock, process, random};
 
 /// What the master listens to; everything else keeps its default action.
 pub const HEARD: [Raw; 10] = [
@@ -193,14 +193,7 @@ impl<'a> Shell<'a> {
         let capacity = Capacity::of_this_process(&settings)?;
         capacity.check(settings.workers)?;
         let start = start_directory();
-        let identity = Identity::find(
-            settings.run_as.user.as_deref(),
-            settings.run_as.group.as_deref(),
-            match settings.run_as.groups {
-                Groups::None => Supplementary::None,
-                Groups::OfTheUser => Supplementary::OfTheUser,
-            },
-        )?;
+        let identity = super::identity(&settings)?;
         let edition = Edition::new(Arc::clone(&settings), &start);
         Ok(Self {
             supervisor: Supervisor::new(plan(&settings, capacity), random()),

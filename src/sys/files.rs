@@ -1,11 +1,45 @@
-//! Files without a name. It does not know what is in them.
+//! Files without a name, and what this process may do with files.
 
+use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::random;
+
+/// Whether this process may write to that file, or make and remove files in that directory.
+pub fn may_write(path: &Path) -> io::Result<()> {
+    let text = CString::new(path.as_os_str().as_bytes())?;
+    let mode = if path.is_dir() {
+        libc::W_OK | libc::X_OK
+    } else {
+        libc::W_OK
+    };
+    // SAFETY: the text ends with NUL and outlives the call, which only looks.
+    match unsafe { libc::faccessat(libc::AT_FDCWD, text.as_ptr(), mode, libc::AT_EACCESS) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The directory that a path is in.
+pub fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+/// Whether this process may open `path` to append to it, and make it where it is not there.
+pub fn may_append(path: &Path) -> io::Result<()> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Err(io::Error::from_raw_os_error(libc::EISDIR)),
+        Ok(_) => may_write(path),
+        Err(_) => may_write(&directory_of(path)),
+    }
+}
 
 /// A new file in `directory`, for this process alone, gone with its last descriptor.
 pub fn unnamed_file(directory: &Path) -> io::Result<File> {

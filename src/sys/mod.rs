@@ -45,7 +45,7 @@ pub use descriptor::duplicate;
 pub use descriptor_limit::{raise_descriptor_limit, restore_descriptor_limit};
 pub use document::Document;
 pub use error::{Error, Result};
-pub use files::unnamed_file;
+pub use files::{directory_of, may_append, may_write, unnamed_file};
 pub use forked::{is_forked_child, watch_forks};
 pub use identity::{Identity, Supplementary};
 pub use inherited::{Passed, passed_descriptors, take_listener};
@@ -67,11 +67,14 @@ pub use random::random;
 pub use remote::Remote;
 pub use scratch::Scratch;
 pub use tcp::{
-    AnyIpv6, Others, accept_queue, last_data_received, listen_tcp, share_port, turn_away_newcomers,
+    AnyIpv6, Others, accept_queue, last_data_received, listen_tcp, share_port, try_tcp,
+    turn_away_newcomers,
 };
 pub use title::set_title;
 pub use turn::Turn;
-pub use unix::{Predecessor, SocketFile, connect_unix, effective_user, listen_unix, peer_user};
+pub use unix::{
+    Predecessor, SocketFile, connect_unix, effective_user, listen_unix, peer_user, try_unix,
+};
 pub mod thread;
 
 pub use clock::monotonic_ms;

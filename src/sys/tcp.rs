@@ -35,21 +35,34 @@ pub fn listen_tcp(
     others: Others,
     any: AnyIpv6,
 ) -> Result<Vec<Listener>> {
+    at_each_address(host, port, |address| {
+        listen_at(address, backlog, others, any)
+    })
+}
+
+/// Whether `listen_tcp` would find the addresses and be let bind. One that is in use counts as free: most often the server
+/// that is about to be restarted or reloaded has it.
+pub fn try_tcp(host: &str, port: u16, any: AnyIpv6) -> Result<()> {
+    match at_each_address(host, port, |address| bind_at(address, Others::Refused, any)) {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn at_each_address(
+    host: &str,
+    port: u16,
+    open: impl Fn(SocketAddr) -> Result<Listener>,
+) -> Result<Vec<Listener>> {
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
     if bare.is_empty() {
-        return listen_at(
-            SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
-            backlog,
-            others,
-            any,
-        )
-        .map(|one| vec![one]);
+        return open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)).map(|one| vec![one]);
     }
     if let Ok(ip) = bare.parse::<IpAddr>() {
-        return listen_at(SocketAddr::new(ip, port), backlog, others, any).map(|one| vec![one]);
+        return open(SocketAddr::new(ip, port)).map(|one| vec![one]);
     }
     // Also the literal with a zone (`fe80::1%eth0`), which only the resolver understands.
     let mut addresses: Vec<SocketAddr> = (bare, port)
@@ -64,7 +77,7 @@ pub fn listen_tcp(
         if let Some(ListenerAddress::Tcp(first)) = listeners.first().map(|one| &one.address) {
             address.set_port(first.port());
         }
-        match listen_at(address, backlog, others, any) {
+        match open(address) {
             Ok(one) => listeners.push(one),
             Err(e) if is_absent(&e.source) => missing = Some(e),
             Err(e) => return Err(e),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -150,6 +151,22 @@ fn lock(directory: BorrowedFd<'_>) -> Option<Flock<OwnedFd>> {
         // There is nothing to poll for.
         wait_for(&[], Some(LOCK_RETRY)).ok()?;
     }
+}
+
+/// Whether `listen_unix` would be let make a socket at `path`; a socket that is there counts as room.
+pub fn try_unix(path: &Path) -> Result<()> {
+    let name = format!("unix:{}", path.display());
+    if SockAddr::unix(path).is_err() {
+        let reason = io::Error::other("the path is too long for a socket (107 bytes)");
+        return Err(Error::new("bind", &name, reason));
+    }
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+        let reason = io::Error::other("something that is not a socket is in its place");
+        return Err(Error::new("bind", &name, reason)
+            .with_hint("it is not deleted; choose another path, or remove it yourself"));
+    }
+    super::files::may_write(&super::files::directory_of(path))
+        .map_err(|e| Error::new("bind", &name, e))
 }
 
 /// Leaves the path free, or says why it must stay as it is.

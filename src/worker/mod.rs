@@ -2,6 +2,7 @@
 
 mod agenda;
 mod allowance;
+pub mod alone;
 mod asgi;
 mod busy;
 mod clock;
@@ -37,9 +38,12 @@ use pyo3::prelude::*;
 pub use asgi::{ClientDisconnected, Engine};
 pub use office::Office;
 
+use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};
 use crate::master::Seat;
 use crate::observability;
+use crate::sys::Listener;
+use alone::Purpose;
 use python::{Came, Hooks, Protocol, Relay, Scripts, Watched};
 
 /// Exit code after `worker_abort`; gunicorn's.
@@ -60,7 +64,12 @@ pub fn run(py: Python<'_>, mut seat: Seat) -> u8 {
         }
     };
     office.say(&FromWorker::Booted);
-    match live(py, &office, news) {
+    let boot = Boot {
+        app: None,
+        news,
+        process: Process::Forked,
+    };
+    match live(py, &office, boot, &mut None) {
         Ok(0) => 0,
         // Not ready: the master was told why.
         Ok(_) => leave_failed(py, Phase::ReadyPath),
@@ -86,14 +95,47 @@ struct Failure {
     traceback: String,
 }
 
-fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u8, Failure> {
+/// What a worker begins with besides its seat.
+struct Boot {
+    /// An app that is there already; else the one that the settings name is imported.
+    app: Option<Py<PyAny>>,
+    news: Option<OwnedFd>,
+    process: Process,
+}
+
+/// Whose process the worker is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Process {
+    Forked,
+    /// A program's, which goes on when the worker has ended; here its main thread.
+    Main,
+    /// The same, in another thread: signals are not for us.
+    Thread,
+}
+
+fn live(
+    py: Python<'_>,
+    office: &Arc<Office>,
+    boot: Boot,
+    about: &mut Option<String>,
+) -> Result<u8, Failure> {
     let plain = |error: PyErr| Failure {
         phase: Phase::Boot,
         summary: error.to_string(),
         traceback: String::new(),
     };
-    python::prepare(py, &office.net.settings, Some(office.stacks.as_raw_fd())).map_err(plain)?;
-    signals::leave_to_the_master().map_err(|e| plain(e.into()))?;
+    let stacks = Some(office.stacks.as_raw_fd());
+    match boot.process {
+        Process::Forked => {
+            python::prepare(py, &office.net.settings, stacks).map_err(plain)?;
+            signals::leave_to_the_master().map_err(|e| plain(e.into()))?;
+        }
+        Process::Main => python::prepare(py, &office.net.settings, None).map_err(plain)?,
+        Process::Thread => {
+            python::prepare_thread(py, &office.net.settings).map_err(plain)?;
+            office.orders.leave_signals();
+        }
+    }
     let scripts = Scripts::new(py).map_err(plain)?;
     let told = |phase, error: PyErr| {
         let (summary, traceback) = python::explain(py, &scripts, &error);
@@ -117,12 +159,12 @@ fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u
     let hooks = Hooks::load(py, &office.net.settings, office.master.as_raw(), office.age)
         .map_err(|e| told(Phase::Boot, e))?;
     let Some(hooks) = hooks else {
-        return serve(py, office, news, &scripts, &mut relay, None);
+        return serve(py, office, boot, &scripts, &mut relay, None, about);
     };
     let result = hooks
         .call(py, "post_fork")
         .map_err(|e| told(Phase::Boot, e))
-        .and_then(|()| serve(py, office, news, &scripts, &mut relay, Some(&hooks)));
+        .and_then(|()| serve(py, office, boot, &scripts, &mut relay, Some(&hooks), about));
     if office.orders.had_to_be_fast() {
         // Nobody who would have been interrupted was there.
         python::tell_interrupt(py);
@@ -141,10 +183,11 @@ fn live(py: Python<'_>, office: &Arc<Office>, news: Option<OwnedFd>) -> Result<u
 fn serve(
     py: Python<'_>,
     office: &Arc<Office>,
-    news: Option<OwnedFd>,
+    boot: Boot,
     scripts: &Scripts,
     relay: &mut Option<Relay>,
     hooks: Option<&Hooks>,
+    about: &mut Option<String>,
 ) -> Result<u8, Failure> {
     let told = |phase, error: PyErr| {
         let (summary, traceback) = python::explain(py, scripts, &error);
@@ -154,8 +197,12 @@ fn serve(
             traceback,
         }
     };
-    let watched = Watched::new(py, news).map_err(|e| told(Phase::Boot, e))?;
-    let mut loaded = python::load(py, scripts, &office.net.settings).map_err(|e| {
+    let watched = Watched::new(py, boot.news).map_err(|e| told(Phase::Boot, e))?;
+    let loaded = match boot.app {
+        Some(app) => python::recognise(py, scripts, &office.net.settings, app),
+        None => python::load(py, scripts, &office.net.settings),
+    };
+    let mut loaded = loaded.map_err(|e| {
         watched.tell_failure(py, &e);
         told(python::failed_phase(py, scripts, &e), e)
     })?;
@@ -164,6 +211,9 @@ fn serve(
     let mounts =
         python::static_mounts(py, scripts, settings).map_err(|e| told(Phase::Settings, e))?;
     office.net.serve_files(&mounts);
+    if boot.process != Process::Forked {
+        *about = Some(python::describe(py, scripts, &loaded).map_err(|e| told(Phase::Boot, e))?);
+    }
     if let Some(hooks) = hooks {
         loaded.app = hooks
             .around(py, &loaded.app, loaded.protocol == Protocol::Asgi)
@@ -195,45 +245,101 @@ fn serve(
     served.map_err(|e| told(phase, e))
 }
 
-/// `--check-config`: loads the app as a boot would, and says what fails; the exit code.
-pub fn check(py: Python<'_>, settings: &crate::config::Settings) -> u8 {
-    let loaded = python::prepare(py, settings, None).and_then(|()| {
-        let scripts = Scripts::new(py)?;
-        python::install_loggers(py, &scripts, settings, None::<fn(&str)>)?;
-        let loaded = match python::configure_logging(py, &scripts, settings) {
-            Ok(_relay) => python::load(py, &scripts, settings)
-                .and_then(|loaded| {
-                    python::static_mounts(py, &scripts, settings)?;
-                    python::warm_up(py, &scripts, settings, &loaded.app, None)?;
-                    Ok(loaded)
-                })
-                .map_err(|error| ("app failed to load", error)),
-            Err(error) => Err(("the logging configuration cannot be used", error)),
-        };
-        Ok((loaded, scripts))
-    });
-    match loaded {
-        Ok((Ok(_), _)) => 0,
-        Ok((Err((what, error)), scripts)) => {
-            let (summary, traceback) = python::explain(py, &scripts, &error);
-            tracing::error!(traceback, "{what}: {summary}");
-            1
-        }
+/// A worker of this process: from the app's import to its last request. Failures are logged; the exit code, and what the app is.
+fn serve_alone(
+    py: Python<'_>,
+    settings: &Arc<Settings>,
+    listeners: Vec<Listener>,
+    app: Option<Py<PyAny>>,
+    purpose: Purpose,
+) -> (u8, Option<String>) {
+    let begun = alone::begin(settings, listeners, purpose)
+        .and_then(|(seat, stand_in)| Ok((office::open(seat)?, stand_in)));
+    let (office, stand_in) = match begun {
+        Ok((office, stand_in)) => (Arc::new(office), stand_in),
         Err(error) => {
-            tracing::error!(%error, "the interpreter cannot be prepared");
-            1
+            tracing::error!(%error, "worker cannot be set up");
+            return (3, None);
         }
+    };
+    let boot = Boot {
+        app,
+        news: None,
+        process: if python::is_main_thread(py) {
+            Process::Main
+        } else {
+            Process::Thread
+        },
+    };
+    let mut about = None;
+    let outcome = live(py, &office, boot, &mut about);
+    office.orders.finish();
+    let complaint = py.detach(|| stand_in.finish());
+    let failure = match outcome {
+        Ok(0) => return (0, about),
+        Ok(_) => complaint.map(|(phase, summary)| Failure {
+            phase,
+            summary,
+            traceback: String::new(),
+        }),
+        Err(failure) => Some(failure),
+    };
+    let Some(Failure {
+        phase,
+        summary,
+        traceback,
+    }) = failure
+    else {
+        return (3, about);
+    };
+    let what = match phase {
+        Phase::Boot | Phase::Import | Phase::Load => "app failed to load",
+        Phase::Lifespan => "lifespan startup failed",
+        Phase::ReadyPath => "the app is not ready",
+        Phase::Settings => "the settings cannot be used",
+    };
+    tracing::error!(traceback, "{what}: {summary}");
+    (exit_code(phase), about)
+}
+
+/// `--check-config`: boots a worker in this process, up to the moment in which it would take connections. What the app is, or
+/// the exit code when it did not come up.
+///
+/// # Errors
+/// 1: the reason is in the log.
+pub fn check(py: Python<'_>, settings: &Arc<Settings>) -> Result<String, u8> {
+    match serve_alone(py, settings, Vec::new(), None, Purpose::Check) {
+        (0, about) => Ok(about.unwrap_or_default()),
+        (_, _) => Err(1),
     }
+}
+
+/// `--in-process`: serves in this process until a signal ends it, or `leave` is readable; the exit code.
+pub fn serve_here(
+    py: Python<'_>,
+    settings: &Arc<Settings>,
+    listeners: Vec<Listener>,
+    app: Option<Py<PyAny>>,
+    leave: Option<OwnedFd>,
+) -> u8 {
+    let signals = python::Handlers::save(py);
+    let (code, _) = serve_alone(py, settings, listeners, app, Purpose::Serve(leave));
+    signals.restore(py);
+    python::flush_stdio(py);
+    code
 }
 
 /// A failed child ends at once: threads that the app started at import would hold up an orderly end.
 fn leave_failed(py: Python<'_>, phase: Phase) -> u8 {
     python::flush_stdio(py);
     observability::finish(LAST_WORDS);
-    let code = match phase {
+    crate::sys::exit_now(exit_code(phase).into())
+}
+
+fn exit_code(phase: Phase) -> u8 {
+    match phase {
         Phase::Load => 4,
         Phase::Settings => 1,
         Phase::Boot | Phase::Import | Phase::Lifespan | Phase::ReadyPath => 3,
-    };
-    crate::sys::exit_now(code)
+    }
 }

@@ -147,6 +147,8 @@ const RULES: &[Rule] = &[
             "ipc",
             "master::Seat",
             "master::SharedCertificates",
+            // A worker without a master (`--in-process`) makes its own.
+            "master::for_a_server_without_master",
             "observability",
             "proxy",
             "sys",

@@ -35,4 +35,13 @@ pub(super) const SETTINGS: &[Definition] = &[
                counts. Relative to where rgun is started.",
         ..Definition::new("reload_extra_files", Group::Development, Kind::Path)
     },
+    Definition {
+        long: Some("in-process"),
+        help: "Serve in the process that was started, without forking; for debuggers and profilers",
+        more: "One worker, no master: breakpoints, coverage and profiles see the app; Ctrl-C ends it. It is on by itself where a \
+               debugger, tracer or profiler has started rgun, as `python -m debugpy --listen 5678 -m rgun ...`, `coverage run -m \
+               rgun ...` or `python -m cProfile -m rgun ...` do. Reloads, timeouts, recycling, the control socket and probes need \
+               a master.",
+        ..Definition::new("in_process", Group::Development, Kind::Switch)
+    },
 ];

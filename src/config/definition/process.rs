@@ -77,12 +77,12 @@ pub(super) const SETTINGS: &[Definition] = &[
     },
     Definition {
         long: Some("check-config"),
-        help: "Check the settings and load the app, then exit: 0 when a start would work",
+        help: "Check all that a start needs and boot the app, then exit: 0 when a start would come up",
         ..Definition::new("check_config", Group::Process, Kind::Switch)
     },
     Definition {
         long: Some("print-config"),
-        help: "Print each setting and where it comes from, then check as --check-config does",
+        help: "Print each setting and where it comes from, then load the app",
         ..Definition::new("print_config", Group::Process, Kind::Switch)
     },
 ];

@@ -42,6 +42,23 @@ pub fn warm_up(
     }
 }
 
+/// `ASGI (Django 5.2.1)`.
+pub fn describe(py: Python<'_>, scripts: &Scripts, loaded: &Loaded) -> PyResult<String> {
+    let framework: Option<String> = scripts
+        .framework
+        .bind(py)
+        .call_method1("describe", (&loaded.app,))?
+        .extract()?;
+    let interface = match loaded.protocol {
+        Protocol::Asgi => "ASGI",
+        Protocol::Wsgi => "WSGI",
+    };
+    Ok(match framework {
+        Some(framework) => format!("{interface} ({framework})"),
+        None => interface.to_owned(),
+    })
+}
+
 /// The Host header of a request that the worker makes to itself.
 pub fn ready_host(py: Python<'_>, scripts: &Scripts, app: &Py<PyAny>) -> PyResult<String> {
     scripts
@@ -85,6 +102,18 @@ pub fn load(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<
         Factory::Plain => None,
     };
     let app = boot.call_method1("load", (module, attribute.as_deref(), arguments))?;
+    recognise(py, scripts, settings, app.unbind())
+}
+
+/// What an app is: how it wants to be called.
+pub fn recognise(
+    py: Python<'_>,
+    scripts: &Scripts,
+    settings: &Settings,
+    app: Py<PyAny>,
+) -> PyResult<Loaded> {
+    let boot = scripts.boot.bind(py);
+    let app = app.into_bound(py);
     let kind: String = boot.call_method1("interface_of", (&app,))?.extract()?;
     let protocol = match settings.interface {
         Interface::Asgi => Protocol::Asgi,

@@ -1,11 +1,16 @@
 //! Ending what runs in Python's threads, as far as Python lets: its next step raises `SystemExit`. It chooses nobody.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
 use pyo3::exceptions::PySystemExit;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
+use super::handlers::is_main_thread;
 use crate::sys::signals::{CANCEL, signal_main_thread};
+
+static INTERRUPTIBLE: AtomicBool = AtomicBool::new(false);
 
 /// Makes the main thread interruptible, also in the middle of a system call. To be called in it.
 pub fn allow_cancel(py: Python<'_>) -> PyResult<()> {
@@ -17,11 +22,23 @@ pub fn allow_cancel(py: Python<'_>) -> PyResult<()> {
             Err(PySystemExit::new_err("the worker leaves"))
         },
     )?;
-    set_handler(py, handler.as_any())
+    if is_main_thread(py) {
+        set_handler(py, handler.as_any())?;
+        INTERRUPTIBLE.store(true, SeqCst);
+    }
+    Ok(())
+}
+
+/// Whether the first thread of the app is the main thread, which `cancel_main_thread` interrupts.
+pub fn main_thread_is_interruptible() -> bool {
+    INTERRUPTIBLE.load(SeqCst)
 }
 
 /// From here on it is too late.
 pub fn ignore_cancel(py: Python<'_>) -> PyResult<()> {
+    if !main_thread_is_interruptible() {
+        return Ok(());
+    }
     let ignore = py.import("signal")?.getattr("SIG_IGN")?;
     set_handler(py, &ignore)
 }

@@ -5,6 +5,7 @@ mod cancel;
 mod collected;
 mod fork;
 mod forked;
+mod handlers;
 mod hooks;
 mod interpreter;
 mod logging;
@@ -15,11 +16,14 @@ mod static_mounts;
 mod text;
 mod watched;
 
-pub use app::{Loaded, Protocol, failed_phase, load, ready_host, warm_up};
-pub use cancel::{allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel};
+pub use app::{Loaded, Protocol, describe, failed_phase, load, ready_host, recognise, warm_up};
+pub use cancel::{
+    allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel, main_thread_is_interruptible,
+};
 pub use collected::{Collected, track};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use forked::{Came, in_worker, leave_forked_child};
+pub use handlers::{Handlers, is_main_thread};
 pub use hooks::{Hooks, interrupt_is_heard, is_aborted, tell_interrupt};
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use logging::{Relay, configure_logging, install_loggers, reopen_python_files, route_logs};
@@ -203,7 +207,7 @@ fn without_project<T>(
 ///
 /// `stacks`: where those are written; it stays open.
 pub fn prepare(py: Python<'_>, settings: &Settings, stacks: Option<i32>) -> PyResult<()> {
-    environment(py, settings)?;
+    prepare_thread(py, settings)?;
     forget_keyboard_interrupt(py)?;
     let sys = py.import("sys")?;
     if sys.getattr("flags")?.getattr("no_site")?.is_truthy()? {
@@ -225,6 +229,11 @@ pub fn prepare(py: Python<'_>, settings: &Settings, stacks: Option<i32>) -> PyRe
         Err(error) => tracing::debug!(%error, "no stack dumps"),
     }
     Ok(())
+}
+
+/// The part of `prepare` that concerns no signal.
+pub fn prepare_thread(py: Python<'_>, settings: &Settings) -> PyResult<()> {
+    environment(py, settings)
 }
 
 /// What the app printed is to be seen.

@@ -6,6 +6,7 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 
 
 class Selector(selectors.EpollSelector):
@@ -279,9 +280,14 @@ def run(engine, loop, app, lifespan_mode, log, probe):
         finally:
             asyncio.set_event_loop(None)
             engine.close()
-            # Its descriptor is about to be somebody else's.
-            signal.set_wakeup_fd(-1)
+            if _is_main_thread():
+                # Its descriptor is about to be somebody else's.
+                signal.set_wakeup_fd(-1)
             loop.close()
+
+
+def _is_main_thread():
+    return threading.current_thread() is threading.main_thread()
 
 
 def _wake_for_signals(loop):
@@ -290,7 +296,7 @@ def _wake_for_signals(loop):
     As asyncio does for handlers of its own; uvloop always does.
     """
     wakes = getattr(loop, "_csock", None)
-    if wakes is not None:
+    if wakes is not None and _is_main_thread():
         before = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
         if before != -1:
             signal.set_wakeup_fd(before)

@@ -120,6 +120,9 @@ impl Watching {
             else {
                 return;
             };
+            if self.own.orders.is_finished() {
+                return;
+            }
             for n in 0..count {
                 if let Some(ready) = self.epoll.event(n) {
                     self.news(ready);

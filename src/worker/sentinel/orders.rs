@@ -27,6 +27,10 @@ pub struct Orders {
     fast: AtomicBool,
     /// The app is up: a command goes to the main thread. Before, it ends the process.
     listening: AtomicBool,
+    /// The signals of this process are somebody else's: it serves in a thread of a program.
+    leaves_signals: AtomicBool,
+    /// The worker has ended and its process goes on: the sentinel is to end as well.
+    finished: AtomicBool,
 }
 
 impl Orders {
@@ -52,12 +56,27 @@ impl Orders {
         self.any.store(true, SeqCst);
     }
 
+    pub fn leave_signals(&self) {
+        self.leaves_signals.store(true, SeqCst);
+    }
+
+    pub fn finish(&self) {
+        self.finished.store(true, SeqCst);
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished.load(SeqCst)
+    }
+
     pub(super) fn is_listening(&self) -> bool {
         self.listening.load(SeqCst)
     }
 
     pub fn listen(&self) {
         self.listening.store(true, SeqCst);
+        if self.leaves_signals.load(SeqCst) {
+            return;
+        }
         if let Err(error) = signals::end_in_order() {
             tracing::warn!(%error, "signals keep their default action");
         }

@@ -11,7 +11,8 @@ use super::crew::Crew;
 use super::roster::{Driver, Roster, Standby};
 use crate::sys;
 use crate::worker::python::{
-    self, cancel_main_thread, cancel_thread, interrupt_is_heard, tell_interrupt,
+    self, cancel_main_thread, cancel_thread, interrupt_is_heard, main_thread_is_interruptible,
+    tell_interrupt,
 };
 
 /// A reactor that nobody has visited for one to two of these is taken over.
@@ -73,11 +74,12 @@ fn cancel(crew: &Crew) {
     if crew.office.orders.had_to_be_fast() && interrupt_is_heard() {
         Python::attach(tell_interrupt);
     }
-    if busy.contains(&0) {
+    let by_signal = main_thread_is_interruptible();
+    if by_signal && busy.contains(&0) {
         cancel_main_thread();
     }
     Python::attach(|py| {
-        for thread in busy.into_iter().filter(|&thread| thread != 0) {
+        for thread in busy.into_iter().filter(|&thread| thread != 0 || !by_signal) {
             cancel_thread(py, crew.ident(thread));
         }
     });

@@ -1,0 +1,71 @@
+//! What a start would open and become, tried without leaving anything behind: `--check-config`.
+
+use super::binds::takes_ipv4;
+use super::{Error, try_temporary_directory};
+use crate::config::{ControlSocket, Endpoint, Groups, LogTarget, Settings};
+use crate::sys::{
+    self, AnyIpv6, Identity, Supplementary, directory_of, may_append, may_write, try_tcp, try_unix,
+};
+
+/// Fails where a start with these settings would fail before its first worker boots. An address that is in use is no failure,
+/// nor is a pid file of a running server: most often both belong to the server that is about to be reloaded.
+///
+/// # Errors
+/// Those of a start.
+pub fn try_out(settings: &Settings) -> Result<(), Error> {
+    for target in settings.access_log.iter().chain([&settings.error_log]) {
+        if let LogTarget::File(path) = target {
+            may_append(path).map_err(|e| sys::Error::new("open", path.display(), e))?;
+        }
+    }
+    try_temporary_directory(settings)?;
+    let served: Vec<_> = settings
+        .bind
+        .iter()
+        .map(|bind| bind.endpoint.clone())
+        .collect();
+    for all in [&served, &settings.admin_bind] {
+        for endpoint in all {
+            try_endpoint(endpoint, all)?;
+        }
+    }
+    if let Some(path) = &settings.pid_file {
+        may_write(&directory_of(path))
+            .map_err(|e| sys::Error::new("write pid file", path.display(), e))?;
+    }
+    if let ControlSocket::At(path) = &settings.control_socket {
+        try_unix(path)?;
+    }
+    Ok(())
+}
+
+fn try_endpoint(endpoint: &Endpoint, all: &[Endpoint]) -> Result<(), Error> {
+    match endpoint {
+        Endpoint::Tcp { host, port } => {
+            let any = if all.iter().any(|other| takes_ipv4(other, *port)) {
+                AnyIpv6::Alone
+            } else {
+                AnyIpv6::WithIpv4
+            };
+            try_tcp(host, *port, any)?;
+        }
+        Endpoint::Unix { path } => try_unix(path)?,
+        // The service manager passes them to the start, not to the check.
+        Endpoint::Fd { .. } | Endpoint::FdName { .. } => {}
+    }
+    Ok(())
+}
+
+/// Whom the workers are to be; `None`: the user that this process has.
+///
+/// # Errors
+/// When there is no such user or group.
+pub fn identity(settings: &Settings) -> Result<Option<Identity>, Error> {
+    let groups = match settings.run_as.groups {
+        Groups::None => Supplementary::None,
+        Groups::OfTheUser => Supplementary::OfTheUser,
+    };
+    let user = settings.run_as.user.as_deref();
+    let group = settings.run_as.group.as_deref();
+    Ok(Identity::find(user, group, groups)?)
+}

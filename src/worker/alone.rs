@@ -1,0 +1,180 @@
+//! A worker in a process without a master: for `--check-config` and `--in-process`. A small thread answers in the master's place.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crate::config::Settings;
+use crate::ipc::{
+    self, DrainReason, FromWorker, Incoming, MasterChannel, Phase, Scoreboard, ToWorker,
+};
+use crate::master::{Seat, for_a_server_without_master};
+use crate::sys::{self, Listener, Pid, Scratch, wait_readable, with_signals_blocked};
+
+/// What a server that ends with its program gets for what is in flight, at the most.
+const AT_EXIT: Duration = Duration::from_secs(5);
+
+/// What the worker is for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// It leaves as soon as it is ready.
+    Check,
+    /// It leaves on a signal, or once this descriptor is readable.
+    Serve(Option<OwnedFd>),
+}
+
+/// The thread in the master's place.
+pub struct StandIn {
+    thread: JoinHandle<Option<(Phase, String)>>,
+    /// Closed to end the thread.
+    stop: OwnedFd,
+}
+
+/// What a worker of this process works with, and the other end of it.
+pub fn begin(
+    settings: &Arc<Settings>,
+    listeners: Vec<Listener>,
+    purpose: Purpose,
+) -> io::Result<(Seat, StandIn)> {
+    let (master, worker) = ipc::channel().map_err(io::Error::other)?;
+    let (lifeline, alive) = sys::pipe().map_err(io::Error::other)?;
+    let (stopped, stop) = sys::pipe().map_err(io::Error::other)?;
+    let page = Scoreboard::create(1)
+        .and_then(|board| board.acquire(0, 1))
+        .map_err(io::Error::other)?;
+    let seat = Seat {
+        slot: 0,
+        age: 1,
+        generation: 1,
+        settings: Arc::clone(settings),
+        listeners,
+        certificates: for_a_server_without_master(settings).map_err(io::Error::other)?,
+        channel: worker,
+        lifeline,
+        page,
+        stacks: Scratch::new(c"rgun-stacks").map_err(io::Error::other)?,
+        news: None,
+        master: Pid::this(),
+    };
+    let mut attending = Attending {
+        channel: master,
+        finished: stopped,
+        graceful: settings.graceful_timeout,
+        leave: None,
+        phase: Serving::Boots,
+    };
+    match purpose {
+        Purpose::Serve(leave) => attending.leave = leave,
+        Purpose::Check => attending.phase = Serving::BootsToLeave,
+    }
+    let thread = with_signals_blocked(|| {
+        Builder::new()
+            .name("rgun-stand-in".into())
+            .stack_size(128 * 1024)
+            .spawn(move || {
+                let complaint = attending.run();
+                // The sentinel sees the end of both, after `Orders::finish`.
+                drop((attending, alive));
+                complaint
+            })
+    })??;
+    Ok((seat, StandIn { thread, stop }))
+}
+
+impl StandIn {
+    /// The worker has ended: why it was not ready, if it said so.
+    pub fn finish(self) -> Option<(Phase, String)> {
+        drop(self.stop);
+        self.thread.join().ok().flatten()
+    }
+}
+
+/// How far the worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Serving {
+    Boots,
+    /// A command before it is ready would end the process.
+    BootsToLeave,
+    Ready,
+}
+
+/// What the thread in the master's place works with.
+struct Attending {
+    channel: MasterChannel,
+    /// Readable when the worker has ended.
+    finished: OwnedFd,
+    /// Readable when the worker is to leave; `None`: it has been, or only signals end it.
+    leave: Option<OwnedFd>,
+    graceful: Duration,
+    phase: Serving,
+}
+
+impl Attending {
+    /// Answers the worker until it has ended and nothing is left to read; why it was not ready, if it said so.
+    fn run(&mut self) -> Option<(Phase, String)> {
+        let mut complaint = None;
+        let mut last = false;
+        loop {
+            match self.channel.receive() {
+                Ok(Incoming::Message(FromWorker::Ready)) => self.answer(),
+                Ok(Incoming::Message(FromWorker::Failed { phase, summary, .. })) => {
+                    complaint = Some((phase, summary));
+                }
+                Ok(Incoming::Message(_)) => {}
+                Ok(Incoming::Nothing) if last => return complaint,
+                Ok(Incoming::Nothing) => last = self.wait(),
+                Ok(Incoming::Closed) | Err(_) => return complaint,
+            }
+        }
+    }
+
+    fn answer(&mut self) {
+        if self.phase == Serving::BootsToLeave {
+            return self.drain(self.graceful);
+        }
+        self.phase = Serving::Ready;
+        self.send(&ToWorker::Go);
+        // As the master logs it, for scripts that wait for these lines.
+        tracing::info!(
+            slot = 0,
+            generation = 1,
+            pid = std::process::id(),
+            "worker ready"
+        );
+        tracing::info!(workers = 1, "all workers ready");
+    }
+
+    /// Whether the worker has ended.
+    fn wait(&mut self) -> bool {
+        let descriptors: Vec<_> = [self.finished.as_fd(), self.channel.as_fd()]
+            .into_iter()
+            .chain(self.leave.as_ref().map(AsFd::as_fd))
+            .collect();
+        let Ok(ready) = wait_readable(&descriptors, None) else {
+            return false;
+        };
+        if ready.get(2) == Some(&true) {
+            self.leave = None;
+            match self.phase {
+                Serving::Ready => self.drain(self.graceful.min(AT_EXIT)),
+                Serving::Boots | Serving::BootsToLeave => self.phase = Serving::BootsToLeave,
+            }
+        }
+        ready.first() == Some(&true)
+    }
+
+    fn drain(&self, graceful: Duration) {
+        self.send(&ToWorker::Drain {
+            reason: DrainReason::Shutdown,
+            graceful_ms: u64::try_from(graceful.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
+    fn send(&self, message: &ToWorker) {
+        if let Err(error) = self.channel.send(message) {
+            tracing::error!(%error, "the worker does not read");
+        }
+    }
+}
