@@ -239,6 +239,8 @@ impl<'a> Shell<'a> {
     /// Until the end of the master, or the beginning of a child.
     pub fn run(&mut self) -> Result<End, Error> {
         let mut actions = self.supervisor.start(self.now());
+        // The monitor is started by one of them, and may be asked before the first turn.
+        self.publish();
         loop {
             if let Flow::End(end) = self.perform(actions) {
                 return Ok(end);

@@ -31,7 +31,8 @@ def test_the_setting_takes_precedence(app, launch, interface):
 
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 def test_a_400_names_the_host_and_the_option(app, launch, interface):
-    server = launch(write_project(app, interface, hosts=["a.example"]), "--ready-path", "/healthz", "--ready-host", "c.example")
+    checks = VIEWS.replace("    return", "    request.get_host()\n    return")
+    server = launch(write_project(app, interface, hosts=["a.example"], views=checks), "--ready-path", "/healthz", "--ready-host", "c.example")
     assert server.wait_exit() == BOOT_FAILED
     line = server.log.wait("/healthz answered 400 .*").string
     assert "c.example" in line and "--ready-host" in line
