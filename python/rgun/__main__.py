@@ -15,7 +15,7 @@ from typing import Any
 
 # Carries the name the program was started by over the exec; taken out of the environment again by `_hosted.py`.
 SCRIPT_VARIABLE = "__RGUN_SCRIPT"
-# Carries `sys.path` over the exec, as JSON: a launcher (buildout, PEX) may have set it before it called `main`.
+# Carries `sys.path` over the exec, an entry a line: a launcher (buildout, PEX) may have set it before it called `main`.
 PATH_VARIABLE = "__RGUN_PATH"
 IN_PROCESS = "--in-process"
 
@@ -115,11 +115,9 @@ def _command_line() -> list[str]:
 
 
 def _path(script: str) -> str:
-    import json
-
     # Python itself has put the script's directory first, or the working directory.
     own = {"", os.getcwd() if _has_directory() else "", os.path.dirname(os.path.abspath(script)) if _has_directory() else ""}
-    return json.dumps([entry for entry in sys.path if isinstance(entry, str) and entry not in own])
+    return "\n".join(entry for entry in sys.path if isinstance(entry, str) and entry not in own)
 
 
 def _has_directory() -> bool:
@@ -135,8 +133,14 @@ def _hosted() -> str:
 
 
 def _interpreter_flags() -> list[str]:
-    # Private, but what multiprocessing uses for the same purpose, since Python 3.2.
-    import subprocess
+    # Private, but what multiprocessing uses for the same purpose, since Python 3.2. From Python's own directory: the
+    # project's may be on the path already, and have a file of that name.
+    library = os.path.dirname(os.__file__)
+    path, sys.path = sys.path, [library, os.path.join(library, "lib-dynload")]
+    try:
+        import subprocess
+    finally:
+        sys.path = path
 
     found: list[str] = getattr(subprocess, "_args_from_interpreter_flags")()
     flags = [flag for flag in found if flag != "-S"]

@@ -17,9 +17,7 @@ def _take_launcher_path():
     told = getattr(sys.modules.get("rgun"), "_launcher_path", None)
     if not told:
         return
-    import json
-
-    entries = json.loads(told)
+    entries = told.split("\n")
     if any(entry not in sys.path for entry in entries):
         sys.path[:] = entries + [entry for entry in sys.path if entry not in entries]
 
