@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,10 @@ from harness.place import ROOT, SITE  # noqa: E402
 from harness.server import Server  # noqa: E402
 
 HERE = Path(__file__).parent
+# A shell starts what runs in the background with these ignored, and each server of a story would inherit that.
+for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, action)
 
 
 def pytest_addoption(parser):
