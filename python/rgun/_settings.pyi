@@ -19,6 +19,16 @@ class Settings(TypedDict, total=False):
     backlog: str | float | PathLike[str] | None
     reuse_port: bool | None
     umask: str | float | PathLike[str] | None
+    certfile: str | float | PathLike[str] | Sequence[str] | None
+    keyfile: str | float | PathLike[str] | Sequence[str] | None
+    ca_certs: str | float | PathLike[str] | None
+    cert_reqs: str | float | PathLike[str] | None
+    tls_min_version: str | float | PathLike[str] | None
+    ssl_version: str | float | PathLike[str] | None
+    ciphers: str | float | PathLike[str] | None
+    no_tls_watch: bool | None
+    redirect_https: str | float | PathLike[str] | None
+    acme_challenge_dir: str | float | PathLike[str] | None
     workers: str | float | PathLike[str] | None
     threads: str | float | PathLike[str] | None
     timeout: str | float | PathLike[str] | None
