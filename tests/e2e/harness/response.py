@@ -74,10 +74,16 @@ class Reader:
         return line[:-1]
 
     def exactly(self, count):
-        while len(self._buffer) < count:
-            self._more()
-        data, self._buffer = self._buffer[:count], self._buffer[count:]
-        return data
+        # Not by `_more` alone: megabytes in small pieces would be copied again with each of them.
+        found = bytearray(self._buffer)
+        while len(found) < count:
+            data = self._socket.recv(65536)
+            if not data:
+                self._buffer = bytes(found)
+                self._more()
+            found += data
+        self._buffer = bytes(found[count:])
+        return bytes(found[:count])
 
     def _fields(self):
         found = []
