@@ -17,8 +17,8 @@ pub mod config;
 #[path = "../../src/proxy/mod.rs"]
 pub mod proxy;
 
-pub mod access;
 pub mod ipc;
+pub mod observability;
 
 /// What the access log asks of the system.
 mod sys {

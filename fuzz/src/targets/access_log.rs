@@ -1,6 +1,6 @@
 //! Any bytes as what the access log quotes: one line, plain, never longer than allowed, and never ended by half an escape.
 
-use crate::access::quoted;
+use crate::observability::quoted;
 
 pub const SEEDS: &[&[u8]] = &[
     b"\x10/a?b=c",

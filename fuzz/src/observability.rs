@@ -3,6 +3,12 @@
 #[allow(dead_code, reason = "the access log uses the rest")]
 #[path = "../../src/observability/access/escape.rs"]
 mod escape;
+#[allow(dead_code, reason = "the logs use the rest")]
+#[path = "../../src/observability/json.rs"]
+mod json;
+#[allow(dead_code, reason = "rgun ctl uses the rest")]
+#[path = "../../src/observability/terminal.rs"]
+mod terminal;
 
 pub fn quoted(bytes: &[u8], longest: usize) -> Vec<u8> {
     let mut line = Vec::new();
