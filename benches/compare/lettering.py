@@ -1,4 +1,4 @@
-"""How wide text is in a picture, and where it breaks: nobody measures it for an SVG."""
+"""Widths of text in an SVG, which has no layout of its own, and where lines break."""
 
 from __future__ import annotations
 

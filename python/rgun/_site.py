@@ -14,10 +14,10 @@ def enter():
 
 def _take_launcher_path():
     """A launcher (buildout, PEX) has set ``sys.path`` before it called the console script: its order counts, and what it added."""
-    told = getattr(sys.modules.get("rgun"), "_launcher_path", None)
-    if not told:
+    carried = getattr(sys.modules.get("rgun"), "_launcher_path", None)
+    if not carried:
         return
-    entries = told.split("\n")
+    entries = carried.split("\n")
     if any(entry not in sys.path for entry in entries):
         sys.path[:] = entries + [entry for entry in sys.path if entry not in entries]
 

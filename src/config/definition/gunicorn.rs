@@ -79,7 +79,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         "asgi_disconnect_grace_period",
         "asgi-disconnect-grace-period",
         Some("3"),
-        Standing::Idle("an app that was told of a disconnect ends by itself"),
+        Standing::Idle("an app that was notified of a disconnect ends by itself"),
     ),
     value(
         "control_socket_mode",
