@@ -10,8 +10,8 @@ __all__ = ["ClientDisconnected", "__version__", "run"]
 
 __version__: str
 
-class ClientDisconnected(OSError):
-    """Raised by ``send()`` when the client has left."""
+class ClientDisconnected(ConnectionAbortedError):
+    """Raised by ``send()``, and by ``wsgi.input``, when the client has left or its body is malformed."""
 
 def run(app: str | Callable[..., Any] | None = None, *options: str | PathLike[str], **settings: Unpack[Settings]) -> int:
     """Serve ``app``: ``rgun.run("config.asgi:application", bind=":8000", workers=4)``.

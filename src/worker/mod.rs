@@ -35,8 +35,9 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-pub use asgi::{ClientDisconnected, Engine};
+pub use asgi::Engine;
 pub use office::Office;
+pub use python::ClientDisconnected;
 
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};

@@ -354,7 +354,22 @@ def test_wsgi_023_a_truncated_stream_is_an_oserror(another, tmp_path):
         client.request("POST", "/upload", [("Content-Length", "3000000")], b"x" * 2_000_000)
         client.half_close()
         server.log.wait("upload failed with an OSError")
-    assert server.json("/seen")["upload"] == "ConnectionAbortedError"
+    assert server.json("/seen")["upload"] == "ClientDisconnected"
+
+
+@pytest.mark.parametrize("body", [b"3\r\nabc\r\nzz\r\n", b"3\r\nab"], ids=["malformed", "truncated"])
+def test_wsgi_023_a_body_that_fails_while_the_app_reads_is_no_error_of_the_app(probe, body):
+    """The client has asked for the app's answer before its body, so the app is called before the body is there."""
+    mark = probe.log.mark()
+    with probe.connect() as client:
+        client.request("POST", "/read?all", [("Transfer-Encoding", "chunked"), ("Expect", "100-continue")])
+        assert client.socket.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(body)
+        client.half_close()
+        assert client.response().status == 400
+    probe.log.wait("request refused status=400", after=mark)
+    assert probe.get("/read?all").status == 200
+    assert not probe.log.find("Traceback|exception in app", after=mark)
 
 
 def test_wsgi_024_100_continue(probe):

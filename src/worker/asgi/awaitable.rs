@@ -2,18 +2,11 @@
 //! They have a coroutine's methods, so that `asyncio.create_task(receive())` takes them.
 
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyBaseException, PyOSError, PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::worker::python::track;
-
-pyo3::create_exception!(
-    rgun,
-    ClientDisconnected,
-    PyOSError,
-    "The client has closed the connection: what is sent does not arrive."
-);
 
 /// `await` gives None, any number of times.
 #[pyclass(frozen, module = "rgun")]

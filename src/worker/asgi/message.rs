@@ -6,10 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use smallvec::SmallVec;
 
-use super::awaitable::ClientDisconnected;
 use super::core::Core;
 use crate::http::ResponseError;
 use crate::worker::exchange::{Received, SendError};
+use crate::worker::python::ClientDisconnected;
 
 pub type Headers<'py> = SmallVec<[(Bound<'py, PyBytes>, Bound<'py, PyBytes>); 16]>;
 

@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-pub use awaitable::ClientDisconnected;
 pub use engine::Engine;
 
 use super::Office;

@@ -9,13 +9,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::awaitable::ClientDisconnected;
 use super::core::Core;
 use crate::worker::drain::Stage;
 use crate::worker::exchange::{self, Ending, Exchange, Verdict};
 use crate::worker::key::RequestKey;
 use crate::worker::ledger::request_id::is_sound;
-use crate::worker::python::{Came, Collected, Step, exception, in_worker, resume};
+use crate::worker::python::{Came, Collected, Step, exception, in_worker, is_disconnect, resume};
 use crate::worker::websocket::Socket;
 
 const NO_PLACE: usize = usize::MAX;
@@ -112,7 +111,7 @@ impl Run {
             }
             Step::Raise(error) => {
                 let cancelled = is_cancelled(py, &error);
-                let gone = tells_of_disconnect(py, &error);
+                let gone = is_disconnect(py, &error);
                 let verdict = self.subject.ended(if cancelled {
                     Ending::Returned
                 } else {
@@ -277,23 +276,6 @@ impl Run {
     fn __name__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.coroutine.bind(py)?.getattr(intern!(py, "__name__"))
     }
-}
-
-/// Our own error come back, or what a framework made of it (Starlette's `ClientDisconnect`): nothing has failed.
-fn tells_of_disconnect(py: Python<'_>, error: &PyErr) -> bool {
-    if error.is_instance_of::<ClientDisconnected>(py) {
-        return true;
-    }
-    let value = exception(py, error);
-    let ours = |name: &str| {
-        let found = value.getattr(name);
-        found.is_ok_and(|found| found.is_instance_of::<ClientDisconnected>())
-    };
-    let kind = error.get_type(py);
-    let named = kind
-        .name()
-        .is_ok_and(|name| name.to_string().contains("Disconnect"));
-    named && (ours("__context__") || ours("__cause__"))
 }
 
 fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {

@@ -5,10 +5,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use super::awaitable::ClientDisconnected;
 use super::message::{Headers, error as response_error, wrong_type};
 use crate::websocket;
 use crate::worker::exchange::SendError;
+use crate::worker::python::ClientDisconnected;
 use crate::worker::websocket::{Incoming, SocketError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

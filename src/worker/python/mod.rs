@@ -3,6 +3,7 @@
 mod app;
 mod cancel;
 mod collected;
+mod disconnect;
 mod fork;
 mod forked;
 mod handlers;
@@ -21,6 +22,7 @@ pub use cancel::{
     allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel, main_thread_is_interruptible,
 };
 pub use collected::{Collected, track};
+pub use disconnect::{ClientDisconnected, is_disconnect};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use forked::{Came, in_worker, leave_forked_child};
 pub use handlers::{Handlers, is_main_thread};

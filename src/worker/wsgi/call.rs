@@ -16,9 +16,10 @@ use super::roster::Job;
 use super::thread::Thread;
 use crate::config::SendFile;
 use crate::http::{BodyEnd, Method, RequestHead, ResponseError};
-use crate::worker::ClientDisconnected;
 use crate::worker::exchange::{Ending, SendError, Verdict};
-use crate::worker::python::{Came, exception, in_worker, leave_forked_child, type_name};
+use crate::worker::python::{
+    Came, exception, in_worker, is_disconnect, leave_forked_child, type_name,
+};
 
 /// Short blocks are joined up to this many bytes.
 const JOINED: usize = 16 * 1024;
@@ -312,7 +313,7 @@ fn conclude(
             );
         }
         Failure::Error(error) => {
-            let gone = error.is_instance_of::<ClientDisconnected>(py);
+            let gone = is_disconnect(py, &error);
             let verdict = exchange.ended(Ending::Failed);
             if gone {
                 return;

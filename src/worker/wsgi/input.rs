@@ -1,7 +1,5 @@
 //! `wsgi.input`: the body of one request, never more. It does not wait for a client unless the body is streamed.
 
-use std::io;
-
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyStopIteration, PyValueError};
@@ -11,6 +9,7 @@ use pyo3::types::{PyBytes, PyList};
 use super::body::{Begun, Body};
 use super::thread::Thread;
 use crate::worker::exchange::{Exchange, Received};
+use crate::worker::python::ClientDisconnected;
 use crate::worker::spool::SpoolFile;
 
 /// One read of the file.
@@ -77,15 +76,15 @@ impl Input {
         &self,
         py: Python<'_>,
         enough: impl Fn(&Reader) -> bool,
-        take: impl FnOnce(&mut Reader) -> io::Result<T> + Send,
+        take: impl FnOnce(&mut Reader) -> PyResult<T> + Send,
     ) -> PyResult<T> {
         if let Some(mut reader) = self.reader.try_lock()
             && (enough(&reader) || reader.is_in_memory())
         {
-            return Ok(take(&mut reader)?);
+            return take(&mut reader);
         }
         // The lock is taken and given back without the GIL, so that two threads of the app cannot wait for each other.
-        Ok(py.detach(|| take(&mut self.reader.lock()))?)
+        py.detach(|| take(&mut self.reader.lock()))
     }
 
     fn next_line(&self, py: Python<'_>, limit: usize) -> PyResult<Bytes> {
@@ -247,7 +246,7 @@ impl Reader {
     }
 
     /// Up to `limit` bytes; fewer only at the end of the body.
-    fn take(&mut self, limit: usize) -> io::Result<Bytes> {
+    fn take(&mut self, limit: usize) -> PyResult<Bytes> {
         if self.ready.is_empty() {
             self.fill(limit)?;
         }
@@ -263,7 +262,7 @@ impl Reader {
         Ok(taken.freeze())
     }
 
-    fn line(&mut self, limit: usize) -> io::Result<Bytes> {
+    fn line(&mut self, limit: usize) -> PyResult<Bytes> {
         if self.ready.is_empty() {
             self.fill(CHUNK)?;
         }
@@ -282,7 +281,7 @@ impl Reader {
     }
 
     /// The next bytes of the source, as `ready`. False: that was all.
-    fn fill(&mut self, wanted: usize) -> io::Result<bool> {
+    fn fill(&mut self, wanted: usize) -> PyResult<bool> {
         if let Some(piece) = self.begun.pieces.pop() {
             self.ready = piece;
             return Ok(true);
@@ -315,8 +314,7 @@ impl Reader {
                 self.ready = piece;
                 Ok(any || (more && self.fill(wanted)?))
             }
-            Received::Disconnect | Received::Wait => Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
+            Received::Disconnect | Received::Wait => Err(ClientDisconnected::new_err(
                 "the request body was cut off or malformed",
             )),
         }

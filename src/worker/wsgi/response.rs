@@ -13,10 +13,9 @@ use smallvec::SmallVec;
 use super::hop_by_hop;
 use super::thread::Thread;
 use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState};
-use crate::worker::ClientDisconnected;
 use crate::worker::exchange::{Exchange, SendError};
 use crate::worker::files::{NamedFile, Patience};
-use crate::worker::python::{leave_forked_child, to_latin1, type_name};
+use crate::worker::python::{ClientDisconnected, leave_forked_child, to_latin1, type_name};
 
 /// Blocks above this many bytes are sent without the GIL: below, giving it away costs more than the copy.
 const DETACH_ABOVE: usize = 32 * 1024;
