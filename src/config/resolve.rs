@@ -387,5 +387,24 @@ fn workers(text: &str, cpus: u32) -> Value<u32> {
     })
 }
 
+/// The address of a preview, as one of `--bind`: `what` names where it was given.
+///
+/// # Errors
+/// What is wrong with it, in a line.
+pub fn preview_address(text: &str, what: &str) -> Result<super::Bind, String> {
+    let base = std::path::Path::new("/");
+    let read = value::bind(text, base).and_then(|bind| match bind.endpoint {
+        super::Endpoint::Fd { .. } | super::Endpoint::FdName { .. } => {
+            Err(Malformed::new("names a socket that is passed in")
+                .hint("write HOST:PORT or unix:/PATH"))
+        }
+        super::Endpoint::Tcp { .. } | super::Endpoint::Unix { .. } => Ok(bind),
+    });
+    read.map_err(|Malformed { problem, hint, .. }| {
+        let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{what}: `{text}` {problem}{hint}")
+    })
+}
+
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,7 @@ impl Wire for ToWorker {
             Self::ReopenLogs => vec![4],
             Self::CloseAfterAnswers => vec![7],
             Self::LoadCertificates => vec![8],
+            Self::Preview => vec![9],
             Self::LogLevel(level) => vec![5, *level],
             Self::Stacks { number } => {
                 let mut bytes = vec![6];
@@ -66,6 +67,7 @@ impl Wire for ToWorker {
             4 => Self::ReopenLogs,
             7 => Self::CloseAfterAnswers,
             8 => Self::LoadCertificates,
+            9 => Self::Preview,
             5 => Self::LogLevel(reader.byte()?),
             6 => Self::Stacks {
                 number: reader.u64()?,
@@ -222,6 +224,7 @@ mod tests {
         let reason = prop_oneof![Just(DrainReason::Replaced), Just(DrainReason::Shutdown)];
         prop_oneof![
             Just(ToWorker::Go),
+            Just(ToWorker::Preview),
             Just(ToWorker::StopFast),
             Just(ToWorker::ReopenLogs),
             Just(ToWorker::CloseAfterAnswers),

@@ -5,6 +5,8 @@
 pub enum ToWorker {
     /// Start accepting.
     Go,
+    /// Accept at the listeners for previews alone; `Go` may follow, and ends that.
+    Preview,
     /// Stop accepting (answered by `StoppedAccepting`), finish what is in flight, exit within `graceful_ms`.
     Drain {
         reason: DrainReason,

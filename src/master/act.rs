@@ -96,12 +96,19 @@ impl Shell<'_> {
             }
             Action::Report(report) => {
                 match &report {
-                    Report::ReloadFailed { .. } => self.hook_reload_failed(),
+                    Report::ReloadFailed { generation, .. } | Report::Discarded { generation } => {
+                        self.hook_reload_failed();
+                        self.listening.previews.end(*generation);
+                    }
+                    Report::StageBegan { generation, token } => {
+                        self.listening.previews.begin(*generation, *token);
+                    }
                     Report::Scaled { from, to } => self.hook_workers_changed(*from, *to),
                     _ => {}
                 }
                 if let Report::Reloaded { generation, .. } = report {
                     self.hook_reloaded();
+                    self.listening.previews.end(generation);
                     self.follow_logs(generation);
                 }
                 if let Report::Up { .. } = report {
@@ -130,7 +137,7 @@ impl Shell<'_> {
                 }
                 if let Report::ShutdownDelayed { .. } = report {
                     for (_, worker) in self.fleet.workers.iter() {
-                        self.tell(worker, &ToWorker::CloseAfterAnswers);
+                        worker.tell(&ToWorker::CloseAfterAnswers);
                     }
                 }
                 self.reporting.note.take(&report);
@@ -213,7 +220,7 @@ impl Shell<'_> {
                     "worker started"
                 );
                 self.give_up_first(pid);
-                let worker = Worker::new(slot, pid, ours, page, stacks);
+                let worker = Worker::new((slot, generation), pid, ours, page, stacks);
                 self.fleet.workers.insert(incarnation, worker);
                 self.hook_forked(incarnation.0, pid);
                 Ok(Flow::Go)
@@ -236,12 +243,15 @@ impl Shell<'_> {
         page: Page,
         master: Pid,
     ) -> Option<Seat> {
+        let mut listeners = self.listening.binds.part_of(slot.0);
+        // The last ones: they go first.
+        listeners.extend(self.listening.previews.part_of(generation));
         Some(Seat {
             slot: slot.0,
             age: 0,
             generation: u64::from(generation.0),
             settings: Arc::clone(&edition.settings),
-            listeners: self.listening.binds.part_of(slot.0),
+            listeners,
             certificates: edition
                 .certificates
                 .as_ref()
@@ -287,7 +297,7 @@ impl Shell<'_> {
             },
             Order::StopFast => ToWorker::StopFast,
         };
-        self.tell(worker, &message);
+        worker.tell(&message);
     }
 
     /// Somebody in that slot accepts, or will.
@@ -295,13 +305,6 @@ impl Shell<'_> {
         self.supervisor
             .workers_in(slot)
             .any(|view| matches!(view.stage, Stage::Booting | Stage::Standby | Stage::Serving))
-    }
-
-    pub(super) fn tell(&self, worker: &Worker, message: &ToWorker) {
-        if let Err(error) = worker.channel.send(message) {
-            // It is dying, or stuck: its exit or its deadline is the event.
-            tracing::debug!(slot = worker.slot.0, pid = worker.pid.as_raw(), ?message, %error, "message not delivered");
-        }
     }
 
     /// The master first: it makes the new files, and what is to be said of them stands in the new one.
@@ -312,7 +315,7 @@ impl Shell<'_> {
         }
         self.give_logs();
         for (_, worker) in self.fleet.workers.iter() {
-            self.tell(worker, &ToWorker::ReopenLogs);
+            worker.tell(&ToWorker::ReopenLogs);
         }
         self.helpers.monitor.renew();
     }

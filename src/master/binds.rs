@@ -7,8 +7,9 @@ use super::Error;
 use super::shares::Shares;
 use crate::config::{Bind, Endpoint, PortSharing, Protection, Settings};
 use crate::sys::{
-    AnyIpv6, Identity, Listener, ListenerAddress, Others, Passed, Predecessor, SocketFile,
-    accept_queue, listen_tcp, listen_unix, passed_descriptors, take_listener, turn_away_newcomers,
+    AnyIpv6, Audience, Identity, Listener, ListenerAddress, Others, Passed, Predecessor,
+    SocketFile, accept_queue, listen_tcp, listen_unix, passed_descriptors, take_listener,
+    turn_away_newcomers,
 };
 
 /// What is open, and what has to be removed from the file system in the end.
@@ -52,6 +53,24 @@ impl Binds {
             }
         }
         Ok(binds)
+    }
+
+    /// Opens what a generation that is staged is to be looked at through, or nothing.
+    pub fn open_preview(binds: &[Bind], settings: &Settings) -> Result<Self, Error> {
+        let mut opened = Self::default();
+        let all: Vec<Endpoint> = binds.iter().map(|bind| bind.endpoint.clone()).collect();
+        for bind in binds {
+            let first = opened.listeners.len();
+            if let Err(error) = opened.open_one(&bind.endpoint, &all, settings, Others::Refused) {
+                opened.remove_files();
+                return Err(error);
+            }
+            opened.protect(first, bind.protection, settings);
+        }
+        for listener in &mut opened.listeners {
+            listener.audience = Audience::Preview;
+        }
+        Ok(opened)
     }
 
     /// `all`: what else is opened; IPv4 may have a socket of its own among them.

@@ -13,6 +13,7 @@ use crate::sys::clock;
 pub struct Note {
     reloading: Option<Generation>,
     failed: Option<Generation>,
+    staged: Option<Generation>,
     up: bool,
     stopping: bool,
 }
@@ -24,8 +25,16 @@ impl Note {
             Report::ReloadBegan { generation } => self.reloading = Some(*generation),
             Report::Reloaded { .. } => (self.reloading, self.failed) = (None, None),
             Report::ReloadFailed { generation, .. } => {
-                (self.reloading, self.failed) = (None, Some(*generation));
+                (self.reloading, self.staged) = (None, None);
+                self.failed = Some(*generation);
             }
+            Report::Staged { generation, .. } => {
+                (self.reloading, self.staged) = (None, Some(*generation));
+            }
+            Report::PromotionBegan { generation } => {
+                (self.reloading, self.staged) = (Some(*generation), None);
+            }
+            Report::Discarded { .. } => (self.reloading, self.staged) = (None, None),
             Report::Stopping { .. } => self.stopping = true,
             _ => {}
         }
@@ -86,7 +95,9 @@ impl Shell<'_> {
             (None, Some(failed)) => format!(", reload to generation {failed} failed"),
             (None, None) => String::new(),
         };
-        format!("{counted}, generation {generation}{aside}")
+        let staged = self.reporting.note.staged;
+        let staged = staged.map_or_else(String::new, |it| format!(", generation {it} staged"));
+        format!("{counted}, generation {generation}{aside}{staged}")
     }
 
     fn numbers(&self) -> String {

@@ -178,6 +178,28 @@ impl Journal {
                     "reload rolled back: the old workers go on"
                 );
             }
+            Report::StageBegan { generation, .. } => {
+                tracing::info!(generation = generation.0, "staging began");
+            }
+            Report::Staged {
+                generation,
+                workers,
+            } => tracing::info!(
+                generation = generation.0,
+                workers,
+                "generation staged: ready beside the serving one"
+            ),
+            Report::PromotionBegan { generation } => {
+                tracing::info!(generation = generation.0, "promotion began");
+            }
+            Report::Discarded { generation } => {
+                tracing::info!(generation = generation.0, "generation discarded");
+            }
+            Report::ReloadRefused { generation } => tracing::warn!(
+                generation = generation.map(|generation| generation.0),
+                hint = "rgun ctl promote, or rgun ctl discard",
+                "reload refused: a generation is staged"
+            ),
             Report::Scaled { from, to } => tracing::info!(from, to, "number of workers changed"),
             Report::TooManyWorkers { most } => {
                 tracing::warn!(
@@ -310,6 +332,7 @@ impl Journal {
                 None,
             ),
             ReloadFailure::Overtaken => ("the files have changed again".to_owned(), None),
+            ReloadFailure::Discarded => ("it was discarded".to_owned(), None),
             ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
         }
     }

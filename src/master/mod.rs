@@ -29,6 +29,7 @@ mod memory;
 mod names;
 mod pidfile;
 mod prepare;
+mod preview;
 mod program;
 mod recruit;
 mod seat;
@@ -197,6 +198,7 @@ fn govern(
     shell.desk.control.close();
     shell.helpers.monitor.dismiss();
     shell.helpers.watcher.dismiss();
+    shell.listening.previews.close();
     shell.listening.binds.close();
     if let Some(pid_file) = pid_file {
         pid_file.remove();

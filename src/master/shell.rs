@@ -20,6 +20,7 @@ use super::journal::Journal;
 use super::keeper::Keeper;
 use super::lookout::Lookout;
 use super::prepare::Running;
+use super::preview::Previews;
 use super::recruit::Recruit;
 use super::seat::{Host, Seat};
 use super::service::Service;
@@ -29,7 +30,7 @@ use super::supervisor::{
 use super::tally::Tally;
 use super::workers::{Failure, Hearing, Killed, Workers, exit};
 use crate::config::{Settings, start_directory};
-use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard};
+use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard, ToWorker};
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
 use crate::sys::{Identity, OutOfMemory, Pid, clock, process, random};
 
@@ -116,6 +117,7 @@ pub struct Generations<'a> {
 #[derive(Debug)]
 pub struct Listening {
     pub(super) binds: Binds,
+    pub(super) previews: Previews,
     /// `None`: no TLS.
     pub(super) certificates: Option<CertificateState>,
     /// Of the listeners, as they were opened.
@@ -214,6 +216,7 @@ impl<'a> Shell<'a> {
             },
             listening: Listening {
                 binds: Binds::default(),
+                previews: Previews::default(),
                 certificates: None,
                 addresses: Arc::new([]),
             },
@@ -329,6 +332,7 @@ impl<'a> Shell<'a> {
         let Some(worker) = self.fleet.workers.get_mut(incarnation) else {
             return;
         };
+        let preview = self.listening.previews.of(worker.generation).is_some();
         for _ in 0..most {
             if worker.hearing == Hearing::Closed {
                 return;
@@ -352,6 +356,9 @@ impl<'a> Shell<'a> {
                 FromWorker::Booted => WorkerMessage::Booted,
                 FromWorker::Ready => {
                     worker.ready_ms = Some(clock::monotonic_ms());
+                    if preview {
+                        worker.tell(&ToWorker::Preview);
+                    }
                     WorkerMessage::Ready
                 }
                 FromWorker::StoppedAccepting => WorkerMessage::StoppedAccepting,

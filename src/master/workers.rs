@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::control::Rate;
 use super::hang::Hang;
-use super::supervisor::{Exit, Incarnation, Slot};
-use crate::ipc::{InFlight, MasterChannel, Page, Phase};
+use super::supervisor::{Exit, Generation, Incarnation, Slot};
+use crate::ipc::{InFlight, MasterChannel, Page, Phase, ToWorker};
 use crate::sys::{Pid, Scratch, clock};
 
 /// How many of the dead are remembered, for reports that come later than the death.
@@ -15,6 +15,7 @@ const REMEMBERED: usize = 64;
 #[derive(Debug)]
 pub struct Worker {
     pub slot: Slot,
+    pub generation: Generation,
     pub pid: Pid,
     pub channel: MasterChannel,
     /// Whether the channel may still bring something.
@@ -37,9 +38,16 @@ pub struct Worker {
 
 impl Worker {
     /// Just forked.
-    pub fn new(slot: Slot, pid: Pid, channel: MasterChannel, page: Page, stacks: Scratch) -> Self {
+    pub fn new(
+        (slot, generation): (Slot, Generation),
+        pid: Pid,
+        channel: MasterChannel,
+        page: Page,
+        stacks: Scratch,
+    ) -> Self {
         Self {
             slot,
+            generation,
             pid,
             channel,
             hearing: Hearing::Open,
@@ -52,6 +60,13 @@ impl Worker {
             killed: Killed::No,
             born_ms: clock::monotonic_ms(),
             rate: Rate::default(),
+        }
+    }
+
+    pub fn tell(&self, message: &ToWorker) {
+        if let Err(error) = self.channel.send(message) {
+            // It is dying, or stuck: its exit or its deadline is the event.
+            tracing::debug!(slot = self.slot.0, pid = self.pid.as_raw(), ?message, %error, "message not delivered");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use socket2::{Domain, SockAddr, SockRef, Type};
 
-use super::{Error, Listener, ListenerAddress, Pid, Protection, Result};
+use super::{Audience, Error, Listener, ListenerAddress, Pid, Protection, Result};
 
 /// The first descriptor that systemd passes (`SD_LISTEN_FDS_START`).
 const FIRST: RawFd = 3;
@@ -88,6 +88,7 @@ pub fn take_listener(fd: RawFd) -> Result<Listener> {
         fd,
         address,
         protection: Protection::None,
+        audience: Audience::Everybody,
     })
 }
 

@@ -47,12 +47,22 @@ pub enum Protection {
     Tls,
 }
 
+/// Who is to connect there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Audience {
+    #[default]
+    Everybody,
+    /// Whoever looks at a generation before it serves.
+    Preview,
+}
+
 /// A non-blocking, close-on-exec, listening stream socket.
 #[derive(Debug)]
 pub struct Listener {
     pub fd: OwnedFd,
     pub address: ListenerAddress,
     pub protection: Protection,
+    pub audience: Audience,
 }
 
 impl Listener {

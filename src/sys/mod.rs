@@ -49,7 +49,7 @@ pub use files::{directory_of, may_append, may_write, unnamed_file};
 pub use forked::{is_forked_child, watch_forks};
 pub use identity::{Identity, Supplementary};
 pub use inherited::{Passed, passed_descriptors, take_listener};
-pub use listener::{Listener, ListenerAddress, Protection};
+pub use listener::{Audience, Listener, ListenerAddress, Protection};
 pub use local_time::{
     LocalTime, format_time, keep_zone, local_time, unix_millis, unix_seconds, utc,
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use super::{Error, Listener, ListenerAddress, Protection, Result};
+use super::{Audience, Error, Listener, ListenerAddress, Protection, Result};
 
 /// Whether others may listen at the same address (`SO_REUSEPORT`): the kernel then chooses for each connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +166,7 @@ fn bind_at(address: SocketAddr, others: Others, any: AnyIpv6) -> Result<Listener
         fd: socket.into(),
         address: ListenerAddress::Tcp(chosen),
         protection: Protection::None,
+        audience: Audience::Everybody,
     })
 }
 

@@ -18,7 +18,9 @@ use nix::sys::stat::{FileStat, Mode, fstat, umask};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::place::{LastLink, Place};
-use super::{Error, Identity, Listener, ListenerAddress, Protection, Result, clock, wait_for};
+use super::{
+    Audience, Error, Identity, Listener, ListenerAddress, Protection, Result, clock, wait_for,
+};
 
 /// How long another server that starts in the same directory is waited for, and how often it is looked for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -131,6 +133,7 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
             fd: socket.into(),
             address: ListenerAddress::Unix(path.to_owned()),
             protection: Protection::None,
+            audience: Audience::Everybody,
         },
         file,
     ))

@@ -23,8 +23,8 @@ pub struct Accepted {
 
 pub struct Intake {
     pub accepted: Mutex<VecDeque<Accepted>>,
-    /// The worker's copies of the listeners; none before Go, and none again from the drain on.
-    pub listeners: Mutex<Vec<Arc<Listener>>>,
+    /// Those of the worker's listeners at which it accepts, with their index; none before Go, and none again from the drain on.
+    pub listeners: Mutex<Vec<(usize, Arc<Listener>)>>,
     /// Descriptors have run out: idle connections are to give theirs back.
     pub wants_descriptors: AtomicBool,
     /// Wakes the sentinel.
@@ -45,12 +45,12 @@ impl Intake {
     /// run out.
     pub fn take_waiting(&self) -> Option<Accepted> {
         let listeners = self.listeners.lock();
-        listeners.iter().enumerate().find_map(|(index, listener)| {
+        listeners.iter().find_map(|(index, listener)| {
             let (fd, peer) = stream::accept(listener.fd.as_fd()).ok()?;
             Some(Accepted {
                 fd,
                 peer,
-                listener: index,
+                listener: *index,
             })
         })
     }

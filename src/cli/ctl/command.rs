@@ -61,7 +61,7 @@ pub(in crate::cli) fn command() -> Command {
                 .value_name("SECONDS")
                 .value_parser(value_parser!(f64))
                 .global(true)
-                .help("How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, restart-worker and stop 600"),
+                .help("How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, promote, restart-worker and stop 600"),
         )
         .subcommands([
             status(),
@@ -77,6 +77,35 @@ pub(in crate::cli) fn command() -> Command {
                  workers go on serving, nothing was lost, and the reason is printed with the app's traceback: exit code 1. \
                  A reload that is asked for during another one follows it.\n\n\
                  In a deploy: rgun ctl reload || exit 1",
+            ),
+            verb(
+                "stage",
+                "Boot a new generation beside the serving one, and hold it",
+                "All workers of the new generation boot, with the configuration and the code as they are now, and none of them \
+                 serves. Exit code 0 when all are ready; otherwise nothing has changed, and the reason is printed with the \
+                 app's traceback: exit code 1. It stays staged until `promote` or `discard`, and meanwhile nothing else can be \
+                 reloaded; a staged generation that loses a worker is removed.\n\n\
+                 In a deploy: rgun ctl stage --bind 127.0.0.1:8001 && ./smoke-test http://127.0.0.1:8001 && rgun ctl promote \
+                 || rgun ctl discard",
+            )
+            .arg(
+                Arg::new("bind")
+                    .long("bind")
+                    .short('b')
+                    .value_name("ADDRESS")
+                    .action(ArgAction::Append)
+                    .help("Where the staged generation answers, HOST:PORT or unix:/PATH; may be repeated"),
+            ),
+            verb(
+                "promote",
+                "Let the staged generation serve",
+                "As a reload ends: new connections meet the new generation, the old workers finish what they have. Exit code 1 \
+                 when nothing is staged.",
+            ),
+            verb(
+                "discard",
+                "Remove the staged generation",
+                "The serving workers do not notice. Exit code 1 when nothing is staged.",
             ),
             verb(
                 "reload-certificates",

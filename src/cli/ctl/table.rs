@@ -150,6 +150,23 @@ fn head(status: &Status, colours: Colours) -> Text {
         text.say(format_args!("static: {mount}"));
         text.end_line();
     }
+    if let Some(rollout) = &status.rollout
+        && rollout.state != "reloading"
+    {
+        let preview = match rollout.preview.join(" ") {
+            none if none.is_empty() => none,
+            addresses => format!(", preview at {addresses}"),
+        };
+        text.styled(
+            colours.yellow,
+            format_args!(
+                "generation {} {}{preview}",
+                rollout.generation, rollout.state
+            ),
+            colours.end,
+        );
+        text.end_line();
+    }
     if reloads.succeeded + reloads.failed > 0 {
         text.say(format_args!(
             "reloads: {} succeeded, {} failed",

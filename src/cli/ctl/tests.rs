@@ -161,6 +161,7 @@ fn status() -> Status {
         uptime_ms: 12_000_000,
         listeners: vec!["http://127.0.0.1:8000".into(), "unix:/run/a.sock".into()],
         static_files: Vec::new(),
+        rollout: None,
         workers_wanted: 2,
         reloads: Reloads {
             succeeded: 1,

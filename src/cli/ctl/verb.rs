@@ -49,9 +49,13 @@ impl Invocation {
         let seconds = matches.get_one::<f64>("timeout").copied();
         let seconds = seconds.unwrap_or(match &verb {
             Verb::Wait(_) => WAIT,
-            Verb::Stop { .. } | Verb::Plain(Request::Reload | Request::RestartWorker { .. }) => {
-                SLOW
-            }
+            Verb::Stop { .. }
+            | Verb::Plain(
+                Request::Reload
+                | Request::Stage { .. }
+                | Request::Promote
+                | Request::RestartWorker { .. },
+            ) => SLOW,
             Verb::Status(_) | Verb::Plain(_) => QUICK,
         });
         Self {
@@ -85,6 +89,14 @@ impl Verb {
             "status" if of.get_flag("json") => Self::Status(Form::Json),
             "status" => Self::Status(Form::Table),
             "reload" => Self::Plain(Request::Reload),
+            "stage" => Self::Plain(Request::Stage {
+                bind: of
+                    .get_many::<String>("bind")
+                    .map(|all| all.cloned().collect())
+                    .unwrap_or_default(),
+            }),
+            "promote" => Self::Plain(Request::Promote),
+            "discard" => Self::Plain(Request::Discard),
             "reload-certificates" => Self::Plain(Request::ReloadCertificates),
             "scale" => Self::Plain(Request::Scale {
                 workers: number("workers").expect("required"),

@@ -4,7 +4,7 @@ use super::protocol::{Request, Response, StopMode as Mode};
 use crate::config::LogLevel;
 use crate::ipc::ToWorker;
 use crate::master::shell::Shell;
-use crate::master::supervisor::{Answer, Command, Event, Slot, StopMode, Token};
+use crate::master::supervisor::{Answer, Command, Event, Refusal, Slot, StopMode, Token};
 use crate::observability;
 
 impl Shell<'_> {
@@ -49,6 +49,18 @@ impl Shell<'_> {
                 return;
             }
             Request::Reload => ("reload".to_owned(), Command::Reload),
+            Request::Stage { bind } => {
+                if let Err(why) = self.open_preview(token, bind) {
+                    return self.desk.control.answer(token, &Response::failed(why));
+                }
+                let binds = bind.iter().map(|address| format!(" --bind {address}"));
+                (
+                    format!("stage{}", binds.collect::<String>()),
+                    Command::Stage,
+                )
+            }
+            Request::Promote => ("promote".to_owned(), Command::Promote),
+            Request::Discard => ("discard".to_owned(), Command::Discard),
             Request::Scale { workers } => (format!("scale {workers}"), Command::Scale(*workers)),
             Request::RestartWorker { slot } => (
                 format!("restart-worker {slot}"),
@@ -70,6 +82,7 @@ impl Shell<'_> {
 
     pub(in crate::master) fn reply(&mut self, token: Token, answer: &Answer) {
         let response = self.response(answer);
+        self.listening.previews.answered(token);
         self.desk.control.answer(token, &response);
     }
 
@@ -92,6 +105,38 @@ impl Shell<'_> {
                     ))
                 }
             }
+            Answer::Staged {
+                generation,
+                workers,
+            } => {
+                let preview = self.preview_addresses(*generation).join(" ");
+                let preview = match preview.as_str() {
+                    "" => String::new(),
+                    addresses => format!(", preview at {addresses}"),
+                };
+                Response {
+                    generation: Some(generation.0),
+                    ..Response::done(format!(
+                        "staged: generation {generation} is ready, {workers} workers{preview}"
+                    ))
+                }
+            }
+            Answer::StageFailed { generation, why } => {
+                let (reason, traceback) = self
+                    .reporting
+                    .journal
+                    .reload_failure(why, &self.fleet.workers);
+                Response {
+                    generation: Some(generation.0),
+                    traceback,
+                    ..Response::failed(format!("not staged, the server is as it was: {reason}"))
+                }
+            }
+            Answer::Discarded { generation } => Response {
+                generation: Some(generation.0),
+                ..Response::done(format!("discarded: generation {generation}"))
+            },
+            Answer::Refused(refusal) => Response::failed(refused(*refusal)),
             Answer::Scaled { from, to } => {
                 Response::done(format!("number of workers: {to} (was {from})"))
             }
@@ -131,11 +176,37 @@ impl Shell<'_> {
         };
         observability::set_level(level);
         for (_, worker) in self.fleet.workers.iter() {
-            self.tell(worker, &ToWorker::LogLevel(level as u8));
+            worker.tell(&ToWorker::LogLevel(level as u8));
         }
         tracing::info!(level = name, "log level changed");
         Response::done(format!(
             "log level {name}, until a reload changes the log's settings"
         ))
+    }
+}
+
+/// With what to do about it.
+fn refused(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Reloading { generation: None } => {
+            "a reload is queued: try again when it has ended".to_owned()
+        }
+        Refusal::Reloading {
+            generation: Some(generation),
+        } => format!(
+            "the server is reloading to generation {generation}: try again when that has ended"
+        ),
+        Refusal::Staging { generation: None } => {
+            "another generation is queued to be staged: try again when it is".to_owned()
+        }
+        Refusal::Staging {
+            generation: Some(generation),
+        } => format!(
+            "generation {generation} is being staged: wait until it is ready, or `rgun ctl discard`"
+        ),
+        Refusal::Staged { generation } => format!(
+            "generation {generation} is staged: `rgun ctl promote` or `rgun ctl discard` first"
+        ),
+        Refusal::NothingStaged => "nothing is staged: `rgun ctl stage` first".to_owned(),
     }
 }

@@ -62,7 +62,7 @@ impl Shell<'_> {
         }
         for (incarnation, ..) in &open {
             if let Some(worker) = self.fleet.workers.get(*incarnation) {
-                self.tell(worker, &ToWorker::Stacks { number: token.0 });
+                worker.tell(&ToWorker::Stacks { number: token.0 });
             }
         }
         self.desk.errands.0.push(Errand {

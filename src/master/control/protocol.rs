@@ -11,6 +11,16 @@ pub enum Request {
     Status,
     /// Answered when the new workers serve, or when they do not.
     Reload,
+    /// Boots a generation beside the one that serves; answered when all of it is ready, or when it is not.
+    Stage {
+        /// Where it answers before it serves, as `--bind` names it.
+        #[serde(default)]
+        bind: Vec<String>,
+    },
+    /// Lets the staged generation serve; answered as `Reload`.
+    Promote,
+    /// Removes the staged generation.
+    Discard,
     /// Of TLS, without a reload.
     ReloadCertificates,
     Scale {
@@ -122,10 +132,23 @@ pub struct Status {
     /// What is served without the app: `/static -> /srv/static`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub static_files: Vec<String>,
+    /// A generation that is on its way, or is staged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
     pub workers_wanted: u32,
     pub reloads: Reloads,
     /// By slot; during a rollout a slot has two.
     pub workers: Vec<Worker>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    pub generation: u32,
+    /// `reloading` (it is to serve), `staging` (it boots, to be staged) or `staged`.
+    pub state: String,
+    /// Where it answers before it serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preview: Vec<String>,
 }
 
 /// How many reloads there were, and why the last one failed if it did.
@@ -142,7 +165,7 @@ pub struct Worker {
     pub slot: u32,
     pub generation: u32,
     pub pid: i32,
-    /// `booting`, `standby` (ready, waits for the rest of its generation), `serving`, `hung`, `draining` or `stopping`.
+    /// `booting`, `standby` (ready, waits for the rest of its generation or for its promotion), `serving`, `hung`, `draining` or `stopping`.
     pub state: String,
     /// Since its start.
     pub age_ms: u64,

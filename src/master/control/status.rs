@@ -1,9 +1,9 @@
 //! The server as `rgun ctl status` shows it: what the supervisor, the scoreboard and the system know. It changes nothing.
 
-use super::protocol::{InFlight, Reloads, Status, Worker};
+use super::protocol::{InFlight, Reloads, Rollout, Status, Worker};
 use crate::config::{DjangoFiles, StaticFiles};
 use crate::master::shell::Shell;
-use crate::master::supervisor::{Service, Stage, WorkerView};
+use crate::master::supervisor::{Generation, RolloutStage, Service, Stage, WorkerView};
 use crate::sys::clock;
 use crate::sys::process::resident;
 
@@ -37,6 +37,11 @@ impl Shell<'_> {
                 .get(&self.supervisor.generation())
                 .map(|edition| mounts(&edition.settings.files))
                 .unwrap_or_default(),
+            rollout: self.supervisor.rollout().map(|rollout| Rollout {
+                generation: rollout.generation.0,
+                state: rollout_stage(rollout.stage).to_owned(),
+                preview: self.preview_addresses(rollout.generation),
+            }),
             workers_wanted: self.supervisor.target(),
             reloads: Reloads {
                 succeeded: self.reporting.tally.reloads,
@@ -45,6 +50,14 @@ impl Shell<'_> {
             },
             workers,
         }
+    }
+
+    /// Where that generation can be looked at before it serves.
+    pub(super) fn preview_addresses(&self, generation: Generation) -> Vec<String> {
+        let binds = self.listening.previews.of(generation);
+        let listeners = binds.map(|binds| binds.listeners.as_slice());
+        let listeners = listeners.unwrap_or_default().iter();
+        listeners.map(ToString::to_string).collect()
     }
 
     fn worker_status(&self, view: &WorkerView, now: u64) -> Option<Worker> {
@@ -97,6 +110,14 @@ fn service(service: Service) -> &'static str {
         Service::Serving => "serving",
         Service::Reloading => "reloading",
         Service::Stopping => "stopping",
+    }
+}
+
+fn rollout_stage(stage: RolloutStage) -> &'static str {
+    match stage {
+        RolloutStage::Reloading => "reloading",
+        RolloutStage::Staging => "staging",
+        RolloutStage::Staged => "staged",
     }
 }
 

@@ -62,8 +62,8 @@ impl Shell<'_> {
     }
 
     fn is_idle(&self) -> bool {
-        let all = self.supervisor.workers().count();
-        all == self.supervisor.target() as usize
+        let at_rest = |stage| matches!(stage, Stage::Serving | Stage::Standby);
+        self.supervisor.workers().all(|view| at_rest(view.stage))
             && self
                 .fleet
                 .workers

@@ -107,6 +107,20 @@ pub enum Answer {
         generation: Generation,
         why: super::ReloadFailure,
     },
+    /// Every worker of that generation is ready, and none of them serves.
+    Staged {
+        generation: Generation,
+        workers: u32,
+    },
+    StageFailed {
+        generation: Generation,
+        why: super::ReloadFailure,
+    },
+    Discarded {
+        generation: Generation,
+    },
+    /// Nothing was done.
+    Refused(Refusal),
     Scaled {
         from: u32,
         to: u32,
@@ -131,4 +145,22 @@ pub enum Answer {
     },
     /// The server is stopping: nothing else will be done.
     ServerStopping,
+}
+
+/// Why a command of a rollout was not carried out: one rollout at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A reload was asked for, or goes on. `None`: it has not begun.
+    Reloading {
+        generation: Option<Generation>,
+    },
+    /// That generation boots to be staged.
+    Staging {
+        generation: Option<Generation>,
+    },
+    /// That generation is staged, and has to be promoted or discarded first.
+    Staged {
+        generation: Generation,
+    },
+    NothingStaged,
 }

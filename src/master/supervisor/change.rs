@@ -1,7 +1,7 @@
 //! Development: files of the app have changed. Whoever waited for that boots, whoever serves is reloaded. It does not know
 //! which files.
 
-use super::rollout::Rollout;
+use super::rollout::{Goal, Rollout};
 use super::slot::Awaits;
 use super::worker::Worker;
 use super::{Phase, ReloadFailure, Sources, Supervisor};
@@ -18,6 +18,8 @@ impl Supervisor {
                 let booting = |rollout: &Rollout| !rollout.is_switching();
                 if self.reload.rollout().is_some_and(booting) {
                     self.fail_rollout(ReloadFailure::Overtaken);
+                } else if self.reload.goal() == Some(Goal::Stage) {
+                    self.end_reload_badly(ReloadFailure::Overtaken);
                 }
                 self.ask_reload(None);
             }

@@ -1,7 +1,10 @@
 //! What operators ask for, by signal or by the control socket, and who answers. The work is done elsewhere.
 
 use super::mutation::fault;
-use super::{Action, Answer, Command, Phase, Report, Signal, StopMode, Supervisor, Token, Winch};
+use super::{
+    Action, Answer, Command, Phase, ReloadFailure, Report, Signal, StopMode, Supervisor, Token,
+    Winch,
+};
 
 impl Supervisor {
     pub(super) fn take_signal(&mut self, signal: Signal) {
@@ -18,7 +21,7 @@ impl Supervisor {
             Signal::Usr1 => self.act(Action::ReopenLogs),
             Signal::Winch if self.plan.winch == Winch::RetiresWorkers && self.is_up() => {
                 // Nothing of a generation that nobody saw become ready may count as reloaded.
-                self.abandon_running_reload();
+                self.end_reload_badly(ReloadFailure::Abandoned);
                 self.resize(0, 0);
             }
             Signal::Winch => self.report(Report::SignalIgnored),
@@ -31,12 +34,13 @@ impl Supervisor {
                 self.reply(token, Answer::Stopping);
                 self.stop(mode);
             }
-            Command::Reload | Command::Scale(_) | Command::RestartWorker(_) if !self.keeps_up() => {
-                self.reply(token, Answer::ServerStopping);
-            }
+            _ if !self.keeps_up() => self.reply(token, Answer::ServerStopping),
             Command::Reload => self.ask_reload(Some(token)),
             Command::Scale(workers) => self.scale_to(token, workers),
             Command::RestartWorker(slot) => self.restart_slot(token, slot),
+            Command::Stage => self.ask_stage(token),
+            Command::Promote => self.promote(token),
+            Command::Discard => self.discard(token),
         }
     }
 

@@ -101,7 +101,7 @@ impl Supervisor {
             Reload::Idle => None,
             Reload::Reading { until, .. } => Some(*until),
             Reload::Rolling(rollout) => match rollout.batch {
-                Batch::Booting => None,
+                Batch::Booting | Batch::Held => None,
                 Batch::Switching { until, .. } => Some(until),
             },
         };

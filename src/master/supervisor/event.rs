@@ -171,6 +171,12 @@ pub enum Command {
     Scale(u32),
     Stop(StopMode),
     RestartWorker(Slot),
+    /// Boot a generation beside the one that serves, and hold it.
+    Stage,
+    /// Let the generation that is held serve.
+    Promote,
+    /// Remove the generation that boots to be held, or is.
+    Discard,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -120,7 +120,8 @@ impl Supervisor {
         let (now, who) = (self.now(), worker.who);
         let uptime = worker.uptime(now);
         let failed = is_failure(exit, uptime) || fault!(self, KillSignalIsPaced);
-        if self.is_rolled_out(who) && (worker.life == Life::Standby || failed) {
+        let unseen = fault!(self, LoseStagedUnseen) && self.reload.is_held();
+        if self.is_rolled_out(who) && (worker.life == Life::Standby || failed) && !unseen {
             self.fail_rollout(ReloadFailure::Died { worker: who, exit });
         }
         let (keeps_up, rolled_out) = (self.keeps_up(), self.is_rolled_out(who));

@@ -5,7 +5,7 @@
 
 use super::clock::PULSE;
 use super::mutation::fault;
-use super::rollout::Batch;
+use super::rollout::{Batch, Goal};
 use super::worker::{Life, Worker};
 use super::{Action, Memory, Moment, ReloadFailure, Report, Supervisor};
 
@@ -46,9 +46,14 @@ impl Supervisor {
             return;
         };
         let slots = memory.room();
-        if slots == 0 && is_leaving_room {
+        // What is staged is whole.
+        let fewest = match rollout.goal {
+            Goal::Serve => left.min(1),
+            Goal::Stage => left,
+        };
+        if slots < fewest.max(1) && is_leaving_room {
             rollout.room = Room::NotYet { again: now + PULSE };
-        } else if slots == 0 && left > 0 {
+        } else if slots < fewest {
             self.fail_rollout(ReloadFailure::NoMemory { memory });
         } else {
             rollout.room = Room::For { slots };

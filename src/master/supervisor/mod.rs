@@ -36,6 +36,7 @@ mod report;
 mod rollout;
 mod shutdown;
 mod slot;
+mod stage;
 mod steps;
 mod switch;
 #[cfg(test)]
@@ -45,7 +46,7 @@ mod worker;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use action::{Action, Answer, DrainReason, KillReason, Order, ServiceState};
+pub use action::{Action, Answer, DrainReason, KillReason, Order, Refusal, ServiceState};
 pub use event::{
     Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Memory, Retirement, Signal,
     StopMode, WorkerMessage,
@@ -55,7 +56,7 @@ pub use limits::{Excess, WorkerLimits};
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
 pub use plan::{Abort, Plan, Sources, Winch};
 pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
-pub use view::{Service, Stage, WorkerView};
+pub use view::{RolloutStage, RolloutView, Service, Stage, WorkerView};
 
 use chance::Chance;
 use clock::Clock;
@@ -63,7 +64,7 @@ use fleet::Fleet;
 use helper::{Beside, Helpers};
 use preparation::Preparation;
 use recycle::Retiree;
-use reload::Reload;
+use reload::{Queued, Reload};
 use slot::Place;
 
 /// Feed it events, do the actions it returns in their order, wake it at `next_timeout()`.
@@ -82,8 +83,8 @@ pub struct Supervisor {
     workers: Fleet,
     helpers: Helpers,
     reload: Reload,
-    /// A reload that was asked for and has not begun, and who waits for it.
-    queued: Option<Vec<Token>>,
+    /// A rollout that was asked for and has not begun.
+    queued: Option<Queued>,
     retirees: VecDeque<Retiree>,
     /// Generations whose settings the shell must keep.
     known: BTreeSet<Generation>,

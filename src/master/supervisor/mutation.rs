@@ -62,6 +62,10 @@ mutations! {
     HelpersAreNotPaced,
     ExitBeforeHelpers,
     NoEndOfClosing,
+    ReloadBesideStage,
+    StageServes,
+    LoseStagedUnseen,
+    PromoteForgotten,
 }
 
 /// `fault!(self, Name)`: whether that fault was asked for. Always false outside tests.

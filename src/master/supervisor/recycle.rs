@@ -90,7 +90,8 @@ impl Supervisor {
     }
 
     pub(super) fn recycle(&mut self) {
-        let quiet = matches!(self.reload, Reload::Idle) && self.queued.is_none();
+        let idle = matches!(self.reload, Reload::Idle) || self.reload.is_held();
+        let quiet = idle && self.queued.is_none();
         if self.phase != Phase::Running || !(quiet || fault!(self, RetireDuringReload)) {
             return;
         }

@@ -1,12 +1,19 @@
 //! A reload from the wish to the rollout: queued, the configuration read again, begun, ended. The rollout itself is next door.
 
 use super::mutation::fault;
-use super::rollout::Rollout;
+use super::rollout::{Batch, Goal, Rollout};
 use super::worker::{Life, Worker};
 use super::{
-    Action, Answer, ConfigResult, Generation, Moment, Phase, ReloadFailure, Report, ServiceState,
-    Supervisor, Token,
+    Action, Answer, ConfigResult, Generation, Moment, Phase, Refusal, ReloadFailure, Report,
+    ServiceState, Supervisor, Token,
 };
+
+/// A rollout that was asked for and has not begun, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Queued {
+    goal: Goal,
+    pub(super) tokens: Vec<Token>,
+}
 
 #[derive(Debug)]
 pub(super) enum Reload {
@@ -14,6 +21,7 @@ pub(super) enum Reload {
     /// The shell reads the configuration.
     Reading {
         generation: Generation,
+        goal: Goal,
         tokens: Vec<Token>,
         until: Moment,
     },
@@ -30,11 +38,25 @@ impl Reload {
         }
     }
 
+    pub(super) fn goal(&self) -> Option<Goal> {
+        match self {
+            Self::Idle => None,
+            Self::Reading { goal, .. } => Some(*goal),
+            Self::Rolling(rollout) => Some(rollout.goal),
+        }
+    }
+
     pub(super) fn rollout(&self) -> Option<&Rollout> {
         match self {
             Self::Rolling(rollout) => Some(rollout),
             Self::Idle | Self::Reading { .. } => None,
         }
+    }
+
+    /// A generation is ready beside the one that serves, and waits for an operator.
+    pub(super) fn is_held(&self) -> bool {
+        self.rollout()
+            .is_some_and(|rollout| rollout.batch == Batch::Held)
     }
 
     pub(super) fn rollout_mut(&mut self) -> Option<&mut Rollout> {
@@ -47,14 +69,46 @@ impl Reload {
 
 impl Supervisor {
     /// Any number of wishes before a reload begins are one reload; one that is running may have read the old configuration.
+    /// Beside a staged generation there is none.
     pub(super) fn ask_reload(&mut self, token: Option<Token>) {
+        let refusal = self.rollout_in_progress().filter(|it| it.is_for_a_stage());
+        if let Some(refusal) = refusal.filter(|_| !fault!(self, ReloadBesideStage)) {
+            match token {
+                Some(token) => self.reply(token, Answer::Refused(refusal)),
+                None => self.report(Report::ReloadRefused {
+                    generation: self.reload.generation(),
+                }),
+            }
+            return;
+        }
+        self.queue(Goal::Serve, token);
+    }
+
+    pub(super) fn queue(&mut self, goal: Goal, token: Option<Token>) {
         if self.queued.is_none() && !self.may_reload() {
             self.report(Report::ReloadQueued);
         }
         if fault!(self, ForgetQueuedReload) && !self.may_reload() {
             return;
         }
-        self.queued.get_or_insert_default().extend(token);
+        let none = || Queued {
+            goal,
+            tokens: Vec::new(),
+        };
+        self.queued.get_or_insert_with(none).tokens.extend(token);
+    }
+
+    /// What keeps another rollout from being begun.
+    pub(super) fn rollout_in_progress(&self) -> Option<Refusal> {
+        let queued = self.queued.as_ref().map(|queued| queued.goal);
+        let goal = self.reload.goal().or(queued)?;
+        Some(match (goal, self.reload.generation()) {
+            (Goal::Serve, generation) => Refusal::Reloading { generation },
+            (Goal::Stage, Some(generation)) if self.reload.is_held() => {
+                Refusal::Staged { generation }
+            }
+            (Goal::Stage, generation) => Refusal::Staging { generation },
+        })
     }
 
     /// Not during the first boot, not during another one, and not while more than one generation's worth of workers is
@@ -70,18 +124,23 @@ impl Supervisor {
         if self.queued.is_none() || !self.may_reload() {
             return;
         }
-        let Some(tokens) = self.queued.take() else {
+        let Some(Queued { goal, tokens }) = self.queued.take() else {
             return;
         };
         self.last_generation = Generation(self.last_generation.0 + 1);
         let generation = self.last_generation;
         self.known.insert(generation);
         let until = self.now() + self.plan.boot_timeout;
+        let stage = tokens.first().copied().filter(|_| goal == Goal::Stage);
         self.reload = Reload::Reading {
             generation,
+            goal,
             tokens,
             until,
         };
+        if let Some(token) = stage {
+            self.report(Report::StageBegan { generation, token });
+        }
         self.act(Action::Notify(ServiceState::Reloading));
         self.act(Action::ReadConfig { generation });
     }
@@ -97,31 +156,49 @@ impl Supervisor {
     }
 
     pub(super) fn fail_reading(&mut self) {
-        let Reload::Reading {
-            generation, tokens, ..
-        } = std::mem::replace(&mut self.reload, Reload::Idle)
-        else {
-            return;
-        };
-        self.end_reload_badly(generation, tokens, ReloadFailure::BadConfig, 0);
+        if matches!(self.reload, Reload::Reading { .. }) {
+            self.end_reload_badly(ReloadFailure::BadConfig);
+        }
     }
 
-    pub(super) fn end_reload_badly(
-        &mut self,
-        generation: Generation,
-        tokens: Vec<Token>,
-        why: ReloadFailure,
-        replaced: u32,
-    ) {
-        self.report(Report::ReloadFailed {
-            generation,
-            why,
-            replaced,
-            of: self.target,
+    /// Its workers are left to whoever calls this.
+    pub(super) fn end_reload_badly(&mut self, why: ReloadFailure) {
+        let (generation, goal, tokens, replaced) =
+            match std::mem::replace(&mut self.reload, Reload::Idle) {
+                Reload::Idle => return,
+                Reload::Reading {
+                    generation,
+                    goal,
+                    tokens,
+                    ..
+                } => (generation, goal, tokens, 0),
+                Reload::Rolling(rollout) => {
+                    let Rollout {
+                        generation,
+                        goal,
+                        tokens,
+                        done,
+                        ..
+                    } = *rollout;
+                    (generation, goal, tokens, done)
+                }
+            };
+        self.report(match why {
+            ReloadFailure::Discarded => Report::Discarded { generation },
+            why => Report::ReloadFailed {
+                generation,
+                why,
+                replaced,
+                of: self.target,
+            },
         });
+        let answer = match goal {
+            Goal::Serve => Answer::ReloadFailed { generation, why },
+            Goal::Stage => Answer::StageFailed { generation, why },
+        };
         for token in tokens {
             if !fault!(self, ForgetReply) {
-                self.reply(token, Answer::ReloadFailed { generation, why });
+                self.reply(token, answer);
             }
         }
         if self.keeps_up() {
@@ -131,30 +208,10 @@ impl Supervisor {
 
     /// The server stops: whoever waits for a reload is told so.
     pub(super) fn abandon_reload(&mut self) {
-        self.abandon_running_reload();
-        for token in self.queued.take().unwrap_or_default() {
+        self.end_reload_badly(ReloadFailure::Abandoned);
+        let queued = self.queued.take().into_iter();
+        for token in queued.flat_map(|queued| queued.tokens) {
             self.reply(token, Answer::ServerStopping);
-        }
-    }
-
-    /// Its workers are left to whoever calls this.
-    pub(super) fn abandon_running_reload(&mut self) {
-        match std::mem::replace(&mut self.reload, Reload::Idle) {
-            Reload::Idle => {}
-            Reload::Reading {
-                generation, tokens, ..
-            } => {
-                self.end_reload_badly(generation, tokens, ReloadFailure::Abandoned, 0);
-            }
-            Reload::Rolling(rollout) => {
-                let Rollout {
-                    generation,
-                    tokens,
-                    done,
-                    ..
-                } = *rollout;
-                self.end_reload_badly(generation, tokens, ReloadFailure::Abandoned, done);
-            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     BootPhase, Excess, Exit, Generation, Helper, Incarnation, Memory, Retirement, Slot, StopMode,
+    Token,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +78,27 @@ pub enum Report {
     Reloaded {
         generation: Generation,
         workers: u32,
+    },
+    /// Somebody asked for that generation to be staged: its configuration is read now.
+    StageBegan {
+        generation: Generation,
+        token: Token,
+    },
+    /// Every worker of that generation is ready beside those that serve.
+    Staged {
+        generation: Generation,
+        workers: u32,
+    },
+    PromotionBegan {
+        generation: Generation,
+    },
+    /// An operator does not want the staged generation: its workers end.
+    Discarded {
+        generation: Generation,
+    },
+    /// SIGHUP while a generation is staged.
+    ReloadRefused {
+        generation: Option<Generation>,
     },
     /// `replaced` slots of `of` already run the new generation (always 0 without a surge); the others keep the old one.
     ReloadFailed {
@@ -195,6 +217,8 @@ pub enum ReloadFailure {
     },
     /// The files have changed again meanwhile: the next reload brings them.
     Overtaken,
+    /// An operator has asked for it.
+    Discarded,
     /// The server stops, or WINCH sends every worker away.
     Abandoned,
 }

@@ -16,8 +16,11 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Rollout {
     pub(super) generation: Generation,
+    pub(super) goal: Goal,
     pub(super) plan: Plan,
     pub(super) tokens: Vec<Token>,
+    /// How many slots are replaced at a time; `None`: all at once.
+    pub(super) surge: Option<u32>,
     /// How many slots the new generation has.
     pub(super) target: u32,
     /// Slots below this one run the new generation.
@@ -29,10 +32,21 @@ pub(super) struct Rollout {
     pub(super) at_once: Option<u32>,
 }
 
+/// What a rollout is to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// The new generation serves.
+    Serve,
+    /// It is ready beside the old one, and an operator decides.
+    Stage,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Batch {
     /// New workers boot, and wait for each other. From here there is a way back.
     Booting,
+    /// As `Booting`, and everybody was ready: an operator decides.
+    Held,
     /// The old workers of the slots below `end` were told to drain. From here there is none.
     Switching {
         end: u32,
@@ -56,7 +70,7 @@ impl Rollout {
     /// Slots below this one belong to the new generation, whether or not its workers were let go yet.
     pub(super) fn switched(&self) -> u32 {
         match self.batch {
-            Batch::Booting => self.done,
+            Batch::Booting | Batch::Held => self.done,
             Batch::Switching { end, .. } => end,
         }
     }
@@ -65,7 +79,10 @@ impl Rollout {
 impl Supervisor {
     pub(super) fn begin_rollout(&mut self, plan: Plan) {
         let Reload::Reading {
-            generation, tokens, ..
+            generation,
+            goal,
+            tokens,
+            ..
         } = std::mem::replace(&mut self.reload, Reload::Idle)
         else {
             return;
@@ -81,6 +98,11 @@ impl Supervisor {
         self.report(Report::ReloadBegan { generation });
         let rollout = Rollout {
             generation,
+            goal,
+            surge: match goal {
+                Goal::Serve => plan.surge.filter(|k| *k > 0),
+                Goal::Stage => None,
+            },
             plan,
             tokens,
             target,
@@ -107,18 +129,24 @@ impl Supervisor {
             return Step::Wait;
         };
         match rollout.batch {
+            Batch::Held => {
+                self.boot_batch();
+                Step::Wait
+            }
             Batch::Booting if self.is_committed() || rollout.done >= rollout.target => {
                 self.complete_rollout()
             }
-            Batch::Booting => self.boot_batch(),
+            Batch::Booting => match self.boot_batch() {
+                None => Step::Wait,
+                Some(end) => self.end_batch(end),
+            },
             Batch::Switching { end, until, doomed } => self.finish_switch(end, until, doomed),
         }
     }
 
-    fn boot_batch(&mut self) -> Step {
-        let Some(rollout) = self.reload.rollout() else {
-            return Step::Wait;
-        };
+    /// Boots who is missing of the next slots; the end of these when all of them have somebody who is ready.
+    fn boot_batch(&mut self) -> Option<u32> {
+        let rollout = self.reload.rollout()?;
         let Rollout {
             generation,
             done,
@@ -127,12 +155,9 @@ impl Supervisor {
             ..
         } = *rollout
         else {
-            return Step::Wait;
+            return None;
         };
-        let surge = rollout
-            .plan
-            .surge
-            .filter(|k| *k > 0 && !fault!(self, IgnoreSurge));
+        let surge = rollout.surge.filter(|_| !fault!(self, IgnoreSurge));
         let wished = target.min(done.saturating_add(surge.unwrap_or(u32::MAX)));
         let end = wished.min(done.saturating_add(slots.max(1)));
         let (limit, boot_timeout) = (rollout.plan.boots_at_once(), rollout.plan.boot_timeout);
@@ -161,11 +186,21 @@ impl Supervisor {
         } else {
             end - done
         };
-        if standby < enough {
-            return Step::Wait;
+        (standby >= enough).then_some(end)
+    }
+
+    fn end_batch(&mut self, end: u32) -> Step {
+        match self.reload.rollout().map(|rollout| rollout.goal) {
+            Some(Goal::Stage) if !fault!(self, StageServes) => {
+                self.hold();
+                Step::Wait
+            }
+            Some(Goal::Serve | Goal::Stage) => {
+                self.switch(end);
+                Step::Again
+            }
+            None => Step::Wait,
         }
-        self.switch(end);
-        Step::Again
     }
 
     fn complete_rollout(&mut self) -> Step {
@@ -201,21 +236,13 @@ impl Supervisor {
         if fault!(self, IgnoreFailureInRollout) {
             return;
         }
-        let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
-            return;
-        };
-        let Rollout {
-            generation,
-            tokens,
-            done,
-            ..
-        } = *rollout;
+        let (generation, done) = (rollout.generation, rollout.done);
         for new in self.incarnations(|w| w.who.generation == generation && w.who.slot >= Slot(done))
         {
             if !fault!(self, LeaveFailedGenerationRunning) {
                 self.dismiss(new);
             }
         }
-        self.end_reload_badly(generation, tokens, why, done);
+        self.end_reload_badly(why);
     }
 }

@@ -42,13 +42,13 @@ impl Place {
 }
 
 impl Supervisor {
-    /// Lays out the slots that are wanted and have no place yet. During a rollout only where somebody stands already: the
+    /// Lays out the slots that are wanted and have no place yet. While a rollout moves, only where somebody stands already: the
     /// first worker of an added slot is then of the generation that stays.
     pub(super) fn add_places(&mut self) {
         if self.places.len() == self.target as usize {
             return;
         }
-        let rolling = self.reload.rollout().is_some();
+        let rolling = self.reload.rollout().is_some() && !self.reload.is_held();
         for slot in (0..self.target).map(Slot) {
             if self.places.contains_key(&slot) {
                 continue;

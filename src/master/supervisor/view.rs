@@ -1,6 +1,7 @@
 //! What a status display may see of the supervisor. It changes nothing.
 
 use super::reload::Reload;
+use super::rollout::Goal;
 use super::worker::{Life, Worker};
 use super::{Generation, Phase, Slot, Supervisor, Who};
 
@@ -25,6 +26,22 @@ pub enum Service {
     Serving,
     Reloading,
     Stopping,
+}
+
+/// A generation on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolloutView {
+    pub generation: Generation,
+    pub stage: RolloutStage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutStage {
+    /// It is to serve as soon as it can.
+    Reloading,
+    /// It boots, to be staged.
+    Staging,
+    Staged,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +87,7 @@ impl Supervisor {
             (Phase::Preparing(at), _) if !at.course.goes_on() => Service::Stopping,
             (Phase::Preparing(_) | Phase::FirstBoot, _) => Service::Booting,
             (Phase::Running, Reload::Idle) => Service::Serving,
+            (Phase::Running, reload) if reload.is_held() => Service::Serving,
             (Phase::Running, Reload::Reading { .. } | Reload::Rolling(_)) => Service::Reloading,
             (
                 Phase::Delayed { .. }
@@ -79,6 +97,19 @@ impl Supervisor {
                 _,
             ) => Service::Stopping,
         }
+    }
+
+    #[must_use]
+    pub fn rollout(&self) -> Option<RolloutView> {
+        let stage = match self.reload.goal()? {
+            Goal::Serve => RolloutStage::Reloading,
+            Goal::Stage if self.reload.is_held() => RolloutStage::Staged,
+            Goal::Stage => RolloutStage::Staging,
+        };
+        Some(RolloutView {
+            generation: self.reload.generation()?,
+            stage,
+        })
     }
 
     /// How many workers are wanted.

@@ -1,13 +1,14 @@
 //! Which connections this worker takes, and when it leaves them to others. It does not read from them.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::Watching;
 use crate::config::PortSharing;
 use crate::ipc::State;
 use crate::sys::epoll::Watch;
-use crate::sys::{self, stream};
+use crate::sys::{self, Audience, Listener, stream};
 use crate::worker::intake::Accepted;
 
 /// Out of descriptors: how long the listeners are left alone.
@@ -47,6 +48,41 @@ impl Watching {
         }
     }
 
+    /// Those of its audience, with their index.
+    fn open(&self) -> impl Iterator<Item = (usize, &Arc<Listener>)> {
+        let audience = self.audience;
+        let all = self.own.listeners.iter().enumerate();
+        all.filter(move |(_, listener)| listener.audience == audience)
+    }
+
+    /// Its generation is looked at before it serves.
+    pub(super) fn preview(&mut self) {
+        self.audience = Audience::Preview;
+        self.begin_to_accept();
+    }
+
+    pub(super) fn go(&mut self) {
+        if self.audience == Audience::Preview {
+            // Whoever has come to look is answered.
+            self.disarm(Accepting::No);
+            self.empty_accept_queues(usize::MAX);
+            self.audience = Audience::Everybody;
+        }
+        // They are the last ones: the others keep their index.
+        self.own
+            .listeners
+            .retain(|listener| listener.audience == Audience::Everybody);
+        self.own.net.page.set_state(State::Accepting);
+        self.listen();
+        self.begin_to_accept();
+    }
+
+    fn begin_to_accept(&mut self) {
+        let open = self.open().map(|(n, listener)| (n, listener.clone()));
+        *self.own.net.intake.listeners.lock() = open.collect();
+        self.arm();
+    }
+
     /// Puts the listeners (back) into the epoll: at the end of the kernel's line of waiters, which makes it fair.
     pub(super) fn arm(&mut self) {
         if self.own.net.app().awaits_room() {
@@ -54,7 +90,7 @@ impl Watching {
             return;
         }
         self.accepting = Accepting::Armed;
-        for (n, listener) in self.own.listeners.iter().enumerate() {
+        for (n, listener) in self.open() {
             if let Err(error) =
                 self.epoll
                     .add(listener.fd.as_fd(), Watch::ReadableExclusive, n as u64)
@@ -111,7 +147,7 @@ impl Watching {
             // Stuck, or in a long request: it would not help them.
             return;
         }
-        for (n, listener) in self.own.listeners.iter().enumerate() {
+        for (n, listener) in self.open() {
             for _ in 0..LEFT_OVER {
                 let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) else {
                     break;
@@ -123,7 +159,7 @@ impl Watching {
 
     pub(super) fn disarm(&mut self, accepting: Accepting) {
         if self.accepting == Accepting::Armed {
-            for listener in &self.own.listeners {
+            for (_, listener) in self.open() {
                 drop(self.epoll.remove(listener.fd.as_fd()));
             }
         }
@@ -189,7 +225,7 @@ impl Watching {
 
     /// What the kernel has accepted for us is served, not reset: so many connections of each listener.
     pub(super) fn empty_accept_queues(&mut self, most: usize) {
-        for (n, listener) in self.own.listeners.iter().enumerate() {
+        for (n, listener) in self.open() {
             for _ in 0..most {
                 let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) else {
                     break;

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use super::{Command, Watching};
 use crate::config::{LogLevel, Prints};
-use crate::ipc::{Incoming, State, ToWorker};
+use crate::ipc::{Incoming, ToWorker};
 use crate::observability;
 use crate::worker::drain::Stage;
 use crate::worker::python;
@@ -14,18 +14,13 @@ impl Watching {
         loop {
             match self.own.channel.try_receive() {
                 Ok(Incoming::Message(ToWorker::Go)) if self.deadline.is_none() => {
-                    self.own.net.page.set_state(State::Accepting);
-                    self.listen();
-                    self.own
-                        .net
-                        .intake
-                        .listeners
-                        .lock()
-                        .clone_from(&self.own.listeners);
-                    self.arm();
+                    self.go();
+                }
+                Ok(Incoming::Message(ToWorker::Preview)) if self.deadline.is_none() => {
+                    self.preview();
                 }
                 // A signal was faster.
-                Ok(Incoming::Message(ToWorker::Go)) => {}
+                Ok(Incoming::Message(ToWorker::Go | ToWorker::Preview)) => {}
                 Ok(Incoming::Message(ToWorker::Drain {
                     reason,
                     graceful_ms,

@@ -16,7 +16,7 @@ use super::network::{Network, millis};
 use super::signals::{self, Asked};
 use crate::ipc::{FromWorker, WorkerChannel};
 use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
-use crate::sys::{self, Listener, Noted};
+use crate::sys::{self, Audience, Listener, Noted};
 pub use accepting::Accepting;
 pub use orders::{Command, Orders};
 
@@ -57,6 +57,7 @@ impl Sentinel {
                         epoll,
                         noted,
                         accepting: Accepting::No,
+                        audience: Audience::Everybody,
                         deadline: None,
                         seen_turns: 0,
                         held_at: 0,
@@ -75,6 +76,8 @@ struct Watching {
     epoll: Epoll,
     noted: &'static Noted,
     accepting: Accepting,
+    /// Whom it accepts, or will when it is told to go.
+    audience: Audience,
     /// The process ends here, whatever Python does.
     deadline: Option<u64>,
     seen_turns: u64,

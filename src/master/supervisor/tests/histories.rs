@@ -47,7 +47,7 @@ fn over(world: &World) -> Result<(), Broken> {
 
 /// Something that an operator, a deploy or the machine does.
 fn deed(world: &mut World) -> Result<(), Broken> {
-    match world.rng.upto(99) {
+    match world.rng.upto(111) {
         0..15 => world.feed(Some(Event::Signal(Signal::Hup))),
         15..20 => world.control(Command::Reload).map(drop),
         20..28 => world.feed(Some(Event::Signal(Signal::Ttin))),
@@ -131,6 +131,9 @@ fn deed(world: &mut World) -> Result<(), Broken> {
         }
         96..98 => world.feed(Some(Event::Signal(Signal::Term))),
         98..99 => world.feed(Some(Event::Signal(Signal::Int))),
+        99..104 => world.control(Command::Stage).map(drop),
+        104..108 => world.control(Command::Promote).map(drop),
+        108..111 => world.control(Command::Discard).map(drop),
         _ => {
             let mode = world.rng.pick(&[StopMode::Graceful, StopMode::Fast]);
             world.control(Command::Stop(mode)).map(drop)
@@ -159,6 +162,16 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     world.fork_fails = 0;
     world.most_processes = None;
     world.feed(Some(Event::Changed))?;
+    // Nobody else decides what becomes of it.
+    let begun = world.supervisor.rollout_in_progress();
+    if begun.is_some_and(Refusal::is_for_a_stage) {
+        let command = world.rng.pick(&[Command::Discard, Command::Promote]);
+        world.control(command)?;
+        world.run(Duration::from_secs(30))?;
+        if !world.over {
+            world.control(Command::Discard)?;
+        }
+    }
     rest(world, |_| true)?;
     if world.over {
         return over(world);

@@ -29,6 +29,11 @@ impl Oracle {
         };
         let facts = Facts::new(who, self.now, plan.boot_timeout);
         self.workers.insert(who.incarnation, facts);
+        if self.reload == Some(who.generation)
+            && let Some(staged) = &self.staged
+        {
+            law!(!staged.contains(&who.slot), "{who:?} mends what is staged");
+        }
         let rolled_out = self.reload == Some(who.generation) && !self.drained_in_reload;
         if self.reload != Some(who.generation) {
             let leaves = |w: &&Facts| {
@@ -68,7 +73,7 @@ impl Oracle {
                 .count();
             let most = plan.surge.unwrap_or(u32::MAX) as usize;
             law!(
-                waiting <= most || self.died_in_reload,
+                waiting <= most || self.died_in_reload || self.stages,
                 "{waiting} at once, not {most}"
             );
         }
@@ -80,6 +85,8 @@ impl Oracle {
             return Err(format!("go to {incarnation}, which does not live"));
         };
         law!(new.is_ready() && !new.went, "go to {new:?}");
+        let staged = self.staged.is_some() && self.reload == Some(new.who.generation);
+        law!(!staged, "go to {new:?}, which is staged");
         // New connections meet one version.
         for old in self.workers.values().filter(|w| w.accepting) {
             let patient = old
@@ -113,20 +120,52 @@ impl Oracle {
                 );
             }
             Report::PreparationTimedOut { .. } => self.failed_boot = Some((124, self.now)),
-            Report::Reloaded { generation, .. } | Report::ReloadFailed { generation, .. } => {
+            Report::StageBegan { .. } => {
+                law!(self.reload.is_none(), "{report:?} during a reload");
+                self.stages = true;
+            }
+            Report::Staged { generation, .. } => {
+                law!(
+                    self.reload == Some(*generation),
+                    "{report:?}: no such rollout"
+                );
+                let ready = |w: &&Facts| w.is_ready() && w.who.generation == *generation;
+                let slots = self.workers.values().filter(ready).map(|w| w.who.slot);
+                self.staged = Some(slots.collect());
+            }
+            Report::PromotionBegan { generation } => {
+                law!(
+                    self.reload == Some(*generation) && self.staged.is_some(),
+                    "{report:?}: it is not staged"
+                );
+                self.staged = None;
+            }
+            Report::Reloaded { generation, .. }
+            | Report::Discarded { generation }
+            | Report::ReloadFailed { generation, .. } => {
                 law!(
                     self.reload == Some(*generation),
                     "{report:?}: no such reload"
                 );
-                self.reload = None;
+                law!(
+                    self.staged.is_none() || !matches!(report, Report::Reloaded { .. }),
+                    "{report:?} without an operator's word"
+                );
+                (self.reload, self.staged) = (None, None);
+                let stages = std::mem::take(&mut self.stages);
+                if let Report::Discarded { generation } = report {
+                    self.rolled_back.insert(*generation);
+                }
                 if let Report::ReloadFailed { why, replaced, .. } = report {
                     if *replaced == 0 {
                         self.rolled_back.insert(*generation);
                     }
                     let leaving = self.workers.values().find(|w| w.told.is_some());
+                    // What is staged is whole.
+                    let wanted = if stages { u64::MAX } else { 1 };
                     let refused = matches!(why, ReloadFailure::NoMemory { .. });
                     law!(
-                        !refused || self.room == Some(0) && leaving.is_none(),
+                        !refused || self.room < Some(wanted) && leaving.is_none(),
                         "{report:?} with room for {:?} and {leaving:?}",
                         self.room
                     );
@@ -134,7 +173,10 @@ impl Oracle {
             }
             Report::ReloadLimited { .. } => self.surged = true,
             Report::Retiring { worker, .. } => {
-                law!(self.reload.is_none(), "{report:?} during a reload");
+                law!(
+                    self.reload.is_none() || self.staged.is_some(),
+                    "{report:?} during a reload"
+                );
                 for other in self
                     .workers
                     .values()
@@ -255,6 +297,10 @@ impl Oracle {
         );
         law!(wake.since(caller) <= Duration::from_secs(1), "no pulse");
         self.judge_deadlines(supervisor)?;
+        if let (Some(staged), Some(rollout)) = (&mut self.staged, supervisor.reload.rollout()) {
+            // A slot that was taken away comes back without a past.
+            staged.retain(|slot| slot.0 < rollout.target);
+        }
         if let Some(closing) = self.closing {
             let late = self.now.since(closing) > Duration::from_secs(5) + self.slack;
             law!(!late && !self.helpers_ended, "it does not leave");

@@ -17,6 +17,7 @@ mod stories_operator;
 mod stories_preparation;
 mod stories_reload;
 mod stories_signals;
+mod stories_stage;
 mod stories_stop;
 mod stories_workers;
 mod story;

@@ -54,7 +54,7 @@ impl Oracle {
                 match command {
                     Command::Stop(mode) => self.note_stop(*mode, supervisor),
                     Command::Reload => self.wants_reload |= self.keeps_up(),
-                    Command::Scale(_) => {}
+                    Command::Scale(_) | Command::Stage | Command::Promote | Command::Discard => {}
                     Command::RestartWorker(slot) => {
                         for ((of, _), failures) in &mut self.failures {
                             if of == slot {

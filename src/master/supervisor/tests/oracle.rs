@@ -29,6 +29,10 @@ pub struct Oracle {
     pub failed_boot: Option<(u8, Moment)>,
     pub listeners_closed: bool,
     pub reload: Option<Generation>,
+    /// Of the generation that is staged: the slots in which somebody was ready then.
+    pub staged: Option<BTreeSet<Slot>>,
+    /// The rollout is for a stage, or was.
+    pub stages: bool,
     pub drained_in_reload: bool,
     pub died_in_reload: bool,
     /// Slots that were wanted all the time since the reload began.
@@ -96,6 +100,8 @@ impl Oracle {
             failed_boot: None,
             listeners_closed: false,
             reload: None,
+            staged: None,
+            stages: false,
             drained_in_reload: false,
             died_in_reload: false,
             fewest_in_reload: 0,
@@ -154,10 +160,35 @@ impl Oracle {
             _ => (now, 0),
         };
         law!(self.same_moment.1 < 300, "it spins");
+        let is_wish = matches!(
+            event,
+            Some(
+                Event::Signal(Signal::Hup)
+                    | Event::Changed
+                    | Event::Control {
+                        command: Command::Reload,
+                        ..
+                    }
+            )
+        );
+        let wanted_before = is_wish.then_some(self.wants_reload);
         if let Some(event) = event {
             self.note_event(event, supervisor);
         }
         let before = self.capacity();
+        let refused = |action: &Action| {
+            matches!(
+                action,
+                Action::Report(Report::ReloadRefused { .. })
+                    | Action::Reply {
+                        answer: Answer::Refused(_),
+                        ..
+                    }
+            )
+        };
+        if let Some(wanted) = wanted_before.filter(|_| actions.iter().any(refused)) {
+            self.wants_reload = wanted;
+        }
         for action in actions {
             law!(!self.exited, "{action:?} after its exit");
             self.judge_action(action, supervisor)?;
@@ -252,7 +283,7 @@ impl Oracle {
                     "{action:?} at the wrong time"
                 );
                 law!(self.up, "{action:?} during the first boot");
-                self.reload = Some(*generation);
+                (self.reload, self.staged) = (Some(*generation), None);
                 (
                     self.wants_reload,
                     self.drained_in_reload,

@@ -1,0 +1,83 @@
+//! The sockets at which a generation that is staged can be looked at before it serves. The supervisor does not know of them.
+
+use std::collections::BTreeMap;
+
+use super::binds::Binds;
+use super::shell::Shell;
+use super::supervisor::{Generation, Token};
+use crate::config::preview_address;
+use crate::sys::Listener;
+
+#[derive(Debug, Default)]
+pub struct Previews {
+    /// Of those who have asked for a stage that has not begun.
+    asked: BTreeMap<Token, Binds>,
+    open: Option<(Generation, Binds)>,
+}
+
+impl Previews {
+    /// Of that generation, if there are some.
+    pub fn of(&self, generation: Generation) -> Option<&Binds> {
+        let open = self.open.as_ref();
+        open.filter(|(of, _)| *of == generation)
+            .map(|(_, binds)| binds)
+    }
+
+    /// In the child: those of a worker of that generation.
+    pub fn part_of(&mut self, generation: Generation) -> Vec<Listener> {
+        match &mut self.open {
+            Some((of, binds)) if *of == generation => std::mem::take(&mut binds.listeners),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// The stage that was asked for has begun.
+    pub fn begin(&mut self, generation: Generation, token: Token) {
+        self.open = self.asked.remove(&token).map(|binds| (generation, binds));
+    }
+
+    /// It serves, or will not.
+    pub fn end(&mut self, generation: Generation) {
+        if let Some((_, mut binds)) = self.open.take_if(|(of, _)| *of == generation) {
+            binds.close();
+        }
+    }
+
+    /// Whoever asked has got an answer.
+    pub fn answered(&mut self, token: Token) {
+        if let Some(mut binds) = self.asked.remove(&token) {
+            binds.close();
+        }
+    }
+
+    /// The server ends.
+    pub fn close(&mut self) {
+        let open = self.open.take().map(|(_, binds)| binds);
+        let asked = std::mem::take(&mut self.asked).into_values();
+        asked.chain(open).for_each(|mut binds| binds.close());
+    }
+}
+
+impl Shell<'_> {
+    /// Before the stage is begun, so that an address that cannot be had changes nothing.
+    pub(super) fn open_preview(
+        &mut self,
+        token: Token,
+        addresses: &[String],
+    ) -> Result<(), String> {
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let read = addresses
+            .iter()
+            .map(|address| preview_address(address, "--bind"));
+        let read = read.collect::<Result<Vec<_>, _>>()?;
+        let settings = &self.generations.first;
+        let binds = Binds::open_preview(&read, settings).map_err(|error| error.to_string())?;
+        if let Some(identity) = &self.fleet.identity {
+            binds.give(identity);
+        }
+        self.listening.previews.asked.insert(token, binds);
+        Ok(())
+    }
+}
