@@ -134,7 +134,9 @@ impl Sources {
     }
 
     pub fn resolve(&self, surroundings: &Surroundings) -> Result<Resolved, Error> {
-        resolve(&self.layers(), surroundings)
+        let mut resolved = resolve(&self.layers(), surroundings)?;
+        resolved.settings.config_file = self.files.name().map(str::to_owned);
+        Ok(resolved)
     }
 
     /// An option that names a class of the user's own means the one that it is made of.

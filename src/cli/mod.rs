@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{
-    Error, Lifespan, LogTarget, Mode, Place, Resolved, Settings, Surroundings, effective, resolve,
+    Error, Lifespan, LogTarget, Mode, Place, Resolved, Settings, Surroundings, effective,
 };
 use crate::master::{self, Binds, Detached, Host, Listener, Outcome};
 use crate::observability;
@@ -114,7 +114,7 @@ fn start(
         Err(Failure::Refused(refusal)) => return report::refusal(&refusal),
     };
     let layers = sources.layers();
-    let Resolved { mode, mut settings } = match resolve(&layers, surroundings) {
+    let Resolved { mode, mut settings } = match sources.resolve(surroundings) {
         Ok(resolved) => resolved,
         // All that could be said of the rest is that it is right.
         Err(Error::NoApp) if layers.given("print_config").last().is_some() => {

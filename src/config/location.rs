@@ -27,6 +27,17 @@ pub struct Files {
     pub script_name: String,
 }
 
+impl Files {
+    /// The file that has settings in it, as messages name it. A `pyproject.toml` without a table of ours has none.
+    pub fn name(&self) -> Option<&str> {
+        if self.script.is_some() {
+            return Some(&self.script_name);
+        }
+        let toml = self.toml.as_ref()?;
+        (toml.place == Place::Top || toml.text.contains("[tool.rgun")).then_some(&toml.name)
+    }
+}
+
 /// The text of a TOML file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toml {

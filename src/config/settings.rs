@@ -403,6 +403,8 @@ pub struct Settings {
     pub error_log: LogTarget,
     pub access_log: Option<LogTarget>,
     pub logging: super::Logging,
+    /// The configuration file, as people name it.
+    pub config_file: Option<String>,
     pub control_socket: ControlSocket,
     /// Where probes and metrics are answered; empty: nowhere.
     pub admin_bind: Vec<Endpoint>,

@@ -34,7 +34,7 @@ pub struct MasterChannel {
 
 impl MasterChannel {
     /// # Errors
-    /// `Full`: the worker does not read. `Closed`: it is gone.
+    /// `Full`: cannot send to the worker. `Closed`: it is gone.
     pub fn send(&self, message: &ToWorker) -> Result<()> {
         match send_packet(&self.end, &message.encode())? {
             Sent::Whole => Ok(()),

@@ -108,6 +108,11 @@ impl Wire for FromWorker {
                 put_text(&mut bytes, &shortened(text, TRACEBACK));
                 bytes
             }
+            Self::Description(text) => {
+                let mut bytes = vec![6];
+                put_text(&mut bytes, &shortened(text, SUMMARY));
+                bytes
+            }
         }
     }
 
@@ -137,6 +142,7 @@ impl Wire for FromWorker {
                 number: reader.u64()?,
                 text: reader.text()?,
             },
+            6 => Self::Description(reader.text()?),
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)

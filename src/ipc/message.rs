@@ -41,6 +41,8 @@ pub enum DrainReason {
 pub enum FromWorker {
     /// The process runs; the app is about to be imported.
     Booted,
+    /// The app is imported: its interface and framework, what runs it, and the Python it runs on. For people.
+    Description(String),
     /// App imported, lifespan started, ready path answered. It does not accept yet.
     Ready,
     /// Answer to `Drain`: no connection will be accepted from here on.

@@ -115,6 +115,7 @@ impl Shell<'_> {
                     if let Some(announcement) = self.reporting.announcement.take() {
                         announcement.up();
                     }
+                    self.greet();
                     // From here on there is little to do.
                     crate::sys::trim();
                 }
@@ -377,7 +378,7 @@ impl Shell<'_> {
                 self.give_logs();
                 self.helpers.monitor.renew();
             }
-            Err(error) => tracing::error!(%error, "the log stays where it was"),
+            Err(error) => tracing::error!(%error, "cannot switch logs, keeping the old ones"),
         }
     }
 }

@@ -223,7 +223,7 @@ impl Binds {
     pub fn remove_files(&mut self) {
         for file in self.files.drain(..) {
             if let Err(error) = file.remove() {
-                tracing::warn!(%error, "socket file stays behind");
+                tracing::warn!(%error, "socket file not removed");
             }
         }
     }

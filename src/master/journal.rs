@@ -50,10 +50,12 @@ impl Journal {
         match report {
             // The command's own end was told with its name.
             Report::PreparationFailed { code, .. } => {
-                tracing::error!(code, "the server does not start without it")
+                tracing::error!(code, "aborting startup: --run-before command failed")
             }
             Report::PreparationTimedOut { .. } => {
-                tracing::error!("the command takes longer than --run-before-timeout, ending it")
+                tracing::error!(
+                    "--run-before command exceeded --run-before-timeout, terminating it"
+                )
             }
             Report::WorkerReady { worker, after } => tracing::info!(
                 slot = worker.slot.0,
@@ -104,7 +106,7 @@ impl Journal {
                 slot = worker.slot.0,
                 generation = worker.generation.0,
                 pid = pid(worker),
-                "worker was told to end, but not by the master: another one takes its place"
+                "worker received SIGTERM from another process, replacing it"
             ),
             Report::Up { workers } => tracing::info!(workers, "all workers ready"),
             Report::FirstBootFailed { worker, why, code } => {
@@ -120,9 +122,11 @@ impl Journal {
                 );
             }
             Report::AllFailing => {
-                tracing::error!("no worker is ready, and every worker fails; trying again for ever")
+                tracing::error!("every worker fails to boot; retrying")
             }
-            Report::ReloadQueued => tracing::info!("reload waits for what is going on"),
+            Report::ReloadQueued => {
+                tracing::info!("reload queued until the current operation completes")
+            }
             Report::ReloadBegan { generation } => {
                 tracing::info!(generation = generation.0, "reload began")
             }
@@ -136,7 +140,7 @@ impl Journal {
                 free = memory.free,
                 worker = memory.worker,
                 limit = memory.limit,
-                "memory is short: workers are replaced a few at a time, each part when it is ready"
+                "not enough memory for two generations: replacing workers in batches"
             ),
             Report::Reloaded {
                 generation,
@@ -151,7 +155,7 @@ impl Journal {
                 ..
             } => tracing::info!(
                 generation = generation.0,
-                "reload given up: the files have changed again"
+                "reload abandoned: files have changed again"
             ),
             Report::ReloadFailed {
                 generation,
@@ -159,7 +163,7 @@ impl Journal {
                 ..
             } => tracing::info!(
                 generation = generation.0,
-                "reload given up: the server stops"
+                "reload abandoned: the server is stopping"
             ),
             Report::ReloadFailed {
                 generation,
@@ -204,7 +208,7 @@ impl Journal {
             Report::TooManyWorkers { most } => {
                 tracing::warn!(
                     most,
-                    "SIGTTIN ignored: there are as many workers as there can be"
+                    "SIGTTIN ignored: the maximum number of workers is reached"
                 );
             }
             Report::Retiring {
@@ -240,7 +244,7 @@ impl Journal {
                 helper = helper_words(*helper),
                 failures = failures(*retry),
                 delay_ms = delay(*retry).map(ms),
-                "starting it again after a pause"
+                "helper failed, restarting it after a delay"
             ),
             Report::HelpersLate { after } => tracing::warn!(
                 after_ms = ms(*after),

@@ -50,7 +50,7 @@ impl Lookout {
         if running.dismissed {
             return Some(HelperEnd::Renewed);
         }
-        tracing::error!(pid = pid.as_raw(), ?exit, "the watcher of files died");
+        tracing::error!(pid = pid.as_raw(), ?exit, "file watcher died");
         Some(how(exit))
     }
 
@@ -69,7 +69,7 @@ impl Shell<'_> {
         match self.start_lookout() {
             Ok(flow) => flow,
             Err(error) => {
-                tracing::error!(%error, "files are not watched");
+                tracing::error!(%error, "file watcher not started");
                 self.helper_ended(Helper::Watcher, HelperEnd::Failed);
                 Flow::Go
             }
@@ -115,7 +115,7 @@ impl Shell<'_> {
             }
             Ok(Fork::Parent { child: pid }) => {
                 self.host.after_fork_parent();
-                tracing::debug!(pid = pid.as_raw(), "watcher of files started");
+                tracing::debug!(pid = pid.as_raw(), "file watcher started");
                 self.helpers.watcher.running = Some(Running {
                     pid,
                     reports,
@@ -152,7 +152,7 @@ impl Shell<'_> {
                 // Closed: its exit is the event.
                 Ok(Packet::TooLong(_) | Packet::Nothing | Packet::Closed) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "the watcher of files is not heard");
+                    tracing::warn!(%error, "cannot read from the file watcher");
                     break;
                 }
             }

@@ -35,7 +35,7 @@ impl Shell<'_> {
         if self.supervisor.is_up()
             && let Err(error) = set_oom_score(pid, FIRST)
         {
-            tracing::debug!(%error, "booting worker is as precious as the others");
+            tracing::debug!(%error, "oom_score_adj of the booting worker not raised");
         }
     }
 

@@ -7,6 +7,7 @@
 )]
 
 mod act;
+mod banner;
 mod binds;
 mod capacity;
 mod certificates;
@@ -100,6 +101,7 @@ fn govern(
     // First of all: from here on no signal is lost, and as PID 1 we would otherwise not even get them.
     let signals = SignalQueue::open(&HEARD)?;
     sys::set_title("rgun: master", &names::master(&settings));
+    crate::observability::hold_back_start(&settings);
     tracing::info!(
         pid = std::process::id(),
         "rgun {} starting",

@@ -71,7 +71,7 @@ impl PidFile {
             });
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(%error, "pid file stays behind");
+                tracing::warn!(%error, "pid file not removed");
             }
             Ok(()) | Err(_) => {}
         }

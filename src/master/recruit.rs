@@ -21,7 +21,7 @@ impl<Post> Recruit<Post> {
             Ok(Parent::Alive) => run(self.post),
             Ok(Parent::Gone) => 0,
             Err(error) => {
-                tracing::error!(%error, "{name} cannot begin");
+                tracing::error!(%error, "{name} could not start");
                 1
             }
         };

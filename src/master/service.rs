@@ -78,9 +78,7 @@ impl Service {
     fn new(name: Option<OsString>, interval: Option<Duration>) -> Self {
         let socket = name.filter(|name| !name.is_empty()).and_then(|name| {
             NotifySocket::open(&name)
-                .inspect_err(
-                    |error| tracing::warn!(%error, "the service manager cannot be told anything"),
-                )
+                .inspect_err(|error| tracing::warn!(%error, "cannot open NOTIFY_SOCKET"))
                 .ok()
         });
         Self {
@@ -198,7 +196,7 @@ impl Service {
         while let Some(message) = self.unsent.front() {
             match socket.send(message) {
                 Sent::Full => return,
-                Sent::Closed => tracing::debug!(message, "the service manager does not listen"),
+                Sent::Closed => tracing::debug!(message, "cannot write to NOTIFY_SOCKET"),
                 Sent::Whole => tracing::trace!(message, "told the service manager"),
             }
             self.unsent.pop_front();

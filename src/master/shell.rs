@@ -162,6 +162,8 @@ pub struct ControlClients {
 /// Who is told what happens: the log, the counters, the service manager, the caller of `--daemon`.
 pub struct Reporting {
     pub(super) journal: Journal,
+    /// What the newest worker has loaded.
+    pub(super) description: String,
     pub(super) tally: Tally,
     pub(super) note: Note,
     pub(super) service: Service,
@@ -231,6 +233,7 @@ impl<'a> Shell<'a> {
             desk: ControlClients::default(),
             reporting: Reporting {
                 journal: Journal::default(),
+                description: String::new(),
                 tally: Tally::default(),
                 note: Note::default(),
                 service: Service::of_this_process(),
@@ -346,7 +349,7 @@ impl<'a> Shell<'a> {
                 }
                 Err(error) => {
                     // Nothing it says can be trusted from here on; its death is an event like any other.
-                    tracing::error!(slot = worker.slot.0, pid = worker.pid.as_raw(), %error, "worker speaks nonsense, killing it");
+                    tracing::error!(slot = worker.slot.0, pid = worker.pid.as_raw(), %error, "invalid message from worker, killing it");
                     worker.hearing = Hearing::Closed;
                     deliver(worker.pid, Raw::KILL);
                     return;
@@ -360,6 +363,10 @@ impl<'a> Shell<'a> {
                         worker.tell(&ToWorker::Preview);
                     }
                     WorkerMessage::Ready
+                }
+                FromWorker::Description(text) => {
+                    self.reporting.description = text;
+                    continue;
                 }
                 FromWorker::StoppedAccepting => WorkerMessage::StoppedAccepting,
                 FromWorker::Stacks { number, text } => {

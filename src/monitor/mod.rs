@@ -40,7 +40,7 @@ pub fn run(post: Post) -> u8 {
     match server::run(post) {
         Ok(()) => 0,
         Err(error) => {
-            tracing::error!(%error, "the monitor gives up");
+            tracing::error!(%error, "monitor failed");
             1
         }
     }

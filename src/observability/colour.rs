@@ -5,6 +5,27 @@
 
 use std::ffi::OsString;
 
+/// The sequences of a text with emphasis, or none.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    pub bold: &'static str,
+    pub dim: &'static str,
+    pub end: &'static str,
+}
+
+impl Style {
+    pub const PLAIN: Self = Self {
+        bold: "",
+        dim: "",
+        end: "",
+    };
+    pub const COLOURED: Self = Self {
+        bold: "\x1b[1m",
+        dim: "\x1b[2m",
+        end: "\x1b[0m",
+    };
+}
+
 /// For an output that is a terminal or is not.
 pub fn is_wanted(is_terminal: bool) -> bool {
     decide(is_terminal, |name| std::env::var_os(name))

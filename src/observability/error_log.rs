@@ -1,10 +1,11 @@
 //! The error log of this process: level, output, and the lines on their way. It does not know where events come from.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
+use super::colour::Style;
 use super::line::{Colour, Head, Said};
 use super::relay::{self, Item};
 use super::sink::Sink;
@@ -18,6 +19,8 @@ pub(super) struct ErrorLog {
     level: AtomicU8,
     /// Asked for once: a system call for each line is not worth it.
     pid: AtomicU32,
+    /// Information is left out until the server is up: a terminal then shows a text instead.
+    holds_back: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -37,6 +40,7 @@ impl ErrorLog {
         ErrorLog {
             level: AtomicU8::new(level as u8),
             pid: AtomicU32::new(std::process::id()),
+            holds_back: AtomicBool::new(false),
             inner: Mutex::new(Inner {
                 target,
                 colour: colour(&output),
@@ -50,6 +54,25 @@ impl ErrorLog {
 
     pub(super) fn wants(&self, level: LogLevel) -> bool {
         level as u8 >= self.level.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hold_back(&self) {
+        let inner = self.inner.lock();
+        let for_people = inner.format == LogFormat::Text && inner.shape.is_none();
+        let on_terminal = inner.sink.output().is_terminal();
+        self.holds_back
+            .store(for_people && on_terminal, Ordering::Relaxed);
+    }
+
+    pub(super) fn show_start(&self, text: impl FnOnce(Style) -> String) {
+        if self.holds_back.swap(false, Ordering::Relaxed) {
+            let mut inner = self.inner.lock();
+            let style = match inner.colour {
+                Colour::Always => Style::COLOURED,
+                Colour::Never => Style::PLAIN,
+            };
+            inner.sink.put(text(style).into_bytes());
+        }
     }
 
     pub(super) fn set_level(&self, level: LogLevel) {
@@ -69,6 +92,9 @@ impl ErrorLog {
     /// What happens: written, and told to whoever else listens.
     pub(super) fn write(&self, level: LogLevel, said: &Said) {
         statsd::message(level, !said.traceback.is_empty());
+        if level <= LogLevel::Info && self.holds_back.load(Ordering::Relaxed) {
+            return;
+        }
         if relay::takes_errors() {
             let text = said.bare();
             relay::put(Item::Error { level, text });
@@ -141,6 +167,7 @@ impl ErrorLog {
 
     pub(super) fn after_fork(&self) {
         self.pid.store(std::process::id(), Ordering::Relaxed);
+        self.holds_back.store(false, Ordering::Relaxed);
         let mut inner = self.inner.lock();
         inner.sink.forget();
     }

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::config::{LogLevel, LogTarget, Settings};
+use crate::config::{LogLevel, LogTarget, Place, Settings};
 use crate::sys::{self, Identity, Output, clock, wait_writable};
 use error_log::ErrorLog;
 
@@ -75,6 +75,24 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
         lookups::report();
     }
     Ok(())
+}
+
+/// On a terminal, in the format for people: what happens until the server is up is shown as one text (`show_start`), and
+/// what is no more than information is left out. After a start that fails, the error is therefore the last that is seen.
+pub fn hold_back_start(settings: &Settings) {
+    if let Some(log) = LOG.get()
+        && settings.log_level == LogLevel::Info
+        && settings.place == Place::Foreground
+    {
+        log.hold_back();
+    }
+}
+
+/// The end of what was held back: writes `text`, unless nothing was.
+pub fn show_start(text: impl FnOnce(colour::Style) -> String) {
+    if let Some(log) = LOG.get() {
+        log.show_start(text);
+    }
 }
 
 /// Less severe events disappear, from now on.

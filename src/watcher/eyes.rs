@@ -43,7 +43,7 @@ impl Eyes {
                 ..Self::default()
             },
             Err(error) => {
-                tracing::warn!(%error, "no events from the file system, looking at the files instead");
+                tracing::warn!(%error, "no inotify events, polling files instead");
                 Self::default()
             }
         }
@@ -86,7 +86,7 @@ impl Eyes {
                 tracing::warn!(
                     %error,
                     hint = "sysctl fs.inotify.max_user_watches",
-                    "no events from the file system, looking at the files instead"
+                    "no inotify events, polling files instead"
                 );
                 *self = Self::default();
             }

@@ -80,7 +80,7 @@ pub fn run(post: Post) -> u8 {
     match Watch::begin(post).watch() {
         Ok(()) => 0,
         Err(error) => {
-            tracing::error!(%error, "files are not watched any more");
+            tracing::error!(%error, "file watcher stopped");
             1
         }
     }

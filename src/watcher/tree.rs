@@ -265,7 +265,7 @@ impl Tree {
 
     fn add_pattern(&mut self, path: &Path) {
         let Some(pattern) = Pattern::new(path) else {
-            tracing::warn!(pattern = %path.display(), "malformed, it matches nothing");
+            tracing::warn!(pattern = %path.display(), "malformed pattern, it matches nothing");
             return;
         };
         let number = self.patterns.len();

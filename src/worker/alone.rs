@@ -174,7 +174,7 @@ impl Attending {
 
     fn send(&self, message: &ToWorker) {
         if let Err(error) = self.channel.send(message) {
-            tracing::error!(%error, "the worker does not read");
+            tracing::error!(%error, "cannot send to the worker");
         }
     }
 }

@@ -212,9 +212,7 @@ fn serve(
     let mounts =
         python::static_mounts(py, scripts, settings).map_err(|e| told(Phase::Settings, e))?;
     office.net.serve_files(&mounts);
-    if boot.process != Process::Forked {
-        *about = Some(python::describe(py, scripts, &loaded).map_err(|e| told(Phase::Boot, e))?);
-    }
+    let described = python::describe(py, scripts, &loaded).map_err(|e| told(Phase::Boot, e))?;
     if let Some(hooks) = hooks {
         loaded.app = hooks
             .around(py, &loaded.app, loaded.protocol == Protocol::Asgi)
@@ -233,10 +231,17 @@ fn serve(
             let app = loaded.app.clone_ref(py);
             let server =
                 asgi::Server::new(py, office, scripts, app).map_err(|e| told(Phase::Boot, e))?;
+            let runs_on = python::package_of(&server.event_loop);
+            describe(office, boot.process, described, &runs_on, about);
             warm_up(&loaded.app, Some(&server.event_loop))?;
             (server.run(py, office, scripts), Phase::Lifespan)
         }
         Protocol::Wsgi => {
+            let runs_on = match settings.threads {
+                1 => "1 thread".to_owned(),
+                threads => format!("{threads} threads"),
+            };
+            describe(office, boot.process, described, &runs_on, about);
             warm_up(&loaded.app, None)?;
             (wsgi::serve(py, office, scripts, loaded.app), Phase::Boot)
         }
@@ -244,6 +249,24 @@ fn serve(
     // A child that the app has forked has nothing to say to the master.
     let served = python::in_worker(py, served, |served| Came::ToAnEnd(served.map(drop)));
     served.map_err(|e| told(phase, e))
+}
+
+/// What was loaded, for people: to the master, or to who asked in this process.
+fn describe(
+    office: &Office,
+    process: Process,
+    app: String,
+    runs_on: &str,
+    about: &mut Option<String>,
+) {
+    if process == Process::Forked {
+        let version = python::loaded_version();
+        let version = version.split(' ').next().unwrap_or(version);
+        let text = format!("{app}, {runs_on}, Python {version}");
+        office.say(&FromWorker::Description(text));
+    } else {
+        *about = Some(app);
+    }
 }
 
 /// A worker of this process: from the app's import to its last request. Failures are logged; the exit code, and what the app is.

@@ -77,7 +77,7 @@ impl Office {
     pub fn say(&self, message: &FromWorker) {
         if let Err(error) = self.channel.send(message) {
             // The lifeline says the same to the sentinel, which ends the worker.
-            tracing::debug!(%error, "the master does not listen");
+            tracing::debug!(%error, "cannot send to the master");
         }
     }
 

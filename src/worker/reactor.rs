@@ -187,7 +187,7 @@ impl Reactor {
     fn tick(&mut self, now: u64) {
         crate::observability::flush_pending();
         for (reason, count) in self.net.complaints.unsaid(now) {
-            tracing::info!(reason, count, "and more of the same");
+            tracing::info!(reason, count, "similar messages suppressed");
         }
         let due = self.net.agenda.timers.lock().take_due(now);
         for conn in due.into_iter().filter_map(|key| self.find(key)) {

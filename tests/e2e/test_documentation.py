@@ -253,3 +253,35 @@ def test_the_admin_behind_the_page_s_nginx(launch, site, published, certificate,
         style = browser.get(f"{base}/static/admin/css/base.css", **known)
         assert style.status_code == 200 and "server" in style.headers and "nginx" in style.headers["server"]
     assert not front.complaints()
+
+
+CHECKERS = {
+    "caddy": ("Caddyfile", ["caddy", "adapt", "--adapter", "caddyfile", "--validate", "--config"]),
+    "haproxy": ("haproxy.cfg", ["haproxy", "-c", "-f"]),
+}
+
+
+@pytest.mark.parametrize("language", CHECKERS)
+def test_configurations_of_proxies_pass_their_own_checkers(tmp_path, language):
+    name, words = CHECKERS[language]
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    found = snippets(ROOT / "docs" / "recipes.md", language)
+    assert found
+    for text in found:
+        (tmp_path / name).write_text(text)
+        done = subprocess.run([*words, str(tmp_path / name)], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_alerts_use_metrics_that_there_are(tmp_path):
+    (text,) = [text for text in snippets(ROOT / "docs" / "recipes.md", "yaml") if "groups:" in text]
+    documented = (ROOT / "docs" / "operations.md").read_text()
+    names = set(re.findall(r"rgun_\w+?(?=_bucket|[^\w])", text))
+    assert len(names) > 4 and all(name in documented for name in names), names
+    causes = set(re.search(r'cause=~"([^"]*)"', text).group(1).split("|"))
+    assert causes <= set(re.findall(r'"([a-z-]+)"', re.search(r"CAUSES.*?\];", (ROOT / "src/ipc/facts.rs").read_text(), re.S).group(0)))
+    if shutil.which("promtool"):
+        (tmp_path / "rules.yml").write_text(text)
+        done = subprocess.run(["promtool", "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

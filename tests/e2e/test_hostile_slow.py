@@ -104,7 +104,7 @@ def test_readers_that_do_not_read(servers, spec):
         eventually(lambda: connections(pid) < 20, "they are given up", timeout=20)
     # The kernel may take all of the smaller answer; the connection then is an idle one.
     if spec == "app:app":
-        server.log.wait(r"connection given up.*reason=\"client does not read")
+        server.log.wait(r"connection timed out.*reason=\"client does not read")
     assert server.ready_pids() == [pid]
 
 

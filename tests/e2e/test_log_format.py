@@ -172,18 +172,77 @@ def test_a_reader_that_does_not_read_holds_no_request_up(program, app):
     assert len(written) + dropped == 20 * 200 and all(len(line) == 1005 for line in written)
 
 
+class Terminal:
+    """A program on a terminal, read from the terminal's other side."""
+
+    def __init__(self, words, cwd, **variables):
+        self.ours, theirs = os.openpty()
+        environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **variables}
+        self.process = subprocess.Popen(words, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.text = b""
+
+    def read_until(self, wanted):
+        while wanted not in self.text:
+            self.text += os.read(self.ours, 4096)
+
+    def read_to_the_end(self):
+        try:
+            while data := os.read(self.ours, 4096):
+                self.text += data
+        except OSError:  # EIO: no process has the terminal any more
+            pass
+        return self.process.wait(20)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait(20)
+        os.close(self.ours)
+
+
 @pytest.mark.parametrize(("variables", "colours"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_colours_on_a_terminal(program, app, variables, colours):
-    """Read from the terminal's other side."""
     app.copy("hello.py")
-    ours, theirs = os.openpty()
-    environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **variables}
-    with subprocess.Popen([*program, "app:app", "-b", "127.0.0.1:0"], cwd=app.path, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        text = b""
-        while b"worker ready" not in text:
-            text += os.read(ours, 4096)
-        process.terminate()
-        process.wait(20)
-        os.close(ours)
-    assert (b"[\x1b[32mINFO\x1b[0m]" in text) == colours
+    with Terminal([*program, "app:app", "-b", "127.0.0.1:0"], app.path, **variables) as terminal:
+        terminal.read_until(b"Ctrl-C stops")
+        terminal.process.terminate()
+        assert terminal.read_to_the_end() == 0
+    assert (b"\x1b[1mrgun" in terminal.text) == colours
+    assert (b"[\x1b[32mINFO\x1b[0m]" in terminal.text) == colours
+
+
+def test_a_start_on_a_terminal_shows_what_serves_and_where(program, app):
+    app.copy("hello.py")
+    app.write("workers = 2\n", name="rgun.toml")
+    with Terminal([*program, "app:app", "-b", "127.0.0.1:0"], app.path, NO_COLOR="1") as terminal:
+        terminal.read_until(b"Ctrl-C stops")
+        terminal.read_until(b"\n")
+        banner = terminal.text.decode().replace("\r", "")
+        lines = banner.splitlines()
+        assert len(lines) <= 6 and "INFO" not in banner
+        assert lines[0].split() == ["rgun", lines[0].split()[1], "app:app"]
+        assert re.search(r"ASGI.*(asyncio|uvloop|rgun), Python 3\.\d+\.\d+ \xb7 2 workers \xb7 rgun\.toml$", lines[1]), lines
+        assert re.fullmatch(r"  http://127\.0\.0\.1:\d+", lines[2])
+        terminal.process.terminate()
+        assert terminal.read_to_the_end() == 0
+    assert b"stopping" in terminal.text, "from then on the log is as elsewhere"
+
+
+def test_a_start_that_fails_on_a_terminal_ends_with_the_error(program, app):
+    app.write("raise RuntimeError('no database')\n")
+    with Terminal([*program, "app:app", "-b", "127.0.0.1:0"], app.path, NO_COLOR="1") as terminal:
+        assert terminal.read_to_the_end() == 3
+    text = terminal.text.decode()
+    assert "INFO" not in text and text.rstrip().endswith("RuntimeError: no database"), text
+
+
+def test_the_log_on_a_terminal_is_whole_when_it_is_asked_for(program, app):
+    app.copy("hello.py")
+    with Terminal([*program, "app:app", "-b", "127.0.0.1:0", "--log-level", "debug"], app.path, NO_COLOR="1") as terminal:
+        terminal.read_until(b"all workers ready")
+        terminal.process.terminate()
+        terminal.read_to_the_end()
+    assert b"listening" in terminal.text and b"Ctrl-C stops" not in terminal.text

@@ -99,7 +99,7 @@ def test_code_that_hangs_at_import_is_given_up_for_the_next_save(app, develop):
     app.write("open('hangs', 'w').close()\nimport threading\nthreading.Event().wait()\n")
     eventually((app.path / "hangs").exists, "the new worker hangs")
     app.write(version("two"))
-    server.log.wait("reload given up", after=mark)
+    server.log.wait("reload abandoned", after=mark)
     serves(server, "two")
 
 
@@ -140,7 +140,7 @@ def test_a_burst_of_writes_is_one_reload(app, develop):
     app.write(version("two"))
     serves(server, "two")
     begun = lambda: len(server.log.find("reload began", after=mark))
-    eventually(lambda: begun() == len(server.log.find("reload (succeeded|given up)", after=mark)), "no reload is going on")
+    eventually(lambda: begun() == len(server.log.find("reload (succeeded|abandoned)", after=mark)), "no reload is going on")
     # A slow machine makes several bursts of it, a second each.
     assert begun() <= 5
     assert server.get().text == "two"
@@ -198,7 +198,7 @@ def test_the_watcher_goes_with_the_master_and_is_started_again_without_it(app, d
     server = develop()
     (watcher,) = set(server.children()) - set(server.ready_pids())
     os.kill(watcher, signal.SIGKILL)
-    server.log.wait("the watcher of files died")
+    server.log.wait("file watcher died")
     server.log.wait("watching files", count=2)
     app.write(version("two"))
     serves(server, "two")

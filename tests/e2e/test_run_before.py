@@ -58,7 +58,7 @@ def test_a_failure_ends_the_server_with_its_code(launch, app, line, code):
     text = server.log.wait_end()
     assert "imported" not in text and "\nnever" not in text
     assert ("no such table" in text) == (code == 9)
-    assert fields(server.log.find("the server does not start without it")[0])["code"] == str(code)
+    assert fields(server.log.find("aborting startup: --run-before command failed")[0])["code"] == str(code)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -420,7 +420,7 @@ fn hung_worker_is_replaced() {
 
 fn worker_that_talks_nonsense_is_killed() {
     let mut server = Server::start("talk nonsense", &["-b", "127.0.0.1:0", "-w", "1"]);
-    server.line("worker speaks nonsense");
+    server.line("invalid message from worker");
     assert_eq!(server.wait().code(), Some(3));
 }
 
@@ -919,7 +919,7 @@ fn scaling_beyond_the_limit_is_refused_with_it() {
     assert!(ask_control(&path, r#"{"command":"scale","workers":9}"#).contains(r#""ok":true"#));
     server.line("worker ready");
     server.signal(Signal::TTIN);
-    server.line("SIGTTIN ignored: there are as many workers as there can be most=9");
+    server.line("SIGTTIN ignored: the maximum number of workers is reached most=9");
     server.write_arguments("-w 10");
     server.signal(Signal::HUP);
     server.line("--workers 10: at most 9 with the 100 file descriptors");

@@ -180,7 +180,7 @@ impl Control {
         if let Some((_, file)) = self.door.take()
             && let Err(error) = file.remove()
         {
-            tracing::warn!(%error, "control socket stays behind");
+            tracing::warn!(%error, "control socket not removed");
         }
     }
 }

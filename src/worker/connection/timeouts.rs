@@ -208,7 +208,7 @@ impl Conn {
         let reason = "client does not read its response";
         if self.net.complaints.admits(reason, self.net.now()) {
             let (peer, unsent) = (self.shown_peer(), s.out.len());
-            tracing::info!(peer, reason, unsent, "connection given up");
+            tracing::info!(peer, reason, unsent, "connection timed out");
         }
         s.write_closed = true;
         s.stream.left = true;

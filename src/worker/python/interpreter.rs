@@ -66,7 +66,7 @@ impl Interpreter {
         } = self;
         // SAFETY: this is the main thread of the interpreter (the type cannot leave it) and its thread state is current.
         if unsafe { ffi::Py_FinalizeEx() } < 0 {
-            tracing::error!("what the app printed last could not be written");
+            tracing::error!("the app's last output could not be written");
         }
     }
 }

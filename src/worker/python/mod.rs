@@ -33,7 +33,7 @@ pub use resume::{Step, resume};
 pub use scripts::Scripts;
 pub use stacks::Stacks;
 pub use static_mounts::static_mounts;
-pub use text::{latin1, to_latin1, type_name};
+pub use text::{latin1, package_of, to_latin1, type_name};
 pub use watched::Watched;
 
 use std::path::PathBuf;

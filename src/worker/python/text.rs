@@ -36,3 +36,10 @@ pub fn type_name(object: &Bound<'_, PyAny>) -> String {
         .name()
         .map_or_else(|_| "?".to_owned(), |name| name.to_string())
 }
+
+/// The package that an object's type comes from, such as `uvloop`.
+pub fn package_of(object: &Bound<'_, PyAny>) -> String {
+    let module = object.get_type().module();
+    let module = module.map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    module.split('.').next().unwrap_or_default().to_owned()
+}

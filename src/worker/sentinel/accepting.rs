@@ -43,7 +43,7 @@ impl Watching {
         }
         for listener in &self.own.listeners {
             if let Err(error) = listener.listen(self.own.net.settings.backlog) {
-                tracing::error!(%error, "nobody comes here");
+                tracing::error!(%error, "cannot listen on the slot's socket");
             }
         }
     }

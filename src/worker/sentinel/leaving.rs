@@ -108,7 +108,7 @@ impl Watching {
         if self.deadline.is_some() && self.own.listeners.is_empty() {
             return;
         }
-        tracing::error!("the master is gone, leaving");
+        tracing::error!("the master is gone, shutting down");
         if self.accepting == Accepting::Stuck {
             // Others can serve what is in the queues.
             self.stop_accepting();

@@ -45,7 +45,7 @@ impl Watching {
                     return self.master_is_gone();
                 }
                 Err(error) => {
-                    tracing::error!(%error, "message of the master not understood");
+                    tracing::error!(%error, "invalid message from the master");
                     return;
                 }
             }
@@ -61,7 +61,7 @@ impl Watching {
         if self.own.net.settings.logging.prints == Prints::ToErrorLog
             && let Err(error) = observability::capture_prints()
         {
-            tracing::error!(%error, "what the app prints still goes to the old file");
+            tracing::error!(%error, "stdout and stderr of the app still go to the old file");
         }
         if self.own.net.drain.stage() == Stage::Serving {
             python::reopen_python_files();

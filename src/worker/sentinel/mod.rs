@@ -94,7 +94,7 @@ impl Watching {
         loop {
             let now = sys::monotonic_ms();
             if self.deadline.is_some_and(|deadline| now >= deadline) {
-                tracing::error!("worker does not come to its end, leaving");
+                tracing::error!("shutdown timed out, exiting");
                 sys::exit_now(1);
             }
             if let Accepting::BackOff(until) = self.accepting

@@ -319,7 +319,11 @@ fn conclude(
                 return;
             }
             if error.is_instance_of::<PySystemExit>(py) && core.crew.roster.lock().over {
-                tracing::warn!(request, request_id, "request cancelled: the worker leaves");
+                tracing::warn!(
+                    request,
+                    request_id,
+                    "request cancelled: the worker is shutting down"
+                );
                 return;
             }
             let traceback = core

@@ -171,7 +171,10 @@ fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
     if stuck == 0 {
         return;
     }
-    tracing::error!(threads = stuck, "requests do not end, leaving without them");
+    tracing::error!(
+        threads = stuck,
+        "threads still busy after the graceful timeout, exiting"
+    );
     crew.post.lock().reactor.close_all();
     // What an interpreter that finalises would do, without the wait for its threads.
     drop(

@@ -1,0 +1,121 @@
+//! What a terminal shows once the server is up, in place of the log of its start.
+
+use std::fmt::Write;
+
+use super::shell::Shell;
+use crate::observability::{self, colour::Style};
+
+/// How many addresses get a line of their own: the whole stays within six lines.
+const SHOWN: usize = 3;
+
+impl Shell<'_> {
+    /// On a terminal: the banner. Elsewhere the log has it all.
+    pub(super) fn greet(&self) {
+        let settings = &self.generations.first;
+        observability::show_start(|style| {
+            let start = Start {
+                app: settings.app.to_string(),
+                description: &self.reporting.description,
+                workers: settings.workers,
+                config_file: settings.config_file.as_deref(),
+                addresses: &self.listening.addresses,
+            };
+            start.banner(style)
+        });
+    }
+}
+
+struct Start<'a> {
+    app: String,
+    description: &'a str,
+    workers: u32,
+    config_file: Option<&'a str>,
+    addresses: &'a [String],
+}
+
+impl Start<'_> {
+    fn banner(&self, Style { bold, dim, end }: Style) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let mut text = format!("  {bold}rgun {version}{end}  {}\n  ", self.app);
+        if !self.description.is_empty() {
+            text.push_str(self.description);
+            text.push_str(" \u{b7} ");
+        }
+        // Writing to a `String` cannot fail.
+        let _ = match self.workers {
+            1 => write!(text, "1 worker"),
+            workers => write!(text, "{workers} workers"),
+        };
+        if let Some(file) = self.config_file {
+            let _ = write!(text, " \u{b7} {file}");
+        }
+        text.push('\n');
+        for address in self.addresses.iter().take(SHOWN) {
+            let _ = writeln!(text, "  {bold}{address}{end}");
+        }
+        let _ = match self.addresses.len().saturating_sub(SHOWN) {
+            0 => write!(text, "  {dim}"),
+            more => write!(text, "  {dim}and {more} more; "),
+        };
+        let _ = writeln!(
+            text,
+            "Ctrl-C stops, `rgun ctl status` shows what it does{end}"
+        );
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn banner(addresses: &[&str], config_file: Option<&str>, style: Style) -> String {
+        let addresses: Vec<_> = addresses.iter().map(|&a| a.to_owned()).collect();
+        let start = Start {
+            app: "site.asgi:application".to_owned(),
+            description: "ASGI (Django 5.2), uvloop, Python 3.11.7",
+            workers: 4,
+            config_file,
+            addresses: &addresses,
+        };
+        start.banner(style)
+    }
+
+    #[test]
+    fn an_url_has_a_line_of_its_own() {
+        let shown = banner(&["http://127.0.0.1:8000"], Some("rgun.toml"), Style::PLAIN);
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            shown,
+            format!(
+                "  rgun {version}  site.asgi:application\n  \
+                 ASGI (Django 5.2), uvloop, Python 3.11.7 \u{b7} 4 workers \u{b7} rgun.toml\n  \
+                 http://127.0.0.1:8000\n  \
+                 Ctrl-C stops, `rgun ctl status` shows what it does\n"
+            )
+        );
+        assert!(shown.lines().all(|line| line.chars().count() < 80));
+    }
+
+    #[test]
+    fn six_lines_at_most() {
+        let many = [
+            "http://0.0.0.0:80",
+            "https://0.0.0.0:443",
+            "unix:a",
+            "unix:b",
+            "unix:c",
+        ];
+        let shown = banner(&many, None, Style::PLAIN);
+        assert_eq!(shown.lines().count(), 6);
+        assert!(shown.contains("and 2 more;"), "{shown}");
+    }
+
+    #[test]
+    fn emphasis_ends_in_its_line() {
+        let shown = banner(&["http://127.0.0.1:8000"], None, Style::COLOURED);
+        for line in shown.lines().filter(|line| line.contains('\x1b')) {
+            assert!(line.contains("\x1b[0m"), "{line:?}");
+        }
+    }
+}
