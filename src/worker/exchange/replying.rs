@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
-use super::super::connection::{Mode, Output, Part, State};
+use super::super::connection::{Goodbye, Mode, Output, Part, State};
 use super::super::files::{Content, FileResponse, FileServer, Look, Patience, Reply, Unsendable};
 use super::Exchange;
 use super::sending::{SendError, keep};
 use crate::files::{Multipart, Slice};
 use crate::http::{BodyEnd, Refusal, RequestHead};
+use crate::sys::is_forked_child;
 
 impl Exchange {
     /// A request that has just come: answered if it is for a file, else the app's.
@@ -31,7 +32,7 @@ impl Exchange {
             }
             Look::Unknown(search) => {
                 let exchange = self.clone();
-                files.find(search, head, net.now(), move |reply, head| match reply {
+                let found = files.find(search, head, net.now(), move |reply, head| match reply {
                     Some(reply) => {
                         exchange.count(&reply);
                         exchange.reply(&reply);
@@ -40,6 +41,11 @@ impl Exchange {
                     }
                     None => exchange.pass_on(head),
                 });
+                if found.is_err() {
+                    let reply = Reply::failed();
+                    self.count(&reply);
+                    self.answer(s, &reply);
+                }
             }
         }
     }
@@ -61,10 +67,14 @@ impl Exchange {
             Err(Unsendable::Unknown) => {
                 self.conn.lock().stream.promised = true;
                 let exchange = self.clone();
-                root.run(Box::new(move || {
+                let job = root.run(Box::new(move || {
                     exchange.send_named(response, head, Patience::Blocking);
                     exchange.conn.net.wake.wake();
                 }));
+                if let Err(job) = job {
+                    // The connection is not locked here: it is done at once, which may block.
+                    job();
+                }
                 return;
             }
             Err(error) => {
@@ -77,11 +87,19 @@ impl Exchange {
     }
 
     fn reply(&self, reply: &Reply) {
+        if is_forked_child() {
+            return;
+        }
         let s = &mut *self.conn.lock();
         if self.check(s).is_ok() {
             self.answer(s, reply);
-            self.conn.advance(s);
+        } else if self.is_current(s) {
+            // The client has left, and there is no app that would come to its end.
+            self.conn.say_goodbye(s, Goodbye::Plain);
+        } else {
+            return;
         }
+        self.conn.advance(s);
     }
 
     /// There is no such file, and the app is asked.

@@ -146,9 +146,9 @@ impl SendfileRoot {
         }
     }
 
-    /// In a thread that may wait for the file system.
-    pub fn run(&self, job: Job) {
-        self.pool.run(job);
+    /// In a thread that may wait for the file system. `Err`: there is none, and the job is as it was.
+    pub fn run(&self, job: Job) -> Result<(), Job> {
+        self.pool.run(job)
     }
 
     /// Below the root.

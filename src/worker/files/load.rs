@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use super::cache::{Cached, Entry, Source, Variant};
-use super::mount::Mount;
+use super::mount::{Manifest, Mount};
 use crate::files::{
     Coding, Codings, ETag, FilePath, Names, Stamp, media_type, names_of_manifest, with_charset,
 };
@@ -14,6 +14,8 @@ use crate::sys::beneath::{Facts, Found, Patience, read};
 
 /// Files up to this size, in bytes, are kept in memory and sent with their head.
 const SMALL: u64 = 32 * 1024;
+/// A manifest that is larger takes longer to understand than connections are to wait for each other.
+const READ_AT_ONCE: u64 = 64 * 1024;
 /// A manifest that is larger is none.
 const LARGEST_MANIFEST: u64 = 16 * 1024 * 1024;
 
@@ -163,13 +165,21 @@ impl Mount {
             if stamp.size > LARGEST_MANIFEST {
                 continue;
             }
-            let mut manifest = self.manifest.lock();
-            if manifest.stamp != Some(stamp) {
-                let text = read(&file, stamp.size, patience)?;
-                manifest.names = names_of_manifest(&text).map(Arc::new);
-                manifest.stamp = Some(stamp);
+            let known = self.manifest.lock().clone();
+            if known.stamp == Some(stamp) {
+                return Ok((known.stamp, known.names));
             }
-            return Ok((Some(stamp), manifest.names.clone()));
+            if patience == Patience::CachedOnly && stamp.size > READ_AT_ONCE {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            // Without the lock: the thread that turns the reactor takes it, too.
+            let text = read(&file, stamp.size, patience)?;
+            let names = names_of_manifest(&text).map(Arc::new);
+            *self.manifest.lock() = Manifest {
+                stamp: Some(stamp),
+                names: names.clone(),
+            };
+            return Ok((Some(stamp), names));
         }
         Ok((None, None))
     }
@@ -221,5 +231,36 @@ fn stamp(facts: Facts) -> Stamp {
         inode: facts.inode,
         size: facts.size,
         modified: facts.modified,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::StaticMount;
+
+    #[test]
+    fn a_large_manifest_is_read_by_those_who_may_wait() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.path().join(name), text).expect("a file");
+        };
+        write("app.0123456789ab.css", "a {}");
+        let names: Vec<_> = (0..5_000)
+            .map(|number| format!(r#""{number}.css": "{number}.0123456789ab.css""#))
+            .collect();
+        let text = format!(r#"{{"version": "1.1", "paths": {{{}}}}}"#, names.join(","));
+        assert!(text.len() as u64 > READ_AT_ONCE);
+        write("staticfiles.json", &text);
+        let mount = StaticMount::new("/".to_owned(), directory.path().to_owned());
+        let mount = Mount::new(&mount, Duration::ZERO);
+        let path = FilePath::named("app.0123456789ab.css");
+        let load = |patience| mount.load(&path, b"app", patience, 0);
+        let error = load(Patience::CachedOnly).expect_err("work for a thread that may wait");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(load(Patience::Blocking).is_ok());
+        assert!(load(Patience::CachedOnly).is_ok());
     }
 }

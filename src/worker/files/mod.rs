@@ -44,6 +44,10 @@ pub enum Look {
     Unknown(Search),
 }
 
+/// No thread can be started that would wait for the file system.
+#[derive(Debug)]
+pub struct NoThread;
+
 /// A file to look for.
 pub struct Search {
     mount: Arc<Mount>,
@@ -108,14 +112,18 @@ impl FileServer {
             .or_else(|| self.mounts.find(path))
     }
 
-    /// Calls `then` with the answer, from a thread of the pool. `None`: the request is the app's.
+    /// Calls `then` with the answer, from a thread of the pool, and never before this has returned: the caller holds the
+    /// connection's lock. `None`: the request is the app's.
+    ///
+    /// # Errors
+    /// There is no thread, and `then` is not called.
     pub fn find(
         &self,
         search: Search,
         head: RequestHead,
         now: u64,
         then: impl FnOnce(Option<Reply>, RequestHead) + Send + 'static,
-    ) {
+    ) -> Result<(), NoThread> {
         let job = move || {
             let Search { mount, path, key } = search;
             let look = match mount.load(&path, &key, Patience::Blocking, now) {
@@ -127,7 +135,7 @@ impl FileServer {
                 Look::NotOurs | Look::Unknown(_) => then(None, head),
             }
         };
-        self.pool.run(Box::new(job));
+        self.pool.run(Box::new(job)).map_err(|_| NoThread)
     }
 }
 

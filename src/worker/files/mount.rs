@@ -24,7 +24,7 @@ pub struct Mount {
 }
 
 /// The names that a build has written down, as of the manifest's last state.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Manifest {
     pub stamp: Option<Stamp>,
     pub names: Option<Arc<Names>>,

@@ -1,6 +1,7 @@
 //! Threads that wait for the file system. They run no Python and take no signals.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
@@ -31,35 +32,45 @@ struct State {
 
 impl Pool {
     /// The jobs are as many as there are connections at the most: each holds up its own.
-    pub fn run(&self, job: Job) {
+    ///
+    /// # Errors
+    /// There is no thread, and none can be started: the job is given back. It is not done here, where a caller holds locks
+    /// that the job takes.
+    pub fn run(&self, job: Job) -> Result<(), Job> {
+        self.run_with(job, start)
+    }
+
+    fn run_with(
+        &self,
+        job: Job,
+        start: impl FnOnce(Arc<Shared>, usize) -> io::Result<()>,
+    ) -> Result<(), Job> {
         let mut state = self.0.state.lock();
-        state.jobs.push_back(job);
-        if state.idle >= state.jobs.len() {
-            self.0.work.notify_one();
-            return;
-        }
-        if state.threads == MOST_THREADS {
-            return;
-        }
-        state.threads += 1;
-        let number = state.threads;
-        drop(state);
-        let shared = self.0.clone();
-        let spawned = with_signals_blocked(|| {
-            std::thread::Builder::new()
-                .name(format!("rgun-files-{number}"))
-                .spawn(move || shared.work())
-        });
-        if let Err(error) = spawned.and_then(|thread| thread) {
-            self.0.state.lock().threads -= 1;
-            tracing::error!(%error, "thread for static files cannot be started");
-            // Without any thread nobody would take it: it is done here, which may block.
-            if number == 1 {
-                let job = self.0.state.lock().jobs.pop_front();
-                job.into_iter().for_each(|job| job());
+        if state.idle <= state.jobs.len() && state.threads < MOST_THREADS {
+            // It waits for the lock first.
+            match start(self.0.clone(), state.threads + 1) {
+                Ok(()) => state.threads += 1,
+                Err(error) => {
+                    tracing::error!(%error, "thread for static files cannot be started");
+                    if state.threads == 0 {
+                        return Err(job);
+                    }
+                }
             }
         }
+        state.jobs.push_back(job);
+        self.0.work.notify_one();
+        Ok(())
     }
+}
+
+fn start(shared: Arc<Shared>, number: usize) -> io::Result<()> {
+    with_signals_blocked(|| {
+        std::thread::Builder::new()
+            .name(format!("rgun-files-{number}"))
+            .spawn(move || shared.work())
+    })?
+    .map(drop)
 }
 
 impl Shared {
@@ -75,5 +86,33 @@ impl Shared {
             self.work.wait(&mut state);
             state.idle -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn none(_: Arc<Shared>, _: usize) -> io::Result<()> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    #[test]
+    fn a_job_that_no_thread_can_take_is_given_back_and_not_done() {
+        let pool = Pool::default();
+        let (done, jobs) = mpsc::channel();
+        let note = move |number: usize| -> Job {
+            let done = done.clone();
+            Box::new(move || done.send(number).expect("the test listens"))
+        };
+        assert!(pool.run_with(note(1), none).is_err());
+        assert!(jobs.try_recv().is_err());
+        // The next one finds a thread, and so do those after it.
+        assert!(pool.run(note(2)).is_ok());
+        assert_eq!(jobs.recv(), Ok(2));
+        assert!(pool.run_with(note(3), none).is_ok());
+        assert_eq!(jobs.recv(), Ok(3));
     }
 }

@@ -6,6 +6,7 @@ use crate::http::BodyEnd;
 use crate::worker::connection::share::STEPS;
 use crate::worker::connection::{HIGH_WATER, Mode};
 use crate::worker::exchange::{Ending, Flow, Received, Verdict};
+use crate::worker::files::{FileResponse, Patience};
 use crate::worker::transport::{Far, Seen};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -345,4 +346,24 @@ fn a_flood_of_chunks_of_one_byte_and_bytes_behind_a_refusal() {
     world.settle();
     assert_eq!(body(&exchange).0.len(), 600);
     assert_eq!(refused.far.unread(), 0);
+}
+
+#[test]
+fn a_client_that_leaves_while_its_file_is_looked_for_is_forgotten() {
+    let mut world = World::with(&[("sendfile_root", "/srv")]);
+    let client = world.connect(10_000);
+    client.far.send(GET);
+    world.settle();
+    let (exchange, head) = world.requests().remove(0);
+    client.far.reset();
+    world.settle();
+    let named = [(&b"x-sendfile"[..], &b"/srv/none"[..])];
+    let response = FileResponse::of(200, named.into_iter()).expect("it names a file");
+    exchange.send_named(response, head, Patience::Blocking);
+    world.settle();
+    assert!(client.far.is_closed());
+    assert_eq!(
+        (client.mode(), world.net.ledger.in_flight()),
+        (Mode::Closed, 0)
+    );
 }
