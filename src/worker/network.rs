@@ -18,7 +18,7 @@ use super::held::Held;
 use super::intake::Intake;
 use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
-use super::tls::{TlsListeners, TlsServer};
+use super::tls::TlsListeners;
 use super::transport::Transport;
 use crate::config::{Settings, StaticMount};
 use crate::http::{HeaderMap, KeepAlive, Policy, RequestHead};
@@ -144,22 +144,18 @@ impl Network {
         })
     }
 
-    /// Over an accepted connection. A PROXY header comes before the handshake.
+    /// Over an accepted connection. A PROXY header comes before the handshake. `None`: TLS cannot be spoken, and nothing else is.
     pub(super) fn transport(
         &self,
         fd: OwnedFd,
         peer: Option<SocketAddr>,
         listener: Option<usize>,
-    ) -> Transport {
-        let session = self
-            .tls
-            .at(listener)
-            .filter(|_| !self.sends_proxy_header(peer))
-            .and_then(TlsServer::session);
-        match session {
-            Some(session) => Transport::tls(fd, session),
+    ) -> Option<Transport> {
+        let tls = self.tls.at(listener);
+        Some(match tls.filter(|_| !self.sends_proxy_header(peer)) {
+            Some(server) => Transport::tls(fd, server.session()?),
             None => Transport::plain(fd),
-        }
+        })
     }
 
     /// Said once, before the first connection.

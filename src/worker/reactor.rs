@@ -261,21 +261,23 @@ impl Reactor {
         peer: Option<std::net::SocketAddr>,
         listener: Option<usize>,
     ) -> bool {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.connections.push(Place::default());
-            self.connections.len() - 1
-        });
         // Only the monitor tells it, and it costs a system call.
         if !self.net.settings.admin_bind.is_empty()
             && let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd()))
         {
             self.net.page.accept_waited(millis(waited));
         }
+        let Some(transport) = self.net.transport(fd, peer, listener) else {
+            return false;
+        };
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.connections.push(Place::default());
+            self.connections.len() - 1
+        });
         let place = &mut self.connections[index];
         place.serial = place.serial.wrapping_add(1);
         // More places than a process can have descriptors there are not.
         let key = ConnKey::new(index as u32, place.serial);
-        let transport = self.net.transport(fd, peer, listener);
         let conn = Conn::new(&self.net, key, transport, peer, listener);
         place.conn = Some(conn.clone());
         // What comes before it is watched shows itself as its first edge.

@@ -25,10 +25,13 @@ impl Conn {
 
     /// The PROXY header has ended: the handshake begins, with the bytes that came with it.
     pub(super) fn start_tls(self: &Arc<Self>, s: &mut State) {
-        let session = self.net.tls.at(self.listener).and_then(|tls| tls.session());
-        if let Some(session) = session
-            && s.transport.start_tls(session, s.http.input()).is_err()
-        {
+        let Some(tls) = self.net.tls.at(self.listener) else {
+            return;
+        };
+        let session = tls.session();
+        let has_begun =
+            session.is_some_and(|session| s.transport.start_tls(session, s.http.input()).is_ok());
+        if !has_begun {
             self.say_goodbye(s, Goodbye::Plain);
         }
     }

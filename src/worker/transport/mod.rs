@@ -33,11 +33,12 @@ use crate::worker::tls::TlsFacts;
 pub use memory::{Far, Seen, memory};
 use plain::Plain;
 use rustls::ServerConnection;
-use tls::TlsWire;
+use tls::{Came, TlsWire};
 
 /// What a look for bytes finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
+    /// None of them: TLS records without content have come, and there may be more.
     Bytes(usize),
     /// The client sends no more.
     End,
@@ -193,13 +194,19 @@ impl Transport {
     pub fn read(&mut self, buffer: &mut BytesMut) -> Read {
         let room = buffer.capacity() - buffer.len();
         let result = match self.own() {
-            Some(Wire::Plain(plain)) => plain.read(buffer),
+            Some(Wire::Plain(plain)) => plain.read(buffer).map(Came::of),
             Some(Wire::Tls(tls)) => tls.read(buffer),
             #[cfg(test)]
-            Some(Wire::Memory(near)) => near.read(buffer),
+            Some(Wire::Memory(near)) => near.read(buffer).map(Came::of),
             None => return Read::Nothing,
         };
-        self.found(result, room)
+        self.found(result, |wire, count| match wire {
+            Wire::Tls(tls) => tls.has_more(),
+            // A short read has emptied the socket: the next bytes make a new edge (but an end that came before does not).
+            Wire::Plain(_) => count >= room,
+            #[cfg(test)]
+            Wire::Memory(_) => count >= room,
+        })
     }
 
     /// Reads once and throws away.
@@ -211,18 +218,15 @@ impl Transport {
             Some(Wire::Memory(near)) => near.discard(),
             None => return Read::Nothing,
         };
-        self.found(result, 0)
+        // It does not tell how much there was room for.
+        self.found(result.map(Came::of), |_, _| true)
     }
 
-    fn found(&mut self, result: io::Result<usize>, room: usize) -> Read {
+    fn found(&mut self, result: io::Result<Came>, more: impl FnOnce(&Wire, usize) -> bool) -> Read {
         match result {
-            Ok(0) => Read::End,
-            Ok(count) => {
-                // A short read has emptied the socket: the next bytes make a new edge (but an end that came before does not).
-                let more = match &self.wire {
-                    Some(Wire::Tls(tls)) => tls.has_more(),
-                    _ => count >= room,
-                };
+            Ok(Came::End) => Read::End,
+            Ok(Came::Bytes(count)) => {
+                let more = self.wire.as_ref().is_some_and(|wire| more(wire, count));
                 self.readable = more || self.read_closed;
                 Read::Bytes(count)
             }

@@ -1,15 +1,22 @@
 //! Both transports: what is promised of them, and what a descriptor's copy in another process changes.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use rustls::client::ClientConnection;
+use rustls::crypto::ring as provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
 
 use super::memory::{Seen, memory};
 use super::{Follows, Read, Transport};
-use crate::sys::epoll::Epoll;
+use crate::sys::epoll::{Epoll, Ready};
 
 fn buffer() -> BytesMut {
     BytesMut::with_capacity(64)
@@ -130,4 +137,89 @@ fn ends_and_resets_of_either_side_are_seen_by_the_other() {
     transport.reset_on_close();
     drop(transport);
     assert_eq!(far.seen(), Seen::Reset);
+}
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/tls/fixtures")
+        .join(name)
+}
+
+/// A TLS server over a socket, and its client's end.
+fn tls() -> (Transport, UnixStream) {
+    let (near, far) = UnixStream::pair().expect("a pair");
+    near.set_nonblocking(true).expect("a socket");
+    let chain = CertificateDer::pem_file_iter(fixture("ecdsa-chain.pem"))
+        .and_then(Iterator::collect)
+        .expect("a chain");
+    let key = PrivateKeyDer::from_pem_file(fixture("ecdsa.key")).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a certificate");
+    let session = ServerConnection::new(Arc::new(config)).expect("a session");
+    (Transport::tls(near.into(), session), far)
+}
+
+#[test]
+fn a_look_at_tls_ends_though_what_comes_has_no_content() {
+    let (mut transport, mut far) = tls();
+    // The beginning of a hello of 60 KiB, which fills its records: nothing can be made of it yet.
+    let mut hello = vec![1, 0, 0xf0, 0];
+    hello.resize(48 * 1024, 0);
+    for piece in hello.chunks(16 * 1024) {
+        let [high, low] = (piece.len() as u16).to_be_bytes();
+        far.write_all(&[22, 3, 1, high, low]).expect("room");
+        far.write_all(piece).expect("room");
+    }
+    let mut looks = 0;
+    while transport.is_readable() {
+        let found = transport.read(&mut buffer());
+        assert!(matches!(found, Read::Bytes(0) | Read::Nothing), "{found:?}");
+        looks += 1;
+    }
+    assert!(looks > 2, "{looks}");
+}
+
+#[test]
+fn all_that_a_tls_client_still_sends_is_thrown_away() {
+    let (mut transport, mut far) = tls();
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_file(fixture("root.pem")).expect("a certificate");
+    roots.add(root).expect("a certificate");
+    let config = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("a.example").expect("a name");
+    let mut client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    far.set_nonblocking(true).expect("a socket");
+    while client.is_handshaking() || client.wants_write() {
+        while client.wants_write() {
+            client.write_tls(&mut far).expect("room");
+        }
+        transport.read(&mut buffer());
+        if client.read_tls(&mut far).is_ok() {
+            client.process_new_packets().expect("a good server");
+        }
+    }
+    transport.half_close().expect("a client");
+    far.write_all(&vec![0; 100 * 1024]).expect("room");
+    transport.ready(Ready {
+        token: 0,
+        readable: true,
+        writable: true,
+        read_closed: false,
+        closed: false,
+    });
+    let mut thrown = 0;
+    while transport.is_readable() {
+        if let Read::Bytes(count) = transport.discard() {
+            thrown += count;
+        }
+    }
+    assert_eq!(thrown, 100 * 1024);
 }

@@ -25,6 +25,23 @@ thread_local! {
     static FILE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What a look at the socket has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// None: records without content, or a part of one.
+    Bytes(usize),
+    End,
+}
+
+impl Came {
+    pub fn of(count: usize) -> Self {
+        match count {
+            0 => Self::End,
+            count => Self::Bytes(count),
+        }
+    }
+}
+
 pub struct TlsWire {
     fd: OwnedFd,
     /// `None`: the client has begun with plain HTTP, and is to read an answer.
@@ -105,18 +122,14 @@ impl TlsWire {
         })
     }
 
-    pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+    /// Reads once from the socket: records may hold nothing, and a client that sends such without end is to cost no more than
+    /// others do.
+    pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<Came> {
+        if self.session.is_none() {
+            return stream::receive(self.fd.as_fd(), buffer).map(Came::of);
+        }
         let before = buffer.len();
-        loop {
-            if self.session.is_none() {
-                return stream::receive(self.fd.as_fd(), buffer);
-            }
-            if self.failure.is_some() {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            if self.ended {
-                return Ok(0);
-            }
+        if self.failure.is_none() && !self.ended {
             let received = CIPHERTEXT.with_borrow_mut(|ciphertext| {
                 ciphertext.clear();
                 ciphertext.reserve(READ);
@@ -127,9 +140,12 @@ impl TlsWire {
             // Answers to the handshake, tickets, an alert.
             self.flush()?;
             received?;
-            if buffer.len() > before {
-                return Ok(buffer.len() - before);
-            }
+        }
+        match buffer.len() - before {
+            0 if self.failure.is_some() => Err(io::ErrorKind::InvalidData.into()),
+            0 if self.ended => Ok(Came::End),
+            // The client has begun with plain HTTP only if there are bytes of it.
+            count => Ok(Came::Bytes(count)),
         }
     }
 
