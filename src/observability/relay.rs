@@ -10,6 +10,8 @@ use crate::config::LogLevel;
 
 /// What waits for a handler that does not come to its end; then it is dropped.
 const MOST_WAITING: usize = 10_000;
+/// The same in bytes: the fields of one request may be a megabyte.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Whether the files still get theirs, and whether Python does.
 static ERROR_NATIVE: AtomicBool = AtomicBool::new(true);
@@ -19,6 +21,7 @@ static ACCESS_PYTHON: AtomicBool = AtomicBool::new(false);
 
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
     items: VecDeque::new(),
+    bytes: 0,
     dropped: 0,
     ended: false,
 });
@@ -27,6 +30,7 @@ static CHANGED: Condvar = Condvar::new();
 #[derive(Debug)]
 struct Waiting {
     items: VecDeque<Item>,
+    bytes: usize,
     dropped: u64,
     ended: bool,
 }
@@ -45,6 +49,48 @@ pub enum Item {
         /// `{name}i`, `{name}o`, `{name}e`, lower-cased.
         fields: Vec<(String, String)>,
     },
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        let own = match self {
+            Self::Error { text, .. } => text.len(),
+            Self::Access {
+                line,
+                atoms,
+                fields,
+            } => {
+                let atoms = atoms.iter().map(|atom| size_of::<String>() + atom.len());
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| 2 * size_of::<String>() + name.len() + value.len());
+                line.len() + atoms.chain(fields).sum::<usize>()
+            }
+        };
+        size_of::<Self>() + own
+    }
+}
+
+impl Waiting {
+    /// Whether it is there.
+    fn put(&mut self, item: Item) -> bool {
+        let bytes = self.bytes + item.bytes();
+        // One alone is taken, however large it is.
+        let full = self.items.len() >= MOST_WAITING || bytes > MOST_BYTES && !self.items.is_empty();
+        if full {
+            self.dropped += 1;
+        } else {
+            self.bytes = bytes;
+            self.items.push_back(item);
+        }
+        !full
+    }
+
+    fn take(&mut self) -> (Vec<Item>, u64) {
+        self.bytes = 0;
+        let dropped = std::mem::take(&mut self.dropped);
+        (self.items.drain(..).collect(), dropped)
+    }
 }
 
 /// What the records of `gunicorn.access` have as arguments, for formatters that look at them.
@@ -87,13 +133,8 @@ pub fn takes_access() -> bool {
 
 pub(super) fn put(item: Item) {
     let mut waiting = WAITING.lock();
-    if waiting.items.len() >= MOST_WAITING {
-        waiting.dropped += 1;
-        return;
-    }
     let wake = waiting.items.is_empty();
-    waiting.items.push_back(item);
-    if wake {
+    if waiting.put(item) && wake {
         CHANGED.notify_one();
     }
 }
@@ -107,8 +148,7 @@ pub fn take() -> Option<(Vec<Item>, u64)> {
     if waiting.items.is_empty() {
         return None;
     }
-    let dropped = std::mem::take(&mut waiting.dropped);
-    Some((waiting.items.drain(..).collect(), dropped))
+    Some(waiting.take())
 }
 
 /// What waits is still taken. What comes after goes to the files.
@@ -121,4 +161,42 @@ pub fn end() {
     });
     WAITING.lock().ended = true;
     CHANGED.notify_all();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(length: usize) -> Item {
+        Item::Error {
+            level: LogLevel::Info,
+            text: "x".repeat(length),
+        }
+    }
+
+    fn waiting() -> Waiting {
+        Waiting {
+            items: VecDeque::new(),
+            bytes: 0,
+            dropped: 0,
+            ended: false,
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_number_and_in_bytes() {
+        let mut waiting = waiting();
+        let taken = (0..20_000).filter(|_| waiting.put(text(1))).count();
+        assert_eq!(taken, MOST_WAITING);
+        let (items, dropped) = waiting.take();
+        assert_eq!((items.len(), dropped), (MOST_WAITING, 10_000));
+        let large = 1024 * 1024;
+        let taken = (0..100).filter(|_| waiting.put(text(large))).count();
+        assert!((10..=16).contains(&taken), "{taken}");
+        waiting.take();
+        assert!(waiting.put(text(2 * MOST_BYTES)), "alone");
+        assert!(!waiting.put(text(1)));
+        waiting.take();
+        assert!(waiting.put(text(1)));
+    }
 }

@@ -400,6 +400,26 @@ CHANGES = {
 }
 
 
+SLOW = """
+import logging, time
+class Slow(logging.Formatter):
+    def format(self, record):
+        time.sleep(0.2)
+        return "S|" + super().format(record)
+logging.getLogger("gunicorn.access").handlers[0].setFormatter(Slow("%(message)s"))
+"""
+
+
+def test_a_slow_formatter_loses_no_line_at_the_end(start):
+    """What it makes of the last requests comes when the worker serves nobody any more."""
+    server = start(SLOW + PLAIN, "--access-logfile", "-")
+    for _ in range(3):
+        assert server.get("/shown").status == 200
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert len(re.findall(r"(?m)^S\|127\.0\.0\.1 .*GET /shown", server.log.wait_end())) == 3
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_the_app_does_to_the_access_log_counts(start, change):
     text, beginning = CHANGES[change]

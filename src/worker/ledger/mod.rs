@@ -201,10 +201,12 @@ impl Ledger {
         }
     }
 
-    /// A line of the app's for the access log.
+    /// A line of the app's for the access log. It comes from any thread, and no turn of the reactor need follow.
     pub fn write_line(&self, text: &str) {
         if let Some(access) = &self.access {
-            access.lock().write_raw(text);
+            let mut access = access.lock();
+            access.write_raw(text);
+            access.flush();
         }
     }
 
