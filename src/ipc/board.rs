@@ -20,26 +20,28 @@ pub struct Board {
 }
 
 impl Board {
-    /// Everything a slot's workers have counted, dead or alive. Never goes back.
-    pub fn slot_counters(&self, slot: u32) -> Counters {
-        let mut sum = Counters::default();
+    /// Everything that the workers of each slot have counted, dead or alive, in one look. Never goes back.
+    pub fn counters(&self) -> Vec<Counters> {
+        let slots = usize::try_from(self.word(header::USED_SLOTS, Acquire)).unwrap_or(0);
+        let slots = slots.min(self.pages);
+        let mut sums = Vec::with_capacity(slots);
         for _ in 0..TRIES {
             let before = self.word(header::FOLDING, Acquire);
-            let dead = Counters::read(self.totals(slot as usize));
-            let living = self.living().filter(|page| page.slot() == u64::from(slot));
-            sum = living.fold(dead, |sum, page| sum.plus(&page.counters()));
+            sums.clear();
+            sums.extend((0..slots).map(|slot| Counters::read(self.totals(slot))));
+            for page in self.living() {
+                let slot = usize::try_from(page.slot()).ok();
+                if let Some(sum) = slot.and_then(|slot| sums.get_mut(slot)) {
+                    *sum = std::mem::take(sum).plus(&page.counters());
+                }
+            }
             let after = self.word(header::FOLDING, Acquire);
             if before == after && before.is_multiple_of(2) {
                 break;
             }
             std::hint::spin_loop();
         }
-        sum
-    }
-
-    /// How many slots have a place; far more than there are workers.
-    pub fn slots(&self) -> u32 {
-        u32::try_from(self.pages).unwrap_or(u32::MAX)
+        sums
     }
 
     /// The pages of the workers that live, in no order that means anything.

@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 6;
+pub const VERSION: u64 = 7;
 
 /// The header.
 pub mod header {
@@ -27,6 +27,8 @@ pub mod header {
     pub const STARTED: usize = 12;
     /// Succeeded, failed.
     pub const RELOADS: usize = 13;
+    /// As `USED`, of slots.
+    pub const USED_SLOTS: usize = 15;
     /// By cause.
     pub const RESTARTS: usize = 16;
     /// Two words for each listener: waiting, most.

@@ -68,6 +68,9 @@ impl Scoreboard {
                 if let Some(used) = self.board.words.get(header::USED) {
                     used.fetch_max(index as u64 + 1, AcqRel);
                 }
+                if let Some(used) = self.board.words.get(header::USED_SLOTS) {
+                    used.fetch_max(u64::from(slot) + 1, AcqRel);
+                }
                 Ok(page)
             }
             _ => Err(Error::NoPage(pages)),
@@ -140,16 +143,16 @@ mod tests {
         let _cut_short = old.request_started(b"GET", b"/", b"", 1);
         let done = new.request_started(b"GET", b"/", b"", 1);
         new.request_finished(done, 404, 100, 7);
-        let before = board.slot_counters(1);
+        let before = board.counters().remove(1);
         assert_eq!((before.requests, before.in_flight()), (3, 1));
         board.free(old);
-        let after = board.slot_counters(1);
+        let after = board.counters().remove(1);
         assert_eq!(
             (after.requests, after.bytes_out, after.in_flight()),
             (3, 14, 0)
         );
         assert_eq!(after.status, [1, 0, 1, 0, 1, 0]);
-        assert_eq!(board.slot_counters(0), Counters::default());
+        assert_eq!(board.counters()[0], Counters::default());
         assert_eq!(board.living().count(), 1);
         let again = board.acquire(0, 3).expect("the freed page");
         assert_eq!(
@@ -203,13 +206,13 @@ mod tests {
                 if dies { drop(ticket) } else { page.request_finished(ticket, status, micros, 1) }
                 for again in [false, true] {
                     if again { board.free(page) }
-                    let sum = board.slot_counters(slot);
+                    let sum = board.counters().remove(slot as usize);
                     let all = sum.requests + sum.status.iter().sum::<u64>() + sum.bytes_out + sum.duration_us;
                     prop_assert!(all >= last[slot as usize]);
                     last[slot as usize] = all;
                 }
                 requests[slot as usize] += 1;
-                prop_assert_eq!(board.slot_counters(slot).requests, requests[slot as usize]);
+                prop_assert_eq!(board.counters()[slot as usize].requests, requests[slot as usize]);
             }
         }
     }

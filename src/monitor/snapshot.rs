@@ -1,6 +1,6 @@
 //! What the monitor tells of, at one moment: read off the scoreboard and from `/proc`. It does not know Prometheus.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::memory::{Memory, Size};
 use super::ratio::Ratios;
@@ -45,24 +45,23 @@ impl Snapshot {
         let slots = slots(board, &living);
         let work: Vec<(u32, u64, u64)> = slots
             .iter()
-            .map(|(slot, counters)| {
-                let threads = living.iter().filter(|page| page.slot() == u64::from(*slot));
-                let threads = threads.map(Page::threads).max().unwrap_or(1);
+            .map(|(slot, counters, own)| {
+                let threads = own.iter().map(Page::threads).max().unwrap_or(1);
                 (*slot, counters.busy_us, threads)
             })
             .collect();
         let ratios = ratios.look(now, &work);
         let slots = slots
             .into_iter()
-            .map(|(slot, counters)| {
-                let own = || living.iter().filter(|page| page.slot() == u64::from(slot));
-                Slot {
-                    name: slot.to_string(),
-                    counters,
-                    connections: own().map(Page::connections).sum(),
-                    silent_ms: own().map(|page| now.saturating_sub(page.heartbeat())).min(),
-                    busy_ratio: ratios.get(&slot).copied(),
-                }
+            .map(|(slot, counters, own)| Slot {
+                name: slot.to_string(),
+                counters,
+                connections: own.iter().map(Page::connections).sum(),
+                silent_ms: own
+                    .iter()
+                    .map(|page| now.saturating_sub(page.heartbeat()))
+                    .min(),
+                busy_ratio: ratios.get(&slot).copied(),
             })
             .collect();
         let facts = board.facts();
@@ -101,12 +100,18 @@ impl Snapshot {
     }
 }
 
-/// Those that somebody lives in, or has ever done something in: what was shown once stays, so that no sum goes back.
-fn slots(board: &Board, living: &[Page]) -> Vec<(u32, Counters)> {
-    let lives = |slot: u32| living.iter().any(|page| page.slot() == u64::from(slot));
-    (0..board.slots())
-        .map(|slot| (slot, board.slot_counters(slot)))
-        .filter(|(slot, counters)| lives(*slot) || counters.accepted + counters.requests > 0)
+/// Those that somebody lives in, with the pages, or has ever done something in: what was shown once stays, so that no sum goes
+/// back. There may be thousands, and a probe waits behind them.
+fn slots(board: &Board, living: &[Page]) -> Vec<(u32, Counters, Vec<Page>)> {
+    let mut own: HashMap<u64, Vec<Page>> = HashMap::new();
+    for page in living {
+        own.entry(page.slot()).or_default().push(*page);
+    }
+    (0..)
+        .zip(board.counters())
+        .map(|(slot, counters)| (slot, counters, own.remove(&u64::from(slot))))
+        .filter(|(_, counters, own)| own.is_some() || counters.accepted + counters.requests > 0)
+        .map(|(slot, counters, own)| (slot, counters, own.unwrap_or_default()))
         .collect()
 }
 
