@@ -184,6 +184,13 @@ def test_asgi_155_trailers(server, query):
     server.log.wait("after trailers: RuntimeError")
 
 
+def test_asgi_155_a_value_that_sends_trailers_itself(server):
+    with server.connect() as client:
+        response = client.get("/trailers-from-within", [("TE", "trailers")])
+    assert sorted(response.trailers) == [("x-inner", "1"), ("x-outer", "2")]
+    assert server.get("/extensions").status == 200
+
+
 def test_asgi_155_only_for_who_wants_them(server):
     with server.connect() as client:
         for _ in range(2):

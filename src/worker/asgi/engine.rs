@@ -1,5 +1,6 @@
 //! The reactor as the Python event loop sees it: what the loop sleeps in, and where requests become tasks.
 
+use std::collections::HashSet;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -109,6 +110,7 @@ impl Engine {
     /// Makes what the network side has left by now into tasks and results. What comes meanwhile waits for the next turn: a task
     /// that is started eagerly may send its response and so bring the next request of its connection, without end.
     fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
+        let mut expired = HashSet::new();
         for _ in 0..self.core.inbox.len() {
             let Some(item) = self.core.inbox.pop() else {
                 break;
@@ -117,9 +119,12 @@ impl Engine {
                 Item::Request(exchange, head) => self.request(py, exchange, &head)?,
                 Item::Readable(key) => self.core.resolve(py, key, Side::Receive)?,
                 Item::Writable(key) => self.core.resolve(py, key, Side::Send)?,
-                Item::Expired(key) => self.cancel(py, key)?,
+                Item::Expired(key) => drop(expired.insert(key)),
                 Item::Quiet => self.tell_quiet(py)?,
             }
+        }
+        if !expired.is_empty() {
+            self.cancel(py, &expired)?;
         }
         while let Some(command) = self.core.office.orders.take() {
             self.obey(py, command)?;
@@ -197,13 +202,13 @@ impl Engine {
             .call((run,), Some(self.task_options.bind(py)))
     }
 
-    /// Rare, hence the search: tasks are not kept by their connection.
-    fn cancel(&self, py: Python<'_>, key: RequestKey) -> PyResult<()> {
+    /// Rare, hence the search: tasks are not kept by their connection. One for all, since many may have begun at once.
+    fn cancel(&self, py: Python<'_>, expired: &HashSet<RequestKey>) -> PyResult<()> {
         for task in self.core.tasks(py) {
             let task = task.bind(py);
             let coroutine = task.call_method0(intern!(py, "get_coro"))?;
             if let Ok(run) = coroutine.cast::<Run>()
-                && run.get().is_about(key)
+                && expired.contains(&run.get().key())
             {
                 run.get().say_expired(py);
                 task.call_method0(intern!(py, "cancel"))?;

@@ -93,13 +93,15 @@ fn trailers(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
         ));
     }
     let headers = message::headers(message)?;
+    // The app's own code may run for it, which may come back here.
+    let follow = message::flag(message, intern!(py, "more_trailers"))?;
     let mut gathered = call.trailers.gathered.lock();
     gathered.extend(
         headers
             .iter()
             .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into())),
     );
-    if message::flag(message, intern!(py, "more_trailers"))? {
+    if follow {
         return Ok(Flow::Free);
     }
     let fields = gathered.iter().map(|(name, value)| (&**name, &**value));

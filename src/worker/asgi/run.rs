@@ -75,11 +75,12 @@ impl Run {
         }
     }
 
-    pub fn is_about(&self, key: RequestKey) -> bool {
+    /// Of the request that it is about.
+    pub fn key(&self) -> RequestKey {
         match &self.subject {
-            Subject::Http(exchange) => exchange.key() == key,
+            Subject::Http(exchange) => exchange.key(),
             // Only while its handshake waits: once accepted it is no request any more.
-            Subject::WebSocket(socket) => socket.exchange.key() == key,
+            Subject::WebSocket(socket) => socket.exchange.key(),
         }
     }
 

@@ -104,6 +104,18 @@ async def app(scope, receive, send):
         await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"42")], "more_trailers": True})
         await send({"type": "http.response.trailers", "headers": [(b"x-more", b"1")]})
         note(f"after trailers: {await attempt(send, type='http.response.trailers', headers=[])}")
+    elif path == "/trailers-from-within":
+        class More:
+            def __bool__(self):
+                again.append(send({"type": "http.response.trailers", "headers": [(b"x-inner", b"1")], "more_trailers": True}))
+                return False
+
+        again = []
+        await start(send, [(b"trailer", b"x-inner, x-outer")], trailers=True)
+        await part(send, b"x")
+        await send({"type": "http.response.trailers", "headers": [(b"x-outer", b"2")], "more_trailers": More()})
+        for one in again:
+            await one
     elif path == "/trailers-wrong":
         await start(send)
         await part(send, b"x", True)
