@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::process::{Fork, Parent, die_with_parent, fork, kill, wait};
+use super::process::{Fork, Parent, die_with_parent, fork, is_ours, kill, wait};
 use super::signals::{Signal, start_as_child};
 use super::{Error, Pid, Result, Scratch, clock, daemon, exit_now, set_title, wait_for};
 
@@ -151,8 +151,9 @@ impl Lookup {
         if let Some(child) = self.child
             && self.is_ours()
             && self.address().is_none()
+            // The master's loop may have reaped it, where it was killed, and then the number is anybody's.
+            && is_ours(child)
         {
-            // It is not reaped before its end, so that the number is its own.
             drop(kill(child, Signal::KILL));
         }
     }

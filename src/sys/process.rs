@@ -111,6 +111,22 @@ pub fn wait(pid: Pid) -> Result<()> {
     }
 }
 
+/// Whether that child has not been waited for yet: until then the number is its own.
+pub fn is_ours(pid: Pid) -> bool {
+    // SAFETY: all-zero is a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is a valid place for one. A `Pid` is never negative.
+    unsafe {
+        libc::waitid(
+            libc::P_PID,
+            pid.as_raw().cast_unsigned(),
+            &raw mut info,
+            flags,
+        ) == 0
+    }
+}
+
 /// Sends a signal.
 pub fn kill(pid: Pid, signal: Signal) -> Result<()> {
     // SAFETY: no pointers are passed; a `Pid` is never a group.
