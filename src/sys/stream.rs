@@ -199,6 +199,28 @@ fn check(count: isize) -> io::Result<usize> {
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
+/// Whether a call of `accept` has failed for its connection only, or for nothing: the next one may be there. What else there is
+/// (no memory, a listener that somebody has shut down) stays as it is.
+pub fn is_of_one_connection(error: &io::Error) -> bool {
+    const LOST: [i32; 9] = [
+        libc::EPERM,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::EOPNOTSUPP,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::ENONET,
+    ];
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+    ) || error
+        .raw_os_error()
+        .is_some_and(|code| LOST.contains(&code))
+}
+
 /// This process has no descriptor left.
 pub const EMFILE: i32 = libc::EMFILE;
 /// The machine has no descriptor left.

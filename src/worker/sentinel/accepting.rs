@@ -11,7 +11,7 @@ use crate::sys::epoll::Watch;
 use crate::sys::{self, Audience, Listener, stream};
 use crate::worker::intake::Accepted;
 
-/// Out of descriptors: how long the listeners are left alone.
+/// Out of descriptors, or of something else: how long the listeners are left alone.
 const BACK_OFF_MS: u64 = 100;
 /// How often a worker that is full, and gets on with its requests, looks for connections that nobody else has taken.
 const LEFT_OVER_MS: u64 = 10;
@@ -31,7 +31,7 @@ pub enum Accepting {
     Stuck,
     /// The app could not serve it now: `picked` will tell when it can.
     Full,
-    /// Out of descriptors until that moment.
+    /// Nothing can be accepted until that moment: out of descriptors, for example.
     BackOff(u64),
 }
 
@@ -197,7 +197,15 @@ impl Watching {
                 self.disarm(Accepting::BackOff(sys::monotonic_ms() + BACK_OFF_MS));
             }
             // Another worker was faster, or the client left before it was taken.
-            Err(_) => {}
+            Err(e) if stream::is_of_one_connection(&e) => {}
+            // The listener would show itself again at once, and again.
+            Err(e) => {
+                let now = sys::monotonic_ms();
+                if self.own.net.complaints.admits("accept fails", now) {
+                    tracing::warn!(error = %e, address = %listener.address, "no connection can be accepted, accepting pauses");
+                }
+                self.disarm(Accepting::BackOff(now + BACK_OFF_MS));
+            }
         }
     }
 
