@@ -8,6 +8,9 @@ use pyo3::types::PyString;
 use crate::observability;
 use crate::worker::python::type_name;
 
+/// A line whose end does not come is written as it is when it has more bytes than that.
+const LONGEST: usize = 64 * 1024;
+
 /// One for the whole worker. A line that is not finished waits for its end, or for `flush`.
 #[pyclass(frozen, module = "rgun", name = "ErrorStream")]
 #[derive(Default)]
@@ -26,17 +29,7 @@ impl Errors {
         };
         // What cannot be UTF-8 (lone surrogates) is still to be read.
         let text = text.to_string_lossy();
-        let complete = {
-            let mut begun = self.begun.lock();
-            begun.push_str(&text);
-            match begun.rfind('\n') {
-                Some(end) => {
-                    let rest = begun.split_off(end + 1);
-                    std::mem::replace(&mut *begun, rest)
-                }
-                None => String::new(),
-            }
-        };
+        let complete = add(&mut self.begun.lock(), &text);
         say(&complete);
         Ok(text.chars().count())
     }
@@ -54,6 +47,20 @@ impl Errors {
     }
 }
 
+/// What is complete with that text; the rest waits.
+fn add(begun: &mut String, text: &str) -> String {
+    let end = text.rfind('\n').map(|end| begun.len() + end + 1);
+    begun.push_str(text);
+    match end {
+        Some(end) => {
+            let rest = begun.split_off(end);
+            std::mem::replace(begun, rest)
+        }
+        None if begun.len() > LONGEST => std::mem::take(begun),
+        None => String::new(),
+    }
+}
+
 fn say(lines: &str) {
     if lines.is_empty() {
         return;
@@ -62,5 +69,30 @@ fn say(lines: &str) {
         observability::stream_says(lines);
     } else {
         observability::stream_says(&format!("{lines}\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_complete_with_their_end() {
+        let mut begun = String::new();
+        assert_eq!(add(&mut begun, "a"), "");
+        assert_eq!(add(&mut begun, "b\nc\nd"), "ab\nc\n");
+        assert_eq!(add(&mut begun, "\n"), "d\n");
+        assert_eq!(begun, "");
+    }
+
+    #[test]
+    fn a_line_without_an_end_does_not_grow_for_ever() {
+        let mut begun = String::new();
+        let mut written = 0;
+        for _ in 0..10_000 {
+            written += add(&mut begun, &"x".repeat(100)).len();
+            assert!(begun.len() <= LONGEST);
+        }
+        assert_eq!(written + begun.len(), 1_000_000);
     }
 }
