@@ -67,9 +67,10 @@ def test_a_character_may_be_split_between_fragments(echo):
 def test_frames_byte_by_byte(echo):
     for byte in frame(TEXT, b"slow") + frame(PING, b"p") + frame(BINARY, b"y" * 200):
         echo.raw(bytes([byte]))
-    assert echo.message() == "slow"
-    assert echo.frame().payload == b"p"
-    assert echo.message() == b"y" * 200
+    found = [echo.frame() for _ in range(3)]
+    # The server answers a ping by itself: on a machine that is busy, before the app has come to the message ahead of it.
+    assert [one.payload for one in found if one.opcode == PONG] == [b"p"]
+    assert [one.payload for one in found if one.opcode != PONG] == [b"slow", b"y" * 200]
 
 
 def test_many_frames_in_one_packet(echo):
