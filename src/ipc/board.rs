@@ -4,10 +4,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::counters::Counters;
-use super::facts::Facts;
+use super::facts::{Facts, Service};
 use super::layout::{counter, header, page};
 use super::page::Page;
-use super::scoreboard::Service;
 
 /// Moving a worker's counters takes the master microseconds; one that was killed meanwhile is not waited for.
 const TRIES: usize = 10_000;

@@ -18,6 +18,20 @@ pub const CAUSES: [&str; 9] = [
     "out-of-memory",
 ];
 
+const _: () = assert!(header::RESTARTS + CAUSES.len() <= header::QUEUE);
+
+/// The service as a whole, as the master sees it: what a readiness probe asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Not every slot has had a ready worker yet.
+    Booting,
+    Ready,
+    /// As good as ready: the old workers serve.
+    Reloading,
+    /// From the first TERM on, also while connections are still accepted.
+    Stopping,
+}
+
 /// As of the last turn of the master's loop; the counts only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {

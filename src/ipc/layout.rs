@@ -15,7 +15,7 @@ pub mod header {
     pub const SLOTS: usize = 4;
     /// Odd while the master moves the counters of a dead worker to its slot: readers wait for an even one.
     pub const FOLDING: usize = 5;
-    /// `scoreboard::Service`.
+    /// `facts::Service`.
     pub const SERVICE: usize = 6;
     /// Pages below this one have been given out at least once; nobody looks at the others.
     pub const USED: usize = 7;
@@ -115,4 +115,3 @@ const _: () = assert!(page::COUNTERS + counter::WORDS <= page::ENTRIES);
 const _: () = assert!(page::ENTRIES + page::ENTRY_COUNT * entry::WORDS <= page::WORDS);
 const _: () = assert!(page::ENTRY_COUNT < 64);
 const _: () = assert!(header::QUEUE + 2 * header::QUEUES <= header::WORDS);
-const _: () = assert!(header::RESTARTS + super::facts::CAUSES.len() <= header::QUEUE);

@@ -6,23 +6,11 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::board::Board;
 use super::counters::Counters;
-use super::facts::Facts;
+use super::facts::{Facts, Service};
 use super::layout::{MAGIC, VERSION, counter, header, page};
 use super::page::Page;
 use super::{Error, Result};
 use crate::sys::shared_words;
-
-/// The service as a whole, as the master sees it: what a readiness probe asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
-    /// Not every slot has had a ready worker yet.
-    Booting,
-    Ready,
-    /// As good as ready: the old workers serve.
-    Reloading,
-    /// From the first TERM on, also while connections are still accepted.
-    Stopping,
-}
 
 /// The master's view: it gives pages out and takes them back. Others have the `Board`.
 #[derive(Debug)]

@@ -146,6 +146,11 @@ fn groups_of(user: &User, group: Gid) -> Result<Vec<Gid>> {
     getgrouplist(&name, group).map_err(|error| failed(error.into()))
 }
 
+/// Whose rights this process has.
+pub fn effective_user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

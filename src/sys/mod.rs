@@ -47,7 +47,7 @@ pub use document::Document;
 pub use error::{Error, Result};
 pub use files::{directory_of, may_append, may_write, unnamed_file};
 pub use forked::{is_forked_child, watch_forks};
-pub use identity::{Identity, Supplementary};
+pub use identity::{Identity, Supplementary, effective_user};
 pub use inherited::{Passed, passed_descriptors, take_listener};
 pub use listener::{Audience, Listener, ListenerAddress, Protection};
 pub use local_time::{
@@ -72,9 +72,7 @@ pub use tcp::{
 };
 pub use title::set_title;
 pub use turn::Turn;
-pub use unix::{
-    Predecessor, SocketFile, connect_unix, effective_user, listen_unix, peer_user, try_unix,
-};
+pub use unix::{Predecessor, SocketFile, connect_unix, listen_unix, peer_user, try_unix};
 pub mod thread;
 
 pub use clock::monotonic_ms;

@@ -18,7 +18,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::unix::effective_user;
+use super::identity::effective_user;
 use super::{Error, Result, random};
 
 /// As the kernel's own limit (path_resolution(7)).

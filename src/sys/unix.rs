@@ -245,11 +245,6 @@ pub fn connect_unix(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     Ok(OwnedFd::from(socket).into())
 }
 
-/// Whose rights this process has.
-pub fn effective_user() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
@@ -258,6 +253,7 @@ mod tests {
 
     use super::*;
     use crate::sys::Supplementary;
+    use crate::sys::effective_user;
 
     fn path() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().expect("a temporary directory");

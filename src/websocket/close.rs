@@ -1,5 +1,6 @@
-//! Close codes, and why a connection fails (RFC 6455 §7.4). It does not write frames.
+//! Close codes, and what a close frame says (RFC 6455 §7.4).
 
+use super::failure::Failure;
 use super::utf8;
 
 pub const NORMAL: u16 = 1000;
@@ -13,39 +14,6 @@ pub struct Close {
     /// `None`: the frame was empty.
     pub code: Option<u16>,
     pub reason: String,
-}
-
-/// What the peer did wrong; the connection is closed with `code()`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// 1002
-    Protocol(&'static str),
-    /// 1007: text, or a reason, that is not UTF-8.
-    NotUtf8,
-    /// 1007: compressed data that does not inflate.
-    NotDeflate,
-    /// 1009
-    TooBig,
-}
-
-impl Failure {
-    pub const fn code(self) -> u16 {
-        match self {
-            Failure::Protocol(_) => 1002,
-            Failure::NotUtf8 | Failure::NotDeflate => 1007,
-            Failure::TooBig => 1009,
-        }
-    }
-
-    /// Constant, short enough for a close frame.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Failure::Protocol(reason) => reason,
-            Failure::NotUtf8 => "text is not utf-8",
-            Failure::NotDeflate => "invalid compressed data",
-            Failure::TooBig => "message too big",
-        }
-    }
 }
 
 impl Close {

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush, Status};
 
-use super::close::Failure;
 use super::deflate::Takeover;
+use super::failure::Failure;
 use super::inflate::continue_after_final_block;
 
 /// Windows of 2^9 to 2^12 bytes.

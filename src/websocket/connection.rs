@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::close::{Close, Failure};
+use super::close::Close;
 use super::codecs::{Codecs, Past};
 use super::deflate::Deflate;
+use super::failure::Failure;
 use super::frame::{FrameHead, Opcode, Received};
 use super::mask::Mask;
 use super::message::{Kind, Message};

@@ -1,6 +1,6 @@
 //! One frame's head (RFC 6455 §5.2): read from a client, written for one. It does not know what frames mean together.
 
-use super::close::Failure;
+use super::failure::Failure;
 use super::message::Kind;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

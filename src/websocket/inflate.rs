@@ -4,7 +4,7 @@
 //! blocks of two bytes would cost that copy for every two bytes. Here the output itself is the window, so that a block
 //! costs what its own bits cost. Such messages are rare, so this decoder prefers simple code to fast tables.
 
-use super::close::Failure;
+use super::failure::Failure;
 
 const MAX_BITS: usize = 15;
 /// Codes up to this length are looked up, longer ones are counted out.

@@ -1,6 +1,6 @@
 //! Whether text that comes in pieces is UTF-8, known at the first byte that cannot belong to any. It keeps no text.
 
-use super::close::Failure;
+use super::failure::Failure;
 
 /// The beginning of a character whose end has not come.
 #[derive(Debug, Default)]

@@ -5,25 +5,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::configured::Configured;
+use super::failure::Failure;
 use super::link::{Limit, Link};
 use super::screen::{self, Text};
-use super::{Failure, Request};
+use super::wanted::Wanted;
 use crate::master::control::place::{self, Existing};
-use crate::master::control::protocol::Status;
+use crate::master::control::protocol::{Request, Response, Status};
 
 /// How long each of several servers has to say what it is.
 const INTRODUCTION: Duration = Duration::from_secs(1);
+/// A server that boots has no socket yet; it is looked for again this often.
+const AGAIN: Duration = Duration::from_millis(100);
 const CHOOSE: &str = "choose one with --socket PATH, --name NAME or --pid PID";
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    At(PathBuf),
-    Called(String),
-    /// Of its master, or of a worker.
-    Process(u32),
-    /// The one that is configured here, or the only one there is.
-    Any,
-}
 
 /// A server that runs.
 struct Found {
@@ -32,7 +25,24 @@ struct Found {
     status: Option<Status>,
 }
 
-pub fn find(wanted: &Wanted, limit: Limit) -> Result<PathBuf, Failure> {
+/// Finds the server and connects to it.
+pub fn open(wanted: &Wanted, limit: Limit) -> Result<Link, Failure> {
+    Link::at(&find(wanted, limit)?, limit)
+}
+
+/// Asks as soon as there is a server to ask.
+pub fn ask_in_time(wanted: &Wanted, request: &Request, limit: Limit) -> Result<Response, Failure> {
+    let mut link = loop {
+        match open(wanted, limit) {
+            Ok(link) => break link,
+            Err(failure) if !failure.may_pass || limit.is_over() => return Err(failure),
+            Err(_) => std::thread::park_timeout(AGAIN),
+        }
+    };
+    link.ask(request)
+}
+
+fn find(wanted: &Wanted, limit: Limit) -> Result<PathBuf, Failure> {
     let configured = match wanted {
         Wanted::At(path) => return Ok(path.clone()),
         Wanted::Any => Configured::here(),

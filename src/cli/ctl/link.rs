@@ -5,12 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::find::{self, Wanted};
-use super::{Failure, Request, Response};
+use super::failure::Failure;
+use crate::master::control::protocol::{Request, Response};
 use crate::master::control::trust;
 
-/// A server that boots has no socket yet; it is looked for again this often.
-const AGAIN: Duration = Duration::from_millis(100);
 /// A server that accepts nobody for that long does not run.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The stacks of a thousand workers are less.
@@ -42,7 +40,7 @@ impl Limit {
         Some(self.whole?.saturating_sub(self.began.elapsed()))
     }
 
-    fn is_over(self) -> bool {
+    pub fn is_over(self) -> bool {
         self.left().is_some_and(|left| left.is_zero())
     }
 
@@ -61,11 +59,6 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn open(wanted: &Wanted, limit: Limit) -> Result<Self, Failure> {
-        let path = find::find(wanted, limit)?;
-        Self::at(&path, limit)
-    }
-
     pub fn at(path: &Path, limit: Limit) -> Result<Self, Failure> {
         let patience = limit.left().map_or(CONNECT, |left| left.min(CONNECT));
         let stream = trust::connect(path, patience).map_err(|why| {
@@ -158,16 +151,4 @@ impl Link {
             _ => Failure::new(format!("the server does not answer: {error}")),
         }
     }
-}
-
-/// Asks as soon as there is a server to ask.
-pub fn ask_in_time(wanted: &Wanted, request: &Request, limit: Limit) -> Result<Response, Failure> {
-    let mut link = loop {
-        match Link::open(wanted, limit) {
-            Ok(link) => break link,
-            Err(failure) if !failure.may_pass || limit.is_over() => return Err(failure),
-            Err(_) => std::thread::park_timeout(AGAIN),
-        }
-    };
-    link.ask(request)
 }

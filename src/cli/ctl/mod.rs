@@ -2,6 +2,7 @@
 
 mod command;
 mod configured;
+mod failure;
 mod find;
 mod link;
 mod screen;
@@ -10,6 +11,7 @@ mod table;
 mod tests;
 mod usage;
 mod verb;
+mod wanted;
 mod watch;
 
 use std::ffi::OsString;
@@ -17,43 +19,15 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 
 pub(super) use self::command::command;
-use self::link::{Limit, Link};
+use self::failure::Failure;
+use self::link::Limit;
 use self::screen::Text;
 use self::verb::{Form, Invocation, Verb};
 use super::report;
-use crate::master::control::protocol::{Request, Response, StopMode, Way};
+use crate::master::control::protocol::{Request, Response, Way};
 
 /// Somebody asked wrongly.
 const USAGE: u8 = 2;
-
-/// What went wrong on this side of the socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Failure {
-    message: String,
-    hint: Option<String>,
-    /// The app's own.
-    traceback: Option<String>,
-    /// There is no server, and there may be one later.
-    may_pass: bool,
-}
-
-impl Failure {
-    fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            traceback: None,
-            may_pass: false,
-        }
-    }
-
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
-    }
-}
 
 /// `arguments` begin after `ctl`. The exit code: 0 when the server did what was asked.
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
@@ -84,7 +58,7 @@ fn perform(invocation: &Invocation) -> Result<Response, Failure> {
     match verb {
         Verb::Status(Form::Watch) => watch::watch(wanted, *timeout).map(|()| Response::done("")),
         Verb::Status(form) => {
-            let response = Link::open(wanted, limit)?.ask(&Request::Status)?;
+            let response = find::open(wanted, limit)?.ask(&Request::Status)?;
             if let Some(status) = &response.status {
                 let text = match form {
                     Form::Json => json(status)?,
@@ -98,7 +72,7 @@ fn perform(invocation: &Invocation) -> Result<Response, Failure> {
             Ok(response)
         }
         Verb::Stop { mode, waits } => {
-            let mut link = Link::open(wanted, limit)?;
+            let mut link = find::open(wanted, limit)?;
             let response = link.ask(&Request::Stop { mode: *mode })?;
             if *waits && response.ok {
                 link.wait_for_the_end()?;
@@ -106,8 +80,8 @@ fn perform(invocation: &Invocation) -> Result<Response, Failure> {
             }
             Ok(response)
         }
-        Verb::Wait(request) => link::ask_in_time(wanted, request, limit),
-        Verb::Plain(request) => Link::open(wanted, limit)?.ask(request),
+        Verb::Wait(request) => find::ask_in_time(wanted, request, limit),
+        Verb::Plain(request) => find::open(wanted, limit)?.ask(request),
     }
 }
 

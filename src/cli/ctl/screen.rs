@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::StyledStr;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::cli::report;
 use crate::observability::terminal;
 use crate::sys::terminal::Keys;

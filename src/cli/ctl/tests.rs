@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::find::Wanted;
+use super::wanted::Wanted;
 use super::*;
 use crate::cli::report::Colours;
-use crate::master::control::protocol::{InFlight, Reloads, Status, Worker};
+use crate::master::control::protocol::{InFlight, Reloads, Status, StopMode, Worker};
 
 fn parsed(words: &[&str]) -> Result<Invocation, String> {
     command::command()

@@ -3,7 +3,7 @@
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Failure;
+use super::failure::Failure;
 
 /// A slip of the finger must not suggest it.
 const NEVER_SUGGESTED: &str = "stop";

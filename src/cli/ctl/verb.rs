@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
-use super::find::Wanted;
-use super::{Request, StopMode};
+use super::wanted::Wanted;
+use crate::master::control::protocol::{Request, StopMode};
 
 /// What to do at which server, and how long that may take (`None`: for ever).
 #[derive(Debug, Clone, PartialEq)]

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::find::{self, Wanted};
-use super::link::{Limit, Link};
+use super::failure::Failure;
+use super::link::Limit;
 use super::screen::{self, FullScreen, Text};
-use super::{Failure, Request, report, table};
+use super::wanted::Wanted;
+use super::{find, table};
+use crate::cli::report;
+use crate::master::control::protocol::Request;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -13,7 +16,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub fn watch(wanted: &Wanted, patience: Option<Duration>) -> Result<(), Failure> {
     let limit = Limit::of(patience);
     // Once: a choice is not asked for again.
-    let mut link = Link::at(&find::find(wanted, limit)?, limit)?;
+    let mut link = find::open(wanted, limit)?;
     // Left again before an error is printed.
     let mut full = FullScreen::enter();
     loop {

@@ -1,0 +1,13 @@
+//! Which server the operator means, as the command line says it.
+
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    At(PathBuf),
+    Called(String),
+    /// Of its master, or of a worker.
+    Process(u32),
+    /// The one that is configured here, or the only one there is.
+    Any,
+}

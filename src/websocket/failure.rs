@@ -1,0 +1,34 @@
+//! Why a connection fails (RFC 6455 §7.1.7), and the close code that says so.
+
+/// What the peer did wrong; the connection is closed with `code()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// 1002
+    Protocol(&'static str),
+    /// 1007: text, or a reason, that is not UTF-8.
+    NotUtf8,
+    /// 1007: compressed data that does not inflate.
+    NotDeflate,
+    /// 1009
+    TooBig,
+}
+
+impl Failure {
+    pub const fn code(self) -> u16 {
+        match self {
+            Failure::Protocol(_) => 1002,
+            Failure::NotUtf8 | Failure::NotDeflate => 1007,
+            Failure::TooBig => 1009,
+        }
+    }
+
+    /// Constant, short enough for a close frame.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Failure::Protocol(reason) => reason,
+            Failure::NotUtf8 => "text is not utf-8",
+            Failure::NotDeflate => "invalid compressed data",
+            Failure::TooBig => "message too big",
+        }
+    }
+}
