@@ -14,7 +14,7 @@ pub(super) fn configuration(error: &config::Error) -> u8 {
     if let Some(traceback) = error.traceback() {
         complain(traceback);
     }
-    lines(&error.to_string(), error.hint());
+    explained(&error.to_string(), error.excerpt(), error.hint());
     error.exit_code()
 }
 
@@ -129,6 +129,10 @@ pub(super) fn is_terminal() -> bool {
 }
 
 fn lines(message: &str, hint: Option<&str>) {
+    explained(message, None, hint);
+}
+
+fn explained(message: &str, excerpt: Option<&str>, hint: Option<&str>) {
     let mut output = std::io::stderr().lock();
     let (red, cyan, end) = if is_coloured(&output) {
         ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m")
@@ -136,6 +140,7 @@ fn lines(message: &str, hint: Option<&str>) {
         ("", "", "")
     };
     let mut text = format!("{red}error:{end} {message}\n");
+    text.push_str(excerpt.unwrap_or_default());
     if let Some(hint) = hint {
         text.push_str(&format!("{cyan}hint:{end} {hint}\n"));
     }

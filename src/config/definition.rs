@@ -203,6 +203,12 @@ impl Definition {
         }
     }
 
+    /// A text that is written as a number, too: `access_log_sample = 0.1`.
+    #[must_use]
+    pub fn may_be_number(&self) -> bool {
+        self.kind == Kind::Text && self.default.is_some_and(|text| text.parse::<f64>().is_ok())
+    }
+
     /// Whether it can stand on the command line.
     #[must_use]
     pub fn is_option(&self) -> bool {

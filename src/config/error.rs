@@ -30,6 +30,8 @@ pub enum Error {
     File {
         place: String,
         problem: String,
+        /// The line with its number, and what is wrong in it underlined.
+        excerpt: Option<String>,
         hint: Option<String>,
     },
     /// A configuration file in Python that raised.
@@ -54,6 +56,15 @@ impl Error {
             | Error::File { hint, .. } => hint.as_deref(),
             Error::Script { .. } => None,
             Error::NoApp => Some("name it as in `rgun config.asgi:application`"),
+        }
+    }
+
+    /// Lines of the file, for people: below the message.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<&str> {
+        match self {
+            Error::File { excerpt, .. } => excerpt.as_deref(),
+            _ => None,
         }
     }
 

@@ -107,6 +107,7 @@ fn found(directory: &Path) -> Result<Files, Error> {
         return Err(Error::File {
             place: directory.display().to_string(),
             problem: format!("there is an {RGUN} as well as a {GUNICORN}"),
+            excerpt: None,
             hint: Some(format!("say which with `-c {RGUN}` or `-c {GUNICORN}`")),
         });
     }
@@ -132,6 +133,7 @@ fn read(path: &Path, name: &str, place: Place) -> Result<Option<Toml>, Error> {
         Err(error) => Err(Error::File {
             place: shown(name),
             problem: error.to_string(),
+            excerpt: None,
             hint: None,
         }),
     }
@@ -141,6 +143,7 @@ fn absent(name: &str) -> Error {
     Error::File {
         place: shown(name),
         problem: "there is no such configuration file".to_owned(),
+        excerpt: None,
         hint: None,
     }
 }

@@ -85,6 +85,7 @@ fn one(definition: &Definition) -> Value {
         Kind::Switch => json!({ "type": "boolean" }),
         Kind::Number | Kind::Size | Kind::Mask => json!({ "type": ["integer", "string"] }),
         Kind::Duration => json!({ "type": ["number", "string"] }),
+        Kind::Text if definition.may_be_number() => json!({ "type": ["number", "string"] }),
         Kind::Text | Kind::Path | Kind::List | Kind::Pairs => json!({ "type": "string" }),
         Kind::Choice(names) => {
             let mut values: Vec<Value> = names.iter().map(|name| (*name).into()).collect();

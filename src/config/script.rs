@@ -321,6 +321,7 @@ impl Reader {
         Error::File {
             place: self.name.to_string(),
             problem: format!("{} {problem}", definition.name),
+            excerpt: None,
             hint: None,
         }
     }

@@ -31,6 +31,7 @@ pub fn refused(layers: &Layers) -> Result<(), Error> {
             origin => Error::File {
                 place: origin.to_string(),
                 problem: format!("{} {verdict}", definition.name),
+                excerpt: None,
                 hint,
             },
         });

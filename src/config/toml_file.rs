@@ -1,5 +1,6 @@
 //! A TOML file as a source: its values as text with the line of each. Which file that is, is decided elsewhere.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -15,8 +16,8 @@ pub fn toml(toml: &Toml) -> Result<Layer, Error> {
         name: toml.name.as_str().into(),
     };
     let whole = DeTable::parse(&toml.text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        reader.error(at, error.message().to_owned(), None)
+        let at = error.span().unwrap_or_default();
+        reader.error(&at, error.message().to_owned(), None)
     })?;
     match toml.place {
         Place::Top => reader.layer(whole.get_ref()),
@@ -46,9 +47,9 @@ impl Reader<'_> {
         entries.sort_by_key(|(key, _)| key.span().start);
         let mut seen: Vec<(&'static str, String)> = Vec::new();
         for (key, value) in entries {
-            let (name, at) = (key.get_ref().as_ref(), key.span().start);
+            let (name, at) = (key.get_ref().as_ref(), key.span());
             let Some(definition) = called(name).filter(|one| one.name != "config") else {
-                return Err(self.unknown(name, at));
+                return Err(self.unknown(name, &at, value.get_ref()));
             };
             if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == definition.name) {
                 let problem = format!(
@@ -56,7 +57,7 @@ impl Reader<'_> {
                     shown(other),
                     shown(name)
                 );
-                return Err(self.error(at, problem, None));
+                return Err(self.error(&at, problem, None));
             }
             seen.push((definition.name, name.to_owned()));
             for (text, at) in self.texts(definition, value)? {
@@ -136,6 +137,12 @@ impl Reader<'_> {
                     .map(|number| number.to_string())
                     .map_err(|_| self.wrong_type(definition, value))
             }
+            (_, DeValue::Integer(number)) if definition.may_be_number() => {
+                Ok(number.as_str().to_owned())
+            }
+            (_, DeValue::Float(number)) if definition.may_be_number() => {
+                Ok(number.as_str().to_owned())
+            }
             (Kind::TextOrTable, table @ DeValue::Table(_)) => Ok(json(table)),
             (Kind::Duration, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
             (Kind::Choice(names), DeValue::Boolean(on)) => choice(definition, names, *on)
@@ -167,7 +174,7 @@ impl Reader<'_> {
             "a"
         };
         self.error(
-            value.span().start,
+            &value.span(),
             format!(
                 "{} must be {wanted}, not {article} {found}",
                 definition.name
@@ -176,16 +183,26 @@ impl Reader<'_> {
         )
     }
 
-    fn unknown(&self, name: &str, at: usize) -> Error {
-        let hint =
-            nearest(name).map(|known| format!("did you mean `{}`?", known.replace('-', "_")));
-        self.error(at, format!("there is no setting `{}`", shown(name)), hint)
+    fn unknown(&self, name: &str, at: &Range<usize>, value: &DeValue) -> Error {
+        let known = nearest(name).map(|known| known.replace('-', "_"));
+        let (problem, hint) = match (value, self.toml.place) {
+            (DeValue::Table(_), Place::Top) => (
+                format!("there is no table `[{}]`", shown(name)),
+                Some("settings stand at the top of the file, before any table".to_owned()),
+            ),
+            _ => (
+                format!("there is no setting `{}`", shown(name)),
+                known.map(|known| format!("did you mean `{known}`?")),
+            ),
+        };
+        self.error(at, problem, hint)
     }
 
-    fn error(&self, at: usize, problem: String, hint: Option<String>) -> Error {
+    fn error(&self, at: &Range<usize>, problem: String, hint: Option<String>) -> Error {
         Error::File {
-            place: self.origin(at).to_string(),
+            place: self.origin(at.start).to_string(),
             problem: shown(&problem),
+            excerpt: excerpt(&self.toml.text, at),
             hint,
         }
     }
@@ -197,6 +214,31 @@ impl Reader<'_> {
             line: 1 + before.filter(|byte| **byte == b'\n').count(),
         }
     }
+}
+
+/// The line in which `at` begins, and below it what of it is meant.
+fn excerpt(text: &str, at: &Range<usize>) -> Option<String> {
+    /// Longer lines say nothing on a terminal.
+    const LONGEST: usize = 200;
+    let before = text.get(..at.start)?;
+    let number = 1 + before.matches('\n').count();
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..)?.lines().next().unwrap_or_default();
+    if line.is_empty() || line.len() > LONGEST {
+        return None;
+    }
+    let column = text.get(start..at.start)?.chars().count();
+    let end = at.end.min(start + line.len());
+    let length = text.get(at.start..end).map_or(0, |it| it.chars().count());
+    let shown: String = line
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let (margin, spaces) = (" ".repeat(number.to_string().len()), " ".repeat(column));
+    let carets = "^".repeat(length.max(1));
+    Some(format!(
+        "{margin} |\n{number} | {shown}\n{margin} | {spaces}{carets}\n"
+    ))
 }
 
 /// What `true` and `false` mean where there are names to choose from.

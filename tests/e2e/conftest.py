@@ -17,7 +17,7 @@ from harness.server import Server  # noqa: E402
 
 HERE = Path(__file__).parent
 # A shell starts what runs in the background with these ignored, and each server of a story would inherit that.
-for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, action)
 

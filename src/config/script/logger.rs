@@ -57,6 +57,7 @@ pub fn told(
             shown(class),
             shown(&overrides.join(", "))
         ),
+        excerpt: None,
         hint: Some(ways.join("; ")),
     })
 }

@@ -58,6 +58,8 @@ fn values_are_what_would_be_typed() {
         ),
         ("[env]\nA = \"b c\"", "raw_env", "A=b c"),
         ("app = \"site:app\"", "wsgi_app", "site:app"),
+        ("access_log_sample = 0.1", "access_log_sample", "0.1"),
+        ("access_log_sample = 1", "access_log_sample", "1"),
     ] {
         assert_eq!(text(toml, name), expected, "{toml}");
     }
@@ -85,8 +87,8 @@ fn mistakes_have_their_line_and_the_way_out() {
         ),
         (
             "[bind_address]\nx = 1",
-            "rgun.toml:1: there is no setting `bind_address`",
-            Some("did you mean `bind`?"),
+            "rgun.toml:1: there is no table `[bind_address]`",
+            Some("settings stand at the top of the file, before any table"),
         ),
         (
             "\nworkers = true",
@@ -151,4 +153,32 @@ fn a_project_file_has_a_table_of_ours_or_not() {
     );
     let error = tool("[tool.rgun]\nwokers = 3\n").unwrap_err();
     assert!(error.to_string().starts_with("pyproject.toml:2"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_underlined_in_its_line() {
+    for (text, expected) in [
+        ("workers =", "  |\n1 | workers =\n  |          ^\n"),
+        ("a = 1", "  |\n1 | a = 1\n  | ^\n"),
+        (
+            "\n# é\nworkers = true # é",
+            "  |\n3 | workers = true # é\n  |           ^^^^\n",
+        ),
+    ] {
+        let error = read(text).expect_err(text);
+        assert_eq!(error.excerpt(), Some(expected), "{text}");
+    }
+    let long = format!("a = \"{}\"", "x".repeat(1000));
+    assert_eq!(read(&long).expect_err("unknown").excerpt(), None);
+}
+
+#[test]
+fn a_table_of_another_tools_kind_is_named_as_one() {
+    let error = read("[server]\nworkers = 2").expect_err("no table");
+    assert_eq!(
+        error.to_string(),
+        "rgun.toml:1: there is no table `[server]`"
+    );
+    let hint = "settings stand at the top of the file, before any table";
+    assert_eq!(error.hint(), Some(hint));
 }
