@@ -1,9 +1,10 @@
 //! rgun: a pre-fork process manager and ASGI/WSGI server.
 //!
 //! The layers, top to bottom; arrows never point up (`tests/layering.rs` holds them to it):
-//! `cli` → `master`, `monitor`, `worker` → `master::supervisor`, `ipc`, `http`, `files` → `config`, `observability` → `sys`.
+//! `cli` → `master`, `monitor`, `worker` → `master::supervisor`, `ipc`, `http`, `files`, `compress` → `config`, `observability` → `sys`.
 
 pub mod cli;
+pub mod compress;
 pub mod config;
 pub mod embedded;
 pub mod files;

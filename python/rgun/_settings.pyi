@@ -76,6 +76,11 @@ class Settings(TypedDict, total=False):
     static: str | float | PathLike[str] | Sequence[str] | None
     static_max_age: str | float | PathLike[str] | None
     sendfile_root: str | float | PathLike[str] | None
+    compress: str | Sequence[str] | None
+    compress_level: str | float | PathLike[str] | None
+    compress_min_size: str | float | PathLike[str] | None
+    compress_types: str | Sequence[str] | None
+    compress_credentials: bool | None
     forwarded_allow_ips: str | Sequence[str] | None
     forwarded_headers: str | Sequence[str] | None
     secure_scheme_headers: str | Mapping[str, str] | Sequence[str] | None

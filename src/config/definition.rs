@@ -3,6 +3,7 @@
 mod access_log;
 mod app;
 mod clients;
+mod compression;
 mod development;
 mod files;
 mod gunicorn;
@@ -138,6 +139,7 @@ pub enum Group {
     Clients,
     WebSocket,
     Files,
+    Compression,
     Proxies,
     Logs,
     Operators,
@@ -146,7 +148,7 @@ pub enum Group {
 
 impl Group {
     /// In the order in which a newcomer needs them.
-    pub const ALL: [Group; 13] = [
+    pub const ALL: [Group; 14] = [
         Group::App,
         Group::Listening,
         Group::Tls,
@@ -156,6 +158,7 @@ impl Group {
         Group::Clients,
         Group::WebSocket,
         Group::Files,
+        Group::Compression,
         Group::Proxies,
         Group::Logs,
         Group::Operators,
@@ -174,6 +177,7 @@ impl Group {
             Group::Clients => "Clients: timeouts and limits",
             Group::WebSocket => "WebSocket",
             Group::Files => "Files without the app",
+            Group::Compression => "Compression",
             Group::Proxies => "Behind a proxy",
             Group::Logs => "Logs",
             Group::Operators => "Control and probes",
@@ -250,6 +254,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         clients::SETTINGS,
         websocket::SETTINGS,
         files::SETTINGS,
+        compression::SETTINGS,
         proxies::SETTINGS,
         logs::SETTINGS,
         access_log::SETTINGS,

@@ -4,6 +4,7 @@
 //! place that says which settings there are, and the command line, `--help` and `docs/settings.md` are made from it.
 
 mod cfg;
+mod compression;
 mod cpus;
 mod definition;
 mod effective;
@@ -30,6 +31,7 @@ mod words;
 
 pub use crate::sys::Protection;
 pub use cfg::cfg;
+pub use compression::{ResponseCoding, ResponseCompression};
 pub use cpus::{CpuFiles, cpus};
 pub use definition::{
     Definition, Group, Kind, Occurs, Standing, Variable, called, definition, definitions, nearest,

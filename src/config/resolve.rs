@@ -1,5 +1,6 @@
 //! From what was typed to what it means: every setting read, checked, and complete. Pure but for one look at `--chdir`.
 
+mod compression;
 mod files;
 mod logging;
 mod tls;
@@ -174,6 +175,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         },
         pathsend: typed.switch("pathsend")?,
         files: files::files(&typed, base)?,
+        compression: compression::compression(&typed)?,
         server_header: typed.switch("server_header")?,
         config_file: None,
         hooks: None,

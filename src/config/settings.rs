@@ -413,6 +413,8 @@ pub struct Settings {
     pub pathsend: bool,
     /// Directories that are served without the app.
     pub files: super::StaticFiles,
+    /// Of the app's responses. `None`: they go out as they are.
+    pub compression: Option<super::ResponseCompression>,
     /// Whether answers say what serves, where the app does not.
     pub server_header: bool,
     /// A configuration file with hooks.

@@ -6,6 +6,7 @@ mod app;
 mod choice;
 mod ciphers;
 mod command;
+mod compression;
 mod headers;
 mod interface;
 mod logger_class;
@@ -25,6 +26,7 @@ pub(super) use choice::{
 };
 pub(super) use ciphers::cipher_suites;
 pub(super) use command::command;
+pub(super) use compression::{codings, media_types};
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
 pub(super) use interface::worker_class;
 pub(super) use logger_class::logger_class;

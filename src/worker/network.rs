@@ -11,6 +11,7 @@ use super::allowance::Allowance;
 use super::busy::Busy;
 use super::clock::TurnClock;
 use super::complaints::Complaints;
+use super::compressor::Compressor;
 use super::drain::{Drain, Stage};
 use super::exchange::Exchange;
 use super::files::{FileServer, SendfileRoot};
@@ -96,6 +97,8 @@ pub struct Network {
     pub complaints: Complaints,
     pub held: Held,
     pub allowance: Arc<Allowance>,
+    /// What compressed responses share, where there are such.
+    pub compressor: Option<Arc<Compressor>>,
     /// What compressed WebSockets share.
     pub codecs: Arc<Codecs>,
     pub busy: Busy,
@@ -125,6 +128,10 @@ impl Network {
             complaints: Complaints::default(),
             held: Held::default(),
             allowance: Arc::default(),
+            compressor: settings
+                .compression
+                .as_ref()
+                .map(|compression| Arc::new(Compressor::new(compression))),
             codecs: Arc::default(),
             busy: Busy::new(page),
             ledger: Ledger::new(settings.clone(), page),

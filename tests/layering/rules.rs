@@ -141,6 +141,7 @@ const RULES: &[Rule] = &[
         module: "worker",
         // A seat is what the master hands to a worker, as plain data; nothing else of the master is the worker's.
         may: &[
+            "compress",
             "config",
             "files",
             "http",
@@ -277,6 +278,13 @@ const RULES: &[Rule] = &[
             "serde_json",
             "sha1_smol",
         ],
+        never: NO_CLOCK_NO_SYSTEM,
+        ..RULE
+    },
+    Rule {
+        module: "compress",
+        may: &["files", "http"],
+        crates: &["memchr", "thiserror", "zlib_rs", "zstd_safe"],
         never: NO_CLOCK_NO_SYSTEM,
         ..RULE
     },

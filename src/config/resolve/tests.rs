@@ -105,6 +105,9 @@ fn every_setting_reaches_the_result() {
             "request_id_header" => ("request_id", "true"),
             "keyfile" | "ca_certs" | "cert_reqs" | "tls_min_version" | "ssl_version"
             | "ciphers" | "no_tls_watch" | "redirect_https" => ("certfile", "site.pem"),
+            "compress_level" | "compress_min_size" | "compress_types" | "compress_credentials" => {
+                ("compress", "gzip")
+            }
             _ => ("wsgi_app", "site:app"),
         };
         let authorities = match definition.name {
@@ -134,6 +137,8 @@ fn every_setting_reaches_the_result() {
             ("forwarded_headers", _) => "forwarded",
             ("secure_scheme_headers", _) => "X-Tls=1",
             ("static", _) => "/x=/tmp",
+            ("compress", _) => "gzip",
+            ("compress_types", _) => "text/*",
             ("sendfile" | "server_header", _) => "false",
             (_, Kind::Switch) => "true",
             ("wsgi_app", _) => "other:app",

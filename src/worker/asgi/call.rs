@@ -18,6 +18,9 @@ use crate::worker::exchange::{Exchange, Flow, Received};
 use crate::worker::files::{NamedFile, Patience};
 use crate::worker::python::{Collected, leave_forked_child};
 
+/// What may have to be compressed is sent without the GIL from this many bytes on.
+const DETACH_ABOVE: usize = 1024;
+
 #[pyclass(frozen, module = "rgun", name = "Exchange", freelist = 128)]
 pub struct Call {
     pub exchange: Exchange,
@@ -117,9 +120,16 @@ impl Call {
                 } else {
                     call.trailers.body_end()
                 };
-                let sent = exchange.send_in_step(body.as_bytes(), end, &|| lent(&body));
+                let sent = if exchange.may_be_coded() && body.as_bytes().len() > DETACH_ABOVE {
+                    let (bytes, block) = (body.as_bytes(), lent(&body));
+                    py.detach(|| exchange.send_in_step(bytes, end, &|| block.clone()))
+                } else {
+                    exchange.send_in_step(body.as_bytes(), end, &|| lent(&body))
+                };
                 core.after_call(py)?;
-                if sent.map_err(message::error)? == Flow::Full && more {
+                // Trailers follow what is being compressed.
+                let waits = more || end == BodyEnd::Trailers;
+                if sent.map_err(message::error)? == Flow::Full && waits {
                     return core.wait_send.bind(py).call1((this,));
                 }
             }

@@ -8,7 +8,7 @@ use super::output::Output;
 use super::state::{DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
 use crate::http::{Event, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
-use crate::worker::exchange::Exchange;
+use crate::worker::exchange::{Coder, Exchange};
 use crate::worker::ledger::Outcome;
 use crate::worker::transport::Read;
 
@@ -134,7 +134,12 @@ impl Conn {
             self.refuse(s, refusal);
             return;
         }
-        let exchange = Exchange::new(self.clone(), s.stream.number, mark, told);
+        let coder = if s.ws.is_none() {
+            Coder::of(&self.net, &head)
+        } else {
+            None
+        };
+        let exchange = Exchange::new(self.clone(), s.stream.number, mark, told, coder);
         match self.net.files() {
             Some(files) => exchange.offer(s, files, head),
             None => self.net.app().request(exchange, head),

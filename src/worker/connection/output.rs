@@ -116,7 +116,7 @@ impl Conn {
             s.sent(s.out.len());
             s.part = None;
         }
-        if s.stream.waits.send && s.out.len() <= LOW_WATER && s.part.is_none() {
+        if s.stream.waits.send && s.out.len() <= LOW_WATER && s.part.is_none() && !s.stream.coding {
             s.stream.waits.send = false;
             self.net.app().writable(self.request_key(s));
         }

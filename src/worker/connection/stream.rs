@@ -30,6 +30,8 @@ pub struct Stream {
     pub told: bool,
     /// The answer comes from elsewhere, whatever becomes of the app.
     pub promised: bool,
+    /// A thread of the pool compresses what the app has sent.
+    pub coding: bool,
     /// Its response head has waited for its body for a whole tick.
     pub head_waited: bool,
     /// Open as long as the request is in flight.

@@ -34,6 +34,7 @@ impl Exchange {
 
     /// The app is done with this request.
     pub fn ended(&self, ending: Ending) -> Verdict {
+        let is_finishing = self.is_finishing();
         let s = &mut *self.conn.lock();
         if !self.is_current(s) {
             return Verdict::Fine;
@@ -49,6 +50,7 @@ impl Exchange {
         }
         match s.http.response_state() {
             ResponseState::Complete => Verdict::Fine,
+            _ if is_finishing => Verdict::Fine,
             // A thread looks for the file that the app has named.
             ResponseState::NotStarted if s.stream.promised => Verdict::Fine,
             ResponseState::NotStarted | ResponseState::HeadPending => {

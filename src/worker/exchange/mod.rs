@@ -1,5 +1,7 @@
 //! One request and its response, as the app's side sees them. It does not know Python.
 
+mod coder;
+mod coding;
 mod ending;
 mod replying;
 mod sending;
@@ -16,6 +18,7 @@ use crate::ipc::Mark;
 use crate::proxy::Told;
 use crate::sys::is_forked_child;
 
+pub use coder::Coder;
 pub use ending::{Ending, Verdict};
 pub use sending::{Flow, Lend, NewSpool, SendError};
 
@@ -27,6 +30,8 @@ pub struct Exchange {
     mark: Mark,
     /// What a trusted proxy says about this request.
     pub told: Option<Arc<Told>>,
+    /// Where responses are compressed.
+    coder: Option<Arc<Coder>>,
 }
 
 /// A step of the app for a request.
@@ -50,12 +55,19 @@ pub enum Received {
 }
 
 impl Exchange {
-    pub(super) fn new(conn: Arc<Conn>, number: u64, mark: Mark, told: Option<Arc<Told>>) -> Self {
+    pub(super) fn new(
+        conn: Arc<Conn>,
+        number: u64,
+        mark: Mark,
+        told: Option<Arc<Told>>,
+        coder: Option<Arc<Coder>>,
+    ) -> Self {
         Self {
             conn,
             number,
             mark,
             told,
+            coder,
         }
     }
 
@@ -166,11 +178,24 @@ impl Exchange {
     }
 
     pub fn response_state(&self) -> ResponseState {
+        if self.is_finishing() {
+            return ResponseState::Complete;
+        }
         let s = self.conn.lock();
         if self.is_current(&s) {
-            s.http.response_state()
+            match s.http.response_state() {
+                ResponseState::HeadPending if s.stream.coding => ResponseState::Streaming,
+                state => state,
+            }
         } else {
             ResponseState::Complete
         }
+    }
+
+    /// The app has sent everything, and the rest is being compressed.
+    fn is_finishing(&self) -> bool {
+        self.coder
+            .as_ref()
+            .is_some_and(|coder| coder.is_finishing())
     }
 }

@@ -8,12 +8,13 @@ use super::super::connection::{
 use super::super::held;
 use super::super::spool::SpoolFile;
 use super::Exchange;
+use super::coding::Start;
 use crate::http::{BodyEnd, ResponseError, ResponseState};
 use crate::sys::is_forked_child;
 
 /// Where output may wait.
 #[derive(Clone, Copy)]
-enum Hold<'s> {
+pub(super) enum Hold<'s> {
     /// For the end of the app's step.
     Step,
     /// For the client, in a file.
@@ -56,6 +57,9 @@ impl Exchange {
         reason: Option<&[u8]>,
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     ) -> Result<(), SendError> {
+        if let Some(coder) = &self.coder {
+            return self.start_coded(coder, Start::Anew, status, reason, headers);
+        }
         let s = &mut *self.conn.lock();
         self.check(s)?;
         self.begin(s, status, reason, headers)
@@ -96,6 +100,9 @@ impl Exchange {
         reason: Option<&[u8]>,
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     ) -> Result<(), SendError> {
+        if let Some(coder) = &self.coder {
+            return self.start_coded(coder, Start::InPlace, status, reason, headers);
+        }
         let s = &mut *self.conn.lock();
         self.check(s)?;
         s.http.reset_response()?;
@@ -148,6 +155,20 @@ impl Exchange {
     }
 
     fn write(
+        &self,
+        data: &[u8],
+        end: BodyEnd,
+        hold: Hold<'_>,
+        lend: Option<Lend<'_>>,
+    ) -> Result<Flow, SendError> {
+        match &self.coder {
+            Some(coder) => self.write_coded(coder, data, end, hold, lend),
+            None => self.put(data, end, hold, lend),
+        }
+    }
+
+    /// As it goes out.
+    pub(super) fn put(
         &self,
         data: &[u8],
         end: BodyEnd,
@@ -275,6 +296,13 @@ impl Exchange {
         length: u64,
         end: BodyEnd,
     ) -> Result<Flow, SendError> {
+        let file = match &self.coder {
+            None => file,
+            Some(coder) => match self.send_file_coded(coder, file, offset, length, end)? {
+                Ok(flow) => return Ok(flow),
+                Err(file) => file,
+            },
+        };
         let s = &mut *self.conn.lock();
         self.check(s)?;
         if s.part.is_some() {
@@ -323,7 +351,7 @@ impl Exchange {
     /// As `may_send`, where up to `kept` unsent bytes are no reason to wait.
     pub fn may_send_above(&self, kept: usize) -> bool {
         let s = &mut *self.conn.lock();
-        let free = s.out.len() <= kept && s.part.is_none();
+        let free = s.out.len() <= kept && s.part.is_none() && !s.stream.coding;
         if s.stream.number != self.number || free || s.write_closed {
             return true;
         }

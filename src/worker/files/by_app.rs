@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::cache::{Entry, Field};
 use super::mount::Mount;
-use super::pool::{Job, Pool};
 use super::reply::Reply;
 use crate::config::StaticMount;
 use crate::files::FilePath;
 use crate::http::RequestHead;
 use crate::sys::beneath::Patience;
+use crate::worker::pool::{Job, Pool};
 
 /// The one directory that the app may send from.
 pub struct SendfileRoot {
@@ -112,7 +112,7 @@ impl SendfileRoot {
         let mount = StaticMount::new("/".to_owned(), directory.to_owned());
         SendfileRoot {
             mount: Mount::new(&mount, Duration::ZERO),
-            pool: Pool::default(),
+            pool: Pool::new("files", super::MOST_THREADS),
         }
     }
 

@@ -8,7 +8,6 @@ mod cache;
 mod load;
 mod mount;
 mod named;
-mod pool;
 mod reply;
 
 use std::sync::Arc;
@@ -16,14 +15,17 @@ use std::sync::Arc;
 use crate::config::{Settings, StaticMount};
 use crate::files::{FilePath, Mounts, Prefix, Rejected};
 use crate::http::{Method, RequestHead};
+use crate::worker::pool::Pool;
 
 pub use crate::sys::beneath::Patience;
 pub use by_app::{FileResponse, SendfileRoot, Unsendable};
 use cache::Entry;
 use mount::Mount;
 pub use named::NamedFile;
-use pool::Pool;
 pub use reply::{Content, Reply};
+
+/// So many searches wait for a slow file system at once; the others wait for them.
+const MOST_THREADS: usize = 4;
 
 /// All mounted directories of a worker.
 pub struct FileServer {
@@ -69,7 +71,7 @@ impl FileServer {
         });
         Some(FileServer {
             mounts: Mounts::new(mounts.collect()),
-            pool: Pool::default(),
+            pool: Pool::new("files", MOST_THREADS),
         })
     }
 

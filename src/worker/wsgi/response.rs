@@ -19,6 +19,8 @@ use crate::worker::python::{ClientDisconnected, leave_forked_child, to_latin1, t
 
 /// Blocks above this many bytes are sent without the GIL: below, giving it away costs more than the copy.
 const DETACH_ABOVE: usize = 32 * 1024;
+/// The same where they may have to be compressed.
+const CODED_ABOVE: usize = 1024;
 
 #[pyclass(frozen, module = "rgun", name = "StartResponse", freelist = 64)]
 pub struct Response {
@@ -165,7 +167,12 @@ impl Response {
             }
             return Ok(());
         }
-        if bytes.len() > DETACH_ABOVE {
+        let detach_above = if exchange.may_be_coded() {
+            CODED_ABOVE
+        } else {
+            DETACH_ABOVE
+        };
+        if bytes.len() > detach_above {
             // Not a subclass: its end could run code of the app's.
             let exact = data.is_exact_instance_of::<PyBytes>();
             let block = exact.then(|| PyBackedBytes::from(data.clone()));

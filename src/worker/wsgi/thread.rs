@@ -65,7 +65,9 @@ impl Thread {
         end: BodyEnd,
         block: Option<PyBackedBytes>,
     ) -> Result<(), SendError> {
-        if end == BodyEnd::Last {
+        // What is compressed is another block: a large one is made in pieces, too.
+        let is_made_in_pieces = exchange.may_be_coded() && data.len() > PIECE;
+        if end == BodyEnd::Last && !is_made_in_pieces {
             let share = self.crew.office.net.allowance.take(data.len());
             let has_room = share.is_some();
             let lent = Cell::new(block.map(|block| Lent {

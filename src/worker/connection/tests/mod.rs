@@ -1,5 +1,6 @@
 //! Connections without sockets: a world in memory on a clock of its own, stories in it, and random histories under laws.
 
+mod compression;
 mod histories;
 mod reading;
 mod stories;

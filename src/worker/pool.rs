@@ -1,4 +1,4 @@
-//! Threads that wait for the file system. They run no Python and take no signals.
+//! Threads for what would hold up the reactor: waiting for the file system, compressing. They run no Python and take no signals.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,17 +8,16 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::sys::with_signals_blocked;
 
-/// So many searches wait for a slow file system at once; the others wait for them.
-const MOST_THREADS: usize = 4;
-
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// Grows with the first jobs; its threads live as long as the worker.
-#[derive(Default)]
 pub struct Pool(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
+    /// Of the threads.
+    name: &'static str,
+    /// So many jobs run at once; the others wait for them.
+    most_threads: usize,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -31,6 +30,15 @@ struct State {
 }
 
 impl Pool {
+    pub fn new(name: &'static str, most_threads: usize) -> Self {
+        Self(Arc::new(Shared {
+            name,
+            most_threads,
+            state: Mutex::default(),
+            work: Condvar::new(),
+        }))
+    }
+
     /// The jobs are as many as there are connections at the most: each holds up its own.
     ///
     /// # Errors
@@ -46,12 +54,12 @@ impl Pool {
         start: impl FnOnce(Arc<Shared>, usize) -> io::Result<()>,
     ) -> Result<(), Job> {
         let mut state = self.0.state.lock();
-        if state.idle <= state.jobs.len() && state.threads < MOST_THREADS {
+        if state.idle <= state.jobs.len() && state.threads < self.0.most_threads {
             // It waits for the lock first.
             match start(self.0.clone(), state.threads + 1) {
                 Ok(()) => state.threads += 1,
                 Err(error) => {
-                    tracing::error!(%error, "thread for static files cannot be started");
+                    tracing::error!(%error, pool = self.0.name, "thread of a pool cannot be started");
                     if state.threads == 0 {
                         return Err(job);
                     }
@@ -67,7 +75,7 @@ impl Pool {
 fn start(shared: Arc<Shared>, number: usize) -> io::Result<()> {
     with_signals_blocked(|| {
         std::thread::Builder::new()
-            .name(format!("rgun-files-{number}"))
+            .name(format!("rgun-{}-{number}", shared.name))
             .spawn(move || shared.work())
     })?
     .map(drop)
@@ -101,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_job_that_no_thread_can_take_is_given_back_and_not_done() {
-        let pool = Pool::default();
+        let pool = Pool::new("test", 4);
         let (done, jobs) = mpsc::channel();
         let note = move |number: usize| -> Job {
             let done = done.clone();

@@ -1,0 +1,47 @@
+//! Content codings of the app's responses: what is compressed for whom, how its head changes, and the encoders. Heads and bytes in,
+//! decisions and bytes out.
+//!
+//! Sources are RFC 9110 (sections 8.4, 8.8.3, 12.5.3 and 15.4.5), RFC 9111 §5.2.2.6 (`no-transform`), RFC 1952 (gzip), RFC 8878 and
+//! RFC 9659 (zstd and its window on the web).
+
+mod encoder;
+mod gzip;
+mod head;
+mod media_types;
+mod offer;
+mod plan;
+mod zstd;
+
+#[cfg(test)]
+pub use gzip::tests::decoded as ungzip;
+
+pub use encoder::{Encoder, Failed, Flush};
+pub use head::{Field, coded, revalidated, varied};
+pub use media_types::MediaTypes;
+pub use offer::Offer;
+pub use plan::{Plan, Rules};
+
+#[cfg(test)]
+mod tests {
+    use crate::http::{Event, HeaderMap, KeepAlive, Policy, RequestHead};
+
+    /// As a client sends it.
+    pub fn request(method: &str, fields: &str) -> RequestHead {
+        let policy = Policy {
+            limit_request_line: 8190,
+            limit_request_fields: 100,
+            limit_request_field_size: 8190,
+            limit_request_body: None,
+            header_map: HeaderMap::Drop,
+            exempt_names: Vec::new(),
+            keep_alive: KeepAlive::Allowed,
+        };
+        let mut connection = crate::http::Connection::new(std::sync::Arc::new(policy));
+        let head = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        connection.receive(head.as_bytes());
+        match connection.poll_event() {
+            Event::Request(head) => head,
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What becomes of a response, by its head and what its request has offered.
+
+use super::media_types::MediaTypes;
+use super::offer::{Offer, forbids_transformation};
+use crate::files::{Coding, Codings};
+
+/// What the settings say.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub codings: Codings,
+    /// From 1, the fastest, to 9.
+    pub level: u8,
+    /// Bodies below this many bytes are left alone.
+    pub min_size: u64,
+    pub types: MediaTypes,
+    /// Also for requests with `Authorization` or `Cookie`.
+    pub credentials: bool,
+}
+
+/// How a response goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// As the app gave it.
+    Leave,
+    /// As the app gave it; other clients get it compressed, which `Vary` says.
+    Vary,
+    /// A 304 for what this client has compressed: the tag is the weak one that it has.
+    Revalidate,
+    /// Compressed. `length`: what the app declared, if it did.
+    Code { coding: Coding, length: Option<u64> },
+}
+
+/// Fields whose value depends on the bytes as they are now.
+const OF_THE_BYTES: [&[u8]; 7] = [
+    b"content-encoding",
+    b"content-range",
+    b"content-md5",
+    b"content-digest",
+    b"repr-digest",
+    b"digest",
+    b"signature",
+];
+
+impl Rules {
+    pub fn plan<'f>(
+        &self,
+        offer: &Offer,
+        status: u16,
+        fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
+    ) -> Plan {
+        let mut seen = Seen::default();
+        for (name, value) in fields {
+            seen.field(name, value, &self.types);
+        }
+        if status == 304 {
+            return match (&offer.weak_tags, seen.etag) {
+                (Some(tags), Some(etag)) if has_weak_form(tags, etag) => Plan::Revalidate,
+                _ => Plan::Leave,
+            };
+        }
+        let too_short = seen.length.is_some_and(|length| length < self.min_size);
+        // 205 has no content, 206 and 416 are about ranges of the bytes as they are.
+        if seen.excluded
+            || !seen.has_type
+            || too_short
+            || matches!(status, 0..=199 | 204 | 205 | 206 | 416)
+        {
+            return Plan::Leave;
+        }
+        match offer.coding {
+            None => Plan::Vary,
+            Some(coding) => Plan::Code {
+                coding,
+                length: seen.length,
+            },
+        }
+    }
+}
+
+/// What counts of the fields of a response.
+#[derive(Default)]
+struct Seen<'f> {
+    excluded: bool,
+    has_type: bool,
+    length: Option<u64>,
+    etag: Option<&'f [u8]>,
+}
+
+impl<'f> Seen<'f> {
+    fn field(&mut self, name: &[u8], value: &'f [u8], types: &MediaTypes) {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        if is(b"content-type") {
+            self.has_type = types.has(value);
+        } else if is(b"content-length") {
+            let length = std::str::from_utf8(value.trim_ascii()).ok();
+            let length = length.and_then(|text| text.parse().ok());
+            // One that is malformed or given twice is an error, which the server's own check reports.
+            self.excluded |= length.is_none() || self.length.is_some();
+            self.length = length;
+        } else if is(b"etag") {
+            self.etag = Some(value);
+        } else if is(b"set-cookie") {
+            self.excluded = true;
+        } else if is(b"cache-control") {
+            self.excluded |= forbids_transformation(value);
+        } else {
+            self.excluded |= OF_THE_BYTES.iter().any(|known| is(known));
+        }
+    }
+}
+
+/// Whether the weak form of a strong tag is in a list of tags.
+fn has_weak_form(tags: &[u8], etag: &[u8]) -> bool {
+    etag.starts_with(b"\"") && memchr::memmem::find(tags, &[b"W/", etag].concat()).is_some()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn rules() -> Rules {
+        Rules {
+            codings: Codings {
+                zstd: true,
+                brotli: false,
+                gzip: true,
+            },
+            level: 4,
+            min_size: 1024,
+            types: MediaTypes::new(["text/*"]),
+            credentials: false,
+        }
+    }
+
+    fn planned(status: u16, fields: &str) -> Plan {
+        let offer = Offer {
+            coding: Some(Coding::Gzip),
+            ..Offer::default()
+        };
+        planned_for(&offer, status, fields)
+    }
+
+    fn planned_for(offer: &Offer, status: u16, fields: &str) -> Plan {
+        let fields = fields.split('\n').filter_map(|line| line.split_once(": "));
+        let fields = fields.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        rules().plan(offer, status, fields)
+    }
+
+    const CODED: Plan = Plan::Code {
+        coding: Coding::Gzip,
+        length: None,
+    };
+
+    #[test]
+    fn by_type_size_and_status() {
+        for (status, fields, plan) in [
+            (200, "Content-Type: text/html", CODED),
+            (404, "content-type: text/html", CODED),
+            (500, "content-type: text/html", CODED),
+            (200, "", Plan::Leave),
+            (200, "content-type: image/png", Plan::Leave),
+            (
+                200,
+                "content-type: text/html\nContent-Length: 1023",
+                Plan::Leave,
+            ),
+            (
+                200,
+                "content-type: text/html\nContent-Length: 1024",
+                Plan::Code {
+                    coding: Coding::Gzip,
+                    length: Some(1024),
+                },
+            ),
+            (204, "content-type: text/html", Plan::Leave),
+            (205, "content-type: text/html", Plan::Leave),
+            (206, "content-type: text/html", Plan::Leave),
+            (304, "content-type: text/html", Plan::Leave),
+            (416, "content-type: text/html", Plan::Leave),
+        ] {
+            assert_eq!(planned(status, fields), plan, "{status} {fields}");
+        }
+    }
+
+    #[test]
+    fn fields_that_exclude_a_response() {
+        for field in [
+            "Content-Encoding: br",
+            "content-encoding: identity",
+            "Content-Range: bytes 0-1/2",
+            "Set-Cookie: a=b",
+            "Cache-Control: public, no-transform",
+            "Content-Digest: sha-256=:AA==:",
+            "Content-Length: 5000x",
+            "Content-Length: 5000\nContent-Length: 5000",
+        ] {
+            let fields = format!("content-type: text/html\n{field}");
+            assert_eq!(planned(200, &fields), Plan::Leave, "{field}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_get_it_compressed_learns_that_others_do() {
+        let none = Offer::default();
+        let html = "content-type: text/html";
+        assert_eq!(planned_for(&none, 200, html), Plan::Vary);
+        assert_eq!(
+            planned_for(&none, 200, "content-type: image/png"),
+            Plan::Leave
+        );
+        let small = "content-type: text/html\ncontent-length: 5";
+        assert_eq!(planned_for(&none, 200, small), Plan::Leave);
+    }
+
+    #[test]
+    fn a_304_for_a_client_with_the_weak_tag() {
+        let offer = Offer {
+            weak_tags: Some(b"\"x\", W/\"abc\"".as_slice().into()),
+            ..Offer::default()
+        };
+        for (etag, plan) in [
+            ("\"abc\"", Plan::Revalidate),
+            ("\"ab\"", Plan::Leave),
+            ("\"x\"", Plan::Leave),
+            ("W/\"abc\"", Plan::Leave),
+        ] {
+            let fields = format!("ETag: {etag}");
+            assert_eq!(planned_for(&offer, 304, &fields), plan, "{etag}");
+        }
+        assert_eq!(planned(304, "ETag: \"abc\""), Plan::Leave);
+    }
+}

@@ -1,0 +1,198 @@
+//! How far the compression of one response has come. It does not know the connection.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::compress::{self, Field, Offer, Plan};
+use crate::http::{BodyEnd, RequestHead, ResponseError};
+use crate::worker::compressor::{Compressor, Lease};
+use crate::worker::network::Network;
+
+/// Between the app's response and the protocol, for a request whose response may be compressed.
+pub struct Coder {
+    pub(super) compressor: Arc<Compressor>,
+    offer: Offer,
+    pub(super) stage: Mutex<Stage>,
+}
+
+pub(super) enum Stage {
+    /// What the app sends goes out as it is.
+    Plain,
+    /// The head says that it is coded, and nothing of the body has come.
+    Begun(Begun),
+    Coding(Coding),
+}
+
+pub(super) struct Begun {
+    pub lease: Lease,
+    /// As the app declared it.
+    pub length: Option<u64>,
+    pub original: Original,
+}
+
+type OwnField = (Box<[u8]>, Box<[u8]>);
+
+/// The head as the app gave it, for a body that is better left alone.
+pub(super) struct Original {
+    pub status: u16,
+    pub reason: Option<Box<[u8]>>,
+    pub fields: Vec<OwnField>,
+}
+
+pub(super) struct Coding {
+    /// `None`: a thread of the pool has it, and takes what is queued.
+    pub lease: Option<Lease>,
+    /// What is missing of the length that the app declared.
+    left: Option<u64>,
+    /// The app has given everything.
+    pub ended: bool,
+    pub queue: VecDeque<Queued>,
+}
+
+pub(super) struct Queued {
+    pub source: Source,
+    pub end: BodyEnd,
+}
+
+pub(super) enum Source {
+    Block(Bytes),
+    File { file: File, offset: u64, left: u64 },
+}
+
+/// What is to be encoded of a piece, after the length that the app declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Accounted {
+    pub length: u64,
+    pub end: BodyEnd,
+    /// Cut off.
+    pub excess: u64,
+}
+
+impl Coder {
+    /// `None`: no response of this worker is compressed.
+    pub fn of(net: &Network, head: &RequestHead) -> Option<Arc<Coder>> {
+        let compressor = net.compressor.as_ref()?;
+        Some(Arc::new(Coder {
+            offer: Offer::of(head, &compressor.rules),
+            compressor: compressor.clone(),
+            stage: Mutex::new(Stage::Plain),
+        }))
+    }
+
+    /// What the head becomes, and the stage that it is in then.
+    pub(super) fn plan<'f>(
+        &self,
+        status: u16,
+        reason: Option<&[u8]>,
+        fields: &[(&'f [u8], &'f [u8])],
+    ) -> (Vec<Field<'f>>, Stage) {
+        let all = || fields.iter().copied();
+        match self.compressor.rules.plan(&self.offer, status, all()) {
+            Plan::Leave => {
+                let same = all().map(|(name, value)| (name.into(), value.into()));
+                (same.collect(), Stage::Plain)
+            }
+            Plan::Vary => (compress::varied(all()), Stage::Plain),
+            Plan::Revalidate => (compress::revalidated(all()), Stage::Plain),
+            Plan::Code { coding, length } => match self.compressor.lease(coding) {
+                None => (compress::varied(all()), Stage::Plain),
+                Some(lease) => {
+                    let original = Original {
+                        status,
+                        reason: reason.map(Into::into),
+                        fields: all().map(|(n, v)| (n.into(), v.into())).collect(),
+                    };
+                    let begun = Begun {
+                        lease,
+                        length,
+                        original,
+                    };
+                    (compress::coded(all(), coding), Stage::Begun(begun))
+                }
+            },
+        }
+    }
+
+    /// How many bytes of the result mean nothing. Decided anew for each response.
+    pub(super) fn padding(&self) -> u8 {
+        if !self.offer.padded {
+            return 0;
+        }
+        // Below 8 the codings have no room for each length.
+        u8::try_from(8 + crate::sys::random() % 100).unwrap_or(u8::MAX)
+    }
+
+    /// The app has given everything, and not all of it is encoded.
+    pub(super) fn is_finishing(&self) -> bool {
+        match &*self.stage.lock() {
+            Stage::Coding(coding) => coding.ended && coding.lease.is_none(),
+            Stage::Plain | Stage::Begun(_) => false,
+        }
+    }
+}
+
+impl Coding {
+    pub fn new(lease: Lease, length: Option<u64>) -> Coding {
+        Coding {
+            lease: Some(lease),
+            left: length,
+            ended: false,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Holds the app to the length that it declared, as the protocol does where that goes out.
+    pub fn account(&mut self, length: u64, end: BodyEnd) -> Result<Accounted, ResponseError> {
+        if self.ended {
+            return Err(ResponseError::AlreadyComplete);
+        }
+        let mut accounted = Accounted {
+            length,
+            end,
+            excess: 0,
+        };
+        if let Some(left) = &mut self.left {
+            accounted.length = length.min(*left);
+            accounted.excess = length - accounted.length;
+            *left -= accounted.length;
+            if *left > 0 && end != BodyEnd::More {
+                return Err(ResponseError::TooShort { missing: *left });
+            }
+            if accounted.excess > 0 && end == BodyEnd::More {
+                // What was cut off can only be the end.
+                accounted.end = BodyEnd::Last;
+            }
+        }
+        self.ended = accounted.end != BodyEnd::More;
+        Ok(accounted)
+    }
+}
+
+impl Source {
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Source::Block(block) => block.is_empty(),
+            Source::File { left, .. } => *left == 0,
+        }
+    }
+
+    /// The next bytes of it, `most` at the most; of a file that has become shorter an error.
+    pub fn take(&mut self, most: usize) -> std::io::Result<Bytes> {
+        match self {
+            Source::Block(block) => Ok(block.split_to(most.min(block.len()))),
+            Source::File { file, offset, left } => {
+                let length = usize::try_from(*left).unwrap_or(usize::MAX).min(most);
+                let mut bytes = vec![0; length];
+                file.read_exact_at(&mut bytes, *offset)?;
+                *offset += length as u64;
+                *left -= length as u64;
+                Ok(bytes.into())
+            }
+        }
+    }
+}

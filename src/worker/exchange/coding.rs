@@ -1,0 +1,335 @@
+//! What an app sends for a response that is compressed, from the head to the last byte.
+//!
+//! A WSGI thread compresses what it sends itself. The thread of an event loop does so with what a turn has room for; what is more
+//! is compressed by a thread of the pool, while the app waits in `send`. Neither holds the connection's lock meanwhile.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::coder::{Accounted, Begun, Coder, Coding, Original, Queued, Source, Stage};
+use super::sending::{Flow, Hold, Lend, SendError};
+use super::{Exchange, State};
+use crate::compress::{Encoder, Failed, Flush};
+use crate::http::{BodyEnd, ResponseError, ResponseState};
+use crate::worker::compressor::Lease;
+use crate::worker::connection::LOW_WATER;
+
+/// The pool compresses in pieces of this size.
+const PIECE: usize = 256 * 1024;
+
+/// Whether a head takes the place of another one that has not left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    Anew,
+    InPlace,
+}
+
+/// What the body begins with.
+#[derive(Debug, Clone, Copy)]
+enum First {
+    Bytes(usize, BodyEnd),
+    File,
+}
+
+impl Exchange {
+    /// Whether what is sent may have to be compressed first, which is better done without the GIL.
+    pub fn may_be_coded(&self) -> bool {
+        self.coder.is_some()
+    }
+
+    pub(super) fn start_coded<'h>(
+        &self,
+        coder: &Coder,
+        start: Start,
+        status: u16,
+        reason: Option<&[u8]>,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Result<(), SendError> {
+        let fields: Vec<_> = headers.into_iter().collect();
+        let stage = &mut *coder.stage.lock();
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        if start == Start::InPlace {
+            if matches!(stage, Stage::Coding(_)) {
+                return Err(ResponseError::HeadSent.into());
+            }
+            s.http.reset_response()?;
+        }
+        let (fields, next) = coder.plan(status, reason, &fields);
+        let fields = fields.iter().map(|(name, value)| (&**name, &**value));
+        self.begin(s, status, reason, fields)?;
+        *stage = next;
+        Ok(())
+    }
+
+    pub(super) fn write_coded(
+        &self,
+        coder: &Arc<Coder>,
+        data: &[u8],
+        end: BodyEnd,
+        hold: Hold<'_>,
+        lend: Option<Lend<'_>>,
+    ) -> Result<Flow, SendError> {
+        let stage = &mut *coder.stage.lock();
+        self.settle(coder, stage, First::Bytes(data.len(), end))?;
+        let Stage::Coding(coding) = stage else {
+            return self.put(data, end, hold, lend);
+        };
+        let Accounted {
+            length,
+            end,
+            excess,
+        } = self.account(coding, data.len() as u64, end)?;
+        let data = &data[..usize::try_from(length).unwrap_or(data.len())];
+        let turn = self.conn.net.clock.turns();
+        let at_once =
+            !matches!(hold, Hold::Step) || coder.compressor.may_code_now(data.len(), turn);
+        let flow = match &mut coding.lease {
+            Some(lease) if at_once => {
+                let coded = self.encode(lease, data, end)?;
+                let is_last = coding.ended;
+                if is_last {
+                    *stage = Stage::Plain;
+                }
+                // A block in memory would keep what follows it out of a file.
+                let may_lend = is_last || !matches!(hold, Hold::Spool(_));
+                self.put(&coded, end, hold, Some(&|| may_lend.then(|| coded.clone())))?
+            }
+            _ => {
+                let block = match lend.and_then(|lend| lend()) {
+                    Some(block) => block.slice(..data.len()),
+                    None => Bytes::copy_from_slice(data),
+                };
+                self.enqueue(coder, coding, Source::Block(block), end)?;
+                Flow::Full
+            }
+        };
+        if excess > 0 {
+            return Err(ResponseError::TooLong { excess }.into());
+        }
+        Ok(flow)
+    }
+
+    /// `Err`: the body is not compressed, and the file is given back, for the kernel to send it.
+    pub(super) fn send_file_coded(
+        &self,
+        coder: &Arc<Coder>,
+        file: std::fs::File,
+        offset: u64,
+        length: u64,
+        end: BodyEnd,
+    ) -> Result<Result<Flow, std::fs::File>, SendError> {
+        let stage = &mut *coder.stage.lock();
+        self.settle(coder, stage, First::File)?;
+        let Stage::Coding(coding) = stage else {
+            return Ok(Err(file));
+        };
+        let accounted = self.account(coding, length, end)?;
+        let source = Source::File {
+            file,
+            offset,
+            left: accounted.length,
+        };
+        self.enqueue(coder, coding, source, accounted.end)?;
+        match accounted.excess {
+            0 => Ok(Ok(Flow::Full)),
+            excess => Err(ResponseError::TooLong { excess }.into()),
+        }
+    }
+
+    /// With the first piece of the body it is known whether it is worth it. Where the head has left before, it has been promised.
+    fn settle(&self, coder: &Coder, stage: &mut Stage, first: First) -> Result<(), SendError> {
+        let Stage::Begun(begun) = &*stage else {
+            return Ok(());
+        };
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        let has_left = s.http.response_state() != ResponseState::HeadPending;
+        let is_plain = match first {
+            First::File => !has_left,
+            First::Bytes(length, end) => {
+                let length = length as u64;
+                let is_whole = end != BodyEnd::More && !has_left;
+                if let Some(declared) = begun
+                    .length
+                    .filter(|declared| is_whole && length < *declared)
+                {
+                    // Nothing has left: the client can still get a clean answer.
+                    let missing = declared - length;
+                    return Err(ResponseError::TooShort { missing }.into());
+                }
+                is_whole && begun.length.is_none() && length < coder.compressor.rules.min_size
+            }
+        };
+        let Stage::Begun(begun) = std::mem::replace(stage, Stage::Plain) else {
+            return Ok(());
+        };
+        let Begun {
+            mut lease,
+            length,
+            original,
+        } = begun;
+        if is_plain {
+            return self.begin_original(s, &original);
+        }
+        let whole = match first {
+            First::Bytes(length, end) if end != BodyEnd::More => Some(length as u64),
+            First::Bytes(..) | First::File => length,
+        };
+        // A length that turns out wrong would be an error of the encoder's: the app is held to its own before.
+        let known = whole.filter(|whole| length.is_none_or(|length| length == *whole));
+        let begun = encoder(&mut lease).and_then(|encoder| encoder.begin(coder.padding(), known));
+        if let Err(error) = begun {
+            return Err(self.fail(s, error));
+        }
+        *stage = Stage::Coding(Coding::new(lease, length));
+        Ok(())
+    }
+
+    fn begin_original(&self, s: &mut State, original: &Original) -> Result<(), SendError> {
+        let fields = original.fields.iter();
+        let fields = fields.map(|(name, value)| (&**name, &**value));
+        s.http.reset_response()?;
+        self.begin(s, original.status, original.reason.as_deref(), fields)
+    }
+
+    fn account(
+        &self,
+        coding: &mut Coding,
+        length: u64,
+        end: BodyEnd,
+    ) -> Result<Accounted, SendError> {
+        let accounted = coding.account(length, end);
+        if matches!(accounted, Err(ResponseError::TooShort { .. })) {
+            let s = &mut *self.conn.lock();
+            if self.check(s).is_ok() {
+                self.conn.cut(s);
+                self.conn.advance(s);
+            }
+        }
+        Ok(accounted?)
+    }
+
+    fn encode(&self, lease: &mut Lease, data: &[u8], end: BodyEnd) -> Result<Bytes, SendError> {
+        let flush = match end {
+            BodyEnd::More if data.is_empty() => return Ok(Bytes::new()),
+            BodyEnd::More => Flush::Sync,
+            BodyEnd::Last | BodyEnd::Trailers => Flush::Finish,
+        };
+        self.check(&self.conn.lock())?;
+        let mut out = Vec::new();
+        let encoded = encoder(lease).and_then(|encoder| encoder.encode(data, flush, &mut out));
+        match encoded {
+            Ok(()) => Ok(out.into()),
+            Err(error) => Err(self.fail(&mut self.conn.lock(), error)),
+        }
+    }
+
+    /// What has left is right, and no more can follow.
+    fn fail(&self, s: &mut State, error: impl std::fmt::Display) -> SendError {
+        tracing::error!(%error, "response cut: it cannot be compressed");
+        if self.check(s).is_ok() {
+            self.conn.cut(s);
+            self.conn.advance(s);
+        }
+        SendError::Gone
+    }
+
+    /// For a thread of the pool, which takes what is queued until nothing is left.
+    fn enqueue(
+        &self,
+        coder: &Arc<Coder>,
+        coding: &mut Coding,
+        source: Source,
+        end: BodyEnd,
+    ) -> Result<(), SendError> {
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        coding.queue.push_back(Queued { source, end });
+        if let Some(lease) = coding.lease.take() {
+            s.stream.coding = true;
+            let (exchange, of) = (self.clone(), coder.clone());
+            let job = Box::new(move || exchange.code_queue(&of, lease));
+            if coder.compressor.run(job).is_err() {
+                s.stream.coding = false;
+                return Err(self.fail(s, "no thread can be started"));
+            }
+        }
+        Ok(())
+    }
+
+    fn code_queue(&self, coder: &Coder, mut lease: Lease) {
+        loop {
+            let queued = {
+                let stage = &mut *coder.stage.lock();
+                let Stage::Coding(coding) = &mut *stage else {
+                    break;
+                };
+                match coding.queue.pop_front() {
+                    Some(queued) => queued,
+                    None if coding.ended => {
+                        *stage = Stage::Plain;
+                        break;
+                    }
+                    None => {
+                        coding.lease = Some(lease);
+                        self.queue_is_coded();
+                        return;
+                    }
+                }
+            };
+            if self.code_queued(&mut lease, queued).is_err() {
+                *coder.stage.lock() = Stage::Plain;
+                break;
+            }
+        }
+        drop(lease);
+        self.queue_is_coded();
+    }
+
+    fn code_queued(&self, lease: &mut Lease, queued: Queued) -> Result<(), SendError> {
+        let Queued { mut source, end } = queued;
+        loop {
+            let piece = match source.take(PIECE) {
+                Ok(piece) => piece,
+                Err(error) => {
+                    tracing::error!(%error, "response cut: its file cannot be read");
+                    let s = &mut *self.conn.lock();
+                    self.check(s)?;
+                    self.conn.cut(s);
+                    self.conn.advance(s);
+                    return Err(SendError::Gone);
+                }
+            };
+            let end = if source.is_empty() {
+                end
+            } else {
+                BodyEnd::More
+            };
+            let coded = self.encode(lease, &piece, end)?;
+            self.put(&coded, end, Hold::No, Some(&|| Some(coded.clone())))?;
+            if source.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The app may go on where the client takes what there is.
+    fn queue_is_coded(&self) {
+        let s = &mut *self.conn.lock();
+        if s.stream.number == self.number() {
+            s.stream.coding = false;
+            let has_room = s.out.len() <= LOW_WATER && s.part.is_none();
+            if (has_room || s.write_closed) && std::mem::take(&mut s.stream.waits.send) {
+                self.conn.net.app().writable(self.key());
+            }
+        }
+        // The thread that sleeps in the reactor has to look at what was noted.
+        self.conn.net.wake.wake();
+    }
+}
+
+fn encoder(lease: &mut Lease) -> Result<&mut Encoder, Failed> {
+    lease.encoder().ok_or(Failed::NONE)
+}
