@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::cli::{self, Entry, Refusal};
 use crate::config::{Kind, Occurs, Settings, definitions};
 use crate::master::{Host, Seat};
+use crate::sys::daemon::open_stdio;
 use crate::sys::{Listener, duplicate};
 use crate::worker;
 
@@ -84,6 +85,8 @@ fn main(
     app: Option<Py<PyAny>>,
     leave: Option<RawFd>,
 ) -> PyResult<u8> {
+    // Rust's own programs begin with that. Without /dev/null they stay as they are.
+    drop(open_stdio());
     let leave = leave.map(duplicate).transpose()?;
     let version = py.version_info();
     // The GIL stays ours: the master is the only thread there is, and it must hold it to fork.

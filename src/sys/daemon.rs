@@ -2,8 +2,10 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use super::{Error, Pid, Result, wait_readable};
@@ -13,6 +15,20 @@ pub fn leave_session() -> Result<()> {
     match setsid() {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::new("setsid", "", error)),
+    }
+}
+
+/// Those that are closed become /dev/null, or what is opened next has their number: prints would be written to it.
+pub fn open_stdio() -> Result<()> {
+    loop {
+        // Kept over exec, as standard streams are.
+        let null = open("/dev/null", OFlag::O_RDWR, Mode::empty())
+            .map_err(|error| Error::new("open", "/dev/null", io::Error::from(error)))?;
+        if null.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        // For as long as the process lives.
+        let _ = null.into_raw_fd();
     }
 }
 

@@ -1,6 +1,9 @@
 """Out of descriptors: no worker spins, and it serves again as soon as it can."""
 
+import os
 import resource
+import shlex
+import subprocess
 import time
 
 import pytest
@@ -51,3 +54,18 @@ def test_idle_connections_make_room(scarce):
     server.log.wait("idle connections closed for their descriptors")
     eventually(lambda: server.get(timeout=5).status == 200, "it serves on")
     assert server.ready_pids() == [pid]
+
+
+@pytest.mark.parametrize("closed", ["0<&- 1>&- 2>&-", "0<&- 2>&-", "1>&-"])
+def test_nothing_takes_the_number_of_a_closed_standard_stream(program, app, closed):
+    app.write("async def app(scope, receive, send): pass\n")
+    command = shlex.join([*program, "app:app", "--lifespan", "off", "-b", "unix:app.sock", "--error-logfile", "error.log"])
+    process = subprocess.Popen(["sh", "-c", f"exec {command} {closed}"], cwd=app.path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = app.path / "error.log"
+    try:
+        eventually(lambda: log.exists() and "worker ready" in log.read_text(), "it serves")
+        for pid in [process.pid, *processes.children(process.pid)]:
+            assert [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
