@@ -242,7 +242,8 @@ impl Reader {
 
     fn text(&self, definition: &Definition, value: &Value) -> Result<String, Error> {
         match (definition.kind, value) {
-            (_, Value::String(text)) => Ok(text.clone()),
+            // As gunicorn: no text begins or ends with a space, also no name of a file.
+            (_, Value::String(text)) => Ok(text.trim().to_owned()),
             (Kind::TextOrTable, Value::Object(_)) => Ok(value.to_string()),
             (Kind::Switch, Value::Bool(on)) => Ok(on.to_string()),
             // As gunicorn: a number is true or false, too.

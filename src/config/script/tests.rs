@@ -36,6 +36,11 @@ fn python_values_are_what_would_be_typed() {
         (json!({"user": 1000}), "user", &["1000"]),
         (json!({"pidfile": null}), "pidfile", &[]),
         (
+            json!({"pidfile": " /run/a.pid\n"}),
+            "pidfile",
+            &["/run/a.pid"],
+        ),
+        (
             json!({"raw_env": ["A=b", "C=d"]}),
             "raw_env",
             &["A=b", "C=d"],
