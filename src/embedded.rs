@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use crate::cli::{self, Entry, Refusal};
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};
-use crate::master::{Host, Seat};
+use crate::master::{Host, Mold, Seat};
 use crate::sys::Listener;
 use crate::sys::process::set_variable;
 use crate::sys::signals::hear_of_children;
@@ -99,6 +99,20 @@ impl Host for Embedded {
 
     fn python_executable(&self) -> Option<PathBuf> {
         self.python.get().map(|python| python.executable.clone())
+    }
+
+    fn run_mold(&self, mold: Mold) -> u8 {
+        match self.start() {
+            Ok(interpreter) => {
+                let code = Python::attach(|py| worker::run_mold(py, mold));
+                interpreter.finish();
+                code
+            }
+            Err(error) => {
+                mold.failed(Phase::Boot, &error.to_string(), "");
+                FAILED_TO_BOOT
+            }
+        }
     }
 
     fn run_worker(&self, seat: Seat) -> u8 {

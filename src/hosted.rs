@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 
 use crate::cli::{self, Entry, Refusal};
 use crate::config::{Kind, Occurs, Settings, definitions};
-use crate::master::{Host, Seat};
+use crate::master::{Host, Mold, Seat};
 use crate::sys::daemon::open_stdio;
 use crate::sys::{Listener, duplicate};
 use crate::worker;
@@ -42,6 +42,9 @@ impl Host for Hosted {
     }
     fn python_executable(&self) -> Option<PathBuf> {
         Some(self.python.clone())
+    }
+    fn run_mold(&self, mold: Mold) -> u8 {
+        Python::attach(|py| worker::run_mold(py, mold))
     }
     fn run_worker(&self, seat: Seat) -> u8 {
         Python::attach(|py| worker::run(py, seat))

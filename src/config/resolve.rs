@@ -13,7 +13,7 @@ use super::standing::refused;
 use super::value::{self, Malformed, Value};
 use super::{
     ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers, Limits,
-    LogTarget, Origin, Place, PortSharing, Recycling, Reload, RunAs, SendFile, Settings,
+    LogTarget, Origin, Place, PortSharing, Preload, Recycling, Reload, RunAs, SendFile, Settings,
     Surroundings, WebSocket, definition,
 };
 
@@ -129,6 +129,11 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         },
         in_process: typed.switch("in_process")?,
         warm_up: typed.value("warm_up", value::warm_up)?,
+        preload: match (typed.switch("preload_app")?, typed.switch("reload")?) {
+            (true, false) => Preload::InMold,
+            // Code that changes all the time is not worth keeping.
+            (true, true) | (false, _) => Preload::InWorkers,
+        },
         ready_path: typed.optional("ready_path", value::url_path)?,
         ready_host: typed.optional("ready_host", value::host_header)?,
         reload_surge: typed

@@ -271,6 +271,15 @@ pub enum WarmUp {
     Off,
 }
 
+/// Where the app is imported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Preload {
+    #[default]
+    InWorkers,
+    /// In the process that workers are forked from.
+    InMold,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebSockets {
     Auto,
@@ -379,6 +388,8 @@ pub struct Settings {
     /// Serve in this process, without workers.
     pub in_process: bool,
     pub warm_up: WarmUp,
+    /// `--preload`
+    pub preload: Preload,
     pub ready_path: Option<String>,
     pub ready_host: Option<String>,
     /// How many workers of the new generation boot beside the old ones at once. `None`: all.
@@ -419,4 +430,12 @@ pub struct Settings {
     pub server_header: bool,
     /// A configuration file with hooks.
     pub hooks: Option<std::sync::Arc<super::Hooks>>,
+}
+
+impl Settings {
+    /// Workers are forked from a process of their generation.
+    #[must_use]
+    pub fn uses_mold(&self) -> bool {
+        self.preload == Preload::InMold
+    }
 }

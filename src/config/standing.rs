@@ -88,7 +88,6 @@ mod tests {
             ("http_protocols", "h1"),
             ("protocol", "HTTP"),
             ("suppress_ragged_eofs", "true"),
-            ("preload_app", "true"),
         ] {
             assert_eq!(
                 refused(&layers(name, text, Origin::CommandLine)),

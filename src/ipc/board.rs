@@ -66,10 +66,20 @@ impl Board {
         Facts::read(self.words)
     }
 
-    pub(super) fn page(&self, index: usize) -> Option<Page> {
+    /// By its number.
+    pub fn page(&self, index: usize) -> Option<Page> {
         let first = header::WORDS + self.pages * counter::WORDS;
         let start = first + index * page::WORDS;
         Page::new(self.words.get(start..start + page::WORDS)?)
+    }
+
+    /// The number of one of its pages, for another process that has the board.
+    pub fn number_of(&self, page: Page) -> u32 {
+        let number = (0..self.pages)
+            .position(|index| self.page(index).is_some_and(|other| other.is_same(page)));
+        number
+            .and_then(|number| u32::try_from(number).ok())
+            .unwrap_or(u32::MAX)
     }
 
     pub(super) fn totals(&self, slot: usize) -> &'static [AtomicU64] {

@@ -97,6 +97,18 @@ impl WorkerChannel {
     }
 }
 
+impl From<OwnedFd> for WorkerChannel {
+    fn from(end: OwnedFd) -> Self {
+        Self { end }
+    }
+}
+
+impl From<WorkerChannel> for OwnedFd {
+    fn from(channel: WorkerChannel) -> Self {
+        channel.end
+    }
+}
+
 impl AsFd for WorkerChannel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()

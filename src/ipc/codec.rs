@@ -5,8 +5,8 @@ use super::{Error, Result};
 
 /// No encoded message is longer than that, in bytes; longer texts lose their middle.
 pub const LONGEST: usize = 160 * 1024;
-const SUMMARY: usize = 4 * 1024;
-const TRACEBACK: usize = LONGEST - SUMMARY - 64;
+pub(super) const SUMMARY: usize = 4 * 1024;
+pub(super) const TRACEBACK: usize = LONGEST - SUMMARY - 64;
 
 /// A message that travels over a channel.
 pub trait Wire: Sized {
@@ -38,6 +38,7 @@ impl Wire for ToWorker {
             Self::CloseAfterAnswers => vec![7],
             Self::LoadCertificates => vec![8],
             Self::Preview => vec![9],
+            Self::Begin => vec![10],
             Self::LogLevel(level) => vec![5, *level],
             Self::Stacks { number } => {
                 let mut bytes = vec![6];
@@ -68,6 +69,7 @@ impl Wire for ToWorker {
             7 => Self::CloseAfterAnswers,
             8 => Self::LoadCertificates,
             9 => Self::Preview,
+            10 => Self::Begin,
             5 => Self::LogLevel(reader.byte()?),
             6 => Self::Stacks {
                 number: reader.u64()?,
@@ -89,15 +91,7 @@ impl Wire for FromWorker {
                 summary,
                 traceback,
             } => {
-                let phase = match phase {
-                    Phase::Boot => 1,
-                    Phase::Load => 2,
-                    Phase::Lifespan => 3,
-                    Phase::ReadyPath => 4,
-                    Phase::Settings => 5,
-                    Phase::Import => 6,
-                };
-                let mut bytes = vec![4, phase];
+                let mut bytes = vec![4, phase_number(*phase)];
                 put_text(&mut bytes, &shortened(summary, SUMMARY));
                 put_text(&mut bytes, &shortened(traceback, TRACEBACK));
                 bytes
@@ -122,22 +116,11 @@ impl Wire for FromWorker {
             1 => Self::Booted,
             2 => Self::Ready,
             3 => Self::StoppedAccepting,
-            4 => {
-                let phase = match reader.byte()? {
-                    1 => Phase::Boot,
-                    2 => Phase::Load,
-                    3 => Phase::Lifespan,
-                    4 => Phase::ReadyPath,
-                    5 => Phase::Settings,
-                    6 => Phase::Import,
-                    _ => return Err(Error::Malformed("unknown phase")),
-                };
-                Self::Failed {
-                    phase,
-                    summary: reader.text()?,
-                    traceback: reader.text()?,
-                }
-            }
+            4 => Self::Failed {
+                phase: phase_of(reader.byte()?)?,
+                summary: reader.text()?,
+                traceback: reader.text()?,
+            },
             5 => Self::Stacks {
                 number: reader.u64()?,
                 text: reader.text()?,
@@ -149,14 +132,37 @@ impl Wire for FromWorker {
     }
 }
 
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
+pub(super) fn phase_number(phase: Phase) -> u8 {
+    match phase {
+        Phase::Boot => 1,
+        Phase::Load => 2,
+        Phase::Lifespan => 3,
+        Phase::ReadyPath => 4,
+        Phase::Settings => 5,
+        Phase::Import => 6,
+    }
+}
+
+pub(super) fn phase_of(number: u8) -> Result<Phase> {
+    match number {
+        1 => Ok(Phase::Boot),
+        2 => Ok(Phase::Load),
+        3 => Ok(Phase::Lifespan),
+        4 => Ok(Phase::ReadyPath),
+        5 => Ok(Phase::Settings),
+        6 => Ok(Phase::Import),
+        _ => Err(Error::Malformed("unknown phase")),
+    }
+}
+
+pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
     let length = u32::try_from(text.len()).expect("shortened before to far less than 4 GiB");
     bytes.extend_from_slice(&length.to_le_bytes());
     bytes.extend_from_slice(text.as_bytes());
 }
 
 /// At most `limit` bytes: the beginning and, because a traceback says what happened in its last lines, twice as much of the end.
-fn shortened(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
+pub(super) fn shortened(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
     if text.len() <= limit {
         return text.into();
     }
@@ -177,9 +183,13 @@ fn shortened(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
     .into()
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8]> {
         let (taken, rest) = self
             .0
@@ -195,15 +205,23 @@ impl<'a> Reader<'a> {
             .map_err(|_| Error::Malformed("too short"))
     }
 
-    fn byte(&mut self) -> Result<u8> {
+    pub(super) fn byte(&mut self) -> Result<u8> {
         self.array().map(|[byte]| byte)
     }
 
-    fn u64(&mut self) -> Result<u64> {
+    pub(super) fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(super) fn i32(&mut self) -> Result<i32> {
+        self.array().map(i32::from_le_bytes)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn text(&mut self) -> Result<String> {
+    pub(super) fn text(&mut self) -> Result<String> {
         let length = self.array().map(u32::from_le_bytes)?;
         let length = usize::try_from(length).map_err(|_| Error::Malformed("text too long"))?;
         let text = std::str::from_utf8(self.take(length)?)
@@ -211,7 +229,7 @@ impl<'a> Reader<'a> {
         Ok(text.to_owned())
     }
 
-    fn end<T>(&self, message: T) -> Result<T> {
+    pub(super) fn end<T>(&self, message: T) -> Result<T> {
         if self.0.is_empty() {
             Ok(message)
         } else {
@@ -235,6 +253,7 @@ mod tests {
             Just(ToWorker::ReopenLogs),
             Just(ToWorker::CloseAfterAnswers),
             Just(ToWorker::LoadCertificates),
+            Just(ToWorker::Begin),
             any::<u8>().prop_map(ToWorker::LogLevel),
             any::<u64>().prop_map(|number| ToWorker::Stacks { number }),
             (reason, any::<u64>()).prop_map(|(reason, graceful_ms)| ToWorker::Drain {

@@ -3,6 +3,8 @@
 /// From the master to a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToWorker {
+    /// To a worker that a mold has forked: the master knows it now, and it may begin.
+    Begin,
     /// Start accepting.
     Go,
     /// Accept at the listeners for previews alone; `Go` may follow, and ends that.

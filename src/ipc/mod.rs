@@ -15,6 +15,7 @@ mod error;
 mod facts;
 mod layout;
 mod message;
+mod mold;
 #[allow(
     clippy::indexing_slicing,
     reason = "a page's layout is fixed, and its length is checked when it is made"
@@ -30,6 +31,7 @@ pub use counters::{Counters, FILE_STATUSES, Waits};
 pub use error::{Error, Result};
 pub use facts::{CAUSES, Facts, Queue, Service};
 pub use message::*;
+pub use mold::{ForkOrder, FromMold, MoldChannel, MoldHandle, ToMold, mold_channel};
 pub use page::{InFlight, Mark, Page, State, Ticket};
 pub use scoreboard::Scoreboard;
 pub use tickets::{TicketKey, TicketKeys};

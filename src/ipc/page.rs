@@ -113,6 +113,10 @@ impl Page {
 
 /// The readers' side.
 impl Page {
+    pub fn is_same(&self, other: Self) -> bool {
+        std::ptr::eq(self.words, other.words)
+    }
+
     pub fn pid(&self) -> u64 {
         self.words[page::PID].load(Relaxed)
     }

@@ -8,14 +8,14 @@ use super::child::FAILED_TO_BOOT;
 use super::generation::{Edition, Logs, logs};
 use super::hang::Hang;
 use super::journal::kill_reason;
-use super::seat::Seat;
+use super::seat::{Seat, SharedCertificates};
 use super::shell::{Child, End, Flow, Shell, deliver};
 use super::supervisor::{
     Action, Beat, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Retry,
     Slot, Stage,
 };
 use super::workers::{Killed, Worker};
-use crate::ipc::{self, Page, ToWorker, WorkerChannel};
+use crate::ipc::{self, Page, ToMold, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork, resident};
 use crate::sys::signals::{Signal, start_as_child};
@@ -55,6 +55,8 @@ impl Shell<'_> {
                     }
                 };
             }
+            Action::StartMold { generation } => return self.start_mold(generation),
+            Action::KillMold { generation } => self.kill_mold(generation),
             Action::Send { incarnation, order } => self.send(incarnation, order),
             Action::Terminate { incarnation } => self.signal_worker(incarnation, Signal::TERM),
             Action::Kill { incarnation, why } => {
@@ -92,6 +94,7 @@ impl Shell<'_> {
             Action::ReopenLogs => self.reopen_logs(),
             Action::Forget { generation } => {
                 self.generations.editions.remove(&generation);
+                self.molds.dismiss(generation);
                 self.follow_certificates();
             }
             Action::Report(report) => {
@@ -143,7 +146,8 @@ impl Shell<'_> {
                 }
                 self.reporting.note.take(&report);
                 self.reporting.tally.note(&report);
-                self.reporting.journal.write(&report, &self.fleet.workers);
+                let (workers, molds) = (&self.fleet.workers, &self.molds);
+                self.reporting.journal.write(&report, workers, molds);
             }
             Action::Notify(state) => self.notify(state),
             Action::Reply { token, answer } => self.reply(token, &answer),
@@ -160,19 +164,12 @@ impl Shell<'_> {
         slot: Slot,
         generation: Generation,
     ) -> Result<Flow, Error> {
-        let unknown = || {
-            sys::Error::new(
-                "fork",
-                "",
-                std::io::Error::other(format!("no settings for generation {generation}")),
-            )
-        };
-        let edition = self
-            .generations
-            .editions
-            .get(&generation)
-            .ok_or_else(unknown)?
-            .clone();
+        let edition = self.edition(generation)?;
+        if edition.settings.uses_mold() {
+            self.hook_pre_fork(incarnation.0);
+            self.ask_mold(incarnation, slot, generation)?;
+            return Ok(Flow::Go);
+        }
         let binds = &mut self.listening.binds;
         binds.shares.prepare(slot.0, &binds.listeners);
         let (ours, theirs) = ipc::channel()?;
@@ -234,6 +231,20 @@ impl Shell<'_> {
         }
     }
 
+    /// The settings of that generation, and what belongs to them.
+    pub(super) fn edition(&self, generation: Generation) -> Result<Edition, Error> {
+        let known = self.generations.editions.get(&generation);
+        let missing = || std::io::Error::other(format!("no settings for generation {generation}"));
+        let known = known.ok_or_else(|| sys::Error::new("fork", "", missing()))?;
+        Ok(known.clone())
+    }
+
+    pub(super) fn shared_certificates(&self, edition: &Edition) -> Option<SharedCertificates> {
+        let (certificates, state) = (&edition.certificates, &self.listening.certificates);
+        let both = certificates.as_ref().zip(state.as_ref());
+        both.map(|(certificates, state)| certificates.shared(state))
+    }
+
     /// In the child: takes what a worker keeps out of what is about to be dropped.
     fn seat(
         &mut self,
@@ -253,11 +264,7 @@ impl Shell<'_> {
             generation: u64::from(generation.0),
             settings: Arc::clone(&edition.settings),
             listeners,
-            certificates: edition
-                .certificates
-                .as_ref()
-                .zip(self.listening.certificates.as_ref())
-                .map(|(certificates, state)| certificates.shared(state)),
+            certificates: self.shared_certificates(edition),
             channel,
             lifeline: self.fleet.lifeline.read.take()?,
             page,
@@ -318,12 +325,15 @@ impl Shell<'_> {
         for (_, worker) in self.fleet.workers.iter() {
             worker.tell(&ToWorker::ReopenLogs);
         }
+        self.tell_molds(&ToMold::ReopenLogs);
         self.helpers.monitor.renew();
     }
 
-    fn signal_worker(&self, incarnation: Incarnation, signal: Signal) {
+    fn signal_worker(&mut self, incarnation: Incarnation, signal: Signal) {
         if let Some(worker) = self.fleet.workers.get(incarnation) {
             deliver(worker.pid, signal);
+        } else {
+            self.withdraw(incarnation, signal);
         }
     }
 

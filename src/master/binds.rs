@@ -1,13 +1,13 @@
 //! The server's listeners: opened once, before the first fork, and kept over every reload. It does not accept.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::Error;
 use super::shares::Shares;
 use crate::config::{Bind, Endpoint, PortSharing, Protection, Settings};
 use crate::sys::{
-    AnyIpv6, Audience, Identity, Listener, ListenerAddress, Others, Passed, Predecessor,
+    self, AnyIpv6, Audience, Identity, Listener, ListenerAddress, Others, Passed, Predecessor,
     SocketFile, accept_queue, listen_tcp, listen_unix, passed_descriptors, take_listener,
     turn_away_newcomers,
 };
@@ -208,6 +208,21 @@ impl Binds {
     pub fn part_of(&mut self, slot: u32) -> Vec<Listener> {
         let listeners = std::mem::take(&mut self.listeners);
         self.shares.take(slot, listeners)
+    }
+
+    /// The listeners of a worker in that slot, for a mold to hand on.
+    ///
+    /// # Errors
+    /// There are no descriptors left.
+    pub fn copies_for(&self, slot: u32) -> Result<Vec<OwnedFd>, Error> {
+        let own = |number| self.shares.own(slot, number);
+        let all = self.listeners.iter().enumerate();
+        all.map(|(number, common)| {
+            let fd = &own(number).unwrap_or(common).fd;
+            let copy = fd.try_clone();
+            copy.map_err(|e| sys::Error::new("dup", common, e).into())
+        })
+        .collect()
     }
 
     /// The accept queue of the listener of that number: how many wait, and how many may.

@@ -1,6 +1,6 @@
 //! The first steps of a forked worker, up to the point where its host takes over. It is not the worker.
 
-use super::generation::Logs;
+use super::generation::{Edition, Logs};
 use super::names;
 use super::seat::{Host, Seat};
 use super::shell::Child;
@@ -42,30 +42,8 @@ pub fn live(child: Child, host: &dyn Host) -> u8 {
     );
     seat.page.set_state(State::Booting);
     seat.page.beat(clock::monotonic_ms());
-    PRIVATE.iter().for_each(|name| remove_variable(name));
-    seat.settings
-        .env
-        .iter()
-        .for_each(|(name, value)| set_variable(name, value));
-    if let Err(summary) = edition.enter() {
+    if let Err(summary) = settle(&edition, logs, identity.as_ref(), host) {
         return fail(&seat, summary);
-    }
-    // A file that cannot be opened makes this boot fail, and with it the reload that brought it.
-    if logs == Logs::ToOpen
-        && let Err(error) = observability::start(&seat.settings)
-    {
-        return fail(&seat, error.to_string());
-    }
-    if seat.settings.logging.prints == Prints::ToErrorLog
-        && let Err(error) = observability::capture_prints()
-    {
-        return fail(&seat, error.to_string());
-    }
-    if identity.is_some() {
-        host.before_identity();
-    }
-    if let Some(Err(error)) = identity.as_ref().map(Identity::assume) {
-        return fail(&seat, error.to_string());
     }
     // After the change of user, which would take it away.
     match die_with_parent(seat.master, Signal::TERM) {
@@ -75,6 +53,37 @@ pub fn live(child: Child, host: &dyn Host) -> u8 {
         Err(error) => return fail(&seat, error.to_string()),
     }
     host.run_worker(seat)
+}
+
+/// The surroundings of its generation: environment, directory, logs, user.
+///
+/// # Errors
+/// What the process cannot have, in words.
+pub fn settle(
+    edition: &Edition,
+    logs: Logs,
+    identity: Option<&Identity>,
+    host: &dyn Host,
+) -> Result<(), String> {
+    let settings = &edition.settings;
+    PRIVATE.iter().for_each(|name| remove_variable(name));
+    settings
+        .env
+        .iter()
+        .for_each(|(name, value)| set_variable(name, value));
+    edition.enter()?;
+    // A file that cannot be opened makes this boot fail, and with it the reload that brought it.
+    if logs == Logs::ToOpen {
+        observability::start(settings).map_err(|e| e.to_string())?;
+    }
+    if settings.logging.prints == Prints::ToErrorLog {
+        observability::capture_prints().map_err(|e| e.to_string())?;
+    }
+    if let Some(identity) = identity {
+        host.before_identity();
+        identity.assume().map_err(|e| e.to_string())?;
+    }
+    Ok(())
 }
 
 fn fail(seat: &Seat, summary: String) -> u8 {

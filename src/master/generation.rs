@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::capacity::Capacity;
 use super::certificates::Certificates;
 use super::hooks::before_first_worker;
-use super::supervisor::{Abort, Helper, Plan, Sources, Winch, WorkerLimits};
+use super::supervisor::{Abort, ForkedFrom, Helper, Plan, Sources, Winch, WorkerLimits};
 use crate::config::{Place, Settings};
 
 /// The settings of one generation, and its working directory as it was when the generation began.
@@ -87,6 +87,11 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
         abort: match &settings.hooks {
             Some(hooks) if hooks.has("worker_abort") => Abort::First,
             Some(_) | None => Abort::Never,
+        },
+        forked_from: if settings.uses_mold() {
+            ForkedFrom::Mold
+        } else {
+            ForkedFrom::Master
         },
         limits: WorkerLimits {
             requests: settings.recycling.requests,

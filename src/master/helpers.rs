@@ -27,7 +27,7 @@ impl Shell<'_> {
             self.helper_ended(Helper::Watcher, end);
             return true;
         }
-        self.was_preparation(pid, exit) || self.was_hooks(pid)
+        self.was_preparation(pid, exit) || self.was_hooks(pid) || self.was_mold(pid, exit)
     }
 
     pub(super) fn helper_ended(&mut self, helper: Helper, end: HelperEnd) {
@@ -40,6 +40,7 @@ impl Shell<'_> {
     pub(super) fn end_helpers(&mut self) {
         self.helpers.ending = true;
         self.end_hooks();
+        self.end_molds();
         self.helpers.monitor.dismiss();
         self.helpers.watcher.dismiss();
         self.look_for_helpers_end();
@@ -47,7 +48,9 @@ impl Shell<'_> {
 
     /// Once a turn: whether the last of them is gone.
     pub(super) fn look_for_helpers_end(&mut self) {
-        let runs = self.helpers.monitor.is_running() || self.helpers.watcher.is_running();
+        let runs = self.helpers.monitor.is_running()
+            || self.helpers.watcher.is_running()
+            || !self.molds.is_gone();
         if self.helpers.ending && !runs && self.hooks_are_done() {
             self.helpers.ending = false;
             self.events.pending.push_back(Event::HelpersEnded);

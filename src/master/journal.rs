@@ -4,9 +4,10 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::configuration::Misconfigured;
+use super::molds::Molds;
 use super::supervisor::{
-    BootFailure, BootPhase, CoreDump, Exit, Helper, KillReason, ReloadFailure, Report, Retirement,
-    Retry, Slot, StopMode, Who,
+    BootFailure, BootPhase, CoreDump, Exit, Generation, Helper, KillReason, ReloadFailure, Report,
+    Retirement, Retry, Slot, StopMode, Who,
 };
 use super::workers::{Failure, Workers};
 
@@ -30,7 +31,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    pub fn write(&mut self, report: &Report, workers: &Workers) {
+    pub fn write(&mut self, report: &Report, workers: &Workers, molds: &Molds) {
         let pid = |worker: &Who| {
             workers
                 .facts(worker.incarnation)
@@ -39,7 +40,9 @@ impl Journal {
         };
         self.start_failed |= matches!(
             report,
-            Report::FirstBootFailed { .. } | Report::PreparationFailed { .. }
+            Report::FirstBootFailed { .. }
+                | Report::FirstMoldFailed { .. }
+                | Report::PreparationFailed { .. }
         );
         if self.start_failed
             && matches!(report, Report::Stopping { .. } | Report::WorkerLeft { .. })
@@ -57,6 +60,10 @@ impl Journal {
                     "--run-before command exceeded --run-before-timeout, terminating it"
                 )
             }
+            Report::MoldReady { .. }
+            | Report::MoldFailed { .. }
+            | Report::MoldDied { .. }
+            | Report::FirstMoldFailed { .. } => self.write_mold(report, molds),
             Report::WorkerReady { worker, after } => tracing::info!(
                 slot = worker.slot.0,
                 generation = worker.generation.0,
@@ -171,7 +178,7 @@ impl Journal {
                 replaced,
                 of,
             } => {
-                let (reason, traceback) = self.reload_failure(why, workers);
+                let (reason, traceback) = self.reload_failure(why, workers, molds);
                 self.last_reload_failure = Some(reason.clone());
                 tracing::error!(
                     generation = generation.0,
@@ -262,6 +269,49 @@ impl Journal {
         }
     }
 
+    fn write_mold(&self, report: &Report, molds: &Molds) {
+        match *report {
+            Report::MoldReady { generation, after } => tracing::info!(
+                generation = generation.0,
+                after_ms = ms(after),
+                "app loaded, workers are forked from it"
+            ),
+            Report::MoldFailed {
+                generation,
+                why,
+                retry,
+            } => {
+                let (reason, traceback) = mold_failure(generation, why, molds);
+                tracing::error!(
+                    generation = generation.0,
+                    reason,
+                    retry = retry_words(retry),
+                    failures = failures(retry),
+                    delay_ms = delay(retry).map(ms),
+                    traceback,
+                    "mold failed to boot: workers that end are replaced once there is one"
+                );
+            }
+            Report::MoldDied {
+                generation,
+                why,
+                retry,
+            } => tracing::error!(
+                generation = generation.0,
+                reason = boot_words(why),
+                retry = retry_words(retry),
+                failures = failures(retry),
+                delay_ms = delay(retry).map(ms),
+                "mold died, loading the app again from its files: its workers go on"
+            ),
+            Report::FirstMoldFailed { why, code } => {
+                let (reason, traceback) = mold_failure(Generation(1), why, molds);
+                tracing::error!(reason, code, traceback, "the server did not come up");
+            }
+            _ => {}
+        }
+    }
+
     /// In words, with the worker's own if it had any; and the traceback, unless it is known already.
     fn boot_failure(
         &mut self,
@@ -306,6 +356,7 @@ impl Journal {
         &mut self,
         why: &ReloadFailure,
         workers: &Workers,
+        molds: &Molds,
     ) -> (String, Option<String>) {
         match why {
             ReloadFailure::BadConfig => (
@@ -315,6 +366,7 @@ impl Journal {
             ReloadFailure::Boot { worker, why } => {
                 self.boot_failure(worker, *why, workers, Repeated::Always)
             }
+            ReloadFailure::Mold { generation, why } => mold_failure(*generation, *why, molds),
             ReloadFailure::Died { worker, exit } => (
                 format!(
                     "the new worker of slot {} died: {}",
@@ -339,6 +391,22 @@ impl Journal {
             ReloadFailure::Discarded => ("it was discarded".to_owned(), None),
             ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
         }
+    }
+}
+
+/// In words, with the mold's own if it had any.
+fn mold_failure(
+    generation: Generation,
+    why: BootFailure,
+    molds: &Molds,
+) -> (String, Option<String>) {
+    let reason = boot_words(why);
+    match molds.failure(generation) {
+        Some(failure) if matches!(why, BootFailure::Said(_)) => (
+            format!("{reason}: {}", failure.summary),
+            Some(failure.traceback.clone()).filter(|text| !text.is_empty()),
+        ),
+        Some(_) | None => (reason, None),
     }
 }
 

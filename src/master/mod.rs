@@ -27,6 +27,7 @@ mod keeper;
 mod load;
 mod lookout;
 mod memory;
+mod molds;
 mod names;
 mod pidfile;
 mod prepare;
@@ -48,6 +49,7 @@ pub use check::{identity, try_out};
 pub use configuration::{Configuration, Misconfigured, Next};
 pub use daemon::{Announcement, Detached, Start, detach};
 pub use error::Error;
+pub use molds::{Asked, ForkRequest, Forked, Mold, Newborn};
 pub use program::Program;
 pub use seat::{Host, Outcome, Seat, SharedCertificates};
 
@@ -189,6 +191,10 @@ fn govern(
             drop(shell);
             lookout::serve(recruit.map(|recruit| *recruit))
         }
+        Ok(End::Mold(init)) => {
+            drop(shell);
+            return Ok(Outcome::Worker(molds::live(*init, host)));
+        }
         Ok(End::Stillborn(code)) => return Ok(Outcome::Worker(code)),
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
@@ -196,6 +202,7 @@ fn govern(
     if let Some(side) = &shell.helpers.hooks {
         side.kill();
     }
+    shell.molds.kill();
     *announcement = shell.reporting.announcement.take();
     shell.desk.control.close();
     shell.helpers.monitor.dismiss();

@@ -10,6 +10,10 @@ pub fn worker(settings: &Settings, slot: u32, generation: u64) -> String {
     format!("rgun: worker {slot} gen {generation} [{}]", name(settings))
 }
 
+pub fn mold(settings: &Settings, generation: u64) -> String {
+    format!("rgun: mold gen {generation} [{}]", name(settings))
+}
+
 pub fn monitor(settings: &Settings) -> String {
     format!("rgun: monitor [{}]", name(settings))
 }

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::molds::Mold;
 use crate::config::Settings;
 use crate::ipc;
 use crate::sys::{Document, Listener, Pid, Scratch};
@@ -54,6 +55,8 @@ pub trait Host {
     fn python_executable(&self) -> Option<PathBuf> {
         None
     }
+    /// The mold's whole life, and that of each worker that it forks; the number is its exit code. As `run_worker`.
+    fn run_mold(&self, mold: Mold) -> u8;
     /// The worker's whole life; the number is its exit code. It may return: the stack unwinds to the caller of `run`.
     fn run_worker(&self, seat: Seat) -> u8;
 }

@@ -58,6 +58,11 @@ impl Shares {
         }
     }
 
+    /// Its own listener of that number, where it has one.
+    pub fn own(&self, slot: u32, number: usize) -> Option<&Listener> {
+        self.of.get(&slot)?.get(number)?.as_ref()
+    }
+
     /// Nobody comes after the last worker of that slot, who empties its queues. False: somebody else will, or everybody
     /// shares them.
     pub fn close(&mut self, slot: u32) -> bool {

@@ -19,6 +19,7 @@ use super::hooks::{Following, Side};
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::lookout::Lookout;
+use super::molds::{MoldInit, Molds};
 use super::prepare::Running;
 use super::preview::Previews;
 use super::recruit::Recruit;
@@ -67,6 +68,8 @@ pub enum End {
     Monitor(Option<Box<Recruit<crate::monitor::Post>>>),
     /// The same for the watcher of files.
     Watcher(Option<Box<Recruit<crate::watcher::Post>>>),
+    /// This is the child of a fork that becomes a mold.
+    Mold(Box<MoldInit>),
     /// This is the child of a fork that cannot even begin.
     Stillborn(u8),
 }
@@ -89,6 +92,7 @@ pub struct Shell<'a> {
     pub(super) listening: Listening,
     pub(super) fleet: WorkerProcesses,
     pub(super) helpers: HelperProcesses,
+    pub(super) molds: Molds,
     pub(super) desk: ControlClients,
     pub(super) reporting: Reporting,
 }
@@ -230,6 +234,7 @@ impl<'a> Shell<'a> {
                 memory: OutOfMemory::of_this_process(),
             },
             helpers: HelperProcesses::default(),
+            molds: Molds::default(),
             desk: ControlClients::default(),
             reporting: Reporting {
                 journal: Journal::default(),
@@ -306,7 +311,6 @@ impl<'a> Shell<'a> {
             // What it said before it died comes first. What a child of its own may go on saying is cut off.
             self.listen(incarnation, usize::from(u16::MAX));
             self.tell_hang(incarnation);
-            self.hook_child_exit(incarnation.0, pid);
             let killed = self
                 .fleet
                 .workers
@@ -320,14 +324,19 @@ impl<'a> Shell<'a> {
                 }
                 ended => exit(ended),
             };
-            if let Some(page) = self.fleet.workers.remove(incarnation) {
-                self.fleet.scoreboard.free(page);
-            }
-            self.events
-                .pending
-                .push_back(Event::Exited { incarnation, exit });
+            self.worker_ended(incarnation, pid, exit);
         }
         Ok(())
+    }
+
+    pub(super) fn worker_ended(&mut self, incarnation: Incarnation, pid: Pid, exit: Exit) {
+        self.hook_child_exit(incarnation.0, pid);
+        if let Some(page) = self.fleet.workers.remove(incarnation) {
+            self.fleet.scoreboard.free(page);
+        }
+        self.events
+            .pending
+            .push_back(Event::Exited { incarnation, exit });
     }
 
     /// Takes what a worker has said.
@@ -403,7 +412,7 @@ pub fn deliver(pid: Pid, signal: Raw) {
     }
 }
 
-fn boot_phase(phase: Phase) -> BootPhase {
+pub fn boot_phase(phase: Phase) -> BootPhase {
     match phase {
         Phase::Boot => BootPhase::Boot,
         Phase::Import => BootPhase::Import,

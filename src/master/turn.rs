@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Error;
 use super::control;
 use super::shell::Shell;
-use super::supervisor::{Event, Incarnation};
+use super::supervisor::{Event, Generation, Incarnation};
 use super::workers::Hearing;
 use crate::observability;
 use crate::sys::{Turn, Wanted, clock};
@@ -26,6 +26,7 @@ enum Source {
     /// Before what workers say: one that was told to end together with us is not replaced.
     Signals,
     Worker(Incarnation),
+    Mold(Generation),
     Configuration,
     Watcher,
     Hooks,
@@ -67,6 +68,11 @@ impl Shell<'_> {
             if worker.hearing == Hearing::Open {
                 let source = Source::Worker(incarnation);
                 turn.watch(source, worker.channel.as_fd(), Wanted::Readable);
+            }
+        }
+        for (generation, mold) in self.molds.iter() {
+            for (fd, wanted) in mold.watched() {
+                turn.watch(Source::Mold(generation), fd, wanted);
             }
         }
         if let Some(asking) = &self.helpers.reader {
@@ -128,6 +134,7 @@ impl Shell<'_> {
                 }
             }
             Source::Worker(incarnation) => self.listen(incarnation, MESSAGES_A_TURN),
+            Source::Mold(generation) => self.hear_mold_in_turn(generation),
             Source::Configuration => self.hear_configuration(),
             Source::Watcher => self.hear_lookout(),
             Source::Hooks => self.hear_hooks(),

@@ -58,7 +58,9 @@ pub use memory::{share_arenas, shared_words, trim};
 pub use noted::Noted;
 pub use notify::NotifySocket;
 pub use output::{ATOMIC, Output, end_of_piece};
-pub use packets::{Packet, Sent, packet_pair, receive_packet, send_packet};
+pub use packets::{
+    Packet, Sent, packet_pair, receive_packet, receive_packet_with, send_packet, send_packet_with,
+};
 pub use pid::Pid;
 pub use pipe::pipe;
 pub use place::{LastLink, Place};

@@ -1,10 +1,12 @@
 //! Pairs of sockets that keep message boundaries. It does not know what a message says.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, recv, send, setsockopt, socketpair, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recv,
+    recvmsg, send, sendmsg, setsockopt, socketpair, sockopt,
 };
 
 use super::{Error, Result};
@@ -79,6 +81,66 @@ pub fn receive_packet(from: &impl AsFd, buffer: &mut [u8]) -> Result<Packet> {
             Err(Errno::ECONNRESET) => return Ok(Packet::Closed),
             Err(e) => return Err(Error::new("recv", "channel", e)),
         }
+    }
+}
+
+/// More than that cannot travel with one message (`SCM_MAX_FD`).
+const MOST_DESCRIPTORS: usize = 253;
+
+/// As `send_packet`; the other end gets descriptors of its own.
+pub fn send_packet_with(
+    to: &impl AsFd,
+    message: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<Sent> {
+    let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let rights: &[_] = if raw.is_empty() { &[] } else { &rights };
+    let parts = [IoSlice::new(message)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    loop {
+        match sendmsg::<()>(to.as_fd().as_raw_fd(), &parts, rights, flags, None) {
+            Ok(_) => return Ok(Sent::Whole),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN | Errno::ENOBUFS) => return Ok(Sent::Full),
+            Err(Errno::EPIPE | Errno::ECONNRESET) => return Ok(Sent::Closed),
+            Err(e) => return Err(Error::new("sendmsg", "channel", e)),
+        }
+    }
+}
+
+/// As `receive_packet`, with the descriptors that came with the message (close-on-exec).
+pub fn receive_packet_with(from: &impl AsFd, buffer: &mut [u8]) -> Result<(Packet, Vec<OwnedFd>)> {
+    let room = buffer.len();
+    let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC | MsgFlags::MSG_CMSG_CLOEXEC;
+    loop {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let from = from.as_fd().as_raw_fd();
+        let received = match recvmsg::<()>(from, &mut parts, Some(&mut space), flags) {
+            Ok(received) => received,
+            Err(Errno::EINTR) => continue,
+            Err(Errno::EAGAIN) => return Ok((Packet::Nothing, Vec::new())),
+            Err(Errno::ECONNRESET) => return Ok((Packet::Closed, Vec::new())),
+            Err(e) => return Err(Error::new("recvmsg", "channel", e)),
+        };
+        let mut descriptors = Vec::new();
+        let failed = |e| Error::new("recvmsg", "channel", e);
+        for part in received.cmsgs().map_err(failed)? {
+            if let ControlMessageOwned::ScmRights(raw) = part {
+                // SAFETY: the kernel has just made them for this process, and nobody else knows them.
+                descriptors.extend(
+                    raw.into_iter()
+                        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
+                );
+            }
+        }
+        let packet = match received.bytes {
+            0 => Packet::Closed,
+            length if length > room => Packet::TooLong(length),
+            length => Packet::Message(length),
+        };
+        return Ok((packet, descriptors));
     }
 }
 

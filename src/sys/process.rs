@@ -1,7 +1,8 @@
 //! Processes: fork, wait, kill, and what ties a child to its parent. It does not know what a child does.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::signals::Signal;
@@ -21,10 +22,7 @@ pub enum Fork {
 pub fn fork() -> Result<Fork> {
     let threads = settled_threads();
     if threads > 1 {
-        let reason = io::Error::other(format!(
-            "the process has {threads} threads, and only a single-threaded one may fork"
-        ));
-        return Err(Error::new("fork", "", reason));
+        return Err(has_threads(threads));
     }
     // SAFETY: this is the only thread (just checked), so the child's copy of every lock and of the heap is consistent.
     match unsafe { libc::fork() } {
@@ -33,6 +31,88 @@ pub fn fork() -> Result<Fork> {
             .map(|child| Fork::Parent { child })
             .ok_or_else(|| Error::last("fork", "")),
     }
+}
+
+/// Whether a fork is refused where there are other threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    Refused,
+    /// They are not in the child, and what they had locked stays locked there.
+    Allowed,
+}
+
+/// Forks a child that becomes one of the next subreaper above this process (`become_subreaper`), and is that by the time this
+/// returns: its parent is a process in between, which was reaped.
+///
+/// # Errors
+/// As `fork`.
+pub fn fork_orphan(threads: Threads) -> Result<Fork> {
+    let count = settled_threads();
+    if threads == Threads::Refused && count > 1 {
+        return Err(has_threads(count));
+    }
+    let (read, write) =
+        nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|e| Error::new("pipe", "", e))?;
+    // SAFETY: this is the only thread, or the caller allows for the others: both children then do what `fork(2)` lets them.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: as above. Nothing else happens in the process in between.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                return Ok(Fork::Child);
+            }
+            let told = if child > 0 { child } else { 0 };
+            let bytes = told.to_ne_bytes();
+            // SAFETY: the buffer is valid for its length; `_exit` runs nothing of what this process is a copy of.
+            unsafe {
+                libc::write(write.as_raw_fd(), bytes.as_ptr().cast(), bytes.len());
+                libc::_exit(0)
+            }
+        }
+        raw => {
+            drop(write);
+            let between = Pid::new(raw).ok_or_else(|| Error::last("fork", ""))?;
+            let mut bytes = [0; 4];
+            let told = std::fs::File::from(read).read_exact(&mut bytes);
+            wait(between)?;
+            Pid::new(i32::from_ne_bytes(bytes))
+                .filter(|_| told.is_ok())
+                .map(|child| Fork::Parent { child })
+                .ok_or_else(|| Error::new("fork", "", io::Error::from(io::ErrorKind::OutOfMemory)))
+        }
+    }
+}
+
+/// Whose child a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Child {
+    /// It can be waited for, or it can soon.
+    Ours,
+    /// Somebody else's, or there is none.
+    NotOurs,
+}
+
+/// Takes nothing away: a child that has ended can still be reaped.
+pub fn whose_child(pid: Pid) -> Child {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    let id = libc::id_t::try_from(pid.as_raw()).unwrap_or(0);
+    // SAFETY: all-zero is a valid siginfo to be written over, and the call only writes there.
+    let found = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::waitid(libc::P_PID, id, &raw mut info, flags)
+    };
+    if found == 0 {
+        Child::Ours
+    } else {
+        Child::NotOurs
+    }
+}
+
+fn has_threads(threads: usize) -> Error {
+    let reason = io::Error::other(format!(
+        "the process has {threads} threads, and only a single-threaded one may fork"
+    ));
+    Error::new("fork", "", reason)
 }
 
 /// The threads of this process, or 1 where `/proc` is not there to tell. A thread that was joined may be

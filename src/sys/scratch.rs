@@ -98,6 +98,12 @@ impl AsRawFd for Scratch {
     }
 }
 
+impl From<OwnedFd> for Scratch {
+    fn from(fd: OwnedFd) -> Self {
+        Self { file: fd.into() }
+    }
+}
+
 impl From<Scratch> for OwnedFd {
     fn from(scratch: Scratch) -> Self {
         scratch.file.into()

@@ -156,6 +156,19 @@ pub fn hear_of_children() {
     default_action(libc::SIGCHLD);
 }
 
+/// These signals do nothing from here on. By a handler: a program that this process starts does not inherit that.
+pub fn outlive(signals: &[Signal]) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: all-zero is a valid sigaction: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
+    for signal in signals {
+        // SAFETY: the handler touches nothing. It fails, harmlessly, for signals that cannot be handled.
+        unsafe { libc::sigaction(signal.0, &raw const action, std::ptr::null_mut()) };
+    }
+}
+
 /// Writing beyond a limit on file sizes is an error and not a death, as in any Python program.
 pub fn ignore_file_size_signal() {
     ignore(libc::SIGXFSZ);

@@ -12,10 +12,12 @@ mod connection;
 mod drain;
 pub mod exchange;
 mod files;
+mod foundation;
 mod held;
 mod intake;
 mod key;
 mod ledger;
+mod mold;
 mod network;
 mod office;
 mod pool;
@@ -38,6 +40,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 pub use asgi::Engine;
+pub use mold::run_mold;
 pub use office::Office;
 pub use python::ClientDisconnected;
 
@@ -47,7 +50,8 @@ use crate::master::Seat;
 use crate::observability;
 use crate::sys::Listener;
 use alone::Purpose;
-use python::{Came, Hooks, Protocol, Relay, Scripts, Watched};
+use foundation::{Foundation, Ground, plain, told};
+use python::{Came, Hooks, Loaded, Protocol, Relay, Scripts, Watched};
 
 /// Exit code after `worker_abort`; gunicorn's.
 const ABORTED: i32 = 1;
@@ -56,7 +60,12 @@ const ABORTED: i32 = 1;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The worker's whole life in the forked child, in the main thread, with the interpreter up; the exit code.
-pub fn run(py: Python<'_>, mut seat: Seat) -> u8 {
+pub fn run(py: Python<'_>, seat: Seat) -> u8 {
+    run_on(py, seat, None)
+}
+
+/// `foundation`: laid by the mold that has forked this process.
+fn run_on(py: Python<'_>, mut seat: Seat, foundation: Option<Foundation>) -> u8 {
     let news = seat.news.take();
     crate::sys::watch_forks();
     let office = match office::open(seat) {
@@ -69,6 +78,8 @@ pub fn run(py: Python<'_>, mut seat: Seat) -> u8 {
     office.say(&FromWorker::Booted);
     let boot = Boot {
         app: None,
+        foundation,
+        loaded: None,
         news,
         process: Process::Forked,
     };
@@ -102,6 +113,10 @@ struct Failure {
 struct Boot {
     /// An app that is there already; else the one that the settings name is imported.
     app: Option<Py<PyAny>>,
+    /// What a mold has laid; else it is laid here.
+    foundation: Option<Foundation>,
+    /// The app that a mold has loaded.
+    loaded: Option<Loaded>,
     news: Option<OwnedFd>,
     process: Process,
 }
@@ -119,46 +134,38 @@ enum Process {
 fn live(
     py: Python<'_>,
     office: &Arc<Office>,
-    boot: Boot,
+    mut boot: Boot,
     about: &mut Option<String>,
 ) -> Result<u8, Failure> {
-    let plain = |error: PyErr| Failure {
-        phase: Phase::Boot,
-        summary: error.to_string(),
-        traceback: String::new(),
+    let settings = &office.net.settings;
+    let ground = match boot.process {
+        Process::Forked => Ground::Ours,
+        Process::Main => Ground::Program,
+        Process::Thread => Ground::ProgramThread,
     };
-    let stacks = Some(office.stacks.as_raw_fd());
-    match boot.process {
-        Process::Forked => {
-            python::prepare(py, &office.net.settings, stacks).map_err(plain)?;
+    let Foundation { scripts, app } = match boot.foundation.take() {
+        Some(foundation) => foundation,
+        None => Foundation::lay(py, settings, ground)?,
+    };
+    boot.loaded = app;
+    if boot.process == Process::Thread {
+        office.orders.leave_signals();
+    } else {
+        let forked = boot.process == Process::Forked;
+        let stacks = forked.then(|| office.stacks.as_raw_fd());
+        python::register_stacks(py, stacks).map_err(plain)?;
+        if forked {
             signals::leave_to_the_master().map_err(|e| plain(e.into()))?;
         }
-        Process::Main => python::prepare(py, &office.net.settings, None).map_err(plain)?,
-        Process::Thread => {
-            python::prepare_thread(py, &office.net.settings).map_err(plain)?;
-            office.orders.leave_signals();
-        }
     }
-    let scripts = Scripts::new(py).map_err(plain)?;
-    let told = |phase, error: PyErr| {
-        let (summary, traceback) = python::explain(py, &scripts, &error);
-        Failure {
-            phase,
-            summary,
-            traceback,
-        }
-    };
-    let settings = &office.net.settings;
     let net = office.net.clone();
-    let write_access = settings.access_log.as_ref().map(|_| {
-        move |text: &str| {
-            net.ledger.write_line(text);
-        }
-    });
-    python::install_loggers(py, &scripts, settings, write_access).map_err(plain)?;
+    python::write_requests_by(move |text| net.ledger.write_line(text));
     // Whatever happens from here on, what was said is handed on at the end.
-    let mut relay =
-        python::configure_logging(py, &scripts, settings).map_err(|e| told(Phase::Settings, e))?;
+    let mut relay = match settings.logging.python {
+        Some(_) => python::route_logs(py, &scripts, None).map_err(plain)?,
+        None => None,
+    };
+    let told = |phase, error: PyErr| told(py, &scripts, phase, error);
     let hooks = Hooks::load(py, &office.net.settings, office.master.as_raw(), office.age)
         .map_err(|e| told(Phase::Boot, e))?;
     let Some(hooks) = hooks else {
@@ -192,18 +199,12 @@ fn serve(
     hooks: Option<&Hooks>,
     about: &mut Option<String>,
 ) -> Result<u8, Failure> {
-    let told = |phase, error: PyErr| {
-        let (summary, traceback) = python::explain(py, scripts, &error);
-        Failure {
-            phase,
-            summary,
-            traceback,
-        }
-    };
+    let told = |phase, error: PyErr| told(py, scripts, phase, error);
     let watched = Watched::new(py, boot.news).map_err(|e| told(Phase::Boot, e))?;
-    let loaded = match boot.app {
-        Some(app) => python::recognise(py, scripts, &office.net.settings, app),
-        None => python::load(py, scripts, &office.net.settings),
+    let loaded = match (boot.loaded, boot.app) {
+        (Some(loaded), _) => Ok(loaded),
+        (None, Some(app)) => python::recognise(py, scripts, &office.net.settings, app),
+        (None, None) => python::load(py, scripts, &office.net.settings),
     };
     let mut loaded = loaded.map_err(|e| {
         watched.tell_failure(py, &e);
@@ -228,6 +229,11 @@ fn serve(
             told(Phase::Import, e)
         })
     };
+    // A program that the worker is in has its own garbage.
+    let freeze = || match boot.process {
+        Process::Forked => python::freeze(py).map_err(|e| told(Phase::Boot, e)),
+        Process::Main | Process::Thread => Ok(()),
+    };
     let (served, phase) = match loaded.protocol {
         Protocol::Asgi => {
             let app = loaded.app.clone_ref(py);
@@ -236,6 +242,7 @@ fn serve(
             let runs_on = python::package_of(&server.event_loop);
             describe(office, boot.process, described, &runs_on, about);
             warm_up(&loaded.app, Some(&server.event_loop))?;
+            freeze()?;
             (server.run(py, office, scripts), Phase::Lifespan)
         }
         Protocol::Wsgi => {
@@ -245,6 +252,7 @@ fn serve(
             };
             describe(office, boot.process, described, &runs_on, about);
             warm_up(&loaded.app, None)?;
+            freeze()?;
             (wsgi::serve(py, office, scripts, loaded.app), Phase::Boot)
         }
     };
@@ -290,6 +298,8 @@ fn serve_alone(
     };
     let boot = Boot {
         app,
+        foundation: None,
+        loaded: None,
         news: None,
         process: if python::is_main_thread(py) {
             Process::Main

@@ -146,6 +146,9 @@ const RULES: &[Rule] = &[
             "files",
             "http",
             "ipc",
+            "master::Asked",
+            "master::Forked",
+            "master::Mold",
             "master::Seat",
             "master::SharedCertificates",
             // A worker without a master (`--in-process`) makes its own.

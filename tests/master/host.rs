@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rgun::config::Surroundings;
 use rgun::ipc::{DrainReason, FromWorker, Incoming, Phase, ToWorker};
-use rgun::master::{Host, Outcome, Seat};
+use rgun::master::{Asked, Forked, Host, Mold, Outcome, Seat};
 use rgun::sys::{self, clock, process, signals, stream, wait_readable};
 
 use super::log::Lines;
@@ -62,6 +62,24 @@ impl Host for Fake {
     fn before_fork(&self) {}
     fn after_fork_parent(&self) {}
     fn after_fork_child(&self) {}
+
+    fn run_mold(&self, mut mold: Mold) -> u8 {
+        if fs::read_to_string(app()).is_ok_and(|code| code.trim() == "raise") {
+            mold.failed(Phase::Load, "ImportError: no module named nothing", "");
+            return 4;
+        }
+        mold.ready();
+        loop {
+            match mold.next() {
+                Asked::Fork(request) => match mold.fork(request) {
+                    Forked::Worker(newborn) => return self.run_worker(newborn.begin()),
+                    Forked::Mold(again) => mold = again,
+                },
+                Asked::Nothing => {}
+                Asked::End => return 0,
+            }
+        }
+    }
 
     fn run_worker(&self, seat: Seat) -> u8 {
         let code = fs::read_to_string(app()).unwrap_or_default();

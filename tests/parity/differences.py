@@ -11,7 +11,7 @@ _SOCKET = "there is no Python socket behind a request"
 # story -> pattern of facts (as in fnmatch) -> reason
 DIFFERENCES = {
     "an_app_that_cannot_be_loaded": {
-        "with --preload, *: exit code": "each worker loads the app itself, so that its failure is a worker's",
+        "with --preload, *: exit code": "a failed import has the exit code that it has without --preload",
         "not a name: exit code": "found before anything is started, as other wrong values are",
     },
     "a_command_line_that_is_wrong": {

@@ -52,11 +52,6 @@ pub(super) const SETTINGS: &[Definition] = &[
         Standing::Idle("use `--limit-concurrency N` to bound the requests in a worker"),
     ),
     switch(
-        "preload_app",
-        "preload",
-        Standing::Idle("each worker imports the app itself, so that a reload loads new code"),
-    ),
-    switch(
         "spew",
         "spew",
         Standing::Refused("use a debugger or a profiler"),

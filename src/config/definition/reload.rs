@@ -40,6 +40,15 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("warm_up", Group::Reload, Kind::Choice(&["auto", "off"]))
     },
     Definition {
+        long: Some("preload"),
+        help: "Import the app once, in a process that workers are forked from: less memory, fast respawns",
+        more: "Each generation has such a process (a mold): a reload loads the new code in a new one, and a worker that dies is \
+               replaced with the code of its generation, whatever lies on the disk by then. The app must not start threads while \
+               it is imported, and connections that it opens there are shared by all workers. With --reload workers import the app \
+               themselves.",
+        ..Definition::new("preload_app", Group::Reload, Kind::Switch)
+    },
+    Definition {
         long: Some("ready-path"),
         value: "PATH",
         help: "A path that must answer 2xx or 3xx inside a new worker before it counts as ready",

@@ -2,7 +2,7 @@
 
 use super::protocol::{Request, Response, StopMode as Mode};
 use crate::config::LogLevel;
-use crate::ipc::ToWorker;
+use crate::ipc::{ToMold, ToWorker};
 use crate::master::shell::Shell;
 use crate::master::supervisor::{Answer, Command, Event, Refusal, Slot, StopMode, Token};
 use crate::observability;
@@ -93,10 +93,10 @@ impl Shell<'_> {
                 ..Response::done(format!("reloaded: generation {generation} serves"))
             },
             Answer::ReloadFailed { generation, why } => {
-                let (reason, traceback) = self
-                    .reporting
-                    .journal
-                    .reload_failure(why, &self.fleet.workers);
+                let (reason, traceback) =
+                    self.reporting
+                        .journal
+                        .reload_failure(why, &self.fleet.workers, &self.molds);
                 Response {
                     generation: Some(generation.0),
                     traceback,
@@ -122,10 +122,10 @@ impl Shell<'_> {
                 }
             }
             Answer::StageFailed { generation, why } => {
-                let (reason, traceback) = self
-                    .reporting
-                    .journal
-                    .reload_failure(why, &self.fleet.workers);
+                let (reason, traceback) =
+                    self.reporting
+                        .journal
+                        .reload_failure(why, &self.fleet.workers, &self.molds);
                 Response {
                     generation: Some(generation.0),
                     traceback,
@@ -178,6 +178,7 @@ impl Shell<'_> {
         for (_, worker) in self.fleet.workers.iter() {
             worker.tell(&ToWorker::LogLevel(level as u8));
         }
+        self.tell_molds(&ToMold::LogLevel(level as u8));
         tracing::info!(level = name, "log level changed");
         Response::done(format!(
             "log level {name}, until a reload changes the log's settings"

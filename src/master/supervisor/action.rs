@@ -12,7 +12,12 @@ pub enum Action {
     SignalPreparation { signal: Signal },
     /// SIGKILL to it.
     KillPreparation,
-    /// Fork a worker with the settings of that generation. Answered by its messages and `Exited`, or by `SpawnFailed`.
+    /// Start the mold of that generation. Answered by `Mold`, and by `MoldEnded` some day.
+    StartMold { generation: Generation },
+    /// SIGKILL to it. Answered by `MoldEnded`.
+    KillMold { generation: Generation },
+    /// Fork a worker with the settings of that generation, from its mold where it has one. Answered by its messages and `Exited`,
+    /// or by `SpawnFailed`.
     Spawn {
         incarnation: Incarnation,
         slot: Slot,
@@ -48,7 +53,7 @@ pub enum Action {
     ReadConfig { generation: Generation },
     /// USR1.
     ReopenLogs,
-    /// Settings of that generation will not be asked for again: no worker of it lives and none will be spawned.
+    /// Settings of that generation will not be asked for again: no worker of it lives and none will be spawned. Its mold ends.
     Forget { generation: Generation },
     /// A fact for the log.
     Report(Report),

@@ -37,6 +37,7 @@ impl Supervisor {
             place.awaits = Awaits::Nothing;
             self.vacant.insert(*slot);
         }
+        self.boot_molds_anew();
         for booting in self.incarnations(Worker::is_booting) {
             self.dismiss(booting);
         }

@@ -25,6 +25,7 @@ impl Supervisor {
         {
             self.begin_drain();
         }
+        self.enforce_molds();
         self.enforce_room();
         self.enforce_closing();
         self.enforce_preparation();
@@ -120,6 +121,7 @@ impl Supervisor {
             .chain(more)
             .chain(self.room_deadline())
             .chain(self.helper_deadline())
+            .chain(self.mold_deadline())
             .chain([self.pulse_at])
             .min()
     }

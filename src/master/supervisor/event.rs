@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Generation, Helper, HelperEnd, Incarnation, Plan, Slot, Token};
+use super::{
+    BootFailure, Generation, Helper, HelperEnd, Incarnation, MoldMessage, Plan, Slot, Token,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -17,6 +19,18 @@ pub enum Event {
     Exited {
         incarnation: Incarnation,
         exit: Exit,
+    },
+    /// A mold has forked the worker of `Action::Spawn`. Without a mold that is done at once.
+    Forked { incarnation: Incarnation },
+    /// A mold said something.
+    Mold {
+        generation: Generation,
+        message: MoldMessage,
+    },
+    /// A mold was reaped, or could not be started. The workers that it was still to fork fail after it (`SpawnFailed`).
+    MoldEnded {
+        generation: Generation,
+        why: BootFailure,
     },
     /// `Action::Spawn` could not be done (fork failed). The incarnation's last event.
     SpawnFailed { incarnation: Incarnation },

@@ -24,6 +24,7 @@ mod hung;
 mod limits;
 mod memory;
 mod message;
+mod mold;
 mod mutation;
 mod names;
 mod pacing;
@@ -53,8 +54,9 @@ pub use event::{
 };
 pub use helper::{Helper, HelperEnd};
 pub use limits::{Excess, WorkerLimits};
+pub use mold::MoldMessage;
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
-pub use plan::{Abort, Plan, Sources, Winch};
+pub use plan::{Abort, ForkedFrom, Plan, Sources, Winch};
 pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
 pub use view::{RolloutStage, RolloutView, Service, Stage, WorkerView};
 
@@ -62,6 +64,7 @@ use chance::Chance;
 use clock::Clock;
 use fleet::Fleet;
 use helper::{Beside, Helpers};
+use mold::Mold;
 use preparation::Preparation;
 use recycle::Retiree;
 use reload::{Queued, Reload};
@@ -82,6 +85,8 @@ pub struct Supervisor {
     places: BTreeMap<Slot, Place>,
     workers: Fleet,
     helpers: Helpers,
+    /// Of the generations that have one.
+    molds: BTreeMap<Generation, Mold>,
     reload: Reload,
     /// A rollout that was asked for and has not begun.
     queued: Option<Queued>,
@@ -151,6 +156,10 @@ impl Supervisor {
     /// `seed`: of what is drawn by chance, the jitter of workers' limits.
     #[must_use]
     pub fn new(plan: Plan, seed: u64) -> Self {
+        let molds = match plan.forked_from {
+            ForkedFrom::Master => BTreeMap::new(),
+            ForkedFrom::Mold => BTreeMap::from([(Generation(1), Mold::new())]),
+        };
         Self {
             target: plan.wanted(),
             phase: Self::first_phase(plan.preparations),
@@ -159,6 +168,7 @@ impl Supervisor {
                 .iter()
                 .map(|helper| (*helper, Beside::default()))
                 .collect(),
+            molds,
             plan,
             generation: Generation(1),
             last_generation: Generation(1),
@@ -202,6 +212,7 @@ impl Supervisor {
         self.take(event);
         self.enforce();
         self.start_helpers();
+        self.start_molds();
         self.reconcile();
         self.leave_when_done();
         self.forget_generations();
@@ -228,6 +239,12 @@ impl Supervisor {
                 incarnation,
                 message,
             } => self.take_message(incarnation, message),
+            Event::Forked { incarnation } => self.take_forked(incarnation),
+            Event::Mold {
+                generation,
+                message,
+            } => self.take_mold_message(generation, message),
+            Event::MoldEnded { generation, why } => self.take_mold_end(generation, why),
             Event::Exited { incarnation, exit } => self.take_exit(incarnation, exit),
             Event::SpawnFailed { incarnation } => self.take_spawn_failure(incarnation),
             Event::Heartbeats(beats) => beats.into_iter().for_each(|beat| self.take_beat(beat)),

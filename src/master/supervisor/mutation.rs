@@ -66,6 +66,10 @@ mutations! {
     StageServes,
     LoseStagedUnseen,
     PromoteForgotten,
+    MoldIsNotAwaited,
+    MoldsAreNotPaced,
+    HangingMoldIsLeft,
+    LateMoldIsLeft,
 }
 
 /// `fault!(self, Name)`: whether that fault was asked for. Always false outside tests.

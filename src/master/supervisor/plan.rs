@@ -21,6 +21,14 @@ pub enum Sources {
     Watched,
 }
 
+/// Which process workers are forked from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForkedFrom {
+    Master,
+    /// One of their generation, which has code loaded that they share.
+    Mold,
+}
+
 /// How a hung worker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abort {
@@ -52,6 +60,7 @@ pub struct Plan {
     pub winch: Winch,
     pub sources: Sources,
     pub abort: Abort,
+    pub forked_from: ForkedFrom,
     pub limits: WorkerLimits,
     /// Those that run from the start to the end.
     pub helpers: Vec<Helper>,

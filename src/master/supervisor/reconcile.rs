@@ -107,7 +107,8 @@ impl Supervisor {
             let Some(place) = self.places.get(&slot) else {
                 continue;
             };
-            if place.pacing.not_before > now || place.awaits != Awaits::Nothing {
+            let paced = place.pacing.not_before > now || place.awaits != Awaits::Nothing;
+            if paced || !self.can_fork(place.generation) {
                 self.vacant.insert(slot);
             } else if self.occupant(slot, place.generation).is_some() {
                 // It will be looked at again when that one leaves.
@@ -130,7 +131,8 @@ impl Supervisor {
                 workers: self.target,
             });
             self.act(Action::Notify(ServiceState::Ready));
-            // A reload or a retirement may have been waiting for this.
+            // A mold, a reload or a retirement may have been waiting for this.
+            self.start_molds();
             self.begin_queued_reload();
             self.recycle();
         }

@@ -133,7 +133,7 @@ impl Supervisor {
             .places
             .get(&slot)
             .is_none_or(|p| p.pacing.not_before > self.now());
-        if boots || paced || self.takes_back() {
+        if boots || paced || self.takes_back() || !self.can_fork(generation) {
             return;
         }
         if let Some(retiree) = self

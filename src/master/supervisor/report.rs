@@ -18,6 +18,28 @@ pub enum Report {
     PreparationTimedOut {
         step: u32,
     },
+    /// A mold became ready, that long after its start.
+    MoldReady {
+        generation: Generation,
+        after: Duration,
+    },
+    /// A mold did not become ready. `retry` says what follows.
+    MoldFailed {
+        generation: Generation,
+        why: BootFailure,
+        retry: Retry,
+    },
+    /// A mold that was ready ended unasked, or did not fork (`TimedOut`). Its workers go on; a dead one waits for the next mold.
+    MoldDied {
+        generation: Generation,
+        why: BootFailure,
+        retry: Retry,
+    },
+    /// The server never came up, because of its mold; it ends with this code.
+    FirstMoldFailed {
+        why: BootFailure,
+        code: u8,
+    },
     /// A worker became ready, that long after its spawn.
     WorkerReady {
         worker: Who,
@@ -184,7 +206,7 @@ pub enum Retry {
     None,
 }
 
-/// Why a worker did not become ready.
+/// Why a worker, or a mold, did not become ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootFailure {
     /// The worker said so itself; the text came with it.
@@ -200,6 +222,11 @@ pub enum ReloadFailure {
     BadConfig,
     Boot {
         worker: Who,
+        why: BootFailure,
+    },
+    /// The new generation's mold did not become ready.
+    Mold {
+        generation: Generation,
         why: BootFailure,
     },
     /// A worker of the new generation ended after it had become ready.

@@ -96,6 +96,7 @@ impl Supervisor {
         };
         self.cancel_recycling();
         self.report(Report::ReloadBegan { generation });
+        self.add_mold(generation, &plan);
         let rollout = Rollout {
             generation,
             goal,
@@ -157,6 +158,9 @@ impl Supervisor {
         else {
             return None;
         };
+        if !self.can_fork(generation) && done < target {
+            return None;
+        }
         let surge = rollout.surge.filter(|_| !fault!(self, IgnoreSurge));
         let wished = target.min(done.saturating_add(surge.unwrap_or(u32::MAX)));
         let end = wished.min(done.saturating_add(slots.max(1)));

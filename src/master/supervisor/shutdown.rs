@@ -149,7 +149,13 @@ impl Supervisor {
 
     /// Nobody is ever served by half a first boot: better a clear end with the traceback than a server that limps.
     pub(super) fn fail_first_boot(&mut self, worker: Who, why: BootFailure) {
-        let code = match why {
+        let code = self.boot_error_code(why);
+        self.report(Report::FirstBootFailed { worker, why, code });
+        self.give_up_first_boot(code);
+    }
+
+    pub(super) fn boot_error_code(&self, why: BootFailure) -> u8 {
+        match why {
             BootFailure::Said(BootPhase::Load)
             | BootFailure::Exited(Exit::Code(APP_LOAD_ERROR))
                 if !fault!(self, WrongExitCode) =>
@@ -161,8 +167,10 @@ impl Supervisor {
             | BootFailure::Exited(_)
             | BootFailure::TimedOut
             | BootFailure::NotSpawned => WORKER_BOOT_ERROR,
-        };
-        self.report(Report::FirstBootFailed { worker, why, code });
+        }
+    }
+
+    pub(super) fn give_up_first_boot(&mut self, code: u8) {
         let patience = if fault!(self, FirstBootFailureIsPatient) {
             FAST
         } else {

@@ -34,8 +34,9 @@ impl Supervisor {
         };
         let limits = OwnLimits::draw(&plan.limits, &mut self.chance);
         let until = now + boot_timeout;
-        self.workers
-            .insert(Worker::booting(who, now, until, limits));
+        let mut worker = Worker::booting(who, now, until, limits);
+        worker.forked = !self.has_mold(generation);
+        self.workers.insert(worker);
         self.act(Action::Spawn {
             incarnation,
             slot,
@@ -145,7 +146,11 @@ impl Supervisor {
     pub(super) fn kill(&mut self, incarnation: Incarnation, why: KillReason) {
         if let Some(worker) = self.leaving(incarnation) {
             worker.life = Life::Killed;
+            let (forked, generation) = (worker.forked, worker.who.generation);
             self.act(Action::Kill { incarnation, why });
+            if !forked {
+                self.mold_hangs(generation);
+            }
         }
     }
 
@@ -205,6 +210,7 @@ impl Supervisor {
             .collect();
         for generation in gone {
             self.known.remove(&generation);
+            self.molds.remove(&generation);
             self.act(Action::Forget { generation });
         }
     }

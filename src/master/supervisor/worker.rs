@@ -72,6 +72,8 @@ pub(super) struct Worker {
     pub(super) limits: OwnLimits,
     /// The limit that it has reached.
     pub(super) excess: Option<Excess>,
+    /// There is a process: the master forks at once, a mold when it comes to it.
+    pub(super) forked: bool,
     /// It may accept: told to go, and has not said that it stopped.
     pub(super) accepting: bool,
     /// When its end was decided.
@@ -90,6 +92,7 @@ impl Worker {
             threads: Threads::AllWell,
             limits,
             excess: None,
+            forked: true,
             accepting: false,
             leaving_since: now,
         }

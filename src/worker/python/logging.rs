@@ -14,21 +14,14 @@ use crate::config::{LogLevel, Prints, PythonLogging, Settings};
 use crate::observability::{self, relay};
 use crate::sys;
 
+static WRITE_ACCESS: OnceLock<WriteLine> = OnceLock::new();
 /// Closes and opens the files of Python's own handlers.
 static REOPEN: OnceLock<Py<PyAny>> = OnceLock::new();
 /// That is under way.
 static REOPENING: AtomicBool = AtomicBool::new(false);
 
 /// `gunicorn.error` and `gunicorn.access`, before the app is imported: it may take their handlers for its own logger.
-pub fn install_loggers<F>(
-    py: Python<'_>,
-    scripts: &Scripts,
-    settings: &Settings,
-    write_access: Option<F>,
-) -> PyResult<()>
-where
-    F: Fn(&str) + Send + Sync + 'static,
-{
+pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
     let logs = scripts.logs.bind(py);
     let say = PyCFunction::new_closure(py, Some(c"say"), None, |args: &Arguments<'_>, _: _| {
         let (level, message, below): (i64, String, String) = args.extract()?;
@@ -41,18 +34,17 @@ where
             observability::write_raw(&text);
             Ok::<(), PyErr>(())
         })?;
-    let write_access = write_access
-        .map(|to| {
-            PyCFunction::new_closure(
-                py,
-                Some(c"write"),
-                None,
-                move |args: &Arguments<'_>, _: Option<&Bound<'_, PyDict>>| {
-                    let (text,): (String,) = args.extract()?;
-                    to(&text);
-                    Ok::<(), PyErr>(())
-                },
-            )
+    let write_access = settings
+        .access_log
+        .as_ref()
+        .map(|_| {
+            PyCFunction::new_closure(py, Some(c"write"), None, |args: &Arguments<'_>, _: _| {
+                let (text,): (String,) = args.extract()?;
+                if let Some(write) = WRITE_ACCESS.get() {
+                    write(&text);
+                }
+                Ok::<(), PyErr>(())
+            })
         })
         .transpose()?;
     let level = LogLevel::NAMES
@@ -67,7 +59,14 @@ where
     Ok(())
 }
 
+type WriteLine = Box<dyn Fn(&str) + Send + Sync>;
 type Arguments<'py> = Bound<'py, PyTuple>;
+
+/// Where lines of requests go that come from Python's handlers: to the access log of this worker. Set once; in a mold, which has
+/// no requests, it is not set.
+pub fn write_requests_by(write: impl Fn(&str) + Send + Sync + 'static) {
+    drop(WRITE_ACCESS.set(Box::new(write)));
+}
 
 /// The thread that hands the server's own messages and requests to Python's handlers. Dropped, it comes to its end.
 pub struct Relay {
@@ -84,14 +83,10 @@ impl Drop for Relay {
     }
 }
 
-/// By the user's configuration, where there is one. `None`: Python's handlers get nothing of the server's so far.
-pub fn configure_logging(
-    py: Python<'_>,
-    scripts: &Scripts,
-    settings: &Settings,
-) -> PyResult<Option<Relay>> {
+/// By the user's configuration, where there is one.
+pub fn configure_logging(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
     let Some(python) = &settings.logging.python else {
-        return Ok(None);
+        return Ok(());
     };
     super::without_project(py, &settings.pythonpath, || {
         ["configparser", "json", "logging.config"]
@@ -109,7 +104,7 @@ pub fn configure_logging(
             ("dict", text, loader_of_scripts(py, settings)?),
         ),
     }?;
-    route_logs(py, scripts, None)
+    Ok(())
 }
 
 /// Heeds what has been done to gunicorn's loggers: once they are configured, and again once the app is there, which may have given

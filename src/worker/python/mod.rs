@@ -28,9 +28,11 @@ pub use forked::{Came, in_worker, leave_forked_child};
 pub use handlers::{Handlers, is_main_thread};
 pub use hooks::{Hooks, interrupt_is_heard, is_aborted, tell_interrupt};
 pub use interpreter::{Interpreter, StartError, loaded_version};
-pub use logging::{Relay, configure_logging, install_loggers, reopen_python_files, route_logs};
+pub use logging::{
+    Relay, configure_logging, install_loggers, reopen_python_files, route_logs, write_requests_by,
+};
 pub use resume::{Step, resume};
-pub use scripts::Scripts;
+pub use scripts::{Scripts, mold as mold_script};
 pub use stacks::Stacks;
 pub use static_mounts::static_mounts;
 pub use text::{latin1, package_of, to_latin1, type_name};
@@ -205,16 +207,19 @@ fn without_project<T>(
     result
 }
 
-/// What the process needs before the app is imported: `site` (a hosted master ran without it) and the stack dumper.
-///
-/// `stacks`: where those are written; it stays open.
-pub fn prepare(py: Python<'_>, settings: &Settings, stacks: Option<i32>) -> PyResult<()> {
+/// What the process needs before the app is imported: its environment, and `site` (a hosted master ran without it).
+pub fn prepare(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     prepare_thread(py, settings)?;
     forget_keyboard_interrupt(py)?;
     let sys = py.import("sys")?;
     if sys.getattr("flags")?.getattr("no_site")?.is_truthy()? {
         py.import("rgun._site")?.call_method0("enter")?;
     }
+    Ok(())
+}
+
+/// The stack dumper. `stacks`: where it writes, if not to standard error; it stays open.
+pub fn register_stacks(py: Python<'_>, stacks: Option<i32>) -> PyResult<()> {
     let options = pyo3::types::PyDict::new(py);
     options.set_item("all_threads", true)?;
     options.set_item("chain", false)?;
@@ -236,6 +241,13 @@ pub fn prepare(py: Python<'_>, settings: &Settings, stacks: Option<i32>) -> PyRe
 /// The part of `prepare` that concerns no signal.
 pub fn prepare_thread(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     environment(py, settings)
+}
+
+/// What lives once the app is loaded stays as long as the process does: no later collection looks at it.
+pub fn freeze(py: Python<'_>) -> PyResult<()> {
+    let gc = py.import("gc")?;
+    gc.call_method0("collect")?;
+    gc.call_method0("freeze").map(drop)
 }
 
 /// What the app printed is to be seen.

@@ -84,6 +84,18 @@ pub(super) fn watched(py: Python<'_>) -> PyResult<Py<PyModule>> {
     )
 }
 
+/// Only for molds.
+pub fn mold(py: Python<'_>) -> PyResult<Py<PyModule>> {
+    super::without_project(py, &[], || {
+        module(
+            py,
+            concat_nul(concat!(include_str!("mold.py"), "\0")),
+            c"<rgun mold>",
+            c"_rgun_mold",
+        )
+    })
+}
+
 fn concat_nul(text: &'static str) -> &'static CStr {
     CStr::from_bytes_with_nul(text.as_bytes())
         .expect("the scripts contain no NUL but the last byte")

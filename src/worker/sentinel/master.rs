@@ -19,8 +19,8 @@ impl Watching {
                 Ok(Incoming::Message(ToWorker::Preview)) if self.deadline.is_none() => {
                     self.preview();
                 }
-                // A signal was faster.
-                Ok(Incoming::Message(ToWorker::Go | ToWorker::Preview)) => {}
+                // A signal was faster; or this one was answered before there was a sentinel.
+                Ok(Incoming::Message(ToWorker::Go | ToWorker::Preview | ToWorker::Begin)) => {}
                 Ok(Incoming::Message(ToWorker::Drain {
                     reason,
                     graceful_ms,

@@ -27,6 +27,8 @@ pub struct Facts {
     pub lag_told: bool,
     /// A replacement was begun because it is to be retired.
     pub retired: bool,
+    /// There is a process. Without a mold it is there at once.
+    pub forked: bool,
 }
 
 impl Facts {
@@ -46,6 +48,7 @@ impl Facts {
             lags: None,
             lag_told: false,
             retired: false,
+            forked: true,
         }
     }
 
@@ -61,6 +64,23 @@ impl Facts {
         self.told.get_or_insert(now);
         let bound = now + within;
         self.bound = Some(self.bound.map_or(bound, |b| b.min(bound)));
+    }
+}
+
+/// The same of a mold.
+#[derive(Debug, Clone)]
+pub struct MoldFacts {
+    pub started: Moment,
+    pub boot_timeout: Duration,
+    pub ready: Option<Moment>,
+    /// It has said that it failed.
+    pub failed: Option<Moment>,
+    pub killed: bool,
+}
+
+impl MoldFacts {
+    pub fn can_fork(&self) -> bool {
+        self.ready.is_some() && !self.killed
     }
 }
 

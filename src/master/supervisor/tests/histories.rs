@@ -57,7 +57,8 @@ fn deed(world: &mut World) -> Result<(), Broken> {
             world.control(Command::Scale(n)).map(drop)
         }
         42..44 => world.send_away_some(),
-        44..50 => {
+        44..46 => world.kill_a_mold(),
+        46..50 => {
             let exit = world.rng.pick(&[
                 killed(9),
                 killed(15),
@@ -95,6 +96,10 @@ fn deed(world: &mut World) -> Result<(), Broken> {
                 Config::Silent,
             ]);
             world.plan.workers = u32::try_from(world.rng.between(1, 5)).expect("small");
+            if world.rng.percent(30) {
+                let all = [ForkedFrom::Master, ForkedFrom::Mold];
+                world.plan.forked_from = world.rng.pick(&all);
+            }
             if world.rng.percent(30) {
                 world.plan.surge = world.rng.pick(&[None, Some(1), Some(2)]);
             }

@@ -321,6 +321,7 @@ impl Oracle {
                 .count();
             self.judge_capacity(supervisor, before.saturating_sub(hung))?;
             self.judge_places(supervisor)?;
+            self.judge_molds(supervisor)?;
             // A slot that was taken away comes back without a past.
             self.failures
                 .retain(|(slot, _), _| slot.0 < supervisor.target());
@@ -433,7 +434,9 @@ impl Oracle {
                 *of == slot && (failures.unsure || failures.not_before + self.slack > self.now)
             });
             let awaits = self.awaiting.contains(&slot);
-            let soon = supervisor.spawning == Spawning::MoreToDo || supervisor.takes_back();
+            let soon = supervisor.spawning == Spawning::MoreToDo
+                || supervisor.takes_back()
+                || self.waits_for_mold();
             law!(
                 filled || added || paced || awaits || soon,
                 "slot {slot} is empty"

@@ -2,7 +2,9 @@
 
 mod facts;
 mod histories;
+mod law_molds;
 mod laws;
+mod molds;
 mod mutants;
 mod notes;
 mod oracle;
@@ -13,6 +15,7 @@ mod stories_change;
 mod stories_helpers;
 mod stories_many;
 mod stories_memory;
+mod stories_molds;
 mod stories_operator;
 mod stories_preparation;
 mod stories_reload;

@@ -9,6 +9,7 @@ use crate::master::supervisor::*;
 
 impl Oracle {
     pub(super) fn note_event(&mut self, event: &Event, supervisor: &Supervisor) {
+        self.molds.changed = matches!(event, Event::Changed);
         match event {
             Event::Signal(Signal::Hup) => self.wants_reload |= self.keeps_up(),
             Event::Signal(Signal::Term) => {
@@ -37,6 +38,16 @@ impl Oracle {
                 incarnation,
                 message,
             } => self.note_message(*incarnation, *message, supervisor.plan.graceful_timeout),
+            Event::Forked { incarnation } => {
+                if let Some(facts) = self.workers.get_mut(incarnation) {
+                    facts.forked = true;
+                }
+            }
+            Event::Mold {
+                generation,
+                message,
+            } => self.note_mold_message(*generation, *message),
+            Event::MoldEnded { generation, why } => self.note_mold_end(*generation, *why),
             Event::Exited { incarnation, exit } => self.note_exit(*incarnation, *exit),
             Event::SpawnFailed { incarnation } => {
                 self.note_exit(*incarnation, Exit::Code(255));
@@ -106,6 +117,7 @@ impl Oracle {
             return;
         }
         self.awaiting.clear();
+        self.note_change_for_molds();
         // Who boots for the first time boots anew; who serves already has the old files.
         self.wants_reload |= self.up || self.workers.values().any(Facts::is_ready);
         self.died_in_reload = true;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::facts::{Facts, Failures};
+use super::law_molds::MoldNotes;
 use crate::master::supervisor::*;
 
 /// A law that was broken, in words.
@@ -60,6 +61,7 @@ pub struct Oracle {
     /// Helpers that run, since when.
     pub helpers: BTreeMap<Helper, Moment>,
     pub helper_failures: BTreeMap<Helper, Failures>,
+    pub molds: MoldNotes,
     /// When the helpers were told to end, and whether they have (or are not waited for).
     pub closing: Option<Moment>,
     pub helpers_ended: bool,
@@ -117,6 +119,7 @@ impl Oracle {
             switched: BTreeSet::new(),
             helpers: BTreeMap::new(),
             helper_failures: BTreeMap::new(),
+            molds: MoldNotes::default(),
             closing: None,
             helpers_ended: false,
         }
@@ -208,7 +211,8 @@ impl Oracle {
                     slot: *slot,
                     generation: *generation,
                 };
-                self.judge_spawn(who)
+                self.judge_spawn(who)?;
+                self.judge_fork(who)
             }
             Action::Prepare { .. } | Action::SignalPreparation { .. } | Action::KillPreparation => {
                 self.judge_preparation(action, supervisor)
@@ -255,6 +259,8 @@ impl Oracle {
                 facts.bound = Some(now + Duration::from_secs(1));
                 Ok(())
             }
+            Action::StartMold { generation } => self.judge_mold_start(*generation),
+            Action::KillMold { generation } => self.judge_mold_kill(*generation),
             Action::StartHelper { helper } => self.judge_helper(*helper),
             Action::EndHelpers => {
                 law!(self.workers.is_empty(), "{action:?} while workers live");
@@ -307,6 +313,7 @@ impl Oracle {
                     .any(|w| w.who.generation == *generation);
                 law!(!lives, "{action:?}, which lives");
                 self.plans.remove(generation);
+                self.molds.living.remove(generation);
                 Ok(())
             }
             Action::Reply { token, .. } => {

@@ -17,6 +17,7 @@ pub fn plan(workers: u32) -> Plan {
         winch: Winch::Ignored,
         sources: Sources::Fixed,
         abort: Abort::Never,
+        forked_from: ForkedFrom::Master,
         limits: WorkerLimits {
             requests: Some(1000),
             ..WorkerLimits::default()

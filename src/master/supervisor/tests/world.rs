@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::molds::{MoldHappening, MoldProcess};
 use super::oracle::{Broken, Oracle};
 use super::process::exit_code;
 use super::process::{Code, Fate, Process, killed};
@@ -28,6 +29,8 @@ pub enum Happening {
     AbortInVain(Incarnation),
     HelperEnds(Helper, HelperEnd),
     HelpersEnd,
+    /// The number tells the process from its successors.
+    Mold(Generation, u64, MoldHappening),
     Config(Generation),
     Prepared(u32, u8),
 }
@@ -46,11 +49,12 @@ pub struct World {
     /// So many processes fit into the memory.
     pub most_processes: Option<u64>,
     agenda: BTreeMap<(Moment, u64), Happening>,
-    processes: BTreeMap<Incarnation, Process>,
+    pub(super) processes: BTreeMap<Incarnation, Process>,
+    pub(super) molds: BTreeMap<Generation, MoldProcess>,
     preparing: Option<u32>,
     /// The machine slept until then: heartbeats are old for a moment.
     resumed: Moment,
-    sequence: u64,
+    pub(super) sequence: u64,
     tokens: u64,
     pub over: bool,
     pub trace: Option<Vec<String>>,
@@ -87,6 +91,7 @@ impl World {
             most_processes: None,
             agenda: BTreeMap::new(),
             processes: BTreeMap::new(),
+            molds: BTreeMap::new(),
             preparing: None,
             resumed: Moment::default(),
             sequence: 0,
@@ -215,6 +220,9 @@ impl World {
             Happening::HelperEnds(helper, end) => {
                 self.feed(Some(Event::HelperEnded { helper, end }))
             }
+            Happening::Mold(generation, number, what) => {
+                self.happen_to_mold(generation, number, what)
+            }
             Happening::HelpersEnd => self.feed(Some(Event::HelpersEnded)),
             Happening::Measured => self.feed(Some(Event::Memory(self.memory()))),
             Happening::NotForked(incarnation) => {
@@ -265,12 +273,24 @@ impl World {
                     self.later(Duration::ZERO, Happening::Prepared(step, 137));
                 }
             }
-            Action::Spawn { incarnation, .. } => self.spawn(incarnation),
+            Action::StartMold { generation } => self.start_mold(generation),
+            Action::KillMold { generation } => self.kill_mold(generation),
+            Action::Forget { generation } => self.dismiss_mold(generation),
+            Action::Spawn {
+                incarnation,
+                generation,
+                ..
+            } => self.spawn(incarnation, generation),
             Action::Send { incarnation, order } => self.order(incarnation, order),
             Action::Terminate { incarnation } => {
-                if let Some(after) = self.processes[&incarnation].term {
+                if !self.processes[&incarnation].alive {
+                    self.take_back(incarnation);
+                } else if let Some(after) = self.processes[&incarnation].term {
                     self.later(after, Happening::Ends(incarnation, killed(15)));
                 }
+            }
+            Action::Kill { incarnation, .. } if !self.processes[&incarnation].alive => {
+                self.take_back(incarnation);
             }
             Action::Kill { incarnation, .. } => {
                 let after = self.rng.millis(0, 20);
@@ -308,7 +328,6 @@ impl World {
             Action::Exit { .. } => self.over = true,
             Action::CloseListeners
             | Action::ReopenLogs
-            | Action::Forget { .. }
             | Action::Report(_)
             | Action::Notify(_)
             | Action::Reply { .. } => {}
@@ -316,16 +335,25 @@ impl World {
         Ok(())
     }
 
-    fn spawn(&mut self, incarnation: Incarnation) {
-        let forked = !self.rng.percent(self.fork_fails);
+    fn spawn(&mut self, incarnation: Incarnation, generation: Generation) {
         let mut process = Process::new(self.code, &mut self.rng, &self.plan);
-        process.alive = forked;
-        let (boot, fate) = (process.boot, process.fate);
+        process.alive = false;
         self.processes.insert(incarnation, process);
-        if !forked {
+        if self.ask_mold(incarnation, generation) {
+            return;
+        }
+        if self.rng.percent(self.fork_fails) {
             self.later(Duration::ZERO, Happening::NotForked(incarnation));
             return;
         }
+        self.begin(incarnation);
+    }
+
+    /// It was forked.
+    pub(super) fn begin(&mut self, incarnation: Incarnation) {
+        let process = self.processes.get_mut(&incarnation).expect("spawned");
+        process.alive = true;
+        let (boot, fate) = (process.boot, process.fate);
         self.kill_for_memory(incarnation);
         self.later(
             boot / 2,
@@ -575,6 +603,7 @@ fn random_plan(rng: &mut Rng) -> Plan {
             lifetime_jitter: Duration::from_secs(30),
         },
         abort: rng.pick(&[Abort::Never, Abort::First]),
+        forked_from: rng.pick(&[ForkedFrom::Master, ForkedFrom::Mold]),
         helpers: rng.pick(&[vec![], vec![Helper::Monitor, Helper::Watcher]]),
         preparations: rng.pick(&[0, 0, 0, 1, 2]),
         preparation_timeout: rng.pick(&[None, Some(2)]).map(Duration::from_secs),

@@ -1,0 +1,424 @@
+//! The processes that workers of a generation are forked from: started, asked, heard, ended. When, the supervisor decides.
+
+mod child;
+mod process;
+
+pub use child::{Asked, ForkRequest, Forked, Mold, MoldInit, Newborn, live};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use self::process::{MoldProcess, Unborn};
+use super::Error;
+use super::child::FAILED_TO_BOOT;
+use super::generation::{Edition, logs};
+use super::shell::{End, Flow, Shell, boot_phase, deliver};
+use super::supervisor::{BootFailure, Event, Generation, Incarnation, MoldMessage, Slot};
+use super::workers::{Failure, Hearing, Killed, Worker, exit};
+use crate::ipc::{self, FromMold, Incoming, MoldChannel, Page, ToMold, ToWorker};
+use crate::observability;
+use crate::sys::process::{Child, Exit, Fork, become_subreaper, fork, whose_child};
+use crate::sys::signals::{Signal, start_as_child};
+use crate::sys::{self, Pid, Scratch};
+
+/// A mold that talks without end is read in turns with the others.
+const MESSAGES_A_TURN: usize = 16;
+
+#[derive(Debug, Default)]
+pub struct Molds {
+    running: BTreeMap<Generation, MoldProcess>,
+    /// Told to end, and not reaped yet.
+    leaving: BTreeSet<Pid>,
+    /// Children that ended while a mold was forking: one of them may be the worker that it is about to name.
+    orphans: BTreeMap<Pid, Exit>,
+    /// What the last mold of a generation said before it gave up.
+    failures: BTreeMap<Generation, Failure>,
+}
+
+impl Molds {
+    pub fn failure(&self, generation: Generation) -> Option<&Failure> {
+        self.failures.get(&generation)
+    }
+
+    /// Those that can be heard, or take more.
+    pub fn iter(&self) -> impl Iterator<Item = (Generation, &MoldProcess)> {
+        self.running
+            .iter()
+            .map(|(generation, mold)| (*generation, mold))
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.running.is_empty() && self.leaving.is_empty()
+    }
+
+    /// It has nothing more to fork: it ends by itself.
+    pub fn dismiss(&mut self, generation: Generation) {
+        self.failures.remove(&generation);
+        if let Some(mold) = self.running.remove(&generation) {
+            self.leaving.insert(mold.pid);
+        }
+    }
+
+    pub fn dismiss_all(&mut self) {
+        for (_, mold) in std::mem::take(&mut self.running) {
+            self.leaving.insert(mold.pid);
+        }
+    }
+
+    /// The master ends, and they have not.
+    pub fn kill(&self) {
+        let running = self.running.values().map(|mold| mold.pid);
+        for pid in self.leaving.iter().copied().chain(running) {
+            deliver(pid, Signal::KILL);
+        }
+    }
+
+    fn is_forking(&self) -> bool {
+        self.running.values().any(MoldProcess::is_forking)
+    }
+}
+
+impl Shell<'_> {
+    pub(super) fn start_mold(&mut self, generation: Generation) -> Flow {
+        self.molds.failures.remove(&generation);
+        match self.fork_mold(generation) {
+            Ok(flow) => flow,
+            Err(error) => {
+                tracing::error!(generation = generation.0, %error, "mold not started");
+                let why = BootFailure::NotSpawned;
+                self.events
+                    .pending
+                    .push_back(Event::MoldEnded { generation, why });
+                Flow::Go
+            }
+        }
+    }
+
+    fn fork_mold(&mut self, generation: Generation) -> Result<Flow, Error> {
+        // What a mold forks is to be a child of ours.
+        become_subreaper()?;
+        let edition = self.edition(generation)?;
+        let (handle, channel) = ipc::mold_channel()?;
+        let master = Pid::this();
+        self.host.before_fork();
+        match fork() {
+            Ok(Fork::Child) => {
+                observability::after_fork();
+                let started = start_as_child();
+                sys::restore_descriptor_limit();
+                self.host.after_fork_child();
+                drop(handle);
+                let init = self.mold_init(generation, edition, channel, master);
+                Ok(Flow::End(match (started, init) {
+                    (Ok(()), Some(init)) => End::Mold(Box::new(init)),
+                    _ => End::Stillborn(FAILED_TO_BOOT),
+                }))
+            }
+            Ok(Fork::Parent { child: pid }) => {
+                self.host.after_fork_parent();
+                tracing::debug!(
+                    generation = generation.0,
+                    pid = pid.as_raw(),
+                    "mold started"
+                );
+                let mold = MoldProcess::new(pid, handle);
+                self.molds.running.insert(generation, mold);
+                Ok(Flow::Go)
+            }
+            Err(error) => {
+                self.host.after_fork_parent();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// In the child: what a mold keeps of what is about to be dropped.
+    fn mold_init(
+        &mut self,
+        generation: Generation,
+        edition: Edition,
+        channel: MoldChannel,
+        master: Pid,
+    ) -> Option<MoldInit> {
+        let previews = self.listening.previews.of(generation);
+        let previews = previews.into_iter().flat_map(|binds| &binds.listeners);
+        let listeners = self.listening.binds.listeners.iter().chain(previews);
+        Some(MoldInit {
+            generation: u64::from(generation.0),
+            certificates: self.shared_certificates(&edition),
+            addresses: listeners
+                .map(|one| (one.address.clone(), one.protection, one.audience))
+                .collect(),
+            logs: logs(&self.generations.logging, &edition.settings),
+            identity: self.fleet.identity.clone(),
+            lifeline: self.fleet.lifeline.read.take()?,
+            board: self.fleet.scoreboard.board(),
+            news: self.helpers.watcher.take_news(),
+            edition,
+            channel,
+            master,
+        })
+    }
+
+    /// A worker of a generation that has a mold: the mold forks it, and names its pid.
+    pub(super) fn ask_mold(
+        &mut self,
+        incarnation: Incarnation,
+        slot: Slot,
+        generation: Generation,
+    ) -> Result<(), Error> {
+        let binds = &mut self.listening.binds;
+        binds.shares.prepare(slot.0, &binds.listeners);
+        let mut listeners = binds.copies_for(slot.0)?;
+        if let Some(previews) = self.listening.previews.of(generation) {
+            // The last ones, as in the mold's list: they go first.
+            listeners.extend(previews.copies_for(0)?);
+        }
+        let channel = ipc::channel()?;
+        let stacks = Scratch::new(c"rgun-stacks")?;
+        let their_stacks = stacks.again()?;
+        let board = &self.fleet.scoreboard;
+        let page = board.acquire(slot.0, u64::from(generation.0))?;
+        let number = board.number_of(page);
+        let Some(mold) = self.molds.running.get_mut(&generation) else {
+            board.free(page);
+            let gone = io::Error::other("its mold has ended");
+            return Err(sys::Error::new("fork", "", gone).into());
+        };
+        mold.ask(Unborn::new(
+            incarnation,
+            slot,
+            channel,
+            (page, number),
+            (stacks, their_stacks),
+            listeners,
+        ));
+        self.advance_mold(generation);
+        Ok(())
+    }
+
+    fn advance_mold(&mut self, generation: Generation) {
+        while let Some(mold) = self.molds.running.get_mut(&generation)
+            && let Some((unborn, error)) = mold.advance()
+        {
+            tracing::error!(slot = unborn.slot.0, %error, "worker not started");
+            self.not_forked(unborn.incarnation, unborn.page);
+        }
+        if !self.molds.is_forking() {
+            self.molds.orphans.clear();
+        }
+    }
+
+    fn not_forked(&mut self, incarnation: Incarnation, page: Page) {
+        self.fleet.scoreboard.free(page);
+        self.events
+            .pending
+            .push_back(Event::SpawnFailed { incarnation });
+    }
+
+    /// A worker without a process is to end.
+    pub(super) fn withdraw(&mut self, incarnation: Incarnation, signal: Signal) {
+        let mut molds = self.molds.running.values_mut();
+        let unborn = molds.find_map(|mold| mold.withdraw(incarnation, signal));
+        if let Some(unborn) = unborn {
+            self.not_forked(incarnation, unborn.page);
+        }
+    }
+
+    pub(super) fn kill_mold(&self, generation: Generation) {
+        if let Some(mold) = self.molds.running.get(&generation) {
+            tracing::warn!(
+                generation = generation.0,
+                pid = mold.pid.as_raw(),
+                "killing mold"
+            );
+            deliver(mold.pid, Signal::KILL);
+        }
+    }
+
+    /// It has said something, or takes more.
+    pub(super) fn hear_mold(&mut self, generation: Generation, most: usize) {
+        for _ in 0..most {
+            let Some(mold) = self.molds.running.get_mut(&generation) else {
+                return;
+            };
+            if mold.hearing == Hearing::Closed {
+                return;
+            }
+            match mold.handle.receive() {
+                Ok(Incoming::Message(message)) => self.take_mold_message(generation, message),
+                Ok(Incoming::Nothing) => break,
+                Ok(Incoming::Closed) => {
+                    mold.hearing = Hearing::Closed;
+                    return;
+                }
+                Err(error) => {
+                    mold.hearing = Hearing::Closed;
+                    self.distrust_mold(generation, &error.to_string());
+                    return;
+                }
+            }
+        }
+        self.advance_mold(generation);
+    }
+
+    pub(super) fn hear_mold_in_turn(&mut self, generation: Generation) {
+        self.hear_mold(generation, MESSAGES_A_TURN);
+    }
+
+    fn take_mold_message(&mut self, generation: Generation, message: FromMold) {
+        let message = match message {
+            FromMold::Ready => MoldMessage::Ready,
+            FromMold::Failed {
+                phase,
+                summary,
+                traceback,
+            } => {
+                let failure = Failure {
+                    phase,
+                    summary,
+                    traceback,
+                };
+                self.molds.failures.insert(generation, failure);
+                MoldMessage::Failed {
+                    phase: boot_phase(phase),
+                }
+            }
+            FromMold::Forked { incarnation, pid } => {
+                return self.take_forked(generation, Incarnation(incarnation), pid);
+            }
+            FromMold::NotForked {
+                incarnation,
+                reason,
+            } => {
+                let incarnation = Incarnation(incarnation);
+                let Some(unborn) = self.answered(generation, incarnation) else {
+                    return;
+                };
+                tracing::error!(slot = unborn.slot.0, error = reason, "worker not started");
+                return self.not_forked(incarnation, unborn.page);
+            }
+        };
+        self.events.pending.push_back(Event::Mold {
+            generation,
+            message,
+        });
+    }
+
+    fn answered(&mut self, generation: Generation, incarnation: Incarnation) -> Option<Unborn> {
+        let mold = self.molds.running.get_mut(&generation)?;
+        let unborn = mold.answered(incarnation);
+        if unborn.is_none() {
+            self.distrust_mold(generation, "it names a worker that it was not asked for");
+        }
+        unborn
+    }
+
+    fn distrust_mold(&self, generation: Generation, error: &str) {
+        if let Some(mold) = self.molds.running.get(&generation) {
+            let pid = mold.pid.as_raw();
+            tracing::error!(
+                generation = generation.0,
+                pid,
+                error,
+                "invalid message from mold, killing it"
+            );
+            deliver(mold.pid, Signal::KILL);
+        }
+    }
+
+    /// Only a process that is our child is taken for the worker: what a mold says is not trusted with pids of others.
+    fn take_forked(&mut self, generation: Generation, incarnation: Incarnation, pid: i32) {
+        let Some(unborn) = self.answered(generation, incarnation) else {
+            return;
+        };
+        let named = Pid::new(pid).filter(|pid| self.fleet.workers.with_pid(*pid).is_none());
+        let dead = named.and_then(|pid| self.molds.orphans.remove(&pid));
+        let Some(pid) = named.filter(|pid| dead.is_some() || whose_child(*pid) == Child::Ours)
+        else {
+            self.not_forked(incarnation, unborn.page);
+            return self.distrust_mold(generation, "it names a process that is not its child");
+        };
+        tracing::debug!(
+            slot = unborn.slot.0,
+            generation = generation.0,
+            pid = pid.as_raw(),
+            "worker started"
+        );
+        self.events.pending.push_back(Event::Forked { incarnation });
+        let Unborn {
+            slot,
+            channel,
+            page,
+            stacks,
+            unwanted,
+            ..
+        } = unborn;
+        let mut worker = Worker::new((slot, generation), pid, channel, page, stacks);
+        if unwanted == Some(Signal::KILL) {
+            worker.killed = Killed::ByUs;
+        }
+        page.set_pid(u64::try_from(pid.as_raw()).unwrap_or(0));
+        self.fleet.workers.insert(incarnation, worker);
+        self.hook_forked(incarnation.0, pid);
+        if let Some(ended) = dead {
+            // It did not even begin.
+            self.worker_ended(incarnation, pid, exit(ended));
+            return;
+        }
+        self.give_up_first(pid);
+        if let Some(worker) = self.fleet.workers.get(incarnation) {
+            worker.tell(&ToWorker::Begin);
+        }
+        if let Some(signal) = unwanted {
+            deliver(pid, signal);
+        }
+    }
+
+    /// Whether the child that was reaped is a mold.
+    pub(super) fn was_mold(&mut self, pid: Pid, ended: Exit) -> bool {
+        if self.molds.leaving.remove(&pid) {
+            return true;
+        }
+        let found = self.molds.running.iter().find(|(_, mold)| mold.pid == pid);
+        let Some(generation) = found.map(|(generation, _)| *generation) else {
+            if self.molds.is_forking() {
+                self.molds.orphans.insert(pid, ended);
+            }
+            return false;
+        };
+        // What it said before it died comes first.
+        self.hear_mold(generation, usize::from(u16::MAX));
+        let Some(mut mold) = self.molds.running.remove(&generation) else {
+            return true;
+        };
+        let why = BootFailure::Exited(exit(ended));
+        self.events
+            .pending
+            .push_back(Event::MoldEnded { generation, why });
+        // One that it has forked and not named sees the end of its channel, and exits.
+        for unborn in mold.abandon().collect::<Vec<_>>() {
+            self.not_forked(unborn.incarnation, unborn.page);
+        }
+        true
+    }
+
+    /// Log files were rotated, or the level was changed.
+    pub(super) fn tell_molds(&self, message: &ToMold) {
+        for (generation, mold) in self.molds.iter() {
+            if let Err(error) = mold.handle.send(message, &[]) {
+                tracing::debug!(generation = generation.0, ?message, %error, "message not delivered");
+            }
+        }
+    }
+
+    pub(super) fn end_molds(&mut self) {
+        let booting = self.molds.running.iter();
+        let booting =
+            booting.filter(|(generation, _)| !self.supervisor.mold_is_ready(**generation));
+        for (_, mold) in booting {
+            deliver(mold.pid, Signal::KILL);
+        }
+        self.molds.dismiss_all();
+    }
+}

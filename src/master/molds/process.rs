@@ -1,0 +1,161 @@
+//! A mold's process as the master sees it: what it was asked for, in its order, and what it has said.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::ipc::{
+    Error, ForkOrder, MasterChannel, MoldHandle, Page, Result, ToMold, WorkerChannel,
+};
+use crate::master::supervisor::{Incarnation, Slot};
+use crate::master::workers::Hearing;
+use crate::sys::signals::Signal;
+use crate::sys::{Pid, Scratch, Wanted};
+
+#[derive(Debug)]
+pub struct MoldProcess {
+    pub pid: Pid,
+    pub hearing: Hearing,
+    pub handle: MoldHandle,
+    /// Workers that are to be forked, in this order.
+    asked: VecDeque<Unborn>,
+    state: State,
+}
+
+/// What the mold knows of the first worker that it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// Its channel is full.
+    Blocked,
+    /// It was told, and has not answered.
+    Forking,
+}
+
+/// A worker without a process.
+#[derive(Debug)]
+pub struct Unborn {
+    pub incarnation: Incarnation,
+    pub slot: Slot,
+    /// The master's end.
+    pub channel: MasterChannel,
+    pub page: Page,
+    pub stacks: Scratch,
+    /// What it gets once it is there, because it is not wanted any more.
+    pub unwanted: Option<Signal>,
+    order: ForkOrder,
+    /// For the worker; closed here when they were sent.
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Unborn {
+    pub fn new(
+        incarnation: Incarnation,
+        slot: Slot,
+        (ours, theirs): (MasterChannel, WorkerChannel),
+        (page, number): (Page, u32),
+        (stacks, their_stacks): (Scratch, Scratch),
+        listeners: Vec<OwnedFd>,
+    ) -> Self {
+        let mut descriptors = vec![theirs.into(), their_stacks.into()];
+        descriptors.extend(listeners);
+        Self {
+            incarnation,
+            slot,
+            channel: ours,
+            page,
+            stacks,
+            unwanted: None,
+            order: ForkOrder {
+                incarnation: incarnation.0,
+                slot: slot.0,
+                page: number,
+            },
+            descriptors,
+        }
+    }
+}
+
+impl MoldProcess {
+    pub fn new(pid: Pid, handle: MoldHandle) -> Self {
+        Self {
+            pid,
+            hearing: Hearing::Open,
+            handle,
+            asked: VecDeque::new(),
+            state: State::Idle,
+        }
+    }
+
+    pub fn ask(&mut self, unborn: Unborn) {
+        self.asked.push_back(unborn);
+    }
+
+    /// Tells it of the next worker, if it is free. A worker that cannot even be told of comes back with the reason.
+    pub fn advance(&mut self) -> Option<(Unborn, Error)> {
+        if self.state == State::Forking {
+            return None;
+        }
+        self.state = State::Idle;
+        let next = self.asked.front_mut()?;
+        match send(&self.handle, next) {
+            Ok(()) => {
+                next.descriptors.clear();
+                self.state = State::Forking;
+                None
+            }
+            // Its death is an event of its own.
+            Err(Error::Closed) => None,
+            Err(Error::Full) => {
+                self.state = State::Blocked;
+                None
+            }
+            Err(error) => self.asked.pop_front().map(|unborn| (unborn, error)),
+        }
+    }
+
+    /// The answer has come; `None`: it is about another one than was asked for.
+    pub fn answered(&mut self, incarnation: Incarnation) -> Option<Unborn> {
+        let next = self.asked.front();
+        if self.state != State::Forking || next?.incarnation != incarnation {
+            return None;
+        }
+        self.state = State::Idle;
+        self.asked.pop_front()
+    }
+
+    pub fn is_forking(&self) -> bool {
+        self.state == State::Forking
+    }
+
+    /// A worker that is not wanted any more: given back, unless the mold is about to fork it.
+    pub fn withdraw(&mut self, incarnation: Incarnation, signal: Signal) -> Option<Unborn> {
+        let at = self
+            .asked
+            .iter()
+            .position(|one| one.incarnation == incarnation)?;
+        if at > 0 || self.state != State::Forking {
+            return self.asked.remove(at);
+        }
+        if let Some(first) = self.asked.front_mut() {
+            first.unwanted = Some(signal);
+        }
+        None
+    }
+
+    /// Those that it will not fork any more.
+    pub fn abandon(&mut self) -> impl Iterator<Item = Unborn> {
+        self.asked.drain(..)
+    }
+
+    pub fn watched(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Wanted)> {
+        let heard =
+            (self.hearing == Hearing::Open).then(|| (self.handle.as_fd(), Wanted::Readable));
+        let full = (self.state == State::Blocked).then(|| (self.handle.as_fd(), Wanted::Writable));
+        heard.into_iter().chain(full)
+    }
+}
+
+fn send(handle: &MoldHandle, next: &Unborn) -> Result<()> {
+    let descriptors: Vec<_> = next.descriptors.iter().map(AsFd::as_fd).collect();
+    handle.send(&ToMold::Fork(next.order), &descriptors)
+}

@@ -1,0 +1,331 @@
+//! Molds: the process of a generation that its workers are forked from. When one starts, until when it may boot, and what its
+//! end means. A generation whose plan does not ask for one has none, and its workers are forked from the master.
+
+use std::time::Duration;
+
+use super::mutation::fault;
+use super::pacing::{Pacing, is_kill};
+use super::slot::{Awaits, Proven};
+use super::steps::FAST;
+use super::{
+    Action, BootFailure, BootPhase, ForkedFrom, Generation, Incarnation, Moment, Phase, Plan,
+    ReloadFailure, Report, Retry, Sources, Supervisor,
+};
+
+/// What a mold says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoldMessage {
+    /// It can fork workers from here on.
+    Ready,
+    /// It exits after this.
+    Failed { phase: BootPhase },
+}
+
+#[derive(Debug)]
+pub(super) struct Mold {
+    life: Life,
+    pacing: Pacing,
+    proven: Proven,
+    awaits: Awaits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// There is no process. One is started when the pause is over.
+    Absent,
+    Booting {
+        started: Moment,
+        until: Moment,
+    },
+    Ready {
+        since: Moment,
+    },
+    /// It said why it failed, and exits by itself.
+    Failed {
+        kill_at: Moment,
+    },
+    Killed,
+}
+
+impl Mold {
+    pub(super) fn new() -> Self {
+        Self {
+            life: Life::Absent,
+            pacing: Pacing::default(),
+            proven: Proven::Never,
+            awaits: Awaits::Nothing,
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        match self.life {
+            Life::Booting { until, .. } => Some(until),
+            Life::Failed { kill_at } => Some(kill_at),
+            Life::Absent | Life::Ready { .. } | Life::Killed => None,
+        }
+    }
+}
+
+impl Supervisor {
+    /// For a generation that begins.
+    pub(super) fn add_mold(&mut self, generation: Generation, plan: &Plan) {
+        if plan.forked_from == ForkedFrom::Mold {
+            self.molds.insert(generation, Mold::new());
+        }
+    }
+
+    /// Workers of that generation can be forked.
+    pub(super) fn can_fork(&self, generation: Generation) -> bool {
+        if fault!(self, MoldIsNotAwaited) {
+            return true;
+        }
+        let mold = self.molds.get(&generation);
+        mold.is_none_or(|mold| matches!(mold.life, Life::Ready { .. }))
+    }
+
+    /// It can be asked for workers, or for its last hook.
+    #[must_use]
+    pub fn mold_is_ready(&self, generation: Generation) -> bool {
+        let mold = self.molds.get(&generation);
+        mold.is_some_and(|mold| matches!(mold.life, Life::Ready { .. }))
+    }
+
+    pub(super) fn has_mold(&self, generation: Generation) -> bool {
+        self.molds.contains_key(&generation)
+    }
+
+    /// Those that are due.
+    pub(super) fn start_molds(&mut self) {
+        if !self.keeps_up() || matches!(self.phase, Phase::Preparing(_)) {
+            return;
+        }
+        let now = self.now();
+        for generation in self.due_molds(|at| at <= now) {
+            let until = now + self.boot_timeout_of(generation);
+            if let Some(mold) = self.molds.get_mut(&generation) {
+                mold.life = Life::Booting {
+                    started: now,
+                    until,
+                };
+                self.act(Action::StartMold { generation });
+            }
+        }
+    }
+
+    /// Generations that need a mold, have none, and whose pause ends at such a moment.
+    fn due_molds(&self, at: impl Fn(Moment) -> bool) -> Vec<Generation> {
+        let absent = self.molds.iter().filter(|(_, mold)| {
+            mold.life == Life::Absent
+                && (mold.awaits == Awaits::Nothing || self.phase != Phase::FirstBoot)
+                && (at(mold.pacing.not_before) || fault!(self, MoldsAreNotPaced))
+        });
+        let absent = absent.map(|(generation, _)| *generation);
+        absent.filter(|one| self.may_spawn_in(*one)).collect()
+    }
+
+    /// Slots of that generation will be filled. One whose last workers drain has no need of a new mold.
+    fn may_spawn_in(&self, generation: Generation) -> bool {
+        generation == self.generation
+            || self
+                .reload
+                .rollout()
+                .is_some_and(|r| r.generation == generation)
+            || self.places.values().any(|p| p.generation == generation)
+    }
+
+    fn boot_timeout_of(&self, generation: Generation) -> Duration {
+        match self.reload.rollout() {
+            Some(rollout) if rollout.generation == generation => rollout.plan.boot_timeout,
+            _ => self.plan.boot_timeout,
+        }
+    }
+
+    pub(super) fn take_mold_message(&mut self, generation: Generation, message: MoldMessage) {
+        let now = self.now();
+        let Some(mold) = self.molds.get_mut(&generation) else {
+            return;
+        };
+        let Life::Booting { started, .. } = mold.life else {
+            return;
+        };
+        match message {
+            MoldMessage::Ready => {
+                mold.life = Life::Ready { since: now };
+                mold.proven = Proven::Once;
+                let after = now.since(started);
+                // Development: the mold before it could not fork them.
+                for (slot, place) in &mut self.places {
+                    place.awaits = Awaits::Nothing;
+                    self.vacant.insert(*slot);
+                }
+                self.report(Report::MoldReady { generation, after });
+            }
+            MoldMessage::Failed { phase } => {
+                mold.life = Life::Failed {
+                    kill_at: now + FAST,
+                };
+                self.mold_failed(generation, BootFailure::Said(phase));
+            }
+        }
+    }
+
+    /// Its process is gone, or could not be started.
+    pub(super) fn take_mold_end(&mut self, generation: Generation, why: BootFailure) {
+        let Some(mold) = self.molds.get_mut(&generation) else {
+            return;
+        };
+        match std::mem::replace(&mut mold.life, Life::Absent) {
+            Life::Booting { .. } => self.mold_failed(generation, why),
+            Life::Ready { since } => self.mold_died(generation, since, why),
+            // It was accounted for when its end was decided.
+            Life::Absent | Life::Failed { .. } | Life::Killed => {}
+        }
+    }
+
+    pub(super) fn take_forked(&mut self, incarnation: Incarnation) {
+        if let Some(worker) = self.workers.get_mut(incarnation) {
+            worker.forked = true;
+        }
+    }
+
+    /// It was asked for a worker that it has not forked in all that time.
+    pub(super) fn mold_hangs(&mut self, generation: Generation) {
+        let Some(mold) = self.molds.get_mut(&generation) else {
+            return;
+        };
+        if let Life::Ready { since } = mold.life
+            && !fault!(self, HangingMoldIsLeft)
+        {
+            mold.life = Life::Killed;
+            self.act(Action::KillMold { generation });
+            self.mold_died(generation, since, BootFailure::TimedOut);
+        }
+    }
+
+    fn mold_died(&mut self, generation: Generation, since: Moment, why: BootFailure) {
+        if !self.keeps_up() {
+            return;
+        }
+        let retry = self.pace_mold(generation, why, Some(since));
+        self.report(Report::MoldDied {
+            generation,
+            why,
+            retry,
+        });
+    }
+
+    /// It did not become ready.
+    fn mold_failed(&mut self, generation: Generation, why: BootFailure) {
+        match self.phase {
+            Phase::FirstBoot if self.plan.sources == Sources::Watched => {
+                if let Some(mold) = self.molds.get_mut(&generation) {
+                    mold.awaits = Awaits::Change;
+                }
+                let retry = Retry::AtNextChange;
+                self.report(Report::MoldFailed {
+                    generation,
+                    why,
+                    retry,
+                });
+                return;
+            }
+            Phase::FirstBoot => {
+                let code = self.boot_error_code(why);
+                self.report(Report::FirstMoldFailed { why, code });
+                self.give_up_first_boot(code);
+                return;
+            }
+            Phase::Running => {}
+            Phase::Preparing(_)
+            | Phase::Delayed { .. }
+            | Phase::Stopping { .. }
+            | Phase::Closing { .. }
+            | Phase::Gone => return,
+        }
+        let rolled_out = self.reload.generation() == Some(generation);
+        let retry = self.pace_mold(generation, why, None);
+        if rolled_out {
+            self.fail_rollout(ReloadFailure::Mold { generation, why });
+        }
+        if self.may_spawn_in(generation) {
+            self.report(Report::MoldFailed {
+                generation,
+                why,
+                retry,
+            });
+        }
+    }
+
+    fn pace_mold(
+        &mut self,
+        generation: Generation,
+        why: BootFailure,
+        since: Option<Moment>,
+    ) -> Retry {
+        let now = self.now();
+        let Some(mold) = self.molds.get_mut(&generation) else {
+            return Retry::None;
+        };
+        let killed = matches!(why, BootFailure::Exited(exit) if is_kill(exit));
+        let retry = if killed {
+            mold.pacing.killed(now, since)
+        } else {
+            mold.pacing.failed(now, since)
+        };
+        if self.may_spawn_in(generation) {
+            retry
+        } else {
+            Retry::None
+        }
+    }
+
+    /// A server that stops ends them all at its end.
+    pub(super) fn enforce_molds(&mut self) {
+        if !self.keeps_up() {
+            return;
+        }
+        let now = self.now();
+        let due = self.molds.iter();
+        let due = due.filter(|(_, mold)| mold.deadline().is_some_and(|at| at <= now));
+        for generation in due.map(|(one, _)| *one).collect::<Vec<_>>() {
+            let Some(mold) = self.molds.get_mut(&generation) else {
+                continue;
+            };
+            let booted = matches!(mold.life, Life::Booting { .. });
+            mold.life = Life::Killed;
+            if !fault!(self, LateMoldIsLeft) {
+                self.act(Action::KillMold { generation });
+            }
+            if booted {
+                self.mold_failed(generation, BootFailure::TimedOut);
+            }
+        }
+    }
+
+    pub(super) fn mold_deadline(&self) -> Option<Moment> {
+        if !self.keeps_up() || matches!(self.phase, Phase::Preparing(_)) {
+            return None;
+        }
+        let now = self.now();
+        let lives = self.molds.values().filter_map(Mold::deadline).min();
+        let pauses = self.due_molds(|at| at > now).into_iter();
+        let pauses = pauses.filter_map(|one| self.molds.get(&one));
+        lives
+            .into_iter()
+            .chain(pauses.map(|mold| mold.pacing.not_before))
+            .min()
+    }
+
+    /// Development: files have changed before every worker was ready once.
+    pub(super) fn boot_molds_anew(&mut self) {
+        for generation in self.molds.keys().copied().collect::<Vec<_>>() {
+            if let Some(mold) = self.molds.get_mut(&generation) {
+                mold.awaits = Awaits::Nothing;
+                if matches!(mold.life, Life::Booting { .. }) {
+                    mold.life = Life::Killed;
+                    self.act(Action::KillMold { generation });
+                }
+            }
+        }
+    }
+}

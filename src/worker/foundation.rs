@@ -1,0 +1,71 @@
+//! What stands in a process before it is a certain worker: the interpreter prepared, the loggers, and in a mold the app.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use super::{Failure, python};
+use crate::config::Settings;
+use crate::ipc::Phase;
+use python::{Loaded, Scripts};
+
+pub struct Foundation {
+    pub scripts: Scripts,
+    /// Loaded by a mold.
+    pub app: Option<Loaded>,
+}
+
+/// Whose process it is laid in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// Forked by the master.
+    Ours,
+    /// A program's, in its main thread.
+    Program,
+    /// The same, in another thread.
+    ProgramThread,
+}
+
+impl Foundation {
+    pub fn lay(py: Python<'_>, settings: &Settings, ground: Ground) -> Result<Self, Failure> {
+        match ground {
+            Ground::Ours | Ground::Program => python::prepare(py, settings),
+            Ground::ProgramThread => python::prepare_thread(py, settings),
+        }
+        .map_err(plain)?;
+        let scripts = Scripts::new(py).map_err(plain)?;
+        python::install_loggers(py, &scripts, settings).map_err(plain)?;
+        python::configure_logging(py, &scripts, settings)
+            .map_err(|e| told(py, &scripts, Phase::Settings, e))?;
+        Ok(Self { scripts, app: None })
+    }
+
+    /// Imports the app and warms it up, before it is known which worker it is for.
+    pub fn load_app(&mut self, py: Python<'_>, settings: &Arc<Settings>) -> Result<(), Failure> {
+        let scripts = &self.scripts;
+        let app = python::load(py, scripts, settings)
+            .map_err(|e| told(py, scripts, python::failed_phase(py, scripts, &e), e))?;
+        python::warm_up(py, scripts, settings, &app.app, None)
+            .map_err(|e| told(py, scripts, Phase::Import, e))?;
+        self.app = Some(app);
+        Ok(())
+    }
+}
+
+/// Before our scripts are there to explain an error.
+pub fn plain(error: PyErr) -> Failure {
+    Failure {
+        phase: Phase::Boot,
+        summary: error.to_string(),
+        traceback: String::new(),
+    }
+}
+
+pub fn told(py: Python<'_>, scripts: &Scripts, phase: Phase, error: PyErr) -> Failure {
+    let (summary, traceback) = python::explain(py, scripts, &error);
+    Failure {
+        phase,
+        summary,
+        traceback,
+    }
+}
