@@ -118,7 +118,6 @@ impl Shell<'_> {
                     if let Some(announcement) = self.reporting.announcement.take() {
                         announcement.up();
                     }
-                    self.greet();
                     // From here on there is little to do.
                     crate::sys::trim();
                 }
@@ -148,6 +147,10 @@ impl Shell<'_> {
                 self.reporting.tally.note(&report);
                 let (workers, molds) = (&self.fleet.workers, &self.molds);
                 self.reporting.journal.write(&report, workers, molds);
+                // In place of the records of the start, that one among them.
+                if let Report::Up { .. } = report {
+                    self.greet();
+                }
             }
             Action::Notify(state) => self.notify(state),
             Action::Reply { token, answer } => self.reply(token, &answer),

@@ -224,11 +224,12 @@ def test_a_start_on_a_terminal_shows_what_serves_and_where(program, app):
         lines = banner.splitlines()
         assert len(lines) <= 6 and "INFO" not in banner
         assert lines[0].split() == ["rgun", lines[0].split()[1], "app:app"]
-        assert re.search(r"ASGI.*(asyncio|uvloop|rgun), Python 3\.\d+\.\d+ \xb7 2 workers \xb7 rgun\.toml$", lines[1]), lines
+        assert re.search(r"(ASGI, (asyncio|uvloop)|WSGI, 1 thread), Python 3\.\d+\.\d+ \xb7 2 workers \xb7 rgun\.toml$", lines[1]), lines
         assert re.fullmatch(r"  http://127\.0\.0\.1:\d+", lines[2])
         terminal.process.terminate()
         assert terminal.read_to_the_end() == 0
     assert b"stopping" in terminal.text, "from then on the log is as elsewhere"
+    assert b"ready" not in terminal.text
 
 
 def test_a_start_that_fails_on_a_terminal_ends_with_the_error(program, app):
