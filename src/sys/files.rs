@@ -41,6 +41,14 @@ pub fn may_append(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Opens a file to read. Where its name is a pipe's, nobody waits for a writer: the caller looks at what it has opened.
+pub fn open_at_once(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+}
+
 /// A new file in `directory`, for this process alone, gone with its last descriptor.
 pub fn unnamed_file(directory: &Path) -> io::Result<File> {
     let unnamed = OpenOptions::new()
@@ -64,5 +72,19 @@ pub fn unnamed_file(directory: &Path) -> io::Result<File> {
             Ok(file)
         }
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).expect("a pipe");
+        let opened = open_at_once(&path).expect("a descriptor");
+        assert!(!opened.metadata().expect("facts").is_file());
     }
 }

@@ -1,12 +1,12 @@
 //! The bytes of the certificate and key files, as the master reads them and workers get them.
 
-use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::problem::{Problem, Result};
 use crate::config::TlsSettings;
+use crate::sys::open_at_once;
 
 /// A chain with hundreds of certificates is a mistake, and what a worker gets is kept in memory.
 const LONGEST: u64 = 1 << 20;
@@ -147,8 +147,9 @@ fn read(path: &Path) -> Result<Content> {
         };
         problem(format!("cannot be read: {error}"), hint)
     };
-    // Before it is opened: opening a pipe would wait for a writer.
-    let found = fs::metadata(path).map_err(unreadable)?;
+    // What is opened is looked at, not its name, which may become another file's meanwhile: the master waits for nobody.
+    let opened = open_at_once(path).map_err(unreadable)?;
+    let found = opened.metadata().map_err(unreadable)?;
     if found.is_dir() {
         let hint = format!("name the file, as in {file}/fullchain.pem");
         return Err(problem("is a directory".to_owned(), &hint));
@@ -160,8 +161,9 @@ fn read(path: &Path) -> Result<Content> {
         ));
     }
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|opened| opened.take(LONGEST + 1).read_to_end(&mut bytes))
+    opened
+        .take(LONGEST + 1)
+        .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.is_empty() {
         return Err(problem("is empty".to_owned(), "name a file in PEM format"));
@@ -181,6 +183,8 @@ fn read(path: &Path) -> Result<Content> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn content(file: &str, bytes: &[u8], is_public: bool) -> Content {

@@ -1,6 +1,7 @@
 """ASGI's extensions on HTTP/1.1: what is offered works, and nothing else is offered."""
 
 import json
+import os
 import random
 
 import pytest
@@ -15,6 +16,7 @@ CONTENT = random.Random(7).randbytes(9_000_000)
 @pytest.fixture
 def server(serve, app):
     (app.path / "file.bin").write_bytes(CONTENT)
+    os.mkfifo(app.path / "file.bin.pipe")
     return serve("extensions.py")
 
 
@@ -97,6 +99,8 @@ def test_asgi_153_wrong_paths_raise(server):
     server.log.wait("absent: FileNotFoundError")
     server.log.wait("directory: ValueError")
     server.log.wait("number: TypeError")
+    # Whoever opens one waits for its writer, if he is not careful.
+    server.log.wait("pipe: ValueError")
 
 
 def test_asgi_153_not_after_a_body(server):

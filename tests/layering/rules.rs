@@ -185,6 +185,7 @@ const RULES: &[Rule] = &[
             "observability",
             "proxy",
             "sys::duplicate",
+            "sys::open_at_once",
             "tls",
             "websocket",
             "worker",
@@ -235,7 +236,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "tls",
-        may: &["config", "ipc"],
+        // Files are opened as the master may open them: without waiting.
+        may: &["config", "ipc", "sys::open_at_once"],
         crates: &["memchr", "ring", "rustls", "thiserror", "x509_cert"],
         never: &[
             "std::net::TcpListener",

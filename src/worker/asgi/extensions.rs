@@ -13,7 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyInt};
 use super::call::Call;
 use super::message::{self, Kind};
 use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, Version};
-use crate::sys::duplicate;
+use crate::sys::{duplicate, open_at_once};
 use crate::worker::exchange::{Flow, SendError};
 
 /// What is offered to apps, made once: a request gets a copy, whose values (empty dicts) are shared.
@@ -144,7 +144,7 @@ fn path_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
             "http.response.pathsend after http.response.body",
         ));
     }
-    let file = File::open(path)?;
+    let file = open_at_once(&path)?;
     let length = regular(&file)?;
     let sent = call
         .exchange

@@ -42,7 +42,7 @@ async def app(scope, receive, send):
         note(f"after pathsend: {await attempt(send, type='http.response.body', body=b'x')}")
     elif path == "/pathsend-wrong":
         await start(send)
-        for name, wrong in {"relative": "file.bin", "absent": FILE + ".absent", "directory": HERE, "number": 3}.items():
+        for name, wrong in {"relative": "file.bin", "absent": FILE + ".absent", "directory": HERE, "number": 3, "pipe": FILE + ".pipe"}.items():
             note(f"{name}: {await attempt(send, type='http.response.pathsend', path=wrong)}")
         await part(send, b"still here")
     elif path == "/pathsend-after-body":
