@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod files;
 pub mod hosted;
 pub mod http;
+mod http2;
 pub mod init;
 pub mod ipc;
 pub mod master;

@@ -69,6 +69,13 @@ class Settings(TypedDict, total=False):
     sendfile: bool | None
     server_header: bool | None
     pathsend: bool | None
+    http2: str | float | PathLike[str] | None
+    http_protocols: str | Sequence[str] | None
+    http2_cleartext: str | float | PathLike[str] | None
+    http2_max_concurrent_streams: str | float | PathLike[str] | None
+    http2_initial_window_size: str | float | PathLike[str] | None
+    http2_max_frame_size: str | float | PathLike[str] | None
+    http2_max_header_list_size: str | float | PathLike[str] | None
     ws: str | float | PathLike[str] | None
     websocket_max_message_size: str | float | PathLike[str] | None
     ws_ping_interval: str | float | PathLike[str] | None

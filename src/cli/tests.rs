@@ -92,7 +92,7 @@ fn messages() {
         &["site:app", "-c", "conf.py"],
         &["site:app", "--run-before", "echo 'a"],
         &["site:app", "--spew"],
-        &["site:app", "--http2-cleartext=on"],
+        &["site:app", "--http2-cleartext=upgrade"],
         &["site:app", "--keyfile=a.key"],
         &["site:app", "-b", ":443,tls"],
         &["site:app", "--ciphers", "RC4"],

@@ -7,6 +7,7 @@ mod compression;
 mod development;
 mod files;
 mod gunicorn;
+mod http2;
 mod listening;
 mod logs;
 mod operators;
@@ -52,12 +53,10 @@ pub enum Standing {
     Ours,
     /// gunicorn's; taken, without effect, for this reason.
     Idle(&'static str),
+    /// gunicorn's; it says more of another setting, and without that it has no effect, for this reason.
+    Part(&'static str),
     /// gunicorn's; refused unless it says what is the case anyway. The way out.
     Refused(&'static str),
-    /// The same, for the time being.
-    NotYet(&'static str),
-    /// It only says more of something that is `NotYet`. In a file, which may list everything there is, it says nothing alone.
-    Part(&'static str),
 }
 
 /// What a value looks like.
@@ -137,6 +136,7 @@ pub enum Group {
     Reload,
     Development,
     Clients,
+    Http2,
     WebSocket,
     Files,
     Compression,
@@ -148,7 +148,7 @@ pub enum Group {
 
 impl Group {
     /// In the order in which a newcomer needs them.
-    pub const ALL: [Group; 14] = [
+    pub const ALL: [Group; 15] = [
         Group::App,
         Group::Listening,
         Group::Tls,
@@ -156,6 +156,7 @@ impl Group {
         Group::Reload,
         Group::Development,
         Group::Clients,
+        Group::Http2,
         Group::WebSocket,
         Group::Files,
         Group::Compression,
@@ -175,6 +176,7 @@ impl Group {
             Group::Reload => "Boot, reload and stop",
             Group::Development => "Development",
             Group::Clients => "Clients: timeouts and limits",
+            Group::Http2 => "HTTP/2",
             Group::WebSocket => "WebSocket",
             Group::Files => "Files without the app",
             Group::Compression => "Compression",
@@ -252,6 +254,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         reload::SETTINGS,
         development::SETTINGS,
         clients::SETTINGS,
+        http2::SETTINGS,
         websocket::SETTINGS,
         files::SETTINGS,
         compression::SETTINGS,

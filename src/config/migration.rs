@@ -57,11 +57,8 @@ fn here(like: Like, definition: Option<&Definition>) -> String {
     match (like, standing) {
         (_, Standing::Idle(why)) => format!("accepted but ignored: {why}"),
         (_, Standing::Refused(way)) => format!("refused: {way}"),
-        (_, Standing::NotYet(way)) => format!("not yet, refused: {way}"),
         (Like::But(text), Standing::Part(_)) => text.to_owned(),
-        (_, Standing::Part(way)) => {
-            format!("not yet: {way}; in a file that asks for none, no effect")
-        }
+        (_, Standing::Part(why)) => format!("accepted but ignored: {why}"),
         (Like::Same, Standing::Ours) => "the same".to_owned(),
         (Like::Not(text) | Like::But(text), Standing::Ours) => text.to_owned(),
     }

@@ -2,6 +2,7 @@
 
 mod compression;
 mod files;
+mod http2;
 mod logging;
 mod tls;
 
@@ -47,7 +48,8 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
     let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
 
     let env = typed.list("raw_env", value::environment_pair)?;
-    let tls = tls::tls(&typed, base, surroundings)?;
+    let http2 = http2::http2(&typed)?;
+    let tls = tls::tls(&typed, base, surroundings, http2.mode)?;
     let bind = typed.list("bind", |text| value::bind(text, base))?;
     tls::check_binds(&typed, &bind, tls.as_ref())?;
     let settings = Settings {
@@ -115,6 +117,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             write: typed.value("write_timeout", value::positive_duration)?,
             keep_alive: typed.value("keepalive", value::duration)?,
         },
+        http2,
         websocket: WebSocket {
             mode: typed.value("ws", value::websockets)?,
             max_size: typed

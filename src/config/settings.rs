@@ -384,6 +384,7 @@ pub struct Settings {
     pub shutdown_delay: Duration,
     pub keepalive_drain: Duration,
     pub client: ClientTimeouts,
+    pub http2: super::Http2Settings,
     pub websocket: WebSocket,
     /// Serve in this process, without workers.
     pub in_process: bool,

@@ -5,19 +5,13 @@ use super::{Definition, Error, Layers, Origin, Standing, understood};
 /// The first one that is refused.
 pub fn refused(layers: &Layers) -> Result<(), Error> {
     for definition in understood() {
-        let (verdict, hint) = match definition.standing {
-            Standing::Ours | Standing::Idle(_) => continue,
-            Standing::Refused(hint) => ("is gunicorn's and not supported", hint),
-            Standing::NotYet(hint) | Standing::Part(hint) => {
-                ("is gunicorn's and not supported yet", hint)
-            }
+        let Standing::Refused(hint) = definition.standing else {
+            continue;
         };
+        let verdict = "is gunicorn's and not supported";
         let Some(origin) = says_something(definition, layers) else {
             continue;
         };
-        if matches!(definition.standing, Standing::Part(_)) && !origin.is_option() {
-            continue;
-        }
         let hint = Some(hint.to_owned());
         return Err(match origin {
             Origin::CommandLine => Error::Usage {
@@ -46,7 +40,7 @@ pub fn idle(layers: &Layers) -> Vec<String> {
         .filter_map(|definition| {
             let why = match definition.standing {
                 Standing::Idle(why) | Standing::Part(why) => why,
-                Standing::Ours | Standing::Refused(_) | Standing::NotYet(_) => return None,
+                Standing::Ours | Standing::Refused(_) => return None,
             };
             let origin = says_something(definition, layers)?;
             let name = if origin.is_option() {
@@ -85,7 +79,6 @@ mod tests {
     fn what_is_the_case_anyway_may_be_said() {
         for (name, text) in [
             ("spew", "false"),
-            ("http_protocols", "h1"),
             ("protocol", "HTTP"),
             ("suppress_ragged_eofs", "true"),
         ] {
@@ -99,10 +92,10 @@ mod tests {
 
     #[test]
     fn the_way_out_is_told() {
-        let error = refused(&layers("http2_cleartext", "on", Origin::CommandLine)).unwrap_err();
+        let error = refused(&layers("protocol", "uwsgi", Origin::CommandLine)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "--http2-cleartext is gunicorn's and not supported yet"
+            "--protocol is gunicorn's and not supported"
         );
         assert_eq!((error.exit_code(), error.hint().is_some()), (2, true));
         let origin = Origin::Python("gunicorn.conf.py".into());
@@ -116,25 +109,6 @@ mod tests {
         assert!(
             told[0].starts_with("worker_connections is gunicorn's and has no effect"),
             "{told:?}"
-        );
-        // As in files that name every setting there is.
-        for name in ["http2_max_frame_size", "http2_initial_window_size"] {
-            let layers = layers(name, "99999", Origin::Python("gunicorn.conf.py".into()));
-            assert_eq!(refused(&layers), Ok(()), "{name}");
-            assert_eq!(
-                idle(&layers),
-                [format!(
-                    "{name} is gunicorn's and has no effect here: let a proxy in front speak HTTP/2"
-                )]
-            );
-        }
-        assert!(
-            refused(&layers(
-                "http2_max_frame_size",
-                "99999",
-                Origin::CommandLine
-            ))
-            .is_err()
         );
         assert_eq!(
             idle(&layers("http_parser", "auto", Origin::CommandLine)),

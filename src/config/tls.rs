@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Http2;
+
 /// `--certfile` and what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
@@ -13,6 +15,8 @@ pub struct TlsSettings {
     /// Empty: all of them.
     pub cipher_suites: Vec<CipherSuite>,
     pub oldest: TlsVersion,
+    /// Whether clients are offered it.
+    pub http2: Http2,
     pub watch: WatchCertificates,
 }
 

@@ -8,6 +8,7 @@ mod ciphers;
 mod command;
 mod compression;
 mod headers;
+mod http2;
 mod interface;
 mod logger_class;
 mod logging;
@@ -28,6 +29,9 @@ pub(super) use ciphers::cipher_suites;
 pub(super) use command::command;
 pub(super) use compression::{codings, media_types};
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
+pub(super) use http2::{
+    frame_size, header_list_size, http_protocols, http2, http2_cleartext, window,
+};
 pub(super) use interface::worker_class;
 pub(super) use logger_class::logger_class;
 pub(super) use logging::{

@@ -29,8 +29,14 @@ pub(super) enum Piece {
 /// Reads one body.
 #[derive(Debug)]
 pub(super) enum BodyReader {
-    Length { remaining: u64 },
+    Length {
+        remaining: u64,
+    },
     Chunked(Chunked),
+    /// The end of the input is its end.
+    Stream {
+        total: u64,
+    },
 }
 
 impl BodyReader {
@@ -40,6 +46,7 @@ impl BodyReader {
             BodyFraming::None => None,
             BodyFraming::Length(remaining) => Some(BodyReader::Length { remaining }),
             BodyFraming::Chunked => Some(BodyReader::Chunked(Chunked::default())),
+            BodyFraming::Stream => Some(BodyReader::Stream { total: 0 }),
         }
     }
 
@@ -48,6 +55,7 @@ impl BodyReader {
         match self {
             BodyReader::Length { remaining } => *remaining,
             BodyReader::Chunked(chunked) => chunked.remaining,
+            BodyReader::Stream { .. } => 0,
         }
     }
 
@@ -56,6 +64,7 @@ impl BodyReader {
             BodyReader::Length { remaining: 0 } => Ok(Piece::End),
             BodyReader::Length { remaining } => Ok(take(input, remaining)),
             BodyReader::Chunked(chunked) => chunked.poll(input, policy),
+            BodyReader::Stream { total } => take_all(input, total, policy),
         }
     }
 }
@@ -69,6 +78,20 @@ fn take(input: &mut BytesMut, remaining: &mut u64) -> Piece {
         .min(input.len());
     *remaining -= len as u64;
     Piece::Data(input.split_to(len).freeze())
+}
+
+fn take_all(input: &mut BytesMut, total: &mut u64, policy: &Policy) -> Result<Piece, Refusal> {
+    if input.is_empty() {
+        return Ok(Piece::NeedInput);
+    }
+    *total = total.saturating_add(input.len() as u64);
+    if policy
+        .limit_request_body
+        .is_some_and(|limit| *total > limit)
+    {
+        return Err(Refusal::BodyTooLarge);
+    }
+    Ok(Piece::Data(input.split().freeze()))
 }
 
 /// The chunked coding.

@@ -1,5 +1,5 @@
 //! One HTTP/1.1 connection of a server, request side: bytes in, events out. It has no socket and no clock; the
-//! response side is in `respond`.
+//! response side is in `respond`. A stream of HTTP/2 is a connection with one request, whose head is written as HTTP/1.1.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::body::{BodyReader, Piece};
 use super::event::{Event, ResponseState};
-use super::head::RequestHead;
+use super::head::{Carrier, Content, RequestHead};
 use super::head_reader::HeadReader;
 use super::policy::{KeepAlive, Policy};
 use super::refusal::Refusal;
@@ -25,10 +25,13 @@ const BODY_READ: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Connection {
     policy: Arc<Policy>,
+    carrier: Carrier,
     pub(super) input: BytesMut,
     reader: HeadReader,
     pub(super) receiving: Receiving,
     input_ended: bool,
+    /// A stream was reset: its end is not that of the request.
+    input_cut: bool,
     /// The client waits for `100 Continue` and nothing of the body has come.
     pub(super) expect_pending: bool,
     /// What may still be read over of an unread body, once its response is complete.
@@ -64,16 +67,27 @@ impl Connection {
     pub fn new(policy: Arc<Policy>) -> Self {
         Connection {
             policy,
+            carrier: Carrier::Connection,
             input: BytesMut::new(),
             reader: HeadReader::default(),
             receiving: Receiving::Head,
             input_ended: false,
+            input_cut: false,
             expect_pending: false,
             discard_left: None,
             enlarged: false,
             draining: false,
             responder: Responder::new(),
             interim: Vec::new(),
+        }
+    }
+
+    /// A stream of HTTP/2: `head` in the form of HTTP/1.1, and then the body as it is.
+    pub fn of_stream(policy: Arc<Policy>, content: Content, head: BytesMut) -> Self {
+        Connection {
+            carrier: Carrier::Stream(content),
+            input: head,
+            ..Connection::new(policy)
         }
     }
 
@@ -109,6 +123,12 @@ impl Connection {
         self.input_ended = true;
     }
 
+    /// It was cut off: as `input_ended`, where that is not the proper end of a body.
+    pub fn input_cut(&mut self) {
+        self.input_ended = true;
+        self.input_cut = true;
+    }
+
     /// The next event. While the app does not take the body, do not poll: what is buffered stays so.
     /// After the response is complete, what is left of the request's body is read over (up to [`DISCARD_LIMIT`])
     /// without `Body` events; `EndOfBody` says that it is done, `Closed` that it is not worth it.
@@ -136,7 +156,10 @@ impl Connection {
     }
 
     fn poll_head(&mut self) -> Event {
-        match self.reader.poll(&mut self.input, &self.policy) {
+        match self
+            .reader
+            .poll(&mut self.input, &self.policy, self.carrier)
+        {
             Ok(Some(head)) => {
                 self.begin_exchange(&head);
                 Event::Request(head)
@@ -178,10 +201,18 @@ impl Connection {
                 self.receiving = Receiving::Ended;
                 Some(Event::EndOfBody)
             }
+            Ok(Piece::NeedInput) if self.input_ended && self.ends_with_input() => {
+                self.receiving = Receiving::Ended;
+                Some(Event::EndOfBody)
+            }
             Ok(Piece::NeedInput) if self.input_ended => Some(self.refused(Refusal::TruncatedBody)),
             Ok(Piece::NeedInput) => Some(Event::NeedInput),
             Err(refusal) => Some(self.refused(refusal)),
         }
+    }
+
+    fn ends_with_input(&self) -> bool {
+        matches!(self.receiving, Receiving::Body(BodyReader::Stream { .. })) && !self.input_cut
     }
 
     fn read_body(&mut self) -> Result<Piece, Refusal> {

@@ -5,7 +5,9 @@ use bytes::Bytes;
 
 use super::authority::is_host;
 use super::chars::{decimal, list};
-use super::head::{BodyFraming, FieldSpan, Method, RequestHead, Span, Upgrade, Version};
+use super::head::{
+    BodyFraming, Carrier, Content, FieldSpan, Method, RequestHead, Span, Upgrade, Version,
+};
 use super::names::KnownName;
 use super::policy::{HeaderMap, Policy};
 use super::refusal::Refusal;
@@ -85,38 +87,42 @@ pub(super) fn examine(
     tokens: &Tokens,
     fields: &mut Vec<FieldSpan>,
     policy: &Policy,
+    carrier: Carrier,
 ) -> Result<Facts, Refusal> {
     let method = &head[..usize::from(tokens.method_len)];
     let known_method = method_of(method)?;
     let target = target::parse(method, head, tokens.target)?;
-    let version = if tokens.minor_version == 0 {
-        Version::Http10
-    } else {
-        Version::Http11
+    let version = match (carrier, tokens.minor_version) {
+        (Carrier::Stream(_), _) => Version::Http2,
+        (Carrier::Connection, 0) => Version::Http10,
+        (Carrier::Connection, _) => Version::Http11,
     };
 
     let gathered = gather(head, fields, policy)?;
     match gathered.host {
-        None if version == Version::Http11 => return Err(Refusal::HostMissing),
+        None if version != Version::Http10 => return Err(Refusal::HostMissing),
         Some(index) if !is_host(fields[index].value.of(head)) => return Err(Refusal::HostInvalid),
         _ => {}
     }
     if let Some(authority) = target.authority {
         host_from_target(fields, gathered.host, authority);
     }
-    let body = framing(head, &gathered, version)?;
+    let mut body = framing(head, &gathered, version)?;
+    if let Carrier::Stream(content) = carrier {
+        body = framing_of_stream(body, content)?;
+    }
     if let (BodyFraming::Length(length), Some(limit)) = (body, policy.limit_request_body)
         && length > limit
     {
         return Err(Refusal::BodyTooLarge);
     }
     // A 1.0 client cannot expect anything (RFC 9110 §10.1.1).
-    if version == Version::Http11 && gathered.expectations == Expectations::Unknown {
+    if version != Version::Http10 && gathered.expectations == Expectations::Unknown {
         return Err(Refusal::UnknownExpectation);
     }
     let websocket = gathered.websocket
         && gathered.connection_upgrade
-        && version == Version::Http11
+        && version != Version::Http10
         && known_method == Method::Get
         && body == BodyFraming::None;
     Ok(Facts {
@@ -125,10 +131,13 @@ pub(super) fn examine(
         target,
         body,
         expect_continue: gathered.expectations == Expectations::Continue
-            && version == Version::Http11
+            && version != Version::Http10
             && body != BodyFraming::None,
-        keep_alive: !gathered.close && (version == Version::Http11 || gathered.keep_alive),
-        te_trailers: gathered.te_trailers && version == Version::Http11,
+        // A stream carries one request.
+        keep_alive: version != Version::Http2
+            && !gathered.close
+            && (version == Version::Http11 || gathered.keep_alive),
+        te_trailers: gathered.te_trailers && version != Version::Http10,
         upgrade: if websocket {
             Upgrade::WebSocket
         } else {
@@ -273,6 +282,18 @@ fn framing(head: &[u8], gathered: &Gathered, version: Version) -> Result<BodyFra
         None | Some((_, 0)) => BodyFraming::None,
         Some((_, length)) => BodyFraming::Length(length),
     })
+}
+
+/// RFC 9113 §8.1: the stream ends the body. A length may be declared, and the stream is held to it where it is read.
+fn framing_of_stream(declared: BodyFraming, content: Content) -> Result<BodyFraming, Refusal> {
+    match (declared, content) {
+        // §8.2.2: a field of the connection.
+        (BodyFraming::Chunked, _) => Err(Refusal::BadTransferEncoding),
+        (BodyFraming::Length(_), Content::None) => Err(Refusal::BadContentLength),
+        (BodyFraming::Length(length), Content::Follows) => Ok(BodyFraming::Length(length)),
+        (_, Content::None) => Ok(BodyFraming::None),
+        (_, Content::Follows) => Ok(BodyFraming::Stream),
+    }
 }
 
 /// 501 for a coding before a single final `chunked`: well-formed, only not known here. All else is wrong.

@@ -9,14 +9,25 @@ pub enum Version {
     Http10,
     /// Also any later minor version (RFC 9110 §2.5).
     Http11,
+    Http2,
 }
 
 impl Version {
-    /// As ASGI has it: `1.0`, `1.1`.
+    /// As ASGI has it: `1.0`, `1.1`, `2`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Version::Http10 => "1.0",
             Version::Http11 => "1.1",
+            Version::Http2 => "2",
+        }
+    }
+
+    /// As logs and SERVER_PROTOCOL have it.
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+            Version::Http2 => "HTTP/2.0",
         }
     }
 }
@@ -40,7 +51,7 @@ pub enum Method {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upgrade {
     None,
-    /// `Upgrade: websocket` and `Connection: upgrade` on a GET of HTTP/1.1 without a body.
+    /// `Upgrade: websocket` and `Connection: upgrade` on a GET without a body; RFC 8441 in HTTP/2.
     WebSocket,
 }
 
@@ -50,6 +61,24 @@ pub enum BodyFraming {
     /// Above zero.
     Length(u64),
     Chunked,
+    /// Until the client ends the stream that carries the request.
+    Stream,
+}
+
+/// What a request comes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// Of HTTP/1, where fields tell how long a request is.
+    Connection,
+    /// Of HTTP/2, whose end is the request's.
+    Stream(Content),
+}
+
+/// Whether a stream goes on after the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    None,
+    Follows,
 }
 
 /// Offsets into the head.
@@ -241,12 +270,13 @@ impl RequestHead {
     pub fn content_length(&self) -> Option<u64> {
         match self.body {
             BodyFraming::Length(length) => Some(length),
-            BodyFraming::None | BodyFraming::Chunked => None,
+            BodyFraming::None | BodyFraming::Chunked | BodyFraming::Stream => None,
         }
     }
 
-    pub fn is_chunked(&self) -> bool {
-        self.body == BodyFraming::Chunked
+    /// There is a body, and the head does not tell how long it is.
+    pub fn has_open_length(&self) -> bool {
+        matches!(self.body, BodyFraming::Chunked | BodyFraming::Stream)
     }
 
     /// The client waits for `100 Continue` before it sends the body.

@@ -12,7 +12,7 @@ use bytes::{Buf, BytesMut};
 
 use super::chars::is_token_byte;
 use super::examine::{self, Tokens};
-use super::head::{FieldSpan, RequestHead, Span, UNKNOWN};
+use super::head::{Carrier, FieldSpan, RequestHead, Span, UNKNOWN};
 use super::policy::Policy;
 use super::refusal::Refusal;
 
@@ -54,6 +54,7 @@ impl HeadReader {
         &mut self,
         input: &mut BytesMut,
         policy: &Policy,
+        carrier: Carrier,
     ) -> Result<Option<RequestHead>, Refusal> {
         if !self.begun && !self.begin(input)? {
             return Ok(None);
@@ -63,7 +64,9 @@ impl HeadReader {
             && let Some(tokens) = tokenise_on_stack(input, &mut fields)
             && within_limits(input, &tokens, &fields, policy)
         {
-            return self.accept(input, tokens, fields, policy).map(Some);
+            return self
+                .accept(input, tokens, fields, policy, carrier)
+                .map(Some);
         }
         let Some(size) = self.find_end(input, policy)? else {
             self.spare = fields;
@@ -75,7 +78,8 @@ impl HeadReader {
         }
         // The request line was found good, so it is a field.
         let tokens = tokens.ok_or(Refusal::BadField)?;
-        self.accept(input, tokens, fields, policy).map(Some)
+        self.accept(input, tokens, fields, policy, carrier)
+            .map(Some)
     }
 
     /// Skips one empty line and looks at the first byte: what cannot begin a method is refused without
@@ -104,8 +108,10 @@ impl HeadReader {
         tokens: Tokens,
         mut fields: Vec<FieldSpan>,
         policy: &Policy,
+        carrier: Carrier,
     ) -> Result<RequestHead, Refusal> {
-        let facts = examine::examine(&mut input[..tokens.size], &tokens, &mut fields, policy)?;
+        let head = &mut input[..tokens.size];
+        let facts = examine::examine(head, &tokens, &mut fields, policy, carrier)?;
         *self = HeadReader::default();
         Ok(facts.into_head(input.split_to(tokens.size).freeze(), &tokens, fields))
     }

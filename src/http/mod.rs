@@ -28,7 +28,7 @@ pub use connection::{Connection, DISCARD_LIMIT};
 pub use date::{Date, imf_fixdate};
 pub use error::ResponseError;
 pub use event::{BodyEnd, Event, RawTransmit, ResponseState, Transmit};
-pub use head::{BodyFraming, Field, Method, RequestHead, Upgrade, Version};
+pub use head::{BodyFraming, Carrier, Content, Field, Method, RequestHead, Upgrade, Version};
 pub use names::{KNOWN_NAMES, KnownName};
 pub use path::decode_path;
 pub use policy::{HeaderMap, KeepAlive, Policy};

@@ -66,7 +66,7 @@ impl Connection {
     }
 
     /// Ends a response whose body ended with `BodyEnd::Trailers`. They are written only if the response is
-    /// chunked and the request said `TE: trailers`; they are checked always.
+    /// chunked and the request said `TE: trailers`; they are checked always. In HTTP/2 they are lines for the end of the stream.
     pub fn trailers<'a, 'h>(
         &'a mut self,
         trailers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
@@ -78,7 +78,9 @@ impl Connection {
         }
         responder.clear_taken();
         responder.out.clear();
-        responder.out.extend_from_slice(b"0\r\n");
+        if responder.exchange.version != Version::Http2 {
+            responder.out.extend_from_slice(b"0\r\n");
+        }
         for (name, value) in trailers {
             check_field(name, value)?;
             if body::is_forbidden_trailer(name) {
@@ -88,7 +90,9 @@ impl Connection {
                 push_field(&mut responder.out, name, value);
             }
         }
-        responder.out.extend_from_slice(b"\r\n");
+        if responder.exchange.version != Version::Http2 {
+            responder.out.extend_from_slice(b"\r\n");
+        }
         Ok(responder.end_with_trailers())
     }
 

@@ -51,7 +51,7 @@ enum Framing {
         remaining: u64,
     },
     Chunked,
-    /// The end of the connection is the end of the body.
+    /// The end of the connection, or of the stream, is the end of the body.
     Close,
 }
 
@@ -108,7 +108,7 @@ impl Responder {
     }
 
     pub fn is_close_delimited(&self) -> bool {
-        matches!(self.framing, Framing::Close)
+        matches!(self.framing, Framing::Close) || self.exchange.version == Version::Http2
     }
 
     /// A new request: nothing of the former answer counts any more.
@@ -210,7 +210,7 @@ impl Responder {
 
     /// The last chunk with the lines that the caller left in `out`; nothing if they are not to be sent.
     pub fn end_with_trailers(&mut self) -> Transmit<'_> {
-        if self.framing != Framing::Chunked {
+        if !self.takes_trailers() && self.framing != Framing::Chunked {
             self.out.clear();
         }
         self.state = ResponseState::Complete;
@@ -224,7 +224,11 @@ impl Responder {
 
     /// Whether trailers would be sent.
     pub fn takes_trailers(&self) -> bool {
-        self.framing == Framing::Chunked && self.exchange.te_trailers
+        let framing = match self.exchange.version {
+            Version::Http2 => Framing::Close,
+            Version::Http10 | Version::Http11 => Framing::Chunked,
+        };
+        self.framing == framing && self.exchange.te_trailers
     }
 
     pub fn trailers_due(&self) -> bool {
@@ -309,7 +313,7 @@ impl Responder {
         match self.exchange.version {
             _ if whole => Framing::Length { remaining: len },
             Version::Http11 => Framing::Chunked,
-            Version::Http10 => Framing::Close,
+            Version::Http10 | Version::Http2 => Framing::Close,
         }
     }
 
@@ -350,6 +354,8 @@ impl Responder {
             (false, Version::Http11, 426) => b"connection: close, upgrade\r\n",
             (true, Version::Http11, _) => return,
             (true, Version::Http10, _) => b"connection: keep-alive\r\n",
+            // RFC 9113 §8.2.2: it has no such field.
+            (_, Version::Http2, _) => return,
             (false, ..) => b"connection: close\r\n",
         };
         self.out.extend_from_slice(field);

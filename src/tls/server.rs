@@ -16,7 +16,7 @@ use super::files::{Content, Material, PemPair};
 use super::problem::{Problem, Result};
 use super::resolver::Resolver;
 use super::tickets::Tickets;
-use crate::config::{CipherSuite, ClientCertificates, TlsSettings, TlsVersion};
+use crate::config::{CipherSuite, ClientCertificates, Http2, TlsSettings, TlsVersion};
 use crate::ipc::TicketKeys;
 
 /// A certificate that ends so soon is worth a warning.
@@ -107,7 +107,10 @@ pub fn load(
         }
     };
     let mut server = builder.with_cert_resolver(Arc::new(Resolver::new(certificates)));
-    server.alpn_protocols = vec![b"http/1.1".to_vec()];
+    server.alpn_protocols = match settings.http2 {
+        Http2::Off => vec![b"http/1.1".to_vec()],
+        Http2::Auto | Http2::PriorKnowledge => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+    };
     server.session_storage = Arc::new(NoServerSessionStorage {});
     server.ticketer = Arc::new(Tickets::new(tickets, rules(settings, material)));
     Ok(LoadedTls {

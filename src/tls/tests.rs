@@ -12,7 +12,8 @@ use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
 
 use super::{LoadedTls, Material, Problem, load, new_key};
 use crate::config::{
-    CertificateFiles, CipherSuite, ClientCertificates, TlsSettings, TlsVersion, WatchCertificates,
+    CertificateFiles, CipherSuite, ClientCertificates, Http2, TlsSettings, TlsVersion,
+    WatchCertificates,
 };
 use crate::ipc::TicketKeys;
 
@@ -45,6 +46,7 @@ fn settings(certificates: Vec<CertificateFiles>) -> TlsSettings {
         client_certificates: ClientCertificates::NotRequested,
         cipher_suites: Vec::new(),
         oldest: TlsVersion::Tls12,
+        http2: Http2::Auto,
         watch: WatchCertificates::Yes,
     }
 }
@@ -422,6 +424,7 @@ fn versions_and_cipher_suites() {
     }
     let settings = TlsSettings {
         oldest: TlsVersion::Tls13,
+        http2: Http2::Auto,
         cipher_suites: only("ECDHE-RSA-AES128-GCM-SHA256"),
         ..two_names()
     };

@@ -1,15 +1,36 @@
 //! Names of connections and requests that are never used twice, so that late news of one never reaches another.
 
-/// A connection of this worker: its place in the reactor, and how many connections have had that place before it.
+/// A connection of this worker: its place in the reactor, how many connections have had that place before it, and for a stream
+/// of HTTP/2 its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnKey {
     place: u32,
     serial: u32,
+    /// Zero: the connection itself.
+    stream: u32,
 }
 
 impl ConnKey {
     pub fn new(place: u32, serial: u32) -> Self {
-        Self { place, serial }
+        Self {
+            place,
+            serial,
+            stream: 0,
+        }
+    }
+
+    /// A stream of that connection.
+    pub fn with_stream(self, stream: u32) -> Self {
+        Self { stream, ..self }
+    }
+
+    pub fn stream(self) -> Option<u32> {
+        (self.stream != 0).then_some(self.stream)
+    }
+
+    /// The connection that has this stream.
+    pub fn connection(self) -> Self {
+        self.with_stream(0)
     }
 
     /// Index into the reactor's connections.
@@ -17,7 +38,7 @@ impl ConnKey {
         self.place as usize
     }
 
-    /// As one number, to be given to the kernel: the serial number is the upper half. Two connections differ in it unless
+    /// The connection's as one number, to be given to the kernel: the serial number is the upper half. Two connections differ in it unless
     /// there are four thousand million others between them in the same place.
     pub fn token(self) -> u64 {
         u64::from(self.serial) << 32 | u64::from(self.place)
@@ -25,7 +46,7 @@ impl ConnKey {
 
     pub fn of_token(token: u64) -> Self {
         let [place, serial] = [token, token >> 32].map(|half| (half & u64::from(u32::MAX)) as u32);
-        Self { place, serial }
+        Self::new(place, serial)
     }
 }
 

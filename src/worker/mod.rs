@@ -14,6 +14,7 @@ pub mod exchange;
 mod files;
 mod foundation;
 mod held;
+mod http2;
 mod intake;
 mod key;
 mod ledger;

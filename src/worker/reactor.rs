@@ -134,6 +134,15 @@ impl Reactor {
         (conn.key == key).then_some(conn)
     }
 
+    /// The same of a connection or a stream.
+    fn find_any(&self, key: ConnKey) -> Option<Arc<Conn>> {
+        let conn = self.find(key.connection())?;
+        match key.stream() {
+            None => Some(conn.clone()),
+            Some(number) => conn.find_stream(number),
+        }
+    }
+
     fn each(&self) -> impl Iterator<Item = &Arc<Conn>> {
         self.connections
             .iter()
@@ -143,7 +152,7 @@ impl Reactor {
     /// Connections that had more to do than their share of an earlier turn. What is left then waits for the next one.
     fn go_on(&self) {
         let unfinished = std::mem::take(&mut *self.net.agenda.unfinished.lock());
-        for conn in unfinished.into_iter().filter_map(|key| self.find(key)) {
+        for conn in unfinished.into_iter().filter_map(|key| self.find_any(key)) {
             conn.go_on();
         }
     }
@@ -190,7 +199,7 @@ impl Reactor {
             tracing::info!(reason, count, "similar messages suppressed");
         }
         let due = self.net.agenda.timers.lock().take_due(now);
-        for conn in due.into_iter().filter_map(|key| self.find(key)) {
+        for conn in due.into_iter().filter_map(|key| self.find_any(key)) {
             conn.tick(now);
         }
         self.next_tick = now

@@ -295,7 +295,7 @@ def test_what_only_gunicorn_has_is_told_once(launch, app):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("http2_cleartext = 'on'", "gunicorn.conf.py: http2_cleartext is gunicorn's and not supported yet"),
+        ("http2_cleartext = 'upgrade'", "gunicorn.conf.py: http2_cleartext: `upgrade` is not supported"),
         ("paste = 'x.ini'", "gunicorn.conf.py: paste is gunicorn's and not supported"),
         ("worker_class = 'gevent'", "gunicorn.conf.py: worker_class: `gevent` is not supported"),
     ],

@@ -45,7 +45,7 @@ fn framings() {
         let head = head(&with_fields(fields));
         assert_eq!(head.body_framing(), framing, "{fields}");
         assert_eq!(head.has_body(), framing != BodyFraming::None);
-        assert_eq!(head.is_chunked(), framing == BodyFraming::Chunked);
+        assert_eq!(head.has_open_length(), framing == BodyFraming::Chunked);
     }
     assert_eq!(
         head(&with_fields("Content-Length: 5\r\nContent-Length: 5\r\n"))

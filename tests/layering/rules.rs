@@ -145,6 +145,7 @@ const RULES: &[Rule] = &[
             "config",
             "files",
             "http",
+            "http2",
             "ipc",
             "master::Asked",
             "master::Forked",
@@ -161,6 +162,8 @@ const RULES: &[Rule] = &[
         ],
         crates: &[
             "bytes",
+            "h2",
+            "http_types",
             "httpdate",
             "hyper",
             "itoa",
@@ -263,6 +266,21 @@ const RULES: &[Rule] = &[
             "memchr",
             "smallvec",
             "thiserror",
+        ],
+        never: NO_CLOCK_NO_SYSTEM,
+        ..RULE
+    },
+    Rule {
+        module: "http2",
+        may: &["http"],
+        // tokio: the traits by which h2 reads and writes.
+        crates: &[
+            "bytes",
+            "h2",
+            "http_types",
+            "memchr",
+            "parking_lot",
+            "tokio",
         ],
         never: NO_CLOCK_NO_SYSTEM,
         ..RULE

@@ -41,8 +41,6 @@ const PROXIES: Standing = Standing::Refused("proxies read such requests differen
 const STRICT: Standing = Standing::Refused("leave it out");
 const DIRTY: Standing = Standing::Idle("there are no dirty workers");
 const SSL_CONTEXT: Standing = Standing::Part("without `certfile` it is never called");
-const HTTP2: Standing = Standing::NotYet("let a proxy in front speak HTTP/2");
-const HTTP2_PART: Standing = Standing::Part("let a proxy in front speak HTTP/2");
 
 pub(super) const SETTINGS: &[Definition] = &[
     value(
@@ -159,31 +157,5 @@ pub(super) const SETTINGS: &[Definition] = &[
         "do_handshake_on_connect",
         "do-handshake-on-connect",
         Standing::Idle("handshakes hold up no other connection"),
-    ),
-    value("http_protocols", "http-protocols", Some("h1"), HTTP2),
-    value("http2_cleartext", "http2-cleartext", Some("off"), HTTP2),
-    value(
-        "http2_max_concurrent_streams",
-        "http2-max-concurrent-streams",
-        Some("100"),
-        HTTP2_PART,
-    ),
-    value(
-        "http2_initial_window_size",
-        "http2-initial-window-size",
-        Some("65535"),
-        HTTP2_PART,
-    ),
-    value(
-        "http2_max_frame_size",
-        "http2-max-frame-size",
-        Some("16384"),
-        HTTP2_PART,
-    ),
-    value(
-        "http2_max_header_list_size",
-        "http2-max-header-list-size",
-        Some("65536"),
-        HTTP2_PART,
     ),
 ];

@@ -17,34 +17,19 @@ pub(super) const PROGRAM: Program = Program {
             "use `--limit-request-field_size BYTES`",
         ),
         ("--http1-pipeline-flush", "leave it out"),
-        (
-            "--http2-adaptive-window",
-            "let a proxy in front speak HTTP/2",
-        ),
-        (
-            "--http2-initial-connection-window-size",
-            "let a proxy in front speak HTTP/2",
-        ),
+        ("--http2-adaptive-window", "leave it out"),
+        ("--http2-initial-connection-window-size", "leave it out"),
         (
             "--http2-initial-stream-window-size",
-            "let a proxy in front speak HTTP/2",
+            "use --http2-initial-window-size BYTES",
         ),
-        (
-            "--http2-keep-alive-interval",
-            "let a proxy in front speak HTTP/2",
-        ),
-        (
-            "--http2-keep-alive-timeout",
-            "let a proxy in front speak HTTP/2",
-        ),
+        ("--http2-keep-alive-interval", "leave it out"),
+        ("--http2-keep-alive-timeout", "leave it out"),
         (
             "--http2-max-headers-size",
-            "let a proxy in front speak HTTP/2",
+            "use --http2-max-header-list-size BYTES",
         ),
-        (
-            "--http2-max-send-buffer-size",
-            "let a proxy in front speak HTTP/2",
-        ),
+        ("--http2-max-send-buffer-size", "leave it out"),
         (
             "--blocking-threads-idle-timeout",
             "threads stay: leave it out",
@@ -118,7 +103,7 @@ pub(super) const PROGRAM: Program = Program {
         ("--pid-file", "use `--pid FILE`"),
         ("--log", "use `--log-level LEVEL`"),
         ("--no-log", "use `--error-logfile /dev/null`"),
-        ("--no-http2", "leave it out"),
+        ("--no-http2", "use --http2 off"),
         ("--ssl-certificate", "use `--certfile FILE`"),
         ("--static-path-mount", "use --static ROUTE=DIR"),
         ("--static-path-route", "use --static ROUTE=DIR"),

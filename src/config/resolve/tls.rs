@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Typed, understand};
 use crate::config::value::{self, Malformed, Value};
 use crate::config::{
-    Bind, CertificateFiles, ClientCertificates, Error, PlainHttp, Protection, RedirectPort,
+    Bind, CertificateFiles, ClientCertificates, Error, Http2, PlainHttp, Protection, RedirectPort,
     Surroundings, TlsSettings, WatchCertificates, definition,
 };
 
@@ -14,6 +14,7 @@ pub(super) fn tls(
     typed: &Typed<'_>,
     base: &Path,
     surroundings: &Surroundings,
+    http2: Http2,
 ) -> Result<Option<TlsSettings>, Error> {
     let file = |text: &str| file(text, base, surroundings);
     let present = |name| -> Result<Vec<PathBuf>, Error> {
@@ -102,6 +103,7 @@ pub(super) fn tls(
         client_certificates,
         cipher_suites,
         oldest,
+        http2,
         watch,
     }))
 }

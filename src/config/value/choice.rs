@@ -6,7 +6,7 @@ use crate::config::{
     WebSockets,
 };
 
-fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
+pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
     let lower = text.trim().to_ascii_lowercase();
     if let Some((_, value)) = choices.iter().find(|(name, _)| *name == lower) {
         return Ok(*value);

@@ -44,7 +44,7 @@ impl Offers {
     pub fn of<'py>(&self, py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyDict>> {
         let offer = match head.version() {
             Version::Http10 => &self.http10,
-            Version::Http11 => &self.http11,
+            Version::Http11 | Version::Http2 => &self.http11,
         };
         offer.bind(py).copy()
     }

@@ -23,9 +23,7 @@ pub fn http<'py>(
     head: &RequestHead,
 ) -> PyResult<Bound<'py, PyDict>> {
     let scope = template(py, core, &exchange.conn)?.copy()?;
-    if head.version() == Version::Http10 {
-        scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?;
-    }
+    version(py, head, &scope)?;
     scope.set_item(intern!(py, "method"), core.names.method(py, head))?;
     let extensions = core.offers.of(py, head)?;
     add_tls(py, &exchange.conn, &scope, &extensions)?;
@@ -44,6 +42,7 @@ pub fn websocket<'py>(
     let scope = template(py, core, &exchange.conn)?.copy()?;
     scope.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
     scope.del_item(intern!(py, "method"))?;
+    version(py, head, &scope)?;
     fill(py, core, exchange, head, &scope)?;
     let secure = match scope.get_item(intern!(py, "scheme"))? {
         Some(scheme) => scheme.eq("https")?,
@@ -64,6 +63,16 @@ pub fn websocket<'py>(
     add_tls(py, &exchange.conn, &scope, &extensions)?;
     scope.set_item(intern!(py, "extensions"), extensions)?;
     Ok(scope)
+}
+
+fn version(py: Python<'_>, head: &RequestHead, scope: &Bound<'_, PyDict>) -> PyResult<()> {
+    let version = match head.version() {
+        // As in the template.
+        Version::Http11 => return Ok(()),
+        Version::Http10 => intern!(py, "1.0"),
+        Version::Http2 => intern!(py, "2"),
+    };
+    scope.set_item(intern!(py, "http_version"), version)
 }
 
 /// The extension of the connection, which its template keeps.

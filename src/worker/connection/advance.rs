@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Conn;
 use super::body::BodyState;
 use super::output::Output;
-use super::state::{DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, State};
+use super::state::{DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, Opening, State};
 use crate::http::{Event, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
 use crate::worker::exchange::{Coder, Exchange};
@@ -31,6 +31,7 @@ impl Conn {
                 Mode::Head => self.head(s),
                 Mode::Exchange => self.exchange(s),
                 Mode::WebSocket => self.websocket(s),
+                Mode::Http2 => self.http2(s),
                 Mode::Discard(left) => self.discard(s, left),
                 Mode::Closing(goodbye) => self.closing(s, goodbye),
                 Mode::Linger => self.linger(s),
@@ -55,21 +56,17 @@ impl Conn {
             // A client that pipelines and does not read gets no further answers to leave unread.
             return false;
         }
-        if s.awaits_proxy_header {
-            return self.proxy_header(s);
+        match s.opening {
+            Opening::Over => {}
+            Opening::ProxyHeader => return self.proxy_header(s),
+            Opening::Preface => return self.preface(s),
         }
         match s.http.poll_event() {
             Event::Request(head) => {
                 self.begin(s, head);
                 true
             }
-            Event::NeedInput => {
-                let progress = self.read(s);
-                if progress && s.clock.head_since.is_none() && !s.http.is_idle() {
-                    s.clock.head_since = Some(self.net.now());
-                }
-                progress
-            }
+            Event::NeedInput => self.read_head(s),
             Event::Refused(refusal) => {
                 self.refuse(s, refusal);
                 true
@@ -81,6 +78,15 @@ impl Conn {
             // A head comes before a body.
             Event::Body(_) | Event::EndOfBody | Event::Paused => false,
         }
+    }
+
+    /// As `read`; the clock of the head begins with its first byte.
+    pub(in crate::worker) fn read_head(self: &Arc<Self>, s: &mut State) -> bool {
+        let progress = self.read(s);
+        if progress && s.clock.head_since.is_none() && !s.http.is_idle() {
+            s.clock.head_since = Some(self.net.now());
+        }
+        progress
     }
 
     fn begin(self: &Arc<Self>, s: &mut State, mut head: RequestHead) {
@@ -241,6 +247,11 @@ impl Conn {
                 s.clock.fin_at = Some(self.net.now());
                 true
             }
+            Read::Complete => {
+                s.read_ended = true;
+                s.http.input_ended();
+                true
+            }
             Read::Bytes(count) => {
                 self.net.page.received(count as u64);
                 true
@@ -250,7 +261,7 @@ impl Conn {
                 self.report_tls_failure(s);
                 s.write_closed = true;
                 s.read_ended = true;
-                s.http.input_ended();
+                s.http.input_cut();
                 true
             }
         }
@@ -388,7 +399,7 @@ impl Conn {
         match s.transport.discard() {
             Read::Bytes(_) => true,
             Read::Nothing => false,
-            Read::End | Read::Failed => {
+            Read::End | Read::Complete | Read::Failed => {
                 self.shut(s);
                 false
             }

@@ -6,6 +6,7 @@
 mod advance;
 mod body;
 mod handed;
+mod locked;
 mod origin;
 mod output;
 mod pace;
@@ -16,6 +17,7 @@ mod share;
 pub(super) mod spool;
 mod state;
 mod stream;
+mod stream_of;
 #[cfg(test)]
 mod tests;
 mod timeouts;
@@ -25,8 +27,9 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
+use super::http2::Streams;
 use super::key::{ConnKey, RequestKey};
 use super::network::Network;
 use super::tls::TlsFacts;
@@ -37,7 +40,7 @@ pub(super) use origin::Origin;
 pub(super) use output::Output;
 pub(super) use part::Part;
 pub(super) use pieces::Pieces;
-pub(super) use state::{Goodbye, HIGH_WATER, LOW_WATER, Mode, State};
+pub(super) use state::{Goodbye, HIGH_WATER, LOW_WATER, Mode, Opening, State};
 
 /// Milliseconds that a closed connection waits for the client's FIN when its descriptor is wanted: enough for what the
 /// client has sent meanwhile.
@@ -54,9 +57,11 @@ pub struct Conn {
     /// Index into the worker's listeners; `None`: the worker's own probe.
     pub listener: Option<usize>,
     /// What the interface keeps for all requests of this connection.
-    pub slot: OnceLock<Box<dyn Any + Send + Sync>>,
+    pub slot: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
     /// What client and server have agreed on; not set without TLS.
     tls: OnceLock<Arc<TlsFacts>>,
+    /// Of an HTTP/2 connection; a stream has those of its connection.
+    pub(in crate::worker) streams: OnceLock<Arc<Streams>>,
     state: Mutex<State>,
 }
 
@@ -72,9 +77,10 @@ impl Conn {
         let mut state = State::new(transport, net.policy.clone(), net.now());
         let origin = OnceLock::new();
         if listener.is_some() && net.sends_proxy_header(peer) {
-            state.awaits_proxy_header = true;
+            state.opening = Opening::ProxyHeader;
         } else {
             let of_peer = Origin::of_peer(net, peer);
+            state.opening = net.first_bytes();
             state.http.set_policy(of_peer.policy(net));
             origin.get_or_init(|| of_peer);
         }
@@ -84,8 +90,9 @@ impl Conn {
             peer,
             origin,
             listener,
-            slot: OnceLock::new(),
+            slot: Arc::default(),
             tls: OnceLock::new(),
+            streams: OnceLock::new(),
             state: Mutex::new(state),
         })
     }
@@ -101,10 +108,6 @@ impl Conn {
     /// `None`: the client speaks plain HTTP.
     pub fn tls(&self) -> Option<&TlsFacts> {
         self.tls.get().map(AsRef::as_ref)
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 
     /// Looks for the first request, which usually is there already. True: it was, and has begun (or was refused).
@@ -142,21 +145,33 @@ impl Conn {
 
     /// The worker drains: the next answer is the last one.
     pub fn drain(self: &Arc<Self>) {
+        for stream in self.streams() {
+            stream.drain();
+        }
         let s = &mut *self.lock();
         s.close_after_answer();
+        self.leave_http2(s);
         self.advance(s);
     }
 
     /// Since when it has only waited; `None`: something is in progress.
     pub fn idle_since(&self) -> Option<u64> {
         let s = self.lock();
-        (s.mode == Mode::Head && s.http.is_idle() && s.out.is_empty()).then_some(s.clock.idle_since)
+        match s.mode {
+            Mode::Head => (s.http.is_idle() && s.out.is_empty()).then_some(s.clock.idle_since),
+            Mode::Http2 => self.http2_idle_since(&s),
+            _ => None,
+        }
     }
 
     /// Closes it if it still only waits.
     pub fn close_idle(self: &Arc<Self>) {
         if self.idle_since().is_some() {
             let s = &mut *self.lock();
+            if s.mode == Mode::Http2 {
+                self.close_http2(s);
+                return;
+            }
             self.say_goodbye(s, Goodbye::Lingering);
             self.advance(s);
         }
@@ -172,6 +187,9 @@ impl Conn {
 
     /// Ends it now, whatever is in progress.
     pub fn close(self: &Arc<Self>) {
+        for stream in self.streams() {
+            stream.close();
+        }
         let s = &mut *self.lock();
         if matches!(s.mode, Mode::Exchange) {
             self.cut(s);
@@ -193,6 +211,10 @@ impl Conn {
         s.part = None;
         s.stream.body.clear();
         s.transport.close();
-        self.net.connection_closed(self.key);
+        s.http2 = None;
+        match (self.key.stream(), self.streams.get()) {
+            (Some(number), Some(streams)) => streams.remove(number, self.net.now()),
+            _ => self.net.connection_closed(self.key),
+        }
     }
 }

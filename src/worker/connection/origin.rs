@@ -86,7 +86,7 @@ impl Conn {
     }
 
     /// The other end of the socket, for the log.
-    pub(super) fn shown_peer(&self) -> String {
+    pub(in crate::worker) fn shown_peer(&self) -> String {
         self.peer
             .map_or_else(|| "unix".to_owned(), |peer| peer.to_string())
     }
@@ -118,7 +118,7 @@ impl Conn {
         match proxy::parse(s.http.input(), self.net.settings.proxy_protocol) {
             Ok(Some((header, length))) => {
                 s.http.input().advance(length);
-                s.awaits_proxy_header = false;
+                s.opening = self.net.first_bytes();
                 let origin = Origin::of_header(&self.net, self.peer, header);
                 s.http.set_policy(origin.policy(&self.net));
                 // Set once: there is one header.
@@ -137,13 +137,7 @@ impl Conn {
                 self.refuse_proxy_header(s, "connection ended inside the PROXY header");
                 true
             }
-            Ok(None) => {
-                let progress = self.read(s);
-                if progress && s.clock.head_since.is_none() && !s.http.is_idle() {
-                    s.clock.head_since = Some(self.net.now());
-                }
-                progress
-            }
+            Ok(None) => self.read_head(s),
             Err(Malformed(reason)) => {
                 self.refuse_proxy_header(s, reason);
                 true

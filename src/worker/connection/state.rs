@@ -8,6 +8,7 @@ use super::part::Part;
 use super::share::Share;
 use super::stream::Stream;
 use crate::http::{self, Policy};
+use crate::http2::Session;
 use crate::worker::timers::Tick;
 use crate::worker::transport::Transport;
 use crate::worker::websocket::Ws;
@@ -28,6 +29,8 @@ pub enum Mode {
     Exchange,
     /// The app has accepted a WebSocket: there are frames now.
     WebSocket,
+    /// Requests are in streams, each of them a connection of its own.
+    Http2,
     /// The app has taken the socket; it is closed when the app is done with the request.
     HandedOver,
     /// The app is done with the socket that it took; other threads of it may have some last bytes for the client.
@@ -39,6 +42,16 @@ pub enum Mode {
     /// Our FIN is sent; bytes are dropped until the client's FIN, so that no reset overtakes the answer.
     Linger,
     Closed,
+}
+
+/// What a connection may begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// The PROXY header comes before the first request.
+    ProxyHeader,
+    /// The client may begin with HTTP/2's preface.
+    Preface,
+    Over,
 }
 
 /// How a connection is closed once everything is written.
@@ -55,9 +68,10 @@ pub struct State {
     pub http: http::Connection,
     /// From the handshake on.
     pub ws: Option<Box<Ws>>,
+    /// In `Mode::Http2`.
+    pub http2: Option<Box<Session>>,
     pub mode: Mode,
-    /// The PROXY header comes before the first request.
-    pub awaits_proxy_header: bool,
+    pub opening: Opening,
     /// The peer's FIN was read.
     pub read_ended: bool,
     /// What we write does not arrive.
@@ -107,8 +121,9 @@ impl State {
             transport,
             http: http::Connection::new(policy),
             ws: None,
+            http2: None,
             mode: Mode::Head,
-            awaits_proxy_header: false,
+            opening: Opening::Over,
             read_ended: false,
             write_closed: false,
             closed_by_us: false,

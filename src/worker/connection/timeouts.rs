@@ -7,7 +7,7 @@ use super::Conn;
 use super::body::BodyState;
 use super::handed::LAST_BYTES;
 use super::output::Output;
-use super::state::{Mode, State};
+use super::state::{Mode, Opening, State};
 use crate::http::{BodyEnd, Refusal, ResponseState};
 use crate::worker::drain::Stage;
 use crate::worker::network::millis;
@@ -42,6 +42,7 @@ impl Conn {
                 None => s.clock.idle_since + millis(limits.keep_alive),
             }),
             Mode::WebSocket if !drains => Some(self.next_websocket_timeout(s)),
+            Mode::Http2 => Some(self.next_http2_timeout(s)),
             Mode::Linger => Some(s.clock.ending_since + LINGER),
             // Something is in progress, whose deadlines move with each byte.
             Mode::Head | Mode::WebSocket | Mode::Exchange | Mode::Discard(_) | Mode::Closing(_) => {
@@ -84,6 +85,7 @@ impl Conn {
         match s.mode {
             Mode::Head => self.head_tick(s, now),
             Mode::WebSocket => self.websocket_tick(s, now),
+            Mode::Http2 => self.http2_tick(s, now),
             Mode::HandedOver | Mode::GivenBack => self.handed_over_tick(s, now),
             Mode::Exchange => {
                 if let Some(fin) = s.clock.fin_at
@@ -157,7 +159,7 @@ impl Conn {
         let limits = &self.net.settings.client;
         let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         if let Some(since) = s.clock.head_since {
-            if over(since, limits.head) && s.awaits_proxy_header {
+            if over(since, limits.head) && s.opening == Opening::ProxyHeader {
                 self.refuse_proxy_header(s, "PROXY header took too long");
                 self.advance(s);
             } else if over(since, limits.head) {
@@ -204,7 +206,7 @@ impl Conn {
     }
 
     /// A client that does not read: nothing can be said to it.
-    fn abandon(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn abandon(self: &Arc<Self>, s: &mut State) {
         let reason = "client does not read its response";
         if self.net.complaints.admits(reason, self.net.now()) {
             let (peer, unsent) = (self.shown_peer(), s.out.len());

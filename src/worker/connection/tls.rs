@@ -20,6 +20,9 @@ impl Conn {
         }
         let (progress, us) = measured(|| self.read_once(s));
         tls.handshakes().spend(turn, us);
+        if !s.transport.is_handshaking() && s.transport.speaks_http2() {
+            self.start_http2(s);
+        }
         progress
     }
 
@@ -37,13 +40,13 @@ impl Conn {
     }
 
     /// With the first request all of it is known.
-    pub(super) fn note_tls(&self, s: &State) {
+    pub(in crate::worker) fn note_tls(&self, s: &State) {
         if let Some(facts) = s.transport.tls_facts() {
             self.tls.get_or_init(|| Arc::new(facts));
         }
     }
 
-    pub(super) fn report_tls_failure(&self, s: &State) {
+    pub(in crate::worker) fn report_tls_failure(&self, s: &State) {
         if let Some(reason) = s.transport.tls_failure() {
             self.report_tls(reason);
         }

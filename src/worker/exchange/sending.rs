@@ -270,6 +270,11 @@ impl Exchange {
         let s = &mut *self.conn.lock();
         self.check(s)?;
         let transmit = s.http.trailers(trailers)?;
+        if self.conn.key.stream().is_some() {
+            s.transport.set_trailers(transmit.head);
+            self.sent(s, !s.is_unsent());
+            return Ok(());
+        }
         let pieces = [transmit.head, transmit.data, transmit.tail];
         let all = if let Some(part) = &mut s.part {
             part.follow(&pieces);

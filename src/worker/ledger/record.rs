@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Ledger, Outcome};
 use crate::config::{AccessFormat, Atom, Logging, Piece};
-use crate::http::{Field, KnownName, RequestHead, Version, decode_path};
+use crate::http::{Field, KnownName, RequestHead, decode_path};
 use crate::observability::access::{Details, Request};
 use crate::worker::tls::TlsFacts;
 
@@ -205,10 +205,7 @@ impl<'a> Facts<'a> {
 }
 
 fn protocol(head: &RequestHead) -> &'static str {
-    match head.version() {
-        Version::Http10 => "HTTP/1.0",
-        Version::Http11 => "HTTP/1.1",
-    }
+    head.version().protocol()
 }
 
 impl Ledger {

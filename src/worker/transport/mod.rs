@@ -1,7 +1,7 @@
 //! The way to one client: the one owner of its descriptor, with reading, writing, half close, reset and close as its verbs.
 //!
 //! A connection speaks in plain bytes and knows no socket. What lies between is a variant of [`Wire`]: `Plain` is a socket, and the
-//! tests have one in memory with short writes, splits and resets. A further one (TLS) is a type with the methods that `Plain` has,
+//! tests have one in memory with short writes, splits and resets. A further one is a type with the methods that `Plain` has,
 //! a variant of `Wire`, and a line in each `match` of this file; the compiler names them. It has to keep these promises:
 //!
 //! - `read` and `write` never wait. [`Read::Nothing`] and `WouldBlock` mean that the reactor's next news ([`Transport::ready`]) is
@@ -17,6 +17,7 @@
 #[cfg(test)]
 mod memory;
 mod plain;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -33,6 +34,7 @@ use crate::worker::tls::TlsFacts;
 pub use memory::{Far, Seen, memory};
 use plain::Plain;
 use rustls::ServerConnection;
+pub use stream::StreamWire;
 use tls::{Came, TlsWire};
 
 /// What a look for bytes finds.
@@ -42,6 +44,8 @@ pub enum Read {
     Bytes(usize),
     /// The client sends no more.
     End,
+    /// The request has ended, and its client is still there.
+    Complete,
     /// Not now.
     Nothing,
     /// The connection is broken, in both directions.
@@ -79,6 +83,8 @@ enum Wire {
     Plain(Plain),
     /// The state of a session is large, and most connections have none.
     Tls(Box<TlsWire>),
+    /// One of several over a connection of HTTP/2.
+    Stream(Box<StreamWire>),
     #[cfg(test)]
     Memory(memory::Near),
 }
@@ -92,6 +98,11 @@ impl Transport {
     /// The same, with TLS in between.
     pub fn tls(fd: OwnedFd, session: ServerConnection) -> Self {
         Self::over(Wire::Tls(Box::new(TlsWire::new(fd, session))))
+    }
+
+    /// Over a stream of HTTP/2.
+    pub fn stream(wire: StreamWire) -> Self {
+        Self::over(Wire::Stream(Box::new(wire)))
     }
 
     /// What follows on a plain connection is TLS; `buffer` has the first bytes of it, and then what they decrypt to.
@@ -113,6 +124,26 @@ impl Transport {
         };
         self.wire = Some(Wire::Tls(Box::new(tls)));
         taken
+    }
+
+    /// The client has reset this stream, or lost its connection; of a socket the reactor has news.
+    pub fn is_reset(&mut self) -> bool {
+        match self.own() {
+            Some(Wire::Stream(stream)) => stream.is_reset(),
+            _ => false,
+        }
+    }
+
+    /// Lines with fields that follow the last byte, where the transport has a place for them.
+    pub fn set_trailers(&mut self, lines: &[u8]) {
+        if let Some(Wire::Stream(stream)) = self.own() {
+            stream.set_trailers(lines);
+        }
+    }
+
+    /// TLS has agreed on HTTP/2.
+    pub fn speaks_http2(&self) -> bool {
+        self.session().is_some_and(TlsWire::speaks_http2)
     }
 
     fn session(&self) -> Option<&TlsWire> {
@@ -185,6 +216,11 @@ impl Transport {
         self.read_closed |= ready.read_closed;
     }
 
+    /// As `ready`, of a stream.
+    pub fn wake(&mut self) {
+        self.readable = true;
+    }
+
     /// Whether a look for bytes may find some.
     pub fn is_readable(&self) -> bool {
         self.readable
@@ -196,12 +232,14 @@ impl Transport {
         let result = match self.own() {
             Some(Wire::Plain(plain)) => plain.read(buffer).map(Came::of),
             Some(Wire::Tls(tls)) => tls.read(buffer),
+            Some(Wire::Stream(stream)) => stream.read(buffer).map(Came::of),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.read(buffer).map(Came::of),
             None => return Read::Nothing,
         };
         self.found(result, |wire, count| match wire {
             Wire::Tls(tls) => tls.has_more(),
+            Wire::Stream(_) => true,
             // A short read has emptied the socket: the next bytes make a new edge (but an end that came before does not).
             Wire::Plain(_) => count >= room,
             #[cfg(test)]
@@ -214,6 +252,8 @@ impl Transport {
         let result = match self.own() {
             Some(Wire::Plain(plain)) => plain.discard(),
             Some(Wire::Tls(tls)) => tls.discard(),
+            // It is closed instead.
+            Some(Wire::Stream(_)) => return Read::End,
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.discard(),
             None => return Read::Nothing,
@@ -224,6 +264,7 @@ impl Transport {
 
     fn found(&mut self, result: io::Result<Came>, more: impl FnOnce(&Wire, usize) -> bool) -> Read {
         match result {
+            Ok(Came::End) if matches!(self.wire, Some(Wire::Stream(_))) => Read::Complete,
             Ok(Came::End) => Read::End,
             Ok(Came::Bytes(count)) => {
                 let more = self.wire.as_ref().is_some_and(|wire| more(wire, count));
@@ -246,6 +287,7 @@ impl Transport {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.write(bytes, follows),
             Some(Wire::Tls(tls)) => tls.write(bytes, follows),
+            Some(Wire::Stream(stream)) => stream.write(bytes),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.write(bytes),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -257,6 +299,7 @@ impl Transport {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.write_vectored(slices),
             Some(Wire::Tls(tls)) => tls.write_vectored(slices),
+            Some(Wire::Stream(stream)) => stream.write_vectored(slices),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.write_vectored(slices),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -273,6 +316,7 @@ impl Transport {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.send_file(file, offset, count),
             Some(Wire::Tls(tls)) => tls.send_file(file, offset, count),
+            Some(Wire::Stream(stream)) => stream.send_file(file, offset, count),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.send_file(file, offset, count),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -282,8 +326,8 @@ impl Transport {
     /// Written bytes are still here and not with the kernel.
     pub fn is_unsent(&self) -> bool {
         match &self.wire {
-            // What a socket takes is the kernel's.
-            Some(Wire::Plain(_)) | None => false,
+            // What a socket takes is the kernel's, and what a stream takes the connection's.
+            Some(Wire::Plain(_) | Wire::Stream(_)) | None => false,
             Some(Wire::Tls(tls)) => tls.is_unsent(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.is_unsent(),
@@ -293,7 +337,7 @@ impl Transport {
     /// Tries again to pass those on.
     pub fn flush(&mut self) -> io::Result<()> {
         match self.own() {
-            Some(Wire::Plain(_)) | None => Ok(()),
+            Some(Wire::Plain(_) | Wire::Stream(_)) | None => Ok(()),
             Some(Wire::Tls(tls)) => tls.flush(),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.flush(),
@@ -305,6 +349,8 @@ impl Transport {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.half_close(),
             Some(Wire::Tls(tls)) => tls.half_close(),
+            // The end of one direction is the end of it: nothing of a client is lost with a stream.
+            Some(Wire::Stream(_)) => Err(io::ErrorKind::Unsupported.into()),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.half_close(),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -317,7 +363,7 @@ impl Transport {
             Some(Wire::Plain(plain)) => plain.descriptor().try_clone_to_owned().ok(),
             #[cfg(test)]
             Some(Wire::Memory(_)) => None,
-            Some(Wire::Tls(_)) | None => None,
+            Some(Wire::Tls(_) | Wire::Stream(_)) | None => None,
         }
     }
 
@@ -327,7 +373,7 @@ impl Transport {
             Some(Wire::Plain(plain)) => plain.end_reading(),
             #[cfg(test)]
             Some(Wire::Memory(_)) => {}
-            Some(Wire::Tls(_)) | None => {}
+            Some(Wire::Tls(_) | Wire::Stream(_)) | None => {}
         }
     }
 
@@ -341,6 +387,8 @@ impl Transport {
         match &self.wire {
             Some(Wire::Plain(plain)) => plain.untaken(),
             Some(Wire::Tls(tls)) => tls.untaken(),
+            // It takes what the client has room for.
+            Some(Wire::Stream(_)) => None,
             #[cfg(test)]
             Some(Wire::Memory(near)) => Some(near.untaken()),
             None => None,
@@ -358,7 +406,10 @@ impl Transport {
         };
         let registrar = self.registrar.take();
         if is_forked_child() {
-            // Registration and connection are the parent's.
+            // Registration and connection are the parent's. A lock of h2's may have been taken there at the fork.
+            if let Wire::Stream(stream) = wire {
+                std::mem::forget(stream);
+            }
             return;
         }
         if let (Some(registrar), Some(fd)) = (registrar, wire.descriptor()) {
@@ -373,14 +424,11 @@ impl Transport {
 }
 
 impl Wire {
-    #[cfg_attr(
-        not(test),
-        expect(clippy::unnecessary_wraps, reason = "not every wire has one")
-    )]
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Plain(plain) => Some(plain.descriptor()),
             Self::Tls(tls) => Some(tls.descriptor()),
+            Self::Stream(_) => None,
             #[cfg(test)]
             Self::Memory(_) => None,
         }
@@ -390,6 +438,7 @@ impl Wire {
         match self {
             Self::Plain(plain) => plain.shut(),
             Self::Tls(tls) => tls.shut(),
+            Self::Stream(stream) => stream.shut(),
             #[cfg(test)]
             Self::Memory(near) => near.shut(),
         }
@@ -399,6 +448,7 @@ impl Wire {
         match self {
             Self::Plain(plain) => plain.reset(),
             Self::Tls(tls) => tls.reset(),
+            Self::Stream(stream) => stream.reset(),
             #[cfg(test)]
             Self::Memory(near) => near.reset(),
         }

@@ -80,6 +80,12 @@ impl TlsWire {
             .is_some_and(|session| session.is_handshaking())
     }
 
+    /// As agreed in the handshake (RFC 7301).
+    pub fn speaks_http2(&self) -> bool {
+        let agreed = self.session.as_ref().and_then(|tls| tls.alpn_protocol());
+        agreed == Some(b"h2")
+    }
+
     /// The client has sent something.
     pub fn has_begun(&self) -> bool {
         self.began

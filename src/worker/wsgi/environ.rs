@@ -33,11 +33,18 @@ pub fn build<'py>(
     environ.set_item(intern!(py, "REQUEST_URI"), raw)?;
     path(py, core, &environ, head, told)?;
     environ.set_item(intern!(py, "QUERY_STRING"), names.text(py, head.query()))?;
-    if head.version() == Version::Http10 {
-        environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
+    match head.version() {
+        // As in the template.
+        Version::Http11 => {}
+        Version::Http10 => {
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
+        }
+        Version::Http2 => {
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/2.0"))?;
+        }
     }
     headers(py, core, &environ, head, length.is_some())?;
-    if head.is_chunked()
+    if head.has_open_length()
         && let Some(length) = length
     {
         // RFC 9112 §7.1.3: a decoded body has a length and no coding.

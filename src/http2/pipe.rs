@@ -1,0 +1,131 @@
+//! What h2 takes for a socket: two buffers, filled and emptied between its turns.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// One end is h2's, the other the session's.
+#[derive(Debug, Clone, Default)]
+pub struct Pipe(Arc<Mutex<Buffers>>);
+
+#[derive(Debug, Default)]
+struct Buffers {
+    inbound: BytesMut,
+    /// The client sends no more.
+    ended: bool,
+    outbound: BytesMut,
+    /// What `outbound` may grow to.
+    room: usize,
+    /// h2 had more to write than there was room.
+    is_full: bool,
+}
+
+impl Pipe {
+    /// Bytes from the client, which are then gone from `bytes`.
+    pub fn feed(&self, bytes: &mut BytesMut) {
+        let inbound = &mut self.0.lock().inbound;
+        if inbound.is_empty() {
+            *inbound = bytes.split();
+        } else {
+            inbound.extend_from_slice(bytes);
+            bytes.clear();
+        }
+    }
+
+    pub fn end(&self) {
+        self.0.lock().ended = true;
+    }
+
+    /// How much h2 may write until that is taken.
+    pub fn set_room(&self, room: usize) {
+        let mut buffers = self.0.lock();
+        buffers.room = room;
+        buffers.is_full = false;
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.0.lock().is_full
+    }
+
+    /// What h2 has written.
+    pub fn take(&self) -> BytesMut {
+        self.0.lock().outbound.split()
+    }
+
+    /// Gives the memory of empty buffers back.
+    pub fn release(&self) {
+        let mut buffers = self.0.lock();
+        if buffers.inbound.is_empty() {
+            buffers.inbound = BytesMut::new();
+        }
+        if buffers.outbound.is_empty() {
+            buffers.outbound = BytesMut::new();
+        }
+    }
+}
+
+/// A pending read or write registers no waker: whoever changes the buffers polls h2.
+impl AsyncRead for Pipe {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut buffers = self.0.lock();
+        let count = buffers.inbound.len().min(buffer.remaining());
+        if count == 0 && !buffers.ended && buffer.remaining() > 0 {
+            return Poll::Pending;
+        }
+        buffer.put_slice(&buffers.inbound[..count]);
+        buffers.inbound.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffers = self.0.lock();
+        let before = buffers.outbound.len();
+        for slice in slices {
+            let free = buffers.room.saturating_sub(buffers.outbound.len());
+            let count = slice.len().min(free);
+            buffers.outbound.extend_from_slice(&slice[..count]);
+        }
+        let written = buffers.outbound.len() - before;
+        if written == 0 && slices.iter().any(|slice| !slice.is_empty()) {
+            buffers.is_full = true;
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// The connection under it is closed by its owner.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,126 @@
+//! The head of a request in the form of HTTP/1.1 (RFC 9113 §8.3.1), to be examined like every other one.
+
+use bytes::{BufMut, BytesMut};
+use h2::ext::Protocol;
+use http_types::{Method, Request, header};
+
+/// The key of RFC 6455's example: the answer to it is not sent.
+const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
+
+/// What the client wants to open a stream for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Request,
+    /// RFC 8441.
+    WebSocket,
+}
+
+/// `None`: there is no target.
+pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, Purpose)> {
+    let uri = request.uri();
+    let protocol = request.extensions().get::<Protocol>();
+    let purpose = match protocol.map(Protocol::as_str) {
+        Some("websocket") => Purpose::WebSocket,
+        // Of another protocol the request is a CONNECT, which is refused.
+        Some(_) | None => Purpose::Request,
+    };
+    let mut out = BytesMut::with_capacity(512);
+    let authority = uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
+    match (request.method(), purpose) {
+        (&Method::CONNECT, Purpose::Request) => {
+            out.put_slice(b"CONNECT ");
+            out.put_slice(authority?);
+        }
+        (method, _) => {
+            let method = match purpose {
+                Purpose::Request => method.as_str(),
+                Purpose::WebSocket => "GET",
+            };
+            out.put_slice(method.as_bytes());
+            out.put_u8(b' ');
+            out.put_slice(uri.path_and_query()?.as_str().as_bytes());
+        }
+    }
+    out.put_slice(b" HTTP/1.1\r\n");
+    if let Some(authority) = authority {
+        push(&mut out, b"host", authority);
+    }
+    let mut cookies = Vec::new();
+    for (name, value) in request.headers() {
+        let value = value.as_bytes();
+        match *name {
+            // Another one than in the target is refused as the second.
+            header::HOST if Some(value) == authority => {}
+            // RFC 9113 §8.2.3.
+            header::COOKIE => cookies.push(value),
+            header::SEC_WEBSOCKET_KEY if purpose == Purpose::WebSocket => {}
+            _ => push(&mut out, name.as_str().as_bytes(), value),
+        }
+    }
+    if !cookies.is_empty() {
+        push(&mut out, b"cookie", &cookies.join(&b"; "[..]));
+    }
+    if purpose == Purpose::WebSocket {
+        push(&mut out, b"connection", b"upgrade");
+        push(&mut out, b"upgrade", b"websocket");
+        push(&mut out, b"sec-websocket-key", KEY);
+    }
+    out.put_slice(b"\r\n");
+    Some((out, purpose))
+}
+
+fn push(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(request: Request<()>) -> String {
+        let (head, _) = head(&request).expect("a target");
+        String::from_utf8(head.to_vec()).expect("text")
+    }
+
+    #[test]
+    fn the_authority_is_the_host_and_cookies_are_joined() {
+        let request = Request::post("https://example.org/a%20b?c=d")
+            .header("cookie", "a=1")
+            .header("accept", "*/*")
+            .header("cookie", "b=2")
+            .header("host", "example.org")
+            .body(())
+            .expect("a request");
+        assert_eq!(
+            text(request),
+            "POST /a%20b?c=d HTTP/1.1\r\nhost: example.org\r\naccept: */*\r\ncookie: a=1; b=2\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn another_host_than_the_authority_is_a_second_one() {
+        let request = Request::get("https://example.org/")
+            .header("host", "other.example")
+            .body(())
+            .expect("a request");
+        assert_eq!(text(request).matches("host: ").count(), 2);
+    }
+
+    #[test]
+    fn connect_has_its_authority_for_a_target() {
+        let mut request = Request::connect("example.org:443")
+            .body(())
+            .expect("a request");
+        assert_eq!(
+            text(request.clone()),
+            "CONNECT example.org:443 HTTP/1.1\r\nhost: example.org:443\r\n\r\n"
+        );
+        *request.uri_mut() = http_types::Uri::from_static("/");
+        assert!(head(&request).is_none());
+    }
+}

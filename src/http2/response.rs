@@ -1,0 +1,135 @@
+//! Heads of answers, read from the form of HTTP/1.1 in which they were serialised and checked.
+
+use bytes::Bytes;
+use http_types::header::{
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING, UPGRADE,
+};
+use http_types::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use memchr::memmem;
+
+const END: &[u8] = b"\r\n\r\n";
+
+#[derive(Debug)]
+pub struct ResponseHead {
+    pub response: Response<()>,
+    /// Bytes that it took.
+    pub size: usize,
+    /// As declared.
+    pub length: Option<u64>,
+}
+
+impl ResponseHead {
+    /// The final one follows.
+    pub fn is_interim(&self) -> bool {
+        self.response.status().is_informational()
+    }
+
+    /// Whether an answer to `GET` with that status has no content.
+    pub fn has_no_content(&self) -> bool {
+        self.length == Some(0) || matches!(self.response.status().as_u16(), 204 | 304)
+    }
+}
+
+/// `None`: it is not complete, or could not be read, which is not possible of one of ours.
+pub fn response_head(bytes: &[u8]) -> Option<ResponseHead> {
+    let size = memmem::find(bytes, END)? + END.len();
+    let head = Bytes::copy_from_slice(&bytes[..size - 2]);
+    let line_end = memchr::memchr(b'\n', &head)? + 1;
+    // `HTTP/1.1 200 OK`
+    let status = StatusCode::from_bytes(head.get(9..12)?).ok()?;
+    let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
+    let mut response = Response::new(());
+    // RFC 8441 §5.1: an answer of the 2xx class takes the place of 101.
+    *response.status_mut() = if is_switch { StatusCode::OK } else { status };
+    let mut fields = fields(&head.slice(line_end..));
+    if is_switch {
+        fields.remove(SEC_WEBSOCKET_ACCEPT);
+    }
+    let length = fields.get(CONTENT_LENGTH).and_then(decimal);
+    *response.headers_mut() = fields;
+    Some(ResponseHead {
+        response,
+        size,
+        length,
+    })
+}
+
+/// Lines with fields, as they were serialised.
+pub fn trailers(lines: &[u8]) -> HeaderMap {
+    fields(&Bytes::copy_from_slice(lines))
+}
+
+fn fields(lines: &Bytes) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', lines) {
+        let line = lines.slice(start..end.saturating_sub(1).max(start));
+        start = end + 1;
+        let Some((name, value)) = field(&line) else {
+            continue;
+        };
+        // RFC 9113 §8.2.2: a stream has no fields of the connection.
+        if ![CONNECTION, TRANSFER_ENCODING, UPGRADE].contains(&name) {
+            fields.append(name, value);
+        }
+    }
+    fields
+}
+
+fn field(line: &Bytes) -> Option<(HeaderName, HeaderValue)> {
+    let colon = memchr::memchr(b':', line)?;
+    let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+    let value = line[colon + 1..].trim_ascii();
+    let value = HeaderValue::from_maybe_shared(line.slice_ref(value)).ok()?;
+    Some((name, value))
+}
+
+fn decimal(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_and_what_it_declares() {
+        let text =
+            b"HTTP/1.1 404 Not Found\r\nX-Case: a:b \r\ncontent-length: 12\r\nset-cookie: a\r\n\
+                     set-cookie: b\r\nconnection: close\r\n\r\nbody";
+        let head = response_head(text).expect("complete");
+        assert_eq!(head.response.status(), 404);
+        assert_eq!((head.size, head.length), (text.len() - 4, Some(12)));
+        let fields = head.response.headers();
+        assert_eq!(fields["x-case"], "a:b");
+        assert_eq!(fields.get_all("set-cookie").iter().count(), 2);
+        assert!(!fields.contains_key("connection"));
+        assert!(!head.is_interim() && !head.has_no_content());
+        for length in 0..text.len() - 4 {
+            assert!(response_head(&text[..length]).is_none());
+        }
+    }
+
+    #[test]
+    fn heads_without_content_and_before_the_final_one() {
+        let head = |text: &str| response_head(text.as_bytes()).expect("complete");
+        assert!(head("HTTP/1.1 204 No Content\r\n\r\n").has_no_content());
+        assert!(head("HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n").has_no_content());
+        assert!(head("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").has_no_content());
+        assert!(head("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n").is_interim());
+        let switched = head(
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+             sec-websocket-accept: x\r\nsec-websocket-protocol: chat\r\n\r\n",
+        );
+        assert_eq!(switched.response.status(), 200);
+        assert_eq!(switched.response.headers().len(), 1);
+    }
+
+    #[test]
+    fn trailers_are_lines() {
+        let fields = trailers(b"Grpc-Status: 0\r\nx: \r\n");
+        assert_eq!(fields["grpc-status"], "0");
+        assert_eq!(fields["x"], "");
+        assert!(trailers(b"").is_empty());
+    }
+}

@@ -1,0 +1,199 @@
+//! One HTTP/2 connection of a server, without a socket: h2 between two buffers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use h2::server::{Builder, Connection, Handshake, SendResponse};
+use h2::{Reason, RecvStream};
+
+use super::pipe::Pipe;
+use super::request::{self, Purpose};
+use crate::http::Content;
+
+/// What unread bodies of all streams may take together.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What of an answer waits for the connection, for each stream.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// What a client may do (RFC 9113 §6.5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub concurrent_streams: u32,
+    pub stream_window: u32,
+    pub frame_size: u32,
+    pub header_list_size: u32,
+    /// RFC 8441 is spoken.
+    pub websockets: bool,
+}
+
+pub struct Session {
+    /// To be read into; `next` takes what is there.
+    pub input: BytesMut,
+    state: State,
+    pipe: Pipe,
+    waker: Waker,
+}
+
+enum State {
+    Preface(Handshake<Pipe, Bytes>),
+    Open(Connection<Pipe, Bytes>),
+    Over,
+}
+
+/// What a session does next.
+#[derive(Debug)]
+pub enum Next {
+    Request(Arrived),
+    /// Nothing before more bytes come, or a stream has something.
+    Idle,
+    /// Nothing any more, and nothing more is to be written than what was; the reason for the log where the client is at fault.
+    Over(Option<Reason>),
+}
+
+/// A request, and the stream that carries it.
+#[derive(Debug)]
+pub struct Arrived {
+    /// The stream's, never zero.
+    pub number: u32,
+    /// In the form of HTTP/1.1.
+    pub head: BytesMut,
+    pub content: Content,
+    /// The rest of the request; `None`: nothing follows.
+    pub body: Option<RecvStream>,
+    pub answer: SendResponse<Bytes>,
+    pub is_head: bool,
+}
+
+impl Session {
+    /// `waker` is woken when `next` is to be called although no bytes have come.
+    pub fn new(limits: &Limits, waker: Waker) -> Self {
+        let pipe = Pipe::default();
+        let mut builder = Builder::new();
+        builder
+            .max_concurrent_streams(limits.concurrent_streams)
+            .initial_window_size(limits.stream_window)
+            .initial_connection_window_size(CONNECTION_WINDOW.max(limits.stream_window))
+            .max_frame_size(limits.frame_size)
+            .max_header_list_size(limits.header_list_size)
+            .max_send_buffer_size(SEND_BUFFER);
+        if limits.websockets {
+            builder.enable_connect_protocol();
+        }
+        Self {
+            input: BytesMut::new(),
+            state: State::Preface(builder.handshake(pipe.clone())),
+            pipe,
+            waker,
+        }
+    }
+
+    /// The client sends no more.
+    pub fn input_ended(&mut self) {
+        self.pipe.end();
+    }
+
+    /// How much may be written until `take_output`.
+    pub fn set_room(&mut self, room: usize) {
+        self.pipe.set_room(room);
+    }
+
+    /// There is more to write than there was room.
+    pub fn is_full(&self) -> bool {
+        self.pipe.is_full()
+    }
+
+    pub fn take_output(&mut self) -> BytesMut {
+        self.pipe.take()
+    }
+
+    /// Gives the memory of empty buffers back.
+    pub fn release_buffers(&mut self) {
+        self.pipe.release();
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+    }
+
+    /// To be called until it is `Idle` or `Over`.
+    pub fn next(&mut self) -> Next {
+        if !self.input.is_empty() {
+            self.pipe.feed(&mut self.input);
+        }
+        let mut context = Context::from_waker(&self.waker);
+        loop {
+            match &mut self.state {
+                State::Preface(handshake) => match Pin::new(handshake).poll(&mut context) {
+                    Poll::Pending => return Next::Idle,
+                    Poll::Ready(Ok(connection)) => self.state = State::Open(connection),
+                    Poll::Ready(Err(error)) => return self.over(&error),
+                },
+                State::Open(connection) => match connection.poll_accept(&mut context) {
+                    Poll::Pending => return Next::Idle,
+                    Poll::Ready(Some(Ok((request, answer)))) => {
+                        if let Some(arrived) = arrived(request, answer) {
+                            return Next::Request(arrived);
+                        }
+                    }
+                    Poll::Ready(Some(Err(error))) => return self.over(&error),
+                    Poll::Ready(None) => {
+                        self.state = State::Over;
+                        return Next::Over(None);
+                    }
+                },
+                State::Over => return Next::Over(None),
+            }
+        }
+    }
+
+    fn over(&mut self, error: &h2::Error) -> Next {
+        self.state = State::Over;
+        // An end of the connection at any place is no fault.
+        let reason = if error.is_io() { None } else { error.reason() };
+        Next::Over(reason.filter(|reason| *reason != Reason::NO_ERROR))
+    }
+
+    /// GOAWAY with the last possible number, and the real one when the client has heard of it (RFC 9113 §6.8): over when all
+    /// streams have ended. To be followed by `next`.
+    pub fn leave(&mut self) {
+        if let State::Open(connection) = &mut self.state {
+            connection.graceful_shutdown();
+        }
+    }
+
+    /// GOAWAY, and over. To be followed by `next`.
+    pub fn abandon(&mut self, reason: Reason) {
+        match &mut self.state {
+            State::Open(connection) => connection.abrupt_shutdown(reason),
+            State::Preface(_) => self.state = State::Over,
+            State::Over => {}
+        }
+    }
+}
+
+/// `None`: what came is not a request, and its stream was reset.
+fn arrived(
+    request: http_types::Request<RecvStream>,
+    mut answer: SendResponse<Bytes>,
+) -> Option<Arrived> {
+    let Some((head, purpose)) = request::head(&request) else {
+        answer.send_reset(Reason::PROTOCOL_ERROR);
+        return None;
+    };
+    let is_head = request.method() == http_types::Method::HEAD;
+    let body = request.into_body();
+    let follows = !body.is_end_stream();
+    Some(Arrived {
+        number: answer.stream_id().as_u32(),
+        head,
+        // What follows a handshake is no content of the request.
+        content: if follows && purpose == Purpose::Request {
+            Content::Follows
+        } else {
+            Content::None
+        },
+        body: follows.then_some(body),
+        answer,
+        is_head,
+    })
+}

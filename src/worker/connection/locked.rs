@@ -1,0 +1,45 @@
+//! The lock of a connection, and what is done when it is free again.
+
+use std::ops::{Deref, DerefMut};
+
+use parking_lot::MutexGuard;
+
+use super::{Conn, State};
+
+pub struct Locked<'c> {
+    conn: &'c Conn,
+    /// Always there until the drop.
+    state: Option<MutexGuard<'c, State>>,
+}
+
+impl Conn {
+    pub(in crate::worker) fn lock(&self) -> Locked<'_> {
+        Locked {
+            conn: self,
+            state: Some(self.state.lock()),
+        }
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.state.as_ref().expect("locked until the drop")
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.state.as_mut().expect("locked until the drop")
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.state = None;
+        if let Some(streams) = self.conn.streams.get() {
+            streams.settle();
+        }
+    }
+}

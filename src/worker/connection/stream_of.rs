@@ -1,0 +1,52 @@
+//! A stream of HTTP/2 as a connection of its own.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+
+use super::{Conn, State};
+use crate::http::{self, Content};
+use crate::worker::transport::Transport;
+
+impl Conn {
+    /// The stream of that number, with the head of its request.
+    pub(in crate::worker) fn stream(
+        self: &Arc<Self>,
+        number: u32,
+        transport: Transport,
+        content: Content,
+        head: BytesMut,
+    ) -> Arc<Self> {
+        let policy = match self.origin.get() {
+            Some(origin) => origin.policy(&self.net),
+            None => self.net.policy.clone(),
+        };
+        let mut state = State::new(transport, policy.clone(), self.net.now());
+        state.http = http::Connection::of_stream(policy, content, head);
+        Arc::new(Self {
+            net: self.net.clone(),
+            key: self.key.with_stream(number),
+            peer: self.peer,
+            origin: self.origin.clone(),
+            listener: self.listener,
+            slot: self.slot.clone(),
+            tls: self.tls.clone(),
+            streams: self.streams.clone(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Of an HTTP/2 connection; a stream has none.
+    pub(super) fn streams(&self) -> Vec<Arc<Self>> {
+        match (self.key.stream(), self.streams.get()) {
+            (None, Some(streams)) => streams.all(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The stream that has this name.
+    pub fn find_stream(&self, number: u32) -> Option<Arc<Self>> {
+        self.streams.get()?.get(number)
+    }
+}

@@ -1,0 +1,185 @@
+//! A connection between its socket and its HTTP/2 session.
+
+use std::sync::Arc;
+
+use h2::Reason;
+
+use super::{Streams, limits};
+use crate::http2::{Arrived, Next, Session};
+use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State};
+use crate::worker::drain::Stage;
+use crate::worker::transport::{Read, StreamWire, Transport};
+
+/// One read.
+const READ: usize = 16 * 1024;
+
+impl Conn {
+    /// From here on the connection speaks HTTP/2; what was read is the first of it.
+    pub(in crate::worker) fn start_http2(self: &Arc<Self>, s: &mut State) {
+        let streams = Streams::new(self);
+        let mut session = Session::new(&limits(&self.net), streams.waker());
+        session.input.extend_from_slice(&s.http.input().split());
+        s.http.release_buffers();
+        s.http2 = Some(Box::new(session));
+        s.mode = Mode::Http2;
+        self.note_tls(s);
+        // Set once: a connection does not change its protocol again.
+        self.streams.get_or_init(|| streams.clone());
+        // Our settings are sent without being asked for.
+        streams.waker().wake();
+        if self.net.drain.stage() != Stage::Serving {
+            self.leave_http2(s);
+        }
+    }
+
+    /// Moves bytes between the socket and the session. False: the socket or a stream is next.
+    pub(in crate::worker) fn http2(self: &Arc<Self>, s: &mut State) -> bool {
+        if s.write_closed {
+            self.end_http2(s, Goodbye::Plain);
+            return true;
+        }
+        let Some(streams) = self.streams.get() else {
+            return false;
+        };
+        if s.out.len() >= HIGH_WATER {
+            return false;
+        }
+        let came = self.read_http2(s);
+        let Some(session) = &mut s.http2 else {
+            return false;
+        };
+        if !(came | streams.take_wake() || session.is_full()) {
+            return false;
+        }
+        session.set_room(HIGH_WATER - s.out.len());
+        let end = loop {
+            match session.next() {
+                Next::Request(arrived) => {
+                    s.clock.fresh = false;
+                    s.clock.released = false;
+                    self.open_stream(streams, arrived);
+                }
+                Next::Idle => break None,
+                Next::Over(reason) => break Some(reason),
+            }
+        };
+        let output = session.take_output();
+        if !output.is_empty() {
+            let mut socket = Output::of(&mut s.transport, &mut s.out, &mut s.write_closed);
+            if !socket.write([&output, b"", b""]) {
+                s.clock.write_progress = self.net.now();
+            }
+        }
+        if let Some(reason) = end {
+            self.report_http2(reason);
+            self.end_http2(s, Goodbye::Lingering);
+        }
+        true
+    }
+
+    /// True: bytes have come, or their end.
+    fn read_http2(self: &Arc<Self>, s: &mut State) -> bool {
+        let Some(session) = &mut s.http2 else {
+            return false;
+        };
+        if !s.transport.is_readable() || s.read_ended {
+            return false;
+        }
+        session.input.reserve(READ);
+        match s.transport.read(&mut session.input) {
+            Read::Bytes(count) => {
+                self.net.page.received(count as u64);
+                true
+            }
+            Read::Nothing => false,
+            Read::End | Read::Complete => {
+                s.read_ended = true;
+                session.input_ended();
+                true
+            }
+            Read::Failed => {
+                s.write_closed = true;
+                s.read_ended = true;
+                session.input_ended();
+                self.report_tls_failure(s);
+                true
+            }
+        }
+    }
+
+    fn open_stream(self: &Arc<Self>, streams: &Streams, arrived: Arrived) {
+        let Arrived {
+            number,
+            head,
+            content,
+            body,
+            mut answer,
+            is_head,
+        } = arrived;
+        // A client may reset streams, and open others, faster than the app notices.
+        if streams.len() >= self.net.settings.http2.concurrent_streams as usize * 2 {
+            answer.send_reset(Reason::REFUSED_STREAM);
+            return;
+        }
+        let wire = StreamWire::new(body, answer, is_head, streams.waker_of(number));
+        let stream = self.stream(number, Transport::stream(wire), content, head);
+        streams.add(number, stream);
+    }
+
+    /// No more streams; those that are open are lost, if there are any.
+    fn end_http2(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) {
+        s.http2 = None;
+        self.say_goodbye(s, goodbye);
+    }
+
+    fn report_http2(&self, reason: Option<Reason>) {
+        let Some(reason) = reason else {
+            return;
+        };
+        let (peer, reason) = (self.shown_peer(), name(reason));
+        if self.net.complaints.admits(reason, self.net.now()) {
+            tracing::info!(peer, reason, "HTTP/2 connection failed");
+        } else {
+            tracing::debug!(peer, reason, "HTTP/2 connection failed");
+        }
+    }
+
+    /// A stream was woken, or has just begun.
+    pub(super) fn stream_ready(self: &Arc<Self>) {
+        let s = &mut *self.lock();
+        if s.transport.is_reset() {
+            // An app that has not heard of the request is not asked.
+            s.write_closed = true;
+        }
+        s.transport.wake();
+        self.flush(s);
+        self.advance(s);
+    }
+
+    /// The session was woken.
+    pub(super) fn go_on_with_session(self: &Arc<Self>) {
+        let s = &mut *self.lock();
+        self.advance(s);
+    }
+
+    /// The worker drains: streams that have begun end, and the client is told to begin no others here.
+    pub(in crate::worker) fn leave_http2(&self, s: &mut State) {
+        if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
+            session.leave();
+            streams.waker().wake();
+        }
+    }
+}
+
+/// As RFC 9113 §7 calls it; constant, so that equal ones can be counted.
+fn name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::PROTOCOL_ERROR => "PROTOCOL_ERROR",
+        Reason::FLOW_CONTROL_ERROR => "FLOW_CONTROL_ERROR",
+        Reason::FRAME_SIZE_ERROR => "FRAME_SIZE_ERROR",
+        Reason::STREAM_CLOSED => "STREAM_CLOSED",
+        Reason::COMPRESSION_ERROR => "COMPRESSION_ERROR",
+        Reason::ENHANCE_YOUR_CALM => "ENHANCE_YOUR_CALM",
+        _ => "another error",
+    }
+}

@@ -1,0 +1,29 @@
+//! HTTP/2 connections. Each stream is a connection of its own with one request, over a transport that is the stream: what is true
+//! of requests, timeouts, answers and logs is so for both protocols.
+//!
+//! A connection in `Mode::Http2` only moves bytes between its socket and a [`Session`](crate::http2::Session). No lock of a stream
+//! is taken under that of the connection, nor the other way round: each leaves a note in [`Streams`] and what follows
+//! is done when the lock is free.
+
+mod drive;
+mod opening;
+mod streams;
+mod times;
+
+pub use streams::Streams;
+
+use super::network::Network;
+use crate::config::WebSockets;
+use crate::http2::Limits;
+
+/// What clients may do on connections of this worker.
+fn limits(net: &Network) -> Limits {
+    let settings = &net.settings.http2;
+    Limits {
+        concurrent_streams: settings.concurrent_streams,
+        stream_window: settings.stream_window,
+        frame_size: settings.frame_size,
+        header_list_size: settings.header_list_size,
+        websockets: net.settings.websocket.mode == WebSockets::Auto && net.app().takes_websockets(),
+    }
+}

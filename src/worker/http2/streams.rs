@@ -1,0 +1,160 @@
+//! The streams of one connection, and what they and the connection have to tell each other.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+use parking_lot::Mutex;
+
+use crate::worker::connection::Conn;
+
+pub struct Streams {
+    connection: Weak<Conn>,
+    /// By number: those that have not ended.
+    open: Mutex<HashMap<u32, Arc<Conn>>>,
+    /// Shared with wakers.
+    notes: Arc<Notes>,
+    /// When the last one ended, or the connection began, in monotonic milliseconds.
+    idle_since: AtomicU64,
+    /// How often `settle` was called since a thread began with it.
+    calls: AtomicU32,
+}
+
+/// What is to be done when no lock is held.
+#[derive(Default)]
+struct Notes {
+    any: AtomicBool,
+    /// The session has something to do although no bytes have come.
+    session: AtomicBool,
+    /// Streams that have bytes, or room, or were reset; by number.
+    streams: Mutex<Vec<u32>>,
+}
+
+impl Notes {
+    fn add(&self, stream: u32) {
+        self.streams.lock().push(stream);
+        self.any.store(true, Ordering::Release);
+    }
+}
+
+/// Woken for the session.
+impl Wake for Notes {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.session.store(true, Ordering::Release);
+        self.any.store(true, Ordering::Release);
+    }
+}
+
+struct StreamNote {
+    notes: Arc<Notes>,
+    number: u32,
+}
+
+impl Wake for StreamNote {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.notes.add(self.number);
+    }
+}
+
+impl Streams {
+    pub fn new(connection: &Arc<Conn>) -> Arc<Self> {
+        Arc::new(Self {
+            connection: Arc::downgrade(connection),
+            open: Mutex::default(),
+            notes: Arc::default(),
+            idle_since: AtomicU64::new(connection.net.now()),
+            calls: AtomicU32::new(0),
+        })
+    }
+
+    /// For the session.
+    pub fn waker(&self) -> Waker {
+        self.notes.clone().into()
+    }
+
+    pub fn waker_of(&self, number: u32) -> Waker {
+        let notes = self.notes.clone();
+        Arc::new(StreamNote { notes, number }).into()
+    }
+
+    /// Whether the session was woken since the last call.
+    pub fn take_wake(&self) -> bool {
+        self.notes.session.swap(false, Ordering::AcqRel)
+    }
+
+    pub fn len(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// `None`: some are open.
+    pub fn idle_since(&self) -> Option<u64> {
+        (self.len() == 0).then(|| self.idle_since.load(Ordering::Relaxed))
+    }
+
+    pub fn get(&self, number: u32) -> Option<Arc<Conn>> {
+        self.open.lock().get(&number).cloned()
+    }
+
+    pub fn all(&self) -> Vec<Arc<Conn>> {
+        self.open.lock().values().cloned().collect()
+    }
+
+    /// Its request is looked at when the lock of the connection is free.
+    pub fn add(&self, number: u32, stream: Arc<Conn>) {
+        self.open.lock().insert(number, stream);
+        self.notes.add(number);
+    }
+
+    /// It has ended, at `now` in monotonic milliseconds.
+    pub fn remove(&self, number: u32, now: u64) {
+        let stream = self.open.lock().remove(&number);
+        self.idle_since.store(now, Ordering::Relaxed);
+        // The connection may be at its end, or idle from here on.
+        self.notes.wake_by_ref();
+        drop(stream);
+    }
+
+    /// Does what was noted. To be called without a lock; one thread does it, and others have it look again.
+    pub fn settle(&self) {
+        if !self.notes.any.load(Ordering::Acquire) || self.calls.fetch_add(1, Ordering::AcqRel) > 0
+        {
+            return;
+        }
+        loop {
+            let seen = self.calls.load(Ordering::Acquire);
+            while self.notes.any.swap(false, Ordering::AcqRel) {
+                self.work_off();
+            }
+            let done = self
+                .calls
+                .compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire);
+            if done.is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn work_off(&self) {
+        let noted = std::mem::take(&mut *self.notes.streams.lock());
+        for number in noted {
+            if let Some(stream) = self.get(number) {
+                stream.stream_ready();
+            }
+        }
+        if self.notes.session.load(Ordering::Acquire)
+            && let Some(connection) = self.connection.upgrade()
+        {
+            // Where it has had its share of the turn, the reactor comes back to it.
+            connection.go_on_with_session();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! When an HTTP/2 connection is closed because nothing happens on it. Streams have their own deadlines.
+
+use std::sync::Arc;
+
+use h2::Reason;
+
+use crate::worker::connection::{Conn, State};
+use crate::worker::drain::Stage;
+use crate::worker::network::millis;
+
+/// How long an idle connection keeps its buffers.
+const RELEASE: u64 = 1_000;
+
+impl Conn {
+    /// Since when no stream is open, where nothing is on its way to the client.
+    pub(in crate::worker) fn http2_idle_since(&self, s: &State) -> Option<u64> {
+        let streams = self.streams.get()?;
+        streams.idle_since().filter(|_| !s.is_unsent())
+    }
+
+    /// When it is to be looked at again, in monotonic milliseconds; 0: with the next tick.
+    pub(in crate::worker) fn next_http2_timeout(&self, s: &State) -> u64 {
+        if s.is_unsent() || self.net.drain.stage() != Stage::Serving {
+            return 0;
+        }
+        match self.http2_idle_since(s) {
+            None => u64::MAX,
+            Some(since) if s.clock.released => since + self.http2_idle_limit(s),
+            Some(since) => since + RELEASE,
+        }
+    }
+
+    /// Applies every deadline that has passed at `now` (monotonic milliseconds).
+    pub(in crate::worker) fn http2_tick(self: &Arc<Self>, s: &mut State, now: u64) {
+        let limits = &self.net.settings.client;
+        if s.is_unsent() {
+            if now.saturating_sub(s.clock.write_progress) >= millis(limits.write) {
+                self.abandon(s);
+            }
+            return;
+        }
+        let Some(since) = self.http2_idle_since(s) else {
+            return;
+        };
+        let idle = now.saturating_sub(since);
+        if idle >= RELEASE && !s.clock.released {
+            s.clock.released = true;
+            if let Some(session) = &mut s.http2 {
+                session.release_buffers();
+            }
+        }
+        let drained =
+            self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until();
+        if drained || idle >= self.http2_idle_limit(s) {
+            self.close_http2(s);
+        }
+    }
+
+    /// In milliseconds.
+    fn http2_idle_limit(&self, s: &State) -> u64 {
+        let limits = &self.net.settings.client;
+        millis(if s.clock.fresh {
+            limits.first_byte
+        } else {
+            limits.keep_alive
+        })
+    }
+
+    /// GOAWAY, and the end. To be called when no stream is open: one that the client begins at this moment is safe to be
+    /// sent again, since it was not taken.
+    pub(in crate::worker) fn close_http2(self: &Arc<Self>, s: &mut State) {
+        if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
+            session.abandon(Reason::NO_ERROR);
+            streams.waker().wake();
+        }
+        self.advance(s);
+    }
+}

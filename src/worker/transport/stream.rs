@@ -1,0 +1,273 @@
+//! A stream of HTTP/2 as a transport: the body of one request to read, and its answer to write. What is taken waits in h2 for the
+//! connection, and no more is taken than the client's windows allow.
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http_types::HeaderMap;
+
+use crate::http2::{ResponseHead, response_head, trailers};
+
+/// What is asked for at once of the client's windows.
+const RESERVE: usize = 64 * 1024;
+/// A piece of a file.
+const FILE_READ: usize = 64 * 1024;
+
+pub struct StreamWire {
+    /// `None`: the request has ended.
+    body: Option<RecvStream>,
+    answer: Answer,
+    waker: Waker,
+    /// The answer has no content, whatever it declares.
+    is_head: bool,
+    /// The beginning of a head of the answer.
+    partial: BytesMut,
+    /// What is still to come of the declared length.
+    left: Option<u64>,
+    /// The end of the answer is sent, and nothing more is.
+    ended: bool,
+    trailers: Option<HeaderMap>,
+}
+
+enum Answer {
+    Awaited(SendResponse<Bytes>),
+    Begun(SendStream<Bytes>),
+}
+
+impl StreamWire {
+    /// `waker` is woken when there is more to read or room to write, and when the client has reset the stream.
+    pub fn new(
+        body: Option<RecvStream>,
+        answer: SendResponse<Bytes>,
+        is_head: bool,
+        waker: Waker,
+    ) -> Self {
+        Self {
+            body,
+            answer: Answer::Awaited(answer),
+            waker,
+            is_head,
+            partial: BytesMut::new(),
+            left: None,
+            ended: false,
+            trailers: None,
+        }
+    }
+
+    /// The client has reset the stream, or the connection is lost. False: the waker will tell.
+    pub fn is_reset(&mut self) -> bool {
+        let mut context = Context::from_waker(&self.waker);
+        match &mut self.answer {
+            Answer::Awaited(answer) => answer.poll_reset(&mut context),
+            Answer::Begun(stream) => stream.poll_reset(&mut context),
+        }
+        .is_ready()
+    }
+
+    pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let mut context = Context::from_waker(&self.waker);
+        while let Some(body) = &mut self.body {
+            match body.poll_data(&mut context) {
+                Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+                Poll::Ready(Some(Ok(data))) => {
+                    // It fails where the stream has ended, and then there is no window any more.
+                    drop(body.flow_control().release_capacity(data.len()));
+                    if !data.is_empty() {
+                        buffer.extend_from_slice(&data);
+                        return Ok(data.len());
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Err(broken(error)),
+                // Trailers are not shown to apps.
+                Poll::Ready(None) => self.body = None,
+            }
+        }
+        Ok(0)
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut rest = bytes;
+        while matches!(self.answer, Answer::Awaited(_)) {
+            match self.take_head(rest)? {
+                Some(size) => rest = &rest[size..],
+                None => return Ok(bytes.len()),
+            }
+        }
+        match self.write_content(rest) {
+            Ok(count) => Ok(bytes.len() - rest.len() + count),
+            Err(error) if super::would_block(&error) && rest.len() < bytes.len() => {
+                Ok(bytes.len() - rest.len())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut written = 0;
+        for slice in slices.iter().filter(|slice| !slice.is_empty()) {
+            match self.write(slice) {
+                Ok(count) => {
+                    written += count;
+                    if count < slice.len() {
+                        break;
+                    }
+                }
+                Err(error) if super::would_block(&error) && written > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+
+    /// How many of the bytes belonged to a head that is sent now; `None`: all of them, and it is not complete.
+    fn take_head(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        let before = self.partial.len();
+        let found = if before == 0 {
+            response_head(bytes)
+        } else {
+            self.partial.extend_from_slice(bytes);
+            response_head(&self.partial)
+        };
+        let Some(head) = found else {
+            if before == 0 {
+                self.partial.extend_from_slice(bytes);
+            }
+            return Ok(None);
+        };
+        self.partial = BytesMut::new();
+        let size = head.size - before;
+        self.send_head(head)?;
+        Ok(Some(size))
+    }
+
+    fn send_head(&mut self, head: ResponseHead) -> io::Result<()> {
+        let Answer::Awaited(answer) = &mut self.answer else {
+            return Ok(());
+        };
+        if head.is_interim() {
+            return answer.send_informational(head.response).map_err(broken);
+        }
+        let ends = self.is_head || head.has_no_content();
+        self.left = head.length;
+        let stream = answer.send_response(head.response, ends).map_err(broken)?;
+        self.answer = Answer::Begun(stream);
+        self.ended = ends;
+        Ok(())
+    }
+
+    fn write_content(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Some(room) = self.room(rest.len())? else {
+                break;
+            };
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.send(Bytes::copy_from_slice(now))?;
+            rest = later;
+        }
+        let written = bytes.len() - rest.len();
+        if written == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(written)
+    }
+
+    pub fn send_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        count: usize,
+    ) -> io::Result<usize> {
+        let Some(room) = self.room(count.min(FILE_READ))? else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let mut bytes = vec![0; room.min(count).min(FILE_READ)];
+        let found = crate::sys::stream::read_at(file, &mut bytes, offset)?;
+        bytes.truncate(found);
+        if found > 0 {
+            self.send(bytes.into())?;
+        }
+        Ok(found)
+    }
+
+    /// How much may be sent now, up to `wanted`; `None`: the waker will tell.
+    fn room(&mut self, wanted: usize) -> io::Result<Option<usize>> {
+        if self.ended {
+            // What comes now is not sent.
+            return Ok(Some(wanted));
+        }
+        let Answer::Begun(stream) = &mut self.answer else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        stream.reserve_capacity(wanted.min(RESERVE));
+        if stream.capacity() > 0 {
+            return Ok(Some(stream.capacity()));
+        }
+        let mut context = Context::from_waker(&self.waker);
+        match stream.poll_capacity(&mut context) {
+            Poll::Pending => Ok(None),
+            Poll::Ready(Some(Ok(room))) => Ok(Some(room)),
+            Poll::Ready(Some(Err(error))) => Err(broken(error)),
+            Poll::Ready(None) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn send(&mut self, bytes: Bytes) -> io::Result<()> {
+        let Answer::Begun(stream) = &mut self.answer else {
+            return Ok(());
+        };
+        if self.ended {
+            return Ok(());
+        }
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(bytes.len() as u64);
+        }
+        // The last bytes say so themselves.
+        self.ended = self.left == Some(0);
+        stream.send_data(bytes, self.ended).map_err(broken)
+    }
+
+    /// What follows the content, as lines.
+    pub fn set_trailers(&mut self, lines: &[u8]) {
+        let fields = trailers(lines);
+        self.trailers = Some(fields).filter(|fields| !fields.is_empty());
+    }
+
+    /// The answer is complete, if it has begun. A client that still sends is told to stop: h2 does so when nobody reads.
+    pub fn shut(&mut self) {
+        if self.ended {
+            return;
+        }
+        let is_whole = self.left.unwrap_or_default() == 0;
+        match &mut self.answer {
+            Answer::Begun(stream) if is_whole => {
+                // Either fails where the client has reset the stream.
+                drop(match self.trailers.take() {
+                    Some(fields) => stream.send_trailers(fields),
+                    None => stream.send_data(Bytes::new(), true),
+                });
+                self.ended = true;
+            }
+            Answer::Awaited(_) | Answer::Begun(_) => self.reset(),
+        }
+    }
+
+    /// The client is not to take what it has for the whole answer.
+    pub fn reset(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        match &mut self.answer {
+            Answer::Awaited(answer) => answer.send_reset(Reason::INTERNAL_ERROR),
+            Answer::Begun(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
+        }
+    }
+}
+
+fn broken(error: h2::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, error)
+}
