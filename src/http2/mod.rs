@@ -3,6 +3,7 @@
 //! A request is handed on in the form of HTTP/1.1, so that it passes the same policy as every other one, and an answer is taken
 //! in that form.
 
+mod frames;
 mod pipe;
 mod preface;
 mod request;

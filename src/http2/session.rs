@@ -7,7 +7,9 @@ use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 
+use super::frames::FrameBudget;
 use super::pipe::Pipe;
+use super::preface::PREFACE;
 use super::request::{self, Purpose};
 use crate::http::Content;
 
@@ -28,8 +30,13 @@ pub struct Limits {
 }
 
 pub struct Session {
-    /// To be read into; `next` takes what is there.
+    /// To be read into; `admit` looks at what is there, and `next` takes it.
     pub input: BytesMut,
+    /// Of `input`: bytes that were looked at.
+    admitted: usize,
+    budget: FrameBudget,
+    /// Why it was given up.
+    abandoned: Option<Reason>,
     state: State,
     pipe: Pipe,
     waker: Waker,
@@ -66,8 +73,8 @@ pub struct Arrived {
 }
 
 impl Session {
-    /// `waker` is woken when `next` is to be called although no bytes have come.
-    pub fn new(limits: &Limits, waker: Waker) -> Self {
+    /// `waker` is woken when `next` is to be called although no bytes have come; `now` in monotonic milliseconds.
+    pub fn new(limits: &Limits, waker: Waker, now: u64) -> Self {
         let pipe = Pipe::default();
         let mut builder = Builder::new();
         builder
@@ -82,10 +89,30 @@ impl Session {
         }
         Self {
             input: BytesMut::new(),
+            admitted: 0,
+            abandoned: None,
+            budget: FrameBudget::new(PREFACE.len(), now),
             state: State::Preface(builder.handshake(pipe.clone())),
             pipe,
             waker,
         }
+    }
+
+    /// Counts the frames that have come since the last call. A client that sends too many is told to calm down, and what it
+    /// has sent is not looked at.
+    pub fn admit(&mut self, now: u64) {
+        let new = self.input.get(self.admitted..).unwrap_or_default();
+        let is_admitted = self.budget.spend(new, now).is_ok();
+        self.admitted = self.input.len();
+        if !is_admitted {
+            self.input.clear();
+            self.abandon(Reason::ENHANCE_YOUR_CALM);
+        }
+    }
+
+    /// The head of a request has begun and not ended.
+    pub fn is_within_head(&self) -> bool {
+        self.budget.is_within_head()
     }
 
     /// The client sends no more.
@@ -104,7 +131,9 @@ impl Session {
     }
 
     pub fn take_output(&mut self) -> BytesMut {
-        self.pipe.take()
+        let output = self.pipe.take();
+        self.budget.wrote(output.len());
+        output
     }
 
     /// Gives the memory of empty buffers back.
@@ -119,6 +148,7 @@ impl Session {
     pub fn next(&mut self) -> Next {
         if !self.input.is_empty() {
             self.pipe.feed(&mut self.input);
+            self.admitted = 0;
         }
         let mut context = Context::from_waker(&self.waker);
         loop {
@@ -138,10 +168,10 @@ impl Session {
                     Poll::Ready(Some(Err(error))) => return self.over(&error),
                     Poll::Ready(None) => {
                         self.state = State::Over;
-                        return Next::Over(None);
+                        return Next::Over(self.abandoned.filter(is_fault));
                     }
                 },
-                State::Over => return Next::Over(None),
+                State::Over => return Next::Over(self.abandoned.filter(is_fault)),
             }
         }
     }
@@ -150,7 +180,7 @@ impl Session {
         self.state = State::Over;
         // An end of the connection at any place is no fault.
         let reason = if error.is_io() { None } else { error.reason() };
-        Next::Over(reason.filter(|reason| *reason != Reason::NO_ERROR))
+        Next::Over(reason.filter(is_fault))
     }
 
     /// GOAWAY with the last possible number, and the real one when the client has heard of it (RFC 9113 §6.8): over when all
@@ -163,12 +193,17 @@ impl Session {
 
     /// GOAWAY, and over. To be followed by `next`.
     pub fn abandon(&mut self, reason: Reason) {
+        self.abandoned = Some(reason);
         match &mut self.state {
             State::Open(connection) => connection.abrupt_shutdown(reason),
             State::Preface(_) => self.state = State::Over,
             State::Over => {}
         }
     }
+}
+
+fn is_fault(reason: &Reason) -> bool {
+    *reason != Reason::NO_ERROR
 }
 
 /// `None`: what came is not a request, and its stream was reset.

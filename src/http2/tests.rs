@@ -93,7 +93,7 @@ impl World {
     fn new(limits: &Limits) -> Self {
         let waker = Arc::<Count>::default().into();
         Self {
-            session: Session::new(limits, waker),
+            session: Session::new(limits, waker, 0),
             arrived: Vec::new(),
             output: Vec::new(),
             over: false,
@@ -108,6 +108,7 @@ impl World {
 
     fn receive(&mut self, bytes: &[u8]) {
         self.session.input.extend_from_slice(bytes);
+        self.session.admit(0);
         self.go_on();
     }
 
@@ -283,6 +284,29 @@ fn what_is_no_request_ends_its_stream_or_the_connection() {
     let mut world = World::new(&LIMITS);
     world.receive(b"GET / HTTP/1.1\r\n\r\n      ");
     assert!(world.over);
+}
+
+#[test]
+fn a_flood_is_told_to_calm_down() {
+    let mut world = World::open();
+    world.output.clear();
+    let flood = frame(PING, 0, 0, b"12345678").repeat(2_000);
+    world.receive(&flood);
+    assert!(world.over);
+    assert_eq!(frames(&world.output), [(GOAWAY, 0, 0)]);
+    assert_eq!(world.output[13..17], 0xbu32.to_be_bytes());
+    // What came with the preface is counted once.
+    let mut session = Session::new(&LIMITS, Waker::noop().clone(), 0);
+    session.input.extend_from_slice(PREFACE);
+    session.admit(0);
+    session.input.extend_from_slice(&frame(SETTINGS, 0, 0, &[]));
+    session.admit(0);
+    session.input.extend_from_slice(&flood);
+    session.admit(0);
+    assert!(matches!(
+        session.next(),
+        Next::Over(Some(h2::Reason::ENHANCE_YOUR_CALM))
+    ));
 }
 
 #[test]

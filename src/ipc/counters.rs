@@ -30,12 +30,38 @@ pub struct Counters {
     pub queue: Waits,
     /// Temporary files that could not be made or written.
     pub spool_failures: u64,
+    pub http2: Http2Counters,
     /// Files answered without the app, by coding and status.
     pub files: [[u64; counter::FILE_STATUSES]; counter::FILE_CODINGS],
 }
 
 /// The statuses that files are answered with; what is none of them is counted with the last one.
 pub const FILE_STATUSES: [u16; counter::FILE_STATUSES] = [200, 206, 304, 404, 405, 412, 416, 500];
+
+/// Of connections that speak HTTP/2.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Http2Counters {
+    pub connections: u64,
+    pub requests: u64,
+    /// Connections whose client was told to calm down.
+    pub calmed: u64,
+}
+
+impl Http2Counters {
+    /// In the order of their words.
+    fn of(words: [u64; counter::HTTP2_WORDS]) -> Self {
+        let [connections, requests, calmed] = words;
+        Self {
+            connections,
+            requests,
+            calmed,
+        }
+    }
+
+    fn words(self) -> [u64; counter::HTTP2_WORDS] {
+        [self.connections, self.requests, self.calmed]
+    }
+}
 
 /// A histogram in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,6 +97,9 @@ impl Counters {
             (&mut self.accepted, other.accepted),
             (&mut self.duration_us, other.duration_us),
             (&mut self.spool_failures, other.spool_failures),
+            (&mut self.http2.connections, other.http2.connections),
+            (&mut self.http2.requests, other.http2.requests),
+            (&mut self.http2.calmed, other.http2.calmed),
         ];
         pairs.into_iter().for_each(|(sum, more)| *sum += more);
         self.status
@@ -109,6 +138,7 @@ impl Counters {
                 sum_ms: word(counter::QUEUE_SUM),
             },
             spool_failures: word(counter::SPOOL_FAILURES),
+            http2: Http2Counters::of(std::array::from_fn(|n| word(counter::HTTP2 + n))),
             files: std::array::from_fn(|coding| {
                 std::array::from_fn(|status| {
                     word(counter::FILES + coding * counter::FILE_STATUSES + status)
@@ -136,6 +166,9 @@ impl Counters {
         store(counter::ACCEPTED, self.accepted);
         store(counter::DURATION, self.duration_us);
         store(counter::SPOOL_FAILURES, self.spool_failures);
+        for (n, count) in self.http2.words().into_iter().enumerate() {
+            store(counter::HTTP2 + n, count);
+        }
         self.latency
             .iter()
             .enumerate()

@@ -66,7 +66,10 @@ pub mod counter {
     pub const FILES: usize = SPOOL_FAILURES + 1;
     pub const FILE_CODINGS: usize = 4;
     pub const FILE_STATUSES: usize = 8;
-    pub const WORDS: usize = FILES + FILE_CODINGS * FILE_STATUSES;
+    /// Connections, their requests, and those connections that were told to calm down.
+    pub const HTTP2: usize = FILES + FILE_CODINGS * FILE_STATUSES;
+    pub const HTTP2_WORDS: usize = 3;
+    pub const WORDS: usize = HTTP2 + HTTP2_WORDS;
 }
 
 /// A page: one worker incarnation.

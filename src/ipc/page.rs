@@ -98,6 +98,21 @@ impl Page {
         self.add(counter::SPOOL_FAILURES, 1);
     }
 
+    /// A connection speaks HTTP/2.
+    pub fn http2_connected(&self) {
+        self.add(counter::HTTP2, 1);
+    }
+
+    /// A request has come on one.
+    pub fn http2_requested(&self) {
+        self.add(counter::HTTP2 + 1, 1);
+    }
+
+    /// The client of one was told to calm down.
+    pub fn http2_calmed(&self) {
+        self.add(counter::HTTP2 + 2, 1);
+    }
+
     /// A file was answered without the app; `coding` is its place among the codings.
     pub fn static_answered(&self, coding: usize, status: u16) {
         let known = FILE_STATUSES.iter().position(|known| *known == status);

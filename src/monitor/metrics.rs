@@ -30,6 +30,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let encoder = &mut encoder;
         self.encode_requests(encoder)?;
+        self.encode_http2(encoder)?;
         self.encode_files(encoder)?;
         self.encode_waits(encoder)?;
         self.encode_workers(encoder)?;
@@ -103,6 +104,21 @@ impl Snapshot {
             "Temporary files that could not be made or written",
             |slot| float(slot.counters.spool_failures),
         )
+    }
+
+    fn encode_http2(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        let help = "Connections that speak HTTP/2";
+        self.counters(encoder, "rgun_http2_connections", help, |slot| {
+            float(slot.counters.http2.connections)
+        })?;
+        let help = "Requests over HTTP/2; rgun_requests_total counts those of all protocols";
+        self.counters(encoder, "rgun_http2_requests", help, |slot| {
+            float(slot.counters.http2.requests)
+        })?;
+        let help = "HTTP/2 connections closed with ENHANCE_YOUR_CALM: floods of frames, resets or header fields";
+        self.counters(encoder, "rgun_http2_calmed", help, |slot| {
+            float(slot.counters.http2.calmed)
+        })
     }
 
     fn encode_files(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {

@@ -85,7 +85,12 @@ impl tracing::Subscriber for Subscriber {
 
 /// `None`: never shown. Libraries are heard when they warn; their other talk is not our operator's.
 fn severity(metadata: &Metadata<'_>) -> Option<LogLevel> {
-    let ours = metadata.target().split("::").next() == Some("rgun");
+    let library = metadata.target().split("::").next();
+    let ours = library == Some("rgun");
+    if library == Some("h2") {
+        // It warns of what any client may send, as often as that sends it.
+        return None;
+    }
     match *metadata.level() {
         Level::ERROR if metadata.target() == CRITICAL => Some(LogLevel::Critical),
         Level::ERROR => Some(LogLevel::Error),

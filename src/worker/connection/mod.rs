@@ -169,7 +169,7 @@ impl Conn {
         if self.idle_since().is_some() {
             let s = &mut *self.lock();
             if s.mode == Mode::Http2 {
-                self.close_http2(s);
+                self.close_http2(s, h2::Reason::NO_ERROR);
                 return;
             }
             self.say_goodbye(s, Goodbye::Lingering);

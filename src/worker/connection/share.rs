@@ -28,6 +28,11 @@ impl Share {
         some
     }
 
+    /// Takes further steps of the turn, as many as there are.
+    pub fn spend(&mut self, steps: u16) {
+        self.left = self.left.saturating_sub(steps);
+    }
+
     /// It is to be put on the list. False: it is there already.
     pub fn wait(&mut self) -> bool {
         !std::mem::replace(&mut self.waits, true)

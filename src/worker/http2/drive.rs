@@ -12,17 +12,23 @@ use crate::worker::transport::{Read, StreamWire, Transport};
 
 /// One read.
 const READ: usize = 16 * 1024;
+/// Steps of the turn that a read costs beside its own: it may bring a thousand frames.
+const READ_STEPS: u16 = 3;
 
 impl Conn {
     /// From here on the connection speaks HTTP/2; what was read is the first of it.
     pub(in crate::worker) fn start_http2(self: &Arc<Self>, s: &mut State) {
         let streams = Streams::new(self);
-        let mut session = Session::new(&limits(&self.net), streams.waker());
+        let now = self.net.now();
+        let mut session = Session::new(&limits(&self.net), streams.waker(), now);
         session.input.extend_from_slice(&s.http.input().split());
+        session.admit(now);
         s.http.release_buffers();
         s.http2 = Some(Box::new(session));
         s.mode = Mode::Http2;
+        s.clock.head_since = None;
         self.note_tls(s);
+        self.net.page.http2_connected();
         // Set once: a connection does not change its protocol again.
         self.streams.get_or_init(|| streams.clone());
         // Our settings are sent without being asked for.
@@ -89,6 +95,12 @@ impl Conn {
         match s.transport.read(&mut session.input) {
             Read::Bytes(count) => {
                 self.net.page.received(count as u64);
+                s.share.spend(READ_STEPS);
+                let now = self.net.now();
+                session.admit(now);
+                s.clock.head_since = session
+                    .is_within_head()
+                    .then(|| s.clock.head_since.unwrap_or(now));
                 true
             }
             Read::Nothing => false,
@@ -121,6 +133,7 @@ impl Conn {
             answer.send_reset(Reason::REFUSED_STREAM);
             return;
         }
+        self.net.page.http2_requested();
         let wire = StreamWire::new(body, answer, is_head, streams.waker_of(number));
         let stream = self.stream(number, Transport::stream(wire), content, head);
         streams.add(number, stream);
@@ -136,6 +149,9 @@ impl Conn {
         let Some(reason) = reason else {
             return;
         };
+        if reason == Reason::ENHANCE_YOUR_CALM {
+            self.net.page.http2_calmed();
+        }
         let (peer, reason) = (self.shown_peer(), name(reason));
         if self.net.complaints.admits(reason, self.net.now()) {
             tracing::info!(peer, reason, "HTTP/2 connection failed");

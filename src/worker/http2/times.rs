@@ -23,6 +23,9 @@ impl Conn {
         if s.is_unsent() || self.net.drain.stage() != Stage::Serving {
             return 0;
         }
+        if let Some(since) = s.clock.head_since {
+            return since + millis(self.net.settings.client.head);
+        }
         match self.http2_idle_since(s) {
             None => u64::MAX,
             Some(since) if s.clock.released => since + self.http2_idle_limit(s),
@@ -39,6 +42,12 @@ impl Conn {
             }
             return;
         }
+        if let Some(since) = s.clock.head_since
+            && now.saturating_sub(since) >= millis(limits.head)
+        {
+            self.close_http2(s, Reason::PROTOCOL_ERROR);
+            return;
+        }
         let Some(since) = self.http2_idle_since(s) else {
             return;
         };
@@ -52,7 +61,7 @@ impl Conn {
         let drained =
             self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until();
         if drained || idle >= self.http2_idle_limit(s) {
-            self.close_http2(s);
+            self.close_http2(s, Reason::NO_ERROR);
         }
     }
 
@@ -66,11 +75,11 @@ impl Conn {
         })
     }
 
-    /// GOAWAY, and the end. To be called when no stream is open: one that the client begins at this moment is safe to be
+    /// GOAWAY, and the end. Where no stream is open nothing is lost: one that the client begins at this moment is safe to be
     /// sent again, since it was not taken.
-    pub(in crate::worker) fn close_http2(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn close_http2(self: &Arc<Self>, s: &mut State, reason: Reason) {
         if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
-            session.abandon(Reason::NO_ERROR);
+            session.abandon(reason);
             streams.waker().wake();
         }
         self.advance(s);
