@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod compress;
 pub mod config;
+pub mod doctor;
 pub mod embedded;
 pub mod files;
 pub mod hosted;

@@ -5,7 +5,7 @@ use clap::{Arg, ValueHint};
 use clap_complete::Shell;
 
 use super::command::command;
-use super::{ctl, init};
+use super::{ctl, doctor, init};
 use crate::config::{Kind, definition};
 
 /// The script that a shell reads to complete `rgun ...`.
@@ -45,6 +45,7 @@ fn whole() -> clap::Command {
         .args(shown)
         .subcommand(ctl::command().name("ctl"))
         .subcommand(init::command().name("init"))
+        .subcommand(doctor::command().name("doctor"))
 }
 
 /// With what a shell can complete of the option's value.

@@ -15,8 +15,7 @@ pub(super) enum Length {
     Long,
 }
 
-pub(super) const USAGE: &str =
-    "rgun [OPTIONS] APP\n       rgun ctl COMMAND\n       rgun init TARGET";
+pub(super) const USAGE: &str = "rgun [OPTIONS] APP\n       rgun ctl COMMAND\n       rgun init TARGET\n       rgun doctor [FILES]";
 
 /// What `-h` shows: the settings that most servers are started with. `--help` shows all.
 const COMMON: [&str; 22] = [

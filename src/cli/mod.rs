@@ -2,6 +2,7 @@
 
 mod command;
 mod ctl;
+mod doctor;
 mod generated;
 mod help;
 mod init;
@@ -32,6 +33,9 @@ const CTL: &str = "ctl";
 
 /// The first argument that makes it write files instead of serving. An app of that name is `init:app`.
 const INIT: &str = "init";
+
+/// The first argument that makes it check instead of serving. An app of that name is `doctor:app`.
+const DOCTOR: &str = "doctor";
 
 /// What the reader of the log gets to take the last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
@@ -81,6 +85,9 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     }
     if arguments.first().is_some_and(|first| first == INIT) {
         return init::main(arguments.into_iter().skip(1).collect());
+    }
+    if arguments.first().is_some_and(|first| first == DOCTOR) {
+        return doctor::main(arguments.into_iter().skip(1).collect(), entry);
     }
     let arguments = help_words(arguments);
     let surroundings = Surroundings::of_this_process();

@@ -73,7 +73,16 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         // The terminal: `rgun ctl top` draws on it.
-        may: &["config", "init", "master", "observability", "sys::terminal"],
+        may: &[
+            "config",
+            "doctor",
+            "init",
+            "master",
+            "observability",
+            "sys::OutOfMemory",
+            "sys::terminal",
+            "sys::unix_seconds",
+        ],
         crates: &[
             "clap",
             "clap_complete",
@@ -84,6 +93,13 @@ const RULES: &[Rule] = &[
             "tracing",
         ],
         exempt: &["std::process::exit"],
+        ..RULE
+    },
+    Rule {
+        module: "doctor",
+        may: &["config"],
+        crates: &["saphyr", "serde", "serde_json"],
+        never: NO_CLOCK_NO_SYSTEM,
         ..RULE
     },
     Rule {

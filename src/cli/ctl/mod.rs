@@ -24,7 +24,11 @@ use self::link::Limit;
 use self::screen::Text;
 use self::verb::{Form, Invocation, Verb};
 use super::report;
-use crate::master::control::protocol::{Request, Response, Way};
+use crate::master::control::place;
+use crate::master::control::protocol::{Request, Response, Status, Way};
+
+/// How long a server has to say what it is.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Somebody asked wrongly.
 const USAGE: u8 = 2;
@@ -45,6 +49,30 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     match perform(&Invocation::of(&matches)) {
         Ok(response) => finish(response),
         Err(failure) => screen::fail(&failure),
+    }
+}
+
+/// What the server says of itself: the one at `socket`, or the one that is configured here, or the only one there is.
+///
+/// # Errors
+/// A socket that was named has no server.
+pub(super) fn look(socket: Option<&std::path::Path>) -> Result<Option<Status>, String> {
+    let path = match socket {
+        Some(path) => Some(path.to_owned()),
+        None => configured::Configured::here().socket.or_else(|| {
+            let own = place::existing().own;
+            <[_; 1]>::try_from(own).ok().map(|[only]| only)
+        }),
+    };
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let limit = Limit::of(Some(LOOK));
+    let answer = link::Link::at(&path, limit).and_then(|mut link| link.ask(&Request::Status));
+    match answer {
+        Ok(response) => Ok(response.status),
+        Err(failure) if socket.is_some() => Err(failure.message),
+        Err(_) => Ok(None),
     }
 }
 

@@ -1,0 +1,162 @@
+//! `rgun doctor`: gathers the facts of an installation, of deployment files and of a running server, and prints what is wrong.
+
+mod deployment;
+mod machine;
+mod print;
+mod project;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use super::{Entry, ctl, report};
+use crate::config::Surroundings;
+use crate::doctor::facts::{Facts, Running, RunningWorker, Server};
+use crate::doctor::{count, examine};
+use crate::master::control::protocol::Status;
+
+/// Somebody asked wrongly; also a file that cannot be read.
+const USAGE: u8 = 2;
+
+const MORE: &str = "\
+FILES are nginx's configuration, systemd units, compose files, Kubernetes manifests and Dockerfiles, or directories of them. Commands in them \
+are read with their options. Without a command of rgun there, the configuration of the working directory counts, and the options after `--`.
+
+The exit code is 0 where nothing worse than a notice was found, 1 for warnings, 3 for errors.";
+
+pub(super) fn command() -> Command {
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .action(ArgAction::SetTrue)
+            .help(help)
+    };
+    Command::new("rgun doctor")
+        .about("Check an installation, its deployment files and a running server")
+        .after_long_help(MORE)
+        .no_binary_name(true)
+        .max_term_width(100)
+        .arg(
+            Arg::new("files")
+                .value_name("FILES")
+                .num_args(0..)
+                .value_parser(value_parser!(PathBuf))
+                .help("Deployment files, or directories of them"),
+        )
+        .arg(
+            Arg::new("options")
+                .value_name("APP AND OPTIONS")
+                .num_args(0..)
+                .last(true)
+                .value_parser(value_parser!(OsString))
+                .help("The command line of the server, as after `rgun`"),
+        )
+        .arg(
+            Arg::new("socket")
+                .long("socket")
+                .value_name("PATH")
+                .value_parser(value_parser!(PathBuf))
+                .help("The control socket of the server; without it, the one that is configured, or the only one there is"),
+        )
+        .arg(switch("json", "Print the findings as JSON"))
+        .arg(switch("no-import", "Do not read Django's settings, which runs code of the project"))
+}
+
+/// `arguments` begin after `doctor`. The exit code says how bad it is.
+pub(super) fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            return report::page(&error.render());
+        }
+        Err(error) => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            let first = first.strip_prefix("error: ").unwrap_or(first);
+            report::failure(
+                first,
+                Some("`rgun doctor --help` explains files and options"),
+            );
+            return USAGE;
+        }
+    };
+    let surroundings = Surroundings::of_this_process();
+    let options: Vec<OsString> = matches
+        .get_many::<OsString>("options")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let mut facts = Facts {
+        machine: machine::machine(&surroundings),
+        ..Facts::default()
+    };
+    let files = matches.get_many::<PathBuf>("files").into_iter().flatten();
+    for file in files {
+        if let Err(problem) = deployment::read(file, &surroundings, &mut facts) {
+            report::failure(&problem, None);
+            return USAGE;
+        }
+    }
+    project::read(
+        &options,
+        &surroundings,
+        entry,
+        matches.get_flag("no-import"),
+        &mut facts,
+    );
+    let socket = matches.get_one::<PathBuf>("socket");
+    match ctl::look(socket.map(PathBuf::as_path)) {
+        Ok(status) => facts.running = status.map(running),
+        Err(problem) => {
+            report::failure(&problem, None);
+            return USAGE;
+        }
+    }
+    let findings = examine(&facts);
+    if matches.get_flag("json") {
+        print::json(&findings)
+    } else {
+        print::text(&findings, count())
+    }
+}
+
+fn running(status: Status) -> Running {
+    let workers = status.workers.iter().map(|worker| RunningWorker {
+        slot: worker.slot,
+        is_hung: worker.state == "hung",
+        restarts: worker.restarts,
+        memory: worker.memory,
+    });
+    Running {
+        workers: workers.collect(),
+        name: status.name.unwrap_or(status.app),
+        last_failure: status.reloads.last_failure,
+    }
+}
+
+/// What a command comes to: its words, the configuration files of the directory, and no variables, which are those of this shell.
+fn resolved(place: &str, words: &[OsString], surroundings: &Surroundings) -> Option<Server> {
+    let elsewhere = Surroundings {
+        variables: std::collections::BTreeMap::new(),
+        directory: surroundings.directory.clone(),
+        cpus: surroundings.cpus,
+    };
+    let settings = super::invocation::settings(words, &elsewhere).ok()?;
+    let mut server = Server::of(place, &settings);
+    server.is_asgi = server
+        .is_asgi
+        .or_else(|| interface_by_name(&settings.app.module));
+    Some(server)
+}
+
+/// As Django calls its modules.
+fn interface_by_name(module: &str) -> Option<bool> {
+    match module.rsplit('.').next() {
+        Some("asgi") => Some(true),
+        Some("wsgi") => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,49 @@
+"""What an interpreter says of itself, and of Django's settings: one line of JSON, the last one."""
+
+
+def main(question):
+    import importlib.util
+    import json
+    import os
+    import stat
+    import sys
+
+    module = question.decode()
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+    def is_writable(path):
+        try:
+            about = os.stat(path or ".")
+        except OSError:
+            return False
+        return stat.S_ISDIR(about.st_mode) and bool(about.st_mode & stat.S_IWOTH)
+
+    paths = {os.path.abspath(path or ".") for path in sys.path if isinstance(path, str)}
+    said = {
+        "version": sys.version_info[:2],
+        "has_uvloop": importlib.util.find_spec("uvloop") is not None,
+        "writable": sorted(path for path in paths if is_writable(path)),
+        "django": django(module) if module else None,
+    }
+    sys.stdout.write("\n" + json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+def django(module):
+    import os
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = module
+    try:
+        from django.conf import settings
+
+        return {
+            "module": module,
+            "debug": bool(settings.DEBUG),
+            "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
+            "kept_connections": sorted(name for name, one in settings.DATABASES.items() if one.get("CONN_MAX_AGE", 0) != 0),
+            "has_generated_key": str(settings.SECRET_KEY).startswith("django-insecure-"),
+            "knows_proxy_scheme": bool(settings.SECURE_PROXY_SSL_HEADER),
+        }
+    except BaseException as error:
+        return {"module": module, "error": f"{type(error).__name__}: {error}"}

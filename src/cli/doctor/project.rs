@@ -1,0 +1,159 @@
+//! What is configured in the working directory, and what its Python says of itself and of Django's settings.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::interface_by_name;
+use crate::cli::Entry;
+use crate::cli::invocation::{self, Parsed, Sources};
+use crate::cli::reading::{self, Failure};
+use crate::config::{Error, Settings, Surroundings};
+use crate::doctor::facts::{Django, Facts, Python, Server};
+use crate::init::{Choices, Project};
+use crate::master::Program;
+
+/// Prints what it finds as the last line.
+const PROBE: &str = include_str!("probe.py");
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Deserialize)]
+struct Said {
+    version: (u32, u32),
+    has_uvloop: bool,
+    writable: Vec<String>,
+    django: Option<SaidOfDjango>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct SaidOfDjango {
+    module: String,
+    error: Option<String>,
+    debug: bool,
+    allowed_hosts: Vec<String>,
+    kept_connections: Vec<String>,
+    has_generated_key: bool,
+    knows_proxy_scheme: bool,
+}
+
+pub fn read(
+    options: &[OsString],
+    surroundings: &Surroundings,
+    entry: &dyn Entry,
+    no_import: bool,
+    facts: &mut Facts,
+) {
+    let project = Project::found(&surroundings.directory, Choices::default()).ok();
+    let mut settings = configured(options, surroundings, entry);
+    if matches!(settings, Ok(None))
+        && let Some(project) = &project
+    {
+        // It would be started with that.
+        let options = [&[OsString::from(&project.app)], options].concat();
+        settings = configured(&options, surroundings, entry);
+    }
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(problem) => {
+            facts.misconfigured = Some(problem);
+            None
+        }
+    };
+    let python = settings
+        .as_ref()
+        .and_then(|settings| settings.python.clone());
+    let directory = settings
+        .as_ref()
+        .and_then(|settings| settings.chdir.clone());
+    let directory = directory.unwrap_or_else(|| surroundings.directory.clone());
+    if let Some(settings) = &settings {
+        let place = settings.config_file.clone();
+        let mut server = Server::of(place.as_deref().unwrap_or("this configuration"), settings);
+        let by_name = interface_by_name(&settings.app.module);
+        server.is_asgi = server.is_asgi.or(by_name);
+        facts.server = Some(server);
+    }
+    let module = surroundings
+        .variables
+        .get("DJANGO_SETTINGS_MODULE")
+        .cloned();
+    let named = project
+        .and_then(|project| project.django)
+        .map(|django| django.settings);
+    let module = module.or(named).filter(|_| !no_import);
+    let Ok(python) = entry.python(python.as_deref()) else {
+        return;
+    };
+    ask(python, directory, module, facts);
+}
+
+/// `Ok(None)`: no app is named.
+fn configured(
+    options: &[OsString],
+    surroundings: &Surroundings,
+    entry: &dyn Entry,
+) -> Result<Option<Settings>, String> {
+    let result = match invocation::parse(options, surroundings) {
+        Ok(Parsed::Run(mut sources)) => settings(&mut sources, surroundings, entry),
+        Ok(_) => return Ok(None),
+        Err(error) => Err(Failure::Configuration(error)),
+    };
+    match result {
+        Ok(settings) => Ok(Some(settings)),
+        Err(Failure::Configuration(Error::NoApp)) => Ok(None),
+        Err(Failure::Configuration(error)) => Err(error.to_string()),
+        Err(Failure::Refused(refusal)) => Err(refusal.message),
+    }
+}
+
+fn settings(
+    sources: &mut Sources,
+    surroundings: &Surroundings,
+    entry: &dyn Entry,
+) -> Result<Settings, Failure> {
+    let answered = reading::ask(sources, surroundings, entry)?;
+    let resolved = sources.resolve(surroundings);
+    let mut settings = resolved.map_err(Failure::Configuration)?.settings;
+    answered.complete(&mut settings, &sources.layers());
+    Ok(settings)
+}
+
+fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut Facts) {
+    let program = Program {
+        python,
+        text: PROBE,
+        question: module.clone().unwrap_or_default(),
+        directory,
+    };
+    let answer = program.ask(PATIENCE);
+    let said = answer.ok().and_then(|said| {
+        let said = String::from_utf8(said).ok()?;
+        serde_json::from_str::<Said>(said.lines().last()?).ok()
+    });
+    let Some(said) = said else {
+        facts.django = module.map(|module| Django {
+            module,
+            error: Some("Python gives no answer".to_owned()),
+            ..Django::default()
+        });
+        return;
+    };
+    facts.python = Some(Python {
+        version: said.version,
+        has_uvloop: said.has_uvloop,
+        writable: said.writable,
+    });
+    facts.django = said.django.map(|said| Django {
+        module: said.module,
+        error: said.error,
+        debug: said.debug,
+        allowed_hosts: said.allowed_hosts,
+        kept_connections: said.kept_connections,
+        has_generated_key: said.has_generated_key,
+        knows_proxy_scheme: said.knows_proxy_scheme,
+    });
+}

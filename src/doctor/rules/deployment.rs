@@ -1,0 +1,81 @@
+//! How a server is started, as units, compose files, manifests and images say.
+
+use super::mebibytes;
+use crate::doctor::facts::{Facts, Manager};
+use crate::doctor::finding::{Finding, Severity};
+
+pub fn shell(facts: &Facts, findings: &mut Vec<Finding>) {
+    for deployment in facts.deployments.iter().filter(|one| one.has_shell) {
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "shell-first",
+            place: deployment.place.clone(),
+            problem: "a shell runs rgun and stays above it".to_owned(),
+            why: "a shell does not pass SIGTERM on: the server is killed with requests in flight, and reloads by signal do not reach it",
+            fix: match deployment.manager {
+                Manager::Image => "use the exec form: CMD [\"rgun\", ...]".to_owned(),
+                Manager::Systemd => "name the program itself in ExecStart=".to_owned(),
+                Manager::Compose | Manager::Kubernetes => {
+                    "give the words as a list without `sh -c`, or begin the line with `exec`".to_owned()
+                }
+            },
+        });
+    }
+}
+
+pub fn kind(facts: &Facts, findings: &mut Vec<Finding>) {
+    for deployment in &facts.deployments {
+        let Some(kind) = deployment.kind.as_deref() else {
+            continue;
+        };
+        if kind.starts_with("notify") {
+            continue;
+        }
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "unit-type",
+            place: deployment.place.clone(),
+            problem: format!("Type={kind}: systemd does not learn when the server is ready, or that it failed to boot"),
+            why: "`systemctl start` and units that come after return before anything is served, and a failed start looks like a success",
+            fix: "Type=notify (and Type=notify-reload from systemd 253 on)".to_owned(),
+        });
+    }
+}
+
+/// Memory of a worker of a framework, when none is running that could be measured.
+const SMALL_WORKER: u64 = 40 << 20;
+
+pub fn memory(facts: &Facts, findings: &mut Vec<Finding>) {
+    let measured = facts.running.as_ref().and_then(|running| {
+        let workers = running.workers.iter();
+        workers.filter_map(|worker| worker.memory).max()
+    });
+    for deployment in &facts.deployments {
+        let (Some(limit), Some(server)) = (deployment.memory, &deployment.server) else {
+            continue;
+        };
+        let worker = measured.unwrap_or(SMALL_WORKER);
+        let needed = worker * u64::from(server.workers) * 2;
+        if needed <= limit {
+            continue;
+        }
+        let (how, severity) = match measured {
+            Some(_) => ("measured", Severity::Warning),
+            None => ("at the least", Severity::Notice),
+        };
+        findings.push(Finding {
+            severity,
+            rule: "memory-limit",
+            place: deployment.place.clone(),
+            problem: format!(
+                "the limit is {}, and two generations of {} workers need {} ({how} {} for each)",
+                mebibytes(limit),
+                server.workers,
+                mebibytes(needed),
+                mebibytes(worker)
+            ),
+            why: "a reload boots the new workers beside the old ones; without room for both it goes in batches, or is refused",
+            fix: "raise the limit, or run fewer workers".to_owned(),
+        });
+    }
+}

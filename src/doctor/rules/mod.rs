@@ -1,0 +1,73 @@
+//! The rules, by subject: each looks at one thing, and says nothing where it is in order or not known.
+
+mod deployment;
+mod django;
+mod logs;
+mod machine;
+mod proxy;
+mod python;
+mod running;
+mod stopping;
+#[cfg(test)]
+mod tests;
+
+use super::facts::{Deployment, Facts, Server};
+use super::finding::Finding;
+
+type Rule = fn(&Facts, &mut Vec<Finding>);
+
+pub const ALL: &[Rule] = &[
+    machine::configuration,
+    machine::somaxconn,
+    machine::descriptors,
+    machine::cpus,
+    machine::migration,
+    machine::clock,
+    machine::first_process,
+    python::end_of_life,
+    python::uvloop,
+    python::writable_path,
+    django::unreadable,
+    django::debug,
+    django::allowed_hosts,
+    django::generated_key,
+    django::kept_connections,
+    django::ready_path,
+    django::proxy_scheme,
+    logs::rotation,
+    stopping::stop_timeout,
+    deployment::shell,
+    deployment::kind,
+    deployment::memory,
+    proxy::keepalive,
+    proxy::reused_connection,
+    proxy::idle_timeout,
+    proxy::read_timeout,
+    proxy::forwarded_headers,
+    proxy::trusted_proxies,
+    proxy::sockets,
+    running::hung,
+    running::restarts,
+    running::last_reload,
+    running::memory,
+];
+
+/// Each way in which a server is run, with what it is stopped by; without deployment files the one that is configured here.
+fn servers(facts: &Facts) -> impl Iterator<Item = (&Server, Option<&Deployment>)> {
+    let deployed = facts.deployments.iter();
+    let deployed = deployed.filter_map(|one| Some((one.server.as_ref()?, Some(one))));
+    let here = facts
+        .server
+        .as_ref()
+        .filter(|_| facts.deployments.is_empty());
+    deployed.chain(here.map(|server| (server, None)))
+}
+
+fn seconds(duration: std::time::Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a size is shown roughly")]
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / 1_048_576.0)
+}

@@ -1,0 +1,234 @@
+//! nginx in front: connections that are kept, timeouts that agree, headers that are passed and believed, sockets that can be reached.
+
+use std::time::Duration;
+
+use super::{seconds, servers};
+use crate::doctor::facts::{Facts, Manager, SocketState};
+use crate::doctor::finding::{Finding, Severity};
+
+pub fn keepalive(facts: &Facts, findings: &mut Vec<Finding>) {
+    for pass in &facts.passes {
+        let problem = match &pass.upstream {
+            Some(upstream) if upstream.keepalive > 0 => continue,
+            // What a variable comes to is not known.
+            None if pass.target.contains('$') => continue,
+            Some(upstream) => format!("upstream {} keeps no connections", upstream.name),
+            None => format!(
+                "proxy_pass {} names no upstream, so no connection is kept",
+                pass.target
+            ),
+        };
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "upstream-keepalive",
+            place: pass.place.clone(),
+            problem,
+            why: "each request opens a connection of its own: more latency, and ports run out under load",
+            fix: "an `upstream` block with `keepalive 32;`, proxy_http_version 1.1 and `proxy_set_header Connection \"\";`".to_owned(),
+        });
+    }
+}
+
+/// Kept connections are used again only with these.
+pub fn reused_connection(facts: &Facts, findings: &mut Vec<Finding>) {
+    for pass in &facts.passes {
+        if pass
+            .upstream
+            .as_ref()
+            .is_none_or(|upstream| upstream.keepalive == 0)
+        {
+            continue;
+        }
+        let version = pass.http_version.as_deref().unwrap_or("1.0");
+        let closes = match pass.header("connection") {
+            None => true,
+            Some(value) => value.eq_ignore_ascii_case("close"),
+        };
+        if version != "1.0" && !closes {
+            continue;
+        }
+        let missing = if version == "1.0" {
+            "proxy_http_version 1.1 is missing"
+        } else {
+            "the Connection header says close"
+        };
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "upstream-reuse",
+            place: pass.place.clone(),
+            problem: format!("the upstream has `keepalive`, but {missing}"),
+            why: "nginx before 1.29.7 asks with HTTP/1.0 and `Connection: close` unless told otherwise, and no connection is used again",
+            fix: "proxy_http_version 1.1; proxy_set_header Connection \"\";".to_owned(),
+        });
+    }
+}
+
+/// Who closes an idle connection first.
+pub fn idle_timeout(facts: &Facts, findings: &mut Vec<Finding>) {
+    const WHY: &str = "the server closes a kept connection while the proxy sends the next request on it: now and then a 502";
+    let upstreams = facts.passes.iter().filter_map(|pass| {
+        let upstream = pass
+            .upstream
+            .as_ref()
+            .filter(|upstream| upstream.keepalive > 0)?;
+        Some((pass, upstream))
+    });
+    for (server, _) in servers(facts) {
+        let kept = server.keep_alive;
+        if kept.is_zero() {
+            continue;
+        }
+        for (pass, upstream) in upstreams.clone() {
+            if kept > upstream.keepalive_timeout {
+                continue;
+            }
+            findings.push(Finding {
+                severity: Severity::Warning,
+                rule: "idle-timeout",
+                place: pass.place.clone(),
+                problem: format!(
+                    "nginx keeps connections for {}, and rgun only for {} ({})",
+                    seconds(upstream.keepalive_timeout),
+                    seconds(kept),
+                    server.place
+                ),
+                why: WHY,
+                fix: format!(
+                    "--keep-alive {} (longer than the proxy's)",
+                    upstream.keepalive_timeout.as_secs() + 15
+                ),
+            });
+        }
+        let load_balancer = Duration::from_secs(60);
+        if facts.passes.is_empty() && server.is_reachable && kept <= load_balancer {
+            findings.push(Finding {
+                severity: Severity::Notice,
+                rule: "idle-timeout",
+                place: server.place.clone(),
+                problem: format!(
+                    "--keep-alive is {}; load balancers keep connections for 60 s",
+                    seconds(kept)
+                ),
+                why: WHY,
+                fix: "--keep-alive 75, unless the proxy's own time is shorter".to_owned(),
+            });
+        }
+    }
+}
+
+pub fn read_timeout(facts: &Facts, findings: &mut Vec<Finding>) {
+    for (server, _) in servers(facts) {
+        let Some(longest) = server.request_timeout else {
+            continue;
+        };
+        for pass in facts
+            .passes
+            .iter()
+            .filter(|pass| pass.read_timeout < longest)
+        {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                rule: "read-timeout",
+                place: pass.place.clone(),
+                problem: format!(
+                    "proxy_read_timeout is {}, and a request may take {} (--request-timeout, {})",
+                    seconds(pass.read_timeout),
+                    seconds(longest),
+                    server.place
+                ),
+                why: "the client gets a 504 while the app goes on",
+                fix: format!("proxy_read_timeout {}s;", longest.as_secs() + 5),
+            });
+        }
+    }
+}
+
+pub fn forwarded_headers(facts: &Facts, findings: &mut Vec<Finding>) {
+    for pass in &facts.passes {
+        let missing: Vec<_> = [
+            ("host", "proxy_set_header Host $host;"),
+            (
+                "x-forwarded-for",
+                "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+            ),
+            (
+                "x-forwarded-proto",
+                "proxy_set_header X-Forwarded-Proto $scheme;",
+            ),
+        ]
+        .into_iter()
+        .filter(|(name, _)| pass.header(name).is_none() && pass.header("forwarded").is_none())
+        .collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
+        let lines: Vec<_> = missing.iter().map(|(_, line)| *line).collect();
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "forwarded-headers",
+            place: pass.place.clone(),
+            problem: format!("{} {} not passed on", names.join(", "), if names.len() == 1 { "is" } else { "are" }),
+            why: "the app sees nginx as its client: wrong links and redirects, ALLOWED_HOSTS and CSRF checks that fail, logs without addresses",
+            fix: lines.join(" "),
+        });
+    }
+}
+
+/// In containers a proxy is never on the loopback.
+pub fn trusted_proxies(facts: &Facts, findings: &mut Vec<Finding>) {
+    for (server, deployment) in servers(facts) {
+        let Some(deployment) = deployment else {
+            continue;
+        };
+        let is_container = matches!(deployment.manager, Manager::Compose | Manager::Kubernetes);
+        if !(server.trusts_only_this_machine && server.is_reachable && is_container) {
+            continue;
+        }
+        findings.push(Finding {
+            severity: Severity::Notice,
+            rule: "trusted-proxies",
+            place: deployment.place.clone(),
+            problem: "X-Forwarded-For and X-Forwarded-Proto count only from 127.0.0.1 and ::1, and a proxy in another container has another address".to_owned(),
+            why: "the app takes every request for plain HTTP from the proxy's address",
+            fix: "--forwarded-allow-ips with the proxy's network, or * where nobody else reaches the port".to_owned(),
+        });
+    }
+}
+
+pub fn sockets(facts: &Facts, findings: &mut Vec<Finding>) {
+    for socket in &facts.sockets {
+        let path = socket.path.display();
+        let (problem, fix) = match &socket.state {
+            SocketState::Usable => continue,
+            SocketState::Closed { mode } => (
+                format!(
+                    "{path} has mode {mode:03o}: users other than its owner and group cannot connect"
+                ),
+                "--umask 0 for the socket, or nginx's user in its group".to_owned(),
+            ),
+            SocketState::Behind { directory, mode } => (
+                format!(
+                    "{path} is in {}, which has mode {mode:03o}: others do not get through",
+                    directory.display()
+                ),
+                format!(
+                    "chmod o+x {}, or a directory below /run",
+                    directory.display()
+                ),
+            ),
+            SocketState::NoSocket => (
+                format!("{path} is not a socket"),
+                "name the socket that rgun listens on".to_owned(),
+            ),
+        };
+        findings.push(Finding {
+            severity: Severity::Warning,
+            rule: "socket-access",
+            place: socket.place.clone(),
+            problem,
+            why: "nginx answers 502 (`connect() to unix: failed (13: Permission denied)`)",
+            fix,
+        });
+    }
+}

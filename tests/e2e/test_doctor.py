@@ -1,0 +1,237 @@
+"""`rgun doctor`: findings about an installation, its deployment files and a running server."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from harness.waiting import eventually
+
+NGINX = """
+upstream shop {
+    server unix:%s;
+    keepalive 32;
+}
+server {
+    location / {
+        proxy_pass http://shop;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+    }
+}
+"""
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """An app, and nothing that is wrong."""
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    (directory / "app.py").write_text("def app(environ, start_response): ...\n")
+    (directory / "rgun.toml").write_text('app = "app:app"\nworker_class = "wsgi"\n')
+    return directory
+
+
+@pytest.fixture
+def doctor(program, directory, tmp_path):
+    def doctor(*words, code=None, **environment):
+        # Without the servers of other stories.
+        runtime = tmp_path / "runtime"
+        runtime.mkdir(exist_ok=True)
+        known = {name: value for name, value in os.environ.items() if not name.startswith(("RGUN_", "GUNICORN_", "DJANGO_"))}
+        done = subprocess.run(
+            [*program, "doctor", "--json", *map(str, words)], cwd=directory, capture_output=True, text=True, timeout=90,
+            env={**known, "NO_COLOR": "1", "XDG_RUNTIME_DIR": str(runtime), **environment},
+        )
+        assert done.stdout, done.stderr
+        said = json.loads(done.stdout)
+        # What is wrong with the machine that the story runs on is not its subject.
+        said["findings"] = [one for one in said["findings"] if one["rule"] not in ("somaxconn", "descriptors", "python-version", "writable-path", "memory-limit", "shell-first", "clock") or one["place"].startswith(("deploy", str(directory)))]
+        if code is not None:
+            assert done.returncode == code, said
+        return said["findings"]
+
+    return doctor
+
+
+def rules(findings):
+    return [finding["rule"] for finding in findings]
+
+
+def write(directory, name, text):
+    path = directory / "deploy" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.wheel
+@pytest.mark.both_artifacts
+def test_nothing_wrong(doctor):
+    assert doctor() == []
+
+
+def test_every_finding_says_why_and_what_to_do(doctor, directory):
+    write(directory, "shop.service", "[Service]\nExecStart=/usr/bin/env rgun app:app --graceful-timeout 60\nTimeoutStopSec=20\n")
+    findings = doctor("deploy", code=3)
+    assert rules(findings) == ["unit-type", "stop-timeout"]
+    for finding in findings:
+        assert set(finding) == {"severity", "rule", "place", "problem", "why", "fix"} and all(finding.values())
+        assert finding["place"] == "deploy/shop.service"
+    assert [finding["severity"] for finding in findings] == ["warning", "error"], "the worst is last"
+    assert "60 s" in findings[-1]["problem"] and "TimeoutStopSec" in findings[-1]["fix"]
+
+
+def test_units(doctor, directory):
+    write(directory, "shop.service", "[Service]\nType=notify\nExecStart=/srv/venv/bin/rgun app:app\nTimeoutStopSec=45\n")
+    assert doctor("deploy", code=0) == []
+    write(directory, "shop.service", "[Service]\nType=notify\nExecStart=/bin/sh -c 'rgun app:app | tee log'\n")
+    assert rules(doctor("deploy")) == ["shell-first"]
+    write(directory, "shop.service", "[Service]\nExecStart=/usr/bin/celery\nTimeoutStopSec=1\n")
+    assert doctor("deploy", code=0) == []
+
+
+def test_compose(doctor, directory):
+    text = "services:\n  web:\n    command: rgun app:app -b 0.0.0.0:8000 --forwarded-allow-ips '*'\n    stop_grace_period: %s\n"
+    write(directory, "compose.yaml", text % "40s")
+    assert doctor("deploy", code=0) == []
+    write(directory, "compose.yaml", text % "5s")
+    assert rules(doctor("deploy", code=3)) == ["stop-timeout"]
+    # compose waits for 10 s where nothing is said.
+    write(directory, "compose.yaml", (text % "1s").replace("    stop_grace_period: 1s\n", ""))
+    [finding] = doctor("deploy", code=3)
+    assert "10 s" in finding["problem"] and finding["place"] == "deploy/compose.yaml: web"
+
+
+def test_kubernetes_and_dockerfile(doctor, directory):
+    write(directory, "web.yaml", """
+kind: Deployment
+metadata: {name: shop}
+spec:
+  template:
+    spec:
+      containers:
+        - name: web
+          args: [rgun, app:app, --shutdown-delay, "5"]
+""")
+    assert rules(doctor("deploy/web.yaml", code=3)) == ["stop-timeout"]
+    write(directory, "Dockerfile", "FROM python\nCMD rgun app:app\n")
+    assert rules(doctor("deploy/Dockerfile", code=1)) == ["shell-first"]
+    write(directory, "Dockerfile", 'FROM python\nCMD ["rgun", "app:app"]\n')
+    assert doctor("deploy/Dockerfile", code=0) == []
+
+
+def test_nginx(doctor, directory, tmp_path):
+    path = tmp_path / "s"
+    sound = NGINX % path
+    write(directory, "site.conf", sound)
+    assert doctor("deploy", code=0) == []
+    for old, new, rule in (
+        ("keepalive 32;", "", "upstream-keepalive"),
+        ("proxy_http_version 1.1;", "", "upstream-reuse"),
+        ("proxy_set_header Host $host;", "", "forwarded-headers"),
+        ("keepalive 32;", "keepalive 32; keepalive_timeout 80s;", "idle-timeout"),
+    ):
+        assert old in sound
+        write(directory, "site.conf", sound.replace(old, new))
+        findings = doctor("deploy", code=1)
+        assert rules(findings) == [rule] and findings[0]["place"].startswith("deploy/site.conf:")
+    write(directory, "site.conf", sound)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        [finding] = doctor("deploy", code=1)
+        assert finding["rule"] == "socket-access"
+
+
+def test_options_of_the_server(doctor, directory):
+    assert rules(doctor("--", "app:app", "-b", "0.0.0.0:8000", "--keep-alive", "2")) == ["idle-timeout"]
+    [finding] = doctor("--", "app:app", "--timeout", "soon", code=3)
+    assert finding["rule"] == "configuration" and "--timeout" in finding["problem"]
+    log = directory / "own.log"
+    assert rules(doctor("--", "app:app", "--error-logfile", log)) == ["log-rotation"]
+
+
+def test_django(doctor, directory):
+    (directory / "rgun.toml").unlink()
+    subprocess.run([sys.executable, "-m", "django", "startproject", "config", str(directory)], check=True, timeout=60)
+    found = doctor("--", "--ready-path", "/")
+    assert rules(found) == ["django-debug"]
+    settings = directory / "config" / "settings.py"
+    text = settings.read_text()
+    settings.write_text(text.replace("DEBUG = True", "DEBUG = False"))
+    assert sorted(rules(doctor("--", "--ready-path", "/", code=3))) == ["django-hosts", "django-secret"]
+    good = text.replace("DEBUG = True", "DEBUG = False").replace("ALLOWED_HOSTS = []", "ALLOWED_HOSTS = ['shop.example']").replace("django-insecure-", "")
+    settings.write_text(good)
+    assert doctor("--", "--ready-path", "/", code=0) == []
+    assert rules(doctor()) == ["ready-path"]
+    settings.write_text(good + "\nDATABASES['default']['CONN_MAX_AGE'] = 60\n")
+    assert rules(doctor("--", "--ready-path", "/", "-k", "asgi")) in (["django-connections"], ["uvloop", "django-connections"])
+    assert doctor("--", "--ready-path", "/", code=0) == [], "threads of a WSGI app stay"
+    settings.write_text("raise KeyError('SECRET')\n")
+    assert rules(doctor("--", "--ready-path", "/", code=1)) == ["django-settings"]
+    assert doctor("--no-import", "--", "--ready-path", "/", code=0) == []
+
+
+def test_a_directory_of_the_path_that_everybody_writes_to(program, directory):
+    directory.chmod(0o777)
+    done = subprocess.run([*program, "doctor", "--json"], cwd=directory, capture_output=True, text=True, timeout=90)
+    places = [one["place"] for one in json.loads(done.stdout)["findings"] if one["rule"] == "writable-path"]
+    assert str(directory) in places and done.returncode == 3
+
+
+def test_a_running_server(launch, app, doctor):
+    app.copy("hello.py")
+    server = launch("app:app", "--control-socket", str(app.path / "own.ctl"))
+    server.wait_ready()
+    assert doctor("--socket", app.path / "own.ctl", code=0) == []
+    app.write("def broken(:\n")
+    server.signal(1)
+    server.log.wait("reload rolled back")
+    eventually(lambda: rules(doctor("--socket", app.path / "own.ctl")) == ["last-reload"], "the failed reload is told")
+
+
+def test_what_init_writes_has_nothing_worse_than_notices(program, doctor, directory):
+    (directory / "rgun.toml").unlink()
+    subprocess.run([sys.executable, "-m", "django", "startproject", "config", str(directory)], check=True, timeout=60)
+    settings = directory / "config" / "settings.py"
+    settings.write_text(settings.read_text().replace("DEBUG = True", "DEBUG = False").replace("ALLOWED_HOSTS = []", "ALLOWED_HOSTS = ['a']").replace("django-insecure-", ""))
+    for target in ("systemd", "nginx", "compose", "kubernetes", "blue-green", "procfile"):
+        done = subprocess.run([*program, "init", target], cwd=directory, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    worse = [finding for finding in doctor(".") if finding["severity"] != "notice"]
+    assert worse == []
+
+
+def test_text_for_a_person(program, directory):
+    def run(*words):
+        return subprocess.run([*program, "doctor", *words], cwd=directory, capture_output=True, text=True, timeout=90, env={**os.environ, "NO_COLOR": "1"})
+
+    write(directory, "Dockerfile", "CMD rgun app:app\n")
+    said = run("deploy").stdout
+    assert "warning: deploy/Dockerfile: a shell runs rgun and stays above it [shell-first]\n  why: " in said and "\n  fix: " in said
+    assert said.splitlines()[-1].endswith(("warning", "warnings", "notice", "notices"))
+
+
+def test_wrong_use(program, directory):
+    def run(*words):
+        return subprocess.run([*program, "doctor", *words], cwd=directory, capture_output=True, text=True, timeout=90)
+
+    write(directory, "broken.yaml", "services: [\n")
+    write(directory, "own.txt", "text\n")
+    for words, text in (
+        (["nowhere"], "nowhere: No such file"),
+        (["deploy/broken.yaml"], "deploy/broken.yaml:"),
+        (["deploy/own.txt"], "not a configuration"),
+        (["--what"], "--what"),
+        (["--socket", "nowhere.ctl"], "nowhere.ctl"),
+    ):
+        done = run(*words)
+        assert (done.returncode, done.stdout) == (2, "") and text in done.stderr, done
+    assert run("--help").stdout.startswith("Check an installation")
