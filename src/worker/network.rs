@@ -39,6 +39,10 @@ pub trait App: Send + Sync {
     fn takes_websockets(&self) -> bool {
         false
     }
+    /// Whether the thread that runs it also turns the reactor, so that what it sends in one step can leave together.
+    fn works_in_steps(&self) -> bool {
+        false
+    }
     /// An app that waits in `receive` may look again.
     fn readable(&self, key: RequestKey);
     /// An app that waits in `send` may go on.

@@ -69,6 +69,9 @@ impl App for Door {
     fn takes_websockets(&self) -> bool {
         true
     }
+    fn works_in_steps(&self) -> bool {
+        true
+    }
     fn readable(&self, key: RequestKey) {
         self.0.push(Item::Readable(key));
     }

@@ -196,6 +196,9 @@ impl Conn {
         }
         self.close_handed_over(s);
         self.leave_websocket(s);
+        if s.mode == Mode::Http2 {
+            self.close_http2(s, h2::Reason::NO_ERROR);
+        }
         self.shut(s);
     }
 

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::Conn;
-use super::state::{LOW_WATER, State};
+use super::state::{LOW_WATER, Mode, State};
 use crate::worker::held::Holds;
 use crate::worker::transport::{Follows, Transport, would_block};
 
@@ -77,7 +77,13 @@ impl Holds for Conn {
     fn write_held(self: Arc<Self>) {
         let s = &mut *self.lock();
         if std::mem::take(&mut s.holds) {
-            self.flush(s);
+            if s.mode == Mode::Http2 {
+                self.advance(s);
+                // Streams that waited for room are noted now, and the reactor may be about to sleep.
+                self.net.wake.wake();
+            } else {
+                self.flush(s);
+            }
         }
     }
 }

@@ -272,6 +272,8 @@ impl Exchange {
         let transmit = s.http.trailers(trailers)?;
         if self.conn.key.stream().is_some() {
             s.transport.set_trailers(transmit.head);
+            s.holds = false;
+            self.conn.flush(s);
             self.sent(s, !s.is_unsent());
             return Ok(());
         }

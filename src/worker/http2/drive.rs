@@ -71,6 +71,7 @@ impl Conn {
         };
         let output = session.take_output();
         if !output.is_empty() {
+            s.written_in = self.net.held.step();
             let mut socket = Output::of(&mut s.transport, &mut s.out, &mut s.write_closed);
             if !socket.write([&output, b"", b""]) {
                 s.clock.write_progress = self.net.now();
@@ -172,10 +173,16 @@ impl Conn {
         self.advance(s);
     }
 
-    /// The session was woken.
+    /// The session was woken. What several streams write in one step of the app leaves together, but for the first.
     pub(super) fn go_on_with_session(self: &Arc<Self>) {
         let s = &mut *self.lock();
-        self.advance(s);
+        let held = &self.net.held;
+        if s.mode != Mode::Http2 || s.written_in != held.step() || !self.net.app().works_in_steps()
+        {
+            self.advance(s);
+        } else if !std::mem::replace(&mut s.holds, true) && held.add(self.clone()) {
+            self.net.intake.picked.wake();
+        }
     }
 
     /// The worker drains: streams that have begun end, and the client is told to begin no others here.
