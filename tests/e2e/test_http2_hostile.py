@@ -152,6 +152,9 @@ def test_a_head_that_does_not_end_is_not_awaited(cleartext):
         client.send(frame(HEADERS, END_STREAM, 3, request_block()))
         client.goaway()
         assert other.get("/").body == b"hello"
+    # With the first bytes of the connection.
+    with RawHttp2(server.port, first=frame(HEADERS, END_STREAM, 1, request_block())) as client:
+        client.goaway()
 
 
 def test_the_metrics_count_them(cleartext):

@@ -19,14 +19,13 @@ impl Conn {
     /// From here on the connection speaks HTTP/2; what was read is the first of it.
     pub(in crate::worker) fn start_http2(self: &Arc<Self>, s: &mut State) {
         let streams = Streams::new(self);
-        let now = self.net.now();
-        let mut session = Session::new(&limits(&self.net), streams.waker(), now);
+        let mut session = Session::new(&limits(&self.net), streams.waker(), self.net.now());
         session.input.extend_from_slice(&s.http.input().split());
-        session.admit(now);
         s.http.release_buffers();
         s.http2 = Some(Box::new(session));
         s.mode = Mode::Http2;
         s.clock.head_since = None;
+        self.admit_http2(s);
         self.note_tls(s);
         self.net.page.http2_connected();
         // Set once: a connection does not change its protocol again.
@@ -97,11 +96,7 @@ impl Conn {
             Read::Bytes(count) => {
                 self.net.page.received(count as u64);
                 s.share.spend(READ_STEPS);
-                let now = self.net.now();
-                session.admit(now);
-                s.clock.head_since = session
-                    .is_within_head()
-                    .then(|| s.clock.head_since.unwrap_or(now));
+                self.admit_http2(s);
                 true
             }
             Read::Nothing => false,
@@ -117,6 +112,16 @@ impl Conn {
                 self.report_tls_failure(s);
                 true
             }
+        }
+    }
+
+    /// Counts the frames that have come, and watches over a head that is not complete.
+    fn admit_http2(&self, s: &mut State) {
+        let now = self.net.now();
+        if let Some(session) = &mut s.http2 {
+            session.admit(now);
+            let since = s.clock.head_since.unwrap_or(now);
+            s.clock.head_since = session.is_within_head().then_some(since);
         }
     }
 

@@ -211,10 +211,10 @@ class Http2Client:
 class RawHttp2:
     """Frames as bytes, and those of the server as they are: `(type, flags, stream, payload)`."""
 
-    def __init__(self, port, settings=b"", timeout=10.0):
+    def __init__(self, port, settings=b"", timeout=10.0, first=b""):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.buffer = b""
-        self.send(PREFACE + frame(SETTINGS, payload=settings))
+        self.send(PREFACE + frame(SETTINGS, payload=settings) + first)
 
     def __enter__(self):
         return self
