@@ -44,10 +44,10 @@ pub(super) struct Sources {
 #[derive(Debug, Default)]
 pub(super) struct Answered {
     location: Option<String>,
-    /// What has run it, and where.
-    pub python: PathBuf,
+    /// Where it was run.
     pub directory: PathBuf,
     hooks: Vec<String>,
+    acts: bool,
     environment: Vec<(String, String)>,
     path: Vec<String>,
 }
@@ -55,21 +55,23 @@ pub(super) struct Answered {
 impl Answered {
     /// What the file did to its own process is for the workers; what is said more plainly counts more.
     pub fn complete(&self, settings: &mut Settings, layers: &Layers) {
+        // One that acts is run again where workers come from.
+        if let Some(location) = self.location.as_ref().filter(|_| self.acts) {
+            settings.hooks = Some(Arc::new(Hooks {
+                location: location.clone(),
+                names: self.hooks.clone(),
+                cfg: cfg(layers, settings),
+                directory: self.directory.clone(),
+                environment: self.environment.clone(),
+            }));
+            return;
+        }
         let mut env = self.environment.clone();
         env.append(&mut settings.env);
         settings.env = env;
         settings
             .pythonpath
             .extend(self.path.iter().map(PathBuf::from));
-        if let Some(location) = self.location.as_ref().filter(|_| !self.hooks.is_empty()) {
-            settings.hooks = Some(Arc::new(Hooks {
-                location: location.clone(),
-                names: self.hooks.clone(),
-                cfg: cfg(layers, settings),
-                directory: self.directory.clone(),
-                python: self.python.clone(),
-            }));
-        }
     }
 }
 
@@ -202,9 +204,9 @@ impl Sources {
         self.warnings.extend(told.warnings);
         Ok(Answered {
             location: self.files.script.as_ref().map(location),
-            python: PathBuf::new(),
             directory: PathBuf::new(),
             hooks: told.hooks,
+            acts: told.acts,
             environment: told.environment,
             path: told.path,
         })

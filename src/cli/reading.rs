@@ -34,7 +34,7 @@ pub(super) fn ask(
         })
     })?;
     let mut answered = sources.answered(&said).map_err(Failure::Configuration)?;
-    (answered.python, answered.directory) = (program.python, program.directory);
+    answered.directory = program.directory;
     Ok(answered)
 }
 
@@ -103,9 +103,6 @@ impl Configuration for Reading<'_> {
         let mut answered = sources
             .answered(said)
             .map_err(|error| misconfigured(&error))?;
-        let python = sources.python(self.surroundings);
-        let python = self.entry.python(python.as_deref());
-        answered.python = python.map_err(|refusal| Misconfigured::from(refusal.message))?;
         answered.directory.clone_from(&self.surroundings.directory);
         self.settings(&sources, &answered)
     }

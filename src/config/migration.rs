@@ -1,6 +1,6 @@
 //! The page "coming from gunicorn, uvicorn, granian" (`docs/gunicorn.md`), from the definitions. A test fails when it is stale.
 
-mod gunicorn;
+pub(super) mod gunicorn;
 mod others;
 
 use std::fmt::Write;
@@ -24,7 +24,9 @@ pub fn migration() -> String {
            lost by a reload or a stop.\n\
          - Idle connections stay open for 75 s instead of 2, longer than the proxies in front of them.\n\
          - rgun detects whether the app is ASGI or WSGI (`-k auto`), and `REMOTE_ADDR` is the client that a trusted proxy names.\n\
-         - Hooks of the master run beside it, and see no memory of the workers'; the master's log lines are its own\n  \
+         - The file is run in a [process that workers are forked from](preload.md), as gunicorn's master is: what it and the hooks do to Python is there in the workers. One whose names are\n  \
+           only values needs no such process. It is read once more at the start, in a process that ends. After a reload what `on_starting` did to Python is not there.\n\
+         - The master's log lines are its own\n  \
            (`worker ready slot=0 ...`), in gunicorn's format.\n\
          - The field `Server` says `rgun`, unless the app sets one or `--no-server-header` is given: what a \
           file does to `gunicorn.SERVER_SOFTWARE` has no effect.\n\

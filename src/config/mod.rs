@@ -51,7 +51,7 @@ pub use origin::Origin;
 pub use page::page;
 pub use resolve::{MOST_WORKERS, Mode, Resolved, control, preview_address, resolve};
 pub use schema::schema;
-pub use script::{Hooks, PROGRAM, Told, answer, location, question};
+pub use script::{HOOKS, Hooks, PROGRAM, Told, answer, location, question};
 pub use settings::*;
 pub use standing::idle;
 pub use surroundings::{Surroundings, start_directory};

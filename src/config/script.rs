@@ -13,11 +13,19 @@ use super::error::shown;
 use super::location::Script;
 use super::toml_file::choice;
 use super::{
-    Definition, Error, Kind, Layer, Layers, Occurs, Origin, definition, definitions, understood,
+    Definition, Error, Kind, Layer, Layers, Occurs, Origin, definition, definitions, migration,
+    understood,
 };
 
-/// Runs the file, tells what it says, calls its hooks; see there.
+/// Runs the file, and tells what it says; see there.
 pub const PROGRAM: &str = include_str!("script/script.py");
+
+/// The same, and what calls the file's hooks.
+pub const HOOKS: &str = concat!(
+    include_str!("script/script.py"),
+    include_str!("script/hooks.py"),
+    include_str!("script/requests.py")
+);
 
 /// The classes that need nobody's code to be understood.
 const CLASSES: [&str; 15] = [
@@ -41,7 +49,7 @@ const CLASSES: [&str; 15] = [
 /// Of which gunicorn takes one text for several, with commas between.
 const SPLIT: [&str; 2] = ["bind", "raw_env"];
 
-/// The file whose hooks are called, as a process is asked for it.
+/// A file that does more than to have values: the process that workers are forked from runs it, and calls its hooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hooks {
     /// `file:PATH` or `python:MODULE`.
@@ -52,8 +60,8 @@ pub struct Hooks {
     pub cfg: String,
     /// Where the server was started.
     pub directory: PathBuf,
-    /// What runs the file.
-    pub python: PathBuf,
+    /// What it has done to the environment of the process that it was read in.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Hooks {
@@ -70,6 +78,8 @@ pub struct Told {
     pub class_options: Layer,
     pub layer: Layer,
     pub hooks: Vec<String>,
+    /// It does more than to have values.
+    pub acts: bool,
     /// The class that one of the user's own is made of.
     pub class: Option<String>,
     /// A logger class of the user's own, with what it says.
@@ -101,6 +111,7 @@ pub fn question(script: Option<&Script>, stronger: &Layers) -> Option<String> {
     let request = json!({
         "location": script.map(location),
         "settings": settings,
+        "gunicorn": migration::gunicorn::SETTINGS.map(|(name, _)| name).as_slice(),
         "worker_class": class,
         "worker_classes": CLASSES,
         "logger_class": logger,
@@ -127,6 +138,7 @@ enum Answer {
         settings: Map<String, Value>,
         unknown: Vec<String>,
         hooks: Vec<String>,
+        acts: bool,
         environment: Map<String, Value>,
         path: Vec<String>,
     },
@@ -139,7 +151,7 @@ pub fn answer(name: &str, said: &[u8]) -> Result<Told, Error> {
         summary: "the process that reads it has ended without an answer".to_owned(),
         traceback: String::new(),
     })?;
-    let (settings, unknown, hooks, environment, path) = match answer {
+    let (settings, unknown, hooks, acts, environment, path) = match answer {
         Answer::Failed { error, traceback } => {
             return Err(Error::Script {
                 file: shown(name),
@@ -151,12 +163,14 @@ pub fn answer(name: &str, said: &[u8]) -> Result<Told, Error> {
             settings,
             unknown,
             hooks,
+            acts,
             environment,
             path,
-        } => (settings, unknown, hooks, environment, path),
+        } => (settings, unknown, hooks, acts, environment, path),
     };
     let mut told = Told {
         hooks,
+        acts,
         path,
         environment: environment
             .into_iter()
@@ -169,6 +183,9 @@ pub fn answer(name: &str, said: &[u8]) -> Result<Told, Error> {
         let Some(definition) = definition(setting) else {
             continue;
         };
+        if !is_gunicorns(setting) && !has_shape(definition, value) {
+            continue;
+        }
         if let Some(class) = value.get("class") {
             reader.class(definition, class, value, &mut told)?;
             continue;
@@ -194,6 +211,29 @@ pub fn answer(name: &str, said: &[u8]) -> Result<Told, Error> {
         ));
     }
     Ok(told)
+}
+
+fn is_gunicorns(setting: &str) -> bool {
+    let mut theirs = migration::gunicorn::SETTINGS.iter();
+    theirs.any(|(name, _)| *name == setting)
+}
+
+/// Whether a value can be meant for a setting that gunicorn does not have: else it is a name of the file's own.
+fn has_shape(definition: &Definition, value: &Value) -> bool {
+    match definition.kind {
+        Kind::Switch => value.is_boolean(),
+        Kind::Choice(names) => {
+            value.is_boolean() || value.as_str().is_some_and(|text| names.contains(&text))
+        }
+        Kind::Number | Kind::Duration | Kind::Size | Kind::Mask => {
+            let starts = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+            value.is_number() || value.as_str().is_some_and(starts)
+        }
+        Kind::Text | Kind::Path => value.is_string() || value.is_array(),
+        Kind::TextOrTable | Kind::List | Kind::Pairs | Kind::Json => {
+            value.is_string() || value.is_array() || value.is_object()
+        }
+    }
 }
 
 struct Reader {

@@ -429,7 +429,7 @@ pub struct Settings {
     pub compression: Option<super::ResponseCompression>,
     /// Whether answers say what serves, where the app does not.
     pub server_header: bool,
-    /// A configuration file with hooks.
+    /// A configuration file that does more than to have values.
     pub hooks: Option<std::sync::Arc<super::Hooks>>,
 }
 
@@ -437,6 +437,13 @@ impl Settings {
     /// Workers are forked from a process of their generation.
     #[must_use]
     pub fn uses_mold(&self) -> bool {
-        self.preload == Preload::InMold
+        self.preload == Preload::InMold || self.hooks.is_some()
+    }
+
+    /// What is set in the environment for commands of the server: what a file has done to it, then what was given.
+    pub fn environment(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+        let file = self.hooks.iter().flat_map(|hooks| &hooks.environment);
+        file.chain(&self.env)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

@@ -13,6 +13,9 @@ use crate::sys::{
     wait_readable, wait_writable,
 };
 
+/// Of a message to a mold, in bytes.
+const LONGEST_CALL: usize = 1024;
+
 /// One worker that a mold is to fork.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForkOrder {
@@ -32,6 +35,8 @@ pub enum ToMold {
     ReopenLogs,
     /// The least severe messages of the error log from here on: `config::LogLevel` as a number.
     LogLevel(u8),
+    /// A hook of the configuration file is to be called, or it has to know of something: JSON, see `hooks.py`.
+    Call(String),
 }
 
 /// From a mold to the master.
@@ -72,6 +77,11 @@ impl Wire for ToMold {
             }
             Self::ReopenLogs => vec![2],
             Self::LogLevel(level) => vec![3, *level],
+            Self::Call(text) => {
+                let mut bytes = vec![4];
+                put_text(&mut bytes, text);
+                bytes
+            }
         }
     }
 
@@ -85,6 +95,7 @@ impl Wire for ToMold {
             }),
             2 => Self::ReopenLogs,
             3 => Self::LogLevel(reader.byte()?),
+            4 => Self::Call(reader.text()?),
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)
@@ -211,7 +222,7 @@ impl MoldChannel {
     /// Waits for the master. `Nothing`: a signal came.
     pub fn receive(&self) -> Result<(Incoming<ToMold>, Vec<OwnedFd>)> {
         wait_readable(&[self.end.as_fd()], None)?;
-        let mut buffer = [0; 64];
+        let mut buffer = [0; LONGEST_CALL];
         let (found, descriptors) = receive_packet_with(&self.end, &mut buffer)?;
         Ok((incoming(found, &buffer)?, descriptors))
     }
@@ -255,7 +266,7 @@ mod tests {
         #[test]
         fn what_is_sent_is_received(from in from_mold(), incarnation: u64, slot: u32, page: u32) {
             prop_assert_eq!(FromMold::decode(&from.encode()).expect("own bytes"), from);
-            for to in [ToMold::Fork(ForkOrder { incarnation, slot, page }), ToMold::ReopenLogs, ToMold::LogLevel(2)] {
+            for to in [ToMold::Fork(ForkOrder { incarnation, slot, page }), ToMold::ReopenLogs, ToMold::LogLevel(2), ToMold::Call("{}".to_owned())] {
                 prop_assert_eq!(ToMold::decode(&to.encode()).expect("own bytes"), to);
             }
         }

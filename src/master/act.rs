@@ -100,7 +100,6 @@ impl Shell<'_> {
             Action::Report(report) => {
                 match &report {
                     Report::ReloadFailed { generation, .. } | Report::Discarded { generation } => {
-                        self.hook_reload_failed();
                         self.listening.previews.end(*generation);
                     }
                     Report::StageBegan { generation, token } => {
@@ -110,7 +109,6 @@ impl Shell<'_> {
                     _ => {}
                 }
                 if let Report::Reloaded { generation, .. } = report {
-                    self.hook_reloaded();
                     self.listening.previews.end(generation);
                     self.follow_logs(generation);
                 }
@@ -169,7 +167,6 @@ impl Shell<'_> {
     ) -> Result<Flow, Error> {
         let edition = self.edition(generation)?;
         if edition.settings.uses_mold() {
-            self.hook_pre_fork(incarnation.0);
             self.ask_mold(incarnation, slot, generation)?;
             return Ok(Flow::Go);
         }
@@ -183,7 +180,6 @@ impl Shell<'_> {
             .scoreboard
             .acquire(slot.0, u64::from(generation.0))?;
         let master = Pid::this();
-        self.hook_pre_fork(incarnation.0);
         self.host.before_fork();
         match fork() {
             Ok(Fork::Child) => {
@@ -223,7 +219,6 @@ impl Shell<'_> {
                 self.give_up_first(pid);
                 let worker = Worker::new((slot, generation), pid, ours, page, stacks);
                 self.fleet.workers.insert(incarnation, worker);
-                self.hook_forked(incarnation.0, pid);
                 Ok(Flow::Go)
             }
             Err(error) => {

@@ -67,10 +67,11 @@ pub fn settle(
 ) -> Result<(), String> {
     let settings = &edition.settings;
     PRIVATE.iter().for_each(|name| remove_variable(name));
-    settings
-        .env
-        .iter()
-        .for_each(|(name, value)| set_variable(name, value));
+    // A configuration file that acts runs before that, as with gunicorn.
+    if settings.hooks.is_none() {
+        let given = settings.env.iter();
+        given.for_each(|(name, value)| set_variable(name, value));
+    }
     edition.enter()?;
     // A file that cannot be opened makes this boot fail, and with it the reload that brought it.
     if logs == Logs::ToOpen {

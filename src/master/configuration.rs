@@ -150,7 +150,6 @@ impl Shell<'_> {
                     }
                 }
                 let plan = plan(&settings, self.capacity);
-                self.hook_reload(&settings);
                 let start = &self.generations.start;
                 let mut edition = Edition::new(std::sync::Arc::new(settings), start);
                 edition.certificates = certificates;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::capacity::Capacity;
 use super::certificates::Certificates;
-use super::hooks::before_first_worker;
 use super::supervisor::{Abort, ForkedFrom, Helper, Plan, Sources, Winch, WorkerLimits};
 use crate::config::{Place, Settings};
 
@@ -107,9 +106,7 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
         .into_iter()
         .filter_map(|(helper, wanted)| wanted.then_some(helper))
         .collect(),
-        preparations: u32::try_from(settings.run_before.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(u32::from(before_first_worker(settings))),
+        preparations: u32::try_from(settings.run_before.len()).unwrap_or(u32::MAX),
         preparation_timeout: settings.run_before_timeout,
     }
 }

@@ -10,10 +10,6 @@ impl Shell<'_> {
         match helper {
             Helper::Watcher => self.start_watcher(),
             Helper::Monitor => self.start_monitor(),
-            Helper::Hooks => {
-                self.start_hooks();
-                Flow::Go
-            }
         }
     }
 
@@ -27,7 +23,7 @@ impl Shell<'_> {
             self.helper_ended(Helper::Watcher, end);
             return true;
         }
-        self.was_preparation(pid, exit) || self.was_hooks(pid) || self.was_mold(pid, exit)
+        self.was_preparation(pid, exit) || self.was_mold(pid, exit)
     }
 
     pub(super) fn helper_ended(&mut self, helper: Helper, end: HelperEnd) {
@@ -39,7 +35,6 @@ impl Shell<'_> {
     /// No worker is left, and none will come.
     pub(super) fn end_helpers(&mut self) {
         self.helpers.ending = true;
-        self.end_hooks();
         self.end_molds();
         self.helpers.monitor.dismiss();
         self.helpers.watcher.dismiss();
@@ -51,7 +46,7 @@ impl Shell<'_> {
         let runs = self.helpers.monitor.is_running()
             || self.helpers.watcher.is_running()
             || !self.molds.is_gone();
-        if self.helpers.ending && !runs && self.hooks_are_done() {
+        if self.helpers.ending && !runs {
             self.helpers.ending = false;
             self.events.pending.push_back(Event::HelpersEnded);
         }

@@ -274,7 +274,7 @@ impl Journal {
             Report::MoldReady { generation, after } => tracing::info!(
                 generation = generation.0,
                 after_ms = ms(after),
-                "app loaded, workers are forked from it"
+                "mold ready, workers are forked from it"
             ),
             Report::MoldFailed {
                 generation,
@@ -298,11 +298,14 @@ impl Journal {
                 retry,
             } => tracing::error!(
                 generation = generation.0,
-                reason = boot_words(why),
+                reason = match why {
+                    BootFailure::Exited(exit) => Ended(exit).to_string(),
+                    _ => "it did not fork within --boot-timeout".to_owned(),
+                },
                 retry = retry_words(retry),
                 failures = failures(retry),
                 delay_ms = delay(retry).map(ms),
-                "mold died, loading the app again from its files: its workers go on"
+                "mold died, starting another one: its workers go on"
             ),
             Report::FirstMoldFailed { why, code } => {
                 let (reason, traceback) = mold_failure(Generation(1), why, molds);
@@ -458,7 +461,6 @@ fn helper_words(helper: Helper) -> &'static str {
     match helper {
         Helper::Watcher => "watcher",
         Helper::Monitor => "monitor",
-        Helper::Hooks => "process for hooks",
     }
 }
 

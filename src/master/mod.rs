@@ -21,7 +21,6 @@ mod error;
 mod generation;
 mod hang;
 mod helpers;
-mod hooks;
 mod journal;
 mod keeper;
 mod load;
@@ -176,7 +175,6 @@ fn govern(
     // What starting up took is not needed again, and the workers to come are copies of this.
     crate::sys::trim();
     shell.reporting.announcement = announcement.take();
-    shell.helpers.hooks = hooks::Side::new(&settings, &[]);
     let end = match shell.run() {
         Ok(End::Child(child)) => {
             // Everything that is the master's alone is closed here: other workers' channels, the lifeline's write end.
@@ -199,9 +197,6 @@ fn govern(
         Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
         Err(error) => Err(error),
     };
-    if let Some(side) = &shell.helpers.hooks {
-        side.kill();
-    }
     shell.molds.kill();
     *announcement = shell.reporting.announcement.take();
     shell.desk.control.close();

@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::child::PRIVATE;
-use super::hooks::before_first_worker;
 use super::shell::Shell;
 use super::supervisor::{Event, Exit, Generation, Signal};
 use super::workers::exit;
@@ -36,12 +35,8 @@ pub struct Running {
 
 impl Shell<'_> {
     pub(super) fn prepare(&mut self, step: u32) {
-        let hooks = u32::from(before_first_worker(&self.generations.first));
-        if step < hooks {
-            return self.call_first_hooks(step);
-        }
-        let command = (step - hooks) as usize;
-        let Some(run_before) = self.generations.first.run_before.get(command).cloned() else {
+        let command = self.generations.first.run_before.get(step as usize);
+        let Some(run_before) = command.cloned() else {
             self.events
                 .pending
                 .push_back(Event::Prepared { step, code: 0 });
@@ -75,13 +70,7 @@ impl Shell<'_> {
         let mut command = Command::new(&run_before.program);
         command
             .args(&run_before.arguments)
-            .envs(
-                self.generations
-                    .first
-                    .env
-                    .iter()
-                    .map(|(name, value)| (name, value)),
-            )
+            .envs(self.generations.first.environment())
             .env("PATH", self.path())
             .stdin(Stdio::null());
         PRIVATE.iter().for_each(|name| {
@@ -104,10 +93,9 @@ impl Shell<'_> {
         let given = self
             .generations
             .first
-            .env
-            .iter()
+            .environment()
             .rev()
-            .find(|(name, _)| name == "PATH");
+            .find(|(name, _)| *name == "PATH");
         let given = given.map(|(_, value)| OsString::from(value));
         let given = given.or_else(|| env::var_os("PATH"));
         let given = given.unwrap_or_else(|| DEFAULT_PATH.into());
@@ -122,7 +110,6 @@ impl Shell<'_> {
     }
 
     pub(super) fn signal_preparation(&mut self, signal: Signal) {
-        self.give_up_first_hooks();
         self.deliver_preparation(match signal {
             Signal::Int => Raw::INT,
             Signal::Quit => Raw::QUIT,
@@ -161,9 +148,8 @@ impl Shell<'_> {
         };
         let took_ms = clock::monotonic().saturating_sub(running.began).as_millis();
         let took_ms = u64::try_from(took_ms).unwrap_or(u64::MAX);
-        let hooks = u32::from(before_first_worker(&self.generations.first));
-        let command = step.saturating_sub(hooks) as usize;
-        let command = self.generations.first.run_before.get(command).map(in_words);
+        let command = self.generations.first.run_before.get(step as usize);
+        let command = command.map(in_words);
         match code {
             0 => tracing::info!(command, took_ms, "command succeeded"),
             _ => tracing::error!(command, took_ms, code, "command failed"),

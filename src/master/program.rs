@@ -47,8 +47,6 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Child {
     pub pid: Pid,
-    /// What is written here it reads.
-    pub input: File,
     output: File,
     said: Vec<u8>,
 }
@@ -57,7 +55,6 @@ impl Program {
     /// Starts it. Program and question are in a file in memory, which has room for any question; a pipe need not have
     /// (pipe(7): 64 KiB, or a page where the user has many of them).
     pub fn start(&self) -> sys::Result<Child> {
-        let (read, write) = pipe()?;
         let (hear, say) = pipe()?;
         let parts = [self.text.as_bytes(), b"\0", self.question.as_bytes()];
         let given = Scratch::holding(c"rgun-script", &parts)?;
@@ -66,14 +63,13 @@ impl Program {
             .args(["-c", BOOTSTRAP])
             .arg(given.as_raw_fd().to_string())
             .current_dir(&self.directory)
-            .stdin(Stdio::from(read))
+            .stdin(Stdio::null())
             .stdout(Stdio::from(say));
         PRIVATE.iter().for_each(|name| {
             command.env_remove(name);
         });
         Ok(Child {
             pid: start_group(&mut command, None, Some(given.as_fd()))?,
-            input: File::from(write),
             output: File::from(hear),
             said: Vec::new(),
         })
@@ -124,22 +120,6 @@ impl Child {
                 Err(_) => return Some(std::mem::take(&mut self.said)),
             }
         }
-    }
-
-    /// The lines that are complete, and whether there can be more.
-    pub fn lines(&mut self) -> (Vec<String>, bool) {
-        let ended = match self.hear() {
-            Some(rest) => {
-                self.said = rest;
-                true
-            }
-            None => false,
-        };
-        let complete = self.said.iter().rposition(|byte| *byte == b'\n');
-        let rest = self.said.split_off(complete.map_or(0, |at| at + 1));
-        let whole = std::mem::replace(&mut self.said, rest);
-        let lines = String::from_utf8_lossy(&whole);
-        (lines.lines().map(str::to_owned).collect(), ended)
     }
 
     /// With what it has started. It may be gone.

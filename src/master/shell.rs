@@ -15,7 +15,6 @@ use super::configuration::{Asking, Configuration};
 use super::control::{Control, Errands, Waits};
 use super::daemon::Announcement;
 use super::generation::{Edition, Logs, plan};
-use super::hooks::{Following, Side};
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::lookout::Lookout;
@@ -144,9 +143,6 @@ pub struct WorkerProcesses {
 pub struct HelperProcesses {
     pub(super) monitor: Keeper,
     pub(super) watcher: Lookout,
-    pub(super) hooks: Option<Side>,
-    /// That of a reload that goes on; it may have none.
-    pub(super) next_hooks: Option<Following>,
     /// It reads the configuration for a reload.
     pub(super) reader: Option<Asking>,
     /// `--run-before`.
@@ -330,7 +326,7 @@ impl<'a> Shell<'a> {
     }
 
     pub(super) fn worker_ended(&mut self, incarnation: Incarnation, pid: Pid, exit: Exit) {
-        self.hook_child_exit(incarnation.0, pid);
+        self.hook_child_exit(incarnation, pid);
         if let Some(page) = self.fleet.workers.remove(incarnation) {
             self.fleet.scoreboard.free(page);
         }

@@ -29,7 +29,6 @@ enum Source {
     Mold(Generation),
     Configuration,
     Watcher,
-    Hooks,
     Certificates,
     Control(control::Source),
     /// A deadline of something that every turn looks at in any case.
@@ -86,11 +85,6 @@ impl Shell<'_> {
         if let Some(reports) = self.helpers.watcher.as_fd() {
             turn.watch(Source::Watcher, reports, Wanted::Readable);
         }
-        for side in self.sides() {
-            for (fd, wanted) in side.watched() {
-                turn.watch(Source::Hooks, fd, wanted);
-            }
-        }
         if let Some(certificates) = &self.listening.certificates {
             if let Some(changes) = certificates.as_fd() {
                 turn.watch(Source::Certificates, changes, Wanted::Readable);
@@ -137,7 +131,6 @@ impl Shell<'_> {
             Source::Mold(generation) => self.hear_mold_in_turn(generation),
             Source::Configuration => self.hear_configuration(),
             Source::Watcher => self.hear_lookout(),
-            Source::Hooks => self.hear_hooks(),
             Source::Certificates => self.keep_certificates(),
             Source::Control(client) => self.desk.control.attend(client),
             Source::EveryTurn => {}

@@ -7,12 +7,14 @@ use pyo3::prelude::*;
 use super::{Failure, python};
 use crate::config::Settings;
 use crate::ipc::Phase;
-use python::{Loaded, Scripts};
+use python::{Hooks, Loaded, Scripts};
 
 pub struct Foundation {
     pub scripts: Scripts,
     /// Loaded by a mold.
     pub app: Option<Loaded>,
+    /// Of a configuration file, which was run here.
+    pub hooks: Option<Hooks>,
 }
 
 /// Whose process it is laid in.
@@ -27,24 +29,48 @@ pub enum Ground {
 }
 
 impl Foundation {
-    pub fn lay(py: Python<'_>, settings: &Settings, ground: Ground) -> Result<Self, Failure> {
-        match ground {
-            Ground::Ours | Ground::Program => python::prepare(py, settings),
-            Ground::ProgramThread => python::prepare_thread(py, settings),
+    /// `master`: its pid.
+    pub fn lay(
+        py: Python<'_>,
+        settings: &Arc<Settings>,
+        ground: Ground,
+        master: i32,
+    ) -> Result<Self, Failure> {
+        // A configuration file that acts runs before that, as with gunicorn.
+        if settings.hooks.is_none() {
+            python::environment(py, settings).map_err(plain)?;
         }
-        .map_err(plain)?;
+        match ground {
+            Ground::Ours | Ground::Program => python::prepare(py).map_err(plain)?,
+            Ground::ProgramThread => {}
+        }
         let scripts = Scripts::new(py).map_err(plain)?;
+        let loader = || python::loader(py, &scripts, settings);
+        let hooks = Hooks::load(py, settings, master, loader)
+            .map_err(|e| told(py, &scripts, Phase::Boot, e))?;
+        if settings.hooks.is_some() {
+            python::environment(py, settings).map_err(plain)?;
+        }
         python::install_loggers(py, &scripts, settings).map_err(plain)?;
         python::configure_logging(py, &scripts, settings)
             .map_err(|e| told(py, &scripts, Phase::Settings, e))?;
-        Ok(Self { scripts, app: None })
+        Ok(Self {
+            scripts,
+            app: None,
+            hooks,
+        })
     }
 
     /// Imports the app and warms it up, before it is known which worker it is for.
     pub fn load_app(&mut self, py: Python<'_>, settings: &Arc<Settings>) -> Result<(), Failure> {
         let scripts = &self.scripts;
-        let app = python::load(py, scripts, settings)
-            .map_err(|e| told(py, scripts, python::failed_phase(py, scripts, &e), e))?;
+        let app = match &self.hooks {
+            Some(hooks) => hooks
+                .app(py)
+                .and_then(|app| python::recognise(py, scripts, settings, app)),
+            None => python::load(py, scripts, settings),
+        };
+        let app = app.map_err(|e| told(py, scripts, python::failed_phase(py, scripts, &e), e))?;
         python::warm_up(py, scripts, settings, &app.app, None)
             .map_err(|e| told(py, scripts, Phase::Import, e))?;
         self.app = Some(app);

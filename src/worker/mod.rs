@@ -52,7 +52,7 @@ use crate::observability;
 use crate::sys::Listener;
 use alone::Purpose;
 use foundation::{Foundation, Ground, plain, told};
-use python::{Came, Hooks, Loaded, Protocol, Relay, Scripts, Watched};
+use python::{Came, Loaded, Protocol, Relay, Scripts, Watched, WorkerHooks};
 
 /// Exit code after `worker_abort`; gunicorn's.
 const ABORTED: i32 = 1;
@@ -144,9 +144,14 @@ fn live(
         Process::Main => Ground::Program,
         Process::Thread => Ground::ProgramThread,
     };
-    let Foundation { scripts, app } = match boot.foundation.take() {
+    let from_mold = boot.foundation.is_some();
+    let Foundation {
+        scripts,
+        app,
+        hooks,
+    } = match boot.foundation.take() {
         Some(foundation) => foundation,
-        None => Foundation::lay(py, settings, ground)?,
+        None => Foundation::lay(py, settings, ground, office.master.as_raw())?,
     };
     boot.loaded = app;
     if boot.process == Process::Thread {
@@ -167,8 +172,13 @@ fn live(
         None => None,
     };
     let told = |phase, error: PyErr| told(py, &scripts, phase, error);
-    let hooks = Hooks::load(py, &office.net.settings, office.master.as_raw(), office.age)
-        .map_err(|e| told(Phase::Boot, e))?;
+    let hooks = hooks.map(|hooks| {
+        if !from_mold {
+            hooks.alone(py, office.age)?;
+        }
+        hooks.in_worker(py)
+    });
+    let hooks = hooks.transpose().map_err(|e| told(Phase::Boot, e))?;
     let Some(hooks) = hooks else {
         return serve(py, office, boot, &scripts, &mut relay, None, about);
     };
@@ -197,7 +207,7 @@ fn serve(
     boot: Boot,
     scripts: &Scripts,
     relay: &mut Option<Relay>,
-    hooks: Option<&Hooks>,
+    hooks: Option<&WorkerHooks>,
     about: &mut Option<String>,
 ) -> Result<u8, Failure> {
     let told = |phase, error: PyErr| told(py, scripts, phase, error);
@@ -205,7 +215,12 @@ fn serve(
     let loaded = match (boot.loaded, boot.app) {
         (Some(loaded), _) => Ok(loaded),
         (None, Some(app)) => python::recognise(py, scripts, &office.net.settings, app),
-        (None, None) => python::load(py, scripts, &office.net.settings),
+        (None, None) => match hooks {
+            Some(hooks) => hooks
+                .app(py)
+                .and_then(|app| python::recognise(py, scripts, &office.net.settings, app)),
+            None => python::load(py, scripts, &office.net.settings),
+        },
     };
     let mut loaded = loaded.map_err(|e| {
         watched.tell_failure(py, &e);
@@ -218,9 +233,14 @@ fn serve(
     office.net.serve_files(&mounts);
     let described = python::describe(py, scripts, &loaded).map_err(|e| told(Phase::Boot, e))?;
     if let Some(hooks) = hooks {
+        let app = hooks.initialise(py, &loaded.app);
+        let app = app.map_err(|e| told(Phase::Boot, e))?;
+        if !app.is(&loaded.app) {
+            loaded = python::recognise(py, scripts, settings, app)
+                .map_err(|e| told(python::failed_phase(py, scripts, &e), e))?;
+        }
         loaded.app = hooks
             .around(py, &loaded.app, loaded.protocol == Protocol::Asgi)
-            .and_then(|app| hooks.call(py, "post_worker_init").map(|()| app))
             .map_err(|e| told(Phase::Boot, e))?;
     }
     *relay = python::route_logs(py, scripts, relay.take()).map_err(|e| told(Phase::Boot, e))?;

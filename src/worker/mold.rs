@@ -1,11 +1,16 @@
 //! The mold's host side: Python with the app loaded and warmed up, from which workers are forked. It serves nothing.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
+use pyo3::types::PyModule;
 
 use super::foundation::{Foundation, Ground, plain, told};
 use super::{Failure, leave_failed, python, run_on};
+use crate::config::Preload;
 use crate::ipc::Phase;
 use crate::master::{Asked, Forked, Mold};
+use crate::sys::process::Threads;
 
 const THREADS: &str = "start them in the workers (ASGI's lifespan, post_fork, the first request), or leave --preload out";
 const SOCKETS: &str =
@@ -13,8 +18,8 @@ const SOCKETS: &str =
 
 /// The mold's whole life, and that of each worker that it forks; the exit code.
 pub fn run_mold(py: Python<'_>, mut mold: Mold) -> u8 {
-    let foundation = match prepare(py, &mold) {
-        Ok(foundation) => foundation,
+    let (foundation, threads) = match prepare(py, &mut mold) {
+        Ok(prepared) => prepared,
         Err(Failure {
             phase,
             summary,
@@ -25,24 +30,31 @@ pub fn run_mold(py: Python<'_>, mut mold: Mold) -> u8 {
         }
     };
     mold.ready();
+    let hooks = foundation.hooks.as_ref();
+    let logged = |done: PyResult<()>| {
+        if let Err(error) = done {
+            tracing::error!(%error, "hook not called");
+        }
+    };
     loop {
-        // A handler of the user's may run, or a thread of a library's.
+        // A handler of the user's may run, or a thread of a configuration file's.
         match py.detach(|| mold.next()) {
             Asked::End => return 0,
-            Asked::Nothing => {
-                if let Err(error) = py.check_signals() {
-                    tracing::error!(%error, "a signal handler has failed in the mold");
-                }
-            }
+            Asked::Nothing => logged(py.check_signals()),
+            Asked::Call(message) => logged(hooks.map_or(Ok(()), |hooks| hooks.take(py, &message))),
             Asked::Fork(request) => {
+                logged(hooks.map_or(Ok(()), |hooks| hooks.pre_fork(py, request.age())));
                 python::before_fork();
-                match mold.fork(request) {
+                match mold.fork(request, threads) {
                     Forked::Worker(newborn) => {
                         python::after_fork_child();
                         return run_on(py, newborn.begin(), Some(foundation));
                     }
-                    Forked::Mold(again) => {
+                    Forked::Mold(again, pid) => {
                         python::after_fork_parent();
+                        if let Some((hooks, pid)) = hooks.zip(pid) {
+                            logged(hooks.forked(py, pid));
+                        }
                         mold = again;
                     }
                 }
@@ -51,24 +63,84 @@ pub fn run_mold(py: Python<'_>, mut mold: Mold) -> u8 {
     }
 }
 
-fn prepare(py: Python<'_>, mold: &Mold) -> Result<Foundation, Failure> {
-    let settings = &mold.settings;
-    let mut foundation = Foundation::lay(py, settings, Ground::Ours)?;
+fn prepare(py: Python<'_>, mold: &mut Mold) -> Result<(Foundation, Threads), Failure> {
+    let settings = Arc::clone(&mold.settings);
+    let mut foundation = Foundation::lay(py, &settings, Ground::Ours, mold.master())?;
+    let explain = |foundation: &Foundation, e| told(py, &foundation.scripts, Phase::Boot, e);
+    if let Some(hooks) = &foundation.hooks {
+        hooks
+            .begin(py, &mold.hooks)
+            .map_err(|e| explain(&foundation, e))?;
+    }
     let script = python::mold_script(py).map_err(plain)?;
     let script = script.bind(py);
-    let before = script.call_method0("sockets").map_err(plain)?;
-    foundation.load_app(py, settings)?;
-    let boot = |error| told(py, &foundation.scripts, Phase::Boot, error);
-    let threads: Vec<String> = script
-        .call_method0("threads")
+    let mut threads = threads(py, script, &foundation)?;
+    if settings.preload == Preload::InMold {
+        preload(py, mold, script, &mut foundation, &threads)?;
+    } else if mold.changes_user() {
+        // What each worker needs before it becomes a user who may not read it.
+        python::take_along(py);
+    }
+    if let Some(hooks) = &foundation.hooks {
+        hooks
+            .start(py, &mold.hooks)
+            .map_err(|e| explain(&foundation, e))?;
+        let hides = hooks.hides_server(py);
+        if hides.map_err(|e| explain(&foundation, e))? {
+            Arc::make_mut(&mut mold.settings).server_header = false;
+        }
+        threads = self::threads(py, script, &foundation)?;
+    }
+    // Pages that no collection writes to stay shared.
+    python::freeze(py).map_err(|e| explain(&foundation, e))?;
+    crate::sys::trim();
+    if threads.is_empty() {
+        return Ok((foundation, Threads::Refused));
+    }
+    tracing::warn!(
+        threads = threads.join(", "),
+        "the configuration file has started threads: they are not in the workers, and what they have locked at a fork stays locked there"
+    );
+    Ok((foundation, Threads::Allowed))
+}
+
+fn threads(
+    py: Python<'_>,
+    script: &Bound<'_, PyModule>,
+    foundation: &Foundation,
+) -> Result<Vec<String>, Failure> {
+    let threads = script.call_method0("threads");
+    threads
         .and_then(|threads| threads.extract())
-        .map_err(boot)?;
-    if !threads.is_empty() {
+        .map_err(|e| told(py, &foundation.scripts, Phase::Boot, e))
+}
+
+/// `known`: threads of a configuration file's.
+fn preload(
+    py: Python<'_>,
+    mold: &mut Mold,
+    script: &Bound<'_, PyModule>,
+    foundation: &mut Foundation,
+    known: &[String],
+) -> Result<(), Failure> {
+    if mold.changes_user() {
+        python::take_along(py);
+        mold.become_user().map_err(|summary| Failure {
+            phase: Phase::Boot,
+            summary,
+            traceback: String::new(),
+        })?;
+    }
+    let before = script.call_method0("sockets").map_err(plain)?;
+    foundation.load_app(py, &mold.settings)?;
+    let mut started = threads(py, script, foundation)?;
+    started.retain(|thread| !known.contains(thread));
+    if !started.is_empty() {
         return Err(Failure {
             phase: Phase::Import,
             summary: format!(
                 "--preload: the app has started threads while it was imported, and a process with threads cannot be forked: {}",
-                threads.join(", ")
+                started.join(", ")
             ),
             traceback: format!("hint: {THREADS}"),
         });
@@ -76,7 +148,7 @@ fn prepare(py: Python<'_>, mold: &Mold) -> Result<Foundation, Failure> {
     let sockets: Vec<String> = script
         .call_method1("opened_since", (before,))
         .and_then(|sockets| sockets.extract())
-        .map_err(boot)?;
+        .map_err(|e| told(py, &foundation.scripts, Phase::Boot, e))?;
     if !sockets.is_empty() {
         tracing::warn!(
             sockets = sockets.join(", "),
@@ -84,8 +156,5 @@ fn prepare(py: Python<'_>, mold: &Mold) -> Result<Foundation, Failure> {
             "--preload: the app has opened connections while it was imported, and all workers share them"
         );
     }
-    // Pages that no collection writes to stay shared.
-    python::freeze(py).map_err(boot)?;
-    crate::sys::trim();
-    Ok(foundation)
+    Ok(())
 }

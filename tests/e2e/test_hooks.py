@@ -1,4 +1,4 @@
-"""The hooks of gunicorn.conf.py: the worker's in the worker, the master's in a process beside it."""
+"""The hooks of gunicorn.conf.py: the worker's in the worker, the master's in the process that workers are forked from."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ def test_a_reload_calls_the_hooks_of_the_new_file(launch, app):
     assert lines.index("on_reload [1]") < lines.index("pre_fork 2 [booting]")
     eventually(lambda: said(app, "new child_exit") == ["new child_exit 1"], "the new file's hook")
     # One beside the master, not two.
-    eventually(lambda: len(server.children()) == 2, "the old process for hooks is gone")
+    eventually(lambda: len(server.children()) == 2, "the old mold is gone")
 
 
 def test_a_reload_that_fails_leaves_the_old_hooks(launch, app):
@@ -196,7 +196,7 @@ def test_the_process_for_hooks_is_started_again(launch, app):
     (pid,) = server.wait_ready(1).values()
     (beside,) = [child for child in server.children() if child != pid]
     server.signal(signal.SIGKILL, beside)
-    server.log.wait("process for hooks has died")
+    server.log.wait("mold died")
     assert server.get("/").status == 200
     eventually(lambda: [child for child in server.children() if child not in (pid, beside)], "there is another one")
     server.signal(signal.SIGKILL, pid)

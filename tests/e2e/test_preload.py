@@ -60,12 +60,12 @@ def test_workers_are_forked_from_the_process_that_has_loaded_the_app(serve, app)
 def test_a_dead_worker_is_replaced_without_another_import(serve, app):
     app.write(version("1", before=SLOW))
     server = serve(None, "--preload", workers=2)
-    assert len(server.log.find("app loaded")) == 1
+    assert len(server.log.find("mold ready")) == 1
     for _ in range(5):
         mark = server.log.mark()
         server.signal(signal.SIGKILL, server.ready_pids()[0])
         assert boot_ms(server, mark) < 900
-    assert len(server.log.find("app loaded")) == 1
+    assert len(server.log.find("mold ready")) == 1
 
 
 def test_a_dead_worker_is_replaced_with_the_code_of_its_generation(serve, app):
@@ -173,7 +173,7 @@ def test_a_mold_that_is_killed_is_built_anew_while_its_workers_serve(serve, app)
             mark = server.log.mark()
             server.signal(signal.SIGKILL, old)
             server.log.wait("mold died", after=mark)
-            server.log.wait("app loaded", after=mark)
+            server.log.wait("mold ready", after=mark)
             assert mold(server, besides=[old]) != old
             load.flows(20)
         mark = server.log.mark()
@@ -305,7 +305,7 @@ def test_scaling_forks_from_the_mold(serve, app):
     mark = server.log.mark()
     server.signal(signal.SIGTTIN)
     assert boot_ms(server, mark) < 900
-    assert len(server.log.find("app loaded")) == 1
+    assert len(server.log.find("mold ready")) == 1
 
 
 def test_the_master_keeps_no_descriptors(serve, app):

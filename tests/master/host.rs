@@ -71,11 +71,11 @@ impl Host for Fake {
         mold.ready();
         loop {
             match mold.next() {
-                Asked::Fork(request) => match mold.fork(request) {
+                Asked::Fork(request) => match mold.fork(request, process::Threads::Refused) {
                     Forked::Worker(newborn) => return self.run_worker(newborn.begin()),
-                    Forked::Mold(again) => mold = again,
+                    Forked::Mold(again, _) => mold = again,
                 },
-                Asked::Nothing => {}
+                Asked::Call(_) | Asked::Nothing => {}
                 Asked::End => return 0,
             }
         }

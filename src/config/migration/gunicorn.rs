@@ -12,8 +12,8 @@ pub enum Like {
 
 use Like::{But, Not, Same};
 
-const WORKER_HOOK: Like = Not("the same: runs in the worker, which loads the file for it");
-const SIDE_HOOK: Like = Not("runs in a process beside the master");
+const WORKER_HOOK: Like = Not("the same");
+const SIDE_HOOK: Like = Not("the same: runs in the process that workers are forked from");
 
 pub const SETTINGS: [(&str, Like); 120] = [
     (
@@ -142,9 +142,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("when_ready", SIDE_HOOK),
     (
         "pre_fork",
-        Not(
-            "runs in a process beside the master: what it does to memory, the worker does not inherit",
-        ),
+        Not("the same: runs in the process that workers are forked from"),
     ),
     ("post_fork", WORKER_HOOK),
     ("post_worker_init", WORKER_HOOK),

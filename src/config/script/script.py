@@ -1,8 +1,8 @@
-"""A configuration file of gunicorn's: run, told as plain data, and its hooks called. It serves nothing.
+"""A configuration file of gunicorn's: run, and told as plain data.
 
-Runs in three places: in a process that ends when it has told the settings, in one that stays for the master's hooks, and
-in a worker that has hooks. Each of them loads the file for itself. All imports are up here: later ones would look in the
-project's directories first.
+Runs in two places: in a process that ends when it has told the settings, and in the mold that workers are forked from, where
+what the file does to Python is there to stay (`hooks.py`). All imports are up here: later ones would look in the project's
+directories first.
 """
 
 import ast
@@ -21,6 +21,7 @@ import traceback
 import types
 from difflib import get_close_matches
 from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
 
 # With the number of arguments that each is called with.
 HOOKS = {
@@ -28,6 +29,14 @@ HOOKS = {
     "pre_request": 2, "post_request": 4, "child_exit": 2, "worker_exit": 2, "nworkers_changed": 3, "on_exit": 1,
 }
 
+
+# What `CONFIG_KWARGS` of uvicorn's own classes say.
+UVICORN_OPTIONS = {"loop": "auto", "http": "auto"}
+# What gunicorn's Logger says by itself; what a file has changed of it counts.
+GUNICORN_FORMATS = {
+    "error_fmt": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s", "datefmt": "[%Y-%m-%d %H:%M:%S %z]", "access_fmt": "%(message)s",
+    "syslog_fmt": "[%(process)d] %(message)s",
+}
 
 REASONS = {int(status): status.phrase for status in HTTPStatus}
 
@@ -39,12 +48,16 @@ class Wrong(Exception):
 # ---- The file
 
 
-def load(location, directory=None):
-    """The names of `file:PATH` or `python:MODULE`, and which of them the file itself reads."""
+def load(location, directory=None, stay=False):
+    """The names of `file:PATH` or `python:MODULE`, and which of them the file itself reads. `stay`: what stands in for gunicorn
+    is there afterwards, too, for what the file's hooks import."""
+    ran = sys.modules.get("__config__" if location.startswith("file:") else location[len("python:"):])
+    if ran is not None and location in ("file:%s" % getattr(ran, "__file__", None), "python:%s" % ran.__name__):
+        return vars(ran), _read_names(ran.__file__)
     for entry in (directory, os.getcwd()):
         if entry is not None and entry not in sys.path:
             sys.path.insert(0, entry)
-    with _StandIns():
+    with _StandIns(stay):
         if location.startswith("python:"):
             module = importlib.import_module(location[len("python:"):])
         else:
@@ -68,9 +81,33 @@ def _read_names(path):
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
+def _http_date(timestamp=None):
+    from email.utils import formatdate
+
+    return formatdate(timestamp, localtime=False, usegmt=True)
+
+
+def _response():
+    """gunicorn's, as far as its fields go: what a class made of it adds and leaves out can be asked for."""
+    def default_headers(self):
+        connection = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
+        headers = ["HTTP/%s.%s %s\r\n" % (self.req.version[0], self.req.version[1], self.status)]
+        headers += ["Server: %s\r\n" % self.version, "Date: %s\r\n" % _http_date(), "Connection: %s\r\n" % connection]
+        if self.chunked:
+            headers.append("Transfer-Encoding: chunked\r\n")
+        return headers
+
+    names = ("send_headers", "process_headers", "write", "close", "start_response", "is_chunked", "should_close", "can_sendfile", "sendfile", "write_file", "force_close")
+    methods = {name: lambda self, *arguments: None for name in names}
+    return type("Response", (), {"__module__": "gunicorn.http.wsgi", "default_headers": default_headers, **methods})
+
+
 class _StandIns:
-    """What files import of gunicorn (and uvicorn's worker does), or of uvicorn's worker, where they are not installed: only while
-    the file is loaded."""
+    """What files import of gunicorn (and uvicorn's worker does), or of uvicorn's worker, where they are not installed: while the
+    file is loaded, or from then on."""
+
+    def __init__(self, stay=False):
+        self.stay = stay
 
     def __enter__(self):
         self.added = []
@@ -79,7 +116,7 @@ class _StandIns:
             self._add(self._gunicorn(worker))
         for package, place in (("uvicorn", "uvicorn.workers"), ("uvicorn_worker", "uvicorn_worker")):
             if not self._is_there(package):
-                own = {"CONFIG_KWARGS": {"loop": "auto", "http": "auto"}, "__module__": place}
+                own = {"CONFIG_KWARGS": dict(UVICORN_OPTIONS), "__module__": place}
                 plain = type("UvicornWorker", (worker,), own)
                 self._add({package: {}, place: {"UvicornWorker": plain, "UvicornH11Worker": type("UvicornH11Worker", (plain,), {"__module__": place})}})
 
@@ -91,8 +128,7 @@ class _StandIns:
 
     def _gunicorn(self, worker):
         logger = type("Logger", (), {
-            "__module__": "gunicorn.glogging", "error_fmt": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s", "datefmt": "[%Y-%m-%d %H:%M:%S %z]",
-            "access_fmt": "%(message)s", "syslog_fmt": "[%(process)d] %(message)s",
+            "__module__": "gunicorn.glogging", **GUNICORN_FORMATS,
         })
         defaults = {
             "version": 1, "disable_existing_loggers": False, "root": {"level": "INFO", "handlers": ["console"]},
@@ -114,6 +150,17 @@ class _StandIns:
             "gunicorn": {"SERVER": "gunicorn", "SERVER_SOFTWARE": "gunicorn", "__version__": "27.0.1", "version_info": (27, 0, 1)},
             "gunicorn.arbiter": {"Arbiter": type("Arbiter", (), {"WORKER_BOOT_ERROR": 3, "APP_LOAD_ERROR": 4})},
             "gunicorn.glogging": {"Logger": logger, "SafeAtoms": type("SafeAtoms", (dict,), {}), "CONFIG_DEFAULTS": defaults},
+            "gunicorn.app": {},
+            "gunicorn.app.base": {"Application": type("Application", (), {}), "BaseApplication": type("BaseApplication", (), {})},
+            "gunicorn.config": {"Config": type("Config", (), {}), "Setting": type("Setting", (), {})},
+            "gunicorn.errors": {name: type(name, (Exception,), {}) for name in ("HaltServer", "ConfigError", "AppImportError")},
+            "gunicorn.http": {},
+            "gunicorn.http.errors": {name: type(name, (Exception,), {}) for name in ("ParseException", "NoMoreData", "InvalidHeader", "LimitRequestHeaders")},
+            "gunicorn.http.message": {"Request": type("Request", (), {"__module__": "gunicorn.http.message"})},
+            "gunicorn.http.wsgi": {"Response": _response(), "SERVER_SOFTWARE": "gunicorn", "SERVER": "gunicorn"},
+            "gunicorn.instrument": {},
+            "gunicorn.instrument.statsd": {"Statsd": type("Statsd", (logger,), {"__module__": "gunicorn.instrument.statsd"})},
+            "gunicorn.util": {"http_date": _http_date, "getcwd": os.getcwd, "setproctitle": lambda title: None, "_setproctitle": lambda title: None},
             "gunicorn.workers": {},
             "gunicorn.workers.base": {"Worker": worker},
             "gunicorn.workers.sync": {"SyncWorker": type("SyncWorker", (worker,), {"__module__": "gunicorn.workers.sync"})},
@@ -133,7 +180,7 @@ class _StandIns:
                 setattr(sys.modules[parent], last, module)
 
     def __exit__(self, *_):
-        for name in self.added:
+        for name in () if self.stay else self.added:
             sys.modules.pop(name, None)
 
 
@@ -142,8 +189,8 @@ class _StandIns:
 
 def tell(request):
     """Everything of the file that the server goes by, as plain data."""
-    environment, path = dict(os.environ), list(sys.path)
-    names, read, known = {}, set(), set(request["settings"])
+    environment, path, modules = dict(os.environ), list(sys.path), set(sys.modules)
+    names, read, known, theirs = {}, set(), set(request["settings"]), set(request["gunicorn"])
     location = request["location"]
     if location is not None:
         names, read = load(location)
@@ -154,10 +201,16 @@ def tell(request):
         elif name in HOOKS:
             if _hook(name, value) is not None:
                 hooks.append(name)
+        elif name in known and name not in theirs and not _is_for_us(name, value, read):
+            continue
         elif name in known:
             settings[name] = _logging(value, location) if name == "logconfig_dict" else _plain(name, value)
         elif read is not None and name not in read and _looks_like_a_setting(name, value, known):
             unknown.append(name)
+    if location is not None and "logger_class" not in settings and request.get("logger_class") is None:
+        patched = _patched_logger()
+        if patched is not None:
+            settings["logger_class"] = patched
     if callable(names.get("ssl_context")) and settings.get("certfile"):
         del settings["ssl_context"]
         settings.update(_ssl_settings(names["ssl_context"], settings))
@@ -165,7 +218,9 @@ def tell(request):
     if chosen is None and isinstance(settings.get("worker_class"), str):
         chosen = settings["worker_class"]
     # gunicorn's own are known by their names, also where what they need is not installed.
-    if chosen is not None and chosen not in request["worker_classes"] and not chosen.startswith(("gunicorn.", "egg:")):
+    # uvicorn's are looked at where the file may have changed their options.
+    ours = chosen in request["worker_classes"] and not (chosen and chosen.startswith("uvicorn") and chosen.rpartition(".")[0] in sys.modules)
+    if chosen is not None and not ours and not chosen.startswith(("gunicorn.", "egg:")):
         with _StandIns():
             found = _class_named(chosen)
         if found is not None:
@@ -186,6 +241,7 @@ def tell(request):
         "settings": settings,
         "unknown": unknown,
         "hooks": hooks,
+        "acts": location is not None and (bool(hooks) or "rgun.location" in (settings.get("logconfig_dict") or ()) or not environment.keys() <= after.keys() or _acts(names, modules)),
         "environment": {name: value for name, value in after.items() if environment.get(name) != value},
         "removed": [name for name in environment if name not in after],
         "path": [entry for entry in sys.path if isinstance(entry, str) and entry not in path and entry != os.getcwd()],
@@ -236,6 +292,83 @@ def _ssl_settings(hook, settings):
     if sorted(context.get_ca_certs(True)) != sorted(before.get_ca_certs(True)):
         raise Wrong("ssl_context: load_verify_locations is not supported: set ca_certs")
     return told
+
+
+def _is_for_us(name, value, read):
+    """A setting that gunicorn does not have may be a name of the file's own: one that it uses itself, or of another kind."""
+    return (read is None or name not in read) and isinstance(value, (str, bool, int, float, list, tuple, dict))
+
+
+def _acts(names, modules):
+    """Whether the file does anything to Python beside having values: then workers are to come from the process that it ran in."""
+    own = set(sys.modules) - modules - {"__config__"}
+    if any(name.partition(".")[0] not in STDLIB and not name.startswith(("gunicorn", "__")) for name in own):
+        return True
+    try:
+        with open(names["__file__"], "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, KeyError, SyntaxError, TypeError, ValueError):
+        return True
+    return not all(_is_plain(one) for one in tree.body)
+
+
+def _is_plain(statement):
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        named = [alias.name for alias in statement.names] if isinstance(statement, ast.Import) else [statement.module or ""]
+        return all(name.partition(".")[0] in STDLIB for name in named)
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass)):
+        return not statement.decorator_list if hasattr(statement, "decorator_list") else True
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant) or _is_passed_on(statement.value) or all(_is_harmless(one, ON_DISK) for one in ast.walk(statement.value))
+    if isinstance(statement, (ast.If, ast.Try, ast.For, ast.With)):
+        parts = [*statement.body, *getattr(statement, "orelse", []), *getattr(statement, "finalbody", [])]
+        return all(map(_is_plain, parts + [one for handler in getattr(statement, "handlers", []) for one in handler.body]))
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    named = all(isinstance(one, (ast.Name, ast.Tuple)) or isinstance(one, ast.Subscript) and _is_passed_on(one) for one in targets)
+    plain = isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and named
+    return plain and (statement.value is None or all(_is_harmless(one) for one in ast.walk(statement.value)))
+
+
+def _is_passed_on(node):
+    """A change of the environment or of the path: workers get it as data."""
+    place = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else getattr(node, "value", None)
+    return isinstance(place, ast.Attribute) and (getattr(place.value, "id", ""), place.attr) in (("os", "environ"), ("sys", "path"))
+
+
+STDLIB = getattr(sys, "stdlib_module_names", frozenset())
+# What changes files, or says something, and nothing of Python.
+ON_DISK = {"chmod", "close", "debug", "error", "info", "makedirs", "mkdir", "print", "remove", "rmtree", "touch", "umask", "unlink", "warning", "write", "write_text"}
+# What values are made of.
+HARMLESS = {
+    "abs", "bool", "cpu_count", "dict", "environ", "exists", "float", "format", "frozenset", "get", "getcwd", "getenv", "gethostname", "getLogger", "getpid",
+    "getpwuid", "getuid", "int", "isfile", "items", "join", "keys", "len", "list", "lower", "max", "min", "abspath", "basename", "dirname", "realpath", "normpath",
+    "process_cpu_count", "range", "replace", "resolve", "round", "rstrip", "set", "sorted", "split", "str", "strip", "sum", "sched_getaffinity", "tuple", "upper", "values", "Path",
+    "loads", "startswith", "endswith", "ceil", "floor", "any", "all", "bytes", "copy", "zip", "enumerate", "isdigit", "splitlines", "read", "read_text", "open",
+}
+
+
+def _is_harmless(node, also=frozenset()):
+    if isinstance(node, ast.NamedExpr):
+        return False
+    if isinstance(node, ast.Call):
+        called = node.func
+        name = getattr(called, "attr", getattr(called, "id", None))
+        return name in HARMLESS or name in also
+    return True
+
+
+def _patched_logger():
+    """gunicorn's Logger where the file has changed its formats or methods in place."""
+    module = sys.modules.get("gunicorn.glogging")
+    found = getattr(module, "Logger", None)
+    if not isinstance(found, type) or _dotted(found) != "gunicorn.glogging.Logger":
+        return None
+    formats = {name: str(getattr(found, name, default)) for name, default in GUNICORN_FORMATS.items() if getattr(found, name, default) != default}
+    methods = [name for name in LOGGER_METHODS if getattr(vars(found).get(name), "__module__", "gunicorn.glogging") not in ("gunicorn.glogging", None)]
+    if not formats and not methods:
+        return None
+    name = "gunicorn.glogging.Logger (changed by the file)"
+    return {"class": name, "ancestors": [name, "gunicorn.glogging.Logger"], "overrides": methods, "options": formats}
 
 
 def _looks_like_a_setting(name, value, known):
@@ -323,15 +456,32 @@ def _class_named(name):
 
 
 def _told_class(found):
-    own = [name for name, value in vars(found).items() if callable(value) and not name.startswith("__")]
-    ancestors = [_dotted(one) for one in found.__mro__]
+    ours = [one for one in found.__mro__ if not _class_name(one).startswith(("uvicorn", "gunicorn", "builtins.", "rgun"))]
+    methods = [(name, value) for one in ours for name, value in vars(one).items()]
+    own = [name for name, value in methods if callable(value) and (not name.startswith("__") or name == "__init__")]
+    ancestors = [_class_name(one) for one in found.__mro__]
     options = getattr(found, "CONFIG_KWARGS", None) or {}
+    if not ours and options == UVICORN_OPTIONS:
+        options = {}
     return {
-        "class": _dotted(found),
+        "class": _class_name(found),
         "ancestors": ancestors,
         "overrides": own,
-        "options": {key: value if isinstance(value, (str, int, float, bool, type(None))) else str(value) for key, value in options.items()},
+        "options": {key: _logging(value, None) if key == "log_config" else _option(value) for key, value in options.items()},
     }
+
+
+def _option(value):
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _class_name(found):
+    """By where it is imported from: the package `uvicorn_worker` has its classes in a module of its own."""
+    name = _dotted(found)
+    for package in ("uvicorn_worker", "uvicorn.workers"):
+        if name.startswith(package + "._"):
+            return package + "." + found.__qualname__
+    return name
 
 
 # What a logger class of gunicorn's can be asked to do, and what in it is only a value.
@@ -394,10 +544,8 @@ def evaluate(request, output):
 
 
 def main(question):
-    """The answer goes to standard output; what the file prints, elsewhere. Calls of hooks come as lines on standard input."""
-    os.set_blocking(0, True)
+    """The answer goes to standard output; what the file prints, elsewhere."""
     os.set_blocking(1, True)
-    messages = os.fdopen(os.dup(0), "rb")
     output = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -405,519 +553,4 @@ def main(question):
     os.dup2(2, 1)
     # Whoever prints wants it to be seen when it was printed.
     sys.stdout.reconfigure(line_buffering=True)
-    request = json.loads(question)
-    if "calls" in request:
-        Side(request, messages, output).run()
-    else:
-        evaluate(request, output)
-
-
-# ---- What hooks are given
-
-
-class Config:
-    """`server.cfg`, `worker.cfg`: the settings that hold, by gunicorn's names."""
-
-    def __init__(self, values):
-        self.settings = values
-        self.__dict__.update(values)
-        self.address = [_address(one) for one in values.get("bind") or []]
-        self.worker_class_str = str(values.get("worker_class"))
-        self.is_ssl = bool(values.get("certfile") or values.get("keyfile"))
-        if not values.get("proc_name"):
-            self.proc_name = values.get("wsgi_app")
-
-    def __getattr__(self, name):
-        raise AttributeError("no configuration setting for: %s" % name)
-
-    def __contains__(self, name):
-        return name in self.settings
-
-
-class Log:
-    """`server.log`, `worker.log`: lines of the server's own log. Beside it, gunicorn's two loggers."""
-
-    def __init__(self, write):
-        self._write = write
-        self.error_log = logging.getLogger("gunicorn.error")
-        self.access_log = logging.getLogger("gunicorn.access")
-
-    def log(self, level, message, *arguments, **options):
-        if not isinstance(level, str):
-            level = "critical" if level >= 50 else "error" if level >= 40 else "warning" if level >= 30 else "info" if level >= 20 else "debug"
-        text = str(message)
-        if arguments:
-            only = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], dict) and arguments[0] else arguments
-            try:
-                text = text % only
-            except (TypeError, ValueError, KeyError):
-                text = "%s %r" % (text, arguments)
-        error = options.get("exc_info")
-        trace = ""
-        if error:
-            if not isinstance(error, BaseException):
-                error = sys.exc_info()[1]
-            if error is not None:
-                trace = _traceback(error)
-        self._write(level.lower(), text, trace)
-
-    def debug(self, message, *arguments, **options):
-        self.log("debug", message, *arguments, **options)
-
-    def info(self, message, *arguments, **options):
-        self.log("info", message, *arguments, **options)
-
-    def warning(self, message, *arguments, **options):
-        self.log("warning", message, *arguments, **options)
-
-    warn = warning
-
-    def error(self, message, *arguments, **options):
-        self.log("error", message, *arguments, **options)
-
-    def critical(self, message, *arguments, **options):
-        self.log("critical", message, *arguments, **options)
-
-    def exception(self, message, *arguments, **options):
-        self.log("error", message, *arguments, **dict({"exc_info": True}, **options))
-
-    def isEnabledFor(self, level):  # noqa: N802
-        return True
-
-    def reopen_files(self):
-        pass
-
-
-def _lend(log):
-    """`gunicorn.error` writes to it, as workers' does."""
-    class Lines(logging.Handler):
-        def emit(self, record):
-            try:
-                log.log(record.levelno, record.getMessage(), exc_info=record.exc_info and record.exc_info[1])
-            except Exception:
-                self.handleError(record)
-
-    log.error_log.addHandler(Lines())
-    log.error_log.setLevel(logging.INFO)
-    log.error_log.propagate = log.access_log.propagate = False
-
-
-def _address(bind):
-    """`("127.0.0.1", 8000)`, or the path of a unix socket."""
-    if bind.startswith("unix:"):
-        return re.sub("^unix:(//)?", "", bind)
-    host, _, port = bind[len("tcp://") if bind.startswith("tcp://") else 0:].rpartition(":")
-    if not port.isdigit():
-        return bind
-    return (host.strip("[]") or "0.0.0.0", int(port))
-
-
-class _Listener:
-    """Of `server.LISTENERS`: what is said of it. The socket is the master's."""
-
-    def __init__(self, address):
-        self.cfg_addr = address
-
-    def getsockname(self):
-        return self.cfg_addr
-
-    def __str__(self):
-        return "unix:%s" % self.cfg_addr if isinstance(self.cfg_addr, str) else "http://%s:%d" % self.cfg_addr
-
-
-class _Tmp:
-    """`worker.tmp`: signs of life are elsewhere."""
-
-    def notify(self):
-        pass
-
-    def last_update(self):
-        return time.monotonic()
-
-    def fileno(self):
-        return -1
-
-    def close(self):
-        pass
-
-
-class _App:
-    """`server.app`, `worker.app`"""
-
-    def __init__(self, cfg):
-        self.cfg = cfg
-        self.app_uri = getattr(cfg, "wsgi_app", None)
-        # Only in a worker that has loaded it.
-        self.callable = None
-
-    def wsgi(self):
-        return self.callable
-
-
-class Worker:
-    """What a hook is given of a worker."""
-
-    def __init__(self, age, pid, server):
-        self.age = age
-        self.pid = pid
-        self.ppid = server.pid
-        self.cfg = server.cfg
-        self.log = server.log
-        self.tmp = _Tmp()
-        # What a worker of gunicorn's sleeps at most.
-        self.timeout = getattr(server.cfg, "timeout", 30) / 2
-        self.max_requests = getattr(server.cfg, "max_requests", 0) or sys.maxsize
-        self.sockets = list(server.LISTENERS)
-        self.app = server.app
-        self.wsgi = None
-        self.nr = 0
-        self.alive = True
-        self.booted = False
-        self.aborted = False
-
-    def __str__(self):
-        return "<Worker %s>" % self.pid
-
-    def notify(self):
-        pass
-
-
-class Server:
-    """What a hook is given of the master."""
-
-    def __init__(self, cfg, log, pid, workers):
-        self.cfg = cfg
-        self.log = log
-        self.pid = pid
-        self.master_pid = 0
-        self.master_name = "Master"
-        self.proc_name = getattr(cfg, "proc_name", None)
-        self.num_workers = workers
-        self.worker_age = 0
-        self.timeout = getattr(cfg, "timeout", 30)
-        self.address = cfg.address
-        self.app = _App(cfg)
-        self.LISTENERS = []
-        self.WORKERS = {}
-
-
-def _hooks(names):
-    return {name: hook for name in HOOKS if name in names for hook in [_hook(name, names[name])] if hook is not None}
-
-
-# ---- The process beside the master
-
-
-class Side:
-    """Calls the master's hooks, one after the other, in the order in which the master tells of what happened."""
-
-    def __init__(self, request, messages, output):
-        self.messages, self.output = messages, output
-        log = Log(lambda level, message, trace: self.say({"level": level, "message": message, "traceback": trace}))
-        _lend(log)
-        self.server = Server(Config(request["cfg"]), log, request["master"], request["num_workers"])
-        self.hooks = {}
-        if request["workers"]:
-            self.server.LISTENERS = [_Listener(address) for address in self.server.address]
-        self.take_workers(request["workers"])
-        try:
-            self.hooks = _hooks(load(request["location"], request["directory"])[0])
-        except BaseException as error:
-            log.log("error", "the configuration file failed in the process for its hooks: %s", _summary(error), exc_info=error)
-
-    def say(self, message):
-        self.output.write(json.dumps(message).encode() + b"\n")
-        self.output.flush()
-
-    def take_workers(self, workers):
-        known = self.server.WORKERS
-        self.server.WORKERS = {pid: known.get(pid) or Worker(age, pid, self.server) for age, pid in workers}
-        self.server.worker_age = max([age for age, _ in workers], default=self.server.worker_age)
-
-    def run(self):
-        for line in self.messages:
-            message = json.loads(line)
-            try:
-                getattr(self, message["call"])(message)
-            except BaseException as error:
-                self.server.log.log("error", "exception in the hook %s: %s", message["call"], _summary(error), exc_info=error)
-            for stream in (sys.stdout, sys.stderr):
-                try:
-                    stream.flush()
-                except Exception:
-                    pass
-            if "number" in message:
-                self.say({"done": message["number"]})
-        # The master is gone, or has nothing more to say. Threads of the file's hold up nobody.
-        os._exit(0)
-
-    def call(self, name, *arguments):
-        hook = self.hooks.get(name)
-        if hook is not None:
-            hook(*arguments)
-
-    def on_starting(self, message):
-        self.call("on_starting", self.server)
-
-    def when_ready(self, message):
-        self.server.LISTENERS = [_Listener(address) for address in self.server.address]
-        self.call("when_ready", self.server)
-
-    def on_reload(self, message):
-        self.call("on_reload", self.server)
-
-    def on_exit(self, message):
-        self.call("on_exit", self.server)
-
-    def workers(self, message):
-        self.take_workers(message["workers"])
-
-    def pre_fork(self, message):
-        self.server.worker_age = message["age"]
-        self.call("pre_fork", self.server, Worker(message["age"], "[booting]", self.server))
-
-    def forked(self, message):
-        self.server.WORKERS[message["pid"]] = Worker(message["age"], message["pid"], self.server)
-
-    def child_exit(self, message):
-        worker = self.server.WORKERS.pop(message["pid"], None) or Worker(message["age"], message["pid"], self.server)
-        self.call("child_exit", self.server, worker)
-
-    def nworkers_changed(self, message):
-        self.server.num_workers = message["new"]
-        self.call("nworkers_changed", self.server, message["new"], message["old"])
-
-
-# ---- In a worker
-
-
-
-
-class InWorker:
-    """The hooks of one worker, in the order of its life."""
-
-    def __init__(self, location, directory, cfg, master, age, write, abort):
-        log = Log(write)
-        self._abort = abort
-        self.server = Server(Config(json.loads(cfg)), log, master, json.loads(cfg).get("workers", 1))
-        self.server.LISTENERS = [_Listener(address) for address in self.server.address]
-        self.server.worker_age = age
-        self.worker = Worker(age, os.getpid(), self.server)
-        self.server.WORKERS = {self.worker.pid: self.worker}
-        self.hooks = _hooks(load(location, directory)[0])
-
-    def call(self, name):
-        """An exception is the caller's."""
-        if name in ("worker_int", "worker_exit"):
-            self.worker.alive = False
-        hook = self.hooks.get(name)
-        if hook is not None:
-            hook(*([self.server, self.worker] if HOOKS[name] == 2 else [self.worker]))
-        if name == "post_worker_init":
-            self.worker.booted = True
-
-    def try_to_call(self, name):
-        try:
-            self.call(name)
-        except BaseException as error:
-            self.server.log.log("warning", "exception in the hook %s: %s", name, _summary(error), exc_info=error)
-
-    def catch_abort(self):
-        """What the master sends to a worker that hangs."""
-        if "worker_abort" not in self.hooks:
-            return
-        def abort(number, frame):
-            self.worker.alive = False
-            self.try_to_call("worker_abort")
-            self._abort()
-            sys.exit(1)
-
-        signal.signal(signal.SIGABRT, abort)
-
-    def wrap(self, app, is_asgi):
-        self.worker.app.callable = self.worker.wsgi = app
-        pre, post = self.hooks.get("pre_request"), self.hooks.get("post_request")
-        if pre is None and post is None:
-            return app
-        return _asgi(app, self.worker, pre, post) if is_asgi else _wsgi(app, self.worker, pre, post)
-
-
-class Request:
-    """`req` of the hooks of requests, from what the app gets."""
-
-    def __init__(self, method, path, query, headers, version, scheme, peer, uri):
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.version = version
-        self.scheme = scheme
-        self.uri = uri
-        self.unreader = None
-        self.fragment = ""
-        self.trailers = []
-        self.peer_addr = peer
-        self.remote_addr = peer
-        self.req_number = 1
-        self.proxy_protocol_info = None
-        self.must_close = False
-
-    def should_close(self):
-        for name, value in self.headers:
-            if name == "CONNECTION" and value.lower().strip() in ("close", "keep-alive"):
-                return self.must_close or value.lower().strip() == "close"
-        return self.must_close or self.version <= (1, 0)
-
-    @property
-    def raw_path(self):
-        return self.uri.partition("?")[0].encode("latin-1", "replace")
-
-
-class Response:
-    """`resp` of post_request."""
-
-    def __init__(self, req):
-        self.req = req
-        self.status = None
-        self.status_code = None
-        self.headers = []
-        self.sent = 0
-        self.headers_sent = False
-        self.response_length = None
-        self.version = "rgun"
-        self.upgrade = False
-        self.must_close = False
-
-    @property
-    def chunked(self):
-        return self.is_chunked()
-
-    def is_chunked(self):
-        bodiless = self.req.method == "HEAD" or self.status_code in (204, 304)
-        return self.headers_sent and self.response_length is None and self.req.version >= (1, 1) and not bodiless
-
-    def should_close(self):
-        return self.must_close or self.req.should_close()
-
-    def take(self, status, headers):
-        self.status = status
-        self.headers = headers
-        self.headers_sent = True
-        for name, value in headers:
-            if name.lower() == "content-length" and value.isdigit():
-                self.response_length = int(value)
-
-
-def _version(text):
-    major, _, minor = text.rpartition("/")[2].partition(".")
-    return (int(major or 1), int(minor or 0))
-
-
-def _wsgi(app, worker, pre, post):
-    def hooked(environ, start_response):
-        names = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")]
-        names += [(name.replace("_", "-"), environ[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)]
-        path, query = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
-        req = Request(
-            environ["REQUEST_METHOD"], path, query, names, _version(environ.get("SERVER_PROTOCOL", "HTTP/1.1")), environ["wsgi.url_scheme"],
-            (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)), environ.get("RAW_URI") or (path + ("?" + query if query else "")),
-        )
-        req.body = environ["wsgi.input"]
-        if pre is not None:
-            pre(worker, req)
-        worker.nr += 1
-        if post is None:
-            return app(environ, start_response)
-        resp = Response(req)
-
-        def start(status, headers, *error):
-            resp.take(status, headers)
-            resp.status_code = int(status.split(" ", 1)[0])
-            write = start_response(status, headers, *error)
-
-            def counting(block):
-                resp.sent += len(block)
-                return write(block)
-
-            return counting
-
-        done = _Done(worker, post, req, environ, resp)
-        try:
-            iterable = app(environ, start)
-        except BaseException:
-            done()
-            raise
-        return _Blocks(iterable, resp, done)
-
-    return hooked
-
-
-class _Done:
-    """Calls post_request once; what it raises is logged."""
-
-    def __init__(self, worker, post, *arguments):
-        self.worker, self.post, self.arguments = worker, post, arguments
-
-    def __call__(self):
-        post, self.post = self.post, None
-        if post is None:
-            return
-        try:
-            post(self.worker, *self.arguments)
-        except Exception:
-            self.worker.log.exception("Exception in post_request hook")
-
-
-class _Blocks:
-    def __init__(self, iterable, resp, done):
-        self.iterable, self.resp, self.done = iterable, resp, done
-
-    def __iter__(self):
-        for block in self.iterable:
-            self.resp.sent += len(block)
-            yield block
-
-    def close(self):
-        try:
-            if hasattr(self.iterable, "close"):
-                self.iterable.close()
-        finally:
-            self.done()
-
-
-def _asgi(app, worker, pre, post):
-    async def hooked(scope, receive, send):
-        if scope["type"] != "http":
-            return await app(scope, receive, send)
-        headers = [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in scope["headers"]]
-        query = scope["query_string"].decode("latin-1")
-        raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-        peer = tuple(scope["client"]) if scope.get("client") else ("", 0)
-        req = Request(
-            scope["method"], scope["path"], query, headers, _version(scope["http_version"]), scope["scheme"], peer, raw + ("?" + query if query else ""),
-        )
-        if pre is not None:
-            pre(worker, req)
-        worker.nr += 1
-        if post is None:
-            return await app(scope, receive, send)
-        resp = Response(req)
-
-        async def counting(message):
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                resp.status_code = status
-                resp.take("%d %s" % (status, REASONS.get(status, "")), [(n.decode("latin-1"), v.decode("latin-1")) for n, v in message.get("headers", ())])
-            elif message["type"] == "http.response.body":
-                resp.sent += len(message.get("body", b""))
-            return await send(message)
-
-        environ = {"REQUEST_METHOD": req.method, "PATH_INFO": req.path, "QUERY_STRING": query, "RAW_URI": req.uri, "REMOTE_ADDR": peer[0]}
-        environ.update(("HTTP_" + name.replace("-", "_"), value) for name, value in headers)
-        done = _Done(worker, post, req, environ, resp)
-        try:
-            return await app(scope, receive, counting)
-        finally:
-            done()
-
-    return hooked
+    evaluate(json.loads(question), output)

@@ -5,7 +5,7 @@ use crate::config::CMD_ARGS;
 
 fn told(settings: &Value) -> Told {
     let said = json!({
-        "settings": settings, "unknown": ["wokers", "zzz"], "hooks": ["post_fork"],
+        "settings": settings, "unknown": ["wokers", "zzz"], "hooks": ["post_fork"], "acts": true,
         "environment": {"A": "b"}, "removed": [], "path": ["/x"],
     });
     answer("gunicorn.conf.py", said.to_string().as_bytes()).unwrap()
@@ -113,7 +113,7 @@ fn what_went_wrong_is_told() {
             .contains("without an answer")
     );
     let said = json!({
-        "settings": {"timeout": [1]}, "unknown": [], "hooks": [], "environment": {}, "removed": [], "path": [],
+        "settings": {"timeout": [1]}, "unknown": [], "hooks": [], "acts": false, "environment": {}, "removed": [], "path": [],
     });
     let error = answer("conf.py", said.to_string().as_bytes()).unwrap_err();
     assert_eq!(

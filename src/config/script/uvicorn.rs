@@ -1,5 +1,7 @@
 //! `CONFIG_KWARGS` of uvicorn's worker class, in the words of our settings. It knows no other class.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use super::{Told, shown};
@@ -8,11 +10,9 @@ use crate::config::{Definition, Error, Origin, definition};
 type Texts<'a> = &'a dyn Fn(&Definition, &Value) -> Result<Vec<String>, Error>;
 
 /// Options that have no counterpart because there is nothing to choose here.
-const MEANINGLESS: [&str; 9] = [
+const MEANINGLESS: [&str; 7] = [
     "http",
     "date_header",
-    "server_header",
-    "log_config",
     "use_colors",
     "callback_notify",
     "timeout_notify",
@@ -47,7 +47,17 @@ pub fn options(
             | "ws_ping_interval"
             | "ws_ping_timeout"
             | "ws_per_message_deflate"
+            | "server_header"
             | "workers" => option,
+            "log_config" if value.is_object() => "logconfig_dict",
+            "log_config" => match value.as_str() {
+                // As uvicorn tells them apart.
+                Some(path) if Path::new(path).extension() == Some("json".as_ref()) => {
+                    "logconfig_json"
+                }
+                Some(_) => "logconfig",
+                None => continue,
+            },
             "proxy_headers" if value == false => "forwarded_headers",
             "access_log" | "proxy_headers" | "ws" | "interface" => continue,
             _ if MEANINGLESS.contains(&option.as_str()) => continue,

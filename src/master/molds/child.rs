@@ -37,6 +37,8 @@ pub struct MoldInit {
     pub generation: u64,
     pub edition: Edition,
     pub logs: Logs,
+    /// What a file's hooks are told first.
+    pub hooks: String,
     pub identity: Option<Identity>,
     pub channel: MoldChannel,
     pub lifeline: OwnedFd,
@@ -54,6 +56,7 @@ pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
         generation,
         edition,
         logs,
+        hooks,
         identity,
         channel,
         lifeline,
@@ -66,9 +69,16 @@ pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
     let settings = Arc::clone(&edition.settings);
     sys::set_title("rgun: mold", &names::mold(&settings, generation));
     outlive(&FOR_THE_MASTER);
+    // As gunicorn's master: the file and its hooks run as who started the server. The app does not.
+    let (early, identity) = match settings.hooks {
+        Some(_) => (None, identity),
+        None => (identity, None),
+    };
     let mold = Mold {
         settings,
+        hooks,
         generation,
+        identity,
         channel,
         lifeline,
         board,
@@ -77,7 +87,7 @@ pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
         addresses,
         master,
     };
-    if let Err(summary) = settle(&edition, logs, identity.as_ref(), host) {
+    if let Err(summary) = settle(&edition, logs, early.as_ref(), host) {
         mold.failed(Phase::Boot, &summary, "");
         return FAILED_TO_BOOT;
     }
@@ -95,7 +105,11 @@ pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
 #[derive(Debug)]
 pub struct Mold {
     pub settings: Arc<Settings>,
+    /// What a file's hooks are told first.
+    pub hooks: String,
     pub generation: u64,
+    /// Who the app is to run as, where this process is still somebody else.
+    identity: Option<Identity>,
     channel: MoldChannel,
     lifeline: OwnedFd,
     board: Board,
@@ -109,6 +123,8 @@ pub struct Mold {
 #[derive(Debug)]
 pub enum Asked {
     Fork(ForkRequest),
+    /// For the hooks of a configuration file.
+    Call(String),
     /// Nothing: a signal came, for a handler of the user's.
     Nothing,
     End,
@@ -120,10 +136,18 @@ pub struct ForkRequest {
     descriptors: Vec<OwnedFd>,
 }
 
+impl ForkRequest {
+    /// gunicorn's: how many workers were started up to this one.
+    pub fn age(&self) -> u64 {
+        self.order.incarnation
+    }
+}
+
 /// Which process this is after `Mold::fork`.
 #[derive(Debug)]
 pub enum Forked {
-    Mold(Mold),
+    /// The worker's pid, where there is one.
+    Mold(Mold, Option<i32>),
     Worker(Newborn),
 }
 
@@ -154,6 +178,7 @@ impl Mold {
                 Ok((Incoming::Message(ToMold::Fork(order)), descriptors)) => {
                     return Asked::Fork(ForkRequest { order, descriptors });
                 }
+                Ok((Incoming::Message(ToMold::Call(text)), _)) => return Asked::Call(text),
                 Ok((Incoming::Message(ToMold::ReopenLogs), _)) => {
                     if let Err(error) = observability::reopen() {
                         tracing::error!(%error, "log files not reopened");
@@ -173,11 +198,34 @@ impl Mold {
         }
     }
 
-    /// The interpreter's own preparations are the caller's.
-    pub fn fork(self, request: ForkRequest) -> Forked {
+    pub fn master(&self) -> i32 {
+        self.master.as_raw()
+    }
+
+    /// Whether workers are to be somebody else than this process.
+    pub fn changes_user(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// Before the app is loaded here.
+    ///
+    /// # Errors
+    /// What the process cannot become, in words.
+    pub fn become_user(&mut self) -> Result<(), String> {
+        let Some(identity) = self.identity.take() else {
+            return Ok(());
+        };
+        identity.assume().map_err(|e| e.to_string())?;
+        // The change has taken it away.
+        let parent = die_with_parent(self.master, Signal::KILL);
+        parent.map(drop).map_err(|e| e.to_string())
+    }
+
+    /// The interpreter's own preparations are the caller's. `threads`: those of a configuration file are not in the worker.
+    pub fn fork(self, request: ForkRequest, threads: Threads) -> Forked {
         let ForkRequest { order, descriptors } = request;
         let incarnation = order.incarnation;
-        match fork_orphan(Threads::Refused) {
+        match fork_orphan(threads) {
             Ok(Fork::Child) => Forked::Worker(Newborn {
                 mold: self,
                 order,
@@ -186,7 +234,7 @@ impl Mold {
             Ok(Fork::Parent { child }) => {
                 let pid = child.as_raw();
                 self.say(&FromMold::Forked { incarnation, pid });
-                Forked::Mold(self)
+                Forked::Mold(self, Some(pid))
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -194,7 +242,7 @@ impl Mold {
                     incarnation,
                     reason,
                 });
-                Forked::Mold(self)
+                Forked::Mold(self, None)
             }
         }
     }
@@ -253,6 +301,9 @@ impl Newborn {
         );
         page.set_state(State::Booting);
         page.beat(clock::monotonic_ms());
+        if let Some(identity) = &mold.identity {
+            identity.assume()?;
+        }
         if die_with_parent(mold.master, Signal::TERM)? == Parent::Gone {
             return Ok(None);
         }

@@ -1,6 +1,7 @@
 //! The processes that workers of a generation are forked from: started, asked, heard, ended. When, the supervisor decides.
 
 mod child;
+mod hooks;
 mod process;
 
 pub use child::{Asked, ForkRequest, Forked, Mold, MoldInit, Newborn, live};
@@ -45,6 +46,10 @@ impl Molds {
         self.running
             .iter()
             .map(|(generation, mold)| (*generation, mold))
+    }
+
+    fn get(&self, generation: Generation) -> Option<&MoldProcess> {
+        self.running.get(&generation)
     }
 
     pub fn is_gone(&self) -> bool {
@@ -151,6 +156,7 @@ impl Shell<'_> {
                 .collect(),
             logs: logs(&self.generations.logging, &edition.settings),
             identity: self.fleet.identity.clone(),
+            hooks: self.hooks_begin(generation, edition.settings.workers),
             lifeline: self.fleet.lifeline.read.take()?,
             board: self.fleet.scoreboard.board(),
             news: self.helpers.watcher.take_news(),
@@ -360,7 +366,6 @@ impl Shell<'_> {
         }
         page.set_pid(u64::try_from(pid.as_raw()).unwrap_or(0));
         self.fleet.workers.insert(incarnation, worker);
-        self.hook_forked(incarnation.0, pid);
         if let Some(ended) = dead {
             // It did not even begin.
             self.worker_ended(incarnation, pid, exit(ended));
@@ -419,6 +424,8 @@ impl Shell<'_> {
         for (_, mold) in booting {
             deliver(mold.pid, Signal::KILL);
         }
+        // What it was told comes before the end of its channel.
+        self.hook_exit();
         self.molds.dismiss_all();
     }
 }

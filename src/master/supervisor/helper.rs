@@ -17,8 +17,6 @@ pub enum Helper {
     Watcher,
     /// Answers probes (`--admin-bind`).
     Monitor,
-    /// Calls the master's hooks of a configuration file.
-    Hooks,
 }
 
 /// How a helper came to its end.

@@ -75,7 +75,7 @@ impl Ledger {
     pub fn new(settings: Arc<Settings>, page: Page) -> Self {
         Self {
             access: AccessLog::inherited(&settings.logging).map(Mutex::new),
-            wanted: Wanted::of(&settings.logging),
+            wanted: Wanted::of(&settings),
             statsd: Statsd::inherited(&settings).map(Mutex::new),
             ids: Ids::new(),
             in_flight: AtomicU32::new(0),

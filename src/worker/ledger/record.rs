@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ledger, Outcome};
-use crate::config::{AccessFormat, Atom, Logging, Piece};
+use crate::config::{AccessFormat, Atom, Piece, Settings};
 use crate::http::{Field, KnownName, RequestHead, decode_path};
 use crate::observability::access::{Details, Request};
 use crate::worker::tls::TlsFacts;
@@ -21,7 +21,10 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    pub fn of(logging: &Logging) -> Wanted {
+    pub fn of(settings: &Settings) -> Wanted {
+        let logging = &settings.logging;
+        let hooks = settings.hooks.as_ref();
+        let may_change = hooks.is_some_and(|hooks| hooks.has("pre_request"));
         let mut wanted = Wanted::default();
         let (AccessFormat::Custom(pieces) | AccessFormat::JsonShaped(pieces)) =
             &logging.access.format
@@ -32,11 +35,19 @@ impl Wanted {
             match piece {
                 Piece::Atom(Atom::ResponseField(_), _) => wanted.response = true,
                 Piece::Atom(Atom::Environ(name), _) => wanted.environ.push(name.clone()),
+                Piece::Atom(Atom::RequestField(name), _) if may_change => {
+                    wanted.environ.push(changed(name));
+                }
                 Piece::Atom(..) | Piece::Text(_) => {}
             }
         }
         wanted
     }
+}
+
+/// Where the environ has a field of the request that a hook has changed (`requests.py`).
+fn changed(field: &str) -> String {
+    format!("rgun.field.{}", field.to_ascii_lowercase())
 }
 
 /// What was kept.
@@ -106,8 +117,13 @@ impl Details for Facts<'_> {
         self.head.query()
     }
 
-    /// The last one of that name, as with gunicorn.
+    /// The last one of that name, as with gunicorn; where a hook has changed it, what it has made of it.
     fn request_field(&self, name: &str) -> Option<&[u8]> {
+        let left = self.noted.iter().flat_map(|noted| &noted.environ);
+        let left = left.rev().find(|(own, _)| *own == changed(name));
+        if let Some((_, value)) = left {
+            return Some(value);
+        }
         let is_named = |field: &Field<'_>| field.name == name.as_bytes();
         let found = self.head.headers().filter(is_named).last();
         found.map(|field| field.value)

@@ -1,6 +1,9 @@
 //! Loading the user's app. It does not call it.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyModule, PyTuple};
 
 use super::Scripts;
 use crate::config::{AppSpec, Factory, Interface, Settings, WarmUp};
@@ -82,16 +85,38 @@ pub struct Loaded {
 
 /// The user's modules can be imported from here on.
 pub fn prepare_path(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
+    prepare_path_of(scripts.boot.bind(py), settings)
+}
+
+fn prepare_path_of(boot: &Bound<'_, PyModule>, settings: &Settings) -> PyResult<()> {
     let paths: Vec<_> = settings.pythonpath.iter().map(|p| p.as_os_str()).collect();
-    let boot = scripts.boot.bind(py);
-    boot.call_method1("prepare_path", (py.None(), paths))?;
-    Ok(())
+    let nowhere = boot.py().None();
+    boot.call_method1("prepare_path", (nowhere, paths))
+        .map(drop)
 }
 
 /// Imports the app as the settings say. Errors are the user's own exceptions, or `LoadError` of ours.
 pub fn load(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<Loaded> {
-    let boot = scripts.boot.bind(py);
-    prepare_path(py, scripts, settings)?;
+    let app = load_object(scripts.boot.bind(py), settings)?;
+    recognise(py, scripts, settings, app)
+}
+
+/// The same for Python code that does so when it wants to.
+pub fn loader(py: Python<'_>, scripts: &Scripts, settings: &Arc<Settings>) -> PyResult<Py<PyAny>> {
+    let (boot, settings) = (scripts.boot.clone_ref(py), Arc::clone(settings));
+    let load = PyCFunction::new_closure(
+        py,
+        Some(c"load"),
+        None,
+        move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+            load_object(boot.bind(args.py()), &settings)
+        },
+    )?;
+    Ok(load.into_any().unbind())
+}
+
+fn load_object(boot: &Bound<'_, PyModule>, settings: &Settings) -> PyResult<Py<PyAny>> {
+    prepare_path_of(boot, settings)?;
     let AppSpec {
         module,
         attribute,
@@ -102,7 +127,7 @@ pub fn load(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<
         Factory::Plain => None,
     };
     let app = boot.call_method1("load", (module, attribute.as_deref(), arguments))?;
-    recognise(py, scripts, settings, app.unbind())
+    Ok(app.unbind())
 }
 
 /// What an app is: how it wants to be called.

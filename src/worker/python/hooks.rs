@@ -1,4 +1,5 @@
-//! The worker's hooks of a configuration file: loaded only where it has some. It does not decide when one is called.
+//! A configuration file that acts, and its hooks: those of gunicorn's master in a mold, those of workers in each. When one is called is
+//! decided elsewhere.
 
 use std::ffi::CString;
 
@@ -9,19 +10,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
-use crate::config::{PROGRAM, Settings};
+use crate::config::{HOOKS, Settings};
 use crate::observability::CRITICAL;
-
-/// Those that run in workers.
-const IN_WORKER: [&str; 7] = [
-    "post_fork",
-    "post_worker_init",
-    "worker_int",
-    "worker_abort",
-    "worker_exit",
-    "pre_request",
-    "post_request",
-];
 
 /// What is called when the worker is told to stop fast; set once, a worker has one interpreter.
 static INTERRUPT: OnceLock<Py<PyAny>> = OnceLock::new();
@@ -50,13 +40,15 @@ fn try_to_call(py: Python<'_>, object: &Py<PyAny>, name: &str) {
     }
 }
 
-/// Loaded, and ready to be called.
+/// A configuration file that was run, and the hooks that gunicorn's master calls.
 pub struct Hooks {
-    object: Py<PyAny>,
+    arbiter: Py<PyAny>,
+    program: Py<PyModule>,
+    interrupts: bool,
 }
 
 impl Hooks {
-    /// `None`: the file has none, and is not loaded. `age`: how many workers were started up to this one.
+    /// Runs the file. `None`: there is none that does more than to have values. `load_app`: what `server.app.wsgi()` calls.
     ///
     /// # Errors
     /// What the file raises.
@@ -64,36 +56,125 @@ impl Hooks {
         py: Python<'_>,
         settings: &Settings,
         master: i32,
-        age: u64,
+        load_app: impl FnOnce() -> PyResult<Py<PyAny>>,
     ) -> PyResult<Option<Self>> {
         let Some(hooks) = &settings.hooks else {
             return Ok(None);
         };
-        if !IN_WORKER.iter().any(|name| hooks.has(name)) {
-            return Ok(None);
-        }
-        let module = script(py, settings)?;
-        let object = module.call_method1(
-            "InWorker",
+        let program = script(py, settings)?;
+        let arbiter = program.call_method1(
+            "Arbiter",
             (
                 hooks.location.as_str(),
                 hooks.directory.as_path(),
                 hooks.cfg.as_str(),
                 master,
-                age,
                 wrap_pyfunction!(log, py)?,
-                wrap_pyfunction!(abort, py)?,
+                load_app()?,
             ),
         )?;
-        object.call_method0("catch_abort")?;
-        if hooks.has("worker_int") {
-            drop(INTERRUPT.set(object.clone().unbind()));
-        }
         Ok(Some(Self {
-            object: object.unbind(),
+            arbiter: arbiter.unbind(),
+            program: program.unbind(),
+            interrupts: hooks.has("worker_int"),
         }))
     }
 
+    /// `on_starting` and `when_ready`, or `on_reload`; `message`: as the master has said it.
+    ///
+    /// # Errors
+    /// Python's; what a hook raises is logged.
+    pub fn start(&self, py: Python<'_>, message: &str) -> PyResult<()> {
+        self.arbiter
+            .call_method1(py, "start", (parsed(py, message)?,))
+            .map(drop)
+    }
+
+    /// `nworkers_changed` for the first time, before the app is loaded.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn begin(&self, py: Python<'_>, message: &str) -> PyResult<()> {
+        self.arbiter
+            .call_method1(py, "begin", (parsed(py, message)?,))
+            .map(drop)
+    }
+
+    /// # Errors
+    /// As `start`.
+    pub fn take(&self, py: Python<'_>, message: &str) -> PyResult<()> {
+        self.arbiter.call_method1(py, "take", (message,)).map(drop)
+    }
+
+    /// # Errors
+    /// As `start`.
+    pub fn pre_fork(&self, py: Python<'_>, age: u64) -> PyResult<()> {
+        self.arbiter.call_method1(py, "pre_fork", (age,)).map(drop)
+    }
+
+    /// In the mold, with the pid of the worker.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn forked(&self, py: Python<'_>, pid: i32) -> PyResult<()> {
+        self.arbiter.call_method1(py, "forked", (pid,)).map(drop)
+    }
+
+    /// This process is the worker, without a fork.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn alone(&self, py: Python<'_>, age: u64) -> PyResult<()> {
+        self.arbiter.call_method1(py, "alone", (age,)).map(drop)
+    }
+
+    /// `server.app.wsgi()`
+    ///
+    /// # Errors
+    /// What the app raises.
+    pub fn app(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.arbiter
+            .getattr(py, "server")?
+            .getattr(py, "app")?
+            .call_method0(py, "wsgi")
+    }
+
+    /// Whether the file leaves the field `Server` out of answers, by a class in place of gunicorn's Response.
+    ///
+    /// # Errors
+    /// Python's.
+    pub fn hides_server(&self, py: Python<'_>) -> PyResult<bool> {
+        let hides = self.arbiter.call_method0(py, "hides_server")?;
+        hides.extract(py)
+    }
+
+    /// What it has for the worker that this process is.
+    ///
+    /// # Errors
+    /// Python's.
+    pub fn in_worker(self, py: Python<'_>) -> PyResult<WorkerHooks> {
+        let abort = wrap_pyfunction!(abort, py)?;
+        let object = self
+            .program
+            .call_method1(py, "InWorker", (&self.arbiter, abort))?;
+        object.call_method0(py, "catch_abort")?;
+        if self.interrupts {
+            drop(INTERRUPT.set(object.clone_ref(py)));
+        }
+        Ok(WorkerHooks { object })
+    }
+}
+
+fn parsed<'py>(py: Python<'py>, message: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("json")?.call_method1("loads", (message,))
+}
+
+/// The hooks of one worker, ready to be called.
+pub struct WorkerHooks {
+    object: Py<PyAny>,
+}
+
+impl WorkerHooks {
     /// # Errors
     /// What the hook raises.
     pub fn call(&self, py: Python<'_>, name: &str) -> PyResult<()> {
@@ -103,6 +184,22 @@ impl Hooks {
     /// What it raises is logged.
     pub fn try_to_call(&self, py: Python<'_>, name: &str) {
         try_to_call(py, &self.object, name);
+    }
+
+    /// `server.app.wsgi()`
+    ///
+    /// # Errors
+    /// What the app raises.
+    pub fn app(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.object.call_method0(py, "app")
+    }
+
+    /// `post_worker_init`: the app that is to be called from here on.
+    ///
+    /// # Errors
+    /// What the hook raises.
+    pub fn initialise(&self, py: Python<'_>, app: &Py<PyAny>) -> PyResult<Py<PyAny>> {
+        self.object.call_method1(py, "initialise", (app,))
     }
 
     /// The app with the hooks of requests around it; the app itself where there are none.
@@ -120,8 +217,7 @@ impl Hooks {
 /// # Errors
 /// Python's.
 pub(super) fn script<'py>(py: Python<'py>, settings: &Settings) -> PyResult<Bound<'py, PyModule>> {
-    let program =
-        CString::new(PROGRAM).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let program = CString::new(HOOKS).map_err(|error| PyValueError::new_err(error.to_string()))?;
     super::without_project(py, &settings.pythonpath, || {
         PyModule::from_code(py, &program, c"<rgun script>", c"_rgun_script")
     })

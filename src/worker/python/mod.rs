@@ -17,7 +17,9 @@ mod static_mounts;
 mod text;
 mod watched;
 
-pub use app::{Loaded, Protocol, describe, failed_phase, load, ready_host, recognise, warm_up};
+pub use app::{
+    Loaded, Protocol, describe, failed_phase, load, loader, ready_host, recognise, warm_up,
+};
 pub use cancel::{
     allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel, main_thread_is_interruptible,
 };
@@ -26,7 +28,7 @@ pub use disconnect::{ClientDisconnected, is_disconnect};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use forked::{Came, in_worker, leave_forked_child};
 pub use handlers::{Handlers, is_main_thread};
-pub use hooks::{Hooks, interrupt_is_heard, is_aborted, tell_interrupt};
+pub use hooks::{Hooks, WorkerHooks, interrupt_is_heard, is_aborted, tell_interrupt};
 pub use interpreter::{Interpreter, StartError, loaded_version};
 pub use logging::{
     Relay, configure_logging, install_loggers, reopen_python_files, route_logs, write_requests_by,
@@ -114,7 +116,7 @@ pub fn explain(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> (String, Str
 }
 
 /// A hosted interpreter read its environment before the fork: what the settings say comes on top.
-fn environment(py: Python<'_>, settings: &Settings) -> PyResult<()> {
+pub fn environment(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     let environ = py.import("os")?.getattr("environ")?;
     for name in [
         "LISTEN_PID",
@@ -129,7 +131,11 @@ fn environment(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     for (name, value) in &settings.env {
         environ.set_item(name, value)?;
     }
-    Ok(())
+    // As gunicorn's master does, for apps that ask what they run under.
+    let software = concat!("rgun/", env!("CARGO_PKG_VERSION"));
+    environ
+        .call_method1("setdefault", ("SERVER_SOFTWARE", software))
+        .map(drop)
 }
 
 /// Python's own handler of SIGINT would raise KeyboardInterrupt somewhere in the app or in the event loop. A program
@@ -207,9 +213,8 @@ fn without_project<T>(
     result
 }
 
-/// What the process needs before the app is imported: its environment, and `site` (a hosted master ran without it).
-pub fn prepare(py: Python<'_>, settings: &Settings) -> PyResult<()> {
-    prepare_thread(py, settings)?;
+/// What the process needs before code of the user's runs: `site` (a hosted master ran without it).
+pub fn prepare(py: Python<'_>) -> PyResult<()> {
     forget_keyboard_interrupt(py)?;
     let sys = py.import("sys")?;
     if sys.getattr("flags")?.getattr("no_site")?.is_truthy()? {
@@ -236,11 +241,6 @@ pub fn register_stacks(py: Python<'_>, stacks: Option<i32>) -> PyResult<()> {
         Err(error) => tracing::debug!(%error, "no stack dumps"),
     }
     Ok(())
-}
-
-/// The part of `prepare` that concerns no signal.
-pub fn prepare_thread(py: Python<'_>, settings: &Settings) -> PyResult<()> {
-    environment(py, settings)
 }
 
 /// What lives once the app is loaded stays as long as the process does: no later collection looks at it.

@@ -1,0 +1,435 @@
+"""What a configuration file's hooks are given, and when they are called: in the mold, which runs the file once, and in the workers
+that are forked from it. A part of the program that begins in `script.py`.
+"""
+
+# ---- What hooks are given
+
+
+class Setting:
+    """`cfg.settings["workers"]`"""
+
+    def __init__(self, cfg, name):
+        self._cfg, self.name = cfg, name
+
+    @property
+    def value(self):
+        return vars(self._cfg).get(self.name)
+
+    def get(self):
+        return self.value
+
+    def set(self, value):
+        setattr(self._cfg, self.name, value)
+
+
+class Config:
+    """`server.cfg`, `worker.cfg`: the settings that hold, by gunicorn's names."""
+
+    def __init__(self, values):
+        self.__dict__.update(values)
+        self.settings = {name: Setting(self, name) for name in values}
+        self.address = [_address(one) for one in values.get("bind") or []]
+        self.worker_class_str = str(values.get("worker_class"))
+        self.is_ssl = bool(values.get("certfile") or values.get("keyfile"))
+        if not values.get("proc_name"):
+            self.proc_name = values.get("wsgi_app")
+
+    def set(self, name, value):
+        """For whoever reads it later: hooks, and the app."""
+        if name not in self.settings:
+            raise AttributeError("No configuration setting for: %s" % name)
+        self.settings[name].set(value)
+
+    def __getattr__(self, name):
+        raise AttributeError("no configuration setting for: %s" % name)
+
+    def __contains__(self, name):
+        return name in self.settings
+
+
+class Log:
+    """`server.log`, `worker.log`: lines of the server's own log. Beside it, gunicorn's two loggers."""
+
+    def __init__(self, write):
+        self._write = write
+        self.error_log = logging.getLogger("gunicorn.error")
+        self.access_log = logging.getLogger("gunicorn.access")
+
+    def log(self, level, message, *arguments, **options):
+        if not isinstance(level, str):
+            level = "critical" if level >= 50 else "error" if level >= 40 else "warning" if level >= 30 else "info" if level >= 20 else "debug"
+        text = str(message)
+        if arguments:
+            only = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], dict) and arguments[0] else arguments
+            try:
+                text = text % only
+            except (TypeError, ValueError, KeyError):
+                text = "%s %r" % (text, arguments)
+        error = options.get("exc_info")
+        trace = ""
+        if error:
+            if not isinstance(error, BaseException):
+                error = sys.exc_info()[1]
+            if error is not None:
+                trace = _traceback(error)
+        self._write(level.lower(), text, trace)
+
+    def debug(self, message, *arguments, **options):
+        self.log("debug", message, *arguments, **options)
+
+    def info(self, message, *arguments, **options):
+        self.log("info", message, *arguments, **options)
+
+    def warning(self, message, *arguments, **options):
+        self.log("warning", message, *arguments, **options)
+
+    warn = warning
+
+    def error(self, message, *arguments, **options):
+        self.log("error", message, *arguments, **options)
+
+    def critical(self, message, *arguments, **options):
+        self.log("critical", message, *arguments, **options)
+
+    def exception(self, message, *arguments, **options):
+        self.log("error", message, *arguments, **dict({"exc_info": True}, **options))
+
+    def isEnabledFor(self, level):  # noqa: N802
+        return True
+
+    def reopen_files(self):
+        pass
+
+
+def _address(bind):
+    """`("127.0.0.1", 8000)`, or the path of a unix socket."""
+    if bind.startswith("unix:"):
+        return re.sub("^unix:(//)?", "", bind)
+    host, _, port = bind[len("tcp://") if bind.startswith("tcp://") else 0:].rpartition(":")
+    if not port.isdigit():
+        return bind
+    return (host.strip("[]") or "0.0.0.0", int(port))
+
+
+class _Listener:
+    """Of `server.LISTENERS`: what is said of it. The socket is the master's."""
+
+    def __init__(self, address):
+        self.cfg_addr = address
+
+    def getsockname(self):
+        return self.cfg_addr
+
+    def __str__(self):
+        return "unix:%s" % self.cfg_addr if isinstance(self.cfg_addr, str) else "http://%s:%d" % self.cfg_addr
+
+
+class _Tmp:
+    """`worker.tmp`: signs of life are elsewhere."""
+
+    def notify(self):
+        pass
+
+    def last_update(self):
+        return time.monotonic()
+
+    def fileno(self):
+        return -1
+
+    def close(self):
+        pass
+
+
+class _App:
+    """`server.app`, `worker.app`"""
+
+    def __init__(self, cfg, load=None):
+        self.cfg = cfg
+        self.app_uri = getattr(cfg, "wsgi_app", None)
+        self.callable = None
+        self._load = load
+
+    def load(self):
+        return self._load()
+
+    def wsgi(self):
+        """Loads it, the first time: what a hook does with it in the mold, workers inherit."""
+        if self.callable is None:
+            self.callable = self._load()
+        return self.callable
+
+
+class Worker:
+    """What a hook is given of a worker."""
+
+    def __init__(self, age, pid, server):
+        self.age = age
+        self.pid = pid
+        self.ppid = server.pid
+        self.cfg = server.cfg
+        self.log = server.log
+        self.tmp = _Tmp()
+        # What a worker of gunicorn's sleeps at most.
+        self.timeout = getattr(server.cfg, "timeout", 30) / 2
+        self.max_requests = getattr(server.cfg, "max_requests", 0) or sys.maxsize
+        self.sockets = list(server.LISTENERS)
+        self.app = server.app
+        self.wsgi = None
+        self.nr = 0
+        self._alive, self._leave = True, None
+        self.booted = False
+        self.aborted = False
+
+    def __str__(self):
+        return "<Worker %s>" % self.pid
+
+    @property
+    def alive(self):
+        return self._alive
+
+    @alive.setter
+    def alive(self, value):
+        """A worker that is not to live any longer finishes what it has, and is replaced."""
+        leaves = self._alive and not value and self._leave is not None
+        self._alive = value
+        if leaves:
+            self._leave()
+
+    def notify(self):
+        pass
+
+
+class Server:
+    """What a hook is given of the master."""
+
+    def __init__(self, cfg, log, pid, workers, load=None):
+        self.cfg = cfg
+        self.log = log
+        self.pid = pid
+        self.master_pid = 0
+        self.master_name = "Master"
+        self.proc_name = getattr(cfg, "proc_name", None)
+        self.num_workers = workers
+        self.worker_age = 0
+        self.timeout = getattr(cfg, "timeout", 30)
+        self.address = cfg.address
+        self.app = _App(cfg, load)
+        self.LISTENERS = []
+        self.WORKERS = {}
+
+
+def _hooks(names):
+    return {name: hook for name in HOOKS if name in names for hook in [_hook(name, names[name])] if hook is not None}
+
+
+# ---- In the mold
+
+
+class Arbiter:
+    """The file, run once, and the hooks that gunicorn's master calls: in the order in which the master tells of what happened."""
+
+    def __init__(self, location, directory, cfg, master, write, load_app):
+        values = json.loads(cfg)
+        self.log = Log(write)
+        self.server = Server(Config(values), self.log, master, values.get("workers", 1), load_app)
+        self.next = None
+        # Whoever prints in a hook wants it to be seen when it was printed.
+        self.buffering = [(stream, stream.line_buffering) for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
+        for stream, _ in self.buffering:
+            stream.reconfigure(line_buffering=True)
+        self.names = load(location, directory, stay=True)[0]
+        self.hooks = _hooks(self.names)
+        self.response = _own_response(self.names.get("__name__"))
+        for name in _changed(self.names):
+            self.log.warning("%s: it changes %s, which has no effect here", location.partition(":")[2], name)
+
+    def call(self, name, *arguments):
+        """What it raises is logged."""
+        hook = self.hooks.get(name)
+        if hook is None:
+            return
+        try:
+            hook(*arguments)
+        except BaseException as error:
+            self.log.log("error", "exception in the hook %s: %s", name, _summary(error), exc_info=error)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:
+                pass
+
+    def hides_server(self):
+        """Whether the file leaves the field `Server` out of every answer, as far as can be told."""
+        if self.response is None:
+            return False
+        try:
+            return _fields_of(self.response, "200 OK", [], (1, 1))[0] is None
+        except Exception as error:
+            self.log.warning("gunicorn.http.wsgi.Response of the file cannot be asked for its headers: %s", _summary(error))
+            self.response = None
+            return False
+
+    def begin(self, message):
+        """Before any worker: for the first time, or after a reload."""
+        self.server.num_workers = message["workers"]
+        self.call("nworkers_changed", self.server, message["workers"], message["before"])
+
+    def start(self, message):
+        if message["first"]:
+            self.call("on_starting", self.server)
+        self.server.LISTENERS = [_Listener(address) for address in self.server.address]
+        for age, pid in message["others"]:
+            self.server.WORKERS.setdefault(pid, Worker(age, pid, self.server))
+        self.call("when_ready" if message["first"] else "on_reload", self.server)
+
+    def alone(self, age):
+        """This process is the worker itself: there is no fork."""
+        self.server.LISTENERS = [_Listener(address) for address in self.server.address]
+        self.server.worker_age = age
+        self.next = Worker(age, os.getpid(), self.server)
+
+    def pre_fork(self, age):
+        self.server.worker_age = age
+        self.next = Worker(age, "[booting]", self.server)
+        self.call("pre_fork", self.server, self.next)
+
+    def forked(self, pid):
+        self.next.pid = pid
+        self.server.WORKERS[pid] = self.next
+
+    def take(self, text):
+        """The master tells of something."""
+        message = json.loads(text)
+        getattr(self, message["call"])(message)
+
+    def child_exit(self, message):
+        worker = self.server.WORKERS.pop(message["pid"], None) or Worker(message["age"], message["pid"], self.server)
+        self.call("child_exit", self.server, worker)
+
+    def nworkers_changed(self, message):
+        self.server.num_workers = message["new"]
+        self.call("nworkers_changed", self.server, message["new"], message["old"])
+
+    def on_exit(self, message):
+        self.call("on_exit", self.server)
+
+
+# Of gunicorn's modules, what a file may change and count on it (also by `tell`).
+COUNTS = ("gunicorn.http.wsgi.Response", "gunicorn.http.wsgi.Response.default_headers", "gunicorn.glogging.Logger")
+
+
+def _changed(names):
+    """Classes and functions of gunicorn's that the file has put its own in place of, and nobody asks for here."""
+    own = names.get("__name__")
+    found = []
+    for place, module in list(sys.modules.items()):
+        if place.partition(".")[0] != "gunicorn" or module is None:
+            continue
+        for name, value in list(vars(module).items()):
+            path = "%s.%s" % (place, name)
+            if getattr(value, "__module__", None) == own and callable(value):
+                found.append(path)
+            elif isinstance(value, type) and value.__module__ == place:
+                parts = vars(value).items()
+                found += ["%s.%s" % (path, part) for part, one in parts if getattr(one, "__module__", None) == own and callable(one)]
+    found = [path for path in found if not path.startswith(COUNTS)]
+    response = _own_response(own)
+    return found + ["gunicorn.http.wsgi.Response.%s" % name for name in (_own_methods(response, own) if response else []) if name != "default_headers"]
+
+
+def _own_response(own):
+    """The class in place of gunicorn's Response; None: it is as it was."""
+    module = sys.modules.get("gunicorn.http.wsgi")
+    found = getattr(module, "Response", None)
+    if isinstance(found, type) and (found.__module__ != "gunicorn.http.wsgi" or _own_methods(found, own)):
+        return found
+    return None
+
+
+def _own_methods(found, own):
+    theirs = ("gunicorn.http.wsgi", "builtins", None)
+    methods = [(name, one) for kind in found.__mro__ for name, one in vars(kind).items()]
+    return sorted({name for name, one in methods if isinstance(one, types.FunctionType) and one.__module__ == own and one.__module__ not in theirs})
+
+
+def _fields_of(response, status, headers, version):
+    """What a class in place of gunicorn's Response makes of the server's own fields: those that it adds, and whether `Server` is left out."""
+    one = response.__new__(response)
+    request = types.SimpleNamespace(version=version, method="GET", should_close=lambda: False)
+    vars(one).update(
+        req=request, version="gunicorn", status=status, headers=list(headers), chunked=False, must_close=False, upgrade=False, headers_sent=False,
+        response_length=None, sent=0, cfg=None, sock=None, status_code=int(status.split(" ", 1)[0]),
+    )
+    lines = [line for text in one.default_headers() for line in (text.decode("latin-1") if isinstance(text, bytes) else text).split("\r\n")]
+    fields = [tuple(part.strip() for part in line.split(":", 1)) for line in lines if ":" in line and not line.startswith("HTTP/")]
+    server = [value for name, value in fields if name.lower() == "server"]
+    added = [(name, value) for name, value in fields if name.lower() not in ("server", "date", "connection", "transfer-encoding")]
+    return server[0] if server else None, added
+
+
+# ---- In a worker
+
+
+class InWorker:
+    """The hooks of one worker, in the order of its life."""
+
+    def __init__(self, arbiter, abort):
+        self._abort = abort
+        self.server, self.worker, self.hooks = arbiter.server, arbiter.next, arbiter.hooks
+        for stream, before in arbiter.buffering:
+            stream.reconfigure(line_buffering=before)
+        self.worker.pid = os.getpid()
+        self.worker.ppid = os.getppid()
+        self.server.WORKERS[self.worker.pid] = self.worker
+        self.response = arbiter.response
+        self.most = self.worker.max_requests
+
+    def call(self, name):
+        """An exception is the caller's."""
+        if name in ("worker_int", "worker_exit"):
+            self.worker._alive = False
+        hook = self.hooks.get(name)
+        if hook is not None:
+            hook(*([self.server, self.worker] if HOOKS[name] == 2 else [self.worker]))
+        if name == "post_worker_init":
+            self.worker.booted = True
+
+    def try_to_call(self, name):
+        try:
+            self.call(name)
+        except BaseException as error:
+            self.server.log.log("warning", "exception in the hook %s: %s", name, _summary(error), exc_info=error)
+
+    def catch_abort(self):
+        """What the master sends to a worker that hangs."""
+        if "worker_abort" not in self.hooks:
+            return
+        def abort(number, frame):
+            self.worker._alive = False
+            self.try_to_call("worker_abort")
+            self._abort()
+            sys.exit(1)
+
+        signal.signal(signal.SIGABRT, abort)
+
+    def app(self):
+        return self.server.app.wsgi()
+
+    def initialise(self, app):
+        """The app is loaded; the one that is to be called from here on."""
+        self.worker.app.callable = self.worker.wsgi = app
+        self.call("post_worker_init")
+        return self.worker.wsgi
+
+    def wrap(self, app, is_asgi):
+        pre, post = self.hooks.get("pre_request"), self.hooks.get("post_request")
+        if not self.worker._alive:
+            # gunicorn's would leave its loop before it has begun.
+            self.worker._alive, self.worker.max_requests = True, 1
+        # As if it had been told to: what is in flight is finished first.
+        self.worker._leave = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        if self.response is not None and not is_asgi:
+            app = _with_fields(app, self.response)
+        if pre is None and post is None and self.worker.max_requests == self.most:
+            return app
+        return _asgi(app, self.worker, pre, post) if is_asgi else _wsgi(app, self.worker, pre, post)
