@@ -49,7 +49,7 @@ pub use logging::*;
 pub use migration::migration;
 pub use origin::Origin;
 pub use page::page;
-pub use resolve::{MOST_WORKERS, Mode, Resolved, control, preview_address, resolve};
+pub use resolve::{MOST_WORKERS, Mode, Resolved, control, duration, preview_address, resolve};
 pub use schema::schema;
 pub use script::{HOOKS, Hooks, PROGRAM, Told, answer, location, question};
 pub use settings::*;

@@ -103,6 +103,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         recycling: recycling(&typed)?,
         run_before: typed.list("run_before", value::command)?,
         run_before_timeout: limit(Some(typed.value("run_before_timeout", value::duration)?)),
+        rollback_window: typed.value("rollback_window", value::duration)?,
         shutdown_delay: typed.value("shutdown_delay", value::duration)?,
         keepalive_drain: match (typed.switch("reload")?, typed.last("keepalive_drain")) {
             // A browser that is left open is to meet the new code with its next request.
@@ -395,6 +396,17 @@ fn workers(text: &str, cpus: u32) -> Value<u32> {
             malformed.hint("write a number, or auto for one per available CPU")
         }
         _ => malformed,
+    })
+}
+
+/// Seconds, or a number with a unit, as the settings take them.
+///
+/// # Errors
+/// What is wrong with it, after the text.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    value::duration(text).map_err(|Malformed { problem, hint, .. }| {
+        let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{problem}{hint}")
     })
 }
 

@@ -380,6 +380,8 @@ pub struct Settings {
     pub run_before: Vec<RunBefore>,
     /// For each of them. `None`: however long it takes.
     pub run_before_timeout: Option<Duration>,
+    /// How long replaced workers are kept for a rollback; zero: not at all.
+    pub rollback_window: Duration,
     /// From the first TERM to the drain.
     pub shutdown_delay: Duration,
     pub keepalive_drain: Duration,

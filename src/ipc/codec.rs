@@ -39,6 +39,7 @@ impl Wire for ToWorker {
             Self::LoadCertificates => vec![8],
             Self::Preview => vec![9],
             Self::Begin => vec![10],
+            Self::Pause => vec![11],
             Self::LogLevel(level) => vec![5, *level],
             Self::Stacks { number } => {
                 let mut bytes = vec![6];
@@ -70,6 +71,7 @@ impl Wire for ToWorker {
             8 => Self::LoadCertificates,
             9 => Self::Preview,
             10 => Self::Begin,
+            11 => Self::Pause,
             5 => Self::LogLevel(reader.byte()?),
             6 => Self::Stacks {
                 number: reader.u64()?,
@@ -249,6 +251,7 @@ mod tests {
         prop_oneof![
             Just(ToWorker::Go),
             Just(ToWorker::Preview),
+            Just(ToWorker::Pause),
             Just(ToWorker::StopFast),
             Just(ToWorker::ReopenLogs),
             Just(ToWorker::CloseAfterAnswers),

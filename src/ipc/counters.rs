@@ -33,6 +33,8 @@ pub struct Counters {
     pub http2: Http2Counters,
     /// Files answered without the app, by coding and status.
     pub files: [[u64; counter::FILE_STATUSES]; counter::FILE_CODINGS],
+    /// Exceptions that left the app.
+    pub exceptions: u64,
 }
 
 /// The statuses that files are answered with; what is none of them is counted with the last one.
@@ -100,6 +102,7 @@ impl Counters {
             (&mut self.http2.connections, other.http2.connections),
             (&mut self.http2.requests, other.http2.requests),
             (&mut self.http2.calmed, other.http2.calmed),
+            (&mut self.exceptions, other.exceptions),
         ];
         pairs.into_iter().for_each(|(sum, more)| *sum += more);
         self.status
@@ -139,6 +142,7 @@ impl Counters {
             },
             spool_failures: word(counter::SPOOL_FAILURES),
             http2: Http2Counters::of(std::array::from_fn(|n| word(counter::HTTP2 + n))),
+            exceptions: word(counter::EXCEPTIONS),
             files: std::array::from_fn(|coding| {
                 std::array::from_fn(|status| {
                     word(counter::FILES + coding * counter::FILE_STATUSES + status)
@@ -169,6 +173,7 @@ impl Counters {
         for (n, count) in self.http2.words().into_iter().enumerate() {
             store(counter::HTTP2 + n, count);
         }
+        store(counter::EXCEPTIONS, self.exceptions);
         self.latency
             .iter()
             .enumerate()

@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 7;
+pub const VERSION: u64 = 8;
 
 /// The header.
 pub mod header {
@@ -69,7 +69,9 @@ pub mod counter {
     /// Connections, their requests, and those connections that were told to calm down.
     pub const HTTP2: usize = FILES + FILE_CODINGS * FILE_STATUSES;
     pub const HTTP2_WORDS: usize = 3;
-    pub const WORDS: usize = HTTP2 + HTTP2_WORDS;
+    /// Exceptions that left the app.
+    pub const EXCEPTIONS: usize = HTTP2 + HTTP2_WORDS;
+    pub const WORDS: usize = EXCEPTIONS + 1;
 }
 
 /// A page: one worker incarnation.

@@ -9,6 +9,8 @@ pub enum ToWorker {
     Go,
     /// Accept at the listeners for previews alone; `Go` may follow, and ends that.
     Preview,
+    /// Stop accepting (answered by `StoppedAccepting`), finish what is in flight, and stay; `Go` or `Drain` may follow.
+    Pause,
     /// Stop accepting (answered by `StoppedAccepting`), finish what is in flight, exit within `graceful_ms`.
     Drain {
         reason: DrainReason,

@@ -113,6 +113,11 @@ impl Page {
         self.add(counter::HTTP2 + 2, 1);
     }
 
+    /// An exception left the app.
+    pub fn exception(&self) {
+        self.add(counter::EXCEPTIONS, 1);
+    }
+
     /// A file was answered without the app; `coding` is its place among the codings.
     pub fn static_answered(&self, coding: usize, status: u16) {
         let known = FILE_STATUSES.iter().position(|known| *known == status);

@@ -88,6 +88,7 @@ impl Shell<'_> {
                 let memory = self.measure_memory();
                 self.events.pending.push_back(Event::Memory(memory));
             }
+            Action::CompareGenerations { canary, old } => self.compare_generations(canary, old),
             Action::SampleHeartbeats => self.sample_heartbeats(),
             Action::CloseListeners => self.listening.binds.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
@@ -101,6 +102,10 @@ impl Shell<'_> {
                 match &report {
                     Report::ReloadFailed { generation, .. } | Report::Discarded { generation } => {
                         self.listening.previews.end(*generation);
+                    }
+                    Report::TakenBack { generation, to, .. } => {
+                        self.listening.previews.end(*generation);
+                        self.follow_logs(*to);
                     }
                     Report::StageBegan { generation, token } => {
                         self.listening.previews.begin(*generation, *token);
@@ -302,6 +307,7 @@ impl Shell<'_> {
                 graceful_ms: u64::try_from(graceful.as_millis()).unwrap_or(u64::MAX),
             },
             Order::StopFast => ToWorker::StopFast,
+            Order::Pause => ToWorker::Pause,
         };
         worker.tell(&message);
     }

@@ -14,6 +14,7 @@ pub struct Note {
     reloading: Option<Generation>,
     failed: Option<Generation>,
     staged: Option<Generation>,
+    canary: Option<Generation>,
     up: bool,
     stopping: bool,
 }
@@ -25,7 +26,7 @@ impl Note {
             Report::ReloadBegan { generation } => self.reloading = Some(*generation),
             Report::Reloaded { .. } => (self.reloading, self.failed) = (None, None),
             Report::ReloadFailed { generation, .. } => {
-                (self.reloading, self.staged) = (None, None);
+                (self.reloading, self.staged, self.canary) = (None, None, None);
                 self.failed = Some(*generation);
             }
             Report::Staged { generation, .. } => {
@@ -33,6 +34,15 @@ impl Note {
             }
             Report::PromotionBegan { generation } => {
                 (self.reloading, self.staged) = (Some(*generation), None);
+                self.canary = None;
+            }
+            Report::CanaryServes { generation, .. } => {
+                (self.reloading, self.staged) = (None, None);
+                self.canary = Some(*generation);
+            }
+            Report::TakingBack { .. } => (self.staged, self.canary) = (None, None),
+            Report::TakenBack { generation, .. } => {
+                (self.reloading, self.failed) = (None, Some(*generation));
             }
             Report::Discarded { .. } => (self.reloading, self.staged) = (None, None),
             Report::Stopping { .. } => self.stopping = true,
@@ -97,7 +107,11 @@ impl Shell<'_> {
         };
         let staged = self.reporting.note.staged;
         let staged = staged.map_or_else(String::new, |it| format!(", generation {it} staged"));
-        format!("{counted}, generation {generation}{aside}{staged}")
+        let canary = self.reporting.note.canary;
+        let canary = canary.map_or_else(String::new, |it| {
+            format!(", generation {it} serves in part")
+        });
+        format!("{counted}, generation {generation}{aside}{staged}{canary}")
     }
 
     fn numbers(&self) -> String {
@@ -122,7 +136,7 @@ impl Shell<'_> {
             .workers()
             .filter_map(|view| match view.stage {
                 Stage::Booting => Some(Duration::ZERO),
-                Stage::Standby | Stage::Serving | Stage::Draining => {
+                Stage::Standby | Stage::Serving | Stage::Paused | Stage::Draining => {
                     let worker = self.fleet.workers.get(view.who.incarnation)?;
                     let beat = worker.page.heartbeat().max(worker.ready_ms.unwrap_or(0));
                     Some(Duration::from_millis(now.saturating_sub(beat)))

@@ -74,6 +74,7 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
         boot_timeout: settings.boot_timeout,
         graceful_timeout: settings.graceful_timeout,
         timeout: settings.timeout,
+        rollback_window: settings.rollback_window,
         shutdown_delay: settings.shutdown_delay,
         winch: match settings.place {
             Place::Foreground => Winch::Ignored,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::configuration::Misconfigured;
 use super::molds::Molds;
 use super::supervisor::{
-    BootFailure, BootPhase, CoreDump, Exit, Generation, Helper, KillReason, ReloadFailure, Report,
-    Retirement, Retry, Slot, StopMode, Who,
+    BootFailure, BootPhase, CoreDump, Evidence, Exit, Finding, Generation, Helper, KillReason,
+    ReloadFailure, Report, Retirement, Retry, Slot, StopMode, Who,
 };
 use super::workers::{Failure, Workers};
 
@@ -200,6 +200,59 @@ impl Journal {
                 workers,
                 "generation staged: ready beside the serving one"
             ),
+            Report::CanaryServes {
+                generation,
+                slots,
+                of,
+            } => tracing::info!(generation = generation.0, slots, of, "canary serves"),
+            Report::CanaryVerdict {
+                generation,
+                evidence,
+            } => tracing::info!(
+                generation = generation.0,
+                verdict = finding(evidence.finding),
+                requests = evidence.new.requests,
+                errors = evidence.new.errors,
+                exceptions = evidence.new.exceptions,
+                p95_ms = ms(evidence.new.p95),
+                old_requests = evidence.old.requests,
+                old_errors = evidence.old.errors,
+                old_exceptions = evidence.old.exceptions,
+                old_p95_ms = ms(evidence.old.p95),
+                "canary verdict"
+            ),
+            Report::TakingBack { generation, why } => {
+                let (reason, traceback) = self.reload_failure(why, workers, molds);
+                tracing::warn!(
+                    generation = generation.0,
+                    reason,
+                    traceback,
+                    "taking a generation back"
+                );
+            }
+            Report::TakenBack {
+                generation,
+                to,
+                why,
+            } => {
+                if *why != ReloadFailure::Discarded {
+                    let (reason, _) = self.reload_failure(why, workers, molds);
+                    self.last_reload_failure = Some(reason);
+                }
+                tracing::info!(
+                    generation = generation.0,
+                    to = to.0,
+                    "generation taken back: the one before serves"
+                );
+            }
+            Report::KeptForRollback { generation, window } => tracing::info!(
+                generation = generation.0,
+                window_ms = ms(*window),
+                "generation kept for a rollback"
+            ),
+            Report::KeptNoMore { generation } => {
+                tracing::info!(generation = generation.0, "generation kept no more")
+            }
             Report::PromotionBegan { generation } => {
                 tracing::info!(generation = generation.0, "promotion began");
             }
@@ -391,7 +444,16 @@ impl Journal {
                 None,
             ),
             ReloadFailure::Overtaken => ("the files have changed again".to_owned(), None),
-            ReloadFailure::Discarded => ("it was discarded".to_owned(), None),
+            ReloadFailure::Discarded => ("discarded by an operator".to_owned(), None),
+            ReloadFailure::Worse(evidence) => (worse(evidence), None),
+            ReloadFailure::TooFewRequests { requests, wanted } => (
+                format!("the canary has answered {requests} requests in its time, not {wanted}"),
+                None,
+            ),
+            ReloadFailure::TimeOver => (
+                "the canary's time is over and nobody has promoted it".to_owned(),
+                None,
+            ),
             ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
         }
     }
@@ -418,6 +480,35 @@ fn mold_failure(
 enum Repeated {
     Always,
     Once,
+}
+
+fn finding(finding: Finding) -> &'static str {
+    match finding {
+        Finding::NotWorse => "not worse",
+        Finding::Errors => "more errors",
+        Finding::Exceptions => "more exceptions",
+        Finding::Slow => "slower",
+    }
+}
+
+/// With the numbers behind it.
+fn worse(evidence: &Evidence) -> String {
+    let (new, old) = (&evidence.new, &evidence.old);
+    let counts = |what: &str, new_count: u64, old_count: u64| {
+        format!(
+            "the canary has {new_count} {what} in {} requests, the other generation {old_count} in {}",
+            new.requests, old.requests
+        )
+    };
+    match evidence.finding {
+        Finding::NotWorse => "the canary is not worse".to_owned(),
+        Finding::Errors => counts("answers with 5xx", new.errors, old.errors),
+        Finding::Exceptions => counts("exceptions", new.exceptions, old.exceptions),
+        Finding::Slow => format!(
+            "the canary's 95th percentile is {:?} in {} requests, the other generation's {:?} in {}",
+            new.p95, new.requests, old.p95, old.requests
+        ),
+    }
 }
 
 pub fn kill_reason(why: KillReason) -> &'static str {

@@ -13,6 +13,7 @@ mod capacity;
 mod certificates;
 mod check;
 mod child;
+mod comparison;
 mod condition;
 mod configuration;
 pub mod control;

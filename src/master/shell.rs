@@ -10,6 +10,7 @@ use super::Error;
 use super::binds::Binds;
 use super::capacity::Capacity;
 use super::certificates::CertificateState;
+use super::comparison::CanaryWindow;
 use super::condition::Note;
 use super::configuration::{Asking, Configuration};
 use super::control::{Control, Errands, Waits};
@@ -136,6 +137,7 @@ pub struct WorkerProcesses {
     pub(super) identity: Option<Identity>,
     /// The memory that there is, and what the kernel has killed for want of it.
     pub(super) memory: OutOfMemory,
+    pub(super) canary: CanaryWindow,
 }
 
 /// The processes that are no workers.
@@ -228,6 +230,7 @@ impl<'a> Shell<'a> {
                 lifeline: Lifeline::new()?,
                 identity,
                 memory: OutOfMemory::of_this_process(),
+                canary: CanaryWindow::default(),
             },
             helpers: HelperProcesses::default(),
             molds: Molds::default(),

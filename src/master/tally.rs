@@ -71,7 +71,7 @@ impl Tally {
                 },
             ),
             Report::Reloaded { .. } => self.reloads += 1,
-            Report::ReloadFailed { .. } => self.reloads_failed += 1,
+            Report::ReloadFailed { .. } | Report::TakenBack { .. } => self.reloads_failed += 1,
             _ => {}
         }
     }

@@ -53,6 +53,11 @@ impl Drain {
         self.last_answers.store(true, Relaxed);
     }
 
+    /// The worker serves again, after a pause.
+    pub fn keep_open_after_answers(&self) {
+        self.last_answers.store(false, Relaxed);
+    }
+
     /// Known before the thread that runs Python has heard of a drain, which may take it long.
     pub fn gives_last_answers(&self) -> bool {
         self.last_answers.load(Relaxed) || self.stage() != Stage::Serving

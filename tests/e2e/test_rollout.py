@@ -182,3 +182,193 @@ def test_a_killed_master_takes_a_stage_with_it(app, deploy):
     everybody = [one["pid"] for one in ctl.status()["workers"]]
     server.signal(signal.SIGKILL)
     eventually(lambda: not any(processes.alive(pid) for pid in everybody), "all workers have ended")
+
+
+# Canaries.
+
+BAD = """
+import os
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            event = (await receive())["type"]
+            await send({"type": event + ".complete"})
+            if event == "lifespan.shutdown":
+                return
+    if scope["path"] == "/raises":
+        raise RuntimeError("new code")
+    status = 500 if scope["path"] == "/fails" else 200
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": b"new"})
+"""
+
+
+def test_a_canary_serves_in_its_slots_and_is_promoted(app, deploy):
+    server, ctl = deploy(workers=4)
+    app.write(version("new"))
+    with Load(server, clients=4) as kept, Load(server, clients=2, keep_alive=False) as fresh:
+        assert "canary: generation 2 serves in 1 of 4 slots" in ctl("canary", "25%")
+        eventually(lambda: fresh.bodies()[b"new"] and fresh.bodies()[b"old"], "both versions answer")
+        assert (len(ctl.workers(1)), len(ctl.workers(2)), len(ctl.workers(1, "paused"))) == (3, 1, 1)
+        assert "generation 2 canary in 1 of 4 slots" in ctl("status")
+        assert "serves in 2 of 4 slots" in ctl("canary", 2)
+        assert "has 2 slots already" in ctl("canary", 1, code=1)
+        assert "is a canary" in ctl("reload", code=1)
+        assert "generation 2 serves" in ctl("promote")
+        before = fresh.bodies()[b"old"]
+        fresh.flows(50)
+        assert fresh.bodies()[b"old"] - before <= 4
+        kept.flows(20)
+    kept.assert_nothing_failed(at_least=50)
+    fresh.assert_nothing_failed(at_least=50)
+    eventually(lambda: len(server.children()) == 4, "the paused worker has ended")
+    assert len(ctl.workers(2)) == 4
+
+
+def test_a_canary_is_taken_back_by_the_workers_that_were_there(app, deploy):
+    server, ctl = deploy(workers=2)
+    serving = sorted(ctl.workers(1))
+    app.write(version("new"))
+    with Load(server, clients=3) as kept, Load(server, clients=2, keep_alive=False) as fresh:
+        ctl("canary", 1)
+        eventually(lambda: fresh.bodies()[b"new"], "the canary answers")
+        # What lies on the disk does not matter.
+        app.write(IMPORT_ERROR)
+        for verb in ("discard",):
+            assert "generation 2 was taken back: generation 1 serves" in ctl(verb)
+        seen = fresh.bodies()[b"new"]
+        fresh.flows(100)
+        assert fresh.bodies()[b"new"] <= seen + 2
+        kept.flows(10)
+    kept.assert_nothing_failed(at_least=50)
+    fresh.assert_nothing_failed(at_least=50)
+    assert sorted(ctl.workers(1)) == serving
+
+
+def test_a_canary_that_fails_is_taken_back_with_the_reason(app, deploy):
+    server, ctl = deploy(workers=2)
+    app.write(BAD)
+    with Load(server, clients=2, keep_alive=False, path="/fails", expect=None) as load:
+        load.flows(20)
+        judged = ctl.begin("canary", "1", "--auto", "--for", "60", "--requests", "50")
+        said = judged.end(code=3, timeout=50)
+    assert "generation 2 was taken back, generation 1 serves: the canary has" in said and "answers with 5xx" in said
+    assert {one.status for one in load.exchanges} == {200, 500}
+    assert not load.lost
+    assert "canary verdict" in server.log.text()
+    assert ctl.status()["generation"] == 1 and len(ctl.workers(1)) == 2
+
+
+def test_a_canary_whose_app_raises_is_taken_back(app, deploy):
+    server, ctl = deploy(workers=2)
+    app.write(BAD)
+    with Load(server, clients=2, keep_alive=False, path="/raises", expect=None) as load:
+        said = ctl.begin("canary", "1", "--auto", "--for", "60", "--requests", "50").end(code=3, timeout=50)
+    assert "5xx" in said or "exceptions" in said
+    assert not load.lost
+
+
+def test_a_canary_that_is_well_is_promoted_by_itself(app, deploy):
+    server, ctl = deploy(workers=2)
+    app.write(version("new"))
+    with Load(server, clients=3) as kept, Load(server, clients=2, keep_alive=False) as fresh:
+        said = ctl.begin("canary", "50%", "--auto", "--for", "3", "--requests", "50").end(code=0, timeout=50)
+        assert "generation 2 serves" in said
+        fresh.flows(20)
+    kept.assert_nothing_failed(at_least=50)
+    fresh.assert_nothing_failed(at_least=50)
+    assert len(ctl.workers(2)) == 2
+
+
+def test_a_canary_without_requests_is_taken_back(app, deploy):
+    server, ctl = deploy(workers=2)
+    said = ctl.begin("canary", "1", "--auto", "--for", "1").end(code=3, timeout=50)
+    assert "has answered 0 requests in its time, not 100" in said
+    assert "leaves nothing to compare" in ctl("canary", 2, "--auto", code=1)
+    assert "no number of slots" in ctl("canary", "none", code=1)
+    ctl("canary", 1, "--for", "yesterday", code=2)
+
+
+def test_a_canary_ends_with_its_time(app, deploy):
+    server, ctl = deploy(workers=2)
+    ctl("canary", 1, "--for", "500ms")
+    server.log.wait("generation taken back")
+    assert len(ctl.workers(1)) == 2
+    assert "nobody has promoted it" in ctl.status()["reloads"]["last_failure"]
+
+
+def test_a_canary_that_does_not_boot_changes_nothing(app, deploy):
+    server, ctl = deploy(workers=2)
+    app.write(IMPORT_ERROR)
+    assert "ModuleNotFoundError" in ctl("canary", 1, code=1)
+    assert len(ctl.workers(1)) == 2
+
+
+def test_a_staged_version_becomes_a_canary(app, deploy):
+    server, ctl = deploy(workers=2)
+    app.write(version("new"))
+    stage(ctl)
+    ctl("canary", 1)
+    with preview(ctl) as client:
+        assert client.get().text == "new"
+    ctl("promote")
+    assert server.get().text == "new"
+
+
+# Back from a version that serves.
+
+def test_rollback_needs_no_file_and_less_than_a_second(app, deploy):
+    server, ctl = deploy("--rollback-window", "60", workers=2)
+    serving = sorted(ctl.workers(1))
+    with Load(server, clients=4) as kept, Load(server, clients=2, keep_alive=False) as fresh:
+        app.write(version("new"))
+        ctl("reload")
+        fresh.flows(20)
+        assert sorted(ctl.workers(1, "paused")) == serving
+        assert "generation 1 kept for a rollback" in ctl("status")
+        app.write(IMPORT_ERROR)
+        mark = server.log.mark()
+        assert "generation 2 was taken back: generation 1 serves" in ctl("rollback")
+        server.log.wait("generation taken back", after=mark)
+        began, ended = (next(n for n in range(mark, len(server.log.lines)) if words in server.log.lines[n]) for words in ("taking a", "taken back"))
+        assert server.log.times[ended] - server.log.times[began] < 1.0
+        seen = fresh.bodies()[b"new"]
+        fresh.flows(50)
+        kept.flows(50)
+        assert fresh.bodies()[b"new"] <= seen + 2
+    kept.assert_nothing_failed(at_least=50)
+    fresh.assert_nothing_failed(at_least=50)
+    assert sorted(ctl.workers(1)) == serving and ctl.status()["generation"] == 1
+    assert "no generation is kept" in ctl("rollback", code=1)
+
+
+def test_what_is_kept_ends_with_the_window(app, deploy):
+    server, ctl = deploy("--rollback-window", "500ms", workers=2)
+    ctl("reload")
+    server.log.wait("generation kept no more")
+    eventually(lambda: len(server.children()) == 2, "the kept workers have ended")
+    assert "no generation is kept" in ctl("rollback", code=1)
+
+
+def test_the_server_stops_with_what_is_kept(app, deploy):
+    server, ctl = deploy("--rollback-window", "60", workers=2)
+    ctl("reload")
+    server.terminate()
+    assert server.wait_exit() == 0
+
+
+def test_a_request_in_flight_is_finished_by_a_paused_worker(app, deploy):
+    server, ctl = deploy("--rollback-window", "60", workers=1)
+    app.copy("gate.py")
+    ctl("reload")
+    with server.connect() as slow:
+        slow.request(target="/wait")
+        server.log.wait("request waits")
+        app.write(version("new"))
+        ctl("reload")
+        assert server.get().text == "new"
+        (app.path / "open").touch()
+        assert slow.response().text == "waited"
+    ctl("rollback")
+    assert ctl.status()["generation"] == 2

@@ -13,7 +13,8 @@ $XDG_RUNTIME_DIR/rgun-*.ctl, /tmp/rgun-UID/rgun-*.ctl, and /run/*/rgun*.ctl, whe
 there, they are listed and you choose. Only the server's own user and root may ask; a socket or a server of another user than \
 you and root is not believed.
 
-Exit codes: 0 it was done, 1 it was not (the reason and, if the app raised, its traceback are on standard error), 2 wrong use.
+Exit codes: 0 it was done, 1 it was not (the reason and, if the app raised, its traceback are on standard error), 2 wrong use, \
+3 a canary was taken back.
 
 Over the socket go lines of JSON: `echo '{\"command\":\"status\"}' | socat - UNIX:PATH` does without this program.";
 
@@ -61,7 +62,7 @@ pub(in crate::cli) fn command() -> Command {
                 .value_name("SECONDS")
                 .value_parser(value_parser!(f64))
                 .global(true)
-                .help("How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, promote, restart-worker and stop 600"),
+                .help("How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, canary, promote, rollback, restart-worker and stop 600"),
         )
         .subcommands([
             status(),
@@ -97,14 +98,53 @@ pub(in crate::cli) fn command() -> Command {
                     .help("Where the staged generation answers, HOST:PORT or unix:/PATH; may be repeated"),
             ),
             verb(
+                "canary",
+                "Let a new generation serve in some slots",
+                "Of the staged generation, or of one that boots for it. The workers whose slots it takes are paused, not ended, \
+                 and take them back when it is discarded, when a worker of it fails, or when --for is over and nobody has \
+                 promoted it. With --auto its 5xx answers, exceptions and 95th percentile are compared with those of the \
+                 other slots in the same time: worse than by chance (three standard errors), it is taken back at once; \
+                 otherwise it is promoted when --for is over. The command waits for that: exit code 0 promoted, 3 taken back \
+                 with the reason, 1 it could not begin. A running canary can be given more slots.",
+            )
+            .arg(
+                Arg::new("share")
+                    .value_name("K|P%")
+                    .required(true)
+                    .help("So many slots, or that part of them, at least one"),
+            )
+            .arg(
+                Arg::new("for")
+                    .long("for")
+                    .value_name("TIME")
+                    .value_parser(|text: &str| crate::config::duration(text))
+                    .help("How long, as in 90 or 5m; default: until an operator ends it, with --auto 1m"),
+            )
+            .arg(switch("auto", "Judge it by what it answers"))
+            .arg(
+                Arg::new("requests")
+                    .long("requests")
+                    .value_name("N")
+                    .value_parser(value_parser!(u64))
+                    .default_value("100")
+                    .help("With --auto: it is judged once it has answered so many; with fewer in its time it is taken back"),
+            ),
+            verb(
+                "rollback",
+                "Let the generation before serve again",
+                "Of a canary: takes it back. Otherwise brings back the generation that the last reload or promotion has \
+                 replaced, if it is kept (--rollback-window): its workers are still there, so nothing boots, whatever lies on \
+                 the disk by now. A reload that has begun is given up.",
+            ),
+            verb(
                 "promote",
-                "Let the staged generation serve",
+                "Let the staged generation, or the canary, serve",
                 "As a reload ends: new connections meet the new generation, the old workers finish what they have. Exit code 1 \
                  when nothing is staged.",
             ),
             verb(
                 "discard",
-                "Remove the staged generation",
+                "Remove the staged generation, or the canary",
                 "The serving workers do not notice. Exit code 1 when nothing is staged.",
             ),
             verb(

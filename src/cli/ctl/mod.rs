@@ -32,6 +32,8 @@ const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Somebody asked wrongly.
 const USAGE: u8 = 2;
+/// A canary did not stay.
+const TAKEN_BACK: u8 = 3;
 
 /// `arguments` begin after `ctl`. The exit code: 0 when the server did what was asked.
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
@@ -124,10 +126,15 @@ fn json(status: &impl serde::Serialize) -> Result<Text, Failure> {
 
 fn finish(response: Response) -> u8 {
     if !response.ok {
-        return screen::fail(&Failure {
+        let code = screen::fail(&Failure {
             traceback: response.traceback,
             ..Failure::new(response.message)
         });
+        return if response.taken_back {
+            TAKEN_BACK
+        } else {
+            code
+        };
     }
     for stacks in response.stacks.iter().flatten() {
         let how = match stacks.way {

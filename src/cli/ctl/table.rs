@@ -153,6 +153,10 @@ fn head(status: &Status, colours: Colours) -> Text {
     if let Some(rollout) = &status.rollout
         && rollout.state != "reloading"
     {
+        let slots = match rollout.slots {
+            0 => String::new(),
+            slots => format!(" in {slots} of {workers_wanted} slots"),
+        };
         let preview = match rollout.preview.join(" ") {
             none if none.is_empty() => none,
             addresses => format!(", preview at {addresses}"),
@@ -160,11 +164,19 @@ fn head(status: &Status, colours: Colours) -> Text {
         text.styled(
             colours.yellow,
             format_args!(
-                "generation {} {}{preview}",
+                "generation {} {}{slots}{preview}",
                 rollout.generation, rollout.state
             ),
             colours.end,
         );
+        text.end_line();
+    }
+    if let Some(previous) = &status.previous {
+        text.say(format_args!(
+            "generation {} kept for a rollback for {}",
+            previous.generation,
+            age(previous.left_ms)
+        ));
         text.end_line();
     }
     if reloads.succeeded + reloads.failed > 0 {

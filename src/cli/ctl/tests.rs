@@ -162,6 +162,7 @@ fn status() -> Status {
         listeners: vec!["http://127.0.0.1:8000".into(), "unix:/run/a.sock".into()],
         static_files: Vec::new(),
         rollout: None,
+        previous: None,
         workers_wanted: 2,
         reloads: Reloads {
             succeeded: 1,

@@ -48,12 +48,17 @@ impl Invocation {
         let verb = Verb::of(name, of);
         let seconds = matches.get_one::<f64>("timeout").copied();
         let seconds = seconds.unwrap_or(match &verb {
+            Verb::Plain(Request::Canary { for_ms, .. }) => {
+                let trial = Duration::from_millis(for_ms.unwrap_or(60_000));
+                SLOW + trial.as_secs_f64()
+            }
             Verb::Wait(_) => WAIT,
             Verb::Stop { .. }
             | Verb::Plain(
                 Request::Reload
                 | Request::Stage { .. }
                 | Request::Promote
+                | Request::Rollback
                 | Request::RestartWorker { .. },
             ) => SLOW,
             Verb::Status(_) | Verb::Plain(_) => QUICK,
@@ -95,6 +100,16 @@ impl Verb {
                     .map(|all| all.cloned().collect())
                     .unwrap_or_default(),
             }),
+            "canary" => Self::Plain(Request::Canary {
+                share: of.get_one::<String>("share").expect("required").clone(),
+                for_ms: of
+                    .get_one::<Duration>("for")
+                    .map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
+                judged_after: of
+                    .get_flag("auto")
+                    .then(|| *of.get_one::<u64>("requests").expect("it has a default")),
+            }),
+            "rollback" => Self::Plain(Request::Rollback),
             "promote" => Self::Plain(Request::Promote),
             "discard" => Self::Plain(Request::Discard),
             "reload-certificates" => Self::Plain(Request::ReloadCertificates),

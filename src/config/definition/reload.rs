@@ -70,6 +70,15 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("reload_surge", Group::Reload, Kind::Number)
     },
     Definition {
+        long: Some("rollback-window"),
+        value: "SECONDS",
+        default: Some("0"),
+        help: "Keep the workers of the version before for this long, for `rgun ctl rollback`; 0: not at all",
+        more: "They stop accepting, finish what they have, and stay in memory: going back to them takes no boot, whatever lies on \
+               the disk by then. A reload needs the memory of two generations for that long.",
+        ..Definition::new("rollback_window", Group::Reload, Kind::Duration)
+    },
+    Definition {
         long: Some("shutdown-delay"),
         value: "SECONDS",
         default: Some("0"),

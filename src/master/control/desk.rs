@@ -1,10 +1,14 @@
 //! From requests to the supervisor's commands, and from its answers to what a client reads. It decides nothing.
 
+use std::time::Duration;
+
 use super::protocol::{Request, Response, StopMode as Mode};
 use crate::config::LogLevel;
 use crate::ipc::{ToMold, ToWorker};
 use crate::master::shell::Shell;
-use crate::master::supervisor::{Answer, Command, Event, Refusal, Slot, StopMode, Token};
+use crate::master::supervisor::{
+    Answer, Command, Event, Portion, Refusal, ReloadFailure, Slot, StopMode, Token, Trial,
+};
 use crate::observability;
 
 impl Shell<'_> {
@@ -61,6 +65,22 @@ impl Shell<'_> {
             }
             Request::Promote => ("promote".to_owned(), Command::Promote),
             Request::Discard => ("discard".to_owned(), Command::Discard),
+            Request::Rollback => ("rollback".to_owned(), Command::Rollback),
+            Request::Canary {
+                share,
+                for_ms,
+                judged_after,
+            } => match portion(share) {
+                Ok(portion) => (
+                    format!("canary {share}"),
+                    Command::Canary(Trial {
+                        portion,
+                        lasts: for_ms.map(Duration::from_millis),
+                        judged: *judged_after,
+                    }),
+                ),
+                Err(why) => return self.desk.control.answer(token, &Response::failed(why)),
+            },
             Request::Scale { workers } => (format!("scale {workers}"), Command::Scale(*workers)),
             Request::RestartWorker { slot } => (
                 format!("restart-worker {slot}"),
@@ -136,6 +156,44 @@ impl Shell<'_> {
                 generation: Some(generation.0),
                 ..Response::done(format!("discarded: generation {generation}"))
             },
+            Answer::CanaryServes {
+                generation,
+                slots,
+                of,
+            } => Response {
+                generation: Some(generation.0),
+                ..Response::done(format!(
+                    "canary: generation {generation} serves in {slots} of {of} slots"
+                ))
+            },
+            Answer::TakenBack {
+                generation,
+                to,
+                why: ReloadFailure::Discarded,
+            } => Response {
+                generation: Some(to.0),
+                ..Response::done(format!(
+                    "generation {generation} was taken back: generation {to} serves"
+                ))
+            },
+            Answer::TakenBack {
+                generation,
+                to,
+                why,
+            } => {
+                let (reason, traceback) =
+                    self.reporting
+                        .journal
+                        .reload_failure(why, &self.fleet.workers, &self.molds);
+                Response {
+                    generation: Some(to.0),
+                    traceback,
+                    taken_back: true,
+                    ..Response::failed(format!(
+                        "generation {generation} was taken back, generation {to} serves: {reason}"
+                    ))
+                }
+            }
             Answer::Refused(refusal) => Response::failed(refused(*refusal)),
             Answer::Scaled { from, to } => {
                 Response::done(format!("number of workers: {to} (was {from})"))
@@ -186,6 +244,20 @@ impl Shell<'_> {
     }
 }
 
+/// `3` slots, or `10%` of them.
+fn portion(text: &str) -> Result<Portion, String> {
+    let malformed = || format!("`{text}` is no number of slots: write 2, or 10%");
+    let read = match text.strip_suffix('%') {
+        Some(percent) => percent
+            .parse()
+            .ok()
+            .filter(|percent| (1..=100).contains(percent))
+            .map(Portion::Percent),
+        None => text.parse().ok().filter(|n| *n > 0).map(Portion::Slots),
+    };
+    read.ok_or_else(malformed)
+}
+
 /// With what to do about it.
 fn refused(refusal: Refusal) -> String {
     match refusal {
@@ -208,6 +280,21 @@ fn refused(refusal: Refusal) -> String {
         Refusal::Staged { generation } => format!(
             "generation {generation} is staged: `rgun ctl promote` or `rgun ctl discard` first"
         ),
+        Refusal::Canary { generation } => format!(
+            "generation {generation} is a canary: `rgun ctl promote` or `rgun ctl discard` first"
+        ),
+        Refusal::TakingBack { generation } => {
+            format!("generation {generation} is being taken back: try again when that has ended")
+        }
+        Refusal::NothingKept => {
+            "no generation is kept for a rollback: --rollback-window keeps one".to_owned()
+        }
+        Refusal::NotMore { slots } => {
+            format!("the canary has {slots} slots already: name more, promote or discard it")
+        }
+        Refusal::NothingToCompare => {
+            "a canary of all slots leaves nothing to compare it with: name fewer".to_owned()
+        }
         Refusal::NothingStaged => "nothing is staged: `rgun ctl stage` first".to_owned(),
     }
 }

@@ -19,8 +19,20 @@ pub enum Request {
     },
     /// Lets the staged generation serve; answered as `Reload`.
     Promote,
-    /// Removes the staged generation.
+    /// Removes the staged generation, or the canary.
     Discard,
+    /// Lets so many slots of a new generation serve; answered when they do, or, where it is judged, by the verdict.
+    Canary {
+        /// `3`, or `10%`
+        share: String,
+        #[serde(default)]
+        for_ms: Option<u64>,
+        /// It is compared with the serving generation, once it has answered so many requests.
+        #[serde(default)]
+        judged_after: Option<u64>,
+    },
+    /// Lets the generation before serve again.
+    Rollback,
     /// Of TLS, without a reload.
     ReloadCertificates,
     Scale {
@@ -69,6 +81,9 @@ pub struct Response {
     pub traceback: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
+    /// A canary was taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,6 +150,9 @@ pub struct Status {
     /// A generation that is on its way, or is staged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// The generation that `rollback` brings back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
     pub workers_wanted: u32,
     pub reloads: Reloads,
     /// By slot; during a rollout a slot has two.
@@ -142,10 +160,24 @@ pub struct Status {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previous {
+    pub generation: u32,
+    /// How much longer.
+    pub left_ms: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     pub generation: u32,
-    /// `reloading` (it is to serve), `staging` (it boots, to be staged) or `staged`.
+    /// `reloading` (it is to serve), `staging` (it boots, to be staged), `staged`, `canary-booting`, `canary` or `taking-back`
+    /// (it is to serve again).
     pub state: String,
+    /// That run it.
+    #[serde(default)]
+    pub slots: u32,
+    /// Until a canary ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
     /// Where it answers before it serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preview: Vec<String>,
@@ -165,7 +197,8 @@ pub struct Worker {
     pub slot: u32,
     pub generation: u32,
     pub pid: i32,
-    /// `booting`, `standby` (ready, waits for the rest of its generation or for its promotion), `serving`, `hung`, `draining` or `stopping`.
+    /// `booting`, `standby` (ready, waits for the rest of its generation or for its promotion), `serving`,
+    /// `paused` (may serve again), `hung`, `draining` or `stopping`.
     pub state: String,
     /// Since its start.
     pub age_ms: u64,

@@ -1,6 +1,8 @@
 //! The server as `rgun ctl status` shows it: what the supervisor, the scoreboard and the system know. It changes nothing.
 
-use super::protocol::{InFlight, Reloads, Rollout, Status, Worker};
+use std::time::Duration;
+
+use super::protocol::{InFlight, Previous, Reloads, Rollout, Status, Worker};
 use crate::config::{DjangoFiles, StaticFiles};
 use crate::master::shell::Shell;
 use crate::master::supervisor::{Generation, RolloutStage, Service, Stage, WorkerView};
@@ -40,8 +42,17 @@ impl Shell<'_> {
             rollout: self.supervisor.rollout().map(|rollout| Rollout {
                 generation: rollout.generation.0,
                 state: rollout_stage(rollout.stage).to_owned(),
+                slots: rollout.slots,
+                left_ms: rollout.left.map(ms),
                 preview: self.preview_addresses(rollout.generation),
             }),
+            previous: self
+                .supervisor
+                .previous()
+                .map(|(generation, left)| Previous {
+                    generation: generation.0,
+                    left_ms: ms(left),
+                }),
             workers_wanted: self.supervisor.target(),
             reloads: Reloads {
                 succeeded: self.reporting.tally.reloads,
@@ -94,6 +105,10 @@ impl Shell<'_> {
     }
 }
 
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn mounts(files: &StaticFiles) -> Vec<String> {
     let named = files.mounts.iter();
     let named = named.map(|mount| format!("{} -> {}", mount.prefix, mount.directory.display()));
@@ -118,6 +133,9 @@ fn rollout_stage(stage: RolloutStage) -> &'static str {
         RolloutStage::Reloading => "reloading",
         RolloutStage::Staging => "staging",
         RolloutStage::Staged => "staged",
+        RolloutStage::CanaryBooting => "canary-booting",
+        RolloutStage::Canary => "canary",
+        RolloutStage::TakingBack => "taking-back",
     }
 }
 
@@ -126,6 +144,7 @@ fn stage(stage: Stage) -> &'static str {
         Stage::Booting => "booting",
         Stage::Standby => "standby",
         Stage::Serving => "serving",
+        Stage::Paused => "paused",
         Stage::Hung => "hung",
         Stage::Draining => "draining",
         Stage::Stopping => "stopping",

@@ -62,7 +62,7 @@ impl Shell<'_> {
     }
 
     fn is_idle(&self) -> bool {
-        let at_rest = |stage| matches!(stage, Stage::Serving | Stage::Standby);
+        let at_rest = |stage| matches!(stage, Stage::Serving | Stage::Standby | Stage::Paused);
         self.supervisor.workers().all(|view| at_rest(view.stage))
             && self
                 .fleet

@@ -45,6 +45,8 @@ pub enum Action {
     DumpStacks { incarnation: Incarnation },
     /// Feed one `Event::Memory`: workers of a new generation are about to boot beside the others.
     MeasureMemory,
+    /// Feed one `Event::Compared`: what both generations have answered since this was asked for the first time.
+    CompareGenerations { canary: Generation, old: Generation },
     /// Feed one `Event::Heartbeats` with every worker that was ready.
     SampleHeartbeats,
     /// Close the master's own listeners: the server ends, the workers empty the accept queue.
@@ -75,6 +77,8 @@ pub enum Order {
         graceful: Duration,
     },
     StopFast,
+    /// Stop accepting, as with `Drain`, finish what is in flight, and stay: `Go` may follow, or `Drain`.
+    Pause,
 }
 
 /// `ipc::DrainReason`.
@@ -124,6 +128,18 @@ pub enum Answer {
     Discarded {
         generation: Generation,
     },
+    /// So many of its slots serve.
+    CanaryServes {
+        generation: Generation,
+        slots: u32,
+        of: u32,
+    },
+    /// It serves no more, `to` does.
+    TakenBack {
+        generation: Generation,
+        to: Generation,
+        why: super::ReloadFailure,
+    },
     /// Nothing was done.
     Refused(Refusal),
     Scaled {
@@ -167,5 +183,21 @@ pub enum Refusal {
     Staged {
         generation: Generation,
     },
+    /// Some of its slots serve, and it has to be promoted or discarded first.
+    Canary {
+        generation: Generation,
+    },
+    /// The generation before serves again, or is about to.
+    TakingBack {
+        generation: Generation,
+    },
     NothingStaged,
+    /// No generation before is kept.
+    NothingKept,
+    /// It has that many slots already.
+    NotMore {
+        slots: u32,
+    },
+    /// With all slots there is nothing to compare it with.
+    NothingToCompare,
 }

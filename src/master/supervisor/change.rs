@@ -15,11 +15,17 @@ impl Supervisor {
             Phase::FirstBoot => self.boot_anew(),
             Phase::Running => {
                 // What boots has read the old files, or some of each; it may even hang on them.
-                let booting = |rollout: &Rollout| !rollout.is_switching();
-                if self.reload.rollout().is_some_and(booting) {
-                    self.fail_rollout(ReloadFailure::Overtaken);
-                } else if self.reload.goal() == Some(Goal::Stage) {
-                    self.end_reload_badly(ReloadFailure::Overtaken);
+                let is_for_a_stage =
+                    matches!(self.reload.goal(), Some(Goal::Stage | Goal::Canary(_)));
+                let booting = |rollout: &Rollout| {
+                    !rollout.is_switching() && !matches!(rollout.goal, Goal::Return { .. })
+                };
+                match self.reload.rollout() {
+                    Some(rollout) if is_for_a_stage || booting(rollout) => {
+                        self.fail_rollout(ReloadFailure::Overtaken);
+                    }
+                    None if is_for_a_stage => self.end_reload_badly(ReloadFailure::Overtaken),
+                    Some(_) | None => {}
                 }
                 self.ask_reload(None);
             }

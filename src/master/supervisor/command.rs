@@ -41,6 +41,8 @@ impl Supervisor {
             Command::Stage => self.ask_stage(token),
             Command::Promote => self.promote(token),
             Command::Discard => self.discard(token),
+            Command::Canary(trial) => self.ask_canary(token, trial),
+            Command::Rollback => self.roll_back(token),
         }
     }
 

@@ -27,6 +27,8 @@ impl Supervisor {
         }
         self.enforce_molds();
         self.enforce_room();
+        self.enforce_trial();
+        self.enforce_rollback_window();
         self.enforce_closing();
         self.enforce_preparation();
         self.sample();
@@ -65,7 +67,7 @@ impl Supervisor {
                 self.forget_deadline(incarnation);
             }
             Life::Draining { .. } => self.stop_fast(incarnation, FAST),
-            Life::Standby | Life::Serving | Life::Killed => {}
+            Life::Standby | Life::Serving | Life::Paused | Life::Killed => {}
         }
     }
 
@@ -87,6 +89,7 @@ impl Supervisor {
         if self.workers.values().any(Worker::is_heard) {
             self.act(Action::SampleHeartbeats);
         }
+        self.ask_comparison();
     }
 
     /// In our own time; always ahead of it, because what is due was enforced.
@@ -102,7 +105,8 @@ impl Supervisor {
             Reload::Idle => None,
             Reload::Reading { until, .. } => Some(*until),
             Reload::Rolling(rollout) => match rollout.batch {
-                Batch::Booting | Batch::Held => None,
+                Batch::Booting => None,
+                Batch::Held { until } => until,
                 Batch::Switching { until, .. } => Some(until),
             },
         };
@@ -122,6 +126,7 @@ impl Supervisor {
             .chain(self.room_deadline())
             .chain(self.helper_deadline())
             .chain(self.mold_deadline())
+            .chain(self.rollback_deadline())
             .chain([self.pulse_at])
             .min()
     }

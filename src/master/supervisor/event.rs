@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    BootFailure, Generation, Helper, HelperEnd, Incarnation, MoldMessage, Plan, Slot, Token,
+    BootFailure, Figures, Generation, Helper, HelperEnd, Incarnation, MoldMessage, Plan, Slot,
+    Token,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,12 @@ pub enum Event {
     HelperEnded { helper: Helper, end: HelperEnd },
     /// Answer to `Action::EndHelpers`: the last hook has come to its end, and no helper is left.
     HelpersEnded,
+    /// Answer to `Action::CompareGenerations`.
+    Compared {
+        canary: Generation,
+        old: Box<Figures>,
+        new: Box<Figures>,
+    },
     /// Answer to `Action::MeasureMemory`; `None`: there is no limit, or nothing that could tell.
     Memory(Option<Memory>),
     /// The command of `Action::Prepare` has ended: its exit code, or the one that a shell would give for its end.
@@ -191,6 +198,42 @@ pub enum Command {
     Promote,
     /// Remove the generation that boots to be held, or is.
     Discard,
+    /// Let some slots of a new generation serve.
+    Canary(Trial),
+    /// The generation that served before serves again.
+    Rollback,
+}
+
+/// What a canary is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    pub portion: Portion,
+    /// Then it ends: promoted if it was judged and is not worse, otherwise taken back. `None`: an operator ends it.
+    pub lasts: Option<Duration>,
+    /// It is compared with the generation that serves, once it has answered so many requests. `None`: an operator judges.
+    pub judged: Option<u64>,
+}
+
+/// How many slots of a generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    Slots(u32),
+    /// Rounded up.
+    Percent(u32),
+}
+
+impl Portion {
+    /// At least one, of so many.
+    pub(super) fn of(self, slots: u32) -> u32 {
+        let wished = match self {
+            Self::Slots(wished) => wished,
+            Self::Percent(percent) => {
+                let parts = u64::from(slots) * u64::from(percent);
+                u32::try_from(parts.div_ceil(100)).unwrap_or(u32::MAX)
+            }
+        };
+        wished.clamp(1, slots.max(1))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ impl Supervisor {
         match worker.life {
             Life::Booting { .. } => self.boot_failed(who, BootFailure::Exited(exit)),
             Life::Standby | Life::Serving => self.died(&worker, exit),
+            Life::Paused => self.lost_paused(&worker, exit),
             Life::Hung { .. }
             | Life::Aborting { .. }
             | Life::Failed { .. }

@@ -30,7 +30,7 @@ impl Supervisor {
         if timeout.is_none_or(|limit| quiet <= limit) || fault!(self, HungIsLeftAlone) {
             return;
         }
-        if !worker.is_ready() {
+        if matches!(worker.life, Life::Draining { .. }) {
             // Its other threads have finished, and nobody needs to wait for the one that hangs.
             self.end_hung(incarnation);
             return;

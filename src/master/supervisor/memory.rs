@@ -50,6 +50,8 @@ impl Supervisor {
         let fewest = match rollout.goal {
             Goal::Serve => left.min(1),
             Goal::Stage => left,
+            Goal::Canary(trial) => rollout.slots_of(trial).saturating_sub(rollout.done),
+            Goal::Return { .. } => 0,
         };
         if slots < fewest.max(1) && is_leaving_room {
             rollout.room = Room::NotYet { again: now + PULSE };

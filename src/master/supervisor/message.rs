@@ -14,8 +14,13 @@ impl Supervisor {
             WorkerMessage::Booted => {}
             WorkerMessage::Ready => self.take_ready(incarnation),
             WorkerMessage::StoppedAccepting => {
-                worker.accepting = false;
-                if worker.life == Life::Serving && !fault!(self, LeavingIsNotReplaced) {
+                let unasked = !std::mem::replace(&mut worker.accepting, false);
+                let leaves = match worker.life {
+                    Life::Paused => unasked,
+                    Life::Serving => !fault!(self, LeavingIsNotReplaced),
+                    _ => false,
+                };
+                if leaves {
                     self.leaves_unasked(incarnation);
                 }
             }
@@ -66,6 +71,7 @@ impl Supervisor {
             }
             Life::Standby
             | Life::Serving
+            | Life::Paused
             | Life::Hung { .. }
             | Life::Aborting { .. }
             | Life::Failed { .. }
@@ -84,7 +90,7 @@ impl Supervisor {
         let waits = self
             .reload
             .rollout()
-            .is_some_and(|r| r.generation == who.generation && who.slot.0 >= r.done);
+            .is_some_and(|r| r.generation == who.generation && r.awaits(who.slot));
         if !waits {
             self.take_over(who);
         }

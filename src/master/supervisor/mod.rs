@@ -11,12 +11,14 @@
 //! Every call runs the same course: take the event in, enforce what is due, then bring what *is* to what is *wanted*.
 
 mod action;
+mod canary;
 mod chance;
 mod change;
 mod clock;
 mod command;
 mod deadline;
 mod event;
+mod evidence;
 mod exit;
 mod fleet;
 mod helper;
@@ -34,6 +36,7 @@ mod reconcile;
 mod recycle;
 mod reload;
 mod report;
+mod rollback;
 mod rollout;
 mod shutdown;
 mod slot;
@@ -49,9 +52,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use action::{Action, Answer, DrainReason, KillReason, Order, Refusal, ServiceState};
 pub use event::{
-    Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Memory, Retirement, Signal,
-    StopMode, WorkerMessage,
+    Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Memory, Portion, Retirement,
+    Signal, StopMode, Trial, WorkerMessage,
 };
+pub use evidence::{BUCKETS, Evidence, Figures, Finding, Summary};
 pub use helper::{Helper, HelperEnd};
 pub use limits::{Excess, WorkerLimits};
 pub use mold::MoldMessage;
@@ -68,6 +72,7 @@ use mold::Mold;
 use preparation::Preparation;
 use recycle::Retiree;
 use reload::{Queued, Reload};
+use rollback::Previous;
 use slot::Place;
 
 /// Feed it events, do the actions it returns in their order, wake it at `next_timeout()`.
@@ -90,6 +95,8 @@ pub struct Supervisor {
     reload: Reload,
     /// A rollout that was asked for and has not begun.
     queued: Option<Queued>,
+    /// Kept for a rollback.
+    previous: Option<Previous>,
     retirees: VecDeque<Retiree>,
     /// Generations whose settings the shell must keep.
     known: BTreeSet<Generation>,
@@ -177,6 +184,7 @@ impl Supervisor {
             workers: Fleet::default(),
             reload: Reload::Idle,
             queued: None,
+            previous: None,
             retirees: VecDeque::new(),
             known: BTreeSet::from([Generation(1)]),
             pulse_at: Moment::default(),
@@ -253,6 +261,7 @@ impl Supervisor {
             Event::AbortInVain { incarnation } => self.take_abort_in_vain(incarnation),
             Event::HelperEnded { helper, end } => self.take_helper_end(helper, end),
             Event::HelpersEnded => self.take_helpers_end(),
+            Event::Compared { canary, old, new } => self.take_comparison(canary, &old, &new),
             Event::Memory(memory) => self.take_memory(memory),
             Event::Prepared { step, code } => self.take_prepared(step, code),
             Event::Changed => self.take_change(),

@@ -70,6 +70,9 @@ mutations! {
     MoldsAreNotPaced,
     HangingMoldIsLeft,
     LateMoldIsLeft,
+    VerdictIsIgnored,
+    CanaryForEver,
+    KeepBeyondWindow,
 }
 
 /// `fault!(self, Name)`: whether that fault was asked for. Always false outside tests.

@@ -57,6 +57,8 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// From the first TERM to the drain; readiness fails meanwhile, accepting goes on.
     pub shutdown_delay: Duration,
+    /// How long the generation before is kept after another one has taken over; zero: not at all.
+    pub rollback_window: Duration,
     pub winch: Winch,
     pub sources: Sources,
     pub abort: Abort,

@@ -75,6 +75,7 @@ impl Supervisor {
         match worker.life {
             Life::Serving => true,
             Life::Standby => self.reload.rollout().is_some_and(Rollout::is_switching),
+            Life::Paused => self.is_returning(worker),
             Life::Booting { .. }
             | Life::Hung { .. }
             | Life::Aborting { .. }

@@ -56,7 +56,7 @@ impl Reload {
     /// A generation is ready beside the one that serves, and waits for an operator.
     pub(super) fn is_held(&self) -> bool {
         self.rollout()
-            .is_some_and(|rollout| rollout.batch == Batch::Held)
+            .is_some_and(|rollout| matches!(rollout.batch, Batch::Held { .. }))
     }
 
     pub(super) fn rollout_mut(&mut self) -> Option<&mut Rollout> {
@@ -103,11 +103,15 @@ impl Supervisor {
         let queued = self.queued.as_ref().map(|queued| queued.goal);
         let goal = self.reload.goal().or(queued)?;
         Some(match (goal, self.reload.generation()) {
+            (Goal::Canary(_), Some(generation)) if self.reload.is_held() => {
+                Refusal::Canary { generation }
+            }
+            (Goal::Return { from, .. }, _) => Refusal::TakingBack { generation: from },
             (Goal::Serve, generation) => Refusal::Reloading { generation },
             (Goal::Stage, Some(generation)) if self.reload.is_held() => {
                 Refusal::Staged { generation }
             }
-            (Goal::Stage, generation) => Refusal::Staging { generation },
+            (Goal::Stage | Goal::Canary(_), generation) => Refusal::Staging { generation },
         })
     }
 
@@ -131,7 +135,7 @@ impl Supervisor {
         let generation = self.last_generation;
         self.known.insert(generation);
         let until = self.now() + self.plan.boot_timeout;
-        let stage = tokens.first().copied().filter(|_| goal == Goal::Stage);
+        let stage = tokens.first().copied().filter(|_| goal != Goal::Serve);
         self.reload = Reload::Reading {
             generation,
             goal,
@@ -183,6 +187,11 @@ impl Supervisor {
                     (generation, goal, tokens, done)
                 }
             };
+        // The one that was to leave is named, not the one that was to return.
+        let generation = match goal {
+            Goal::Return { from, .. } => from,
+            Goal::Serve | Goal::Stage | Goal::Canary(_) => generation,
+        };
         self.report(match why {
             ReloadFailure::Discarded => Report::Discarded { generation },
             why => Report::ReloadFailed {
@@ -194,7 +203,9 @@ impl Supervisor {
         });
         let answer = match goal {
             Goal::Serve => Answer::ReloadFailed { generation, why },
-            Goal::Stage => Answer::StageFailed { generation, why },
+            Goal::Stage | Goal::Canary(_) | Goal::Return { .. } => {
+                Answer::StageFailed { generation, why }
+            }
         };
         for token in tokens {
             if !fault!(self, ForgetReply) {

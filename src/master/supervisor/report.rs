@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    BootPhase, Excess, Exit, Generation, Helper, Incarnation, Memory, Retirement, Slot, StopMode,
-    Token,
+    BootPhase, Evidence, Excess, Exit, Generation, Helper, Incarnation, Memory, Retirement, Slot,
+    StopMode, Token,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,36 @@ pub enum Report {
         workers: u32,
     },
     PromotionBegan {
+        generation: Generation,
+    },
+    /// So many slots of that generation serve now.
+    CanaryServes {
+        generation: Generation,
+        slots: u32,
+        of: u32,
+    },
+    /// It was judged by what it has answered, and is promoted, or taken back.
+    CanaryVerdict {
+        generation: Generation,
+        evidence: Evidence,
+    },
+    /// The generation that serves, or serves in part, is being replaced by the one before.
+    TakingBack {
+        generation: Generation,
+        why: ReloadFailure,
+    },
+    TakenBack {
+        generation: Generation,
+        to: Generation,
+        why: ReloadFailure,
+    },
+    /// The workers of that generation are paused, and can be brought back for so long.
+    KeptForRollback {
+        generation: Generation,
+        window: Duration,
+    },
+    /// They end.
+    KeptNoMore {
         generation: Generation,
     },
     /// An operator does not want the staged generation: its workers end.
@@ -246,6 +276,15 @@ pub enum ReloadFailure {
     Overtaken,
     /// An operator has asked for it.
     Discarded,
+    /// What it has answered is worse than what the generation beside it has.
+    Worse(Evidence),
+    /// It has not answered enough requests to be judged.
+    TooFewRequests {
+        requests: u64,
+        wanted: u64,
+    },
+    /// A canary that nobody has promoted in its time.
+    TimeOver,
     /// The server stops, or WINCH sends every worker away.
     Abandoned,
 }

@@ -10,7 +10,7 @@ use super::reload::Reload;
 use super::worker::Life;
 use super::{
     Action, Answer, Generation, Moment, Plan, ReloadFailure, Report, ServiceState, Slot,
-    Supervisor, Token,
+    Supervisor, Token, Trial,
 };
 
 #[derive(Debug)]
@@ -30,6 +30,16 @@ pub(super) struct Rollout {
     pub(super) room: Room,
     /// How many slots at a time the memory allows; it was reported.
     pub(super) at_once: Option<u32>,
+    pub(super) replaced: Replaced,
+    pub(super) committed: bool,
+}
+
+/// What becomes of workers whose slots the new generation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replaced {
+    Drained,
+    /// The new generation may be taken back.
+    Paused,
 }
 
 /// What a rollout is to come to.
@@ -39,6 +49,24 @@ pub(super) enum Goal {
     Serve,
     /// It is ready beside the old one, and an operator decides.
     Stage,
+    /// Some of its slots serve, and an operator or the evidence decides.
+    Canary(Trial),
+    /// A generation whose workers are paused takes its first slots back from another one.
+    Return {
+        from: Generation,
+        slots: u32,
+        why: ReloadFailure,
+        missing: Missing,
+    },
+}
+
+/// What is done about workers that ended while they were paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Others boot first: capacity does not fall.
+    Booted,
+    /// Those do not boot either: their slots are filled afterwards.
+    Left,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +74,7 @@ pub(super) enum Batch {
     /// New workers boot, and wait for each other. From here there is a way back.
     Booting,
     /// As `Booting`, and everybody was ready: an operator decides.
-    Held,
+    Held { until: Option<Moment> },
     /// The old workers of the slots below `end` were told to drain. From here there is none.
     Switching {
         end: u32,
@@ -67,10 +95,24 @@ impl Rollout {
         matches!(self.batch, Batch::Switching { .. })
     }
 
+    /// Slots of a canary.
+    pub(super) fn slots_of(&self, trial: Trial) -> u32 {
+        trial.portion.of(self.target)
+    }
+
+    /// Whoever becomes ready in that slot waits for the others.
+    pub(super) fn awaits(&self, slot: Slot) -> bool {
+        let end = match self.goal {
+            Goal::Return { slots, .. } => slots,
+            Goal::Serve | Goal::Stage | Goal::Canary(_) => u32::MAX,
+        };
+        (self.done..end).contains(&slot.0)
+    }
+
     /// Slots below this one belong to the new generation, whether or not its workers were let go yet.
     pub(super) fn switched(&self) -> u32 {
         match self.batch {
-            Batch::Booting | Batch::Held => self.done,
+            Batch::Booting | Batch::Held { .. } => self.done,
             Batch::Switching { end, .. } => end,
         }
     }
@@ -97,12 +139,17 @@ impl Supervisor {
         self.cancel_recycling();
         self.report(Report::ReloadBegan { generation });
         self.add_mold(generation, &plan);
+        let replaced = if plan.rollback_window.is_zero() && !matches!(goal, Goal::Canary(_)) {
+            Replaced::Drained
+        } else {
+            Replaced::Paused
+        };
         let rollout = Rollout {
             generation,
             goal,
             surge: match goal {
                 Goal::Serve => plan.surge.filter(|k| *k > 0),
-                Goal::Stage => None,
+                Goal::Stage | Goal::Canary(_) | Goal::Return { .. } => None,
             },
             plan,
             tokens,
@@ -111,6 +158,8 @@ impl Supervisor {
             batch: Batch::Booting,
             room: Room::Asked,
             at_once: None,
+            replaced,
+            committed: false,
         };
         self.reload = Reload::Rolling(Box::new(rollout));
         self.ask_room();
@@ -130,18 +179,26 @@ impl Supervisor {
             return Step::Wait;
         };
         match rollout.batch {
-            Batch::Held => {
+            Batch::Held { .. } => {
                 self.boot_batch();
                 Step::Wait
             }
-            Batch::Booting if self.is_committed() || rollout.done >= rollout.target => {
-                self.complete_rollout()
-            }
-            Batch::Booting => match self.boot_batch() {
-                None => Step::Wait,
-                Some(end) => self.end_batch(end),
+            Batch::Booting => match rollout.goal {
+                _ if rollout.committed => self.complete_rollout(),
+                Goal::Canary(trial) if rollout.done >= rollout.slots_of(trial) => {
+                    self.hold_canary(trial)
+                }
+                Goal::Serve if rollout.done >= rollout.target => self.complete_rollout(),
+                _ => self.boot_next(),
             },
             Batch::Switching { end, until, doomed } => self.finish_switch(end, until, doomed),
+        }
+    }
+
+    fn boot_next(&mut self) -> Step {
+        match self.boot_batch() {
+            None => Step::Wait,
+            Some(end) => self.end_batch(end),
         }
     }
 
@@ -158,12 +215,26 @@ impl Supervisor {
         else {
             return None;
         };
-        if !self.can_fork(generation) && done < target {
+        let returns = matches!(rollout.goal, Goal::Return { .. });
+        let forks = self.can_fork(generation);
+        // Who returns needs no mold.
+        if !forks && done < target && !returns {
             return None;
         }
         let surge = rollout.surge.filter(|_| !fault!(self, IgnoreSurge));
-        let wished = target.min(done.saturating_add(surge.unwrap_or(u32::MAX)));
+        let wished = match rollout.goal {
+            Goal::Serve | Goal::Stage => target.min(done.saturating_add(surge.unwrap_or(u32::MAX))),
+            Goal::Canary(trial) => rollout.slots_of(trial).max(done),
+            Goal::Return { slots, .. } => slots.min(target),
+        };
         let end = wished.min(done.saturating_add(slots.max(1)));
+        let left = matches!(
+            rollout.goal,
+            Goal::Return {
+                missing: Missing::Left,
+                ..
+            }
+        );
         let (limit, boot_timeout) = (rollout.plan.boots_at_once(), rollout.plan.boot_timeout);
         let mut booting = self
             .workers
@@ -176,9 +247,12 @@ impl Supervisor {
         let mut standby = 0;
         for slot in (done..end).map(Slot) {
             match self.occupant(slot, generation).map(|w| w.life) {
-                Some(Life::Standby) => standby += 1,
+                Some(Life::Standby | Life::Paused) => standby += 1,
+                // A slot that was added since.
+                Some(Life::Serving) if returns => standby += 1,
+                None if left => standby += 1,
                 Some(_) => {}
-                None if booting < limit || fault!(self, TooManyBoots) => {
+                None if forks && (booting < limit || fault!(self, TooManyBoots)) => {
                     booting += 1;
                     self.spawn(slot, generation, boot_timeout);
                 }
@@ -199,7 +273,7 @@ impl Supervisor {
                 self.hold();
                 Step::Wait
             }
-            Some(Goal::Serve | Goal::Stage) => {
+            Some(_) => {
                 self.switch(end);
                 Step::Again
             }
@@ -210,6 +284,9 @@ impl Supervisor {
     fn complete_rollout(&mut self) -> Step {
         // Scaled down until nothing was left to do, the last batch never came: the old workers that remain are surplus.
         self.commit();
+        if let Some(Goal::Return { from, why, .. }) = self.reload.goal() {
+            return self.end_return(from, why);
+        }
         let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
             return Step::Wait;
         };
@@ -238,6 +315,14 @@ impl Supervisor {
             return;
         }
         if fault!(self, IgnoreFailureInRollout) {
+            return;
+        }
+        if let Goal::Return { missing, .. } = &mut rollout.goal {
+            *missing = Missing::Left;
+            return;
+        }
+        if rollout.replaced == Replaced::Paused && rollout.done > 0 {
+            self.take_back(why);
             return;
         }
         let (generation, done) = (rollout.generation, rollout.done);

@@ -59,9 +59,7 @@ impl Supervisor {
         }
         // In the middle of a switch the old workers have left the listeners already: the new ones take what is queued.
         if self.reload.rollout().is_some_and(Rollout::is_switching) {
-            for new in self.incarnations(|w| w.life == Life::Standby) {
-                self.go(new);
-            }
+            self.go_all();
         }
         let until = self.now() + self.plan.shutdown_delay;
         self.phase = Phase::Delayed { until };
@@ -94,7 +92,7 @@ impl Supervisor {
             .workers
             .values()
             .filter_map(|w| match w.life {
-                Life::Serving => Some((w.who.incarnation, graceful)),
+                Life::Serving | Life::Paused => Some((w.who.incarnation, graceful)),
                 // It drains because it was replaced, and keeps idle connections longer than a stop should take.
                 Life::Draining { fast_at } => {
                     Some((w.who.incarnation, fast_at.since(now).min(graceful)))
@@ -131,7 +129,7 @@ impl Supervisor {
         for incarnation in self.incarnations(|_| true) {
             match self.workers.get(incarnation).map(|w| w.life) {
                 Some(Life::Booting { .. }) => self.terminate(incarnation, limit),
-                Some(Life::Standby | Life::Serving | Life::Draining { .. }) => {
+                Some(Life::Standby | Life::Serving | Life::Paused | Life::Draining { .. }) => {
                     self.stop_fast(incarnation, limit);
                 }
                 Some(
@@ -184,6 +182,7 @@ impl Supervisor {
         self.act(Action::Notify(ServiceState::Stopping));
         self.abandon_reload();
         self.retirees.clear();
+        self.previous = None;
         let waiting: Vec<_> = self
             .places
             .values_mut()

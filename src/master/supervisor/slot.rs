@@ -49,14 +49,20 @@ impl Supervisor {
             return;
         }
         let rolling = self.reload.rollout().is_some() && !self.reload.is_held();
+        // Below it a canary has the slots.
+        let canary = self.reload.rollout().map(|it| (it.generation, it.done));
         for slot in (0..self.target).map(Slot) {
             if self.places.contains_key(&slot) {
                 continue;
             }
+            let generation = match canary {
+                Some((generation, done)) if slot.0 < done => generation,
+                Some(_) | None => self.generation,
+            };
             // Somebody who was to leave and could not be spared may still serve here.
-            let occupant = self.occupant(slot, self.generation).map(Worker::is_ready);
+            let occupant = self.occupant(slot, generation).map(Worker::is_ready);
             if occupant.is_some() || !rolling {
-                let mut place = Place::new(self.generation);
+                let mut place = Place::new(generation);
                 if occupant == Some(true) {
                     place.proven = Proven::Once;
                 }

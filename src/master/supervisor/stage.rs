@@ -3,16 +3,24 @@
 //! It is held as a whole or not at all: where one of its workers ends, hangs or is killed, it is removed, as in any rollout
 //! before the switch. So what is promoted is what was looked at.
 
+use super::memory::Room;
 use super::mutation::fault;
 use super::rollout::{Batch, Goal};
-use super::{Action, Answer, Refusal, ReloadFailure, Report, ServiceState, Supervisor, Token};
+use super::{
+    Action, Answer, Refusal, ReloadFailure, Report, ServiceState, Slot, Supervisor, Token,
+};
 
 impl Refusal {
-    /// Something is staged, or is about to be.
+    /// A generation is held, or is about to be.
     pub(super) fn is_for_a_stage(self) -> bool {
         match self {
-            Self::Staging { .. } | Self::Staged { .. } => true,
-            Self::Reloading { .. } | Self::NothingStaged => false,
+            Self::Staging { .. } | Self::Staged { .. } | Self::Canary { .. } => true,
+            Self::Reloading { .. }
+            | Self::TakingBack { .. }
+            | Self::NothingStaged
+            | Self::NothingKept
+            | Self::NotMore { .. }
+            | Self::NothingToCompare => false,
         }
     }
 }
@@ -20,9 +28,13 @@ impl Refusal {
 impl Supervisor {
     pub(super) fn ask_stage(&mut self, token: Token) {
         match self.rollout_in_progress() {
-            Some(refusal) => self.reply(token, Answer::Refused(refusal)),
+            Some(refusal) => self.refuse(token, refusal),
             None => self.queue(Goal::Stage, Some(token)),
         }
+    }
+
+    pub(super) fn refuse(&mut self, token: Token, refusal: Refusal) {
+        self.reply(token, Answer::Refused(refusal));
     }
 
     /// Everybody is ready.
@@ -30,61 +42,84 @@ impl Supervisor {
         let Some(rollout) = self.reload.rollout_mut() else {
             return;
         };
-        rollout.batch = Batch::Held;
+        rollout.batch = Batch::Held { until: None };
         let (generation, workers) = (rollout.generation, rollout.target);
         let tokens = std::mem::take(&mut rollout.tokens);
         self.report(Report::Staged {
             generation,
             workers,
         });
+        let answer = Answer::Staged {
+            generation,
+            workers,
+        };
         for token in tokens {
-            self.reply(
-                token,
-                Answer::Staged {
-                    generation,
-                    workers,
-                },
-            );
+            self.reply(token, answer);
         }
         self.act(Action::Notify(ServiceState::Ready));
     }
 
     /// From here on it is a reload whose workers are ready.
     pub(super) fn promote(&mut self, token: Token) {
-        let held = |batch: &Batch| *batch == Batch::Held;
-        let refusal = self.rollout_in_progress().unwrap_or(Refusal::NothingStaged);
-        let rollout = self.reload.rollout_mut();
-        let Some(rollout) = rollout.filter(|rollout| held(&rollout.batch)) else {
-            self.reply(token, Answer::Refused(refusal));
+        let refusal = self.rollout_in_progress();
+        if !self.reload.is_held() {
+            self.refuse(token, refusal.unwrap_or(Refusal::NothingStaged));
             return;
-        };
-        (rollout.goal, rollout.batch) = (Goal::Serve, Batch::Booting);
-        rollout.tokens.push(token);
-        let generation = rollout.generation;
-        self.report(Report::PromotionBegan { generation });
-        self.act(Action::Notify(ServiceState::Reloading));
+        }
+        if let Some(rollout) = self.reload.rollout_mut() {
+            rollout.tokens.push(token);
+        }
+        self.go_on(Goal::Serve);
         if fault!(self, PromoteForgotten)
             && let Some(rollout) = self.reload.rollout_mut()
         {
-            rollout.batch = Batch::Held;
+            rollout.batch = Batch::Held { until: None };
+        }
+    }
+
+    /// What is held moves on, towards that goal.
+    pub(super) fn go_on(&mut self, goal: Goal) {
+        let Some(rollout) = self.reload.rollout_mut() else {
+            return;
+        };
+        (rollout.goal, rollout.batch) = (goal, Batch::Booting);
+        let end = match goal {
+            Goal::Canary(trial) => rollout.slots_of(trial),
+            Goal::Serve | Goal::Stage | Goal::Return { .. } => rollout.target,
+        };
+        let (generation, slots) = (rollout.generation, rollout.done..end);
+        if goal == Goal::Serve {
+            self.report(Report::PromotionBegan { generation });
+        }
+        self.act(Action::Notify(ServiceState::Reloading));
+        let is_whole = slots
+            .map(Slot)
+            .all(|slot| self.occupant(slot, generation).is_some());
+        match self.reload.rollout_mut() {
+            Some(rollout) if is_whole => rollout.room = Room::For { slots: u32::MAX },
+            Some(_) => self.ask_room(),
+            None => {}
         }
     }
 
     pub(super) fn discard(&mut self, token: Token) {
-        let generation = self.reload.generation();
-        match (self.rollout_in_progress(), generation) {
-            (Some(Refusal::Staging { .. } | Refusal::Staged { .. }), Some(generation)) => {
+        let in_progress = self.rollout_in_progress();
+        let switches = self.reload.rollout().is_some_and(|it| it.is_switching());
+        let generation = self.reload.generation().filter(|_| !switches);
+        match (in_progress, generation) {
+            (Some(refusal), Some(generation)) if refusal.is_for_a_stage() => {
                 if self.reload.rollout().is_some() {
                     self.fail_rollout(ReloadFailure::Discarded);
                 } else {
                     self.end_reload_badly(ReloadFailure::Discarded);
                 }
-                self.reply(token, Answer::Discarded { generation });
+                match self.reload.rollout_mut() {
+                    // Answered when it has happened.
+                    Some(returning) => returning.tokens.push(token),
+                    None => self.reply(token, Answer::Discarded { generation }),
+                }
             }
-            (refusal, _) => {
-                let refusal = refusal.unwrap_or(Refusal::NothingStaged);
-                self.reply(token, Answer::Refused(refusal));
-            }
+            (refusal, _) => self.refuse(token, refusal.unwrap_or(Refusal::NothingStaged)),
         }
     }
 }

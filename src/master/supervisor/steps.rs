@@ -66,7 +66,7 @@ impl Supervisor {
         match worker.life {
             Life::Booting { .. } => self.terminate(incarnation, TERMINATE),
             Life::Standby => self.stop_fast(incarnation, FAST),
-            Life::Serving => {
+            Life::Serving | Life::Paused => {
                 self.drain(
                     incarnation,
                     DrainReason::Replaced,
@@ -97,6 +97,17 @@ impl Supervisor {
             self.act(Action::Send {
                 incarnation,
                 order: Order::Drain { reason, graceful },
+            });
+        }
+    }
+
+    pub(super) fn pause(&mut self, incarnation: Incarnation) {
+        if let Some(worker) = self.workers.get_mut(incarnation) {
+            worker.life = Life::Paused;
+            self.vacant.insert(worker.who.slot);
+            self.act(Action::Send {
+                incarnation,
+                order: Order::Pause,
             });
         }
     }
@@ -166,7 +177,7 @@ impl Supervisor {
             | Life::Terminated { kill_at }
             | Life::Stopping { kill_at } => *kill_at = latest.min(*kill_at),
             Life::Draining { fast_at } => *fast_at = latest.min(*fast_at),
-            Life::Booting { .. } | Life::Standby | Life::Serving | Life::Killed => {}
+            Life::Booting { .. } | Life::Standby | Life::Serving | Life::Paused | Life::Killed => {}
         }
     }
 
@@ -201,7 +212,9 @@ impl Supervisor {
         if !self.keeps_up() {
             return;
         }
-        let current = |g: Generation| g == self.generation || Some(g) == self.reload.generation();
+        let previous = self.previous.as_ref().map(|previous| previous.generation);
+        let coming = self.reload.generation();
+        let current = |g| g == self.generation || Some(g) == coming || Some(g) == previous;
         let lives = |g| self.workers.values().any(|w| w.who.generation == g);
         let placed = |g| self.places.values().any(|place| place.generation == g);
         let known = self.known.iter().copied();

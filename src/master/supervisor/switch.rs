@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::mutation::fault;
-use super::rollout::{Batch, Step};
+use super::rollout::{Batch, Goal, Replaced, Step};
 use super::slot::Place;
-use super::worker::Life;
+use super::worker::{Life, Worker};
 use super::{Generation, Moment, ReloadFailure, Slot, Supervisor};
 
 /// How long the new workers wait for the old ones' `StoppedAccepting`.
@@ -24,11 +24,23 @@ impl Supervisor {
             doomed: None,
         };
         let (generation, done) = (rollout.generation, rollout.done);
-        let last = end >= rollout.target;
+        let replaced = match rollout.goal {
+            Goal::Serve if end >= rollout.target && rollout.plan.rollback_window.is_zero() => {
+                Replaced::Drained
+            }
+            _ => rollout.replaced,
+        };
+        let last = match rollout.goal {
+            Goal::Serve | Goal::Stage => end >= rollout.target,
+            Goal::Canary(_) => false,
+            Goal::Return { .. } => true,
+        };
         // In one batch: everybody, also where the new generation has no slot. In several: what is surplus in the end goes
         // when it can be spared.
         let whole = last && done == 0;
-        self.dismiss_old(generation, |slot| whole || (done..end).contains(&slot.0));
+        self.replace_old(generation, replaced, |slot| {
+            whole || (done..end).contains(&slot.0)
+        });
         for slot in (done..end).map(Slot) {
             let waiting = self.places.remove(&slot).map(|place| place.waiting);
             let mut place = Place::new(generation);
@@ -43,25 +55,44 @@ impl Supervisor {
         }
     }
 
-    fn dismiss_old(&mut self, generation: Generation, slots: impl Fn(Slot) -> bool) {
-        for old in self.incarnations(|w| w.who.generation != generation && slots(w.who.slot)) {
-            if !fault!(self, SwitchWithoutDrain) {
-                self.dismiss(old);
+    /// Those that are paused already stay so: whoever commits decides.
+    fn replace_old(
+        &mut self,
+        generation: Generation,
+        replaced: Replaced,
+        slots: impl Fn(Slot) -> bool,
+    ) {
+        let serves = self.generation;
+        let old = |w: &Worker| {
+            w.who.generation != generation && w.life != Life::Paused && slots(w.who.slot)
+        };
+        for old in self.incarnations(old) {
+            let keeps = |w: &Worker| w.life == Life::Serving && w.who.generation == serves;
+            if fault!(self, SwitchWithoutDrain) {
+                continue;
+            }
+            match replaced {
+                Replaced::Paused if self.workers.get(old).is_some_and(keeps) => self.pause(old),
+                Replaced::Paused | Replaced::Drained => self.dismiss(old),
             }
         }
     }
 
-    /// The last batch was switched. Slots added after that are no part of the rollout.
-    pub(super) fn is_committed(&self) -> bool {
-        self.reload.generation() == Some(self.generation)
-    }
-
-    /// The new generation is the one that serves: its plan holds from here on. Doing it again changes nothing.
+    /// The new generation is the one that serves: its plan holds from here on. Doing it again changes nothing. Slots added
+    /// after that are no part of the rollout.
     pub(super) fn commit(&mut self) {
-        if let Some(rollout) = self.reload.rollout() {
-            self.generation = rollout.generation;
-            self.target = rollout.target;
-            self.plan = rollout.plan.clone();
+        let Some(rollout) = self.reload.rollout_mut() else {
+            return;
+        };
+        if std::mem::replace(&mut rollout.committed, true) {
+            return;
+        }
+        let (generation, target, plan) = (rollout.generation, rollout.target, rollout.plan.clone());
+        self.target = target;
+        let old = std::mem::replace(&mut self.plan, plan);
+        let before = std::mem::replace(&mut self.generation, generation);
+        if before != generation {
+            self.keep_or_release(before, old);
         }
     }
 
@@ -76,7 +107,7 @@ impl Supervisor {
             return Step::Wait;
         };
         let (generation, done) = (rollout.generation, rollout.done);
-        let committed = self.is_committed();
+        let committed = rollout.committed;
         let whole = committed && done == 0;
         let in_batch = |slot: Slot| whole || (done..end).contains(&slot.0);
         let accepting = self
@@ -87,21 +118,38 @@ impl Supervisor {
         if accepting && patient && !fault!(self, GoBeforeOldStoppedAccepting) {
             return Step::Wait;
         }
-        for new in self.incarnations(|w| w.life == Life::Standby && w.who.generation == generation)
-        {
-            self.go(new);
-        }
+        self.go_all();
         let Some(rollout) = self.reload.rollout_mut() else {
             return Step::Wait;
         };
         rollout.done = end;
         rollout.batch = Batch::Booting;
-        if !committed {
+        if !committed && rollout.goal == Goal::Serve {
             self.ask_room();
         }
         if let Some(why) = doomed.filter(|_| !committed) {
             self.fail_rollout(why);
         }
         Step::Again
+    }
+
+    /// Those of the new generation that are ready; of one that returns, those that were paused.
+    pub(super) fn go_all(&mut self) {
+        let Some(rollout) = self.reload.rollout() else {
+            return;
+        };
+        let (generation, switched, goal) = (rollout.generation, rollout.switched(), rollout.goal);
+        let goes = |w: &Worker| {
+            w.who.generation == generation
+                && (w.who.slot.0 < switched || goal == Goal::Serve)
+                && match w.life {
+                    Life::Standby => true,
+                    Life::Paused => matches!(goal, Goal::Return { .. }),
+                    _ => false,
+                }
+        };
+        for new in self.incarnations(goes) {
+            self.go(new);
+        }
     }
 }

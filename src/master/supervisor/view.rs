@@ -1,7 +1,9 @@
 //! What a status display may see of the supervisor. It changes nothing.
 
+use std::time::Duration;
+
 use super::reload::Reload;
-use super::rollout::Goal;
+use super::rollout::{Batch, Goal, Rollout};
 use super::worker::{Life, Worker};
 use super::{Generation, Phase, Slot, Supervisor, Who};
 
@@ -12,6 +14,8 @@ pub enum Stage {
     /// Ready, waiting for the rest of its generation.
     Standby,
     Serving,
+    /// Does not accept, and may serve again.
+    Paused,
     Hung,
     Draining,
     /// Told to end, or killed.
@@ -33,6 +37,10 @@ pub enum Service {
 pub struct RolloutView {
     pub generation: Generation,
     pub stage: RolloutStage,
+    /// That run the new generation.
+    pub slots: u32,
+    /// Until a canary ends by itself.
+    pub left: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +50,11 @@ pub enum RolloutStage {
     /// It boots, to be staged.
     Staging,
     Staged,
+    /// It boots, to serve in some slots.
+    CanaryBooting,
+    Canary,
+    /// The one before serves again.
+    TakingBack,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +69,7 @@ impl WorkerView {
             Life::Booting { .. } => Stage::Booting,
             Life::Standby => Stage::Standby,
             Life::Serving => Stage::Serving,
+            Life::Paused => Stage::Paused,
             Life::Hung { .. } | Life::Aborting { .. } => Stage::Hung,
             Life::Draining { .. } => Stage::Draining,
             Life::Failed { .. }
@@ -105,11 +119,28 @@ impl Supervisor {
             Goal::Serve => RolloutStage::Reloading,
             Goal::Stage if self.reload.is_held() => RolloutStage::Staged,
             Goal::Stage => RolloutStage::Staging,
+            Goal::Canary(_) if self.reload.is_held() => RolloutStage::Canary,
+            Goal::Canary(_) => RolloutStage::CanaryBooting,
+            Goal::Return { .. } => RolloutStage::TakingBack,
         };
+        let rollout = self.reload.rollout();
+        let until = rollout.and_then(|rollout| match rollout.batch {
+            Batch::Held { until } => until,
+            Batch::Booting | Batch::Switching { .. } => None,
+        });
         Some(RolloutView {
             generation: self.reload.generation()?,
             stage,
+            slots: rollout.map_or(0, Rollout::switched),
+            left: until.map(|until| until.since(self.now())),
         })
+    }
+
+    /// The generation that can be brought back, and for how long.
+    #[must_use]
+    pub fn previous(&self) -> Option<(Generation, Duration)> {
+        let previous = self.previous.as_ref()?;
+        Some((previous.generation, previous.until.since(self.now())))
     }
 
     /// How many workers are wanted.

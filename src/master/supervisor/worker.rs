@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! Booting ─► Standby ─► Serving ─► Draining ─► Stopping ─► Killed ─► (gone)
+//!    │          │          ▼▲          ▲
+//!    │          │        Paused ───────┘
 //!    │          └──────────┬─► Hung ─► (Aborting) ─────────►─┘
 //!    ├─► Failed, Terminated ──────────────────────────────►─┘
 //! ```
-//! The first three can fill a slot. The others are leaving: their end was decided and accounted for, nothing but their
+//! The first three, and those that are paused, can fill a slot. The others are leaving: their end was decided and accounted for, nothing but their
 //! exit is awaited, and the slot is free for a successor.
 
 use std::time::Duration;
@@ -23,6 +25,8 @@ pub(super) enum Life {
     Standby,
     /// Told to go.
     Serving,
+    /// Was serving, and was told to pause: it may serve again.
+    Paused,
     /// Was ready, gave no sign of life; its stacks are being printed.
     Hung {
         kill_at: Moment,
@@ -101,7 +105,7 @@ impl Worker {
     /// It fills its slot, or is about to.
     pub(super) fn stays(&self) -> bool {
         match self.life {
-            Life::Booting { .. } | Life::Standby | Life::Serving => true,
+            Life::Booting { .. } | Life::Standby | Life::Serving | Life::Paused => true,
             Life::Hung { .. }
             | Life::Aborting { .. }
             | Life::Failed { .. }
@@ -120,7 +124,7 @@ impl Worker {
     /// As `is_ready`; and where a thread hangs the heartbeat tells, while it drains, that nothing else is left.
     pub(super) fn is_heard(&self) -> bool {
         let drains = matches!(self.life, Life::Draining { .. });
-        self.is_ready() || drains && self.threads == Threads::OneHangs
+        self.is_ready() || self.life == Life::Paused || drains && self.threads == Threads::OneHangs
     }
 
     pub(super) fn is_booting(&self) -> bool {
@@ -141,7 +145,7 @@ impl Worker {
             | Life::Terminated { kill_at }
             | Life::Stopping { kill_at } => Some(kill_at),
             Life::Draining { fast_at } => Some(fast_at),
-            Life::Standby | Life::Serving | Life::Killed => None,
+            Life::Standby | Life::Serving | Life::Paused | Life::Killed => None,
         }
     }
 }

@@ -298,6 +298,7 @@ pub fn log_failure(core: &Core, scope: &Bound<'_, PyDict>, error: &PyErr, verdic
     let request = request_line(scope);
     let request_id = request_id(core, scope);
     let cut = verdict == Verdict::Cut;
+    core.office.net.page.exception();
     tracing::error!(request, request_id, cut, traceback, "exception in app");
 }
 

@@ -72,6 +72,7 @@ impl Watching {
         self.own
             .listeners
             .retain(|listener| listener.audience == Audience::Everybody);
+        self.own.net.drain.keep_open_after_answers();
         self.own.net.page.set_state(State::Accepting);
         self.listen();
         self.begin_to_accept();

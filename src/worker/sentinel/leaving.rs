@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::{Accepting, Command, Watching};
-use crate::ipc::{DrainReason, FromWorker};
+use crate::ipc::{DrainReason, FromWorker, State};
 use crate::sys::{self, wait_readable};
 use crate::worker::network::millis;
 
@@ -52,6 +52,22 @@ impl Watching {
         }
         self.stop_accepting();
         self.begin_grace(graceful_ms);
+    }
+
+    /// Another generation takes the slot, and may give it back: what is here is finished, and connections end with their next
+    /// answer. WebSockets stay.
+    pub(super) fn pause(&mut self) {
+        self.own.net.drain.close_after_answers();
+        let armed = self.accepting == Accepting::Armed;
+        self.disarm(Accepting::No);
+        if armed {
+            // As for a replaced worker.
+            self.empty_accept_queues(1);
+        }
+        self.own.net.intake.listeners.lock().clear();
+        self.own.net.page.set_state(State::Ready);
+        // When the master is gone, the lifeline says so.
+        drop(self.own.channel.send(&FromWorker::StoppedAccepting));
     }
 
     /// Somebody else than the master says so (or the kernel, since the master is gone). The listeners stay open as long as the

@@ -19,8 +19,11 @@ impl Watching {
                 Ok(Incoming::Message(ToWorker::Preview)) if self.deadline.is_none() => {
                     self.preview();
                 }
+                Ok(Incoming::Message(ToWorker::Pause)) if self.deadline.is_none() => self.pause(),
                 // A signal was faster; or this one was answered before there was a sentinel.
-                Ok(Incoming::Message(ToWorker::Go | ToWorker::Preview | ToWorker::Begin)) => {}
+                Ok(Incoming::Message(
+                    ToWorker::Go | ToWorker::Preview | ToWorker::Pause | ToWorker::Begin,
+                )) => {}
                 Ok(Incoming::Message(ToWorker::Drain {
                     reason,
                     graceful_ms,

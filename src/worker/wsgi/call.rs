@@ -333,6 +333,7 @@ fn conclude(
                 .and_then(|text| text.extract::<String>())
                 .unwrap_or_else(|_| error.to_string());
             let cut = verdict == Verdict::Cut;
+            core.office.net.page.exception();
             tracing::error!(request, request_id, cut, traceback, "exception in app");
         }
     }

@@ -13,6 +13,8 @@ pub struct Facts {
     pub went: bool,
     /// Told to go, and has not said that it stopped.
     pub accepting: bool,
+    /// Told to pause, then.
+    pub paused: Option<Moment>,
     /// Its end was decided (or it said that it failed).
     pub told: Option<Moment>,
     /// When it must be dead or killed at the latest.
@@ -40,6 +42,7 @@ impl Facts {
             ready: None,
             went: false,
             accepting: false,
+            paused: None,
             told: None,
             bound: None,
             killed: false,

@@ -47,7 +47,7 @@ fn over(world: &World) -> Result<(), Broken> {
 
 /// Something that an operator, a deploy or the machine does.
 fn deed(world: &mut World) -> Result<(), Broken> {
-    match world.rng.upto(111) {
+    match world.rng.upto(121) {
         0..15 => world.feed(Some(Event::Signal(Signal::Hup))),
         15..20 => world.control(Command::Reload).map(drop),
         20..28 => world.feed(Some(Event::Signal(Signal::Ttin))),
@@ -139,6 +139,21 @@ fn deed(world: &mut World) -> Result<(), Broken> {
         99..104 => world.control(Command::Stage).map(drop),
         104..108 => world.control(Command::Promote).map(drop),
         108..111 => world.control(Command::Discard).map(drop),
+        111..117 => {
+            let slots = u32::try_from(world.rng.between(1, 3)).expect("small");
+            let trial = Trial {
+                portion: world
+                    .rng
+                    .pick(&[Portion::Slots(slots), Portion::Percent(30)]),
+                lasts: world
+                    .rng
+                    .pick(&[None, Some(5), Some(20)])
+                    .map(Duration::from_secs),
+                judged: world.rng.pick(&[None, Some(10), Some(100)]),
+            };
+            world.control(Command::Canary(trial)).map(drop)
+        }
+        117..121 => world.control(Command::Rollback).map(drop),
         _ => {
             let mode = world.rng.pick(&[StopMode::Graceful, StopMode::Fast]);
             world.control(Command::Stop(mode)).map(drop)

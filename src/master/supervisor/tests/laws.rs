@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::Facts;
 use super::oracle::{Broken, Oracle, law};
-use crate::master::supervisor::rollout::{Batch, Rollout};
+use crate::master::supervisor::rollout::{Batch, Goal, Missing, Rollout};
 use crate::master::supervisor::*;
 
 impl Oracle {
@@ -80,31 +80,45 @@ impl Oracle {
         Ok(())
     }
 
-    pub(super) fn judge_go(&mut self, incarnation: Incarnation) -> Result<(), Broken> {
+    pub(super) fn judge_go(
+        &mut self,
+        incarnation: Incarnation,
+        supervisor: &Supervisor,
+    ) -> Result<(), Broken> {
         let Some(new) = self.workers.get(&incarnation) else {
             return Err(format!("go to {incarnation}, which does not live"));
         };
-        law!(new.is_ready() && !new.went, "go to {new:?}");
+        law!(
+            new.is_ready() && (!new.went || new.paused.is_some()),
+            "go to {new:?}"
+        );
         let staged = self.staged.is_some() && self.reload == Some(new.who.generation);
         law!(!staged, "go to {new:?}, which is staged");
         // New connections meet one version.
         for old in self.workers.values().filter(|w| w.accepting) {
             let patient = old
                 .told
+                .or(old.paused)
                 .is_some_and(|at| self.now.since(at) + self.slack >= Duration::from_secs(1));
             let same = old.who.generation == new.who.generation;
+            // It leaves when it can be spared.
+            let surplus = old.who.slot.0 >= supervisor.target();
             law!(
-                same || patient || self.surged || !self.keeps_up(),
+                same || patient || surplus || self.surged || self.mixed || !self.keeps_up(),
                 "go to {new:?} while {old:?} accepts"
             );
         }
         let facts = self.workers.get_mut(&incarnation).expect("just seen");
-        (facts.went, facts.accepting) = (true, true);
+        (facts.went, facts.accepting, facts.paused) = (true, true, None);
         self.switched.insert((facts.who.slot, facts.who.generation));
         Ok(())
     }
 
-    pub(super) fn judge_report(&mut self, report: &Report) -> Result<(), Broken> {
+    pub(super) fn judge_report(
+        &mut self,
+        report: &Report,
+        supervisor: &Supervisor,
+    ) -> Result<(), Broken> {
         match report {
             Report::Up { .. } => self.up = true,
             Report::WorkerHung {
@@ -133,9 +147,43 @@ impl Oracle {
                 let slots = self.workers.values().filter(ready).map(|w| w.who.slot);
                 self.staged = Some(slots.collect());
             }
+            Report::CanaryServes { generation, .. } => {
+                law!(
+                    self.reload == Some(*generation),
+                    "{report:?}: no such rollout"
+                );
+                let lasts = match supervisor.reload.goal() {
+                    Some(Goal::Canary(trial)) => trial.lasts,
+                    _ => None,
+                };
+                self.canary_until = lasts.map(|span| self.now + span);
+            }
+            Report::CanaryVerdict { evidence, .. } => {
+                self.worse = evidence.finding != Finding::NotWorse;
+            }
+            Report::TakingBack { generation, .. } => {
+                law!(
+                    self.reload.is_none() || self.reload == Some(*generation),
+                    "{report:?} beside another one"
+                );
+                (self.reload, self.stages) = (Some(*generation), false);
+                // Nobody is rolled out.
+                self.drained_in_reload = true;
+            }
+            Report::TakenBack { generation, to, .. } => {
+                // Slots that were given back begin without a past.
+                let back = self.failures.iter_mut().filter(|((_, of), _)| of == to);
+                back.for_each(|(_, failures)| failures.unsure = true);
+                law!(
+                    self.reload == Some(*generation),
+                    "{report:?}: no such rollout"
+                );
+                (self.reload, self.mixed) = (None, false);
+                self.rolled_back.insert(*generation);
+            }
             Report::PromotionBegan { generation } => {
                 law!(
-                    self.reload == Some(*generation) && self.staged.is_some(),
+                    self.reload == Some(*generation) && (self.staged.is_some() || self.mixed),
                     "{report:?}: it is not staged"
                 );
                 self.staged = None;
@@ -151,7 +199,7 @@ impl Oracle {
                     self.staged.is_none() || !matches!(report, Report::Reloaded { .. }),
                     "{report:?} without an operator's word"
                 );
-                (self.reload, self.staged) = (None, None);
+                (self.reload, self.staged, self.mixed) = (None, None, false);
                 let stages = std::mem::take(&mut self.stages);
                 if let Report::Discarded { generation } = report {
                     self.rolled_back.insert(*generation);
@@ -160,7 +208,10 @@ impl Oracle {
                     if *replaced == 0 {
                         self.rolled_back.insert(*generation);
                     }
-                    let leaving = self.workers.values().find(|w| w.told.is_some());
+                    let leaving = self
+                        .workers
+                        .values()
+                        .find(|w| w.told.is_some() && w.who.generation != *generation);
                     // What is staged is whole.
                     let wanted = if stages { u64::MAX } else { 1 };
                     let refused = matches!(why, ReloadFailure::NoMemory { .. });
@@ -174,7 +225,7 @@ impl Oracle {
             Report::ReloadLimited { .. } => self.surged = true,
             Report::Retiring { worker, .. } => {
                 law!(
-                    self.reload.is_none() || self.staged.is_some(),
+                    self.reload.is_none() || supervisor.reload.is_held(),
                     "{report:?} during a reload"
                 );
                 for other in self
@@ -297,6 +348,13 @@ impl Oracle {
         );
         law!(wake.since(caller) <= Duration::from_secs(1), "no pulse");
         self.judge_deadlines(supervisor)?;
+        if let (Some(Goal::Canary(_)), true) =
+            (supervisor.reload.goal(), supervisor.reload.is_held())
+            && let Some(until) = self.canary_until
+        {
+            let late = self.now.since(until) > Duration::from_secs(2) + self.slack;
+            law!(!late, "a canary outlives its time");
+        }
         if let (Some(staged), Some(rollout)) = (&mut self.staged, supervisor.reload.rollout()) {
             // A slot that was taken away comes back without a past.
             staged.retain(|slot| slot.0 < rollout.target);
@@ -368,7 +426,13 @@ impl Oracle {
 
     /// How many slots have somebody to serve. In the middle of a switch the new workers count: they are about to go.
     pub(super) fn capacity(&self) -> usize {
-        let counts = |w: &&Facts| w.is_ready() && (w.went || self.switching);
+        let counts = |w: &&Facts| {
+            let comes = self.switching
+                && self
+                    .coming
+                    .is_some_and(|(of, end)| w.who.generation == of && w.who.slot.0 < end);
+            w.is_ready() && (w.went && w.paused.is_none() || comes)
+        };
         let slots: BTreeSet<_> = self
             .workers
             .values()
@@ -384,12 +448,21 @@ impl Oracle {
             .reload
             .rollout()
             .is_some_and(Rollout::is_switching);
+        let rollout = supervisor.reload.rollout();
+        self.coming = rollout.map(|rollout| (rollout.generation, rollout.switched()));
         let (target, after) = (supervisor.target(), self.capacity());
+        let leaves_slots = matches!(
+            supervisor.reload.goal(),
+            Some(Goal::Return {
+                missing: Missing::Left,
+                ..
+            })
+        );
         let winch = supervisor.plan.winch == Winch::RetiresWorkers;
         law!(target >= 1 || winch, "no worker wanted");
         law!(target <= supervisor.plan.most_workers, "too many wanted");
         law!(
-            after >= before.min(target as usize),
+            after >= before.min(target as usize) || leaves_slots,
             "{after} slots serve where {before} of {target} did"
         );
         Ok(())
@@ -413,14 +486,22 @@ impl Oracle {
                 ),
                 _ => return Err(format!("too many at {place:?}: {workers:?}")),
             }
-            if self.reload.is_none() {
+            let previous = supervisor.previous().map(|(generation, _)| generation);
+            let paused = workers.iter().any(|w| w.paused.is_some());
+            law!(
+                !paused || self.reload.is_some() || previous == Some(place.1),
+                "{workers:?} paused for nothing"
+            );
+            if self.reload.is_none() && !paused {
                 let (slot, generation) = place;
                 // One that serves may stay for want of others.
                 let needed = workers.iter().any(|w| w.went)
                     && self.capacity() <= supervisor.target() as usize;
                 let wanted = slot.0 < supervisor.target() || needed;
                 law!(wanted, "{workers:?} in a slot that is not wanted");
-                let newest = *generation == supervisor.generation() || self.surged;
+                // What is surplus leaves when it can be spared, also of the generation before.
+                let surplus = slot.0 >= supervisor.target();
+                let newest = *generation == supervisor.generation() || self.surged || surplus;
                 law!(newest, "{workers:?} of a generation that is not wanted");
                 let idle = |w: &&Facts| w.ready.is_some() && !w.went;
                 law!(!workers.iter().any(idle), "{workers:?} waits for nothing");
@@ -428,7 +509,11 @@ impl Oracle {
         }
         self.fewest_in_reload = self.fewest_in_reload.min(supervisor.target());
         for slot in (0..supervisor.target()).map(Slot) {
-            let filled = by_place.keys().any(|(of, _)| *of == slot);
+            let returns = matches!(supervisor.reload.goal(), Some(Goal::Return { .. }));
+            let fills = |w: &&Facts| w.paused.is_none() || returns;
+            let filled = by_place.iter().any(|((of, _), workers)| {
+                *of == slot && workers.iter().copied().any(|w| fills(&w))
+            });
             let added = self.reload.is_some() && slot.0 >= self.fewest_in_reload;
             let paced = self.failures.iter().any(|((of, _), failures)| {
                 *of == slot && (failures.unsure || failures.not_before + self.slack > self.now)

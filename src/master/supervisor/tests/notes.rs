@@ -65,7 +65,12 @@ impl Oracle {
                 match command {
                     Command::Stop(mode) => self.note_stop(*mode, supervisor),
                     Command::Reload => self.wants_reload |= self.keeps_up(),
-                    Command::Scale(_) | Command::Stage | Command::Promote | Command::Discard => {}
+                    Command::Scale(_)
+                    | Command::Stage
+                    | Command::Promote
+                    | Command::Canary(_)
+                    | Command::Rollback
+                    | Command::Discard => {}
                     Command::RestartWorker(slot) => {
                         for ((of, _), failures) in &mut self.failures {
                             if of == slot {
@@ -88,7 +93,8 @@ impl Oracle {
             }
             Event::HelperEnded { helper, end } => self.note_helper_end(*helper, *end),
             Event::HelpersEnded => self.helpers_ended = true,
-            Event::Heartbeats(_)
+            Event::Compared { .. }
+            | Event::Heartbeats(_)
             | Event::AbortInVain { .. }
             | Event::StacksDumped { .. }
             | Event::Timeout => {}
@@ -163,8 +169,8 @@ impl Oracle {
                 }
             }
             WorkerMessage::StoppedAccepting => {
-                facts.accepting = false;
-                if facts.is_ready() && facts.went {
+                let acknowledges = std::mem::take(&mut facts.accepting) && facts.paused.is_some();
+                if facts.is_ready() && facts.went && !acknowledges {
                     let (who, ready) = (facts.who, facts.ready);
                     facts.tell(now, graceful + Duration::from_secs(3));
                     self.note_hung_end(who, ready);
@@ -188,6 +194,9 @@ impl Oracle {
             return;
         }
         self.died_in_reload = true;
+        if facts.paused.is_some() {
+            return;
+        }
         let Some(ready) = facts.ready else {
             let code = if exit == Exit::Code(4) { 4 } else { 3 };
             let killed = matches!(exit, Exit::Signal { signal: 9, .. });

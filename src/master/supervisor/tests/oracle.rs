@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, Failures};
 use super::law_molds::MoldNotes;
+use crate::master::supervisor::rollout::Goal;
 use crate::master::supervisor::*;
 
 /// A law that was broken, in words.
@@ -34,12 +35,20 @@ pub struct Oracle {
     pub staged: Option<BTreeSet<Slot>>,
     /// The rollout is for a stage, or was.
     pub stages: bool,
+    /// Two generations serve: a canary.
+    pub mixed: bool,
+    /// When the canary must have ended.
+    pub canary_until: Option<Moment>,
+    /// It was found worse.
+    pub worse: bool,
     pub drained_in_reload: bool,
     pub died_in_reload: bool,
     /// Slots that were wanted all the time since the reload began.
     pub fewest_in_reload: u32,
     /// The old workers of a batch were told to drain, the new ones wait for them.
     pub switching: bool,
+    /// Which generation comes, and into which slots below.
+    pub coming: Option<(Generation, u32)>,
     pub surged: bool,
     pub wants_reload: bool,
     pub sources: Sources,
@@ -98,12 +107,16 @@ impl Oracle {
             failures: BTreeMap::new(),
             up: false,
             switching: false,
+            coming: None,
             stop: None,
             failed_boot: None,
             listeners_closed: false,
             reload: None,
             staged: None,
             stages: false,
+            mixed: false,
+            canary_until: None,
+            worse: false,
             drained_in_reload: false,
             died_in_reload: false,
             fewest_in_reload: 0,
@@ -178,6 +191,10 @@ impl Oracle {
         if let Some(event) = event {
             self.note_event(event, supervisor);
         }
+        if matches!(supervisor.reload.goal(), Some(Goal::Canary(_))) {
+            self.staged = None;
+            self.mixed = true;
+        }
         let before = self.capacity();
         let refused = |action: &Action| {
             matches!(
@@ -189,6 +206,11 @@ impl Oracle {
                     }
             )
         };
+        let hup = event == Some(&Event::Signal(Signal::Hup)) && self.keeps_up();
+        law!(
+            !hup || self.staged.is_none() || actions.iter().any(refused),
+            "a reload beside a stage"
+        );
         if let Some(wanted) = wanted_before.filter(|_| actions.iter().any(refused)) {
             self.wants_reload = wanted;
         }
@@ -196,6 +218,23 @@ impl Oracle {
             law!(!self.exited, "{action:?} after its exit");
             self.judge_action(action, supervisor)?;
         }
+        let taken_back =
+            |action: &Action| matches!(action, Action::Report(Report::TakingBack { .. }));
+        let rolls_back = matches!(
+            event,
+            Some(Event::Control {
+                command: Command::Rollback,
+                ..
+            })
+        );
+        if rolls_back && actions.iter().any(taken_back) {
+            // What was queued is given up.
+            self.wants_reload = false;
+        }
+        law!(
+            !std::mem::take(&mut self.worse) || actions.iter().any(taken_back),
+            "a canary that is worse goes on"
+        );
         self.judge_state(now, supervisor, before, actions)
     }
 
@@ -211,6 +250,11 @@ impl Oracle {
                     slot: *slot,
                     generation: *generation,
                 };
+                // The slot is the canary's until then: its pause was forgotten.
+                if matches!(supervisor.reload.goal(), Some(Goal::Return { .. })) {
+                    let failures = self.failures.entry((*slot, *generation)).or_default();
+                    failures.unsure = true;
+                }
                 self.judge_spawn(who)?;
                 self.judge_fork(who)
             }
@@ -220,7 +264,7 @@ impl Oracle {
             Action::Send {
                 incarnation,
                 order: Order::Go,
-            } => self.judge_go(*incarnation),
+            } => self.judge_go(*incarnation, supervisor),
             Action::Send {
                 incarnation,
                 order: Order::Drain { reason, graceful },
@@ -240,6 +284,18 @@ impl Oracle {
                 let (now, facts) = self.living(*incarnation, action)?;
                 facts.sent_away = true;
                 facts.tell(now, Duration::from_secs(3));
+                Ok(())
+            }
+            Action::Send {
+                incarnation,
+                order: Order::Pause,
+            } => {
+                law!(self.keeps_up(), "{action:?} while stopping");
+                let (now, facts) = self.living(*incarnation, action)?;
+                let serves = facts.is_ready() && facts.went && facts.paused.is_none();
+                law!(serves, "{action:?}, which does not serve");
+                facts.paused = Some(now);
+                self.drained_in_reload = true;
                 Ok(())
             }
             Action::Terminate { incarnation } => {
@@ -327,9 +383,12 @@ impl Oracle {
                 self.state = Some(*state);
                 Ok(())
             }
-            Action::Report(report) => self.judge_report(report),
+            Action::Report(report) => self.judge_report(report, supervisor),
             Action::Exit { code } => self.judge_exit(*code),
-            Action::SampleHeartbeats | Action::MeasureMemory | Action::ReopenLogs => Ok(()),
+            Action::CompareGenerations { .. }
+            | Action::SampleHeartbeats
+            | Action::MeasureMemory
+            | Action::ReopenLogs => Ok(()),
         }
     }
 

@@ -16,13 +16,6 @@ fn staged(plan: Plan) -> Story {
     story
 }
 
-fn answered(story: &Story, token: u64) -> Option<Answer> {
-    story.actions.iter().find_map(|action| match action {
-        Action::Reply { token: to, answer } if *to == Token(token) => Some(*answer),
-        _ => None,
-    })
-}
-
 #[test]
 fn stage_boots_a_generation_whole_and_lets_none_of_it_serve() {
     let mut story = Story::serving(plan(2));

@@ -13,6 +13,7 @@ pub fn plan(workers: u32) -> Plan {
         boot_timeout: Duration::from_secs(60),
         graceful_timeout: Duration::from_secs(30),
         timeout: Some(Duration::from_secs(30)),
+        rollback_window: Duration::ZERO,
         shutdown_delay: Duration::ZERO,
         winch: Winch::Ignored,
         sources: Sources::Fixed,
@@ -110,11 +111,12 @@ impl Story {
         while let Some(at) = self.supervisor.next_timeout().filter(|at| *at <= end) {
             self.now = at;
             self.event(Event::Timeout);
-            all.extend(
-                self.actions
-                    .drain(..)
-                    .filter(|a| *a != Action::SampleHeartbeats),
-            );
+            all.extend(self.actions.drain(..).filter(|a| {
+                !matches!(
+                    a,
+                    Action::SampleHeartbeats | Action::CompareGenerations { .. }
+                )
+            }));
             reports.append(&mut self.reports);
         }
         self.now = end;
@@ -226,6 +228,21 @@ pub fn drain(n: u64, reason: DrainReason, seconds: u64) -> Action {
         incarnation: Incarnation(n),
         order: Order::Drain { reason, graceful },
     }
+}
+
+pub fn pause(n: u64) -> Action {
+    Action::Send {
+        incarnation: Incarnation(n),
+        order: Order::Pause,
+    }
+}
+
+/// What whoever asked with that token was answered by the last event.
+pub fn answered(story: &Story, token: u64) -> Option<Answer> {
+    story.actions.iter().find_map(|action| match action {
+        Action::Reply { token: to, answer } if *to == Token(token) => Some(*answer),
+        _ => None,
+    })
 }
 
 pub fn stop_fast(n: u64) -> Action {

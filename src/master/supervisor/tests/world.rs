@@ -26,6 +26,8 @@ pub enum Happening {
     NotForked(Incarnation),
     /// The memory was looked at.
     Measured,
+    /// So were the generations.
+    Compared(Generation),
     AbortInVain(Incarnation),
     HelperEnds(Helper, HelperEnd),
     HelpersEnd,
@@ -224,6 +226,22 @@ impl World {
                 self.happen_to_mold(generation, number, what)
             }
             Happening::HelpersEnd => self.feed(Some(Event::HelpersEnded)),
+            Happening::Compared(canary) => {
+                let requests = self.rng.pick(&[0, 50, 1000]);
+                let errors = self.rng.pick(&[0, 0, 0, 0, 0, requests / 2]);
+                let figures = |requests, errors| {
+                    Box::new(Figures {
+                        requests,
+                        errors,
+                        ..Figures::default()
+                    })
+                };
+                self.feed(Some(Event::Compared {
+                    canary,
+                    old: figures(1000, 1),
+                    new: figures(requests, errors),
+                }))
+            }
             Happening::Measured => self.feed(Some(Event::Memory(self.memory()))),
             Happening::NotForked(incarnation) => {
                 self.processes.remove(&incarnation);
@@ -321,6 +339,10 @@ impl World {
                 self.later(after, Happening::Measured);
             }
             Action::SampleHeartbeats => self.sample()?,
+            Action::CompareGenerations { canary, .. } => {
+                let after = self.rng.millis(0, 20);
+                self.later(after, Happening::Compared(canary));
+            }
             Action::ReadConfig { generation } => {
                 let after = self.rng.millis(1, 500);
                 self.later(after, Happening::Config(generation));
@@ -438,6 +460,14 @@ impl World {
                     self.later(after, Happening::Ends(incarnation, Exit::Code(0)));
                 }
             }
+            Order::Pause => {
+                if let Some(after) = acknowledge {
+                    self.later(
+                        after,
+                        Happening::Says(incarnation, WorkerMessage::StoppedAccepting),
+                    );
+                }
+            }
             Order::StopFast => {
                 if let Some(after) = stop.filter(|_| !hung) {
                     self.later(after, Happening::Ends(incarnation, Exit::Code(0)));
@@ -450,7 +480,12 @@ impl World {
         let ready: Vec<_> = self
             .supervisor
             .workers()
-            .filter(|w| matches!(w.stage, Stage::Standby | Stage::Serving | Stage::Draining))
+            .filter(|w| {
+                matches!(
+                    w.stage,
+                    Stage::Standby | Stage::Serving | Stage::Paused | Stage::Draining
+                )
+            })
             .map(|w| w.who.incarnation)
             .collect();
         let mut beats = Vec::new();
@@ -592,6 +627,7 @@ fn random_plan(rng: &mut Rng) -> Plan {
         boot_timeout: rng.millis(5000, 10_000),
         graceful_timeout: rng.millis(1000, 8000),
         timeout: rng.pick(&[None, Some(3), Some(6)]).map(Duration::from_secs),
+        rollback_window: Duration::from_secs(rng.pick(&[0, 0, 20])),
         shutdown_delay: Duration::from_secs(rng.pick(&[0, 0, 2])),
         winch: rng.pick(&[Winch::Ignored, Winch::RetiresWorkers]),
         sources: rng.pick(&[Sources::Fixed, Sources::Fixed, Sources::Watched]),

@@ -1,0 +1,159 @@
+//! What two generations have answered since a canary began: counted by worker, so that one that ends, or comes later, takes
+//! nothing away and brings nothing from before. The supervisor judges.
+
+use std::collections::BTreeMap;
+
+use super::shell::Shell;
+use super::supervisor::{BUCKETS, Event, Figures, Generation, Incarnation};
+use crate::ipc::Counters;
+
+/// The canary that is judged, and its workers and those beside it.
+#[derive(Debug, Default)]
+pub struct CanaryWindow {
+    canary: Option<Generation>,
+    workers: BTreeMap<Incarnation, Counted>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    generation: Generation,
+    /// As it was when the canary began.
+    before: Figures,
+    last: Figures,
+}
+
+impl CanaryWindow {
+    /// A second one begins anew.
+    fn begin(&mut self, canary: Generation) -> Beginning {
+        if self.canary == Some(canary) {
+            return Beginning::Before;
+        }
+        (self.canary, self.workers) = (Some(canary), BTreeMap::new());
+        Beginning::Now
+    }
+
+    fn count(
+        &mut self,
+        incarnation: Incarnation,
+        generation: Generation,
+        figures: Figures,
+        beginning: Beginning,
+    ) {
+        let counted = self.workers.entry(incarnation).or_insert(Counted {
+            generation,
+            before: match beginning {
+                Beginning::Now => figures,
+                // It came later: all that it has answered counts.
+                Beginning::Before => Figures::default(),
+            },
+            last: figures,
+        });
+        counted.last = figures;
+    }
+
+    fn sum(&self, generation: Generation) -> Figures {
+        let workers = self.workers.values();
+        workers
+            .filter(|counted| counted.generation == generation)
+            .fold(Figures::default(), |sum, counted| {
+                plus(sum, &counted.last, &counted.before)
+            })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    Now,
+    Before,
+}
+
+fn plus(sum: Figures, last: &Figures, before: &Figures) -> Figures {
+    let mut durations = sum.durations;
+    let grown = last.durations.iter().zip(before.durations);
+    for (sum, (last, before)) in durations.iter_mut().zip(grown) {
+        *sum += last.saturating_sub(before);
+    }
+    Figures {
+        requests: sum.requests + last.requests.saturating_sub(before.requests),
+        errors: sum.errors + last.errors.saturating_sub(before.errors),
+        exceptions: sum.exceptions + last.exceptions.saturating_sub(before.exceptions),
+        durations,
+    }
+}
+
+/// Requests that have ended, with an answer or without one.
+fn figures(counters: &Counters) -> Figures {
+    let [unanswered, .., errors] = counters.status;
+    let mut durations = [0; BUCKETS];
+    for (here, there) in durations.iter_mut().zip(counters.latency) {
+        *here = there;
+    }
+    Figures {
+        requests: counters.status.iter().sum::<u64>() - unanswered,
+        errors,
+        exceptions: counters.exceptions,
+        durations,
+    }
+}
+
+impl Shell<'_> {
+    pub(super) fn compare_generations(&mut self, canary: Generation, old: Generation) {
+        let window = &mut self.fleet.canary;
+        let beginning = window.begin(canary);
+        for (incarnation, worker) in self.fleet.workers.iter() {
+            if worker.generation == canary || worker.generation == old {
+                let figures = figures(&worker.page.counters());
+                window.count(incarnation, worker.generation, figures, beginning);
+            }
+        }
+        let event = Event::Compared {
+            canary,
+            old: Box::new(window.sum(old)),
+            new: Box::new(window.sum(canary)),
+        };
+        self.events.pending.push_back(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests(requests: u64) -> Figures {
+        Figures {
+            requests,
+            ..Figures::default()
+        }
+    }
+
+    #[test]
+    fn what_was_before_does_not_count_and_what_has_ended_does() {
+        let (old, canary) = (Generation(1), Generation(2));
+        let mut window = CanaryWindow::default();
+        let first = window.begin(canary);
+        window.count(Incarnation(1), old, requests(1000), first);
+        window.count(Incarnation(2), canary, requests(5), first);
+        let later = window.begin(canary);
+        window.count(Incarnation(1), old, requests(1010), later);
+        window.count(Incarnation(3), old, requests(7), later);
+        // Incarnation 1 has ended.
+        let later = window.begin(canary);
+        window.count(Incarnation(3), old, requests(9), later);
+        assert_eq!(window.sum(old).requests, 10 + 9);
+        assert_eq!(window.sum(canary).requests, 0);
+        assert_eq!(window.begin(Generation(3)), Beginning::Now);
+        assert_eq!(window.sum(old).requests, 0);
+    }
+
+    #[test]
+    fn requests_without_an_answer_are_no_evidence() {
+        let counters = Counters {
+            status: [3, 0, 10, 0, 2, 1],
+            exceptions: 4,
+            ..Counters::default()
+        };
+        let figures = figures(&counters);
+        assert_eq!((figures.requests, figures.errors), (13, 1));
+        assert_eq!(figures.exceptions, 4);
+    }
+}

@@ -1,0 +1,149 @@
+//! A generation that serves in some slots, beside the one that serves in the others: until an operator, time or the
+//! evidence says what becomes of it. The workers whose slots it has are paused, and take them back when it does not stay.
+
+use std::time::Duration;
+
+use super::evidence::{Evidence, Figures, Finding};
+use super::mutation::fault;
+use super::rollout::{Batch, Goal, Replaced, Step};
+use super::{
+    Action, Answer, Generation, Refusal, ReloadFailure, Report, ServiceState, Supervisor, Token,
+    Trial,
+};
+
+/// How long a canary is judged where nobody has said how long.
+const JUDGED_FOR: Duration = Duration::from_secs(60);
+
+impl Supervisor {
+    pub(super) fn ask_canary(&mut self, token: Token, trial: Trial) {
+        let in_progress = self.rollout_in_progress();
+        let (all, done) = match self.reload.rollout() {
+            Some(rollout) => (rollout.target.min(self.target), rollout.done),
+            None => (self.target, 0),
+        };
+        let slots = trial.portion.of(all);
+        let trial = Trial {
+            portion: super::Portion::Slots(slots),
+            lasts: trial.lasts.or(trial.judged.map(|_| JUDGED_FOR)),
+            ..trial
+        };
+        let refusal = match in_progress {
+            None | Some(Refusal::Staged { .. } | Refusal::Canary { .. })
+                if trial.judged.is_some() && slots >= all =>
+            {
+                Some(Refusal::NothingToCompare)
+            }
+            Some(Refusal::Canary { .. }) if slots <= done => Some(Refusal::NotMore { slots: done }),
+            None | Some(Refusal::Staged { .. } | Refusal::Canary { .. }) => None,
+            Some(refusal) => Some(refusal),
+        };
+        if let Some(refusal) = refusal {
+            self.refuse(token, refusal);
+            return;
+        }
+        let goal = Goal::Canary(trial);
+        let Some(rollout) = self.reload.rollout_mut() else {
+            self.queue(goal, Some(token));
+            return;
+        };
+        rollout.replaced = Replaced::Paused;
+        rollout.tokens.push(token);
+        self.go_on(goal);
+    }
+
+    /// It serves in all of its slots.
+    pub(super) fn hold_canary(&mut self, trial: Trial) -> Step {
+        let until = trial.lasts.map(|span| self.now() + span);
+        let of = self.target;
+        let Some(rollout) = self.reload.rollout_mut() else {
+            return Step::Wait;
+        };
+        rollout.batch = Batch::Held { until };
+        let (generation, slots) = (rollout.generation, rollout.done);
+        let tokens = match trial.judged {
+            None => std::mem::take(&mut rollout.tokens),
+            // They wait for the verdict.
+            Some(_) => Vec::new(),
+        };
+        self.report(Report::CanaryServes {
+            generation,
+            slots,
+            of,
+        });
+        let answer = Answer::CanaryServes {
+            generation,
+            slots,
+            of,
+        };
+        for token in tokens {
+            self.reply(token, answer);
+        }
+        self.act(Action::Notify(ServiceState::Ready));
+        self.ask_comparison();
+        Step::Wait
+    }
+
+    fn judged(&self) -> Option<(Generation, u64)> {
+        let rollout = self.reload.rollout().filter(|_| self.reload.is_held())?;
+        match rollout.goal {
+            Goal::Canary(Trial { judged, .. }) => Some((rollout.generation, judged?)),
+            Goal::Serve | Goal::Stage | Goal::Return { .. } => None,
+        }
+    }
+
+    /// While it is judged, once a second.
+    pub(super) fn ask_comparison(&mut self) {
+        if let Some((canary, _)) = self.judged() {
+            let old = self.generation;
+            self.act(Action::CompareGenerations { canary, old });
+        }
+    }
+
+    pub(super) fn take_comparison(&mut self, canary: Generation, old: &Figures, new: &Figures) {
+        let Some((generation, wanted)) = self.judged().filter(|(judged, _)| *judged == canary)
+        else {
+            return;
+        };
+        let evidence = Evidence::of(old, new);
+        let is_over = self
+            .reload
+            .rollout()
+            .is_some_and(|rollout| rollout.batch == Batch::Held { until: None });
+        let requests = new.requests;
+        if evidence.finding != Finding::NotWorse && requests >= wanted {
+            self.report(Report::CanaryVerdict {
+                generation,
+                evidence,
+            });
+            if !fault!(self, VerdictIsIgnored) {
+                self.fail_rollout(ReloadFailure::Worse(evidence));
+            }
+        } else if is_over && requests < wanted {
+            self.fail_rollout(ReloadFailure::TooFewRequests { requests, wanted });
+        } else if is_over {
+            self.report(Report::CanaryVerdict {
+                generation,
+                evidence,
+            });
+            self.go_on(Goal::Serve);
+        }
+    }
+
+    /// Its time is over.
+    pub(super) fn enforce_trial(&mut self) {
+        let now = self.now();
+        let judged = self.judged().is_some();
+        let Some(rollout) = self.reload.rollout_mut() else {
+            return;
+        };
+        match &mut rollout.batch {
+            Batch::Held { until } if until.is_some_and(|at| at <= now) => *until = None,
+            Batch::Held { .. } | Batch::Booting | Batch::Switching { .. } => return,
+        }
+        if judged {
+            self.ask_comparison();
+        } else if !fault!(self, CanaryForEver) {
+            self.fail_rollout(ReloadFailure::TimeOver);
+        }
+    }
+}

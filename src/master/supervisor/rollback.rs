@@ -1,0 +1,234 @@
+//! The way back from a generation that serves: workers of the one before are paused, and take their slots back.
+//!
+//! As in a reload the leaving workers stop accepting before the returning ones go, and a returning worker that has ended
+//! meanwhile is booted first. Where that fails the others do not wait: a version that is taken back is worse than a slot
+//! that is filled a little later.
+
+use super::memory::Room;
+use super::mutation::fault;
+use super::rollout::{Batch, Goal, Missing, Replaced, Rollout, Step};
+use super::worker::{Life, Worker};
+use super::{
+    Action, Answer, Exit, Generation, Moment, Plan, Refusal, Reload, ReloadFailure, Report, Retry,
+    ServiceState, Supervisor, Token,
+};
+
+/// The generation before, whose workers are kept for a rollback.
+#[derive(Debug)]
+pub(super) struct Previous {
+    pub(super) generation: Generation,
+    plan: Plan,
+    pub(super) until: Moment,
+}
+
+impl Supervisor {
+    /// `ctl rollback`: of a canary, or of the last generation that took over.
+    pub(super) fn roll_back(&mut self, token: Token) {
+        match self.rollout_in_progress() {
+            Some(Refusal::Canary { .. }) => return self.discard(token),
+            Some(refusal @ Refusal::TakingBack { .. }) => return self.refuse(token, refusal),
+            Some(refusal) if self.reload.rollout().is_some_and(Rollout::is_switching) => {
+                return self.refuse(token, refusal);
+            }
+            Some(_) | None => {}
+        }
+        let Some(previous) = &self.previous else {
+            self.refuse(token, Refusal::NothingKept);
+            return;
+        };
+        let (generation, plan) = (previous.generation, previous.plan.clone());
+        // Who asked for something newer is told; nothing may follow that brings it after all.
+        if self.reload.rollout().is_some() {
+            self.fail_rollout(ReloadFailure::Discarded);
+        } else {
+            self.end_reload_badly(ReloadFailure::Discarded);
+        }
+        if let Some(returning) = self.reload.rollout_mut() {
+            // Of a surge that had begun.
+            returning.tokens.push(token);
+            return;
+        }
+        let queued = self.queued.take().into_iter();
+        let refusal = Refusal::TakingBack {
+            generation: self.generation,
+        };
+        for waiting in queued.flat_map(|queued| queued.tokens) {
+            self.refuse(waiting, refusal);
+        }
+        let same = plan.wanted() == self.plan.wanted() && self.target > 0;
+        let target = if same { self.target } else { plan.wanted() };
+        let slots = target;
+        self.begin_return(
+            (generation, plan),
+            (target, slots),
+            self.generation,
+            ReloadFailure::Discarded,
+            vec![token],
+        );
+    }
+
+    /// A canary, or a part of a surge, does not stay.
+    pub(super) fn take_back(&mut self, why: ReloadFailure) {
+        let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
+            return;
+        };
+        let Rollout {
+            generation: from,
+            done,
+            mut tokens,
+            ..
+        } = *rollout;
+        if why == ReloadFailure::Discarded {
+            for token in std::mem::take(&mut tokens) {
+                self.reply(
+                    token,
+                    Answer::StageFailed {
+                        generation: from,
+                        why,
+                    },
+                );
+            }
+        }
+        for new in self.incarnations(|w| w.who.generation == from && w.life != Life::Serving) {
+            self.dismiss(new);
+        }
+        let back = (self.generation, self.plan.clone());
+        let slots = (self.target, done.min(self.target));
+        self.begin_return(back, slots, from, why, tokens);
+    }
+
+    fn begin_return(
+        &mut self,
+        (generation, plan): (Generation, Plan),
+        (target, slots): (u32, u32),
+        from: Generation,
+        why: ReloadFailure,
+        tokens: Vec<Token>,
+    ) {
+        self.cancel_recycling();
+        self.report(Report::TakingBack {
+            generation: from,
+            why,
+        });
+        let missing = Missing::Booted;
+        self.reload = Reload::Rolling(Box::new(Rollout {
+            generation,
+            goal: Goal::Return {
+                from,
+                slots,
+                why,
+                missing,
+            },
+            plan,
+            tokens,
+            surge: None,
+            target,
+            done: 0,
+            batch: Batch::Booting,
+            room: Room::For { slots: u32::MAX },
+            at_once: None,
+            replaced: Replaced::Drained,
+            committed: false,
+        }));
+        self.act(Action::Notify(ServiceState::Reloading));
+    }
+
+    pub(super) fn end_return(&mut self, from: Generation, why: ReloadFailure) -> Step {
+        let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
+            return Step::Wait;
+        };
+        let to = rollout.generation;
+        self.report(Report::TakenBack {
+            generation: from,
+            to,
+            why,
+        });
+        let answer = Answer::TakenBack {
+            generation: from,
+            to,
+            why,
+        };
+        for token in rollout.tokens {
+            self.reply(token, answer);
+        }
+        self.act(Action::Notify(ServiceState::Ready));
+        Step::Wait
+    }
+
+    /// It was paused, and is about to serve.
+    pub(super) fn is_returning(&self, worker: &Worker) -> bool {
+        self.reload.rollout().is_some_and(|rollout| {
+            rollout.is_switching()
+                && rollout.generation == worker.who.generation
+                && matches!(rollout.goal, Goal::Return { .. })
+        })
+    }
+
+    /// Another generation has taken over from that one.
+    pub(super) fn keep_or_release(&mut self, before: Generation, plan: Plan) {
+        let window = self.plan.rollback_window;
+        let paused = |w: &Worker| w.life == Life::Paused;
+        let is_kept = self
+            .workers
+            .values()
+            .any(|w| paused(w) && w.who.generation == before);
+        let kept = Some(before).filter(|_| is_kept && !window.is_zero());
+        let serves = self.generation;
+        let gone =
+            |w: &Worker| paused(w) && Some(w.who.generation) != kept && w.who.generation != serves;
+        for worker in self.incarnations(gone) {
+            self.dismiss(worker);
+        }
+        let until = self.now() + window;
+        self.previous = kept.map(|generation| Previous {
+            generation,
+            plan,
+            until,
+        });
+        if let Some(generation) = kept {
+            self.report(Report::KeptForRollback { generation, window });
+        }
+    }
+
+    pub(super) fn rollback_deadline(&self) -> Option<Moment> {
+        let returns = matches!(self.reload.goal(), Some(Goal::Return { .. }));
+        let previous = self.previous.as_ref().filter(|_| !returns)?;
+        self.keeps_up().then_some(previous.until)
+    }
+
+    pub(super) fn enforce_rollback_window(&mut self) {
+        if self.rollback_deadline().is_some_and(|at| at <= self.now())
+            && let Some(Previous { generation, .. }) = self.previous.take()
+        {
+            for worker in
+                self.incarnations(|w| w.life == Life::Paused && w.who.generation == generation)
+            {
+                if !fault!(self, KeepBeyondWindow) {
+                    self.dismiss(worker);
+                }
+            }
+            self.report(Report::KeptNoMore { generation });
+        }
+    }
+
+    /// A paused worker ended unasked. Another one boots when it is needed.
+    pub(super) fn lost_paused(&mut self, worker: &Worker, exit: Exit) {
+        let who = worker.who;
+        self.report(Report::WorkerDied {
+            worker: who,
+            exit,
+            uptime: worker.uptime(self.now()),
+            retry: Retry::None,
+        });
+        let of_previous = |previous: &Previous| previous.generation == who.generation;
+        let others = self
+            .workers
+            .values()
+            .any(|w| w.life == Life::Paused && w.who.generation == who.generation);
+        if self.previous.as_ref().is_some_and(of_previous) && !others {
+            self.previous = None;
+            let generation = who.generation;
+            self.report(Report::KeptNoMore { generation });
+        }
+    }
+}
