@@ -1,26 +1,9 @@
 //! One content coding at work on one body after the other: bytes in, coded bytes out. It keeps its memory between bodies.
 
+use super::codec::{Failed, Flush};
 use super::gzip::Gzip;
 use super::zstd::Zstd;
 use crate::files::Coding;
-
-/// What the piece that is encoded is followed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flush {
-    /// More, at some time: what has been given can be decoded by then.
-    Sync,
-    /// Nothing.
-    Finish,
-}
-
-/// The library cannot go on: a bug. What came before it is right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the {0} encoder failed")]
-pub struct Failed(pub(super) &'static str);
-
-impl Failed {
-    pub const NONE: Failed = Failed("missing");
-}
 
 pub struct Encoder(Kind);
 
@@ -70,11 +53,6 @@ impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.coding().token())
     }
-}
-
-/// Room for what `length` bytes become, in most cases; never nothing.
-pub(super) fn room(length: usize) -> usize {
-    (length / 2).clamp(256, 64 * 1024)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use zlib_rs::{Deflate, DeflateFlush, Status, crc32::crc32};
 
-use super::encoder::{Failed, Flush, room};
+use super::codec::{Failed, Flush, room};
 
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// The header has a file name, which decoders skip (RFC 1952 §2.3.1).

@@ -4,22 +4,26 @@
 //! Sources are RFC 9110 (sections 8.4, 8.8.3, 12.5.3 and 15.4.5), RFC 9111 §5.2.2.6 (`no-transform`), RFC 1952 (gzip), RFC 8878 and
 //! RFC 9659 (zstd and its window on the web).
 
+mod codec;
 mod encoder;
 mod gzip;
 mod head;
 mod media_types;
 mod offer;
 mod plan;
+mod rules;
 mod zstd;
 
 #[cfg(test)]
 pub use gzip::tests::decoded as ungzip;
 
-pub use encoder::{Encoder, Failed, Flush};
+pub use codec::{Failed, Flush};
+pub use encoder::Encoder;
 pub use head::{Field, coded, revalidated, varied};
 pub use media_types::MediaTypes;
 pub use offer::Offer;
-pub use plan::{Plan, Rules};
+pub use plan::Plan;
+pub use rules::Rules;
 
 #[cfg(test)]
 mod tests {

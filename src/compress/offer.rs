@@ -1,6 +1,6 @@
 //! What a request says of compression: the coding that its client prefers, and why there may be none.
 
-use super::plan::Rules;
+use super::rules::Rules;
 use crate::files::{Coding, accepted};
 use crate::http::{KnownName, Method, RequestHead};
 

@@ -2,20 +2,8 @@
 
 use super::media_types::MediaTypes;
 use super::offer::{Offer, forbids_transformation};
-use crate::files::{Coding, Codings};
-
-/// What the settings say.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    pub codings: Codings,
-    /// From 1, the fastest, to 9.
-    pub level: u8,
-    /// Bodies below this many bytes are left alone.
-    pub min_size: u64,
-    pub types: MediaTypes,
-    /// Also for requests with `Authorization` or `Cookie`.
-    pub credentials: bool,
-}
+use super::rules::Rules;
+use crate::files::Coding;
 
 /// How a response goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +105,7 @@ fn has_weak_form(tags: &[u8], etag: &[u8]) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::files::Codings;
 
     pub fn rules() -> Rules {
         Rules {

@@ -3,7 +3,7 @@
 use zstd_safe::zstd_sys::ZSTD_EndDirective;
 use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, ResetDirective};
 
-use super::encoder::{Failed, Flush, room};
+use super::codec::{Failed, Flush, room};
 
 /// Clients need not have more than 8 MiB for a window (RFC 9659); 128 KiB keep a stream that stays open for hours small here, too.
 const WINDOW_BITS: u32 = 17;
