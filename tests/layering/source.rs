@@ -11,15 +11,57 @@ pub enum Used {
 
 pub fn uses(module: &str, text: &str) -> Vec<Used> {
     let tokens = without_tests(tokens(&bare(text)));
-    let paths = paths(&tokens);
+    let mut used = resolved_paths(module, &paths(&tokens));
+    used.extend(
+        tokens
+            .iter()
+            .any(|token| token == "unsafe")
+            .then_some(Used::Unsafe),
+    );
+    used
+}
+
+/// What a file needs of this crate for its own code, and what it only hands on by `pub use`: paths from the root.
+#[derive(Debug, Default)]
+pub struct Names {
+    pub needed: Vec<String>,
+    pub exported: Vec<String>,
+}
+
+pub fn names_of(module: &str, text: &str) -> Names {
+    let tokens = without_tests(tokens(&bare(text)));
+    let (exports, own): (Vec<_>, Vec<_>) = paths(&tokens)
+        .into_iter()
+        .partition(|path| path.from == From::Export);
+    let inside = |paths: &[Path]| -> Vec<String> {
+        let used = resolved_paths(module, paths).into_iter();
+        used.filter_map(|used| match used {
+            Used::Inside(path) => Some(path),
+            Used::Outside(_) | Used::Unsafe => None,
+        })
+        .collect()
+    };
+    let mut exported = inside(&exports);
+    // `pub use child::Name`
+    let relative = exports
+        .iter()
+        .filter(|path| resolved(module, &path.names).is_none());
+    exported.extend(relative.map(|path| format!("{module}::{}", path.names.join("::"))));
+    Names {
+        needed: inside(&own),
+        exported,
+    }
+}
+
+fn resolved_paths(module: &str, paths: &[Path]) -> Vec<Used> {
     // `use std::process;` makes `process::exit` mean `std::process::exit`.
     let imported: Vec<_> = paths
         .iter()
-        .filter(|path| path.from == From::Use)
+        .filter(|path| path.from != From::Code)
         .map(|path| path.names.clone())
         .collect();
     let mut used = Vec::new();
-    for Path { names, from } in &paths {
+    for Path { names, from } in paths {
         let written = names.clone();
         let written = match imported.iter().find(|import| {
             *from == From::Code && import.len() > 1 && import.last() == names.first()
@@ -29,12 +71,6 @@ pub fn uses(module: &str, text: &str) -> Vec<Used> {
         };
         used.extend(resolved(module, &written));
     }
-    used.extend(
-        tokens
-            .iter()
-            .any(|token| token == "unsafe")
-            .then_some(Used::Unsafe),
-    );
     used
 }
 
@@ -102,6 +138,8 @@ struct Path {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum From {
     Use,
+    /// `pub use`, of any visibility.
+    Export,
     Code,
 }
 
@@ -110,7 +148,15 @@ fn paths(tokens: &[String]) -> Vec<Path> {
     let mut position = 0;
     while position < tokens.len() {
         if tokens[position] == "use" {
-            position = tree(tokens, position + 1, &[], &mut found);
+            let before = position
+                .checked_sub(1)
+                .map(|before| tokens[before].as_str());
+            // The parenthesis of `pub(super)`.
+            let from = match before {
+                Some("pub" | ")") => From::Export,
+                _ => From::Use,
+            };
+            position = tree(tokens, position + 1, from, &[], &mut found);
         } else if is_name(&tokens[position])
             && tokens.get(position + 1).is_some_and(|token| token == "::")
         {
@@ -128,7 +174,13 @@ fn paths(tokens: &[String]) -> Vec<Path> {
 }
 
 /// One branch of a `use` tree from `position` on; the position after it.
-fn tree(tokens: &[String], position: usize, before: &[String], found: &mut Vec<Path>) -> usize {
+fn tree(
+    tokens: &[String],
+    position: usize,
+    from: From,
+    before: &[String],
+    found: &mut Vec<Path>,
+) -> usize {
     let start = position + usize::from(tokens.get(position).is_some_and(|token| token == "::"));
     let (mut here, mut end) = names(tokens, start);
     if here.last().is_some_and(|name| name == "self") && !before.is_empty() {
@@ -138,16 +190,13 @@ fn tree(tokens: &[String], position: usize, before: &[String], found: &mut Vec<P
     if tokens.get(end).is_some_and(|token| token == "{") {
         end += 1;
         while tokens.get(end).is_some_and(|token| token != "}") {
-            end = tree(tokens, end, &path, found);
+            end = tree(tokens, end, from, &path, found);
             end += usize::from(tokens.get(end).is_some_and(|token| token == ","));
         }
         return end + 1;
     }
     if !path.is_empty() {
-        found.push(Path {
-            names: path,
-            from: From::Use,
-        });
+        found.push(Path { names: path, from });
     }
     // `as name`, `*`.
     while tokens
