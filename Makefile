@@ -114,6 +114,10 @@ test-wheels: $(VENV)/.requirements ## pip install . with the oldest and the newe
 	    RGUN=$$directory/bin/rgun $(BIN)/python -m pytest tests/e2e -q $(PYTEST_ARGS) -m wheel || exit 1; \
 	done
 
+.PHONY: wheels
+wheels: ## Release wheels for every Python of this machine, an sdist and checksums, in target/dist
+	@.ci/wheels $(PYTHON) $(CURDIR)/target/dist
+
 .PHONY: e2e
 e2e: develop-testing ## One part of the end-to-end stories: make e2e ARGS="-k reload -x"
 	@.ci/nginx

@@ -142,3 +142,15 @@ def test_the_package_tells_its_version_and_its_exception(package):
     code = "import rgun; print(rgun.__version__, issubclass(rgun.ClientDisconnected, OSError), sorted(set(dir(rgun)) & {'run', '__version__'}))"
     shown = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout
     assert shown.split(maxsplit=1)[1] == "True ['__version__', 'run']\n"
+
+
+def test_the_manual_page_and_completions_are_installed(package, program):
+    """Where `man` and bash-completion look for those of a program on PATH."""
+    share = Path(program[0]).parent.parent / "share"
+    if not (share / "man").is_dir():
+        pytest.skip("installed for development, without the wheel's data")
+    assert ".TH" in (share / "man/man1/rgun.1").read_text()
+    for place in ("bash-completion/completions/rgun", "zsh/site-functions/_rgun", "fish/vendor_completions.d/rgun.fish"):
+        assert "graceful-timeout" in (share / place).read_text()
+    done = subprocess.run(["bash", "-n", str(share / "bash-completion/completions/rgun")], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
