@@ -355,6 +355,11 @@ impl Oracle {
             let late = self.now.since(until) > Duration::from_secs(2) + self.slack;
             law!(!late, "a canary outlives its time");
         }
+        let waits = supervisor.queued.is_some();
+        law!(
+            !waits || self.staged.is_none(),
+            "a rollout waits beside what is staged"
+        );
         if let (Some(staged), Some(rollout)) = (&mut self.staged, supervisor.reload.rollout()) {
             // A slot that was taken away comes back without a past.
             staged.retain(|slot| slot.0 < rollout.target);
