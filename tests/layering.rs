@@ -156,7 +156,7 @@ fn no_file_joins_a_circle() {
     let mut report = String::new();
     for circle in house.circles() {
         let is_known = |known: &&[&str]| circle.iter().all(|file| known.contains(file));
-        if !KNOWN_CIRCLES.iter().any(|known| is_known(&known)) {
+        if !KNOWN_CIRCLES.iter().any(is_known) {
             let _ = writeln!(report, "circle of files: {}", circle.join(", "));
         }
     }
