@@ -18,11 +18,15 @@ use super::{
 };
 
 /// Runs the file, and tells what it says; see there.
-pub const PROGRAM: &str = include_str!("script/script.py");
+pub const PROGRAM: &str = concat!(
+    include_str!("script/script.py"),
+    include_str!("script/cfg.py")
+);
 
 /// The same, and what calls the file's hooks.
 pub const HOOKS: &str = concat!(
     include_str!("script/script.py"),
+    include_str!("script/cfg.py"),
     include_str!("script/hooks.py"),
     include_str!("script/requests.py")
 );

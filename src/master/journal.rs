@@ -129,7 +129,7 @@ impl Journal {
                 );
             }
             Report::AllFailing => {
-                tracing::error!("every worker fails to boot; retrying")
+                tracing::error!("all workers fail; trying again")
             }
             Report::ReloadQueued => {
                 tracing::info!("reload queued until the current operation completes")

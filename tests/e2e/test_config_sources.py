@@ -74,7 +74,7 @@ def test_a_project_file_and_a_file_that_is_named(ask, app):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# x\nwokers = 2\n", "error: rgun.toml:2: there is no setting `wokers`\nhint: did you mean `workers`?\n"),
+        ("# x\nwokers = 2\n", "error: rgun.toml:2: there is no setting `wokers`\n  |\n2 | wokers = 2\n  | ^^^^^^\nhint: did you mean `workers`?\n"),
         ('\n\ntimeout = "soon"\n', "error: rgun.toml:3: timeout: `soon` is not a duration"),
         ("workers = [1]\n", "error: rgun.toml:1: workers must be a number, not an array\n"),
         ("workers = \n", "error: rgun.toml:1: "),
