@@ -228,6 +228,7 @@ class Arbiter:
         self.server.LISTENERS = [_Listener(address) for address in self.server.address]
         for age, pid in message["others"]:
             self.server.WORKERS.setdefault(pid, Worker(age, pid, self.server))
+            self.server.worker_age = max(self.server.worker_age, age)
         self.call("when_ready" if message["first"] else "on_reload", self.server)
 
     def alone(self, age):
