@@ -269,6 +269,8 @@ def test_a_worker_class_made_of_uvicorns_where_neither_is_installed(ask, app, pr
     answer = ask("--print-config")
     assert f'\nworker_class = "{module}.UvicornWorker"  # ' in answer.stdout and '\nroot_path = "/api"  # ' in answer.stdout, answer.stderr
     app.write("from gunicorn import util\n", "gunicorn.conf.py")
+    assert ask("--print-config").returncode == 0
+    app.write("from gunicorn import no_such_name\n", "gunicorn.conf.py")
     assert "rgun's stand-in: gunicorn is not installed" in ask("--print-config").stderr
 
 
