@@ -128,7 +128,7 @@ def test_the_environment_of_python_counts(launch, app, environment):
 def test_the_master_runs_no_python(serve, binary):
     server = serve("hello.py", workers=2)
     assert processes.threads(server.master) == 1
-    assert processes.resident(server.master) < 20 << 20
+    assert processes.private(server.master) < 6 << 20
     with open(f"/proc/{server.master}/maps") as maps:
         # What the first steps of an interpreter load.
         assert "lib-dynload" not in maps.read()

@@ -85,6 +85,11 @@ def resident(pid):
     return int(_status(pid, "VmRSS").split()[0]) * 1024
 
 
+def private(pid):
+    """Memory of its own in bytes: without the pages of executables and libraries, whose number depends on how they were built."""
+    return int(_status(pid, "RssAnon").split()[0]) * 1024
+
+
 def signal_mask(pid, kind="SigBlk"):
     """Signal numbers in a mask of `status`: SigBlk, SigIgn, SigCgt."""
     bits = int(_status(pid, kind), 16)
