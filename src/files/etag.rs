@@ -21,9 +21,12 @@ impl Stamp {
     }
 }
 
-/// `"` and sixteen or more characters and `"`: strong.
+/// A whole entity tag, with its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ETag(Box<str>);
+pub struct ETag {
+    text: Box<[u8]>,
+    is_weak: bool,
+}
 
 impl ETag {
     /// Of a file, and of each coding of it. Hashed, so that inode numbers do not leave the machine.
@@ -39,23 +42,40 @@ impl ETag {
         }
         let hex = hash.digest().to_string();
         let hex = hex.get(..20).unwrap_or(&hex);
-        ETag(
-            match coding {
-                Coding::Identity => format!("\"{hex}\""),
-                coding => format!("\"{hex}-{}\"", coding.token()),
-            }
-            .into(),
-        )
+        let text = match coding {
+            Coding::Identity => format!("\"{hex}\""),
+            coding => format!("\"{hex}-{}\"", coding.token()),
+        };
+        ETag {
+            text: text.into_bytes().into(),
+            is_weak: false,
+        }
+    }
+
+    /// The value of an app's ETag field. `None`: it is no entity tag.
+    pub fn given(value: &[u8]) -> Option<ETag> {
+        match entity_tag(value)? {
+            (is_weak, _, b"") => Some(ETag {
+                text: value.into(),
+                is_weak,
+            }),
+            _ => None,
+        }
+    }
+
+    pub fn is_weak(&self) -> bool {
+        self.is_weak
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        &self.text
     }
 
     /// What is between the quotes.
     pub fn opaque(&self) -> &[u8] {
-        let bytes = self.as_bytes();
-        bytes.get(1..bytes.len() - 1).unwrap_or_default()
+        let begin = if self.is_weak { 3 } else { 1 };
+        let end = self.text.len() - 1;
+        self.text.get(begin..end).unwrap_or_default()
     }
 }
 
@@ -77,7 +97,7 @@ pub(super) enum Listed {
 }
 
 /// `*`, or a list of tags (RFC 9110 §13.1.1 and §13.1.2).
-pub(super) fn lists(value: &[u8], tag: &[u8], comparison: Comparison) -> Listed {
+pub(super) fn lists(value: &[u8], tag: &ETag, comparison: Comparison) -> Listed {
     let mut rest = value.trim_ascii();
     if rest == b"*" {
         return Listed::Yes;
@@ -94,8 +114,8 @@ pub(super) fn lists(value: &[u8], tag: &[u8], comparison: Comparison) -> Listed 
         let Some((weak, opaque, after)) = entity_tag(rest) else {
             return Listed::Malformed;
         };
-        let may = comparison == Comparison::Weak || !weak;
-        if may && opaque == tag {
+        let may = comparison == Comparison::Weak || !(weak || tag.is_weak);
+        if may && opaque == tag.opaque() {
             return Listed::Yes;
         }
         any = true;

@@ -21,6 +21,6 @@ pub use media_type::{media_type, with_charset};
 pub use mount::{Mounts, Prefix};
 pub use multipart::{Multipart, Section, content_range};
 pub use path::{FilePath, Rejected};
-pub use precondition::{Conditions, Outcome};
+pub use precondition::{Conditions, Outcome, seconds};
 pub use range::{MOST_RANGES, Ranges, Slice};
 pub use selection::{Representation, Selected, select};

@@ -30,7 +30,7 @@ impl Conditions<'_> {
         let modified = stamp.seconds();
         match (self.if_match, self.if_unmodified_since.and_then(seconds)) {
             (Some(list), _) => {
-                if lists(list, tag.opaque(), Comparison::Strong) != Listed::Yes {
+                if lists(list, tag, Comparison::Strong) != Listed::Yes {
                     return Outcome::Failed;
                 }
             }
@@ -38,7 +38,7 @@ impl Conditions<'_> {
             (None, _) => {}
         }
         let unchanged = match (self.if_none_match, self.if_modified_since.and_then(seconds)) {
-            (Some(list), _) => lists(list, tag.opaque(), Comparison::Weak) == Listed::Yes,
+            (Some(list), _) => lists(list, tag, Comparison::Weak) == Listed::Yes,
             (None, Some(since)) => modified <= since,
             (None, None) => false,
         };
@@ -55,7 +55,7 @@ impl Conditions<'_> {
             return true;
         };
         match entity_tag(value) {
-            Some((weak, opaque, b"")) => !weak && opaque == tag.opaque(),
+            Some((weak, opaque, b"")) => !(weak || tag.is_weak()) && opaque == tag.opaque(),
             Some(_) => false,
             // A date is a strong validator only when the file cannot have changed again within its second (§8.8.2.2).
             None => seconds(value) == Some(stamp.seconds()) && stamp.seconds() < now,
@@ -63,8 +63,8 @@ impl Conditions<'_> {
     }
 }
 
-/// An HTTP date, in each of its three forms (RFC 9110 §5.6.7). `None`: it is none, and the field is ignored.
-fn seconds(value: &[u8]) -> Option<u64> {
+/// Seconds since 1970 of an HTTP date, in each of its three forms (RFC 9110 §5.6.7). `None`: it is none, and the field is ignored.
+pub fn seconds(value: &[u8]) -> Option<u64> {
     let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
     let since = date.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Some(since.as_secs())

@@ -203,6 +203,23 @@ impl RequestHead {
         Some(field.value.of(&self.bytes))
     }
 
+    /// A GET or HEAD whose client does not want the whole, or not in any case (RFC 9110 §13 and §14).
+    pub fn is_selective(&self) -> bool {
+        matches!(self.method, Method::Get | Method::Head)
+            && self.headers().any(|field| {
+                matches!(
+                    field.known,
+                    Some(
+                        KnownName::Range
+                            | KnownName::IfMatch
+                            | KnownName::IfNoneMatch
+                            | KnownName::IfModifiedSince
+                            | KnownName::IfUnmodifiedSince
+                    )
+                )
+            })
+    }
+
     /// As if the client had sent this field, and no other of that name. `name` is lower-cased; both are valid.
     pub fn set_field(&mut self, name: &str, value: &[u8]) {
         let known = KnownName::of(name.as_bytes()).map_or(UNKNOWN, |known| known as u8);

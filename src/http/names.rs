@@ -53,6 +53,7 @@ known_names! {
     IfModifiedSince = "if-modified-since",
     IfNoneMatch = "if-none-match",
     IfRange = "if-range",
+    IfUnmodifiedSince = "if-unmodified-since",
     KeepAlive = "keep-alive",
     Origin = "origin",
     Pragma = "pragma",

@@ -238,3 +238,47 @@ fn conditions_come_before_the_range() {
         assert_eq!(selected, expected);
     }
 }
+
+/// §13.1.1, §13.1.2 and §13.1.5: only `If-None-Match` compares weakly.
+#[test]
+fn a_weak_tag_of_the_app() {
+    let tag = ETag::given(b"W/\"own\"").expect("a weak tag");
+    let with = |conditions: Conditions<'_>| conditions.evaluate(&tag, &STAMP);
+    for (list, outcome) in [
+        (&b"\"own\""[..], Outcome::NotModified),
+        (b"W/\"own\"", Outcome::NotModified),
+        (b"\"other\"", Outcome::Proceed),
+    ] {
+        let if_none_match = Some(list);
+        assert_eq!(
+            with(Conditions {
+                if_none_match,
+                ..Conditions::default()
+            }),
+            outcome
+        );
+    }
+    for (list, outcome) in [
+        (&b"W/\"own\""[..], Outcome::Failed),
+        (b"\"own\"", Outcome::Failed),
+        (b"*", Outcome::Proceed),
+    ] {
+        let if_match = Some(list);
+        assert_eq!(
+            with(Conditions {
+                if_match,
+                ..Conditions::default()
+            }),
+            outcome
+        );
+    }
+    let if_range = Some(&b"W/\"own\""[..]);
+    let conditions = Conditions {
+        if_range,
+        ..Conditions::default()
+    };
+    assert!(!conditions.allows_range(&tag, &STAMP, NOW));
+    for none in [&b"own"[..], b"\"own", b"\"a\", \"b\"", b"", b"W/own"] {
+        assert_eq!(ETag::given(none), None);
+    }
+}

@@ -13,7 +13,7 @@ use super::core::{Core, Side};
 use super::extensions::{self, Trailers};
 use super::message::{self, Kind};
 use super::waiting::{self, Source};
-use crate::http::BodyEnd;
+use crate::http::{BodyEnd, RequestHead};
 use crate::worker::exchange::{Exchange, Flow, Received};
 use crate::worker::files::{NamedFile, Patience};
 use crate::worker::python::{Collected, leave_forked_child};
@@ -28,6 +28,8 @@ pub struct Call {
     pub trailers: Trailers,
     /// Where the app may name files.
     pub named: Option<Box<NamedFile>>,
+    /// Of a request that has conditions or ranges.
+    pub selective: Option<Box<RequestHead>>,
 }
 
 #[pymethods]

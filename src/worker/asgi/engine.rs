@@ -150,6 +150,7 @@ impl Engine {
                 core: core.clone(),
                 trailers: Trailers::default(),
                 named: NamedFile::of(&exchange, head),
+                selective: head.is_selective().then(|| Box::new(head.clone())),
             };
             let call = Bound::new(py, call)?.into_any();
             (scope, call, Subject::Http(exchange))

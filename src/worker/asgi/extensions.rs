@@ -146,9 +146,13 @@ fn path_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
     }
     let file = open_at_once(&path)?;
     let length = regular(&file)?;
+    send_whole(call, file, length, call.trailers.body_end())
+}
+
+fn send_whole(call: &Call, file: File, length: u64, end: BodyEnd) -> PyResult<Flow> {
     let sent = call
         .exchange
-        .send_file(file, 0, length, call.trailers.body_end());
+        .send_whole_file(file, length, end, call.selective.as_deref());
     sent.map_err(message::error)
 }
 
@@ -199,10 +203,12 @@ fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
     } else {
         call.trailers.body_end()
     };
-    let flow = call
-        .exchange
-        .send_file(file, start, length, end)
-        .map_err(message::error)?;
+    let flow = if start == 0 && length == there {
+        send_whole(call, file, length, end)?
+    } else {
+        let sent = call.exchange.send_file(file, start, length, end);
+        sent.map_err(message::error)?
+    };
     if offset.is_none() {
         // As if it had been read.
         seek(i64::try_from(start + length).unwrap_or(i64::MAX), 0)?;

@@ -138,6 +138,14 @@ impl Exchange {
         }
     }
 
+    /// The body is going to be a file: its head becomes the app's own where it has not left.
+    pub(super) fn leave_file_uncoded(&self) -> Result<(), SendError> {
+        match &self.coder {
+            Some(coder) => self.settle(coder, &mut coder.stage.lock(), First::File),
+            None => Ok(()),
+        }
+    }
+
     /// With the first piece of the body it is known whether it is worth it. Where the head has left before, it has been promised.
     fn settle(&self, coder: &Coder, stage: &mut Stage, first: First) -> Result<(), SendError> {
         let Stage::Begun(begun) = &*stage else {

@@ -5,6 +5,7 @@ mod coding;
 mod ending;
 mod replying;
 mod sending;
+mod whole_file;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

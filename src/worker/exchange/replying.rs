@@ -86,7 +86,7 @@ impl Exchange {
         self.reply(&reply);
     }
 
-    fn reply(&self, reply: &Reply) {
+    pub(super) fn reply(&self, reply: &Reply) {
         if is_forked_child() {
             return;
         }

@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::cache::{Entry, Field};
+use super::app_head::AppHead;
+use super::cache::Entry;
 use super::mount::Mount;
 use super::reply::Reply;
 use crate::config::StaticMount;
@@ -23,8 +24,7 @@ pub struct SendfileRoot {
 /// A response of the app whose body is a file.
 #[derive(Debug)]
 pub struct FileResponse {
-    pub status: u16,
-    pub fields: Vec<Field>,
+    head: AppHead,
     name: Name,
 }
 
@@ -86,17 +86,9 @@ impl FileResponse {
         };
         let kept = fields.filter(|(name, _)| is_kept(name));
         Some(FileResponse {
-            status,
-            fields: kept
-                .map(|(name, value)| (name.to_ascii_lowercase().into(), value.into()))
-                .collect(),
+            head: AppHead::new(status, kept),
             name,
         })
-    }
-
-    pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
-        let found = self.fields.iter().find(|(own, _)| **own == *name)?;
-        Some(&found.1)
     }
 
     /// As the log names it.
@@ -140,7 +132,7 @@ impl SendfileRoot {
                 })?,
         };
         match &*entry {
-            Entry::File(file) => Ok(Reply::named_by_app(file, head, response)),
+            Entry::File(file) => Ok(Reply::named_by_app(file, Some(head), &response.head)),
             Entry::Denied => Err(Unsendable::Denied),
             Entry::Missing | Entry::Redirect => Err(Unsendable::Missing),
         }
@@ -223,7 +215,12 @@ mod tests {
             (b"Set-Cookie", b"a=b"),
         ];
         let response = FileResponse::of(200, fields.into_iter()).expect("it names a file");
-        let names: Vec<_> = response.fields.iter().map(|(name, _)| &**name).collect();
+        let names: Vec<_> = response
+            .head
+            .fields
+            .iter()
+            .map(|(name, _)| &**name)
+            .collect();
         assert_eq!(names, [&b"content-type"[..], b"set-cookie"]);
         assert!(FileResponse::of(200, fields[..1].iter().copied()).is_none());
     }

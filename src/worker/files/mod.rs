@@ -3,11 +3,13 @@
 //! What the kernel has in memory is answered at once, by the thread that turns the reactor. What it would have to wait for, a disk
 //! or another machine, is looked for by a thread of `pool`, and no connection waits for that but its own.
 
+mod app_head;
 mod by_app;
 mod cache;
 mod load;
 mod mount;
 mod named;
+mod opened;
 mod reply;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use crate::http::{Method, RequestHead};
 use crate::worker::pool::Pool;
 
 pub use crate::sys::beneath::Patience;
+pub use app_head::AppHead;
 pub use by_app::{FileResponse, SendfileRoot, Unsendable};
 use cache::Entry;
 use mount::Mount;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
-use super::by_app::FileResponse;
+use super::app_head::AppHead;
 use super::cache::{Cached, Source, Variant};
 use crate::files::{
     Coding, Conditions, Multipart, Representation, Selected, Slice, accepted, content_range, select,
@@ -66,21 +66,25 @@ impl Reply {
         let (at, variant) = at
             .and_then(|at| Some((at, file.variants.get(at)?)))
             .unwrap_or((0, &file.variants[0]));
-        Reply::selected(file, at, variant, choose(variant, head))
+        Reply::selected(file, at, variant, choose(variant.representation(), head))
     }
 
     /// What the app's response says of itself, around the file that it names. The client's ranges and conditions count where
-    /// the app says that they do.
-    pub fn named_by_app(file: &Arc<Cached>, head: &RequestHead, response: &FileResponse) -> Reply {
+    /// the app says that they do; without `head` there are none.
+    pub fn named_by_app(
+        file: &Arc<Cached>,
+        head: Option<&RequestHead>,
+        response: &AppHead,
+    ) -> Reply {
         let variant = &file.variants[0];
-        let has_ranges = response.status == 200
-            && response
-                .field(b"accept-ranges")
-                .is_some_and(|unit| unit.eq_ignore_ascii_case(b"bytes"));
-        let selected = if has_ranges {
-            choose(variant, head)
-        } else {
-            Selected::Whole
+        let has_ranges = response.has_ranges();
+        let selected = match head.filter(|_| has_ranges) {
+            Some(head) => {
+                let (tag, stamp) = response.validators(variant);
+                let (tag, stamp) = (&*tag, &stamp);
+                choose(Representation { stamp, tag }, head)
+            }
+            None => Selected::Whole,
         };
         let mut reply = Reply::selected(file, 0, variant, selected);
         if reply.file.take().is_none() {
@@ -90,8 +94,10 @@ impl Reply {
         if reply.status == 200 {
             reply.status = response.status;
         }
-        if has_ranges {
+        if has_ranges && response.field(b"etag").is_none() {
             reply.add(b"etag", variant.tag.as_bytes().to_vec());
+        }
+        if has_ranges && response.field(b"last-modified").is_none() {
             reply.add(b"last-modified", variant.last_modified.to_vec());
         }
         let is_whole = reply.status != 304;
@@ -251,18 +257,14 @@ impl Reply {
 }
 
 /// What of the file the client wants.
-fn choose(variant: &Variant, head: &RequestHead) -> Selected {
+fn choose(file: Representation<'_>, head: &RequestHead) -> Selected {
     let lists = Lists::of(head);
     let conditions = Conditions {
         if_match: lists.if_match.as_deref(),
         if_none_match: lists.if_none_match.as_deref(),
         if_modified_since: head.header(KnownName::IfModifiedSince),
-        if_unmodified_since: head.field("if-unmodified-since"),
+        if_unmodified_since: head.header(KnownName::IfUnmodifiedSince),
         if_range: head.header(KnownName::IfRange),
-    };
-    let representation = Representation {
-        stamp: &variant.stamp,
-        tag: &variant.tag,
     };
     let range = lists.range.as_deref();
     // The clock is looked at for the one condition that needs it.
@@ -271,7 +273,16 @@ fn choose(variant: &Variant, head: &RequestHead) -> Selected {
     } else {
         0
     };
-    select(representation, head.known_method(), &conditions, range, now)
+    select(file, head.known_method(), &conditions, range, now)
+}
+
+impl Variant {
+    fn representation(&self) -> Representation<'_> {
+        Representation {
+            stamp: &self.stamp,
+            tag: &self.tag,
+        }
+    }
 }
 
 impl Source {

@@ -137,9 +137,13 @@ fn send(
         } = part;
         let exchange = &response.get().exchange;
         note(notes, response)?;
-        iterable
-            .py()
-            .detach(|| exchange.send_file(file, offset, length, BodyEnd::Last))?;
+        iterable.py().detach(|| match offset {
+            0 => {
+                let head = head.is_selective().then_some(head);
+                exchange.send_whole_file(file, length, BodyEnd::Last, head)
+            }
+            _ => exchange.send_file(file, offset, length, BodyEnd::Last),
+        })?;
         return Ok(());
     }
     let only = iterable.len().is_ok_and(|length| length == 1);

@@ -1,0 +1,48 @@
+//! A body that is a whole file of the app's: where its response says `Accept-Ranges: bytes`, the client's conditions and ranges
+//! count as for a file that is served without the app.
+
+use std::fs::File;
+
+use super::super::files::{AppHead, Reply};
+use super::Exchange;
+use super::sending::{Flow, SendError};
+use crate::http::{BodyEnd, RequestHead, ResponseState};
+
+impl Exchange {
+    /// As `send_file`, of a regular file from its first byte to its last. `head` of a request that has conditions or ranges.
+    pub fn send_whole_file(
+        &self,
+        file: File,
+        length: u64,
+        end: BodyEnd,
+        head: Option<&RequestHead>,
+    ) -> Result<Flow, SendError> {
+        let response = match end {
+            BodyEnd::Last => self.response_with_ranges(length)?,
+            BodyEnd::More | BodyEnd::Trailers => None,
+        };
+        let Some(response) = response else {
+            return self.send_file(file, 0, length, end);
+        };
+        match file.metadata() {
+            Ok(facts) if facts.len() == length => {
+                self.reply(&Reply::of_opened(file, &facts, head, &response));
+                Ok(Flow::Free)
+            }
+            // It has grown or shrunk meanwhile: what the app has declared counts.
+            Ok(_) | Err(_) => self.send_file(file, 0, length, end),
+        }
+    }
+
+    /// The response that has begun, where parts of it may be sent in place of the whole.
+    fn response_with_ranges(&self, length: u64) -> Result<Option<AppHead>, SendError> {
+        self.leave_file_uncoded()?;
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        if s.http.response_state() != ResponseState::HeadPending {
+            return Ok(None);
+        }
+        let response = AppHead::begun(s.http.response_status(), s.http.pending_head(), length);
+        Ok(response.filter(AppHead::has_ranges))
+    }
+}
