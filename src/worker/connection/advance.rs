@@ -1,4 +1,4 @@
-//! What a connection does next: the one place that moves it from mode to mode. It does not run apps.
+//! The steps of a connection: the one place that moves it from mode to mode.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::worker::ledger::Outcome;
 use crate::worker::transport::Read;
 
 impl Conn {
-    /// Goes on until the next step needs the socket, the app or time; or until the connection has had its share of the turn,
-    /// and then the reactor comes back to it in the next one.
+    /// Continues until the next step needs the socket, the app or time, or until the connection has used its share of
+    /// the turn; the reactor then resumes it in the next one.
     pub(in crate::worker) fn advance(self: &Arc<Self>, s: &mut State) {
         self.take_steps(s);
         self.schedule(s);
@@ -53,7 +53,7 @@ impl Conn {
             return false;
         }
         if s.out.len() > HIGH_WATER || s.part.is_some() {
-            // A client that pipelines and does not read gets no further answers to leave unread.
+            // A client that pipelines and does not read gets no further responses that would stay unread.
             return false;
         }
         match s.opening {
@@ -80,7 +80,7 @@ impl Conn {
         }
     }
 
-    /// As `read`; the clock of the head begins with its first byte.
+    /// As `read`; the head's timeout starts with its first byte.
     pub(in crate::worker) fn read_head(self: &Arc<Self>, s: &mut State) -> bool {
         let progress = self.read(s);
         if progress && s.clock.head_since.is_none() && !s.http.is_idle() {
@@ -116,18 +116,18 @@ impl Conn {
             self.refuse(s, Refusal::PlainHttp);
             return;
         }
-        let told = match self.told(&head) {
-            Ok(told) => told,
+        let forwarded = match self.told(&head) {
+            Ok(forwarded) => forwarded,
             Err(Disagreement) => {
                 self.refuse(s, Refusal::SchemesDisagree);
                 return;
             }
         };
-        if self.answer_plain(s, &head, told.as_deref()) {
+        if self.answer_plain(s, &head, forwarded.as_deref()) {
             return;
         }
         if let Some(entry) = &mut s.stream.entry {
-            let client = told.as_ref().and_then(|told| told.client);
+            let client = forwarded.as_ref().and_then(|forwarded| forwarded.client);
             entry.client = client.map(|client| client.address);
             if let Some(tls) = self.tls.get() {
                 entry.note_tls(tls);
@@ -145,14 +145,14 @@ impl Conn {
         } else {
             None
         };
-        let exchange = Exchange::new(self.clone(), s.stream.number, mark, told, coder);
+        let exchange = Exchange::new(self.clone(), s.stream.number, mark, forwarded, coder);
         match self.net.files() {
             Some(files) => exchange.offer(s, files, head),
             None => self.net.app().request(exchange, head),
         }
     }
 
-    /// Takes the body as far as the app keeps up, and watches for a client that leaves.
+    /// Reads the body as far as the app keeps up, and watches for a client that disconnects.
     fn exchange(self: &Arc<Self>, s: &mut State) -> bool {
         if s.stream.body.state == BodyState::Open && s.stream.body.buffered() < HIGH_WATER {
             match s.http.poll_event() {
@@ -184,7 +184,7 @@ impl Conn {
         self.read(s) || self.notice_end(s)
     }
 
-    /// The client has certainly left: an app that waits or writes is to know.
+    /// The client has certainly disconnected: an app that waits or writes must be notified.
     fn notice_end(self: &Arc<Self>, s: &mut State) -> bool {
         if s.write_closed && !s.stream.left {
             s.stream.left = true;
@@ -194,7 +194,7 @@ impl Conn {
         false
     }
 
-    /// The rest of the body will not come. Where nothing was answered yet, the client learns why.
+    /// The rest of the body will not arrive. If no response has begun, the client gets an error status.
     pub(in crate::worker) fn fail_body(self: &Arc<Self>, s: &mut State, refusal: Refusal) {
         s.stream.body.state = BodyState::Failed;
         s.stream.body.clear();
@@ -215,7 +215,8 @@ impl Conn {
         }
     }
 
-    /// Whoever still waits for the request in progress looks again: there is nothing more to wait for.
+    /// Wakes the app where it still waits in `receive` or `send` of the request in progress: there is nothing more to
+    /// wait for.
     pub(super) fn wake_waiters(self: &Arc<Self>, s: &mut State) {
         self.tell_reader(s);
         if std::mem::take(&mut s.stream.waits.send) {
@@ -234,7 +235,7 @@ impl Conn {
         self.read_once(s)
     }
 
-    /// Also what belongs to a handshake.
+    /// Also reads the bytes of a TLS handshake.
     pub(super) fn read_once(self: &Arc<Self>, s: &mut State) -> bool {
         let input = match s.ws.as_mut().and_then(|ws| ws.frames.as_mut()) {
             None => s.http.input(),
@@ -267,7 +268,7 @@ impl Conn {
         }
     }
 
-    /// Answers for the app (or instead of it) and closes.
+    /// Responds in place of the app, and closes.
     pub(in crate::worker) fn refuse(self: &Arc<Self>, s: &mut State, refusal: Refusal) {
         {
             let date = self.net.clock.date();
@@ -281,14 +282,14 @@ impl Conn {
                 peer: self.logged_client(),
             });
         }
-        self.tell_refused(refusal);
+        self.log_refusal(refusal);
         self.say_goodbye(s, Goodbye::Lingering);
     }
 
-    /// An operator sees what kinds of requests are refused, and how often, whatever clients send.
-    fn tell_refused(&self, refusal: Refusal) {
+    /// Logs the kinds of refused requests, and how often each occurs, at a bounded rate whatever clients send.
+    fn log_refusal(&self, refusal: Refusal) {
         let (status, reason, peer) = (refusal.status(), refusal.reason(), self.shown_peer());
-        // The app's traceback tells more.
+        // The app's traceback is more useful.
         let is_known = refusal == Refusal::AppFailed;
         if is_known || !self.net.complaints.admits(reason, self.net.now()) {
             tracing::debug!(status, reason, peer, "request refused");
@@ -299,7 +300,7 @@ impl Conn {
         }
     }
 
-    /// The app's response is out (or can never be): what becomes of the connection.
+    /// The app's response is complete (or can never be): decides whether the connection continues.
     pub(in crate::worker) fn response_ended(self: &Arc<Self>, s: &mut State) {
         if s.mode == Mode::Exchange {
             self.conclude(s);
@@ -307,12 +308,12 @@ impl Conn {
         }
     }
 
-    /// As `response_ended`, where the caller goes on with the connection.
+    /// As `response_ended`, where the caller continues with the connection.
     pub(in crate::worker) fn conclude(self: &Arc<Self>, s: &mut State) {
         let unread = s.stream.body.state == BodyState::Open;
         let keep =
             s.http.is_keep_alive() && s.stream.body.state != BodyState::Failed && !s.write_closed;
-        // The client waits for a `100 Continue` that will not come: whether it sends the body anyway is its choice.
+        // The client waits for a `100 Continue` that will not be sent, and may or may not send the body.
         if !keep {
             let goodbye = if unread || s.closed_by_us || s.http.buffered() > 0 {
                 Goodbye::Lingering
@@ -332,7 +333,7 @@ impl Conn {
         }
     }
 
-    /// The books of a request are closed; its app learns of the end where it waits for it.
+    /// Completes the request's ledger entry, and wakes an app that waits for the end of the request.
     pub(super) fn end_exchange(self: &Arc<Self>, s: &mut State) {
         match s.stream.entry.take() {
             None => {
@@ -406,13 +407,13 @@ impl Conn {
         }
     }
 
-    /// Gives up a response that has begun: the client must see that it is cut, and gets what was sent of it.
+    /// Aborts a response that has begun: the client gets what was sent of it, and can detect that it is incomplete.
     pub(in crate::worker) fn cut(self: &Arc<Self>, s: &mut State) {
         let silent = s.http.is_close_delimited();
         s.http.abort();
         self.flush(s);
         if silent {
-            // A FIN would look like the proper end.
+            // A FIN would look like a complete response.
             s.transport.reset_on_close();
             s.write_closed = true;
         }

@@ -1,15 +1,15 @@
-//! The part of a request body that has come and that the app has not taken. It does not read.
+//! The part of a request body that was received and that the app has not read.
 
 use bytes::Bytes;
 
 use super::pieces::Pieces;
 
-/// What came of the request body.
+/// State of the request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyState {
     Open,
     Complete,
-    /// Malformed, cut off or too slow: its end will not come.
+    /// Malformed, cut off or too slow: the body will stay incomplete.
     Failed,
 }
 
@@ -17,7 +17,7 @@ pub enum BodyState {
 pub struct Body {
     pub state: BodyState,
     pieces: Pieces,
-    /// The app was told that the body has ended.
+    /// The end of the body was reported to the app.
     pub end_told: bool,
 }
 
@@ -41,7 +41,7 @@ impl Body {
         self.pieces.pop()
     }
 
-    /// Bytes that the app has not taken.
+    /// Bytes that the app has not read.
     pub fn buffered(&self) -> usize {
         self.pieces.len()
     }

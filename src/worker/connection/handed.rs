@@ -1,4 +1,4 @@
-//! A connection whose socket the app has taken for itself: `environ["gunicorn.socket"]`.
+//! A connection whose socket the app has taken over: `environ["gunicorn.socket"]`.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -12,17 +12,18 @@ use crate::http::{self, ResponseState};
 use crate::worker::drain::Stage;
 use crate::worker::transport::Read;
 
-/// Milliseconds between the end of the app's request and the end of its connection: simple-websocket answers a close frame
-/// in a thread of its own, while the request comes to its end.
+/// Milliseconds between the end of the app's request and the close of its connection: simple-websocket answers a
+/// close frame in a thread of its own, while the request is ending.
 pub const LAST_BYTES: u64 = 100;
 
-/// Of the bytes that the app has not read, at the end.
+/// Reads of bytes that the app has not read, at the end.
 const MOST_READS: usize = 16;
 
 impl Conn {
-    /// A descriptor of the socket for the app, and what was read behind the request. From here on nothing is read or written
-    /// here; our own descriptor stays open, so that the connection is counted and can be ended. `None`: the response has
-    /// begun, the request's body was not read, or the client has left.
+    /// Returns a duplicate of the socket's descriptor for the app, and the bytes that were read behind the request.
+    /// From here on nothing is read or written here; our own descriptor stays open, so that the connection is counted
+    /// and can be closed. `None`: the response has begun, the request's body was not read, or the client has
+    /// disconnected.
     pub(in crate::worker) fn hand_over(
         self: &Arc<Self>,
         s: &mut State,
@@ -42,7 +43,7 @@ impl Conn {
         Some((fd, read))
     }
 
-    /// The worker leaves: the app's next read finds the end, as if its client had left.
+    /// The worker exits: the app's next read returns EOF, as if its client had disconnected.
     pub fn end_handed_over(&self) {
         let s = self.lock();
         if s.mode == Mode::HandedOver {
@@ -60,7 +61,7 @@ impl Conn {
         }
     }
 
-    /// The app is done with the request.
+    /// The app has finished the request.
     pub(in crate::worker) fn take_back(self: &Arc<Self>, s: &mut State) {
         self.record_handed_over(s);
         s.mode = Mode::GivenBack;
@@ -68,13 +69,14 @@ impl Conn {
         self.advance(s);
     }
 
-    /// Closes it, if it is one; what the app has written still leaves, whatever descriptors of it there are.
+    /// Closes a handed-over connection; what the app has written is still sent, whatever duplicates of the descriptor
+    /// exist.
     pub(super) fn close_handed_over(self: &Arc<Self>, s: &mut State) {
         if !matches!(s.mode, Mode::HandedOver | Mode::GivenBack) {
             return;
         }
-        // Closing a socket with unread bytes would reset it, and its last bytes with it. What a client sends meanwhile is its
-        // own affair.
+        // Closing a socket with unread bytes would send a reset, and its last bytes would be lost. What a client
+        // sends after this is ignored.
         for _ in 0..MOST_READS {
             if !matches!(s.transport.discard(), Read::Bytes(_)) {
                 break;
@@ -83,7 +85,7 @@ impl Conn {
         self.shut(s);
     }
 
-    /// Its line in the access log.
+    /// Writes its line of the access log.
     pub(super) fn record_handed_over(self: &Arc<Self>, s: &mut State) {
         if let Some(upgraded) = s.stream.upgraded.take() {
             self.net

@@ -1,4 +1,4 @@
-//! The lock of a connection, and what is done when it is free again.
+//! The lock of a connection, and the work done when it is released.
 
 use std::ops::{Deref, DerefMut};
 
@@ -8,7 +8,7 @@ use super::{Conn, State};
 
 pub struct Locked<'c> {
     conn: &'c Conn,
-    /// Always there until the drop.
+    /// Set until the drop.
     state: Option<MutexGuard<'c, State>>,
 }
 

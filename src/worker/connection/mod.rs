@@ -1,6 +1,6 @@
-//! One client connection: its socket, its HTTP state and the request in progress. It does not know who answers requests.
+//! One client connection: its socket, its HTTP state and the request in progress.
 //!
-//! Everything happens under one lock, held shortly: by the thread that turns the reactor, or by the app's own call of
+//! Everything happens under one lock, held briefly: by the thread that turns the reactor, or by the app's own call of
 //! `send` or `receive`, which writes and reads the socket in the same call.
 
 mod advance;
@@ -42,25 +42,25 @@ pub(super) use part::Part;
 pub(super) use pieces::Pieces;
 pub(super) use state::{Goodbye, HIGH_WATER, LOW_WATER, Mode, Opening, State};
 
-/// Milliseconds that a closed connection waits for the client's FIN when its descriptor is wanted: enough for what the
-/// client has sent meanwhile.
+/// Milliseconds that a closed connection waits for the client's FIN when its descriptor is needed: enough for the
+/// bytes that are on the wire.
 const SHORT_LINGER: u64 = 50;
 
 pub struct Conn {
     pub net: Arc<Network>,
-    /// The worker's name for it.
+    /// The worker's key for it.
     pub key: ConnKey,
-    /// The other end of the socket; `None`: a unix peer.
+    /// Address of the socket's peer; `None`: a unix peer.
     peer: Option<SocketAddr>,
-    /// Who speaks; not set before the PROXY header has come, where there is one.
+    /// The client behind the socket; not set until the PROXY header has arrived, where there is one.
     origin: OnceLock<Origin>,
     /// Index into the worker's listeners; `None`: the worker's own probe.
     pub listener: Option<usize>,
-    /// What the interface keeps for all requests of this connection.
+    /// What the interface caches for all requests of this connection.
     pub slot: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
-    /// What client and server have agreed on; not set without TLS.
+    /// What the handshake has agreed on; not set without TLS.
     tls: OnceLock<Arc<TlsFacts>>,
-    /// Of an HTTP/2 connection; a stream has those of its connection.
+    /// Of an HTTP/2 connection; a stream uses those of its connection.
     pub(in crate::worker) streams: OnceLock<Arc<Streams>>,
     state: Mutex<State>,
 }
@@ -97,7 +97,7 @@ impl Conn {
         })
     }
 
-    /// Of the request in progress, or of the last one.
+    /// Key of the request in progress, or of the last one.
     pub(super) fn request_key(&self, s: &State) -> RequestKey {
         RequestKey {
             conn: self.key,
@@ -105,12 +105,12 @@ impl Conn {
         }
     }
 
-    /// `None`: the client speaks plain HTTP.
+    /// `None`: plain HTTP.
     pub fn tls(&self) -> Option<&TlsFacts> {
         self.tls.get().map(AsRef::as_ref)
     }
 
-    /// Looks for the first request, which usually is there already. True: it was, and has begun (or was refused).
+    /// Reads the first request, which has usually arrived already. True: it had, and has begun (or was refused).
     pub fn look(self: &Arc<Self>) -> bool {
         let s = &mut *self.lock();
         if self.net.drain.stage() != super::drain::Stage::Serving {
@@ -120,7 +120,7 @@ impl Conn {
         s.mode != Mode::Head
     }
 
-    /// From here on the reactor hears of its socket, if it is open still.
+    /// Registers its socket with the reactor, if it is still open.
     pub fn watch(self: &Arc<Self>, epoll: &Epoll) {
         let s = &mut *self.lock();
         if let Err(error) = s.transport.register(epoll, self.key.token()) {
@@ -129,12 +129,12 @@ impl Conn {
         }
     }
 
-    /// The socket has news.
+    /// Handles readiness events of the socket.
     pub fn ready(self: &Arc<Self>, ready: Ready) {
         let s = &mut *self.lock();
         s.transport.ready(ready);
         if ready.closed && !matches!(s.mode, Mode::Head | Mode::Closed) {
-            // Nothing that we write can arrive any more; what came before is still read below.
+            // Nothing that we write can arrive any more; bytes received before are still read below.
             s.write_closed = true;
         }
         if ready.writable {
@@ -143,7 +143,7 @@ impl Conn {
         self.advance(s);
     }
 
-    /// The worker drains: the next answer is the last one.
+    /// The worker drains: the next response is the last one.
     pub fn drain(self: &Arc<Self>) {
         for stream in self.streams() {
             stream.drain();
@@ -154,7 +154,7 @@ impl Conn {
         self.advance(s);
     }
 
-    /// Since when it has only waited; `None`: something is in progress.
+    /// Since when it has been idle; `None`: something is in progress.
     pub fn idle_since(&self) -> Option<u64> {
         let s = self.lock();
         match s.mode {
@@ -164,7 +164,7 @@ impl Conn {
         }
     }
 
-    /// Closes it if it still only waits.
+    /// Closes it if it is still idle.
     pub fn close_idle(self: &Arc<Self>) {
         if self.idle_since().is_some() {
             let s = &mut *self.lock();
@@ -177,7 +177,7 @@ impl Conn {
         }
     }
 
-    /// Descriptors have run out: a connection that only waits for its client's FIN waits for that no longer.
+    /// Descriptors have run out: shortens the wait for the client's FIN where nothing else is pending.
     pub fn hurry(self: &Arc<Self>, now: u64) {
         let s = &mut *self.lock();
         if s.mode == Mode::Linger && now.saturating_sub(s.clock.ending_since) >= SHORT_LINGER {
@@ -185,7 +185,7 @@ impl Conn {
         }
     }
 
-    /// Ends it now, whatever is in progress.
+    /// Closes it now, whatever is in progress.
     pub fn close(self: &Arc<Self>) {
         for stream in self.streams() {
             stream.close();
@@ -202,7 +202,7 @@ impl Conn {
         self.shut(s);
     }
 
-    /// Ends the connection and tells the reactor.
+    /// Closes the connection and notifies the reactor.
     fn shut(self: &Arc<Self>, s: &mut State) {
         if s.mode == Mode::Closed {
             return;

@@ -1,4 +1,4 @@
-//! Who speaks on a connection, and what of that a proxy has told. It does not read the socket.
+//! The client of a connection, and what a proxy has reported of it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::http::{Policy, RequestHead};
 use crate::proxy::{self, Disagreement, Header, Malformed, Told};
 use crate::worker::network::Network;
 
-/// Who speaks on a connection.
+/// The client of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin {
     /// `None`: a unix peer.
     pub client: Option<SocketAddr>,
-    /// Where the client has connected to, when that was not here.
+    /// The address that the client has connected to, where that is not ours.
     pub server: Option<SocketAddr>,
-    /// Whether its forwarding headers count.
+    /// Whether its forwarding headers are trusted.
     trust: Trust,
 }
 
@@ -38,8 +38,8 @@ impl Origin {
         }
     }
 
-    /// The address in the header takes the peer's place, also where trust is concerned: a proxy that passes bytes on passes
-    /// on its client's header fields too.
+    /// The address in the header replaces the peer's, also where trust is concerned: a proxy that forwards bytes also
+    /// forwards its client's header fields.
     fn of_header(net: &Network, peer: Option<SocketAddr>, header: Header) -> Self {
         match header {
             Header::Proxied { client, server } => Self {
@@ -72,7 +72,7 @@ fn trust(net: &Network, peer: Option<SocketAddr>) -> Trust {
 }
 
 impl Network {
-    /// Whether a connection of that peer begins with a PROXY header.
+    /// Whether a connection of that peer must begin with a PROXY header.
     pub(in crate::worker) fn sends_proxy_header(&self, peer: Option<SocketAddr>) -> bool {
         self.settings.proxy_protocol != ProxyProtocol::Off
             && peer.is_none_or(|peer| proxy::trusts(&self.settings.proxy_allow_from, peer.ip()))
@@ -80,12 +80,12 @@ impl Network {
 }
 
 impl Conn {
-    /// The client as far as the connection tells; `None`: a unix peer.
+    /// The client, as known from the connection; `None`: a unix peer.
     pub fn client(&self) -> Option<SocketAddr> {
         self.origin.get().and_then(|origin| origin.client)
     }
 
-    /// The other end of the socket, for the log.
+    /// Address of the socket's peer, for the log.
     pub(in crate::worker) fn shown_peer(&self) -> String {
         self.peer
             .map_or_else(|| "unix".to_owned(), |peer| peer.to_string())
@@ -96,12 +96,12 @@ impl Conn {
         self.client().map(|client| client.ip().to_canonical())
     }
 
-    /// Where the client has connected to, when a PROXY header has told.
+    /// The address that the client has connected to, when a PROXY header has reported one.
     pub fn server(&self) -> Option<SocketAddr> {
         self.origin.get().and_then(|origin| origin.server)
     }
 
-    /// What the fields of a request say, where they count.
+    /// What the forwarding fields of a request contain, where they are trusted.
     pub(super) fn told(&self, head: &RequestHead) -> Result<Option<Arc<Told>>, Disagreement> {
         let trusted = self
             .origin
@@ -113,7 +113,7 @@ impl Conn {
         Ok(self.net.forwarded.told(head)?.map(Arc::new))
     }
 
-    /// Takes the header that comes before the first request. False: the next step needs the socket.
+    /// Reads the header that precedes the first request. False: the next step needs the socket.
     pub(super) fn proxy_header(self: &Arc<Self>, s: &mut State) -> bool {
         match proxy::parse(s.http.input(), self.net.settings.proxy_protocol) {
             Ok(Some((header, length))) => {
@@ -123,7 +123,7 @@ impl Conn {
                 s.http.set_policy(origin.policy(&self.net));
                 // Set once: there is one header.
                 self.origin.get_or_init(|| origin);
-                // A proxy may connect, and say for whom, before there is a request.
+                // A proxy may connect, and send the header, before there is a request.
                 s.clock.idle_since = self.net.now();
                 self.start_tls(s);
                 s.clock.head_since = (!s.http.is_idle()).then(|| self.net.now());
@@ -145,7 +145,7 @@ impl Conn {
         }
     }
 
-    /// Nothing is answered: what speaks here may not be a client of HTTP.
+    /// Nothing is sent: the peer may not be an HTTP client.
     pub(super) fn refuse_proxy_header(self: &Arc<Self>, s: &mut State, reason: &'static str) {
         if self.net.complaints.admits(reason, self.net.now()) {
             let peer = self.shown_peer();

@@ -1,11 +1,11 @@
-//! How fast a request's body comes, counted only while the app waits for it. It has no clock and ends nothing.
+//! The rate at which a request's body arrives, counted only while the app waits for it.
 
-/// Of one request. Moments in monotonic milliseconds.
+/// Of one request. Times in monotonic milliseconds.
 #[derive(Debug, Default)]
 pub struct Pace {
     bytes: u64,
     waited: u64,
-    /// The app waits since then.
+    /// Since when the app has waited.
     waiting: Option<u64>,
 }
 
@@ -24,7 +24,8 @@ impl Pace {
         self.bytes += bytes as u64;
     }
 
-    /// Whether less than `rate` bytes a second have come on average, once the app has waited longer than `free` milliseconds.
+    /// Whether less than `rate` bytes a second arrived on average, once the app has waited longer than `free`
+    /// milliseconds.
     pub fn is_slower_than(&self, rate: u64, free: u64, now: u64) -> bool {
         let current = self.waiting.map_or(0, |since| now.saturating_sub(since));
         let waited = self.waited + current;

@@ -1,4 +1,4 @@
-//! Output that is not copied: a file, or a large block of the app's. It does not know when it is its turn.
+//! Output that is not copied: a file, or a large block of the app's.
 
 use std::fs::File;
 use std::io;
@@ -13,19 +13,19 @@ use crate::worker::transport::{Follows, Transport};
 #[derive(Debug)]
 pub struct Part {
     pub source: Source,
-    /// Bytes of it that have not left.
+    /// Bytes of it that are not sent.
     pub left: u64,
-    /// What is written after it.
+    /// Bytes that are written after it.
     pub behind: BytesMut,
-    /// And what comes then.
+    /// The part that follows those.
     pub next: Option<Box<Part>>,
 }
 
 #[derive(Debug)]
 pub enum Source {
-    /// A piece of the body is in that file, from there on.
+    /// A piece of the body is in that file, from `offset` on.
     File { file: Arc<File>, offset: u64 },
-    /// Output waits in it for the client: more can follow.
+    /// Output that waits for the client; more can be appended.
     Spool { file: SpoolFile, offset: u64 },
     /// The rest of a block, in the app's own memory.
     Block(Bytes),
@@ -59,7 +59,7 @@ impl Part {
         }
     }
 
-    /// Writes of it what is taken now, `most` bytes at the most. 0: the file has ended before its time.
+    /// Writes what the socket takes now, at most `most` bytes. 0: the file is shorter than expected.
     pub fn send(&mut self, transport: &mut Transport, most: usize) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
         let count = match &mut self.source {

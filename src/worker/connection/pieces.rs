@@ -1,11 +1,11 @@
-//! Bytes that have come and that nobody has taken, in order, without a copy of the large ones. It does not say what they are.
+//! A queue of received bytes in order, without a copy of the large pieces.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-/// Pieces below this are joined with what follows them: a chunk of one byte costs an app as much as one of many, and holds on
-/// to the whole buffer that it came in.
+/// Pieces below this are joined with those that follow: a chunk of one byte costs an app as much as a large one, and
+/// keeps the whole buffer that it arrived in alive.
 const SMALL: usize = 2 * 1024;
 /// Joined pieces up to this.
 const JOINED: usize = 16 * 1024;
@@ -13,7 +13,7 @@ const JOINED: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub struct Pieces {
     large: VecDeque<Bytes>,
-    /// Small pieces that came after those.
+    /// Small pieces that arrived after those.
     joined: BytesMut,
     /// Bytes in both.
     length: usize,
@@ -38,7 +38,7 @@ impl Pieces {
     /// The next piece in order.
     pub fn pop(&mut self) -> Option<Bytes> {
         let piece = self.large.pop_front().or_else(|| {
-            // With its memory: the next small pieces are another buffer's.
+            // With its memory: the next small pieces get another buffer.
             (!self.joined.is_empty()).then(|| std::mem::take(&mut self.joined).freeze())
         })?;
         self.length -= piece.len();

@@ -1,4 +1,4 @@
-//! What plain HTTP gets beside TLS: a redirect, and the tokens of an ACME client. No app is asked.
+//! Responses to plain HTTP beside TLS: a redirect, and the tokens of an ACME client.
 
 use std::fs::File;
 use std::io::Read;
@@ -19,18 +19,18 @@ const WELL_KNOWN: &str = ".well-known/acme-challenge";
 const LONGEST_CHALLENGE: u64 = 16 * 1024;
 
 impl Conn {
-    /// True: the request is answered.
+    /// True: the request was answered.
     pub(super) fn answer_plain(
         self: &Arc<Self>,
         s: &mut State,
         head: &RequestHead,
-        told: Option<&Told>,
+        forwarded: Option<&Told>,
     ) -> bool {
         let settings = &self.net.settings.plain_http;
         if settings.redirect.is_none() && settings.challenges.is_none() {
             return false;
         }
-        let is_secure = told.and_then(|told| told.scheme) == Some(Scheme::Https);
+        let is_secure = forwarded.and_then(|forwarded| forwarded.scheme) == Some(Scheme::Https);
         if is_secure || self.peer.is_none() || self.net.tls.at(self.listener).is_some() {
             return false;
         }
@@ -63,7 +63,7 @@ impl Conn {
         true
     }
 
-    /// The last answer of this connection: the client goes on elsewhere.
+    /// The last response of this connection: the client continues elsewhere.
     fn answer(
         self: &Arc<Self>,
         s: &mut State,
@@ -89,7 +89,7 @@ impl Conn {
     }
 }
 
-/// Its host is valid by then: nothing of it can end the field.
+/// The host is valid by then: nothing in it can end the field.
 fn location(host: &[u8], port: Option<u16>, head: &RequestHead) -> Vec<u8> {
     let name = match host.iter().rposition(|byte| *byte == b':') {
         Some(at) if !host[at..].contains(&b']') => &host[..at],
@@ -120,10 +120,10 @@ fn challenge(directory: &Path, token: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let token = std::str::from_utf8(token).ok()?;
-    // The directory of the tokens, or the web root that they are below.
+    // The directory of the tokens, or a web root above it.
     let below = Path::new(WELL_KNOWN).join(token);
     let candidates = [directory.join(token), directory.join(below)];
-    // Opening a pipe would wait for a writer.
+    // Opening a FIFO would wait for a writer.
     let is_file = |path: &PathBuf| path.metadata().is_ok_and(|found| found.is_file());
     let path = candidates.into_iter().find(is_file)?;
     let mut content = Vec::new();

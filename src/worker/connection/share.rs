@@ -1,21 +1,21 @@
-//! How much of one turn of the reactor a connection gets, so that no client holds up the others, however fast it sends.
+//! A connection's share of one turn of the reactor, so that no client delays the others, however fast it sends.
 
-/// Steps of a connection in one turn: requests begun, frames, pieces of a body, reads. A turn that finds only such clients stays
-/// below a millisecond for each.
+/// Steps of a connection in one turn: requests begun, frames, pieces of a body, reads. A turn spends less than a
+/// millisecond on each such client.
 pub const STEPS: u16 = 64;
 
-/// What is left of the turn for one connection.
+/// What is left of a connection's share in this turn.
 #[derive(Debug, Default)]
 pub struct Share {
-    /// The turn that it is of.
+    /// The turn that `left` refers to.
     turn: u64,
     left: u16,
-    /// The reactor has it on its list, and comes back in its next turn.
+    /// It is on the reactor's list, and resumed in the next turn.
     waits: bool,
 }
 
 impl Share {
-    /// Takes one step of the turn. False: there is none left, or the connection already waits for its next turn.
+    /// Takes one step. False: there is none left, or the connection already waits for the next turn.
     pub fn take(&mut self, turn: u64) -> bool {
         if self.waits {
             return false;
@@ -28,17 +28,17 @@ impl Share {
         some
     }
 
-    /// Takes further steps of the turn, as many as there are.
+    /// Takes further steps, as many as are left.
     pub fn spend(&mut self, steps: u16) {
         self.left = self.left.saturating_sub(steps);
     }
 
-    /// It is to be put on the list. False: it is there already.
+    /// Marks it as listed. False: it is on the list already.
     pub fn wait(&mut self) -> bool {
         !std::mem::replace(&mut self.waits, true)
     }
 
-    /// The reactor has come back to it.
+    /// The reactor resumes it.
     pub fn resume(&mut self) {
         *self = Self::default();
     }

@@ -1,20 +1,20 @@
-//! Output that waits for a slow client in a file, so that the thread which made it is free. It does not send it.
+//! Output that waits for a slow client in a file, so that the thread that produced it is free.
 
 use super::part::{Part, Source};
 use crate::worker::spool::SpoolFile;
 
-/// Unsent bytes of a response that are kept in memory.
+/// Unsent bytes of a response that stay in memory.
 pub const KEPT: usize = 256 * 1024;
 
 impl Part {
-    /// What the socket did not take, in a file.
+    /// A part for bytes that the socket did not take, in a file.
     pub fn spooled(file: SpoolFile, rest: &[&[u8]]) -> Self {
         let mut spool = Self::spool(file);
         spool.follow(rest);
         spool
     }
 
-    /// More output: in the file, if it is for that, or behind it.
+    /// Appends output: to the file, if it is a spool, or behind it.
     pub fn follow(&mut self, pieces: &[&[u8]]) {
         if self.takes_more() && self.append(pieces) {
             return;
@@ -24,7 +24,7 @@ impl Part {
             .for_each(|piece| self.behind.extend_from_slice(piece));
     }
 
-    /// False: an app that makes more has to wait until the client has this.
+    /// False: an app that produces more has to wait until the client has read this.
     pub fn takes_more(&self) -> bool {
         match &self.source {
             Source::Spool { file, .. } => self.behind.is_empty() && !file.is_full(),
@@ -56,7 +56,7 @@ mod tests {
             (*offset, part.left) = (2, 1);
         }
         part.follow(&[b"d"]);
-        // Where it has no room for all, it follows what is in the file.
+        // Where the file has no room for all, the rest follows it in memory.
         part.follow(&[b"ef"]);
         part.follow(&[b"g"]);
         let Source::Spool { file, .. } = &part.source else {

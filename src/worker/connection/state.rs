@@ -1,4 +1,4 @@
-//! What belongs to a connection, whichever of its requests is in progress.
+//! The state of a connection that is not specific to one request.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use crate::worker::timers::Tick;
 use crate::worker::transport::Transport;
 use crate::worker::websocket::Ws;
 
-/// Unsent bytes above which `send` waits, and unread body bytes above which the socket is left alone.
+/// Unsent bytes above which `send` waits, and unread body bytes above which the socket is not read.
 pub const HIGH_WATER: usize = 64 * 1024;
-/// Unsent bytes below which a waiting `send` goes on.
+/// Unsent bytes below which a waiting `send` resumes.
 pub const LOW_WATER: usize = 16 * 1024;
-/// How much of a request body that nobody reads is taken from the socket to keep the connection.
+/// Bytes of an unread request body that are discarded to keep the connection.
 pub const DISCARD_LIMIT: usize = 64 * 1024;
 
-/// Where a connection is in its life.
+/// Phase of a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Between requests, or in the middle of a head.
     Head,
-    /// A request is with the app and its response is not complete.
+    /// A request is with the app and its response is incomplete.
     Exchange,
-    /// The app has accepted a WebSocket: there are frames now.
+    /// The app has accepted a WebSocket.
     WebSocket,
     /// Requests are in streams, each of them a connection of its own.
     Http2,
-    /// The app has taken the socket; it is closed when the app is done with the request.
+    /// The app has taken over the socket; it is closed when the app has finished the request.
     HandedOver,
-    /// The app is done with the socket that it took; other threads of it may have some last bytes for the client.
+    /// The app has finished the request; other threads of it may still send the last bytes.
     GivenBack,
-    /// The response is complete; the rest of the request body is read and dropped, up to so many bytes.
+    /// The response is complete; the rest of the request body is discarded, up to so many bytes.
     Discard(usize),
-    /// The last answer is being written.
+    /// The last response is being written.
     Closing(Goodbye),
-    /// Our FIN is sent; bytes are dropped until the client's FIN, so that no reset overtakes the answer.
+    /// Our FIN is sent; bytes are discarded until the client's FIN, so that no reset overtakes the response.
     Linger,
     Closed,
 }
@@ -57,7 +57,7 @@ pub enum Opening {
 /// How a connection is closed once everything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goodbye {
-    /// The client expects it and has nothing more to say.
+    /// The client expects it and sends nothing more.
     Plain,
     /// The client may still be sending.
     Lingering,
@@ -74,13 +74,13 @@ pub struct State {
     pub opening: Opening,
     /// The peer's FIN was read.
     pub read_ended: bool,
-    /// What we write does not arrive.
+    /// What we write cannot arrive.
     pub write_closed: bool,
     /// The client does not expect the end of this connection.
     pub closed_by_us: bool,
-    /// What is in `out` waits for the end of the app's step, not for the socket.
+    /// The bytes in `out` wait for the end of the app's step, not for the socket.
     pub holds: bool,
-    /// The step in which something was written last.
+    /// The step that last wrote something.
     pub written_in: u64,
     /// Written by the app, not yet taken by the socket.
     pub out: BytesMut,
@@ -88,30 +88,30 @@ pub struct State {
     pub part: Option<Part>,
     /// The request in progress, or the last one.
     pub stream: Stream,
-    /// Of the reactor's turn.
+    /// Of the reactor's current turn.
     pub share: Share,
-    /// The tick for which it stands in the table of timers.
+    /// The tick for which it is in the timer table.
     pub scheduled: Tick,
     pub clock: Clock,
 }
 
-/// Monotonic milliseconds of the last progress of each kind; see `timeouts`.
+/// Monotonic milliseconds of the last progress of each kind; used in `timeouts`.
 #[derive(Debug)]
 pub struct Clock {
     /// Accept, or the end of the last response.
     pub idle_since: u64,
-    /// An idle connection has given its buffers back.
+    /// The idle connection has released its buffers.
     pub released: bool,
-    /// First byte of the head in progress; `None`: no byte yet.
+    /// First byte of the head in progress; `None`: not received yet.
     pub head_since: Option<u64>,
     pub write_progress: u64,
-    /// What the kernel held at the last look, of a client that has not taken everything.
+    /// Bytes that the kernel held at the last check, for a client that has not read everything.
     pub untaken: usize,
-    /// The client's FIN after a complete request: it has left, or has only closed its side.
+    /// The client's FIN after a complete request: it has disconnected, or has only closed its side.
     pub fin_at: Option<u64>,
-    /// `Closing`, `Linger` and `Discard` began.
+    /// Start of `Closing`, `Linger` or `Discard`.
     pub ending_since: u64,
-    /// No request has come on this connection.
+    /// No request has arrived on this connection.
     pub fresh: bool,
 }
 
@@ -147,22 +147,22 @@ impl State {
         }
     }
 
-    /// The answer still to come, or the next one, is the last one, and says so.
+    /// The current response, or the next one, is the last one, and announces it.
     pub fn close_after_answer(&mut self) {
         self.http.set_close();
         self.closed_by_us = true;
     }
 
-    /// Something waits for the client to take more.
+    /// Something waits for the client to read.
     pub fn is_unsent(&self) -> bool {
         !self.out.is_empty() || self.part.is_some() || self.transport.is_unsent()
     }
 
-    /// Forgets `count` bytes of the output that the socket took.
+    /// Drops `count` bytes of the output that the socket took.
     pub fn sent(&mut self, count: usize) {
         self.out.advance(count);
         if self.out.is_empty() {
-            // Its memory goes back: an idle connection holds no buffer.
+            // Its memory is released: an idle connection holds no buffer.
             self.out = BytesMut::new();
         }
     }

@@ -1,47 +1,47 @@
-//! What belongs to one request of a connection, and not to the connection.
+//! The state of one request of a connection.
 
 use super::body::{Body, BodyState};
 use super::pace::Pace;
 use crate::worker::ledger::{Entry, Upgraded};
 
-/// Whom to tell when something changes.
+/// What the app waits for.
 #[derive(Debug, Default)]
 pub struct Waits {
-    /// An app waits in `receive`.
+    /// The app waits in `receive`.
     pub receive: bool,
-    /// An app waits in `send`.
+    /// The app waits in `send`.
     pub send: bool,
 }
 
 /// The request in progress, or the last one.
 #[derive(Default)]
 pub struct Stream {
-    /// Which of the connection's requests it is; zero: none has come.
+    /// Ordinal of the request on its connection; zero: none yet.
     pub number: u64,
     pub body: Body,
-    /// How fast that comes.
+    /// Rate at which the body arrives.
     pub pace: Pace,
     /// Monotonic milliseconds of the body's last progress.
     pub body_progress: u64,
     pub waits: Waits,
-    /// The app was, or is to be, told that the client has left.
+    /// The app was notified, or is to be, that the client has disconnected.
     pub left: bool,
-    /// It was told: it gets an error for what it sends.
+    /// The app was notified: it gets an error for what it sends.
     pub told: bool,
-    /// The answer comes from elsewhere, whatever becomes of the app.
+    /// Another part of the worker sends the response, whatever the app does.
     pub promised: bool,
     /// A thread of the pool compresses what the app has sent.
     pub coding: bool,
-    /// Its response head has waited for its body for a whole tick.
+    /// Its response head has waited for the body for a whole tick.
     pub head_waited: bool,
-    /// Open as long as the request is in flight.
+    /// Set as long as the request is in flight.
     pub entry: Option<Entry>,
-    /// Its line is to be written when the app, which has taken the connection, is done with it.
+    /// Its access log line is written when the app, which has taken over the connection, has finished the request.
     pub upgraded: Option<Upgraded>,
 }
 
 impl Stream {
-    /// The one after this one, at `now` in monotonic milliseconds.
+    /// The stream after this one, at `now` in monotonic milliseconds.
     pub fn next(&self, has_body: bool, now: u64) -> Self {
         let mut next = Self {
             number: self.number + 1,

@@ -1,4 +1,4 @@
-//! A stream of HTTP/2 as a connection of its own.
+//! An HTTP/2 stream as a connection of its own.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Conn {
         })
     }
 
-    /// Of an HTTP/2 connection; a stream has none.
+    /// The streams of an HTTP/2 connection; a stream has none.
     pub(super) fn streams(&self) -> Vec<Arc<Self>> {
         match (self.key.stream(), self.streams.get()) {
             (None, Some(streams)) => streams.all(),
@@ -45,7 +45,7 @@ impl Conn {
         }
     }
 
-    /// The stream that has this name.
+    /// The stream of that number.
     pub fn find_stream(&self, number: u32) -> Option<Arc<Self>> {
         self.streams.get()?.get(number)
     }

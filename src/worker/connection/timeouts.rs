@@ -1,4 +1,4 @@
-//! When a client has taken too long. A connection is looked at when its next deadline has come, which is met within 250 ms.
+//! Timeouts of clients. A connection is checked when its next deadline has passed, with a precision of 250 ms.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::worker::drain::Stage;
 use crate::worker::network::millis;
 use crate::worker::timers::Tick;
 
-/// How long after a FIN a client that could only have closed its side is taken to have left.
+/// Time after a FIN after which a client that might only have closed its side counts as disconnected.
 const HALF_CLOSE_GRACE: u64 = 250;
 /// How long an idle connection keeps its buffers.
 const RELEASE: u64 = 1_000;
-/// In milliseconds: no deadline is that late.
+/// In milliseconds: a deadline this late means none.
 const FOR_EVER: u64 = u64::MAX / 4;
 /// How long a closed connection waits for the client's FIN.
 const LINGER: u64 = 2_000;
@@ -25,14 +25,14 @@ const LINGER: u64 = 2_000;
 const DISCARD: u64 = 5_000;
 
 impl Conn {
-    /// When it is to be looked at again, in monotonic milliseconds; 0: with the next tick. What happens until then may only
-    /// bring it forward, and ends in `advance`, which looks here again.
+    /// When it is to be checked again, in monotonic milliseconds; 0: at the next tick. What happens until then may
+    /// only make it earlier, and ends in `advance`, which calls this again.
     fn next_timeout(&self, s: &State) -> Option<u64> {
         let limits = &self.net.settings.client;
         let drains = self.net.drain.stage() != Stage::Serving;
         match s.mode {
             Mode::Closed => None,
-            // The app's own affair, until the worker leaves.
+            // The app's responsibility, until the worker exits.
             Mode::HandedOver => drains.then_some(0),
             Mode::GivenBack => Some(s.clock.ending_since + LAST_BYTES),
             Mode::Head if !drains && !s.is_unsent() => Some(match s.clock.head_since {
@@ -51,9 +51,9 @@ impl Conn {
         }
     }
 
-    /// Sees to it that the next deadline is not missed.
+    /// Registers the next deadline with the timers.
     pub(in crate::worker) fn schedule(&self, s: &mut State) {
-        // A limit that is off is a moment beyond every table.
+        // A limit that is off yields a deadline beyond the timer table.
         let Some(at) = self.next_timeout(s).filter(|at| *at < FOR_EVER) else {
             return;
         };
@@ -68,7 +68,7 @@ impl Conn {
     pub fn tick(self: &Arc<Self>, now: u64) {
         let s = &mut *self.lock();
         if Tick::after(now) <= s.scheduled {
-            // It was brought forward, or looked at already.
+            // The deadline was moved earlier, or is handled already.
             return;
         }
         s.scheduled = Tick::NEVER;
@@ -131,7 +131,7 @@ impl Conn {
         }
     }
 
-    /// Past `--request-timeout`, and the answer is not complete yet.
+    /// Past `--request-timeout`, with the response incomplete.
     fn is_expired(&self, s: &State) -> bool {
         let Some(limit) = self.net.settings.request_timeout else {
             return false;
@@ -140,11 +140,11 @@ impl Conn {
         is_old && s.http.response_state() != ResponseState::Complete
     }
 
-    /// 504 where nothing was sent, else the end of the connection; the app is told by other means.
+    /// 504 where nothing was sent, else closes the connection; the app is notified separately.
     fn answer_for_the_app(self: &Arc<Self>, s: &mut State) {
         match s.http.response_state() {
             ResponseState::NotStarted | ResponseState::HeadPending => {
-                // A head that was never followed by a body has not left.
+                // A head without a body so far was not sent.
                 drop(s.http.reset_response());
                 self.refuse(s, Refusal::AppTimeout);
             }
@@ -187,13 +187,13 @@ impl Conn {
             self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until();
         if over(s.clock.idle_since, limit) || draining {
             self.report_slow_handshake(s);
-            // With a linger: a request may be on the wire at this very moment.
+            // With a linger: a request may be on the wire at this moment.
             self.say_goodbye(s, super::state::Goodbye::Lingering);
             self.advance(s);
         }
     }
 
-    /// An app that has started and has nothing to say yet (server-sent events): the client learns of the start.
+    /// The app has started a response and has no body yet (server-sent events): sends the head.
     fn send_head(self: &Arc<Self>, s: &mut State) {
         // One tick of grace: most apps send their body at once, and an error before it can still become a 500.
         if !std::mem::replace(&mut s.stream.head_waited, true) {
@@ -205,7 +205,7 @@ impl Conn {
         }
     }
 
-    /// A client that does not read: nothing can be said to it.
+    /// The client does not read: no error can be sent to it.
     pub(in crate::worker) fn abandon(self: &Arc<Self>, s: &mut State) {
         let reason = "client does not read its response";
         if self.net.complaints.admits(reason, self.net.now()) {
@@ -223,7 +223,7 @@ impl Conn {
     }
 }
 
-/// A client that reads slowly takes from the kernel's buffer, which may be megabytes, long before there is room for us to write.
+/// A slow client reads from the kernel's buffer, which may hold megabytes, long before there is room for us to write.
 fn notice_reading(s: &mut State, now: u64) {
     let Some(untaken) = s.transport.untaken() else {
         return;

@@ -1,4 +1,4 @@
-//! TLS as a connection meets it: handshakes in their turn, what was agreed on, and why it failed.
+//! TLS of a connection: handshakes within a time budget per turn, the negotiated parameters, and failures.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use super::state::{Goodbye, State};
 use crate::worker::tls::measured;
 
 impl Conn {
-    /// Reads what belongs to a handshake, or waits for a turn that has time for it: keys cost a thousand times as much as the
-    /// bytes that they protect.
+    /// Reads handshake bytes, or waits for a turn with time for it: key exchange costs a thousand times as much as
+    /// the encryption.
     pub(super) fn shake_hands(self: &Arc<Self>, s: &mut State) -> bool {
         let turn = self.net.clock.turns();
         let Some(tls) = self.net.tls.at(self.listener) else {
@@ -26,7 +26,7 @@ impl Conn {
         progress
     }
 
-    /// The PROXY header has ended: the handshake begins, with the bytes that came with it.
+    /// The PROXY header is complete: the handshake begins, with the bytes that arrived with it.
     pub(super) fn start_tls(self: &Arc<Self>, s: &mut State) {
         let Some(tls) = self.net.tls.at(self.listener) else {
             return;
@@ -39,7 +39,7 @@ impl Conn {
         }
     }
 
-    /// With the first request all of it is known.
+    /// With the first request all parameters are known.
     pub(in crate::worker) fn note_tls(&self, s: &State) {
         if let Some(facts) = s.transport.tls_facts() {
             self.tls.get_or_init(|| Arc::new(facts));
@@ -52,7 +52,7 @@ impl Conn {
         }
     }
 
-    /// The client has sent no request in time, because it is still in its handshake.
+    /// The client sent no request in time, because its handshake is incomplete.
     pub(super) fn report_slow_handshake(&self, s: &State) {
         if !s.transport.is_handshaking() {
             return;

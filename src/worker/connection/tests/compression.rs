@@ -1,4 +1,4 @@
-//! Responses that are compressed on their way, in each order in which an app, a client and a thread of the pool can be.
+//! Responses compressed on the fly, in each order of steps of app, client and pool thread.
 
 use super::reading::{Response, responses};
 use super::world::{Client, World};
@@ -30,7 +30,7 @@ fn send(exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<Flow, SendErro
     exchange.send_in_step(data, end, &|| Some(data.to_vec().into()))
 }
 
-/// Until the pool has come so far.
+/// Waits until the pool has made the condition true.
 fn wait(world: &World, mut condition: impl FnMut() -> bool) {
     let begin = world.net.clock.now();
     while !condition() {
@@ -84,7 +84,7 @@ fn what_a_turn_has_no_room_for_is_compressed_by_the_pool() {
     let flow = send(&exchange, &text(200_000), BodyEnd::Last).expect("a client");
     assert_eq!(flow, Flow::Full);
     assert!(send(&exchange, b"more", BodyEnd::Last).is_err());
-    // The app has done its part.
+    // The app has finished its part.
     assert_eq!(exchange.response_state(), ResponseState::Complete);
     assert_eq!(exchange.ended(Ending::Returned), Verdict::Fine);
     wait(&world, || exchange.may_send());

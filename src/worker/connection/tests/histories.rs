@@ -1,4 +1,4 @@
-//! Random histories of clients and apps, and what is true in each of them.
+//! Random histories of clients and apps, and the invariants that hold in each of them.
 
 use proptest::prelude::*;
 
@@ -8,14 +8,14 @@ use crate::http::{BodyEnd, ResponseState};
 use crate::worker::connection::HIGH_WATER;
 use crate::worker::exchange::{Ending, Exchange, Received};
 
-/// Longer than every deadline together.
+/// Longer than all timeouts together.
 const FOR_EVER: u64 = 400_000;
 const LARGEST: usize = 100_000;
 
-/// What happens next. Numbers choose among the clients and the requests that there are.
+/// The next step. Numbers choose among the clients and the requests that exist.
 #[derive(Debug, Clone)]
 enum Step {
-    /// So many bytes of what the client has to send.
+    /// So many bytes of the client's script.
     Send(usize, usize),
     Take(usize, usize),
     End(usize),
@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a client has to say: requests of all kinds, one behind the other, and at some place perhaps nonsense.
+/// What a client sends: requests of all kinds, pipelined, and perhaps garbage somewhere.
 fn script() -> impl Strategy<Value = Vec<u8>> {
     let request = prop_oneof![
         4 => Just(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
@@ -60,7 +60,7 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(request, 1..6).prop_map(|requests| requests.concat())
 }
 
-/// A client with what it has said and got so far.
+/// A client with what it has sent and received so far.
 struct Acting {
     client: Client,
     script: Vec<u8>,
@@ -68,10 +68,10 @@ struct Acting {
     gone: bool,
 }
 
-/// A request that the app has not ended.
+/// A request that the app has not finished.
 struct Running {
     exchange: Exchange,
-    /// Of the declared length, what was not sent.
+    /// Bytes of the declared length that were not sent.
     left: usize,
     waits_receive: bool,
     waits_send: bool,
@@ -189,7 +189,7 @@ impl History {
         }
     }
 
-    /// Who was told to look again does not wait any more.
+    /// An app that was woken does not wait any more.
     fn wake(&mut self) {
         let mut heard = self.world.heard.lock();
         for key in heard.readable.drain(..) {
@@ -204,10 +204,10 @@ impl History {
         }
     }
 
-    /// True after each step.
+    /// Invariants after each step.
     fn check(&self) {
         for running in &self.running {
-            // Nobody sleeps who could go on.
+            // No app sleeps that could continue.
             if running.waits_receive {
                 assert!(
                     matches!(running.exchange.receive(), Received::Wait),
@@ -235,7 +235,7 @@ impl History {
         );
     }
 
-    /// The app ends what it has, all clients fall silent, and time passes.
+    /// The app finishes its requests, all clients fall silent, and time passes.
     fn finish(mut self) {
         for running in self.running.drain(..) {
             running.exchange.ended(Ending::Returned);

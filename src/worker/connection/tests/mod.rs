@@ -1,4 +1,5 @@
-//! Connections without sockets: a world in memory on a clock of its own, stories in it, and random histories under laws.
+//! Connections without sockets: a world in memory with a virtual clock, stories in it, and random histories with
+//! invariants.
 
 mod compression;
 mod histories;

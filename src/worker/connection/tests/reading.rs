@@ -1,4 +1,4 @@
-//! What a strict client makes of the bytes that it got.
+//! A strict client's parser of the bytes that it received.
 
 /// One response. `body` is shorter than `length` only in the last one of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ impl Response {
     }
 }
 
-/// Responses with a length, one behind the other, without the interim ones. Panics at what is none.
+/// Responses with a length, one after another, without interim ones. Panics on anything else.
 pub fn responses(mut bytes: &[u8]) -> Vec<Response> {
     let mut found = Vec::new();
     while !bytes.is_empty() {

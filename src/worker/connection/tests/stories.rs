@@ -1,4 +1,4 @@
-//! Clients and apps as one meets them.
+//! Stories of clients and apps as they occur in practice.
 
 use super::reading::responses;
 use super::world::{World, answer, body};
@@ -265,7 +265,7 @@ fn a_draining_worker_closes_idle_connections_and_says_so_in_its_last_answers() {
     assert_eq!(world.net.connections(), 0);
 }
 
-// Floods: one client never gets more than its share of a turn.
+// Floods: no client gets more than its share of a turn.
 
 fn websocket(world: &mut World) -> super::world::Client {
     let client = world.connect(1 << 20);
@@ -309,7 +309,7 @@ fn a_flood_of_pipelined_requests_that_are_answered_at_once() {
     while answered < 100 {
         world.turn();
         turns += 1;
-        // As a task that starts eagerly: each answer brings the next request.
+        // As a task that starts eagerly: each response triggers the next request.
         while let Some((exchange, _)) = world.requests().pop() {
             answer(&exchange, b"").expect("a client");
             answered += 1;

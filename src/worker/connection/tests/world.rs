@@ -1,4 +1,4 @@
-//! The network side of a worker in memory: clients and apps do what a story says, and time passes when it says so.
+//! The network side of a worker in memory: clients and apps follow a story, on a virtual clock.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::worker::network::{App, Network};
 use crate::worker::timers::TICK_MS;
 use crate::worker::transport::{Far, memory};
 
-/// What the app's side was told.
+/// What was reported to the app's side.
 #[derive(Default)]
 pub struct Heard {
     pub requests: Vec<(Exchange, RequestHead)>,
@@ -49,7 +49,7 @@ pub struct World {
     _scoreboard: Scoreboard,
 }
 
-/// A client, and the connection that it has to do with.
+/// A client and its connection.
 #[derive(Clone)]
 pub struct Client {
     pub far: Far,
@@ -114,7 +114,7 @@ impl World {
         client
     }
 
-    /// One turn of the reactor: every connection hears what there is to hear, then those go on that had had their share.
+    /// One turn of the reactor: delivers all readiness events, then resumes connections that had used up their share.
     pub fn turn(&mut self) {
         self.net.next_turn(self.now);
         for client in &self.clients {
@@ -134,12 +134,12 @@ impl World {
         self.net.agenda.closed.lock().clear();
     }
 
-    /// Turns until nobody has anything left to do. Panics where that never comes.
+    /// Turns until nothing is left to do. Panics if that never happens.
     pub fn settle(&mut self) {
         let mut unread = usize::MAX;
         for _ in 0..100_000 {
             self.turn();
-            // Each piece that comes is an edge of its own.
+            // Each piece that arrives is an edge of its own.
             let before = std::mem::replace(&mut unread, self.unread());
             if unread >= before && self.net.agenda.unfinished.lock().is_empty() {
                 return;
@@ -153,7 +153,7 @@ impl World {
         self.clients.iter().map(|client| client.far.unread()).sum()
     }
 
-    /// Time passes, with looks at the deadlines on the way.
+    /// Time passes, with checks of the deadlines on the way.
     pub fn pass(&mut self, ms: u64) {
         let until = self.now + ms;
         while self.now < until {
@@ -187,7 +187,7 @@ pub fn answer(exchange: &Exchange, body: &[u8]) -> Result<Flow, SendError> {
     exchange.send(body, BodyEnd::Last)
 }
 
-/// The body of a request as far as it has come, and whether that was all of it.
+/// The received part of a request's body, and whether it is complete.
 pub fn body(exchange: &Exchange) -> (Vec<u8>, bool) {
     let mut found = Vec::new();
     loop {
