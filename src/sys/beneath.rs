@@ -15,10 +15,10 @@ use nix::sys::stat::Mode;
 
 /// As many symbolic links as the kernel follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
-/// How often a resolution is tried that somebody disturbs by renaming directories (openat2(2), EAGAIN).
+/// How often a resolution is retried while another process renames directories (openat2(2), EAGAIN).
 const TRIES: usize = 8;
 
-/// `O_NONBLOCK`: a FIFO without a writer opens at once, and is then seen to be none of ours.
+/// `O_NONBLOCK`: a FIFO without a writer opens at once, and is then recognised by its type.
 const READ: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC)
     .union(OFlag::O_NONBLOCK)
@@ -28,7 +28,7 @@ const DIRECTORY: OFlag = OFlag::O_PATH
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_CLOEXEC);
 
-/// More ways in which the system says that a name is none of a file: too many links, a socket.
+/// Further errors for a name that does not lead to a file: too many links, a socket.
 pub const ELOOP: i32 = libc::ELOOP;
 pub const ENXIO: i32 = libc::ENXIO;
 
@@ -58,7 +58,7 @@ pub enum Found {
     Other,
 }
 
-/// What the system says of an open file.
+/// Attributes of an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     pub inode: u64,
@@ -78,8 +78,8 @@ impl Directory {
         &self.path
     }
 
-    /// `name` is relative, with single slashes, and empty for the directory itself. What leads out of the directory is
-    /// `CrossesDevices`, as the kernel says it.
+    /// `name` is relative, with single slashes, and empty for the directory itself. A path that leads out of the directory fails
+    /// with `CrossesDevices`, the kernel's error for it.
     pub fn open(&self, name: &[u8], patience: Patience) -> io::Result<Found> {
         if patience == Patience::CachedOnly {
             return found(self.open_cached(name)?);
@@ -104,7 +104,6 @@ impl Directory {
     }
 }
 
-/// Of an open file.
 pub fn facts(file: &File) -> io::Result<Facts> {
     let metadata = file.metadata()?;
     Ok(Facts {
@@ -117,7 +116,7 @@ pub fn facts(file: &File) -> io::Result<Facts> {
     })
 }
 
-/// EAGAIN: it is not cached. The others: Linux before 5.12, or a sandbox that does not know the call.
+/// EAGAIN: it is not cached. The others: Linux before 5.12, or a sandbox that rejects the call.
 fn unknown(error: Errno) -> io::Error {
     match error {
         Errno::EAGAIN | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM => {
@@ -144,7 +143,7 @@ pub fn read(file: &File, size: u64, patience: Patience) -> io::Result<Vec<u8>> {
     if usize::try_from(count) == Ok(bytes.len()) {
         Ok(bytes)
     } else {
-        // Not all of it is in memory, or the file system cannot tell.
+        // Not all of it is in memory, or the file system does not support `RWF_NOWAIT`.
         Err(io::ErrorKind::WouldBlock.into())
     }
 }
@@ -168,7 +167,7 @@ fn resolve(root: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     for _ in 0..TRIES {
         match openat2(root, OsStr::from_bytes(path), how) {
             Err(Errno::EAGAIN) => {}
-            // Linux before 5.6, or a sandbox that does not know the call.
+            // Linux before 5.6, or a sandbox that rejects the call.
             Err(Errno::ENOSYS | Errno::EPERM) => return walk(root, name),
             result => return result.map_err(io::Error::from),
         }
@@ -180,7 +179,7 @@ fn resolve(root: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
 fn walk(root: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let mut names = VecDeque::new();
     prepend(&mut names, name);
-    // The way from the root; empty: the root itself.
+    // The directories on the way from the root; empty: the root itself.
     let mut way: Vec<OwnedFd> = Vec::new();
     let mut links = 0;
     while let Some(name) = names.pop_front() {

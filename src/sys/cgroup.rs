@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How many processes of the group the out-of-memory killer has ended, and how many of those nobody has asked for yet.
+/// How many processes of the group the out-of-memory killer has killed, and how many of those `has_killed` has not reported yet.
 #[derive(Debug, Default)]
 pub struct OutOfMemory {
-    /// `memory.events` (version 2) or `memory.oom_control` (version 1); `None`: there is nothing that could tell.
+    /// `memory.events` (version 2) or `memory.oom_control` (version 1); `None`: neither is available.
     file: Option<PathBuf>,
     seen: u64,
-    /// The kernel counts before it kills, so a death follows soon; one that was a process of somebody else's expires.
+    /// The kernel counts before it kills, so a death follows soon; a kill of a process that is not ours expires.
     recent: u64,
     previous: u64,
 }
@@ -36,7 +36,8 @@ impl OutOfMemory {
         self.count();
     }
 
-    /// A process of the group was just killed by a SIGKILL that nobody owns up to: was it this? Each kill is told once.
+    /// Whether the out-of-memory killer sent the SIGKILL of unknown origin that just ended a process of the group. Each kill is
+    /// reported once.
     pub fn has_killed(&mut self) -> bool {
         self.count();
         for count in [&mut self.previous, &mut self.recent] {
@@ -70,7 +71,7 @@ impl OutOfMemory {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupMemory {
     pub limit: u64,
-    /// What is in use, less what the kernel takes back without harm: pages of files that nobody has looked at lately.
+    /// Memory in use, less what the kernel can reclaim at no cost: pages of files that were not used lately.
     pub working_set: u64,
 }
 
@@ -80,7 +81,7 @@ impl GroupMemory {
     }
 }
 
-/// Version 1 has no word for "no limit", but the largest number of pages.
+/// Version 1 expresses "no limit" as the largest number of pages.
 const NO_LIMIT: u64 = 1 << 60;
 
 /// Of one group, in either version.
@@ -176,7 +177,7 @@ mod tests {
             file(mixed, &mount.0),
             Some(at("memory/c/memory.oom_control"))
         );
-        // A container that is told its name outside.
+        // A container whose group has another name outside.
         write(&at("memory/memory.oom_control"), "oom_kill 0\n");
         let outside = "4:memory:/docker/0123\n";
         assert_eq!(

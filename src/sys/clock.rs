@@ -1,4 +1,4 @@
-//! The monotonic clock that all processes of one machine share. It does not tell the time of day.
+//! The monotonic clock that all processes of one machine share.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Other programs as children: their own process group, a clean signal state, the death signal. It does not wait for them.
+//! Other programs as children: their own process group, a clean signal state, the death signal.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -9,7 +9,7 @@ use super::process::{Parent, die_with_parent};
 use super::signals::{Signal, start_as_program};
 use super::{Error, Identity, Pid, Result, restore_descriptor_limit};
 
-/// Starts a program as the leader of a group, as another user if one is given. Nobody waits for it but `reap`.
+/// Starts a program as the leader of a group, as another user if one is given. Only `reap` waits for it.
 ///
 /// `kept`: a descriptor that it gets under the same number, beside standard input, output and error.
 ///
@@ -25,7 +25,7 @@ pub fn start_group(
     let kept = kept.map(|fd| fd.as_raw_fd());
     command.process_group(0);
     // SAFETY: the closure runs in a child that has one thread, as its parent had when it forked; it makes system calls and
-    // allocates at most for an error, on a heap whose lock nobody can have held.
+    // allocates at most for an error, on a heap whose lock no other thread can have held.
     unsafe {
         command.pre_exec(move || {
             let raw = |error: Error| error.source;
@@ -51,7 +51,7 @@ pub fn start_group(
         .ok_or_else(|| failed(io::ErrorKind::Other.into()))
 }
 
-/// Over the exec that follows.
+/// Clears close-on-exec, for the exec that follows.
 fn keep_open(fd: RawFd) -> io::Result<()> {
     // SAFETY: no pointers are passed; a descriptor that is not open is an error.
     match unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } {

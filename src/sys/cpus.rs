@@ -1,4 +1,4 @@
-//! The CPUs that the kernel lets this process run on. Quotas are not its business.
+//! The CPUs that the kernel lets this process run on. Quotas are in `config/cpus.rs`.
 
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;

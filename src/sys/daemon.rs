@@ -1,4 +1,4 @@
-//! Leaving the terminal: a session of one's own, and standard streams that lead nowhere. It does not fork.
+//! Leaving the terminal: a new session, and standard streams redirected to /dev/null or a log.
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Read, Write};
@@ -18,7 +18,7 @@ pub fn leave_session() -> Result<()> {
     }
 }
 
-/// Those that are closed become /dev/null, or what is opened next has their number: prints would be written to it.
+/// Opens closed standard streams on /dev/null: otherwise the next file to be opened gets their number, and prints go to it.
 pub fn open_stdio() -> Result<()> {
     loop {
         // Kept over exec, as standard streams are.
@@ -73,13 +73,13 @@ pub fn lead_stdio_to(fd: BorrowedFd<'_>) -> Result<()> {
         .map_err(|error| Error::new("dup2", "log", io::Error::from(error)))
 }
 
-/// Writes all of it; a reader that has left is no loss.
+/// Writes all of it; that the reader has exited is no error.
 pub fn tell(to: OwnedFd, text: &[u8]) {
-    // Whoever waited is gone.
+    // The reader may have exited.
     drop(std::fs::File::from(to).write_all(text));
 }
 
-/// Everything until all writers are gone.
+/// Reads until all writers have closed their end.
 pub fn hear(from: OwnedFd) -> Vec<u8> {
     let mut file = std::fs::File::from(from);
     let mut text = Vec::new();
@@ -89,20 +89,20 @@ pub fn hear(from: OwnedFd) -> Vec<u8> {
             Ok(0) => return text,
             Ok(count) => text.extend(piece.iter().take(count)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Our pipes do not wait by themselves.
+            // Our pipes are non-blocking.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if wait_readable(&[file.as_fd()], None).is_err() {
                     return text;
                 }
             }
-            // What came before still counts.
+            // What was read before still counts.
             Err(_) => return text,
         }
     }
 }
 
-/// Waits for this child's end, whatever it is.
+/// Waits until this child has exited, with whatever status.
 pub fn wait_for_end(pid: Pid) {
-    // Nobody else reaps here, and an error means that there is nothing to wait for.
+    // No other code reaps in this process, and an error means that there is nothing to wait for.
     let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid.as_raw()), None);
 }

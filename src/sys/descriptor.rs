@@ -13,7 +13,7 @@ pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     if own < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just given us this descriptor; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(own) })
 }
 

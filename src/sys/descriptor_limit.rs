@@ -1,4 +1,4 @@
-//! How many descriptors this process may have: raised for the master, as it was for what the master starts.
+//! The limit on open descriptors: raised for the master, restored for the programs and workers that it starts.
 
 use std::sync::OnceLock;
 
@@ -9,10 +9,10 @@ use super::{Error, Result};
 /// The soft limit that this process was started with.
 static INHERITED: OnceLock<u64> = OnceLock::new();
 
-/// Raises the soft limit to `wanted`, or as far as the hard one allows; never lowers it. The limit from now on.
+/// Raises the soft limit to `wanted`, or as far as the hard one allows; never lowers it. Returns the new limit.
 ///
 /// # Errors
-/// The system's: the limit is what it was.
+/// The system's: the limit is unchanged.
 pub fn raise_descriptor_limit(wanted: u64) -> Result<u64> {
     let failed = |call| move |e| Error::new(call, "RLIMIT_NOFILE", e);
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(failed("getrlimit"))?;

@@ -13,7 +13,7 @@ use super::{Error, Result};
 
 /// Sequence number and length, in front of the bytes.
 const HEADER: u64 = 16;
-/// A reader that meets a writer for so long has met one that died.
+/// A reader that finds a write in progress for so long assumes that the writer died.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LONGEST: u64 = 64 << 20;
 
@@ -24,7 +24,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Without bytes.
+    /// Empty.
     pub fn new(name: &CStr) -> Result<Self> {
         let object = name.to_string_lossy();
         let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC)
@@ -57,14 +57,14 @@ impl Document {
         self.file.write_all_at(&(sequence + 1).to_ne_bytes(), 0)?;
         self.file
             .write_all_at(&(bytes.len() as u64).to_ne_bytes(), 8)?;
-        // What was longer does not stay behind.
+        // Removes what was longer.
         self.file.set_len(HEADER)?;
         self.file.write_all_at(bytes, HEADER)?;
         self.file.write_all_at(&(sequence + 2).to_ne_bytes(), 0)
     }
 
     /// # Errors
-    /// Also when its writer ended in the middle.
+    /// Also when its writer died in the middle.
     pub fn read(&self) -> Result<Vec<u8>> {
         let until = monotonic() + PATIENCE;
         loop {

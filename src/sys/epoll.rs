@@ -1,4 +1,4 @@
-//! epoll(7) and eventfd(2). It does not know what the tokens mean.
+//! epoll(7) and eventfd(2).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -11,7 +11,7 @@ pub struct Ready {
     pub token: u64,
     pub readable: bool,
     pub writable: bool,
-    /// The peer has ended its side (or both), so that a short read is not the last news.
+    /// The peer has closed its side (or both): after a short read there is still the end of stream to read.
     pub read_closed: bool,
     /// Both sides are closed, or the socket failed.
     pub closed: bool,
@@ -20,7 +20,7 @@ pub struct Ready {
 /// How a descriptor is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
-    /// Reads and writes, edge-triggered: each change is told once.
+    /// Reads and writes, edge-triggered: each change is reported once.
     Edges,
     /// Reads, level-triggered.
     Readable,
@@ -91,7 +91,7 @@ impl Epoll {
     pub fn new(batch: usize) -> io::Result<Self> {
         // SAFETY: no pointers are passed.
         let raw = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+        // SAFETY: the kernel has just given us this descriptor; nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
         Ok(Self {
             registrar: Registrar(Arc::new(fd)),
@@ -111,7 +111,7 @@ impl Epoll {
         self.registrar.remove(fd)
     }
 
-    /// Waits for events; `None`: for ever. Rounded up to milliseconds. An interrupted wait is an empty answer.
+    /// Waits for events; `None`: for ever. Rounded up to milliseconds. An interrupted wait returns no events.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         let timeout = timeout.map_or(-1, |t| {
             i32::try_from(t.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
@@ -157,19 +157,19 @@ impl Wake {
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers are passed.
         let raw = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+        // SAFETY: the kernel has just given us this descriptor; nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
         Ok(Self { fd })
     }
 
-    /// Each call is an edge, also when nobody has read the ones before.
+    /// Each call is an edge, also when earlier ones were not read.
     pub fn wake(&self) {
         let one = 1u64;
-        // SAFETY: eight bytes of `one` are read. The call can only fail when the counter is full, and then the wake is already there.
+        // SAFETY: eight bytes of `one` are read. The call can only fail when the counter is full, and then a wake is pending.
         unsafe { libc::write(self.fd.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
-    /// Takes the wakes back, for level-triggered watches.
+    /// Resets the counter, for level-triggered watches.
     pub fn clear(&self) {
         let mut count = 0u64;
         // SAFETY: eight bytes are written into `count`. It fails only when there was no wake.

@@ -1,4 +1,4 @@
-//! Errors of the operating system that name the call and its object. It does not decide what they mean.
+//! Errors of the operating system that name the call and its object.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,7 @@ pub struct Error {
     pub call: &'static str,
     /// On what; empty when there is nothing to name.
     pub object: String,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
     /// What the reader can do about it, where that is known.
     pub hint: Option<String>,
@@ -39,14 +39,14 @@ impl Error {
         Self::new(call, object, io::Error::last_os_error())
     }
 
-    /// The same error with a way out.
+    /// The same error with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// With what can be done where a file cannot be made, if that is known.
+    /// Adds a hint on why a file cannot be created at `path`, where the cause is known.
     #[must_use]
     pub fn with_way_out(self, path: &Path) -> Self {
         let directory = path.parent().unwrap_or(Path::new("/")).display();
@@ -95,7 +95,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// The system's words as they read in the middle of a sentence: lower case, without `(os error 98)`.
+/// The system's message as it reads in the middle of a sentence: lower case, without `(os error 98)`.
 struct Reason<'a>(&'a io::Error);
 
 impl fmt::Display for Reason<'_> {

@@ -32,7 +32,7 @@ pub fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Whether this process may open `path` to append to it, and make it where it is not there.
+/// Whether this process may open `path` to append to it, and create it if it does not exist.
 pub fn may_append(path: &Path) -> io::Result<()> {
     match path.metadata() {
         Ok(found) if found.is_dir() => Err(io::Error::from_raw_os_error(libc::EISDIR)),
@@ -41,7 +41,7 @@ pub fn may_append(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file to read. Where its name is a pipe's, nobody waits for a writer: the caller looks at what it has opened.
+/// Opens a file to read, without waiting for the writer of a FIFO: the caller checks the type of what was opened.
 pub fn open_at_once(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -49,7 +49,7 @@ pub fn open_at_once(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// A new file in `directory`, for this process alone, gone with its last descriptor.
+/// A new file in `directory`, for this process alone, deleted with its last descriptor.
 pub fn unnamed_file(directory: &Path) -> io::Result<File> {
     let unnamed = OpenOptions::new()
         .read(true)
@@ -60,7 +60,7 @@ pub fn unnamed_file(directory: &Path) -> io::Result<File> {
     match unnamed {
         // Some file systems (NFS, older overlays) cannot; old kernels take the flag for O_DIRECTORY.
         Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
-            // A name that can be foreseen could be taken on purpose.
+            // A predictable name could be taken on purpose.
             let path = directory.join(format!("rgun-{:016x}", random()));
             let file = OpenOptions::new()
                 .read(true)

@@ -1,4 +1,4 @@
-//! Whether this process is a fork of the one that asked: such a child shares the descriptors of its parent.
+//! Detects a fork of this process: such a child shares the descriptors of its parent.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,8 +10,8 @@ extern "C" fn in_child() {
     IS_CHILD.store(true, Relaxed);
 }
 
-/// From here on every child that is forked without exec, by whatever library, knows that it is one. Called by a worker once it
-/// is itself the process that it stays.
+/// From here on `is_forked_child` is true in every child that is forked without exec, by whatever library. Called by a worker
+/// after its own last fork.
 pub fn watch_forks() {
     WATCHED.call_once(|| {
         // SAFETY: the handler is a function of this library, which is never unloaded, and only stores to an atomic.

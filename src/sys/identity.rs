@@ -1,4 +1,4 @@
-//! Users and groups: found by name or number, and taken on by a child for good. It does not know who should be whom.
+//! Users and groups: found by name or number, and assumed by a child for good.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Group, Uid, User, fchownat, getgrouplist, setgid, setgrou
 
 use super::{Error, Result};
 
-/// Whom a process can become. Everything that needs the system's database was asked before: a forked child must not.
+/// A user and groups that a process can assume. All that needs the user database was looked up before: a forked child must not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     user: Uid,
@@ -27,7 +27,7 @@ pub enum Supplementary {
 
 impl Identity {
     /// The user and group of these names or numbers; without a user: this process's, without a group: the user's own.
-    /// `None`: that is who we are.
+    /// `None`: this process has them already.
     ///
     /// # Errors
     /// When there is no such user or group.
@@ -64,7 +64,7 @@ impl Identity {
         self.group_is_ours.then_some(self.group.as_raw())
     }
 
-    /// For good: nothing of the old identity is left. The death signal of the parent is lost, too. Safe right after a fork.
+    /// For good: nothing of the old identity is left. Also clears the parent-death signal. Safe right after a fork.
     ///
     /// # Errors
     /// When the system refuses; then the process must end.
@@ -75,7 +75,7 @@ impl Identity {
                     .with_hint("only root may run workers as somebody else")
             }
         };
-        // Groups first: afterwards we may not.
+        // Groups first: afterwards this process may not.
         setgroups(&self.groups).map_err(failed("setgroups"))?;
         setgid(self.group).map_err(failed("setgid"))?;
         setuid(self.user).map_err(failed("setuid"))
@@ -146,7 +146,7 @@ fn groups_of(user: &User, group: Gid) -> Result<Vec<Gid>> {
     getgrouplist(&name, group).map_err(|error| failed(error.into()))
 }
 
-/// Whose rights this process has.
+/// The user whose rights this process has.
 pub fn effective_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }

@@ -1,4 +1,4 @@
-//! Listeners that were open before we started: `fd://N` and systemd's LISTEN_FDS. It opens none itself.
+//! Listeners that were open before we started: `fd://N` and systemd's LISTEN_FDS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub struct Passed {
     pub name: String,
 }
 
-/// What LISTEN_FDS says, if LISTEN_PID says that it is meant for us. Only looks: `take_listener` takes.
+/// The descriptors of LISTEN_FDS, if LISTEN_PID is this process. `take_listener` then takes them over.
 pub fn passed_descriptors() -> Vec<Passed> {
     let variable = |name| std::env::var(name).ok();
     passed(
@@ -48,7 +48,7 @@ fn passed(this: Pid, pid: Option<&str>, count: Option<&str>, names: Option<&str>
 
 /// Takes over an inherited descriptor, made non-blocking and close-on-exec.
 ///
-/// The caller vouches that nothing else in this process uses that number; what is not a listening stream socket is refused.
+/// The caller ensures that nothing else in this process uses that number; what is not a listening stream socket is rejected.
 pub fn take_listener(fd: RawFd) -> Result<Listener> {
     let object = format!("fd://{fd}");
     let refused = |reason: &str| Error::new("bind", &object, io::Error::other(reason.to_owned()));
@@ -74,7 +74,7 @@ pub fn take_listener(fd: RawFd) -> Result<Listener> {
         .map_err(|e| Error::new("getsockname", &object, e))?;
     let address = address_of(&name).ok_or_else(|| refused("neither TCP nor a unix socket"))?;
     if name.domain() != Domain::UNIX {
-        // As for our own ones; a listener of a kind that has no such option is as good without.
+        // As for our own listeners; one of a kind without that option does not need it.
         drop(socket.set_tcp_nodelay(true));
     }
     fcntl(looked_at, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
@@ -82,7 +82,7 @@ pub fn take_listener(fd: RawFd) -> Result<Listener> {
     let flags = fcntl(looked_at, FcntlArg::F_GETFL).map_err(|e| Error::new("fcntl", &object, e))?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
     fcntl(looked_at, FcntlArg::F_SETFL(flags)).map_err(|e| Error::new("fcntl", &object, e))?;
-    // SAFETY: it is open, and nobody else in this process owns it (the caller vouches for that).
+    // SAFETY: it is open, and nothing else in this process owns it (the caller ensures that).
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     Ok(Listener {
         fd,
@@ -107,7 +107,7 @@ fn address_of(name: &SockAddr) -> Option<ListenerAddress> {
     Some(ListenerAddress::Unix(path))
 }
 
-/// `::ffff:127.0.0.1` as what it is.
+/// `::ffff:127.0.0.1` as the IPv4 address that it is.
 fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -1,4 +1,4 @@
-//! inotify(7): directories that tell when something in them changes. It does not know which changes matter.
+//! inotify(7): notifications of changes in directories.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,8 +9,8 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify as Raw};
 
 use super::{Error, Result};
 
-/// What is told of one directory. Names and ends, but also writes and attributes: an editor may keep a file open, and
-/// `touch` only sets a time.
+/// The events of a watched directory. Creation, renames and removal, but also writes and attributes: an editor may keep a file
+/// open, and `touch` only sets a time.
 const CHANGES: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
     .union(AddWatchFlags::IN_MODIFY)
     .union(AddWatchFlags::IN_ATTRIB)
@@ -37,9 +37,9 @@ pub enum Change {
     },
     /// The directory itself was removed or renamed.
     Gone { mark: Mark },
-    /// The mark means nothing any more.
+    /// The mark is no longer valid.
     Forgotten { mark: Mark },
-    /// More than the queue holds: anything may have changed.
+    /// The queue has overflowed: anything may have changed.
     Lost,
 }
 
@@ -69,7 +69,7 @@ impl Inotify {
             .map_err(|e| Error::new("inotify_add_watch", directory.display(), e))
     }
 
-    /// What has happened and was not read yet, without waiting; a part of it, if it is much. Empty: nothing.
+    /// The changes that were not read yet, without waiting; a part of them, if there are many. Empty: none.
     pub fn read(&self) -> Result<Vec<Change>> {
         loop {
             match self.0.read_events() {

@@ -1,4 +1,4 @@
-//! A listening stream socket and where it listens. It does not accept and does not open sockets.
+//! A listening stream socket and its address. `tcp.rs` and `unix.rs` open them; `accept` is in `stream.rs`.
 
 use std::fmt;
 use std::io;
@@ -47,12 +47,12 @@ pub enum Protection {
     Tls,
 }
 
-/// Who is to connect there.
+/// The clients that a listener is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Audience {
     #[default]
     Everybody,
-    /// Whoever looks at a generation before it serves.
+    /// Checks of a generation before it serves.
     Preview,
 }
 
@@ -71,7 +71,7 @@ impl Listener {
         SockRef::from(&self.fd).reuse_port().unwrap_or(false)
     }
 
-    /// Starts to listen, where that was left to whoever accepts.
+    /// Starts to listen, where that was left to the process that accepts.
     ///
     /// # Errors
     /// When the system refuses, naming the address.

@@ -48,7 +48,7 @@ const CLOCK: libc::clockid_t = libc::CLOCK_REALTIME_COARSE;
 #[cfg(not(target_os = "linux"))]
 const CLOCK: libc::clockid_t = libc::CLOCK_REALTIME;
 
-/// In the zone that this process, or the one that it was forked from, had when it was first asked.
+/// In the zone that this process, or the one that it was forked from, had at the first call.
 #[must_use]
 pub fn local_time(unix_seconds: i64) -> LocalTime {
     ZONE.get_or_init(Zone::read).at(unix_seconds)
@@ -65,7 +65,7 @@ pub fn keep_zone() {
     ZONE.get_or_init(Zone::read);
 }
 
-/// As `strftime` of the C library writes it in that zone. Empty where it has nothing to write.
+/// As the C library's `strftime` writes it in that zone. Empty where it writes nothing.
 #[must_use]
 pub fn format_time(unix_seconds: i64, format: &CStr) -> String {
     const LONGEST: usize = 256;

@@ -19,7 +19,7 @@ use super::{Error, Pid, Result, Scratch, clock, daemon, exit_now, set_title, wai
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often a process looks for the answer while it waits for the first one.
+/// How often a process polls for the answer while it waits for the first one.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What the child writes before an address and before what was wrong.
@@ -38,10 +38,10 @@ pub struct Lookup {
     reported: Mutex<Reported>,
 }
 
-/// What a look for the answer has brought for the first time.
+/// A result that is reported for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// It is tried again.
+    /// The lookup is retried.
     Failed(String),
     /// After a failure.
     Found(SocketAddr),
@@ -55,7 +55,7 @@ enum Reported {
 }
 
 impl Lookup {
-    /// Begins. An address in numbers is known at once.
+    /// Starts the lookup. The address of a numeric host is known at once.
     ///
     /// # Errors
     /// When there is no memory or descriptor for the answer.
@@ -78,7 +78,7 @@ impl Lookup {
         match fork() {
             Ok(Fork::Child) => look_up(host, port, &answer, lookup.owner),
             Ok(Fork::Parent { child }) => lookup.child = Some(child),
-            // A process with threads can as well wait itself.
+            // A process with threads may block here instead.
             Err(_) => note(&answer, resolve(host, port)),
         }
         lookup.answer = Some(answer);
@@ -97,12 +97,12 @@ impl Lookup {
         other.is_for(&self.host, self.port)
     }
 
-    /// Whether this process has begun it.
+    /// Whether this process has started the lookup.
     pub fn is_ours(&self) -> bool {
         self.owner == Pid::this()
     }
 
-    /// Once it is known; that it is not costs a system call.
+    /// The address, once it is known; until then each call costs a system call.
     pub fn address(&self) -> Option<SocketAddr> {
         self.found
             .get()
@@ -110,7 +110,7 @@ impl Lookup {
             .or_else(|| self.look().and_then(std::result::Result::ok))
     }
 
-    /// Waits for the first answer, good or bad, but not longer than that.
+    /// Waits for the first answer, good or bad, but at most that long.
     pub fn wait(&self, patience: Duration) {
         let until = clock::monotonic() + patience;
         while self.found.get().is_none() && self.look().is_none() && clock::monotonic() < until {
@@ -123,7 +123,7 @@ impl Lookup {
         }
     }
 
-    /// What is worth a line in the log; nothing twice.
+    /// A result to be logged; each is returned once.
     pub fn news(&self) -> Option<News> {
         if self.child.is_none() && self.found.get().is_some() {
             return None;
@@ -146,29 +146,29 @@ impl Lookup {
         }
     }
 
-    /// Gives up.
+    /// Ends a child that is still looking.
     pub fn stop(&self) {
         if let Some(child) = self.child
             && self.is_ours()
             && self.address().is_none()
-            // The master's loop may have reaped it, where it was killed, and then the number is anybody's.
+            // The master's loop may have reaped it, where it was killed, and then its pid may belong to another process.
             && is_ours(child)
         {
             drop(kill(child, Signal::KILL));
         }
     }
 
-    /// A child that has written an address ends at once.
+    /// A child that has written an address exits at once.
     fn reap(&self) {
         if let Some(child) = self.child
             && self.is_ours()
         {
-            // The master's loop may have been quicker.
+            // The master's loop may have reaped it.
             drop(wait(child));
         }
     }
 
-    /// What the child has written last.
+    /// The last answer that the child has written.
     fn look(&self) -> Option<std::result::Result<SocketAddr, String>> {
         if let Some(address) = self.found.get() {
             return Some(Ok(*address));
@@ -198,7 +198,7 @@ fn look_up(host: &str, port: u16, answer: &Scratch, parent: Pid) -> ! {
     loop {
         let resolved = resolve(host, port);
         let is_known = resolved.is_ok();
-        // The last answer is what counts, and the first failure has been reported.
+        // Only the last answer counts, and the first failure has been reported.
         answer.clear();
         note(answer, resolved);
         if is_known {
@@ -216,7 +216,7 @@ fn note(answer: &Scratch, resolved: Result<SocketAddr>) {
         Ok(address) => format!("{FOUND}{address}\n"),
         Err(error) => format!("{FAILED}{error}\n"),
     };
-    // Without memory there is no answer, and it is tried again.
+    // Without memory there is no answer, and the lookup is retried.
     drop(answer.writer().write_all(line.as_bytes()));
 }
 

@@ -41,13 +41,13 @@ pub fn shared_words(name: &CStr, count: usize) -> Result<(OwnedFd, &'static [Ato
     Ok((fd, words))
 }
 
-/// Threads that hand memory to each other share it, from here on: with an arena for each, all keep what another one has given
-/// back. Unless the environment says how many there are to be (`mallopt(3)`).
+/// Limits the allocator to two arenas, from here on, for threads that pass memory to each other: with an arena each, every one
+/// keeps what another has freed. Unless the environment sets the number of arenas (`mallopt(3)`).
 #[cfg(target_env = "gnu")]
 pub fn share_arenas() {
     let chosen = ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"];
     if chosen.iter().all(|name| std::env::var_os(name).is_none()) {
-        // SAFETY: no preconditions; it only notes a number.
+        // SAFETY: no preconditions; it only stores a number.
         unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
     }
 }
@@ -71,7 +71,7 @@ pub fn trim() {
     }
 }
 
-/// The pages of executable code of the loaded file that contains `address`: start and length in bytes. The loader knows
+/// The pages of executable code of the loaded file that contains `address`: start and length in bytes. The loader lists
 /// them (`dl_iterate_phdr(3)`), so that no file of /proc has to be opened and read.
 fn code(address: usize) -> Option<(usize, usize)> {
     let mut search = Search {

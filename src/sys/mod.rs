@@ -1,4 +1,4 @@
-//! The floor over the operating system: the only raw libc, the only fork. It does not know what a worker is.
+//! The operating system: the only raw libc calls, the only fork.
 
 pub mod beneath;
 mod cgroup;

@@ -1,4 +1,4 @@
-//! Signals that a handler notes, for a thread that looks after them. It does not know what they ask for.
+//! Signals that a handler records, for a thread that acts on them later.
 //!
 //! A handler, and not a blocked mask with a signalfd: both a mask and "ignore" are inherited by the programs that a process
 //! starts, a handler is not. No system call of other code is interrupted for good (`SA_RESTART`).
@@ -11,19 +11,19 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use super::epoll::Wake;
 use super::signals::Signal;
 
-/// What the handler reaches. There is one a process, as there is one action a signal.
+/// What the handler writes to. There is one per process, as there is one action per signal.
 static NOTED: OnceLock<Noted> = OnceLock::new();
 
 pub struct Noted {
-    /// The process that wants to know. A child that is forked without an exec has the handler too.
+    /// The process that records signals. A child that is forked without an exec has the handler too.
     owner: libc::pid_t,
     wake: Wake,
-    /// One bit a signal.
+    /// One bit per signal.
     pending: AtomicU64,
 }
 
 impl Noted {
-    /// The notes of this process, which is the one that asks first.
+    /// The record of this process; a child that is forked later does not use it.
     pub fn open() -> io::Result<&'static Self> {
         if let Some(noted) = NOTED.get() {
             return Ok(noted);
@@ -37,8 +37,8 @@ impl Noted {
         Ok(NOTED.get_or_init(|| noted))
     }
 
-    /// From here on these are noted, in place of their default action. What somebody else has decided (a handler, to ignore it)
-    /// stays, and whoever sets a handler later replaces ours.
+    /// From here on these are recorded, in place of their default action. What other code has set (a handler, or to ignore it)
+    /// stays, and a handler that is set later replaces ours.
     pub fn take_over(&self, signals: &[Signal]) {
         for signal in signals {
             let raw = signal.as_raw();
@@ -91,7 +91,7 @@ extern "C" fn note(signal: libc::c_int) {
             noted.pending.fetch_or(1 << signal, SeqCst);
             noted.wake.wake();
         }
-        // A child that the app has forked: there it means what it means to any process, as soon as this handler returns.
+        // A child that the app has forked: there the signal has its default action, as soon as this handler returns.
         _ => {
             // SAFETY: sets no handler, and sends this thread a signal that is blocked until we return.
             unsafe {

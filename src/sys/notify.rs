@@ -1,4 +1,4 @@
-//! The datagram socket of the service manager (sd_notify(3)). It does not know what is said there.
+//! The datagram socket of the service manager (sd_notify(3)).
 
 use std::ffi::OsStr;
 use std::io;
@@ -32,7 +32,7 @@ impl NotifySocket {
         Ok(Self { socket, address })
     }
 
-    /// One datagram, without waiting. `Closed`: nobody listens there (now).
+    /// One datagram, without waiting. `Closed`: no process listens there (now).
     pub fn send(&self, text: &str) -> Sent {
         loop {
             match self.socket.send_to_addr(text.as_bytes(), &self.address) {

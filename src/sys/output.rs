@@ -1,4 +1,4 @@
-//! Where lines go: a file, a pipe, a terminal, a socket; written without waiting, or with. It does not know what a line is.
+//! Outputs for lines: a file, a pipe, a terminal, a socket; written without waiting, or with.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -16,13 +16,13 @@ pub const ATOMIC: usize = 4096;
 /// How to write without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Disks do not make anyone wait in the sense of poll(2).
+    /// Always ready, in the sense of poll(2).
     File,
     /// An open file description of our own, with `O_NONBLOCK`.
     NonBlocking,
     Socket,
     /// A pipe or terminal that could not be opened anew. Others share its description, so it must stay as it is: ask
-    /// poll(2), and write no more than what it promised room for. Another writer may be quicker; then we wait.
+    /// poll(2), and write no more than what it promised room for. If another writer fills that room first, the write blocks.
     Polled,
 }
 
@@ -52,10 +52,10 @@ impl Output {
         })
     }
 
-    /// Gives the file to that user, who can then open it again. Pipes and devices stay whose they are.
+    /// Gives the file to that user, who can then open it again. Pipes and devices keep their owner.
     ///
     /// # Errors
-    /// The system's, and that the file must stay whose it is.
+    /// The system's, and that the file must keep its owner.
     pub fn give_to(&self, identity: &Identity, path: &Path) -> Result<()> {
         let failed = |error| Error::new("chown", path.display(), error);
         if self.way != Way::File || !self.file.metadata().is_ok_and(|found| found.is_file()) {
@@ -82,7 +82,7 @@ impl Output {
 
     fn standard(fd: BorrowedFd<'_>, path: &str) -> Result<Output> {
         let copy = fd.try_clone_to_owned().or_else(|_| {
-            // Closed by whoever started us: nobody will read.
+            // Closed by the parent: there is no reader.
             OpenOptions::new()
                 .write(true)
                 .open("/dev/null")
@@ -99,7 +99,7 @@ impl Output {
         }
     }
 
-    /// What somebody else has opened.
+    /// Wraps a file that was opened elsewhere: it keeps its owner.
     fn of(file: File, way: Way) -> Output {
         Output {
             file,
@@ -122,14 +122,14 @@ impl Output {
         self.file.is_terminal()
     }
 
-    /// A write of any length is one append, and never has to wait.
+    /// A write of any length is one append, and never blocks.
     #[must_use]
     pub fn is_file(&self) -> bool {
         self.way == Way::File
     }
 
     /// How much of `bytes` to write at once, so that lines stay whole as far as that is possible: a line that is longer than
-    /// what is promised stays whole where the pipe has room.
+    /// `ATOMIC` stays whole where the pipe has room.
     #[must_use]
     pub fn piece(&self, bytes: &[u8]) -> usize {
         let piece = end_of_piece(bytes);
@@ -143,10 +143,10 @@ impl Output {
         }
     }
 
-    /// Writes what is taken at once (the first `ATOMIC` bytes at most where others share the description); tells how much.
+    /// Writes what is accepted at once (the first `ATOMIC` bytes at most where others share the description); returns how much.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is taken now; others are the end of this output, or a full disk.
+    /// `WouldBlock` when nothing is accepted now; others are the end of this output, or a full disk.
     pub fn attempt(&self, bytes: &[u8]) -> io::Result<usize> {
         let piece = bytes.get(..ATOMIC).unwrap_or(bytes);
         loop {

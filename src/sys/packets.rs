@@ -1,4 +1,4 @@
-//! Pairs of sockets that keep message boundaries. It does not know what a message says.
+//! Pairs of sockets that keep message boundaries.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -20,7 +20,7 @@ pub enum Packet {
     TooLong(usize),
     /// Nothing to read now.
     Nothing,
-    /// The other end is closed by everyone who had it.
+    /// The other end is closed, in every process that had it.
     Closed,
 }
 
@@ -128,7 +128,7 @@ pub fn receive_packet_with(from: &impl AsFd, buffer: &mut [u8]) -> Result<(Packe
         let failed = |e| Error::new("recvmsg", "channel", e);
         for part in received.cmsgs().map_err(failed)? {
             if let ControlMessageOwned::ScmRights(raw) = part {
-                // SAFETY: the kernel has just made them for this process, and nobody else knows them.
+                // SAFETY: the kernel has just made them for this process, and nothing else owns them.
                 descriptors.extend(
                     raw.into_iter()
                         .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),

@@ -1,4 +1,4 @@
-//! Process ids as a type of their own. It does not know what a process is for.
+//! Process ids as a type of their own.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! pipe(2). It does not know what goes through it.
+//! pipe(2).
 
 use std::os::fd::OwnedFd;
 

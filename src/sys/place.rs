@@ -27,7 +27,7 @@ const MOST_LINKS: usize = 40;
 /// How often the last name is looked at again when it changes between two looks.
 const MOST_LOOKS: usize = 8;
 
-/// Where links lead that anybody may make: to what this process has open, or to nothing.
+/// Targets of links that any user may make: what this process has open, or nothing.
 const HARMLESS: [&str; 7] = [
     "/dev/null",
     "/dev/stdout",
@@ -46,7 +46,7 @@ pub enum LastLink {
     Kept,
 }
 
-/// A name in a directory that is held open: what it is called there cannot be moved elsewhere meanwhile.
+/// A name in a directory that is held open: renaming a directory on the path to it has no effect.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
@@ -97,7 +97,7 @@ impl Place {
         self.directory.as_fd()
     }
 
-    /// What is there; `None`: nothing. A link is a link.
+    /// Its attributes; `None`: it does not exist. A link is not followed.
     pub fn stat(&self) -> Result<Option<FileStat>> {
         match fstatat(
             &self.directory,
@@ -110,7 +110,7 @@ impl Place {
         }
     }
 
-    /// A descriptor that names what is there and cannot be read or written.
+    /// A descriptor that only names it, and cannot be read or written (`O_PATH`).
     pub fn handle(&self) -> Result<OwnedFd> {
         self.open(OFlag::O_PATH, Mode::empty())
             .map_err(|error| Error::new("open", self.path.display(), error))
@@ -123,7 +123,7 @@ impl Place {
             .map_err(|error| Error::new("open", self.path.display(), error))
     }
 
-    /// A new file in the same directory under a name that nobody can know before.
+    /// A new file in the same directory under an unpredictable name.
     pub fn draft(&self, mode: u32) -> Result<(Self, File)> {
         let failed = |error| Error::new("write", self.path.display(), error);
         let mut taken = Errno::EEXIST;
@@ -151,7 +151,7 @@ impl Place {
         Err(failed(taken.into()))
     }
 
-    /// Takes the place of `other`, in one step for every reader. Both are in the same directory.
+    /// Replaces `other`, in one step for every reader. Both are in the same directory.
     pub fn replace(&self, other: &Self) -> Result<()> {
         renameat(
             &self.directory,
@@ -182,7 +182,7 @@ impl Place {
     }
 }
 
-/// Opens a file for appending, and makes it if it is not there. A FIFO without a reader is refused instead of waited for.
+/// Opens a file for appending, and creates it if it does not exist. A FIFO without a reader is rejected instead of waited for.
 ///
 /// # Errors
 /// The system's; that another user's link leads to what is not that user's; that another user has linked a file there which is
@@ -256,7 +256,7 @@ fn is_guarded() -> bool {
     effective_user() == 0
 }
 
-/// Who can change which names a directory has.
+/// The users that can change which names a directory has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writers {
     Root,
@@ -329,7 +329,7 @@ impl<'a> Walk<'a> {
                     return Ok(self.place(name, true));
                 }
                 SFlag::S_IFLNK if is_in_proc(&next) => {
-                    // Who is meant by `self`, or what is open: only the kernel knows, and nobody else can choose.
+                    // Which process `self` is, or what is open: only the kernel knows, and no other user can choose.
                     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
                     self.directory =
                         openat(&self.directory, name.as_os_str(), flags, Mode::empty())

@@ -1,4 +1,4 @@
-//! poll(2). It does not know what it watches.
+//! poll(2).
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::{Error, Result};
 
-/// What is waited for at one descriptor. That it is closed is told in any case.
+/// What is waited for at one descriptor. Its closing is reported in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     Readable,
@@ -16,15 +16,15 @@ pub enum Wanted {
     Closed,
 }
 
-/// Waits until one of `fds` can be read or is closed; tells which. An interrupted wait is an empty answer.
+/// Waits until one of `fds` can be read or is closed; returns which. An interrupted wait returns none.
 ///
-/// `timeout` is rounded up to whole milliseconds, so that a deadline has passed when the answer is "none"; `None`: for ever.
+/// `timeout` is rounded up to whole milliseconds, so that a deadline has passed when it returns none; `None`: for ever.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>> {
     let wanted: Vec<_> = fds.iter().map(|fd| (*fd, Wanted::Readable)).collect();
     wait_for(&wanted, timeout)
 }
 
-/// As `wait_readable`, with a wish for each descriptor.
+/// As `wait_readable`, with a condition for each descriptor.
 pub fn wait_for(fds: &[(BorrowedFd<'_>, Wanted)], timeout: Option<Duration>) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd<'_>> = fds
         .iter()
@@ -59,7 +59,7 @@ fn milliseconds(timeout: Option<Duration>) -> PollTimeout {
         None => PollTimeout::NONE,
         Some(timeout) => {
             let whole = timeout.as_nanos().div_ceil(1_000_000);
-            // A wait of more than 24 days is as good as 24 days: the loop comes back.
+            // A wait of more than 24 days is as good as 24 days: the caller loops.
             i32::try_from(whole)
                 .ok()
                 .and_then(|ms| PollTimeout::try_from(ms).ok())

@@ -1,4 +1,4 @@
-//! Processes: fork, wait, kill, and what ties a child to its parent. It does not know what a child does.
+//! Processes: fork, wait, kill, and what ties a child to its parent.
 
 use std::fs;
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ pub enum Fork {
 /// Forks, if this thread is the only one: a lock that another thread holds would stay locked in the child for ever.
 ///
 /// # Errors
-/// When there are other threads (where `/proc` tells), and when the system refuses.
+/// When there are other threads (if `/proc` is available), and when the system refuses.
 pub fn fork() -> Result<Fork> {
     let threads = settled_threads();
     if threads > 1 {
@@ -83,16 +83,16 @@ pub fn fork_orphan(threads: Threads) -> Result<Fork> {
     }
 }
 
-/// Whose child a process is.
+/// Whether a process is a child of this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Child {
     /// It can be waited for, or it can soon.
     Ours,
-    /// Somebody else's, or there is none.
+    /// Another process's child, or no process at all.
     NotOurs,
 }
 
-/// Takes nothing away: a child that has ended can still be reaped.
+/// Does not reap: a child that has ended can still be waited for.
 pub fn whose_child(pid: Pid) -> Child {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     let id = libc::id_t::try_from(pid.as_raw()).unwrap_or(0);
@@ -115,7 +115,7 @@ fn has_threads(threads: usize) -> Error {
     Error::new("fork", "", reason)
 }
 
-/// The threads of this process, or 1 where `/proc` is not there to tell. A thread that was joined may be
+/// The threads of this process, or 1 where `/proc` is not available. A thread that was joined may be
 /// visible for some microseconds longer, hence the second looks.
 fn settled_threads() -> usize {
     let count = || fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
@@ -141,7 +141,7 @@ pub enum CoreDump {
     No,
 }
 
-/// Takes the next child that has ended, whoever it is; `None`: there is none now.
+/// Reaps the next child that has ended, whichever it is; `None`: there is none now.
 pub fn reap() -> Result<Option<(Pid, Exit)>> {
     loop {
         let mut status = 0;
@@ -163,7 +163,7 @@ pub fn reap() -> Result<Option<(Pid, Exit)>> {
                     let signal = Signal::from_raw(libc::WTERMSIG(status));
                     return Ok(Some((pid, Exit::Signal { signal, core })));
                 }
-                // Stopped or continued: not asked for, but nothing to trip over.
+                // Stopped or continued: not requested, and ignored.
                 Some(_) => {}
                 None => match io::Error::last_os_error() {
                     e if e.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
@@ -191,7 +191,7 @@ pub fn wait(pid: Pid) -> Result<()> {
     }
 }
 
-/// Whether that child has not been waited for yet: until then the number is its own.
+/// Whether that child has not been waited for yet: until then its pid is not reused.
 pub fn is_ours(pid: Pid) -> bool {
     // SAFETY: all-zero is a valid siginfo_t.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -219,18 +219,18 @@ pub fn kill(pid: Pid, signal: Signal) -> Result<()> {
 
 /// Whether there is such a process (also one that we may not signal, also a zombie).
 pub fn exists(pid: Pid) -> bool {
-    // SAFETY: no pointers are passed; signal 0 is sent to nobody.
+    // SAFETY: no pointers are passed; signal 0 is not delivered.
     unsafe { libc::kill(pid.as_raw(), 0) == 0 || *libc::__errno_location() == libc::EPERM }
 }
 
-/// Whether there is such a process and it has not ended; a zombie waits for a parent that does not look.
+/// Whether there is such a process and it has not ended; a zombie is one that its parent has not reaped.
 pub fn is_alive(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(')').next().map(str::trim_start);
     exists(pid) && !state.is_some_and(|state| state.starts_with(['Z', 'X']))
 }
 
-/// When a process began; `None` where `/proc` is not there to tell.
+/// When a process began; `None` where `/proc` is not available.
 pub fn began(pid: Pid) -> Option<SystemTime> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // proc(5): field 22 of stat, in clock ticks since the boot; the second field is the name, which may hold anything.
@@ -249,7 +249,7 @@ pub fn command_line(pid: Pid) -> String {
     String::from_utf8_lossy(&words).replace('\0', " ")
 }
 
-/// Resident memory of a process in bytes; `None` when it is gone, or `/proc` is not there to tell.
+/// Resident memory of a process in bytes; `None` when it is gone, or `/proc` is not available.
 pub fn resident(pid: Pid) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
@@ -310,7 +310,7 @@ fn has_signal(pid: Pid, mask: &str, signal: Signal) -> bool {
         .is_some_and(|(mask, bit)| mask.checked_shr(bit).unwrap_or(0) & 1 == 1)
 }
 
-/// Why a process does nothing at all, where it is not its own doing: no signal but SIGKILL reaches it now.
+/// Why a process is suspended from outside, if it is: no signal but SIGKILL reaches it now.
 pub fn inactivity(pid: Pid) -> Option<&'static str> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before it may hold anything.
@@ -334,7 +334,7 @@ pub fn die_with_parent(parent: Pid, signal: Signal) -> Result<Parent> {
     if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.as_raw()) } != 0 {
         return Err(Error::last("prctl", "PR_SET_PDEATHSIG"));
     }
-    // It may have died before the call, and then nothing would ever come.
+    // It may have died before the call, and then no signal would ever come.
     Ok(if Pid::parent() == Some(parent) {
         Parent::Alive
     } else {
@@ -356,7 +356,7 @@ pub fn become_subreaper() -> Result<()> {
 pub fn set_variable(name: &str, value: &str) {
     // std panics on what it cannot set; such a variable cannot exist either.
     if !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0') {
-        // SAFETY: the caller is the only thread (see above), so nobody reads the environment meanwhile.
+        // SAFETY: the caller is the only thread (see above), so no other one reads the environment.
         unsafe { std::env::set_var(name, value) };
     }
 }

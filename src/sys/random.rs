@@ -1,10 +1,10 @@
-//! Random numbers of the kernel's. It keeps no state.
+//! Random numbers from the kernel.
 
-/// For names that are not to collide; no secret. Where the kernel has none yet, the time and the pid have to do.
+/// For names that must not collide, not for secrets. Where the kernel has none yet, the time and the pid are used.
 #[must_use]
 pub fn random() -> u64 {
     let mut bytes = [0_u8; 8];
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: pointer and length are those of one buffer.
     let count =
         unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
     if usize::try_from(count) == Ok(bytes.len()) {

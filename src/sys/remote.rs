@@ -1,5 +1,4 @@
-//! Sending to a server of logs or metrics, without waiting: datagrams, or a stream that is connected when it is needed. It does
-//! not know what it sends.
+//! Sending to a server of logs or metrics, without waiting: datagrams, or a stream that is connected when it is needed.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -15,7 +14,7 @@ use super::{Error, Lookup, Result, clock};
 /// A stream that could not be connected is tried again after this.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
-/// How soon a process looks again for an address that is not known yet.
+/// How soon a process checks again for an address that is not known yet.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub struct Remote(Kind);
 #[derive(Debug)]
 enum Kind {
     Udp(Udp),
-    /// By its path each time: its owner may come later, and come again.
+    /// By its path at each send: its server may start later, and start again.
     Datagrams(UnixDatagram, PathBuf),
     Stream(Stream),
     /// As a syslog handler does: datagrams, and a stream where the socket is one.
@@ -36,7 +35,7 @@ enum Kind {
 struct Udp {
     server: Arc<Lookup>,
     socket: Option<UdpSocket>,
-    /// Not before.
+    /// The next check for the address is not before this.
     next: Duration,
 }
 
@@ -50,7 +49,7 @@ enum Address {
 struct Stream {
     address: Address,
     open: Option<Socket>,
-    /// Not before.
+    /// The next attempt to connect is not before this.
     next: Duration,
 }
 
@@ -95,7 +94,7 @@ impl Remote {
         )))
     }
 
-    /// Whether what is sent needs an end of its own, because the other side sees no pieces.
+    /// Whether each message needs a terminator, because a stream keeps no boundaries.
     #[must_use]
     pub fn is_stream(&self) -> bool {
         match &self.0 {
@@ -118,7 +117,7 @@ impl Remote {
         }
     }
 
-    /// How much was sent: of a datagram all, of a stream perhaps a part.
+    /// Returns how much was sent: of a datagram all, of a stream perhaps a part.
     ///
     /// # Errors
     /// `WouldBlock`: not now, or the address is not known yet. Others: this piece is lost.
@@ -142,7 +141,7 @@ impl Remote {
         }
     }
 
-    /// In a child: the connection is its parent's.
+    /// In a forked child: drops the connection, which is its parent's.
     pub fn after_fork(&mut self) {
         match &mut self.0 {
             Kind::Udp(_) | Kind::Datagrams(..) => {}
@@ -158,7 +157,7 @@ impl Udp {
             None => self.connect()?,
         };
         match socket.send(bytes) {
-            // It tells of the one before.
+            // The error is of the datagram before.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => socket.send(bytes),
             sent => sent,
         }
@@ -220,7 +219,7 @@ impl Stream {
         };
         match socket.write(bytes) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Err(error),
-            // Still on its way.
+            // The connection is not established yet.
             Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
                 Err(ErrorKind::WouldBlock.into())
             }

@@ -1,4 +1,4 @@
-//! A file in memory that a process writes to when it can do little else, read by its parent. It does not know what is in it.
+//! A file in memory that a process writes to when it can do little else, read by its parent.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -14,7 +14,7 @@ use super::{Error, Result};
 /// More than that is not read.
 const LONGEST: usize = 1 << 20;
 
-/// Whoever has it writes at its end, also after it was emptied. Close-on-exec.
+/// Each process that has it appends, also after it was emptied. Close-on-exec.
 #[derive(Debug)]
 pub struct Scratch {
     file: File,
@@ -64,7 +64,7 @@ impl Scratch {
     }
 
     pub fn clear(&self) {
-        // It cannot fail but for a lack of everything; what was there is then read again.
+        // It fails only when the system has no resources left; the old contents are then read again.
         drop(self.file.set_len(0));
     }
 

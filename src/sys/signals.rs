@@ -1,4 +1,4 @@
-//! Signals: their names, how the master hears them, what a forked child starts with. It does not know what they ask for.
+//! Signals: their names, how the master receives them, what a forked child starts with.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -44,7 +44,7 @@ impl Signal {
     pub const TTOU: Self = Self(libc::SIGTTOU);
     pub const WINCH: Self = Self(libc::SIGWINCH);
 
-    /// As `waitpid` and `signalfd` tell it.
+    /// A number as `waitpid` and `signalfd` report it.
     pub const fn from_raw(raw: i32) -> Self {
         Self(raw)
     }
@@ -64,23 +64,23 @@ impl fmt::Display for Signal {
     }
 }
 
-/// A signal that came, and who sent it (0: the kernel, or a process outside of our PID namespace).
+/// A signal that was received, and the pid of its sender (0: the kernel, or a process outside of our PID namespace).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
     pub signal: Signal,
     pub sender: i32,
 }
 
-/// Signals as something to read. Made of blocking them (signalfd), not of handlers: there is nothing that a forked child
+/// Signals as a queue to read. Made by blocking them (signalfd), not by handlers: there is nothing that a forked child
 /// could run in the parent's place, and no call that a signal interrupts. The price is a blocked mask, which
-/// `start_as_child` takes back.
+/// `start_as_child` undoes.
 #[derive(Debug)]
 pub struct SignalQueue {
     fd: SignalFd,
 }
 
 impl SignalQueue {
-    /// From here on these signals are heard through the queue alone, also those that were ignored before.
+    /// From here on these signals arrive through the queue alone, also those that were ignored before.
     pub fn open(signals: &[Signal]) -> Result<Self> {
         let mut set = SigSet::empty();
         for signal in signals {
@@ -143,7 +143,7 @@ pub fn start_as_child() -> Result<()> {
 }
 
 /// What another program starts with: as a child, and with the default action of the signals that Rust and CPython ignore for
-/// themselves (`restore_signals` of Python's subprocess). A pipeline whose reader leaves is to end.
+/// themselves (`restore_signals` of Python's subprocess). A pipeline must end when its reader exits.
 pub fn start_as_program() -> Result<()> {
     start_as_child()?;
     default_action(libc::SIGPIPE);
@@ -151,7 +151,7 @@ pub fn start_as_program() -> Result<()> {
     Ok(())
 }
 
-/// The ends of our children are ours to wait for: an "ignore" that somebody left us would have the kernel do it.
+/// Our children are ours to reap: with an inherited "ignore" the kernel would do it.
 pub fn hear_of_children() {
     default_action(libc::SIGCHLD);
 }

@@ -1,4 +1,4 @@
-//! Bytes in and out of a connected, non-blocking stream socket. It does not know whose.
+//! Bytes in and out of a connected, non-blocking stream socket.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Reads and throws away; tells how many bytes.
+/// Reads and discards; returns how many bytes.
 pub fn discard(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut scratch = [0u8; 16 * 1024];
     // SAFETY: the buffer has that many bytes.
@@ -120,7 +120,7 @@ pub fn shutdown(fd: BorrowedFd<'_>) {
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
-/// Reads find the end, also one that waits now; the peer does not learn of it.
+/// Reads return end of stream from now on, also one that is blocked; the peer is not notified.
 pub fn shutdown_read(fd: BorrowedFd<'_>) {
     // SAFETY: no pointers are passed. It fails only where there is no connection any more.
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) };
@@ -129,13 +129,13 @@ pub fn shutdown_read(fd: BorrowedFd<'_>) {
 /// How many bytes the kernel holds that the peer has not taken (tcp(7), unix(7): SIOCOUTQ).
 pub fn untaken(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
-    // SAFETY: TIOCOUTQ, which is Linux's SIOCOUTQ, writes one int to where the pointer says.
+    // SAFETY: TIOCOUTQ, which is Linux's SIOCOUTQ, writes one int to the given address.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) } as isize)?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Resets the connection, for every process that has the socket: nobody takes a cut answer for a whole one. A unix socket
-/// knows no reset: it is closed in order, which is all that is left to do.
+/// Resets the connection, for every process that has the socket, so that no peer takes a truncated response for a complete one.
+/// A unix socket has no reset: it is closed in order.
 pub fn reset(fd: BorrowedFd<'_>) {
     // SAFETY: all-zero is a valid sockaddr; its family is AF_UNSPEC.
     let nowhere: libc::sockaddr = unsafe { std::mem::zeroed() };
@@ -162,7 +162,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAdd
         )
     };
     check(raw as isize)?;
-    // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just given us this descriptor; nothing else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
     Ok((fd, peer(&storage)))
 }
@@ -170,7 +170,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAdd
 fn peer(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(storage.ss_family) {
         libc::AF_INET => {
-            // SAFETY: the family says that this storage holds a sockaddr_in.
+            // SAFETY: by its family this storage holds a sockaddr_in.
             let v4 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
             Some(
                 (
@@ -181,7 +181,7 @@ fn peer(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
             )
         }
         libc::AF_INET6 => {
-            // SAFETY: the family says that this storage holds a sockaddr_in6.
+            // SAFETY: by its family this storage holds a sockaddr_in6.
             let v6 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
             Some(
                 (
@@ -199,8 +199,8 @@ fn check(count: isize) -> io::Result<usize> {
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
-/// Whether a call of `accept` has failed for its connection only, or for nothing: the next one may be there. What else there is
-/// (no memory, a listener that somebody has shut down) stays as it is.
+/// Whether `accept` has failed for one connection only, or had none to return: the next call may succeed. Other errors (no
+/// memory, a listener that was shut down) persist.
 pub fn is_of_one_connection(error: &io::Error) -> bool {
     const LOST: [i32; 9] = [
         libc::EPERM,

@@ -1,4 +1,4 @@
-//! TCP listeners, and what the kernel knows of a connection. It does not accept.
+//! TCP listeners, and what the kernel knows of a connection. `accept` is in `stream.rs`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
@@ -40,7 +40,7 @@ pub fn listen_tcp(
     })
 }
 
-/// Whether `listen_tcp` would find the addresses and be let bind. One that is in use counts as free: most often the server
+/// Whether `listen_tcp` would find the addresses and be allowed to bind. One that is in use counts as free: most often the server
 /// that is about to be restarted or reloaded has it.
 pub fn try_tcp(host: &str, port: u16, any: AnyIpv6) -> Result<()> {
     match at_each_address(host, port, |address| bind_at(address, Others::Refused, any)) {
@@ -122,7 +122,7 @@ fn listen_at(address: SocketAddr, backlog: u32, others: Others, any: AnyIpv6) ->
     }
 }
 
-/// One more socket at the address of a listener that was opened with `Others::Allowed`; nobody is sent there before it listens.
+/// One more socket at the address of a listener that was opened with `Others::Allowed`; it gets no connections before it listens.
 pub fn share_port(listener: &Listener, address: SocketAddr) -> Result<Listener> {
     let any = match SockRef::from(&listener.fd).only_v6() {
         Ok(true) => AnyIpv6::Alone,
@@ -188,10 +188,10 @@ fn explained(error: Error, address: SocketAddr) -> Error {
     }
 }
 
-/// From here on the kernel begins no connection there: who knocks is as if unheard, and hears that the port is closed when he
-/// tries again a second later. A connection that is begun between the last `accept` and the `close` would be reset instead.
+/// From here on the kernel drops the first packet of each new connection: the client retries a second later, and is then refused
+/// by a closed port. A connection that is begun between the last `accept` and the `close` would be reset instead.
 ///
-/// Only for a socket that nobody goes on with: the filter is its, not the descriptor's.
+/// Only for a socket that no process goes on using: the filter belongs to the socket, not to the descriptor.
 ///
 /// # Errors
 /// Where the kernel takes no filter.
@@ -205,7 +205,7 @@ pub fn turn_away_newcomers(listener: &Listener) -> io::Result<()> {
         jf,
         k,
     };
-    // The packet begins with TCP's header. All that is no first packet passes.
+    // The packet begins with TCP's header. All but first packets pass.
     let mut program = [
         step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FLAGS),
         step(
@@ -242,7 +242,7 @@ pub fn turn_away_newcomers(listener: &Listener) -> io::Result<()> {
 /// How many connections wait to be accepted, and how many may; `None` for other sockets than TCP's.
 pub fn accept_queue(listener: &Listener) -> Option<(u32, u32)> {
     match listener.address {
-        // tcp(7) does not say so, but `ss -lt` shows the same: a listener has its queue in these two.
+        // tcp(7) does not document it, but `ss -lt` shows the same: a listener has its queue in these two.
         ListenerAddress::Tcp(_) => {
             info(listener.fd.as_fd()).map(|info| (info.tcpi_unacked, info.tcpi_sacked))
         }
@@ -260,7 +260,7 @@ fn info(socket: BorrowedFd<'_>) -> Option<libc::tcp_info> {
     // SAFETY: all-zero is a valid tcp_info: integers only.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: `info` has `length` bytes; the kernel writes no more and tells how many in `length`.
+    // SAFETY: `info` has `length` bytes; the kernel writes no more and returns how many in `length`.
     let code = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -362,7 +362,7 @@ mod tests {
         };
         if std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|on| on.trim() == "1")
         {
-            return; // a machine whose administrator wants it otherwise
+            return; // a machine that is configured otherwise
         }
         TcpStream::connect(("127.0.0.1", port(&any[0]))).expect("IPv4 reaches it");
     }

@@ -1,4 +1,4 @@
-//! The terminal of a person: its keys, one by one.
+//! Single key presses from an interactive terminal.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -8,7 +8,7 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 use super::wait_readable;
 
-/// Keys come at once, unseen, and none of them is a signal. Dropped, the terminal is as it was.
+/// Keys arrive at once, without echo, and none of them is a signal. Dropping it restores the terminal.
 #[derive(Debug)]
 pub struct Keys {
     before: Termios,
@@ -27,7 +27,7 @@ impl Keys {
         Some(Self { before })
     }
 
-    /// A key that is pressed within `patience`; `Err`: there will be none any more.
+    /// A key that is pressed within `patience`; `Err`: no more keys will come.
     ///
     /// # Errors
     /// The system's, or the terminal is gone.
@@ -45,7 +45,7 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        // A terminal that is gone has nothing to be put back.
+        // A terminal that is gone needs no restoring.
         let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.before);
     }
 }

@@ -1,4 +1,4 @@
-//! What a thread of a worker needs of the system. It does not start threads.
+//! System calls for the threads of a worker: blocked signals, immediate exit.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What a process is called in ps and top. It does not know what it is.
+//! The name of a process in ps and top.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -10,12 +10,12 @@ static ARGUMENTS: OnceLock<Option<(usize, usize)>> = OnceLock::new();
 
 /// Calls this process `title` where `ps` shows arguments, and `name` (its first 15 bytes) where it shows names.
 ///
-/// Arguments are written over, as far as there is room. Nobody may read them from there afterwards: the command line was
+/// Arguments are overwritten, as far as there is room. Nothing may read them from there afterwards: the command line was
 /// parsed (std and CPython have made their copies).
 pub fn set_title(name: &str, title: &str) {
     let short: Vec<u8> = name.bytes().filter(|byte| *byte != 0).take(15).collect();
     if let Ok(name) = std::ffi::CString::new(short) {
-        // It is only for people.
+        // It is only for display.
         let _ = set_name(&name);
     }
     let Some((start, length)) = *ARGUMENTS.get_or_init(arguments) else {
@@ -26,7 +26,7 @@ pub fn set_title(name: &str, title: &str) {
     let room = length.saturating_sub(1).min(text.len());
     let start = start as *mut u8;
     // SAFETY: the kernel names this range as the memory of our own arguments: mapped, writable, `length` bytes long, and
-    // read by nobody else (see above). The title is in other memory.
+    // read by no other code (see above). The title is in other memory.
     unsafe {
         std::ptr::write_bytes(start, 0, length);
         std::ptr::copy_nonoverlapping(text.as_ptr(), start, room);

@@ -1,4 +1,4 @@
-//! One turn of an event loop: descriptors and deadlines are registered with a token, and the tokens of what has come are the answer.
+//! One turn of an event loop: descriptors and deadlines are registered with a token, and `wait` returns the tokens that are ready.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;

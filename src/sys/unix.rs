@@ -1,4 +1,4 @@
-//! Listeners at a path. It deletes nothing but sockets that nobody answers at.
+//! Listeners at a path. Of what is in their place, only a socket that refuses connections is deleted.
 
 use std::fs;
 use std::io;
@@ -22,14 +22,14 @@ use super::{
     Audience, Error, Identity, Listener, ListenerAddress, Protection, Result, clock, wait_for,
 };
 
-/// How long another server that starts in the same directory is waited for, and how often it is looked for.
+/// How long to wait for another server that starts in the same directory, and how often to look.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// The umask is one for the whole process.
 static UMASK: Mutex<()> = Mutex::new(());
 
-/// A socket's place in the file system, so that its maker can remove it and nobody else's.
+/// A socket's place in the file system, so that its creator removes no other one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketFile {
     path: PathBuf,
@@ -38,7 +38,7 @@ pub struct SocketFile {
     predecessor: Predecessor,
 }
 
-/// Whose socket was at the path before.
+/// The socket that was at the path before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Predecessor {
     None,
@@ -59,7 +59,7 @@ impl SocketFile {
     pub fn remove(&self) -> Result<bool> {
         let place = match Place::find(&self.path, LastLink::Kept) {
             Ok(place) => place,
-            // With its directory.
+            // Removed with its directory.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
@@ -93,7 +93,7 @@ impl SocketFile {
 
 /// Listens at `path`, made under `mask`. A socket that refuses connections is left over from a dead server and is replaced.
 ///
-/// Files that other threads make meanwhile get that mask, too: the master has none.
+/// Files that other threads create in the meantime get that mask, too: the master has no other threads.
 pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, SocketFile)> {
     let name = format!("unix:{}", path.display());
     let failed = |call| {
@@ -116,7 +116,7 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
     umask(before);
     drop(alone);
     bound.map_err(|e| Error::new("bind", &name, e).with_way_out(path))?;
-    // A directory on the way that was replaced meanwhile: the socket is elsewhere, and of no use to anyone.
+    // A directory on the path was replaced in the meantime: the socket is elsewhere, and unreachable.
     let made = place.stat()?.filter(is_socket);
     let made = made.ok_or_else(|| failed("stat")(io::ErrorKind::NotFound.into()))?;
     let file = SocketFile {
@@ -139,8 +139,8 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
     ))
 }
 
-/// Holds off other servers that begin to listen in the same directory, for as long as it is kept. Anybody can lock a directory that
-/// they can read, so it is not waited for long, and a start goes on without it.
+/// Excludes other servers that begin to listen in the same directory, for as long as it is kept. Any user can lock a directory
+/// that they can read, so the wait is short, and a start goes on without the lock.
 fn lock(directory: BorrowedFd<'_>) -> Option<Flock<OwnedFd>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut file = openat(directory, ".", flags, Mode::empty()).ok()?;
@@ -151,12 +151,12 @@ fn lock(directory: BorrowedFd<'_>) -> Option<Flock<OwnedFd>> {
             Err((same, Errno::EWOULDBLOCK)) if clock::monotonic() < until => file = same,
             Err(_) => return None,
         }
-        // There is nothing to poll for.
+        // Only sleeps.
         wait_for(&[], Some(LOCK_RETRY)).ok()?;
     }
 }
 
-/// Whether `listen_unix` would be let make a socket at `path`; a socket that is there counts as room.
+/// Whether `listen_unix` would be allowed to make a socket at `path`; a socket that is there does not count as an obstacle.
 pub fn try_unix(path: &Path) -> Result<()> {
     let name = format!("unix:{}", path.display());
     if SockAddr::unix(path).is_err() {
@@ -172,7 +172,7 @@ pub fn try_unix(path: &Path) -> Result<()> {
         .map_err(|e| Error::new("bind", &name, e))
 }
 
-/// Leaves the path free, or says why it must stay as it is.
+/// Frees the path, or returns why it must stay as it is.
 fn make_room(place: &Place, name: &str, address: &SockAddr) -> Result<Predecessor> {
     match place.stat()? {
         None => return Ok(Predecessor::None),
@@ -197,7 +197,7 @@ fn make_room(place: &Place, name: &str, address: &SockAddr) -> Result<Predecesso
             }
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Predecessor::None),
-        // Accepted; its queue is full (EAGAIN); it is of another type (EPROTOTYPE): somebody is there.
+        // Accepted; its queue is full (EAGAIN); it is of another type (EPROTOTYPE): a server is there.
         Ok(()) => Err(in_use(name)),
         Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EPROTOTYPE)) => {
             Err(in_use(name))
@@ -210,7 +210,7 @@ fn is_socket(found: &FileStat) -> bool {
     found.st_mode & libc::S_IFMT == libc::S_IFSOCK
 }
 
-/// Whether a process of this machine has a socket bound to that path (by the same words), as `/proc/net/unix` says.
+/// Whether a process of this machine has a socket bound to that path (spelled the same way), by `/proc/net/unix`.
 fn is_bound(path: &Path) -> bool {
     let text = fs::read("/proc/net/unix").unwrap_or_default();
     let path = path.as_os_str().as_bytes();
@@ -226,7 +226,7 @@ fn in_use(name: &str) -> Error {
         .with_hint("another process answers at that socket")
 }
 
-/// The user that the process at the other end had when it connected (`SO_PEERCRED`); `None`: the kernel does not tell.
+/// The user that the process at the other end had when it connected (`SO_PEERCRED`); `None`: unknown.
 pub fn peer_user(connection: BorrowedFd<'_>) -> Option<u32> {
     getsockopt(&connection, PeerCredentials)
         .ok()
