@@ -1,4 +1,4 @@
-//! The access log: a line for each request, in gunicorn's default format, another one or JSON. It waits for nobody.
+//! The access log: a line for each request, in gunicorn's default format, another one or JSON, written without blocking.
 
 mod custom;
 mod escape;
@@ -21,7 +21,7 @@ use custom::{Around, push_json, push_json_pieces, push_pieces, push_request_line
 use escape::{Longest, Quoting, push_quoted};
 use file::Lines;
 
-/// Opened by the master, so that every worker appends to the same file, and an error comes before the first worker.
+/// Opened by the master, so that every worker appends to the same file, and an error is reported before the first worker starts.
 static OUTPUT: Mutex<Option<(LogTarget, Arc<Output>)>> = Mutex::new(None);
 
 /// What is known of a request when its response has ended, or when it was refused.
@@ -150,7 +150,7 @@ impl AccessLog {
         }
     }
 
-    /// After `observability::reopen` in this process: goes on in the new file.
+    /// After `observability::reopen` in this process: continues in the new file.
     pub fn follow_rotation(&mut self) {
         self.lines.flush();
         if let Some((_, output)) = &*OUTPUT.lock() {
@@ -176,7 +176,7 @@ impl AccessLog {
             return;
         };
         let start = line.len();
-        // A file takes a line of any length in one append. A pipe does not, so there a line is kept to what it takes whole.
+        // A file takes a line of any length in one append. A pipe does not, so there a line is limited to what it takes whole.
         let is_file = self.lines.is_file();
         let longest = if is_file {
             Longest::ANY
@@ -227,7 +227,7 @@ impl AccessLog {
         }
     }
 
-    /// At the end of a turn. What the reader does not take stays for the next one.
+    /// At the end of a turn. What is not accepted stays for the next one.
     pub fn flush(&mut self) {
         self.lines.flush();
     }

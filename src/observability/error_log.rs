@@ -1,4 +1,4 @@
-//! The error log of this process: level, output, and the lines on their way. It does not know where events come from.
+//! The error log of this process: level, output, and the queued lines. Events come from `subscriber.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
@@ -17,7 +17,7 @@ use crate::sys::{self, Identity, Output};
 #[derive(Debug)]
 pub(super) struct ErrorLog {
     level: AtomicU8,
-    /// Asked for once: a system call for each line is not worth it.
+    /// Looked up once: a system call for each line is not worth it.
     pid: AtomicU32,
     /// Information is left out until the server is up: a terminal then shows a text instead.
     holds_back: AtomicBool,
@@ -89,7 +89,7 @@ impl ErrorLog {
         };
     }
 
-    /// What happens: written, and told to whoever else listens.
+    /// Logs an event of ours, and passes it to statsd, Python's loggers and syslog.
     pub(super) fn write(&self, level: LogLevel, said: &Said) {
         statsd::message(level, !said.traceback.is_empty());
         if level <= LogLevel::Info && self.holds_back.load(Ordering::Relaxed) {
@@ -104,12 +104,12 @@ impl ErrorLog {
         }
     }
 
-    /// As `write`, of what a logger of Python's says, which gunicorn does not count.
+    /// As `write`, for a record of one of Python's loggers, which gunicorn does not count.
     pub(super) fn put_down(&self, level: LogLevel, said: &Said) {
         {
             let mut inner = self.inner.lock();
             self.put(&mut inner, level, said);
-            self.own_up(&mut inner);
+            self.report_dropped(&mut inner);
         }
         if syslog::is_on() {
             syslog::error(level, &said.bare());
@@ -137,7 +137,7 @@ impl ErrorLog {
     pub(super) fn flush(&self) {
         let mut inner = self.inner.lock();
         inner.sink.flush();
-        self.own_up(&mut inner);
+        self.report_dropped(&mut inner);
     }
 
     pub(super) fn pending(&self) -> Option<Arc<Output>> {
@@ -212,8 +212,8 @@ impl ErrorLog {
         inner.sink.put(record);
     }
 
-    /// What was dropped is said as soon as there is room to say it.
-    fn own_up(&self, inner: &mut Inner) {
+    /// Logs the number of dropped lines as soon as there is room for it.
+    fn report_dropped(&self, inner: &mut Inner) {
         if let Some(lines) = inner.sink.take_dropped() {
             self.put(
                 inner,

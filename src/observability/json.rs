@@ -1,4 +1,4 @@
-//! JSON (RFC 8259) as it is written, field by field. It reads none.
+//! Writes JSON (RFC 8259), field by field.
 
 use super::terminal::is_command;
 

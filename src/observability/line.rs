@@ -8,7 +8,7 @@ use super::{TRACEBACK, terminal};
 use crate::config::LogLevel;
 use crate::sys::ATOMIC;
 
-/// What an event says, collected from its fields.
+/// The message and fields of an event.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub message: String,
@@ -33,7 +33,7 @@ impl Value {
     }
 }
 
-/// Whose message it is.
+/// The origin of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Form {
     /// Ours: on one line.
@@ -102,7 +102,7 @@ impl Said {
         text
     }
 
-    /// A line that somebody else has formed, with the traceback below it.
+    /// A line that was formatted elsewhere, with the traceback below it.
     pub(super) fn below(&self, mut line: String) -> Vec<u8> {
         if self.form == Form::Line {
             cut(&mut line, ATOMIC - 1);
@@ -147,7 +147,7 @@ impl Said {
         }
     }
 
-    /// What a logger of Python's says.
+    /// A record of one of Python's loggers.
     pub(super) fn of_python(message: String, traceback: String) -> Said {
         Said {
             message,
@@ -193,7 +193,7 @@ impl Visit for Said {
     }
 }
 
-/// In quotes where a reader could not tell where the value ends; quotes of its own are escaped, since a client may have sent them.
+/// In quotes where the end of the value would be ambiguous; quotes of its own are escaped, since a client may have sent them.
 pub(super) fn push_value(text: &mut String, value: &str) {
     let needs_quotes = value.is_empty()
         || value

@@ -8,13 +8,13 @@ use parking_lot::Mutex;
 use crate::config::{self, Logging};
 use crate::sys::{self, Lookup, News, clock};
 
-/// How long a start waits for the name servers; then it goes on, and what is sent goes out when they have answered.
+/// How long a start waits for the name servers; then it continues, and data is sent once they have answered.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Those of the settings that hold, or are about to.
+/// The lookups of the current settings, or of those about to be applied.
 static LOOKUPS: Mutex<Vec<Arc<Lookup>>> = Mutex::new(Vec::new());
 
-/// Begins to look up what these settings name. What was looked up before goes on until `keep`.
+/// Starts lookups for the hosts in these settings. Earlier lookups continue until `keep`.
 ///
 /// # Errors
 /// When there is no memory or descriptor for an answer.
@@ -26,7 +26,7 @@ pub fn begin(logging: &Logging) -> sys::Result<()> {
     Ok(())
 }
 
-/// At the start: waits a moment, so that the first records find their way.
+/// At the start: waits a moment, so that the first records are sent.
 pub(super) fn wait() {
     let until = clock::monotonic() + PATIENCE;
     for lookup in &*LOOKUPS.lock() {
@@ -37,7 +37,7 @@ pub(super) fn wait() {
 /// The newest one for this host.
 ///
 /// # Errors
-/// As `begin`, where nothing has looked for it yet.
+/// As `begin`, where no lookup was started yet.
 pub(super) fn find(host: &str, port: u16) -> sys::Result<Arc<Lookup>> {
     let mut lookups = LOOKUPS.lock();
     if let Some(known) = lookups.iter().rev().find(|one| one.is_for(host, port)) {
@@ -64,7 +64,7 @@ pub fn keep(logging: &Logging) {
     *lookups = kept;
 }
 
-/// Logs what the name servers have said since. Only the process that has begun knows whom to tell.
+/// Logs new results of the lookups. Only the process that started them does.
 pub fn report() {
     let news: Vec<_> = LOOKUPS
         .lock()

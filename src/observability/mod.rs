@@ -1,7 +1,7 @@
-//! Logs: the error log behind the `tracing` facade, and the access log. It decides nothing.
+//! Logs: the error log behind the `tracing` facade, and the access log.
 //!
-//! Any layer says `tracing::info!(slot, "worker ready")`; the line comes out in gunicorn's format. Nobody waits for whoever reads
-//! the log: what is not taken is queued, and beyond a bound dropped and counted.
+//! Any layer calls `tracing::info!(slot, "worker ready")`; the line is written in gunicorn's format. Logging never blocks: when
+//! a reader is slow, lines are queued, and beyond a bound dropped and counted.
 
 pub mod access;
 pub mod colour;
@@ -29,7 +29,7 @@ use crate::config::{LogLevel, LogTarget, Place, Settings};
 use crate::sys::{self, Identity, Output, clock, wait_writable};
 use error_log::ErrorLog;
 
-/// Target of an event that is `critical`; `tracing` itself ends at `error`.
+/// Target of an event that is `critical`; the highest level of `tracing` itself is `error`.
 ///
 /// `tracing::error!(target: observability::CRITICAL, "…")`
 pub const CRITICAL: &str = "rgun::critical";
@@ -39,12 +39,12 @@ pub const TRACEBACK: &str = "traceback";
 
 static LOG: OnceLock<Arc<ErrorLog>> = OnceLock::new();
 
-/// Opens both logs and takes the events of this process. Called again (after a reload) it switches to the new settings.
+/// Opens both logs and receives the events of this process. Called again (after a reload) it switches to the new settings.
 ///
 /// # Errors
 /// When a file cannot be opened: then everything stays as it was.
 pub fn start(settings: &Settings) -> sys::Result<()> {
-    // Of the master: workers may change theirs.
+    // The master's zone: workers may change theirs.
     sys::keep_zone();
     let output = open(&settings.error_log).map_err(|error| of_option("--error-logfile", error))?;
     if LOG.get().is_none() {
@@ -67,7 +67,7 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
             settings.log_level,
         ));
         log.set_format(settings.logging.format, settings.logging.line.clone());
-        // Somebody else's subscriber can only be that of a test; the lines are then theirs.
+        // Only a test can have set another subscriber; it then receives the lines.
         drop(tracing::subscriber::set_global_default(
             subscriber::Subscriber::new(Arc::clone(&log)),
         ));
@@ -77,8 +77,8 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
     Ok(())
 }
 
-/// On a terminal, in the format for people: what happens until the server is up is shown as one text (`show_start`), and
-/// what is no more than information is left out. After a start that fails, the error is therefore the last that is seen.
+/// On a terminal, in the format for people: events until the server is up are shown as one text (`show_start`), and those that
+/// are mere information are left out. After a start that fails, the error is therefore the last line.
 pub fn hold_back_start(settings: &Settings) {
     if let Some(log) = LOG.get()
         && settings.log_level == LogLevel::Info
@@ -88,14 +88,14 @@ pub fn hold_back_start(settings: &Settings) {
     }
 }
 
-/// The end of what was held back: writes `text`, unless nothing was.
+/// Ends `hold_back_start`: writes `text`, unless nothing was held back.
 pub fn show_start(text: impl FnOnce(colour::Style) -> String) {
     if let Some(log) = LOG.get() {
         log.show_start(text);
     }
 }
 
-/// Less severe events disappear, from now on.
+/// Less severe events are discarded, from now on.
 pub fn set_level(level: LogLevel) {
     if let Some(log) = LOG.get() {
         log.set_level(level);
@@ -112,7 +112,7 @@ pub fn after_fork() {
     }
 }
 
-/// Writes what the reader did not take before, as far as it takes it now.
+/// Writes what was queued, as far as the reader accepts it now.
 pub fn flush_pending() {
     syslog::flush();
     if let Some(log) = LOG.get() {
@@ -132,7 +132,7 @@ pub fn pending() -> Option<Arc<Output>> {
     LOG.get()?.pending()
 }
 
-/// A record of a logger of Python's, as the error log writes its own. `level` is Python's number.
+/// A record of one of Python's loggers, as the error log writes its own. `level` is Python's number.
 pub fn python_says(level: i64, message: String, traceback: String) {
     let level = match level {
         ..20 => LogLevel::Debug,
@@ -160,7 +160,7 @@ pub fn write_raw(text: &str) {
     }
 }
 
-/// Standard output and error of this process lead to the file of the error log; elsewhere they stay as they are.
+/// Redirects standard output and error of this process to the file of the error log; other outputs are left alone.
 ///
 /// # Errors
 /// The system's.
@@ -180,7 +180,7 @@ pub fn output() -> Option<Arc<Output>> {
 /// Opens the files again by their names, after a rotation (USR1).
 ///
 /// # Errors
-/// When a file cannot be opened: then the old one goes on being written.
+/// When a file cannot be opened: then the old one stays in use.
 pub fn reopen() -> sys::Result<()> {
     if let Some(log) = LOG.get() {
         log.reopen()?;
@@ -188,7 +188,7 @@ pub fn reopen() -> sys::Result<()> {
     access::reopen()
 }
 
-/// Gives the log files that are open here to the user of the workers, who open them again after a rotation. As gunicorn does.
+/// Gives the open log files to the user of the workers, which open them again after a rotation. As gunicorn does.
 pub fn give_files(identity: &Identity) {
     let error_log = LOG.get().map_or(Ok(()), |log| log.give_to(identity));
     for given in [error_log, access::give_to(identity)] {

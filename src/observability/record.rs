@@ -7,12 +7,12 @@ use super::line::{Said, Value, push_value};
 use super::stamp::Stamp;
 use crate::config::LogLevel;
 
-/// Of the message and each field; a line is to be short.
+/// Of the message and each field: lines should be short.
 const LONGEST: usize = 1024;
-/// Of a traceback: its beginning and its end, which says what happened.
+/// Of a traceback: its beginning and its end, which has the exception.
 const LONGEST_TRACEBACK: usize = 32 * 1024;
 
-/// A name that a record begins with would stand there twice.
+/// Renames fields that a record has already.
 fn own_name(name: &'static str) -> &'static str {
     match name {
         "pid" => "worker_pid",
@@ -80,7 +80,7 @@ pub(super) fn logfmt(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) 
     line.into_bytes()
 }
 
-/// A process that names itself says nothing new.
+/// Without a `pid` that is this process's.
 fn fields(said: &Said, pid: u32) -> impl Iterator<Item = (&'static str, &Value)> {
     let pid = pid.to_string();
     said.fields
@@ -89,7 +89,7 @@ fn fields(said: &Said, pid: u32) -> impl Iterator<Item = (&'static str, &Value)>
         .map(|(name, value)| (own_name(name), value))
 }
 
-/// What the app says is not cut as soon.
+/// Messages of the app may be longer.
 fn longest(said: &Said) -> usize {
     match said.form {
         super::line::Form::Line => LONGEST,

@@ -1,5 +1,5 @@
-//! What a worker's log has to say, for Python's loggers where a logging configuration gives them handlers. It calls no Python: a
-//! thread of Python's own takes what is here, so that no request waits for a handler.
+//! A worker's log events, queued for Python's loggers where a logging configuration gives them handlers. A thread of Python's
+//! own takes them from here, so that no request waits for a handler.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -8,12 +8,12 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::config::LogLevel;
 
-/// What waits for a handler that does not come to its end; then it is dropped.
+/// The most items to queue for a handler that is stuck; further ones are dropped.
 const MOST_WAITING: usize = 10_000;
 /// The same in bytes: the fields of one request may be a megabyte.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// Whether the files still get theirs, and whether Python does.
+/// Whether the files still get their lines, and whether Python does.
 static ERROR_NATIVE: AtomicBool = AtomicBool::new(true);
 static ACCESS_NATIVE: AtomicBool = AtomicBool::new(true);
 static ERROR_PYTHON: AtomicBool = AtomicBool::new(false);
@@ -72,10 +72,10 @@ impl Item {
 }
 
 impl Waiting {
-    /// Whether it is there.
+    /// Whether it was queued.
     fn put(&mut self, item: Item) -> bool {
         let bytes = self.bytes + item.bytes();
-        // One alone is taken, however large it is.
+        // A single item is accepted, however large it is.
         let full = self.items.len() >= MOST_WAITING || bytes > MOST_BYTES && !self.items.is_empty();
         if full {
             self.dropped += 1;
@@ -98,7 +98,7 @@ pub const ATOMS: [&str; 19] = [
     "h", "l", "u", "t", "r", "s", "m", "U", "q", "H", "b", "B", "f", "a", "T", "D", "M", "L", "p",
 ];
 
-/// Who listens, as Python's loggers say after their configuration.
+/// Which outputs receive events, by the configuration of Python's loggers.
 #[derive(Debug, Clone, Copy)]
 pub struct Routes {
     pub error_native: bool,
@@ -139,7 +139,7 @@ pub(super) fn put(item: Item) {
     }
 }
 
-/// All that waits, and how much was dropped, once there is something. `None`: there will be no more.
+/// All queued items, and how many were dropped, once there are any. `None`: there will be no more.
 pub fn take() -> Option<(Vec<Item>, u64)> {
     let mut waiting = WAITING.lock();
     while waiting.items.is_empty() && !waiting.ended {
@@ -151,7 +151,7 @@ pub fn take() -> Option<(Vec<Item>, u64)> {
     Some(waiting.take())
 }
 
-/// What waits is still taken. What comes after goes to the files.
+/// Queued items can still be taken. Later events go to the files.
 pub fn end() {
     route(Routes {
         error_native: true,

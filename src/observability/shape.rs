@@ -1,9 +1,9 @@
-//! A message's line in a form of the user's, as Python's `logging.Formatter` would make it. It does not know where it goes.
+//! A message's line in a custom format, as Python's `logging.Formatter` would write it.
 
 use crate::config::{Align, Conversion, LinePart, LinePiece, LineShape, LogLevel};
 use crate::sys::{format_time, unix_millis};
 
-/// What a line is about.
+/// The values of a line.
 pub(super) struct Record<'a> {
     pub level: LogLevel,
     pub pid: u32,

@@ -1,4 +1,4 @@
-//! The way of records to an output that may not take them now: written, queued within a bound, or counted as dropped.
+//! Records for an output that may not accept them now: written, queued within a bound, or counted as dropped.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::sys::Output;
 
-/// Lines that wait at most; a reader that is so far behind has stopped.
+/// The most lines to queue; a reader that is so far behind has stopped.
 const MOST_RECORDS: usize = 1000;
 /// Tracebacks are long.
 const MOST_BYTES: usize = 4 << 20;
@@ -17,9 +17,9 @@ pub(super) struct Sink {
     queue: VecDeque<Vec<u8>>,
     /// Bytes in the queue.
     bytes: usize,
-    /// How much of the first record is written already.
+    /// How much of the first record was written.
     begun: usize,
-    /// The last that was written is the beginning of a record whose rest is lost: the next one begins on a line of its own.
+    /// The last write was the beginning of a record whose rest is lost: the next one begins on a line of its own.
     torn: bool,
     dropped: u64,
 }
@@ -40,7 +40,7 @@ impl Sink {
         &self.output
     }
 
-    /// What waits for the old output goes to the new one; half a record would make no sense there.
+    /// Queued records go to the new output; half a record would make no sense there.
     pub(super) fn redirect(&mut self, output: Arc<Output>) {
         (self.begun, self.torn) = (0, false);
         self.output = output;
@@ -61,11 +61,11 @@ impl Sink {
         self.flush();
     }
 
-    /// Writes what the output takes without waiting.
+    /// Writes what the output accepts without waiting.
     pub(super) fn flush(&mut self) {
         while let Some(record) = self.queue.front() {
             if self.torn && self.begun == 0 {
-                // Where even that does not fit, the record does not either.
+                // If even that is not accepted, the record will not be either.
                 self.torn = self.output.attempt(b"\n").is_err();
             }
             let rest = record.get(self.begun..).unwrap_or_default();
@@ -74,7 +74,7 @@ impl Sink {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Ok(count) if count > 0 && count < rest.len() => self.begun += count,
                 Ok(count) if count == rest.len() => self.next(),
-                // Nobody reads any more, or the disk is full: waiting would not help.
+                // No reader any more, or the disk is full: waiting would not help.
                 Ok(_) | Err(_) => {
                     self.dropped += 1;
                     self.torn |= self.begun > 0;
@@ -89,7 +89,7 @@ impl Sink {
         self.bytes -= self.queue.pop_front().map_or(0, |record| record.len());
     }
 
-    /// How many were dropped since the last question, once everything else is out.
+    /// How many were dropped since the last call, once the queue is empty.
     pub(super) fn take_dropped(&mut self) -> Option<u64> {
         if self.queue.is_empty() && self.dropped > 0 {
             Some(std::mem::take(&mut self.dropped))

@@ -1,4 +1,4 @@
-//! Metrics to statsd with gunicorn's names, several in a datagram. Nobody waits, and nobody knows what is lost.
+//! Metrics to statsd with gunicorn's names, several in a datagram. Sending never blocks, and losses are not counted.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use super::syslog::connect;
 use crate::config::{self, LogLevel, Settings};
 use crate::sys::{self, Remote};
 
-/// A datagram that no Ethernet has to cut (1,500 less the heads of IPv6 and UDP, and some for tunnels).
+/// A datagram that fits into an Ethernet frame (1,500 less the headers of IPv6 and UDP, and some for tunnels).
 const MOST_BYTES: usize = 1400;
 
-/// Of this process; made by the master, so that an error comes before the first worker.
+/// Of this process; made by the master, so that an error is reported before the first worker starts.
 static STATSD: Mutex<Option<Statsd>> = Mutex::new(None);
 
-/// The last number of workers that was told.
+/// The last number of workers that was sent.
 static WORKERS: AtomicU32 = AtomicU32::new(u32::MAX);
 
-/// Metrics on their way.
+/// Metrics to be sent.
 #[derive(Debug, Clone)]
 pub struct Statsd {
     /// Shared by all processes: a datagram is whole.
@@ -43,7 +43,7 @@ pub(super) fn prepare(settings: Option<&config::Statsd>) -> sys::Result<Option<S
 
 pub(super) fn take_over(statsd: Option<Statsd>) {
     *STATSD.lock() = statsd;
-    // A server that has come new is told.
+    // A new server gets the number of workers.
     WORKERS.store(u32::MAX, Relaxed);
 }
 
@@ -71,7 +71,7 @@ pub fn workers(count: u32) {
         return;
     }
     if let Some(statsd) = &mut *STATSD.lock() {
-        // It is said once for each number, so it has to leave: with the next turn, where the server is not known yet.
+        // It is sent once for each number, so it must not be lost: if the address is not known yet, it is sent at the next turn.
         if statsd.remote.lock().is_unresolved() {
             return;
         }
@@ -81,19 +81,19 @@ pub fn workers(count: u32) {
     WORKERS.store(count, Relaxed);
 }
 
-/// How loaded a server is, over the last second.
+/// The load of a server, over the last second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Load {
-    /// The part of their time that workers were not asleep, on average.
+    /// The share of time that workers were not asleep, on average.
     pub busy_ratio: f64,
     pub in_flight: u64,
-    /// What requests had waited since the time that a proxy has put into `X-Request-Start`, on average.
+    /// How long requests have waited since the time in `X-Request-Start`, which a proxy has set, on average.
     pub queue_ms: u64,
     /// Connections that wait to be accepted.
     pub backlog: u64,
 }
 
-/// How the backlog is sent: once, since dogstatsd knows a name as one type only.
+/// How the backlog is sent: once, since dogstatsd accepts a name as one type only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backlog {
     Gauge,
@@ -109,7 +109,7 @@ pub fn load(load: &Load, backlog: Backlog) {
 }
 
 impl Statsd {
-    /// A worker's end; `None` where there is no server.
+    /// For a worker; `None` where there is no server.
     #[must_use]
     pub fn inherited(settings: &Settings) -> Option<Statsd> {
         settings.logging.statsd.as_ref()?;
@@ -181,7 +181,7 @@ impl Statsd {
         if self.buffer.is_empty() {
             return;
         }
-        // A full socket, or nobody there: the next metrics are as good.
+        // A full socket, or no receiver: the next metrics do as well.
         drop(self.remote.lock().send(self.buffer.as_bytes()));
         self.buffer.clear();
     }

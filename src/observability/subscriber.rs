@@ -1,4 +1,4 @@
-//! The receiving end of the `tracing` facade. Spans are not used, and cost nothing.
+//! The receiver of the `tracing` facade. Spans are not used, and cost nothing.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Subscriber {
 }
 
 impl tracing::Subscriber for Subscriber {
-    /// Asked once for each call site and level: what nobody wants is one load and one branch afterwards.
+    /// Called once for each call site and level: a disabled one costs one load and one branch afterwards.
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         if self.wants(metadata) {
             Interest::always()
@@ -83,12 +83,12 @@ impl tracing::Subscriber for Subscriber {
     fn exit(&self, _: &Id) {}
 }
 
-/// `None`: never shown. Libraries are heard when they warn; their other talk is not our operator's.
+/// `None`: never shown. Libraries are logged from warnings up; their other messages are not for our operator.
 fn severity(metadata: &Metadata<'_>) -> Option<LogLevel> {
     let library = metadata.target().split("::").next();
     let ours = library == Some("rgun");
     if library == Some("h2") {
-        // It warns of what any client may send, as often as that sends it.
+        // It warns of what any client may send, each time.
         return None;
     }
     match *metadata.level() {

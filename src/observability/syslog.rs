@@ -1,4 +1,4 @@
-//! Lines to syslog as gunicorn's handler writes them: priority, program, pid, text. It waits for nobody, and counts what is lost.
+//! Lines to syslog as gunicorn's handler writes them: priority, program, pid, text. Never blocks; lost lines are counted.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -10,12 +10,12 @@ use super::{lookups, shape};
 use crate::config::{self, LogLevel};
 use crate::sys::{self, Remote, clock};
 
-/// Records that wait at most.
+/// The most records to queue.
 const MOST_WAITING: usize = 1000;
-/// A server that does not answer is spoken of this often.
+/// How often a server that does not answer is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
-/// This process's end.
+/// The syslog client of this process.
 static SYSLOG: Mutex<Option<Syslog>> = Mutex::new(None);
 
 #[derive(Debug)]
@@ -24,14 +24,14 @@ struct Syslog {
     remote: Remote,
     pid: u32,
     waiting: VecDeque<Vec<u8>>,
-    /// How much of the first record is with a stream already.
+    /// How much of the first record was written to a stream.
     begun: usize,
     lost: u64,
     report_after: Duration,
 }
 
 /// # Errors
-/// When there is no descriptor left; then all stays as it was.
+/// When there is no descriptor left; then everything stays as it was.
 pub(super) fn prepare(settings: Option<&config::Syslog>) -> sys::Result<Prepared> {
     let settings = settings.cloned();
     let remote = settings
@@ -116,7 +116,7 @@ pub(super) fn is_behind() -> bool {
         .is_some_and(|syslog| !syslog.waiting.is_empty() && !syslog.remote.is_unresolved())
 }
 
-/// Sends what waits, and tells what was lost; now and then, by whoever has time.
+/// Sends queued records, and logs how many were lost; to be called from time to time.
 pub(super) fn flush() {
     let lost = {
         let mut syslog = SYSLOG.lock();
@@ -126,7 +126,7 @@ pub(super) fn flush() {
     };
     if let Some(lines) = lost {
         tracing::warn!(lines, "syslog lines dropped");
-        // That this line may be lost too is no news.
+        // That this line may be lost too needs no report.
         if let Some(syslog) = &mut *SYSLOG.lock() {
             syslog.lost = 0;
         }
@@ -164,7 +164,7 @@ impl Syslog {
             let is_stream = self.remote.is_stream();
             let mut framed;
             let whole = if is_stream {
-                // RFC 6587: a line each, so none may be within.
+                // RFC 6587: one record per line, so it must not contain newlines.
                 framed = record.clone();
                 framed
                     .iter_mut()
@@ -185,7 +185,7 @@ impl Syslog {
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // A stream comes back; what waits for it is kept, within the bound.
+                // A stream is connected again; records for it are kept, within the bound.
                 Err(_) if is_stream => {
                     self.begun = 0;
                     return;

@@ -1,6 +1,6 @@
-//! Which characters a terminal obeys instead of showing them. Text of clients and of apps may hold any.
+//! Which characters a terminal interprets instead of showing them. Text of clients and of apps may contain any.
 
-/// Control characters (C0, DEL, C1), and those that end a line or reorder it: what stands there would look like something else.
+/// Control characters (C0, DEL, C1), and those that end a line or reorder it, so that text would look like something else.
 #[must_use]
 pub fn is_command(character: char) -> bool {
     character.is_control()

@@ -1,4 +1,4 @@
-//! Lines in a format of the user's, and as JSON. It does not know where they go.
+//! Access log lines in a custom format, and as JSON.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::observability::json::{push_name, push_string};
 use crate::observability::relay::{ATOMS, Item};
 use crate::observability::stamp::Stamp;
 
-/// What does not come from the request.
+/// Values that do not come from the request.
 pub(super) struct Around<'a> {
     pub stamp: &'a mut Stamp,
     pub pid: u32,
@@ -40,7 +40,8 @@ pub(super) fn push_pieces(
     line.push(b'\n');
 }
 
-/// As `push_pieces`, for a format that is JSON. A line that a pipe would not take whole has its values cut shorter, and not its end.
+/// As `push_pieces`, for a format that is JSON. If a line is longer than a pipe takes whole, its values are cut shorter, not its
+/// end.
 pub(super) fn push_json_pieces(
     line: &mut Vec<u8>,
     pieces: &[Piece],
@@ -49,7 +50,7 @@ pub(super) fn push_json_pieces(
     room: usize,
 ) {
     let start = line.len();
-    // Three quarters are as short as values become.
+    // Values are shortened three times at most.
     for _ in 0..4 {
         line.truncate(start);
         push_pieces(line, pieces, request, around);
@@ -183,7 +184,7 @@ pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'
     debug_assert_eq!(atoms.len(), ATOMS.len());
     let mut common = Stamp::common();
     let mut around = Around {
-        // The format's own may be others.
+        // The format's own settings may differ.
         stamp: &mut common,
         quoting: Quoting::Apache,
         ..*around

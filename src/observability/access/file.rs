@@ -1,13 +1,13 @@
-//! Lines on their way to a file or a pipe, written a burst at a time, without waiting. It does not know what stands in them.
+//! Lines queued for a file or a pipe, written in batches, without waiting.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
 
 use crate::sys::{Output, end_of_piece};
 
-/// A burst is written before it grows beyond this.
+/// A batch is written before it grows beyond this.
 const FLUSH_ABOVE: usize = 32 * 1024;
-/// What waits for a reader that does not read; then lines are dropped.
+/// The most bytes to queue while the reader is slow; beyond that lines are dropped.
 const MOST_WAITING: usize = 256 * 1024;
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Lines {
     pub output: Option<Arc<Output>>,
     pub buffer: Vec<u8>,
     pub dropped: u64,
-    /// The last that was written is the beginning of a line whose rest is lost: the next one begins on a line of its own.
+    /// The last write was the beginning of a line whose rest is lost: the next one begins on a line of its own.
     torn: bool,
 }
 
@@ -64,7 +64,7 @@ impl Lines {
             match output.attempt(piece) {
                 Ok(count) if count > 0 => done += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // Nobody reads, or the disk is full: these lines are lost, the next ones may not be.
+                // No reader, or the disk is full: these lines are lost, the next ones may not be.
                 Ok(_) | Err(_) => {
                     let end = self.buffer.get(..done).and_then(<[u8]>::last);
                     self.torn |= end.is_some_and(|end| *end != b'\n');
@@ -77,7 +77,7 @@ impl Lines {
         }
         self.buffer.drain(..done);
         if done > 0 && self.dropped > 0 && self.buffer.is_empty() {
-            // Not inside the macro, which looks at its fields only when somebody listens.
+            // Not inside the macro, which evaluates its fields only when the event is enabled.
             let lines = std::mem::take(&mut self.dropped);
             tracing::warn!(lines, "access log lines dropped");
         }

@@ -1,4 +1,4 @@
-//! The access log from the request to the bytes, over real files and pipes.
+//! Tests of the access log from the request to the bytes, over real files and pipes.
 
 use std::io::{ErrorKind, Read};
 use std::net::Ipv6Addr;

@@ -1,4 +1,4 @@
-//! The user's name of a Basic Authorization field (RFC 7617). Nobody is authenticated by it.
+//! The user name of a Basic Authorization field (RFC 7617), for the log only: it is not authenticated.
 
 /// `None` when the field is of another scheme, or malformed.
 pub(super) fn basic(field: &[u8]) -> Option<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! The log from the facade to the bytes, over real pipes and files.
+//! Tests of the error log from the facade to the bytes, over real pipes and files.
 
 use std::io::Read;
 
@@ -33,7 +33,7 @@ fn piped(level: LogLevel) -> Piped {
 }
 
 impl Piped {
-    /// What has arrived.
+    /// The bytes that have arrived.
     fn read(&mut self) -> String {
         let mut bytes = Vec::new();
         let mut piece = [0; ATOMIC];
@@ -89,7 +89,7 @@ fn less_severe_events_disappear_and_libraries_only_warn() {
         tracing::warn!("yes");
         tracing::info!(target: "h2::proto", "no");
         tracing::warn!(target: "rustls::msgs", "library");
-        // Of what any client may send.
+        // Caused by what any client may send.
         tracing::warn!(target: "h2::proto", "no");
     });
     assert_eq!(told(&piped.read()), ["WARNING] yes", "WARNING] library"]);
@@ -116,7 +116,7 @@ fn a_traceback_stands_whole_below_its_line() {
 fn the_master_goes_on_while_nobody_reads_and_owns_up_later() {
     let mut piped = piped(LogLevel::Info);
     let filler = "x".repeat(ATOMIC);
-    // 64 KiB fit into the pipe, 1,000 lines into the queue; this comes back at all because nothing waits.
+    // 64 KiB fit into the pipe, 1,000 lines into the queue; this returns at all because nothing blocks.
     piped.under(|| (0..1500).for_each(|number| tracing::info!(number, filler, "line")));
     assert!(piped.log.pending().is_some());
     let mut text = String::new();
