@@ -1,5 +1,5 @@
-//! Awaitables that are finished when they are made: awaiting them does not go through the event loop.
-//! They have a coroutine's methods, so that `asyncio.create_task(receive())` takes them.
+//! Awaitables that are complete when they are created: awaiting them does not involve the event loop. They have the
+//! methods of a coroutine, so that `asyncio.create_task(receive())` accepts them.
 
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration};
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::worker::python::track;
 
-/// `await` gives None, any number of times.
+/// `await` returns None, any number of times.
 #[pyclass(frozen, module = "rgun")]
 pub struct Done;
 
@@ -42,7 +42,7 @@ impl Done {
     fn close(&self) {}
 }
 
-/// `await` gives the value or raises the error, once.
+/// `await` returns the value or raises the error, once.
 #[pyclass(frozen, module = "rgun", freelist = 64)]
 pub struct Ready {
     outcome: Mutex<Option<Outcome>>,
@@ -53,8 +53,8 @@ enum Outcome {
     Error(Py<PyBaseException>),
 }
 
-/// An error comes out of the `await`, as a coroutine's does, and not out of the call: an app that gathers several calls
-/// with `return_exceptions` would else lose them all.
+/// The error is raised by the `await`, as a coroutine's is, and not by the call: an app that gathers several calls
+/// with `return_exceptions` would otherwise lose them all.
 pub fn raise_when_awaited<'py>(
     py: Python<'py>,
     called: PyResult<Bound<'py, PyAny>>,
@@ -126,7 +126,7 @@ impl Ready {
     fn close(&self) {}
 }
 
-/// The exception that `throw(type, value, traceback)` means.
+/// The exception described by `throw(type, value, traceback)`.
 pub fn thrown(
     kind: Bound<'_, PyAny>,
     value: Option<Bound<'_, PyAny>>,

@@ -1,4 +1,4 @@
-//! `receive` and `send` of one request. What needs no waiting is done when the call returns.
+//! `receive` and `send` of one request. What needs no waiting is done in the call itself.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::worker::exchange::{Exchange, Flow, Received};
 use crate::worker::files::{NamedFile, Patience};
 use crate::worker::python::{Collected, leave_forked_child};
 
-/// What may have to be compressed is sent without the GIL from this many bytes on.
+/// Data that may have to be compressed is sent without the GIL from this many bytes on.
 const DETACH_ABOVE: usize = 1024;
 
 #[pyclass(frozen, module = "rgun", name = "Exchange", freelist = 128)]
@@ -26,9 +26,9 @@ pub struct Call {
     pub exchange: Exchange,
     pub core: Arc<Core>,
     pub trailers: Trailers,
-    /// Where the app may name files.
+    /// Set where the app may name files.
     pub named: Option<Box<NamedFile>>,
-    /// Of a request that has conditions or ranges.
+    /// Set for a request that has conditions or ranges.
     pub selective: Option<Box<RequestHead>>,
 }
 
@@ -53,12 +53,12 @@ impl Call {
         raise_when_awaited(this.py(), Self::perform(this, message))
     }
 
-    /// Whether what was sent is mostly with the kernel.
+    /// Whether most of what was sent has been passed to the kernel.
     fn poll_send(&self) -> bool {
         self.exchange.may_send()
     }
 
-    /// A future: `poll_send` may be true.
+    /// A future, resolved when `poll_send` may return true.
     fn writable<'py>(
         &self,
         py: Python<'py>,
@@ -79,7 +79,7 @@ impl Call {
         message::event(py, &call.core, &received)
     }
 
-    /// What `send()` does, and what it returns.
+    /// Executes a message of `send()`; returns what `send()` returns.
     fn perform<'py>(
         this: &Bound<'py, Self>,
         message: &Bound<'py, PyAny>,
@@ -129,7 +129,7 @@ impl Call {
                     exchange.send_in_step(body.as_bytes(), end, &|| lent(&body))
                 };
                 core.after_call(py)?;
-                // Trailers follow what is being compressed.
+                // Trailers follow data that may still be being compressed.
                 let waits = more || end == BodyEnd::Trailers;
                 if sent.map_err(message::error)? == Flow::Full && waits {
                     return core.wait_send.bind(py).call1((this,));
@@ -146,7 +146,7 @@ impl Call {
         Ok(core.done.bind(py).clone().into_any())
     }
 
-    /// A message after a response that names a file: its own body counts for nothing, and with its end the file is sent.
+    /// A message after a response that names a file: its own body is ignored, and at its end the file is sent.
     fn skip(call: &Call, kind: Kind, message: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = message.py();
         let ends = match kind {
@@ -173,7 +173,7 @@ impl Call {
     }
 }
 
-/// The app's own block, as long as it is needed. Not a subclass's: its end could run code of the app's.
+/// The app's own block, kept alive as long as needed. Not of a subclass: its destructor could run code of the app.
 fn lent(body: &Bound<'_, PyBytes>) -> Option<Bytes> {
     let block = body.is_exact_instance_of::<PyBytes>();
     block.then(|| Bytes::from_owner(PyBackedBytes::from(body.clone())))

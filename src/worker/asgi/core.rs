@@ -1,4 +1,4 @@
-//! What all requests of an ASGI worker share on the Python side. It does not turn the reactor.
+//! State on the Python side that all requests of an ASGI worker share.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -26,27 +26,27 @@ pub struct Core {
     pub app: Py<PyAny>,
     pub done: Py<Done>,
     pub wait_send: Py<PyAny>,
-    /// Makes a coroutine of any awaitable.
+    /// Turns any awaitable into a coroutine.
     pub coroutine_of: Py<PyAny>,
     pub coroutine_type: Py<PyAny>,
     pub format_error: Py<PyAny>,
     pub stacks: Stacks,
-    /// The lifespan state, where the app takes part.
+    /// The lifespan state, if the app supports lifespan.
     pub state: OnceLock<Py<PyDict>>,
-    /// Schedules a turn of the reactor, where the loop does not sleep in it (uvloop).
+    /// Schedules a turn of the reactor, for loops that do not sleep in it (uvloop).
     pub soon: OnceLock<Py<PyAny>>,
-    /// A turn is under way: what the network side finds will be looked at.
+    /// A turn is in progress: it handles what the network side queues.
     pub turning: AtomicBool,
     /// A turn is scheduled.
     pub asked: AtomicBool,
     future_type: Py<PyAny>,
-    /// The loop, as the keyword that a future is made with.
+    /// The loop, as the keyword argument for futures.
     future_options: Py<PyDict>,
     waiters: Mutex<HashMap<RequestKey, Waiters>>,
     tasks: Mutex<Tasks>,
 }
 
-/// Futures of an app that waits.
+/// Futures of an app that waits, by side.
 #[derive(Default)]
 struct Waiters {
     receive: Vec<Py<PyAny>>,
@@ -98,7 +98,7 @@ impl Core {
         })
     }
 
-    /// The loop that tasks and futures belong to.
+    /// Sets the loop that tasks and futures belong to.
     pub fn attach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = event_loop.py();
         self.future_options
@@ -113,7 +113,7 @@ impl Core {
             .call((), Some(self.future_options.bind(py)))
     }
 
-    /// Registers a future that news of that request resolves.
+    /// Registers a future that the next event of that request resolves.
     pub fn wait(&self, py: Python<'_>, key: RequestKey, side: Side, future: Py<PyAny>) {
         let mut waiters = self.waiters.lock();
         let waiters = waiters.entry(key).or_default();
@@ -121,7 +121,7 @@ impl Core {
             Side::Receive => &mut waiters.receive,
             Side::Send => &mut waiters.send,
         };
-        // Cancelled ones would pile up where an app waits with a timeout again and again.
+        // Cancelled ones would accumulate where an app waits with a timeout repeatedly.
         list.retain(|future| !is_done(future.bind(py)));
         list.push(future);
     }
@@ -151,7 +151,7 @@ impl Core {
         Ok(())
     }
 
-    /// Called after whatever an app did to a connection: the network side may have work for the loop.
+    /// Called after each call of the app on a connection: the network side may have work for the loop.
     pub fn after_call(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(soon) = self.soon.get()
             && !(self.inbox.is_empty() && self.office.net.held.is_empty())
@@ -174,7 +174,7 @@ impl Core {
         }
     }
 
-    /// Drops the reference of an ended task.
+    /// Drops the reference to a finished task.
     pub fn drop_task(&self, place: usize) {
         let task = {
             let mut tasks = self.tasks.lock();
@@ -188,7 +188,7 @@ impl Core {
         drop(task);
     }
 
-    /// A request's task has ended; a draining worker may be done.
+    /// A request's task has finished; a draining worker may now be idle.
     pub fn request_over(&self) {
         if self.office.net.drain.stage() != Stage::Serving && self.running() == 0 {
             self.inbox.push(Item::Quiet);

@@ -1,4 +1,4 @@
-//! The reactor as the Python event loop sees it: what the loop sleeps in, and where requests become tasks.
+//! The reactor for the Python event loop: what the loop sleeps in, and where requests become tasks.
 
 use std::collections::HashSet;
 use std::os::fd::AsRawFd;
@@ -31,7 +31,7 @@ use crate::worker::reactor::{Reactor, WatchNew};
 use crate::worker::sentinel::Command;
 use crate::worker::websocket::Socket;
 
-/// How tasks are made.
+/// How tasks are created.
 const FACTORY: u8 = 0;
 const PLAIN: u8 = 1;
 const EAGER: u8 = 2;
@@ -72,7 +72,7 @@ impl Engine {
         })
     }
 
-    /// The loop is made; requests become its tasks.
+    /// Attaches the loop; requests become its tasks.
     pub fn attach(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = event_loop.py();
         self.core.attach(event_loop)?;
@@ -84,7 +84,7 @@ impl Engine {
                 .bind(py)
                 .set_item(intern!(py, "eager_start"), true)?;
         }
-        // A second loop for one engine would be a bug of ours; the first one stays.
+        // A second loop for one engine would be a bug of ours; the first one is kept.
         drop(self.event_loop.set(event_loop.clone().unbind()));
         Ok(())
     }
@@ -107,8 +107,9 @@ impl Engine {
         Ok(ready?)
     }
 
-    /// Makes what the network side has left by now into tasks and results. What comes meanwhile waits for the next turn: a task
-    /// that is started eagerly may send its response and so bring the next request of its connection, without end.
+    /// Turns the queued items of the network side into tasks and results. Items queued while this runs wait for the
+    /// next turn: a task that is started eagerly may send its response and so trigger the next request of its
+    /// connection, without end.
     fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
         let mut expired = HashSet::new();
         for _ in 0..self.core.inbox.len() {
@@ -120,7 +121,7 @@ impl Engine {
                 Item::Readable(key) => self.core.resolve(py, key, Side::Receive)?,
                 Item::Writable(key) => self.core.resolve(py, key, Side::Send)?,
                 Item::Expired(key) => drop(expired.insert(key)),
-                Item::Quiet => self.tell_quiet(py)?,
+                Item::Quiet => self.notify_quiet(py)?,
             }
         }
         if !expired.is_empty() {
@@ -203,7 +204,8 @@ impl Engine {
             .call((run,), Some(self.task_options.bind(py)))
     }
 
-    /// Rare, hence the search: tasks are not kept by their connection. One for all, since many may have begun at once.
+    /// Rare, hence the search: tasks are not indexed by connection. One search for all, since many may have started
+    /// at once.
     fn cancel(&self, py: Python<'_>, expired: &HashSet<RequestKey>) -> PyResult<()> {
         for task in self.core.tasks(py) {
             let task = task.bind(py);
@@ -243,10 +245,10 @@ impl Engine {
         if let Some(callback) = callback {
             callback.call1(py, (kind,))?;
         }
-        self.tell_quiet(py)
+        self.notify_quiet(py)
     }
 
-    fn tell_quiet(&self, py: Python<'_>) -> PyResult<()> {
+    fn notify_quiet(&self, py: Python<'_>) -> PyResult<()> {
         if !self.is_quiet() {
             return Ok(());
         }
@@ -260,7 +262,8 @@ impl Engine {
 
 #[pymethods]
 impl Engine {
-    /// What the asyncio loop's `select` sleeps in; negative: for ever. True: descriptors of the loop may be ready.
+    /// Called by the asyncio loop's `select`; a negative timeout means for ever. True: descriptors of the loop may be
+    /// ready.
     fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         leave_forked_child(py);
         let timeout = if timeout < 0.0 && self.core.inbox.is_empty() {
@@ -275,7 +278,7 @@ impl Engine {
         Ok(loop_ready)
     }
 
-    /// uvloop: a turn without sleep. True: call again soon.
+    /// uvloop: a turn without sleeping. True: call again soon.
     fn turn(&self, py: Python<'_>) -> PyResult<bool> {
         leave_forked_child(py);
         let _work = self.core.office.net.busy.step();
@@ -285,7 +288,7 @@ impl Engine {
         Ok(is_hot || !self.core.inbox.is_empty())
     }
 
-    /// asyncio: the selector's own epoll descriptor is watched.
+    /// asyncio: adds the selector's own epoll descriptor.
     fn watch(&self, fd: i32) -> PyResult<()> {
         let fd = crate::sys::duplicate(fd)?;
         match self.reactor.lock().as_mut() {
@@ -327,7 +330,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Requests can be served: orders of the master are obeyed from here on, also while the ready path is asked.
+    /// Requests can be served: from here on commands of the master are executed, also during the ready-path request.
     fn listen(&self, py: Python<'_>) -> PyResult<()> {
         let event_loop = self.event_loop.get().expect("attached");
         let factory = event_loop
@@ -355,12 +358,12 @@ impl Engine {
             .failed(crate::ipc::Phase::ReadyPath, summary, "");
     }
 
-    /// Seconds of the grace that are left.
+    /// Seconds left of the grace period.
     fn time_left(&self) -> f64 {
         self.core.office.time_left().as_secs_f64()
     }
 
-    /// Seconds that one step of the end may take.
+    /// Seconds that one step of the shutdown may take.
     fn time_for_a_step(&self) -> f64 {
         self.core.office.time_for_a_step().as_secs_f64()
     }
@@ -387,7 +390,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The loop and the tasks' options are there for as long as the worker; what its script has given is not.
+    /// The loop and the task options live as long as the worker; the callbacks that the script has set do not.
     fn __clear__(&self) {
         drop(self.on_command.lock().take());
         drop(self.on_quiet.lock().take());

@@ -1,4 +1,4 @@
-//! The extensions of the http scope: trailers, early hints, files. It does not frame.
+//! The extensions of the http scope: trailers, early hints, files.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,22 +16,22 @@ use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, Version};
 use crate::sys::{duplicate, open_at_once};
 use crate::worker::exchange::{Flow, SendError};
 
-/// What is offered to apps, made once: a request gets a copy, whose values (empty dicts) are shared.
+/// The extensions offered to apps, created once: a request gets a copy, whose values (empty dicts) are shared.
 pub struct Offers {
     http10: Py<PyDict>,
     http11: Py<PyDict>,
 }
 
 impl Offers {
-    /// `pathsend`: only on request, since frameworks use it by themselves (Starlette's `FileResponse`) and middleware that does
-    /// not know the message loses the response.
+    /// `pathsend`: only if configured, since frameworks use it by themselves (Starlette's `FileResponse`) and
+    /// middleware that does not know the message loses the response.
     pub fn new(py: Python<'_>, pathsend: bool) -> PyResult<Self> {
         let http10 = PyDict::new(py);
         if pathsend {
             http10.set_item("http.response.pathsend", PyDict::new(py))?;
         }
         http10.set_item("http.response.zerocopysend", PyDict::new(py))?;
-        // 1.0 has neither chunks nor interim responses.
+        // HTTP/1.0 has neither chunks nor interim responses.
         let http11 = http10.copy()?;
         http11.set_item("http.response.trailers", PyDict::new(py))?;
         http11.set_item("http.response.early_hint", PyDict::new(py))?;
@@ -52,7 +52,7 @@ impl Offers {
 
 type Field = (Box<[u8]>, Box<[u8]>);
 
-/// Whether trailers follow the body, and those that have come in parts.
+/// Whether trailers follow the body, and those received so far.
 #[derive(Default)]
 pub struct Trailers {
     announced: AtomicBool,
@@ -64,7 +64,7 @@ impl Trailers {
         self.announced.store(true, Relaxed);
     }
 
-    /// What the last piece of the body ends.
+    /// The kind of end after the last piece of the body.
     pub fn body_end(&self) -> BodyEnd {
         if self.announced.load(Relaxed) {
             BodyEnd::Trailers
@@ -74,7 +74,7 @@ impl Trailers {
     }
 }
 
-/// Does what the message says.
+/// Executes the message.
 pub fn perform(call: &Call, kind: Kind, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
     match kind {
         Kind::Trailers => trailers(call, message),
@@ -93,7 +93,7 @@ fn trailers(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
         ));
     }
     let headers = message::headers(message)?;
-    // The app's own code may run for it, which may come back here.
+    // This may run the app's own code, which may call this again.
     let follow = message::flag(message, intern!(py, "more_trailers"))?;
     let mut gathered = call.trailers.gathered.lock();
     gathered.extend(
@@ -122,7 +122,7 @@ fn early_hint(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
     }
     let fields = links.iter().map(|link| (&b"link"[..], link.as_bytes()));
     match call.exchange.inform(103, fields) {
-        // The head has left: nothing is early any more, and that is no mistake of the app's.
+        // The head was sent: it is too late for early hints, and that is no mistake of the app.
         Ok(()) | Err(SendError::Response(ResponseError::HeadSent)) => Ok(Flow::Free),
         Err(error) => Err(message::error(error)),
     }
@@ -156,7 +156,7 @@ fn send_whole(call: &Call, file: File, length: u64, end: BodyEnd) -> PyResult<Fl
     sent.map_err(message::error)
 }
 
-/// The length of a plain file.
+/// The length of a regular file; an error for others.
 fn regular(file: &File) -> PyResult<u64> {
     let about = file.metadata()?;
     if about.is_file() {
@@ -210,7 +210,7 @@ fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
         sent.map_err(message::error)?
     };
     if offset.is_none() {
-        // As if it had been read.
+        // Moves the position as reading would.
         seek(i64::try_from(start + length).unwrap_or(i64::MAX), 0)?;
     }
     Ok(flow)

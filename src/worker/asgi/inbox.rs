@@ -1,4 +1,4 @@
-//! What the network side leaves for the Python side. It does not know Python.
+//! The queue from the network side to the Python side.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::worker::network::App;
 
 pub enum Item {
     Request(Exchange, RequestHead),
-    /// An app waiting in `receive` may look again.
+    /// An app waiting in `receive` can retry.
     Readable(RequestKey),
-    /// An app waiting in `send` may go on.
+    /// An app waiting in `send` can continue.
     Writable(RequestKey),
-    /// The request has taken too long: the client was told.
+    /// The request has timed out, and the client was answered.
     Expired(RequestKey),
     /// A draining worker has lost its last connection.
     Quiet,

@@ -1,4 +1,4 @@
-//! Lines that our Python scripts write to the error log.
+//! Log lines of our Python scripts, for the error log.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};

@@ -1,4 +1,5 @@
-//! The messages between app and server. Wrong ones become exceptions that name what is wrong; they do not reach the wire.
+//! The messages between app and server. Invalid ones become exceptions that name the error; they do not reach the
+//! client.
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -29,7 +30,7 @@ pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<Kind> {
     let Some(kind) = message.get_item(intern!(py, "type"))? else {
         return Err(PyValueError::new_err("ASGI message without \"type\""));
     };
-    // Literals in the app's code are interned: nearly always the very same object.
+    // Literals in the app's code are interned: nearly always the same object.
     if kind.is(intern!(py, "http.response.body")) {
         return Ok(Kind::Body);
     }
@@ -130,7 +131,7 @@ pub fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr
     PyTypeError::new_err(format!("{what} must be {expected}, not {name}"))
 }
 
-/// What `receive()` gives; `None`: nothing yet.
+/// What `receive()` returns; `None`: nothing yet.
 pub fn event<'py>(
     py: Python<'py>,
     core: &Core,

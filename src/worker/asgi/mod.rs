@@ -1,4 +1,4 @@
-//! ASGI 3.0 over the worker's connections: one asyncio task a request, on Python's main thread. It does not touch sockets.
+//! ASGI 3.0 over the worker's connections: one asyncio task per request, on Python's main thread.
 
 mod awaitable;
 mod call;
@@ -27,7 +27,7 @@ use super::python::Scripts;
 use super::ready::ReadyProbe;
 use crate::config::{EventLoop, Lifespan};
 
-/// An app with the event loop that it will be served in.
+/// An app and the event loop that serves it.
 pub struct Server<'py> {
     engine: Bound<'py, Engine>,
     pub event_loop: Bound<'py, PyAny>,
@@ -35,7 +35,7 @@ pub struct Server<'py> {
 }
 
 impl<'py> Server<'py> {
-    /// From here on the loop is the thread's current one; it does not run.
+    /// From here on the loop is the thread's current one; it is not running.
     pub fn new(
         py: Python<'py>,
         office: &Arc<Office>,
@@ -55,7 +55,7 @@ impl<'py> Server<'py> {
         })
     }
 
-    /// Serves until the master says otherwise; the exit code.
+    /// Serves until the master stops it; returns the exit code.
     pub fn run(self, py: Python<'_>, office: &Office, scripts: &Scripts) -> PyResult<u8> {
         let Self {
             engine,

@@ -1,4 +1,4 @@
-//! Python strings and bytes that every request needs, made once.
+//! Python strings and bytes that every request needs, created once.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};

@@ -1,4 +1,5 @@
-//! The coroutine of a request's task: the app's own, with its end noticed. Costs no callback and no extra turn of the loop.
+//! The coroutine of a request's task: wraps the app's own and handles its end, without a callback or an extra turn of
+//! the loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -20,7 +21,7 @@ use crate::worker::websocket::Socket;
 const NO_PLACE: usize = usize::MAX;
 const ENDED: usize = usize::MAX - 1;
 
-/// What a task is about.
+/// The connection that a task serves.
 pub enum Subject {
     Http(Exchange),
     WebSocket(Socket),
@@ -46,12 +47,12 @@ impl Subject {
 pub struct Run {
     coroutine: Collected<PyAny>,
     subject: Subject,
-    /// Until the request is over: an app may keep in it what leads back to this task.
+    /// Until the request has ended: an app may store a reference in it that leads back to this task.
     scope: Collected<PyDict>,
     core: Arc<Core>,
-    /// Where `Core` keeps the task.
+    /// Index of the task in `Core`.
     place: AtomicUsize,
-    /// It took too long: the server has it cancelled, and has said so.
+    /// It took too long: the server has cancelled it and has logged that.
     expired: AtomicBool,
 }
 
@@ -67,7 +68,7 @@ impl Run {
         }
     }
 
-    /// The task was made; an eager one may have ended before.
+    /// Stores the created task, unless it ran eagerly and has ended.
     pub fn keep(&self, task: &Bound<'_, PyAny>) {
         if self.place.load(Relaxed) != ENDED {
             let place = self.core.keep_task(task.clone().unbind());
@@ -75,11 +76,11 @@ impl Run {
         }
     }
 
-    /// Of the request that it is about.
+    /// Key of its request.
     pub fn key(&self) -> RequestKey {
         match &self.subject {
             Subject::Http(exchange) => exchange.key(),
-            // Only while its handshake waits: once accepted it is no request any more.
+            // Used only while its handshake waits: once accepted it is no request any more.
             Subject::WebSocket(socket) => socket.exchange.key(),
         }
     }
@@ -96,7 +97,7 @@ impl Run {
         );
     }
 
-    /// Passes a step on. `None`: the app has ended.
+    /// Forwards a step. `None`: the app has ended.
     fn follow<'py>(&self, py: Python<'py>, step: Step<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let step = in_worker(py, step, |step| match step {
             Step::Yield(_) => Came::ToAWait,
@@ -134,7 +135,7 @@ impl Run {
         Ok(None)
     }
 
-    /// Else the app has let a cancellation of its own out, which is an error like any other.
+    /// Otherwise the app has let a cancellation of its own propagate, which is an error like any other.
     fn is_cancelled_by_us(&self) -> bool {
         self.expired.load(Relaxed) || self.core.office.net.drain.stage() != Stage::Serving
     }
@@ -152,9 +153,9 @@ impl Run {
         tracing::error!(request, request_id, "{complaint}");
     }
 
-    /// There is no task, since the task factory of the app has raised: as if the app had.
+    /// The app's task factory has raised, so there is no task: handled as if the app had raised.
     pub fn refused(&self, py: Python<'_>, error: &PyErr) -> PyResult<()> {
-        // It has not begun, so there is nothing in it that could object.
+        // It has not started, so no code in it can raise here.
         let coroutine = self.coroutine.bind(py)?;
         drop(coroutine.call_method0(intern!(py, "close")));
         let verdict = self.subject.ended(Ending::Failed);
@@ -229,7 +230,7 @@ impl Run {
         self.over(py)
     }
 
-    /// `GET /path`, for who lists tasks.
+    /// `GET /path`, for tools that list tasks.
     #[getter]
     fn request(&self, py: Python<'_>) -> Option<String> {
         self.scope.bind(py).ok().as_ref().map(request_line)
@@ -318,7 +319,7 @@ fn request_line(scope: &Bound<'_, PyDict>) -> String {
     format!("{method} {}", text("path"))
 }
 
-/// As the app has it in its scope.
+/// As in the scope of the app.
 fn request_id(core: &Core, scope: &Bound<'_, PyDict>) -> Option<String> {
     let headers = scope
         .get_item(intern!(scope.py(), "headers"))

@@ -1,4 +1,4 @@
-//! The connection scope of a request. It does not call the app.
+//! Builds the connection scope of a request.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::worker::exchange::Exchange;
 use crate::worker::tls::TlsFacts;
 use crate::worker::websocket::protocols;
 
-/// A fresh dict for one request: middleware may change it.
+/// A new dict for one request: middleware may change it.
 pub fn http<'py>(
     py: Python<'py>,
     core: &Core,
@@ -32,7 +32,7 @@ pub fn http<'py>(
     Ok(scope)
 }
 
-/// A fresh dict for one WebSocket.
+/// A new dict for one WebSocket.
 pub fn websocket<'py>(
     py: Python<'py>,
     core: &Core,
@@ -54,7 +54,7 @@ pub fn websocket<'py>(
         intern!(py, "ws")
     };
     scope.set_item(intern!(py, "scheme"), scheme)?;
-    // Names are tokens, that is ASCII; whatever else a client sends is nobody's subprotocol.
+    // Names are tokens, that is ASCII; anything else is no valid subprotocol.
     let offered = protocols(head).filter_map(|name| std::str::from_utf8(name).ok());
     let offered = PyList::new(py, offered.collect::<Vec<_>>())?;
     scope.set_item(intern!(py, "subprotocols"), offered)?;
@@ -67,7 +67,7 @@ pub fn websocket<'py>(
 
 fn version(py: Python<'_>, head: &RequestHead, scope: &Bound<'_, PyDict>) -> PyResult<()> {
     let version = match head.version() {
-        // As in the template.
+        // Already in the template.
         Version::Http11 => return Ok(()),
         Version::Http10 => intern!(py, "1.0"),
         Version::Http2 => intern!(py, "2"),
@@ -75,7 +75,7 @@ fn version(py: Python<'_>, head: &RequestHead, scope: &Bound<'_, PyDict>) -> PyR
     scope.set_item(intern!(py, "http_version"), version)
 }
 
-/// The extension of the connection, which its template keeps.
+/// The TLS extension of the connection, cached in its template.
 fn add_tls(
     py: Python<'_>,
     conn: &Conn,
@@ -90,7 +90,7 @@ fn add_tls(
     Ok(())
 }
 
-/// As the specification of the TLS extension has it.
+/// As defined by the specification of the TLS extension.
 fn tls_extension<'py>(py: Python<'py>, facts: &TlsFacts) -> PyResult<Bound<'py, PyDict>> {
     let tls = PyDict::new(py);
     let server = facts.server_certificate.as_deref().map(Certificate::pem);
@@ -99,14 +99,14 @@ fn tls_extension<'py>(py: Python<'py>, facts: &TlsFacts) -> PyResult<Bound<'py, 
     let chain: Vec<_> = chain.map(|der| Certificate::pem(der)).collect();
     tls.set_item("client_cert_chain", chain)?;
     tls.set_item("client_cert_name", facts.client_name())?;
-    // A client whose certificate is not valid does not get so far.
+    // A client whose certificate is invalid does not get this far.
     tls.set_item("client_cert_error", py.None())?;
     tls.set_item("tls_version", facts.version)?;
     tls.set_item("cipher_suite", facts.cipher_suite)?;
     Ok(tls)
 }
 
-/// What both have.
+/// The items that both kinds of scope have.
 fn fill(
     py: Python<'_>,
     core: &Core,
@@ -116,9 +116,9 @@ fn fill(
 ) -> PyResult<()> {
     let names = &core.names;
     scope.set_item(intern!(py, "asgi"), versions(py)?)?;
-    let told = exchange.told.as_deref();
+    let forwarded = exchange.told.as_deref();
     let raw_path = head.target_path();
-    let root_path = match told.and_then(|told| told.prefix.as_deref()) {
+    let root_path = match forwarded.and_then(|forwarded| forwarded.prefix.as_deref()) {
         Some(prefix) => {
             scope.set_item(intern!(py, "root_path"), prefix)?;
             prefix
@@ -133,8 +133,8 @@ fn fill(
         head.headers()
             .map(|field| (names.header(py, &field), names.bytes(py, field.value))),
     )?;
-    if let Some(told) = told {
-        replace(py, told, &headers, scope)?;
+    if let Some(forwarded) = forwarded {
+        replace(py, forwarded, &headers, scope)?;
     }
     scope.set_item(intern!(py, "headers"), headers)?;
     if let Some(state) = core.state.get() {
@@ -143,28 +143,29 @@ fn fill(
     Ok(())
 }
 
-/// What a trusted proxy has told takes the place of what the connection tells.
+/// Values from a trusted proxy replace those of the connection.
 fn replace(
     py: Python<'_>,
-    told: &Told,
+    forwarded: &Told,
     headers: &Bound<'_, PyList>,
     scope: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
-    if let Some(scheme) = told.scheme {
+    if let Some(scheme) = forwarded.scheme {
         scope.set_item(intern!(py, "scheme"), scheme.as_str())?;
     }
-    if let Some(client) = told.client {
+    if let Some(client) = forwarded.client {
         let client = (client.address.to_string(), client.port);
         scope.set_item(intern!(py, "client"), client)?;
     }
-    if let Some(server) = told.server() {
+    if let Some(server) = forwarded.server() {
         scope.set_item(intern!(py, "server"), server)?;
-    } else if let (Some(port), Some(server)) = (told.port, scope.get_item(intern!(py, "server"))?)
+    } else if let (Some(port), Some(server)) =
+        (forwarded.port, scope.get_item(intern!(py, "server"))?)
         && let Ok((host, _)) = server.extract::<(String, u16)>()
     {
         scope.set_item(intern!(py, "server"), (host, port))?;
     }
-    if let Some(host) = told.host_field() {
+    if let Some(host) = forwarded.host_field() {
         let name = PyBytes::new(py, b"host");
         let field = (&name, PyBytes::new(py, host.as_bytes()));
         for index in 0..headers.len() {
@@ -184,7 +185,8 @@ fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(versions)
 }
 
-/// Percent-decoded, then UTF-8; what is not UTF-8 becomes U+FFFD. With the root path in front, where a proxy has cut it off.
+/// Percent-decoded, then UTF-8; what is not UTF-8 becomes U+FFFD. Prefixed with the root path, where a proxy has
+/// removed it.
 fn path<'py>(py: Python<'py>, root_path: &str, raw: &[u8]) -> Bound<'py, PyString> {
     let decoded = decode_path(raw);
     let text = String::from_utf8_lossy(&decoded);
@@ -200,7 +202,7 @@ fn starts_with_root(path: &str, root_path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What is the same for all requests of a connection.
+/// The items that are the same for all requests of a connection.
 fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'py, PyDict>> {
     if let Some(template) = conn
         .slot
@@ -210,7 +212,7 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
         return Ok(template.bind(py).clone());
     }
     let scope = PyDict::new(py);
-    // In the order in which the specification lists them, for people who print a scope.
+    // In the order of the specification, for people who print a scope.
     for key in [
         "type",
         "asgi",

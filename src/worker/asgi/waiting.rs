@@ -1,5 +1,5 @@
-//! What `receive()` returns when there is nothing yet: the wait for it, without a frame of Python's.
-//! It has a coroutine's methods, as `awaitable`'s have.
+//! The awaitable that `receive()` returns when there is nothing yet, without a Python frame. It has the methods of a
+//! coroutine, as those in `awaitable.rs`.
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -12,13 +12,13 @@ use super::core::Side;
 use super::websocket::SocketCall;
 use crate::worker::python::{Collected, track};
 
-/// Whose message is awaited.
+/// The connection whose message is awaited.
 pub enum Source {
     Http(Collected<Call>),
     WebSocket(Collected<SocketCall>),
 }
 
-/// `await` gives the next message.
+/// `await` returns the next message.
 #[pyclass(frozen, module = "rgun", freelist = 128)]
 pub struct Waiting {
     source: Source,
@@ -30,7 +30,7 @@ pub fn receive(py: Python<'_>, source: Source) -> PyResult<Bound<'_, PyAny>> {
 }
 
 impl Waiting {
-    /// The message, as the end of the wait; else a future to be awaited before the next look.
+    /// Returns the message, which ends the wait, or a future to be awaited before the next attempt.
     fn step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (event, core, key) = match &self.source {
             Source::Http(call) => {
@@ -50,7 +50,7 @@ impl Waiting {
         }
         let future = core.new_future(py)?;
         core.wait(py, key, Side::Receive, future.clone().unbind());
-        // What `yield from future` would say to the task.
+        // As `yield from future` would signal to the task.
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
         Ok(future)
     }

@@ -1,4 +1,4 @@
-//! `receive` and `send` of one WebSocket. What needs no waiting is done when the call returns.
+//! `receive` and `send` of one WebSocket. What needs no waiting is done in the call itself.
 
 use std::sync::Arc;
 
@@ -52,12 +52,12 @@ impl SocketCall {
         raise_when_awaited(py, sent)
     }
 
-    /// Whether what was sent is mostly with the kernel.
+    /// Whether most of what was sent has been passed to the kernel.
     fn poll_send(&self) -> bool {
         self.socket.exchange.may_send()
     }
 
-    /// A future: `poll_send` may be true.
+    /// A future, resolved when `poll_send` may return true.
     fn writable<'py>(
         &self,
         py: Python<'py>,

@@ -1,4 +1,5 @@
-//! The messages of the websocket scope. Wrong ones become exceptions that name what is wrong; they do not reach the wire.
+//! The messages of the websocket scope. Invalid ones become exceptions that name the error; they do not reach the
+//! client.
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
@@ -26,7 +27,7 @@ pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<Kind> {
     let Some(kind) = message.get_item(intern!(py, "type"))? else {
         return Err(PyValueError::new_err("ASGI message without \"type\""));
     };
-    // Literals in the app's code are interned: nearly always the very same object.
+    // Literals in the app's code are interned: nearly always the same object.
     if kind.is(intern!(py, "websocket.send")) {
         return Ok(Kind::Send);
     }
@@ -109,7 +110,7 @@ pub fn code(message: &Bound<'_, PyDict>) -> PyResult<Option<u16>> {
     }
 }
 
-/// What the handshake itself answers cannot come from the app.
+/// Fields that the handshake itself sets cannot come from the app.
 pub fn check_headers(headers: &Headers<'_>) -> PyResult<()> {
     let ours: [&[u8]; 3] = [
         b"sec-websocket-protocol",
@@ -135,7 +136,7 @@ pub fn check_headers(headers: &Headers<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// What `receive()` gives; not called for `Wait`.
+/// What `receive()` returns; not called for `Wait`.
 pub fn event<'py>(py: Python<'py>, incoming: &Incoming) -> PyResult<Bound<'py, PyDict>> {
     let event = PyDict::new(py);
     let kind = intern!(py, "type");

@@ -28,7 +28,7 @@ pub struct Stream {
     pub left: bool,
     /// The app was notified: it gets an error for what it sends.
     pub told: bool,
-    /// Another part of the worker sends the response, whatever the app does.
+    /// A thread of the file pool sends the response, whatever the app does.
     pub promised: bool,
     /// A thread of the pool compresses what the app has sent.
     pub coding: bool,

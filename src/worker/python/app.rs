@@ -1,4 +1,4 @@
-//! Loading the user's app. It does not call it.
+//! Loads the user's app.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use super::Scripts;
 use crate::config::{AppSpec, Factory, Interface, Settings, WarmUp};
 use crate::ipc::Phase;
 
-/// Who failed: the user's code, or whoever named an app that is not in it. gunicorn's exit codes tell them apart.
+/// Where a boot failed: in the user's code, or because the app that was named does not exist. gunicorn's exit codes
+/// distinguish the two.
 pub fn failed_phase(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> Phase {
     let boot = scripts.boot.bind(py);
     let is = |name| {
@@ -24,7 +25,7 @@ pub fn failed_phase(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> Phase {
     }
 }
 
-/// Loads what the app would load with its first request. `event_loop`: an ASGI app's, which does not run yet.
+/// Loads what the app would otherwise load at its first request. `event_loop`: of an ASGI app; it is not running yet.
 ///
 /// # Errors
 /// The user's own exceptions.
@@ -62,7 +63,7 @@ pub fn describe(py: Python<'_>, scripts: &Scripts, loaded: &Loaded) -> PyResult<
     })
 }
 
-/// The Host header of a request that the worker makes to itself.
+/// The Host header for a request that the worker makes to itself.
 pub fn ready_host(py: Python<'_>, scripts: &Scripts, app: &Py<PyAny>) -> PyResult<String> {
     scripts
         .framework
@@ -71,7 +72,7 @@ pub fn ready_host(py: Python<'_>, scripts: &Scripts, app: &Py<PyAny>) -> PyResul
         .extract()
 }
 
-/// How the app wants to be called.
+/// The app's calling convention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Asgi,
@@ -83,7 +84,7 @@ pub struct Loaded {
     pub protocol: Protocol,
 }
 
-/// The user's modules can be imported from here on.
+/// From here on the user's modules can be imported.
 pub fn prepare_path(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
     prepare_path_of(scripts.boot.bind(py), settings)
 }
@@ -95,13 +96,13 @@ fn prepare_path_of(boot: &Bound<'_, PyModule>, settings: &Settings) -> PyResult<
         .map(drop)
 }
 
-/// Imports the app as the settings say. Errors are the user's own exceptions, or `LoadError` of ours.
+/// Imports the app according to the settings. Errors are the user's own exceptions, or our `LoadError`.
 pub fn load(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<Loaded> {
     let app = load_object(scripts.boot.bind(py), settings)?;
     recognise(py, scripts, settings, app)
 }
 
-/// The same for Python code that does so when it wants to.
+/// A Python function that loads the app when it is called.
 pub fn loader(py: Python<'_>, scripts: &Scripts, settings: &Arc<Settings>) -> PyResult<Py<PyAny>> {
     let (boot, settings) = (scripts.boot.clone_ref(py), Arc::clone(settings));
     let load = PyCFunction::new_closure(
@@ -130,7 +131,7 @@ fn load_object(boot: &Bound<'_, PyModule>, settings: &Settings) -> PyResult<Py<P
     Ok(app.unbind())
 }
 
-/// What an app is: how it wants to be called.
+/// Detects the protocol of an app.
 pub fn recognise(
     py: Python<'_>,
     scripts: &Scripts,

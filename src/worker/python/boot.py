@@ -1,4 +1,4 @@
-"""Imports the app and finds out what it is. It does not serve it."""
+"""Imports the app and detects its protocol."""
 
 import ast
 import functools
@@ -10,7 +10,7 @@ import traceback
 
 
 class LoadError(Exception):
-    """The app cannot be had. `args`: (summary, hint)."""
+    """The app cannot be loaded. `args`: (summary, hint)."""
 
 
 class ModuleMissing(LoadError):
@@ -53,7 +53,7 @@ def django_files(kind):
 
 
 def _here():
-    """The working directory; None: a deploy has deleted it, which does not keep Python from starting."""
+    """The working directory; None: a deploy has deleted it, which does not prevent Python from starting."""
     try:
         return os.getcwd()
     except FileNotFoundError:
@@ -61,7 +61,7 @@ def _here():
 
 
 def load(module_name, attribute, arguments):
-    """The app object for `module:attribute`, or what it returns for `arguments` (source text; None: it is not called).
+    """The app object for `module:attribute`, or its result for `arguments` (source text; None: it is not called).
 
     Errors of the user's own code pass through untouched.
     """
@@ -117,7 +117,7 @@ def _call(factory, where, arguments):
 
 
 def _is_missing_spec(error, module_name):
-    """Whether the module that is missing is the one asked for or a parent of it, not one that it imports itself."""
+    """Whether the missing module is the one asked for or a parent of it, not one that it imports itself."""
     return error.name is not None and (module_name + ".").startswith(error.name + ".") and not _raised_by_user(error)
 
 
@@ -188,13 +188,13 @@ def _by_arguments(function, double):
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        # Written in C, and silent about it.
+        # Written in C, without a signature.
         return "wsgi"
     named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     most = 99 if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(named)
     least = sum(p.default is p.empty for p in named)
     if least <= 2 <= most:
-        # Three are possible too, where there are defaults or `*args`: then the names decide.
+        # Three are possible too, with defaults or `*args`: then the names decide.
         return "asgi3" if most >= 3 and [p.name for p in named[:1]] == ["scope"] else "wsgi"
     if least <= 3 <= most:
         return "asgi3"
@@ -210,7 +210,7 @@ def _is_coroutine(function):
 
 
 def asgi2(app):
-    """A single callable around ASGI 2's double callable, which is told that it is spoken to as one."""
+    """A single callable around ASGI 2's double callable; sets the scope's version to 2.0."""
 
     async def application(scope, receive, send):
         scope["asgi"]["version"] = "2.0"
@@ -224,7 +224,7 @@ def _ours(filename):
 
 
 def format_error(error):
-    """The user's traceback, whole, without frames of ours."""
+    """The user's traceback, complete, without frames of ours."""
     seen = set()
 
     def strip(e):

@@ -1,4 +1,4 @@
-//! Ending what runs in Python's threads, as far as Python lets: its next step raises `SystemExit`. It chooses nobody.
+//! Cancels code in Python's threads, as far as Python can: its next step raises `SystemExit`.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -34,7 +34,7 @@ pub fn main_thread_is_interruptible() -> bool {
     INTERRUPTIBLE.load(SeqCst)
 }
 
-/// From here on it is too late.
+/// From here on a cancellation has no effect.
 pub fn ignore_cancel(py: Python<'_>) -> PyResult<()> {
     if !main_thread_is_interruptible() {
         return Ok(());
@@ -54,7 +54,7 @@ pub fn cancel_main_thread() {
     signal_main_thread(CANCEL);
 }
 
-/// `SystemExit` in the thread of that `threading.get_ident()`, once it is back in Python code.
+/// `SystemExit` in the thread of that `threading.get_ident()`, as soon as it runs Python code.
 pub fn cancel_thread(_py: Python<'_>, ident: u64) {
     // SAFETY: the GIL is held; the exception type lives as long as the interpreter; an unknown thread is no error.
     unsafe {

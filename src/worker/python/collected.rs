@@ -1,4 +1,4 @@
-//! References to Python objects that the garbage collector can follow and, where they are part of a cycle, take away.
+//! References to Python objects that the garbage collector can traverse and, where they are part of a cycle, clear.
 
 use parking_lot::Mutex;
 use pyo3::exceptions::PyReferenceError;
@@ -6,11 +6,11 @@ use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-/// A reference in an object that Python code may reach. A class that holds some passes each on from its `__traverse__`, and
-/// clears them in `__clear__`; `tests/layering` asks for both.
+/// A reference in an object that Python code may reach. A class that holds some visits each in its `__traverse__` and
+/// clears it in `__clear__`; `tests/layering` checks both.
 ///
-/// What is behind an `Arc` of ours is not followed: the collector counts the references that one object has, and those are
-/// several objects' at once.
+/// What is behind one of our `Arc`s is not traversed: the collector counts the references that one object holds, and
+/// those belong to several objects at once.
 pub struct Collected<T>(Mutex<Option<Py<T>>>);
 
 impl<T> Collected<T> {
@@ -28,14 +28,15 @@ impl<T> Collected<T> {
     }
 
     pub fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // Locked: it is just being looked at, so there is a reference that the collector does not see, and it will not collect.
+        // Locked: it is in use, so there is a reference that the collector does not count, and the object will not be
+        // collected.
         match self.0.try_lock() {
             Some(object) => visit.call(&*object),
             None => Ok(()),
         }
     }
 
-    /// Gives the reference up.
+    /// Drops the reference.
     pub fn clear(&self) {
         let object = self.0.lock().take();
         // Outside the lock: it may be the last one, and run Python code.
@@ -43,10 +44,10 @@ impl<T> Collected<T> {
     }
 }
 
-/// An object of a class with a free list comes from there without being known to the collector.
+/// An object of a class with a free list is reused without being tracked by the collector.
 pub fn track<T>(object: Bound<'_, T>) -> Bound<'_, T> {
-    // SAFETY: the caller's class has `__traverse__`, so that its objects have a collector's head; the object is complete, and
-    // the GIL is held.
+    // SAFETY: the caller's class has `__traverse__`, so its objects have a GC head; the object is complete, and the
+    // GIL is held.
     unsafe {
         if ffi::PyObject_GC_IsTracked(object.as_ptr()) == 0 {
             ffi::PyObject_GC_Track(object.as_ptr().cast());

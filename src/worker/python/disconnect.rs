@@ -1,4 +1,4 @@
-//! The exception by which an app learns that its client has left.
+//! The exception that tells an app that its client has disconnected.
 
 use pyo3::exceptions::PyConnectionAbortedError;
 use pyo3::prelude::*;
@@ -12,7 +12,7 @@ pyo3::create_exception!(
     "The client has closed the connection: what is sent does not arrive, what is missing of its body will not come."
 );
 
-/// Our own error come back, or what a framework made of it (Starlette's `ClientDisconnect`): nothing has failed.
+/// Our own error, or what a framework made of it (Starlette's `ClientDisconnect`): not a failure.
 pub fn is_disconnect(py: Python<'_>, error: &PyErr) -> bool {
     if error.is_instance_of::<ClientDisconnected>(py) {
         return true;

@@ -1,4 +1,4 @@
-//! CPython's own preparations around fork(2), for a master that lives in an interpreter. No-ops where there is none.
+//! CPython's own preparations around fork(2), for a master inside an interpreter. No-ops without one.
 
 use pyo3::ffi;
 

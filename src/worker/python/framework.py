@@ -1,4 +1,4 @@
-"""What is known of frameworks: what they load with the first request, which Host they accept, what they are called.
+"""Knowledge about frameworks: what they load at the first request, which Host they accept, their names.
 
 No view is called.
 """
@@ -9,26 +9,27 @@ import sys
 import types
 from importlib import import_module
 
-# Attributes that hold several apps, routes or mounts. An attribute that holds one callable is followed whatever it is called.
+# Attributes that hold several apps, routes or mounts. An attribute that holds one callable is followed whatever its
+# name is.
 _GROUPS = ("application_mapping", "apps", "mounts", "routes")
 _MOST_PARTS = 10_000
 
 
 def warm_up(app, loop):
-    """`loop`: the event loop of an ASGI app, which does not run yet. Errors are the app's own."""
+    """`loop`: the event loop of an ASGI app, which is not running yet. Errors are the app's own."""
     parts = list(_parts_of(app))
     if _serves_django(parts):
         _warm_django()
     stacks = _starlette_apps(parts)
     if loop is not None and stacks:
-        # Their middleware is made within the running loop, as it is where the first request makes it.
+        # Their middleware is created within the running loop, as by the first request.
         error = loop.run_until_complete(_attempt(_build_stacks, stacks))
         if error is not None:
             raise error
 
 
 async def _attempt(function, *arguments):
-    # Returned, so that no frame of the event loop stands in the traceback.
+    # Returned, so that no frame of the event loop appears in the traceback.
     try:
         function(*arguments)
     except Exception as error:
@@ -36,7 +37,7 @@ async def _attempt(function, *arguments):
 
 
 def _parts_of(app):
-    """The app and what is within it: wrappers, middleware, mounted apps. Nothing is called, no property is read."""
+    """The app and what it contains: wrappers, middleware, mounted apps. Nothing is called, no property is read."""
     waiting, seen = [app], set()
     while waiting and len(seen) < _MOST_PARTS:
         one = waiting.pop(0)
@@ -81,7 +82,7 @@ def _is_filled(cell):
 
 
 def _may_be_app(part):
-    # By its type: a proxy that is asked itself would load what it stands for.
+    # By its type: asking a proxy object would load what it stands for.
     return callable(part) and not issubclass(type(part), (type, types.BuiltinFunctionType))
 
 
@@ -93,7 +94,7 @@ def _starlette_apps(parts):
 
 
 def _build_stacks(apps):
-    """An app's middleware, as its first call would make it: where that is the one for the lifespan, its error would be taken for
+    """Builds an app's middleware as its first call would: if that were the lifespan call, its error would be taken for
     an app without lifespan."""
     for app in apps:
         if getattr(app, "middleware_stack", False) is None:
@@ -101,7 +102,7 @@ def _build_stacks(apps):
 
 
 def _serves_django(parts):
-    """Whether requests reach Django: an app of another kind may use its models alone."""
+    """Whether requests reach Django: an app of another kind may use only its models."""
     base = sys.modules.get("django.core.handlers.base")
     if base is None:
         return False
@@ -111,12 +112,12 @@ def _serves_django(parts):
     if not (settings.configured and apps.ready):
         return False
     handler = base.BaseHandler
-    # The second search is for handlers within wrappers that do not show what they hold.
+    # The second search is for handlers within wrappers that do not expose what they hold.
     return any(issubclass(type(part), handler) for part in parts) or any(issubclass(type(one), handler) for one in gc.get_objects())
 
 
 def _warm_django():
-    """Middleware is loaded with the handler, all else with the first request."""
+    """Middleware is loaded with the handler, everything else at the first request."""
     opened = _open_connections()
     _load_urls()
     _load_templates()
@@ -124,9 +125,10 @@ def _warm_django():
         try:
             optional()
         except Exception:
-            # A setting that is wrong and may never be used: the app meets the error where it uses it.
+            # A wrong setting that may never be used: the app meets the error where it uses it.
             pass
-    # A connection that belongs to this thread would be nobody's, and must not be inherited by a process forked from this one.
+    # A connection opened in this thread would never be used, and must not be inherited by a process forked from this
+    # one.
     for connection in _open_connections():
         if connection not in opened:
             connection.close()
@@ -163,7 +165,7 @@ def _load_templates():
         for holder in (engine, getattr(engine, "engine", None)):
             for lazy in ("template_context_processors", "template_loaders"):
                 getattr(holder, lazy, None)
-        # The parser's own patterns are compiled with the first template; this is one in every language there is.
+        # The parser's own patterns are compiled with the first template; this one is valid in every engine.
         engine.from_string("{{ a }}{{ b }}")
 
 
@@ -214,7 +216,7 @@ LOCALHOST = "localhost"
 
 
 def ready_host(app):
-    """The Host of a request that the worker makes to itself: the first that Django's ALLOWED_HOSTS accepts."""
+    """The Host for a request that the worker makes to itself: the first that Django's ALLOWED_HOSTS accepts."""
     if not _serves_django(list(_parts_of(app))):
         return LOCALHOST
     from django.conf import settings
@@ -223,7 +225,7 @@ def ready_host(app):
     try:
         allowed = list(settings.ALLOWED_HOSTS)
     except TypeError:
-        # An object that only knows `in`.
+        # An object that only supports `in`.
         return LOCALHOST
     for entry in allowed:
         host = LOCALHOST if entry == "*" else str(entry).lstrip(".")
@@ -248,7 +250,7 @@ _FRAMEWORKS = {
 
 
 def describe(app):
-    """`Django 5.2.1`; None where the framework is not known."""
+    """`Django 5.2.1`; None where the framework is unknown."""
     parts = list(_parts_of(app))
     if _serves_django(parts):
         return "Django " + _version("django")
@@ -266,5 +268,5 @@ def _version(package):
         from importlib import metadata
 
         return metadata.version(package)
-    except Exception:  # not installed; or a `csv.py` of the project's is not what `metadata` means
+    except Exception:  # not installed; or a `csv.py` of the project breaks `metadata`
         return ""

@@ -1,8 +1,8 @@
-//! The signal handlers of a program that serves in its own process: as they were, once it has served.
+//! Restores the signal handlers of a program that serves in its own process, once serving has ended.
 
 use pyo3::prelude::*;
 
-/// Those that serving replaces.
+/// The signals whose handlers serving replaces.
 const REPLACED: [&str; 3] = ["SIGINT", "SIGTERM", "SIGQUIT"];
 
 pub fn is_main_thread(py: Python<'_>) -> bool {
@@ -14,7 +14,7 @@ pub fn is_main_thread(py: Python<'_>) -> bool {
     same().unwrap_or(false)
 }
 
-/// What Python had set for each; nothing in a thread that may not set any.
+/// Python's handler of each; empty in a thread that may not set any.
 pub struct Handlers(Vec<(Py<PyAny>, Py<PyAny>)>);
 
 impl Handlers {
@@ -38,7 +38,7 @@ impl Handlers {
 
     pub fn restore(self, py: Python<'_>) {
         for (number, handler) in self.0 {
-            // None: set by something that is not Python, which is not ours to set again.
+            // None: not set from Python, and cannot be restored from here.
             if handler.is_none(py) {
                 continue;
             }

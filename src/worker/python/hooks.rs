@@ -1,5 +1,4 @@
-//! A configuration file that acts, and its hooks: those of gunicorn's master in a mold, those of workers in each. When one is called is
-//! decided elsewhere.
+//! A Python configuration file and its hooks: those of gunicorn's master in a mold, those of workers in each worker.
 
 use std::ffi::CString;
 
@@ -13,13 +12,13 @@ use pyo3::types::PyModule;
 use crate::config::{HOOKS, Settings};
 use crate::observability::CRITICAL;
 
-/// What is called when the worker is told to stop fast; set once, a worker has one interpreter.
+/// Called when the worker is ordered to stop fast; set once, a worker has one interpreter.
 static INTERRUPT: OnceLock<Py<PyAny>> = OnceLock::new();
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-/// `worker_abort` was called, and what runs in the main thread has been told to end.
+/// `worker_abort` was called, and the code in the main thread was ordered to exit.
 static ABORTED: AtomicBool = AtomicBool::new(false);
 
-/// `worker_int`, before anything is cancelled: what runs is still there for it to look at.
+/// Calls `worker_int`, before anything is cancelled: the hook can still inspect what runs.
 pub fn tell_interrupt(py: Python<'_>) {
     let Some(object) = INTERRUPT.get() else {
         return;
@@ -29,7 +28,7 @@ pub fn tell_interrupt(py: Python<'_>) {
     }
 }
 
-/// Whether `tell_interrupt` has something to do.
+/// Whether `tell_interrupt` has a hook to call.
 pub fn interrupt_is_heard() -> bool {
     INTERRUPT.get().is_some() && !INTERRUPTED.load(SeqCst)
 }
@@ -40,7 +39,7 @@ fn try_to_call(py: Python<'_>, object: &Py<PyAny>, name: &str) {
     }
 }
 
-/// A configuration file that was run, and the hooks that gunicorn's master calls.
+/// A configuration file that was run, and the hooks of gunicorn's master.
 pub struct Hooks {
     arbiter: Py<PyAny>,
     program: Py<PyModule>,
@@ -48,7 +47,7 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// Runs the file. `None`: there is none that does more than to have values. `load_app`: what `server.app.wsgi()` calls.
+    /// Runs the file. `None`: there is none, or it only sets values. `load_app`: what `server.app.wsgi()` calls.
     ///
     /// # Errors
     /// What the file raises.
@@ -80,7 +79,7 @@ impl Hooks {
         }))
     }
 
-    /// `on_starting` and `when_ready`, or `on_reload`; `message`: as the master has said it.
+    /// `on_starting` and `when_ready`, or `on_reload`; `message`: as sent by the master.
     ///
     /// # Errors
     /// Python's; what a hook raises is logged.
@@ -90,7 +89,7 @@ impl Hooks {
             .map(drop)
     }
 
-    /// `nworkers_changed` for the first time, before the app is loaded.
+    /// The first `nworkers_changed`, before the app is loaded.
     ///
     /// # Errors
     /// As `start`.
@@ -139,7 +138,7 @@ impl Hooks {
             .call_method0(py, "wsgi")
     }
 
-    /// Whether the file leaves the field `Server` out of answers, by a class in place of gunicorn's Response.
+    /// Whether the file removes the field `Server` from responses, by a class in place of gunicorn's Response.
     ///
     /// # Errors
     /// Python's.
@@ -148,7 +147,7 @@ impl Hooks {
         hides.extract(py)
     }
 
-    /// What it has for the worker that this process is.
+    /// Returns the hooks for the worker that this process is.
     ///
     /// # Errors
     /// Python's.
@@ -202,7 +201,7 @@ impl WorkerHooks {
         self.object.call_method1(py, "initialise", (app,))
     }
 
-    /// The app with the hooks of requests around it; the app itself where there are none.
+    /// The app wrapped with the request hooks; the app itself where there are none.
     ///
     /// # Errors
     /// Python's.
@@ -212,7 +211,7 @@ impl WorkerHooks {
     }
 }
 
-/// The program that reads a configuration file and calls its hooks.
+/// The script that reads a configuration file and calls its hooks.
 ///
 /// # Errors
 /// Python's.
@@ -228,12 +227,12 @@ fn abort() {
     ABORTED.store(true, SeqCst);
 }
 
-/// Whether the master had this worker end because it hung: whatever its main thread does next, it leaves.
+/// Whether this worker was aborted because it hung: it exits whatever its main thread does next.
 pub fn is_aborted() -> bool {
     ABORTED.load(SeqCst)
 }
 
-/// A line of a hook's in the server's log.
+/// Writes a line of a hook to the server's log.
 #[pyfunction]
 fn log(level: &str, message: &str, traceback: Option<&str>) {
     let traceback = traceback.filter(|text| !text.is_empty());

@@ -1,4 +1,4 @@
-//! An interpreter of our own, for the binary: started, and ended in an orderly way. It does not choose which one.
+//! An interpreter of our own, for the binary: started, and finalised in order.
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fmt;
@@ -9,12 +9,12 @@ use std::path::Path;
 
 use pyo3::ffi;
 
-/// Why there is no interpreter.
+/// Why the interpreter did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// A bug of ours: nobody asked which one.
+    /// A bug of ours: no executable was chosen.
     NotChosen,
-    /// What Python says.
+    /// Python's own message.
     Failed(String),
 }
 
@@ -34,9 +34,9 @@ pub fn loaded_version() -> &'static str {
     text.to_str().unwrap_or_default()
 }
 
-/// A running interpreter, whose main thread this is. It holds the GIL wherever pyo3 has not given it up.
+/// A running interpreter, whose main thread this is. It holds the GIL wherever pyo3 has not released it.
 pub struct Interpreter {
-    /// Its end belongs to the same thread.
+    /// It must be finalised by the same thread.
     main_thread: PhantomData<*const ()>,
 }
 
@@ -45,11 +45,13 @@ impl Interpreter {
     /// `arguments` become `sys.argv`.
     pub fn start(executable: &Path, arguments: &[OsString]) -> Result<Self, StartError> {
         let mut config = Config::new();
-        // At a terminal's Ctrl-C a program that boots is to end, not to raise KeyboardInterrupt somewhere within `site`.
+        // On Ctrl-C in a terminal a booting program exits, instead of raising KeyboardInterrupt somewhere within
+        // `site`.
         config.0.install_signal_handlers = 0;
-        // They are the program's own.
+        // The arguments belong to the program.
         config.0.parse_argv = 0;
-        // Python as a program does this with its signal handlers: writing too much is an error, not a death.
+        // Python as a program does this with its signal handlers: exceeding the file size limit is an error, not
+        // fatal.
         crate::sys::signals::ignore_file_size_signal();
         config.set_executable(executable)?;
         config.set_arguments(arguments)?;
@@ -59,7 +61,8 @@ impl Interpreter {
         })
     }
 
-    /// As a Python program ends: threads are joined, `atexit` runs, standard output is flushed. Call it with no `Py` left.
+    /// Ends as a Python program does: threads are joined, `atexit` runs, standard output is flushed. Call it with no
+    /// `Py` left.
     pub fn finish(self) {
         let Self {
             main_thread: PhantomData,
@@ -91,7 +94,7 @@ impl Config {
         let config = &raw mut *self.0;
         for field in [
             &raw mut self.0.executable,
-            // Before Python 3.11 this is what the search for a virtual environment begins with.
+            // Before Python 3.11 the search for a virtual environment starts with this.
             &raw mut self.0.program_name,
         ] {
             // SAFETY: both are fields of this initialised configuration, and the text ends with NUL.
@@ -121,7 +124,7 @@ impl Config {
 
 impl Drop for Config {
     fn drop(&mut self) {
-        // SAFETY: it was initialised, and nobody uses it any more.
+        // SAFETY: it was initialised, and is not used any more.
         unsafe { ffi::PyConfig_Clear(&raw mut *self.0) };
     }
 }
@@ -131,7 +134,7 @@ fn text(text: &OsStr) -> Result<CString, StartError> {
 }
 
 fn checked(status: ffi::PyStatus) -> Result<(), StartError> {
-    // SAFETY: only looks at the value.
+    // SAFETY: only reads the value.
     if unsafe { ffi::PyStatus_Exception(status) } == 0 {
         return Ok(());
     }

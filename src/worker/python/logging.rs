@@ -1,5 +1,4 @@
-//! Python's logging in a worker: the loggers that gunicorn has, the user's configuration, and what is handed to its handlers. It
-//! formats nothing.
+//! Python's logging in a worker: gunicorn's loggers, the user's configuration, and the relay to its handlers.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,12 +14,12 @@ use crate::observability::{self, relay};
 use crate::sys;
 
 static WRITE_ACCESS: OnceLock<WriteLine> = OnceLock::new();
-/// Closes and opens the files of Python's own handlers.
+/// Closes and reopens the files of Python's own handlers.
 static REOPEN: OnceLock<Py<PyAny>> = OnceLock::new();
-/// That is under way.
+/// A reopening is in progress.
 static REOPENING: AtomicBool = AtomicBool::new(false);
 
-/// `gunicorn.error` and `gunicorn.access`, before the app is imported: it may take their handlers for its own logger.
+/// `gunicorn.error` and `gunicorn.access`, before the app is imported: it may use their handlers for its own logger.
 pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
     let logs = scripts.logs.bind(py);
     let say = PyCFunction::new_closure(py, Some(c"say"), None, |args: &Arguments<'_>, _: _| {
@@ -62,13 +61,13 @@ pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -
 type WriteLine = Box<dyn Fn(&str) + Send + Sync>;
 type Arguments<'py> = Bound<'py, PyTuple>;
 
-/// Where lines of requests go that come from Python's handlers: to the access log of this worker. Set once; in a mold, which has
-/// no requests, it is not set.
+/// Sets the destination of access log lines from Python's handlers: the access log of this worker. Set once; not set
+/// in a mold, which has no requests.
 pub fn write_requests_by(write: impl Fn(&str) + Send + Sync + 'static) {
     drop(WRITE_ACCESS.set(Box::new(write)));
 }
 
-/// The thread that hands the server's own messages and requests to Python's handlers. Dropped, it comes to its end.
+/// The thread that passes the server's own messages and requests to Python's handlers. Dropping this ends it.
 pub struct Relay {
     thread: Py<PyAny>,
 }
@@ -77,13 +76,13 @@ impl Drop for Relay {
     fn drop(&mut self) {
         relay::end();
         Python::attach(|py| {
-            // A handler that does not come to its end holds nobody up.
+            // A handler that never returns must not block the exit.
             drop(self.thread.call_method1(py, "join", (2.0,)));
         });
     }
 }
 
-/// By the user's configuration, where there is one.
+/// Applies the user's configuration, if there is one.
 pub fn configure_logging(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
     let Some(python) = &settings.logging.python else {
         return Ok(());
@@ -107,8 +106,8 @@ pub fn configure_logging(py: Python<'_>, scripts: &Scripts, settings: &Settings)
     Ok(())
 }
 
-/// Heeds what has been done to gunicorn's loggers: once they are configured, and again once the app is there, which may have given
-/// them filters, formatters and handlers. `before`: what the first time has begun.
+/// Applies changes of gunicorn's loggers: once they are configured, and again once the app is loaded, which may have
+/// added filters, formatters and handlers. `before`: the relay that the first call has started.
 pub fn route_logs(
     py: Python<'_>,
     scripts: &Scripts,
@@ -144,7 +143,7 @@ pub fn route_logs(
     }))
 }
 
-/// What reads a configuration file, for a dictionary that holds objects.
+/// The function that reads a Python configuration file, for a dictionary that holds objects.
 fn loader_of_scripts<'py>(py: Python<'py>, settings: &Settings) -> PyResult<Bound<'py, PyAny>> {
     script(py, settings)?.getattr("load")
 }
@@ -152,7 +151,7 @@ fn loader_of_scripts<'py>(py: Python<'py>, settings: &Settings) -> PyResult<Boun
 /// Of a request: its atoms, and its fields with their names.
 type Record = (Vec<String>, Vec<(String, String)>);
 
-/// Python's number of the level, the text, and of a request its atoms and fields.
+/// Python's number of the level, the text, and for a request its atoms and fields.
 fn plain(item: relay::Item) -> (u8, String, Option<Record>) {
     match item {
         relay::Item::Error { level, text } => ((level as u8 + 1) * 10, text, None),
@@ -164,13 +163,14 @@ fn plain(item: relay::Item) -> (u8, String, Option<Record>) {
     }
 }
 
-/// After a rotation, also of files that the app's own configuration has opened. In a thread: the app may hold the GIL for long.
+/// After a rotation, also of files that the app's own configuration has opened. In a thread: the app may hold the GIL
+/// for long.
 pub fn reopen_python_files() {
     if REOPEN.get().is_none() || REOPENING.swap(true, Relaxed) {
         return;
     }
     let reopen = || {
-        // Python may have come to its end meanwhile: then there is nothing to reopen.
+        // Python may be finalised by now: then there is nothing to reopen.
         Python::try_attach(|py| {
             if let Some(Err(error)) = REOPEN.get().map(|reopen| reopen.call0(py)) {
                 tracing::error!(%error, "files of Python's logging not reopened");

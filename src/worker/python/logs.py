@@ -1,4 +1,4 @@
-"""gunicorn's loggers over the log of this server, and a logging configuration of the user's. It serves no request."""
+"""gunicorn's loggers over the log of this server, and the user's logging configuration."""
 
 import logging
 
@@ -6,7 +6,7 @@ ERROR_FORMAT = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
 DATE_FORMAT = "[%Y-%m-%d %H:%M:%S %z]"
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
-# gunicorn.glogging.CONFIG_DEFAULTS: what a configuration does not say.
+# gunicorn.glogging.CONFIG_DEFAULTS: defaults for a configuration.
 DEFAULTS = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -28,7 +28,7 @@ class ConfigError(Exception):
 
 
 class Stream:
-    """What writes to one of the server's logs, as a text stream."""
+    """A text stream that writes to one of the server's logs."""
 
     def __init__(self, write):
         self._write = write
@@ -42,7 +42,7 @@ class Stream:
 
 
 class ErrorHandler(logging.StreamHandler):
-    """Records become lines of the error log, in the form that it has; with another formatter, what that makes of them."""
+    """Writes records as lines of the error log, in its own format; with another formatter, as that formats them."""
 
     def __init__(self, say, write):
         super().__init__(Stream(write))
@@ -52,7 +52,7 @@ class ErrorHandler(logging.StreamHandler):
 
     def emit(self, record):
         if getattr(record, "rgun", False):
-            return  # It stands there already.
+            return  # It is logged already.
         if self.formatter is not self._own:
             super().emit(record)
             return
@@ -71,7 +71,7 @@ class ErrorHandler(logging.StreamHandler):
 
 
 class AccessHandler(logging.StreamHandler):
-    """`only`: the lines of requests come this way alone, because somebody filters or formats them."""
+    """`only`: access log lines come only this way, because a filter or formatter is set."""
 
     def __init__(self, write):
         super().__init__(Stream(write))
@@ -88,7 +88,7 @@ class AccessHandler(logging.StreamHandler):
 
 
 def install(level, say, write, write_access):
-    """The loggers that apps find under gunicorn: they write where the server writes."""
+    """The loggers that apps find under gunicorn: they write to the server's logs."""
     error, access = logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")
     error.propagate = access.propagate = False
     error.setLevel(LEVELS[level])
@@ -100,7 +100,7 @@ def install(level, say, write, write_access):
 
 
 def _lend(error, access):
-    """To uvicorn's loggers, as its worker for gunicorn does: apps log there, too. Those that were given handlers keep them."""
+    """Adds handlers to uvicorn's loggers, as its worker for gunicorn does: apps log there, too. Those that have handlers keep them."""
     for name, lender in (("uvicorn", error), ("uvicorn.error", error), ("uvicorn.access", access)):
         logger = logging.getLogger(name)
         if all(isinstance(handler, (ErrorHandler, AccessHandler)) for handler in logger.handlers):
@@ -110,8 +110,8 @@ def _lend(error, access):
 
 
 def configure(kind, source, load=None):
-    """By the user's configuration, as gunicorn does. `load`: reads a configuration file of Python's again, for what cannot be told
-    as JSON."""
+    """Applies the user's configuration, as gunicorn does. `load`: reads a Python configuration file again, for what JSON
+    cannot hold."""
     import logging.config
 
     try:
@@ -128,7 +128,7 @@ def configure(kind, source, load=None):
 
 def routes():
     """Which logs go to the server's own, and which to Python's handlers: (error native, error Python, access native, access
-    Python). By what a configuration has done to the loggers, or the app and its hooks."""
+    Python). Depends on what a configuration, the app or its hooks have done to the loggers."""
     return _takers("gunicorn.error", ErrorHandler) + _takers_of_requests()
 
 
@@ -158,7 +158,7 @@ def _from_dict(kind, source, load):
 
 
 def _takers(name, own):
-    """Whether our handler is (still) there, and whether others are."""
+    """Whether our handler is (still) attached, and whether others are."""
     logger = logging.getLogger(name)
     native = any(isinstance(handler, own) for handler in logger.handlers)
     while logger is not None:
@@ -182,7 +182,7 @@ def _takers_of_requests():
 
 
 def start_relay(take, names):
-    """A thread that hands what the server says to the loggers. What ends it is `take`."""
+    """A thread that passes the server's messages to the loggers. It ends when `take` does."""
     import threading
 
     thread = threading.Thread(target=_relay, args=(take, names), name="rgun-logs", daemon=True)
@@ -208,7 +208,7 @@ def _relay(take, names):
 
 
 class Atoms(dict):
-    """As gunicorn's: fields by their names in any case, and a dash for what there is not."""
+    """As gunicorn's: fields by their names in any case, and a dash for missing ones."""
 
     def __missing__(self, name):
         lower = name.lower()
@@ -230,7 +230,7 @@ def _hand(logger, level, message, args):
 
 
 def reopen():
-    """Files of Python's own handlers, after a rotation: as gunicorn does on USR1."""
+    """Reopens files of Python's own handlers after a rotation, as gunicorn does on USR1."""
     loggers = [logging.root] + [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
         if isinstance(handler, logging.FileHandler):
@@ -244,7 +244,7 @@ def reopen():
 
 
 def unbuffer():
-    """What is printed to a file appears line by line, as the messages between do."""
+    """Output to a file appears line by line, as the log messages in between do."""
     import sys
 
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-//! Python from the worker's side: the interpreter, our scripts in it, loading the app, errors. It does not know HTTP.
+//! Python for the worker: the interpreter, our scripts in it, loading the app, errors.
 
 mod app;
 mod cancel;
@@ -47,14 +47,14 @@ use pyo3::types::PyList;
 
 use crate::config::Settings;
 
-/// The stack of a thread that calls code of the user's, in bytes: what Python's recursion limit is made for.
+/// Stack size of a thread that calls user code, in bytes: Python's recursion limit is designed for this size.
 pub const STACK: usize = 8 * 1024 * 1024;
 
-/// The exception with its traceback attached: as long as it is ours, pyo3 keeps the two apart.
+/// The exception with its traceback attached: pyo3 keeps the two apart.
 pub fn exception<'py>(py: Python<'py>, error: &PyErr) -> Bound<'py, PyAny> {
     let value = error.value(py).clone().into_any();
     if let Some(traceback) = error.traceback(py) {
-        // Only an exception type of the user's could refuse, and then there is no traceback to show.
+        // Only an exception class of the user could refuse, and then there is no traceback to show.
         drop(value.setattr(pyo3::intern!(py, "__traceback__"), traceback));
     }
     value
@@ -81,7 +81,7 @@ pub fn summary(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> String {
         .unwrap_or_else(|_| error.to_string())
 }
 
-/// Summary and traceback of a failed boot. Our own `LoadError` has no traceback: its summary says it all.
+/// Summary and traceback of a failed boot. Our own `LoadError` has no traceback: its summary is complete.
 pub fn explain(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> (String, String) {
     let value = error.value(py);
     for (module, name) in [
@@ -115,7 +115,7 @@ pub fn explain(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> (String, Str
     )
 }
 
-/// A hosted interpreter read its environment before the fork: what the settings say comes on top.
+/// A hosted interpreter has read its environment before the fork: the settings are applied on top.
 pub fn environment(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     let environ = py.import("os")?.getattr("environ")?;
     for name in [
@@ -131,15 +131,15 @@ pub fn environment(py: Python<'_>, settings: &Settings) -> PyResult<()> {
     for (name, value) in &settings.env {
         environ.set_item(name, value)?;
     }
-    // As gunicorn's master does, for apps that ask what they run under.
+    // As gunicorn's master does, for apps that check which server they run under.
     let software = concat!("rgun/", env!("CARGO_PKG_VERSION"));
     environ
         .call_method1("setdefault", ("SERVER_SOFTWARE", software))
         .map(drop)
 }
 
-/// Python's own handler of SIGINT would raise KeyboardInterrupt somewhere in the app or in the event loop. A program
-/// that starts children of its own must not ignore it either: they inherit that. What is not Python's own stays.
+/// Python's own handler of SIGINT would raise KeyboardInterrupt somewhere in the app or in the event loop. The signal
+/// must not be ignored either: child processes would inherit that. A handler that is not Python's own stays.
 fn forget_keyboard_interrupt(py: Python<'_>) -> PyResult<()> {
     let signal = py.import("signal")?;
     let interrupt = signal.getattr("SIGINT")?;
@@ -150,8 +150,9 @@ fn forget_keyboard_interrupt(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Loads what a worker needs of Python's own library, before it becomes a user who may not read it (an interpreter in root's
-/// home). Nothing of `site-packages` or of the app: that must not run with the master's rights.
+/// Loads the modules of Python's standard library that a worker needs, before it changes to a user who may not read
+/// it (an interpreter in root's home). Nothing of `site-packages` or of the app: that must not run with the master's
+/// rights.
 pub fn take_along(py: Python<'_>) {
     const NEEDED: [&str; 14] = [
         "asyncio",
@@ -172,7 +173,7 @@ pub fn take_along(py: Python<'_>) {
     let imported = without_project(py, &[], || {
         for module in NEEDED {
             if let Err(error) = py.import(module) {
-                // It will be missed, or not: then there is an error that says for what.
+                // If it is needed later, the import there raises an error that names it.
                 tracing::debug!(module, %error, "not loaded before the change of user");
             }
         }
@@ -183,8 +184,8 @@ pub fn take_along(py: Python<'_>) {
     }
 }
 
-/// Imports with the working directory and what `PYTHONPATH` and `--pythonpath` name away from the path: a project's `json.py` is not
-/// what we mean, and as root it must not run.
+/// Imports without the working directory, `PYTHONPATH` and `--pythonpath` on the path: a project's `json.py` is not
+/// the module we mean, and it must not run as root.
 fn without_project<T>(
     py: Python<'_>,
     pythonpath: &[PathBuf],
@@ -213,7 +214,7 @@ fn without_project<T>(
     result
 }
 
-/// What the process needs before code of the user's runs: `site` (a hosted master ran without it).
+/// Prepares the process for user code: runs `site` (a hosted master ran without it).
 pub fn prepare(py: Python<'_>) -> PyResult<()> {
     forget_keyboard_interrupt(py)?;
     let sys = py.import("sys")?;
@@ -223,7 +224,7 @@ pub fn prepare(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// The stack dumper. `stacks`: where it writes, if not to standard error; it stays open.
+/// Registers the stack dumper. `stacks`: the descriptor it writes to, if not standard error; it stays open.
 pub fn register_stacks(py: Python<'_>, stacks: Option<i32>) -> PyResult<()> {
     let options = pyo3::types::PyDict::new(py);
     options.set_item("all_threads", true)?;
@@ -237,20 +238,20 @@ pub fn register_stacks(py: Python<'_>, stacks: Option<i32>) -> PyResult<()> {
         .and_then(|f| f.call_method("register", (signal,), Some(&options)))
     {
         Ok(_) => {}
-        // No stderr (a daemon with closed descriptors): no stacks, but a worker.
+        // No stderr (a daemon with closed descriptors): the worker runs without stack dumps.
         Err(error) => tracing::debug!(%error, "no stack dumps"),
     }
     Ok(())
 }
 
-/// What lives once the app is loaded stays as long as the process does: no later collection looks at it.
+/// Objects that exist once the app is loaded live as long as the process: later collections skip them.
 pub fn freeze(py: Python<'_>) -> PyResult<()> {
     let gc = py.import("gc")?;
     gc.call_method0("collect")?;
     gc.call_method0("freeze").map(drop)
 }
 
-/// What the app printed is to be seen.
+/// Flushes what the app has printed.
 pub fn flush_stdio(py: Python<'_>) {
     for name in ["stdout", "stderr"] {
         // A closed or replaced stream is the app's choice.

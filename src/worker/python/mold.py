@@ -1,15 +1,15 @@
-"""What a mold looks at before it forks: threads, and sockets of the app."""
+"""Checks of a mold before it forks: threads, and sockets of the app."""
 
 import os
 import threading
 import time
 
-# How long a thread may take that is about to end.
+# Seconds that a thread that is about to end may take.
 _PATIENCE = 0.1
 
 
 def threads():
-    """The threads beside this one: what they are called, and which module started them."""
+    """The threads beside this one: their names, and the modules that started them."""
     until = time.monotonic() + _PATIENCE
     while True:
         found = _threads()
@@ -42,7 +42,7 @@ def _name_of(number):
 
 
 def _origin(thread):
-    # Its function; a class of the user's has none, and is where it comes from itself.
+    # Its function; a user's class has none, and is the origin itself.
     target = getattr(thread, "_target", None)
     return getattr(target, "__module__", None) or type(thread).__module__
 
@@ -61,7 +61,7 @@ def sockets():
 
 
 def opened_since(before):
-    """Sockets that were opened since, by their addresses. A pair without names is an event loop's own."""
+    """Sockets that were opened since, by their addresses. A pair without names belongs to an event loop."""
     opened = [number for number, place in sockets().items() if before.get(number) != place]
     return [place for place in map(_address, opened) if place] if opened else []
 

@@ -1,8 +1,8 @@
-//! One step of a coroutine, without the cost of a method call. It does not schedule.
+//! One step of a coroutine, without the cost of a method call.
 
 use pyo3::prelude::*;
 
-/// What a step led to.
+/// Result of a step.
 pub enum Step<'py> {
     /// The coroutine waits for this.
     Yield(Bound<'py, PyAny>),

@@ -1,21 +1,21 @@
-//! The parts of the worker that are written in Python, compiled into this library. It does not run them.
+//! The parts of the worker that are written in Python, compiled into this library.
 
 use std::ffi::CStr;
 
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
-/// Our modules in this interpreter. They are not importable: an app cannot come to depend on them.
+/// Our modules in this interpreter. They are not importable, so that no app depends on them.
 pub struct Scripts {
-    /// Loading the app and telling what it is.
+    /// Loading the app and detecting its protocol.
     pub boot: Py<PyModule>,
-    /// What is known of frameworks.
+    /// Knowledge about frameworks.
     pub framework: Py<PyModule>,
     /// Event loops, lifespan, drain.
     pub serve: Py<PyModule>,
     /// gunicorn's loggers, and Python's logging.
     pub logs: Py<PyModule>,
-    /// Telling where Python is.
+    /// The stacks of threads and tasks.
     pub stacks: Py<PyModule>,
     /// The client's socket for WSGI apps.
     pub sockets: Py<PyModule>,
@@ -103,7 +103,7 @@ fn concat_nul(text: &'static str) -> &'static CStr {
 
 fn module(py: Python<'_>, code: &CStr, file: &CStr, name: &CStr) -> PyResult<Py<PyModule>> {
     let module = PyModule::from_code(py, code, file, name)?;
-    // `from_code` leaves it in sys.modules, where nobody has to find it.
+    // `from_code` leaves it in sys.modules, where it must not be found.
     py.import("sys")?
         .getattr("modules")?
         .call_method1("pop", (module.name()?, py.None()))?;

@@ -10,7 +10,7 @@ import threading
 
 
 class Selector(selectors.EpollSelector):
-    """The loop's own selector; what the loop sleeps in is the reactor, which watches this selector's epoll descriptor."""
+    """The loop's own selector; the loop sleeps in the reactor, which watches this selector's epoll descriptor."""
 
     engine = None
     _may_be_ready = True
@@ -20,7 +20,7 @@ class Selector(selectors.EpollSelector):
         if engine is None:
             return super().select(timeout)
         if self._may_be_ready:
-            # Edge-triggered: believe it is quiet only after a poll that came back empty.
+            # Edge-triggered: it is quiet only after a poll that returned nothing.
             ready = super().select(0)
             if ready:
                 engine.wait(0)
@@ -44,8 +44,8 @@ def new_uvloop(engine, uvloop):
     loop = uvloop.new_event_loop()
     TICK = 0.25
     scheduled = False
-    # Requests become tasks in a turn, and a task begins with the context it is made in. A turn that an app's `send()` has
-    # asked for would else show the next request what this one has put into its context variables.
+    # Requests become tasks in a turn, and a task begins with the context in which it is created. Without this, a turn
+    # requested by an app's `send()` would expose that request's context variables to the next request.
     context = contextvars.copy_context()
 
     def turn():
@@ -130,7 +130,7 @@ class Lifespan:
         future.set_result(result)
 
     def startup(self, loop):
-        """True: the app takes part. Raises LifespanFailed."""
+        """True: the app supports lifespan. Raises LifespanFailed."""
         self._inbox.put_nowait({"type": "lifespan.startup"})
         self._task = loop.create_task(self._run())
         self._task.add_done_callback(lambda _: self._ended(None))
@@ -144,7 +144,8 @@ class Lifespan:
                 raise detail
             raise LifespanFailed("the app returned from the lifespan scope without lifespan.startup.complete")
         elif detail is not None and self._took_startup:
-            # The specification wants the server to go on. But the app has begun to start up: what it lacks now is missed later.
+            # The specification wants the server to continue. But the app has begun its startup: what it lacks now
+            # would be missed later.
             self.log("warning", "the app raised in its lifespan startup, it is served without lifespan", detail)
         elif detail is not None:
             self.log("debug", "the app does not support lifespan: %r" % (detail,))
@@ -166,7 +167,7 @@ class Lifespan:
 
 
 def wait_for_one(loop, futures, timeout):
-    """Runs the loop until one of them is done. False: none was in that time.
+    """Runs the loop until one of them is done. False: none was within the timeout.
 
     Nothing of ours that waits is a task: apps cancel all tasks, or wait for all of them, and mean their own.
     """
@@ -224,7 +225,7 @@ def settle(future):
 
 
 async def engine_ready(engine, loop, probe):
-    """The ready path answered, and the master was notified. False: the worker is not ready."""
+    """Makes the ready-path request and notifies the master. False: the worker is not ready."""
     engine.listen()
     if probe is not None:
         answer = await ask(engine, loop, probe.request())
@@ -237,7 +238,7 @@ async def engine_ready(engine, loop, probe):
 
 
 async def ask(engine, loop, request):
-    """The status that a request gets, as text, made over a socket pair inside the worker."""
+    """The status of the response to a request, as text, made over a socket pair inside the worker."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -255,7 +256,7 @@ async def ask(engine, loop, request):
 
 
 def drained(engine, loop, fast):
-    """Until no connection and no request is left, the grace is over, or a fast stop is asked for."""
+    """Waits until no connection and no request is left, the grace period is over, or a fast stop is ordered."""
     quiet = loop.create_future()
     engine.on_quiet(lambda: settle(quiet))
     if not engine.is_quiet():
@@ -263,7 +264,7 @@ def drained(engine, loop, fast):
 
 
 def cancel(engine, loop, tasks):
-    """They have a second to clean up, where there is so much."""
+    """They get a second to clean up, if there is that much left."""
     for task in tasks:
         task.cancel()
     if tasks:
@@ -281,7 +282,7 @@ def run(engine, loop, app, lifespan_mode, log, probe):
             asyncio.set_event_loop(None)
             engine.close()
             if _is_main_thread():
-                # Its descriptor is about to be somebody else's.
+                # Its descriptor is about to be closed, and may be reused.
                 signal.set_wakeup_fd(-1)
             loop.close()
 
@@ -312,7 +313,7 @@ def _finish(engine, loop):
         loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), most))
 
 
-# What `receive()` and `send()` become when they have to wait; the ready cases never come here.
+# What `receive()` and `send()` return when they have to wait; ready results never come here.
 
 
 async def wait_send(exchange):

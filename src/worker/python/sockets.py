@@ -4,7 +4,7 @@ import socket
 
 
 class ClientSocket(socket.socket):
-    """The connection is the server's until something of this object is used; from then on it is the app's.
+    """The connection belongs to the server until something of this object is used; from then on to the app.
 
     `take()` gives a descriptor, and the bytes that were read behind the request: they are what is received first.
     """
@@ -15,7 +15,7 @@ class ClientSocket(socket.socket):
         self.__dict__["_take"] = take
 
     def __getattribute__(self, name):
-        # Looking at what it is (`isinstance`, an environ that is printed) uses nothing.
+        # Inspecting it (`isinstance`, an environ that is printed) does not use it.
         if not name.startswith("__"):
             own = object.__getattribute__(self, "__dict__")
             take = own.get("_take")

@@ -1,11 +1,11 @@
-"""Where Python is at this moment: every thread, every asyncio task. It changes nothing."""
+"""The current Python stacks: every thread, every asyncio task."""
 
 import os
 import sys
 
 
 def tell():
-    """Threads first, the caller's own among them; then tasks, those that have not ended."""
+    """Threads first, including the caller's own; then the unfinished tasks."""
     import linecache
     import traceback
 
@@ -28,13 +28,13 @@ def _threads(traceback):
 
 
 def _of_the_app(frames):
-    """Without those of this program."""
+    """Frames without those of this program."""
     own = os.sep + os.path.join("rgun", "_hosted.py")
     return [(frame, line) for frame, line in frames if not frame.f_code.co_filename.startswith("<rgun") and not frame.f_code.co_filename.endswith(own)]
 
 
 def _only_waits(frames):
-    """Whether nothing but the machinery of an event loop or of a pool's thread is on the stack."""
+    """Whether the stack holds only the machinery of an event loop or of a pool's thread."""
     library = os.path.dirname(os.__file__)
     waiting = tuple(os.path.join(library, name) for name in ("asyncio" + os.sep, "concurrent" + os.sep, "selectors.py", "threading.py", "queue.py"))
     return all(frame.f_code.co_filename.startswith(waiting) for frame, _ in frames)

@@ -1,10 +1,10 @@
-//! Where Python is at this moment, as text. It tells nobody.
+//! The current Python stacks, as text.
 
 use pyo3::prelude::*;
 
 use super::Scripts;
 
-/// The stacks of all threads and tasks, told by the one that calls.
+/// The stacks of all threads and tasks, formatted by the calling thread.
 pub struct Stacks {
     tell: Py<PyAny>,
 }
@@ -16,10 +16,10 @@ impl Stacks {
     }
 
     pub fn text(&self, py: Python<'_>) -> String {
-        let told = self
+        let text = self
             .tell
             .call0(py)
             .and_then(|text| text.extract::<String>(py));
-        told.unwrap_or_else(|error| format!("the stacks cannot be told: {error}"))
+        text.unwrap_or_else(|error| format!("the stacks cannot be told: {error}"))
     }
 }

@@ -1,4 +1,4 @@
-//! The directories that are served without the app: those of the settings, and those that Django's settings name.
+//! The directories that are served without the app: those of the settings, and those of Django's settings.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use super::Scripts;
 use crate::config::{DjangoFiles, Settings, StaticMount};
 
-/// Called with the app loaded: only then are Django's settings known.
+/// Called with the app loaded: Django's settings are not known before.
 pub fn static_mounts(
     py: Python<'_>,
     scripts: &Scripts,
@@ -36,7 +36,7 @@ pub fn static_mounts(
     Ok(mounts)
 }
 
-/// Django puts the script name in front of a relative URL.
+/// Django prefixes a relative URL with the script name.
 fn below_root<'p>(prefix: &'p str, root: &str) -> &'p str {
     match prefix.strip_prefix(root) {
         Some(rest) if rest.starts_with('/') => rest,

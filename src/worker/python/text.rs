@@ -1,4 +1,4 @@
-//! Python strings of latin-1 bytes and back, as PEP 3333 wants them.
+//! Conversion between Python strings and latin-1 bytes, as PEP 3333 requires.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     unsafe { Bound::from_owned_ptr(py, text).cast_into_unchecked() }
 }
 
-/// The bytes of a native string. `what` it is, for the error.
+/// The bytes of a native string. `what` names it in the error.
 pub fn to_latin1<'a>(text: &'a Bound<'_, PyString>, what: &str) -> PyResult<Cow<'a, [u8]>> {
     let utf8 = text.to_str()?;
     if utf8.is_ascii() {

@@ -1,4 +1,4 @@
-"""Development: tells the watcher which files the app is made of. It does not look whether they change."""
+"""Development: reports the app's files to the watcher."""
 
 import errno
 import os
@@ -6,11 +6,11 @@ import sys
 import threading
 import time
 
-# How often modules that were imported meanwhile are told.
+# Seconds between reports of modules that were imported since.
 INTERVAL = 0.5
 # One message holds whole paths, each ended by NUL.
 LONGEST = 16 * 1024
-# Bytecode is taken for that of a source with the same size and the same second; a second save would not be seen.
+# Bytecode counts as up to date for a source of the same size and second; a second save within it would be missed.
 SETTLED = 2.0
 
 
@@ -21,7 +21,7 @@ class Reporter:
         self._rest = b""
 
     def tell(self, more=()):
-        """Tell what is loaded and was not told yet. False: nobody listens any more."""
+        """Reports what is loaded and was not reported yet. False: the watcher is gone."""
         new = []
         for path in [*_loaded(), *more]:
             if path not in self._told:
@@ -31,7 +31,7 @@ class Reporter:
         while self._rest:
             end = len(self._rest) if len(self._rest) <= LONGEST else self._rest.rfind(b"\0", 0, LONGEST) + 1
             if end == 0:
-                # A path longer than the system has.
+                # A path longer than the system allows.
                 self._rest = self._rest[self._rest.find(b"\0") + 1:]
                 continue
             try:
@@ -44,7 +44,7 @@ class Reporter:
         return True
 
     def tell_failure(self, error):
-        """Where an import has failed: these files were not loaded, and yet they are what will be changed."""
+        """For a failed import: these files were not loaded, but are the ones that will be edited."""
         self.tell(_blamed(error))
 
     def start(self):
@@ -89,10 +89,10 @@ def _blamed(error):
 
 
 def keep_no_fresh_bytecode():
-    """Write no bytecode for a source that was saved just now."""
+    """Writes no bytecode for a source that was saved just now."""
     from importlib.machinery import SourceFileLoader
 
-    # Private, and the same since Python 3.4; without it, it is as with every other server.
+    # Private, and unchanged since Python 3.4; without it, rgun behaves as other servers do.
     original = getattr(SourceFileLoader, "_cache_bytecode", None)
     if original is None:
         return

@@ -1,4 +1,4 @@
-//! Development: the files of the app, told to the watcher. It does not watch.
+//! Development: reports the app's files to the watcher.
 
 use std::os::fd::{IntoRawFd, OwnedFd};
 
@@ -6,11 +6,11 @@ use pyo3::prelude::*;
 
 use super::scripts;
 
-/// Tells what is loaded; without `--reload` it tells nothing.
+/// Reports what is loaded; without `--reload` it does nothing.
 pub struct Watched(Option<Py<PyAny>>);
 
 impl Watched {
-    /// Before the app is imported. `news` stays open for as long as the process lives.
+    /// Called before the app is imported. `news` stays open for as long as the process lives.
     pub fn new(py: Python<'_>, news: Option<OwnedFd>) -> PyResult<Self> {
         let Some(news) = news else {
             return Ok(Self(None));
@@ -22,14 +22,14 @@ impl Watched {
         Ok(Self(Some(reporter.unbind())))
     }
 
-    /// The app is loaded; what it imports from here on is told, too.
+    /// The app is loaded; later imports are reported, too.
     pub fn start(&self, py: Python<'_>) {
         if let Some(reporter) = &self.0 {
             complain(reporter.call_method0(py, "start"));
         }
     }
 
-    /// The app was not loaded.
+    /// Loading the app has failed.
     pub fn tell_failure(&self, py: Python<'_>, error: &PyErr) {
         if let Some(reporter) = &self.0 {
             complain(reporter.call_method1(py, "tell_failure", (super::exception(py, error),)));
@@ -38,8 +38,8 @@ impl Watched {
 }
 
 /// The project's own files are watched all the same.
-fn complain(told: PyResult<Py<PyAny>>) {
-    if let Err(error) = told {
+fn complain(result: PyResult<Py<PyAny>>) {
+    if let Err(error) = result {
         tracing::warn!(%error, "the watcher does not know all files of the app");
     }
 }

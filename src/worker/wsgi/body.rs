@@ -1,4 +1,4 @@
-//! A request body as a thread gets it. It does not read it.
+//! A request body as it is passed to an application thread.
 
 use bytes::Bytes;
 
@@ -6,11 +6,11 @@ use crate::worker::allowance::Share;
 use crate::worker::connection::Pieces;
 use crate::worker::spool::SpoolFile;
 
-/// What of a body is in memory: its beginning.
+/// The part of a body that is in memory: its beginning.
 #[derive(Default)]
 pub struct Begun {
     pub pieces: Pieces,
-    /// What a large one takes of the worker's memory for those who are slow.
+    /// Its share of the worker's memory budget for slow clients, where it is large.
     pub share: Option<Share>,
 }
 
@@ -18,10 +18,11 @@ pub enum Body {
     Empty,
     Whole {
         begun: Begun,
-        /// The rest of a large one.
+        /// The rest of a large body.
         file: Option<SpoolFile>,
     },
-    /// It is not kept as a whole: what has come (the last piece of it is in no file), and the rest from the connection.
+    /// The body is not stored as a whole: what was received (its last piece is in no file), and the rest from the
+    /// connection.
     Stream {
         begun: Begun,
         file: Option<SpoolFile>,

@@ -24,11 +24,11 @@ use crate::worker::python::{
 /// Short blocks are joined up to this many bytes.
 const JOINED: usize = 16 * 1024;
 
-/// Why a response is not complete.
+/// Why a response is incomplete.
 enum Failure {
-    /// The app's, or made for it.
+    /// An exception of the app, or one raised on its behalf.
     Error(PyErr),
-    /// The client has left.
+    /// The client has disconnected.
     Gone,
     /// Cut to the declared length.
     TooLong(u64),
@@ -54,7 +54,7 @@ impl From<SendError> for Failure {
     }
 }
 
-/// Runs the app for a request. Whatever happens, the client gets an answer or a visible end.
+/// Runs the app for a request. In any case the client gets a response, or a connection that is visibly cut.
 pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
     let Job {
         exchange,
@@ -63,7 +63,7 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         ..
     } = job;
     if !exchange.is_wanted() {
-        // The client has left before its turn. Nobody else would close its connection.
+        // The client disconnected before its turn. No other code would close its connection.
         exchange.ended(Ending::Failed);
         return;
     }
@@ -103,14 +103,14 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
     let was_handed_over = is_upgrade && exchange.take_back();
     match result {
         Ok(()) => {}
-        // How apps end there, for gunicorn's sake.
+        // Apps end this way under gunicorn when they have taken over the socket.
         Err(Failure::Error(error))
             if was_handed_over && error.is_instance_of::<PyStopIteration>(py) => {}
         Err(failure) => conclude(py, core, &exchange, &head, failure),
     }
 }
 
-/// Passes each block on before it asks for the next one.
+/// Sends each block before it asks for the next one.
 fn send(
     response: &Bound<'_, Response>,
     iterable: &Bound<'_, PyAny>,
@@ -186,7 +186,7 @@ fn send(
     }
 }
 
-/// A list or tuple: its blocks are all there, so the last one is known.
+/// Sends a list or tuple: its length is known, so the last block is known.
 fn send_all<'py>(
     response: &Bound<'py, Response>,
     head: &RequestHead,
@@ -219,7 +219,7 @@ fn send_all<'py>(
     end(response)
 }
 
-/// All blocks as one, where that is a short one. `None`: they are too much for that.
+/// All blocks as one, if that is short. `None`: they are too many or too long.
 fn joined<'py>(
     py: Python<'py>,
     length: usize,
@@ -237,7 +237,7 @@ fn joined<'py>(
     Ok(Some(PyBytes::new(py, &whole)))
 }
 
-/// Before the last byte leaves, for with it the request's line is written.
+/// Called before the last byte is sent, because the request's log line is written with it.
 fn note(notes: Option<&Notes<'_, '_>>, response: &Bound<'_, Response>) -> PyResult<()> {
     match notes {
         Some(notes) => notes.take(&response.get().exchange),
@@ -257,7 +257,7 @@ fn end(response: &Bound<'_, Response>) -> Result<(), Failure> {
     put(response, &PyBytes::new(response.py(), b""), BodyEnd::Last)
 }
 
-/// The head is all that the client gets: the rest need not be made.
+/// Whether the response has a head alone: no block needs to be produced.
 fn is_bodiless(response: &Response, head: &RequestHead) -> bool {
     head.known_method() == Method::Head || matches!(response.status(), 204 | 205 | 304)
 }
@@ -275,7 +275,7 @@ fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
     }
 }
 
-/// The books of a request that did not end well.
+/// Logs and completes a request that has failed.
 fn conclude(
     py: Python<'_>,
     core: &Core,

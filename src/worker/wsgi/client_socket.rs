@@ -1,4 +1,5 @@
-//! `environ["gunicorn.socket"]`: simple-websocket takes the connection from it, and with that flask-sock and Flask-SocketIO.
+//! `environ["gunicorn.socket"]`: simple-websocket takes over the connection through it, and so do flask-sock and
+//! Flask-SocketIO.
 
 use std::os::fd::IntoRawFd;
 
@@ -13,13 +14,13 @@ use super::thread::Thread;
 use crate::http::{KnownName, RequestHead};
 use crate::worker::exchange::Exchange;
 
-/// Whether the client asks for another protocol: only then the app gets the socket, which costs.
+/// Whether the client asks for another protocol: only then the environ gets the socket, which costs time.
 pub fn is_wanted(head: &RequestHead) -> bool {
     head.header(KnownName::Upgrade).is_some()
 }
 
-/// The socket goes to the app when the app uses it. From then on its thread may stay in the request for as long as it
-/// wants, and is not stuck.
+/// The socket is handed over when the app uses it. From then on its thread may stay in the request for as long as it
+/// needs, and does not count as stuck.
 pub fn offer(
     core: &Core,
     environ: &Bound<'_, PyDict>,

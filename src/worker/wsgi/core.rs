@@ -1,4 +1,4 @@
-//! What all requests of a WSGI worker share on the Python side. It does not run them.
+//! State on the Python side that all requests of a WSGI worker share.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ pub struct Core {
     pub crew: Arc<Crew>,
     pub app: Py<PyAny>,
     pub names: Names,
-    /// The environ without anything of a connection or a request.
+    /// The environ without the items of a connection or a request.
     pub template: Py<PyDict>,
     pub format_error: Py<PyAny>,
-    /// The type of `gunicorn.socket`.
+    /// The class of `gunicorn.socket`.
     pub client_socket: Py<PyAny>,
     pub stacks: Stacks,
 }
@@ -46,7 +46,7 @@ impl Core {
         })
     }
 
-    /// Whether that listener has no port.
+    /// Whether that listener is a unix socket, without a port.
     pub fn is_unix(&self, listener: usize) -> bool {
         self.office
             .addresses
@@ -59,7 +59,7 @@ fn template<'py>(py: Python<'py>, office: &Office) -> PyResult<Bound<'py, PyDict
     let settings = &office.net.settings;
     let environ = PyDict::new(py);
     let key = |name: &str| PyString::intern(py, name);
-    // First what each request sets: the places of the dict's table are then there.
+    // First the keys that each request sets: the copied dict's table then has slots for them.
     for name in [
         "REQUEST_METHOD",
         "RAW_URI",

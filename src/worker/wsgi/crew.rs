@@ -1,5 +1,5 @@
-//! The application threads and the reactor between them. An idle thread turns the reactor and runs what it finds, so that
-//! a request costs no hop between threads; while it is away the standby thread attends. It does not know Python.
+//! The application threads and the reactor between them. An idle thread turns the reactor and runs the requests it
+//! finds, so that a request costs no hop between threads; while all are busy the standby thread turns it.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -19,27 +19,28 @@ use crate::worker::drain::Stage;
 use crate::worker::network::Pulse;
 use crate::worker::spool::Spool;
 
-/// A busy thread looks after the reactor itself this often, in microseconds.
+/// A busy thread turns the reactor itself this often, in microseconds.
 const LOOK_IN: u64 = 1_000;
-/// A request that has waited that long, in microseconds, gets a thread woken for it.
+/// When a request has waited this long, in microseconds, a thread is woken for it.
 const WAITED: u64 = 500;
 
-/// Requests that wait for so long (a database, another service), in microseconds, leave time to serve others meanwhile:
-/// then a thread that goes to run one sends the next thread to the reactor. Below, that costs more than it gives.
+/// Where requests wait this long for something else than the CPU (a database, another service), in microseconds,
+/// other requests can run in that time: a thread that starts one then wakes the next thread for the reactor. Below
+/// this, waking costs more than it gains.
 const WORTH_A_WAKE: u64 = 50;
-/// A thread's progress where there is nothing to get on with.
+/// Progress of a thread without a request.
 const NO_REQUEST: u64 = 0;
-/// Whoever waits for a client is not stuck: the client's own timeouts see to it.
+/// A thread that waits for a client is not stuck: the client's own timeouts apply.
 pub const WAITS: u64 = u64::MAX;
-/// The main thread sleeps at most this long: a signal may come between its look for one and its sleep.
+/// Longest sleep of the main thread: a signal may arrive between its check for signals and its sleep.
 const NAP: Duration = Duration::from_secs(1);
 
-/// What a thread is to do next.
+/// The next step of a thread.
 pub enum Next {
     Job(Box<Job>),
-    /// Nothing yet, but signals may have come: only the main thread is told.
+    /// Nothing yet, but signals may have arrived; returned to the main thread only.
     Look,
-    /// Where Python is, under that number.
+    /// Report the Python stacks, under that number.
     Tell(u64),
     Stop,
 }
@@ -52,13 +53,13 @@ pub struct Crew {
     pub alarm: Condvar,
     pub post: Mutex<Post>,
     pub spool: Arc<Spool>,
-    /// Each thread's bed. An eventfd and not a futex: a signal must be able to wake the main thread.
+    /// What each thread sleeps on. An eventfd and not a futex: a signal must be able to wake the main thread.
     beds: Vec<Wake>,
     /// When each thread last made progress with its request, in monotonic milliseconds; or `NO_REQUEST`, `WAITS`.
     progress: Vec<AtomicU64>,
     /// Each thread's `threading.get_ident()`.
     idents: Vec<AtomicU64>,
-    /// There is no other worker that could take a connection.
+    /// No other worker could accept a connection.
     pub is_alone: bool,
 }
 
@@ -98,7 +99,7 @@ impl Crew {
         self.beds.len()
     }
 
-    /// The next request if there is one at once, without sleeping or reading: callable with the GIL held.
+    /// The next request if one is queued, without sleeping or reading: callable with the GIL held.
     pub fn next_queued(&self, me: usize) -> Option<Box<Job>> {
         let mut roster = self.roster.lock();
         if roster.queue.is_empty() || roster.over || self.is_time_for_a_turn(&roster) {
@@ -107,7 +108,7 @@ impl Crew {
         self.take(&mut roster, me)
     }
 
-    /// The next request, slept for if need be. Turns the reactor when nobody else does.
+    /// The next request; sleeps if there is none. Turns the reactor when no other thread does.
     pub fn next(&self, me: usize) -> Next {
         let mut roster = self.roster.lock();
         if self.is_time_for_a_turn(&roster) {
@@ -132,7 +133,7 @@ impl Crew {
             } else {
                 roster = self.sleep(roster, me);
             }
-            // The main thread goes to see to Python's signal handlers.
+            // The main thread returns to run Python's signal handlers.
             if me == 0 && roster.queue.is_empty() && !roster.over {
                 return Next::Look;
             }
@@ -161,7 +162,8 @@ impl Crew {
         Some(Box::new(job))
     }
 
-    /// The thread is done with its request. `waited`: how long that request waited, where it was measured.
+    /// The thread has finished its request. `waited`: how long that request waited for other things than the CPU, if
+    /// it was measured.
     pub fn done(&self, me: usize, waited: Option<u64>) {
         self.set_progress(me, NO_REQUEST);
         let mut roster = self.roster.lock();
@@ -186,7 +188,7 @@ impl Crew {
     ) -> MutexGuard<'c, Roster> {
         roster.driver = Driver::Thread;
         roster.epoch += 1;
-        self.tell_acceptor(&mut roster);
+        self.notify_acceptor(&mut roster);
         drop(roster);
         self.post.lock().turn(self, timeout);
         let mut roster = self.roster.lock();
@@ -200,14 +202,15 @@ impl Crew {
         me: usize,
     ) -> MutexGuard<'c, Roster> {
         roster.idle.push(me);
-        self.tell_acceptor(&mut roster);
+        self.notify_acceptor(&mut roster);
         if roster.driver == Driver::Standby {
-            // It gives the reactor back.
+            // It leaves the reactor.
             self.office.net.wake.wake();
         }
         drop(roster);
         if let Some(bed) = self.beds.get(me) {
-            // An interrupted sleep (a signal) is a short one; an error would show up again at once, as a busy loop: it cannot be.
+            // A sleep that a signal interrupts is merely short; no other error can occur here (it would repeat as a
+            // busy loop).
             drop(wait_readable(&[bed.as_fd()], (me == 0).then_some(NAP)));
             bed.clear();
         }
@@ -222,7 +225,7 @@ impl Crew {
         }
     }
 
-    /// This thread is about to wait for a client: the reactor must not stay alone.
+    /// This thread is about to wait for a client: another thread has to turn the reactor.
     pub fn attend_now(&self) {
         let mut roster = self.roster.lock();
         if roster.driver == Driver::Nobody {
@@ -236,15 +239,15 @@ impl Crew {
         }
     }
 
-    /// The sentinel may take connections again.
-    fn tell_acceptor(&self, roster: &mut Roster) {
+    /// Notifies the sentinel that it may accept connections again.
+    fn notify_acceptor(&self, roster: &mut Roster) {
         if roster.acceptor_waits && roster.has_room() {
             roster.acceptor_waits = false;
             self.office.picked.wake();
         }
     }
 
-    /// A draining worker with nothing left to do.
+    /// A draining worker without requests and connections.
     fn is_quiet(&self, roster: &Roster) -> bool {
         roster.draining
             && roster.busy.is_empty()
@@ -252,14 +255,14 @@ impl Crew {
             && self.office.net.connections() == 0
     }
 
-    /// Whoever turned the reactor asks: is it over?
+    /// Called by the thread that turned the reactor: finishes when the worker is quiet.
     pub fn settle(&self, roster: &mut Roster) {
         if self.is_quiet(roster) {
             self.finish(roster);
         }
     }
 
-    /// Sends everybody home.
+    /// Ends all threads.
     pub fn finish(&self, roster: &mut Roster) {
         roster.over = true;
         while !roster.idle.is_empty() {
@@ -270,15 +273,15 @@ impl Crew {
         self.office.net.wake.wake();
     }
 
-    /// The thread's request has moved on: it read or wrote something.
+    /// Records progress of the thread's request: it read or wrote something.
     pub fn set_progress(&self, me: usize, now: u64) {
         if let Some(progress) = self.progress.get(me) {
             progress.store(now, Relaxed);
         }
     }
 
-    /// The signs of life of a worker whose threads may be stuck. While it drains those without a request do not count: what
-    /// is left to wait for are the others.
+    /// The heartbeat of a worker whose threads may be stuck. While it drains, threads without a request do not count:
+    /// only the others are waited for.
     pub fn pulse(&self, now: u64) -> Pulse {
         let drains = self.office.net.drain.stage() != Stage::Serving;
         let (mut best, mut slowest) = (None, now);

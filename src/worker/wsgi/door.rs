@@ -1,4 +1,4 @@
-//! The WSGI side of the connections. Called with a connection locked: it notes and returns.
+//! The WSGI side of the connections. Called with a connection locked: it only queues and returns.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The environ of a request. It does not call the app.
+//! Builds the environ of a request.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,7 +14,7 @@ use crate::worker::exchange::Exchange;
 use crate::worker::python::latin1;
 use crate::worker::tls::TlsFacts;
 
-/// A fresh dict for one request: middleware may change it. `length`: of the body, where it is known.
+/// A new dict for one request: middleware may change it. `length`: of the body, where it is known.
 pub fn build<'py>(
     py: Python<'py>,
     core: &Core,
@@ -23,7 +23,7 @@ pub fn build<'py>(
     length: Option<u64>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let conn = &*exchange.conn;
-    let told = exchange.told.as_deref();
+    let forwarded = exchange.told.as_deref();
     let environ = template(py, core, conn)?.copy()?;
     let names = &core.names;
     environ.set_item(intern!(py, "REQUEST_METHOD"), names.method(py, head))?;
@@ -31,10 +31,10 @@ pub fn build<'py>(
     let raw = names.text(py, target);
     environ.set_item(intern!(py, "RAW_URI"), &raw)?;
     environ.set_item(intern!(py, "REQUEST_URI"), raw)?;
-    path(py, core, &environ, head, told)?;
+    path(py, core, &environ, head, forwarded)?;
     environ.set_item(intern!(py, "QUERY_STRING"), names.text(py, head.query()))?;
     match head.version() {
-        // As in the template.
+        // Already in the template.
         Version::Http11 => {}
         Version::Http10 => {
             environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
@@ -53,22 +53,22 @@ pub fn build<'py>(
     if conn.server().is_none() && conn.listener.is_none_or(|n| core.is_unix(n)) {
         server_from_host(py, &environ, head)?;
     }
-    if let Some(told) = told {
-        replace(py, told, &environ)?;
+    if let Some(forwarded) = forwarded {
+        replace(py, forwarded, &environ)?;
     }
     Ok(environ)
 }
 
-/// SCRIPT_NAME is in the template; PATH_INFO is what follows it, also where a proxy has cut it off.
+/// SCRIPT_NAME is in the template; PATH_INFO is the rest, also where a proxy has removed the prefix.
 fn path(
     py: Python<'_>,
     core: &Core,
     environ: &Bound<'_, PyDict>,
     head: &RequestHead,
-    told: Option<&Told>,
+    forwarded: Option<&Told>,
 ) -> PyResult<()> {
     let decoded = decode_path(head.target_path());
-    let root = match told.and_then(|told| told.prefix.as_deref()) {
+    let root = match forwarded.and_then(|forwarded| forwarded.prefix.as_deref()) {
         Some(prefix) => {
             environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, prefix.as_bytes()))?;
             prefix.as_bytes()
@@ -82,7 +82,7 @@ fn path(
     environ.set_item(intern!(py, "PATH_INFO"), core.names.text(py, info))
 }
 
-/// Several fields of one name are one list (RFC 9110 §5.3).
+/// Several fields of one name are joined as one list (RFC 9110 §5.3).
 fn headers(
     py: Python<'_>,
     core: &Core,
@@ -103,7 +103,7 @@ fn headers(
             continue;
         };
         match known {
-            // The body is decoded; without a length, werkzeug wants to see it.
+            // The body is decoded; without a length, werkzeug needs this header.
             KnownName::TransferEncoding if length_known => continue,
             _ => {}
         }
@@ -141,7 +141,7 @@ fn join<'py>(
         .cast_into()?)
 }
 
-/// A unix socket has no name and no port: what the client called us is the best there is.
+/// A unix socket has no host and no port: the `Host` field is the best substitute.
 fn server_from_host(
     py: Python<'_>,
     environ: &Bound<'_, PyDict>,
@@ -162,36 +162,36 @@ fn server_from_host(
     Ok(())
 }
 
-/// What a trusted proxy has told takes the place of what the connection tells.
-fn replace(py: Python<'_>, told: &Told, environ: &Bound<'_, PyDict>) -> PyResult<()> {
-    if let Some(scheme) = told.scheme {
+/// Values from a trusted proxy replace those of the connection.
+fn replace(py: Python<'_>, forwarded: &Told, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    if let Some(scheme) = forwarded.scheme {
         environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
         match scheme {
             Scheme::Https => environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?,
-            // The proxy itself may have come by TLS.
+            // The proxy's own connection may use TLS.
             Scheme::Http if environ.contains(intern!(py, "HTTPS"))? => {
                 environ.del_item(intern!(py, "HTTPS"))?;
             }
             Scheme::Http => {}
         }
     }
-    if let Some(client) = told.client {
+    if let Some(client) = forwarded.client {
         environ.set_item(intern!(py, "REMOTE_ADDR"), client.address.to_string())?;
         environ.set_item(intern!(py, "REMOTE_PORT"), client.port.to_string())?;
     }
-    if let Some((name, port)) = told.server() {
+    if let Some((name, port)) = forwarded.server() {
         environ.set_item(intern!(py, "SERVER_NAME"), name)?;
         environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())?;
-    } else if let Some(port) = told.port {
+    } else if let Some(port) = forwarded.port {
         environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())?;
     }
-    if let Some(host) = told.host_field() {
+    if let Some(host) = forwarded.host_field() {
         environ.set_item(intern!(py, "HTTP_HOST"), host)?;
     }
     Ok(())
 }
 
-/// By the names that Apache gives them.
+/// The names are those of Apache's mod_ssl.
 fn tls(py: Python<'_>, facts: &TlsFacts, environ: &Bound<'_, PyDict>) -> PyResult<()> {
     environ.set_item(intern!(py, "wsgi.url_scheme"), intern!(py, "https"))?;
     environ.set_item(intern!(py, "HTTPS"), intern!(py, "on"))?;
@@ -211,7 +211,7 @@ fn tls(py: Python<'_>, facts: &TlsFacts, environ: &Bound<'_, PyDict>) -> PyResul
     Ok(())
 }
 
-/// What is the same for all requests of a connection.
+/// The items that are the same for all requests of a connection.
 fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'py, PyDict>> {
     if let Some(template) = conn
         .slot

@@ -1,4 +1,4 @@
-//! `wsgi.errors`: what apps write there becomes lines of the error log.
+//! `wsgi.errors`: text that apps write to it becomes lines of the error log.
 
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
@@ -8,10 +8,10 @@ use pyo3::types::PyString;
 use crate::observability;
 use crate::worker::python::type_name;
 
-/// A line whose end does not come is written as it is when it has more bytes than that.
+/// An incomplete line with more bytes than this is logged as it is.
 const LONGEST: usize = 64 * 1024;
 
-/// One for the whole worker. A line that is not finished waits for its end, or for `flush`.
+/// One for the whole worker. An incomplete line waits for its end, or for `flush`.
 #[pyclass(frozen, module = "rgun", name = "ErrorStream")]
 #[derive(Default)]
 pub struct Errors {
@@ -27,10 +27,10 @@ impl Errors {
                 "wsgi.errors takes str, not {name}"
             )));
         };
-        // What cannot be UTF-8 (lone surrogates) is still to be read.
+        // Text that is no valid UTF-8 (lone surrogates) must stay readable.
         let text = text.to_string_lossy();
         let complete = add(&mut self.begun.lock(), &text);
-        say(&complete);
+        log(&complete);
         Ok(text.chars().count())
     }
 
@@ -43,11 +43,11 @@ impl Errors {
 
     fn flush(&self) {
         let begun = std::mem::take(&mut *self.begun.lock());
-        say(&begun);
+        log(&begun);
     }
 }
 
-/// What is complete with that text; the rest waits.
+/// Returns the lines completed by that text; the rest waits.
 fn add(begun: &mut String, text: &str) -> String {
     let end = text.rfind('\n').map(|end| begun.len() + end + 1);
     begun.push_str(text);
@@ -61,7 +61,7 @@ fn add(begun: &mut String, text: &str) -> String {
     }
 }
 
-fn say(lines: &str) {
+fn log(lines: &str) {
     if lines.is_empty() {
         return;
     }

@@ -1,4 +1,4 @@
-//! `wsgi.file_wrapper`. As an iterable it works everywhere; the server looks into it to send real files by itself.
+//! `wsgi.file_wrapper`. It works as an iterable everywhere; the server sends real files by the kernel.
 
 use std::fs::File;
 
@@ -16,7 +16,7 @@ pub struct FileWrapper {
     size: isize,
 }
 
-/// What the kernel can send by itself.
+/// A file that the kernel can send.
 pub struct FilePart {
     pub file: File,
     pub offset: u64,
@@ -24,19 +24,19 @@ pub struct FilePart {
 }
 
 impl FileWrapper {
-    /// The rest of a real file from its current position; `None`: it has to be read.
+    /// The rest of a real file from its current position; `None`: it has to be read through Python.
     pub fn part(&self, py: Python<'_>) -> PyResult<Option<FilePart>> {
         let Some(object) = plain(&self.file.bind(py)?) else {
             return Ok(None);
         };
-        // Whatever goes wrong here, reading is still possible and tells of what is really wrong.
+        // If anything fails here, reading is still possible and raises the actual error.
         let Ok(fd) = object
             .call_method0(intern!(py, "fileno"))
             .and_then(|fd| fd.extract::<i32>())
         else {
             return Ok(None);
         };
-        // Not lseek: a buffered reader is behind what it has read of the file.
+        // Not lseek: a buffered reader has read ahead of its logical position.
         let Ok(offset) = object
             .call_method0(intern!(py, "tell"))
             .and_then(|at| at.extract::<u64>())
@@ -48,7 +48,7 @@ impl FileWrapper {
             return Ok(None);
         };
         let metadata = file.metadata()?;
-        // What /proc holds says that it is empty.
+        // Files in /proc report a length of zero.
         if !metadata.is_file() || metadata.len() == 0 {
             return Ok(None);
         }
@@ -61,8 +61,9 @@ impl FileWrapper {
     }
 }
 
-/// The file whose bytes `read` gives, as they are on the disk. A `GzipFile` has a descriptor too, of other bytes: so only
-/// Python's own plain files count, also inside wrappers that pass `read` on (Django's `File`, `NamedTemporaryFile`).
+/// The file whose bytes on disk are what `read` returns. A `GzipFile` has a descriptor too, but of other bytes: so
+/// only Python's own plain files qualify, also inside wrappers that forward `read` (Django's `File`,
+/// `NamedTemporaryFile`).
 fn plain<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let py = object.py();
     let read = object.getattr(intern!(py, "read")).ok()?;

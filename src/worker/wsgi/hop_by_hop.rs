@@ -1,8 +1,9 @@
-//! Headers of the connection, which an app must not set (PEP 3333). They are dropped, as with gunicorn, and that is said.
+//! Hop-by-hop headers, which an app must not set (PEP 3333). They are dropped, as with gunicorn, and a warning is
+//! logged.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// Those of RFC 9110 §7.6.1 that would change the framing. `Connection: close` is listened to by the HTTP layer, and
+/// Those of RFC 9110 §7.6.1 that would change the framing. `Connection: close` is honored by the HTTP layer, and
 /// `Upgrade` belongs to a 426.
 const NAMES: [&[u8]; 4] = [
     b"transfer-encoding",
@@ -13,9 +14,9 @@ const NAMES: [&[u8]; 4] = [
 
 static SAID: AtomicU8 = AtomicU8::new(0);
 
-/// Whether a header of that name is not passed on. Said once for each name.
+/// Whether a header of that name is dropped. Logged once for each name.
 pub fn is(name: &[u8]) -> bool {
-    // By length first: few names come to a comparison.
+    // By length first: few names need a comparison.
     if !matches!(name.len(), 2 | 10 | 16 | 17) {
         return false;
     }

@@ -1,4 +1,4 @@
-//! `wsgi.input`: the body of one request, never more. It does not wait for a client unless the body is streamed.
+//! `wsgi.input`: the body of one request, never more. It waits for the client only if the body is streamed.
 
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -12,7 +12,7 @@ use crate::worker::exchange::{Exchange, Received};
 use crate::worker::python::ClientDisconnected;
 use crate::worker::spool::SpoolFile;
 
-/// One read of the file.
+/// Bytes of one read of the file.
 const CHUNK: usize = 64 * 1024;
 
 #[pyclass(frozen, module = "rgun", name = "Input")]
@@ -22,7 +22,7 @@ pub struct Input {
 
 #[derive(Default)]
 struct Reader {
-    /// Taken from the source and not yet given to the app.
+    /// Taken from the source and not yet returned to the app.
     ready: Bytes,
     begun: Begun,
     /// Follows those, from that offset on.
@@ -71,7 +71,7 @@ impl Input {
         Bound::new(py, Self { reader })
     }
 
-    /// Runs `take` without the GIL, unless what is asked for is in memory.
+    /// Runs `take` without the GIL, unless the bytes asked for are in memory.
     fn reading<T: Send>(
         &self,
         py: Python<'_>,
@@ -83,7 +83,7 @@ impl Input {
         {
             return take(&mut reader);
         }
-        // The lock is taken and given back without the GIL, so that two threads of the app cannot wait for each other.
+        // The lock is acquired and released without the GIL, so that two threads of the app cannot deadlock.
         py.detach(|| take(&mut self.reader.lock()))
     }
 
@@ -118,7 +118,7 @@ impl Input {
     #[pyo3(signature = (hint=None))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<isize>) -> PyResult<Bound<'py, PyList>> {
         let lines = PyList::empty(py);
-        // As io.IOBase: zero is no limit either.
+        // As io.IOBase: zero means no limit too.
         let mut left = hint
             .and_then(|hint| usize::try_from(hint).ok())
             .filter(|&hint| hint > 0);
@@ -149,7 +149,7 @@ impl Input {
         Ok(PyBytes::new(py, &line))
     }
 
-    /// For `io.BufferedReader`, which some frameworks put around it.
+    /// For `io.BufferedReader`, which some frameworks wrap around it.
     fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         let view = py
             .import("builtins")?
@@ -187,12 +187,12 @@ impl Input {
         false
     }
 
-    /// The body belongs to the request: closing it changes nothing.
+    /// The body belongs to the request: closing it has no effect.
     #[expect(clippy::unused_self, reason = "a Python method")]
     fn close(&self) {}
 }
 
-/// Negative and absent: everything.
+/// Negative or absent: no limit.
 fn limit(size: Option<isize>) -> usize {
     size.and_then(|size| usize::try_from(size).ok())
         .unwrap_or(usize::MAX)
@@ -211,7 +211,7 @@ impl Reader {
         self.file.is_none() && self.stream.is_none()
     }
 
-    /// How long a read up to `limit` is; `None`: memory does not say.
+    /// Length of a read up to `limit`; `None`: unknown from memory alone.
     fn length_in_memory(&self, limit: usize) -> Option<usize> {
         let length = self.ready.len() + self.begun.pieces.len();
         if length >= limit {
@@ -280,7 +280,7 @@ impl Reader {
         Ok(line.freeze())
     }
 
-    /// The next bytes of the source, as `ready`. False: that was all.
+    /// Takes the next bytes of the source into `ready`. False: the body has ended.
     fn fill(&mut self, wanted: usize) -> PyResult<bool> {
         if let Some(piece) = self.begun.pieces.pop() {
             self.ready = piece;

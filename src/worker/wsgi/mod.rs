@@ -1,4 +1,4 @@
-//! The WSGI half of a worker: threads that run the app (PEP 3333). It does not read or write sockets itself.
+//! The WSGI half of a worker: threads that run the app (PEP 3333).
 
 mod body;
 mod call;
@@ -42,7 +42,7 @@ use super::python::{self, Scripts};
 use super::ready::ReadyProbe;
 use crate::ipc::FromWorker;
 
-/// Serves `app` until the master says otherwise; the exit code.
+/// Serves `app` until the master stops it; returns the exit code.
 pub fn serve(
     py: Python<'_>,
     office: &Arc<Office>,
@@ -76,7 +76,7 @@ pub fn serve(
     let ended = work(py, &core, 0);
     py.detach(|| {
         crew.finish(&mut crew.roster.lock());
-        // It may be in the middle of a turn; it has seen the end after it.
+        // It may be in the middle of a turn, and ends after it.
         drop(standby.join());
     });
     let leaving = python::ignore_cancel(py);
@@ -85,7 +85,7 @@ pub fn serve(
     ended.and(leaving).map(|()| 0)
 }
 
-/// A `threading.Thread`, so that names, thread-locals and the interpreter's end work as in any program.
+/// A `threading.Thread`, so that names, thread-locals and the interpreter's shutdown work as in any program.
 fn start_thread<'py>(
     py: Python<'py>,
     core: &Arc<Core>,
@@ -110,7 +110,7 @@ fn start_thread<'py>(
     Ok(thread)
 }
 
-/// A thread's life. An error: a signal handler of the app raised, in the main thread.
+/// Main function of a thread. An error: a signal handler of the app raised, in the main thread.
 fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
     let crew = &core.crew;
     let thread = Thread {
@@ -147,11 +147,11 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
     }
 }
 
-/// Waits for the other threads as long as the grace lasts. A thread that does not come to its end would hold up the
-/// interpreter's for ever, so the process then ends without it.
+/// Waits for the other threads for the grace period. A thread that does not end would block the interpreter's
+/// shutdown for ever, so the process then exits without it.
 fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
     let crew = &core.crew;
-    // At least a second, for what cancelled requests have to clean up, where there is so much.
+    // At least a second, if the grace allows it, for the cleanup of cancelled requests.
     let second = Duration::from_secs(1);
     let mut left = core
         .office
@@ -161,7 +161,7 @@ fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
     let began = crew::micros();
     let mut stuck = 0;
     for other in others {
-        // An error here could only be a signal handler's; it is not more important than the end.
+        // An error here can only come from a signal handler; the exit takes precedence.
         drop(other.call_method1(intern!(py, "join"), (left.as_secs_f64(),)));
         let gone = Duration::from_micros(crew::micros().saturating_sub(began));
         left = left.saturating_sub(gone);
@@ -176,7 +176,7 @@ fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
         "threads still busy after the graceful timeout, exiting"
     );
     crew.post.lock().reactor.close_all();
-    // What an interpreter that finalises would do, without the wait for its threads.
+    // What the interpreter's finalisation would do, without waiting for its threads.
     drop(
         py.import("atexit")
             .and_then(|atexit| atexit.call_method0("_run_exitfuncs")),

@@ -55,7 +55,7 @@ impl Names {
         self.methods[index].bind(py).clone()
     }
 
-    /// A string of those bytes; the empty one and the root path are ready.
+    /// A string of those bytes; the empty one and the root path are preallocated.
     pub fn text<'py>(&self, py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
         match bytes {
             b"" => self.empty.bind(py).clone(),
@@ -65,7 +65,7 @@ impl Names {
     }
 }
 
-/// `x-request-id` → `HTTP_X_REQUEST_ID`; the two that CGI names otherwise.
+/// `x-request-id` → `HTTP_X_REQUEST_ID`; except for the two that CGI names differently.
 pub fn variable(name: &[u8]) -> Vec<u8> {
     match name {
         b"content-type" => return b"CONTENT_TYPE".to_vec(),

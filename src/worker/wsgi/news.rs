@@ -1,10 +1,10 @@
-//! Wakes application threads that wait in the middle of a request for a client. It does not know for what.
+//! Wakes application threads that wait for a client in the middle of a request.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use parking_lot::{Condvar, Mutex};
 
-/// One for all threads: they are few, waiting is rare, and each looks again for itself.
+/// One for all threads: they are few, waiting is rare, and each checks its own condition.
 #[derive(Default)]
 pub struct News {
     edition: Mutex<u64>,
@@ -13,14 +13,14 @@ pub struct News {
 }
 
 impl News {
-    /// To be taken before one looks whether waiting is necessary.
+    /// To be called before the condition is checked.
     pub fn edition(&self) -> u64 {
         self.readers.fetch_add(1, SeqCst);
         *self.edition.lock()
     }
 
-    /// Waits until something is told after the edition `seen`, and gives the edition of then. At most a second, so that
-    /// a lost wake would cost no more.
+    /// Waits for a notification after the edition `seen`, and returns the current edition. At most a second, which
+    /// bounds the cost of a lost wake-up.
     pub fn wait(&self, seen: u64) -> u64 {
         let mut edition = self.edition.lock();
         if *edition == seen {
@@ -30,7 +30,7 @@ impl News {
         *edition
     }
 
-    /// The one that took an edition has gone on.
+    /// Called once for each call of `edition`, when the thread no longer waits.
     pub fn leave(&self) {
         self.readers.fetch_sub(1, SeqCst);
     }

@@ -1,4 +1,4 @@
-//! What an access log format wants of the environ (`%({x}e)s`), as the app has left it. It formats nothing.
+//! Values of the environ for an access log format (`%({x}e)s`), as the app has left them.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -13,7 +13,7 @@ pub struct Notes<'c, 'py> {
 }
 
 impl<'c, 'py> Notes<'c, 'py> {
-    /// `None` where no format wants any.
+    /// `None` where no format uses any.
     pub fn of(core: &'c Core, environ: &Bound<'py, PyDict>) -> Option<Notes<'c, 'py>> {
         let wanted = core.office.net.ledger.wanted_environ();
         (!wanted.is_some_and(<[String]>::is_empty)).then(|| Notes {
@@ -22,7 +22,7 @@ impl<'c, 'py> Notes<'c, 'py> {
         })
     }
 
-    /// Keys are compared without case, as with gunicorn, and values are what `str` makes of them.
+    /// Keys are compared case-insensitively, as with gunicorn, and values are converted by `str`.
     pub fn take(&self, exchange: &Exchange) -> PyResult<()> {
         let mut found = Vec::new();
         for (key, value) in &self.environ {

@@ -1,4 +1,4 @@
-//! What belongs to the one who turns the reactor: the reactor and the uploads in progress. It does not choose who that is.
+//! The reactor and the uploads in progress, owned by the thread that turns the reactor.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Post {
         })
     }
 
-    /// One turn, and everything that follows from it: bodies taken, orders obeyed. `None`: sleeps until there is something.
+    /// One turn, and its consequences: bodies read, commands executed. `None`: sleeps until there is something to do.
     pub fn turn(&mut self, crew: &Crew, timeout: Option<Duration>) {
         let timeout = match timeout {
             None if crew.roster.lock().draining => Some(crew.office.time_left()),
@@ -36,7 +36,7 @@ impl Post {
         };
         if let Err(error) = self.reactor.turn(timeout) {
             tracing::error!(%error, "the reactor cannot wait");
-            // Whatever it is, it must not become a busy loop.
+            // Whatever the error is, it must not become a busy loop.
             std::thread::park_timeout(Duration::from_millis(100));
         }
         self.take_bodies(crew);
@@ -89,7 +89,7 @@ impl Post {
                 Self::queue(crew, exchange, head, body);
             }
             Fed::Lost => {
-                // As a rule it has ended by itself.
+                // As a rule it has ended already.
                 upload.exchange.ended(Ending::Failed);
             }
             Fed::Refused(refusal) => upload.exchange.refuse(refusal),
@@ -116,7 +116,7 @@ impl Post {
                 self.reactor.end_handed_over();
             }
             Command::Stacks { number } => {
-                // Whoever comes by with Python tells them; when all threads are at work nobody does.
+                // A thread that has Python reports them; none does while all threads are busy.
                 crew.roster.lock().stacks_asked = Some(number);
                 return;
             }
@@ -147,7 +147,7 @@ impl Post {
             }
             crew.finish(&mut roster);
             drop(roster);
-            // What is cancelled is still answered; the worker closes the rest when it leaves.
+            // Cancelled requests are still answered; the worker closes the rest when it exits.
             if is_idle {
                 self.reactor.close_all();
             }

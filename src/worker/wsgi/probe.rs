@@ -1,4 +1,4 @@
-//! The ready path, asked inside the worker before it takes connections. It does not tell the master.
+//! The `--ready-path` request, made inside the worker before it accepts connections.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,7 +11,7 @@ use super::core::Core;
 use super::thread::Thread;
 use crate::worker::ready::ReadyProbe;
 
-/// What is wrong with the answer; `None`: nothing, or the worker is to leave anyway.
+/// What is wrong with the response; `None`: nothing, or the worker is to exit anyway.
 pub fn complaint(py: Python<'_>, core: &Core, probe: &ReadyProbe) -> PyResult<Option<String>> {
     let status = ask(py, core, probe)?;
     let complaint = probe.complaint(status);

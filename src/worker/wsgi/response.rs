@@ -1,4 +1,4 @@
-//! `start_response` of one request, and the `write` that it returns. It does not iterate over the app's result.
+//! `start_response` of one request, and the `write` that it returns.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
@@ -17,7 +17,7 @@ use crate::worker::exchange::{Exchange, SendError};
 use crate::worker::files::{NamedFile, Patience};
 use crate::worker::python::{ClientDisconnected, leave_forked_child, to_latin1, type_name};
 
-/// Blocks above this many bytes are sent without the GIL: below, giving it away costs more than the copy.
+/// Blocks above this many bytes are sent without the GIL: below, releasing it costs more than the copy.
 const DETACH_ABOVE: usize = 32 * 1024;
 /// The same where they may have to be compressed.
 const CODED_ABOVE: usize = 1024;
@@ -56,7 +56,7 @@ impl Response {
         this.getattr(intern!(this.py(), "write"))
     }
 
-    /// PEP 3333's imperative way to send: the block is on its way when this returns.
+    /// PEP 3333's imperative way to send: the block is sent when this returns.
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let data = block(data)?;
         if data.as_bytes().is_empty() {
@@ -111,7 +111,7 @@ impl Response {
             self.exchange.start(code, reason, kept.map(as_bytes))
         };
         match started {
-            // The app cannot help it: what it sends will say so.
+            // The app is not at fault: its next send reports it.
             Ok(()) | Err(SendError::Gone) => {}
             Err(e) => return Err(error(e)),
         }
@@ -120,7 +120,7 @@ impl Response {
         Ok(())
     }
 
-    /// `start_response(…, exc_info)`: another response, or the error itself when the client has the head.
+    /// `start_response(…, exc_info)`: another response, or re-raises the error if the head was sent.
     fn replace(
         &self,
         status: &Bound<'_, PyAny>,
@@ -142,12 +142,12 @@ impl Response {
         self.start(status, headers)
     }
 
-    /// The app has named a file, which takes the place of the body.
+    /// The app has named a file that replaces the body.
     pub fn names_file(&self) -> bool {
         self.named.as_deref().is_some_and(NamedFile::is_given)
     }
 
-    /// Sends one block. What the client does not take is kept, up to a bound; above it the thread waits.
+    /// Sends one block. What the client does not read is kept, up to a bound; above it the thread waits.
     pub fn send(
         &self,
         py: Python<'_>,
@@ -160,7 +160,7 @@ impl Response {
             exchange, thread, ..
         } = self;
         if let Some(named) = self.named.as_deref().filter(|named| named.is_given()) {
-            // What the app sends itself counts for nothing.
+            // The body that the app sends itself is ignored.
             if end != BodyEnd::More {
                 py.detach(|| named.send(exchange, Patience::Blocking));
                 thread.progress();
@@ -173,7 +173,7 @@ impl Response {
             DETACH_ABOVE
         };
         if bytes.len() > detach_above {
-            // Not a subclass: its end could run code of the app's.
+            // Not a subclass: its destructor could run code of the app.
             let exact = data.is_exact_instance_of::<PyBytes>();
             let block = exact.then(|| PyBackedBytes::from(data.clone()));
             return py.detach(|| thread.send(exchange, bytes, end, block));
@@ -224,7 +224,7 @@ fn split_status(line: &[u8]) -> PyResult<(u16, &[u8])> {
     })
 }
 
-/// A list of pairs of native strings; other iterables of pairs are taken too, as gunicorn does.
+/// A list of pairs of native strings; other iterables of pairs are accepted too, as gunicorn does.
 fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Pairs<'py>> {
     let mut found = Pairs::new();
     if let Ok(list) = headers.cast::<PyList>() {

@@ -1,5 +1,5 @@
-//! Who is where: requests that wait for a thread, threads that wait for a request, who turns the reactor.
-//! Plain data under one lock; it wakes nobody.
+//! The scheduler's state: requests that wait for a thread, threads that wait for a request, and who turns the
+//! reactor. Plain data under one lock; the threads are woken by `crew.rs`.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use crate::http::RequestHead;
 use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
 
-/// A request as a thread is to run it.
+/// A request for a thread to run.
 pub struct Job {
     pub exchange: Exchange,
     pub head: RequestHead,
@@ -17,10 +17,10 @@ pub struct Job {
     pub since: u64,
 }
 
-/// Who turns the reactor.
+/// Which thread turns the reactor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
-    /// The thread that did runs a request; it comes back, or the standby thread takes over.
+    /// None: the thread that did runs a request; it returns, or the standby thread takes over.
     Nobody,
     /// An application thread that is otherwise idle.
     Thread,
@@ -30,39 +30,39 @@ pub enum Driver {
 /// What the standby thread does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standby {
-    /// Looks every other millisecond whether the reactor is attended.
+    /// Checks every other millisecond whether the reactor is attended.
     Watching,
-    /// Has nothing to watch over: the thread that leaves the reactor wakes it.
+    /// Has nothing to watch: the thread that leaves the reactor wakes it.
     Dozing,
 }
 
 pub struct Roster {
     pub queue: VecDeque<Job>,
-    /// Requests whose body is still to come, new ones.
+    /// New requests whose body is still to arrive.
     pub arrivals: Vec<(Exchange, RequestHead)>,
-    /// Those of which more of the body has come.
+    /// Requests whose body has received more bytes.
     pub fed: Vec<RequestKey>,
     /// Threads asleep, by number; the last one to fall asleep is woken first.
     pub idle: Vec<usize>,
     pub driver: Driver,
     pub standby: Standby,
-    /// Grows with each coming to and leaving of the reactor.
+    /// Increases whenever a thread enters or leaves the reactor.
     pub epoch: u64,
     /// Monotonic microseconds at the end of the last turn.
     pub turned: u64,
-    /// The reactor is to be taken over without waiting.
+    /// The standby thread is to take over the reactor without waiting.
     pub hurry: bool,
     /// Threads with a request, by number.
     pub busy: Vec<usize>,
     pub completed: u64,
-    /// How long requests typically wait for something else than the CPU, in microseconds.
+    /// Average time that requests wait for other things than the CPU, in microseconds.
     pub waits: u64,
     pub draining: bool,
-    /// Threads are to end.
+    /// Threads are to exit.
     pub over: bool,
-    /// The sentinel wants to be told when there is room for a connection.
+    /// The sentinel is to be notified when there is room for a connection.
     pub acceptor_waits: bool,
-    /// The master wants to know where Python is; the number goes with the answer.
+    /// The master has requested the Python stacks; the number goes with the reply.
     pub stacks_asked: Option<u64>,
 }
 
@@ -94,7 +94,7 @@ impl Roster {
         free > self.queue.len()
     }
 
-    /// No longer among the idle, whoever woke it.
+    /// Removes the thread from the idle ones, if it is still listed.
     pub fn awake(&mut self, thread: usize) {
         self.idle.retain(|&other| other != thread);
     }

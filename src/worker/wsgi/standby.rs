@@ -1,5 +1,4 @@
-//! The thread that attends to the reactor while every application thread is away. It runs no Python
-//! while it does.
+//! The thread that turns the reactor while every application thread is busy. It runs no Python in that time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +14,13 @@ use crate::worker::python::{
     tell_interrupt,
 };
 
-/// A reactor that nobody has visited for one to two of these is taken over.
+/// A reactor that was not turned for one to two of these is taken over.
 const PATIENCE: Duration = Duration::from_millis(2);
-/// After that many looks that found the reactor attended, it dozes until somebody leaves.
+/// After this many checks that found the reactor attended, it dozes until a thread leaves the reactor.
 const LOOKS: u32 = 5;
 
-/// Starts it, with all signals blocked: they are for Python's main thread. In the end it calls `worker_int`, so it has the
-/// stack of any thread with Python in it; pages that are not used are not there.
+/// Starts it, with all signals blocked: they are for Python's main thread. At the end it calls `worker_int`, so it
+/// has a stack as large as that of any thread with Python; unused pages take no memory.
 pub fn spawn(crew: Arc<Crew>) -> std::io::Result<std::thread::JoinHandle<()>> {
     sys::with_signals_blocked(|| {
         std::thread::Builder::new()
@@ -65,7 +64,7 @@ fn attend(crew: &Crew) {
     }
 }
 
-/// It is over, and some requests are not.
+/// Cancels the requests that are still running at the end.
 fn cancel(crew: &Crew) {
     let busy = crew.roster.lock().busy.clone();
     if busy.is_empty() {
@@ -89,7 +88,7 @@ fn cancel(crew: &Crew) {
 fn drive<'c>(crew: &'c Crew, mut roster: MutexGuard<'c, Roster>) -> MutexGuard<'c, Roster> {
     roster.driver = Driver::Standby;
     drop(roster);
-    // All threads are busy: the sentinel is to leave new connections to other workers.
+    // All threads are busy: the sentinel leaves new connections to other workers.
     crew.office.picked.wake();
     loop {
         crew.post.lock().turn(crew, None);

@@ -1,8 +1,9 @@
-//! How long a request waits for other things than the CPU. It measures some requests, not all: the clock costs a call.
+//! Measures how long requests wait for other things than the CPU. Only some are measured: the clock costs a system
+//! call.
 
 use crate::sys::clock;
 
-/// Every so many requests one is measured.
+/// One request in this many is measured.
 const EVERY: u32 = 16;
 
 #[derive(Default)]
@@ -10,7 +11,7 @@ pub struct Stopwatch {
     count: u32,
 }
 
-/// A request that is measured. Of its own thread alone.
+/// A measurement in progress, of its own thread.
 pub struct Running {
     wall: u64,
     cpu: u64,

@@ -1,4 +1,4 @@
-//! A request's thread as its network side sees it: here it waits for the client, without the GIL.
+//! The network side of a request's thread: here it waits for the client, without the GIL.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::worker::spool::SpoolFile;
 /// A large block is given to the connection in pieces of this size, so that what is kept in memory stays bounded.
 const PIECE: usize = 256 * 1024;
 
-/// A block of the app's that waits for its client.
+/// A block of the app that waits for its client.
 struct Lent {
     block: PyBackedBytes,
     _share: Option<Share>,
@@ -35,13 +35,13 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// The request moves on.
+    /// Records that the request makes progress.
     pub fn progress(&self) {
         self.crew
             .set_progress(self.number, self.crew.office.net.now().max(1));
     }
 
-    /// What `exchange.receive` gives, waited for. Without the GIL.
+    /// As `exchange.receive`, but waits. Without the GIL.
     pub fn receive(&self, exchange: &Exchange) -> Received {
         self.progress();
         let mut received = None;
@@ -55,9 +55,10 @@ impl Thread {
         received.unwrap_or(Received::Disconnect)
     }
 
-    /// Sends all of it; what the client does not take yet is kept, up to a bound. Without the GIL, unless it is short.
-    /// `block`: the same bytes, to be kept as they are where nothing follows them and there is memory for so much. Where
-    /// there is none, nor room in a file, they are kept as well, and the thread waits until the client has them.
+    /// Sends all of it; what the client does not read yet is kept, up to a bound. Without the GIL, unless it is
+    /// short. `block`: the same bytes, kept without a copy where nothing follows them and the memory budget allows
+    /// it. Where neither the budget nor a file has room, they are kept as well, and the thread waits until the client
+    /// has them.
     pub fn send(
         &self,
         exchange: &Exchange,
@@ -65,7 +66,7 @@ impl Thread {
         end: BodyEnd,
         block: Option<PyBackedBytes>,
     ) -> Result<(), SendError> {
-        // What is compressed is another block: a large one is made in pieces, too.
+        // Compression makes another block: a large one is made in pieces, too.
         let is_made_in_pieces = exchange.may_be_coded() && data.len() > PIECE;
         if end == BodyEnd::Last && !is_made_in_pieces {
             let share = self.crew.office.net.allowance.take(data.len());
@@ -102,7 +103,7 @@ impl Thread {
         Ok(())
     }
 
-    /// What the client does not take waits in memory, then in a file.
+    /// What the client does not read waits in memory, then in a file.
     pub fn put(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
         exchange.send_spooled(data, end, &|n| self.file(n), None)
     }
@@ -111,15 +112,15 @@ impl Thread {
         self.crew.spool.file(length).ok()
     }
 
-    /// Where there is no file for it: until the client has taken some.
+    /// Where there is no room in a file: waits until the client has read some.
     pub fn wait_to_send(&self, exchange: &Exchange) {
         self.wait_until(|| exchange.may_send_above(KEPT));
     }
 
-    /// Looks again whenever a connection has news. The worker's end is news too.
+    /// Checks the condition after each notification. The worker's end is a notification too.
     fn wait_until(&self, mut condition: impl FnMut() -> bool) {
         let crew = &self.crew;
-        // Taken first, so that no news between a look and the sleep is missed.
+        // Taken first, so that no notification between a check and the sleep is missed.
         let mut edition = crew.news.edition();
         while !condition() && !crew.roster.lock().over {
             crew.set_progress(self.number, WAITS);

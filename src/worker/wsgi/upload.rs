@@ -1,4 +1,5 @@
-//! The body of one request while it comes: kept in memory, a large one in a file, so that no thread waits for a slow client.
+//! The body of one request while it arrives: kept in memory, a large one in a file, so that no thread waits for a
+//! slow client.
 
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use crate::http::{Refusal, RequestHead};
 use crate::worker::exchange::{Exchange, Received};
 use crate::worker::spool::{NotSpooled, Spool, SpoolFile};
 
-/// So much of each body is kept in memory in any case, in bytes.
+/// Bytes of each body that are kept in memory in any case.
 const FREE: usize = 64 * 1024;
-/// And so much where the worker's memory for slow clients lasts. The rest goes to a file.
+/// Bytes that are kept in memory as long as the budget for slow clients lasts. The rest goes to a file.
 const MOST: usize = 1024 * 1024;
 
 pub struct Upload {
@@ -23,20 +24,20 @@ pub struct Upload {
     spool: Arc<Spool>,
 }
 
-/// How far it is.
+/// State after `feed`.
 pub enum Fed {
-    /// `App::readable` tells of more.
+    /// `App::readable` reports when more has arrived.
     Partly,
     Complete(Body),
-    /// The client has left, or its body was refused; it was told.
+    /// The client has disconnected, or its body was refused with an error response.
     Lost,
     /// It cannot be kept, for this reason.
     Refused(Refusal),
 }
 
-/// What `Upload::keep` could not take.
+/// Why `Upload::keep` could not store a piece.
 enum Unkept {
-    /// The app has to take it, and what follows, as it comes.
+    /// The app has to read it, and what follows, as it arrives.
     Stream(Bytes),
     DiskFull,
 }
@@ -52,14 +53,14 @@ impl Upload {
         }
     }
 
-    /// Whether the app gets the head now, and the body as it reads it: the client waits for a `100 Continue`, which is
-    /// the app's to give by reading (RFC 9110 §10.1.1), or has announced more than would be kept.
+    /// Whether the app gets the head now, and the body as it reads it: the client waits for a `100 Continue`, which
+    /// the app triggers by reading (RFC 9110 §10.1.1), or has announced more than would be kept.
     pub fn is_for_the_app_at_once(&self) -> bool {
         let most = self.spool.largest().max(MOST as u64);
         self.exchange.awaits_continue() || self.head.content_length().is_some_and(|n| n > most)
     }
 
-    /// Nothing of it is kept.
+    /// None of it is stored.
     pub fn stream(self) -> (Exchange, RequestHead, Body) {
         let body = Body::Stream {
             begun: self.begun,
@@ -70,7 +71,7 @@ impl Upload {
         (self.exchange, self.head, body)
     }
 
-    /// Takes all that has come.
+    /// Reads all that has arrived.
     pub fn feed(&mut self) -> Fed {
         loop {
             match self.exchange.receive() {
