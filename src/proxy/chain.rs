@@ -1,8 +1,8 @@
-//! The way back through a chain of proxies. It does not know in which field the hops stood.
+//! Finds the client's address in a chain of proxies.
 //!
-//! Each proxy appends whom it was talking to, so the list is read from the right: the last hop was written by the peer
-//! itself. As long as a hop names one of our proxies, what that one wrote before it counts too; where it does not, we have
-//! found the client, and whatever stands further left was sent by that client.
+//! Each proxy appends the address of its own peer, so the list is read from the right: the last hop was written by our peer.
+//! As long as a hop is the address of a trusted proxy, the hop before it is trusted too; the first that is not is the
+//! client, and everything to its left was sent by that client.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ pub enum Hop {
     Address(Client),
     /// A unix socket: the proxy before it runs on the same machine, and is trusted as unix peers are.
     Unix,
-    /// Not an address: who wrote it does not tell, or a client made it up.
+    /// Not an address: unknown to the proxy that wrote it, or made up by a client.
     Garbage,
 }
 
@@ -22,7 +22,7 @@ pub enum Hop {
 pub struct Found {
     /// The nearest address that is not one of our proxies; all of them ours: the farthest.
     pub client: Option<Client>,
-    /// How many hops from the right the farthest one lies that a trusted proxy wrote.
+    /// The index from the right of the farthest hop that a trusted proxy wrote.
     pub place: usize,
 }
 

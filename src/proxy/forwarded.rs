@@ -1,5 +1,5 @@
-//! What a request's header fields say about its client, for peers that are trusted. It believes one family of fields, and
-//! of it only what the operator has named: proxies pass on what they do not know, also when a client made it up.
+//! A request's client by its header fields, for trusted peers. One family of fields is read, and of it only those that the
+//! operator has named: proxies pass on unknown fields, also when a client made them up.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use super::{rfc7239, scheme, x_forwarded};
 use crate::config::{ForwardedHeaders, Settings, TrustedPeers, XForwarded};
 use crate::http::{Field, KnownName, RequestHead};
 
-/// Two fields say different schemes: one of them is a client's.
+/// Two fields have different schemes: one of them is a client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disagreement;
 
@@ -18,17 +18,17 @@ pub struct Disagreement;
 pub struct Forwarded {
     trusted: TrustedPeers,
     headers: ForwardedHeaders,
-    /// Empty where they do not count.
+    /// Empty where they are ignored.
     schemes: Vec<SchemeField>,
     /// `script_name` among the forwarder headers.
     script_name: bool,
-    /// Known names that matter, a bit each.
+    /// Known names that are read, a bit each.
     known: u64,
-    /// Other names that matter.
+    /// Other names that are read.
     others: Vec<Box<[u8]>>,
 }
 
-/// A field that says https with a certain value.
+/// A field that means https with a certain value.
 #[derive(Debug, Clone)]
 struct SchemeField {
     /// Lower-cased.
@@ -92,7 +92,7 @@ impl Forwarded {
         peer.is_none_or(|peer| trusts(&self.trusted, peer))
     }
 
-    /// For a request of a peer that is trusted. `None`: it says nothing.
+    /// For a request of a trusted peer. `None`: it has none of these fields, or none with a valid value.
     pub fn told(&self, head: &RequestHead) -> Result<Option<Told>, Disagreement> {
         if !head.headers().any(|field| self.matters(&field)) {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! What proxies in front say about a client: in header fields, and before the first request (PROXY protocol). Pure: bytes in,
-//! facts out. It does not know connections, and believes only whom the operator trusts.
+//! What proxies report about a client: in header fields, and before the first request (PROXY protocol). Pure: bytes in,
+//! facts out. Only proxies that the operator trusts count.
 
 mod chain;
 mod forwarded;

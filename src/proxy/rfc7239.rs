@@ -1,13 +1,13 @@
-//! `Forwarded` (RFC 7239) as elements. It does not know whom to trust.
+//! `Forwarded` (RFC 7239) as elements.
 //!
-//! A field that does not follow the grammar is one element that says nothing, because a quote that is left open would let a
+//! A field that does not follow the grammar is one element without values, because a quote that is left open would let a
 //! client swallow what a proxy has appended.
 
 use super::chain::{self, Hop};
 use super::told::{Client, Scheme};
 use super::x_forwarded;
 
-/// What one proxy has said.
+/// The entry of one proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {
     pub hop: Hop,
@@ -145,7 +145,7 @@ fn node(value: &[u8]) -> Hop {
         }
         Some(_) => Hop::Garbage,
         None => match chain::hop(value) {
-            // Not of this grammar, and no client of a proxy that speaks it.
+            // Not of this grammar, and not written by a proxy that follows it.
             Hop::Unix => Hop::Garbage,
             other => other,
         },
@@ -233,7 +233,7 @@ mod tests {
             prop_assert_eq!(all.last().map(String::as_str), Some("203.0.113.7 0 https -"));
         }
 
-        /// Appended to the client's line it stays too, or the whole line is worth nothing.
+        /// Appended to the client's line it stays too, or the whole line is ignored.
         #[test]
         fn nor_does_a_line_that_is_appended_to(client in "[a-z=;,\"\\\\. 0-9]{0,30}") {
             let line = format!("{client}, for=203.0.113.7;proto=https;by=\"[::1]\"");

@@ -1,8 +1,8 @@
-//! Which fields say that a client spoke TLS with the proxy, as gunicorn's `secure_scheme_headers`. It trusts nobody by itself.
+//! The scheme that a field like `X-Forwarded-Proto` stands for, as with gunicorn's `secure_scheme_headers`.
 
 use super::told::Scheme;
 
-/// A field that is there says https with exactly its secure value, and http with any other. Traefik writes `wss` where others
+/// A field means https with exactly its secure value, and http with any other. Traefik writes `wss` where others
 /// write `https`.
 pub fn scheme(secure: &[u8], entry: &[u8]) -> Scheme {
     let websocket = secure == b"https" && entry.eq_ignore_ascii_case(b"wss");

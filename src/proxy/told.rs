@@ -1,15 +1,15 @@
-//! What a trusted proxy has told, for the app's side. It decides nothing.
+//! The client, scheme and host that a trusted proxy has reported, for the app.
 
 use std::net::IpAddr;
 
-/// The client as a proxy saw it; port 0: not told.
+/// The client as a proxy saw it; port 0: unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     pub address: IpAddr,
     pub port: u16,
 }
 
-/// How the client spoke with the outermost proxy.
+/// The scheme between the client and the outermost proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     Http,
@@ -32,7 +32,7 @@ impl Scheme {
     }
 }
 
-/// What replaces the connection's own facts; `None`: nothing told.
+/// Replaces the connection's own values; `None`: not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
     pub client: Option<Client>,
@@ -49,7 +49,7 @@ impl Told {
         *self == Told::default()
     }
 
-    /// What the app is to see as the Host field.
+    /// The Host field that the app is to see.
     pub fn host_field(&self) -> Option<String> {
         let host = self.host.as_deref()?;
         let default = self.scheme.map(Scheme::port);

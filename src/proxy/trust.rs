@@ -1,10 +1,10 @@
-//! Whether an address is one of the operator's proxies. It does not know what is trusted with it.
+//! Whether an address is one of the operator's proxies.
 
 use std::net::IpAddr;
 
 use crate::config::TrustedPeers;
 
-/// An IPv4 address in IPv6's clothes counts as what it is.
+/// An IPv4-mapped IPv6 address counts as the IPv4 address.
 pub fn trusts(peers: &TrustedPeers, address: IpAddr) -> bool {
     match peers {
         TrustedPeers::All => true,

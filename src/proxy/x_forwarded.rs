@@ -1,4 +1,4 @@
-//! `X-Forwarded-…` fields as lists, and what may stand in them. It does not know whom to trust.
+//! `X-Forwarded-…` fields as lists, and their valid values.
 
 use crate::http::{decode_path, is_host};
 
@@ -20,11 +20,11 @@ pub fn at<'a>(fields: &[&'a [u8]], place: usize) -> Option<&'a [u8]> {
 
 pub fn host(entry: &[u8]) -> Option<Box<str>> {
     let text = std::str::from_utf8(entry).ok()?;
-    // A comma is legal in a name, and would be two hosts to others.
+    // A comma is valid in a name, and would make two hosts for others.
     (is_host(entry) && !text.is_empty() && !text.contains(',')).then(|| text.into())
 }
 
-/// `/app`; a trailing slash is dropped, and what could be taken for another host or a query is nothing.
+/// `/app`; a trailing slash is removed, and what could be taken for another host or a query is rejected.
 pub fn prefix(entry: &[u8]) -> Option<Box<str>> {
     let end = entry.iter().rposition(|&byte| byte != b'/')? + 1;
     let entry = &entry[..end];

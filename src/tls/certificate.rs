@@ -1,4 +1,4 @@
-//! What an X.509 certificate says: names, validity, subject, public key.
+//! The contents of an X.509 certificate: names, validity, subject, public key.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -9,11 +9,11 @@ use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-/// One certificate, parsed; its signature is not looked at.
+/// One certificate, parsed; its signature is not verified.
 #[derive(Debug)]
 pub struct Certificate(CertificateInner<Raw>);
 
-/// Where the validity of a certificate stands at a moment.
+/// The validity of a certificate at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Validity {
     Valid,
@@ -29,7 +29,7 @@ impl Certificate {
         CertificateInner::from_der(der).ok().map(Self)
     }
 
-    /// The host names that it is for, in lower case; the common name where it names no hosts.
+    /// The host names that it is for, in lower case; without any, the common name.
     pub(super) fn host_names(&self) -> Vec<String> {
         let names: Vec<String> = self
             .alternative_names()

@@ -62,7 +62,7 @@ impl Material {
         })
     }
 
-    /// For a worker that runs.
+    /// To send to a running worker.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -76,7 +76,7 @@ impl Material {
         bytes
     }
 
-    /// `None`: `encode` cannot have made that.
+    /// `None`: not made by `encode`.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
@@ -147,7 +147,7 @@ fn read(path: &Path) -> Result<Content> {
         };
         problem(format!("cannot be read: {error}"), hint)
     };
-    // What is opened is looked at, not its name, which may become another file's meanwhile: the master waits for nobody.
+    // Checks the opened file, not its name, which may become another file's meanwhile. Opening a FIFO must not block the master.
     let opened = open_at_once(path).map_err(unreadable)?;
     let found = opened.metadata().map_err(unreadable)?;
     if found.is_dir() {

@@ -1,7 +1,7 @@
 //! What TLS needs before the first client: certificate files read and checked, certificates chosen by name, session tickets.
 //!
 //! The master reads the files and checks them; the workers get their bytes and make the same configuration of them. Records
-//! of a connection are the worker's.
+//! of a connection are in `worker`.
 
 mod certificate;
 mod files;

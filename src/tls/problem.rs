@@ -1,6 +1,6 @@
 //! What is wrong with a certificate or key file, or will be soon, and what to do about it.
 
-/// Of one file. As an error it ends the start, or keeps the certificates that are in use.
+/// Of one file. As an error it aborts the start, or keeps the certificates that are in use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {reason}")]
 pub struct Problem {

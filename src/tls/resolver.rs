@@ -9,7 +9,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 thread_local! {
-    /// rustls does not say which certificate a session got. It asks for one in the thread that hands it the client's hello.
+    /// rustls does not report which certificate a session got. It asks for one in the thread that passes it the client's hello.
     static CHOSEN: RefCell<Option<Arc<CertifiedKey>>> = const { RefCell::new(None) };
 }
 
@@ -152,7 +152,7 @@ mod tests {
     fn two_keys_for_one_name_serve_clients_of_both_kinds() {
         assert_eq!(chosen(Some("a.example"), &[RSA]), 2);
         assert_eq!(chosen(Some("a.example"), &[ECDSA]), 1);
-        // The handshake then fails, and says why.
+        // The handshake then fails, and reports why.
         assert_eq!(chosen(Some("a.example"), &[SignatureScheme::ED448]), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Certificates, keys and settings checked, and made into what every connection begins with.
+//! Checks certificates, keys and settings, and makes the configuration that every connection starts with.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,7 +19,7 @@ use super::tickets::Tickets;
 use crate::config::{CipherSuite, ClientCertificates, Http2, TlsSettings, TlsVersion};
 use crate::ipc::TicketKeys;
 
-/// A certificate that ends so soon is worth a warning.
+/// A certificate that expires so soon is worth a warning.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
 /// A configuration that can be used.
@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 pub struct LoadedTls {
     pub server: Arc<ServerConfig>,
     pub summaries: Vec<Summary>,
-    /// What does not keep it from being used.
+    /// Problems that do not prevent its use.
     pub warnings: Vec<Problem>,
 }
 
@@ -42,7 +42,7 @@ pub struct Summary {
     pub expiry_date: String,
 }
 
-/// Checks the files and makes the configuration. `now` decides which certificates have ended.
+/// Checks the files and makes the configuration. `now` decides which certificates have expired.
 ///
 /// # Errors
 /// The first file that cannot be used.
@@ -120,7 +120,7 @@ pub fn load(
     })
 }
 
-/// What clients have to prove, in few bytes.
+/// A digest of the requirements for client certificates.
 fn rules(settings: &TlsSettings, material: &Material) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&[settings.client_certificates as u8]);
@@ -249,7 +249,7 @@ fn key(pair: &PemPair, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>>
         })
 }
 
-/// The key of the first certificate; a wrong order of the chain is the most frequent reason that it is not.
+/// The key must be that of the first certificate; if not, the most frequent reason is a wrong order of the chain.
 fn fits(pair: &PemPair, chain: &Chain, key: &dyn SigningKey) -> Result<()> {
     let Some(public) = key.public_key() else {
         return Ok(());
@@ -283,7 +283,7 @@ fn fits(pair: &PemPair, chain: &Chain, key: &dyn SigningKey) -> Result<()> {
     }
 }
 
-/// What may be wrong and does not keep the server from using it.
+/// Warns of problems that do not prevent the pair's use.
 fn look_at(pair: &PemPair, chain: &Chain, now: SystemTime, warnings: &mut Vec<Problem>) {
     let file = &pair.chain.file;
     for (number, (_, certificate)) in chain.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Files that are good and bad, and handshakes in memory.
+//! Tests with good and bad files, and handshakes in memory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -275,7 +275,7 @@ fn client_config(identity: Option<&str>) -> Arc<ClientConfig> {
     })
 }
 
-/// Until neither side has more to say; what the server thinks of it.
+/// Runs until neither side has more to send; returns the server's result.
 fn handshake(
     client: &mut ClientConnection,
     server: &Arc<ServerConfig>,
@@ -367,7 +367,7 @@ fn client_certificates() {
     assert_eq!(attempt(None, &required), None);
     for server in [&optional, &required] {
         assert_eq!(attempt(Some("client.pem"), server), Some(1));
-        // Issued by an authority that the server does not know.
+        // Issued by an authority that is unknown to the server.
         let settings = TlsSettings {
             client_authorities: Some(fixture("address.pem")),
             client_certificates: ClientCertificates::Required,

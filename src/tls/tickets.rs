@@ -16,7 +16,7 @@ const NAME: usize = 8;
 
 pub struct Tickets {
     keys: TicketKeys,
-    /// What clients have to prove. A session that began under other rules would get around these, because a resumed one
+    /// The requirements for client certificates. A session that began under other rules would bypass these, because a resumed one
     /// shows no certificate; its ticket is no longer valid.
     rules: [u8; 32],
     random: SystemRandom,

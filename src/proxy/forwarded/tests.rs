@@ -35,7 +35,7 @@ fn head(fields: &[&str]) -> RequestHead {
     }
 }
 
-/// `client scheme host port prefix`, each only where told.
+/// `client scheme host port prefix`, each only where given.
 fn told(forwarded: &Forwarded, fields: &[&str]) -> String {
     let told = match forwarded.told(&head(fields)) {
         Ok(None) => return "nothing".into(),

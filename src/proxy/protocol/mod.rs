@@ -1,5 +1,5 @@
-//! The PROXY protocol (HAProxy's `proxy-protocol.txt`): what a proxy sends before the first byte of its client. It does not
-//! know whether a peer may send it. Type-length-value fields are read over.
+//! The PROXY protocol (HAProxy's `proxy-protocol.txt`): what a proxy sends before the first byte of its client.
+//! Type-length-value fields are skipped.
 
 mod v1;
 mod v2;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use crate::config::ProxyProtocol;
 
-/// What a proxy says of the connection that it passes on.
+/// A proxy's description of the connection that it passes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
     /// Both ends as the proxy saw them.
@@ -16,18 +16,18 @@ pub enum Header {
         client: SocketAddr,
         server: SocketAddr,
     },
-    /// The proxy speaks for itself: a health check.
+    /// A connection of the proxy itself: a health check.
     Local,
-    /// It speaks for a client of which it knows or tells nothing that we understand.
+    /// The client is unknown to the proxy, or has a kind of address that is not supported.
     Unknown,
 }
 
-/// Why it is none; constant, for the log.
+/// Why it is malformed; constant, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
-/// The header that begins `input`, with its length. `None`: more bytes are needed. A malformed one is found with the first
-/// byte that cannot be right.
+/// The header that begins `input`, with its length. `None`: more bytes are needed. A malformed one is reported at the first
+/// wrong byte.
 pub fn parse(input: &[u8], accepts: ProxyProtocol) -> Result<Option<(Header, usize)>, Malformed> {
     let Some(&first) = input.first() else {
         return Ok(None);

@@ -90,7 +90,7 @@ fn binary_headers() {
     let plain = v2(0x21, 0x11, &four);
     assert_eq!(parse(&plain, BOTH), Ok(Some((header, 28))));
     assert!(parse(&plain, ProxyProtocol::V1).is_err());
-    // Fields behind the addresses are read over.
+    // Fields behind the addresses are skipped.
     let with_fields = v2(0x21, 0x11, &[&four[..], &[3, 0, 4, 1, 2, 3, 4]].concat());
     assert_eq!(parse(&with_fields, BOTH), Ok(Some((header, 35))));
 
@@ -192,13 +192,13 @@ proptest! {
         let input = [&header[..], &rest].concat();
         let whole = parse(&input, BOTH);
         prop_assert_eq!(whole, Ok(Some((Header::Proxied { client, server }, header.len()))));
-        // However little of it has come: more is needed, and nothing else.
+        // However few bytes have come: more are needed, and nothing else.
         for end in 0..header.len() {
             prop_assert_eq!(parse(&input[..end], BOTH), Ok(None));
         }
     }
 
-    /// More bytes never change what was said about fewer.
+    /// More bytes never change the result for fewer.
     #[test]
     fn a_verdict_stays(input in prop_oneof![
         prop::collection::vec(any::<u8>(), 0..130),

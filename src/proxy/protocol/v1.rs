@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Header, Malformed};
 
 const PREFIX: &[u8] = b"PROXY ";
-/// With its CRLF: a longer one is not sent by anybody who follows the specification.
+/// With its CRLF: the specification allows no longer one.
 const LONGEST: usize = 107;
 
 pub(super) fn parse(input: &[u8]) -> Result<Option<(Header, usize)>, Malformed> {
@@ -36,7 +36,7 @@ fn header(text: &str) -> Option<Header> {
     let mut words = text.split(' ');
     let family = words.next()?;
     if family == "UNKNOWN" {
-        // Whatever follows is to be ignored.
+        // The rest of the line is to be ignored.
         return Some(Header::Unknown);
     }
     let address = |text: &str| -> Option<IpAddr> {

@@ -56,7 +56,7 @@ pub(super) fn parse(input: &[u8]) -> Result<Option<(Header, usize)>, Malformed> 
     Ok(Some((header, FIXED + length)))
 }
 
-/// Bytes of the addresses of a family; families that are not defined are refused, as the specification wants.
+/// Bytes of the addresses of a family; families that are not defined are rejected, as the specification demands.
 fn least(family: u8) -> Result<usize, Malformed> {
     match family {
         0x00 => Ok(0),
