@@ -1,4 +1,4 @@
-//! The scoreboard as everyone may read it: the master, and whoever was forked from it. It writes nothing.
+//! The scoreboard for readers: the master, and every process that was forked from it. `scoreboard.rs` writes it.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -8,7 +8,7 @@ use super::facts::{Facts, Service};
 use super::layout::{counter, header, page};
 use super::page::Page;
 
-/// Moving a worker's counters takes the master microseconds; one that was killed meanwhile is not waited for.
+/// Moving a worker's counters takes the master microseconds; if it was killed meanwhile, readers stop waiting.
 const TRIES: usize = 10_000;
 
 /// A cheap handle: the mapping stays for as long as the process lives.
@@ -19,7 +19,7 @@ pub struct Board {
 }
 
 impl Board {
-    /// Everything that the workers of each slot have counted, dead or alive, in one look. Never goes back.
+    /// Everything that the workers of each slot have counted, dead or alive, as one snapshot. Never decreases.
     pub fn counters(&self) -> Vec<Counters> {
         let slots = usize::try_from(self.word(header::USED_SLOTS, Acquire)).unwrap_or(0);
         let slots = slots.min(self.pages);
@@ -43,7 +43,7 @@ impl Board {
         sums
     }
 
-    /// The pages of the workers that live, in no order that means anything.
+    /// The pages of living workers, in no particular order.
     pub fn living(&self) -> impl Iterator<Item = Page> {
         let board = *self;
         let used = usize::try_from(self.word(header::USED, Acquire)).unwrap_or(0);
@@ -61,7 +61,7 @@ impl Board {
         }
     }
 
-    /// What the master last said of itself.
+    /// What the master last published of itself.
     pub fn facts(&self) -> Facts {
         Facts::read(self.words)
     }

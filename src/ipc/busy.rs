@@ -1,5 +1,5 @@
-//! How long threads have been at work, those that still are included, in one word: a reader sees a moment or another, never
-//! half of each. It measures nothing.
+//! How long threads have been at work, those that still are included, in one word, so that a reader sees one moment or another,
+//! never half of each.
 //!
 //! With `n` threads at work since `t`, after `total` of work done: the work at a moment `now` is `total + n * (now - t)`. The
 //! word holds `n` in its upper ten bits and `total - n * t` below, all in units of 16 microseconds.
@@ -10,7 +10,7 @@ const MASK: u64 = (1 << BITS) - 1;
 const UNIT: u32 = 4;
 const MOST_THREADS: u64 = 1 << (64 - BITS - 1);
 
-/// Kept by the one who writes the word.
+/// Kept by the writer of the word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {
     total: u64,

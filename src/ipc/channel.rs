@@ -1,4 +1,4 @@
-//! Both ends of the channel between the master and one worker. It does not know what the messages lead to.
+//! Both ends of the channel between the master and one worker.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::sys::{
     Packet, Sent, packet_pair, receive_packet, send_packet, wait_readable, wait_writable,
 };
 
-/// What reading found.
+/// The result of a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming<T> {
     Message(T),
@@ -26,7 +26,7 @@ pub fn channel() -> Result<(MasterChannel, WorkerChannel)> {
     Ok((MasterChannel { end: master }, WorkerChannel { end: worker }))
 }
 
-/// The master's end: nothing here ever waits.
+/// The master's end: nothing here ever blocks.
 #[derive(Debug)]
 pub struct MasterChannel {
     end: OwnedFd,
@@ -63,7 +63,7 @@ pub struct WorkerChannel {
 }
 
 impl WorkerChannel {
-    /// Tells the master; waits while the master does not read (it reads always, unless it is stopped).
+    /// Sends to the master; blocks while the master does not read (it reads always, unless it is stopped).
     ///
     /// # Errors
     /// `Closed`: the master is gone.
@@ -80,7 +80,7 @@ impl WorkerChannel {
         }
     }
 
-    /// What the master said, without waiting: for a thread that watches `as_fd` itself.
+    /// The next message of the master, without waiting: for a thread that watches `as_fd` itself.
     pub fn try_receive(&self) -> Result<Incoming<ToWorker>> {
         receive(&self.end, 64)
     }

@@ -1,4 +1,4 @@
-//! The messages as bytes: one tag, then the fields, integers little-endian, texts with their length. It does not send them.
+//! The messages as bytes: one tag, then the fields, integers little-endian, texts with their length.
 
 use super::message::{DrainReason, FromWorker, Phase, ToWorker};
 use super::{Error, Result};
@@ -163,7 +163,7 @@ pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(text.as_bytes());
 }
 
-/// At most `limit` bytes: the beginning and, because a traceback says what happened in its last lines, twice as much of the end.
+/// At most `limit` bytes: the beginning and, because a traceback has the exception in its last lines, twice as much of the end.
 pub(super) fn shortened(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
     if text.len() <= limit {
         return text.into();

@@ -1,4 +1,4 @@
-//! The numbers of one worker, or of a slot over all its workers. It does not compute rates.
+//! The counters of one worker, or of a slot over all its workers.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,7 +12,7 @@ use crate::sys::clock;
 pub struct Counters {
     /// Requests begun.
     pub requests: u64,
-    /// Requests ended, by class of status; index 0: without an answer (also those that died with their worker).
+    /// Requests ended, by class of status; index 0: without a response (also those that died with their worker).
     pub status: [u64; counter::STATUSES],
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -26,7 +26,7 @@ pub struct Counters {
     pub latency: [u64; counter::BUCKETS],
     /// How long connections waited to be accepted.
     pub accept_wait: Waits,
-    /// How long requests were under way from the proxy that says when it took them.
+    /// How long ago a proxy took each request, where one sends that time.
     pub queue: Waits,
     /// Temporary files that could not be made or written.
     pub spool_failures: u64,
@@ -37,7 +37,7 @@ pub struct Counters {
     pub exceptions: u64,
 }
 
-/// The statuses that files are answered with; what is none of them is counted with the last one.
+/// The statuses of responses with files; any other is counted with the last one.
 pub const FILE_STATUSES: [u16; counter::FILE_STATUSES] = [200, 206, 304, 404, 405, 412, 416, 500];
 
 /// Of connections that speak HTTP/2.
@@ -45,7 +45,7 @@ pub const FILE_STATUSES: [u16; counter::FILE_STATUSES] = [200, 206, 304, 404, 40
 pub struct Http2Counters {
     pub connections: u64,
     pub requests: u64,
-    /// Connections whose client was told to calm down.
+    /// Connections closed with ENHANCE_YOUR_CALM.
     pub calmed: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong between master and worker. It does not decide whose fault it is.
+//! Errors of the communication between master and worker.
 
 use crate::sys;
 

@@ -1,4 +1,4 @@
-//! What the master says of itself on the scoreboard's header, for probes and metrics. It decides nothing.
+//! What the master publishes of itself in the scoreboard's header, for probes and metrics.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -54,7 +54,7 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Queue {
     pub waiting: u64,
-    /// Zero: nothing is known of it.
+    /// Zero: unknown.
     pub most: u64,
 }
 

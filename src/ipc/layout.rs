@@ -1,4 +1,4 @@
-//! Where each number stands on the scoreboard, in 64-bit words. Any change here raises `VERSION`.
+//! The offset of each number on the scoreboard, in 64-bit words. Any change here raises `VERSION`.
 //!
 //! `[header][slot totals × slots][page × pages]`. A page: facts, counters, gauges, then the requests in flight.
 
@@ -17,7 +17,7 @@ pub mod header {
     pub const FOLDING: usize = 5;
     /// `facts::Service`.
     pub const SERVICE: usize = 6;
-    /// Pages below this one have been given out at least once; nobody looks at the others.
+    /// Pages below this one have been given out at least once; no reader looks at the others.
     pub const USED: usize = 7;
     /// `facts::Facts`, from here to the end.
     pub const BEAT: usize = 8;
@@ -40,7 +40,7 @@ pub mod header {
 /// Counters that only grow; the same order in a page and in a slot's totals.
 pub mod counter {
     pub const REQUESTS: usize = 0;
-    /// Requests that ended, by class of status: 0 = without an answer, 1 = 1xx … 5 = 5xx.
+    /// Requests that ended, by class of status: 0 = without a response, 1 = 1xx … 5 = 5xx.
     pub const STATUS: usize = 1;
     pub const STATUSES: usize = 6;
     pub const BYTES_IN: usize = 7;
@@ -56,17 +56,17 @@ pub mod counter {
     /// Connections by how long they waited to be accepted, and the sum in milliseconds. Bucket `i`: less than 2^i ms.
     pub const ACCEPT_WAIT: usize = LATENCY + BUCKETS;
     pub const ACCEPT_WAIT_SUM: usize = ACCEPT_WAIT + WAITS;
-    /// Requests by how long ago a proxy took them, where one says so; and the sum in milliseconds.
+    /// Requests by how long ago a proxy took them, where one sends that time; and the sum in milliseconds.
     pub const QUEUE: usize = ACCEPT_WAIT_SUM + 1;
     pub const QUEUE_SUM: usize = QUEUE + WAITS;
     pub const WAITS: usize = 18;
     /// Temporary files that could not be made or written.
     pub const SPOOL_FAILURES: usize = QUEUE_SUM + 1;
-    /// Answers without the app: `FILE_STATUSES` words for each of `FILE_CODINGS`.
+    /// Responses without the app: `FILE_STATUSES` words for each of `FILE_CODINGS`.
     pub const FILES: usize = SPOOL_FAILURES + 1;
     pub const FILE_CODINGS: usize = 4;
     pub const FILE_STATUSES: usize = 8;
-    /// Connections, their requests, and those connections that were told to calm down.
+    /// Connections, their requests, and the connections that were closed with ENHANCE_YOUR_CALM.
     pub const HTTP2: usize = FILES + FILE_CODINGS * FILE_STATUSES;
     pub const HTTP2_WORDS: usize = 3;
     /// Exceptions that left the app.

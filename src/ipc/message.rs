@@ -1,32 +1,32 @@
-//! The closed list of messages between the master and a worker. It does not know how they travel.
+//! The closed list of messages between the master and a worker.
 
 /// From the master to a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToWorker {
-    /// To a worker that a mold has forked: the master knows it now, and it may begin.
+    /// To a worker that a mold has forked: the master has registered it, and it may begin.
     Begin,
     /// Start accepting.
     Go,
     /// Accept at the listeners for previews alone; `Go` may follow, and ends that.
     Preview,
-    /// Stop accepting (answered by `StoppedAccepting`), finish what is in flight, and stay; `Go` or `Drain` may follow.
+    /// Stop accepting (answered by `StoppedAccepting`), finish in-flight requests, and stay; `Go` or `Drain` may follow.
     Pause,
-    /// Stop accepting (answered by `StoppedAccepting`), finish what is in flight, exit within `graceful_ms`.
+    /// Stop accepting (answered by `StoppedAccepting`), finish in-flight requests, exit within `graceful_ms`.
     Drain {
         reason: DrainReason,
         graceful_ms: u64,
     },
-    /// Cancel what is running, end the lifespan, exit within two seconds.
+    /// Cancel running requests, end the lifespan, exit within two seconds.
     StopFast,
     /// Open the log files again by their names: they were rotated.
     ReopenLogs,
-    /// The least severe messages of the error log from here on: `config::LogLevel` as a number.
+    /// The least severe level of the error log from here on: `config::LogLevel` as a number.
     LogLevel(u8),
-    /// Tell the Python stacks of all threads and tasks; answered by `Stacks` with that number, if somebody can run Python.
+    /// Send the Python stacks of all threads and tasks; answered by `Stacks` with that number, if a thread can run Python.
     Stacks { number: u64 },
-    /// The memory that it has inherited has new certificates.
+    /// The inherited memory has new certificates.
     LoadCertificates,
-    /// The server is about to drain: go on accepting, and let answers say `Connection: close`.
+    /// The server is about to drain: go on accepting, and send `Connection: close` with responses.
     CloseAfterAnswers,
 }
 
@@ -36,7 +36,7 @@ pub enum DrainReason {
     Replaced,
     /// The server ends: the accept queue is emptied first, idle connections get at most one second.
     Shutdown,
-    /// As `Replaced`, but nobody comes after it at listeners of its own: it empties them first.
+    /// As `Replaced`, but no other worker takes over listeners of its own: it empties their queues first.
     Removed,
 }
 
@@ -74,6 +74,6 @@ pub enum Phase {
     Lifespan,
     /// `--ready-path` did not answer 2xx or 3xx (exit code 3).
     ReadyPath,
-    /// What only a worker can find wrong in the settings, such as a logging configuration (exit code 1).
+    /// Errors in the settings that only a worker can find, such as in a logging configuration (exit code 1).
     Settings,
 }

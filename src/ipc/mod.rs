@@ -1,6 +1,6 @@
-//! What master and workers say to each other: messages over a socket pair, numbers over shared memory. It decides nothing.
+//! Communication between master and workers: messages over a socket pair, numbers over shared memory.
 
-// What fails here takes the master with it.
+// A panic here would end the master.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)

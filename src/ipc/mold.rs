@@ -1,4 +1,4 @@
-//! What the master and a mold say to each other, and the channel between them. Descriptors travel beside the messages.
+//! The messages between the master and a mold, and their channel. Descriptors travel beside the messages.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -33,9 +33,9 @@ pub enum ToMold {
     Fork(ForkOrder),
     /// Open the log files again by their names: they were rotated.
     ReopenLogs,
-    /// The least severe messages of the error log from here on: `config::LogLevel` as a number.
+    /// The least severe level of the error log from here on: `config::LogLevel` as a number.
     LogLevel(u8),
-    /// A hook of the configuration file is to be called, or it has to know of something: JSON, see `hooks.py`.
+    /// Call a hook of the configuration file, or pass it an event: JSON, see `hooks.py`.
     Call(String),
 }
 
@@ -163,7 +163,7 @@ pub fn mold_channel() -> Result<(MoldHandle, MoldChannel)> {
     Ok((MoldHandle { end: master }, MoldChannel { end: mold }))
 }
 
-/// The master's end: nothing here ever waits. Closing it tells the mold to end.
+/// The master's end: nothing here ever blocks. Closing it makes the mold exit.
 #[derive(Debug)]
 pub struct MoldHandle {
     end: OwnedFd,
@@ -202,10 +202,10 @@ pub struct MoldChannel {
 }
 
 impl MoldChannel {
-    /// Waits while the master does not read.
+    /// Blocks while the master does not read.
     ///
     /// # Errors
-    /// `Closed`: the master is gone, or has no use for this mold.
+    /// `Closed`: the master is gone, or does not need this mold any more.
     pub fn send(&self, message: &FromMold) -> Result<()> {
         let bytes = message.encode();
         loop {

@@ -1,4 +1,4 @@
-//! A worker's page of the scoreboard: written by that worker alone, read by everyone. It does not know how pages are given out.
+//! A worker's page of the scoreboard: written by that worker alone, read by everyone. `scoreboard.rs` gives pages out.
 //!
 //! Everything is relaxed: these are numbers for people, each right by itself, not a protocol.
 
@@ -42,12 +42,12 @@ impl fmt::Debug for Page {
 
 /// The worker's side.
 impl Page {
-    /// A sign of life. `now_ms`: `sys::clock::monotonic_ms`.
+    /// A heartbeat. `now_ms`: `sys::clock::monotonic_ms`.
     pub fn beat(&self, now_ms: u64) {
         self.words[page::HEARTBEAT].store(now_ms, Relaxed);
     }
 
-    /// The sign of life of the slowest of several threads.
+    /// The heartbeat of the slowest of several threads.
     pub fn beat_slowest(&self, then_ms: u64) {
         self.words[page::SLOWEST].store(then_ms, Relaxed);
     }
@@ -74,7 +74,7 @@ impl Page {
         self.add(counter::BYTES_IN, bytes);
     }
 
-    /// What `Work::change` has returned.
+    /// The result of `Work::change`.
     pub fn set_work(&self, word: u64) {
         self.words[page::COUNTERS + counter::BUSY].store(word, Relaxed);
     }
@@ -103,12 +103,12 @@ impl Page {
         self.add(counter::HTTP2, 1);
     }
 
-    /// A request has come on one.
+    /// A request on an HTTP/2 connection.
     pub fn http2_requested(&self) {
         self.add(counter::HTTP2 + 1, 1);
     }
 
-    /// The client of one was told to calm down.
+    /// An HTTP/2 connection was closed with ENHANCE_YOUR_CALM.
     pub fn http2_calmed(&self) {
         self.add(counter::HTTP2 + 2, 1);
     }
@@ -118,7 +118,7 @@ impl Page {
         self.add(counter::EXCEPTIONS, 1);
     }
 
-    /// A file was answered without the app; `coding` is its place among the codings.
+    /// A file was sent without the app; `coding` is its index among the codings.
     pub fn static_answered(&self, coding: usize, status: u16) {
         let known = FILE_STATUSES.iter().position(|known| *known == status);
         let status = known.unwrap_or(counter::FILE_STATUSES - 1);
@@ -149,17 +149,17 @@ impl Page {
         self.words[page::GENERATION].load(Relaxed)
     }
 
-    /// Monotonic milliseconds of the last sign of life; zero before the first.
+    /// Monotonic milliseconds of the last heartbeat; zero before the first.
     pub fn heartbeat(&self) -> u64 {
         self.words[page::HEARTBEAT].load(Relaxed)
     }
 
-    /// Monotonic milliseconds of the slowest thread's last sign of life; zero where there are not several.
+    /// Monotonic milliseconds of the slowest thread's last heartbeat; zero unless there are several.
     pub fn slowest(&self) -> u64 {
         self.words[page::SLOWEST].load(Relaxed)
     }
 
-    /// `None` before the worker has said anything (or when it wrote nonsense).
+    /// `None` before the worker has written a state (or when the value is invalid).
     pub fn state(&self) -> Option<State> {
         match self.words[page::STATE].load(Relaxed) {
             1 => Some(State::Booting),
@@ -180,7 +180,7 @@ impl Page {
         self.words[page::CONNECTIONS].load(Relaxed)
     }
 
-    /// Requests begun: the one counter that is looked at often.
+    /// Requests begun: the one counter that is read often.
     pub fn requests(&self) -> u64 {
         self.words[page::COUNTERS + counter::REQUESTS].load(Relaxed)
     }
@@ -208,7 +208,7 @@ impl Page {
         self.words[page::OWNED].store(1, Relaxed);
     }
 
-    /// The process that writes here, known after the fork.
+    /// The pid of the worker, known after the fork.
     pub fn set_pid(&self, pid: u64) {
         self.words[page::PID].store(pid, Relaxed);
     }

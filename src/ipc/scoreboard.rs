@@ -1,4 +1,4 @@
-//! The shared mapping all workers write their numbers to: gives out pages, keeps the slots' totals. It judges nobody.
+//! The shared mapping that all workers write their numbers to: gives out pages, keeps the slots' totals.
 
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
@@ -67,7 +67,7 @@ impl Scoreboard {
 
     /// The worker of this page was reaped: its counters move to its slot, and the page is free.
     ///
-    /// Requests that were in flight count as ended without an answer, so that nothing stays in flight for ever.
+    /// Requests that were in flight count as ended without a response, so that nothing stays in flight for ever.
     pub fn free(&self, page: Page) {
         let mut counters = page.counters();
         let cut_short = counters.in_flight();

@@ -26,7 +26,7 @@ pub struct TicketKeys {
 }
 
 impl TicketKeys {
-    /// Without a key; processes forked from here on share it. The descriptor keeps it for a program that takes over.
+    /// Without a key; processes forked from here on share it. The descriptor keeps the memory for a new binary (upgrade).
     pub fn new() -> Result<(OwnedFd, Self)> {
         let (fd, words) = shared_words(c"rgun-tickets", WORDS)?;
         Ok((fd, Self { words }))
@@ -50,7 +50,7 @@ impl TicketKeys {
 
     /// The key for new tickets, and the one before it. `None`: there is none yet, or it is being replaced at this moment.
     pub fn read(&self) -> [Option<TicketKey>; 2] {
-        // A master that dies in the middle must not keep a worker here.
+        // A master that dies in the middle must not make a worker loop for ever.
         for _ in 0..64 {
             let before = self.load(0, Ordering::Acquire);
             let words: [u64; 2 * KEY] =

@@ -1,4 +1,4 @@
-//! The requests in flight on a worker's page: each is shown with the beginning of what it asks for, and counted when it ends.
+//! The requests in flight on a worker's page: each is shown with the beginning of its path, and counted when it ends.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -11,7 +11,7 @@ use super::{Page, bucket};
 #[must_use = "the request counts as in flight until its ticket is given back"]
 pub struct Ticket(Mark);
 
-/// Says which request the app's code runs for, also when that request has ended meanwhile.
+/// The request that the app's code runs for, also when that request has ended meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     index: u32,
@@ -25,7 +25,7 @@ impl Ticket {
     }
 }
 
-/// A request that was in flight when it was looked at.
+/// A request that was in flight when the page was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InFlight {
     /// Monotonic milliseconds.
@@ -75,7 +75,7 @@ impl Page {
         }
     }
 
-    /// It waits, or is over.
+    /// It waits, or has returned.
     pub fn app_rests(&self, mark: Mark) {
         let words = self.entry(mark.index);
         if mark.serial != 0 && words[entry::RUNS].load(Relaxed) == mark.serial {
@@ -83,7 +83,7 @@ impl Page {
         }
     }
 
-    /// It has ended: with that status (0: no answer was begun), after `micros`, with `bytes` sent.
+    /// It has ended: with that status (0: no response was begun), after `micros`, with `bytes` sent.
     pub fn request_finished(&self, ticket: Ticket, status: u16, micros: u64, bytes: u64) {
         let class = usize::from(status / 100).min(counter::STATUSES - 1);
         self.add(counter::STATUS + class, 1);
