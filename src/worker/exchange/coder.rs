@@ -1,4 +1,4 @@
-//! How far the compression of one response has come. It does not know the connection.
+//! State of one response's compression.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,9 +21,9 @@ pub struct Coder {
 }
 
 pub(super) enum Stage {
-    /// What the app sends goes out as it is.
+    /// What the app sends is passed through unchanged.
     Plain,
-    /// The head says that it is coded, and nothing of the body has come.
+    /// The head announces the coding, and no body has arrived.
     Begun(Begun),
     Coding(Coding),
 }
@@ -37,7 +37,7 @@ pub(super) struct Begun {
 
 type OwnField = (Box<[u8]>, Box<[u8]>);
 
-/// The head as the app gave it, for a body that is better left alone.
+/// The head as the app sent it, for a body that is better not compressed.
 pub(super) struct Original {
     pub status: u16,
     pub reason: Option<Box<[u8]>>,
@@ -45,11 +45,11 @@ pub(super) struct Original {
 }
 
 pub(super) struct Coding {
-    /// `None`: a thread of the pool has it, and takes what is queued.
+    /// `None`: a pool thread holds it, and encodes what is queued.
     pub lease: Option<Lease>,
-    /// What is missing of the length that the app declared.
+    /// Bytes still missing of the length that the app declared.
     left: Option<u64>,
-    /// The app has given everything.
+    /// The app has sent everything.
     pub ended: bool,
     pub queue: VecDeque<Queued>,
 }
@@ -64,12 +64,12 @@ pub(super) enum Source {
     File { file: File, offset: u64, left: u64 },
 }
 
-/// What is to be encoded of a piece, after the length that the app declared.
+/// How much of a piece is to be encoded, according to the length that the app declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Accounted {
     pub length: u64,
     pub end: BodyEnd,
-    /// Cut off.
+    /// Bytes cut off.
     pub excess: u64,
 }
 
@@ -84,7 +84,7 @@ impl Coder {
         }))
     }
 
-    /// What the head becomes, and the stage that it is in then.
+    /// The head to be sent, and the stage that follows it.
     pub(super) fn plan<'f>(
         &self,
         status: u16,
@@ -118,7 +118,7 @@ impl Coder {
         }
     }
 
-    /// How many bytes of the result mean nothing. Decided anew for each response.
+    /// Number of padding bytes. Chosen anew for each response.
     pub(super) fn padding(&self) -> u8 {
         if !self.offer.padded {
             return 0;
@@ -127,7 +127,7 @@ impl Coder {
         u8::try_from(8 + crate::sys::random() % 100).unwrap_or(u8::MAX)
     }
 
-    /// The app has given everything, and not all of it is encoded.
+    /// The app has sent everything, and not all of it is encoded.
     pub(super) fn is_finishing(&self) -> bool {
         match &*self.stage.lock() {
             Stage::Coding(coding) => coding.ended && coding.lease.is_none(),
@@ -146,7 +146,7 @@ impl Coding {
         }
     }
 
-    /// Holds the app to the length that it declared, as the protocol does where that goes out.
+    /// Holds the app to the length that it declared, as the protocol does where that length is sent.
     pub fn account(&mut self, length: u64, end: BodyEnd) -> Result<Accounted, ResponseError> {
         if self.ended {
             return Err(ResponseError::AlreadyComplete);
@@ -164,7 +164,7 @@ impl Coding {
                 return Err(ResponseError::TooShort { missing: *left });
             }
             if accounted.excess > 0 && end == BodyEnd::More {
-                // What was cut off can only be the end.
+                // Only the end of the body can be cut off.
                 accounted.end = BodyEnd::Last;
             }
         }
@@ -181,7 +181,7 @@ impl Source {
         }
     }
 
-    /// The next bytes of it, `most` at the most; of a file that has become shorter an error.
+    /// The next bytes, at most `most`; an error for a file that has become shorter.
     pub fn take(&mut self, most: usize) -> std::io::Result<Bytes> {
         match self {
             Source::Block(block) => Ok(block.split_to(most.min(block.len()))),

@@ -1,7 +1,8 @@
-//! What an app sends for a response that is compressed, from the head to the last byte.
+//! Sending a response that is compressed, from the head to the last byte.
 //!
-//! A WSGI thread compresses what it sends itself. The thread of an event loop does so with what a turn has room for; what is more
-//! is compressed by a thread of the pool, while the app waits in `send`. Neither holds the connection's lock meanwhile.
+//! A WSGI thread compresses what it sends itself. The thread of an event loop does so within a budget per turn; data
+//! above that is compressed by a pool thread, while the app waits in `send`. Neither holds the connection's lock in
+//! that time.
 
 use std::sync::Arc;
 
@@ -18,14 +19,14 @@ use crate::worker::connection::LOW_WATER;
 /// The pool compresses in pieces of this size.
 const PIECE: usize = 256 * 1024;
 
-/// Whether a head takes the place of another one that has not left.
+/// Whether a head replaces another one that was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
     Anew,
     InPlace,
 }
 
-/// What the body begins with.
+/// The start of the body.
 #[derive(Debug, Clone, Copy)]
 enum First {
     Bytes(usize, BodyEnd),
@@ -33,7 +34,7 @@ enum First {
 }
 
 impl Exchange {
-    /// Whether what is sent may have to be compressed first, which is better done without the GIL.
+    /// Whether the data may have to be compressed first, which is better done without the GIL.
     pub fn may_be_coded(&self) -> bool {
         self.coder.is_some()
     }
@@ -92,7 +93,7 @@ impl Exchange {
                 if is_last {
                     *stage = Stage::Plain;
                 }
-                // A block in memory would keep what follows it out of a file.
+                // A block in memory would keep the output that follows it out of a file.
                 let may_lend = is_last || !matches!(hold, Hold::Spool(_));
                 self.put(&coded, end, hold, Some(&|| may_lend.then(|| coded.clone())))?
             }
@@ -111,7 +112,7 @@ impl Exchange {
         Ok(flow)
     }
 
-    /// `Err`: the body is not compressed, and the file is given back, for the kernel to send it.
+    /// `Err`: the body is not compressed, and the file is returned, to be sent by the kernel.
     pub(super) fn send_file_coded(
         &self,
         coder: &Arc<Coder>,
@@ -138,7 +139,7 @@ impl Exchange {
         }
     }
 
-    /// The body is going to be a file: its head becomes the app's own where it has not left.
+    /// The body is going to be a file: the head is replaced by the app's own, unless it was sent.
     pub(super) fn leave_file_uncoded(&self) -> Result<(), SendError> {
         match &self.coder {
             Some(coder) => self.settle(coder, &mut coder.stage.lock(), First::File),
@@ -146,7 +147,8 @@ impl Exchange {
         }
     }
 
-    /// With the first piece of the body it is known whether it is worth it. Where the head has left before, it has been promised.
+    /// The first piece of the body decides whether compression pays off. If the head was sent before, the coding is
+    /// already announced.
     fn settle(&self, coder: &Coder, stage: &mut Stage, first: First) -> Result<(), SendError> {
         let Stage::Begun(begun) = &*stage else {
             return Ok(());
@@ -163,7 +165,7 @@ impl Exchange {
                     .length
                     .filter(|declared| is_whole && length < *declared)
                 {
-                    // Nothing has left: the client can still get a clean answer.
+                    // Nothing was sent: the client can still get a clean error.
                     let missing = declared - length;
                     return Err(ResponseError::TooShort { missing }.into());
                 }
@@ -185,7 +187,7 @@ impl Exchange {
             First::Bytes(length, end) if end != BodyEnd::More => Some(length as u64),
             First::Bytes(..) | First::File => length,
         };
-        // A length that turns out wrong would be an error of the encoder's: the app is held to its own before.
+        // A wrong length would be the encoder's error: the app is held to its own length first.
         let known = whole.filter(|whole| length.is_none_or(|length| length == *whole));
         let begun = encoder(&mut lease).and_then(|encoder| encoder.begin(coder.padding(), known));
         if let Err(error) = begun {
@@ -234,7 +236,7 @@ impl Exchange {
         }
     }
 
-    /// What has left is right, and no more can follow.
+    /// What was sent is valid, and no more can follow.
     fn fail(&self, s: &mut State, error: impl std::fmt::Display) -> SendError {
         tracing::error!(%error, "response cut: it cannot be compressed");
         if self.check(s).is_ok() {
@@ -244,7 +246,7 @@ impl Exchange {
         SendError::Gone
     }
 
-    /// For a thread of the pool, which takes what is queued until nothing is left.
+    /// Queues a piece for a pool thread, which encodes what is queued until nothing is left.
     fn enqueue(
         &self,
         coder: &Arc<Coder>,
@@ -323,7 +325,7 @@ impl Exchange {
         }
     }
 
-    /// The app may go on where the client takes what there is.
+    /// The app may continue where the client reads.
     fn queue_is_coded(&self) {
         let s = &mut *self.conn.lock();
         if s.stream.number == self.number() {
@@ -333,7 +335,7 @@ impl Exchange {
                 self.conn.net.app().writable(self.key());
             }
         }
-        // The thread that sleeps in the reactor has to look at what was noted.
+        // The thread that sleeps in the reactor has to process the queued events.
         self.conn.net.wake.wake();
     }
 }

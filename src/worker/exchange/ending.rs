@@ -1,29 +1,29 @@
-//! How the app of a request ends, and what that means for its client.
+//! The end of a request's app, and its consequence for the client.
 
 use super::super::connection::Goodbye;
 use super::Exchange;
 use crate::http::{Refusal, ResponseState};
 
-/// How an app came to its end.
+/// How an app ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Returned,
     Failed,
 }
 
-/// What was left to do when the app had ended.
+/// State of the response when the app had ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The response was complete, or nobody waits for it.
+    /// The response was complete, or the client is gone.
     Fine,
     /// No response: a 500 was sent.
     Unanswered,
-    /// Half a response: the connection was cut.
+    /// An incomplete response: the connection was cut.
     Cut,
 }
 
 impl Exchange {
-    /// The app does not get this request: the client learns why.
+    /// The app does not get this request: the client gets an error response.
     pub fn refuse(&self, refusal: Refusal) {
         let s = &mut *self.conn.lock();
         if self.is_current(s) {
@@ -32,7 +32,7 @@ impl Exchange {
         }
     }
 
-    /// The app is done with this request.
+    /// The app has finished this request.
     pub fn ended(&self, ending: Ending) -> Verdict {
         let is_finishing = self.is_finishing();
         let s = &mut *self.conn.lock();
@@ -51,10 +51,10 @@ impl Exchange {
         match s.http.response_state() {
             ResponseState::Complete => Verdict::Fine,
             _ if is_finishing => Verdict::Fine,
-            // A thread looks for the file that the app has named.
+            // A thread is looking for the file that the app has named.
             ResponseState::NotStarted if s.stream.promised => Verdict::Fine,
             ResponseState::NotStarted | ResponseState::HeadPending => {
-                // A head that was never followed by a body has not left: the client gets a clean answer.
+                // A head without a body so far was not sent: the client gets a clean error.
                 drop(s.http.reset_response());
                 self.conn.refuse(s, Refusal::AppFailed);
                 self.conn.advance(s);

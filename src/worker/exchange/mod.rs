@@ -1,4 +1,4 @@
-//! One request and its response, as the app's side sees them. It does not know Python.
+//! One request and its response, as seen by the app's side.
 
 mod coder;
 mod coding;
@@ -23,15 +23,15 @@ pub use coder::Coder;
 pub use ending::{Ending, Verdict};
 pub use sending::{Flow, Lend, NewSpool, SendError};
 
-/// A handle that outlives its request: after the response everything says that it is over.
+/// A handle that outlives its request: after the response all calls report the end.
 #[derive(Clone)]
 pub struct Exchange {
     pub conn: Arc<Conn>,
     number: u64,
     mark: Mark,
-    /// What a trusted proxy says about this request.
+    /// Values for this request from a trusted proxy.
     pub told: Option<Arc<Told>>,
-    /// Where responses are compressed.
+    /// Set where responses are compressed.
     coder: Option<Arc<Coder>>,
 }
 
@@ -44,14 +44,14 @@ impl Drop for Step<'_> {
     }
 }
 
-/// What `receive` finds.
+/// Result of `receive`.
 #[derive(Debug)]
 pub enum Received {
     /// The next piece of the body; `more` follows or not.
     Body { piece: Bytes, more: bool },
-    /// The client has left, or the response is complete.
+    /// The client has disconnected, or the response is complete.
     Disconnect,
-    /// Nothing yet: `App::readable` will tell.
+    /// Nothing yet: `App::readable` reports more.
     Wait,
 }
 
@@ -72,7 +72,7 @@ impl Exchange {
         }
     }
 
-    /// The app's code for it runs until the value is dropped: seen from outside, when it hangs there.
+    /// Marks the app's code for it as running until the value is dropped, which shows from outside if it hangs there.
     pub fn step(&self) -> Step<'_> {
         self.conn.net.page.app_runs(self.mark);
         Step(self)
@@ -89,7 +89,7 @@ impl Exchange {
         }
     }
 
-    /// Whether this is still what the connection is about.
+    /// Whether this is still the connection's current request.
     fn is_current(&self, s: &State) -> bool {
         s.stream.number == self.number && s.mode == Mode::Exchange
     }
@@ -147,7 +147,8 @@ impl Exchange {
         self.is_current(&s) && s.stream.body.buffered() == 0 && s.http.awaits_continue()
     }
 
-    /// Gives the app the connection itself: a descriptor, and what was read behind the request. See `Conn::hand_over`.
+    /// Passes the connection itself to the app: a descriptor, and the bytes read behind the request. See
+    /// `Conn::hand_over`.
     pub fn hand_over(&self) -> Option<(OwnedFd, Bytes)> {
         let s = &mut *self.conn.lock();
         if !self.is_current(s) {
@@ -156,13 +157,13 @@ impl Exchange {
         self.conn.hand_over(s)
     }
 
-    /// Whether the app has taken it.
+    /// Whether the app has taken over the connection.
     pub fn is_handed_over(&self) -> bool {
         let s = self.conn.lock();
         s.stream.number == self.number && s.mode == Mode::HandedOver
     }
 
-    /// The app is done with it. False: it has not taken it, and the request is an ordinary one.
+    /// The app has finished with the connection. False: it was not taken over, and the request is an ordinary one.
     pub fn take_back(&self) -> bool {
         let s = &mut *self.conn.lock();
         let is_handed_over = s.stream.number == self.number && s.mode == Mode::HandedOver;
@@ -172,7 +173,7 @@ impl Exchange {
         is_handed_over
     }
 
-    /// Whether an answer could still reach the client.
+    /// Whether a response could still reach the client.
     pub fn is_wanted(&self) -> bool {
         let s = self.conn.lock();
         self.is_current(&s) && !s.write_closed

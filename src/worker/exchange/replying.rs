@@ -1,4 +1,4 @@
-//! Answers that need no app: files, and what is said where there is none.
+//! Responses without the app: files, and errors where there is none.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::http::{BodyEnd, Refusal, RequestHead};
 use crate::sys::is_forked_child;
 
 impl Exchange {
-    /// A request that has just come: answered if it is for a file, else the app's.
+    /// A new request: answered here if it is for a file, else passed to the app.
     pub(in crate::worker) fn offer(self, s: &mut State, files: &FileServer, head: RequestHead) {
         let net = &self.conn.net;
         let root = match self.told.as_deref().and_then(|told| told.prefix.as_deref()) {
@@ -36,7 +36,7 @@ impl Exchange {
                     Some(reply) => {
                         exchange.count(&reply);
                         exchange.reply(&reply);
-                        // The next request may have come behind it.
+                        // The next request may have arrived behind it.
                         exchange.conn.net.wake.wake();
                     }
                     None => exchange.pass_on(head),
@@ -55,8 +55,8 @@ impl Exchange {
         page.static_answered(reply.coding.index(), reply.status);
     }
 
-    /// The app names a file. Where that cannot be answered without waiting for the file system, and `patience` has an end, a
-    /// thread answers that does nothing else.
+    /// The app names a file. If that cannot be answered without waiting for the file system, and `patience` is
+    /// limited, a pool thread sends the response.
     pub fn send_named(&self, response: FileResponse, head: RequestHead, patience: Patience) {
         let net = &self.conn.net;
         let Some(root) = &net.sendfile_root else {
@@ -72,7 +72,7 @@ impl Exchange {
                     exchange.conn.net.wake.wake();
                 }));
                 if let Err(job) = job {
-                    // The connection is not locked here: it is done at once, which may block.
+                    // The connection is not locked here, so the job may run at once and block.
                     job();
                 }
                 return;
@@ -94,7 +94,7 @@ impl Exchange {
         if self.check(s).is_ok() {
             self.answer(s, reply);
         } else if self.is_current(s) {
-            // The client has left, and there is no app that would come to its end.
+            // The client has disconnected, and there is no app whose end would be noticed.
             self.conn.say_goodbye(s, Goodbye::Plain);
         } else {
             return;
@@ -102,18 +102,18 @@ impl Exchange {
         self.conn.advance(s);
     }
 
-    /// There is no such file, and the app is asked.
+    /// There is no such file: the request is passed to the app.
     fn pass_on(self, head: RequestHead) {
         let net = self.conn.net.clone();
         net.app().request(self, head);
-        // The thread that sleeps in the reactor has to look at what the app has noted.
+        // The thread that sleeps in the reactor has to process the queued events.
         net.wake.wake();
     }
 
-    /// The whole answer, as far as the socket takes it now; the connection sends the rest by itself.
+    /// Writes what the socket takes now; the connection sends the rest by itself.
     fn answer(&self, s: &mut State, reply: &Reply) {
         if self.write_reply(s, reply).is_err() {
-            // A field that cannot be sent: nothing has left.
+            // A field that cannot be sent: nothing was sent so far.
             drop(s.http.reset_response());
             self.conn.refuse(s, Refusal::AppFailed);
             return;
@@ -167,7 +167,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// The head; how many bytes of the body are to be sent, and what follows them.
+    /// Writes the head; returns how many bytes of the body are to be sent, and what follows them.
     fn begin_raw(s: &mut State, length: u64) -> Result<(u64, &'static [u8]), SendError> {
         let raw = s.http.raw_body(length, BodyEnd::Last)?;
         s.out.extend_from_slice(raw.prefix);
@@ -178,7 +178,7 @@ impl Exchange {
     }
 }
 
-/// What is written before the first slice, and the slices with what stands between them.
+/// The bytes before the first slice, and the slices with the bytes between them.
 fn chain<'p>(
     file: &std::sync::Arc<std::fs::File>,
     parts: &'p Multipart,

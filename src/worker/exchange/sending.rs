@@ -1,4 +1,4 @@
-//! What an app sends for a request: head, body, files, trailers. It does not say when the app has ended.
+//! Sending a response: head, body, files, trailers.
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,30 +12,30 @@ use super::coding::Start;
 use crate::http::{BodyEnd, ResponseError, ResponseState};
 use crate::sys::is_forked_child;
 
-/// Where output may wait.
+/// How long output may be held back.
 #[derive(Clone, Copy)]
 pub(super) enum Hold<'s> {
-    /// For the end of the app's step.
+    /// Until the end of the app's step.
     Step,
-    /// For the client, in a file.
+    /// Until the client reads, in a file.
     Spool(NewSpool<'s>),
     No,
 }
 
-/// Makes a file with room for so many bytes of output; `None`: there is no place for one.
+/// Creates a file with room for so many bytes of output; `None`: it cannot be created.
 pub type NewSpool<'s> = &'s dyn Fn(usize) -> Option<SpoolFile>;
 
-/// Gives the whole block that is being sent, so that the rest of it need not be copied; `None`: it cannot be had.
+/// Returns the whole block that is being sent, so that the rest of it need not be copied; `None`: not available.
 pub type Lend<'l> = &'l dyn Fn() -> Option<Bytes>;
 
-/// A rest from this size on is not copied.
+/// A rest of at least this size is not copied.
 const WORTH_LENDING: usize = 16 * 1024;
 
-/// Whether the app may go on sending.
+/// Whether the app may continue sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     Free,
-    /// Too much is unsent: `App::writable` will tell.
+    /// Too much is unsent: `App::writable` reports when that has changed.
     Full,
 }
 
@@ -83,7 +83,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// What the access log wants of the environ, as the app has left it.
+    /// Values of the environ for the access log, as the app has left them.
     pub fn note_environ(&self, found: Vec<(String, Vec<u8>)>) {
         let s = &mut *self.conn.lock();
         if self.is_current(s)
@@ -93,7 +93,7 @@ impl Exchange {
         }
     }
 
-    /// As `start`, in place of a response whose head has not left.
+    /// As `start`, replacing a response whose head was not sent.
     pub fn restart<'h>(
         &self,
         status: u16,
@@ -109,7 +109,7 @@ impl Exchange {
         self.begin(s, status, reason, headers)
     }
 
-    /// An interim response (103), before the head of the final one has left.
+    /// An interim response (103), before the final head is sent.
     pub fn inform<'h>(
         &self,
         status: u16,
@@ -122,13 +122,13 @@ impl Exchange {
         Ok(())
     }
 
-    /// Writes a piece of the body. The bytes are with the kernel, or kept, when this returns.
+    /// Writes a piece of the body. When this returns, the bytes are with the kernel, or kept here.
     pub fn send(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
         self.write(data, end, Hold::No, None)
     }
 
-    /// As `send`, but what the client does not take waits in a file when it is much, or where that cannot be stays where it
-    /// is. `Full` only where neither can be.
+    /// As `send`, but what the client does not read waits in a file when it is much, or else in memory if it cannot.
+    /// `Full` only where neither is possible.
     pub fn send_spooled(
         &self,
         data: &[u8],
@@ -139,12 +139,12 @@ impl Exchange {
         self.write(data, end, Hold::Spool(spool), lend)
     }
 
-    /// As `send`, but what the client does not take of a large block stays where it is.
+    /// As `send`, but what the client does not read of a large block is kept without a copy.
     pub fn send_lent(&self, data: &[u8], end: BodyEnd, lend: Lend<'_>) -> Result<Flow, SendError> {
         self.write(data, end, Hold::No, Some(lend))
     }
 
-    /// As `send_lent`, but small pieces that follow one another in a step of the app leave together (see `held`).
+    /// As `send_lent`, but small pieces of one step of the app are sent together (see `held`).
     pub fn send_in_step(
         &self,
         data: &[u8],
@@ -167,7 +167,7 @@ impl Exchange {
         }
     }
 
-    /// As it goes out.
+    /// Writes bytes as they are, after any coding.
     pub(super) fn put(
         &self,
         data: &[u8],
@@ -178,7 +178,7 @@ impl Exchange {
         let s = &mut *self.conn.lock();
         self.check(s)?;
         if s.holds && data.len() > held::MOST {
-            // Nothing is gained by joining them.
+            // Joining them gains nothing.
             s.holds = false;
             self.conn.flush(s);
         }
@@ -282,7 +282,7 @@ impl Exchange {
             part.follow(&pieces);
             false
         } else {
-            // Behind what is held, if there is something.
+            // After held output, if there is any.
             s.holds = false;
             pieces
                 .iter()
@@ -294,8 +294,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Sends `length` bytes of `file` as a piece of the body, from `offset`. The connection does it by itself: what the
-    /// client does not take at once goes on after this has returned.
+    /// Sends `length` bytes of `file` as a piece of the body, from `offset`. The connection sends what the client
+    /// does not read at once after this has returned.
     pub fn send_file(
         &self,
         file: std::fs::File,
@@ -337,7 +337,7 @@ impl Exchange {
         })
     }
 
-    /// After a write: notes progress, and ends the exchange with the last byte.
+    /// After a write: records progress, and ends the exchange after the last byte.
     fn sent(&self, s: &mut State, all: bool) {
         if !all {
             s.clock.write_progress = self.conn.net.now();
@@ -350,12 +350,12 @@ impl Exchange {
         }
     }
 
-    /// True: go on. False: `App::writable` will tell.
+    /// True: continue. False: `App::writable` reports when.
     pub fn may_send(&self) -> bool {
         self.may_send_above(LOW_WATER)
     }
 
-    /// As `may_send`, where up to `kept` unsent bytes are no reason to wait.
+    /// As `may_send`, but up to `kept` unsent bytes are no reason to wait.
     pub fn may_send_above(&self, kept: usize) -> bool {
         let s = &mut *self.conn.lock();
         let free = s.out.len() <= kept && s.part.is_none() && !s.stream.coding;
@@ -387,7 +387,7 @@ impl Exchange {
     }
 }
 
-/// Keeps what the socket did not take: of a large block, which had `length` bytes, a reference.
+/// Keeps what the socket did not take: a reference for a large block, which had `length` bytes.
 pub(super) fn keep(
     out: &mut BytesMut,
     part: &mut Option<Part>,

@@ -1,5 +1,5 @@
-//! A body that is a whole file of the app's: where its response says `Accept-Ranges: bytes`, the client's conditions and ranges
-//! count as for a file that is served without the app.
+//! A body that is a whole file of the app: if its response has `Accept-Ranges: bytes`, the client's conditions and
+//! ranges are applied as for a file that is served without the app.
 
 use std::fs::File;
 
@@ -9,7 +9,8 @@ use super::sending::{Flow, SendError};
 use crate::http::{BodyEnd, RequestHead, ResponseState};
 
 impl Exchange {
-    /// As `send_file`, of a regular file from its first byte to its last. `head` of a request that has conditions or ranges.
+    /// As `send_file`, of a regular file from its first byte to its last. `head`: of a request that has conditions or
+    /// ranges.
     pub fn send_whole_file(
         &self,
         file: File,
@@ -29,12 +30,12 @@ impl Exchange {
                 self.reply(&Reply::of_opened(file, &facts, head, &response));
                 Ok(Flow::Free)
             }
-            // It has grown or shrunk meanwhile: what the app has declared counts.
+            // The file has grown or shrunk since: the length declared by the app applies.
             Ok(_) | Err(_) => self.send_file(file, 0, length, end),
         }
     }
 
-    /// The response that has begun, where parts of it may be sent in place of the whole.
+    /// The response that has begun, if parts of the file may be sent instead of the whole.
     fn response_with_ranges(&self, length: u64) -> Result<Option<AppHead>, SendError> {
         self.leave_file_uncoded()?;
         let s = &mut *self.conn.lock();

@@ -22,7 +22,8 @@ impl AppHead {
         }
     }
 
-    /// As it was serialised, without what tells where the body ends. `None`: the app has declared another length than `length`.
+    /// From the serialised head, without the framing fields. `None`: the app has declared another length than
+    /// `length`.
     pub fn begun(status: u16, serialised: &[u8], length: u64) -> Option<AppHead> {
         let lines = serialised.split(|&byte| byte == b'\n').skip(1);
         let fields = lines.filter_map(|line| {
@@ -43,13 +44,13 @@ impl AppHead {
         Some(&found.1)
     }
 
-    /// Whether the app says that the client may ask for ranges of it.
+    /// Whether the app accepts range requests for it.
     pub fn has_ranges(&self) -> bool {
         let unit = self.field(b"accept-ranges");
         self.status == 200 && unit.is_some_and(|unit| unit.eq_ignore_ascii_case(b"bytes"))
     }
 
-    /// What the client's conditions are compared with: what the app says of its response, else what is known of the file.
+    /// What the client's conditions are compared with: the app's own validators, else those of the file.
     pub fn validators<'v>(&self, variant: &'v Variant) -> (Cow<'v, ETag>, Stamp) {
         let given = self.field(b"etag").and_then(ETag::given);
         let tag = given.map_or(Cow::Borrowed(&variant.tag), Cow::Owned);

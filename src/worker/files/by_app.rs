@@ -47,12 +47,12 @@ pub enum Unsendable {
     Denied,
     #[error("{0}")]
     System(io::Error),
-    /// It cannot be known without waiting for the file system.
+    /// Not known without waiting for the file system.
     #[error("the file system has to be asked")]
     Unknown,
 }
 
-/// What stands for the app's own body.
+/// Fields of the app's response that are replaced.
 const REPLACED: [&[u8]; 4] = [
     b"x-sendfile",
     b"x-accel-redirect",
@@ -61,7 +61,7 @@ const REPLACED: [&[u8]; 4] = [
 ];
 
 impl FileResponse {
-    /// `None`: it names no file.
+    /// `None`: the response names no file.
     pub fn of<'h>(
         status: u16,
         fields: impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone,
@@ -91,7 +91,7 @@ impl FileResponse {
         })
     }
 
-    /// As the log names it.
+    /// The name for the log.
     pub fn file(&self) -> String {
         match &self.name {
             Name::Path(name) | Name::Url(name) => name.escape_ascii().to_string(),
@@ -108,7 +108,7 @@ impl SendfileRoot {
         }
     }
 
-    /// The whole answer; `now` in monotonic milliseconds.
+    /// The complete response; `now` in monotonic milliseconds.
     pub fn reply(
         &self,
         response: &FileResponse,
@@ -138,12 +138,12 @@ impl SendfileRoot {
         }
     }
 
-    /// In a thread that may wait for the file system. `Err`: there is none, and the job is as it was.
+    /// Runs the job in a thread that may wait for the file system. `Err`: there is none, and the job is returned.
     pub fn run(&self, job: Job) -> Result<(), Job> {
         self.pool.run(job)
     }
 
-    /// Below the root.
+    /// The path below the root.
     fn path(&self, name: &Name) -> Option<FilePath> {
         let checked = match name {
             Name::Url(url) => FilePath::of(url.split(|&byte| byte == b'?').next()?),

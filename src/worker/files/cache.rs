@@ -1,4 +1,4 @@
-//! What a worker remembers of the files that it has served, for a second each: descriptors and small contents, bounded.
+//! The cache of files that a worker has served: descriptors and small contents, bounded, fresh for a second each.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,19 +10,19 @@ use parking_lot::Mutex;
 
 use crate::files::{Coding, Codings, ETag, Stamp};
 
-/// Milliseconds for which a file is answered without another look at it.
+/// Milliseconds for which a file is served without checking it again.
 const FRESH: u64 = 1_000;
-/// Of one half of the cache; it forgets by halves.
+/// Entries of one half of the cache; it evicts a whole half.
 const MOST_ENTRIES: usize = 512;
 const MOST_DESCRIPTORS: usize = 64;
 /// In bytes.
 const MOST_CONTENT: usize = 8 * 1024 * 1024;
 
-/// What is known of a path.
+/// What is cached for a path.
 #[derive(Debug)]
 pub enum Entry {
     File(Arc<Cached>),
-    /// A directory whose name lacks its slash.
+    /// A directory whose path lacks the final slash.
     Redirect,
     Denied,
     Missing,
@@ -38,10 +38,10 @@ pub struct Cached {
     pub variants: Vec<Variant>,
     /// Of the variants, but the first.
     pub codings: Codings,
-    /// The same for each answer with this file.
+    /// The same for each response with this file.
     pub fields: Vec<Field>,
     pub content_type: Box<[u8]>,
-    /// Of the manifest, if there was one.
+    /// Of the manifest, if there is one.
     pub manifest: Option<Stamp>,
 }
 
@@ -84,11 +84,11 @@ impl Entry {
 #[derive(Debug)]
 struct Known {
     entry: Arc<Entry>,
-    /// When the file system was asked, in monotonic milliseconds.
+    /// When the file system was checked, in monotonic milliseconds.
     since: AtomicU64,
 }
 
-/// By the path as received. What is used moves to the young half; when that is full, the old half is forgotten.
+/// By the path as received. Entries that are used move to the young half; when that is full, the old half is dropped.
 #[derive(Debug, Default)]
 pub struct Cache(Mutex<Halves>);
 
@@ -130,7 +130,7 @@ impl Half {
 }
 
 impl Cache {
-    /// What is known and fresh at `now`.
+    /// The entry, if it is fresh at `now`.
     pub fn get(&self, key: &[u8], now: u64) -> Option<Arc<Entry>> {
         let is_fresh = |known: &Known| now.saturating_sub(known.since.load(Relaxed)) < FRESH;
         let mut halves = self.0.lock();
@@ -143,7 +143,7 @@ impl Cache {
         entry
     }
 
-    /// What was known, fresh or not.
+    /// The entry, fresh or not.
     pub fn last(&self, key: &[u8]) -> Option<Arc<Entry>> {
         let halves = self.0.lock();
         let known = halves
@@ -154,7 +154,7 @@ impl Cache {
         Some(known.entry.clone())
     }
 
-    /// The file system was asked at `now`.
+    /// Stores the result of a check at `now`.
     pub fn put(&self, key: &[u8], entry: Arc<Entry>, now: u64) {
         let mut halves = self.0.lock();
         if let Some(known) = halves.young.entries.get(key)
@@ -167,10 +167,10 @@ impl Cache {
         halves.keep(key.into(), Known { entry, since });
     }
 
-    /// Descriptors have run out.
+    /// Called when descriptors have run out.
     pub fn clear(&self) {
         let halves = std::mem::take(&mut *self.0.lock());
-        // Closed without the lock.
+        // Closed without holding the lock.
         drop(halves);
     }
 }

@@ -1,4 +1,4 @@
-//! From the name of a file to what is sent of it: opened, with its sidecars, and read where it is small.
+//! Loads a file: opened, with its sidecars, and read into memory where it is small.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -14,16 +14,16 @@ use crate::sys::beneath::{Facts, Found, Patience, read};
 
 /// Files up to this size, in bytes, are kept in memory and sent with their head.
 const SMALL: u64 = 32 * 1024;
-/// A manifest that is larger takes longer to understand than connections are to wait for each other.
+/// Parsing a larger manifest takes longer than other connections should wait.
 const READ_AT_ONCE: u64 = 64 * 1024;
-/// A manifest that is larger is none.
+/// A larger file is not treated as a manifest.
 const LARGEST_MANIFEST: u64 = 16 * 1024 * 1024;
 
-/// Where builds write down the names with a hash: Django, vite.
+/// Manifests in which builds list the names with a hash: Django, vite.
 const MANIFESTS: [&str; 2] = ["staticfiles.json", ".vite/manifest.json"];
 
 impl Mount {
-    /// Asks the file system, and remembers the answer. `WouldBlock`: it cannot be known without waiting.
+    /// Checks the file system, and caches the result. `WouldBlock`: not known without waiting.
     pub fn load(
         &self,
         path: &FilePath,
@@ -77,7 +77,8 @@ impl Mount {
             Ok(Found::Other) => Ok(Opened::Missing),
             Err(error) => match error.kind() {
                 ErrorKind::PermissionDenied => Ok(Opened::Denied),
-                // A link that leads out or in circles, a socket, a name that is too long: there is no such file here.
+                // A symbolic link that leads outside or forms a loop, a socket, a name that is too long: treated as
+                // missing.
                 ErrorKind::NotFound
                 | ErrorKind::NotADirectory
                 | ErrorKind::CrossesDevices
@@ -90,7 +91,7 @@ impl Mount {
         }
     }
 
-    /// Sidecars that are older than the file are of another state of it.
+    /// Sidecars that are older than the file belong to another version of it.
     fn with_sidecars(
         &self,
         path: FilePath,
@@ -185,7 +186,7 @@ impl Mount {
     }
 }
 
-/// More ways in which a name is none of a file: too many links; a socket.
+/// Further errors that mean "no such file": too many symbolic links; a socket.
 const NOT_THERE: [i32; 2] = [crate::sys::beneath::ELOOP, crate::sys::beneath::ENXIO];
 
 enum Looked {
@@ -209,7 +210,7 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    /// The same states of the same files.
+    /// Whether the files are unchanged since `known`.
     fn is(&self, known: &Entry, manifest: Option<Stamp>) -> bool {
         let Entry::File(cached) = known else {
             return false;

@@ -1,7 +1,7 @@
-//! Files that are served without the app (`--static`): which request is for one, and what is answered.
+//! Files that are served without the app (`--static`): which requests are for them, and the responses.
 //!
-//! What the kernel has in memory is answered at once, by the thread that turns the reactor. What it would have to wait for, a disk
-//! or another machine, is looked for by a thread of `pool`, and no connection waits for that but its own.
+//! What the kernel has in memory is sent at once, by the thread that turns the reactor. If a disk or a network file
+//! system has to be waited for, a thread of `pool` does it, and only that connection waits.
 
 mod app_head;
 mod by_app;
@@ -27,7 +27,7 @@ use mount::Mount;
 pub use named::NamedFile;
 pub use reply::{Content, Reply};
 
-/// So many searches wait for a slow file system at once; the others wait for them.
+/// Searches that wait for a slow file system at the same time; others are queued.
 const MOST_THREADS: usize = 4;
 
 /// All mounted directories of a worker.
@@ -36,20 +36,20 @@ pub struct FileServer {
     pool: Pool,
 }
 
-/// What is known of a request at once.
+/// What is known of a request without waiting.
 #[allow(
     clippy::large_enum_variant,
     reason = "taken apart where it was made, once a request"
 )]
 pub enum Look {
-    /// It is the app's.
+    /// It is for the app.
     NotOurs,
     Ready(Reply),
-    /// The file system has to be asked: `FileServer::find` does, elsewhere.
+    /// The file system has to be checked: `FileServer::find` does that in another thread.
     Unknown(Search),
 }
 
-/// No thread can be started that would wait for the file system.
+/// No thread can be started to wait for the file system.
 #[derive(Debug)]
 pub struct NoThread;
 
@@ -68,7 +68,7 @@ impl FileServer {
             return None;
         }
         let mounts = mounts.iter().filter_map(|mount| {
-            // The settings hold no others.
+            // The settings hold only valid prefixes.
             let prefix = Prefix::of(&mount.prefix)?;
             Some((prefix, Arc::new(Mount::new(mount, settings.files.max_age))))
         });
@@ -78,7 +78,7 @@ impl FileServer {
         })
     }
 
-    /// `root` is where the app is mounted, as a proxy or `--root-path` says; `now` in monotonic milliseconds.
+    /// `root`: the path that the app is mounted at, from a proxy or `--root-path`; `now` in monotonic milliseconds.
     pub fn look(&self, head: &RequestHead, root: &str, now: u64) -> Look {
         let Some((mount, rest)) = self.find_mount(head.target_path(), root) else {
             return Look::NotOurs;
@@ -117,8 +117,8 @@ impl FileServer {
             .or_else(|| self.mounts.find(path))
     }
 
-    /// Calls `then` with the answer, from a thread of the pool, and never before this has returned: the caller holds the
-    /// connection's lock. `None`: the request is the app's.
+    /// Calls `then` with the response, from a thread of the pool, and never before this has returned: the caller
+    /// holds the connection's lock. `None`: the request is for the app.
     ///
     /// # Errors
     /// There is no thread, and `then` is not called.

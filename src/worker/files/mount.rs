@@ -1,4 +1,4 @@
-//! One mounted directory: how its files are answered.
+//! One mounted directory: how its files are served.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,13 @@ pub struct Mount {
     pub falls_through: bool,
     pub has_index: bool,
     immutable: Immutable,
-    /// `Cache-Control` of what is not immutable.
+    /// `Cache-Control` of files that are not immutable.
     max_age: Box<str>,
     headers: Vec<(String, String)>,
     pub manifest: Mutex<Manifest>,
 }
 
-/// The names that a build has written down, as of the manifest's last state.
+/// The hashed names from the build's manifest, as of its last state.
 #[derive(Debug, Default, Clone)]
 pub struct Manifest {
     pub stamp: Option<Stamp>,
@@ -45,7 +45,7 @@ impl Mount {
         }
     }
 
-    /// The fields that every answer with that file has.
+    /// The fields of every response with that file.
     pub fn fields(
         &self,
         path: &FilePath,
@@ -93,7 +93,7 @@ impl Mount {
             .collect()
     }
 
-    /// What the operator says of the type of all files.
+    /// The operator's setting for the type of all files.
     pub fn content_type(&self) -> Option<&str> {
         let own = self
             .headers
@@ -102,9 +102,9 @@ impl Mount {
         Some(&own.1)
     }
 
-    /// The file system has failed, or this process lacks something.
+    /// Reports that the file system has failed, or that this process is out of a resource.
     pub fn failed(&self, path: &FilePath, error: &std::io::Error) -> Reply {
-        // Those that are only remembered give their descriptors back.
+        // Releases the descriptors of cached files.
         self.cache.clear();
         tracing::error!(%error, file = %path.as_str(), directory = %self.directory.path().display(), "static file cannot be read");
         Reply::failed()

@@ -7,7 +7,7 @@ use super::by_app::FileResponse;
 use crate::http::RequestHead;
 use crate::worker::exchange::Exchange;
 
-/// Kept beside a request where there is a `--sendfile-root`.
+/// Kept with a request where `--sendfile-root` is set.
 pub struct NamedFile {
     head: RequestHead,
     response: Mutex<Option<FileResponse>>,
@@ -24,7 +24,7 @@ impl NamedFile {
         })
     }
 
-    /// Whether the response that begins names a file; it takes the place of one that did before.
+    /// Whether the response that begins names a file; it replaces an earlier one.
     pub fn names<'h>(
         &self,
         status: u16,
@@ -40,7 +40,7 @@ impl NamedFile {
         self.response.lock().is_some()
     }
 
-    /// The response is complete: the file is sent, once.
+    /// The response is complete: sends the file, once.
     pub fn send(&self, exchange: &Exchange, patience: Patience) {
         let response = self.response.lock().take();
         if let Some(response) = response {

@@ -1,4 +1,4 @@
-//! A whole file that the app has opened itself and gives as its body: `wsgi.file_wrapper`, ASGI's `http.response.pathsend` and
+//! A whole file that the app has opened itself as its body: `wsgi.file_wrapper`, ASGI's `http.response.pathsend` and
 //! `http.response.zerocopysend`.
 
 use std::fs::{File, Metadata};

@@ -1,4 +1,4 @@
-//! An answer without the app: status, fields and where the body is.
+//! A response without the app: status, fields and the source of the body.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::files::{
 use crate::http::{KnownName, RequestHead, reason_phrase};
 use crate::sys::{random, unix_seconds};
 
-/// Name and value, borrowed from the answer.
+/// Name and value, borrowed from the reply.
 pub type Fields<'r> = SmallVec<[(&'r [u8], &'r [u8]); 12]>;
 
 type OwnField = (Cow<'static, [u8]>, Cow<'static, [u8]>);
@@ -25,7 +25,7 @@ pub struct Reply {
     /// Of the representation, for the metrics.
     pub coding: Coding,
     file: Option<(Arc<Cached>, usize)>,
-    /// What is of this answer alone.
+    /// Fields of this response alone.
     own: SmallVec<[OwnField; 4]>,
     pub content: Content,
 }
@@ -33,7 +33,7 @@ pub struct Reply {
 /// The body.
 #[derive(Debug)]
 pub enum Content {
-    /// There is none, and no length of one.
+    /// No body, and no length of one.
     None,
     Memory(Bytes),
     File {
@@ -51,7 +51,7 @@ impl Reply {
         let there = file.codings;
         let header = head.header(KnownName::AcceptEncoding);
         let coding = if there.is_empty() && header.is_none_or(|header| !header.contains(&b'0')) {
-            // Nothing to choose, and nothing that is excluded.
+            // Nothing to choose, and nothing is excluded.
             Some(Coding::Identity)
         } else {
             accepted(header, there)
@@ -69,8 +69,8 @@ impl Reply {
         Reply::selected(file, at, variant, choose(variant.representation(), head))
     }
 
-    /// What the app's response says of itself, around the file that it names. The client's ranges and conditions count where
-    /// the app says that they do; without `head` there are none.
+    /// The app's own head around the file that it names. The client's ranges and conditions apply where the app
+    /// allows it; without `head` there are none.
     pub fn named_by_app(
         file: &Arc<Cached>,
         head: Option<&RequestHead>,
@@ -88,7 +88,7 @@ impl Reply {
         };
         let mut reply = Reply::selected(file, 0, variant, selected);
         if reply.file.take().is_none() {
-            // Its own small answer.
+            // A small response of its own.
             return reply;
         }
         if reply.status == 200 {
@@ -207,7 +207,7 @@ impl Reply {
         reply
     }
 
-    /// To the same path with a slash at its end.
+    /// A redirect to the same path with a slash at its end.
     pub fn to_directory(head: &RequestHead) -> Reply {
         let path = head.target_path();
         if path.starts_with(b"//") {
@@ -256,7 +256,7 @@ impl Reply {
     }
 }
 
-/// What of the file the client wants.
+/// The part of the file that the client wants.
 fn choose(file: Representation<'_>, head: &RequestHead) -> Selected {
     let lists = Lists::of(head);
     let conditions = Conditions {
@@ -267,7 +267,7 @@ fn choose(file: Representation<'_>, head: &RequestHead) -> Selected {
         if_range: head.header(KnownName::IfRange),
     };
     let range = lists.range.as_deref();
-    // The clock is looked at for the one condition that needs it.
+    // The clock is read only for the one condition that needs it.
     let now = if conditions.if_range.is_some() {
         u64::try_from(unix_seconds()).unwrap_or(0)
     } else {
@@ -313,7 +313,7 @@ fn joined(parts: &Multipart, bytes: &Bytes) -> Bytes {
     whole.into()
 }
 
-/// Fields that may come in several lines, which are one list (RFC 9110 §5.3).
+/// Fields that may occur several times and form one list (RFC 9110 §5.3).
 #[derive(Default)]
 struct Lists<'h> {
     if_match: Option<Cow<'h, [u8]>>,

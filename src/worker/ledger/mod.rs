@@ -1,7 +1,9 @@
-//! The accounts of requests: an entry is opened once, when a head is accepted, and closed once, whatever becomes of the request.
+//! The accounting of requests: an entry is opened once, when a head is accepted, and closed once, however the request
+//! ends.
 //!
-//! What is counted, shown and logged of a request passes through here: the scoreboard's page, the access log, statsd, the time that
-//! it waited in front of the server, and its id. A connection keeps the open [`Entry`] and says how the request ended.
+//! Everything that is counted, shown and logged of a request passes through here: the scoreboard's page, the access
+//! log, statsd, the queueing time in front of the server, and its id. A connection keeps the open [`Entry`] and
+//! reports how the request ended.
 
 mod record;
 pub mod request_id;
@@ -25,15 +27,16 @@ use crate::worker::tls::TlsFacts;
 use record::{Kept, Wanted};
 use request_id::Ids;
 
-/// What logs and metrics call a request that ended before its response began, as nginx does: most often the client has left.
+/// Status in logs and metrics of a request that ended before its response began, as in nginx: most often the client
+/// has disconnected.
 const UNANSWERED: u16 = 499;
 
 pub struct Ledger {
     settings: Arc<Settings>,
     page: Page,
-    /// Requests are recorded where there is an access log.
+    /// Set where there is an access log.
     access: Option<Mutex<AccessLog>>,
-    /// What has to be kept of them for that.
+    /// What has to be kept of requests for it.
     wanted: Wanted,
     statsd: Option<Mutex<Statsd>>,
     ids: Ids,
@@ -46,13 +49,14 @@ pub struct Entry {
     ticket: Ticket,
     /// Monotonic microseconds at the end of its head.
     started_us: u64,
-    /// What its line in the access log needs, where it is to have one.
+    /// Data for its access log line, if it gets one.
     kept: Option<Kept>,
-    /// The client as a proxy has told it.
+    /// The client as reported by a proxy.
     pub client: Option<IpAddr>,
 }
 
-/// A connection that has become something else, as a rule a WebSocket: not in flight any more, for it may stay for days, but without its line in the access log.
+/// A connection that was upgraded, usually to a WebSocket: no longer in flight, for it may stay open for days, but
+/// its access log line is still to be written.
 #[must_use = "its line is still to be written"]
 pub struct Upgraded {
     started_us: u64,
@@ -65,9 +69,9 @@ pub struct Upgraded {
 pub struct Outcome {
     /// Zero: no response had begun.
     pub status: u16,
-    /// Of the response's body.
+    /// Length of the response's body.
     pub bytes: u64,
-    /// The client as far as the connection knows it.
+    /// The client, as far as the connection knows it.
     pub peer: Option<IpAddr>,
 }
 
@@ -84,7 +88,7 @@ impl Ledger {
         }
     }
 
-    /// A head was accepted, at `now_ms` of the reactor's clock.
+    /// Opens the entry of an accepted head, at `now_ms` of the reactor's clock.
     pub fn begin(&self, head: &RequestHead, now_ms: u64) -> Entry {
         let ticket = self.page.request_started(
             head.method().as_bytes(),
@@ -106,7 +110,7 @@ impl Ledger {
         }
     }
 
-    /// The request is over.
+    /// Closes the entry.
     pub fn end(&self, entry: Entry, outcome: Outcome) {
         let Entry {
             ticket,
@@ -137,7 +141,7 @@ impl Ledger {
         }
     }
 
-    /// A handshake was accepted.
+    /// The upgrade was accepted.
     pub fn upgrade(&self, entry: Entry) -> Upgraded {
         let Entry {
             ticket,
@@ -158,7 +162,7 @@ impl Ledger {
         }
     }
 
-    /// That is over; so many bytes of messages were sent.
+    /// The upgraded connection has ended; so many bytes of messages were sent.
     pub fn end_upgraded(&self, upgraded: Upgraded, bytes: u64, peer: Option<IpAddr>) {
         if upgraded.kept.is_some() {
             let outcome = Outcome {
@@ -175,7 +179,7 @@ impl Ledger {
         }
     }
 
-    /// A request that did not become one has its line, too; what it was is not known.
+    /// Writes a line for a request that was refused before it had an entry; its head is unknown.
     pub fn refused(&self, outcome: Outcome) {
         self.record(None, outcome, Duration::ZERO);
     }
@@ -184,7 +188,7 @@ impl Ledger {
         self.in_flight.load(Relaxed)
     }
 
-    /// Writes what was recorded since the last call: once a turn, not once a request.
+    /// Writes what was recorded since the last call: once per turn, not once per request.
     pub fn flush(&self) {
         if let Some(access) = &self.access {
             access.lock().flush();
@@ -194,14 +198,15 @@ impl Ledger {
         }
     }
 
-    /// The access log's file may have been rotated away.
+    /// Reopens the access log if its file was rotated.
     pub fn follow_rotation(&self) {
         if let Some(access) = &self.access {
             access.lock().follow_rotation();
         }
     }
 
-    /// A line of the app's for the access log. It comes from any thread, and no turn of the reactor need follow.
+    /// Writes a line of the app to the access log. Called from any thread, possibly without a turn of the reactor
+    /// after it.
     pub fn write_line(&self, text: &str) {
         if let Some(access) = &self.access {
             let mut access = access.lock();
@@ -210,7 +215,8 @@ impl Ledger {
         }
     }
 
-    /// Names in the environ that the access log's format wants, lower-cased; `None`: all of it, for Python's formatters.
+    /// Names in the environ that the access log's format uses, lower-cased; `None`: all of it, for Python's
+    /// formatters.
     pub fn wanted_environ(&self) -> Option<&[String]> {
         let all = self.access.is_some() && relay::takes_access();
         (!all).then_some(self.wanted.environ.as_slice())
@@ -218,7 +224,7 @@ impl Ledger {
 }
 
 impl Entry {
-    /// For the page: the app's code runs for this request, or rests.
+    /// For the page: whether the app's code runs for this request.
     pub fn mark(&self) -> Mark {
         self.ticket.mark()
     }
@@ -234,7 +240,7 @@ impl Entry {
         Duration::from_micros(micros().saturating_sub(self.started_us))
     }
 
-    /// What the access log wants of the response: its head as it was serialised.
+    /// Keeps what the access log needs of the response: its serialised head.
     pub fn note_response(&mut self, ledger: &Ledger, head: impl FnOnce() -> Vec<u8>) {
         if (ledger.wanted.response || relay::takes_access())
             && let Some(kept) = &mut self.kept
@@ -243,7 +249,7 @@ impl Entry {
         }
     }
 
-    /// What it wants of the environ, as the app has left it.
+    /// Keeps values of the environ, as the app has left them.
     pub fn note_environ(&mut self, found: Vec<(String, Vec<u8>)>) {
         if let Some(kept) = &mut self.kept {
             kept.noted().environ = found;
@@ -251,7 +257,7 @@ impl Entry {
     }
 }
 
-/// Since 1970.
+/// Microseconds since 1970.
 fn wall_clock_us() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))

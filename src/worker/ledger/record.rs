@@ -1,4 +1,4 @@
-//! What a request leaves behind for the access log. It does not write it.
+//! The data of a request for the access log.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::http::{Field, KnownName, RequestHead, decode_path};
 use crate::observability::access::{Details, Request};
 use crate::worker::tls::TlsFacts;
 
-/// What of a request has to be kept for the format, beyond its head.
+/// What has to be kept of a request for the format, beyond its head.
 #[derive(Debug, Default)]
 pub struct Wanted {
     /// The fields of the response.
@@ -45,15 +45,15 @@ impl Wanted {
     }
 }
 
-/// Where the environ has a field of the request that a hook has changed (`requests.py`).
+/// The environ key of a request field that a hook has changed (`requests.py`).
 fn changed(field: &str) -> String {
     format!("rgun.field.{}", field.to_ascii_lowercase())
 }
 
-/// What was kept.
+/// Data captured during the request.
 #[derive(Debug, Default)]
 pub struct Noted {
-    /// The head of the response as it was serialised, without the fields of its framing.
+    /// The serialised head of the response, without the framing fields.
     pub response: Vec<u8>,
     pub environ: Vec<(String, Vec<u8>)>,
 }
@@ -75,7 +75,7 @@ impl Noted {
     }
 }
 
-/// What is kept of a request for its line.
+/// Data of a request for its log line.
 pub struct Kept {
     head: RequestHead,
     noted: Option<Box<Noted>>,
@@ -91,7 +91,7 @@ impl Kept {
         }
     }
 
-    /// It may be kept for long.
+    /// Releases spare memory: it may be kept for long.
     pub fn compact(&mut self) {
         self.head.compact();
     }
@@ -117,7 +117,7 @@ impl Details for Facts<'_> {
         self.head.query()
     }
 
-    /// The last one of that name, as with gunicorn; where a hook has changed it, what it has made of it.
+    /// The last one of that name, as with gunicorn; the changed value where a hook has changed it.
     fn request_field(&self, name: &str) -> Option<&[u8]> {
         let left = self.noted.iter().flat_map(|noted| &noted.environ);
         let left = left.rev().find(|(own, _)| *own == changed(name));
@@ -133,7 +133,7 @@ impl Details for Facts<'_> {
         self.noted?.field(name)
     }
 
-    /// The app's environ where there is one, else what it would begin with.
+    /// The app's environ where there is one, else its initial values.
     fn environ(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         if let Some(value) = self.tls(name) {
             return Some(value.as_bytes().into());
@@ -189,7 +189,7 @@ impl Details for Facts<'_> {
     }
 }
 
-/// What an environ begins with, beside the fields of the request.
+/// Initial keys of an environ, beside the fields of the request.
 const ENVIRON: [&str; 9] = [
     "request_method",
     "raw_uri",
@@ -207,7 +207,7 @@ fn lower_case(name: &[u8]) -> String {
 }
 
 impl<'a> Facts<'a> {
-    /// These names are the log's own: no environ has them.
+    /// These names exist only in the log, not in an environ.
     fn tls(&self, name: &str) -> Option<&'a str> {
         let tls = self.tls?;
         match name {
@@ -225,7 +225,7 @@ fn protocol(head: &RequestHead) -> &'static str {
 }
 
 impl Ledger {
-    /// Whether the request is to have a line.
+    /// Whether the request gets a log line.
     pub(super) fn logs(&self, head: &RequestHead) -> bool {
         self.access.is_some()
             && !self
@@ -237,7 +237,7 @@ impl Ledger {
                 .any(|pattern| pattern.matches(head.target_path()))
     }
 
-    /// Its line. Nothing was kept where the head was not understood.
+    /// Writes its line. Nothing was kept if the head was invalid.
     pub(super) fn record(&self, kept: Option<&Kept>, outcome: Outcome, duration: Duration) {
         let Some(access) = &self.access else {
             return;

@@ -1,4 +1,4 @@
-//! The ids of requests: those that clients bring, and new ones. It does not say where they go.
+//! Request ids: those sent by clients, and new ones.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -6,7 +6,7 @@ use super::Ledger;
 use crate::config::RequestIds;
 use crate::http::{self, KnownName, RequestHead};
 
-/// What a client may bring: it comes back in the answer, and stands in logs.
+/// Longest id accepted from a client: it is returned in the response and written to logs.
 const LONGEST: usize = 128;
 
 /// New ids of one worker: 128 bits in hexadecimal.
@@ -26,7 +26,7 @@ impl Ids {
 
     fn make(&self) -> [u8; 32] {
         let number = self.next.fetch_add(1, Relaxed);
-        // Each half is a bijection of the number, so none comes twice.
+        // Each half is a bijection of the number, so no id repeats.
         let halves = [mixed(number), mixed(number ^ self.seed)];
         let mut id = [0; 32];
         let bytes = halves.into_iter().flat_map(u64::to_be_bytes);
@@ -49,7 +49,7 @@ fn mixed(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Of a length and of characters that can do no harm in a header field, a log line or a shell.
+/// Of acceptable length, with characters that are harmless in a header field, a log line or a shell.
 pub fn is_sound(id: &[u8]) -> bool {
     (1..=LONGEST).contains(&id.len())
         && id
@@ -58,7 +58,7 @@ pub fn is_sound(id: &[u8]) -> bool {
 }
 
 impl Ledger {
-    /// The field that carries ids, lower-cased; without `--request-id` the usual one, which is only read.
+    /// The field that carries ids, lower-cased; without `--request-id` the common one, which is only read.
     pub fn id_field(&self) -> &str {
         match &self.settings.logging.request_ids {
             RequestIds::Field(name) => name,
@@ -66,13 +66,13 @@ impl Ledger {
         }
     }
 
-    /// The request's id, where it has a sound one.
+    /// The request's id, if it has a valid one.
     pub fn id_of<'h>(&self, head: &'h RequestHead) -> Option<&'h str> {
         let id = head.field(self.id_field()).filter(|id| is_sound(id))?;
         std::str::from_utf8(id).ok()
     }
 
-    /// The request gets its id, and so does its answer.
+    /// Sets the id of the request and of its response.
     pub fn identify(&self, head: &mut RequestHead, connection: &mut http::Connection) {
         let RequestIds::Field(name) = &self.settings.logging.request_ids else {
             return;

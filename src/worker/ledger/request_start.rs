@@ -1,12 +1,12 @@
-//! `X-Request-Start`: when a proxy says that it took the request. It keeps no clock.
+//! `X-Request-Start`: the time at which a proxy received the request.
 
-/// No clocks are that far apart, and no request waits that long: such a header is somebody's joke.
+/// Clocks do not differ that much, and no request waits that long: such a value is invalid.
 const MOST_MS: u64 = 60 * 60 * 1000;
 
-/// Milliseconds since then, `now_us` being microseconds since 1970. `None` when it cannot be read or cannot be.
+/// Milliseconds since then, `now_us` being microseconds since 1970. `None` when it is invalid.
 ///
-/// Heroku and AWS send milliseconds, nginx (`t=${msec}`) seconds with a fraction, Apache (`t=%t`) microseconds: the size of the
-/// number tells which. A proxy's clock that is a little ahead of ours makes it zero.
+/// Heroku and AWS send milliseconds, nginx (`t=${msec}`) seconds with a fraction, Apache (`t=%t`) microseconds: the
+/// unit follows from the size of the number. If the proxy's clock is slightly ahead of ours, the result is zero.
 pub fn waited_ms(value: &[u8], now_us: u64) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?.trim();
     let number = text.strip_prefix("t=").unwrap_or(text);
@@ -16,7 +16,7 @@ pub fn waited_ms(value: &[u8], now_us: u64) -> Option<u64> {
         return None;
     }
     let whole: u64 = whole.parse().ok()?;
-    // Each is the number of the year 2001 in its unit; the next larger unit is a thousand times away.
+    // Each bound is a time in 2001 in its unit; the next larger unit differs by a factor of a thousand.
     let unit_us = match whole {
         1_000_000_000_000_000.. => 1,
         1_000_000_000_000.. => 1_000,

@@ -1,4 +1,4 @@
-//! A transport without a socket, for tests: both ends in memory, with as small a buffer as one likes, splits and resets.
+//! A transport without a socket, for tests: both ends in memory, with a configurable buffer size, splits and resets.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -10,18 +10,18 @@ use parking_lot::Mutex;
 
 use super::{Transport, Wire};
 
-/// What is under way between the two ends.
+/// The data in transit between the two ends.
 #[derive(Default)]
 struct Cable {
-    /// From the client, piece by piece: a read gives no more than one of them.
+    /// From the client, piece by piece: a read returns at most one of them.
     inbound: VecDeque<Vec<u8>>,
     client_ended: bool,
     client_reset: bool,
-    /// To the client, not taken by it.
+    /// To the client, not read by it.
     outbound: Vec<u8>,
     /// Room of `outbound`; a write that does not fit is short.
     room: usize,
-    /// Taken by `write` and not in `outbound` yet: what a layer of encryption holds.
+    /// Taken by `write` and not in `outbound` yet: simulates an encryption layer's buffer.
     staged: Vec<u8>,
     stages: usize,
     server_ended: bool,
@@ -159,7 +159,7 @@ impl Near {
         cable.outbound.len() + cable.staged.len()
     }
 
-    /// As the kernel does it: unread bytes are answered with a reset.
+    /// As the kernel does it: unread bytes cause a reset.
     pub fn shut(&mut self) {
         let mut cable = self.0.lock();
         cable.server_ended = true;
@@ -174,17 +174,17 @@ impl Near {
     }
 }
 
-/// How the client sees the connection.
+/// The client's view of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     Open,
-    /// The server's FIN came after the last byte.
+    /// The server's FIN arrived after the last byte.
     Ended,
     Reset,
 }
 
 impl Far {
-    /// One piece: the server's read gives no more than that at once.
+    /// One piece: the server's read returns at most that at once.
     pub fn send(&self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.0.lock().inbound.push_back(bytes.to_vec());
@@ -200,7 +200,7 @@ impl Far {
         self.0.lock().client_reset = true;
     }
 
-    /// Takes up to `most` bytes of what has come.
+    /// Reads up to `most` bytes of what has arrived.
     pub fn take(&self, most: usize) -> Vec<u8> {
         let mut cable = self.0.lock();
         let count = cable.outbound.len().min(most);
@@ -231,7 +231,7 @@ impl Far {
         self.0.lock().inbound.iter().map(Vec::len).sum()
     }
 
-    /// The server has given its end back.
+    /// The server has closed its end.
     pub fn is_closed(&self) -> bool {
         self.0.lock().server_closed
     }

@@ -1,18 +1,23 @@
-//! The way to one client: the one owner of its descriptor, with reading, writing, half close, reset and close as its verbs.
+//! The transport of one client: the only owner of its descriptor, with read, write, half close, reset and close.
 //!
-//! A connection speaks in plain bytes and knows no socket. What lies between is a variant of [`Wire`]: `Plain` is a socket, and the
-//! tests have one in memory with short writes, splits and resets. A further one is a type with the methods that `Plain` has,
-//! a variant of `Wire`, and a line in each `match` of this file; the compiler names them. It has to keep these promises:
+//! A connection deals in plain bytes and has no socket. What lies between is a variant of [`Wire`]: `Plain` is a
+//! socket, and the tests have one in memory with short writes, splits and resets. A further one is a type with the
+//! methods of `Plain`, a variant of `Wire`, and a line in each `match` of this file; the compiler lists them. It must
+//! guarantee this:
 //!
-//! - `read` and `write` never wait. [`Read::Nothing`] and `WouldBlock` mean that the reactor's next news ([`Transport::ready`]) is
-//!   to be awaited; a handshake is a time in which all of them say so.
-//! - Bytes that `write` has taken and the kernel has not (a record that is half sent) are its own business: `is_unsent` says that
-//!   there are some, `flush` tries again, and the connection neither closes nor reads further requests before they have left.
-//! - `read` returns [`Read::Bytes`] as long as it holds decrypted bytes, whatever the socket says. [`Transport::is_readable`] is
-//!   true while there may be some.
-//! - `half_close` tells the client that no more will come (with `close_notify` before the FIN); `reset` shows that something is
-//!   missing; `untaken` is what the client has not taken yet, for the judgement whether it reads at all.
-//! - `send_file` sends from a file; where the kernel cannot do that by itself the bytes are read and written.
+//! - `read` and `write` never wait. [`Read::Nothing`] and `WouldBlock` mean: wait for the reactor's next event
+//! ([`Transport::ready`]).
+//!   During a handshake all of them return that.
+//! - Bytes that `write` has taken and the kernel has not (a record that is half sent) are kept inside: `is_unsent`
+//! reports them,
+//!   `flush` retries, and the connection neither closes nor reads further requests before they are sent.
+//! - `read` returns [`Read::Bytes`] as long as it holds decrypted bytes, whatever the socket's state is.
+//! [`Transport::is_readable`]
+//!   is true while there may be some.
+//! - `half_close` signals the client the end of the data (with `close_notify` before the FIN); `reset` signals that
+//! something is
+//!   missing; `untaken` is what the client has not read yet, to judge whether it reads at all.
+//! - `send_file` sends from a file; where the kernel cannot do that, the bytes are read and written.
 
 #[cfg(test)]
 mod memory;
@@ -37,14 +42,14 @@ use rustls::ServerConnection;
 pub use stream::StreamWire;
 use tls::{Came, TlsWire};
 
-/// What a look for bytes finds.
+/// Result of an attempt to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
-    /// None of them: TLS records without content have come, and there may be more.
+    /// With 0: TLS records without content have arrived, and there may be more.
     Bytes(usize),
     /// The client sends no more.
     End,
-    /// The request has ended, and its client is still there.
+    /// The request has ended, and its client is still connected.
     Complete,
     /// Not now.
     Nothing,
@@ -59,7 +64,7 @@ pub enum Follows {
     Nothing,
 }
 
-/// How the connection ends when it is closed.
+/// What the client sees when the connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Farewell {
     InOrder,
@@ -69,21 +74,21 @@ enum Farewell {
 pub struct Transport {
     /// `None`: closed.
     wire: Option<Wire>,
-    /// The reactor hears of it through this.
+    /// Its registration with the reactor.
     registrar: Option<Registrar>,
     farewell: Farewell,
     /// There may be bytes (or the end) to read.
     readable: bool,
-    /// The client's FIN is in the socket: a short read is not the last news.
+    /// The client's FIN is in the socket: a short read is not the last event.
     read_closed: bool,
 }
 
 /// What lies between a connection and the network.
 enum Wire {
     Plain(Plain),
-    /// The state of a session is large, and most connections have none.
+    /// Boxed: a session's state is large, and most connections have none.
     Tls(Box<TlsWire>),
-    /// One of several over a connection of HTTP/2.
+    /// One of several streams of an HTTP/2 connection.
     Stream(Box<StreamWire>),
     #[cfg(test)]
     Memory(memory::Near),
@@ -95,7 +100,7 @@ impl Transport {
         Self::over(Wire::Plain(Plain::new(fd)))
     }
 
-    /// The same, with TLS in between.
+    /// As `plain`, with TLS.
     pub fn tls(fd: OwnedFd, session: ServerConnection) -> Self {
         Self::over(Wire::Tls(Box::new(TlsWire::new(fd, session))))
     }
@@ -105,7 +110,7 @@ impl Transport {
         Self::over(Wire::Stream(Box::new(wire)))
     }
 
-    /// What follows on a plain connection is TLS; `buffer` has the first bytes of it, and then what they decrypt to.
+    /// From here on a plain connection uses TLS; `buffer` holds its first bytes, and then their plaintext.
     pub fn start_tls(
         &mut self,
         session: ServerConnection,
@@ -117,7 +122,7 @@ impl Transport {
         };
         let mut tls = TlsWire::new(plain.into_fd(), session);
         let ciphertext = buffer.split();
-        // Nothing would be the end of the stream.
+        // Nothing would mean the end of the stream.
         let taken = match &ciphertext[..] {
             [] => Ok(()),
             bytes => tls.take(bytes, buffer).and_then(|()| tls.flush()),
@@ -126,7 +131,7 @@ impl Transport {
         taken
     }
 
-    /// The client has reset this stream, or lost its connection; of a socket the reactor has news.
+    /// Whether the client has reset this stream, or lost its connection; for a socket the reactor reports that.
     pub fn is_reset(&mut self) -> bool {
         match self.own() {
             Some(Wire::Stream(stream)) => stream.is_reset(),
@@ -134,14 +139,14 @@ impl Transport {
         }
     }
 
-    /// Lines with fields that follow the last byte, where the transport has a place for them.
+    /// Field lines that follow the last byte, where the transport supports them.
     pub fn set_trailers(&mut self, lines: &[u8]) {
         if let Some(Wire::Stream(stream)) = self.own() {
             stream.set_trailers(lines);
         }
     }
 
-    /// TLS has agreed on HTTP/2.
+    /// TLS has negotiated HTTP/2.
     pub fn speaks_http2(&self) -> bool {
         self.session().is_some_and(TlsWire::speaks_http2)
     }
@@ -153,17 +158,17 @@ impl Transport {
         }
     }
 
-    /// Client and server have not agreed on keys yet.
+    /// The handshake is incomplete.
     pub fn is_handshaking(&self) -> bool {
         self.session().is_some_and(TlsWire::is_handshaking)
     }
 
-    /// The client has sent a part of its handshake at least.
+    /// The client has sent at least a part of its handshake.
     pub fn has_begun_handshake(&self) -> bool {
         self.session().is_some_and(TlsWire::has_begun)
     }
 
-    /// The client does not know that TLS is spoken here.
+    /// The client uses plain HTTP where TLS is expected.
     pub fn lacks_tls(&self) -> bool {
         self.session().is_some_and(TlsWire::is_plain)
     }
@@ -173,7 +178,7 @@ impl Transport {
         self.session().and_then(TlsWire::failure)
     }
 
-    /// What client and server have agreed on; `None`: no TLS.
+    /// The negotiated parameters; `None`: no TLS.
     pub fn tls_facts(&self) -> Option<TlsFacts> {
         self.session().and_then(TlsWire::facts)
     }
@@ -193,7 +198,7 @@ impl Transport {
         self.wire.is_some()
     }
 
-    /// What a forked child holds is its parent's: it neither reads nor writes there.
+    /// `None` in a forked child: the connection belongs to its parent, so it neither reads nor writes there.
     fn own(&mut self) -> Option<&mut Wire> {
         if is_forked_child() {
             return None;
@@ -201,7 +206,7 @@ impl Transport {
         self.wire.as_mut()
     }
 
-    /// From here on the reactor hears of it under that token. Nothing happens where it is closed already.
+    /// Registers it with the reactor under that token. No effect if it is closed already.
     pub fn register(&mut self, epoll: &Epoll, token: u64) -> io::Result<()> {
         if let Some(fd) = self.wire.as_ref().and_then(Wire::descriptor) {
             epoll.add(fd, Watch::Edges, token)?;
@@ -210,18 +215,18 @@ impl Transport {
         Ok(())
     }
 
-    /// The reactor has news of it.
+    /// The reactor reports events.
     pub fn ready(&mut self, ready: Ready) {
         self.readable |= ready.readable;
         self.read_closed |= ready.read_closed;
     }
 
-    /// As `ready`, of a stream.
+    /// As `ready`, for a stream.
     pub fn wake(&mut self) {
         self.readable = true;
     }
 
-    /// Whether a look for bytes may find some.
+    /// Whether an attempt to read may find bytes.
     pub fn is_readable(&self) -> bool {
         self.readable
     }
@@ -240,14 +245,15 @@ impl Transport {
         self.found(result, |wire, count| match wire {
             Wire::Tls(tls) => tls.has_more(),
             Wire::Stream(_) => true,
-            // A short read has emptied the socket: the next bytes make a new edge (but an end that came before does not).
+            // A short read has emptied the socket: the next bytes cause a new edge (but an end that arrived before
+            // does not).
             Wire::Plain(_) => count >= room,
             #[cfg(test)]
             Wire::Memory(_) => count >= room,
         })
     }
 
-    /// Reads once and throws away.
+    /// Reads once and discards the bytes.
     pub fn discard(&mut self) -> Read {
         let result = match self.own() {
             Some(Wire::Plain(plain)) => plain.discard(),
@@ -258,7 +264,7 @@ impl Transport {
             Some(Wire::Memory(near)) => near.discard(),
             None => return Read::Nothing,
         };
-        // It does not tell how much there was room for.
+        // The size of its buffer is unknown here.
         self.found(result.map(Came::of), |_, _| true)
     }
 
@@ -323,10 +329,10 @@ impl Transport {
         }
     }
 
-    /// Written bytes are still here and not with the kernel.
+    /// Whether written bytes are still here and not with the kernel.
     pub fn is_unsent(&self) -> bool {
         match &self.wire {
-            // What a socket takes is the kernel's, and what a stream takes the connection's.
+            // The kernel holds what a socket has taken, and the connection what a stream has taken.
             Some(Wire::Plain(_) | Wire::Stream(_)) | None => false,
             Some(Wire::Tls(tls)) => tls.is_unsent(),
             #[cfg(test)]
@@ -334,7 +340,7 @@ impl Transport {
         }
     }
 
-    /// Tries again to pass those on.
+    /// Retries to pass those on.
     pub fn flush(&mut self) -> io::Result<()> {
         match self.own() {
             Some(Wire::Plain(_) | Wire::Stream(_)) | None => Ok(()),
@@ -344,12 +350,12 @@ impl Transport {
         }
     }
 
-    /// Tells the client that nothing more comes; it can still send.
+    /// Signals the end of our data; the client can still send.
     pub fn half_close(&mut self) -> io::Result<()> {
         match self.own() {
             Some(Wire::Plain(plain)) => plain.half_close(),
             Some(Wire::Tls(tls)) => tls.half_close(),
-            // The end of one direction is the end of it: nothing of a client is lost with a stream.
+            // A stream's response ends it in both directions: no data of the client is lost.
             Some(Wire::Stream(_)) => Err(io::ErrorKind::Unsupported.into()),
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.half_close(),
@@ -357,7 +363,8 @@ impl Transport {
         }
     }
 
-    /// A second descriptor of the same connection, for an app that goes on by itself; `None`: it would not see plain bytes.
+    /// A second descriptor of the same connection, for an app that takes it over; `None`: it would not carry plain
+    /// bytes.
     pub fn duplicate(&self) -> Option<OwnedFd> {
         match &self.wire {
             Some(Wire::Plain(plain)) => plain.descriptor().try_clone_to_owned().ok(),
@@ -367,7 +374,7 @@ impl Transport {
         }
     }
 
-    /// Whoever reads from such a descriptor finds the end.
+    /// Ends reading: a reader of such a descriptor gets EOF.
     pub fn end_reading(&self) {
         match &self.wire {
             Some(Wire::Plain(plain)) => plain.end_reading(),
@@ -377,17 +384,17 @@ impl Transport {
         }
     }
 
-    /// The close to come shows that something is missing: nobody is to take a cut answer for a whole one.
+    /// The next close signals that something is missing: an incomplete response must not look complete.
     pub fn reset_on_close(&mut self) {
         self.farewell = Farewell::Reset;
     }
 
-    /// How many written bytes the client has not taken; `None`: nobody knows.
+    /// Number of written bytes that the client has not read; `None`: unknown.
     pub fn untaken(&self) -> Option<usize> {
         match &self.wire {
             Some(Wire::Plain(plain)) => plain.untaken(),
             Some(Wire::Tls(tls)) => tls.untaken(),
-            // It takes what the client has room for.
+            // It takes only what the client has room for.
             Some(Wire::Stream(_)) => None,
             #[cfg(test)]
             Some(Wire::Memory(near)) => Some(near.untaken()),
@@ -395,25 +402,26 @@ impl Transport {
         }
     }
 
-    /// Ends the connection and gives the descriptor back.
+    /// Closes the connection and its descriptor.
     ///
-    /// A child that the app has forked may hold a copy of the descriptor, and with it the open socket. So the reactor's
-    /// registration ends by name before the close, or events would go on under a token that is another connection's by then;
-    /// and the socket itself is shut down, or the client would wait for an end until the child has gone.
+    /// A child that the app has forked may hold a copy of the descriptor, and with it the open socket. So the
+    /// reactor's registration is removed explicitly before the close, or events would continue under a token that
+    /// belongs to another connection by then; and the socket itself is shut down, or the client would wait for an end
+    /// until the child has exited.
     pub fn close(&mut self) {
         let Some(mut wire) = self.wire.take() else {
             return;
         };
         let registrar = self.registrar.take();
         if is_forked_child() {
-            // Registration and connection are the parent's. A lock of h2's may have been taken there at the fork.
+            // Registration and connection belong to the parent. A lock of h2 may have been held there at the fork.
             if let Wire::Stream(stream) = wire {
                 std::mem::forget(stream);
             }
             return;
         }
         if let (Some(registrar), Some(fd)) = (registrar, wire.descriptor()) {
-            // A descriptor that was added and is open can be removed; were it not so, there were nothing to do about it.
+            // A descriptor that was added and is open can be removed; an error could not be handled anyway.
             drop(registrar.remove(fd));
         }
         match self.farewell {
@@ -461,7 +469,7 @@ impl Drop for Transport {
     }
 }
 
-/// Not an error: it goes on later.
+/// Not an error: to be retried later.
 pub fn would_block(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! A client's socket without anything in between.
+//! A client's plain socket.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

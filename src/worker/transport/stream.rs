@@ -1,5 +1,5 @@
-//! A stream of HTTP/2 as a transport: the body of one request to read, and its answer to write. What is taken waits in h2 for the
-//! connection, and no more is taken than the client's windows allow.
+//! An HTTP/2 stream as a transport: the body of one request to read, and its response to write. Written bytes wait in
+//! h2 for the connection, and no more are taken than the client's windows allow.
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
@@ -12,7 +12,7 @@ use http_types::HeaderMap;
 
 use crate::http2::{ResponseHead, response_head, trailers};
 
-/// What is asked for at once of the client's windows.
+/// Bytes requested at once of the client's windows.
 const RESERVE: usize = 64 * 1024;
 /// A piece of a file.
 const FILE_READ: usize = 64 * 1024;
@@ -22,13 +22,13 @@ pub struct StreamWire {
     body: Option<RecvStream>,
     answer: Answer,
     waker: Waker,
-    /// The answer has no content, whatever it declares.
+    /// The response has no content, whatever it declares.
     is_head: bool,
-    /// The beginning of a head of the answer.
+    /// The incomplete head of the response.
     partial: BytesMut,
-    /// What is still to come of the declared length.
+    /// Bytes still to come of the declared length.
     left: Option<u64>,
-    /// The end of the answer is sent, and nothing more is.
+    /// The end of the response is sent, and nothing can follow.
     ended: bool,
     trailers: Option<HeaderMap>,
 }
@@ -58,7 +58,7 @@ impl StreamWire {
         }
     }
 
-    /// The client has reset the stream, or the connection is lost. False: the waker will tell.
+    /// Whether the client has reset the stream, or the connection is lost. False: the waker reports it.
     pub fn is_reset(&mut self) -> bool {
         let mut context = Context::from_waker(&self.waker);
         match &mut self.answer {
@@ -74,7 +74,7 @@ impl StreamWire {
             match body.poll_data(&mut context) {
                 Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
                 Poll::Ready(Some(Ok(data))) => {
-                    // It fails where the stream has ended, and then there is no window any more.
+                    // Fails where the stream has ended, and then there is no window any more.
                     drop(body.flow_control().release_capacity(data.len()));
                     if !data.is_empty() {
                         buffer.extend_from_slice(&data);
@@ -123,7 +123,7 @@ impl StreamWire {
         Ok(written)
     }
 
-    /// How many of the bytes belonged to a head that is sent now; `None`: all of them, and it is not complete.
+    /// How many of the bytes belonged to a head that is sent now; `None`: all of them, and it is incomplete.
     fn take_head(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         let before = self.partial.len();
         let found = if before == 0 {
@@ -194,10 +194,10 @@ impl StreamWire {
         Ok(found)
     }
 
-    /// How much may be sent now, up to `wanted`; `None`: the waker will tell.
+    /// How much may be sent now, up to `wanted`; `None`: the waker reports when.
     fn room(&mut self, wanted: usize) -> io::Result<Option<usize>> {
         if self.ended {
-            // What comes now is not sent.
+            // Bytes after the end are dropped.
             return Ok(Some(wanted));
         }
         let Answer::Begun(stream) = &mut self.answer else {
@@ -226,18 +226,19 @@ impl StreamWire {
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(bytes.len() as u64);
         }
-        // The last bytes say so themselves.
+        // The last bytes carry the end of the stream.
         self.ended = self.left == Some(0);
         stream.send_data(bytes, self.ended).map_err(broken)
     }
 
-    /// What follows the content, as lines.
+    /// Trailers as lines.
     pub fn set_trailers(&mut self, lines: &[u8]) {
         let fields = trailers(lines);
         self.trailers = Some(fields).filter(|fields| !fields.is_empty());
     }
 
-    /// The answer is complete, if it has begun. A client that still sends is told to stop: h2 does so when nobody reads.
+    /// Completes the response, if it has begun. A client that still sends gets a reset: h2 sends it when the body is
+    /// no longer read.
     pub fn shut(&mut self) {
         if self.ended {
             return;
@@ -256,7 +257,7 @@ impl StreamWire {
         }
     }
 
-    /// The client is not to take what it has for the whole answer.
+    /// Resets the stream, so that the client does not take an incomplete response for a complete one.
     pub fn reset(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
             return;

@@ -1,4 +1,4 @@
-//! Both transports: what is promised of them, and what a descriptor's copy in another process changes.
+//! The transports: their guarantees, and the effects of a descriptor's copy in another process.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd;
@@ -166,7 +166,7 @@ fn tls() -> (Transport, UnixStream) {
 #[test]
 fn a_look_at_tls_ends_though_what_comes_has_no_content() {
     let (mut transport, mut far) = tls();
-    // The beginning of a hello of 60 KiB, which fills its records: nothing can be made of it yet.
+    // The beginning of a hello of 60 KiB, which fills its records: it cannot be parsed yet.
     let mut hello = vec![1, 0, 0xf0, 0];
     hello.resize(48 * 1024, 0);
     for piece in hello.chunks(16 * 1024) {

@@ -16,19 +16,20 @@ use crate::sys::stream;
 use crate::tls;
 use crate::worker::tls::TlsFacts;
 
-/// What is read from a socket at once: a record of the largest size, and what belongs to it.
+/// Bytes read from a socket at once: the largest record with its overhead.
 const READ: usize = 17 * 1024;
 
 thread_local! {
-    /// Bytes on their way between a socket and rustls, which keeps what is incomplete: an idle connection needs none.
+    /// Bytes in transit between a socket and rustls, which keeps incomplete records: an idle connection needs no
+    /// buffer.
     static CIPHERTEXT: RefCell<BytesMut> = RefCell::new(BytesMut::new());
     static FILE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a look at the socket has brought.
+/// Result of reading the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Came {
-    /// None: records without content, or a part of one.
+    /// 0: records without content, or a part of one.
     Bytes(usize),
     End,
 }
@@ -44,16 +45,16 @@ impl Came {
 
 pub struct TlsWire {
     fd: OwnedFd,
-    /// `None`: the client has begun with plain HTTP, and is to read an answer.
+    /// `None`: the client has begun with plain HTTP, and gets an error response.
     session: Option<Box<ServerConnection>>,
-    /// The one that the client was shown.
+    /// The certificate that the client was sent.
     certificate: Option<Arc<CertifiedKey>>,
     began: bool,
     /// The client sends no more.
     ended: bool,
-    /// The last look has filled its buffer: the socket may have more.
+    /// The last read has filled its buffer: the socket may have more.
     more: bool,
-    /// Why the session cannot go on.
+    /// Why the session has failed.
     failure: Option<&'static str>,
 }
 
@@ -80,7 +81,7 @@ impl TlsWire {
             .is_some_and(|session| session.is_handshaking())
     }
 
-    /// As agreed in the handshake (RFC 7301).
+    /// As negotiated in the handshake (RFC 7301).
     pub fn speaks_http2(&self) -> bool {
         let agreed = self.session.as_ref().and_then(|tls| tls.alpn_protocol());
         agreed == Some(b"h2")
@@ -91,12 +92,12 @@ impl TlsWire {
         self.began
     }
 
-    /// Whether a look for more may find some at once: nothing that was decrypted stays here.
+    /// Whether a further read may find bytes at once: decrypted bytes are not kept here.
     pub fn has_more(&self) -> bool {
         self.more || self.ended || self.failure.is_some() || self.session.is_none()
     }
 
-    /// The client does not know that this is TLS.
+    /// The client uses plain HTTP.
     pub fn is_plain(&self) -> bool {
         self.session.is_none()
     }
@@ -105,7 +106,7 @@ impl TlsWire {
         self.failure
     }
 
-    /// What was agreed on, once the handshake is complete.
+    /// The negotiated parameters, once the handshake is complete.
     pub fn facts(&self) -> Option<TlsFacts> {
         let session = self.session.as_ref()?;
         let suite = session.negotiated_cipher_suite()?;
@@ -128,8 +129,8 @@ impl TlsWire {
         })
     }
 
-    /// Reads once from the socket: records may hold nothing, and a client that sends such without end is to cost no more than
-    /// others do.
+    /// Reads once from the socket: records may be empty, and a client that sends those without end must not cost more
+    /// than others.
     pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<Came> {
         if self.session.is_none() {
             return stream::receive(self.fd.as_fd(), buffer).map(Came::of);
@@ -143,19 +144,19 @@ impl TlsWire {
                 self.more = count == ciphertext.capacity();
                 self.take(ciphertext, buffer)
             });
-            // Answers to the handshake, tickets, an alert.
+            // Handshake messages, tickets, an alert.
             self.flush()?;
             received?;
         }
         match buffer.len() - before {
             0 if self.failure.is_some() => Err(io::ErrorKind::InvalidData.into()),
             0 if self.ended => Ok(Came::End),
-            // The client has begun with plain HTTP only if there are bytes of it.
+            // 0: records without content. A client of plain HTTP is detected by its bytes, so there are some.
             count => Ok(Came::Bytes(count)),
         }
     }
 
-    /// Ciphertext that was read before the session began.
+    /// Passes on ciphertext that was read before the session began.
     pub fn take(&mut self, ciphertext: &[u8], buffer: &mut BytesMut) -> io::Result<()> {
         let Some(session) = &mut self.session else {
             return Ok(());
@@ -170,7 +171,7 @@ impl TlsWire {
         self.began |= !ciphertext.is_empty();
         let mut rest = ciphertext;
         loop {
-            // 0: the end of the stream, or the client has closed the session; what follows is nothing.
+            // 0: the end of the stream, or the client has closed the session; what follows is ignored.
             let count = session.read_tls(&mut rest)?;
             let processed = session.process_new_packets();
             if let Some(certificate) = tls::chosen_certificate() {
@@ -193,7 +194,8 @@ impl TlsWire {
                         reader.consume(count);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // Many clients close the connection without closing the session. HTTP knows where a request ends.
+                    // Many clients close the connection without closing the session. HTTP itself marks the end of a
+                    // request.
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                         self.ended = true;
                         break;
@@ -267,7 +269,8 @@ impl TlsWire {
         })
     }
 
-    /// As long as the socket takes them: it tells when it takes more only after it has taken no more. `taken` was, before.
+    /// Repeats while the socket takes them: writability is reported only after the socket has refused bytes. `taken`:
+    /// bytes taken before.
     fn seal_all(&mut self, bytes: &[u8], mut taken: usize) -> io::Result<usize> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -283,7 +286,8 @@ impl TlsWire {
         Ok(taken)
     }
 
-    /// Plaintext becomes records, and these leave as far as the socket takes them. Nothing is taken while earlier ones wait.
+    /// Turns plaintext into records, and writes as many as the socket takes. Nothing is taken while earlier ones
+    /// wait.
     fn seal(
         &mut self,
         write: impl FnOnce(&mut ServerConnection) -> io::Result<usize>,
@@ -332,7 +336,7 @@ impl TlsWire {
     fn close_session(&mut self) {
         if let Some(session) = &mut self.session {
             session.send_close_notify();
-            // Where the socket takes no more the client does not read, and the end of the stream has to do.
+            // If the socket takes no more, the client does not read, and a FIN without `close_notify` has to do.
             drop(self.flush());
         }
     }
