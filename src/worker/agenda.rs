@@ -1,4 +1,4 @@
-//! What connections leave for the reactor's next turns, by name.
+//! Keys of connections that need work in one of the reactor's next turns.
 
 use parking_lot::Mutex;
 
@@ -7,10 +7,10 @@ use super::timers::Timers;
 
 #[derive(Default)]
 pub struct Agenda {
-    /// They have closed, and their places in the reactor are free.
+    /// Closed connections, whose places in the reactor can be freed.
     pub closed: Mutex<Vec<ConnKey>>,
-    /// They have had their share of a turn, and could go on at once.
+    /// Connections that have used up their share of a turn, and could continue at once.
     pub unfinished: Mutex<Vec<ConnKey>>,
-    /// They are to be looked at when their next deadline has come.
+    /// Connections to be checked when their next deadline has passed.
     pub timers: Mutex<Timers>,
 }

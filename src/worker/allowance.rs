@@ -1,4 +1,5 @@
-//! Bounds for a whole worker: on the memory that waits for slow clients, beyond which it waits in files, and on those files.
+//! Budgets of a worker: for the memory that output to slow clients may use, beyond which it waits in files, and for
+//! those files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,7 +12,7 @@ pub struct Allowance {
     left: AtomicUsize,
 }
 
-/// What somebody has taken; given back when it is dropped.
+/// A part of the budget; returned when it is dropped.
 #[derive(Debug)]
 pub struct Share {
     of: Arc<Allowance>,
@@ -25,14 +26,14 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// Of so many bytes.
+    /// A budget of so many bytes.
     pub fn new(most: usize) -> Self {
         Self {
             left: AtomicUsize::new(most),
         }
     }
 
-    /// `None`: there is not so much left.
+    /// `None`: not enough is left.
     pub fn take(self: &Arc<Self>, size: usize) -> Option<Share> {
         let mut share = Share {
             of: self.clone(),
@@ -43,7 +44,7 @@ impl Allowance {
 }
 
 impl Share {
-    /// False: there is not so much left, and it stays as it is.
+    /// False: not enough is left, and the share is unchanged.
     pub fn grow(&mut self, more: usize) -> bool {
         let taken = (self.of.left).fetch_update(Relaxed, Relaxed, |left| left.checked_sub(more));
         if taken.is_ok() {
@@ -52,7 +53,7 @@ impl Share {
         taken.is_ok()
     }
 
-    /// Has `size` in the end, or more where it has more. False: there is not so much left, and it stays as it is.
+    /// Grows to at least `size`. False: not enough is left, and the share is unchanged.
     pub fn reach(&mut self, size: usize) -> bool {
         self.grow(size.saturating_sub(self.size))
     }

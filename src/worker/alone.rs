@@ -1,4 +1,5 @@
-//! A worker in a process without a master: for `--check-config` and `--in-process`. A small thread answers in the master's place.
+//! A worker in a process without a master: for `--check-config` and `--in-process`. A small thread stands in for the
+//! master.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,26 +14,26 @@ use crate::ipc::{
 use crate::master::{Seat, for_a_server_without_master};
 use crate::sys::{self, Listener, Pid, Scratch, wait_readable, with_signals_blocked};
 
-/// What a server that ends with its program gets for what is in flight, at the most.
+/// Longest grace for in-flight requests of a server that ends with its program.
 const AT_EXIT: Duration = Duration::from_secs(5);
 
 /// What the worker is for.
 #[derive(Debug)]
 pub enum Purpose {
-    /// It leaves as soon as it is ready.
+    /// It exits as soon as it is ready.
     Check,
-    /// It leaves on a signal, or once this descriptor is readable.
+    /// It exits on a signal, or once this descriptor is readable.
     Serve(Option<OwnedFd>),
 }
 
-/// The thread in the master's place.
+/// The thread that stands in for the master.
 pub struct StandIn {
     thread: JoinHandle<Option<(Phase, String)>>,
     /// Closed to end the thread.
     stop: OwnedFd,
 }
 
-/// What a worker of this process works with, and the other end of it.
+/// Creates a worker's context for this process, and the stand-in at the other end of its channel.
 pub fn begin(
     settings: &Arc<Settings>,
     listeners: Vec<Listener>,
@@ -75,7 +76,7 @@ pub fn begin(
             .stack_size(128 * 1024)
             .spawn(move || {
                 let complaint = attending.run();
-                // The sentinel sees the end of both, after `Orders::finish`.
+                // The sentinel sees EOF on both, after `Orders::finish`.
                 drop((attending, alive));
                 complaint
             })
@@ -84,14 +85,14 @@ pub fn begin(
 }
 
 impl StandIn {
-    /// The worker has ended: why it was not ready, if it said so.
+    /// The worker has ended: returns why it was not ready, if it has reported that.
     pub fn finish(self) -> Option<(Phase, String)> {
         drop(self.stop);
         self.thread.join().ok().flatten()
     }
 }
 
-/// How far the worker is.
+/// State of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Serving {
     Boots,
@@ -100,19 +101,20 @@ enum Serving {
     Ready,
 }
 
-/// What the thread in the master's place works with.
+/// State of the stand-in's thread.
 struct Attending {
     channel: MasterChannel,
     /// Readable when the worker has ended.
     finished: OwnedFd,
-    /// Readable when the worker is to leave; `None`: it has been, or only signals end it.
+    /// Readable when the worker is to exit; `None`: it was read already, or only signals end it.
     leave: Option<OwnedFd>,
     graceful: Duration,
     phase: Serving,
 }
 
 impl Attending {
-    /// Answers the worker until it has ended and nothing is left to read; why it was not ready, if it said so.
+    /// Answers the worker until it has ended and nothing is left to read; returns why it was not ready, if it has
+    /// reported that.
     fn run(&mut self) -> Option<(Phase, String)> {
         let mut complaint = None;
         let mut last = false;

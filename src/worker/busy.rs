@@ -1,4 +1,5 @@
-//! How much of its time this worker is at work, told to the scoreboard when it changes. What is work depends on who runs the app.
+//! The share of time that this worker is busy, written to the scoreboard when it changes. What counts depends on the
+//! interface and the event loop.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -7,12 +8,12 @@ use parking_lot::Mutex;
 use crate::ipc::{Page, Work};
 use crate::sys::clock;
 
-/// What counts as work.
+/// What counts as busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// Everything between two sleeps in the reactor: the event loop sleeps nowhere else.
+    /// All time between two sleeps in the reactor: the event loop sleeps nowhere else.
     Reactor,
-    /// Turns of the reactor and steps of requests: the event loop (uvloop) sleeps where we do not see it.
+    /// Turns of the reactor and steps of requests: the event loop (uvloop) sleeps outside our code.
     Steps,
     /// Application threads that run a request.
     Threads,
@@ -21,9 +22,9 @@ pub enum Measure {
 pub struct Busy {
     page: Page,
     measure: AtomicU8,
-    /// Only one thread at a time changes it, so the lock is never waited for.
+    /// Only one thread at a time changes it, so the lock is never contended.
     work: Mutex<Work>,
-    /// Threads at work, so that the common question needs no lock.
+    /// Busy threads, so that the frequent check needs no lock.
     threads: AtomicU64,
 }
 
@@ -37,7 +38,7 @@ impl Busy {
         }
     }
 
-    /// Said once, before the first request. `threads`: how many there are to be at work.
+    /// Set once, before the first request. `threads`: how many there are in total.
     pub fn measure(&self, measure: Measure, threads: u64) {
         self.measure.store(measure as u8, Relaxed);
         self.page.set_threads(threads);
@@ -48,21 +49,21 @@ impl Busy {
         self.measure.load(Relaxed) == measure as u8
     }
 
-    /// The reactor goes to sleep.
+    /// The reactor is about to sleep.
     pub fn falls_asleep(&self) {
         if self.is(Measure::Reactor) {
             self.change(0, clock::monotonic_us());
         }
     }
 
-    /// The reactor is awake, at `now` in monotonic microseconds.
+    /// The reactor has woken up, at `now` in monotonic microseconds.
     pub fn wakes_up(&self, now_us: u64) {
         if self.is(Measure::Reactor) {
             self.change(1, now_us);
         }
     }
 
-    /// A step begins; it ends when what is returned is dropped. A step within a step is part of it.
+    /// A step begins; it ends when the returned value is dropped. A nested step counts as part of the outer one.
     #[must_use]
     pub fn step(&self) -> Option<Step<'_>> {
         if !self.is(Measure::Steps) || self.threads.load(Relaxed) > 0 {
@@ -72,7 +73,7 @@ impl Busy {
         Some(Step(self))
     }
 
-    /// So many application threads are at work.
+    /// So many application threads are busy.
     pub fn threads(&self, threads: usize) {
         self.change(threads as u64, clock::monotonic_us());
     }

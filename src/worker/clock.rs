@@ -1,4 +1,4 @@
-//! The worker's clock: the time of the reactor's last turn, and which turn that was.
+//! The worker's clock: the time of the reactor's last turn, and the number of that turn.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,22 +33,22 @@ impl TurnClock {
         self.now.load(Relaxed)
     }
 
-    /// True: it is another moment than before.
+    /// True: the time has changed.
     pub fn set(&self, now: u64) -> bool {
         self.now.swap(now, Relaxed) != now
     }
 
-    /// Changes with every turn; odd: asleep.
+    /// Changes with every turn; odd while asleep.
     pub fn turns(&self) -> u64 {
         self.turns.load(Relaxed)
     }
 
-    /// The reactor goes to sleep, or has woken up.
+    /// The reactor is about to sleep, or has woken up.
     pub fn turn(&self) {
         self.turns.fetch_add(1, Relaxed);
     }
 
-    /// The `Date` of now, at most a second old.
+    /// The current `Date`, at most a second old.
     pub fn date(&self) -> MutexGuard<'_, (u64, Date)> {
         let mut date = self.date.lock();
         let tick = self.now() / 500;

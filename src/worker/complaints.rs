@@ -1,16 +1,16 @@
-//! Which of many equal complaints are written: the first few of a while, and how many more there were. It does not know what they
-//! are about, and does not write.
+//! Rate limit for log lines of equal reasons: the first few of a period are written, then only how many more there
+//! were.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-/// A flood of clients is not to become a flood of lines.
+/// Lines for each reason in a period: many clients must not cause as many lines.
 const MOST: u32 = 5;
 const WHILE_MS: u64 = 10_000;
 
-/// By reason; there is a closed number of them.
+/// By reason; there is a fixed set of them.
 #[derive(Default)]
 pub struct Complaints {
     places: Mutex<HashMap<&'static str, Place>>,
@@ -49,7 +49,7 @@ impl Complaints {
         false
     }
 
-    /// What was not written of whiles that are over.
+    /// Numbers of suppressed lines, for periods that have ended.
     pub fn unsaid(&self, now: u64) -> Vec<(&'static str, u64)> {
         if !self.any_unsaid.load(Relaxed) {
             return Vec::new();
@@ -83,11 +83,11 @@ mod tests {
         assert_eq!(complaints.unsaid(9_999), []);
         assert_eq!(complaints.unsaid(10_000), [("flood", 995)]);
         assert_eq!(complaints.unsaid(10_000), []);
-        // It goes on: only the number, once a while.
+        // It continues: only the number, once per period.
         assert!(!complaints.admits("flood", 10_500));
         assert_eq!(complaints.unsaid(19_999), []);
         assert_eq!(complaints.unsaid(20_000), [("flood", 1)]);
-        // It was quiet for a while.
+        // It was quiet for a period.
         assert!(complaints.admits("flood", 30_000));
     }
 }

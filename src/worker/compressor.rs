@@ -1,5 +1,5 @@
-//! What the compressed responses of a worker share: the rules, encoders that are used again, and the bounds on their number and
-//! on what is compressed in one turn of the reactor.
+//! Shared state of a worker's compressed responses: the rules, reusable encoders, and bounds on their number and on
+//! the bytes compressed in one turn of the reactor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,11 +11,11 @@ use crate::compress::{Encoder, MediaTypes, Rules};
 use crate::config::{ResponseCoding, ResponseCompression};
 use crate::files::{Coding, Codings};
 
-/// Responses that are being compressed at once; more go out as they are. An encoder has up to a megabyte.
+/// Responses that are compressed at the same time; more are sent uncompressed. An encoder takes up to a megabyte.
 const MOST_ENCODERS: usize = 128;
-/// Encoders that are kept for the next responses.
+/// Encoders that are kept for reuse.
 const KEPT: usize = 4;
-/// Bytes that are compressed in the thread of the event loop in one turn: about two milliseconds. What is more goes to the pool.
+/// Bytes that the event loop's thread compresses in one turn: about two milliseconds. More goes to the pool.
 const IN_A_TURN: usize = 128 * 1024;
 const THREADS: usize = 2;
 
@@ -27,7 +27,7 @@ pub struct Compressor {
     pool: Pool,
 }
 
-/// Which turn it is, and how many bytes are left of it.
+/// The current turn, and how many bytes are left of its budget.
 #[derive(Default)]
 struct Turn {
     number: u64,
@@ -68,7 +68,7 @@ impl Compressor {
             (count < MOST_ENCODERS).then_some(count + 1)
         });
         taken.ok()?;
-        // From here on its end gives the place back.
+        // From here on dropping the lease releases it.
         let mut lease = Lease {
             encoder: None,
             compressor: self.clone(),
@@ -101,7 +101,7 @@ impl Compressor {
         may
     }
 
-    /// In a thread of its own. `Err`: there is none.
+    /// Runs the job in a pool thread. `Err`: there is none.
     pub fn run(&self, job: Job) -> Result<(), Job> {
         self.pool.run(job)
     }

@@ -1,10 +1,10 @@
-//! Whether this worker takes new work, and how connections end once it does not.
+//! Whether this worker accepts new work, and how connections end once it does not.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use crate::ipc::DrainReason;
 
-/// Whether this worker takes new work.
+/// Whether this worker accepts new work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Serving,
@@ -13,9 +13,9 @@ pub enum Stage {
 
 pub struct Drain {
     stage: AtomicU8,
-    /// The server is about to drain: each connection is to end with its next answer.
+    /// The server is about to drain: each connection closes after its next response.
     last_answers: AtomicBool,
-    /// When draining began to close idle connections, in monotonic milliseconds.
+    /// When a draining worker closes its idle connections, in monotonic milliseconds.
     idle_until: AtomicU64,
 }
 
@@ -38,7 +38,7 @@ impl Drain {
         }
     }
 
-    /// From here on answers say `Connection: close`; idle connections stay open until that moment.
+    /// From here on responses carry `Connection: close`; idle connections stay open until that time.
     pub fn begin(&self, reason: DrainReason, idle_until: u64) {
         self.idle_until.store(idle_until, Relaxed);
         let stage = if reason == DrainReason::Replaced {
@@ -58,7 +58,7 @@ impl Drain {
         self.last_answers.store(false, Relaxed);
     }
 
-    /// Known before the thread that runs Python has heard of a drain, which may take it long.
+    /// True before the thread that runs Python has noticed a drain, which may take it long.
     pub fn gives_last_answers(&self) -> bool {
         self.last_answers.load(Relaxed) || self.stage() != Stage::Serving
     }

@@ -1,4 +1,4 @@
-//! What stands in a process before it is a certain worker: the interpreter prepared, the loggers, and in a mold the app.
+//! The state of a process before it becomes a certain worker: the interpreter, the loggers, and in a mold the app.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use python::{Hooks, Loaded, Scripts};
 
 pub struct Foundation {
     pub scripts: Scripts,
-    /// Loaded by a mold.
+    /// Set in a mold.
     pub app: Option<Loaded>,
-    /// Of a configuration file, which was run here.
+    /// Of a configuration file that was run in this process.
     pub hooks: Option<Hooks>,
 }
 
-/// Whose process it is laid in.
+/// The kind of process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ground {
     /// Forked by the master.
     Ours,
-    /// A program's, in its main thread.
+    /// A user's program, in its main thread.
     Program,
-    /// The same, in another thread.
+    /// A user's program, in another thread.
     ProgramThread,
 }
 
@@ -36,7 +36,7 @@ impl Foundation {
         ground: Ground,
         master: i32,
     ) -> Result<Self, Failure> {
-        // A configuration file that acts runs before that, as with gunicorn.
+        // A Python configuration file with hooks runs before the environment is set, as with gunicorn.
         if settings.hooks.is_none() {
             python::environment(py, settings).map_err(plain)?;
         }
@@ -78,7 +78,7 @@ impl Foundation {
     }
 }
 
-/// Before our scripts are there to explain an error.
+/// For errors before our scripts are loaded that could explain them.
 pub fn plain(error: PyErr) -> Failure {
     Failure {
         phase: Phase::Boot,

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::sys::epoll::Wake;
 use crate::sys::{Listener, stream};
 
-/// A connection that nobody reads yet.
+/// An accepted connection before the reactor takes it.
 pub struct Accepted {
     pub fd: OwnedFd,
     /// `None`: a unix peer.
@@ -23,9 +23,9 @@ pub struct Accepted {
 
 pub struct Intake {
     pub accepted: Mutex<VecDeque<Accepted>>,
-    /// Those of the worker's listeners at which it accepts, with their index; none before Go, and none again from the drain on.
+    /// The listeners at which the worker accepts, with their index; empty before Go, and again from the drain on.
     pub listeners: Mutex<Vec<(usize, Arc<Listener>)>>,
-    /// Descriptors have run out: idle connections are to give theirs back.
+    /// Descriptors have run out: idle connections are to be closed.
     pub wants_descriptors: AtomicBool,
     /// Wakes the sentinel.
     pub picked: Arc<Wake>,
@@ -41,8 +41,8 @@ impl Intake {
         })
     }
 
-    /// Accepts one connection, if one waits at any of the listeners. Errors are the sentinel's: it backs off when descriptors
-    /// run out.
+    /// Accepts one connection, if one waits at any of the listeners. Errors are left to the sentinel, which backs off
+    /// when descriptors run out.
     pub fn take_waiting(&self) -> Option<Accepted> {
         let listeners = self.listeners.lock();
         listeners.iter().find_map(|(index, listener)| {

@@ -1,7 +1,7 @@
-//! Names of connections and requests that are never used twice, so that late news of one never reaches another.
+//! Keys of connections and requests that are never reused, so that late events of one never reach another.
 
-/// A connection of this worker: its place in the reactor, how many connections have had that place before it, and for a stream
-/// of HTTP/2 its number there.
+/// A connection of this worker: its place in the reactor, how many connections have had that place before it, and for
+/// an HTTP/2 stream its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnKey {
     place: u32,
@@ -28,7 +28,7 @@ impl ConnKey {
         (self.stream != 0).then_some(self.stream)
     }
 
-    /// The connection that has this stream.
+    /// The connection that this stream belongs to.
     pub fn connection(self) -> Self {
         self.with_stream(0)
     }
@@ -38,8 +38,8 @@ impl ConnKey {
         self.place as usize
     }
 
-    /// The connection's as one number, to be given to the kernel: the serial number is the upper half. Two connections differ in it unless
-    /// there are four thousand million others between them in the same place.
+    /// The connection's key as one number, for the kernel: the serial number is the upper half. Tokens repeat only
+    /// after four thousand million other connections in the same place.
     pub fn token(self) -> u64 {
         u64::from(self.serial) << 32 | u64::from(self.place)
     }
@@ -50,7 +50,7 @@ impl ConnKey {
     }
 }
 
-/// A request: its connection, and which of the requests of that connection it is.
+/// A request: its connection, and its ordinal on that connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestKey {
     pub conn: ConnKey,

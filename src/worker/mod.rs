@@ -1,4 +1,4 @@
-//! A worker: Python and the app, all request I/O. It does not decide when it lives or dies: the master does.
+//! A worker process: Python, the app, and all I/O of requests.
 
 mod agenda;
 mod allowance;
@@ -57,15 +57,15 @@ use python::{Came, Loaded, Protocol, Relay, Scripts, Watched, WorkerHooks};
 /// Exit code after `worker_abort`; gunicorn's.
 const ABORTED: i32 = 1;
 
-/// What the reader of the log gets to take the last lines of a worker that failed.
+/// Time for the reader of the log to read the last lines of a failed worker.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// The worker's whole life in the forked child, in the main thread, with the interpreter up; the exit code.
+/// Runs the worker in the forked child, in the main thread, with the interpreter started; returns the exit code.
 pub fn run(py: Python<'_>, seat: Seat) -> u8 {
     run_on(py, seat, None)
 }
 
-/// `foundation`: laid by the mold that has forked this process.
+/// `foundation`: prepared by the mold that has forked this process.
 fn run_on(py: Python<'_>, mut seat: Seat, foundation: Option<Foundation>) -> u8 {
     let news = seat.news.take();
     crate::sys::watch_forks();
@@ -86,7 +86,7 @@ fn run_on(py: Python<'_>, mut seat: Seat, foundation: Option<Foundation>) -> u8 
     };
     match live(py, &office, boot, &mut None) {
         Ok(0) => 0,
-        // Not ready: the master was told why.
+        // Not ready: the reason was reported to the master.
         Ok(_) => leave_failed(py, Phase::ReadyPath),
         Err(Failure {
             phase,
@@ -94,7 +94,8 @@ fn run_on(py: Python<'_>, mut seat: Seat, foundation: Option<Foundation>) -> u8 
             traceback,
         }) => {
             if office.was_ready() {
-                // The master asks why a boot fails; this is a loop that somebody has stopped or thrown out.
+                // The master only reports why a boot fails; this is an event loop that the app has stopped or that
+                // has raised.
                 tracing::error!(traceback, "the event loop has failed: {summary}");
             }
             office.failed(phase, &summary, &traceback);
@@ -103,32 +104,32 @@ fn run_on(py: Python<'_>, mut seat: Seat, foundation: Option<Foundation>) -> u8 
     }
 }
 
-/// Why a worker did not come up.
+/// Why a worker did not boot.
 struct Failure {
     phase: Phase,
     summary: String,
     traceback: String,
 }
 
-/// What a worker begins with besides its seat.
+/// Inputs of a worker's boot besides its seat.
 struct Boot {
-    /// An app that is there already; else the one that the settings name is imported.
+    /// An app object passed in; else the one that the settings name is imported.
     app: Option<Py<PyAny>>,
-    /// What a mold has laid; else it is laid here.
+    /// Prepared by a mold; else it is prepared here.
     foundation: Option<Foundation>,
-    /// The app that a mold has loaded.
+    /// The app loaded by a mold.
     loaded: Option<Loaded>,
     news: Option<OwnedFd>,
     process: Process,
 }
 
-/// Whose process the worker is in.
+/// The process that the worker runs in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Process {
     Forked,
-    /// A program's, which goes on when the worker has ended; here its main thread.
+    /// A user's program, which continues when the worker has ended; here in its main thread.
     Main,
-    /// The same, in another thread: signals are not for us.
+    /// A user's program, in another thread: signals are not handled here.
     Thread,
 }
 
@@ -166,7 +167,7 @@ fn live(
     }
     let net = office.net.clone();
     python::write_requests_by(move |text| net.ledger.write_line(text));
-    // Whatever happens from here on, what was said is handed on at the end.
+    // Whatever happens from here on, what was logged is passed on at the end.
     let mut relay = match settings.logging.python {
         Some(_) => python::route_logs(py, &scripts, None).map_err(plain)?,
         None => None,
@@ -187,12 +188,12 @@ fn live(
         .map_err(|e| told(Phase::Boot, e))
         .and_then(|()| serve(py, office, boot, &scripts, &mut relay, Some(&hooks), about));
     if office.orders.had_to_be_fast() {
-        // Nobody who would have been interrupted was there.
+        // No code was running yet that would have been interrupted.
         python::tell_interrupt(py);
     }
     hooks.try_to_call(py, "worker_exit");
     if result.is_err() && python::is_aborted() {
-        // What its hook has raised for it is no failure of the event loop's.
+        // An exception raised by its hook is no failure of the event loop.
         python::flush_stdio(py);
         observability::finish(LAST_WORDS);
         crate::sys::exit_now(ABORTED);
@@ -200,7 +201,7 @@ fn live(
     result
 }
 
-/// From the app's import to the worker's last request.
+/// From the import of the app to the last request.
 fn serve(
     py: Python<'_>,
     office: &Arc<Office>,
@@ -250,7 +251,7 @@ fn serve(
             told(Phase::Import, e)
         })
     };
-    // A program that the worker is in has its own garbage.
+    // In a user's program, objects are not ours to freeze.
     let freeze = || match boot.process {
         Process::Forked => python::freeze(py).map_err(|e| told(Phase::Boot, e)),
         Process::Main | Process::Thread => Ok(()),
@@ -277,12 +278,12 @@ fn serve(
             (wsgi::serve(py, office, scripts, loaded.app), Phase::Boot)
         }
     };
-    // A child that the app has forked has nothing to say to the master.
+    // In a child that the app has forked, this exits without a message to the master.
     let served = python::in_worker(py, served, |served| Came::ToAnEnd(served.map(drop)));
     served.map_err(|e| told(phase, e))
 }
 
-/// What was loaded, for people: to the master, or to who asked in this process.
+/// Describes the loaded app: to the master, or to the caller in this process.
 fn describe(
     office: &Office,
     process: Process,
@@ -300,7 +301,8 @@ fn describe(
     }
 }
 
-/// A worker of this process: from the app's import to its last request. Failures are logged; the exit code, and what the app is.
+/// A worker in this process: from the import of the app to the last request. Failures are logged; returns the exit
+/// code, and the app's description.
 fn serve_alone(
     py: Python<'_>,
     settings: &Arc<Settings>,
@@ -359,8 +361,8 @@ fn serve_alone(
     (exit_code(phase), about)
 }
 
-/// `--check-config`: boots a worker in this process, up to the moment in which it would take connections. What the app is, or
-/// the exit code when it did not come up.
+/// `--check-config`: boots a worker in this process, up to the point where it would accept connections. Returns the
+/// app's description, or the exit code when the boot failed.
 ///
 /// # Errors
 /// 1: the reason is in the log.
@@ -371,7 +373,7 @@ pub fn check(py: Python<'_>, settings: &Arc<Settings>) -> Result<String, u8> {
     }
 }
 
-/// `--in-process`: serves in this process until a signal ends it, or `leave` is readable; the exit code.
+/// `--in-process`: serves in this process until a signal ends it, or `leave` is readable; returns the exit code.
 pub fn serve_here(
     py: Python<'_>,
     settings: &Arc<Settings>,
@@ -386,7 +388,7 @@ pub fn serve_here(
     code
 }
 
-/// A failed child ends at once: threads that the app started at import would hold up an orderly end.
+/// A failed child exits at once: threads that the app started at import would block an orderly exit.
 fn leave_failed(py: Python<'_>, phase: Phase) -> u8 {
     python::flush_stdio(py);
     observability::finish(LAST_WORDS);

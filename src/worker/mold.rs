@@ -1,4 +1,4 @@
-//! The mold's host side: Python with the app loaded and warmed up, from which workers are forked. It serves nothing.
+//! The mold: a process with the app loaded and warmed up, from which workers are forked.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ const THREADS: &str = "start them in the workers (ASGI's lifespan, post_fork, th
 const SOCKETS: &str =
     "open connections in the workers (ASGI's lifespan, post_fork, the first request)";
 
-/// The mold's whole life, and that of each worker that it forks; the exit code.
+/// Runs the mold, and each worker that it forks; returns the exit code.
 pub fn run_mold(py: Python<'_>, mut mold: Mold) -> u8 {
     let (foundation, threads) = match prepare(py, &mut mold) {
         Ok(prepared) => prepared,
@@ -37,7 +37,7 @@ pub fn run_mold(py: Python<'_>, mut mold: Mold) -> u8 {
         }
     };
     loop {
-        // A handler of the user's may run, or a thread of a configuration file's.
+        // Meanwhile a signal handler of the user may run, or a thread started by a configuration file.
         match py.detach(|| mold.next()) {
             Asked::End => return 0,
             Asked::Nothing => logged(py.check_signals()),
@@ -78,7 +78,7 @@ fn prepare(py: Python<'_>, mold: &mut Mold) -> Result<(Foundation, Threads), Fai
     if settings.preload == Preload::InMold {
         preload(py, mold, script, &mut foundation, &threads)?;
     } else if mold.changes_user() {
-        // What each worker needs before it becomes a user who may not read it.
+        // Modules that each worker needs before it changes to a user who may not read them.
         python::take_along(py);
     }
     if let Some(hooks) = &foundation.hooks {
@@ -115,7 +115,7 @@ fn threads(
         .map_err(|e| told(py, &foundation.scripts, Phase::Boot, e))
 }
 
-/// `known`: threads of a configuration file's.
+/// `known`: threads started by a configuration file.
 fn preload(
     py: Python<'_>,
     mold: &mut Mold,

@@ -1,4 +1,4 @@
-//! What all connections of one worker share. It does not read or write a socket.
+//! The state that all connections of one worker share.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -31,41 +31,42 @@ use crate::websocket::Codecs;
 
 /// The side of a connection that answers requests: the ASGI or the WSGI half of the worker.
 ///
-/// Called with the connection locked, on whatever thread made progress: it must only note and return.
+/// Called with the connection locked, on whatever thread made progress: it must only queue and return.
 pub trait App: Send + Sync {
-    /// A request is complete up to its head, and accepted.
+    /// The head of a request was received, and accepted.
     fn request(&self, exchange: Exchange, head: RequestHead);
-    /// Whether a WebSocket handshake is more to it than a GET.
+    /// Whether WebSocket handshakes are supported; otherwise they are plain GET requests.
     fn takes_websockets(&self) -> bool {
         false
     }
-    /// Whether the thread that runs it also turns the reactor, so that what it sends in one step can leave together.
+    /// Whether the thread that runs the app also turns the reactor, so that output of one step can be sent together.
     fn works_in_steps(&self) -> bool {
         false
     }
-    /// An app that waits in `receive` may look again.
+    /// An app that waits in `receive` can retry.
     fn readable(&self, key: RequestKey);
-    /// An app that waits in `send` may go on.
+    /// An app that waits in `send` can continue.
     fn writable(&self, key: RequestKey);
-    /// The request has taken too long: its task is to be cancelled. False: this app cannot do that, and the request goes on.
+    /// The request has timed out: its task is to be cancelled. False: this app cannot do that, and the request
+    /// continues.
     fn cancel(&self, _key: RequestKey) -> bool {
         false
     }
-    /// The last connection of a draining worker is gone.
+    /// The last connection of a draining worker was closed.
     fn quiet(&self);
-    /// Whether one more connection would be served at once; otherwise it is for another worker.
+    /// Whether one more connection would be served at once; otherwise it is left to another worker.
     fn has_room(&self) -> bool {
         true
     }
-    /// As `has_room`, for the sentinel: where there is none, `picked` will wake it when there is.
+    /// As `has_room`, for the sentinel: if there is none, `picked` wakes it when there is.
     fn awaits_room(&self) -> bool {
         !self.has_room()
     }
-    /// Grows while requests come to their end.
+    /// Increases as requests end.
     fn completed(&self) -> u64 {
         0
     }
-    /// Until when this worker has shown signs of life, `now` being the thread's own.
+    /// Heartbeat of this worker; `now` is the calling thread's time.
     fn pulse(&self, now: u64) -> Pulse {
         Pulse {
             best: now,
@@ -78,12 +79,12 @@ pub trait App: Send + Sync {
     }
 }
 
-/// Signs of life, in monotonic milliseconds.
+/// Heartbeats, in monotonic milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pulse {
-    /// Of whoever in the worker gets on best.
+    /// Of the thread with the latest progress.
     pub best: u64,
-    /// Where several threads run the app: of the one that has made no progress for longest.
+    /// If several threads run the app: of the one that has made no progress for longest.
     pub slowest: Option<u64>,
 }
 
@@ -101,17 +102,17 @@ pub struct Network {
     pub complaints: Complaints,
     pub held: Held,
     pub allowance: Arc<Allowance>,
-    /// What compressed responses share, where there are such.
+    /// Shared by compressed responses, where there are any.
     pub compressor: Option<Arc<Compressor>>,
-    /// What compressed WebSockets share.
+    /// Shared by compressed WebSockets.
     pub codecs: Arc<Codecs>,
     pub busy: Busy,
     pub ledger: Ledger,
     pub tls: TlsListeners,
     app: OnceLock<Box<dyn App>>,
-    /// Where something is mounted.
+    /// Set where a directory is mounted.
     files: OnceLock<FileServer>,
-    /// Where files may be that the app names.
+    /// Root of the files that the app may name.
     pub sendfile_root: Option<SendfileRoot>,
     pub clock: TurnClock,
     pub drain: Drain,
@@ -155,7 +156,8 @@ impl Network {
         })
     }
 
-    /// Over an accepted connection. A PROXY header comes before the handshake. `None`: TLS cannot be spoken, and nothing else is.
+    /// For an accepted connection. A PROXY header comes before the handshake. `None`: TLS is required and cannot be
+    /// started.
     pub(super) fn transport(
         &self,
         fd: OwnedFd,
@@ -169,13 +171,13 @@ impl Network {
         })
     }
 
-    /// Said once, before the first connection.
+    /// Set once, before the first connection.
     pub fn set_app(&self, app: Box<dyn App>) {
-        // A second app would be a bug of ours; the first one stays.
+        // A second app would be a bug of ours; the first one is kept.
         drop(self.app.set(app));
     }
 
-    /// Said once, before the first connection.
+    /// Set once, before the first connection.
     pub fn serve_files(&self, mounts: &[StaticMount]) {
         if let Some(files) = FileServer::new(mounts, &self.settings) {
             // As for the app.
@@ -183,7 +185,7 @@ impl Network {
         }
     }
 
-    /// What is served without the app, if there is something.
+    /// The static files, if a directory is mounted.
     pub fn files(&self) -> Option<&FileServer> {
         self.files.get()
     }
@@ -200,7 +202,7 @@ impl Network {
         self.clock.now()
     }
 
-    /// The step of the app has ended: what it held back leaves.
+    /// The step of the app has ended: held output is sent.
     pub fn end_step(&self) {
         self.held.next_step();
         if !self.held.is_empty() {
@@ -224,13 +226,13 @@ impl Network {
         self.wake.wake();
     }
 
-    /// The reactor goes to sleep: whatever comes is noticed at once.
+    /// The reactor is about to sleep: from here on work is noticed at once.
     pub(super) fn falls_asleep(&self) {
         self.busy.falls_asleep();
         self.clock.turn();
     }
 
-    /// The reactor is awake, for as long as the app takes. Returns the time.
+    /// The reactor has woken up, until it sleeps again. Returns the time.
     pub(super) fn wakes_up(&self) -> u64 {
         self.clock.turn();
         let now = sys::clock::monotonic_us();
@@ -238,7 +240,7 @@ impl Network {
         self.update_clock(now / 1000)
     }
 
-    /// A turn of the reactor on a clock of the test's.
+    /// A turn of the reactor on a virtual clock, for tests.
     #[cfg(test)]
     pub fn next_turn(&self, now: u64) {
         self.clock.turn();
@@ -261,7 +263,7 @@ impl Network {
         now
     }
 
-    /// From here on answers say `Connection: close`; idle connections stay open for a while.
+    /// From here on responses carry `Connection: close`; idle connections stay open for a while.
     pub fn begin_drain(&self, reason: DrainReason) {
         let grace = match reason {
             DrainReason::Replaced | DrainReason::Removed => self.settings.keepalive_drain,
@@ -309,7 +311,7 @@ fn policy(settings: &Settings) -> Policy {
     }
 }
 
-/// With the names that they may set although clients may not.
+/// With the fields that proxies may set although clients may not.
 fn proxies_policy(policy: &Policy, settings: &Settings) -> Policy {
     let names = &settings.forwarder_headers;
     Policy {

@@ -1,4 +1,4 @@
-//! What a worker has besides its connections: the line to the master, its deadline, its addresses.
+//! The state of a worker besides its connections: the channel to the master, its deadline, its addresses.
 
 use std::io;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ pub struct Office {
     /// Host and port, or path and `None`, of each listener, as ASGI's `server`.
     pub addresses: Vec<(String, Option<u16>)>,
     pub slot: u32,
-    /// How many workers were started up to this one.
+    /// Number of workers started so far, including this one.
     pub age: u64,
     pub master: Pid,
     pub generation: u64,
-    /// Where `DUMP_STACKS` writes.
+    /// The file that `DUMP_STACKS` writes to.
     pub stacks: Scratch,
     channel: Arc<WorkerChannel>,
-    /// When the grace of a drain is over, in monotonic milliseconds.
+    /// End of a drain's grace period, in monotonic milliseconds.
     deadline: AtomicU64,
-    /// When the process ends, whatever Python does.
+    /// When the process exits, whatever Python does.
     end: AtomicU64,
 }
 
-/// Takes the seat: from here on the sentinel answers the master.
+/// Opens the worker's context: from here on the sentinel answers the master.
 pub fn open(seat: Seat) -> io::Result<Office> {
     let tls = TlsServer::open(&seat.settings, seat.certificates).map_err(io::Error::other)?;
     let mut net = Network::new(seat.settings.clone(), seat.page)?;
@@ -76,13 +76,13 @@ pub fn open(seat: Seat) -> io::Result<Office> {
 impl Office {
     pub fn say(&self, message: &FromWorker) {
         if let Err(error) = self.channel.send(message) {
-            // The lifeline says the same to the sentinel, which ends the worker.
+            // EOF on the lifeline reaches the sentinel too, which ends the worker.
             tracing::debug!(%error, "cannot send to the master");
         }
     }
 
     pub fn ready(&self) {
-        // Importing the app has left holes.
+        // Importing the app has left unused memory.
         sys::trim();
         self.net.page.set_state(State::Ready);
         self.say(&FromWorker::Ready);
@@ -104,19 +104,19 @@ impl Office {
         });
     }
 
-    /// Requests may run until `until_ms`, and at `end_ms` the process ends.
+    /// Requests may run until `until_ms`; at `end_ms` the process exits.
     pub fn set_deadline(&self, until_ms: u64, end_ms: u64) {
         self.net.page.set_state(State::Draining);
         self.deadline.store(until_ms, Relaxed);
         self.end.store(end_ms, Relaxed);
     }
 
-    /// Of the grace; at most a year.
+    /// Of the grace period; at most a year.
     pub fn time_left(&self) -> Duration {
         left_until(self.deadline.load(Relaxed))
     }
 
-    /// What one step of the end (joining threads, the lifespan's shutdown) may take: all but what the next ones need.
+    /// Time for one step of the shutdown (joining threads, lifespan shutdown): leaves what the next steps need.
     pub fn time_for_a_step(&self) -> Duration {
         let left = left_until(self.end.load(Relaxed));
         left.saturating_sub((left * 2 / 5).min(Duration::from_secs(1)))

@@ -1,4 +1,5 @@
-//! Threads for what would hold up the reactor: waiting for the file system, compressing. They run no Python and take no signals.
+//! Threads for work that would block the reactor: waiting for the file system, compressing. They run no Python and
+//! take no signals.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,13 +11,13 @@ use crate::sys::with_signals_blocked;
 
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Grows with the first jobs; its threads live as long as the worker.
+/// Starts threads with the first jobs; they live as long as the worker.
 pub struct Pool(Arc<Shared>);
 
 struct Shared {
-    /// Of the threads.
+    /// Name of the threads.
     name: &'static str,
-    /// So many jobs run at once; the others wait for them.
+    /// Jobs that run at the same time; others are queued.
     most_threads: usize,
     state: Mutex<State>,
     work: Condvar,
@@ -39,11 +40,11 @@ impl Pool {
         }))
     }
 
-    /// The jobs are as many as there are connections at the most: each holds up its own.
+    /// There are at most as many jobs as connections: each connection waits for its own.
     ///
     /// # Errors
-    /// There is no thread, and none can be started: the job is given back. It is not done here, where a caller holds locks
-    /// that the job takes.
+    /// There is no thread, and none can be started: the job is returned. It is not run here, because a caller may
+    /// hold locks that the job takes.
     pub fn run(&self, job: Job) -> Result<(), Job> {
         self.run_with(job, start)
     }
@@ -55,7 +56,7 @@ impl Pool {
     ) -> Result<(), Job> {
         let mut state = self.0.state.lock();
         if state.idle <= state.jobs.len() && state.threads < self.0.most_threads {
-            // It waits for the lock first.
+            // The new thread waits for the lock first.
             match start(self.0.clone(), state.threads + 1) {
                 Ok(()) => state.threads += 1,
                 Err(error) => {

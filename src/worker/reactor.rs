@@ -1,4 +1,4 @@
-//! The worker's connections and the one epoll instance that everything sleeps in. It does not know which event loop turns it.
+//! The worker's connections, and the one epoll instance that every thread sleeps in.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -16,13 +16,13 @@ use crate::sys::last_data_received;
 
 const WAKE: u64 = 0;
 const LOOP: u64 = 1;
-/// How many connections are taken in one turn, beside the sentinel's: the requests of these come first.
+/// Connections accepted in one turn, beside the sentinel's: their requests come first.
 const AT_ONCE: usize = 4;
-/// Places of connections begin here, so that none of their tokens is one of those.
+/// First index of connections, so that no token of theirs equals one of the above.
 const FIRST: usize = 16;
-/// A sign of life is due this often, also from an idle worker.
+/// Interval of the heartbeat, also of an idle worker.
 const IDLE_TICK_MS: u64 = 1_000;
-/// When descriptors have run out, idle connections are closed this often, and one in so many of them.
+/// When descriptors have run out, idle connections are closed at this interval, one in so many at a time.
 const SHED_MS: u64 = 80;
 const SHED_SHARE: usize = 4;
 
@@ -33,31 +33,31 @@ pub struct Reactor {
     event_loop: Option<OwnedFd>,
     connections: Vec<Place>,
     free: Vec<usize>,
-    /// Tells the sentinel that its connection was picked up.
+    /// Notifies the sentinel that its connection was picked up.
     picked: Arc<Wake>,
     next_tick: u64,
     next_shed: u64,
-    /// The sentinel leaves the listeners to us for now.
+    /// The sentinel leaves the listeners to the reactor for now.
     is_hot: bool,
     watch_new: WatchNew,
-    /// Connections that the next turn watches, if they are still open then.
+    /// Connections to be registered in the next turn, if they are still open then.
     unwatched: Vec<Arc<Conn>>,
 }
 
-/// Where a connection is kept.
+/// A slot for one connection.
 #[derive(Default)]
 struct Place {
     conn: Option<Arc<Conn>>,
-    /// How many connections have been here before.
+    /// How many connections have used this place before.
     serial: u32,
 }
 
-/// When a new connection that has brought a request is watched for more.
+/// When a new connection that has brought a request is registered with epoll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchNew {
     AtOnce,
-    /// With the next turn: many are answered and closed before, and never need it. For owners that always come back to the
-    /// reactor before anything sleeps.
+    /// In the next turn: many are answered and closed before, and never need it. For owners that always return to the
+    /// reactor before any thread sleeps.
     Later,
 }
 
@@ -81,21 +81,22 @@ impl Reactor {
         })
     }
 
-    /// Watches the epoll descriptor of a Python event loop, or a copy of it: edges, so that a loop that is not asked stays quiet.
+    /// Watches the epoll descriptor of a Python event loop, or a copy of it: edge-triggered, so that a loop that is
+    /// not served stays quiet.
     pub fn watch_loop(&mut self, fd: OwnedFd) -> io::Result<()> {
         self.epoll.add(fd.as_fd(), Watch::ReadableEdge, LOOP)?;
         self.event_loop = Some(fd);
         Ok(())
     }
 
-    /// Sleeps at most `timeout` (`None`: until there is something), then lets every connection with news go on.
+    /// Sleeps at most `timeout` (`None`: until there is an event), then handles every connection with events.
     /// True: descriptors of the Python event loop may be ready.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         self.net.end_step();
         self.unwatched
             .drain(..)
             .for_each(|conn| conn.watch(&self.epoll));
-        // Before sleeping: the requests that the app has answered since.
+        // Before sleeping: records the requests that the app has answered since.
         self.net.ledger.flush();
         let tick = Duration::from_millis(if self.is_hot { 0 } else { self.until_tick() });
         self.net.falls_asleep();
@@ -128,13 +129,13 @@ impl Reactor {
         Ok(loop_ready)
     }
 
-    /// The connection of that name, if there still is one.
+    /// The connection of that key, if it still exists.
     fn find(&self, key: ConnKey) -> Option<&Arc<Conn>> {
         let conn = self.connections.get(key.place())?.conn.as_ref()?;
         (conn.key == key).then_some(conn)
     }
 
-    /// The same of a connection or a stream.
+    /// As `find`, for a connection or a stream.
     fn find_any(&self, key: ConnKey) -> Option<Arc<Conn>> {
         let conn = self.find(key.connection())?;
         match key.stream() {
@@ -149,7 +150,7 @@ impl Reactor {
             .filter_map(|place| place.conn.as_ref())
     }
 
-    /// Connections that had more to do than their share of an earlier turn. What is left then waits for the next one.
+    /// Resumes connections that had more to do than their share of an earlier turn. The rest waits for the next one.
     fn go_on(&self) {
         let unfinished = std::mem::take(&mut *self.net.agenda.unfinished.lock());
         for conn in unfinished.into_iter().filter_map(|key| self.find_any(key)) {
@@ -157,13 +158,13 @@ impl Reactor {
         }
     }
 
-    /// Milliseconds until `turn` wants to be called again.
+    /// Milliseconds until `turn` must be called again.
     pub fn until_tick(&self) -> u64 {
         self.next_tick.saturating_sub(self.net.now())
     }
 
-    /// Descriptors have run out: of the connections that only wait, those that have waited longest give theirs back, a few at a
-    /// time, each with a short linger.
+    /// Descriptors have run out: closes those idle connections that have been idle for longest, a few at a time, each
+    /// with a short linger.
     fn shed_idle(&mut self, now: u64) {
         self.net.intake.wants_descriptors.store(false, Relaxed);
         if now < self.next_shed {
@@ -224,8 +225,8 @@ impl Reactor {
             self.next_tick = self.next_tick.min(self.net.now() + TICK_MS);
         }
         if adopted || self.is_hot {
-            // Where one connection brought a request, others wait often: while they do, they save the way over the
-            // sentinel. Connections that bring nothing yet are to be spread fairly.
+            // Where one connection brought a request, others often wait: accepting them here saves the hop over the
+            // sentinel. Connections without a request are to be spread fairly over the workers.
             self.is_hot = (brought_work || self.is_hot) && self.accept_directly();
             if !self.is_hot {
                 self.picked.wake();
@@ -233,7 +234,7 @@ impl Reactor {
         }
     }
 
-    /// Takes a few connections that are waiting, while they bring requests. False: none more is wanted.
+    /// Accepts a few waiting connections, while they bring requests. False: stop accepting directly.
     fn accept_directly(&mut self) -> bool {
         for _ in 0..AT_ONCE {
             if !self.net.app().has_room() {
@@ -249,7 +250,7 @@ impl Reactor {
         true
     }
 
-    /// Connections are taken directly: `turn` wants to be called again at once.
+    /// Connections are accepted directly: `turn` must be called again at once.
     pub fn is_hot(&self) -> bool {
         self.is_hot
     }
@@ -259,7 +260,7 @@ impl Reactor {
         self.add(accepted.fd, accepted.peer, Some(accepted.listener))
     }
 
-    /// A connection that was not accepted: the other end is with the worker itself.
+    /// Adds a connection that was not accepted: the worker itself holds the other end.
     pub fn add_own(&mut self, fd: OwnedFd) {
         self.add(fd, None, None);
     }
@@ -270,7 +271,7 @@ impl Reactor {
         peer: Option<std::net::SocketAddr>,
         listener: Option<usize>,
     ) -> bool {
-        // Only the monitor tells it, and it costs a system call.
+        // Only the monitor reports this, and it costs a system call.
         if !self.net.settings.admin_bind.is_empty()
             && let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd()))
         {
@@ -285,11 +286,11 @@ impl Reactor {
         });
         let place = &mut self.connections[index];
         place.serial = place.serial.wrapping_add(1);
-        // More places than a process can have descriptors there are not.
+        // A process cannot have more descriptors than fit in 32 bits.
         let key = ConnKey::new(index as u32, place.serial);
         let conn = Conn::new(&self.net, key, transport, peer, listener);
         place.conn = Some(conn.clone());
-        // What comes before it is watched shows itself as its first edge.
+        // Data that arrives before the registration causes its first edge.
         let begun = conn.look();
         if begun && self.watch_new == WatchNew::Later {
             self.unwatched.push(conn);
@@ -310,7 +311,7 @@ impl Reactor {
         }
     }
 
-    /// The worker drains: every connection gets its last answer.
+    /// The worker drains: the next response of every connection is its last one.
     pub fn drain(&mut self) {
         for conn in self.each() {
             conn.drain();
@@ -319,14 +320,14 @@ impl Reactor {
         self.sweep();
     }
 
-    /// Apps that have taken a socket for themselves are to come to their end.
+    /// Ends connections that apps have taken over.
     pub fn end_handed_over(&self) {
         for conn in self.each() {
             conn.end_handed_over();
         }
     }
 
-    /// Ends all connections, whatever is in progress.
+    /// Closes all connections, whatever is in progress.
     pub fn close_all(&mut self) {
         self.net.ledger.flush();
         for conn in self.each() {

@@ -1,4 +1,4 @@
-//! The request for `--ready-path`, which a new worker makes to itself, and what the answer means.
+//! The `--ready-path` request, which a new worker makes to itself, and the check of its response.
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -16,7 +16,7 @@ impl ReadyProbe {
     /// `None`: no `--ready-path` is set.
     ///
     /// # Errors
-    /// What the app raises when it is looked at.
+    /// What the app raises when it is inspected.
     pub fn new(
         py: Python<'_>,
         scripts: &Scripts,
@@ -45,12 +45,12 @@ impl ReadyProbe {
         PyBytes::new(py, &self.bytes())
     }
 
-    /// Why the worker is not ready; `None`: it is. `status`: of the answer, if there was one.
+    /// Why the worker is not ready; `None`: it is. `status`: of the response, if there was one.
     pub fn complaint(&self, status: Option<u16>) -> Option<String> {
         let Self { path, host } = self;
         match status {
             Some(200..400) => None,
-            // Most often Django's ALLOWED_HOSTS, or another check of the same kind.
+            // Most often Django's ALLOWED_HOSTS, or a similar check.
             Some(400) => Some(format!(
                 "{path} answered 400 to the Host \"{host}\"; --ready-host sets another one that the app accepts"
             )),

@@ -1,15 +1,15 @@
-//! What a signal means that reaches a worker itself: from an operator, a terminal, whoever ends the whole group.
-//! What the master wants comes by the channel.
+//! Signals sent to a worker directly: from an operator, a terminal, or to the whole process group. Commands of the
+//! master come by the channel.
 
 use std::io;
 
 use crate::sys::Noted;
 use crate::sys::signals::Signal;
 
-/// While it boots these have their default action, so that nothing the app does can hold up the end.
+/// During the boot these have their default action, so that the app cannot delay the exit.
 const ENDS: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 
-/// They are for the master, but come to all when they are sent to a group or by name (`pkill -HUP rgun`).
+/// Meant for the master, but all processes get them when they are sent to a group or by name (`pkill -HUP rgun`).
 const FOR_THE_MASTER: [Signal; 5] = [
     Signal::HUP,
     Signal::USR1,
@@ -18,25 +18,26 @@ const FOR_THE_MASTER: [Signal; 5] = [
     Signal::TTOU,
 ];
 
-/// What is asked for.
+/// The requested action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// As gunicorn's workers: finish what is in flight.
+    /// As gunicorn's workers: in-flight requests finish.
     Leave,
     LeaveAtOnce,
 }
 
-/// Survives what is for the master. Python's `signal` is imported: an app finds there what any program finds.
+/// Ignores the signals meant for the master. Python's `signal` module is imported: an app finds the same handlers as
+/// any program.
 pub fn leave_to_the_master() -> io::Result<()> {
     Noted::open().map(|noted| noted.take_over(&FOR_THE_MASTER))
 }
 
-/// From here on a worker that is told to end does it in an orderly way. A handler that the app has set is the app's business.
+/// From here on a signal that ends the worker does so in order. A handler set by the app takes precedence.
 pub fn end_in_order() -> io::Result<()> {
     Noted::open().map(|noted| noted.take_over(&ENDS))
 }
 
-/// What came since the last call; the strongest.
+/// Signals since the last call; the strongest one.
 pub fn asked(noted: &Noted) -> Option<Asked> {
     noted
         .take()

@@ -1,4 +1,4 @@
-//! Temporary files of a worker, where large uploads and what slow clients do not read wait, and the bounds on their bytes.
+//! Temporary files of a worker for large uploads and for output to slow clients, and the bounds on their size.
 
 use std::fs::File;
 use std::io;
@@ -11,22 +11,22 @@ use super::allowance::{Allowance, Share};
 use crate::ipc::Page;
 use crate::sys;
 
-/// All files of a worker together have room for so many times what one has room for.
+/// All files of a worker together may be this many times as large as one.
 const FILES: u64 = 16;
 
-/// Makes such files; one for the worker.
+/// Creates these files; one per worker.
 #[derive(Debug)]
 pub struct Spool {
     directory: PathBuf,
-    /// Bytes of one file at the most.
+    /// Maximum size of one file, in bytes.
     largest: u64,
-    /// Bytes of all of them.
+    /// Maximum size of all files, in bytes.
     budget: Arc<Allowance>,
     page: Page,
-    said: AtomicBool,
+    logged: AtomicBool,
 }
 
-/// Bytes in a file without a name, which is gone when the value is dropped.
+/// An unnamed file, which is deleted when the value is dropped.
 #[derive(Debug)]
 pub struct SpoolFile {
     file: File,
@@ -35,20 +35,20 @@ pub struct SpoolFile {
     spool: Arc<Spool>,
 }
 
-/// Why bytes are not in a file.
+/// Why bytes were not written to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSpooled {
-    /// The file, or all files of this worker, are as large as they may be.
+    /// The file, or all files of this worker, have reached the bound.
     Bound,
     /// There is no space on the device.
     DiskFull,
-    /// Files cannot be made, or written, there.
+    /// Files cannot be created or written there.
     Unusable,
 }
 
 impl Spool {
-    /// The directory is chosen once, while the process has one thread: the app may change its environment later. Where
-    /// one was named that is of no use to this user, that is said now, and not with the first large upload.
+    /// The directory is chosen once, while the process has one thread: the app may change its environment later. A
+    /// configured directory that is unusable for this user is reported now, not at the first large upload.
     pub fn new(named: Option<&Path>, largest: u64, page: Page) -> Arc<Self> {
         let most = usize::try_from(largest.saturating_mul(FILES)).unwrap_or(usize::MAX);
         let spool = Self {
@@ -56,7 +56,7 @@ impl Spool {
             largest,
             budget: Arc::new(Allowance::new(most)),
             page,
-            said: AtomicBool::new(false),
+            logged: AtomicBool::new(false),
         };
         if named.is_some()
             && largest > 0
@@ -67,12 +67,12 @@ impl Spool {
         Arc::new(spool)
     }
 
-    /// Bytes of one file at the most.
+    /// Maximum size of one file, in bytes.
     pub fn largest(&self) -> u64 {
         self.largest
     }
 
-    /// A new file with room for `length` bytes at least.
+    /// A new file with room for at least `length` bytes.
     pub fn file(self: &Arc<Self>, length: usize) -> Result<SpoolFile, NotSpooled> {
         if length as u64 > self.largest {
             return Err(NotSpooled::Bound);
@@ -90,7 +90,7 @@ impl Spool {
     /// Counts a failure, and logs the first one.
     fn failed(&self, error: &io::Error) -> NotSpooled {
         self.page.spool_failed();
-        if !self.said.swap(true, Relaxed) {
+        if !self.logged.swap(true, Relaxed) {
             let directory = self.directory.display();
             tracing::warn!(%error, %directory, "no temporary files: large uploads and slow readers of large responses occupy threads; see --worker-tmp-dir");
         }
@@ -142,7 +142,7 @@ impl SpoolFile {
     }
 }
 
-/// For tests: one of its own.
+/// For tests: a separate one.
 #[cfg(test)]
 pub fn of_size(largest: u64) -> Arc<Spool> {
     let pages = crate::ipc::Scoreboard::create(1).expect("a scoreboard");

@@ -1,10 +1,10 @@
-//! When connections are to be looked at for their deadlines: a table by tick, so that one that only waits costs nothing until then.
+//! The timer table of connections, by tick, so that an idle connection costs nothing until its deadline.
 
 use std::collections::BTreeMap;
 
 use super::key::ConnKey;
 
-/// In milliseconds: a deadline is met within so long.
+/// In milliseconds: the precision of deadlines.
 pub const TICK_MS: u64 = 250;
 
 /// A tick, counted from the zero of the monotonic clock.
@@ -15,12 +15,12 @@ impl Tick {
     /// Later than every other.
     pub const NEVER: Self = Self(u64::MAX);
 
-    /// The first one that is not before that moment, in milliseconds.
+    /// The first tick that is not before that time, in milliseconds.
     pub fn at(ms: u64) -> Self {
         Self(ms.div_ceil(TICK_MS))
     }
 
-    /// The first one after that moment.
+    /// The first tick after that time.
     pub fn after(ms: u64) -> Self {
         Self(ms / TICK_MS + 1)
     }
@@ -36,7 +36,7 @@ impl Timers {
         self.by_tick.entry(tick).or_default().push(key);
     }
 
-    /// Takes those whose tick has come at `now`, in milliseconds. Some may be closed by then.
+    /// Takes those whose tick has passed at `now`, in milliseconds. Some may be closed by then.
     pub fn take_due(&mut self, now: u64) -> Vec<ConnKey> {
         let later = self.by_tick.split_off(&Tick::after(now));
         let due = std::mem::replace(&mut self.by_tick, later);

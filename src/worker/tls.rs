@@ -1,4 +1,5 @@
-//! TLS as all connections of a worker share it: the newest certificates, and how much of a turn handshakes may take.
+//! TLS state that all connections of a worker share: the newest certificates, and the handshakes' time budget per
+//! turn.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,11 +13,11 @@ use crate::master::SharedCertificates;
 use crate::sys::{self, Listener, Protection};
 use crate::tls::{self, Certificate, Material};
 
-/// What handshakes may take of one turn of the reactor, in microseconds. One is always done; others wait for the next turn,
-/// behind the requests of connections that are open.
+/// Time for handshakes in one turn of the reactor, in microseconds. At least one is done; others wait for the next
+/// turn, behind the requests of open connections.
 const HANDSHAKES_A_TURN: u64 = 1_000;
 
-/// Which of the worker's listeners speak TLS, and with what.
+/// Which of the worker's listeners use TLS, and its configuration.
 #[derive(Default)]
 pub struct TlsListeners {
     /// `None`: none does.
@@ -42,7 +43,7 @@ impl TlsListeners {
         }
     }
 
-    /// `None`: plain HTTP is spoken there.
+    /// `None`: plain HTTP.
     pub fn at(&self, listener: Option<usize>) -> Option<&TlsServer> {
         match listener.and_then(|listener| self.protections.get(listener)) {
             Some(Protection::Tls) => self.server.as_ref(),
@@ -54,13 +55,13 @@ impl TlsListeners {
         self.port
     }
 
-    /// The master has new certificates.
+    /// The master has sent new certificates.
     pub fn reload(&self) {
         self.server.iter().for_each(TlsServer::reload);
     }
 }
 
-/// What new connections begin with.
+/// TLS configuration for new connections.
 pub struct TlsServer {
     settings: TlsSettings,
     shared: SharedCertificates,
@@ -69,10 +70,10 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// `None`: this server does not speak TLS.
+    /// `None`: this server does not use TLS.
     ///
     /// # Errors
-    /// The master has checked the files; what is wrong now is memory.
+    /// The master has checked the files; only memory can be at fault now.
     pub fn open(
         settings: &Settings,
         shared: Option<SharedCertificates>,
@@ -88,7 +89,7 @@ impl TlsServer {
         }))
     }
 
-    /// The master has new certificates. Connections that are open keep theirs.
+    /// The master has sent new certificates. Open connections keep theirs.
     pub fn reload(&self) {
         match load(&self.settings, &self.shared) {
             Ok(config) => *self.config.lock() = config,
@@ -120,7 +121,7 @@ fn load(settings: &TlsSettings, shared: &SharedCertificates) -> Result<Arc<Serve
         .map_err(|problem| problem.to_string())
 }
 
-/// How long the handshakes of a turn have taken.
+/// Time spent on the handshakes of a turn.
 #[derive(Debug, Default)]
 pub struct HandshakeBudget {
     turn: AtomicU64,
@@ -128,7 +129,7 @@ pub struct HandshakeBudget {
 }
 
 impl HandshakeBudget {
-    /// Whether one more may be worked on in that turn.
+    /// Whether one more handshake may continue in that turn.
     pub fn admits(&self, turn: u64) -> bool {
         self.turn.load(Relaxed) != turn || self.spent_us.load(Relaxed) < HANDSHAKES_A_TURN
     }
@@ -142,17 +143,17 @@ impl HandshakeBudget {
     }
 }
 
-/// What client and server have agreed on.
+/// The negotiated parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFacts {
-    /// Numbers of the protocol: 0x0303 is TLS 1.2.
+    /// Protocol number: 0x0303 is TLS 1.2.
     pub version: u16,
     pub cipher_suite: u16,
-    /// What the client has asked for.
+    /// The name that the client has requested (SNI).
     pub server_name: Option<String>,
     /// In DER.
     pub server_certificate: Option<Vec<u8>>,
-    /// In DER; empty: it has shown none.
+    /// In DER; empty: it has sent none.
     pub client_chain: Vec<Vec<u8>>,
     pub is_resumed: bool,
 }
@@ -166,7 +167,7 @@ impl TlsFacts {
         }
     }
 
-    /// As OpenSSL calls it.
+    /// In OpenSSL's spelling.
     pub fn cipher(&self) -> &'static str {
         let suite = rustls::CipherSuite::from(self.cipher_suite);
         let name = suite.as_str().unwrap_or_default();
@@ -179,7 +180,7 @@ impl TlsFacts {
             .map_or(name, CipherSuite::openssl_name)
     }
 
-    /// Of the client's certificate (RFC 4514).
+    /// The subject of the client's certificate (RFC 4514).
     pub fn client_name(&self) -> Option<String> {
         let der = self.client_chain.first()?;
         Certificate::parse(der).map(|certificate| certificate.subject())

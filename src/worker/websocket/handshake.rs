@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4.2), from the request to the 101. It does not ask the app.
+//! The opening handshake (RFC 6455 §4.2), from the request to the 101.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::worker::connection::{Conn, Mode, Output, State};
 use crate::worker::network::{Network, millis};
 
 impl Network {
-    /// Whether this request becomes a WebSocket connection, if it is right and the app wants it.
+    /// Whether this request can become a WebSocket connection, if it is valid and the app accepts.
     pub fn is_handshake(&self, head: &RequestHead) -> bool {
         head.upgrade() == Upgrade::WebSocket
             && self.settings.websocket.mode == WebSockets::Auto
@@ -19,7 +19,7 @@ impl Network {
     }
 }
 
-/// What the client asks for, checked.
+/// Validates the handshake and returns what the client asks for.
 fn examine(net: &Network, head: &RequestHead) -> Result<Handshake, Refusal> {
     let values = |name| {
         head.headers()
@@ -57,7 +57,7 @@ pub fn protocols(head: &RequestHead) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Conn {
-    /// Remembers what accepting will need.
+    /// Keeps what accepting will need.
     pub(in crate::worker) fn open_handshake(
         self: &Arc<Self>,
         s: &mut State,
@@ -67,7 +67,7 @@ impl Conn {
         Ok(())
     }
 
-    /// Answers 101: from here on there are frames.
+    /// Responds with 101: from here on there are frames.
     pub(super) fn accept_websocket<'h>(
         self: &Arc<Self>,
         s: &mut State,

@@ -1,7 +1,7 @@
-//! WebSocket connections: from the handshake to the last frame. It does not know Python, and frames are `crate::websocket`'s.
+//! WebSocket connections: from the handshake to the last frame. The frames themselves are in `crate::websocket`.
 //!
-//! A handshake is a request like any other until the app accepts it: it may be answered over HTTP instead. From then on the
-//! connection is in `Mode::WebSocket`, and what comes is queued for the app up to a bound.
+//! A handshake is a request like any other until the app accepts it: it may get an HTTP response instead. From then
+//! on the connection is in `Mode::WebSocket`, and messages are queued for the app up to a bound.
 
 mod handshake;
 mod socket;

@@ -1,4 +1,4 @@
-//! One WebSocket connection as the app's side sees it. It does not know Python.
+//! One WebSocket connection, as seen by the app's side.
 
 use super::state::{Ended, Phase, Ws};
 use crate::http::{BodyEnd, ResponseError};
@@ -6,21 +6,21 @@ use crate::websocket::{Close, INTERNAL_ERROR, Kind, Message, NORMAL, may_be_sent
 use crate::worker::connection::{HIGH_WATER, Mode, State};
 use crate::worker::exchange::{Ending, Exchange, Flow, SendError, Verdict};
 
-/// A handle that outlives its connection: after the end everything says that it is over.
+/// A handle that outlives its connection: after the end all calls report it.
 #[derive(Clone)]
 pub struct Socket {
-    /// The handshake; what is answered instead of accepting goes through it.
+    /// The handshake; an HTTP response instead of accepting is sent through it.
     pub exchange: Exchange,
 }
 
-/// What `receive` finds.
+/// Result of `receive`.
 #[derive(Debug)]
 pub enum Incoming {
-    /// A client asks to be accepted.
+    /// A client waits to be accepted.
     Connect,
     Message(Message),
     Disconnect(Ended),
-    /// Nothing yet: `App::readable` will tell.
+    /// Nothing yet: `App::readable` reports more.
     Wait,
 }
 
@@ -28,7 +28,7 @@ pub enum Incoming {
 pub enum SocketError {
     #[error("the WebSocket is closed")]
     Gone,
-    /// A message that cannot come now.
+    /// A message that is not allowed in this state.
     #[error("{0}")]
     Order(&'static str),
     #[error("{0}")]
@@ -103,7 +103,7 @@ impl Socket {
         conn.accept_websocket(s, protocol, headers)
     }
 
-    /// Writes a message. The bytes are with the kernel, or kept, when this returns.
+    /// Writes a message. When this returns, the bytes are with the kernel, or kept here.
     pub fn send(&self, kind: Kind, data: &[u8]) -> Result<Flow, SocketError> {
         let conn = &self.exchange.conn;
         let s = &mut *conn.lock();
@@ -158,7 +158,7 @@ impl Socket {
         Ok(())
     }
 
-    /// The app is done with this connection.
+    /// The app has finished with this connection.
     pub fn ended(&self, ending: Ending) -> Verdict {
         let conn = &self.exchange.conn;
         {
@@ -194,7 +194,7 @@ impl Socket {
 }
 
 impl Ended {
-    /// As the client's close frame says.
+    /// From the client's close frame.
     pub fn of(close: Close) -> Self {
         Self {
             code: close.code.unwrap_or(1005),
@@ -202,7 +202,7 @@ impl Ended {
         }
     }
 
-    /// The connection was lost, or never was.
+    /// The connection was lost, or never established.
     pub fn abnormal() -> Self {
         Self {
             code: 1006,

@@ -1,15 +1,15 @@
-//! What a connection knows of its WebSocket. It decides nothing.
+//! The state of a connection's WebSocket.
 
 use std::collections::VecDeque;
 
 use crate::websocket::{Close, Connection, Deflate, Message};
 use crate::worker::ledger::Upgraded;
 
-/// Unread messages above either of which the socket is left alone, and below which it is read again.
+/// Bounds on unread messages: above either the socket is not read, below both it is read again.
 const MOST_BYTES: usize = 64 * 1024;
 const MOST_MESSAGES: usize = 32;
 
-/// What is to be remembered until the app accepts.
+/// Kept until the app accepts.
 pub struct Handshake {
     pub accept: [u8; 28],
     pub deflate: Option<Deflate>,
@@ -17,19 +17,19 @@ pub struct Handshake {
 }
 
 pub enum Phase {
-    /// The app has not decided.
+    /// The app has not accepted or rejected it.
     Handshake(Box<Handshake>),
     Open,
-    /// The client's close frame is here (since, in monotonic milliseconds) and will be answered when the app has seen what
-    /// came before it: an echo of the last message still reaches the client.
+    /// The client's close frame has arrived (at that time, in monotonic milliseconds) and is answered when the app
+    /// has received the messages before it: an echo of the last message still reaches the client.
     Answering(u64, Close),
-    /// Our close frame is sent, the client's awaited since (monotonic milliseconds).
+    /// Our close frame is sent, the client's has been awaited since (monotonic milliseconds).
     Closing(u64),
-    /// No frame is sent or expected any more.
+    /// No more frames are sent or expected.
     Over,
 }
 
-/// How it ended, as the app is told.
+/// How it ended, as reported to the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     pub code: u16,
@@ -38,7 +38,7 @@ pub struct Ended {
 
 pub struct Ws {
     pub phase: Phase,
-    /// The app was told that a client is there.
+    /// The `connect` event was passed to the app.
     pub connect_told: bool,
     /// `None` in the handshake.
     pub frames: Option<Connection>,
@@ -48,16 +48,16 @@ pub struct Ws {
     /// The queue was full and has not become half empty since.
     pub paused: bool,
     pub ended: Option<Ended>,
-    /// Of messages, as sent by the app.
+    /// Payload bytes of messages, as sent by the app.
     pub sent: u64,
-    /// Bytes came since the last look of the clock.
+    /// Bytes have arrived since the last tick.
     pub heard: bool,
-    /// When a ping was sent that nothing has answered, and when the next is due (monotonic milliseconds).
+    /// When the unanswered ping was sent, and when the next is due (monotonic milliseconds).
     pub pinged: Option<u64>,
     pub next_ping: u64,
-    /// A draining worker closes it then.
+    /// When a draining worker closes it.
     pub leaves_at: Option<u64>,
-    /// In the ledger, once the app has accepted.
+    /// Its ledger entry, once the app has accepted.
     pub upgraded: Option<Upgraded>,
 }
 

@@ -1,5 +1,5 @@
-//! Pings, the closing handshake's patience, and when a draining worker's WebSockets leave. Looked at about four times a
-//! second.
+//! Timing of WebSockets: pings, the timeout of the closing handshake, and the close in a draining worker. Checked
+//! about four times a second.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::worker::network::millis;
 
 /// How long the client may take to answer our close frame.
 const CLOSING: u64 = 5_000;
-/// How long an app that has not seen the client's close frame holds up the answer.
+/// How long an app that has not received the client's close frame delays the reply to it.
 const ANSWERING: u64 = 1_000;
 
 impl Conn {
-    /// When it is to be looked at again, in monotonic milliseconds; 0: with the next tick.
+    /// When it is to be checked again, in monotonic milliseconds; 0: at the next tick.
     pub(in crate::worker) fn next_websocket_timeout(&self, s: &State) -> u64 {
         let Some(ws) = s.ws.as_deref().filter(|ws| ws.is_open()) else {
             return 0;
@@ -53,7 +53,7 @@ impl Conn {
             Phase::Open => {
                 if let Some(code) = self.leave_code() {
                     let leaves_at = *ws.leaves_at.get_or_insert_with(|| {
-                        // Spread evenly over the time that is left: not all clients reconnect at once.
+                        // Spread evenly over the time that is left, so that not all clients reconnect at once.
                         let span = self.net.drain.idle_until().saturating_sub(now);
                         now + spread(self.key) * span / (1 << 16)
                     });
@@ -79,7 +79,7 @@ impl Conn {
         let Some(ws) = s.ws.as_deref_mut() else {
             return;
         };
-        // Whatever was heard is a sign of life, and a client whose messages wait for the app cannot be heard.
+        // Any received byte is a sign of life, and a client whose messages wait for the app is not read.
         if std::mem::take(&mut ws.heard) || ws.paused {
             ws.pinged = None;
         }
@@ -111,7 +111,7 @@ impl Conn {
         }
     }
 
-    /// With what a draining worker closes its WebSockets; `None`: it serves.
+    /// The close code of a draining worker; `None`: it serves.
     pub(super) fn leave_code(&self) -> Option<u16> {
         match self.net.drain.stage() {
             Stage::Serving => None,
@@ -120,7 +120,7 @@ impl Conn {
         }
     }
 
-    /// The worker ends now: one frame, and no waiting.
+    /// The worker exits now: one close frame, without waiting.
     pub(in crate::worker) fn leave_websocket(self: &Arc<Self>, s: &mut State) {
         if s.ws.as_ref().is_some_and(|ws| ws.is_open()) {
             let code = self.leave_code().unwrap_or(GOING_AWAY);
@@ -128,7 +128,7 @@ impl Conn {
         }
     }
 
-    /// A client that does not read: nothing can be said to it.
+    /// The client does not read: no close frame can be sent to it.
     fn abandon_websocket(self: &Arc<Self>, s: &mut State) {
         s.write_closed = true;
         self.flush(s);

@@ -1,4 +1,4 @@
-//! Frames in and out of a connection, and its closing handshake. It does not decide when a connection is closed.
+//! Frames in and out of a connection, and its closing handshake.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State};
 const COPY_UP_TO: usize = 2048;
 
 impl Conn {
-    /// Takes frames as far as app and client keep up. False: the socket or the app is next.
+    /// Reads frames as far as app and client keep up. False: the next step needs the socket or the app.
     pub(in crate::worker) fn websocket(self: &Arc<Self>, s: &mut State) -> bool {
         let Some(ws) = s.ws.as_deref_mut() else {
             return false;
@@ -22,7 +22,7 @@ impl Conn {
             }
             return false;
         }
-        // What we answer to pings must not gather for a client that does not read.
+        // Replies to pings must not accumulate for a client that does not read.
         if (ws.paused && ws.is_open()) || s.out.len() > HIGH_WATER {
             return false;
         }
@@ -47,7 +47,7 @@ impl Conn {
                 return false;
             }
             Event::Message(message) => {
-                // Behind our close frame nobody listens.
+                // After our close frame messages are ignored.
                 if ws.is_open() {
                     ws.push(message);
                     self.tell_reader(s);
@@ -106,14 +106,14 @@ impl Conn {
         self.advance(s);
     }
 
-    /// The client's close frame.
+    /// Handles the client's close frame.
     fn websocket_closed(self: &Arc<Self>, s: &mut State, close: Close) {
         let Some(ws) = s.ws.as_deref_mut() else {
             return;
         };
         if ws.is_open() {
             ws.phase = Phase::Answering(self.net.now(), close);
-            // An app that waits has seen everything.
+            // An app that waits has received everything.
             if s.stream.waits.receive {
                 self.answer_close(s);
             }
@@ -122,7 +122,7 @@ impl Conn {
         }
     }
 
-    /// Answers the client's close frame, which ends the connection.
+    /// Replies to the client's close frame, which ends the connection.
     pub(super) fn answer_close(self: &Arc<Self>, s: &mut State) {
         let Some(ws) = s.ws.as_deref_mut() else {
             return;
@@ -155,7 +155,7 @@ impl Conn {
         self.websocket_over(s, Ended::abnormal());
     }
 
-    /// No more frames: what is written leaves, then the connection is closed.
+    /// No more frames: written bytes are sent, then the connection is closed.
     pub(super) fn websocket_over(self: &Arc<Self>, s: &mut State, ended: Ended) {
         if let Some(ws) = s.ws.as_deref_mut() {
             ws.phase = Phase::Over;
@@ -165,7 +165,7 @@ impl Conn {
         self.say_goodbye(s, Goodbye::Lingering);
     }
 
-    /// The books of a WebSocket are closed; also where it ended without a word.
+    /// Completes the ledger entry of a WebSocket, also where it ended without a close frame.
     pub(in crate::worker) fn end_websocket(self: &Arc<Self>, s: &mut State) {
         if s.mode != Mode::WebSocket {
             return;
