@@ -1,15 +1,15 @@
-//! What each encoder is asked, and how it may fail.
+//! The interface of each encoder, and its error.
 
-/// What the piece that is encoded is followed by.
+/// What follows the piece that is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flush {
-    /// More, at some time: what has been given can be decoded by then.
+    /// More, at some time: all data so far can be decoded by then.
     Sync,
     /// Nothing.
     Finish,
 }
 
-/// The library cannot go on: a bug. What came before it is right.
+/// The library cannot continue: a bug. The output before it is correct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the {0} encoder failed")]
 pub struct Failed(pub(super) &'static str);
@@ -18,7 +18,7 @@ impl Failed {
     pub const NONE: Failed = Failed("missing");
 }
 
-/// Room for what `length` bytes become, in most cases; never nothing.
+/// Output space for `length` bytes, enough in most cases; never zero.
 pub(super) fn room(length: usize) -> usize {
     (length / 2).clamp(256, 64 * 1024)
 }

@@ -1,4 +1,4 @@
-//! One content coding at work on one body after the other: bytes in, coded bytes out. It keeps its memory between bodies.
+//! An encoder of one content coding, for one body after the other: bytes in, coded bytes out. It keeps its memory between bodies.
 
 use super::codec::{Failed, Flush};
 use super::gzip::Gzip;
@@ -30,7 +30,7 @@ impl Encoder {
         }
     }
 
-    /// Another body, whatever has become of the last one. `padding`: so many bytes of the result, up to 255, mean nothing.
+    /// Starts another body, whatever the state of the last one. `padding`: the result gets so many meaningless bytes, up to 255.
     /// `length`: of the body, where that is known.
     pub fn begin(&mut self, padding: u8, length: Option<u64>) -> Result<(), Failed> {
         match &mut self.0 {
@@ -40,7 +40,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends to `out` what `data` becomes.
+    /// Appends the encoded `data` to `out`.
     pub fn encode(&mut self, data: &[u8], flush: Flush, out: &mut Vec<u8>) -> Result<(), Failed> {
         match &mut self.0 {
             Kind::Gzip(gzip) => gzip.encode(data, flush, out),
@@ -69,7 +69,7 @@ mod tests {
         }
     }
 
-    /// The pieces that come out, each complete up to there.
+    /// The output of each piece, each complete up to there.
     fn encoded(encoder: &mut Encoder, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
         let last = pieces.len() - 1;
         let encode = |(number, piece): (usize, &&[u8])| {
@@ -116,7 +116,7 @@ mod tests {
                 assert_eq!(decoded(coding, &whole), text, "{coding:?} {padding}");
                 whole.len()
             };
-            // The way in which padding is said has a fixed cost of its own.
+            // Padding has a fixed cost of its own.
             let least = length(8);
             for padding in 9..=255 {
                 assert_eq!(length(padding), least + usize::from(padding) - 8);

@@ -14,7 +14,7 @@ pub(super) struct Gzip {
     /// Of the body up to here.
     crc: u32,
     length: u32,
-    /// The header has not gone out, and gets so much padding.
+    /// The header was not written yet, and gets so much padding.
     header: Option<u8>,
 }
 

@@ -7,11 +7,11 @@ use crate::files::Coding;
 /// A name and a value.
 pub type Field<'f> = (Cow<'f, [u8]>, Cow<'f, [u8]>);
 
-/// What others are told of a response that depends on `Accept-Encoding` (RFC 9110 §12.5.5).
+/// The `Vary` of a response that depends on `Accept-Encoding` (RFC 9110 §12.5.5).
 const DEPENDS: &[u8] = b"Accept-Encoding";
 
 /// Fields of a response that is compressed: its coding is named, its tag is weak, and its length is not known. Ranges are no
-/// longer offered: they would be of the bytes before.
+/// longer offered: they would be of the uncompressed bytes.
 pub fn coded<'f>(
     fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
     coding: Coding,
@@ -29,7 +29,7 @@ pub fn coded<'f>(
     changed
 }
 
-/// Fields of a response that others get compressed.
+/// Fields of a response that is compressed for other clients.
 pub fn varied<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<Field<'f>> {
     let mut changed: Vec<Field<'f>> = fields
         .into_iter()
@@ -39,7 +39,7 @@ pub fn varied<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec
     changed
 }
 
-/// Fields of a 304 for a client that has it compressed. RFC 9111 §4.3.4: with a strong tag its cache would not find what it has.
+/// Fields of a 304 for a client that has it compressed. RFC 9111 §4.3.4: with a strong tag its cache would not find its entry.
 pub fn revalidated<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<Field<'f>> {
     let mut changed: Vec<Field<'f>> = fields
         .into_iter()

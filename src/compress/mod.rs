@@ -1,5 +1,5 @@
-//! Content codings of the app's responses: what is compressed for whom, how its head changes, and the encoders. Heads and bytes in,
-//! decisions and bytes out.
+//! Content codings of the app's responses: what is compressed for which client, how its head changes, and the encoders.
+//! Heads and bytes in, decisions and bytes out.
 //!
 //! Sources are RFC 9110 (sections 8.4, 8.8.3, 12.5.3 and 15.4.5), RFC 9111 §5.2.2.6 (`no-transform`), RFC 1952 (gzip), RFC 8878 and
 //! RFC 9659 (zstd and its window on the web).

@@ -1,13 +1,13 @@
-//! What a request says of compression: the coding that its client prefers, and why there may be none.
+//! What a request allows of compression: the coding that its client prefers, and why there may be none.
 
 use super::rules::Rules;
 use crate::files::{Coding, accepted};
 use crate::http::{KnownName, Method, RequestHead};
 
-/// What may become of the response to one request.
+/// The ways to compress the response to one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offer {
-    /// `None`: the bytes go out as they are.
+    /// `None`: the bytes are sent as they are.
     pub coding: Option<Coding>,
     /// The request carries credentials: the length of what is compressed gets random padding.
     pub padded: bool,
@@ -49,7 +49,7 @@ fn preferred(head: &RequestHead, rules: &Rules) -> Option<Coding> {
             accepted(Some(&list), rules.codings)
         }
     };
-    // A client that takes nothing that there is gets the app's own bytes: whether that is a 406 is for the app to say.
+    // A client that accepts none of the codings gets the app's own bytes: whether that is a 406 is up to the app.
     accepted.filter(|coding| *coding != Coding::Identity)
 }
 

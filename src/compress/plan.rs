@@ -1,18 +1,18 @@
-//! What becomes of a response, by its head and what its request has offered.
+//! Whether a response is compressed, by its head and what its request has offered.
 
 use super::media_types::MediaTypes;
 use super::offer::{Offer, forbids_transformation};
 use super::rules::Rules;
 use crate::files::Coding;
 
-/// How a response goes out.
+/// How a response is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
     /// As the app gave it.
     Leave,
-    /// As the app gave it; other clients get it compressed, which `Vary` says.
+    /// As the app gave it; other clients get it compressed, so `Vary` is added.
     Vary,
-    /// A 304 for what this client has compressed: the tag is the weak one that it has.
+    /// A 304 for a client that has it compressed: with the weak tag that the client has.
     Revalidate,
     /// Compressed. `length`: what the app declared, if it did.
     Code { coding: Coding, length: Option<u64> },
@@ -65,7 +65,7 @@ impl Rules {
     }
 }
 
-/// What counts of the fields of a response.
+/// The relevant fields of a response.
 #[derive(Default)]
 struct Seen<'f> {
     excluded: bool,

@@ -1,4 +1,4 @@
-//! What the settings say of compression.
+//! The settings for compression.
 
 use super::media_types::MediaTypes;
 use crate::files::Codings;

@@ -8,15 +8,15 @@ use super::codec::{Failed, Flush, room};
 /// Clients need not have more than 8 MiB for a window (RFC 9659); 128 KiB keep a stream that stays open for hours small here, too.
 const WINDOW_BITS: u32 = 17;
 
-/// A raw block and a run, both of no bytes and not the last of their frame (RFC 8878 §3.1.1.2): they mean nothing, and have lengths
-/// of which each padding from six bytes on can be made.
+/// A raw block and a run, both of no bytes and not the last of their frame (RFC 8878 §3.1.1.2): they add nothing, and have
+/// lengths from which each padding from six bytes on can be made.
 const EMPTY_BLOCK: [u8; 3] = [0, 0, 0];
 const EMPTY_RUN: [u8; 4] = [2, 0, 0, 0];
 
 pub(super) struct Zstd {
     context: CCtx<'static>,
     level: i32,
-    /// That goes out when the first block has.
+    /// To be written after the first block.
     padding: u8,
 }
 

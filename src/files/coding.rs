@@ -90,10 +90,10 @@ impl Weights {
     }
 }
 
-/// The coding to answer with, of those that there are. `None`: the client takes none of them.
+/// The coding of the response, of those that are available. `None`: the client accepts none of them.
 ///
-/// The highest weight wins; among equals, `Coding::CODED` has the order. Identity that is not named is taken when no coding
-/// that is there has a weight.
+/// The highest weight wins; among equals, `Coding::CODED` has the order. Identity that is not named is used when no available
+/// coding has a weight.
 pub fn accepted(header: Option<&[u8]>, there: Codings) -> Option<Coding> {
     let Some(header) = header else {
         return Some(Coding::Identity);
@@ -145,7 +145,7 @@ fn weights(header: &[u8]) -> Weights {
     weights
 }
 
-/// `q=0.5` in thousandths (RFC 9110 §12.4.2). `None`: malformed, and the member is read over.
+/// `q=0.5` in thousandths (RFC 9110 §12.4.2). `None`: malformed, and the member is ignored.
 fn weight(parameter: &[u8]) -> Option<u16> {
     let parameter = parameter.trim_ascii();
     let value = parameter

@@ -4,7 +4,7 @@ use sha1_smol::Sha1;
 
 use super::coding::Coding;
 
-/// What tells one state of a file from another.
+/// Distinguishes one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stamp {
     pub inode: u64,
@@ -87,7 +87,7 @@ pub(super) enum Comparison {
     Weak,
 }
 
-/// What a list of tags says of a representation that has `tag`.
+/// Whether a list of tags has `tag`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listed {
     Yes,
@@ -104,7 +104,7 @@ pub(super) fn lists(value: &[u8], tag: &ETag, comparison: Comparison) -> Listed 
     }
     let mut any = false;
     loop {
-        // Empty members are read over (RFC 9110 §5.6.1.2).
+        // Empty members are ignored (RFC 9110 §5.6.1.2).
         while let [b',' | b' ' | b'\t', after @ ..] = rest {
             rest = after;
         }

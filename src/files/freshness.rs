@@ -7,7 +7,7 @@ use serde_json::Value;
 /// `Cache-Control` of a file whose name changes with its content.
 pub const IMMUTABLE: &str = "max-age=31536000, immutable";
 
-/// Names relative to the mounted directory that a build has written down.
+/// Names relative to the mounted directory, from a build's manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names(HashSet<Box<str>>);
 
@@ -60,7 +60,7 @@ pub fn names_of_manifest(text: &[u8]) -> Option<Names> {
 /// Whether the name is of a kind that build tools give to files with a hash of their content:
 /// `app.0123456789ab.css` (Django, webpack, Parcel) and `assets/app-DiwrgTda.js` (vite, Rollup).
 ///
-/// In doubt it is not: a file that is wrongly kept for a year cannot be called back.
+/// In doubt the answer is no: a file that is wrongly cached for a year cannot be recalled.
 pub fn has_hash(path: &str) -> bool {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     let mut parts = name.split('.');

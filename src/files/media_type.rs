@@ -12,7 +12,7 @@ const NEWER: &[(&str, &str)] = &[
     ("zst", "application/zstd"),
 ];
 
-/// What is text although its type does not begin with `text/`.
+/// Types that are text although they do not begin with `text/`.
 const TEXTS: &[&str] = &[
     "application/javascript",
     "application/json",
@@ -21,7 +21,7 @@ const TEXTS: &[&str] = &[
     "image/svg+xml",
 ];
 
-/// Of a path or a name; `application/octet-stream` where nothing is known.
+/// Of a path or a name; `application/octet-stream` where it is unknown.
 pub fn media_type(path: &[u8]) -> &'static str {
     const UNKNOWN: &str = "application/octet-stream";
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Files over HTTP: which file a path names, and what is answered for it. Paths, header fields and facts in, decisions out.
+//! Files over HTTP: the file that a path names, and the response for it. Paths, header fields and facts in, decisions out.
 //!
-//! Sources are RFC 9110 (sections 8.8, 12.5.3, 13 and 14) and RFC 8246 (`immutable`). What opens files is `sys::beneath`; what
-//! sends them is `worker::files`.
+//! Sources are RFC 9110 (sections 8.8, 12.5.3, 13 and 14) and RFC 8246 (`immutable`). `sys::beneath` opens files;
+//! `worker::files` sends them.
 
 mod coding;
 mod etag;

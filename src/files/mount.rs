@@ -54,7 +54,7 @@ fn next(path: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
-/// All mounts, each with what its owner keeps for it.
+/// All mounts, each with its owner's data.
 #[derive(Debug, Default)]
 pub struct Mounts<T> {
     /// Longest prefix first.

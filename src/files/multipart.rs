@@ -1,4 +1,4 @@
-//! The body of an answer with several ranges: `multipart/byteranges` (RFC 9110 §14.6).
+//! The body of a response with several ranges: `multipart/byteranges` (RFC 9110 §14.6).
 
 use super::range::Slice;
 
@@ -20,7 +20,7 @@ pub struct Multipart {
 }
 
 impl Multipart {
-    /// `size` is the whole representation's; `boundary` is to be a number that nobody can guess, so that no file holds it.
+    /// `size` is the whole representation's; `boundary` must be an unpredictable number, so that no file contains it.
     pub fn new(slices: &[Slice], size: u64, content_type: &[u8], boundary: u64) -> Multipart {
         let boundary = format!("{boundary:016x}");
         let mut before = "";

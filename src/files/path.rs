@@ -1,6 +1,6 @@
-//! From the path of a request to the name of a file below a directory: decoded once, checked, never leading out.
+//! From the path of a request to the name of a file below a directory: decoded once, checked, never leading out of it.
 //!
-//! This is the first of two guards. The second one is the kernel's (`sys::beneath`), which also sees symbolic links.
+//! This is the first of two checks. The second one is the kernel's (`sys::beneath`), which also follows symbolic links.
 
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ impl FilePath {
         })
     }
 
-    /// `name` is what a program calls the file: nothing is decoded.
+    /// `name` is the file's real name: nothing is decoded.
     pub fn of_name(name: &[u8]) -> Result<FilePath, Rejected> {
         Self::checked(name, |segment| Ok(Cow::Borrowed(segment)))
     }

@@ -14,7 +14,7 @@ pub struct Conditions<'r> {
     pub if_range: Option<&'r [u8]>,
 }
 
-/// What the conditions say, for GET and HEAD.
+/// The result of the conditions, for GET and HEAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Proceed,
@@ -49,7 +49,7 @@ impl Conditions<'_> {
         }
     }
 
-    /// Step 5: whether a Range field counts. `now` in seconds since 1970.
+    /// Step 5: whether a Range field applies. `now` in seconds since 1970.
     pub fn allows_range(&self, tag: &ETag, stamp: &Stamp, now: u64) -> bool {
         let Some(value) = self.if_range.map(<[u8]>::trim_ascii) else {
             return true;
@@ -63,7 +63,7 @@ impl Conditions<'_> {
     }
 }
 
-/// Seconds since 1970 of an HTTP date, in each of its three forms (RFC 9110 §5.6.7). `None`: it is none, and the field is ignored.
+/// Seconds since 1970 of an HTTP date, in each of its three forms (RFC 9110 §5.6.7). `None`: no date, and the field is ignored.
 pub fn seconds(value: &[u8]) -> Option<u64> {
     let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
     let since = date.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);

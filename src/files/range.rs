@@ -1,6 +1,6 @@
-//! The Range field (RFC 9110 §14.1 and §14.2): which bytes of a representation are wanted.
+//! The Range field (RFC 9110 §14.1 and §14.2): the requested bytes of a representation.
 
-/// More ranges than that in one field are an attack or a mistake: the whole is answered.
+/// More ranges than that in one field are an attack or a mistake: the whole is sent.
 pub const MOST_RANGES: usize = 16;
 
 /// Consecutive bytes; never empty.
@@ -21,12 +21,12 @@ impl Slice {
     }
 }
 
-/// What a Range field asks of a representation of a known size.
+/// The result of a Range field for a representation of a known size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ranges {
-    /// Another unit, malformed, or too many: as if the field were not there.
+    /// Another unit, malformed, or too many: treated as absent.
     Ignored,
-    /// Nothing of it is there (416).
+    /// None of its bytes exist (416).
     Unsatisfiable,
     One(Slice),
     /// At least two, none of which overlaps or touches another one; in the order of the request where that was so already.
@@ -47,7 +47,7 @@ impl Ranges {
         };
         let slices: Vec<_> = specs.iter().filter_map(|spec| spec.slice(size)).collect();
         if slices.is_empty() {
-            // The end of nothing is there, but has no Content-Range.
+            // The last bytes of an empty representation exist, but have no Content-Range.
             let empty = size == 0 && specs.iter().any(|spec| matches!(spec, Spec::Suffix(1..)));
             return if empty {
                 Ranges::Ignored

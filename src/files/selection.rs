@@ -1,4 +1,4 @@
-//! What is answered to a GET or HEAD for a file that is there.
+//! The response to a GET or HEAD for an existing file.
 
 use super::etag::{ETag, Stamp};
 use super::precondition::{Conditions, Outcome};

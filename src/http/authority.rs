@@ -1,8 +1,8 @@
-//! `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2). It does not say which hosts are served.
+//! `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2): the syntax of the Host field.
 
 use super::chars::{REG_NAME, decimal};
 
-/// Whether `value` may stand in a Host field. Empty is allowed: a client whose URI has no authority must send
+/// Whether `value` is valid in a Host field. Empty is allowed: a client whose URI has no authority must send
 /// it so (RFC 9112 §3.2). User information is not.
 pub fn is_host(value: &[u8]) -> bool {
     let (host, rest) = match value {
@@ -27,7 +27,7 @@ fn is_reg_name(host: &[u8]) -> bool {
     if !host.iter().all(|&byte| REG_NAME[usize::from(byte)]) {
         return false;
     }
-    // Rare enough to look again: every `%` begins an escape.
+    // Rare enough to check again: every `%` begins an escape.
     !host.contains(&b'%')
         || host
             .split(|&byte| byte == b'%')
@@ -39,8 +39,8 @@ fn is_ip_literal(inside: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(inside) else {
         return false;
     };
-    // IPvFuture has no version yet. A zone (RFC 6874) means nothing to a server and should not have left the client (§4), but
-    // some clients send it, every peer takes it, and it cannot be read as another host: so it is let through in its URI form.
+    // IPvFuture has no version yet. A zone (RFC 6874) is useless to a server and should not have left the client (§4), but
+    // some clients send it, other servers accept it, and it cannot be read as another host: so it is accepted in its URI form.
     let (address, zone) = match text.split_once("%25") {
         Some((address, zone)) => (address, Some(zone)),
         None => (text, None),

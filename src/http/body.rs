@@ -1,5 +1,5 @@
-//! From buffered bytes to the pieces of a request body (RFC 9112 §6, §7). It does not buffer: what it is not
-//! asked for stays in the input.
+//! From buffered bytes to the pieces of a request body (RFC 9112 §6, §7). What is not requested stays in the input
+//! buffer.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -12,13 +12,13 @@ use super::refusal::Refusal;
 /// A chunk-size line with its extensions, without its CRLF.
 const CHUNK_LINE: usize = 1024;
 
-/// All extensions of one body: they are dropped, so they cost us and carry nothing.
+/// All extensions of one body: they are discarded, so they cost us and have no use.
 const EXTENSIONS: usize = 16 * 1024;
 
 /// Digits of a chunk size, leading zeros included.
 const SIZE_DIGITS: usize = 16;
 
-/// What lies next in the input.
+/// The next thing in the input.
 #[derive(Debug)]
 pub(super) enum Piece {
     NeedInput,
@@ -33,7 +33,7 @@ pub(super) enum BodyReader {
         remaining: u64,
     },
     Chunked(Chunked),
-    /// The end of the input is its end.
+    /// The end of the input is the end of the body.
     Stream {
         total: u64,
     },
@@ -50,7 +50,7 @@ impl BodyReader {
         }
     }
 
-    /// How much is certainly still to come.
+    /// A lower bound of the bytes still to come.
     pub fn at_least(&self) -> u64 {
         match self {
             BodyReader::Length { remaining } => *remaining,
@@ -206,7 +206,7 @@ impl Chunked {
     }
 }
 
-/// What would have changed how the message was read, had it come in time (RFC 9110 §6.5.1).
+/// Fields that would have changed how the message was read, had they come in time (RFC 9110 §6.5.1).
 pub(super) fn is_forbidden_trailer(name: &[u8]) -> bool {
     const FORBIDDEN: [&[u8]; 7] = [
         b"content-length",

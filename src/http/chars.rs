@@ -1,4 +1,4 @@
-//! Character classes of RFC 9110 §5.6 and lists of tokens. No meaning of any field.
+//! Character classes of RFC 9110 §5.6 and lists of tokens.
 
 const fn class(members: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
@@ -18,7 +18,7 @@ const fn class(members: &[u8]) -> [bool; 256] {
 /// `tchar`.
 const TOKEN: [bool; 256] = class(b"!#$%&'*+-.^_`|~");
 
-/// What a registered name may have (RFC 3986 §3.2.2), `%` included.
+/// The characters of a registered name (RFC 3986 §3.2.2), `%` included.
 pub(super) const REG_NAME: [bool; 256] = class(b"-._~!$&'()*+,;=%");
 
 pub(super) fn is_token_byte(byte: u8) -> bool {
@@ -53,7 +53,7 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim)
 }
 
-/// Digits only and at most `i64::MAX`, so that no owner meets a sign.
+/// Digits only and at most `i64::MAX`, so that no caller gets a sign.
 pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection of a server, request side: bytes in, events out. It has no socket and no clock; the
+//! One HTTP/1.1 connection of a server, request side: bytes in, events out. The
 //! response side is in `respond`. A stream of HTTP/2 is a connection with one request, whose head is written as HTTP/1.1.
 
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::policy::{KeepAlive, Policy};
 use super::refusal::Refusal;
 use super::responder::{Exchange, Responder};
 
-/// An unread request body is read over up to this size beyond what was already there, so that the
+/// An unread request body is discarded up to this size beyond what was already buffered, so that the
 /// connection can be kept; a longer one costs less as a new connection.
 pub const DISCARD_LIMIT: u64 = 64 * 1024;
 
-/// One read while a head is awaited, and while a body comes.
+/// The size of one read while a head is awaited, and while a body comes.
 const HEAD_READ: usize = 4 * 1024;
 const BODY_READ: usize = 64 * 1024;
 
@@ -32,9 +32,9 @@ pub struct Connection {
     input_ended: bool,
     /// A stream was reset: its end is not that of the request.
     input_cut: bool,
-    /// The client waits for `100 Continue` and nothing of the body has come.
+    /// The client waits for `100 Continue` and no byte of the body has come.
     pub(super) expect_pending: bool,
-    /// What may still be read over of an unread body, once its response is complete.
+    /// How much of an unread body may still be discarded, once its response is complete.
     discard_left: Option<u64>,
     /// The input was made large for a body.
     enlarged: bool,
@@ -55,7 +55,7 @@ pub(super) enum Receiving {
     Closed,
 }
 
-/// How far an unread body was read over.
+/// How far an unread body was discarded.
 enum Discarded {
     All,
     Some,
@@ -91,7 +91,7 @@ impl Connection {
         }
     }
 
-    /// Another policy from here on: its client turned out to be somebody else. Between requests only.
+    /// Another policy from here on: its client turned out to be a different one. Between requests only.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
     }
@@ -118,7 +118,7 @@ impl Connection {
         self.input.extend_from_slice(bytes);
     }
 
-    /// The client sent its FIN. What is complete is still served and answered; what is not is refused.
+    /// The client sent its FIN. Complete requests are still served; incomplete ones are refused.
     pub fn input_ended(&mut self) {
         self.input_ended = true;
     }
@@ -130,8 +130,8 @@ impl Connection {
     }
 
     /// The next event. While the app does not take the body, do not poll: what is buffered stays so.
-    /// After the response is complete, what is left of the request's body is read over (up to [`DISCARD_LIMIT`])
-    /// without `Body` events; `EndOfBody` says that it is done, `Closed` that it is not worth it.
+    /// After the response is complete, the rest of the request's body is discarded (up to [`DISCARD_LIMIT`])
+    /// without `Body` events; then comes `EndOfBody`, or `Closed` where discarding is not worth it.
     pub fn poll_event(&mut self) -> Event {
         loop {
             match self.receiving {
@@ -185,7 +185,7 @@ impl Connection {
         };
     }
 
-    /// `None`: the place changed, look again.
+    /// `None`: the state has changed, poll again.
     fn poll_body(&mut self) -> Option<Event> {
         match self.responder.state {
             ResponseState::Complete => return self.discard_body(),
@@ -226,7 +226,7 @@ impl Connection {
         piece
     }
 
-    /// The response is complete and the body is not. Nothing is said about it any more: a second answer on the
+    /// The response is complete and the body is not. Errors in it get no response: a second one on the
     /// same connection would be taken for the next request's.
     fn discard_body(&mut self) -> Option<Event> {
         let at_least = match &self.receiving {
@@ -289,14 +289,14 @@ impl Connection {
         Event::Refused(refusal)
     }
 
-    /// An answer to a head that was not accepted has no body either when its method is HEAD.
+    /// The response to a rejected head has no body either when its method is HEAD.
     pub(super) fn note_method(&mut self) {
         if matches!(self.receiving, Receiving::Head) {
             self.responder.exchange.is_head = self.input.starts_with(b"HEAD ");
         }
     }
 
-    /// Gives the vector of a head back, so that the next one needs no allocation. Optional.
+    /// Returns the vector of a head for reuse, so that the next one needs no allocation. Optional.
     pub fn recycle(&mut self, head: RequestHead) {
         self.reader.spare = head.fields;
     }
@@ -311,7 +311,7 @@ impl Connection {
         matches!(self.receiving, Receiving::Head) && self.input.is_empty() && self.reader.is_fresh()
     }
 
-    /// Frees the buffers of an idle connection; they come back with the next byte.
+    /// Frees the buffers of an idle connection; they are allocated again with the next byte.
     pub fn release_buffers(&mut self) {
         if self.is_idle() {
             self.input = BytesMut::new();
@@ -321,7 +321,7 @@ impl Connection {
         }
     }
 
-    /// `HTTP/1.1 100 Continue` when the client waits for it and nothing of the body has come; once. Call it
+    /// `HTTP/1.1 100 Continue` when the client waits for it and no byte of the body has come; once. Call it
     /// when the app asks for the body.
     pub fn continue_100(&mut self) -> Option<&'static [u8]> {
         let head_is_unsent = matches!(
@@ -337,13 +337,13 @@ impl Connection {
             .then_some(b"HTTP/1.1 100 Continue\r\n\r\n")
     }
 
-    /// Whether the client waits for that, as far as is known.
+    /// Whether the client waits for `100 Continue`, as far as is known.
     pub fn awaits_continue(&self) -> bool {
         self.expect_pending && self.input.is_empty()
     }
 
-    /// The answer still to come, or the next one, says `Connection: close` (drain). A response whose head has left
-    /// is not touched: its client may already have sent the next request.
+    /// The current response, or the next one, gets `Connection: close` (drain). A response whose head was sent
+    /// is not changed: its client may already have sent the next request.
     pub fn set_close(&mut self) {
         self.draining = true;
         if matches!(
@@ -359,7 +359,7 @@ impl Connection {
         self.responder.exchange.keep_alive && self.responder.state != ResponseState::Aborted
     }
 
-    /// Before a head is finished: what is known by now of whether another request can follow.
+    /// Before a head is finished: decides by what is known whether another request can follow.
     pub(super) fn settle_keep_alive(&mut self, is_last: bool) {
         let unread = match &self.receiving {
             Receiving::Body(body) => body.at_least(),
@@ -368,7 +368,7 @@ impl Connection {
         let too_much = is_last && unread > DISCARD_LIMIT + self.input.len() as u64;
         let nothing_follows =
             self.input_ended && self.input.is_empty() && matches!(self.receiving, Receiving::Ended);
-        // A client that was not told to continue may or may not send the body: the next bytes could be either.
+        // A client that got no `100 Continue` may or may not send the body: the next bytes could be either.
         if self.expect_pending || too_much || nothing_follows {
             self.responder.exchange.keep_alive = false;
         }

@@ -1,11 +1,11 @@
-//! The Date header as bytes (RFC 9110 §5.6.7). It does not read a clock.
+//! The Date and Server lines as bytes (RFC 9110 §5.6.7), for a time that the caller passes.
 
 /// `date: Sun, 06 Nov 1994 08:49:37 GMT\r\nserver: rgun\r\n`, made once a second by the owner of the clock,
 /// copied once a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date {
     lines: [u8; LINES],
-    /// Where what is sent of them ends.
+    /// The end of the lines that are sent.
     end: usize,
 }
 
@@ -26,7 +26,7 @@ impl Date {
         Date { lines, end: LINES }
     }
 
-    /// It does not say what serves.
+    /// Omits the Server line.
     #[must_use]
     pub fn without_server(self) -> Self {
         Date {

@@ -1,8 +1,8 @@
-//! What an app did wrong with its response. It does not decide what the client sees.
+//! Errors of an app's response.
 
 use std::fmt;
 
-/// Every variant is to be raised in the app; nothing of the offending message was written.
+/// Every variant is to be raised in the app; no byte of the rejected message was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResponseError {
@@ -20,15 +20,15 @@ pub enum ResponseError {
     InvalidContentLength(Box<[u8]>),
     /// A field that frames or routes cannot be a trailer (RFC 9110 §6.5.1).
     ForbiddenTrailer(Box<[u8]>),
-    /// No request waits for an answer.
+    /// No request waits for a response.
     NoRequest,
     /// A second head.
     AlreadyStarted,
     /// A body before the head.
     NotStarted,
-    /// Something after the end.
+    /// Something after the end of the response.
     AlreadyComplete,
-    /// The final head has left: nothing informational, no reset.
+    /// The final head was sent: no interim response, no reset.
     HeadSent,
     /// More bytes than declared; see `Transmit::excess`.
     TooLong { excess: u64 },

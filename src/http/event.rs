@@ -1,4 +1,4 @@
-//! What a connection tells its owner, and what its owner is to write. Plain data.
+//! The events of a connection, and the bytes that its owner is to write. Plain data.
 
 use bytes::Bytes;
 
@@ -14,14 +14,14 @@ pub enum Event {
     Request(RequestHead),
     /// The next piece of the body, de-chunked, never empty.
     Body(Bytes),
-    /// The body is complete. Trailers were checked and dropped: they never become headers.
+    /// The body is complete. Trailers were checked and discarded: they never become headers.
     EndOfBody,
     /// The request is complete and its response is not. Pipelined bytes stay buffered.
     Paused,
     /// The request must not reach the app (or, in the middle of a body, not be taken for complete).
-    /// Said once; answer with `Connection::refuse`, then close with a linger.
+    /// Reported once; answer with `Connection::refuse`, then close with a linger.
     Refused(Refusal),
-    /// Nothing more will come and nothing is owed: close, with a linger when bytes may be unread.
+    /// Nothing more will come and no response is due: close, with a linger when bytes may be unread.
     Closed,
 }
 
@@ -35,10 +35,10 @@ pub enum BodyEnd {
 }
 
 /// Up to three pieces for one `writev`, in this order; any may be empty. A short body is copied into `head`,
-/// so that the common answer is one plain `write`.
+/// so that a typical response is one plain `write`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transmit<'a> {
-    /// What was serialised: the pending head, the chunk-size line.
+    /// Serialised bytes: the pending head, the chunk-size line.
     pub head: &'a [u8],
     /// The part of the caller's data that may be sent.
     pub data: &'a [u8],
@@ -71,16 +71,16 @@ pub struct RawTransmit<'a> {
     pub excess: u64,
 }
 
-/// Where the response of the current request stands.
+/// The state of the current request's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseState {
     /// No head yet (also between requests).
     NotStarted,
-    /// A head was given and nothing has left: `reset_response` still works.
+    /// A head was given and nothing was sent: `reset_response` still works.
     HeadPending,
-    /// The head was handed out to be written.
+    /// The head was returned to be written.
     Streaming,
-    /// The last byte was handed out.
+    /// The last byte was returned.
     Complete,
     /// It can never be completed; the connection has to be closed.
     Aborted,

@@ -1,5 +1,5 @@
-//! The one policy function: what every request has to pass before it may reach the app, whatever brought its
-//! bytes. It knows fields and framing, not line ends or sizes.
+//! The one policy function: the checks that every request has to pass before it may reach the app, whatever carried its
+//! bytes. Line ends and sizes are checked in `head_reader.rs`.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use super::policy::{HeaderMap, Policy};
 use super::refusal::Refusal;
 use super::target::{self, Target};
 
-/// A head as its tokens lie in the buffer, before anyone asked what they mean.
+/// A head as offsets of its tokens, before their meaning is checked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tokens {
     pub size: usize,
@@ -22,7 +22,7 @@ pub(super) struct Tokens {
     pub minor_version: u8,
 }
 
-/// What the head says.
+/// The result of the checks.
 #[derive(Debug)]
 pub(super) struct Facts {
     method: Method,
@@ -55,7 +55,7 @@ impl Facts {
     }
 }
 
-/// What the fields that concern us say, gathered in one pass.
+/// The fields that matter here, gathered in one pass.
 #[derive(Debug, Default)]
 struct Gathered {
     /// Index of the Host field.
@@ -80,7 +80,7 @@ enum Expectations {
     Unknown,
 }
 
-/// Lower-cases the names in `head`, numbers the known ones, drops fields that the app must not see, and answers what
+/// Lower-cases the names in `head`, numbers the known ones, removes fields that the app must not see, and returns what
 /// the request is, or why it is refused.
 pub(super) fn examine(
     head: &mut [u8],
@@ -202,7 +202,7 @@ fn gather(
 }
 
 impl Gathered {
-    /// False: the field repeats one and is not kept.
+    /// False: the field repeats an earlier one and is not kept.
     fn note(
         &mut self,
         name: KnownName,
@@ -222,7 +222,7 @@ impl Gathered {
             }
             KnownName::ContentLength => {
                 if let Some((first, _)) = self.length {
-                    // RFC 9110 §8.6: equal ones may be taken as one.
+                    // RFC 9110 §8.6: equal ones may be treated as one.
                     return if first.of(head) == value {
                         Ok(false)
                     } else {
@@ -284,7 +284,7 @@ fn framing(head: &[u8], gathered: &Gathered, version: Version) -> Result<BodyFra
     })
 }
 
-/// RFC 9113 §8.1: the stream ends the body. A length may be declared, and the stream is held to it where it is read.
+/// RFC 9113 §8.1: the stream ends the body. A length may be declared, and the stream is checked against it where it is read.
 fn framing_of_stream(declared: BodyFraming, content: Content) -> Result<BodyFraming, Refusal> {
     match (declared, content) {
         // §8.2.2: a field of the connection.
@@ -296,7 +296,7 @@ fn framing_of_stream(declared: BodyFraming, content: Content) -> Result<BodyFram
     }
 }
 
-/// 501 for a coding before a single final `chunked`: well-formed, only not known here. All else is wrong.
+/// 501 for a coding before a single final `chunked`: well-formed, only not supported here. All else is wrong.
 fn wrong_encoding(fields: usize, encoding: &[u8]) -> Refusal {
     let mut codings = list(encoding);
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");

@@ -1,4 +1,4 @@
-//! The head of an accepted request: one buffer and offsets into it. It does not parse and refuses nothing.
+//! The head of an accepted request: one buffer and offsets into it.
 
 use bytes::Bytes;
 
@@ -32,7 +32,7 @@ impl Version {
     }
 }
 
-/// The methods for which an owner may keep ready-made objects.
+/// The methods for which a caller may keep ready-made objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,
@@ -47,7 +47,7 @@ pub enum Method {
     Other,
 }
 
-/// What the client wants the connection to become.
+/// The protocol that the client wants to switch to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upgrade {
     None,
@@ -65,16 +65,16 @@ pub enum BodyFraming {
     Stream,
 }
 
-/// What a request comes over.
+/// What carries a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
-    /// Of HTTP/1, where fields tell how long a request is.
+    /// Of HTTP/1, where fields define the length of a request.
     Connection,
-    /// Of HTTP/2, whose end is the request's.
+    /// Of HTTP/2, whose end is the end of the request.
     Stream(Content),
 }
 
-/// Whether a stream goes on after the head.
+/// Whether a stream continues after the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     None,
@@ -203,7 +203,7 @@ impl RequestHead {
         Some(field.value.of(&self.bytes))
     }
 
-    /// A GET or HEAD whose client does not want the whole, or not in any case (RFC 9110 §13 and §14).
+    /// A GET or HEAD with a condition or a range (RFC 9110 §13 and §14).
     pub fn is_selective(&self) -> bool {
         matches!(self.method, Method::Get | Method::Head)
             && self.headers().any(|field| {
@@ -264,7 +264,7 @@ impl RequestHead {
         }
     }
 
-    /// Holds nothing but its own bytes: the buffer that it was read into is free.
+    /// Copies the head, so that the buffer that it was read into is free.
     pub fn compact(&mut self) {
         self.bytes = Bytes::copy_from_slice(&self.bytes);
         self.fields.shrink_to_fit();
@@ -291,7 +291,7 @@ impl RequestHead {
         }
     }
 
-    /// There is a body, and the head does not tell how long it is.
+    /// There is a body, and the head does not declare its length.
     pub fn has_open_length(&self) -> bool {
         matches!(self.body, BodyFraming::Chunked | BodyFraming::Stream)
     }
@@ -301,7 +301,7 @@ impl RequestHead {
         self.expect_continue
     }
 
-    /// What the client asked for; the answer may still close.
+    /// What the client requested; the response may still close.
     pub fn keep_alive(&self) -> bool {
         self.keep_alive
     }

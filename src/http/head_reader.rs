@@ -1,9 +1,9 @@
-//! From buffered bytes to an accepted head. It keeps the place between reads and finds the refusal; what
-//! the fields mean is `examine`'s.
+//! From buffered bytes to an accepted head. It keeps its position between reads and reports refusals; the meaning of the
+//! fields is checked in `examine`.
 //!
-//! Two ways that must agree. When a head lies complete in the buffer at the first look, httparse reads it at once.
-//! Otherwise lines are found one by one from where the last look ended, so that a head that drips in costs no
-//! more than its bytes; limits and line ends are then judged in the order of the bytes, and httparse sees the head when it
+//! Two ways that must agree. When a head is complete in the buffer at the first look, httparse parses it at once.
+//! Otherwise lines are found one by one from where the last look ended, so that a head that arrives slowly costs no
+//! more than its bytes; limits and line ends are then checked in the order of the bytes, and httparse parses the head when it
 //! is complete. Every refusal comes from the second way: it does not depend on how the bytes were split.
 
 use std::mem::MaybeUninit;
@@ -19,10 +19,10 @@ use super::refusal::Refusal;
 /// More than this is refused whatever the limits say: offsets are 32 bits.
 const MAX_HEAD: usize = 16 << 20;
 
-/// Fields that httparse can note on the stack; a policy that allows more costs an allocation.
+/// Fields that httparse can store on the stack; a policy that allows more costs an allocation.
 const STACK_FIELDS: usize = 128;
 
-/// Where reading stands inside the head that begins the input.
+/// The position inside the head that begins the input.
 #[derive(Debug, Default)]
 pub(super) struct HeadReader {
     /// The first byte was seen and is not an empty line's.
@@ -34,7 +34,7 @@ pub(super) struct HeadReader {
     searched: usize,
     /// Complete lines before `line_start`.
     lines: usize,
-    /// The vector of a head that came back.
+    /// The vector of a recycled head.
     pub spare: Vec<FieldSpan>,
 }
 
@@ -49,7 +49,7 @@ impl HeadReader {
         self.begun
     }
 
-    /// `None`: more bytes are needed. After a refusal the input means nothing any more.
+    /// `None`: more bytes are needed. After a refusal the input is meaningless.
     pub fn poll(
         &mut self,
         input: &mut BytesMut,
@@ -76,13 +76,13 @@ impl HeadReader {
         if tokens.is_none() && lower_minor_version(&mut input[..size])? {
             tokens = self.tokenise(&input[..size], &mut fields);
         }
-        // The request line was found good, so it is a field.
+        // The request line was checked, so it is a field.
         let tokens = tokens.ok_or(Refusal::BadField)?;
         self.accept(input, tokens, fields, policy, carrier)
             .map(Some)
     }
 
-    /// Skips one empty line and looks at the first byte: what cannot begin a method is refused without
+    /// Skips one empty line and checks the first byte: what cannot begin a method is refused without
     /// waiting for a line (a TLS client on a plain port would wait for us).
     fn begin(&mut self, input: &mut BytesMut) -> Result<bool, Refusal> {
         loop {
@@ -123,7 +123,7 @@ impl HeadReader {
             let end = found.map_or(input.len(), |offset| self.searched + offset);
             let line = &input[self.line_start..end];
             let content = line.strip_suffix(b"\r").unwrap_or(line);
-            // The same questions of a whole line and of the beginning of one, each of which can only turn
+            // The same checks for a whole line and for the beginning of one, each of which can only turn
             // from no to yes as bytes come.
             if self.lines == 0 && content.len() > policy.limit_request_line {
                 return Err(Refusal::RequestLineTooLong);
@@ -142,7 +142,7 @@ impl HeadReader {
             if content.len() == line.len() {
                 return Err(Refusal::BareLineFeed);
             }
-            // Not later: who speaks another protocol may say no more than a line, and wait.
+            // Not later: a client of another protocol may send no more than a line, and wait.
             if self.lines == 0 {
                 request_line(content)?;
             }
@@ -212,8 +212,8 @@ fn tokenise<'b>(
     })
 }
 
-/// What `find_end` asks, of a head that is there already. httparse takes a bare line feed; a field begins right
-/// after the line before it, so two bytes in front of each beginning tell.
+/// The checks of `find_end`, for a head that is complete already. httparse accepts a bare line feed; a field begins right
+/// after the line before it, so the two bytes in front of each field show it.
 fn within_limits(input: &[u8], tokens: &Tokens, fields: &[FieldSpan], policy: &Policy) -> bool {
     let head = &input[..tokens.size];
     if !head.ends_with(b"\r\n\r\n") || fields.len() > policy.limit_request_fields {
@@ -236,9 +236,9 @@ fn within_limits(input: &[u8], tokens: &Tokens, fields: &[FieldSpan], policy: &P
     true
 }
 
-/// The place of a later minor version, which is to be read as 1.1 (RFC 9110 §2.5), in a request line that is good otherwise.
+/// The position of a later minor version, which is to be read as 1.1 (RFC 9110 §2.5), in a request line that is good otherwise.
 fn request_line(line: &[u8]) -> Result<Option<usize>, Refusal> {
-    // Every line was found to end in CRLF; a CR inside it is the version's or the target's fault.
+    // Every line was found to end in CRLF; a CR inside it is an error of the version or the target.
     let mut parts = line.split(|&byte| byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -248,7 +248,7 @@ fn request_line(line: &[u8]) -> Result<Option<usize>, Refusal> {
     if !super::chars::is_token(method) {
         return Err(Refusal::BadMethod);
     }
-    // Before the target, as there.
+    // Before the target, as in `find_end`.
     examine::method_of(method)?;
     if target.is_empty() || target.iter().any(|&byte| byte <= b' ' || byte >= 0x7f) {
         return Err(Refusal::BadTarget);
@@ -263,7 +263,7 @@ fn request_line(line: &[u8]) -> Result<Option<usize>, Refusal> {
     }
 }
 
-/// Whether httparse did not take the head only because of a later 1.x; it is then written as 1.1.
+/// Whether httparse rejected the head only because of a later 1.x; it is then written as 1.1.
 fn lower_minor_version(head: &mut [u8]) -> Result<bool, Refusal> {
     let end = memchr::memchr(b'\n', head).ok_or(Refusal::BadRequestLine)?;
     let minor = request_line(&head[..end - 1])?;

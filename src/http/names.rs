@@ -1,5 +1,4 @@
-//! Header names that most requests carry, so that an owner can keep one ready-made object for each.
-//! It gives none of them a meaning.
+//! Header names that most requests have, so that a caller can keep one ready-made object for each.
 
 macro_rules! known_names {
     ($($constant:ident = $text:literal,)*) => {

@@ -1,8 +1,8 @@
-//! Percent-decoding of a request path. It does not normalise: dot segments and double slashes stay.
+//! Percent-decoding of a request path, without normalisation: dot segments and double slashes stay.
 
 use std::borrow::Cow;
 
-/// The octets that `path` stands for. A `%` that two hexadecimal digits do not follow stays as it is, as in
+/// The octets that `path` stands for. A `%` without two hexadecimal digits after it stays as it is, as in
 /// `urllib.parse.unquote_to_bytes`. Borrowed when there is nothing to decode.
 pub fn decode_path(path: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(b'%', path) else {

@@ -1,4 +1,4 @@
-//! What the operator allows a request to be. It does not know where a value came from.
+//! The operator's limits and choices for requests.
 
 /// Limits and choices of one listener, shared by its connections. Sizes in bytes; `usize::MAX`: no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,8 @@ impl Default for Policy {
     }
 }
 
-/// What happens to header names with an underscore: CGI-like environments make `-` and `_` the same,
-/// so such a name could pass itself off as one that a proxy sets.
+/// The treatment of header names with an underscore: CGI-like environments make `-` and `_` the same,
+/// so such a name could be mistaken for one that a proxy sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderMap {
     /// The field is not shown to the app.
@@ -47,6 +47,6 @@ pub enum HeaderMap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepAlive {
     Allowed,
-    /// Every answer closes its connection.
+    /// Every response closes its connection.
     Off,
 }

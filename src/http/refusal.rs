@@ -1,6 +1,6 @@
-//! Why a request is not served, and with which status. It does not write the answer.
+//! Why a request is not served, and with which status. The response is written by `Connection::refuse`.
 
-/// Every reason for an answer of our own. `reason()` is for the log, `status()` for the client.
+/// Every reason for a response of our own. `reason()` is for the log, `status()` for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -12,12 +12,12 @@ pub enum Refusal {
     BareLineFeed,
     BadField,
     UnderscoreInName,
-    /// Given by the owner: what trusted fields say of the scheme cannot all be true.
+    /// Given by the owner: the schemes in trusted fields contradict each other.
     SchemesDisagree,
     HostMissing,
     HostRepeated,
     HostInvalid,
-    /// Given by the owner: the client speaks plain HTTP where TLS is expected.
+    /// Given by the owner: the client sends plain HTTP where TLS is expected.
     PlainHttp,
     // 400, framing
     BadContentLength,
@@ -40,7 +40,7 @@ pub enum Refusal {
     UnknownExpectation,
     /// 400: the key of a WebSocket handshake is missing, repeated or malformed.
     BadWebSocketKey,
-    /// 426, with the version that is spoken.
+    /// 426, with the supported version.
     WebSocketVersion,
     /// 431
     FieldTooLarge,
@@ -52,20 +52,20 @@ pub enum Refusal {
     UnknownTransferCoding,
     /// 501
     ConnectUnsupported,
-    /// 501: longer than any method that there is (RFC 9112 §3).
+    /// 501: longer than any known method (RFC 9112 §3).
     MethodTooLong,
     /// 503, with Retry-After.
     Overloaded,
-    /// 504: the app has not answered in time.
+    /// 504: the app has not responded in time.
     AppTimeout,
     /// 505
     UnsupportedVersion,
-    /// 507: the body cannot be kept until the app takes it.
+    /// 507: the body cannot be stored until the app reads it.
     DiskFull,
 }
 
 impl Refusal {
-    /// The status of the answer.
+    /// The status of the response.
     pub const fn status(self) -> u16 {
         match self {
             Refusal::BadRequestLine

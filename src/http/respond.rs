@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection of a server, response side: what the app answers, as bytes to write.
+//! One HTTP/1.1 connection of a server, response side: the app's response, as bytes to write.
 
 use super::connection::{Connection, Receiving};
 use super::date::Date;
@@ -11,7 +11,7 @@ use super::status::{reason_phrase, status_line};
 use super::{body, chars};
 
 impl Connection {
-    /// Begins the head of the final response; add the fields, then `finish`. Dropped unfinished, it leaves no trace.
+    /// Begins the head of the final response; add the fields, then `finish`. Dropped unfinished, it has no effect.
     /// `reason`: `None` for the registered phrase.
     pub fn begin_response<'c>(
         &'c mut self,
@@ -45,7 +45,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The next piece of the body. What is returned is to be written now, all of it, before the next call.
+    /// The next piece of the body. The result is to be written now, all of it, before the next call.
     pub fn body<'a>(
         &'a mut self,
         data: &'a [u8],
@@ -66,7 +66,7 @@ impl Connection {
     }
 
     /// Ends a response whose body ended with `BodyEnd::Trailers`. They are written only if the response is
-    /// chunked and the request said `TE: trailers`; they are checked always. In HTTP/2 they are lines for the end of the stream.
+    /// chunked and the request has `TE: trailers`; they are checked always. In HTTP/2 they are lines for the end of the stream.
     pub fn trailers<'a, 'h>(
         &'a mut self,
         trailers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
@@ -96,7 +96,7 @@ impl Connection {
         Ok(responder.end_with_trailers())
     }
 
-    /// An interim response (102, 103), before the final head has left; to be written now. Empty for HTTP/1.0.
+    /// An interim response (102, 103), before the final head was sent; to be written now. Empty for HTTP/1.0.
     /// (100 is `continue_100`'s, 101 is `switch_protocols`'s.)
     pub fn informational<'a, 'h>(
         &'a mut self,
@@ -163,7 +163,7 @@ impl Connection {
         Ok(self.responder.take_out())
     }
 
-    /// Forgets a head that has not left.
+    /// Discards a head that was not sent.
     pub fn reset_response(&mut self) -> Result<(), ResponseError> {
         match self.responder.state {
             ResponseState::NotStarted => Ok(()),
@@ -176,8 +176,8 @@ impl Connection {
         }
     }
 
-    /// Our own small answer, with `Connection: close`: for `Event::Refused`, for the owner's timers and
-    /// limits, and in place of a response that has not left. Empty when something of a response has left:
+    /// A small response of our own, with `Connection: close`: for `Event::Refused`, for the owner's timers and
+    /// limits, and in place of a response that was not sent. Empty when a part of a response was sent:
     /// then only close.
     pub fn refuse(&mut self, refusal: Refusal, date: &Date) -> &[u8] {
         self.note_method();
@@ -201,7 +201,7 @@ impl Connection {
                 .as_bytes(),
         );
         let phrase = reason_phrase(refusal.status());
-        // What went wrong inside is not the client's.
+        // Internal errors are not shown to the client.
         let reason = if refusal.status() == 500 {
             ""
         } else {
@@ -236,7 +236,7 @@ impl Connection {
         responder.take_out()
     }
 
-    /// Gives the connection up: it has to be closed, without the end of a response that is not complete.
+    /// Aborts the response: the connection has to be closed, without the end of a response that is not complete.
     pub fn abort(&mut self) {
         if self.responder.state != ResponseState::Complete {
             self.responder.state = ResponseState::Aborted;
@@ -245,7 +245,7 @@ impl Connection {
         self.receiving = Receiving::Closed;
     }
 
-    /// The answer to this request gets that field, unless the app gives its own. Both are valid, and on one line.
+    /// The response to this request gets that field, unless the app sends its own. Both are valid, and on one line.
     pub fn tag_response(&mut self, name: &str, value: &[u8]) {
         let tag = &mut self.responder.tag;
         tag.name_len = name.len();
@@ -253,7 +253,7 @@ impl Connection {
         super::response::push_field(&mut tag.line, name.as_bytes(), value);
     }
 
-    /// The head that `start_response` has serialised and nothing has followed, as far as it is known.
+    /// The head that `start_response` has serialised, while nothing has followed, as far as it is known.
     pub fn pending_head(&self) -> &[u8] {
         &self.responder.out
     }
@@ -267,7 +267,7 @@ impl Connection {
         self.responder.status
     }
 
-    /// Whether only the end of the connection tells the client that the body is whole: a cut needs a reset then.
+    /// Whether the client takes the end of the connection for the end of the body: truncation needs a reset then.
     pub fn is_close_delimited(&self) -> bool {
         self.responder.is_close_delimited()
     }

@@ -1,5 +1,5 @@
-//! The response side of a connection: state, framing, serialisation. It does not know the request's bytes, only what the
-//! answer depends on.
+//! The response side of a connection: state, framing, serialisation. Of the request it has only what the
+//! response depends on.
 
 use super::chars::{push_decimal, push_hex};
 use super::error::ResponseError;
@@ -9,7 +9,7 @@ use super::head::{Method, RequestHead, Upgrade, Version};
 /// Up to this size a body is copied behind the head: one `write` of one piece is cheaper than a `writev`.
 const COPY_UP_TO: usize = 2048;
 
-/// What of the request the answer depends on.
+/// The parts of the request that the response depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Exchange {
     pub version: Version,
@@ -21,7 +21,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Before a head was read: what a refusal answers.
+    /// Before a head was read: for the response to a refused one.
     pub const UNREAD: Exchange = Exchange {
         version: Version::Http11,
         is_head: false,
@@ -45,7 +45,7 @@ impl Exchange {
 enum Framing {
     /// Not chosen: the head is pending.
     Undecided,
-    /// What the app gives is not sent: HEAD, 204, 205, 304.
+    /// The app's body is not sent: HEAD, 204, 205, 304.
     Nothing,
     Length {
         remaining: u64,
@@ -58,7 +58,7 @@ enum Framing {
 /// One response at a time.
 #[derive(Debug)]
 pub(super) struct Responder {
-    /// What is serialised and not yet handed out, or was handed out by the last call (`taken`).
+    /// Serialised bytes that were not returned yet, or were returned by the last call (`taken`).
     pub out: Vec<u8>,
     taken: bool,
     pub state: ResponseState,
@@ -72,7 +72,7 @@ pub(super) struct Responder {
     pub tag: Tag,
 }
 
-/// A field that every answer to this request has, unless the app gives its own; empty: none.
+/// A field that every response to this request has, unless the app sends its own; empty: none.
 #[derive(Debug, Default)]
 pub(super) struct Tag {
     pub name_len: usize,
@@ -81,7 +81,7 @@ pub(super) struct Tag {
 }
 
 impl Tag {
-    /// Whether a field of the app's takes its place.
+    /// Whether a field of the app's replaces it.
     pub fn is_named(&self, name: &[u8]) -> bool {
         name.len() == self.name_len
             && self
@@ -111,7 +111,7 @@ impl Responder {
         matches!(self.framing, Framing::Close) || self.exchange.version == Version::Http2
     }
 
-    /// A new request: nothing of the former answer counts any more.
+    /// A new request: resets the state of the last response.
     pub fn begin_exchange(&mut self, exchange: Exchange) {
         self.exchange = exchange;
         self.tag.line.clear();
@@ -126,7 +126,7 @@ impl Responder {
         self.state = ResponseState::NotStarted;
     }
 
-    /// An empty `out` for what comes next, and the facts of a head forgotten.
+    /// Empties `out` for what comes next, and resets the state of the head.
     pub fn clear_head(&mut self) {
         self.clear_taken();
         self.out.clear();
@@ -145,13 +145,13 @@ impl Responder {
         }
     }
 
-    /// Everything in `out` is handed out; it is forgotten at the next call.
+    /// Everything in `out`; it is cleared at the next call.
     pub fn take_out(&mut self) -> &[u8] {
         self.taken = true;
         &self.out
     }
 
-    /// Whether no head can be begun.
+    /// An error where a head was begun already.
     pub fn check_not_started(&self) -> Result<(), ResponseError> {
         match self.state {
             ResponseState::NotStarted => Ok(()),
@@ -287,7 +287,7 @@ impl Responder {
         }
         self.body_len += piece.allowed;
         self.trailers_due = end == BodyEnd::Trailers;
-        // What was cut off can only be the end.
+        // Only the end can have been cut off.
         let complete = end == BodyEnd::Last || (piece.excess > 0 && end == BodyEnd::More);
         self.state = if complete {
             ResponseState::Complete
@@ -297,7 +297,7 @@ impl Responder {
         Ok(piece)
     }
 
-    /// RFC 9112 §6.3; decided with the first piece, so that a body that is whole gets its length.
+    /// RFC 9112 §6.3; decided with the first piece, so that a complete body gets its length.
     fn choose_framing(&self, len: u64, end: BodyEnd) -> Framing {
         if self.exchange.is_head || has_no_content(self.status) {
             return Framing::Nothing;
@@ -354,7 +354,7 @@ impl Responder {
             (false, Version::Http11, 426) => b"connection: close, upgrade\r\n",
             (true, Version::Http11, _) => return,
             (true, Version::Http10, _) => b"connection: keep-alive\r\n",
-            // RFC 9113 §8.2.2: it has no such field.
+            // RFC 9113 §8.2.2: HTTP/2 has no such field.
             (_, Version::Http2, _) => return,
             (false, ..) => b"connection: close\r\n",
         };

@@ -1,5 +1,5 @@
-//! The head of a response while its fields are given: validation and serialisation. It does not choose
-//! the framing.
+//! The head of a response while its fields are given: validation and serialisation. The framing is chosen in
+//! `responder.rs`.
 
 use super::chars::{decimal, is_field_text, is_token, list, push_decimal};
 use super::date::Date;
@@ -8,7 +8,7 @@ use super::event::ResponseState;
 use super::responder::Responder;
 use super::status::status_line;
 
-/// Made by `Connection::begin_response`; forgets everything when it is dropped unfinished.
+/// Made by `Connection::begin_response`; discards everything when it is dropped unfinished.
 #[derive(Debug)]
 pub struct ResponseHead<'c> {
     responder: &'c mut Responder,
@@ -54,7 +54,7 @@ impl<'c> ResponseHead<'c> {
     }
 
     /// Validates and serialises one field, in the app's order and spelling. Framing is ours: `transfer-encoding`,
-    /// `keep-alive`, `proxy-connection` and `upgrade` (but of a 426) are dropped, of `connection` only `close` counts.
+    /// `keep-alive`, `proxy-connection` and `upgrade` (but of a 426) are dropped, of `connection` only `close` is used.
     pub fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), ResponseError> {
         check_field(name, value)?;
         if !self.responder.tag.line.is_empty() && self.responder.tag.is_named(name) {
@@ -66,7 +66,7 @@ impl<'c> ResponseHead<'c> {
         Ok(())
     }
 
-    /// The fields that mean something to us, told apart by their length first: few names reach a comparison.
+    /// The fields that are handled here, distinguished by their length first: few names reach a comparison.
     fn is_kept(&mut self, name: &[u8], value: &[u8]) -> Result<bool, ResponseError> {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         match name.len() {
@@ -106,7 +106,7 @@ impl<'c> ResponseHead<'c> {
         }
     }
 
-    /// What makes a 101 of it.
+    /// The fields of a 101.
     pub(super) fn push_upgrade(&mut self) {
         self.responder
             .out

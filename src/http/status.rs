@@ -1,4 +1,4 @@
-//! Reason phrases and status lines. It does not judge a status.
+//! Reason phrases and status lines.
 
 macro_rules! statuses {
     ($($code:literal $reason:literal,)*) => {

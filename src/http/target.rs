@@ -1,4 +1,4 @@
-//! The forms of a request target (RFC 9112 §3.2). It does not decode or normalise.
+//! The forms of a request target (RFC 9112 §3.2). Decoding is in `path.rs`.
 
 use super::authority::is_host;
 use super::head::Span;
@@ -10,7 +10,7 @@ pub(super) struct Target {
     /// Empty: the root, of an absolute-form target without a path.
     pub path: Span,
     pub query: Span,
-    /// Of an absolute-form target: takes Host's place.
+    /// Of an absolute-form target: replaces Host.
     pub authority: Option<Span>,
 }
 
