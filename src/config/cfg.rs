@@ -1,4 +1,4 @@
-//! The settings as `server.cfg` shows them to hooks: by gunicorn's names, as JSON. It resolves nothing.
+//! The settings as `server.cfg` shows them to hooks: by gunicorn's names, as JSON.
 
 use serde_json::{Map, Value};
 

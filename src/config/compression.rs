@@ -1,6 +1,6 @@
 //! How responses of the app are compressed.
 
-/// `--compress` and what belongs to it.
+/// `--compress` and the settings beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseCompression {
     /// At least one.

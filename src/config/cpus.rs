@@ -1,6 +1,6 @@
-//! How many CPUs this process may use: its cgroup's quota, then its affinity. It reads no file itself.
+//! How many CPUs this process may use: its cgroup's quota, then its affinity.
 
-/// The files of the kernel that a quota is found by.
+/// The kernel's files that a quota is read from.
 pub trait CpuFiles {
     /// The whole file as text, or `None` when it cannot be read.
     fn read(&self, path: &str) -> Option<String>;
@@ -53,8 +53,8 @@ fn quota(files: &dyn CpuFiles) -> Option<u32> {
     narrowest
 }
 
-/// In a container the path may be the host's, of which only the end exists here or nothing at all: so all the way up, and
-/// what cannot be read does not count.
+/// In a container the path may be the host's, of which only the end or nothing exists here: so every parent is read, and
+/// files that cannot be read are ignored.
 fn walk_up(path: &str, mounts: &[&str], quota_in: impl Fn(&str) -> Option<u32>) -> Option<u32> {
     let mut narrowest = None;
     for mount in mounts {

@@ -1,4 +1,4 @@
-//! What a setting is: its spellings, its default, its help. It does not parse values.
+//! Definitions of the settings: spellings, default, help.
 
 mod access_log;
 mod app;
@@ -29,37 +29,37 @@ pub struct Definition {
     pub short: Option<char>,
     /// Other long spellings that are understood but not advertised.
     pub aliases: &'static [&'static str],
-    /// What stands for the value in the help; empty for a switch.
+    /// The placeholder of the value in the help; empty for a switch.
     pub value: &'static str,
     pub kind: Kind,
     pub occurs: Occurs,
     /// As it would be typed; `None`: the setting is off or absent.
     pub default: Option<&'static str>,
-    /// What the option means without a value; `None`: it needs one. For a switch: what it means when it is there.
+    /// What the option means without a value; `None`: it needs one. For a switch: what it means when it is given.
     pub bare: Option<&'static str>,
     pub variable: Option<Variable>,
     pub group: Group,
     /// One line, no full stop.
     pub help: &'static str,
-    /// What the long help and the settings page say beyond that line; may be empty.
+    /// What the long help and the settings page add to that line; may be empty.
     pub more: &'static str,
     pub standing: Standing,
 }
 
-/// What becomes of a setting that is given.
+/// How a setting that is given is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// What the rest of its definition says.
+    /// rgun's own, with the effect that its definition describes.
     Ours,
-    /// gunicorn's; taken, without effect, for this reason.
+    /// gunicorn's; accepted but ignored, for this reason.
     Idle(&'static str),
-    /// gunicorn's; it says more of another setting, and without that it has no effect, for this reason.
+    /// gunicorn's; refines another setting, and has no effect without that one, for this reason.
     Part(&'static str),
-    /// gunicorn's; refused unless it says what is the case anyway. The way out.
+    /// gunicorn's; rejected unless its value is what rgun does anyway. Holds what to use instead.
     Refused(&'static str),
 }
 
-/// What a value looks like.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Present or not.
@@ -86,7 +86,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// gunicorn's argument parser itself refuses a malformed number (exit code 2); anything else is refused later (1).
+    /// gunicorn's argument parser itself rejects a malformed number (exit code 2); anything else is rejected later (1).
     #[must_use]
     pub fn is_numeric(self) -> bool {
         match self {
@@ -105,7 +105,7 @@ impl Kind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occurs {
-    /// The last one counts, as with gunicorn.
+    /// The last one takes effect, as with gunicorn.
     Once,
     Repeatedly,
 }
@@ -119,11 +119,11 @@ pub struct Variable {
     pub empty: Empty,
 }
 
-/// What a variable that is set to nothing means.
+/// What an empty variable means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Empty {
     Unset,
-    /// An empty `FORWARDED_ALLOW_IPS` trusts nobody.
+    /// An empty `FORWARDED_ALLOW_IPS` means no trusted peer.
     Value,
 }
 
@@ -189,7 +189,7 @@ impl Group {
 }
 
 impl Definition {
-    /// A setting with nothing said about it yet; the tables below fill in what applies.
+    /// A setting with defaults in every field; the tables below fill in what applies.
     const fn new(name: &'static str, group: Group, kind: Kind) -> Definition {
         Definition {
             name,
@@ -215,7 +215,7 @@ impl Definition {
         self.kind == Kind::Text && self.default.is_some_and(|text| text.parse::<f64>().is_ok())
     }
 
-    /// Whether it can stand on the command line.
+    /// Whether it can be given on the command line.
     #[must_use]
     pub fn is_option(&self) -> bool {
         self.long.is_some() || self.name == "wsgi_app"
@@ -269,7 +269,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
     .flatten()
 }
 
-/// Those, and what only gunicorn has.
+/// Those, and the settings that only gunicorn has.
 pub fn understood() -> impl Iterator<Item = &'static Definition> {
     definitions().chain(gunicorn::SETTINGS)
 }
@@ -280,7 +280,7 @@ pub fn called(name: &str) -> Option<&'static Definition> {
     understood().find(|definition| definition.is_called(name))
 }
 
-/// The name that was meant, if one is near.
+/// The most similar known name, if one is close enough.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
     definitions()

@@ -1,4 +1,4 @@
-//! What `--print-config` shows: each setting with its value and its source, in the form of a TOML file. It prints nothing.
+//! What `--print-config` shows: each setting with its value and its source, in the form of a TOML file.
 
 use std::fmt::Write;
 
@@ -61,7 +61,7 @@ fn line(text: &mut String, definition: &Definition, layers: &Layers) {
             format!("[{}]", values.join(", "))
         }
     };
-    // A file cannot name itself, nor need it name what has no effect.
+    // A file cannot name itself, and settings without effect need not be in it.
     let comment = if definition.name == "config" || definition.standing != Standing::Ours {
         "# "
     } else {

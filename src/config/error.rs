@@ -1,15 +1,15 @@
-//! What is wrong with what was typed, with its origin and, where it is known, the fix. It prints nothing.
+//! Configuration errors: the problem, its origin and, where it is known, the fix.
 
 /// Variants by what the reader can do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The options themselves: one that does not exist, lacks its value, stands where none is expected.
+    /// The options themselves: unknown, without a value, or where none is expected.
     #[error("{message}")]
     Usage {
         message: String,
         hint: Option<String>,
     },
-    /// A number that is none, among the options.
+    /// A malformed number, among the options.
     #[error("{origin}: `{value}` {problem}")]
     Number {
         origin: String,
@@ -39,7 +39,7 @@ pub enum Error {
     Script {
         file: String,
         summary: String,
-        /// The user's own, whole; may be empty.
+        /// The traceback of the user's code, complete; may be empty.
         traceback: String,
     },
     #[error("no app was named")]
@@ -59,7 +59,7 @@ impl Error {
         }
     }
 
-    /// Lines of the file, for people: below the message.
+    /// Lines of the file, shown below the message.
     #[must_use]
     pub fn excerpt(&self) -> Option<&str> {
         match self {
@@ -68,7 +68,7 @@ impl Error {
         }
     }
 
-    /// The user's own, whole.
+    /// The traceback of the user's code, complete.
     #[must_use]
     pub fn traceback(&self) -> Option<&str> {
         match self {
@@ -77,7 +77,7 @@ impl Error {
         }
     }
 
-    /// gunicorn's: 2 where its argument parser refuses, 1 where it finds out later.
+    /// As with gunicorn: 2 where its argument parser rejects, 1 for errors found later.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -87,7 +87,7 @@ impl Error {
     }
 }
 
-/// A text of the user's in a message: on one line, without what a terminal would obey, and not a page of it.
+/// A text of the user's in a message: on one line, without control characters, and truncated.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 300;
     let mut shown = String::new();

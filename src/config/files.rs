@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What `--static` and its companions say.
+/// `--static` and the settings beside it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StaticFiles {
     pub mounts: Vec<StaticMount>,
     /// Mounts that the app's own settings name.
     pub of_django: Vec<DjangoFiles>,
-    /// For names without a hash, where the mount does not say.
+    /// For names without a hash, where the mount has no value of its own.
     pub max_age: Duration,
-    /// Where files may be that the app names in its responses.
+    /// Where the files are that the app names in its responses.
     pub sendfile_root: Option<PathBuf>,
 }
 
@@ -25,7 +25,7 @@ pub struct StaticMount {
     pub immutable: Immutable,
     pub fallthrough: Fallthrough,
     pub index: DirectoryIndex,
-    /// Response headers besides, or in place of, what rgun gives. Names are lower-cased.
+    /// Response headers added to, or replacing, those of rgun. Names are lower-cased.
     pub headers: Vec<(String, String)>,
 }
 
@@ -39,7 +39,7 @@ pub enum Immutable {
     None,
 }
 
-/// What becomes of a request for a file that is not there, or with another method than GET and HEAD.
+/// How a request is answered for a file that does not exist, or with another method than GET and HEAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallthrough {
     /// 404 or 405.
@@ -47,10 +47,10 @@ pub enum Fallthrough {
     ToApp,
 }
 
-/// What is answered for a directory.
+/// How a request for a directory is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryIndex {
-    /// As for a file that is not there.
+    /// As for a file that does not exist.
     None,
     /// Its `index.html`.
     IndexHtml,

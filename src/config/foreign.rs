@@ -1,5 +1,5 @@
-//! Options of uvicorn, granian, hypercorn and uWSGI that rgun does not have, with what to write instead. It only explains.
-//! What gunicorn has is understood: `definition/gunicorn.rs`.
+//! Options of uvicorn, granian, hypercorn and uWSGI that rgun does not have, with what to write instead.
+//! gunicorn's options are in `definition/gunicorn.rs`.
 
 mod both;
 mod granian;
@@ -8,20 +8,20 @@ mod nobody;
 mod uvicorn;
 mod uwsgi;
 
-/// An option that somebody's habit or Dockerfile still has.
+/// An option of another server that may still be in a Dockerfile or unit file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Foreign {
     pub option: &'static str,
     /// Ends the sentence "`--host` …".
     pub verdict: &'static str,
-    /// The way out.
+    /// What to use instead.
     pub advice: &'static str,
 }
 
-/// Whose options they are.
+/// The server that has these options.
 struct Program {
     verdict: &'static str,
-    /// With the way out.
+    /// With what to use instead.
     options: &'static [(&'static str, &'static str)],
 }
 

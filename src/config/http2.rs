@@ -4,19 +4,19 @@
 pub struct Http2Settings {
     pub mode: Http2,
     pub concurrent_streams: u32,
-    /// What may be unread of the body of one request.
+    /// Unread bytes of the body of one request.
     pub stream_window: u32,
     pub frame_size: u32,
     /// Of one request, decompressed.
     pub header_list_size: u32,
 }
 
-/// When HTTP/2 is spoken.
+/// When HTTP/2 is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Http2 {
     /// Where TLS agrees on it.
     Auto,
     Off,
-    /// As well where a client begins with it.
+    /// Also on plain connections whose client starts with it (prior knowledge).
     PriorKnowledge,
 }

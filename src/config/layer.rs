@@ -1,4 +1,4 @@
-//! What was typed: the values of one source, as text, and the sources on top of each other. Nothing is understood yet.
+//! The values of one source as unparsed text, and the sources in order of precedence.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Repeated settings collect; the others remember every occurrence too, and the last one counts.
+    /// Repeated settings collect; of the others every occurrence is kept, too, and the last one takes effect.
     pub fn add(
         &mut self,
         definition: &'static Definition,
@@ -51,8 +51,8 @@ impl Layers {
         self.layers
     }
 
-    /// What the strongest source says that says anything: sources replace each other's lists, they do not extend them, as
-    /// with gunicorn. Empty: nobody gave this setting.
+    /// The values of the strongest source that sets it: sources replace each other's lists, they do not extend them, as
+    /// with gunicorn. Empty: the setting was not given.
     #[must_use]
     pub fn given(&self, name: &'static str) -> &[Given] {
         debug_assert!(definition(name).is_some(), "no setting is called {name}");

@@ -1,4 +1,4 @@
-//! Which configuration file counts: the one that was named, or what lies in the working directory. It evaluates nothing.
+//! Which configuration file is read: the one that was named, or those in the working directory.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ const RGUN: &str = "rgun.toml";
 const PYPROJECT: &str = "pyproject.toml";
 const GUNICORN: &str = "gunicorn.conf.py";
 
-/// A configuration file in Python: for a Python to evaluate.
+/// A configuration file in Python, evaluated by an interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Script {
     File(PathBuf),
@@ -28,7 +28,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The file that has settings in it, as messages name it. A `pyproject.toml` without a table of ours has none.
+    /// The file that has settings in it, as messages name it. A `pyproject.toml` without a `[tool.rgun]` table has none.
     pub fn name(&self) -> Option<&str> {
         if self.script.is_some() {
             return Some(&self.script_name);
@@ -51,11 +51,11 @@ pub struct Toml {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Top,
-    /// In `[tool.rgun]`, which need not be there.
+    /// In `[tool.rgun]`, which may be absent.
     Tool,
 }
 
-/// `given`: what `--config` says. A file that was named is read alone; one that was found may be wrong to read as well.
+/// `given`: the value of `--config`. A named file is read alone; of the files found, not every combination is valid.
 pub fn files(given: Option<&str>, directory: &Path) -> Result<Files, Error> {
     match given.filter(|given| !given.is_empty()) {
         Some(given) => named(given, directory),

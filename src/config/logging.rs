@@ -1,4 +1,4 @@
-//! What is written of requests and events, and where it goes, beyond the files: plain data. It opens and writes nothing.
+//! The settings of the logs beyond their files, as plain data: formats, sampling, syslog, statsd, request ids.
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub enum LogFormat {
     Logfmt,
 }
 
-/// A message's line in a form of the user's: what a logger class says in `error_fmt` or `syslog_fmt`.
+/// A message's line in a custom format: `error_fmt` or `syslog_fmt` of a logger class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineShape {
     pub pieces: Vec<LinePiece>,
@@ -27,7 +27,7 @@ pub enum LinePiece {
     Part(LinePart, Conversion),
 }
 
-/// What such a line can name.
+/// The fields of such a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinePart {
     /// asctime
@@ -52,7 +52,7 @@ pub enum AccessFormat {
     /// An object a line.
     Json,
     Custom(Vec<Piece>),
-    /// As `Custom`, and a JSON document whatever is put in: values are escaped by JSON's rules.
+    /// As `Custom`, and always a valid JSON document: values are escaped by JSON's rules.
     JsonShaped(Vec<Piece>),
 }
 
@@ -63,7 +63,7 @@ pub enum Piece {
     Atom(Atom, Conversion),
 }
 
-/// What `%(…)` can name, with gunicorn's letters.
+/// The fields of `%(…)`, with gunicorn's letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Atom {
     /// h
@@ -84,7 +84,7 @@ pub enum Atom {
     Query,
     /// H
     Protocol,
-    /// b and B: the same, for a response of nothing is a length of 0
+    /// b and B: the same, since an empty response has length 0
     Length,
     /// f
     Referer,
@@ -109,7 +109,7 @@ pub enum Atom {
 }
 
 impl Atom {
-    /// Python's `%d` takes it.
+    /// Python's `%d` accepts it.
     pub fn is_number(&self) -> bool {
         matches!(
             self,
@@ -122,7 +122,7 @@ impl Atom {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Conversion {
     pub width: usize,
-    /// Of a text: characters at most.
+    /// Of a text: the most characters.
     pub precision: Option<usize>,
     pub align: Align,
 }
@@ -136,11 +136,11 @@ pub enum Align {
     Zeros,
 }
 
-/// Which requests have a line in the access log, and what stands in it.
+/// Which requests have a line in the access log, and its format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLines {
     pub format: AccessFormat,
-    /// Of a million requests, so many; failures (5xx) always.
+    /// Requests logged per million; failures (5xx) are always logged.
     pub sample: u32,
     pub exclude: Vec<PathPattern>,
 }
@@ -165,7 +165,7 @@ impl PathPattern {
     }
 }
 
-/// Whether requests get an id where they bring none.
+/// Whether requests without an id get one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestIds {
     Off,
@@ -173,7 +173,7 @@ pub enum RequestIds {
     Field(String),
 }
 
-/// Where the workers' Python logging is configured from.
+/// The source of the workers' configuration of Python's logging.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PythonLogging {
     /// `logging.config.fileConfig`
@@ -184,23 +184,23 @@ pub enum PythonLogging {
     Dict(String),
 }
 
-/// What becomes of what the app prints.
+/// Where the app's own output goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prints {
-    /// It goes where standard output and error of the program go.
+    /// Standard output and standard error of the program.
     Through,
-    /// It goes to the file of the error log.
+    /// The file of the error log.
     ToErrorLog,
 }
 
-/// Whether a daemon keeps standard output and error where they are no terminal.
+/// Whether a daemon keeps standard output and error that are not a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdio {
     Silent,
     Inherited,
 }
 
-/// How a server of syslog or statsd is reached.
+/// The address of a syslog or statsd server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remote {
     Udp {
@@ -211,9 +211,9 @@ pub enum Remote {
         host: String,
         port: u16,
     },
-    /// A unix socket of datagrams.
+    /// A unix datagram socket.
     Datagrams(PathBuf),
-    /// A unix socket that is a stream.
+    /// A unix stream socket.
     Stream(PathBuf),
     /// A unix socket of either kind.
     Unix(PathBuf),
@@ -228,7 +228,7 @@ pub struct Syslog {
     pub facility: u8,
     /// Whether the access log goes there too.
     pub access: bool,
-    /// What follows the program's name; `None`: `[pid] message`.
+    /// The text after the program's name; `None`: `[pid] message`.
     pub line: Option<LineShape>,
 }
 
@@ -242,14 +242,14 @@ pub struct Statsd {
     pub backlog: BacklogMetric,
 }
 
-/// Whether it is told how many connections wait to be accepted.
+/// Whether the number of connections waiting to be accepted is sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BacklogMetric {
     Sent,
     No,
 }
 
-/// Everything of the logs but their level and files.
+/// All settings of the logs except level and files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logging {
     pub format: LogFormat,

@@ -40,7 +40,7 @@ pub fn migration() -> String {
     );
     for (name, like) in SETTINGS {
         let definition = definition(name);
-        // gunicorn's spelling, where ours is another one.
+        // gunicorn's spelling, where it differs from rgun's.
         let own = name.replace('_', "-");
         let option = definition
             .and_then(|definition| {
@@ -82,7 +82,7 @@ mod tests {
         }
     }
 
-    /// A row that says so little must have a definition behind it.
+    /// A row without text of its own needs a definition to take it from.
     #[test]
     fn what_is_the_same_is_there() {
         for (name, like) in SETTINGS {

@@ -1,7 +1,7 @@
-//! What the user asked for, complete and validated; plain data that every layer may read. It does not bind, fork or know clap.
+//! The user's configuration, complete and validated: plain data that every layer may read.
 //!
-//! What was typed (`Layer`: text with its `Origin`) becomes what it means (`Settings`) in `resolve`; `definition` is the one
-//! place that says which settings there are, and the command line, `--help` and `docs/settings.md` are made from it.
+//! The typed text (`Layer`, with the `Origin` of each value) becomes `Settings` in `resolve`; `definition` is the one
+//! place that defines the settings, and the command line, `--help` and `docs/settings.md` are generated from it.
 
 mod cfg;
 mod compression;
@@ -60,7 +60,7 @@ pub use toml_file::toml;
 pub use variables::{environment, own_variables};
 pub use words::{Unbalanced, split};
 
-/// More options in gunicorn's own variable; read as if they stood on the command line before the rest.
+/// More options in gunicorn's own variable; read as if they came first on the command line.
 pub const CMD_ARGS: &str = "GUNICORN_CMD_ARGS";
 
 /// The same for this program alone; stronger.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// Not set.
     Default,
-    /// A variable: a platform's, such as `WEB_CONCURRENCY`, or one of ours, such as `RGUN_WORKERS`.
+    /// A variable: a platform's, such as `WEB_CONCURRENCY`, or rgun's own, such as `RGUN_WORKERS`.
     Variable(Cow<'static, str>),
     /// A line, counted from 1, of a TOML file.
     Toml {
@@ -23,7 +23,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The value stood among options, where gunicorn's argument parser would have met it.
+    /// The value was among options, where gunicorn's argument parser would have read it.
     #[must_use]
     pub fn is_option(&self) -> bool {
         match self {

@@ -82,7 +82,7 @@ fn section(page: &mut String, definition: &Definition) {
     }
 }
 
-/// What Markdown would read as emphasis; code spans are left alone.
+/// Escapes what Markdown would read as emphasis; code spans stay as they are.
 fn escaped(text: &str) -> String {
     let mut in_code = false;
     let mut escaped = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! From what was typed to what it means: every setting read, checked, and complete. Pure but for one look at `--chdir`.
+//! Turns the typed text into complete, checked settings. Pure, except that it resolves the directory of `--chdir`.
 
 mod compression;
 mod files;
@@ -18,10 +18,10 @@ use super::{
     Surroundings, WebSocket, definition,
 };
 
-/// More would be a slip of the finger that takes the machine down. The master may be able to have fewer (`master::capacity`).
+/// A higher number is taken for a typing error that would exhaust the machine. The master may support fewer (`master::capacity`).
 pub const MOST_WORKERS: u32 = 1024;
 
-/// What this run is for.
+/// The purpose of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Serve,
@@ -42,7 +42,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
     refused(layers)?;
     let typed = Typed { layers };
     let chdir = typed.chdir(surroundings)?;
-    // gunicorn changes directory first; what is relative in other settings starts there.
+    // gunicorn changes directory first; relative paths of other settings start there.
     let base = chdir.as_deref().unwrap_or(&surroundings.directory);
     let class = typed.value("worker_class", value::worker_class)?;
     let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
@@ -106,7 +106,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         rollback_window: typed.value("rollback_window", value::duration)?,
         shutdown_delay: typed.value("shutdown_delay", value::duration)?,
         keepalive_drain: match (typed.switch("reload")?, typed.last("keepalive_drain")) {
-            // A browser that is left open is to meet the new code with its next request.
+            // An open browser's next request has to reach the new code.
             (true, None) => Duration::ZERO,
             (_, _) => typed.value("keepalive_drain", value::duration)?,
         },
@@ -135,7 +135,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         warm_up: typed.value("warm_up", value::warm_up)?,
         preload: match (typed.switch("preload_app")?, typed.switch("reload")?) {
             (true, false) => Preload::InMold,
-            // Code that changes all the time is not worth keeping.
+            // Code that changes with every save is not worth keeping.
             (true, true) | (false, _) => Preload::InWorkers,
         },
         ready_path: typed.optional("ready_path", value::url_path)?,
@@ -144,7 +144,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             .optional("reload_surge", |text| value::number(text, 1..=MOST_WORKERS))?,
         reload: reload(&typed, surroundings)?,
         root_path: match env.iter().rfind(|(name, _)| name == "SCRIPT_NAME") {
-            // gunicorn's workers find it in their environment, whoever has put it there.
+            // gunicorn's workers read it from their environment, whatever process has set it.
             Some((_, prefix)) if typed.last("root_path").is_none() => {
                 value::root_path(prefix).unwrap_or_default()
             }
@@ -190,7 +190,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         hooks: None,
         chdir,
         env,
-        // Last: whoever only prints the settings gets to hear of all that is wrong, but not of this.
+        // Last: `--print-config` reports every other error, and works without an app.
         app: app(&typed)?,
     };
     let mode = if typed.switch("print_config")? {
@@ -203,7 +203,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
     Ok(Resolved { mode, settings })
 }
 
-/// Of these settings' server: where its control socket is, and what it is called, for a client in the same surroundings.
+/// The control socket and the name of the server with these settings, for a client in the same environment.
 ///
 /// # Errors
 /// When one of those settings is wrong.
@@ -220,7 +220,7 @@ pub fn control(
     ))
 }
 
-/// The layers with the readers of the shapes that settings have.
+/// The layers, with a reader for each type of setting.
 struct Typed<'a> {
     layers: &'a Layers,
 }
@@ -260,7 +260,7 @@ impl Typed<'_> {
         }
     }
 
-    /// Whether it is on; an option that is there is.
+    /// Whether it is on; an option that is given without a value is.
     fn switch(&self, name: &'static str) -> Result<bool, Error> {
         let definition = definition(name).expect("a test resolves all names");
         let default = definition.default.unwrap_or("false");
@@ -271,7 +271,7 @@ impl Typed<'_> {
         understand(definition, text, origin, value::switch)
     }
 
-    /// The value given; given as nothing at all, it switches the setting off.
+    /// The value given; an empty one switches the setting off.
     fn optional<T>(
         &self,
         name: &'static str,
@@ -317,7 +317,7 @@ fn understand<T>(
              hint,
              understood,
          }| {
-            // Both may quote the value.
+            // Both the problem and the hint may quote the value.
             let (problem, hint) = (shown(&problem), hint.as_deref().map(shown));
             let (value, by) = (
                 shown(text),
@@ -402,7 +402,7 @@ fn workers(text: &str, cpus: u32) -> Value<u32> {
 /// Seconds, or a number with a unit, as the settings take them.
 ///
 /// # Errors
-/// What is wrong with it, after the text.
+/// Returns the problem as text that follows the value.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     value::duration(text).map_err(|Malformed { problem, hint, .. }| {
         let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
@@ -410,10 +410,10 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     })
 }
 
-/// The address of a preview, as one of `--bind`: `what` names where it was given.
+/// The address of a preview, with the syntax of `--bind`: `what` names where it was given.
 ///
 /// # Errors
-/// What is wrong with it, in a line.
+/// Returns the problem, in one line.
 pub fn preview_address(text: &str, what: &str) -> Result<super::Bind, String> {
     let base = std::path::Path::new("/");
     let read = value::bind(text, base).and_then(|bind| match bind.endpoint {

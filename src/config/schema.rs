@@ -11,7 +11,7 @@ pub fn schema() -> String {
         .filter(|definition| definition.name != "config")
         .map(|definition| (definition.name.to_owned(), property(definition)))
         .collect();
-    // Options' spellings are understood, too; an editor shall propose one.
+    // The options' spellings are accepted, too; an editor is to propose only one.
     let others: Map<String, Value> = definitions()
         .filter(|definition| definition.name != "config")
         .flat_map(|definition| {

@@ -1,4 +1,4 @@
-//! A configuration file in Python, from this side: what its evaluation is asked, and what its answer means. It runs nothing.
+//! A configuration file in Python: the request to the process that evaluates it, and the meaning of the answer.
 
 mod logger;
 mod uvicorn;
@@ -17,13 +17,13 @@ use super::{
     understood,
 };
 
-/// Runs the file, and tells what it says; see there.
+/// Runs the file and reports its settings; see `script/script.py`.
 pub const PROGRAM: &str = concat!(
     include_str!("script/script.py"),
     include_str!("script/cfg.py")
 );
 
-/// The same, and what calls the file's hooks.
+/// The same, with the code that calls the file's hooks.
 pub const HOOKS: &str = concat!(
     include_str!("script/script.py"),
     include_str!("script/cfg.py"),
@@ -31,7 +31,7 @@ pub const HOOKS: &str = concat!(
     include_str!("script/requests.py")
 );
 
-/// The classes that need nobody's code to be understood.
+/// The classes that are known by name: no code has to be imported for them.
 const CLASSES: [&str; 15] = [
     "auto",
     "asgi",
@@ -50,21 +50,21 @@ const CLASSES: [&str; 15] = [
     "tornado",
 ];
 
-/// Of which gunicorn takes one text for several, with commas between.
+/// The settings for which gunicorn accepts several values in one text, separated by commas.
 const SPLIT: [&str; 2] = ["bind", "raw_env"];
 
-/// A file that does more than to have values: the process that workers are forked from runs it, and calls its hooks.
+/// A file with effects beyond its values: the process that workers are forked from runs it and calls its hooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hooks {
     /// `file:PATH` or `python:MODULE`.
     pub location: String,
-    /// Those that it defines.
+    /// The hooks that it defines.
     pub names: Vec<String>,
     /// What `server.cfg` shows, as JSON.
     pub cfg: String,
     /// Where the server was started.
     pub directory: PathBuf,
-    /// What it has done to the environment of the process that it was read in.
+    /// The changes that it made to the environment of the process that read it.
     pub environment: Vec<(String, String)>,
 }
 
@@ -75,28 +75,28 @@ impl Hooks {
     }
 }
 
-/// What a file has said.
+/// The content of a file, as reported by the process that evaluated it.
 #[derive(Debug, Default)]
 pub struct Told {
     /// Options of the worker class (`CONFIG_KWARGS`): weaker than what the file sets.
     pub class_options: Layer,
     pub layer: Layer,
     pub hooks: Vec<String>,
-    /// It does more than to have values.
+    /// It has effects beyond its values.
     pub acts: bool,
-    /// The class that one of the user's own is made of.
+    /// The known base class of a worker class of the user's.
     pub class: Option<String>,
-    /// A logger class of the user's own, with what it says.
+    /// A logger class of the user's, with its attributes.
     pub logger: Option<String>,
-    /// What it has done to its environment and its path, for the workers.
+    /// The changes that it made to its environment and its path, for the workers.
     pub environment: Vec<(String, String)>,
     pub path: Vec<String>,
     pub warnings: Vec<String>,
 }
 
-/// The question as one line of JSON; `None`: there is nothing that Python has to be asked.
+/// The request as one line of JSON; `None`: nothing needs Python.
 ///
-/// `stronger`: what counts more than the file.
+/// `stronger`: the sources that take precedence over the file.
 #[must_use]
 pub fn question(script: Option<&Script>, stronger: &Layers) -> Option<String> {
     let class = stronger.given("worker_class").last();
@@ -123,7 +123,7 @@ pub fn question(script: Option<&Script>, stronger: &Layers) -> Option<String> {
     Some(request.to_string())
 }
 
-/// As the script takes it.
+/// In the form that the script accepts.
 pub fn location(script: &Script) -> String {
     match script {
         Script::File(path) => format!("file:{}", path.display()),
@@ -149,8 +149,8 @@ enum Answer {
 }
 
 /// `name`: how messages name the file.
-pub fn answer(name: &str, said: &[u8]) -> Result<Told, Error> {
-    let answer = serde_json::from_slice(said).map_err(|_| Error::Script {
+pub fn answer(name: &str, output: &[u8]) -> Result<Told, Error> {
+    let answer = serde_json::from_slice(output).map_err(|_| Error::Script {
         file: shown(name),
         summary: "the process that reads it has ended without an answer".to_owned(),
         traceback: String::new(),
@@ -222,7 +222,7 @@ fn is_gunicorns(setting: &str) -> bool {
     theirs.any(|(name, _)| *name == setting)
 }
 
-/// Whether a value can be meant for a setting that gunicorn does not have: else it is a name of the file's own.
+/// Whether a value fits a setting that gunicorn does not have: otherwise it is a variable of the file's own.
 fn has_shape(definition: &Definition, value: &Value) -> bool {
     match definition.kind {
         Kind::Switch => value.is_boolean(),
@@ -245,7 +245,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// What would be typed. Nothing for `None`, which says nothing.
+    /// The values as they would be typed; none for Python's `None`.
     fn texts(&self, definition: &Definition, value: &Value) -> Result<Vec<String>, Error> {
         if definition.kind == Kind::Json {
             return match value {
@@ -286,7 +286,7 @@ impl Reader {
 
     fn text(&self, definition: &Definition, value: &Value) -> Result<String, Error> {
         match (definition.kind, value) {
-            // As gunicorn: no text begins or ends with a space, also no name of a file.
+            // As gunicorn: texts are stripped, names of files included.
             (_, Value::String(text)) => Ok(text.trim().to_owned()),
             (Kind::TextOrTable, Value::Object(_)) => Ok(value.to_string()),
             (Kind::Switch, Value::Bool(on)) => Ok(on.to_string()),
@@ -295,7 +295,7 @@ impl Reader {
             (Kind::Choice(names), Value::Bool(on)) => choice(definition, names, *on)
                 .map(str::to_owned)
                 .ok_or_else(|| self.wrong(definition, "is not true or false")),
-            // `cpu_count() * 1.5` of four.
+            // `cpu_count() * 1.5` is 6.0 with four CPUs.
             (_, Value::Number(number)) => Ok(match number.as_f64() {
                 Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float:.0}"),
                 _ => number.to_string(),
@@ -306,7 +306,7 @@ impl Reader {
         }
     }
 
-    /// A class in place of a name: gunicorn's or uvicorn's own, or one made of them.
+    /// A class in place of a name: gunicorn's or uvicorn's, or a subclass of one.
     fn class(
         &self,
         definition: &'static Definition,

@@ -1,4 +1,4 @@
-//! The effective settings of one run. It does not know where a value came from.
+//! The effective settings of one run.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub struct AppSpec {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Factory {
-    /// With these arguments, as Python writes them; only the worker can tell whether they are literals.
+    /// With these arguments, as Python writes them; only the worker can check that they are literals.
     Call {
         arguments: String,
     },
@@ -144,7 +144,7 @@ pub enum LogTarget {
     File(PathBuf),
 }
 
-/// Peers whose forwarding headers count.
+/// Peers whose forwarding headers are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustedPeers {
     All,
@@ -163,7 +163,7 @@ pub enum XForwarded {
     Prefix,
 }
 
-/// Which fields of trusted proxies count. One family: proxies pass the other one on as the client sent it.
+/// Which fields of trusted proxies are used. One family: proxies pass the other one on as the client sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForwardedHeaders {
     /// `Forwarded` (RFC 7239).
@@ -181,7 +181,7 @@ pub enum ProxyProtocol {
     Auto,
 }
 
-/// Sizes of a request that are refused above, in bytes or counts.
+/// Limits on the size of a request, in bytes or counts; larger ones are rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Request line in bytes (414 above).
@@ -203,7 +203,7 @@ pub struct ClientTimeouts {
     pub head: Duration,
     /// Between two reads of a body that the app waits for.
     pub body: Duration,
-    /// Bytes a second that a body brings at the least while the app waits, once it has waited four times as long; 0: any.
+    /// Least bytes per second of a body while the app waits, once it has waited four times as long; 0: no limit.
     pub body_rate: u64,
     /// Between two writes that made progress.
     pub write: Duration,
@@ -211,7 +211,7 @@ pub struct ClientTimeouts {
     pub keep_alive: Duration,
 }
 
-/// When a worker that serves well is replaced. `None`: never for that reason.
+/// When a healthy worker is replaced. `None`: never for that reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recycling {
     pub requests: Option<u64>,
@@ -224,7 +224,7 @@ pub struct Recycling {
     pub lifetime_jitter: Duration,
 }
 
-/// What runs before the first worker is started: a program and its arguments, no shell.
+/// A command that runs before the first worker is started: a program and its arguments, no shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunBefore {
     pub program: String,
@@ -241,7 +241,7 @@ pub enum Place {
 /// Where the control socket is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlSocket {
-    /// In the directory for such things, if there is one.
+    /// In the runtime directory, if there is one.
     Usual,
     At(PathBuf),
     None,
@@ -251,7 +251,7 @@ pub enum ControlSocket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Groups {
     None,
-    /// `--initgroups`: those that the system's database names for the user.
+    /// `--initgroups`: those of the user in the system's database.
     OfTheUser,
 }
 
@@ -263,8 +263,7 @@ pub struct RunAs {
     pub groups: Groups,
 }
 
-/// Whether ASGI apps get WebSocket connections.
-/// Whether a boot loads what the app would load with its first request.
+/// Whether a worker's boot loads what the app would load with its first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WarmUp {
     Auto,
@@ -280,6 +279,7 @@ pub enum Preload {
     InMold,
 }
 
+/// Whether ASGI apps get WebSocket connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebSockets {
     Auto,
@@ -304,25 +304,25 @@ pub struct WebSocket {
     pub compression: Compression,
 }
 
-/// What tells of changed files.
+/// How changed files are detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReloadEngine {
-    /// Events of the system, and a look now and then.
+    /// inotify, and a scan of the files now and then.
     Auto,
     Inotify,
-    /// Looking at the files in turn.
+    /// Scanning the files in turn.
     Poll,
 }
 
-/// Development: a changed file is a reload.
+/// Development: a changed file causes a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {
     pub engine: ReloadEngine,
-    /// Besides what the workers have loaded and the project's own sources: files, directories, patterns; absolute.
+    /// In addition to what the workers have loaded and the project's own sources: files, directories, patterns; absolute.
     pub extra: Vec<PathBuf>,
 }
 
-/// Who reads the files that a WSGI app sends.
+/// How the files that a WSGI app sends are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendFile {
     Kernel,
@@ -330,7 +330,6 @@ pub enum SendFile {
     App,
 }
 
-/// Everything, with defaults filled in.
 /// `--reuse-port`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PortSharing {
@@ -341,6 +340,7 @@ pub enum PortSharing {
     BySlot,
 }
 
+/// All settings, with defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub app: AppSpec,
@@ -364,13 +364,13 @@ pub struct Settings {
     pub run_as: RunAs,
     /// What processes are called in `ps`; `None`: after the app.
     pub process_name: Option<String>,
-    /// Where temporary files go. `None`: the system's place.
+    /// Where temporary files go. `None`: the system's directory.
     pub temporary_directory: Option<PathBuf>,
-    /// Bytes of one request or response in a temporary file at the most.
+    /// The most bytes of one request or response in a temporary file.
     pub spool_limit: u64,
     /// The interpreter the binary embeds (`--python`).
     pub python: Option<PathBuf>,
-    /// A worker without a sign of life for that long is hung. `None`: never.
+    /// A worker without a heartbeat for that long is hung. `None`: never.
     pub timeout: Option<Duration>,
     pub graceful_timeout: Duration,
     pub boot_timeout: Duration,
@@ -378,7 +378,7 @@ pub struct Settings {
     pub request_timeout: Option<Duration>,
     pub recycling: Recycling,
     pub run_before: Vec<RunBefore>,
-    /// For each of them. `None`: however long it takes.
+    /// For each of them. `None`: no limit.
     pub run_before_timeout: Option<Duration>,
     /// How long replaced workers are kept for a rollback; zero: not at all.
     pub rollback_window: Duration,
@@ -397,13 +397,13 @@ pub struct Settings {
     pub ready_host: Option<String>,
     /// How many workers of the new generation boot beside the old ones at once. `None`: all.
     pub reload_surge: Option<u32>,
-    /// `--reload`. `None`: files change without consequence.
+    /// `--reload`. `None`: changed files have no effect.
     pub reload: Option<Reload>,
     pub root_path: String,
     pub header_map: HeaderMap,
     pub forwarded_allow_ips: TrustedPeers,
     pub forwarded_headers: ForwardedHeaders,
-    /// Lower-cased names of fields, and the value with which each says https.
+    /// Lower-cased names of fields, and the value of each that means https.
     pub secure_scheme_headers: Vec<(String, String)>,
     /// Lower-cased names that trusted proxies may set in spite of `header_map`; `*`: any.
     pub forwarder_headers: Vec<String>,
@@ -417,21 +417,21 @@ pub struct Settings {
     pub error_log: LogTarget,
     pub access_log: Option<LogTarget>,
     pub logging: super::Logging,
-    /// The configuration file, as people name it.
+    /// The configuration file, as messages name it.
     pub config_file: Option<String>,
     pub control_socket: ControlSocket,
-    /// Where probes and metrics are answered; empty: nowhere.
+    /// Where probes and metrics are served; empty: nowhere.
     pub admin_bind: Vec<Endpoint>,
     pub sendfile: SendFile,
     /// Whether ASGI's `http.response.pathsend` is advertised.
     pub pathsend: bool,
     /// Directories that are served without the app.
     pub files: super::StaticFiles,
-    /// Of the app's responses. `None`: they go out as they are.
+    /// Of the app's responses. `None`: they are sent as they are.
     pub compression: Option<super::ResponseCompression>,
-    /// Whether answers say what serves, where the app does not.
+    /// Whether responses get a `Server` header where the app sets none.
     pub server_header: bool,
-    /// A configuration file that does more than to have values.
+    /// A configuration file with effects beyond its values.
     pub hooks: Option<std::sync::Arc<super::Hooks>>,
 }
 
@@ -442,7 +442,7 @@ impl Settings {
         self.preload == Preload::InMold || self.hooks.is_some()
     }
 
-    /// What is set in the environment for commands of the server: what a file has done to it, then what was given.
+    /// Variables for commands of the server: those that a configuration file changed, then those that were given.
     pub fn environment(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
         let file = self.hooks.iter().flat_map(|hooks| &hooks.environment);
         file.chain(&self.env)

@@ -1,8 +1,8 @@
-//! Settings that only gunicorn has, when somebody gives them: refused with the way out, or taken and told. It changes nothing.
+//! Settings that only gunicorn has, when they are given: rejected with what to use instead, or ignored with a warning.
 
 use super::{Definition, Error, Layers, Origin, Standing, understood};
 
-/// The first one that is refused.
+/// Reports the first one that is not supported.
 pub fn refused(layers: &Layers) -> Result<(), Error> {
     for definition in understood() {
         let Standing::Refused(hint) = definition.standing else {
@@ -33,7 +33,7 @@ pub fn refused(layers: &Layers) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is to be said of those that have no effect.
+/// Warnings about those that have no effect.
 #[must_use]
 pub fn idle(layers: &Layers) -> Vec<String> {
     understood()
@@ -56,7 +56,7 @@ pub fn idle(layers: &Layers) -> Vec<String> {
         .collect()
 }
 
-/// Where it was given, unless with the value that it has anyway.
+/// Where it was given, unless the value is its default.
 fn says_something<'a>(definition: &Definition, layers: &'a Layers) -> Option<&'a Origin> {
     let given = layers.given(definition.name).last()?;
     let text = given.text.trim();

@@ -1,4 +1,4 @@
-//! What resolution takes from the process: variables, working directory, CPUs. Taken once, so that resolving is a function.
+//! The inputs of resolution from the process: variables, working directory, CPUs. Read once, so that resolving is a function.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -24,7 +24,7 @@ impl Surroundings {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        // A deleted working directory has no name; what is relative then fails with a message of its own.
+        // A deleted working directory has no name; relative paths then fail with a message of their own.
         let directory = start_directory();
         Surroundings {
             variables,
@@ -34,7 +34,7 @@ impl Surroundings {
     }
 }
 
-/// The working directory as the shell names it (`$PWD`, if it is right), so that a symbolic link on the way is followed
+/// The working directory as the shell names it (`$PWD`, if it is valid), so that a symbolic link in the path is followed
 /// anew by each generation.
 #[must_use]
 pub fn start_directory() -> PathBuf {

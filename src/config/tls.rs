@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::Http2;
 
-/// `--certfile` and what belongs to it.
+/// `--certfile` and the settings beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// Chosen by the name that the client asks for; the first one is the default. At least one.
+    /// Chosen by the name that the client requests (SNI); the first one is the default. At least one.
     pub certificates: Vec<CertificateFiles>,
     /// Certificate authorities of client certificates.
     pub client_authorities: Option<PathBuf>,
@@ -15,12 +15,12 @@ pub struct TlsSettings {
     /// Empty: all of them.
     pub cipher_suites: Vec<CipherSuite>,
     pub oldest: TlsVersion,
-    /// Whether clients are offered it.
+    /// Whether it is offered to clients.
     pub http2: Http2,
     pub watch: WatchCertificates,
 }
 
-/// What plain HTTP gets where TLS is spoken, too.
+/// What plain HTTP gets on a server that also has TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlainHttp {
     pub redirect: Option<RedirectPort>,
@@ -31,7 +31,7 @@ pub struct PlainHttp {
 /// Where a redirect leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RedirectPort {
-    /// Of the first listener that speaks TLS.
+    /// The port of the first TLS listener.
     OfListener,
     Given(u16),
 }
@@ -67,7 +67,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// Whether changed certificate files are loaded without being asked.
+/// Whether changed certificate files are loaded without a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchCertificates {
     Yes,
@@ -89,7 +89,7 @@ pub enum Encryption {
     ChaCha20,
 }
 
-/// A cipher suite that can be had.
+/// A supported cipher suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CipherSuite {
     pub authentication: Authentication,

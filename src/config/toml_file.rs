@@ -1,4 +1,4 @@
-//! A TOML file as a source: its values as text with the line of each. Which file that is, is decided elsewhere.
+//! A TOML file as a source: its values as text with the line of each. Which file that is, is decided in `location.rs`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn layer(&self, table: &DeTable) -> Result<Layer, Error> {
         let mut layer = Layer::default();
-        // As they stand in the file, so that the first mistake is the one that is told.
+        // In the order of the file, so that the first error is the one that is reported.
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         let mut seen: Vec<(&'static str, String)> = Vec::new();
@@ -67,7 +67,7 @@ impl Reader<'_> {
         Ok(layer)
     }
 
-    /// What would be typed for that value, with the place of each.
+    /// The texts that would be typed for that value, with the place of each.
     fn texts(
         &self,
         definition: &Definition,
@@ -77,7 +77,7 @@ impl Reader<'_> {
         if definition.kind == Kind::Json {
             return match value.get_ref() {
                 DeValue::Table(_) => Ok(vec![(json(value.get_ref()), at)]),
-                // As it is shown.
+                // In the form that `--print-config` shows.
                 DeValue::String(text)
                     if serde_json::from_str::<serde_json::Map<_, _>>(text).is_ok() =>
                 {
@@ -131,7 +131,7 @@ impl Reader<'_> {
             (Kind::Switch, DeValue::Boolean(on)) => Ok(on.to_string()),
             (Kind::Switch, _) => Err(self.wrong_type(definition, value)),
             (_, DeValue::String(text)) => Ok(text.clone().into_owned()),
-            // Whatever base it is written in: `umask = 0o117`.
+            // In any base: `umask = 0o117`.
             (_, DeValue::Integer(number)) if numeric => {
                 i128::from_str_radix(number.as_str(), number.radix())
                     .map(|number| number.to_string())
@@ -216,9 +216,9 @@ impl Reader<'_> {
     }
 }
 
-/// The line in which `at` begins, and below it what of it is meant.
+/// The line in which `at` begins, and below it an underline of the part in question.
 fn excerpt(text: &str, at: &Range<usize>) -> Option<String> {
-    /// Longer lines say nothing on a terminal.
+    /// Longer lines are not readable on a terminal.
     const LONGEST: usize = 200;
     let before = text.get(..at.start)?;
     let number = 1 + before.matches('\n').count();

@@ -1,4 +1,4 @@
-//! From a value's text to what it means, one file per shape. It does not know which setting or source the text came from.
+//! Parsers of values, one file per type.
 
 mod access_format;
 mod address;
@@ -48,12 +48,12 @@ pub(super) use place::{
 };
 pub(super) use tls::{client_certificates, ssl_version, tls_version};
 
-/// Why a text is not such a value: ends the sentence "`--workers`: `x` …".
+/// Why a text is not a valid value: ends the sentence "`--workers`: `x` …".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Malformed {
     pub problem: String,
     pub hint: Option<String>,
-    /// The text is well formed, but rgun does not do that.
+    /// The text is well formed, but rgun does not support it.
     pub understood: bool,
 }
 

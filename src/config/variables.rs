@@ -1,4 +1,4 @@
-//! The environment as a source: the variables that platforms set. It takes them as data and reads none itself.
+//! The environment as a source: the variables that platforms set, passed in as data.
 
 use std::collections::BTreeMap;
 
@@ -27,13 +27,13 @@ pub fn environment(variables: &BTreeMap<String, String>) -> Layer {
     layer
 }
 
-/// What this program's own variables begin with.
+/// The prefix of rgun's own variables.
 const OWN: &str = "RGUN_";
 
 /// Variables that Kubernetes injects for a Service of that name.
 const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
 
-/// `RGUN_WORKERS` and its like, by the name of the setting or of the option; and what is to be said of those that are none.
+/// `RGUN_WORKERS` and the like, by the name of the setting or of the option, and warnings about unknown ones.
 #[must_use]
 pub fn own_variables(variables: &BTreeMap<String, String>) -> (Layer, Vec<String>) {
     let (mut layer, mut warnings) = (Layer::default(), Vec::new());
@@ -68,7 +68,7 @@ pub fn own_variables(variables: &BTreeMap<String, String>) -> (Layer, Vec<String
     (layer, warnings)
 }
 
-/// Several values stand on lines of their own; addresses also on one line, separated by commas.
+/// Several values are on separate lines; addresses also on one line, separated by commas.
 fn values(occurs: Occurs, kind: Kind, value: &str) -> Vec<String> {
     let split: Vec<&str> = match (occurs, kind) {
         (Occurs::Once, _) => return vec![value.to_owned()],

@@ -1,4 +1,4 @@
-//! Splits a variable into words as a shell does (and Python's `shlex.split`, which gunicorn uses). It expands nothing.
+//! Splits a variable into words as a shell does (and Python's `shlex.split`, which gunicorn uses), without expansion.
 
 /// A quote was opened and not closed, or the text ends in a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

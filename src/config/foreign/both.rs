@@ -1,4 +1,4 @@
-//! Options that both uvicorn and granian have. What to write instead; it explains, and changes nothing.
+//! Options that both uvicorn and granian have, and what to write instead.
 
 use super::Program;
 

@@ -1,4 +1,4 @@
-//! granian's options. What to write instead; it explains, and changes nothing.
+//! granian's options, and what to write instead.
 
 use super::Program;
 

@@ -1,4 +1,4 @@
-//! hypercorn's options. What to write instead; it explains, and changes nothing.
+//! hypercorn's options, and what to write instead.
 
 use super::Program;
 

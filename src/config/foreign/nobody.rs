@@ -1,4 +1,4 @@
-//! Options that no server has, but that people write. With what to write instead; it explains, and changes nothing.
+//! Options that no server has but that are often typed, and what to write instead.
 
 use super::Program;
 

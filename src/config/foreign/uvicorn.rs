@@ -1,4 +1,4 @@
-//! uvicorn's options. What to write instead; it explains, and changes nothing.
+//! uvicorn's options, and what to write instead.
 
 use super::Program;
 

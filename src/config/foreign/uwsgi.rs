@@ -1,4 +1,4 @@
-//! uWSGI's options. What to write instead; it explains, and changes nothing.
+//! uWSGI's options, and what to write instead.
 
 use super::Program;
 

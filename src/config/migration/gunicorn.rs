@@ -1,12 +1,12 @@
-//! gunicorn's settings (27.0), and what is to be said of each beyond its definition here. It says nothing of those without effect.
+//! gunicorn's settings (27.0), and how rgun's differ from each. Those without effect are in `definition/gunicorn.rs`.
 
 /// How a setting compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Like {
     Same,
-    /// There is one, and it differs in this.
+    /// rgun has it, with this difference.
     But(&'static str),
-    /// There is no such setting of ours: a hook, or what is not done yet.
+    /// rgun has no such setting: a hook, or not implemented yet.
     Not(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! The tables for uvicorn and granian: what they have and how it is written here. It knows no defaults of theirs.
+//! The tables for uvicorn and granian: their options and rgun's spelling of each.
 
 use std::fmt::Write;
 

@@ -4,7 +4,7 @@ use super::Typed;
 use crate::config::value;
 use crate::config::{Error, ResponseCompression};
 
-/// All are read, also where there is no compression: a mistake is found before it matters.
+/// All are checked even if compression is off, so that an error is reported before it matters.
 pub(super) fn compression(typed: &Typed<'_>) -> Result<Option<ResponseCompression>, Error> {
     let codings = typed.optional("compress", value::codings)?;
     let level = typed.value("compress_level", |text| value::number(text, 1..=9))?;

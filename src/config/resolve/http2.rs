@@ -1,4 +1,4 @@
-//! The settings of HTTP/2, gunicorn's ways to say it among them.
+//! The settings of HTTP/2, gunicorn's spellings included.
 
 use super::Typed;
 use crate::config::{Error, Http2, Http2Settings, value};

@@ -1,4 +1,4 @@
-//! The settings of the logs beyond level and files, read together. It looks whether a file of Python's logging is there.
+//! The settings of the logs beyond level and files, read together. Checks that a file for Python's logging exists.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ pub(super) fn logging(typed: &Typed<'_>, base: &Path) -> Result<Logging, Error> 
     })
 }
 
-/// As gunicorn: the dictionary counts most, then JSON.
+/// As gunicorn: the dictionary takes precedence, then JSON.
 fn python(typed: &Typed<'_>, base: &Path) -> Result<Option<PythonLogging>, Error> {
     let file = |text: &str| existing(base.join(text));
     let json = typed.optional("logconfig_json", file)?;

@@ -88,13 +88,13 @@ fn every_default_is_a_value_of_its_setting() {
     assert_eq!(settings.interface, Interface::Auto);
 }
 
-/// Whatever is defined must do something: a value that changes nothing was forgotten in `resolve`.
+/// Every defined setting must have an effect: one whose value changes nothing was forgotten in `resolve`.
 #[test]
 fn every_setting_reaches_the_result() {
-    // Which files are read is decided before; gunicorn's logger is accepted and without effect.
+    // Which files are read is decided earlier; gunicorn's logger is accepted but ignored.
     let inert = ["config", "logger_class"];
     for definition in definitions().filter(|definition| !inert.contains(&definition.name)) {
-        // Some mean something only beside another one.
+        // Some have an effect only beside another one.
         let beside = match definition.name {
             "syslog_addr"
             | "syslog_prefix"
@@ -202,7 +202,7 @@ fn the_strongest_source_wins_and_is_named() {
             "--workers: `x` is not a whole number",
         ]
     );
-    // As gunicorn: its argument parser exits with 2, what it finds later with 1.
+    // As gunicorn: its argument parser exits with 2, later errors with 1.
     assert_eq!(
         errors.iter().map(Error::exit_code).collect::<Vec<_>>(),
         [1, 2, 2]
@@ -328,7 +328,7 @@ fn no_app() {
     );
 }
 
-/// Words that such texts are made of, so that the odd ones among them are likely.
+/// Fragments of such texts, so that generated texts often contain unusual ones.
 fn text() -> impl Strategy<Value = String> {
     let words = [
         "",
@@ -376,7 +376,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// Whatever is typed, the answer is settings or one printable line.
+    /// Any input results in settings or in one printable line.
     #[test]
     fn nothing_typed_can_break_it(which in 0..definitions().count(), text in text(), option: bool) {
         let definition = definitions().nth(which).expect("in range");

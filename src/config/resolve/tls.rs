@@ -1,4 +1,4 @@
-//! The settings of TLS, read together. It opens no file.
+//! The settings of TLS, read together.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub(super) fn tls(
                     .hinted("name the certificate with --certfile FILE"),
             );
         }
-        // Files may list every setting that there is.
+        // Files may list every setting, with empty values.
         let typed_in_vain = [
             "ca_certs",
             "cert_reqs",
@@ -80,7 +80,7 @@ pub(super) fn tls(
         )
         .hinted("name the authorities with --ca-certs FILE"));
     }
-    // A lone file has its key in it; with several, a missing key cannot be told from one in the wrong place.
+    // A single file contains its key; with several, a missing key is indistinguishable from one in the wrong place.
     if !keys.is_empty() && keys.len() != chains.len() {
         let counts = format!(
             "is one of {} keys for {} certificates",
@@ -172,7 +172,7 @@ fn file(text: &str, base: &Path, surroundings: &Surroundings) -> Value<PathBuf> 
     }
 }
 
-/// Settings that are each right and do not fit together, reported where the last value of one was given.
+/// Settings that are valid one by one but contradict each other; reported where the last value of one was given.
 struct Complaint<'a> {
     typed: &'a Typed<'a>,
     name: &'static str,

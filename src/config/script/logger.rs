@@ -1,4 +1,4 @@
-//! A logger class of the user's: what of it can be had, and where to go with the rest. It logs nothing.
+//! A logger class of the user's: the attributes that rgun supports, and alternatives for the methods that it does not.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ const THEIRS: [&str; 2] = [
     "gunicorn.instrument.statsd.Statsd",
 ];
 
-/// What to do instead of a method of one's own.
+/// The alternative to overriding a method.
 fn instead(method: &str) -> &'static str {
     match method {
         "access" | "access_log_enabled" | "_compute_access_log_enabled" => {
@@ -31,7 +31,7 @@ fn instead(method: &str) -> &'static str {
     }
 }
 
-/// The setting's text: the class, with its attributes where it has some.
+/// The setting's text: the class, with its attributes if it has any.
 pub fn told(
     file: &str,
     class: &str,
@@ -41,7 +41,7 @@ pub fn told(
 ) -> Result<String, Error> {
     let is_theirs = ancestors.iter().any(|one| THEIRS.contains(&one.as_str()));
     if THEIRS.contains(&class) || !is_theirs {
-        // Nothing of gunicorn's: the setting refuses it by its name.
+        // Not derived from gunicorn's: the setting rejects it by its name.
         return Ok(class.to_owned());
     }
     if overrides.is_empty() {

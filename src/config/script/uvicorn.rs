@@ -1,4 +1,4 @@
-//! `CONFIG_KWARGS` of uvicorn's worker class, in the words of our settings. It knows no other class.
+//! `CONFIG_KWARGS` of uvicorn's worker class, translated to rgun's settings.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::config::{Definition, Error, Origin, definition};
 
 type Texts<'a> = &'a dyn Fn(&Definition, &Value) -> Result<Vec<String>, Error>;
 
-/// Options that have no counterpart because there is nothing to choose here.
+/// Options without a counterpart, because rgun has no such choice.
 const MEANINGLESS: [&str; 7] = [
     "http",
     "date_header",
@@ -51,7 +51,7 @@ pub fn options(
             | "workers" => option,
             "log_config" if value.is_object() => "logconfig_dict",
             "log_config" => match value.as_str() {
-                // As uvicorn tells them apart.
+                // As uvicorn distinguishes them.
                 Some(path) if Path::new(path).extension() == Some("json".as_ref()) => {
                     "logconfig_json"
                 }

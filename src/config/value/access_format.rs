@@ -1,4 +1,4 @@
-//! gunicorn's `access_log_format`, a Python `%` format, compiled into pieces. It formats nothing.
+//! gunicorn's `access_log_format`, a Python `%` format, compiled into pieces.
 
 use super::{Malformed, Value};
 use crate::config::{AccessFormat, Align, Atom, Conversion, Piece};
@@ -6,7 +6,7 @@ use crate::config::{AccessFormat, Align, Atom, Conversion, Piece};
 /// gunicorn's default.
 const DEFAULT: &str = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#;
 
-/// Wider columns are a slip of the finger.
+/// Wider columns are taken for a typing error.
 const WIDEST: usize = 1000;
 
 /// The word `json`, or a format.
@@ -65,7 +65,7 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
     }
 }
 
-/// A conversion of Python's by its parts.
+/// The parts of a Python conversion.
 pub(super) struct Found<'t> {
     pub key: &'t str,
     pub conversion: Conversion,
@@ -75,7 +75,7 @@ pub(super) struct Found<'t> {
     pub rest: &'t str,
 }
 
-/// From behind the `%` of `%(key)08d`; what follows it.
+/// Parses from after the `%` of `%(key)08d`; returns the rest as well.
 fn conversion<'t>(text: &'t str, pieces: &mut Vec<Piece>) -> Value<&'t str> {
     let Found {
         key,
@@ -88,7 +88,7 @@ fn conversion<'t>(text: &'t str, pieces: &mut Vec<Piece>) -> Value<&'t str> {
             return Err(malformed(text, "is no number, so it has to end in s"));
         }
         Some(atom) => pieces.push(Piece::Atom(atom, conversion)),
-        // What there is not is a dash, as with gunicorn.
+        // A missing value is a dash, as with gunicorn.
         None => push_text(pieces, "-"),
     }
     Ok(rest)
@@ -136,7 +136,7 @@ pub(super) fn conversion_of(text: &str) -> Value<Found<'_>> {
     })
 }
 
-/// From behind the opening parenthesis; parentheses in a name have to be in pairs.
+/// Parses from after the opening parenthesis; parentheses in a name have to be in pairs.
 fn key(text: &str) -> Option<(&str, &str)> {
     let mut depth = 1;
     for (at, character) in text.char_indices() {

@@ -13,7 +13,7 @@ const DEFAULT_PORT: u16 = 8000;
 /// The room in `sockaddr_un.sun_path`, less its NUL (unix(7)).
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// An address, and whether it speaks TLS where that is said. `base`: where a relative path of a unix socket starts.
+/// An address, and whether it uses TLS if that is given. `base`: where a relative path of a unix socket starts.
 pub(in crate::config) fn bind(text: &str, base: &Path) -> Value<Bind> {
     let (text, protection) = match text.rsplit_once(',') {
         Some((address, "tls")) => (address, Some(Protection::Tls)),
@@ -44,7 +44,7 @@ fn address(text: &str, base: &Path) -> Value<Endpoint> {
     tcp(text.strip_prefix("tcp://").unwrap_or(text))
 }
 
-/// One that is not passed in.
+/// An address that is not an inherited descriptor.
 pub(in crate::config) fn own_address(text: &str, base: &Path) -> Value<Endpoint> {
     match address(text, base)? {
         Endpoint::Fd { .. } | Endpoint::FdName { .. } => {
@@ -112,7 +112,7 @@ fn tcp(text: &str) -> Value<Endpoint> {
         None => (text, DEFAULT_PORT),
     };
     match host {
-        // As the socket API has it, and gunicorn.
+        // As in the socket API, and with gunicorn.
         "" => Ok(Endpoint::Tcp {
             host: "0.0.0.0".to_owned(),
             port,
@@ -165,7 +165,7 @@ fn port(text: &str) -> Value<u16> {
     if text.contains(',') {
         return Err(Malformed::new("is not HOST:PORT").hint("give -b once for each address"));
     }
-    // `parse` alone would take `+80`.
+    // `parse` alone would accept `+80`.
     match text.parse() {
         Ok(port) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(port),
         Ok(_) | Err(_) => {

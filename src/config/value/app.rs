@@ -1,4 +1,4 @@
-//! `MODULE:ATTRIBUTE`. It does not import anything: whether the app is there, the worker finds out.
+//! `MODULE:ATTRIBUTE`. Whether the app exists is found out by the worker that imports it.
 
 use super::{Malformed, Value};
 use crate::config::{AppSpec, Factory};
@@ -60,7 +60,7 @@ fn check_module(module: &str, attribute: Option<&str>) -> Value<()> {
             .filter(|name| !name.is_empty())
             .map_or(module.to_owned(), |name| format!("{module}:{name}"))
     };
-    // Python takes any file name as a module's, `my-app` too; what it cannot be is a path.
+    // Python accepts any file name as a module's, `my-app` too, but not a path.
     let is_path = module.contains('/')
         || (module.contains('.') && module.to_ascii_lowercase().ends_with(".py"));
     if is_path {
@@ -105,7 +105,7 @@ fn check_module(module: &str, attribute: Option<&str>) -> Value<()> {
     Ok(())
 }
 
-/// Near enough: what Python refuses beyond this, the import reports.
+/// An approximation: anything else that Python rejects is reported by the import.
 fn is_identifier(name: &str) -> bool {
     let mut characters = name.chars();
     characters

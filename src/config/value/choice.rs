@@ -1,4 +1,4 @@
-//! Values of which there are a few, by name. It does not know where they are used.
+//! Values that are one of a few names.
 
 use super::{Malformed, Value};
 use crate::config::{
@@ -15,7 +15,7 @@ pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
     Err(Malformed::new(format!("is none of {}", names.join(", "))))
 }
 
-/// On or off. An option that is there has no text.
+/// On or off. An option without a value has an empty text.
 pub(in crate::config) fn switch(text: &str) -> Value<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "" | "true" | "yes" | "on" | "1" | "y" => Ok(true),

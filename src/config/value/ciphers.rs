@@ -1,9 +1,9 @@
-//! `--ciphers`: a list in OpenSSL's syntax (ciphers(1)), as far as the suites that can be had satisfy it.
+//! `--ciphers`: a list in OpenSSL's syntax (ciphers(1)), resolved to the supported suites.
 
 use super::{Malformed, Value};
 use crate::config::{Authentication, CipherSuite, Encryption, TlsVersion};
 
-/// As with OpenSSL, the list is about TLS 1.2; the suites of TLS 1.3 stay, unless it names some of them.
+/// As with OpenSSL, the list applies to TLS 1.2; the suites of TLS 1.3 stay, unless it names some of them.
 pub(in crate::config) fn cipher_suites(text: &str) -> Value<Vec<CipherSuite>> {
     let mut chosen: Vec<CipherSuite> = Vec::new();
     let mut banned: Vec<CipherSuite> = Vec::new();
@@ -53,7 +53,7 @@ pub(in crate::config) fn cipher_suites(text: &str) -> Value<Vec<CipherSuite>> {
     Ok(chosen)
 }
 
-/// Those that a name stands for, or several keywords joined by `+` all apply to.
+/// The suites that a name means, or that match all of several keywords joined by `+`.
 fn matching(name: &str) -> Vec<CipherSuite> {
     CipherSuite::ALL
         .into_iter()

@@ -1,4 +1,4 @@
-//! Commands: words as a shell splits them, and nothing else that a shell does.
+//! Commands, split into words as a shell does, without expansion or redirection.
 
 use super::{Malformed, Value};
 use crate::config::{RunBefore, split};

@@ -3,7 +3,7 @@
 use super::{Malformed, Value};
 use crate::config::ResponseCoding;
 
-/// `gzip`, `zstd`, both, or nothing at all; `off` is nothing.
+/// `gzip`, `zstd`, both, or none; `off` is none.
 pub(in crate::config) fn codings(text: &str) -> Value<Vec<ResponseCoding>> {
     let mut found = Vec::new();
     for name in entries(text) {

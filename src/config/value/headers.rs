@@ -1,4 +1,4 @@
-//! Lists of header names, as the settings about proxies have them. It does not know what a field means.
+//! Lists of header names, for the settings about proxies.
 
 use super::{Malformed, Value};
 use crate::config::{ForwardedHeaders, XForwarded};
@@ -39,7 +39,7 @@ pub(in crate::config) fn forwarded_headers(text: &str) -> Value<ForwardedHeaders
     Ok(ForwardedHeaders::XForwarded(fields))
 }
 
-/// `NAME=VALUE,…`: with that value the field says https.
+/// `NAME=VALUE,…`: with that value the field means https.
 pub(in crate::config) fn secure_scheme_headers(text: &str) -> Value<Vec<(String, String)>> {
     entries(text)
         .map(|entry| {

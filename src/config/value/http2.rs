@@ -7,7 +7,7 @@ use crate::config::Http2;
 /// RFC 9113 §6.5.2.
 const LARGEST_WINDOW: u32 = i32::MAX as u32;
 const FRAMES: std::ops::RangeInclusive<u32> = 16_384..=16_777_215;
-/// What 0 means for a list of header fields: one has to fit into memory.
+/// What 0 means for a list of header fields, which has to fit into memory.
 const LONGEST_LIST: u32 = 1 << 20;
 
 pub(in crate::config) fn http2(text: &str) -> Value<Http2> {
@@ -38,7 +38,7 @@ pub(in crate::config) fn http_protocols(text: &str) -> Value<Http2> {
     Ok(mode)
 }
 
-/// gunicorn's; `None`: what TLS agrees on.
+/// gunicorn's values; `None`: TLS negotiates it (ALPN).
 pub(in crate::config) fn http2_cleartext(text: &str) -> Value<Option<Http2>> {
     match text.trim() {
         "off" => Ok(None),

@@ -1,9 +1,9 @@
-//! `-k`: gunicorn's worker classes as interfaces. It does not look at the app.
+//! `-k`: gunicorn's worker classes as interfaces.
 
 use super::{Malformed, Value};
 use crate::config::{EventLoop, Interface};
 
-/// What a worker class says beyond the interface.
+/// The interface of a worker class, and the other settings that it implies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::config) struct WorkerClass {
     pub interface: Interface,

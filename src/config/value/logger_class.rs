@@ -1,4 +1,4 @@
-//! A logger class of gunicorn's, and what one made of it says by its attributes. It calls nothing of it.
+//! A logger class of gunicorn's, or the attributes of a subclass.
 
 use std::ffi::CString;
 
@@ -17,7 +17,7 @@ pub(in crate::config) struct LoggerClass {
     access: Option<String>,
 }
 
-/// The attributes as `script.py` tells them; `null` stands for Python's `None`.
+/// The attributes as `script.py` reports them; `null` stands for Python's `None`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Attributes {
@@ -95,7 +95,7 @@ fn shaped(attributes: &Attributes) -> Value<LoggerClass> {
 }
 
 impl LoggerClass {
-    /// The format of the access log with what the class puts around its lines.
+    /// The format of the access log, with the text that the class puts around its lines.
     pub fn around(&self, format: &str) -> String {
         match &self.access {
             Some(around) if format != "json" => around.replace(MESSAGE, format),
@@ -104,7 +104,7 @@ impl LoggerClass {
     }
 }
 
-/// A format of which nothing but the message is a record's.
+/// A format whose only field of the record is the message.
 fn around(name: &str, format: &str) -> Value<()> {
     let shape = shape(name, format, None)?;
     let message = LinePiece::Part(LinePart::Message, crate::config::Conversion::default());

@@ -1,4 +1,4 @@
-//! Values of the logs' settings: addresses of servers, facilities, shares, patterns. It resolves no name.
+//! Values of the logs' settings: addresses of servers, facilities, shares, patterns.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub(in crate::config) fn share(text: &str) -> Value<u32> {
     }
 }
 
-/// Separated by commas: paths, and beginnings of paths with `*` behind.
+/// Separated by commas: paths, and prefixes of paths followed by `*`.
 pub(in crate::config) fn path_patterns(text: &str) -> Value<Vec<PathPattern>> {
     text.split(',')
         .map(str::trim)
@@ -92,7 +92,7 @@ pub(in crate::config) fn syslog_address(text: &str) -> Value<Remote> {
     }
 }
 
-/// Where a metrics server is when nobody says otherwise, as gunicorn has it.
+/// The default address of a metrics server, as with gunicorn.
 const STATSD_PORT: u16 = 8125;
 
 /// gunicorn's `--statsd-host`: `HOST[:PORT]`, or `unix://PATH`.
@@ -178,7 +178,7 @@ pub(in crate::config) fn metric_prefix(text: &str) -> Value<String> {
     })
 }
 
-/// As they stand behind a metric.
+/// In the form that follows a metric.
 pub(in crate::config) fn metric_tags(text: &str) -> Value<String> {
     clean(text)?;
     Ok(if text.is_empty() {
@@ -188,7 +188,7 @@ pub(in crate::config) fn metric_tags(text: &str) -> Value<String> {
     })
 }
 
-/// What would begin another metric in the same datagram.
+/// Characters that would begin another metric in the same datagram.
 fn clean(text: &str) -> Value<()> {
     if text.chars().any(|c| c.is_control() || c == '|') {
         return Err(Malformed::new(

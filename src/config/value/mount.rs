@@ -164,7 +164,7 @@ fn boolean(name: &str, value: &Json) -> Value<bool> {
         .ok_or_else(|| Malformed::new(format!("has a `{name}` that is neither true nor false")))
 }
 
-/// What rgun itself decides cannot be set.
+/// Headers that rgun itself sets cannot be given.
 const FRAMING: [&str; 6] = [
     "connection",
     "content-encoding",

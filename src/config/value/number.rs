@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Malformed, Value};
 
-/// A hundred years: beyond it a deadline cannot be computed, and nobody means it.
+/// A hundred years: beyond it a deadline cannot be computed.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// What "unlimited" means for a line or a field: a head must fit into memory.
@@ -39,7 +39,7 @@ pub(in crate::config) fn duration(text: &str) -> Value<Duration> {
         "h" => 3600.0,
         _ => return Err(not_a_duration()),
     };
-    // Only digits and one point: `inf`, `1e9` and signs are for mathematicians.
+    // Only digits and one point: `inf`, `1e9` and signs are rejected.
     if number.is_empty()
         || !number
             .bytes()
@@ -104,7 +104,7 @@ pub(in crate::config) fn mask(text: &str) -> Value<u32> {
         Ok(mask) if mask <= 0o777 => Ok(mask),
         Ok(mask) => {
             let malformed = Malformed::new("is more than 0777");
-            // `--umask 777` means octal to everybody but gunicorn.
+            // `--umask 777` is octal everywhere but in gunicorn.
             Err(if lower == mask.to_string() {
                 malformed.hint("a leading 0 makes it octal")
             } else {

@@ -48,7 +48,7 @@ fn network(entry: &str) -> Value<(IpAddr, u8)> {
     Ok((masked(address, prefix), prefix))
 }
 
-/// Without the bits beyond the prefix, so that a comparison of networks needs no care.
+/// Clears the bits beyond the prefix, so that networks can be compared directly.
 fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4(

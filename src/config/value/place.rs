@@ -1,4 +1,4 @@
-//! Files, directories, environment pairs and paths of URLs. It opens nothing.
+//! Files, directories, environment pairs and paths of URLs.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ pub(in crate::config) fn environment_pair(text: &str) -> Value<(String, String)>
     }
 }
 
-/// A path as it stands in a request's target: from the slash on, nothing that would have to be escaped.
+/// A path as in a request's target: starts with a slash, without characters that would have to be escaped.
 pub(in crate::config) fn url_path(text: &str) -> Value<String> {
     if !text.starts_with('/') {
         let hint = match text
@@ -71,7 +71,7 @@ pub(in crate::config) fn directory(path: &Path) -> Value<PathBuf> {
     }
 }
 
-/// A file or directory that is there, or a pattern for some that need not be.
+/// A file or directory that exists, or a pattern, which may match none.
 pub(in crate::config) fn watched(path: &Path) -> Value<PathBuf> {
     let pattern = path
         .as_os_str()
@@ -89,7 +89,7 @@ pub(in crate::config) fn root_path(text: &str) -> Value<String> {
     if text.is_empty() {
         Ok(String::new())
     } else {
-        // The slash at its end would stand twice in every path.
+        // A slash at its end would be doubled in every path.
         url_path(text).map(|path| path.trim_end_matches('/').to_owned())
     }
 }

@@ -1,9 +1,9 @@
-//! Versions of TLS and the certificates of clients. Cipher suites have a file of their own.
+//! Versions of TLS and the certificates of clients. Cipher suites are in `ciphers.rs`.
 
 use super::{Malformed, Value};
 use crate::config::{ClientCertificates, TlsVersion};
 
-/// gunicorn passes Python's numbers on, and their names may stand in a file.
+/// gunicorn passes Python's numbers on, and a file may contain their names.
 pub(in crate::config) fn client_certificates(text: &str) -> Value<ClientCertificates> {
     match text.trim().to_ascii_lowercase().as_str() {
         "none" | "0" | "cert_none" => Ok(ClientCertificates::NotRequested),
@@ -25,7 +25,7 @@ pub(in crate::config) fn tls_version(text: &str) -> Value<TlsVersion> {
     }
 }
 
-/// Names and numbers of Python's `ssl.PROTOCOL_…`: those that leave the version open mean the oldest that there is.
+/// Names and numbers of Python's `ssl.PROTOCOL_…`: those that leave the version open mean the oldest supported one.
 pub(in crate::config) fn ssl_version(text: &str) -> Value<TlsVersion> {
     let name = text.trim();
     let name = name.strip_prefix("PROTOCOL_").unwrap_or(name);
