@@ -1,4 +1,4 @@
-//! The embedded entry: the binary. It starts the interpreter itself, in each worker; the master has none.
+//! The embedded entry: the binary. It starts the interpreter in each worker; the master has none.
 
 mod choice;
 mod fit;
@@ -25,22 +25,22 @@ use crate::worker::python::{Interpreter, StartError, loaded_version};
 const FAILED_TO_BOOT: u8 = 3;
 
 struct Embedded {
-    /// As the process got them, its own name first: `sys.argv`.
+    /// The process's arguments, its name first: `sys.argv`.
     arguments: Vec<OsString>,
     /// Chosen once: a reload does not change it.
     python: OnceLock<Chosen>,
 }
 
 struct Chosen {
-    /// Whose environment the workers run in.
+    /// The Python whose environment the workers use.
     executable: PathBuf,
-    /// The directory of its standard library; empty where it does not say.
+    /// The directory of its standard library; empty if it is not known.
     library: PathBuf,
 }
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    // The interpreter is asked in a process of its own, before the master is there.
+    // The interpreter is queried in a separate process, before the master starts.
     hear_of_children();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let own = arguments.iter().skip(1).cloned().collect();
@@ -128,7 +128,7 @@ impl Host for Embedded {
                     summary: error.to_string(),
                     traceback: String::new(),
                 };
-                // When the master is gone, so is everyone who could act on it.
+                // If the master is gone, no process is left to act on it.
                 drop(seat.channel.send(&failed));
                 FAILED_TO_BOOT
             }
@@ -151,7 +151,7 @@ impl Entry for Embedded {
     fn examine(&self, settings: &Settings) -> Result<(), Refusal> {
         let executable = self.python(settings.python.as_deref())?;
         let library = fit::examine(&executable)?;
-        // A second choice in one process could only be the same.
+        // A second choice in one process would have the same result.
         drop(self.python.set(Chosen {
             executable,
             library,

@@ -19,11 +19,11 @@ struct Hosted {
     version: String,
     /// `sys.executable`.
     python: PathBuf,
-    /// Why this process is to serve itself.
+    /// Why this process is to serve by itself.
     reason: Option<String>,
-    /// What it then serves; else what the settings name.
+    /// The app that it then serves; otherwise the one that the settings name.
     app: Option<Py<PyAny>>,
-    /// Readable once that is to end.
+    /// Readable once serving has to end.
     leave: Cell<Option<OwnedFd>>,
 }
 
@@ -75,9 +75,9 @@ impl Entry for Hosted {
     }
 }
 
-/// Runs the program with these arguments (without its name); the exit code, in the master as in each worker.
+/// Runs the program with these arguments (without its name); returns the exit code, in the master as in each worker.
 ///
-/// `reason`: why it is to serve in this process instead of forking workers; `app`: what it then serves, an object; `leave`: a
+/// `reason`: why it is to serve in this process instead of forking workers; `app`: the object that it then serves; `leave`: a
 /// descriptor that is readable once the server is to end.
 #[pyfunction]
 #[pyo3(signature = (arguments, reason=None, app=None, leave=None))]
@@ -88,11 +88,11 @@ fn main(
     app: Option<Py<PyAny>>,
     leave: Option<RawFd>,
 ) -> PyResult<u8> {
-    // Rust's own programs begin with that. Without /dev/null they stay as they are.
+    // As the runtime of Rust's own programs does. Without /dev/null they stay as they are.
     drop(open_stdio());
     let leave = leave.map(duplicate).transpose()?;
     let version = py.version_info();
-    // The GIL stays ours: the master is the only thread there is, and it must hold it to fork.
+    // Keeps the GIL: the master is the only thread, and must hold it to fork.
     Ok(cli::main(
         arguments,
         &Hosted {
@@ -111,8 +111,8 @@ fn main(
     ))
 }
 
-/// Every setting, for whoever makes a command line in Python: name, option without dashes, its letter, whether it may be
-/// repeated, the shape of its value, and the help.
+/// Every setting, for code that makes a command line in Python: name, option without dashes, its letter, whether it may be
+/// repeated, the type of its value, and the help.
 #[pyfunction]
 fn settings() -> Vec<Described> {
     definitions()

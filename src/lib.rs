@@ -1,6 +1,6 @@
 //! rgun: a pre-fork process manager and ASGI/WSGI server.
 //!
-//! The layers, top to bottom; arrows never point up (`tests/layering.rs` holds them to it):
+//! The layers, top to bottom; arrows never point up (checked by `tests/layering.rs`):
 //! `cli` → `master`, `monitor`, `worker` → `master::supervisor`, `ipc`, `http`, `files`, `compress` → `config`, `observability` → `sys`.
 
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The clap command, made from config's definitions. clap splits the command line; what a value means, config decides.
+//! The clap command, made from config's definitions. clap splits the command line; values are parsed by `config`.
 
 use clap::builder::EnumValueParser;
 use clap::{Arg, ArgAction, Command};
@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use super::help;
 use crate::config::{Definition, Kind, Occurs, Standing, understood};
 
-/// Names of the arguments that are not settings; no setting can be called so.
+/// Names of the arguments that are not settings; no setting has one of these names.
 pub(super) const HELP: &str = "--help";
 pub(super) const VERSION: &str = "--version";
 pub(super) const COMPLETIONS: &str = "--completions";
@@ -21,7 +21,7 @@ pub(super) fn command() -> Command {
         .after_help(help::examples(help::Length::Short))
         .after_long_help(help::examples(help::Length::Long))
         .no_binary_name(true)
-        // A repeated option: the last one counts, as with gunicorn (command lines put together by scripts).
+        // A repeated option: the last one takes effect, as with gunicorn (command lines assembled by scripts).
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
@@ -80,7 +80,7 @@ fn argument(definition: &'static Definition) -> Arg {
         | Kind::Json => argument
             .value_name(definition.value)
             .allow_negative_numbers(definition.kind.is_numeric())
-            // Every occurrence is wanted by `Layer`, which knows what a repetition means.
+            // `Layer` gets every occurrence, and handles repetition.
             .action(if definition.occurs == Occurs::Repeatedly {
                 ArgAction::Append
             } else {

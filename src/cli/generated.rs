@@ -8,7 +8,7 @@ use super::command::command;
 use super::{ctl, doctor, init};
 use crate::config::{Kind, definition};
 
-/// The script that a shell reads to complete `rgun ...`.
+/// The completion script of a shell.
 pub fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut whole(), "rgun", &mut script);
@@ -48,7 +48,7 @@ fn whole() -> clap::Command {
         .subcommand(doctor::command().name("doctor"))
 }
 
-/// With what a shell can complete of the option's value.
+/// With a hint on how a shell completes the option's value.
 fn described(argument: Arg) -> Arg {
     match definition(argument.get_id().as_str()).map(|definition| definition.kind) {
         Some(Kind::Choice(names)) => argument.value_parser(PossibleValuesParser::new(names)),

@@ -1,4 +1,4 @@
-//! What `--help` says around the definitions: the opening, values and variables, examples. It prints nothing.
+//! The texts of `--help` around the definitions: the opening, values and variables, examples.
 
 use std::fmt::Write;
 
@@ -17,7 +17,7 @@ pub(super) enum Length {
 
 pub(super) const USAGE: &str = "rgun [OPTIONS] APP\n       rgun ctl COMMAND\n       rgun init TARGET\n       rgun doctor [FILES]";
 
-/// What `-h` shows: the settings that most servers are started with. `--help` shows all.
+/// The settings that `-h` shows: those that most servers are started with. `--help` shows all.
 const COMMON: [&str; 22] = [
     "wsgi_app",
     "factory",

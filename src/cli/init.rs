@@ -78,7 +78,7 @@ pub(super) fn command() -> Command {
         )
 }
 
-/// `arguments` begin after `init`. The exit code: 0 when all files were written.
+/// `arguments` begin after `init`. Returns the exit code: 0 when all files were written.
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
@@ -144,7 +144,7 @@ fn print(draft: &Draft) {
     report::text(&format!("# ==> {} <==\n{}\n", draft.path, draft.text));
 }
 
-/// Nothing is written when one of the files is in the way.
+/// Writes nothing if one of the files already exists.
 fn write(directory: &Path, project: &Project, drafts: &[Draft], force: bool) -> u8 {
     let is_there = |draft: &Draft| directory.join(&draft.path).symlink_metadata().is_ok();
     let in_the_way: Vec<_> = drafts
@@ -161,7 +161,7 @@ fn write(directory: &Path, project: &Project, drafts: &[Draft], force: bool) -> 
     report::text(&format!("{} serves {}\n", project.name, project.app));
     for draft in drafts {
         let is_kept = draft.is_shared && is_there(draft)
-            // Two configuration files would have to be chosen between at each start.
+            // With two configuration files a start would be ambiguous.
             || draft.path == "rgun.toml" && directory.join("gunicorn.conf.py").exists();
         if is_kept {
             report::text(&format!("  kept     {}\n", draft.path));
@@ -180,7 +180,7 @@ fn create(path: &Path, draft: &Draft) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     if path.symlink_metadata().is_ok() {
-        // Not through a link: what it leads to is not ours.
+        // Does not follow a symbolic link: its target is not a file of `rgun init`.
         fs::remove_file(path)?;
     }
     let mode = if draft.is_executable { 0o755 } else { 0o644 };

@@ -1,4 +1,4 @@
-//! From arguments, environment and files to a run: the sources as layers, in their order. It prints nothing and starts nothing.
+//! Reads arguments, environment and files into layers, in their order of precedence.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::config::{
     question, resolve, split, toml, understood,
 };
 
-/// What the command line asks for.
+/// What the command line requests.
 #[derive(Debug)]
 pub(super) enum Parsed {
     /// Ready to be printed, with its colours.
@@ -28,19 +28,19 @@ pub(super) enum Parsed {
     Run(Box<Sources>),
 }
 
-/// Everything that says something about this run, but for what a Python file has to be asked for.
+/// All sources of a run, except the values of a Python file, which an interpreter has to evaluate.
 #[derive(Debug)]
 pub(super) struct Sources {
     files: Files,
-    /// Below the Python file.
+    /// Weaker than the Python file.
     weaker: Vec<Layer>,
-    /// Above it.
+    /// Stronger than it.
     stronger: Vec<Layer>,
-    /// What is to be said, and stops nobody.
+    /// Warnings, which do not stop the start.
     pub warnings: Vec<String>,
 }
 
-/// What a configuration file in Python has brought beside settings.
+/// The effects of a configuration file in Python beside its settings.
 #[derive(Debug, Default)]
 pub(super) struct Answered {
     location: Option<String>,
@@ -53,9 +53,9 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// What the file did to its own process is for the workers; what is said more plainly counts more.
+    /// Applies the file's changes of its process to the workers; explicit settings take precedence over them.
     pub fn complete(&self, settings: &mut Settings, layers: &Layers) {
-        // One that acts is run again where workers come from.
+        // A file with effects beyond its values is run again in the process that workers are forked from.
         if let Some(location) = self.location.as_ref().filter(|_| self.acts) {
             settings.hooks = Some(Arc::new(Hooks {
                 location: location.clone(),
@@ -78,7 +78,7 @@ impl Answered {
 /// The settings of the same arguments, resolved anew.
 ///
 /// # Errors
-/// What `main` would report.
+/// The error that `main` would report.
 pub fn settings(arguments: &[OsString], surroundings: &Surroundings) -> Result<Settings, Error> {
     match parse(arguments, surroundings)? {
         Parsed::Run(sources) => sources.resolve(surroundings).map(|it| it.settings),
@@ -141,7 +141,7 @@ impl Sources {
         Ok(resolved)
     }
 
-    /// An option that names a class of the user's own means the one that it is made of.
+    /// Replaces a class of the user's that an option names by the known class that it is derived from.
     fn replace_class(&mut self, setting: &'static str, class: &str) {
         let stronger = Layers::new(self.stronger.clone());
         if let (Some(given), Some(definition)) =
@@ -160,7 +160,7 @@ impl Sources {
         given.is_some_and(|given| given.text.contains(['.', ':']))
     }
 
-    /// Once: a reload would only say it again.
+    /// Called once: a reload would only repeat the messages.
     pub fn note(&self) {
         for note in idle(&self.layers()) {
             tracing::info!("{note}");
@@ -173,27 +173,27 @@ impl Sources {
         }
     }
 
-    /// What a Python has to be asked before that is all; `None`: nothing.
+    /// The request to an interpreter that completes the sources; `None`: none is needed.
     pub fn question(&self) -> Option<String> {
         let stronger = Layers::new(self.stronger.clone());
         question(self.files.script.as_ref(), &stronger)
     }
 
-    /// Which Python, as far as anything says.
+    /// The Python that is set, if any.
     pub fn python(&self, surroundings: &Surroundings) -> Option<PathBuf> {
         let layers = self.layers();
         let given = layers.given("python").last()?;
         Some(surroundings.directory.join(&given.text))
     }
 
-    /// Takes in what it has said.
-    pub fn answered(&mut self, said: &[u8]) -> Result<Answered, Error> {
+    /// Adds the output of the interpreter to the sources.
+    pub fn answered(&mut self, output: &[u8]) -> Result<Answered, Error> {
         let name = match &self.files.script {
             Some(_) => self.files.script_name.as_str(),
             None if self.asks_for("worker_class") => "--worker-class",
             None => "--logger-class",
         };
-        let told = answer(name, said)?;
+        let told = answer(name, output)?;
         self.weaker.extend([told.class_options, told.layer]);
         if let Some(class) = told.class {
             self.replace_class("worker_class", &class);
@@ -213,7 +213,7 @@ impl Sources {
     }
 }
 
-/// The options among those words, or what they ask for instead of a run.
+/// The options among those words, or the page that they request instead of a run.
 fn options(words: Vec<OsString>, origin: &Origin) -> Result<Result<Layer, Parsed>, Error> {
     match command().try_get_matches_from(words) {
         Ok(matches) => Ok(match page(&matches) {

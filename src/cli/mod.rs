@@ -37,41 +37,41 @@ const INIT: &str = "init";
 /// The first argument that makes it check instead of serving. An app of that name is `doctor:app`.
 const DOCTOR: &str = "doctor";
 
-/// What the reader of the log gets to take the last lines.
+/// How long the last log lines may take to be written.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What an entry (hosted or embedded) brings.
+/// The interface of an entry (hosted or embedded).
 pub trait Entry: Host {
     /// The Python that workers run in, as `--version` names it: `CPython 3.12.1`. Must not start an interpreter.
     fn interpreter(&self) -> String;
 
-    /// The executable that a configuration file in Python is run by. `setting`: what `--python` says.
+    /// The executable that evaluates a configuration file in Python. `setting`: the value of `--python`.
     ///
     /// # Errors
-    /// When there is none.
+    /// When none is found.
     fn python(&self, setting: Option<&Path>) -> Result<PathBuf, Refusal>;
 
-    /// Whether the interpreter suits these settings; asked once, before anything is started.
+    /// Whether the interpreter suits these settings; called once, before anything is started.
     fn examine(&self, _settings: &Settings) -> Result<(), Refusal> {
         Ok(())
     }
 
-    /// `--check-config`: boots the app as a worker does and logs what fails. What the app is, or the exit code.
+    /// `--check-config`: boots the app as a worker does and logs errors. Returns a description of the app, or the exit code.
     ///
     /// # Errors
-    /// When a start would not come up.
+    /// When a start would fail.
     fn check(&self, settings: &Arc<Settings>) -> Result<String, u8>;
 
-    /// Why this process is to serve itself, without workers, whatever the settings say.
+    /// Why this process is to serve by itself, without workers, regardless of the settings.
     fn in_process(&self) -> Option<&str> {
         None
     }
 
-    /// `--in-process`: serves from these listeners; the exit code.
+    /// `--in-process`: serves from these listeners; returns the exit code.
     fn serve_here(&self, settings: &Arc<Settings>, listeners: Vec<Listener>) -> u8;
 }
 
-/// Why an entry does not run: what a person reads.
+/// Why an entry does not run, as an error message.
 #[derive(Debug)]
 pub struct Refusal {
     pub message: String,
@@ -101,7 +101,7 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     }
 }
 
-/// `rgun help` alone asks for the help. An app of that name is `help:app`.
+/// `rgun help` alone is `rgun --help`. An app of that name is `help:app`.
 fn help_words(arguments: Vec<OsString>) -> Vec<OsString> {
     match arguments.as_slice() {
         [only] if only == "help" => vec!["--help".into()],
@@ -123,7 +123,7 @@ fn start(
     let layers = sources.layers();
     let Resolved { mode, mut settings } = match sources.resolve(surroundings) {
         Ok(resolved) => resolved,
-        // All that could be said of the rest is that it is right.
+        // All other settings are valid.
         Err(Error::NoApp) if layers.given("print_config").last().is_some() => {
             return report::print(&effective(&layers));
         }
@@ -152,11 +152,11 @@ fn start(
 enum Tries {
     /// Also addresses, log files and directories, lifespan and readiness.
     EverythingOfAStart,
-    /// That the app loads. What is printed on one machine may be meant for another, which has those directories and services.
+    /// That the app loads. Settings printed on one machine may be meant for another, which has those directories and services.
     App,
 }
 
-/// Somebody waits for the answer: it comes on standard error, and no log file is made.
+/// Logs to standard error, where the caller reads it, and creates no log file.
 fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry, tries: Tries) -> u8 {
     let whole = settings.clone();
     (settings.error_log, settings.access_log) = (LogTarget::Stderr, None);
@@ -176,7 +176,7 @@ fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry, tries: Tr
     if let Err(error) = master::check_certificates(&settings) {
         return report::start(&error);
     }
-    // It has no listeners, and the workers' user may not read the keys.
+    // The check has no listeners, and the workers' user may not be able to read the keys.
     settings.tls = None;
     if let Err(code) = become_worker(&settings, entry) {
         return code;
@@ -195,7 +195,7 @@ fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry, tries: Tr
     }
 }
 
-/// Where a worker would be, and who it would be.
+/// Changes to the directory and the user of a worker.
 fn become_worker(settings: &Settings, entry: &dyn Entry) -> Result<(), u8> {
     let identity = master::identity(settings).map_err(|error| report::start(&error))?;
     if let Some(directory) = &settings.chdir
@@ -251,7 +251,7 @@ fn serve(
     surroundings: &Surroundings,
     entry: &dyn Entry,
 ) -> u8 {
-    // Before the logs: they must not hold on to the terminal.
+    // Before the logs are opened: they must not keep the terminal open.
     let announcement = match settings.place {
         Place::Foreground => None,
         Place::Daemon => match master::detach(entry, settings.logging.stdio) {

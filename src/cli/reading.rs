@@ -1,4 +1,4 @@
-//! The sources turned into settings, with a Python asked where one has to be: at the start, and for each reload. It starts nothing.
+//! Turns the sources into settings, at the start and for each reload; runs Python where a source needs it.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ pub(super) enum Failure {
     Refused(Refusal),
 }
 
-/// Asks the Python of this run, if there is something to ask, and waits for the answer.
+/// Runs Python for a source that needs it, and waits for its output.
 pub(super) fn ask(
     sources: &mut Sources,
     surroundings: &Surroundings,
@@ -27,13 +27,13 @@ pub(super) fn ask(
     let Some(program) = program(sources, surroundings, entry).map_err(Failure::Refused)? else {
         return Ok(Answered::default());
     };
-    let said = program.ask(PATIENCE).map_err(|error| {
+    let output = program.ask(PATIENCE).map_err(|error| {
         Failure::Refused(Refusal {
             message: format!("the configuration file: {error}"),
             hint: None,
         })
     })?;
-    let mut answered = sources.answered(&said).map_err(Failure::Configuration)?;
+    let mut answered = sources.answered(&output).map_err(Failure::Configuration)?;
     answered.directory = program.directory;
     Ok(answered)
 }
@@ -59,7 +59,7 @@ pub(super) struct Reading<'a> {
     pub arguments: &'a [OsString],
     pub surroundings: &'a Surroundings,
     pub entry: &'a dyn Entry,
-    /// Those that wait for an answer.
+    /// The sources that wait for Python's output.
     pub sources: RefCell<Option<Box<Sources>>>,
 }
 

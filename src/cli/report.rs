@@ -1,4 +1,4 @@
-//! What a person reads on standard error and output: `error:` and `hint:` lines, pages. It decides nothing.
+//! Output on standard error and standard output: `error:` and `hint:` lines, pages.
 
 use std::io::{IsTerminal, Write};
 
@@ -28,7 +28,7 @@ pub(super) fn start(error: &master::Error) -> u8 {
     FAILED
 }
 
-/// What the caller of a daemon is told.
+/// Reports a daemon's start to its caller.
 pub(super) fn daemon(start: master::Start) -> u8 {
     if !start.message.is_empty() {
         lines(&start.message, start.hint.as_deref());
@@ -36,7 +36,7 @@ pub(super) fn daemon(start: master::Start) -> u8 {
     start.code
 }
 
-/// For a log record or an answer, where there is one line.
+/// For a log record or a control response, which have one line.
 pub(super) fn in_one_line(error: &config::Error) -> String {
     error.hint().map_or_else(
         || error.to_string(),
@@ -62,13 +62,13 @@ pub(super) fn version(interpreter: &str) -> u8 {
     }
 }
 
-/// A reader that has seen enough (`rgun --help | head`) is no failure, and there is nobody left to tell.
+/// A reader that closes early (`rgun --help | head`) is no failure.
 pub(super) fn print(text: &str) -> u8 {
     self::text(text);
     0
 }
 
-/// `false`: nobody reads it.
+/// `false`: the reader has closed it.
 pub(super) fn text(text: &str) -> bool {
     let mut output = std::io::stdout();
     output
@@ -82,13 +82,13 @@ pub(super) fn failure(message: &str, hint: Option<&str>) -> u8 {
     FAILED
 }
 
-/// On standard error, as it is.
+/// Writes to standard error, unchanged.
 pub(super) fn complain(text: &str) {
-    // Standard error is closed: the exit code is what is left to say.
+    // Fails if standard error is closed; the exit code still reports the error.
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 
-/// What marks a text on a terminal; nothing elsewhere.
+/// Escape sequences that style text on a terminal; empty elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Colours {
     pub bold: &'static str,
@@ -144,7 +144,7 @@ fn explained(message: &str, excerpt: Option<&str>, hint: Option<&str>) {
     if let Some(hint) = hint {
         text.push_str(&format!("{cyan}hint:{end} {hint}\n"));
     }
-    // Standard error is closed: the exit code is what is left to say.
+    // Fails if standard error is closed; the exit code still reports the error.
     drop(output.write_all(text.as_bytes()));
 }
 

@@ -1,4 +1,4 @@
-//! What a person meets: the help, and the messages. In-process, without a terminal, at a fixed width.
+//! Tests of the help and the messages. In-process, without a terminal, at a fixed width.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -62,7 +62,7 @@ fn help_in_full() {
     insta::assert_snapshot!(command().term_width(100).render_long_help().to_string());
 }
 
-/// Each line as a user might type it; the answers in one file, to be read together.
+/// Command lines with typical errors; all messages in one snapshot.
 #[test]
 fn messages() {
     let lines: &[&[&str]] = &[
@@ -257,8 +257,8 @@ fn clap_finds_no_fault_with_the_command() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
 
-    /// The documented order, whoever speaks: a platform's variable, a project file, a Python file (told by whoever runs it),
-    /// the two variables with options, a variable of our own, the command line.
+    /// The documented order of precedence: a platform's variable, a project file, a Python file (its output is passed in),
+    /// the two variables with options, a variable of rgun's own, the command line.
     #[test]
     fn of_any_mix_of_sources_the_documented_one_wins(spoken: [bool; 7]) {
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! clap's errors in this program's words, with the fix where it is known. It prints nothing.
+//! clap's errors as rgun's own messages, with the fix where it is known.
 
 use std::ffi::OsString;
 
@@ -13,7 +13,7 @@ pub(super) fn explained(error: &clap::Error, origin: &Origin) -> Error {
         ErrorKind::InvalidValue => (format!("{} needs a value", first_word(&argument)), None),
         ErrorKind::TooManyValues => (format!("{} takes no value", first_word(&argument)), None),
         ErrorKind::InvalidUtf8 => ("an argument is not valid UTF-8".to_owned(), None),
-        // Whatever clap may find beyond that, in its own first line.
+        // Any other error of clap's: its first line.
         _ => {
             let text = error.render().to_string();
             let first = text.lines().next().unwrap_or_default();
@@ -73,7 +73,7 @@ fn unknown(argument: &str, suggested: Option<String>) -> (String, Option<String>
     )
 }
 
-/// gunicorn takes any unambiguous beginning of an option. rgun does not: `--reload` would be `--reload-surge` until there is
+/// gunicorn accepts any unambiguous prefix of an option. rgun does not: `--reload` would be `--reload-surge` until there is
 /// a `--reload`.
 fn abbreviated(option: &str) -> Option<String> {
     let beginning = option

@@ -1,4 +1,4 @@
-//! What the rules judge by. Plain data; `None` and empty lists: not known, and nothing is said about it.
+//! The facts that the rules check, as plain data; `None` and empty lists: not known, no finding.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::config::{Endpoint, Interface, LogTarget, PortSharing, Settings, Trust
 
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// As it is configured where the doctor is asked.
+    /// As configured in the working directory.
     pub server: Option<Server>,
     /// Why that configuration cannot be used.
     pub misconfigured: Option<String>,
@@ -20,12 +20,12 @@ pub struct Facts {
     pub running: Option<Running>,
 }
 
-/// What of a server's settings others have to agree with.
+/// The settings of a server that other programs have to agree with.
 #[derive(Debug, Clone)]
 pub struct Server {
     /// Where it is configured.
     pub place: String,
-    /// `None`: the app says it.
+    /// `None`: the app decides it.
     pub is_asgi: Option<bool>,
     pub workers: u32,
     pub threads: u32,
@@ -35,7 +35,7 @@ pub struct Server {
     pub keep_alive: Duration,
     pub request_timeout: Option<Duration>,
     pub has_ready_path: bool,
-    /// Proxies on other machines are not believed.
+    /// Proxies on other machines are not trusted.
     pub trusts_only_this_machine: bool,
     /// A TCP address that is not the loopback's.
     pub is_reachable: bool,
@@ -43,30 +43,30 @@ pub struct Server {
     pub log_files: Vec<PathBuf>,
 }
 
-/// The machine, or the container, in which the doctor is asked.
+/// The machine or container in which the doctor runs.
 #[derive(Debug, Default)]
 pub struct Machine {
     /// Seconds since 1970.
     pub now: u64,
     pub cpus: Option<u32>,
     pub somaxconn: Option<u32>,
-    /// Descriptors that a process may have, at the most.
+    /// The most descriptors that a process may have.
     pub descriptors: Option<u64>,
     /// Bytes of the control group.
     pub memory: Option<u64>,
     pub tcp_migrate_req: Option<bool>,
-    /// The name of process 1, in a container.
+    /// The name of process 1, if this is a container.
     pub first_process: Option<String>,
     /// Of `/etc/logrotate.d` and `/etc/logrotate.conf`.
     pub logrotate: String,
 }
 
-/// The interpreter that the app would run on.
+/// The interpreter that the app would run in.
 #[derive(Debug, Clone, Default)]
 pub struct Python {
     pub version: (u32, u32),
     pub has_uvloop: bool,
-    /// Of `sys.path`, what every user may write to.
+    /// Entries of `sys.path` that every user may write to.
     pub writable: Vec<String>,
 }
 
@@ -93,7 +93,7 @@ pub enum Manager {
     Image,
 }
 
-/// How a server is started and stopped, as one file says.
+/// How a server is started and stopped, according to one file.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     /// `deploy/shop.service`, `compose.yaml: web`.
@@ -101,15 +101,15 @@ pub struct Deployment {
     pub manager: Manager,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// A shell runs the program and stays.
+    /// A shell runs the program and stays its parent.
     pub has_shell: bool,
-    /// From the signal to the kill, as the file says.
+    /// From the signal to the kill, according to the file.
     pub stop: Option<Duration>,
     /// systemd's `Type=`.
     pub kind: Option<String>,
     /// Bytes.
     pub memory: Option<u64>,
-    /// What its command comes to.
+    /// The settings of its command.
     pub server: Option<Server>,
 }
 
@@ -137,7 +137,7 @@ impl Pass {
 pub struct Upstream {
     pub name: String,
     pub servers: Vec<String>,
-    /// Connections that are kept.
+    /// Idle connections that are kept open.
     pub keepalive: u32,
     pub keepalive_timeout: Duration,
 }
@@ -146,7 +146,7 @@ pub struct Upstream {
 #[derive(Debug, Clone)]
 pub struct Socket {
     pub path: PathBuf,
-    /// Who names it.
+    /// The file and line that names it.
     pub place: String,
     pub state: SocketState,
 }
@@ -158,7 +158,7 @@ pub enum SocketState {
     Closed {
         mode: u32,
     },
-    /// Others cannot get there through this directory.
+    /// Others cannot enter this directory on the way to it.
     Behind {
         directory: PathBuf,
         mode: u32,
@@ -166,7 +166,7 @@ pub enum SocketState {
     NoSocket,
 }
 
-/// What a running server says.
+/// The status of a running server.
 #[derive(Debug, Clone, Default)]
 pub struct Running {
     pub name: String,

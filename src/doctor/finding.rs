@@ -1,4 +1,4 @@
-//! What a rule has found: what is wrong and where, why it matters, and what to do.
+//! A finding of a rule: the problem, its place, why it matters, and what to do.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ pub enum Severity {
     Notice,
     /// Fails under load, during a deploy or after a while.
     Warning,
-    /// Is wrong now.
+    /// A problem now.
     Error,
 }
 
@@ -27,7 +27,7 @@ impl Severity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub severity: Severity,
-    /// Names the rule, and stays as it is: `stop-timeout`.
+    /// The stable name of the rule: `stop-timeout`.
     pub rule: &'static str,
     /// A file with its line or service, a setting, or a path of the system.
     pub place: String,

@@ -1,6 +1,6 @@
-//! `rgun doctor`: what is wrong with an installation, its deployment files and a running server. Facts in, findings out.
+//! `rgun doctor`: checks an installation, its deployment files and a running server. Facts in, findings out.
 //!
-//! `files` reads the texts of other programs' files, `rules` judges; what is read, and from where, is the caller's.
+//! `files` parses the files of other programs, `rules` checks the facts; the caller (`cli/doctor`) reads the files.
 
 pub mod facts;
 pub mod files;

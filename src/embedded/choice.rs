@@ -1,4 +1,4 @@
-//! Which Python the workers are to be: the path of an executable. It does not ask it anything.
+//! Chooses the Python of the workers: the path of an executable.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Refusal;
 
-/// Where a Python may be, in the order of their rank.
+/// Where a Python may be, in order of precedence.
 #[derive(Debug, Default)]
 pub struct Places {
     /// `--python`.
     pub setting: Option<PathBuf>,
-    /// Directories of this binary: as it was started, and where symbolic links lead.
+    /// Directories of this binary: as it was started, and with symbolic links resolved.
     pub beside: Vec<PathBuf>,
     /// `$VIRTUAL_ENV`.
     pub virtual_env: Option<PathBuf>,
@@ -40,7 +40,7 @@ impl Places {
     }
 }
 
-/// The first there is. Symbolic links stay: where an executable seems to be is what makes a virtual environment.
+/// The first one that exists. Symbolic links are not resolved: the path of the link is what identifies a virtual environment.
 pub fn choose(places: &Places) -> Result<PathBuf, Refusal> {
     let chosen = if let Some(setting) = &places.setting {
         setting.clone()

@@ -1,4 +1,4 @@
-//! Whether a Python and this binary belong together: same version, same ABI. It does not choose one.
+//! Checks that a Python and this binary match: same version, same ABI. The Python is chosen in `choice.rs`.
 //!
 //! The interpreter is the libpython that the dynamic linker found; the standard library and the installed packages are those of
 //! the chosen executable. A binary built for one CPython 3.11.7 also runs with another libpython 3.11.2, silently, and
@@ -10,17 +10,17 @@ use std::process::{Command, Stdio};
 use crate::cli::Refusal;
 use crate::worker::python::loaded_version;
 
-/// What an executable says about itself.
+/// The facts that an executable reports about itself.
 const FACTS: &str = "import os, sys; print(sys.implementation.name, sys.version.split()[0], sys.abiflags); print(os.path.dirname(getattr(os, '__file__', '')))";
 
-/// Versions such as `3.11.7`; `3.11` where a cross build knew no better.
+/// Versions such as `3.11.7`; `3.11` from a cross build, which has no more.
 struct Versions<'a> {
     built: &'a str,
     loaded: &'a str,
     chosen: &'a str,
 }
 
-/// Runs `python` once, before anything else is started; the directory of its standard library.
+/// Runs `python` once, before anything else is started; returns the directory of its standard library.
 pub fn examine(python: &Path) -> Result<PathBuf, Refusal> {
     let Facts {
         name,
@@ -47,7 +47,7 @@ pub fn examine(python: &Path) -> Result<PathBuf, Refusal> {
     let built = env!("RGUN_PYTHON_VERSION");
     let loaded = first_word(loaded_version());
     if loaded != built && loaded == version {
-        // The whole Python was upgraded; or the variable that led us to another libpython misleads this Python too.
+        // The whole Python was upgraded, or the variable that points this binary to another libpython affects that Python, too.
         if let Ok(own) = facts(python, Linking::Undisturbed) {
             version = own.version;
         }
@@ -85,7 +85,7 @@ fn compare(versions: &Versions<'_>, python: &Path) -> Result<(), Refusal> {
         return Ok(());
     }
     let hint = if minor(chosen) == minor(built) {
-        // Most often the one of the system came first.
+        // Most often the system's libpython was found first.
         format!(
             "let the linker find the libpython of {} (LD_LIBRARY_PATH), or {}",
             python.display(),
@@ -137,7 +137,7 @@ fn facts(python: &Path, linking: Linking) -> Result<Facts, Refusal> {
             .env_remove("LD_LIBRARY_PATH")
             .env_remove("LD_PRELOAD");
     }
-    // Without `site` and the environment: it is to be asked, not started.
+    // Without `site` and the environment: only its facts are needed.
     command.args(["-I", "-S", "-c", FACTS]).stdin(Stdio::null());
     let output = command
         .output()

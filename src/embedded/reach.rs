@@ -1,20 +1,20 @@
-//! Whether this process can get to what Python needs: a worker under another user than the one who installed it. It changes nothing.
+//! Checks that a worker can read the files of Python, which may have been installed by another user.
 
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Python itself only says "failed to get the Python codec of the filesystem encoding", and prints its search path.
+/// Python itself only reports "failed to get the Python codec of the filesystem encoding", and prints its search path.
 #[derive(Debug)]
 pub struct Barrier {
     what: &'static str,
     place: PathBuf,
-    /// As far as one gets.
+    /// The first directory of its path that cannot be entered.
     closed: PathBuf,
 }
 
-/// The first of `places` (what it is, and the directory) that this process's user cannot get to.
+/// The first of `places` (a description, and the directory) that this process's user cannot access.
 pub fn barrier(places: &[(&'static str, &Path)]) -> Option<Barrier> {
     places.iter().find_map(|(what, place)| {
         Some(Barrier {
@@ -29,7 +29,7 @@ fn closed(place: &Path) -> Option<PathBuf> {
     let refuses = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
     let mut from_the_root: Vec<&Path> = place.ancestors().collect();
     from_the_root.reverse();
-    // What is in a directory can be looked at by whoever may enter it; `.` is always in it.
+    // A directory that can be entered allows stat on its entries; `.` is always one.
     from_the_root
         .into_iter()
         .find(|directory| fs::metadata(directory.join(".")).is_err_and(refuses))

@@ -1,4 +1,4 @@
-//! The clap command of `rgun ctl`, with the help that teaches each verb. It understands no values.
+//! The clap command of `rgun ctl`, with the help of each verb.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What a server that is started here would be told of its control socket: environment and configuration files, but no Python.
+//! The control socket that is configured here, by environment and configuration files other than Python's.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::config::{ControlSocket, Error, Surroundings, control};
 pub struct Configured {
     pub socket: Option<PathBuf>,
     pub name: Option<String>,
-    /// Why that is not known; a server that runs can be asked all the same.
+    /// Why that is not known; a running server can be queried all the same.
     pub error: Option<String>,
 }
 
@@ -36,7 +36,7 @@ fn read() -> Result<(ControlSocket, Option<String>), Error> {
     let surroundings = Surroundings::of_this_process();
     match invocation::parse(&[], &surroundings)? {
         Parsed::Run(sources) => control(&sources.layers(), &surroundings),
-        // Asked for by a variable with arguments.
+        // Requested by a variable that holds arguments.
         Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
             Ok((ControlSocket::Usual, None))
         }

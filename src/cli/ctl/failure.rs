@@ -1,13 +1,13 @@
-//! Why `rgun ctl` could not do what was asked, as far as this side of the socket knows.
+//! Errors of `rgun ctl`.
 
-/// What went wrong on this side of the socket.
+/// An error on the client's side of the socket, or one that the server reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub message: String,
     pub hint: Option<String>,
-    /// The app's own.
+    /// The traceback of the app.
     pub traceback: Option<String>,
-    /// There is no server, and there may be one later.
+    /// There is no server, but there may be one later.
     pub may_pass: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Which server is meant. It asks the person when there are several.
+//! Finds the server that is meant; when there are several, the operator chooses.
 
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
@@ -12,16 +12,16 @@ use super::wanted::Wanted;
 use crate::master::control::place::{self, Existing};
 use crate::master::control::protocol::{Request, Response, Status};
 
-/// How long each of several servers has to say what it is.
+/// How long each of several servers may take to answer with its status.
 const INTRODUCTION: Duration = Duration::from_secs(1);
-/// A server that boots has no socket yet; it is looked for again this often.
+/// A booting server has no socket yet; the search is repeated at this interval.
 const AGAIN: Duration = Duration::from_millis(100);
 const CHOOSE: &str = "choose one with --socket PATH, --name NAME or --pid PID";
 
-/// A server that runs.
+/// A running server.
 struct Found {
     path: PathBuf,
-    /// `None`: it gave no answer in time.
+    /// `None`: it did not answer in time.
     status: Option<Status>,
 }
 
@@ -30,7 +30,7 @@ pub fn open(wanted: &Wanted, limit: Limit) -> Result<Link, Failure> {
     Link::at(&find(wanted, limit)?, limit)
 }
 
-/// Asks as soon as there is a server to ask.
+/// Sends the request as soon as there is a server.
 pub fn ask_in_time(wanted: &Wanted, request: &Request, limit: Limit) -> Result<Response, Failure> {
     let mut link = loop {
         match open(wanted, limit) {
@@ -94,7 +94,7 @@ fn none(wanted: &Wanted) -> Failure {
 }
 
 impl Found {
-    /// `None`: nobody listens there who may be believed.
+    /// `None`: no trusted process listens there.
     fn at(path: PathBuf, limit: Limit) -> Option<Self> {
         let mut link = Link::at(&path, limit.at_most(INTRODUCTION)).ok()?;
         let answer = link.ask(&Request::Status).ok();
@@ -152,7 +152,7 @@ fn choose(found: &[Found]) -> Result<PathBuf, Failure> {
     question.say_lines("Which one? ");
     screen::complain(&question);
     let mut answer = String::new();
-    // An error is as good as no answer.
+    // A read error counts as no answer.
     drop(input.lock().read_line(&mut answer));
     let number: Option<usize> = answer.trim().parse().ok();
     number

@@ -1,4 +1,4 @@
-//! One conversation with a server: connected, asked, answered, all of it within a limit.
+//! A connection to a server's control socket: requests and responses, within a time limit.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,16 +9,16 @@ use super::failure::Failure;
 use crate::master::control::protocol::{Request, Response};
 use crate::master::control::trust;
 
-/// A server that accepts nobody for that long does not run.
+/// A server that accepts no connection for that long is taken to be gone.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The stacks of a thousand workers are less.
+/// More than the stacks of a thousand workers.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// When an operator has waited long enough, whatever the server sends meanwhile.
+/// The time limit of an operation, independent of what the server sends in that time.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
     began: Instant,
-    /// `None`: for ever.
+    /// `None`: no limit.
     whole: Option<Duration>,
 }
 
@@ -31,7 +31,7 @@ impl Limit {
         }
     }
 
-    /// This one, or that long from now if it is sooner.
+    /// The earlier one of this limit and `whole` from now.
     pub fn at_most(self, whole: Duration) -> Self {
         Self::of(Some(self.left().map_or(whole, |left| left.min(whole))))
     }
@@ -53,7 +53,7 @@ impl Limit {
 
 pub struct Link {
     stream: UnixStream,
-    /// What has come beyond the last answer.
+    /// Bytes received after the last response.
     rest: Vec<u8>,
     limit: Limit,
 }
@@ -76,7 +76,7 @@ impl Link {
         })
     }
 
-    /// Each of several questions has its own time.
+    /// Sets the limit of the next request.
     pub fn set_limit(&mut self, limit: Limit) {
         self.limit = limit;
     }
@@ -85,7 +85,7 @@ impl Link {
         let mut line =
             serde_json::to_string(request).map_err(|error| Failure::new(error.to_string()))?;
         line.push('\n');
-        // Refused before we wrote: the reason is there to be read.
+        // If the server rejected the connection before this write, its reason can still be read.
         drop(self.stream.write_all(line.as_bytes()));
         let answer = self.line()?;
         serde_json::from_slice(&answer).map_err(|error| {
@@ -93,7 +93,7 @@ impl Link {
         })
     }
 
-    /// The server closes the connection when it is gone, whatever came before.
+    /// Waits for the connection to close, which happens when the server exits; ignores anything received before.
     pub fn wait_for_the_end(&mut self) -> Result<(), Failure> {
         self.rest.clear();
         while self
@@ -125,7 +125,7 @@ impl Link {
         }
     }
 
-    /// Each read gets what is left, so that a server that sends a byte now and then is not waited for longer.
+    /// Each read gets the remaining time, so that a server that sends a byte now and then does not extend the wait.
     fn read(&mut self) -> std::io::Result<usize> {
         let mut piece = [0; 16 * 1024];
         loop {

@@ -1,4 +1,4 @@
-//! `rgun ctl`: asks a running server, and prints what it answers. It changes nothing by itself.
+//! `rgun ctl`: sends requests to a running server and prints its responses.
 
 mod command;
 mod configured;
@@ -27,15 +27,15 @@ use super::report;
 use crate::master::control::place;
 use crate::master::control::protocol::{Request, Response, Status, Way};
 
-/// How long a server has to say what it is.
+/// How long a server may take to answer with its status.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// Somebody asked wrongly.
+/// Exit code of wrong usage.
 const USAGE: u8 = 2;
-/// A canary did not stay.
+/// Exit code of a canary that was taken back.
 const TAKEN_BACK: u8 = 3;
 
-/// `arguments` begin after `ctl`. The exit code: 0 when the server did what was asked.
+/// `arguments` begin after `ctl`. Returns the exit code: 0 when the server carried out the request.
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     let mut command = command();
     let matches = match command.try_get_matches_from_mut(arguments) {
@@ -54,10 +54,10 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-/// What the server says of itself: the one at `socket`, or the one that is configured here, or the only one there is.
+/// The status of the server at `socket`, or of the one that is configured here, or of the only one that runs.
 ///
 /// # Errors
-/// A socket that was named has no server.
+/// No server listens at a socket that was named.
 pub(super) fn look(socket: Option<&std::path::Path>) -> Result<Option<Status>, String> {
     let path = match socket {
         Some(path) => Some(path.to_owned()),

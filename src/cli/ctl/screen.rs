@@ -1,5 +1,5 @@
-//! The only place where `rgun ctl` prints. Paths, names and messages come from clients, apps and other servers: all text is escaped
-//! here, so that none of it commands the operator's terminal.
+//! All output of `rgun ctl`. Paths, names and messages come from clients, apps and other servers: all text is escaped
+//! here, so that none of it controls the operator's terminal.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::cli::report;
 use crate::observability::terminal;
 use crate::sys::terminal::Keys;
 
-/// Text that holds no character a terminal obeys, but line ends and styles of our own.
+/// Text without control characters, except line ends and rgun's own styles.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text(String);
 
@@ -32,7 +32,7 @@ impl Text {
         self.write(Lines::Several, format_args!("{text}"));
     }
 
-    /// A document that is escaped by the rules of JSON, so that programs read the same.
+    /// Adds a document, escaped by the rules of JSON, so that programs read the original text.
     pub fn say_json(&mut self, document: &str) {
         for character in document.chars() {
             if character != '\n' && terminal::is_command(character) {
@@ -111,7 +111,7 @@ impl Text {
     }
 }
 
-/// Characters that take a column; all that follows an ESC up to its `m` is a style of ours.
+/// Characters that take a column; everything from an ESC to its `m` is one of rgun's own styles.
 struct Shown<I>(I);
 
 impl<I: Iterator<Item = char>> Iterator for Shown<I> {
@@ -180,17 +180,17 @@ impl Write for Escaping<'_> {
     }
 }
 
-/// On standard output. `false`: its reader has left.
+/// Writes to standard output. `false`: its reader has closed it.
 pub fn show(text: &Text) -> bool {
     report::text(text.as_str())
 }
 
-/// On standard error.
+/// Writes to standard error.
 pub fn complain(text: &Text) {
     report::complain(text.as_str());
 }
 
-/// `error:` and `hint:` lines, and the app's traceback below; the exit code.
+/// Writes `error:` and `hint:` lines, and the app's traceback below; returns the exit code.
 pub fn fail(failure: &Failure) -> u8 {
     let line = |text: &str| Text::line(text).0;
     let code = report::failure(
@@ -206,14 +206,14 @@ pub fn fail(failure: &Failure) -> u8 {
     code
 }
 
-/// Of the terminal that standard output is.
+/// The size of the terminal at standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     pub columns: usize,
     pub lines: usize,
 }
 
-/// `None`: it is no terminal, or one that does not know.
+/// `None`: it is not a terminal, or one of unknown size.
 pub fn size() -> Option<Size> {
     let (width, height) = report::is_terminal().then(terminal_size::terminal_size)??;
     Some(Size {
@@ -222,7 +222,7 @@ pub fn size() -> Option<Size> {
     })
 }
 
-/// A screen of its own, so that what stood there before is there again afterwards.
+/// The terminal's alternate screen, so that the previous content is restored afterwards.
 #[derive(Debug)]
 pub struct FullScreen {
     keys: Keys,
@@ -231,19 +231,19 @@ pub struct FullScreen {
 impl FullScreen {
     const ENTER: &str = "\x1b[?1049h\x1b[?25l";
     const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
-    /// To the upper left, and everything below erased: no flicker.
+    /// Moves to the upper left and erases everything below: no flicker.
     const FROM_THE_TOP: &str = "\x1b[H\x1b[J";
     const CTRL_C: u8 = 3;
     const CTRL_D: u8 = 4;
 
-    /// `None`: there is no person at a terminal.
+    /// `None`: input or output is not a terminal.
     pub fn enter() -> Option<Self> {
         let keys = report::is_terminal().then(Keys::take)??;
         report::text(Self::ENTER);
         Some(Self { keys })
     }
 
-    /// `false`: its reader has left.
+    /// `false`: its reader has closed it.
     pub fn draw(&self, text: &Text) -> bool {
         // Without the last line end, which would scroll a full screen.
         report::text(&format!("{}{}", Self::FROM_THE_TOP, text.0.trim_end()))

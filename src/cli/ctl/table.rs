@@ -1,12 +1,12 @@
-//! The status as a table for people. It asks nobody.
+//! The status as a table.
 
 use super::screen::Text;
 use crate::cli::report::Colours;
 use crate::master::control::protocol::{InFlight, Status, Worker};
 
-/// A worker that serves and gave no sign of life for longer than that is stuck in its app; an idle one beats once a second.
+/// A serving worker without a heartbeat for longer than that is stuck in its app; an idle one beats once a second.
 const STUCK_MS: u64 = 3_000;
-/// So many requests of a worker are named.
+/// The most requests shown per worker.
 const NAMED: usize = 5;
 const LONGEST_PATH: usize = 60;
 
@@ -25,19 +25,19 @@ const HEADINGS: [&str; 12] = [
     "OLDEST REQUESTS",
 ];
 
-/// Columns that are words stand at the left.
+/// Columns of words are left-aligned.
 fn is_text(column: usize) -> bool {
     matches!(column, 3 | 11)
 }
 
 type Row = [Text; HEADINGS.len()];
 
-/// What a narrow terminal is spared, the first one first.
+/// Columns left out on a narrow terminal, in this order.
 const SPARED: [usize; 8] = [10, 7, 1, 4, 9, 2, 6, 8];
-/// Columns that a request's path should have.
+/// Width to keep for a request's path.
 const ROOM_FOR_A_REQUEST: usize = 24;
 
-/// `columns`: of the terminal; `None`: as wide as it gets.
+/// `columns`: of the terminal; `None`: unlimited.
 pub fn table(status: &Status, colours: Colours, columns: Option<usize>) -> Text {
     let mut text = head(status, colours);
     let mut rows: Vec<(Row, &'static str)> = Vec::new();

@@ -1,4 +1,4 @@
-//! What a person meets of `rgun ctl`: its help and its table.
+//! Tests of the output of `rgun ctl`: its help and its table.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
-//! clap's errors in this program's words: what was typed wrongly after `rgun ctl`, and what to type instead.
+//! clap's errors about `rgun ctl` as rgun's own messages, with a suggestion.
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::failure::Failure;
 
-/// A slip of the finger must not suggest it.
+/// Never suggested for a mistyped verb.
 const NEVER_SUGGESTED: &str = "stop";
 
 pub fn explained(error: &clap::Error, command: &Command) -> Failure {
@@ -52,7 +52,7 @@ pub fn explained(error: &clap::Error, command: &Command) -> Failure {
             let other = context(ContextKind::PriorArg).unwrap_or_default();
             Failure::new(format!("{argument} and {other} exclude each other"))
         }
-        // Whatever clap may find beyond that, in its own first line.
+        // Any other error of clap's: its first line.
         _ => {
             let text = error.render().to_string();
             let first = text.lines().next().unwrap_or_default();

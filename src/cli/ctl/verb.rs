@@ -1,4 +1,4 @@
-//! What was typed after `rgun ctl`, understood. It asks nobody.
+//! The parsed command line of `rgun ctl`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use super::wanted::Wanted;
 use crate::master::control::protocol::{Request, StopMode};
 
-/// What to do at which server, and how long that may take (`None`: for ever).
+/// What to do, at which server, and the time limit (`None`: no limit).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invocation {
     pub verb: Verb,
@@ -21,10 +21,10 @@ pub enum Verb {
     Status(Form),
     Stop {
         mode: StopMode,
-        /// For the server's end.
+        /// For the server to exit.
         waits: bool,
     },
-    /// Also for the server itself.
+    /// Also waits for a server that does not run yet.
     Wait(Request),
     Plain(Request),
 }
@@ -36,9 +36,9 @@ pub enum Form {
     Watch,
 }
 
-/// The answer is there at once, or after two seconds where workers are stuck.
+/// The response comes at once, or after two seconds if workers are stuck.
 const QUICK: f64 = 10.0;
-/// An app's boot, or what is in flight at the end, takes its time.
+/// For operations that wait for an app's boot or for in-flight requests.
 const SLOW: f64 = 600.0;
 const WAIT: f64 = 60.0;
 

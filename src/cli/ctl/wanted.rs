@@ -1,4 +1,4 @@
-//! Which server the operator means, as the command line says it.
+//! The server that the command line names.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,6 @@ pub enum Wanted {
     Called(String),
     /// Of its master, or of a worker.
     Process(u32),
-    /// The one that is configured here, or the only one there is.
+    /// The one that is configured here, or the only one that runs.
     Any,
 }

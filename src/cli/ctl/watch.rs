@@ -1,4 +1,4 @@
-//! `status --watch`: the table, drawn anew every second on a screen of its own. It ends with `q` or Ctrl-C, or with the server.
+//! `status --watch`: the table, redrawn every second on the alternate screen, until `q`, Ctrl-C or the server's exit.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::master::control::protocol::Request;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// `patience`: for each answer.
+/// `patience`: the time limit of each response.
 pub fn watch(wanted: &Wanted, patience: Option<Duration>) -> Result<(), Failure> {
     let limit = Limit::of(patience);
-    // Once: a choice is not asked for again.
+    // Once, so that the operator chooses a server only once.
     let mut link = find::open(wanted, limit)?;
-    // Left again before an error is printed.
+    // Dropped, and with it left, before an error is printed.
     let mut full = FullScreen::enter();
     loop {
         link.set_limit(Limit::of(patience));

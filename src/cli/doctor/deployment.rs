@@ -1,4 +1,4 @@
-//! Deployment files and directories of them, and the sockets that nginx is to connect to.
+//! Reads deployment files, directories of them, and the state of the sockets that nginx connects to.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,12 +10,12 @@ use crate::config::Surroundings;
 use crate::doctor::facts::{Facts, Pass, Socket, SocketState};
 use crate::doctor::files::{self, Contents};
 
-/// Directories within directories.
+/// The most levels of directories.
 const DEEPEST: usize = 4;
-/// A file of a deployment is far smaller.
+/// Deployment files are far smaller.
 const LARGEST: u64 = 1 << 20;
 
-/// Adds what `path` says. A file that was named must be of use; in a directory others may be.
+/// Adds the content of `path`. A file that was named must be of a known kind; a directory may contain others.
 pub fn read(path: &Path, surroundings: &Surroundings, facts: &mut Facts) -> Result<(), String> {
     let about = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     if about.is_dir() {
@@ -92,7 +92,7 @@ fn add(contents: Contents, surroundings: &Surroundings, facts: &mut Facts) {
     }
 }
 
-/// Those of a pass that are on this machine.
+/// The unix sockets of a pass that exist on this machine.
 fn sockets(pass: &Pass) -> Vec<Socket> {
     let servers = pass.upstream.iter().flat_map(|upstream| &upstream.servers);
     // `http://unix:/path:/uri`
@@ -114,7 +114,7 @@ fn sockets(pass: &Pass) -> Vec<Socket> {
     found.collect()
 }
 
-/// `None`: there is nothing yet, or not on this machine.
+/// `None`: it does not exist, or not on this machine.
 fn state(path: &Path) -> Option<SocketState> {
     let about = fs::metadata(path).ok()?;
     if !about.file_type().is_socket() {
@@ -142,7 +142,7 @@ fn state(path: &Path) -> Option<SocketState> {
     })
 }
 
-/// Under whose names distributions run nginx.
+/// Groups that distributions run nginx with.
 fn proxy_groups() -> Vec<u32> {
     let text = fs::read_to_string("/etc/group").unwrap_or_default();
     let lines = text.lines().filter_map(|line| {

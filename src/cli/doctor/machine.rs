@@ -1,4 +1,4 @@
-//! The facts of the machine, or of the container, that this runs in.
+//! Reads the facts of the machine or container that this process runs in.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `rgun doctor`: gathers the facts of an installation, of deployment files and of a running server, and prints what is wrong.
+//! `rgun doctor`: gathers the facts of an installation, of deployment files and of a running server, and prints findings.
 
 mod deployment;
 mod machine;
@@ -17,7 +17,7 @@ use crate::doctor::facts::{Facts, Running, RunningWorker, Server};
 use crate::doctor::{count, examine};
 use crate::master::control::protocol::Status;
 
-/// Somebody asked wrongly; also a file that cannot be read.
+/// Exit code of wrong usage, and of a file that cannot be read.
 const USAGE: u8 = 2;
 
 const MORE: &str = "\
@@ -64,7 +64,7 @@ pub(super) fn command() -> Command {
         .arg(switch("no-import", "Do not read Django's settings, which runs code of the project"))
 }
 
-/// `arguments` begin after `doctor`. The exit code says how bad it is.
+/// `arguments` begin after `doctor`. Returns the exit code: the worst severity.
 pub(super) fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
@@ -137,7 +137,7 @@ fn running(status: Status) -> Running {
     }
 }
 
-/// What a command comes to: its words, the configuration files of the directory, and no variables, which are those of this shell.
+/// The settings of a deployment's command: its words and the configuration files of the directory. This shell's variables are left out.
 fn resolved(place: &str, words: &[OsString], surroundings: &Surroundings) -> Option<Server> {
     let elsewhere = Surroundings {
         variables: std::collections::BTreeMap::new(),

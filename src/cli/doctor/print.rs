@@ -1,4 +1,4 @@
-//! Findings for a person, and as JSON. Names and messages come from files and programs: none of them commands the terminal.
+//! Prints findings as text or JSON. Names and messages come from files and programs, and are escaped for the terminal.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::observability::terminal;
 const WARNINGS: u8 = 1;
 const ERRORS: u8 = 3;
 
-/// The worst last, where a terminal shows the end.
+/// The worst last: the end is what a terminal shows.
 pub fn text(findings: &[Finding], rules: usize) -> u8 {
     if findings.is_empty() {
         return report::print(&format!("ok: {rules} rules, nothing found\n"));

@@ -1,4 +1,4 @@
-"""What an interpreter says of itself, and of Django's settings: one line of JSON, the last one."""
+"""Reports facts of an interpreter and of Django's settings, as one line of JSON: the last one printed."""
 
 
 def main(question):

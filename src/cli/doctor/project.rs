@@ -1,4 +1,4 @@
-//! What is configured in the working directory, and what its Python says of itself and of Django's settings.
+//! Reads the configuration in the working directory, and the facts of its Python and of Django's settings.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::doctor::facts::{Django, Facts, Python, Server};
 use crate::init::{Choices, Project};
 use crate::master::Program;
 
-/// Prints what it finds as the last line.
+/// Prints its result as the last line.
 const PROBE: &str = include_str!("probe.py");
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -52,7 +52,7 @@ pub fn read(
     if matches!(settings, Ok(None))
         && let Some(project) = &project
     {
-        // It would be started with that.
+        // The app that `rgun init` would find.
         let options = [&[OsString::from(&project.app)], options].concat();
         settings = configured(&options, surroundings, entry);
     }

@@ -33,7 +33,7 @@ pub fn read(place: &str, text: &str) -> Option<Deployment> {
     })
 }
 
-/// The words, and whether a shell stays above them.
+/// The words, and whether a shell stays as the parent process.
 fn command(text: &str) -> Option<(Vec<String>, bool)> {
     if text.starts_with('[') {
         return serde_json::from_str(text).ok().map(unshelled);

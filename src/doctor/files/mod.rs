@@ -1,4 +1,4 @@
-//! Reading nginx's, systemd's, compose's, Kubernetes' and Docker's files, as far as the rules have to know. Text in, facts out.
+//! Parsers of nginx's, systemd's, compose's, Kubernetes' and Docker's files, as far as the rules need them. Text in, facts out.
 
 mod container;
 mod nginx;
@@ -8,14 +8,14 @@ mod yaml;
 
 use super::facts::{Deployment, Pass};
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default)]
 pub struct Contents {
     pub deployments: Vec<Deployment>,
     pub passes: Vec<Pass>,
 }
 
-/// `None`: it is none of the files that are known here. `Err`: it is one, and cannot be read.
+/// `None`: a file of an unknown kind. `Err`: of a known kind, but it cannot be parsed.
 pub fn read(place: &str, text: &str) -> Result<Option<Contents>, String> {
     let name = place.rsplit('/').next().unwrap_or(place);
     let is = |extension: &str| {
@@ -58,7 +58,7 @@ pub fn read(place: &str, text: &str) -> Result<Option<Contents>, String> {
 /// Whether a command starts this program: directly, by `env`, `exec`, a launcher or `python -m`.
 fn starts_rgun(command: &[String]) -> bool {
     let place = command.iter().position(|word| is_program(word));
-    // `rgun ctl` and the like serve nothing.
+    // `rgun ctl` and the like are not servers.
     let next = place.and_then(|place| command.get(place + 1));
     place.is_some() && !next.is_some_and(|word| ["ctl", "init", "doctor"].contains(&word.as_str()))
 }
@@ -68,7 +68,7 @@ pub fn is_program(word: &str) -> bool {
     word.rsplit('/').next() == Some("rgun")
 }
 
-/// What a shell is given to run, as words; and whether the shell stays.
+/// The words of a command that a shell runs, and whether the shell stays.
 fn unshelled(command: Vec<String>) -> (Vec<String>, bool) {
     let is_shell = command.first().is_some_and(|word| {
         let name = word.rsplit('/').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What nginx passes on, and how: `proxy_pass` with the settings that hold for it, and the upstream that it names.
+//! nginx's `proxy_pass` directives, with the settings that apply to each, and the upstream that it names.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub fn read(place: &str, text: &str) -> Result<Vec<Pass>, String> {
     Ok(passes)
 }
 
-/// What a level passes to those within it.
+/// The settings that nested blocks inherit.
 #[derive(Clone, Default)]
 struct Inherited {
     http_version: Option<String>,
@@ -50,7 +50,7 @@ struct Inherited {
 impl Inherited {
     fn with(&self, block: &[Directive]) -> Inherited {
         let mut level = self.clone();
-        // Headers of an outer level count only where a level sets none itself.
+        // Headers of an outer level apply only if a level sets none itself.
         if block.iter().any(|one| one.name == "proxy_set_header") {
             level.headers.clear();
         }

@@ -11,7 +11,7 @@ pub fn read(place: &str, text: &str) -> Option<Deployment> {
         found.next_back().map(|(_, value)| value.as_str())
     };
     let start = last("ExecStart")?;
-    // systemd.service(5): these characters in front of the path say how it is run.
+    // systemd.service(5): these characters in front of the path change how it is run.
     let words = crate::config::split(start.trim_start_matches(['-', '@', ':', '+', '!'])).ok()?;
     let (command, has_shell) = unshelled(words);
     if !starts_rgun(&command) {

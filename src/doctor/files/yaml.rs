@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::{quantity, starts_rgun, unshelled};
 use crate::doctor::facts::{Deployment, Manager};
 
-/// A file of a deployment is far smaller.
+/// Deployment files are far smaller.
 const MOST_BYTES: usize = 1 << 20;
 const DEEPEST: usize = 64;
 

@@ -1,4 +1,4 @@
-//! How a server is started, as units, compose files, manifests and images say.
+//! Rules on how units, compose files, manifests and images start a server.
 
 use super::mebibytes;
 use crate::doctor::facts::{Facts, Manager};
@@ -42,7 +42,7 @@ pub fn kind(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Memory of a worker of a framework, when none is running that could be measured.
+/// Estimated memory of a worker, by framework, when no running worker can be measured.
 const SMALL_WORKER: u64 = 40 << 20;
 
 pub fn memory(facts: &Facts, findings: &mut Vec<Finding>) {

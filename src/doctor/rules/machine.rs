@@ -4,9 +4,9 @@ use super::servers;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Severity};
 
-/// A worker with some thousand connections needs as many.
+/// A worker with some thousand connections needs that many.
 const FEW_DESCRIPTORS: u64 = 4096;
-/// 2026-01-01: this program is not older.
+/// 2026-01-01, before this program was released.
 const FIRST_DAY: u64 = 1_767_225_600;
 
 pub fn configuration(facts: &Facts, findings: &mut Vec<Finding>) {

@@ -1,4 +1,4 @@
-//! The rules, by subject: each looks at one thing, and says nothing where it is in order or not known.
+//! The rules, by subject: each checks one thing, and reports nothing when it is in order or not known.
 
 mod deployment;
 mod django;
@@ -52,7 +52,7 @@ pub const ALL: &[Rule] = &[
     running::memory,
 ];
 
-/// Each way in which a server is run, with what it is stopped by; without deployment files the one that is configured here.
+/// Each server with the deployment that stops it; without deployment files, the server that is configured here.
 fn servers(facts: &Facts) -> impl Iterator<Item = (&Server, Option<&Deployment>)> {
     let deployed = facts.deployments.iter();
     let deployed = deployed.filter_map(|one| Some((one.server.as_ref()?, Some(one))));

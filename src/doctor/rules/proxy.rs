@@ -1,4 +1,4 @@
-//! nginx in front: connections that are kept, timeouts that agree, headers that are passed and believed, sockets that can be reached.
+//! Rules on nginx in front: keep-alive connections, timeouts that agree, headers that are passed and trusted, reachable sockets.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub fn keepalive(facts: &Facts, findings: &mut Vec<Finding>) {
     for pass in &facts.passes {
         let problem = match &pass.upstream {
             Some(upstream) if upstream.keepalive > 0 => continue,
-            // What a variable comes to is not known.
+            // The value of a variable is not known.
             None if pass.target.contains('$') => continue,
             Some(upstream) => format!("upstream {} keeps no connections", upstream.name),
             None => format!(
@@ -29,7 +29,7 @@ pub fn keepalive(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Kept connections are used again only with these.
+/// nginx reuses kept connections only with these.
 pub fn reused_connection(facts: &Facts, findings: &mut Vec<Finding>) {
     for pass in &facts.passes {
         if pass
@@ -63,7 +63,7 @@ pub fn reused_connection(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Who closes an idle connection first.
+/// Which side closes an idle connection first.
 pub fn idle_timeout(facts: &Facts, findings: &mut Vec<Finding>) {
     const WHY: &str = "the server closes a kept connection while the proxy sends the next request on it: now and then a 502";
     let upstreams = facts.passes.iter().filter_map(|pass| {

@@ -4,7 +4,7 @@ use super::servers;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Severity};
 
-/// Minor versions of Python 3, and the first day without fixes of security, in seconds since 1970 (PEP 596 and its successors).
+/// Minor versions of Python 3, and the first day without security fixes, in seconds since 1970 (PEP 596 and its successors).
 const ENDS: &[(u32, u64)] = &[
     (8, 1_728_259_200),
     (9, 1_761_868_800),

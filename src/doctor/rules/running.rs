@@ -4,7 +4,7 @@ use super::mebibytes;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Severity};
 
-/// More restarts of one slot are no accident.
+/// The most restarts of one slot without a finding.
 const MANY_RESTARTS: u64 = 20;
 
 pub fn hung(facts: &Facts, findings: &mut Vec<Finding>) {
@@ -59,7 +59,7 @@ pub fn last_reload(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Two generations at once.
+/// Memory of two generations at once.
 pub fn memory(facts: &Facts, findings: &mut Vec<Finding>) {
     let (Some(running), Some(limit)) = (&facts.running, facts.machine.memory) else {
         return;

@@ -1,4 +1,4 @@
-//! Whether what stops a server waits for as long as the server takes.
+//! Rules on whether the process that stops a server waits for as long as the server takes.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{seconds, servers};
 use crate::doctor::facts::{Facts, Manager};
 use crate::doctor::finding::{Finding, Severity};
 
-/// What the last answers and the end of Python take.
+/// Time for the last responses and for Python's shutdown.
 const MARGIN: Duration = Duration::from_secs(2);
 
 pub fn stop_timeout(facts: &Facts, findings: &mut Vec<Finding>) {

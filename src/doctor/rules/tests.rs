@@ -1,4 +1,4 @@
-//! Facts of a sound site, about which no rule says anything; and what each rule says when one of them is wrong.
+//! Facts of a correct site, without findings; and the findings of each rule when one fact is wrong.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ fn sound() -> Facts {
     }
 }
 
-/// The rules that speak when `change` was made to what is sound.
+/// The rules with a finding after `change` was made to the facts of a correct site.
 fn found(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Severity)> {
     let mut facts = sound();
     change(&mut facts);
