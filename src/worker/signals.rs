@@ -26,7 +26,7 @@ pub enum Asked {
     LeaveAtOnce,
 }
 
-/// Ignores the signals meant for the master. Python's `signal` module is imported: an app finds the same handlers as
+/// Installs handlers that do nothing for the signals meant for the master. Python's `signal` module is imported: an app finds the same handlers as
 /// any program.
 pub fn leave_to_the_master() -> io::Result<()> {
     Noted::open().map(|noted| noted.take_over(&FOR_THE_MASTER))

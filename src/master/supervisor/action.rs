@@ -1,4 +1,5 @@
-//! What the shell is to do, in the order given. None of it answers at once: every outcome comes back as an event.
+//! Actions for the shell to carry out, in the order given. None returns a result directly: every outcome comes back
+//! as an event.
 
 use std::time::Duration;
 
@@ -6,15 +7,15 @@ use super::{Generation, Helper, Incarnation, Report, Signal, Slot, Token};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Start the command of that number (from 0), with all it needs to be signalled as a whole. Answered by `Prepared`.
+    /// Start the command of that number (from 0), in a process group of its own. Answered by `Prepared`.
     Prepare { step: u32 },
-    /// Pass a signal on to the command that runs.
+    /// Forward a signal to the running command.
     SignalPreparation { signal: Signal },
-    /// SIGKILL to it.
+    /// SIGKILL to the running command.
     KillPreparation,
-    /// Start the mold of that generation. Answered by `Mold`, and by `MoldEnded` some day.
+    /// Start the mold of that generation. Answered by `Mold`, and by `MoldEnded` when it exits.
     StartMold { generation: Generation },
-    /// SIGKILL to it. Answered by `MoldEnded`.
+    /// SIGKILL to the mold. Answered by `MoldEnded`.
     KillMold { generation: Generation },
     /// Fork a worker with the settings of that generation, from its mold where it has one. Answered by its messages and `Exited`,
     /// or by `SpawnFailed`.
@@ -23,39 +24,42 @@ pub enum Action {
         slot: Slot,
         generation: Generation,
     },
-    /// Write to the worker's channel. A worker that cannot be written to is dying: `Exited` follows.
+    /// Write to the worker's channel. A write error means that the worker is dying: `Exited` follows.
     Send {
         incarnation: Incarnation,
         order: Order,
     },
-    /// SIGTERM, only to workers that boot: its default action ends them at once.
+    /// SIGTERM, only to booting workers: its default action ends them at once.
     Terminate { incarnation: Incarnation },
     /// SIGKILL.
     Kill {
         incarnation: Incarnation,
         why: KillReason,
     },
-    /// SIGABRT to a worker that hangs: its `worker_abort` hook runs. `Kill` follows, unless it ends.
+    /// SIGABRT to a hung worker: its `worker_abort` hook runs. `Kill` follows, unless it exits.
     Abort { incarnation: Incarnation },
-    /// Start that helper; `HelperEnded` follows some day.
+    /// Start that helper; `HelperEnded` follows when it exits.
     StartHelper { helper: Helper },
-    /// Call the last hook, end every helper; answered by `HelpersEnded`.
+    /// Call the last hook and end every helper; answered by `HelpersEnded`.
     EndHelpers,
-    /// Make the worker print the Python stack of every thread, and log what it was doing. A report that it hangs came before.
+    /// Make the worker print the Python stack of every thread, and log what it was doing. The report that it hangs
+    /// comes first.
     DumpStacks { incarnation: Incarnation },
     /// Feed one `Event::Memory`: workers of a new generation are about to boot beside the others.
     MeasureMemory,
-    /// Feed one `Event::Compared`: what both generations have answered since this was asked for the first time.
+    /// Feed one `Event::Compared`: the requests of both generations since this action was first given.
     CompareGenerations { canary: Generation, old: Generation },
-    /// Feed one `Event::Heartbeats` with every worker that was ready.
+    /// Feed one `Event::Heartbeats` with every ready worker.
     SampleHeartbeats,
-    /// Close the master's own listeners: the server ends, the workers empty the accept queue.
+    /// Close the master's own listeners: the server stops, the workers empty the accept queue.
     CloseListeners,
-    /// Read the configuration again; answered by `ConfigRead` with the same generation. Good settings become that generation's.
+    /// Read the configuration again; answered by `ConfigRead` with the same generation, whose settings they become if
+    /// they are valid.
     ReadConfig { generation: Generation },
     /// USR1.
     ReopenLogs,
-    /// Settings of that generation will not be asked for again: no worker of it lives and none will be spawned. Its mold ends.
+    /// The settings of that generation are no longer needed: none of its workers lives and none will be spawned. Its
+    /// mold exits.
     Forget { generation: Generation },
     /// A fact for the log.
     Report(Report),
@@ -63,7 +67,7 @@ pub enum Action {
     Notify(ServiceState),
     /// The one answer to a `Control` event.
     Reply { token: Token, answer: Answer },
-    /// All workers are gone: leave with this code. The last action ever.
+    /// All workers have exited: exit with this code. The last action of all.
     Exit { code: u8 },
 }
 
@@ -71,13 +75,13 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     Go,
-    /// A second one may follow a first (a server that stops while it drains a replaced worker): the later one counts.
+    /// May follow an earlier one (a server that stops while it drains a replaced worker): the later one applies.
     Drain {
         reason: DrainReason,
         graceful: Duration,
     },
     StopFast,
-    /// Stop accepting, as with `Drain`, finish what is in flight, and stay: `Go` may follow, or `Drain`.
+    /// Stop accepting, as with `Drain`, finish in-flight requests, and stay: `Go` or `Drain` may follow.
     Pause,
 }
 
@@ -92,16 +96,16 @@ pub enum DrainReason {
 pub enum KillReason {
     /// `--boot-timeout` passed before `Ready`.
     BootTimeout,
-    /// No sign of life for `--timeout`.
+    /// No heartbeat for `--timeout`.
     Hung,
-    /// Told to drain or stop, and did not come to an end in time.
+    /// Ordered to drain or stop, and did not exit in time.
     Overdue,
 }
 
 /// The service as seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceState {
-    /// Every worker is ready (first boot), or a reload ended, well or badly.
+    /// Every worker is ready (first boot), or a reload has ended, successfully or not.
     Ready,
     Reloading,
     Stopping,
@@ -116,7 +120,7 @@ pub enum Answer {
         generation: Generation,
         why: super::ReloadFailure,
     },
-    /// Every worker of that generation is ready, and none of them serves.
+    /// Every worker of that generation is ready; it does not serve.
     Staged {
         generation: Generation,
         workers: u32,
@@ -134,24 +138,24 @@ pub enum Answer {
         slots: u32,
         of: u32,
     },
-    /// It serves no more, `to` does.
+    /// It no longer serves; generation `to` does.
     TakenBack {
         generation: Generation,
         to: Generation,
         why: super::ReloadFailure,
     },
-    /// Nothing was done.
+    /// Nothing was changed.
     Refused(Refusal),
     Scaled {
         from: u32,
         to: u32,
     },
-    /// The stop has begun; it is over when the master is gone.
+    /// The stop has begun; it is complete when the master has exited.
     Stopping,
     WorkerReplaced {
         slot: Slot,
     },
-    /// The replacement did not boot; whoever served in that slot goes on.
+    /// The replacement did not boot; the old worker of that slot keeps serving.
     RestartFailed {
         slot: Slot,
         why: super::BootFailure,
@@ -164,40 +168,40 @@ pub enum Answer {
     TooMany {
         most: u32,
     },
-    /// The server is stopping: nothing else will be done.
+    /// The server is stopping: no further commands are carried out.
     ServerStopping,
 }
 
 /// Why a command of a rollout was not carried out: one rollout at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// A reload was asked for, or goes on. `None`: it has not begun.
+    /// A reload is queued or in progress. `None`: queued.
     Reloading {
         generation: Option<Generation>,
     },
-    /// That generation boots to be staged.
+    /// That generation is booting, to be staged.
     Staging {
         generation: Option<Generation>,
     },
-    /// That generation is staged, and has to be promoted or discarded first.
+    /// That generation is staged, and must be promoted or discarded first.
     Staged {
         generation: Generation,
     },
-    /// Some of its slots serve, and it has to be promoted or discarded first.
+    /// Some of its slots serve, and it must be promoted or discarded first.
     Canary {
         generation: Generation,
     },
-    /// The generation before serves again, or is about to.
+    /// The previous generation serves again, or is about to.
     TakingBack {
         generation: Generation,
     },
     NothingStaged,
-    /// No generation before is kept.
+    /// No previous generation is kept.
     NothingKept,
-    /// It has that many slots already.
+    /// It already has that many slots.
     NotMore {
         slots: u32,
     },
-    /// With all slots there is nothing to compare it with.
+    /// If all slots are a canary, there is nothing to compare it with.
     NothingToCompare,
 }

@@ -1,5 +1,5 @@
-//! A generation that serves in some slots, beside the one that serves in the others: until an operator, time or the
-//! evidence says what becomes of it. The workers whose slots it has are paused, and take them back when it does not stay.
+//! Canaries: a generation that serves in some slots, beside the one that serves in the others, until an operator, its
+//! time limit or the comparison decides. The workers that it replaces are paused, and serve again if it is removed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
     Trial,
 };
 
-/// How long a canary is judged where nobody has said how long.
+/// Duration of a judged canary if none is given.
 const JUDGED_FOR: Duration = Duration::from_secs(60);
 
 impl Supervisor {
@@ -51,7 +51,7 @@ impl Supervisor {
         self.go_on(goal);
     }
 
-    /// It serves in all of its slots.
+    /// All slots of the canary serve.
     pub(super) fn hold_canary(&mut self, trial: Trial) -> Step {
         let until = trial.lasts.map(|span| self.now() + span);
         let of = self.target;
@@ -91,7 +91,7 @@ impl Supervisor {
         }
     }
 
-    /// While it is judged, once a second.
+    /// Requested once a second while a canary is judged.
     pub(super) fn ask_comparison(&mut self) {
         if let Some((canary, _)) = self.judged() {
             let old = self.generation;
@@ -129,7 +129,7 @@ impl Supervisor {
         }
     }
 
-    /// Its time is over.
+    /// The canary's time is over.
     pub(super) fn enforce_trial(&mut self) {
         let now = self.now();
         let judged = self.judged().is_some();

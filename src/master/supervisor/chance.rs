@@ -1,4 +1,4 @@
-//! A source of chance with a seed (splitmix64): what is drawn spreads well, and a history can be had again.
+//! A seeded random number generator (splitmix64): well distributed, and reproducible.
 
 #[derive(Debug, Clone)]
 pub(super) struct Chance(u64);

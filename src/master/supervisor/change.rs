@@ -1,5 +1,4 @@
-//! Development: files of the app have changed. Whoever waited for that boots, whoever serves is reloaded. It does not know
-//! which files.
+//! `--reload`: files of the app have changed. Boots that waited for this start, serving workers are reloaded.
 
 use super::rollout::{Goal, Rollout};
 use super::slot::Awaits;
@@ -14,7 +13,7 @@ impl Supervisor {
         match self.phase {
             Phase::FirstBoot => self.boot_anew(),
             Phase::Running => {
-                // What boots has read the old files, or some of each; it may even hang on them.
+                // Booting workers have read the old files, or a mixture; they may even hang because of them.
                 let is_for_a_stage =
                     matches!(self.reload.goal(), Some(Goal::Stage | Goal::Canary(_)));
                 let booting = |rollout: &Rollout| {
@@ -37,7 +36,7 @@ impl Supervisor {
         }
     }
 
-    /// Not everybody was ready yet.
+    /// During the first boot: boots all workers again that are not ready.
     fn boot_anew(&mut self) {
         for (slot, place) in &mut self.places {
             place.awaits = Awaits::Nothing;
@@ -52,7 +51,7 @@ impl Supervisor {
         }
     }
 
-    /// A boot has failed, and the next one would, too: the files must change first.
+    /// A boot has failed, and the next one would too: waits until the files change.
     pub(super) fn await_change(&mut self, who: super::Who) {
         if let Some(place) = self.place_of(who) {
             place.awaits = Awaits::Change;

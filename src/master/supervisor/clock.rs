@@ -1,22 +1,22 @@
-//! The supervisor's own time: the caller's, less the spans in which the master did not run. It reads no clock.
+//! The supervisor's own time: the caller's, minus the spans in which the master did not run.
 //!
-//! A master that was stopped (SIGSTOP, a frozen cgroup, a suspended machine) must not wake up and kill everybody for
-//! deadlines that passed meanwhile. So that time does not count, for any deadline. The supervisor wants to be called once
-//! a second (`PULSE`): whatever goes beyond that is found lost.
+//! A master that was stopped (SIGSTOP, a frozen cgroup, a suspended machine) must not resume by killing all workers
+//! for deadlines that passed in that time. So that time does not count, for any deadline. The supervisor asks to be
+//! called once a second (`PULSE`): any delay beyond that counts as lost.
 
 use std::time::Duration;
 
 use super::Moment;
 
-/// The longest pause between two calls that is asked for.
+/// The longest pause between two calls that the supervisor asks for.
 pub(super) const PULSE: Duration = Duration::from_secs(1);
-/// A call that comes this late is scheduling; later than this, the master did not run.
+/// A call this late is due to scheduling; later than this, the master did not run.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     now: Moment,
-    /// What the caller's time is ahead of ours.
+    /// By how much the caller's time is ahead of ours.
     lost: Duration,
     /// When we asked to be called at the latest, in our time.
     expected: Option<Moment>,
@@ -27,8 +27,8 @@ impl Clock {
         self.now
     }
 
-    /// Takes the caller's time over; returns the span that was found lost. Then ours stands still: what the workers said
-    /// while we slept is still unread, and nothing may be judged before it was.
+    /// Adopts the caller's time; returns the span that was lost. In that case ours stands still: messages that
+    /// arrived in that span are still unread, and no deadline may be enforced before they are.
     pub(super) fn advance(&mut self, caller: Moment) -> Option<Duration> {
         let own = caller - self.lost;
         let pause = own.since(self.now);

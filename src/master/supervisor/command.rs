@@ -1,4 +1,4 @@
-//! What operators ask for, by signal or by the control socket, and who answers. The work is done elsewhere.
+//! Commands of operators, by signal or by the control socket.
 
 use super::mutation::fault;
 use super::{
@@ -20,7 +20,7 @@ impl Supervisor {
             Signal::Ttou => self.scale_by(-1),
             Signal::Usr1 => self.act(Action::ReopenLogs),
             Signal::Winch if self.plan.winch == Winch::RetiresWorkers && self.is_up() => {
-                // Nothing of a generation that nobody saw become ready may count as reloaded.
+                // A generation that never became ready must not count as reloaded.
                 self.end_reload_badly(ReloadFailure::Abandoned);
                 self.resize(0, 0);
             }
@@ -60,13 +60,13 @@ impl Supervisor {
         self.reply(token, answer);
     }
 
-    /// During a rollout both generations are resized: whichever stays has one more, or one less.
+    /// During a rollout both generations are resized: the one that remains has one worker more, or less.
     fn scale_by(&mut self, step: i32) {
         if !self.keeps_up() {
             return;
         }
         let fewest = if fault!(self, ScaleBelowOne) { 0 } else { 1 };
-        // Only WINCH has ever made it 0, and one worker less than that is not one.
+        // Only WINCH sets it to 0; fewer than one worker cannot be requested.
         let most = self.plan.most_workers;
         let moved = |n: u32| n.saturating_add_signed(step).clamp(fewest.min(n), most);
         if step > 0 && self.target >= most {
@@ -79,13 +79,13 @@ impl Supervisor {
         self.resize(moved(self.target), moved(coming));
     }
 
-    /// The slots themselves follow when the supervisor reconciles.
+    /// Changes the numbers; the slots follow when the supervisor reconciles.
     fn resize(&mut self, serving: u32, coming: u32) {
         let from = self.target;
         let mut serving = serving;
         if let Some(rollout) = self.reload.rollout_mut() {
             rollout.target = coming;
-            // Slots that run the new generation already are counted by its number.
+            // Slots that already run the new generation are counted by its number.
             serving = serving.max(coming.min(rollout.switched()));
         }
         self.target = serving;

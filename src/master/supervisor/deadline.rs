@@ -1,4 +1,4 @@
-//! Every deadline there is, in two functions: what happens when it comes, and when the next one does.
+//! All deadlines: what happens when each passes, and when the next one is due.
 
 use super::clock::PULSE;
 use super::mutation::fault;
@@ -11,7 +11,7 @@ use super::{Action, BootFailure, Incarnation, KillReason, Moment, Phase, Spawnin
 impl Supervisor {
     pub(super) fn enforce(&mut self) {
         let now = self.now();
-        // One overdue worker can change the others' lives, so each is looked at again when its turn comes.
+        // Enforcing one can change other workers' states, so each is checked again in its turn.
         for incarnation in self.incarnations(|w| w.deadline().is_some_and(|at| at <= now)) {
             self.enforce_worker(incarnation);
         }
@@ -71,7 +71,7 @@ impl Supervisor {
         }
     }
 
-    /// For faults only: a worker that stays for ever.
+    /// For faults only: removes a worker's deadline.
     fn forget_deadline(&mut self, incarnation: Incarnation) {
         if let Some(worker) = self.workers.get_mut(incarnation) {
             worker.life = Life::Killed;
@@ -79,7 +79,7 @@ impl Supervisor {
         }
     }
 
-    /// Once a second ready workers are looked at.
+    /// Once a second the heartbeats of ready workers are sampled.
     fn sample(&mut self) {
         let now = self.now();
         if self.pulse_at > now {
@@ -92,7 +92,7 @@ impl Supervisor {
         self.ask_comparison();
     }
 
-    /// In our own time; always ahead of it, because what is due was enforced.
+    /// In our own time; always in the future, because passed deadlines were enforced.
     pub(super) fn next_deadline(&self) -> Option<Moment> {
         let workers = self.workers.values().filter_map(Worker::deadline);
         let phase = match self.phase {

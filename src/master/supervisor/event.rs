@@ -1,4 +1,4 @@
-//! What can happen to the supervisor: a closed list. Texts (tracebacks, error messages) stay with the shell.
+//! The events of the supervisor: a closed list. Texts (tracebacks, error messages) stay with the shell.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::{
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The master got a signal that an operator (or init) sends. SIGCHLD is not one: its outcome is `Exited`.
+    /// The master received a signal from an operator (or init). SIGCHLD is not one: its outcome is `Exited`.
     Signal(Signal),
-    /// A worker said something. The shell reads a dead worker's channel to its end before it tells of `Exited`.
+    /// A message from a worker. The shell reads a dead worker's channel to its end before it reports `Exited`.
     Worker {
         incarnation: Incarnation,
         message: WorkerMessage,
@@ -21,22 +21,22 @@ pub enum Event {
         incarnation: Incarnation,
         exit: Exit,
     },
-    /// A mold has forked the worker of `Action::Spawn`. Without a mold that is done at once.
+    /// A mold has forked the worker of `Action::Spawn`. Without a mold that happens at once.
     Forked { incarnation: Incarnation },
-    /// A mold said something.
+    /// A message from a mold.
     Mold {
         generation: Generation,
         message: MoldMessage,
     },
-    /// A mold was reaped, or could not be started. The workers that it was still to fork fail after it (`SpawnFailed`).
+    /// A mold was reaped, or could not be started. `SpawnFailed` follows for each worker that it had yet to fork.
     MoldEnded {
         generation: Generation,
         why: BootFailure,
     },
-    /// `Action::Spawn` could not be done (fork failed). The incarnation's last event.
+    /// `Action::Spawn` failed (fork failed). The incarnation's last event.
     SpawnFailed { incarnation: Incarnation },
-    /// Answer to `Action::SampleHeartbeats`: all ready workers in one event, so that a look at them costs what they are, not
-    /// their square.
+    /// Answer to `Action::SampleHeartbeats`: all ready workers in one event, so that a check costs time linear in
+    /// their number.
     Heartbeats(Vec<Beat>),
     /// Answer to `Action::DumpStacks` (optional: the kill comes a second later in any case).
     StacksDumped { incarnation: Incarnation },
@@ -45,11 +45,11 @@ pub enum Event {
         generation: Generation,
         result: ConfigResult,
     },
-    /// `Action::Abort` could not be done: the process has no handler for that signal.
+    /// `Action::Abort` failed: the process has no handler for that signal.
     AbortInVain { incarnation: Incarnation },
     /// A helper has ended, or could not be started.
     HelperEnded { helper: Helper, end: HelperEnd },
-    /// Answer to `Action::EndHelpers`: the last hook has come to its end, and no helper is left.
+    /// Answer to `Action::EndHelpers`: the last hook has returned, and no helper is left.
     HelpersEnded,
     /// Answer to `Action::CompareGenerations`.
     Compared {
@@ -57,26 +57,26 @@ pub enum Event {
         old: Box<Figures>,
         new: Box<Figures>,
     },
-    /// Answer to `Action::MeasureMemory`; `None`: there is no limit, or nothing that could tell.
+    /// Answer to `Action::MeasureMemory`; `None`: there is no limit, or it cannot be measured.
     Memory(Option<Memory>),
-    /// The command of `Action::Prepare` has ended: its exit code, or the one that a shell would give for its end.
+    /// The command of `Action::Prepare` has exited: its exit code, or the one that a shell would report.
     Prepared { step: u32, code: u8 },
     /// Files of the app have changed (`Sources::Watched`).
     Changed,
-    /// Somebody asked through the control socket; exactly one `Action::Reply` with this token will follow.
+    /// A command from the control socket; exactly one `Action::Reply` with this token will follow.
     Control { token: Token, command: Command },
-    /// `next_timeout()` has come. (Every event enforces what is due; this one does nothing else.)
+    /// `next_timeout()` has passed. (Every event enforces passed deadlines; this one does nothing else.)
     Timeout,
 }
 
-/// The memory that there is for workers, in bytes.
+/// Memory available for workers, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// Of the control group.
+    /// Limit of the control group.
     pub limit: u64,
     /// Below the limit, and not in use.
     pub free: u64,
-    /// What one more worker takes.
+    /// Memory of one additional worker.
     pub worker: u64,
 }
 
@@ -87,15 +87,15 @@ impl Memory {
     }
 }
 
-/// A worker's sign of life, as it was found.
+/// A worker's heartbeat, as sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Beat {
     pub incarnation: Incarnation,
-    /// Its last sign of life is that old.
+    /// Age of its last heartbeat.
     pub age: Duration,
     /// One of its threads has made no progress for that long.
     pub slowest: Option<Duration>,
-    /// That it has begun, since it lives.
+    /// Requests begun in its lifetime.
     pub requests: u64,
     /// Resident bytes, where there is a limit for them.
     pub memory: Option<u64>,
@@ -126,7 +126,7 @@ pub enum Signal {
 pub enum WorkerMessage {
     Booted,
     Ready,
-    /// The answer to `Order::Drain`; unasked: somebody else has told it to end.
+    /// The reply to `Order::Drain`; unasked: another process has sent it SIGTERM.
     StoppedAccepting,
     Failed {
         phase: BootPhase,
@@ -152,7 +152,7 @@ pub enum Exit {
         signal: i32,
         core: CoreDump,
     },
-    /// The kernel killed it for want of memory.
+    /// Killed by the kernel's out-of-memory killer.
     OutOfMemory,
 }
 
@@ -162,15 +162,15 @@ pub enum CoreDump {
     No,
 }
 
-/// What reading the configuration again brought.
+/// Result of reading the configuration again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigResult {
     Good(Box<Plan>),
-    /// It is wrong, or the reader died or was late; the shell knows the text.
+    /// It is invalid, or the reader crashed or timed out; the shell has the text.
     Bad,
 }
 
-/// Why a worker that serves well is to be replaced.
+/// Why a worker that serves is to be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retirement {
     /// `--max-requests`
@@ -194,27 +194,29 @@ pub enum Command {
     RestartWorker(Slot),
     /// Boot a generation beside the one that serves, and hold it.
     Stage,
-    /// Let the generation that is held serve.
+    /// Let the held generation serve.
     Promote,
-    /// Remove the generation that boots to be held, or is.
+    /// Remove the generation that is held, or boots to be held.
     Discard,
     /// Let some slots of a new generation serve.
     Canary(Trial),
-    /// The generation that served before serves again.
+    /// Let the previous generation serve again.
     Rollback,
 }
 
-/// What a canary is to be.
+/// Parameters of a canary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trial {
     pub portion: Portion,
-    /// Then it ends: promoted if it was judged and is not worse, otherwise taken back. `None`: an operator ends it.
+    /// After this it ends: promoted if it was judged and is not worse, otherwise taken back. `None`: an operator ends
+    /// it.
     pub lasts: Option<Duration>,
-    /// It is compared with the generation that serves, once it has answered so many requests. `None`: an operator judges.
+    /// It is compared with the generation that serves, once it has completed so many requests. `None`: an operator
+    /// judges.
     pub judged: Option<u64>,
 }
 
-/// How many slots of a generation.
+/// A number of a generation's slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Portion {
     Slots(u32),
@@ -223,7 +225,7 @@ pub enum Portion {
 }
 
 impl Portion {
-    /// At least one, of so many.
+    /// That portion of so many slots, at least one.
     pub(super) fn of(self, slots: u32) -> u32 {
         let wished = match self {
             Self::Slots(wished) => wished,

@@ -1,30 +1,32 @@
-//! Two generations compared by what their workers have answered in the same time: whether the new one is worse, and by which test.
+//! Statistical comparison of two generations by the requests of their workers in the same time: whether the new one
+//! is worse.
 //!
-//! A share of failures is worse when it is higher by more than three standard errors of the difference of two proportions
-//! (pooled), and at least `FEWEST_FAILURES` are behind it. Durations are worse when the part of requests that took longer
-//! than the old generation's 95th percentile is higher by as much, and the new 95th percentile lies two buckets later: it is
-//! twice as long at least. Three standard errors: the comparison is made once a second, and must not be wrong by chance.
+//! A share of failures is worse when it is higher by more than three standard errors of the difference of two
+//! proportions (pooled), with at least `FEWEST_FAILURES` failures. Durations are worse when the share of requests
+//! slower than the old generation's 95th percentile is higher by as much, and the new 95th percentile lies two
+//! buckets later: it is at least twice as long. Three standard errors: the comparison is made once a second, and must
+//! not be wrong by chance.
 
 use std::time::Duration;
 
-/// Buckets of durations: index i has those from 2^(i-1) to 2^i microseconds.
+/// Buckets of durations: index i covers 2^(i-1) to 2^i microseconds.
 pub const BUCKETS: usize = 28;
 
 const STANDARD_ERRORS: f64 = 3.0;
-/// Fewer show nothing.
+/// Fewer are not significant.
 const FEWEST_FAILURES: u64 = 5;
-/// A generation with fewer answers is not compared.
+/// A generation with fewer requests is not compared.
 const FEWEST_REQUESTS: u64 = 20;
-/// Longer ones only: below that, other things of the machine are seen.
+/// Shorter durations are dominated by other effects of the machine.
 const SHORTEST_MICROS: u64 = 10_000;
 
-/// What the workers of one generation have answered since the comparison began.
+/// Requests of one generation's workers since the comparison began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
     pub requests: u64,
-    /// Answers with a status of 500 and above.
+    /// Responses with a status of 500 and above.
     pub errors: u64,
-    /// Exceptions that left the app.
+    /// Exceptions that the app did not handle.
     pub exceptions: u64,
     pub durations: [u64; BUCKETS],
 }
@@ -40,7 +42,7 @@ impl Default for Figures {
     }
 }
 
-/// What is said of a generation's figures.
+/// A generation's figures for reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
     pub requests: u64,
@@ -50,7 +52,7 @@ pub struct Summary {
     pub p95: Duration,
 }
 
-/// In which way the new generation is worse.
+/// In what respect the new generation is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
     NotWorse,
@@ -102,7 +104,7 @@ impl Figures {
         }
     }
 
-    /// The bucket in which the 95th of a hundred lies.
+    /// The bucket of the 95th percentile.
     fn p95(&self) -> Option<usize> {
         let all: u64 = self.durations.iter().sum();
         let mut below = 0;
@@ -130,7 +132,7 @@ fn is_slower(old: &Figures, new: &Figures) -> bool {
         )
 }
 
-/// Whether the second part is higher than the first one, and not by chance. Each is `(count, of)`.
+/// Whether the second share is significantly higher than the first. Each is `(count, of)`.
 #[allow(
     clippy::cast_precision_loss,
     reason = "counts of requests, compared with a tolerance"
@@ -139,7 +141,7 @@ fn is_higher((old, of_old): (u64, u64), (new, of_new): (u64, u64)) -> bool {
     if new < FEWEST_FAILURES || of_old == 0 || of_new == 0 {
         return false;
     }
-    // Several exceptions can leave an app in one request (a background task).
+    // One request can raise several exceptions (a background task).
     let part = |count: u64, of: u64| (count as f64 / of as f64).min(1.0);
     let pooled = part(old + new, of_old + of_new);
     let error = (pooled * (1.0 - pooled) * (1.0 / of_old as f64 + 1.0 / of_new as f64)).sqrt();
@@ -175,7 +177,7 @@ mod tests {
             ((1000, 1), (19, 19), Finding::NotWorse),
             ((1000, 1), (20, 20), Finding::Errors),
             ((10, 0), (1000, 1000), Finding::NotWorse),
-            // Both are bad: that is not the new version's.
+            // Both are bad: not caused by the new version.
             ((1000, 100), (100, 12), Finding::NotWorse),
             ((1000, 1000), (100, 100), Finding::NotWorse),
             ((1000, 100), (100, 25), Finding::Errors),
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_same_version_is_rarely_found_worse() {
-        // As often as it is looked at in a canary of five minutes, over many of them; 2 % fail in both.
+        // Checked as often as in a canary of five minutes, for many canaries; 2 % fail in both.
         let mut chance = super::super::chance::Chance::new(7);
         let mut wrong = 0;
         for _ in 0..200 {

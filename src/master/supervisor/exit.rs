@@ -1,4 +1,4 @@
-//! What a worker's end means, by what it was when it came. What follows from it is decided elsewhere.
+//! Handles the exit of workers, by worker state.
 
 use super::mutation::fault;
 use super::pacing::{is_failure, is_kill};
@@ -163,7 +163,7 @@ impl Supervisor {
             .is_some_and(|rollout| rollout.generation == who.generation)
     }
 
-    /// The place that a worker was meant for, unless another generation belongs there (a rollout's, before the switch).
+    /// The place of a worker, unless another generation belongs there (that of a rollout, before the switch).
     pub(super) fn place_of(&mut self, who: Who) -> Option<&mut Place> {
         self.places
             .get_mut(&who.slot)

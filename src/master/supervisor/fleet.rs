@@ -1,4 +1,5 @@
-//! The workers that live, found by incarnation and by slot: what happens to one slot costs the same however many there are.
+//! The living workers, indexed by incarnation and by slot: an event of one slot costs the same however many there
+//! are.
 
 #[cfg(test)]
 use std::cell::Cell;
@@ -11,7 +12,7 @@ use super::{Incarnation, Slot};
 pub(super) struct Fleet {
     all: BTreeMap<Incarnation, Worker>,
     by_slot: BTreeSet<(Slot, Incarnation)>,
-    /// How many workers were looked at: the tests hold it to a bound.
+    /// Number of workers visited: the tests check a bound.
     #[cfg(test)]
     looks: Cell<u64>,
 }
@@ -34,18 +35,18 @@ impl Fleet {
         self.all.get(&incarnation)
     }
 
-    /// Neither its slot nor its number ever changes.
+    /// The slot and the incarnation of a worker never change.
     pub(super) fn get_mut(&mut self, incarnation: Incarnation) -> Option<&mut Worker> {
         self.look();
         self.all.get_mut(&incarnation)
     }
 
-    /// In the order in which they were spawned.
+    /// In the order of their spawns.
     pub(super) fn values(&self) -> impl Iterator<Item = &Worker> {
         self.all.values().inspect(|_| self.look())
     }
 
-    /// Those of one slot, in the order in which they were spawned.
+    /// Those of one slot, in the order of their spawns.
     pub(super) fn in_slot(&self, slot: Slot) -> impl Iterator<Item = &Worker> {
         let range = (slot, Incarnation(0))..=(slot, Incarnation(u64::MAX));
         self.look();

@@ -1,4 +1,4 @@
-//! The processes beside the workers: when one that has ended is started again, and the last wait for all of them.
+//! The processes beside the workers: when one that has ended is restarted, and the final wait for all of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use super::mutation::fault;
 use super::pacing::Pacing;
 use super::{Action, Moment, Phase, Report, Retry, Supervisor};
 
-/// How long the last hook may take, and the end of every helper.
+/// Time limit for the last hook, and for the exit of every helper.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// A process of the master's that is no worker.
+/// A child process of the master that is no worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Helper {
-    /// Sees changes of files (`--reload`). First: workers tell it what they load.
+    /// Watches files for changes (`--reload`). Comes first: workers report to it what they load.
     Watcher,
     /// Answers probes (`--admin-bind`).
     Monitor,
 }
 
-/// How a helper came to its end.
+/// How a helper ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelperEnd {
-    /// The shell has ended it so that another one takes its place.
+    /// The shell has ended it to replace it.
     Renewed,
-    /// By SIGKILL or SIGTERM that was not ours.
+    /// By a SIGKILL or SIGTERM that was not ours.
     Killed,
     /// By itself, or it could not be started.
     Failed,
 }
 
-/// One helper that is to run.
+/// One configured helper.
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     pacing: Pacing,
-    /// `None`: it is to be started when its pause is over.
+    /// `None`: to be started when its pause is over.
     since: Option<Moment>,
 }
 
@@ -63,7 +63,7 @@ impl Supervisor {
         }
     }
 
-    /// Those that are due.
+    /// Starts the helpers that are due.
     pub(super) fn start_helpers(&mut self) {
         if !self.keeps_helpers() {
             return;

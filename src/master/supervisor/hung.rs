@@ -1,5 +1,5 @@
-//! Ready workers that give no sign of life: found by their heartbeats, made to print their stacks, killed, replaced at once.
-//! Where one of several threads hangs, the replacement comes first.
+//! Hung workers: found by their heartbeats, made to print their stacks, killed, replaced at once. If only one of
+//! several threads hangs, the replacement comes first.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(incarnation).filter(|w| w.is_heard()) else {
             return;
         };
-        // Time in which we did not run is in `age`, but not between the last beat we saw and our now.
+        // Time in which we did not run is included in `age`, but not between the last heartbeat and our own now.
         worker.beat = worker.beat.max(now - age);
         let (who, quiet, uptime) = (worker.who, now.since(worker.beat), worker.uptime(now));
         if timeout.is_none_or(|limit| quiet <= limit) || fault!(self, HungIsLeftAlone) {
             return;
         }
         if matches!(worker.life, Life::Draining { .. }) {
-            // Its other threads have finished, and nobody needs to wait for the one that hangs.
+            // Its other threads have finished; there is nothing to wait for but the hung one.
             self.end_hung(incarnation);
             return;
         }
@@ -50,8 +50,8 @@ impl Supervisor {
         }
     }
 
-    /// The worker serves on with its other threads until a replacement is ready. Then it drains, and is killed when nothing
-    /// but the hung thread is left.
+    /// The worker keeps serving with its other threads until a replacement is ready. Then it drains, and is killed
+    /// when only the hung thread is left.
     fn take_quiet_thread(&mut self, incarnation: Incarnation, age: Duration) {
         let (now, timeout) = (self.now(), self.plan.timeout);
         let Some(worker) = self.workers.get_mut(incarnation).filter(|w| w.is_ready()) else {
@@ -63,7 +63,7 @@ impl Supervisor {
             return;
         }
         if std::mem::replace(&mut worker.threads, Threads::OneHangs) == Threads::OneHangs {
-            // Known. But a reload that was rolled back may have dropped the wish for a replacement.
+            // Known already. But a reload that was rolled back may have dropped the retirement.
             self.take_retirement(incarnation, Retirement::Hung);
             return;
         }
@@ -82,7 +82,7 @@ impl Supervisor {
         }
     }
 
-    /// Its stacks are printed, or it has had its time.
+    /// Its stacks were printed, or the time for that is over.
     pub(super) fn end_hung(&mut self, incarnation: Incarnation) {
         match self.plan.abort {
             Abort::Never => self.kill(incarnation, KillReason::Hung),

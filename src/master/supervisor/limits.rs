@@ -1,11 +1,11 @@
-//! When a worker has done enough: its own limits, drawn when it is spawned, and the one that it has reached.
+//! When a worker is to be replaced: its own limits, chosen at its spawn, and the one that it has reached.
 
 use std::time::Duration;
 
 use super::Retirement;
 use super::chance::Chance;
 
-/// `--max-requests`, `--max-worker-memory`, `--max-worker-lifetime`, and by how much more a worker may do, at random.
+/// `--max-requests`, `--max-worker-memory`, `--max-worker-lifetime`, and their random jitter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerLimits {
     pub requests: Option<u64>,
@@ -16,7 +16,7 @@ pub struct WorkerLimits {
     pub lifetime_jitter: Duration,
 }
 
-/// The limits of one worker, its jitter included.
+/// The limits of one worker, including its jitter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct OwnLimits {
     requests: Option<u64>,
@@ -24,17 +24,17 @@ pub(super) struct OwnLimits {
     lifetime: Option<Duration>,
 }
 
-/// What a worker has done so far.
+/// The usage of a worker so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Done {
     pub(super) requests: u64,
-    /// Resident bytes; `None` when nobody knows.
+    /// Resident bytes; `None`: unknown.
     pub(super) memory: Option<u64>,
     /// Since it became ready.
     pub(super) age: Duration,
 }
 
-/// The limit that was reached, with the numbers behind it: requests, bytes or seconds.
+/// The limit that was reached, with its numbers: requests, bytes or seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Excess {
     pub why: Retirement,

@@ -1,7 +1,8 @@
-//! A rollout within the memory that there is: before each batch the free memory decides how many workers boot beside the others.
+//! Rollouts within the available memory: before each batch the free memory determines how many workers boot beside
+//! the others.
 //!
-//! The kernel kills the largest process of a control group that is full, and that is one that serves. So where not all new
-//! workers fit, slots are replaced a few at a time, as with a surge; where not one fits, the reload is refused.
+//! When a control group is full, the kernel kills its largest process, and that is a serving worker. So if not all
+//! new workers fit, slots are replaced a few at a time, as with a surge; if not one fits, the reload is refused.
 
 use super::clock::PULSE;
 use super::mutation::fault;
@@ -9,19 +10,19 @@ use super::rollout::{Batch, Goal};
 use super::worker::{Life, Worker};
 use super::{Action, Memory, Moment, ReloadFailure, Report, Supervisor};
 
-/// How many workers of the next batch may boot beside those that live.
+/// How many workers of the next batch may boot beside the living ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
-    /// The memory is being looked at.
+    /// The memory is being measured.
     Asked,
-    /// Not one fits while workers that were replaced have not left: it is looked at again then.
+    /// Not one fits while replaced workers have not exited: it is measured again then.
     NotYet { again: Moment },
-    /// So many slots, or all where there is no limit.
+    /// So many slots, or all if there is no limit.
     For { slots: u32 },
 }
 
 impl Supervisor {
-    /// Before each batch.
+    /// Called before each batch.
     pub(super) fn ask_room(&mut self) {
         if let Some(rollout) = self.reload.rollout_mut() {
             rollout.room = Room::Asked;
@@ -46,7 +47,7 @@ impl Supervisor {
             return;
         };
         let slots = memory.room();
-        // What is staged is whole.
+        // A stage needs all slots.
         let fewest = match rollout.goal {
             Goal::Serve => left.min(1),
             Goal::Stage => left,
@@ -62,7 +63,7 @@ impl Supervisor {
         }
     }
 
-    /// The batch that boots is smaller than it was to be.
+    /// The batch that boots is smaller than planned.
     pub(super) fn report_limited(&mut self, at_once: u32) {
         let (Some(rollout), Some(memory)) = (self.reload.rollout_mut(), self.memory) else {
             return;
@@ -77,7 +78,7 @@ impl Supervisor {
         }
     }
 
-    /// Somebody is about to end, and to give memory back.
+    /// Some worker is about to exit, and to free memory.
     fn is_leaving_room(&self) -> bool {
         !fault!(self, LeavingIsNotAwaited) && self.workers.values().any(|w| !w.stays())
     }
@@ -98,8 +99,8 @@ impl Supervisor {
         }
     }
 
-    /// Workers of a generation that was rolled back are on their way out, and hold memory that others need. Where there is no
-    /// limit, nobody waits for that.
+    /// Workers of a rolled-back generation are exiting, and hold memory that others need. Without a limit there is no
+    /// need to wait for that.
     pub(super) fn takes_back(&self) -> bool {
         if self.memory.is_none() || fault!(self, RespawnDuringRollback) {
             return false;

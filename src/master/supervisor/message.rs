@@ -1,4 +1,4 @@
-//! What a worker's words mean, by what it was when they came. Its end is next door.
+//! Handles worker messages by worker state. Exits: `exit.rs`.
 
 use super::mutation::fault;
 use super::slot::Proven;
@@ -34,7 +34,7 @@ impl Supervisor {
         }
     }
 
-    /// Somebody else sent it SIGTERM: as if we had, but for the order. Its slot is free at once.
+    /// Another process sent it SIGTERM: handled as if we had, without the order. Its slot is free at once.
     fn leaves_unasked(&mut self, incarnation: Incarnation) {
         let (now, graceful) = (self.now(), self.plan.graceful_timeout);
         let Some(worker) = self.workers.get_mut(incarnation) else {
@@ -61,7 +61,7 @@ impl Supervisor {
         match worker.life {
             Life::Booting { .. } => {}
             Life::Terminated { kill_at } => {
-                // It took SIGTERM over, or was faster: then it understands this.
+                // It handled SIGTERM itself, or became ready first: then it accepts this message.
                 worker.life = Life::Stopping { kill_at };
                 self.act(Action::Send {
                     incarnation,

@@ -1,14 +1,15 @@
-//! The supervisor: a pure state machine that decides which workers live. It knows no pid, no clock, no syscall, no log line.
+//! The supervisor: a pure state machine that decides which workers live.
 //!
-//! What holds at every moment, whatever happens (`tests/` holds it to that):
-//! - No action of ours lowers the number of serving workers below the wanted one: a successor is ready first.
-//! - New connections meet one generation: the new workers go when the old ones said that they stopped accepting (or a
+//! Invariants (checked by `tests/`):
+//! - No action of ours lowers the number of serving workers below the target: a successor is ready first.
+//! - New connections meet one generation: the new workers go when the old ones reported that they stopped accepting (or a
 //!   second has passed). A surge (`Plan::surge`) and a replacement of a dead worker are the exceptions.
-//! - A generation that does not become ready as a whole is removed, and the one before it goes on serving.
-//! - Once the server was up it ends only when it is told to; before that, the first failed boot ends it.
-//! - Whoever was told to end is killed when it does not; whoever is killed was told before, or hung, or was late to boot.
+//! - A generation that does not become ready as a whole is removed, and the previous one keeps serving.
+//! - Once the server was up it exits only when ordered to; before that, the first failed boot ends it.
+//! - A worker that was ordered to end is killed when it does not; a killed worker was ordered before, or hung, or timed out in its boot.
 //!
-//! Every call runs the same course: take the event in, enforce what is due, then bring what *is* to what is *wanted*.
+//! Every call does the same: handle the event, enforce passed deadlines, then reconcile the actual state with the
+//! wanted one.
 
 mod action;
 mod canary;
@@ -75,15 +76,15 @@ use reload::{Queued, Reload};
 use rollback::Previous;
 use slot::Place;
 
-/// Feed it events, do the actions it returns in their order, wake it at `next_timeout()`.
+/// Feed it events, carry out the returned actions in order, call it again at `next_timeout()`.
 #[derive(Debug)]
 pub struct Supervisor {
     plan: Plan,
-    /// How many slots the serving generation has: the plan's number, moved by scaling.
+    /// Number of slots of the serving generation: the plan's number, changed by scaling.
     target: u32,
     /// The newest generation that took over as a whole.
     generation: Generation,
-    /// The newest number given away.
+    /// The last number assigned.
     last_generation: Generation,
     last_incarnation: Incarnation,
     phase: Phase,
@@ -93,7 +94,7 @@ pub struct Supervisor {
     /// Of the generations that have one.
     molds: BTreeMap<Generation, Mold>,
     reload: Reload,
-    /// A rollout that was asked for and has not begun.
+    /// A requested rollout that has not begun.
     queued: Option<Queued>,
     /// Kept for a rollback.
     previous: Option<Previous>,
@@ -101,10 +102,11 @@ pub struct Supervisor {
     /// Generations whose settings the shell must keep.
     known: BTreeSet<Generation>,
     pulse_at: Moment,
-    /// Slots that may have to be filled: their worker has left, or their pause is not over. The others are not looked at.
+    /// Slots that may have to be filled: their worker has exited, or they wait for their pacing. The others are
+    /// skipped.
     vacant: BTreeSet<Slot>,
     spawning: Spawning,
-    /// As it was seen last.
+    /// The last measurement.
     memory: Option<Memory>,
     all_failing: AllFailing,
     listeners: Listeners,
@@ -115,15 +117,15 @@ pub struct Supervisor {
     mutation: Option<mutation::Mutation>,
 }
 
-/// What the master is about.
+/// Phase of the master's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// A command runs that must succeed before anybody boots.
+    /// A command runs that must succeed before any worker boots.
     Preparing(Preparation),
     /// Not every slot has had a ready worker yet.
     FirstBoot,
     Running,
-    /// `--shutdown-delay`: still accepting, no longer replacing anybody.
+    /// `--shutdown-delay`: still accepting, no longer replacing workers.
     Delayed {
         until: Moment,
     },
@@ -131,7 +133,7 @@ enum Phase {
         mode: StopMode,
         code: u8,
     },
-    /// Workers are gone; the last hook runs, and the helpers end.
+    /// Workers have exited; the last hook runs, and the helpers end.
     Closing {
         until: Moment,
         code: u8,
@@ -149,7 +151,7 @@ enum AllFailing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spawning {
     Done,
-    /// The next call goes on: what has happened meanwhile comes first.
+    /// Continued in the next call, so that pending events are handled first.
     MoreToDo,
 }
 
@@ -160,7 +162,7 @@ enum Listeners {
 }
 
 impl Supervisor {
-    /// `seed`: of what is drawn by chance, the jitter of workers' limits.
+    /// `seed`: for the random jitter of workers' limits.
     #[must_use]
     pub fn new(plan: Plan, seed: u64) -> Self {
         let molds = match plan.forked_from {
@@ -206,7 +208,7 @@ impl Supervisor {
         self.handle(now, Event::Timeout)
     }
 
-    /// Takes one event in. Events about workers that are gone are harmless.
+    /// Handles one event. Events about workers that are gone are harmless.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         if self.phase == Phase::Gone {
             return Vec::new();

@@ -1,5 +1,6 @@
-//! Molds: the process of a generation that its workers are forked from. When one starts, until when it may boot, and what its
-//! end means. A generation whose plan does not ask for one has none, and its workers are forked from the master.
+//! Molds: the process of a generation that its workers are forked from. When one is started, how long it may boot,
+//! and the consequences of its exit. A generation whose plan does not ask for one has none, and its workers are
+//! forked from the master.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{
     ReloadFailure, Report, Retry, Sources, Supervisor,
 };
 
-/// What a mold says.
+/// A message from a mold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MoldMessage {
     /// It can fork workers from here on.
@@ -40,7 +41,7 @@ enum Life {
     Ready {
         since: Moment,
     },
-    /// It said why it failed, and exits by itself.
+    /// It reported why it failed, and exits by itself.
     Failed {
         kill_at: Moment,
     },
@@ -67,14 +68,14 @@ impl Mold {
 }
 
 impl Supervisor {
-    /// For a generation that begins.
+    /// Adds the mold of a new generation, if its plan asks for one.
     pub(super) fn add_mold(&mut self, generation: Generation, plan: &Plan) {
         if plan.forked_from == ForkedFrom::Mold {
             self.molds.insert(generation, Mold::new());
         }
     }
 
-    /// Workers of that generation can be forked.
+    /// Whether workers of that generation can be forked.
     pub(super) fn can_fork(&self, generation: Generation) -> bool {
         if fault!(self, MoldIsNotAwaited) {
             return true;
@@ -83,7 +84,7 @@ impl Supervisor {
         mold.is_none_or(|mold| matches!(mold.life, Life::Ready { .. }))
     }
 
-    /// It can be asked for workers, or for its last hook.
+    /// Whether it can fork workers and call its last hook.
     #[must_use]
     pub fn mold_is_ready(&self, generation: Generation) -> bool {
         let mold = self.molds.get(&generation);
@@ -94,7 +95,7 @@ impl Supervisor {
         self.molds.contains_key(&generation)
     }
 
-    /// Those that are due.
+    /// Starts the molds that are due.
     pub(super) fn start_molds(&mut self) {
         if !self.keeps_up() || matches!(self.phase, Phase::Preparing(_)) {
             return;
@@ -112,7 +113,7 @@ impl Supervisor {
         }
     }
 
-    /// Generations that need a mold, have none, and whose pause ends at such a moment.
+    /// Generations that need a mold, have none, and whose pause ends at such a time.
     fn due_molds(&self, at: impl Fn(Moment) -> bool) -> Vec<Generation> {
         let absent = self.molds.iter().filter(|(_, mold)| {
             mold.life == Life::Absent
@@ -123,7 +124,7 @@ impl Supervisor {
         absent.filter(|one| self.may_spawn_in(*one)).collect()
     }
 
-    /// Slots of that generation will be filled. One whose last workers drain has no need of a new mold.
+    /// Whether slots of that generation will be filled. One whose last workers drain needs no new mold.
     fn may_spawn_in(&self, generation: Generation) -> bool {
         generation == self.generation
             || self
@@ -153,7 +154,7 @@ impl Supervisor {
                 mold.life = Life::Ready { since: now };
                 mold.proven = Proven::Once;
                 let after = now.since(started);
-                // Development: the mold before it could not fork them.
+                // `--reload`: the previous mold could not fork them.
                 for (slot, place) in &mut self.places {
                     place.awaits = Awaits::Nothing;
                     self.vacant.insert(*slot);
@@ -169,7 +170,7 @@ impl Supervisor {
         }
     }
 
-    /// Its process is gone, or could not be started.
+    /// Its process has exited, or could not be started.
     pub(super) fn take_mold_end(&mut self, generation: Generation, why: BootFailure) {
         let Some(mold) = self.molds.get_mut(&generation) else {
             return;
@@ -177,7 +178,7 @@ impl Supervisor {
         match std::mem::replace(&mut mold.life, Life::Absent) {
             Life::Booting { .. } => self.mold_failed(generation, why),
             Life::Ready { since } => self.mold_died(generation, since, why),
-            // It was accounted for when its end was decided.
+            // Its end was accounted for when it was decided.
             Life::Absent | Life::Failed { .. } | Life::Killed => {}
         }
     }
@@ -188,7 +189,7 @@ impl Supervisor {
         }
     }
 
-    /// It was asked for a worker that it has not forked in all that time.
+    /// It was asked for a worker and has not forked it within the time limit.
     pub(super) fn mold_hangs(&mut self, generation: Generation) {
         let Some(mold) = self.molds.get_mut(&generation) else {
             return;
@@ -279,7 +280,7 @@ impl Supervisor {
         }
     }
 
-    /// A server that stops ends them all at its end.
+    /// Enforces deadlines of molds. A stopping server ends them all at its end.
     pub(super) fn enforce_molds(&mut self) {
         if !self.keeps_up() {
             return;
@@ -316,7 +317,7 @@ impl Supervisor {
             .min()
     }
 
-    /// Development: files have changed before every worker was ready once.
+    /// `--reload`: files have changed before every worker was ready once.
     pub(super) fn boot_molds_anew(&mut self) {
         for generation in self.molds.keys().copied().collect::<Vec<_>>() {
             if let Some(mold) = self.molds.get_mut(&generation) {

@@ -75,7 +75,7 @@ mutations! {
     KeepBeyondWindow,
 }
 
-/// `fault!(self, Name)`: whether that fault was asked for. Always false outside tests.
+/// `fault!(self, Name)`: whether that fault is active. Always false outside tests.
 #[cfg(test)]
 macro_rules! fault {
     ($supervisor:expr, $name:ident) => {

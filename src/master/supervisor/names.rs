@@ -1,15 +1,15 @@
-//! The words the supervisor counts in: moments, incarnations, slots, generations, tokens. No clock and no pid is behind them.
+//! The supervisor's units: moments, incarnations, slots, generations, tokens.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A monotonic point in time, counted from the master's start by whoever owns the clock.
+/// A monotonic point in time, counted from the master's start by the caller's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment(pub Duration);
 
 impl Moment {
-    /// How long `earlier` is past; zero when it is not.
+    /// Time elapsed since `earlier`; zero if that is in the future.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
@@ -30,7 +30,8 @@ impl Sub<Duration> for Moment {
     }
 }
 
-/// One life of one worker process. Never reused, so a late message of a dead worker cannot be taken for its successor's.
+/// One run of one worker process. Never reused, so a late message of a dead worker cannot be taken for its
+/// successor's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
@@ -42,7 +43,7 @@ pub struct Slot(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u32);
 
-/// Names who asked, so that the answer finds its way back. Chosen by the shell.
+/// Identifies a client, so that the reply can be routed to it. Chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 

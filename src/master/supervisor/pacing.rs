@@ -1,18 +1,17 @@
-//! The delay between respawns of a slot whose workers fail: 0, 1, 2, 4 … 30 seconds, at most 2 when they were ready. It
-//! decides nothing else.
+//! The delay between respawns of a slot whose workers fail: 0, 1, 2, 4 … 30 seconds, at most 2 if they were ready.
 
 use std::time::Duration;
 
 use super::{Exit, Moment, Retry};
 
 const LONGEST: Duration = Duration::from_secs(30);
-/// Its boot is well: what ends it may be one client's requests, and all the others wait for this.
+/// Its boot works: the exit may be caused by one client's requests, and all others wait for the respawn.
 const LONGEST_AFTER_READY: Duration = Duration::from_secs(2);
-/// A worker that was ready for that long shows that the slot is well: the next failure is the first again.
+/// A worker that was ready for this long clears the count: the next failure is the first again.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// So many boots that are killed from outside do not count: that says nothing of the code.
+/// So many boots that are killed from outside do not count: that is not the fault of the code.
 const EXCUSED_KILLS: u32 = 2;
-/// An end of its own that soon after `Ready` is as good as a failed boot.
+/// An exit of its own this soon after `Ready` counts as a failed boot.
 const EARLY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
@@ -26,7 +25,7 @@ pub(super) struct Pacing {
 }
 
 impl Pacing {
-    /// A boot failed. `ready`: since when the worker is ready that it was to replace, if there is one.
+    /// A boot failed. `ready`: since when the worker that it was to replace has been ready, if there is one.
     pub(super) fn failed(&mut self, now: Moment, ready: Option<Moment>) -> Retry {
         self.look_at(now, ready);
         self.delay(now, LONGEST)
@@ -44,7 +43,8 @@ impl Pacing {
         Retry::AtOnce
     }
 
-    /// A worker that has become ready since the last failure, and serves on, clears the count as one that has ended does.
+    /// A worker that has become ready since the last failure, and still serves, clears the count like one that has
+    /// ended.
     fn look_at(&mut self, now: Moment, ready: Option<Moment>) {
         if let Some(ready) = ready.filter(|ready| *ready > self.last_failure) {
             self.forget_if_healthy(now.since(ready));
@@ -80,7 +80,7 @@ impl Pacing {
         }
     }
 
-    /// A worker that had been ready for `uptime` ended for a reason that is not held against its successor.
+    /// A worker that had been ready for `uptime` ended for a reason that does not count against its successor.
     pub(super) fn ended(&mut self, now: Moment, uptime: Duration) -> Retry {
         self.not_before = now;
         self.forget_if_healthy(uptime);
@@ -88,9 +88,9 @@ impl Pacing {
     }
 }
 
-/// Whether a ready worker's unasked end counts as a failure: soon after `Ready`, and of its own doing. A signal from
-/// outside (SIGKILL, the OOM killer, an operator's SIGTERM) is not; a crash (SIGSEGV and its kin) is, or a worker that
-/// crashes right after `Ready` would be forked without a pause.
+/// Whether a ready worker's unasked exit counts as a failure: soon after `Ready`, and its own fault. A signal from
+/// outside (SIGKILL, the OOM killer, an operator's SIGTERM) does not count; a crash (SIGSEGV and the like) does, or a
+/// worker that crashes right after `Ready` would be respawned without a pause.
 pub(super) fn is_failure(exit: Exit, uptime: Duration) -> bool {
     uptime < EARLY
         && match exit {
@@ -100,12 +100,12 @@ pub(super) fn is_failure(exit: Exit, uptime: Duration) -> bool {
         }
 }
 
-/// SIGKILL of a booting worker: ours comes when it is not booting any more.
+/// SIGKILL of a booting worker from outside: our own is sent only when it no longer counts as booting.
 pub(super) fn is_kill(exit: Exit) -> bool {
     matches!(exit, Exit::Signal { signal: 9, .. })
 }
 
-/// Signals that a process raises against itself, in Linux numbers: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
+/// Signals that a process raises by its own fault, in Linux numbers: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
 fn is_crash(signal: i32) -> bool {
     matches!(signal, 4..=8 | 11 | 31)
 }

@@ -1,15 +1,16 @@
-//! What the supervisor is asked to keep true: counts and limits of one generation. It does not know where they were configured.
+//! The plan of one generation: counts and limits that the supervisor maintains.
 
 use std::time::Duration;
 
 use super::{Helper, WorkerLimits};
 
-/// What WINCH asks for.
+/// Effect of WINCH.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Winch {
     /// A terminal sends it on each resize.
     Ignored,
-    /// `--daemon`: there is no terminal, so it is an operator who sends it. All workers leave; HUP or TTIN brings some back.
+    /// `--daemon`: there is no terminal, so an operator has sent it. All workers exit; HUP or TTIN starts workers
+    /// again.
     RetiresWorkers,
 }
 
@@ -21,15 +22,15 @@ pub enum Sources {
     Watched,
 }
 
-/// Which process workers are forked from.
+/// The process that workers are forked from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForkedFrom {
     Master,
-    /// One of their generation, which has code loaded that they share.
+    /// The mold of their generation, whose loaded code they share.
     Mold,
 }
 
-/// How a hung worker ends.
+/// How a hung worker is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abort {
     /// SIGKILL.
@@ -41,23 +42,23 @@ pub enum Abort {
 /// The part of the settings that decisions depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Wanted number of workers; 0 is taken for 1.
+    /// Wanted number of workers; 0 counts as 1.
     pub workers: u32,
-    /// No number that is asked for goes beyond this.
+    /// No requested number may exceed this.
     pub most_workers: u32,
-    /// How many workers of a new generation may boot at the same time (the number of CPUs); 0 is taken for 1.
+    /// How many workers of a new generation may boot at the same time (the number of CPUs); 0 counts as 1.
     pub parallel_boots: u32,
     /// `--reload-surge`: a rollout replaces this many slots at a time. `None`: all at once, the stronger guarantee.
     pub surge: Option<u32>,
     /// From the spawn to `Ready`.
     pub boot_timeout: Duration,
-    /// From `Drain` to the moment at which a worker must have come to an end by itself.
+    /// From `Drain` to the time by which a worker must have exited.
     pub graceful_timeout: Duration,
-    /// A worker without a sign of life for that long is hung. `None`: never.
+    /// A worker without a heartbeat for this long is hung. `None`: never.
     pub timeout: Option<Duration>,
-    /// From the first TERM to the drain; readiness fails meanwhile, accepting goes on.
+    /// From the first TERM to the drain; readiness fails in that time, accepting continues.
     pub shutdown_delay: Duration,
-    /// How long the generation before is kept after another one has taken over; zero: not at all.
+    /// How long the previous generation is kept after another one has taken over; zero: not at all.
     pub rollback_window: Duration,
     pub winch: Winch,
     pub sources: Sources,
@@ -66,17 +67,17 @@ pub struct Plan {
     pub limits: WorkerLimits,
     /// Those that run from the start to the end.
     pub helpers: Vec<Helper>,
-    /// How many commands run before the first boot.
+    /// Number of commands that run before the first boot.
     pub preparations: u32,
-    /// For each of them. `None`: however long it takes.
+    /// For each of them. `None`: no limit.
     pub preparation_timeout: Option<Duration>,
 }
 
-/// Nobody who develops waits for what the old code is at.
+/// In development, requests to the old code need no long grace period.
 const GRACE_IN_DEVELOPMENT: Duration = Duration::from_secs(1);
 
 impl Plan {
-    /// For a worker that another one replaces.
+    /// For a worker that is replaced by another one.
     pub(super) fn replaced_grace(&self) -> Duration {
         match self.sources {
             Sources::Fixed => self.graceful_timeout,

@@ -1,6 +1,6 @@
-//! What runs before the first boot, one command after the other. It does not know what a command is.
+//! The commands that run before the first boot, one after the other.
 //!
-//! A command is never left behind: whoever wants to stop waits for its end, and that is enforced like any other.
+//! A command is never left running: a stop waits for its exit, which has a deadline like any other.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Action, Moment, Phase, Report, Signal, StopMode, Supervisor};
 /// As timeout(1).
 const TIMED_OUT: u8 = 124;
 
-/// One command, and where it is in its life.
+/// One command and its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Preparation {
     pub(super) step: u32,
@@ -25,7 +25,7 @@ pub(super) enum Course {
     Running {
         until: Option<Moment>,
     },
-    /// Told to end. However it ends, the server does with this code.
+    /// Ordered to exit. Whatever its exit code is, the server exits with this one.
     Ending {
         kill_at: Moment,
         code: u8,
@@ -36,7 +36,7 @@ pub(super) enum Course {
 }
 
 impl Course {
-    /// Nobody wants it to end.
+    /// No stop is in progress.
     pub(super) fn goes_on(self) -> bool {
         matches!(self, Self::Due | Self::Running { .. })
     }
@@ -70,7 +70,7 @@ impl Supervisor {
         self.act(Action::Prepare { step });
     }
 
-    /// The command has ended. `code`: 0 is success, anything else ends the server.
+    /// The command has exited. `code`: 0 is success, anything else ends the server.
     pub(super) fn take_prepared(&mut self, ended: u32, code: u8) {
         let Phase::Preparing(Preparation { step, course }) = self.phase else {
             return;
@@ -136,7 +136,7 @@ impl Supervisor {
         }
     }
 
-    /// Told to stop: the command hears the same signal, and its end is waited for.
+    /// Ordered to stop: the command gets the same signal, and its exit is awaited.
     pub(super) fn stop_preparation(&mut self, mode: StopMode, signal: Signal) {
         let Phase::Preparing(Preparation { course, .. }) = self.phase else {
             return;

@@ -1,4 +1,5 @@
-//! Brings what is to what is wanted: surplus workers leave, empty places are filled, the server comes up. Level-triggered.
+//! Reconciles the actual state with the wanted one: surplus workers leave, empty slots are filled, the server comes
+//! up. Level-triggered.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use super::slot::{Awaits, Place, Proven};
 use super::worker::{Life, Worker};
 use super::{Action, AllFailing, Phase, Report, ServiceState, Slot, Spawning, Supervisor};
 
-/// Forks that one call asks for: with many slots a first boot takes seconds, and signals are served in between.
+/// Forks in one call: with many slots a first boot takes seconds, and signals are served in between.
 pub(super) const SPAWNS_A_CALL: usize = 8;
 
 impl Supervisor {
@@ -31,8 +32,9 @@ impl Supervisor {
         self.note_when_all_fail();
     }
 
-    /// Whoever stands in a slot that is no longer wanted, the highest first. One that serves stays while the wanted slots
-    /// cannot do without it (they fail, or boot): scaling down from three to two must not take the only one that works.
+    /// Dismisses workers in slots that are no longer wanted, the highest first. One that serves stays while the
+    /// wanted slots cannot replace it (they fail, or boot): scaling down from three to two must not remove the only
+    /// one that works.
     fn dismiss_surplus(&mut self) {
         let (target, coming) = (self.target, self.reload.rollout());
         let coming = coming.map(|rollout| (rollout.generation, rollout.target));
@@ -70,7 +72,7 @@ impl Supervisor {
         self.remove_places();
     }
 
-    /// It serves, or is about to: the old workers of its slots were told to drain.
+    /// It serves, or is about to: the old workers of its slots were ordered to drain.
     fn serves(&self, worker: &Worker) -> bool {
         match worker.life {
             Life::Serving => true,
@@ -87,7 +89,7 @@ impl Supervisor {
         }
     }
 
-    /// How many serve in each slot where somebody does.
+    /// How many workers serve in each slot that has any.
     fn serving_slots(&self) -> BTreeMap<Slot, usize> {
         let mut slots = BTreeMap::new();
         for worker in self.workers.values().filter(|w| self.serves(w)) {
@@ -112,7 +114,7 @@ impl Supervisor {
             if paced || !self.can_fork(place.generation) {
                 self.vacant.insert(slot);
             } else if self.occupant(slot, place.generation).is_some() {
-                // It will be looked at again when that one leaves.
+                // It will be checked again when that worker exits.
             } else if spawned == SPAWNS_A_CALL {
                 self.spawning = Spawning::MoreToDo;
                 self.vacant.insert(slot);

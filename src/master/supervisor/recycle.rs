@@ -1,7 +1,8 @@
-//! Replacing workers that serve well (requests, memory, lifetime, an operator's wish): one at a time, replacement first.
+//! Replacing workers that serve (requests, memory, lifetime, an operator's command): one at a time, replacement
+//! first.
 //!
-//! The next one waits until the old process is gone, so that recycling never costs more than one process above the count,
-//! and all of them wait for a reload: it replaces everybody anyway.
+//! The next one waits until the old process has exited, so that recycling never costs more than one process above the
+//! count, and all of them wait for a reload: it replaces all workers anyway.
 
 use super::limits::Done;
 use super::mutation::fault;
@@ -26,7 +27,7 @@ pub(super) enum Begun {
 }
 
 impl Supervisor {
-    /// It may have done enough.
+    /// It may have reached one of its limits.
     pub(super) fn look_at_limits(&mut self, beat: Beat) {
         let now = self.now();
         let Some(worker) = self
@@ -58,7 +59,7 @@ impl Supervisor {
             return;
         }
         let place = match why {
-            // An operator does not wait for the housekeeping, except for what has begun; nor does what hangs.
+            // A command or a hung worker goes before queued retirements, but not before one that has begun.
             Retirement::Requested | Retirement::Hung => self.retirees.len().min(1),
             Retirement::Requests | Retirement::Memory | Retirement::Lifetime => self.retirees.len(),
         };
@@ -72,7 +73,7 @@ impl Supervisor {
         );
     }
 
-    /// `ctl restart-worker`: answered when the slot's next worker goes, or failed to boot.
+    /// `ctl restart-worker`: answered when the slot's next worker goes, or has failed to boot.
     pub(super) fn restart_slot(&mut self, token: Token, slot: Slot) {
         let now = self.now();
         let Some(place) = self.places.get_mut(&slot) else {
@@ -80,7 +81,7 @@ impl Supervisor {
             return;
         };
         place.waiting.push(token);
-        // Where nobody serves, it is the pause between retries that the operator wants ended.
+        // If no worker serves there, the operator wants to end the pause between retries.
         place.pacing.not_before = now;
         self.vacant.insert(slot);
         let generation = place.generation;
@@ -165,7 +166,7 @@ impl Supervisor {
         }
     }
 
-    /// The replacement is ready: the old worker of its slot drains, and in the same breath the new one goes.
+    /// The replacement is ready: the old worker of its slot drains, and at the same time the new one goes.
     pub(super) fn take_over(&mut self, new: Who) {
         let old = self
             .workers

@@ -1,4 +1,5 @@
-//! A reload from the wish to the rollout: queued, the configuration read again, begun, ended. The rollout itself is next door.
+//! A reload from the request to the rollout: queued, the configuration read again, begun, ended. The rollout itself
+//! is in `rollout.rs`.
 
 use super::mutation::fault;
 use super::rollout::{Batch, Goal, Rollout};
@@ -8,7 +9,7 @@ use super::{
     ServiceState, Supervisor, Token,
 };
 
-/// A rollout that was asked for and has not begun, and who waits for it.
+/// A requested rollout that has not begun, and the clients that wait for it.
 #[derive(Debug)]
 pub(super) struct Queued {
     goal: Goal,
@@ -29,7 +30,7 @@ pub(super) enum Reload {
 }
 
 impl Reload {
-    /// The generation that it would bring.
+    /// The generation that it will start.
     pub(super) fn generation(&self) -> Option<Generation> {
         match self {
             Self::Idle => None,
@@ -68,8 +69,8 @@ impl Reload {
 }
 
 impl Supervisor {
-    /// Any number of wishes before a reload begins are one reload; one that is running may have read the old configuration.
-    /// Beside a staged generation there is none.
+    /// All requests before a reload begins are one reload; a running one may have read the old configuration. Beside
+    /// a staged generation none is possible.
     pub(super) fn ask_reload(&mut self, token: Option<Token>) {
         let refusal = self.rollout_in_progress().filter(|it| it.is_for_a_stage());
         if let Some(refusal) = refusal.filter(|_| !fault!(self, ReloadBesideStage)) {
@@ -98,7 +99,7 @@ impl Supervisor {
         self.queued.get_or_insert_with(none).tokens.extend(token);
     }
 
-    /// What keeps another rollout from being begun.
+    /// The rollout that prevents another one from beginning.
     pub(super) fn rollout_in_progress(&self) -> Option<Refusal> {
         let queued = self.queued.as_ref().map(|queued| queued.goal);
         let goal = self.reload.goal().or(queued)?;
@@ -115,8 +116,8 @@ impl Supervisor {
         })
     }
 
-    /// Not during the first boot, not during another one, and not while more than one generation's worth of workers is
-    /// still leaving: reloads in a row must not pile up processes (three per slot at the most).
+    /// Not during the first boot, not during another one, and not while more than one generation's worth of workers
+    /// is still draining: consecutive reloads must not accumulate processes (at most three per slot).
     fn may_reload(&self) -> bool {
         let leaving = |w: &&Worker| !w.stays() && w.life != Life::Killed;
         self.phase == Phase::Running
@@ -165,7 +166,7 @@ impl Supervisor {
         }
     }
 
-    /// Its workers are left to whoever calls this.
+    /// The caller handles its workers.
     pub(super) fn end_reload_badly(&mut self, why: ReloadFailure) {
         let (generation, goal, tokens, replaced) =
             match std::mem::replace(&mut self.reload, Reload::Idle) {
@@ -187,7 +188,7 @@ impl Supervisor {
                     (generation, goal, tokens, done)
                 }
             };
-        // The one that was to leave is named, not the one that was to return.
+        // Reports the generation that was to leave, not the one that was to return.
         let generation = match goal {
             Goal::Return { from, .. } => from,
             Goal::Serve | Goal::Stage | Goal::Canary(_) => generation,
@@ -217,7 +218,7 @@ impl Supervisor {
         }
     }
 
-    /// The server stops: whoever waits for a reload is told so.
+    /// The server stops: clients that wait for a reload are notified.
     pub(super) fn abandon_reload(&mut self) {
         self.end_reload_badly(ReloadFailure::Abandoned);
         let queued = self.queued.take().into_iter();

@@ -1,4 +1,4 @@
-//! Facts worth a log line, typed. The shell owns the words, the pids and the texts that belong to them.
+//! Facts worth a log line, typed. The texts, the pids and the details are added by the shell.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::{
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
-    /// A command that runs before the first boot failed: the server ends with its code.
+    /// A command that runs before the first boot failed: the server exits with its code.
     PreparationFailed {
         step: u32,
         code: u8,
     },
-    /// It took too long, and is told to end.
+    /// It timed out, and was ordered to exit.
     PreparationTimedOut {
         step: u32,
     },
@@ -23,19 +23,20 @@ pub enum Report {
         generation: Generation,
         after: Duration,
     },
-    /// A mold did not become ready. `retry` says what follows.
+    /// A mold did not become ready. `retry`: what follows.
     MoldFailed {
         generation: Generation,
         why: BootFailure,
         retry: Retry,
     },
-    /// A mold that was ready ended unasked, or did not fork (`TimedOut`). Its workers go on; a dead one waits for the next mold.
+    /// A ready mold exited unasked, or did not fork (`TimedOut`). Its workers live on; a dead one is respawned by the
+    /// next mold.
     MoldDied {
         generation: Generation,
         why: BootFailure,
         retry: Retry,
     },
-    /// The server never came up, because of its mold; it ends with this code.
+    /// The server never came up, because of its mold; it exits with this code.
     FirstMoldFailed {
         why: BootFailure,
         code: u8,
@@ -45,32 +46,32 @@ pub enum Report {
         worker: Who,
         after: Duration,
     },
-    /// A worker did not become ready. `retry` says what follows.
+    /// A worker did not become ready. `retry`: what follows.
     BootFailed {
         worker: Who,
         why: BootFailure,
         retry: Retry,
     },
-    /// A ready worker ended though nobody asked it to.
+    /// A ready worker exited unasked.
     WorkerDied {
         worker: Who,
         exit: Exit,
         uptime: Duration,
         retry: Retry,
     },
-    /// A worker that was told to end is gone, that long after it was told.
+    /// A worker that was ordered to end has exited, that long after the order.
     WorkerLeft {
         worker: Who,
         exit: Exit,
         after: Duration,
     },
-    /// No sign of life for `age`: its stacks are asked for, and what follows depends on how much of it hangs.
+    /// No heartbeat for `age`: its stacks are requested, and what follows depends on how much of it hangs.
     WorkerHung {
         worker: Who,
         age: Duration,
         extent: Extent,
     },
-    /// Somebody else has told a serving worker to end: it drains, and its slot gets another one.
+    /// Another process has sent SIGTERM to a serving worker: it drains, and its slot gets another one.
     WorkerLeaves {
         worker: Who,
     },
@@ -78,20 +79,20 @@ pub enum Report {
     Up {
         workers: u32,
     },
-    /// The server never came up; it ends with this code.
+    /// The server never came up; it exits with this code.
     FirstBootFailed {
         worker: Who,
         why: BootFailure,
         code: u8,
     },
-    /// Not one worker is ready and all of them fail; retries go on for ever, paced.
+    /// No worker is ready and all of them fail; retries continue for ever, paced.
     AllFailing,
-    /// A reload was asked for and waits: for the first boot, the running reload, or workers that still drain.
+    /// A requested reload waits: for the first boot, the running reload, or workers that still drain.
     ReloadQueued,
     ReloadBegan {
         generation: Generation,
     },
-    /// The memory is not enough for all new workers beside the old ones: they are replaced so many at a time.
+    /// The memory is not sufficient for all new workers beside the old ones: they are replaced so many at a time.
     ReloadLimited {
         generation: Generation,
         at_once: u32,
@@ -101,12 +102,12 @@ pub enum Report {
         generation: Generation,
         workers: u32,
     },
-    /// Somebody asked for that generation to be staged: its configuration is read now.
+    /// A stage was requested for that generation: its configuration is read now.
     StageBegan {
         generation: Generation,
         token: Token,
     },
-    /// Every worker of that generation is ready beside those that serve.
+    /// Every worker of that generation is ready beside the serving ones.
     Staged {
         generation: Generation,
         workers: u32,
@@ -120,12 +121,12 @@ pub enum Report {
         slots: u32,
         of: u32,
     },
-    /// It was judged by what it has answered, and is promoted, or taken back.
+    /// It was judged by its requests, and is promoted, or taken back.
     CanaryVerdict {
         generation: Generation,
         evidence: Evidence,
     },
-    /// The generation that serves, or serves in part, is being replaced by the one before.
+    /// The generation that serves, or serves in part, is being replaced by the previous one.
     TakingBack {
         generation: Generation,
         why: ReloadFailure,
@@ -140,11 +141,11 @@ pub enum Report {
         generation: Generation,
         window: Duration,
     },
-    /// They end.
+    /// The paused workers end.
     KeptNoMore {
         generation: Generation,
     },
-    /// An operator does not want the staged generation: its workers end.
+    /// An operator has discarded the staged generation: its workers end.
     Discarded {
         generation: Generation,
     },
@@ -152,7 +153,8 @@ pub enum Report {
     ReloadRefused {
         generation: Option<Generation>,
     },
-    /// `replaced` slots of `of` already run the new generation (always 0 without a surge); the others keep the old one.
+    /// `replaced` slots of `of` already run the new generation (always 0 without a surge); the others keep the old
+    /// one.
     ReloadFailed {
         generation: Generation,
         why: ReloadFailure,
@@ -163,15 +165,15 @@ pub enum Report {
         from: u32,
         to: u32,
     },
-    /// TTIN, and there are as many as there can be.
+    /// TTIN, with the maximum number of workers.
     TooManyWorkers {
         most: u32,
     },
-    /// A replacement for a worker that serves well is being booted.
+    /// A replacement for a serving worker is being booted.
     Retiring {
         worker: Who,
         why: Retirement,
-        /// Where it is a limit that was reached.
+        /// Set if a limit was reached.
         excess: Option<Excess>,
     },
     /// A retired worker's replacement took over.
@@ -183,12 +185,12 @@ pub enum Report {
     Stopping {
         mode: StopMode,
     },
-    /// A helper that has ended is started again, and not at once.
+    /// A helper that has exited is restarted after a delay.
     HelperPaced {
         helper: Helper,
         retry: Retry,
     },
-    /// The last hook, or a helper, did not come to its end.
+    /// The last hook, or a helper, did not end in time.
     HelpersLate {
         after: Duration,
     },
@@ -196,7 +198,8 @@ pub enum Report {
     ShutdownDelayed {
         by: Duration,
     },
-    /// The master itself did not run for that long (suspended, stopped, starved): its deadlines were moved by as much.
+    /// The master itself did not run for that long (suspended, stopped, starved): its deadlines were moved by as
+    /// much.
     Suspended {
         late: Duration,
     },
@@ -213,7 +216,7 @@ pub enum Extent {
     Thread,
 }
 
-/// Names a worker in a report.
+/// Identifies a worker in a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Who {
     pub incarnation: Incarnation,
@@ -221,7 +224,7 @@ pub struct Who {
     pub generation: Generation,
 }
 
-/// What follows a worker's end.
+/// What follows a worker's exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     AtOnce,
@@ -232,14 +235,15 @@ pub enum Retry {
     },
     /// The files of the app have to change first.
     AtNextChange,
-    /// Its slot needs nobody in its stead (rolled back, scaled down, still served by the worker it was to replace, or the server ends).
+    /// Its slot needs no other worker (rolled back, scaled down, still served by the worker it was to replace, or the
+    /// server stops).
     None,
 }
 
 /// Why a worker, or a mold, did not become ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootFailure {
-    /// The worker said so itself; the text came with it.
+    /// Reported by the worker itself, with a text.
     Said(BootPhase),
     Exited(Exit),
     TimedOut,
@@ -259,7 +263,7 @@ pub enum ReloadFailure {
         generation: Generation,
         why: BootFailure,
     },
-    /// A worker of the new generation ended after it had become ready.
+    /// A worker of the new generation exited after it had become ready.
     Died {
         worker: Who,
         exit: Exit,
@@ -272,19 +276,19 @@ pub enum ReloadFailure {
     NoMemory {
         memory: Memory,
     },
-    /// The files have changed again meanwhile: the next reload brings them.
+    /// The files have changed again in the meantime: the next reload applies them.
     Overtaken,
-    /// An operator has asked for it.
+    /// Requested by an operator.
     Discarded,
-    /// What it has answered is worse than what the generation beside it has.
+    /// Its requests are worse than those of the generation beside it.
     Worse(Evidence),
-    /// It has not answered enough requests to be judged.
+    /// It has not completed enough requests to be judged.
     TooFewRequests {
         requests: u64,
         wanted: u64,
     },
-    /// A canary that nobody has promoted in its time.
+    /// A canary that was not promoted in time.
     TimeOver,
-    /// The server stops, or WINCH sends every worker away.
+    /// The server stops, or WINCH removes every worker.
     Abandoned,
 }

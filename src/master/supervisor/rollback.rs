@@ -1,8 +1,8 @@
-//! The way back from a generation that serves: workers of the one before are paused, and take their slots back.
+//! Rollback of a serving generation: workers of the previous one are paused, and take their slots back.
 //!
-//! As in a reload the leaving workers stop accepting before the returning ones go, and a returning worker that has ended
-//! meanwhile is booted first. Where that fails the others do not wait: a version that is taken back is worse than a slot
-//! that is filled a little later.
+//! As in a reload the leaving workers stop accepting before the returning ones go, and a returning worker that has
+//! exited in the meantime is booted first. If that fails the others do not wait: serving a version that is to be
+//! taken back is worse than filling a slot a little later.
 
 use super::memory::Room;
 use super::mutation::fault;
@@ -13,7 +13,7 @@ use super::{
     ServiceState, Supervisor, Token,
 };
 
-/// The generation before, whose workers are kept for a rollback.
+/// The previous generation, whose workers are kept for a rollback.
 #[derive(Debug)]
 pub(super) struct Previous {
     pub(super) generation: Generation,
@@ -37,7 +37,7 @@ impl Supervisor {
             return;
         };
         let (generation, plan) = (previous.generation, previous.plan.clone());
-        // Who asked for something newer is told; nothing may follow that brings it after all.
+        // Clients that asked for something newer are notified; it must not be started after the rollback.
         if self.reload.rollout().is_some() {
             self.fail_rollout(ReloadFailure::Discarded);
         } else {
@@ -67,7 +67,7 @@ impl Supervisor {
         );
     }
 
-    /// A canary, or a part of a surge, does not stay.
+    /// Takes back a canary, or a part of a surge.
     pub(super) fn take_back(&mut self, why: ReloadFailure) {
         let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
             return;
@@ -211,7 +211,7 @@ impl Supervisor {
         }
     }
 
-    /// A paused worker ended unasked. Another one boots when it is needed.
+    /// A paused worker exited unasked. Another one boots when it is needed.
     pub(super) fn lost_paused(&mut self, worker: &Worker, exit: Exit) {
         let who = worker.who;
         self.report(Report::WorkerDied {

@@ -1,8 +1,9 @@
-//! One generation replacing the other: boot a batch beside the old workers, switch to it (next door), next batch.
+//! Replacing one generation by another: boot a batch beside the old workers, switch to it (`switch.rs`), next batch.
 //!
-//! Without a surge there is one batch, all slots; then the whole is a transaction. With `surge` K the batches are K slots
-//! wide: a failure in the first one leaves nothing behind, a later one stops the rollout where it stands (the slots already
-//! replaced keep the new generation, because without a mold the code of the old one may be gone from the disk).
+//! Without a surge there is one batch, all slots; then the whole is a transaction. With `surge` K the batches are K
+//! slots wide: a failure in the first one leaves nothing behind, a later one stops the rollout where it is (the slots
+//! already replaced keep the new generation, because without a mold the code of the old one may be gone from the
+//! disk).
 
 use super::memory::Room;
 use super::mutation::fault;
@@ -19,9 +20,9 @@ pub(super) struct Rollout {
     pub(super) goal: Goal,
     pub(super) plan: Plan,
     pub(super) tokens: Vec<Token>,
-    /// How many slots are replaced at a time; `None`: all at once.
+    /// Slots that are replaced at a time; `None`: all at once.
     pub(super) surge: Option<u32>,
-    /// How many slots the new generation has.
+    /// Number of slots of the new generation.
     pub(super) target: u32,
     /// Slots below this one run the new generation.
     pub(super) done: u32,
@@ -34,7 +35,7 @@ pub(super) struct Rollout {
     pub(super) committed: bool,
 }
 
-/// What becomes of workers whose slots the new generation takes.
+/// What happens to workers whose slots the new generation takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Replaced {
     Drained,
@@ -42,14 +43,14 @@ pub(super) enum Replaced {
     Paused,
 }
 
-/// What a rollout is to come to.
+/// The intended result of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Goal {
     /// The new generation serves.
     Serve,
     /// It is ready beside the old one, and an operator decides.
     Stage,
-    /// Some of its slots serve, and an operator or the evidence decides.
+    /// Some of its slots serve, and an operator or the comparison decides.
     Canary(Trial),
     /// A generation whose workers are paused takes its first slots back from another one.
     Return {
@@ -60,22 +61,22 @@ pub(super) enum Goal {
     },
 }
 
-/// What is done about workers that ended while they were paused.
+/// What happens about workers that exited while they were paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// Others boot first: capacity does not fall.
+    /// Replacements boot first: capacity does not fall.
     Booted,
-    /// Those do not boot either: their slots are filled afterwards.
+    /// The replacements do not boot either: their slots are filled afterwards.
     Left,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Batch {
-    /// New workers boot, and wait for each other. From here there is a way back.
+    /// New workers boot, and wait for each other. The rollout can still be undone.
     Booting,
-    /// As `Booting`, and everybody was ready: an operator decides.
+    /// All were ready: as `Booting`, but an operator decides.
     Held { until: Option<Moment> },
-    /// The old workers of the slots below `end` were told to drain. From here there is none.
+    /// The old workers of the slots below `end` were ordered to drain. The rollout can no longer be undone.
     Switching {
         end: u32,
         until: Moment,
@@ -83,7 +84,7 @@ pub(super) enum Batch {
     },
 }
 
-/// Whether the rollout can go further at once.
+/// Whether the rollout can continue at once.
 #[derive(PartialEq, Eq)]
 pub(super) enum Step {
     Again,
@@ -95,12 +96,12 @@ impl Rollout {
         matches!(self.batch, Batch::Switching { .. })
     }
 
-    /// Slots of a canary.
+    /// Number of slots of a canary.
     pub(super) fn slots_of(&self, trial: Trial) -> u32 {
         trial.portion.of(self.target)
     }
 
-    /// Whoever becomes ready in that slot waits for the others.
+    /// Whether a worker that becomes ready in that slot waits for the others.
     pub(super) fn awaits(&self, slot: Slot) -> bool {
         let end = match self.goal {
             Goal::Return { slots, .. } => slots,
@@ -109,7 +110,7 @@ impl Rollout {
         (self.done..end).contains(&slot.0)
     }
 
-    /// Slots below this one belong to the new generation, whether or not its workers were let go yet.
+    /// Slots below this one belong to the new generation, even if its workers were not ordered to go yet.
     pub(super) fn switched(&self) -> u32 {
         match self.batch {
             Batch::Booting | Batch::Held { .. } => self.done,
@@ -129,8 +130,8 @@ impl Supervisor {
         else {
             return;
         };
-        // An operator's scaling outlives a reload, unless the configured number itself has changed. WINCH does not: a reload
-        // is how workers come back after it.
+        // An operator's scaling outlives a reload, unless the configured number itself has changed. WINCH does not: a
+        // reload brings workers back after it.
         let target = if plan.wanted() == self.plan.wanted() && self.target > 0 {
             self.target
         } else {
@@ -202,7 +203,7 @@ impl Supervisor {
         }
     }
 
-    /// Boots who is missing of the next slots; the end of these when all of them have somebody who is ready.
+    /// Boots missing workers of the next slots; returns the end of these slots when each of them has a ready worker.
     fn boot_batch(&mut self) -> Option<u32> {
         let rollout = self.reload.rollout()?;
         let Rollout {
@@ -217,7 +218,7 @@ impl Supervisor {
         };
         let returns = matches!(rollout.goal, Goal::Return { .. });
         let forks = self.can_fork(generation);
-        // Who returns needs no mold.
+        // Returning workers need no mold.
         if !forks && done < target && !returns {
             return None;
         }
@@ -282,7 +283,7 @@ impl Supervisor {
     }
 
     fn complete_rollout(&mut self) -> Step {
-        // Scaled down until nothing was left to do, the last batch never came: the old workers that remain are surplus.
+        // Scaled down until nothing was left to do, the last batch never came: the remaining old workers are surplus.
         self.commit();
         if let Some(Goal::Return { from, why, .. }) = self.reload.goal() {
             return self.end_return(from, why);
@@ -304,8 +305,8 @@ impl Supervisor {
         Step::Wait
     }
 
-    /// A worker of the new generation failed. Before the switch: back to the old one. During it: first to the end of the
-    /// switch, for the old workers of this batch are leaving already.
+    /// A worker of the new generation failed. Before the switch: back to the old one. During it: first completes the
+    /// switch, for the old workers of this batch are draining already.
     pub(super) fn fail_rollout(&mut self, why: ReloadFailure) {
         let Some(rollout) = self.reload.rollout_mut() else {
             return;

@@ -1,4 +1,4 @@
-//! The way out: the delay, the drain, the fast stop, the first boot that failed; and the exit when nobody is left.
+//! Shutdown: the delay, the drain, the fast stop, the failed first boot; and the exit when no worker is left.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::{
     ServiceState, Signal, StopMode, Supervisor, Who,
 };
 
-/// A first boot that failed is over within a second: the others get half of it.
+/// A failed first boot takes at most a second: the other workers get half of it.
 const FAILED_BOOT: Duration = Duration::from_millis(500);
 /// A worker could not start (gunicorn's code).
 const WORKER_BOOT_ERROR: u8 = 3;
 /// The app could not be loaded (gunicorn's code).
 const APP_LOAD_ERROR: u8 = 4;
-/// As for settings that are found wrong before a worker is there.
+/// As for settings that are found invalid before a worker is forked.
 const WRONG_SETTINGS: u8 = 1;
 
 impl Supervisor {
@@ -47,7 +47,7 @@ impl Supervisor {
             )
             | (Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone, StopMode::Graceful) => {
             }
-            // Whoever asks again does not wait for the last hook.
+            // A second stop does not wait for the last hook.
             (Phase::Closing { code, .. }, _) => self.exit(code),
             (_, StopMode::Fast) => self.stop_at_once(FAST, 0),
         }
@@ -57,7 +57,7 @@ impl Supervisor {
         if fault!(self, TermWaitsForRollout) && self.reload.rollout().is_some() {
             return;
         }
-        // In the middle of a switch the old workers have left the listeners already: the new ones take what is queued.
+        // In the middle of a switch the old workers have left the listeners already: the new ones serve the queue.
         if self.reload.rollout().is_some_and(Rollout::is_switching) {
             self.go_all();
         }
@@ -85,7 +85,8 @@ impl Supervisor {
             mode: StopMode::Graceful,
             code: 0,
         };
-        // First we, then the workers: whoever closes last empties the accept queue, and that must be one of them.
+        // First the master, then the workers: the last process to close a listener empties its accept queue, and that
+        // must be a worker.
         self.close_listeners();
         let now = self.now();
         let serving: Vec<_> = self
@@ -145,7 +146,7 @@ impl Supervisor {
         }
     }
 
-    /// Nobody is ever served by half a first boot: better a clear end with the traceback than a server that limps.
+    /// A partial first boot never serves: a clear exit with the traceback is better than a degraded server.
     pub(super) fn fail_first_boot(&mut self, worker: Who, why: BootFailure) {
         let code = self.boot_error_code(why);
         self.report(Report::FirstBootFailed { worker, why, code });
@@ -177,7 +178,7 @@ impl Supervisor {
         self.stop_at_once(patience, code);
     }
 
-    /// Whoever waits for something that will not happen any more is told so.
+    /// Notifies clients that wait for something that will not happen any more.
     pub(super) fn abandon(&mut self) {
         self.act(Action::Notify(ServiceState::Stopping));
         self.abandon_reload();

@@ -1,18 +1,18 @@
-//! A slot's standing orders: which generation belongs there, how its failures are paced, who waits for it.
+//! The wanted state of a slot: which generation belongs there, how its failures are paced, which clients wait for it.
 
 use super::pacing::Pacing;
 use super::worker::Worker;
 use super::{Answer, BootFailure, Generation, Retirement, Slot, Supervisor, Token};
 
-/// What is wanted of one slot, whoever fills it.
+/// The wanted state of one slot, whichever worker fills it.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) generation: Generation,
     pub(super) pacing: Pacing,
-    /// Somebody was ready here; the first boot is over when that is true of all.
+    /// A worker was ready here; the first boot is complete when that is true of all.
     pub(super) proven: Proven,
     pub(super) awaits: Awaits,
-    /// Who asked for this slot's worker to be restarted.
+    /// Clients that asked for this slot's worker to be restarted.
     pub(super) waiting: Vec<Token>,
 }
 
@@ -22,7 +22,7 @@ pub(super) enum Proven {
     Never,
 }
 
-/// What must happen before somebody boots here, besides the pause.
+/// What must happen before a worker boots here, besides the pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Awaits {
     Nothing,
@@ -42,14 +42,14 @@ impl Place {
 }
 
 impl Supervisor {
-    /// Lays out the slots that are wanted and have no place yet. While a rollout moves, only where somebody stands already: the
-    /// first worker of an added slot is then of the generation that stays.
+    /// Adds places for wanted slots that have none yet. During a rollout, only for slots that have a worker already:
+    /// the first worker of an added slot is then of the generation that remains.
     pub(super) fn add_places(&mut self) {
         if self.places.len() == self.target as usize {
             return;
         }
         let rolling = self.reload.rollout().is_some() && !self.reload.is_held();
-        // Below it a canary has the slots.
+        // Slots below it belong to a canary.
         let canary = self.reload.rollout().map(|it| (it.generation, it.done));
         for slot in (0..self.target).map(Slot) {
             if self.places.contains_key(&slot) {
@@ -59,7 +59,7 @@ impl Supervisor {
                 Some((generation, done)) if slot.0 < done => generation,
                 Some(_) | None => self.generation,
             };
-            // Somebody who was to leave and could not be spared may still serve here.
+            // A worker that was to leave and could not be spared may still serve here.
             let occupant = self.occupant(slot, generation).map(Worker::is_ready);
             if occupant.is_some() || !rolling {
                 let mut place = Place::new(generation);
@@ -72,7 +72,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes away the places of slots that are no longer wanted.
+    /// Removes the places of slots that are no longer wanted.
     pub(super) fn remove_places(&mut self) {
         let last = self.places.last_key_value().map(|(slot, _)| slot.0);
         if last.is_none_or(|last| last < self.target) {
@@ -93,7 +93,7 @@ impl Supervisor {
         }
     }
 
-    /// Those who wait for a restart get their answer, and the restart itself is given up: nobody would see its end.
+    /// Answers the clients that wait for a restart, and gives the restart itself up: its end would not be reported.
     pub(super) fn answer_not_restarted(&mut self, slot: Slot, why: BootFailure) {
         let Some(place) = self.places.get_mut(&slot) else {
             return;

@@ -1,7 +1,7 @@
-//! A generation that is held beside the one that serves: staged by an operator, and promoted or discarded by one.
+//! Stages: a generation that is held beside the serving one, until an operator promotes or discards it.
 //!
-//! It is held as a whole or not at all: where one of its workers ends, hangs or is killed, it is removed, as in any rollout
-//! before the switch. So what is promoted is what was looked at.
+//! It is held as a whole or not at all: if one of its workers exits, hangs or is killed, it is removed, as in any
+//! rollout before the switch. So exactly the inspected generation is promoted.
 
 use super::memory::Room;
 use super::mutation::fault;
@@ -37,7 +37,7 @@ impl Supervisor {
         self.reply(token, Answer::Refused(refusal));
     }
 
-    /// Everybody is ready.
+    /// All workers are ready.
     pub(super) fn hold(&mut self) {
         let Some(rollout) = self.reload.rollout_mut() else {
             return;
@@ -77,7 +77,7 @@ impl Supervisor {
         }
     }
 
-    /// What is held moves on, towards that goal.
+    /// The held generation continues, towards that goal.
     pub(super) fn go_on(&mut self, goal: Goal) {
         let Some(rollout) = self.reload.rollout_mut() else {
             return;
@@ -114,7 +114,7 @@ impl Supervisor {
                     self.end_reload_badly(ReloadFailure::Discarded);
                 }
                 match self.reload.rollout_mut() {
-                    // Answered when it has happened.
+                    // Answered when it is complete.
                     Some(returning) => returning.tokens.push(token),
                     None => self.reply(token, Answer::Discarded { generation }),
                 }

@@ -1,4 +1,4 @@
-//! The steps of a worker's life that the supervisor itself takes: spawn, go, drain, stop, kill. Why and when is decided elsewhere.
+//! The orders to a worker: spawn, go, drain, stop, kill.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::{
     Action, DrainReason, Generation, Incarnation, KillReason, Moment, Order, Slot, Supervisor, Who,
 };
 
-/// A worker that stops fast has two seconds (tasks cancelled, lifespan ended), and one to finalise Python.
+/// A fast stop takes two seconds (tasks cancelled, lifespan ended), and one to finalise Python.
 pub(super) const FAST: Duration = Duration::from_secs(3);
-/// SIGTERM ends a booting worker at once unless the app took the signal over.
+/// SIGTERM ends a booting worker at once unless the app handles the signal.
 const TERMINATE: Duration = Duration::from_secs(2);
-/// How long printing the stacks of a hung worker may take.
+/// Time limit for printing the stacks of a hung worker.
 const DUMP: Duration = Duration::from_secs(1);
-/// How long its `worker_abort` hook may take.
+/// Time limit for its `worker_abort` hook.
 const ABORT: Duration = Duration::from_secs(1);
 
 impl Supervisor {
@@ -27,7 +27,7 @@ impl Supervisor {
             slot,
             generation,
         };
-        // A generation that is rolled out brings its own.
+        // A generation that is rolled out has a plan of its own.
         let plan = match self.reload.rollout() {
             Some(rollout) if rollout.generation == generation => &rollout.plan,
             _ => &self.plan,
@@ -58,7 +58,7 @@ impl Supervisor {
         self.answer_restarted(slot);
     }
 
-    /// Sends it away in the way that fits its life; a second time is harmless.
+    /// Ends it in the way that fits its state; a second call is harmless.
     pub(super) fn dismiss(&mut self, incarnation: Incarnation) {
         let Some(worker) = self.workers.get(incarnation) else {
             return;
@@ -165,7 +165,7 @@ impl Supervisor {
         }
     }
 
-    /// Nobody is left longer than this, however long it was given before.
+    /// Limits its remaining time, however long it was given before.
     pub(super) fn shorten(&mut self, incarnation: Incarnation, latest: Moment) {
         let Some(worker) = self.workers.get_mut(incarnation) else {
             return;
@@ -207,7 +207,7 @@ impl Supervisor {
             .max_by_key(|w| w.ready.is_some())
     }
 
-    /// Generations that nobody lives in and nobody will be spawned in: the shell may drop their settings.
+    /// Generations without workers that will not get any: the shell may drop their settings.
     pub(super) fn forget_generations(&mut self) {
         if !self.keeps_up() {
             return;

@@ -1,4 +1,4 @@
-//! The moment of a rollout from which there is no way back: the old workers drain, then the new ones go. It boots nobody.
+//! The point of no return of a rollout: the old workers drain, then the new ones go.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Generation, Moment, ReloadFailure, Slot, Supervisor};
 const ACKNOWLEDGE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// The new workers of the batch are ready: drain the old ones.
+    /// The new workers of the batch are ready: drains the old ones.
     pub(super) fn switch(&mut self, end: u32) {
         let until = self.now() + ACKNOWLEDGE;
         let Some(rollout) = self.reload.rollout_mut() else {
@@ -35,8 +35,8 @@ impl Supervisor {
             Goal::Canary(_) => false,
             Goal::Return { .. } => true,
         };
-        // In one batch: everybody, also where the new generation has no slot. In several: what is surplus in the end goes
-        // when it can be spared.
+        // In one batch: all of them, also in slots that the new generation does not have. In several: surplus workers
+        // leave when they can be spared.
         let whole = last && done == 0;
         self.replace_old(generation, replaced, |slot| {
             whole || (done..end).contains(&slot.0)
@@ -55,7 +55,7 @@ impl Supervisor {
         }
     }
 
-    /// Those that are paused already stay so: whoever commits decides.
+    /// Those that are paused already stay paused: the commit decides.
     fn replace_old(
         &mut self,
         generation: Generation,
@@ -78,8 +78,8 @@ impl Supervisor {
         }
     }
 
-    /// The new generation is the one that serves: its plan holds from here on. Doing it again changes nothing. Slots added
-    /// after that are no part of the rollout.
+    /// The new generation is the one that serves: its plan applies from here on. Idempotent. Slots added after that
+    /// are no part of the rollout.
     pub(super) fn commit(&mut self) {
         let Some(rollout) = self.reload.rollout_mut() else {
             return;
@@ -133,7 +133,7 @@ impl Supervisor {
         Step::Again
     }
 
-    /// Those of the new generation that are ready; of one that returns, those that were paused.
+    /// The ready workers of the new generation; of one that returns, those that were paused.
     pub(super) fn go_all(&mut self) {
         let Some(rollout) = self.reload.rollout() else {
             return;

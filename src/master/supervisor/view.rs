@@ -1,4 +1,4 @@
-//! What a status display may see of the supervisor. It changes nothing.
+//! The supervisor's state for status displays.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::rollout::{Batch, Goal, Rollout};
 use super::worker::{Life, Worker};
 use super::{Generation, Phase, Slot, Supervisor, Who};
 
-/// Where a worker is in its life.
+/// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Booting,
@@ -18,26 +18,26 @@ pub enum Stage {
     Paused,
     Hung,
     Draining,
-    /// Told to end, or killed.
+    /// Ordered to end, or killed.
     Stopping,
 }
 
-/// What the server as a whole is about.
+/// State of the server as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
-    /// The first boot is not over.
+    /// The first boot is not complete.
     Booting,
     Serving,
     Reloading,
     Stopping,
 }
 
-/// A generation on its way.
+/// A generation in a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RolloutView {
     pub generation: Generation,
     pub stage: RolloutStage,
-    /// That run the new generation.
+    /// Slots that run the new generation.
     pub slots: u32,
     /// Until a canary ends by itself.
     pub left: Option<Duration>,
@@ -45,7 +45,7 @@ pub struct RolloutView {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RolloutStage {
-    /// It is to serve as soon as it can.
+    /// To serve as soon as it can.
     Reloading,
     /// It boots, to be staged.
     Staging,
@@ -53,7 +53,7 @@ pub enum RolloutStage {
     /// It boots, to serve in some slots.
     CanaryBooting,
     Canary,
-    /// The one before serves again.
+    /// The previous one serves again.
     TakingBack,
 }
 
@@ -85,7 +85,7 @@ impl WorkerView {
 }
 
 impl Supervisor {
-    /// In the order in which they were spawned.
+    /// In the order of their spawns.
     pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
         self.workers.values().map(WorkerView::of)
     }
@@ -143,7 +143,7 @@ impl Supervisor {
         Some((previous.generation, previous.until.since(self.now())))
     }
 
-    /// How many workers are wanted.
+    /// Number of wanted workers.
     #[must_use]
     pub fn target(&self) -> u32 {
         self.target
@@ -155,13 +155,13 @@ impl Supervisor {
         self.generation
     }
 
-    /// Whether some worker may have a limit of memory: then it has to be looked at.
+    /// Whether some worker may have a memory limit: then its memory has to be sampled.
     #[must_use]
     pub fn looks_at_memory(&self) -> bool {
         self.plan.limits.memory.is_some()
     }
 
-    /// Whether the first boot is over and no stop was asked for.
+    /// Whether the first boot is complete and no stop was ordered.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.phase == Phase::Running

@@ -1,4 +1,4 @@
-//! One worker as the supervisor sees it: where it is in its life, and until when it may stay there. It decides nothing.
+//! The supervisor's record of one worker: its state, and the deadline of that state.
 //!
 //! ```text
 //! Booting ─► Standby ─► Serving ─► Draining ─► Stopping ─► Killed ─► (gone)
@@ -7,8 +7,8 @@
 //!    │          └──────────┬─► Hung ─► (Aborting) ─────────►─┘
 //!    ├─► Failed, Terminated ──────────────────────────────►─┘
 //! ```
-//! The first three, and those that are paused, can fill a slot. The others are leaving: their end was decided and accounted for, nothing but their
-//! exit is awaited, and the slot is free for a successor.
+//! The first three, and `Paused`, can fill a slot. In the other states it is leaving: its end was decided and
+//! accounted for, only its exit is awaited, and the slot is free for a successor.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ pub(super) enum Life {
     Booting {
         until: Moment,
     },
-    /// Ready, not told to go: the generation it belongs to is not complete.
+    /// Ready, without a `Go`: the generation it belongs to is incomplete.
     Standby,
-    /// Told to go.
+    /// It got a `Go`.
     Serving,
-    /// Was serving, and was told to pause: it may serve again.
+    /// Was serving, and was paused: it may serve again.
     Paused,
-    /// Was ready, gave no sign of life; its stacks are being printed.
+    /// Was ready, without a heartbeat since; its stacks are being printed.
     Hung {
         kill_at: Moment,
     },
@@ -35,19 +35,19 @@ pub(super) enum Life {
     Aborting {
         kill_at: Moment,
     },
-    /// Said why its boot failed; it exits by itself.
+    /// Reported why its boot failed; it exits by itself.
     Failed {
         kill_at: Moment,
     },
-    /// SIGTERM while it booted.
+    /// SIGTERM was sent while it booted.
     Terminated {
         kill_at: Moment,
     },
-    /// Told to drain, by us or by somebody else.
+    /// Ordered to drain, by us or by another process's SIGTERM.
     Draining {
         fast_at: Moment,
     },
-    /// Told to stop fast.
+    /// Ordered to stop fast.
     Stopping {
         kill_at: Moment,
     },
@@ -57,7 +57,7 @@ pub(super) enum Life {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Threads {
     AllWell,
-    /// One of several; it was said.
+    /// One of several hangs; this was reported.
     OneHangs,
 }
 
@@ -68,17 +68,17 @@ pub(super) struct Worker {
     pub(super) spawned: Moment,
     /// When it became ready.
     pub(super) ready: Option<Moment>,
-    /// The last sign of life we know of (at the earliest: when it became ready).
+    /// The last known heartbeat (at the earliest: when it became ready).
     pub(super) beat: Moment,
-    /// The same of its slowest thread.
+    /// The same for its slowest thread.
     pub(super) slowest: Moment,
     pub(super) threads: Threads,
     pub(super) limits: OwnLimits,
     /// The limit that it has reached.
     pub(super) excess: Option<Excess>,
-    /// There is a process: the master forks at once, a mold when it comes to it.
+    /// There is a process: the master forks at once, a mold when its turn comes.
     pub(super) forked: bool,
-    /// It may accept: told to go, and has not said that it stopped.
+    /// It may accept: it got a `Go`, and has not reported that it stopped.
     pub(super) accepting: bool,
     /// When its end was decided.
     pub(super) leaving_since: Moment,
@@ -121,7 +121,8 @@ impl Worker {
         matches!(self.life, Life::Standby | Life::Serving)
     }
 
-    /// As `is_ready`; and where a thread hangs the heartbeat tells, while it drains, that nothing else is left.
+    /// As `is_ready`; if a thread hangs, also while it drains, since its heartbeat then shows when only that thread
+    /// is left.
     pub(super) fn is_heard(&self) -> bool {
         let drains = matches!(self.life, Life::Draining { .. });
         self.is_ready() || self.life == Life::Paused || drains && self.threads == Threads::OneHangs
@@ -135,7 +136,7 @@ impl Worker {
         self.ready.map_or(Duration::ZERO, |ready| now.since(ready))
     }
 
-    /// Until when it may stay as it is.
+    /// The deadline of its state.
     pub(super) fn deadline(&self) -> Option<Moment> {
         match self.life {
             Life::Booting { until } => Some(until),

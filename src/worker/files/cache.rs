@@ -36,7 +36,7 @@ pub type Field = (Box<[u8]>, Box<[u8]>);
 pub struct Cached {
     /// The file itself first.
     pub variants: Vec<Variant>,
-    /// Of the variants, but the first.
+    /// Codings of the variants, except the first.
     pub codings: Codings,
     /// The same for each response with this file.
     pub fields: Vec<Field>,

@@ -6,17 +6,13 @@
 //! guarantee this:
 //!
 //! - `read` and `write` never wait. [`Read::Nothing`] and `WouldBlock` mean: wait for the reactor's next event
-//! ([`Transport::ready`]).
-//!   During a handshake all of them return that.
+//!   ([`Transport::ready`]). During a handshake all of them return that.
 //! - Bytes that `write` has taken and the kernel has not (a record that is half sent) are kept inside: `is_unsent`
-//! reports them,
-//!   `flush` retries, and the connection neither closes nor reads further requests before they are sent.
+//!   reports them, `flush` retries, and the connection neither closes nor reads further requests before they are sent.
 //! - `read` returns [`Read::Bytes`] as long as it holds decrypted bytes, whatever the socket's state is.
-//! [`Transport::is_readable`]
-//!   is true while there may be some.
+//!   [`Transport::is_readable`] is true while there may be some.
 //! - `half_close` signals the client the end of the data (with `close_notify` before the FIN); `reset` signals that
-//! something is
-//!   missing; `untaken` is what the client has not read yet, to judge whether it reads at all.
+//!   something is missing; `untaken` is what the client has not read yet, to judge whether it reads at all.
 //! - `send_file` sends from a file; where the kernel cannot do that, the bytes are read and written.
 
 #[cfg(test)]
