@@ -1,4 +1,4 @@
-//! Frames of a client as they come, counted by what they are: a client that sends too many which carry nothing is told to calm down.
+//! Counts the frames of a client by type: a connection with too many that carry nothing is closed with ENHANCE_YOUR_CALM.
 //!
 //! Each of them makes work (an answer, a lookup, a wake) for nine bytes on the wire. h2 itself bounds what it has to remember: heads that do not
 //! end, resets of requests that it has not handed on, empty pieces of a body.
@@ -13,13 +13,13 @@ const HEADER: usize = 9;
 /// How many a client may send at once, and in how many milliseconds it earns another one.
 const BURST: u32 = 1_000;
 const EARNS_MS: u64 = 5;
-/// For so many bytes that were written it may send one more: it has to open windows for them.
+/// For so many bytes that were written it may send one more: it has to send window updates for them.
 const EARNS_BYTES: usize = 1024;
 
 /// Of one connection.
 #[derive(Debug)]
 pub struct FrameBudget {
-    /// The header of the frame that comes, as far as it is there.
+    /// The header of the current frame, as far as it has arrived.
     header: [u8; HEADER],
     filled: usize,
     /// Bytes of its payload that are still to come.
@@ -68,7 +68,7 @@ impl FrameBudget {
         self.left = left.min(BURST.into()) as u32;
     }
 
-    /// Counts what has come.
+    /// Counts the frames in `bytes`.
     pub fn spend(&mut self, mut bytes: &[u8], now: u64) -> Result<(), UsedUp> {
         let time = now.saturating_sub(self.counted);
         self.counted += time - time % EARNS_MS;
@@ -99,7 +99,7 @@ impl FrameBudget {
             self.in_head = flags & END_HEADERS == 0;
         }
         match kind {
-            // Those are bounded by what they carry.
+            // These are bounded by what they carry.
             HEADERS => return Ok(()),
             DATA if self.payload > 0 => return Ok(()),
             _ => {}

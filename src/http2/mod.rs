@@ -1,7 +1,7 @@
-//! HTTP/2 on memory: the bytes of a connection in, requests and bytes out. Frames, HPACK and flow control are the h2 crate's.
+//! HTTP/2 on memory: the bytes of a connection in, requests and bytes out. The h2 crate does frames, HPACK and flow control.
 //!
-//! A request is handed on in the form of HTTP/1.1, so that it passes the same policy as every other one, and an answer is taken
-//! in that form.
+//! A request is passed on in the form of HTTP/1.1, so that it passes the same policy as every other one, and a response is
+//! accepted in that form.
 
 mod frames;
 mod pipe;

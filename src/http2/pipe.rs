@@ -1,4 +1,4 @@
-//! What h2 takes for a socket: two buffers, filled and emptied between its turns.
+//! The socket that h2 reads and writes: two buffers, filled and emptied between its turns.
 
 use std::io;
 use std::pin::Pin;
@@ -19,14 +19,14 @@ struct Buffers {
     /// The client sends no more.
     ended: bool,
     outbound: BytesMut,
-    /// What `outbound` may grow to.
+    /// The limit of `outbound`.
     room: usize,
     /// h2 had more to write than there was room.
     is_full: bool,
 }
 
 impl Pipe {
-    /// Bytes from the client, which are then gone from `bytes`.
+    /// Passes on bytes from the client, and removes them from `bytes`.
     pub fn feed(&self, bytes: &mut BytesMut) {
         let inbound = &mut self.0.lock().inbound;
         if inbound.is_empty() {
@@ -41,7 +41,7 @@ impl Pipe {
         self.0.lock().ended = true;
     }
 
-    /// How much h2 may write until that is taken.
+    /// How much h2 may write until `take`.
     pub fn set_room(&self, room: usize) {
         let mut buffers = self.0.lock();
         buffers.room = room;
@@ -57,7 +57,7 @@ impl Pipe {
         self.0.lock().outbound.split()
     }
 
-    /// Gives the memory of empty buffers back.
+    /// Frees the memory of empty buffers.
     pub fn release(&self) {
         let mut buffers = self.0.lock();
         if buffers.inbound.is_empty() {
@@ -69,7 +69,7 @@ impl Pipe {
     }
 }
 
-/// A pending read or write registers no waker: whoever changes the buffers polls h2.
+/// A pending read or write registers no waker: the caller that changes the buffers polls h2.
 impl AsyncRead for Pipe {
     fn poll_read(
         self: Pin<&mut Self>,

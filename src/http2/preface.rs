@@ -1,12 +1,12 @@
-//! How a client says, before anything else, that it speaks HTTP/2 (RFC 9113 §3.4).
+//! The connection preface, by which a client starts HTTP/2 (RFC 9113 §3.4).
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What the first bytes of a connection are.
+/// The protocol by the first bytes of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preface {
     Http2,
-    /// Not enough of them.
+    /// More bytes are needed.
     Undecided,
     Other,
 }

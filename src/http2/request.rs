@@ -4,10 +4,10 @@ use bytes::{BufMut, BytesMut};
 use h2::ext::Protocol;
 use http_types::{Method, Request, header};
 
-/// The key of RFC 6455's example: the answer to it is not sent.
+/// The key of RFC 6455's example: the accept value for it is not sent.
 const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
 
-/// What the client wants to open a stream for.
+/// The client's purpose in opening a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Request,
@@ -51,7 +51,7 @@ pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, Purpose)> {
     for (name, value) in request.headers() {
         let value = value.as_bytes();
         match *name {
-            // Another one than in the target is refused as the second.
+            // A different one than in the target is refused, as a second Host.
             header::HOST if Some(value) == authority => {}
             // RFC 9113 §8.2.3.
             header::COOKIE => cookies.push(value),

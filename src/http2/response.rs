@@ -1,4 +1,4 @@
-//! Heads of answers, read from the form of HTTP/1.1 in which they were serialised and checked.
+//! Heads of responses, parsed from the form of HTTP/1.1 in which they were serialised and checked.
 
 use bytes::Bytes;
 use http_types::header::{
@@ -12,7 +12,7 @@ const END: &[u8] = b"\r\n\r\n";
 #[derive(Debug)]
 pub struct ResponseHead {
     pub response: Response<()>,
-    /// Bytes that it took.
+    /// The length of the head in bytes.
     pub size: usize,
     /// As declared.
     pub length: Option<u64>,
@@ -24,13 +24,13 @@ impl ResponseHead {
         self.response.status().is_informational()
     }
 
-    /// Whether an answer to `GET` with that status has no content.
+    /// Whether a response to `GET` with that status has no content.
     pub fn has_no_content(&self) -> bool {
         self.length == Some(0) || matches!(self.response.status().as_u16(), 204 | 304)
     }
 }
 
-/// `None`: it is not complete, or could not be read, which is not possible of one of ours.
+/// `None`: it is not complete, or invalid, which is not possible for one of ours.
 pub fn response_head(bytes: &[u8]) -> Option<ResponseHead> {
     let size = memmem::find(bytes, END)? + END.len();
     let head = Bytes::copy_from_slice(&bytes[..size - 2]);
@@ -39,7 +39,7 @@ pub fn response_head(bytes: &[u8]) -> Option<ResponseHead> {
     let status = StatusCode::from_bytes(head.get(9..12)?).ok()?;
     let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
     let mut response = Response::new(());
-    // RFC 8441 §5.1: an answer of the 2xx class takes the place of 101.
+    // RFC 8441 §5.1: a 2xx response replaces the 101.
     *response.status_mut() = if is_switch { StatusCode::OK } else { status };
     let mut fields = fields(&head.slice(line_end..));
     if is_switch {

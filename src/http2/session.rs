@@ -13,29 +13,29 @@ use super::preface::PREFACE;
 use super::request::{self, Purpose};
 use crate::http::Content;
 
-/// What unread bodies of all streams may take together.
+/// How many bytes of unread bodies all streams may hold together.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// What of an answer waits for the connection, for each stream.
+/// How many bytes of a response are buffered while the connection is busy, for each stream.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// What a client may do (RFC 9113 §6.5.2).
+/// A client's limits (RFC 9113 §6.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub concurrent_streams: u32,
     pub stream_window: u32,
     pub frame_size: u32,
     pub header_list_size: u32,
-    /// RFC 8441 is spoken.
+    /// RFC 8441 is supported.
     pub websockets: bool,
 }
 
 pub struct Session {
-    /// To be read into; `admit` looks at what is there, and `next` takes it.
+    /// To be read into; `admit` counts its frames, and `next` takes it.
     pub input: BytesMut,
-    /// Of `input`: bytes that were looked at.
+    /// Of `input`: bytes that were counted.
     admitted: usize,
     budget: FrameBudget,
-    /// Why it was given up.
+    /// Why it was aborted.
     abandoned: Option<Reason>,
     state: State,
     pipe: Pipe,
@@ -54,7 +54,7 @@ pub enum Next {
     Request(Arrived),
     /// Nothing before more bytes come, or a stream has something.
     Idle,
-    /// Nothing any more, and nothing more is to be written than what was; the reason for the log where the client is at fault.
+    /// The end, and nothing is to be written but earlier output; the reason for the log where the client is at fault.
     Over(Option<Reason>),
 }
 
@@ -98,8 +98,8 @@ impl Session {
         }
     }
 
-    /// Counts the frames that have come since the last call. A client that sends too many is told to calm down, and what it
-    /// has sent is not looked at.
+    /// Counts the frames that have come since the last call. With too many the session ends with ENHANCE_YOUR_CALM, and the input
+    /// is not processed.
     pub fn admit(&mut self, now: u64) {
         let new = self.input.get(self.admitted..).unwrap_or_default();
         let is_admitted = self.budget.spend(new, now).is_ok();
@@ -136,7 +136,7 @@ impl Session {
         output
     }
 
-    /// Gives the memory of empty buffers back.
+    /// Frees the memory of empty buffers.
     pub fn release_buffers(&mut self) {
         self.pipe.release();
         if self.input.is_empty() {
@@ -178,12 +178,12 @@ impl Session {
 
     fn over(&mut self, error: &h2::Error) -> Next {
         self.state = State::Over;
-        // An end of the connection at any place is no fault.
+        // An end of the connection at any point is no fault.
         let reason = if error.is_io() { None } else { error.reason() };
         Next::Over(reason.filter(is_fault))
     }
 
-    /// GOAWAY with the last possible number, and the real one when the client has heard of it (RFC 9113 §6.8): over when all
+    /// GOAWAY with the last possible number, and the real one when the client has answered a ping (RFC 9113 §6.8): over when all
     /// streams have ended. To be followed by `next`.
     pub fn leave(&mut self) {
         if let State::Open(connection) = &mut self.state {
@@ -206,7 +206,7 @@ fn is_fault(reason: &Reason) -> bool {
     *reason != Reason::NO_ERROR
 }
 
-/// `None`: what came is not a request, and its stream was reset.
+/// `None`: not a valid request, and its stream was reset.
 fn arrived(
     request: http_types::Request<RecvStream>,
     mut answer: SendResponse<Bytes>,
@@ -221,7 +221,7 @@ fn arrived(
     Some(Arrived {
         number: answer.stream_id().as_u32(),
         head,
-        // What follows a handshake is no content of the request.
+        // Data after a handshake is no content of the request.
         content: if follows && purpose == Purpose::Request {
             Content::Follows
         } else {

@@ -1,4 +1,4 @@
-//! A session as its client sees it: frames in, frames out.
+//! Tests of a session from the client's side: frames in, frames out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,7 +81,7 @@ fn frames(mut bytes: &[u8]) -> Vec<(u8, u8, u32)> {
     found
 }
 
-/// A session, and what it did.
+/// A session, and its output.
 struct World {
     session: Session,
     arrived: Vec<Arrived>,
@@ -238,7 +238,7 @@ fn it_leaves_when_the_streams_that_have_begun_have_ended() {
     let last_stream = &world.output[9..13];
     assert_eq!(last_stream, (u32::MAX >> 1).to_be_bytes());
     let ping = world.output[world.output.len() - 8..].to_vec();
-    // The client has sent a request before it heard of that.
+    // The client has sent a request before it received that.
     world.receive(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &head));
     assert_eq!(world.arrived.len(), 2);
     world.output.clear();

@@ -1,6 +1,6 @@
 //! `rgun init`: deployment files for the project in a directory, as paths and texts.
 //!
-//! What the project is, `project` reads from its files; what is written about it stands in `templates`.
+//! `project` reads the kind of the project from its files; the texts are in `templates`.
 
 mod project;
 mod source;

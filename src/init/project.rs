@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::source;
 
-/// What the command line says instead of what the files say.
+/// Choices of the command line, which take precedence over the files.
 #[derive(Debug, Default)]
 pub struct Choices {
     pub app: Option<String>,
@@ -16,7 +16,7 @@ pub struct Choices {
     pub domain: Option<String>,
 }
 
-/// What the templates are filled in with.
+/// The values for the templates.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Project {
     /// Of services, files and images: lower-case letters, digits and dashes.
@@ -25,7 +25,7 @@ pub struct Project {
     pub app: String,
     pub is_asgi: bool,
     pub django: Option<Django>,
-    /// What `celery -A` gets, where the project uses Celery.
+    /// The argument of `celery -A`, where the project uses Celery.
     pub celery: Option<String>,
     pub postgres: bool,
     pub redis: bool,
@@ -71,7 +71,7 @@ pub enum Unclear {
     Domain(String),
 }
 
-/// The newest Python that images and servers have for sure.
+/// The newest Python that images and servers are sure to have.
 const PYTHON: &str = "3.13";
 
 impl Project {
@@ -164,7 +164,7 @@ fn app(directory: &Path, django: Option<&Django>, requirements: &str) -> Option<
     if let Some(django) = django {
         let package = django.settings.split('.').next()?;
         let has = |module: &str| directory.join(package).join(module).is_file();
-        // A project is born with both; one that needs ASGI names it.
+        // Django creates both in a new project; one that needs ASGI names it.
         let needs_asgi = source::requires(requirements, &["channels", "daphne"])
             || has("routing.py")
             || settings_name_asgi(directory, &django.settings);
@@ -306,7 +306,7 @@ fn celery(directory: &Path, app: &str) -> Option<String> {
     }
 }
 
-/// `.python-version`, or the least that pyproject.toml asks for, when it is newer than what we would take.
+/// `.python-version`, or the lowest version in pyproject.toml, when it is newer than our default.
 fn python(directory: &Path) -> String {
     let minor = |text: &str| {
         let mut numbers = text

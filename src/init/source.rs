@@ -1,18 +1,18 @@
-//! What the lines of a Python module or of a requirements file say, without running anything.
+//! Facts from the lines of a Python module or of a requirements file, without running anything.
 
 /// The text of the first string in a call or assignment whose line has `word`: `os.environ.setdefault("WORD", "text")`,
 /// `WORD = "text"`.
 pub(super) fn text_after<'t>(module: &'t str, word: &str) -> Option<&'t str> {
     code(module).find_map(|line| {
         let (_, rest) = line.split_once(word)?;
-        // The rest of the word's own quotes, or the sign of an assignment.
+        // The closing quote of the word, or the sign of an assignment.
         let rest = rest.trim_start_matches(['"', '\'']);
         let rest = rest.trim_start_matches([' ', ',', '=', '(']);
         quoted(rest)
     })
 }
 
-/// The last string of a path that is put together in a line: `STATIC_ROOT = BASE_DIR / "static"`.
+/// The last string of a path that is composed in a line: `STATIC_ROOT = BASE_DIR / "static"`.
 pub(super) fn last_text_of<'t>(module: &'t str, name: &str) -> Option<&'t str> {
     let line = code(module).find(|line| is_assigned(line, name))?;
     let start = line.rfind(['"', '\'']).map(|end| &line[..end])?;

@@ -13,11 +13,11 @@ pub struct Draft {
     pub path: String,
     pub text: String,
     pub is_executable: bool,
-    /// One that the project has already is left as it is: it belongs to the project, not to a deployment.
+    /// If the project has one already, it is not changed: it belongs to the project, not to a deployment.
     pub is_shared: bool,
 }
 
-/// What a project is deployed by.
+/// What to deploy a project with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     Systemd,
@@ -80,7 +80,7 @@ impl Target {
 }
 
 struct Template {
-    /// May have `NAME` in it.
+    /// May contain `NAME`.
     path: &'static str,
     text: &'static str,
     kind: Kind,
@@ -245,7 +245,7 @@ const GITHUB_ACTIONS: &[Template] = &[own(
 )];
 const PROCFILE: &[Template] = &[own("Procfile", include_str!("templates/procfile/Procfile"))];
 
-/// The files of that deployment, in the order in which a person reads them.
+/// The files of that deployment, in reading order.
 ///
 /// # Errors
 /// When a template is wrong, which the tests rule out.

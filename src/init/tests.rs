@@ -1,4 +1,4 @@
-//! Projects of each kind in a directory, and what is written for them.
+//! Tests with projects of each kind, and the files that are written for them.
 
 use std::fs;
 use std::path::Path;
@@ -139,7 +139,7 @@ fn what_cannot_be_found_or_is_malformed_is_an_error() {
     assert!(project_with(&[], choose("a:b", "x", "x.org")).1.is_ok());
 }
 
-/// No template asks for what a project does not have, and no marks of theirs are left.
+/// No template uses a value that a project does not have, and no template syntax is left.
 #[test]
 fn every_target_for_every_kind_of_project() {
     let (_one, plain) = project(&[("main.py", "app = FastAPI()\n")]);

@@ -1,4 +1,4 @@
-//! A listening socket of the monitor's, of either family.
+//! A listening socket of the monitor, of either family.
 
 use std::io;
 use std::net;

@@ -1,4 +1,4 @@
-//! The two text formats of metrics: OpenMetrics, and the older one of Prometheus that every scraper reads.
+//! The two text formats of metrics: OpenMetrics, and the older one of Prometheus that every scraper supports.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub enum Exposition {
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
 impl Exposition {
-    /// What the `Accept` fields of a request ask for (RFC 9110 §12.5.1): OpenMetrics only where it is named, and liked no less.
+    /// The format by the `Accept` fields of a request (RFC 9110 §12.5.1): OpenMetrics only where it is named, with no lower weight.
     pub fn accepted<'f>(fields: impl Iterator<Item = &'f [u8]>) -> Self {
         let (mut open, mut plain) = (0, 0);
         for field in fields {
@@ -59,7 +59,7 @@ fn thousandths<'p>(mut parameters: impl Iterator<Item = &'p str>) -> u32 {
     weight.ok().filter(|weight| *weight <= 1000).unwrap_or(0)
 }
 
-/// A counter's family has the name of its samples there, `info` is a gauge, and neither units nor an end are marked.
+/// The older format: a counter's family has the name of its samples, `info` is a gauge, and there are no units and no end mark.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut help = None;

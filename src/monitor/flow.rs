@@ -1,4 +1,4 @@
-//! A client's bytes on their way: when they moved last, and whether the client takes what it is sent.
+//! The transfer of a client's bytes: when it last made progress, and whether the client reads what it is sent.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep_until};
 
-/// What its connection and its requests know of a client.
+/// The state of a client, shared by its connection and its requests.
 pub struct Flow {
     moved: Cell<Instant>,
-    /// The kernel has taken no more of the answers.
+    /// The kernel accepts no more of the responses.
     is_blocked: Cell<bool>,
     waiting: Cell<Option<Waker>>,
 }
@@ -42,7 +42,7 @@ impl Flow {
         }
     }
 
-    /// Returns when what was written before is with the kernel.
+    /// Returns when the kernel has accepted what was written before.
     pub async fn writable(&self) {
         poll_fn(|cx| {
             if self.is_blocked.get() {

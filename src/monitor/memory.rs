@@ -10,10 +10,10 @@ use crate::sys::{Pid, clock};
 
 /// How old a proportional size becomes before it is measured again.
 const KEPT_MS: u64 = 15_000;
-/// Probes wait meanwhile. Where there are too many workers, the oldest sizes are measured, and the others by the next scrapes.
+/// Probes wait for this long. With too many workers, the oldest sizes are measured, and the others by the next scrapes.
 const BUDGET: Duration = Duration::from_millis(10);
 
-/// When each was measured, and what was found.
+/// When each was measured, and the result.
 #[derive(Debug, Default)]
 pub struct Memory {
     proportional: BTreeMap<Pid, (u64, Option<u64>)>,
@@ -23,12 +23,12 @@ pub struct Memory {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
     pub resident: Option<u64>,
-    /// Shared pages divided by who shares them.
+    /// Shared pages divided by the number of processes that share them.
     pub proportional: Option<u64>,
 }
 
 impl Memory {
-    /// Measures anew what is too old of `pids`, and forgets all others.
+    /// Measures again what is too old of `pids`, and removes all others.
     pub fn refresh(&mut self, pids: &BTreeSet<Pid>, now_ms: u64) {
         self.proportional.retain(|pid, _| pids.contains(pid));
         let measured = |pid: &Pid| self.proportional.get(pid).map(|(at, _)| *at);

@@ -1,4 +1,4 @@
-//! The scoreboard as metrics, in the text of OpenMetrics. It counts nothing itself.
+//! The scoreboard as metrics, in the text of OpenMetrics.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::snapshot::{Slot, Snapshot};
 use crate::files::Coding;
 use crate::ipc::{CAUSES, FILE_STATUSES, Queue};
 
-/// Requests of less than 64 µs share a bucket: nobody cares which of them was how fast.
+/// Requests of less than 64 µs share a bucket: differences below that do not matter.
 const FIRST_BUCKET: usize = 6;
 
 pub fn text(snapshot: Snapshot) -> Result<String, fmt::Error> {
@@ -371,7 +371,7 @@ mod tests {
             10_000,
         );
         let text = text(snapshot).expect("it fits");
-        // What this machine's memory is like is not ours to say.
+        // The memory of this machine is not known to the test.
         let stable: Vec<&str> = text
             .lines()
             .filter(|line| !line.starts_with("rgun_memory"))

@@ -1,7 +1,7 @@
-//! The monitor: a small process without Python that answers probes and shows metrics, whatever the workers do. It decides
-//! nothing, and serving never depends on it.
+//! The monitor: a small process without Python that answers probes and serves metrics, whatever the workers do. Serving
+//! requests never depends on it.
 //!
-//! One thread, a bounded number of connections: what it knows stands on the scoreboard and in /proc.
+//! One thread, a bounded number of connections; its data comes from the scoreboard and from /proc.
 
 mod door;
 mod exposition;
@@ -21,10 +21,10 @@ use std::sync::Arc;
 use crate::ipc::Board;
 use crate::sys::{Document, Listener};
 
-/// What the master gives it.
+/// What the monitor gets from the master.
 #[derive(Debug)]
 pub struct Post {
-    /// Where it answers.
+    /// The addresses of the monitor itself.
     pub listeners: Vec<Listener>,
     /// End of file: the master is gone.
     pub lifeline: OwnedFd,
@@ -35,7 +35,7 @@ pub struct Post {
     pub certificates: Option<Document>,
 }
 
-/// Its whole life; the exit code.
+/// Runs until the master is gone; returns the exit code.
 pub fn run(post: Post) -> u8 {
     match server::run(post) {
         Ok(()) => 0,

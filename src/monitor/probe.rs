@@ -1,15 +1,15 @@
-//! The three questions of an orchestrator, answered from the scoreboard. It remembers nothing.
+//! The three probes of an orchestrator, answered from the scoreboard.
 
 use crate::ipc::{Board, Page, Service, State};
 
 /// A master whose loop has not turned for that long is not alive; it turns at least once a second.
 const DEAD_MS: u64 = 30_000;
-/// A worker without a sign of life for that long takes no request: its app blocks it. It beats at least once a second.
+/// A worker without a heartbeat for that long takes no request: its app blocks it. It beats at least once a second.
 const STUCK_MS: u64 = 5_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// Whether a restart would help. Busy or failing workers are no reason: the master sees to them.
+    /// Whether a restart would help. Busy or failing workers are no reason: the master handles them.
     Live,
     /// Whether requests are to be sent here.
     Ready,

@@ -1,8 +1,8 @@
-//! Which part of its time a slot was busy since it was asked about last. It keeps one look and no history.
+//! The share of its time that a slot was busy since the last request for it.
 
 use std::collections::BTreeMap;
 
-/// Questions closer together than that get the answer of the one before.
+/// Requests closer together than that get the last result.
 const APART_MS: u64 = 1_000;
 
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Ratios {
 }
 
 impl Ratios {
-    /// `slots`: slot, busy microseconds so far, threads. What a slot was before the first question is not known.
+    /// `slots`: slot, busy microseconds so far, threads. The ratio before the first request is unknown.
     pub fn look(&mut self, now_ms: u64, slots: &[(u32, u64, u64)]) -> &BTreeMap<u32, f64> {
         let apart = now_ms.saturating_sub(self.at_ms);
         if apart >= APART_MS {

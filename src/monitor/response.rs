@@ -1,4 +1,4 @@
-//! Which request is answered with what.
+//! The response for each request.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use crate::ipc::Board;
 use crate::sys::{Document, clock};
 
 const TEXT: &str = "text/plain; charset=utf-8";
-/// None of ours is that long.
+/// No path of ours is that long.
 const LONGEST_PATH: usize = 1024;
 
 pub type Answer = Response<Full<Bytes>>;
 
-/// What is remembered from one question to the next.
+/// What is kept from one request to the next.
 pub struct Answers {
     board: Board,
     addresses: Arc<[String]>,

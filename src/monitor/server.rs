@@ -24,16 +24,16 @@ use super::flow::{Flow, Stream};
 use super::response::Answers;
 use crate::sys::stream;
 
-/// The oldest leaves when another one comes.
+/// The most clients; the oldest connection is closed when another one comes.
 const MOST: usize = 64;
-/// A client that is silent, or does not take its answer, for so long. Also for the whole of a request's head.
+/// The longest time without progress: a client that sends nothing, or reads nothing. Also for the whole head of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST_HEAD: usize = 16 * 1024;
 const MOST_FIELDS: usize = 64;
-/// Until there may be a descriptor again.
+/// How long to wait for a free descriptor.
 const RECOVERY: Duration = Duration::from_millis(100);
 
-/// Until the master is gone.
+/// Runs until the master is gone.
 ///
 /// # Errors
 /// The system's.
@@ -57,7 +57,7 @@ async fn serve(post: Post) -> io::Result<()> {
         .into_iter()
         .map(Door::open)
         .collect::<io::Result<_>>()?;
-    // Not made non-blocking: workers have the same pipe, and here it is only waited for.
+    // Not made non-blocking: workers share the pipe, and here it is only polled.
     let master = Receiver::from_owned_fd_unchecked(lifeline)?;
     let answers = Rc::new(RefCell::new(Answers::new(board, addresses, certificates)));
     let mut clients: VecDeque<AbortHandle> = VecDeque::new();
@@ -71,17 +71,17 @@ async fn serve(post: Post) -> io::Result<()> {
                 let client = converse(connection, Rc::clone(&answers));
                 clients.push_back(spawn_local(client).abort_handle());
             }
-            // Without descriptors the same connection would be offered for ever: one of ours is given up for it.
+            // Without descriptors the same connection would be offered for ever: one of ours is closed for it.
             Err(error) if matches!(error.raw_os_error(), Some(stream::EMFILE | stream::ENFILE)) => {
                 match clients.pop_front() {
                     Some(oldest) => oldest.abort(),
                     None => sleep(RECOVERY).await,
                 }
             }
-            // It has left again.
+            // The client has closed the connection again.
             Err(_) => {}
         }
-        // The next address comes first, and before that the clients that are there.
+        // The next address is served first, and before that the existing clients.
         doors.rotate_left(1);
         yield_now().await;
     }
@@ -94,7 +94,7 @@ async fn accept(
     master: &Receiver,
 ) -> io::Result<Option<io::Result<OwnedFd>>> {
     poll_fn(|cx| {
-        // Nothing is ever written to it.
+        // The master never writes to it.
         if master.poll_read_ready(cx)?.is_ready() {
             return Poll::Ready(Ok(None));
         }
@@ -108,7 +108,7 @@ async fn accept(
     .await
 }
 
-/// One client, until it leaves, is silent for too long, or says what is not HTTP.
+/// One client, until it closes, is silent for too long, or sends what is not HTTP.
 async fn converse(connection: OwnedFd, answers: Rc<RefCell<Answers>>) {
     let flow = Rc::new(Flow::begin());
     let Ok(stream) = Stream::new(connection, Rc::clone(&flow)) else {
@@ -117,8 +117,8 @@ async fn converse(connection: OwnedFd, answers: Rc<RefCell<Answers>>) {
     let service = service_fn(|request| {
         let (flow, answers) = (Rc::clone(&flow), Rc::clone(&answers));
         async move {
-            // One answer a turn, and none while the last one is not taken: whoever sends requests without end delays no other client
-            // and fills no memory.
+            // One response a turn, and none while the last one is unread: a client that sends requests without end delays no other
+            // client and fills no memory.
             yield_now().await;
             flow.writable().await;
             Ok::<_, Infallible>(answers.borrow_mut().answer(&request))
@@ -135,7 +135,7 @@ async fn converse(connection: OwnedFd, answers: Rc<RefCell<Answers>>) {
     );
     let mut silence = pin!(flow.silent_for(PATIENCE));
     poll_fn(|cx| {
-        // An error is a client that has left, or one that got its 400.
+        // An error is a client that has closed, or one that got its 400.
         let is_over =
             conversation.as_mut().poll(cx).is_ready() || silence.as_mut().poll(cx).is_ready();
         if is_over {

@@ -1,4 +1,4 @@
-//! What the monitor tells of, at one moment: read off the scoreboard and from `/proc`. It does not know Prometheus.
+//! The data for metrics at one moment: read from the scoreboard and from `/proc`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,7 +24,7 @@ pub struct Slot {
     pub name: String,
     pub counters: Counters,
     pub connections: u64,
-    /// Milliseconds since the last sign of life; `None`: nobody lives there.
+    /// Milliseconds since the last heartbeat; `None`: no worker.
     pub silent_ms: Option<u64>,
     pub busy_ratio: Option<f64>,
 }
@@ -100,8 +100,8 @@ impl Snapshot {
     }
 }
 
-/// Those that somebody lives in, with the pages, or has ever done something in: what was shown once stays, so that no sum goes
-/// back. There may be thousands, and a probe waits behind them.
+/// Slots with a worker, with its pages, or with counts of earlier workers: a slot that was shown once stays, so that no sum
+/// decreases. There may be thousands, and a probe waits behind them.
 fn slots(board: &Board, living: &[Page]) -> Vec<(u32, Counters, Vec<Page>)> {
     let mut own: HashMap<u64, Vec<Page>> = HashMap::new();
     for page in living {

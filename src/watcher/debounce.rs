@@ -1,23 +1,23 @@
-//! Waits for the end of a burst: editors write in steps, a checkout writes a thousand files. It looks at nothing.
+//! Waits for the end of a burst: editors write in steps, a checkout writes a thousand files.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// So long nothing more may come after somebody saved a file.
+/// The time without another event after which a saved file is reported.
 const QUIET: Duration = Duration::from_millis(40);
-/// So long after more files than a person saves: a checkout, on a machine that has other things to do.
+/// The same after more files than a person saves: a checkout, on a busy machine.
 const QUIET_AFTER_MANY: Duration = Duration::from_millis(250);
 const MANY: usize = 4;
-/// So long a burst is waited for; what comes later is the next one.
+/// The longest time to wait for the end of a burst; later events belong to the next one.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Where something was heard of since the last burst.
+/// Where events were reported since the last burst.
 #[derive(Debug, Default)]
 pub struct Debounce {
     burst: Burst,
-    /// The first names that were heard of, as many as matter.
+    /// The first names of the burst, as many as matter.
     names: BTreeSet<OsString>,
     span: Option<Span>,
 }
@@ -26,7 +26,7 @@ pub struct Debounce {
 pub struct Burst {
     pub directories: BTreeSet<PathBuf>,
     pub everything: bool,
-    /// What is known to have changed already.
+    /// Files that are known to have changed already.
     pub changed: Vec<PathBuf>,
 }
 
@@ -55,7 +55,7 @@ impl Debounce {
         self.burst.changed.extend(changed);
     }
 
-    /// When the burst is over, unless more comes.
+    /// When the burst is over, unless more events come.
     pub fn due(&self) -> Option<Duration> {
         let span = self.span?;
         let quiet = match self.names.len() + self.burst.changed.len() {

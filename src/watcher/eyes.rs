@@ -1,4 +1,4 @@
-//! Directories and the system's word of what happens in them. Without it (`poll`, or no watches left) all is looked at in turn.
+//! Watched directories, and the system's events in them. Without inotify (`poll`, or no watches left) all are checked in turn.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sys::inotify::{Change, EntryKind, Inotify, Mark};
 
-/// Watches directories, if it is open.
+/// Watches directories, if inotify is open.
 #[derive(Debug, Default)]
 pub struct Eyes {
     inotify: Option<Inotify>,
@@ -15,7 +15,7 @@ pub struct Eyes {
     marks: BTreeMap<PathBuf, Mark>,
 }
 
-/// What was seen, as a place to look at.
+/// An event, as a place to check.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sight {
     /// A file in it.
@@ -35,7 +35,7 @@ impl Eyes {
         Self::default()
     }
 
-    /// Closed, and that is said, if the system refuses.
+    /// Closed, with a warning in the log, if the system refuses.
     pub fn open() -> Self {
         match Inotify::open() {
             Ok(inotify) => Self {
@@ -61,7 +61,7 @@ impl Eyes {
         self.inotify.as_ref().map(AsFd::as_fd)
     }
 
-    /// Before it is looked at, so that nothing is missed in between. Again is harmless.
+    /// To be called before the directory is checked, so that nothing is missed in between. A second call is harmless.
     pub fn watch(&mut self, directory: &Path) {
         let Some(inotify) = &self.inotify else {
             return;
@@ -74,7 +74,7 @@ impl Eyes {
                 self.directories.insert(mark, directory.to_owned());
                 self.marks.insert(directory.to_owned(), mark);
             }
-            // It is gone, or not ours to see.
+            // It is gone, or this user may not read it.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -93,7 +93,7 @@ impl Eyes {
         }
     }
 
-    /// It is not there any more, nor what was below it: another one may take its place.
+    /// The directory is gone, and all below it: another one may take its place.
     pub fn forget(&mut self, directory: &Path) {
         self.directories
             .retain(|_, path| !path.starts_with(directory));

@@ -1,7 +1,6 @@
-//! The watcher of `--reload`: a small process without Python that tells the master when a file of the app has changed.
-//! It does not know what a reload is.
+//! The watcher of `--reload`: a small process without Python that reports to the master when a file of the app has changed.
 //!
-//! Events of the system only say where to look; whether something has changed is decided by comparing times, sizes and
+//! Events of the system only show where to look; whether something has changed is decided by comparing times, sizes and
 //! inodes. So a save by rename counts once, a touched bytecode cache not at all, and a lost event is made up for by the
 //! next look.
 
@@ -27,22 +26,22 @@ pub use pattern::is_pattern;
 /// The longest message of either channel.
 pub const LONGEST: usize = 32 * 1024;
 
-/// Without events: how soon the files are looked at again.
+/// Without events: the interval between two checks of the files.
 const POLL: Duration = Duration::from_millis(250);
-/// With events: how soon all the same. Not every file system tells of every change (shared folders of virtual machines).
+/// With events: the same. Not every file system reports every change (shared folders of virtual machines).
 const SAFETY: Duration = Duration::from_secs(2);
-/// Looking costs at most this share of a CPU: after a look that took long, the next one waits.
+/// Checking costs at most this share of a CPU: after a check that took long, the next one waits.
 const LOOKS_TO_REST: u32 = 30;
 
-/// What the watcher is given.
+/// The watcher's configuration and descriptors.
 #[derive(Debug)]
 pub struct Post {
     pub settings: Reload,
-    /// Where the app's own code is.
+    /// The directory of the app's own code.
     pub project: PathBuf,
     /// To the master: one message for each burst of changes.
     pub reports: OwnedFd,
-    /// From the workers: paths of what they have loaded, each ended by NUL.
+    /// From the workers: paths of the files that they have loaded, each ended by NUL.
     pub news: OwnedFd,
 }
 
@@ -63,7 +62,7 @@ impl Report {
         message
     }
 
-    /// `None`: it is none.
+    /// `None`: not a report.
     #[must_use]
     pub fn decode(message: &[u8]) -> Option<Self> {
         let (files, first) = message.split_first_chunk()?;
@@ -74,7 +73,7 @@ impl Report {
     }
 }
 
-/// Watches until the master is gone; the exit code.
+/// Watches until the master is gone; returns the exit code.
 #[must_use]
 pub fn run(post: Post) -> u8 {
     match Watch::begin(post).watch() {
@@ -91,7 +90,7 @@ struct Watch {
     tree: Tree,
     eyes: Eyes,
     debounce: Debounce,
-    /// When everything is looked at, whether or not something was heard of. `None`: only events count.
+    /// When all files are checked, with or without events. `None`: only after events.
     look_at: Option<Duration>,
 }
 
@@ -154,7 +153,7 @@ impl Watch {
         }
     }
 
-    /// Workers tell which files they have loaded.
+    /// Adds the files that workers have loaded.
     fn learn(&mut self) -> crate::sys::Result<()> {
         let mut buffer = vec![0; LONGEST];
         while let Some(paths) = news::receive(&self.post.news, &mut buffer)? {
@@ -165,7 +164,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Notes where to look; waits until it is quiet there.
+    /// Records the events; they are checked when no more come.
     fn see(&mut self) -> crate::sys::Result<()> {
         let now = clock::monotonic();
         for sight in self.eyes.see()? {
@@ -188,7 +187,7 @@ impl Watch {
         let changed = self.tree.look_everywhere(&mut self.eyes);
         self.plan_look(clock::monotonic().saturating_sub(now));
         if !changed.is_empty() {
-            // Whoever writes may not be done; and what was seen here must not be new again.
+            // More writes may follow, and what was seen here must not count as new again.
             self.debounce.keep(now, changed);
         }
     }
@@ -212,7 +211,7 @@ impl Watch {
             files: u32::try_from(changed.len()).unwrap_or(u32::MAX),
             first: shown(first, &self.post.project),
         };
-        // Full: the master has reports to read yet, and one is as good as another. Closed: the next wait sees it.
+        // Full: the master has unread reports, and one is as good as another. Closed: the next wait finds that.
         drop(send_packet(&self.post.reports, &report.encode()));
     }
 

@@ -1,4 +1,4 @@
-//! What workers tell: the files that they have loaded. It does not look at them.
+//! Messages of workers: the files that they have loaded.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! `--reload-extra-file` with wildcards, as Python's glob means them. It lists no directory.
+//! `--reload-extra-file` with wildcards, as in Python's glob.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub fn is_pattern(text: &OsStr) -> bool {
 }
 
 impl Pattern {
-    /// `None`: it is malformed, and matches nothing.
+    /// `None`: it is malformed, and is ignored.
     pub fn new(path: &Path) -> Option<Self> {
         let whole = glob::Pattern::new(path.to_str()?).ok()?;
         let components: Vec<_> = path.components().collect();

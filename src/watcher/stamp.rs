@@ -1,9 +1,9 @@
-//! What tells one state of a file from another. It reads no contents.
+//! Distinguishes one state of a file from another.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
-/// The time of the last write, and what changes where a clock is too coarse: a save by rename has another inode.
+/// The time of the last write, and what differs where a clock is too coarse: a save by rename has another inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     seconds: i64,

@@ -1,4 +1,4 @@
-//! The files that count, by directory, as they were when they were last looked at. It is told when to look.
+//! The watched files, by directory, in their state at the last check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -9,7 +9,7 @@ use super::eyes::Eyes;
 use super::pattern::{Pattern, is_pattern};
 use super::stamp::Stamp;
 
-/// More directories are not descended into: somebody has started it in `/`.
+/// More directories are not descended into: rgun was probably started in `/`.
 const MOST_DIRECTORIES: usize = 20_000;
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ struct Place {
     root: bool,
 }
 
-/// What counts in a directory.
+/// Which files of a directory are watched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Wants {
     /// Every `*.py`, here and below.
@@ -38,17 +38,17 @@ struct Wants {
     patterns: BTreeSet<usize>,
 }
 
-/// What a look at a directory has found.
+/// The result of a check of a directory.
 #[derive(Default)]
 struct Found {
     files: BTreeMap<OsString, Stamp>,
     below: Vec<(PathBuf, Wants)>,
-    /// Files that are somewhere else in truth.
+    /// Symbolic links: files that are elsewhere.
     links: Vec<PathBuf>,
 }
 
 impl Tree {
-    /// `project`: its sources count, at any depth. `extra`: files, directories and patterns, all absolute.
+    /// `project`: its sources are watched, at any depth. `extra`: files, directories and patterns, all absolute.
     pub fn new(project: &Path, extra: &[PathBuf]) -> Self {
         let mut tree = Self {
             places: BTreeMap::new(),
@@ -79,7 +79,7 @@ impl Tree {
         self.places.values().map(|place| place.seen.len()).sum()
     }
 
-    /// A file that is loaded: it counts from now on, as it is.
+    /// A file that was loaded: it is watched from now on, in its present state.
     pub fn learn(&mut self, path: &Path, eyes: &mut Eyes) {
         let truth = fs::canonicalize(path).ok();
         for path in std::iter::once(path).chain(truth.as_deref().filter(|truth| *truth != path)) {
@@ -103,14 +103,14 @@ impl Tree {
         }
     }
 
-    /// Whether that name there counts, without looking.
+    /// Whether that name there is watched, without checking the file.
     pub fn cares(&self, directory: &Path, name: &OsStr) -> bool {
         self.places
             .get(directory)
             .is_some_and(|place| self.counts(&place.wants, directory, name))
     }
 
-    /// What has changed there since the last look: written, replaced, new or gone. Below, only what is new.
+    /// What has changed there since the last check: written, replaced, new or gone. Below, only what is new.
     pub fn look(&mut self, directory: &Path, eyes: &mut Eyes) -> Vec<PathBuf> {
         let mut changed = Vec::new();
         let mut line = vec![directory.to_owned()];
@@ -154,7 +154,7 @@ impl Tree {
             .collect()
     }
 
-    /// The directory is not there, and what was below it neither: it may have been moved away as a whole.
+    /// The directory is gone, and all below it too: it may have been moved away as a whole.
     fn lose(&mut self, directory: &Path) -> Vec<PathBuf> {
         let lost: Vec<_> = self
             .places
@@ -176,7 +176,7 @@ impl Tree {
         changed
     }
 
-    /// True: that directory, or something of it, is new.
+    /// True: that directory, or something in it, is new.
     fn descend(&mut self, directory: &Path, wants: Wants) -> bool {
         if !self.places.contains_key(directory) && self.places.len() >= MOST_DIRECTORIES {
             if !std::mem::replace(&mut self.full, true) {
@@ -235,7 +235,7 @@ impl Tree {
             })
     }
 
-    /// What counts in a directory within another one; `None`: nothing.
+    /// What is watched in a directory within another one; `None`: nothing.
     fn below(&self, wants: &Wants, path: &Path, name: &OsStr) -> Option<Wants> {
         if is_hidden(name) {
             return None;

@@ -1,4 +1,4 @@
-//! Close codes, and what a close frame says (RFC 6455 §7.4).
+//! Close codes, and the payload of a close frame (RFC 6455 §7.4).
 
 use super::failure::Failure;
 use super::utf8;
@@ -8,7 +8,7 @@ pub const GOING_AWAY: u16 = 1001;
 pub const INTERNAL_ERROR: u16 = 1011;
 pub const SERVICE_RESTART: u16 = 1012;
 
-/// What the peer's close frame says.
+/// The contents of the peer's close frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Close {
     /// `None`: the frame was empty.
@@ -40,7 +40,7 @@ impl Close {
     }
 }
 
-/// Codes that may stand in a frame: registered ones but 1004–1006 and 1015, and 3000–4999.
+/// Codes that are valid in a frame: registered ones but 1004–1006 and 1015, and 3000–4999.
 const fn may_be_received(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }

@@ -1,8 +1,8 @@
-//! The compressor and the decompressor that all connections of a worker share, and what each keeps of its past.
+//! The compressor and the decompressor that all connections of a worker share, and the window that each connection keeps.
 //!
 //! A zlib state takes 40 KiB to inflate and 150 KiB to deflate. A connection keeps none of its own, only the last bytes
 //! of its messages (at most a window): they are given to the shared state as a dictionary before each message, which
-//! is the same to the other side. It does not frame.
+//! is the same to the other side.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,9 +16,9 @@ use super::inflate::continue_after_final_block;
 /// Windows of 2^9 to 2^12 bytes.
 const SMALLEST: u8 = 9;
 const SIZES: usize = 4;
-/// Made in pieces of this size.
+/// The size of each piece of output.
 const SCRATCH: usize = 16 * 1024;
-/// What a flush ends with, and the wire leaves out (RFC 7692 §7.2.1).
+/// The end of a flush, which is not transmitted (RFC 7692 §7.2.1).
 const FLUSHED: [u8; 4] = [0, 0, 0xff, 0xff];
 
 /// Shared by all connections of a worker; made as needed.
@@ -73,7 +73,7 @@ impl Codecs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A whole message; at most `limit` bytes come of it, in time linear in both.
+    /// A whole message; the result has at most `limit` bytes, in time linear in both.
     pub(super) fn inflate(
         &self,
         past: &mut Past,
@@ -143,7 +143,7 @@ impl Codecs {
             })),
         };
         if !past.window.is_empty() {
-            // Refused only to a state that is not fresh; compressing without it is right as well.
+            // Rejected only by a state that is not fresh; compressing without it is correct as well.
             let _refused = deflate.set_dictionary(&past.window);
         }
         let mut out = Vec::new();
@@ -154,7 +154,7 @@ impl Codecs {
             input = &input[(deflate.total_in() - before_in) as usize..];
             let given = &scratch[..(deflate.total_out() - before_out) as usize];
             out.extend_from_slice(given);
-            // The flush is complete when there was room left.
+            // The flush is complete when the output was not filled.
             if status.is_err() || (input.is_empty() && given.len() < SCRATCH) {
                 break;
             }

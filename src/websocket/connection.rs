@@ -1,5 +1,5 @@
-//! One WebSocket of a server after its handshake: bytes in, events out; messages in, frames out. It keeps no clock and
-//! decides nothing about when to close.
+//! One WebSocket of a server after its handshake: bytes in, events out; messages in, frames out. When to close is
+//! decided by the caller.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::mask::Mask;
 use super::message::{Kind, Message};
 use super::utf8::{self, Utf8};
 
-/// One read between messages, and at most inside one.
+/// The size of a read between messages, and the largest inside one.
 const SHORT_READ: usize = 4 * 1024;
 const LONG_READ: usize = 64 * 1024;
 /// Shorter messages are sent as they are: compressing them costs more than it saves.
@@ -28,11 +28,11 @@ pub enum Event {
     /// To be answered with `Frame::pong`.
     Ping(Bytes),
     Pong,
-    /// The peer closes (or answers our close). Nothing follows.
+    /// The peer closes (or answers our close). No more messages follow.
     Close(Close),
-    /// The peer broke the protocol: close with the failure's code. Nothing follows.
+    /// The peer broke the protocol: close with the failure's code. No more messages follow.
     Failed(Failure),
-    /// Said after `Close` and `Failed`.
+    /// Returned after `Close` and `Failed`.
     Ended,
 }
 
@@ -74,7 +74,7 @@ struct Compression {
 }
 
 impl Connection {
-    /// `read`: what came behind the handshake. `limit`: the largest message in bytes, inflated.
+    /// `read`: bytes after the handshake. `limit`: the largest message in bytes, inflated.
     pub fn new(read: &[u8], limit: usize, deflate: Option<(Deflate, Arc<Codecs>)>) -> Self {
         Self {
             input: BytesMut::from(read),
@@ -104,7 +104,7 @@ impl Connection {
         &mut self.input
     }
 
-    /// Gives the read buffer back where nothing of it is needed.
+    /// Frees the read buffer where it is empty.
     pub fn release_input(&mut self) {
         if self.input.is_empty() {
             self.input = BytesMut::new();
@@ -153,7 +153,7 @@ impl Connection {
         }
     }
 
-    /// What a frame may be at this place; its length.
+    /// Checks that a frame is valid at this place; returns its length.
     fn check(&self, frame: &Received) -> Result<usize, Failure> {
         let compressible = self.deflate.is_some() && matches!(frame.opcode, Opcode::Data(_));
         if frame.compressed && !compressible {
@@ -178,7 +178,7 @@ impl Connection {
             .ok_or(Failure::TooBig)
     }
 
-    /// A control frame is taken as a whole: it is short.
+    /// A control frame is handled as a whole: it is short.
     fn control(
         &mut self,
         frame: Received,
@@ -202,7 +202,7 @@ impl Connection {
         }))
     }
 
-    /// The common case: one frame, all of it there. Nothing is copied.
+    /// The common case: one frame, complete in the buffer. Nothing is copied.
     fn at_once(
         &mut self,
         frame: Received,
@@ -227,7 +227,7 @@ impl Connection {
         })))
     }
 
-    /// Takes what is there of a frame. `None`: its end was reached, and the message goes on.
+    /// Handles the part of a frame that has arrived. `None`: its end was reached, and the message continues.
     fn piecewise(
         &mut self,
         frame: Received,
@@ -297,7 +297,7 @@ impl Connection {
         self.partial = None;
     }
 
-    /// A message as one frame, to be written: first the head, then what `data` was replaced with, or `data` itself.
+    /// A message as one frame, to be written: first the head, then the replacement of `data`, or `data` itself.
     pub fn message(&mut self, kind: Kind, data: &[u8]) -> (FrameHead, Option<Vec<u8>>) {
         if let Some(deflate) = &mut self.deflate
             && data.len() >= COMPRESS_FROM

@@ -1,20 +1,20 @@
-//! What permessage-deflate is agreed on (RFC 7692 §7.1). It does not compress.
+//! The negotiation of permessage-deflate (RFC 7692 §7.1). Compression is in `codecs.rs`.
 
 use std::fmt;
 
 /// The most bits of the window that we compress with: four KiB of every connection's past are worth keeping, 32 are not.
 const OUR_BITS: u8 = 12;
-/// Without a word of the client's, its window has 32 KiB.
+/// Without the client's parameter, its window has 32 KiB.
 const DEFAULT_BITS: u8 = 15;
 
-/// What holds for one connection.
+/// The agreed parameters of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deflate {
     pub(super) server_bits: u8,
     pub(super) client_bits: u8,
     pub(super) server_takeover: Takeover,
     pub(super) client_takeover: Takeover,
-    /// The client knows the parameter; only then may the answer have it.
+    /// The client knows the parameter; only then may the response have it.
     says_client_bits: bool,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Takeover {
 }
 
 impl Deflate {
-    /// The first offer that we can take, of the values of all `Sec-WebSocket-Extensions` fields in order.
+    /// The first acceptable offer, of the values of all `Sec-WebSocket-Extensions` fields in order.
     pub fn negotiate<'v>(values: impl IntoIterator<Item = &'v [u8]>) -> Option<Deflate> {
         values
             .into_iter()
@@ -99,7 +99,7 @@ fn bits(value: &str) -> Option<u8> {
     }
 }
 
-/// The value of the answer's `Sec-WebSocket-Extensions`.
+/// The value of the response's `Sec-WebSocket-Extensions`.
 impl fmt::Display for Deflate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("permessage-deflate")?;
@@ -109,7 +109,7 @@ impl fmt::Display for Deflate {
         if self.client_takeover == Takeover::None {
             f.write_str("; client_no_context_takeover")?;
         }
-        // RFC 7692 §7.1.2.1: ours to say, asked or not.
+        // RFC 7692 §7.1.2.1: the server may send it, requested or not.
         write!(f, "; server_max_window_bits={}", self.server_bits)?;
         if self.says_client_bits {
             write!(f, "; client_max_window_bits={}", self.client_bits)?;

@@ -1,6 +1,6 @@
-//! Why a connection fails (RFC 6455 §7.1.7), and the close code that says so.
+//! Why a connection fails (RFC 6455 §7.1.7), and its close code.
 
-/// What the peer did wrong; the connection is closed with `code()`.
+/// The peer's error; the connection is closed with `code()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// 1002

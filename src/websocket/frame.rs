@@ -1,4 +1,4 @@
-//! One frame's head (RFC 6455 §5.2): read from a client, written for one. It does not know what frames mean together.
+//! The head of one frame (RFC 6455 §5.2): read from a client, written for one.
 
 use super::failure::Failure;
 use super::message::Kind;
@@ -30,12 +30,12 @@ pub(super) struct Received {
     pub opcode: Opcode,
     pub len: u64,
     pub mask: [u8; 4],
-    /// How many bytes this head takes.
+    /// The length of this head in bytes.
     pub size: usize,
 }
 
 impl Received {
-    /// `None`: incomplete. What is wrong is found with the first bytes that show it.
+    /// `None`: incomplete. An error is reported at the first bytes that show it.
     pub fn parse(bytes: &[u8]) -> Result<Option<Received>, Failure> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
@@ -95,7 +95,7 @@ impl Received {
         }))
     }
 
-    /// A control frame with a long length is wrong before the length is there.
+    /// A control frame with a long length is invalid before the length has arrived.
     fn incomplete(opcode: Opcode) -> Result<Option<Received>, Failure> {
         if opcode.is_control() {
             return Err(Failure::Protocol("control frame too long"));

@@ -1,8 +1,8 @@
-//! The key of the opening handshake (RFC 6455 §4.2). It does not read or write fields.
+//! The key of the opening handshake (RFC 6455 §4.2).
 
 use sha1_smol::Sha1;
 
-/// What `Sec-WebSocket-Accept` says to this `Sec-WebSocket-Key`; `None`: not sixteen bytes in base64.
+/// The `Sec-WebSocket-Accept` for this `Sec-WebSocket-Key`; `None`: not sixteen bytes in base64.
 pub fn accept_key(key: &[u8]) -> Option<[u8; 28]> {
     let digits = key.strip_suffix(b"==")?;
     if digits.len() != 22 || !digits.iter().all(|byte| is_base64(*byte)) {

@@ -7,7 +7,7 @@
 use super::failure::Failure;
 
 const MAX_BITS: usize = 15;
-/// Codes up to this length are looked up, longer ones are counted out.
+/// Codes up to this length are looked up in a table, longer ones are decoded by counts.
 const FAST_BITS: usize = 9;
 /// Literals and lengths that a block can have codes for; two more have lengths in the fixed code only.
 const MAX_LITERALS: usize = 286;
@@ -45,7 +45,7 @@ enum Stop {
     Failed(Failure),
 }
 
-/// Appends what `input` inflates to, which begins where a stream does. `out` begins with the window; up to `limit` bytes
+/// Appends the inflated `input`, which begins where a stream does. `out` begins with the window; up to `limit` bytes
 /// may be in it in the end. Input that ends in the middle of a block is no error, as for the zlib state before it.
 pub(super) fn continue_after_final_block(
     input: &[u8],
@@ -159,7 +159,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// The codes that a block brings with it (RFC 1951 §3.2.7).
+    /// The codes in the header of a block (RFC 1951 §3.2.7).
     fn codes(&mut self) -> Result<(Code<MAX_LITERALS>, Code<MAX_DISTANCES>), Stop> {
         let literals = self.bits.take(5)? as usize + 257;
         let distances = self.bits.take(5)? as usize + 1;
@@ -213,7 +213,7 @@ struct Code<const N: usize> {
     symbols: [u16; N],
     /// By the next bits: symbol and length, where these bits begin with a short code; else 0.
     fast: [(u16, u8); 1 << FAST_BITS],
-    /// Codes that are not used, in units of the longest length; negative: more are used than there are.
+    /// Codes that are not used, in units of the longest length; negative: more are used than are available.
     unused: i32,
 }
 
@@ -247,7 +247,7 @@ impl<const N: usize> Code<N> {
                 offsets[length] += 1;
                 let code = next[length];
                 next[length] += 1;
-                // A code with too many symbols is refused; its numbers may not fit into their length.
+                // A code with too many symbols is rejected; its numbers may not fit into their length.
                 if length <= FAST_BITS && unused >= 0 {
                     let mut place = (code.reverse_bits() >> (32 - length)) as usize;
                     while place < fast.len() {
@@ -315,7 +315,7 @@ const fn fixed_literals() -> Code<FIXED_LITERALS> {
     Code::new(&lengths)
 }
 
-/// Two of the codes of five bits stand for nothing.
+/// Two of the codes of five bits are not assigned.
 const fn fixed_distances() -> Code<MAX_DISTANCES> {
     Code::new(&[5; MAX_DISTANCES])
 }
@@ -383,7 +383,7 @@ impl<'m> Bits<'m> {
         self.count as usize + 8 * (self.input.len() - self.at)
     }
 
-    /// Drops what is left of a byte that was begun.
+    /// Skips the rest of a byte that was begun.
     fn align(&mut self) {
         self.at -= (self.count / 8) as usize;
         (self.hold, self.count) = (0, 0);

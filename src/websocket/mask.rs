@@ -1,6 +1,6 @@
-//! Taking the client's mask off (RFC 6455 §5.3).
+//! Unmasks a client's payload (RFC 6455 §5.3).
 
-/// The mask, turned to where the next byte is.
+/// The mask, rotated to the next byte.
 #[derive(Debug, Clone, Copy)]
 pub struct Mask([u8; 4]);
 

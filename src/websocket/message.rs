@@ -1,4 +1,4 @@
-//! A message, whole. It does not know frames.
+//! A whole message.
 
 use bytes::Bytes;
 

@@ -1,8 +1,8 @@
-//! WebSocket (RFC 6455) with permessage-deflate (RFC 7692) as a pure state machine: bytes in, events out. No socket,
-//! no clock, and no HTTP beyond the values of the handshake's fields.
+//! WebSocket (RFC 6455) with permessage-deflate (RFC 7692) as a pure state machine: bytes in, events out. No socket
+//! and no clock; of HTTP only the values of the handshake's fields.
 //!
 //! The owner reads into [`Connection::input`], polls [`Connection::poll_event`] and writes what [`Connection::message`]
-//! and the functions of [`Frame`] give. The server's side only.
+//! and the functions of [`Frame`] return. The server's side only.
 
 mod close;
 mod codecs;

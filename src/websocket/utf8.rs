@@ -1,8 +1,8 @@
-//! Whether text that comes in pieces is UTF-8, known at the first byte that cannot belong to any. It keeps no text.
+//! Checks that text that arrives in pieces is UTF-8: an error is reported at the first invalid byte.
 
 use super::failure::Failure;
 
-/// The beginning of a character whose end has not come.
+/// The beginning of a character whose end has not arrived.
 #[derive(Debug, Default)]
 pub struct Utf8 {
     tail: [u8; 4],
@@ -47,7 +47,7 @@ impl Utf8 {
     }
 }
 
-/// Text that is there as a whole.
+/// Text that is complete.
 pub fn whole(text: &[u8]) -> Result<&str, Failure> {
     std::str::from_utf8(text).map_err(|_| Failure::NotUtf8)
 }
