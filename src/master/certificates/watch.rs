@@ -1,4 +1,4 @@
-//! Notices that certificate files may have changed, whichever of the links on the way to them was replaced.
+//! Detects that certificate files may have changed, whichever of the symbolic links on their paths was replaced.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -31,7 +31,8 @@ impl CertificateWatch {
         self.inotify.as_fd()
     }
 
-    /// These files from here on. Directories that no longer matter stay watched until they change: their marks are forgotten.
+    /// Watches these files from here on. Directories that are no longer relevant stay watched until they change:
+    /// their marks are forgotten.
     pub fn follow<'a>(&mut self, files: impl Iterator<Item = &'a PathBuf>) {
         self.names.clear();
         for (directory, name) in files.flat_map(|file| steps(file)) {
@@ -46,7 +47,7 @@ impl CertificateWatch {
         }
     }
 
-    /// Reads what has happened. True: something of it concerns the files.
+    /// Reads pending events. True: some concern the files.
     pub fn has_changed(&mut self) -> bool {
         let mut changed = false;
         loop {
@@ -74,8 +75,8 @@ impl CertificateWatch {
     }
 }
 
-/// The links on the way to a file, and the file itself: each as a directory and a name in it. Certbot replaces the last link,
-/// Kubernetes one in the middle (`..data`).
+/// The links on the path to a file, and the file itself: each as a directory and a name in it. Certbot replaces the
+/// last link, Kubernetes one in the middle (`..data`).
 fn steps(file: &Path) -> Vec<(PathBuf, OsString)> {
     let mut steps = Vec::new();
     let mut links = 0;
@@ -124,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// A place without links in its own path.
+    /// A directory without links in its own path.
     fn place() -> (tempfile::TempDir, PathBuf) {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().canonicalize().unwrap();

@@ -1,4 +1,4 @@
-//! One client of the control socket: its line comes in, its answer goes out. It does not know what they say.
+//! One client of the control socket: reads its requests and writes the responses, as lines.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::sys::Wanted;
 
-/// No request is that long.
+/// Limit for one request.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
 #[derive(Debug)]
@@ -16,19 +16,19 @@ pub struct Client {
     output: Vec<u8>,
     /// The number of its request that is being answered.
     pub asked: Option<u64>,
-    /// It is to leave once its answer is written.
+    /// Whether it is to be closed once its response is written.
     leaving: Leaving,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaving {
     No,
-    /// After its last answer: it has closed its side, or talks nonsense.
+    /// After its last response: it has closed its side, or sends invalid data.
     WhenWritten,
     Now,
 }
 
-/// A line, or what came instead of one.
+/// A line, or what arrived instead of one.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line {
     Whole(Vec<u8>),
@@ -65,7 +65,7 @@ impl Client {
         }
     }
 
-    /// The socket has news.
+    /// Handles readiness of the socket.
     pub fn attend(&mut self) {
         match self.wanted() {
             Wanted::Writable => self.write(),
@@ -77,7 +77,7 @@ impl Client {
     fn read(&mut self) {
         let mut piece = [0; 4096];
         match self.stream.read(&mut piece) {
-            // What it has asked before is still answered.
+            // Its previous request is still answered.
             Ok(0) => self.leaving = Leaving::WhenWritten,
             Ok(count) => self
                 .input
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// The next request, if it is there and the one before was answered.
+    /// The next request, if it has arrived and the previous one was answered.
     pub fn line(&mut self) -> Option<Line> {
         if self.asked.is_some() || !self.output.is_empty() {
             return None;
@@ -105,7 +105,7 @@ impl Client {
         None
     }
 
-    /// Writes a line; what the client does not take now it gets later.
+    /// Writes a line; what the client does not read now is kept.
     pub fn say(&mut self, line: &str) {
         self.asked = None;
         self.output.extend_from_slice(line.as_bytes());
@@ -113,7 +113,7 @@ impl Client {
         self.write();
     }
 
-    /// As `say`, and that is all.
+    /// As `say`, then closes.
     pub fn say_last(&mut self, line: &str) {
         self.leaving = Leaving::WhenWritten;
         self.say(line);

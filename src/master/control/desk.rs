@@ -1,4 +1,4 @@
-//! From requests to the supervisor's commands, and from its answers to what a client reads. It decides nothing.
+//! Translates requests into the supervisor's commands, and its answers into responses.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::master::supervisor::{
 use crate::observability;
 
 impl Shell<'_> {
-    /// Everything that clients have asked for since.
+    /// Handles all requests that have arrived.
     pub(in crate::master) fn take_requests(&mut self) {
         loop {
             let requests = self.desk.control.requests();
@@ -93,7 +93,7 @@ impl Shell<'_> {
                 ("stop --fast".to_owned(), Command::Stop(StopMode::Fast))
             }
         };
-        // As it is typed behind `rgun ctl`.
+        // As it is typed after `rgun ctl`.
         tracing::info!(command = verb, "command received on the control socket");
         self.events
             .pending
@@ -224,7 +224,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Of the master and of every worker; those to come inherit it.
+    /// Of the master and of every worker; later workers inherit it.
     fn set_log_level(&mut self, name: &str) -> Response {
         let Some(level) = LogLevel::named(name) else {
             return Response::failed(format!(
@@ -258,7 +258,7 @@ fn portion(text: &str) -> Result<Portion, String> {
     read.ok_or_else(malformed)
 }
 
-/// With what to do about it.
+/// The refusal, with what to do about it.
 fn refused(refusal: Refusal) -> String {
     match refusal {
         Refusal::Reloading { generation: None } => {

@@ -1,4 +1,4 @@
-//! Asking workers for their stacks: inside the process first, and by a signal where nobody there can answer. It changes nothing.
+//! Requests for the stacks of workers: first by message, and by a signal where a worker does not reply.
 
 use super::protocol::{Response, Stacks, Way};
 use super::stacks::tidy;
@@ -9,14 +9,14 @@ use crate::sys::clock;
 use crate::sys::process::catches;
 use crate::sys::signals::DUMP_STACKS;
 
-/// How long a worker has to answer by itself; its threads may all be at something that does not let Python run.
+/// Time for a worker to reply by itself; its threads may all be in code that does not let Python run.
 const INSIDE_MS: u64 = 1_000;
-/// How long the signal has.
+/// Time for the signal.
 const SIGNAL_MS: u64 = 1_000;
-/// What has not grown for that long is complete.
+/// Output that has not grown for this long is complete.
 const SETTLED_MS: u64 = 50;
 
-/// Who asked, and which workers have not answered.
+/// The request, and the workers that have not replied.
 #[derive(Debug, Default)]
 pub struct Errands(Vec<Errand>);
 
@@ -27,7 +27,7 @@ struct Errand {
     answered: Vec<Stacks>,
 }
 
-/// Moments are monotonic milliseconds.
+/// Times are monotonic milliseconds.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
     Inside { at: u64 },
@@ -72,7 +72,7 @@ impl Shell<'_> {
         });
     }
 
-    /// Once a turn.
+    /// Called once per turn.
     pub(in crate::master) fn settle_errands(&mut self) {
         for mut errand in std::mem::take(&mut self.desk.errands.0) {
             for (incarnation, mut stacks, asked) in std::mem::take(&mut errand.open) {

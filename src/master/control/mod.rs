@@ -1,6 +1,6 @@
-//! The master's end of `rgun ctl`: a unix socket, requests and answers as lines of JSON. It decides nothing.
+//! The server side of `rgun ctl`: a unix socket, requests and responses as lines of JSON.
 //!
-//! Served in the master's one loop: nothing here waits, and what clients can take of it is bounded.
+//! Served in the master's loop: nothing here waits, and the resources that clients can use are bounded.
 
 mod client;
 mod desk;

@@ -1,4 +1,4 @@
-//! Where control sockets are: the rule that the server opens by and `rgun ctl` looks by.
+//! The paths of control sockets, for the server that opens one and for `rgun ctl` that looks for one.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::trust::{self, Unreachable};
 use crate::sys::effective_user;
 
-/// In that order, the first that can be had. `name`: what the server is called, if it is.
+/// Candidates in order of preference; the first usable one is taken. `name`: of the server, if it has one.
 pub fn candidates(name: Option<&str>, pid: u32) -> Vec<PathBuf> {
     let own = name.map_or_else(|| pid.to_string(), file_name);
     let mut found = Vec::new();
@@ -25,7 +25,7 @@ pub fn candidates(name: Option<&str>, pid: u32) -> Vec<PathBuf> {
     found
 }
 
-/// Makes the directory of `path` if it is the private one, and checks that nobody else has it.
+/// Creates the directory of `path` if it is the private one, and checks that no other user owns it.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -43,7 +43,7 @@ pub fn prepare(path: &Path) -> Result<(), String> {
     examine_private(&directory).map_err(|reason| object(&reason))
 }
 
-/// Anybody may have made it before, in a directory for everybody.
+/// Any user may have created it before, in a world-writable directory.
 fn examine_private(directory: &Path) -> Result<(), String> {
     let found = fs::symlink_metadata(directory).map_err(|error| error.to_string())?;
     if found.file_type().is_symlink() {
@@ -62,22 +62,22 @@ fn examine_private(directory: &Path) -> Result<(), String> {
     }
 }
 
-/// Sockets with the names that servers give them.
+/// Existing sockets with names that servers use.
 #[derive(Debug, Default)]
 pub struct Existing {
-    /// By their owner they may be asked.
+    /// May be asked according to their owner.
     pub own: Vec<PathBuf>,
     pub foreign: Vec<(PathBuf, Unreachable)>,
 }
 
-/// Every socket that a server may have by that rule, also those of units of systemd, whose directories only they know.
+/// Every socket that a server may have by that rule, including those of systemd units, in directories of any name.
 pub fn existing() -> Existing {
     let mut directories: Vec<PathBuf> = runtime_directory().into_iter().collect();
     directories.extend(user_directory());
     directories.extend(Some(private_directory()).filter(|it| examine_private(it).is_ok()));
     directories.push("/run".into());
     directories.extend(below(Path::new("/run")));
-    // No server opens its socket where everybody may write (/run/lock), and there may be any number of files.
+    // No server opens its socket in a world-writable directory (/run/lock), which may also hold any number of files.
     directories.retain(|directory| !is_for_everybody(directory));
     let mut found: Vec<PathBuf> = directories
         .iter()
@@ -111,7 +111,7 @@ fn below(directory: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|entry| entry.path()).collect()
 }
 
-/// systemd names several, separated by colons, when a unit asks for several.
+/// systemd lists several, separated by colons, when a unit asks for several.
 fn runtime_directory() -> Option<PathBuf> {
     let value = env::var("RUNTIME_DIRECTORY").ok()?;
     let first = value.split(':').next().filter(|first| !first.is_empty())?;
@@ -124,7 +124,7 @@ fn user_directory() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// For containers and root shells, where no such directory is given.
+/// For containers and root shells, without such a directory.
 fn private_directory() -> PathBuf {
     let temporary = env::var_os("TMPDIR")
         .map(PathBuf::from)
@@ -133,7 +133,8 @@ fn private_directory() -> PathBuf {
     temporary.join(format!("rgun-{}", effective_user()))
 }
 
-/// Whether a server of that name would open its socket there; in a directory of systemd's for one unit, by the name of that.
+/// Whether a server of that name would open its socket there; in a directory that systemd made for one unit, the
+/// directory's name counts.
 pub fn is_called(path: &Path, name: &str) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     let directory = path.parent().and_then(Path::file_name);
@@ -144,7 +145,7 @@ pub fn is_called(path: &Path, name: &str) -> bool {
     }
 }
 
-/// A process name may be anything; a file name may not.
+/// A process name may contain any character; a file name may not.
 fn file_name(name: &str) -> String {
     name.chars()
         .map(|c| match c {

@@ -1,6 +1,6 @@
-//! What is said over the control socket, as plain data: a request is one line of JSON, its answer another. It sends nothing.
+//! The protocol of the control socket, as plain data: a request is one line of JSON, its response another.
 //!
-//! Fields are only ever added, so that a newer `rgun ctl` and an older server understand each other, and the other way round.
+//! Fields are only ever added, so that newer and older versions of `rgun ctl` and the server can communicate.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Request {
     Status,
-    /// Answered when the new workers serve, or when they do not.
+    /// Answered when the new workers serve, or when the reload has failed.
     Reload,
-    /// Boots a generation beside the one that serves; answered when all of it is ready, or when it is not.
+    /// Boots a generation beside the one that serves; answered when all of it is ready, or when that has failed.
     Stage {
-        /// Where it answers before it serves, as `--bind` names it.
+        /// Addresses where it can be inspected before it serves, in the form of `--bind`.
         #[serde(default)]
         bind: Vec<String>,
     },
@@ -21,43 +21,43 @@ pub enum Request {
     Promote,
     /// Removes the staged generation, or the canary.
     Discard,
-    /// Lets so many slots of a new generation serve; answered when they do, or, where it is judged, by the verdict.
+    /// Lets so many slots of a new generation serve; answered when they do, or, if it is judged, with the verdict.
     Canary {
         /// `3`, or `10%`
         share: String,
         #[serde(default)]
         for_ms: Option<u64>,
-        /// It is compared with the serving generation, once it has answered so many requests.
+        /// It is compared with the serving generation, once it has completed so many requests.
         #[serde(default)]
         judged_after: Option<u64>,
     },
-    /// Lets the generation before serve again.
+    /// Lets the previous generation serve again.
     Rollback,
-    /// Of TLS, without a reload.
+    /// Reads the TLS certificates again, without a reload.
     ReloadCertificates,
     Scale {
         workers: u32,
     },
-    /// Answered when the stop has begun; its end is the end of the connection.
+    /// Answered when the stop has begun; its completion is the end of the connection.
     Stop {
         #[serde(default)]
         mode: StopMode,
     },
-    /// Answered when the slot's next worker serves, or failed to boot.
+    /// Answered when the slot's next worker serves, or has failed to boot.
     RestartWorker {
         slot: u32,
     },
     LogLevel {
         level: String,
     },
-    /// Of that slot's worker, or of all.
+    /// The Python stacks of that slot's worker, or of all.
     Stacks {
         #[serde(default)]
         slot: Option<u32>,
     },
     /// Answered when every wanted worker serves.
     WaitReady,
-    /// Answered when, beyond that, no request is in flight and nobody boots or drains.
+    /// Answered when, beyond that, no request is in flight and no worker boots or drains.
     WaitIdle,
 }
 
@@ -69,14 +69,14 @@ pub enum StopMode {
     Fast,
 }
 
-/// What a request led to. `ok` is always there, the rest where it applies.
+/// The result of a request. `ok` is always present, the rest where it applies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     pub ok: bool,
-    /// In words, for people: what was done, or why not.
+    /// What was done, or why not, for people.
     #[serde(default)]
     pub message: String,
-    /// The app's own, whole.
+    /// The app's own, complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceback: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,25 +90,25 @@ pub struct Response {
     pub stacks: Option<Vec<Stacks>>,
 }
 
-/// Where a worker is in its Python code.
+/// The Python stacks of a worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stacks {
     pub slot: u32,
     pub pid: i32,
     pub way: Way,
-    /// Every thread, and every asyncio task where it could tell; or why there is nothing to tell.
+    /// Every thread, and every asyncio task if it replied itself; or why there is nothing to show.
     pub text: String,
 }
 
-/// How it was asked.
+/// How the stacks were obtained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
-    /// It did not answer.
+    /// It did not reply.
     #[default]
     None,
     Inside,
-    /// It could not answer by itself within a second: threads only.
+    /// It did not reply within a second: threads only.
     Signal,
 }
 
@@ -129,7 +129,7 @@ impl Response {
     }
 }
 
-/// The server at a moment.
+/// The state of the server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub version: String,
@@ -147,7 +147,7 @@ pub struct Status {
     /// What is served without the app: `/static -> /srv/static`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub static_files: Vec<String>,
-    /// A generation that is on its way, or is staged.
+    /// A generation that is being rolled out, or is staged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
     /// The generation that `rollback` brings back.
@@ -162,7 +162,7 @@ pub struct Status {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Previous {
     pub generation: u32,
-    /// How much longer.
+    /// Time left.
     pub left_ms: u64,
 }
 
@@ -172,18 +172,18 @@ pub struct Rollout {
     /// `reloading` (it is to serve), `staging` (it boots, to be staged), `staged`, `canary-booting`, `canary` or `taking-back`
     /// (it is to serve again).
     pub state: String,
-    /// That run it.
+    /// Slots that run it.
     #[serde(default)]
     pub slots: u32,
     /// Until a canary ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_ms: Option<u64>,
-    /// Where it answers before it serves.
+    /// Addresses where it can be inspected before it serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preview: Vec<String>,
 }
 
-/// How many reloads there were, and why the last one failed if it did.
+/// Number of reloads, and why the last one failed if it did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloads {
     pub succeeded: u64,
@@ -202,20 +202,20 @@ pub struct Worker {
     pub state: String,
     /// Since its start.
     pub age_ms: u64,
-    /// Since its last sign of life.
+    /// Since its last heartbeat.
     pub silent_ms: u64,
-    /// How often somebody else was in this slot before.
+    /// Number of earlier workers of this slot that were replaced.
     pub restarts: u64,
     /// Begun since its start.
     pub requests: u64,
     pub requests_per_second: f64,
-    /// The part of its time in which it was not asleep, over the last second; 1.0: all of it.
+    /// The share of its time in which it was busy, over the last second; 1.0: all of it.
     pub busy: f64,
     pub connections: u64,
     pub in_flight: u64,
     /// Resident bytes; `None`: unknown.
     pub memory: Option<u64>,
-    /// The requests in flight, the oldest first, as far as they are known by name.
+    /// The requests in flight, the oldest first, as far as they are known individually.
     pub oldest: Vec<InFlight>,
 }
 

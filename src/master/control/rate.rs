@@ -1,8 +1,8 @@
-//! What a worker does in a second, from two looks at its counters. It keeps no history.
+//! A worker's rates per second, from two samples of its counters.
 
 use crate::ipc::Counters;
 
-/// The counters at the last two looks.
+/// The last two samples.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rate {
     before: Look,
@@ -19,7 +19,7 @@ struct Look {
 }
 
 impl Rate {
-    /// Looks closer together than half a second say too little.
+    /// Samples closer together than half a second are too inaccurate.
     const APART_MS: u64 = 500;
 
     pub fn look(&mut self, now_ms: u64, counters: &Counters) {
@@ -36,7 +36,7 @@ impl Rate {
         };
     }
 
-    /// Seconds between the looks; nothing before the second one.
+    /// Seconds between the samples; `None` before the second one.
     fn seconds(&self) -> Option<f64> {
         let apart = self.last.at_ms.saturating_sub(self.before.at_ms);
         (self.before.at_ms > 0 && apart > 0).then(|| ms(apart) / 1e3)
@@ -47,7 +47,7 @@ impl Rate {
         self.seconds().map_or(0.0, |seconds| ms(more) / seconds)
     }
 
-    /// How many requests came with a time from the proxy in front, and the milliseconds since, of all together.
+    /// Number of requests with a timestamp from the proxy in front, and their total queueing time in milliseconds.
     pub fn queued(&self) -> (u64, u64) {
         (
             self.last.queued.saturating_sub(self.before.queued),
@@ -55,7 +55,7 @@ impl Rate {
         )
     }
 
-    /// Of the whole time of `threads` threads.
+    /// Share of the total time of `threads` threads.
     pub fn busy(&self, threads: u64) -> f64 {
         let more = self.last.busy_us.saturating_sub(self.before.busy_us);
         let whole = self.seconds().unwrap_or(0.0) * 1e6 * ms(threads.max(1));

@@ -1,4 +1,4 @@
-//! The control socket and its clients. It does not know what they ask for.
+//! The control socket and its clients.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -18,34 +18,34 @@ use crate::sys::{
     self, Listener, SocketFile, Wanted, clock, effective_user, listen_unix, peer_user,
 };
 
-/// For its owner alone: 0600.
+/// For its owner only: 0600.
 const MASK: u32 = 0o177;
 const MOST_CLIENTS: usize = 16;
-/// Before a client that could not be accepted is tried again.
+/// Pause before a client that could not be accepted is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What poll was asked about.
+/// The descriptors that are polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     Door,
     Client(u64),
 }
 
-/// Without a socket it is empty, and nothing ever comes of it.
+/// Without a socket it is empty and does nothing.
 #[derive(Debug, Default)]
 pub struct Control {
     door: Option<(Listener, SocketFile)>,
     clients: BTreeMap<u64, Client>,
-    /// A client waits and cannot be accepted (no descriptor is left): tried again then, monotonic. Until then poll is not
-    /// asked about the listener, which would be readable all the time.
+    /// A client waits and cannot be accepted (no descriptor is left): retried at that time, monotonic. Until then the
+    /// listener is not polled, because it would be readable all the time.
     again: Option<Duration>,
-    /// Numbers clients and requests; none is used twice.
+    /// Numbers clients and requests; none is reused.
     last: u64,
 }
 
 impl Control {
     /// # Errors
-    /// When the socket that was asked for by its path cannot be had. Without one at a usual place a server does as well.
+    /// When the socket with a configured path cannot be opened. Without one at a default path the server still runs.
     pub fn open(settings: &Settings) -> Result<Self, Error> {
         let door = match &settings.control_socket {
             ControlSocket::None => None,
@@ -62,7 +62,7 @@ impl Control {
         })
     }
 
-    /// When a client that could not be accepted is tried again, monotonic.
+    /// When a client that could not be accepted is retried, monotonic.
     pub fn due(&self) -> Option<Duration> {
         self.again
     }
@@ -80,7 +80,7 @@ impl Control {
         door.chain(clients)
     }
 
-    /// Poll has found something there.
+    /// Handles readiness of that source.
     pub fn attend(&mut self, source: Source) {
         match source {
             Source::Door => self.welcome(),
@@ -119,7 +119,7 @@ impl Control {
         self.clients.insert(self.last, client);
     }
 
-    /// The client has left again, or it waits until there is a descriptor, or memory, for it.
+    /// The client has disconnected, or waits until a descriptor, or memory, is available.
     fn not_accepted(&mut self, error: &io::Error) {
         if matches!(
             error.kind(),
@@ -134,7 +134,7 @@ impl Control {
         self.again = Some(clock::monotonic() + PAUSE);
     }
 
-    /// The requests that have come; what is not one is answered here. Clients that have left are forgotten.
+    /// The requests that have arrived; invalid ones are answered here. Clients that have disconnected are dropped.
     pub fn requests(&mut self) -> Vec<(Token, Request)> {
         let mut found = Vec::new();
         for client in self.clients.values_mut() {
@@ -161,7 +161,7 @@ impl Control {
         found
     }
 
-    /// The answer to a request; its client may have left.
+    /// Sends the response to a request; its client may have disconnected.
     pub fn answer(&mut self, token: Token, response: &Response) {
         let asked = |client: &&mut Client| client.asked == Some(token.0);
         if let Some(client) = self.clients.values_mut().find(asked) {

@@ -1,7 +1,7 @@
-//! What faulthandler writes at a signal, in the form of the stacks that a worker tells itself: the last call last, without frames
-//! of this program.
+//! Converts faulthandler's output into the form of the stacks that a worker reports itself: the last call last,
+//! without frames of this program.
 
-/// How faulthandler begins a thread's stack, behind its name.
+/// How faulthandler begins a thread's stack, after its name.
 const NEWEST_FIRST: &str = " (most recent call first):";
 
 pub fn tidy(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! The server as `rgun ctl status` shows it: what the supervisor, the scoreboard and the system know. It changes nothing.
+//! The status of the server for `rgun ctl status`, from the supervisor, the scoreboard and the system.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Where that generation can be looked at before it serves.
+    /// Addresses where that generation can be inspected before it serves.
     pub(super) fn preview_addresses(&self, generation: Generation) -> Vec<String> {
         let binds = self.listening.previews.of(generation);
         let listeners = binds.map(|binds| binds.listeners.as_slice());

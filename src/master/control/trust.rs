@@ -1,6 +1,6 @@
-//! A client's way to a server that it may believe: the socket's owner and the process that listens are its own user or root.
+//! Connecting to a trusted server: the socket's owner and the listening process are the client's own user or root.
 //!
-//! Other users can put a socket into some directories below `/run`, and answer at it whatever they like.
+//! Other users can create a socket in some directories below `/run`, and send any response there.
 
 use std::fmt;
 use std::fs;
@@ -19,7 +19,7 @@ pub enum Unreachable {
     Missing,
     /// Left over from a server that was killed.
     Dead,
-    /// Its target is chosen by whoever made the link.
+    /// Its target is chosen by the creator of the link.
     Link,
     NotSocket,
     /// The file belongs to another user.
@@ -35,18 +35,18 @@ pub enum Unreachable {
 /// Connects to the server at `path` within `patience`.
 ///
 /// # Errors
-/// Before anything is sent: when there is no server, or none that may be believed.
+/// Before anything is sent: when there is no server, or none that can be trusted.
 pub fn connect(path: &Path, patience: Duration) -> Result<UnixStream, Unreachable> {
     examine(path)?;
     let stream = connect_unix(path, patience).map_err(of_system)?;
-    // The file may have been replaced since: what counts is who listens.
+    // The file may have been replaced since: the listening process decides.
     match peer_user(stream.as_fd()) {
         Some(user) if is_trusted(user) => Ok(stream),
         user => Err(Unreachable::Peer(user)),
     }
 }
 
-/// Whether what stands at `path` is a socket of ours.
+/// Whether the file at `path` is a socket of ours.
 ///
 /// # Errors
 /// Why it is not.

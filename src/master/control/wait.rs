@@ -1,10 +1,10 @@
-//! Clients that wait for the server to be ready, or to be idle. It changes nothing.
+//! Clients that wait for the server to be ready, or to be idle.
 
 use super::protocol::{Request, Response};
 use crate::master::shell::Shell;
 use crate::master::supervisor::{Service, Stage, Token};
 
-/// Who waits for what.
+/// The waiting clients and their goals.
 #[derive(Debug, Default)]
 pub struct Waits(Vec<(Token, Goal)>);
 
@@ -19,7 +19,7 @@ impl Waits {
         self.0.is_empty()
     }
 
-    /// `false`: that is no waiting.
+    /// `false`: the request is not one that waits.
     pub fn add(&mut self, token: Token, request: &Request) -> bool {
         let goal = match request {
             Request::WaitReady => Goal::Ready,
@@ -32,7 +32,7 @@ impl Waits {
 }
 
 impl Shell<'_> {
-    /// Answers those whose moment has come, or will not come any more.
+    /// Answers those whose goal is reached, or cannot be reached any more.
     pub(in crate::master) fn settle_waits(&mut self) {
         let waiting = std::mem::take(&mut self.desk.waits.0);
         for (token, goal) in waiting {

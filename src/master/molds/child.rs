@@ -1,4 +1,5 @@
-//! A mold from its own side: its first steps, what the master asks of it, and the workers that it forks. Python is its host's.
+//! The mold process: its first steps, the master's requests, and the workers that it forks. Python is handled by its
+//! host.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::sys::{
     self, Audience, Identity, Listener, ListenerAddress, Pid, Protection, Scratch, clock, exit_now,
 };
 
-/// Sent to a whole group, they are for the master, which ends a mold by closing its channel.
+/// When sent to a whole group they are meant for the master, which ends a mold by closing its channel.
 const FOR_THE_MASTER: [Signal; 8] = [
     Signal::HUP,
     Signal::INT,
@@ -31,13 +32,13 @@ const FOR_THE_MASTER: [Signal; 8] = [
     Signal::TTOU,
 ];
 
-/// What a forked mold takes with it out of the master's loop.
+/// What a forked mold takes along from the master's loop.
 #[derive(Debug)]
 pub struct MoldInit {
     pub generation: u64,
     pub edition: Edition,
     pub logs: Logs,
-    /// What a file's hooks are told first.
+    /// Initial state for the hooks of a configuration file.
     pub hooks: String,
     pub identity: Option<Identity>,
     pub channel: MoldChannel,
@@ -50,7 +51,7 @@ pub struct MoldInit {
     pub master: Pid,
 }
 
-/// Lives the mold's life, and that of each worker that it forks; the number is its exit code.
+/// Runs the mold, and each worker that it forks; returns the exit code.
 pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
     let MoldInit {
         generation,
@@ -69,7 +70,7 @@ pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
     let settings = Arc::clone(&edition.settings);
     sys::set_title("rgun: mold", &names::mold(&settings, generation));
     outlive(&FOR_THE_MASTER);
-    // As gunicorn's master: the file and its hooks run as who started the server. The app does not.
+    // As gunicorn's master: the file and its hooks run as the user that started the server. The app does not.
     let (early, identity) = match settings.hooks {
         Some(_) => (None, identity),
         None => (identity, None),
@@ -101,14 +102,14 @@ pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
     }
 }
 
-/// What a mold has. It forks only where it is the one thread of its process.
+/// State of the mold. It forks only where it is the only thread of its process.
 #[derive(Debug)]
 pub struct Mold {
     pub settings: Arc<Settings>,
-    /// What a file's hooks are told first.
+    /// Initial state for the hooks of a configuration file.
     pub hooks: String,
     pub generation: u64,
-    /// Who the app is to run as, where this process is still somebody else.
+    /// The user for the app, while this process has not changed to it.
     identity: Option<Identity>,
     channel: MoldChannel,
     lifeline: OwnedFd,
@@ -119,13 +120,13 @@ pub struct Mold {
     master: Pid,
 }
 
-/// What the master wants.
+/// A request of the master.
 #[derive(Debug)]
 pub enum Asked {
     Fork(ForkRequest),
     /// For the hooks of a configuration file.
     Call(String),
-    /// Nothing: a signal came, for a handler of the user's.
+    /// Nothing: a signal arrived, for a handler of the user.
     Nothing,
     End,
 }
@@ -137,16 +138,16 @@ pub struct ForkRequest {
 }
 
 impl ForkRequest {
-    /// gunicorn's: how many workers were started up to this one.
+    /// As in gunicorn: number of workers started so far, including this one.
     pub fn age(&self) -> u64 {
         self.order.incarnation
     }
 }
 
-/// Which process this is after `Mold::fork`.
+/// The process after `Mold::fork`.
 #[derive(Debug)]
 pub enum Forked {
-    /// The worker's pid, where there is one.
+    /// The worker's pid, if it was forked.
     Mold(Mold, Option<i32>),
     Worker(Newborn),
 }
@@ -166,12 +167,12 @@ impl Mold {
 
     fn say(&self, message: &FromMold) {
         if let Err(error) = self.channel.send(message) {
-            // The next reading of the channel finds its end.
+            // The next read of the channel returns its end.
             tracing::debug!(%error, "the master does not listen");
         }
     }
 
-    /// Waits for the master.
+    /// Waits for a request of the master.
     pub fn next(&self) -> Asked {
         loop {
             match self.channel.receive() {
@@ -202,26 +203,27 @@ impl Mold {
         self.master.as_raw()
     }
 
-    /// Whether workers are to be somebody else than this process.
+    /// Whether workers run as another user than this process.
     pub fn changes_user(&self) -> bool {
         self.identity.is_some()
     }
 
-    /// Before the app is loaded here.
+    /// Called before the app is loaded here.
     ///
     /// # Errors
-    /// What the process cannot become, in words.
+    /// Why the process cannot change, as text.
     pub fn become_user(&mut self) -> Result<(), String> {
         let Some(identity) = self.identity.take() else {
             return Ok(());
         };
         identity.assume().map_err(|e| e.to_string())?;
-        // The change has taken it away.
+        // The change of user has reset it.
         let parent = die_with_parent(self.master, Signal::KILL);
         parent.map(drop).map_err(|e| e.to_string())
     }
 
-    /// The interpreter's own preparations are the caller's. `threads`: those of a configuration file are not in the worker.
+    /// The caller handles the interpreter's own preparations. `threads`: those of a configuration file do not exist
+    /// in the worker.
     pub fn fork(self, request: ForkRequest, threads: Threads) -> Forked {
         let ForkRequest { order, descriptors } = request;
         let incarnation = order.incarnation;
@@ -257,11 +259,12 @@ pub struct Newborn {
 }
 
 impl Newborn {
-    /// Waits until the master knows this process, and takes what a worker needs. A worker that the master has no use for exits.
+    /// Waits until the master has registered this process, and takes what a worker needs. A worker that the master
+    /// does not want exits.
     pub fn begin(self) -> Seat {
         match self.try_begin() {
             Ok(Some(seat)) => seat,
-            // Nobody is left to tell, and nothing was begun.
+            // The master is gone, and nothing was begun.
             Ok(None) => exit_now(0),
             Err(error) => {
                 tracing::error!(%error, "worker not started");
@@ -287,7 +290,7 @@ impl Newborn {
             return Ok(None);
         };
         let channel = WorkerChannel::from(channel);
-        // Until then the page and the pid are not ours to use.
+        // Until then the page and the pid must not be used.
         loop {
             match channel.receive(None) {
                 Ok(Incoming::Message(ToWorker::Begin)) => break,

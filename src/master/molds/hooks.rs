@@ -1,4 +1,5 @@
-//! The hooks of a configuration file: the mold that has run it is told of what happened, and calls them without the master.
+//! The hooks of a configuration file: the mold that has run it receives the events, and calls them without the
+//! master.
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use crate::sys::process;
 use crate::sys::signals::Signal;
 
 impl Shell<'_> {
-    /// What the file of a new mold is told before there are workers.
+    /// Initial state for the file of a new mold, before there are workers.
     pub(super) fn hooks_begin(&self, generation: Generation, workers: u32) -> String {
         let is_first = generation == Generation(1);
         let others: Vec<(u64, i32)> = self
@@ -37,7 +38,8 @@ impl Shell<'_> {
         }
     }
 
-    /// As with gunicorn, whose workers of before a reload are its own as well.
+    /// Sent to the mold of the serving generation, as with gunicorn, whose workers from before a reload are its own
+    /// as well.
     pub(in crate::master) fn hook_child_exit(&self, incarnation: Incarnation, pid: Pid) {
         let (age, pid) = (incarnation.0, pid.as_raw());
         self.call(
@@ -57,7 +59,7 @@ impl Shell<'_> {
         self.call(self.supervisor.generation(), &json!({"call": "on_exit"}));
     }
 
-    /// A worker that hangs gets to call `worker_abort`, if it can still run Python.
+    /// Lets a hung worker call `worker_abort`, if it can still run Python.
     pub(in crate::master) fn abort(&mut self, incarnation: Incarnation) {
         let Some(worker) = self.fleet.workers.get(incarnation) else {
             return;

@@ -1,4 +1,5 @@
-//! The processes that workers of a generation are forked from: started, asked, heard, ended. When, the supervisor decides.
+//! The molds of the master: processes that the workers of a generation are forked from. Started, asked to fork, read
+//! and ended here.
 
 mod child;
 mod hooks;
@@ -22,17 +23,17 @@ use crate::sys::process::{Child, Exit, Fork, become_subreaper, fork, whose_child
 use crate::sys::signals::{Signal, start_as_child};
 use crate::sys::{self, Pid, Scratch};
 
-/// A mold that talks without end is read in turns with the others.
+/// A mold that sends without end is read in turns with the others.
 const MESSAGES_A_TURN: usize = 16;
 
 #[derive(Debug, Default)]
 pub struct Molds {
     running: BTreeMap<Generation, MoldProcess>,
-    /// Told to end, and not reaped yet.
+    /// Ordered to end, and not reaped yet.
     leaving: BTreeSet<Pid>,
-    /// Children that ended while a mold was forking: one of them may be the worker that it is about to name.
+    /// Children that exited while a mold was forking: one of them may be the worker that it is about to report.
     orphans: BTreeMap<Pid, Exit>,
-    /// What the last mold of a generation said before it gave up.
+    /// The failure that the last mold of a generation reported.
     failures: BTreeMap<Generation, Failure>,
 }
 
@@ -41,7 +42,7 @@ impl Molds {
         self.failures.get(&generation)
     }
 
-    /// Those that can be heard, or take more.
+    /// Those whose channels can be read or written.
     pub fn iter(&self) -> impl Iterator<Item = (Generation, &MoldProcess)> {
         self.running
             .iter()
@@ -56,7 +57,7 @@ impl Molds {
         self.running.is_empty() && self.leaving.is_empty()
     }
 
-    /// It has nothing more to fork: it ends by itself.
+    /// It has no more workers to fork, and exits by itself.
     pub fn dismiss(&mut self, generation: Generation) {
         self.failures.remove(&generation);
         if let Some(mold) = self.running.remove(&generation) {
@@ -70,7 +71,7 @@ impl Molds {
         }
     }
 
-    /// The master ends, and they have not.
+    /// The master exits, and they have not.
     pub fn kill(&self) {
         let running = self.running.values().map(|mold| mold.pid);
         for pid in self.leaving.iter().copied().chain(running) {
@@ -100,7 +101,7 @@ impl Shell<'_> {
     }
 
     fn fork_mold(&mut self, generation: Generation) -> Result<Flow, Error> {
-        // What a mold forks is to be a child of ours.
+        // A mold's children must become ours.
         become_subreaper()?;
         let edition = self.edition(generation)?;
         let (handle, channel) = ipc::mold_channel()?;
@@ -137,7 +138,7 @@ impl Shell<'_> {
         }
     }
 
-    /// In the child: what a mold keeps of what is about to be dropped.
+    /// In the child: takes what a mold needs before the rest is dropped.
     fn mold_init(
         &mut self,
         generation: Generation,
@@ -166,7 +167,7 @@ impl Shell<'_> {
         })
     }
 
-    /// A worker of a generation that has a mold: the mold forks it, and names its pid.
+    /// Requests a worker from its generation's mold, which forks it and reports its pid.
     pub(super) fn ask_mold(
         &mut self,
         incarnation: Incarnation,
@@ -177,7 +178,7 @@ impl Shell<'_> {
         binds.shares.prepare(slot.0, &binds.listeners);
         let mut listeners = binds.copies_for(slot.0)?;
         if let Some(previews) = self.listening.previews.of(generation) {
-            // The last ones, as in the mold's list: they go first.
+            // The last ones, as in the mold's list: they are the first to be closed.
             listeners.extend(previews.copies_for(0)?);
         }
         let channel = ipc::channel()?;
@@ -222,7 +223,7 @@ impl Shell<'_> {
             .push_back(Event::SpawnFailed { incarnation });
     }
 
-    /// A worker without a process is to end.
+    /// Ends a worker without a process.
     pub(super) fn withdraw(&mut self, incarnation: Incarnation, signal: Signal) {
         let mut molds = self.molds.running.values_mut();
         let unborn = molds.find_map(|mold| mold.withdraw(incarnation, signal));
@@ -242,7 +243,7 @@ impl Shell<'_> {
         }
     }
 
-    /// It has said something, or takes more.
+    /// Reads messages of a mold, or continues writing to it.
     pub(super) fn hear_mold(&mut self, generation: Generation, most: usize) {
         for _ in 0..most {
             let Some(mold) = self.molds.running.get_mut(&generation) else {
@@ -333,7 +334,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Only a process that is our child is taken for the worker: what a mold says is not trusted with pids of others.
+    /// Only a process that is our child is accepted as the worker: a mold is not trusted with other pids.
     fn take_forked(&mut self, generation: Generation, incarnation: Incarnation, pid: i32) {
         let Some(unborn) = self.answered(generation, incarnation) else {
             return;
@@ -367,7 +368,7 @@ impl Shell<'_> {
         page.set_pid(u64::try_from(pid.as_raw()).unwrap_or(0));
         self.fleet.workers.insert(incarnation, worker);
         if let Some(ended) = dead {
-            // It did not even begin.
+            // It exited before it began.
             self.worker_ended(incarnation, pid, exit(ended));
             return;
         }
@@ -380,7 +381,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Whether the child that was reaped is a mold.
+    /// Whether the reaped child was a mold.
     pub(super) fn was_mold(&mut self, pid: Pid, ended: Exit) -> bool {
         if self.molds.leaving.remove(&pid) {
             return true;
@@ -392,7 +393,7 @@ impl Shell<'_> {
             }
             return false;
         };
-        // What it said before it died comes first.
+        // Messages that it sent before its exit come first.
         self.hear_mold(generation, usize::from(u16::MAX));
         let Some(mut mold) = self.molds.running.remove(&generation) else {
             return true;
@@ -401,7 +402,7 @@ impl Shell<'_> {
         self.events
             .pending
             .push_back(Event::MoldEnded { generation, why });
-        // One that it has forked and not named sees the end of its channel, and exits.
+        // A worker that it has forked and not reported sees the end of its channel, and exits.
         for unborn in mold.abandon().collect::<Vec<_>>() {
             self.not_forked(unborn.incarnation, unborn.page);
         }
@@ -424,7 +425,7 @@ impl Shell<'_> {
         for (_, mold) in booting {
             deliver(mold.pid, Signal::KILL);
         }
-        // What it was told comes before the end of its channel.
+        // The hook is sent before the channel is closed.
         self.hook_exit();
         self.molds.dismiss_all();
     }

@@ -1,4 +1,4 @@
-//! A mold's process as the master sees it: what it was asked for, in its order, and what it has said.
+//! The master's record of a mold process: its queue of requested workers, and its channel.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,18 +16,18 @@ pub struct MoldProcess {
     pub pid: Pid,
     pub hearing: Hearing,
     pub handle: MoldHandle,
-    /// Workers that are to be forked, in this order.
+    /// Workers to be forked, in this order.
     asked: VecDeque<Unborn>,
     state: State,
 }
 
-/// What the mold knows of the first worker that it was asked for.
+/// State of the first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Idle,
     /// Its channel is full.
     Blocked,
-    /// It was told, and has not answered.
+    /// It was sent, and not answered.
     Forking,
 }
 
@@ -40,10 +40,10 @@ pub struct Unborn {
     pub channel: MasterChannel,
     pub page: Page,
     pub stacks: Scratch,
-    /// What it gets once it is there, because it is not wanted any more.
+    /// The signal that it gets once it exists, because it is no longer wanted.
     pub unwanted: Option<Signal>,
     order: ForkOrder,
-    /// For the worker; closed here when they were sent.
+    /// For the worker; closed here after they were sent.
     descriptors: Vec<OwnedFd>,
 }
 
@@ -90,7 +90,7 @@ impl MoldProcess {
         self.asked.push_back(unborn);
     }
 
-    /// Tells it of the next worker, if it is free. A worker that cannot even be told of comes back with the reason.
+    /// Sends the next request, if the mold is free. A request that cannot be sent is returned with the reason.
     pub fn advance(&mut self) -> Option<(Unborn, Error)> {
         if self.state == State::Forking {
             return None;
@@ -103,7 +103,7 @@ impl MoldProcess {
                 self.state = State::Forking;
                 None
             }
-            // Its death is an event of its own.
+            // Its exit is an event of its own.
             Err(Error::Closed) => None,
             Err(Error::Full) => {
                 self.state = State::Blocked;
@@ -113,7 +113,7 @@ impl MoldProcess {
         }
     }
 
-    /// The answer has come; `None`: it is about another one than was asked for.
+    /// Handles the answer; `None`: it is for another worker than the requested one.
     pub fn answered(&mut self, incarnation: Incarnation) -> Option<Unborn> {
         let next = self.asked.front();
         if self.state != State::Forking || next?.incarnation != incarnation {
@@ -127,7 +127,7 @@ impl MoldProcess {
         self.state == State::Forking
     }
 
-    /// A worker that is not wanted any more: given back, unless the mold is about to fork it.
+    /// Withdraws a worker that is no longer wanted: returned, unless the mold is about to fork it.
     pub fn withdraw(&mut self, incarnation: Incarnation, signal: Signal) -> Option<Unborn> {
         let at = self
             .asked
@@ -142,7 +142,7 @@ impl MoldProcess {
         None
     }
 
-    /// Those that it will not fork any more.
+    /// The workers that it will not fork any more.
     pub fn abandon(&mut self) -> impl Iterator<Item = Unborn> {
         self.asked.drain(..)
     }

@@ -1,4 +1,4 @@
-//! What an onlooker knows of each worker from the events and actions alone. Times are the master's running time.
+//! What an observer knows of each worker from the events and actions alone. Times are the master's running time.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ pub struct Facts {
     pub boot_timeout: Duration,
     pub ready: Option<Moment>,
     pub went: bool,
-    /// Told to go, and has not said that it stopped.
+    /// It got a `Go`, and has not reported that it stopped.
     pub accepting: bool,
-    /// Told to pause, then.
+    /// When it was paused.
     pub paused: Option<Moment>,
-    /// Its end was decided (or it said that it failed).
+    /// When its end was decided (or it reported a failure).
     pub told: Option<Moment>,
     /// When it must be dead or killed at the latest.
     pub bound: Option<Moment>,
     pub killed: bool,
-    /// Told to end by a signal or to stop fast.
+    /// Ordered to end by a signal or to stop fast.
     pub sent_away: bool,
-    /// It gives no sign of life since then.
+    /// Since when it has given no heartbeat.
     pub hung: Option<Moment>,
-    /// One of its threads gives no sign of life since then; it was said.
+    /// Since when one of its threads has hung; it was reported.
     pub lags: Option<Moment>,
     pub lag_told: bool,
     /// A replacement was begun because it is to be retired.
     pub retired: bool,
-    /// There is a process. Without a mold it is there at once.
+    /// There is a process. Without a mold it exists at once.
     pub forked: bool,
 }
 
@@ -70,13 +70,13 @@ impl Facts {
     }
 }
 
-/// The same of a mold.
+/// The same for a mold.
 #[derive(Debug, Clone)]
 pub struct MoldFacts {
     pub started: Moment,
     pub boot_timeout: Duration,
     pub ready: Option<Moment>,
-    /// It has said that it failed.
+    /// When it reported a failure.
     pub failed: Option<Moment>,
     pub killed: bool,
 }
@@ -87,7 +87,7 @@ impl MoldFacts {
     }
 }
 
-/// The pacing that a slot of one generation is due, reckoned anew from what was seen.
+/// The expected pacing of a slot of one generation, computed independently from the observations.
 #[derive(Debug, Clone, Default)]
 pub struct Failures {
     pub count: u32,
@@ -95,7 +95,8 @@ pub struct Failures {
     pub kills: u32,
     pub last: Moment,
     pub not_before: Moment,
-    /// It hung on a span that cannot be told to the second after the master stood still: no more judgement on this slot.
+    /// It depends on a span that is not known to the second after the master was stopped: this slot is no longer
+    /// judged.
     pub unsure: bool,
 }
 
@@ -110,7 +111,7 @@ impl Failures {
         self.not_before = now + Duration::from_secs(delay);
     }
 
-    /// The first two are not held against the slot.
+    /// The first two do not count against the slot.
     pub fn add_kill(&mut self, now: Moment) {
         self.kills += 1;
         if self.kills > 2 {
@@ -129,7 +130,7 @@ impl Failures {
     }
 }
 
-/// Whether that uptime is too close to one of pacing's limits to tell on which side of it.
+/// Whether that uptime is too close to one of pacing's limits to decide on which side it is.
 pub fn is_close(uptime: Duration, slack: Duration) -> bool {
     [5, 10]
         .map(Duration::from_secs)
@@ -137,7 +138,7 @@ pub fn is_close(uptime: Duration, slack: Duration) -> bool {
         .any(|limit| limit.abs_diff(uptime) <= slack)
 }
 
-/// Whether a ready worker's end is held against its slot.
+/// Whether a ready worker's exit counts against its slot.
 pub fn is_failure(exit: Exit, uptime: Duration) -> bool {
     let own = !matches!(
         exit,

@@ -1,5 +1,5 @@
-//! Random histories: an operator, a disk and processes that do anything at any moment; then quiet, and the supervisor must
-//! find its way to what is wanted.
+//! Random histories: an operator, a disk and processes that do anything at any moment; then a quiet phase, in which
+//! the supervisor must reach the wanted state.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::world::{Config, World};
 use crate::master::supervisor::mutation::Mutation;
 use crate::master::supervisor::*;
 
-/// The longest that anything may take to come to rest: a reload that waits for a drain, batch by batch, each boot in time.
+/// The longest time to come to rest: a reload that waits for a drain, batch by batch, each boot in time.
 const QUIET: Duration = Duration::from_secs(240);
 
-/// One history from its seed. The error says which law was broken.
+/// Runs one history from its seed. The error names the law that was broken.
 pub fn history(seed: u64, mutation: Option<Mutation>) -> Result<(), Broken> {
     let mut world = World::new(seed, mutation, false)?;
     play(&mut world)
@@ -45,7 +45,7 @@ fn over(world: &World) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Something that an operator, a deploy or the machine does.
+/// A random step of an operator, a deploy or the machine.
 fn deed(world: &mut World) -> Result<(), Broken> {
     match world.rng.upto(121) {
         0..15 => world.feed(Some(Event::Signal(Signal::Hup))),
@@ -81,7 +81,7 @@ fn deed(world: &mut World) -> Result<(), Broken> {
                 Code::Flaky,
             ];
             world.code = world.rng.pick(&all);
-            // The watcher tells of it, and often of more.
+            // The watcher reports it, and often more.
             if world.rng.percent(70) {
                 world.feed(Some(Event::Changed))?;
             }
@@ -161,7 +161,7 @@ fn deed(world: &mut World) -> Result<(), Broken> {
     }
 }
 
-/// Workers fail, then all is well for more than a minute, then they fail again.
+/// Workers fail, then all works for more than a minute, then they fail again.
 fn bad_deploy_twice(world: &mut World) -> Result<(), Broken> {
     for (code, millis) in [
         (Code::Broken, 3000),
@@ -175,14 +175,14 @@ fn bad_deploy_twice(world: &mut World) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The code is good again and nobody touches anything: soon all workers serve, and a reload reaches all of them.
+/// The code is good again and there are no further steps: soon all workers serve, and a reload reaches all of them.
 fn settle(world: &mut World) -> Result<(), Broken> {
     world.code = Code::Good;
     world.config = Config::Good;
     world.fork_fails = 0;
     world.most_processes = None;
     world.feed(Some(Event::Changed))?;
-    // Nobody else decides what becomes of it.
+    // Nothing else decides about it.
     let begun = world.supervisor.rollout_in_progress();
     if begun.is_some_and(Refusal::is_for_a_stage) {
         let command = world.rng.pick(&[Command::Discard, Command::Promote]);
@@ -209,7 +209,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     })
 }
 
-/// Runs until everything is as it should be.
+/// Runs until everything is in its wanted state.
 fn rest(world: &mut World, also: impl Fn(&World) -> bool) -> Result<(), Broken> {
     let end = world.now + QUIET;
     while !world.over && unrest(world, &also).is_some() {
@@ -252,7 +252,7 @@ fn unrest(world: &World, also: impl Fn(&World) -> bool) -> Option<String> {
     (!also(world)).then(|| "the last reload did not reach everybody".into())
 }
 
-/// Plays it again with a record, and shows the end of it.
+/// Runs it again with a record, and shows the end of it.
 fn explain(seed: u64, mutation: Option<Mutation>) -> String {
     let Ok(mut world) = World::new(seed, mutation, true) else {
         return "at its start".into();
@@ -271,7 +271,7 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// `RGUN_SEED=n` plays one again, `RGUN_HISTORIES=n` plays more of them.
+/// `RGUN_SEED=n` repeats one, `RGUN_HISTORIES=n` runs more of them.
 #[test]
 fn random_histories_keep_every_law() {
     let seeds = match number("RGUN_SEED") {

@@ -1,4 +1,5 @@
-//! The laws of molds: who may start one, fork from one, kill one, and that none is left late, hanging or missing.
+//! The laws of molds: when one may be started, asked to fork, or killed, and that none is late, hanging or missing in
+//! the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub struct MoldNotes {
     failures: BTreeMap<Generation, Failures>,
     /// One has failed before all was up, and the files have not changed since.
     awaiting: BTreeSet<Generation>,
-    /// Files have changed just now: what boots is ended, and boots anew.
+    /// Files have just changed: booting workers are ended, and boot again.
     pub changed: bool,
 }
 
@@ -169,7 +170,7 @@ impl Oracle {
         self.molds.awaiting.clear();
     }
 
-    /// After each step.
+    /// Checked after each step.
     pub(super) fn judge_molds(&self, supervisor: &Supervisor) -> Result<(), Broken> {
         let late = |limit: Moment| self.now.since(limit) > self.slack;
         for (generation, mold) in &self.molds.living {

@@ -1,4 +1,4 @@
-//! The laws that the supervisor must keep, action by action and after each step.
+//! The laws that the supervisor must keep, checked for every action and after each step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Oracle {
             );
         }
         if rolled_out {
-            // A slot that was switched already gets its next worker as ever.
+            // A slot that was switched already gets its next worker as usual.
             let switched = self.switched.contains(&(who.slot, who.generation));
             law!(
                 switched || self.room != Some(0),
@@ -167,11 +167,11 @@ impl Oracle {
                     "{report:?} beside another one"
                 );
                 (self.reload, self.stages) = (Some(*generation), false);
-                // Nobody is rolled out.
+                // No worker is rolled out.
                 self.drained_in_reload = true;
             }
             Report::TakenBack { generation, to, .. } => {
-                // Slots that were given back begin without a past.
+                // Slots that were given back start without a history.
                 let back = self.failures.iter_mut().filter(|((_, of), _)| of == to);
                 back.for_each(|(_, failures)| failures.unsure = true);
                 law!(
@@ -212,7 +212,7 @@ impl Oracle {
                         .workers
                         .values()
                         .find(|w| w.told.is_some() && w.who.generation != *generation);
-                    // What is staged is whole.
+                    // A stage needs all slots.
                     let wanted = if stages { u64::MAX } else { 1 };
                     let refused = matches!(why, ReloadFailure::NoMemory { .. });
                     law!(
@@ -325,7 +325,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// After each step.
+    /// Checked after each step.
     pub(super) fn judge_state(
         &mut self,
         caller: Moment,
@@ -361,7 +361,7 @@ impl Oracle {
             "a rollout waits beside what is staged"
         );
         if let (Some(staged), Some(rollout)) = (&mut self.staged, supervisor.reload.rollout()) {
-            // A slot that was taken away comes back without a past.
+            // A slot that was removed comes back without a history.
             staged.retain(|slot| slot.0 < rollout.target);
         }
         if let Some(closing) = self.closing {
@@ -385,7 +385,7 @@ impl Oracle {
             self.judge_capacity(supervisor, before.saturating_sub(hung))?;
             self.judge_places(supervisor)?;
             self.judge_molds(supervisor)?;
-            // A slot that was taken away comes back without a past.
+            // A slot that was removed comes back without a history.
             self.failures
                 .retain(|(slot, _), _| slot.0 < supervisor.target());
             self.awaiting.retain(|slot| slot.0 < supervisor.target());
@@ -395,7 +395,7 @@ impl Oracle {
         }
     }
 
-    /// Nobody stays longer in any state than is allowed.
+    /// No worker stays longer in any state than is allowed.
     fn judge_deadlines(&self, supervisor: &Supervisor) -> Result<(), Broken> {
         let late = |limit: Moment| self.now.since(limit) > self.slack;
         for worker in self.workers.values() {
@@ -409,7 +409,7 @@ impl Oracle {
                 law!(worker.killed || !late(bound), "{worker:?} outlives its end");
             }
             if let (Some(since), Some(timeout)) = (worker.hung, supervisor.plan.timeout) {
-                // Found by the next sample, its timeout counted from the last sign of life.
+                // Found by the next sample; its timeout counts from the last heartbeat.
                 let found =
                     since.max(worker.ready.unwrap_or(since)) + timeout + Duration::from_secs(2);
                 law!(
@@ -429,7 +429,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// How many slots have somebody to serve. In the middle of a switch the new workers count: they are about to go.
+    /// Number of slots that are served. In the middle of a switch the new workers count: they are about to go.
     pub(super) fn capacity(&self) -> usize {
         let counts = |w: &&Facts| {
             let comes = self.switching
@@ -447,7 +447,7 @@ impl Oracle {
         slots.len()
     }
 
-    /// What we do never costs capacity.
+    /// No action of ours costs capacity.
     fn judge_capacity(&mut self, supervisor: &Supervisor, before: usize) -> Result<(), Broken> {
         self.switching = supervisor
             .reload
@@ -473,7 +473,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// Each slot has the workers it should have, and no others.
+    /// Each slot has the workers that it should have, and no others.
     fn judge_places(&mut self, supervisor: &Supervisor) -> Result<(), Broken> {
         let mut by_place: BTreeMap<(Slot, Generation), Vec<&Facts>> = BTreeMap::new();
         for worker in self.workers.values().filter(|w| w.told.is_none()) {
@@ -499,12 +499,12 @@ impl Oracle {
             );
             if self.reload.is_none() && !paused {
                 let (slot, generation) = place;
-                // One that serves may stay for want of others.
+                // One that serves may stay if the others do not.
                 let needed = workers.iter().any(|w| w.went)
                     && self.capacity() <= supervisor.target() as usize;
                 let wanted = slot.0 < supervisor.target() || needed;
                 law!(wanted, "{workers:?} in a slot that is not wanted");
-                // What is surplus leaves when it can be spared, also of the generation before.
+                // Surplus workers leave when they can be spared, also those of the previous generation.
                 let surplus = slot.0 >= supervisor.target();
                 let newest = *generation == supervisor.generation() || self.surged || surplus;
                 law!(newest, "{workers:?} of a generation that is not wanted");

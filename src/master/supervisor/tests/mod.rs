@@ -1,4 +1,5 @@
-//! The supervisor's tests: an operator's stories step by step, random histories in a simulated OS, and faults they must catch.
+//! The supervisor's tests: an operator's stories step by step, random histories in a simulated OS, and deliberate
+//! faults that they must detect.
 
 mod facts;
 mod histories;

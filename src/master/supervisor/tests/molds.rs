@@ -1,4 +1,5 @@
-//! Molds of the simulated OS: they boot as workers do, fork one worker after the other, and die or hang at any moment.
+//! Molds of the simulated OS: they boot as workers do, fork one worker after the other, and die or hang at any
+//! moment.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,12 +11,12 @@ use crate::master::supervisor::*;
 
 #[derive(Debug)]
 pub struct MoldProcess {
-    /// Tells it from its successors.
+    /// Distinguishes it from its successors.
     number: u64,
     alive: bool,
-    /// It does not fork any more.
+    /// It no longer forks.
     hangs: bool,
-    /// To be forked, in this order.
+    /// Workers to be forked, in this order.
     asked: VecDeque<Incarnation>,
 }
 
@@ -97,7 +98,7 @@ impl World {
         self.mold_later(generation, number, after, MoldHappening::Ends(killed(9)));
     }
 
-    /// Its generation was forgotten: nobody hears of its end.
+    /// Its generation was forgotten: its exit is not reported.
     pub(super) fn dismiss_mold(&mut self, generation: Generation) {
         self.molds.remove(&generation);
     }
@@ -113,7 +114,7 @@ impl World {
         true
     }
 
-    /// The worker is not wanted any more. One that a mold is about to fork cannot be taken back.
+    /// The worker is no longer wanted. One that a mold is about to fork cannot be withdrawn.
     pub(super) fn take_back(&mut self, incarnation: Incarnation) {
         for mold in self.molds.values_mut() {
             let at = mold.asked.iter().position(|one| *one == incarnation);
@@ -176,7 +177,7 @@ impl World {
         }
     }
 
-    /// Somebody kills one of them.
+    /// Kills one of the molds.
     pub fn kill_a_mold(&mut self) -> Result<(), Broken> {
         let alive = self.molds.iter().filter(|(_, mold)| mold.alive);
         let alive: Vec<_> = alive.map(|(one, mold)| (*one, mold.number)).collect();

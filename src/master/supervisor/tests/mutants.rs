@@ -1,9 +1,9 @@
-//! Deliberate faults: each must break a law in some random history. One that survives shows a law that nobody watches.
+//! Deliberate faults: each must break a law in some random history. A survivor shows a law that is not checked.
 
 use super::histories::history;
 use crate::master::supervisor::mutation::Mutation;
 
-/// More than the correct supervisor plays, because some faults need a rare constellation.
+/// More than for the correct supervisor, because some faults need a rare constellation.
 const HISTORIES: u64 = 20_000;
 
 fn killers(mutation: Mutation) -> Option<(u64, String)> {

@@ -1,4 +1,4 @@
-//! What the onlooker concludes from each event. It judges nothing.
+//! What the observer concludes from each event.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ impl Oracle {
         match event {
             Event::Signal(Signal::Hup) => self.wants_reload |= self.keeps_up(),
             Event::Signal(Signal::Term) => {
-                // The second one ends the delay, a later one the patience.
+                // The second one ends the delay, a later one the graceful period.
                 let delayed = |stop: Stop| {
                     stop.mode == StopMode::Graceful
                         && stop.by + self.slack > self.now
@@ -101,7 +101,7 @@ impl Oracle {
         }
     }
 
-    /// As a worker's end is paced: by itself it is a failure, killed it is one the third time.
+    /// Paced like a worker's exit: by itself it is a failure, killed it is one the third time.
     fn note_helper_end(&mut self, helper: Helper, end: HelperEnd) {
         let (now, slack) = (self.now, self.slack);
         let started = self.helpers.remove(&helper);
@@ -124,13 +124,13 @@ impl Oracle {
         }
         self.awaiting.clear();
         self.note_change_for_molds();
-        // Who boots for the first time boots anew; who serves already has the old files.
+        // Workers in their first boot boot again; serving ones already have the old files.
         self.wants_reload |= self.up || self.workers.values().any(Facts::is_ready);
         self.died_in_reload = true;
     }
 
     fn note_stop(&mut self, mode: StopMode, supervisor: &Supervisor) {
-        // The last hook is not waited for by whoever asks again.
+        // A second stop does not wait for the last hook.
         self.helpers_ended |= self.closing.is_some();
         if self.failed_boot.is_some() {
             return;
@@ -228,7 +228,7 @@ impl Oracle {
         self.died_in_reload = true;
         let (now, slack) = (self.now, self.slack);
         let failures = self.failures.entry((who.slot, who.generation)).or_default();
-        // The one that it was to replace serves on; it shows that the slot is well, if it has become ready since.
+        // The worker that it was to replace keeps serving; it clears the count, if it has become ready since.
         let serves = |w: &&Facts| {
             w.is_ready() && w.who.slot == who.slot && w.who.generation == who.generation
         };
@@ -243,7 +243,7 @@ impl Oracle {
         }
     }
 
-    /// The end of a hung worker, or of one that somebody else sent away, is not held against its slot.
+    /// The exit of a hung worker, or of one that got SIGTERM from outside, does not count against its slot.
     pub(super) fn note_hung_end(&mut self, who: Who, ready: Option<Moment>) {
         self.died_in_reload = true;
         let failures = self.failures.entry((who.slot, who.generation)).or_default();

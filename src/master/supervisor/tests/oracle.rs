@@ -1,5 +1,5 @@
-//! Judges every step of the supervisor: keeps the facts, and asks the laws. It sees events and actions, and as little of the
-//! supervisor's inside as it can.
+//! Judges every step of the supervisor: records the facts, and checks the laws. It sees events and actions, and as
+//! little as possible of the supervisor's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,16 +9,16 @@ use super::law_molds::MoldNotes;
 use crate::master::supervisor::rollout::Goal;
 use crate::master::supervisor::*;
 
-/// A law that was broken, in words.
+/// A law that was broken, as text.
 pub type Broken = String;
 
-/// What is granted for the simulation's own grain.
+/// Tolerance for the simulation's own granularity.
 const GRAIN: Duration = Duration::from_millis(50);
 
 pub struct Oracle {
-    /// How long the master stood still so far.
+    /// How long the master was stopped so far.
     lost: Duration,
-    /// The supervisor cannot tell to the second when it was stopped.
+    /// The supervisor does not know to the second when it was stopped.
     pub slack: Duration,
     pub now: Moment,
     pub workers: BTreeMap<Incarnation, Facts>,
@@ -27,11 +27,11 @@ pub struct Oracle {
     pub failures: BTreeMap<(Slot, Generation), Failures>,
     pub up: bool,
     pub stop: Option<Stop>,
-    /// The exit code of a first boot that failed, and when it did.
+    /// The exit code of a first boot that failed, and when it failed.
     pub failed_boot: Option<(u8, Moment)>,
     pub listeners_closed: bool,
     pub reload: Option<Generation>,
-    /// Of the generation that is staged: the slots in which somebody was ready then.
+    /// Of the generation that is staged: the slots that had a ready worker then.
     pub staged: Option<BTreeSet<Slot>>,
     /// The rollout is for a stage, or was.
     pub stages: bool,
@@ -39,15 +39,15 @@ pub struct Oracle {
     pub mixed: bool,
     /// When the canary must have ended.
     pub canary_until: Option<Moment>,
-    /// It was found worse.
+    /// It was judged worse.
     pub worse: bool,
     pub drained_in_reload: bool,
     pub died_in_reload: bool,
     /// Slots that were wanted all the time since the reload began.
     pub fewest_in_reload: u32,
-    /// The old workers of a batch were told to drain, the new ones wait for them.
+    /// The old workers of a batch were ordered to drain, the new ones wait for them.
     pub switching: bool,
-    /// Which generation comes, and into which slots below.
+    /// The new generation, and the end of its slots.
     pub coming: Option<(Generation, u32)>,
     pub surged: bool,
     pub wants_reload: bool,
@@ -61,17 +61,17 @@ pub struct Oracle {
     /// The command that runs before the first boot, and when it must have been killed.
     pub preparing: Option<(u32, Option<Moment>)>,
     pub prepared: u32,
-    /// How many more workers of a rollout fit into the memory, as it was seen last; `None`: any number.
+    /// Further workers of a rollout that fit into the memory, as last measured; `None`: any number.
     pub room: Option<u64>,
     /// Generations that did not become ready.
     pub rolled_back: BTreeSet<Generation>,
-    /// Slots in which a worker of that generation was let go.
+    /// Slots in which a worker of that generation got a `Go`.
     pub switched: BTreeSet<(Slot, Generation)>,
-    /// Helpers that run, since when.
+    /// Running helpers, since when.
     pub helpers: BTreeMap<Helper, Moment>,
     pub helper_failures: BTreeMap<Helper, Failures>,
     pub molds: MoldNotes,
-    /// When the helpers were told to end, and whether they have (or are not waited for).
+    /// When the helpers were ordered to end, and whether they have (or are not waited for).
     pub closing: Option<Moment>,
     pub helpers_ended: bool,
 }
@@ -79,7 +79,7 @@ pub struct Oracle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stop {
     pub mode: StopMode,
-    /// When everybody must have been told.
+    /// When all must have been ordered.
     pub by: Moment,
 }
 
@@ -228,7 +228,7 @@ impl Oracle {
             })
         );
         if rolls_back && actions.iter().any(taken_back) {
-            // What was queued is given up.
+            // A queued reload is given up.
             self.wants_reload = false;
         }
         law!(
@@ -250,7 +250,7 @@ impl Oracle {
                     slot: *slot,
                     generation: *generation,
                 };
-                // The slot is the canary's until then: its pause was forgotten.
+                // Until then the slot belongs to the canary: its pause was forgotten.
                 if matches!(supervisor.reload.goal(), Some(Goal::Return { .. })) {
                     let failures = self.failures.entry((*slot, *generation)).or_default();
                     failures.unsure = true;

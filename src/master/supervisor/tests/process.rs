@@ -1,23 +1,23 @@
-//! A simulated worker process: how long it takes for what, and what it does not do at all. Chance decides at its birth.
+//! A simulated worker process: how long each step takes, and which never happens. Chosen at random at its start.
 
 use std::time::Duration;
 
 use super::rng::Rng;
 use crate::master::supervisor::*;
 
-/// The app on the disk at the moment of a spawn.
+/// The app on the disk at the time of a spawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     Good,
     /// Does not import.
     Broken,
-    /// Never gets ready.
+    /// Never becomes ready.
     Hangs,
-    /// Dies by a signal while it boots.
+    /// Dies by a signal during its boot.
     Crashes,
-    /// Gets ready and ends with an error soon after.
+    /// Becomes ready and exits with an error soon after.
     DiesEarly,
-    /// Anything, by chance.
+    /// Any of these, at random.
     Flaky,
 }
 
@@ -34,15 +34,15 @@ pub struct Process {
     pub alive: bool,
     pub boot: Duration,
     pub fate: Fate,
-    /// How long SIGTERM takes while it boots; `None`: the app took the signal over.
+    /// How long SIGTERM takes during its boot; `None`: the app handles the signal.
     pub term: Option<Duration>,
     /// From `Drain` to `StoppedAccepting`.
     pub acknowledge: Option<Duration>,
-    /// From `Drain` to the end.
+    /// From `Drain` to the exit.
     pub drain: Option<Duration>,
-    /// From `StopFast` to the end.
+    /// From `StopFast` to the exit.
     pub stop: Option<Duration>,
-    /// From `Go` to an end of its own.
+    /// From `Go` to an exit of its own.
     pub life: Option<(Duration, Exit)>,
     /// From `Ready` to the moment at which it hangs.
     pub hangs: Option<Duration>,
@@ -100,7 +100,7 @@ impl Process {
         let boot = rng.millis(1, slowest);
         let hangs = (flaky && rng.percent(20)).then(|| rng.millis(0, 10_000));
         let lags = (flaky && rng.percent(20)).then(|| rng.millis(0, 10_000));
-        // One in some never does what it is told, or is late.
+        // Some never obey an order, or are late.
         let mut within = |most: u64, never: u64| {
             if flaky && rng.percent(never) {
                 None

@@ -1,4 +1,4 @@
-//! A seeded source of chance (splitmix64), so that a history that failed can be had again by its number.
+//! A seeded random number generator (splitmix64), so that a failed history can be repeated by its seed.
 
 use std::time::Duration;
 

@@ -39,7 +39,7 @@ fn bad_app_ends_the_first_boot_within_a_second() {
         assert!(story.did(&terminate(3)), "{:?}", story.actions);
         assert!(story.did(&Action::CloseListeners), "{:?}", story.actions);
         story.exits(2, Exit::Code(code));
-        // The serving one takes its time and is not waited for; the booting one took SIGTERM over.
+        // The serving worker takes its time and is not waited for; the booting one handles SIGTERM.
         let late = story.pass(Duration::from_millis(900));
         assert_eq!(
             late,

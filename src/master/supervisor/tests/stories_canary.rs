@@ -1,4 +1,4 @@
-//! Stories of canaries: some slots of a new generation, judged by an operator, by time, or by what they answer.
+//! Stories of canaries: some slots of a new generation, judged by an operator, by time, or by their requests.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn canary_takes_its_slots_and_the_others_serve_on() {
     };
     assert_eq!(answered(&story, 7), Some(answer));
     assert_eq!(story.seconds(3600), []);
-    // What dies is replaced in the generation of its slot.
+    // A worker that dies is replaced in the generation of its slot.
     assert_eq!(story.exits(4, KILLED).actions, [spawn(5, 0, 2)]);
     assert_eq!(story.ready(5).actions, [go(5)]);
     assert_eq!(story.exits(2, KILLED).actions, [spawn(6, 1, 1)]);
@@ -78,7 +78,7 @@ fn canary_is_promoted() {
         [
             drain(2, Replaced, 30),
             drain(3, Replaced, 30),
-            // Whoever was paused for it is not needed any more.
+            // The worker that was paused for it is no longer needed.
             drain(1, Replaced, 30)
         ]
     );

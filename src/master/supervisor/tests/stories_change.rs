@@ -24,7 +24,7 @@ fn a_change_is_a_reload_and_replaced_workers_get_a_second() {
     assert_eq!(story.actions, [drain(1, DrainReason::Replaced, 1)]);
     story.says(1, WorkerMessage::StoppedAccepting);
     story.exits(1, Exit::Code(0));
-    // The end of the server takes its usual time.
+    // The stop of the server takes its usual time.
     story.signal(Signal::Term);
     assert!(
         story.did(&drain(2, DrainReason::Shutdown, 30)),

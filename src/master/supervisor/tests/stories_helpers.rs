@@ -71,7 +71,7 @@ fn signals_are_served_while_the_last_hook_runs() {
     story.last_hook = LastHook::Runs;
     story.signal(Signal::Term).exits(1, Exit::Code(0));
     assert_eq!(story.actions, [Action::EndHelpers]);
-    // No helper comes back any more.
+    // No helper is restarted any more.
     assert_eq!(story.event(ended(MONITOR, HelperEnd::Killed)).actions, []);
     assert_eq!(story.signal(Signal::Usr1).actions, [Action::ReopenLogs]);
     assert_eq!(story.seconds(4), []);

@@ -1,11 +1,11 @@
-//! Stories of many workers: what is done for them grows as they do, and no faster; and signals are served while they are forked.
+//! Stories of many workers: the cost grows linearly with their number, and signals are served while they are forked.
 
 use std::time::Duration;
 
 use super::story::*;
 use crate::master::supervisor::*;
 
-/// The steps of `act`, counted in workers that were looked at.
+/// The cost of `act`, counted in workers visited.
 fn looks(story: &mut Story, act: impl FnOnce(&mut Story)) -> u64 {
     let before = story.supervisor.workers.looks();
     act(story);
@@ -42,7 +42,7 @@ fn booted(workers: u32) -> Story {
     story
 }
 
-/// Linear: eight times the workers may take nine times as much.
+/// Linear: eight times the workers may cost nine times as much.
 fn assert_linear(what: &str, few: u64, many: u64) {
     assert!(
         many <= 9 * few,

@@ -1,4 +1,4 @@
-//! Stories of reloads for which the memory is short.
+//! Stories of reloads with too little memory.
 
 use super::story::*;
 use crate::master::supervisor::*;
@@ -36,7 +36,7 @@ fn reload_with_room_for_one_replaces_one_slot_after_the_other() {
     assert!(story.reports.contains(&limited), "{:?}", story.reports);
     story.ready(4);
     assert_eq!(story.actions, [drain(1, DrainReason::Replaced, 30)]);
-    // The old one drains, and gives nothing back yet.
+    // The old one drains, and releases no memory yet.
     story.memory = Some(self::memory(4, 0));
     story.says(1, WorkerMessage::StoppedAccepting);
     assert_eq!(story.actions, [go(4)]);

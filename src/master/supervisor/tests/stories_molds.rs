@@ -1,4 +1,4 @@
-//! Stories of molds: when one is started, what its end means, and that workers wait for it.
+//! Stories of molds: when one is started, the consequences of its exit, and that workers wait for it.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ fn dead_mold_is_built_anew_and_paced() {
             assert_eq!(story.pass(Duration::from_secs(seconds)), [start(FIRST)]);
         }
     }
-    // Killed from outside, it is there again at once.
+    // Killed from outside, it is restarted at once.
     story.mold(FIRST, MoldMessage::Ready);
     for _ in 0..10 {
         story.seconds(1);
@@ -165,7 +165,7 @@ fn reload_makes_a_mold_of_its_own() {
     let mut story = serving(2);
     story.signal(Signal::Hup).config(2, preloaded(2));
     assert_eq!(story.actions, [start(SECOND)]);
-    // The old one is there for a worker that dies meanwhile.
+    // The old one serves a worker that dies in the meantime.
     assert_eq!(story.exits(1, KILLED).actions, [spawn(3, 0, 1)]);
     story.forked(3).ready(3);
     story.mold(SECOND, MoldMessage::Ready);

@@ -60,7 +60,7 @@ fn scale_beyond_what_the_server_can_have_is_refused_in_every_way() {
     let mut story = Story::serving(most.clone());
     assert_eq!(story.signal(Signal::Ttin).actions, []);
     assert_eq!(story.reports, [Report::TooManyWorkers { most: 2 }]);
-    // Also during a reload, for the generation that comes.
+    // Also during a reload, for the new generation.
     story.signal(Signal::Hup).config(2, most);
     story.signal(Signal::Ttin).ready(3).ready(4);
     assert_eq!(story.supervisor.target(), 2);
@@ -119,7 +119,7 @@ fn retired_worker_goes_on_serving_while_its_replacement_fails() {
     story.exits(2, Exit::Code(4)).exits(3, Exit::Code(4));
     assert_eq!(story.actions, []);
     assert_eq!(story.seconds(1), [spawn(4, 0, 1)]);
-    // It dies while its replacement boots: that one is its successor.
+    // It dies while its replacement boots: that one becomes its successor.
     assert_eq!(story.exits(1, KILLED).actions, []);
     assert_eq!(story.ready(4).actions, [go(4)]);
 }

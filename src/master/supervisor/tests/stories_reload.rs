@@ -106,7 +106,7 @@ fn reload_bad_code_keeps_the_old_code_serving() {
             of: 3
         }]
     );
-    // The others of the lost generation fail as well: nobody is bothered twice, nobody is spawned.
+    // The others of the lost generation fail as well: no second report, no spawn.
     failed(6, &mut story);
     assert_eq!((&story.actions, &story.reports), (&vec![], &vec![]));
     story
@@ -139,7 +139,8 @@ fn reload_bad_config_changes_nothing() {
         story.actions
     );
     assert!(story.spawned().is_empty());
-    // A reader that never answers is a bad configuration too, and its late answer is not taken for the next one's.
+    // A reader that never answers counts as a bad configuration too, and its late answer is not taken for the next
+    // one's.
     story.control(8, Command::Reload);
     let (generation, token) = (Generation(3), Token(8));
     let answer = Answer::ReloadFailed {

@@ -1,4 +1,4 @@
-//! Stories of the way back after a reload or a promotion.
+//! Stories of rollbacks after a reload or a promotion.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn rollback_brings_the_paused_workers_back_without_a_boot() {
     assert_eq!(answered(&story, 8), Some(answer));
     assert_eq!(story.supervisor.generation(), Generation(1));
     assert_eq!(story.exits(1, KILLED).actions, [spawn(5, 0, 1)]);
-    // There is no way back from it, and numbers are never used again.
+    // It cannot be undone, and numbers are never reused.
     story.control(9, Command::Rollback);
     assert_eq!(
         answered(&story, 9),

@@ -1,4 +1,4 @@
-//! Stories of a generation that is staged, looked at, and promoted or discarded.
+//! Stories of a generation that is staged, inspected, and promoted or discarded.
 
 use super::story::*;
 use crate::master::supervisor::DrainReason::Replaced;

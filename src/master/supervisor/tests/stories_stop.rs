@@ -103,7 +103,7 @@ fn term_during_a_reload_abandons_it() {
         story.actions
     );
     assert!(!story.did(&Action::Notify(ServiceState::Ready)));
-    // One that became ready as SIGTERM was on its way.
+    // One that became ready while SIGTERM was on its way.
     assert_eq!(story.ready(4).actions, [stop_fast(4)]);
 }
 

@@ -132,7 +132,7 @@ fn replacement_that_fails_is_paced_anew_once_the_old_worker_was_well_since() {
         report => panic!("{report:?}"),
     };
     assert_eq!(retry(&story), 1);
-    // The old worker goes on; that it was well before does not excuse the next failure.
+    // The old worker keeps serving; that it was healthy before does not excuse the next failure.
     story.control(2, Command::RestartWorker(Slot(0)));
     story.exits(6, Exit::Code(4));
     assert_eq!(retry(&story), 2);
@@ -245,7 +245,7 @@ fn suspended_master_kills_nobody_when_it_wakes_up() {
     story.beat(1, age);
     assert_eq!(story.actions, []);
     assert!(story.supervisor.next_timeout() > Some(story.now));
-    // One that really hangs is found all the same.
+    // One that really hangs is still detected.
     for _ in 0..32 {
         story.seconds(1);
     }

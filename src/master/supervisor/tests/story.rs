@@ -1,4 +1,5 @@
-//! A hand-driven supervisor for the stories: each test plays the shell and the workers. Nothing happens by itself.
+//! A manually driven supervisor for the stories: each test plays the shell and the workers. Nothing happens by
+//! itself.
 
 use std::time::Duration;
 
@@ -35,12 +36,12 @@ pub struct Story {
     /// The actions of the last event, without reports.
     pub actions: Vec<Action>,
     pub reports: Vec<Report>,
-    /// What is answered when the memory is looked at; otherwise it is not seen here.
+    /// The answer to a memory measurement; otherwise it is not visible here.
     pub memory: Option<Memory>,
     pub last_hook: LastHook,
 }
 
-/// Whether the helpers end at once when the server does; otherwise it is seen.
+/// Whether the helpers end at once when the server does; otherwise their end is visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LastHook {
     Ends,
@@ -63,7 +64,7 @@ impl Story {
         story
     }
 
-    /// Booted, all workers serving. Incarnation n + 1 stands in slot n.
+    /// Booted, all workers serving. Incarnation n + 1 is in slot n.
     pub fn serving(plan: Plan) -> Self {
         let workers = plan.workers;
         let mut story = Self::new(plan);
@@ -104,7 +105,8 @@ impl Story {
         self
     }
 
-    /// Lets time pass, waking the supervisor whenever it wants to be. Returns every action of that time, without samples.
+    /// Lets time pass, calling the supervisor whenever it asks to be. Returns every action of that time, without
+    /// samples.
     pub fn pass(&mut self, span: Duration) -> Vec<Action> {
         let (mut all, mut reports) = (vec![], vec![]);
         let end = self.now + span;
@@ -143,7 +145,7 @@ impl Story {
         self.says(n, WorkerMessage::Ready)
     }
 
-    /// Of one worker whose last sign of life is that old.
+    /// A heartbeat of one worker with that age.
     pub fn beat(&mut self, n: u64, age: Duration) -> &mut Self {
         self.event(Event::Heartbeats(vec![Beat {
             incarnation: Incarnation(n),
@@ -186,7 +188,7 @@ impl Story {
         })
     }
 
-    /// Incarnations that the last event got spawned.
+    /// Incarnations spawned by the last event.
     pub fn spawned(&self) -> Vec<u64> {
         self.actions
             .iter()
@@ -237,7 +239,7 @@ pub fn pause(n: u64) -> Action {
     }
 }
 
-/// What whoever asked with that token was answered by the last event.
+/// The answer of the last event to the client with that token.
 pub fn answered(story: &Story, token: u64) -> Option<Answer> {
     story.actions.iter().find_map(|action| match action {
         Action::Reply { token: to, answer } if *to == Token(token) => Some(*answer),

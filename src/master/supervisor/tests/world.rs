@@ -1,5 +1,5 @@
-//! A simulated OS on a virtual clock: it does what the supervisor decides, with processes, an operator and a disk that do
-//! what chance says. Whether the decisions are right is judged next door (`oracle`).
+//! A simulated OS on a virtual clock: it carries out what the supervisor decides, with processes, an operator and a
+//! disk that act at random. The decisions are judged in `oracle`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use super::rng::Rng;
 use crate::master::supervisor::mutation::Mutation;
 use crate::master::supervisor::*;
 
-/// What is still to come.
+/// Pending events of the simulation.
 #[derive(Debug, Clone)]
 pub enum Happening {
     Says(Incarnation, WorkerMessage),
     Ends(Incarnation, Exit),
     Hangs(Incarnation),
-    /// One of its threads does.
+    /// One of its threads hangs.
     Lags(Incarnation),
     /// Its other threads have finished.
     OnlyLags(Incarnation),
     StacksPrinted(Incarnation),
     NotForked(Incarnation),
-    /// The memory was looked at.
+    /// The memory was measured.
     Measured,
-    /// So were the generations.
+    /// The generations were compared.
     Compared(Generation),
     AbortInVain(Incarnation),
     HelperEnds(Helper, HelperEnd),
     HelpersEnd,
-    /// The number tells the process from its successors.
+    /// The number distinguishes the process from its successors.
     Mold(Generation, u64, MoldHappening),
     Config(Generation),
     Prepared(u32, u8),
@@ -43,10 +43,10 @@ pub struct World {
     pub supervisor: Supervisor,
     pub oracle: Oracle,
     pub plan: Plan,
-    /// What lies on the disk.
+    /// The code on the disk.
     pub code: Code,
     pub config: Config,
-    /// fork fails that often, of a hundred.
+    /// How often fork fails, in percent.
     pub fork_fails: u64,
     /// So many processes fit into the memory.
     pub most_processes: Option<u64>,
@@ -54,7 +54,7 @@ pub struct World {
     pub(super) processes: BTreeMap<Incarnation, Process>,
     pub(super) molds: BTreeMap<Generation, MoldProcess>,
     preparing: Option<u32>,
-    /// The machine slept until then: heartbeats are old for a moment.
+    /// The machine was suspended until then: heartbeats are old for a moment.
     resumed: Moment,
     pub(super) sequence: u64,
     tokens: u64,
@@ -66,7 +66,7 @@ pub struct World {
 pub enum Config {
     Good,
     Bad,
-    /// The reader never comes back.
+    /// The reader never answers.
     Silent,
 }
 
@@ -110,7 +110,7 @@ impl World {
         self.agenda.insert((self.now + after, self.sequence), what);
     }
 
-    /// Hands the supervisor an event (`None`: the start), has the outcome judged, and does it.
+    /// Passes an event to the supervisor (`None`: the start), has the outcome judged, and carries it out.
     pub fn feed(&mut self, event: Option<Event>) -> Result<(), Broken> {
         let actions = match event.clone() {
             None => self.supervisor.start(self.now),
@@ -131,7 +131,7 @@ impl World {
         Ok(())
     }
 
-    /// Runs until `span` has passed, or the server is gone.
+    /// Runs until `span` has passed, or the server has exited.
     pub fn run(&mut self, span: Duration) -> Result<(), Broken> {
         let end = self.now + span;
         while !self.over && self.step(end)? {}
@@ -280,7 +280,7 @@ impl World {
                 self.later(after, Happening::Prepared(step, code));
             }
             Action::SignalPreparation { .. } => {
-                // Some do not listen.
+                // Some ignore the signal.
                 if let Some(step) = self.preparing.filter(|_| !self.rng.percent(30)) {
                     let after = self.rng.millis(0, 500);
                     self.later(after, Happening::Prepared(step, 143));
@@ -371,7 +371,7 @@ impl World {
         self.begin(incarnation);
     }
 
-    /// It was forked.
+    /// Begins the life of a forked worker.
     pub(super) fn begin(&mut self, incarnation: Incarnation) {
         let process = self.processes.get_mut(&incarnation).expect("spawned");
         process.alive = true;
@@ -389,7 +389,7 @@ impl World {
                     Happening::Says(incarnation, WorkerMessage::Failed { phase }),
                 );
                 let code = exit_code(phase);
-                // Some never manage to leave.
+                // Some never manage to exit.
                 if !self.rng.percent(5) {
                     let after = boot + self.rng.millis(0, 100);
                     self.later(after, Happening::Ends(incarnation, Exit::Code(code)));
@@ -420,7 +420,7 @@ impl World {
         })
     }
 
-    /// The kernel takes whoever boots.
+    /// The kernel kills booting workers first.
     fn kill_for_memory(&mut self, incarnation: Incarnation) {
         let most = self.most_processes.unwrap_or(u64::MAX);
         if self.alive() as u64 > most {
@@ -514,7 +514,7 @@ impl World {
         self.feed(Some(Event::Heartbeats(beats)))
     }
 
-    /// The whole machine sleeps.
+    /// The whole machine is suspended.
     pub fn suspend(&mut self, span: Duration) {
         for process in self
             .processes
@@ -535,7 +535,7 @@ impl World {
             .collect();
     }
 
-    /// Only the master stands still; what happens meanwhile waits for it.
+    /// Only the master is stopped; events in that time wait for it.
     pub fn stop_master(&mut self, span: Duration) {
         self.now = self.now + span;
         self.oracle.stood_still(span);
@@ -561,7 +561,7 @@ impl World {
         self.happen(Happening::Ends(victim, exit))
     }
 
-    /// Somebody sends SIGTERM to a worker itself.
+    /// SIGTERM is sent to a worker directly.
     pub fn send_away_some(&mut self) -> Result<(), Broken> {
         let serving: Vec<_> = self
             .oracle
@@ -581,7 +581,7 @@ impl World {
         self.happen(Happening::Says(who, WorkerMessage::StoppedAccepting))
     }
 
-    /// One of them has done enough, or has grown too large.
+    /// One of them has reached a limit of requests or memory.
     pub fn wear_some(&mut self) {
         let alive = self.processes.values_mut().filter(|p| p.alive);
         let mut alive: Vec<_> = alive.collect();
@@ -597,7 +597,7 @@ impl World {
         }
     }
 
-    /// Somebody serves beyond a limit that he was given, whatever the jitter.
+    /// Some worker serves beyond its limit, whatever the jitter.
     pub fn is_worn(&self) -> bool {
         let limits = &self.plan.limits;
         self.processes.values().filter(|p| p.alive).any(|process| {
