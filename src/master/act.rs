@@ -1,4 +1,4 @@
-//! The supervisor's actions as syscalls. It decides nothing.
+//! Carries out the supervisor's actions, as syscalls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::sys::signals::{Signal, start_as_child};
 use crate::sys::{self, Pid, Scratch, clock};
 
 impl Shell<'_> {
-    /// In their order. Stops at the one that begins a child.
+    /// In order. Stops at an action that forks a child.
     pub(super) fn perform(&mut self, actions: Vec<Action>) -> Flow {
         for action in actions {
             tracing::trace!(?action, "action");
@@ -65,7 +65,7 @@ impl Shell<'_> {
                     worker.killed = Killed::ByUs;
                     let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
                     let reason = kill_reason(why);
-                    // That one is hung was said with all that is known.
+                    // That it hangs was logged with all details.
                     if why == KillReason::Hung {
                         tracing::debug!(slot, pid, reason, "killing worker");
                     } else {
@@ -121,7 +121,7 @@ impl Shell<'_> {
                     if let Some(announcement) = self.reporting.announcement.take() {
                         announcement.up();
                     }
-                    // From here on there is little to do.
+                    // From here on there is little work.
                     crate::sys::trim();
                 }
                 if let Report::BootFailed {
@@ -150,7 +150,7 @@ impl Shell<'_> {
                 self.reporting.tally.note(&report);
                 let (workers, molds) = (&self.fleet.workers, &self.molds);
                 self.reporting.journal.write(&report, workers, molds);
-                // In place of the records of the start, that one among them.
+                // Replaces the log records of the start, including this one.
                 if let Report::Up { .. } = report {
                     self.greet();
                 }
@@ -248,7 +248,7 @@ impl Shell<'_> {
         both.map(|(certificates, state)| certificates.shared(state))
     }
 
-    /// In the child: takes what a worker keeps out of what is about to be dropped.
+    /// In the child: takes what a worker needs before the rest is dropped.
     fn seat(
         &mut self,
         slot: Slot,
@@ -259,7 +259,7 @@ impl Shell<'_> {
         master: Pid,
     ) -> Option<Seat> {
         let mut listeners = self.listening.binds.part_of(slot.0);
-        // The last ones: they go first.
+        // The last ones: they are the first to be closed.
         listeners.extend(self.listening.previews.part_of(generation));
         Some(Seat {
             slot: slot.0,
@@ -286,7 +286,7 @@ impl Shell<'_> {
         else {
             return;
         };
-        // First we, then the worker: whoever closes last empties the queue.
+        // First the master, then the worker: the last process to close a listener empties its queue.
         let is_last = matches!(order, Order::Drain { .. })
             && !self.has_successor(slot)
             && self.listening.binds.shares.close(slot.0);
@@ -312,14 +312,14 @@ impl Shell<'_> {
         worker.tell(&message);
     }
 
-    /// Somebody in that slot accepts, or will.
+    /// Whether another worker of that slot accepts, or will.
     fn has_successor(&self, slot: Slot) -> bool {
         self.supervisor
             .workers_in(slot)
             .any(|view| matches!(view.stage, Stage::Booting | Stage::Standby | Stage::Serving))
     }
 
-    /// The master first: it makes the new files, and what is to be said of them stands in the new one.
+    /// The master first: it creates the new files, and errors about them are logged to the new file.
     fn reopen_logs(&mut self) {
         match observability::reopen() {
             Ok(()) => tracing::info!("log files reopened"),
@@ -341,7 +341,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Becoming ready is a sign of life, too: the first beat may be a moment away.
+    /// Becoming ready counts as a heartbeat, too: the first one may come later.
     fn sample_heartbeats(&mut self) {
         self.fleet.memory.look();
         self.report_load();
@@ -377,7 +377,7 @@ impl Shell<'_> {
         }
     }
 
-    /// The workers of that generation have opened their logs at their boot; now the master's move there, too.
+    /// The workers of that generation have opened their logs in their boot; now the master switches to them, too.
     fn follow_logs(&mut self, generation: Generation) {
         let Some(edition) = self.generations.editions.get(&generation) else {
             return;

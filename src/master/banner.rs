@@ -1,15 +1,15 @@
-//! What a terminal shows once the server is up, in place of the log of its start.
+//! The banner on a terminal once the server is up, in place of the log of its start.
 
 use std::fmt::Write;
 
 use super::shell::Shell;
 use crate::observability::{self, colour::Style};
 
-/// How many addresses get a line of their own: the whole stays within six lines.
+/// Addresses with a line of their own: the whole stays within six lines.
 const SHOWN: usize = 3;
 
 impl Shell<'_> {
-    /// On a terminal: the banner. Elsewhere the log has it all.
+    /// On a terminal: prints the banner. Elsewhere the log has all of it.
     pub(super) fn greet(&self) {
         let settings = &self.generations.first;
         observability::show_start(|style| {

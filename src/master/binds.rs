@@ -1,4 +1,4 @@
-//! The server's listeners: opened once, before the first fork, and kept over every reload. It does not accept.
+//! The server's listeners: opened once, before the first fork, and kept over every reload.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -12,11 +12,11 @@ use crate::sys::{
     turn_away_newcomers,
 };
 
-/// What is open, and what has to be removed from the file system in the end.
+/// The open listeners, and the files to be removed at the end.
 #[derive(Debug, Default)]
 pub struct Binds {
     pub listeners: Vec<Listener>,
-    /// The other slots', where they have their own.
+    /// Those of the other slots, if they have their own.
     pub shares: Shares,
     files: Vec<SocketFile>,
     /// Descriptors of the TCP listeners that were opened here.
@@ -26,7 +26,7 @@ pub struct Binds {
 impl Binds {
     /// Opens everything that `--bind` names, or nothing.
     ///
-    /// Sockets that systemd passes take the place of `--bind`, as with gunicorn, unless a `--bind fd://` picks among them.
+    /// Sockets passed by systemd replace `--bind`, as with gunicorn, unless a `--bind fd://` selects among them.
     pub fn open(settings: &Settings) -> Result<Self, Error> {
         let mut binds = Self {
             shares: Shares::new(settings.port_sharing),
@@ -55,7 +55,7 @@ impl Binds {
         Ok(binds)
     }
 
-    /// Opens what a generation that is staged is to be looked at through, or nothing.
+    /// Opens the addresses of a preview of a staged generation, or nothing.
     pub fn open_preview(binds: &[Bind], settings: &Settings) -> Result<Self, Error> {
         let mut opened = Self::default();
         let all: Vec<Endpoint> = binds.iter().map(|bind| bind.endpoint.clone()).collect();
@@ -73,7 +73,7 @@ impl Binds {
         Ok(opened)
     }
 
-    /// `all`: what else is opened; IPv4 may have a socket of its own among them.
+    /// `all`: the other binds; IPv4 may have a socket of its own among them.
     fn open_one(
         &mut self,
         endpoint: &Endpoint,
@@ -100,7 +100,7 @@ impl Binds {
                 self.files.push(file);
             }
             Endpoint::Fd { fd } => self.listeners.push(take_listener(*fd)?),
-            // Only systemd's list knows names.
+            // Names occur only in systemd's list.
             Endpoint::FdName { .. } => {}
         }
         Ok(())
@@ -157,7 +157,7 @@ impl Binds {
         Ok(())
     }
 
-    /// Says which of the listeners from that number on speak TLS.
+    /// Sets which of the listeners from that number on use TLS.
     fn protect(&mut self, first: usize, protection: Option<Protection>, settings: &Settings) {
         for listener in self.listeners.iter_mut().skip(first) {
             let usual = match listener.address {
@@ -168,7 +168,7 @@ impl Binds {
         }
     }
 
-    /// Named twice, a descriptor is still one listener (and must not get two owners).
+    /// A descriptor that is named twice is still one listener (and must not get two owners).
     fn take(&mut self, fd: i32, taken: &mut BTreeSet<i32>) -> Result<(), Error> {
         if taken.insert(fd) {
             self.listeners.push(take_listener(fd)?);
@@ -176,7 +176,7 @@ impl Binds {
         Ok(())
     }
 
-    /// As gunicorn: a path belongs to whom the workers are.
+    /// As gunicorn: a socket file belongs to the user of the workers.
     pub fn give(&self, identity: &Identity) {
         for file in &self.files {
             if let Err(error) = file.give_to(identity) {
@@ -185,8 +185,8 @@ impl Binds {
         }
     }
 
-    /// Closes the master's copies; the workers have theirs, and empty the queues. Paths go first: a new server may bind there
-    /// at once.
+    /// Closes the master's copies; the workers have theirs, and empty the queues. Paths are removed first: a new
+    /// server may bind there at once.
     pub fn close(&mut self) {
         self.remove_files();
         for listener in self.listeners.iter().filter(|one| self.ends_with_us(one)) {
@@ -198,7 +198,7 @@ impl Binds {
         self.shares.close_all();
     }
 
-    /// A TCP port that was opened here for nobody else; a socket that was passed in may go on without us.
+    /// Whether it is a TCP port that was opened here and is not shared; a socket that was passed in may outlive us.
     fn ends_with_us(&self, listener: &Listener) -> bool {
         let opened = self.ports.contains(&listener.fd.as_raw_fd());
         opened && !listener.shares_port()
@@ -210,7 +210,7 @@ impl Binds {
         self.shares.take(slot, listeners)
     }
 
-    /// The listeners of a worker in that slot, for a mold to hand on.
+    /// Duplicates of the listeners of a worker in that slot, to be sent to a mold.
     ///
     /// # Errors
     /// There are no descriptors left.
@@ -225,7 +225,7 @@ impl Binds {
         .collect()
     }
 
-    /// The accept queue of the listener of that number: how many wait, and how many may.
+    /// The accept queue of the listener of that number: its length, and its limit.
     pub fn queue(&self, number: usize) -> Option<(u64, u64)> {
         let first = self.listeners.get(number).into_iter();
         let all = first.chain(self.shares.beside(number));
@@ -251,7 +251,7 @@ pub fn log_predecessor(file: &SocketFile) {
     }
 }
 
-/// An IPv4 address, or a name that may have one, with that port.
+/// An IPv4 address, or a host name that may have one, with that port.
 pub(super) fn takes_ipv4(endpoint: &Endpoint, port: u16) -> bool {
     match endpoint {
         Endpoint::Tcp { host, port: other } => *other == port && !host.contains(':'),

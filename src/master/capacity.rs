@@ -1,12 +1,12 @@
-//! The most workers that this server can have: one number, for the command line, signals, `rgun ctl` and each reload.
+//! The maximum number of workers of this server: one limit for the command line, signals, `rgun ctl` and each reload.
 
 use super::Error;
 use crate::config::{MOST_WORKERS, PortSharing, Settings};
 use crate::sys::raise_descriptor_limit;
 
-/// Of each worker: its channel, and the file that its stacks are written to.
+/// For each worker: its channel, and the file for its stacks.
 const DESCRIPTORS_OF_A_WORKER: u64 = 2;
-/// In a slot there are a worker and its successor, and for a moment a predecessor that drains.
+/// A slot has a worker, its successor, and for a moment a predecessor that drains.
 const WORKERS_OF_A_SLOT: u64 = 3;
 /// Listeners, logs, helpers, clients of the control socket.
 const DESCRIPTORS_OF_THE_MASTER: u64 = 64;
@@ -14,12 +14,12 @@ const DESCRIPTORS_OF_THE_MASTER: u64 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     pub most_workers: u32,
-    /// What it follows from, where that is less than the settings allow.
+    /// The descriptor limit that it follows from, if that is lower than the settings allow.
     descriptors: u64,
 }
 
 impl Capacity {
-    /// Raises the limit of descriptors of this process to what the most workers need, as far as it may.
+    /// Raises the descriptor limit of this process to what the maximum number of workers needs, as far as it may.
     ///
     /// # Errors
     /// The system's.
@@ -33,7 +33,7 @@ impl Capacity {
         Ok(Self::with(raise_descriptor_limit(wanted)?, sockets))
     }
 
-    /// A reload must not fail for want of descriptors: a worker and its successor in every slot.
+    /// A reload must not fail for lack of descriptors: a worker and its successor in every slot.
     fn with(descriptors: u64, sockets_of_a_slot: u64) -> Self {
         let of_workers = descriptors.saturating_sub(DESCRIPTORS_OF_THE_MASTER);
         let slots = of_workers / (2 * DESCRIPTORS_OF_A_WORKER + sockets_of_a_slot);
@@ -46,7 +46,7 @@ impl Capacity {
     }
 
     /// # Errors
-    /// When there are to be more workers than there can be.
+    /// When more workers are requested than are possible.
     pub fn check(self, workers: u32) -> Result<(), Error> {
         if workers <= self.most_workers {
             return Ok(());
@@ -58,7 +58,7 @@ impl Capacity {
         })
     }
 
-    /// Pages of the scoreboard. Those that are not used cost no memory.
+    /// Pages of the scoreboard. Unused ones take no memory.
     pub fn pages(self) -> usize {
         self.most_workers as usize * (WORKERS_OF_A_SLOT as usize + 1)
     }

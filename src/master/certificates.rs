@@ -1,4 +1,5 @@
-//! The certificates of the server: checked before anything is bound, given to workers in memory, loaded again when they change.
+//! The certificates of the server: checked before anything is bound, passed to workers in memory, loaded again when
+//! they change.
 
 mod watch;
 
@@ -17,11 +18,11 @@ use crate::ipc::{self, TicketKeys, ToWorker};
 use crate::sys::{self, Document, clock};
 use crate::tls::{self, Material, Problem, Summary};
 
-/// How long files have to stay as they are after a change: a pair is often written as two files, one after the other.
+/// How long files must stay unchanged after a change: a pair is often written as two files, one after the other.
 const SETTLE: Duration = Duration::from_millis(250);
-/// What cannot be used then may still be incomplete; it is looked at once more before it is reported.
+/// Files that cannot be used then may still be incomplete; they are read once more before that is reported.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
-/// How soon a worker is notified again whose channel was full.
+/// Delay before a worker whose channel was full is notified again.
 const NOTIFY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The certificates of one generation. Its workers read them from memory that they inherit.
@@ -43,33 +44,33 @@ impl Certificates {
     }
 }
 
-/// Who asked for the files to be read again.
+/// Why the files are read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RenewalCause {
-    /// They have changed.
+    /// The files have changed.
     Watch,
     Command,
 }
 
-/// What certificates need of the master, beside those of each generation.
+/// Certificate state of the master, beside that of each generation.
 #[derive(Debug)]
 pub struct CertificateState {
-    /// Of session tickets, for workers of all generations.
+    /// Session ticket keys, for workers of all generations.
     keys: TicketKeys,
     /// Keeps the memory of the keys for a program that takes over.
     _keys_memory: OwnedFd,
-    /// Names and ends of validity, for the monitor.
+    /// Names and expiry times, for the monitor.
     expiry: Document,
-    /// The next key, monotonic.
+    /// When the next key is generated, monotonic.
     rotate_at: Duration,
     watch: Option<CertificateWatch>,
     /// When changed files are to be read, monotonic.
     settled_at: Option<Duration>,
-    /// They could not be used at the first look.
+    /// They could not be used at the first read.
     looked: bool,
-    /// What was reported last, so that it is reported once.
+    /// The last reported problem, so that it is reported once.
     reported: Option<Problem>,
-    /// Workers that do not know of the newest certificates.
+    /// Workers that were not yet notified of the newest certificates.
     to_notify: BTreeSet<Incarnation>,
     notify_at: Duration,
 }
@@ -102,7 +103,7 @@ impl CertificateState {
         self.watch.as_ref().map(CertificateWatch::as_fd)
     }
 
-    /// When there is something to do, monotonic.
+    /// When the next step is due, monotonic.
     pub fn due(&self) -> Duration {
         let notify = (!self.to_notify.is_empty()).then_some(self.notify_at);
         let others = self.settled_at.into_iter().chain(notify);
@@ -120,7 +121,7 @@ impl CertificateState {
         }
     }
 
-    /// Reads and checks what the settings name.
+    /// Reads and checks the configured files.
     fn load(&self, settings: &TlsSettings) -> Result<(Material, Arc<[Summary]>), Problem> {
         let material = Material::read(settings)?;
         let loaded = tls::load(settings, &material, self.keys, SystemTime::now())?;
@@ -143,7 +144,7 @@ impl CertificateState {
     }
 }
 
-/// What a server in a process of its own works with, if it speaks TLS. They are not replaced when their files change.
+/// The certificates for a server without a master, if it uses TLS. They are not replaced when their files change.
 ///
 /// # Errors
 /// The file that cannot be used.
@@ -158,7 +159,7 @@ pub fn for_a_server_without_master(
     Ok(Some(certificates.shared(&state)))
 }
 
-/// `--check-config`: what a start would say of the files.
+/// `--check-config`: checks the files as a start would.
 ///
 /// # Errors
 /// The file that cannot be used.
@@ -177,7 +178,7 @@ fn warn(problem: &Problem) {
     tracing::warn!(file, reason, hint, "certificate needs attention");
 }
 
-/// One line for each certificate: the end of its validity in seconds since 1970, and its name.
+/// One line for each certificate: its expiry in seconds since 1970, and its name.
 fn lines(summaries: &[Summary]) -> String {
     summaries
         .iter()
@@ -186,7 +187,7 @@ fn lines(summaries: &[Summary]) -> String {
 }
 
 impl Shell<'_> {
-    /// Before anything is bound.
+    /// Called before anything is bound.
     pub(super) fn open_certificates(&mut self, settings: &Settings) -> Result<(), Error> {
         let Some(tls) = &settings.tls else {
             return Ok(());
@@ -201,7 +202,7 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Those of a new generation; `None`: this server does not speak TLS.
+    /// Those of a new generation; `None`: this server does not use TLS.
     pub(super) fn read_certificates(
         &self,
         settings: &Settings,
@@ -212,7 +213,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Generations have come or gone: metrics and the watch are about those that live.
+    /// Called when generations have begun or ended: updates metrics and the watch for those that live.
     pub(super) fn follow_certificates(&mut self) {
         let Some(state) = &mut self.listening.certificates else {
             return;
@@ -258,7 +259,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Once a turn.
+    /// Called once per turn.
     pub(super) fn keep_certificates(&mut self) {
         let now = clock::monotonic();
         let Some(state) = &mut self.listening.certificates else {
@@ -278,7 +279,7 @@ impl Shell<'_> {
         self.notify_of_certificates(now);
     }
 
-    /// Now and then, for those that are about to expire.
+    /// Checks from time to time for certificates that are about to expire.
     fn look_at_certificates(&self) {
         for certificates in self
             .generations
@@ -304,7 +305,7 @@ impl Shell<'_> {
             return;
         }
         let looked = std::mem::replace(&mut state.looked, true);
-        // Links may lead elsewhere now.
+        // Links may have new targets now.
         self.follow_certificates();
         let Err(problem) = self.replace_certificates(RenewalCause::Watch) else {
             return;
@@ -319,10 +320,10 @@ impl Shell<'_> {
         }
     }
 
-    /// `rgun ctl reload-certificates`: what was done, or why nothing was.
+    /// `rgun ctl reload-certificates`: returns what was done, or why nothing was.
     ///
     /// # Errors
-    /// What keeps the new certificates from being used.
+    /// Why the new certificates cannot be used.
     pub(super) fn reload_certificates(&mut self) -> Result<String, String> {
         let Some(state) = &mut self.listening.certificates else {
             return Err("the server does not speak TLS; it needs --certfile".to_owned());
@@ -344,7 +345,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Reads the files of every generation, and replaces the certificates of all or of none. True: some are new.
+    /// Reads the files of every generation, and replaces the certificates of all or of none. True: some have changed.
     fn replace_certificates(&mut self, cause: RenewalCause) -> Result<bool, Problem> {
         let Some(state) = &mut self.listening.certificates else {
             return Ok(false);
@@ -415,7 +416,7 @@ impl Shell<'_> {
         state.to_notify.retain(|incarnation| {
             let worker = workers.get(*incarnation);
             let sent = worker.map(|worker| worker.channel.send(&ToWorker::LoadCertificates));
-            // One that is gone, or about to go, needs none.
+            // A worker that has exited, or is about to, needs no notification.
             matches!(sent, Some(Err(ipc::Error::Full)))
         });
     }

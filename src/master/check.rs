@@ -1,4 +1,4 @@
-//! What a start would open and become, tried without leaving anything behind: `--check-config`.
+//! `--check-config`: tries what a start would open and which user it would become, without leaving anything behind.
 
 use super::binds::takes_ipv4;
 use super::{Error, try_temporary_directory};
@@ -7,7 +7,7 @@ use crate::sys::{
     self, AnyIpv6, Identity, Supplementary, directory_of, may_append, may_write, try_tcp, try_unix,
 };
 
-/// Fails where a start with these settings would fail before its first worker boots. An address that is in use is no failure,
+/// Fails where a start with these settings would fail before its first worker boots. An address in use is no failure,
 /// nor is a pid file of a running server: most often both belong to the server that is about to be reloaded.
 ///
 /// # Errors
@@ -56,7 +56,7 @@ fn try_endpoint(endpoint: &Endpoint, all: &[Endpoint]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whom the workers are to be; `None`: the user that this process has.
+/// The user of the workers; `None`: that of this process.
 ///
 /// # Errors
 /// When there is no such user or group.

@@ -1,4 +1,4 @@
-//! The first steps of a forked worker, up to the point where its host takes over. It is not the worker.
+//! The first steps of a forked worker, before its host takes over.
 
 use super::generation::{Edition, Logs};
 use super::names;
@@ -14,7 +14,7 @@ use crate::sys::{self, Identity, Pid, clock};
 /// Exit code of a worker that could not begin (gunicorn's `WORKER_BOOT_ERROR`).
 pub const FAILED_TO_BOOT: u8 = 3;
 
-/// What is said to this process alone, and would mislead a worker or what it starts.
+/// Variables for this process only, which would mislead a worker or its child processes.
 pub const PRIVATE: [&str; 6] = [
     "LISTEN_PID",
     "LISTEN_FDS",
@@ -24,9 +24,10 @@ pub const PRIVATE: [&str; 6] = [
     "WATCHDOG_USEC",
 ];
 
-/// Lives the worker's life; the number is its exit code.
+/// Runs the worker; returns its exit code.
 ///
-/// Called in the child, after signals and interpreter are set right and everything of the master's is closed.
+/// Called in the child, after signals and the interpreter are set up and everything that belongs to the master is
+/// closed.
 pub fn live(child: Child, host: &dyn Host) -> u8 {
     let Child {
         seat,
@@ -45,20 +46,20 @@ pub fn live(child: Child, host: &dyn Host) -> u8 {
     if let Err(summary) = settle(&edition, logs, identity.as_ref(), host) {
         return fail(&seat, summary);
     }
-    // After the change of user, which would take it away.
+    // After the change of user, which would reset it.
     match die_with_parent(seat.master, Signal::TERM) {
         Ok(Parent::Alive) => {}
-        // Nobody is left to tell, and nothing was begun.
+        // The master is gone, and nothing was begun.
         Ok(Parent::Gone) => return 0,
         Err(error) => return fail(&seat, error.to_string()),
     }
     host.run_worker(seat)
 }
 
-/// The surroundings of its generation: environment, directory, logs, user.
+/// Sets up the environment of its generation: variables, directory, logs, user.
 ///
 /// # Errors
-/// What the process cannot have, in words.
+/// What the process cannot have, as text.
 pub fn settle(
     edition: &Edition,
     logs: Logs,
@@ -67,13 +68,13 @@ pub fn settle(
 ) -> Result<(), String> {
     let settings = &edition.settings;
     PRIVATE.iter().for_each(|name| remove_variable(name));
-    // A configuration file that acts runs before that, as with gunicorn.
+    // A Python configuration file with hooks runs before the environment is set, as with gunicorn.
     if settings.hooks.is_none() {
         let given = settings.env.iter();
         given.for_each(|(name, value)| set_variable(name, value));
     }
     edition.enter()?;
-    // A file that cannot be opened makes this boot fail, and with it the reload that brought it.
+    // A file that cannot be opened makes this boot fail, and with it the reload that configured it.
     if logs == Logs::ToOpen {
         observability::start(settings).map_err(|e| e.to_string())?;
     }
@@ -93,7 +94,7 @@ fn fail(seat: &Seat, summary: String) -> u8 {
         summary,
         traceback: String::new(),
     };
-    // When the master is gone, so is everyone who could act on it.
+    // If the master is gone, there is no process that could handle it.
     drop(seat.channel.send(&failed));
     FAILED_TO_BOOT
 }

@@ -1,5 +1,5 @@
-//! What two generations have answered since a canary began: counted by worker, so that one that ends, or comes later, takes
-//! nothing away and brings nothing from before. The supervisor judges.
+//! The requests of two generations since a canary began: counted by worker, so that one that exits removes none, and
+//! one that is counted later adds none from before. The supervisor judges them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::shell::Shell;
 use super::supervisor::{BUCKETS, Event, Figures, Generation, Incarnation};
 use crate::ipc::Counters;
 
-/// The canary that is judged, and its workers and those beside it.
+/// The canary that is judged, and the workers of both generations.
 #[derive(Debug, Default)]
 pub struct CanaryWindow {
     canary: Option<Generation>,
@@ -17,13 +17,13 @@ pub struct CanaryWindow {
 #[derive(Debug)]
 struct Counted {
     generation: Generation,
-    /// As it was when the canary began.
+    /// At the beginning of the canary.
     before: Figures,
     last: Figures,
 }
 
 impl CanaryWindow {
-    /// A second one begins anew.
+    /// A second canary starts from zero.
     fn begin(&mut self, canary: Generation) -> Beginning {
         if self.canary == Some(canary) {
             return Beginning::Before;
@@ -43,7 +43,7 @@ impl CanaryWindow {
             generation,
             before: match beginning {
                 Beginning::Now => figures,
-                // It came later: all that it has answered counts.
+                // It started later: all its requests count.
                 Beginning::Before => Figures::default(),
             },
             last: figures,
@@ -81,7 +81,7 @@ fn plus(sum: Figures, last: &Figures, before: &Figures) -> Figures {
     }
 }
 
-/// Requests that have ended, with an answer or without one.
+/// Completed requests, with a response or without one.
 fn figures(counters: &Counters) -> Figures {
     let [unanswered, .., errors] = counters.status;
     let mut durations = [0; BUCKETS];
@@ -136,7 +136,7 @@ mod tests {
         let later = window.begin(canary);
         window.count(Incarnation(1), old, requests(1010), later);
         window.count(Incarnation(3), old, requests(7), later);
-        // Incarnation 1 has ended.
+        // Incarnation 1 has exited.
         let later = window.begin(canary);
         window.count(Incarnation(3), old, requests(9), later);
         assert_eq!(window.sum(old).requests, 10 + 9);

@@ -1,4 +1,4 @@
-//! How the service is, in words and numbers: for the service manager, and on the scoreboard for probes. It decides nothing.
+//! The condition of the service, as text and numbers: for the service manager, and on the scoreboard for probes.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::supervisor::{Generation, Report, ServiceState, Stage};
 use crate::ipc;
 use crate::sys::clock;
 
-/// What an operator should still see after the line in the log has scrolled away.
+/// A message that an operator should still see after the line in the log has scrolled away.
 #[derive(Debug, Default)]
 pub struct Note {
     reloading: Option<Generation>,
@@ -65,7 +65,7 @@ impl Shell<'_> {
             .change(clock::monotonic(), state, &condition);
     }
 
-    /// Once a turn.
+    /// Called once per turn.
     pub(super) fn tell_service(&mut self) {
         if self.reporting.service.is_heard() {
             let condition = self.condition();
@@ -124,8 +124,8 @@ impl Shell<'_> {
         format!("{in_flight} requests in flight")
     }
 
-    /// Of a worker that is ready. One that boots within its time counts: it is being looked after. So does a server that was
-    /// told to have no worker, or to stop.
+    /// Age of the most recent heartbeat of a worker. Zero for one that boots within its time, and for a server that
+    /// was ordered to have no worker, or to stop.
     fn youngest_beat(&self) -> Option<Duration> {
         let now = clock::monotonic_ms();
         if self.reporting.note.stopping || self.supervisor.target() == 0 {

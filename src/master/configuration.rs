@@ -1,4 +1,5 @@
-//! The configuration read again for a reload: what has to be asked of a Python is asked beside the loop. It understands nothing.
+//! Reading the configuration again for a reload: a file in Python is run by a child process, without blocking the
+//! loop.
 
 use std::time::Duration;
 
@@ -10,19 +11,19 @@ use crate::config::Settings;
 use crate::observability;
 use crate::sys::clock;
 
-/// Where the settings come from. Nothing here may wait.
+/// The source of the settings. Nothing here may block.
 pub trait Configuration {
-    /// The settings anew, or what has to be run for them.
+    /// The new settings, or the program that has to be run for them.
     ///
     /// # Errors
     /// What is wrong with them.
     fn read(&self) -> Result<Next, Misconfigured>;
 
-    /// The settings, when that has said this.
+    /// The settings, from the output of that program.
     ///
     /// # Errors
     /// What is wrong with them.
-    fn answered(&self, said: &[u8]) -> Result<Settings, Misconfigured>;
+    fn answered(&self, output: &[u8]) -> Result<Settings, Misconfigured>;
 }
 
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub enum Next {
     Ask(Program),
 }
 
-/// Why there are no settings: for the log.
+/// Why there are no settings, for the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Misconfigured {
     /// One line.
@@ -49,7 +50,7 @@ impl From<String> for Misconfigured {
     }
 }
 
-/// Settings that need nobody.
+/// Settings that need no other process.
 impl<F: Fn() -> Result<Settings, String>> Configuration for F {
     fn read(&self) -> Result<Next, Misconfigured> {
         let settings = self().map_err(Misconfigured::from)?;
@@ -61,7 +62,7 @@ impl<F: Fn() -> Result<Settings, String>> Configuration for F {
     }
 }
 
-/// The file that is being read.
+/// The program that reads a file.
 #[derive(Debug)]
 pub(super) struct Asking {
     generation: Generation,
@@ -72,7 +73,7 @@ pub(super) struct Asking {
 
 impl Shell<'_> {
     pub(super) fn read_config(&mut self, generation: Generation) {
-        // The one before took too long.
+        // The previous one took too long.
         self.stop_asking();
         match self.generations.configuration.read() {
             Ok(Next::Settings(settings)) => self.take_settings(generation, Ok(*settings)),
@@ -91,13 +92,13 @@ impl Shell<'_> {
         }
     }
 
-    /// Once a turn.
+    /// Called once per turn.
     pub(super) fn hear_configuration(&mut self) {
         let Some(asking) = &mut self.helpers.reader else {
             return;
         };
         let settings = match asking.child.hear() {
-            Some(said) => self.generations.configuration.answered(&said),
+            Some(output) => self.generations.configuration.answered(&output),
             None if asking.until <= clock::monotonic() => Err(Misconfigured::from(format!(
                 "the configuration file took more than {} s",
                 self.generations.first.boot_timeout.as_secs()
@@ -109,7 +110,7 @@ impl Shell<'_> {
         self.take_settings(generation, settings);
     }
 
-    /// Also when it is done: what it may have started goes with it.
+    /// Also called when it has ended: kills the processes that it may have started.
     fn stop_asking(&mut self) {
         if let Some(asking) = self.helpers.reader.take() {
             asking.child.kill();
@@ -141,9 +142,9 @@ impl Shell<'_> {
         });
         let result = match read {
             Ok((settings, certificates)) => {
-                // A name server that does not answer holds up neither the loop nor a boot.
+                // A name server that does not answer blocks neither the loop nor a boot.
                 if logs(&self.generations.logging, &settings) == Logs::ToOpen {
-                    // Those of a reload that failed.
+                    // Lookups of a reload that failed.
                     observability::lookups::keep(&self.generations.logging.logging);
                     if let Err(error) = observability::lookups::begin(&settings.logging) {
                         tracing::warn!(%error, "host of a log or metrics server is not looked up");

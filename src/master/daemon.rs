@@ -1,4 +1,4 @@
-//! `--daemon`: the master in the background, and a caller that waits until it knows how the start ended. It binds nothing.
+//! `--daemon`: puts the master into the background, while the caller waits for the result of the start.
 
 use std::os::fd::OwnedFd;
 
@@ -9,12 +9,12 @@ use crate::sys::daemon::{hear, keep_stdio, leave_session, silence_stdio, tell, w
 use crate::sys::process::{Fork, fork};
 use crate::sys::{self, exit_now};
 
-/// Which of the processes this is.
+/// The process after the fork.
 #[derive(Debug)]
 pub enum Detached {
-    /// The master to be.
+    /// The future master.
     Daemon(Announcement),
-    /// Whoever was called; the start has ended, well or badly.
+    /// The original process; the start has ended, successfully or not.
     Caller(Start),
 }
 
@@ -23,12 +23,13 @@ pub enum Detached {
 pub struct Start {
     /// The caller's exit code.
     pub code: u8,
-    /// What a person should read; empty when all is well.
+    /// A message for the user; empty on success.
     pub message: String,
     pub hint: Option<String>,
 }
 
-/// The daemon's one word to its caller. Dropped without it (also by a crash), the caller learns that the start failed.
+/// Reports the result of the start to the caller. If it is dropped without a report (also by a crash), the caller
+/// reports a failed start.
 #[derive(Debug)]
 pub struct Announcement {
     pipe: OwnedFd,
@@ -39,7 +40,7 @@ impl Announcement {
         tell(self.pipe, &[0]);
     }
 
-    /// With `--reload` a server whose app cannot be loaded stays, and waits for the next save.
+    /// With `--reload` a server whose app cannot be loaded keeps running, and waits for the next change.
     pub fn waits(self) {
         let message = "the app cannot be loaded, the server waits until its files change";
         self.failed(0, message, Some("the log says why"));
@@ -54,10 +55,10 @@ impl Announcement {
     }
 }
 
-/// Forks twice: the first child leads a session, the second can never get a terminal again.
+/// Forks twice: the first child leads a session, the second can never acquire a terminal.
 ///
 /// # Errors
-/// When the system refuses, before anything was begun.
+/// System errors, before anything was begun.
 pub fn detach(host: &dyn Host, stdio: Stdio) -> Result<Detached, Error> {
     let (read, write) = sys::pipe()?;
     if let Fork::Parent { child } = forked(host)? {

@@ -1,4 +1,4 @@
-//! Why the master could not start, or had to give up. It does not print and picks no exit code.
+//! Errors of the master: why it could not start, or had to give up.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::{ipc, sys, tls};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operating system refused; `hint` may know a way out.
+    /// A system error; `hint` may contain a remedy.
     #[error(transparent)]
     System(#[from] sys::Error),
     #[error(transparent)]
@@ -36,7 +36,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the reader can do about it, where that is known.
+    /// The remedy, if it is known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::System(error) | Self::Ipc(ipc::Error::System(error)) => error.hint.clone(),

@@ -1,4 +1,4 @@
-//! What a generation's workers are started with, and the part of it that the supervisor decides by. It reads no configuration.
+//! A generation's settings for its workers, and the part of them that the supervisor decides by.
 
 use std::env;
 use std::fs;
@@ -10,20 +10,21 @@ use super::certificates::Certificates;
 use super::supervisor::{Abort, ForkedFrom, Helper, Plan, Sources, Winch, WorkerLimits};
 use crate::config::{Place, Settings};
 
-/// The settings of one generation, and its working directory as it was when the generation began.
+/// The settings of one generation, and its working directory as of the generation's start.
 #[derive(Debug, Clone)]
 pub struct Edition {
     pub settings: Arc<Settings>,
-    /// `None`: it does not speak TLS.
+    /// `None`: it does not use TLS.
     pub certificates: Option<Certificates>,
-    /// Without symbolic links: a worker that is respawned while a deploy swaps `current` gets its own generation's code.
+    /// Without symbolic links: a worker that is respawned while a deploy switches `current` gets its own generation's
+    /// code.
     directory: Option<PathBuf>,
-    /// With them, for when the pinned directory is gone.
+    /// With symbolic links, for when the resolved directory is gone.
     wanted: PathBuf,
 }
 
 impl Edition {
-    /// `start` is where the server was started, as the user named it.
+    /// `start`: the directory in which the server was started, as the user named it.
     pub fn new(settings: Arc<Settings>, start: &Path) -> Self {
         let wanted = settings
             .chdir
@@ -41,10 +42,10 @@ impl Edition {
         self.directory.as_deref().unwrap_or(&self.wanted)
     }
 
-    /// Goes there: in the child, right after the fork.
+    /// Changes to the directory: in the child, right after the fork.
     ///
     /// # Errors
-    /// Only when `--chdir` asked for a directory: without it the worker stays where the master is.
+    /// Only when `--chdir` names a directory: without it the worker stays where the master is.
     pub fn enter(&self) -> Result<(), String> {
         if self
             .directory
@@ -112,7 +113,7 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
     }
 }
 
-/// Whether the logs that are open are the right ones.
+/// Whether the open logs are the configured ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Logs {
     Open,
@@ -128,7 +129,7 @@ pub fn logs(open: &Settings, wanted: &Settings) -> Logs {
     if same { Logs::Open } else { Logs::ToOpen }
 }
 
-/// The settings that only a restart changes, as the user names them.
+/// The settings that only a restart can change, as the user names them.
 pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
     [
         ("--bind", old.bind != new.bind),

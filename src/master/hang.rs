@@ -1,5 +1,4 @@
-//! What a hung worker was doing: its stacks, asked for by a signal, and the requests it was at, in one record of the log.
-//! It kills nobody.
+//! The log record of a hung worker: its stacks, requested by a signal, and its requests in flight.
 
 use std::time::Duration;
 
@@ -12,12 +11,12 @@ use crate::sys::clock;
 use crate::sys::process::{catches, inactivity};
 use crate::sys::signals::DUMP_STACKS;
 
-/// How long printing the stacks may take; the supervisor's patience is the same.
+/// Time for printing the stacks; the supervisor waits as long.
 const LONGEST_MS: u64 = 1_000;
-/// What has not grown for that long is complete.
+/// Output that has not grown for this long is complete.
 const SETTLED_MS: u64 = 50;
 
-/// One that is to be told, as it was found. Moments are monotonic milliseconds.
+/// A hung worker that is to be reported, as it was found. Times are monotonic milliseconds.
 #[derive(Debug)]
 pub struct Hang {
     generation: u32,
@@ -31,7 +30,7 @@ pub struct Hang {
 #[derive(Debug, Clone, Copy)]
 enum Asked {
     NotYet,
-    /// Its default action would kill a worker that does not know the signal.
+    /// Not sent: its default action would kill a worker that does not handle the signal.
     InVain,
     Signal {
         at: u64,
@@ -75,7 +74,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Somebody's stacks are on their way.
+    /// Whether some worker's stacks are still being written.
     pub(super) fn awaits_stacks(&self) -> bool {
         self.fleet
             .workers
@@ -83,7 +82,7 @@ impl Shell<'_> {
             .any(|(_, worker)| worker.hang.is_some())
     }
 
-    /// Once a turn.
+    /// Called once per turn.
     pub(super) fn look_for_stacks(&mut self) {
         let complete: Vec<_> = self
             .fleet
@@ -99,7 +98,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Writes the record, if it is not written yet.
+    /// Writes the record, unless it was written already.
     pub(super) fn tell_hang(&mut self, incarnation: Incarnation) {
         let Some(worker) = self.fleet.workers.get_mut(incarnation) else {
             return;
@@ -162,6 +161,6 @@ fn is_complete(worker: &mut Worker) -> bool {
         (*length, *grown_at) = (found, now);
     }
     let settled = *length > 0 && now.saturating_sub(*grown_at) >= SETTLED_MS;
-    // One that is stopped prints nothing before it is killed.
+    // A stopped process prints nothing before it is killed.
     settled || now.saturating_sub(*at) >= LONGEST_MS || inactivity(pid).is_some()
 }

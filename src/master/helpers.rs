@@ -1,4 +1,5 @@
-//! The master's processes that are no workers, in one place: the supervisor says when one starts, and hears of its end here.
+//! The master's child processes that are no workers. The supervisor decides when one starts, and gets their exits
+//! from here.
 
 use super::shell::{Flow, Shell};
 use super::supervisor::{Event, Helper, HelperEnd};
@@ -13,7 +14,7 @@ impl Shell<'_> {
         }
     }
 
-    /// A child that is no worker was reaped. `false`: nobody knows it.
+    /// A child that is no worker was reaped. `false`: an unknown process.
     pub(super) fn reap_helper(&mut self, pid: Pid, exit: Exit) -> bool {
         if let Some(end) = self.helpers.monitor.ended(pid, exit) {
             self.helper_ended(Helper::Monitor, end);
@@ -32,7 +33,7 @@ impl Shell<'_> {
             .push_back(Event::HelperEnded { helper, end });
     }
 
-    /// No worker is left, and none will come.
+    /// No worker is left, and none will be started.
     pub(super) fn end_helpers(&mut self) {
         self.helpers.ending = true;
         self.end_molds();
@@ -41,7 +42,7 @@ impl Shell<'_> {
         self.look_for_helpers_end();
     }
 
-    /// Once a turn: whether the last of them is gone.
+    /// Called once per turn: reports when the last helper has exited.
     pub(super) fn look_for_helpers_end(&mut self) {
         let runs = self.helpers.monitor.is_running()
             || self.helpers.watcher.is_running()

@@ -1,4 +1,4 @@
-//! The supervisor's reports as log lines, with the pids and texts that belong to them. It changes nothing.
+//! Writes the supervisor's reports as log lines, with the pids and texts that belong to them.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -15,18 +15,18 @@ use crate::ipc::InFlight;
 use crate::sys::clock;
 use crate::sys::signals::Signal;
 
-/// How many requests of a worker are named in a line.
+/// Number of a worker's requests shown in a line.
 const SHOWN: usize = 10;
 
-/// Remembers the last traceback, so that a crash loop does not print the same one for ever.
+/// Remembers the last traceback, so that a crash loop does not print the same one repeatedly.
 #[derive(Debug, Default)]
 pub struct Journal {
     last: Option<Failure>,
-    /// Why the last reading of the configuration failed.
+    /// Why the last read of the configuration failed.
     pub config_error: Misconfigured,
-    /// Why the last reload failed, while it is the last one.
+    /// Why the last reload failed, unless a later one succeeded.
     pub last_reload_failure: Option<String>,
-    /// The first boot has failed: its reason is to be the last that is shown.
+    /// The first boot has failed: its reason must be the last line.
     start_failed: bool,
 }
 
@@ -51,7 +51,7 @@ impl Journal {
             return;
         }
         match report {
-            // The command's own end was told with its name.
+            // The command's own exit was logged with its name.
             Report::PreparationFailed { code, .. } => {
                 tracing::error!(code, "aborting startup: --run-before command failed")
             }
@@ -107,7 +107,7 @@ impl Journal {
                 slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %Ended(*exit),
                 after_ms = ms(*after), "worker exited"
             ),
-            // Told when its stacks have come (`hang`).
+            // Logged when its stacks are complete (`hang`).
             Report::WorkerHung { .. } => {}
             Report::WorkerLeaves { worker } => tracing::info!(
                 slot = worker.slot.0,
@@ -368,7 +368,7 @@ impl Journal {
         }
     }
 
-    /// In words, with the worker's own if it had any; and the traceback, unless it is known already.
+    /// The reason as text, with the worker's own if it sent one; and the traceback, unless it was printed already.
     fn boot_failure(
         &mut self,
         worker: &Who,
@@ -391,15 +391,15 @@ impl Journal {
         (reason, traceback)
     }
 
-    /// Why a worker that was to be restarted is not.
+    /// Why a worker was not restarted.
     pub fn restart_failure(
         &self,
         slot: Slot,
         why: BootFailure,
         workers: &Workers,
     ) -> (String, Option<String>) {
-        let said = matches!(why, BootFailure::Said(_));
-        match workers.last_words(slot).filter(|_| said) {
+        let has_text = matches!(why, BootFailure::Said(_));
+        match workers.last_words(slot).filter(|_| has_text) {
             None => (boot_words(why), None),
             Some(words) => (
                 format!("{}: {}", boot_words(why), words.summary),
@@ -459,7 +459,7 @@ impl Journal {
     }
 }
 
-/// In words, with the mold's own if it had any.
+/// The reason as text, with the mold's own if it sent one.
 fn mold_failure(
     generation: Generation,
     why: BootFailure,
@@ -491,7 +491,7 @@ fn finding(finding: Finding) -> &'static str {
     }
 }
 
-/// With the numbers behind it.
+/// The finding with its numbers.
 fn worse(evidence: &Evidence) -> String {
     let (new, old) = (&evidence.new, &evidence.old);
     let counts = |what: &str, new_count: u64, old_count: u64| {
@@ -578,8 +578,8 @@ fn failures(retry: Retry) -> Option<u32> {
     }
 }
 
-/// Ten of them as `GET /a (1200 ms, id 7f3a, running), …`, those whose code runs first, then the oldest; `None` when there
-/// is none.
+/// Ten of them as `GET /a (1200 ms, id 7f3a, running), …`, those whose code runs first, then the oldest; `None` if
+/// there are none.
 pub fn requests(in_flight: &[InFlight]) -> Option<String> {
     let now = clock::monotonic_ms();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The monitor as the master's child: started, replaced where the log has moved, ended. Nothing else depends on it.
+//! The monitor as the master's child: started, replaced when the log has moved, ended.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::sys::process::{Exit, Fork, fork, kill};
 use crate::sys::signals::Signal;
 use crate::sys::{Pid, clock, exit_now};
 
-/// How old the depth of the accept queues may be.
+/// Maximum age of the reported accept queue lengths.
 const QUEUES_EVERY_MS: u64 = 1_000;
 
-/// Without an address to answer at there is no monitor.
+/// Without an address to listen at there is no monitor.
 #[derive(Debug, Default)]
 pub struct Keeper {
-    /// Where it is to answer. The master's copies, kept over its deaths.
+    /// The addresses to listen at. The master's copies, kept when the monitor is restarted.
     pub binds: Binds,
     running: Option<Running>,
     queues: [Queue; Facts::QUEUES],
@@ -31,7 +31,7 @@ pub struct Keeper {
 #[derive(Debug)]
 struct Running {
     pid: Pid,
-    /// Its end is ours.
+    /// Its exit was caused by us.
     renewed: bool,
 }
 
@@ -40,7 +40,7 @@ impl Keeper {
         self.running.is_some()
     }
 
-    /// `None`: it was not the monitor that ended.
+    /// `None`: the process was not the monitor.
     pub fn ended(&mut self, pid: Pid, exit: Exit) -> Option<HelperEnd> {
         let running = self.running.take_if(|running| running.pid == pid)?;
         if running.renewed {
@@ -50,7 +50,7 @@ impl Keeper {
         Some(how(exit))
     }
 
-    /// Ends it so that another one is started at once: one that has the log that is open now.
+    /// Ends it so that another one is started at once, with the log that is open now.
     pub fn renew(&mut self) {
         if let Some(running) = &mut self.running {
             running.renewed = true;
@@ -58,16 +58,16 @@ impl Keeper {
         }
     }
 
-    /// The server has ended, and its workers with it. A successor is to bind where the monitor has listened, at once: so it has to be
-    /// gone, and not just killed. Its end is an event like any other.
+    /// The server has ended, and its workers with it. A successor may bind the monitor's address at once: so it must
+    /// have exited, not just have been killed. Its exit is an event like any other.
     pub fn dismiss(&mut self) {
-        // It would end by itself, once it sees that the master is gone; a service manager should not have to wait.
+        // It would exit by itself, once it sees that the master is gone; a service manager should not have to wait.
         self.renew();
         self.binds.close();
     }
 }
 
-/// As with workers: what somebody else did to it is not held against its successor.
+/// As with workers: a signal from outside does not count against its successor.
 pub fn how(exit: Exit) -> HelperEnd {
     match exit {
         Exit::Signal {
@@ -103,7 +103,7 @@ impl Shell<'_> {
         }
     }
 
-    /// In the child: what the monitor keeps of what is about to be dropped.
+    /// In the child: takes what the monitor needs before the rest is dropped.
     fn recruit(&mut self, master: Pid) -> Option<Recruit<Post>> {
         let addresses: Arc<[String]> = self.listening.addresses.clone();
         Some(Recruit {
@@ -124,7 +124,7 @@ impl Shell<'_> {
         })
     }
 
-    /// Once a turn: what probes and metrics want to know of the master.
+    /// Called once per turn: publishes the master's data for probes and metrics.
     pub(super) fn publish(&mut self) {
         if self.helpers.monitor.binds.listeners.is_empty() {
             return;
@@ -159,7 +159,7 @@ impl Shell<'_> {
     }
 }
 
-/// The child's whole life.
+/// Main function of the child.
 pub fn serve(recruit: Option<Recruit<Post>>) -> ! {
     match recruit {
         Some(recruit) => recruit.serve("rgun: monitor", crate::monitor::run),

@@ -1,4 +1,4 @@
-//! How loaded the server is, as statsd's gauges show it once a second.
+//! The load of the server, for statsd's gauges, once a second.
 
 use super::shell::Shell;
 use crate::config::BacklogMetric;

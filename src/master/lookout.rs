@@ -1,4 +1,4 @@
-//! The watcher of `--reload` as the master's child: started, heard, started again. What it sees becomes an event.
+//! The watcher of `--reload` as the master's child: started, read, restarted. Its messages become events.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -18,7 +18,8 @@ use crate::watcher::{LONGEST, Post, Report};
 #[derive(Debug, Default)]
 pub struct Lookout {
     running: Option<Running>,
-    /// Where workers tell what they have loaded, and where the watcher reads it; kept over its deaths.
+    /// The channel on which workers report what they have loaded, and the watcher reads it; kept when the watcher is
+    /// restarted.
     news: Option<(OwnedFd, OwnedFd)>,
 }
 
@@ -26,7 +27,7 @@ pub struct Lookout {
 struct Running {
     pid: Pid,
     reports: OwnedFd,
-    /// Its end is ours.
+    /// Its exit was caused by us.
     dismissed: bool,
 }
 
@@ -35,7 +36,7 @@ impl Lookout {
         self.running.as_ref().map(|running| running.reports.as_fd())
     }
 
-    /// In a worker: its end, to tell what it has loaded.
+    /// In a worker: its end of the channel.
     pub fn take_news(&mut self) -> Option<OwnedFd> {
         self.news.take().map(|(workers_end, _)| workers_end)
     }
@@ -44,7 +45,7 @@ impl Lookout {
         self.running.is_some()
     }
 
-    /// `None`: it was not the watcher that ended.
+    /// `None`: the process was not the watcher.
     pub fn ended(&mut self, pid: Pid, exit: Exit) -> Option<HelperEnd> {
         let running = self.running.take_if(|running| running.pid == pid)?;
         if running.dismissed {
@@ -58,7 +59,7 @@ impl Lookout {
     pub fn dismiss(&mut self) {
         if let Some(running) = &mut self.running {
             running.dismissed = true;
-            // It would see that the master is gone; nobody should have to wait for that.
+            // It would exit when it sees that the master is gone; the kill saves the wait.
             drop(kill(running.pid, Signal::KILL));
         }
     }
@@ -130,7 +131,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Everything that the watcher has said is one event.
+    /// All messages of the watcher become one event.
     pub(super) fn hear_lookout(&mut self) {
         let Some(running) = &self.helpers.watcher.running else {
             return;
@@ -164,7 +165,7 @@ impl Shell<'_> {
     }
 }
 
-/// The child's whole life.
+/// Main function of the child.
 pub fn serve(recruit: Option<Recruit<Post>>) -> ! {
     match recruit {
         Some(recruit) => recruit.serve("rgun: watcher", crate::watcher::run),

@@ -1,13 +1,13 @@
-//! Memory as the master sees it: what is left for new workers, and which process the kernel is to take when none is.
+//! Memory of the server: how much is left for new workers, and which process the kernel kills first when none is.
 
 use super::shell::Shell;
 use super::supervisor::{Memory, Stage};
 use crate::sys::Pid;
 use crate::sys::process::{oom_score, proportional, set_oom_score};
 
-/// So many workers are looked at to learn what one takes: each costs a walk through its memory map.
+/// Number of workers sampled for the size of one: each costs a walk through its memory map.
 const LOOKED_AT: usize = 4;
-/// The first to be taken, whatever its size.
+/// The first to be killed, whatever its size.
 const FIRST: i32 = 1000;
 
 impl Shell<'_> {
@@ -19,7 +19,7 @@ impl Shell<'_> {
             .workers()
             .filter(|view| view.stage == Stage::Serving)
             .filter_map(|view| self.fleet.workers.get(view.who.incarnation));
-        // The smallest is the closest to one that has just booted.
+        // The smallest is the best estimate for one that has just booted.
         let sizes = serving
             .take(LOOKED_AT)
             .filter_map(|worker| proportional(worker.pid));
@@ -30,7 +30,7 @@ impl Shell<'_> {
         })
     }
 
-    /// Whoever boots beside workers that serve is what the kernel takes first.
+    /// The kernel kills booting workers before serving ones.
     pub(super) fn give_up_first(&self, pid: Pid) {
         if self.supervisor.is_up()
             && let Err(error) = set_oom_score(pid, FIRST)
@@ -39,7 +39,7 @@ impl Shell<'_> {
         }
     }
 
-    /// It serves from now on.
+    /// The worker serves from now on.
     pub(super) fn keep_as_others(&self, pid: Pid) {
         if oom_score(pid) == Some(FIRST)
             && let Err(error) = set_oom_score(pid, oom_score(Pid::this()).unwrap_or(0))

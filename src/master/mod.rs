@@ -1,6 +1,6 @@
 //! The master: one thread, one poll loop, no user code, no waiting inside a decision.
 
-// What fails here takes every worker with it.
+// A panic here would end every worker.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
@@ -64,12 +64,12 @@ use crate::sys::{self, signals::SignalQueue};
 
 /// Runs the master until it ends, or until this process is a worker that has ended.
 ///
-/// `configuration` gives the settings anew, or says why it cannot; it must be quick and must not change anything.
+/// `configuration` returns the new settings, or an error; it must be quick and must not change anything.
 /// Listeners stay the same over every reload: a changed `--bind` is logged, and needs a restart.
 ///
 /// # Errors
-/// When the master cannot start, or the system fails it: it leaves no file behind, and workers that run drain
-/// once this process has ended.
+/// When the master cannot start, or a system error ends it: it leaves no file behind, and running workers drain once
+/// this process has exited.
 pub fn run(
     settings: Arc<Settings>,
     configuration: &dyn Configuration,
@@ -77,7 +77,7 @@ pub fn run(
     mut announcement: Option<Announcement>,
 ) -> Result<Outcome, Error> {
     let outcome = govern(settings, configuration, host, &mut announcement);
-    // It is still there: the server was not up.
+    // Still unused: the server was not up.
     if let Some(announcement) = announcement {
         match &outcome {
             Ok(Outcome::Exit(0) | Outcome::Worker(_)) => {}
@@ -100,7 +100,7 @@ fn govern(
     host: &dyn Host,
     announcement: &mut Option<Announcement>,
 ) -> Result<Outcome, Error> {
-    // First of all: from here on no signal is lost, and as PID 1 we would otherwise not even get them.
+    // First of all: from here on no signal is lost, and as PID 1 we would otherwise not even receive them.
     let signals = SignalQueue::open(&HEARD)?;
     sys::set_title("rgun: master", &names::master(&settings));
     crate::observability::hold_back_start(&settings);
@@ -173,12 +173,13 @@ fn govern(
             return Err(error);
         }
     }
-    // What starting up took is not needed again, and the workers to come are copies of this.
+    // Memory that the start has used is not needed again, and the workers to come are copies of this process.
     crate::sys::trim();
     shell.reporting.announcement = announcement.take();
     let end = match shell.run() {
         Ok(End::Child(child)) => {
-            // Everything that is the master's alone is closed here: other workers' channels, the lifeline's write end.
+            // Everything that belongs to the master alone is closed here: other workers' channels, the lifeline's
+            // write end.
             drop(shell);
             return Ok(Outcome::Worker(child::live(*child, host)));
         }
@@ -211,8 +212,8 @@ fn govern(
     end
 }
 
-/// Workers need it only later, and with large bodies; a mistake is to be seen at the start. Where none was named, a server that has
-/// none (a read-only root) does as well.
+/// Workers need it only later, for large bodies; an error must be visible at the start. If none was configured, a
+/// server can run without one (a read-only root).
 fn try_temporary_directory(settings: &Settings) -> Result<(), Error> {
     let given = settings.temporary_directory.as_deref();
     let directory = given.map_or_else(std::env::temp_dir, Path::to_owned);

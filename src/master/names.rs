@@ -1,4 +1,4 @@
-//! What the processes are called in ps. It calls nobody.
+//! The processes' titles in ps.
 
 use crate::config::Settings;
 

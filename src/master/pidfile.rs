@@ -1,4 +1,4 @@
-//! The pid file: written once the server has bound, removed by its owner alone. It locks nothing.
+//! The pid file: written once the server has bound, removed only by its owner.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::sys::{self, LastLink, Pid, Place};
 /// Process times have the precision of a clock tick, and the machine's boot that of a second.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
 
-/// More is no number of a process.
+/// A larger file cannot contain a pid.
 const LONGEST: u64 = 64;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct PidFile {
 }
 
 impl PidFile {
-    /// Writes our pid, in one step for every reader. A file that names a dead process (or us) is replaced.
+    /// Writes our pid, atomically for every reader. A file that names a dead process (or us) is replaced.
     ///
     /// # Errors
     /// `Running` when it names a process that lives.
@@ -52,7 +52,7 @@ impl PidFile {
             .and_then(|()| draft.replace(&place))
             .map_err(failed);
         if let Err(error) = written {
-            // What is wrong is said already.
+            // The error is reported already.
             drop(draft.unlink());
             return Err(error.into());
         }
@@ -62,7 +62,7 @@ impl PidFile {
         })
     }
 
-    /// Removes it, if it still names us.
+    /// Removes the file, if it still names us.
     pub fn remove(&self) {
         let removed =
             Place::find(&self.path, LastLink::Followed).and_then(|place| match named_in(&place) {
@@ -78,9 +78,10 @@ impl PidFile {
     }
 }
 
-/// Whether the number was given to another process after the file had been written, as after `kill -9` or in a new container.
+/// Whether the pid was reused by another process after the file had been written, as after `kill -9` or in a new
+/// container.
 ///
-/// Clocks are set and files copied: a process that is called a server is taken for the one that is meant.
+/// Clocks are set and files copied: a process with the title of a server is taken for the right one.
 fn is_reused(pid: Pid, place: &Place) -> bool {
     let written = place.read().and_then(|file| {
         let written = file.metadata().and_then(|found| found.modified());
@@ -95,7 +96,7 @@ fn is_reused(pid: Pid, place: &Place) -> bool {
     !is_server && began > written + CLOCKS_DIFFER
 }
 
-/// The pid that stands in the file; `None` for what is no pid file.
+/// The pid in the file; `None` if it is no pid file.
 fn named_in(place: &Place) -> Option<Pid> {
     let file = place.read().ok()?;
     if !file.metadata().ok()?.is_file() {

@@ -1,4 +1,5 @@
-//! The commands that run before the first boot, as processes. When they run and how long is the supervisor's to decide.
+//! The processes of the commands that run before the first boot. Their order and time limits are decided by the
+//! supervisor.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,15 +18,16 @@ use crate::sys::command::{kill_group, start_group};
 use crate::sys::signals::Signal as Raw;
 use crate::sys::{self, Pid, clock};
 
-/// What a shell says of a program that is not there, of one that cannot be run, and (added to its number) of a signal.
+/// A shell's exit codes for a program that does not exist, for one that cannot be run, and (added to its number) for
+/// a signal.
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
 const SIGNALLED: u8 = 128;
 
-/// Where the system looks for programs when nothing says (`_PATH_DEFPATH` of the C library).
+/// The search path for programs if none is set (`_PATH_DEFPATH` of the C library).
 const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
-/// The one that runs.
+/// The running command.
 #[derive(Debug)]
 pub struct Running {
     step: u32,
@@ -88,7 +90,7 @@ impl Shell<'_> {
         start_group(&mut command, self.fleet.identity.clone(), None)
     }
 
-    /// `python manage.py migrate` means the Python that the workers run in, also where no virtual environment is activated.
+    /// `python manage.py migrate` must run the Python of the workers, even if no virtual environment is activated.
     fn path(&self) -> OsString {
         let given = self
             .generations
@@ -133,7 +135,7 @@ impl Shell<'_> {
         }
     }
 
-    /// Whether the child that was reaped is the command.
+    /// Whether the reaped child was the command.
     pub(super) fn was_preparation(&mut self, pid: Pid, ended: sys::process::Exit) -> bool {
         let Some(running) = self.helpers.command.take_if(|running| running.pid == pid) else {
             return false;

@@ -1,4 +1,4 @@
-//! The sockets at which a generation that is staged can be looked at before it serves. The supervisor does not know of them.
+//! The sockets at which a staged generation can be inspected before it serves.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use crate::sys::Listener;
 
 #[derive(Debug, Default)]
 pub struct Previews {
-    /// Of those who have asked for a stage that has not begun.
+    /// For requested stages that have not begun.
     asked: BTreeMap<Token, Binds>,
     open: Option<(Generation, Binds)>,
 }
 
 impl Previews {
-    /// Of that generation, if there are some.
+    /// The sockets of that generation, if it has some.
     pub fn of(&self, generation: Generation) -> Option<&Binds> {
         let open = self.open.as_ref();
         open.filter(|(of, _)| *of == generation)
             .map(|(_, binds)| binds)
     }
 
-    /// In the child: those of a worker of that generation.
+    /// In the child: the sockets for a worker of that generation.
     pub fn part_of(&mut self, generation: Generation) -> Vec<Listener> {
         match &mut self.open {
             Some((of, binds)) if *of == generation => std::mem::take(&mut binds.listeners),
@@ -31,19 +31,19 @@ impl Previews {
         }
     }
 
-    /// The stage that was asked for has begun.
+    /// The requested stage has begun.
     pub fn begin(&mut self, generation: Generation, token: Token) {
         self.open = self.asked.remove(&token).map(|binds| (generation, binds));
     }
 
-    /// It serves, or will not.
+    /// The generation serves now, or will not.
     pub fn end(&mut self, generation: Generation) {
         if let Some((_, mut binds)) = self.open.take_if(|(of, _)| *of == generation) {
             binds.close();
         }
     }
 
-    /// Whoever asked has got an answer.
+    /// The request was answered.
     pub fn answered(&mut self, token: Token) {
         if let Some(mut binds) = self.asked.remove(&token) {
             binds.close();
@@ -59,7 +59,7 @@ impl Previews {
 }
 
 impl Shell<'_> {
-    /// Before the stage is begun, so that an address that cannot be had changes nothing.
+    /// Called before the stage is begun, so that an unusable address changes nothing.
     pub(super) fn open_preview(
         &mut self,
         token: Token,

@@ -1,4 +1,4 @@
-//! A Python program of ours as a child: given a question, and heard without waiting. It does not know what is asked.
+//! Runs a Python program of ours as a child process: it gets a question, and its output is read without blocking.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,11 +12,12 @@ use crate::sys::command::{kill_group, start_group};
 use crate::sys::signals::Signal;
 use crate::sys::{self, Pid, Scratch, clock, pipe, process, wait_readable};
 
-/// More than that is not an answer of ours.
+/// A longer output is not one of ours.
 const LONGEST: usize = 16 << 20;
 
-/// Takes the program and the question out of the file whose descriptor is the argument. What the program imports when it is loaded
-/// is Python's own library: `-c` has put the working directory on the path, and `PYTHONPATH` names the project's as well.
+/// Reads the program and the question from the file whose descriptor is the argument. While the program is loaded it
+/// must import only Python's own library: `-c` has put the working directory on the path, and `PYTHONPATH` may name
+/// the project's as well.
 const BOOTSTRAP: &str = "\
 import sys
 path=sys.path[:]
@@ -43,17 +44,17 @@ pub struct Program {
     pub directory: PathBuf,
 }
 
-/// Dropping it lets it be.
+/// Dropping it leaves the process running.
 #[derive(Debug)]
 pub struct Child {
     pub pid: Pid,
     output: File,
-    said: Vec<u8>,
+    answer: Vec<u8>,
 }
 
 impl Program {
-    /// Starts it. Program and question are in a file in memory, which has room for any question; a pipe need not have
-    /// (pipe(7): 64 KiB, or a page where the user has many of them).
+    /// Starts it. Program and question are in a file in memory, which has room for any question; a pipe may not
+    /// (pipe(7): 64 KiB, or a page if the user has many of them).
     pub fn start(&self) -> sys::Result<Child> {
         let (hear, say) = pipe()?;
         let parts = [self.text.as_bytes(), b"\0", self.question.as_bytes()];
@@ -71,20 +72,20 @@ impl Program {
         Ok(Child {
             pid: start_group(&mut command, None, Some(given.as_fd()))?,
             output: File::from(hear),
-            said: Vec::new(),
+            answer: Vec::new(),
         })
     }
 
-    /// Starts it and waits for its end.
+    /// Starts it and waits for its exit.
     ///
     /// # Errors
-    /// The system's, and that it took longer than `patience`.
+    /// System errors, and a timeout after `patience`.
     pub fn ask(&self, patience: Duration) -> sys::Result<Vec<u8>> {
         let until = clock::monotonic() + patience;
         let mut child = self.start()?;
-        let said = loop {
-            if let Some(said) = child.hear() {
-                break Ok(said);
+        let answer = loop {
+            if let Some(answer) = child.hear() {
+                break Ok(answer);
             }
             let left = until.saturating_sub(clock::monotonic());
             if left.is_zero() {
@@ -98,31 +99,31 @@ impl Program {
         };
         child.kill();
         process::wait(child.pid)?;
-        said
+        answer
     }
 }
 
 impl Child {
-    /// Takes what there is; the whole of it once there can be no more.
+    /// Reads what is available; returns the whole output at its end.
     pub fn hear(&mut self) -> Option<Vec<u8>> {
         let mut buffer = [0; 8192];
         loop {
             match self.output.read(&mut buffer) {
-                Ok(0) => return Some(std::mem::take(&mut self.said)),
+                Ok(0) => return Some(std::mem::take(&mut self.answer)),
                 Ok(count) => {
-                    self.said.extend(buffer.iter().take(count));
-                    if self.said.len() > LONGEST {
+                    self.answer.extend(buffer.iter().take(count));
+                    if self.answer.len() > LONGEST {
                         return Some(Vec::new());
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(_) => return Some(std::mem::take(&mut self.said)),
+                Err(_) => return Some(std::mem::take(&mut self.answer)),
             }
         }
     }
 
-    /// With what it has started. It may be gone.
+    /// Kills it and the processes that it has started. It may have exited.
     pub fn kill(&self) {
         drop(kill_group(self.pid, Signal::KILL));
     }
@@ -151,8 +152,8 @@ mod tests {
     #[test]
     fn it_answers() {
         let echo = program("import os\ndef main(question):\n os.write(1, question[::-1])\n");
-        let said = echo.ask(Duration::from_secs(30)).unwrap();
-        assert_eq!(String::from_utf8(said).unwrap(), "\"noitseuq\"");
+        let answer = echo.ask(Duration::from_secs(30)).unwrap();
+        assert_eq!(String::from_utf8(answer).unwrap(), "\"noitseuq\"");
     }
 
     #[test]
@@ -160,8 +161,8 @@ mod tests {
         let mut long =
             program("import os\ndef main(question):\n os.write(1, b'%d' % len(question))\n");
         long.question = "x".repeat(300_000);
-        let said = long.ask(Duration::from_secs(30)).unwrap();
-        assert_eq!(String::from_utf8(said).unwrap(), "300000");
+        let answer = long.ask(Duration::from_secs(30)).unwrap();
+        assert_eq!(String::from_utf8(answer).unwrap(), "300000");
     }
 
     #[test]
@@ -175,8 +176,8 @@ mod tests {
             "import ast, json, os, types\ndef main(question):\n import theirs\n os.write(1, str(theirs.found).encode())\n",
         );
         program.directory = directory.path().to_owned();
-        let said = program.ask(Duration::from_secs(30)).unwrap();
-        assert_eq!(String::from_utf8(said).unwrap(), "True");
+        let answer = program.ask(Duration::from_secs(30)).unwrap();
+        assert_eq!(String::from_utf8(answer).unwrap(), "True");
     }
 
     #[test]

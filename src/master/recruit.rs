@@ -1,4 +1,4 @@
-//! What a child that is no worker needs to begin, and its whole life: the monitor, the watcher of files. It does not start one.
+//! Initial data and main function of a child that is no worker: the monitor, the watcher of files.
 
 use crate::sys::process::{Parent, die_with_parent};
 use crate::sys::signals::Signal;
@@ -13,8 +13,8 @@ pub struct Recruit<Post> {
 }
 
 impl<Post> Recruit<Post> {
-    /// It never runs Python, nor returns to where Python would go on: there is nothing to finalise. `name`: in `ps`, as short
-    /// as the kernel has it.
+    /// It neither runs Python nor returns to Python code: there is nothing to finalise. `name`: in `ps`, limited by
+    /// the kernel.
     pub fn serve(self, name: &'static str, run: impl FnOnce(Post) -> u8) -> ! {
         set_title(name, &self.title);
         let code = match begin(self.identity.as_ref(), self.master) {
@@ -29,12 +29,12 @@ impl<Post> Recruit<Post> {
     }
 }
 
-/// Signals stay blocked, as the master has them: what a terminal or a service manager sends to everybody is the master's to
-/// obey.
+/// Signals stay blocked, as in the master: those sent to the whole process group by a terminal or a service manager
+/// are handled by the master.
 fn begin(identity: Option<&Identity>, master: Pid) -> crate::sys::Result<Parent> {
     if let Some(identity) = identity {
         identity.assume()?;
     }
-    // After the change of user, which would take it away.
+    // After the change of user, which would reset it.
     die_with_parent(master, Signal::KILL)
 }

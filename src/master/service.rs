@@ -1,6 +1,6 @@
-//! What the service manager is told (systemd's `Type=notify`): state, status in words, signs of life. It decides nothing.
+//! Notifications to the service manager (systemd's `Type=notify`): state, status text, watchdog.
 //!
-//! Nothing here waits: a datagram that is not taken is tried again a turn later, in its order.
+//! Nothing here waits: a datagram that cannot be sent is retried in the next turn, in order.
 
 use std::collections::VecDeque;
 use std::env;
@@ -10,15 +10,15 @@ use std::time::Duration;
 use super::supervisor::ServiceState;
 use crate::sys::{NotifySocket, Pid, Sent};
 
-/// While something takes its time: how often more time is asked for, and how much from then on. Our own deadlines bound
-/// it; a master that hangs asks for nothing.
+/// During a long phase: how often more time is requested, and how much from then on. Our own deadlines bound it; a
+/// hung master requests nothing.
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
 const EXTENSION: Duration = Duration::from_secs(20);
-/// Numbers in the status are for people: they need not be younger than this.
+/// Numbers in the status are for people: they may be this old.
 const REFRESH: Duration = Duration::from_secs(10);
-/// More than that is not kept for a manager that does not read.
+/// Maximum number of messages kept for a manager that does not read.
 const MOST_UNSENT: usize = 64;
-/// A worker beats once a second: less than this says nothing.
+/// Workers send a heartbeat once a second: a shorter interval is meaningless.
 const SHORTEST_BEAT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
@@ -45,19 +45,19 @@ struct Shown {
     at: Duration,
 }
 
-/// How the service is, at one moment.
+/// The condition of the service at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// What an operator wants to hear of at once.
+    /// Text that an operator should see at once.
     pub words: String,
-    /// What changes all the time.
+    /// Numbers that change all the time.
     pub numbers: String,
-    /// The youngest sign of life of a worker; `None`: there is none.
+    /// The most recent heartbeat of a worker; `None`: there is none.
     pub beat: Option<Duration>,
 }
 
 impl Service {
-    /// Of this process, as its environment says.
+    /// For this process, from its environment.
     pub fn of_this_process() -> Self {
         let number = |name| {
             env::var(name)
@@ -94,18 +94,18 @@ impl Service {
         }
     }
 
-    /// Somebody listens: otherwise nothing needs to be found out for `tick`.
+    /// A service manager listens: otherwise `tick` needs no data.
     pub fn is_heard(&self) -> bool {
         self.socket.is_some()
     }
 
-    /// When `tick` wants to be called at the latest; it need not be before the supervisor's own pulse.
+    /// When `tick` must be called at the latest; no earlier than the supervisor's own pulse.
     pub fn due(&self) -> Option<Duration> {
         self.socket.as_ref()?;
         self.watchdog.as_ref().map(|watchdog| watchdog.next)
     }
 
-    /// A change of state. `now`: the monotonic clock of the machine, as systemd compares it with its own.
+    /// Sends a change of state. `now`: the machine's monotonic clock, which systemd compares with its own.
     pub fn change(&mut self, now: Duration, state: ServiceState, condition: &Condition) {
         // Stopping is final, for the manager as for us.
         if self.state == Some(ServiceState::Stopping) {
@@ -116,7 +116,7 @@ impl Service {
         let status = self.show(now, condition);
         let message = match state {
             ServiceState::Ready => format!("READY=1\nMAINPID={}\n{status}", Pid::this()),
-            // In one datagram: apart they would mean something else.
+            // In one datagram: separately they would have another meaning.
             ServiceState::Reloading => {
                 format!("RELOADING=1\nMONOTONIC_USEC={}\n{status}", now.as_micros())
             }
@@ -125,7 +125,7 @@ impl Service {
         self.say(message);
     }
 
-    /// Once a turn of the master's loop: that is what makes it a sign of life.
+    /// Once per turn of the master's loop, which makes it a proof of life.
     pub fn tick(&mut self, now: Duration, condition: &Condition) {
         self.extend(now);
         let words = condition.words != self.shown.words;
@@ -148,7 +148,7 @@ impl Service {
         self.say(format!("EXTEND_TIMEOUT_USEC={}", EXTENSION.as_micros()));
     }
 
-    /// Workers that are stuck, all of them, are a service that is: it is not for us to say that it lives.
+    /// If all workers are stuck, the service is: the watchdog is not fed.
     fn beat(&mut self, now: Duration, youngest: Option<Duration>) {
         let Some(watchdog) = self
             .watchdog

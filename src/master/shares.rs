@@ -1,5 +1,6 @@
-//! `--reuse-port`: a listening socket of its own for each slot. The master keeps it while the slot is wanted, so that what
-//! waits there outlives the worker and is its successor's. It does not listen: a slot's first worker does, when it may accept.
+//! `--reuse-port`: a listening socket of its own for each slot. The master keeps it while the slot is wanted, so that
+//! connections in its queue outlive the worker and are served by its successor. Only a slot's first worker calls
+//! listen, when it may accept.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,11 +8,11 @@ use std::fs;
 use crate::config::PortSharing;
 use crate::sys::{Listener, ListenerAddress, share_port};
 
-/// Without `--reuse-port` there are none, and all workers have the same listeners. Slot 0 has those that were opened first.
+/// Empty without `--reuse-port`: all workers have the same listeners. Slot 0 has those that were opened first.
 #[derive(Debug, Default)]
 pub struct Shares {
     sharing: PortSharing,
-    /// Of each slot but the first one, in the order of the listeners; `None`: that one is for all.
+    /// Of each slot except the first one, in the order of the listeners; `None`: shared by all.
     of: BTreeMap<u32, Vec<Option<Listener>>>,
 }
 
@@ -26,7 +27,7 @@ impl Shares {
         }
     }
 
-    /// Before a worker of that slot is forked. `listeners`: the first slot's.
+    /// Called before a worker of that slot is forked. `listeners`: the first slot's.
     pub fn prepare(&mut self, slot: u32, listeners: &[Listener]) {
         if self.sharing == PortSharing::None || slot == 0 || self.of.contains_key(&slot) {
             return;
@@ -39,14 +40,14 @@ impl Shares {
                     })
                     .ok()
             }
-            // A unix socket, or one that was passed in and is for one holder alone.
+            // A unix socket, or one that was passed in and has a single holder.
             ListenerAddress::Tcp(_) | ListenerAddress::Unix(_) => None,
         };
         let own = listeners.iter().map(open).collect();
         self.of.insert(slot, own);
     }
 
-    /// In the child: what a worker of that slot listens at.
+    /// In the child: the listeners of a worker of that slot.
     pub fn take(&mut self, slot: u32, listeners: Vec<Listener>) -> Vec<Listener> {
         match self.of.remove(&slot) {
             None => listeners,
@@ -58,18 +59,18 @@ impl Shares {
         }
     }
 
-    /// Its own listener of that number, where it has one.
+    /// The slot's own listener of that number, if it has one.
     pub fn own(&self, slot: u32, number: usize) -> Option<&Listener> {
         self.of.get(&slot)?.get(number)?.as_ref()
     }
 
-    /// Nobody comes after the last worker of that slot, who empties its queues. False: somebody else will, or everybody
-    /// shares them.
+    /// Closes the sockets of a slot whose last worker has no successor; that worker empties its queues. False:
+    /// another worker will, or all share them.
     pub fn close(&mut self, slot: u32) -> bool {
         self.of.remove(&slot).is_some()
     }
 
-    /// Slots that are neither wanted nor filled: their last worker has died.
+    /// Closes the sockets of slots that are neither wanted nor filled: their last worker has died.
     pub fn close_all_but(&mut self, keep: impl Fn(u32) -> bool) {
         self.of.retain(|slot, _| keep(*slot));
     }
@@ -86,7 +87,8 @@ impl Shares {
     }
 }
 
-/// The kernel can hand over what waits at a socket that is closed to another one of its group; by default it resets it.
+/// The kernel can migrate connections in the queue of a closed socket to another one of its group; by default it
+/// resets them.
 fn warn_of_resets() {
     match fs::read_to_string("/proc/sys/net/ipv4/tcp_migrate_req") {
         Ok(value) if value.trim() == "1" => {}

@@ -1,4 +1,4 @@
-//! The loop around the supervisor: what happens becomes an event, an action becomes syscalls. It decides nothing.
+//! The loop around the supervisor: turns what happens into events, and actions into syscalls.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -35,7 +35,7 @@ use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard, ToWorker};
 use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
 use crate::sys::{Identity, OutOfMemory, Pid, clock, process, random};
 
-/// What the master listens to; everything else keeps its default action.
+/// The signals that the master handles; all others keep their default action.
 pub const HEARD: [Raw; 10] = [
     Raw::HUP,
     Raw::INT,
@@ -52,7 +52,7 @@ pub const HEARD: [Raw; 10] = [
 /// What to do in place of gunicorn's USR2.
 const NO_UPGRADE: &str = "SIGHUP loads new code; restart for a new version of the server";
 
-/// Where an action has led.
+/// How the loop continues after an action.
 pub enum Flow {
     Go,
     End(End),
@@ -60,21 +60,22 @@ pub enum Flow {
 
 /// The end of the loop.
 pub enum End {
-    /// The master is done.
+    /// The master has ended.
     Exit(u8),
-    /// This is the child of a fork. Whatever the master has outside of this process is none of its business.
+    /// This is the child of a fork. It must leave everything outside of this process that belongs to the master
+    /// alone.
     Child(Box<Child>),
-    /// This is the child of a fork that becomes the monitor; without what it needs it cannot.
+    /// This is the child of a fork that becomes the monitor; `None`: it lacks what it needs.
     Monitor(Option<Box<Recruit<crate::monitor::Post>>>),
     /// The same for the watcher of files.
     Watcher(Option<Box<Recruit<crate::watcher::Post>>>),
     /// This is the child of a fork that becomes a mold.
     Mold(Box<MoldInit>),
-    /// This is the child of a fork that cannot even begin.
+    /// This is the child of a fork whose setup failed.
     Stillborn(u8),
 }
 
-/// What a forked child takes with it out of the loop.
+/// What a forked child takes along from the loop.
 pub struct Child {
     pub seat: Seat,
     pub edition: Edition,
@@ -82,7 +83,7 @@ pub struct Child {
     pub identity: Option<Identity>,
 }
 
-/// Everything the master has. Dropping it closes descriptors and does nothing else: children drop it too.
+/// The whole state of the master. Dropping it closes descriptors and does nothing else: children drop it too.
 pub struct Shell<'a> {
     pub(super) supervisor: Supervisor,
     pub(super) capacity: Capacity,
@@ -97,27 +98,27 @@ pub struct Shell<'a> {
     pub(super) reporting: Reporting,
 }
 
-/// What has happened and was not handled yet, and where it comes from.
+/// Events that were not handled yet, and their sources.
 pub struct EventQueue {
     pub(super) signals: SignalQueue,
     pub(super) pending: VecDeque<Event>,
-    /// The moment from which the supervisor counts, monotonic.
+    /// The time from which the supervisor counts, monotonic.
     pub(super) began: Duration,
     /// The exit code, once nothing is left to decide.
     pub(super) leaving: Option<u8>,
 }
 
-/// The settings that there are, and where they come from.
+/// The settings of all generations, and their source.
 pub struct Generations<'a> {
     pub(super) editions: BTreeMap<Generation, Edition>,
     pub(super) first: Arc<Settings>,
-    /// Those whose logs are open.
+    /// The settings whose logs are open.
     pub(super) logging: Arc<Settings>,
     pub(super) start: PathBuf,
     pub(super) configuration: &'a dyn Configuration,
 }
 
-/// Where the server listens.
+/// The addresses at which the server listens.
 #[derive(Debug)]
 pub struct Listening {
     pub(super) binds: Binds,
@@ -128,14 +129,14 @@ pub struct Listening {
     pub(super) addresses: Arc<[String]>,
 }
 
-/// The workers' processes, and what all of them are given.
+/// The workers' processes, and what all of them get.
 pub struct WorkerProcesses {
     pub(super) workers: Workers,
     pub(super) scoreboard: Scoreboard,
     pub(super) lifeline: Lifeline,
-    /// Whom the workers are, if they are not who we are.
+    /// The user of the workers, if it is not that of the master.
     pub(super) identity: Option<Identity>,
-    /// The memory that there is, and what the kernel has killed for want of it.
+    /// The available memory, and the kernel's out-of-memory kills.
     pub(super) memory: OutOfMemory,
     pub(super) canary: CanaryWindow,
 }
@@ -145,15 +146,15 @@ pub struct WorkerProcesses {
 pub struct HelperProcesses {
     pub(super) monitor: Keeper,
     pub(super) watcher: Lookout,
-    /// It reads the configuration for a reload.
+    /// Reads the configuration for a reload.
     pub(super) reader: Option<Asking>,
     /// `--run-before`.
     pub(super) command: Option<Running>,
-    /// They were told to end.
+    /// They were ordered to end.
     pub(super) ending: bool,
 }
 
-/// Clients of the control socket, and what they wait for.
+/// Clients of the control socket, and the events that they wait for.
 #[derive(Default)]
 pub struct ControlClients {
     pub(super) control: Control,
@@ -161,19 +162,19 @@ pub struct ControlClients {
     pub(super) errands: Errands,
 }
 
-/// Who is told what happens: the log, the counters, the service manager, the caller of `--daemon`.
+/// Recipients of reports: the log, the counters, the service manager, the caller of `--daemon`.
 pub struct Reporting {
     pub(super) journal: Journal,
-    /// What the newest worker has loaded.
+    /// Description of the app, from the newest worker.
     pub(super) description: String,
     pub(super) tally: Tally,
     pub(super) note: Note,
     pub(super) service: Service,
-    /// Somebody waits to hear that the daemon is up.
+    /// Set while the caller of `--daemon` waits.
     pub(super) announcement: Option<Announcement>,
 }
 
-/// A pipe that nobody ever writes to. While the master lives, reading it finds nothing; afterwards, the end.
+/// A pipe that is never written to. While the master lives, it is not readable; afterwards, it returns EOF.
 pub struct Lifeline {
     pub(super) read: Option<OwnedFd>,
     _write: OwnedFd,
@@ -246,10 +247,10 @@ impl<'a> Shell<'a> {
         })
     }
 
-    /// Until the end of the master, or the beginning of a child.
+    /// Runs until the end of the master, or the start of a child.
     pub fn run(&mut self) -> Result<End, Error> {
         let mut actions = self.supervisor.start(self.now());
-        // The monitor is started by one of them, and may be asked before the first turn.
+        // One of the actions starts the monitor, which may get requests before the first turn.
         self.publish();
         loop {
             if let Flow::End(end) = self.perform(actions) {
@@ -298,7 +299,7 @@ impl<'a> Shell<'a> {
         Ok(())
     }
 
-    /// One SIGCHLD may stand for many, and for children we never had (orphans, when we are PID 1).
+    /// One SIGCHLD may stand for several children, including ones that we did not fork (orphans, when we are PID 1).
     fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, ended)) = process::reap()? {
             let Some(incarnation) = self.fleet.workers.with_pid(pid) else {
@@ -307,7 +308,7 @@ impl<'a> Shell<'a> {
                 }
                 continue;
             };
-            // What it said before it died comes first. What a child of its own may go on saying is cut off.
+            // Messages that it sent before its exit come first. Later ones of its own child processes are dropped.
             self.listen(incarnation, usize::from(u16::MAX));
             self.tell_hang(incarnation);
             let killed = self
@@ -338,7 +339,7 @@ impl<'a> Shell<'a> {
             .push_back(Event::Exited { incarnation, exit });
     }
 
-    /// Takes what a worker has said.
+    /// Handles the messages of a worker.
     pub(super) fn listen(&mut self, incarnation: Incarnation, most: usize) {
         let Some(worker) = self.fleet.workers.get_mut(incarnation) else {
             return;
@@ -356,7 +357,7 @@ impl<'a> Shell<'a> {
                     return;
                 }
                 Err(error) => {
-                    // Nothing it says can be trusted from here on; its death is an event like any other.
+                    // From here on its messages cannot be trusted; its exit is an event like any other.
                     tracing::error!(slot = worker.slot.0, pid = worker.pid.as_raw(), %error, "invalid message from worker, killing it");
                     worker.hearing = Hearing::Closed;
                     deliver(worker.pid, Raw::KILL);
@@ -404,7 +405,7 @@ impl<'a> Shell<'a> {
     }
 }
 
-/// Signals a child that was not reaped yet, so that the pid is certainly its own.
+/// Signals a child that was not reaped yet, so that the pid cannot have been reused.
 pub fn deliver(pid: Pid, signal: Raw) {
     if let Err(error) = process::kill(pid, signal) {
         tracing::warn!(%error, "signal not delivered");

@@ -1,13 +1,13 @@
-//! How often workers were replaced and reloads ended, and why: counted from the supervisor's reports. It decides nothing.
+//! Counters of worker restarts and reloads, by cause, from the supervisor's reports.
 
 use std::collections::BTreeMap;
 
 use super::supervisor::{Exit, Extent, Report, Retirement, Slot};
 
-/// Why a slot has another worker than before.
+/// Why a worker was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Ended by itself.
+    /// Exited by itself.
     Exit,
     /// Ended by a signal that was not ours.
     Signal,

@@ -1,4 +1,5 @@
-//! One turn of the master's loop: every source registers its descriptors and deadlines, and what has come is handed to its source.
+//! One turn of the master's loop: every source registers its descriptors and deadlines, and events are passed to
+//! their sources.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -11,19 +12,19 @@ use super::workers::Hearing;
 use crate::observability;
 use crate::sys::{Turn, Wanted, clock};
 
-/// A worker that talks without end is read in turns with the others.
+/// A worker that sends without end is read in turns with the others.
 const MESSAGES_A_TURN: usize = 16;
 
-/// How soon lines that the log's reader did not take are tried again.
+/// Delay before lines that the log's reader did not accept are retried.
 const LOG_RETRY: Duration = Duration::from_millis(100);
 
-/// How soon clients are thought of again that wait for what is nobody's event: an idle server, a written stack.
+/// Interval of checks for clients that wait for something without an event: an idle server, written stacks.
 const WAITS_RETRY: Duration = Duration::from_millis(25);
 
-/// What the master listens to, in the order in which it is served.
+/// The event sources of the master, in the order in which they are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
-    /// Before what workers say: one that was told to end together with us is not replaced.
+    /// Before the workers' messages: one that got SIGTERM together with us is not replaced.
     Signals,
     Worker(Incarnation),
     Mold(Generation),
@@ -31,12 +32,12 @@ enum Source {
     Watcher,
     Certificates,
     Control(control::Source),
-    /// A deadline of something that every turn looks at in any case.
+    /// A deadline of something that every turn checks in any case.
     EveryTurn,
 }
 
 impl Shell<'_> {
-    /// Waits for something to happen and puts it in line.
+    /// Waits for events and queues them.
     pub(super) fn turn(&mut self) -> Result<(), Error> {
         observability::lookups::report();
         observability::flush_pending();
@@ -100,7 +101,7 @@ impl Shell<'_> {
         turn
     }
 
-    /// All there are, monotonic.
+    /// All deadlines, monotonic.
     fn deadlines(&self, now: Duration) -> impl Iterator<Item = (Source, Duration)> {
         let every_turn = [
             self.supervisor
@@ -108,7 +109,7 @@ impl Shell<'_> {
                 .map(|due| self.events.began + due.0),
             self.reporting.service.due(),
             self.desk.control.due(),
-            // A reader of the log that fell behind is looked after often; the channels are still what wakes us.
+            // A slow reader of the log is retried often; the channels are still what wakes us.
             observability::is_behind().then_some(now + LOG_RETRY),
             self.has_waiting_clients().then_some(now + WAITS_RETRY),
         ];

@@ -1,4 +1,4 @@
-//! The processes behind the supervisor's incarnations: pids, channels, pages, last words. It decides nothing.
+//! The processes of the supervisor's incarnations: pids, channels, pages, last messages.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,27 +8,27 @@ use super::supervisor::{Exit, Generation, Incarnation, Slot};
 use crate::ipc::{InFlight, MasterChannel, Page, Phase, ToWorker};
 use crate::sys::{Pid, Scratch, clock};
 
-/// How many of the dead are remembered, for reports that come later than the death.
+/// Number of dead workers that are remembered, for reports that come after the exit.
 const REMEMBERED: usize = 64;
 
-/// One living (or not yet reaped) worker.
+/// One worker that was not reaped yet.
 #[derive(Debug)]
 pub struct Worker {
     pub slot: Slot,
     pub generation: Generation,
     pub pid: Pid,
     pub channel: MasterChannel,
-    /// Whether the channel may still bring something.
+    /// Whether more can be read from the channel.
     pub hearing: Hearing,
     pub page: Page,
-    /// What it has written on `DUMP_STACKS`.
+    /// The file for its stacks on `DUMP_STACKS`.
     pub stacks: Scratch,
-    /// What it has told of its stacks, with the number of the question.
+    /// The stacks that it has reported, with the number of the request.
     pub told: Option<(u64, String)>,
-    /// When it said that it was ready, in monotonic milliseconds.
+    /// When it reported ready, in monotonic milliseconds.
     pub ready_ms: Option<u64>,
     pub failure: Option<Failure>,
-    /// It hangs, and what it was doing is still to be told.
+    /// Set while it hangs and that was not logged yet.
     pub hang: Option<Hang>,
     pub killed: Killed,
     /// When it was forked, in monotonic milliseconds.
@@ -37,7 +37,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Just forked.
+    /// A worker that was just forked.
     pub fn new(
         (slot, generation): (Slot, Generation),
         pid: Pid,
@@ -71,7 +71,7 @@ impl Worker {
     }
 }
 
-/// Whether SIGKILL was ours.
+/// Whether we sent SIGKILL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Killed {
     ByUs,
@@ -84,7 +84,7 @@ pub enum Hearing {
     Closed,
 }
 
-/// What a worker said before it gave up.
+/// The failure that a worker has reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub phase: Phase,
@@ -143,7 +143,7 @@ impl Workers {
             .map(|(incarnation, worker)| (*incarnation, worker))
     }
 
-    /// `None`: not a worker of ours.
+    /// `None`: not one of our workers.
     pub fn with_pid(&self, pid: Pid) -> Option<Incarnation> {
         self.by_pid.get(&pid).copied()
     }
@@ -152,7 +152,7 @@ impl Workers {
         self.living.len()
     }
 
-    /// It was reaped. Its page is handed back, to be freed; its channel is closed.
+    /// It was reaped. Returns its page, to be freed; its channel is closed.
     pub fn remove(&mut self, incarnation: Incarnation) -> Option<Page> {
         let worker = self.living.remove(&incarnation)?;
         self.by_pid.remove(&worker.pid);
@@ -176,7 +176,7 @@ impl Workers {
         Some(page)
     }
 
-    /// The last words of whoever was the latest in that slot to have some.
+    /// The last reported failure of that slot's workers.
     pub fn last_words(&self, slot: Slot) -> Option<&Failure> {
         let living = self.living.values().rev();
         let living = living.map(|worker| (worker.slot, &worker.failure));
@@ -208,7 +208,7 @@ impl Workers {
     }
 }
 
-/// How a process ended, in the supervisor's words.
+/// Converts an exit into the supervisor's type.
 pub fn exit(exit: crate::sys::process::Exit) -> Exit {
     use super::supervisor::CoreDump;
     use crate::sys::process::{CoreDump as Dump, Exit as Ended};
