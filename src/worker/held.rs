@@ -1,7 +1,8 @@
-//! Output that is held back for a moment, so that small pieces sent in one step leave in one packet. It does not write.
+//! Output that is held back for a moment, so that small pieces of one step are sent in one packet.
 //!
-//! The first piece of a step is written at once. What follows it in the same step (no turn of the event loop, no wait of
-//! the app in between) is held until the step ends, until it is large, or for at most `LONGEST` when the app computes.
+//! The first piece of a step is written at once. What follows in the same step (no turn of the event loop, no wait of
+//! the app in between) is held until the step ends, until it is large, or for at most `LONGEST` while the app
+//! computes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -9,14 +10,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-/// The sentinel looks this often while output is held, so that an app that computes does not hold it up.
+/// Interval of the sentinel's checks while output is held, so that an app that computes does not delay it.
 pub const LONGEST: Duration = Duration::from_millis(10);
 /// More than this is not held.
 pub const MOST: usize = 16 * 1024;
 
 /// A connection with output that may be held.
 pub trait Holds: Send + Sync {
-    /// It leaves.
+    /// Writes the held output.
     fn write_held(self: Arc<Self>);
 }
 
@@ -26,12 +27,12 @@ pub struct Held {
     connections: Mutex<Vec<Arc<dyn Holds>>>,
     any: AtomicBool,
     step: AtomicU64,
-    /// The sentinel looks.
+    /// The sentinel checks for held output.
     watched: AtomicBool,
 }
 
 impl Held {
-    /// Names the step that is under way.
+    /// The number of the current step.
     pub fn step(&self) -> u64 {
         self.step.load(Relaxed)
     }
@@ -45,7 +46,7 @@ impl Held {
         !self.any.load(Relaxed)
     }
 
-    /// True: the sentinel has to be woken to look.
+    /// True: the sentinel has to be woken to check.
     pub fn add(&self, conn: Arc<dyn Holds>) -> bool {
         self.connections.lock().push(conn);
         self.any.store(true, Relaxed);

@@ -1,4 +1,4 @@
-//! Writing to the client: at once what the socket takes, the rest when it takes more. It does not frame.
+//! Writing to the client: at once what the socket takes, the rest when it takes more.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::state::{LOW_WATER, Mode, State};
 use crate::worker::held::Holds;
 use crate::worker::transport::{Follows, Transport, would_block};
 
-/// Bytes of a file or a block that are sent before others get their turn.
+/// Bytes of a file or a block that are sent before other connections get their turn.
 const SHARE: usize = 4 * 1024 * 1024;
 
 /// The output side of a connection's state, borrowed apart from its HTTP state (whose buffers the pieces point into).
@@ -40,7 +40,8 @@ impl<'s> Output<'s> {
         self.out.is_empty()
     }
 
-    /// Writes what the socket takes; the rest, if there is one. Nothing is left of output that nobody will read.
+    /// Writes what the socket takes; returns the rest, if there is one. Output that can no longer be delivered is
+    /// dropped.
     pub fn offer<'p>(&mut self, pieces: [&'p [u8]; 3]) -> Option<[&'p [u8]; 3]> {
         if *self.write_closed || !self.transport.is_open() {
             return None;
@@ -79,7 +80,7 @@ impl Holds for Conn {
         if std::mem::take(&mut s.holds) {
             if s.mode == Mode::Http2 {
                 self.advance(s);
-                // Streams that waited for room are noted now, and the reactor may be about to sleep.
+                // Streams that waited for room are queued now, and the reactor may be about to sleep.
                 self.net.wake.wake();
             } else {
                 self.flush(s);
@@ -89,7 +90,7 @@ impl Holds for Conn {
 }
 
 impl Conn {
-    /// Writes what is kept, as far as the socket takes it.
+    /// Writes kept output, as far as the socket takes it.
     pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut State) {
         if s.transport.is_unsent() && s.transport.flush().is_err() {
             s.write_closed = true;
@@ -130,7 +131,7 @@ impl Conn {
 }
 
 impl Conn {
-    /// Sends of the part what the socket takes, or a share of it: other connections wait too.
+    /// Sends what the socket takes of the part, but at most a share of it: other connections wait too.
     fn flush_part(self: &Arc<Self>, s: &mut State) {
         let mut share = SHARE;
         while let Some(part) = &mut s.part {
@@ -158,7 +159,7 @@ impl Conn {
                 }
                 Err(e) if would_block(&e) => return,
                 Err(error) => {
-                    // A disk that fails, or a client that has left.
+                    // A disk error, or a client that has disconnected.
                     tracing::debug!(%error, "rest of a response not sent");
                     self.give_up_part(s);
                     return;
@@ -167,21 +168,21 @@ impl Conn {
         }
     }
 
-    /// The rest will not come: the length that was announced shows it, when the connection ends here.
+    /// The rest will not be sent: the client detects that by the announced length, when the connection ends here.
     fn give_up_part(self: &Arc<Self>, s: &mut State) {
         s.part = None;
         s.transport.reset_on_close();
         s.write_closed = true;
     }
 
-    /// The reactor comes back to it, behind the others that have something to do.
+    /// The reactor resumes it, after the others that have work.
     pub(super) fn wait_for_a_turn(self: &Arc<Self>, s: &mut State) {
         if s.share.wait() {
             self.net.go_on_with(self.key);
         }
     }
 
-    /// It had more to do than its share of an earlier turn.
+    /// Resumes it: it had more to do than its share of an earlier turn.
     pub fn go_on(self: &Arc<Self>) {
         let s = &mut *self.lock();
         s.share.resume();

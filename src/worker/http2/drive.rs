@@ -1,4 +1,4 @@
-//! A connection between its socket and its HTTP/2 session.
+//! Moves bytes between a connection's socket and its HTTP/2 session.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State};
 use crate::worker::drain::Stage;
 use crate::worker::transport::{Read, StreamWire, Transport};
 
-/// One read.
+/// Bytes of one read.
 const READ: usize = 16 * 1024;
-/// Steps of the turn that a read costs beside its own: it may bring a thousand frames.
+/// Additional steps of the turn that a read costs: it may bring a thousand frames.
 const READ_STEPS: u16 = 3;
 
 impl Conn {
-    /// From here on the connection speaks HTTP/2; what was read is the first of it.
+    /// From here on the connection uses HTTP/2; bytes that were read already are its first.
     pub(in crate::worker) fn start_http2(self: &Arc<Self>, s: &mut State) {
         let streams = Streams::new(self);
         let mut session = Session::new(&limits(&self.net), streams.waker(), self.net.now());
@@ -30,14 +30,14 @@ impl Conn {
         self.net.page.http2_connected();
         // Set once: a connection does not change its protocol again.
         self.streams.get_or_init(|| streams.clone());
-        // Our settings are sent without being asked for.
+        // Our settings are sent without a request.
         streams.waker().wake();
         if self.net.drain.stage() != Stage::Serving {
             self.leave_http2(s);
         }
     }
 
-    /// Moves bytes between the socket and the session. False: the socket or a stream is next.
+    /// Moves bytes between the socket and the session. False: the next step needs the socket or a stream.
     pub(in crate::worker) fn http2(self: &Arc<Self>, s: &mut State) -> bool {
         if s.write_closed {
             self.end_http2(s, Goodbye::Plain);
@@ -83,7 +83,7 @@ impl Conn {
         true
     }
 
-    /// True: bytes have come, or their end.
+    /// True: bytes have arrived, or their end.
     fn read_http2(self: &Arc<Self>, s: &mut State) -> bool {
         let Some(session) = &mut s.http2 else {
             return false;
@@ -115,7 +115,7 @@ impl Conn {
         }
     }
 
-    /// Counts the frames that have come, and watches over a head that is not complete.
+    /// Counts the frames that have arrived, and applies the timeout of an incomplete head.
     fn admit_http2(&self, s: &mut State) {
         let now = self.net.now();
         if let Some(session) = &mut s.http2 {
@@ -145,7 +145,7 @@ impl Conn {
         streams.add(number, stream);
     }
 
-    /// No more streams; those that are open are lost, if there are any.
+    /// No more streams; open ones are lost, if there are any.
     fn end_http2(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) {
         s.http2 = None;
         self.say_goodbye(s, goodbye);
@@ -170,7 +170,7 @@ impl Conn {
     pub(super) fn stream_ready(self: &Arc<Self>) {
         let s = &mut *self.lock();
         if s.transport.is_reset() {
-            // An app that has not heard of the request is not asked.
+            // The app was not notified of the request, so it is not called.
             s.write_closed = true;
         }
         s.transport.wake();
@@ -178,7 +178,8 @@ impl Conn {
         self.advance(s);
     }
 
-    /// The session was woken. What several streams write in one step of the app leaves together, but for the first.
+    /// The session was woken. The output of several streams in one step of the app is sent together, except the first
+    /// piece.
     pub(super) fn go_on_with_session(self: &Arc<Self>) {
         let s = &mut *self.lock();
         let held = &self.net.held;
@@ -190,7 +191,7 @@ impl Conn {
         }
     }
 
-    /// The worker drains: streams that have begun end, and the client is told to begin no others here.
+    /// The worker drains: streams that have begun finish, and the client is notified to open no others here.
     pub(in crate::worker) fn leave_http2(&self, s: &mut State) {
         if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
             session.leave();
@@ -199,7 +200,7 @@ impl Conn {
     }
 }
 
-/// As RFC 9113 §7 calls it; constant, so that equal ones can be counted.
+/// The name in RFC 9113 §7; constant, so that equal ones can be counted.
 fn name(reason: Reason) -> &'static str {
     match reason {
         Reason::PROTOCOL_ERROR => "PROTOCOL_ERROR",

@@ -1,9 +1,9 @@
-//! HTTP/2 connections. Each stream is a connection of its own with one request, over a transport that is the stream: what is true
-//! of requests, timeouts, answers and logs is so for both protocols.
+//! HTTP/2 connections. Each stream is a connection of its own with one request, over a transport that is the stream:
+//! requests, timeouts, responses and logs work the same for both protocols.
 //!
-//! A connection in `Mode::Http2` only moves bytes between its socket and a [`Session`](crate::http2::Session). No lock of a stream
-//! is taken under that of the connection, nor the other way round: each leaves a note in [`Streams`] and what follows
-//! is done when the lock is free.
+//! A connection in `Mode::Http2` only moves bytes between its socket and a [`Session`](crate::http2::Session). No
+//! lock of a stream is taken under that of the connection, nor the reverse: each leaves a note in [`Streams`] and the
+//! work is done when the lock is released.
 
 mod drive;
 mod opening;
@@ -16,7 +16,7 @@ use super::network::Network;
 use crate::config::WebSockets;
 use crate::http2::Limits;
 
-/// What clients may do on connections of this worker.
+/// Limits for clients on connections of this worker.
 fn limits(net: &Network) -> Limits {
     let settings = &net.settings.http2;
     Limits {

@@ -1,4 +1,4 @@
-//! Connections that begin with HTTP/2 without having agreed on it: by prior knowledge (RFC 9113 §3.3).
+//! Connections that begin with HTTP/2 without negotiation: by prior knowledge (RFC 9113 §3.3).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::worker::connection::{Conn, Opening, State};
 use crate::worker::network::Network;
 
 impl Network {
-    /// What the first bytes of a connection may be.
+    /// The possible first bytes of a connection.
     pub(in crate::worker) fn first_bytes(&self) -> Opening {
         match self.settings.http2.mode {
             Http2::PriorKnowledge => Opening::Preface,
@@ -18,7 +18,7 @@ impl Network {
 }
 
 impl Conn {
-    /// Looks at the first bytes. False: the next step needs the socket.
+    /// Checks the first bytes. False: the next step needs the socket.
     pub(in crate::worker) fn preface(self: &Arc<Self>, s: &mut State) -> bool {
         let found = if s.http.buffered() == 0 {
             Preface::Undecided

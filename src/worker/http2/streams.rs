@@ -1,4 +1,4 @@
-//! The streams of one connection, and what they and the connection have to tell each other.
+//! The streams of one connection, and the notes between them and the connection.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -11,21 +11,21 @@ use crate::worker::connection::Conn;
 
 pub struct Streams {
     connection: Weak<Conn>,
-    /// By number: those that have not ended.
+    /// Open streams, by number.
     open: Mutex<HashMap<u32, Arc<Conn>>>,
     /// Shared with wakers.
     notes: Arc<Notes>,
     /// When the last one ended, or the connection began, in monotonic milliseconds.
     idle_since: AtomicU64,
-    /// How often `settle` was called since a thread began with it.
+    /// Calls of `settle` since a thread entered it.
     calls: AtomicU32,
 }
 
-/// What is to be done when no lock is held.
+/// Work to be done when no lock is held.
 #[derive(Default)]
 struct Notes {
     any: AtomicBool,
-    /// The session has something to do although no bytes have come.
+    /// The session has work although no bytes have arrived.
     session: AtomicBool,
     /// Streams that have bytes, or room, or were reset; by number.
     streams: Mutex<Vec<u32>>,
@@ -38,7 +38,7 @@ impl Notes {
     }
 }
 
-/// Woken for the session.
+/// The waker of the session.
 impl Wake for Notes {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -76,7 +76,7 @@ impl Streams {
         })
     }
 
-    /// For the session.
+    /// The waker of the session.
     pub fn waker(&self) -> Waker {
         self.notes.clone().into()
     }
@@ -108,22 +108,22 @@ impl Streams {
         self.open.lock().values().cloned().collect()
     }
 
-    /// Its request is looked at when the lock of the connection is free.
+    /// Adds a stream; its request is handled when the lock of the connection is released.
     pub fn add(&self, number: u32, stream: Arc<Conn>) {
         self.open.lock().insert(number, stream);
         self.notes.add(number);
     }
 
-    /// It has ended, at `now` in monotonic milliseconds.
+    /// Removes a stream that has ended, at `now` in monotonic milliseconds.
     pub fn remove(&self, number: u32, now: u64) {
         let stream = self.open.lock().remove(&number);
         self.idle_since.store(now, Ordering::Relaxed);
-        // The connection may be at its end, or idle from here on.
+        // The connection may be complete, or idle from here on.
         self.notes.wake_by_ref();
         drop(stream);
     }
 
-    /// Does what was noted. To be called without a lock; one thread does it, and others have it look again.
+    /// Does the noted work. To be called without a lock; one thread does it, and calls of others make it repeat.
     pub fn settle(&self) {
         if !self.notes.any.load(Ordering::Acquire) || self.calls.fetch_add(1, Ordering::AcqRel) > 0
         {
@@ -153,7 +153,7 @@ impl Streams {
         if self.notes.session.load(Ordering::Acquire)
             && let Some(connection) = self.connection.upgrade()
         {
-            // Where it has had its share of the turn, the reactor comes back to it.
+            // If it has used up its share of the turn, the reactor resumes it.
             connection.go_on_with_session();
         }
     }

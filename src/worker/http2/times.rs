@@ -12,13 +12,13 @@ use crate::worker::network::millis;
 const RELEASE: u64 = 1_000;
 
 impl Conn {
-    /// Since when no stream is open, where nothing is on its way to the client.
+    /// Since when no stream is open and nothing is unsent.
     pub(in crate::worker) fn http2_idle_since(&self, s: &State) -> Option<u64> {
         let streams = self.streams.get()?;
         streams.idle_since().filter(|_| !s.is_unsent())
     }
 
-    /// When it is to be looked at again, in monotonic milliseconds; 0: with the next tick.
+    /// When it is to be checked again, in monotonic milliseconds; 0: at the next tick.
     pub(in crate::worker) fn next_http2_timeout(&self, s: &State) -> u64 {
         if s.is_unsent() || self.net.drain.stage() != Stage::Serving {
             return 0;
@@ -75,8 +75,8 @@ impl Conn {
         })
     }
 
-    /// GOAWAY, and the end. Where no stream is open nothing is lost: one that the client begins at this moment is safe to be
-    /// sent again, since it was not taken.
+    /// Sends GOAWAY and closes. If no stream is open nothing is lost: a request that the client sends at this moment
+    /// can safely be retried, since it was not accepted.
     pub(in crate::worker) fn close_http2(self: &Arc<Self>, s: &mut State, reason: Reason) {
         if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
             session.abandon(reason);

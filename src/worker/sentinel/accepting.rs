@@ -1,4 +1,4 @@
-//! Which connections this worker takes, and when it leaves them to others. It does not read from them.
+//! Accepting: which connections this worker takes, and when it leaves them to other workers.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -11,32 +11,33 @@ use crate::sys::epoll::Watch;
 use crate::sys::{self, Audience, Listener, stream};
 use crate::worker::intake::Accepted;
 
-/// Out of descriptors, or of something else: how long the listeners are left alone.
+/// How long the listeners are ignored after an error, such as no more descriptors.
 const BACK_OFF_MS: u64 = 100;
-/// How often a worker that is full, and gets on with its requests, looks for connections that nobody else has taken.
+/// Interval at which a full worker, whose requests make progress, checks for connections that no other worker has
+/// accepted.
 const LEFT_OVER_MS: u64 = 10;
-/// So many of them it takes at once.
+/// Maximum number of those accepted at once.
 const LEFT_OVER: usize = 16;
 
-/// The listeners' state as this thread sees it.
+/// The listeners' state in this thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepting {
-    /// Not yet, or not any more.
+    /// Not yet, or no longer.
     No,
     /// The next connection is ours if we are first.
     Armed,
-    /// One was taken and not picked up: the worker is busy, another one will take the next.
+    /// One was accepted and not picked up: the worker is busy, another one accepts the next.
     Handing,
-    /// The app has had the worker for so long that it may be stuck: others are to take what comes.
+    /// The app has blocked the worker for so long that it may be stuck: new connections are left to others.
     Stuck,
-    /// The app could not serve it now: `picked` will tell when it can.
+    /// The app could not serve it now: `picked` is woken when it can.
     Full,
-    /// Nothing can be accepted until that moment: out of descriptors, for example.
+    /// Nothing can be accepted until that time: no descriptors, for example.
     BackOff(u64),
 }
 
 impl Watching {
-    /// Sockets of the slot's own are left to its first worker.
+    /// With `--reuse-port`, starts to listen on the slot's own sockets, which the master only binds.
     pub(super) fn listen(&self) {
         if self.own.net.settings.port_sharing == PortSharing::None {
             return;
@@ -48,14 +49,14 @@ impl Watching {
         }
     }
 
-    /// Those of its audience, with their index.
+    /// The listeners of its audience, with their index.
     fn open(&self) -> impl Iterator<Item = (usize, &Arc<Listener>)> {
         let audience = self.audience;
         let all = self.own.listeners.iter().enumerate();
         all.filter(move |(_, listener)| listener.audience == audience)
     }
 
-    /// Its generation is looked at before it serves.
+    /// Accepts at the listeners of a preview, before its generation serves.
     pub(super) fn preview(&mut self) {
         self.audience = Audience::Preview;
         self.begin_to_accept();
@@ -63,7 +64,7 @@ impl Watching {
 
     pub(super) fn go(&mut self) {
         if self.audience == Audience::Preview {
-            // Whoever has come to look is answered.
+            // Preview connections that wait in the queue are served.
             self.disarm(Accepting::No);
             self.empty_accept_queues(usize::MAX);
             self.audience = Audience::Everybody;
@@ -84,7 +85,7 @@ impl Watching {
         self.arm();
     }
 
-    /// Puts the listeners (back) into the epoll: at the end of the kernel's line of waiters, which makes it fair.
+    /// Adds the listeners to the epoll (again): at the end of the kernel's wait queue, which makes it fair.
     pub(super) fn arm(&mut self) {
         if self.own.net.app().awaits_room() {
             self.fill();
@@ -101,7 +102,8 @@ impl Watching {
         }
     }
 
-    /// One that has not come back to its reactor since the last look gets no connection that another worker could take.
+    /// A worker that has not returned to its reactor since the last check gets no connection that another one could
+    /// accept.
     pub(super) fn look_at_the_worker(&mut self) {
         let turns = self.own.net.clock.turns();
         let asleep = turns % 2 == 1;
@@ -110,8 +112,8 @@ impl Watching {
         match self.accepting {
             Accepting::Armed if stuck => self.disarm(Accepting::Stuck),
             Accepting::Stuck if !stuck => self.arm(),
-            // A worker that was woken for a connection and could not take it (it was full, or killed just then) cannot pass
-            // the wake on: now and then the others look for themselves.
+            // A worker that was woken for a connection and could not accept it (it was full, or just killed) cannot
+            // pass the wake-up on: the others check from time to time.
             Accepting::Armed => {
                 self.disarm(Accepting::No);
                 self.arm();
@@ -124,7 +126,7 @@ impl Watching {
         }
     }
 
-    /// What this worker could not serve at once is for another one.
+    /// A connection that this worker could not serve at once is left to another one.
     pub(super) fn leave_if_full(&mut self) -> bool {
         let full = self.accepting == Accepting::Armed && self.own.net.app().awaits_room();
         if full {
@@ -139,13 +141,13 @@ impl Watching {
         self.left_over_at = sys::monotonic_ms() + LEFT_OVER_MS;
     }
 
-    /// Connections that have waited while every worker is busy. Without this, clients that keep theirs and always have a
-    /// next request would keep all others out.
+    /// Accepts connections that have waited while every worker is busy. Without this, clients with keepalive
+    /// connections and a steady flow of requests would keep out all others.
     pub(super) fn take_left_over(&mut self, now: u64) {
         self.left_over_at = now + LEFT_OVER_MS;
         let completed = self.own.net.app().completed();
         if std::mem::replace(&mut self.completed, completed) == completed {
-            // Stuck, or in a long request: it would not help them.
+            // Stuck, or in a long request: accepting would not help them.
             return;
         }
         for (n, listener) in self.open() {
@@ -197,9 +199,9 @@ impl Watching {
                 self.own.net.wake.wake();
                 self.disarm(Accepting::BackOff(sys::monotonic_ms() + BACK_OFF_MS));
             }
-            // Another worker was faster, or the client left before it was taken.
+            // Another worker was faster, or the client disconnected before it was accepted.
             Err(e) if stream::is_of_one_connection(&e) => {}
-            // The listener would show itself again at once, and again.
+            // The listener would be reported again at once, repeatedly.
             Err(e) => {
                 let now = sys::monotonic_ms();
                 if self.own.net.complaints.admits("accept fails", now) {
@@ -232,7 +234,7 @@ impl Watching {
         self.own.listeners.clear();
     }
 
-    /// What the kernel has accepted for us is served, not reset: so many connections of each listener.
+    /// Serves connections that the kernel has completed, instead of resetting them: up to so many of each listener.
     pub(super) fn empty_accept_queues(&mut self, most: usize) {
         for (n, listener) in self.open() {
             for _ in 0..most {

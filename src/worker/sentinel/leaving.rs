@@ -1,4 +1,4 @@
-//! The ways in which a worker leaves: asked by the master, by a signal, or because the master is gone. It finishes no request.
+//! How a worker leaves: ordered by the master, by a signal, or because the master is gone.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use crate::ipc::{DrainReason, FromWorker, State};
 use crate::sys::{self, wait_readable};
 use crate::worker::network::millis;
 
-/// What a fast stop takes at the most.
+/// Maximum duration of a fast stop.
 const FAST_MS: u64 = 5_000;
 
-/// How a graceful stop is divided, in milliseconds. Cancelled requests and Python's own end (lifespan, atexit hooks,
-/// threads) have to fit into the timeout too: whoever sent SIGTERM sends SIGKILL soon after it.
+/// The phases of a graceful stop, in milliseconds. Cancelled requests and Python's own shutdown (lifespan, atexit
+/// hooks, threads) have to fit into the timeout too: a SIGTERM is followed by SIGKILL soon after it.
 #[derive(Debug, PartialEq, Eq)]
 struct Grace {
-    /// Requests may run so long.
+    /// Requests may run this long.
     requests: u64,
-    /// The process ends here, whatever Python does.
+    /// The process exits then, whatever Python does.
     whole: u64,
 }
 
 impl Grace {
     fn of(graceful_ms: u64) -> Self {
-        // Below two seconds the end gets half a second on top, or nothing could come to its end in order.
+        // Below two seconds the shutdown gets half a second on top, or it could not complete in order.
         let whole = graceful_ms.max((graceful_ms + 500).min(2_000));
         let end = (graceful_ms / 10).clamp(300, 2_000);
         Self {
@@ -46,7 +46,7 @@ impl Watching {
         self.disarm(Accepting::No);
         match reason {
             DrainReason::Shutdown | DrainReason::Removed => self.empty_accept_queues(usize::MAX),
-            // The kernel may have woken this worker alone for a connection: nobody else would come for it.
+            // The kernel may have woken only this worker for a connection: no other one would accept it.
             DrainReason::Replaced if armed => self.empty_accept_queues(1),
             DrainReason::Replaced => {}
         }
@@ -54,8 +54,8 @@ impl Watching {
         self.begin_grace(graceful_ms);
     }
 
-    /// Another generation takes the slot, and may give it back: what is here is finished, and connections end with their next
-    /// answer. WebSockets stay.
+    /// Another generation takes the slot, and may return it: in-flight requests finish, and connections close after
+    /// their next response. WebSockets stay.
     pub(super) fn pause(&mut self) {
         self.own.net.drain.close_after_answers();
         let armed = self.accepting == Accepting::Armed;
@@ -66,12 +66,13 @@ impl Watching {
         }
         self.own.net.intake.listeners.lock().clear();
         self.own.net.page.set_state(State::Ready);
-        // When the master is gone, the lifeline says so.
+        // If the master is gone, the lifeline reports it.
         drop(self.own.channel.send(&FromWorker::StoppedAccepting));
     }
 
-    /// Somebody else than the master says so (or the kernel, since the master is gone). The listeners stay open as long as the
-    /// master lives: it may be about to say that all are to go, and then what is in their queues is to be served.
+    /// Another process than the master has sent SIGTERM (or the kernel, since the master is gone). The listeners stay
+    /// open as long as the master lives: it may be about to stop all workers, and then the connections in their
+    /// queues are to be served.
     pub(super) fn leave(&mut self) {
         let gone = wait_readable(&[self.own.lifeline.as_fd()], Some(Duration::ZERO));
         if gone.is_ok_and(|gone| gone.contains(&true)) {
@@ -87,9 +88,9 @@ impl Watching {
         self.begin_grace(millis(self.own.net.settings.graceful_timeout));
     }
 
-    /// Nothing is accepted any more: the master learns it, and the main thread what it has to do.
+    /// Nothing is accepted any more: notifies the master, and passes the command to the main thread.
     pub(super) fn begin_grace(&mut self, graceful_ms: u64) {
-        // The master may be gone by now, and then nobody waits for this.
+        // If the master is gone, there is no process that waits for this.
         drop(self.own.channel.send(&FromWorker::StoppedAccepting));
         let Grace { requests, whole } = Grace::of(graceful_ms);
         let now = sys::monotonic_ms();
@@ -117,8 +118,8 @@ impl Watching {
         self.own.net.wake.wake();
     }
 
-    /// A restarted master must be able to bind: the listeners go first, emptied by whoever of the workers is first, then the
-    /// work in flight.
+    /// A restarted master must be able to bind: the listeners are closed first, emptied by the first worker that
+    /// does, then in-flight requests finish.
     pub(super) fn master_is_gone(&mut self) {
         drop(self.epoll.remove(self.own.lifeline.as_fd()));
         if self.deadline.is_some() && self.own.listeners.is_empty() {
@@ -126,7 +127,7 @@ impl Watching {
         }
         tracing::error!("the master is gone, shutting down");
         if self.accepting == Accepting::Stuck {
-            // Others can serve what is in the queues.
+            // Other workers can serve the connections in the queues.
             self.stop_accepting();
         }
         self.drain(

@@ -1,4 +1,4 @@
-//! What the master says, and what is done about it in this thread. Leaving has a file of its own.
+//! Handles messages of the master in this thread. Leaving is in `leaving.rs`.
 
 use std::os::fd::AsFd;
 
@@ -20,7 +20,7 @@ impl Watching {
                     self.preview();
                 }
                 Ok(Incoming::Message(ToWorker::Pause)) if self.deadline.is_none() => self.pause(),
-                // A signal was faster; or this one was answered before there was a sentinel.
+                // A signal came first; or the message was handled before the sentinel was started.
                 Ok(Incoming::Message(
                     ToWorker::Go | ToWorker::Preview | ToWorker::Pause | ToWorker::Begin,
                 )) => {}
@@ -55,7 +55,7 @@ impl Watching {
         }
     }
 
-    /// Here and not in the main thread: a worker that is stuck must not keep writing to a file that was rotated away.
+    /// Here and not in the main thread: a worker that is stuck must not keep writing to a file that was rotated.
     pub(super) fn reopen_logs(&self) {
         if let Err(error) = observability::reopen() {
             tracing::error!(%error, "log files not reopened");
@@ -71,7 +71,7 @@ impl Watching {
         }
     }
 
-    /// Before the app is up nobody turns the reactor; the master then asks by a signal.
+    /// Before the app is loaded the reactor is not turned; the master then requests the stacks by a signal.
     pub(super) fn ask_stacks(&self, number: u64) {
         if self.own.orders.is_listening() {
             self.own.orders.give(Command::Stacks { number });

@@ -1,5 +1,5 @@
-//! The worker's small second thread: accepts, listens to the master, and ends the process when nobody else can.
-//! It never runs Python, so it answers also while the app has the worker by the throat.
+//! The worker's small second thread: accepts, handles the master's messages, and ends the process when no other
+//! thread can. It never runs Python, so it responds also while the app blocks the worker.
 
 mod accepting;
 mod leaving;
@@ -24,9 +24,9 @@ const CHANNEL: u64 = 1 << 32;
 const LIFELINE: u64 = CHANNEL + 1;
 const PICKED: u64 = CHANNEL + 2;
 const SIGNALS: u64 = CHANNEL + 3;
-/// How often the thread looks whether the worker comes back to its reactor.
+/// Interval of the checks whether the worker returns to its reactor.
 const LOOK_MS: u64 = 750;
-/// No output was held for so long: nobody needs to look.
+/// After this long without held output the checks stop.
 const QUIET_MS: u64 = 500;
 
 pub struct Sentinel {
@@ -76,16 +76,16 @@ struct Watching {
     epoll: Epoll,
     noted: &'static Noted,
     accepting: Accepting,
-    /// Whom it accepts, or will when it is told to go.
+    /// Which listeners it accepts at, now or after `Go`.
     audience: Audience,
-    /// The process ends here, whatever Python does.
+    /// When the process exits, whatever Python does.
     deadline: Option<u64>,
     seen_turns: u64,
-    /// When held output was seen last; zero: not looking.
+    /// When held output was seen last; zero: not checking.
     held_at: u64,
-    /// When the next look for left-over connections is due.
+    /// When the next check for left-over connections is due.
     left_over_at: u64,
-    /// Requests completed at the last such look.
+    /// Requests completed at the last such check.
     completed: u64,
 }
 
@@ -107,7 +107,7 @@ impl Watching {
             }
             let next = match self.accepting {
                 Accepting::BackOff(until) => Some(until),
-                // Also while all is quiet: who is stuck does not say so.
+                // Also while all is quiet: a worker that gets stuck causes no event.
                 Accepting::Armed | Accepting::Stuck => Some(now + LOOK_MS),
                 Accepting::Full => Some(self.left_over_at),
                 Accepting::No | Accepting::Handing => None,
@@ -138,7 +138,7 @@ impl Watching {
         }
     }
 
-    /// While output is held, it leaves after a moment also when the app computes.
+    /// While output is held, it is sent after a moment also if the app computes.
     fn held_until(&self, now: u64) -> Option<u64> {
         self.own
             .net
@@ -176,7 +176,7 @@ impl Watching {
                 Some(Asked::Leave) => self.leave(),
                 Some(Asked::LeaveAtOnce) => {
                     self.stop_fast();
-                    // As in `begin_grace`: unasked, so that another one takes the place.
+                    // As in `begin_grace`: unasked, so that another worker takes the slot.
                     drop(self.own.channel.send(&FromWorker::StoppedAccepting));
                 }
                 None => {}

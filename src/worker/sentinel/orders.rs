@@ -1,4 +1,4 @@
-//! Commands on their way to the thread that runs Python. It gives none.
+//! Commands for the thread that runs Python.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -7,29 +7,29 @@ use parking_lot::Mutex;
 
 use crate::worker::signals;
 
-/// What the master (or its death) asks of the thread that runs Python.
+/// A command of the master (or a consequence of its death) for the thread that runs Python.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Finish what is in flight until `until`; at `end` the process ends. Monotonic milliseconds.
+    /// Finish in-flight requests until `until`; at `end` the process exits. Monotonic milliseconds.
     Drain { until: u64, end: u64 },
-    /// Cancel what is running.
+    /// Cancel running requests.
     Fast { end: u64 },
-    /// Tell the master where Python is; `number` goes with the answer.
+    /// Send the Python stacks to the master; `number` goes with the reply.
     Stacks { number: u64 },
 }
 
-/// Commands on their way to the main thread.
+/// The queue of commands for the main thread.
 #[derive(Default)]
 pub struct Orders {
     queue: Mutex<VecDeque<Command>>,
     any: AtomicBool,
-    /// Somebody had to be told to stop fast.
+    /// A fast stop was ordered.
     fast: AtomicBool,
-    /// The app is up: a command goes to the main thread. Before, it ends the process.
+    /// The app is loaded: a command goes to the main thread. Before, it ends the process.
     listening: AtomicBool,
-    /// The signals of this process are somebody else's: it serves in a thread of a program.
+    /// Signals of this process are not handled: it serves in a thread of a program.
     leaves_signals: AtomicBool,
-    /// The worker has ended and its process goes on: the sentinel is to end as well.
+    /// The worker has ended and its process continues: the sentinel has to end as well.
     finished: AtomicBool,
 }
 
