@@ -144,6 +144,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "master::supervisor",
+        crates: &["serde", "serde_json", "thiserror"],
         never: NO_CLOCK_NO_SYSTEM,
         ..RULE
     },

@@ -1,6 +1,8 @@
 //! A seeded random number generator (splitmix64): well distributed, and reproducible.
 
-#[derive(Debug, Clone)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Chance(u64);
 
 impl Chance {

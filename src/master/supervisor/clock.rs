@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Moment;
 
 /// The longest pause between two calls that the supervisor asks for.
@@ -13,7 +15,7 @@ pub(super) const PULSE: Duration = Duration::from_secs(1);
 /// A call this late is due to scheduling; later than this, the master did not run.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Clock {
     now: Moment,
     /// By how much the caller's time is ahead of ours.

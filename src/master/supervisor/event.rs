@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     BootFailure, Figures, Generation, Helper, HelperEnd, Incarnation, MoldMessage, Plan, Slot,
     Token,
@@ -70,7 +72,7 @@ pub enum Event {
 }
 
 /// Memory available for workers, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// Limit of the control group.
     pub limit: u64,
@@ -134,7 +136,7 @@ pub enum WorkerMessage {
 }
 
 /// `ipc::Phase`: where a boot failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BootPhase {
     Boot,
     Import,
@@ -145,7 +147,7 @@ pub enum BootPhase {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     Code(u8),
     Signal {
@@ -156,7 +158,7 @@ pub enum Exit {
     OutOfMemory,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CoreDump {
     Written,
     No,
@@ -171,7 +173,7 @@ pub enum ConfigResult {
 }
 
 /// Why a worker that serves is to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Retirement {
     /// `--max-requests`
     Requests,
@@ -205,7 +207,7 @@ pub enum Command {
 }
 
 /// Parameters of a canary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     pub portion: Portion,
     /// After this it ends: promoted if it was judged and is not worse, otherwise taken back. `None`: an operator ends
@@ -217,7 +219,7 @@ pub struct Trial {
 }
 
 /// A number of a generation's slots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Portion {
     Slots(u32),
     /// Rounded up.
@@ -238,7 +240,7 @@ impl Portion {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopMode {
     Graceful,
     Fast,

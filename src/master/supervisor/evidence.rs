@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Buckets of durations: index i covers 2^(i-1) to 2^i microseconds.
 pub const BUCKETS: usize = 28;
 
@@ -43,7 +45,7 @@ impl Default for Figures {
 }
 
 /// A generation's figures for reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     pub requests: u64,
     pub errors: u64,
@@ -53,7 +55,7 @@ pub struct Summary {
 }
 
 /// In what respect the new generation is worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Finding {
     NotWorse,
     Errors,
@@ -61,7 +63,7 @@ pub enum Finding {
     Slow,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     pub finding: Finding,
     pub old: Summary,

@@ -5,15 +5,18 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::worker::Worker;
 use super::{Incarnation, Slot};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Fleet {
     all: BTreeMap<Incarnation, Worker>,
     by_slot: BTreeSet<(Slot, Incarnation)>,
     /// Number of workers visited: the tests check a bound.
     #[cfg(test)]
+    #[serde(default)]
     looks: Cell<u64>,
 }
 

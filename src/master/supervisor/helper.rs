@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::mutation::fault;
 use super::pacing::Pacing;
 use super::{Action, Moment, Phase, Report, Retry, Supervisor};
@@ -11,7 +13,7 @@ use super::{Action, Moment, Phase, Report, Retry, Supervisor};
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// A child process of the master that is no worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Helper {
     /// Watches files for changes (`--reload`). Comes first: workers report to it what they load.
     Watcher,
@@ -31,7 +33,7 @@ pub enum HelperEnd {
 }
 
 /// One configured helper.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Beside {
     pacing: Pacing,
     /// `None`: to be started when its pause is over.

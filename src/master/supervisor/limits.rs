@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Retirement;
 use super::chance::Chance;
 
 /// `--max-requests`, `--max-worker-memory`, `--max-worker-lifetime`, and their random jitter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerLimits {
     pub requests: Option<u64>,
     pub requests_jitter: u64,
@@ -17,7 +19,7 @@ pub struct WorkerLimits {
 }
 
 /// The limits of one worker, including its jitter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OwnLimits {
     requests: Option<u64>,
     memory: Option<u64>,
@@ -35,7 +37,7 @@ pub(super) struct Done {
 }
 
 /// The limit that was reached, with its numbers: requests, bytes or seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excess {
     pub why: Retirement,
     pub value: u64,

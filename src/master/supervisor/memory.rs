@@ -4,6 +4,8 @@
 //! When a control group is full, the kernel kills its largest process, and that is a serving worker. So if not all
 //! new workers fit, slots are replaced a few at a time, as with a surge; if not one fits, the reload is refused.
 
+use serde::{Deserialize, Serialize};
+
 use super::clock::PULSE;
 use super::mutation::fault;
 use super::rollout::{Batch, Goal};
@@ -11,7 +13,7 @@ use super::worker::{Life, Worker};
 use super::{Action, Memory, Moment, ReloadFailure, Report, Supervisor};
 
 /// How many workers of the next batch may boot beside the living ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Room {
     /// The memory is being measured.
     Asked,

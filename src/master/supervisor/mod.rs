@@ -42,6 +42,7 @@ mod rollout;
 mod shutdown;
 mod slot;
 mod stage;
+mod state;
 mod steps;
 mod switch;
 #[cfg(test)]
@@ -50,6 +51,8 @@ mod view;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
 
 pub use action::{Action, Answer, DrainReason, KillReason, Order, Refusal, ServiceState};
 pub use event::{
@@ -63,6 +66,7 @@ pub use mold::MoldMessage;
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
 pub use plan::{Abort, ForkedFrom, Plan, Sources, Winch};
 pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
+pub use state::StateError;
 pub use view::{RolloutStage, RolloutView, Service, Stage, WorkerView};
 
 use chance::Chance;
@@ -77,7 +81,7 @@ use rollback::Previous;
 use slot::Place;
 
 /// Feed it events, carry out the returned actions in order, call it again at `next_timeout()`.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Supervisor {
     plan: Plan,
     /// Number of slots of the serving generation: the plan's number, changed by scaling.
@@ -112,13 +116,16 @@ pub struct Supervisor {
     listeners: Listeners,
     clock: Clock,
     chance: Chance,
+    /// Of the call in progress: none between two of them.
+    #[serde(skip)]
     actions: Vec<Action>,
     #[cfg(test)]
+    #[serde(skip)]
     mutation: Option<mutation::Mutation>,
 }
 
 /// Phase of the master's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     /// A command runs that must succeed before any worker boots.
     Preparing(Preparation),
@@ -141,21 +148,21 @@ enum Phase {
     Gone,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum AllFailing {
     Said,
     No,
 }
 
 /// Whether every slot that could be filled was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Spawning {
     Done,
     /// Continued in the next call, so that pending events are handled first.
     MoreToDo,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Listeners {
     Open,
     Closed,

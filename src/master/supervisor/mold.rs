@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::mutation::fault;
 use super::pacing::{Pacing, is_kill};
 use super::slot::{Awaits, Proven};
@@ -22,7 +24,7 @@ pub enum MoldMessage {
     Failed { phase: BootPhase },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Mold {
     life: Life,
     pacing: Pacing,
@@ -30,7 +32,7 @@ pub(super) struct Mold {
     awaits: Awaits,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Life {
     /// There is no process. One is started when the pause is over.
     Absent,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Exit, Moment, Retry};
 
 const LONGEST: Duration = Duration::from_secs(30);
@@ -14,7 +16,7 @@ const EXCUSED_KILLS: u32 = 2;
 /// An exit of its own this soon after `Ready` counts as a failed boot.
 const EARLY: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Pacing {
     pub(super) failures: u32,
     /// Boots that were killed from outside.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Helper, WorkerLimits};
 
 /// Effect of WINCH.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Winch {
     /// A terminal sends it on each resize.
     Ignored,
@@ -15,7 +17,7 @@ pub enum Winch {
 }
 
 /// Whether the app's files are watched (`--reload`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sources {
     Fixed,
     /// A first boot that fails waits for `Event::Changed`, and replaced workers have little time to finish.
@@ -23,7 +25,7 @@ pub enum Sources {
 }
 
 /// The process that workers are forked from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ForkedFrom {
     Master,
     /// The mold of their generation, whose loaded code they share.
@@ -31,7 +33,7 @@ pub enum ForkedFrom {
 }
 
 /// How a hung worker is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Abort {
     /// SIGKILL.
     Never,
@@ -40,7 +42,7 @@ pub enum Abort {
 }
 
 /// The part of the settings that decisions depend on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Wanted number of workers; 0 counts as 1.
     pub workers: u32,

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::mutation::fault;
 use super::steps::FAST;
 use super::{Action, Moment, Phase, Report, Signal, StopMode, Supervisor};
@@ -12,13 +14,13 @@ use super::{Action, Moment, Phase, Report, Signal, StopMode, Supervisor};
 const TIMED_OUT: u8 = 124;
 
 /// One command and its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Preparation {
     pub(super) step: u32,
     pub(super) course: Course,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Course {
     /// To be started.
     Due,

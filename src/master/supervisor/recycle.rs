@@ -4,6 +4,8 @@
 //! The next one waits until the old process has exited, so that recycling never costs more than one process above the
 //! count, and all of them wait for a reload: it replaces all workers anyway.
 
+use serde::{Deserialize, Serialize};
+
 use super::limits::Done;
 use super::mutation::fault;
 use super::reload::Reload;
@@ -12,7 +14,7 @@ use super::{
     Beat, DrainReason, Incarnation, Phase, Report, Retirement, Slot, Supervisor, Token, Who,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Retiree {
     pub(super) incarnation: Incarnation,
     pub(super) why: Retirement,
@@ -20,7 +22,7 @@ pub(super) struct Retiree {
     pub(super) begun: Begun,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Begun {
     Yes,
     No,

@@ -1,6 +1,8 @@
 //! A reload from the request to the rollout: queued, the configuration read again, begun, ended. The rollout itself
 //! is in `rollout.rs`.
 
+use serde::{Deserialize, Serialize};
+
 use super::mutation::fault;
 use super::rollout::{Batch, Goal, Rollout};
 use super::worker::{Life, Worker};
@@ -10,13 +12,13 @@ use super::{
 };
 
 /// A requested rollout that has not begun, and the clients that wait for it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Queued {
     goal: Goal,
     pub(super) tokens: Vec<Token>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Reload {
     Idle,
     /// The shell reads the configuration.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     BootPhase, Evidence, Excess, Exit, Generation, Helper, Incarnation, Memory, Retirement, Slot,
     StopMode, Token,
@@ -217,7 +219,7 @@ pub enum Extent {
 }
 
 /// Identifies a worker in a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     pub incarnation: Incarnation,
     pub slot: Slot,
@@ -241,7 +243,7 @@ pub enum Retry {
 }
 
 /// Why a worker, or a mold, did not become ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BootFailure {
     /// Reported by the worker itself, with a text.
     Said(BootPhase),
@@ -250,7 +252,7 @@ pub enum BootFailure {
     NotSpawned,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReloadFailure {
     /// Nothing was changed.
     BadConfig,

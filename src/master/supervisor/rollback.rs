@@ -4,6 +4,8 @@
 //! exited in the meantime is booted first. If that fails the others do not wait: serving a version that is to be
 //! taken back is worse than filling a slot a little later.
 
+use serde::{Deserialize, Serialize};
+
 use super::memory::Room;
 use super::mutation::fault;
 use super::rollout::{Batch, Goal, Missing, Replaced, Rollout, Step};
@@ -14,7 +16,7 @@ use super::{
 };
 
 /// The previous generation, whose workers are kept for a rollback.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Previous {
     pub(super) generation: Generation,
     plan: Plan,

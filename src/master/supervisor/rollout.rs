@@ -5,6 +5,8 @@
 //! already replaced keep the new generation, because without a mold the code of the old one may be gone from the
 //! disk).
 
+use serde::{Deserialize, Serialize};
+
 use super::memory::Room;
 use super::mutation::fault;
 use super::reload::Reload;
@@ -14,7 +16,7 @@ use super::{
     Supervisor, Token, Trial,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Rollout {
     pub(super) generation: Generation,
     pub(super) goal: Goal,
@@ -36,7 +38,7 @@ pub(super) struct Rollout {
 }
 
 /// What happens to workers whose slots the new generation takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Replaced {
     Drained,
     /// The new generation may be taken back.
@@ -44,7 +46,7 @@ pub(super) enum Replaced {
 }
 
 /// The intended result of a rollout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Goal {
     /// The new generation serves.
     Serve,
@@ -62,7 +64,7 @@ pub(super) enum Goal {
 }
 
 /// What happens about workers that exited while they were paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Missing {
     /// Replacements boot first: capacity does not fall.
     Booted,
@@ -70,7 +72,7 @@ pub(super) enum Missing {
     Left,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Batch {
     /// New workers boot, and wait for each other. The rollout can still be undone.
     Booting,

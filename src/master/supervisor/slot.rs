@@ -1,11 +1,13 @@
 //! The wanted state of a slot: which generation belongs there, how its failures are paced, which clients wait for it.
 
+use serde::{Deserialize, Serialize};
+
 use super::pacing::Pacing;
 use super::worker::Worker;
 use super::{Answer, BootFailure, Generation, Retirement, Slot, Supervisor, Token};
 
 /// The wanted state of one slot, whichever worker fills it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) generation: Generation,
     pub(super) pacing: Pacing,
@@ -16,14 +18,14 @@ pub(super) struct Place {
     pub(super) waiting: Vec<Token>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Proven {
     Once,
     Never,
 }
 
 /// What must happen before a worker boots here, besides the pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Awaits {
     Nothing,
     Change,

@@ -12,10 +12,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::limits::OwnLimits;
 use super::{Excess, Moment, Who};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Life {
     /// Spawned, not `Ready` yet.
     Booting {
@@ -54,14 +56,14 @@ pub(super) enum Life {
     Killed,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Threads {
     AllWell,
     /// One of several hangs; this was reported.
     OneHangs,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Worker {
     pub(super) who: Who,
     pub(super) life: Life,

@@ -18,7 +18,7 @@ pub fn history(seed: u64, mutation: Option<Mutation>) -> Result<(), Broken> {
     play(&mut world)
 }
 
-fn play(world: &mut World) -> Result<(), Broken> {
+pub(super) fn play(world: &mut World) -> Result<(), Broken> {
     for _ in 0..world.rng.between(5, 40) {
         let pause = world.rng.pick(&[10, 100, 1000, 5000]);
         let pause = world.rng.millis(0, pause);

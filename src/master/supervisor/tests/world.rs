@@ -8,6 +8,7 @@ use super::molds::{MoldHappening, MoldProcess};
 use super::oracle::{Broken, Oracle};
 use super::process::exit_code;
 use super::process::{Code, Fate, Process, killed};
+use super::rewriting::Rewriting;
 use super::rng::Rng;
 use crate::master::supervisor::mutation::Mutation;
 use crate::master::supervisor::*;
@@ -60,6 +61,8 @@ pub struct World {
     tokens: u64,
     pub over: bool,
     pub trace: Option<Vec<String>>,
+    /// Its state is written out and read back between events.
+    pub rewriting: Option<Rewriting>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +103,7 @@ impl World {
             tokens: 0,
             over: false,
             trace: trace.then(Vec::new),
+            rewriting: None,
         };
         world.feed(None)?;
         Ok(world)
@@ -122,6 +126,10 @@ impl World {
             if !quiet || actions.iter().any(|a| *a != Action::SampleHeartbeats) {
                 trace.push(format!("{:?} {event:?}\n      => {actions:?}", self.now.0));
             }
+        }
+        if let Some(rewriting) = &mut self.rewriting {
+            rewriting.compare(self.now, event.as_ref(), &actions, &self.supervisor)?;
+            rewriting.rewrite(&mut self.supervisor)?;
         }
         self.oracle
             .judge(self.now, event.as_ref(), &actions, &self.supervisor)?;
