@@ -98,7 +98,7 @@ impl Page {
         self.add(counter::SPOOL_FAILURES, 1);
     }
 
-    /// A connection speaks HTTP/2.
+    /// A connection uses HTTP/2.
     pub fn http2_connected(&self) {
         self.add(counter::HTTP2, 1);
     }

@@ -1,4 +1,4 @@
-//! Whether output is coloured: on a terminal, unless the environment says otherwise.
+//! Whether output is coloured: on a terminal, unless the environment sets it otherwise.
 //!
 //! `NO_COLOR` (no-color.org) wins; `FORCE_COLOR` and `CLICOLOR_FORCE` colour pipes too (CI, compose, honcho); `CLICOLOR=0`
 //! and `TERM=dumb` turn colours off (bixense.com/clicolors).
@@ -32,16 +32,16 @@ pub fn is_wanted(is_terminal: bool) -> bool {
 }
 
 fn decide(is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
-    let says = |name| variable(name).filter(|value| !value.is_empty());
-    let forces = |name| says(name).is_some_and(|value| value != "0");
-    if says("NO_COLOR").is_some() {
+    let non_empty = |name| variable(name).filter(|value| !value.is_empty());
+    let forces = |name| non_empty(name).is_some_and(|value| value != "0");
+    if non_empty("NO_COLOR").is_some() {
         false
     } else if forces("FORCE_COLOR") || forces("CLICOLOR_FORCE") {
         true
     } else {
         is_terminal
-            && says("CLICOLOR").is_none_or(|value| value != "0")
-            && says("TERM").is_none_or(|value| value != "dumb")
+            && non_empty("CLICOLOR").is_none_or(|value| value != "0")
+            && non_empty("TERM").is_none_or(|value| value != "dumb")
     }
 }
 

@@ -90,29 +90,29 @@ impl ErrorLog {
     }
 
     /// Logs an event of ours, and passes it to statsd, Python's loggers and syslog.
-    pub(super) fn write(&self, level: LogLevel, said: &Said) {
-        statsd::message(level, !said.traceback.is_empty());
+    pub(super) fn write(&self, level: LogLevel, event: &Said) {
+        statsd::message(level, !event.traceback.is_empty());
         if level <= LogLevel::Info && self.holds_back.load(Ordering::Relaxed) {
             return;
         }
         if relay::takes_errors() {
-            let text = said.bare();
+            let text = event.bare();
             relay::put(Item::Error { level, text });
         }
         if relay::error_is_native() {
-            self.put_down(level, said);
+            self.put_down(level, event);
         }
     }
 
     /// As `write`, for a record of one of Python's loggers, which gunicorn does not count.
-    pub(super) fn put_down(&self, level: LogLevel, said: &Said) {
+    pub(super) fn put_down(&self, level: LogLevel, event: &Said) {
         {
             let mut inner = self.inner.lock();
-            self.put(&mut inner, level, said);
+            self.put(&mut inner, level, event);
             self.report_dropped(&mut inner);
         }
         if syslog::is_on() {
-            syslog::error(level, &said.bare());
+            syslog::error(level, &event.bare());
         }
     }
 
@@ -188,7 +188,7 @@ impl ErrorLog {
         Ok(())
     }
 
-    fn put(&self, inner: &mut Inner, level: LogLevel, said: &Said) {
+    fn put(&self, inner: &mut Inner, level: LogLevel, event: &Said) {
         let pid = self.pid.load(Ordering::Relaxed);
         let record = match inner.format {
             LogFormat::Text if let Some(shape) = &inner.shape => {
@@ -196,18 +196,18 @@ impl ErrorLog {
                     level,
                     pid,
                     logger: "gunicorn.error",
-                    message: &said.one_line(),
+                    message: &event.one_line(),
                 };
-                said.below(shape::render(shape, &record))
+                event.below(shape::render(shape, &record))
             }
-            LogFormat::Text => said.render(Head {
+            LogFormat::Text => event.render(Head {
                 stamp: inner.stamp.now(),
                 pid,
                 level,
                 colour: inner.colour,
             }),
-            LogFormat::Json => record::json(said, &mut inner.stamp, pid, level),
-            LogFormat::Logfmt => record::logfmt(said, &mut inner.stamp, pid, level),
+            LogFormat::Json => record::json(event, &mut inner.stamp, pid, level),
+            LogFormat::Logfmt => record::logfmt(event, &mut inner.stamp, pid, level),
         };
         inner.sink.put(record);
     }

@@ -252,16 +252,16 @@ mod tests {
         colour: Colour::Never,
     };
 
-    fn said(fields: &[(&'static str, &str)]) -> Said {
-        let mut said = Said::default();
+    fn event(fields: &[(&'static str, &str)]) -> Said {
+        let mut event = Said::default();
         for (name, value) in fields {
-            said.field(name, Value::Text((*value).to_owned()));
+            event.field(name, Value::Text((*value).to_owned()));
         }
-        said
+        event
     }
 
     fn text(fields: &[(&'static str, &str)]) -> String {
-        String::from_utf8(said(fields).render(HEAD)).unwrap()
+        String::from_utf8(event(fields).render(HEAD)).unwrap()
     }
 
     #[test]
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn colour_is_only_on_the_level() {
-        let coloured = said(&[("message", "m")]).render(Head {
+        let coloured = event(&[("message", "m")]).render(Head {
             colour: Colour::Always,
             level: LogLevel::Critical,
             ..HEAD

@@ -31,7 +31,7 @@ pub(super) fn level_name(level: LogLevel) -> &'static str {
 }
 
 /// `{"time":…,"level":…,"pid":…,"message":…,FIELDS,"traceback":…}`
-pub(super) fn json(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -> Vec<u8> {
+pub(super) fn json(event: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -> Vec<u8> {
     let mut line = b"{\"time\":\"".to_vec();
     stamp.push_with_millis(&mut line);
     // Writing to a vector cannot fail.
@@ -40,24 +40,24 @@ pub(super) fn json(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) ->
         "\",\"level\":\"{}\",\"pid\":{pid},\"message\":",
         level_name(level)
     );
-    push_string(&mut line, said.message.as_bytes(), longest(said));
-    for (name, value) in fields(said, pid) {
+    push_string(&mut line, event.message.as_bytes(), longest(event));
+    for (name, value) in fields(event, pid) {
         push_name(&mut line, name);
         match value {
             Value::Literal(literal) => line.extend_from_slice(literal.as_bytes()),
             Value::Text(text) => push_string(&mut line, text.as_bytes(), LONGEST),
         }
     }
-    if !said.traceback.is_empty() {
+    if !event.traceback.is_empty() {
         push_name(&mut line, "traceback");
-        push_string(&mut line, shortened(said).as_bytes(), usize::MAX);
+        push_string(&mut line, shortened(event).as_bytes(), usize::MAX);
     }
     line.extend_from_slice(b"}\n");
     line
 }
 
 /// `time=… level=… pid=… message="…" FIELDS traceback="…"`
-pub(super) fn logfmt(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -> Vec<u8> {
+pub(super) fn logfmt(event: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -> Vec<u8> {
     let mut time = Vec::new();
     stamp.push_with_millis(&mut time);
     let mut line = format!(
@@ -65,33 +65,34 @@ pub(super) fn logfmt(said: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) 
         String::from_utf8_lossy(&time),
         level_name(level)
     );
-    push_value(&mut line, cut(&said.message, longest(said)));
-    for (name, value) in fields(said, pid) {
+    push_value(&mut line, cut(&event.message, longest(event)));
+    for (name, value) in fields(event, pid) {
         line.push(' ');
         line.push_str(name);
         line.push('=');
         push_value(&mut line, cut(value.text(), LONGEST));
     }
-    if !said.traceback.is_empty() {
+    if !event.traceback.is_empty() {
         line.push_str(" traceback=");
-        push_value(&mut line, &shortened(said));
+        push_value(&mut line, &shortened(event));
     }
     line.push('\n');
     line.into_bytes()
 }
 
 /// Without a `pid` that is this process's.
-fn fields(said: &Said, pid: u32) -> impl Iterator<Item = (&'static str, &Value)> {
+fn fields(event: &Said, pid: u32) -> impl Iterator<Item = (&'static str, &Value)> {
     let pid = pid.to_string();
-    said.fields
+    event
+        .fields
         .iter()
         .filter(move |(name, value)| *name != "pid" || value.text() != pid)
         .map(|(name, value)| (own_name(name), value))
 }
 
 /// Messages of the app may be longer.
-fn longest(said: &Said) -> usize {
-    match said.form {
+fn longest(event: &Said) -> usize {
+    match event.form {
         super::line::Form::Line => LONGEST,
         super::line::Form::AsItIs => LONGEST_TRACEBACK,
     }
@@ -104,8 +105,8 @@ fn cut(text: &str, longest: usize) -> &str {
     text.get(..end.unwrap_or(0)).unwrap_or(text)
 }
 
-fn shortened(said: &Said) -> String {
-    let text = said.traceback.trim_end_matches('\n');
+fn shortened(event: &Said) -> String {
+    let text = event.traceback.trim_end_matches('\n');
     if text.len() <= LONGEST_TRACEBACK {
         return text.to_owned();
     }
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
     use crate::observability::line::Form;
 
-    fn said() -> Said {
+    fn sample() -> Said {
         Said {
             message: "a \"b\"\nc".to_owned(),
             fields: vec![
@@ -137,8 +138,8 @@ mod tests {
         }
     }
 
-    fn read(said: &Said) -> serde_json::Value {
-        let line = json(said, &mut Stamp::rfc3339(), 7, LogLevel::Error);
+    fn read(event: &Said) -> serde_json::Value {
+        let line = json(event, &mut Stamp::rfc3339(), 7, LogLevel::Error);
         let text = String::from_utf8(line).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
         serde_json::from_str(&text).expect(&text)
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn json_with_everything_in_one_record() {
-        let record = read(&said());
+        let record = read(&sample());
         assert_eq!(record["level"], "error");
         assert_eq!(
             (&record["pid"], &record["worker_pid"]),
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn logfmt_on_one_line() {
-        let line = logfmt(&said(), &mut Stamp::rfc3339(), 7, LogLevel::Warning);
+        let line = logfmt(&sample(), &mut Stamp::rfc3339(), 7, LogLevel::Warning);
         let text = String::from_utf8(line).unwrap();
         let rest = text.split_once(" level=").unwrap().1;
         assert_eq!(
@@ -181,7 +182,7 @@ mod tests {
         let traceback = format!("first\n{}\nValueError: last", "ä".repeat(100_000));
         let record = read(&Said {
             traceback,
-            ..said()
+            ..sample()
         });
         let text = record["traceback"].as_str().unwrap();
         assert!(text.starts_with("first") && text.ends_with("ValueError: last"));

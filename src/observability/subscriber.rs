@@ -65,9 +65,9 @@ impl tracing::Subscriber for Subscriber {
             return;
         };
         // Before any lock is taken: a field may log while it is formatted.
-        let mut said = Said::default();
-        event.record(&mut said);
-        self.log.write(level, &said);
+        let mut captured = Said::default();
+        event.record(&mut captured);
+        self.log.write(level, &captured);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

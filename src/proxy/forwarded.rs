@@ -97,16 +97,16 @@ impl Forwarded {
         if !head.headers().any(|field| self.matters(&field)) {
             return Ok(None);
         }
-        let mut told = match &self.headers {
+        let mut reported = match &self.headers {
             ForwardedHeaders::Standard => self.standard(head),
             ForwardedHeaders::XForwarded(fields) => self.x_forwarded(head, fields)?,
         };
         if self.script_name
             && let [value] = values(head, SCRIPT_NAME)[..]
         {
-            told.prefix = x_forwarded::prefix(value).or(told.prefix);
+            reported.prefix = x_forwarded::prefix(value).or(reported.prefix);
         }
-        Ok((!told.is_nothing()).then_some(told))
+        Ok((!reported.is_nothing()).then_some(reported))
     }
 
     fn matters(&self, field: &Field<'_>) -> bool {
@@ -121,7 +121,7 @@ impl Forwarded {
         let hops = elements.iter().rev().map(|element| element.hop);
         let found = walk(hops, |address| trusts(&self.trusted, address));
         let element = elements.into_iter().rev().nth(found.place);
-        let (scheme, host) = element.map_or((None, None), |said| (said.scheme, said.host));
+        let (scheme, host) = element.map_or((None, None), |element| (element.scheme, element.host));
         Told {
             client: found.client,
             scheme,
@@ -155,18 +155,18 @@ impl Forwarded {
     }
 
     fn scheme(&self, head: &RequestHead, place: usize) -> Result<Option<Scheme>, Disagreement> {
-        let mut said = None;
+        let mut agreed = None;
         for SchemeField { name, secure } in &self.schemes {
             let Some(entry) = x_forwarded::at(&values(head, name), place) else {
                 continue;
             };
             let scheme = scheme::scheme(secure, entry);
-            if said.is_some_and(|other| other != scheme) {
+            if agreed.is_some_and(|other| other != scheme) {
                 return Err(Disagreement);
             }
-            said = Some(scheme);
+            agreed = Some(scheme);
         }
-        Ok(said)
+        Ok(agreed)
     }
 }
 

@@ -81,48 +81,48 @@ mod tests {
 
     #[test]
     fn host_and_port_come_together() {
-        let told = |host: &str, port, scheme| Told {
+        let reported = |host: &str, port, scheme| Told {
             host: Some(host.into()),
             port,
             scheme,
             ..Told::default()
         };
-        for (told, field, server) in [
+        for (reported, field, server) in [
             (
-                told("a.example", None, None),
+                reported("a.example", None, None),
                 "a.example",
                 ("a.example", 80),
             ),
             (
-                told("a.example", None, Some(Scheme::Https)),
+                reported("a.example", None, Some(Scheme::Https)),
                 "a.example",
                 ("a.example", 443),
             ),
             (
-                told("a.example:81", None, Some(Scheme::Https)),
+                reported("a.example:81", None, Some(Scheme::Https)),
                 "a.example:81",
                 ("a.example", 81),
             ),
             (
-                told("a.example", Some(443), Some(Scheme::Https)),
+                reported("a.example", Some(443), Some(Scheme::Https)),
                 "a.example",
                 ("a.example", 443),
             ),
             (
-                told("a.example", Some(8443), Some(Scheme::Https)),
+                reported("a.example", Some(8443), Some(Scheme::Https)),
                 "a.example:8443",
                 ("a.example", 8443),
             ),
-            (told("[::1]", Some(81), None), "[::1]:81", ("[::1]", 81)),
+            (reported("[::1]", Some(81), None), "[::1]:81", ("[::1]", 81)),
             (
-                told("a.example:", Some(81), None),
+                reported("a.example:", Some(81), None),
                 "a.example:81",
                 ("a.example", 81),
             ),
-            (told("[::1]", None, None), "[::1]", ("[::1]", 80)),
+            (reported("[::1]", None, None), "[::1]", ("[::1]", 80)),
         ] {
-            assert_eq!(told.host_field().as_deref(), Some(field));
-            assert_eq!(told.server(), Some(server));
+            assert_eq!(reported.host_field().as_deref(), Some(field));
+            assert_eq!(reported.server(), Some(server));
         }
     }
 }

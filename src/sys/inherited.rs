@@ -135,16 +135,16 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_and_stays_open() {
-        let says = |fd: RawFd| take_listener(fd).expect_err("not a listener").to_string();
+        let refusal = |fd: RawFd| take_listener(fd).expect_err("not a listener").to_string();
         let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        assert!(says(datagrams.as_raw_fd()).ends_with(": not a stream socket"));
+        assert!(refusal(datagrams.as_raw_fd()).ends_with(": not a stream socket"));
         assert!(datagrams.local_addr().is_ok());
         let file = tempfile::tempfile().expect("a file");
-        assert!(says(file.as_raw_fd()).ends_with(": not a socket"));
+        assert!(refusal(file.as_raw_fd()).ends_with(": not a socket"));
         let idle = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        assert!(says(idle.as_raw_fd()).ends_with(": the socket does not listen"));
-        assert_eq!(says(9999), "bind fd://9999: the descriptor is not open");
-        assert_eq!(says(-1), "bind fd://-1: not a descriptor");
+        assert!(refusal(idle.as_raw_fd()).ends_with(": the socket does not listen"));
+        assert_eq!(refusal(9999), "bind fd://9999: the descriptor is not open");
+        assert_eq!(refusal(-1), "bind fd://-1: not a descriptor");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl NotifySocket {
 mod tests {
     use super::*;
 
-    fn heard(socket: &UnixDatagram) -> String {
+    fn received(socket: &UnixDatagram) -> String {
         let mut buffer = [0; 256];
         let length = socket.recv(&mut buffer).expect("sent");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
@@ -64,7 +64,7 @@ mod tests {
         let listener = UnixDatagram::bind(&path).expect("a free path");
         let notify = NotifySocket::open(path.as_os_str()).expect("a path");
         assert_eq!(notify.send("READY=1"), Sent::Whole);
-        assert_eq!(heard(&listener), "READY=1");
+        assert_eq!(received(&listener), "READY=1");
         drop(listener);
         assert_eq!(notify.send("READY=1"), Sent::Closed);
 
@@ -73,7 +73,7 @@ mod tests {
         let listener = UnixDatagram::bind_addr(&address).expect("a free name");
         let notify = NotifySocket::open(OsStr::new(&format!("@{name}"))).expect("abstract");
         assert_eq!(notify.send("STOPPING=1"), Sent::Whole);
-        assert_eq!(heard(&listener), "STOPPING=1");
+        assert_eq!(received(&listener), "STOPPING=1");
     }
 
     #[test]

@@ -61,8 +61,8 @@ pub fn fork_orphan(threads: Threads) -> Result<Fork> {
             if child == 0 {
                 return Ok(Fork::Child);
             }
-            let told = if child > 0 { child } else { 0 };
-            let bytes = told.to_ne_bytes();
+            let pid = if child > 0 { child } else { 0 };
+            let bytes = pid.to_ne_bytes();
             // SAFETY: the buffer is valid for its length; `_exit` runs nothing of what this process is a copy of.
             unsafe {
                 libc::write(write.as_raw_fd(), bytes.as_ptr().cast(), bytes.len());
@@ -73,10 +73,10 @@ pub fn fork_orphan(threads: Threads) -> Result<Fork> {
             drop(write);
             let between = Pid::new(raw).ok_or_else(|| Error::last("fork", ""))?;
             let mut bytes = [0; 4];
-            let told = std::fs::File::from(read).read_exact(&mut bytes);
+            let received = std::fs::File::from(read).read_exact(&mut bytes);
             wait(between)?;
             Pid::new(i32::from_ne_bytes(bytes))
-                .filter(|_| told.is_ok())
+                .filter(|_| received.is_ok())
                 .map(|child| Fork::Parent { child })
                 .ok_or_else(|| Error::new("fork", "", io::Error::from(io::ErrorKind::OutOfMemory)))
         }

@@ -294,7 +294,7 @@ mod tests {
         };
         assert_ne!(port(listener), 0);
         assert_eq!(
-            accept(listener.as_fd()).expect_err("nobody yet").kind(),
+            accept(listener.as_fd()).expect_err("no client yet").kind(),
             io::ErrorKind::WouldBlock
         );
         assert_eq!(accept_queue(listener), Some((0, 16)));
@@ -377,11 +377,11 @@ mod tests {
             return; // a kernel without filters
         }
         let late = TcpStream::connect_timeout(&address, Duration::from_millis(200));
-        assert_eq!(late.expect_err("unheard").kind(), io::ErrorKind::TimedOut);
+        assert_eq!(late.expect_err("dropped").kind(), io::ErrorKind::TimedOut);
         early.write_all(b"x").expect("a small write");
         let (connection, _) = accept(listeners[0].as_fd()).expect("the early one");
         super::super::wait_readable(&[connection.as_fd()], None).expect("poll");
-        let late = accept(listeners[0].as_fd()).expect_err("nobody else");
+        let late = accept(listeners[0].as_fd()).expect_err("no other client");
         assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
     }
 

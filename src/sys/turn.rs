@@ -77,8 +77,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is registered in whatever order, and whichever of it becomes ready in whatever order: the answer names
-        /// exactly that, each once.
+        /// Any sources, registered and becoming ready in any order: the result has
+        /// exactly the ready ones, each once.
         #[test]
         fn any_subset_in_any_order_reaches_its_token(
             sources in prop::collection::vec(

@@ -289,16 +289,16 @@ mod tests {
     fn what_has_taken_its_path_is_not_given_away() {
         let (_directory, path) = path();
         let (_listener, file) = listen_unix(&path, 0, 16).expect("a free path");
-        let somebody = Identity::find(Some("54321"), Some("54321"), Supplementary::None);
-        let somebody = somebody.expect("numbers").expect("not us");
+        let user = Identity::find(Some("54321"), Some("54321"), Supplementary::None);
+        let user = user.expect("numbers").expect("not us");
         if effective_user() == 0 {
-            file.give_to(&somebody).expect("we are root");
+            file.give_to(&user).expect("we are root");
             let found = fs::metadata(&path).expect("there");
             assert_eq!((found.uid(), found.gid()), (54321, 54321));
         }
         fs::rename(&path, path.with_extension("old")).expect("rename");
         fs::write(&path, "ours").expect("a file");
-        assert!(file.give_to(&somebody).is_err());
+        assert!(file.give_to(&user).is_err());
         assert_eq!(fs::metadata(&path).expect("there").uid(), effective_user());
     }
 
@@ -306,7 +306,7 @@ mod tests {
     fn a_left_over_socket_is_replaced() {
         let (_directory, path) = path();
         drop(UnixListener::bind(&path).expect("a free path"));
-        let (_listener, file) = listen_unix(&path, 0, 16).expect("nobody answers there");
+        let (_listener, file) = listen_unix(&path, 0, 16).expect("no server listens there");
         UnixStream::connect(&path).expect("it listens");
         assert_eq!(file.predecessor(), Predecessor::Gone);
         assert!(file.remove().expect("unlink"));
@@ -405,7 +405,7 @@ mod tests {
             .take_while(|tried| tried.is_ok())
             .collect();
         assert!(!connected.is_empty());
-        let error = connect_unix(&path, patience).expect_err("nobody accepts");
+        let error = connect_unix(&path, patience).expect_err("no server accepts");
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -164,9 +164,9 @@ fn every_kind_of_unusable_file() {
             "the key belongs to certificate 2 of the file, not to the first",
         ),
     ] {
-        let (named, said) = refused(chain, key.map(PathBuf::as_path));
-        assert_eq!(named, file, "{said}");
-        assert!(said.starts_with(reason), "{file}: {said}");
+        let (named, reported) = refused(chain, key.map(PathBuf::as_path));
+        assert_eq!(named, file, "{reported}");
+        assert!(reported.starts_with(reason), "{file}: {reported}");
     }
 }
 

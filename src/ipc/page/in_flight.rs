@@ -62,7 +62,7 @@ impl Page {
         store_bytes(&words[entry::METHOD..entry::ID], method);
         store_bytes(&words[entry::ID..entry::PATH], id);
         store_bytes(&words[entry::PATH..], path);
-        // Last, so that a reader who sees the start sees the text (a kill may come between any two stores).
+        // Last, so that a reader that sees the start sees the text (a kill may come between any two stores).
         words[entry::START].store(now_ms + 1, Release);
         Ticket(Mark { index, serial })
     }

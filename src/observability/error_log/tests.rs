@@ -52,7 +52,7 @@ impl Piped {
 }
 
 /// Without the time and the pid.
-fn told(text: &str) -> Vec<&str> {
+fn messages(text: &str) -> Vec<&str> {
     text.lines()
         .map(|line| line.splitn(3, "] [").nth(2).unwrap_or(line))
         .collect()
@@ -70,7 +70,7 @@ fn events_of_each_level_come_out_under_gunicorns_names() {
         tracing::error!(target: CRITICAL, "five {}", 5);
     });
     assert_eq!(
-        told(&piped.read()),
+        messages(&piped.read()),
         [
             "DEBUG] one",
             "INFO] two slot=3",
@@ -92,13 +92,16 @@ fn less_severe_events_disappear_and_libraries_only_warn() {
         // Caused by what any client may send.
         tracing::warn!(target: "h2::proto", "no");
     });
-    assert_eq!(told(&piped.read()), ["WARNING] yes", "WARNING] library"]);
+    assert_eq!(
+        messages(&piped.read()),
+        ["WARNING] yes", "WARNING] library"]
+    );
     let mut piped = self::piped(LogLevel::Critical);
     piped.under(|| {
         tracing::error!("no");
         tracing::error!(target: CRITICAL, "yes");
     });
-    assert_eq!(told(&piped.read()), ["CRITICAL] yes"]);
+    assert_eq!(messages(&piped.read()), ["CRITICAL] yes"]);
 }
 
 #[test]
@@ -108,7 +111,7 @@ fn a_traceback_stands_whole_below_its_line() {
     piped.under(|| tracing::error!(slot = 0, traceback, "worker failed to boot"));
     let text = piped.read();
     let (line, rest) = text.split_once('\n').unwrap();
-    assert_eq!(told(line), ["ERROR] worker failed to boot slot=0"]);
+    assert_eq!(messages(line), ["ERROR] worker failed to boot slot=0"]);
     assert_eq!(rest, traceback);
 }
 
@@ -125,7 +128,7 @@ fn the_master_goes_on_while_nobody_reads_and_owns_up_later() {
         piped.log.flush();
     }
     text.push_str(&piped.read());
-    let lines = told(&text);
+    let lines = messages(&text);
     let (last, numbered) = lines.split_last().unwrap();
     let dropped = 1500 - numbered.len();
     assert_eq!(*last, format!("WARNING] {dropped} log lines dropped"));
@@ -157,9 +160,9 @@ fn a_traceback_longer_than_the_pipe_is_finished_when_there_is_room() {
     }
     text.push_str(&piped.read());
     let (line, rest) = text.split_once('\n').unwrap();
-    assert_eq!(told(line), ["ERROR] boom"]);
+    assert_eq!(messages(line), ["ERROR] boom"]);
     assert_eq!(
-        rest.strip_prefix(&traceback).map(told),
+        rest.strip_prefix(&traceback).map(messages),
         Some(vec!["INFO] after"])
     );
 }
@@ -199,10 +202,10 @@ fn a_rotated_file_is_made_anew() {
     write("after");
     let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
     assert_eq!(
-        told(&read("error.log.1")),
+        messages(&read("error.log.1")),
         ["INFO] before", "INFO] between"]
     );
-    assert_eq!(told(&read("error.log")), ["INFO] after"]);
+    assert_eq!(messages(&read("error.log")), ["INFO] after"]);
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn a_file_that_cannot_be_made_anew_stays_as_it_is() {
     assert!(log.reopen().is_err());
     log.write(LogLevel::Info, &Said::plain("still here"));
     assert_eq!(
-        told(&std::fs::read_to_string(moved.join("error.log")).unwrap()),
+        messages(&std::fs::read_to_string(moved.join("error.log")).unwrap()),
         ["INFO] still here"]
     );
 }
@@ -236,7 +239,7 @@ fn a_reader_that_left_costs_lines_and_nothing_else() {
     } = piped;
     drop(reader);
     for _ in 0..3 {
-        log.write(LogLevel::Info, &Said::plain("to nobody"));
+        log.write(LogLevel::Info, &Said::plain("lost"));
     }
     assert!(log.pending().is_none());
 }

@@ -36,18 +36,18 @@ fn head(fields: &[&str]) -> RequestHead {
 }
 
 /// `client scheme host port prefix`, each only where given.
-fn told(forwarded: &Forwarded, fields: &[&str]) -> String {
-    let told = match forwarded.told(&head(fields)) {
+fn reported(forwarded: &Forwarded, fields: &[&str]) -> String {
+    let reported = match forwarded.told(&head(fields)) {
         Ok(None) => return "nothing".into(),
         Err(Disagreement) => return "disagreement".into(),
-        Ok(Some(told)) => told,
+        Ok(Some(reported)) => reported,
     };
     [
-        told.client.map(|client| client.address.to_string()),
-        told.scheme.map(|scheme| scheme.as_str().to_owned()),
-        told.host.map(String::from),
-        told.port.map(|port| port.to_string()),
-        told.prefix.map(String::from),
+        reported.client.map(|client| client.address.to_string()),
+        reported.scheme.map(|scheme| scheme.as_str().to_owned()),
+        reported.host.map(String::from),
+        reported.port.map(|port| port.to_string()),
+        reported.prefix.map(String::from),
     ]
     .into_iter()
     .flatten()
@@ -83,7 +83,7 @@ fn by_default_client_and_scheme_count_and_nothing_else() {
         ),
         (&["X-Forwarded-For: 6.6.6.6, nonsense"], "nothing"),
     ] {
-        assert_eq!(told(&plain, fields), is, "{fields:?}");
+        assert_eq!(reported(&plain, fields), is, "{fields:?}");
     }
 }
 
@@ -91,12 +91,12 @@ fn by_default_client_and_scheme_count_and_nothing_else() {
 fn fields_that_disagree_are_refused() {
     let plain = forwarded(&[]);
     let both = ["X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"];
-    assert_eq!(told(&plain, &both), "disagreement");
+    assert_eq!(reported(&plain, &both), "disagreement");
     let one = forwarded(&[("secure_scheme_headers", "X-Forwarded-Proto=https")]);
-    assert_eq!(told(&one, &both), "https");
+    assert_eq!(reported(&one, &both), "https");
     let own = forwarded(&[("secure_scheme_headers", "Front-End-Https=on")]);
-    assert_eq!(told(&own, &both), "nothing");
-    assert_eq!(told(&own, &["Front-End-Https: On"]), "https");
+    assert_eq!(reported(&own, &both), "nothing");
+    assert_eq!(reported(&own, &["Front-End-Https: On"]), "https");
 }
 
 #[test]
@@ -111,11 +111,11 @@ fn the_scheme_is_of_the_hop_at_which_the_client_was_found() {
         ("http, https", "203.0.113.7 http"),
     ] {
         let field = format!("X-Forwarded-Proto: {proto}");
-        assert_eq!(told(&chain, &[addresses, &field]), is, "{proto}");
+        assert_eq!(reported(&chain, &[addresses, &field]), is, "{proto}");
     }
     // A client's own entry does not count where the one trusted proxy has appended its own.
     assert_eq!(
-        told(
+        reported(
             &chain,
             &[
                 "X-Forwarded-For: 203.0.113.7",
@@ -140,7 +140,7 @@ fn host_port_and_prefix_on_request() {
         "Forwarded: for=6.6.6.6",
     ];
     assert_eq!(
-        told(&opted, &fields),
+        reported(&opted, &fields),
         "203.0.113.7 https site.example 8443 /app"
     );
     for wrong in [
@@ -151,7 +151,7 @@ fn host_port_and_prefix_on_request() {
         "X-Forwarded-Port: +1",
         "X-Forwarded-Prefix: //evil.example",
     ] {
-        assert_eq!(told(&opted, &[wrong]), "nothing", "{wrong}");
+        assert_eq!(reported(&opted, &[wrong]), "nothing", "{wrong}");
     }
 }
 
@@ -184,19 +184,22 @@ fn the_standard_field_alone_on_request() {
             "nothing",
         ),
     ] {
-        assert_eq!(told(&standard, fields), is, "{fields:?}");
+        assert_eq!(reported(&standard, fields), is, "{fields:?}");
     }
 }
 
 #[test]
 fn script_name_on_request() {
     let named = forwarded(&[("forwarder_headers", "SCRIPT_NAME,PATH_INFO")]);
-    assert_eq!(told(&named, &["SCRIPT_NAME: /app"]), "/app");
-    assert_eq!(told(&named, &["Script-Name: /app"]), "nothing");
-    assert_eq!(told(&named, &["SCRIPT_NAME: //evil.example"]), "nothing");
+    assert_eq!(reported(&named, &["SCRIPT_NAME: /app"]), "/app");
+    assert_eq!(reported(&named, &["Script-Name: /app"]), "nothing");
+    assert_eq!(
+        reported(&named, &["SCRIPT_NAME: //evil.example"]),
+        "nothing"
+    );
     // Two: one of them is not the proxy's.
     assert_eq!(
-        told(&named, &["SCRIPT_NAME: /a", "SCRIPT_NAME: /b"]),
+        reported(&named, &["SCRIPT_NAME: /a", "SCRIPT_NAME: /b"]),
         "nothing"
     );
 }
