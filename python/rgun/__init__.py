@@ -11,11 +11,11 @@ From Python, with settings by the names that they have in a configuration file:
     if __name__ == "__main__":
         rgun.run("config.asgi:application", bind="0.0.0.0:8000", workers=4)
 
-`rgun --help` and docs/settings.md say what can be set. In a debugger or a test, `rgun.run(app, in_process=True)` serves an app
+`rgun --help` and docs/settings.md list the settings. In a debugger or a test, `rgun.run(app, in_process=True)` serves an app
 object in the calling process. ``ClientDisconnected`` is what an ASGI app's ``send()`` raises once the client has left.
 """
 
-# Nothing is loaded before it is asked for: every worker imports this package, and the master does too.
+# Everything is loaded lazily: every worker imports this package, and the master does too.
 from __future__ import annotations
 
 __all__ = ["ClientDisconnected", "__version__", "run"]

@@ -1,6 +1,6 @@
-"""The console script: starts the program again in an interpreter that has not run any foreign code yet.
+"""The console script: starts the program again in an interpreter that has not run any third-party code yet.
 
-The master forks, so it must have one thread and no foreign code in it. By the time a console script runs, ``site`` has
+The master forks, so it must have one thread and no third-party code in it. By the time a console script runs, ``site`` has
 already run: `.pth` files, ``sitecustomize`` and with it the agents of ``ddtrace-run`` or ``opentelemetry-instrument``.
 So this process replaces itself, once, by the same interpreter without ``site`` (``-S``), running ``_hosted.py``;
 each worker runs ``site`` after its fork (``_site.py``). Where a debugger, tracer or profiler has started this module in its
@@ -80,7 +80,7 @@ def _name_of(tool: object) -> str:
 
 
 def _is_started_directly() -> bool:
-    """Whether the interpreter was told to run what runs now: a tool that runs it sets ``sys.argv`` for it."""
+    """Whether the interpreter was started with this program itself: a tool that runs it sets ``sys.argv`` for it."""
     words = getattr(sys, "orig_argv", None) or _command_line()
     index = 1
     while index < len(words) and words[index].startswith("-") and words[index] != "-":
@@ -152,7 +152,7 @@ def _interpreter_flags() -> list[str]:
 
 def _restore_pythonpath(environment: dict[str, str]) -> None:
     # An agent's sitecustomize may have removed itself from PYTHONPATH, so that children are not instrumented
-    # (opentelemetry-instrument does). It ran in this process for nothing: the workers must meet it again.
+    # (opentelemetry-instrument does). Its effects on this process are lost: the workers must run it again.
     try:
         with open("/proc/self/environ", "rb") as block:
             entries = block.read().split(b"\0")

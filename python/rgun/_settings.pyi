@@ -5,7 +5,7 @@ from os import PathLike
 from typing_extensions import TypedDict
 
 class Settings(TypedDict, total=False):
-    """What `rgun.run` takes by name; docs/settings.md says what each is."""
+    """The keyword arguments of `rgun.run`; docs/settings.md describes each."""
 
     wsgi_app: str | float | PathLike[str] | None
     factory: bool | None

@@ -1,10 +1,10 @@
-"""What a hosted worker does right after its fork to become an ordinary Python process. The master never imports this."""
+"""Turns a hosted worker into an ordinary Python process, right after its fork. The master never imports this."""
 
 import sys
 
 
 def enter():
-    """Run what ``-S`` held back: `.pth` files, site-packages, ``sitecustomize``, ``usercustomize``."""
+    """Run what ``-S`` skipped: `.pth` files, site-packages, ``sitecustomize``, ``usercustomize``."""
     import site
 
     site.main()
@@ -13,7 +13,7 @@ def enter():
 
 
 def _take_launcher_path():
-    """A launcher (buildout, PEX) has set ``sys.path`` before it called the console script: its order counts, and what it added."""
+    """A launcher (buildout, PEX) has set ``sys.path`` before it called the console script: its order and its additions are kept."""
     carried = getattr(sys.modules.get("rgun"), "_launcher_path", None)
     if not carried:
         return
@@ -23,20 +23,20 @@ def _take_launcher_path():
 
 
 def _clear_no_site_flag():
-    # multiprocessing and subprocess-starting code hand sys.flags on to their children
+    # multiprocessing and subprocess-starting code pass sys.flags on to their children
     # (subprocess._args_from_interpreter_flags): with no_site left at 1 the children of the app would have no site-packages.
     flags = sys.flags
     if not flags.no_site:
         return
     try:
-        # What copy.replace() calls, from Python 3.13 on.
+        # The method behind copy.replace(), from Python 3.13 on.
         sys.flags = flags.__replace__(no_site=0)
     except (AttributeError, TypeError):
         sys.flags = _Flags(flags)
 
 
 class _Flags:
-    """``sys.flags`` with ``no_site`` cleared, for the versions whose own type cannot be built by anyone."""
+    """``sys.flags`` with ``no_site`` cleared, for the versions whose own type cannot be instantiated."""
 
     __slots__ = ("_flags",)
     no_site = 0

@@ -1,7 +1,7 @@
 """Starting the server from Python: ``from rgun import run; run("app:app", bind="0.0.0.0:8000", workers=4)``.
 
-The server always runs in a fresh interpreter: it forks, and what this process has imported, opened and started must not be
-in it. This module imports nothing of the app and serves nothing.
+The server runs in a fresh interpreter (except in-process): it forks, and what this process has imported, opened and started must
+not be in it. This module imports nothing of the app.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["arguments", "run"]
 
-# What the server understands, and what a parent that waits for it passes on.
+# The signals that the server handles, which a waiting parent passes on.
 _SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM", "SIGQUIT", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 
 
 def run(app: str | Callable[..., Any] | None = None, *options: Word, **settings: Unpack[Settings]) -> int:
-    """Serve ``app`` ("module:attribute") until the server is told to stop.
+    """Serve ``app`` ("module:attribute") until the server is stopped.
 
     Settings go by their names in a configuration file (``bind``, ``workers``, ``worker_class``, ``reload``, ...), or as
     further arguments as they would stand on the command line.
 
-    In a script, this process *becomes* the server, as with ``exec``: it keeps its pid, hears the signals, its exit code is the
+    In a script, this process *becomes* the server, as with ``exec``: it keeps its pid and gets the signals, its exit code is the
     server's, and nothing after the call is run. Where that would tear something down (there are other threads, an event loop
-    runs, somebody types at a prompt) the server is a child; the call waits for it, passes signals on, and returns its exit
+    runs, the interpreter is interactive) the server is a child; the call waits for it, passes signals on, and returns its exit
     code.
 
     With ``in_process=True`` it serves right here, with one worker and without a fork, and ``app`` may be the app itself; the
@@ -73,7 +73,7 @@ def _serve_here(reason: str, app: str | Callable[..., Any] | None, options: Sequ
     if app is not None and not isinstance(app, str):
         if not callable(app):
             raise TypeError("%r is no app" % (app,))
-        # Its place is only a name for logs: it is not imported.
+        # A name for logs only: it is not imported.
         there, app = app, "%s:app" % (getattr(app, "__module__", None) or type(app).__module__)
     words, variables = _command_line(app, options, settings)
     before = {name: os.environ.get(name) for name in variables}
@@ -152,7 +152,7 @@ def _command_line(app: object, options: Sequence[Word], settings: dict[str, Any]
         if option is not None and shape == "switch" and value is True:
             words.append("--" + option)
         elif shape == "switch" or option is None:
-            # Not to be said on the command line: switched off again, or a dictionary.
+            # Cannot be given on the command line: a switch that is off, or a dictionary.
             variables["RGUN_" + name.upper()] = json.dumps(value) if isinstance(value, Mapping) else _text(name, value)
         else:
             for text in _values(name, value, repeated, shape):
@@ -213,7 +213,7 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 
 
 def _script_directory() -> list[str]:
-    """Where the running script lies: what it can import, the app is to be found by, too."""
+    """The directory of the running script, so that the app can import what the script can."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if script is None or getattr(sys.modules["__main__"], "__spec__", None) is not None:
         return []
@@ -230,7 +230,7 @@ def _program(words: list[str], variables: dict[str, str]) -> tuple[list[str], di
 
 
 def _is_worker() -> bool:
-    """Whether a server runs this code already. Its process says so; what the app starts from it is called otherwise."""
+    """Whether a server runs this code already, by the process's name; processes that the app starts have other names."""
     try:
         with open("/proc/self/comm") as name:
             return name.read().startswith("rgun: worker")
@@ -261,7 +261,7 @@ def _wait_for(command: list[str], environment: dict[str, str]) -> int:
     child = subprocess.Popen(command, env=environment, preexec_fn=_end_with_this_process())
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        # A terminal sends its signals to both; twice is no more than once.
+        # A terminal sends its signals to both; the second one has no further effect.
         child.send_signal(number)
 
     before: dict[int, Any] = {}
@@ -271,7 +271,7 @@ def _wait_for(command: list[str], environment: dict[str, str]) -> int:
                 number = getattr(signal, name)
                 before[number] = signal.signal(number, pass_on)
             except ValueError:
-                # Not the main thread: whoever is there keeps the signals.
+                # Not the main thread: the main thread keeps its handlers.
                 break
         code = child.wait()
     except BaseException:

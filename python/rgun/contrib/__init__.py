@@ -1,1 +1,1 @@
-"""Bridges to frameworks. Nothing of this is imported by the server."""
+"""Integrations with frameworks. The server imports none of them."""

@@ -20,13 +20,13 @@ def main(question):
         return stat.S_ISDIR(about.st_mode) and bool(about.st_mode & stat.S_IWOTH)
 
     paths = {os.path.abspath(path or ".") for path in sys.path if isinstance(path, str)}
-    said = {
+    facts = {
         "version": sys.version_info[:2],
         "has_uvloop": importlib.util.find_spec("uvloop") is not None,
         "writable": sorted(path for path in paths if is_writable(path)),
         "django": django(module) if module else None,
     }
-    sys.stdout.write("\n" + json.dumps(said) + "\n")
+    sys.stdout.write("\n" + json.dumps(facts) + "\n")
     sys.stdout.flush()
 
 

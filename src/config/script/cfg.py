@@ -1,4 +1,4 @@
-"""The settings as gunicorn hands them to what a configuration file defines. A part of the program that begins in `script.py`."""
+"""The settings as gunicorn passes them to the hooks of a configuration file. A part of the program that begins in `script.py`."""
 
 
 class Setting:
@@ -19,7 +19,7 @@ class Setting:
 
 
 class Config:
-    """`server.cfg`, `worker.cfg`: the settings that hold, by gunicorn's names."""
+    """`server.cfg`, `worker.cfg`: the effective settings, by gunicorn's names."""
 
     def __init__(self, values):
         self.__dict__.update(values)
@@ -31,7 +31,7 @@ class Config:
             self.proc_name = values.get("wsgi_app")
 
     def set(self, name, value):
-        """For whoever reads it later: hooks, and the app."""
+        """For later readers: hooks, and the app."""
         if name not in self.settings:
             raise AttributeError("No configuration setting for: %s" % name)
         self.settings[name].set(value)

@@ -1,8 +1,8 @@
-"""What a configuration file's hooks are given, and when they are called: in the mold, which runs the file once, and in the workers
+"""The arguments of a configuration file's hooks, and their calls: in the mold, which runs the file once, and in the workers
 that are forked from it. A part of the program that begins in `script.py`.
 """
 
-# ---- What hooks are given
+# ---- The arguments of hooks
 
 
 class Log:
@@ -60,7 +60,7 @@ class Log:
 
 
 class _Listener:
-    """Of `server.LISTENERS`: what is said of it. The socket is the master's."""
+    """An entry of `server.LISTENERS`: the address. The socket is the master's."""
 
     def __init__(self, address):
         self.cfg_addr = address
@@ -73,7 +73,7 @@ class _Listener:
 
 
 class _Tmp:
-    """`worker.tmp`: signs of life are elsewhere."""
+    """`worker.tmp`, without effect: heartbeats are in shared memory."""
 
     def notify(self):
         pass
@@ -101,14 +101,14 @@ class _App:
         return self._load()
 
     def wsgi(self):
-        """Loads it, the first time: what a hook does with it in the mold, workers inherit."""
+        """Loads the app on the first call. Workers inherit an app that a hook loads in the mold."""
         if self.callable is None:
             self.callable = self._load()
         return self.callable
 
 
 class Worker:
-    """What a hook is given of a worker."""
+    """The worker, as an argument of hooks."""
 
     def __init__(self, age, pid, server):
         self.age = age
@@ -117,7 +117,7 @@ class Worker:
         self.cfg = server.cfg
         self.log = server.log
         self.tmp = _Tmp()
-        # What a worker of gunicorn's sleeps at most.
+        # The longest sleep of gunicorn's workers.
         self.timeout = getattr(server.cfg, "timeout", 30) / 2
         self.max_requests = getattr(server.cfg, "max_requests", 0) or sys.maxsize
         self.sockets = list(server.LISTENERS)
@@ -137,7 +137,7 @@ class Worker:
 
     @alive.setter
     def alive(self, value):
-        """A worker that is not to live any longer finishes what it has, and is replaced."""
+        """A worker whose `alive` is set to false finishes its requests and is replaced."""
         leaves = self._alive and not value and self._leave is not None
         self._alive = value
         if leaves:
@@ -148,7 +148,7 @@ class Worker:
 
 
 class Server:
-    """What a hook is given of the master."""
+    """The master, as an argument of hooks."""
 
     def __init__(self, cfg, log, pid, workers, load=None):
         self.cfg = cfg
@@ -174,14 +174,14 @@ def _hooks(names):
 
 
 class Arbiter:
-    """The file, run once, and the hooks that gunicorn's master calls: in the order in which the master tells of what happened."""
+    """The file, run once, and the hooks that gunicorn's master calls, in the order in which the master reports the events."""
 
     def __init__(self, location, directory, cfg, master, write, load_app):
         values = json.loads(cfg)
         self.log = Log(write)
         self.server = Server(Config(values), self.log, master, values.get("workers", 1), load_app)
         self.next = None
-        # Whoever prints in a hook wants it to be seen when it was printed.
+        # So that the output of hooks appears as soon as it is printed.
         self.buffering = [(stream, stream.line_buffering) for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
         for stream, _ in self.buffering:
             stream.reconfigure(line_buffering=True)
@@ -192,7 +192,7 @@ class Arbiter:
             self.log.warning("%s: it changes %s, which has no effect here", location.partition(":")[2], name)
 
     def call(self, name, *arguments):
-        """What it raises is logged."""
+        """Exceptions are logged."""
         hook = self.hooks.get(name)
         if hook is None:
             return
@@ -207,7 +207,7 @@ class Arbiter:
                 pass
 
     def hides_server(self):
-        """Whether the file leaves the field `Server` out of every answer, as far as can be told."""
+        """Whether the file leaves the field `Server` out of every response, as far as that can be determined."""
         if self.response is None:
             return False
         try:
@@ -247,7 +247,7 @@ class Arbiter:
         self.server.WORKERS[pid] = self.next
 
     def take(self, text):
-        """The master tells of something."""
+        """Handles an event that the master reports."""
         message = json.loads(text)
         getattr(self, message["call"])(message)
 
@@ -263,12 +263,12 @@ class Arbiter:
         self.call("on_exit", self.server)
 
 
-# Of gunicorn's modules, what a file may change and count on it (also by `tell`).
+# The names in gunicorn's modules whose changes have an effect (see also `tell`).
 COUNTS = ("gunicorn.http.wsgi.Response", "gunicorn.http.wsgi.Response.default_headers", "gunicorn.glogging.Logger")
 
 
 def _changed(names):
-    """Classes and functions of gunicorn's that the file has put its own in place of, and nobody asks for here."""
+    """Classes and functions of gunicorn's that the file has replaced by its own, without effect here."""
     own = names.get("__name__")
     found = []
     for place, module in list(sys.modules.items()):
@@ -287,7 +287,7 @@ def _changed(names):
 
 
 def _own_response(own):
-    """The class in place of gunicorn's Response; None: it is as it was."""
+    """The class in place of gunicorn's Response; None: it is unchanged."""
     module = sys.modules.get("gunicorn.http.wsgi")
     found = getattr(module, "Response", None)
     if isinstance(found, type) and (found.__module__ != "gunicorn.http.wsgi" or _own_methods(found, own)):
@@ -302,7 +302,7 @@ def _own_methods(found, own):
 
 
 def _fields_of(response, status, headers, version):
-    """What a class in place of gunicorn's Response makes of the server's own fields: those that it adds, and whether `Server` is left out."""
+    """The effect of a class in place of gunicorn's Response on the server's own fields: its `Server`, or None if it leaves it out, and the added fields."""
     one = response.__new__(response)
     request = types.SimpleNamespace(version=version, method="GET", should_close=lambda: False)
     vars(one).update(
@@ -320,7 +320,7 @@ def _fields_of(response, status, headers, version):
 
 
 class InWorker:
-    """The hooks of one worker, in the order of its life."""
+    """The hooks of one worker, in the order of their calls."""
 
     def __init__(self, arbiter, abort):
         self._abort = abort
@@ -334,7 +334,7 @@ class InWorker:
         self.most = self.worker.max_requests
 
     def call(self, name):
-        """An exception is the caller's."""
+        """Exceptions propagate to the caller."""
         if name in ("worker_int", "worker_exit"):
             self.worker._alive = False
         hook = self.hooks.get(name)
@@ -350,7 +350,7 @@ class InWorker:
             self.server.log.log("warning", "exception in the hook %s: %s", name, _summary(error), exc_info=error)
 
     def catch_abort(self):
-        """What the master sends to a worker that hangs."""
+        """Handles SIGABRT, which the master sends to a hung worker."""
         if "worker_abort" not in self.hooks:
             return
         def abort(number, frame):
@@ -365,7 +365,7 @@ class InWorker:
         return self.server.app.wsgi()
 
     def initialise(self, app):
-        """The app is loaded; the one that is to be called from here on."""
+        """Called when the app is loaded; returns the app that requests are passed to from then on."""
         self.worker.app.callable = self.worker.wsgi = app
         self.call("post_worker_init")
         return self.worker.wsgi
@@ -373,9 +373,9 @@ class InWorker:
     def wrap(self, app, is_asgi):
         pre, post = self.hooks.get("pre_request"), self.hooks.get("post_request")
         if not self.worker._alive:
-            # gunicorn's would leave its loop before it has begun.
+            # A worker of gunicorn's would leave its loop at once.
             self.worker._alive, self.worker.max_requests = True, 1
-        # As if it had been told to: what is in flight is finished first.
+        # As if it had received SIGTERM: in-flight requests finish first.
         self.worker._leave = lambda: os.kill(os.getpid(), signal.SIGTERM)
         if self.response is not None and not is_asgi:
             app = _with_fields(app, self.response)

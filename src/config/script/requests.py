@@ -1,4 +1,4 @@
-"""The hooks of requests around an app, and what they are given. A part of the program that begins in `script.py`."""
+"""The hooks of requests around an app, and their arguments. A part of the program that begins in `script.py`."""
 
 
 def _with_fields(app, response):
@@ -22,7 +22,7 @@ def _one_more(worker):
 
 
 class Request:
-    """`req` of the hooks of requests, from what the app gets."""
+    """`req` of the hooks of requests, made from the app's environ or scope."""
 
     def __init__(self, method, path, query, headers, version, scheme, peer, uri):
         self.method = method
@@ -106,7 +106,7 @@ def _wsgi(app, worker, pre, post):
             before = _state(req)
             pre(worker, req)
             if _state(req) != before:
-                _tell_environ(environ, req, before)
+                _update_environ(environ, req, before)
         _one_more(worker)
         if post is None:
             return app(environ, start_response)
@@ -135,12 +135,12 @@ def _wsgi(app, worker, pre, post):
 
 
 def _state(req):
-    """What a hook may change of a request."""
+    """The fields of a request that a hook may change."""
     return (req.method, req.path, req.query, req.scheme, req.uri, list(req.headers))
 
 
-def _tell_environ(environ, req, before):
-    """The app sees what a hook has made of its request."""
+def _update_environ(environ, req, before):
+    """Applies a hook's changes of the request to the app's environ."""
     method, path, query, scheme, uri, headers = before
     environ["REQUEST_METHOD"], environ["QUERY_STRING"], environ["wsgi.url_scheme"], environ["RAW_URI"] = req.method, req.query or "", req.scheme, req.uri
     if req.path != path:
@@ -157,11 +157,11 @@ def _tell_environ(environ, req, before):
             continue
         key = key if key == "CONTENT_TYPE" else "HTTP_" + key
         environ[key] = "%s,%s" % (environ[key], value) if key in environ and key != "CONTENT_TYPE" else value
-    # For the access log, which else has the fields as they came.
+    # For the access log, which otherwise has the fields as received.
     environ.update(("rgun.field." + name.lower(), value) for name, value in req.headers)
 
 
-def _told_scope(scope, req, before):
+def _updated_scope(scope, req, before):
     method, path, query, scheme, uri, headers = before
     scope = dict(scope, method=req.method, scheme=req.scheme, query_string=(req.query or "").encode("latin-1"))
     if req.path != path:
@@ -220,7 +220,7 @@ def _asgi(app, worker, pre, post):
             before = _state(req)
             pre(worker, req)
             if _state(req) != before:
-                scope = _told_scope(scope, req, before)
+                scope = _updated_scope(scope, req, before)
         _one_more(worker)
         if post is None:
             return await app(scope, receive, send)

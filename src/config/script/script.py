@@ -1,7 +1,7 @@
-"""A configuration file of gunicorn's: run, and told as plain data.
+"""Runs a configuration file in Python and reports its settings as plain data.
 
-Runs in two places: in a process that ends when it has told the settings, and in the mold that workers are forked from, where
-what the file does to Python is there to stay (`hooks.py`). All imports are up here: later ones would look in the project's
+Runs in two places: in a process that exits after it has reported the settings, and in the mold that workers are forked from,
+which keeps the file's effects on Python (`hooks.py`). All imports are up here: later ones would search the project's
 directories first.
 """
 
@@ -30,9 +30,9 @@ HOOKS = {
 }
 
 
-# What `CONFIG_KWARGS` of uvicorn's own classes say.
+# `CONFIG_KWARGS` of uvicorn's own classes.
 UVICORN_OPTIONS = {"loop": "auto", "http": "auto"}
-# What gunicorn's Logger says by itself; what a file has changed of it counts.
+# The formats of gunicorn's Logger; a file's changes to them are reported.
 GUNICORN_FORMATS = {
     "error_fmt": "%(asctime)s [%(process)d] [%(levelname)s] %(message)s", "datefmt": "[%Y-%m-%d %H:%M:%S %z]", "access_fmt": "%(message)s",
     "syslog_fmt": "[%(process)d] %(message)s",
@@ -42,15 +42,15 @@ REASONS = {int(status): status.phrase for status in HTTPStatus}
 
 
 class Wrong(Exception):
-    """A value that cannot be one of that setting."""
+    """A value that is not valid for its setting."""
 
 
 # ---- The file
 
 
 def load(location, directory=None, stay=False):
-    """The names of `file:PATH` or `python:MODULE`, and which of them the file itself reads. `stay`: what stands in for gunicorn
-    is there afterwards, too, for what the file's hooks import."""
+    """The names of `file:PATH` or `python:MODULE`, and which of them the file itself reads. `stay`: the stand-ins for gunicorn
+    remain afterwards, for the imports of the file's hooks."""
     ran = sys.modules.get("__config__" if location.startswith("file:") else location[len("python:"):])
     if ran is not None and location in ("file:%s" % getattr(ran, "__file__", None), "python:%s" % ran.__name__):
         return vars(ran), _read_names(ran.__file__)
@@ -62,7 +62,7 @@ def load(location, directory=None, stay=False):
             module = importlib.import_module(location[len("python:"):])
         else:
             path = location[len("file:"):]
-            # What gunicorn calls it. Without a .py the name says nothing of how it is to be loaded.
+            # gunicorn's name for the module. The loader is explicit, because a file name without .py does not imply one.
             loader = importlib.machinery.SourceFileLoader("__config__", path)
             spec = importlib.util.spec_from_file_location("__config__", path, loader=loader)
             module = importlib.util.module_from_spec(spec)
@@ -72,7 +72,7 @@ def load(location, directory=None, stay=False):
 
 
 def _read_names(path):
-    """Names whose value the file uses: those are its own business, even if they are no settings."""
+    """Names whose value the file uses: these are not reported, even if they are not settings."""
     try:
         with open(path, "rb") as file:
             tree = ast.parse(file.read())
@@ -88,7 +88,7 @@ def _http_date(timestamp=None):
 
 
 def _response():
-    """gunicorn's, as far as its fields go: what a class made of it adds and leaves out can be asked for."""
+    """gunicorn's Response, as far as its fields go, so that the fields that a subclass adds and leaves out can be found."""
     def default_headers(self):
         connection = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
         headers = ["HTTP/%s.%s %s\r\n" % (self.req.version[0], self.req.version[1], self.status)]
@@ -103,7 +103,7 @@ def _response():
 
 
 class _StandIns:
-    """What files import of gunicorn (and uvicorn's worker does), or of uvicorn's worker, where they are not installed: while the
+    """Stand-ins for the modules of gunicorn and of uvicorn's worker that files import, where these are not installed: while the
     file is loaded, or from then on."""
 
     def __init__(self, stay=False):
@@ -170,7 +170,7 @@ class _StandIns:
     def _add(self, modules):
         for name, names in modules.items():
             module = types.ModuleType(name)
-            # What messages about further names in it show.
+            # Shown in messages about missing names in it.
             place = "rgun's stand-in: %s is not installed" % name.partition(".")[0]
             vars(module).update(names, __path__=[], __file__=place)
             sys.modules[name] = module
@@ -184,11 +184,11 @@ class _StandIns:
             sys.modules.pop(name, None)
 
 
-# ---- What it says
+# ---- Its settings
 
 
 def tell(request):
-    """Everything of the file that the server goes by, as plain data."""
+    """Everything in the file that affects the server, as plain data."""
     environment, path, modules = dict(os.environ), list(sys.path), set(sys.modules)
     names, read, known, theirs = {}, set(), set(request["settings"]), set(request["gunicorn"])
     location = request["location"]
@@ -197,7 +197,7 @@ def tell(request):
     settings, unknown, hooks = {}, [], []
     for name, value in names.items():
         if name == "logger_class" and isinstance(value, type):
-            settings[name] = _told_logger(value)
+            settings[name] = _logger_facts(value)
         elif name in HOOKS:
             if _hook(name, value) is not None:
                 hooks.append(name)
@@ -217,14 +217,14 @@ def tell(request):
     chosen = request.get("worker_class")
     if chosen is None and isinstance(settings.get("worker_class"), str):
         chosen = settings["worker_class"]
-    # gunicorn's own are known by their names, also where what they need is not installed.
-    # uvicorn's are looked at where the file may have changed their options.
+    # gunicorn's own are known by name, even if their dependencies are not installed.
+    # uvicorn's are inspected if the file may have changed their options.
     ours = chosen in request["worker_classes"] and not (chosen and chosen.startswith("uvicorn") and chosen.rpartition(".")[0] in sys.modules)
     if chosen is not None and not ours and not chosen.startswith(("gunicorn.", "egg:")):
         with _StandIns():
             found = _class_named(chosen)
         if found is not None:
-            settings["worker_class"] = _told_class(found)
+            settings["worker_class"] = _class_facts(found)
     logger = request.get("logger_class")
     if logger is None:
         logger = settings.get("logger_class")
@@ -235,7 +235,7 @@ def tell(request):
             except (ImportError, AttributeError) as error:
                 raise Wrong("logger_class %s: %s" % (logger, error)) from None
             if isinstance(found, type):
-                settings["logger_class"] = _told_logger(found)
+                settings["logger_class"] = _logger_facts(found)
     after = dict(os.environ)
     return {
         "settings": settings,
@@ -249,8 +249,8 @@ def tell(request):
 
 
 def _ssl_settings(hook, settings):
-    """What the hook `ssl_context` changes of the context that gunicorn would make, as settings. TLS is not Python's here: what
-    no setting says is an error."""
+    """The changes that the hook `ssl_context` makes to gunicorn's context, as settings. TLS is not done by Python here: a
+    change without a corresponding setting is an error."""
     import ssl
 
     values = {"keyfile": None, "ca_certs": None, "cert_reqs": 0, "ciphers": None, **settings}
@@ -271,16 +271,16 @@ def _ssl_settings(hook, settings):
     if not any(context is one for one in made):
         raise Wrong("ssl_context has to return the context that its second argument makes")
     before = default()
-    told = {}
+    changed = {}
     if context.verify_mode != before.verify_mode:
-        told["cert_reqs"] = str(int(context.verify_mode))
+        changed["cert_reqs"] = str(int(context.verify_mode))
     if [suite["name"] for suite in context.get_ciphers()] != [suite["name"] for suite in before.get_ciphers()]:
-        told["ciphers"] = ":".join(suite["name"] for suite in context.get_ciphers())
+        changed["ciphers"] = ":".join(suite["name"] for suite in context.get_ciphers())
     if context.minimum_version == ssl.TLSVersion.TLSv1_3 or context.options & ssl.OP_NO_TLSv1_2:
-        told["tls_min_version"] = "1.3"
+        changed["tls_min_version"] = "1.3"
     if context.maximum_version not in (before.maximum_version, ssl.TLSVersion.TLSv1_3) or context.options & ssl.OP_NO_TLSv1_3:
         raise Wrong("ssl_context: maximum_version is not supported: TLS 1.3 is always accepted")
-    # What has no meaning here, or is the case anyway.
+    # Options without effect here, or always on.
     harmless = ssl.OP_ALL | ssl.OP_NO_SSLv2 | ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1 | ssl.OP_NO_TLSv1_2 | ssl.OP_NO_COMPRESSION
     for name in ("OP_NO_RENEGOTIATION", "OP_SINGLE_DH_USE", "OP_SINGLE_ECDH_USE", "OP_IGNORE_UNEXPECTED_EOF", "OP_ENABLE_MIDDLEBOX_COMPAT"):
         harmless |= getattr(ssl, name, 0)
@@ -291,16 +291,16 @@ def _ssl_settings(hook, settings):
             raise Wrong("ssl_context: %s is not supported" % name)
     if sorted(context.get_ca_certs(True)) != sorted(before.get_ca_certs(True)):
         raise Wrong("ssl_context: load_verify_locations is not supported: set ca_certs")
-    return told
+    return changed
 
 
 def _is_for_us(name, value, read):
-    """A setting that gunicorn does not have may be a name of the file's own: one that it uses itself, or of another kind."""
+    """A setting that gunicorn does not have may be a variable of the file's own: one that it uses itself, or of another type."""
     return (read is None or name not in read) and isinstance(value, (str, bool, int, float, list, tuple, dict))
 
 
 def _acts(names, modules):
-    """Whether the file does anything to Python beside having values: then workers are to come from the process that it ran in."""
+    """Whether the file has effects on Python beyond its values: then workers have to be forked from the process that ran it."""
     own = set(sys.modules) - modules - {"__config__"}
     if any(name.partition(".")[0] not in STDLIB and not name.startswith(("gunicorn", "__")) for name in own):
         return True
@@ -330,15 +330,15 @@ def _is_plain(statement):
 
 
 def _is_passed_on(node):
-    """A change of the environment or of the path: workers get it as data."""
+    """A change of the environment or of the path, which workers get as data."""
     place = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else getattr(node, "value", None)
     return isinstance(place, ast.Attribute) and (getattr(place.value, "id", ""), place.attr) in (("os", "environ"), ("sys", "path"))
 
 
 STDLIB = getattr(sys, "stdlib_module_names", frozenset())
-# What changes files, or says something, and nothing of Python.
+# Calls that change files or print or log, but change nothing in Python.
 ON_DISK = {"chmod", "close", "debug", "error", "info", "makedirs", "mkdir", "print", "remove", "rmtree", "touch", "umask", "unlink", "warning", "write", "write_text"}
-# What values are made of.
+# Calls without effects, that compute values.
 HARMLESS = {
     "abs", "bool", "cpu_count", "dict", "environ", "exists", "float", "format", "frozenset", "get", "getcwd", "getenv", "gethostname", "getLogger", "getpid",
     "getpwuid", "getuid", "int", "isfile", "items", "join", "keys", "len", "list", "lower", "max", "min", "abspath", "basename", "dirname", "realpath", "normpath",
@@ -416,7 +416,7 @@ def _attribute(path):
 
 def _plain(name, value):
     if isinstance(value, type):
-        return _told_class(value)
+        return _class_facts(value)
     if isinstance(value, (bool, int, float, type(None), str)):
         return value
     if isinstance(value, (bytes, os.PathLike)):
@@ -431,7 +431,7 @@ def _plain(name, value):
 
 
 def _logging(value, location):
-    """A dictionary; one that holds objects (classes, streams, filters) is taken from the file again, by each worker."""
+    """A dictionary; one that holds objects (classes, streams, filters) is read from the file again by each worker."""
     if not isinstance(value, dict):
         return _plain("logconfig_dict", value)
     try:
@@ -445,7 +445,7 @@ def _dotted(value):
 
 
 def _class_named(name):
-    """The class behind a dotted name; None: it names none, and whoever asked says so."""
+    """The class behind a dotted name; None: it names none, which the caller reports."""
     if "." not in name and ":" not in name:
         return None
     try:
@@ -455,7 +455,7 @@ def _class_named(name):
     return found if isinstance(found, type) else None
 
 
-def _told_class(found):
+def _class_facts(found):
     ours = [one for one in found.__mro__ if not _class_name(one).startswith(("uvicorn", "gunicorn", "builtins.", "rgun"))]
     methods = [(name, value) for one in ours for name, value in vars(one).items()]
     own = [name for name, value in methods if callable(value) and (not name.startswith("__") or name == "__init__")]
@@ -484,7 +484,7 @@ def _class_name(found):
     return name
 
 
-# What a logger class of gunicorn's can be asked to do, and what in it is only a value.
+# The methods of gunicorn's logger class, and its attributes that are only values.
 LOGGER_METHODS = (
     "__init__", "setup", "critical", "error", "warning", "info", "debug", "exception", "log", "atoms", "access_log_enabled", "_compute_access_log_enabled",
     "access", "now", "reopen_files", "close_on_exec", "_get_gunicorn_handler", "_set_handler", "_set_syslog_handler", "_get_user", "atoms_wrapper_class",
@@ -492,8 +492,8 @@ LOGGER_METHODS = (
 LOGGER_FORMATS = ("error_fmt", "datefmt", "access_fmt", "syslog_fmt")
 
 
-def _told_logger(found):
-    """What it says by its attributes, and which methods it has made its own."""
+def _logger_facts(found):
+    """Its attributes, and the methods that it overrides."""
     theirs = [one for one in found.__mro__ if _dotted(one).startswith("gunicorn.")]
     own = [one for one in found.__mro__ if one not in theirs and one is not object]
     formats = {}
@@ -509,11 +509,11 @@ def _told_logger(found):
     }
 
 
-# ---- The process that tells it
+# ---- The process that reports them
 
 
 def _traceback(error):
-    """The user's own, without frames of ours."""
+    """The traceback of the user's code, without rgun's frames."""
     tb = error.__traceback__
     while tb is not None and (tb.tb_frame.f_code.co_filename.startswith("<rgun") or "importlib" in tb.tb_frame.f_code.co_filename):
         tb = tb.tb_next
@@ -530,7 +530,7 @@ def evaluate(request, output):
         text = json.dumps(answer)
     except Wrong as error:
         text = json.dumps({"error": str(error), "traceback": ""})
-    except BaseException as error:  # also a SystemExit of the file's: the server decides when it ends
+    except BaseException as error:  # also a SystemExit of the file's: the server decides when it exits
         text = json.dumps({"error": _summary(error), "traceback": _traceback(error)})
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -539,18 +539,18 @@ def evaluate(request, output):
             pass
     output.write(text.encode() + b"\n")
     output.flush()
-    # Threads that the file has started hold up nobody.
+    # Does not wait for threads that the file has started.
     os._exit(0)
 
 
 def main(question):
-    """The answer goes to standard output; what the file prints, elsewhere."""
+    """Writes the answer to standard output; the file's own output goes to standard error."""
     os.set_blocking(1, True)
     output = os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    # Whoever prints wants it to be seen when it was printed.
+    # So that the file's output appears as soon as it is printed.
     sys.stdout.reconfigure(line_buffering=True)
     evaluate(json.loads(question), output)

@@ -1,4 +1,4 @@
-"""Makes the command known to Django. There are no models."""
+"""Registers the command with Django. There are no models."""
 
 from django.apps import AppConfig
 

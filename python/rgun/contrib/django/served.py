@@ -1,6 +1,6 @@
 """The project as `manage.py rgun` serves it: its ASGI or WSGI application, with static files where runserver has them.
 
-Imported in the workers only. The command says how in an environment variable, which is taken out again.
+Imported in the workers only. The command passes its choices in an environment variable, which is removed again.
 """
 
 import json
@@ -10,7 +10,7 @@ VARIABLE = "__RGUN_DJANGO"
 
 
 def application_of(interface):
-    """What the settings name, or what Django makes where they name none; ``interface``: "asgi" or "wsgi"."""
+    """The application that the settings name, or Django's default if they name none; ``interface``: "asgi" or "wsgi"."""
     import django
     from django.conf import settings
     from django.utils.module_loading import import_string
@@ -35,7 +35,7 @@ def _with_static_files(app, interface):
 
 
 def _check():
-    # Imports the URLs and with them the views: what is broken there stops this worker, and the old one goes on.
+    # Imports the URLs and with them the views: an error there stops this worker, and the old one goes on serving.
     from django.core.management.base import BaseCommand
 
     BaseCommand().check()

@@ -1,4 +1,4 @@
-"""``python manage.py rgun [addrport] [options]``: serves the project as `runserver` would, by rgun."""
+"""``python manage.py rgun [addrport] [options]``: serves the project as `runserver` would, with rgun."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from django.db import connections
 from rgun import _rgun
 from rgun.compat import run
 
-# Said to the workers, who serve `APP`.
+# Carries the command's choices to the workers, which serve `APP`.
 VARIABLE = "__RGUN_DJANGO"
 APP = "rgun.contrib.django.served:application"
 
 _ADDRESS = re.compile(r"(?:(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):)?(?P<port>\d+)")
 _WSGI_CLASSES = ("wsgi", "sync", "gthread")
-# Taken by Django, or decided by this command.
+# Options that Django has itself, or that this command decides.
 _NOT_OFFERED = ("pythonpath", "wsgi_app", "factory", "python", "chdir")
 
 
 class Command(BaseCommand):
     help = "Serves this project with rgun; in DEBUG it reloads when a file changes, and serves static files."
-    # Done by hand, and said so, as runserver does.
+    # Done by `handle`, with a message, as runserver does.
     requires_system_checks = []
     suppressed_base_arguments = {"--verbosity", "--traceback"}
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         parser.add_argument("--insecure", action="store_true", dest="insecure_serving", help="Serve static files even if DEBUG is False")
         parser.add_argument("--nothreading", action="store_false", dest="use_threading", help="One thread for sync code (WSGI)")
         parser.add_argument("--skip-checks", action="store_true", help="Skip system checks")
-        group = parser.add_argument_group("rgun", "Every option of rgun; `rgun --help` says more")
+        group = parser.add_argument_group("rgun", "Every option of rgun; `rgun --help` has the details")
         for name, option, short, repeated, shape, text in _rgun.settings():
             if option is None or name in _NOT_OFFERED:
                 continue
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         if reloads:
             wish["reload_extra_files"] = [*(wish.get("reload_extra_files") or []), *_watched_directories()]
         if settings.DEBUG:
-            # Somebody may sit in a debugger, and reads the requests in the terminal.
+            # A request may be held in a debugger, and requests are to be shown in the terminal.
             wish.setdefault("timeout", 0)
             wish.setdefault("accesslog", "-")
         if reloads:
@@ -81,7 +81,7 @@ class Command(BaseCommand):
         os.environ[VARIABLE] = json.dumps({"interface": interface, "static": static, "check": reloads and not options["skip_checks"]})
         self._announce(wish["bind"])
         self.stdout.flush()
-        # What this process can import, the workers can: `manage.py`'s own directory and --pythonpath.
+        # So that the workers can import what this process can: `manage.py`'s own directory and --pythonpath.
         code = run(APP, pythonpath=_project_path(options), **wish)
         if code:
             sys.exit(code)
@@ -91,12 +91,12 @@ class Command(BaseCommand):
         try:
             self.check(display_num_errors=True)
         except Exception:
-            # The workers check as well, and say what is broken: with --reload it waits there for the next save.
+            # The workers check as well and report the error; with --reload they wait for the next save.
             if not reloads:
                 raise
 
     def _announce(self, binds):
-        """In runserver's words."""
+        """With the text of runserver."""
         kind = "development server" if settings.DEBUG else "server"
         lines = [
             datetime.now().strftime("%B %d, %Y - %X"),
@@ -118,7 +118,7 @@ def _bind(addrport, ipv6):
     if match is None:
         raise CommandError('"%s" is not a valid port number or address:port pair.' % addrport)
     host = match.group("host") or ("[::1]" if ipv6 else "127.0.0.1")
-    # runserver's word for every address.
+    # runserver's abbreviation of every address.
     return "%s:%s" % ("0.0.0.0" if host == "0" else host, match.group("port"))
 
 
