@@ -34,7 +34,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "wheel: the smoke test of a wheel on another Python")
 
 
-# Stories of processes, which hold whatever the workers run. How an interface itself behaves is told in files of its own.
+# Stories of processes, which hold whatever the workers run. The behaviour of an interface itself is tested in files of its own.
 BOTH_INTERFACES = tuple(f"test_{name}.py" for name in (
     "access_log", "access_log_format", "app_with_threads_at_import", "atexit", "bad_app", "boot", "container", "crash_loop", "daemon", "drain", "half_close",
     "hooks", "http", "log_format", "log_rotation", "master_killed", "nginx_reload", "recycling", "reload", "reload_bad_code", "run_before", "shutdown_delay",

@@ -99,7 +99,7 @@ def test_asgi_153_wrong_paths_raise(server):
     server.log.wait("absent: FileNotFoundError")
     server.log.wait("directory: ValueError")
     server.log.wait("number: TypeError")
-    # Whoever opens one waits for its writer, if he is not careful.
+    # A blocking open of a FIFO waits for its writer.
     server.log.wait("pipe: ValueError")
 
 

@@ -31,7 +31,7 @@ def test_asgi_001_the_app_runs_as_a_task_of_the_loop(probe):
 
 
 def test_asgi_001_a_pipelined_request_sees_no_context_variable_of_the_one_before(probe):
-    """uvloop: the next request becomes a task in a turn that `send()` of this one has asked for."""
+    """uvloop: the next request becomes a task in a turn that `send()` of this one has scheduled."""
     with probe.connect() as client:
         client.send(b"GET /task HTTP/1.1\r\nHost: a\r\n\r\n" * 10)
         found = [json.loads(client.response().body)["variable"] for _ in range(10)]

@@ -1,4 +1,4 @@
-"""A worker that leaves in order ends its Python in order: hooks, threads, buffers. Sentry, OpenTelemetry and coverage live from it."""
+"""A worker that exits gracefully finalises Python: hooks, threads, buffers. Sentry, OpenTelemetry and coverage depend on it."""
 
 import signal
 

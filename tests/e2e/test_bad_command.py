@@ -1,4 +1,4 @@
-"""A wrong command line or an impossible listener: one line that says what and where, exit code 1 or 2, nothing left behind."""
+"""A wrong command line or an impossible listener: one line with the problem and its place, exit code 1 or 2, nothing left behind."""
 
 import os
 import socket

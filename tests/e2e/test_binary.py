@@ -1,4 +1,4 @@
-"""The binary brings the interpreter and runs it in the environment where it stands."""
+"""The binary embeds the interpreter and runs it in the environment that it is installed in."""
 
 import json
 import os

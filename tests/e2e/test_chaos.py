@@ -86,7 +86,7 @@ def test_chaos(launch, app, program):
         assert client.get("/-/ready", headers=[("connection", "close")]).status == 200
     server.terminate()
     assert server.wait_exit(30) == 0
-    # The log is whole now: who died last is told, too.
+    # The log is complete now: the last deaths are in it, too.
     server.log.wait_end()
     dead = deaths(server.log)
     answered = sum(load.answered for load in loads)
@@ -123,7 +123,7 @@ def test_a_killed_worker_is_back_in_the_time_that_the_app_takes(serve, app):
 
 @pytest.mark.timeout(900)
 def test_a_thousand_deaths_leave_nothing_behind(serve):
-    """(In the short form: eighty.) Four at a time, so that each batch finds nobody left."""
+    """(In the short form: eighty.) Four at a time, so that each batch finds no worker left."""
     rounds = 250 if SECONDS >= 300 else 20
     server = serve("hello.py", "--control-socket", "ctl", workers=4)
     ready = server.wait_ready(4)

@@ -1,4 +1,4 @@
-"""`--check-config` is 0 exactly when a start with the same words would come up."""
+"""`--check-config` exits with 0 exactly when a start with the same arguments would succeed."""
 
 import os
 import pty

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.both_loops]
 
 TEXT = b"The quick brown fox jumps over the lazy dog. " * 400
 
-# The query says what to answer: status, fields, and pieces as numbers of bytes of the text, or of noise, which halves at best.
+# The query selects the response: status, fields, and pieces as numbers of bytes of the text, or of noise, which halves at best.
 ASGI = """
 import json, os
 from urllib.parse import unquote
@@ -194,7 +194,7 @@ def test_short_responses(server):
         found = ask(server, fields=fields, pieces=[1023])
         assert is_plain(found) and found.header("content-length") == "1023" and found.header("vary") is None
     assert ask(server, pieces=[1024]).header("content-encoding") == "gzip"
-    # Of a stream nobody knows how long it becomes.
+    # The length of a stream is not known.
     found = ask(server, pieces=[10, 10])
     assert found.header("content-encoding") == "gzip" and decoded(found) == TEXT[:20]
 
@@ -292,7 +292,7 @@ def test_requests_with_credentials_on_demand_and_padded(start):
 
 
 def test_a_client_that_does_not_read(server):
-    """It holds up nobody else, and gets everything when it reads."""
+    """It does not delay others, and gets everything when it reads."""
     query = {"status": 200, "fields": HTML, "pieces": [17_000_000], "noise": True}
     with server.connect(receive_buffer=4096) as slow:
         slow.request("GET", "/?" + quote(json.dumps(query)), [("Accept-Encoding", "gzip"), ("Connection", "close")])
@@ -345,7 +345,7 @@ def test_files_and_trailers_of_an_asgi_app(launch, app):
 
 
 def test_other_requests_are_served_while_a_large_body_is_compressed(launch, app):
-    """A body of 18 MB in one `send`: the event loop goes on meanwhile."""
+    """A body of 18 MB in one `send`: the event loop is not blocked."""
     app.path.joinpath("app.py").write_text(ASGI)
     server = launch("app:app", "--compress", "gzip", "--compress-level", "9")
     server.wait_ready()

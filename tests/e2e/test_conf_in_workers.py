@@ -1,4 +1,4 @@
-"""What gunicorn.conf.py does to Python counts in the workers: they are forked from the process that has run it."""
+"""Effects of gunicorn.conf.py on Python exist in the workers: they are forked from the process that has run it."""
 
 import json
 import signal

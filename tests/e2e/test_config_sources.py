@@ -1,4 +1,4 @@
-"""Where settings come from: files, variables, options; which one wins, and how a mistake is told."""
+"""Where settings come from: files, variables, options; their precedence, and the messages about errors."""
 
 import json
 import os

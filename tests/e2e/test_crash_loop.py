@@ -1,4 +1,4 @@
-"""Workers that die again and again: paced, visible, and over as soon as the cause is."""
+"""Workers that die again and again: respawns are paced and logged, and stop failing as soon as the cause is removed."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""`--daemon`: in the background, with an answer for whoever started it."""
+"""`--daemon`: runs in the background, and reports the start to its caller."""
 
 import os
 import signal

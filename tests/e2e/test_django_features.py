@@ -1,4 +1,4 @@
-"""What Django expects of its server beyond answering: threads that keep their connections, views that hear that nobody waits."""
+"""What Django expects of its server beyond requests and responses: threads that keep their connections, views that are notified of disconnects."""
 
 import json
 
@@ -76,7 +76,7 @@ def test_connections_stay_with_their_threads(serve, app, age, threads):
         assert last["opened"] == 10 * threads
     else:
         assert last["opened"] <= threads
-    # Told of each of them, where its response has ended.
+    # Notified of each of them, where its response has ended.
     eventually(lambda: json.loads(server.get("/counts/").body)["finished"] >= 10 * threads, "every request was finished")
 
 

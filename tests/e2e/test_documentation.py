@@ -1,4 +1,4 @@
-"""What the documentation shows is taken from it and tried: commands, units, proxies, containers."""
+"""The documentation's examples are extracted and run: commands, units, proxies, containers."""
 
 import configparser
 import json
@@ -89,16 +89,16 @@ def project(tmp_path):
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_is_understood(program, project, words):
     if words[0] == "ctl":
-        # Options before and behind the verb, but no server to ask.
+        # Options before and after the verb, but no server.
         assert run(program, *words, "--help", cwd=project).returncode == 0
         return
     if words[0] == "doctor":
-        # The project has no deployment files, so the paths are not there; what it is asked is understood.
+        # The project has no deployment files, so the paths do not exist; the arguments are accepted.
         done = run(program, *words, cwd=project)
         assert "unexpected" not in done.stderr and "--help" not in done.stderr, done.stderr
         return
     done = run(program, *words, *([] if "--print-config" in words else ["--print-config"]), cwd=project)
-    # Where Django's settings were found for files is said; nothing else.
+    # Only the source of Django's settings for static files is logged.
     complaints = [line for line in done.stderr.splitlines() if "[INFO] static files:" not in line]
     assert done.returncode == 0 and not complaints, done.stderr
     assert "# command line" in done.stdout

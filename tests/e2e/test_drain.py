@@ -1,4 +1,4 @@
-"""TERM, INT and QUIT: what was begun is finished, what waits is answered, nobody sees a reset."""
+"""TERM, INT and QUIT: in-flight requests finish, waiting ones are answered, no client sees a reset."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Root writes in directories that other users own: what they put there leads it nowhere else."""
+"""Root writes in directories that other users own: links there must not lead it to other files."""
 
 import os
 import pwd
@@ -7,7 +7,7 @@ import signal
 import pytest
 from harness.waiting import eventually
 
-# Not for the binary: it starts the interpreter as the user, who may not reach it.
+# Not for the binary: it starts the interpreter as the user, who may not have access to it.
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 NOBODY = pwd.getpwnam("nobody")
 
@@ -19,7 +19,7 @@ def give(path):
 
 @pytest.fixture
 def theirs(app, tmp_path):
-    """A directory of nobody's."""
+    """A directory of the user nobody."""
     for directory in [app.path, *app.path.parents]:
         if directory.stat().st_uid == os.getuid() and str(directory).startswith("/tmp/pytest"):
             directory.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Behind proxies: the client's address and scheme, the same in ASGI and WSGI, and nothing that a client made up."""
+"""Behind proxies: the client's address and scheme, the same in ASGI and WSGI, and nothing that a client forged."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_client_and_scheme_of_a_proxy_on_the_same_machine(origin):
     server = origin()
     seen = ask(server, [CLIENT, HTTPS])
     assert (seen["client"], seen["scheme"]) == (["203.0.113.7", 0], "https")
-    # What a request does not tell is the connection's own: nothing stays of the request before.
+    # Values that a request does not forward are the connection's own: nothing stays of the previous request.
     with server.connect() as client:
         assert ask(client, [CLIENT, HTTPS])["scheme"] == "https"
         seen = ask(client, [])

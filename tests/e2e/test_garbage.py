@@ -21,7 +21,7 @@ async def answer(send, text):
 def kinds():
     # What the boot has left is frozen.
     gc.unfreeze()
-    # The classes of the server of which there are objects that the collector knows.
+    # The server's classes whose objects the collector tracks.
     return sorted({type(thing).__name__ for thing in gc.get_objects() if type(thing).__module__ == "rgun" and type(thing).__flags__ & 1 << 14})
 """
 CIRCLES = {

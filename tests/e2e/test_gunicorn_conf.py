@@ -193,7 +193,7 @@ def test_the_master_serves_while_it_is_read(launch, app):
     app.write(f"import os, time\nprint('reading')\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\nworkers = 2\n", "gunicorn.conf.py")
     server.signal(signal.SIGHUP)
     server.log.wait("reading")
-    # Not deaf: a worker that dies meanwhile is replaced.
+    # The master is not blocked: a worker that dies in that time is replaced.
     os.kill(pid, signal.SIGKILL)
     server.wait_ready(2)
     assert server.get("/").status == 200

@@ -1,4 +1,4 @@
-"""A client that has said all it will say (SHUT_WR) still gets its answer (ASGI-081)."""
+"""A client that has shut down its sending side (SHUT_WR) still gets its response (ASGI-081)."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_while_the_app_works(serve, app):
 
 
 def test_is_no_disconnect_for_an_app_that_listens_for_one(serve, app):
-    """Django and Starlette cancel a view when receive() tells of a disconnect."""
+    """Django and Starlette cancel a view when receive() returns a disconnect."""
     app.write("""
 import asyncio, os
 async def app(scope, receive, send):

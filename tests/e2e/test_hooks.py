@@ -9,7 +9,7 @@ from harness.waiting import eventually
 
 pytestmark = [pytest.mark.both_artifacts]
 
-# Every hook says that it ran, where, and with what.
+# Every hook writes that it ran, where, and with which arguments.
 ALL = """
 import os
 master = os.getppid()
@@ -49,7 +49,7 @@ def test_the_life_of_a_server(launch, app):
     assert sorted(said(app, "post_worker_init")) == ["post_worker_init 1 True True", "post_worker_init 2 True True"]
     server.log.wait(r"\[INFO\] starting with 2")
     server.log.wait(r"\[INFO\] hello from 1")
-    # One dies: told with its pid, out of the list by then.
+    # One dies: reported with its pid, and removed from the list by then.
     server.signal(signal.SIGKILL, pids[0])
     eventually(lambda: said(app, "child_exit") == [f"child_exit 1 {pids[0]} False"], "child_exit")
     server.wait_ready(3)

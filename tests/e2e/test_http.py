@@ -159,7 +159,7 @@ def test_connections_are_shared_fairly(serve):
         with server.connect() as client:
             return json.loads(client.get().body)["pid"]
 
-    # That a worker is ready is told before it hears that it may accept.
+    # A worker's readiness is logged before it gets the message to accept.
     seen = set()
     while len(seen) < 4:
         seen.add(answered_by())

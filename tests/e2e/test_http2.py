@@ -221,7 +221,7 @@ def test_an_app_that_does_not_read_answers_all_the_same(cleartext):
         client.send(stream, b"x" * 1_000)
         client.until(lambda: stream.ended)
         assert stream.body == b"not read"
-        # It is told to stop, and that this is no error.
+        # It gets a reset with NO_ERROR.
         client.until(lambda: stream.reset is not None)
         assert stream.reset == 0
         assert client.get("/").body == b"hello"

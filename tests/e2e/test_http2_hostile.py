@@ -1,4 +1,4 @@
-"""Clients of HTTP/2 that mean harm: each is told to calm down or is closed, memory stays bounded, and others are served."""
+"""Hostile clients of HTTP/2: each gets ENHANCE_YOUR_CALM or is closed, memory stays bounded, and others are served."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""Workers that hang, wholly or in one of their threads: what the log tells of them, and who comes in their place."""
+"""Workers that hang, wholly or in one of their threads: the log about them, and their replacement."""
 
 import os
 import re

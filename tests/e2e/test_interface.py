@@ -1,4 +1,4 @@
-"""What an app is, is seen from its shape: nothing is called to find out."""
+"""The interface of an app is detected from its signature: nothing is called for that."""
 
 import functools
 import importlib.util

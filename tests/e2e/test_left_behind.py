@@ -1,4 +1,4 @@
-"""What a server that was killed leaves behind, full disks and read-only places: a start goes on and says so, or names the way out."""
+"""What a server that was killed leaves behind, full disks and read-only places: a start goes on with a log line, or fails with what to do."""
 
 import os
 import re

@@ -117,7 +117,7 @@ def test_asgi_132_exception_means_no_lifespan_and_is_not_told(serve):
 
 
 def test_an_error_in_a_startup_that_had_begun_is_told(serve, app):
-    """The server goes on, as the specification wants. But this is no app that does not know lifespan."""
+    """The server goes on, as the specification requires. But this is not an app without lifespan support."""
     app.write("""
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -299,5 +299,5 @@ def test_an_app_that_cancels_every_task_of_the_loop_cancels_none_of_the_servers(
     text = server.log.wait_end()
     assert "the event loop has failed" not in text
     assert 'exit="code 0"' in text
-    # Its own lifespan is a task, too: who cancels that has asked for no shutdown.
+    # Its own lifespan is a task, too: an app that cancels it has not requested a shutdown.
     assert ("all others have ended" in text) == (path == "/")

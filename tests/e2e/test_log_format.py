@@ -1,4 +1,4 @@
-"""The error log as JSON and logfmt: a record a line, whatever stands in it."""
+"""The error log as JSON and logfmt: a record a line, whatever it contains."""
 
 import json
 import os

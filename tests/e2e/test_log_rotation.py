@@ -1,4 +1,4 @@
-"""Log files that are rotated away: USR1 makes the master and every worker go on in new ones."""
+"""Log files that are rotated away: USR1 makes the master and every worker open new ones."""
 
 import signal
 

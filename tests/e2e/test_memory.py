@@ -1,4 +1,4 @@
-"""Streams do not pile up in the worker, whoever of the two sides is slow."""
+"""Streams do not pile up in the worker, whichever side is slow."""
 
 import threading
 

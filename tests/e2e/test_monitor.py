@@ -34,7 +34,7 @@ async def app(scope, receive, send):
 
 
 class Admin:
-    """Asks the monitor, over a connection for each question."""
+    """Queries the monitor, over a new connection for each request."""
 
     def __init__(self, server):
         line = server.log.wait(r"probes and metrics address=\"?http://127\.0\.0\.1:(\d+)")

@@ -167,7 +167,7 @@ def test_websocket(serve, front, bind):
 @PLACES
 @KEPT
 def test_client_that_leaves_in_the_middle(serve, app, front, bind, keep_alive):
-    """nginx then closes its connection: the app learns of it, and nobody's log is alarmed."""
+    """nginx then closes its connection: the app is notified, and neither log has an error."""
     app.write("""
 async def app(scope, receive, send):
     assert scope["type"] == "http"

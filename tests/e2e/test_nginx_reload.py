@@ -1,4 +1,4 @@
-"""nginx and the server reload, each whenever it likes, under load: nothing fails, and nginx has nothing to hide."""
+"""nginx and the server reload independently under load: nothing fails, and nginx logs no error."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""--preload: workers are forked from a process that has the app; what dies there, and what a reload makes of it."""
+"""--preload: workers are forked from a process that has the app; deaths of either, and reloads."""
 
 import json
 import re

@@ -338,7 +338,7 @@ class Base(Logger):
     error_fmt = "never"
     LIMIT = 3
 class Shaped(Base):
-    # Only what it says of lines.
+    # Only attributes that set the form of lines.
     error_fmt = "%(asctime)s%(levelname)-8s%(name)s %(process)d: %(message)s"
     access_fmt = "access: %(message)s"
     def helper(self): pass
@@ -411,7 +411,7 @@ logging.getLogger("gunicorn.access").handlers[0].setFormatter(Slow("%(message)s"
 
 
 def test_a_slow_formatter_loses_no_line_at_the_end(start):
-    """What it makes of the last requests comes when the worker serves nobody any more."""
+    """Its output for the last requests comes after the worker has stopped serving."""
     server = start(SLOW + PLAIN, "--access-logfile", "-")
     for _ in range(3):
         assert server.get("/shown").status == 200

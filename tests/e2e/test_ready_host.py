@@ -6,7 +6,7 @@ from harness.apps import BOOT_FAILED
 from harness.project import VIEWS, write_project
 
 pytestmark = [pytest.mark.both_loops]
-# Says which Host it was asked for.
+# Responds with the Host of the request.
 TOLD = VIEWS.replace("def healthz(request):", "def healthz(request):\n    print('asked', request.headers['Host'], flush=True)")
 
 

@@ -1,4 +1,4 @@
-"""Workers that have served enough are replaced one at a time, replacement first, and no request notices."""
+"""Workers that have served enough are replaced one at a time, replacement first, and no request is affected."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""HUP: new code takes over, and no client notices."""
+"""HUP: new code takes over, and no client is affected."""
 
 import signal
 
@@ -82,14 +82,14 @@ def test_a_request_on_an_idle_connection_is_answered_during_the_drain(app, serve
         assert client.get().text == "old"
         app.write(version("new"))
         server.reload()
-        # The old worker keeps it open for --keepalive-drain: what was already on the wire is answered, and told to close.
+        # The old worker keeps it open for --keepalive-drain: a request already on the wire is answered, with Connection: close.
         response = client.get()
         assert response.status == 200 and response.closes
         assert client.ending() == "closed"
 
 
 def test_a_request_that_comes_while_the_loop_is_blocked_is_told_to_close_too(app, serve):
-    """The old worker has left the listeners by then, and only its event loop does not know."""
+    """The old worker has stopped accepting by then, while its event loop is blocked."""
     app.write("""
 import os, time
 

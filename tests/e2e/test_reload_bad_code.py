@@ -1,4 +1,4 @@
-"""HUP with code that does not boot: the old code goes on serving, nobody loses a request, the fixed code is taken next time."""
+"""HUP with code that does not boot: the old code goes on serving, no request is lost, the fixed code is loaded next time."""
 
 import signal
 
@@ -10,7 +10,7 @@ from harness.load import Load
 from harness.waiting import eventually
 
 LIFESPAN_FAILS = version("bad", startup='await send({"type": "lifespan.startup.failed", "message": "no cache"}); return')
-# The third of four workers to be booted, told apart by a directory that only one can make.
+# The third of four workers to be booted, identified by a directory that only one can make.
 THIRD_CRASHES = version("bad", before="""
 import signal
 for place in range(1, 5):

@@ -1,4 +1,4 @@
-"""--reload: a save is a reload, broken code waits for the next save, and nobody has to press a key."""
+"""--reload: a save is a reload, broken code waits for the next save, without any other action."""
 
 import os
 import shutil
@@ -151,7 +151,7 @@ def test_files_outside_of_the_project_count_when_they_are_loaded(app, develop, t
     library.mkdir()
     (library / "text.py").write_text("ANSWER = b'one'\n")
     server = develop("--pythonpath", library, text=IMPORTS_LATE)
-    # Imported by the first request: the watcher hears of it a moment later.
+    # Imported by the first request: the watcher gets it a moment later.
     assert server.get().text == "one"
 
     def saved_and_served():

@@ -108,7 +108,7 @@ def test_a_slot_that_is_given_up_is_emptied_and_closed(serve, app):
         all_listening(server, 2)
         load.flows(200)
     load.stop()
-    # A handshake in the moment of the close is the kernel's to reset, unless it was told to move it.
+    # A handshake in the moment of the close is the kernel's to reset, unless net.ipv4.tcp_migrate_req is set.
     assert sum(load.failures.values()) <= 2, load.details
     assert len(Counter(server.get().text for _ in range(100))) == 2
 

@@ -1,4 +1,4 @@
-"""A new version beside the one that serves: staged, looked at, promoted or discarded; and no client notices."""
+"""A new version beside the one that serves: staged, tested, promoted or discarded; no client is affected."""
 
 import os
 import re
@@ -74,7 +74,7 @@ def test_the_preview_ends_with_the_promotion_and_loses_nobody(app, deploy):
         port = int(address.rsplit(":", 1)[1])
         assert kept.get().text == "new"
         ctl("promote")
-        # Whoever looks goes on, and nobody new comes.
+        # Open preview connections go on, and no new ones are accepted.
         assert kept.get().text == "new"
     eventually(lambda: _refused(port), "nobody listens at the preview's address")
     assert server.get().text == "new"

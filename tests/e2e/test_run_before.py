@@ -1,4 +1,4 @@
-"""Commands before the first boot: instead of `sh -c "migrate && server"`, where a signal during the migration reaches nobody."""
+"""Commands before the first boot: instead of `sh -c "migrate && server"`, where a signal during the migration reaches no process."""
 
 import signal
 import sys
@@ -10,7 +10,7 @@ from harness.waiting import eventually
 
 PYTHON = sys.executable
 
-# Says that it listens, and ends in its own way when it is told.
+# Reports that it listens, and exits in its own way on a signal.
 PATIENT = """
 import os, signal, sys, time
 def leave(number, frame):

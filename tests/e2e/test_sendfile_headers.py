@@ -95,7 +95,7 @@ def test_ranges_and_conditions_where_the_app_asks_for_them(server):
     assert (part.status, part.body, part.header("content-disposition")) == (206, CONTENT[1000:2000], "attachment")
     assert ask(server, fields, [("If-None-Match", tag)]).status == 304
     assert ask(server, fields, [("Range", f"bytes={len(CONTENT)}-")]).status == 416
-    # Not asked: the whole, whatever the client wants.
+    # Without Accept-Ranges: the whole file, whatever range the client requests.
     assert ask(server, fields[:1], [("Range", "bytes=0-9")]).status == 200
 
 

@@ -15,7 +15,7 @@ def test_accepting_goes_on_for_the_delay_and_nothing_fails(serve, tmp_path):
     with Load(server, clients=4, keep_alive=False) as load:
         load.flows()
         server.terminate()
-        # Whoever asks about readiness hears it at once, ...
+        # The readiness probe fails at once, ...
         manager.wait(after=mark, STOPPING="1")
         server.log.wait("the drain begins after the shutdown delay")
         # ... and everybody else is served.

@@ -153,7 +153,7 @@ def requests():
 
 
 def reason(method, path, headers, theirs, ours):
-    """Why the two may differ, by what was asked."""
+    """Why the two may differ, by request."""
     fields = dict(headers)
     asked = fields.get("Range", "")
     bare = path.split("?")[0]

@@ -1,4 +1,4 @@
-"""Syslog: what a server of it gets, beside what it gets of gunicorn."""
+"""Syslog: the records that a server gets, compared with gunicorn's."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""What systemd is told, and the shipped units."""
+"""Notifications to systemd, and the shipped units."""
 
 import json
 import os

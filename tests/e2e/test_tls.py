@@ -158,7 +158,7 @@ def test_what_does_not_speak_tls_is_answered_and_logged(serve, authority, pair):
         client.rest()
     with server.connect() as silent, server.connect() as half:
         half.send(b"\x16\x03\x01\x02\x00\x01\x00")
-        # Meanwhile others are served.
+        # Others are served at the same time.
         with TlsClient.connect(server.port, authority.context()) as client:
             assert client.get().status == 200
         silent.rest(), half.rest()

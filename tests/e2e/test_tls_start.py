@@ -18,12 +18,12 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def refused(launch, app):
-    """Start with these options, and get what was said; the exit code is 1 and the port was never bound."""
+    """Start with these options, and return the output; the exit code is 1 and the port was never bound."""
     app.copy("hello.py")
 
     def start(*options, code=1, **keywords):
         with socket.socket() as taken:
-            # Binding would fail, too, and say so.
+            # The port is in use: binding first would fail with another message.
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             server = launch("app:app", *options, bind=f"127.0.0.1:{taken.getsockname()[1]}", **keywords)

@@ -1,4 +1,4 @@
-"""What a type checker and `help()` say of the Python side."""
+"""The results of type checkers and `help()` for the Python package."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def stub(settings):
     lines = [
         "# Made from the definitions in src/config; `UPDATE=1 pytest tests/e2e/test_typing.py` writes it anew.",
         "from collections.abc import Mapping, Sequence", "from os import PathLike", "", "from typing_extensions import TypedDict", "",
-        "class Settings(TypedDict, total=False):", '    """What `rgun.run` takes by name; docs/settings.md says what each is."""', "",
+        "class Settings(TypedDict, total=False):", '    """The keyword arguments of `rgun.run`; docs/settings.md describes each."""', "",
     ]
     for name, _, _, repeated, shape, _ in settings:
         several = " | Sequence[str]" if repeated and shape == "text" else ""

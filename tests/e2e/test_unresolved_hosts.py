@@ -1,4 +1,4 @@
-"""Hosts of metrics and logs whose names are not known yet, or not soon: the server serves meanwhile, and finds them later."""
+"""Hosts of metrics and logs whose names are not known yet, or not soon: the server serves before they are resolved, and resolves them later."""
 
 import os
 import socket
@@ -40,7 +40,7 @@ def wait_for(receiver, wanted):
 
 
 class NameServer:
-    """Answers when it is told to: every name is 127.0.0.1."""
+    """A resolver that answers when it is enabled: every name is 127.0.0.1."""
 
     def __init__(self, address):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,4 +1,4 @@
-"""What an app loads with its first request is loaded while the worker boots: a mistake there is a failed boot, and no request meets it."""
+"""What an app loads with its first request is loaded while the worker boots: an error there fails the boot, and no request is affected."""
 
 import subprocess
 
@@ -93,7 +93,7 @@ def test_check_config_finds_it(app, program):
 
 
 def test_no_view_is_called_and_no_connection_stays(app, launch):
-    """A view that counts, and a URLconf that asks the database while it is imported."""
+    """A view that counts, and a URLconf that queries the database while it is imported."""
     views = VIEWS + "calls = []\ndef healthz(request):\n    calls.append(1)\n    from django.db import connections\n    return HttpResponse('%d %s' % (len(calls), connection_of_boot.connection))\n"
     views += "from django.db import connection\nconnection.cursor().execute('SELECT 1')\nfrom django.db import connections\nconnection_of_boot = connections['default']\n"
     server = launch(write_project(app, "wsgi", views=views), "--threads", "2")
@@ -102,7 +102,7 @@ def test_no_view_is_called_and_no_connection_stays(app, launch):
 
 
 def test_an_app_that_has_only_models_of_django(app, launch):
-    """Its URLconf is for somebody else."""
+    """Its URLconf belongs to another app."""
     write_project(app, urls=BROKEN)
     (app.path / "entry.py").write_text(
         "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'settings'\nimport django\ndjango.setup()\nimport django.core.handlers.base\n"

@@ -1,4 +1,4 @@
-"""The ways in which a WebSocket ends, and what each side is told (RFC 6455 §7)."""
+"""The ways in which a WebSocket ends, and the close codes that each side gets (RFC 6455 §7)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Reload and stop: every client is told why and when, and nobody's connection is cut."""
+"""Reload and stop: every client gets a close frame with the reason, and no connection is cut."""
 
 import signal
 import time

@@ -1,4 +1,4 @@
-"""The opening handshake: what the app is shown, what it may answer, and what is refused before it is asked (RFC 6455 §4)."""
+"""The opening handshake: its scope, the app's possible replies, and requests that are rejected before they reach it (RFC 6455 §4)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Signals that reach workers themselves: from an operator, from a terminal, from whoever ends the whole group."""
+"""Signals that reach workers themselves: from an operator, from a terminal, from a process that signals the whole group."""
 
 import json
 import os
@@ -199,7 +199,7 @@ def spawned():
 """).replace("'app'.encode()", 'json.dumps([masks(), masks(restore_signals=False), spawned()]).encode()'))
     server = serve(workers=1)
     restored, plain, spawned = json.loads(server.get().body)
-    # 32 and 33 are glibc's own, and ignored by its posix_spawn: also by that of whoever has started the tests (make does).
+    # 32 and 33 are glibc's own, and ignored by its posix_spawn: also by that of the program that started the tests (make does).
     glibcs = 1 << 31 | 1 << 32
     assert (restored["SigBlk"], restored["SigIgn"] & ~glibcs, restored["SigCgt"]) == (0, 0, 0)
     usual = {signal.SIGPIPE, signal.SIGXFSZ}  # what CPython ignores

@@ -1,4 +1,4 @@
-"""`--worker-tmp-dir`: where large uploads wait for a WSGI app. What is wrong with it is said at the start."""
+"""`--worker-tmp-dir`: where large uploads wait for a WSGI app. Errors are reported at the start."""
 
 import os
 

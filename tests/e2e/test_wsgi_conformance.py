@@ -211,7 +211,7 @@ def test_wsgi_014_no_environment_variables(another):
 def test_wsgi_015_scheme_and_client_from_a_trusted_proxy(probe):
     values = probe.environ(headers=[("X-Forwarded-Proto", "https"), ("X-Forwarded-For", "203.0.113.7")])
     assert values["wsgi.url_scheme"] == "https" and values["HTTPS"] == "on" and values["REMOTE_ADDR"] == "203.0.113.7"
-    # The connection's next request says nothing, and so is none of these.
+    # The connection's next request has no such header, so it is none of these.
     with probe.connect() as client:
         client.get("/environ", headers=[("X-Forwarded-Proto", "https")])
         values = json.loads(client.get("/environ").body)["values"]
@@ -320,7 +320,7 @@ def test_wsgi_022_a_large_body_is_not_kept_in_memory(probe):
 
 
 def test_wsgi_022_nowhere_to_keep_it(another, tmp_path):
-    """Then the app takes it as it comes, which the master says at the start and the worker once."""
+    """Then the app reads it as it arrives, which the master logs at the start and the worker once."""
     server = another(env={"TMPDIR": str(tmp_path / "nowhere")})
     body = os.urandom(1 << 20) * 5
     for _ in range(2):
@@ -359,7 +359,7 @@ def test_wsgi_023_a_truncated_stream_is_an_oserror(another, tmp_path):
 
 @pytest.mark.parametrize("body", [b"3\r\nabc\r\nzz\r\n", b"3\r\nab"], ids=["malformed", "truncated"])
 def test_wsgi_023_a_body_that_fails_while_the_app_reads_is_no_error_of_the_app(probe, body):
-    """The client has asked for the app's answer before its body, so the app is called before the body is there."""
+    """The client waits for a 100 Continue before its body, so the app is called before the body arrives."""
     mark = probe.log.mark()
     with probe.connect() as client:
         client.request("POST", "/read?all", [("Transfer-Encoding", "chunked"), ("Expect", "100-continue")])
@@ -408,7 +408,7 @@ def test_wsgi_030_status_and_reason_are_kept(probe):
 
 
 def test_wsgi_030_arguments_may_be_given_by_name(probe):
-    """PEP 3333 does not ask for it, but middlewares pass `exc_info=` and servers take it."""
+    """PEP 3333 does not require it, but middlewares pass `exc_info=` and servers accept it."""
     with probe.connect() as client:
         response = client.post("/keywords", b"one\ntwo\n")
     assert (response.status, response.text) == (418, "one\ntwo\n")

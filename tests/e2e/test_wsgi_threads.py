@@ -149,7 +149,7 @@ def test_a_busy_worker_takes_no_connection(served, app):
 
 
 def test_both_workers_busy_and_back(served, app):
-    """Connections that nobody could take wait in the kernel's queue, and are served first."""
+    """Connections that no worker could accept wait in the kernel's queue, and are served first."""
     server = served("--threads", "1", workers=2)
     busy = []
     for number in range(2):

@@ -58,7 +58,7 @@ def test_the_socket_is_the_apps_and_the_request_is_counted(raw, path):
         assert client.head().status == 101
         client.send(b"hello")
         assert client.read(5) == b"HELLO"
-        # Others are served meanwhile, on other connections.
+        # Others are served at the same time, on other connections.
         assert server.get("/plain").text == "0"
         client.send(b"bye")
         assert client.rest() == b"BYE"

@@ -1,4 +1,4 @@
-"""Waits where it is asked to, and says when it is thrown out."""
+"""Waits if the request says so, and reports when it is interrupted."""
 
 import time
 

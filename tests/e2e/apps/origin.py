@@ -1,4 +1,4 @@
-"""What an app sees of where a request came from: as ASGI (`app`) and as WSGI (`application`), in the same words."""
+"""Reports where a request came from, as the app sees it: as ASGI (`app`) and as WSGI (`application`), in the same form."""
 
 import json
 

@@ -23,7 +23,7 @@ def note(text):
 
 
 def plain(value):
-    """A scope as JSON: bytes become `{"bytes": latin-1}`, tuples are told from lists."""
+    """A scope as JSON: bytes become `{"bytes": latin-1}`, tuples are distinguished from lists."""
     if isinstance(value, (bytes, bytearray)):
         return {"bytes": value.decode("latin-1")}
     if isinstance(value, tuple):

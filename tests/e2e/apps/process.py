@@ -1,4 +1,4 @@
-"""Tells about the process that it runs in."""
+"""Reports facts of the process that it runs in."""
 
 import json
 import multiprocessing

@@ -240,7 +240,7 @@ async def lets_oserror_out(scope, receive, send):
 
 @handler
 async def flood(scope, receive, send):
-    """Sends until `send` waits, and says how much that was."""
+    """Sends until `send` waits, and reports how much that was."""
     await accept(receive, send)
     sent = 0
 
@@ -264,7 +264,7 @@ async def flood(scope, receive, send):
 
 @handler
 async def slow(scope, receive, send):
-    """Takes nothing before the story says so."""
+    """Receives nothing before the story allows it."""
     await accept(receive, send)
     await opened()
     count = size = 0

@@ -53,7 +53,7 @@ class Sized(Closing):
 
 
 def environ_(environ, start_response):
-    """Everything that JSON can say of it, and the types of the rest."""
+    """All values that JSON can express, and the types of the rest."""
     types = {key: type(value).__name__ for key, value in environ.items()}
     values = {key: value for key, value in environ.items() if isinstance(value, (str, int, bool, tuple))}
     return as_json(start_response, {"type": type(environ).__name__, "builtin": type(environ) is dict, "types": types, "values": values})
@@ -342,7 +342,7 @@ def generator(environ, start_response):
 
 
 def steps(environ, start_response):
-    """Each block is out before the next is asked for."""
+    """Each block is sent before the next one is requested."""
     start_response("200 OK", TEXT)
 
     def blocks():

@@ -1,1 +1,1 @@
-"""The harness of the end-to-end stories: the real program, real sockets, real signals. Nothing here knows a story."""
+"""The harness of the end-to-end stories: the real program, real sockets, real signals."""

@@ -1,4 +1,4 @@
-"""Apps that a story changes while the server runs, as text. Those that stay as they are lie in `apps/`."""
+"""Apps that a story changes while the server runs, as text. Apps that do not change are in `apps/`."""
 
 BOOT_FAILED, LOAD_FAILED = 3, 4  # gunicorn's exit codes
 

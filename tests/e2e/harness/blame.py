@@ -1,4 +1,4 @@
-"""Which death a lost request is charged to: exact, because the app notes each request that it begins, when, and in which process."""
+"""Assigns each lost request to a worker's death: exact, because the app records each request that it begins, when, and in which process."""
 
 import math
 import re
@@ -58,10 +58,10 @@ class Blame:
 
 
 def deaths(log):
-    """pid -> when it was told that a signal had ended it."""
+    """pid -> when its death by a signal was logged."""
     with log._changed:
-        told = list(zip(log.lines, log.times))
-    return {int(fields(line)["pid"]): when for line, when in told if re.search(r'worker (died|exited) .*exit="?SIG', line)}
+        lines = list(zip(log.lines, log.times))
+    return {int(fields(line)["pid"]): when for line, when in lines if re.search(r'worker (died|exited) .*exit="?SIG', line)}
 
 
 def begun(path):
@@ -92,7 +92,7 @@ def judge(loads, path, log):
 
 def _charge(blame, lost, by, dead):
     near = {pid: abs(when - lost.ended) for pid, when in dead.items() if abs(when - lost.ended) <= NEAR}
-    # Whoever begins a request that was begun before does what only its client may.
+    # Only the client may start a request again: a second start of the same one is an error.
     excused = lost.kind in ENDINGS and len(by) <= 1 and (by or lost.kind != "answer cut")
     if by:
         pid, account = by[0][0], blame.running

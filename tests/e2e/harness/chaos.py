@@ -1,4 +1,4 @@
-"""What goes wrong in a bad hour, by chance and one thing after the other. It judges nothing; the log and the clients tell."""
+"""Random failures of a bad hour, one after the other. The results are checked from the log and the clients."""
 
 import os
 import random
@@ -37,7 +37,7 @@ class Chaos:
             time.sleep(self.random.uniform(0.02, 0.6))
 
     def ready(self):
-        """Pids of workers that have said so and live; also those that drain."""
+        """Pids of workers that have reported ready and still run; also draining ones."""
         said = [int(fields(line)["pid"]) for line in self.server.log.find("worker ready")]
         return [pid for pid in said[-20:] if processes.alive(pid)]
 
@@ -87,7 +87,7 @@ class Chaos:
         self.reload()
 
     def reload_broken(self):
-        """The broken code lies there until the reload has ended: what is replaced meanwhile fails, and is tried again."""
+        """The broken code stays until the reload has ended: a worker that is replaced during it fails, and is retried."""
         mark = self.server.log.mark()
         self.app.write(self.random.choice([IMPORT_ERROR, SYNTAX_ERROR, "import os; os._exit(1)"]))
         self.signal(signal.SIGHUP)

@@ -46,7 +46,7 @@ class Crowd:
         self.sockets = []
 
     def send(self, data):
-        """As much as each takes; who is closed stays silent."""
+        """As much as each accepts; closed ones stay silent."""
         for sock in self.sockets:
             try:
                 sock.send(data)
@@ -93,7 +93,7 @@ def _p99(servers, count=300):
 
 
 def assert_others_hardly_notice(server, quiet, factor=2):
-    """The p99 of ordinary clients is at most twice that of a server without the crowd, asked in turns: whatever else runs on this
+    """The p99 of ordinary clients is at most twice that of a server without the crowd, measured in turns: whatever else runs on this
     machine disturbs both. Three tries, because a percentile of 300 is three requests."""
     found = []
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""`rgun ctl` against one server: what it prints, how it ends, what it says of the server."""
+"""`rgun ctl` against one server: its output, its exit code, the server's status."""
 
 import json
 import subprocess

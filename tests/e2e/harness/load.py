@@ -1,4 +1,4 @@
-"""Closed-loop clients that never retry and count every failure by its kind: what a reload must not disturb."""
+"""Closed-loop clients that never retry and count every failure by its kind: a reload must not affect them."""
 
 import itertools
 import threading
@@ -24,7 +24,7 @@ class Exchange:
 
 @dataclass
 class Lost:
-    """One request without an answer. `before`: what the last answer on its connection said, if there was one.
+    """One request without an answer. `before`: the last response on its connection, if there was one.
 
     `name` tells the requests of all loads apart; the app finds it in the header `X-Load-Request`.
     """
@@ -97,7 +97,7 @@ class Load:
             self.details.append((time.monotonic(), kind, repr(detail)))
         if client is not None:
             client.close()
-        # A server that is gone would be asked as fast as a loop can turn.
+        # A server that is gone would be retried in a busy loop.
         self._stop.wait(0.01)
 
     @property

@@ -1,4 +1,4 @@
-"""A service manager's ear: the socket that `NOTIFY_SOCKET` names, and what came through it."""
+"""A service manager's side: the socket that `NOTIFY_SOCKET` names, and the messages received on it."""
 
 import socket
 import threading

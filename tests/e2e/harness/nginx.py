@@ -11,7 +11,7 @@ from .client import Client
 from .waiting import eventually
 
 PROGRAM = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-# Debian's own file; elsewhere what it says.
+# Debian's own file; its content elsewhere.
 PARAMS = "/etc/nginx/proxy_params"
 PARAMS_TEXT = """
 proxy_set_header Host $host;
@@ -58,7 +58,7 @@ USER = "user root;" if os.getuid() == 0 else ""
 
 
 def listen():
-    """Bound here and inherited, as nginx does it for itself when its binary is upgraded: nobody guesses a port."""
+    """Bound here and inherited, as nginx does it for itself when its binary is upgraded: no port is guessed."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     # nginx leaves an inherited socket as it is; of two workers woken by one connection the later would wait in accept().
     listener.setblocking(False)
@@ -66,7 +66,7 @@ def listen():
 
 
 class Nginx:
-    """`with Nginx(directory, server) as front:`; then ask `front` as a server.
+    """`with Nginx(directory, server) as front:`; then send requests to `front` as to a server.
 
     keep_alive: whether connections to the server are kept (the upstream block's `keepalive`). through: "upstream", by the name of the
     upstream block, or "direct", by the address in `proxy_pass`. static: a directory to serve as /static/. options: further lines of the

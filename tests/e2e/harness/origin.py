@@ -1,4 +1,4 @@
-"""Asking `apps/origin.py` where a request came from, on both interfaces."""
+"""Requests to `apps/origin.py`, which reports where a request came from, on both interfaces."""
 
 import json
 
@@ -8,7 +8,7 @@ both = pytest.mark.parametrize("origin", ["app:app", "app:application"], ids=["a
 
 
 def ask(server, headers, path="/"):
-    """What the app has seen of one request; over a connection of its own when asked of a server."""
+    """The app's view of one request; over a new connection if given a server."""
     if hasattr(server, "log"):
         with server.connect() as client:
             return ask(client, headers, path)

@@ -1,4 +1,4 @@
-"""What /proc says about the server's processes. It changes nothing but by `kill_session`."""
+"""Facts of the server's processes from /proc, and `kill_session`."""
 
 import os
 import signal
@@ -55,7 +55,7 @@ def threads(pid):
 
 
 def is_stopped(pid):
-    """Every thread: one that has not heard of the signal yet may do much before it does."""
+    """Every thread: one that has not got the signal yet may do much before it does."""
     return all(state(f"{pid}/task/{thread}") == "T" for thread in os.listdir(f"/proc/{pid}/task"))
 
 

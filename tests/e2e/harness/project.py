@@ -25,7 +25,7 @@ def write_project(app, interface="asgi", hosts=("*",), processors=(), entry="", 
     }
     for name, text in texts.items():
         app.write(text, f"{name}.py")
-    # Not by the story's own interface: what the project has is what is asked for here.
+    # Not by the story's own interface: the project's own is used here.
     target = app.path / "entry.py"
     target.write_text(ENTRY.format(interface) + entry)
     return "entry:app"

@@ -1,4 +1,4 @@
-"""One run of the program: started, asked, signalled, and always gone at the end. It knows the log lines, not the stories."""
+"""One run of the program: started, queried, signalled, and always stopped at the end."""
 
 import os
 import re
@@ -83,16 +83,16 @@ class Server:
     # Its processes.
 
     def wait_ready(self, workers=1, generation=None, after=0, timeout=PATIENCE):
-        """Wait until that many workers said that they are ready; their pids by slot."""
+        """Wait until that many workers have reported ready; their pids by slot."""
         pattern = r"worker ready" if generation is None else rf"worker ready\b.*\bgeneration={generation}\b"
         self.log.wait(pattern, after=after, count=workers, timeout=timeout)
         found = [fields(line) for line in self.log.find(pattern, after=after)]
         return {int(entry["slot"]): int(entry["pid"]) for entry in found}
 
     def ready_pids(self):
-        """Workers that once said that they are ready and still run."""
-        said = [int(fields(line)["pid"]) for line in self.log.find(r"worker ready")]
-        return [pid for pid in said if processes.alive(pid)]
+        """Workers that have reported ready and still run."""
+        pids = [int(fields(line)["pid"]) for line in self.log.find(r"worker ready")]
+        return [pid for pid in pids if processes.alive(pid)]
 
     def children(self):
         return processes.children(self.master)
@@ -108,7 +108,7 @@ class Server:
         eventually(lambda: processes.is_stopped(pid), f"{pid} is stopped")
 
     def reload(self, timeout=PATIENCE):
-        """HUP, and wait for the outcome: the line that tells it."""
+        """HUP, and wait for the log line of the outcome."""
         mark = self.log.mark()
         self.signal(signal.SIGHUP)
         return self.log.wait(r"reload (succeeded|rolled back|failed|rejected).*", after=mark, timeout=timeout)

@@ -1,4 +1,4 @@
-"""Waiting for something to become true. Every wait of the stories has an end and says what it waited for."""
+"""Waiting for something to become true. Every wait of the stories has a limit and reports what it waited for."""
 
 import time
 
