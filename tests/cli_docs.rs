@@ -1,5 +1,5 @@
-//! What is made from the definitions (`docs/`, the manual page) says what they say.
-//! `UPDATE=1 cargo test --test cli_docs` writes it anew.
+//! Checks that files generated from the definitions (`docs/`, the manual page, completions) are up to date.
+//! `UPDATE=1 cargo test --test cli_docs` regenerates them.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ fn not_stale(name: &str, page: &str) {
         std::fs::write(&path, page).expect("writable");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    // Not assert_eq: nobody wants to read two pages side by side.
+    // Not assert_eq, which would print two whole pages.
     let stale = page
         .lines()
         .zip(found.lines().chain(std::iter::repeat("")))

@@ -210,7 +210,7 @@ const WAITS: &[&str] = &[
     ".output()",
 ];
 
-/// They wait, and are not the master: who calls `--daemon`, and what reads a configuration before the master is there.
+/// Blocking code outside the master: the caller of `--daemon`, and the reader of a configuration before the master starts.
 const BEFORE_THE_MASTER: &[&str] = &["daemon.rs", "program.rs"];
 
 #[test]

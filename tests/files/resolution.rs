@@ -85,7 +85,7 @@ fn got(found: std::io::Result<Found>) -> Got {
     }
 }
 
-/// With the kernel's help, and without; both must say the same.
+/// With `openat2` and without; both must give the same result.
 fn open(name: &[u8]) -> Got {
     let found = got(TREE.root.open(name, Patience::Blocking));
     assert_eq!(

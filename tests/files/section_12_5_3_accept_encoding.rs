@@ -108,7 +108,7 @@ fn what_is_not_there_is_not_chosen() {
     );
 }
 
-/// A member with a malformed weight says nothing.
+/// A member with a malformed weight is ignored.
 #[test]
 fn malformed_weights_are_read_over() {
     check(

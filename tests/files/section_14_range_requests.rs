@@ -195,7 +195,7 @@ fn a_multipart_body() {
 }
 
 proptest! {
-    /// Whatever is asked: slices are within the file, never empty, apart from each other, and never more than the file.
+    /// For any request: slices are within the file, never empty, apart from each other, and never more than the file.
     #[test]
     fn slices_are_within_the_file(
         size in prop_oneof![0..50u64, Just(u64::MAX)],

@@ -6,7 +6,7 @@ use rgun::http::{BodyEnd, BodyFraming, Connection, Event, Policy, Refusal};
 
 use crate::support::*;
 
-/// The body, and how its end was said.
+/// The body, and how its end was reported.
 fn body(fields: &str, bytes: &[u8]) -> (Vec<u8>, Option<Said>) {
     let log = converse(Policy::default(), [&with_fields(fields)[..], bytes]);
     let mut body = Vec::new();

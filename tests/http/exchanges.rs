@@ -113,7 +113,7 @@ fn who_keeps_the_connection() {
 
 #[test]
 fn draining() {
-    // The answer still to come says so, and nothing is read after it.
+    // The pending response announces it, and nothing is read after it.
     let mut connection = fed(&[GET, GET].concat());
     request(&mut connection);
     connection.set_close();
@@ -128,7 +128,7 @@ fn draining() {
     connection.receive(GET);
     request(&mut connection);
     assert_eq!(answer(&mut connection), "close");
-    // A head that has left promised to go on: the next answer says so.
+    // A head that was already sent promised to keep the connection: the next response announces the close.
     let mut connection = fed(&[GET, GET].concat());
     request(&mut connection);
     connection.start_response(200, None, [], &date()).unwrap();
@@ -166,14 +166,14 @@ fn expectations() {
     assert!(matches!(connection.poll_event(), Event::Body(_)));
     assert_eq!(answer(&mut connection), "", "the body is there");
 
-    // Never told to continue: what follows could be the body or a request.
+    // No 100 Continue was sent: the next bytes could be the body or a request.
     let mut connection = fed(&expecting);
     request(&mut connection);
     assert_eq!(answer(&mut connection), "close");
     assert_eq!(connection.continue_100(), None);
     assert!(matches!(connection.poll_event(), Event::Closed));
 
-    // Nothing to wait for, or a client that cannot know.
+    // No body, or a client that does not know 100 Continue.
     for head in [
         &with_fields("Expect: 100-continue\r\n")[..],
         b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",

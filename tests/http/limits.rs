@@ -122,7 +122,7 @@ fn no_limits() {
         converse(policy.clone(), [&bytes[..]])[0],
         Said::Request { .. }
     ));
-    // A name longer than an offset can say, and a head beyond any use.
+    // A name longer than an offset can express, and a head beyond any practical size.
     let name = format!(
         "GET / HTTP/1.1\r\nHost: a\r\n{}: x\r\n\r\n",
         "n".repeat(70_000)

@@ -272,7 +272,7 @@ proptest! {
     }
 }
 
-/// The reader knows no extensions; the generator writes one kind.
+/// The reader supports no extensions; the generator writes one kind.
 fn strip_extensions(body: &[u8]) -> Vec<u8> {
     String::from_utf8(body.to_vec())
         .unwrap()

@@ -1,4 +1,4 @@
-//! Heads that are accepted, and what they say.
+//! Heads that are accepted, and their meaning.
 
 use rgun::http::{Event, KnownName, Method, Policy, Refusal, Upgrade, Version};
 
@@ -180,7 +180,7 @@ fn an_incomplete_head_waits() {
     }
 }
 
-/// Who speaks another protocol may say no more than a line, and wait.
+/// A client of another protocol may send only one line and wait.
 #[test]
 fn a_wrong_request_line_is_refused_before_the_rest() {
     for (line, refused) in [

@@ -152,7 +152,7 @@ fn http_1_0() {
         answer(H10_KEEP, 200, &[], &[b"one"]).values("connection"),
         ["keep-alive"]
     );
-    // Without a length even a client that asked for it cannot have the connection kept.
+    // Without a length the connection cannot be kept, even if the client requested it.
     assert_eq!(
         answer(H10_KEEP, 200, &[], &[b"one", b"two"]).values("connection"),
         ["close"]

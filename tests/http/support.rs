@@ -1,4 +1,4 @@
-//! A connection driven by a script, and what it said. It waits for nothing.
+//! A connection driven by a script, and its events. Nothing blocks.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub fn with_fields(fields: &str) -> Vec<u8> {
     format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes()
 }
 
-/// What a connection said, in a form that can be compared: neighbouring pieces of a body are one.
+/// The events of a connection, in a form that can be compared: adjacent pieces of a body are one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     Request {
@@ -73,7 +73,7 @@ pub fn said(head: &RequestHead) -> Said {
     }
 }
 
-/// Feeds the pieces, answers every complete request with an empty 200, ends the input, and tells all.
+/// Feeds the pieces, answers every complete request with an empty 200, ends the input, and returns all events.
 pub fn converse<'p>(policy: Policy, pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Said> {
     let mut connection = Connection::new(Arc::new(policy));
     let mut log = Vec::new();

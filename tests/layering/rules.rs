@@ -1,4 +1,4 @@
-//! Who may use what. A module that is not named has the rule of its parent.
+//! The modules and crates that each module may use. A module that is not named has the rule of its parent.
 
 pub struct Rule {
     pub module: &'static str,
@@ -12,7 +12,7 @@ pub struct Rule {
     pub exempt: &'static [&'static str],
 }
 
-/// What nobody takes from `std`, exemptions aside.
+/// Items of `std` that no module may use, exemptions aside.
 pub const STANDARD: &[&str] = &["std::process::exit", "std::process::abort"];
 
 const RULE: Rule = Rule {
@@ -37,7 +37,7 @@ const NO_CLOCK_NO_SYSTEM: &[&str] = &[
     "std::process",
 ];
 
-/// An entry: it knows whose interpreter runs, and joins the layers for it.
+/// An entry: it sets up the hosted or embedded interpreter and connects the layers.
 const ENTRY: Rule = Rule {
     may: &[
         "cli",

@@ -1,4 +1,4 @@
-//! What a source file uses: paths of this crate and of others, `unsafe`. A scanner that knows comments, texts and `use` trees.
+//! Scans a source file for what it uses: paths of this crate and of others, `unsafe`. It parses comments, strings and `use` trees.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Used {

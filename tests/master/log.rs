@@ -31,7 +31,7 @@ impl Subscriber for Lines {
             line.message,
             line.fields
         );
-        // One write, so that the lines of several processes do not mix. There is nobody to tell that it failed.
+        // One write, so that the lines of several processes do not mix. A failed write cannot be reported.
         drop(std::io::stderr().write_all(text.as_bytes()));
     }
 

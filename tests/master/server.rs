@@ -1,4 +1,4 @@
-//! A server as a story sees it: started, watched through its log, asked through its sockets, signalled, gone.
+//! A server under test: started, watched through its log, queried through its sockets, signalled, stopped.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ pub struct Server {
     seen: usize,
 }
 
-/// What a worker says about itself.
+/// The facts that a worker reports about itself.
 pub type About = BTreeMap<String, String>;
 
 impl Server {
@@ -208,7 +208,7 @@ impl Drop for Server {
     }
 }
 
-/// Waits for something that no log line tells.
+/// Waits for a condition that no log line reports.
 pub fn eventually(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {

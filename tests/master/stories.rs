@@ -1,4 +1,4 @@
-//! The stories, named after what an operator would tell.
+//! The stories, named after an operator's observation.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -522,7 +522,7 @@ fn workers_hold_nothing_of_each_other() {
         // Where its own stacks are written.
         assert_eq!(count("/memfd:"), 1, "{names:?}");
     }
-    // The write end of the lifeline is the master's alone: nobody else has two descriptors of that pipe.
+    // The write end of the lifeline is the master's alone: no other process has two descriptors of that pipe.
     let lifelines: Vec<_> = held(&pids[0])
         .into_iter()
         .filter(|name| name.starts_with("pipe:"))
@@ -876,7 +876,7 @@ fn reload_stays_within_the_memory_limit() {
             }
             server.line("reload began");
             server.line("reload succeeded");
-            // The memory of those that were replaced is there again.
+            // The memory of the replaced workers is free again.
             eventually("three are left", || server.workers().len() == 3);
             ask(port).expect("it serves");
         }
@@ -889,7 +889,7 @@ fn reload_stays_within_the_memory_limit() {
             server.count("worker died") + server.count("failed to boot"),
             0
         );
-        // Nobody who serves is the kernel's first choice, and neither is the master.
+        // No serving worker is the kernel's first choice, and neither is the master.
         for pid in server.workers() {
             assert_eq!(process::oom_score(pid), process::oom_score(server.pid()));
         }
@@ -953,7 +953,7 @@ fn scaling_by_signal() {
 }
 
 fn monitor_is_kept_and_unprivileged() {
-    // Without root there is nobody else to be.
+    // Without root the process cannot become another user.
     let root = rgun::sys::effective_user() == 0;
     let nobody: &[&str] = if root {
         &["-u", "65534", "-g", "65534"]

@@ -1,4 +1,4 @@
-"""Where rgun differs from gunicorn, fact by fact, and why. What stands here and is the same fails the suite."""
+"""Where rgun differs from gunicorn, fact by fact, and why. A listed fact that is the same fails the suite."""
 
 _OURS = "the RFCs ask for it"
 _PROXIES = "the client's address comes through trusted proxies, as docs/settings.md says of --forwarded-allow-ips"

@@ -1,4 +1,4 @@
-"""Requests as bytes, answers as they came. It knows no server."""
+"""Requests as bytes, responses as received."""
 
 import socket
 
@@ -16,7 +16,7 @@ def ask(server, request):
 
 
 def over(path, request):
-    """All that is answered over a unix socket; nothing while nobody accepts."""
+    """The whole response over a unix socket; empty while no process accepts."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
         try:

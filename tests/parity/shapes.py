@@ -1,4 +1,4 @@
-"""The requests that are asked of both servers, by name."""
+"""The requests that are sent to both servers, by name."""
 
 from raw import head
 

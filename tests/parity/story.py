@@ -1,4 +1,4 @@
-"""A story: what somebody does with a server, and the facts that come of it. It compares nothing."""
+"""A story: the steps of a user or operator with a server, and the resulting facts."""
 
 STORIES = {}
 

@@ -1,4 +1,4 @@
-"""One of the servers that are compared: how it is started, and where it says what. It knows no story."""
+"""One of the servers that are compared: how it is started, and where its output goes."""
 
 import re
 import signal
@@ -60,7 +60,7 @@ class Running(Server):
         return [line for line in self.log.lines if _LINE.match(line)]
 
     def end(self):
-        """gunicorn leaves things behind that rgun does not: nobody complains here."""
+        """gunicorn leaves things behind that rgun does not: no error here."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
             try:

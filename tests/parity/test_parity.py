@@ -1,4 +1,4 @@
-"""Every fact of every story is the same, or stands in `differences.py` with its reason; what stands there does differ."""
+"""Every fact of every story is the same, or is listed in `differences.py` with its reason; listed facts do differ."""
 
 import importlib
 from fnmatch import fnmatchcase

@@ -1,4 +1,4 @@
-"""What the soak asks for, as an ASGI app: each path takes another way through the server."""
+"""The soak's ASGI app: each path exercises another part of the server."""
 
 import asyncio
 

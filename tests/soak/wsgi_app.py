@@ -1,4 +1,4 @@
-"""What the soak asks for, as a WSGI app: each path takes another way through the server."""
+"""The soak's WSGI app: each path exercises another part of the server."""
 
 import io
 import time

@@ -1,4 +1,4 @@
-"""An image's own file: everything from the environment, and said at the start."""
+"""An image's own file: everything from the environment, and printed at the start."""
 
 import json
 import multiprocessing

@@ -1,4 +1,4 @@
-"""With every setting spelt out, as generators of configuration files have it: most of them say what is the case anyway."""
+"""With every setting spelt out, as generators of configuration files have it: most of them are the defaults."""
 
 import multiprocessing
 import os

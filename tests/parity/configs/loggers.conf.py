@@ -1,4 +1,4 @@
-"""Probes are kept out of the access log, by what Python's logging has for it."""
+"""Probes are kept out of the access log, by means of Python's logging."""
 
 import logging
 

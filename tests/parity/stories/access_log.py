@@ -166,7 +166,7 @@ def app(environ, start_response):
         return [line for line in path.read_text().splitlines() if "/late" in line]
 
     try:
-        # Whoever sees at once that the client has left.
+        # A server may detect at once that the client has left.
         eventually(lines, "it is logged", timeout=2)
     except NeverHappened:
         pass

@@ -35,7 +35,7 @@ def _life(server, workers):
 
 
 def _hooks(server):
-    """What hooks have said, and how often."""
+    """The lines that hooks have written, and how often."""
     said = re.findall(r"\[(\w+)\] (hook: .*)$", server.log.text(), re.M)
     return {f"{level} {text}": said.count((level, text)) for level, text in sorted(set(said))}
 

@@ -1,4 +1,4 @@
-"""What a WSGI app is told of a request."""
+"""The environ of a request that a WSGI app gets."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
     return [text] if environ["REQUEST_METHOD"] != "HEAD" else []
 """
-# What nobody can rely on.
+# Values that no app can rely on.
 _PORTS = ("SERVER_PORT", "REMOTE_PORT")
 
 

@@ -1,4 +1,4 @@
-"""How a start that fails ends."""
+"""The exit codes of failed starts."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What hooks are called for, when, and what they are given."""
+"""The calls of hooks, their order and their arguments."""
 
 import os
 import signal

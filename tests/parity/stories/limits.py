@@ -1,4 +1,4 @@
-"""Requests that are refused, and how."""
+"""Rejected requests and their responses."""
 
 from raw import ask, head
 from story import story

@@ -1,4 +1,4 @@
-"""What an ASGI app is told of a request, by gunicorn's uvicorn worker and by rgun for that name."""
+"""The scope of a request that an ASGI app gets, from gunicorn's uvicorn worker and from rgun for that name."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What signals to the master do."""
+"""The effects of signals to the master."""
 
 import os
 import signal
