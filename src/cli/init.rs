@@ -16,7 +16,7 @@ const USAGE: u8 = 2;
 
 const MORE: &str = "\
 The app, Django's settings, static files, Python's version and the requirements are read from the project's files; nothing is imported. \
-A file that is there already is not overwritten without --force; rgun.toml, Dockerfile and .dockerignore of the project are kept in any case.
+An existing file is not overwritten without --force; rgun.toml, Dockerfile and .dockerignore of the project are kept in any case.
 
 What it writes is a start: lines that a project may have to change are marked \"Yours\".";
 
@@ -36,7 +36,7 @@ pub(super) fn command() -> Command {
                 .value_name("TARGET")
                 .required(true)
                 .value_parser(targets)
-                .help("What the project is deployed by"),
+                .help("How the project is deployed"),
         )
         .args([
             text(
@@ -154,7 +154,7 @@ fn write(directory: &Path, project: &Project, drafts: &[Draft], force: bool) -> 
         .collect();
     if !in_the_way.is_empty() {
         return report::failure(
-            &format!("there already: {}", in_the_way.join(", ")),
+            &format!("already exists: {}", in_the_way.join(", ")),
             Some("--force overwrites them, --print shows what would be written"),
         );
     }

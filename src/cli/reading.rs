@@ -99,7 +99,7 @@ impl Configuration for Reading<'_> {
         let mut sources = self
             .sources
             .take()
-            .ok_or_else(|| Misconfigured::from("nobody has asked".to_owned()))?;
+            .ok_or_else(|| Misconfigured::from("no configuration was requested".to_owned()))?;
         let mut answered = sources
             .answered(said)
             .map_err(|error| misconfigured(&error))?;

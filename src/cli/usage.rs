@@ -35,7 +35,7 @@ pub(super) fn explained(error: &clap::Error, origin: &Origin) -> Error {
 pub(super) fn unbalanced(variable: &str) -> Error {
     Error::Usage {
         message: format!("{variable}: a quote is not closed"),
-        hint: Some("it is split into words as by a shell".to_owned()),
+        hint: Some("it is split into words as a shell does".to_owned()),
     }
 }
 

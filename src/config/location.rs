@@ -108,7 +108,7 @@ fn found(directory: &Path) -> Result<Files, Error> {
             place: directory.display().to_string(),
             problem: format!("there is an {RGUN} as well as a {GUNICORN}"),
             excerpt: None,
-            hint: Some(format!("say which with `-c {RGUN}` or `-c {GUNICORN}`")),
+            hint: Some(format!("choose one with `-c {RGUN}` or `-c {GUNICORN}`")),
         });
     }
     let toml = match own {

@@ -15,7 +15,7 @@ pub fn migration() -> String {
          <!-- Made from the tables in src/config; `UPDATE=1 cargo test --test cli_docs` writes it anew. -->\n\n\
          ## gunicorn\n\n\
          Replace `gunicorn` with `rgun` in your start command and requirements. Options, `gunicorn.conf.py`, `GUNICORN_CMD_ARGS`,\n\
-         variables, signals and exit codes keep working. To see what becomes of your settings, without serving:\n\n\
+         variables, signals and exit codes keep working. To see the resulting settings, without serving:\n\n\
          ```\nrgun --print-config config.wsgi:application    # and whatever else the command line has\n```\n\n\
          Settings that rgun accepts but ignores are logged once. Settings it cannot support stop the start with an error that says what to use instead.\n\
          A file that imports gunicorn or uvicorn's worker can be read without them.\n\n\
@@ -24,11 +24,11 @@ pub fn migration() -> String {
            lost by a reload or a stop.\n\
          - Idle connections stay open for 75 s instead of 2, longer than the proxies in front of them.\n\
          - rgun detects whether the app is ASGI or WSGI (`-k auto`), and `REMOTE_ADDR` is the client that a trusted proxy names.\n\
-         - The file is run in a [process that workers are forked from](preload.md), as gunicorn's master is: what it and the hooks do to Python is there in the workers. One whose names are\n  \
-           only values needs no such process. It is read once more at the start, in a process that ends. After a reload what `on_starting` did to Python is not there.\n\
+         - The file is run in a [process that workers are forked from](preload.md), as gunicorn's master is: workers inherit what it and the hooks do to Python. One whose names are\n  \
+           only values needs no such process. It is read once more at the start, in a process that ends. After a reload what `on_starting` did to Python is lost.\n\
          - The master's log lines are its own\n  \
            (`worker ready slot=0 ...`), in gunicorn's format.\n\
-         - The field `Server` says `rgun`, unless the app sets one or `--no-server-header` is given: what a \
+         - The field `Server` is `rgun`, unless the app sets one or `--no-server-header` is given: what a \
           file does to `gunicorn.SERVER_SOFTWARE` has no effect.\n\
          - `setproctitle` in the app has no effect.\n\
          - A program that starts gunicorn by itself (`BaseApplication`) calls [`rgun.run`](development.md#from-python) instead, with\n  \

@@ -105,10 +105,10 @@ mod tests {
             "gunicorn.conf.py: spew is gunicorn's and not supported"
         );
         assert_eq!(error.exit_code(), 1);
-        let told = idle(&layers("worker_connections", "500", origin));
+        let warnings = idle(&layers("worker_connections", "500", origin));
         assert!(
-            told[0].starts_with("worker_connections is gunicorn's and has no effect"),
-            "{told:?}"
+            warnings[0].starts_with("worker_connections is gunicorn's and has no effect"),
+            "{warnings:?}"
         );
         assert_eq!(
             idle(&layers("http_parser", "auto", Origin::CommandLine)),

@@ -210,22 +210,25 @@ mod tests {
 
     #[test]
     fn a_libpython_of_another_patch_release_than_its_library_does_not() {
-        let told = verdict("3.11.7", "3.11.2", "3.11.7").unwrap_err();
-        assert!(told.contains("/ve/bin/python is CPython 3.11.7"), "{told}");
-        assert!(told.contains("is 3.11.2"), "{told}");
-        assert!(told.contains("LD_LIBRARY_PATH"), "{told}");
+        let message = verdict("3.11.7", "3.11.2", "3.11.7").unwrap_err();
+        assert!(
+            message.contains("/ve/bin/python is CPython 3.11.7"),
+            "{message}"
+        );
+        assert!(message.contains("is 3.11.2"), "{message}");
+        assert!(message.contains("LD_LIBRARY_PATH"), "{message}");
     }
 
     #[test]
     fn another_minor_version_does_not() {
-        let told = verdict("3.11.7", "3.11.7", "3.12.1").unwrap_err();
+        let message = verdict("3.11.7", "3.11.7", "3.12.1").unwrap_err();
         assert!(
-            told.contains("3.12.1") && told.contains("built for 3.11.7"),
-            "{told}"
+            message.contains("3.12.1") && message.contains("built for 3.11.7"),
+            "{message}"
         );
-        assert!(told.contains("PYO3_PYTHON=/ve/bin/python"), "{told}");
-        let told = verdict("3.11.7", "3.12.1", "3.12.1").unwrap_err();
-        assert!(told.contains("built for CPython 3.11.7"), "{told}");
+        assert!(message.contains("PYO3_PYTHON=/ve/bin/python"), "{message}");
+        let message = verdict("3.11.7", "3.12.1", "3.12.1").unwrap_err();
+        assert!(message.contains("built for CPython 3.11.7"), "{message}");
         assert!(verdict("3.1.0", "3.11.0", "3.11.0").is_err());
     }
 

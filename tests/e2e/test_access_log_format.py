@@ -185,7 +185,7 @@ async def app(scope, receive, send):
 @pytest.mark.parametrize(("option", "value", "said"), [
     ("--access-logformat", "%(h)d", "is no number"),
     ("--access-logformat", "50% done", "without a name in parentheses"),
-    ("--access-log-sample", "2", "more than all"),
+    ("--access-log-sample", "2", "more than 100%"),
     ("--access-log-exclude", "healthz", "begin with a slash"),
 ])
 def test_a_wrong_value_is_told_before_anything_starts(launch, app, option, value, said):

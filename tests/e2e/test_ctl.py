@@ -1,4 +1,4 @@
-"""`rgun ctl`: the server answers what an operator asks, and does it."""
+"""`rgun ctl`: the server answers an operator's requests and carries them out."""
 
 import contextlib
 import fcntl
@@ -288,7 +288,7 @@ def test_stacks_of_a_worker_that_is_stuck(control, app):
         client.request("GET", "/slow")
         eventually(lambda: in_flight(control) == 1, "the app has the worker")
         told = control("stacks").stdout
-        assert ", asked by signal)" in told and 'app.py", line' in told
+        assert ", by signal)" in told and 'app.py", line' in told
         assert "most recent call first" not in told and "<rgun" not in told and "_hosted.py" not in told
         (app.path / "open").touch()
         assert client.response().status == 200
@@ -306,11 +306,11 @@ def test_stacks_of_wsgi_threads(control, app):
         client.request("GET", "/one")
         eventually(lambda: in_flight(control) == 1, "one thread is busy")
         told = control("stacks").stdout
-        assert "asked by signal" not in told and "time.sleep(0.005)" in told
+        assert "by signal" not in told and "time.sleep(0.005)" in told
         other.request("GET", "/two")
         eventually(lambda: in_flight(control) == 2, "both threads are busy")
         told = control("stacks").stdout
-        assert ", asked by signal)" in told and told.count("app.py") == 2
+        assert ", by signal)" in told and told.count("app.py") == 2
         (app.path / "open").touch()
         assert client.response().status == other.response().status == 200
 
@@ -512,7 +512,7 @@ def test_another_user_is_refused(control, tmp_path):
 
 @pytest.fixture
 def impostor(tmp_path):
-    """Start a process that answers all it is asked with success: `impostor(path, user=65534)`."""
+    """Start a process that answers every request with success: `impostor(path, user=65534)`."""
     pids = []
 
     def start(path, user=None, owner=None):
@@ -549,7 +549,7 @@ def impostor(tmp_path):
 
 
 def run_ctl(program, *words, timeout=20, **environment):
-    """Where nothing is said of it, servers of other stories are not found."""
+    """Unless `environment` sets TMPDIR, servers of other stories are not found."""
     environment.setdefault("TMPDIR", "/nowhere")
     env = {name: value for name, value in {**os.environ, **environment}.items() if name != "RUNTIME_DIRECTORY"}
     return subprocess.run([*program, "ctl", *map(str, words)], env=env, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
@@ -566,7 +566,7 @@ def open_directory():
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
 def test_another_users_socket_is_not_believed(program, impostor, open_directory):
-    """Named by its path: the owner of the file counts, and whoever listens."""
+    """Named by its path: the owner of the file and the user of the listening process are checked."""
     for name, owner in (("theirs.ctl", None), ("disguised.ctl", 0)):
         path = open_directory / name
         impostor(path, user=65534, owner=owner)

@@ -103,7 +103,7 @@ def test_compose(doctor, directory):
     assert doctor("deploy", code=0) == []
     write(directory, "compose.yaml", text % "5s")
     assert rules(doctor("deploy", code=3)) == ["stop-timeout"]
-    # compose waits for 10 s where nothing is said.
+    # compose waits for 10 s by default.
     write(directory, "compose.yaml", (text % "1s").replace("    stop_grace_period: 1s\n", ""))
     [finding] = doctor("deploy", code=3)
     assert "10 s" in finding["problem"] and finding["place"] == "deploy/compose.yaml: web"
@@ -215,7 +215,7 @@ def test_text_for_a_person(program, directory):
 
     write(directory, "Dockerfile", "CMD rgun app:app\n")
     said = run("deploy").stdout
-    assert "warning: deploy/Dockerfile: a shell runs rgun and stays above it [shell-first]\n  why: " in said and "\n  fix: " in said
+    assert "warning: deploy/Dockerfile: a shell runs rgun and stays its parent process [shell-first]\n  why: " in said and "\n  fix: " in said
     assert said.splitlines()[-1].endswith(("warning", "warnings", "notice", "notices"))
 
 

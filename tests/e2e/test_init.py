@@ -55,7 +55,7 @@ def test_every_target_is_written_once(run, shop):
     for target in TARGETS:
         again = run("init", target, directory=shop)
         assert again.returncode == 1
-        assert "there already" in again.stderr and "--force" in again.stderr
+        assert "already exists" in again.stderr and "--force" in again.stderr
     assert {path: (shop / path).read_bytes() for path in words_of(shop)} == before
     (shop / "Procfile").write_text("mine")
     (shop / "rgun.toml").write_text("workers = 3\n")

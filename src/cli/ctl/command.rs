@@ -10,13 +10,13 @@ const FINDING: &str = "\
 Which server: the one of --socket, --name or --pid. Without them the control socket that a server started here would have: \
 RGUN_CONTROL_SOCKET, control_socket in rgun.toml. Else the usual places are searched: $RUNTIME_DIRECTORY/rgun.ctl, \
 $XDG_RUNTIME_DIR/rgun-*.ctl, /tmp/rgun-UID/rgun-*.ctl, and /run/*/rgun*.ctl, where systemd puts it. When several servers run \
-there, they are listed and you choose. Only the server's own user and root may ask; a socket or a server of another user than \
-you and root is not believed.
+there, they are listed and you choose. Only the server's own user and root may connect; a socket or a server of another user than \
+you and root is not trusted.
 
 Exit codes: 0 it was done, 1 it was not (the reason and, if the app raised, its traceback are on standard error), 2 wrong use, \
 3 a canary was taken back.
 
-Over the socket go lines of JSON: `echo '{\"command\":\"status\"}' | socat - UNIX:PATH` does without this program.";
+The protocol is lines of JSON: `echo '{\"command\":\"status\"}' | socat - UNIX:PATH` works without this program.";
 
 pub(in crate::cli) fn command() -> Command {
     Command::new("rgun ctl")
@@ -68,15 +68,15 @@ pub(in crate::cli) fn command() -> Command {
             status(),
             verb(
                 "top",
-                "Show the server and its workers, drawn anew every second",
+                "Show the server and its workers, redrawn every second",
                 "As `status --watch`: on a screen of its own, until `q` or Ctrl-C.",
             ),
             verb(
                 "reload",
-                "Replace all workers by new ones, and say how it ended",
+                "Replace all workers by new ones, and report the result",
                 "As SIGHUP, but it waits: exit code 0 when every new worker serves. When one of them does not boot, the old \
                  workers go on serving, nothing was lost, and the reason is printed with the app's traceback: exit code 1. \
-                 A reload that is asked for during another one follows it.\n\n\
+                 A reload requested during another one follows it.\n\n\
                  In a deploy: rgun ctl reload || exit 1",
             ),
             verb(
@@ -84,7 +84,7 @@ pub(in crate::cli) fn command() -> Command {
                 "Boot a new generation beside the serving one, and hold it",
                 "All workers of the new generation boot, with the configuration and the code as they are now, and none of them \
                  serves. Exit code 0 when all are ready; otherwise nothing has changed, and the reason is printed with the \
-                 app's traceback: exit code 1. It stays staged until `promote` or `discard`, and meanwhile nothing else can be \
+                 app's traceback: exit code 1. It stays staged until `promote` or `discard`, and until then nothing else can be \
                  reloaded; a staged generation that loses a worker is removed.\n\n\
                  In a deploy: rgun ctl stage --bind 127.0.0.1:8001 && ./smoke-test http://127.0.0.1:8001 && rgun ctl promote \
                  || rgun ctl discard",
@@ -101,17 +101,17 @@ pub(in crate::cli) fn command() -> Command {
                 "canary",
                 "Let a new generation serve in some slots",
                 "Of the staged generation, or of one that boots for it. The workers whose slots it takes are paused, not ended, \
-                 and take them back when it is discarded, when a worker of it fails, or when --for is over and nobody has \
-                 promoted it. With --auto its 5xx answers, exceptions and 95th percentile are compared with those of the \
+                 and take them back when it is discarded, when a worker of it fails, or when --for is over without a \
+                 promotion. With --auto its 5xx responses, exceptions and 95th percentile are compared with those of the \
                  other slots in the same time: worse than by chance (three standard errors), it is taken back at once; \
                  otherwise it is promoted when --for is over. The command waits for that: exit code 0 promoted, 3 taken back \
-                 with the reason, 1 it could not begin. A running canary can be given more slots.",
+                 with the reason, 1 it could not start. A running canary can be given more slots.",
             )
             .arg(
                 Arg::new("share")
                     .value_name("K|P%")
                     .required(true)
-                    .help("So many slots, or that part of them, at least one"),
+                    .help("How many slots, or what percentage of them, at least one"),
             )
             .arg(
                 Arg::new("for")
@@ -120,32 +120,32 @@ pub(in crate::cli) fn command() -> Command {
                     .value_parser(|text: &str| crate::config::duration(text))
                     .help("How long, as in 90 or 5m; default: until an operator ends it, with --auto 1m"),
             )
-            .arg(switch("auto", "Judge it by what it answers"))
+            .arg(switch("auto", "Judge it by its responses"))
             .arg(
                 Arg::new("requests")
                     .long("requests")
                     .value_name("N")
                     .value_parser(value_parser!(u64))
                     .default_value("100")
-                    .help("With --auto: it is judged once it has answered so many; with fewer in its time it is taken back"),
+                    .help("With --auto: judge it once it has answered this many requests; take it back if it answers fewer in its time"),
             ),
             verb(
                 "rollback",
-                "Let the generation before serve again",
+                "Let the previous generation serve again",
                 "Of a canary: takes it back. Otherwise brings back the generation that the last reload or promotion has \
-                 replaced, if it is kept (--rollback-window): its workers are still there, so nothing boots, whatever lies on \
-                 the disk by now. A reload that has begun is given up.",
+                 replaced, if it is kept (--rollback-window): its workers still run, so nothing boots, whatever is on \
+                 the disk by now. A reload in progress is aborted.",
             ),
             verb(
                 "promote",
                 "Let the staged generation, or the canary, serve",
-                "As a reload ends: new connections meet the new generation, the old workers finish what they have. Exit code 1 \
+                "As at the end of a reload: new connections go to the new generation, the old workers finish their requests. Exit code 1 \
                  when nothing is staged.",
             ),
             verb(
                 "discard",
                 "Remove the staged generation, or the canary",
-                "The serving workers do not notice. Exit code 1 when nothing is staged.",
+                "The serving workers are not affected. Exit code 1 when nothing is staged.",
             ),
             verb(
                 "reload-certificates",
@@ -158,7 +158,7 @@ pub(in crate::cli) fn command() -> Command {
                 "scale",
                 "Set the number of workers",
                 "Workers are started or drained one by one; `rgun ctl wait-ready` returns when all of them serve. It holds \
-                 until the server is started again, also over reloads, unless --workers itself is changed for one.",
+                 until the server is started again, also across reloads, unless a reload changes --workers itself.",
             )
             .arg(
                 Arg::new("workers")
@@ -170,10 +170,10 @@ pub(in crate::cli) fn command() -> Command {
             verb(
                 "stop",
                 "Stop the server, and wait until it is gone",
-                "As SIGTERM: what was begun is finished within --graceful-timeout.",
+                "As SIGTERM: in-flight requests finish within --graceful-timeout.",
             )
             .arg(switch("fast", "As SIGQUIT: cancel what is running"))
-            .arg(switch("no-wait", "Return when the stop has begun")),
+            .arg(switch("no-wait", "Return as soon as the server is stopping")),
             verb(
                 "restart-worker",
                 "Replace one worker, its successor first",
@@ -203,7 +203,7 @@ pub(in crate::cli) fn command() -> Command {
             verb(
                 "log-level",
                 "Change what the error log shows, without a restart",
-                "In the master and in every worker, also in those to come, until a reload with other log settings or a restart.",
+                "In the master and in every worker, future ones included, until a reload with other log settings or a restart.",
             )
             .arg(
                 Arg::new("level")
@@ -221,7 +221,7 @@ pub(in crate::cli) fn command() -> Command {
             verb(
                 "wait-idle",
                 "Wait until no request is in flight and no worker boots or drains",
-                "For scripts that must not disturb anybody. Exit code 1 when the time is over or the server stops.",
+                "For scripts that must not interrupt requests. Exit code 1 when the time is over or the server stops.",
             ),
         ])
 }
@@ -232,11 +232,11 @@ fn status() -> Command {
         "Show the server and its workers",
         "A row for each worker: its slot, generation and state, requests a second and the part of its time in which it was \
          not asleep (both over the last second), requests in flight with the path and age of the oldest, memory, and how \
-         often somebody else was in its slot before. `stuck` is a worker that gave no sign of life for some seconds: its \
+         often its slot got a new worker. `stuck` is a worker without a heartbeat for some seconds: its \
          app blocks it.",
     )
     .arg(switch("json", "Everything as JSON, for programs").conflicts_with("watch"))
-    .arg(switch("watch", "Draw it anew every second, until q or Ctrl-C"))
+    .arg(switch("watch", "Redraw it every second, until q or Ctrl-C"))
 }
 
 fn verb(name: &'static str, about: &'static str, more: &str) -> Command {

@@ -70,7 +70,7 @@ fn find(wanted: &Wanted, limit: Limit) -> Result<PathBuf, Failure> {
     match found.len() {
         0 => Err(none(wanted).hint(match (foreign.first(), configured.error) {
             (_, Some(error)) => format!("the configuration here cannot be read: {error}"),
-            (Some((path, why)), None) => format!("not asked: {} {why}", path.display()),
+            (Some((path, why)), None) => format!("skipped: {} {why}", path.display()),
             (None, None) => {
                 "looked in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, /tmp/rgun-UID and /run; name its control socket with \
                  --socket PATH"
@@ -129,7 +129,7 @@ impl Found {
                     status.app
                 ));
             }
-            None => text.say(format_args!("{path}  gives no answer")),
+            None => text.say(format_args!("{path}  does not answer")),
         }
     }
 }
@@ -158,5 +158,5 @@ fn choose(found: &[Found]) -> Result<PathBuf, Failure> {
     number
         .and_then(|number| found.get(number.checked_sub(1)?))
         .map(|one| one.path.clone())
-        .ok_or_else(|| Failure::new("none of them").hint(CHOOSE))
+        .ok_or_else(|| Failure::new("no server chosen").hint(CHOOSE))
 }

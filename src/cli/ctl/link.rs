@@ -88,9 +88,8 @@ impl Link {
         // If the server rejected the connection before this write, its reason can still be read.
         drop(self.stream.write_all(line.as_bytes()));
         let answer = self.line()?;
-        serde_json::from_slice(&answer).map_err(|error| {
-            Failure::new(format!("the server's answer is not understood: {error}"))
-        })
+        serde_json::from_slice(&answer)
+            .map_err(|error| Failure::new(format!("invalid response from the server: {error}")))
     }
 
     /// Waits for the connection to close, which happens when the server exits; ignores anything received before.
@@ -115,7 +114,7 @@ impl Link {
             }
             searched = self.rest.len();
             if searched > LONGEST_ANSWER {
-                return Err(Failure::new("the server's answer has no end"));
+                return Err(Failure::new("the server's response is too long"));
             }
             match self.read() {
                 Ok(0) => return Err(Failure::new("the server has ended")),

@@ -139,7 +139,7 @@ fn finish(response: Response) -> u8 {
     for stacks in response.stacks.iter().flatten() {
         let how = match stacks.way {
             Way::Inside | Way::None => "",
-            Way::Signal => ", asked by signal",
+            Way::Signal => ", by signal",
         };
         let mut text = Text::default();
         text.say(format_args!(

@@ -84,7 +84,7 @@ impl Text {
         self.0 = lines.into_iter().map(|line| line + "\n").collect();
     }
 
-    /// The last one says how many are missing.
+    /// The last line has the number of missing ones.
     pub fn keep_lines(&mut self, most: usize) {
         let lines: Vec<&str> = self.0.lines().collect();
         if lines.len() <= most {

@@ -187,8 +187,8 @@ fn head(status: &Status, colours: Colours) -> Text {
         text.end_line();
     }
     if let Some(why) = &reloads.last_failure {
-        let said = format_args!("the last reload failed: {why}");
-        text.styled(colours.red, said, colours.end);
+        let line = format_args!("the last reload failed: {why}");
+        text.styled(colours.red, line, colours.end);
         text.end_line();
     }
     text.end_line();

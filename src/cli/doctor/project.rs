@@ -130,30 +130,30 @@ fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut 
         directory,
     };
     let answer = program.ask(PATIENCE);
-    let said = answer.ok().and_then(|said| {
-        let said = String::from_utf8(said).ok()?;
-        serde_json::from_str::<Said>(said.lines().last()?).ok()
+    let report = answer.ok().and_then(|output| {
+        let output = String::from_utf8(output).ok()?;
+        serde_json::from_str::<Said>(output.lines().last()?).ok()
     });
-    let Some(said) = said else {
+    let Some(report) = report else {
         facts.django = module.map(|module| Django {
             module,
-            error: Some("Python gives no answer".to_owned()),
+            error: Some("Python does not answer".to_owned()),
             ..Django::default()
         });
         return;
     };
     facts.python = Some(Python {
-        version: said.version,
-        has_uvloop: said.has_uvloop,
-        writable: said.writable,
+        version: report.version,
+        has_uvloop: report.has_uvloop,
+        writable: report.writable,
     });
-    facts.django = said.django.map(|said| Django {
-        module: said.module,
-        error: said.error,
-        debug: said.debug,
-        allowed_hosts: said.allowed_hosts,
-        kept_connections: said.kept_connections,
-        has_generated_key: said.has_generated_key,
-        knows_proxy_scheme: said.knows_proxy_scheme,
+    facts.django = report.django.map(|django| Django {
+        module: django.module,
+        error: django.error,
+        debug: django.debug,
+        allowed_hosts: django.allowed_hosts,
+        kept_connections: django.kept_connections,
+        has_generated_key: django.has_generated_key,
+        knows_proxy_scheme: django.knows_proxy_scheme,
     });
 }

@@ -14,12 +14,12 @@ pub(super) const SETTINGS: &[Definition] = &[
         aliases: &["access-log-format"],
         value: "FORMAT",
         default: Some(r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#),
-        help: "The shape of those lines, as gunicorn has it, or json",
+        help: "The format of those lines, as with gunicorn, or json",
         more: "h client, l a dash, u user, t time, r request line, m method, U path, q query, H protocol, s status, b and B bytes of \
                the response's body, f referer, a user agent, T seconds, M milliseconds, D microseconds, L decimal seconds, p \
                process, {name}i a field of the request, {name}o of the response, {name}e of the WSGI environ as it is when the \
-               response ends (ASGI: REQUEST_METHOD, RAW_URI, PATH_INFO, QUERY_STRING, SERVER_PROTOCOL, REMOTE_ADDR and HTTP_…). What \
-               there is not is a dash. Quotes, backslashes and what is not printable ASCII are escaped.",
+               response ends (ASGI: REQUEST_METHOD, RAW_URI, PATH_INFO, QUERY_STRING, SERVER_PROTOCOL, REMOTE_ADDR and HTTP_…). A \
+               missing value is a dash. Quotes, backslashes and what is not printable ASCII are escaped.",
         ..Definition::new("access_log_format", Group::Logs, Kind::Text)
     },
     Definition {
@@ -33,14 +33,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("access-log-exclude"),
         value: "PATHS",
         occurs: Occurs::Repeatedly,
-        help: "Paths that have no lines, such as /healthz,/static/*; may be given several times",
+        help: "Paths that have no lines, such as /healthz,/static/*; may be repeated",
         ..Definition::new("access_log_exclude", Group::Logs, Kind::Text)
     },
     Definition {
         long: Some("request-id"),
-        help: "Each request has an id: the client's own if it is sound, else a new one",
-        more: "It stands in the request's X-Request-ID as the app sees it, in the response unless the app has set its own, in messages \
-               about the request, and in the access log as JSON or by `%({x-request-id}i)s`. An id of a client is sound with up to \
+        help: "Each request has an id: the client's own if it is valid, else a new one",
+        more: "It is in the request's X-Request-ID as the app sees it, in the response unless the app has set its own, in messages \
+               about the request, and in the access log as JSON or by `%({x-request-id}i)s`. An id of a client is valid if it has up to \
                128 letters, digits and `-_.:;,=+/@~#`.",
         ..Definition::new("request_id", Group::Logs, Kind::Switch)
     },

@@ -1,4 +1,4 @@
-//! Settings that say which app to serve and what it runs in.
+//! Settings of the app and its environment.
 
 use super::{Definition, Empty, Group, Kind, Occurs, Variable};
 
@@ -47,7 +47,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         short: Some('e'),
         value: "KEY=VALUE",
         occurs: Occurs::Repeatedly,
-        help: "Set an environment variable for the app; may be given several times",
+        help: "Set an environment variable for the app; may be repeated",
         ..Definition::new("raw_env", Group::App, Kind::Pairs)
     },
     Definition {

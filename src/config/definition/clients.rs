@@ -38,8 +38,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "BYTES",
         default: Some("100"),
         help: "What a request's body must bring in a second while the app waits for it; 0 for no such limit",
-        more: "It counts on average, and not before the app has waited four times --body-timeout: a slow beginning is forgiven, \
-               a client that sends a byte now and then for hours is not (408).",
+        more: "It counts on average, and not before the app has waited four times --body-timeout: a slow start is accepted, \
+               a client that sends a byte now and then for hours gets 408.",
         ..Definition::new("body_min_rate", Group::Clients, Kind::Size)
     },
     Definition {

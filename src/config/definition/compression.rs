@@ -7,8 +7,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("compress"),
         value: "CODINGS",
         help: "Compress responses of the app with these codings, of gzip and zstd; off by default",
-        more: "By the client's `Accept-Encoding`, zstd where it likes both as much. Each piece that the app sends goes out at once. Left \
-               alone are responses with `Content-Encoding`, `Set-Cookie`, `Cache-Control: no-transform`, ranges or digests, requests with \
+        more: "By the client's `Accept-Encoding`, zstd if both have the same weight. Each piece that the app sends goes out at once. Not \
+               compressed are responses with `Content-Encoding`, `Set-Cookie`, `Cache-Control: no-transform`, ranges or digests, requests with \
                `Range`, `Authorization` or `Cookie`, and files.",
         ..Definition::new("compress", Group::Compression, Kind::List)
     },
@@ -38,7 +38,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("compress-credentials"),
         help: "Also compress responses to requests with Authorization or Cookie (see BREACH), padded",
-        more: "Where a response holds a secret beside text that an attacker chooses, its compressed length tells of the secret over TLS. Up to \
+        more: "Where a response holds a secret beside text that an attacker chooses, its compressed length leaks the secret over TLS. Up to \
                100 random bytes are added to these responses, which makes that slower and not impossible.",
         ..Definition::new("compress_credentials", Group::Compression, Kind::Switch)
     },

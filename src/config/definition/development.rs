@@ -1,4 +1,4 @@
-//! Settings for development: what a changed file does.
+//! Settings for development: reloads on changed files.
 
 use super::{Definition, Group, Kind, Occurs};
 
@@ -6,7 +6,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("reload"),
         help: "Reload when a file of the app changes; for development",
-        more: "What counts: every file that the workers have loaded, the `*.py` below the working directory (not in hidden \
+        more: "rgun watches every file that the workers have loaded, the `*.py` below the working directory (not in hidden \
                directories, `node_modules` and virtual environments), `rgun.toml` in it, and --reload-extra-file. A reload is the same as on HUP: \
                code that does not start is reported and the old code serves, until the next save. So does the first start \
                wait for the next save. Replaced workers have one second to finish requests, and idle connections are closed.",
@@ -16,9 +16,9 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("reload-engine"),
         value: "ENGINE",
         default: Some("auto"),
-        help: "How changes are noticed",
-        more: "inotify: the system tells. poll: the files are looked at four times a second, less often when there are many. auto: \
-               inotify, and a look every two seconds for file systems that do not tell of every change; poll where the system \
+        help: "How changes are detected",
+        more: "inotify: the kernel reports changes. poll: the files are checked four times a second, less often when there are many. auto: \
+               inotify, and a check every two seconds for file systems that do not report every change; poll where the system \
                has no watches left.",
         ..Definition::new(
             "reload_engine",
@@ -31,8 +31,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "PATH",
         occurs: Occurs::Repeatedly,
         help: "Reload on changes of this file, directory or pattern, too; may be repeated",
-        more: "`*`, `?`, `[` and `]` make it a pattern, and `**` descends: `templates/**/*.html`. A file that is new and fits \
-               counts. Relative to where rgun is started.",
+        more: "`*`, `?`, `[` and `]` make it a pattern, and `**` descends: `templates/**/*.html`. New files that match \
+               are included. Relative to where rgun is started.",
         ..Definition::new("reload_extra_files", Group::Development, Kind::Path)
     },
     Definition {

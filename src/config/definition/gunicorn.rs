@@ -56,7 +56,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     ),
     in_file(
         "tmp_upload_dir",
-        Standing::Idle("`worker_tmp_dir` says where large uploads wait"),
+        Standing::Idle("`worker_tmp_dir` is the directory of large uploads"),
     ),
     in_file(
         "default_proc_name",

@@ -7,7 +7,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("http2"),
         value: "MODE",
         default: Some("auto"),
-        help: "HTTP/2: auto where TLS agrees on it (ALPN), prior-knowledge also without TLS, off never",
+        help: "HTTP/2: auto if negotiated by TLS (ALPN), prior-knowledge also without TLS, off never",
         more: "`prior-knowledge` is for proxies that speak HTTP/2 to the server, and for clients such as `curl \
                --http2-prior-knowledge`: a connection that begins with the preface of HTTP/2 speaks it. Without TLS there is no \
                upgrade from HTTP/1.1 (RFC 9113 §3.1 has none).",
@@ -20,15 +20,15 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("http-protocols"),
         value: "PROTOCOLS",
-        help: "gunicorn's way to say it: h1, or h2 and h1 separated by commas",
-        more: "`--http2` takes precedence. HTTP/1.1 is always spoken.",
+        help: "gunicorn's spelling of it: h1, or h2 and h1 separated by commas",
+        more: "`--http2` takes precedence. HTTP/1.1 is always supported.",
         ..Definition::new("http_protocols", Group::Http2, Kind::List)
     },
     Definition {
         long: Some("http2-cleartext"),
         value: "MODE",
         default: Some("off"),
-        help: "gunicorn's way to ask for HTTP/2 without TLS: off or prior-knowledge",
+        help: "gunicorn's spelling of HTTP/2 without TLS: off or prior-knowledge",
         more: "`--http2` takes precedence. gunicorn's `upgrade` and `both` are not supported.",
         ..Definition::new("http2_cleartext", Group::Http2, Kind::Text)
     },
@@ -59,7 +59,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "BYTES",
         default: Some("64k"),
         help: "The most bytes that the header fields of one HTTP/2 request may have, decompressed; 0: 1m",
-        more: "`--limit-request-fields` and `--limit-request-field-size` hold as well.",
+        more: "`--limit-request-fields` and `--limit-request-field-size` apply as well.",
         ..Definition::new("http2_max_header_list_size", Group::Http2, Kind::Size)
     },
 ];

@@ -18,7 +18,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "HOST may be a name; without a PORT it is 8000. Port 0 lets the kernel choose one, which the log names. `:PORT` \
                listens on all IPv4 addresses, `[::]:PORT` on those and IPv6, unless another bind has IPv4 at that port. `fd://N` \
                takes a socket that was passed in, `fd://NAME` one that systemd named. \
-               `,tls` or `,plain` behind an address says whether it speaks TLS; without it TCP addresses do where there is a \
+               `,tls` or `,plain` behind an address switches TLS on or off; without it TCP addresses have TLS if there is a \
                `--certfile`, and unix sockets do not. When no bind is given and $PORT is set, it is 0.0.0.0:$PORT.",
         ..Definition::new("bind", Group::Listening, Kind::Text)
     },
@@ -45,7 +45,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "MASK",
         default: Some("0"),
         help: "Mode bits to withhold from unix sockets",
-        more: "A leading 0 means octal: 0117 makes a socket that its owner and group can use. The default lets everybody \
+        more: "A leading 0 means octal: 0117 makes a socket that its owner and group can use. The default lets every user \
                connect, so that a proxy under another user can.",
         ..Definition::new("umask", Group::Listening, Kind::Mask)
     },

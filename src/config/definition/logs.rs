@@ -26,7 +26,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("log-format"),
         value: "FORMAT",
         default: Some("text"),
-        help: "The shape of messages: gunicorn's lines, JSON objects, or logfmt",
+        help: "The format of messages: gunicorn's lines, JSON objects, or logfmt",
         more: "In `json` and `logfmt` a traceback is part of its record. The levels of `text` have colours on a terminal, unless \
                the variable NO_COLOR is set.",
         ..Definition::new(
@@ -45,7 +45,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("enable-stdio-inheritance"),
         short: Some('R'),
         help: "With --daemon: keep standard output and error where they are no terminal",
-        more: "Without it they lead nowhere in a daemon. Set PYTHONUNBUFFERED for prints that appear at once.",
+        more: "Without it a daemon's are /dev/null. Set PYTHONUNBUFFERED for prints that appear at once.",
         ..Definition::new("enable_stdio_inheritance", Group::Logs, Kind::Switch)
     },
     Definition {
@@ -60,7 +60,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("log-config-json"),
         value: "FILE",
         help: "Like --log-config, but a JSON file for logging.config.dictConfig; takes precedence",
-        more: "What the file does not say comes from gunicorn's own defaults (`CONFIG_DEFAULTS`).",
+        more: "What the file does not set comes from gunicorn's own defaults (`CONFIG_DEFAULTS`).",
         ..Definition::new("logconfig_json", Group::Logs, Kind::Path)
     },
     Definition {
@@ -73,8 +73,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("logger-class"),
         value: "CLASS",
         default: Some("gunicorn.glogging.Logger"),
-        help: "gunicorn's own, or a class made of it that sets its formats alone: logs are written without Python",
-        more: "Of a class of your own `error_fmt`, `datefmt`, `access_fmt` and `syslog_fmt` count; one that overrides methods is refused.",
+        help: "gunicorn's own, or a subclass that only sets its formats: logs are written without Python",
+        more: "A subclass may set `error_fmt`, `datefmt`, `access_fmt` and `syslog_fmt`; one that overrides methods is refused.",
         ..Definition::new("logger_class", Group::Logs, Kind::Text)
     },
 ];

@@ -1,4 +1,4 @@
-//! Settings for those who look after a running server.
+//! Settings for operating a running server: probes, metrics, the control socket.
 
 use super::{Definition, Group, Kind, Occurs};
 
@@ -9,7 +9,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         occurs: Occurs::Repeatedly,
         help: "Where to answer probes and show metrics: HOST:PORT or unix:PATH; default: nowhere",
         more: "`/-/live`, `/-/ready`, `/-/started` and `/-/metrics` (Prometheus), answered by a small process of their own, also \
-               while every worker is stuck. Nobody is asked who he is: use an address that only the orchestrator reaches.",
+               while every worker is stuck. It has no authentication: use an address that only the orchestrator reaches.",
         ..Definition::new("admin_bind", Group::Operators, Kind::Text)
     },
     Definition {
@@ -18,7 +18,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Where rgun ctl reaches this server: a unix socket for its own user and root",
         more: "Without it: $RUNTIME_DIRECTORY/rgun.ctl (systemd), else $XDG_RUNTIME_DIR/rgun-NAME.ctl with --name or the pid for \
                NAME, else (in containers and root shells) the same name in /tmp/rgun-UID, a directory of mode 0700 that belongs to \
-               the server's user ($TMPDIR for /tmp if it is set). Where none of them can be had, the log says why.",
+               the server's user ($TMPDIR for /tmp if it is set). If none of them can be used, the log says why.",
         ..Definition::new("control_socket", Group::Operators, Kind::Path)
     },
     Definition {

@@ -9,8 +9,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "FILE",
         help: "The configuration file: FILE, file:FILE or python:MODULE; .toml is TOML, all else Python",
         more: "Without it, what is in the working directory: `rgun.toml` or the table `[tool.rgun]` of `pyproject.toml`, and \
-               `gunicorn.conf.py`, which takes precedence over `[tool.rgun]`. Where both an `rgun.toml` and a `gunicorn.conf.py` are, \
-               it has to say which. A Python file is run in a process of its own, at the start and again for each reload.",
+               `gunicorn.conf.py`, which takes precedence over `[tool.rgun]`. If both an `rgun.toml` and a `gunicorn.conf.py` exist, \
+               it has to name one. A Python file is run in a process of its own, at the start and again for each reload.",
         ..Definition::new("config", Group::Process, Kind::Text)
     },
     Definition {
@@ -61,8 +61,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("worker-tmp-dir"),
         value: "DIR",
         help: "Where workers put temporary files: large uploads, large responses to slow clients",
-        more: "Only WSGI workers need them. Signs of life are in shared memory and need no directory. \
-               One in which no file can be created is an error.",
+        more: "Only WSGI workers need them. Heartbeats are in shared memory and need no directory. \
+               A directory in which no file can be created is an error.",
         ..Definition::new("worker_tmp_dir", Group::Process, Kind::Path)
     },
     Definition {
@@ -77,7 +77,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     },
     Definition {
         long: Some("check-config"),
-        help: "Check all that a start needs and boot the app, then exit: 0 when a start would come up",
+        help: "Check all that a start needs and boot the app, then exit: 0 when a start would succeed",
         ..Definition::new("check_config", Group::Process, Kind::Switch)
     },
     Definition {

@@ -1,4 +1,4 @@
-//! Settings about what to believe of a proxy in front.
+//! Settings of proxies in front: which peers and header fields are trusted.
 
 use super::{Definition, Empty, Group, Kind, Variable};
 
@@ -12,17 +12,17 @@ pub(super) const SETTINGS: &[Definition] = &[
             prefix: "",
             empty: Empty::Value,
         }),
-        help: "Peers whose forwarding headers count: addresses, networks, or * for all",
-        more: "Separated by commas, for example `10.0.0.0/8,::1`; empty trusts nobody. Peers on a unix socket are always trusted. \
-               Name every proxy of a chain: the client is the nearest address that is not one of them. Use * only where nobody \
-               but the proxy can connect, and where it does not pass on what clients send.",
+        help: "Peers whose forwarding headers are trusted: addresses, networks, or * for all",
+        more: "Separated by commas, for example `10.0.0.0/8,::1`; empty: no peer is trusted. Peers on a unix socket are always trusted. \
+               Name every proxy of a chain: the client is the nearest address that is not one of them. Use * only if nothing \
+               but the proxy can connect, and if it does not pass on what clients send.",
         ..Definition::new("forwarded_allow_ips", Group::Proxies, Kind::List)
     },
     Definition {
         long: Some("forwarded-headers"),
         value: "NAMES",
         default: Some("x-forwarded-for,x-forwarded-proto"),
-        help: "Which header fields of those peers count",
+        help: "Which header fields of those peers are used",
         more: "Some of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port and x-forwarded-prefix; or \
                forwarded alone (RFC 7239: for, proto and host). Never both families: a proxy passes on what it does not know, \
                so a client could forge the other one. Name only what your proxy sets or removes itself; empty: none.",
@@ -32,9 +32,9 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("secure-scheme-headers"),
         value: "NAME=VALUE,...",
         default: Some("X-Forwarded-Protocol=ssl,X-Forwarded-Proto=https,X-Forwarded-Ssl=on"),
-        help: "Which header fields of those peers say https, and with which value",
-        more: "A field with another value says http; where two fields disagree the answer is 400. They count as \
-               x-forwarded-proto does in --forwarded-headers.",
+        help: "Which header fields of those peers mean https, and with which value",
+        more: "A field with another value means http; where two fields disagree the answer is 400. They are used as \
+               x-forwarded-proto is in --forwarded-headers.",
         ..Definition::new("secure_scheme_headers", Group::Proxies, Kind::Pairs)
     },
     Definition {
@@ -42,7 +42,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "NAMES",
         default: Some(""),
         help: "Header names with an underscore that those peers may set, for example SCRIPT_NAME",
-        more: "They are exempt from --header-map, and SCRIPT_NAME says where the app is mounted. gunicorn's default is \
+        more: "They are exempt from --header-map, and SCRIPT_NAME is the path where the app is mounted. gunicorn's default is \
                SCRIPT_NAME,PATH_INFO: name them only if your proxy sets or removes them itself (nginx removes them). * exempts \
                all names.",
         ..Definition::new("forwarder_headers", Group::Proxies, Kind::List)
@@ -52,7 +52,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "MODE",
         default: Some("drop"),
         help: "What happens to header names with an underscore",
-        more: "WSGI and CGI cannot tell X_User from X-User, so a client could forge what a proxy sets. drop leaves them out, \
+        more: "WSGI and CGI cannot distinguish X_User from X-User, so a client could forge what a proxy sets. drop leaves them out, \
                refuse answers 400, dangerous passes them on.",
         ..Definition::new(
             "header_map",

@@ -1,4 +1,4 @@
-//! Settings of a worker's beginning and end: boot, readiness, reload, drain.
+//! Settings of a worker's life: boot, readiness, reload, drain.
 
 use super::{Definition, Group, Kind, Occurs};
 
@@ -8,7 +8,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "COMMAND",
         occurs: Occurs::Repeatedly,
         help: "Run this before the first worker starts, as in \"python manage.py migrate\"; may be repeated",
-        more: "One after the other, without a shell, as the workers' user, in --chdir. A command that fails ends the server with \
+        more: "One after the other, without a shell, as the workers' user, in --chdir. A command that fails stops the server with \
                its exit code (127 when it cannot be found, 126 when it cannot be run, 128 and its number for a signal). TERM, INT \
                and QUIT reach it and everything it started. A reload does not run it again.",
         ..Definition::new("run_before", Group::Reload, Kind::Text)
@@ -17,8 +17,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("run-before-timeout"),
         value: "SECONDS",
         default: Some("0"),
-        help: "How long each of these commands may take; 0 means as long as it needs",
-        more: "Then it is told to end (TERM), killed --graceful-timeout later, and the server ends with 124.",
+        help: "How long each of these commands may take; 0: no limit",
+        more: "Then it gets SIGTERM, SIGKILL --graceful-timeout later, and the server exits with 124.",
         ..Definition::new("run_before_timeout", Group::Reload, Kind::Duration)
     },
     Definition {
@@ -43,7 +43,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("preload"),
         help: "Import the app once, in a process that workers are forked from: less memory, fast respawns",
         more: "Each generation has such a process (a mold): a reload loads the new code in a new one, and a worker that dies is \
-               replaced with the code of its generation, whatever lies on the disk by then. The app must not start threads while \
+               replaced with the code of its generation, whatever is on the disk by then. The app must not start threads while \
                it is imported, and connections that it opens there are shared by all workers. With --reload workers import the app \
                themselves.",
         ..Definition::new("preload_app", Group::Reload, Kind::Switch)
@@ -66,15 +66,15 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("reload-surge"),
         value: "N",
         help: "On reload, replace this many workers at a time instead of all at once",
-        more: "Needs less memory, but both versions serve for a while and only the first batch can be rolled back unseen.",
+        more: "Needs less memory, but both versions serve for a while and only the first batch can be rolled back before it has served.",
         ..Definition::new("reload_surge", Group::Reload, Kind::Number)
     },
     Definition {
         long: Some("rollback-window"),
         value: "SECONDS",
         default: Some("0"),
-        help: "Keep the workers of the version before for this long, for `rgun ctl rollback`; 0: not at all",
-        more: "They stop accepting, finish what they have, and stay in memory: going back to them takes no boot, whatever lies on \
+        help: "Keep the workers of the previous version for this long, for `rgun ctl rollback`; 0: not at all",
+        more: "They stop accepting, finish their requests, and stay in memory: a rollback boots nothing, whatever is on \
                the disk by then. A reload needs the memory of two generations for that long.",
         ..Definition::new("rollback_window", Group::Reload, Kind::Duration)
     },
@@ -83,7 +83,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "SECONDS",
         default: Some("0"),
         help: "On TERM, fail the readiness probe and go on accepting for this long before the drain",
-        more: "For Kubernetes, where traffic goes on arriving for some seconds. Answers say `Connection: close` meanwhile. A \
+        more: "For Kubernetes, where traffic goes on arriving for some seconds. Responses then have `Connection: close`. A \
                second TERM skips it.",
         ..Definition::new("shutdown_delay", Group::Reload, Kind::Duration)
     },
@@ -91,8 +91,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("graceful-timeout"),
         value: "SECONDS",
         default: Some("30"),
-        help: "How long a worker that was asked to stop may finish what it has begun",
-        more: "The whole stop fits into it: requests are cancelled when a tenth of it is left (two seconds at most), for the lifespan and for Python's own end.",
+        help: "How long a stopping worker may take to finish its requests",
+        more: "The whole stop fits into it: requests are cancelled when a tenth of it is left (two seconds at most), for the lifespan and for Python's own shutdown.",
         ..Definition::new("graceful_timeout", Group::Reload, Kind::Duration)
     },
     Definition {

@@ -50,7 +50,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("statsd-prefix"),
         value: "PREFIX",
         default: Some(""),
-        help: "What stands before the names of metrics, with a dot",
+        help: "The prefix of the names of metrics, with a dot",
         ..Definition::new("statsd_prefix", Group::Logs, Kind::Text)
     },
     Definition {

@@ -9,7 +9,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         occurs: Occurs::Repeatedly,
         help: "Speak TLS with this certificate chain (PEM); may be repeated, with a --keyfile for each",
         more: "The server's own certificate first, then those that issued it. All TCP addresses of `--bind` then speak TLS, but \
-               those that end in `,plain`. Clients get the certificate for the host name that they ask for (SNI), wildcards \
+               those that end in `,plain`. Clients get the certificate for the host name that they request (SNI), wildcards \
                included; the first one is the default. A file that also contains the key needs no `--keyfile`. \
                `credential:NAME` is a file in $CREDENTIALS_DIRECTORY (systemd). The master reads the files before workers \
                change their user; a changed file is loaded without a restart.",

@@ -31,7 +31,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "SECONDS",
         default: Some("30"),
         help: "Replace a worker that is stuck for this long; 0 never does",
-        more: "ASGI: the event loop did not turn. WSGI: a request ran without reading or yielding. The Python stack of every \
+        more: "ASGI: the event loop did not run. WSGI: a request ran without reading or yielding. The Python stack of every \
                thread is logged before the worker is killed.",
         ..Definition::new("timeout", Group::Workers, Kind::Duration)
     },
@@ -48,7 +48,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("0"),
         help: "Replace a worker after about this many requests; 0 never does",
         more: "Its replacement is ready before it goes, and no request is lost. One worker at a time, never during a reload. \
-               Workers are looked at once a second.",
+               Workers are checked once a second.",
         ..Definition::new("max_requests", Group::Workers, Kind::Number)
     },
     Definition {

@@ -32,15 +32,15 @@ pub(super) const PROGRAM: Program = Program {
         ("--http2-max-send-buffer-size", "leave it out"),
         (
             "--blocking-threads-idle-timeout",
-            "threads stay: leave it out",
+            "threads are kept: leave it out",
         ),
         (
             "--rss-sample-interval",
-            "memory is looked at by itself: leave it out",
+            "memory is measured automatically: leave it out",
         ),
         (
             "--rss-samples",
-            "memory is looked at by itself: leave it out",
+            "memory is measured automatically: leave it out",
         ),
         ("--static-path-expires", "use --static-max-age"),
         (
@@ -49,11 +49,11 @@ pub(super) const PROGRAM: Program = Program {
         ),
         (
             "--metrics-scrape-interval",
-            "metrics are made when they are asked for: leave it out",
+            "metrics are computed on request: leave it out",
         ),
         (
             "--reload-ignore-paths",
-            "only `*.py`, what is loaded and `--reload-extra-file` count: leave it out",
+            "only `*.py`, loaded files and `--reload-extra-file` are watched: leave it out",
         ),
         (
             "--reload-ignore-worker-failure",
@@ -117,12 +117,12 @@ pub(super) const PROGRAM: Program = Program {
         ("--reload-paths", "use `--reload-extra-file FILE`"),
         (
             "--reload-ignore-dirs",
-            "hidden directories, node_modules and virtual environments do not count: leave it out",
+            "hidden directories, node_modules and virtual environments are ignored: leave it out",
         ),
         (
             "--reload-ignore-patterns",
-            "only `*.py`, what is loaded and `--reload-extra-file` count: leave it out",
+            "only `*.py`, loaded files and `--reload-extra-file` are watched: leave it out",
         ),
-        ("--reload-tick", "a save is noticed at once: leave it out"),
+        ("--reload-tick", "a save is detected at once: leave it out"),
     ],
 };

@@ -28,7 +28,7 @@ pub(super) const PROGRAM: Program = Program {
         ("--limit-max-requests", "use `--max-requests N`"),
         (
             "--proxy-headers",
-            "they always count, from the peers of `--forwarded-allow-ips`: leave it out",
+            "they are always read, from the peers of `--forwarded-allow-ips`: leave it out",
         ),
         ("--no-proxy-headers", "use `--forwarded-allow-ips \"\"`"),
         (
@@ -50,15 +50,15 @@ pub(super) const PROGRAM: Program = Program {
             "use `--max-requests-jitter N`",
         ),
         ("--server-header", "there is one by default: leave it out"),
-        ("--no-date-header", "HTTP asks for one: leave it out"),
+        ("--no-date-header", "HTTP requires one: leave it out"),
         ("--date-header", "there always is one: leave it out"),
         ("--header", "let the app or a proxy in front set it"),
         ("--reload-dir", "use `--reload-extra-file FILE`"),
         ("--reload-include", "use `--reload-extra-file FILE`"),
         (
             "--reload-exclude",
-            "hidden directories, node_modules and virtual environments do not count: leave it out",
+            "hidden directories, node_modules and virtual environments are ignored: leave it out",
         ),
-        ("--reload-delay", "a save is noticed at once: leave it out"),
+        ("--reload-delay", "a save is detected at once: leave it out"),
     ],
 };

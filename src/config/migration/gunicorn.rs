@@ -74,7 +74,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("preload_app", Same),
     (
         "sendfile",
-        But("the same, but that `sendfile = True` in a file means what it says"),
+        But("the same, but `sendfile = True` in a file does switch it on"),
     ),
     ("reuse_port", Same),
     ("chdir", But("the same; looked up again for each reload")),
@@ -86,7 +86,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("pidfile", Same),
     (
         "worker_tmp_dir",
-        But("where large uploads wait; signs of life need no directory"),
+        But("where large uploads wait; heartbeats need no directory"),
     ),
     ("user", But("the workers' alone; the master keeps its own")),
     ("group", But("the workers' alone; the master keeps its own")),
@@ -158,7 +158,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     (
         "ssl_context",
         But(
-            "called when the file names a `certfile`: verify mode, minimum version and ciphers of the context count, what else it changes is an error",
+            "called when the file names a `certfile`: verify mode, minimum version and ciphers of the context are used, any other change is an error",
         ),
     ),
     (

@@ -116,7 +116,7 @@ pub(super) fn pages(page: &mut String) {
     for (server, options) in [("uvicorn", &UVICORN[..]), ("granian", &GRANIAN[..])] {
         let _ = write!(
             page,
-            "\n## {server}\n\nAn option that is not taken ends the start with the same words.\n\n| option | here |\n|---|---|\n"
+            "\n## {server}\n\nAn option that is not supported stops the start with the same advice.\n\n| option | here |\n|---|---|\n"
         );
         for option in options {
             let _ = writeln!(page, "| `{option}` | {} |", here(option));
@@ -134,6 +134,6 @@ fn here(option: &str) -> String {
     }
     let advice = foreign(option).map(|foreign| foreign.advice);
     advice
-        .unwrap_or("there is no such thing: leave it out")
+        .unwrap_or("rgun has no counterpart: leave it out")
         .to_owned()
 }

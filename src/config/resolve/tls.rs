@@ -136,7 +136,7 @@ pub(super) fn plain_http(
     })
 }
 
-/// A bind that asks for TLS without a certificate.
+/// A bind with TLS although there is no certificate.
 pub(super) fn check_binds(
     typed: &Typed<'_>,
     binds: &[Bind],

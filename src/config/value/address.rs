@@ -144,7 +144,7 @@ fn tcp(text: &str) -> Value<Endpoint> {
 fn bracketed(rest: &str) -> Value<Endpoint> {
     let malformed = || Malformed::new("is not an IPv6 address").hint("write it as in [::1]:8000");
     let (host, port) = rest.split_once(']').ok_or_else(malformed)?;
-    // A zone (`fe80::1%eth0`) is part of the host; the resolver knows it.
+    // A zone (`fe80::1%eth0`) is part of the host; the resolver handles it.
     host.split('%')
         .next()
         .unwrap_or_default()

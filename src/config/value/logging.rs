@@ -35,7 +35,7 @@ pub(in crate::config) fn share(text: &str) -> Value<u32> {
             reason = "between 0 and a million"
         )]
         Some(share) if share <= 1.0 => Ok((share * f64::from(ALL_OF_A_MILLION)).round() as u32),
-        Some(_) => Err(Malformed::new("is more than all").hint("write 0.1 or 10% for one in ten")),
+        Some(_) => Err(Malformed::new("is more than 100%").hint("write 0.1 or 10% for one in ten")),
         None => Err(Malformed::new("is not a share").hint("write 0.1 or 10% for one in ten")),
     }
 }

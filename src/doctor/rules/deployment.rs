@@ -10,7 +10,7 @@ pub fn shell(facts: &Facts, findings: &mut Vec<Finding>) {
             severity: Severity::Warning,
             rule: "shell-first",
             place: deployment.place.clone(),
-            problem: "a shell runs rgun and stays above it".to_owned(),
+            problem: "a shell runs rgun and stays its parent process".to_owned(),
             why: "a shell does not pass SIGTERM on: the server is killed with requests in flight, and reloads by signal do not reach it",
             fix: match deployment.manager {
                 Manager::Image => "use the exec form: CMD [\"rgun\", ...]".to_owned(),

@@ -35,7 +35,7 @@ pub fn debug(facts: &Facts, findings: &mut Vec<Finding>) {
             rule: "django-debug",
             place: django.module.clone(),
             problem: "DEBUG is True".to_owned(),
-            why: "error pages show settings and source to everybody, and each query is kept in memory",
+            why: "error pages show settings and source to every visitor, and each query is kept in memory",
             fix: "DEBUG = False where the site is served".to_owned(),
         });
     }
@@ -81,7 +81,7 @@ pub fn generated_key(facts: &Facts, findings: &mut Vec<Finding>) {
             place: django.module.clone(),
             problem: "SECRET_KEY is the one that startproject wrote (django-insecure-...)"
                 .to_owned(),
-            why: "whoever has the source can forge sessions and tokens",
+            why: "anyone with the source can forge sessions and tokens",
             fix: "read it from the environment or a file that is not in the repository".to_owned(),
         });
     }
@@ -146,7 +146,7 @@ pub fn proxy_scheme(facts: &Facts, findings: &mut Vec<Finding>) {
         severity: Severity::Notice,
         rule: "django-scheme",
         place: django.module.clone(),
-        problem: "nginx passes X-Forwarded-Proto, and neither rgun (--forwarded-allow-ips) nor Django (SECURE_PROXY_SSL_HEADER) believes it".to_owned(),
+        problem: "nginx passes X-Forwarded-Proto, and neither rgun (--forwarded-allow-ips) nor Django (SECURE_PROXY_SSL_HEADER) trusts it".to_owned(),
         why: "request.is_secure() is false: redirects to HTTPS go in circles, CSRF checks fail",
         fix: "--forwarded-allow-ips with the proxy's address".to_owned(),
     });

@@ -6,7 +6,7 @@ use crate::doctor::finding::{Finding, Severity};
 
 /// A worker with some thousand connections needs that many.
 const FEW_DESCRIPTORS: u64 = 4096;
-/// 2026-01-01, before this program was released.
+/// 2026-01-01: an earlier system time is wrong, since rgun is newer.
 const FIRST_DAY: u64 = 1_767_225_600;
 
 pub fn configuration(facts: &Facts, findings: &mut Vec<Finding>) {
@@ -96,7 +96,7 @@ pub fn clock(facts: &Facts, findings: &mut Vec<Finding>) {
             severity: Severity::Error,
             rule: "clock",
             place: "clock".to_owned(),
-            problem: "the system's clock stands before 2026".to_owned(),
+            problem: "the system clock is set before 2026".to_owned(),
             why: "certificates are not yet valid, sessions and caches expire wrongly",
             fix: "start systemd-timesyncd or chrony".to_owned(),
         });
@@ -113,7 +113,7 @@ pub fn first_process(facts: &Facts, findings: &mut Vec<Finding>) {
             rule: "shell-first",
             place: "process 1".to_owned(),
             problem: format!("{first} is the container's first process"),
-            why: "a shell does not pass SIGTERM on, and does not reap what others leave: the container is killed when it is stopped",
+            why: "a shell does not pass SIGTERM on, and does not reap orphaned processes: the container is killed when it is stopped",
             fix: "the command as a list of words, or `exec rgun ...` at the end of the script".to_owned(),
         });
     }

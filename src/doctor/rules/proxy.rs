@@ -50,14 +50,14 @@ pub fn reused_connection(facts: &Facts, findings: &mut Vec<Finding>) {
         let missing = if version == "1.0" {
             "proxy_http_version 1.1 is missing"
         } else {
-            "the Connection header says close"
+            "the Connection header is close"
         };
         findings.push(Finding {
             severity: Severity::Warning,
             rule: "upstream-reuse",
             place: pass.place.clone(),
             problem: format!("the upstream has `keepalive`, but {missing}"),
-            why: "nginx before 1.29.7 asks with HTTP/1.0 and `Connection: close` unless told otherwise, and no connection is used again",
+            why: "nginx before 1.29.7 sends HTTP/1.0 and `Connection: close` by default, and no connection is reused",
             fix: "proxy_http_version 1.1; proxy_set_header Connection \"\";".to_owned(),
         });
     }
@@ -189,9 +189,9 @@ pub fn trusted_proxies(facts: &Facts, findings: &mut Vec<Finding>) {
             severity: Severity::Notice,
             rule: "trusted-proxies",
             place: deployment.place.clone(),
-            problem: "X-Forwarded-For and X-Forwarded-Proto count only from 127.0.0.1 and ::1, and a proxy in another container has another address".to_owned(),
+            problem: "X-Forwarded-For and X-Forwarded-Proto are trusted only from 127.0.0.1 and ::1, and a proxy in another container has another address".to_owned(),
             why: "the app takes every request for plain HTTP from the proxy's address",
-            fix: "--forwarded-allow-ips with the proxy's network, or * where nobody else reaches the port".to_owned(),
+            fix: "--forwarded-allow-ips with the proxy's network, or * if only the proxy can reach the port".to_owned(),
         });
     }
 }
@@ -209,7 +209,7 @@ pub fn sockets(facts: &Facts, findings: &mut Vec<Finding>) {
             ),
             SocketState::Behind { directory, mode } => (
                 format!(
-                    "{path} is in {}, which has mode {mode:03o}: others do not get through",
+                    "{path} is in {}, which has mode {mode:03o}: others cannot enter it",
                     directory.display()
                 ),
                 format!(

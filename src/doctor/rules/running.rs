@@ -1,4 +1,4 @@
-//! A server that runs.
+//! Rules on a running server.
 
 use super::mebibytes;
 use crate::doctor::facts::Facts;
@@ -16,7 +16,7 @@ pub fn hung(facts: &Facts, findings: &mut Vec<Finding>) {
             severity: Severity::Error,
             rule: "worker-hung",
             place: format!("{}: worker {}", running.name, worker.slot),
-            problem: "the worker gives no sign of life".to_owned(),
+            problem: "the worker sends no heartbeat".to_owned(),
             why: "its requests wait until it is replaced",
             fix: "`rgun ctl stacks` shows where it is".to_owned(),
         });

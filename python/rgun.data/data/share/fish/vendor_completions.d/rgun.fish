@@ -27,7 +27,7 @@ end
 complete -c rgun -n "__fish_rgun_needs_command" -s k -l worker-class -d 'The app\'s interface: auto, asgi, wsgi, or a worker class of gunicorn\'s [default: auto]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l chdir -d 'Change to this directory before the app is imported' -r -F
 complete -c rgun -n "__fish_rgun_needs_command" -l pythonpath -d 'Directories to put before the Python path, separated by commas' -r
-complete -c rgun -n "__fish_rgun_needs_command" -s e -l env -d 'Set an environment variable for the app; may be given several times' -r
+complete -c rgun -n "__fish_rgun_needs_command" -s e -l env -d 'Set an environment variable for the app; may be repeated' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l python -d 'The Python to run in (only the binary; the wheel runs in the Python it is installed in)' -r -F
 complete -c rgun -n "__fish_rgun_needs_command" -l root-path -d 'The path under which a proxy mounts the app, for example /api [$SCRIPT_NAME]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -s b -l bind -d 'Where to listen: HOST:PORT, [V6]:PORT, :PORT, unix:PATH or fd://N; may be repeated [default: 127.0.0.1:8000] [$PORT]' -r
@@ -59,18 +59,18 @@ complete -c rgun -n "__fish_rgun_needs_command" -l lifespan -d 'ASGI\'s lifespan
 on\t''
 off\t''"
 complete -c rgun -n "__fish_rgun_needs_command" -l run-before -d 'Run this before the first worker starts, as in "python manage.py migrate"; may be repeated' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l run-before-timeout -d 'How long each of these commands may take; 0 means as long as it needs [default: 0]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l run-before-timeout -d 'How long each of these commands may take; 0: no limit [default: 0]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l boot-timeout -d 'How long a worker may take until it is ready [default: 60]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l warm-up -d 'Load what the app would load with its first request while the worker boots; off: do not [auto, off] [default: auto]' -r -f -a "auto\t''
 off\t''"
 complete -c rgun -n "__fish_rgun_needs_command" -l ready-path -d 'A path that must answer 2xx or 3xx inside a new worker before it counts as ready' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l ready-host -d 'The Host header of that request; default: one of Django\'s ALLOWED_HOSTS, else localhost' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l reload-surge -d 'On reload, replace this many workers at a time instead of all at once' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l rollback-window -d 'Keep the workers of the version before for this long, for `rgun ctl rollback`; 0: not at all [default: 0]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l rollback-window -d 'Keep the workers of the previous version for this long, for `rgun ctl rollback`; 0: not at all [default: 0]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l shutdown-delay -d 'On TERM, fail the readiness probe and go on accepting for this long before the drain [default: 0]' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l graceful-timeout -d 'How long a worker that was asked to stop may finish what it has begun [default: 30]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l graceful-timeout -d 'How long a stopping worker may take to finish its requests [default: 30]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l keepalive-drain -d 'How long a replaced worker keeps idle connections open for a request already on its way [default: 5]' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l reload-engine -d 'How changes are noticed [auto, inotify, poll] [default: auto]' -r -f -a "auto\t''
+complete -c rgun -n "__fish_rgun_needs_command" -l reload-engine -d 'How changes are detected [auto, inotify, poll] [default: auto]' -r -f -a "auto\t''
 inotify\t''
 poll\t''"
 complete -c rgun -n "__fish_rgun_needs_command" -l reload-extra-file -d 'Reload on changes of this file, directory or pattern, too; may be repeated' -r -F
@@ -85,11 +85,11 @@ complete -c rgun -n "__fish_rgun_needs_command" -l limit-request-fields -d 'The 
 complete -c rgun -n "__fish_rgun_needs_command" -l limit-request-field_size -d 'The longest header field (longer ones get 431); 0 for the most that rgun allows, 1 MiB [default: 8190]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l limit-request-body -d 'The largest request body (larger ones get 413), for example 20m; 0 or absent: any size' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l limit-concurrency -d 'The most requests in flight in one worker (more get 503); 0 or absent: any number' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l http2 -d 'HTTP/2: auto where TLS agrees on it (ALPN), prior-knowledge also without TLS, off never [auto, off, prior-knowledge] [default: auto]' -r -f -a "auto\t''
+complete -c rgun -n "__fish_rgun_needs_command" -l http2 -d 'HTTP/2: auto if negotiated by TLS (ALPN), prior-knowledge also without TLS, off never [auto, off, prior-knowledge] [default: auto]' -r -f -a "auto\t''
 off\t''
 prior-knowledge\t''"
-complete -c rgun -n "__fish_rgun_needs_command" -l http-protocols -d 'gunicorn\'s way to say it: h1, or h2 and h1 separated by commas' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l http2-cleartext -d 'gunicorn\'s way to ask for HTTP/2 without TLS: off or prior-knowledge [default: off]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l http-protocols -d 'gunicorn\'s spelling of it: h1, or h2 and h1 separated by commas' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l http2-cleartext -d 'gunicorn\'s spelling of HTTP/2 without TLS: off or prior-knowledge [default: off]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l http2-max-concurrent-streams -d 'The most requests that a client may have in flight on one HTTP/2 connection [default: 100]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l http2-initial-window-size -d 'What a client may send of the body of one HTTP/2 request before the app reads it [default: 64k]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l http2-max-frame-size -d 'The largest HTTP/2 frame that is accepted, from 16384 to 16777215 [default: 16k]' -r
@@ -110,9 +110,9 @@ complete -c rgun -n "__fish_rgun_needs_command" -l compress -d 'Compress respons
 complete -c rgun -n "__fish_rgun_needs_command" -l compress-level -d 'From 1, the fastest, to 9, the smallest result [default: 4]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l compress-min-size -d 'Responses that are known to be shorter are not compressed [default: 1024]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l compress-types -d 'Media types that are compressed; * stands for any characters [default: text/*,application/json,application/*+json,application/javascript,application/xml,application/*+xml,application/wasm,image/svg+xml]' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l forwarded-allow-ips -d 'Peers whose forwarding headers count: addresses, networks, or * for all [default: 127.0.0.1,::1] [$FORWARDED_ALLOW_IPS]' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l forwarded-headers -d 'Which header fields of those peers count [default: x-forwarded-for,x-forwarded-proto]' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l secure-scheme-headers -d 'Which header fields of those peers say https, and with which value [default: X-Forwarded-Protocol=ssl,X-Forwarded-Proto=https,X-Forwarded-Ssl=on]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l forwarded-allow-ips -d 'Peers whose forwarding headers are trusted: addresses, networks, or * for all [default: 127.0.0.1,::1] [$FORWARDED_ALLOW_IPS]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l forwarded-headers -d 'Which header fields of those peers are used [default: x-forwarded-for,x-forwarded-proto]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l secure-scheme-headers -d 'Which header fields of those peers mean https, and with which value [default: X-Forwarded-Protocol=ssl,X-Forwarded-Proto=https,X-Forwarded-Ssl=on]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l forwarder-headers -d 'Header names with an underscore that those peers may set, for example SCRIPT_NAME' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l header-map -d 'What happens to header names with an underscore [drop, refuse, dangerous] [default: drop]' -r -f -a "drop\t''
 refuse\t''
@@ -128,22 +128,22 @@ warning\t''
 error\t''
 critical\t''"
 complete -c rgun -n "__fish_rgun_needs_command" -l error-logfile -d 'Where messages go: a file, or - for standard error [default: -]' -r -F
-complete -c rgun -n "__fish_rgun_needs_command" -l log-format -d 'The shape of messages: gunicorn\'s lines, JSON objects, or logfmt [text, json, logfmt] [default: text]' -r -f -a "text\t''
+complete -c rgun -n "__fish_rgun_needs_command" -l log-format -d 'The format of messages: gunicorn\'s lines, JSON objects, or logfmt [text, json, logfmt] [default: text]' -r -f -a "text\t''
 json\t''
 logfmt\t''"
 complete -c rgun -n "__fish_rgun_needs_command" -l log-config -d 'Configure Python\'s logging in the workers by this file (logging.config.fileConfig)' -r -F
 complete -c rgun -n "__fish_rgun_needs_command" -l log-config-json -d 'Like --log-config, but a JSON file for logging.config.dictConfig; takes precedence' -r -F
-complete -c rgun -n "__fish_rgun_needs_command" -l logger-class -d 'gunicorn\'s own, or a class made of it that sets its formats alone: logs are written without Python [default: gunicorn.glogging.Logger]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l logger-class -d 'gunicorn\'s own, or a subclass that only sets its formats: logs are written without Python [default: gunicorn.glogging.Logger]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l access-logfile -d 'Where a line for each request goes: a file, or - for standard output; absent: nowhere' -r -F
-complete -c rgun -n "__fish_rgun_needs_command" -l access-logformat -d 'The shape of those lines, as gunicorn has it, or json [default: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l access-logformat -d 'The format of those lines, as with gunicorn, or json [default: %(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l access-log-sample -d 'The share of requests that have a line, such as 0.1 or 10%; those with a 5xx always have [default: 1]' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l access-log-exclude -d 'Paths that have no lines, such as /healthz,/static/*; may be given several times' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l access-log-exclude -d 'Paths that have no lines, such as /healthz,/static/*; may be repeated' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l request-id-header -d 'The header field that carries the id [default: X-Request-ID]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l log-syslog-to -d 'Where syslog listens: udp://HOST:PORT, tcp://HOST:PORT or unix://PATH#dgram or #stream [default: udp://localhost:514]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l log-syslog-prefix -d 'The program\'s name in syslog, behind gunicorn.; default: --name, or the app' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l log-syslog-facility -d 'The facility in syslog [default: user]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l statsd-host -d 'Send metrics to statsd: HOST[:PORT], or unix://PATH' -r
-complete -c rgun -n "__fish_rgun_needs_command" -l statsd-prefix -d 'What stands before the names of metrics, with a dot' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l statsd-prefix -d 'The prefix of the names of metrics, with a dot' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l dogstatsd-tags -d 'Tags of every metric for Datadog, such as env:prod,team:web' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l admin-bind -d 'Where to answer probes and show metrics: HOST:PORT or unix:PATH; default: nowhere' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l control-socket -d 'Where rgun ctl reaches this server: a unix socket for its own user and root' -r -F
@@ -171,14 +171,14 @@ complete -c rgun -n "__fish_rgun_needs_command" -l pathsend -d 'Advertise ASGI\'
 complete -c rgun -n "__fish_rgun_needs_command" -l compress-credentials -d 'Also compress responses to requests with Authorization or Cookie (see BREACH), padded'
 complete -c rgun -n "__fish_rgun_needs_command" -l capture-output -d 'What the app prints goes to the file of --error-logfile'
 complete -c rgun -n "__fish_rgun_needs_command" -s R -l enable-stdio-inheritance -d 'With --daemon: keep standard output and error where they are no terminal'
-complete -c rgun -n "__fish_rgun_needs_command" -l request-id -d 'Each request has an id: the client\'s own if it is sound, else a new one'
+complete -c rgun -n "__fish_rgun_needs_command" -l request-id -d 'Each request has an id: the client\'s own if it is valid, else a new one'
 complete -c rgun -n "__fish_rgun_needs_command" -l log-syslog -d 'Send messages and requests to syslog, too'
 complete -c rgun -n "__fish_rgun_needs_command" -l disable-redirect-access-to-syslog -d 'Send only messages to syslog, not requests'
 complete -c rgun -n "__fish_rgun_needs_command" -l enable-backlog-metric -d 'Send gunicorn.backlog to statsd once a second: connections that wait to be accepted (TCP)'
 complete -c rgun -n "__fish_rgun_needs_command" -l no-control-socket -d 'Open no control socket'
 complete -c rgun -n "__fish_rgun_needs_command" -s D -l daemon -d 'Leave the terminal and run in the background'
 complete -c rgun -n "__fish_rgun_needs_command" -l initgroups -d 'Workers also get the supplementary groups of --user; otherwise they have none'
-complete -c rgun -n "__fish_rgun_needs_command" -l check-config -d 'Check all that a start needs and boot the app, then exit: 0 when a start would come up'
+complete -c rgun -n "__fish_rgun_needs_command" -l check-config -d 'Check all that a start needs and boot the app, then exit: 0 when a start would succeed'
 complete -c rgun -n "__fish_rgun_needs_command" -l print-config -d 'Print each setting and where it comes from, then load the app'
 complete -c rgun -n "__fish_rgun_needs_command" -l man -d 'Print the manual page, as roff'
 complete -c rgun -n "__fish_rgun_needs_command" -s v -l version -d 'Print the version'
@@ -192,11 +192,11 @@ complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subco
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -s p -l pid -d 'The server whose master or worker has that pid' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -l timeout -d 'How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, canary, promote, rollback, restart-worker and stop 600' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "status" -d 'Show the server and its workers'
-complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "top" -d 'Show the server and its workers, drawn anew every second'
-complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "reload" -d 'Replace all workers by new ones, and say how it ended'
+complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "top" -d 'Show the server and its workers, redrawn every second'
+complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "reload" -d 'Replace all workers by new ones, and report the result'
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "stage" -d 'Boot a new generation beside the serving one, and hold it'
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "canary" -d 'Let a new generation serve in some slots'
-complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "rollback" -d 'Let the generation before serve again'
+complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "rollback" -d 'Let the previous generation serve again'
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "promote" -d 'Let the staged generation, or the canary, serve'
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "discard" -d 'Remove the staged generation, or the canary'
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and not __fish_seen_subcommand_from status top reload stage canary rollback promote discard reload-certificates scale stop restart-worker stacks log-level wait-ready wait-idle" -f -a "reload-certificates" -d 'Load changed TLS certificates, without a reload'
@@ -212,7 +212,7 @@ complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcomman
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from status" -s p -l pid -d 'The server whose master or worker has that pid' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from status" -l timeout -d 'How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, canary, promote, rollback, restart-worker and stop 600' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from status" -l json -d 'Everything as JSON, for programs'
-complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from status" -l watch -d 'Draw it anew every second, until q or Ctrl-C'
+complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from status" -l watch -d 'Redraw it every second, until q or Ctrl-C'
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from top" -s s -l socket -d 'The server\'s control socket' -r -F
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from top" -s n -l name -d 'The server of that name: its --name, or its systemd unit\'s runtime directory' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from top" -s p -l pid -d 'The server whose master or worker has that pid' -r
@@ -227,12 +227,12 @@ complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcomman
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from stage" -s p -l pid -d 'The server whose master or worker has that pid' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from stage" -l timeout -d 'How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, canary, promote, rollback, restart-worker and stop 600' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -l for -d 'How long, as in 90 or 5m; default: until an operator ends it, with --auto 1m' -r
-complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -l requests -d 'With --auto: it is judged once it has answered so many; with fewer in its time it is taken back' -r
+complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -l requests -d 'With --auto: judge it once it has answered this many requests; take it back if it answers fewer in its time' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -s s -l socket -d 'The server\'s control socket' -r -F
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -s n -l name -d 'The server of that name: its --name, or its systemd unit\'s runtime directory' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -s p -l pid -d 'The server whose master or worker has that pid' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -l timeout -d 'How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, canary, promote, rollback, restart-worker and stop 600' -r
-complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -l auto -d 'Judge it by what it answers'
+complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from canary" -l auto -d 'Judge it by its responses'
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from rollback" -s s -l socket -d 'The server\'s control socket' -r -F
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from rollback" -s n -l name -d 'The server of that name: its --name, or its systemd unit\'s runtime directory' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from rollback" -s p -l pid -d 'The server whose master or worker has that pid' -r
@@ -258,7 +258,7 @@ complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcomman
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from stop" -s p -l pid -d 'The server whose master or worker has that pid' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from stop" -l timeout -d 'How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, canary, promote, rollback, restart-worker and stop 600' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from stop" -l fast -d 'As SIGQUIT: cancel what is running'
-complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from stop" -l no-wait -d 'Return when the stop has begun'
+complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from stop" -l no-wait -d 'Return as soon as the server is stopping'
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from restart-worker" -s s -l socket -d 'The server\'s control socket' -r -F
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from restart-worker" -s n -l name -d 'The server of that name: its --name, or its systemd unit\'s runtime directory' -r
 complete -c rgun -n "__fish_rgun_using_subcommand ctl; and __fish_seen_subcommand_from restart-worker" -s p -l pid -d 'The server whose master or worker has that pid' -r
@@ -294,11 +294,11 @@ complete -c rgun -n "__fish_rgun_using_subcommand help; and not __fish_seen_subc
 complete -c rgun -n "__fish_rgun_using_subcommand help; and not __fish_seen_subcommand_from ctl init doctor help" -f -a "doctor" -d 'Check an installation, its deployment files and a running server'
 complete -c rgun -n "__fish_rgun_using_subcommand help; and not __fish_seen_subcommand_from ctl init doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "status" -d 'Show the server and its workers'
-complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "top" -d 'Show the server and its workers, drawn anew every second'
-complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "reload" -d 'Replace all workers by new ones, and say how it ended'
+complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "top" -d 'Show the server and its workers, redrawn every second'
+complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "reload" -d 'Replace all workers by new ones, and report the result'
 complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "stage" -d 'Boot a new generation beside the serving one, and hold it'
 complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "canary" -d 'Let a new generation serve in some slots'
-complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "rollback" -d 'Let the generation before serve again'
+complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "rollback" -d 'Let the previous generation serve again'
 complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "promote" -d 'Let the staged generation, or the canary, serve'
 complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "discard" -d 'Remove the staged generation, or the canary'
 complete -c rgun -n "__fish_rgun_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "reload-certificates" -d 'Load changed TLS certificates, without a reload'
