@@ -1,5 +1,6 @@
 """`--compress`: responses of the app in gzip and zstd, for clients that take them."""
 
+import hashlib
 import json
 import zlib
 from urllib.parse import quote
@@ -7,7 +8,9 @@ from urllib.parse import quote
 import pytest
 import zstandard
 
+from harness import processes
 from harness.response import Cut
+from harness.waiting import eventually, settled
 
 pytestmark = [pytest.mark.both_loops]
 
@@ -354,6 +357,63 @@ def test_other_requests_are_served_while_a_large_body_is_compressed(launch, app)
         large.request("GET", "/?" + quote(json.dumps(query)), [("Accept-Encoding", "gzip")])
         assert decoded(ask(server)) == TEXT
         assert len(decoded(large.response())) == 18_000_000
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_clients_that_leave_while_their_body_is_compressed(server, leave):
+    """The app has ended by then: the connections are closed all the same, and do not hold up the worker's end."""
+    worker = server.wait_ready()[0]
+    assert decoded(ask(server)) == TEXT
+    before = len(processes.descriptors(worker))
+    query = quote(json.dumps({"status": 200, "fields": HTML, "pieces": [17_000_000], "noise": True}))
+    for _ in range(5):
+        client = server.connect(receive_buffer=4096)
+        client.request("GET", f"/?{query}", [("Accept-Encoding", "gzip")])
+        client.read(1)
+        getattr(client, leave)()
+    eventually(lambda: len(processes.descriptors(worker)) <= before, "the worker's descriptors are as before")
+    assert decoded(ask(server)) == TEXT
+
+
+PIECE_AND_FILE = """
+import os
+from pathlib import Path
+
+if not Path("large.txt").exists():
+    with open("large.txt", "wb") as large:
+        for _ in range(64):
+            large.write(os.urandom(1 << 20).hex().encode())
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"before", "more_body": True})
+    if scope["path"] == "/file":
+        with open("large.txt", "rb") as file:
+            await send({"type": "http.response.zerocopysend", "file": file, "more_body": True})
+    await send({"type": "http.response.body", "body": b" and after"})
+"""
+
+
+def test_a_large_file_for_a_client_that_does_not_read(launch, app):
+    """128 MB behind a piece that was compressed: it is read and compressed as the client takes it."""
+    app.path.joinpath("app.py").write_text(PIECE_AND_FILE)
+    server = launch("app:app", "--compress", "gzip", "--compress-level", "1")
+    worker = server.wait_ready()[0]
+    with server.connect() as client:
+        assert decoded(client.get("/", [("Accept-Encoding", "gzip")])) == b"before and after"
+    before = processes.private(worker)
+    with server.connect(receive_buffer=65536, timeout=30) as client:
+        client.request("GET", "/file", [("Accept-Encoding", "gzip")])
+        assert client.head().header("content-encoding") == "gzip"
+        assert settled(lambda: processes.private(worker)) - before < 16 << 20
+        decoder = zlib.decompressobj(31)
+        content = hashlib.sha256()
+        while chunk := client.chunk():
+            content.update(decoder.decompress(chunk))
+        assert decoder.eof
+    whole = hashlib.sha256(b"before" + (app.path / "large.txt").read_bytes() + b" and after")
+    assert content.digest() == whole.digest()
 
 
 @pytest.mark.parametrize(

@@ -5,24 +5,11 @@ import threading
 import pytest
 
 from harness import processes
-from harness.waiting import eventually
+from harness.waiting import eventually, settled
 
 pytestmark = [pytest.mark.both_loops]
 
 BOUND = 32 << 20
-
-
-def settled(read, quiet=0.3):
-    """Wait until a number stops growing; the number."""
-    import time
-
-    last, since = read(), time.monotonic()
-    while time.monotonic() - since < quiet:
-        now = read()
-        if now > last + 65536:
-            last, since = now, time.monotonic()
-        time.sleep(0.01)
-    return last
 
 
 def test_two_hundred_megabytes_to_a_reader_that_stalls(serve, app):

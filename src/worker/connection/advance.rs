@@ -335,6 +335,7 @@ impl Conn {
 
     /// Completes the request's ledger entry, and wakes an app that waits for the end of the request.
     pub(super) fn end_exchange(self: &Arc<Self>, s: &mut State) {
+        s.stream.parked = None;
         match s.stream.entry.take() {
             None => {
                 self.end_websocket(s);

@@ -123,7 +123,13 @@ impl Conn {
             s.sent(s.out.len());
             s.part = None;
         }
-        if s.stream.waits.send && s.out.len() <= LOW_WATER && s.part.is_none() && !s.stream.coding {
+        if s.out.len() > LOW_WATER || s.part.is_some() {
+            return;
+        }
+        if let (Some(compressor), Some(job)) = (&self.net.compressor, s.stream.parked.take()) {
+            // The pool has threads: one of them has parked the job.
+            drop(compressor.run(job));
+        } else if s.stream.waits.send && !s.stream.coding {
             s.stream.waits.send = false;
             self.net.app().writable(self.request_key(s));
         }

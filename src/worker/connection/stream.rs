@@ -3,6 +3,7 @@
 use super::body::{Body, BodyState};
 use super::pace::Pace;
 use crate::worker::ledger::{Entry, Upgraded};
+use crate::worker::pool::Job;
 
 /// What the app waits for.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub struct Stream {
     pub promised: bool,
     /// A thread of the pool compresses what the app has sent.
     pub coding: bool,
+    /// Continues that when the client has read.
+    pub parked: Option<Job>,
     /// Its response head has waited for the body for a whole tick.
     pub head_waited: bool,
     /// Set as long as the request is in flight.

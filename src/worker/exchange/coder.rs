@@ -49,8 +49,8 @@ pub(super) struct Coding {
     pub lease: Option<Lease>,
     /// Bytes still missing of the length that the app declared.
     left: Option<u64>,
-    /// The app has sent everything.
-    pub ended: bool,
+    /// The app has sent the whole body, and how that ended.
+    pub ended: Option<BodyEnd>,
     pub queue: VecDeque<Queued>,
 }
 
@@ -127,10 +127,10 @@ impl Coder {
         u8::try_from(8 + crate::sys::random() % 100).unwrap_or(u8::MAX)
     }
 
-    /// The app has sent everything, and not all of it is encoded.
+    /// The app has sent everything, trailers too, and not all of it is encoded.
     pub(super) fn is_finishing(&self) -> bool {
         match &*self.stage.lock() {
-            Stage::Coding(coding) => coding.ended && coding.lease.is_none(),
+            Stage::Coding(coding) => coding.ended == Some(BodyEnd::Last) && coding.lease.is_none(),
             Stage::Plain | Stage::Begun(_) => false,
         }
     }
@@ -141,14 +141,14 @@ impl Coding {
         Coding {
             lease: Some(lease),
             left: length,
-            ended: false,
+            ended: None,
             queue: VecDeque::new(),
         }
     }
 
     /// Holds the app to the length that it declared, as the protocol does where that length is sent.
     pub fn account(&mut self, length: u64, end: BodyEnd) -> Result<Accounted, ResponseError> {
-        if self.ended {
+        if self.ended.is_some() {
             return Err(ResponseError::AlreadyComplete);
         }
         let mut accounted = Accounted {
@@ -168,7 +168,7 @@ impl Coding {
                 accounted.end = BodyEnd::Last;
             }
         }
-        self.ended = accounted.end != BodyEnd::More;
+        self.ended = (accounted.end != BodyEnd::More).then_some(accounted.end);
         Ok(accounted)
     }
 }

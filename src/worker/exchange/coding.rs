@@ -89,7 +89,7 @@ impl Exchange {
         let flow = match &mut coding.lease {
             Some(lease) if at_once => {
                 let coded = self.encode(lease, data, end)?;
-                let is_last = coding.ended;
+                let is_last = coding.ended.is_some();
                 if is_last {
                     *stage = Stage::Plain;
                 }
@@ -269,60 +269,88 @@ impl Exchange {
         Ok(())
     }
 
-    fn code_queue(&self, coder: &Coder, mut lease: Lease) {
-        loop {
-            let queued = {
-                let stage = &mut *coder.stage.lock();
-                let Stage::Coding(coding) = &mut *stage else {
-                    break;
-                };
-                match coding.queue.pop_front() {
-                    Some(queued) => queued,
-                    None if coding.ended => {
-                        *stage = Stage::Plain;
-                        break;
-                    }
-                    None => {
-                        coding.lease = Some(lease);
-                        self.queue_is_coded();
-                        return;
-                    }
-                }
+    /// Encodes one piece; the next one has to wait for its turn in the pool, or for the client to read.
+    fn code_queue(&self, coder: &Arc<Coder>, mut lease: Lease) {
+        let next = {
+            let stage = &mut *coder.stage.lock();
+            let Stage::Coding(coding) = stage else {
+                return self.queue_is_coded();
             };
-            if self.code_queued(&mut lease, queued).is_err() {
-                *coder.stage.lock() = Stage::Plain;
-                break;
+            match coding.queue.pop_front() {
+                Some(queued) => queued,
+                None => {
+                    if coding.ended.is_some() {
+                        *stage = Stage::Plain;
+                    } else {
+                        coding.lease = Some(lease);
+                    }
+                    return self.queue_is_coded();
+                }
             }
+        };
+        let coded = self.code_queued(&mut lease, next).and_then(|(rest, flow)| {
+            if let Some(rest) = rest
+                && let Stage::Coding(coding) = &mut *coder.stage.lock()
+            {
+                coding.queue.push_front(rest);
+            }
+            self.go_on_coding(coder, lease, flow)
+        });
+        if coded.is_err() {
+            self.give_up_queue(coder);
+            self.queue_is_coded();
         }
-        drop(lease);
-        self.queue_is_coded();
     }
 
-    fn code_queued(&self, lease: &mut Lease, queued: Queued) -> Result<(), SendError> {
-        let Queued { mut source, end } = queued;
-        loop {
-            let piece = match source.take(PIECE) {
-                Ok(piece) => piece,
-                Err(error) => {
-                    tracing::error!(%error, "response cut: its file cannot be read");
-                    let s = &mut *self.conn.lock();
-                    self.check(s)?;
-                    self.conn.cut(s);
-                    self.conn.advance(s);
-                    return Err(SendError::Gone);
-                }
-            };
-            let end = if source.is_empty() {
-                end
-            } else {
-                BodyEnd::More
-            };
-            let coded = self.encode(lease, &piece, end)?;
-            self.put(&coded, end, Hold::No, Some(&|| Some(coded.clone())))?;
-            if source.is_empty() {
+    /// Queues the job for the next piece. For a client that does not read, the connection keeps it (see `flush`).
+    fn go_on_coding(&self, coder: &Arc<Coder>, lease: Lease, flow: Flow) -> Result<(), SendError> {
+        let (exchange, of) = (self.clone(), coder.clone());
+        let job = Box::new(move || exchange.code_queue(&of, lease));
+        if flow == Flow::Full {
+            let s = &mut *self.conn.lock();
+            if s.stream.number == self.number() && s.is_unsent() && !s.write_closed {
+                s.stream.parked = Some(job);
                 return Ok(());
             }
         }
+        coder.compressor.run(job).map_err(|_| SendError::Gone)
+    }
+
+    /// The client has disconnected. An app that has sent everything may have ended: no other code would close its
+    /// connection.
+    fn give_up_queue(&self, coder: &Coder) {
+        let stage = &mut *coder.stage.lock();
+        let was_last = matches!(stage, Stage::Coding(coding) if coding.ended.is_some());
+        *stage = Stage::Plain;
+        let s = &mut *self.conn.lock();
+        if was_last && self.is_current(s) {
+            self.conn.cut(s);
+            self.conn.advance(s);
+        }
+    }
+
+    /// Encodes one piece, and returns what is left.
+    fn code_queued(
+        &self,
+        lease: &mut Lease,
+        mut queued: Queued,
+    ) -> Result<(Option<Queued>, Flow), SendError> {
+        let piece = match queued.source.take(PIECE) {
+            Ok(piece) => piece,
+            Err(error) => {
+                tracing::error!(%error, "response cut: its file cannot be read");
+                let s = &mut *self.conn.lock();
+                self.check(s)?;
+                self.conn.cut(s);
+                self.conn.advance(s);
+                return Err(SendError::Gone);
+            }
+        };
+        let is_last = queued.source.is_empty();
+        let end = if is_last { queued.end } else { BodyEnd::More };
+        let coded = self.encode(lease, &piece, end)?;
+        let flow = self.put(&coded, end, Hold::No, Some(&|| Some(coded.clone())))?;
+        Ok(((!is_last).then_some(queued), flow))
     }
 
     /// The app may continue where the client reads.

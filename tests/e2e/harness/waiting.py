@@ -28,3 +28,14 @@ def stays(condition, what, duration, interval=0.02):
     while time.monotonic() < deadline:
         assert condition(), f"no longer true: {what}"
         time.sleep(interval)
+
+
+def settled(read, quiet=0.3):
+    """Wait until a number stops growing; the number."""
+    last, since = read(), time.monotonic()
+    while time.monotonic() - since < quiet:
+        now = read()
+        if now > last + 65536:
+            last, since = now, time.monotonic()
+        time.sleep(0.01)
+    return last
