@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use super::error::shown;
 use super::standing::refused;
-use super::value::{self, Malformed, Value};
+use super::value::{self, Malformed, Value, WorkerCount};
 use super::{
     ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers, Limits,
-    LogTarget, Origin, Place, PortSharing, Preload, Recycling, Reload, RunAs, SendFile, Settings,
-    Surroundings, WebSocket, definition,
+    LogTarget, Origin, Place, PortSharing, Preload, Recycling, Reload, RunAs, Scaling, SendFile,
+    Settings, Surroundings, WebSocket, definition,
 };
 
 /// A higher number is taken for a typing error that would exhaust the machine. The master may support fewer (`master::capacity`).
@@ -45,6 +45,9 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
     // gunicorn changes directory first; relative paths of other settings start there.
     let base = chdir.as_deref().unwrap_or(&surroundings.directory);
     let class = typed.value("worker_class", value::worker_class)?;
+    let workers = typed.value("workers", |text| {
+        value::worker_count(text, surroundings.cpus, MOST_WORKERS)
+    })?;
     let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
 
     let env = typed.list("raw_env", value::environment_pair)?;
@@ -65,7 +68,8 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         } else {
             PortSharing::None
         },
-        workers: typed.value("workers", |text| workers(text, surroundings.cpus))?,
+        workers: workers.least,
+        scaling: scaling(&typed, workers)?,
         threads: typed.value("threads", value::threads)?,
         interface: class.interface,
         event_loop: match class.event_loop {
@@ -387,16 +391,15 @@ fn owned(text: &str) -> Value<String> {
     Ok(text.to_owned())
 }
 
-fn workers(text: &str, cpus: u32) -> Value<u32> {
-    if text.trim() == "auto" {
-        return Ok(cpus.clamp(1, MOST_WORKERS));
-    }
-    value::number(text, 1..=MOST_WORKERS).map_err(|malformed| match malformed.problem.as_str() {
-        "is not a whole number" => {
-            malformed.hint("write a number, or auto for one per available CPU")
-        }
-        _ => malformed,
-    })
+/// `None`: the number of workers is fixed.
+fn scaling(typed: &Typed<'_>, workers: WorkerCount) -> Result<Option<Scaling>, Error> {
+    let scaling = Scaling {
+        most: workers.most,
+        wait: typed.value("scale_wait", value::milliseconds)?,
+        idle: typed.value("scale_idle", value::positive_duration)?,
+        memory: typed.optional("scale_memory", value::size)?,
+    };
+    Ok((workers.least < workers.most).then_some(scaling))
 }
 
 /// Seconds, or a number with a unit, as the settings take them.

@@ -350,7 +350,10 @@ pub struct Settings {
     pub umask: u32,
     pub backlog: u32,
     pub port_sharing: PortSharing,
+    /// Where the number follows the load, the least.
     pub workers: u32,
+    /// `None`: it stays as it is.
+    pub scaling: Option<super::Scaling>,
     /// Application threads of a WSGI worker.
     pub threads: u32,
     pub interface: Interface,

@@ -17,6 +17,7 @@ mod number;
 mod peers;
 mod place;
 mod tls;
+mod workers;
 
 pub(super) use access_format::access_format;
 pub(super) use address::{bind, own_address};
@@ -40,13 +41,14 @@ pub(super) use logging::{
 };
 pub(super) use mount::{Mounted, mount};
 pub(super) use number::{
-    duration, longest, mask, most_fields, number, positive_duration, size, threads,
+    duration, longest, mask, milliseconds, most_fields, number, positive_duration, size, threads,
 };
 pub(super) use peers::peers;
 pub(super) use place::{
     directories, directory, environment_pair, host_header, log_target, root_path, url_path, watched,
 };
 pub(super) use tls::{client_certificates, ssl_version, tls_version};
+pub(super) use workers::{WorkerCount, worker_count};
 
 /// Why a text is not a valid value: ends the sentence "`--workers`: `x` …".
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -207,7 +207,7 @@ impl Server {
                 Interface::Asgi => Some(true),
                 Interface::Wsgi => Some(false),
             },
-            workers: settings.workers,
+            workers: settings.most_workers(),
             threads: settings.threads,
             backlog: settings.backlog,
             graceful_timeout: settings.graceful_timeout,

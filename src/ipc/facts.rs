@@ -18,7 +18,7 @@ pub const CAUSES: [&str; 9] = [
     "out-of-memory",
 ];
 
-const _: () = assert!(header::RESTARTS + CAUSES.len() <= header::QUEUE);
+const _: () = assert!(header::RESTARTS + CAUSES.len() <= header::SCALING);
 
 /// The service as a whole, as the master sees it: what a readiness probe asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,17 @@ pub struct Facts {
     pub restarts: [u64; CAUSES.len()],
     /// Of the first listeners, in their order: connections that wait to be accepted, and how many may. TCP's only.
     pub queues: [Queue; header::QUEUES],
+    pub scaling: ScalingFacts,
+}
+
+/// Of a number of workers that follows the load.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScalingFacts {
+    pub least: u64,
+    /// Zero: the number is fixed.
+    pub most: u64,
+    pub ups: u64,
+    pub downs: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,6 +87,12 @@ impl Facts {
                 waiting: word(header::QUEUE + 2 * n),
                 most: word(header::QUEUE + 2 * n + 1),
             }),
+            scaling: ScalingFacts {
+                least: word(header::SCALING),
+                most: word(header::SCALING + 1),
+                ups: word(header::SCALING + 2),
+                downs: word(header::SCALING + 3),
+            },
         }
     }
 
@@ -97,6 +114,15 @@ impl Facts {
         for (n, queue) in self.queues.iter().enumerate() {
             store(header::QUEUE + 2 * n, queue.waiting);
             store(header::QUEUE + 2 * n + 1, queue.most);
+        }
+        let ScalingFacts {
+            least,
+            most,
+            ups,
+            downs,
+        } = self.scaling;
+        for (n, number) in [least, most, ups, downs].into_iter().enumerate() {
+            store(header::SCALING + n, number);
         }
         store(header::BEAT, self.beat_ms);
     }

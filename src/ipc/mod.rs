@@ -29,7 +29,7 @@ pub use busy::Work;
 pub use channel::{Incoming, MasterChannel, WorkerChannel, channel};
 pub use counters::{Counters, FILE_STATUSES, Waits};
 pub use error::{Error, Result};
-pub use facts::{CAUSES, Facts, Queue, Service};
+pub use facts::{CAUSES, Facts, Queue, ScalingFacts, Service};
 pub use message::*;
 pub use mold::{ForkOrder, FromMold, MoldChannel, MoldHandle, ToMold, mold_channel};
 pub use page::{InFlight, Mark, Page, State, Ticket};

@@ -88,6 +88,8 @@ impl Shell<'_> {
                 let memory = self.measure_memory();
                 self.events.pending.push_back(Event::Memory(memory));
             }
+            Action::SampleLoad => self.sample_load(),
+            Action::MeasureScaleRoom => self.measure_scale_room(),
             Action::CompareGenerations { canary, old } => self.compare_generations(canary, old),
             Action::SampleHeartbeats => self.sample_heartbeats(),
             Action::CloseListeners => self.listening.binds.close(),
@@ -111,6 +113,7 @@ impl Shell<'_> {
                         self.listening.previews.begin(*generation, *token);
                     }
                     Report::Scaled { from, to } => self.hook_workers_changed(*from, *to),
+                    Report::ScaledByLoad(decision) => self.note_scaling(decision),
                     _ => {}
                 }
                 if let Report::Reloaded { generation, .. } = report {

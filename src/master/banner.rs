@@ -16,7 +16,7 @@ impl Shell<'_> {
             let start = Start {
                 app: settings.app.to_string(),
                 description: &self.reporting.description,
-                workers: settings.workers,
+                workers: (settings.workers, settings.most_workers()),
                 config_file: settings.config_file.as_deref(),
                 addresses: &self.listening.addresses,
             };
@@ -28,7 +28,8 @@ impl Shell<'_> {
 struct Start<'a> {
     app: String,
     description: &'a str,
-    workers: u32,
+    /// At the least, and at the most.
+    workers: (u32, u32),
     config_file: Option<&'a str>,
     addresses: &'a [String],
 }
@@ -43,8 +44,9 @@ impl Start<'_> {
         }
         // Writing to a `String` cannot fail.
         let _ = match self.workers {
-            1 => write!(text, "1 worker"),
-            workers => write!(text, "{workers} workers"),
+            (1, 1) => write!(text, "1 worker"),
+            (least, most) if least == most => write!(text, "{least} workers"),
+            (least, most) => write!(text, "{least} to {most} workers"),
         };
         if let Some(file) = self.config_file {
             let _ = write!(text, " \u{b7} {file}");
@@ -74,7 +76,7 @@ mod tests {
         let start = Start {
             app: "site.asgi:application".to_owned(),
             description: "ASGI (Django 5.2), uvloop, Python 3.11.7",
-            workers: 4,
+            workers: (4, 4),
             config_file,
             addresses: &addresses,
         };

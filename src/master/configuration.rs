@@ -118,7 +118,7 @@ impl Shell<'_> {
     }
 
     fn take_settings(&mut self, generation: Generation, settings: Result<Settings, Misconfigured>) {
-        let possible = |settings: Settings| match self.capacity.check(settings.workers) {
+        let possible = |settings: Settings| match self.capacity.check(settings.most_workers()) {
             Ok(()) => Ok(settings),
             Err(error) => Err(Misconfigured::from(error.to_string())),
         };

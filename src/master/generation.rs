@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::capacity::Capacity;
 use super::certificates::Certificates;
-use super::supervisor::{Abort, ForkedFrom, Helper, Plan, Sources, Winch, WorkerLimits};
+use super::supervisor::{
+    Abort, ForkedFrom, Helper, Plan, ScaleRules, Sources, Winch, WorkerLimits,
+};
 use crate::config::{Place, Settings};
 
 /// The settings of one generation, and its working directory as of the generation's start.
@@ -69,6 +71,11 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Plan {
         workers: settings.workers,
+        scaling: settings.scaling.as_ref().map(|scaling| ScaleRules {
+            most: scaling.most,
+            wait: scaling.wait,
+            idle: scaling.idle,
+        }),
         most_workers: capacity.most_workers,
         parallel_boots: u32::try_from(cpus).unwrap_or(u32::MAX),
         surge: settings.reload_surge,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::configuration::Misconfigured;
 use super::molds::Molds;
+use super::scaling::log_scaling;
 use super::supervisor::{
     BootFailure, BootPhase, CoreDump, Evidence, Exit, Finding, Generation, Helper, KillReason,
     ReloadFailure, Report, Retirement, Retry, Slot, StopMode, Who,
@@ -265,6 +266,15 @@ impl Journal {
                 "reload refused: a generation is staged"
             ),
             Report::Scaled { from, to } => tracing::info!(from, to, "number of workers changed"),
+            Report::ScaledByLoad(decision) => log_scaling(decision),
+            Report::NoRoomToScale { workers, memory } => tracing::warn!(
+                workers,
+                limit = memory.limit,
+                free = memory.free,
+                of_a_worker = memory.worker,
+                hint = "raise the memory limit or --scale-memory, or lower the greatest number of workers",
+                "no worker added: it would not fit into the memory"
+            ),
             Report::TooManyWorkers { most } => {
                 tracing::warn!(
                     most,

@@ -141,6 +141,7 @@ impl Shell<'_> {
             }
         }
         keeper.started |= self.supervisor.is_up();
+        let (started, queues) = (keeper.started, keeper.queues);
         let mut restarts = [0; CAUSES.len()];
         for (count, cause) in restarts.iter_mut().zip(super::tally::Cause::ALL) {
             *count = self.reporting.tally.by_cause(cause);
@@ -150,11 +151,12 @@ impl Shell<'_> {
             pid: std::process::id().into(),
             target: self.supervisor.target().into(),
             generation: self.supervisor.generation().0.into(),
-            started: keeper.started,
+            started,
             reloads: self.reporting.tally.reloads,
             reloads_failed: self.reporting.tally.reloads_failed,
             restarts,
-            queues: keeper.queues,
+            queues,
+            scaling: self.scaling_facts(),
         });
     }
 }

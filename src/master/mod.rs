@@ -34,6 +34,8 @@ mod prepare;
 mod preview;
 mod program;
 mod recruit;
+mod sampling;
+mod scaling;
 mod seat;
 mod service;
 mod shares;

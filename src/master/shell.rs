@@ -23,6 +23,7 @@ use super::molds::{MoldInit, Molds};
 use super::prepare::Running;
 use super::preview::Previews;
 use super::recruit::Recruit;
+use super::scaling::LoadWindow;
 use super::seat::{Host, Seat};
 use super::service::Service;
 use super::supervisor::{
@@ -139,6 +140,8 @@ pub struct WorkerProcesses {
     /// The available memory, and the kernel's out-of-memory kills.
     pub(super) memory: OutOfMemory,
     pub(super) canary: CanaryWindow,
+    /// Where their number follows the load.
+    pub(super) load: LoadWindow,
 }
 
 /// The processes that are no workers.
@@ -198,7 +201,7 @@ impl<'a> Shell<'a> {
         host: &'a dyn Host,
     ) -> Result<Self, Error> {
         let capacity = Capacity::of_this_process(&settings)?;
-        capacity.check(settings.workers)?;
+        capacity.check(settings.most_workers())?;
         let start = start_directory();
         let identity = super::identity(&settings)?;
         let edition = Edition::new(Arc::clone(&settings), &start);
@@ -232,6 +235,7 @@ impl<'a> Shell<'a> {
                 identity,
                 memory: OutOfMemory::of_this_process(),
                 canary: CanaryWindow::default(),
+                load: LoadWindow::default(),
             },
             helpers: HelperProcesses::default(),
             molds: Molds::default(),

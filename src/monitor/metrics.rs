@@ -238,6 +238,39 @@ impl Snapshot {
         )
     }
 
+    /// Where the number of workers follows the load.
+    fn encode_scaling(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        let scaling = &self.facts.scaling;
+        if scaling.most == 0 {
+            return Ok(());
+        }
+        let ends = [
+            ("rgun_workers_least", "Workers at the least", scaling.least),
+            ("rgun_workers_most", "Workers at the most", scaling.most),
+        ];
+        for (name, help, value) in ends {
+            family(encoder, name, help, MetricType::Gauge, |metric| {
+                metric.encode_gauge(&value)
+            })?;
+        }
+        let help = "Changes of the number of workers because of the load, by direction";
+        family(
+            encoder,
+            "rgun_workers_scaled",
+            help,
+            MetricType::Counter,
+            |metric| {
+                for (direction, count) in [("up", scaling.ups), ("down", scaling.downs)] {
+                    let labels: Label = [("direction", direction)];
+                    metric
+                        .encode_family(&labels)?
+                        .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+                }
+                Ok(())
+            },
+        )
+    }
+
     fn encode_master(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
         let facts = &self.facts;
         for (name, help, value) in [
@@ -256,6 +289,7 @@ impl Snapshot {
                 metric.encode_gauge(&value)
             })?;
         }
+        self.encode_scaling(encoder)?;
         let help = "Workers that were replaced, by cause (reloads do not count)";
         family(
             encoder,

@@ -40,6 +40,8 @@ pub struct Reactor {
     /// The sentinel leaves the listeners to the reactor for now.
     is_hot: bool,
     watch_new: WatchNew,
+    /// How long connections wait to be accepted: the monitor shows it, and scaling follows it.
+    measures_waits: bool,
     /// Connections to be registered in the next turn, if they are still open then.
     unwatched: Vec<Arc<Conn>>,
 }
@@ -66,7 +68,9 @@ impl Reactor {
         let epoll = Epoll::new(256)?;
         epoll.add(net.wake.as_fd(), Watch::ReadableEdge, WAKE)?;
         let next_tick = net.now();
+        let measures_waits = !net.settings.admin_bind.is_empty() || net.settings.scaling.is_some();
         Ok(Self {
+            measures_waits,
             net,
             epoll,
             event_loop: None,
@@ -271,8 +275,8 @@ impl Reactor {
         peer: Option<std::net::SocketAddr>,
         listener: Option<usize>,
     ) -> bool {
-        // Only the monitor reports this, and it costs a system call.
-        if !self.net.settings.admin_bind.is_empty()
+        // It costs a system call.
+        if self.measures_waits
             && let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd()))
         {
             self.net.page.accept_waited(millis(waited));

@@ -158,14 +158,15 @@ pub(in crate::cli) fn command() -> Command {
                 "scale",
                 "Set the number of workers",
                 "Workers are started or drained one by one; `rgun ctl wait-ready` returns when all of them serve. It holds \
-                 until the server is started again, also across reloads, unless a reload changes --workers itself.",
+                 until the server is started again, also across reloads, unless a reload changes --workers itself. A server that \
+                 was started with -w MIN..MAX accepts another range, too; with a number it stops following the load.",
             )
             .arg(
                 Arg::new("workers")
                     .value_name("N")
                     .required(true)
-                    .value_parser(value_parser!(u32))
-                    .help("How many, at least 1"),
+                    .value_parser(worker_count)
+                    .help("How many, at least 1, or MIN..MAX: the load decides"),
             ),
             verb(
                 "stop",
@@ -250,4 +251,14 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
         .long(name)
         .action(ArgAction::SetTrue)
         .help(help)
+}
+
+/// `4`, or `2..8`.
+fn worker_count(text: &str) -> Result<(u32, Option<u32>), String> {
+    let number = |text: &str| text.trim().parse::<u32>();
+    let read = match text.split_once("..") {
+        Some((least, most)) => number(least).and_then(|least| Ok((least, Some(number(most)?)))),
+        None => number(text).map(|workers| (workers, None)),
+    };
+    read.map_err(|_| "it is neither a number nor a range, as in 2..8".to_owned())
 }

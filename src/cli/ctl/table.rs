@@ -2,7 +2,7 @@
 
 use super::screen::Text;
 use crate::cli::report::Colours;
-use crate::master::control::protocol::{InFlight, Status, Worker};
+use crate::master::control::protocol::{InFlight, ScaleChange, Scaling, Status, Worker};
 
 /// A serving worker without a heartbeat for longer than that is stuck in its app; an idle one beats once a second.
 const STUCK_MS: u64 = 3_000;
@@ -114,6 +114,26 @@ fn line(
     text.end_line();
 }
 
+fn by_load(scaling: &Scaling) -> String {
+    let Scaling { least, most, last } = scaling;
+    let Some(ScaleChange {
+        from,
+        to,
+        reason,
+        ago_ms,
+        busy_percent,
+        wait_p95_ms,
+        ..
+    }) = last
+    else {
+        return format!("{least}..{most}");
+    };
+    let ago = age(*ago_ms);
+    format!(
+        "{least}..{most}, {from} to {to} {ago} ago: {reason} ({busy_percent}% busy, p95 of the wait {wait_p95_ms} ms)"
+    )
+}
+
 fn head(status: &Status, colours: Colours) -> Text {
     let Status {
         version,
@@ -148,6 +168,10 @@ fn head(status: &Status, colours: Colours) -> Text {
     text.end_line();
     for mount in &status.static_files {
         text.say(format_args!("static: {mount}"));
+        text.end_line();
+    }
+    if let Some(scaling) = &status.scaling {
+        text.say(format_args!("workers by load: {}", by_load(scaling)));
         text.end_line();
     }
     if let Some(rollout) = &status.rollout

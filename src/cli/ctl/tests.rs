@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::wanted::Wanted;
 use super::*;
 use crate::cli::report::Colours;
-use crate::master::control::protocol::{InFlight, Reloads, Status, StopMode, Worker};
+use crate::master::control::protocol::{
+    InFlight, Reloads, ScaleChange, Scaling, Status, StopMode, Worker,
+};
 
 fn parsed(words: &[&str]) -> Result<Invocation, String> {
     command::command()
@@ -42,7 +44,19 @@ fn verbs_are_understood() {
         ),
         (
             &["--socket", "/a", "scale", "3"],
-            Verb::Plain(Request::Scale { workers: 3 }),
+            Verb::Plain(Request::Scale {
+                workers: 3,
+                most: None,
+            }),
+            at("/a"),
+            seconds(10),
+        ),
+        (
+            &["--socket", "/a", "scale", "2..8"],
+            Verb::Plain(Request::Scale {
+                workers: 2,
+                most: Some(8),
+            }),
             at("/a"),
             seconds(10),
         ),
@@ -86,6 +100,7 @@ fn verbs_are_understood() {
         &["explode"],
         &["scale"],
         &["scale", "-1"],
+        &["scale", "2.."],
         &["log-level", "loud"],
         &["status", "--json", "--watch"],
     ] {
@@ -164,6 +179,20 @@ fn status() -> Status {
         rollout: None,
         previous: None,
         workers_wanted: 2,
+        scaling: Some(Scaling {
+            least: 1,
+            most: 4,
+            last: Some(ScaleChange {
+                from: 1,
+                to: 2,
+                reason: "all workers are busy".into(),
+                ago_ms: 61_000,
+                busy_percent: 97,
+                wait_p95_ms: 3,
+                waiting: 0,
+                in_flight: 5,
+            }),
+        }),
         reloads: Reloads {
             succeeded: 1,
             failed: 1,

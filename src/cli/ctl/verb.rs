@@ -113,9 +113,12 @@ impl Verb {
             "promote" => Self::Plain(Request::Promote),
             "discard" => Self::Plain(Request::Discard),
             "reload-certificates" => Self::Plain(Request::ReloadCertificates),
-            "scale" => Self::Plain(Request::Scale {
-                workers: number("workers").expect("required"),
-            }),
+            "scale" => {
+                let (workers, most) = *of
+                    .get_one::<(u32, Option<u32>)>("workers")
+                    .expect("required");
+                Self::Plain(Request::Scale { workers, most })
+            }
             "stop" => Self::Stop {
                 mode: if of.get_flag("fast") {
                     StopMode::Fast

@@ -13,9 +13,35 @@ pub(super) const SETTINGS: &[Definition] = &[
             prefix: "",
             empty: Empty::Unset,
         }),
-        help: "How many worker processes: a number, or auto for one per available CPU",
-        more: "auto counts what this process may use: the CPU quota of its cgroup, rounded up, and its CPU affinity.",
+        help: "How many worker processes: a number, auto for one per available CPU, or a range MIN..MAX",
+        more: "auto counts what this process may use: the CPU quota of its cgroup, rounded up, and its CPU affinity. In a range, \
+               as in 2..8 or auto..auto*2, the number follows the load: see the three settings below.",
         ..Definition::new("workers", Group::Workers, Kind::Number)
+    },
+    Definition {
+        long: Some("scale-wait"),
+        value: "MS",
+        default: Some("10ms"),
+        help: "With -w MIN..MAX: add a worker while connections wait longer than this to be accepted",
+        more: "Milliseconds, or a number with a unit. It counts when 19 of 20 connections that were accepted in a second have \
+               waited less, and the others longer. Two workers are added where it is four times as long. A worker is also added \
+               when all of them have been busy for a second.",
+        ..Definition::new("scale_wait", Group::Workers, Kind::Duration)
+    },
+    Definition {
+        long: Some("scale-idle"),
+        value: "SECONDS",
+        default: Some("60"),
+        help: "With -w MIN..MAX: remove a worker after so long with less than 40 % of their time busy",
+        more: "While it stays so, one more each second, down to MIN.",
+        ..Definition::new("scale_idle", Group::Workers, Kind::Duration)
+    },
+    Definition {
+        long: Some("scale-memory"),
+        value: "BYTES",
+        help: "With -w MIN..MAX: what all workers may take together; default: 85 % of the cgroup's limit",
+        more: "No worker is added that would not fit. Without a limit of the control group and without this, memory is not looked at.",
+        ..Definition::new("scale_memory", Group::Workers, Kind::Size)
     },
     Definition {
         long: Some("threads"),

@@ -32,7 +32,9 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("backlog", Same),
     (
         "workers",
-        But("the same; also `auto`, one per available CPU"),
+        But(
+            "the same; also `auto`, one per available CPU, and a range that follows the load, `2..8`",
+        ),
     ),
     (
         "worker_class",

@@ -61,6 +61,22 @@ pub(in crate::config) fn duration(text: &str) -> Value<Duration> {
     }
 }
 
+/// A short duration: a number without a unit is milliseconds.
+pub(in crate::config) fn milliseconds(text: &str) -> Value<Duration> {
+    let text = text.trim();
+    let parsed = match text.parse::<f64>() {
+        Ok(_) => duration(&format!("{text}ms")),
+        Err(_) => duration(text),
+    };
+    match parsed? {
+        short if short < Duration::from_millis(1) => {
+            Err(Malformed::new("is less than a millisecond")
+                .hint("a number without a unit is milliseconds; write seconds as in 0.2s"))
+        }
+        wait => Ok(wait),
+    }
+}
+
 fn not_a_duration() -> Malformed {
     Malformed::new("is not a duration")
         .hint("write seconds, as in 30 or 0.5, or a unit, as in 500ms, 30s, 2m")
@@ -217,6 +233,29 @@ mod tests {
             problem(duration("99999999999999999999")),
             "is longer than a hundred years"
         );
+    }
+
+    #[test]
+    fn short_durations_are_milliseconds() {
+        for (text, millis) in [
+            ("10", 10),
+            ("1.5", 1),
+            ("250ms", 250),
+            ("0.2s", 200),
+            ("1", 1),
+        ] {
+            let read = milliseconds(text).map(|wait| wait.as_millis());
+            assert_eq!(read, Ok(millis), "{text:?}");
+        }
+        for text in ["0", "0.2", "0s"] {
+            assert_eq!(
+                problem(milliseconds(text)),
+                "is less than a millisecond",
+                "{text:?}"
+            );
+        }
+        assert_eq!(problem(milliseconds("-5")), "is less than 0");
+        assert_eq!(problem(milliseconds("soon")), "is not a duration");
     }
 
     #[test]

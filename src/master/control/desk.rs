@@ -7,7 +7,7 @@ use crate::config::LogLevel;
 use crate::ipc::{ToMold, ToWorker};
 use crate::master::shell::Shell;
 use crate::master::supervisor::{
-    Answer, Command, Event, Portion, Refusal, ReloadFailure, Slot, StopMode, Token, Trial,
+    Answer, Bounds, Command, Event, Portion, Refusal, ReloadFailure, Slot, StopMode, Token, Trial,
 };
 use crate::observability;
 
@@ -81,7 +81,23 @@ impl Shell<'_> {
                 ),
                 Err(why) => return self.desk.control.answer(token, &Response::failed(why)),
             },
-            Request::Scale { workers } => (format!("scale {workers}"), Command::Scale(*workers)),
+            Request::Scale { workers, most } => match *most {
+                Some(most) if most < *workers => {
+                    let why = format!("{workers}..{most} is a range from {workers} down to {most}");
+                    return self.desk.control.answer(token, &Response::failed(why));
+                }
+                Some(most) if most > *workers => {
+                    let bounds = Bounds {
+                        least: *workers,
+                        most,
+                    };
+                    (
+                        format!("scale {workers}..{most}"),
+                        Command::ScaleBetween(bounds),
+                    )
+                }
+                Some(_) | None => (format!("scale {workers}"), Command::Scale(*workers)),
+            },
             Request::RestartWorker { slot } => (
                 format!("restart-worker {slot}"),
                 Command::RestartWorker(Slot(*slot)),
@@ -198,6 +214,15 @@ impl Shell<'_> {
             Answer::Scaled { from, to } => {
                 Response::done(format!("number of workers: {to} (was {from})"))
             }
+            Answer::ScaledBetween {
+                bounds: Bounds { least, most },
+                workers,
+            } => Response::done(format!(
+                "number of workers: {least}..{most} by load (now {workers})"
+            )),
+            Answer::NotScaling => Response::failed(
+                "the server was started with a fixed number of workers; only one that is started with -w MIN..MAX takes a range",
+            ),
             Answer::Stopping => Response::done("stopping"),
             Answer::WorkerReplaced { slot } => {
                 Response::done(format!("slot {slot} has a new worker"))

@@ -35,8 +35,11 @@ pub enum Request {
     Rollback,
     /// Reads the TLS certificates again, without a reload.
     ReloadCertificates,
+    /// To so many, or to a range in which the load decides.
     Scale {
         workers: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        most: Option<u32>,
     },
     /// Answered when the stop has begun; its completion is the end of the connection.
     Stop {
@@ -154,6 +157,9 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Previous>,
     pub workers_wanted: u32,
+    /// Where that number follows the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
     pub reloads: Reloads,
     /// By slot; during a rollout a slot has two.
     pub workers: Vec<Worker>,
@@ -181,6 +187,31 @@ pub struct Rollout {
     /// Addresses where it can be inspected before it serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preview: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaling {
+    pub least: u32,
+    pub most: u32,
+    /// The last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<ScaleChange>,
+}
+
+/// With the numbers that it was decided by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaleChange {
+    pub from: u32,
+    pub to: u32,
+    pub reason: String,
+    pub ago_ms: u64,
+    /// Of the workers' time.
+    pub busy_percent: u32,
+    /// 19 of 20 connections were accepted sooner.
+    pub wait_p95_ms: u64,
+    /// Connections that waited to be accepted.
+    pub waiting: u64,
+    pub in_flight: u64,
 }
 
 /// Number of reloads, and why the last one failed if it did.
@@ -242,7 +273,17 @@ mod tests {
             (r#"{"command":"status"}"#, Request::Status),
             (
                 r#"{"command":"scale","workers":4}"#,
-                Request::Scale { workers: 4 },
+                Request::Scale {
+                    workers: 4,
+                    most: None,
+                },
+            ),
+            (
+                r#"{"command":"scale","workers":2,"most":8}"#,
+                Request::Scale {
+                    workers: 2,
+                    most: Some(8),
+                },
             ),
             (
                 r#"{"command":"stop"}"#,

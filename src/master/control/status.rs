@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::protocol::{InFlight, Previous, Reloads, Rollout, Status, Worker};
+use super::protocol::{InFlight, Previous, Reloads, Rollout, ScaleChange, Scaling, Status, Worker};
 use crate::config::{DjangoFiles, StaticFiles};
+use crate::master::scaling::reason;
 use crate::master::shell::Shell;
-use crate::master::supervisor::{Generation, RolloutStage, Service, Stage, WorkerView};
+use crate::master::supervisor::{
+    Generation, RolloutStage, ScalingView, Service, Stage, WorkerView,
+};
 use crate::sys::clock;
 use crate::sys::process::resident;
 
@@ -54,6 +57,7 @@ impl Shell<'_> {
                     left_ms: ms(left),
                 }),
             workers_wanted: self.supervisor.target(),
+            scaling: self.supervisor.scaling().map(scaling_status),
             reloads: Reloads {
                 succeeded: self.reporting.tally.reloads,
                 failed: self.reporting.tally.reloads_failed,
@@ -102,6 +106,23 @@ impl Shell<'_> {
                 })
                 .collect(),
         })
+    }
+}
+
+fn scaling_status(view: ScalingView) -> Scaling {
+    Scaling {
+        least: view.bounds.least,
+        most: view.bounds.most,
+        last: view.last.map(|(decision, ago)| ScaleChange {
+            from: decision.from,
+            to: decision.to,
+            reason: reason(decision.why).to_owned(),
+            ago_ms: ms(ago),
+            busy_percent: decision.busy / 10,
+            wait_p95_ms: ms(decision.wait),
+            waiting: decision.waiting,
+            in_flight: decision.in_flight,
+        }),
     }
 }
 

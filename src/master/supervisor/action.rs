@@ -47,6 +47,10 @@ pub enum Action {
     DumpStacks { incarnation: Incarnation },
     /// Feed one `Event::Memory`: workers of a new generation are about to boot beside the others.
     MeasureMemory,
+    /// Feed one `Event::Load`: what the serving workers have done since this was asked the last time.
+    SampleLoad,
+    /// Feed one `Event::ScaleRoom`: there are to be more workers.
+    MeasureScaleRoom,
     /// Feed one `Event::Compared`: the requests of both generations since this action was first given.
     CompareGenerations { canary: Generation, old: Generation },
     /// Feed one `Event::Heartbeats` with every ready worker.
@@ -150,6 +154,13 @@ pub enum Answer {
         from: u32,
         to: u32,
     },
+    /// The load decides between these numbers; so many are wanted now.
+    ScaledBetween {
+        bounds: super::Bounds,
+        workers: u32,
+    },
+    /// The server was started with a fixed number of workers.
+    NotScaling,
     /// The stop has begun; it is complete when the master has exited.
     Stopping,
     WorkerReplaced {

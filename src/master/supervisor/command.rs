@@ -2,8 +2,8 @@
 
 use super::mutation::fault;
 use super::{
-    Action, Answer, Command, Phase, ReloadFailure, Report, Signal, StopMode, Supervisor, Token,
-    Winch,
+    Action, Answer, Bounds, Command, Phase, ReloadFailure, Report, Signal, StopMode, Supervisor,
+    Token, Winch,
 };
 
 impl Supervisor {
@@ -37,6 +37,7 @@ impl Supervisor {
             _ if !self.keeps_up() => self.reply(token, Answer::ServerStopping),
             Command::Reload => self.ask_reload(Some(token)),
             Command::Scale(workers) => self.scale_to(token, workers),
+            Command::ScaleBetween(bounds) => self.scale_between(token, bounds),
             Command::RestartWorker(slot) => self.restart_slot(token, slot),
             Command::Stage => self.ask_stage(token),
             Command::Promote => self.promote(token),
@@ -46,6 +47,7 @@ impl Supervisor {
         }
     }
 
+    /// From here on the number is fixed.
     fn scale_to(&mut self, token: Token, workers: u32) {
         let most = self.plan.most_workers;
         let answer = match workers {
@@ -53,6 +55,7 @@ impl Supervisor {
             n if n > most => Answer::TooMany { most },
             to => {
                 let from = self.target;
+                self.bound(|_| None);
                 self.resize(to, to);
                 Answer::Scaled { from, to }
             }
@@ -60,7 +63,25 @@ impl Supervisor {
         self.reply(token, answer);
     }
 
-    /// During a rollout both generations are resized: the one that remains has one worker more, or less.
+    fn scale_between(&mut self, token: Token, bounds: Bounds) {
+        let ceiling = self.plan.most_workers;
+        let answer = match bounds {
+            _ if self.plan.scaling.is_none() => Answer::NotScaling,
+            Bounds { least: 0, .. } => Answer::TooFew,
+            Bounds { most, .. } if most > ceiling => Answer::TooMany { most: ceiling },
+            bounds => {
+                self.bound(|_| Some(bounds));
+                let coming = self.coming_target();
+                self.resize(bounds.clamp(self.target), bounds.clamp(coming));
+                let workers = self.target;
+                Answer::ScaledBetween { bounds, workers }
+            }
+        };
+        self.reply(token, answer);
+    }
+
+    /// During a rollout both generations are resized: the one that remains has one worker more, or less. A range moves as a
+    /// whole.
     fn scale_by(&mut self, step: i32) {
         if !self.keeps_up() {
             return;
@@ -72,11 +93,35 @@ impl Supervisor {
         if step > 0 && self.target >= most {
             self.report(Report::TooManyWorkers { most });
         }
-        let coming = self
-            .reload
-            .rollout()
-            .map_or(self.target, |rollout| rollout.target);
-        self.resize(moved(self.target), moved(coming));
+        let (serving, coming) = (moved(self.target), moved(self.coming_target()));
+        if self.target > 0 {
+            self.bound(|bounds| Some(bounds?.moved(step, most)));
+        }
+        // After WINCH there is none, and the first is not the only one.
+        let within = |bounds: Option<Bounds>, n: u32| match bounds {
+            Some(bounds) if n > 0 => bounds.clamp(n),
+            Some(_) | None => n,
+        };
+        let of_rollout = self.reload.rollout();
+        let coming_bounds = of_rollout.map_or(self.scaling.bounds, |rollout| rollout.bounds);
+        self.resize(
+            within(self.scaling.bounds, serving),
+            within(coming_bounds, coming),
+        );
+    }
+
+    fn coming_target(&self) -> u32 {
+        let rollout = self.reload.rollout();
+        rollout.map_or(self.target, |rollout| rollout.target)
+    }
+
+    /// Of the generation that serves, and of the one that comes.
+    fn bound(&mut self, bounds: impl Fn(Option<Bounds>) -> Option<Bounds>) {
+        self.scaling.bounds = bounds(self.scaling.bounds);
+        self.scaling.rest();
+        if let Some(rollout) = self.reload.rollout_mut() {
+            rollout.bounds = bounds(rollout.bounds);
+        }
     }
 
     /// Changes the numbers; the slots follow when the supervisor reconciles.

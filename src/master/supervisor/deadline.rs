@@ -31,6 +31,7 @@ impl Supervisor {
         self.enforce_rollback_window();
         self.enforce_closing();
         self.enforce_preparation();
+        self.look_at_load();
         self.sample();
     }
 
@@ -127,6 +128,7 @@ impl Supervisor {
             .chain(self.helper_deadline())
             .chain(self.mold_deadline())
             .chain(self.rollback_deadline())
+            .chain(self.scaling_deadline())
             .chain([self.pulse_at])
             .min()
     }

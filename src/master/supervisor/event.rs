@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BootFailure, Figures, Generation, Helper, HelperEnd, Incarnation, MoldMessage, Plan, Slot,
-    Token,
+    BootFailure, Bounds, Figures, Generation, Helper, HelperEnd, Incarnation, Load, MoldMessage,
+    Plan, Slot, Token,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,10 @@ pub enum Event {
     },
     /// Answer to `Action::MeasureMemory`; `None`: there is no limit, or it cannot be measured.
     Memory(Option<Memory>),
+    /// Answer to `Action::SampleLoad`.
+    Load(Box<Load>),
+    /// Answer to `Action::MeasureScaleRoom`; `None`: nothing limits the memory of workers.
+    ScaleRoom(Option<Memory>),
     /// The command of `Action::Prepare` has exited: its exit code, or the one that a shell would report.
     Prepared { step: u32, code: u8 },
     /// Files of the app have changed (`Sources::Watched`).
@@ -192,6 +196,8 @@ pub enum Command {
     Reload,
     /// To that many workers; 0 is refused.
     Scale(u32),
+    /// The load decides, between these numbers.
+    ScaleBetween(Bounds),
     Stop(StopMode),
     RestartWorker(Slot),
     /// Boot a generation beside the one that serves, and hold it.

@@ -25,6 +25,7 @@ mod fleet;
 mod helper;
 mod hung;
 mod limits;
+mod load;
 mod memory;
 mod message;
 mod mold;
@@ -39,6 +40,7 @@ mod reload;
 mod report;
 mod rollback;
 mod rollout;
+mod scaling;
 mod shutdown;
 mod slot;
 mod stage;
@@ -62,10 +64,12 @@ pub use event::{
 pub use evidence::{BUCKETS, Evidence, Figures, Finding, Summary};
 pub use helper::{Helper, HelperEnd};
 pub use limits::{Excess, WorkerLimits};
+pub use load::{Load, ScaleDecision, ScaleReason, WAITS};
 pub use mold::MoldMessage;
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
-pub use plan::{Abort, ForkedFrom, Plan, Sources, Winch};
+pub use plan::{Abort, Bounds, ForkedFrom, Plan, ScaleRules, Sources, Winch};
 pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
+pub use scaling::ScalingView;
 pub use state::StateError;
 pub use view::{RolloutStage, RolloutView, Service, Stage, WorkerView};
 
@@ -78,6 +82,7 @@ use preparation::Preparation;
 use recycle::Retiree;
 use reload::{Queued, Reload};
 use rollback::Previous;
+use scaling::Scaling;
 use slot::Place;
 
 /// Feed it events, carry out the returned actions in order, call it again at `next_timeout()`.
@@ -86,6 +91,7 @@ pub struct Supervisor {
     plan: Plan,
     /// Number of slots of the serving generation: the plan's number, changed by scaling.
     target: u32,
+    scaling: Scaling,
     /// The newest generation that took over as a whole.
     generation: Generation,
     /// The last number assigned.
@@ -185,6 +191,7 @@ impl Supervisor {
                 .map(|helper| (*helper, Beside::default()))
                 .collect(),
             molds,
+            scaling: Scaling::new(&plan),
             plan,
             generation: Generation(1),
             last_generation: Generation(1),
@@ -272,6 +279,8 @@ impl Supervisor {
             Event::HelpersEnded => self.take_helpers_end(),
             Event::Compared { canary, old, new } => self.take_comparison(canary, &old, &new),
             Event::Memory(memory) => self.take_memory(memory),
+            Event::Load(load) => self.take_load(*load),
+            Event::ScaleRoom(memory) => self.take_scale_room(memory),
             Event::Prepared { step, code } => self.take_prepared(step, code),
             Event::Changed => self.take_change(),
             Event::Control { token, command } => self.take_command(token, command),

@@ -73,6 +73,11 @@ mutations! {
     VerdictIsIgnored,
     CanaryForEver,
     KeepBeyondWindow,
+    ScaleAboveMost,
+    ScaleBelowLeast,
+    ScaleDuringRollout,
+    ScaleBeyondMemory,
+    ScaleFlaps,
 }
 
 /// `fault!(self, Name)`: whether that fault is active. Always false outside tests.

@@ -41,11 +41,49 @@ pub enum Abort {
     First,
 }
 
+/// Between which numbers of workers the load decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    pub least: u32,
+    pub most: u32,
+}
+
+impl Bounds {
+    pub(super) fn clamp(self, workers: u32) -> u32 {
+        workers.clamp(self.least, self.most.max(self.least))
+    }
+
+    /// Both ends by as much, as far as there can be so many workers.
+    pub(super) fn moved(self, step: i32, ceiling: u32) -> Self {
+        let most = self
+            .most
+            .saturating_add_signed(step)
+            .clamp(1, ceiling.max(1));
+        Self {
+            least: self.least.saturating_add_signed(step).clamp(1, most),
+            most,
+        }
+    }
+}
+
+/// How the number of workers follows the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaleRules {
+    /// `Plan::workers` is the least.
+    pub most: u32,
+    /// Connections are to be accepted within that time.
+    pub wait: Duration,
+    /// A worker less after so long with little to do.
+    pub idle: Duration,
+}
+
 /// The part of the settings that decisions depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Wanted number of workers; 0 counts as 1.
     pub workers: u32,
+    /// `None`: it stays as it is.
+    pub scaling: Option<ScaleRules>,
     /// No requested number may exceed this.
     pub most_workers: u32,
     /// How many workers of a new generation may boot at the same time (the number of CPUs); 0 counts as 1.
@@ -89,6 +127,13 @@ impl Plan {
 
     pub(super) fn wanted(&self) -> u32 {
         self.workers.clamp(1, self.most_workers.max(1))
+    }
+
+    /// `None`: the number of workers is fixed.
+    pub(super) fn bounds(&self) -> Option<Bounds> {
+        let least = self.wanted();
+        let most = self.scaling?.most.min(self.most_workers.max(1));
+        (least < most).then_some(Bounds { least, most })
     }
 
     pub(super) fn boots_at_once(&self) -> usize {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BootPhase, Evidence, Excess, Exit, Generation, Helper, Incarnation, Memory, Retirement, Slot,
-    StopMode, Token,
+    BootPhase, Evidence, Excess, Exit, Generation, Helper, Incarnation, Memory, Retirement,
+    ScaleDecision, Slot, StopMode, Token,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +166,12 @@ pub enum Report {
     Scaled {
         from: u32,
         to: u32,
+    },
+    ScaledByLoad(ScaleDecision),
+    /// The load asks for more workers, and the memory is not enough for one.
+    NoRoomToScale {
+        workers: u32,
+        memory: Memory,
     },
     /// TTIN, with the maximum number of workers.
     TooManyWorkers {

@@ -11,8 +11,8 @@ use super::mutation::fault;
 use super::rollout::{Batch, Goal, Missing, Replaced, Rollout, Step};
 use super::worker::{Life, Worker};
 use super::{
-    Action, Answer, Exit, Generation, Moment, Plan, Refusal, Reload, ReloadFailure, Report, Retry,
-    ServiceState, Supervisor, Token,
+    Action, Answer, Bounds, Exit, Generation, Moment, Plan, Refusal, Reload, ReloadFailure, Report,
+    Retry, ServiceState, Supervisor, Token,
 };
 
 /// The previous generation, whose workers are kept for a rollback.
@@ -57,11 +57,10 @@ impl Supervisor {
         for waiting in queued.flat_map(|queued| queued.tokens) {
             self.refuse(waiting, refusal);
         }
-        let same = plan.wanted() == self.plan.wanted() && self.target > 0;
-        let target = if same { self.target } else { plan.wanted() };
+        let (target, bounds) = self.carried_over(&plan);
         let slots = target;
         self.begin_return(
-            (generation, plan),
+            (generation, plan, bounds),
             (target, slots),
             self.generation,
             ReloadFailure::Discarded,
@@ -94,14 +93,14 @@ impl Supervisor {
         for new in self.incarnations(|w| w.who.generation == from && w.life != Life::Serving) {
             self.dismiss(new);
         }
-        let back = (self.generation, self.plan.clone());
+        let back = (self.generation, self.plan.clone(), self.scaling.bounds);
         let slots = (self.target, done.min(self.target));
         self.begin_return(back, slots, from, why, tokens);
     }
 
     fn begin_return(
         &mut self,
-        (generation, plan): (Generation, Plan),
+        (generation, plan, bounds): (Generation, Plan, Option<Bounds>),
         (target, slots): (u32, u32),
         from: Generation,
         why: ReloadFailure,
@@ -125,6 +124,7 @@ impl Supervisor {
             tokens,
             surge: None,
             target,
+            bounds,
             done: 0,
             batch: Batch::Booting,
             room: Room::For { slots: u32::MAX },

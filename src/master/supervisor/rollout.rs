@@ -12,7 +12,7 @@ use super::mutation::fault;
 use super::reload::Reload;
 use super::worker::Life;
 use super::{
-    Action, Answer, Generation, Moment, Plan, ReloadFailure, Report, ServiceState, Slot,
+    Action, Answer, Bounds, Generation, Moment, Plan, ReloadFailure, Report, ServiceState, Slot,
     Supervisor, Token, Trial,
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Rollout {
     pub(super) surge: Option<u32>,
     /// Number of slots of the new generation.
     pub(super) target: u32,
+    /// Between which the load decides, once it serves.
+    pub(super) bounds: Option<Bounds>,
     /// Slots below this one run the new generation.
     pub(super) done: u32,
     pub(super) batch: Batch,
@@ -132,13 +134,7 @@ impl Supervisor {
         else {
             return;
         };
-        // An operator's scaling outlives a reload, unless the configured number itself has changed. WINCH does not: a
-        // reload brings workers back after it.
-        let target = if plan.wanted() == self.plan.wanted() && self.target > 0 {
-            self.target
-        } else {
-            plan.wanted()
-        };
+        let (target, bounds) = self.carried_over(&plan);
         self.cancel_recycling();
         self.report(Report::ReloadBegan { generation });
         self.add_mold(generation, &plan);
@@ -157,6 +153,7 @@ impl Supervisor {
             plan,
             tokens,
             target,
+            bounds,
             done: 0,
             batch: Batch::Booting,
             room: Room::Asked,

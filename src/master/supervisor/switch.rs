@@ -88,7 +88,8 @@ impl Supervisor {
             return;
         }
         let (generation, target, plan) = (rollout.generation, rollout.target, rollout.plan.clone());
-        self.target = target;
+        let bounds = rollout.bounds;
+        (self.target, self.scaling.bounds) = (target, bounds);
         let old = std::mem::replace(&mut self.plan, plan);
         let before = std::mem::replace(&mut self.generation, generation);
         if before != generation {

@@ -82,7 +82,7 @@ fn template<'py>(py: Python<'py>, office: &Office) -> PyResult<Bound<'py, PyDict
     environ.set_item(key("wsgi.input_terminated"), true)?;
     environ.set_item(key("wsgi.errors"), Bound::new(py, Errors::default())?)?;
     environ.set_item(key("wsgi.multithread"), settings.threads > 1)?;
-    environ.set_item(key("wsgi.multiprocess"), settings.workers > 1)?;
+    environ.set_item(key("wsgi.multiprocess"), settings.most_workers() > 1)?;
     environ.set_item(key("wsgi.run_once"), false)?;
     environ.set_item(key("wsgi.file_wrapper"), py.get_type::<FileWrapper>())?;
     environ.set_item(key("wsgi.early_hints"), py.None())?;

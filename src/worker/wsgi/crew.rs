@@ -79,7 +79,7 @@ impl Crew {
                 .collect::<Result<_, _>>()?,
             progress: (0..threads).map(|_| AtomicU64::new(0)).collect(),
             idents: (0..threads).map(|_| AtomicU64::new(0)).collect(),
-            is_alone: settings.workers <= 1 || settings.port_sharing == PortSharing::BySlot,
+            is_alone: settings.most_workers() <= 1 || settings.port_sharing == PortSharing::BySlot,
         }))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::oracle::{Broken, law};
 use super::process::{Code, killed};
-use super::world::{Config, World};
+use super::world::{Config, Traffic, World};
 use crate::master::supervisor::mutation::Mutation;
 use crate::master::supervisor::*;
 
@@ -47,7 +47,13 @@ fn over(world: &World) -> Result<(), Broken> {
 
 /// A random step of an operator, a deploy or the machine.
 fn deed(world: &mut World) -> Result<(), Broken> {
-    match world.rng.upto(121) {
+    match world.rng.upto(129) {
+        121..129 => {
+            use Traffic::{Changing, Little, Much, TooMuch};
+            world.traffic = world.rng.pick(&[Little, Much, TooMuch, Changing]);
+            let span = world.rng.pick(&[1, 4, 16]);
+            world.run(Duration::from_secs(span))
+        }
         0..15 => world.feed(Some(Event::Signal(Signal::Hup))),
         15..20 => world.control(Command::Reload).map(drop),
         20..28 => world.feed(Some(Event::Signal(Signal::Ttin))),
@@ -56,7 +62,13 @@ fn deed(world: &mut World) -> Result<(), Broken> {
             let n = u32::try_from(world.rng.upto(6)).expect("small");
             world.control(Command::Scale(n)).map(drop)
         }
-        42..44 => world.send_away_some(),
+        42..43 => {
+            let least = u32::try_from(world.rng.between(0, 3)).expect("small");
+            let most = least + u32::try_from(world.rng.between(1, 3)).expect("small");
+            let bounds = Bounds { least, most };
+            world.control(Command::ScaleBetween(bounds)).map(drop)
+        }
+        43..44 => world.send_away_some(),
         44..46 => world.kill_a_mold(),
         46..50 => {
             let exit = world.rng.pick(&[
@@ -180,6 +192,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     world.code = Code::Good;
     world.config = Config::Good;
     world.fork_fails = 0;
+    world.traffic = Traffic::Little;
     world.most_processes = None;
     world.feed(Some(Event::Changed))?;
     // Nothing else decides about it.

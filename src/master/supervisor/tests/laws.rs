@@ -9,7 +9,7 @@ use crate::master::supervisor::rollout::{Batch, Goal, Missing, Rollout};
 use crate::master::supervisor::*;
 
 impl Oracle {
-    pub(super) fn judge_spawn(&mut self, who: Who) -> Result<(), Broken> {
+    pub(super) fn judge_spawn(&mut self, who: Who, supervisor: &Supervisor) -> Result<(), Broken> {
         law!(self.keeps_up(), "{who:?} spawned while stopping");
         law!(self.preparing.is_none(), "{who:?} spawned too early");
         law!(
@@ -37,7 +37,11 @@ impl Oracle {
         let rolled_out = self.reload == Some(who.generation) && !self.drained_in_reload;
         if self.reload != Some(who.generation) {
             let leaves = |w: &&Facts| {
-                w.sent_away && !w.killed && self.rolled_back.contains(&w.who.generation)
+                // Of one that is older than what serves by now, the room was measured since.
+                w.sent_away
+                    && !w.killed
+                    && self.rolled_back.contains(&w.who.generation)
+                    && w.who.generation > supervisor.generation()
             };
             let leaving = self.workers.values().find(leaves);
             law!(
@@ -222,6 +226,7 @@ impl Oracle {
                     );
                 }
             }
+            Report::ScaledByLoad(decision) => self.judge_scaling(decision, supervisor)?,
             Report::ReloadLimited { .. } => self.surged = true,
             Report::Retiring { worker, .. } => {
                 law!(

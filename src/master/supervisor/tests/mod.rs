@@ -4,6 +4,7 @@
 mod facts;
 mod histories;
 mod law_molds;
+mod law_scaling;
 mod laws;
 mod molds;
 mod mutants;
@@ -23,6 +24,7 @@ mod stories_operator;
 mod stories_preparation;
 mod stories_reload;
 mod stories_rollback;
+mod stories_scaling;
 mod stories_signals;
 mod stories_stage;
 mod stories_state;

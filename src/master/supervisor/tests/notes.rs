@@ -66,6 +66,7 @@ impl Oracle {
                     Command::Stop(mode) => self.note_stop(*mode, supervisor),
                     Command::Reload => self.wants_reload |= self.keeps_up(),
                     Command::Scale(_)
+                    | Command::ScaleBetween(_)
                     | Command::Stage
                     | Command::Promote
                     | Command::Canary(_)
@@ -88,6 +89,7 @@ impl Oracle {
                 }
             }
             Event::Changed => self.note_change(),
+            Event::ScaleRoom(memory) => self.scaling.memory = *memory,
             Event::Memory(memory) => {
                 self.room = memory.map(|memory| memory.free / memory.worker);
             }
@@ -95,6 +97,7 @@ impl Oracle {
             Event::HelpersEnded => self.helpers_ended = true,
             Event::Compared { .. }
             | Event::Heartbeats(_)
+            | Event::Load(_)
             | Event::AbortInVain { .. }
             | Event::StacksDumped { .. }
             | Event::Timeout => {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, Failures};
 use super::law_molds::MoldNotes;
+use super::law_scaling::ScalingNotes;
 use crate::master::supervisor::rollout::Goal;
 use crate::master::supervisor::*;
 
@@ -71,6 +72,7 @@ pub struct Oracle {
     pub helpers: BTreeMap<Helper, Moment>,
     pub helper_failures: BTreeMap<Helper, Failures>,
     pub molds: MoldNotes,
+    pub scaling: ScalingNotes,
     /// When the helpers were ordered to end, and whether they have (or are not waited for).
     pub closing: Option<Moment>,
     pub helpers_ended: bool,
@@ -133,6 +135,7 @@ impl Oracle {
             helpers: BTreeMap::new(),
             helper_failures: BTreeMap::new(),
             molds: MoldNotes::default(),
+            scaling: ScalingNotes::default(),
             closing: None,
             helpers_ended: false,
         }
@@ -255,7 +258,7 @@ impl Oracle {
                     let failures = self.failures.entry((*slot, *generation)).or_default();
                     failures.unsure = true;
                 }
-                self.judge_spawn(who)?;
+                self.judge_spawn(who, supervisor)?;
                 self.judge_fork(who)
             }
             Action::Prepare { .. } | Action::SignalPreparation { .. } | Action::KillPreparation => {
@@ -388,6 +391,8 @@ impl Oracle {
             Action::CompareGenerations { .. }
             | Action::SampleHeartbeats
             | Action::MeasureMemory
+            | Action::SampleLoad
+            | Action::MeasureScaleRoom
             | Action::ReopenLogs => Ok(()),
         }
     }

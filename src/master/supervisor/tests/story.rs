@@ -8,6 +8,7 @@ use crate::master::supervisor::*;
 pub fn plan(workers: u32) -> Plan {
     Plan {
         workers,
+        scaling: None,
         most_workers: 1024,
         parallel_boots: 64,
         surge: None,

@@ -27,6 +27,8 @@ pub enum Happening {
     NotForked(Incarnation),
     /// The memory was measured.
     Measured,
+    LoadSeen,
+    RoomSeen,
     /// The generations were compared.
     Compared(Generation),
     AbortInVain(Incarnation),
@@ -49,6 +51,8 @@ pub struct World {
     pub config: Config,
     /// How often fork fails, in percent.
     pub fork_fails: u64,
+    /// How loaded the workers are.
+    pub traffic: Traffic,
     /// So many processes fit into the memory.
     pub most_processes: Option<u64>,
     agenda: BTreeMap<(Moment, u64), Happening>,
@@ -63,6 +67,15 @@ pub struct World {
     pub trace: Option<Vec<String>>,
     /// Its state is written out and read back between events.
     pub rewriting: Option<Rewriting>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    Little,
+    Much,
+    /// Connections wait.
+    TooMuch,
+    Changing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +106,7 @@ impl World {
             code,
             config: Config::Good,
             fork_fails: 0,
+            traffic: Traffic::Little,
             most_processes: None,
             agenda: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -121,9 +135,12 @@ impl World {
             Some(event) => self.supervisor.handle(self.now, event),
         };
         if let Some(trace) = &mut self.trace {
-            let quiet =
-                event == Some(Event::Timeout) || matches!(event, Some(Event::Heartbeats(_)));
-            if !quiet || actions.iter().any(|a| *a != Action::SampleHeartbeats) {
+            let quiet = matches!(
+                event,
+                Some(Event::Timeout | Event::Heartbeats(_) | Event::Load(_))
+            );
+            let looks = |a: &Action| matches!(a, Action::SampleHeartbeats | Action::SampleLoad);
+            if !quiet || !actions.iter().all(looks) {
                 trace.push(format!("{:?} {event:?}\n      => {actions:?}", self.now.0));
             }
         }
@@ -250,6 +267,11 @@ impl World {
                     new: figures(requests, errors),
                 }))
             }
+            Happening::LoadSeen => {
+                let load = self.load();
+                self.feed(Some(Event::Load(Box::new(load))))
+            }
+            Happening::RoomSeen => self.feed(Some(Event::ScaleRoom(self.memory()))),
             Happening::Measured => self.feed(Some(Event::Memory(self.memory()))),
             Happening::NotForked(incarnation) => {
                 self.processes.remove(&incarnation);
@@ -347,6 +369,11 @@ impl World {
                 self.later(after, Happening::Measured);
             }
             Action::SampleHeartbeats => self.sample()?,
+            Action::SampleLoad => self.later(Duration::ZERO, Happening::LoadSeen),
+            Action::MeasureScaleRoom => {
+                let after = self.rng.millis(0, 20);
+                self.later(after, Happening::RoomSeen);
+            }
             Action::CompareGenerations { canary, .. } => {
                 let after = self.rng.millis(0, 20);
                 self.later(after, Happening::Compared(canary));
@@ -426,6 +453,29 @@ impl World {
             free: free * 100 + 50,
             worker: 100,
         })
+    }
+
+    fn load(&mut self) -> Load {
+        let traffic = match self.traffic {
+            Traffic::Changing => self.rng.pick(&[Traffic::Little, Traffic::Much]),
+            traffic => traffic,
+        };
+        let (busy, waits) = match traffic {
+            Traffic::Little => (50, 0),
+            Traffic::Much | Traffic::Changing => (990, 0),
+            Traffic::TooMuch => (700, 50),
+        };
+        let mut load = Load {
+            span: Duration::from_millis(250),
+            workers: self.supervisor.target(),
+            least_busy: busy,
+            busy,
+            in_flight: 1,
+            waits: [0; WAITS],
+            waiting: 0,
+        };
+        load.waits[8] = waits;
+        load
     }
 
     /// The kernel kills booting workers first.
@@ -626,9 +676,18 @@ impl World {
     }
 }
 
+fn random_rules(rng: &mut Rng) -> Option<ScaleRules> {
+    rng.percent(25).then(|| ScaleRules {
+        most: u32::try_from(rng.between(2, 8)).expect("small"),
+        wait: Duration::from_millis(10),
+        idle: Duration::from_secs(rng.pick(&[2, 10])),
+    })
+}
+
 fn random_plan(rng: &mut Rng) -> Plan {
     Plan {
         workers: u32::try_from(rng.between(1, 5)).expect("small"),
+        scaling: random_rules(rng),
         most_workers: u32::try_from(rng.between(5, 8)).expect("small"),
         parallel_boots: u32::try_from(rng.between(1, 4)).expect("small"),
         surge: rng.pick(&[None, None, None, Some(1), Some(2)]),

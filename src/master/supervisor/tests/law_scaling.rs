@@ -1,0 +1,56 @@
+//! The laws of scaling by load: within the bounds and the memory, at quiet times only, and without turning back and forth.
+
+use super::oracle::{Broken, Oracle, law};
+use crate::master::supervisor::*;
+
+/// What the load has changed.
+#[derive(Debug, Default)]
+pub struct ScalingNotes {
+    /// When it was raised last.
+    raised: Option<Moment>,
+    /// As it was measured last.
+    pub memory: Option<Memory>,
+}
+
+impl Oracle {
+    pub(super) fn judge_scaling(
+        &mut self,
+        decision: &ScaleDecision,
+        supervisor: &Supervisor,
+    ) -> Result<(), Broken> {
+        let ScaleDecision { from, to, .. } = *decision;
+        law!(self.keeps_up() && self.up, "{decision:?} at the wrong time");
+        law!(self.reload.is_none(), "{decision:?} during a rollout");
+        let Some(ScalingView { bounds, .. }) = supervisor.scaling() else {
+            return Err(format!("{decision:?} of a fixed number"));
+        };
+        law!(
+            (bounds.least..=bounds.most).contains(&to),
+            "{decision:?} beyond {bounds:?}"
+        );
+        law!(
+            from != to && to <= from + 2 && to + 1 >= from,
+            "{decision:?}"
+        );
+        if to > from {
+            let room = self.scaling.memory.map(Memory::room);
+            law!(
+                room.is_none_or(|room| to - from <= room),
+                "{decision:?} with room for {room:?}"
+            );
+            self.scaling.raised = Some(self.now);
+        } else {
+            // So the direction changes once at the most within that time.
+            let idle = supervisor.plan.scaling.map(|rules| rules.idle);
+            let apart = self
+                .scaling
+                .raised
+                .map(|at| self.now.since(at) + self.slack);
+            law!(
+                apart.is_none() || apart >= idle,
+                "{decision:?} {apart:?} after a growth"
+            );
+        }
+        Ok(())
+    }
+}
