@@ -93,6 +93,8 @@ def test_ranges_and_conditions_where_the_app_asks_for_them(server):
     assert whole.body == CONTENT and tag and whole.header("last-modified")
     part = ask(server, fields, [("Range", "bytes=1000-1999")])
     assert (part.status, part.body, part.header("content-disposition")) == (206, CONTENT[1000:2000], "attachment")
+    several = ask(server, [*fields, ("Content-Type", "application/pdf")], [("Range", "bytes=0-1,10-19")])
+    assert several.status == 206 and several.body.count(b"content-type: application/pdf") == 2
     assert ask(server, fields, [("If-None-Match", tag)]).status == 304
     assert ask(server, fields, [("Range", f"bytes={len(CONTENT)}-")]).status == 416
     # Without Accept-Ranges: the whole file, whatever range the client requests.

@@ -702,6 +702,29 @@ def test_wsgi_046_as_a_plain_iterable(probe):
     assert probe.get("/wrapped-late").text == "ABC"
 
 
+WRITTEN = """
+import os
+
+BLOCK = os.urandom(8 << 20)
+
+def app(environ, start_response):
+    write = start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(len(BLOCK) + os.path.getsize("data")))])
+    write(BLOCK)
+    with open("block", "wb") as copy:
+        copy.write(BLOCK)
+    return environ["wsgi.file_wrapper"](open("data", "rb"))
+"""
+
+
+def test_wsgi_046_a_file_behind_a_block_that_the_client_has_not_read(another, tmp_path):
+    (tmp_path / "written.py").write_text(WRITTEN)
+    (tmp_path / "data").write_bytes(os.urandom(1 << 20))
+    server = another(spec="written:app")
+    with server.connect(receive_buffer=65536) as client:
+        found = client.get("/")
+    assert found.body == (tmp_path / "block").read_bytes() + (tmp_path / "data").read_bytes()
+
+
 def test_wsgi_046_head_of_a_file(probe):
     with probe.connect() as client:
         client.request("HEAD", "/wrapped?plain")

@@ -66,7 +66,8 @@ impl Reply {
         let (at, variant) = at
             .and_then(|at| Some((at, file.variants.get(at)?)))
             .unwrap_or((0, &file.variants[0]));
-        Reply::selected(file, at, variant, choose(variant.representation(), head))
+        let selected = choose(variant.representation(), head);
+        Reply::selected(file, at, selected, &file.content_type)
     }
 
     /// The app's own head around the file that it names. The client's ranges and conditions apply where the app
@@ -86,7 +87,9 @@ impl Reply {
             }
             None => Selected::Whole,
         };
-        let mut reply = Reply::selected(file, 0, variant, selected);
+        let content_type = response.field(b"content-type");
+        let content_type = content_type.unwrap_or(&file.content_type);
+        let mut reply = Reply::selected(file, 0, selected, content_type);
         if reply.file.take().is_none() {
             // A small response of its own.
             return reply;
@@ -122,7 +125,9 @@ impl Reply {
         self.own.iter().any(|(name, _)| **name == *wanted)
     }
 
-    fn selected(file: &Arc<Cached>, at: usize, variant: &Variant, selected: Selected) -> Reply {
+    /// `at`: the place of the variant.
+    fn selected(file: &Arc<Cached>, at: usize, selected: Selected, content_type: &[u8]) -> Reply {
+        let variant = &file.variants[at];
         let size = variant.stamp.size;
         let mut reply = Reply {
             status: 200,
@@ -146,7 +151,7 @@ impl Reply {
             }
             Selected::Parts(slices) => {
                 reply.status = 206;
-                let parts = Multipart::new(&slices, size, &file.content_type, random());
+                let parts = Multipart::new(&slices, size, content_type, random());
                 reply.add(b"content-type", parts.content_type.clone());
                 reply.add(b"content-length", parts.length.to_string().into_bytes());
                 reply.content = match &variant.source {

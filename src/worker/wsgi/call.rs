@@ -15,7 +15,7 @@ use super::response::{self, Response, block};
 use super::roster::Job;
 use super::thread::Thread;
 use crate::config::SendFile;
-use crate::http::{BodyEnd, Method, RequestHead, ResponseError};
+use crate::http::{BodyEnd, Method, RequestHead, ResponseError, ResponseState};
 use crate::worker::exchange::{Ending, SendError, Verdict};
 use crate::worker::python::{
     Came, exception, in_worker, is_disconnect, leave_forked_child, type_name,
@@ -135,14 +135,22 @@ fn send(
             offset,
             length,
         } = part;
-        let exchange = &response.get().exchange;
+        let Response {
+            exchange, thread, ..
+        } = response.get();
         note(notes, response)?;
-        iterable.py().detach(|| match offset {
-            0 => {
-                let head = head.is_selective().then_some(head);
-                exchange.send_whole_file(file, length, BodyEnd::Last, head)
+        iterable.py().detach(|| {
+            if exchange.response_state() == ResponseState::Streaming {
+                // What `write` has sent may wait in a file.
+                thread.wait_to_send(exchange);
             }
-            _ => exchange.send_file(file, offset, length, BodyEnd::Last),
+            match offset {
+                0 => {
+                    let head = head.is_selective().then_some(head);
+                    exchange.send_whole_file(file, length, BodyEnd::Last, head)
+                }
+                _ => exchange.send_file(file, offset, length, BodyEnd::Last),
+            }
         })?;
         return Ok(());
     }
