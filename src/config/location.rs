@@ -1,15 +1,18 @@
 //! Which configuration file is read: the one that was named, or those in the working directory.
 
-use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::error::shown;
+use crate::sys::open_at_once;
 
 const RGUN: &str = "rgun.toml";
 const PYPROJECT: &str = "pyproject.toml";
 const GUNICORN: &str = "gunicorn.conf.py";
+
+/// In bytes. A reload reads the file in the master.
+const LONGEST: u64 = 16 << 20;
 
 /// A configuration file in Python, evaluated by an interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +126,7 @@ fn found(directory: &Path) -> Result<Files, Error> {
 }
 
 fn read(path: &Path, name: &str, place: Place) -> Result<Option<Toml>, Error> {
-    match fs::read_to_string(path) {
+    match text(path) {
         Ok(text) => Ok(Some(Toml {
             name: shown(name),
             text,
@@ -139,6 +142,21 @@ fn read(path: &Path, name: &str, place: Place) -> Result<Option<Toml>, Error> {
     }
 }
 
+/// Does not wait for the writer of a FIFO.
+fn text(path: &Path) -> io::Result<String> {
+    let file = open_at_once(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(io::Error::other("is not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::other("is larger than 16 MiB"));
+    }
+    Ok(text)
+}
+
 fn absent(name: &str) -> Error {
     Error::File {
         place: shown(name),
@@ -150,6 +168,8 @@ fn absent(name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn directory(files: &[&str]) -> tempfile::TempDir {
@@ -214,5 +234,25 @@ mod tests {
             let error = files(Some(name), directory.path()).unwrap_err();
             assert!(error.to_string().contains("no such"), "{error}");
         }
+    }
+
+    #[test]
+    fn files_that_do_not_end_are_rejected() {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::symlink;
+
+        let directory = directory(&[]);
+        let path = directory.path().join(RGUN);
+        let fault = || files(None, directory.path()).unwrap_err().to_string();
+        let (reader, _writer) = io::pipe().unwrap();
+        let pipe = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        for endless in [pipe.as_str(), "/dev/zero"] {
+            symlink(endless, &path).unwrap();
+            assert_eq!(fault(), "rgun.toml: is not a regular file");
+            fs::remove_file(&path).unwrap();
+        }
+        let large = fs::File::create(&path).unwrap();
+        large.set_len(LONGEST + 1).unwrap();
+        assert_eq!(fault(), "rgun.toml: is larger than 16 MiB");
     }
 }

@@ -8,6 +8,7 @@ use crate::config::{
     AccessLines, BacklogMetric, Error, LineShape, Logging, Prints, PythonLogging, RequestIds,
     Statsd, Stdio, Syslog,
 };
+use crate::sys::open_at_once;
 
 pub(super) fn logging(typed: &Typed<'_>, base: &Path) -> Result<Logging, Error> {
     let class = typed.value("logger_class", value::logger_class)?;
@@ -58,7 +59,8 @@ fn python(typed: &Typed<'_>, base: &Path) -> Result<Option<PythonLogging>, Error
 }
 
 fn existing(path: PathBuf) -> Value<PathBuf> {
-    match std::fs::File::open(&path) {
+    // Does not wait for the writer of a FIFO.
+    match open_at_once(&path) {
         Ok(_) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(Malformed::new("does not exist"))
