@@ -15,6 +15,10 @@ use crate::sys::{self, Pid, Scratch, clock, pipe, process, wait_readable};
 /// A longer output is not one of ours.
 const LONGEST: usize = 16 << 20;
 
+/// Ends an answer, as the end of the output does: processes that a configuration file has forked
+/// (`multiprocessing.Manager`) keep the output open.
+const END_OF_ANSWER: u8 = 0;
+
 /// Reads the program and the question from the file whose descriptor is the argument. While the program is loaded it
 /// must import only Python's own library: `-c` has put the working directory on the path, and `PYTHONPATH` may name
 /// the project's as well.
@@ -104,7 +108,7 @@ impl Program {
 }
 
 impl Child {
-    /// Reads what is available; returns the whole output at its end.
+    /// Reads what is available; returns the whole answer at its end.
     pub fn hear(&mut self) -> Option<Vec<u8>> {
         let mut buffer = [0; 8192];
         loop {
@@ -112,6 +116,9 @@ impl Child {
                 Ok(0) => return Some(std::mem::take(&mut self.answer)),
                 Ok(count) => {
                     self.answer.extend(buffer.iter().take(count));
+                    if self.answer.pop_if(|last| *last == END_OF_ANSWER).is_some() {
+                        return Some(std::mem::take(&mut self.answer));
+                    }
                     if self.answer.len() > LONGEST {
                         return Some(Vec::new());
                     }
@@ -178,6 +185,15 @@ mod tests {
         program.directory = directory.path().to_owned();
         let answer = program.ask(Duration::from_secs(30)).unwrap();
         assert_eq!(String::from_utf8(answer).unwrap(), "True");
+    }
+
+    #[test]
+    fn processes_that_it_has_forked_do_not_delay_the_answer() {
+        let forks = program(
+            "import os, time\ndef main(question):\n if os.fork() == 0:\n  time.sleep(600)\n os.write(1, b'answer\\0')\n time.sleep(600)\n",
+        );
+        let answer = forks.ask(Duration::from_secs(30)).unwrap();
+        assert_eq!(String::from_utf8(answer).unwrap(), "answer");
     }
 
     #[test]

@@ -216,6 +216,17 @@ def test_one_that_hangs_at_a_reload_is_given_up(launch, app):
     assert server.get("/").status == 200
 
 
+def test_processes_that_it_forks_do_not_delay_the_server(launch, app):
+    app.copy("hello.py")
+    # As `multiprocessing.Manager()` does. The process ends with those that have the other end of the pipe.
+    text = "import os\nend, kept = os.pipe()\nif os.fork() == 0:\n    os.close(kept)\n    os.read(end, 1)\n    os._exit(0)\nworkers = 1\n"
+    app.write(text, "gunicorn.conf.py")
+    server = launch("app:app")
+    server.wait_ready(1)
+    assert "succeeded" in server.reload().group()
+    server.wait_ready(1, generation=2)
+
+
 def test_a_stop_while_it_is_read(launch, app):
     app.copy("hello.py")
     app.write("workers = 1\n", "gunicorn.conf.py")

@@ -537,7 +537,8 @@ def evaluate(request, output):
             stream.flush()
         except Exception:
             pass
-    output.write(text.encode() + b"\n")
+    # The NUL ends the answer: what the file has forked may keep the output open.
+    output.write(text.encode() + b"\n\0")
     output.flush()
     # Does not wait for threads that the file has started.
     os._exit(0)
