@@ -15,7 +15,7 @@ use super::compressor::Compressor;
 use super::drain::{Drain, Stage};
 use super::exchange::Exchange;
 use super::files::{FileServer, SendfileRoot};
-use super::held::Held;
+use super::held::{Held, Until};
 use super::intake::Intake;
 use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
@@ -205,14 +205,18 @@ impl Network {
     /// The step of the app has ended: held output is sent.
     pub fn end_step(&self) {
         self.held.next_step();
-        if !self.held.is_empty() {
-            self.write_held();
-        }
+        self.write_held(Until::StepEnds);
     }
 
-    /// Writes all held output. True: there was some.
-    pub fn write_held(&self) -> bool {
-        let held = self.held.take();
+    /// All that was to run in this turn of the event loop has run.
+    pub fn end_turn(&self) {
+        self.end_step();
+        self.write_held(Until::TurnEnds);
+    }
+
+    /// Writes the output that is held until then. True: there was some.
+    pub fn write_held(&self, until: Until) -> bool {
+        let held = self.held.take(until);
         let any = !held.is_empty();
         for conn in held {
             conn.write_held();

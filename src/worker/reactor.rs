@@ -96,7 +96,7 @@ impl Reactor {
     /// Sleeps at most `timeout` (`None`: until there is an event), then handles every connection with events.
     /// True: descriptors of the Python event loop may be ready.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        self.net.end_step();
+        self.net.end_turn();
         self.unwatched
             .drain(..)
             .for_each(|conn| conn.watch(&self.epoll));

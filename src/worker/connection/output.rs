@@ -80,8 +80,10 @@ impl Holds for Conn {
         if std::mem::take(&mut s.holds) {
             if s.mode == Mode::Http2 {
                 self.advance(s);
-                // Streams that waited for room are queued now, and the reactor may be about to sleep.
-                self.net.wake.wake();
+                // Streams that go on now may have events for the app, and the reactor may be about to sleep.
+                if self.streams.get().is_some_and(|streams| streams.is_noted()) {
+                    self.net.wake.wake();
+                }
             } else {
                 self.flush(s);
             }

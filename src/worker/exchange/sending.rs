@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::super::connection::{
     BodyState, HIGH_WATER, LOW_WATER, Mode, Output, Part, State, spool,
 };
-use super::super::held;
+use super::super::held::{self, Until};
 use super::super::spool::SpoolFile;
 use super::Exchange;
 use super::coding::Start;
@@ -233,7 +233,7 @@ impl Exchange {
                 .for_each(|piece| s.out.extend_from_slice(piece));
             s.holds = true;
             s.clock.write_progress = self.conn.net.now();
-            if held.add(self.conn.clone()) {
+            if held.add(self.conn.clone(), Until::StepEnds) {
                 self.conn.net.intake.picked.wake();
             }
             true

@@ -8,6 +8,7 @@ use super::{Streams, limits};
 use crate::http2::{Arrived, Next, Session};
 use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State};
 use crate::worker::drain::Stage;
+use crate::worker::held::Until;
 use crate::worker::transport::{Read, StreamWire, Transport};
 
 /// Bytes of one read.
@@ -178,15 +179,23 @@ impl Conn {
         self.advance(s);
     }
 
-    /// The session was woken. The output of several streams in one step of the app is sent together, except the first
-    /// piece.
-    pub(super) fn go_on_with_session(self: &Arc<Self>) {
+    /// The session was woken while `open` streams are open. The output of several streams in one turn is sent together, at the latest
+    /// with that of the last one; the output of a single stream in one step of the app too, except the first piece.
+    pub(super) fn go_on_with_session(self: &Arc<Self>, open: usize) {
         let s = &mut *self.lock();
         let held = &self.net.held;
-        if s.mode != Mode::Http2 || s.written_in != held.step() || !self.net.app().works_in_steps()
-        {
+        let until = match open {
+            0 => None,
+            1 if s.written_in == held.step() => Some(Until::StepEnds),
+            1 => s.holds.then_some(Until::TurnEnds),
+            _ => Some(Until::TurnEnds),
+        };
+        let until = until.filter(|_| s.mode == Mode::Http2 && self.net.app().works_in_steps());
+        let Some(until) = until else {
             self.advance(s);
-        } else if !std::mem::replace(&mut s.holds, true) && held.add(self.clone()) {
+            return;
+        };
+        if !std::mem::replace(&mut s.holds, true) && held.add(self.clone(), until) {
             self.net.intake.picked.wake();
         }
     }

@@ -123,6 +123,11 @@ impl Streams {
         drop(stream);
     }
 
+    /// Whether a stream has work noted.
+    pub fn is_noted(&self) -> bool {
+        !self.notes.streams.lock().is_empty()
+    }
+
     /// Does the noted work. To be called without a lock; one thread does it, and calls of others make it repeat.
     pub fn settle(&self) {
         if !self.notes.any.load(Ordering::Acquire) || self.calls.fetch_add(1, Ordering::AcqRel) > 0
@@ -154,7 +159,7 @@ impl Streams {
             && let Some(connection) = self.connection.upgrade()
         {
             // If it has used up its share of the turn, the reactor resumes it.
-            connection.go_on_with_session();
+            connection.go_on_with_session(self.len());
         }
     }
 }

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::held;
+use super::held::{self, Until};
 use super::network::{Network, millis};
 use super::signals::{self, Asked};
 use crate::ipc::{FromWorker, WorkerChannel};
@@ -152,7 +152,9 @@ impl Watching {
             return;
         }
         let now = sys::monotonic_ms();
-        if self.own.net.write_held() || self.held_at == 0 {
+        let [step, turn] =
+            [Until::StepEnds, Until::TurnEnds].map(|until| self.own.net.write_held(until));
+        if step || turn || self.held_at == 0 {
             self.held_at = now;
         } else if now - self.held_at > QUIET_MS {
             self.held_at = 0;
