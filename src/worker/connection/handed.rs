@@ -38,8 +38,12 @@ impl Conn {
         let fresh = http::Connection::new(self.net.policy.clone());
         let read = std::mem::replace(&mut s.http, fresh).into_upgraded();
         s.mode = Mode::HandedOver;
-        let ledger = &self.net.ledger;
-        s.stream.upgraded = s.stream.entry.take().map(|entry| ledger.upgrade(entry));
+        let (ledger, status) = (&self.net.ledger, self.status_of_switch());
+        s.stream.upgraded = s
+            .stream
+            .entry
+            .take()
+            .map(|entry| ledger.upgrade(entry, status));
         Some((fd, read))
     }
 

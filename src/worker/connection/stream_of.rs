@@ -45,6 +45,15 @@ impl Conn {
         }
     }
 
+    /// The status of an accepted change of protocol: a stream has no 101 (RFC 8441 §5.1).
+    pub(in crate::worker) fn status_of_switch(&self) -> u16 {
+        if self.key.stream().is_some() {
+            200
+        } else {
+            101
+        }
+    }
+
     /// The stream of that number.
     pub fn find_stream(&self, number: u32) -> Option<Arc<Self>> {
         self.streams.get()?.get(number)

@@ -59,6 +59,7 @@ pub struct Entry {
 /// its access log line is still to be written.
 #[must_use = "its line is still to be written"]
 pub struct Upgraded {
+    status: u16,
     started_us: u64,
     kept: Option<Kept>,
     client: Option<IpAddr>,
@@ -141,8 +142,8 @@ impl Ledger {
         }
     }
 
-    /// The upgrade was accepted.
-    pub fn upgrade(&self, entry: Entry) -> Upgraded {
+    /// The upgrade was accepted, with that status.
+    pub fn upgrade(&self, entry: Entry, status: u16) -> Upgraded {
         let Entry {
             ticket,
             started_us,
@@ -150,12 +151,13 @@ impl Ledger {
             client,
         } = entry;
         let taken = micros().saturating_sub(started_us);
-        self.page.request_finished(ticket, 101, taken, 0);
+        self.page.request_finished(ticket, status, taken, 0);
         self.in_flight.fetch_sub(1, Relaxed);
         if let Some(kept) = &mut kept {
             kept.compact();
         }
         Upgraded {
+            status,
             started_us,
             kept,
             client,
@@ -166,7 +168,7 @@ impl Ledger {
     pub fn end_upgraded(&self, upgraded: Upgraded, bytes: u64, peer: Option<IpAddr>) {
         if upgraded.kept.is_some() {
             let outcome = Outcome {
-                status: 101,
+                status: upgraded.status,
                 bytes,
                 peer: upgraded.client.or(peer),
             };

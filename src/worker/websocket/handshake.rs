@@ -116,8 +116,12 @@ impl Conn {
         ws.next_ping = settings
             .ping_interval
             .map_or(u64::MAX, |interval| self.net.now() + millis(interval));
-        let ledger = &self.net.ledger;
-        ws.upgraded = s.stream.entry.take().map(|entry| ledger.upgrade(entry));
+        let (ledger, status) = (&self.net.ledger, self.status_of_switch());
+        ws.upgraded = s
+            .stream
+            .entry
+            .take()
+            .map(|entry| ledger.upgrade(entry, status));
         s.mode = Mode::WebSocket;
         s.clock.write_progress = self.net.now();
         self.advance(s);
