@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import chart, environment, measure, proxy, report, servers
+from . import chart, environment, measure, proxy, report, secure, servers
 from .environment import say
 from .workloads import GROUPS, WORKLOADS
 
@@ -73,10 +73,13 @@ def plan(args: argparse.Namespace):
                 continue
             if group.threads not in workload.threads or (workload.nginx and not proxy.PROGRAM):
                 continue
+            if workload.secure and secure.missing():
+                continue
             entrants = [
                 s for s in args.chosen
                 if s.interface == group.interface and group.threads in s.threads and s.name in (workload.servers or [s.name])
-                and workload.name not in s.without
+                and workload.name not in s.without and (s.secure if workload.secure else not s.only_secure)
+                and (s.name != "nginx" or proxy.PROGRAM)
             ]
             counts = tuple(args.connections or workload.connections)
             if entrants:
@@ -144,6 +147,8 @@ def main() -> int:
     args.chosen = [server for server in args.chosen if not missing & set(server.distributions)]
     if not proxy.PROGRAM and any(workload.nginx for _, workload, *_ in plan(args)):
         skipped.append("all rows through nginx (it is not installed)")
+    if what := secure.missing():
+        skipped.append(f"all rows over TLS (no {what})")
     distributions = {name for server in args.chosen for name in server.distributions} | {"django", "fastapi", "flask"}
     versions = environment.versions(python, distributions)
     versions.pop("rgun", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shlex
 import subprocess
@@ -10,7 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import process, proxy, verify
+from . import process, proxy, secure, verify
 from .servers import Server
 from .workloads import Group, Workload
 
@@ -105,12 +106,16 @@ def load(bench: Bench, server: Server, workload: Workload, port: int, connection
         "--request", request, "--expect", expect, *(["--close"] if workload.close or not keeps_alive(server, workload) else []),
         *(["--websocket"] if workload.websocket else []),
     ]
+    log = bench.scratch / "h2load.log"
+    log.unlink(missing_ok=True)
+    if workload.secure:
+        command = secure.command(workload, port, connections, seconds, bench.scratch, log)
     session = {"start_new_session": True, "preexec_fn": lambda: process.prefer(bench.nice)}
     # The generator inherits this process's CPU. It ends by itself; the limit is for a bug in it.
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, **session)
     if not done.stdout:
         raise Failed(f"the load generator: {done.stderr.strip()}")
-    result = json.loads(done.stdout)
+    result = secure.result(workload, connections, done, log) if workload.secure else json.loads(done.stdout)
     if done.returncode or result["errors"] or not result["requests"]:
         raise Failed(f"{connections} connections: {result['errors']} errors under load, the first: {result['first_error']}")
     return result
@@ -172,7 +177,14 @@ def measure(bench: Bench, group: Group, server: Server, workload: Workload, conn
         socket.unlink(missing_ok=True)
         places = {"port": port, "socket": socket}
         words = {"bin": bench.python.parent, "python": bench.python, "rgun": bench.rgun, **places}
-        words["bind"] = (server.unix if workload.nginx else server.tcp).format(**places)
+        if workload.secure:
+            places |= secure.certificate(bench.scratch)
+            if server.name == "nginx":
+                text = workload.expect
+                places |= {"nginx_configuration": secure.nginx(bench.scratch, port, text, os.getuid() == 0)}
+                words["nginx"] = proxy.PROGRAM
+        bind = server.secure if workload.secure else server.unix if workload.nginx else server.tcp
+        words["bind"] = bind.format(**places)
         command = server.command.format(app=workload.app, threads=group.threads, **words)
         log = bench.scratch / f"{server.name}.log"
         tree = process.Tree(shlex.split(command), bench.server_cpu, bench.nice, bench.scratch, environment(bench), log)

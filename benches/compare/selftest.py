@@ -12,7 +12,7 @@ import unittest
 from html import unescape
 from pathlib import Path
 
-from . import chart, environment, lettering, measure, report, servers, verify
+from . import chart, environment, lettering, measure, report, secure, servers, verify, workloads
 from .measure import Cell, Failure, Start
 from .servers import selected
 from .workloads import GROUPS, WORKLOADS
@@ -108,6 +108,24 @@ class Generator(unittest.TestCase):
                 code, result = self.load(answer, closes, *flags)
                 self.assertEqual(code, 1)
                 self.assertGreater(result["errors"], 0)
+
+
+class H2load(unittest.TestCase):
+    def read(self, log: str, data: int) -> dict:
+        with tempfile.TemporaryDirectory() as scratch:
+            place = Path(scratch, "log")
+            place.write_text(log)
+            done = subprocess.CompletedProcess([], 0, f"traffic: 1KB (1000) total, 1B (1) headers (space savings 1%), 1B ({data}) data", "")
+            return secure.result(next(w for w in workloads.SECURE if w.name == "h2-hello"), 16, done, place)
+
+    def test_reads_what_it_has_logged(self):
+        result = self.read("1000000\t200\t500\n1000200\t200\t700\n", 26)
+        self.assertEqual((result["requests"], result["errors"], result["p99_us"]), (2, 0, 700), result)
+        self.assertAlmostEqual(result["seconds"], 900e-6)
+
+    def test_notices_wrong_answers(self):
+        for log, data in (("", 0), ("1\t503\t5\n", 13), ("1\t200\t5\n", 12)):
+            self.assertGreater(self.read(log, data)["errors"], 0)
 
 
 class Robust(unittest.TestCase):

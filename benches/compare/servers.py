@@ -23,6 +23,10 @@ class Server:
     note: str = ""
     tcp: str = "-b 127.0.0.1:{port}"
     unix: str = "-b unix:{socket}"
+    #: Where it listens with TLS; empty: it is not in those rows.
+    secure: str = ""
+    #: It is in no others.
+    only_secure: bool = False
 
 
 GUNICORN = "{bin}/gunicorn {app} {bind} -w 1 --log-level warning "
@@ -32,6 +36,7 @@ UWSGI = (
 )
 
 HOST_AND_PORT = {"tcp": "--host 127.0.0.1 --port {port}", "unix": "--uds {socket}"}
+CERTFILE = "-b 127.0.0.1:{port} --certfile {certificate} --keyfile {key}"
 # It sees by itself which interface the app has. Its own command loads an app of the working directory without entering the module in
 # sys.modules, and an app that is its own URLconf is then loaded twice: so it is started as its documentation shows for a script.
 FASTPYSGI = (
@@ -42,23 +47,32 @@ FASTPYSGI = (
 SERVERS = (
     Server(
         "rgun", "asgi", "{rgun} {app} {bind} -w 1 --log-level warning", ("rgun", "uvloop"),
-        note="loop chosen by itself (uvloop is installed)",
+        note="loop chosen by itself (uvloop is installed)", secure=CERTFILE,
     ),
     Server(
         "rgun-asyncio", "asgi", "{rgun} {app} {bind} -w 1 --log-level warning --loop asyncio", ("rgun",),
-        note="only when asked for with --servers",
+        note="only when asked for with --servers", secure=CERTFILE,
     ),
     Server(
         "granian", "asgi",
         "{bin}/granian --interface asgi {bind} --workers 1 --log-level warning --loop uvloop {app}",
         ("granian", "uvloop"), **HOST_AND_PORT,
+        secure="--host 127.0.0.1 --port {port} --ssl-certificate {certificate} --ssl-keyfile {key}",
     ),
     Server(
         "uvicorn", "asgi",
         "{bin}/uvicorn {app} {bind} --loop uvloop --http httptools --no-access-log --log-level warning",
         ("uvicorn", "uvloop", "httptools", "websockets"),
         note="one process, no master", **HOST_AND_PORT,
+        secure="--host 127.0.0.1 --port {port} --ssl-certfile {certificate} --ssl-keyfile {key}",
     ),
+    Server(
+        "hypercorn", "asgi", "{bin}/hypercorn {app} {bind} -k uvloop --workers 1 --log-level warning", ("hypercorn", "uvloop"),
+        secure=CERTFILE, only_secure=True, without=("tls-hello", "h2-upload"),
+        note="only in rows with TLS; 0.18 answers neither h2load's HTTP/1.1 nor 16 uploads in its time",
+    ),
+    Server("nginx", "asgi", "{nginx} {bind}", (), secure="-c {nginx_configuration}", only_secure=True,
+           note="without an app: the limit"),
     Server(
         "gunicorn-uvicorn", "asgi", GUNICORN + "-k uvicorn_worker.UvicornWorker",
         ("gunicorn", "uvicorn-worker", "uvicorn", "uvloop", "httptools"),

@@ -6,6 +6,7 @@ import http.client
 import socket
 import time
 
+from . import secure
 from .workloads import Workload
 
 
@@ -30,6 +31,11 @@ def exchange(connection: socket.socket, workload: Workload, port: int) -> http.c
     if framing not in ([right[workload.framing]] if workload.framing in right else [*right.values(), ([], [])]):
         raise Wrong(f"content-length {framing[0]}, transfer-encoding {framing[1]}; expected: {workload.framing}")
     return response
+
+
+def connect(workload: Workload, port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+    return secure.context().wrap_socket(connection) if workload.secure else connection
 
 
 def exactly(connection: socket.socket, count: int) -> bytes:
@@ -65,7 +71,7 @@ def check(workload: Workload, port: int, keeps_alive: bool) -> None:
     try:
         if workload.websocket:
             return check_echo(workload, port)
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with connect(workload, port) as connection:
             response = exchange(connection, workload, port)
             closes = workload.close or not keeps_alive
             if response.headers.get("connection", "").lower() == "close" and not closes:
@@ -84,7 +90,7 @@ def wait_for_200(workload: Workload, port: int, ended, patience: float) -> float
     error: Exception | None = None
     while time.monotonic() < deadline and not ended():
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            with connect(workload, port) as connection:
                 connection.sendall(workload.request(port))
                 head = connection.recv(65536)
                 now = time.monotonic()

@@ -40,6 +40,9 @@ class Workload:
     #: nginx stands between, and reaches the server over a unix socket: "close" (a connection for each request, as it does by
     #: itself) or "keep-alive".
     nginx: str = ""
+    #: Over TLS: "http/1.1" and "h2" (16 streams on each connection, but for uploads) with connections that are kept, "full" and
+    #: "resumed" with a handshake for each request.
+    secure: str = ""
     #: Who takes part; empty: all of the interface.
     servers: tuple[str, ...] = ()
     #: Counts of application threads that it is measured with.
@@ -74,6 +77,25 @@ def through_nginx(interface: str, app: str) -> tuple[Workload, ...]:
     )
 
 
+TLS_SERVERS = ("rgun", "rgun-asyncio", "granian", "hypercorn", "uvicorn", "nginx")
+H2_SERVERS = ("rgun", "rgun-asyncio", "granian", "hypercorn")
+
+#: nginx answers without an app: it is the limit of what TLS costs.
+SECURE = (
+    Workload("tls-hello", "asgi", "hello over TLS, keep-alive", "raw_asgi:hello", HELLO, connections=(64,), secure="http/1.1",
+             servers=TLS_SERVERS),
+    Workload("tls-full", "asgi", "hello over TLS, a full handshake each", "raw_asgi:hello", HELLO, close=True, connections=(1,),
+             secure="full", servers=TLS_SERVERS),
+    Workload("tls-resumed", "asgi", "hello over TLS, a resumed handshake each", "raw_asgi:hello", HELLO, close=True, connections=(1,),
+             secure="resumed", servers=("rgun", "rgun-asyncio", "granian", "uvicorn", "nginx")),
+    Workload("h2-hello", "asgi", "hello over HTTP/2, 16 streams each", "raw_asgi:hello", HELLO, connections=(16,), secure="h2",
+             servers=(*H2_SERVERS, "nginx")),
+    Workload("h2-10kb", "asgi", "a body of 10 KB over HTTP/2, 16 streams each", "raw_asgi:ten_kb", TEN_KB, connections=(16,),
+             secure="h2", servers=H2_SERVERS),
+    Workload("h2-upload", "asgi", "an upload of 1 MB over HTTP/2", "raw_asgi:upload", HELLO, method="POST", body=bytes(1 << 20),
+             connections=(16,), secure="h2", servers=H2_SERVERS),
+)
+
 WORKLOADS = (
     Workload("hello", "asgi", "hello: 13 bytes, keep-alive", "raw_asgi:hello", HELLO),
     Workload("10kb", "asgi", "a body of 10 KB", "raw_asgi:ten_kb", TEN_KB),
@@ -93,6 +115,7 @@ WORKLOADS = (
         websocket=True, servers=("rgun", "rgun-asyncio", "granian", "uvicorn"),
     ),
     *through_nginx("asgi", "raw_asgi:hello"),
+    *SECURE,
     Workload("hello", "wsgi", "hello: 13 bytes, keep-alive", "raw_wsgi:hello", HELLO),
     Workload("10kb", "wsgi", "a body of 10 KB", "raw_wsgi:ten_kb", TEN_KB),
     Workload("echo", "wsgi", "POST of 8 KB, read and sent back", "raw_wsgi:echo", BODY, method="POST", body=BODY),

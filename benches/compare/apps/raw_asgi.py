@@ -58,6 +58,13 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
+async def upload(scope, receive, send):
+    """Reads it all, and keeps nothing."""
+    while scope["type"] == "http" and (await receive()).get("more_body"):
+        pass
+    await hello(scope, receive, send)
+
+
 async def stream(scope, receive, send):
     if scope["type"] == "lifespan":
         return await lifespan(receive, send)
