@@ -9,6 +9,7 @@ PYTHON ?= python3
 PROFILE ?= release
 # Autobahn's fuzzing client runs in it.
 PYTHON2 ?= $(or $(lastword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python2.7)),python2.7)
+H2SPEC ?= h2spec
 # Options for pytest or the benchmark: make e2e ARGS="-k reload -x"
 ARGS ?=
 # Of `make fuzz`, for each target.
@@ -132,6 +133,11 @@ autobahn: develop-testing ## Autobahn's fuzzing client against examples/ws_echo.
 	    $(TOOLS)/virtualenv/bin/python -m virtualenv --quiet -p $$(command -v $(PYTHON2)) $(TOOLS)/autobahn && \
 	    $(TOOLS)/autobahn/bin/pip install --quiet autobahntestsuite==25.10.1; }
 	@set -f; $(BIN)/python tests/autobahn/run.py $(BIN)/rgun $(TOOLS)/autobahn/bin/wstest $(CASES)
+
+.PHONY: h2spec
+h2spec: develop-testing ## h2spec's 146 cases of HTTP/2 over TLS (its Go program is not installed: H2SPEC=/path/to/h2spec)
+	@command -v $(H2SPEC) >/dev/null || { echo "no h2spec: go build ./cmd/h2spec in its source, then make h2spec H2SPEC=/path/to/h2spec" >&2; exit 1; }
+	@.ci/h2spec $(BIN)/rgun $$(command -v $(H2SPEC))
 
 .PHONY: fuzz
 fuzz: ## libFuzzer on everything that reads bytes of others, a minute each (SECONDS_EACH=600 for longer, ARGS=http for one)
