@@ -16,14 +16,7 @@ pub fn coded<'f>(
     fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
     coding: Coding,
 ) -> Vec<Field<'f>> {
-    let mut changed: Vec<Field<'f>> = fields
-        .into_iter()
-        .filter(|(name, _)| {
-            !name.eq_ignore_ascii_case(b"content-length")
-                && !name.eq_ignore_ascii_case(b"accept-ranges")
-        })
-        .map(|(name, value)| (name.into(), weak(name, value)))
-        .collect();
+    let mut changed = of_any_coding(fields);
     changed.push((b"content-encoding".into(), coding.token().as_bytes().into()));
     add_vary(&mut changed);
     changed
@@ -40,13 +33,23 @@ pub fn varied<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec
 }
 
 /// Fields of a 304 for a client that has it compressed. RFC 9111 §4.3.4: with a strong tag its cache would not find its entry.
+/// RFC 9110 §8.6: a length would have to be the compressed one.
 pub fn revalidated<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<Field<'f>> {
-    let mut changed: Vec<Field<'f>> = fields
-        .into_iter()
-        .map(|(name, value)| (name.into(), weak(name, value)))
-        .collect();
+    let mut changed = of_any_coding(fields);
     add_vary(&mut changed);
     changed
+}
+
+/// Without those of the uncompressed bytes, and with a weak tag.
+fn of_any_coding<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<Field<'f>> {
+    fields
+        .into_iter()
+        .filter(|(name, _)| {
+            !name.eq_ignore_ascii_case(b"content-length")
+                && !name.eq_ignore_ascii_case(b"accept-ranges")
+        })
+        .map(|(name, value)| (name.into(), weak(name, value)))
+        .collect()
 }
 
 /// RFC 9110 §8.8.1: two codings of a content are equivalent, but not the same bytes.
@@ -150,7 +153,11 @@ mod tests {
     #[test]
     fn a_304_has_the_weak_tag() {
         assert_eq!(
-            lines(revalidated(fields(&["ETag: \"abc\""]))),
+            lines(revalidated(fields(&[
+                "ETag: \"abc\"",
+                "Content-Length: 5000",
+                "Accept-Ranges: bytes"
+            ]))),
             ["ETag: W/\"abc\"", "vary: Accept-Encoding"]
         );
     }

@@ -80,7 +80,8 @@ impl<'f> Seen<'f> {
         if is(b"content-type") {
             self.has_type = types.has(value);
         } else if is(b"content-length") {
-            let length = std::str::from_utf8(value.trim_ascii()).ok();
+            let digits = Some(value.trim_ascii()).filter(|v| v.iter().all(u8::is_ascii_digit));
+            let length = digits.and_then(|digits| std::str::from_utf8(digits).ok());
             let length = length.and_then(|text| text.parse().ok());
             // One that is malformed or given twice is an error, which the server's own check reports.
             self.excluded |= length.is_none() || self.length.is_some();
@@ -181,6 +182,7 @@ pub(super) mod tests {
             "Cache-Control: public, no-transform",
             "Content-Digest: sha-256=:AA==:",
             "Content-Length: 5000x",
+            "Content-Length: +5000",
             "Content-Length: 5000\nContent-Length: 5000",
         ] {
             let fields = format!("content-type: text/html\n{field}");
