@@ -413,16 +413,20 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     })
 }
 
-/// The address of a preview, with the syntax of `--bind`: `what` names where it was given.
+/// The address of a preview, with the syntax of `--bind`: `what` names where it was given. A path is absolute: the
+/// working directories of server and client may differ.
 ///
 /// # Errors
 /// Returns the problem, in one line.
 pub fn preview_address(text: &str, what: &str) -> Result<super::Bind, String> {
-    let base = std::path::Path::new("/");
-    let read = value::bind(text, base).and_then(|bind| match bind.endpoint {
+    let no_base = std::path::Path::new("");
+    let read = value::bind(text, no_base).and_then(|bind| match &bind.endpoint {
         super::Endpoint::Fd { .. } | super::Endpoint::FdName { .. } => {
             Err(Malformed::new("names a socket that is passed in")
                 .hint("write HOST:PORT or unix:/PATH"))
+        }
+        super::Endpoint::Unix { path } if path.is_relative() => {
+            Err(Malformed::new("is a relative path").hint("write unix:/PATH"))
         }
         super::Endpoint::Tcp { .. } | super::Endpoint::Unix { .. } => Ok(bind),
     });

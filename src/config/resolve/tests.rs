@@ -330,6 +330,19 @@ fn no_app() {
 }
 
 /// Fragments of such texts, so that generated texts often contain unusual ones.
+#[test]
+fn the_socket_of_a_preview_has_an_absolute_path() {
+    let fault = |address| preview_address(address, "--bind").unwrap_err();
+    assert_eq!(
+        fault("unix:preview.sock"),
+        "--bind: `unix:preview.sock` is a relative path (write unix:/PATH)"
+    );
+    assert!(fault("fd://3").contains("passed in"));
+    let path = preview_address("unix:/run/preview.sock", "--bind").unwrap();
+    assert!(matches!(path.endpoint, Endpoint::Unix { path } if path.is_absolute()));
+    assert!(preview_address("127.0.0.1:0", "--bind").is_ok());
+}
+
 fn text() -> impl Strategy<Value = String> {
     let words = [
         "",
