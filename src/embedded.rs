@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use crate::cli::{self, Entry, Refusal};
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};
-use crate::master::{Host, Mold, Seat};
+use crate::master::{Host, Launch, Mold, Seat};
 use crate::sys::Listener;
 use crate::sys::process::set_variable;
 use crate::sys::signals::hear_of_children;
@@ -99,6 +99,34 @@ impl Host for Embedded {
 
     fn python_executable(&self) -> Option<PathBuf> {
         self.python.get().map(|python| python.executable.clone())
+    }
+
+    /// Looked up again, as a shell does.
+    fn successor(&self) -> Option<Launch> {
+        let name = self.arguments.first()?;
+        let path = if name.as_encoded_bytes().contains(&b'/') {
+            PathBuf::from(name)
+        } else {
+            let directories = std::env::var_os("PATH")?;
+            std::env::split_paths(&directories)
+                .map(|directory| directory.join(name))
+                .find(|path| path.is_file())?
+        };
+        Some(Launch {
+            path: path.into(),
+            words: self.arguments.clone(),
+            before: 1,
+            variables: Vec::new(),
+        })
+    }
+
+    fn itself(&self) -> Option<Launch> {
+        Some(Launch {
+            path: "/proc/self/exe".into(),
+            words: self.arguments.clone(),
+            before: 1,
+            variables: Vec::new(),
+        })
     }
 
     fn run_mold(&self, mold: Mold) -> u8 {

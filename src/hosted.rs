@@ -1,5 +1,7 @@
 //! The hosted entry: the extension module `rgun._rgun`, in an interpreter that is already running.
 
+mod origin;
+
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::fd::{OwnedFd, RawFd};
@@ -10,15 +12,18 @@ use pyo3::prelude::*;
 
 use crate::cli::{self, Entry, Refusal};
 use crate::config::{Kind, Occurs, Settings, definitions};
-use crate::master::{Host, Mold, Seat};
+use crate::master::{Host, Launch, Mold, Seat};
 use crate::sys::daemon::open_stdio;
 use crate::sys::{Listener, duplicate};
 use crate::worker;
+use origin::Origin;
 
 struct Hosted {
     version: String,
     /// `sys.executable`.
     python: PathBuf,
+    /// How it is started again.
+    origin: Origin,
     /// Why this process is to serve by itself.
     reason: Option<String>,
     /// The app that it then serves; otherwise the one that the settings name.
@@ -42,6 +47,12 @@ impl Host for Hosted {
     }
     fn python_executable(&self) -> Option<PathBuf> {
         Some(self.python.clone())
+    }
+    fn successor(&self) -> Option<Launch> {
+        self.origin.successor(&self.python)
+    }
+    fn itself(&self) -> Option<Launch> {
+        self.origin.itself(&self.python)
     }
     fn run_mold(&self, mold: Mold) -> u8 {
         Python::attach(|py| worker::run_mold(py, mold))
@@ -93,9 +104,11 @@ fn main(
     let leave = leave.map(duplicate).transpose()?;
     let version = py.version_info();
     // Keeps the GIL: the master is the only thread, and must hold it to fork.
+    let origin = Origin::of_this_process(py, arguments.clone());
     Ok(cli::main(
         arguments,
         &Hosted {
+            origin,
             reason,
             app,
             leave: Cell::new(leave),

@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::config::{
     Error, Lifespan, LogTarget, Mode, Place, Resolved, Settings, Surroundings, effective,
 };
+use crate::master::upgrade::{CHECK, Predecessor, take_over};
 use crate::master::{self, Binds, Detached, Host, Listener, Outcome};
 use crate::observability;
 use invocation::{Parsed, Sources};
@@ -80,6 +81,30 @@ pub struct Refusal {
 
 /// Runs the program. `arguments` do not contain its name. Returns the exit code, in the master as in each worker.
 pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
+    let Some(predecessor) = Predecessor::of_this_process() else {
+        return run(arguments, entry, None);
+    };
+    if arguments.first().is_some_and(|first| first == CHECK) {
+        let arguments = arguments.into_iter().skip(1).collect();
+        return run(arguments, entry, Some(Before::Asks(&predecessor)));
+    }
+    let code = run(arguments, entry, Some(Before::Left(&predecessor)));
+    predecessor.go_back(&format!(
+        "the new program ended with exit code {code}; the log says why"
+    ));
+    code
+}
+
+/// The program whose place this one is to take (`master::Predecessor`).
+#[derive(Clone, Copy)]
+enum Before<'a> {
+    /// Whether that can be done.
+    Asks(&'a Predecessor),
+    /// It was in this process.
+    Left(&'a Predecessor),
+}
+
+fn run(arguments: Vec<OsString>, entry: &dyn Entry, before: Option<Before<'_>>) -> u8 {
     if arguments.first().is_some_and(|first| first == CTL) {
         return ctl::main(arguments.into_iter().skip(1).collect());
     }
@@ -96,7 +121,9 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
         Ok(Parsed::Version) => report::version(&entry.interpreter()),
         Ok(Parsed::Completions(shell)) => report::print(&completions(shell)),
         Ok(Parsed::Manual) => report::print(&manual()),
-        Ok(Parsed::Run(mut sources)) => start(&mut sources, &arguments, &surroundings, entry),
+        Ok(Parsed::Run(mut sources)) => {
+            start(&mut sources, &arguments, &surroundings, entry, before)
+        }
         Err(error) => report::configuration(&error),
     }
 }
@@ -114,6 +141,7 @@ fn start(
     arguments: &[OsString],
     surroundings: &Surroundings,
     entry: &dyn Entry,
+    before: Option<Before<'_>>,
 ) -> u8 {
     let answered = match reading::ask(sources, surroundings, entry) {
         Ok(answered) => answered,
@@ -133,17 +161,43 @@ fn start(
     if let Err(refusal) = entry.examine(&settings) {
         return report::refusal(&refusal);
     }
+    let predecessor = match before {
+        Some(Before::Asks(predecessor)) => return can_take_over(predecessor, &settings),
+        Some(Before::Left(predecessor)) => Some(predecessor),
+        None => None,
+    };
     let reason = entry
         .in_process()
         .or(settings.in_process.then_some("--in-process"));
     match (mode, reason) {
         (Mode::Serve, Some(reason)) => serve_here(settings, sources, entry, reason),
-        (Mode::Serve, None) => serve(settings, sources, arguments, surroundings, entry),
+        (Mode::Serve, None) => serve(
+            settings,
+            sources,
+            arguments,
+            surroundings,
+            entry,
+            predecessor,
+        ),
         (Mode::CheckConfig, _) => check(settings, sources, entry, Tries::EverythingOfAStart),
         (Mode::PrintConfig, _) => {
             report::print(&effective(&layers));
             check(settings, sources, entry, Tries::App)
         }
+    }
+}
+
+/// `--upgrade-check`: the configuration was read, and so is what the running program hands over.
+fn can_take_over(predecessor: &Predecessor, settings: &Settings) -> u8 {
+    if let Err(error) = master::check_certificates(settings) {
+        return report::start(&error);
+    }
+    match predecessor.answer() {
+        Ok(answer) => report::print(&answer),
+        Err(message) => report::refusal(&Refusal {
+            message,
+            hint: None,
+        }),
     }
 }
 
@@ -250,10 +304,13 @@ fn serve(
     arguments: &[OsString],
     surroundings: &Surroundings,
     entry: &dyn Entry,
+    predecessor: Option<&Predecessor>,
 ) -> u8 {
     // Before the logs are opened: they must not keep the terminal open.
     let announcement = match settings.place {
         Place::Foreground => None,
+        // The program before has gone there.
+        Place::Daemon if predecessor.is_some() => None,
         Place::Daemon => match master::detach(entry, settings.logging.stdio) {
             Ok(Detached::Daemon(announcement)) => Some(announcement),
             Ok(Detached::Caller(start)) => return report::daemon(start),
@@ -274,7 +331,11 @@ fn serve(
         entry,
         sources: RefCell::new(None),
     };
-    let outcome = master::run(Arc::new(settings), &configuration, entry, announcement);
+    let settings = Arc::new(settings);
+    let outcome = match predecessor {
+        Some(predecessor) => take_over(predecessor, settings, &configuration, entry),
+        None => master::run(settings, &configuration, entry, announcement),
+    };
     observability::finish(LOG_PATIENCE);
     match outcome {
         Ok(Outcome::Exit(code) | Outcome::Worker(code)) => code,

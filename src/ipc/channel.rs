@@ -50,6 +50,12 @@ impl MasterChannel {
     }
 }
 
+impl From<OwnedFd> for MasterChannel {
+    fn from(end: OwnedFd) -> Self {
+        Self { end }
+    }
+}
+
 impl AsFd for MasterChannel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()

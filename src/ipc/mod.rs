@@ -30,6 +30,7 @@ pub use channel::{Incoming, MasterChannel, WorkerChannel, channel};
 pub use counters::{Counters, FILE_STATUSES, Waits};
 pub use error::{Error, Result};
 pub use facts::{CAUSES, Facts, Queue, ScalingFacts, Service};
+pub use layout::VERSION as SCOREBOARD_VERSION;
 pub use message::*;
 pub use mold::{ForkOrder, FromMold, MoldChannel, MoldHandle, ToMold, mold_channel};
 pub use page::{InFlight, Mark, Page, State, Ticket};

@@ -189,6 +189,12 @@ impl MoldHandle {
     }
 }
 
+impl From<OwnedFd> for MoldHandle {
+    fn from(end: OwnedFd) -> Self {
+        Self { end }
+    }
+}
+
 impl AsFd for MoldHandle {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()

@@ -10,7 +10,7 @@ use super::facts::{Facts, Service};
 use super::layout::{MAGIC, VERSION, counter, header, page};
 use super::page::Page;
 use super::{Error, Result};
-use crate::sys::shared_words;
+use crate::sys::{shared_words, shared_words_of};
 
 /// The master's view: it gives pages out and takes them back. Others have the `Board`.
 #[derive(Debug)]
@@ -35,6 +35,29 @@ impl Scoreboard {
             if let Some(word) = words.get(index) {
                 word.store(value, Relaxed);
             }
+        }
+        let board = Board { words, pages };
+        Ok(Self { board, memfd })
+    }
+
+    /// The board that another program has made, behind its memfd.
+    ///
+    /// # Errors
+    /// `Malformed`: it has another layout.
+    pub fn adopt(memfd: OwnedFd) -> Result<Self> {
+        let words = shared_words_of(&memfd)?;
+        let word = |index: usize| words.get(index).map_or(0, |word| word.load(Relaxed));
+        let pages = usize::try_from(word(header::PAGES)).unwrap_or(0);
+        let count = counter::WORDS + page::WORDS;
+        let length = pages
+            .checked_mul(count)
+            .and_then(|all| all.checked_add(header::WORDS));
+        let fits = word(header::MAGIC) == MAGIC
+            && word(header::VERSION) == VERSION
+            && word(header::PAGE_WORDS) == page::WORDS as u64
+            && length.is_some_and(|length| length <= words.len());
+        if !fits {
+            return Err(Error::Malformed("scoreboard of another layout"));
         }
         let board = Board { words, pages };
         Ok(Self { board, memfd })

@@ -3,8 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Result;
-use crate::sys::shared_words;
+use super::{Error, Result};
+use crate::sys::{shared_words, shared_words_of};
 
 /// Words of a key: its name, and 32 bytes.
 const KEY: usize = 5;
@@ -30,6 +30,18 @@ impl TicketKeys {
     pub fn new() -> Result<(OwnedFd, Self)> {
         let (fd, words) = shared_words(c"rgun-tickets", WORDS)?;
         Ok((fd, Self { words }))
+    }
+
+    /// Those of the program before.
+    ///
+    /// # Errors
+    /// `Malformed`: that are no keys.
+    pub fn adopt(memory: &OwnedFd) -> Result<Self> {
+        let words = shared_words_of(memory)?;
+        let words = words
+            .get(..WORDS)
+            .ok_or(Error::Malformed("keys of tickets"))?;
+        Ok(Self { words })
     }
 
     /// Only for the master: `key` is used from now on, and the one before it is still accepted.

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
-use super::shares::Shares;
+use super::descriptors::{Kept, KeptFile, KeptListener};
+use super::shares::{KeptShares, Shares};
 use crate::config::{Bind, Endpoint, PortSharing, Protection, Settings};
 use crate::sys::{
     self, AnyIpv6, Audience, Identity, Listener, ListenerAddress, Others, Passed, Predecessor,
@@ -23,7 +26,45 @@ pub struct Binds {
     ports: BTreeSet<RawFd>,
 }
 
+/// What a program that goes on in this one's place takes over of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BindsState {
+    listeners: Vec<KeptListener>,
+    shares: KeptShares,
+    files: Vec<KeptFile>,
+    ports: BTreeSet<RawFd>,
+}
+
 impl Binds {
+    pub fn state(&self, kept: &mut Kept) -> BindsState {
+        let listeners = self.listeners.iter();
+        BindsState {
+            listeners: listeners.map(|one| KeptListener::of(one, kept)).collect(),
+            shares: self.shares.state(kept),
+            files: self.files.iter().map(KeptFile::from).collect(),
+            ports: self.ports.clone(),
+        }
+    }
+
+    /// # Errors
+    /// A descriptor is not open.
+    pub fn restore(state: BindsState, sharing: PortSharing) -> Result<Self, Error> {
+        let mut binds = Self {
+            shares: Shares::restore(state.shares, sharing)?,
+            files: state.files.into_iter().map(SocketFile::from).collect(),
+            ..Self::default()
+        };
+        for kept in state.listeners {
+            let opened_here = state.ports.contains(&kept.number());
+            let listener = kept.take()?;
+            if opened_here {
+                binds.ports.insert(listener.fd.as_raw_fd());
+            }
+            binds.listeners.push(listener);
+        }
+        Ok(binds)
+    }
+
     /// Opens everything that `--bind` names, or nothing.
     ///
     /// Sockets passed by systemd replace `--bind`, as with gunicorn, unless a `--bind fd://` selects among them.

@@ -4,15 +4,18 @@
 mod watch;
 
 use std::collections::BTreeSet;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use self::watch::CertificateWatch;
 use super::Error;
+use super::descriptors::{Kept, copy};
 use super::seat::SharedCertificates;
 use super::shell::Shell;
-use super::supervisor::Incarnation;
+use super::supervisor::{Generation, Incarnation};
 use crate::config::{Settings, TlsSettings, WatchCertificates};
 use crate::ipc::{self, TicketKeys, ToWorker};
 use crate::sys::{self, Document, clock};
@@ -58,7 +61,7 @@ pub struct CertificateState {
     /// Session ticket keys, for workers of all generations.
     keys: TicketKeys,
     /// Keeps the memory of the keys for a program that takes over.
-    _keys_memory: OwnedFd,
+    keys_memory: OwnedFd,
     /// Names and expiry times, for the monitor.
     expiry: Document,
     /// When the next key is generated, monotonic.
@@ -80,7 +83,7 @@ impl CertificateState {
         let (memory, keys) = TicketKeys::new()?;
         let mut state = Self {
             keys,
-            _keys_memory: memory,
+            keys_memory: memory,
             expiry: Document::new(c"rgun-expiry")?,
             rotate_at: Duration::ZERO,
             watch: None,
@@ -92,6 +95,17 @@ impl CertificateState {
         };
         state.rotate();
         Ok(state)
+    }
+
+    /// The keys that the program before has used.
+    fn restore(memory: OwnedFd) -> Result<Self, Error> {
+        let keys = TicketKeys::adopt(&memory)?;
+        Ok(Self {
+            keys,
+            keys_memory: memory,
+            rotate_at: clock::monotonic() + Duration::from_secs(tls::PERIOD_SECONDS.into()),
+            ..Self::new()?
+        })
     }
 
     /// For the monitor.
@@ -142,6 +156,13 @@ impl CertificateState {
             document: Arc::new(document),
         })
     }
+}
+
+/// What a program that goes on in this one's place takes over: the memory of the keys, and of each generation's certificates.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CertificatesState {
+    keys: RawFd,
+    generations: Vec<(Generation, RawFd)>,
 }
 
 /// The certificates for a server without a master, if it uses TLS. They are not replaced when their files change.
@@ -198,6 +219,50 @@ impl Shell<'_> {
         for edition in self.generations.editions.values_mut() {
             edition.certificates = Some(certificates.clone());
         }
+        self.follow_certificates();
+        Ok(())
+    }
+
+    pub(super) fn certificates_state(&self, kept: &mut Kept) -> Option<CertificatesState> {
+        let state = self.listening.certificates.as_ref()?;
+        let editions = self.generations.editions.iter();
+        Some(CertificatesState {
+            keys: kept.keep(&state.keys_memory),
+            generations: editions
+                .filter_map(|(generation, edition)| {
+                    let certificates = edition.certificates.as_ref()?;
+                    Some((*generation, kept.keep(&*certificates.document)))
+                })
+                .collect(),
+        })
+    }
+
+    /// # Errors
+    /// A descriptor is not open, or what is behind it cannot be used.
+    pub(super) fn restore_certificates(
+        &mut self,
+        restored: CertificatesState,
+    ) -> Result<(), Error> {
+        let state = CertificateState::restore(copy(restored.keys)?)?;
+        for (generation, fd) in restored.generations {
+            let document = Document::adopt(copy(fd)?);
+            let Some(edition) = self.generations.editions.get_mut(&generation) else {
+                continue;
+            };
+            let Some(settings) = edition.settings.tls.clone() else {
+                return Err(ipc::Error::Malformed("certificates without --certfile").into());
+            };
+            let material =
+                Material::decode(&document.read()?).ok_or(ipc::Error::Malformed("certificates"))?;
+            let loaded = tls::load(&settings, &material, state.keys, SystemTime::now())?;
+            edition.certificates = Some(Certificates {
+                settings,
+                material: Arc::new(material),
+                summaries: loaded.summaries.into(),
+                document: Arc::new(document),
+            });
+        }
+        self.listening.certificates = Some(state);
         self.follow_certificates();
         Ok(())
     }

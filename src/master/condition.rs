@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::service::Condition;
 use super::shell::Shell;
 use super::supervisor::{Generation, Report, ServiceState, Stage};
@@ -9,7 +11,7 @@ use crate::ipc;
 use crate::sys::clock;
 
 /// A message that an operator should still see after the line in the log has scrolled away.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Note {
     reloading: Option<Generation>,
     failed: Option<Generation>,

@@ -12,6 +12,9 @@ pub enum Error {
     System(#[from] sys::Error),
     #[error(transparent)]
     Ipc(#[from] ipc::Error),
+    /// After an upgrade in place.
+    #[error("cannot go on in the place of the program before: {0}")]
+    NotTakenOver(String),
     #[error(transparent)]
     Certificates(#[from] tls::Problem),
     /// The pid file names a process that lives.
@@ -54,7 +57,7 @@ impl Error {
                 Some("the name is FileDescriptorName= in the .socket unit".to_owned())
             }
             Self::Certificates(problem) => Some(problem.hint.clone()),
-            Self::Ipc(_) => None,
+            Self::Ipc(_) | Self::NotTakenOver(_) => None,
         }
     }
 }

@@ -40,6 +40,16 @@ impl Edition {
         }
     }
 
+    /// Of a generation that the program before has begun there.
+    pub fn begun_in(self, directory: Option<PathBuf>) -> Self {
+        Self { directory, ..self }
+    }
+
+    /// As it was when the generation began, if it was there.
+    pub fn pinned_directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
     pub fn directory(&self) -> &Path {
         self.directory.as_deref().unwrap_or(&self.wanted)
     }

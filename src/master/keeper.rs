@@ -50,6 +50,17 @@ impl Keeper {
         Some(how(exit))
     }
 
+    /// Its process, for a program that goes on in this one's place.
+    pub fn pid(&self) -> Option<Pid> {
+        self.running.as_ref().map(|running| running.pid)
+    }
+
+    /// The one that the program before has started.
+    pub fn restore(&mut self, pid: Pid) {
+        let renewed = false;
+        self.running = Some(Running { pid, renewed });
+    }
+
     /// Ends it so that another one is started at once, with the log that is open now.
     pub fn renew(&mut self) {
         if let Some(running) = &mut self.running {

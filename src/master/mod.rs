@@ -18,12 +18,14 @@ mod condition;
 mod configuration;
 pub mod control;
 mod daemon;
+mod descriptors;
 mod error;
 mod generation;
 mod hang;
 mod helpers;
 mod journal;
 mod keeper;
+mod launch;
 mod load;
 mod lookout;
 mod memory;
@@ -43,6 +45,7 @@ mod shell;
 pub mod supervisor;
 mod tally;
 mod turn;
+pub mod upgrade;
 mod workers;
 
 pub use binds::Binds;
@@ -51,6 +54,7 @@ pub use check::{identity, try_out};
 pub use configuration::{Configuration, Misconfigured, Next};
 pub use daemon::{Announcement, Detached, Start, detach};
 pub use error::Error;
+pub use launch::Launch;
 pub use molds::{Asked, ForkRequest, Forked, Mold, Newborn};
 pub use program::Program;
 pub use seat::{Host, Outcome, Seat, SharedCertificates};
@@ -178,6 +182,17 @@ fn govern(
     // Memory that the start has used is not needed again, and the workers to come are copies of this process.
     crate::sys::trim();
     shell.reporting.announcement = announcement.take();
+    shell.upgrade.pid_file = pid_file.as_ref().map(|file| file.path().to_owned());
+    serve(shell, pid_file, announcement, host)
+}
+
+/// Until the end, in the master and in each of its children.
+fn serve(
+    mut shell: Shell<'_>,
+    pid_file: Option<PidFile>,
+    announcement: &mut Option<Announcement>,
+    host: &dyn Host,
+) -> Result<Outcome, Error> {
     let end = match shell.run() {
         Ok(End::Child(child)) => {
             // Everything that belongs to the master alone is closed here: other workers' channels, the lifeline's

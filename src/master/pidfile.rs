@@ -62,6 +62,18 @@ impl PidFile {
         })
     }
 
+    /// The one that this process has written before.
+    pub fn written(path: PathBuf) -> Self {
+        Self {
+            path,
+            owner: Pid::this(),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Removes the file, if it still names us.
     pub fn remove(&self) {
         let removed =

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::launch::Launch;
 use super::molds::Mold;
 use crate::config::Settings;
 use crate::ipc;
@@ -54,6 +55,14 @@ pub trait Host {
     fn before_identity(&self) {}
     /// The executable of the Python that workers run in, where it is known.
     fn python_executable(&self) -> Option<PathBuf> {
+        None
+    }
+    /// How the program is started that is now where this one was started from; `None`: that is not known.
+    fn successor(&self) -> Option<Launch> {
+        None
+    }
+    /// How this program is started again.
+    fn itself(&self) -> Option<Launch> {
         None
     }
     /// Runs a mold, and each worker that it forks; returns the exit code. As `run_worker`.

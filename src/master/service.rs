@@ -94,6 +94,11 @@ impl Service {
         }
     }
 
+    /// The program before this one has said that it is ready.
+    pub fn resume(&mut self) {
+        self.state = Some(ServiceState::Ready);
+    }
+
     /// A service manager listens: otherwise `tick` needs no data.
     pub fn is_heard(&self) -> bool {
         self.socket.is_some()

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use super::descriptors::{Kept, KeptListener};
 use crate::config::PortSharing;
-use crate::sys::{Listener, ListenerAddress, share_port};
+use crate::sys::{self, Listener, ListenerAddress, share_port};
 
 /// Empty without `--reuse-port`: all workers have the same listeners. Slot 0 has those that were opened first.
 #[derive(Debug, Default)]
@@ -15,6 +16,9 @@ pub struct Shares {
     /// Of each slot except the first one, in the order of the listeners; `None`: shared by all.
     of: BTreeMap<u32, Vec<Option<Listener>>>,
 }
+
+/// Those of each slot, for a program that goes on in this one's place.
+pub type KeptShares = BTreeMap<u32, Vec<Option<KeptListener>>>;
 
 impl Shares {
     pub fn new(sharing: PortSharing) -> Self {
@@ -25,6 +29,27 @@ impl Shares {
             sharing,
             of: BTreeMap::new(),
         }
+    }
+
+    pub fn state(&self, kept: &mut Kept) -> KeptShares {
+        let mut keep = |own: &Option<Listener>| own.as_ref().map(|it| KeptListener::of(it, kept));
+        let slots = self.of.iter();
+        slots
+            .map(|(slot, own)| (*slot, own.iter().map(&mut keep).collect()))
+            .collect()
+    }
+
+    /// # Errors
+    /// A descriptor is not open.
+    pub fn restore(state: KeptShares, sharing: PortSharing) -> sys::Result<Self> {
+        let mut of = BTreeMap::new();
+        for (slot, own) in state {
+            let own = own
+                .into_iter()
+                .map(|it| it.map(KeptListener::take).transpose());
+            of.insert(slot, own.collect::<sys::Result<_>>()?);
+        }
+        Ok(Self { sharing, of })
     }
 
     /// Called before a worker of that slot is forked. `listeners`: the first slot's.

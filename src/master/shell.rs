@@ -30,6 +30,7 @@ use super::supervisor::{
     BootPhase, Event, Exit, Generation, Incarnation, Moment, Signal, Supervisor, WorkerMessage,
 };
 use super::tally::Tally;
+use super::upgrade::attempt::{Then, Upgrade};
 use super::workers::{Failure, Hearing, Killed, Workers, exit};
 use crate::config::{Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard, ToWorker};
@@ -49,9 +50,6 @@ pub const HEARD: [Raw; 10] = [
     Raw::USR2,
     Raw::WINCH,
 ];
-
-/// What to do in place of gunicorn's USR2.
-const NO_UPGRADE: &str = "SIGHUP loads new code; restart for a new version of the server";
 
 /// How the loop continues after an action.
 pub enum Flow {
@@ -97,6 +95,7 @@ pub struct Shell<'a> {
     pub(super) molds: Molds,
     pub(super) desk: ControlClients,
     pub(super) reporting: Reporting,
+    pub(super) upgrade: Upgrade,
 }
 
 /// Events that were not handled yet, and their sources.
@@ -180,7 +179,7 @@ pub struct Reporting {
 /// A pipe that is never written to. While the master lives, it is not readable; afterwards, it returns EOF.
 pub struct Lifeline {
     pub(super) read: Option<OwnedFd>,
-    _write: OwnedFd,
+    write: OwnedFd,
 }
 
 impl Lifeline {
@@ -188,8 +187,20 @@ impl Lifeline {
         let (read, write) = crate::sys::pipe()?;
         Ok(Self {
             read: Some(read),
-            _write: write,
+            write,
         })
+    }
+
+    /// Both ends, for a program that goes on in this one's place.
+    pub fn ends(&self) -> Option<(&OwnedFd, &OwnedFd)> {
+        self.read.as_ref().map(|read| (read, &self.write))
+    }
+
+    pub fn restore(read: OwnedFd, write: OwnedFd) -> Self {
+        Self {
+            read: Some(read),
+            write,
+        }
     }
 }
 
@@ -248,6 +259,7 @@ impl<'a> Shell<'a> {
                 service: Service::of_this_process(),
                 announcement: None,
             },
+            upgrade: Upgrade::default(),
         })
     }
 
@@ -290,10 +302,12 @@ impl<'a> Shell<'a> {
             Raw::TTOU => Signal::Ttou,
             Raw::USR1 => Signal::Usr1,
             Raw::WINCH => Signal::Winch,
-            _ => {
-                tracing::warn!(%signal, sender, hint = NO_UPGRADE, "there is no upgrade of a running server, going on");
+            Raw::USR2 => {
+                tracing::info!(%signal, sender, "signal received");
+                self.begin_upgrade(None, Then::Reload);
                 return Ok(());
             }
+            _ => return Ok(()),
         };
         match event {
             Signal::Winch => tracing::debug!(%signal, sender, "signal received"),
@@ -304,33 +318,35 @@ impl<'a> Shell<'a> {
     }
 
     /// One SIGCHLD may stand for several children, including ones that we did not fork (orphans, when we are PID 1).
-    fn reap(&mut self) -> Result<(), Error> {
+    pub(super) fn reap(&mut self) -> Result<(), Error> {
         while let Some((pid, ended)) = process::reap()? {
-            let Some(incarnation) = self.fleet.workers.with_pid(pid) else {
-                if !self.reap_helper(pid, ended) {
-                    tracing::debug!(%pid, ?ended, "orphan reaped");
-                }
-                continue;
-            };
-            // Messages that it sent before its exit come first. Later ones of its own child processes are dropped.
-            self.listen(incarnation, usize::from(u16::MAX));
-            self.tell_hang(incarnation);
-            let killed = self
-                .fleet
-                .workers
-                .get(incarnation)
-                .map(|worker| worker.killed);
-            let exit = match ended {
-                process::Exit::Signal {
-                    signal: Raw::KILL, ..
-                } if killed == Some(Killed::No) && self.fleet.memory.has_killed() => {
-                    Exit::OutOfMemory
-                }
-                ended => exit(ended),
-            };
-            self.worker_ended(incarnation, pid, exit);
+            self.child_ended(pid, ended);
         }
         Ok(())
+    }
+
+    pub(super) fn child_ended(&mut self, pid: Pid, ended: process::Exit) {
+        let Some(incarnation) = self.fleet.workers.with_pid(pid) else {
+            if !self.reap_helper(pid, ended) {
+                tracing::debug!(%pid, ?ended, "orphan reaped");
+            }
+            return;
+        };
+        // Messages that it sent before its exit come first. Later ones of its own child processes are dropped.
+        self.listen(incarnation, usize::from(u16::MAX));
+        self.tell_hang(incarnation);
+        let killed = self
+            .fleet
+            .workers
+            .get(incarnation)
+            .map(|worker| worker.killed);
+        let exit = match ended {
+            process::Exit::Signal {
+                signal: Raw::KILL, ..
+            } if killed == Some(Killed::No) && self.fleet.memory.has_killed() => Exit::OutOfMemory,
+            ended => exit(ended),
+        };
+        self.worker_ended(incarnation, pid, exit);
     }
 
     pub(super) fn worker_ended(&mut self, incarnation: Incarnation, pid: Pid, exit: Exit) {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::supervisor::{Exit, Extent, Report, Retirement, Slot};
 
 /// Why a worker was replaced.
@@ -34,7 +36,7 @@ impl Cause {
     ];
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Tally {
     causes: [u64; Cause::ALL.len()],
     slots: BTreeMap<Slot, u64>,

@@ -49,6 +49,7 @@ impl Shell<'_> {
         self.take_requests();
         self.look_for_stacks();
         self.look_for_helpers_end();
+        self.advance_upgrade();
         let due = self.supervisor.next_timeout();
         if due.is_some_and(|due| due <= self.now()) {
             self.events.pending.push_back(Event::Timeout);
@@ -109,6 +110,7 @@ impl Shell<'_> {
                 .map(|due| self.events.began + due.0),
             self.reporting.service.due(),
             self.desk.control.due(),
+            self.upgrade.due(),
             // A slow reader of the log is retried often; the channels are still what wakes us.
             observability::is_behind().then_some(now + LOG_RETRY),
             self.has_waiting_clients().then_some(now + WAITS_RETRY),

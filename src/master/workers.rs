@@ -1,11 +1,16 @@
 //! The processes of the supervisor's incarnations: pids, channels, pages, last messages.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, RawFd};
 
+use serde::{Deserialize, Serialize};
+
+use super::Error;
 use super::control::Rate;
+use super::descriptors::{Kept, copy};
 use super::hang::Hang;
 use super::supervisor::{Exit, Generation, Incarnation, Slot};
-use crate::ipc::{InFlight, MasterChannel, Page, Phase, ToWorker};
+use crate::ipc::{self, Board, InFlight, MasterChannel, Page, Phase, ToWorker};
 use crate::sys::{Pid, Scratch, clock};
 
 /// Number of dead workers that are remembered, for reports that come after the exit.
@@ -71,14 +76,30 @@ impl Worker {
     }
 }
 
+/// What another program in this process takes over of a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WorkerState {
+    incarnation: Incarnation,
+    slot: Slot,
+    generation: Generation,
+    pid: i32,
+    channel: RawFd,
+    hearing: Hearing,
+    page: u32,
+    stacks: RawFd,
+    ready_ms: Option<u64>,
+    killed: Killed,
+    born_ms: u64,
+}
+
 /// Whether we sent SIGKILL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Killed {
     ByUs,
     No,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hearing {
     Open,
     Closed,
@@ -118,6 +139,48 @@ pub struct Workers {
 }
 
 impl Workers {
+    /// What they have said of a failure or a hang, and is not reported yet, is left behind.
+    pub fn state(&self, board: Board, kept: &mut Kept) -> Vec<WorkerState> {
+        let state = |(incarnation, worker): (&Incarnation, &Worker)| WorkerState {
+            incarnation: *incarnation,
+            slot: worker.slot,
+            generation: worker.generation,
+            pid: worker.pid.as_raw(),
+            channel: kept.keep(&worker.channel.as_fd()),
+            hearing: worker.hearing,
+            page: board.number_of(worker.page),
+            stacks: kept.keep(&worker.stacks),
+            ready_ms: worker.ready_ms,
+            killed: worker.killed,
+            born_ms: worker.born_ms,
+        };
+        self.living.iter().map(state).collect()
+    }
+
+    /// # Errors
+    /// A descriptor is not open, or there is no such page or process.
+    pub fn restore(states: Vec<WorkerState>, board: Board) -> Result<Self, Error> {
+        let mut workers = Self::default();
+        for state in states {
+            let page = board.page(state.page as usize);
+            let (page, pid) = page
+                .zip(Pid::new(state.pid))
+                .ok_or(ipc::Error::Malformed("a worker without page or process"))?;
+            let channel = copy(state.channel)?.into();
+            let stacks = copy(state.stacks)?.into();
+            let place = (state.slot, state.generation);
+            let worker = Worker {
+                hearing: state.hearing,
+                ready_ms: state.ready_ms,
+                killed: state.killed,
+                born_ms: state.born_ms,
+                ..Worker::new(place, pid, channel, page, stacks)
+            };
+            workers.insert(state.incarnation, worker);
+        }
+        Ok(workers)
+    }
+
     pub fn insert(&mut self, incarnation: Incarnation, worker: Worker) {
         self.by_pid.insert(worker.pid, incarnation);
         self.living.insert(incarnation, worker);

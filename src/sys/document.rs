@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ impl Document {
         let document = Self { file: fd.into() };
         document.replace(&[])?;
         Ok(document)
+    }
+
+    /// The one that another program writes no more.
+    pub fn adopt(fd: OwnedFd) -> Self {
+        Self { file: fd.into() }
     }
 
     /// The same bytes under another descriptor.
@@ -100,6 +106,12 @@ impl Document {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes, at)?;
         Ok(u64::from_ne_bytes(bytes))
+    }
+}
+
+impl AsRawFd for Document {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 }
 

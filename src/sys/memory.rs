@@ -23,6 +23,24 @@ pub fn shared_words(name: &CStr, count: usize) -> Result<(OwnedFd, &'static [Ato
     let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC)
         .map_err(|e| Error::new("memfd_create", &object, e))?;
     ftruncate(&fd, offset).map_err(|e| Error::new("ftruncate", &object, e))?;
+    let words = map(&fd, length, &object)?;
+    Ok((fd, words))
+}
+
+/// The words that another program has shared, behind their memfd.
+///
+/// The caller vouches that nothing makes the file shorter: only `shared_words` has resized it.
+pub fn shared_words_of(fd: &OwnedFd) -> Result<&'static [AtomicU64]> {
+    let failed = |e: std::io::Error| Error::new("map", "shared memory", e);
+    let found = nix::sys::stat::fstat(fd).map_err(|e| failed(e.into()))?;
+    let length = usize::try_from(found.st_size)
+        .ok()
+        .and_then(NonZeroUsize::new);
+    let length = length.ok_or_else(|| failed(std::io::ErrorKind::UnexpectedEof.into()))?;
+    map(fd, length, "shared memory")
+}
+
+fn map(fd: &OwnedFd, length: NonZeroUsize, object: &str) -> Result<&'static [AtomicU64]> {
     // SAFETY: a fresh shared mapping at an address of the kernel's choice; it aliases nothing in this process.
     let start = unsafe {
         mmap(
@@ -30,15 +48,15 @@ pub fn shared_words(name: &CStr, count: usize) -> Result<(OwnedFd, &'static [Ato
             length,
             ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
             MapFlags::MAP_SHARED,
-            &fd,
+            fd,
             0,
         )
     }
-    .map_err(|e| Error::new("mmap", &object, e))?;
-    // SAFETY: `start` is page-aligned and valid for `bytes` zeroed bytes, for ever (never unmapped, and the file never
-    // shrinks: only this function has resized it); every access from every process goes through atomics.
-    let words = unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>().as_ptr(), count) };
-    Ok((fd, words))
+    .map_err(|e| Error::new("mmap", object, e))?;
+    let count = length.get() / size_of::<AtomicU64>();
+    // SAFETY: `start` is page-aligned and valid for `length` bytes, for ever (never unmapped, and the file never shrinks: only
+    // `shared_words` has resized it); every access from every process goes through atomics.
+    Ok(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>().as_ptr(), count) })
 }
 
 /// Limits the allocator to two arenas, from here on, for threads that pass memory to each other: with an arena each, every one

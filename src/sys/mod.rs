@@ -34,6 +34,7 @@ mod remote;
 mod scratch;
 pub mod signals;
 pub mod stream;
+mod successor;
 mod tcp;
 pub mod terminal;
 mod title;
@@ -54,7 +55,7 @@ pub use local_time::{
     LocalTime, format_time, keep_zone, local_time, unix_millis, unix_seconds, utc,
 };
 pub use lookup::{Lookup, News};
-pub use memory::{share_arenas, shared_words, trim};
+pub use memory::{share_arenas, shared_words, shared_words_of, trim};
 pub use noted::Noted;
 pub use notify::NotifySocket;
 pub use output::{ATOMIC, Output, end_of_piece};
@@ -68,6 +69,7 @@ pub use poll::{Wanted, wait_for, wait_readable, wait_writable};
 pub use random::random;
 pub use remote::Remote;
 pub use scratch::Scratch;
+pub use successor::{close_inherited, replace_program};
 pub use tcp::{
     AnyIpv6, Others, accept_queue, last_data_received, listen_tcp, share_port, try_tcp,
     turn_away_newcomers,

@@ -51,6 +51,21 @@ impl SocketFile {
         &self.path
     }
 
+    /// What it is known by, for a program that goes on in this one's place.
+    pub fn parts(&self) -> (&Path, u64, u64) {
+        (&self.path, self.device, self.inode)
+    }
+
+    /// Made by the program before.
+    pub fn from_parts(path: PathBuf, device: u64, inode: u64) -> Self {
+        Self {
+            path,
+            device,
+            inode,
+            predecessor: Predecessor::None,
+        }
+    }
+
     pub fn predecessor(&self) -> Predecessor {
         self.predecessor
     }

@@ -62,7 +62,7 @@ pub(in crate::cli) fn command() -> Command {
                 .value_name("SECONDS")
                 .value_parser(value_parser!(f64))
                 .global(true)
-                .help("How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, stage, canary, promote, rollback, restart-worker and stop 600"),
+                .help("How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, upgrade, stage, canary, promote, rollback, restart-worker and stop 600"),
         )
         .subcommands([
             status(),
@@ -79,6 +79,16 @@ pub(in crate::cli) fn command() -> Command {
                  A reload requested during another one follows it.\n\n\
                  In a deploy: rgun ctl reload || exit 1",
             ),
+            verb(
+                "upgrade",
+                "Continue with the program that is installed now, in the same process",
+                "As SIGUSR2, but it waits. The new program is asked first whether it can take over; then it goes on in the \
+                 master's process: same pid, sockets, workers and counters, no request is lost. A reload follows, so that the \
+                 workers run it as well: exit code 0 when every new worker serves. When the new program cannot take over, \
+                 nothing has changed, and the reason is printed: exit code 1.\n\n\
+                 In a deploy: pip install -U rgun && rgun ctl upgrade",
+            )
+            .arg(switch("no-reload", "Leave the workers as they are")),
             verb(
                 "stage",
                 "Boot a new generation beside the serving one, and hold it",

@@ -56,6 +56,7 @@ impl Invocation {
             Verb::Stop { .. }
             | Verb::Plain(
                 Request::Reload
+                | Request::Upgrade { .. }
                 | Request::Stage { .. }
                 | Request::Promote
                 | Request::Rollback
@@ -94,6 +95,9 @@ impl Verb {
             "status" if of.get_flag("json") => Self::Status(Form::Json),
             "status" => Self::Status(Form::Table),
             "reload" => Self::Plain(Request::Reload),
+            "upgrade" => Self::Plain(Request::Upgrade {
+                no_reload: of.get_flag("no-reload"),
+            }),
             "stage" => Self::Plain(Request::Stage {
                 bind: of
                     .get_many::<String>("bind")

@@ -138,7 +138,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     ),
     in_file(
         "pre_exec",
-        Standing::Idle("USR2 does not replace a running server, so it is never called"),
+        Standing::Idle("an upgrade forks no second master, so it is never called"),
     ),
     in_file("on_dirty_starting", DIRTY),
     in_file("dirty_post_fork", DIRTY),

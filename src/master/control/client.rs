@@ -1,10 +1,13 @@
 //! One client of the control socket: reads its requests and writes the responses, as lines.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use crate::sys::Wanted;
+use serde::{Deserialize, Serialize};
+
+use crate::master::descriptors::{Kept, copy};
+use crate::sys::{self, Wanted};
 
 /// Limit for one request.
 pub const LONGEST_LINE: usize = 64 * 1024;
@@ -35,7 +38,43 @@ pub enum Line {
     TooLong,
 }
 
+/// A client that was handed over to a program that goes on in this one's place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClientState {
+    stream: RawFd,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    asked: Option<u64>,
+    leaves: bool,
+}
+
 impl Client {
+    pub fn state(&self, kept: &mut Kept) -> ClientState {
+        ClientState {
+            stream: kept.keep(&self.stream),
+            input: self.input.clone(),
+            output: self.output.clone(),
+            asked: self.asked,
+            leaves: self.leaving != Leaving::No,
+        }
+    }
+
+    /// # Errors
+    /// Its descriptor is not open.
+    pub fn restore(state: ClientState) -> sys::Result<Self> {
+        Ok(Self {
+            stream: copy(state.stream)?.into(),
+            input: state.input,
+            output: state.output,
+            asked: state.asked,
+            leaving: if state.leaves {
+                Leaving::WhenWritten
+            } else {
+                Leaving::No
+            },
+        })
+    }
+
     /// `stream` must not block.
     pub fn new(stream: UnixStream) -> Self {
         Self {

@@ -9,6 +9,7 @@ use crate::master::shell::Shell;
 use crate::master::supervisor::{
     Answer, Bounds, Command, Event, Portion, Refusal, ReloadFailure, Slot, StopMode, Token, Trial,
 };
+use crate::master::upgrade::attempt::Then;
 use crate::observability;
 
 impl Shell<'_> {
@@ -51,6 +52,15 @@ impl Shell<'_> {
             Request::WaitReady | Request::WaitIdle => {
                 self.desk.waits.add(token, request);
                 return;
+            }
+            Request::Upgrade { no_reload } => {
+                let (verb, then) = if *no_reload {
+                    ("upgrade --no-reload", Then::Nothing)
+                } else {
+                    ("upgrade", Then::Reload)
+                };
+                tracing::info!(command = verb, "command received on the control socket");
+                return self.begin_upgrade(Some(token), then);
             }
             Request::Reload => ("reload".to_owned(), Command::Reload),
             Request::Stage { bind } => {
@@ -117,7 +127,10 @@ impl Shell<'_> {
     }
 
     pub(in crate::master) fn reply(&mut self, token: Token, answer: &Answer) {
-        let response = self.response(answer);
+        let mut response = self.response(answer);
+        if let Some(done) = self.upgrade.done_for(token) {
+            response.message = format!("{done}; {}", response.message);
+        }
         self.listening.previews.answered(token);
         self.desk.control.answer(token, &response);
     }
@@ -284,7 +297,7 @@ fn portion(text: &str) -> Result<Portion, String> {
 }
 
 /// The refusal, with what to do about it.
-fn refused(refusal: Refusal) -> String {
+pub fn refused(refusal: Refusal) -> String {
     match refusal {
         Refusal::Reloading { generation: None } => {
             "a reload is queued: try again when it has ended".to_owned()

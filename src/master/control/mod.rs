@@ -14,7 +14,8 @@ mod status;
 pub mod trust;
 mod wait;
 
+pub use desk::refused;
 pub use errand::Errands;
 pub use rate::Rate;
-pub use socket::{Control, Source};
+pub use socket::{Control, ControlState, Source};
 pub use wait::Waits;

@@ -11,6 +11,11 @@ pub enum Request {
     Status,
     /// Answered when the new workers serve, or when the reload has failed.
     Reload,
+    /// Another program goes on in the master's place; answered when the reload that follows has ended, or when it is not done.
+    Upgrade {
+        #[serde(default)]
+        no_reload: bool,
+    },
     /// Boots a generation beside the one that serves; answered when all of it is ready, or when that has failed.
     Stage {
         /// Addresses where it can be inspected before it serves, in the form of `--bind`.

@@ -7,12 +7,15 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::client::{Client, LONGEST_LINE, Line};
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, ClientState, LONGEST_LINE, Line};
 use super::place;
 use super::protocol::{Request, Response};
 use crate::config::{ControlSocket, Settings};
 use crate::master::Error;
 use crate::master::binds::log_predecessor;
+use crate::master::descriptors::{Kept, KeptFile, KeptListener};
 use crate::master::supervisor::Token;
 use crate::sys::{
     self, Listener, SocketFile, Wanted, clock, effective_user, listen_unix, peer_user,
@@ -43,6 +46,14 @@ pub struct Control {
     last: u64,
 }
 
+/// Socket and clients, handed over to a program that goes on in this one's place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ControlState {
+    door: Option<(KeptListener, KeptFile)>,
+    clients: Vec<(u64, ClientState)>,
+    last: u64,
+}
+
 impl Control {
     /// # Errors
     /// When the socket with a configured path cannot be opened. Without one at a default path the server still runs.
@@ -60,6 +71,35 @@ impl Control {
             door,
             ..Self::default()
         })
+    }
+
+    pub fn state(&self, kept: &mut Kept) -> ControlState {
+        let door = self.door.as_ref();
+        ControlState {
+            door: door.map(|(door, file)| (KeptListener::of(door, kept), KeptFile::from(file))),
+            clients: self
+                .clients
+                .iter()
+                .map(|(number, client)| (*number, client.state(kept)))
+                .collect(),
+            last: self.last,
+        }
+    }
+
+    /// # Errors
+    /// A descriptor is not open.
+    pub fn restore(state: ControlState) -> Result<Self, Error> {
+        let mut control = Self {
+            last: state.last,
+            ..Self::default()
+        };
+        if let Some((door, file)) = state.door {
+            control.door = Some((door.take()?, file.into()));
+        }
+        for (number, client) in state.clients {
+            control.clients.insert(number, Client::restore(client)?);
+        }
+        Ok(control)
     }
 
     /// When a client that could not be accepted is retried, monotonic.

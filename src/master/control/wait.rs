@@ -1,14 +1,16 @@
 //! Clients that wait for the server to be ready, or to be idle.
 
+use serde::{Deserialize, Serialize};
+
 use super::protocol::{Request, Response};
 use crate::master::shell::Shell;
 use crate::master::supervisor::{Service, Stage, Token};
 
 /// The waiting clients and their goals.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Waits(Vec<(Token, Goal)>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Goal {
     Ready,
     Idle,

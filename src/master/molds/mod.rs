@@ -9,10 +9,14 @@ pub use child::{Asked, ForkRequest, Forked, Mold, MoldInit, Newborn, live};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::{AsFd, RawFd};
+
+use serde::{Deserialize, Serialize};
 
 use self::process::{MoldProcess, Unborn};
 use super::Error;
 use super::child::FAILED_TO_BOOT;
+use super::descriptors::{Kept, copy};
 use super::generation::{Edition, logs};
 use super::shell::{End, Flow, Shell, boot_phase, deliver};
 use super::supervisor::{BootFailure, Event, Generation, Incarnation, MoldMessage, Slot};
@@ -35,6 +39,13 @@ pub struct Molds {
     orphans: BTreeMap<Pid, Exit>,
     /// The failure that the last mold of a generation reported.
     failures: BTreeMap<Generation, Failure>,
+}
+
+/// Molds that were handed over: generation, process and channel of each.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MoldsState {
+    running: Vec<(Generation, i32, RawFd)>,
+    leaving: Vec<i32>,
 }
 
 impl Molds {
@@ -77,6 +88,43 @@ impl Molds {
         for pid in self.leaving.iter().copied().chain(running) {
             deliver(pid, Signal::KILL);
         }
+    }
+
+    /// What a program that goes on in this one's place takes over.
+    pub fn state(&self, kept: &mut Kept) -> MoldsState {
+        let running = self.running.iter();
+        MoldsState {
+            running: running
+                .map(|(generation, mold)| {
+                    let channel = kept.keep(&mold.handle.as_fd());
+                    (*generation, mold.pid.as_raw(), channel)
+                })
+                .collect(),
+            leaving: self.leaving.iter().map(|pid| pid.as_raw()).collect(),
+        }
+    }
+
+    /// # Errors
+    /// A descriptor is not open.
+    pub fn restore(state: MoldsState) -> Result<Self, Error> {
+        let mut molds = Self {
+            leaving: state.leaving.into_iter().filter_map(Pid::new).collect(),
+            ..Self::default()
+        };
+        for (generation, pid, channel) in state.running {
+            let handle = copy(channel)?.into();
+            let pid = Pid::new(pid).ok_or(ipc::Error::Malformed("a mold without a process"))?;
+            molds
+                .running
+                .insert(generation, MoldProcess::new(pid, handle));
+        }
+        Ok(molds)
+    }
+
+    /// None of them has a worker to fork, or ends.
+    pub fn are_at_rest(&self) -> bool {
+        let rests = |mold: &MoldProcess| mold.hearing == Hearing::Open && !mold.is_asked();
+        self.running.values().all(rests)
     }
 
     fn is_forking(&self) -> bool {

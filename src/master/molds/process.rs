@@ -90,6 +90,11 @@ impl MoldProcess {
         self.asked.push_back(unborn);
     }
 
+    /// There are workers that it is to fork.
+    pub fn is_asked(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
     /// Sends the next request, if the mold is free. A request that cannot be sent is returned with the reason.
     pub fn advance(&mut self) -> Option<(Unborn, Error)> {
         if self.state == State::Forking {

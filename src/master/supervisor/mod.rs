@@ -70,7 +70,7 @@ pub use names::{Generation, Incarnation, Moment, Slot, Token};
 pub use plan::{Abort, Bounds, ForkedFrom, Plan, ScaleRules, Sources, Winch};
 pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
 pub use scaling::ScalingView;
-pub use state::StateError;
+pub use state::{NotNow, StateError};
 pub use view::{RolloutStage, RolloutView, Service, Stage, WorkerView};
 
 use chance::Chance;

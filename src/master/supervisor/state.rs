@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Supervisor;
+use super::{Phase, Refusal, Supervisor};
 
 /// Of what `write` writes, and the only one that `read` reads.
 pub const VERSION: u32 = 1;
@@ -58,5 +58,40 @@ impl Supervisor {
         }
         let Read { supervisor } = serde_json::from_str(text)?;
         Ok(supervisor)
+    }
+}
+
+/// Why the state cannot be handed over to another program at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotNow {
+    Starting,
+    Stopping,
+    Rollout(Refusal),
+    /// The generation before is kept for a rollback.
+    Kept,
+}
+
+impl Supervisor {
+    /// Another program reads the settings anew: it has one set of them, and there must be one generation that workers are
+    /// started for.
+    ///
+    /// # Errors
+    /// What has to end before.
+    pub fn may_be_handed_over(&self) -> Result<(), NotNow> {
+        match self.phase {
+            Phase::Running => {}
+            Phase::Preparing(_) | Phase::FirstBoot => return Err(NotNow::Starting),
+            Phase::Delayed { .. }
+            | Phase::Stopping { .. }
+            | Phase::Closing { .. }
+            | Phase::Gone => return Err(NotNow::Stopping),
+        }
+        if let Some(refusal) = self.rollout_in_progress() {
+            return Err(NotNow::Rollout(refusal));
+        }
+        if self.previous.is_some() {
+            return Err(NotNow::Kept);
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,226 @@
+//! Upgrade in place: another program goes on in this process, with everything that is open and every child.
+//!
+//! It is asked first, as a child that gets the same state (`check`). Then this process becomes it (`exec`), and it takes over
+//! (`takeover`): it works with copies of the descriptors until all is there, so that up to then the way back is open.
+
+pub mod attempt;
+mod check;
+mod state;
+mod takeover;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+pub use check::{CHECK, answer};
+pub use takeover::{Predecessor, take_over};
+
+use self::attempt::{Attempt, Stage, Then};
+use self::check::{Check, STATE_VARIABLE};
+use self::state::{Header, State, VERSION};
+use super::child::PRIVATE;
+use super::control::protocol::Response;
+use super::control::refused;
+use super::descriptors::Kept;
+use super::launch::Launch;
+use super::shell::Shell;
+use super::supervisor::{NotNow, StateError, Token};
+use crate::ipc::SCOREBOARD_VERSION;
+use crate::observability;
+use crate::sys::{self, Pid, Scratch, random, replace_program};
+
+/// The executable of this process, also where its file was replaced.
+const OWN_EXECUTABLE: &str = "/proc/self/exe";
+
+impl Shell<'_> {
+    /// `caller`: on the control socket; without one it was a signal.
+    pub(super) fn begin_upgrade(&mut self, caller: Option<Token>, then: Then) {
+        let callers: Vec<Token> = caller.into_iter().collect();
+        let begun = if self.upgrade.attempt.is_some() {
+            Err("an upgrade is in progress: try again when it has ended".to_owned())
+        } else {
+            self.ask_successor(callers.clone(), then)
+        };
+        match begun {
+            Ok(attempt) => {
+                let program = attempt.launch.path.display();
+                tracing::info!(%program, "upgrade: asking the new program");
+                self.upgrade.attempt = Some(attempt);
+            }
+            Err(why) => self.upgrade_failed(&callers, &why),
+        }
+    }
+
+    fn ask_successor(&mut self, callers: Vec<Token>, then: Then) -> Result<Attempt, String> {
+        self.may_upgrade()?;
+        let launch = self.host.successor();
+        let launch = launch.ok_or("it is not known how this program was started")?;
+        self.upgrade.executable = File::open(OWN_EXECUTABLE).ok();
+        let secret = format!("{:016x}{:016x}", random(), random());
+        let (state, _) = self.written(&callers, then, &secret).map_err(in_words)?;
+        let (start, patience) = (&self.generations.start, self.generations.first.boot_timeout);
+        let check = Check::start((&launch, &PRIVATE), start, &state, secret, patience);
+        Ok(Attempt {
+            check: check.map_err(|error| error.to_string())?,
+            callers,
+            then,
+            launch,
+            stage: Stage::Asked,
+        })
+    }
+
+    fn may_upgrade(&self) -> Result<(), String> {
+        if self.generations.first.reload.is_some() {
+            return Err("a server with --reload is not upgraded: start it again".to_owned());
+        }
+        let why = match self.supervisor.may_be_handed_over() {
+            Ok(()) => return Ok(()),
+            Err(NotNow::Starting) => "the server is starting: try again when it is up".to_owned(),
+            Err(NotNow::Stopping) => "the server is stopping".to_owned(),
+            Err(NotNow::Rollout(refusal)) => refused(refusal),
+            Err(NotNow::Kept) => {
+                "the generation before is kept for a rollback: try again after --rollback-window"
+                    .to_owned()
+            }
+        };
+        Err(why)
+    }
+
+    /// Once a turn. What has come is handled before.
+    pub(super) fn advance_upgrade(&mut self) {
+        let Some(attempt) = &mut self.upgrade.attempt else {
+            return;
+        };
+        let failed = match &attempt.stage {
+            Stage::Asked => return attempt.check.enforce(),
+            Stage::Failed(why) => Some(why.clone()),
+            Stage::Ready => self.may_upgrade().err(),
+        };
+        if failed.is_none() && !self.is_at_rest() {
+            return;
+        }
+        let Some(attempt) = self.upgrade.attempt.take() else {
+            return;
+        };
+        let why = failed.unwrap_or_else(|| self.become_successor(&attempt));
+        self.upgrade_failed(&attempt.callers, &why);
+    }
+
+    /// Nothing is on its way that the state does not tell of.
+    fn is_at_rest(&self) -> bool {
+        self.events.pending.is_empty()
+            && self.desk.errands.is_empty()
+            && self.molds.are_at_rest()
+            && !self.awaits_stacks()
+    }
+
+    fn upgrade_failed(&mut self, callers: &[Token], why: &str) {
+        tracing::error!(error = why, "upgrade failed, the running program goes on");
+        let response = Response::failed(format!("not upgraded, the server is as it was: {why}"));
+        for caller in callers {
+            self.desk.control.answer(*caller, &response);
+        }
+    }
+
+    /// Only comes back with the reason why not.
+    fn become_successor(&mut self, attempt: &Attempt) -> String {
+        let program = attempt.launch.path.display();
+        tracing::info!(%program, "upgrade: handing over to the new program");
+        observability::flush_pending();
+        let (state, kept) = match self.written(&attempt.callers, attempt.then, "") {
+            Ok(written) => written,
+            Err(error) => return in_words(error),
+        };
+        // Relative paths, and `current`, are meant as they were at the start.
+        if let Err(error) = std::env::set_current_dir(&self.generations.start) {
+            return sys::Error::new("chdir", self.generations.start.display(), error).to_string();
+        }
+        let mut descriptors = kept.numbers().to_vec();
+        descriptors.push(state.as_raw_fd());
+        let mut variables = attempt.launch.variables.clone();
+        variables.push((STATE_VARIABLE.to_owned(), state.as_raw_fd().to_string()));
+        let Launch { path, words, .. } = &attempt.launch;
+        let path = OsStr::new(path);
+        replace_program(path, words, &variables, &descriptors).to_string()
+    }
+
+    /// Everything that another program needs, and the descriptors in it.
+    fn written(
+        &self,
+        callers: &[Token],
+        then: Then,
+        secret: &str,
+    ) -> Result<(Scratch, Kept), Unwritten> {
+        let mut kept = Kept::default();
+        let back = self.way_back(&mut kept)?;
+        let ends = self.fleet.lifeline.ends().ok_or(Unwritten::NoWayBack)?;
+        let lifeline = (kept.keep(ends.0), kept.keep(ends.1));
+        let editions = self.generations.editions.iter();
+        let state = State {
+            supervisor: self.supervisor.write()?,
+            began: self.events.began,
+            scoreboard_version: SCOREBOARD_VERSION,
+            scoreboard: kept.keep(self.fleet.scoreboard.memfd()),
+            lifeline,
+            binds: self.listening.binds.state(&mut kept),
+            admin: self.helpers.monitor.binds.state(&mut kept),
+            monitor: self.helpers.monitor.pid().map(Pid::as_raw),
+            workers: (self.fleet.workers).state(self.fleet.scoreboard.board(), &mut kept),
+            molds: self.molds.state(&mut kept),
+            control: self.desk.control.state(&mut kept),
+            waits: self.desk.waits.clone(),
+            certificates: self.certificates_state(&mut kept),
+            generations: editions
+                .map(|(generation, edition)| {
+                    let directory = edition.pinned_directory().map(PathBuf::from);
+                    (*generation, directory)
+                })
+                .collect(),
+            pid_file: self.upgrade.pid_file.clone(),
+            tally: self.reporting.tally.clone(),
+            note: self.reporting.note.clone(),
+            description: self.reporting.description.clone(),
+            callers: callers.to_vec(),
+            then,
+            header: Header {
+                version: VERSION,
+                release: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                secret: secret.to_owned(),
+                back,
+                descriptors: kept.numbers().to_vec(),
+            },
+        };
+        let text = serde_json::to_vec(&state)?;
+        Ok((Scratch::holding(c"rgun-state", &[&text])?, kept))
+    }
+
+    /// How this program is started again, should the new one fail.
+    fn way_back(&self, kept: &mut Kept) -> Result<Launch, Unwritten> {
+        let mut back = self.host.itself().ok_or(Unwritten::NoWayBack)?;
+        if back.path == OWN_EXECUTABLE {
+            let executable = self.upgrade.executable.as_ref();
+            let number = kept.keep(executable.ok_or(Unwritten::NoWayBack)?);
+            back.path = format!("/proc/self/fd/{number}").into();
+        }
+        Ok(back)
+    }
+}
+
+/// Why there is no state to hand over.
+#[derive(Debug, thiserror::Error)]
+enum Unwritten {
+    #[error("it is not known how this program was started")]
+    NoWayBack,
+    #[error(transparent)]
+    Supervisor(#[from] StateError),
+    #[error(transparent)]
+    Text(#[from] serde_json::Error),
+    #[error(transparent)]
+    System(#[from] sys::Error),
+}
+
+fn in_words(error: Unwritten) -> String {
+    error.to_string()
+}

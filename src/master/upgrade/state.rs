@@ -1,0 +1,128 @@
+//! What one program hands over to the next one in the same process: JSON in a file in memory, beside the descriptors that it names.
+
+use std::fs::File;
+use std::os::fd::RawFd;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::attempt::Then;
+use crate::ipc::SCOREBOARD_VERSION;
+use crate::master::binds::BindsState;
+use crate::master::certificates::CertificatesState;
+use crate::master::condition::Note;
+use crate::master::control::{ControlState, Waits};
+use crate::master::launch::Launch;
+use crate::master::molds::MoldsState;
+use crate::master::supervisor::{Generation, StateError, Supervisor, Token};
+use crate::master::tally::Tally;
+use crate::master::workers::WorkerState;
+use crate::sys::{self, duplicate};
+
+/// Of everything beside the supervisor, which has its own, and of the messages between master, workers and molds: raised
+/// where an older program cannot go on with what this one writes, or the other way round.
+pub const VERSION: u32 = 1;
+
+/// What comes first, and is the same in every version: how to start the program again that has written it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Header {
+    pub version: u32,
+    /// Of rgun.
+    pub release: String,
+    pub pid: u32,
+    /// What the new program answers a check with.
+    pub secret: String,
+    pub back: Launch,
+    /// All that stay open over the exec.
+    pub descriptors: Vec<RawFd>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
+    pub header: Header,
+    /// As `Supervisor::write` has written it.
+    pub supervisor: String,
+    /// Its moments count from there.
+    pub began: Duration,
+    pub scoreboard_version: u64,
+    pub scoreboard: RawFd,
+    pub lifeline: (RawFd, RawFd),
+    pub binds: BindsState,
+    pub admin: BindsState,
+    pub monitor: Option<i32>,
+    pub workers: Vec<WorkerState>,
+    pub molds: MoldsState,
+    pub control: ControlState,
+    pub waits: Waits,
+    pub certificates: Option<CertificatesState>,
+    /// Those that there are settings of, and where each began.
+    pub generations: Vec<(Generation, Option<PathBuf>)>,
+    pub pid_file: Option<PathBuf>,
+    pub tally: Tally,
+    pub note: Note,
+    pub description: String,
+    pub callers: Vec<Token>,
+    pub then: Then,
+}
+
+/// Why a program cannot go on with a state.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error("the running program ({release}) hands over state version {found}, this one ({}) reads version {VERSION}", env!("CARGO_PKG_VERSION"))]
+    Version { found: u32, release: String },
+    #[error("the scoreboard of the running program has another layout")]
+    Scoreboard,
+    #[error("the supervisor: {0}")]
+    Supervisor(#[from] StateError),
+    #[error("the state of the running program cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error(transparent)]
+    System(#[from] sys::Error),
+}
+
+#[derive(Deserialize)]
+struct Headed {
+    header: Header,
+}
+
+/// The text behind a descriptor that was handed over.
+///
+/// # Errors
+/// It is not open, or not text.
+pub fn text_behind(fd: RawFd) -> sys::Result<String> {
+    let failed = |error| sys::Error::new("read", "the state of the running program", error);
+    let file = File::from(duplicate(fd).map_err(failed)?);
+    let length = file.metadata().map_err(failed)?.len();
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, 0).map_err(failed)?;
+    String::from_utf8(bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))
+}
+
+/// # Errors
+/// The text has none.
+pub fn header(text: &str) -> Result<Header, Unusable> {
+    let Headed { header } = serde_json::from_str(text)?;
+    Ok(header)
+}
+
+/// All of it, and the supervisor in it: nothing was taken over yet.
+///
+/// # Errors
+/// Why this program cannot go on with it.
+pub fn read(text: &str) -> Result<(State, Supervisor), Unusable> {
+    let Header {
+        version, release, ..
+    } = header(text)?;
+    if version != VERSION {
+        let found = version;
+        return Err(Unusable::Version { found, release });
+    }
+    let state: State = serde_json::from_str(text)?;
+    if state.scoreboard_version != SCOREBOARD_VERSION {
+        return Err(Unusable::Scoreboard);
+    }
+    let supervisor = Supervisor::read(&state.supervisor)?;
+    Ok((state, supervisor))
+}

@@ -1,0 +1,232 @@
+//! The new program: it reads what the one before has handed over, and goes on with it, or starts that one again.
+
+use std::cell::Cell;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{env, iter};
+
+use super::attempt::Then;
+use super::check::{FAILED_VARIABLE, STATE_VARIABLE};
+use super::state::{self, Header, State};
+use crate::config::Settings;
+use crate::ipc::{self, Scoreboard};
+use crate::master::binds::Binds;
+use crate::master::configuration::Configuration;
+use crate::master::control::Control;
+use crate::master::control::protocol::Response;
+use crate::master::descriptors::copy;
+use crate::master::generation::Edition;
+use crate::master::molds::Molds;
+use crate::master::pidfile::PidFile;
+use crate::master::seat::{Host, Outcome};
+use crate::master::shell::{HEARD, Lifeline, Shell};
+use crate::master::supervisor::{Command, Event, Signal, Supervisor};
+use crate::master::workers::Workers;
+use crate::master::{Error, names, serve};
+use crate::sys::process::{Child, Exit, remove_variable, whose_child};
+use crate::sys::signals::SignalQueue;
+use crate::sys::{self, Pid, close_inherited, replace_program};
+
+/// The program that was in this process before, and what it has left.
+#[derive(Debug)]
+pub struct Predecessor {
+    memory: RawFd,
+    text: String,
+    /// This program has been in the process before: the other one failed, and why.
+    failed: Option<String>,
+    /// There is no way back any more.
+    taken: Cell<bool>,
+}
+
+impl Predecessor {
+    /// Looked for once, before anything else: what names it is taken out of the environment.
+    pub fn of_this_process() -> Option<Self> {
+        let memory = env::var(STATE_VARIABLE).ok()?.parse().ok()?;
+        let failed = env::var(FAILED_VARIABLE).ok();
+        [STATE_VARIABLE, FAILED_VARIABLE]
+            .into_iter()
+            .for_each(remove_variable);
+        Some(Self {
+            memory,
+            text: state::text_behind(memory).unwrap_or_default(),
+            failed,
+            taken: Cell::new(false),
+        })
+    }
+
+    /// `--upgrade-check`: what a program answers that can go on with it.
+    ///
+    /// # Errors
+    /// Why this one cannot.
+    pub fn answer(&self) -> Result<String, String> {
+        let read = state::read(&self.text);
+        let (state, _) = read.map_err(|error| error.to_string())?;
+        Ok(super::answer(&state.header.secret))
+    }
+
+    /// This program ends, and did not take over: the one before is started again, with the reason. It comes back only where
+    /// that cannot be done.
+    pub fn go_back(&self, reason: &str) {
+        if self.taken.get() || self.failed.is_some() {
+            return;
+        }
+        let Ok(Header {
+            back, descriptors, ..
+        }) = state::header(&self.text)
+        else {
+            return;
+        };
+        let mut variables = back.variables.clone();
+        variables.push((STATE_VARIABLE.to_owned(), self.memory.to_string()));
+        variables.push((FAILED_VARIABLE.to_owned(), reason.to_owned()));
+        let kept: Vec<RawFd> = descriptors.into_iter().chain([self.memory]).collect();
+        let error = replace_program(&back.path, &back.words, &variables, &kept);
+        tracing::error!(%error, "upgrade failed, and the program before cannot be started again");
+    }
+}
+
+/// As `master::run`, in the place of the program before.
+///
+/// # Errors
+/// Why this program cannot go on; nothing was changed where `Predecessor::go_back` is still possible.
+pub fn take_over(
+    predecessor: &Predecessor,
+    settings: Arc<Settings>,
+    configuration: &dyn Configuration,
+    host: &dyn Host,
+) -> Result<Outcome, Error> {
+    // The signals are blocked since before the exec; those that have come wait.
+    let signals = SignalQueue::open(&HEARD)?;
+    sys::set_title("rgun: master", &names::master(&settings));
+    let (state, supervisor) =
+        state::read(&predecessor.text).map_err(|error| Error::NotTakenOver(error.to_string()))?;
+    let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
+    let descriptors = state.header.descriptors.clone();
+    let handed = Handed {
+        from: state.header.release.clone(),
+        pid_file: state.pid_file.clone(),
+        callers: state.callers.clone(),
+        then: state.then,
+    };
+    shell.restore(state, supervisor, &settings)?;
+    predecessor.taken.set(true);
+    // All of them were copied.
+    close_inherited(&descriptors);
+    close_inherited(&[predecessor.memory]);
+    let pid_file = handed.pid_file.clone().map(PidFile::written);
+    shell.resume(handed, predecessor.failed.as_deref())?;
+    serve(shell, pid_file, &mut None, host)
+}
+
+/// What remains to be done with it.
+struct Handed {
+    from: String,
+    pid_file: Option<PathBuf>,
+    callers: Vec<crate::master::supervisor::Token>,
+    then: Then,
+}
+
+impl Shell<'_> {
+    /// Everything that was open, by copies.
+    fn restore(
+        &mut self,
+        state: State,
+        supervisor: Supervisor,
+        settings: &Arc<Settings>,
+    ) -> Result<(), Error> {
+        if state.header.pid != std::process::id() {
+            return Err(ipc::Error::Malformed("the state of another process").into());
+        }
+        self.supervisor = supervisor;
+        self.events.began = state.began;
+        self.fleet.scoreboard = Scoreboard::adopt(copy(state.scoreboard)?)?;
+        self.fleet.lifeline = Lifeline::restore(copy(state.lifeline.0)?, copy(state.lifeline.1)?);
+        self.listening.binds = Binds::restore(state.binds, settings.port_sharing)?;
+        let listeners = self.listening.binds.listeners.iter();
+        self.listening.addresses = listeners.map(ToString::to_string).collect();
+        self.helpers.monitor.binds = Binds::restore(state.admin, settings.port_sharing)?;
+        if let Some(pid) = state.monitor.and_then(Pid::new) {
+            self.helpers.monitor.restore(pid);
+        }
+        let board = self.fleet.scoreboard.board();
+        self.fleet.workers = Workers::restore(state.workers, board)?;
+        self.molds = Molds::restore(state.molds)?;
+        self.desk.control = Control::restore(state.control)?;
+        self.desk.waits = state.waits;
+        self.generations.editions = state
+            .generations
+            .into_iter()
+            .map(|(generation, directory)| {
+                let edition = Edition::new(Arc::clone(settings), &self.generations.start);
+                (generation, edition.begun_in(directory))
+            })
+            .collect();
+        if let Some(certificates) = state.certificates {
+            self.restore_certificates(certificates)?;
+        }
+        self.upgrade.pid_file = state.pid_file;
+        self.reporting.tally = state.tally;
+        self.reporting.note = state.note;
+        self.reporting.description = state.description;
+        Ok(())
+    }
+
+    /// Those that have ended while a program on the way here (a shell that has started this one) waited for them.
+    fn miss_children(&mut self) {
+        let workers = self.fleet.workers.iter().map(|(_, worker)| worker.pid);
+        let molds = self.molds.iter().map(|(_, mold)| mold.pid);
+        let all = workers.chain(molds).chain(self.helpers.monitor.pid());
+        let gone = all.filter(|pid| whose_child(*pid) == Child::NotOurs);
+        for pid in gone.collect::<Vec<_>>() {
+            tracing::warn!(
+                pid = pid.as_raw(),
+                "child has ended during the upgrade, its exit status is not known"
+            );
+            self.child_ended(pid, Exit::Code(0));
+        }
+    }
+
+    /// The way back is closed: what has happened meanwhile, and what follows.
+    fn resume(&mut self, handed: Handed, failed: Option<&str>) -> Result<(), Error> {
+        let Handed {
+            from,
+            callers,
+            then,
+            ..
+        } = handed;
+        self.reporting.service.resume();
+        self.miss_children();
+        self.reap()?;
+        // It runs the program before.
+        self.helpers.monitor.renew();
+        if let Some(why) = failed {
+            self.upgrade_failed(&callers, why);
+            return Ok(());
+        }
+        let to = env!("CARGO_PKG_VERSION");
+        tracing::info!(from, to, pid = std::process::id(), "upgraded in place");
+        let done = format!("upgraded from rgun {from} to {to}");
+        match then {
+            Then::Nothing => {
+                for caller in callers {
+                    let response = Response::done(format!("{done}, the workers stay as they are"));
+                    self.desk.control.answer(caller, &response);
+                }
+            }
+            Then::Reload if callers.is_empty() => {
+                self.events.pending.push_back(Event::Signal(Signal::Hup));
+            }
+            Then::Reload => {
+                let events = callers.iter().zip(iter::repeat(Command::Reload));
+                let events = events.map(|(token, command)| Event::Control {
+                    token: *token,
+                    command,
+                });
+                self.events.pending.extend(events);
+                self.upgrade.done = Some((callers, done));
+            }
+        }
+        Ok(())
+    }
+}
