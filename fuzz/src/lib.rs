@@ -6,6 +6,11 @@ extern crate self as rgun;
 #[path = "../../src/http/mod.rs"]
 pub mod http;
 
+#[allow(dead_code, reason = "the worker uses the rest")]
+#[allow(clippy::should_implement_trait, reason = "not public in the crate")]
+#[path = "../../src/http2/mod.rs"]
+pub mod http2;
+
 #[path = "../../src/files/mod.rs"]
 pub mod files;
 
@@ -20,9 +25,38 @@ pub mod proxy;
 pub mod ipc;
 pub mod observability;
 
-/// What the access log asks of the system.
+pub mod transport;
+
+/// What the access log and TLS ask of the system.
 mod sys {
     pub const ATOMIC: usize = 4096;
+
+    pub mod stream;
+}
+
+/// What TLS needs of the crate's own; certificates are not chosen here.
+mod tls {
+    use std::sync::Arc;
+
+    use rustls::sign::CertifiedKey;
+
+    pub fn chosen_certificate() -> Option<Arc<CertifiedKey>> {
+        None
+    }
+}
+
+mod worker {
+    pub mod tls {
+        #[allow(dead_code, reason = "nothing is told here")]
+        pub struct TlsFacts {
+            pub version: u16,
+            pub cipher_suite: u16,
+            pub server_name: Option<String>,
+            pub server_certificate: Option<Vec<u8>>,
+            pub client_chain: Vec<Vec<u8>>,
+            pub is_resumed: bool,
+        }
+    }
 }
 
 #[path = "../../tests/http/alike.rs"]

@@ -4,9 +4,11 @@ pub mod access_log;
 pub mod files;
 pub mod forwarded;
 pub mod http;
+pub mod http2;
 pub mod ipc;
 pub mod proxy_protocol;
 pub mod response;
+pub mod tls;
 pub mod websocket;
 
 /// Name, beginnings and function of each.
@@ -17,8 +19,10 @@ pub const ALL: &[Target] = &[
     ("files", files::SEEDS, files::run),
     ("forwarded", forwarded::SEEDS, forwarded::run),
     ("http", http::SEEDS, http::run),
+    ("http2", http2::SEEDS, http2::run),
     ("ipc", ipc::SEEDS, ipc::run),
     ("proxy_protocol", proxy_protocol::SEEDS, proxy_protocol::run),
     ("response", response::SEEDS, response::run),
+    ("tls", tls::SEEDS, tls::run),
     ("websocket", websocket::SEEDS, websocket::run),
 ];
