@@ -1,7 +1,8 @@
 //! A worker in a process without a master: for `--check-config` and `--in-process`. A small thread stands in for the
 //! master.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -29,8 +30,9 @@ pub enum Purpose {
 /// The thread that stands in for the master.
 pub struct StandIn {
     thread: JoinHandle<Option<(Phase, String)>>,
-    /// Closed to end the thread.
-    stop: OwnedFd,
+    /// Written to end the thread. That it is closed would not be seen where the app has forked a process, which has
+    /// it open, too.
+    stop: File,
 }
 
 /// Creates a worker's context for this process, and the stand-in at the other end of its channel.
@@ -81,13 +83,15 @@ pub fn begin(
                 complaint
             })
     })??;
+    let stop = File::from(stop);
     Ok((seat, StandIn { thread, stop }))
 }
 
 impl StandIn {
     /// The worker has ended: returns why it was not ready, if it has reported that.
-    pub fn finish(self) -> Option<(Phase, String)> {
-        drop(self.stop);
+    pub fn finish(mut self) -> Option<(Phase, String)> {
+        // The pipe is empty, and the thread has its other end.
+        let _ = self.stop.write_all(b"x");
         self.thread.join().ok().flatten()
     }
 }

@@ -33,6 +33,14 @@ def test_what_comes_up_is_fine(app, check):
     assert {path.name for path in app.path.iterdir()} - {"__pycache__"} == {"app.py"}, "nothing is left behind"
 
 
+def test_an_app_that_has_forked_a_process(app, check):
+    # The process ends with the one that has the other end of the pipe.
+    fork = "import os\nend, kept = os.pipe()\nif os.fork() == 0:\n    os.close(kept)\n    os.read(end, 1)\n    os._exit(0)\n"
+    app.write(fork + version("one"))
+    done = check("app:app", "-b", "127.0.0.1:0")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("words, told", [
     (["-b", "unix:no/such.sock"], "no/such.sock"),
     (["-b", "unix:file"], "not a socket"),
