@@ -11,13 +11,13 @@ use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 
-use crate::cli::{self, Entry, Refusal};
+use crate::cli::{self, EntryError, EntryPoint};
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};
-use crate::master::{Host, Launch, Mold, Seat};
+use crate::master::{Host, Launch, MoldChild, WorkerInit};
 use crate::sys::Listener;
 use crate::sys::process::set_variable;
-use crate::sys::signals::hear_of_children;
+use crate::sys::signals::reset_sigchld;
 use crate::worker;
 use crate::worker::python::{Interpreter, StartError, loaded_version};
 
@@ -41,7 +41,7 @@ struct Chosen {
 /// The whole program.
 pub fn main() -> ExitCode {
     // The interpreter is queried in a separate process, before the master starts.
-    hear_of_children();
+    reset_sigchld();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let own = arguments.iter().skip(1).cloned().collect();
     let entry = Embedded {
@@ -129,7 +129,7 @@ impl Host for Embedded {
         })
     }
 
-    fn run_mold(&self, mold: Mold) -> u8 {
+    fn run_mold(&self, mold: MoldChild) -> u8 {
         match self.start() {
             Ok(interpreter) => {
                 let code = Python::attach(|py| worker::run_mold(py, mold));
@@ -143,10 +143,10 @@ impl Host for Embedded {
         }
     }
 
-    fn run_worker(&self, seat: Seat) -> u8 {
+    fn run_worker(&self, worker_init: WorkerInit) -> u8 {
         match self.start() {
             Ok(interpreter) => {
-                let code = Python::attach(|py| worker::run(py, seat));
+                let code = Python::attach(|py| worker::run(py, worker_init));
                 interpreter.finish();
                 code
             }
@@ -157,26 +157,26 @@ impl Host for Embedded {
                     traceback: String::new(),
                 };
                 // If the master is gone, no process is left to act on it.
-                drop(seat.channel.send(&failed));
+                drop(worker_init.channel.send(&failed));
                 FAILED_TO_BOOT
             }
         }
     }
 }
 
-impl Entry for Embedded {
+impl EntryPoint for Embedded {
     fn interpreter(&self) -> String {
         format!("CPython {}", fit::first_word(loaded_version()))
     }
 
-    fn python(&self, setting: Option<&Path>) -> Result<PathBuf, Refusal> {
+    fn python(&self, setting: Option<&Path>) -> Result<PathBuf, EntryError> {
         choice::choose(&choice::Places::of_this_process(
             setting,
             self.arguments.first(),
         ))
     }
 
-    fn examine(&self, settings: &Settings) -> Result<(), Refusal> {
+    fn examine(&self, settings: &Settings) -> Result<(), EntryError> {
         let executable = self.python(settings.python.as_deref())?;
         let library = fit::examine(&executable)?;
         // A second choice in one process would have the same result.

@@ -10,20 +10,20 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use crate::cli::{self, Entry, Refusal};
-use crate::config::{Kind, Occurs, Settings, definitions};
-use crate::master::{Host, Launch, Mold, Seat};
+use crate::cli::{self, EntryError, EntryPoint};
+use crate::config::{Occurs, Settings, ValueType, definitions};
+use crate::master::{Host, Launch, MoldChild, WorkerInit};
 use crate::sys::daemon::open_stdio;
 use crate::sys::{Listener, duplicate};
 use crate::worker;
-use origin::Origin;
+use origin::HostedOrigin;
 
 struct Hosted {
     version: String,
     /// `sys.executable`.
     python: PathBuf,
     /// How it is started again.
-    origin: Origin,
+    origin: HostedOrigin,
     /// Why this process is to serve by itself.
     reason: Option<String>,
     /// The app that it then serves; otherwise the one that the settings name.
@@ -43,7 +43,7 @@ impl Host for Hosted {
         worker::python::after_fork_child();
     }
     fn before_identity(&self) {
-        Python::attach(worker::python::take_along);
+        Python::attach(worker::python::preload_stdlib);
     }
     fn python_executable(&self) -> Option<PathBuf> {
         Some(self.python.clone())
@@ -54,16 +54,16 @@ impl Host for Hosted {
     fn itself(&self) -> Option<Launch> {
         self.origin.itself(&self.python)
     }
-    fn run_mold(&self, mold: Mold) -> u8 {
+    fn run_mold(&self, mold: MoldChild) -> u8 {
         Python::attach(|py| worker::run_mold(py, mold))
     }
-    fn run_worker(&self, seat: Seat) -> u8 {
-        Python::attach(|py| worker::run(py, seat))
+    fn run_worker(&self, worker_init: WorkerInit) -> u8 {
+        Python::attach(|py| worker::run(py, worker_init))
     }
 }
 
-impl Entry for Hosted {
-    fn python(&self, _setting: Option<&Path>) -> Result<PathBuf, Refusal> {
+impl EntryPoint for Hosted {
+    fn python(&self, _setting: Option<&Path>) -> Result<PathBuf, EntryError> {
         Ok(self.python.clone())
     }
 
@@ -104,7 +104,7 @@ fn main(
     let leave = leave.map(duplicate).transpose()?;
     let version = py.version_info();
     // Keeps the GIL: the master is the only thread, and must hold it to fork.
-    let origin = Origin::of_this_process(py, arguments.clone());
+    let origin = HostedOrigin::of_this_process(py, arguments.clone());
     Ok(cli::main(
         arguments,
         &Hosted {
@@ -131,18 +131,18 @@ fn settings() -> Vec<Described> {
     definitions()
         .map(|definition| {
             let shape = match definition.kind {
-                Kind::Switch => "switch",
-                Kind::List => "list",
-                Kind::Pairs => "pairs",
-                Kind::Json => "json",
-                Kind::Text
-                | Kind::TextOrTable
-                | Kind::Path
-                | Kind::Number
-                | Kind::Duration
-                | Kind::Size
-                | Kind::Mask
-                | Kind::Choice(_) => "text",
+                ValueType::Switch => "switch",
+                ValueType::List => "list",
+                ValueType::Pairs => "pairs",
+                ValueType::Json => "json",
+                ValueType::Text
+                | ValueType::TextOrTable
+                | ValueType::Path
+                | ValueType::Number
+                | ValueType::Duration
+                | ValueType::Size
+                | ValueType::Mask
+                | ValueType::Choice(_) => "text",
             };
             (
                 definition.name,

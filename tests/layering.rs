@@ -5,6 +5,8 @@
 
 #[path = "layering/circles.rs"]
 mod circles;
+#[path = "layering/homonyms.rs"]
+mod homonyms;
 #[path = "layering/rules.rs"]
 mod rules;
 #[path = "layering/source.rs"]
@@ -47,21 +49,21 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "master::comparison",
         "master::condition",
         "master::configuration",
-        "master::control::errand",
+        "master::control::stack_request",
         "master::control::wait",
         "master::daemon",
         "master::generation",
         "master::hang",
-        "master::journal",
-        "master::keeper",
-        "master::lookout",
+        "master::event_log",
+        "master::monitor_helper",
+        "master::watcher_helper",
         "master::molds",
         "master::molds::child",
         "master::molds::process",
         "master::prepare",
         "master::preview",
         "master::program",
-        "master::seat",
+        "master::worker_init",
         "master::shell",
         "master::workers",
     ],
@@ -105,7 +107,7 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "worker::files::mount",
         "worker::files::reply",
     ],
-    &["worker::wsgi::crew", "worker::wsgi::post"],
+    &["worker::wsgi::thread_pool", "worker::wsgi::reactor_owner"],
 ];
 
 #[test]

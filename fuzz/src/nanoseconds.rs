@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use rgun_fuzz::http::{BodyEnd, Connection, Date, Event, Policy};
+use rgun_fuzz::http::{BodyEnd, Connection, Date, HttpEvent, Policy};
 
 const PLAIN: &[u8] = b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n";
 const CURL: &[u8] =
@@ -49,12 +49,12 @@ fn main() {
             connection.input().extend_from_slice(bytes);
             loop {
                 match connection.poll_event() {
-                    Event::Request(head) => {
+                    HttpEvent::Request(head) => {
                         black_box(head.headers().len());
                         connection.recycle(black_box(head));
                     }
-                    Event::Body(data) => drop(black_box(data)),
-                    Event::EndOfBody | Event::Paused => break,
+                    HttpEvent::Body(data) => drop(black_box(data)),
+                    HttpEvent::EndOfBody | HttpEvent::Paused => break,
                     other => panic!("{other:?}"),
                 }
             }

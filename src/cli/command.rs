@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction, Command};
 use clap_complete::Shell;
 
 use super::help;
-use crate::config::{Definition, Kind, Occurs, Standing, understood};
+use crate::config::{Definition, Occurs, Support, ValueType, understood};
 
 /// Names of the arguments that are not settings; no setting has one of these names.
 pub(super) const HELP: &str = "--help";
@@ -61,23 +61,23 @@ pub(super) fn command() -> Command {
 
 fn argument(definition: &'static Definition) -> Arg {
     let argument = Arg::new(definition.name)
-        .hide(definition.standing != Standing::Ours)
+        .hide(definition.support != Support::Ours)
         .hide_short_help(!help::is_common(definition))
         .help(help::short(definition))
         .long_help(help::long(definition));
     let argument = match definition.kind {
-        Kind::Switch => argument.action(ArgAction::SetTrue),
-        Kind::Text
-        | Kind::TextOrTable
-        | Kind::Path
-        | Kind::Choice(_)
-        | Kind::Number
-        | Kind::Duration
-        | Kind::Size
-        | Kind::Mask
-        | Kind::List
-        | Kind::Pairs
-        | Kind::Json => argument
+        ValueType::Switch => argument.action(ArgAction::SetTrue),
+        ValueType::Text
+        | ValueType::TextOrTable
+        | ValueType::Path
+        | ValueType::Choice(_)
+        | ValueType::Number
+        | ValueType::Duration
+        | ValueType::Size
+        | ValueType::Mask
+        | ValueType::List
+        | ValueType::Pairs
+        | ValueType::Json => argument
             .value_name(definition.value)
             .allow_negative_numbers(definition.kind.is_numeric())
             // `Layer` gets every occurrence, and handles repetition.
@@ -88,7 +88,7 @@ fn argument(definition: &'static Definition) -> Arg {
             }),
     };
     let argument = match definition.bare {
-        Some(bare) if definition.kind != Kind::Switch => {
+        Some(bare) if definition.kind != ValueType::Switch => {
             argument.num_args(0..=1).default_missing_value(bare)
         }
         Some(_) | None => argument,

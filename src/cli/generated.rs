@@ -6,7 +6,7 @@ use clap_complete::Shell;
 
 use super::command::command;
 use super::{ctl, doctor, init};
-use crate::config::{Kind, definition};
+use crate::config::{ValueType, definition};
 
 /// The completion script of a shell.
 pub fn completions(shell: Shell) -> String {
@@ -51,8 +51,8 @@ fn whole() -> clap::Command {
 /// With a hint on how a shell completes the option's value.
 fn described(argument: Arg) -> Arg {
     match definition(argument.get_id().as_str()).map(|definition| definition.kind) {
-        Some(Kind::Choice(names)) => argument.value_parser(PossibleValuesParser::new(names)),
-        Some(Kind::Path) => argument.value_hint(ValueHint::AnyPath),
+        Some(ValueType::Choice(names)) => argument.value_parser(PossibleValuesParser::new(names)),
+        Some(ValueType::Path) => argument.value_hint(ValueHint::AnyPath),
         Some(_) | None => argument,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::config::{Definition, Group, Kind};
+use crate::config::{Definition, Group, ValueType};
 
 pub(super) const ABOUT: &str =
     "Serves ASGI and WSGI apps: a master that binds, forks workers and keeps them alive.";
@@ -65,12 +65,12 @@ pub(super) fn long(definition: &Definition) -> String {
 
 /// Writing to a `String` cannot fail.
 fn notes(text: &mut String, definition: &Definition) {
-    if let Kind::Choice(names) = definition.kind {
+    if let ValueType::Choice(names) = definition.kind {
         let _ = write!(text, " [{}]", names.join(", "));
     }
     // The default of a negative switch (`--no-sendfile`) is that of the setting, and would read as that of the switch.
     let default = definition.default.filter(|default| !default.is_empty());
-    if let Some(default) = default.filter(|_| definition.kind != Kind::Switch) {
+    if let Some(default) = default.filter(|_| definition.kind != ValueType::Switch) {
         let _ = write!(text, " [default: {default}]");
     }
     if let Some(variable) = &definition.variable {

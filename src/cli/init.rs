@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::report;
-use crate::init::{Choices, Draft, Project, Target, Unclear, drafts};
+use crate::init::{Choices, DeployTarget, Draft, Project, Unclear, drafts};
 
 const USAGE: u8 = 2;
 
@@ -21,7 +21,7 @@ An existing file is not overwritten without --force; rgun.toml, Dockerfile and .
 What it writes is a start: lines that a project may have to change are marked \"Yours\".";
 
 pub(super) fn command() -> Command {
-    let targets = Target::ALL
+    let targets = DeployTarget::ALL
         .map(|target| clap::builder::PossibleValue::new(target.name()).help(target.about()));
     let text = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
@@ -102,8 +102,11 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         port: matches.get_one::<u16>("port").copied(),
         domain: text("domain"),
     };
-    let target = text("target")
-        .and_then(|name| Target::ALL.into_iter().find(|target| target.name() == name));
+    let target = text("target").and_then(|name| {
+        DeployTarget::ALL
+            .into_iter()
+            .find(|target| target.name() == name)
+    });
     let Some(target) = target else {
         return USAGE;
     };

@@ -12,9 +12,9 @@ use clap_complete::Shell;
 use super::command::{COMPLETIONS, MAN, command};
 use super::usage;
 use crate::config::{
-    CMD_ARGS, Error, Files, Hooks, Kind, Layer, Layers, OWN_CMD_ARGS, Origin, Resolved, Settings,
-    Surroundings, answer, cfg, definition, environment, files, idle, location, own_variables,
-    question, resolve, split, toml, understood,
+    CMD_ARGS, Error, Files, HookScript, Layer, Layers, OWN_CMD_ARGS, Origin, ProcessEnvironment,
+    Resolved, Settings, ValueType, answer, cfg, definition, environment, files, idle, location,
+    own_variables, question, resolve, split, toml, understood,
 };
 
 /// What the command line requests.
@@ -25,12 +25,12 @@ pub(super) enum Parsed {
     Version,
     Completions(Shell),
     Manual,
-    Run(Box<Sources>),
+    Run(Box<ConfigurationSources>),
 }
 
 /// All sources of a run, except the values of a Python file, which an interpreter has to evaluate.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(super) struct ConfigurationSources {
     files: Files,
     /// Weaker than the Python file.
     weaker: Vec<Layer>,
@@ -57,7 +57,7 @@ impl Answered {
     pub fn complete(&self, settings: &mut Settings, layers: &Layers) {
         // A file with effects beyond its values is run again in the process that workers are forked from.
         if let Some(location) = self.location.as_ref().filter(|_| self.acts) {
-            settings.hooks = Some(Arc::new(Hooks {
+            settings.hooks = Some(Arc::new(HookScript {
                 location: location.clone(),
                 names: self.hooks.clone(),
                 cfg: cfg(layers, settings),
@@ -79,17 +79,23 @@ impl Answered {
 ///
 /// # Errors
 /// The error that `main` would report.
-pub fn settings(arguments: &[OsString], surroundings: &Surroundings) -> Result<Settings, Error> {
-    match parse(arguments, surroundings)? {
-        Parsed::Run(sources) => sources.resolve(surroundings).map(|it| it.settings),
+pub fn settings(
+    arguments: &[OsString],
+    process_environment: &ProcessEnvironment,
+) -> Result<Settings, Error> {
+    match parse(arguments, process_environment)? {
+        Parsed::Run(sources) => sources.resolve(process_environment).map(|it| it.settings),
         Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
             Err(Error::NoApp)
         }
     }
 }
 
-pub(super) fn parse(arguments: &[OsString], surroundings: &Surroundings) -> Result<Parsed, Error> {
-    let variables = &surroundings.variables;
+pub(super) fn parse(
+    arguments: &[OsString],
+    process_environment: &ProcessEnvironment,
+) -> Result<Parsed, Error> {
+    let variables = &process_environment.variables;
     let mut stronger = Vec::new();
     for variable in [CMD_ARGS, OWN_CMD_ARGS] {
         let Some(text) = variables.get(variable) else {
@@ -115,13 +121,13 @@ pub(super) fn parse(arguments: &[OsString], surroundings: &Surroundings) -> Resu
     let named = stronger.given("config").last();
     let files = files(
         named.map(|given| given.text.as_str()),
-        &surroundings.directory,
+        &process_environment.directory,
     )?;
     let mut weaker = vec![environment(variables)];
     if let Some(file) = &files.toml {
         weaker.push(toml(file)?);
     }
-    Ok(Parsed::Run(Box::new(Sources {
+    Ok(Parsed::Run(Box::new(ConfigurationSources {
         files,
         weaker,
         stronger: stronger.into_layers(),
@@ -129,14 +135,14 @@ pub(super) fn parse(arguments: &[OsString], surroundings: &Surroundings) -> Resu
     })))
 }
 
-impl Sources {
+impl ConfigurationSources {
     /// All of them, the weakest first.
     pub fn layers(&self) -> Layers {
         Layers::new([self.weaker.as_slice(), self.stronger.as_slice()].concat())
     }
 
-    pub fn resolve(&self, surroundings: &Surroundings) -> Result<Resolved, Error> {
-        let mut resolved = resolve(&self.layers(), surroundings)?;
+    pub fn resolve(&self, process_environment: &ProcessEnvironment) -> Result<Resolved, Error> {
+        let mut resolved = resolve(&self.layers(), process_environment)?;
         resolved.settings.config_file = self.files.name().map(str::to_owned);
         Ok(resolved)
     }
@@ -180,10 +186,10 @@ impl Sources {
     }
 
     /// The Python that is set, if any.
-    pub fn python(&self, surroundings: &Surroundings) -> Option<PathBuf> {
+    pub fn python(&self, process_environment: &ProcessEnvironment) -> Option<PathBuf> {
         let layers = self.layers();
         let given = layers.given("python").last()?;
-        Some(surroundings.directory.join(&given.text))
+        Some(process_environment.directory.join(&given.text))
     }
 
     /// Adds the output of the interpreter to the sources.
@@ -193,22 +199,23 @@ impl Sources {
             None if self.asks_for("worker_class") => "--worker-class",
             None => "--logger-class",
         };
-        let told = answer(name, output)?;
-        self.weaker.extend([told.class_options, told.layer]);
-        if let Some(class) = told.class {
+        let script_answer = answer(name, output)?;
+        self.weaker
+            .extend([script_answer.class_options, script_answer.layer]);
+        if let Some(class) = script_answer.class {
             self.replace_class("worker_class", &class);
         }
-        if let Some(class) = told.logger {
+        if let Some(class) = script_answer.logger {
             self.replace_class("logger_class", &class);
         }
-        self.warnings.extend(told.warnings);
+        self.warnings.extend(script_answer.warnings);
         Ok(Answered {
             location: self.files.script.as_ref().map(location),
             directory: PathBuf::new(),
-            hooks: told.hooks,
-            acts: told.acts,
-            environment: told.environment,
-            path: told.path,
+            hooks: script_answer.hooks,
+            acts: script_answer.acts,
+            environment: script_answer.environment,
+            path: script_answer.path,
         })
     }
 }
@@ -244,7 +251,7 @@ fn layer(matches: &ArgMatches, origin: &Origin) -> Layer {
         if matches.value_source(definition.name) != Some(ValueSource::CommandLine) {
             continue;
         }
-        if definition.kind == Kind::Switch {
+        if definition.kind == ValueType::Switch {
             layer.add(
                 definition,
                 definition.bare.unwrap_or("true"),

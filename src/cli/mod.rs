@@ -18,13 +18,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{
-    Error, Lifespan, LogTarget, Mode, Place, Resolved, Settings, Surroundings, effective,
+    Error, Lifespan, LogTarget, ProcessEnvironment, ProcessMode, Resolved, RunMode, Settings,
+    effective,
 };
-use crate::master::upgrade::{CHECK, Predecessor, take_over};
-use crate::master::{self, Binds, Detached, Host, Listener, Outcome};
+use crate::master::upgrade::{CHECK, PreviousMaster, take_over};
+use crate::master::{self, Binds, Detached, Host, Listener, RunOutcome};
 use crate::observability;
-use invocation::{Parsed, Sources};
-use reading::{Failure, Reading};
+use invocation::{ConfigurationSources, Parsed};
+use reading::{Reading, SettingsFailure};
 
 pub use generated::{completions, manual};
 pub use invocation::settings;
@@ -42,7 +43,7 @@ const DOCTOR: &str = "doctor";
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The interface of an entry (hosted or embedded).
-pub trait Entry: Host {
+pub trait EntryPoint: Host {
     /// The Python that workers run in, as `--version` names it: `CPython 3.12.1`. Must not start an interpreter.
     fn interpreter(&self) -> String;
 
@@ -50,10 +51,10 @@ pub trait Entry: Host {
     ///
     /// # Errors
     /// When none is found.
-    fn python(&self, setting: Option<&Path>) -> Result<PathBuf, Refusal>;
+    fn python(&self, setting: Option<&Path>) -> Result<PathBuf, EntryError>;
 
     /// Whether the interpreter suits these settings; called once, before anything is started.
-    fn examine(&self, _settings: &Settings) -> Result<(), Refusal> {
+    fn examine(&self, _settings: &Settings) -> Result<(), EntryError> {
         Ok(())
     }
 
@@ -74,14 +75,14 @@ pub trait Entry: Host {
 
 /// Why an entry does not run, as an error message.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct EntryError {
     pub message: String,
     pub hint: Option<String>,
 }
 
 /// Runs the program. `arguments` do not contain its name. Returns the exit code, in the master as in each worker.
-pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
-    let Some(predecessor) = Predecessor::of_this_process() else {
+pub fn main(arguments: Vec<OsString>, entry: &dyn EntryPoint) -> u8 {
+    let Some(predecessor) = PreviousMaster::of_this_process() else {
         return run(arguments, entry, None);
     };
     if arguments.first().is_some_and(|first| first == CHECK) {
@@ -99,12 +100,12 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
 #[derive(Clone, Copy)]
 enum Before<'a> {
     /// Whether that can be done.
-    Asks(&'a Predecessor),
+    Asks(&'a PreviousMaster),
     /// It was in this process.
-    Left(&'a Predecessor),
+    Left(&'a PreviousMaster),
 }
 
-fn run(arguments: Vec<OsString>, entry: &dyn Entry, before: Option<Before<'_>>) -> u8 {
+fn run(arguments: Vec<OsString>, entry: &dyn EntryPoint, before: Option<Before<'_>>) -> u8 {
     if arguments.first().is_some_and(|first| first == CTL) {
         return ctl::main(arguments.into_iter().skip(1).collect());
     }
@@ -115,15 +116,19 @@ fn run(arguments: Vec<OsString>, entry: &dyn Entry, before: Option<Before<'_>>) 
         return doctor::main(arguments.into_iter().skip(1).collect(), entry);
     }
     let arguments = help_words(arguments);
-    let surroundings = Surroundings::of_this_process();
-    match invocation::parse(&arguments, &surroundings) {
+    let process_environment = ProcessEnvironment::of_this_process();
+    match invocation::parse(&arguments, &process_environment) {
         Ok(Parsed::Help(text)) => report::page(&text),
         Ok(Parsed::Version) => report::version(&entry.interpreter()),
         Ok(Parsed::Completions(shell)) => report::print(&completions(shell)),
         Ok(Parsed::Manual) => report::print(&manual()),
-        Ok(Parsed::Run(mut sources)) => {
-            start(&mut sources, &arguments, &surroundings, entry, before)
-        }
+        Ok(Parsed::Run(mut sources)) => start(
+            &mut sources,
+            &arguments,
+            &process_environment,
+            entry,
+            before,
+        ),
         Err(error) => report::configuration(&error),
     }
 }
@@ -137,19 +142,19 @@ fn help_words(arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn start(
-    sources: &mut Sources,
+    sources: &mut ConfigurationSources,
     arguments: &[OsString],
-    surroundings: &Surroundings,
-    entry: &dyn Entry,
+    process_environment: &ProcessEnvironment,
+    entry: &dyn EntryPoint,
     before: Option<Before<'_>>,
 ) -> u8 {
-    let answered = match reading::ask(sources, surroundings, entry) {
+    let answered = match reading::ask(sources, process_environment, entry) {
         Ok(answered) => answered,
-        Err(Failure::Configuration(error)) => return report::configuration(&error),
-        Err(Failure::Refused(refusal)) => return report::refusal(&refusal),
+        Err(SettingsFailure::Configuration(error)) => return report::configuration(&error),
+        Err(SettingsFailure::Refused(refusal)) => return report::refusal(&refusal),
     };
     let layers = sources.layers();
-    let Resolved { mode, mut settings } = match sources.resolve(surroundings) {
+    let Resolved { mode, mut settings } = match sources.resolve(process_environment) {
         Ok(resolved) => resolved,
         // All other settings are valid.
         Err(Error::NoApp) if layers.given("print_config").last().is_some() => {
@@ -170,17 +175,17 @@ fn start(
         .in_process()
         .or(settings.in_process.then_some("--in-process"));
     match (mode, reason) {
-        (Mode::Serve, Some(reason)) => serve_here(settings, sources, entry, reason),
-        (Mode::Serve, None) => serve(
+        (RunMode::Serve, Some(reason)) => serve_here(settings, sources, entry, reason),
+        (RunMode::Serve, None) => serve(
             settings,
             sources,
             arguments,
-            surroundings,
+            process_environment,
             entry,
             predecessor,
         ),
-        (Mode::CheckConfig, _) => check(settings, sources, entry, Tries::EverythingOfAStart),
-        (Mode::PrintConfig, _) => {
+        (RunMode::CheckConfig, _) => check(settings, sources, entry, Tries::EverythingOfAStart),
+        (RunMode::PrintConfig, _) => {
             report::print(&effective(&layers));
             check(settings, sources, entry, Tries::App)
         }
@@ -188,13 +193,13 @@ fn start(
 }
 
 /// `--upgrade-check`: the configuration was read, and so is what the running program hands over.
-fn can_take_over(predecessor: &Predecessor, settings: &Settings) -> u8 {
+fn can_take_over(predecessor: &PreviousMaster, settings: &Settings) -> u8 {
     if let Err(error) = master::check_certificates(settings) {
         return report::start(&error);
     }
     match predecessor.answer() {
         Ok(answer) => report::print(&answer),
-        Err(message) => report::refusal(&Refusal {
+        Err(message) => report::refusal(&EntryError {
             message,
             hint: None,
         }),
@@ -211,7 +216,12 @@ enum Tries {
 }
 
 /// Logs to standard error, where the caller reads it, and creates no log file.
-fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry, tries: Tries) -> u8 {
+fn check(
+    mut settings: Settings,
+    sources: &ConfigurationSources,
+    entry: &dyn EntryPoint,
+    tries: Tries,
+) -> u8 {
     let whole = settings.clone();
     (settings.error_log, settings.access_log) = (LogTarget::Stderr, None);
     if let Err(error) = observability::start(&settings) {
@@ -250,12 +260,12 @@ fn check(mut settings: Settings, sources: &Sources, entry: &dyn Entry, tries: Tr
 }
 
 /// Changes to the directory and the user of a worker.
-fn become_worker(settings: &Settings, entry: &dyn Entry) -> Result<(), u8> {
+fn become_worker(settings: &Settings, entry: &dyn EntryPoint) -> Result<(), u8> {
     let identity = master::identity(settings).map_err(|error| report::start(&error))?;
     if let Some(directory) = &settings.chdir
         && let Err(error) = std::env::set_current_dir(directory)
     {
-        return Err(report::refusal(&Refusal {
+        return Err(report::refusal(&EntryError {
             message: format!("chdir {}: {error}", directory.display()),
             hint: None,
         }));
@@ -270,7 +280,12 @@ fn become_worker(settings: &Settings, entry: &dyn Entry) -> Result<(), u8> {
 }
 
 /// `--in-process`: one worker, which is this process.
-fn serve_here(settings: Settings, sources: &Sources, entry: &dyn Entry, reason: &str) -> u8 {
+fn serve_here(
+    settings: Settings,
+    sources: &ConfigurationSources,
+    entry: &dyn EntryPoint,
+    reason: &str,
+) -> u8 {
     if let Err(error) = observability::start(&settings) {
         return report::start(&error.into());
     }
@@ -300,18 +315,18 @@ fn serve_here(settings: Settings, sources: &Sources, entry: &dyn Entry, reason: 
 
 fn serve(
     settings: Settings,
-    sources: &Sources,
+    sources: &ConfigurationSources,
     arguments: &[OsString],
-    surroundings: &Surroundings,
-    entry: &dyn Entry,
-    predecessor: Option<&Predecessor>,
+    process_environment: &ProcessEnvironment,
+    entry: &dyn EntryPoint,
+    predecessor: Option<&PreviousMaster>,
 ) -> u8 {
     // Before the logs are opened: they must not keep the terminal open.
     let announcement = match settings.place {
-        Place::Foreground => None,
+        ProcessMode::Foreground => None,
         // The program before has gone there.
-        Place::Daemon if predecessor.is_some() => None,
-        Place::Daemon => match master::detach(entry, settings.logging.stdio) {
+        ProcessMode::Daemon if predecessor.is_some() => None,
+        ProcessMode::Daemon => match master::detach(entry, settings.logging.stdio) {
             Ok(Detached::Daemon(announcement)) => Some(announcement),
             Ok(Detached::Caller(start)) => return report::daemon(start),
             Err(error) => return report::start(&error),
@@ -327,7 +342,7 @@ fn serve(
     sources.note();
     let configuration = Reading {
         arguments,
-        surroundings,
+        process_environment,
         entry,
         sources: RefCell::new(None),
     };
@@ -338,7 +353,7 @@ fn serve(
     };
     observability::finish(LOG_PATIENCE);
     match outcome {
-        Ok(Outcome::Exit(code) | Outcome::Worker(code)) => code,
+        Ok(RunOutcome::Exit(code) | RunOutcome::Worker(code)) => code,
         Err(error) => report::start(&error),
     }
 }

@@ -4,68 +4,76 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::invocation::{self, Answered, Parsed, Sources};
-use super::{Entry, Refusal, report};
-use crate::config::{Error, PROGRAM, Resolved, Settings, Surroundings};
-use crate::master::{Configuration, Misconfigured, Next, Program};
+use super::invocation::{self, Answered, ConfigurationSources, Parsed};
+use super::{EntryError, EntryPoint, report};
+use crate::config::{Error, PROGRAM, ProcessEnvironment, Resolved, Settings};
+use crate::master::{Configuration, ConfigurationStep, Misconfigured, Program};
 
 /// How long a configuration file may take at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why there are no settings.
-pub(super) enum Failure {
+pub(super) enum SettingsFailure {
     Configuration(Error),
-    Refused(Refusal),
+    Refused(EntryError),
 }
 
 /// Runs Python for a source that needs it, and waits for its output.
 pub(super) fn ask(
-    sources: &mut Sources,
-    surroundings: &Surroundings,
-    entry: &dyn Entry,
-) -> Result<Answered, Failure> {
-    let Some(program) = program(sources, surroundings, entry).map_err(Failure::Refused)? else {
+    sources: &mut ConfigurationSources,
+    process_environment: &ProcessEnvironment,
+    entry: &dyn EntryPoint,
+) -> Result<Answered, SettingsFailure> {
+    let Some(program) =
+        program(sources, process_environment, entry).map_err(SettingsFailure::Refused)?
+    else {
         return Ok(Answered::default());
     };
     let output = program.ask(PATIENCE).map_err(|error| {
-        Failure::Refused(Refusal {
+        SettingsFailure::Refused(EntryError {
             message: format!("the configuration file: {error}"),
             hint: None,
         })
     })?;
-    let mut answered = sources.answered(&output).map_err(Failure::Configuration)?;
+    let mut answered = sources
+        .answered(&output)
+        .map_err(SettingsFailure::Configuration)?;
     answered.directory = program.directory;
     Ok(answered)
 }
 
 fn program(
-    sources: &Sources,
-    surroundings: &Surroundings,
-    entry: &dyn Entry,
-) -> Result<Option<Program>, Refusal> {
+    sources: &ConfigurationSources,
+    process_environment: &ProcessEnvironment,
+    entry: &dyn EntryPoint,
+) -> Result<Option<Program>, EntryError> {
     let Some(question) = sources.question() else {
         return Ok(None);
     };
     Ok(Some(Program {
-        python: entry.python(sources.python(surroundings).as_deref())?,
+        python: entry.python(sources.python(process_environment).as_deref())?,
         text: PROGRAM,
         question,
-        directory: surroundings.directory.clone(),
+        directory: process_environment.directory.clone(),
     }))
 }
 
 /// As gunicorn, a reload reads the sources again with the environment and the arguments of the start.
 pub(super) struct Reading<'a> {
     pub arguments: &'a [OsString],
-    pub surroundings: &'a Surroundings,
-    pub entry: &'a dyn Entry,
+    pub process_environment: &'a ProcessEnvironment,
+    pub entry: &'a dyn EntryPoint,
     /// The sources that wait for Python's output.
-    pub sources: RefCell<Option<Box<Sources>>>,
+    pub sources: RefCell<Option<Box<ConfigurationSources>>>,
 }
 
 impl Reading<'_> {
-    fn settings(&self, sources: &Sources, answered: &Answered) -> Result<Settings, Misconfigured> {
-        let resolved = sources.resolve(self.surroundings);
+    fn settings(
+        &self,
+        sources: &ConfigurationSources,
+        answered: &Answered,
+    ) -> Result<Settings, Misconfigured> {
+        let resolved = sources.resolve(self.process_environment);
         let Resolved { mut settings, .. } = resolved.map_err(|error| misconfigured(&error))?;
         answered.complete(&mut settings, &sources.layers());
         sources.warn();
@@ -74,36 +82,38 @@ impl Reading<'_> {
 }
 
 impl Configuration for Reading<'_> {
-    fn read(&self) -> Result<Next, Misconfigured> {
-        let parsed = invocation::parse(self.arguments, self.surroundings);
+    fn read(&self) -> Result<ConfigurationStep, Misconfigured> {
+        let parsed = invocation::parse(self.arguments, self.process_environment);
         let sources = match parsed.map_err(|error| misconfigured(&error))? {
             Parsed::Run(sources) => sources,
             Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
                 return Err(misconfigured(&Error::NoApp));
             }
         };
-        match program(&sources, self.surroundings, self.entry) {
+        match program(&sources, self.process_environment, self.entry) {
             Err(refusal) => Err(refusal.message.into()),
             Ok(Some(program)) => {
                 self.sources.replace(Some(sources));
-                Ok(Next::Ask(program))
+                Ok(ConfigurationStep::Ask(program))
             }
             Ok(None) => {
                 let settings = self.settings(&sources, &Answered::default())?;
-                Ok(Next::Settings(Box::new(settings)))
+                Ok(ConfigurationStep::Settings(Box::new(settings)))
             }
         }
     }
 
-    fn answered(&self, said: &[u8]) -> Result<Settings, Misconfigured> {
+    fn answered(&self, answer: &[u8]) -> Result<Settings, Misconfigured> {
         let mut sources = self
             .sources
             .take()
             .ok_or_else(|| Misconfigured::from("no configuration was requested".to_owned()))?;
         let mut answered = sources
-            .answered(said)
+            .answered(answer)
             .map_err(|error| misconfigured(&error))?;
-        answered.directory.clone_from(&self.surroundings.directory);
+        answered
+            .directory
+            .clone_from(&self.process_environment.directory);
         self.settings(&sources, &answered)
     }
 }

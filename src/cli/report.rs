@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::builder::StyledStr;
 
-use super::Refusal;
+use super::EntryError;
 use crate::{config, master, observability};
 
 /// Exit code of a start that failed; gunicorn's.
@@ -18,7 +18,7 @@ pub(super) fn configuration(error: &config::Error) -> u8 {
     error.exit_code()
 }
 
-pub(super) fn refusal(refusal: &Refusal) -> u8 {
+pub(super) fn refusal(refusal: &EntryError) -> u8 {
     lines(&refusal.message, refusal.hint.as_deref());
     FAILED
 }
@@ -29,7 +29,7 @@ pub(super) fn start(error: &master::Error) -> u8 {
 }
 
 /// Reports a daemon's start to its caller.
-pub(super) fn daemon(start: master::Start) -> u8 {
+pub(super) fn daemon(start: master::DaemonStart) -> u8 {
     if !start.message.is_empty() {
         lines(&start.message, start.hint.as_deref());
     }

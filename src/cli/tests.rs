@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use super::command::command;
 use super::invocation::{self, Parsed};
-use crate::config::{Endpoint, Error, Mode, Resolved, Surroundings};
+use crate::config::{Endpoint, Error, ProcessEnvironment, Resolved, RunMode};
 
 #[derive(Debug)]
 enum Answer {
@@ -20,15 +20,15 @@ fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Answer, Er
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-    let surroundings = Surroundings {
+    let process_environment = ProcessEnvironment {
         variables,
         directory: "/srv".into(),
         cpus: 2,
     };
-    Ok(match invocation::parse(&arguments, &surroundings)? {
+    Ok(match invocation::parse(&arguments, &process_environment)? {
         Parsed::Help(_) | Parsed::Completions(_) | Parsed::Manual => Answer::Help,
         Parsed::Version => Answer::Version,
-        Parsed::Run(sources) => Answer::Run(Box::new(sources.resolve(&surroundings)?)),
+        Parsed::Run(sources) => Answer::Run(Box::new(sources.resolve(&process_environment)?)),
     })
 }
 
@@ -222,12 +222,15 @@ fn sources_in_their_order() {
 
 #[test]
 fn check_config_is_a_mode() {
-    assert_eq!(resolved("--check-config site:app").mode, Mode::CheckConfig);
+    assert_eq!(
+        resolved("--check-config site:app").mode,
+        RunMode::CheckConfig
+    );
     assert_eq!(
         resolved_with(&[("GUNICORN_CMD_ARGS", "--check-config")], &["site:app"]).mode,
-        Mode::CheckConfig
+        RunMode::CheckConfig
     );
-    assert_eq!(resolved("site:app").mode, Mode::Serve);
+    assert_eq!(resolved("site:app").mode, RunMode::Serve);
 }
 
 #[test]
@@ -277,7 +280,7 @@ proptest::proptest! {
             ("RGUN_CMD_ARGS", says(4).map(|workers| format!("--workers={workers}"))),
             ("RGUN_WORKERS", says(5)),
         ];
-        let surroundings = Surroundings {
+        let process_environment = ProcessEnvironment {
             variables: variables
                 .into_iter()
                 .filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -288,14 +291,14 @@ proptest::proptest! {
         let mut arguments = vec!["site:app".to_owned()];
         arguments.extend(says(6).map(|workers| format!("-w{workers}")));
         let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        let Ok(Parsed::Run(mut sources)) = invocation::parse(&arguments, &surroundings) else {
+        let Ok(Parsed::Run(mut sources)) = invocation::parse(&arguments, &process_environment) else {
             panic!("not a run");
         };
         proptest::prop_assert_eq!(sources.question().is_some(), told.is_some());
         if let Some(told) = told {
             sources.answered(told.as_bytes()).unwrap();
         }
-        let settings = sources.resolve(&surroundings).unwrap().settings;
+        let settings = sources.resolve(&process_environment).unwrap().settings;
         let winner = spoken.iter().rposition(|spoke| *spoke);
         let expected = winner.map_or(1, |rank| u32::try_from(rank + 10).unwrap());
         proptest::prop_assert_eq!(settings.workers, expected);

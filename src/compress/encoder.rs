@@ -5,9 +5,9 @@ use super::gzip::Gzip;
 use super::zstd::Zstd;
 use crate::files::Coding;
 
-pub struct Encoder(Kind);
+pub struct Encoder(EncoderKind);
 
-enum Kind {
+enum EncoderKind {
     Gzip(Box<Gzip>),
     Zstd(Box<Zstd>),
 }
@@ -16,8 +16,8 @@ impl Encoder {
     /// `None`: there is no such encoder here. `level` from 1 to 9.
     pub fn new(coding: Coding, level: u8) -> Option<Encoder> {
         match coding {
-            Coding::Gzip => Some(Kind::Gzip(Box::new(Gzip::new(level)))),
-            Coding::Zstd => Some(Kind::Zstd(Box::new(Zstd::new(level)))),
+            Coding::Gzip => Some(EncoderKind::Gzip(Box::new(Gzip::new(level)))),
+            Coding::Zstd => Some(EncoderKind::Zstd(Box::new(Zstd::new(level)))),
             Coding::Identity | Coding::Brotli => None,
         }
         .map(Encoder)
@@ -25,8 +25,8 @@ impl Encoder {
 
     pub fn coding(&self) -> Coding {
         match &self.0 {
-            Kind::Gzip(_) => Coding::Gzip,
-            Kind::Zstd(_) => Coding::Zstd,
+            EncoderKind::Gzip(_) => Coding::Gzip,
+            EncoderKind::Zstd(_) => Coding::Zstd,
         }
     }
 
@@ -34,8 +34,8 @@ impl Encoder {
     /// `length`: of the body, where that is known.
     pub fn begin(&mut self, padding: u8, length: Option<u64>) -> Result<(), Failed> {
         match &mut self.0 {
-            Kind::Gzip(gzip) => gzip.begin(padding),
-            Kind::Zstd(zstd) => zstd.begin(padding, length)?,
+            EncoderKind::Gzip(gzip) => gzip.begin(padding),
+            EncoderKind::Zstd(zstd) => zstd.begin(padding, length)?,
         }
         Ok(())
     }
@@ -43,8 +43,8 @@ impl Encoder {
     /// Appends the encoded `data` to `out`.
     pub fn encode(&mut self, data: &[u8], flush: Flush, out: &mut Vec<u8>) -> Result<(), Failed> {
         match &mut self.0 {
-            Kind::Gzip(gzip) => gzip.encode(data, flush, out),
-            Kind::Zstd(zstd) => zstd.encode(data, flush, out),
+            EncoderKind::Gzip(gzip) => gzip.encode(data, flush, out),
+            EncoderKind::Zstd(zstd) => zstd.encode(data, flush, out),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::files::Coding;
 
 /// A name and a value.
-pub type Field<'f> = (Cow<'f, [u8]>, Cow<'f, [u8]>);
+pub type FieldPair<'f> = (Cow<'f, [u8]>, Cow<'f, [u8]>);
 
 /// The `Vary` of a response that depends on `Accept-Encoding` (RFC 9110 §12.5.5).
 const DEPENDS: &[u8] = b"Accept-Encoding";
@@ -15,7 +15,7 @@ const DEPENDS: &[u8] = b"Accept-Encoding";
 pub fn coded<'f>(
     fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
     coding: Coding,
-) -> Vec<Field<'f>> {
+) -> Vec<FieldPair<'f>> {
     let mut changed = of_any_coding(fields);
     changed.push((b"content-encoding".into(), coding.token().as_bytes().into()));
     add_vary(&mut changed);
@@ -23,8 +23,8 @@ pub fn coded<'f>(
 }
 
 /// Fields of a response that is compressed for other clients.
-pub fn varied<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<Field<'f>> {
-    let mut changed: Vec<Field<'f>> = fields
+pub fn varied<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<FieldPair<'f>> {
+    let mut changed: Vec<FieldPair<'f>> = fields
         .into_iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
@@ -34,14 +34,16 @@ pub fn varied<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec
 
 /// Fields of a 304 for a client that has it compressed. RFC 9111 §4.3.4: with a strong tag its cache would not find its entry.
 /// RFC 9110 §8.6: a length would have to be the compressed one.
-pub fn revalidated<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<Field<'f>> {
+pub fn revalidated<'f>(
+    fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
+) -> Vec<FieldPair<'f>> {
     let mut changed = of_any_coding(fields);
     add_vary(&mut changed);
     changed
 }
 
 /// Without those of the uncompressed bytes, and with a weak tag.
-fn of_any_coding<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<Field<'f>> {
+fn of_any_coding<'f>(fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>) -> Vec<FieldPair<'f>> {
     fields
         .into_iter()
         .filter(|(name, _)| {
@@ -61,7 +63,7 @@ fn weak<'f>(name: &[u8], value: &'f [u8]) -> Cow<'f, [u8]> {
     }
 }
 
-fn add_vary(fields: &mut Vec<Field<'_>>) {
+fn add_vary(fields: &mut Vec<FieldPair<'_>>) {
     let mut last = None;
     for (place, (name, value)) in fields.iter().enumerate() {
         if !name.eq_ignore_ascii_case(b"vary") {
@@ -87,9 +89,9 @@ fn add_vary(fields: &mut Vec<Field<'_>>) {
 mod tests {
     use super::*;
 
-    fn lines(fields: Vec<Field<'_>>) -> Vec<String> {
+    fn lines(fields: Vec<FieldPair<'_>>) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.into()).expect("text");
-        let line = |(name, value): Field<'_>| format!("{}: {}", text(&name), text(&value));
+        let line = |(name, value): FieldPair<'_>| format!("{}: {}", text(&name), text(&value));
         fields.into_iter().map(line).collect()
     }
 

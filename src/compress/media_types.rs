@@ -2,10 +2,10 @@
 
 /// Patterns of media types, such as `text/*` or `application/*+json`; a star stands for any characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MediaTypes(Vec<Pattern>);
+pub struct MediaTypes(Vec<MediaTypePattern>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Pattern {
+struct MediaTypePattern {
     before: Box<[u8]>,
     /// What follows the star; `None`: there is none.
     after: Option<Box<[u8]>>,
@@ -16,11 +16,11 @@ impl MediaTypes {
         let pattern = |text: &str| {
             let text = text.to_ascii_lowercase();
             match text.split_once('*') {
-                Some((before, after)) => Pattern {
+                Some((before, after)) => MediaTypePattern {
                     before: before.as_bytes().into(),
                     after: Some(after.as_bytes().into()),
                 },
-                None => Pattern {
+                None => MediaTypePattern {
                     before: text.as_bytes().into(),
                     after: None,
                 },
@@ -37,7 +37,7 @@ impl MediaTypes {
     }
 }
 
-impl Pattern {
+impl MediaTypePattern {
     fn matches(&self, essence: &[u8]) -> bool {
         let Some(after) = &self.after else {
             return essence.eq_ignore_ascii_case(&self.before);

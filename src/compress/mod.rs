@@ -19,15 +19,15 @@ pub use gzip::tests::decoded as ungzip;
 
 pub use codec::{Failed, Flush};
 pub use encoder::Encoder;
-pub use head::{Field, coded, revalidated, varied};
+pub use head::{FieldPair, coded, revalidated, varied};
 pub use media_types::MediaTypes;
 pub use offer::Offer;
-pub use plan::Plan;
+pub use plan::CodingPlan;
 pub use rules::Rules;
 
 #[cfg(test)]
 mod tests {
-    use crate::http::{Event, HeaderMap, KeepAlive, Policy, RequestHead};
+    use crate::http::{HttpEvent, KeepAlive, Policy, RequestHead, UnderscorePolicy};
 
     /// As a client sends it.
     pub fn request(method: &str, fields: &str) -> RequestHead {
@@ -36,7 +36,7 @@ mod tests {
             limit_request_fields: 100,
             limit_request_field_size: 8190,
             limit_request_body: None,
-            header_map: HeaderMap::Drop,
+            header_map: UnderscorePolicy::Drop,
             exempt_names: Vec::new(),
             keep_alive: KeepAlive::Allowed,
         };
@@ -44,7 +44,7 @@ mod tests {
         let head = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         connection.receive(head.as_bytes());
         match connection.poll_event() {
-            Event::Request(head) => head,
+            HttpEvent::Request(head) => head,
             other => panic!("{other:?}"),
         }
     }

@@ -7,7 +7,7 @@ use crate::files::Coding;
 
 /// How a response is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
+pub enum CodingPlan {
     /// As the app gave it.
     Leave,
     /// As the app gave it; other clients get it compressed, so `Vary` is added.
@@ -35,15 +35,15 @@ impl Rules {
         offer: &Offer,
         status: u16,
         fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
-    ) -> Plan {
-        let mut seen = Seen::default();
+    ) -> CodingPlan {
+        let mut seen = SeenFields::default();
         for (name, value) in fields {
             seen.field(name, value, &self.types);
         }
         if status == 304 {
             return match (&offer.weak_tags, seen.etag) {
-                (Some(tags), Some(etag)) if has_weak_form(tags, etag) => Plan::Revalidate,
-                _ => Plan::Leave,
+                (Some(tags), Some(etag)) if has_weak_form(tags, etag) => CodingPlan::Revalidate,
+                _ => CodingPlan::Leave,
             };
         }
         let too_short = seen.length.is_some_and(|length| length < self.min_size);
@@ -53,11 +53,11 @@ impl Rules {
             || too_short
             || matches!(status, 0..=199 | 204 | 205 | 206 | 416)
         {
-            return Plan::Leave;
+            return CodingPlan::Leave;
         }
         match offer.coding {
-            None => Plan::Vary,
-            Some(coding) => Plan::Code {
+            None => CodingPlan::Vary,
+            Some(coding) => CodingPlan::Code {
                 coding,
                 length: seen.length,
             },
@@ -67,14 +67,14 @@ impl Rules {
 
 /// The relevant fields of a response.
 #[derive(Default)]
-struct Seen<'f> {
+struct SeenFields<'f> {
     excluded: bool,
     has_type: bool,
     length: Option<u64>,
     etag: Option<&'f [u8]>,
 }
 
-impl<'f> Seen<'f> {
+impl<'f> SeenFields<'f> {
     fn field(&mut self, name: &[u8], value: &'f [u8], types: &MediaTypes) {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         if is(b"content-type") {
@@ -122,7 +122,7 @@ pub(super) mod tests {
         }
     }
 
-    fn planned(status: u16, fields: &str) -> Plan {
+    fn planned(status: u16, fields: &str) -> CodingPlan {
         let offer = Offer {
             coding: Some(Coding::Gzip),
             ..Offer::default()
@@ -130,13 +130,13 @@ pub(super) mod tests {
         planned_for(&offer, status, fields)
     }
 
-    fn planned_for(offer: &Offer, status: u16, fields: &str) -> Plan {
+    fn planned_for(offer: &Offer, status: u16, fields: &str) -> CodingPlan {
         let fields = fields.split('\n').filter_map(|line| line.split_once(": "));
         let fields = fields.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         rules().plan(offer, status, fields)
     }
 
-    const CODED: Plan = Plan::Code {
+    const CODED: CodingPlan = CodingPlan::Code {
         coding: Coding::Gzip,
         length: None,
     };
@@ -147,26 +147,26 @@ pub(super) mod tests {
             (200, "Content-Type: text/html", CODED),
             (404, "content-type: text/html", CODED),
             (500, "content-type: text/html", CODED),
-            (200, "", Plan::Leave),
-            (200, "content-type: image/png", Plan::Leave),
+            (200, "", CodingPlan::Leave),
+            (200, "content-type: image/png", CodingPlan::Leave),
             (
                 200,
                 "content-type: text/html\nContent-Length: 1023",
-                Plan::Leave,
+                CodingPlan::Leave,
             ),
             (
                 200,
                 "content-type: text/html\nContent-Length: 1024",
-                Plan::Code {
+                CodingPlan::Code {
                     coding: Coding::Gzip,
                     length: Some(1024),
                 },
             ),
-            (204, "content-type: text/html", Plan::Leave),
-            (205, "content-type: text/html", Plan::Leave),
-            (206, "content-type: text/html", Plan::Leave),
-            (304, "content-type: text/html", Plan::Leave),
-            (416, "content-type: text/html", Plan::Leave),
+            (204, "content-type: text/html", CodingPlan::Leave),
+            (205, "content-type: text/html", CodingPlan::Leave),
+            (206, "content-type: text/html", CodingPlan::Leave),
+            (304, "content-type: text/html", CodingPlan::Leave),
+            (416, "content-type: text/html", CodingPlan::Leave),
         ] {
             assert_eq!(planned(status, fields), plan, "{status} {fields}");
         }
@@ -186,7 +186,7 @@ pub(super) mod tests {
             "Content-Length: 5000\nContent-Length: 5000",
         ] {
             let fields = format!("content-type: text/html\n{field}");
-            assert_eq!(planned(200, &fields), Plan::Leave, "{field}");
+            assert_eq!(planned(200, &fields), CodingPlan::Leave, "{field}");
         }
     }
 
@@ -194,13 +194,13 @@ pub(super) mod tests {
     fn who_does_not_get_it_compressed_learns_that_others_do() {
         let none = Offer::default();
         let html = "content-type: text/html";
-        assert_eq!(planned_for(&none, 200, html), Plan::Vary);
+        assert_eq!(planned_for(&none, 200, html), CodingPlan::Vary);
         assert_eq!(
             planned_for(&none, 200, "content-type: image/png"),
-            Plan::Leave
+            CodingPlan::Leave
         );
         let small = "content-type: text/html\ncontent-length: 5";
-        assert_eq!(planned_for(&none, 200, small), Plan::Leave);
+        assert_eq!(planned_for(&none, 200, small), CodingPlan::Leave);
     }
 
     #[test]
@@ -210,14 +210,14 @@ pub(super) mod tests {
             ..Offer::default()
         };
         for (etag, plan) in [
-            ("\"abc\"", Plan::Revalidate),
-            ("\"ab\"", Plan::Leave),
-            ("\"x\"", Plan::Leave),
-            ("W/\"abc\"", Plan::Leave),
+            ("\"abc\"", CodingPlan::Revalidate),
+            ("\"ab\"", CodingPlan::Leave),
+            ("\"x\"", CodingPlan::Leave),
+            ("W/\"abc\"", CodingPlan::Leave),
         ] {
             let fields = format!("ETag: {etag}");
             assert_eq!(planned_for(&offer, 304, &fields), plan, "{etag}");
         }
-        assert_eq!(planned(304, "ETag: \"abc\""), Plan::Leave);
+        assert_eq!(planned(304, "ETag: \"abc\""), CodingPlan::Leave);
     }
 }

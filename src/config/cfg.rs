@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Definition, Kind, Layers, Occurs, Settings, understood};
+use super::{Definition, Layers, Occurs, Settings, ValueType, understood};
 
 #[must_use]
 pub fn cfg(layers: &Layers, settings: &Settings) -> String {
@@ -33,8 +33,8 @@ fn value(definition: &Definition, layers: &Layers) -> Value {
     }
     let Some(text) = texts.pop() else {
         return match definition.kind {
-            Kind::Switch => false.into(),
-            Kind::Json => Map::new().into(),
+            ValueType::Switch => false.into(),
+            ValueType::Json => Map::new().into(),
             _ => Value::Null,
         };
     };
@@ -44,19 +44,21 @@ fn value(definition: &Definition, layers: &Layers) -> Value {
             .filter(|part| !part.is_empty())
     };
     match definition.kind {
-        Kind::Switch => (!matches!(text, "false" | "no" | "off" | "0" | "n")).into(),
-        Kind::List => parts().map(Value::from).collect(),
-        Kind::Pairs => parts()
+        ValueType::Switch => (!matches!(text, "false" | "no" | "off" | "0" | "n")).into(),
+        ValueType::List => parts().map(Value::from).collect(),
+        ValueType::Pairs => parts()
             .filter_map(|part| part.split_once('='))
             .map(|(name, value)| (name.to_owned(), Value::from(value)))
             .collect::<Map<_, _>>()
             .into(),
-        Kind::Json => serde_json::from_str(text).unwrap_or(Value::Null),
-        Kind::Number | Kind::Duration | Kind::Size | Kind::Mask => {
+        ValueType::Json => serde_json::from_str(text).unwrap_or(Value::Null),
+        ValueType::Number | ValueType::Duration | ValueType::Size | ValueType::Mask => {
             let whole = text.parse::<i64>().map(Value::from);
             let whole = whole.or_else(|_| text.parse::<f64>().map(Value::from));
             whole.unwrap_or_else(|_| text.into())
         }
-        Kind::Text | Kind::TextOrTable | Kind::Path | Kind::Choice(_) => text.into(),
+        ValueType::Text | ValueType::TextOrTable | ValueType::Path | ValueType::Choice(_) => {
+            text.into()
+        }
     }
 }

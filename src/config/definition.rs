@@ -31,7 +31,7 @@ pub struct Definition {
     pub aliases: &'static [&'static str],
     /// The placeholder of the value in the help; empty for a switch.
     pub value: &'static str,
-    pub kind: Kind,
+    pub kind: ValueType,
     pub occurs: Occurs,
     /// As it would be typed; `None`: the setting is off or absent.
     pub default: Option<&'static str>,
@@ -43,12 +43,12 @@ pub struct Definition {
     pub help: &'static str,
     /// What the long help and the settings page add to that line; may be empty.
     pub more: &'static str,
-    pub standing: Standing,
+    pub support: Support,
 }
 
 /// How a setting that is given is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Support {
     /// rgun's own, with the effect that its definition describes.
     Ours,
     /// gunicorn's; accepted but ignored, for this reason.
@@ -61,7 +61,7 @@ pub enum Standing {
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueType {
     /// Present or not.
     Switch,
     Text,
@@ -85,20 +85,20 @@ pub enum Kind {
     Json,
 }
 
-impl Kind {
+impl ValueType {
     /// gunicorn's argument parser itself rejects a malformed number (exit code 2); anything else is rejected later (1).
     #[must_use]
     pub fn is_numeric(self) -> bool {
         match self {
-            Kind::Number | Kind::Duration | Kind::Size | Kind::Mask => true,
-            Kind::Switch
-            | Kind::Text
-            | Kind::TextOrTable
-            | Kind::Path
-            | Kind::Choice(_)
-            | Kind::List
-            | Kind::Pairs
-            | Kind::Json => false,
+            ValueType::Number | ValueType::Duration | ValueType::Size | ValueType::Mask => true,
+            ValueType::Switch
+            | ValueType::Text
+            | ValueType::TextOrTable
+            | ValueType::Path
+            | ValueType::Choice(_)
+            | ValueType::List
+            | ValueType::Pairs
+            | ValueType::Json => false,
         }
     }
 }
@@ -190,7 +190,7 @@ impl Group {
 
 impl Definition {
     /// A setting with defaults in every field; the tables below fill in what applies.
-    const fn new(name: &'static str, group: Group, kind: Kind) -> Definition {
+    const fn new(name: &'static str, group: Group, kind: ValueType) -> Definition {
         Definition {
             name,
             long: None,
@@ -205,14 +205,14 @@ impl Definition {
             group,
             help: "",
             more: "",
-            standing: Standing::Ours,
+            support: Support::Ours,
         }
     }
 
     /// A text that is written as a number, too: `access_log_sample = 0.1`.
     #[must_use]
     pub fn may_be_number(&self) -> bool {
-        self.kind == Kind::Text && self.default.is_some_and(|text| text.parse::<f64>().is_ok())
+        self.kind == ValueType::Text && self.default.is_some_and(|text| text.parse::<f64>().is_ok())
     }
 
     /// Whether it can be given on the command line.
@@ -352,7 +352,7 @@ mod tests {
     fn only_a_switch_has_no_value_name() {
         for definition in definitions() {
             assert_eq!(
-                definition.kind == Kind::Switch,
+                definition.kind == ValueType::Switch,
                 definition.value.is_empty(),
                 "{}",
                 definition.name

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Definition, Group, Kind, Layers, Occurs, Standing, definitions, understood};
+use super::{Definition, Group, Layers, Occurs, Support, ValueType, definitions, understood};
 
 #[must_use]
 pub fn effective(layers: &Layers) -> String {
@@ -17,7 +17,7 @@ pub fn effective(layers: &Layers) -> String {
         }
     }
     let mut idle = understood()
-        .filter(|definition| definition.standing != Standing::Ours)
+        .filter(|definition| definition.support != Support::Ours)
         .filter(|definition| !layers.given(definition.name).is_empty())
         .peekable();
     if idle.peek().is_some() {
@@ -43,7 +43,7 @@ fn line(text: &mut String, definition: &Definition, layers: &Layers) {
     };
     if given.is_empty() {
         values.extend(definition.default);
-        if definition.kind == Kind::Switch && values.is_empty() {
+        if definition.kind == ValueType::Switch && values.is_empty() {
             values.push("false");
         }
     }
@@ -62,7 +62,7 @@ fn line(text: &mut String, definition: &Definition, layers: &Layers) {
         }
     };
     // A file cannot name itself, and settings without effect need not be in it.
-    let comment = if definition.name == "config" || definition.standing != Standing::Ours {
+    let comment = if definition.name == "config" || definition.support != Support::Ours {
         "# "
     } else {
         ""
@@ -70,13 +70,13 @@ fn line(text: &mut String, definition: &Definition, layers: &Layers) {
     let _ = writeln!(text, "{comment}{} = {shown}  # {origin}", definition.name);
 }
 
-fn shown(kind: Kind, text: &str) -> String {
+fn shown(kind: ValueType, text: &str) -> String {
     let is_bare = match kind {
-        Kind::Number | Kind::Duration | Kind::Size => text
+        ValueType::Number | ValueType::Duration | ValueType::Size => text
             .parse::<u64>()
             .is_ok_and(|number| number.to_string() == text),
-        Kind::Switch => matches!(text, "true" | "false"),
-        Kind::Json => return format!("'''{text}'''"),
+        ValueType::Switch => matches!(text, "true" | "false"),
+        ValueType::Json => return format!("'''{text}'''"),
         _ => false,
     };
     if is_bare {

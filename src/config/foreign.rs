@@ -19,13 +19,13 @@ pub struct Foreign {
 }
 
 /// The server that has these options.
-struct Program {
+struct ForeignServer {
     verdict: &'static str,
     /// With what to use instead.
     options: &'static [(&'static str, &'static str)],
 }
 
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [ForeignServer; 6] = [
     both::PROGRAM,
     uvicorn::PROGRAM,
     granian::PROGRAM,

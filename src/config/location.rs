@@ -37,7 +37,7 @@ impl Files {
             return Some(&self.script_name);
         }
         let toml = self.toml.as_ref()?;
-        (toml.place == Place::Top || toml.text.contains("[tool.rgun")).then_some(&toml.name)
+        (toml.place == SettingsTable::Top || toml.text.contains("[tool.rgun")).then_some(&toml.name)
     }
 }
 
@@ -47,12 +47,12 @@ pub struct Toml {
     /// As messages name it.
     pub name: String,
     pub text: String,
-    pub place: Place,
+    pub place: SettingsTable,
 }
 
 /// Where in the file the settings are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum SettingsTable {
     Top,
     /// In `[tool.rgun]`, which may be absent.
     Tool,
@@ -81,9 +81,9 @@ fn named(given: &str, directory: &Path) -> Result<Files, Error> {
         .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     if is_toml {
         let place = if path.file_name().is_some_and(|file| file == PYPROJECT) {
-            Place::Tool
+            SettingsTable::Tool
         } else {
-            Place::Top
+            SettingsTable::Top
         };
         let toml = read(&path, name, place)?.ok_or_else(|| absent(name))?;
         return Ok(Files {
@@ -105,7 +105,7 @@ fn named(given: &str, directory: &Path) -> Result<Files, Error> {
 fn found(directory: &Path) -> Result<Files, Error> {
     let path = directory.join(GUNICORN);
     let script = path.is_file().then_some(Script::File(path));
-    let own = read(&directory.join(RGUN), RGUN, Place::Top)?;
+    let own = read(&directory.join(RGUN), RGUN, SettingsTable::Top)?;
     if own.is_some() && script.is_some() {
         return Err(Error::File {
             place: directory.display().to_string(),
@@ -116,7 +116,7 @@ fn found(directory: &Path) -> Result<Files, Error> {
     }
     let toml = match own {
         Some(toml) => Some(toml),
-        None => read(&directory.join(PYPROJECT), PYPROJECT, Place::Tool)?,
+        None => read(&directory.join(PYPROJECT), PYPROJECT, SettingsTable::Tool)?,
     };
     Ok(Files {
         toml,
@@ -125,7 +125,7 @@ fn found(directory: &Path) -> Result<Files, Error> {
     })
 }
 
-fn read(path: &Path, name: &str, place: Place) -> Result<Option<Toml>, Error> {
+fn read(path: &Path, name: &str, place: SettingsTable) -> Result<Option<Toml>, Error> {
     match text(path) {
         Ok(text) => Ok(Some(Toml {
             name: shown(name),

@@ -51,14 +51,14 @@ pub enum AccessFormat {
     Gunicorns,
     /// An object a line.
     Json,
-    Custom(Vec<Piece>),
+    Custom(Vec<FormatPiece>),
     /// As `Custom`, and always a valid JSON document: values are escaped by JSON's rules.
-    JsonShaped(Vec<Piece>),
+    JsonShaped(Vec<FormatPiece>),
 }
 
 /// A part of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
+pub enum FormatPiece {
     Text(String),
     Atom(Atom, Conversion),
 }
@@ -202,7 +202,7 @@ pub enum Stdio {
 
 /// The address of a syslog or statsd server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Remote {
+pub enum RemoteAddress {
     Udp {
         host: String,
         port: u16,
@@ -220,8 +220,8 @@ pub enum Remote {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Syslog {
-    pub address: Remote,
+pub struct SyslogSettings {
+    pub address: RemoteAddress,
     /// `gunicorn.` and this and `.error` or `.access` is the program's name.
     pub prefix: String,
     /// As RFC 5424 numbers them.
@@ -233,8 +233,8 @@ pub struct Syslog {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statsd {
-    pub address: Remote,
+pub struct StatsdSettings {
+    pub address: RemoteAddress,
     /// With its dot, or empty.
     pub prefix: String,
     /// `|#tag,tag`, or empty.
@@ -260,6 +260,6 @@ pub struct Logging {
     pub python: Option<PythonLogging>,
     pub prints: Prints,
     pub stdio: Stdio,
-    pub syslog: Option<Syslog>,
-    pub statsd: Option<Statsd>,
+    pub syslog: Option<SyslogSettings>,
+    pub statsd: Option<StatsdSettings>,
 }

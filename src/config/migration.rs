@@ -5,7 +5,7 @@ mod others;
 
 use std::fmt::Write;
 
-use super::{Definition, Standing, definition};
+use super::{Definition, Support, definition};
 use gunicorn::{Like, SETTINGS};
 
 #[must_use]
@@ -55,14 +55,14 @@ pub fn migration() -> String {
 }
 
 fn here(like: Like, definition: Option<&Definition>) -> String {
-    let standing = definition.map_or(Standing::Ours, |definition| definition.standing);
-    match (like, standing) {
-        (_, Standing::Idle(why)) => format!("accepted but ignored: {why}"),
-        (_, Standing::Refused(way)) => format!("refused: {way}"),
-        (Like::But(text), Standing::Part(_)) => text.to_owned(),
-        (_, Standing::Part(why)) => format!("accepted but ignored: {why}"),
-        (Like::Same, Standing::Ours) => "the same".to_owned(),
-        (Like::Not(text) | Like::But(text), Standing::Ours) => text.to_owned(),
+    let support = definition.map_or(Support::Ours, |definition| definition.support);
+    match (like, support) {
+        (_, Support::Idle(why)) => format!("accepted but ignored: {why}"),
+        (_, Support::Refused(way)) => format!("refused: {way}"),
+        (Like::But(text), Support::Part(_)) => text.to_owned(),
+        (_, Support::Part(why)) => format!("accepted but ignored: {why}"),
+        (Like::Same, Support::Ours) => "the same".to_owned(),
+        (Like::Not(text) | Like::But(text), Support::Ours) => text.to_owned(),
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
     fn every_setting_of_gunicorns_has_its_row() {
         let names: BTreeSet<_> = SETTINGS.iter().map(|(name, _)| *name).collect();
         assert_eq!((names.len(), SETTINGS.len()), (120, 120));
-        for definition in understood().filter(|one| one.standing != Standing::Ours) {
+        for definition in understood().filter(|one| one.support != Support::Ours) {
             assert!(names.contains(definition.name), "{}", definition.name);
         }
     }

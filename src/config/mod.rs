@@ -18,13 +18,13 @@ mod logging;
 mod migration;
 mod origin;
 mod page;
+mod process_environment;
 mod resolve;
 mod scaling;
 mod schema;
 mod script;
 mod settings;
-mod standing;
-mod surroundings;
+mod support;
 mod tls;
 mod toml_file;
 mod value;
@@ -36,8 +36,8 @@ pub use cfg::cfg;
 pub use compression::{ResponseCoding, ResponseCompression};
 pub use cpus::{CpuFiles, cpus};
 pub use definition::{
-    Definition, Group, Kind, Occurs, Standing, Variable, called, definition, definitions, nearest,
-    understood,
+    Definition, Group, Occurs, Support, ValueType, Variable, called, definition, definitions,
+    nearest, understood,
 };
 pub use effective::effective;
 pub use error::Error;
@@ -50,13 +50,13 @@ pub use logging::*;
 pub use migration::migration;
 pub use origin::Origin;
 pub use page::page;
-pub use resolve::{MOST_WORKERS, Mode, Resolved, control, duration, preview_address, resolve};
-pub use scaling::Scaling;
+pub use process_environment::{ProcessEnvironment, start_directory};
+pub use resolve::{MOST_WORKERS, Resolved, RunMode, control, duration, preview_address, resolve};
+pub use scaling::ScalingSettings;
 pub use schema::schema;
-pub use script::{HOOKS, Hooks, PROGRAM, Told, answer, location, question};
+pub use script::{HOOKS, HookScript, PROGRAM, ScriptAnswer, answer, location, question};
 pub use settings::*;
-pub use standing::idle;
-pub use surroundings::{Surroundings, start_directory};
+pub use support::idle;
 pub use tls::*;
 pub use toml_file::toml;
 pub use variables::{environment, own_variables};

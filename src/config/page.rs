@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Definition, Group, Kind, Occurs, definitions};
+use super::{Definition, Group, Occurs, ValueType, definitions};
 
 #[must_use]
 pub fn page() -> String {
@@ -52,7 +52,7 @@ fn section(page: &mut String, definition: &Definition) {
         "" => write!(page, "(`{}`)", definition.name),
         usage => write!(page, "`{usage}` (`{}`)", definition.name),
     };
-    if let Kind::Choice(names) = definition.kind {
+    if let ValueType::Choice(names) = definition.kind {
         let _ = write!(page, " · one of `{}`", names.join("`, `"));
     }
     if definition.occurs == Occurs::Repeatedly {

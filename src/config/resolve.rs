@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::shown;
-use super::standing::refused;
-use super::value::{self, Malformed, Value, WorkerCount};
+use super::support::refused;
+use super::value::{self, InvalidValue, ParsedValue, WorkerCount};
 use super::{
-    ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers, Limits,
-    LogTarget, Origin, Place, PortSharing, Preload, Recycling, Reload, RunAs, Scaling, SendFile,
-    Settings, Surroundings, WebSocket, definition,
+    AutoReload, ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers,
+    Limits, LogTarget, Origin, PortSharing, Preload, ProcessEnvironment, ProcessMode, Recycling,
+    RunAs, ScalingSettings, SendFile, Settings, WebSocket, definition,
 };
 
 /// A higher number is taken for a typing error that would exhaust the machine. The master may support fewer (`master::capacity`).
@@ -23,7 +23,7 @@ pub const MOST_WORKERS: u32 = 1024;
 
 /// The purpose of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum RunMode {
     Serve,
     /// Load everything as a start would, then exit.
     CheckConfig,
@@ -33,26 +33,29 @@ pub enum Mode {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    pub mode: Mode,
+    pub mode: RunMode,
     pub settings: Settings,
 }
 
 /// The same layers and surroundings give the same settings; a reload calls it again.
-pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved, Error> {
+pub fn resolve(
+    layers: &Layers,
+    process_environment: &ProcessEnvironment,
+) -> Result<Resolved, Error> {
     refused(layers)?;
     let typed = Typed { layers };
-    let chdir = typed.chdir(surroundings)?;
+    let chdir = typed.chdir(process_environment)?;
     // gunicorn changes directory first; relative paths of other settings start there.
-    let base = chdir.as_deref().unwrap_or(&surroundings.directory);
+    let base = chdir.as_deref().unwrap_or(&process_environment.directory);
     let class = typed.value("worker_class", value::worker_class)?;
     let workers = typed.value("workers", |text| {
-        value::worker_count(text, surroundings.cpus, MOST_WORKERS)
+        value::worker_count(text, process_environment.cpus, MOST_WORKERS)
     })?;
     let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
 
     let env = typed.list("raw_env", value::environment_pair)?;
     let http2 = http2::http2(&typed)?;
-    let tls = tls::tls(&typed, base, surroundings, http2.mode)?;
+    let tls = tls::tls(&typed, base, process_environment, http2.mode)?;
     let bind = typed.list("bind", |text| value::bind(text, base))?;
     tls::check_binds(&typed, &bind, tls.as_ref())?;
     let settings = Settings {
@@ -82,9 +85,9 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
             .unwrap_or_default(),
         pid_file: typed.optional("pidfile", |text| Ok(base.join(text)))?,
         place: if typed.switch("daemon")? {
-            Place::Daemon
+            ProcessMode::Daemon
         } else {
-            Place::Foreground
+            ProcessMode::Foreground
         },
         run_as: RunAs {
             user: typed.optional("user", owned)?,
@@ -99,7 +102,9 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         temporary_directory: typed
             .optional("worker_tmp_dir", |text| value::directory(&base.join(text)))?,
         spool_limit: typed.value("spool_limit", value::size)?,
-        python: typed.optional("python", |text| Ok(surroundings.directory.join(text)))?,
+        python: typed.optional("python", |text| {
+            Ok(process_environment.directory.join(text))
+        })?,
         timeout: limit(Some(typed.value("timeout", value::duration)?)),
         graceful_timeout: typed.value("graceful_timeout", value::duration)?,
         boot_timeout: typed.value("boot_timeout", value::positive_duration)?,
@@ -146,7 +151,7 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         ready_host: typed.optional("ready_host", value::host_header)?,
         reload_surge: typed
             .optional("reload_surge", |text| value::number(text, 1..=MOST_WORKERS))?,
-        reload: reload(&typed, surroundings)?,
+        reload: reload(&typed, process_environment)?,
         root_path: match env.iter().rfind(|(name, _)| name == "SCRIPT_NAME") {
             // gunicorn's workers read it from their environment, whatever process has set it.
             Some((_, prefix)) if typed.last("root_path").is_none() => {
@@ -198,11 +203,11 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
         app: app(&typed)?,
     };
     let mode = if typed.switch("print_config")? {
-        Mode::PrintConfig
+        RunMode::PrintConfig
     } else if typed.switch("check_config")? {
-        Mode::CheckConfig
+        RunMode::CheckConfig
     } else {
-        Mode::Serve
+        RunMode::Serve
     };
     Ok(Resolved { mode, settings })
 }
@@ -213,11 +218,11 @@ pub fn resolve(layers: &Layers, surroundings: &Surroundings) -> Result<Resolved,
 /// When one of those settings is wrong.
 pub fn control(
     layers: &Layers,
-    surroundings: &Surroundings,
+    process_environment: &ProcessEnvironment,
 ) -> Result<(ControlSocket, Option<String>), Error> {
     let typed = Typed { layers };
-    let chdir = typed.chdir(surroundings)?;
-    let base = chdir.as_deref().unwrap_or(&surroundings.directory);
+    let chdir = typed.chdir(process_environment)?;
+    let base = chdir.as_deref().unwrap_or(&process_environment.directory);
     Ok((
         typed.control_socket(base)?,
         typed.optional("proc_name", owned)?,
@@ -230,9 +235,9 @@ struct Typed<'a> {
 }
 
 impl Typed<'_> {
-    fn chdir(&self, surroundings: &Surroundings) -> Result<Option<PathBuf>, Error> {
+    fn chdir(&self, process_environment: &ProcessEnvironment) -> Result<Option<PathBuf>, Error> {
         self.optional("chdir", |text| {
-            value::directory(&surroundings.directory.join(text))
+            value::directory(&process_environment.directory.join(text))
         })
     }
 
@@ -251,7 +256,11 @@ impl Typed<'_> {
     }
 
     /// The value given, or the default.
-    fn value<T>(&self, name: &'static str, parse: impl Fn(&str) -> Value<T>) -> Result<T, Error> {
+    fn value<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> ParsedValue<T>,
+    ) -> Result<T, Error> {
         let definition = definition(name).expect("a test resolves all names");
         match self.last(name) {
             Some(given) => understand(definition, &given.text, &given.origin, parse),
@@ -279,7 +288,7 @@ impl Typed<'_> {
     fn optional<T>(
         &self,
         name: &'static str,
-        parse: impl Fn(&str) -> Value<T>,
+        parse: impl Fn(&str) -> ParsedValue<T>,
     ) -> Result<Option<T>, Error> {
         let definition = definition(name).expect("a test resolves all names");
         match self.last(name) {
@@ -294,7 +303,7 @@ impl Typed<'_> {
     fn list<T>(
         &self,
         name: &'static str,
-        parse: impl Fn(&str) -> Value<T>,
+        parse: impl Fn(&str) -> ParsedValue<T>,
     ) -> Result<Vec<T>, Error> {
         let definition = definition(name).expect("a test resolves all names");
         let given = self.layers.given(name);
@@ -313,10 +322,10 @@ fn understand<T>(
     definition: &Definition,
     text: &str,
     origin: &Origin,
-    parse: impl Fn(&str) -> Value<T>,
+    parse: impl Fn(&str) -> ParsedValue<T>,
 ) -> Result<T, Error> {
     parse(text).map_err(
-        |Malformed {
+        |InvalidValue {
              problem,
              hint,
              understood,
@@ -373,12 +382,17 @@ fn recycling(typed: &Typed) -> Result<Recycling, Error> {
 }
 
 /// Patterns are relative to where the program is started, as with gunicorn.
-fn reload(typed: &Typed, surroundings: &Surroundings) -> Result<Option<Reload>, Error> {
+fn reload(
+    typed: &Typed,
+    process_environment: &ProcessEnvironment,
+) -> Result<Option<AutoReload>, Error> {
     let engine = typed.value("reload_engine", value::reload_engine)?;
     let extra = typed.list("reload_extra_files", |text| {
-        value::watched(&surroundings.directory.join(text))
+        value::watched(&process_environment.directory.join(text))
     })?;
-    Ok(typed.switch("reload")?.then_some(Reload { engine, extra }))
+    Ok(typed
+        .switch("reload")?
+        .then_some(AutoReload { engine, extra }))
 }
 
 /// Zero means: no limit.
@@ -387,13 +401,13 @@ fn limit(given: Option<Duration>) -> Option<Duration> {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "the shape of a reader of values")]
-fn owned(text: &str) -> Value<String> {
+fn owned(text: &str) -> ParsedValue<String> {
     Ok(text.to_owned())
 }
 
 /// `None`: the number of workers is fixed.
-fn scaling(typed: &Typed<'_>, workers: WorkerCount) -> Result<Option<Scaling>, Error> {
-    let scaling = Scaling {
+fn scaling(typed: &Typed<'_>, workers: WorkerCount) -> Result<Option<ScalingSettings>, Error> {
+    let scaling = ScalingSettings {
         most: workers.most,
         wait: typed.value("scale_wait", value::milliseconds)?,
         idle: typed.value("scale_idle", value::positive_duration)?,
@@ -407,7 +421,7 @@ fn scaling(typed: &Typed<'_>, workers: WorkerCount) -> Result<Option<Scaling>, E
 /// # Errors
 /// Returns the problem as text that follows the value.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
-    value::duration(text).map_err(|Malformed { problem, hint, .. }| {
+    value::duration(text).map_err(|InvalidValue { problem, hint, .. }| {
         let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("{problem}{hint}")
     })
@@ -422,15 +436,15 @@ pub fn preview_address(text: &str, what: &str) -> Result<super::Bind, String> {
     let no_base = std::path::Path::new("");
     let read = value::bind(text, no_base).and_then(|bind| match &bind.endpoint {
         super::Endpoint::Fd { .. } | super::Endpoint::FdName { .. } => {
-            Err(Malformed::new("names a socket that is passed in")
+            Err(InvalidValue::new("names a socket that is passed in")
                 .hint("write HOST:PORT or unix:/PATH"))
         }
         super::Endpoint::Unix { path } if path.is_relative() => {
-            Err(Malformed::new("is a relative path").hint("write unix:/PATH"))
+            Err(InvalidValue::new("is a relative path").hint("write unix:/PATH"))
         }
         super::Endpoint::Tcp { .. } | super::Endpoint::Unix { .. } => Ok(bind),
     });
-    read.map_err(|Malformed { problem, hint, .. }| {
+    read.map_err(|InvalidValue { problem, hint, .. }| {
         let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("{what}: `{text}` {problem}{hint}")
     })

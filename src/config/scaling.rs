@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// `-w MIN..MAX` and what belongs to it. The least is the number of workers of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scaling {
+pub struct ScalingSettings {
     /// Above the least.
     pub most: u32,
     /// Connections that wait longer than this to be accepted are a reason for another worker.

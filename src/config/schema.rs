@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Definition, Kind, Occurs, definitions};
+use super::{Definition, Occurs, ValueType, definitions};
 
 /// Ends with a line break.
 #[must_use]
@@ -49,15 +49,15 @@ fn property(definition: &Definition) -> Value {
     let mut property = match (definition.occurs, definition.kind) {
         (Occurs::Repeatedly, kind) => {
             let mut forms = vec![one.clone(), json!({ "type": "array", "items": one })];
-            if kind == Kind::Pairs {
+            if kind == ValueType::Pairs {
                 forms.push(table());
             }
             json!({ "anyOf": forms })
         }
-        (Occurs::Once, Kind::List) => {
+        (Occurs::Once, ValueType::List) => {
             json!({ "anyOf": [one, { "type": "array", "items": { "type": "string" } }] })
         }
-        (Occurs::Once, Kind::Pairs) => json!({
+        (Occurs::Once, ValueType::Pairs) => json!({
             "anyOf": [one, { "type": "array", "items": { "type": "string" } }, table()]
         }),
         (Occurs::Once, _) => one,
@@ -82,27 +82,31 @@ fn table() -> Value {
 
 fn one(definition: &Definition) -> Value {
     match definition.kind {
-        Kind::Switch => json!({ "type": "boolean" }),
-        Kind::Number | Kind::Size | Kind::Mask => json!({ "type": ["integer", "string"] }),
-        Kind::Duration => json!({ "type": ["number", "string"] }),
-        Kind::Text if definition.may_be_number() => json!({ "type": ["number", "string"] }),
-        Kind::Text | Kind::Path | Kind::List | Kind::Pairs => json!({ "type": "string" }),
-        Kind::Choice(names) => {
+        ValueType::Switch => json!({ "type": "boolean" }),
+        ValueType::Number | ValueType::Size | ValueType::Mask => {
+            json!({ "type": ["integer", "string"] })
+        }
+        ValueType::Duration => json!({ "type": ["number", "string"] }),
+        ValueType::Text if definition.may_be_number() => json!({ "type": ["number", "string"] }),
+        ValueType::Text | ValueType::Path | ValueType::List | ValueType::Pairs => {
+            json!({ "type": "string" })
+        }
+        ValueType::Choice(names) => {
             let mut values: Vec<Value> = names.iter().map(|name| (*name).into()).collect();
             if names.contains(&"on") || names.contains(&"true") || definition.bare.is_some() {
                 values.extend([true.into(), false.into()]);
             }
             json!({ "enum": values })
         }
-        Kind::TextOrTable => json!({ "type": ["string", "object"] }),
-        Kind::Json => json!({ "type": "object" }),
+        ValueType::TextOrTable => json!({ "type": ["string", "object"] }),
+        ValueType::Json => json!({ "type": "object" }),
     }
 }
 
-fn typed(kind: Kind, default: &str) -> Value {
+fn typed(kind: ValueType, default: &str) -> Value {
     match kind {
-        Kind::Switch => (default == "true").into(),
-        Kind::Number | Kind::Size | Kind::Mask | Kind::Duration => default
+        ValueType::Switch => (default == "true").into(),
+        ValueType::Number | ValueType::Size | ValueType::Mask | ValueType::Duration => default
             .parse::<u64>()
             .map_or_else(|_| default.into(), Value::from),
         _ => default.into(),

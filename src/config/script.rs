@@ -13,8 +13,8 @@ use super::error::shown;
 use super::location::Script;
 use super::toml_file::choice;
 use super::{
-    Definition, Error, Kind, Layer, Layers, Occurs, Origin, definition, definitions, migration,
-    understood,
+    Definition, Error, Layer, Layers, Occurs, Origin, ValueType, definition, definitions,
+    migration, understood,
 };
 
 /// Runs the file and reports its settings; see `script/script.py`.
@@ -55,7 +55,7 @@ const SPLIT: [&str; 2] = ["bind", "raw_env"];
 
 /// A file with effects beyond its values: the process that workers are forked from runs it and calls its hooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hooks {
+pub struct HookScript {
     /// `file:PATH` or `python:MODULE`.
     pub location: String,
     /// The hooks that it defines.
@@ -68,7 +68,7 @@ pub struct Hooks {
     pub environment: Vec<(String, String)>,
 }
 
-impl Hooks {
+impl HookScript {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.names.iter().any(|hook| hook == name)
@@ -77,7 +77,7 @@ impl Hooks {
 
 /// The content of a file, as reported by the process that evaluated it.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct ScriptAnswer {
     /// Options of the worker class (`CONFIG_KWARGS`): weaker than what the file sets.
     pub class_options: Layer,
     pub layer: Layer,
@@ -133,12 +133,12 @@ pub fn location(script: &Script) -> String {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Answer {
+enum EvaluationReply {
     Failed {
         error: String,
         traceback: String,
     },
-    Told {
+    ScriptAnswer {
         settings: Map<String, Value>,
         unknown: Vec<String>,
         hooks: Vec<String>,
@@ -149,21 +149,21 @@ enum Answer {
 }
 
 /// `name`: how messages name the file.
-pub fn answer(name: &str, output: &[u8]) -> Result<Told, Error> {
+pub fn answer(name: &str, output: &[u8]) -> Result<ScriptAnswer, Error> {
     let answer = serde_json::from_slice(output).map_err(|_| Error::Script {
         file: shown(name),
         summary: "the process that reads it has ended without an answer".to_owned(),
         traceback: String::new(),
     })?;
     let (settings, unknown, hooks, acts, environment, path) = match answer {
-        Answer::Failed { error, traceback } => {
+        EvaluationReply::Failed { error, traceback } => {
             return Err(Error::Script {
                 file: shown(name),
                 summary: shown(&error),
                 traceback,
             });
         }
-        Answer::Told {
+        EvaluationReply::ScriptAnswer {
             settings,
             unknown,
             hooks,
@@ -172,7 +172,7 @@ pub fn answer(name: &str, output: &[u8]) -> Result<Told, Error> {
             path,
         } => (settings, unknown, hooks, acts, environment, path),
     };
-    let mut told = Told {
+    let mut script_answer = ScriptAnswer {
         hooks,
         acts,
         path,
@@ -180,9 +180,9 @@ pub fn answer(name: &str, output: &[u8]) -> Result<Told, Error> {
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
             .collect(),
-        ..Told::default()
+        ..ScriptAnswer::default()
     };
-    let reader = Reader { name: name.into() };
+    let reader = SettingsReader { name: name.into() };
     for (setting, value) in &settings {
         let Some(definition) = definition(setting) else {
             continue;
@@ -191,11 +191,12 @@ pub fn answer(name: &str, output: &[u8]) -> Result<Told, Error> {
             continue;
         }
         if let Some(class) = value.get("class") {
-            reader.class(definition, class, value, &mut told)?;
+            reader.class(definition, class, value, &mut script_answer)?;
             continue;
         }
         for text in reader.texts(definition, value)? {
-            told.layer
+            script_answer
+                .layer
                 .add(definition, text, Origin::Python(Arc::clone(&reader.name)));
         }
     }
@@ -209,12 +210,12 @@ pub fn answer(name: &str, output: &[u8]) -> Result<Told, Error> {
                 format!("; did you mean `{known}`?")
             });
         let file = &reader.name;
-        told.warnings.push(format!(
+        script_answer.warnings.push(format!(
             "{file}: `{}` is not a setting{meant}",
             shown(&name)
         ));
     }
-    Ok(told)
+    Ok(script_answer)
 }
 
 fn is_gunicorns(setting: &str) -> bool {
@@ -225,29 +226,29 @@ fn is_gunicorns(setting: &str) -> bool {
 /// Whether a value fits a setting that gunicorn does not have: otherwise it is a variable of the file's own.
 fn has_shape(definition: &Definition, value: &Value) -> bool {
     match definition.kind {
-        Kind::Switch => value.is_boolean(),
-        Kind::Choice(names) => {
+        ValueType::Switch => value.is_boolean(),
+        ValueType::Choice(names) => {
             value.is_boolean() || value.as_str().is_some_and(|text| names.contains(&text))
         }
-        Kind::Number | Kind::Duration | Kind::Size | Kind::Mask => {
+        ValueType::Number | ValueType::Duration | ValueType::Size | ValueType::Mask => {
             let starts = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
             value.is_number() || value.as_str().is_some_and(starts)
         }
-        Kind::Text | Kind::Path => value.is_string() || value.is_array(),
-        Kind::TextOrTable | Kind::List | Kind::Pairs | Kind::Json => {
+        ValueType::Text | ValueType::Path => value.is_string() || value.is_array(),
+        ValueType::TextOrTable | ValueType::List | ValueType::Pairs | ValueType::Json => {
             value.is_string() || value.is_array() || value.is_object()
         }
     }
 }
 
-struct Reader {
+struct SettingsReader {
     name: Arc<str>,
 }
 
-impl Reader {
+impl SettingsReader {
     /// The values as they would be typed; none for Python's `None`.
     fn texts(&self, definition: &Definition, value: &Value) -> Result<Vec<String>, Error> {
-        if definition.kind == Kind::Json {
+        if definition.kind == ValueType::Json {
             return match value {
                 Value::Null => Ok(Vec::new()),
                 Value::Object(fields) if fields.is_empty() => Ok(Vec::new()),
@@ -259,13 +260,15 @@ impl Reader {
         let several: Vec<String> = match value {
             Value::Null => return Ok(Vec::new()),
             Value::Array(values) => values.iter().map(one).collect::<Result<_, _>>()?,
-            Value::Object(fields) if definition.kind == Kind::Pairs => fields
+            Value::Object(fields) if definition.kind == ValueType::Pairs => fields
                 .iter()
                 .map(|(name, value)| Ok(format!("{name}={}", one(value)?)))
                 .collect::<Result<_, _>>()?,
-            Value::Object(_) if definition.kind == Kind::TextOrTable => vec![one(value)?],
+            Value::Object(_) if definition.kind == ValueType::TextOrTable => vec![one(value)?],
             Value::Object(fields) => match fields.get("callable").and_then(Value::as_str) {
-                Some(name) if definition.kind == Kind::Text => return Ok(vec![name.to_owned()]),
+                Some(name) if definition.kind == ValueType::Text => {
+                    return Ok(vec![name.to_owned()]);
+                }
                 _ => return Err(self.wrong(definition, "is not of that kind")),
             },
             Value::String(text) if SPLIT.contains(&definition.name) => {
@@ -279,7 +282,7 @@ impl Reader {
         };
         match (definition.occurs, definition.kind) {
             (Occurs::Repeatedly, _) => Ok(several),
-            (Occurs::Once, Kind::List | Kind::Pairs) => Ok(vec![several.join(",")]),
+            (Occurs::Once, ValueType::List | ValueType::Pairs) => Ok(vec![several.join(",")]),
             (Occurs::Once, _) => Err(self.wrong(definition, "must be one value, not several")),
         }
     }
@@ -288,11 +291,13 @@ impl Reader {
         match (definition.kind, value) {
             // As gunicorn: texts are stripped, names of files included.
             (_, Value::String(text)) => Ok(text.trim().to_owned()),
-            (Kind::TextOrTable, Value::Object(_)) => Ok(value.to_string()),
-            (Kind::Switch, Value::Bool(on)) => Ok(on.to_string()),
+            (ValueType::TextOrTable, Value::Object(_)) => Ok(value.to_string()),
+            (ValueType::Switch, Value::Bool(on)) => Ok(on.to_string()),
             // As gunicorn: a number is true or false, too.
-            (Kind::Switch, Value::Number(number)) => Ok((number.as_f64() != Some(0.0)).to_string()),
-            (Kind::Choice(names), Value::Bool(on)) => choice(definition, names, *on)
+            (ValueType::Switch, Value::Number(number)) => {
+                Ok((number.as_f64() != Some(0.0)).to_string())
+            }
+            (ValueType::Choice(names), Value::Bool(on)) => choice(definition, names, *on)
                 .map(str::to_owned)
                 .ok_or_else(|| self.wrong(definition, "is not true or false")),
             // `cpu_count() * 1.5` is 6.0 with four CPUs.
@@ -300,7 +305,7 @@ impl Reader {
                 Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float:.0}"),
                 _ => number.to_string(),
             }),
-            (Kind::Text, Value::Bool(on)) => Ok(on.to_string()),
+            (ValueType::Text, Value::Bool(on)) => Ok(on.to_string()),
             (_, Value::Bool(_)) => Err(self.wrong(definition, "is neither true nor false")),
             _ => Err(self.wrong(definition, "is not of that kind")),
         }
@@ -312,7 +317,7 @@ impl Reader {
         definition: &'static Definition,
         class: &Value,
         value: &Value,
-        told: &mut Told,
+        script_answer: &mut ScriptAnswer,
     ) -> Result<(), Error> {
         let texts = |field: &str| -> Vec<String> {
             let values = value.get(field).and_then(Value::as_array);
@@ -324,30 +329,32 @@ impl Reader {
         let origin = || Origin::Python(Arc::clone(&self.name));
         if definition.name == "logger_class" {
             let options = value.get("options").cloned().unwrap_or_default();
-            let told_of = logger::told(
+            let logger_setting = logger::setting(
                 &self.name,
                 &class,
                 &ancestors,
                 &texts("overrides"),
                 &options,
             )?;
-            told.layer.add(definition, told_of.clone(), origin());
-            told.logger = Some(told_of);
+            script_answer
+                .layer
+                .add(definition, logger_setting.clone(), origin());
+            script_answer.logger = Some(logger_setting);
             return Ok(());
         }
         if definition.name != "worker_class" {
-            told.layer.add(definition, class, origin());
+            script_answer.layer.add(definition, class, origin());
             return Ok(());
         }
         let Some(base) = ancestors.iter().find(|one| CLASSES.contains(&one.as_str())) else {
-            told.layer.add(definition, class, origin());
+            script_answer.layer.add(definition, class, origin());
             return Ok(());
         };
-        told.layer.add(definition, base.clone(), origin());
-        told.class = Some(base.clone());
+        script_answer.layer.add(definition, base.clone(), origin());
+        script_answer.class = Some(base.clone());
         let overrides = texts("overrides");
         if *base != class && !overrides.is_empty() {
-            told.warnings.push(format!(
+            script_answer.warnings.push(format!(
                 "{}: methods of {} are not called: {}",
                 self.name,
                 shown(&class),
@@ -355,7 +362,7 @@ impl Reader {
             ));
         }
         if let Some(options) = value.get("options").and_then(Value::as_object) {
-            uvicorn::options(&class, options, told, &|definition, value| {
+            uvicorn::options(&class, options, script_answer, &|definition, value| {
                 self.texts(definition, value)
             })?;
         }

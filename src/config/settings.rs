@@ -233,7 +233,7 @@ pub struct RunBefore {
 
 /// Whether the program leaves the terminal that it was started from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ProcessMode {
     Foreground,
     Daemon,
 }
@@ -316,7 +316,7 @@ pub enum ReloadEngine {
 
 /// Development: a changed file causes a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reload {
+pub struct AutoReload {
     pub engine: ReloadEngine,
     /// In addition to what the workers have loaded and the project's own sources: files, directories, patterns; absolute.
     pub extra: Vec<PathBuf>,
@@ -353,7 +353,7 @@ pub struct Settings {
     /// Where the number follows the load, the least.
     pub workers: u32,
     /// `None`: it stays as it is.
-    pub scaling: Option<super::Scaling>,
+    pub scaling: Option<super::ScalingSettings>,
     /// Application threads of a WSGI worker.
     pub threads: u32,
     pub interface: Interface,
@@ -363,7 +363,7 @@ pub struct Settings {
     pub pythonpath: Vec<PathBuf>,
     pub env: Vec<(String, String)>,
     pub pid_file: Option<PathBuf>,
-    pub place: Place,
+    pub place: ProcessMode,
     pub run_as: RunAs,
     /// What processes are called in `ps`; `None`: after the app.
     pub process_name: Option<String>,
@@ -401,7 +401,7 @@ pub struct Settings {
     /// How many workers of the new generation boot beside the old ones at once. `None`: all.
     pub reload_surge: Option<u32>,
     /// `--reload`. `None`: changed files have no effect.
-    pub reload: Option<Reload>,
+    pub reload: Option<AutoReload>,
     pub root_path: String,
     pub header_map: HeaderMap,
     pub forwarded_allow_ips: TrustedPeers,
@@ -435,7 +435,7 @@ pub struct Settings {
     /// Whether responses get a `Server` header where the app sets none.
     pub server_header: bool,
     /// A configuration file with effects beyond its values.
-    pub hooks: Option<std::sync::Arc<super::Hooks>>,
+    pub hooks: Option<std::sync::Arc<super::HookScript>>,
 }
 
 impl Settings {

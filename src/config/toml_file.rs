@@ -7,11 +7,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::shown;
-use super::location::{Place, Toml};
-use super::{Definition, Error, Kind, Layer, Occurs, Origin, called, nearest};
+use super::location::{SettingsTable, Toml};
+use super::{Definition, Error, Layer, Occurs, Origin, ValueType, called, nearest};
 
 pub fn toml(toml: &Toml) -> Result<Layer, Error> {
-    let reader = Reader {
+    let reader = TomlReader {
         toml,
         name: toml.name.as_str().into(),
     };
@@ -20,8 +20,8 @@ pub fn toml(toml: &Toml) -> Result<Layer, Error> {
         reader.error(&at, error.message().to_owned(), None)
     })?;
     match toml.place {
-        Place::Top => reader.layer(whole.get_ref()),
-        Place::Tool => match tool(whole.get_ref()) {
+        SettingsTable::Top => reader.layer(whole.get_ref()),
+        SettingsTable::Tool => match tool(whole.get_ref()) {
             Some(table) => reader.layer(table),
             None => Ok(Layer::default()),
         },
@@ -34,12 +34,12 @@ fn tool<'a>(whole: &'a DeTable<'a>) -> Option<&'a DeTable<'a>> {
     tool.get("rgun")?.get_ref().as_table()
 }
 
-struct Reader<'a> {
+struct TomlReader<'a> {
     toml: &'a Toml,
     name: Arc<str>,
 }
 
-impl Reader<'_> {
+impl TomlReader<'_> {
     fn layer(&self, table: &DeTable) -> Result<Layer, Error> {
         let mut layer = Layer::default();
         // In the order of the file, so that the first error is the one that is reported.
@@ -74,7 +74,7 @@ impl Reader<'_> {
         value: &Spanned<DeValue>,
     ) -> Result<Vec<(String, usize)>, Error> {
         let at = value.span().start;
-        if definition.kind == Kind::Json {
+        if definition.kind == ValueType::Json {
             return match value.get_ref() {
                 DeValue::Table(_) => Ok(vec![(json(value.get_ref()), at)]),
                 // In the form that `--print-config` shows.
@@ -87,7 +87,7 @@ impl Reader<'_> {
             };
         }
         match value.get_ref() {
-            DeValue::Table(table) if definition.kind == Kind::Pairs => {
+            DeValue::Table(table) if definition.kind == ValueType::Pairs => {
                 let mut pairs = Vec::new();
                 for (name, value) in table {
                     let text = self.text(definition, value)?;
@@ -97,7 +97,7 @@ impl Reader<'_> {
             }
             DeValue::Array(values)
                 if definition.occurs == Occurs::Repeatedly
-                    || matches!(definition.kind, Kind::List | Kind::Pairs) =>
+                    || matches!(definition.kind, ValueType::List | ValueType::Pairs) =>
             {
                 let texts: Result<Vec<_>, _> = values
                     .iter()
@@ -128,8 +128,8 @@ impl Reader<'_> {
     fn text(&self, definition: &Definition, value: &Spanned<DeValue>) -> Result<String, Error> {
         let numeric = definition.kind.is_numeric();
         match (definition.kind, value.get_ref()) {
-            (Kind::Switch, DeValue::Boolean(on)) => Ok(on.to_string()),
-            (Kind::Switch, _) => Err(self.wrong_type(definition, value)),
+            (ValueType::Switch, DeValue::Boolean(on)) => Ok(on.to_string()),
+            (ValueType::Switch, _) => Err(self.wrong_type(definition, value)),
             (_, DeValue::String(text)) => Ok(text.clone().into_owned()),
             // In any base: `umask = 0o117`.
             (_, DeValue::Integer(number)) if numeric => {
@@ -143,9 +143,9 @@ impl Reader<'_> {
             (_, DeValue::Float(number)) if definition.may_be_number() => {
                 Ok(number.as_str().to_owned())
             }
-            (Kind::TextOrTable, table @ DeValue::Table(_)) => Ok(json(table)),
-            (Kind::Duration, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
-            (Kind::Choice(names), DeValue::Boolean(on)) => choice(definition, names, *on)
+            (ValueType::TextOrTable, table @ DeValue::Table(_)) => Ok(json(table)),
+            (ValueType::Duration, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
+            (ValueType::Choice(names), DeValue::Boolean(on)) => choice(definition, names, *on)
                 .map(str::to_owned)
                 .ok_or_else(|| self.wrong_type(definition, value)),
             _ => Err(self.wrong_type(definition, value)),
@@ -154,18 +154,18 @@ impl Reader<'_> {
 
     fn wrong_type(&self, definition: &Definition, value: &Spanned<DeValue>) -> Error {
         let wanted = match definition.kind {
-            Kind::Switch => "true or false",
-            Kind::Number | Kind::Mask => "a number",
-            Kind::Duration => "seconds, or a string such as \"30s\"",
-            Kind::Size => "bytes, or a string such as \"20m\"",
-            Kind::Json => "a table",
-            Kind::Pairs => "a table, or strings such as \"NAME=VALUE\"",
-            Kind::List => "a string or an array of strings",
-            Kind::TextOrTable => "strings or tables",
-            Kind::Text | Kind::Path if definition.occurs == Occurs::Repeatedly => {
+            ValueType::Switch => "true or false",
+            ValueType::Number | ValueType::Mask => "a number",
+            ValueType::Duration => "seconds, or a string such as \"30s\"",
+            ValueType::Size => "bytes, or a string such as \"20m\"",
+            ValueType::Json => "a table",
+            ValueType::Pairs => "a table, or strings such as \"NAME=VALUE\"",
+            ValueType::List => "a string or an array of strings",
+            ValueType::TextOrTable => "strings or tables",
+            ValueType::Text | ValueType::Path if definition.occurs == Occurs::Repeatedly => {
                 "a string or an array of strings"
             }
-            Kind::Text | Kind::Path | Kind::Choice(_) => "a string",
+            ValueType::Text | ValueType::Path | ValueType::Choice(_) => "a string",
         };
         let found = value.get_ref().type_str();
         let article = if found.starts_with(['a', 'i', 'o']) {
@@ -186,7 +186,7 @@ impl Reader<'_> {
     fn unknown(&self, name: &str, at: &Range<usize>, value: &DeValue) -> Error {
         let known = nearest(name).map(|known| known.replace('-', "_"));
         let (problem, hint) = match (value, self.toml.place) {
-            (DeValue::Table(_), Place::Top) => (
+            (DeValue::Table(_), SettingsTable::Top) => (
                 format!("there is no table `[{}]`", shown(name)),
                 Some("settings stand at the top of the file, before any table".to_owned()),
             ),

@@ -52,35 +52,35 @@ pub(super) use workers::{WorkerCount, worker_count};
 
 /// Why a text is not a valid value: ends the sentence "`--workers`: `x` …".
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Malformed {
+pub(super) struct InvalidValue {
     pub problem: String,
     pub hint: Option<String>,
     /// The text is well formed, but rgun does not support it.
     pub understood: bool,
 }
 
-impl Malformed {
-    pub(super) fn new(problem: impl Into<String>) -> Malformed {
-        Malformed {
+impl InvalidValue {
+    pub(super) fn new(problem: impl Into<String>) -> InvalidValue {
+        InvalidValue {
             problem: problem.into(),
             hint: None,
             understood: false,
         }
     }
 
-    pub(super) fn hint(self, hint: impl Into<String>) -> Malformed {
-        Malformed {
+    pub(super) fn hint(self, hint: impl Into<String>) -> InvalidValue {
+        InvalidValue {
             hint: Some(hint.into()),
             ..self
         }
     }
 
-    pub(super) fn understood(self) -> Malformed {
-        Malformed {
+    pub(super) fn understood(self) -> InvalidValue {
+        InvalidValue {
             understood: true,
             ..self
         }
     }
 }
 
-pub(super) type Value<T> = Result<T, Malformed>;
+pub(super) type ParsedValue<T> = Result<T, InvalidValue>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::Empty;
-use super::{Kind, Layer, OWN_CMD_ARGS, Occurs, Origin, called, definitions, nearest};
+use super::{Layer, OWN_CMD_ARGS, Occurs, Origin, ValueType, called, definitions, nearest};
 
 #[must_use]
 pub fn environment(variables: &BTreeMap<String, String>) -> Layer {
@@ -69,10 +69,10 @@ pub fn own_variables(variables: &BTreeMap<String, String>) -> (Layer, Vec<String
 }
 
 /// Several values are on separate lines; addresses also on one line, separated by commas.
-fn values(occurs: Occurs, kind: Kind, value: &str) -> Vec<String> {
+fn values(occurs: Occurs, kind: ValueType, value: &str) -> Vec<String> {
     let split: Vec<&str> = match (occurs, kind) {
         (Occurs::Once, _) => return vec![value.to_owned()],
-        (Occurs::Repeatedly, Kind::Text) if !value.contains(char::is_whitespace) => {
+        (Occurs::Repeatedly, ValueType::Text) if !value.contains(char::is_whitespace) => {
             value.split(',').collect()
         }
         (Occurs::Repeatedly, _) => value.lines().collect(),

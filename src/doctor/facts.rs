@@ -6,23 +6,23 @@ use std::time::Duration;
 use crate::config::{Endpoint, Interface, LogTarget, PortSharing, Settings, TrustedPeers};
 
 #[derive(Debug, Default)]
-pub struct Facts {
+pub struct DeploymentFacts {
     /// As configured in the working directory.
-    pub server: Option<Server>,
+    pub server: Option<ServerSettings>,
     /// Why that configuration cannot be used.
     pub misconfigured: Option<String>,
     pub machine: Machine,
     pub python: Option<Python>,
-    pub django: Option<Django>,
+    pub django: Option<DjangoSettings>,
     pub deployments: Vec<Deployment>,
     pub passes: Vec<Pass>,
-    pub sockets: Vec<Socket>,
-    pub running: Option<Running>,
+    pub sockets: Vec<ProxiedSocket>,
+    pub running: Option<ServerStatus>,
 }
 
 /// The settings of a server that other programs have to agree with.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerSettings {
     /// Where it is configured.
     pub place: String,
     /// `None`: the app decides it.
@@ -72,7 +72,7 @@ pub struct Python {
 
 /// Django's settings, as Python reads them.
 #[derive(Debug, Clone, Default)]
-pub struct Django {
+pub struct DjangoSettings {
     /// The module, or the error that reading it gave.
     pub module: String,
     pub error: Option<String>,
@@ -110,7 +110,7 @@ pub struct Deployment {
     /// Bytes.
     pub memory: Option<u64>,
     /// The settings of its command.
-    pub server: Option<Server>,
+    pub server: Option<ServerSettings>,
 }
 
 /// A `proxy_pass` of nginx.
@@ -144,7 +144,7 @@ pub struct Upstream {
 
 /// A unix socket that a proxy connects to.
 #[derive(Debug, Clone)]
-pub struct Socket {
+pub struct ProxiedSocket {
     pub path: PathBuf,
     /// The file and line that names it.
     pub place: String,
@@ -168,7 +168,7 @@ pub enum SocketState {
 
 /// The status of a running server.
 #[derive(Debug, Clone, Default)]
-pub struct Running {
+pub struct ServerStatus {
     pub name: String,
     pub workers: Vec<RunningWorker>,
     pub last_failure: Option<String>,
@@ -183,8 +183,8 @@ pub struct RunningWorker {
     pub memory: Option<u64>,
 }
 
-impl Server {
-    pub fn of(place: &str, settings: &Settings) -> Server {
+impl ServerSettings {
+    pub fn of(place: &str, settings: &Settings) -> ServerSettings {
         let log_files = [Some(&settings.error_log), settings.access_log.as_ref()];
         let log_files = log_files.into_iter().flatten().filter_map(|log| match log {
             LogTarget::File(path) => Some(path.clone()),
@@ -200,7 +200,7 @@ impl Server {
             Endpoint::Tcp { host, .. } => !is_this_machine(host),
             Endpoint::Unix { .. } | Endpoint::Fd { .. } | Endpoint::FdName { .. } => false,
         });
-        Server {
+        ServerSettings {
             place: place.to_owned(),
             is_asgi: match settings.interface {
                 Interface::Auto => None,

@@ -9,10 +9,10 @@ mod rules;
 
 pub use finding::{Finding, Severity};
 
-use facts::Facts;
+use facts::DeploymentFacts;
 
 /// All findings, the worst last; those of a severity in the order of the rules.
-pub fn examine(facts: &Facts) -> Vec<Finding> {
+pub fn examine(facts: &DeploymentFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
     for rule in rules::ALL {
         rule(facts, &mut findings);

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::cli::Refusal;
+use crate::cli::EntryError;
 
 /// Where a Python may be, in order of precedence.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Places {
 }
 
 /// The first one that exists. Symbolic links are not resolved: the path of the link is what identifies a virtual environment.
-pub fn choose(places: &Places) -> Result<PathBuf, Refusal> {
+pub fn choose(places: &Places) -> Result<PathBuf, EntryError> {
     let chosen = if let Some(setting) = &places.setting {
         setting.clone()
     } else if let Some(beside) = places
@@ -54,7 +54,7 @@ pub fn choose(places: &Places) -> Result<PathBuf, Refusal> {
     } else if let Some(environment) = &places.virtual_env {
         let python = environment.join("bin/python");
         if !is_program(&python) {
-            return Err(Refusal {
+            return Err(EntryError {
                 message: format!(
                     "VIRTUAL_ENV is {}, but there is no bin/python in it",
                     environment.display()
@@ -66,13 +66,13 @@ pub fn choose(places: &Places) -> Result<PathBuf, Refusal> {
     } else if let Some(built_for) = &places.built_for {
         built_for.clone()
     } else {
-        return Err(Refusal {
+        return Err(EntryError {
             message: "no Python was found".to_owned(),
             hint: Some("name the interpreter with --python, or set VIRTUAL_ENV".to_owned()),
         });
     };
     // Workers change their directory before they start it.
-    std::path::absolute(&chosen).map_err(|error| Refusal {
+    std::path::absolute(&chosen).map_err(|error| EntryError {
         message: format!("{}: {error}", chosen.display()),
         hint: None,
     })

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::cli::Refusal;
+use crate::cli::EntryError;
 use crate::worker::python::loaded_version;
 
 /// The facts that an executable reports about itself.
@@ -21,8 +21,8 @@ struct Versions<'a> {
 }
 
 /// Runs `python` once, before anything else is started; returns the directory of its standard library.
-pub fn examine(python: &Path) -> Result<PathBuf, Refusal> {
-    let Facts {
+pub fn examine(python: &Path) -> Result<PathBuf, EntryError> {
+    let InterpreterFacts {
         name,
         mut version,
         flags,
@@ -34,7 +34,7 @@ pub fn examine(python: &Path) -> Result<PathBuf, Refusal> {
             "" => name.to_owned(),
             _ => format!("{name} with the ABI flags {flags:?}"),
         };
-        return Err(Refusal {
+        return Err(EntryError {
             message: format!(
                 "{} is {}, but this binary is built for {}",
                 python.display(),
@@ -61,7 +61,7 @@ pub fn examine(python: &Path) -> Result<PathBuf, Refusal> {
     Ok(library)
 }
 
-fn compare(versions: &Versions<'_>, python: &Path) -> Result<(), Refusal> {
+fn compare(versions: &Versions<'_>, python: &Path) -> Result<(), EntryError> {
     let Versions {
         built,
         loaded,
@@ -73,7 +73,7 @@ fn compare(versions: &Versions<'_>, python: &Path) -> Result<(), Refusal> {
         None => "its libpython".to_owned(),
     };
     if minor(loaded) != minor(built) {
-        return Err(Refusal {
+        return Err(EntryError {
             message: format!(
                 "this binary is built for CPython {built}, but {} is {loaded}",
                 library()
@@ -94,7 +94,7 @@ fn compare(versions: &Versions<'_>, python: &Path) -> Result<(), Refusal> {
     } else {
         another(python)
     };
-    Err(Refusal {
+    Err(EntryError {
         message: format!(
             "{} is CPython {chosen}, but {} is {loaded}, and this binary is built for {built}",
             python.display(),
@@ -118,7 +118,7 @@ enum Linking {
     Undisturbed,
 }
 
-struct Facts {
+struct InterpreterFacts {
     /// Of the implementation.
     name: String,
     version: String,
@@ -126,8 +126,8 @@ struct Facts {
     library: PathBuf,
 }
 
-fn facts(python: &Path, linking: Linking) -> Result<Facts, Refusal> {
-    let refusal = |why: String| Refusal {
+fn facts(python: &Path, linking: Linking) -> Result<InterpreterFacts, EntryError> {
+    let refusal = |why: String| EntryError {
         message: format!("{} does not run: {why}", python.display()),
         hint: Some("--python takes the path of an interpreter".to_owned()),
     };
@@ -146,12 +146,14 @@ fn facts(python: &Path, linking: Linking) -> Result<Facts, Refusal> {
     let (line, library) = text.split_once('\n').unwrap_or_default();
     let mut words = line.split(' ');
     match (words.next(), words.next(), words.next()) {
-        (Some(name), Some(version), Some(flags)) if output.status.success() => Ok(Facts {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            flags: flags.to_owned(),
-            library: library.trim_end_matches('\n').into(),
-        }),
+        (Some(name), Some(version), Some(flags)) if output.status.success() => {
+            Ok(InterpreterFacts {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                flags: flags.to_owned(),
+                library: library.trim_end_matches('\n').into(),
+            })
+        }
         _ => {
             let complaint = String::from_utf8_lossy(&output.stderr);
             let last = complaint.trim().lines().last().unwrap_or_default();

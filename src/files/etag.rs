@@ -6,7 +6,7 @@ use super::coding::Coding;
 
 /// Distinguishes one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Stamp {
+pub struct FileStamp {
     pub inode: u64,
     /// In bytes.
     pub size: u64,
@@ -14,7 +14,7 @@ pub struct Stamp {
     pub modified: (i64, u32),
 }
 
-impl Stamp {
+impl FileStamp {
     /// For `Last-Modified` and the comparisons with it: whole seconds, never before 1970.
     pub fn seconds(&self) -> u64 {
         u64::try_from(self.modified.0).unwrap_or(0)
@@ -30,7 +30,7 @@ pub struct ETag {
 
 impl ETag {
     /// Of a file, and of each coding of it. Hashed, so that inode numbers do not leave the machine.
-    pub fn of(stamp: &Stamp, coding: Coding) -> ETag {
+    pub fn of(stamp: &FileStamp, coding: Coding) -> ETag {
         let mut hash = Sha1::new();
         for part in [
             stamp.inode,

@@ -9,9 +9,9 @@ pub const IMMUTABLE: &str = "max-age=31536000, immutable";
 
 /// Names relative to the mounted directory, from a build's manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names(HashSet<Box<str>>);
+pub struct ManifestNames(HashSet<Box<str>>);
 
-impl Names {
+impl ManifestNames {
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains(name)
     }
@@ -27,7 +27,7 @@ impl Names {
 
 /// Of Django's `staticfiles.json` (`{"paths": {"a.css": "a.0123456789ab.css"}}`) or vite's `.vite/manifest.json`
 /// (`{"src/a.js": {"file": "assets/a-DiwrgTda.js", "css": [..], "assets": [..]}}`). `None`: it is neither.
-pub fn names_of_manifest(text: &[u8]) -> Option<Names> {
+pub fn names_of_manifest(text: &[u8]) -> Option<ManifestNames> {
     let Value::Object(whole) = serde_json::from_slice(text).ok()? else {
         return None;
     };
@@ -41,7 +41,7 @@ pub fn names_of_manifest(text: &[u8]) -> Option<Names> {
                 names.insert(hashed.as_str().into());
             }
         }
-        return Some(Names(names));
+        return Some(ManifestNames(names));
     }
     for chunk in whole.values() {
         let chunk = chunk.as_object()?;
@@ -54,7 +54,7 @@ pub fn names_of_manifest(text: &[u8]) -> Option<Names> {
     }
     // Chunks of modules that are only styled keep the name of their source.
     names.retain(|name| has_hash(name));
-    (!names.is_empty()).then_some(Names(names))
+    (!names.is_empty()).then_some(ManifestNames(names))
 }
 
 /// Whether the name is of a kind that build tools give to files with a hash of their content:

@@ -15,12 +15,12 @@ mod range;
 mod selection;
 
 pub use coding::{Coding, Codings, accepted};
-pub use etag::{ETag, Stamp};
-pub use freshness::{IMMUTABLE, Names, has_hash, names_of_manifest};
+pub use etag::{ETag, FileStamp};
+pub use freshness::{IMMUTABLE, ManifestNames, has_hash, names_of_manifest};
 pub use media_type::{media_type, with_charset};
 pub use mount::{Mounts, Prefix};
 pub use multipart::{Multipart, Section, content_range};
 pub use path::{FilePath, Rejected};
-pub use precondition::{Conditions, Outcome, seconds};
+pub use precondition::{Conditions, PreconditionResult, seconds};
 pub use range::{MOST_RANGES, Ranges, Slice};
 pub use selection::{Representation, Selected, select};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::etag::{Comparison, ETag, Listed, Stamp, entity_tag, lists};
+use super::etag::{Comparison, ETag, FileStamp, Listed, entity_tag, lists};
 
 /// The fields of a request that make it conditional. Where a list came in several fields, they are joined with commas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Conditions<'r> {
 
 /// The result of the conditions, for GET and HEAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PreconditionResult {
     Proceed,
     /// 304
     NotModified,
@@ -26,15 +26,15 @@ pub enum Outcome {
 
 impl Conditions<'_> {
     /// Steps 1 to 4 of RFC 9110 §13.2.2.
-    pub fn evaluate(&self, tag: &ETag, stamp: &Stamp) -> Outcome {
+    pub fn evaluate(&self, tag: &ETag, stamp: &FileStamp) -> PreconditionResult {
         let modified = stamp.seconds();
         match (self.if_match, self.if_unmodified_since.and_then(seconds)) {
             (Some(list), _) => {
                 if lists(list, tag, Comparison::Strong) != Listed::Yes {
-                    return Outcome::Failed;
+                    return PreconditionResult::Failed;
                 }
             }
-            (None, Some(since)) if modified > since => return Outcome::Failed,
+            (None, Some(since)) if modified > since => return PreconditionResult::Failed,
             (None, _) => {}
         }
         let unchanged = match (self.if_none_match, self.if_modified_since.and_then(seconds)) {
@@ -43,14 +43,14 @@ impl Conditions<'_> {
             (None, None) => false,
         };
         if unchanged {
-            Outcome::NotModified
+            PreconditionResult::NotModified
         } else {
-            Outcome::Proceed
+            PreconditionResult::Proceed
         }
     }
 
     /// Step 5: whether a Range field applies. `now` in seconds since 1970.
-    pub fn allows_range(&self, tag: &ETag, stamp: &Stamp, now: u64) -> bool {
+    pub fn allows_range(&self, tag: &ETag, stamp: &FileStamp, now: u64) -> bool {
         let Some(value) = self.if_range.map(<[u8]>::trim_ascii) else {
             return true;
         };

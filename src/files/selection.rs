@@ -1,14 +1,14 @@
 //! The response to a GET or HEAD for an existing file.
 
-use super::etag::{ETag, Stamp};
-use super::precondition::{Conditions, Outcome};
+use super::etag::{ETag, FileStamp};
+use super::precondition::{Conditions, PreconditionResult};
 use super::range::{Ranges, Slice};
 use crate::http::Method;
 
 /// A file in one of its codings.
 #[derive(Debug, Clone, Copy)]
 pub struct Representation<'f> {
-    pub stamp: &'f Stamp,
+    pub stamp: &'f FileStamp,
     pub tag: &'f ETag,
 }
 
@@ -38,9 +38,9 @@ pub fn select(
     now: u64,
 ) -> Selected {
     match conditions.evaluate(file.tag, file.stamp) {
-        Outcome::NotModified => return Selected::NotModified,
-        Outcome::Failed => return Selected::PreconditionFailed,
-        Outcome::Proceed => {}
+        PreconditionResult::NotModified => return Selected::NotModified,
+        PreconditionResult::Failed => return Selected::PreconditionFailed,
+        PreconditionResult::Proceed => {}
     }
     // Range is defined for GET alone (RFC 9110 §14.2).
     let Some(range) = range.filter(|_| method == Method::Get) else {

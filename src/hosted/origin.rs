@@ -16,7 +16,7 @@ const SCRIPT: &str = "rgun";
 const MODULE: &str = "__main__.py";
 
 #[derive(Debug)]
-pub struct Origin {
+pub struct HostedOrigin {
     /// `sys.argv[0]`.
     script: PathBuf,
     /// `_hosted.py`, as Python runs it.
@@ -28,7 +28,7 @@ pub struct Origin {
     arguments: Vec<OsString>,
 }
 
-impl Origin {
+impl HostedOrigin {
     pub fn of_this_process(py: Python<'_>, arguments: Vec<OsString>) -> Self {
         let sys = py.import("sys").ok();
         let of_sys = |name| sys.as_ref()?.getattr(name).ok();

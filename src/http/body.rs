@@ -20,7 +20,7 @@ const SIZE_DIGITS: usize = 16;
 
 /// The next thing in the input.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(super) enum BodyPiece {
     NeedInput,
     Data(Bytes),
     End,
@@ -59,9 +59,9 @@ impl BodyReader {
         }
     }
 
-    pub fn poll(&mut self, input: &mut BytesMut, policy: &Policy) -> Result<Piece, Refusal> {
+    pub fn poll(&mut self, input: &mut BytesMut, policy: &Policy) -> Result<BodyPiece, Refusal> {
         match self {
-            BodyReader::Length { remaining: 0 } => Ok(Piece::End),
+            BodyReader::Length { remaining: 0 } => Ok(BodyPiece::End),
             BodyReader::Length { remaining } => Ok(take(input, remaining)),
             BodyReader::Chunked(chunked) => chunked.poll(input, policy),
             BodyReader::Stream { total } => take_all(input, total, policy),
@@ -69,20 +69,20 @@ impl BodyReader {
     }
 }
 
-fn take(input: &mut BytesMut, remaining: &mut u64) -> Piece {
+fn take(input: &mut BytesMut, remaining: &mut u64) -> BodyPiece {
     if input.is_empty() {
-        return Piece::NeedInput;
+        return BodyPiece::NeedInput;
     }
     let len = usize::try_from(*remaining)
         .unwrap_or(usize::MAX)
         .min(input.len());
     *remaining -= len as u64;
-    Piece::Data(input.split_to(len).freeze())
+    BodyPiece::Data(input.split_to(len).freeze())
 }
 
-fn take_all(input: &mut BytesMut, total: &mut u64, policy: &Policy) -> Result<Piece, Refusal> {
+fn take_all(input: &mut BytesMut, total: &mut u64, policy: &Policy) -> Result<BodyPiece, Refusal> {
     if input.is_empty() {
-        return Ok(Piece::NeedInput);
+        return Ok(BodyPiece::NeedInput);
     }
     *total = total.saturating_add(input.len() as u64);
     if policy
@@ -91,13 +91,13 @@ fn take_all(input: &mut BytesMut, total: &mut u64, policy: &Policy) -> Result<Pi
     {
         return Err(Refusal::BodyTooLarge);
     }
-    Ok(Piece::Data(input.split().freeze()))
+    Ok(BodyPiece::Data(input.split().freeze()))
 }
 
 /// The chunked coding.
 #[derive(Debug, Default)]
 pub(super) struct Chunked {
-    place: Place,
+    place: ChunkState,
     /// Of the current chunk.
     remaining: u64,
     /// Of all chunks, this one included.
@@ -107,7 +107,7 @@ pub(super) struct Chunked {
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-enum Place {
+enum ChunkState {
     #[default]
     Size,
     Data,
@@ -117,39 +117,39 @@ enum Place {
 }
 
 impl Chunked {
-    fn poll(&mut self, input: &mut BytesMut, policy: &Policy) -> Result<Piece, Refusal> {
+    fn poll(&mut self, input: &mut BytesMut, policy: &Policy) -> Result<BodyPiece, Refusal> {
         loop {
             match self.place {
-                Place::Size => {
+                ChunkState::Size => {
                     let Some(len) = line(input, CHUNK_LINE, Refusal::BadChunk)? else {
-                        return Ok(Piece::NeedInput);
+                        return Ok(BodyPiece::NeedInput);
                     };
                     self.size_line(&input[..len], policy)?;
                     input.advance(len + 2);
                 }
-                Place::Data if self.remaining == 0 => self.place = Place::DataEnd,
-                Place::Data => return Ok(take(input, &mut self.remaining)),
-                Place::DataEnd => match input[..] {
-                    [] | [b'\r'] => return Ok(Piece::NeedInput),
+                ChunkState::Data if self.remaining == 0 => self.place = ChunkState::DataEnd,
+                ChunkState::Data => return Ok(take(input, &mut self.remaining)),
+                ChunkState::DataEnd => match input[..] {
+                    [] | [b'\r'] => return Ok(BodyPiece::NeedInput),
                     [b'\r', b'\n', ..] => {
                         input.advance(2);
-                        self.place = Place::Size;
+                        self.place = ChunkState::Size;
                     }
                     _ => return Err(Refusal::BadChunk),
                 },
-                Place::Trailers => {
+                ChunkState::Trailers => {
                     let Some(len) = line(
                         input,
                         policy.limit_request_field_size,
                         Refusal::FieldTooLarge,
                     )?
                     else {
-                        return Ok(Piece::NeedInput);
+                        return Ok(BodyPiece::NeedInput);
                     };
                     self.trailer_line(&input[..len], policy)?;
                     input.advance(len + 2);
                 }
-                Place::End => return Ok(Piece::End),
+                ChunkState::End => return Ok(BodyPiece::End),
             }
         }
     }
@@ -181,16 +181,16 @@ impl Chunked {
         }
         self.remaining = size;
         self.place = if size == 0 {
-            Place::Trailers
+            ChunkState::Trailers
         } else {
-            Place::Data
+            ChunkState::Data
         };
         Ok(())
     }
 
     fn trailer_line(&mut self, line: &[u8], policy: &Policy) -> Result<(), Refusal> {
         if line.is_empty() {
-            self.place = Place::End;
+            self.place = ChunkState::End;
             return Ok(());
         }
         self.trailers += 1;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::body::{BodyReader, Piece};
-use super::event::{Event, ResponseState};
-use super::head::{Carrier, Content, RequestHead};
+use super::body::{BodyPiece, BodyReader};
+use super::event::{HttpEvent, ResponseState};
+use super::head::{BodyPresence, Carrier, RequestHead};
 use super::head_reader::HeadReader;
 use super::policy::{KeepAlive, Policy};
 use super::refusal::Refusal;
-use super::responder::{Exchange, Responder};
+use super::responder::{RequestProperties, Responder};
 
 /// An unread request body is discarded up to this size beyond what was already buffered, so that the
 /// connection can be kept; a longer one costs less as a new connection.
@@ -83,7 +83,7 @@ impl Connection {
     }
 
     /// A stream of HTTP/2: `head` in the form of HTTP/1.1, and then the body as it is.
-    pub fn of_stream(policy: Arc<Policy>, content: Content, head: BytesMut) -> Self {
+    pub fn of_stream(policy: Arc<Policy>, content: BodyPresence, head: BytesMut) -> Self {
         Connection {
             carrier: Carrier::Stream(content),
             input: head,
@@ -132,7 +132,7 @@ impl Connection {
     /// The next event. While the app does not take the body, do not poll: what is buffered stays so.
     /// After the response is complete, the rest of the request's body is discarded (up to [`DISCARD_LIMIT`])
     /// without `Body` events; then comes `EndOfBody`, or `Closed` where discarding is not worth it.
-    pub fn poll_event(&mut self) -> Event {
+    pub fn poll_event(&mut self) -> HttpEvent {
         loop {
             match self.receiving {
                 Receiving::Head => return self.poll_head(),
@@ -148,26 +148,26 @@ impl Connection {
                     ResponseState::Complete | ResponseState::Aborted => {
                         self.receiving = Receiving::Closed
                     }
-                    _ => return Event::Paused,
+                    _ => return HttpEvent::Paused,
                 },
-                Receiving::Closed => return Event::Closed,
+                Receiving::Closed => return HttpEvent::Closed,
             }
         }
     }
 
-    fn poll_head(&mut self) -> Event {
+    fn poll_head(&mut self) -> HttpEvent {
         match self
             .reader
             .poll(&mut self.input, &self.policy, self.carrier)
         {
             Ok(Some(head)) => {
                 self.begin_exchange(&head);
-                Event::Request(head)
+                HttpEvent::Request(head)
             }
-            Ok(None) if !self.input_ended => Event::NeedInput,
+            Ok(None) if !self.input_ended => HttpEvent::NeedInput,
             Ok(None) if !self.reader.has_begun() => {
                 self.receiving = Receiving::Closed;
-                Event::Closed
+                HttpEvent::Closed
             }
             Ok(None) => self.refused(Refusal::TruncatedHead),
             Err(refusal) => self.refused(refusal),
@@ -175,7 +175,7 @@ impl Connection {
     }
 
     fn begin_exchange(&mut self, head: &RequestHead) {
-        let mut exchange = Exchange::of(head);
+        let mut exchange = RequestProperties::of(head);
         exchange.keep_alive &= self.policy.keep_alive == KeepAlive::Allowed && !self.draining;
         self.responder.begin_exchange(exchange);
         self.expect_pending = head.expect_continue();
@@ -186,7 +186,7 @@ impl Connection {
     }
 
     /// `None`: the state has changed, poll again.
-    fn poll_body(&mut self) -> Option<Event> {
+    fn poll_body(&mut self) -> Option<HttpEvent> {
         match self.responder.state {
             ResponseState::Complete => return self.discard_body(),
             ResponseState::Aborted => {
@@ -196,17 +196,19 @@ impl Connection {
             _ => {}
         }
         match self.read_body() {
-            Ok(Piece::Data(data)) => Some(Event::Body(data)),
-            Ok(Piece::End) => {
+            Ok(BodyPiece::Data(data)) => Some(HttpEvent::Body(data)),
+            Ok(BodyPiece::End) => {
                 self.receiving = Receiving::Ended;
-                Some(Event::EndOfBody)
+                Some(HttpEvent::EndOfBody)
             }
-            Ok(Piece::NeedInput) if self.input_ended && self.ends_with_input() => {
+            Ok(BodyPiece::NeedInput) if self.input_ended && self.ends_with_input() => {
                 self.receiving = Receiving::Ended;
-                Some(Event::EndOfBody)
+                Some(HttpEvent::EndOfBody)
             }
-            Ok(Piece::NeedInput) if self.input_ended => Some(self.refused(Refusal::TruncatedBody)),
-            Ok(Piece::NeedInput) => Some(Event::NeedInput),
+            Ok(BodyPiece::NeedInput) if self.input_ended => {
+                Some(self.refused(Refusal::TruncatedBody))
+            }
+            Ok(BodyPiece::NeedInput) => Some(HttpEvent::NeedInput),
             Err(refusal) => Some(self.refused(refusal)),
         }
     }
@@ -215,12 +217,12 @@ impl Connection {
         matches!(self.receiving, Receiving::Body(BodyReader::Stream { .. })) && !self.input_cut
     }
 
-    fn read_body(&mut self) -> Result<Piece, Refusal> {
+    fn read_body(&mut self) -> Result<BodyPiece, Refusal> {
         let Receiving::Body(body) = &mut self.receiving else {
-            return Ok(Piece::End);
+            return Ok(BodyPiece::End);
         };
         let piece = body.poll(&mut self.input, &self.policy);
-        if !matches!(piece, Ok(Piece::NeedInput)) {
+        if !matches!(piece, Ok(BodyPiece::NeedInput)) {
             self.expect_pending = false;
         }
         piece
@@ -228,7 +230,7 @@ impl Connection {
 
     /// The response is complete and the body is not. Errors in it get no response: a second one on the
     /// same connection would be taken for the next request's.
-    fn discard_body(&mut self) -> Option<Event> {
+    fn discard_body(&mut self) -> Option<HttpEvent> {
         let at_least = match &self.receiving {
             Receiving::Body(body) => body.at_least(),
             _ => 0,
@@ -244,9 +246,9 @@ impl Connection {
         } {
             Discarded::All => {
                 self.receiving = Receiving::Ended;
-                Some(Event::EndOfBody)
+                Some(HttpEvent::EndOfBody)
             }
-            Discarded::Some => Some(Event::NeedInput),
+            Discarded::Some => Some(HttpEvent::NeedInput),
             Discarded::Never => {
                 self.responder.exchange.keep_alive = false;
                 self.receiving = Receiving::Closed;
@@ -258,16 +260,16 @@ impl Connection {
     fn read_over(&mut self, mut left: u64) -> Discarded {
         loop {
             match self.read_body() {
-                Ok(Piece::Data(data)) => match left.checked_sub(data.len() as u64) {
+                Ok(BodyPiece::Data(data)) => match left.checked_sub(data.len() as u64) {
                     Some(rest) => left = rest,
                     None => return Discarded::Never,
                 },
-                Ok(Piece::End) => return Discarded::All,
-                Ok(Piece::NeedInput) if !self.input_ended => {
+                Ok(BodyPiece::End) => return Discarded::All,
+                Ok(BodyPiece::NeedInput) if !self.input_ended => {
                     self.discard_left = Some(left);
                     return Discarded::Some;
                 }
-                Ok(Piece::NeedInput) | Err(_) => return Discarded::Never,
+                Ok(BodyPiece::NeedInput) | Err(_) => return Discarded::Never,
             }
         }
     }
@@ -282,11 +284,11 @@ impl Connection {
         }
     }
 
-    fn refused(&mut self, refusal: Refusal) -> Event {
+    fn refused(&mut self, refusal: Refusal) -> HttpEvent {
         self.note_method();
         self.responder.exchange.keep_alive = false;
         self.receiving = Receiving::Closed;
-        Event::Refused(refusal)
+        HttpEvent::Refused(refusal)
     }
 
     /// The response to a rejected head has no body either when its method is HEAD.

@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 
 /// The next thing that happened on the request side.
 #[derive(Debug)]
-pub enum Event {
+pub enum HttpEvent {
     /// Read more bytes (or call `input_ended`), then poll again.
     NeedInput,
     /// A complete and accepted head. When `has_body()` is false neither `Body` nor `EndOfBody` follows.

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use super::authority::is_host;
 use super::chars::{decimal, list};
 use super::head::{
-    BodyFraming, Carrier, Content, FieldSpan, Method, RequestHead, Span, Upgrade, Version,
+    BodyFraming, BodyPresence, Carrier, FieldSpan, Method, RequestHead, Span, Upgrade, Version,
 };
 use super::names::KnownName;
-use super::policy::{HeaderMap, Policy};
+use super::policy::{Policy, UnderscorePolicy};
 use super::refusal::Refusal;
-use super::target::{self, Target};
+use super::target::{self, RequestTarget};
 
 /// A head as offsets of its tokens, before their meaning is checked.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +24,10 @@ pub(super) struct Tokens {
 
 /// The result of the checks.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct ExaminedRequest {
     method: Method,
     version: Version,
-    target: Target,
+    target: RequestTarget,
     body: BodyFraming,
     expect_continue: bool,
     keep_alive: bool,
@@ -35,7 +35,7 @@ pub(super) struct Facts {
     upgrade: Upgrade,
 }
 
-impl Facts {
+impl ExaminedRequest {
     pub fn into_head(self, bytes: Bytes, tokens: &Tokens, fields: Vec<FieldSpan>) -> RequestHead {
         RequestHead {
             bytes,
@@ -88,7 +88,7 @@ pub(super) fn examine(
     fields: &mut Vec<FieldSpan>,
     policy: &Policy,
     carrier: Carrier,
-) -> Result<Facts, Refusal> {
+) -> Result<ExaminedRequest, Refusal> {
     let method = &head[..usize::from(tokens.method_len)];
     let known_method = method_of(method)?;
     let target = target::parse(method, head, tokens.target)?;
@@ -125,7 +125,7 @@ pub(super) fn examine(
         && version != Version::Http10
         && known_method == Method::Get
         && body == BodyFraming::None;
-    Ok(Facts {
+    Ok(ExaminedRequest {
         method: known_method,
         version,
         target,
@@ -179,10 +179,10 @@ fn gather(
         let name = &mut head[field.name_start as usize..][..usize::from(field.name_len)];
         name.make_ascii_lowercase();
         let Some(known) = KnownName::of(name) else {
-            let aliased = policy.header_map != HeaderMap::Dangerous
+            let aliased = policy.header_map != UnderscorePolicy::Dangerous
                 && name.contains(&b'_')
                 && !policy.exempt_names.iter().any(|exempt| **exempt == *name);
-            if aliased && policy.header_map == HeaderMap::Refuse {
+            if aliased && policy.header_map == UnderscorePolicy::Refuse {
                 return Err(Refusal::UnderscoreInName);
             }
             if !aliased {
@@ -285,14 +285,14 @@ fn framing(head: &[u8], gathered: &Gathered, version: Version) -> Result<BodyFra
 }
 
 /// RFC 9113 §8.1: the stream ends the body. A length may be declared, and the stream is checked against it where it is read.
-fn framing_of_stream(declared: BodyFraming, content: Content) -> Result<BodyFraming, Refusal> {
+fn framing_of_stream(declared: BodyFraming, content: BodyPresence) -> Result<BodyFraming, Refusal> {
     match (declared, content) {
         // §8.2.2: a field of the connection.
         (BodyFraming::Chunked, _) => Err(Refusal::BadTransferEncoding),
-        (BodyFraming::Length(_), Content::None) => Err(Refusal::BadContentLength),
-        (BodyFraming::Length(length), Content::Follows) => Ok(BodyFraming::Length(length)),
-        (_, Content::None) => Ok(BodyFraming::None),
-        (_, Content::Follows) => Ok(BodyFraming::Stream),
+        (BodyFraming::Length(_), BodyPresence::None) => Err(Refusal::BadContentLength),
+        (BodyFraming::Length(length), BodyPresence::Follows) => Ok(BodyFraming::Length(length)),
+        (_, BodyPresence::None) => Ok(BodyFraming::None),
+        (_, BodyPresence::Follows) => Ok(BodyFraming::Stream),
     }
 }
 

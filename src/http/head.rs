@@ -71,12 +71,12 @@ pub enum Carrier {
     /// Of HTTP/1, where fields define the length of a request.
     Connection,
     /// Of HTTP/2, whose end is the end of the request.
-    Stream(Content),
+    Stream(BodyPresence),
 }
 
 /// Whether a stream continues after the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub enum BodyPresence {
     None,
     Follows,
 }

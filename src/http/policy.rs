@@ -12,7 +12,7 @@ pub struct Policy {
     /// The request body after de-chunking; 413 above.
     pub limit_request_body: Option<u64>,
     /// Header names with an underscore.
-    pub header_map: HeaderMap,
+    pub header_map: UnderscorePolicy,
     /// Lower-cased names that are exempt from `header_map`.
     pub exempt_names: Vec<Box<[u8]>>,
     pub keep_alive: KeepAlive,
@@ -25,7 +25,7 @@ impl Default for Policy {
             limit_request_fields: 100,
             limit_request_field_size: 8190,
             limit_request_body: None,
-            header_map: HeaderMap::Drop,
+            header_map: UnderscorePolicy::Drop,
             exempt_names: Vec::new(),
             keep_alive: KeepAlive::Allowed,
         }
@@ -35,7 +35,7 @@ impl Default for Policy {
 /// The treatment of header names with an underscore: CGI-like environments make `-` and `_` the same,
 /// so such a name could be mistaken for one that a proxy sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderMap {
+pub enum UnderscorePolicy {
     /// The field is not shown to the app.
     Drop,
     /// The request is answered 400.

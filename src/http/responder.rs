@@ -11,7 +11,7 @@ const COPY_UP_TO: usize = 2048;
 
 /// The parts of the request that the response depends on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Exchange {
+pub(super) struct RequestProperties {
     pub version: Version,
     pub is_head: bool,
     pub te_trailers: bool,
@@ -20,9 +20,9 @@ pub(super) struct Exchange {
     pub keep_alive: bool,
 }
 
-impl Exchange {
+impl RequestProperties {
     /// Before a head was read: for the response to a refused one.
-    pub const UNREAD: Exchange = Exchange {
+    pub const UNREAD: RequestProperties = RequestProperties {
         version: Version::Http11,
         is_head: false,
         te_trailers: false,
@@ -30,8 +30,8 @@ impl Exchange {
         keep_alive: false,
     };
 
-    pub fn of(head: &RequestHead) -> Exchange {
-        Exchange {
+    pub fn of(head: &RequestHead) -> RequestProperties {
+        RequestProperties {
             version: head.version(),
             is_head: head.known_method() == Method::Head,
             te_trailers: head.te_trailers(),
@@ -62,7 +62,7 @@ pub(super) struct Responder {
     pub out: Vec<u8>,
     taken: bool,
     pub state: ResponseState,
-    pub exchange: Exchange,
+    pub exchange: RequestProperties,
     pub status: u16,
     /// The app's Content-Length.
     pub declared: Option<u64>,
@@ -97,7 +97,7 @@ impl Responder {
             out: Vec::new(),
             taken: false,
             state: ResponseState::NotStarted,
-            exchange: Exchange::UNREAD,
+            exchange: RequestProperties::UNREAD,
             status: 0,
             declared: None,
             framing: Framing::Undecided,
@@ -112,7 +112,7 @@ impl Responder {
     }
 
     /// A new request: resets the state of the last response.
-    pub fn begin_exchange(&mut self, exchange: Exchange) {
+    pub fn begin_exchange(&mut self, exchange: RequestProperties) {
         self.exchange = exchange;
         self.tag.line.clear();
         self.state = ResponseState::NotStarted;
@@ -122,7 +122,7 @@ impl Responder {
 
     /// Between requests; status and length stay for the log.
     pub fn end_exchange(&mut self) {
-        self.exchange = Exchange::UNREAD;
+        self.exchange = RequestProperties::UNREAD;
         self.state = ResponseState::NotStarted;
     }
 
@@ -237,7 +237,7 @@ impl Responder {
 
     /// Accounts for `len` bytes: chooses the framing and finishes the head if it is pending, writes the
     /// chunk-size line, moves the state.
-    fn piece(&mut self, len: u64, end: BodyEnd) -> Result<Piece, ResponseError> {
+    fn piece(&mut self, len: u64, end: BodyEnd) -> Result<CheckedPiece, ResponseError> {
         self.check_body()?;
         self.clear_taken();
         let framing = match self.framing {
@@ -265,7 +265,7 @@ impl Responder {
             len - allowed
         };
         self.framing = next;
-        let mut piece = Piece {
+        let mut piece = CheckedPiece {
             allowed,
             excess,
             tail: Tail::Nothing,
@@ -367,7 +367,7 @@ pub(super) const fn has_no_content(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 205 | 304)
 }
 
-struct Piece {
+struct CheckedPiece {
     allowed: u64,
     excess: u64,
     tail: Tail,

@@ -6,7 +6,7 @@ use super::refusal::Refusal;
 
 /// A target taken apart; spans are offsets into the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct RequestTarget {
     /// Empty: the root, of an absolute-form target without a path.
     pub path: Span,
     pub query: Span,
@@ -16,7 +16,7 @@ pub(super) struct Target {
 
 /// Origin-form for every method, absolute-form (http, https), `*` for OPTIONS only; authority-form is CONNECT's,
 /// which is not served.
-pub(super) fn parse(method: &[u8], head: &[u8], target: Span) -> Result<Target, Refusal> {
+pub(super) fn parse(method: &[u8], head: &[u8], target: Span) -> Result<RequestTarget, Refusal> {
     let bytes = target.of(head);
     // Visible ASCII only, and a fragment is never sent. Without a branch, so that it vectorises.
     let bad = bytes.iter().fold(false, |bad, &byte| {
@@ -35,7 +35,7 @@ pub(super) fn parse(method: &[u8], head: &[u8], target: Span) -> Result<Target, 
     }
     match bytes {
         [b'/', ..] => Ok(split_query(bytes, target.start, None)),
-        b"*" if method == b"OPTIONS" => Ok(Target {
+        b"*" if method == b"OPTIONS" => Ok(RequestTarget {
             path: target,
             query: Span::default(),
             authority: None,
@@ -44,7 +44,7 @@ pub(super) fn parse(method: &[u8], head: &[u8], target: Span) -> Result<Target, 
     }
 }
 
-fn absolute(bytes: &[u8], start: u32) -> Result<Target, Refusal> {
+fn absolute(bytes: &[u8], start: u32) -> Result<RequestTarget, Refusal> {
     let scheme = [&b"http://"[..], b"https://"]
         .into_iter()
         .find(|scheme| {
@@ -75,17 +75,17 @@ fn absolute(bytes: &[u8], start: u32) -> Result<Target, Refusal> {
     ))
 }
 
-fn split_query(bytes: &[u8], start: u32, authority: Option<Span>) -> Target {
+fn split_query(bytes: &[u8], start: u32, authority: Option<Span>) -> RequestTarget {
     let len = bytes.len() as u32;
     let Some(mark) = memchr::memchr(b'?', bytes) else {
-        return Target {
+        return RequestTarget {
             path: Span { start, len },
             query: Span::default(),
             authority,
         };
     };
     let mark = mark as u32;
-    Target {
+    RequestTarget {
         path: Span { start, len: mark },
         query: Span {
             start: start + mark + 1,

@@ -13,5 +13,5 @@ mod session;
 mod tests;
 
 pub use preface::{Preface, preface};
-pub use response::{ResponseHead, response_head, trailers};
-pub use session::{Arrived, Limits, Next, Session};
+pub use response::{Http2ResponseHead, response_head, trailers};
+pub use session::{Arrived, Http2Limits, Session, SessionStep};

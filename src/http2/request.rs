@@ -9,34 +9,34 @@ const KEY: &[u8] = b"dGhlIHNhbXBsZSBub25jZQ==";
 
 /// The client's purpose in opening a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum StreamPurpose {
     Request,
     /// RFC 8441.
     WebSocket,
 }
 
 /// `None`: there is no target.
-pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, Purpose)> {
+pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, StreamPurpose)> {
     let uri = request.uri();
     let protocol = request.extensions().get::<Protocol>();
     let purpose = match protocol.map(Protocol::as_str) {
-        Some("websocket") => Purpose::WebSocket,
+        Some("websocket") => StreamPurpose::WebSocket,
         // Of another protocol the request is a CONNECT, which is refused.
-        Some(_) | None => Purpose::Request,
+        Some(_) | None => StreamPurpose::Request,
     };
     let mut out = BytesMut::with_capacity(512);
     let authority = uri
         .authority()
         .map(|authority| authority.as_str().as_bytes());
     match (request.method(), purpose) {
-        (&Method::CONNECT, Purpose::Request) => {
+        (&Method::CONNECT, StreamPurpose::Request) => {
             out.put_slice(b"CONNECT ");
             out.put_slice(authority?);
         }
         (method, _) => {
             let method = match purpose {
-                Purpose::Request => method.as_str(),
-                Purpose::WebSocket => "GET",
+                StreamPurpose::Request => method.as_str(),
+                StreamPurpose::WebSocket => "GET",
             };
             out.put_slice(method.as_bytes());
             out.put_u8(b' ');
@@ -55,14 +55,14 @@ pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, Purpose)> {
             header::HOST if Some(value) == authority => {}
             // RFC 9113 §8.2.3.
             header::COOKIE => cookies.push(value),
-            header::SEC_WEBSOCKET_KEY if purpose == Purpose::WebSocket => {}
+            header::SEC_WEBSOCKET_KEY if purpose == StreamPurpose::WebSocket => {}
             _ => push(&mut out, name.as_str().as_bytes(), value),
         }
     }
     if !cookies.is_empty() {
         push(&mut out, b"cookie", &cookies.join(&b"; "[..]));
     }
-    if purpose == Purpose::WebSocket {
+    if purpose == StreamPurpose::WebSocket {
         push(&mut out, b"connection", b"upgrade");
         push(&mut out, b"upgrade", b"websocket");
         push(&mut out, b"sec-websocket-key", KEY);

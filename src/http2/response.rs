@@ -10,7 +10,7 @@ use memchr::memmem;
 const END: &[u8] = b"\r\n\r\n";
 
 #[derive(Debug)]
-pub struct ResponseHead {
+pub struct Http2ResponseHead {
     pub response: Response<()>,
     /// The length of the head in bytes.
     pub size: usize,
@@ -18,7 +18,7 @@ pub struct ResponseHead {
     pub length: Option<u64>,
 }
 
-impl ResponseHead {
+impl Http2ResponseHead {
     /// The final one follows.
     pub fn is_interim(&self) -> bool {
         self.response.status().is_informational()
@@ -31,7 +31,7 @@ impl ResponseHead {
 }
 
 /// `None`: it is not complete, or invalid, which is not possible for one of ours.
-pub fn response_head(bytes: &[u8]) -> Option<ResponseHead> {
+pub fn response_head(bytes: &[u8]) -> Option<Http2ResponseHead> {
     let size = memmem::find(bytes, END)? + END.len();
     let head = Bytes::copy_from_slice(&bytes[..size - 2]);
     let line_end = memchr::memchr(b'\n', &head)? + 1;
@@ -47,7 +47,7 @@ pub fn response_head(bytes: &[u8]) -> Option<ResponseHead> {
     }
     let length = fields.get(CONTENT_LENGTH).and_then(decimal);
     *response.headers_mut() = fields;
-    Some(ResponseHead {
+    Some(Http2ResponseHead {
         response,
         size,
         length,

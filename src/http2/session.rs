@@ -10,8 +10,8 @@ use h2::{Reason, RecvStream};
 use super::frames::FrameBudget;
 use super::pipe::Pipe;
 use super::preface::PREFACE;
-use super::request::{self, Purpose};
-use crate::http::Content;
+use super::request::{self, StreamPurpose};
+use crate::http::BodyPresence;
 
 /// How many bytes of unread bodies all streams may hold together.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -20,7 +20,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 
 /// A client's limits (RFC 9113 §6.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct Http2Limits {
     pub concurrent_streams: u32,
     pub stream_window: u32,
     pub frame_size: u32,
@@ -37,12 +37,12 @@ pub struct Session {
     budget: FrameBudget,
     /// Why it was aborted.
     abandoned: Option<Reason>,
-    state: State,
+    state: SessionState,
     pipe: Pipe,
     waker: Waker,
 }
 
-enum State {
+enum SessionState {
     Preface(Handshake<Pipe, Bytes>),
     Open(Connection<Pipe, Bytes>),
     Over,
@@ -50,7 +50,7 @@ enum State {
 
 /// What a session does next.
 #[derive(Debug)]
-pub enum Next {
+pub enum SessionStep {
     Request(Arrived),
     /// Nothing before more bytes come, or a stream has something.
     Idle,
@@ -65,7 +65,7 @@ pub struct Arrived {
     pub number: u32,
     /// In the form of HTTP/1.1.
     pub head: BytesMut,
-    pub content: Content,
+    pub content: BodyPresence,
     /// The rest of the request; `None`: nothing follows.
     pub body: Option<RecvStream>,
     pub answer: SendResponse<Bytes>,
@@ -74,7 +74,7 @@ pub struct Arrived {
 
 impl Session {
     /// `waker` is woken when `next` is to be called although no bytes have come; `now` in monotonic milliseconds.
-    pub fn new(limits: &Limits, waker: Waker, now: u64) -> Self {
+    pub fn new(limits: &Http2Limits, waker: Waker, now: u64) -> Self {
         let pipe = Pipe::default();
         let mut builder = Builder::new();
         builder
@@ -92,7 +92,7 @@ impl Session {
             admitted: 0,
             abandoned: None,
             budget: FrameBudget::new(PREFACE.len(), now),
-            state: State::Preface(builder.handshake(pipe.clone())),
+            state: SessionState::Preface(builder.handshake(pipe.clone())),
             pipe,
             waker,
         }
@@ -145,7 +145,7 @@ impl Session {
     }
 
     /// To be called until it is `Idle` or `Over`.
-    pub fn next(&mut self) -> Next {
+    pub fn next(&mut self) -> SessionStep {
         if !self.input.is_empty() {
             self.pipe.feed(&mut self.input);
             self.admitted = 0;
@@ -153,40 +153,40 @@ impl Session {
         let mut context = Context::from_waker(&self.waker);
         loop {
             match &mut self.state {
-                State::Preface(handshake) => match Pin::new(handshake).poll(&mut context) {
-                    Poll::Pending => return Next::Idle,
-                    Poll::Ready(Ok(connection)) => self.state = State::Open(connection),
+                SessionState::Preface(handshake) => match Pin::new(handshake).poll(&mut context) {
+                    Poll::Pending => return SessionStep::Idle,
+                    Poll::Ready(Ok(connection)) => self.state = SessionState::Open(connection),
                     Poll::Ready(Err(error)) => return self.over(&error),
                 },
-                State::Open(connection) => match connection.poll_accept(&mut context) {
-                    Poll::Pending => return Next::Idle,
+                SessionState::Open(connection) => match connection.poll_accept(&mut context) {
+                    Poll::Pending => return SessionStep::Idle,
                     Poll::Ready(Some(Ok((request, answer)))) => {
                         if let Some(arrived) = arrived(request, answer) {
-                            return Next::Request(arrived);
+                            return SessionStep::Request(arrived);
                         }
                     }
                     Poll::Ready(Some(Err(error))) => return self.over(&error),
                     Poll::Ready(None) => {
-                        self.state = State::Over;
-                        return Next::Over(self.abandoned.filter(is_fault));
+                        self.state = SessionState::Over;
+                        return SessionStep::Over(self.abandoned.filter(is_fault));
                     }
                 },
-                State::Over => return Next::Over(self.abandoned.filter(is_fault)),
+                SessionState::Over => return SessionStep::Over(self.abandoned.filter(is_fault)),
             }
         }
     }
 
-    fn over(&mut self, error: &h2::Error) -> Next {
-        self.state = State::Over;
+    fn over(&mut self, error: &h2::Error) -> SessionStep {
+        self.state = SessionState::Over;
         // An end of the connection at any point is no fault.
         let reason = if error.is_io() { None } else { error.reason() };
-        Next::Over(reason.filter(is_fault))
+        SessionStep::Over(reason.filter(is_fault))
     }
 
     /// GOAWAY with the last possible number, and the real one when the client has answered a ping (RFC 9113 §6.8): over when all
     /// streams have ended. To be followed by `next`.
     pub fn leave(&mut self) {
-        if let State::Open(connection) = &mut self.state {
+        if let SessionState::Open(connection) = &mut self.state {
             connection.graceful_shutdown();
         }
     }
@@ -195,9 +195,9 @@ impl Session {
     pub fn abandon(&mut self, reason: Reason) {
         self.abandoned = Some(reason);
         match &mut self.state {
-            State::Open(connection) => connection.abrupt_shutdown(reason),
-            State::Preface(_) => self.state = State::Over,
-            State::Over => {}
+            SessionState::Open(connection) => connection.abrupt_shutdown(reason),
+            SessionState::Preface(_) => self.state = SessionState::Over,
+            SessionState::Over => {}
         }
     }
 }
@@ -222,10 +222,10 @@ fn arrived(
         number: answer.stream_id().as_u32(),
         head,
         // Data after a handshake is no content of the request.
-        content: if follows && purpose == Purpose::Request {
-            Content::Follows
+        content: if follows && purpose == StreamPurpose::Request {
+            BodyPresence::Follows
         } else {
-            Content::None
+            BodyPresence::None
         },
         body: follows.then_some(body),
         answer,

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 
-use super::{Arrived, Limits, Next, Session};
-use crate::http::Content;
+use super::{Arrived, Http2Limits, Session, SessionStep};
+use crate::http::BodyPresence;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -22,7 +22,7 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-const LIMITS: Limits = Limits {
+const LIMITS: Http2Limits = Http2Limits {
     concurrent_streams: 100,
     stream_window: 65_535,
     frame_size: 16_384,
@@ -90,7 +90,7 @@ struct World {
 }
 
 impl World {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Http2Limits) -> Self {
         let waker = Arc::<Count>::default().into();
         Self {
             session: Session::new(limits, waker, 0),
@@ -118,10 +118,10 @@ impl World {
             let next = self.session.next();
             self.output.extend(self.session.take_output());
             match next {
-                Next::Request(arrived) => self.arrived.push(arrived),
-                Next::Idle if self.session.is_full() => {}
-                Next::Idle => return,
-                Next::Over(_) => {
+                SessionStep::Request(arrived) => self.arrived.push(arrived),
+                SessionStep::Idle if self.session.is_full() => {}
+                SessionStep::Idle => return,
+                SessionStep::Over(_) => {
                     self.over = true;
                     return;
                 }
@@ -130,7 +130,7 @@ impl World {
     }
 
     /// Heads, and bodies as far as they have come.
-    fn requests(&mut self) -> Vec<(String, Content, Vec<u8>, bool)> {
+    fn requests(&mut self) -> Vec<(String, BodyPresence, Vec<u8>, bool)> {
         let mut context = Context::from_waker(Waker::noop());
         let read = |arrived: &mut Arrived| {
             let head = String::from_utf8(arrived.head.to_vec()).expect("text");
@@ -171,13 +171,13 @@ fn every_split_of_the_bytes_gives_the_same_requests() {
     let expected = vec![
         (
             "GET /a HTTP/1.1\r\nhost: example.org\r\n\r\n".to_owned(),
-            Content::None,
+            BodyPresence::None,
             Vec::new(),
             true,
         ),
         (
             "POST /b?c=d HTTP/1.1\r\nhost: example.org\r\n\r\n".to_owned(),
-            Content::Follows,
+            BodyPresence::Follows,
             b"onetwo".to_vec(),
             true,
         ),
@@ -210,7 +210,7 @@ fn no_more_is_written_than_there_is_room_for() {
     let mut total = 0;
     for _ in 0..100 {
         world.session.set_room(1_000);
-        assert!(matches!(world.session.next(), Next::Idle));
+        assert!(matches!(world.session.next(), SessionStep::Idle));
         let output = world.session.take_output();
         assert!(output.len() <= 1_000);
         total += output.len();
@@ -305,7 +305,7 @@ fn a_flood_is_told_to_calm_down() {
     session.admit(0);
     assert!(matches!(
         session.next(),
-        Next::Over(Some(h2::Reason::ENHANCE_YOUR_CALM))
+        SessionStep::Over(Some(h2::Reason::ENHANCE_YOUR_CALM))
     ));
 }
 
@@ -322,7 +322,7 @@ fn a_websocket_is_a_get_that_upgrades() {
     ];
     world.receive(&frame(HEADERS, END_HEADERS, 1, &block(&fields)));
     let (head, content, ..) = world.requests().remove(0);
-    assert_eq!(content, Content::None);
+    assert_eq!(content, BodyPresence::None);
     assert!(world.arrived[0].body.is_some());
     assert_eq!(
         head,

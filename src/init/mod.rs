@@ -7,7 +7,7 @@ mod source;
 mod template;
 
 pub use project::{Choices, Project, Unclear};
-pub use template::{Draft, Target, drafts};
+pub use template::{DeployTarget, Draft, drafts};
 
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ pub struct Project {
     /// `module:attribute`.
     pub app: String,
     pub is_asgi: bool,
-    pub django: Option<Django>,
+    pub django: Option<DjangoProject>,
     /// The argument of `celery -A`, where the project uses Celery.
     pub celery: Option<String>,
     pub postgres: bool,
@@ -39,7 +39,7 @@ pub struct Project {
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Django {
+pub struct DjangoProject {
     pub settings: String,
     /// Begins and ends with a slash.
     pub static_url: String,
@@ -86,7 +86,7 @@ impl Project {
             Some(Requirements::File(name)) => read(name),
             Some(Requirements::Pyproject) | None => read("pyproject.toml"),
         };
-        let django = Django::found(directory);
+        let django = DjangoProject::found(directory);
         let (app, is_asgi) = match choices.app {
             Some(app) => {
                 let is_asgi = app.contains("asgi");
@@ -126,7 +126,7 @@ impl Project {
     }
 }
 
-impl Django {
+impl DjangoProject {
     fn found(directory: &Path) -> Option<Self> {
         let manage = fs::read_to_string(directory.join("manage.py")).ok()?;
         let settings = source::text_after(&manage, "DJANGO_SETTINGS_MODULE")?.to_owned();
@@ -160,7 +160,11 @@ const ASGI: &[&str] = &["FastAPI", "Starlette", "Litestar", "Quart", "BlackSheep
 const WSGI: &[&str] = &["Flask", "Bottle", "Falcon"];
 
 /// The app and whether it is ASGI.
-fn app(directory: &Path, django: Option<&Django>, requirements: &str) -> Option<(String, bool)> {
+fn app(
+    directory: &Path,
+    django: Option<&DjangoProject>,
+    requirements: &str,
+) -> Option<(String, bool)> {
     if let Some(django) = django {
         let package = django.settings.split('.').next()?;
         let has = |module: &str| directory.join(package).join(module).is_file();

@@ -19,7 +19,7 @@ pub struct Draft {
 
 /// What to deploy a project with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
+pub enum DeployTarget {
     Systemd,
     Nginx,
     Compose,
@@ -29,52 +29,52 @@ pub enum Target {
     Procfile,
 }
 
-impl Target {
-    pub const ALL: [Target; 7] = [
-        Target::Systemd,
-        Target::Nginx,
-        Target::Compose,
-        Target::Kubernetes,
-        Target::BlueGreen,
-        Target::GithubActions,
-        Target::Procfile,
+impl DeployTarget {
+    pub const ALL: [DeployTarget; 7] = [
+        DeployTarget::Systemd,
+        DeployTarget::Nginx,
+        DeployTarget::Compose,
+        DeployTarget::Kubernetes,
+        DeployTarget::BlueGreen,
+        DeployTarget::GithubActions,
+        DeployTarget::Procfile,
     ];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Target::Systemd => "systemd",
-            Target::Nginx => "nginx",
-            Target::Compose => "compose",
-            Target::Kubernetes => "kubernetes",
-            Target::BlueGreen => "blue-green",
-            Target::GithubActions => "github-actions",
-            Target::Procfile => "procfile",
+            DeployTarget::Systemd => "systemd",
+            DeployTarget::Nginx => "nginx",
+            DeployTarget::Compose => "compose",
+            DeployTarget::Kubernetes => "kubernetes",
+            DeployTarget::BlueGreen => "blue-green",
+            DeployTarget::GithubActions => "github-actions",
+            DeployTarget::Procfile => "procfile",
         }
     }
 
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
-            Target::Systemd => "a service, its socket and its environment file",
-            Target::Nginx => "a server block in front of the unix socket or the port",
-            Target::Compose => "compose.yaml, Dockerfile and a proxy",
-            Target::Kubernetes => "a Kustomize base with overlays",
-            Target::BlueGreen => "two colours behind nginx, and a script that switches",
-            Target::GithubActions => "a workflow that tests, and deploys over ssh",
-            Target::Procfile => "Procfile, for hosts that read one",
+            DeployTarget::Systemd => "a service, its socket and its environment file",
+            DeployTarget::Nginx => "a server block in front of the unix socket or the port",
+            DeployTarget::Compose => "compose.yaml, Dockerfile and a proxy",
+            DeployTarget::Kubernetes => "a Kustomize base with overlays",
+            DeployTarget::BlueGreen => "two colours behind nginx, and a script that switches",
+            DeployTarget::GithubActions => "a workflow that tests, and deploys over ssh",
+            DeployTarget::Procfile => "Procfile, for hosts that read one",
         }
     }
 
     fn templates(self) -> &'static [Template] {
         match self {
-            Target::Systemd => SYSTEMD,
-            Target::Nginx => NGINX,
-            Target::Compose => COMPOSE,
-            Target::Kubernetes => KUBERNETES,
-            Target::BlueGreen => BLUE_GREEN,
-            Target::GithubActions => GITHUB_ACTIONS,
-            Target::Procfile => PROCFILE,
+            DeployTarget::Systemd => SYSTEMD,
+            DeployTarget::Nginx => NGINX,
+            DeployTarget::Compose => COMPOSE,
+            DeployTarget::Kubernetes => KUBERNETES,
+            DeployTarget::BlueGreen => BLUE_GREEN,
+            DeployTarget::GithubActions => GITHUB_ACTIONS,
+            DeployTarget::Procfile => PROCFILE,
         }
     }
 }
@@ -83,11 +83,11 @@ struct Template {
     /// May contain `NAME`.
     path: &'static str,
     text: &'static str,
-    kind: Kind,
+    kind: TemplateKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TemplateKind {
     Own,
     Script,
     Shared,
@@ -97,7 +97,7 @@ const fn own(path: &'static str, text: &'static str) -> Template {
     Template {
         path,
         text,
-        kind: Kind::Own,
+        kind: TemplateKind::Own,
     }
 }
 
@@ -105,7 +105,7 @@ const fn shared(path: &'static str, text: &'static str) -> Template {
     Template {
         path,
         text,
-        kind: Kind::Shared,
+        kind: TemplateKind::Shared,
     }
 }
 
@@ -233,7 +233,7 @@ const BLUE_GREEN: &[Template] = &[
     Template {
         path: "deploy/blue-green/deploy.sh",
         text: include_str!("templates/blue-green/deploy.sh"),
-        kind: Kind::Script,
+        kind: TemplateKind::Script,
     },
     DOCKERFILE,
     DOCKERIGNORE,
@@ -249,7 +249,7 @@ const PROCFILE: &[Template] = &[own("Procfile", include_str!("templates/procfile
 ///
 /// # Errors
 /// When a template is wrong, which the tests rule out.
-pub fn drafts(target: Target, project: &Project) -> Result<Vec<Draft>, minijinja::Error> {
+pub fn drafts(target: DeployTarget, project: &Project) -> Result<Vec<Draft>, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_syntax(
         SyntaxConfig::builder()
@@ -264,8 +264,8 @@ pub fn drafts(target: Target, project: &Project) -> Result<Vec<Draft>, minijinja
         Ok(Draft {
             path: template.path.replace("NAME", &project.name),
             text: environment.render_str(template.text, facts.clone())?,
-            is_executable: template.kind == Kind::Script,
-            is_shared: template.kind == Kind::Shared,
+            is_executable: template.kind == TemplateKind::Script,
+            is_shared: template.kind == TemplateKind::Shared,
         })
     };
     target.templates().iter().map(filled).collect()

@@ -154,7 +154,7 @@ fn every_target_for_every_kind_of_project() {
     let pinned = pinned.expect("a project");
     assert!(pinned.has_rgun && pinned.python == "3.12");
     for project in [django(), plain.expect("a project"), pinned] {
-        for target in Target::ALL {
+        for target in DeployTarget::ALL {
             let written = drafts(target, &project)
                 .unwrap_or_else(|error| panic!("{}: {error}", target.name()));
             assert!(!written.is_empty());

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::counters::Counters;
-use super::facts::{Facts, Service};
+use super::facts::{Service, ServiceFacts};
 use super::layout::{counter, header, page};
 use super::page::Page;
 
@@ -62,8 +62,8 @@ impl Board {
     }
 
     /// What the master last published of itself.
-    pub fn facts(&self) -> Facts {
-        Facts::read(self.words)
+    pub fn facts(&self) -> ServiceFacts {
+        ServiceFacts::read(self.words)
     }
 
     /// By its number.

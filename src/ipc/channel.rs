@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::codec::{LONGEST, Wire};
+use super::codec::{LONGEST, WireMessage};
 use super::message::{FromWorker, ToWorker};
 use super::{Error, Result};
 use crate::sys::{
@@ -121,7 +121,7 @@ impl AsFd for WorkerChannel {
     }
 }
 
-fn receive<T: Wire>(end: &OwnedFd, longest: usize) -> Result<Incoming<T>> {
+fn receive<T: WireMessage>(end: &OwnedFd, longest: usize) -> Result<Incoming<T>> {
     let mut buffer = vec![0; longest];
     match receive_packet(end, &mut buffer)? {
         Packet::Message(length) => {

@@ -9,14 +9,14 @@ pub(super) const SUMMARY: usize = 4 * 1024;
 pub(super) const TRACEBACK: usize = LONGEST - SUMMARY - 64;
 
 /// A message that travels over a channel.
-pub trait Wire: Sized {
+pub trait WireMessage: Sized {
     fn encode(&self) -> Vec<u8>;
     /// # Errors
     /// `Malformed` for everything that `encode` cannot have made.
     fn decode(bytes: &[u8]) -> Result<Self>;
 }
 
-impl Wire for ToWorker {
+impl WireMessage for ToWorker {
     fn encode(&self) -> Vec<u8> {
         match self {
             Self::Go => vec![1],
@@ -50,7 +50,7 @@ impl Wire for ToWorker {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader(bytes);
+        let mut reader = ByteReader(bytes);
         let message = match reader.byte()? {
             1 => Self::Go,
             2 => {
@@ -82,7 +82,7 @@ impl Wire for ToWorker {
     }
 }
 
-impl Wire for FromWorker {
+impl WireMessage for FromWorker {
     fn encode(&self) -> Vec<u8> {
         match self {
             Self::Booted => vec![1],
@@ -113,7 +113,7 @@ impl Wire for FromWorker {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader(bytes);
+        let mut reader = ByteReader(bytes);
         let message = match reader.byte()? {
             1 => Self::Booted,
             2 => Self::Ready,
@@ -185,9 +185,9 @@ pub(super) fn shortened(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
     .into()
 }
 
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(super) struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

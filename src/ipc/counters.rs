@@ -25,9 +25,9 @@ pub struct Counters {
     /// Index i: requests that took from 2^(i-1) to 2^i microseconds; the last one: longer.
     pub latency: [u64; counter::BUCKETS],
     /// How long connections waited to be accepted.
-    pub accept_wait: Waits,
+    pub accept_wait: WaitHistogram,
     /// How long ago a proxy took each request, where one sends that time.
-    pub queue: Waits,
+    pub queue: WaitHistogram,
     /// Temporary files that could not be made or written.
     pub spool_failures: u64,
     pub http2: Http2Counters,
@@ -67,13 +67,13 @@ impl Http2Counters {
 
 /// A histogram in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Waits {
+pub struct WaitHistogram {
     /// Index i: less than 2^i ms, and not less than half of that; the last one: longer.
     pub counts: [u64; counter::WAITS],
     pub sum_ms: u64,
 }
 
-impl Waits {
+impl WaitHistogram {
     fn add(&mut self, other: &Self) {
         self.sum_ms += other.sum_ms;
         for (sum, more) in self.counts.iter_mut().zip(other.counts) {
@@ -132,11 +132,11 @@ impl Counters {
             accepted: word(counter::ACCEPTED),
             duration_us: word(counter::DURATION),
             latency: std::array::from_fn(|bucket| word(counter::LATENCY + bucket)),
-            accept_wait: Waits {
+            accept_wait: WaitHistogram {
                 counts: std::array::from_fn(|n| word(counter::ACCEPT_WAIT + n)),
                 sum_ms: word(counter::ACCEPT_WAIT_SUM),
             },
-            queue: Waits {
+            queue: WaitHistogram {
                 counts: std::array::from_fn(|n| word(counter::QUEUE + n)),
                 sum_ms: word(counter::QUEUE_SUM),
             },

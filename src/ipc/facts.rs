@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::layout::header;
 
-/// Why a slot has another worker than before, in the order of `Facts::restarts`.
+/// Why a slot has another worker than before, in the order of `ServiceFacts::restarts`.
 pub const CAUSES: [&str; 9] = [
     "exit",
     "signal",
@@ -34,7 +34,7 @@ pub enum Service {
 
 /// As of the last turn of the master's loop; the counts only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct ServiceFacts {
     /// Monotonic milliseconds; at least once a second.
     pub beat_ms: u64,
     pub pid: u64,
@@ -69,7 +69,7 @@ pub struct Queue {
     pub most: u64,
 }
 
-impl Facts {
+impl ServiceFacts {
     pub const QUEUES: usize = header::QUEUES;
 
     pub(super) fn read(words: &[AtomicU64]) -> Self {

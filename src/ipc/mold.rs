@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::channel::Incoming;
 use super::codec::{
-    LONGEST, Reader, SUMMARY, TRACEBACK, Wire, phase_number, phase_of, put_text, shortened,
+    ByteReader, LONGEST, SUMMARY, TRACEBACK, WireMessage, phase_number, phase_of, put_text,
+    shortened,
 };
 use super::message::Phase;
 use super::{Error, Result};
@@ -61,7 +62,7 @@ pub enum FromMold {
     },
 }
 
-impl Wire for ToMold {
+impl WireMessage for ToMold {
     fn encode(&self) -> Vec<u8> {
         match self {
             Self::Fork(ForkOrder {
@@ -86,7 +87,7 @@ impl Wire for ToMold {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         let message = match reader.byte()? {
             1 => Self::Fork(ForkOrder {
                 incarnation: reader.u64()?,
@@ -102,7 +103,7 @@ impl Wire for ToMold {
     }
 }
 
-impl Wire for FromMold {
+impl WireMessage for FromMold {
     fn encode(&self) -> Vec<u8> {
         match self {
             Self::Ready => vec![1],
@@ -135,7 +136,7 @@ impl Wire for FromMold {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         let message = match reader.byte()? {
             1 => Self::Ready,
             2 => Self::Failed {
@@ -234,7 +235,7 @@ impl MoldChannel {
     }
 }
 
-fn incoming<T: Wire>(found: Packet, buffer: &[u8]) -> Result<Incoming<T>> {
+fn incoming<T: WireMessage>(found: Packet, buffer: &[u8]) -> Result<Incoming<T>> {
     match found {
         Packet::Message(length) => {
             T::decode(buffer.get(..length).unwrap_or_default()).map(Incoming::Message)

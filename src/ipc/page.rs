@@ -11,13 +11,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::counters::{Counters, FILE_STATUSES};
 use super::layout::{counter, page};
 
-pub use in_flight::{InFlight, Mark, Ticket};
+pub use in_flight::{InFlight, InFlightMark, Ticket};
 
 type Words = [AtomicU64; page::WORDS];
 
 /// A worker's life as the scoreboard shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum ScoreboardState {
     Booting,
     Ready,
     Accepting,
@@ -52,7 +52,7 @@ impl Page {
         self.words[page::SLOWEST].store(then_ms, Relaxed);
     }
 
-    pub fn set_state(&self, state: State) {
+    pub fn set_state(&self, state: ScoreboardState) {
         self.words[page::STATE].store(state as u64 + 1, Relaxed);
     }
 
@@ -160,13 +160,13 @@ impl Page {
     }
 
     /// `None` before the worker has written a state (or when the value is invalid).
-    pub fn state(&self) -> Option<State> {
+    pub fn state(&self) -> Option<ScoreboardState> {
         match self.words[page::STATE].load(Relaxed) {
-            1 => Some(State::Booting),
-            2 => Some(State::Ready),
-            3 => Some(State::Accepting),
-            4 => Some(State::Draining),
-            5 => Some(State::Exiting),
+            1 => Some(ScoreboardState::Booting),
+            2 => Some(ScoreboardState::Ready),
+            3 => Some(ScoreboardState::Accepting),
+            4 => Some(ScoreboardState::Draining),
+            5 => Some(ScoreboardState::Exiting),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use super::board::Board;
 use super::counters::Counters;
-use super::facts::{Facts, Service};
+use super::facts::{Service, ServiceFacts};
 use super::layout::{MAGIC, VERSION, counter, header, page};
 use super::page::Page;
 use super::{Error, Result};
@@ -114,7 +114,7 @@ impl Scoreboard {
     }
 
     /// The master's own facts.
-    pub fn publish(&self, facts: &Facts) {
+    pub fn publish(&self, facts: &ServiceFacts) {
         facts.write(self.board.words);
     }
 
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn what_the_master_says_is_read_by_others() {
         let board = Scoreboard::create(1).expect("a small mapping");
-        assert_eq!(board.facts(), Facts::default());
-        let mut facts = Facts {
+        assert_eq!(board.facts(), ServiceFacts::default());
+        let mut facts = ServiceFacts {
             beat_ms: 1,
             pid: 2,
             target: 3,
@@ -184,7 +184,7 @@ mod tests {
             started: true,
             reloads: 5,
             reloads_failed: 6,
-            ..Facts::default()
+            ..ServiceFacts::default()
         };
         facts.restarts[7] = 8;
         facts.queues[15] = Queue {

@@ -5,36 +5,36 @@ use std::time::Duration;
 
 use super::Error;
 use super::child::FAILED_TO_BOOT;
-use super::generation::{Edition, Logs, logs};
+use super::event_log::kill_reason;
+use super::generation::{GenerationConfig, Logs, logs};
 use super::hang::Hang;
-use super::journal::kill_reason;
-use super::seat::{Seat, SharedCertificates};
-use super::shell::{Child, End, Flow, Shell, deliver};
+use super::shell::{ChildContext, End, LoopControl, Shell, deliver};
 use super::supervisor::{
-    Action, Beat, DrainReason, Event, Generation, Incarnation, KillReason, Order, Report, Retry,
-    Slot, Stage,
+    Action, Beat, DrainCause, Event, Generation, Incarnation, KillReason, Order, Report, Retry,
+    Slot, WorkerStage,
 };
-use super::workers::{Killed, Worker};
+use super::worker_init::{SharedCertificates, WorkerInit};
+use super::workers::{Killed, WorkerProcess};
 use crate::ipc::{self, Page, ToMold, ToWorker, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork, resident};
-use crate::sys::signals::{Signal, start_as_child};
-use crate::sys::{self, Pid, Scratch, clock};
+use crate::sys::signals::{SignalNumber, start_as_child};
+use crate::sys::{self, MemFile, Pid, clock};
 
 impl Shell<'_> {
     /// In order. Stops at an action that forks a child.
-    pub(super) fn perform(&mut self, actions: Vec<Action>) -> Flow {
+    pub(super) fn perform(&mut self, actions: Vec<Action>) -> LoopControl {
         for action in actions {
             tracing::trace!(?action, "action");
             match self.act(action) {
-                Flow::Go => {}
-                Flow::End(end) => return Flow::End(end),
+                LoopControl::Go => {}
+                LoopControl::End(end) => return LoopControl::End(end),
             }
         }
-        Flow::Go
+        LoopControl::Go
     }
 
-    fn act(&mut self, action: Action) -> Flow {
+    fn act(&mut self, action: Action) -> LoopControl {
         match action {
             Action::Prepare { step } => self.prepare(step),
             Action::SignalPreparation { signal } => self.signal_preparation(signal),
@@ -51,14 +51,16 @@ impl Shell<'_> {
                         self.events
                             .pending
                             .push_back(Event::SpawnFailed { incarnation });
-                        Flow::Go
+                        LoopControl::Go
                     }
                 };
             }
             Action::StartMold { generation } => return self.start_mold(generation),
             Action::KillMold { generation } => self.kill_mold(generation),
             Action::Send { incarnation, order } => self.send(incarnation, order),
-            Action::Terminate { incarnation } => self.signal_worker(incarnation, Signal::TERM),
+            Action::Terminate { incarnation } => {
+                self.signal_worker(incarnation, SignalNumber::TERM)
+            }
             Action::Kill { incarnation, why } => {
                 self.tell_hang(incarnation);
                 if let Some(worker) = self.fleet.workers.get_mut(incarnation) {
@@ -72,7 +74,7 @@ impl Shell<'_> {
                         tracing::warn!(slot, pid, reason, "killing worker");
                     }
                 }
-                self.signal_worker(incarnation, Signal::KILL);
+                self.signal_worker(incarnation, SignalNumber::KILL);
             }
             Action::Abort { incarnation } => {
                 self.tell_hang(incarnation);
@@ -96,7 +98,7 @@ impl Shell<'_> {
             Action::ReadConfig { generation } => self.read_config(generation),
             Action::ReopenLogs => self.reopen_logs(),
             Action::Forget { generation } => {
-                self.generations.editions.remove(&generation);
+                self.generations.generation_configs.remove(&generation);
                 self.molds.dismiss(generation);
                 self.follow_certificates();
             }
@@ -146,13 +148,13 @@ impl Shell<'_> {
                 }
                 if let Report::ShutdownDelayed { .. } = report {
                     for (_, worker) in self.fleet.workers.iter() {
-                        worker.tell(&ToWorker::CloseAfterAnswers);
+                        worker.send(&ToWorker::CloseAfterAnswers);
                     }
                 }
                 self.reporting.note.take(&report);
-                self.reporting.tally.note(&report);
+                self.reporting.restart_counters.note(&report);
                 let (workers, molds) = (&self.fleet.workers, &self.molds);
-                self.reporting.journal.write(&report, workers, molds);
+                self.reporting.event_log.write(&report, workers, molds);
                 // Replaces the log records of the start, including this one.
                 if let Report::Up { .. } = report {
                     self.greet();
@@ -164,7 +166,7 @@ impl Shell<'_> {
                 self.events.leaving = Some(code);
             }
         }
-        Flow::Go
+        LoopControl::Go
     }
 
     fn spawn(
@@ -172,16 +174,16 @@ impl Shell<'_> {
         incarnation: Incarnation,
         slot: Slot,
         generation: Generation,
-    ) -> Result<Flow, Error> {
-        let edition = self.edition(generation)?;
-        if edition.settings.uses_mold() {
+    ) -> Result<LoopControl, Error> {
+        let generation_config = self.generation_config(generation)?;
+        if generation_config.settings.uses_mold() {
             self.ask_mold(incarnation, slot, generation)?;
-            return Ok(Flow::Go);
+            return Ok(LoopControl::Go);
         }
         let binds = &mut self.listening.binds;
         binds.shares.prepare(slot.0, &binds.listeners);
         let (ours, theirs) = ipc::channel()?;
-        let stacks = Scratch::new(c"rgun-stacks")?;
+        let stacks = MemFile::new(c"rgun-stacks")?;
         let their_stacks = stacks.again()?;
         let page = self
             .fleet
@@ -197,22 +199,23 @@ impl Shell<'_> {
                 self.host.after_fork_child();
                 if let Err(error) = started {
                     tracing::error!(%error, "worker not started");
-                    return Ok(Flow::End(End::Stillborn(FAILED_TO_BOOT)));
+                    return Ok(LoopControl::End(End::ChildSetupFailed(FAILED_TO_BOOT)));
                 }
                 let ends = (theirs, their_stacks);
-                let seat = self.seat(slot, generation, &edition, ends, page, master);
-                let seat = seat.map(|seat| Seat {
+                let worker_init =
+                    self.worker_init(slot, generation, &generation_config, ends, page, master);
+                let worker_init = worker_init.map(|worker_init| WorkerInit {
                     age: incarnation.0,
-                    ..seat
+                    ..worker_init
                 });
-                Ok(Flow::End(match seat {
-                    Some(seat) => End::Child(Box::new(Child {
-                        seat,
-                        logs: logs(&self.generations.logging, &edition.settings),
+                Ok(LoopControl::End(match worker_init {
+                    Some(worker_init) => End::Child(Box::new(ChildContext {
+                        worker_init,
+                        logs: logs(&self.generations.logging, &generation_config.settings),
                         identity: self.fleet.identity.clone(),
-                        edition,
+                        generation_config,
                     })),
-                    None => End::Stillborn(FAILED_TO_BOOT),
+                    None => End::ChildSetupFailed(FAILED_TO_BOOT),
                 }))
             }
             Ok(Fork::Parent { child: pid }) => {
@@ -225,9 +228,9 @@ impl Shell<'_> {
                     "worker started"
                 );
                 self.give_up_first(pid);
-                let worker = Worker::new((slot, generation), pid, ours, page, stacks);
+                let worker = WorkerProcess::new((slot, generation), pid, ours, page, stacks);
                 self.fleet.workers.insert(incarnation, worker);
-                Ok(Flow::Go)
+                Ok(LoopControl::Go)
             }
             Err(error) => {
                 self.host.after_fork_parent();
@@ -238,44 +241,53 @@ impl Shell<'_> {
     }
 
     /// The settings of that generation, and what belongs to them.
-    pub(super) fn edition(&self, generation: Generation) -> Result<Edition, Error> {
-        let known = self.generations.editions.get(&generation);
+    pub(super) fn generation_config(
+        &self,
+        generation: Generation,
+    ) -> Result<GenerationConfig, Error> {
+        let known = self.generations.generation_configs.get(&generation);
         let missing = || std::io::Error::other(format!("no settings for generation {generation}"));
         let known = known.ok_or_else(|| sys::Error::new("fork", "", missing()))?;
         Ok(known.clone())
     }
 
-    pub(super) fn shared_certificates(&self, edition: &Edition) -> Option<SharedCertificates> {
-        let (certificates, state) = (&edition.certificates, &self.listening.certificates);
+    pub(super) fn shared_certificates(
+        &self,
+        generation_config: &GenerationConfig,
+    ) -> Option<SharedCertificates> {
+        let (certificates, state) = (
+            &generation_config.certificates,
+            &self.listening.certificates,
+        );
         let both = certificates.as_ref().zip(state.as_ref());
         both.map(|(certificates, state)| certificates.shared(state))
     }
 
     /// In the child: takes what a worker needs before the rest is dropped.
-    fn seat(
+    fn worker_init(
         &mut self,
         slot: Slot,
         generation: Generation,
-        edition: &Edition,
-        (channel, stacks): (WorkerChannel, Scratch),
+        generation_config: &GenerationConfig,
+        (channel, stacks): (WorkerChannel, MemFile),
         page: Page,
         master: Pid,
-    ) -> Option<Seat> {
+    ) -> Option<WorkerInit> {
         let mut listeners = self.listening.binds.part_of(slot.0);
         // The last ones: they are the first to be closed.
         listeners.extend(self.listening.previews.part_of(generation));
-        Some(Seat {
+        Some(WorkerInit {
             slot: slot.0,
             age: 0,
             generation: u64::from(generation.0),
-            settings: Arc::clone(&edition.settings),
+            settings: Arc::clone(&generation_config.settings),
             listeners,
-            certificates: self.shared_certificates(edition),
+            certificates: self.shared_certificates(generation_config),
             channel,
             lifeline: self.fleet.lifeline.read.take()?,
             page,
             stacks,
-            news: self.helpers.watcher.take_news(),
+            loaded_files: self.helpers.watcher.take_loaded_files(),
             master,
         })
     }
@@ -303,23 +315,26 @@ impl Shell<'_> {
             }
             Order::Drain { reason, graceful } => ToWorker::Drain {
                 reason: match reason {
-                    DrainReason::Replaced if is_last => ipc::DrainReason::Removed,
-                    DrainReason::Replaced => ipc::DrainReason::Replaced,
-                    DrainReason::Shutdown => ipc::DrainReason::Shutdown,
+                    DrainCause::Replaced if is_last => ipc::DrainReason::Removed,
+                    DrainCause::Replaced => ipc::DrainReason::Replaced,
+                    DrainCause::Shutdown => ipc::DrainReason::Shutdown,
                 },
                 graceful_ms: u64::try_from(graceful.as_millis()).unwrap_or(u64::MAX),
             },
             Order::StopFast => ToWorker::StopFast,
             Order::Pause => ToWorker::Pause,
         };
-        worker.tell(&message);
+        worker.send(&message);
     }
 
     /// Whether another worker of that slot accepts, or will.
     fn has_successor(&self, slot: Slot) -> bool {
-        self.supervisor
-            .workers_in(slot)
-            .any(|view| matches!(view.stage, Stage::Booting | Stage::Standby | Stage::Serving))
+        self.supervisor.workers_in(slot).any(|view| {
+            matches!(
+                view.stage,
+                WorkerStage::Booting | WorkerStage::Standby | WorkerStage::Serving
+            )
+        })
     }
 
     /// The master first: it creates the new files, and errors about them are logged to the new file.
@@ -330,13 +345,13 @@ impl Shell<'_> {
         }
         self.give_logs();
         for (_, worker) in self.fleet.workers.iter() {
-            worker.tell(&ToWorker::ReopenLogs);
+            worker.send(&ToWorker::ReopenLogs);
         }
         self.tell_molds(&ToMold::ReopenLogs);
         self.helpers.monitor.renew();
     }
 
-    fn signal_worker(&mut self, incarnation: Incarnation, signal: Signal) {
+    fn signal_worker(&mut self, incarnation: Incarnation, signal: SignalNumber) {
         if let Some(worker) = self.fleet.workers.get(incarnation) {
             deliver(worker.pid, signal);
         } else {
@@ -382,15 +397,15 @@ impl Shell<'_> {
 
     /// The workers of that generation have opened their logs in their boot; now the master switches to them, too.
     fn follow_logs(&mut self, generation: Generation) {
-        let Some(edition) = self.generations.editions.get(&generation) else {
+        let Some(generation_config) = self.generations.generation_configs.get(&generation) else {
             return;
         };
-        if logs(&self.generations.logging, &edition.settings) == Logs::Open {
+        if logs(&self.generations.logging, &generation_config.settings) == Logs::Open {
             return;
         }
-        match observability::start(&edition.settings) {
+        match observability::start(&generation_config.settings) {
             Ok(()) => {
-                self.generations.logging = Arc::clone(&edition.settings);
+                self.generations.logging = Arc::clone(&generation_config.settings);
                 observability::lookups::keep(&self.generations.logging.logging);
                 self.give_logs();
                 self.helpers.monitor.renew();

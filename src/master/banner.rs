@@ -13,7 +13,7 @@ impl Shell<'_> {
     pub(super) fn greet(&self) {
         let settings = &self.generations.first;
         observability::show_start(|style| {
-            let start = Start {
+            let start = StartMessage {
                 app: settings.app.to_string(),
                 description: &self.reporting.description,
                 workers: (settings.workers, settings.most_workers()),
@@ -25,7 +25,7 @@ impl Shell<'_> {
     }
 }
 
-struct Start<'a> {
+struct StartMessage<'a> {
     app: String,
     description: &'a str,
     /// At the least, and at the most.
@@ -34,7 +34,7 @@ struct Start<'a> {
     addresses: &'a [String],
 }
 
-impl Start<'_> {
+impl StartMessage<'_> {
     fn banner(&self, Style { bold, dim, end }: Style) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let mut text = format!("  {bold}rgun {version}{end}  {}\n  ", self.app);
@@ -73,7 +73,7 @@ mod tests {
 
     fn banner(addresses: &[&str], config_file: Option<&str>, style: Style) -> String {
         let addresses: Vec<_> = addresses.iter().map(|&a| a.to_owned()).collect();
-        let start = Start {
+        let start = StartMessage {
             app: "site.asgi:application".to_owned(),
             description: "ASGI (Django 5.2), uvloop, Python 3.11.7",
             workers: (4, 4),

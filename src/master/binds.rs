@@ -6,13 +6,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::descriptors::{Kept, KeptFile, KeptListener};
+use super::descriptors::{KeptDescriptors, KeptFile, KeptListener};
 use super::shares::{KeptShares, Shares};
 use crate::config::{Bind, Endpoint, PortSharing, Protection, Settings};
 use crate::sys::{
     self, AnyIpv6, Audience, Identity, Listener, ListenerAddress, Others, Passed, Predecessor,
-    SocketFile, accept_queue, listen_tcp, listen_unix, passed_descriptors, take_listener,
-    turn_away_newcomers,
+    SocketFile, accept_queue, drop_new_connections, listen_tcp, listen_unix, passed_descriptors,
+    take_listener,
 };
 
 /// The open listeners, and the files to be removed at the end.
@@ -36,7 +36,7 @@ pub struct BindsState {
 }
 
 impl Binds {
-    pub fn state(&self, kept: &mut Kept) -> BindsState {
+    pub fn state(&self, kept: &mut KeptDescriptors) -> BindsState {
         let listeners = self.listeners.iter();
         BindsState {
             listeners: listeners.map(|one| KeptListener::of(one, kept)).collect(),
@@ -231,7 +231,7 @@ impl Binds {
     pub fn close(&mut self) {
         self.remove_files();
         for listener in self.listeners.iter().filter(|one| self.ends_with_us(one)) {
-            if let Err(error) = turn_away_newcomers(listener) {
+            if let Err(error) = drop_new_connections(listener) {
                 tracing::debug!(%error, "connections that begin at this moment may be reset");
             }
         }

@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use self::watch::CertificateWatch;
 use super::Error;
-use super::descriptors::{Kept, copy};
-use super::seat::SharedCertificates;
+use super::descriptors::{KeptDescriptors, copy};
 use super::shell::Shell;
 use super::supervisor::{Generation, Incarnation};
+use super::worker_init::SharedCertificates;
 use crate::config::{Settings, TlsSettings, WatchCertificates};
 use crate::ipc::{self, TicketKeys, ToWorker};
 use crate::sys::{self, Document, clock};
-use crate::tls::{self, Material, Problem, Summary};
+use crate::tls::{self, CertificateSummary, Material, Problem};
 
 /// How long files must stay unchanged after a change: a pair is often written as two files, one after the other.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -33,7 +33,7 @@ const NOTIFY_AGAIN: Duration = Duration::from_secs(1);
 pub struct Certificates {
     settings: TlsSettings,
     material: Arc<Material>,
-    summaries: Arc<[Summary]>,
+    summaries: Arc<[CertificateSummary]>,
     document: Arc<Document>,
 }
 
@@ -136,7 +136,10 @@ impl CertificateState {
     }
 
     /// Reads and checks the configured files.
-    fn load(&self, settings: &TlsSettings) -> Result<(Material, Arc<[Summary]>), Problem> {
+    fn load(
+        &self,
+        settings: &TlsSettings,
+    ) -> Result<(Material, Arc<[CertificateSummary]>), Problem> {
         let material = Material::read(settings)?;
         let loaded = tls::load(settings, &material, self.keys, SystemTime::now())?;
         loaded.warnings.iter().for_each(warn);
@@ -200,7 +203,7 @@ fn warn(problem: &Problem) {
 }
 
 /// One line for each certificate: its expiry in seconds since 1970, and its name.
-fn lines(summaries: &[Summary]) -> String {
+fn lines(summaries: &[CertificateSummary]) -> String {
     summaries
         .iter()
         .map(|summary| format!("{} {}\n", summary.expires, summary.name))
@@ -216,21 +219,24 @@ impl Shell<'_> {
         let state = CertificateState::new()?;
         let certificates = state.certificates(tls)?;
         self.listening.certificates = Some(state);
-        for edition in self.generations.editions.values_mut() {
-            edition.certificates = Some(certificates.clone());
+        for generation_config in self.generations.generation_configs.values_mut() {
+            generation_config.certificates = Some(certificates.clone());
         }
         self.follow_certificates();
         Ok(())
     }
 
-    pub(super) fn certificates_state(&self, kept: &mut Kept) -> Option<CertificatesState> {
+    pub(super) fn certificates_state(
+        &self,
+        kept: &mut KeptDescriptors,
+    ) -> Option<CertificatesState> {
         let state = self.listening.certificates.as_ref()?;
-        let editions = self.generations.editions.iter();
+        let generation_configs = self.generations.generation_configs.iter();
         Some(CertificatesState {
             keys: kept.keep(&state.keys_memory),
-            generations: editions
-                .filter_map(|(generation, edition)| {
-                    let certificates = edition.certificates.as_ref()?;
+            generations: generation_configs
+                .filter_map(|(generation, generation_config)| {
+                    let certificates = generation_config.certificates.as_ref()?;
                     Some((*generation, kept.keep(&*certificates.document)))
                 })
                 .collect(),
@@ -246,16 +252,17 @@ impl Shell<'_> {
         let state = CertificateState::restore(copy(restored.keys)?)?;
         for (generation, fd) in restored.generations {
             let document = Document::adopt(copy(fd)?);
-            let Some(edition) = self.generations.editions.get_mut(&generation) else {
+            let Some(generation_config) = self.generations.generation_configs.get_mut(&generation)
+            else {
                 continue;
             };
-            let Some(settings) = edition.settings.tls.clone() else {
+            let Some(settings) = generation_config.settings.tls.clone() else {
                 return Err(ipc::Error::Malformed("certificates without --certfile").into());
             };
             let material =
                 Material::decode(&document.read()?).ok_or(ipc::Error::Malformed("certificates"))?;
             let loaded = tls::load(&settings, &material, state.keys, SystemTime::now())?;
-            edition.certificates = Some(Certificates {
+            generation_config.certificates = Some(Certificates {
                 settings,
                 material: Arc::new(material),
                 summaries: loaded.summaries.into(),
@@ -284,8 +291,9 @@ impl Shell<'_> {
             return;
         };
         let generation = self.supervisor.generation();
-        let serving = self.generations.editions.get(&generation);
-        let summaries = serving.and_then(|edition| edition.certificates.as_ref());
+        let serving = self.generations.generation_configs.get(&generation);
+        let summaries =
+            serving.and_then(|generation_config| generation_config.certificates.as_ref());
         if let Some(certificates) = summaries
             && let Err(error) = state
                 .expiry
@@ -295,9 +303,9 @@ impl Shell<'_> {
         }
         let watched: Vec<&TlsSettings> = self
             .generations
-            .editions
+            .generation_configs
             .values()
-            .filter_map(|edition| edition.certificates.as_ref())
+            .filter_map(|generation_config| generation_config.certificates.as_ref())
             .map(|certificates| &certificates.settings)
             .filter(|settings| settings.watch == WatchCertificates::Yes)
             .collect();
@@ -348,9 +356,9 @@ impl Shell<'_> {
     fn look_at_certificates(&self) {
         for certificates in self
             .generations
-            .editions
+            .generation_configs
             .values()
-            .filter_map(|edition| edition.certificates.as_ref())
+            .filter_map(|generation_config| generation_config.certificates.as_ref())
         {
             let Some(state) = &self.listening.certificates else {
                 return;
@@ -416,8 +424,8 @@ impl Shell<'_> {
             return Ok(false);
         };
         let mut replacements = Vec::new();
-        for (generation, edition) in &self.generations.editions {
-            let Some(certificates) = &edition.certificates else {
+        for (generation, generation_config) in &self.generations.generation_configs {
+            let Some(certificates) = &generation_config.certificates else {
                 continue;
             };
             let (material, summaries) = state.load(&certificates.settings)?;
@@ -428,8 +436,9 @@ impl Shell<'_> {
         state.reported = None;
         let changed = !replacements.is_empty();
         for (generation, material, summaries) in replacements {
-            let edition = self.generations.editions.get_mut(&generation);
-            let Some(certificates) = edition.and_then(|edition| edition.certificates.as_mut())
+            let generation_config = self.generations.generation_configs.get_mut(&generation);
+            let Some(certificates) = generation_config
+                .and_then(|generation_config| generation_config.certificates.as_mut())
             else {
                 continue;
             };
@@ -438,7 +447,7 @@ impl Shell<'_> {
                 continue;
             }
             for summary in &*summaries {
-                let Summary {
+                let CertificateSummary {
                     name,
                     file,
                     expiry_date,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::service::Condition;
 use super::shell::Shell;
-use super::supervisor::{Generation, Report, ServiceState, Stage};
+use super::supervisor::{Generation, Report, ServiceState, WorkerStage};
 use crate::ipc;
 use crate::sys::clock;
 
@@ -84,7 +84,7 @@ impl Shell<'_> {
     }
 
     fn words(&self) -> String {
-        let serving = |stage: Stage| matches!(stage, Stage::Serving);
+        let serving = |stage: WorkerStage| matches!(stage, WorkerStage::Serving);
         let ready = self
             .supervisor
             .workers()
@@ -137,13 +137,16 @@ impl Shell<'_> {
             .supervisor
             .workers()
             .filter_map(|view| match view.stage {
-                Stage::Booting => Some(Duration::ZERO),
-                Stage::Standby | Stage::Serving | Stage::Paused | Stage::Draining => {
+                WorkerStage::Booting => Some(Duration::ZERO),
+                WorkerStage::Standby
+                | WorkerStage::Serving
+                | WorkerStage::Paused
+                | WorkerStage::Draining => {
                     let worker = self.fleet.workers.get(view.who.incarnation)?;
                     let beat = worker.page.heartbeat().max(worker.ready_ms.unwrap_or(0));
                     Some(Duration::from_millis(now.saturating_sub(beat)))
                 }
-                Stage::Hung | Stage::Stopping => None,
+                WorkerStage::Hung | WorkerStage::Stopping => None,
             });
         ages.min()
     }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::generation::{Edition, Logs, fixed_at_start, logs, plan};
-use super::program::{Child, Program};
+use super::generation::{GenerationConfig, Logs, fixed_at_start, logs, plan};
+use super::program::{Program, ProgramProcess};
 use super::shell::Shell;
 use super::supervisor::{ConfigResult, Event, Generation};
 use crate::config::Settings;
@@ -17,7 +17,7 @@ pub trait Configuration {
     ///
     /// # Errors
     /// What is wrong with them.
-    fn read(&self) -> Result<Next, Misconfigured>;
+    fn read(&self) -> Result<ConfigurationStep, Misconfigured>;
 
     /// The settings, from the output of that program.
     ///
@@ -27,7 +27,7 @@ pub trait Configuration {
 }
 
 #[derive(Debug)]
-pub enum Next {
+pub enum ConfigurationStep {
     Settings(Box<Settings>),
     Ask(Program),
 }
@@ -52,9 +52,9 @@ impl From<String> for Misconfigured {
 
 /// Settings that need no other process.
 impl<F: Fn() -> Result<Settings, String>> Configuration for F {
-    fn read(&self) -> Result<Next, Misconfigured> {
+    fn read(&self) -> Result<ConfigurationStep, Misconfigured> {
         let settings = self().map_err(Misconfigured::from)?;
-        Ok(Next::Settings(Box::new(settings)))
+        Ok(ConfigurationStep::Settings(Box::new(settings)))
     }
 
     fn answered(&self, _said: &[u8]) -> Result<Settings, Misconfigured> {
@@ -66,7 +66,7 @@ impl<F: Fn() -> Result<Settings, String>> Configuration for F {
 #[derive(Debug)]
 pub(super) struct Asking {
     generation: Generation,
-    pub child: Child,
+    pub child: ProgramProcess,
     /// Monotonic.
     pub until: Duration,
 }
@@ -76,8 +76,10 @@ impl Shell<'_> {
         // The previous one took too long.
         self.stop_asking();
         match self.generations.configuration.read() {
-            Ok(Next::Settings(settings)) => self.take_settings(generation, Ok(*settings)),
-            Ok(Next::Ask(program)) => match program.start() {
+            Ok(ConfigurationStep::Settings(settings)) => {
+                self.take_settings(generation, Ok(*settings))
+            }
+            Ok(ConfigurationStep::Ask(program)) => match program.start() {
                 Ok(child) => {
                     let until = clock::monotonic() + self.generations.first.boot_timeout;
                     self.helpers.reader = Some(Asking {
@@ -97,7 +99,7 @@ impl Shell<'_> {
         let Some(asking) = &mut self.helpers.reader else {
             return;
         };
-        let settings = match asking.child.hear() {
+        let settings = match asking.child.read_output() {
             Some(output) => self.generations.configuration.answered(&output),
             None if asking.until <= clock::monotonic() => Err(Misconfigured::from(format!(
                 "the configuration file took more than {} s",
@@ -152,14 +154,17 @@ impl Shell<'_> {
                 }
                 let plan = plan(&settings, self.capacity);
                 let start = &self.generations.start;
-                let mut edition = Edition::new(std::sync::Arc::new(settings), start);
-                edition.certificates = certificates;
-                self.generations.editions.insert(generation, edition);
+                let mut generation_config =
+                    GenerationConfig::new(std::sync::Arc::new(settings), start);
+                generation_config.certificates = certificates;
+                self.generations
+                    .generation_configs
+                    .insert(generation, generation_config);
                 self.follow_certificates();
                 ConfigResult::Good(Box::new(plan))
             }
             Err(error) => {
-                self.reporting.journal.config_error = error;
+                self.reporting.event_log.config_error = error;
                 ConfigResult::Bad
             }
         };

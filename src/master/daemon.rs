@@ -3,9 +3,11 @@
 use std::os::fd::OwnedFd;
 
 use super::Error;
-use super::seat::Host;
+use super::worker_init::Host;
 use crate::config::Stdio;
-use crate::sys::daemon::{hear, keep_stdio, leave_session, silence_stdio, tell, wait_for_end};
+use crate::sys::daemon::{
+    keep_stdio, leave_session, read_to_end, silence_stdio, wait_for_end, write_all,
+};
 use crate::sys::process::{Fork, fork};
 use crate::sys::{self, exit_now};
 
@@ -15,12 +17,12 @@ pub enum Detached {
     /// The future master.
     Daemon(Announcement),
     /// The original process; the start has ended, successfully or not.
-    Caller(Start),
+    Caller(DaemonStart),
 }
 
 /// How the daemon's start ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Start {
+pub struct DaemonStart {
     /// The caller's exit code.
     pub code: u8,
     /// A message for the user; empty on success.
@@ -37,7 +39,7 @@ pub struct Announcement {
 
 impl Announcement {
     pub fn up(self) {
-        tell(self.pipe, &[0]);
+        write_all(self.pipe, &[0]);
     }
 
     /// With `--reload` a server whose app cannot be loaded keeps running, and waits for the next change.
@@ -51,7 +53,7 @@ impl Announcement {
         text.extend_from_slice(message.as_bytes());
         text.push(b'\0');
         text.extend_from_slice(hint.unwrap_or_default().as_bytes());
-        tell(self.pipe, &text);
+        write_all(self.pipe, &text);
     }
 }
 
@@ -64,7 +66,7 @@ pub fn detach(host: &dyn Host, stdio: Stdio) -> Result<Detached, Error> {
     if let Fork::Parent { child } = forked(host)? {
         drop(write);
         wait_for_end(child);
-        return Ok(Detached::Caller(outcome(&hear(read))));
+        return Ok(Detached::Caller(outcome(&read_to_end(read))));
     }
     drop(read);
     let announcement = Announcement { pipe: write };
@@ -97,9 +99,9 @@ fn forked(host: &dyn Host) -> Result<Fork, Error> {
     Ok(fork?)
 }
 
-fn outcome(heard: &[u8]) -> Start {
+fn outcome(heard: &[u8]) -> DaemonStart {
     let Some((code, text)) = heard.split_first() else {
-        return Start {
+        return DaemonStart {
             code: 1,
             message: "the daemon ended before it was up".to_owned(),
             hint: None,
@@ -107,7 +109,7 @@ fn outcome(heard: &[u8]) -> Start {
     };
     let text = String::from_utf8_lossy(text);
     let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
-    Start {
+    DaemonStart {
         code: *code,
         message: message.to_owned(),
         hint: (!hint.is_empty()).then(|| hint.to_owned()),
@@ -118,10 +120,10 @@ fn outcome(heard: &[u8]) -> Start {
 mod tests {
     use super::*;
 
-    fn heard(say: impl FnOnce(Announcement)) -> Start {
+    fn heard(say: impl FnOnce(Announcement)) -> DaemonStart {
         let (read, write) = sys::pipe().expect("a pipe");
         say(Announcement { pipe: write });
-        outcome(&hear(read))
+        outcome(&read_to_end(read))
     }
 
     #[test]

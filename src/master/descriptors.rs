@@ -10,9 +10,9 @@ use crate::sys::{self, Audience, Listener, ListenerAddress, Protection, SocketFi
 
 /// Those that stay open.
 #[derive(Debug, Default)]
-pub struct Kept(Vec<RawFd>);
+pub struct KeptDescriptors(Vec<RawFd>);
 
-impl Kept {
+impl KeptDescriptors {
     /// Its number, under which it stays open.
     pub fn keep(&mut self, descriptor: &impl AsRawFd) -> RawFd {
         let fd = descriptor.as_raw_fd();
@@ -37,23 +37,23 @@ pub fn copy(fd: RawFd) -> sys::Result<OwnedFd> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KeptListener {
     fd: RawFd,
-    address: Address,
+    address: InheritedAddress,
     tls: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Address {
+enum InheritedAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
 impl KeptListener {
-    pub fn of(listener: &Listener, kept: &mut Kept) -> Self {
+    pub fn of(listener: &Listener, kept: &mut KeptDescriptors) -> Self {
         Self {
             fd: kept.keep(&listener.fd),
             address: match &listener.address {
-                ListenerAddress::Tcp(address) => Address::Tcp(*address),
-                ListenerAddress::Unix(path) => Address::Unix(path.clone()),
+                ListenerAddress::Tcp(address) => InheritedAddress::Tcp(*address),
+                ListenerAddress::Unix(path) => InheritedAddress::Unix(path.clone()),
             },
             tls: listener.protection == Protection::Tls,
         }
@@ -69,8 +69,8 @@ impl KeptListener {
         Ok(Listener {
             fd: copy(self.fd)?,
             address: match self.address {
-                Address::Tcp(address) => ListenerAddress::Tcp(address),
-                Address::Unix(path) => ListenerAddress::Unix(path),
+                InheritedAddress::Tcp(address) => ListenerAddress::Tcp(address),
+                InheritedAddress::Unix(path) => ListenerAddress::Unix(path),
             },
             protection: if self.tls {
                 Protection::Tls

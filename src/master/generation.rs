@@ -8,13 +8,13 @@ use std::sync::Arc;
 use super::capacity::Capacity;
 use super::certificates::Certificates;
 use super::supervisor::{
-    Abort, ForkedFrom, Helper, Plan, ScaleRules, Sources, Winch, WorkerLimits,
+    Abort, ForkedFrom, Helper, Plan, ScaleRules, SourceWatching, Winch, WorkerLimits,
 };
-use crate::config::{Place, Settings};
+use crate::config::{ProcessMode, Settings};
 
 /// The settings of one generation, and its working directory as of the generation's start.
 #[derive(Debug, Clone)]
-pub struct Edition {
+pub struct GenerationConfig {
     pub settings: Arc<Settings>,
     /// `None`: it does not use TLS.
     pub certificates: Option<Certificates>,
@@ -25,7 +25,7 @@ pub struct Edition {
     wanted: PathBuf,
 }
 
-impl Edition {
+impl GenerationConfig {
     /// `start`: the directory in which the server was started, as the user named it.
     pub fn new(settings: Arc<Settings>, start: &Path) -> Self {
         let wanted = settings
@@ -95,12 +95,12 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
         rollback_window: settings.rollback_window,
         shutdown_delay: settings.shutdown_delay,
         winch: match settings.place {
-            Place::Foreground => Winch::Ignored,
-            Place::Daemon => Winch::RetiresWorkers,
+            ProcessMode::Foreground => Winch::Ignored,
+            ProcessMode::Daemon => Winch::RetiresWorkers,
         },
         sources: match settings.reload {
-            Some(_) => Sources::Watched,
-            None => Sources::Fixed,
+            Some(_) => SourceWatching::Watched,
+            None => SourceWatching::Fixed,
         },
         abort: match &settings.hooks {
             Some(hooks) if hooks.has("worker_abort") => Abort::First,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::journal;
+use super::event_log;
 use super::shell::{Shell, deliver};
 use super::supervisor::{Event, Extent, Incarnation};
-use super::workers::Worker;
+use super::workers::WorkerProcess;
 use crate::ipc::InFlight;
 use crate::sys::clock;
 use crate::sys::process::{catches, inactivity};
@@ -24,11 +24,11 @@ pub struct Hang {
     extent: Extent,
     requests: Vec<InFlight>,
     found_ms: u64,
-    asked: Asked,
+    asked: StackRequestState,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Asked {
+enum StackRequestState {
     NotYet,
     /// Not sent: its default action would kill a worker that does not handle the signal.
     InVain,
@@ -40,14 +40,14 @@ enum Asked {
 }
 
 impl Hang {
-    pub fn new(worker: &Worker, generation: u32, silent: Duration, extent: Extent) -> Self {
+    pub fn new(worker: &WorkerProcess, generation: u32, silent: Duration, extent: Extent) -> Self {
         Self {
             generation,
             silent,
             extent,
             requests: worker.page.in_flight(),
             found_ms: clock::monotonic_ms(),
-            asked: Asked::NotYet,
+            asked: StackRequestState::NotYet,
         }
     }
 }
@@ -61,13 +61,13 @@ impl Shell<'_> {
         let asked = if catches(worker.pid, DUMP_STACKS) {
             worker.stacks.clear();
             deliver(worker.pid, DUMP_STACKS);
-            Asked::Signal {
+            StackRequestState::Signal {
                 at: now,
                 grown_at: now,
                 length: 0,
             }
         } else {
-            Asked::InVain
+            StackRequestState::InVain
         };
         if let Some(hang) = &mut worker.hang {
             hang.asked = asked;
@@ -107,14 +107,14 @@ impl Shell<'_> {
             return;
         };
         let stacks = match hang.asked {
-            Asked::Signal { .. } => worker.stacks.read(),
-            Asked::NotYet | Asked::InVain => String::new(),
+            StackRequestState::Signal { .. } => worker.stacks.read(),
+            StackRequestState::NotYet | StackRequestState::InVain => String::new(),
         };
         let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
-        let (generation, silent_ms) = (hang.generation, journal::ms(hang.silent));
+        let (generation, silent_ms) = (hang.generation, event_log::ms(hang.silent));
         let age_ms = hang.found_ms.saturating_sub(worker.born_ms);
         let state = inactivity(worker.pid);
-        let requests = journal::requests(&hang.requests);
+        let requests = event_log::requests(&hang.requests);
         let traceback = (!stacks.is_empty()).then_some(stacks);
         match hang.extent {
             Extent::Whole => tracing::error!(
@@ -143,11 +143,11 @@ impl Shell<'_> {
     }
 }
 
-fn is_complete(worker: &mut Worker) -> bool {
+fn is_complete(worker: &mut WorkerProcess) -> bool {
     let Some(hang) = &mut worker.hang else {
         return false;
     };
-    let Asked::Signal {
+    let StackRequestState::Signal {
         at,
         grown_at,
         length,

@@ -1,13 +1,13 @@
 //! The master's child processes that are no workers. The supervisor decides when one starts, and gets their exits
 //! from here.
 
-use super::shell::{Flow, Shell};
+use super::shell::{LoopControl, Shell};
 use super::supervisor::{Event, Helper, HelperEnd};
 use crate::sys::Pid;
-use crate::sys::process::Exit;
+use crate::sys::process::ProcessExit;
 
 impl Shell<'_> {
-    pub(super) fn start_helper(&mut self, helper: Helper) -> Flow {
+    pub(super) fn start_helper(&mut self, helper: Helper) -> LoopControl {
         match helper {
             Helper::Watcher => self.start_watcher(),
             Helper::Monitor => self.start_monitor(),
@@ -15,7 +15,7 @@ impl Shell<'_> {
     }
 
     /// A child that is no worker was reaped. `false`: an unknown process.
-    pub(super) fn reap_helper(&mut self, pid: Pid, exit: Exit) -> bool {
+    pub(super) fn reap_helper(&mut self, pid: Pid, exit: ProcessExit) -> bool {
         if let Some(end) = self.helpers.monitor.ended(pid, exit) {
             self.helper_ended(Helper::Monitor, end);
             return true;

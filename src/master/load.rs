@@ -2,7 +2,7 @@
 
 use super::shell::Shell;
 use crate::config::BacklogMetric;
-use crate::observability::statsd::{self, Load};
+use crate::observability::statsd::{self, LoadGauges};
 
 impl Shell<'_> {
     pub(super) fn report_load(&self) {
@@ -11,9 +11,9 @@ impl Shell<'_> {
         };
         let waiting =
             (0..self.listening.binds.listeners.len()).filter_map(|n| self.listening.binds.queue(n));
-        let mut load = Load {
+        let mut load = LoadGauges {
             backlog: waiting.map(|(waiting, _)| waiting).sum(),
-            ..Load::default()
+            ..LoadGauges::default()
         };
         let (mut workers, mut queued, mut queued_ms) = (0_u32, 0, 0);
         for (_, worker) in self

@@ -1,7 +1,7 @@
 //! Memory of the server: how much is left for new workers, and which process the kernel kills first when none is.
 
 use super::shell::Shell;
-use super::supervisor::{Memory, Stage};
+use super::supervisor::{AvailableMemory, WorkerStage};
 use crate::sys::Pid;
 use crate::sys::process::{oom_score, proportional, set_oom_score};
 
@@ -12,18 +12,18 @@ const FIRST: i32 = 1000;
 
 impl Shell<'_> {
     /// `None`: there is no limit.
-    pub(super) fn measure_memory(&self) -> Option<Memory> {
+    pub(super) fn measure_memory(&self) -> Option<AvailableMemory> {
         let group = self.fleet.memory.usage()?;
         let serving = self
             .supervisor
             .workers()
-            .filter(|view| view.stage == Stage::Serving)
+            .filter(|view| view.stage == WorkerStage::Serving)
             .filter_map(|view| self.fleet.workers.get(view.who.incarnation));
         // The smallest is the best estimate for one that has just booted.
         let sizes = serving
             .take(LOOKED_AT)
             .filter_map(|worker| proportional(worker.pid));
-        Some(Memory {
+        Some(AvailableMemory {
             limit: group.limit,
             free: group.headroom(),
             worker: sizes.min()?,

@@ -20,51 +20,51 @@ pub mod control;
 mod daemon;
 mod descriptors;
 mod error;
+mod event_log;
 mod generation;
 mod hang;
+mod helper_init;
 mod helpers;
-mod journal;
-mod keeper;
 mod launch;
 mod load;
-mod lookout;
 mod memory;
 mod molds;
+mod monitor_helper;
 mod names;
 mod pidfile;
 mod prepare;
 mod preview;
 mod program;
-mod recruit;
+mod restart_counters;
 mod sampling;
 mod scaling;
-mod seat;
 mod service;
 mod shares;
 mod shell;
 pub mod supervisor;
-mod tally;
 mod turn;
 pub mod upgrade;
+mod watcher_helper;
+mod worker_init;
 mod workers;
 
 pub use binds::Binds;
 pub use certificates::{check as check_certificates, for_a_server_without_master};
 pub use check::{identity, try_out};
-pub use configuration::{Configuration, Misconfigured, Next};
-pub use daemon::{Announcement, Detached, Start, detach};
+pub use configuration::{Configuration, ConfigurationStep, Misconfigured};
+pub use daemon::{Announcement, DaemonStart, Detached, detach};
 pub use error::Error;
 pub use launch::Launch;
-pub use molds::{Asked, ForkRequest, Forked, Mold, Newborn};
+pub use molds::{ForkRequest, Forked, MoldChild, MoldRequest, Newborn};
 pub use program::Program;
-pub use seat::{Host, Outcome, Seat, SharedCertificates};
+pub use worker_init::{Host, RunOutcome, SharedCertificates, WorkerInit};
 
 use std::path::Path;
 use std::sync::Arc;
 
 use self::pidfile::PidFile;
 use self::shell::{End, HEARD, Shell};
-use crate::config::{Place, Settings};
+use crate::config::{ProcessMode, Settings};
 pub use crate::sys::Listener;
 use crate::sys::{self, signals::SignalQueue};
 
@@ -81,13 +81,13 @@ pub fn run(
     configuration: &dyn Configuration,
     host: &dyn Host,
     mut announcement: Option<Announcement>,
-) -> Result<Outcome, Error> {
+) -> Result<RunOutcome, Error> {
     let outcome = govern(settings, configuration, host, &mut announcement);
     // Still unused: the server was not up.
     if let Some(announcement) = announcement {
         match &outcome {
-            Ok(Outcome::Exit(0) | Outcome::Worker(_)) => {}
-            Ok(Outcome::Exit(code)) => announcement.failed(
+            Ok(RunOutcome::Exit(0) | RunOutcome::Worker(_)) => {}
+            Ok(RunOutcome::Exit(code)) => announcement.failed(
                 *code,
                 "the server did not come up",
                 Some("the log says why; `--error-logfile` keeps it, and without `--daemon` it is seen"),
@@ -105,7 +105,7 @@ fn govern(
     configuration: &dyn Configuration,
     host: &dyn Host,
     announcement: &mut Option<Announcement>,
-) -> Result<Outcome, Error> {
+) -> Result<RunOutcome, Error> {
     // First of all: from here on no signal is lost, and as PID 1 we would otherwise not even receive them.
     let signals = SignalQueue::open(&HEARD)?;
     sys::set_title("rgun: master", &names::master(&settings));
@@ -129,7 +129,7 @@ fn govern(
             );
         }
     }
-    if settings.place == Place::Foreground
+    if settings.place == ProcessMode::Foreground
         && let Some(shell) = sys::process::first_process_without_term()
     {
         tracing::warn!(
@@ -169,7 +169,7 @@ fn govern(
         }
     };
     match control::Control::open(&settings) {
-        Ok(control) => shell.desk.control = control,
+        Ok(control) => shell.handlers.control = control,
         Err(error) => {
             shell.helpers.monitor.dismiss();
             shell.listening.binds.close();
@@ -192,33 +192,33 @@ fn serve(
     pid_file: Option<PidFile>,
     announcement: &mut Option<Announcement>,
     host: &dyn Host,
-) -> Result<Outcome, Error> {
+) -> Result<RunOutcome, Error> {
     let end = match shell.run() {
         Ok(End::Child(child)) => {
             // Everything that belongs to the master alone is closed here: other workers' channels, the lifeline's
             // write end.
             drop(shell);
-            return Ok(Outcome::Worker(child::live(*child, host)));
+            return Ok(RunOutcome::Worker(child::live(*child, host)));
         }
-        Ok(End::Monitor(recruit)) => {
+        Ok(End::Monitor(helper_init)) => {
             drop(shell);
-            keeper::serve(recruit.map(|recruit| *recruit))
+            monitor_helper::serve(helper_init.map(|helper_init| *helper_init))
         }
-        Ok(End::Watcher(recruit)) => {
+        Ok(End::Watcher(helper_init)) => {
             drop(shell);
-            lookout::serve(recruit.map(|recruit| *recruit))
+            watcher_helper::serve(helper_init.map(|helper_init| *helper_init))
         }
         Ok(End::Mold(init)) => {
             drop(shell);
-            return Ok(Outcome::Worker(molds::live(*init, host)));
+            return Ok(RunOutcome::Worker(molds::live(*init, host)));
         }
-        Ok(End::Stillborn(code)) => return Ok(Outcome::Worker(code)),
-        Ok(End::Exit(code)) => Ok(Outcome::Exit(code)),
+        Ok(End::ChildSetupFailed(code)) => return Ok(RunOutcome::Worker(code)),
+        Ok(End::Exit(code)) => Ok(RunOutcome::Exit(code)),
         Err(error) => Err(error),
     };
     shell.molds.kill();
     *announcement = shell.reporting.announcement.take();
-    shell.desk.control.close();
+    shell.handlers.control.close();
     shell.helpers.monitor.dismiss();
     shell.helpers.watcher.dismiss();
     shell.listening.previews.close();

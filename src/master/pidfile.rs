@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Error;
 use crate::sys::process::{self, is_alive};
-use crate::sys::{self, LastLink, Pid, Place};
+use crate::sys::{self, DirectoryEntry, LastLink, Pid};
 
 /// Process times have the precision of a clock tick, and the machine's boot that of a second.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
@@ -30,9 +30,9 @@ impl PidFile {
         let failed = |error: sys::Error| sys::Error {
             call: "write pid file",
             object: path.display().to_string(),
-            ..error.with_way_out(path)
+            ..error.with_path_hint(path)
         };
-        let place = Place::find(path, LastLink::Followed).map_err(failed)?;
+        let place = DirectoryEntry::find(path, LastLink::Followed).map_err(failed)?;
         match named_in(&place).filter(|pid| *pid != owner) {
             Some(pid) if is_alive(pid) && !is_reused(pid, &place) => {
                 return Err(Error::Running {
@@ -76,11 +76,12 @@ impl PidFile {
 
     /// Removes the file, if it still names us.
     pub fn remove(&self) {
-        let removed =
-            Place::find(&self.path, LastLink::Followed).and_then(|place| match named_in(&place) {
+        let removed = DirectoryEntry::find(&self.path, LastLink::Followed).and_then(|place| {
+            match named_in(&place) {
                 Some(pid) if pid == self.owner => place.unlink(),
                 _ => Ok(()),
-            });
+            }
+        });
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(%error, "pid file not removed");
@@ -94,7 +95,7 @@ impl PidFile {
 /// container.
 ///
 /// Clocks are set and files copied: a process with the title of a server is taken for the right one.
-fn is_reused(pid: Pid, place: &Place) -> bool {
+fn is_reused(pid: Pid, place: &DirectoryEntry) -> bool {
     let written = place.read().and_then(|file| {
         let written = file.metadata().and_then(|found| found.modified());
         written.map_err(|error| sys::Error::new("stat", place.path().display(), error))
@@ -109,7 +110,7 @@ fn is_reused(pid: Pid, place: &Place) -> bool {
 }
 
 /// The pid in the file; `None` if it is no pid file.
-fn named_in(place: &Place) -> Option<Pid> {
+fn named_in(place: &DirectoryEntry) -> Option<Pid> {
     let file = place.read().ok()?;
     if !file.metadata().ok()?.is_file() {
         return None;
@@ -154,7 +155,7 @@ mod tests {
         for stale in ["2147483647\n", "", "-1", "nonsense"] {
             fs::write(&path, stale).expect("a file");
             PidFile::write(&path).expect("nobody has that pid");
-            let place = Place::find(&path, LastLink::Followed).expect("it is there");
+            let place = DirectoryEntry::find(&path, LastLink::Followed).expect("it is there");
             assert_eq!(named_in(&place), Some(Pid::this()));
         }
     }

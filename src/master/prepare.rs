@@ -15,7 +15,7 @@ use super::workers::exit;
 use crate::config::{LogTarget, RunBefore};
 use crate::observability;
 use crate::sys::command::{kill_group, start_group};
-use crate::sys::signals::Signal as Raw;
+use crate::sys::signals::SignalNumber as Raw;
 use crate::sys::{self, Pid, clock};
 
 /// A shell's exit codes for a program that does not exist, for one that cannot be run, and (added to its number) for
@@ -29,7 +29,7 @@ const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
 /// The running command.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningCommand {
     step: u32,
     pid: Pid,
     began: Duration,
@@ -53,7 +53,7 @@ impl Shell<'_> {
                     "running before the first worker"
                 );
                 let began = clock::monotonic();
-                self.helpers.command = Some(Running { step, pid, began });
+                self.helpers.command = Some(RunningCommand { step, pid, began });
             }
             Err(error) => {
                 tracing::error!(%error, hint = error.hint, "command not started");
@@ -78,8 +78,8 @@ impl Shell<'_> {
         PRIVATE.iter().for_each(|name| {
             command.env_remove(name);
         });
-        if let Some(edition) = self.generations.editions.get(&Generation(1)) {
-            command.current_dir(edition.directory());
+        if let Some(generation_config) = self.generations.generation_configs.get(&Generation(1)) {
+            command.current_dir(generation_config.directory());
         }
         if let (LogTarget::File(_), Some(output)) =
             (&self.generations.first.error_log, observability::output())
@@ -136,7 +136,7 @@ impl Shell<'_> {
     }
 
     /// Whether the reaped child was the command.
-    pub(super) fn was_preparation(&mut self, pid: Pid, ended: sys::process::Exit) -> bool {
+    pub(super) fn was_preparation(&mut self, pid: Pid, ended: sys::process::ProcessExit) -> bool {
         let Some(running) = self.helpers.command.take_if(|running| running.pid == pid) else {
             return false;
         };

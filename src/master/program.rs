@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::child::PRIVATE;
 use crate::sys::command::{kill_group, start_group};
-use crate::sys::signals::Signal;
-use crate::sys::{self, Pid, Scratch, clock, pipe, process, wait_readable};
+use crate::sys::signals::SignalNumber;
+use crate::sys::{self, MemFile, Pid, clock, pipe, process, wait_readable};
 
 /// A longer output is not one of ours.
 const LONGEST: usize = 16 << 20;
@@ -50,7 +50,7 @@ pub struct Program {
 
 /// Dropping it leaves the process running.
 #[derive(Debug)]
-pub struct Child {
+pub struct ProgramProcess {
     pub pid: Pid,
     output: File,
     answer: Vec<u8>,
@@ -59,23 +59,23 @@ pub struct Child {
 impl Program {
     /// Starts it. Program and question are in a file in memory, which has room for any question; a pipe may not
     /// (pipe(7): 64 KiB, or a page if the user has many of them).
-    pub fn start(&self) -> sys::Result<Child> {
-        let (hear, say) = pipe()?;
+    pub fn start(&self) -> sys::Result<ProgramProcess> {
+        let (reader, writer) = pipe()?;
         let parts = [self.text.as_bytes(), b"\0", self.question.as_bytes()];
-        let given = Scratch::holding(c"rgun-script", &parts)?;
+        let given = MemFile::holding(c"rgun-script", &parts)?;
         let mut command = Command::new(&self.python);
         command
             .args(["-c", BOOTSTRAP])
             .arg(given.as_raw_fd().to_string())
             .current_dir(&self.directory)
             .stdin(Stdio::null())
-            .stdout(Stdio::from(say));
+            .stdout(Stdio::from(writer));
         PRIVATE.iter().for_each(|name| {
             command.env_remove(name);
         });
-        Ok(Child {
+        Ok(ProgramProcess {
             pid: start_group(&mut command, None, Some(given.as_fd()))?,
-            output: File::from(hear),
+            output: File::from(reader),
             answer: Vec::new(),
         })
     }
@@ -88,7 +88,7 @@ impl Program {
         let until = clock::monotonic() + patience;
         let mut child = self.start()?;
         let answer = loop {
-            if let Some(answer) = child.hear() {
+            if let Some(answer) = child.read_output() {
                 break Ok(answer);
             }
             let left = until.saturating_sub(clock::monotonic());
@@ -107,9 +107,9 @@ impl Program {
     }
 }
 
-impl Child {
+impl ProgramProcess {
     /// Reads what is available; returns the whole answer at its end.
-    pub fn hear(&mut self) -> Option<Vec<u8>> {
+    pub fn read_output(&mut self) -> Option<Vec<u8>> {
         let mut buffer = [0; 8192];
         loop {
             match self.output.read(&mut buffer) {
@@ -132,11 +132,11 @@ impl Child {
 
     /// Kills it and the processes that it has started. It may have exited.
     pub fn kill(&self) {
-        drop(kill_group(self.pid, Signal::KILL));
+        drop(kill_group(self.pid, SignalNumber::KILL));
     }
 }
 
-impl AsFd for Child {
+impl AsFd for ProgramProcess {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.output.as_fd()
     }

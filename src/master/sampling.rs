@@ -2,7 +2,7 @@
 
 use super::scaling::Seen;
 use super::shell::Shell;
-use super::supervisor::{Event, Memory, ScaleDecision, ScalingView, Stage};
+use super::supervisor::{AvailableMemory, Event, ScaleDecision, ScalingView, WorkerStage};
 use crate::ipc;
 use crate::sys::clock;
 use crate::sys::process::proportional;
@@ -17,7 +17,7 @@ impl Shell<'_> {
         let serving = self
             .supervisor
             .workers()
-            .filter(|view| view.stage == Stage::Serving)
+            .filter(|view| view.stage == WorkerStage::Serving)
             .map(|view| view.who.incarnation);
         let seen: Vec<Seen> = serving
             .filter_map(|incarnation| {
@@ -37,12 +37,12 @@ impl Shell<'_> {
         self.events.pending.push_back(Event::ScaleRoom(memory));
     }
 
-    fn scale_room(&self) -> Option<Memory> {
-        let edition = self
+    fn scale_room(&self) -> Option<AvailableMemory> {
+        let generation_config = self
             .generations
-            .editions
+            .generation_configs
             .get(&self.supervisor.generation())?;
-        let own = edition.settings.scaling.as_ref()?.memory;
+        let own = generation_config.settings.scaling.as_ref()?.memory;
         let sizes: Vec<u64> = self
             .fleet
             .workers
@@ -59,7 +59,7 @@ impl Shell<'_> {
             let group = self.fleet.memory.usage()?;
             Some((group.limit / 100 * SHARE, group.working_set))
         })?;
-        Some(Memory {
+        Some(AvailableMemory {
             limit,
             free: limit.saturating_sub(used),
             worker: largest,

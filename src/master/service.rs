@@ -22,13 +22,13 @@ const MOST_UNSENT: usize = 64;
 const SHORTEST_BEAT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
-pub struct Service {
+pub struct ServiceNotifier {
     socket: Option<NotifySocket>,
     watchdog: Option<Watchdog>,
     unsent: VecDeque<String>,
     /// `None`: the first boot.
     state: Option<ServiceState>,
-    shown: Shown,
+    shown: ShownStatus,
     extended: Option<Duration>,
 }
 
@@ -39,7 +39,7 @@ struct Watchdog {
 }
 
 #[derive(Debug, Default)]
-struct Shown {
+struct ShownStatus {
     words: String,
     numbers: String,
     at: Duration,
@@ -56,7 +56,7 @@ pub struct Condition {
     pub beat: Option<Duration>,
 }
 
-impl Service {
+impl ServiceNotifier {
     /// For this process, from its environment.
     pub fn of_this_process() -> Self {
         let number = |name| {
@@ -89,7 +89,7 @@ impl Service {
             }),
             unsent: VecDeque::new(),
             state: None,
-            shown: Shown::default(),
+            shown: ShownStatus::default(),
             extended: None,
         }
     }
@@ -127,7 +127,7 @@ impl Service {
             }
             ServiceState::Stopping => format!("STOPPING=1\n{status}"),
         };
-        self.say(message);
+        self.notify(message);
     }
 
     /// Once per turn of the master's loop, which makes it a proof of life.
@@ -137,7 +137,7 @@ impl Service {
         let numbers = condition.numbers != self.shown.numbers;
         if words || (numbers && now.saturating_sub(self.shown.at) >= REFRESH) {
             let status = self.show(now, condition);
-            self.say(status);
+            self.notify(status);
         }
         self.beat(now, condition.beat);
         self.flush();
@@ -150,7 +150,7 @@ impl Service {
             return;
         }
         self.extended = Some(now);
-        self.say(format!("EXTEND_TIMEOUT_USEC={}", EXTENSION.as_micros()));
+        self.notify(format!("EXTEND_TIMEOUT_USEC={}", EXTENSION.as_micros()));
     }
 
     /// If all workers are stuck, the service is: the watchdog is not fed.
@@ -165,12 +165,12 @@ impl Service {
         watchdog.next = now + watchdog.interval / 2;
         let limit = watchdog.interval.max(SHORTEST_BEAT);
         if youngest.is_some_and(|age| age <= limit) {
-            self.say("WATCHDOG=1".to_owned());
+            self.notify("WATCHDOG=1".to_owned());
         }
     }
 
     fn show(&mut self, now: Duration, condition: &Condition) -> String {
-        self.shown = Shown {
+        self.shown = ShownStatus {
             words: condition.words.clone(),
             numbers: condition.numbers.clone(),
             at: now,
@@ -183,7 +183,7 @@ impl Service {
         format!("STATUS={}{gap}{}", condition.words, condition.numbers)
     }
 
-    fn say(&mut self, message: String) {
+    fn notify(&mut self, message: String) {
         if self.socket.is_none() {
             return;
         }
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     struct Manager {
-        service: Service,
+        service: ServiceNotifier,
         socket: UnixDatagram,
         _directory: tempfile::TempDir,
     }
@@ -228,7 +228,7 @@ mod tests {
             let socket = UnixDatagram::bind(&path).expect("a free path");
             socket.set_nonblocking(true).expect("a flag");
             Self {
-                service: Service::new(Some(path.into_os_string()), interval),
+                service: ServiceNotifier::new(Some(path.into_os_string()), interval),
                 socket,
                 _directory: directory,
             }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::descriptors::{Kept, KeptListener};
+use super::descriptors::{KeptDescriptors, KeptListener};
 use crate::config::PortSharing;
 use crate::sys::{self, Listener, ListenerAddress, share_port};
 
@@ -31,7 +31,7 @@ impl Shares {
         }
     }
 
-    pub fn state(&self, kept: &mut Kept) -> KeptShares {
+    pub fn state(&self, kept: &mut KeptDescriptors) -> KeptShares {
         let mut keep = |own: &Option<Listener>| own.as_ref().map(|it| KeptListener::of(it, kept));
         let slots = self.of.iter();
         slots

@@ -13,28 +13,28 @@ use super::certificates::CertificateState;
 use super::comparison::CanaryWindow;
 use super::condition::Note;
 use super::configuration::{Asking, Configuration};
-use super::control::{Control, Errands, Waits};
+use super::control::{Control, StackRequests, WaitingClients};
 use super::daemon::Announcement;
-use super::generation::{Edition, Logs, plan};
-use super::journal::Journal;
-use super::keeper::Keeper;
-use super::lookout::Lookout;
+use super::event_log::EventLog;
+use super::generation::{GenerationConfig, Logs, plan};
+use super::helper_init::HelperInit;
 use super::molds::{MoldInit, Molds};
-use super::prepare::Running;
+use super::monitor_helper::MonitorHelper;
+use super::prepare::RunningCommand;
 use super::preview::Previews;
-use super::recruit::Recruit;
+use super::restart_counters::RestartCounters;
 use super::scaling::LoadWindow;
-use super::seat::{Host, Seat};
-use super::service::Service;
+use super::service::ServiceNotifier;
 use super::supervisor::{
     BootPhase, Event, Exit, Generation, Incarnation, Moment, Signal, Supervisor, WorkerMessage,
 };
-use super::tally::Tally;
-use super::upgrade::attempt::{Then, Upgrade};
-use super::workers::{Failure, Hearing, Killed, Workers, exit};
+use super::upgrade::attempt::{Then, UpgradeAttempt};
+use super::watcher_helper::WatcherHelper;
+use super::worker_init::{Host, WorkerInit};
+use super::workers::{Hearing, Killed, WorkerFailure, Workers, exit};
 use crate::config::{Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard, ToWorker};
-use crate::sys::signals::{Arrival, Signal as Raw, SignalQueue};
+use crate::sys::signals::{Arrival, SignalNumber as Raw, SignalQueue};
 use crate::sys::{Identity, OutOfMemory, Pid, clock, process, random};
 
 /// The signals that the master handles; all others keep their default action.
@@ -52,7 +52,7 @@ pub const HEARD: [Raw; 10] = [
 ];
 
 /// How the loop continues after an action.
-pub enum Flow {
+pub enum LoopControl {
     Go,
     End(End),
 }
@@ -63,21 +63,21 @@ pub enum End {
     Exit(u8),
     /// This is the child of a fork. It must leave everything outside of this process that belongs to the master
     /// alone.
-    Child(Box<Child>),
+    Child(Box<ChildContext>),
     /// This is the child of a fork that becomes the monitor; `None`: it lacks what it needs.
-    Monitor(Option<Box<Recruit<crate::monitor::Post>>>),
+    Monitor(Option<Box<HelperInit<crate::monitor::MonitorInit>>>),
     /// The same for the watcher of files.
-    Watcher(Option<Box<Recruit<crate::watcher::Post>>>),
+    Watcher(Option<Box<HelperInit<crate::watcher::WatcherInit>>>),
     /// This is the child of a fork that becomes a mold.
     Mold(Box<MoldInit>),
     /// This is the child of a fork whose setup failed.
-    Stillborn(u8),
+    ChildSetupFailed(u8),
 }
 
 /// What a forked child takes along from the loop.
-pub struct Child {
-    pub seat: Seat,
-    pub edition: Edition,
+pub struct ChildContext {
+    pub worker_init: WorkerInit,
+    pub generation_config: GenerationConfig,
     pub logs: Logs,
     pub identity: Option<Identity>,
 }
@@ -93,9 +93,9 @@ pub struct Shell<'a> {
     pub(super) fleet: WorkerProcesses,
     pub(super) helpers: HelperProcesses,
     pub(super) molds: Molds,
-    pub(super) desk: ControlClients,
+    pub(super) handlers: ControlClients,
     pub(super) reporting: Reporting,
-    pub(super) upgrade: Upgrade,
+    pub(super) upgrade: UpgradeAttempt,
 }
 
 /// Events that were not handled yet, and their sources.
@@ -110,7 +110,7 @@ pub struct EventQueue {
 
 /// The settings of all generations, and their source.
 pub struct Generations<'a> {
-    pub(super) editions: BTreeMap<Generation, Edition>,
+    pub(super) generation_configs: BTreeMap<Generation, GenerationConfig>,
     pub(super) first: Arc<Settings>,
     /// The settings whose logs are open.
     pub(super) logging: Arc<Settings>,
@@ -146,12 +146,12 @@ pub struct WorkerProcesses {
 /// The processes that are no workers.
 #[derive(Default)]
 pub struct HelperProcesses {
-    pub(super) monitor: Keeper,
-    pub(super) watcher: Lookout,
+    pub(super) monitor: MonitorHelper,
+    pub(super) watcher: WatcherHelper,
     /// Reads the configuration for a reload.
     pub(super) reader: Option<Asking>,
     /// `--run-before`.
-    pub(super) command: Option<Running>,
+    pub(super) command: Option<RunningCommand>,
     /// They were ordered to end.
     pub(super) ending: bool,
 }
@@ -160,18 +160,18 @@ pub struct HelperProcesses {
 #[derive(Default)]
 pub struct ControlClients {
     pub(super) control: Control,
-    pub(super) waits: Waits,
-    pub(super) errands: Errands,
+    pub(super) waits: WaitingClients,
+    pub(super) stack_requests: StackRequests,
 }
 
 /// Recipients of reports: the log, the counters, the service manager, the caller of `--daemon`.
 pub struct Reporting {
-    pub(super) journal: Journal,
+    pub(super) event_log: EventLog,
     /// Description of the app, from the newest worker.
     pub(super) description: String,
-    pub(super) tally: Tally,
+    pub(super) restart_counters: RestartCounters,
     pub(super) note: Note,
-    pub(super) service: Service,
+    pub(super) service: ServiceNotifier,
     /// Set while the caller of `--daemon` waits.
     pub(super) announcement: Option<Announcement>,
 }
@@ -215,7 +215,7 @@ impl<'a> Shell<'a> {
         capacity.check(settings.most_workers())?;
         let start = start_directory();
         let identity = super::identity(&settings)?;
-        let edition = Edition::new(Arc::clone(&settings), &start);
+        let generation_config = GenerationConfig::new(Arc::clone(&settings), &start);
         Ok(Self {
             supervisor: Supervisor::new(plan(&settings, capacity), random()),
             capacity,
@@ -227,7 +227,7 @@ impl<'a> Shell<'a> {
                 leaving: None,
             },
             generations: Generations {
-                editions: BTreeMap::from([(Generation(1), edition)]),
+                generation_configs: BTreeMap::from([(Generation(1), generation_config)]),
                 first: Arc::clone(&settings),
                 logging: settings,
                 start,
@@ -250,16 +250,16 @@ impl<'a> Shell<'a> {
             },
             helpers: HelperProcesses::default(),
             molds: Molds::default(),
-            desk: ControlClients::default(),
+            handlers: ControlClients::default(),
             reporting: Reporting {
-                journal: Journal::default(),
+                event_log: EventLog::default(),
                 description: String::new(),
-                tally: Tally::default(),
+                restart_counters: RestartCounters::default(),
                 note: Note::default(),
-                service: Service::of_this_process(),
+                service: ServiceNotifier::of_this_process(),
                 announcement: None,
             },
-            upgrade: Upgrade::default(),
+            upgrade: UpgradeAttempt::default(),
         })
     }
 
@@ -269,7 +269,7 @@ impl<'a> Shell<'a> {
         // One of the actions starts the monitor, which may get requests before the first turn.
         self.publish();
         loop {
-            if let Flow::End(end) = self.perform(actions) {
+            if let LoopControl::End(end) = self.perform(actions) {
                 return Ok(end);
             }
             let event = loop {
@@ -325,7 +325,7 @@ impl<'a> Shell<'a> {
         Ok(())
     }
 
-    pub(super) fn child_ended(&mut self, pid: Pid, ended: process::Exit) {
+    pub(super) fn child_ended(&mut self, pid: Pid, ended: process::ProcessExit) {
         let Some(incarnation) = self.fleet.workers.with_pid(pid) else {
             if !self.reap_helper(pid, ended) {
                 tracing::debug!(%pid, ?ended, "orphan reaped");
@@ -341,7 +341,7 @@ impl<'a> Shell<'a> {
             .get(incarnation)
             .map(|worker| worker.killed);
         let exit = match ended {
-            process::Exit::Signal {
+            process::ProcessExit::Signal {
                 signal: Raw::KILL, ..
             } if killed == Some(Killed::No) && self.fleet.memory.has_killed() => Exit::OutOfMemory,
             ended => exit(ended),
@@ -389,7 +389,7 @@ impl<'a> Shell<'a> {
                 FromWorker::Ready => {
                     worker.ready_ms = Some(clock::monotonic_ms());
                     if preview {
-                        worker.tell(&ToWorker::Preview);
+                        worker.send(&ToWorker::Preview);
                     }
                     WorkerMessage::Ready
                 }
@@ -399,7 +399,7 @@ impl<'a> Shell<'a> {
                 }
                 FromWorker::StoppedAccepting => WorkerMessage::StoppedAccepting,
                 FromWorker::Stacks { number, text } => {
-                    worker.told = Some((number, text));
+                    worker.reported_stacks = Some((number, text));
                     continue;
                 }
                 FromWorker::Failed {
@@ -407,7 +407,7 @@ impl<'a> Shell<'a> {
                     summary,
                     traceback,
                 } => {
-                    worker.failure = Some(Failure {
+                    worker.failure = Some(WorkerFailure {
                         phase,
                         summary,
                         traceback,

@@ -10,7 +10,7 @@ use super::shell::Shell;
 use super::supervisor::{Event, Generation, Incarnation};
 use super::workers::Hearing;
 use crate::observability;
-use crate::sys::{Turn, Wanted, clock};
+use crate::sys::{PollInterest, Turn, clock};
 
 /// A worker that sends without end is read in turns with the others.
 const MESSAGES_A_TURN: usize = 16;
@@ -23,7 +23,7 @@ const WAITS_RETRY: Duration = Duration::from_millis(25);
 
 /// The event sources of the master, in the order in which they are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Source {
+enum EventSource {
     /// Before the workers' messages: one that got SIGTERM together with us is not replaced.
     Signals,
     Worker(Incarnation),
@@ -31,7 +31,7 @@ enum Source {
     Configuration,
     Watcher,
     Certificates,
-    Control(control::Source),
+    Control(control::ControlSource),
     /// A deadline of something that every turn checks in any case.
     EveryTurn,
 }
@@ -57,44 +57,44 @@ impl Shell<'_> {
         Ok(())
     }
 
-    fn sources(&self) -> Turn<'_, Source> {
+    fn sources(&self) -> Turn<'_, EventSource> {
         let now = clock::monotonic();
         let mut turn = Turn::default();
         turn.watch(
-            Source::Signals,
+            EventSource::Signals,
             self.events.signals.as_fd(),
-            Wanted::Readable,
+            PollInterest::Readable,
         );
         for (incarnation, worker) in self.fleet.workers.iter() {
             if worker.hearing == Hearing::Open {
-                let source = Source::Worker(incarnation);
-                turn.watch(source, worker.channel.as_fd(), Wanted::Readable);
+                let source = EventSource::Worker(incarnation);
+                turn.watch(source, worker.channel.as_fd(), PollInterest::Readable);
             }
         }
         for (generation, mold) in self.molds.iter() {
             for (fd, wanted) in mold.watched() {
-                turn.watch(Source::Mold(generation), fd, wanted);
+                turn.watch(EventSource::Mold(generation), fd, wanted);
             }
         }
         if let Some(asking) = &self.helpers.reader {
             turn.watch(
-                Source::Configuration,
+                EventSource::Configuration,
                 asking.child.as_fd(),
-                Wanted::Readable,
+                PollInterest::Readable,
             );
-            turn.wake(Source::Configuration, asking.until);
+            turn.wake(EventSource::Configuration, asking.until);
         }
         if let Some(reports) = self.helpers.watcher.as_fd() {
-            turn.watch(Source::Watcher, reports, Wanted::Readable);
+            turn.watch(EventSource::Watcher, reports, PollInterest::Readable);
         }
         if let Some(certificates) = &self.listening.certificates {
             if let Some(changes) = certificates.as_fd() {
-                turn.watch(Source::Certificates, changes, Wanted::Readable);
+                turn.watch(EventSource::Certificates, changes, PollInterest::Readable);
             }
-            turn.wake(Source::Certificates, certificates.due());
+            turn.wake(EventSource::Certificates, certificates.due());
         }
-        for (client, fd, wanted) in self.desk.control.watched(now) {
-            turn.watch(Source::Control(client), fd, wanted);
+        for (client, fd, wanted) in self.handlers.control.watched(now) {
+            turn.watch(EventSource::Control(client), fd, wanted);
         }
         for (source, at) in self.deadlines(now) {
             turn.wake(source, at);
@@ -103,40 +103,42 @@ impl Shell<'_> {
     }
 
     /// All deadlines, monotonic.
-    fn deadlines(&self, now: Duration) -> impl Iterator<Item = (Source, Duration)> {
+    fn deadlines(&self, now: Duration) -> impl Iterator<Item = (EventSource, Duration)> {
         let every_turn = [
             self.supervisor
                 .next_timeout()
                 .map(|due| self.events.began + due.0),
             self.reporting.service.due(),
-            self.desk.control.due(),
+            self.handlers.control.due(),
             self.upgrade.due(),
             // A slow reader of the log is retried often; the channels are still what wakes us.
             observability::is_behind().then_some(now + LOG_RETRY),
             self.has_waiting_clients().then_some(now + WAITS_RETRY),
         ];
         let due = every_turn.into_iter().flatten();
-        due.map(|due| (Source::EveryTurn, due))
+        due.map(|due| (EventSource::EveryTurn, due))
     }
 
     fn has_waiting_clients(&self) -> bool {
-        !self.desk.waits.is_empty() || !self.desk.errands.is_empty() || self.awaits_stacks()
+        !self.handlers.waits.is_empty()
+            || !self.handlers.stack_requests.is_empty()
+            || self.awaits_stacks()
     }
 
-    fn attend(&mut self, source: Source) -> Result<(), Error> {
+    fn attend(&mut self, source: EventSource) -> Result<(), Error> {
         match source {
-            Source::Signals => {
+            EventSource::Signals => {
                 while let Some(arrival) = self.events.signals.next()? {
                     self.signal(arrival)?;
                 }
             }
-            Source::Worker(incarnation) => self.listen(incarnation, MESSAGES_A_TURN),
-            Source::Mold(generation) => self.hear_mold_in_turn(generation),
-            Source::Configuration => self.hear_configuration(),
-            Source::Watcher => self.hear_lookout(),
-            Source::Certificates => self.keep_certificates(),
-            Source::Control(client) => self.desk.control.attend(client),
-            Source::EveryTurn => {}
+            EventSource::Worker(incarnation) => self.listen(incarnation, MESSAGES_A_TURN),
+            EventSource::Mold(generation) => self.hear_mold_in_turn(generation),
+            EventSource::Configuration => self.hear_configuration(),
+            EventSource::Watcher => self.hear_lookout(),
+            EventSource::Certificates => self.keep_certificates(),
+            EventSource::Control(client) => self.handlers.control.attend(client),
+            EventSource::EveryTurn => {}
         }
         Ok(())
     }

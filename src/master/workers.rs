@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::control::Rate;
-use super::descriptors::{Kept, copy};
+use super::descriptors::{KeptDescriptors, copy};
 use super::hang::Hang;
 use super::supervisor::{Exit, Generation, Incarnation, Slot};
 use crate::ipc::{self, Board, InFlight, MasterChannel, Page, Phase, ToWorker};
-use crate::sys::{Pid, Scratch, clock};
+use crate::sys::{MemFile, Pid, clock};
 
 /// Number of dead workers that are remembered, for reports that come after the exit.
 const REMEMBERED: usize = 64;
 
 /// One worker that was not reaped yet.
 #[derive(Debug)]
-pub struct Worker {
+pub struct WorkerProcess {
     pub slot: Slot,
     pub generation: Generation,
     pub pid: Pid,
@@ -27,12 +27,12 @@ pub struct Worker {
     pub hearing: Hearing,
     pub page: Page,
     /// The file for its stacks on `DUMP_STACKS`.
-    pub stacks: Scratch,
+    pub stacks: MemFile,
     /// The stacks that it has reported, with the number of the request.
-    pub told: Option<(u64, String)>,
+    pub reported_stacks: Option<(u64, String)>,
     /// When it reported ready, in monotonic milliseconds.
     pub ready_ms: Option<u64>,
-    pub failure: Option<Failure>,
+    pub failure: Option<WorkerFailure>,
     /// Set while it hangs and that was not logged yet.
     pub hang: Option<Hang>,
     pub killed: Killed,
@@ -41,14 +41,14 @@ pub struct Worker {
     pub rate: Rate,
 }
 
-impl Worker {
+impl WorkerProcess {
     /// A worker that was just forked.
     pub fn new(
         (slot, generation): (Slot, Generation),
         pid: Pid,
         channel: MasterChannel,
         page: Page,
-        stacks: Scratch,
+        stacks: MemFile,
     ) -> Self {
         Self {
             slot,
@@ -58,7 +58,7 @@ impl Worker {
             hearing: Hearing::Open,
             page,
             stacks,
-            told: None,
+            reported_stacks: None,
             ready_ms: None,
             failure: None,
             hang: None,
@@ -68,7 +68,7 @@ impl Worker {
         }
     }
 
-    pub fn tell(&self, message: &ToWorker) {
+    pub fn send(&self, message: &ToWorker) {
         if let Err(error) = self.channel.send(message) {
             // It is dying, or stuck: its exit or its deadline is the event.
             tracing::debug!(slot = self.slot.0, pid = self.pid.as_raw(), ?message, %error, "message not delivered");
@@ -107,7 +107,7 @@ pub enum Hearing {
 
 /// The failure that a worker has reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct WorkerFailure {
     pub phase: Phase,
     pub summary: String,
     pub traceback: String,
@@ -115,9 +115,9 @@ pub struct Failure {
 
 /// What is known of a worker, dead or alive.
 #[derive(Debug, Default)]
-pub struct Facts<'a> {
+pub struct WorkerFacts<'a> {
     pub pid: Option<Pid>,
-    pub failure: Option<&'a Failure>,
+    pub failure: Option<&'a WorkerFailure>,
     /// The requests that were in flight when it died.
     pub in_flight: &'a [InFlight],
 }
@@ -127,21 +127,21 @@ struct Departed {
     incarnation: Incarnation,
     slot: Slot,
     pid: Pid,
-    failure: Option<Failure>,
+    failure: Option<WorkerFailure>,
     in_flight: Vec<InFlight>,
 }
 
 #[derive(Debug, Default)]
 pub struct Workers {
-    living: BTreeMap<Incarnation, Worker>,
+    living: BTreeMap<Incarnation, WorkerProcess>,
     by_pid: BTreeMap<Pid, Incarnation>,
     departed: VecDeque<Departed>,
 }
 
 impl Workers {
     /// What they have said of a failure or a hang, and is not reported yet, is left behind.
-    pub fn state(&self, board: Board, kept: &mut Kept) -> Vec<WorkerState> {
-        let state = |(incarnation, worker): (&Incarnation, &Worker)| WorkerState {
+    pub fn state(&self, board: Board, kept: &mut KeptDescriptors) -> Vec<WorkerState> {
+        let state = |(incarnation, worker): (&Incarnation, &WorkerProcess)| WorkerState {
             incarnation: *incarnation,
             slot: worker.slot,
             generation: worker.generation,
@@ -169,38 +169,38 @@ impl Workers {
             let channel = copy(state.channel)?.into();
             let stacks = copy(state.stacks)?.into();
             let place = (state.slot, state.generation);
-            let worker = Worker {
+            let worker = WorkerProcess {
                 hearing: state.hearing,
                 ready_ms: state.ready_ms,
                 killed: state.killed,
                 born_ms: state.born_ms,
-                ..Worker::new(place, pid, channel, page, stacks)
+                ..WorkerProcess::new(place, pid, channel, page, stacks)
             };
             workers.insert(state.incarnation, worker);
         }
         Ok(workers)
     }
 
-    pub fn insert(&mut self, incarnation: Incarnation, worker: Worker) {
+    pub fn insert(&mut self, incarnation: Incarnation, worker: WorkerProcess) {
         self.by_pid.insert(worker.pid, incarnation);
         self.living.insert(incarnation, worker);
     }
 
-    pub fn get(&self, incarnation: Incarnation) -> Option<&Worker> {
+    pub fn get(&self, incarnation: Incarnation) -> Option<&WorkerProcess> {
         self.living.get(&incarnation)
     }
 
-    pub fn get_mut(&mut self, incarnation: Incarnation) -> Option<&mut Worker> {
+    pub fn get_mut(&mut self, incarnation: Incarnation) -> Option<&mut WorkerProcess> {
         self.living.get_mut(&incarnation)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (Incarnation, &Worker)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Incarnation, &WorkerProcess)> {
         self.living
             .iter()
             .map(|(incarnation, worker)| (*incarnation, worker))
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Incarnation, &mut Worker)> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Incarnation, &mut WorkerProcess)> {
         self.living
             .iter_mut()
             .map(|(incarnation, worker)| (*incarnation, worker))
@@ -219,7 +219,7 @@ impl Workers {
     pub fn remove(&mut self, incarnation: Incarnation) -> Option<Page> {
         let worker = self.living.remove(&incarnation)?;
         self.by_pid.remove(&worker.pid);
-        let Worker {
+        let WorkerProcess {
             slot,
             pid,
             page,
@@ -240,7 +240,7 @@ impl Workers {
     }
 
     /// The last reported failure of that slot's workers.
-    pub fn last_words(&self, slot: Slot) -> Option<&Failure> {
+    pub fn last_words(&self, slot: Slot) -> Option<&WorkerFailure> {
         let living = self.living.values().rev();
         let living = living.map(|worker| (worker.slot, &worker.failure));
         let departed = self.departed.iter().rev();
@@ -251,9 +251,9 @@ impl Workers {
             .find_map(|(_, failure)| failure.as_ref())
     }
 
-    pub fn facts(&self, incarnation: Incarnation) -> Facts<'_> {
+    pub fn facts(&self, incarnation: Incarnation) -> WorkerFacts<'_> {
         if let Some(worker) = self.living.get(&incarnation) {
-            return Facts {
+            return WorkerFacts {
                 pid: Some(worker.pid),
                 failure: worker.failure.as_ref(),
                 in_flight: &[],
@@ -263,7 +263,7 @@ impl Workers {
             .departed
             .iter()
             .find(|one| one.incarnation == incarnation);
-        departed.map_or_else(Facts::default, |one| Facts {
+        departed.map_or_else(WorkerFacts::default, |one| WorkerFacts {
             pid: Some(one.pid),
             failure: one.failure.as_ref(),
             in_flight: &one.in_flight,
@@ -272,9 +272,9 @@ impl Workers {
 }
 
 /// Converts an exit into the supervisor's type.
-pub fn exit(exit: crate::sys::process::Exit) -> Exit {
+pub fn exit(exit: crate::sys::process::ProcessExit) -> Exit {
     use super::supervisor::CoreDump;
-    use crate::sys::process::{CoreDump as Dump, Exit as Ended};
+    use crate::sys::process::{CoreFile as Dump, ProcessExit as Ended};
     match exit {
         Ended::Code(code) => Exit::Code(code),
         Ended::Signal { signal, core } => {

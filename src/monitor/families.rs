@@ -6,8 +6,8 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::ratio::float;
-use super::snapshot::{Slot, Snapshot};
-use crate::ipc::Waits;
+use super::snapshot::{SlotSnapshot, Snapshot};
+use crate::ipc::WaitHistogram;
 
 pub type Label<'l> = [(&'static str, &'l str); 1];
 
@@ -17,7 +17,7 @@ impl Snapshot {
         encoder: &mut DescriptorEncoder,
         name: &str,
         help: &str,
-        value: impl Fn(&Slot) -> Option<f64>,
+        value: impl Fn(&SlotSnapshot) -> Option<f64>,
     ) -> Result<(), fmt::Error> {
         family(encoder, name, help, MetricType::Gauge, |metric| {
             for slot in &self.slots {
@@ -34,7 +34,7 @@ impl Snapshot {
         encoder: &mut DescriptorEncoder,
         name: &str,
         help: &str,
-        value: impl Fn(&Slot) -> f64,
+        value: impl Fn(&SlotSnapshot) -> f64,
     ) -> Result<(), fmt::Error> {
         family(encoder, name, help, MetricType::Counter, |metric| {
             for slot in &self.slots {
@@ -53,7 +53,7 @@ impl Snapshot {
         encoder: &mut DescriptorEncoder,
         name: &str,
         help: &str,
-        value: impl Fn(&Slot) -> (f64, Vec<(f64, u64)>),
+        value: impl Fn(&SlotSnapshot) -> (f64, Vec<(f64, u64)>),
     ) -> Result<(), fmt::Error> {
         family(encoder, name, help, MetricType::Histogram, |metric| {
             for slot in &self.slots {
@@ -71,7 +71,7 @@ impl Snapshot {
     }
 }
 
-impl Slot {
+impl SlotSnapshot {
     fn label(&self) -> Label<'_> {
         [("slot", self.name.as_str())]
     }
@@ -88,7 +88,7 @@ pub fn family(
     encode(&mut metric)
 }
 
-pub fn waits(waits: &Waits) -> (f64, Vec<(f64, u64)>) {
+pub fn waits(waits: &WaitHistogram) -> (f64, Vec<(f64, u64)>) {
     let bounds = (0..).map(|n| float(1 << n) / 1e3);
     let buckets = bounds.zip(waits.counts).collect();
     (float(waits.sum_ms) / 1e3, buckets)

@@ -15,14 +15,14 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep_until};
 
 /// The state of a client, shared by its connection and its requests.
-pub struct Flow {
+pub struct ClientFlow {
     moved: Cell<Instant>,
     /// The kernel accepts no more of the responses.
     is_blocked: Cell<bool>,
     waiting: Cell<Option<Waker>>,
 }
 
-impl Flow {
+impl ClientFlow {
     pub fn begin() -> Self {
         Self {
             moved: Cell::new(Instant::now()),
@@ -67,24 +67,24 @@ impl Flow {
 }
 
 /// A connection of any family.
-pub struct Stream {
+pub struct MonitorStream {
     socket: UnixStream,
-    flow: Rc<Flow>,
+    flow: Rc<ClientFlow>,
 }
 
-impl Stream {
+impl MonitorStream {
     /// `connection` must not block.
     ///
     /// # Errors
     /// The system's.
-    pub fn new(connection: OwnedFd, flow: Rc<Flow>) -> io::Result<Self> {
+    pub fn new(connection: OwnedFd, flow: Rc<ClientFlow>) -> io::Result<Self> {
         // Only reading, writing and shutting down are used, which are the same for every stream socket.
         let socket = UnixStream::from_std(net::UnixStream::from(connection))?;
         Ok(Self { socket, flow })
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for MonitorStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -99,7 +99,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for MonitorStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

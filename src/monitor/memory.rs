@@ -15,19 +15,19 @@ const BUDGET: Duration = Duration::from_millis(10);
 
 /// When each was measured, and the result.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct MemoryReadings {
     proportional: BTreeMap<Pid, (u64, Option<u64>)>,
 }
 
 /// In bytes; `None`: unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Size {
+pub struct MemorySize {
     pub resident: Option<u64>,
     /// Shared pages divided by the number of processes that share them.
     pub proportional: Option<u64>,
 }
 
-impl Memory {
+impl MemoryReadings {
     /// Measures again what is too old of `pids`, and removes all others.
     pub fn refresh(&mut self, pids: &BTreeSet<Pid>, now_ms: u64) {
         self.proportional.retain(|pid, _| pids.contains(pid));
@@ -48,8 +48,8 @@ impl Memory {
         }
     }
 
-    pub fn of(&self, pid: Pid) -> Size {
-        Size {
+    pub fn of(&self, pid: Pid) -> MemorySize {
+        MemorySize {
             resident: resident(pid),
             proportional: self.proportional.get(&pid).and_then(|(_, size)| *size),
         }
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn this_process_has_some() {
-        let mut memory = Memory::default();
+        let mut memory = MemoryReadings::default();
         memory.refresh(&BTreeSet::from([Pid::this()]), 1_000);
         let size = memory.of(Pid::this());
         let (resident, proportional) = (size.resident.expect("proc"), size.proportional);
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_size_is_kept_for_a_while() {
-        let (mut memory, pids) = (Memory::default(), BTreeSet::from([Pid::this()]));
+        let (mut memory, pids) = (MemoryReadings::default(), BTreeSet::from([Pid::this()]));
         let mut at = |now| {
             memory.refresh(&pids, now);
             memory.proportional.get(&Pid::this()).map(|(at, _)| *at)

@@ -9,9 +9,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::families::{Label, family, seconds, waits};
-use super::memory::Size;
+use super::memory::MemorySize;
 use super::ratio::float;
-use super::snapshot::{Slot, Snapshot};
+use super::snapshot::{SlotSnapshot, Snapshot};
 use crate::files::Coding;
 use crate::ipc::{CAUSES, FILE_STATUSES, Queue};
 
@@ -62,7 +62,7 @@ impl Snapshot {
             },
         )?;
         let help = "From the end of a request's head to the last byte of its response";
-        let buckets = |slot: &Slot| {
+        let buckets = |slot: &SlotSnapshot| {
             let counts = &slot.counters.latency;
             let (short, others) = counts.split_at(FIRST_BUCKET);
             let mut buckets = vec![(seconds(1 << (FIRST_BUCKET - 1)), short.iter().sum())];
@@ -339,7 +339,7 @@ impl Snapshot {
             (
                 "rgun_memory_resident_bytes",
                 "Resident memory, shared pages included",
-                (|size| size.resident) as fn(&Size) -> Option<u64>,
+                (|size| size.resident) as fn(&MemorySize) -> Option<u64>,
             ),
             (
                 "rgun_memory_proportional_bytes",
@@ -363,16 +363,16 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
+    use super::super::memory::MemoryReadings;
     use super::super::ratio::Ratios;
     use super::*;
-    use crate::ipc::{Facts, Scoreboard, State};
+    use crate::ipc::{Scoreboard, ScoreboardState, ServiceFacts};
 
     #[test]
     fn everything_as_prometheus_reads_it() {
         let board = Scoreboard::create(4).expect("a small mapping");
         let page = board.acquire(1, 3).expect("a page");
-        page.set_state(State::Accepting);
+        page.set_state(ScoreboardState::Accepting);
         page.beat(9_500);
         page.connection_opened();
         page.accept_waited(0);
@@ -384,12 +384,12 @@ mod tests {
         }
         page.received(77);
         let _in_flight = page.request_started(b"GET", b"/", b"", 1);
-        let mut facts = Facts {
+        let mut facts = ServiceFacts {
             target: 2,
             generation: 3,
             reloads: 2,
             reloads_failed: 1,
-            ..Facts::default()
+            ..ServiceFacts::default()
         };
         facts.restarts[1] = 5;
         facts.queues[0] = Queue {
@@ -400,7 +400,7 @@ mod tests {
         let snapshot = Snapshot::take(
             &board.board(),
             &["http://127.0.0.1:8000".to_owned()],
-            &mut Memory::default(),
+            &mut MemoryReadings::default(),
             &mut Ratios::default(),
             10_000,
         );

@@ -3,10 +3,10 @@
 //!
 //! One thread, a bounded number of connections; its data comes from the scoreboard and from /proc.
 
-mod door;
 mod exposition;
 mod families;
 mod flow;
+mod listener;
 mod memory;
 mod metrics;
 mod probe;
@@ -23,7 +23,7 @@ use crate::sys::{Document, Listener};
 
 /// What the monitor gets from the master.
 #[derive(Debug)]
-pub struct Post {
+pub struct MonitorInit {
     /// The addresses of the monitor itself.
     pub listeners: Vec<Listener>,
     /// End of file: the master is gone.
@@ -36,7 +36,7 @@ pub struct Post {
 }
 
 /// Runs until the master is gone; returns the exit code.
-pub fn run(post: Post) -> u8 {
+pub fn run(post: MonitorInit) -> u8 {
     match server::run(post) {
         Ok(()) => 0,
         Err(error) => {

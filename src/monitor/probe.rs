@@ -1,6 +1,6 @@
 //! The three probes of an orchestrator, answered from the scoreboard.
 
-use crate::ipc::{Board, Page, Service, State};
+use crate::ipc::{Board, Page, ScoreboardState, Service};
 
 /// A master whose loop has not turned for that long is not alive; it turns at least once a second.
 const DEAD_MS: u64 = 30_000;
@@ -18,48 +18,48 @@ pub enum Probe {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ProbeVerdict {
     Yes,
     No(String),
 }
 
 impl Probe {
     /// `now`: monotonic milliseconds.
-    pub fn ask(self, board: &Board, now: u64) -> Verdict {
+    pub fn ask(self, board: &Board, now: u64) -> ProbeVerdict {
         match self {
             Self::Live => live(now.saturating_sub(board.facts().beat_ms)),
             Self::Ready => ready(board, now),
-            Self::Started if board.facts().started => Verdict::Yes,
-            Self::Started => Verdict::No("booting".to_owned()),
+            Self::Started if board.facts().started => ProbeVerdict::Yes,
+            Self::Started => ProbeVerdict::No("booting".to_owned()),
         }
     }
 }
 
-fn live(silent_ms: u64) -> Verdict {
+fn live(silent_ms: u64) -> ProbeVerdict {
     if silent_ms < DEAD_MS {
-        Verdict::Yes
+        ProbeVerdict::Yes
     } else {
-        Verdict::No(format!(
+        ProbeVerdict::No(format!(
             "the master gave no sign of life for {} s",
             silent_ms / 1000
         ))
     }
 }
 
-fn ready(board: &Board, now: u64) -> Verdict {
+fn ready(board: &Board, now: u64) -> ProbeVerdict {
     if board.service() == Service::Stopping {
-        return Verdict::No("stopping".to_owned());
+        return ProbeVerdict::No("stopping".to_owned());
     }
     let (mut booting, mut stuck) = (0, 0);
     for page in board.living() {
         match page.state() {
-            Some(State::Accepting) if is_alive(&page, now) => return Verdict::Yes,
-            Some(State::Accepting) => stuck += 1,
-            None | Some(State::Booting | State::Ready) => booting += 1,
-            Some(State::Draining | State::Exiting) => {}
+            Some(ScoreboardState::Accepting) if is_alive(&page, now) => return ProbeVerdict::Yes,
+            Some(ScoreboardState::Accepting) => stuck += 1,
+            None | Some(ScoreboardState::Booting | ScoreboardState::Ready) => booting += 1,
+            Some(ScoreboardState::Draining | ScoreboardState::Exiting) => {}
         }
     }
-    Verdict::No(format!(
+    ProbeVerdict::No(format!(
         "no worker takes requests: {booting} booting, {stuck} stuck"
     ))
 }
@@ -71,12 +71,12 @@ fn is_alive(page: &Page, now: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ipc::{Facts, Scoreboard};
+    use crate::ipc::{Scoreboard, ServiceFacts};
 
     const NOW: u64 = 1_000_000;
 
-    fn no(why: &str) -> Verdict {
-        Verdict::No(why.to_owned())
+    fn no(why: &str) -> ProbeVerdict {
+        ProbeVerdict::No(why.to_owned())
     }
 
     #[test]
@@ -88,18 +88,18 @@ mod tests {
             board.acquire(0, 1).expect("a page"),
             board.acquire(1, 1).expect("a page"),
         );
-        one.set_state(State::Booting);
+        one.set_state(ScoreboardState::Booting);
         one.beat(NOW);
         assert_eq!(ask(), no("no worker takes requests: 2 booting, 0 stuck"));
-        one.set_state(State::Accepting);
-        assert_eq!(ask(), Verdict::Yes);
+        one.set_state(ScoreboardState::Accepting);
+        assert_eq!(ask(), ProbeVerdict::Yes);
         one.beat(NOW - STUCK_MS);
         assert_eq!(ask(), no("no worker takes requests: 1 booting, 1 stuck"));
-        two.set_state(State::Accepting);
+        two.set_state(ScoreboardState::Accepting);
         two.beat(NOW - STUCK_MS + 1);
-        assert_eq!(ask(), Verdict::Yes);
+        assert_eq!(ask(), ProbeVerdict::Yes);
         board.set_service(Service::Reloading);
-        assert_eq!(ask(), Verdict::Yes);
+        assert_eq!(ask(), ProbeVerdict::Yes);
         board.set_service(Service::Stopping);
         assert_eq!(ask(), no("stopping"));
     }
@@ -109,21 +109,21 @@ mod tests {
         let board = Scoreboard::create(1).expect("a small mapping");
         let ask = |probe: Probe| probe.ask(&board.board(), NOW);
         assert_eq!(ask(Probe::Started), no("booting"));
-        let facts = Facts {
+        let facts = ServiceFacts {
             beat_ms: NOW - DEAD_MS,
             started: true,
-            ..Facts::default()
+            ..ServiceFacts::default()
         };
         board.publish(&facts);
         assert_eq!(
             ask(Probe::Live),
             no("the master gave no sign of life for 30 s")
         );
-        assert_eq!(ask(Probe::Started), Verdict::Yes);
-        board.publish(&Facts {
+        assert_eq!(ask(Probe::Started), ProbeVerdict::Yes);
+        board.publish(&ServiceFacts {
             beat_ms: NOW - 10,
             ..facts
         });
-        assert_eq!(ask(Probe::Live), Verdict::Yes);
+        assert_eq!(ask(Probe::Live), ProbeVerdict::Yes);
     }
 }

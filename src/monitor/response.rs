@@ -8,9 +8,9 @@ use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValu
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::exposition::Exposition;
-use super::memory::Memory;
+use super::memory::MemoryReadings;
 use super::metrics;
-use super::probe::{Probe, Verdict};
+use super::probe::{Probe, ProbeVerdict};
 use super::ratio::Ratios;
 use super::snapshot::Snapshot;
 use crate::ipc::Board;
@@ -20,14 +20,14 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// No path of ours is that long.
 const LONGEST_PATH: usize = 1024;
 
-pub type Answer = Response<Full<Bytes>>;
+pub type MonitorResponse = Response<Full<Bytes>>;
 
 /// What is kept from one request to the next.
 pub struct Answers {
     board: Board,
     addresses: Arc<[String]>,
     certificates: Option<Document>,
-    memory: Memory,
+    memory: MemoryReadings,
     ratios: Ratios,
 }
 
@@ -37,12 +37,12 @@ impl Answers {
             board,
             addresses,
             certificates,
-            memory: Memory::default(),
+            memory: MemoryReadings::default(),
             ratios: Ratios::default(),
         }
     }
 
-    pub fn answer<B>(&mut self, request: &Request<B>) -> Answer {
+    pub fn answer<B>(&mut self, request: &Request<B>) -> MonitorResponse {
         // RFC 9112 §3.2
         if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
             return text(StatusCode::BAD_REQUEST, "a request has a Host field");
@@ -71,14 +71,14 @@ impl Answers {
         }
     }
 
-    fn probe(&self, probe: Probe) -> Answer {
+    fn probe(&self, probe: Probe) -> MonitorResponse {
         match probe.ask(&self.board, clock::monotonic_ms()) {
-            Verdict::Yes => text(StatusCode::OK, "ok"),
-            Verdict::No(why) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
+            ProbeVerdict::Yes => text(StatusCode::OK, "ok"),
+            ProbeVerdict::No(why) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
         }
     }
 
-    fn metrics(&mut self, exposition: Exposition) -> Answer {
+    fn metrics(&mut self, exposition: Exposition) -> MonitorResponse {
         let mut snapshot = Snapshot::take(
             &self.board,
             &self.addresses,
@@ -103,11 +103,11 @@ impl Answers {
     }
 }
 
-fn text(status: StatusCode, text: &str) -> Answer {
+fn text(status: StatusCode, text: &str) -> MonitorResponse {
     answer(status, TEXT, format!("{text}\n"))
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: String) -> Answer {
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> MonitorResponse {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -18,9 +18,9 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::{AbortHandle, LocalSet, spawn_local, yield_now};
 use tokio::time::sleep;
 
-use super::Post;
-use super::door::Door;
-use super::flow::{Flow, Stream};
+use super::MonitorInit;
+use super::flow::{ClientFlow, MonitorStream};
+use super::listener::MonitorListener;
 use super::response::Answers;
 use crate::sys::stream;
 
@@ -37,7 +37,7 @@ const RECOVERY: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The system's.
-pub fn run(post: Post) -> io::Result<()> {
+pub fn run(post: MonitorInit) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -45,23 +45,23 @@ pub fn run(post: Post) -> io::Result<()> {
     LocalSet::new().block_on(&runtime, serve(post))
 }
 
-async fn serve(post: Post) -> io::Result<()> {
-    let Post {
+async fn serve(post: MonitorInit) -> io::Result<()> {
+    let MonitorInit {
         listeners,
         lifeline,
         board,
         addresses,
         certificates,
     } = post;
-    let mut doors: VecDeque<Door> = listeners
+    let mut listeners: VecDeque<MonitorListener> = listeners
         .into_iter()
-        .map(Door::open)
+        .map(MonitorListener::open)
         .collect::<io::Result<_>>()?;
     // Not made non-blocking: workers share the pipe, and here it is only polled.
     let master = Receiver::from_owned_fd_unchecked(lifeline)?;
     let answers = Rc::new(RefCell::new(Answers::new(board, addresses, certificates)));
     let mut clients: VecDeque<AbortHandle> = VecDeque::new();
-    while let Some(accepted) = accept(&doors, &master).await? {
+    while let Some(accepted) = accept(&listeners, &master).await? {
         clients.retain(|client| !client.is_finished());
         match accepted {
             Ok(connection) => {
@@ -82,7 +82,7 @@ async fn serve(post: Post) -> io::Result<()> {
             Err(_) => {}
         }
         // The next address is served first, and before that the existing clients.
-        doors.rotate_left(1);
+        listeners.rotate_left(1);
         yield_now().await;
     }
     Ok(())
@@ -90,7 +90,7 @@ async fn serve(post: Post) -> io::Result<()> {
 
 /// The next connection, or why there is none; `None`: the master is gone.
 async fn accept(
-    doors: &VecDeque<Door>,
+    listeners: &VecDeque<MonitorListener>,
     master: &Receiver,
 ) -> io::Result<Option<io::Result<OwnedFd>>> {
     poll_fn(|cx| {
@@ -98,8 +98,8 @@ async fn accept(
         if master.poll_read_ready(cx)?.is_ready() {
             return Poll::Ready(Ok(None));
         }
-        for door in doors {
-            if let Poll::Ready(accepted) = door.poll_accept(cx) {
+        for listener in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 return Poll::Ready(Ok(Some(accepted)));
             }
         }
@@ -110,8 +110,8 @@ async fn accept(
 
 /// One client, until it closes, is silent for too long, or sends what is not HTTP.
 async fn converse(connection: OwnedFd, answers: Rc<RefCell<Answers>>) {
-    let flow = Rc::new(Flow::begin());
-    let Ok(stream) = Stream::new(connection, Rc::clone(&flow)) else {
+    let flow = Rc::new(ClientFlow::begin());
+    let Ok(stream) = MonitorStream::new(connection, Rc::clone(&flow)) else {
         return;
     };
     let service = service_fn(|request| {

@@ -2,25 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::memory::{Memory, Size};
+use super::memory::{MemoryReadings, MemorySize};
 use super::ratio::Ratios;
-use crate::ipc::{Board, Counters, Facts, Page, State};
+use crate::ipc::{Board, Counters, Page, ScoreboardState, ServiceFacts};
 use crate::sys::Pid;
 
 /// Everything at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub facts: Facts,
+    pub facts: ServiceFacts,
     pub addresses: Vec<String>,
-    pub slots: Vec<Slot>,
+    pub slots: Vec<SlotSnapshot>,
     pub states: BTreeMap<&'static str, u64>,
-    pub processes: Vec<(&'static str, String, Size)>,
+    pub processes: Vec<(&'static str, String, MemorySize)>,
     /// Certificates by name, and when they expire in seconds since 1970.
     pub expiry: Vec<(String, u64)>,
 }
 
 #[derive(Debug)]
-pub struct Slot {
+pub struct SlotSnapshot {
     pub name: String,
     pub counters: Counters,
     pub connections: u64,
@@ -33,7 +33,7 @@ impl Snapshot {
     pub fn take(
         board: &Board,
         addresses: &[String],
-        memory: &mut Memory,
+        memory: &mut MemoryReadings,
         ratios: &mut Ratios,
         now: u64,
     ) -> Self {
@@ -53,7 +53,7 @@ impl Snapshot {
         let ratios = ratios.look(now, &work);
         let slots = slots
             .into_iter()
-            .map(|(slot, counters, own)| Slot {
+            .map(|(slot, counters, own)| SlotSnapshot {
                 name: slot.to_string(),
                 counters,
                 connections: own.iter().map(Page::connections).sum(),
@@ -74,7 +74,7 @@ impl Snapshot {
         for (kind, pid) in [("master", facts.pid), ("monitor", own)] {
             processes.extend(size(pid).map(|size| (kind, String::new(), size)));
         }
-        let mut workers: BTreeMap<u64, Size> = BTreeMap::new();
+        let mut workers: BTreeMap<u64, MemorySize> = BTreeMap::new();
         for page in &living {
             if let Some(size) = size(page.pid()) {
                 let sum = workers.entry(page.slot()).or_default();
@@ -115,16 +115,16 @@ fn slots(board: &Board, living: &[Page]) -> Vec<(u32, Counters, Vec<Page>)> {
         .collect()
 }
 
-const STATES: [(State, &str); 5] = [
-    (State::Booting, "booting"),
-    (State::Ready, "standby"),
-    (State::Accepting, "serving"),
-    (State::Draining, "draining"),
-    (State::Exiting, "exiting"),
+const STATES: [(ScoreboardState, &str); 5] = [
+    (ScoreboardState::Booting, "booting"),
+    (ScoreboardState::Ready, "standby"),
+    (ScoreboardState::Accepting, "serving"),
+    (ScoreboardState::Draining, "draining"),
+    (ScoreboardState::Exiting, "exiting"),
 ];
 
-fn state_name(state: Option<State>) -> &'static str {
-    let state = state.unwrap_or(State::Booting);
+fn state_name(state: Option<ScoreboardState>) -> &'static str {
+    let state = state.unwrap_or(ScoreboardState::Booting);
     let found = STATES.iter().find(|(known, _)| *known == state);
     found.map_or("booting", |(_, name)| name)
 }

@@ -13,20 +13,20 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::stamp::Stamp;
+use super::stamp::RenderedTime;
 use super::{relay, syslog};
 use crate::config::{ALL_OF_A_MILLION, AccessFormat, AccessLines, LogTarget, Logging, Settings};
 use crate::sys::{self, ATOMIC, Identity, Output};
 use custom::{Around, push_json, push_json_pieces, push_pieces, push_request_line};
 use escape::{Longest, Quoting, push_quoted};
-use file::Lines;
+use file::LineBuffer;
 
 /// Opened by the master, so that every worker appends to the same file, and an error is reported before the first worker starts.
 static OUTPUT: Mutex<Option<(LogTarget, Arc<Output>)>> = Mutex::new(None);
 
 /// What is known of a request when its response has ended, or when it was refused.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct LoggedRequest<'a> {
     /// The client; `None` for a unix socket.
     pub peer: Option<IpAddr>,
     /// Empty, with an empty target, when the request line was not understood.
@@ -68,10 +68,10 @@ pub trait Details {
 /// A worker's end of the access log.
 #[derive(Debug)]
 pub struct AccessLog {
-    lines: Lines,
-    syslog: Syslog,
+    lines: LineBuffer,
+    syslog: SyslogCopy,
     format: AccessFormat,
-    stamp: Stamp,
+    stamp: RenderedTime,
     pid: u32,
     sample: u32,
     /// Of the sampling.
@@ -80,7 +80,7 @@ pub struct AccessLog {
 
 /// Whether lines go to syslog, beside the file if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Syslog {
+enum SyslogCopy {
     Too,
     Not,
 }
@@ -123,25 +123,25 @@ impl AccessLog {
         let is_possible = logging.python.is_some();
         let output = OUTPUT.lock().as_ref().map(|(_, output)| Arc::clone(output));
         let syslog = if syslog::takes_access() {
-            Syslog::Too
+            SyslogCopy::Too
         } else {
-            Syslog::Not
+            SyslogCopy::Not
         };
-        (output.is_some() || syslog == Syslog::Too || is_possible)
+        (output.is_some() || syslog == SyslogCopy::Too || is_possible)
             .then(|| AccessLog::new(output, lines, syslog))
     }
 
-    fn new(output: Option<Arc<Output>>, lines: &AccessLines, syslog: Syslog) -> AccessLog {
+    fn new(output: Option<Arc<Output>>, lines: &AccessLines, syslog: SyslogCopy) -> AccessLog {
         let pid = std::process::id();
         AccessLog {
-            lines: Lines::new(output),
+            lines: LineBuffer::new(output),
             syslog,
             format: lines.format.clone(),
             stamp: match lines.format {
                 AccessFormat::Gunicorns | AccessFormat::Custom(_) | AccessFormat::JsonShaped(_) => {
-                    Stamp::common()
+                    RenderedTime::common()
                 }
-                AccessFormat::Json => Stamp::rfc3339(),
+                AccessFormat::Json => RenderedTime::rfc3339(),
             },
             pid,
             sample: lines.sample,
@@ -159,14 +159,14 @@ impl AccessLog {
     }
 
     /// At the time of the call.
-    pub fn record(&mut self, request: &Request<'_>) {
+    pub fn record(&mut self, request: &LoggedRequest<'_>) {
         if self.sample < ALL_OF_A_MILLION && request.status < 500 && !self.is_drawn() {
             return;
         }
         let has_takers = match (&self.lines.output, self.syslog) {
             (Some(_), _) => relay::access_is_native(),
-            (None, Syslog::Too) => true,
-            (None, Syslog::Not) => false,
+            (None, SyslogCopy::Too) => true,
+            (None, SyslogCopy::Not) => false,
         };
         let relays = relay::takes_access();
         if !has_takers && !relays {
@@ -206,7 +206,7 @@ impl AccessLog {
         let whole = line
             .get(start..line.len().saturating_sub(1))
             .unwrap_or_default();
-        if self.syslog == Syslog::Too {
+        if self.syslog == SyslogCopy::Too {
             syslog::access(whole);
         }
         if relays {
@@ -249,7 +249,7 @@ impl Drop for AccessLog {
 }
 
 /// `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`
-fn push_default(line: &mut Vec<u8>, request: &Request<'_>, around: &mut Around<'_>) {
+fn push_default(line: &mut Vec<u8>, request: &LoggedRequest<'_>, around: &mut Around<'_>) {
     let longest = around.longest;
     push_peer(line, request.peer);
     line.extend_from_slice(b" - ");

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 use super::colour::Style;
-use super::line::{Colour, Head, Said};
-use super::relay::{self, Item};
+use super::line::{Colour, Head, LogMessage};
+use super::relay::{self, RelayItem};
 use super::sink::Sink;
-use super::stamp::Stamp;
+use super::stamp::RenderedTime;
 use super::{record, shape, statsd, syslog};
 use crate::config::{LineShape, LogFormat, LogLevel, LogTarget};
 use crate::sys::{self, Identity, Output};
@@ -28,7 +28,7 @@ pub(super) struct ErrorLog {
 struct Inner {
     target: LogTarget,
     sink: Sink,
-    stamp: Stamp,
+    stamp: RenderedTime,
     format: LogFormat,
     /// Of text that has one of its own.
     shape: Option<LineShape>,
@@ -45,7 +45,7 @@ impl ErrorLog {
                 target,
                 colour: colour(&output),
                 sink: Sink::new(output),
-                stamp: Stamp::iso(),
+                stamp: RenderedTime::iso(),
                 format: LogFormat::Text,
                 shape: None,
             }),
@@ -84,20 +84,20 @@ impl ErrorLog {
         inner.format = format;
         inner.shape = shape;
         inner.stamp = match format {
-            LogFormat::Text => Stamp::iso(),
-            LogFormat::Json | LogFormat::Logfmt => Stamp::rfc3339(),
+            LogFormat::Text => RenderedTime::iso(),
+            LogFormat::Json | LogFormat::Logfmt => RenderedTime::rfc3339(),
         };
     }
 
     /// Logs an event of ours, and passes it to statsd, Python's loggers and syslog.
-    pub(super) fn write(&self, level: LogLevel, event: &Said) {
+    pub(super) fn write(&self, level: LogLevel, event: &LogMessage) {
         statsd::message(level, !event.traceback.is_empty());
         if level <= LogLevel::Info && self.holds_back.load(Ordering::Relaxed) {
             return;
         }
         if relay::takes_errors() {
             let text = event.bare();
-            relay::put(Item::Error { level, text });
+            relay::put(RelayItem::Error { level, text });
         }
         if relay::error_is_native() {
             self.put_down(level, event);
@@ -105,7 +105,7 @@ impl ErrorLog {
     }
 
     /// As `write`, for a record of one of Python's loggers, which gunicorn does not count.
-    pub(super) fn put_down(&self, level: LogLevel, event: &Said) {
+    pub(super) fn put_down(&self, level: LogLevel, event: &LogMessage) {
         {
             let mut inner = self.inner.lock();
             self.put(&mut inner, level, event);
@@ -123,7 +123,7 @@ impl ErrorLog {
             LogFormat::Text => self.put_raw(text),
             LogFormat::Json | LogFormat::Logfmt => {
                 let text = text.trim_end_matches('\n').to_owned();
-                self.put_down(LogLevel::Error, &Said::of_python(text, String::new()));
+                self.put_down(LogLevel::Error, &LogMessage::of_python(text, String::new()));
             }
         }
     }
@@ -188,11 +188,11 @@ impl ErrorLog {
         Ok(())
     }
 
-    fn put(&self, inner: &mut Inner, level: LogLevel, event: &Said) {
+    fn put(&self, inner: &mut Inner, level: LogLevel, event: &LogMessage) {
         let pid = self.pid.load(Ordering::Relaxed);
         let record = match inner.format {
             LogFormat::Text if let Some(shape) = &inner.shape => {
-                let record = shape::Record {
+                let record = shape::LogRecord {
                     level,
                     pid,
                     logger: "gunicorn.error",
@@ -218,7 +218,7 @@ impl ErrorLog {
             self.put(
                 inner,
                 LogLevel::Warning,
-                &Said::plain(&format!("{lines} log lines dropped")),
+                &LogMessage::plain(&format!("{lines} log lines dropped")),
             );
         }
     }

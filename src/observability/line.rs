@@ -10,32 +10,32 @@ use crate::sys::ATOMIC;
 
 /// The message and fields of an event.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct LogMessage {
     pub message: String,
-    pub fields: Vec<(&'static str, Value)>,
+    pub fields: Vec<(&'static str, FieldValue)>,
     pub traceback: String,
-    pub form: Form,
+    pub form: LineForm,
 }
 
 /// A field's value.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(super) enum FieldValue {
     Text(String),
     /// A number, `true` or `false`.
     Literal(String),
 }
 
-impl Value {
+impl FieldValue {
     pub fn text(&self) -> &str {
         match self {
-            Value::Text(text) | Value::Literal(text) => text,
+            FieldValue::Text(text) | FieldValue::Literal(text) => text,
         }
     }
 }
 
 /// The origin of a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum LineForm {
     /// Ours: on one line.
     #[default]
     Line,
@@ -58,7 +58,7 @@ pub(super) enum Colour {
     Always,
 }
 
-impl Said {
+impl LogMessage {
     /// The line, cut at `ATOMIC` bytes so that a pipe takes it whole; then the traceback as it is, of any length.
     pub(super) fn render(&self, head: Head<'_>) -> Vec<u8> {
         let (name, on) = match head.level {
@@ -75,7 +75,7 @@ impl Said {
         };
         let mut line = format!("{} [{}] [{on}{name}{off}] ", head.stamp, head.pid);
         self.push_text(&mut line);
-        if self.form == Form::Line {
+        if self.form == LineForm::Line {
             cut(&mut line, ATOMIC - 1);
         }
         line.push('\n');
@@ -104,7 +104,7 @@ impl Said {
 
     /// A line that was formatted elsewhere, with the traceback below it.
     pub(super) fn below(&self, mut line: String) -> Vec<u8> {
-        if self.form == Form::Line {
+        if self.form == LineForm::Line {
             cut(&mut line, ATOMIC - 1);
         }
         line.push('\n');
@@ -114,8 +114,8 @@ impl Said {
 
     fn push_text(&self, line: &mut String) {
         match self.form {
-            Form::Line => push_escaped(line, &self.message, Quotes::Plain),
-            Form::AsItIs => line.push_str(&self.message),
+            LineForm::Line => push_escaped(line, &self.message, Quotes::Plain),
+            LineForm::AsItIs => line.push_str(&self.message),
         }
         for (name, value) in &self.fields {
             line.push(' ');
@@ -140,24 +140,24 @@ impl Said {
     }
 
     /// A message without fields.
-    pub(super) fn plain(message: &str) -> Said {
-        Said {
+    pub(super) fn plain(message: &str) -> LogMessage {
+        LogMessage {
             message: message.to_owned(),
-            ..Said::default()
+            ..LogMessage::default()
         }
     }
 
     /// A record of one of Python's loggers.
-    pub(super) fn of_python(message: String, traceback: String) -> Said {
-        Said {
+    pub(super) fn of_python(message: String, traceback: String) -> LogMessage {
+        LogMessage {
             message,
             traceback,
-            form: Form::AsItIs,
-            ..Said::default()
+            form: LineForm::AsItIs,
+            ..LogMessage::default()
         }
     }
 
-    fn field(&mut self, name: &'static str, value: Value) {
+    fn field(&mut self, name: &'static str, value: FieldValue) {
         match name {
             "message" => value.text().clone_into(&mut self.message),
             TRACEBACK => value.text().clone_into(&mut self.traceback),
@@ -166,30 +166,30 @@ impl Said {
     }
 }
 
-impl Visit for Said {
+impl Visit for LogMessage {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field.name(), Value::Text(value.to_owned()));
+        self.field(field.name(), FieldValue::Text(value.to_owned()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.field(field.name(), Value::Literal(value.to_string()));
+        self.field(field.name(), FieldValue::Literal(value.to_string()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.field(field.name(), Value::Literal(value.to_string()));
+        self.field(field.name(), FieldValue::Literal(value.to_string()));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.field(field.name(), Value::Literal(value.to_string()));
+        self.field(field.name(), FieldValue::Literal(value.to_string()));
     }
 
     /// `%display` and `?debug` come through here.
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.field(field.name(), Value::Text(format!("{value:?}")));
+        self.field(field.name(), FieldValue::Text(format!("{value:?}")));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.field(field.name(), Value::Text(value.to_string()));
+        self.field(field.name(), FieldValue::Text(value.to_string()));
     }
 }
 
@@ -252,10 +252,10 @@ mod tests {
         colour: Colour::Never,
     };
 
-    fn event(fields: &[(&'static str, &str)]) -> Said {
-        let mut event = Said::default();
+    fn event(fields: &[(&'static str, &str)]) -> LogMessage {
+        let mut event = LogMessage::default();
         for (name, value) in fields {
-            event.field(name, Value::Text((*value).to_owned()));
+            event.field(name, FieldValue::Text((*value).to_owned()));
         }
         event
     }

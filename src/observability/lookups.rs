@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::config::{self, Logging};
-use crate::sys::{self, Lookup, News, clock};
+use crate::sys::{self, Lookup, LookupEvent, clock};
 
 /// How long a start waits for the name servers; then it continues, and data is sent once they have answered.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -70,18 +70,18 @@ pub fn report() {
         .lock()
         .iter()
         .filter(|lookup| lookup.is_ours())
-        .filter_map(|lookup| Some((lookup.host().to_owned(), lookup.news()?)))
+        .filter_map(|lookup| Some((lookup.host().to_owned(), lookup.take_event()?)))
         .collect();
     for (host, news) in news {
         match news {
-            News::Failed(error) => {
+            LookupEvent::Failed(error) => {
                 tracing::warn!(
                     host,
                     error,
                     "host of a log or metrics server does not resolve, trying again"
                 );
             }
-            News::Found(address) => {
+            LookupEvent::Found(address) => {
                 tracing::info!(host, %address, "host of a log or metrics server resolved");
             }
         }
@@ -95,11 +95,10 @@ fn hosts(logging: &Logging) -> impl Iterator<Item = (&str, u16)> {
         .into_iter()
         .chain(statsd)
         .filter_map(|address| match address {
-            config::Remote::Udp { host, port } | config::Remote::Tcp { host, port } => {
-                Some((host.as_str(), *port))
-            }
-            config::Remote::Datagrams(_) | config::Remote::Stream(_) | config::Remote::Unix(_) => {
-                None
-            }
+            config::RemoteAddress::Udp { host, port }
+            | config::RemoteAddress::Tcp { host, port } => Some((host.as_str(), *port)),
+            config::RemoteAddress::Datagrams(_)
+            | config::RemoteAddress::Stream(_)
+            | config::RemoteAddress::Unix(_) => None,
         })
 }

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::config::{LogLevel, LogTarget, Place, Settings};
+use crate::config::{LogLevel, LogTarget, ProcessMode, Settings};
 use crate::sys::{self, Identity, Output, clock, wait_writable};
 use error_log::ErrorLog;
 
@@ -54,8 +54,8 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
     let syslog = syslog::prepare(settings.logging.syslog.as_ref())?;
     let statsd = statsd::prepare(settings.logging.statsd.as_ref())?;
     access::start(settings)?;
-    syslog.take_over();
-    statsd::take_over(statsd);
+    syslog.install();
+    statsd::install(statsd);
     if let Some(log) = LOG.get() {
         log.redirect(settings.error_log.clone(), output);
         log.set_format(settings.logging.format, settings.logging.line.clone());
@@ -82,7 +82,7 @@ pub fn start(settings: &Settings) -> sys::Result<()> {
 pub fn hold_back_start(settings: &Settings) {
     if let Some(log) = LOG.get()
         && settings.log_level == LogLevel::Info
-        && settings.place == Place::Foreground
+        && settings.place == ProcessMode::Foreground
     {
         log.hold_back();
     }
@@ -133,7 +133,7 @@ pub fn pending() -> Option<Arc<Output>> {
 }
 
 /// A record of one of Python's loggers, as the error log writes its own. `level` is Python's number.
-pub fn python_says(level: i64, message: String, traceback: String) {
+pub fn log_from_python(level: i64, message: String, traceback: String) {
     let level = match level {
         ..20 => LogLevel::Debug,
         20..30 => LogLevel::Info,
@@ -142,12 +142,12 @@ pub fn python_says(level: i64, message: String, traceback: String) {
         50.. => LogLevel::Critical,
     };
     if let Some(log) = LOG.get().filter(|log| log.wants(level)) {
-        log.put_down(level, &line::Said::of_python(message, traceback));
+        log.put_down(level, &line::LogMessage::of_python(message, traceback));
     }
 }
 
 /// What the app writes to `wsgi.errors`, in whole lines: in text as it is, as with gunicorn, else as a record.
-pub fn stream_says(text: &str) {
+pub fn log_wsgi_errors(text: &str) {
     if let Some(log) = LOG.get() {
         log.put_stream(text);
     }

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::json::{push_name, push_string};
-use super::line::{Said, Value, push_value};
-use super::stamp::Stamp;
+use super::line::{FieldValue, LogMessage, push_value};
+use super::stamp::RenderedTime;
 use crate::config::LogLevel;
 
 /// Of the message and each field: lines should be short.
@@ -31,7 +31,12 @@ pub(super) fn level_name(level: LogLevel) -> &'static str {
 }
 
 /// `{"time":…,"level":…,"pid":…,"message":…,FIELDS,"traceback":…}`
-pub(super) fn json(event: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -> Vec<u8> {
+pub(super) fn json(
+    event: &LogMessage,
+    stamp: &mut RenderedTime,
+    pid: u32,
+    level: LogLevel,
+) -> Vec<u8> {
     let mut line = b"{\"time\":\"".to_vec();
     stamp.push_with_millis(&mut line);
     // Writing to a vector cannot fail.
@@ -44,8 +49,8 @@ pub(super) fn json(event: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -
     for (name, value) in fields(event, pid) {
         push_name(&mut line, name);
         match value {
-            Value::Literal(literal) => line.extend_from_slice(literal.as_bytes()),
-            Value::Text(text) => push_string(&mut line, text.as_bytes(), LONGEST),
+            FieldValue::Literal(literal) => line.extend_from_slice(literal.as_bytes()),
+            FieldValue::Text(text) => push_string(&mut line, text.as_bytes(), LONGEST),
         }
     }
     if !event.traceback.is_empty() {
@@ -57,7 +62,12 @@ pub(super) fn json(event: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -
 }
 
 /// `time=… level=… pid=… message="…" FIELDS traceback="…"`
-pub(super) fn logfmt(event: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel) -> Vec<u8> {
+pub(super) fn logfmt(
+    event: &LogMessage,
+    stamp: &mut RenderedTime,
+    pid: u32,
+    level: LogLevel,
+) -> Vec<u8> {
     let mut time = Vec::new();
     stamp.push_with_millis(&mut time);
     let mut line = format!(
@@ -81,7 +91,7 @@ pub(super) fn logfmt(event: &Said, stamp: &mut Stamp, pid: u32, level: LogLevel)
 }
 
 /// Without a `pid` that is this process's.
-fn fields(event: &Said, pid: u32) -> impl Iterator<Item = (&'static str, &Value)> {
+fn fields(event: &LogMessage, pid: u32) -> impl Iterator<Item = (&'static str, &FieldValue)> {
     let pid = pid.to_string();
     event
         .fields
@@ -91,10 +101,10 @@ fn fields(event: &Said, pid: u32) -> impl Iterator<Item = (&'static str, &Value)
 }
 
 /// Messages of the app may be longer.
-fn longest(event: &Said) -> usize {
+fn longest(event: &LogMessage) -> usize {
     match event.form {
-        super::line::Form::Line => LONGEST,
-        super::line::Form::AsItIs => LONGEST_TRACEBACK,
+        super::line::LineForm::Line => LONGEST,
+        super::line::LineForm::AsItIs => LONGEST_TRACEBACK,
     }
 }
 
@@ -105,7 +115,7 @@ fn cut(text: &str, longest: usize) -> &str {
     text.get(..end.unwrap_or(0)).unwrap_or(text)
 }
 
-fn shortened(event: &Said) -> String {
+fn shortened(event: &LogMessage) -> String {
     let text = event.traceback.trim_end_matches('\n');
     if text.len() <= LONGEST_TRACEBACK {
         return text.to_owned();
@@ -122,24 +132,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::observability::line::Form;
+    use crate::observability::line::LineForm;
 
-    fn sample() -> Said {
-        Said {
+    fn sample() -> LogMessage {
+        LogMessage {
             message: "a \"b\"\nc".to_owned(),
             fields: vec![
-                ("slot", Value::Literal("3".into())),
-                ("pid", Value::Literal("8".into())),
-                ("path", Value::Text("\"/x\" y=\"1\"".into())),
-                ("reason", Value::Text("k=\"v\"\n".into())),
+                ("slot", FieldValue::Literal("3".into())),
+                ("pid", FieldValue::Literal("8".into())),
+                ("path", FieldValue::Text("\"/x\" y=\"1\"".into())),
+                ("reason", FieldValue::Text("k=\"v\"\n".into())),
             ],
             traceback: "Traceback:\n  File \"x.py\"\nValueError: é\n".to_owned(),
-            form: Form::Line,
+            form: LineForm::Line,
         }
     }
 
-    fn read(event: &Said) -> serde_json::Value {
-        let line = json(event, &mut Stamp::rfc3339(), 7, LogLevel::Error);
+    fn read(event: &LogMessage) -> serde_json::Value {
+        let line = json(event, &mut RenderedTime::rfc3339(), 7, LogLevel::Error);
         let text = String::from_utf8(line).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
         serde_json::from_str(&text).expect(&text)
@@ -167,7 +177,12 @@ mod tests {
 
     #[test]
     fn logfmt_on_one_line() {
-        let line = logfmt(&sample(), &mut Stamp::rfc3339(), 7, LogLevel::Warning);
+        let line = logfmt(
+            &sample(),
+            &mut RenderedTime::rfc3339(),
+            7,
+            LogLevel::Warning,
+        );
         let text = String::from_utf8(line).unwrap();
         let rest = text.split_once(" level=").unwrap().1;
         assert_eq!(
@@ -180,7 +195,7 @@ mod tests {
     #[test]
     fn a_traceback_without_end_keeps_its_end() {
         let traceback = format!("first\n{}\nValueError: last", "ä".repeat(100_000));
-        let record = read(&Said {
+        let record = read(&LogMessage {
             traceback,
             ..sample()
         });
@@ -192,10 +207,10 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_said_is_json(message in "\\PC*|[\\x00-\\xff]*", value in "\\PC*|[\\x00-\\xff]*") {
-            let record = read(&Said {
+            let record = read(&LogMessage {
                 message: message.clone(),
-                fields: vec![("value", Value::Text(value))],
-                ..Said::default()
+                fields: vec![("value", FieldValue::Text(value))],
+                ..LogMessage::default()
             });
             prop_assert!(message.len() > LONGEST / 6 || record["message"] == message.as_str());
         }

@@ -19,7 +19,7 @@ static ACCESS_NATIVE: AtomicBool = AtomicBool::new(true);
 static ERROR_PYTHON: AtomicBool = AtomicBool::new(false);
 static ACCESS_PYTHON: AtomicBool = AtomicBool::new(false);
 
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
+static WAITING: Mutex<RelayQueue> = Mutex::new(RelayQueue {
     items: VecDeque::new(),
     bytes: 0,
     dropped: 0,
@@ -28,8 +28,8 @@ static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
 static CHANGED: Condvar = Condvar::new();
 
 #[derive(Debug)]
-struct Waiting {
-    items: VecDeque<Item>,
+struct RelayQueue {
+    items: VecDeque<RelayItem>,
     bytes: usize,
     dropped: u64,
     ended: bool,
@@ -37,7 +37,7 @@ struct Waiting {
 
 /// For `gunicorn.error` or `gunicorn.access`.
 #[derive(Debug)]
-pub enum Item {
+pub enum RelayItem {
     Error {
         level: LogLevel,
         text: String,
@@ -51,7 +51,7 @@ pub enum Item {
     },
 }
 
-impl Item {
+impl RelayItem {
     fn bytes(&self) -> usize {
         let own = match self {
             Self::Error { text, .. } => text.len(),
@@ -71,9 +71,9 @@ impl Item {
     }
 }
 
-impl Waiting {
+impl RelayQueue {
     /// Whether it was queued.
-    fn put(&mut self, item: Item) -> bool {
+    fn put(&mut self, item: RelayItem) -> bool {
         let bytes = self.bytes + item.bytes();
         // A single item is accepted, however large it is.
         let full = self.items.len() >= MOST_WAITING || bytes > MOST_BYTES && !self.items.is_empty();
@@ -86,7 +86,7 @@ impl Waiting {
         !full
     }
 
-    fn take(&mut self) -> (Vec<Item>, u64) {
+    fn take(&mut self) -> (Vec<RelayItem>, u64) {
         self.bytes = 0;
         let dropped = std::mem::take(&mut self.dropped);
         (self.items.drain(..).collect(), dropped)
@@ -131,7 +131,7 @@ pub fn takes_access() -> bool {
     ACCESS_PYTHON.load(Relaxed)
 }
 
-pub(super) fn put(item: Item) {
+pub(super) fn put(item: RelayItem) {
     let mut waiting = WAITING.lock();
     let wake = waiting.items.is_empty();
     if waiting.put(item) && wake {
@@ -140,7 +140,7 @@ pub(super) fn put(item: Item) {
 }
 
 /// All queued items, and how many were dropped, once there are any. `None`: there will be no more.
-pub fn take() -> Option<(Vec<Item>, u64)> {
+pub fn take() -> Option<(Vec<RelayItem>, u64)> {
     let mut waiting = WAITING.lock();
     while waiting.items.is_empty() && !waiting.ended {
         CHANGED.wait(&mut waiting);
@@ -167,15 +167,15 @@ pub fn end() {
 mod tests {
     use super::*;
 
-    fn text(length: usize) -> Item {
-        Item::Error {
+    fn text(length: usize) -> RelayItem {
+        RelayItem::Error {
             level: LogLevel::Info,
             text: "x".repeat(length),
         }
     }
 
-    fn waiting() -> Waiting {
-        Waiting {
+    fn waiting() -> RelayQueue {
+        RelayQueue {
             items: VecDeque::new(),
             bytes: 0,
             dropped: 0,

@@ -4,14 +4,14 @@ use crate::config::{Align, Conversion, LinePart, LinePiece, LineShape, LogLevel}
 use crate::sys::{format_time, unix_millis};
 
 /// The values of a line.
-pub(super) struct Record<'a> {
+pub(super) struct LogRecord<'a> {
     pub level: LogLevel,
     pub pid: u32,
     pub logger: &'a str,
     pub message: &'a str,
 }
 
-pub(super) fn render(shape: &LineShape, record: &Record<'_>) -> String {
+pub(super) fn render(shape: &LineShape, record: &LogRecord<'_>) -> String {
     let mut line = String::new();
     for piece in &shape.pieces {
         match piece {
@@ -24,7 +24,7 @@ pub(super) fn render(shape: &LineShape, record: &Record<'_>) -> String {
     line
 }
 
-fn text_of(part: LinePart, shape: &LineShape, record: &Record<'_>) -> String {
+fn text_of(part: LinePart, shape: &LineShape, record: &LogRecord<'_>) -> String {
     match part {
         LinePart::Time => time(shape),
         LinePart::Pid => record.pid.to_string(),
@@ -92,7 +92,7 @@ mod tests {
             ],
             date: Some(c"x".into()),
         };
-        let record = Record {
+        let record = LogRecord {
             level: LogLevel::Warning,
             pid: 42,
             logger: "gunicorn.error",

@@ -6,17 +6,17 @@ use crate::sys::{LocalTime, local_time, unix_millis, unix_seconds, utc};
 
 /// A rendered moment that stays good until the second is over.
 #[derive(Debug)]
-pub(super) struct Stamp {
+pub(super) struct RenderedTime {
     second: i64,
     text: String,
     zone: fn(i64) -> LocalTime,
     render: fn(LocalTime, &mut String),
 }
 
-impl Stamp {
+impl RenderedTime {
     /// `[2026-11-20 12:00:00 +0000]`, the error log's.
-    pub(super) fn iso() -> Stamp {
-        Stamp {
+    pub(super) fn iso() -> RenderedTime {
+        RenderedTime {
             second: i64::MIN,
             text: String::new(),
             zone: local_time,
@@ -25,8 +25,8 @@ impl Stamp {
     }
 
     /// `[20/Nov/2026:12:00:00 +0000]`, the access log's.
-    pub(super) fn common() -> Stamp {
-        Stamp {
+    pub(super) fn common() -> RenderedTime {
+        RenderedTime {
             second: i64::MIN,
             text: String::new(),
             zone: local_time,
@@ -35,8 +35,8 @@ impl Stamp {
     }
 
     /// `2026-11-20T12:00:00+00:00` (RFC 3339) in UTC, for records that programs read.
-    pub(super) fn rfc3339() -> Stamp {
-        Stamp {
+    pub(super) fn rfc3339() -> RenderedTime {
+        RenderedTime {
             second: i64::MIN,
             text: String::new(),
             zone: utc,
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_new_second_makes_a_new_stamp() {
-        let mut stamp = Stamp::iso();
+        let mut stamp = RenderedTime::iso();
         let first = stamp.at(1_000_000_000).to_owned();
         assert_eq!(stamp.at(1_000_000_000), first);
         assert_ne!(stamp.at(1_000_000_001), first);

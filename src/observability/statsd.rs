@@ -29,7 +29,7 @@ pub struct Statsd {
     buffer: String,
 }
 
-pub(super) fn prepare(settings: Option<&config::Statsd>) -> sys::Result<Option<Statsd>> {
+pub(super) fn prepare(settings: Option<&config::StatsdSettings>) -> sys::Result<Option<Statsd>> {
     let Some(settings) = settings else {
         return Ok(None);
     };
@@ -41,7 +41,7 @@ pub(super) fn prepare(settings: Option<&config::Statsd>) -> sys::Result<Option<S
     }))
 }
 
-pub(super) fn take_over(statsd: Option<Statsd>) {
+pub(super) fn install(statsd: Option<Statsd>) {
     *STATSD.lock() = statsd;
     // A new server gets the number of workers.
     WORKERS.store(u32::MAX, Relaxed);
@@ -83,7 +83,7 @@ pub fn workers(count: u32) {
 
 /// The load of a server, over the last second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Load {
+pub struct LoadGauges {
     /// The share of time that workers were not asleep, on average.
     pub busy_ratio: f64,
     pub in_flight: u64,
@@ -101,7 +101,7 @@ pub enum Backlog {
     Histogram,
 }
 
-pub fn load(load: &Load, backlog: Backlog) {
+pub fn load(load: &LoadGauges, backlog: Backlog) {
     if let Some(statsd) = &mut *STATSD.lock() {
         statsd.load(load, backlog);
         statsd.flush();
@@ -136,8 +136,8 @@ impl Statsd {
         );
     }
 
-    fn load(&mut self, load: &Load, backlog: Backlog) {
-        let Load {
+    fn load(&mut self, load: &LoadGauges, backlog: Backlog) {
+        let LoadGauges {
             busy_ratio,
             in_flight,
             queue_ms,
@@ -198,8 +198,8 @@ mod tests {
         server
             .set_read_timeout(Some(std::time::Duration::from_secs(5)))
             .unwrap();
-        let settings = config::Statsd {
-            address: config::Remote::Udp {
+        let settings = config::StatsdSettings {
+            address: config::RemoteAddress::Udp {
                 host: "127.0.0.1".into(),
                 port: server.local_addr().unwrap().port(),
             },
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn the_load_is_four_gauges() {
         let (server, mut statsd) = statsd("app.", "|#env:prod");
-        let load = Load {
+        let load = LoadGauges {
             busy_ratio: 1.0 / 3.0,
             in_flight: 7,
             queue_ms: 250,

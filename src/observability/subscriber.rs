@@ -9,7 +9,7 @@ use tracing::{Event, Level, Metadata};
 
 use super::CRITICAL;
 use super::error_log::ErrorLog;
-use super::line::Said;
+use super::line::LogMessage;
 use crate::config::LogLevel;
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl tracing::Subscriber for Subscriber {
             return;
         };
         // Before any lock is taken: a field may log while it is formatted.
-        let mut captured = Said::default();
+        let mut captured = LogMessage::default();
         event.record(&mut captured);
         self.log.write(level, &captured);
     }

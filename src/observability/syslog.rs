@@ -16,11 +16,11 @@ const MOST_WAITING: usize = 1000;
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// The syslog client of this process.
-static SYSLOG: Mutex<Option<Syslog>> = Mutex::new(None);
+static SYSLOG: Mutex<Option<SyslogSender>> = Mutex::new(None);
 
 #[derive(Debug)]
-struct Syslog {
-    settings: config::Syslog,
+struct SyslogSender {
+    settings: config::SyslogSettings,
     remote: Remote,
     pid: u32,
     waiting: VecDeque<Vec<u8>>,
@@ -32,7 +32,7 @@ struct Syslog {
 
 /// # Errors
 /// When there is no descriptor left; then everything stays as it was.
-pub(super) fn prepare(settings: Option<&config::Syslog>) -> sys::Result<Prepared> {
+pub(super) fn prepare(settings: Option<&config::SyslogSettings>) -> sys::Result<Prepared> {
     let settings = settings.cloned();
     let remote = settings
         .as_ref()
@@ -41,11 +41,11 @@ pub(super) fn prepare(settings: Option<&config::Syslog>) -> sys::Result<Prepared
     Ok(Prepared(settings.zip(remote)))
 }
 
-pub(super) struct Prepared(Option<(config::Syslog, Remote)>);
+pub(super) struct Prepared(Option<(config::SyslogSettings, Remote)>);
 
 impl Prepared {
-    pub fn take_over(self) {
-        *SYSLOG.lock() = self.0.map(|(settings, remote)| Syslog {
+    pub fn install(self) {
+        *SYSLOG.lock() = self.0.map(|(settings, remote)| SyslogSender {
             settings,
             remote,
             pid: std::process::id(),
@@ -57,13 +57,13 @@ impl Prepared {
     }
 }
 
-pub(super) fn connect(address: &config::Remote) -> sys::Result<Remote> {
+pub(super) fn connect(address: &config::RemoteAddress) -> sys::Result<Remote> {
     match address {
-        config::Remote::Udp { host, port } => Ok(Remote::udp(lookups::find(host, *port)?)),
-        config::Remote::Tcp { host, port } => Ok(Remote::tcp(lookups::find(host, *port)?)),
-        config::Remote::Datagrams(path) => Remote::datagrams(path),
-        config::Remote::Stream(path) => Remote::stream(path),
-        config::Remote::Unix(path) => Remote::unix(path),
+        config::RemoteAddress::Udp { host, port } => Ok(Remote::udp(lookups::find(host, *port)?)),
+        config::RemoteAddress::Tcp { host, port } => Ok(Remote::tcp(lookups::find(host, *port)?)),
+        config::RemoteAddress::Datagrams(path) => Remote::datagrams(path),
+        config::RemoteAddress::Stream(path) => Remote::stream(path),
+        config::RemoteAddress::Unix(path) => Remote::unix(path),
     }
 }
 
@@ -133,14 +133,14 @@ pub(super) fn flush() {
     }
 }
 
-impl Syslog {
+impl SyslogSender {
     /// `<priority>gunicorn.prefix.name: [pid] text`, and the NUL that Python's handler ends with. A stream has lines.
     fn put(&mut self, severity: u8, level: LogLevel, name: &str, text: &[u8]) {
         let priority = u16::from(self.settings.facility) << 3 | u16::from(severity);
         let mut record =
             format!("<{priority}>gunicorn.{}.{name}: ", self.settings.prefix).into_bytes();
         if let Some(shape) = &self.settings.line {
-            let line = shape::Record {
+            let line = shape::LogRecord {
                 level,
                 pid: self.pid,
                 logger: &format!("gunicorn.{name}"),

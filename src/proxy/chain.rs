@@ -6,12 +6,12 @@
 
 use std::net::IpAddr;
 
-use super::told::Client;
+use super::forwarded_request::ForwardedClient;
 
 /// One entry of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
-    Address(Client),
+    Address(ForwardedClient),
     /// A unix socket: the proxy before it runs on the same machine, and is trusted as unix peers are.
     Unix,
     /// Not an address: unknown to the proxy that wrote it, or made up by a client.
@@ -19,16 +19,16 @@ pub enum Hop {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
+pub struct ChainResult {
     /// The nearest address that is not one of our proxies; all of them ours: the farthest.
-    pub client: Option<Client>,
+    pub client: Option<ForwardedClient>,
     /// The index from the right of the farthest hop that a trusted proxy wrote.
     pub place: usize,
 }
 
 /// `hops` from the right.
-pub fn walk(hops: impl Iterator<Item = Hop>, trusts: impl Fn(IpAddr) -> bool) -> Found {
-    let mut found = Found {
+pub fn walk(hops: impl Iterator<Item = Hop>, trusts: impl Fn(IpAddr) -> bool) -> ChainResult {
+    let mut found = ChainResult {
         client: None,
         place: 0,
     };
@@ -59,9 +59,9 @@ pub fn hop(entry: &[u8]) -> Hop {
     client(text).map_or(Hop::Garbage, Hop::Address)
 }
 
-fn client(text: &str) -> Option<Client> {
+fn client(text: &str) -> Option<ForwardedClient> {
     let of = |address: IpAddr, port| {
-        Some(Client {
+        Some(ForwardedClient {
             address: address.to_canonical(),
             port,
         })
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn entries() {
         let is = |entry: &str, address: &str, port| {
-            let client = Client {
+            let client = ForwardedClient {
                 address: address.parse().expect(address),
                 port,
             };

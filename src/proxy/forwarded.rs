@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::chain::{self, walk};
-use super::told::{Scheme, Told};
+use super::forwarded_request::{ForwardedRequest, Scheme};
 use super::trust::trusts;
 use super::{rfc7239, scheme, x_forwarded};
 use crate::config::{ForwardedHeaders, Settings, TrustedPeers, XForwarded};
@@ -93,7 +93,7 @@ impl Forwarded {
     }
 
     /// For a request of a trusted peer. `None`: it has none of these fields, or none with a valid value.
-    pub fn told(&self, head: &RequestHead) -> Result<Option<Told>, Disagreement> {
+    pub fn of_request(&self, head: &RequestHead) -> Result<Option<ForwardedRequest>, Disagreement> {
         if !head.headers().any(|field| self.matters(&field)) {
             return Ok(None);
         }
@@ -116,21 +116,25 @@ impl Forwarded {
         }
     }
 
-    fn standard(&self, head: &RequestHead) -> Told {
+    fn standard(&self, head: &RequestHead) -> ForwardedRequest {
         let elements = rfc7239::elements(&values(head, b"forwarded"));
         let hops = elements.iter().rev().map(|element| element.hop);
         let found = walk(hops, |address| trusts(&self.trusted, address));
         let element = elements.into_iter().rev().nth(found.place);
         let (scheme, host) = element.map_or((None, None), |element| (element.scheme, element.host));
-        Told {
+        ForwardedRequest {
             client: found.client,
             scheme,
             host,
-            ..Told::default()
+            ..ForwardedRequest::default()
         }
     }
 
-    fn x_forwarded(&self, head: &RequestHead, fields: &[XForwarded]) -> Result<Told, Disagreement> {
+    fn x_forwarded(
+        &self,
+        head: &RequestHead,
+        fields: &[XForwarded],
+    ) -> Result<ForwardedRequest, Disagreement> {
         let of = |field: XForwarded| {
             if fields.contains(&field) {
                 values(head, known_of(field).as_str().as_bytes())
@@ -142,7 +146,7 @@ impl Forwarded {
         let hops = x_forwarded::from_the_right(&chain).map(chain::hop);
         let found = walk(hops, |address| trusts(&self.trusted, address));
         let at = |field| x_forwarded::at(&of(field), found.place);
-        Ok(Told {
+        Ok(ForwardedRequest {
             client: found.client,
             scheme: self.scheme(head, found.place)?,
             host: at(XForwarded::Host).and_then(x_forwarded::host),

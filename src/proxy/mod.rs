@@ -3,14 +3,14 @@
 
 mod chain;
 mod forwarded;
+mod forwarded_request;
 mod protocol;
 mod rfc7239;
 mod scheme;
-mod told;
 mod trust;
 mod x_forwarded;
 
 pub use forwarded::{Disagreement, Forwarded};
+pub use forwarded_request::{ForwardedClient, ForwardedRequest, Scheme};
 pub use protocol::{Header, Malformed, parse};
-pub use told::{Client, Scheme, Told};
 pub use trust::trusts;

@@ -4,7 +4,7 @@
 //! client swallow what a proxy has appended.
 
 use super::chain::{self, Hop};
-use super::told::{Client, Scheme};
+use super::forwarded_request::{ForwardedClient, Scheme};
 use super::x_forwarded;
 
 /// The entry of one proxy.
@@ -139,7 +139,7 @@ fn node(value: &[u8]) -> Hop {
     match hidden {
         Some(address) if address.contains(&b'.') || address.ends_with(b"]") => {
             match chain::hop(address) {
-                Hop::Address(client) => Hop::Address(Client { port: 0, ..client }),
+                Hop::Address(client) => Hop::Address(ForwardedClient { port: 0, ..client }),
                 other => other,
             }
         }

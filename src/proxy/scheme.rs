@@ -1,6 +1,6 @@
 //! The scheme that a field like `X-Forwarded-Proto` stands for, as with gunicorn's `secure_scheme_headers`.
 
-use super::told::Scheme;
+use super::forwarded_request::Scheme;
 
 /// A field means https with exactly its secure value, and http with any other. Traefik writes `wss` where others
 /// write `https`.

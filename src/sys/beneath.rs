@@ -48,10 +48,10 @@ pub struct Directory {
 
 /// What was found under a name.
 #[derive(Debug)]
-pub enum Found {
+pub enum OpenedEntry {
     File {
         file: File,
-        facts: Facts,
+        facts: FileAttributes,
     },
     Directory,
     /// A device, a FIFO, a socket.
@@ -60,7 +60,7 @@ pub enum Found {
 
 /// Attributes of an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Facts {
+pub struct FileAttributes {
     pub inode: u64,
     /// In bytes.
     pub size: u64,
@@ -80,7 +80,7 @@ impl Directory {
 
     /// `name` is relative, with single slashes, and empty for the directory itself. A path that leads out of the directory fails
     /// with `CrossesDevices`, the kernel's error for it.
-    pub fn open(&self, name: &[u8], patience: Patience) -> io::Result<Found> {
+    pub fn open(&self, name: &[u8], patience: Patience) -> io::Result<OpenedEntry> {
         if patience == Patience::CachedOnly {
             return found(self.open_cached(name)?);
         }
@@ -98,15 +98,15 @@ impl Directory {
     }
 
     /// As `open`, without the help of newer kernels.
-    pub fn open_by_steps(&self, name: &[u8]) -> io::Result<Found> {
+    pub fn open_by_steps(&self, name: &[u8]) -> io::Result<OpenedEntry> {
         let root = nix::fcntl::open(&self.path, DIRECTORY, Mode::empty())?;
         found(walk(root.as_fd(), name)?)
     }
 }
 
-pub fn facts(file: &File) -> io::Result<Facts> {
+pub fn facts(file: &File) -> io::Result<FileAttributes> {
     let metadata = file.metadata()?;
-    Ok(Facts {
+    Ok(FileAttributes {
         inode: metadata.ino(),
         size: metadata.size(),
         modified: (
@@ -148,16 +148,16 @@ pub fn read(file: &File, size: u64, patience: Patience) -> io::Result<Vec<u8>> {
     }
 }
 
-fn found(fd: OwnedFd) -> io::Result<Found> {
+fn found(fd: OwnedFd) -> io::Result<OpenedEntry> {
     let file = File::from(fd);
     let kind = file.metadata()?.file_type();
     Ok(if kind.is_file() {
         let facts = facts(&file)?;
-        Found::File { file, facts }
+        OpenedEntry::File { file, facts }
     } else if kind.is_dir() {
-        Found::Directory
+        OpenedEntry::Directory
     } else {
-        Found::Other
+        OpenedEntry::Other
     })
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::process::{Parent, die_with_parent};
-use super::signals::{Signal, start_as_program};
+use super::signals::{SignalNumber, start_as_program};
 use super::{Error, Identity, Pid, Result, restore_descriptor_limit};
 
 /// Starts a program as the leader of a group, as another user if one is given. Only `reap` waits for it.
@@ -37,7 +37,7 @@ pub fn start_group(
             if let Some(identity) = &identity {
                 identity.assume().map_err(raw)?;
             }
-            match die_with_parent(parent, Signal::TERM).map_err(raw)? {
+            match die_with_parent(parent, SignalNumber::TERM).map_err(raw)? {
                 Parent::Alive => Ok(()),
                 Parent::Gone => Err(io::ErrorKind::NotFound.into()),
             }
@@ -61,7 +61,7 @@ fn keep_open(fd: RawFd) -> io::Result<()> {
 }
 
 /// Sends a signal to a whole group, by its leader.
-pub fn kill_group(leader: Pid, signal: Signal) -> Result<()> {
+pub fn kill_group(leader: Pid, signal: SignalNumber) -> Result<()> {
     // SAFETY: no pointers are passed.
     if unsafe { libc::kill(-leader.as_raw(), signal.as_raw()) } == 0 {
         Ok(())

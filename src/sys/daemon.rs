@@ -74,13 +74,13 @@ pub fn lead_stdio_to(fd: BorrowedFd<'_>) -> Result<()> {
 }
 
 /// Writes all of it; that the reader has exited is no error.
-pub fn tell(to: OwnedFd, text: &[u8]) {
+pub fn write_all(to: OwnedFd, text: &[u8]) {
     // The reader may have exited.
     drop(std::fs::File::from(to).write_all(text));
 }
 
 /// Reads until all writers have closed their end.
-pub fn hear(from: OwnedFd) -> Vec<u8> {
+pub fn read_to_end(from: OwnedFd) -> Vec<u8> {
     let mut file = std::fs::File::from(from);
     let mut text = Vec::new();
     let mut piece = [0; 1024];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// What woke us, for one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ready {
+pub struct Readiness {
     pub token: u64,
     pub readable: bool,
     pub writable: bool,
@@ -19,7 +19,7 @@ pub struct Ready {
 
 /// How a descriptor is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watch {
+pub enum WatchMode {
     /// Reads and writes, edge-triggered: each change is reported once.
     Edges,
     /// Reads, level-triggered.
@@ -30,7 +30,7 @@ pub enum Watch {
     ReadableExclusive,
 }
 
-impl Watch {
+impl WatchMode {
     fn bits(self) -> u32 {
         let bits = match self {
             Self::Edges => libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET,
@@ -53,7 +53,7 @@ pub struct Epoll {
 pub struct Registrar(Arc<OwnedFd>);
 
 impl Registrar {
-    pub fn add(&self, fd: BorrowedFd<'_>, watch: Watch, token: u64) -> io::Result<()> {
+    pub fn add(&self, fd: BorrowedFd<'_>, watch: WatchMode, token: u64) -> io::Result<()> {
         let mut event = libc::epoll_event {
             events: watch.bits(),
             u64: token,
@@ -103,7 +103,7 @@ impl Epoll {
         &self.registrar
     }
 
-    pub fn add(&self, fd: BorrowedFd<'_>, watch: Watch, token: u64) -> io::Result<()> {
+    pub fn add(&self, fd: BorrowedFd<'_>, watch: WatchMode, token: u64) -> io::Result<()> {
         self.registrar.add(fd, watch, token)
     }
 
@@ -128,11 +128,11 @@ impl Epoll {
     }
 
     /// The n-th event of the last wait.
-    pub fn event(&self, n: usize) -> Option<Ready> {
+    pub fn event(&self, n: usize) -> Option<Readiness> {
         let event = *self.events.get(n)?;
         let has = |bit: i32| event.events & bit.cast_unsigned() != 0;
         let closed = has(libc::EPOLLHUP) || has(libc::EPOLLERR);
-        Some(Ready {
+        Some(Readiness {
             token: event.u64,
             readable: has(libc::EPOLLIN) || closed,
             writable: has(libc::EPOLLOUT) || closed,

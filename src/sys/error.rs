@@ -48,7 +48,7 @@ impl Error {
 
     /// Adds a hint on why a file cannot be created at `path`, where the cause is known.
     #[must_use]
-    pub fn with_way_out(self, path: &Path) -> Self {
+    pub fn with_path_hint(self, path: &Path) -> Self {
         let directory = path.parent().unwrap_or(Path::new("/")).display();
         let hint = match self.kind() {
             io::ErrorKind::NotFound => format!("the directory {directory} does not exist"),

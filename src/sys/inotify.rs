@@ -24,21 +24,21 @@ const CHANGES: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
 
 /// Names a watched directory. Watching the same one again gives the same mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(i32);
+pub struct WatchId(i32);
 
 /// What has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// To an entry of the directory.
     Entry {
-        mark: Mark,
+        mark: WatchId,
         name: OsString,
         kind: EntryKind,
     },
     /// The directory itself was removed or renamed.
-    Gone { mark: Mark },
+    Gone { mark: WatchId },
     /// The mark is no longer valid.
-    Forgotten { mark: Mark },
+    Forgotten { mark: WatchId },
     /// The queue has overflowed: anything may have changed.
     Lost,
 }
@@ -62,10 +62,10 @@ impl Inotify {
 
     /// # Errors
     /// The system's; `ENOSPC`: the user has as many watches as the system allows.
-    pub fn watch(&self, directory: &Path) -> Result<Mark> {
+    pub fn watch(&self, directory: &Path) -> Result<WatchId> {
         self.0
             .add_watch(directory, CHANGES)
-            .map(|mark| Mark(mark.as_raw()))
+            .map(|mark| WatchId(mark.as_raw()))
             .map_err(|e| Error::new("inotify_add_watch", directory.display(), e))
     }
 
@@ -77,7 +77,7 @@ impl Inotify {
                     return Ok(events
                         .into_iter()
                         .filter_map(|event| {
-                            let mark = Mark(event.wd.as_raw());
+                            let mark = WatchId(event.wd.as_raw());
                             change(mark, event.mask, event.name)
                         })
                         .collect());
@@ -96,7 +96,7 @@ impl AsFd for Inotify {
     }
 }
 
-fn change(mark: Mark, mask: AddWatchFlags, name: Option<OsString>) -> Option<Change> {
+fn change(mark: WatchId, mask: AddWatchFlags, name: Option<OsString>) -> Option<Change> {
     if mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
         return Some(Change::Lost);
     }

@@ -91,10 +91,10 @@ static ZONE: OnceLock<Zone> = OnceLock::new();
 
 /// The offsets of a zone from now on, the earliest first; never empty.
 #[derive(Debug)]
-struct Zone(Vec<Span>);
+struct Zone(Vec<OffsetPeriod>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Span {
+struct OffsetPeriod {
     from: i64,
     /// Seconds east of UTC.
     offset: i64,
@@ -113,7 +113,7 @@ impl Zone {
     }
 
     /// `ask`: the span that a moment is in.
-    fn of(now: i64, ask: impl Fn(i64) -> Span) -> Self {
+    fn of(now: i64, ask: impl Fn(i64) -> OffsetPeriod) -> Self {
         let mut spans = vec![ask(now - Self::STEP)];
         for n in 0..Self::YEARS * 53 {
             let (mut before, mut after) = (now + (n - 1) * Self::STEP, now + n * Self::STEP);
@@ -133,7 +133,7 @@ impl Zone {
                     before = middle;
                 }
             }
-            spans.push(Span {
+            spans.push(OffsetPeriod {
                 from: after,
                 ..next
             });
@@ -141,7 +141,7 @@ impl Zone {
         Self(spans)
     }
 
-    fn span(&self, unix_seconds: i64) -> &Span {
+    fn span(&self, unix_seconds: i64) -> &OffsetPeriod {
         let later = self.0.partition_point(|span| span.from <= unix_seconds);
         &self.0[later.saturating_sub(1)]
     }
@@ -168,7 +168,7 @@ impl LocalTime {
 }
 
 /// By the zone of this process.
-fn span_at(unix_seconds: i64) -> Span {
+fn span_at(unix_seconds: i64) -> OffsetPeriod {
     // SAFETY: all-zero is a valid tm: numbers and a null pointer.
     let mut parts: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live values of their types. Null only comes back for a year beyond an int, which leaves
@@ -180,7 +180,7 @@ fn span_at(unix_seconds: i64) -> Span {
         // SAFETY: the C library's name of the zone, which lives until the zone changes, and nothing changes it during this call.
         unsafe { CStr::from_ptr(parts.tm_zone) }.to_owned()
     };
-    Span {
+    OffsetPeriod {
         from: unix_seconds,
         offset: parts.tm_gmtoff,
         name,
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_change_of_the_offset_is_found_to_the_second() {
         const CHANGE: i64 = 1_800_000_123;
-        let zone = Zone::of(1_795_176_000, |second| Span {
+        let zone = Zone::of(1_795_176_000, |second| OffsetPeriod {
             from: second,
             offset: if second < CHANGE { 3_600 } else { 7_200 },
             name: if second < CHANGE { c"CET" } else { c"CEST" }.to_owned(),

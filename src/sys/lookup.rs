@@ -12,8 +12,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::process::{Fork, Parent, die_with_parent, fork, is_ours, kill, wait};
-use super::signals::{Signal, start_as_child};
-use super::{Error, Pid, Result, Scratch, clock, daemon, exit_now, set_title, wait_for};
+use super::signals::{SignalNumber, start_as_child};
+use super::{Error, MemFile, Pid, Result, clock, daemon, exit_now, set_title, wait_for};
 
 /// Between two tries of the child: the first pause, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ pub struct Lookup {
     host: String,
     port: u16,
     found: OnceLock<SocketAddr>,
-    answer: Option<Scratch>,
+    answer: Option<MemFile>,
     child: Option<Pid>,
     /// The process that has started the child.
     owner: Pid,
@@ -40,7 +40,7 @@ pub struct Lookup {
 
 /// A result that is reported for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum LookupEvent {
     /// The lookup is retried.
     Failed(String),
     /// After a failure.
@@ -74,7 +74,7 @@ impl Lookup {
         if address.is_some() {
             return Ok(lookup);
         }
-        let answer = Scratch::new(c"rgun-resolver")?;
+        let answer = MemFile::new(c"rgun-resolver")?;
         match fork() {
             Ok(Fork::Child) => look_up(host, port, &answer, lookup.owner),
             Ok(Fork::Parent { child }) => lookup.child = Some(child),
@@ -124,7 +124,7 @@ impl Lookup {
     }
 
     /// A result to be logged; each is returned once.
-    pub fn news(&self) -> Option<News> {
+    pub fn take_event(&self) -> Option<LookupEvent> {
         if self.child.is_none() && self.found.get().is_some() {
             return None;
         }
@@ -132,11 +132,11 @@ impl Lookup {
         match (*reported, self.look()?) {
             (Reported::Nothing, Err(reason)) => {
                 *reported = Reported::Failure;
-                Some(News::Failed(reason))
+                Some(LookupEvent::Failed(reason))
             }
             (Reported::Failure, Ok(address)) => {
                 *reported = Reported::Address;
-                Some(News::Found(address))
+                Some(LookupEvent::Found(address))
             }
             (Reported::Nothing, Ok(_)) => {
                 *reported = Reported::Address;
@@ -154,7 +154,7 @@ impl Lookup {
             // The master's loop may have reaped it, where it was killed, and then its pid may belong to another process.
             && is_ours(child)
         {
-            drop(kill(child, Signal::KILL));
+            drop(kill(child, SignalNumber::KILL));
         }
     }
 
@@ -185,8 +185,8 @@ impl Lookup {
 }
 
 /// In the child.
-fn look_up(host: &str, port: u16, answer: &Scratch, parent: Pid) -> ! {
-    let prepared = start_as_child().and_then(|()| die_with_parent(parent, Signal::KILL));
+fn look_up(host: &str, port: u16, answer: &MemFile, parent: Pid) -> ! {
+    let prepared = start_as_child().and_then(|()| die_with_parent(parent, SignalNumber::KILL));
     if !matches!(prepared, Ok(Parent::Alive)) {
         exit_now(1);
     }
@@ -211,7 +211,7 @@ fn look_up(host: &str, port: u16, answer: &Scratch, parent: Pid) -> ! {
     }
 }
 
-fn note(answer: &Scratch, resolved: Result<SocketAddr>) {
+fn note(answer: &MemFile, resolved: Result<SocketAddr>) {
     let line = match resolved {
         Ok(address) => format!("{FOUND}{address}\n"),
         Err(error) => format!("{FAILED}{error}\n"),
@@ -257,7 +257,7 @@ mod tests {
             lookup.address(),
             Some("[::1]:514".parse().expect("numbers"))
         );
-        assert_eq!(lookup.news(), None);
+        assert_eq!(lookup.take_event(), None);
     }
 
     #[test]
@@ -265,22 +265,22 @@ mod tests {
         let lookup = Lookup::start("no-such-host.invalid", 514).expect("memory");
         lookup.wait(Duration::from_secs(60));
         assert_eq!(lookup.address(), None);
-        let Some(News::Failed(reason)) = lookup.news() else {
+        let Some(LookupEvent::Failed(reason)) = lookup.take_event() else {
             panic!("it does not resolve");
         };
         assert!(reason.contains("no-such-host.invalid"), "{reason}");
-        assert_eq!(lookup.news(), None);
+        assert_eq!(lookup.take_event(), None);
     }
 
     #[test]
     fn an_answer_that_comes_later_is_found_by_all() {
         let mut lookup = Lookup::start("127.0.0.1", 514).expect("memory");
         lookup.found = OnceLock::new();
-        lookup.answer = Some(Scratch::new(c"test").expect("memory"));
+        lookup.answer = Some(MemFile::new(c"test").expect("memory"));
         assert_eq!(lookup.address(), None);
         let answer = lookup.answer.as_ref().expect("just set");
         note(answer, Err(Error::new("resolve", "x", ErrorKind::NotFound)));
-        assert!(matches!(lookup.news(), Some(News::Failed(_))));
+        assert!(matches!(lookup.take_event(), Some(LookupEvent::Failed(_))));
         answer.clear();
         let address = "192.0.2.1:514".parse().expect("numbers");
         note(answer, Ok(address));

@@ -92,7 +92,7 @@ pub fn trim() {
 /// The pages of executable code of the loaded file that contains `address`: start and length in bytes. The loader lists
 /// them (`dl_iterate_phdr(3)`), so that no file of /proc has to be opened and read.
 fn code(address: usize) -> Option<(usize, usize)> {
-    let mut search = Search {
+    let mut search = MappingSearch {
         address,
         page: page_size(),
         found: None,
@@ -109,7 +109,7 @@ pub fn page_size() -> usize {
     usize::try_from(size).unwrap_or(4096)
 }
 
-struct Search {
+struct MappingSearch {
     address: usize,
     page: usize,
     found: Option<(usize, usize)>,
@@ -122,7 +122,7 @@ unsafe extern "C" fn visit(
     search: *mut libc::c_void,
 ) -> libc::c_int {
     // SAFETY: `search` is what `code` has passed, and only this thread uses it.
-    let search = unsafe { &mut *search.cast::<Search>() };
+    let search = unsafe { &mut *search.cast::<MappingSearch>() };
     // SAFETY: the loader passes a description that is valid during the call, with `dlpi_phnum` program headers.
     let (file, headers) = unsafe {
         let file = &*file;

@@ -19,8 +19,8 @@ pub mod inotify;
 mod listener;
 mod local_time;
 mod lookup;
+mod mem_file;
 mod memory;
-mod noted;
 mod notify;
 mod output;
 mod packets;
@@ -31,7 +31,7 @@ mod poll;
 pub mod process;
 mod random;
 mod remote;
-mod scratch;
+mod signal_notes;
 pub mod signals;
 pub mod stream;
 mod successor;
@@ -54,9 +54,9 @@ pub use listener::{Audience, Listener, ListenerAddress, Protection};
 pub use local_time::{
     LocalTime, format_time, keep_zone, local_time, unix_millis, unix_seconds, utc,
 };
-pub use lookup::{Lookup, News};
+pub use lookup::{Lookup, LookupEvent};
+pub use mem_file::MemFile;
 pub use memory::{share_arenas, shared_words, shared_words_of, trim};
-pub use noted::Noted;
 pub use notify::NotifySocket;
 pub use output::{ATOMIC, Output, end_of_piece};
 pub use packets::{
@@ -64,15 +64,15 @@ pub use packets::{
 };
 pub use pid::Pid;
 pub use pipe::pipe;
-pub use place::{LastLink, Place};
-pub use poll::{Wanted, wait_for, wait_readable, wait_writable};
+pub use place::{DirectoryEntry, LastLink};
+pub use poll::{PollInterest, wait_for, wait_readable, wait_writable};
 pub use random::random;
 pub use remote::Remote;
-pub use scratch::Scratch;
+pub use signal_notes::SignalNotes;
 pub use successor::{close_inherited, replace_program};
 pub use tcp::{
-    AnyIpv6, Others, accept_queue, last_data_received, listen_tcp, share_port, try_tcp,
-    turn_away_newcomers,
+    AnyIpv6, Others, accept_queue, drop_new_connections, last_data_received, listen_tcp,
+    share_port, try_tcp,
 };
 pub use title::set_title;
 pub use turn::Turn;

@@ -15,7 +15,7 @@ pub const ATOMIC: usize = 4096;
 
 /// How to write without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum WriteMethod {
     /// Always ready, in the sense of poll(2).
     File,
     /// An open file description of our own, with `O_NONBLOCK`.
@@ -29,7 +29,7 @@ enum Way {
 #[derive(Debug)]
 pub struct Output {
     file: File,
-    way: Way,
+    way: WriteMethod,
     ownership: Ownership,
 }
 
@@ -40,9 +40,9 @@ impl Output {
     /// Those of `place::append`.
     pub fn file(path: &Path) -> Result<Output> {
         let Appended { file, ownership } =
-            place::append(path, 0o644).map_err(|error| error.with_way_out(path))?;
+            place::append(path, 0o644).map_err(|error| error.with_path_hint(path))?;
         let way = match kind(&file) {
-            Way::Polled => Way::NonBlocking,
+            WriteMethod::Polled => WriteMethod::NonBlocking,
             way => way,
         };
         Ok(Output {
@@ -58,7 +58,8 @@ impl Output {
     /// The system's, and that the file must keep its owner.
     pub fn give_to(&self, identity: &Identity, path: &Path) -> Result<()> {
         let failed = |error| Error::new("chown", path.display(), error);
-        if self.way != Way::File || !self.file.metadata().is_ok_and(|found| found.is_file()) {
+        if self.way != WriteMethod::File || !self.file.metadata().is_ok_and(|found| found.is_file())
+        {
             return Ok(());
         }
         let is_theirs = match self.ownership {
@@ -91,16 +92,16 @@ impl Output {
         let file = File::from(copy.map_err(|error| Error::new("open", "/dev/null", error))?);
         match kind(&file) {
             // O_NONBLOCK belongs to the description, which our parent shares; a new one is ours alone.
-            Way::Polled => match reopened(path) {
-                Some(own) => Ok(Output::of(own, Way::NonBlocking)),
-                None => Ok(Output::of(file, Way::Polled)),
+            WriteMethod::Polled => match reopened(path) {
+                Some(own) => Ok(Output::of(own, WriteMethod::NonBlocking)),
+                None => Ok(Output::of(file, WriteMethod::Polled)),
             },
             way => Ok(Output::of(file, way)),
         }
     }
 
     /// Wraps a file that was opened elsewhere: it keeps its owner.
-    fn of(file: File, way: Way) -> Output {
+    fn of(file: File, way: WriteMethod) -> Output {
         Output {
             file,
             way,
@@ -125,7 +126,7 @@ impl Output {
     /// A write of any length is one append, and never blocks.
     #[must_use]
     pub fn is_file(&self) -> bool {
-        self.way == Way::File
+        self.way == WriteMethod::File
     }
 
     /// How much of `bytes` to write at once, so that lines stay whole as far as that is possible: a line that is longer than
@@ -135,11 +136,11 @@ impl Output {
         let piece = end_of_piece(bytes);
         let is_torn = piece == ATOMIC && bytes.get(ATOMIC - 1) != Some(&b'\n');
         match self.way {
-            Way::File => bytes.len(),
-            Way::NonBlocking | Way::Socket if is_torn => {
+            WriteMethod::File => bytes.len(),
+            WriteMethod::NonBlocking | WriteMethod::Socket if is_torn => {
                 memchr::memchr(b'\n', bytes).map_or(bytes.len(), |newline| newline + 1)
             }
-            Way::NonBlocking | Way::Socket | Way::Polled => piece,
+            WriteMethod::NonBlocking | WriteMethod::Socket | WriteMethod::Polled => piece,
         }
     }
 
@@ -151,9 +152,10 @@ impl Output {
         let piece = bytes.get(..ATOMIC).unwrap_or(bytes);
         loop {
             let written = match self.way {
-                Way::File | Way::NonBlocking => (&self.file).write(bytes),
-                Way::Socket => stream::send(self.file.as_fd(), bytes),
-                Way::Polled => match wait_writable(self.file.as_fd(), Some(Duration::ZERO)) {
+                WriteMethod::File | WriteMethod::NonBlocking => (&self.file).write(bytes),
+                WriteMethod::Socket => stream::send(self.file.as_fd(), bytes),
+                WriteMethod::Polled => match wait_writable(self.file.as_fd(), Some(Duration::ZERO))
+                {
                     Ok(true) => (&self.file).write(piece),
                     Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
                     Err(error) => Err(error.source),
@@ -182,17 +184,17 @@ pub fn end_of_piece(bytes: &[u8]) -> usize {
     }
 }
 
-fn kind(file: &File) -> Way {
+fn kind(file: &File) -> WriteMethod {
     let Ok(kind) = file.metadata().map(|metadata| metadata.file_type()) else {
-        return Way::Polled;
+        return WriteMethod::Polled;
     };
     if kind.is_socket() {
-        Way::Socket
+        WriteMethod::Socket
     } else if kind.is_fifo() || (kind.is_char_device() && file.is_terminal()) {
-        Way::Polled
+        WriteMethod::Polled
     } else {
         // Also /dev/null and its like.
-        Way::File
+        WriteMethod::File
     }
 }
 
@@ -226,9 +228,9 @@ mod tests {
     #[test]
     fn a_full_pipe_is_not_waited_for() {
         let (mut reader, writer) = io::pipe().unwrap();
-        for way in [Way::Polled, Way::NonBlocking] {
+        for way in [WriteMethod::Polled, WriteMethod::NonBlocking] {
             let file = match way {
-                Way::NonBlocking => {
+                WriteMethod::NonBlocking => {
                     use std::os::fd::AsRawFd;
                     reopened(&format!("/proc/self/fd/{}", writer.as_raw_fd())).expect("own pipe")
                 }
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn a_full_socket_is_not_waited_for() {
         let (mut reader, writer) = UnixStream::pair().unwrap();
-        let output = Output::of(File::from(OwnedFd::from(writer)), Way::Socket);
+        let output = Output::of(File::from(OwnedFd::from(writer)), WriteMethod::Socket);
         let total = filled(&output);
         reader.read_exact(&mut vec![0; total]).unwrap();
         assert_eq!(output.attempt(b"x").unwrap(), 1);

@@ -48,7 +48,7 @@ pub enum LastLink {
 
 /// A name in a directory that is held open: renaming a directory on the path to it has no effect.
 #[derive(Debug)]
-pub struct Place {
+pub struct DirectoryEntry {
     path: PathBuf,
     directory: OwnedFd,
     name: OsString,
@@ -73,7 +73,7 @@ pub enum Ownership {
     Stays,
 }
 
-impl Place {
+impl DirectoryEntry {
     /// # Errors
     /// The system's, and that another user's link leads to what is not that user's.
     pub fn find(path: &Path, last: LastLink) -> Result<Self> {
@@ -193,7 +193,7 @@ pub fn append(path: &Path, mode: u32) -> Result<Appended> {
     let mode = Mode::from_bits_truncate(mode);
     let mut last = Errno::ELOOP;
     for _ in 0..MOST_LOOKS {
-        let place = Place::find(path, LastLink::Followed)?;
+        let place = DirectoryEntry::find(path, LastLink::Followed)?;
         if !place.is_magic {
             match place.open(flags | OFlag::O_CREAT | OFlag::O_EXCL, mode) {
                 Ok(file) => {
@@ -216,7 +216,7 @@ pub fn append(path: &Path, mode: u32) -> Result<Appended> {
     Err(failed(last))
 }
 
-fn existing(place: &Place, file: OwnedFd) -> Result<Appended> {
+fn existing(place: &DirectoryEntry, file: OwnedFd) -> Result<Appended> {
     let failed = |error: Errno| Error::new("stat", place.path.display(), error);
     let found = fstat(&file).map_err(failed)?;
     let directory = fstat(&place.directory).map_err(failed)?;
@@ -309,7 +309,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn finish(mut self, last: LastLink) -> Result<Place> {
+    fn finish(mut self, last: LastLink) -> Result<DirectoryEntry> {
         loop {
             let Some(name) = self.rest.pop_front() else {
                 return Err(failed(self.path, Errno::EISDIR));
@@ -343,8 +343,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn place(self, name: OsString, is_magic: bool) -> Place {
-        Place {
+    fn place(self, name: OsString, is_magic: bool) -> DirectoryEntry {
+        DirectoryEntry {
             path: self.path.to_owned(),
             directory: self.directory,
             name,
@@ -467,7 +467,8 @@ mod tests {
     #[test]
     fn a_draft_is_new_and_takes_its_place_at_once() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let place = Place::find(&directory.path().join("file"), LastLink::Followed).expect("there");
+        let place = DirectoryEntry::find(&directory.path().join("file"), LastLink::Followed)
+            .expect("there");
         let (draft, _) = place.draft(0o600).expect("a file");
         assert!(place.stat().expect("stat").is_none());
         draft.replace(&place).expect("rename");

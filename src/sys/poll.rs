@@ -10,7 +10,7 @@ use super::{Error, Result};
 
 /// What is waited for at one descriptor. Its closing is reported in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum PollInterest {
     Readable,
     Writable,
     Closed,
@@ -20,19 +20,22 @@ pub enum Wanted {
 ///
 /// `timeout` is rounded up to whole milliseconds, so that a deadline has passed when it returns none; `None`: for ever.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<Vec<bool>> {
-    let wanted: Vec<_> = fds.iter().map(|fd| (*fd, Wanted::Readable)).collect();
+    let wanted: Vec<_> = fds.iter().map(|fd| (*fd, PollInterest::Readable)).collect();
     wait_for(&wanted, timeout)
 }
 
 /// As `wait_readable`, with a condition for each descriptor.
-pub fn wait_for(fds: &[(BorrowedFd<'_>, Wanted)], timeout: Option<Duration>) -> Result<Vec<bool>> {
+pub fn wait_for(
+    fds: &[(BorrowedFd<'_>, PollInterest)],
+    timeout: Option<Duration>,
+) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd<'_>> = fds
         .iter()
         .map(|(fd, wanted)| {
             let flags = match wanted {
-                Wanted::Readable => PollFlags::POLLIN,
-                Wanted::Writable => PollFlags::POLLOUT,
-                Wanted::Closed => PollFlags::empty(),
+                PollInterest::Readable => PollFlags::POLLIN,
+                PollInterest::Writable => PollFlags::POLLOUT,
+                PollInterest::Closed => PollFlags::empty(),
             };
             PollFd::new(*fd, flags)
         })

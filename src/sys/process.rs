@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::signals::Signal;
+use super::signals::SignalNumber;
 use super::{Error, Pid, Result};
 
 /// Which of the two processes this is.
@@ -35,7 +35,7 @@ pub fn fork() -> Result<Fork> {
 
 /// Whether a fork is refused where there are other threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Threads {
+pub enum ThreadPolicy {
     Refused,
     /// They are not in the child, and what they had locked stays locked there.
     Allowed,
@@ -46,9 +46,9 @@ pub enum Threads {
 ///
 /// # Errors
 /// As `fork`.
-pub fn fork_orphan(threads: Threads) -> Result<Fork> {
+pub fn fork_orphan(threads: ThreadPolicy) -> Result<Fork> {
     let count = settled_threads();
-    if threads == Threads::Refused && count > 1 {
+    if threads == ThreadPolicy::Refused && count > 1 {
         return Err(has_threads(count));
     }
     let (read, write) =
@@ -85,7 +85,7 @@ pub fn fork_orphan(threads: Threads) -> Result<Fork> {
 
 /// Whether a process is a child of this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Child {
+pub enum Parentage {
     /// It can be waited for, or it can soon.
     Ours,
     /// Another process's child, or no process at all.
@@ -93,7 +93,7 @@ pub enum Child {
 }
 
 /// Does not reap: a child that has ended can still be waited for.
-pub fn whose_child(pid: Pid) -> Child {
+pub fn whose_child(pid: Pid) -> Parentage {
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     let id = libc::id_t::try_from(pid.as_raw()).unwrap_or(0);
     // SAFETY: all-zero is a valid siginfo to be written over, and the call only writes there.
@@ -102,9 +102,9 @@ pub fn whose_child(pid: Pid) -> Child {
         libc::waitid(libc::P_PID, id, &raw mut info, flags)
     };
     if found == 0 {
-        Child::Ours
+        Parentage::Ours
     } else {
-        Child::NotOurs
+        Parentage::NotOurs
     }
 }
 
@@ -130,19 +130,22 @@ fn settled_threads() -> usize {
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum ProcessExit {
     Code(u8),
-    Signal { signal: Signal, core: CoreDump },
+    Signal {
+        signal: SignalNumber,
+        core: CoreFile,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CoreDump {
+pub enum CoreFile {
     Written,
     No,
 }
 
 /// Reaps the next child that has ended, whichever it is; `None`: there is none now.
-pub fn reap() -> Result<Option<(Pid, Exit)>> {
+pub fn reap() -> Result<Option<(Pid, ProcessExit)>> {
     loop {
         let mut status = 0;
         // SAFETY: `status` is a valid place for an int.
@@ -152,16 +155,16 @@ pub fn reap() -> Result<Option<(Pid, Exit)>> {
                 // By hand and not with nix, which takes death by a real-time signal for an error.
                 Some(pid) if libc::WIFEXITED(status) => {
                     let code = u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX);
-                    return Ok(Some((pid, Exit::Code(code))));
+                    return Ok(Some((pid, ProcessExit::Code(code))));
                 }
                 Some(pid) if libc::WIFSIGNALED(status) => {
                     let core = if libc::WCOREDUMP(status) {
-                        CoreDump::Written
+                        CoreFile::Written
                     } else {
-                        CoreDump::No
+                        CoreFile::No
                     };
-                    let signal = Signal::from_raw(libc::WTERMSIG(status));
-                    return Ok(Some((pid, Exit::Signal { signal, core })));
+                    let signal = SignalNumber::from_raw(libc::WTERMSIG(status));
+                    return Ok(Some((pid, ProcessExit::Signal { signal, core })));
                 }
                 // Stopped or continued: not requested, and ignored.
                 Some(_) => {}
@@ -208,7 +211,7 @@ pub fn is_ours(pid: Pid) -> bool {
 }
 
 /// Sends a signal.
-pub fn kill(pid: Pid, signal: Signal) -> Result<()> {
+pub fn kill(pid: Pid, signal: SignalNumber) -> Result<()> {
     // SAFETY: no pointers are passed; a `Pid` is never a group.
     if unsafe { libc::kill(pid.as_raw(), signal.as_raw()) } == 0 {
         Ok(())
@@ -282,7 +285,7 @@ pub fn set_oom_score(pid: Pid, score: i32) -> Result<()> {
 }
 
 /// Whether the process has a handler for that signal; its default action may be deadly.
-pub fn catches(pid: Pid, signal: Signal) -> bool {
+pub fn catches(pid: Pid, signal: SignalNumber) -> bool {
     has_signal(pid, "SigCgt:", signal)
 }
 
@@ -294,14 +297,14 @@ pub fn first_process_without_term() -> Option<String> {
     let name = fs::read_to_string("/proc/1/comm").ok()?.trim().to_owned();
     let is_deaf = SHELLS.contains(&name.as_str())
         && fs::read("/proc/1/status").is_ok()
-        && !catches(first, Signal::TERM)
+        && !catches(first, SignalNumber::TERM)
         // An interactive one.
-        && !has_signal(first, "SigIgn:", Signal::TERM);
+        && !has_signal(first, "SigIgn:", SignalNumber::TERM);
     is_deaf.then_some(name)
 }
 
 /// `mask`: as `/proc/PID/status` names it.
-fn has_signal(pid: Pid, mask: &str, signal: Signal) -> bool {
+fn has_signal(pid: Pid, mask: &str, signal: SignalNumber) -> bool {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = text.lines().find_map(|line| line.strip_prefix(mask));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -329,7 +332,7 @@ pub enum Parent {
 }
 
 /// When the parent dies, this process gets `signal`. Cleared by a fork and by a change of user: call it after both.
-pub fn die_with_parent(parent: Pid, signal: Signal) -> Result<Parent> {
+pub fn die_with_parent(parent: Pid, signal: SignalNumber) -> Result<Parent> {
     // SAFETY: no pointers are passed.
     if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.as_raw()) } != 0 {
         return Err(Error::last("prctl", "PR_SET_PDEATHSIG"));
@@ -424,7 +427,7 @@ mod tests {
             .spawn()
             .expect("a program of every system");
         let pid = Pid::new(i32::try_from(child.id()).expect("a pid")).expect("a pid");
-        kill(pid, Signal::from_raw(libc::SIGSTOP)).expect("our child");
+        kill(pid, SignalNumber::from_raw(libc::SIGSTOP)).expect("our child");
         while inactivity(pid).is_none() {
             std::thread::yield_now();
         }

@@ -18,16 +18,16 @@ const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 const LOOK_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub struct Remote(Kind);
+pub struct Remote(RemoteKind);
 
 #[derive(Debug)]
-enum Kind {
+enum RemoteKind {
     Udp(Udp),
     /// By its path at each send: its server may start later, and start again.
     Datagrams(UnixDatagram, PathBuf),
-    Stream(Stream),
+    Stream(RemoteStream),
     /// As a syslog handler does: datagrams, and a stream where the socket is one.
-    Either(UnixDatagram, PathBuf, Stream),
+    Either(UnixDatagram, PathBuf, RemoteStream),
 }
 
 /// Connected once the address is known.
@@ -46,7 +46,7 @@ enum Address {
 }
 
 #[derive(Debug)]
-struct Stream {
+struct RemoteStream {
     address: Address,
     open: Option<Socket>,
     /// The next attempt to connect is not before this.
@@ -55,7 +55,7 @@ struct Stream {
 
 impl Remote {
     pub fn udp(server: Arc<Lookup>) -> Remote {
-        Remote(Kind::Udp(Udp {
+        Remote(RemoteKind::Udp(Udp {
             server,
             socket: None,
             next: Duration::ZERO,
@@ -63,7 +63,7 @@ impl Remote {
     }
 
     pub fn tcp(server: Arc<Lookup>) -> Remote {
-        Remote(Kind::Stream(Stream::to(Address::Host(server))))
+        Remote(RemoteKind::Stream(RemoteStream::to(Address::Host(server))))
     }
 
     /// A unix socket of datagrams, which need not be there yet.
@@ -71,14 +71,17 @@ impl Remote {
     /// # Errors
     /// When there is no descriptor left.
     pub fn datagrams(path: &Path) -> Result<Remote> {
-        Ok(Remote(Kind::Datagrams(unbound(path)?, path.to_owned())))
+        Ok(Remote(RemoteKind::Datagrams(
+            unbound(path)?,
+            path.to_owned(),
+        )))
     }
 
     /// # Errors
     /// When the path is too long.
     pub fn stream(path: &Path) -> Result<Remote> {
         let address = Address::Path(unix_address(path)?);
-        Ok(Remote(Kind::Stream(Stream::to(address))))
+        Ok(Remote(RemoteKind::Stream(RemoteStream::to(address))))
     }
 
     /// A unix socket of either kind.
@@ -86,8 +89,8 @@ impl Remote {
     /// # Errors
     /// When the path is too long.
     pub fn unix(path: &Path) -> Result<Remote> {
-        let stream = Stream::to(Address::Path(unix_address(path)?));
-        Ok(Remote(Kind::Either(
+        let stream = RemoteStream::to(Address::Path(unix_address(path)?));
+        Ok(Remote(RemoteKind::Either(
             unbound(path)?,
             path.to_owned(),
             stream,
@@ -98,9 +101,9 @@ impl Remote {
     #[must_use]
     pub fn is_stream(&self) -> bool {
         match &self.0 {
-            Kind::Udp(_) | Kind::Datagrams(..) => false,
-            Kind::Stream(_) => true,
-            Kind::Either(_, _, stream) => stream.open.is_some(),
+            RemoteKind::Udp(_) | RemoteKind::Datagrams(..) => false,
+            RemoteKind::Stream(_) => true,
+            RemoteKind::Either(_, _, stream) => stream.open.is_some(),
         }
     }
 
@@ -108,12 +111,12 @@ impl Remote {
     #[must_use]
     pub fn is_unresolved(&self) -> bool {
         match &self.0 {
-            Kind::Udp(udp) => udp.socket.is_none() && udp.server.address().is_none(),
-            Kind::Stream(Stream {
+            RemoteKind::Udp(udp) => udp.socket.is_none() && udp.server.address().is_none(),
+            RemoteKind::Stream(RemoteStream {
                 address: Address::Host(server),
                 ..
             }) => server.address().is_none(),
-            Kind::Datagrams(..) | Kind::Stream(_) | Kind::Either(..) => false,
+            RemoteKind::Datagrams(..) | RemoteKind::Stream(_) | RemoteKind::Either(..) => false,
         }
     }
 
@@ -123,10 +126,10 @@ impl Remote {
     /// `WouldBlock`: not now, or the address is not known yet. Others: this piece is lost.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Kind::Udp(udp) => udp.send(bytes),
-            Kind::Datagrams(socket, path) => socket.send_to(bytes, &*path),
-            Kind::Stream(stream) => stream.send(bytes),
-            Kind::Either(socket, path, stream) => {
+            RemoteKind::Udp(udp) => udp.send(bytes),
+            RemoteKind::Datagrams(socket, path) => socket.send_to(bytes, &*path),
+            RemoteKind::Stream(stream) => stream.send(bytes),
+            RemoteKind::Either(socket, path, stream) => {
                 if stream.open.is_some() {
                     return stream.send(bytes);
                 }
@@ -144,8 +147,8 @@ impl Remote {
     /// In a forked child: drops the connection, which is its parent's.
     pub fn after_fork(&mut self) {
         match &mut self.0 {
-            Kind::Udp(_) | Kind::Datagrams(..) => {}
-            Kind::Stream(stream) | Kind::Either(_, _, stream) => stream.open = None,
+            RemoteKind::Udp(_) | RemoteKind::Datagrams(..) => {}
+            RemoteKind::Stream(stream) | RemoteKind::Either(_, _, stream) => stream.open = None,
         }
     }
 }
@@ -181,9 +184,9 @@ impl Udp {
     }
 }
 
-impl Stream {
-    fn to(address: Address) -> Stream {
-        Stream {
+impl RemoteStream {
+    fn to(address: Address) -> RemoteStream {
+        RemoteStream {
             address,
             open: None,
             next: Duration::ZERO,

@@ -11,18 +11,18 @@ use super::{Error, Result};
 
 /// A signal by its number; also a real-time one, which has no name of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Signal(i32);
+pub struct SignalNumber(i32);
 
 /// Asks a worker for the Python stack of every thread (`faulthandler.register`). A real-time signal in the middle of the
 /// range, so that it is neither glibc's own (32, 33; musl: 34) nor one an application is likely to use. The
 /// default action kills: only for workers that have registered it.
-pub const DUMP_STACKS: Signal = Signal(42);
+pub const DUMP_STACKS: SignalNumber = SignalNumber(42);
 
 /// Interrupts the request in the main thread of a worker that leaves; chosen as `DUMP_STACKS`.
-pub const CANCEL: Signal = Signal(43);
+pub const CANCEL: SignalNumber = SignalNumber(43);
 
 /// Sends a signal to the main thread of this process, also when another thread would take it.
-pub fn signal_main_thread(signal: Signal) {
+pub fn signal_main_thread(signal: SignalNumber) {
     // SAFETY: no pointers are passed. A process that runs has its main thread (under its pid), so the call cannot fail.
     unsafe {
         let pid = libc::getpid();
@@ -30,7 +30,7 @@ pub fn signal_main_thread(signal: Signal) {
     }
 }
 
-impl Signal {
+impl SignalNumber {
     pub const ABRT: Self = Self(libc::SIGABRT);
     pub const HUP: Self = Self(libc::SIGHUP);
     pub const INT: Self = Self(libc::SIGINT);
@@ -55,7 +55,7 @@ impl Signal {
 }
 
 /// `SIGKILL`; `signal 42` for those without a name.
-impl fmt::Display for Signal {
+impl fmt::Display for SignalNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Known::try_from(self.0) {
             Ok(known) => f.write_str(known.as_str()),
@@ -67,7 +67,7 @@ impl fmt::Display for Signal {
 /// A signal that was received, and the pid of its sender (0: the kernel, or a process outside of our PID namespace).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    pub signal: Signal,
+    pub signal: SignalNumber,
     pub sender: i32,
 }
 
@@ -81,13 +81,13 @@ pub struct SignalQueue {
 
 impl SignalQueue {
     /// From here on these signals arrive through the queue alone, also those that were ignored before.
-    pub fn open(signals: &[Signal]) -> Result<Self> {
+    pub fn open(signals: &[SignalNumber]) -> Result<Self> {
         let mut set = SigSet::empty();
         for signal in signals {
             let known = Known::try_from(signal.0).map_err(|e| Error::new("signalfd", signal, e))?;
             set.add(known);
         }
-        hear_of_children();
+        reset_sigchld();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)
             .map_err(|e| Error::new("sigprocmask", "", e))?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
@@ -100,7 +100,7 @@ impl SignalQueue {
         loop {
             match self.fd.read_signal() {
                 Ok(Some(info)) => {
-                    let signal = Signal(i32::try_from(info.ssi_signo).unwrap_or(0));
+                    let signal = SignalNumber(i32::try_from(info.ssi_signo).unwrap_or(0));
                     let sender = i32::try_from(info.ssi_pid).unwrap_or(0);
                     return Ok(Some(Arrival { signal, sender }));
                 }
@@ -152,12 +152,12 @@ pub fn start_as_program() -> Result<()> {
 }
 
 /// Our children are ours to reap: with an inherited "ignore" the kernel would do it.
-pub fn hear_of_children() {
+pub fn reset_sigchld() {
     default_action(libc::SIGCHLD);
 }
 
 /// These signals do nothing from here on. By a handler: a program that this process starts does not inherit that.
-pub fn outlive(signals: &[Signal]) {
+pub fn ignore_by_handler(signals: &[SignalNumber]) {
     extern "C" fn nothing(_: libc::c_int) {}
     // SAFETY: all-zero is a valid sigaction: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn signals_have_names() {
-        assert_eq!(Signal::KILL.to_string(), "SIGKILL");
+        assert_eq!(SignalNumber::KILL.to_string(), "SIGKILL");
         assert_eq!(DUMP_STACKS.to_string(), "signal 42");
         assert_eq!(CANCEL.to_string(), "signal 43");
     }

@@ -26,13 +26,13 @@ pub fn receive(fd: BorrowedFd<'_>, buffer: &mut BytesMut) -> io::Result<usize> {
 
 /// Reads and discards; returns how many bytes.
 pub fn discard(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut scratch = [0u8; 16 * 1024];
+    let mut mem_file = [0u8; 16 * 1024];
     // SAFETY: the buffer has that many bytes.
     check(unsafe {
         libc::recv(
             fd.as_raw_fd(),
-            scratch.as_mut_ptr().cast(),
-            scratch.len(),
+            mem_file.as_mut_ptr().cast(),
+            mem_file.len(),
             libc::MSG_DONTWAIT,
         )
     })

@@ -195,7 +195,7 @@ fn explained(error: Error, address: SocketAddr) -> Error {
 ///
 /// # Errors
 /// Where the kernel takes no filter.
-pub fn turn_away_newcomers(listener: &Listener) -> io::Result<()> {
+pub fn drop_new_connections(listener: &Listener) -> io::Result<()> {
     const FLAGS: u32 = 13;
     const SYN: u32 = 0x02;
     const SYN_AND_ACK: u32 = 0x12;
@@ -373,7 +373,7 @@ mod tests {
             .expect("a free port");
         let address = SocketAddr::from(([127, 0, 0, 1], port(&listeners[0])));
         let mut early = TcpStream::connect(address).expect("it listens");
-        if turn_away_newcomers(&listeners[0]).is_err() {
+        if drop_new_connections(&listeners[0]).is_err() {
             return; // a kernel without filters
         }
         let late = TcpStream::connect_timeout(&address, Duration::from_millis(200));

@@ -3,13 +3,13 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use super::{Result, Wanted, clock, wait_for};
+use super::{PollInterest, Result, clock, wait_for};
 
 /// Made anew for each turn, so that nothing in it can outlive a descriptor.
 #[derive(Debug)]
 pub struct Turn<'fd, Token> {
     tokens: Vec<Token>,
-    watched: Vec<(BorrowedFd<'fd>, Wanted)>,
+    watched: Vec<(BorrowedFd<'fd>, PollInterest)>,
     deadlines: Vec<(Duration, Token)>,
 }
 
@@ -25,7 +25,7 @@ impl<Token> Default for Turn<'_, Token> {
 
 impl<'fd, Token: Copy + Ord> Turn<'fd, Token> {
     /// A token may watch several descriptors.
-    pub fn watch(&mut self, token: Token, fd: BorrowedFd<'fd>, wanted: Wanted) {
+    pub fn watch(&mut self, token: Token, fd: BorrowedFd<'fd>, wanted: PollInterest) {
         self.tokens.push(token);
         self.watched.push((fd, wanted));
     }
@@ -99,7 +99,7 @@ mod tests {
             let mut turn = Turn::default();
             for n in &order {
                 let (_, is_due, has_deadline) = sources[*n];
-                turn.watch(*n, ours[*n].as_fd(), Wanted::Readable);
+                turn.watch(*n, ours[*n].as_fd(), PollInterest::Readable);
                 if is_due {
                     turn.wake(*n, Duration::ZERO);
                 }

@@ -17,7 +17,7 @@ use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::stat::{FileStat, Mode, fstat, umask};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::place::{LastLink, Place};
+use super::place::{DirectoryEntry, LastLink};
 use super::{
     Audience, Error, Identity, Listener, ListenerAddress, Protection, Result, clock, wait_for,
 };
@@ -72,7 +72,7 @@ impl SocketFile {
 
     /// Removes the path, unless another socket has taken it since. `true`: it was ours and is gone.
     pub fn remove(&self) -> Result<bool> {
-        let place = match Place::find(&self.path, LastLink::Kept) {
+        let place = match DirectoryEntry::find(&self.path, LastLink::Kept) {
             Ok(place) => place,
             // Removed with its directory.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -91,7 +91,7 @@ impl SocketFile {
     /// The system's, and that something else is at the path by now.
     pub fn give_to(&self, identity: &Identity) -> Result<()> {
         let failed = |error| Error::new("chown", self.path.display(), error);
-        let socket = Place::find(&self.path, LastLink::Kept)?.handle()?;
+        let socket = DirectoryEntry::find(&self.path, LastLink::Kept)?.handle()?;
         let found = fstat(&socket).map_err(|error| failed(error.into()))?;
         if self.is(&found) && identity.give(socket.as_fd()).map_err(failed)? {
             return Ok(());
@@ -119,7 +119,8 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
         let reason = io::Error::other("the path is too long for a socket (107 bytes)");
         Error::new("bind", &name, reason)
     })?;
-    let place = Place::find(path, LastLink::Kept).map_err(|error| error.with_way_out(path))?;
+    let place =
+        DirectoryEntry::find(path, LastLink::Kept).map_err(|error| error.with_path_hint(path))?;
     // Until it listens: another server that starts takes what refuses connections for a dead one's.
     let _alone = lock(place.directory());
     let predecessor = make_room(&place, &name, &address)?;
@@ -130,7 +131,7 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
     let bound = socket.bind(&address);
     umask(before);
     drop(alone);
-    bound.map_err(|e| Error::new("bind", &name, e).with_way_out(path))?;
+    bound.map_err(|e| Error::new("bind", &name, e).with_path_hint(path))?;
     // A directory on the path was replaced in the meantime: the socket is elsewhere, and unreachable.
     let made = place.stat()?.filter(is_socket);
     let made = made.ok_or_else(|| failed("stat")(io::ErrorKind::NotFound.into()))?;
@@ -188,7 +189,7 @@ pub fn try_unix(path: &Path) -> Result<()> {
 }
 
 /// Frees the path, or returns why it must stay as it is.
-fn make_room(place: &Place, name: &str, address: &SockAddr) -> Result<Predecessor> {
+fn make_room(place: &DirectoryEntry, name: &str, address: &SockAddr) -> Result<Predecessor> {
     match place.stat()? {
         None => return Ok(Predecessor::None),
         Some(found) if !is_socket(&found) => {

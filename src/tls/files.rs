@@ -15,25 +15,25 @@ const LONGEST: u64 = 1 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Material {
     pub(super) pairs: Vec<PemPair>,
-    pub(super) authorities: Option<Content>,
+    pub(super) authorities: Option<FileContent>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PemPair {
-    pub chain: Content,
+    pub chain: FileContent,
     /// `None`: the key is in the chain's file.
-    pub key: Option<Content>,
+    pub key: Option<FileContent>,
 }
 
 impl PemPair {
-    pub fn key(&self) -> &Content {
+    pub fn key(&self) -> &FileContent {
         self.key.as_ref().unwrap_or(&self.chain)
     }
 }
 
 /// A file's name and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Content {
+pub(super) struct FileContent {
     pub file: String,
     pub bytes: Vec<u8>,
     /// Users other than the owner and the group may read it.
@@ -93,7 +93,7 @@ impl Material {
     }
 }
 
-fn put(bytes: &mut Vec<u8>, content: Option<&Content>) {
+fn put(bytes: &mut Vec<u8>, content: Option<&FileContent>) {
     let Some(content) = content else {
         bytes.push(0);
         return;
@@ -113,7 +113,7 @@ fn take_length(rest: &mut &[u8]) -> Option<usize> {
 }
 
 #[allow(clippy::option_option, reason = "malformed, absent, present")]
-fn take(rest: &mut &[u8]) -> Option<Option<Content>> {
+fn take(rest: &mut &[u8]) -> Option<Option<FileContent>> {
     let (tag, after) = rest.split_first()?;
     *rest = after;
     if *tag == 0 {
@@ -127,14 +127,14 @@ fn take(rest: &mut &[u8]) -> Option<Option<Content>> {
     };
     let file = String::from_utf8(part()?.to_vec()).ok()?;
     let bytes = part()?.to_vec();
-    Some(Some(Content {
+    Some(Some(FileContent {
         file,
         bytes,
         is_public: *tag == 2,
     }))
 }
 
-fn read(path: &Path) -> Result<Content> {
+fn read(path: &Path) -> Result<FileContent> {
     let file = path.display().to_string();
     let problem = |reason: String, hint: &str| Problem::new(&file, reason, hint);
     let unreadable = |error: std::io::Error| {
@@ -174,7 +174,7 @@ fn read(path: &Path) -> Result<Content> {
             "name a file in PEM format with the certificates of one chain",
         ));
     }
-    Ok(Content {
+    Ok(FileContent {
         file,
         bytes,
         is_public: found.permissions().mode() & 0o006 != 0,
@@ -187,8 +187,8 @@ mod tests {
 
     use super::*;
 
-    fn content(file: &str, bytes: &[u8], is_public: bool) -> Content {
-        Content {
+    fn content(file: &str, bytes: &[u8], is_public: bool) -> FileContent {
+        FileContent {
             file: file.to_owned(),
             bytes: bytes.to_owned(),
             is_public,

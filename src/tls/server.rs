@@ -12,7 +12,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, version};
 
 use super::certificate::{Certificate, Validity};
-use super::files::{Content, Material, PemPair};
+use super::files::{FileContent, Material, PemPair};
 use super::problem::{Problem, Result};
 use super::resolver::Resolver;
 use super::tickets::Tickets;
@@ -26,14 +26,14 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 #[derive(Debug)]
 pub struct LoadedTls {
     pub server: Arc<ServerConfig>,
-    pub summaries: Vec<Summary>,
+    pub summaries: Vec<CertificateSummary>,
     /// Problems that do not prevent its use.
     pub warnings: Vec<Problem>,
 }
 
 /// A certificate for logs and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub struct CertificateSummary {
     pub name: String,
     pub file: String,
     /// Seconds since 1970.
@@ -64,7 +64,7 @@ pub fn load(
         let Some((_, first)) = chain.first() else {
             continue;
         };
-        summaries.push(Summary {
+        summaries.push(CertificateSummary {
             name: first.name(),
             file: pair.chain.file.clone(),
             expires: first.expires(),
@@ -158,7 +158,7 @@ fn implementation(suite: &CipherSuite) -> Option<SupportedCipherSuite> {
 
 type Chain = Vec<(CertificateDer<'static>, Certificate)>;
 
-fn chain(content: &Content) -> Result<Chain> {
+fn chain(content: &FileContent) -> Result<Chain> {
     let problem = |reason: String, hint: &str| Err(Problem::new(&content.file, reason, hint));
     let mut chain = Vec::new();
     for (number, der) in CertificateDer::pem_slice_iter(&content.bytes).enumerate() {
@@ -336,7 +336,7 @@ fn look_at(pair: &PemPair, chain: &Chain, now: SystemTime, warnings: &mut Vec<Pr
     }
 }
 
-fn roots(content: &Content, warnings: &mut Vec<Problem>) -> Result<RootCertStore> {
+fn roots(content: &FileContent, warnings: &mut Vec<Problem>) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let (added, ignored) =
         roots.add_parsable_certificates(chain(content)?.into_iter().map(|(der, _)| der));

@@ -19,7 +19,7 @@ pub struct Debounce {
     burst: Burst,
     /// The first names of the burst, as many as matter.
     names: BTreeSet<OsString>,
-    span: Option<Span>,
+    span: Option<ChangeBurst>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub struct Burst {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct ChangeBurst {
     first: Duration,
     last: Duration,
 }
@@ -73,7 +73,7 @@ impl Debounce {
 
     fn note(&mut self, now: Duration) {
         let first = self.span.map_or(now, |span| span.first);
-        self.span = Some(Span { first, last: now });
+        self.span = Some(ChangeBurst { first, last: now });
     }
 }
 

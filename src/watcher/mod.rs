@@ -5,8 +5,8 @@
 //! next look.
 
 mod debounce;
-mod eyes;
-mod news;
+mod directory_watcher;
+mod loaded_files;
 mod pattern;
 mod stamp;
 mod tree;
@@ -15,10 +15,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::{Reload, ReloadEngine};
-use crate::sys::{Wanted, clock, send_packet, wait_for};
+use crate::config::{AutoReload, ReloadEngine};
+use crate::sys::{PollInterest, clock, send_packet, wait_for};
 use debounce::Debounce;
-use eyes::{Eyes, Sight};
+use directory_watcher::{DirectoryWatcher, WatchEvent};
 use tree::Tree;
 
 pub use pattern::is_pattern;
@@ -35,26 +35,26 @@ const LOOKS_TO_REST: u32 = 30;
 
 /// The watcher's configuration and descriptors.
 #[derive(Debug)]
-pub struct Post {
-    pub settings: Reload,
+pub struct WatcherInit {
+    pub settings: AutoReload,
     /// The directory of the app's own code.
     pub project: PathBuf,
     /// To the master: one message for each burst of changes.
     pub reports: OwnedFd,
     /// From the workers: paths of the files that they have loaded, each ended by NUL.
-    pub news: OwnedFd,
+    pub loaded_files: OwnedFd,
 }
 
 /// A burst of changes, as the master reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct ChangeReport {
     /// How many files.
     pub files: u32,
     /// One of them.
     pub first: String,
 }
 
-impl Report {
+impl ChangeReport {
     fn encode(&self) -> Vec<u8> {
         let mut message = self.files.to_le_bytes().to_vec();
         let first = self.first.as_bytes();
@@ -75,8 +75,8 @@ impl Report {
 
 /// Watches until the master is gone; returns the exit code.
 #[must_use]
-pub fn run(post: Post) -> u8 {
-    match Watch::begin(post).watch() {
+pub fn run(post: WatcherInit) -> u8 {
+    match WatchLoop::begin(post).watch() {
         Ok(()) => 0,
         Err(error) => {
             tracing::error!(%error, "file watcher stopped");
@@ -85,27 +85,27 @@ pub fn run(post: Post) -> u8 {
     }
 }
 
-struct Watch {
-    post: Post,
+struct WatchLoop {
+    post: WatcherInit,
     tree: Tree,
-    eyes: Eyes,
+    directory_watcher: DirectoryWatcher,
     debounce: Debounce,
     /// When all files are checked, with or without events. `None`: only after events.
     look_at: Option<Duration>,
 }
 
-impl Watch {
-    fn begin(post: Post) -> Self {
-        let mut eyes = match post.settings.engine {
-            ReloadEngine::Poll => Eyes::closed(),
-            ReloadEngine::Auto | ReloadEngine::Inotify => Eyes::open(),
+impl WatchLoop {
+    fn begin(post: WatcherInit) -> Self {
+        let mut directory_watcher = match post.settings.engine {
+            ReloadEngine::Poll => DirectoryWatcher::closed(),
+            ReloadEngine::Auto | ReloadEngine::Inotify => DirectoryWatcher::open(),
         };
         let mut tree = Tree::new(&post.project, &post.settings.extra);
         let began = clock::monotonic();
-        tree.look_everywhere(&mut eyes);
+        tree.look_everywhere(&mut directory_watcher);
         let took = clock::monotonic().saturating_sub(began);
         tracing::info!(
-            engine = eyes.name(),
+            engine = directory_watcher.name(),
             files = tree.files(),
             directories = tree.directories(),
             "watching files"
@@ -113,7 +113,7 @@ impl Watch {
         let mut watch = Self {
             post,
             tree,
-            eyes,
+            directory_watcher,
             debounce: Debounce::default(),
             look_at: None,
         };
@@ -129,10 +129,14 @@ impl Watch {
                 .flatten()
                 .min();
             let mut watched = vec![
-                (self.post.reports.as_fd(), Wanted::Closed),
-                (self.post.news.as_fd(), Wanted::Readable),
+                (self.post.reports.as_fd(), PollInterest::Closed),
+                (self.post.loaded_files.as_fd(), PollInterest::Readable),
             ];
-            watched.extend(self.eyes.as_fd().map(|fd| (fd, Wanted::Readable)));
+            watched.extend(
+                self.directory_watcher
+                    .as_fd()
+                    .map(|fd| (fd, PollInterest::Readable)),
+            );
             let ready = wait_for(&watched, due.map(|due| due.saturating_sub(now)))?;
             if ready.first() == Some(&true) {
                 return Ok(());
@@ -156,9 +160,9 @@ impl Watch {
     /// Adds the files that workers have loaded.
     fn learn(&mut self) -> crate::sys::Result<()> {
         let mut buffer = vec![0; LONGEST];
-        while let Some(paths) = news::receive(&self.post.news, &mut buffer)? {
+        while let Some(paths) = loaded_files::receive(&self.post.loaded_files, &mut buffer)? {
             for path in paths {
-                self.tree.learn(&path, &mut self.eyes);
+                self.tree.learn(&path, &mut self.directory_watcher);
             }
         }
         Ok(())
@@ -167,24 +171,24 @@ impl Watch {
     /// Records the events; they are checked when no more come.
     fn see(&mut self) -> crate::sys::Result<()> {
         let now = clock::monotonic();
-        for sight in self.eyes.see()? {
+        for sight in self.directory_watcher.see()? {
             match sight {
-                Sight::Entry { directory, name } if self.tree.cares(&directory, &name) => {
+                WatchEvent::Entry { directory, name } if self.tree.cares(&directory, &name) => {
                     self.debounce.touch(now, directory, name);
                 }
-                Sight::Entry { .. } => {}
-                Sight::Directory { directory } => {
+                WatchEvent::Entry { .. } => {}
+                WatchEvent::Directory { directory } => {
                     let name = directory.clone().into_os_string();
                     self.debounce.touch(now, directory, name);
                 }
-                Sight::Anything => self.debounce.touch_everything(now),
+                WatchEvent::Anything => self.debounce.touch_everything(now),
             }
         }
         Ok(())
     }
 
     fn look_everywhere(&mut self, now: Duration) {
-        let changed = self.tree.look_everywhere(&mut self.eyes);
+        let changed = self.tree.look_everywhere(&mut self.directory_watcher);
         self.plan_look(clock::monotonic().saturating_sub(now));
         if !changed.is_empty() {
             // More writes may follow, and what was seen here must not count as new again.
@@ -196,10 +200,10 @@ impl Watch {
         let burst = self.debounce.take();
         let mut changed = burst.changed;
         if burst.everything {
-            changed.extend(self.tree.look_everywhere(&mut self.eyes));
+            changed.extend(self.tree.look_everywhere(&mut self.directory_watcher));
         } else {
             for directory in &burst.directories {
-                changed.extend(self.tree.look(directory, &mut self.eyes));
+                changed.extend(self.tree.look(directory, &mut self.directory_watcher));
             }
         }
         changed.sort();
@@ -207,7 +211,7 @@ impl Watch {
         let Some(first) = changed.first() else {
             return;
         };
-        let report = Report {
+        let report = ChangeReport {
             files: u32::try_from(changed.len()).unwrap_or(u32::MAX),
             first: shown(first, &self.post.project),
         };
@@ -216,7 +220,7 @@ impl Watch {
     }
 
     fn plan_look(&mut self, took: Duration) {
-        let rest = match (self.eyes.is_open(), self.post.settings.engine) {
+        let rest = match (self.directory_watcher.is_open(), self.post.settings.engine) {
             (true, ReloadEngine::Inotify) => {
                 self.look_at = None;
                 return;
@@ -240,11 +244,11 @@ mod tests {
 
     #[test]
     fn a_report_arrives_as_it_was_sent() {
-        let report = Report {
+        let report = ChangeReport {
             files: 3,
             first: "pages/views.py".to_owned(),
         };
-        assert_eq!(Report::decode(&report.encode()), Some(report));
-        assert_eq!(Report::decode(b"ab"), None);
+        assert_eq!(ChangeReport::decode(&report.encode()), Some(report));
+        assert_eq!(ChangeReport::decode(b"ab"), None);
     }
 }

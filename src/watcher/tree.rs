@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::eyes::Eyes;
+use super::directory_watcher::DirectoryWatcher;
 use super::pattern::{Pattern, is_pattern};
 use super::stamp::Stamp;
 
@@ -14,14 +14,14 @@ const MOST_DIRECTORIES: usize = 20_000;
 
 #[derive(Debug)]
 pub struct Tree {
-    places: BTreeMap<PathBuf, Place>,
+    places: BTreeMap<PathBuf, WatchedDirectory>,
     patterns: Vec<Pattern>,
     full: bool,
 }
 
 /// One directory.
 #[derive(Debug, Default)]
-struct Place {
+struct WatchedDirectory {
     wants: Wants,
     seen: BTreeMap<OsString, Stamp>,
     /// Asked for by name: it stays when the directory goes, because it may come back.
@@ -40,7 +40,7 @@ struct Wants {
 
 /// The result of a check of a directory.
 #[derive(Default)]
-struct Found {
+struct DirectoryScan {
     files: BTreeMap<OsString, Stamp>,
     below: Vec<(PathBuf, Wants)>,
     /// Symbolic links: files that are elsewhere.
@@ -80,7 +80,7 @@ impl Tree {
     }
 
     /// A file that was loaded: it is watched from now on, in its present state.
-    pub fn learn(&mut self, path: &Path, eyes: &mut Eyes) {
+    pub fn learn(&mut self, path: &Path, directory_watcher: &mut DirectoryWatcher) {
         let truth = fs::canonicalize(path).ok();
         for path in std::iter::once(path).chain(truth.as_deref().filter(|truth| *truth != path)) {
             let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
@@ -93,7 +93,7 @@ impl Tree {
             {
                 continue;
             }
-            eyes.watch(directory);
+            directory_watcher.watch(directory);
             let stamp = stamp(path);
             let place = self.places.entry(directory.to_owned()).or_default();
             place.wants.names.insert(name.to_owned());
@@ -111,22 +111,26 @@ impl Tree {
     }
 
     /// What has changed there since the last check: written, replaced, new or gone. Below, only what is new.
-    pub fn look(&mut self, directory: &Path, eyes: &mut Eyes) -> Vec<PathBuf> {
+    pub fn look(
+        &mut self,
+        directory: &Path,
+        directory_watcher: &mut DirectoryWatcher,
+    ) -> Vec<PathBuf> {
         let mut changed = Vec::new();
         let mut line = vec![directory.to_owned()];
         while let Some(directory) = line.pop() {
-            eyes.watch(&directory);
+            directory_watcher.watch(&directory);
             let Some(place) = self.places.get(&directory) else {
                 continue;
             };
             let wants = place.wants.clone();
             let Some(found) = self.find(&directory, &wants) else {
                 changed.extend(self.lose(&directory));
-                eyes.forget(&directory);
+                directory_watcher.forget(&directory);
                 continue;
             };
             for link in found.links {
-                self.learn(&link, eyes);
+                self.learn(&link, directory_watcher);
             }
             for (path, wants) in found.below {
                 if self.descend(&path, wants) {
@@ -146,11 +150,11 @@ impl Tree {
         changed
     }
 
-    pub fn look_everywhere(&mut self, eyes: &mut Eyes) -> Vec<PathBuf> {
+    pub fn look_everywhere(&mut self, directory_watcher: &mut DirectoryWatcher) -> Vec<PathBuf> {
         let directories: Vec<_> = self.places.keys().cloned().collect();
         directories
             .iter()
-            .flat_map(|directory| self.look(directory, eyes))
+            .flat_map(|directory| self.look(directory, directory_watcher))
             .collect()
     }
 
@@ -194,8 +198,8 @@ impl Tree {
         place.wants != before
     }
 
-    fn find(&self, directory: &Path, wants: &Wants) -> Option<Found> {
-        let mut found = Found::default();
+    fn find(&self, directory: &Path, wants: &Wants) -> Option<DirectoryScan> {
+        let mut found = DirectoryScan::default();
         if wants.sources || !wants.patterns.is_empty() {
             for entry in fs::read_dir(directory).ok()?.flatten() {
                 let (path, name) = (entry.path(), entry.file_name());
@@ -304,13 +308,13 @@ fn stamp(path: &Path) -> Option<Stamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::eyes::Sight;
+    use super::super::directory_watcher::WatchEvent;
     use super::*;
 
     struct Project {
         root: tempfile::TempDir,
         tree: Tree,
-        eyes: Eyes,
+        directory_watcher: DirectoryWatcher,
     }
 
     impl Project {
@@ -321,10 +325,10 @@ mod tests {
             let mut project = Self {
                 root,
                 tree,
-                eyes: Eyes::closed(),
+                directory_watcher: DirectoryWatcher::closed(),
             };
             files.iter().for_each(|file| project.write(file, "1"));
-            project.tree.look_everywhere(&mut project.eyes);
+            project.tree.look_everywhere(&mut project.directory_watcher);
             project
         }
 
@@ -341,7 +345,7 @@ mod tests {
         fn changed(&mut self) -> Vec<String> {
             let mut changed: Vec<_> = self
                 .tree
-                .look_everywhere(&mut self.eyes)
+                .look_everywhere(&mut self.directory_watcher)
                 .iter()
                 .map(|path| path.strip_prefix(self.root.path()).expect("within"))
                 .map(|path| path.to_string_lossy().into_owned())
@@ -379,20 +383,32 @@ mod tests {
     #[test]
     fn a_tree_that_takes_anothers_place_is_watched_anew() {
         let mut project = Project::new(&["app/b/c/d.py", "other/c/d.py"], &[]);
-        project.eyes = Eyes::open();
+        project.directory_watcher = DirectoryWatcher::open();
         project.changed();
         let (app, other) = (project.path("app/b"), project.path("other"));
         fs::rename(&app, project.path("old")).expect("mv");
-        assert_eq!(project.tree.look(&app, &mut project.eyes).len(), 1);
+        assert_eq!(
+            project
+                .tree
+                .look(&app, &mut project.directory_watcher)
+                .len(),
+            1
+        );
         fs::rename(&other, &app).expect("mv");
         assert_eq!(project.changed(), ["app/b/c/d.py"]);
-        project.eyes.see().expect("inotify");
+        project.directory_watcher.see().expect("inotify");
         project.write("app/b/c/d.py", "22");
-        let sight = Sight::Entry {
+        let sight = WatchEvent::Entry {
             directory: app.join("c"),
             name: "d.py".into(),
         };
-        assert!(project.eyes.see().expect("inotify").contains(&sight));
+        assert!(
+            project
+                .directory_watcher
+                .see()
+                .expect("inotify")
+                .contains(&sight)
+        );
     }
 
     #[test]
@@ -429,7 +445,7 @@ mod tests {
             &["etc/app.toml", "templates/**/*.html"],
         );
         let loaded = project.path("lib/m.so");
-        project.tree.learn(&loaded, &mut project.eyes);
+        project.tree.learn(&loaded, &mut project.directory_watcher);
         project.write("lib/other.so", "1");
         assert_eq!(project.changed(), [""; 0]);
         for file in ["lib/m.so", "etc/app.toml", "templates/x/p.html"] {

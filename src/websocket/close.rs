@@ -1,6 +1,6 @@
 //! Close codes, and the payload of a close frame (RFC 6455 §7.4).
 
-use super::failure::Failure;
+use super::failure::WebSocketFailure;
 use super::utf8;
 
 pub const NORMAL: u16 = 1000;
@@ -18,7 +18,7 @@ pub struct Close {
 
 impl Close {
     /// Reads the payload of a close frame.
-    pub(super) fn parse(payload: &[u8]) -> Result<Close, Failure> {
+    pub(super) fn parse(payload: &[u8]) -> Result<Close, WebSocketFailure> {
         let Some((code, reason)) = payload.split_first_chunk() else {
             return if payload.is_empty() {
                 Ok(Close {
@@ -26,12 +26,12 @@ impl Close {
                     reason: String::new(),
                 })
             } else {
-                Err(Failure::Protocol("close code of one byte"))
+                Err(WebSocketFailure::Protocol("close code of one byte"))
             };
         };
         let code = u16::from_be_bytes(*code);
         if !may_be_received(code) {
-            return Err(Failure::Protocol("invalid close code"));
+            return Err(WebSocketFailure::Protocol("invalid close code"));
         }
         Ok(Close {
             code: Some(code),

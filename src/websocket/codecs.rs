@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush, Status};
 
 use super::deflate::Takeover;
-use super::failure::Failure;
+use super::failure::WebSocketFailure;
 use super::inflate::continue_after_final_block;
 
 /// Windows of 2^9 to 2^12 bytes.
@@ -29,7 +29,7 @@ pub struct Codecs(Mutex<Made>);
 struct Made {
     inflate: Option<zlib_rs::Inflate>,
     deflate: [Option<zlib_rs::Deflate>; SIZES],
-    scratch: Option<Box<[u8; SCRATCH]>>,
+    mem_file: Option<Box<[u8; SCRATCH]>>,
 }
 
 impl std::fmt::Debug for Codecs {
@@ -79,10 +79,10 @@ impl Codecs {
         past: &mut Past,
         mut compressed: BytesMut,
         limit: usize,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<Bytes, WebSocketFailure> {
         compressed.extend_from_slice(&FLUSHED);
         let made = &mut *self.lock();
-        let scratch = made.scratch.get_or_insert_with(|| Box::new([0; SCRATCH]));
+        let mem_file = made.mem_file.get_or_insert_with(|| Box::new([0; SCRATCH]));
         let inflate = match &mut made.inflate {
             Some(inflate) => {
                 inflate.reset(false);
@@ -93,19 +93,19 @@ impl Codecs {
         if !past.window.is_empty() {
             inflate
                 .set_dictionary(&past.window)
-                .map_err(|_| Failure::NotDeflate)?;
+                .map_err(|_| WebSocketFailure::NotDeflate)?;
         }
         let mut out = Vec::new();
         let mut input = &compressed[..];
         let out = loop {
             let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
             let status = inflate
-                .decompress(input, &mut scratch[..], InflateFlush::SyncFlush)
-                .map_err(|_| Failure::NotDeflate)?;
+                .decompress(input, &mut mem_file[..], InflateFlush::SyncFlush)
+                .map_err(|_| WebSocketFailure::NotDeflate)?;
             input = &input[(inflate.total_in() - before_in) as usize..];
-            let given = &scratch[..(inflate.total_out() - before_out) as usize];
+            let given = &mem_file[..(inflate.total_out() - before_out) as usize];
             if out.len() + given.len() > limit {
-                return Err(Failure::TooBig);
+                return Err(WebSocketFailure::TooBig);
             }
             out.extend_from_slice(given);
             match status {
@@ -118,7 +118,7 @@ impl Codecs {
                 }
                 Status::Ok | Status::BufError if given.len() == SCRATCH => {}
                 Status::Ok | Status::BufError if input.is_empty() => break Bytes::from(out),
-                Status::Ok | Status::BufError => return Err(Failure::NotDeflate),
+                Status::Ok | Status::BufError => return Err(WebSocketFailure::NotDeflate),
             }
         };
         past.remember(&out);
@@ -128,7 +128,7 @@ impl Codecs {
     /// A whole message.
     pub(super) fn deflate(&self, past: &mut Past, message: &[u8]) -> Vec<u8> {
         let made = &mut *self.lock();
-        let scratch = made.scratch.get_or_insert_with(|| Box::new([0; SCRATCH]));
+        let mem_file = made.mem_file.get_or_insert_with(|| Box::new([0; SCRATCH]));
         let place = usize::from(past.bits.saturating_sub(SMALLEST)).min(SIZES - 1);
         let deflate = match &mut made.deflate[place] {
             Some(deflate) => {
@@ -150,9 +150,9 @@ impl Codecs {
         let mut input = message;
         loop {
             let (before_in, before_out) = (deflate.total_in(), deflate.total_out());
-            let status = deflate.compress(input, &mut scratch[..], DeflateFlush::SyncFlush);
+            let status = deflate.compress(input, &mut mem_file[..], DeflateFlush::SyncFlush);
             input = &input[(deflate.total_in() - before_in) as usize..];
-            let given = &scratch[..(deflate.total_out() - before_out) as usize];
+            let given = &mem_file[..(deflate.total_out() - before_out) as usize];
             out.extend_from_slice(given);
             // The flush is complete when the output was not filled.
             if status.is_err() || (input.is_empty() && given.len() < SCRATCH) {

@@ -8,10 +8,10 @@ use bytes::{Bytes, BytesMut};
 use super::close::Close;
 use super::codecs::{Codecs, Past};
 use super::deflate::Deflate;
-use super::failure::Failure;
-use super::frame::{FrameHead, Opcode, Received};
+use super::failure::WebSocketFailure;
+use super::frame::{FrameHead, Opcode, ReceivedFrame};
 use super::mask::Mask;
-use super::message::{Kind, Message};
+use super::message::{Message, MessageKind};
 use super::utf8::{self, Utf8};
 
 /// The size of a read between messages, and the largest inside one.
@@ -21,7 +21,7 @@ const LONG_READ: usize = 64 * 1024;
 const COMPRESS_FROM: usize = 64;
 
 #[derive(Debug)]
-pub enum Event {
+pub enum WebSocketEvent {
     /// Read more bytes, then poll again.
     NeedInput,
     Message(Message),
@@ -31,27 +31,27 @@ pub enum Event {
     /// The peer closes (or answers our close). No more messages follow.
     Close(Close),
     /// The peer broke the protocol: close with the failure's code. No more messages follow.
-    Failed(Failure),
+    Failed(WebSocketFailure),
     /// Returned after `Close` and `Failed`.
     Ended,
 }
 
 #[derive(Debug)]
-pub struct Connection {
+pub struct WebSocketConnection {
     input: BytesMut,
-    place: Place,
+    place: FrameState,
     /// The message in progress, when it did not come at once.
     partial: Option<Box<Partial>>,
     limit: usize,
-    deflate: Option<Box<Compression>>,
+    deflate: Option<Box<DeflateState>>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum FrameState {
     Head,
     /// Inside a frame, so many bytes before its end.
     Payload {
-        frame: Received,
+        frame: ReceivedFrame,
         left: usize,
         mask: Mask,
     },
@@ -60,29 +60,29 @@ enum Place {
 
 #[derive(Debug)]
 struct Partial {
-    kind: Kind,
+    kind: MessageKind,
     compressed: bool,
     data: BytesMut,
     utf8: Utf8,
 }
 
 #[derive(Debug)]
-struct Compression {
+struct DeflateState {
     codecs: Arc<Codecs>,
     received: Past,
     sent: Past,
 }
 
-impl Connection {
+impl WebSocketConnection {
     /// `read`: bytes after the handshake. `limit`: the largest message in bytes, inflated.
     pub fn new(read: &[u8], limit: usize, deflate: Option<(Deflate, Arc<Codecs>)>) -> Self {
         Self {
             input: BytesMut::from(read),
-            place: Place::Head,
+            place: FrameState::Head,
             partial: None,
             limit,
             deflate: deflate.map(|(agreed, codecs)| {
-                Box::new(Compression {
+                Box::new(DeflateState {
                     codecs,
                     received: Past::new(agreed.client_bits, agreed.client_takeover),
                     sent: Past::new(agreed.server_bits, agreed.server_takeover),
@@ -95,8 +95,8 @@ impl Connection {
     /// an idle connection holds no buffer; then call `poll_event`.
     pub fn input(&mut self) -> &mut BytesMut {
         let read = match self.place {
-            Place::Payload { left, .. } => left.clamp(SHORT_READ, LONG_READ),
-            Place::Head | Place::Ended => SHORT_READ,
+            FrameState::Payload { left, .. } => left.clamp(SHORT_READ, LONG_READ),
+            FrameState::Head | FrameState::Ended => SHORT_READ,
         };
         if self.input.capacity() - self.input.len() < read / 4 {
             self.input.reserve(read);
@@ -111,33 +111,33 @@ impl Connection {
         }
     }
 
-    pub fn poll_event(&mut self) -> Event {
+    pub fn poll_event(&mut self) -> WebSocketEvent {
         match self.poll() {
             Ok(event) => event,
             Err(failure) => {
                 self.end();
-                Event::Failed(failure)
+                WebSocketEvent::Failed(failure)
             }
         }
     }
 
-    fn poll(&mut self) -> Result<Event, Failure> {
+    fn poll(&mut self) -> Result<WebSocketEvent, WebSocketFailure> {
         loop {
             match self.place {
-                Place::Ended => return Ok(Event::Ended),
-                Place::Head => {
-                    let Some(frame) = Received::parse(&self.input)? else {
-                        return Ok(Event::NeedInput);
+                FrameState::Ended => return Ok(WebSocketEvent::Ended),
+                FrameState::Head => {
+                    let Some(frame) = ReceivedFrame::parse(&self.input)? else {
+                        return Ok(WebSocketEvent::NeedInput);
                     };
                     let left = self.check(&frame)?;
                     drop(self.input.split_to(frame.size));
-                    self.place = Place::Payload {
+                    self.place = FrameState::Payload {
                         frame,
                         left,
                         mask: Mask::new(frame.mask),
                     };
                 }
-                Place::Payload { frame, left, mask } => {
+                FrameState::Payload { frame, left, mask } => {
                     let event = if frame.opcode.is_control() {
                         self.control(frame, left, mask)?
                     } else if self.partial.is_none() && frame.fin && !frame.compressed {
@@ -154,17 +154,19 @@ impl Connection {
     }
 
     /// Checks that a frame is valid at this place; returns its length.
-    fn check(&self, frame: &Received) -> Result<usize, Failure> {
+    fn check(&self, frame: &ReceivedFrame) -> Result<usize, WebSocketFailure> {
         let compressible = self.deflate.is_some() && matches!(frame.opcode, Opcode::Data(_));
         if frame.compressed && !compressible {
-            return Err(Failure::Protocol("reserved bit set"));
+            return Err(WebSocketFailure::Protocol("reserved bit set"));
         }
         match (frame.opcode, &self.partial) {
             (Opcode::Continuation, None) => {
-                return Err(Failure::Protocol("continuation of nothing"));
+                return Err(WebSocketFailure::Protocol("continuation of nothing"));
             }
             (Opcode::Data(_), Some(_)) => {
-                return Err(Failure::Protocol("message inside a fragmented message"));
+                return Err(WebSocketFailure::Protocol(
+                    "message inside a fragmented message",
+                ));
             }
             _ => {}
         }
@@ -175,29 +177,29 @@ impl Connection {
         usize::try_from(frame.len)
             .ok()
             .filter(|len| frame.opcode.is_control() || *len <= self.limit.saturating_sub(before))
-            .ok_or(Failure::TooBig)
+            .ok_or(WebSocketFailure::TooBig)
     }
 
     /// A control frame is handled as a whole: it is short.
     fn control(
         &mut self,
-        frame: Received,
+        frame: ReceivedFrame,
         left: usize,
         mut mask: Mask,
-    ) -> Result<Option<Event>, Failure> {
+    ) -> Result<Option<WebSocketEvent>, WebSocketFailure> {
         if self.input.len() < left {
-            return Ok(Some(Event::NeedInput));
+            return Ok(Some(WebSocketEvent::NeedInput));
         }
         let mut payload = self.input.split_to(left);
         mask.apply(&mut payload);
-        self.place = Place::Head;
+        self.place = FrameState::Head;
         Ok(Some(match frame.opcode {
-            Opcode::Ping => Event::Ping(payload.freeze()),
-            Opcode::Pong => Event::Pong,
+            Opcode::Ping => WebSocketEvent::Ping(payload.freeze()),
+            Opcode::Pong => WebSocketEvent::Pong,
             Opcode::Close | Opcode::Continuation | Opcode::Data(_) => {
                 let close = Close::parse(&payload)?;
                 self.end();
-                Event::Close(close)
+                WebSocketEvent::Close(close)
             }
         }))
     }
@@ -205,10 +207,10 @@ impl Connection {
     /// The common case: one frame, complete in the buffer. Nothing is copied.
     fn at_once(
         &mut self,
-        frame: Received,
+        frame: ReceivedFrame,
         left: usize,
         mut mask: Mask,
-    ) -> Result<Option<Event>, Failure> {
+    ) -> Result<Option<WebSocketEvent>, WebSocketFailure> {
         let Opcode::Data(kind) = frame.opcode else {
             return self.piecewise(frame, left, mask);
         };
@@ -217,11 +219,11 @@ impl Connection {
         }
         let mut payload = self.input.split_to(left);
         mask.apply(&mut payload);
-        if kind == Kind::Text {
+        if kind == MessageKind::Text {
             utf8::whole(&payload)?;
         }
-        self.place = Place::Head;
-        Ok(Some(Event::Message(Message {
+        self.place = FrameState::Head;
+        Ok(Some(WebSocketEvent::Message(Message {
             kind,
             data: payload.freeze(),
         })))
@@ -230,10 +232,10 @@ impl Connection {
     /// Handles the part of a frame that has arrived. `None`: its end was reached, and the message continues.
     fn piecewise(
         &mut self,
-        frame: Received,
+        frame: ReceivedFrame,
         left: usize,
         mut mask: Mask,
-    ) -> Result<Option<Event>, Failure> {
+    ) -> Result<Option<WebSocketEvent>, WebSocketFailure> {
         if let Opcode::Data(kind) = frame.opcode
             && self.partial.is_none()
         {
@@ -251,23 +253,23 @@ impl Connection {
         let count = left.min(self.input.len());
         let mut piece = self.input.split_to(count);
         mask.apply(&mut piece);
-        if partial.kind == Kind::Text && !partial.compressed {
+        if partial.kind == MessageKind::Text && !partial.compressed {
             partial.utf8.push(&piece)?;
         }
         partial.data.extend_from_slice(&piece);
         let left = left - count;
         if left > 0 {
-            self.place = Place::Payload { frame, left, mask };
-            return Ok(Some(Event::NeedInput));
+            self.place = FrameState::Payload { frame, left, mask };
+            return Ok(Some(WebSocketEvent::NeedInput));
         }
-        self.place = Place::Head;
+        self.place = FrameState::Head;
         if frame.fin {
             return self.complete().map(Some);
         }
         Ok(None)
     }
 
-    fn complete(&mut self) -> Result<Event, Failure> {
+    fn complete(&mut self) -> Result<WebSocketEvent, WebSocketFailure> {
         let partial = self.partial.take().expect("a message is in progress");
         let data = match &mut self.deflate {
             Some(deflate) if partial.compressed => {
@@ -275,7 +277,7 @@ impl Connection {
                     deflate
                         .codecs
                         .inflate(&mut deflate.received, partial.data, self.limit)?;
-                if partial.kind == Kind::Text {
+                if partial.kind == MessageKind::Text {
                     utf8::whole(&data)?;
                 }
                 data
@@ -285,20 +287,20 @@ impl Connection {
                 partial.data.freeze()
             }
         };
-        Ok(Event::Message(Message {
+        Ok(WebSocketEvent::Message(Message {
             kind: partial.kind,
             data,
         }))
     }
 
     fn end(&mut self) {
-        self.place = Place::Ended;
+        self.place = FrameState::Ended;
         self.input = BytesMut::new();
         self.partial = None;
     }
 
     /// A message as one frame, to be written: first the head, then the replacement of `data`, or `data` itself.
-    pub fn message(&mut self, kind: Kind, data: &[u8]) -> (FrameHead, Option<Vec<u8>>) {
+    pub fn message(&mut self, kind: MessageKind, data: &[u8]) -> (FrameHead, Option<Vec<u8>>) {
         if let Some(deflate) = &mut self.deflate
             && data.len() >= COMPRESS_FROM
         {

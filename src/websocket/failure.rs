@@ -2,7 +2,7 @@
 
 /// The peer's error; the connection is closed with `code()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub enum WebSocketFailure {
     /// 1002
     Protocol(&'static str),
     /// 1007: text, or a reason, that is not UTF-8.
@@ -13,22 +13,22 @@ pub enum Failure {
     TooBig,
 }
 
-impl Failure {
+impl WebSocketFailure {
     pub const fn code(self) -> u16 {
         match self {
-            Failure::Protocol(_) => 1002,
-            Failure::NotUtf8 | Failure::NotDeflate => 1007,
-            Failure::TooBig => 1009,
+            WebSocketFailure::Protocol(_) => 1002,
+            WebSocketFailure::NotUtf8 | WebSocketFailure::NotDeflate => 1007,
+            WebSocketFailure::TooBig => 1009,
         }
     }
 
     /// Constant, short enough for a close frame.
     pub const fn reason(self) -> &'static str {
         match self {
-            Failure::Protocol(reason) => reason,
-            Failure::NotUtf8 => "text is not utf-8",
-            Failure::NotDeflate => "invalid compressed data",
-            Failure::TooBig => "message too big",
+            WebSocketFailure::Protocol(reason) => reason,
+            WebSocketFailure::NotUtf8 => "text is not utf-8",
+            WebSocketFailure::NotDeflate => "invalid compressed data",
+            WebSocketFailure::TooBig => "message too big",
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The head of one frame (RFC 6455 §5.2): read from a client, written for one.
 
-use super::failure::Failure;
-use super::message::Kind;
+use super::failure::WebSocketFailure;
+use super::message::MessageKind;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opcode {
     Continuation,
-    Data(Kind),
+    Data(MessageKind),
     Close,
     Ping,
     Pong,
@@ -23,7 +23,7 @@ const MAX_CONTROL: u64 = 125;
 
 /// The head of a frame from a client.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Received {
+pub(super) struct ReceivedFrame {
     pub fin: bool,
     /// RSV1.
     pub compressed: bool,
@@ -34,33 +34,33 @@ pub(super) struct Received {
     pub size: usize,
 }
 
-impl Received {
+impl ReceivedFrame {
     /// `None`: incomplete. An error is reported at the first bytes that show it.
-    pub fn parse(bytes: &[u8]) -> Result<Option<Received>, Failure> {
+    pub fn parse(bytes: &[u8]) -> Result<Option<ReceivedFrame>, WebSocketFailure> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
         };
         let opcode = match first & 0x0f {
             0 => Opcode::Continuation,
-            1 => Opcode::Data(Kind::Text),
-            2 => Opcode::Data(Kind::Binary),
+            1 => Opcode::Data(MessageKind::Text),
+            2 => Opcode::Data(MessageKind::Binary),
             8 => Opcode::Close,
             9 => Opcode::Ping,
             10 => Opcode::Pong,
-            _ => return Err(Failure::Protocol("unknown opcode")),
+            _ => return Err(WebSocketFailure::Protocol("unknown opcode")),
         };
         let fin = first & 0x80 != 0;
         if first & 0x30 != 0 {
-            return Err(Failure::Protocol("reserved bit set"));
+            return Err(WebSocketFailure::Protocol("reserved bit set"));
         }
         if opcode.is_control() && !fin {
-            return Err(Failure::Protocol("fragmented control frame"));
+            return Err(WebSocketFailure::Protocol("fragmented control frame"));
         }
         let Some(&second) = bytes.get(1) else {
             return Ok(None);
         };
         if second & 0x80 == 0 {
-            return Err(Failure::Protocol("frame not masked"));
+            return Err(WebSocketFailure::Protocol("frame not masked"));
         }
         let (len, at) = match second & 0x7f {
             126 => match bytes.get(2..4) {
@@ -74,18 +74,20 @@ impl Received {
             short => (u64::from(short), 2),
         };
         if opcode.is_control() && len > MAX_CONTROL {
-            return Err(Failure::Protocol("control frame too long"));
+            return Err(WebSocketFailure::Protocol("control frame too long"));
         }
         if at == 4 && len < 126 || at == 10 && len < 65_536 {
-            return Err(Failure::Protocol("length not in its shortest form"));
+            return Err(WebSocketFailure::Protocol(
+                "length not in its shortest form",
+            ));
         }
         if len > u64::MAX / 2 {
-            return Err(Failure::Protocol("length above 2^63"));
+            return Err(WebSocketFailure::Protocol("length above 2^63"));
         }
         let Some(mask) = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>) else {
             return Ok(None);
         };
-        Ok(Some(Received {
+        Ok(Some(ReceivedFrame {
             fin,
             compressed: first & 0x40 != 0,
             opcode,
@@ -96,9 +98,9 @@ impl Received {
     }
 
     /// A control frame with a long length is invalid before the length has arrived.
-    fn incomplete(opcode: Opcode) -> Result<Option<Received>, Failure> {
+    fn incomplete(opcode: Opcode) -> Result<Option<ReceivedFrame>, WebSocketFailure> {
         if opcode.is_control() {
-            return Err(Failure::Protocol("control frame too long"));
+            return Err(WebSocketFailure::Protocol("control frame too long"));
         }
         Ok(None)
     }
@@ -112,10 +114,10 @@ pub struct FrameHead {
 }
 
 impl FrameHead {
-    pub(super) fn new(kind: Kind, compressed: bool, len: usize) -> Self {
+    pub(super) fn new(kind: MessageKind, compressed: bool, len: usize) -> Self {
         let opcode = match kind {
-            Kind::Text => 1,
-            Kind::Binary => 2,
+            MessageKind::Text => 1,
+            MessageKind::Binary => 2,
         };
         let mut bytes = [0; 10];
         bytes[0] = 0x80 | if compressed { 0x40 } else { 0 } | opcode;

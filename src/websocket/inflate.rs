@@ -4,7 +4,7 @@
 //! blocks of two bytes would cost that copy for every two bytes. Here the output itself is the window, so that a block
 //! costs what its own bits cost. Such messages are rare, so this decoder prefers simple code to fast tables.
 
-use super::failure::Failure;
+use super::failure::WebSocketFailure;
 
 const MAX_BITS: usize = 15;
 /// Codes up to this length are looked up in a table, longer ones are decoded by counts.
@@ -42,7 +42,7 @@ static FIXED_DISTANCE_CODE: Code<MAX_DISTANCES> = fixed_distances();
 enum Stop {
     /// The input ends here; what could be decoded is in the output.
     EndOfInput,
-    Failed(Failure),
+    Failed(WebSocketFailure),
 }
 
 /// Appends the inflated `input`, which begins where a stream does. `out` begins with the window; up to `limit` bytes
@@ -51,7 +51,7 @@ pub(super) fn continue_after_final_block(
     input: &[u8],
     out: &mut Vec<u8>,
     limit: usize,
-) -> Result<(), Failure> {
+) -> Result<(), WebSocketFailure> {
     let mut decoder = Decoder {
         bits: Bits::new(input),
         out,
@@ -82,7 +82,7 @@ impl Decoder<'_> {
                 let (literals, distances) = self.codes()?;
                 self.compressed(&literals, &distances)?;
             }
-            _ => return Err(Stop::Failed(Failure::NotDeflate)),
+            _ => return Err(Stop::Failed(WebSocketFailure::NotDeflate)),
         }
         if is_final {
             // The next stream begins with a byte.
@@ -95,7 +95,7 @@ impl Decoder<'_> {
         self.bits.align();
         let length = self.bits.take(16)?;
         if self.bits.take(16)? != length ^ 0xffff {
-            return Err(Stop::Failed(Failure::NotDeflate));
+            return Err(Stop::Failed(WebSocketFailure::NotDeflate));
         }
         let length = length as usize;
         let bytes = self.bits.bytes(length);
@@ -133,7 +133,7 @@ impl Decoder<'_> {
     fn extended(&mut self, symbol: u16, base: &[u16], extra: &[u8]) -> Result<usize, Stop> {
         let symbol = usize::from(symbol);
         let (Some(base), Some(extra)) = (base.get(symbol), extra.get(symbol)) else {
-            return Err(Stop::Failed(Failure::NotDeflate));
+            return Err(Stop::Failed(WebSocketFailure::NotDeflate));
         };
         Ok(usize::from(*base) + self.bits.take(u32::from(*extra))? as usize)
     }
@@ -142,7 +142,7 @@ impl Decoder<'_> {
     fn copy(&mut self, distance: usize, mut length: usize) -> Result<(), Stop> {
         self.has_room(length)?;
         let Some(from) = self.out.len().checked_sub(distance) else {
-            return Err(Stop::Failed(Failure::NotDeflate));
+            return Err(Stop::Failed(WebSocketFailure::NotDeflate));
         };
         while length > 0 {
             let count = length.min(self.out.len() - from);
@@ -154,7 +154,7 @@ impl Decoder<'_> {
 
     fn has_room(&self, more: usize) -> Result<(), Stop> {
         if self.out.len() + more > self.limit {
-            return Err(Stop::Failed(Failure::TooBig));
+            return Err(Stop::Failed(WebSocketFailure::TooBig));
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Decoder<'_> {
         let distances = self.bits.take(5)? as usize + 1;
         let count = self.bits.take(4)? as usize + 4;
         if literals > MAX_LITERALS || distances > MAX_DISTANCES {
-            return Err(Stop::Failed(Failure::NotDeflate));
+            return Err(Stop::Failed(WebSocketFailure::NotDeflate));
         }
         let mut lengths = [0; ORDER.len()];
         for place in &ORDER[..count] {
@@ -173,7 +173,7 @@ impl Decoder<'_> {
         }
         let code = Code::<{ ORDER.len() }>::new(&lengths);
         if !code.is_complete() {
-            return Err(Stop::Failed(Failure::NotDeflate));
+            return Err(Stop::Failed(WebSocketFailure::NotDeflate));
         }
         let mut lengths = [0; MAX_LITERALS + MAX_DISTANCES];
         let total = literals + distances;
@@ -181,14 +181,14 @@ impl Decoder<'_> {
         while at < total {
             let symbol = code.decode(&mut self.bits)?;
             let (value, repeat) = match symbol {
-                16 if at == 0 => return Err(Stop::Failed(Failure::NotDeflate)),
+                16 if at == 0 => return Err(Stop::Failed(WebSocketFailure::NotDeflate)),
                 16 => (lengths[at - 1], 3 + self.bits.take(2)? as usize),
                 17 => (0, 3 + self.bits.take(3)? as usize),
                 18 => (0, 11 + self.bits.take(7)? as usize),
                 length => (length as u8, 1),
             };
             if at + repeat > total {
-                return Err(Stop::Failed(Failure::NotDeflate));
+                return Err(Stop::Failed(WebSocketFailure::NotDeflate));
             }
             lengths[at..at + repeat].fill(value);
             at += repeat;
@@ -201,7 +201,7 @@ impl Decoder<'_> {
             || !(literals.is_complete() || literals.is_single())
             || !(distances.is_complete() || distances.is_single() || distances.is_empty())
         {
-            return Err(Stop::Failed(Failure::NotDeflate));
+            return Err(Stop::Failed(WebSocketFailure::NotDeflate));
         }
         Ok((literals, distances))
     }
@@ -301,7 +301,7 @@ impl<const N: usize> Code<N> {
         if bits.left() < MAX_BITS {
             return Err(Stop::EndOfInput);
         }
-        Err(Stop::Failed(Failure::NotDeflate))
+        Err(Stop::Failed(WebSocketFailure::NotDeflate))
     }
 }
 

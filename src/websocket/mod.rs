@@ -1,7 +1,7 @@
 //! WebSocket (RFC 6455) with permessage-deflate (RFC 7692) as a pure state machine: bytes in, events out. No socket
 //! and no clock; of HTTP only the values of the handshake's fields.
 //!
-//! The owner reads into [`Connection::input`], polls [`Connection::poll_event`] and writes what [`Connection::message`]
+//! The owner reads into [`WebSocketConnection::input`], polls [`WebSocketConnection::poll_event`] and writes what [`WebSocketConnection::message`]
 //! and the functions of [`Frame`] return. The server's side only.
 
 mod close;
@@ -18,9 +18,9 @@ mod utf8;
 
 pub use close::{Close, GOING_AWAY, INTERNAL_ERROR, NORMAL, SERVICE_RESTART, may_be_sent};
 pub use codecs::Codecs;
-pub use connection::{Connection, Event};
+pub use connection::{WebSocketConnection, WebSocketEvent};
 pub use deflate::Deflate;
-pub use failure::Failure;
+pub use failure::WebSocketFailure;
 pub use frame::{Frame, FrameHead};
 pub use handshake::accept_key;
-pub use message::{Kind, Message};
+pub use message::{Message, MessageKind};

@@ -12,15 +12,15 @@ use crate::config::Settings;
 use crate::ipc::{
     self, DrainReason, FromWorker, Incoming, MasterChannel, Phase, Scoreboard, ToWorker,
 };
-use crate::master::{Seat, for_a_server_without_master};
-use crate::sys::{self, Listener, Pid, Scratch, wait_readable, with_signals_blocked};
+use crate::master::{WorkerInit, for_a_server_without_master};
+use crate::sys::{self, Listener, MemFile, Pid, wait_readable, with_signals_blocked};
 
 /// Longest grace for in-flight requests of a server that ends with its program.
 const AT_EXIT: Duration = Duration::from_secs(5);
 
 /// What the worker is for.
 #[derive(Debug)]
-pub enum Purpose {
+pub enum WorkerPurpose {
     /// It exits as soon as it is ready.
     Check,
     /// It exits on a signal, or once this descriptor is readable.
@@ -39,15 +39,15 @@ pub struct StandIn {
 pub fn begin(
     settings: &Arc<Settings>,
     listeners: Vec<Listener>,
-    purpose: Purpose,
-) -> io::Result<(Seat, StandIn)> {
+    purpose: WorkerPurpose,
+) -> io::Result<(WorkerInit, StandIn)> {
     let (master, worker) = ipc::channel().map_err(io::Error::other)?;
     let (lifeline, alive) = sys::pipe().map_err(io::Error::other)?;
     let (stopped, stop) = sys::pipe().map_err(io::Error::other)?;
     let page = Scoreboard::create(1)
         .and_then(|board| board.acquire(0, 1))
         .map_err(io::Error::other)?;
-    let seat = Seat {
+    let worker_init = WorkerInit {
         slot: 0,
         age: 1,
         generation: 1,
@@ -57,8 +57,8 @@ pub fn begin(
         channel: worker,
         lifeline,
         page,
-        stacks: Scratch::new(c"rgun-stacks").map_err(io::Error::other)?,
-        news: None,
+        stacks: MemFile::new(c"rgun-stacks").map_err(io::Error::other)?,
+        loaded_files: None,
         master: Pid::this(),
     };
     let mut attending = Attending {
@@ -69,8 +69,8 @@ pub fn begin(
         phase: Serving::Boots,
     };
     match purpose {
-        Purpose::Serve(leave) => attending.leave = leave,
-        Purpose::Check => attending.phase = Serving::BootsToLeave,
+        WorkerPurpose::Serve(leave) => attending.leave = leave,
+        WorkerPurpose::Check => attending.phase = Serving::BootsToLeave,
     }
     let thread = with_signals_blocked(|| {
         Builder::new()
@@ -78,13 +78,13 @@ pub fn begin(
             .stack_size(128 * 1024)
             .spawn(move || {
                 let complaint = attending.run();
-                // The sentinel sees EOF on both, after `Orders::finish`.
+                // The sentinel sees EOF on both, after `CommandQueue::finish`.
                 drop((attending, alive));
                 complaint
             })
     })??;
     let stop = File::from(stop);
-    Ok((seat, StandIn { thread, stop }))
+    Ok((worker_init, StandIn { thread, stop }))
 }
 
 impl StandIn {

@@ -65,12 +65,12 @@ impl Busy {
 
     /// A step begins; it ends when the returned value is dropped. A nested step counts as part of the outer one.
     #[must_use]
-    pub fn step(&self) -> Option<Step<'_>> {
+    pub fn step(&self) -> Option<BusyStep<'_>> {
         if !self.is(Measure::Steps) || self.threads.load(Relaxed) > 0 {
             return None;
         }
         self.change(1, clock::monotonic_us());
-        Some(Step(self))
+        Some(BusyStep(self))
     }
 
     /// So many application threads are busy.
@@ -85,9 +85,9 @@ impl Busy {
     }
 }
 
-pub struct Step<'b>(&'b Busy);
+pub struct BusyStep<'b>(&'b Busy);
 
-impl Drop for Step<'_> {
+impl Drop for BusyStep<'_> {
     fn drop(&mut self) {
         self.0.change(0, clock::monotonic_us());
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::pool::{Job, Pool};
+use super::pool::{Pool, PoolJob};
 use crate::compress::{Encoder, MediaTypes, Rules};
 use crate::config::{ResponseCoding, ResponseCompression};
 use crate::files::{Coding, Codings};
@@ -23,13 +23,13 @@ pub struct Compressor {
     pub rules: Rules,
     kept: Mutex<Vec<Encoder>>,
     in_use: AtomicUsize,
-    turn: Mutex<Turn>,
+    turn: Mutex<TurnBudget>,
     pool: Pool,
 }
 
 /// The current turn, and how many bytes are left of its budget.
 #[derive(Default)]
-struct Turn {
+struct TurnBudget {
     number: u64,
     left: usize,
 }
@@ -89,7 +89,7 @@ impl Compressor {
     pub fn may_code_now(&self, length: usize, turn: u64) -> bool {
         let now = &mut *self.turn.lock();
         if now.number != turn {
-            *now = Turn {
+            *now = TurnBudget {
                 number: turn,
                 left: IN_A_TURN,
             };
@@ -102,7 +102,7 @@ impl Compressor {
     }
 
     /// Runs the job in a pool thread. `Err`: there is none.
-    pub fn run(&self, job: Job) -> Result<(), Job> {
+    pub fn run(&self, job: PoolJob) -> Result<(), PoolJob> {
         self.pool.run(job)
     }
 }

@@ -6,7 +6,7 @@ use crate::ipc::DrainReason;
 
 /// Whether this worker accepts new work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum DrainStage {
     Serving,
     Draining(DrainReason),
 }
@@ -30,11 +30,11 @@ impl Default for Drain {
 }
 
 impl Drain {
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> DrainStage {
         match self.stage.load(Relaxed) {
-            0 => Stage::Serving,
-            1 => Stage::Draining(DrainReason::Replaced),
-            _ => Stage::Draining(DrainReason::Shutdown),
+            0 => DrainStage::Serving,
+            1 => DrainStage::Draining(DrainReason::Replaced),
+            _ => DrainStage::Draining(DrainReason::Shutdown),
         }
     }
 
@@ -59,8 +59,8 @@ impl Drain {
     }
 
     /// True before the thread that runs Python has noticed a drain, which may take it long.
-    pub fn gives_last_answers(&self) -> bool {
-        self.last_answers.load(Relaxed) || self.stage() != Stage::Serving
+    pub fn closes_after_response(&self) -> bool {
+        self.last_answers.load(Relaxed) || self.stage() != DrainStage::Serving
     }
 
     /// When idle connections of a draining worker are closed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::{Failure, python};
+use super::{StartFailure, python};
 use crate::config::Settings;
 use crate::ipc::Phase;
 use python::{Hooks, Loaded, Scripts};
@@ -19,7 +19,7 @@ pub struct Foundation {
 
 /// The kind of process.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Ground {
+pub enum ProcessKind {
     /// Forked by the master.
     Ours,
     /// A user's program, in its main thread.
@@ -30,30 +30,30 @@ pub enum Ground {
 
 impl Foundation {
     /// `master`: its pid.
-    pub fn lay(
+    pub fn prepare(
         py: Python<'_>,
         settings: &Arc<Settings>,
-        ground: Ground,
+        process_kind: ProcessKind,
         master: i32,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, StartFailure> {
         // A Python configuration file with hooks runs before the environment is set, as with gunicorn.
         if settings.hooks.is_none() {
             python::environment(py, settings).map_err(plain)?;
         }
-        match ground {
-            Ground::Ours | Ground::Program => python::prepare(py).map_err(plain)?,
-            Ground::ProgramThread => {}
+        match process_kind {
+            ProcessKind::Ours | ProcessKind::Program => python::prepare(py).map_err(plain)?,
+            ProcessKind::ProgramThread => {}
         }
         let scripts = Scripts::new(py).map_err(plain)?;
         let loader = || python::loader(py, &scripts, settings);
         let hooks = Hooks::load(py, settings, master, loader)
-            .map_err(|e| told(py, &scripts, Phase::Boot, e))?;
+            .map_err(|e| describe_failure(py, &scripts, Phase::Boot, e))?;
         if settings.hooks.is_some() {
             python::environment(py, settings).map_err(plain)?;
         }
         python::install_loggers(py, &scripts, settings).map_err(plain)?;
         python::configure_logging(py, &scripts, settings)
-            .map_err(|e| told(py, &scripts, Phase::Settings, e))?;
+            .map_err(|e| describe_failure(py, &scripts, Phase::Settings, e))?;
         Ok(Self {
             scripts,
             app: None,
@@ -62,7 +62,11 @@ impl Foundation {
     }
 
     /// Imports the app and warms it up, before it is known which worker it is for.
-    pub fn load_app(&mut self, py: Python<'_>, settings: &Arc<Settings>) -> Result<(), Failure> {
+    pub fn load_app(
+        &mut self,
+        py: Python<'_>,
+        settings: &Arc<Settings>,
+    ) -> Result<(), StartFailure> {
         let scripts = &self.scripts;
         let app = match &self.hooks {
             Some(hooks) => hooks
@@ -70,26 +74,32 @@ impl Foundation {
                 .and_then(|app| python::recognise(py, scripts, settings, app)),
             None => python::load(py, scripts, settings),
         };
-        let app = app.map_err(|e| told(py, scripts, python::failed_phase(py, scripts, &e), e))?;
+        let app = app
+            .map_err(|e| describe_failure(py, scripts, python::failed_phase(py, scripts, &e), e))?;
         python::warm_up(py, scripts, settings, &app.app, None)
-            .map_err(|e| told(py, scripts, Phase::Import, e))?;
+            .map_err(|e| describe_failure(py, scripts, Phase::Import, e))?;
         self.app = Some(app);
         Ok(())
     }
 }
 
 /// For errors before our scripts are loaded that could explain them.
-pub fn plain(error: PyErr) -> Failure {
-    Failure {
+pub fn plain(error: PyErr) -> StartFailure {
+    StartFailure {
         phase: Phase::Boot,
         summary: error.to_string(),
         traceback: String::new(),
     }
 }
 
-pub fn told(py: Python<'_>, scripts: &Scripts, phase: Phase, error: PyErr) -> Failure {
+pub fn describe_failure(
+    py: Python<'_>,
+    scripts: &Scripts,
+    phase: Phase,
+    error: PyErr,
+) -> StartFailure {
     let (summary, traceback) = python::explain(py, scripts, &error);
-    Failure {
+    StartFailure {
         phase,
         summary,
         traceback,

@@ -1,26 +1,25 @@
 //! A worker process: Python, the app, and all I/O of requests.
 
 mod agenda;
-mod allowance;
 pub mod alone;
 mod asgi;
 mod busy;
 mod clock;
-mod complaints;
 mod compressor;
 mod connection;
+mod context;
 mod drain;
 pub mod exchange;
 mod files;
 mod foundation;
-mod held;
 mod http2;
 mod intake;
 mod key;
 mod ledger;
+mod log_throttle;
+mod memory_budget;
 mod mold;
 mod network;
-mod office;
 mod pool;
 pub mod python;
 mod reactor;
@@ -32,6 +31,7 @@ mod timers;
 mod tls;
 mod transport;
 mod websocket;
+mod write_coalescer;
 mod wsgi;
 
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -41,18 +41,18 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 pub use asgi::Engine;
+pub use context::WorkerContext;
 pub use mold::run_mold;
-pub use office::Office;
 pub use python::ClientDisconnected;
 
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};
-use crate::master::Seat;
+use crate::master::WorkerInit;
 use crate::observability;
 use crate::sys::Listener;
-use alone::Purpose;
-use foundation::{Foundation, Ground, plain, told};
-use python::{Came, Loaded, Protocol, Relay, Scripts, Watched, WorkerHooks};
+use alone::WorkerPurpose;
+use foundation::{Foundation, ProcessKind, describe_failure, plain};
+use python::{ForkReturn, Loaded, Protocol, Relay, Scripts, Watched, WorkerHooks};
 
 /// Exit code after `worker_abort`; gunicorn's.
 const ABORTED: i32 = 1;
@@ -61,51 +61,51 @@ const ABORTED: i32 = 1;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Runs the worker in the forked child, in the main thread, with the interpreter started; returns the exit code.
-pub fn run(py: Python<'_>, seat: Seat) -> u8 {
-    run_on(py, seat, None)
+pub fn run(py: Python<'_>, worker_init: WorkerInit) -> u8 {
+    run_on(py, worker_init, None)
 }
 
 /// `foundation`: prepared by the mold that has forked this process.
-fn run_on(py: Python<'_>, mut seat: Seat, foundation: Option<Foundation>) -> u8 {
-    let news = seat.news.take();
+fn run_on(py: Python<'_>, mut worker_init: WorkerInit, foundation: Option<Foundation>) -> u8 {
+    let loaded_files = worker_init.loaded_files.take();
     crate::sys::watch_forks();
-    let office = match office::open(seat) {
-        Ok(office) => Arc::new(office),
+    let context = match context::open(worker_init) {
+        Ok(context) => Arc::new(context),
         Err(error) => {
             tracing::error!(%error, "worker cannot be set up");
             return 3;
         }
     };
-    office.say(&FromWorker::Booted);
+    context.send(&FromWorker::Booted);
     let boot = Boot {
         app: None,
         foundation,
         loaded: None,
-        news,
+        loaded_files,
         process: Process::Forked,
     };
-    match live(py, &office, boot, &mut None) {
+    match live(py, &context, boot, &mut None) {
         Ok(0) => 0,
         // Not ready: the reason was reported to the master.
         Ok(_) => leave_failed(py, Phase::ReadyPath),
-        Err(Failure {
+        Err(StartFailure {
             phase,
             summary,
             traceback,
         }) => {
-            if office.was_ready() {
+            if context.was_ready() {
                 // The master only reports why a boot fails; this is an event loop that the app has stopped or that
                 // has raised.
                 tracing::error!(traceback, "the event loop has failed: {summary}");
             }
-            office.failed(phase, &summary, &traceback);
+            context.failed(phase, &summary, &traceback);
             leave_failed(py, phase)
         }
     }
 }
 
 /// Why a worker did not boot.
-struct Failure {
+struct StartFailure {
     phase: Phase,
     summary: String,
     traceback: String,
@@ -119,7 +119,7 @@ struct Boot {
     foundation: Option<Foundation>,
     /// The app loaded by a mold.
     loaded: Option<Loaded>,
-    news: Option<OwnedFd>,
+    loaded_files: Option<OwnedFd>,
     process: Process,
 }
 
@@ -135,15 +135,15 @@ enum Process {
 
 fn live(
     py: Python<'_>,
-    office: &Arc<Office>,
+    context: &Arc<WorkerContext>,
     mut boot: Boot,
     about: &mut Option<String>,
-) -> Result<u8, Failure> {
-    let settings = &office.net.settings;
-    let ground = match boot.process {
-        Process::Forked => Ground::Ours,
-        Process::Main => Ground::Program,
-        Process::Thread => Ground::ProgramThread,
+) -> Result<u8, StartFailure> {
+    let settings = &context.net.settings;
+    let process_kind = match boot.process {
+        Process::Forked => ProcessKind::Ours,
+        Process::Main => ProcessKind::Program,
+        Process::Thread => ProcessKind::ProgramThread,
     };
     let from_mold = boot.foundation.is_some();
     let Foundation {
@@ -152,42 +152,44 @@ fn live(
         hooks,
     } = match boot.foundation.take() {
         Some(foundation) => foundation,
-        None => Foundation::lay(py, settings, ground, office.master.as_raw())?,
+        None => Foundation::prepare(py, settings, process_kind, context.master.as_raw())?,
     };
     boot.loaded = app;
     if boot.process == Process::Thread {
-        office.orders.leave_signals();
+        context.commands.leave_signals();
     } else {
         let forked = boot.process == Process::Forked;
-        let stacks = forked.then(|| office.stacks.as_raw_fd());
+        let stacks = forked.then(|| context.stacks.as_raw_fd());
         python::register_stacks(py, stacks).map_err(plain)?;
         if forked {
             signals::leave_to_the_master().map_err(|e| plain(e.into()))?;
         }
     }
-    let net = office.net.clone();
+    let net = context.net.clone();
     python::write_requests_by(move |text| net.ledger.write_line(text));
     // Whatever happens from here on, what was logged is passed on at the end.
     let mut relay = match settings.logging.python {
         Some(_) => python::route_logs(py, &scripts, None).map_err(plain)?,
         None => None,
     };
-    let told = |phase, error: PyErr| told(py, &scripts, phase, error);
+    let describe_failure = |phase, error: PyErr| describe_failure(py, &scripts, phase, error);
     let hooks = hooks.map(|hooks| {
         if !from_mold {
-            hooks.alone(py, office.age)?;
+            hooks.alone(py, context.age)?;
         }
         hooks.in_worker(py)
     });
-    let hooks = hooks.transpose().map_err(|e| told(Phase::Boot, e))?;
+    let hooks = hooks
+        .transpose()
+        .map_err(|e| describe_failure(Phase::Boot, e))?;
     let Some(hooks) = hooks else {
-        return serve(py, office, boot, &scripts, &mut relay, None, about);
+        return serve(py, context, boot, &scripts, &mut relay, None, about);
     };
     let result = hooks
         .call(py, "post_fork")
-        .map_err(|e| told(Phase::Boot, e))
-        .and_then(|()| serve(py, office, boot, &scripts, &mut relay, Some(&hooks), about));
-    if office.orders.had_to_be_fast() {
+        .map_err(|e| describe_failure(Phase::Boot, e))
+        .and_then(|()| serve(py, context, boot, &scripts, &mut relay, Some(&hooks), about));
+    if context.commands.fast_stop_requested() {
         // No code was running yet that would have been interrupted.
         python::tell_interrupt(py);
     }
@@ -204,88 +206,91 @@ fn live(
 /// From the import of the app to the last request.
 fn serve(
     py: Python<'_>,
-    office: &Arc<Office>,
+    context: &Arc<WorkerContext>,
     boot: Boot,
     scripts: &Scripts,
     relay: &mut Option<Relay>,
     hooks: Option<&WorkerHooks>,
     about: &mut Option<String>,
-) -> Result<u8, Failure> {
-    let told = |phase, error: PyErr| told(py, scripts, phase, error);
-    let watched = Watched::new(py, boot.news).map_err(|e| told(Phase::Boot, e))?;
+) -> Result<u8, StartFailure> {
+    let describe_failure = |phase, error: PyErr| describe_failure(py, scripts, phase, error);
+    let watched =
+        Watched::new(py, boot.loaded_files).map_err(|e| describe_failure(Phase::Boot, e))?;
     let loaded = match (boot.loaded, boot.app) {
         (Some(loaded), _) => Ok(loaded),
-        (None, Some(app)) => python::recognise(py, scripts, &office.net.settings, app),
+        (None, Some(app)) => python::recognise(py, scripts, &context.net.settings, app),
         (None, None) => match hooks {
             Some(hooks) => hooks
                 .app(py)
-                .and_then(|app| python::recognise(py, scripts, &office.net.settings, app)),
-            None => python::load(py, scripts, &office.net.settings),
+                .and_then(|app| python::recognise(py, scripts, &context.net.settings, app)),
+            None => python::load(py, scripts, &context.net.settings),
         },
     };
     let mut loaded = loaded.map_err(|e| {
         watched.tell_failure(py, &e);
-        told(python::failed_phase(py, scripts, &e), e)
+        describe_failure(python::failed_phase(py, scripts, &e), e)
     })?;
     watched.start(py);
-    let settings = &office.net.settings;
-    let mounts =
-        python::static_mounts(py, scripts, settings).map_err(|e| told(Phase::Settings, e))?;
-    office.net.serve_files(&mounts);
-    let described = python::describe(py, scripts, &loaded).map_err(|e| told(Phase::Boot, e))?;
+    let settings = &context.net.settings;
+    let mounts = python::static_mounts(py, scripts, settings)
+        .map_err(|e| describe_failure(Phase::Settings, e))?;
+    context.net.serve_files(&mounts);
+    let described =
+        python::describe(py, scripts, &loaded).map_err(|e| describe_failure(Phase::Boot, e))?;
     if let Some(hooks) = hooks {
         let app = hooks.initialise(py, &loaded.app);
-        let app = app.map_err(|e| told(Phase::Boot, e))?;
+        let app = app.map_err(|e| describe_failure(Phase::Boot, e))?;
         if !app.is(&loaded.app) {
             loaded = python::recognise(py, scripts, settings, app)
-                .map_err(|e| told(python::failed_phase(py, scripts, &e), e))?;
+                .map_err(|e| describe_failure(python::failed_phase(py, scripts, &e), e))?;
         }
         loaded.app = hooks
             .around(py, &loaded.app, loaded.protocol == Protocol::Asgi)
-            .map_err(|e| told(Phase::Boot, e))?;
+            .map_err(|e| describe_failure(Phase::Boot, e))?;
     }
-    *relay = python::route_logs(py, scripts, relay.take()).map_err(|e| told(Phase::Boot, e))?;
+    *relay = python::route_logs(py, scripts, relay.take())
+        .map_err(|e| describe_failure(Phase::Boot, e))?;
     let warm_up = |app: &Py<PyAny>, event_loop: Option<&Bound<'_, PyAny>>| {
-        python::warm_up(py, scripts, &office.net.settings, app, event_loop).map_err(|e| {
+        python::warm_up(py, scripts, &context.net.settings, app, event_loop).map_err(|e| {
             watched.tell_failure(py, &e);
-            told(Phase::Import, e)
+            describe_failure(Phase::Import, e)
         })
     };
     // In a user's program, objects are not ours to freeze.
     let freeze = || match boot.process {
-        Process::Forked => python::freeze(py).map_err(|e| told(Phase::Boot, e)),
+        Process::Forked => python::freeze(py).map_err(|e| describe_failure(Phase::Boot, e)),
         Process::Main | Process::Thread => Ok(()),
     };
     let (served, phase) = match loaded.protocol {
         Protocol::Asgi => {
             let app = loaded.app.clone_ref(py);
-            let server =
-                asgi::Server::new(py, office, scripts, app).map_err(|e| told(Phase::Boot, e))?;
+            let server = asgi::AsgiServer::new(py, context, scripts, app)
+                .map_err(|e| describe_failure(Phase::Boot, e))?;
             let runs_on = python::package_of(&server.event_loop);
-            describe(office, boot.process, described, &runs_on, about);
+            describe(context, boot.process, described, &runs_on, about);
             warm_up(&loaded.app, Some(&server.event_loop))?;
             freeze()?;
-            (server.run(py, office, scripts), Phase::Lifespan)
+            (server.run(py, context, scripts), Phase::Lifespan)
         }
         Protocol::Wsgi => {
             let runs_on = match settings.threads {
                 1 => "1 thread".to_owned(),
                 threads => format!("{threads} threads"),
             };
-            describe(office, boot.process, described, &runs_on, about);
+            describe(context, boot.process, described, &runs_on, about);
             warm_up(&loaded.app, None)?;
             freeze()?;
-            (wsgi::serve(py, office, scripts, loaded.app), Phase::Boot)
+            (wsgi::serve(py, context, scripts, loaded.app), Phase::Boot)
         }
     };
     // In a child that the app has forked, this exits without a message to the master.
-    let served = python::in_worker(py, served, |served| Came::ToAnEnd(served.map(drop)));
-    served.map_err(|e| told(phase, e))
+    let served = python::in_worker(py, served, |served| ForkReturn::ToAnEnd(served.map(drop)));
+    served.map_err(|e| describe_failure(phase, e))
 }
 
 /// Describes the loaded app: to the master, or to the caller in this process.
 fn describe(
-    office: &Office,
+    context: &WorkerContext,
     process: Process,
     app: String,
     runs_on: &str,
@@ -295,7 +300,7 @@ fn describe(
         let version = python::loaded_version();
         let version = version.split(' ').next().unwrap_or(version);
         let text = format!("{app}, {runs_on}, Python {version}");
-        office.say(&FromWorker::Description(text));
+        context.send(&FromWorker::Description(text));
     } else {
         *about = Some(app);
     }
@@ -308,12 +313,12 @@ fn serve_alone(
     settings: &Arc<Settings>,
     listeners: Vec<Listener>,
     app: Option<Py<PyAny>>,
-    purpose: Purpose,
+    purpose: WorkerPurpose,
 ) -> (u8, Option<String>) {
     let begun = alone::begin(settings, listeners, purpose)
-        .and_then(|(seat, stand_in)| Ok((office::open(seat)?, stand_in)));
-    let (office, stand_in) = match begun {
-        Ok((office, stand_in)) => (Arc::new(office), stand_in),
+        .and_then(|(worker_init, stand_in)| Ok((context::open(worker_init)?, stand_in)));
+    let (context, stand_in) = match begun {
+        Ok((context, stand_in)) => (Arc::new(context), stand_in),
         Err(error) => {
             tracing::error!(%error, "worker cannot be set up");
             return (3, None);
@@ -323,7 +328,7 @@ fn serve_alone(
         app,
         foundation: None,
         loaded: None,
-        news: None,
+        loaded_files: None,
         process: if python::is_main_thread(py) {
             Process::Main
         } else {
@@ -331,19 +336,19 @@ fn serve_alone(
         },
     };
     let mut about = None;
-    let outcome = live(py, &office, boot, &mut about);
-    office.orders.finish();
+    let outcome = live(py, &context, boot, &mut about);
+    context.commands.finish();
     let complaint = py.detach(|| stand_in.finish());
     let failure = match outcome {
         Ok(0) => return (0, about),
-        Ok(_) => complaint.map(|(phase, summary)| Failure {
+        Ok(_) => complaint.map(|(phase, summary)| StartFailure {
             phase,
             summary,
             traceback: String::new(),
         }),
         Err(failure) => Some(failure),
     };
-    let Some(Failure {
+    let Some(StartFailure {
         phase,
         summary,
         traceback,
@@ -367,7 +372,7 @@ fn serve_alone(
 /// # Errors
 /// 1: the reason is in the log.
 pub fn check(py: Python<'_>, settings: &Arc<Settings>) -> Result<String, u8> {
-    match serve_alone(py, settings, Vec::new(), None, Purpose::Check) {
+    match serve_alone(py, settings, Vec::new(), None, WorkerPurpose::Check) {
         (0, about) => Ok(about.unwrap_or_default()),
         (_, _) => Err(1),
     }
@@ -382,7 +387,7 @@ pub fn serve_here(
     leave: Option<OwnedFd>,
 ) -> u8 {
     let signals = python::Handlers::save(py);
-    let (code, _) = serve_alone(py, settings, listeners, app, Purpose::Serve(leave));
+    let (code, _) = serve_alone(py, settings, listeners, app, WorkerPurpose::Serve(leave));
     signals.restore(py);
     python::flush_stdio(py);
     code

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
-use super::foundation::{Foundation, Ground, plain, told};
-use super::{Failure, leave_failed, python, run_on};
+use super::foundation::{Foundation, ProcessKind, describe_failure, plain};
+use super::{StartFailure, leave_failed, python, run_on};
 use crate::config::Preload;
 use crate::ipc::Phase;
-use crate::master::{Asked, Forked, Mold};
-use crate::sys::process::Threads;
+use crate::master::{Forked, MoldChild, MoldRequest};
+use crate::sys::process::ThreadPolicy;
 
 const THREADS: &str = "start them in the workers (ASGI's lifespan, post_fork, the first request), or leave --preload out";
 const SOCKETS: &str =
     "open connections in the workers (ASGI's lifespan, post_fork, the first request)";
 
 /// Runs the mold, and each worker that it forks; returns the exit code.
-pub fn run_mold(py: Python<'_>, mut mold: Mold) -> u8 {
+pub fn run_mold(py: Python<'_>, mut mold: MoldChild) -> u8 {
     let (foundation, threads) = match prepare(py, &mut mold) {
         Ok(prepared) => prepared,
-        Err(Failure {
+        Err(StartFailure {
             phase,
             summary,
             traceback,
@@ -39,10 +39,12 @@ pub fn run_mold(py: Python<'_>, mut mold: Mold) -> u8 {
     loop {
         // Meanwhile a signal handler of the user may run, or a thread started by a configuration file.
         match py.detach(|| mold.next()) {
-            Asked::End => return 0,
-            Asked::Nothing => logged(py.check_signals()),
-            Asked::Call(message) => logged(hooks.map_or(Ok(()), |hooks| hooks.take(py, &message))),
-            Asked::Fork(request) => {
+            MoldRequest::End => return 0,
+            MoldRequest::Nothing => logged(py.check_signals()),
+            MoldRequest::Call(message) => {
+                logged(hooks.map_or(Ok(()), |hooks| hooks.take(py, &message)))
+            }
+            MoldRequest::Fork(request) => {
                 logged(hooks.map_or(Ok(()), |hooks| hooks.pre_fork(py, request.age())));
                 python::before_fork();
                 match mold.fork(request, threads) {
@@ -63,10 +65,14 @@ pub fn run_mold(py: Python<'_>, mut mold: Mold) -> u8 {
     }
 }
 
-fn prepare(py: Python<'_>, mold: &mut Mold) -> Result<(Foundation, Threads), Failure> {
+fn prepare(
+    py: Python<'_>,
+    mold: &mut MoldChild,
+) -> Result<(Foundation, ThreadPolicy), StartFailure> {
     let settings = Arc::clone(&mold.settings);
-    let mut foundation = Foundation::lay(py, &settings, Ground::Ours, mold.master())?;
-    let explain = |foundation: &Foundation, e| told(py, &foundation.scripts, Phase::Boot, e);
+    let mut foundation = Foundation::prepare(py, &settings, ProcessKind::Ours, mold.master())?;
+    let explain =
+        |foundation: &Foundation, e| describe_failure(py, &foundation.scripts, Phase::Boot, e);
     if let Some(hooks) = &foundation.hooks {
         hooks
             .begin(py, &mold.hooks)
@@ -79,7 +85,7 @@ fn prepare(py: Python<'_>, mold: &mut Mold) -> Result<(Foundation, Threads), Fai
         preload(py, mold, script, &mut foundation, &threads)?;
     } else if mold.changes_user() {
         // Modules that each worker needs before it changes to a user who may not read them.
-        python::take_along(py);
+        python::preload_stdlib(py);
     }
     if let Some(hooks) = &foundation.hooks {
         hooks
@@ -95,37 +101,37 @@ fn prepare(py: Python<'_>, mold: &mut Mold) -> Result<(Foundation, Threads), Fai
     python::freeze(py).map_err(|e| explain(&foundation, e))?;
     crate::sys::trim();
     if threads.is_empty() {
-        return Ok((foundation, Threads::Refused));
+        return Ok((foundation, ThreadPolicy::Refused));
     }
     tracing::warn!(
         threads = threads.join(", "),
         "the configuration file has started threads: they are not in the workers, and what they have locked at a fork stays locked there"
     );
-    Ok((foundation, Threads::Allowed))
+    Ok((foundation, ThreadPolicy::Allowed))
 }
 
 fn threads(
     py: Python<'_>,
     script: &Bound<'_, PyModule>,
     foundation: &Foundation,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, StartFailure> {
     let threads = script.call_method0("threads");
     threads
         .and_then(|threads| threads.extract())
-        .map_err(|e| told(py, &foundation.scripts, Phase::Boot, e))
+        .map_err(|e| describe_failure(py, &foundation.scripts, Phase::Boot, e))
 }
 
 /// `known`: threads started by a configuration file.
 fn preload(
     py: Python<'_>,
-    mold: &mut Mold,
+    mold: &mut MoldChild,
     script: &Bound<'_, PyModule>,
     foundation: &mut Foundation,
     known: &[String],
-) -> Result<(), Failure> {
+) -> Result<(), StartFailure> {
     if mold.changes_user() {
-        python::take_along(py);
-        mold.become_user().map_err(|summary| Failure {
+        python::preload_stdlib(py);
+        mold.become_user().map_err(|summary| StartFailure {
             phase: Phase::Boot,
             summary,
             traceback: String::new(),
@@ -136,7 +142,7 @@ fn preload(
     let mut started = threads(py, script, foundation)?;
     started.retain(|thread| !known.contains(thread));
     if !started.is_empty() {
-        return Err(Failure {
+        return Err(StartFailure {
             phase: Phase::Import,
             summary: format!(
                 "--preload: the app has started threads while it was imported, and a process with threads cannot be forked: {}",
@@ -148,7 +154,7 @@ fn preload(
     let sockets: Vec<String> = script
         .call_method1("opened_since", (before,))
         .and_then(|sockets| sockets.extract())
-        .map_err(|e| told(py, &foundation.scripts, Phase::Boot, e))?;
+        .map_err(|e| describe_failure(py, &foundation.scripts, Phase::Boot, e))?;
     if !sockets.is_empty() {
         tracing::warn!(
             sockets = sockets.join(", "),

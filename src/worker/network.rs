@@ -7,22 +7,22 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::agenda::Agenda;
-use super::allowance::Allowance;
 use super::busy::Busy;
 use super::clock::TurnClock;
-use super::complaints::Complaints;
 use super::compressor::Compressor;
-use super::drain::{Drain, Stage};
+use super::drain::{Drain, DrainStage};
 use super::exchange::Exchange;
 use super::files::{FileServer, SendfileRoot};
-use super::held::{Held, Until};
 use super::intake::Intake;
 use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
+use super::log_throttle::LogThrottle;
+use super::memory_budget::MemoryBudget;
 use super::tls::TlsListeners;
 use super::transport::Transport;
+use super::write_coalescer::{Until, WriteCoalescer};
 use crate::config::{Settings, StaticMount};
-use crate::http::{HeaderMap, KeepAlive, Policy, RequestHead};
+use crate::http::{KeepAlive, Policy, RequestHead, UnderscorePolicy};
 use crate::ipc::{DrainReason, Page};
 use crate::proxy::Forwarded;
 use crate::sys;
@@ -74,7 +74,7 @@ pub trait App: Send + Sync {
         }
     }
     /// Whether a response head is sent that has waited for its body for a while.
-    fn sends_lonely_heads(&self) -> bool {
+    fn flushes_head_early(&self) -> bool {
         true
     }
 }
@@ -99,9 +99,9 @@ pub struct Network {
     pub intake: Intake,
     pub agenda: Agenda,
     pub forwarded: Forwarded,
-    pub complaints: Complaints,
-    pub held: Held,
-    pub allowance: Arc<Allowance>,
+    pub log_throttle: LogThrottle,
+    pub write_coalescer: WriteCoalescer,
+    pub memory_budget: Arc<MemoryBudget>,
     /// Shared by compressed responses, where there are any.
     pub compressor: Option<Arc<Compressor>>,
     /// Shared by compressed WebSockets.
@@ -130,9 +130,9 @@ impl Network {
                 .as_deref()
                 .map(SendfileRoot::new),
             forwarded: Forwarded::new(&settings),
-            complaints: Complaints::default(),
-            held: Held::default(),
-            allowance: Arc::default(),
+            log_throttle: LogThrottle::default(),
+            write_coalescer: WriteCoalescer::default(),
+            memory_budget: Arc::default(),
             compressor: settings
                 .compression
                 .as_ref()
@@ -204,7 +204,7 @@ impl Network {
 
     /// The step of the app has ended: held output is sent.
     pub fn end_step(&self) {
-        self.held.next_step();
+        self.write_coalescer.next_step();
         self.write_held(Until::StepEnds);
     }
 
@@ -216,7 +216,7 @@ impl Network {
 
     /// Writes the output that is held until then. True: there was some.
     pub fn write_held(&self, until: Until) -> bool {
-        let held = self.held.take(until);
+        let held = self.write_coalescer.take(until);
         let any = !held.is_empty();
         for conn in held {
             conn.write_held();
@@ -289,7 +289,8 @@ impl Network {
     pub(super) fn connection_closed(&self, key: ConnKey) {
         self.agenda.closed.lock().push(key);
         self.page.connection_closed();
-        if self.connections.fetch_sub(1, Relaxed) == 1 && self.drain.stage() != Stage::Serving {
+        if self.connections.fetch_sub(1, Relaxed) == 1 && self.drain.stage() != DrainStage::Serving
+        {
             self.app().quiet();
         }
     }
@@ -302,9 +303,9 @@ fn policy(settings: &Settings) -> Policy {
         limit_request_field_size: settings.limits.field_size,
         limit_request_body: settings.limits.body,
         header_map: match settings.header_map {
-            crate::config::HeaderMap::Drop => HeaderMap::Drop,
-            crate::config::HeaderMap::Refuse => HeaderMap::Refuse,
-            crate::config::HeaderMap::Dangerous => HeaderMap::Dangerous,
+            crate::config::HeaderMap::Drop => UnderscorePolicy::Drop,
+            crate::config::HeaderMap::Refuse => UnderscorePolicy::Refuse,
+            crate::config::HeaderMap::Dangerous => UnderscorePolicy::Dangerous,
         },
         exempt_names: Vec::new(),
         keep_alive: if settings.client.keep_alive.is_zero() {
@@ -320,7 +321,7 @@ fn proxies_policy(policy: &Policy, settings: &Settings) -> Policy {
     let names = &settings.forwarder_headers;
     Policy {
         header_map: if names.iter().any(|name| name == "*") {
-            HeaderMap::Dangerous
+            UnderscorePolicy::Dangerous
         } else {
             policy.header_map
         },

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::sys::with_signals_blocked;
 
-pub type Job = Box<dyn FnOnce() + Send>;
+pub type PoolJob = Box<dyn FnOnce() + Send>;
 
 /// Starts threads with the first jobs; they live as long as the worker.
 pub struct Pool(Arc<Shared>);
@@ -19,13 +19,13 @@ struct Shared {
     name: &'static str,
     /// Jobs that run at the same time; others are queued.
     most_threads: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     work: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    jobs: VecDeque<Job>,
+struct PoolState {
+    jobs: VecDeque<PoolJob>,
     threads: usize,
     idle: usize,
 }
@@ -45,15 +45,15 @@ impl Pool {
     /// # Errors
     /// There is no thread, and none can be started: the job is returned. It is not run here, because a caller may
     /// hold locks that the job takes.
-    pub fn run(&self, job: Job) -> Result<(), Job> {
+    pub fn run(&self, job: PoolJob) -> Result<(), PoolJob> {
         self.run_with(job, start)
     }
 
     fn run_with(
         &self,
-        job: Job,
+        job: PoolJob,
         start: impl FnOnce(Arc<Shared>, usize) -> io::Result<()>,
-    ) -> Result<(), Job> {
+    ) -> Result<(), PoolJob> {
         let mut state = self.0.state.lock();
         if state.idle <= state.jobs.len() && state.threads < self.0.most_threads {
             // The new thread waits for the lock first.
@@ -112,7 +112,7 @@ mod tests {
     fn a_job_that_no_thread_can_take_is_given_back_and_not_done() {
         let pool = Pool::new("test", 4);
         let (done, jobs) = mpsc::channel();
-        let note = move |number: usize| -> Job {
+        let note = move |number: usize| -> PoolJob {
             let done = done.clone();
             Box::new(move || done.send(number).expect("the test listens"))
         };

@@ -11,7 +11,7 @@ use super::intake::Accepted;
 use super::key::ConnKey;
 use super::network::{Network, millis};
 use super::timers::TICK_MS;
-use crate::sys::epoll::{Epoll, Wake, Watch};
+use crate::sys::epoll::{Epoll, Wake, WatchMode};
 use crate::sys::last_data_received;
 
 const WAKE: u64 = 0;
@@ -31,7 +31,7 @@ pub struct Reactor {
     epoll: Epoll,
     /// The event loop's own epoll instance, where there is one.
     event_loop: Option<OwnedFd>,
-    connections: Vec<Place>,
+    connections: Vec<ConnectionSlot>,
     free: Vec<usize>,
     /// Notifies the sentinel that its connection was picked up.
     picked: Arc<Wake>,
@@ -48,7 +48,7 @@ pub struct Reactor {
 
 /// A slot for one connection.
 #[derive(Default)]
-struct Place {
+struct ConnectionSlot {
     conn: Option<Arc<Conn>>,
     /// How many connections have used this place before.
     serial: u32,
@@ -66,7 +66,7 @@ pub enum WatchNew {
 impl Reactor {
     pub fn new(net: Arc<Network>, picked: Arc<Wake>, watch_new: WatchNew) -> io::Result<Self> {
         let epoll = Epoll::new(256)?;
-        epoll.add(net.wake.as_fd(), Watch::ReadableEdge, WAKE)?;
+        epoll.add(net.wake.as_fd(), WatchMode::ReadableEdge, WAKE)?;
         let next_tick = net.now();
         let measures_waits = !net.settings.admin_bind.is_empty() || net.settings.scaling.is_some();
         Ok(Self {
@@ -74,7 +74,7 @@ impl Reactor {
             net,
             epoll,
             event_loop: None,
-            connections: (0..FIRST).map(|_| Place::default()).collect(),
+            connections: (0..FIRST).map(|_| ConnectionSlot::default()).collect(),
             free: Vec::new(),
             picked,
             next_tick,
@@ -88,7 +88,7 @@ impl Reactor {
     /// Watches the epoll descriptor of a Python event loop, or a copy of it: edge-triggered, so that a loop that is
     /// not served stays quiet.
     pub fn watch_loop(&mut self, fd: OwnedFd) -> io::Result<()> {
-        self.epoll.add(fd.as_fd(), Watch::ReadableEdge, LOOP)?;
+        self.epoll.add(fd.as_fd(), WatchMode::ReadableEdge, LOOP)?;
         self.event_loop = Some(fd);
         Ok(())
     }
@@ -190,7 +190,7 @@ impl Reactor {
         for (_, conn) in &idle[..count] {
             conn.close_idle();
         }
-        if self.net.complaints.admits("idle connections closed", now) {
+        if self.net.log_throttle.admits("idle connections closed", now) {
             tracing::warn!(
                 closed = count,
                 "idle connections closed for their descriptors"
@@ -200,7 +200,7 @@ impl Reactor {
 
     fn tick(&mut self, now: u64) {
         crate::observability::flush_pending();
-        for (reason, count) in self.net.complaints.unsaid(now) {
+        for (reason, count) in self.net.log_throttle.suppressed(now) {
             tracing::info!(reason, count, "similar messages suppressed");
         }
         let due = self.net.agenda.timers.lock().take_due(now);
@@ -285,7 +285,7 @@ impl Reactor {
             return false;
         };
         let index = self.free.pop().unwrap_or_else(|| {
-            self.connections.push(Place::default());
+            self.connections.push(ConnectionSlot::default());
             self.connections.len() - 1
         });
         let place = &mut self.connections[index];

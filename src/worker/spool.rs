@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::allowance::{Allowance, Share};
+use super::memory_budget::{BudgetShare, MemoryBudget};
 use crate::ipc::Page;
 use crate::sys;
 
@@ -21,7 +21,7 @@ pub struct Spool {
     /// Maximum size of one file, in bytes.
     largest: u64,
     /// Maximum size of all files, in bytes.
-    budget: Arc<Allowance>,
+    budget: Arc<MemoryBudget>,
     page: Page,
     logged: AtomicBool,
 }
@@ -31,7 +31,7 @@ pub struct Spool {
 pub struct SpoolFile {
     file: File,
     length: u64,
-    share: Share,
+    share: BudgetShare,
     spool: Arc<Spool>,
 }
 
@@ -54,7 +54,7 @@ impl Spool {
         let spool = Self {
             directory: named.map_or_else(std::env::temp_dir, Path::to_owned),
             largest,
-            budget: Arc::new(Allowance::new(most)),
+            budget: Arc::new(MemoryBudget::new(most)),
             page,
             logged: AtomicBool::new(false),
         };

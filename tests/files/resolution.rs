@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use rgun::files::FilePath;
-use rgun::sys::beneath::{Directory, Found, Patience};
+use rgun::sys::beneath::{Directory, OpenedEntry, Patience};
 
 /// What no path may ever bring out.
 const SECRET: &[u8] = b"secret";
@@ -71,16 +71,16 @@ enum Got {
     No(ErrorKind),
 }
 
-fn got(found: std::io::Result<Found>) -> Got {
+fn got(found: std::io::Result<OpenedEntry>) -> Got {
     match found {
-        Ok(Found::File { mut file, facts }) => {
+        Ok(OpenedEntry::File { mut file, facts }) => {
             let mut content = Vec::new();
             std::io::Read::read_to_end(&mut file, &mut content).expect("readable");
             assert_eq!(facts.size, content.len() as u64);
             Got::Content(content)
         }
-        Ok(Found::Directory) => Got::Directory,
-        Ok(Found::Other) => Got::Other,
+        Ok(OpenedEntry::Directory) => Got::Directory,
+        Ok(OpenedEntry::Other) => Got::Other,
         Err(error) => Got::No(error.kind()),
     }
 }

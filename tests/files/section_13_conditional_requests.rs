@@ -1,12 +1,13 @@
 //! RFC 9110 §13: conditional requests.
 
 use rgun::files::{
-    Coding, Conditions, ETag, Outcome, Representation, Selected, Slice, Stamp, select,
+    Coding, Conditions, ETag, FileStamp, PreconditionResult, Representation, Selected, Slice,
+    select,
 };
 use rgun::http::Method;
 
 /// Sun, 06 Nov 1994 08:49:37 GMT
-const STAMP: Stamp = Stamp {
+const STAMP: FileStamp = FileStamp {
     inode: 1,
     size: 100,
     modified: (784_111_777, 500_000_000),
@@ -21,7 +22,7 @@ fn tag() -> ETag {
 }
 
 /// `~` stands for the current tag.
-fn outcome(fields: &[(&str, &str)]) -> Outcome {
+fn outcome(fields: &[(&str, &str)]) -> PreconditionResult {
     with(fields, |conditions| conditions.evaluate(&tag(), &STAMP))
 }
 
@@ -47,7 +48,7 @@ fn with<T>(fields: &[(&str, &str)], then: impl FnOnce(&Conditions<'_>) -> T) -> 
     then(&conditions)
 }
 
-fn check(name: &str, cases: &[(&str, Outcome)]) {
+fn check(name: &str, cases: &[(&str, PreconditionResult)]) {
     for (value, expected) in cases {
         assert_eq!(outcome(&[(name, value)]), *expected, "{name}: {value}");
     }
@@ -55,7 +56,7 @@ fn check(name: &str, cases: &[(&str, Outcome)]) {
 
 #[test]
 fn without_conditions_it_is_answered() {
-    assert_eq!(outcome(&[]), Outcome::Proceed);
+    assert_eq!(outcome(&[]), PreconditionResult::Proceed);
 }
 
 /// §13.1.1: strong comparison; what is no list of tags matches nothing.
@@ -64,15 +65,15 @@ fn if_match() {
     check(
         "if-match",
         &[
-            ("*", Outcome::Proceed),
-            ("~", Outcome::Proceed),
-            ("\"x\", ~", Outcome::Proceed),
-            ("\"x\" , , ~ ,", Outcome::Proceed),
-            ("W/~", Outcome::Failed),
-            ("\"x\"", Outcome::Failed),
-            ("\"\"", Outcome::Failed),
-            ("x", Outcome::Failed),
-            ("", Outcome::Failed),
+            ("*", PreconditionResult::Proceed),
+            ("~", PreconditionResult::Proceed),
+            ("\"x\", ~", PreconditionResult::Proceed),
+            ("\"x\" , , ~ ,", PreconditionResult::Proceed),
+            ("W/~", PreconditionResult::Failed),
+            ("\"x\"", PreconditionResult::Failed),
+            ("\"\"", PreconditionResult::Failed),
+            ("x", PreconditionResult::Failed),
+            ("", PreconditionResult::Failed),
         ],
     );
 }
@@ -83,17 +84,17 @@ fn if_none_match() {
     check(
         "if-none-match",
         &[
-            ("*", Outcome::NotModified),
-            ("~", Outcome::NotModified),
-            ("W/~", Outcome::NotModified),
-            ("\"x\",~", Outcome::NotModified),
-            ("\"a,b\", W/\"c\",\t~", Outcome::NotModified),
-            ("\"x\"", Outcome::Proceed),
-            ("w/~", Outcome::Proceed),
-            ("*, ~", Outcome::Proceed),
-            ("\"x\" ~", Outcome::Proceed),
-            ("\"x", Outcome::Proceed),
-            ("", Outcome::Proceed),
+            ("*", PreconditionResult::NotModified),
+            ("~", PreconditionResult::NotModified),
+            ("W/~", PreconditionResult::NotModified),
+            ("\"x\",~", PreconditionResult::NotModified),
+            ("\"a,b\", W/\"c\",\t~", PreconditionResult::NotModified),
+            ("\"x\"", PreconditionResult::Proceed),
+            ("w/~", PreconditionResult::Proceed),
+            ("*, ~", PreconditionResult::Proceed),
+            ("\"x\" ~", PreconditionResult::Proceed),
+            ("\"x", PreconditionResult::Proceed),
+            ("", PreconditionResult::Proceed),
         ],
     );
 }
@@ -104,15 +105,18 @@ fn if_modified_since() {
     check(
         "if-modified-since",
         &[
-            (THEN, Outcome::NotModified),
-            (AFTER, Outcome::NotModified),
-            (BEFORE, Outcome::Proceed),
-            ("Sunday, 06-Nov-94 08:49:37 GMT", Outcome::NotModified),
-            ("Sun Nov  6 08:49:37 1994", Outcome::NotModified),
-            ("Sun, 06 Nov 1994 08:49:37", Outcome::Proceed),
-            ("yesterday", Outcome::Proceed),
-            ("0", Outcome::Proceed),
-            ("", Outcome::Proceed),
+            (THEN, PreconditionResult::NotModified),
+            (AFTER, PreconditionResult::NotModified),
+            (BEFORE, PreconditionResult::Proceed),
+            (
+                "Sunday, 06-Nov-94 08:49:37 GMT",
+                PreconditionResult::NotModified,
+            ),
+            ("Sun Nov  6 08:49:37 1994", PreconditionResult::NotModified),
+            ("Sun, 06 Nov 1994 08:49:37", PreconditionResult::Proceed),
+            ("yesterday", PreconditionResult::Proceed),
+            ("0", PreconditionResult::Proceed),
+            ("", PreconditionResult::Proceed),
         ],
     );
 }
@@ -123,10 +127,10 @@ fn if_unmodified_since() {
     check(
         "if-unmodified-since",
         &[
-            (THEN, Outcome::Proceed),
-            (AFTER, Outcome::Proceed),
-            (BEFORE, Outcome::Failed),
-            ("yesterday", Outcome::Proceed),
+            (THEN, PreconditionResult::Proceed),
+            (AFTER, PreconditionResult::Proceed),
+            (BEFORE, PreconditionResult::Failed),
+            ("yesterday", PreconditionResult::Proceed),
         ],
     );
 }
@@ -134,7 +138,7 @@ fn if_unmodified_since() {
 /// §13.2.2: the order in which they count.
 #[test]
 fn precedence() {
-    use Outcome::{Failed, NotModified, Proceed};
+    use PreconditionResult::{Failed, NotModified, Proceed};
     for (fields, expected) in [
         // If-Match takes the place of If-Unmodified-Since.
         (
@@ -245,9 +249,9 @@ fn a_weak_tag_of_the_app() {
     let tag = ETag::given(b"W/\"own\"").expect("a weak tag");
     let with = |conditions: Conditions<'_>| conditions.evaluate(&tag, &STAMP);
     for (list, outcome) in [
-        (&b"\"own\""[..], Outcome::NotModified),
-        (b"W/\"own\"", Outcome::NotModified),
-        (b"\"other\"", Outcome::Proceed),
+        (&b"\"own\""[..], PreconditionResult::NotModified),
+        (b"W/\"own\"", PreconditionResult::NotModified),
+        (b"\"other\"", PreconditionResult::Proceed),
     ] {
         let if_none_match = Some(list);
         assert_eq!(
@@ -259,9 +263,9 @@ fn a_weak_tag_of_the_app() {
         );
     }
     for (list, outcome) in [
-        (&b"W/\"own\""[..], Outcome::Failed),
-        (b"\"own\"", Outcome::Failed),
-        (b"*", Outcome::Proceed),
+        (&b"W/\"own\""[..], PreconditionResult::Failed),
+        (b"\"own\"", PreconditionResult::Failed),
+        (b"*", PreconditionResult::Proceed),
     ] {
         let if_match = Some(list);
         assert_eq!(

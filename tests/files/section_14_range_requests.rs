@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use rgun::files::{
-    Coding, Conditions, ETag, MOST_RANGES, Multipart, Ranges, Representation, Selected, Slice,
-    Stamp, select,
+    Coding, Conditions, ETag, FileStamp, MOST_RANGES, Multipart, Ranges, Representation, Selected,
+    Slice, select,
 };
 use rgun::http::Method;
 
@@ -140,7 +140,7 @@ fn several_ranges() {
 /// §14.2: "Range is defined for GET alone".
 #[test]
 fn head_has_no_ranges() {
-    let stamp = Stamp {
+    let stamp = FileStamp {
         inode: 1,
         size: 10,
         modified: (0, 0),

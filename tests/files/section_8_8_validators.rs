@@ -1,8 +1,8 @@
 //! RFC 9110 §8.8: validators.
 
-use rgun::files::{Coding, ETag, Stamp};
+use rgun::files::{Coding, ETag, FileStamp};
 
-const STAMP: Stamp = Stamp {
+const STAMP: FileStamp = FileStamp {
     inode: 7,
     size: 1024,
     modified: (1_700_000_000, 123),
@@ -13,16 +13,16 @@ const STAMP: Stamp = Stamp {
 fn the_tag_changes_with_the_file() {
     let tag = ETag::of(&STAMP, Coding::Identity);
     for other in [
-        Stamp { inode: 8, ..STAMP },
-        Stamp {
+        FileStamp { inode: 8, ..STAMP },
+        FileStamp {
             size: 1025,
             ..STAMP
         },
-        Stamp {
+        FileStamp {
             modified: (1_700_000_001, 123),
             ..STAMP
         },
-        Stamp {
+        FileStamp {
             modified: (1_700_000_000, 124),
             ..STAMP
         },
@@ -50,7 +50,7 @@ fn the_tag_is_strong_and_one_of_its_coding() {
 #[test]
 fn a_date_has_seconds() {
     assert_eq!(STAMP.seconds(), 1_700_000_000);
-    let ancient = Stamp {
+    let ancient = FileStamp {
         modified: (-5, 0),
         ..STAMP
     };

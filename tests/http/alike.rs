@@ -2,7 +2,7 @@
 //! ask it.
 
 use httparse::{EMPTY_HEADER, Status};
-use rgun::http::{Event, RequestHead};
+use rgun::http::{HttpEvent, RequestHead};
 
 use crate::reader::{self, Fields};
 use crate::support::{fed, said};
@@ -63,7 +63,7 @@ fn assert_written_alike(head: &RequestHead) {
         .map(|header| (header.name.as_bytes(), header.value));
     assert!(theirs.eq(head.headers().map(|field| (field.name, field.value))));
     match fed(&again).poll_event() {
-        Event::Request(second) => {
+        HttpEvent::Request(second) => {
             assert_eq!(said(&second), said(head));
             assert_eq!(second.body_framing(), head.body_framing());
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rgun::http::{BodyEnd, BodyFraming, Connection, Event, Policy, Refusal};
+use rgun::http::{BodyEnd, BodyFraming, Connection, HttpEvent, Policy, Refusal};
 
 use crate::support::*;
 
@@ -114,21 +114,21 @@ fn chunks() {
 #[test]
 fn a_piece_is_there_as_soon_as_its_bytes() {
     let mut connection = fed(&with_fields("Transfer-Encoding: chunked\r\n"));
-    assert!(matches!(connection.poll_event(), Event::Request(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::Request(_)));
     for (bytes, piece) in [(&b"100\r\nab"[..], &b"ab"[..]), (b"cde", b"cde")] {
         connection.receive(bytes);
-        let Event::Body(data) = connection.poll_event() else {
+        let HttpEvent::Body(data) = connection.poll_event() else {
             panic!()
         };
         assert_eq!(data, piece);
-        assert!(matches!(connection.poll_event(), Event::NeedInput));
+        assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     }
 }
 
 #[test]
 fn what_is_not_polled_stays_buffered() {
     let mut connection = fed(&[&with_fields("Content-Length: 5\r\n")[..], b"hello"].concat());
-    assert!(matches!(connection.poll_event(), Event::Request(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::Request(_)));
     assert_eq!(connection.buffered(), 5);
 }
 
@@ -170,7 +170,7 @@ fn body_limit() {
 fn the_input_grows_for_a_large_body_and_shrinks_again() {
     let mut connection = Connection::new(Arc::new(Policy::default()));
     connection.receive(&with_fields("Content-Length: 1000000\r\n"));
-    assert!(matches!(connection.poll_event(), Event::Request(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::Request(_)));
     let mut left = 1_000_000;
     let mut largest = 0;
     while left > 0 {
@@ -180,11 +180,11 @@ fn the_input_grows_for_a_large_body_and_shrinks_again() {
         let len = room.min(left);
         input.resize(input.len() + len, b'x');
         left -= len;
-        while let Event::Body(_) = connection.poll_event() {}
+        while let HttpEvent::Body(_) = connection.poll_event() {}
     }
     assert!((60_000..200_000).contains(&largest), "{largest}");
     connection.start_response(200, None, [], &date()).unwrap();
     connection.body(b"", BodyEnd::Last).unwrap();
-    assert!(matches!(connection.poll_event(), Event::NeedInput));
+    assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     assert!(connection.input().capacity() < 20_000);
 }

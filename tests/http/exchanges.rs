@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rgun::http::{
-    BodyEnd, Connection, DISCARD_LIMIT, Event, KeepAlive, Policy, Refusal, ResponseError,
+    BodyEnd, Connection, DISCARD_LIMIT, HttpEvent, KeepAlive, Policy, Refusal, ResponseError,
     ResponseState, Upgrade,
 };
 
@@ -12,7 +12,7 @@ use crate::support::*;
 
 fn request(connection: &mut Connection) -> String {
     match connection.poll_event() {
-        Event::Request(head) => String::from_utf8(head.target_path().to_vec()).unwrap(),
+        HttpEvent::Request(head) => String::from_utf8(head.target_path().to_vec()).unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -45,11 +45,11 @@ fn pipelined_requests_come_one_at_a_time_in_order() {
     .concat());
     for path in ["/1", "/2", "/3"] {
         assert_eq!(request(&mut connection), path);
-        assert!(matches!(connection.poll_event(), Event::Paused));
+        assert!(matches!(connection.poll_event(), HttpEvent::Paused));
         assert_eq!(answer(&mut connection), "");
     }
     assert!(!connection.is_idle());
-    assert!(matches!(connection.poll_event(), Event::NeedInput));
+    assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     assert!(connection.is_idle());
     connection.release_buffers();
     connection.receive(GET);
@@ -95,7 +95,7 @@ fn who_keeps_the_connection() {
         request(&mut connection);
         assert_eq!(answer(&mut connection), expected, "{head}");
         assert_eq!(
-            matches!(connection.poll_event(), Event::Request(_)),
+            matches!(connection.poll_event(), HttpEvent::Request(_)),
             expected != "close",
             "{head}"
         );
@@ -108,7 +108,7 @@ fn who_keeps_the_connection() {
     connection.receive(GET);
     request(&mut connection);
     assert_eq!(answer(&mut connection), "close");
-    assert!(matches!(connection.poll_event(), Event::Closed));
+    assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 }
 
 #[test]
@@ -118,12 +118,12 @@ fn draining() {
     request(&mut connection);
     connection.set_close();
     assert_eq!(answer(&mut connection), "close");
-    assert!(matches!(connection.poll_event(), Event::Closed));
+    assert!(matches!(connection.poll_event(), HttpEvent::Closed));
     // An idle connection answers one more.
     let mut connection = fed(GET);
     request(&mut connection);
     answer(&mut connection);
-    assert!(matches!(connection.poll_event(), Event::NeedInput));
+    assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     connection.set_close();
     connection.receive(GET);
     request(&mut connection);
@@ -144,26 +144,26 @@ fn expectations() {
     let expecting = with_fields("Content-Length: 5\r\nExpect: 100-Continue\r\n");
     let mut connection = fed(&expecting);
     request(&mut connection);
-    assert!(matches!(connection.poll_event(), Event::NeedInput));
+    assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     assert_eq!(
         connection.continue_100(),
         Some(&b"HTTP/1.1 100 Continue\r\n\r\n"[..])
     );
     assert_eq!(connection.continue_100(), None);
     connection.receive(b"hello");
-    assert!(matches!(connection.poll_event(), Event::Body(_)));
-    assert!(matches!(connection.poll_event(), Event::EndOfBody));
+    assert!(matches!(connection.poll_event(), HttpEvent::Body(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
     assert_eq!(answer(&mut connection), "");
 
     // The body came without waiting.
     let mut connection = fed(&[&expecting[..], b"hello", GET].concat());
     request(&mut connection);
     assert_eq!(connection.continue_100(), None);
-    assert!(matches!(connection.poll_event(), Event::Body(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::Body(_)));
 
     let mut connection = fed(&[&expecting[..], b"hello"].concat());
     request(&mut connection);
-    assert!(matches!(connection.poll_event(), Event::Body(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::Body(_)));
     assert_eq!(answer(&mut connection), "", "the body is there");
 
     // No 100 Continue was sent: the next bytes could be the body or a request.
@@ -171,7 +171,7 @@ fn expectations() {
     request(&mut connection);
     assert_eq!(answer(&mut connection), "close");
     assert_eq!(connection.continue_100(), None);
-    assert!(matches!(connection.poll_event(), Event::Closed));
+    assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 
     // No body, or a client that does not know 100 Continue.
     for head in [
@@ -190,11 +190,11 @@ fn a_short_unread_body_is_read_over() {
     let mut connection = fed(&[&post(1000)[..], &[b'x'; 400]].concat());
     request(&mut connection);
     assert_eq!(answer(&mut connection), "");
-    assert!(matches!(connection.poll_event(), Event::NeedInput));
+    assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     assert_eq!(connection.buffered(), 0);
     connection.receive(&[b'x'; 600]);
     connection.receive(GET);
-    assert!(matches!(connection.poll_event(), Event::EndOfBody));
+    assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
     assert_eq!(request(&mut connection), "/");
 
     let mut connection = fed(&[
@@ -205,7 +205,7 @@ fn a_short_unread_body_is_read_over() {
     .concat());
     request(&mut connection);
     assert_eq!(answer(&mut connection), "");
-    assert!(matches!(connection.poll_event(), Event::EndOfBody));
+    assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
     assert_eq!(request(&mut connection), "/");
 }
 
@@ -218,13 +218,13 @@ fn many_unread_bodies() {
         connection.receive(&post(length));
         request(&mut connection);
         assert_eq!(answer(&mut connection), "");
-        assert!(matches!(connection.poll_event(), Event::NeedInput));
+        assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
         connection.receive(&vec![b'x'; length / 2]);
-        assert!(matches!(connection.poll_event(), Event::NeedInput));
+        assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
         assert!(!connection.is_idle());
         connection.receive(&vec![b'x'; length / 2]);
-        assert!(matches!(connection.poll_event(), Event::EndOfBody));
-        assert!(matches!(connection.poll_event(), Event::NeedInput));
+        assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
+        assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
         assert!(connection.is_idle());
     }
 }
@@ -235,7 +235,7 @@ fn a_long_unread_body_closes() {
     let mut connection = fed(&post(limit + 1));
     request(&mut connection);
     assert_eq!(answer(&mut connection), "close", "known before the answer");
-    assert!(matches!(connection.poll_event(), Event::Closed));
+    assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 
     let mut connection = fed(&with_fields("Transfer-Encoding: chunked\r\n"));
     request(&mut connection);
@@ -246,8 +246,8 @@ fn a_long_unread_body_closes() {
         connection.receive(&[b'x'; 1000]);
         connection.receive(b"\r\n");
         match connection.poll_event() {
-            Event::NeedInput => assert!(!closed),
-            Event::Closed => closed = true,
+            HttpEvent::NeedInput => assert!(!closed),
+            HttpEvent::Closed => closed = true,
             other => panic!("{other:?}"),
         }
     }
@@ -264,14 +264,14 @@ fn a_malformed_unread_body_is_not_answered_again() {
     .concat());
     request(&mut connection);
     answer(&mut connection);
-    assert!(matches!(connection.poll_event(), Event::Closed));
+    assert!(matches!(connection.poll_event(), HttpEvent::Closed));
     assert_eq!(connection.refuse(Refusal::BadChunk, &date()), b"");
 
     let mut connection = fed(&post(1000));
     request(&mut connection);
     answer(&mut connection);
     connection.input_ended();
-    assert!(matches!(connection.poll_event(), Event::Closed));
+    assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 }
 
 #[test]
@@ -282,14 +282,14 @@ fn a_half_closed_client_gets_its_answers() {
     assert_eq!(answer(&mut connection), "");
     assert_eq!(request(&mut connection), "/2");
     assert_eq!(answer(&mut connection), "close", "nothing can follow");
-    assert!(matches!(connection.poll_event(), Event::Closed));
+    assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 
     let mut connection = fed(&[&post(5)[..], b"hello"].concat());
     connection.input_ended();
     request(&mut connection);
-    assert!(matches!(connection.poll_event(), Event::Body(_)));
-    assert!(matches!(connection.poll_event(), Event::EndOfBody));
-    assert!(matches!(connection.poll_event(), Event::Paused));
+    assert!(matches!(connection.poll_event(), HttpEvent::Body(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::EndOfBody));
+    assert!(matches!(connection.poll_event(), HttpEvent::Paused));
     assert_eq!(answer(&mut connection), "close");
 }
 
@@ -298,14 +298,14 @@ fn an_end_at_the_wrong_place() {
     for bytes in [&b""[..], b"\r", b"\r\n"] {
         let mut connection = fed(bytes);
         connection.input_ended();
-        assert!(matches!(connection.poll_event(), Event::Closed));
+        assert!(matches!(connection.poll_event(), HttpEvent::Closed));
     }
     let mut connection = fed(b"GET / HT");
-    assert!(matches!(connection.poll_event(), Event::NeedInput));
+    assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     connection.input_ended();
     assert!(matches!(
         connection.poll_event(),
-        Event::Refused(Refusal::TruncatedHead)
+        HttpEvent::Refused(Refusal::TruncatedHead)
     ));
     for body in [
         &b""[..],
@@ -320,15 +320,15 @@ fn an_end_at_the_wrong_place() {
         connection.input_ended();
         loop {
             match connection.poll_event() {
-                Event::Body(_) => {}
-                Event::Refused(refusal) => {
+                HttpEvent::Body(_) => {}
+                HttpEvent::Refused(refusal) => {
                     assert_eq!(refusal, Refusal::TruncatedBody);
                     break;
                 }
                 other => panic!("{other:?}"),
             }
         }
-        assert!(matches!(connection.poll_event(), Event::Closed));
+        assert!(matches!(connection.poll_event(), HttpEvent::Closed));
     }
 }
 
@@ -359,7 +359,7 @@ fn refusals_are_answered() {
             refusal != Refusal::AppFailed,
             "{body}"
         );
-        assert!(matches!(connection.poll_event(), Event::Closed));
+        assert!(matches!(connection.poll_event(), HttpEvent::Closed));
         assert_eq!(connection.refuse(refusal, &date()), b"", "once");
     }
 }
@@ -371,14 +371,14 @@ fn a_refused_head_request_has_no_body() {
         b"HEAD /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
     ] {
         let mut connection = fed(bytes);
-        let Event::Refused(refusal) = connection.poll_event() else {
+        let HttpEvent::Refused(refusal) = connection.poll_event() else {
             panic!()
         };
         let wire = connection.refuse(refusal, &date());
         assert!(wire.ends_with(b"\r\n\r\n"), "{}", wire.escape_ascii());
     }
     let mut connection = fed(b"HEAD / HTTP/1.1\r\n");
-    assert!(matches!(connection.poll_event(), Event::NeedInput));
+    assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     assert!(
         connection
             .refuse(Refusal::HeadTimeout, &date())
@@ -396,7 +396,7 @@ fn a_refusal_takes_the_place_of_what_has_not_left() {
     connection.receive(b"bad\n");
     assert!(matches!(
         connection.poll_event(),
-        Event::Refused(Refusal::BareLineFeed)
+        HttpEvent::Refused(Refusal::BareLineFeed)
     ));
     let wire = connection.refuse(Refusal::BareLineFeed, &date()).to_vec();
     let (response, _) = reader::response(&wire, false);
@@ -409,7 +409,7 @@ fn a_refusal_takes_the_place_of_what_has_not_left() {
     connection.receive(b"bad\n");
     assert!(matches!(
         connection.poll_event(),
-        Event::Refused(Refusal::BareLineFeed)
+        HttpEvent::Refused(Refusal::BareLineFeed)
     ));
     assert_eq!(connection.refuse(Refusal::BareLineFeed, &date()), b"");
     assert_eq!(connection.response_state(), ResponseState::Aborted);
@@ -427,7 +427,7 @@ fn an_aborted_response_closes() {
     connection.body(b"part", BodyEnd::More).unwrap();
     connection.abort();
     assert!(!connection.is_keep_alive());
-    assert!(matches!(connection.poll_event(), Event::Closed));
+    assert!(matches!(connection.poll_event(), HttpEvent::Closed));
 }
 
 const WEBSOCKET: &str =
@@ -436,11 +436,11 @@ const WEBSOCKET: &str =
 #[test]
 fn an_upgrade_hands_over_what_was_read() {
     let mut connection = fed(&[&get("/ws", WEBSOCKET)[..], b"\x81\x05frame"].concat());
-    let Event::Request(head) = connection.poll_event() else {
+    let HttpEvent::Request(head) = connection.poll_event() else {
         panic!()
     };
     assert_eq!(head.upgrade(), Upgrade::WebSocket);
-    assert!(matches!(connection.poll_event(), Event::Paused));
+    assert!(matches!(connection.poll_event(), HttpEvent::Paused));
     let fields: [(&[u8], &[u8]); 3] = [
         (b"sec-websocket-accept", b"y"),
         (b"connection", b"close"),
@@ -502,12 +502,12 @@ fn reading_in_place() {
         let input = connection.input();
         assert!(input.capacity() > input.len());
         input.extend_from_slice(GET);
-        let Event::Request(head) = connection.poll_event() else {
+        let HttpEvent::Request(head) = connection.poll_event() else {
             panic!()
         };
         assert_eq!(head.size(), GET.len());
         connection.recycle(head);
         assert_eq!(answer(&mut connection), "");
-        assert!(matches!(connection.poll_event(), Event::NeedInput));
+        assert!(matches!(connection.poll_event(), HttpEvent::NeedInput));
     }
 }

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use rgun::http::{BodyEnd, Connection, Event, HeaderMap, Policy};
+use rgun::http::{BodyEnd, Connection, HttpEvent, Policy, UnderscorePolicy};
 
 use crate::support::*;
 use crate::{alike, reader};
@@ -127,7 +127,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         limit_request_fields: 4,
         limit_request_field_size: 30,
         limit_request_body: Some(12),
-        header_map: HeaderMap::Refuse,
+        header_map: UnderscorePolicy::Refuse,
         ..Policy::default()
     };
     select(vec![Policy::default(), small])
@@ -163,7 +163,7 @@ proptest! {
     /// or replaces may differ. And written again from what the app sees, it is read alike.
     #[test]
     fn accepted_requests_are_read_alike(bytes in prop_oneof![good(), soup()]) {
-        if let Event::Request(head) = first(&bytes) {
+        if let HttpEvent::Request(head) = first(&bytes) {
             alike::assert_read_alike(&head, bytes.strip_prefix(b"\r\n").unwrap_or(&bytes));
         }
     }
@@ -202,7 +202,7 @@ proptest! {
         pieces in vec(vec(any::<u8>(), 0..3000), 1..5),
     ) {
         let mut connection = fed(request.as_bytes());
-        prop_assert!(matches!(connection.poll_event(), Event::Request(_)));
+        prop_assert!(matches!(connection.poll_event(), HttpEvent::Request(_)));
         let length = declared.map(|length| length.to_string());
         let length = length.iter().map(|length| (&b"content-length"[..], length.as_bytes()));
         let given = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -261,11 +261,11 @@ proptest! {
                     connection.body(b"early", BodyEnd::Last).unwrap();
                 }
                 match connection.poll_event() {
-                    Event::NeedInput | Event::Paused | Event::Closed => break,
-                    Event::Refused(refusal) => { connection.refuse(refusal, &date()); }
-                    Event::Request(_) => step = 0,
-                    Event::Body(data) => prop_assert!(!data.is_empty()),
-                    Event::EndOfBody => {}
+                    HttpEvent::NeedInput | HttpEvent::Paused | HttpEvent::Closed => break,
+                    HttpEvent::Refused(refusal) => { connection.refuse(refusal, &date()); }
+                    HttpEvent::Request(_) => step = 0,
+                    HttpEvent::Body(data) => prop_assert!(!data.is_empty()),
+                    HttpEvent::EndOfBody => {}
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Heads that are accepted, and their meaning.
 
-use rgun::http::{Event, KnownName, Method, Policy, Refusal, Upgrade, Version};
+use rgun::http::{HttpEvent, KnownName, Method, Policy, Refusal, Upgrade, Version};
 
 use crate::support::*;
 
@@ -37,8 +37,8 @@ fn a_request_is_read() {
 #[test]
 fn a_connection_pauses_until_the_answer() {
     let mut connection = fed(&[GET, GET].concat());
-    assert!(matches!(connection.poll_event(), Event::Request(_)));
-    assert!(matches!(connection.poll_event(), Event::Paused));
+    assert!(matches!(connection.poll_event(), HttpEvent::Request(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::Paused));
     assert_eq!(connection.buffered(), GET.len());
     connection
         .start_response(200, None, [(&b"x"[..], &b"y"[..])], &date())
@@ -48,7 +48,7 @@ fn a_connection_pauses_until_the_answer() {
         std::str::from_utf8(sent.head).unwrap(),
         "HTTP/1.1 200 OK\r\nx: y\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nserver: rgun\r\ncontent-length: 2\r\n\r\nhi"
     );
-    assert!(matches!(connection.poll_event(), Event::Request(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::Request(_)));
 }
 
 #[test]
@@ -176,7 +176,10 @@ fn values_are_bytes() {
 fn an_incomplete_head_waits() {
     let bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for end in 0..bytes.len() {
-        assert!(matches!(first(&bytes[..end]), Event::NeedInput), "{end}");
+        assert!(
+            matches!(first(&bytes[..end]), HttpEvent::NeedInput),
+            "{end}"
+        );
     }
 }
 
@@ -193,7 +196,7 @@ fn a_wrong_request_line_is_refused_before_the_rest() {
         assert_eq!(refusal(line), refused, "{}", line.escape_ascii());
     }
     for line in [&b"GET / HTTP/1.1\r\n"[..], b"GET / HTTP/1.7\r\nA"] {
-        assert!(matches!(first(line), Event::NeedInput));
+        assert!(matches!(first(line), HttpEvent::NeedInput));
     }
 }
 

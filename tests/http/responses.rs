@@ -28,7 +28,7 @@ fn asked(request: &str) -> Connection {
     let mut connection = fed(format!("{request}\r\n").as_bytes());
     assert!(matches!(
         connection.poll_event(),
-        rgun::http::Event::Request(_)
+        rgun::http::HttpEvent::Request(_)
     ));
     connection
 }
@@ -464,7 +464,10 @@ fn less_than_declared_is_an_error() {
         connection.body(b"de", BodyEnd::Last),
         Err(ResponseError::Aborted)
     );
-    assert!(matches!(connection.poll_event(), rgun::http::Event::Closed));
+    assert!(matches!(
+        connection.poll_event(),
+        rgun::http::HttpEvent::Closed
+    ));
 }
 
 #[test]

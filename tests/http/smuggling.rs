@@ -2,8 +2,9 @@
 //! behind it that must never be seen.
 
 use rgun::http::{
-    HeaderMap, Policy,
+    Policy,
     Refusal::{self, *},
+    UnderscorePolicy,
 };
 
 use crate::support::*;
@@ -354,11 +355,11 @@ fn names_with_underscores() {
         }
     };
     assert_eq!(
-        fields(HeaderMap::Drop).unwrap(),
+        fields(UnderscorePolicy::Drop).unwrap(),
         ["host", "x-forwarded-for"]
     );
     assert_eq!(
-        fields(HeaderMap::Dangerous).unwrap(),
+        fields(UnderscorePolicy::Dangerous).unwrap(),
         [
             "host",
             "x_forwarded_for",
@@ -367,5 +368,5 @@ fn names_with_underscores() {
             "transfer_encoding"
         ]
     );
-    assert_eq!(fields(HeaderMap::Refuse), Err(UnderscoreInName));
+    assert_eq!(fields(UnderscorePolicy::Refuse), Err(UnderscoreInName));
 }

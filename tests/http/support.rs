@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rgun::http::{BodyEnd, Connection, Date, Event, Policy, Refusal, RequestHead};
+use rgun::http::{BodyEnd, Connection, Date, HttpEvent, Policy, Refusal, RequestHead};
 
 pub const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -21,20 +21,20 @@ pub fn fed(bytes: &[u8]) -> Connection {
 }
 
 /// The first event of a new connection that receives `bytes`.
-pub fn first(bytes: &[u8]) -> Event {
+pub fn first(bytes: &[u8]) -> HttpEvent {
     fed(bytes).poll_event()
 }
 
 pub fn head(bytes: &[u8]) -> RequestHead {
     match first(bytes) {
-        Event::Request(head) => head,
+        HttpEvent::Request(head) => head,
         other => panic!("{}: {other:?}", bytes.escape_ascii()),
     }
 }
 
 pub fn refusal(bytes: &[u8]) -> Refusal {
     match first(bytes) {
-        Event::Refused(refusal) => refusal,
+        HttpEvent::Refused(refusal) => refusal,
         other => panic!("{}: {other:?}", bytes.escape_ascii()),
     }
 }
@@ -80,17 +80,17 @@ pub fn converse<'p>(policy: Policy, pieces: impl IntoIterator<Item = &'p [u8]>) 
     let mut pieces = pieces.into_iter();
     loop {
         match connection.poll_event() {
-            Event::NeedInput => match pieces.next() {
+            HttpEvent::NeedInput => match pieces.next() {
                 Some(piece) => connection.receive(piece),
                 None => connection.input_ended(),
             },
-            Event::Request(head) => log.push(said(&head)),
-            Event::Body(data) => match log.last_mut() {
+            HttpEvent::Request(head) => log.push(said(&head)),
+            HttpEvent::Body(data) => match log.last_mut() {
                 Some(Said::Body(body)) => body.extend_from_slice(&data),
                 _ => log.push(Said::Body(data.to_vec())),
             },
-            Event::EndOfBody => log.push(Said::EndOfBody),
-            Event::Paused => {
+            HttpEvent::EndOfBody => log.push(Said::EndOfBody),
+            HttpEvent::Paused => {
                 connection
                     .start_response(200, None, [], &date())
                     .expect("nothing is wrong with it");
@@ -98,7 +98,7 @@ pub fn converse<'p>(policy: Policy, pieces: impl IntoIterator<Item = &'p [u8]>) 
                     .body(b"", BodyEnd::Last)
                     .expect("nothing is wrong with it");
             }
-            Event::Refused(refusal) => {
+            HttpEvent::Refused(refusal) => {
                 log.push(Said::Refused(refusal));
                 assert!(
                     connection
@@ -106,7 +106,7 @@ pub fn converse<'p>(policy: Policy, pieces: impl IntoIterator<Item = &'p [u8]>) 
                         .starts_with(b"HTTP/1.1 ")
                 );
             }
-            Event::Closed => {
+            HttpEvent::Closed => {
                 log.push(Said::Closed);
                 return log;
             }

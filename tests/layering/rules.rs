@@ -164,10 +164,10 @@ const RULES: &[Rule] = &[
             "http",
             "http2",
             "ipc",
-            "master::Asked",
+            "master::MoldRequest",
             "master::Forked",
-            "master::Mold",
-            "master::Seat",
+            "master::MoldChild",
+            "master::WorkerInit",
             "master::SharedCertificates",
             // A worker without a master (`--in-process`) makes its own.
             "master::for_a_server_without_master",

@@ -53,6 +53,30 @@ pub fn names_of(module: &str, text: &str) -> Names {
     }
 }
 
+/// Names of the types that a file defines: structs, enums, unions, traits and aliases, outside of functions and `impl` blocks.
+pub fn types_of(text: &str) -> Vec<String> {
+    const KINDS: [&str; 5] = ["struct", "enum", "union", "trait", "type"];
+    let tokens = without_tests(tokens(&bare(text)));
+    let mut found = Vec::new();
+    // For each open brace: whether it is a module's.
+    let mut open = Vec::new();
+    for (position, token) in tokens.iter().enumerate() {
+        match token.as_str() {
+            "{" => open.push(position >= 2 && tokens[position - 2] == "mod"),
+            "}" => drop(open.pop()),
+            kind if KINDS.contains(&kind) && open.iter().all(|is_module| *is_module) => {
+                let name = tokens.get(position + 1);
+                found.extend(
+                    name.filter(|name| name.starts_with(char::is_uppercase))
+                        .cloned(),
+                );
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn resolved_paths(module: &str, paths: &[Path]) -> Vec<Used> {
     // `use std::process;` makes `process::exit` mean `std::process::exit`.
     let imported: Vec<_> = paths

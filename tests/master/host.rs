@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rgun::config::Surroundings;
+use rgun::config::ProcessEnvironment;
 use rgun::ipc::{DrainReason, FromWorker, Incoming, Phase, ToWorker};
-use rgun::master::{Asked, Forked, Host, Mold, Outcome, Seat};
+use rgun::master::{Forked, Host, MoldChild, MoldRequest, RunOutcome, WorkerInit};
 use rgun::sys::{self, clock, process, signals, stream, wait_readable};
 
 use super::log::Lines;
@@ -30,7 +30,8 @@ pub fn serve() -> ExitCode {
         // The configuration file of the stories: more arguments.
         let more = fs::read_to_string(app().with_extension("args")).unwrap_or_default();
         arguments.extend(more.split_whitespace().map(Into::into));
-        rgun::cli::settings(&arguments, &Surroundings::of_this_process()).map_err(|e| e.to_string())
+        rgun::cli::settings(&arguments, &ProcessEnvironment::of_this_process())
+            .map_err(|e| e.to_string())
     };
     let outcome = match read() {
         Ok(settings) => rgun::master::run(Arc::new(settings), &read, &Fake, None)
@@ -38,11 +39,11 @@ pub fn serve() -> ExitCode {
         Err(error) => Err((error, None)),
     };
     match outcome {
-        Ok(Outcome::Exit(code)) => {
+        Ok(RunOutcome::Exit(code)) => {
             eprintln!("master ends with {code}");
             code.into()
         }
-        Ok(Outcome::Worker(code)) => code.into(),
+        Ok(RunOutcome::Worker(code)) => code.into(),
         Err((error, hint)) => {
             eprintln!("error: {error}\nhint: {}", hint.unwrap_or_default());
             1.into()
@@ -63,7 +64,7 @@ impl Host for Fake {
     fn after_fork_parent(&self) {}
     fn after_fork_child(&self) {}
 
-    fn run_mold(&self, mut mold: Mold) -> u8 {
+    fn run_mold(&self, mut mold: MoldChild) -> u8 {
         if fs::read_to_string(app()).is_ok_and(|code| code.trim() == "raise") {
             mold.failed(Phase::Load, "ImportError: no module named nothing", "");
             return 4;
@@ -71,20 +72,22 @@ impl Host for Fake {
         mold.ready();
         loop {
             match mold.next() {
-                Asked::Fork(request) => match mold.fork(request, process::Threads::Refused) {
-                    Forked::Worker(newborn) => return self.run_worker(newborn.begin()),
-                    Forked::Mold(again, _) => mold = again,
-                },
-                Asked::Call(_) | Asked::Nothing => {}
-                Asked::End => return 0,
+                MoldRequest::Fork(request) => {
+                    match mold.fork(request, process::ThreadPolicy::Refused) {
+                        Forked::Worker(newborn) => return self.run_worker(newborn.begin()),
+                        Forked::Mold(again, _) => mold = again,
+                    }
+                }
+                MoldRequest::Call(_) | MoldRequest::Nothing => {}
+                MoldRequest::End => return 0,
             }
         }
     }
 
-    fn run_worker(&self, seat: Seat) -> u8 {
+    fn run_worker(&self, init: WorkerInit) -> u8 {
         let code = fs::read_to_string(app()).unwrap_or_default();
         let code = code.trim();
-        seat.channel
+        init.channel
             .send(&FromWorker::Booted)
             .expect("the master listens");
         match code {
@@ -98,13 +101,13 @@ impl Host for Fake {
                     summary,
                     traceback,
                 };
-                seat.channel.send(&failed).expect("the master listens");
+                init.channel.send(&failed).expect("the master listens");
                 return 4;
             }
             "crash" => std::process::abort(),
             "hang" => wait_for_ever(),
             "talk nonsense" => {
-                sys::send_packet(&seat.channel, b"\xffnonsense").expect("the master listens");
+                sys::send_packet(&init.channel, b"\xffnonsense").expect("the master listens");
                 wait_for_ever();
             }
             "leave an orphan" => {
@@ -123,11 +126,11 @@ impl Host for Fake {
         // Registered for its default action's sake; faulthandler would print here.
         let dump = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(signals::DUMP_STACKS.as_raw(), dump).expect("a valid signal");
-        seat.channel
+        init.channel
             .send(&FromWorker::Ready)
             .expect("the master listens");
         Worker {
-            seat,
+            init,
             version: code.to_owned(),
             accepting: false,
         }
@@ -142,7 +145,7 @@ fn wait_for_ever() -> ! {
 }
 
 struct Worker {
-    seat: Seat,
+    init: WorkerInit,
     version: String,
     accepting: bool,
 }
@@ -151,11 +154,11 @@ impl Worker {
     fn run(&mut self) -> u8 {
         loop {
             if self.version != "no heartbeat" {
-                self.seat.page.beat(clock::monotonic_ms());
+                self.init.page.beat(clock::monotonic_ms());
             }
-            let mut watched = vec![self.seat.lifeline.as_fd(), self.seat.channel.as_fd()];
+            let mut watched = vec![self.init.lifeline.as_fd(), self.init.channel.as_fd()];
             if self.accepting {
-                watched.extend(self.seat.listeners.iter().map(AsFd::as_fd));
+                watched.extend(self.init.listeners.iter().map(AsFd::as_fd));
             }
             let ready = wait_readable(&watched, Some(Duration::from_millis(50))).expect("poll");
             if ready[0] {
@@ -163,7 +166,7 @@ impl Worker {
             }
             if ready[1] && self.version != "deaf" {
                 match self
-                    .seat
+                    .init
                     .channel
                     .try_receive()
                     .expect("the master speaks sense")
@@ -173,7 +176,7 @@ impl Worker {
                     Incoming::Message(ToWorker::StopFast) | Incoming::Closed => return 0,
                     Incoming::Message(ToWorker::CloseAfterAnswers) => {}
                     Incoming::Message(ToWorker::ReopenLogs) => {
-                        tracing::info!(slot = self.seat.slot, "worker reopens its logs");
+                        tracing::info!(slot = self.init.slot, "worker reopens its logs");
                     }
                     Incoming::Message(_) | Incoming::Nothing => {}
                 }
@@ -188,8 +191,8 @@ impl Worker {
         if reason == DrainReason::Shutdown {
             self.accept();
         }
-        self.seat.listeners.clear();
-        self.seat
+        self.init.listeners.clear();
+        self.init
             .channel
             .send(&FromWorker::StoppedAccepting)
             .expect("the master listens");
@@ -200,17 +203,17 @@ impl Worker {
     }
 
     fn accept(&self) {
-        for listener in &self.seat.listeners {
+        for listener in &self.init.listeners {
             while let Ok((connection, _)) = stream::accept(listener.as_fd()) {
                 let ticket =
-                    self.seat
+                    self.init
                         .page
                         .request_started(b"GET", b"/who", b"", clock::monotonic_ms());
                 let line = self.about();
                 // The client may have left.
                 drop(TcpStream::from(connection).write_all(line.as_bytes()));
                 if self.version != "never finishes" {
-                    self.seat
+                    self.init
                         .page
                         .request_finished(ticket, 200, 1, line.len() as u64);
                 }
@@ -224,14 +227,14 @@ impl Worker {
         format!(
             "pid={} slot={} generation={} version={} cwd={} env={} listen_fds={} descriptors={} lifeline={}\n",
             std::process::id(),
-            self.seat.slot,
-            self.seat.generation,
+            self.init.slot,
+            self.init.generation,
             self.version,
             std::env::current_dir().unwrap_or_default().display(),
             variable("STORY"),
             variable("LISTEN_FDS"),
             descriptors,
-            self.seat.lifeline.as_raw_fd(),
+            self.init.lifeline.as_raw_fd(),
         )
     }
 }

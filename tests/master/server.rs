@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use rgun::sys::signals::Signal;
+use rgun::sys::signals::SignalNumber;
 use rgun::sys::{Pid, process};
 
 /// Nothing in a story takes that long; it is how a story that fails ends.
@@ -130,7 +130,7 @@ impl Server {
         Pid::new(self.child.id().try_into().expect("a pid")).expect("positive")
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: SignalNumber) {
         process::kill(self.pid(), signal).expect("it lives");
     }
 

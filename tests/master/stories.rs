@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rgun::sys::process::{self, kill};
-use rgun::sys::signals::Signal;
+use rgun::sys::signals::SignalNumber;
 
 use super::server::{Server, ask, ask_unix, eventually, field, path_in, pid_in};
 
-const STOP: Signal = Signal::from_raw(19);
-const CONT: Signal = Signal::from_raw(18);
+const STOP: SignalNumber = SignalNumber::from_raw(19);
+const CONT: SignalNumber = SignalNumber::from_raw(18);
 
 pub const ALL: &[(&str, fn())] = &[
     ("boot_and_graceful_stop", boot_and_graceful_stop),
@@ -148,7 +148,7 @@ fn boot_and_graceful_stop() {
         (about["version"].as_str(), about["generation"].as_str()),
         ("v1", "1")
     );
-    server.signal(Signal::TERM);
+    server.signal(SignalNumber::TERM);
     assert_eq!(server.wait().code(), Some(0));
     assert_eq!(server.count("worker exited slot="), 3);
     TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");
@@ -175,7 +175,7 @@ fn worker_killed_is_replaced() {
     let port = server.port();
     server.up();
     let before = server.workers();
-    kill(before[0], Signal::KILL).expect("it lives");
+    kill(before[0], SignalNumber::KILL).expect("it lives");
     let died = server.line("worker died");
     assert_eq!(
         (pid_in(&died), field(&died, "exit")),
@@ -193,7 +193,7 @@ fn worker_killed_names_its_requests() {
     let port = server.port();
     server.up();
     ask(port).expect("it serves");
-    kill(server.workers()[0], Signal::KILL).expect("it lives");
+    kill(server.workers()[0], SignalNumber::KILL).expect("it lives");
     let died = server.line("worker died");
     assert!(died.contains("requests=GET /who ("), "{died}");
 }
@@ -204,7 +204,7 @@ fn worker_killed_while_code_is_broken() {
     server.up();
     server.write_app("raise");
     let before = server.workers();
-    kill(before[0], Signal::KILL).expect("it lives");
+    kill(before[0], SignalNumber::KILL).expect("it lives");
     assert!(
         server
             .line("worker failed to boot")
@@ -239,7 +239,7 @@ fn reload_replaces_every_worker_and_loses_nobody() {
             .collect();
         for generation in 2..=6 {
             let before = server.workers();
-            server.signal(Signal::HUP);
+            server.signal(SignalNumber::HUP);
             assert_eq!(
                 field(&server.line("reload succeeded"), "generation"),
                 generation.to_string()
@@ -270,7 +270,7 @@ fn reload_with_broken_code_is_rolled_back() {
         ("crash", "SIGABRT"),
     ] {
         server.write_app(code);
-        server.signal(Signal::HUP);
+        server.signal(SignalNumber::HUP);
         server.line("reload began");
         let line = server.line("reload rolled back");
         assert!(line.contains(words), "{line}");
@@ -284,7 +284,7 @@ fn reload_with_broken_code_is_rolled_back() {
         server.lines().join("\n")
     );
     server.write_app("v2");
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     server.line("reload succeeded");
     assert_eq!(ask(port).expect("it serves")["version"], "v2");
 }
@@ -294,7 +294,7 @@ fn reload_with_bad_configuration_changes_nothing() {
     server.up();
     let before = server.workers();
     server.write_arguments("--workers many");
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     let line = server.line("reload rolled back");
     assert!(
         line.contains("the configuration is wrong") && line.contains("many"),
@@ -308,7 +308,7 @@ fn reload_applies_the_configuration() {
     let port = server.port();
     server.up();
     server.write_arguments("--workers 3 --env STORY=told --bind 127.0.0.1:1");
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     assert!(server.line("only a restart applies").contains("--bind"));
     server.line("reload succeeded");
     eventually("three workers", || server.workers().len() == 3);
@@ -367,7 +367,7 @@ fn stopping_server_refuses_while_it_drains() {
     let port = server.port();
     server.up();
     let socket = server.directory.path().join("a.sock");
-    server.signal(Signal::TERM);
+    server.signal(SignalNumber::TERM);
     // The workers have closed their copies and go on for a while; the master must not hold the last one.
     let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
     eventually("nobody listens any more", || {
@@ -380,7 +380,7 @@ fn stopping_server_refuses_while_it_drains() {
 }
 
 fn stop_during_boot_acts_at_once() {
-    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+    for signal in [SignalNumber::TERM, SignalNumber::INT, SignalNumber::QUIT] {
         let mut server = Server::start("hang", &["-b", "127.0.0.1:0", "-w", "2"]);
         server.line("worker started");
         server.line("worker started");
@@ -395,9 +395,9 @@ fn second_term_is_fast() {
         &["-b", "127.0.0.1:0", "-w", "1", "--graceful-timeout", "600"],
     );
     server.up();
-    server.signal(Signal::TERM);
+    server.signal(SignalNumber::TERM);
     server.line("mode=graceful");
-    server.signal(Signal::TERM);
+    server.signal(SignalNumber::TERM);
     server.line("mode=fast");
     // Deaf to that as well: it is killed.
     server.line("killing worker");
@@ -429,7 +429,7 @@ fn master_killed_leaves_no_orphan() {
     let port = server.port();
     server.up();
     let workers = server.workers();
-    server.signal(Signal::KILL);
+    server.signal(SignalNumber::KILL);
     server.wait();
     eventually("the port is free", || {
         TcpListener::bind(("127.0.0.1", port)).is_ok()
@@ -467,7 +467,7 @@ fn descriptors_and_memory_stay_flat_over_a_thousand_deaths() {
     let before = server.descriptors();
     let mut early = 0;
     for death in 0..1_000 {
-        kill(server.workers()[0], Signal::KILL).expect("it lives");
+        kill(server.workers()[0], SignalNumber::KILL).expect("it lives");
         server.line("worker ready");
         if death == 100 {
             early = server.resident();
@@ -477,7 +477,7 @@ fn descriptors_and_memory_stay_flat_over_a_thousand_deaths() {
     assert!(grown < 512 << 10, "{grown} bytes in 900 deaths");
     for _ in 0..3 {
         let old = server.workers();
-        server.signal(Signal::HUP);
+        server.signal(SignalNumber::HUP);
         server.line("reload succeeded");
         eventually("the old workers are gone", || {
             server.workers().iter().all(|pid| !old.contains(pid))
@@ -581,10 +581,10 @@ fn unix_socket_and_pid_file_come_and_go() {
         server.pid().to_string()
     );
     // A worker's end touches neither.
-    kill(server.workers()[0], Signal::TERM).expect("it lives");
+    kill(server.workers()[0], SignalNumber::TERM).expect("it lives");
     server.line("worker ready");
     ask_unix(&socket).expect("it serves");
-    server.signal(Signal::TERM);
+    server.signal(SignalNumber::TERM);
     assert_eq!(server.wait().code(), Some(0));
     assert!(!socket.exists() && !pid.exists());
 }
@@ -595,7 +595,7 @@ fn unix_socket_taken_over_by_a_successor_stays() {
     let socket = server.directory.path().join("a.sock");
     fs::rename(&socket, socket.with_extension("old")).expect("rename");
     let _successor = UnixListener::bind(&socket).expect("the path is free");
-    server.signal(Signal::TERM);
+    server.signal(SignalNumber::TERM);
     assert_eq!(server.wait().code(), Some(0));
     assert!(socket.exists());
 }
@@ -696,13 +696,13 @@ fn directory_and_environment_of_a_worker() {
     // The deploy swaps the link. A worker that dies now is replaced in its own generation's directory.
     fs::remove_file(&current).expect("a link");
     symlink(&two, &current).expect("a link");
-    kill(server.workers()[0], Signal::KILL).expect("it lives");
+    kill(server.workers()[0], SignalNumber::KILL).expect("it lives");
     server.line("worker ready");
     assert_eq!(
         ask(port).expect("it serves")["cwd"],
         one.to_str().expect("UTF-8")
     );
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     server.line("reload succeeded");
     assert_eq!(
         ask(port).expect("it serves")["cwd"],
@@ -729,7 +729,7 @@ fn start_directory_is_followed_as_it_was_named() {
     assert!(ask(port).expect("it serves")["cwd"].ends_with("/1"));
     fs::remove_file(&current).expect("a link");
     symlink("2", &current).expect("a link");
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     server.line("reload succeeded");
     assert!(ask(port).expect("it serves")["cwd"].ends_with("/2"));
 }
@@ -739,7 +739,7 @@ fn reload_moves_the_logs() {
     server.up();
     let before = server.workers();
     server.write_arguments("--access-logfile /no/such/directory/a.log");
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     assert!(
         server
             .line("reload rolled back")
@@ -747,7 +747,7 @@ fn reload_moves_the_logs() {
     );
     eventually("the failed one is gone", || server.workers() == before);
     server.write_arguments("--access-logfile a.log");
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     server.line("reload succeeded");
     let opened = server.directory.path().join("a.log");
     let holds = |pid: &rgun::sys::Pid| {
@@ -865,7 +865,7 @@ fn reload_stays_within_the_memory_limit() {
         let port = server.port();
         server.up();
         for _ in 0..5 {
-            server.signal(Signal::HUP);
+            server.signal(SignalNumber::HUP);
             if at_once == "0" {
                 let line = server.line("reload rolled back");
                 assert!(
@@ -893,7 +893,7 @@ fn reload_stays_within_the_memory_limit() {
         for pid in server.workers() {
             assert_eq!(process::oom_score(pid), process::oom_score(server.pid()));
         }
-        server.signal(Signal::TERM);
+        server.signal(SignalNumber::TERM);
         assert_eq!(server.wait().code(), Some(0));
     }
 }
@@ -918,13 +918,13 @@ fn scaling_beyond_the_limit_is_refused_with_it() {
     );
     assert!(ask_control(&path, r#"{"command":"scale","workers":9}"#).contains(r#""ok":true"#));
     server.line("worker ready");
-    server.signal(Signal::TTIN);
+    server.signal(SignalNumber::TTIN);
     server.line("SIGTTIN ignored: the maximum number of workers is reached most=9");
     server.write_arguments("-w 10");
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     server.line("--workers 10: at most 9 with the 100 file descriptors");
     server.write_arguments("");
-    server.signal(Signal::HUP);
+    server.signal(SignalNumber::HUP);
     server.line("reload succeeded");
     assert_eq!(server.count("worker not started"), 0);
     // What the master starts has the limit that it was started with.
@@ -944,10 +944,10 @@ fn scaling_beyond_the_limit_is_refused_with_it() {
 fn scaling_by_signal() {
     let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "1"]);
     server.up();
-    server.signal(Signal::TTIN);
+    server.signal(SignalNumber::TTIN);
     server.line("worker ready");
     assert_eq!(server.workers().len(), 2);
-    server.signal(Signal::TTOU);
+    server.signal(SignalNumber::TTOU);
     server.line("worker exited");
     eventually("one is left", || server.workers().len() == 1);
 }
@@ -992,12 +992,12 @@ fn monitor_is_kept_and_unprivileged() {
             "{status}"
         );
         let before = server.descriptors();
-        kill(monitor, Signal::KILL).expect("it lives");
+        kill(monitor, SignalNumber::KILL).expect("it lives");
         assert_eq!(pid_in(&server.line("monitor died")), monitor);
         // It may have a file of /proc open at this moment.
         eventually("no descriptor is left", || server.descriptors() == before);
     }
-    server.signal(Signal::TERM);
+    server.signal(SignalNumber::TERM);
     assert_eq!(server.wait().code(), Some(0));
     assert_eq!(probe(port, "/-/live"), None);
 }

@@ -9,18 +9,18 @@ use std::sync::Arc;
 use client::Client;
 use proptest::prelude::*;
 use rgun::sys::clock::thread_cpu;
-use rgun::websocket::{Codecs, Connection, Deflate, Kind};
+use rgun::websocket::{Codecs, Deflate, MessageKind, WebSocketConnection};
 use support::{FIN, RSV1, Seen, converse, frame};
 
 const LIMIT: usize = 100_000;
 
-fn plain() -> Connection {
-    Connection::new(b"", LIMIT, None)
+fn plain() -> WebSocketConnection {
+    WebSocketConnection::new(b"", LIMIT, None)
 }
 
-fn compressed(offer: &str) -> Connection {
+fn compressed(offer: &str) -> WebSocketConnection {
     let deflate = Deflate::negotiate([offer.as_bytes()]).expect("an offer that can be taken");
-    Connection::new(b"", LIMIT, Some((deflate, Arc::new(Codecs::default()))))
+    WebSocketConnection::new(b"", LIMIT, Some((deflate, Arc::new(Codecs::default()))))
 }
 
 /// Mostly frames that mean something, in any order.
@@ -63,14 +63,14 @@ proptest! {
         }
         let seen = converse(&mut plain(), [&bytes[..]]);
         prop_assert_eq!(seen.iter().filter(|seen| matches!(seen, Seen::Ping(_))).count(), cuts.len() + 1);
-        prop_assert!(seen.contains(&Seen::Message(Kind::Binary, data)));
+        prop_assert!(seen.contains(&Seen::Message(MessageKind::Binary, data)));
     }
 
     #[test]
     fn text_is_taken_as_std_would(data in prop::collection::vec(prop_oneof![Just(0xe2u8), Just(0x82), Just(0xac), Just(0xf0), Just(0x9f), Just(0x80), Just(0xed), Just(0xf4), Just(b'a'), any::<u8>()], 0..12), cut in 0usize..12) {
         let cut = cut.min(data.len());
         let bytes = [frame(1, [1, 2, 3, 4], &data[..cut]), frame(FIN, [5, 6, 7, 8], &data[cut..])].concat();
-        let expected = if std::str::from_utf8(&data).is_ok() { Seen::Message(Kind::Text, data) } else { Seen::Failed(1007) };
+        let expected = if std::str::from_utf8(&data).is_ok() { Seen::Message(MessageKind::Text, data) } else { Seen::Failed(1007) };
         prop_assert_eq!(converse(&mut plain(), bytes.chunks(1)), vec![expected]);
     }
 
@@ -92,19 +92,19 @@ proptest! {
         // A second connection on the same states, between the messages of the first.
         let deflate = Deflate::negotiate([offer.as_bytes()]).expect("as above");
         let codecs = Arc::new(Codecs::default());
-        let mut first = Connection::new(b"", LIMIT, Some((deflate, codecs.clone())));
-        let mut other = Connection::new(b"", LIMIT, Some((deflate, codecs)));
+        let mut first = WebSocketConnection::new(b"", LIMIT, Some((deflate, codecs.clone())));
+        let mut other = WebSocketConnection::new(b"", LIMIT, Some((deflate, codecs)));
         std::mem::swap(&mut connection, &mut first);
         let mut client = Client::new(server_bits, client_bits.min(12));
         let mut neighbour = Client::new(server_bits, client_bits.min(12));
         for message in &messages {
             let wire = frame(FIN | RSV1 | 2, [9, 8, 7, 6], &client.deflate(message));
             let seen = converse(&mut connection, wire.chunks(1000));
-            prop_assert_eq!(seen, vec![Seen::Message(Kind::Binary, message.clone())]);
+            prop_assert_eq!(seen, vec![Seen::Message(MessageKind::Binary, message.clone())]);
             let noise = frame(FIN | RSV1 | 2, [1; 4], &neighbour.deflate(b"noise from the neighbour"));
             converse(&mut other, [&noise[..]]);
 
-            let (head, packed) = connection.message(Kind::Binary, message);
+            let (head, packed) = connection.message(MessageKind::Binary, message);
             prop_assert_eq!(head.as_bytes()[0] & RSV1 != 0, packed.is_some());
             if let Some(packed) = packed {
                 if !server_takeover {
@@ -112,13 +112,13 @@ proptest! {
                 }
                 prop_assert_eq!(&client.inflate(&packed, message.len()), message);
             }
-            other.message(Kind::Text, &b"to the neighbour ".repeat(10));
+            other.message(MessageKind::Text, &b"to the neighbour ".repeat(10));
         }
     }
 
     #[test]
     fn any_bytes_are_survived_and_bounded(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
-        for mut connection in [Connection::new(b"", 500, None), compressed("permessage-deflate")] {
+        for mut connection in [WebSocketConnection::new(b"", 500, None), compressed("permessage-deflate")] {
             converse(&mut connection, bytes.chunks(100));
             prop_assert!(connection.buffered() <= LIMIT + 4096);
         }
@@ -210,7 +210,7 @@ fn data_behind_a_final_block_is_inflated_with_the_same_window() {
         );
         let expected = [&vec![b'w'; 32 * 1024][..], &each.repeat(3)].concat();
         assert!(
-            seen == [Seen::Message(Kind::Binary, expected)],
+            seen == [Seen::Message(MessageKind::Binary, expected)],
             "{name}: {:?}",
             seen.len()
         );
@@ -221,7 +221,7 @@ fn data_behind_a_final_block_is_inflated_with_the_same_window() {
         &mut compressed("permessage-deflate"),
         [&frame(FIN | RSV1 | 1, [0; 4], packed)[..]],
     );
-    assert_eq!(seen, [Seen::Message(Kind::Text, b"Hello".to_vec())]);
+    assert_eq!(seen, [Seen::Message(MessageKind::Text, b"Hello".to_vec())]);
 }
 
 /// Whatever a message is made of: a byte of it costs no more than a few times what one of an ordinary message costs.
@@ -230,7 +230,7 @@ fn the_work_for_a_compressed_message_is_linear_in_its_bytes() {
     const SIZE: usize = 250_000;
     let cost = |packed: &[u8]| {
         let deflate = Deflate::negotiate([&b"permessage-deflate"[..]]).expect("the plain offer");
-        let mut connection = Connection::new(
+        let mut connection = WebSocketConnection::new(
             b"",
             16 * 1024 * 1024,
             Some((deflate, Arc::new(Codecs::default()))),

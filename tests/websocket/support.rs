@@ -1,11 +1,11 @@
 //! A client's frames, and what a server's connection makes of them.
 
-use rgun::websocket::{Connection, Event, Kind};
+use rgun::websocket::{MessageKind, WebSocketConnection, WebSocketEvent};
 
 /// One thing that happened, as plain data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    Message(Kind, Vec<u8>),
+    Message(MessageKind, Vec<u8>),
     Ping(Vec<u8>),
     Pong,
     Close(Option<u16>, String),
@@ -14,7 +14,7 @@ pub enum Seen {
 
 /// Feeds the pieces one after the other; everything that was seen.
 pub fn converse<'p>(
-    connection: &mut Connection,
+    connection: &mut WebSocketConnection,
     pieces: impl IntoIterator<Item = &'p [u8]>,
 ) -> Vec<Seen> {
     let mut seen = Vec::new();
@@ -22,13 +22,15 @@ pub fn converse<'p>(
         connection.input().extend_from_slice(piece);
         loop {
             seen.push(match connection.poll_event() {
-                Event::NeedInput => break,
-                Event::Ended => return seen,
-                Event::Message(message) => Seen::Message(message.kind, message.data.to_vec()),
-                Event::Ping(payload) => Seen::Ping(payload.to_vec()),
-                Event::Pong => Seen::Pong,
-                Event::Close(close) => Seen::Close(close.code, close.reason),
-                Event::Failed(failure) => Seen::Failed(failure.code()),
+                WebSocketEvent::NeedInput => break,
+                WebSocketEvent::Ended => return seen,
+                WebSocketEvent::Message(message) => {
+                    Seen::Message(message.kind, message.data.to_vec())
+                }
+                WebSocketEvent::Ping(payload) => Seen::Ping(payload.to_vec()),
+                WebSocketEvent::Pong => Seen::Pong,
+                WebSocketEvent::Close(close) => Seen::Close(close.code, close.reason),
+                WebSocketEvent::Failed(failure) => Seen::Failed(failure.code()),
             });
         }
     }

@@ -2,8 +2,8 @@
 //! said of several ranges can be read again.
 
 use crate::files::{
-    Coding, Codings, Conditions, ETag, FilePath, Multipart, Prefix, Representation, Selected,
-    Slice, Stamp, accepted, has_hash, media_type, names_of_manifest, select,
+    Coding, Codings, Conditions, ETag, FilePath, FileStamp, Multipart, Prefix, Representation,
+    Selected, Slice, accepted, has_hash, media_type, names_of_manifest, select,
 };
 use crate::http::Method;
 
@@ -15,7 +15,7 @@ pub const SEEDS: &[&[u8]] = &[
     b"{\"paths\": {\"a.css\": \"a.0123456789ab.css\"}}\nbytes=3-4",
 ];
 
-const STAMP: Stamp = Stamp {
+const STAMP: FileStamp = FileStamp {
     inode: 1,
     size: 100,
     modified: (784_111_777, 0),
@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     chosen(codings);
     let tag = ETag::of(&STAMP, Coding::Identity);
     for size in [0, 100, u64::MAX] {
-        let stamp = Stamp { size, ..STAMP };
+        let stamp = FileStamp { size, ..STAMP };
         for conditions in conditions(tags, date) {
             let file = Representation {
                 stamp: &stamp,

@@ -4,8 +4,8 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::config::{ForwardedHeaders, Settings, TrustedPeers, XForwarded};
-use crate::http::{Connection, Event, HeaderMap, Policy, RequestHead, is_host};
-use crate::proxy::{Forwarded, Told};
+use crate::http::{Connection, HttpEvent, Policy, RequestHead, UnderscorePolicy, is_host};
+use crate::proxy::{Forwarded, ForwardedRequest};
 
 pub const SEEDS: &[&[u8]] = &[
     b"X-Forwarded-For: 6.6.6.6, 203.0.113.7, 10.0.0.1\nX-Forwarded-Proto: https",
@@ -42,7 +42,7 @@ fn forwarded(headers: ForwardedHeaders) -> Forwarded {
 
 fn head(lines: &[Vec<u8>]) -> Option<RequestHead> {
     let policy = Policy {
-        header_map: HeaderMap::Dangerous,
+        header_map: UnderscorePolicy::Dangerous,
         ..Policy::default()
     };
     let mut connection = Connection::new(Arc::new(policy));
@@ -53,7 +53,7 @@ fn head(lines: &[Vec<u8>]) -> Option<RequestHead> {
     }
     connection.receive(b"\r\n");
     match connection.poll_event() {
-        Event::Request(head) => Some(head),
+        HttpEvent::Request(head) => Some(head),
         _ => None,
     }
 }
@@ -68,14 +68,14 @@ pub fn run(data: &[u8]) {
         return;
     };
     for way in &*WAYS {
-        if let Ok(Some(told)) = way.told(&request) {
+        if let Ok(Some(told)) = way.of_request(&request) {
             can_be_shown(&told);
         }
     }
     spoofs(&lines);
 }
 
-fn can_be_shown(told: &Told) {
+fn can_be_shown(told: &ForwardedRequest) {
     if let Some(host) = &told.host {
         assert!(is_host(host.as_bytes()) && !host.is_empty());
         let field = told.host_field().expect("there is a host");
@@ -110,7 +110,7 @@ fn spoofs(lines: &[Vec<u8>]) {
         let Some(request) = head(&lines) else {
             continue;
         };
-        let told = way.told(&request).expect("no scheme is said twice");
+        let told = way.of_request(&request).expect("no scheme is said twice");
         let client = told
             .and_then(|told| told.client)
             .expect("the proxy told it");

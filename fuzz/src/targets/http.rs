@@ -1,7 +1,7 @@
 //! Any bytes as requests: the same events however they are split, and every accepted head read alike by others.
 
 use crate::alike;
-use crate::http::{Event, Policy};
+use crate::http::{HttpEvent, Policy};
 use crate::support::{converse, first};
 
 pub const SEEDS: &[&[u8]] = &[
@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     let whole = converse(policy.clone(), [bytes]);
     let size = 1 + usize::from(choice >> 1) % 40;
     assert_eq!(whole, converse(policy, bytes.chunks(size)));
-    if let Event::Request(head) = first(bytes) {
+    if let HttpEvent::Request(head) = first(bytes) {
         alike::assert_read_alike(&head, bytes.strip_prefix(b"\r\n").unwrap_or(bytes));
     }
 }

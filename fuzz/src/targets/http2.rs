@@ -7,8 +7,8 @@ use std::task::{Wake, Waker};
 
 use bytes::BytesMut;
 
-use crate::http::{Connection, Event, Policy};
-use crate::http2::{Arrived, Limits, Next, Preface, Session, preface, response_head};
+use crate::http::{Connection, HttpEvent, Policy};
+use crate::http2::{Arrived, Http2Limits, Preface, Session, SessionStep, preface, response_head};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -28,7 +28,7 @@ pub const SEEDS: &[&[u8]] = &[
     b"\x03\0\0\x0c\x04\0\0\0\0\0\0\x01\0\0\0\0\0\x04\0\0\0\x01\0\0\x07\x01\x05\0\0\0\x03\x82\x84\x87\x41\x01a\x90",
 ];
 
-const LIMITS: Limits = Limits {
+const LIMITS: Http2Limits = Http2Limits {
     concurrent_streams: 4,
     stream_window: 65_535,
     frame_size: 16_384,
@@ -92,13 +92,13 @@ fn go_on(session: &mut Session, was_over: bool, kept: &mut Vec<Arrived>) -> bool
         let next = session.next();
         assert!(session.take_output().len() <= ROOM);
         match next {
-            Next::Request(arrived) => {
+            SessionStep::Request(arrived) => {
                 assert!(!was_over, "a request after the end");
                 kept.push(arrived);
             }
-            Next::Idle if session.is_full() => {}
-            Next::Idle => return false,
-            Next::Over(_) => return true,
+            SessionStep::Idle if session.is_full() => {}
+            SessionStep::Idle => return false,
+            SessionStep::Over(_) => return true,
         }
     }
 }
@@ -106,10 +106,10 @@ fn go_on(session: &mut Session, was_over: bool, kept: &mut Vec<Arrived>) -> bool
 /// It is accepted or refused, and never half a head.
 fn examine(head: &[u8]) {
     let policy = Arc::new(Policy::default());
-    let content = crate::http::Content::None;
+    let content = crate::http::BodyPresence::None;
     let mut http = Connection::of_stream(policy, content, BytesMut::from(head));
     match http.poll_event() {
-        Event::Request(_) | Event::Refused(_) => {}
+        HttpEvent::Request(_) | HttpEvent::Refused(_) => {}
         other => panic!("{other:?} of {}", head.escape_ascii()),
     }
 }

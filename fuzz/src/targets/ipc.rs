@@ -1,6 +1,6 @@
 //! Any bytes as messages between master and worker: what is understood is what was meant, and it never grows.
 
-use crate::ipc::codec::{LONGEST, Wire};
+use crate::ipc::codec::{LONGEST, WireMessage};
 use crate::ipc::{DrainReason, FromWorker, Phase, ToWorker};
 
 pub const SEEDS: &[&[u8]] = &[
@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
     assert!(ToWorker::decode(&drain.encode()).is_ok_and(|back| back == drain));
 }
 
-fn again<M: Wire + PartialEq + std::fmt::Debug>(data: &[u8]) {
+fn again<M: WireMessage + PartialEq + std::fmt::Debug>(data: &[u8]) {
     if data.len() > LONGEST {
         return;
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::http::{BodyEnd, Connection, Date, Event, Policy};
+use crate::http::{BodyEnd, Connection, Date, HttpEvent, Policy};
 
 pub const SEEDS: &[&[u8]] = &[
     b"\x00\xc8content-type:text/plain\ncontent-length:5\n\nhello",
@@ -26,7 +26,7 @@ pub fn run(data: &[u8]) {
     let mut connection = Connection::new(Arc::new(Policy::default()));
     let is_head = choice % 4 == 2;
     connection.receive(REQUESTS[usize::from(choice % 4)]);
-    assert!(matches!(connection.poll_event(), Event::Request(_)));
+    assert!(matches!(connection.poll_event(), HttpEvent::Request(_)));
     // 200 is the likeliest.
     let status = match status {
         0xc8 => 200,

@@ -16,7 +16,7 @@ use rustls::{
 
 use crate::sys::stream::{SOCKET, Socket};
 use crate::transport::Follows;
-use crate::transport::tls::{Came, TlsWire};
+use crate::transport::tls::{SocketRead, TlsWire};
 
 /// The first byte chooses the pieces, and whether a client comes; the second and third, where something is changed in the client's bytes.
 pub const SEEDS: &[&[u8]] = &[
@@ -93,7 +93,7 @@ fn wire() -> TlsWire {
 
 /// Reads until there is nothing more.
 fn drain(wire: &mut TlsWire, plaintext: &mut BytesMut) {
-    while let Ok(Came::Bytes(_)) = wire.read(plaintext) {}
+    while let Ok(SocketRead::Bytes(_)) = wire.read(plaintext) {}
 }
 
 fn receive<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Seen {

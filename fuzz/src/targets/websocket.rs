@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::{Arc, LazyLock};
 
-use crate::websocket::{Codecs, Connection, Deflate, Kind};
+use crate::websocket::{Codecs, Deflate, MessageKind, WebSocketConnection};
 use support::{FIN, RSV1, Seen, converse, frame};
 
 pub const SEEDS: &[&[u8]] = &[
@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
     let deflate = Deflate::negotiate([&b"permessage-deflate; client_max_window_bits"[..]])
         .map(|agreed| (agreed, CODECS.clone()))
         .filter(|_| choice & 1 == 0);
-    let make = || Connection::new(b"", LIMIT, deflate.clone());
+    let make = || WebSocketConnection::new(b"", LIMIT, deflate.clone());
     let whole = converse(&mut make(), [bytes]);
     let size = 1 + usize::from(choice >> 2) % 40;
     let mut split = make();
@@ -49,19 +49,19 @@ pub fn run(data: &[u8]) {
 fn there_and_back(bytes: &[u8]) {
     let agreed = Deflate::negotiate([&b"permessage-deflate; client_max_window_bits=12"[..]]);
     let deflate = agreed.map(|agreed| (agreed, CODECS.clone()));
-    let mut ours = Connection::new(b"", LIMIT, deflate.clone());
-    let mut client = Connection::new(b"", LIMIT, deflate);
+    let mut ours = WebSocketConnection::new(b"", LIMIT, deflate.clone());
+    let mut client = WebSocketConnection::new(b"", LIMIT, deflate);
     for message in bytes
         .chunks(1 + bytes.len() / 3)
         .map(|part| &part[..part.len().min(LIMIT)])
     {
-        let (_, compressed) = ours.message(Kind::Binary, message);
+        let (_, compressed) = ours.message(MessageKind::Binary, message);
         let frame = match compressed {
             Some(compressed) => frame(FIN | RSV1 | 2, [7; 4], &compressed),
             None => frame(FIN | 2, [7; 4], message),
         };
         let seen = converse(&mut client, [&frame[..]]);
-        assert_eq!(seen, [Seen::Message(Kind::Binary, message.to_vec())]);
+        assert_eq!(seen, [Seen::Message(MessageKind::Binary, message.to_vec())]);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::invocation::{self, Parsed};
-use crate::config::{ControlSocket, Error, Surroundings, control};
+use crate::config::{ControlSocket, Error, ProcessEnvironment, control};
 
 #[derive(Debug, Default)]
 pub struct Configured {
@@ -33,9 +33,9 @@ impl Configured {
 }
 
 fn read() -> Result<(ControlSocket, Option<String>), Error> {
-    let surroundings = Surroundings::of_this_process();
-    match invocation::parse(&[], &surroundings)? {
-        Parsed::Run(sources) => control(&sources.layers(), &surroundings),
+    let process_environment = ProcessEnvironment::of_this_process();
+    match invocation::parse(&[], &process_environment)? {
+        Parsed::Run(sources) => control(&sources.layers(), &process_environment),
         // Requested by a variable that holds arguments.
         Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
             Ok((ControlSocket::Usual, None))

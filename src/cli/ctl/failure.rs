@@ -2,7 +2,7 @@
 
 /// An error on the client's side of the socket, or one that the server reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct CtlFailure {
     pub message: String,
     pub hint: Option<String>,
     /// The traceback of the app.
@@ -11,7 +11,7 @@ pub struct Failure {
     pub may_pass: bool,
 }
 
-impl Failure {
+impl CtlFailure {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::configured::Configured;
-use super::failure::Failure;
+use super::failure::CtlFailure;
 use super::link::{Limit, Link};
 use super::screen::{self, Text};
-use super::wanted::Wanted;
+use super::wanted::ServerSelector;
 use crate::master::control::place::{self, Existing};
-use crate::master::control::protocol::{Request, Response, Status};
+use crate::master::control::protocol::{ControlRequest, ControlResponse, Status};
 
 /// How long each of several servers may take to answer with its status.
 const INTRODUCTION: Duration = Duration::from_secs(1);
@@ -19,19 +19,23 @@ const AGAIN: Duration = Duration::from_millis(100);
 const CHOOSE: &str = "choose one with --socket PATH, --name NAME or --pid PID";
 
 /// A running server.
-struct Found {
+struct RunningServer {
     path: PathBuf,
     /// `None`: it did not answer in time.
     status: Option<Status>,
 }
 
 /// Finds the server and connects to it.
-pub fn open(wanted: &Wanted, limit: Limit) -> Result<Link, Failure> {
+pub fn open(wanted: &ServerSelector, limit: Limit) -> Result<Link, CtlFailure> {
     Link::at(&find(wanted, limit)?, limit)
 }
 
 /// Sends the request as soon as there is a server.
-pub fn ask_in_time(wanted: &Wanted, request: &Request, limit: Limit) -> Result<Response, Failure> {
+pub fn ask_in_time(
+    wanted: &ServerSelector,
+    request: &ControlRequest,
+    limit: Limit,
+) -> Result<ControlResponse, CtlFailure> {
     let mut link = loop {
         match open(wanted, limit) {
             Ok(link) => break link,
@@ -42,24 +46,24 @@ pub fn ask_in_time(wanted: &Wanted, request: &Request, limit: Limit) -> Result<R
     link.ask(request)
 }
 
-fn find(wanted: &Wanted, limit: Limit) -> Result<PathBuf, Failure> {
+fn find(wanted: &ServerSelector, limit: Limit) -> Result<PathBuf, CtlFailure> {
     let configured = match wanted {
-        Wanted::At(path) => return Ok(path.clone()),
-        Wanted::Any => Configured::here(),
-        Wanted::Called(_) | Wanted::Process(_) => Configured::default(),
+        ServerSelector::At(path) => return Ok(path.clone()),
+        ServerSelector::Any => Configured::here(),
+        ServerSelector::Called(_) | ServerSelector::Process(_) => Configured::default(),
     };
     if let Some(path) = configured.socket {
         return Ok(path);
     }
     let Existing { own, foreign } = place::existing();
-    let mut found: Vec<Found> = own
+    let mut found: Vec<RunningServer> = own
         .into_iter()
-        .filter_map(|path| Found::at(path, limit))
+        .filter_map(|path| RunningServer::at(path, limit))
         .collect();
     match wanted {
-        Wanted::Called(name) => found.retain(|one| one.is_called(name)),
-        Wanted::Process(pid) => found.retain(|one| one.has(*pid)),
-        Wanted::At(_) | Wanted::Any => {
+        ServerSelector::Called(name) => found.retain(|one| one.is_called(name)),
+        ServerSelector::Process(pid) => found.retain(|one| one.has(*pid)),
+        ServerSelector::At(_) | ServerSelector::Any => {
             if let Some(name) = &configured.name
                 && found.iter().any(|one| one.is_called(name))
             {
@@ -82,22 +86,22 @@ fn find(wanted: &Wanted, limit: Limit) -> Result<PathBuf, Failure> {
     }
 }
 
-fn none(wanted: &Wanted) -> Failure {
-    Failure {
+fn none(wanted: &ServerSelector) -> CtlFailure {
+    CtlFailure {
         may_pass: true,
-        ..Failure::new(match wanted {
-            Wanted::Called(name) => format!("no server called {name} found"),
-            Wanted::Process(pid) => format!("no server with a process {pid} found"),
-            Wanted::At(_) | Wanted::Any => "no server found".to_owned(),
+        ..CtlFailure::new(match wanted {
+            ServerSelector::Called(name) => format!("no server called {name} found"),
+            ServerSelector::Process(pid) => format!("no server with a process {pid} found"),
+            ServerSelector::At(_) | ServerSelector::Any => "no server found".to_owned(),
         })
     }
 }
 
-impl Found {
+impl RunningServer {
     /// `None`: no trusted process listens there.
     fn at(path: PathBuf, limit: Limit) -> Option<Self> {
         let mut link = Link::at(&path, limit.at_most(INTRODUCTION)).ok()?;
-        let answer = link.ask(&Request::Status).ok();
+        let answer = link.ask(&ControlRequest::Status).ok();
         Some(Self {
             path,
             status: answer.and_then(|answer| answer.status),
@@ -122,34 +126,34 @@ impl Found {
             Some(status) => {
                 let name = status.name.as_deref().unwrap_or_default();
                 let listeners = status.listeners.join(" ");
-                text.say(format_args!(
+                text.append(format_args!(
                     "{path}  pid {}  {name}{}{}  {listeners}",
                     status.pid,
                     if name.is_empty() { "" } else { "  " },
                     status.app
                 ));
             }
-            None => text.say(format_args!("{path}  does not answer")),
+            None => text.append(format_args!("{path}  does not answer")),
         }
     }
 }
 
-fn choose(found: &[Found]) -> Result<PathBuf, Failure> {
+fn choose(found: &[RunningServer]) -> Result<PathBuf, CtlFailure> {
     let mut list = Text::default();
     for (n, one) in found.iter().enumerate() {
-        list.say(format_args!("  {}  ", n + 1));
+        list.append(format_args!("  {}  ", n + 1));
         one.describe(&mut list);
         list.end_line();
     }
     let input = std::io::stdin();
     if !input.is_terminal() {
         screen::complain(&list);
-        return Err(Failure::new("several servers run here").hint(CHOOSE));
+        return Err(CtlFailure::new("several servers run here").hint(CHOOSE));
     }
     let mut question = Text::default();
-    question.say_lines("Several servers run here:\n");
+    question.append_lines("Several servers run here:\n");
     question.add(&list);
-    question.say_lines("Which one? ");
+    question.append_lines("Which one? ");
     screen::complain(&question);
     let mut answer = String::new();
     // A read error counts as no answer.
@@ -158,5 +162,5 @@ fn choose(found: &[Found]) -> Result<PathBuf, Failure> {
     number
         .and_then(|number| found.get(number.checked_sub(1)?))
         .map(|one| one.path.clone())
-        .ok_or_else(|| Failure::new("no server chosen").hint(CHOOSE))
+        .ok_or_else(|| CtlFailure::new("no server chosen").hint(CHOOSE))
 }

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::failure::Failure;
-use crate::master::control::protocol::{Request, Response};
+use super::failure::CtlFailure;
+use crate::master::control::protocol::{ControlRequest, ControlResponse};
 use crate::master::control::trust;
 
 /// A server that accepts no connection for that long is taken to be gone.
@@ -44,9 +44,9 @@ impl Limit {
         self.left().is_some_and(|left| left.is_zero())
     }
 
-    fn exceeded(self, what: &str) -> Failure {
+    fn exceeded(self, what: &str) -> CtlFailure {
         let whole = self.whole.unwrap_or_default().as_secs_f64();
-        Failure::new(format!("{what} within {whole} s"))
+        CtlFailure::new(format!("{what} within {whole} s"))
             .hint("--timeout SECONDS waits longer, 0 for ever")
     }
 }
@@ -59,11 +59,11 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn at(path: &Path, limit: Limit) -> Result<Self, Failure> {
+    pub fn at(path: &Path, limit: Limit) -> Result<Self, CtlFailure> {
         let patience = limit.left().map_or(CONNECT, |left| left.min(CONNECT));
         let stream = trust::connect(path, patience).map_err(|why| {
-            let failure = Failure::new(format!("{}: {why}", path.display()));
-            Failure {
+            let failure = CtlFailure::new(format!("{}: {why}", path.display()));
+            CtlFailure {
                 hint: why.hint(),
                 may_pass: why.is_absence(),
                 ..failure
@@ -81,19 +81,19 @@ impl Link {
         self.limit = limit;
     }
 
-    pub fn ask(&mut self, request: &Request) -> Result<Response, Failure> {
+    pub fn ask(&mut self, request: &ControlRequest) -> Result<ControlResponse, CtlFailure> {
         let mut line =
-            serde_json::to_string(request).map_err(|error| Failure::new(error.to_string()))?;
+            serde_json::to_string(request).map_err(|error| CtlFailure::new(error.to_string()))?;
         line.push('\n');
         // If the server rejected the connection before this write, its reason can still be read.
         drop(self.stream.write_all(line.as_bytes()));
         let answer = self.line()?;
         serde_json::from_slice(&answer)
-            .map_err(|error| Failure::new(format!("invalid response from the server: {error}")))
+            .map_err(|error| CtlFailure::new(format!("invalid response from the server: {error}")))
     }
 
     /// Waits for the connection to close, which happens when the server exits; ignores anything received before.
-    pub fn wait_for_the_end(&mut self) -> Result<(), Failure> {
+    pub fn wait_for_the_end(&mut self) -> Result<(), CtlFailure> {
         self.rest.clear();
         while self
             .read()
@@ -105,7 +105,7 @@ impl Link {
         Ok(())
     }
 
-    fn line(&mut self) -> Result<Vec<u8>, Failure> {
+    fn line(&mut self) -> Result<Vec<u8>, CtlFailure> {
         let mut searched = 0;
         loop {
             let unseen = self.rest.iter().skip(searched);
@@ -114,10 +114,10 @@ impl Link {
             }
             searched = self.rest.len();
             if searched > LONGEST_ANSWER {
-                return Err(Failure::new("the server's response is too long"));
+                return Err(CtlFailure::new("the server's response is too long"));
             }
             match self.read() {
-                Ok(0) => return Err(Failure::new("the server has ended")),
+                Ok(0) => return Err(CtlFailure::new("the server has ended")),
                 Ok(_) => {}
                 Err(error) => return Err(self.failure(error, "no answer from the server")),
             }
@@ -144,10 +144,10 @@ impl Link {
         }
     }
 
-    fn failure(&self, error: std::io::Error, what: &str) -> Failure {
+    fn failure(&self, error: std::io::Error, what: &str) -> CtlFailure {
         match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => self.limit.exceeded(what),
-            _ => Failure::new(format!("the server does not answer: {error}")),
+            _ => CtlFailure::new(format!("the server does not answer: {error}")),
         }
     }
 }

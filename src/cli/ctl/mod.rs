@@ -19,13 +19,13 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 
 pub(super) use self::command::command;
-use self::failure::Failure;
+use self::failure::CtlFailure;
 use self::link::Limit;
 use self::screen::Text;
-use self::verb::{Form, Invocation, Verb};
+use self::verb::{Invocation, OutputFormat, Verb};
 use super::report;
 use crate::master::control::place;
-use crate::master::control::protocol::{Request, Response, Status, Way};
+use crate::master::control::protocol::{ControlRequest, ControlResponse, StackSource, Status};
 
 /// How long a server may take to answer with its status.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
@@ -70,7 +70,8 @@ pub(super) fn look(socket: Option<&std::path::Path>) -> Result<Option<Status>, S
         return Ok(None);
     };
     let limit = Limit::of(Some(LOOK));
-    let answer = link::Link::at(&path, limit).and_then(|mut link| link.ask(&Request::Status));
+    let answer =
+        link::Link::at(&path, limit).and_then(|mut link| link.ask(&ControlRequest::Status));
     match answer {
         Ok(response) => Ok(response.status),
         Err(failure) if socket.is_some() => Err(failure.message),
@@ -78,7 +79,7 @@ pub(super) fn look(socket: Option<&std::path::Path>) -> Result<Option<Status>, S
     }
 }
 
-fn perform(invocation: &Invocation) -> Result<Response, Failure> {
+fn perform(invocation: &Invocation) -> Result<ControlResponse, CtlFailure> {
     let Invocation {
         verb,
         wanted,
@@ -86,13 +87,15 @@ fn perform(invocation: &Invocation) -> Result<Response, Failure> {
     } = invocation;
     let limit = Limit::of(*timeout);
     match verb {
-        Verb::Status(Form::Watch) => watch::watch(wanted, *timeout).map(|()| Response::done("")),
+        Verb::Status(OutputFormat::Watch) => {
+            watch::watch(wanted, *timeout).map(|()| ControlResponse::done(""))
+        }
         Verb::Status(form) => {
-            let response = find::open(wanted, limit)?.ask(&Request::Status)?;
+            let response = find::open(wanted, limit)?.ask(&ControlRequest::Status)?;
             if let Some(status) = &response.status {
                 let text = match form {
-                    Form::Json => json(status)?,
-                    Form::Table | Form::Watch => {
+                    OutputFormat::Json => json(status)?,
+                    OutputFormat::Table | OutputFormat::Watch => {
                         let columns = screen::size().map(|size| size.columns);
                         table::table(status, report::colours(), columns)
                     }
@@ -103,10 +106,10 @@ fn perform(invocation: &Invocation) -> Result<Response, Failure> {
         }
         Verb::Stop { mode, waits } => {
             let mut link = find::open(wanted, limit)?;
-            let response = link.ask(&Request::Stop { mode: *mode })?;
+            let response = link.ask(&ControlRequest::Stop { mode: *mode })?;
             if *waits && response.ok {
                 link.wait_for_the_end()?;
-                return Ok(Response::done("stopped"));
+                return Ok(ControlResponse::done("stopped"));
             }
             Ok(response)
         }
@@ -115,20 +118,20 @@ fn perform(invocation: &Invocation) -> Result<Response, Failure> {
     }
 }
 
-fn json(status: &impl serde::Serialize) -> Result<Text, Failure> {
+fn json(status: &impl serde::Serialize) -> Result<Text, CtlFailure> {
     let document =
-        serde_json::to_string_pretty(status).map_err(|error| Failure::new(error.to_string()))?;
+        serde_json::to_string_pretty(status).map_err(|error| CtlFailure::new(error.to_string()))?;
     let mut text = Text::default();
-    text.say_json(&document);
+    text.append_json(&document);
     text.end_line();
     Ok(text)
 }
 
-fn finish(response: Response) -> u8 {
+fn finish(response: ControlResponse) -> u8 {
     if !response.ok {
-        let code = screen::fail(&Failure {
+        let code = screen::fail(&CtlFailure {
             traceback: response.traceback,
-            ..Failure::new(response.message)
+            ..CtlFailure::new(response.message)
         });
         return if response.taken_back {
             TAKEN_BACK
@@ -138,17 +141,17 @@ fn finish(response: Response) -> u8 {
     }
     for stacks in response.stacks.iter().flatten() {
         let how = match stacks.way {
-            Way::Inside | Way::None => "",
-            Way::Signal => ", by signal",
+            StackSource::Inside | StackSource::None => "",
+            StackSource::Signal => ", by signal",
         };
         let mut text = Text::default();
-        text.say(format_args!(
+        text.append(format_args!(
             "worker {} (pid {}{how})",
             stacks.slot, stacks.pid
         ));
         text.end_line();
         text.end_line();
-        text.say_lines(stacks.text.trim_end());
+        text.append_lines(stacks.text.trim_end());
         text.end_line();
         text.end_line();
         screen::show(&text);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::StyledStr;
 
-use super::failure::Failure;
+use super::failure::CtlFailure;
 use crate::cli::report;
 use crate::observability::terminal;
 use crate::sys::terminal::Keys;
@@ -18,22 +18,22 @@ pub struct Text(String);
 impl Text {
     pub fn line(text: &str) -> Self {
         let mut own = Self::default();
-        own.say(format_args!("{text}"));
+        own.append(format_args!("{text}"));
         own
     }
 
     /// Adds to the line; a line end in it is shown as `\n`.
-    pub fn say(&mut self, text: fmt::Arguments<'_>) {
-        self.write(Lines::One, text);
+    pub fn append(&mut self, text: fmt::Arguments<'_>) {
+        self.write(LineCount::One, text);
     }
 
     /// Adds several lines, such as a traceback.
-    pub fn say_lines(&mut self, text: &str) {
-        self.write(Lines::Several, format_args!("{text}"));
+    pub fn append_lines(&mut self, text: &str) {
+        self.write(LineCount::Several, format_args!("{text}"));
     }
 
     /// Adds a document, escaped by the rules of JSON, so that programs read the original text.
-    pub fn say_json(&mut self, document: &str) {
+    pub fn append_json(&mut self, document: &str) {
         for character in document.chars() {
             if character != '\n' && terminal::is_command(character) {
                 let mut units = [0; 2];
@@ -53,7 +53,7 @@ impl Text {
 
     pub fn styled(&mut self, before: &'static str, text: fmt::Arguments<'_>, after: &'static str) {
         self.style(before);
-        self.say(text);
+        self.append(text);
         if !before.is_empty() {
             self.style(after);
         }
@@ -75,7 +75,7 @@ impl Text {
 
     /// Of one line.
     pub fn columns(&self) -> usize {
-        Shown(self.0.chars()).count()
+        VisibleChars(self.0.chars()).count()
     }
 
     /// Each line in so many columns, with an ellipsis where it is cut.
@@ -101,7 +101,7 @@ impl Text {
         &self.0
     }
 
-    fn write(&mut self, lines: Lines, text: fmt::Arguments<'_>) {
+    fn write(&mut self, lines: LineCount, text: fmt::Arguments<'_>) {
         // Only a value that fails to format itself fails here, and none does.
         let _ = Escaping {
             text: &mut self.0,
@@ -112,9 +112,9 @@ impl Text {
 }
 
 /// Characters that take a column; everything from an ESC to its `m` is one of rgun's own styles.
-struct Shown<I>(I);
+struct VisibleChars<I>(I);
 
-impl<I: Iterator<Item = char>> Iterator for Shown<I> {
+impl<I: Iterator<Item = char>> Iterator for VisibleChars<I> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
@@ -128,7 +128,7 @@ impl<I: Iterator<Item = char>> Iterator for Shown<I> {
 }
 
 fn cut(line: &str, columns: usize) -> String {
-    if Shown(line.chars()).count() <= columns {
+    if VisibleChars(line.chars()).count() <= columns {
         return line.to_owned();
     }
     let mut kept = String::new();
@@ -153,21 +153,21 @@ fn cut(line: &str, columns: usize) -> String {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lines {
+enum LineCount {
     One,
     Several,
 }
 
 struct Escaping<'a> {
     text: &'a mut String,
-    lines: Lines,
+    lines: LineCount,
 }
 
 impl Write for Escaping<'_> {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         for character in piece.chars() {
             match character {
-                '\n' | '\t' if self.lines == Lines::Several => self.text.push(character),
+                '\n' | '\t' if self.lines == LineCount::Several => self.text.push(character),
                 '\n' => self.text.push_str("\\n"),
                 '\t' => self.text.push_str("\\t"),
                 _ if terminal::is_command(character) => {
@@ -191,7 +191,7 @@ pub fn complain(text: &Text) {
 }
 
 /// Writes `error:` and `hint:` lines, and the app's traceback below; returns the exit code.
-pub fn fail(failure: &Failure) -> u8 {
+pub fn fail(failure: &CtlFailure) -> u8 {
     let line = |text: &str| Text::line(text).0;
     let code = report::failure(
         &line(&failure.message),
@@ -199,7 +199,7 @@ pub fn fail(failure: &Failure) -> u8 {
     );
     if let Some(traceback) = &failure.traceback {
         let mut text = Text("\n".to_owned());
-        text.say_lines(traceback.trim_end());
+        text.append_lines(traceback.trim_end());
         text.end_line();
         complain(&text);
     }
@@ -208,15 +208,15 @@ pub fn fail(failure: &Failure) -> u8 {
 
 /// The size of the terminal at standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub struct TerminalSize {
     pub columns: usize,
     pub lines: usize,
 }
 
 /// `None`: it is not a terminal, or one of unknown size.
-pub fn size() -> Option<Size> {
+pub fn size() -> Option<TerminalSize> {
     let (width, height) = report::is_terminal().then(terminal_size::terminal_size)??;
-    Some(Size {
+    Some(TerminalSize {
         columns: width.0.into(),
         lines: height.0.into(),
     })
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn lines_keep_their_ends_and_nothing_else() {
         let mut text = Text::default();
-        text.say_lines("a\n\tb\x1b]0;title\x07");
+        text.append_lines("a\n\tb\x1b]0;title\x07");
         assert_eq!(text.as_str(), "a\n\tb\\x1b]0;title\\x07");
     }
 
@@ -299,7 +299,7 @@ mod tests {
         text.cut_lines(4);
         assert_eq!(text.as_str(), "\x1b[31mser…\x1b[0m\n");
         let mut lines = Text::default();
-        lines.say_lines("a\nb\nc\nd\n");
+        lines.append_lines("a\nb\nc\nd\n");
         lines.keep_lines(4);
         assert_eq!(lines.as_str(), "a\nb\nc\nd\n");
         lines.keep_lines(3);
@@ -310,7 +310,7 @@ mod tests {
         #[test]
         fn nothing_commands_a_terminal(any in "\\PC*|[\\x00-\\xff\u{2000}-\u{2100}]*") {
             let mut text = Text::line(&any);
-            text.say_lines(&any);
+            text.append_lines(&any);
             let kept = text.as_str().chars().filter(|c| terminal::is_command(*c));
             prop_assert!(kept.clone().all(|c| c == '\n' || c == '\t'));
             prop_assert!(!Text::line(&any).as_str().contains('\n'));
@@ -319,7 +319,7 @@ mod tests {
         #[test]
         fn programs_read_what_the_server_said(any in "\\PC*|[\\x00-\\xff\u{2000}-\u{2100}]*") {
             let mut text = Text::default();
-            text.say_json(&serde_json::to_string(&any).expect("a string"));
+            text.append_json(&serde_json::to_string(&any).expect("a string"));
             prop_assert!(!text.as_str().chars().any(terminal::is_command));
             prop_assert_eq!(serde_json::from_str::<String>(text.as_str()).expect("JSON"), any);
         }

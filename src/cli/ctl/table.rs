@@ -2,7 +2,9 @@
 
 use super::screen::Text;
 use crate::cli::report::Colours;
-use crate::master::control::protocol::{InFlight, ScaleChange, Scaling, Status, Worker};
+use crate::master::control::protocol::{
+    InFlightRequest, ScaleChange, ScalingStatus, Status, WorkerStatus,
+};
 
 /// A serving worker without a heartbeat for longer than that is stuck in its app; an idle one beats once a second.
 const STUCK_MS: u64 = 3_000;
@@ -114,8 +116,8 @@ fn line(
     text.end_line();
 }
 
-fn by_load(scaling: &Scaling) -> String {
-    let Scaling { least, most, last } = scaling;
+fn by_load(scaling: &ScalingStatus) -> String {
+    let ScalingStatus { least, most, last } = scaling;
     let Some(ScaleChange {
         from,
         to,
@@ -158,20 +160,20 @@ fn head(status: &Status, colours: Colours) -> Text {
     let up = age(status.uptime_ms);
     let mut text = Text::default();
     text.styled(colours.bold, format_args!("{app}"), colours.end);
-    text.say(format_args!("  "));
+    text.append(format_args!("  "));
     text.styled(paint, format_args!("{state}"), colours.end);
-    text.say(format_args!(
+    text.append(format_args!(
         "  {serving} of {workers_wanted} workers  generation {generation}  up {up}  pid {pid}  rgun {version}"
     ));
     text.end_line();
-    text.say(format_args!("{}", status.listeners.join(" ")));
+    text.append(format_args!("{}", status.listeners.join(" ")));
     text.end_line();
     for mount in &status.static_files {
-        text.say(format_args!("static: {mount}"));
+        text.append(format_args!("static: {mount}"));
         text.end_line();
     }
     if let Some(scaling) = &status.scaling {
-        text.say(format_args!("workers by load: {}", by_load(scaling)));
+        text.append(format_args!("workers by load: {}", by_load(scaling)));
         text.end_line();
     }
     if let Some(rollout) = &status.rollout
@@ -196,7 +198,7 @@ fn head(status: &Status, colours: Colours) -> Text {
         text.end_line();
     }
     if let Some(previous) = &status.previous {
-        text.say(format_args!(
+        text.append(format_args!(
             "generation {} kept for a rollback for {}",
             previous.generation,
             age(previous.left_ms)
@@ -204,7 +206,7 @@ fn head(status: &Status, colours: Colours) -> Text {
         text.end_line();
     }
     if reloads.succeeded + reloads.failed > 0 {
-        text.say(format_args!(
+        text.append(format_args!(
             "reloads: {} succeeded, {} failed",
             reloads.succeeded, reloads.failed
         ));
@@ -219,11 +221,11 @@ fn head(status: &Status, colours: Colours) -> Text {
     text
 }
 
-fn is_stuck(worker: &Worker) -> bool {
+fn is_stuck(worker: &WorkerStatus) -> bool {
     worker.state == "serving" && worker.silent_ms > STUCK_MS
 }
 
-fn colour(worker: &Worker, colours: Colours) -> &'static str {
+fn colour(worker: &WorkerStatus, colours: Colours) -> &'static str {
     match worker.state.as_str() {
         _ if is_stuck(worker) => colours.red,
         "serving" => colours.green,
@@ -232,7 +234,7 @@ fn colour(worker: &Worker, colours: Colours) -> &'static str {
     }
 }
 
-fn row(worker: &Worker) -> Row {
+fn row(worker: &WorkerStatus) -> Row {
     let state = if is_stuck(worker) {
         format!("stuck {}", age(worker.silent_ms))
     } else {
@@ -254,7 +256,7 @@ fn row(worker: &Worker) -> Row {
     ]
 }
 
-fn request(request: &InFlight) -> Text {
+fn request(request: &InFlightRequest) -> Text {
     let mut path: String = request.path.chars().take(LONGEST_PATH).collect();
     if request.path.chars().count() > LONGEST_PATH {
         path.push('…');

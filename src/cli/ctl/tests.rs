@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::wanted::Wanted;
+use super::wanted::ServerSelector;
 use super::*;
 use crate::cli::report::Colours;
 use crate::master::control::protocol::{
-    InFlight, Reloads, ScaleChange, Scaling, Status, StopMode, Worker,
+    ControlStopMode, InFlightRequest, Reloads, ScaleChange, ScalingStatus, Status, WorkerStatus,
 };
 
 fn parsed(words: &[&str]) -> Result<Invocation, String> {
@@ -33,18 +33,18 @@ fn help_in_full() {
 
 #[test]
 fn verbs_are_understood() {
-    let at = |path: &str| Wanted::At(path.into());
+    let at = |path: &str| ServerSelector::At(path.into());
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     for (words, verb, wanted, timeout) in [
         (
             &["status", "--json", "--socket", "/a"][..],
-            Verb::Status(Form::Json),
+            Verb::Status(OutputFormat::Json),
             at("/a"),
             seconds(10),
         ),
         (
             &["--socket", "/a", "scale", "3"],
-            Verb::Plain(Request::Scale {
+            Verb::Plain(ControlRequest::Scale {
                 workers: 3,
                 most: None,
             }),
@@ -53,7 +53,7 @@ fn verbs_are_understood() {
         ),
         (
             &["--socket", "/a", "scale", "2..8"],
-            Verb::Plain(Request::Scale {
+            Verb::Plain(ControlRequest::Scale {
                 workers: 2,
                 most: Some(8),
             }),
@@ -63,28 +63,28 @@ fn verbs_are_understood() {
         (
             &["stop", "--fast", "--no-wait"],
             Verb::Stop {
-                mode: StopMode::Fast,
+                mode: ControlStopMode::Fast,
                 waits: false,
             },
-            Wanted::Any,
+            ServerSelector::Any,
             seconds(600),
         ),
         (
             &["--timeout", "7", "reload", "-n", "shop"],
-            Verb::Plain(Request::Reload),
-            Wanted::Called("shop".into()),
+            Verb::Plain(ControlRequest::Reload),
+            ServerSelector::Called("shop".into()),
             seconds(7),
         ),
         (
             &["-p", "4711", "wait-ready"],
-            Verb::Wait(Request::WaitReady),
-            Wanted::Process(4711),
+            Verb::Wait(ControlRequest::WaitReady),
+            ServerSelector::Process(4711),
             seconds(60),
         ),
         (
             &["wait-idle", "--timeout", "0"],
-            Verb::Wait(Request::WaitIdle),
-            Wanted::Any,
+            Verb::Wait(ControlRequest::WaitIdle),
+            ServerSelector::Any,
             None,
         ),
     ] {
@@ -138,7 +138,7 @@ fn what_is_typed_wrongly_is_explained_in_our_words() {
 }
 
 fn status() -> Status {
-    let serving = Worker {
+    let serving = WorkerStatus {
         generation: 2,
         pid: 4711,
         state: "serving".into(),
@@ -151,20 +151,20 @@ fn status() -> Status {
         in_flight: 2,
         memory: Some(45_600_000),
         oldest: vec![
-            InFlight {
+            InFlightRequest {
                 method: "GET".into(),
                 path: "/reports/\u{1b}[31mred".into(),
                 age_ms: 1_240,
-                ..InFlight::default()
+                ..InFlightRequest::default()
             },
-            InFlight {
+            InFlightRequest {
                 method: "POST".into(),
                 path: "/long".repeat(30),
                 age_ms: 12,
-                ..InFlight::default()
+                ..InFlightRequest::default()
             },
         ],
-        ..Worker::default()
+        ..WorkerStatus::default()
     };
     Status {
         version: "1.2.3".into(),
@@ -179,7 +179,7 @@ fn status() -> Status {
         rollout: None,
         previous: None,
         workers_wanted: 2,
-        scaling: Some(Scaling {
+        scaling: Some(ScalingStatus {
             least: 1,
             most: 4,
             last: Some(ScaleChange {
@@ -200,7 +200,7 @@ fn status() -> Status {
         },
         workers: vec![
             serving.clone(),
-            Worker {
+            WorkerStatus {
                 slot: 1,
                 pid: 4712,
                 silent_ms: 8_100,

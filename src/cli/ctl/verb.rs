@@ -5,32 +5,32 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
-use super::wanted::Wanted;
-use crate::master::control::protocol::{Request, StopMode};
+use super::wanted::ServerSelector;
+use crate::master::control::protocol::{ControlRequest, ControlStopMode};
 
 /// What to do, at which server, and the time limit (`None`: no limit).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invocation {
     pub verb: Verb,
-    pub wanted: Wanted,
+    pub wanted: ServerSelector,
     pub timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verb {
-    Status(Form),
+    Status(OutputFormat),
     Stop {
-        mode: StopMode,
+        mode: ControlStopMode,
         /// For the server to exit.
         waits: bool,
     },
     /// Also waits for a server that does not run yet.
-    Wait(Request),
-    Plain(Request),
+    Wait(ControlRequest),
+    Plain(ControlRequest),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum OutputFormat {
     Table,
     Json,
     Watch,
@@ -48,19 +48,19 @@ impl Invocation {
         let verb = Verb::of(name, of);
         let seconds = matches.get_one::<f64>("timeout").copied();
         let seconds = seconds.unwrap_or(match &verb {
-            Verb::Plain(Request::Canary { for_ms, .. }) => {
+            Verb::Plain(ControlRequest::Canary { for_ms, .. }) => {
                 let trial = Duration::from_millis(for_ms.unwrap_or(60_000));
                 SLOW + trial.as_secs_f64()
             }
             Verb::Wait(_) => WAIT,
             Verb::Stop { .. }
             | Verb::Plain(
-                Request::Reload
-                | Request::Upgrade { .. }
-                | Request::Stage { .. }
-                | Request::Promote
-                | Request::Rollback
-                | Request::RestartWorker { .. },
+                ControlRequest::Reload
+                | ControlRequest::Upgrade { .. }
+                | ControlRequest::Stage { .. }
+                | ControlRequest::Promote
+                | ControlRequest::Rollback
+                | ControlRequest::RestartWorker { .. },
             ) => SLOW,
             Verb::Status(_) | Verb::Plain(_) => QUICK,
         });
@@ -74,15 +74,15 @@ impl Invocation {
     }
 }
 
-fn wanted(matches: &ArgMatches) -> Wanted {
+fn wanted(matches: &ArgMatches) -> ServerSelector {
     if let Some(path) = matches.get_one::<PathBuf>("socket") {
-        Wanted::At(path.clone())
+        ServerSelector::At(path.clone())
     } else if let Some(name) = matches.get_one::<String>("name") {
-        Wanted::Called(name.clone())
+        ServerSelector::Called(name.clone())
     } else if let Some(pid) = matches.get_one::<u32>("pid") {
-        Wanted::Process(*pid)
+        ServerSelector::Process(*pid)
     } else {
-        Wanted::Any
+        ServerSelector::Any
     }
 }
 
@@ -90,21 +90,21 @@ impl Verb {
     fn of(name: &str, of: &ArgMatches) -> Self {
         let number = |name| of.get_one::<u32>(name).copied();
         match name {
-            "top" => Self::Status(Form::Watch),
-            "status" if of.get_flag("watch") => Self::Status(Form::Watch),
-            "status" if of.get_flag("json") => Self::Status(Form::Json),
-            "status" => Self::Status(Form::Table),
-            "reload" => Self::Plain(Request::Reload),
-            "upgrade" => Self::Plain(Request::Upgrade {
+            "top" => Self::Status(OutputFormat::Watch),
+            "status" if of.get_flag("watch") => Self::Status(OutputFormat::Watch),
+            "status" if of.get_flag("json") => Self::Status(OutputFormat::Json),
+            "status" => Self::Status(OutputFormat::Table),
+            "reload" => Self::Plain(ControlRequest::Reload),
+            "upgrade" => Self::Plain(ControlRequest::Upgrade {
                 no_reload: of.get_flag("no-reload"),
             }),
-            "stage" => Self::Plain(Request::Stage {
+            "stage" => Self::Plain(ControlRequest::Stage {
                 bind: of
                     .get_many::<String>("bind")
                     .map(|all| all.cloned().collect())
                     .unwrap_or_default(),
             }),
-            "canary" => Self::Plain(Request::Canary {
+            "canary" => Self::Plain(ControlRequest::Canary {
                 share: of.get_one::<String>("share").expect("required").clone(),
                 for_ms: of
                     .get_one::<Duration>("for")
@@ -113,35 +113,35 @@ impl Verb {
                     .get_flag("auto")
                     .then(|| *of.get_one::<u64>("requests").expect("it has a default")),
             }),
-            "rollback" => Self::Plain(Request::Rollback),
-            "promote" => Self::Plain(Request::Promote),
-            "discard" => Self::Plain(Request::Discard),
-            "reload-certificates" => Self::Plain(Request::ReloadCertificates),
+            "rollback" => Self::Plain(ControlRequest::Rollback),
+            "promote" => Self::Plain(ControlRequest::Promote),
+            "discard" => Self::Plain(ControlRequest::Discard),
+            "reload-certificates" => Self::Plain(ControlRequest::ReloadCertificates),
             "scale" => {
                 let (workers, most) = *of
                     .get_one::<(u32, Option<u32>)>("workers")
                     .expect("required");
-                Self::Plain(Request::Scale { workers, most })
+                Self::Plain(ControlRequest::Scale { workers, most })
             }
             "stop" => Self::Stop {
                 mode: if of.get_flag("fast") {
-                    StopMode::Fast
+                    ControlStopMode::Fast
                 } else {
-                    StopMode::Graceful
+                    ControlStopMode::Graceful
                 },
                 waits: !of.get_flag("no-wait"),
             },
-            "restart-worker" => Self::Plain(Request::RestartWorker {
+            "restart-worker" => Self::Plain(ControlRequest::RestartWorker {
                 slot: number("slot").expect("required"),
             }),
-            "stacks" => Self::Plain(Request::Stacks {
+            "stacks" => Self::Plain(ControlRequest::Stacks {
                 slot: number("slot"),
             }),
-            "log-level" => Self::Plain(Request::LogLevel {
+            "log-level" => Self::Plain(ControlRequest::LogLevel {
                 level: of.get_one::<String>("level").expect("required").clone(),
             }),
-            "wait-ready" => Self::Wait(Request::WaitReady),
-            "wait-idle" => Self::Wait(Request::WaitIdle),
+            "wait-ready" => Self::Wait(ControlRequest::WaitReady),
+            "wait-idle" => Self::Wait(ControlRequest::WaitIdle),
             other => unreachable!("{other} is no verb of the command"),
         }
     }

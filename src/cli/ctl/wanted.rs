@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ServerSelector {
     At(PathBuf),
     Called(String),
     /// Of its master, or of a worker.

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::failure::CtlFailure;
 use super::link::Limit;
 use super::screen::{self, FullScreen, Text};
-use super::wanted::Wanted;
+use super::wanted::ServerSelector;
 use super::{find, table};
 use crate::cli::report;
-use crate::master::control::protocol::Request;
+use crate::master::control::protocol::ControlRequest;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// `patience`: the time limit of each response.
-pub fn watch(wanted: &Wanted, patience: Option<Duration>) -> Result<(), Failure> {
+pub fn watch(wanted: &ServerSelector, patience: Option<Duration>) -> Result<(), CtlFailure> {
     let limit = Limit::of(patience);
     // Once, so that the operator chooses a server only once.
     let mut link = find::open(wanted, limit)?;
@@ -21,9 +21,9 @@ pub fn watch(wanted: &Wanted, patience: Option<Duration>) -> Result<(), Failure>
     let mut full = FullScreen::enter();
     loop {
         link.set_limit(Limit::of(patience));
-        let answer = link.ask(&Request::Status)?;
+        let answer = link.ask(&ControlRequest::Status)?;
         let Some(status) = answer.status else {
-            return Err(Failure::new(answer.message));
+            return Err(CtlFailure::new(answer.message));
         };
         let size = screen::size();
         let mut drawn: Text = table::table(&status, report::colours(), size.map(|it| it.columns));

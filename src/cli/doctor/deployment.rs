@@ -6,8 +6,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::resolved;
-use crate::config::Surroundings;
-use crate::doctor::facts::{Facts, Pass, Socket, SocketState};
+use crate::config::ProcessEnvironment;
+use crate::doctor::facts::{DeploymentFacts, Pass, ProxiedSocket, SocketState};
 use crate::doctor::files::{self, Contents};
 
 /// The most levels of directories.
@@ -16,13 +16,17 @@ const DEEPEST: usize = 4;
 const LARGEST: u64 = 1 << 20;
 
 /// Adds the content of `path`. A file that was named must be of a known kind; a directory may contain others.
-pub fn read(path: &Path, surroundings: &Surroundings, facts: &mut Facts) -> Result<(), String> {
+pub fn read(
+    path: &Path,
+    process_environment: &ProcessEnvironment,
+    facts: &mut DeploymentFacts,
+) -> Result<(), String> {
     let about = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     if about.is_dir() {
-        return directory(path, surroundings, facts, 0);
+        return directory(path, process_environment, facts, 0);
     }
     match contents(path, &about)? {
-        Some(contents) => add(contents, surroundings, facts),
+        Some(contents) => add(contents, process_environment, facts),
         None => {
             return Err(format!(
                 "{}: not a configuration of nginx, a unit, a compose file, a manifest or a Dockerfile",
@@ -35,8 +39,8 @@ pub fn read(path: &Path, surroundings: &Surroundings, facts: &mut Facts) -> Resu
 
 fn directory(
     path: &Path,
-    surroundings: &Surroundings,
-    facts: &mut Facts,
+    process_environment: &ProcessEnvironment,
+    facts: &mut DeploymentFacts,
     depth: usize,
 ) -> Result<(), String> {
     let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -49,11 +53,11 @@ fn directory(
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_own = name.starts_with('.') || name == "node_modules";
         if about.is_dir() && !is_own && depth < DEEPEST {
-            directory(&path, surroundings, facts, depth + 1)?;
+            directory(&path, process_environment, facts, depth + 1)?;
         } else if about.is_file()
             && let Some(contents) = contents(&path, &about)?
         {
-            add(contents, surroundings, facts);
+            add(contents, process_environment, facts);
         }
     }
     Ok(())
@@ -71,7 +75,7 @@ fn contents(path: &Path, about: &fs::Metadata) -> Result<Option<Contents>, Strin
     files::read(&name, &text).map_err(|problem| format!("{name}: {problem}"))
 }
 
-fn add(contents: Contents, surroundings: &Surroundings, facts: &mut Facts) {
+fn add(contents: Contents, process_environment: &ProcessEnvironment, facts: &mut DeploymentFacts) {
     for mut deployment in contents.deployments {
         let begin = deployment
             .command
@@ -83,7 +87,7 @@ fn add(contents: Contents, surroundings: &Surroundings, facts: &mut Facts) {
             .iter()
             .map(OsString::from)
             .collect();
-        deployment.server = resolved(&deployment.place, &words, surroundings);
+        deployment.server = resolved(&deployment.place, &words, process_environment);
         facts.deployments.push(deployment);
     }
     for pass in contents.passes {
@@ -93,7 +97,7 @@ fn add(contents: Contents, surroundings: &Surroundings, facts: &mut Facts) {
 }
 
 /// The unix sockets of a pass that exist on this machine.
-fn sockets(pass: &Pass) -> Vec<Socket> {
+fn sockets(pass: &Pass) -> Vec<ProxiedSocket> {
     let servers = pass.upstream.iter().flat_map(|upstream| &upstream.servers);
     // `http://unix:/path:/uri`
     let direct = pass.target.split_once("://").map(|(_, rest)| rest);
@@ -105,7 +109,7 @@ fn sockets(pass: &Pass) -> Vec<Socket> {
     let found = paths.filter_map(|path| {
         let path = PathBuf::from(path);
         let state = state(&path)?;
-        Some(Socket {
+        Some(ProxiedSocket {
             path,
             place: pass.place.clone(),
             state,

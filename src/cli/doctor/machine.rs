@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use crate::config::Surroundings;
+use crate::config::ProcessEnvironment;
 use crate::doctor::facts::Machine;
 use crate::sys::{OutOfMemory, unix_seconds};
 
-pub fn machine(surroundings: &Surroundings) -> Machine {
+pub fn machine(process_environment: &ProcessEnvironment) -> Machine {
     let memory = OutOfMemory::of_this_process().usage();
     Machine {
         now: u64::try_from(unix_seconds()).unwrap_or(0),
-        cpus: Some(surroundings.cpus),
+        cpus: Some(process_environment.cpus),
         somaxconn: number("/proc/sys/net/core/somaxconn"),
         descriptors: descriptors(),
         memory: memory.map(|usage| usage.limit),

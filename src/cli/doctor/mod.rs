@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{Entry, ctl, report};
-use crate::config::Surroundings;
-use crate::doctor::facts::{Facts, Running, RunningWorker, Server};
+use super::{EntryPoint, ctl, report};
+use crate::config::ProcessEnvironment;
+use crate::doctor::facts::{DeploymentFacts, RunningWorker, ServerSettings, ServerStatus};
 use crate::doctor::{count, examine};
 use crate::master::control::protocol::Status;
 
@@ -65,7 +65,7 @@ pub(super) fn command() -> Command {
 }
 
 /// `arguments` begin after `doctor`. Returns the exit code: the worst severity.
-pub(super) fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
+pub(super) fn main(arguments: Vec<OsString>, entry: &dyn EntryPoint) -> u8 {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
@@ -82,27 +82,27 @@ pub(super) fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
             return USAGE;
         }
     };
-    let surroundings = Surroundings::of_this_process();
+    let process_environment = ProcessEnvironment::of_this_process();
     let options: Vec<OsString> = matches
         .get_many::<OsString>("options")
         .into_iter()
         .flatten()
         .cloned()
         .collect();
-    let mut facts = Facts {
-        machine: machine::machine(&surroundings),
-        ..Facts::default()
+    let mut facts = DeploymentFacts {
+        machine: machine::machine(&process_environment),
+        ..DeploymentFacts::default()
     };
     let files = matches.get_many::<PathBuf>("files").into_iter().flatten();
     for file in files {
-        if let Err(problem) = deployment::read(file, &surroundings, &mut facts) {
+        if let Err(problem) = deployment::read(file, &process_environment, &mut facts) {
             report::failure(&problem, None);
             return USAGE;
         }
     }
     project::read(
         &options,
-        &surroundings,
+        &process_environment,
         entry,
         matches.get_flag("no-import"),
         &mut facts,
@@ -123,14 +123,14 @@ pub(super) fn main(arguments: Vec<OsString>, entry: &dyn Entry) -> u8 {
     }
 }
 
-fn running(status: Status) -> Running {
+fn running(status: Status) -> ServerStatus {
     let workers = status.workers.iter().map(|worker| RunningWorker {
         slot: worker.slot,
         is_hung: worker.state == "hung",
         restarts: worker.restarts,
         memory: worker.memory,
     });
-    Running {
+    ServerStatus {
         workers: workers.collect(),
         name: status.name.unwrap_or(status.app),
         last_failure: status.reloads.last_failure,
@@ -138,14 +138,18 @@ fn running(status: Status) -> Running {
 }
 
 /// The settings of a deployment's command: its words and the configuration files of the directory. This shell's variables are left out.
-fn resolved(place: &str, words: &[OsString], surroundings: &Surroundings) -> Option<Server> {
-    let elsewhere = Surroundings {
+fn resolved(
+    place: &str,
+    words: &[OsString],
+    process_environment: &ProcessEnvironment,
+) -> Option<ServerSettings> {
+    let elsewhere = ProcessEnvironment {
         variables: std::collections::BTreeMap::new(),
-        directory: surroundings.directory.clone(),
-        cpus: surroundings.cpus,
+        directory: process_environment.directory.clone(),
+        cpus: process_environment.cpus,
     };
     let settings = super::invocation::settings(words, &elsewhere).ok()?;
-    let mut server = Server::of(place, &settings);
+    let mut server = ServerSettings::of(place, &settings);
     server.is_asgi = server
         .is_asgi
         .or_else(|| interface_by_name(&settings.app.module));

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::interface_by_name;
-use crate::cli::Entry;
-use crate::cli::invocation::{self, Parsed, Sources};
-use crate::cli::reading::{self, Failure};
-use crate::config::{Error, Settings, Surroundings};
-use crate::doctor::facts::{Django, Facts, Python, Server};
+use crate::cli::EntryPoint;
+use crate::cli::invocation::{self, ConfigurationSources, Parsed};
+use crate::cli::reading::{self, SettingsFailure};
+use crate::config::{Error, ProcessEnvironment, Settings};
+use crate::doctor::facts::{DeploymentFacts, DjangoSettings, Python, ServerSettings};
 use crate::init::{Choices, Project};
 use crate::master::Program;
 
@@ -20,17 +20,17 @@ const PROBE: &str = include_str!("probe.py");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Deserialize)]
-struct Said {
+struct ProjectAnswer {
     version: (u32, u32),
     has_uvloop: bool,
     writable: Vec<String>,
-    django: Option<SaidOfDjango>,
+    django: Option<DjangoAnswer>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 #[derive(Default)]
-struct SaidOfDjango {
+struct DjangoAnswer {
     module: String,
     error: Option<String>,
     debug: bool,
@@ -42,19 +42,19 @@ struct SaidOfDjango {
 
 pub fn read(
     options: &[OsString],
-    surroundings: &Surroundings,
-    entry: &dyn Entry,
+    process_environment: &ProcessEnvironment,
+    entry: &dyn EntryPoint,
     no_import: bool,
-    facts: &mut Facts,
+    facts: &mut DeploymentFacts,
 ) {
-    let project = Project::found(&surroundings.directory, Choices::default()).ok();
-    let mut settings = configured(options, surroundings, entry);
+    let project = Project::found(&process_environment.directory, Choices::default()).ok();
+    let mut settings = configured(options, process_environment, entry);
     if matches!(settings, Ok(None))
         && let Some(project) = &project
     {
         // The app that `rgun init` would find.
         let options = [&[OsString::from(&project.app)], options].concat();
-        settings = configured(&options, surroundings, entry);
+        settings = configured(&options, process_environment, entry);
     }
     let settings = match settings {
         Ok(settings) => settings,
@@ -69,15 +69,16 @@ pub fn read(
     let directory = settings
         .as_ref()
         .and_then(|settings| settings.chdir.clone());
-    let directory = directory.unwrap_or_else(|| surroundings.directory.clone());
+    let directory = directory.unwrap_or_else(|| process_environment.directory.clone());
     if let Some(settings) = &settings {
         let place = settings.config_file.clone();
-        let mut server = Server::of(place.as_deref().unwrap_or("this configuration"), settings);
+        let mut server =
+            ServerSettings::of(place.as_deref().unwrap_or("this configuration"), settings);
         let by_name = interface_by_name(&settings.app.module);
         server.is_asgi = server.is_asgi.or(by_name);
         facts.server = Some(server);
     }
-    let module = surroundings
+    let module = process_environment
         .variables
         .get("DJANGO_SETTINGS_MODULE")
         .cloned();
@@ -94,35 +95,35 @@ pub fn read(
 /// `Ok(None)`: no app is named.
 fn configured(
     options: &[OsString],
-    surroundings: &Surroundings,
-    entry: &dyn Entry,
+    process_environment: &ProcessEnvironment,
+    entry: &dyn EntryPoint,
 ) -> Result<Option<Settings>, String> {
-    let result = match invocation::parse(options, surroundings) {
-        Ok(Parsed::Run(mut sources)) => settings(&mut sources, surroundings, entry),
+    let result = match invocation::parse(options, process_environment) {
+        Ok(Parsed::Run(mut sources)) => settings(&mut sources, process_environment, entry),
         Ok(_) => return Ok(None),
-        Err(error) => Err(Failure::Configuration(error)),
+        Err(error) => Err(SettingsFailure::Configuration(error)),
     };
     match result {
         Ok(settings) => Ok(Some(settings)),
-        Err(Failure::Configuration(Error::NoApp)) => Ok(None),
-        Err(Failure::Configuration(error)) => Err(error.to_string()),
-        Err(Failure::Refused(refusal)) => Err(refusal.message),
+        Err(SettingsFailure::Configuration(Error::NoApp)) => Ok(None),
+        Err(SettingsFailure::Configuration(error)) => Err(error.to_string()),
+        Err(SettingsFailure::Refused(refusal)) => Err(refusal.message),
     }
 }
 
 fn settings(
-    sources: &mut Sources,
-    surroundings: &Surroundings,
-    entry: &dyn Entry,
-) -> Result<Settings, Failure> {
-    let answered = reading::ask(sources, surroundings, entry)?;
-    let resolved = sources.resolve(surroundings);
-    let mut settings = resolved.map_err(Failure::Configuration)?.settings;
+    sources: &mut ConfigurationSources,
+    process_environment: &ProcessEnvironment,
+    entry: &dyn EntryPoint,
+) -> Result<Settings, SettingsFailure> {
+    let answered = reading::ask(sources, process_environment, entry)?;
+    let resolved = sources.resolve(process_environment);
+    let mut settings = resolved.map_err(SettingsFailure::Configuration)?.settings;
     answered.complete(&mut settings, &sources.layers());
     Ok(settings)
 }
 
-fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut Facts) {
+fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut DeploymentFacts) {
     let program = Program {
         python,
         text: PROBE,
@@ -132,13 +133,13 @@ fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut 
     let answer = program.ask(PATIENCE);
     let report = answer.ok().and_then(|output| {
         let output = String::from_utf8(output).ok()?;
-        serde_json::from_str::<Said>(output.lines().last()?).ok()
+        serde_json::from_str::<ProjectAnswer>(output.lines().last()?).ok()
     });
     let Some(report) = report else {
-        facts.django = module.map(|module| Django {
+        facts.django = module.map(|module| DjangoSettings {
             module,
             error: Some("Python does not answer".to_owned()),
-            ..Django::default()
+            ..DjangoSettings::default()
         });
         return;
     };
@@ -147,7 +148,7 @@ fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut 
         has_uvloop: report.has_uvloop,
         writable: report.writable,
     });
-    facts.django = report.django.map(|django| Django {
+    facts.django = report.django.map(|django| DjangoSettings {
         module: django.module,
         error: django.error,
         debug: django.debug,

@@ -1,13 +1,13 @@
 //! Settings of the access log, and of the ids of requests.
 
-use super::{Definition, Group, Kind, Occurs};
+use super::{Definition, Group, Occurs, ValueType};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("access-logfile"),
         value: "FILE",
         help: "Where a line for each request goes: a file, or - for standard output; absent: nowhere",
-        ..Definition::new("accesslog", Group::Logs, Kind::Path)
+        ..Definition::new("accesslog", Group::Logs, ValueType::Path)
     },
     Definition {
         long: Some("access-logformat"),
@@ -20,21 +20,21 @@ pub(super) const SETTINGS: &[Definition] = &[
                process, {name}i a field of the request, {name}o of the response, {name}e of the WSGI environ as it is when the \
                response ends (ASGI: REQUEST_METHOD, RAW_URI, PATH_INFO, QUERY_STRING, SERVER_PROTOCOL, REMOTE_ADDR and HTTP_…). A \
                missing value is a dash. Quotes, backslashes and what is not printable ASCII are escaped.",
-        ..Definition::new("access_log_format", Group::Logs, Kind::Text)
+        ..Definition::new("access_log_format", Group::Logs, ValueType::Text)
     },
     Definition {
         long: Some("access-log-sample"),
         value: "SHARE",
         default: Some("1"),
         help: "The share of requests that have a line, such as 0.1 or 10%; those with a 5xx always have",
-        ..Definition::new("access_log_sample", Group::Logs, Kind::Text)
+        ..Definition::new("access_log_sample", Group::Logs, ValueType::Text)
     },
     Definition {
         long: Some("access-log-exclude"),
         value: "PATHS",
         occurs: Occurs::Repeatedly,
         help: "Paths that have no lines, such as /healthz,/static/*; may be repeated",
-        ..Definition::new("access_log_exclude", Group::Logs, Kind::Text)
+        ..Definition::new("access_log_exclude", Group::Logs, ValueType::Text)
     },
     Definition {
         long: Some("request-id"),
@@ -42,13 +42,13 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "It is in the request's X-Request-ID as the app sees it, in the response unless the app has set its own, in messages \
                about the request, and in the access log as JSON or by `%({x-request-id}i)s`. An id of a client is valid if it has up to \
                128 letters, digits and `-_.:;,=+/@~#`.",
-        ..Definition::new("request_id", Group::Logs, Kind::Switch)
+        ..Definition::new("request_id", Group::Logs, ValueType::Switch)
     },
     Definition {
         long: Some("request-id-header"),
         value: "NAME",
         default: Some("X-Request-ID"),
         help: "The header field that carries the id",
-        ..Definition::new("request_id_header", Group::Logs, Kind::Text)
+        ..Definition::new("request_id_header", Group::Logs, ValueType::Text)
     },
 ];

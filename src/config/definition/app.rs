@@ -1,6 +1,6 @@
 //! Settings of the app and its environment.
 
-use super::{Definition, Empty, Group, Kind, Occurs, Variable};
+use super::{Definition, Empty, Group, Occurs, ValueType, Variable};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -10,12 +10,12 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "MODULE is imported with the working directory (see --chdir) on the path. ATTRIBUTE may be dotted \
                (`shop:api.app`), or the call of a factory (`shop:create_app()`, `shop:create_app('production', debug=False)`: literals, \
                as with gunicorn). Without an ATTRIBUTE, `application` and then `app` are tried.",
-        ..Definition::new("wsgi_app", Group::App, Kind::Text)
+        ..Definition::new("wsgi_app", Group::App, ValueType::Text)
     },
     Definition {
         long: Some("factory"),
         help: "Call APP to get the app, as in MODULE:ATTRIBUTE()",
-        ..Definition::new("factory", Group::App, Kind::Switch)
+        ..Definition::new("factory", Group::App, ValueType::Switch)
     },
     Definition {
         long: Some("worker-class"),
@@ -26,7 +26,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "auto looks at the app: an async callable is ASGI, a callable with two arguments is WSGI. sync and gthread mean \
                wsgi; uvicorn.workers.UvicornWorker and uvicorn_worker.UvicornWorker mean asgi. gevent, eventlet and tornado are \
                refused: they replace the server that rgun is.",
-        ..Definition::new("worker_class", Group::App, Kind::Text)
+        ..Definition::new("worker_class", Group::App, ValueType::Text)
     },
     Definition {
         long: Some("chdir"),
@@ -34,13 +34,13 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Change to this directory before the app is imported",
         more: "Resolved again for each reload, so that a symbolic link swapped by a deploy takes effect. Relative paths of other \
                settings start here.",
-        ..Definition::new("chdir", Group::App, Kind::Path)
+        ..Definition::new("chdir", Group::App, ValueType::Path)
     },
     Definition {
         long: Some("pythonpath"),
         value: "DIRS",
         help: "Directories to put before the Python path, separated by commas",
-        ..Definition::new("pythonpath", Group::App, Kind::List)
+        ..Definition::new("pythonpath", Group::App, ValueType::List)
     },
     Definition {
         long: Some("env"),
@@ -48,14 +48,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "KEY=VALUE",
         occurs: Occurs::Repeatedly,
         help: "Set an environment variable for the app; may be repeated",
-        ..Definition::new("raw_env", Group::App, Kind::Pairs)
+        ..Definition::new("raw_env", Group::App, ValueType::Pairs)
     },
     Definition {
         long: Some("python"),
         value: "PATH",
         help: "The Python to run in (only the binary; the wheel runs in the Python it is installed in)",
         more: "Without it: the python3 beside the binary, then $VIRTUAL_ENV/bin/python, then the Python it was built for.",
-        ..Definition::new("python", Group::App, Kind::Path)
+        ..Definition::new("python", Group::App, ValueType::Path)
     },
     Definition {
         long: Some("root-path"),
@@ -68,6 +68,6 @@ pub(super) const SETTINGS: &[Definition] = &[
         }),
         help: "The path under which a proxy mounts the app, for example /api",
         more: "ASGI's root_path, WSGI's SCRIPT_NAME.",
-        ..Definition::new("root_path", Group::App, Kind::Text)
+        ..Definition::new("root_path", Group::App, ValueType::Text)
     },
 ];

@@ -1,6 +1,6 @@
 //! Settings for development: reloads on changed files.
 
-use super::{Definition, Group, Kind, Occurs};
+use super::{Definition, Group, Occurs, ValueType};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -10,7 +10,7 @@ pub(super) const SETTINGS: &[Definition] = &[
                directories, `node_modules` and virtual environments), `rgun.toml` in it, and --reload-extra-file. A reload is the same as on HUP: \
                code that does not start is reported and the old code serves, until the next save. So does the first start \
                wait for the next save. Replaced workers have one second to finish requests, and idle connections are closed.",
-        ..Definition::new("reload", Group::Development, Kind::Switch)
+        ..Definition::new("reload", Group::Development, ValueType::Switch)
     },
     Definition {
         long: Some("reload-engine"),
@@ -23,7 +23,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "reload_engine",
             Group::Development,
-            Kind::Choice(&["auto", "inotify", "poll"]),
+            ValueType::Choice(&["auto", "inotify", "poll"]),
         )
     },
     Definition {
@@ -33,7 +33,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Reload on changes of this file, directory or pattern, too; may be repeated",
         more: "`*`, `?`, `[` and `]` make it a pattern, and `**` descends: `templates/**/*.html`. New files that match \
                are included. Relative to where rgun is started.",
-        ..Definition::new("reload_extra_files", Group::Development, Kind::Path)
+        ..Definition::new("reload_extra_files", Group::Development, ValueType::Path)
     },
     Definition {
         long: Some("in-process"),
@@ -42,6 +42,6 @@ pub(super) const SETTINGS: &[Definition] = &[
                debugger, tracer or profiler has started rgun, as `python -m debugpy --listen 5678 -m rgun ...`, `coverage run -m \
                rgun ...` or `python -m cProfile -m rgun ...` do. Reloads, timeouts, recycling, the control socket and probes need \
                a master.",
-        ..Definition::new("in_process", Group::Development, Kind::Switch)
+        ..Definition::new("in_process", Group::Development, ValueType::Switch)
     },
 ];

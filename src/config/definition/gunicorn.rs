@@ -1,13 +1,13 @@
 //! Settings that only gunicorn has: understood wherever a setting may stand, so that nothing else has to change first.
 
-use super::{Definition, Group, Kind, Occurs, Standing};
+use super::{Definition, Group, Occurs, Support, ValueType};
 
-const fn switch(name: &'static str, long: &'static str, standing: Standing) -> Definition {
+const fn switch(name: &'static str, long: &'static str, support: Support) -> Definition {
     Definition {
         long: Some(long),
         default: Some("false"),
-        standing,
-        ..Definition::new(name, Group::Process, Kind::Switch)
+        support,
+        ..Definition::new(name, Group::Process, ValueType::Switch)
     }
 }
 
@@ -15,84 +15,82 @@ const fn value(
     name: &'static str,
     long: &'static str,
     default: Option<&'static str>,
-    standing: Standing,
+    support: Support,
 ) -> Definition {
     Definition {
         long: Some(long),
         value: "VALUE",
         default,
-        standing,
-        ..Definition::new(name, Group::Process, Kind::Text)
+        support,
+        ..Definition::new(name, Group::Process, ValueType::Text)
     }
 }
 
 /// Without an option: in a configuration file only.
-const fn in_file(name: &'static str, standing: Standing) -> Definition {
+const fn in_file(name: &'static str, support: Support) -> Definition {
     Definition {
         value: "VALUE",
-        standing,
-        ..Definition::new(name, Group::Process, Kind::Text)
+        support,
+        ..Definition::new(name, Group::Process, ValueType::Text)
     }
 }
 
-const MODULE: Standing = Standing::Refused("make a module that loads the app, and name that");
-const QUEUE: Standing = Standing::Refused("use a task queue");
-const PROXIES: Standing = Standing::Refused("proxies read such requests differently");
-const STRICT: Standing = Standing::Refused("leave it out");
-const DIRTY: Standing = Standing::Idle("there are no dirty workers");
-const SSL_CONTEXT: Standing = Standing::Part("without `certfile` it is never called");
+const MODULE: Support = Support::Refused("make a module that loads the app, and name that");
+const QUEUE: Support = Support::Refused("use a task queue");
+const PROXIES: Support = Support::Refused("proxies read such requests differently");
+const STRICT: Support = Support::Refused("leave it out");
+const DIRTY: Support = Support::Idle("there are no dirty workers");
+const SSL_CONTEXT: Support = Support::Part("without `certfile` it is never called");
 
 pub(super) const SETTINGS: &[Definition] = &[
     value(
         "worker_connections",
         "worker-connections",
         Some("1000"),
-        Standing::Idle("use `--limit-concurrency N` to bound the requests in a worker"),
+        Support::Idle("use `--limit-concurrency N` to bound the requests in a worker"),
     ),
     switch(
         "spew",
         "spew",
-        Standing::Refused("use a debugger or a profiler"),
+        Support::Refused("use a debugger or a profiler"),
     ),
     in_file(
         "tmp_upload_dir",
-        Standing::Idle("`worker_tmp_dir` is the directory of large uploads"),
+        Support::Idle("`worker_tmp_dir` is the directory of large uploads"),
     ),
     in_file(
         "default_proc_name",
-        Standing::Idle("`proc_name` is the one to set"),
+        Support::Idle("`proc_name` is the one to set"),
     ),
     value(
         "http_parser",
         "http-parser",
         Some("auto"),
-        Standing::Idle("rgun has one HTTP implementation"),
+        Support::Idle("rgun has one HTTP implementation"),
     ),
     value(
         "asgi_disconnect_grace_period",
         "asgi-disconnect-grace-period",
         Some("3"),
-        Standing::Idle("an app that was notified of a disconnect ends by itself"),
+        Support::Idle("an app that was notified of a disconnect ends by itself"),
     ),
     value(
         "control_socket_mode",
         "control-socket-mode",
         None,
-        Standing::Idle("the control socket is always for the server's own user and root alone"),
+        Support::Idle("the control socket is always for the server's own user and root alone"),
     ),
     value(
         "protocol",
         "protocol",
         Some("http"),
-        Standing::Refused(
-            "let the proxy speak HTTP: in nginx `proxy_pass` instead of `uwsgi_pass`",
-        ),
+        Support::Refused("let the proxy speak HTTP: in nginx `proxy_pass` instead of `uwsgi_pass`"),
     ),
     value(
         "uwsgi_allow_ips",
         "uwsgi-allow-from",
         None,
-        Standing::Idle("rgun does not speak the uwsgi protocol"),
+        Support::Idle("rgun does not speak the uwsgi protocol"),
     ),
     Definition {
         aliases: &["paster"],
@@ -121,7 +119,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     switch(
         "casefold_http_method",
         "casefold-http-method",
-        Standing::Refused("methods are case-sensitive"),
+        Support::Refused("methods are case-sensitive"),
     ),
     Definition {
         occurs: Occurs::Repeatedly,
@@ -138,7 +136,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     ),
     in_file(
         "pre_exec",
-        Standing::Idle("an upgrade forks no second master, so it is never called"),
+        Support::Idle("an upgrade forks no second master, so it is never called"),
     ),
     in_file("on_dirty_starting", DIRTY),
     in_file("dirty_post_fork", DIRTY),
@@ -150,12 +148,12 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..switch(
             "suppress_ragged_eofs",
             "suppress-ragged-eofs",
-            Standing::Idle("a client that leaves without closing TLS is no error"),
+            Support::Idle("a client that leaves without closing TLS is no error"),
         )
     },
     switch(
         "do_handshake_on_connect",
         "do-handshake-on-connect",
-        Standing::Idle("handshakes hold up no other connection"),
+        Support::Idle("handshakes hold up no other connection"),
     ),
 ];

@@ -1,6 +1,6 @@
 //! Settings of HTTP/2.
 
-use super::{Definition, Group, Kind};
+use super::{Definition, Group, ValueType};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -14,7 +14,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "http2",
             Group::Http2,
-            Kind::Choice(&["auto", "off", "prior-knowledge"]),
+            ValueType::Choice(&["auto", "off", "prior-knowledge"]),
         )
     },
     Definition {
@@ -22,7 +22,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "PROTOCOLS",
         help: "gunicorn's spelling of it: h1, or h2 and h1 separated by commas",
         more: "`--http2` takes precedence. HTTP/1.1 is always supported.",
-        ..Definition::new("http_protocols", Group::Http2, Kind::List)
+        ..Definition::new("http_protocols", Group::Http2, ValueType::List)
     },
     Definition {
         long: Some("http2-cleartext"),
@@ -30,14 +30,18 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("off"),
         help: "gunicorn's spelling of HTTP/2 without TLS: off or prior-knowledge",
         more: "`--http2` takes precedence. gunicorn's `upgrade` and `both` are not supported.",
-        ..Definition::new("http2_cleartext", Group::Http2, Kind::Text)
+        ..Definition::new("http2_cleartext", Group::Http2, ValueType::Text)
     },
     Definition {
         long: Some("http2-max-concurrent-streams"),
         value: "N",
         default: Some("100"),
         help: "The most requests that a client may have in flight on one HTTP/2 connection",
-        ..Definition::new("http2_max_concurrent_streams", Group::Http2, Kind::Number)
+        ..Definition::new(
+            "http2_max_concurrent_streams",
+            Group::Http2,
+            ValueType::Number,
+        )
     },
     Definition {
         long: Some("http2-initial-window-size"),
@@ -45,14 +49,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("64k"),
         help: "What a client may send of the body of one HTTP/2 request before the app reads it",
         more: "All bodies of a connection together may be 1m, or this if it is more.",
-        ..Definition::new("http2_initial_window_size", Group::Http2, Kind::Size)
+        ..Definition::new("http2_initial_window_size", Group::Http2, ValueType::Size)
     },
     Definition {
         long: Some("http2-max-frame-size"),
         value: "BYTES",
         default: Some("16k"),
         help: "The largest HTTP/2 frame that is accepted, from 16384 to 16777215",
-        ..Definition::new("http2_max_frame_size", Group::Http2, Kind::Size)
+        ..Definition::new("http2_max_frame_size", Group::Http2, ValueType::Size)
     },
     Definition {
         long: Some("http2-max-header-list-size"),
@@ -60,6 +64,6 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("64k"),
         help: "The most bytes that the header fields of one HTTP/2 request may have, decompressed; 0: 1m",
         more: "`--limit-request-fields` and `--limit-request-field-size` apply as well.",
-        ..Definition::new("http2_max_header_list_size", Group::Http2, Kind::Size)
+        ..Definition::new("http2_max_header_list_size", Group::Http2, ValueType::Size)
     },
 ];

@@ -1,6 +1,6 @@
 //! Settings of the listeners.
 
-use super::{Definition, Empty, Group, Kind, Occurs, Variable};
+use super::{Definition, Empty, Group, Occurs, ValueType, Variable};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -20,7 +20,7 @@ pub(super) const SETTINGS: &[Definition] = &[
                takes a socket that was passed in, `fd://NAME` one that systemd named. \
                `,tls` or `,plain` behind an address switches TLS on or off; without it TCP addresses have TLS if there is a \
                `--certfile`, and unix sockets do not. When no bind is given and $PORT is set, it is 0.0.0.0:$PORT.",
-        ..Definition::new("bind", Group::Listening, Kind::Text)
+        ..Definition::new("bind", Group::Listening, ValueType::Text)
     },
     Definition {
         long: Some("backlog"),
@@ -28,7 +28,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("2048"),
         help: "How many connections the kernel keeps waiting",
         more: "The kernel caps it at net.core.somaxconn.",
-        ..Definition::new("backlog", Group::Listening, Kind::Number)
+        ..Definition::new("backlog", Group::Listening, ValueType::Number)
     },
     Definition {
         long: Some("reuse-port"),
@@ -37,7 +37,7 @@ pub(super) const SETTINGS: &[Definition] = &[
                one that has time takes it. A slot's sockets outlive its workers. Where connections must not be reset when \
                there are fewer workers than before, set net.ipv4.tcp_migrate_req=1. Other servers of the same user may \
                listen at the same address.",
-        ..Definition::new("reuse_port", Group::Listening, Kind::Switch)
+        ..Definition::new("reuse_port", Group::Listening, ValueType::Switch)
     },
     Definition {
         long: Some("umask"),
@@ -47,6 +47,6 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Mode bits to withhold from unix sockets",
         more: "A leading 0 means octal: 0117 makes a socket that its owner and group can use. The default lets every user \
                connect, so that a proxy under another user can.",
-        ..Definition::new("umask", Group::Listening, Kind::Mask)
+        ..Definition::new("umask", Group::Listening, ValueType::Mask)
     },
 ];

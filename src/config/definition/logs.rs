@@ -1,6 +1,6 @@
 //! Settings of the logs: the error log, and Python's logging in the workers.
 
-use super::{Definition, Group, Kind};
+use super::{Definition, Group, ValueType};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -11,7 +11,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "loglevel",
             Group::Logs,
-            Kind::Choice(&["debug", "info", "warning", "error", "critical"]),
+            ValueType::Choice(&["debug", "info", "warning", "error", "critical"]),
         )
     },
     Definition {
@@ -20,7 +20,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "FILE",
         default: Some("-"),
         help: "Where messages go: a file, or - for standard error",
-        ..Definition::new("errorlog", Group::Logs, Kind::Path)
+        ..Definition::new("errorlog", Group::Logs, ValueType::Path)
     },
     Definition {
         long: Some("log-format"),
@@ -32,21 +32,21 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "log_format",
             Group::Logs,
-            Kind::Choice(&["text", "json", "logfmt"]),
+            ValueType::Choice(&["text", "json", "logfmt"]),
         )
     },
     Definition {
         long: Some("capture-output"),
         help: "What the app prints goes to the file of --error-logfile",
         more: "Without such a file nothing changes: prints and messages both go to the terminal or the container's log.",
-        ..Definition::new("capture_output", Group::Logs, Kind::Switch)
+        ..Definition::new("capture_output", Group::Logs, ValueType::Switch)
     },
     Definition {
         long: Some("enable-stdio-inheritance"),
         short: Some('R'),
         help: "With --daemon: keep standard output and error where they are no terminal",
         more: "Without it a daemon's are /dev/null. Set PYTHONUNBUFFERED for prints that appear at once.",
-        ..Definition::new("enable_stdio_inheritance", Group::Logs, Kind::Switch)
+        ..Definition::new("enable_stdio_inheritance", Group::Logs, ValueType::Switch)
     },
     Definition {
         long: Some("log-config"),
@@ -54,20 +54,20 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Configure Python's logging in the workers by this file (logging.config.fileConfig)",
         more: "Handlers that it gives to `gunicorn.error` and `gunicorn.access` get the workers' messages and requests. The master \
                runs no Python: its messages go to --error-logfile.",
-        ..Definition::new("logconfig", Group::Logs, Kind::Path)
+        ..Definition::new("logconfig", Group::Logs, ValueType::Path)
     },
     Definition {
         long: Some("log-config-json"),
         value: "FILE",
         help: "Like --log-config, but a JSON file for logging.config.dictConfig; takes precedence",
         more: "What the file does not set comes from gunicorn's own defaults (`CONFIG_DEFAULTS`).",
-        ..Definition::new("logconfig_json", Group::Logs, Kind::Path)
+        ..Definition::new("logconfig_json", Group::Logs, ValueType::Path)
     },
     Definition {
         value: "TABLE",
         help: "Like --log-config-json, as a table in the configuration file; takes precedence over both",
         more: "In a Python file it may hold classes, streams and other objects: each worker then reads the file for them.",
-        ..Definition::new("logconfig_dict", Group::Logs, Kind::Json)
+        ..Definition::new("logconfig_dict", Group::Logs, ValueType::Json)
     },
     Definition {
         long: Some("logger-class"),
@@ -75,6 +75,6 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("gunicorn.glogging.Logger"),
         help: "gunicorn's own, or a subclass that only sets its formats: logs are written without Python",
         more: "A subclass may set `error_fmt`, `datefmt`, `access_fmt` and `syslog_fmt`; one that overrides methods is refused.",
-        ..Definition::new("logger_class", Group::Logs, Kind::Text)
+        ..Definition::new("logger_class", Group::Logs, ValueType::Text)
     },
 ];

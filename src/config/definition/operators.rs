@@ -1,6 +1,6 @@
 //! Settings for operating a running server: probes, metrics, the control socket.
 
-use super::{Definition, Group, Kind, Occurs};
+use super::{Definition, Group, Occurs, ValueType};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -10,7 +10,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Where to answer probes and show metrics: HOST:PORT or unix:PATH; default: nowhere",
         more: "`/-/live`, `/-/ready`, `/-/started` and `/-/metrics` (Prometheus), answered by a small process of their own, also \
                while every worker is stuck. It has no authentication: use an address that only the orchestrator reaches.",
-        ..Definition::new("admin_bind", Group::Operators, Kind::Text)
+        ..Definition::new("admin_bind", Group::Operators, ValueType::Text)
     },
     Definition {
         long: Some("control-socket"),
@@ -19,11 +19,15 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "Without it: $RUNTIME_DIRECTORY/rgun.ctl (systemd), else $XDG_RUNTIME_DIR/rgun-NAME.ctl with --name or the pid for \
                NAME, else (in containers and root shells) the same name in /tmp/rgun-UID, a directory of mode 0700 that belongs to \
                the server's user ($TMPDIR for /tmp if it is set). If none of them can be used, the log says why.",
-        ..Definition::new("control_socket", Group::Operators, Kind::Path)
+        ..Definition::new("control_socket", Group::Operators, ValueType::Path)
     },
     Definition {
         long: Some("no-control-socket"),
         help: "Open no control socket",
-        ..Definition::new("control_socket_disable", Group::Operators, Kind::Switch)
+        ..Definition::new(
+            "control_socket_disable",
+            Group::Operators,
+            ValueType::Switch,
+        )
     },
 ];

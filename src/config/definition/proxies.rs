@@ -1,6 +1,6 @@
 //! Settings of proxies in front: which peers and header fields are trusted.
 
-use super::{Definition, Empty, Group, Kind, Variable};
+use super::{Definition, Empty, Group, ValueType, Variable};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -16,7 +16,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "Separated by commas, for example `10.0.0.0/8,::1`; empty: no peer is trusted. Peers on a unix socket are always trusted. \
                Name every proxy of a chain: the client is the nearest address that is not one of them. Use * only if nothing \
                but the proxy can connect, and if it does not pass on what clients send.",
-        ..Definition::new("forwarded_allow_ips", Group::Proxies, Kind::List)
+        ..Definition::new("forwarded_allow_ips", Group::Proxies, ValueType::List)
     },
     Definition {
         long: Some("forwarded-headers"),
@@ -26,7 +26,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "Some of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port and x-forwarded-prefix; or \
                forwarded alone (RFC 7239: for, proto and host). Never both families: a proxy passes on what it does not know, \
                so a client could forge the other one. Name only what your proxy sets or removes itself; empty: none.",
-        ..Definition::new("forwarded_headers", Group::Proxies, Kind::List)
+        ..Definition::new("forwarded_headers", Group::Proxies, ValueType::List)
     },
     Definition {
         long: Some("secure-scheme-headers"),
@@ -35,7 +35,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Which header fields of those peers mean https, and with which value",
         more: "A field with another value means http; where two fields disagree the answer is 400. They are used as \
                x-forwarded-proto is in --forwarded-headers.",
-        ..Definition::new("secure_scheme_headers", Group::Proxies, Kind::Pairs)
+        ..Definition::new("secure_scheme_headers", Group::Proxies, ValueType::Pairs)
     },
     Definition {
         long: Some("forwarder-headers"),
@@ -45,7 +45,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "They are exempt from --header-map, and SCRIPT_NAME is the path where the app is mounted. gunicorn's default is \
                SCRIPT_NAME,PATH_INFO: name them only if your proxy sets or removes them itself (nginx removes them). * exempts \
                all names.",
-        ..Definition::new("forwarder_headers", Group::Proxies, Kind::List)
+        ..Definition::new("forwarder_headers", Group::Proxies, ValueType::List)
     },
     Definition {
         long: Some("header-map"),
@@ -57,7 +57,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "header_map",
             Group::Proxies,
-            Kind::Choice(&["drop", "refuse", "dangerous"]),
+            ValueType::Choice(&["drop", "refuse", "dangerous"]),
         )
     },
     Definition {
@@ -72,7 +72,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "proxy_protocol",
             Group::Proxies,
-            Kind::Choice(&["off", "v1", "v2", "auto"]),
+            ValueType::Choice(&["off", "v1", "v2", "auto"]),
         )
     },
     Definition {
@@ -82,6 +82,6 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Peers that send a PROXY header, where that is on: addresses, networks, or * for all",
         more: "Peers on a unix socket always do. All others speak HTTP from the first byte, so health checks from elsewhere \
                work, and a PROXY header of theirs is answered 400.",
-        ..Definition::new("proxy_allow_ips", Group::Proxies, Kind::List)
+        ..Definition::new("proxy_allow_ips", Group::Proxies, ValueType::List)
     },
 ];

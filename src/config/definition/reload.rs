@@ -1,6 +1,6 @@
 //! Settings of a worker's life: boot, readiness, reload, drain.
 
-use super::{Definition, Group, Kind, Occurs};
+use super::{Definition, Group, Occurs, ValueType};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -11,7 +11,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "One after the other, without a shell, as the workers' user, in --chdir. A command that fails stops the server with \
                its exit code (127 when it cannot be found, 126 when it cannot be run, 128 and its number for a signal). TERM, INT \
                and QUIT reach it and everything it started. A reload does not run it again.",
-        ..Definition::new("run_before", Group::Reload, Kind::Text)
+        ..Definition::new("run_before", Group::Reload, ValueType::Text)
     },
     Definition {
         long: Some("run-before-timeout"),
@@ -19,7 +19,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("0"),
         help: "How long each of these commands may take; 0: no limit",
         more: "Then it gets SIGTERM, SIGKILL --graceful-timeout later, and the server exits with 124.",
-        ..Definition::new("run_before_timeout", Group::Reload, Kind::Duration)
+        ..Definition::new("run_before_timeout", Group::Reload, ValueType::Duration)
     },
     Definition {
         long: Some("boot-timeout"),
@@ -27,7 +27,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("60"),
         help: "How long a worker may take until it is ready",
         more: "Import, lifespan startup and --ready-path together. A reload whose workers are late is rolled back.",
-        ..Definition::new("boot_timeout", Group::Reload, Kind::Duration)
+        ..Definition::new("boot_timeout", Group::Reload, ValueType::Duration)
     },
     Definition {
         long: Some("warm-up"),
@@ -37,7 +37,11 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "Django's URLconf with all views and error handlers, its template engines, translations and backends; the middleware \
                of Starlette and FastAPI. No view is called. What fails there fails the boot, and a reload is rolled back, instead of \
                answering requests with 500.",
-        ..Definition::new("warm_up", Group::Reload, Kind::Choice(&["auto", "off"]))
+        ..Definition::new(
+            "warm_up",
+            Group::Reload,
+            ValueType::Choice(&["auto", "off"]),
+        )
     },
     Definition {
         long: Some("preload"),
@@ -46,28 +50,28 @@ pub(super) const SETTINGS: &[Definition] = &[
                replaced with the code of its generation, whatever is on the disk by then. The app must not start threads while \
                it is imported, and connections that it opens there are shared by all workers. With --reload workers import the app \
                themselves.",
-        ..Definition::new("preload_app", Group::Reload, Kind::Switch)
+        ..Definition::new("preload_app", Group::Reload, ValueType::Switch)
     },
     Definition {
         long: Some("ready-path"),
         value: "PATH",
         help: "A path that must answer 2xx or 3xx inside a new worker before it counts as ready",
         more: "A reload to code that answers with an error there is rolled back while the old workers serve.",
-        ..Definition::new("ready_path", Group::Reload, Kind::Text)
+        ..Definition::new("ready_path", Group::Reload, ValueType::Text)
     },
     Definition {
         long: Some("ready-host"),
         value: "HOST",
         help: "The Host header of that request; default: one of Django's ALLOWED_HOSTS, else localhost",
         more: "The first entry that is usable: `.example.org` stands for example.org, `*` for localhost.",
-        ..Definition::new("ready_host", Group::Reload, Kind::Text)
+        ..Definition::new("ready_host", Group::Reload, ValueType::Text)
     },
     Definition {
         long: Some("reload-surge"),
         value: "N",
         help: "On reload, replace this many workers at a time instead of all at once",
         more: "Needs less memory, but both versions serve for a while and only the first batch can be rolled back before it has served.",
-        ..Definition::new("reload_surge", Group::Reload, Kind::Number)
+        ..Definition::new("reload_surge", Group::Reload, ValueType::Number)
     },
     Definition {
         long: Some("rollback-window"),
@@ -76,7 +80,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Keep the workers of the previous version for this long, for `rgun ctl rollback`; 0: not at all",
         more: "They stop accepting, finish their requests, and stay in memory: a rollback boots nothing, whatever is on \
                the disk by then. A reload needs the memory of two generations for that long.",
-        ..Definition::new("rollback_window", Group::Reload, Kind::Duration)
+        ..Definition::new("rollback_window", Group::Reload, ValueType::Duration)
     },
     Definition {
         long: Some("shutdown-delay"),
@@ -85,7 +89,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "On TERM, fail the readiness probe and go on accepting for this long before the drain",
         more: "For Kubernetes, where traffic goes on arriving for some seconds. Responses then have `Connection: close`. A \
                second TERM skips it.",
-        ..Definition::new("shutdown_delay", Group::Reload, Kind::Duration)
+        ..Definition::new("shutdown_delay", Group::Reload, ValueType::Duration)
     },
     Definition {
         long: Some("graceful-timeout"),
@@ -93,13 +97,13 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("30"),
         help: "How long a stopping worker may take to finish its requests",
         more: "The whole stop fits into it: requests are cancelled when a tenth of it is left (two seconds at most), for the lifespan and for Python's own shutdown.",
-        ..Definition::new("graceful_timeout", Group::Reload, Kind::Duration)
+        ..Definition::new("graceful_timeout", Group::Reload, ValueType::Duration)
     },
     Definition {
         long: Some("keepalive-drain"),
         value: "SECONDS",
         default: Some("5"),
         help: "How long a replaced worker keeps idle connections open for a request already on its way",
-        ..Definition::new("keepalive_drain", Group::Reload, Kind::Duration)
+        ..Definition::new("keepalive_drain", Group::Reload, ValueType::Duration)
     },
 ];

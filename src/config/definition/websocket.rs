@@ -1,6 +1,6 @@
 //! Settings of WebSocket connections.
 
-use super::{Definition, Group, Kind};
+use super::{Definition, Group, ValueType};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -8,7 +8,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "MODE",
         default: Some("auto"),
         help: "WebSocket for ASGI apps; off: a handshake is an ordinary GET request",
-        ..Definition::new("ws", Group::WebSocket, Kind::Choice(&["auto", "off"]))
+        ..Definition::new("ws", Group::WebSocket, ValueType::Choice(&["auto", "off"]))
     },
     Definition {
         long: Some("ws-max-size"),
@@ -16,7 +16,11 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "BYTES",
         default: Some("16m"),
         help: "The largest message from a client, decompressed (larger ones get close code 1009)",
-        ..Definition::new("websocket_max_message_size", Group::WebSocket, Kind::Size)
+        ..Definition::new(
+            "websocket_max_message_size",
+            Group::WebSocket,
+            ValueType::Size,
+        )
     },
     Definition {
         long: Some("ws-ping-interval"),
@@ -24,14 +28,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("20"),
         help: "How often a ping is sent on each WebSocket; 0: never",
         more: "It keeps proxies from closing idle connections, and finds clients that are gone.",
-        ..Definition::new("ws_ping_interval", Group::WebSocket, Kind::Duration)
+        ..Definition::new("ws_ping_interval", Group::WebSocket, ValueType::Duration)
     },
     Definition {
         long: Some("ws-ping-timeout"),
         value: "SECONDS",
         default: Some("20"),
         help: "How long after a ping a client may stay silent (close code 1011 after); 0: for ever",
-        ..Definition::new("ws_ping_timeout", Group::WebSocket, Kind::Duration)
+        ..Definition::new("ws_ping_timeout", Group::WebSocket, ValueType::Duration)
     },
     Definition {
         long: Some("ws-per-message-deflate"),
@@ -42,7 +46,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "ws_per_message_deflate",
             Group::WebSocket,
-            Kind::Choice(&["on", "off", "true", "false"]),
+            ValueType::Choice(&["on", "off", "true", "false"]),
         )
     },
 ];

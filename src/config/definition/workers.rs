@@ -1,6 +1,6 @@
 //! Settings of the worker processes.
 
-use super::{Definition, Empty, Group, Kind, Variable};
+use super::{Definition, Empty, Group, ValueType, Variable};
 
 pub(super) const SETTINGS: &[Definition] = &[
     Definition {
@@ -16,7 +16,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "How many worker processes: a number, auto for one per available CPU, or a range MIN..MAX",
         more: "auto counts what this process may use: the CPU quota of its cgroup, rounded up, and its CPU affinity. In a range, \
                as in 2..8 or auto..auto*2, the number follows the load: see the three settings below.",
-        ..Definition::new("workers", Group::Workers, Kind::Number)
+        ..Definition::new("workers", Group::Workers, ValueType::Number)
     },
     Definition {
         long: Some("scale-wait"),
@@ -26,7 +26,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         more: "Milliseconds, or a number with a unit. It counts when 19 of 20 connections that were accepted in a second have \
                waited less, and the others longer. Two workers are added where it is four times as long. A worker is also added \
                when all of them have been busy for a second.",
-        ..Definition::new("scale_wait", Group::Workers, Kind::Duration)
+        ..Definition::new("scale_wait", Group::Workers, ValueType::Duration)
     },
     Definition {
         long: Some("scale-idle"),
@@ -34,14 +34,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("60"),
         help: "With -w MIN..MAX: remove a worker after so long with less than 40 % of their time busy",
         more: "While it stays so, one more each second, down to MIN.",
-        ..Definition::new("scale_idle", Group::Workers, Kind::Duration)
+        ..Definition::new("scale_idle", Group::Workers, ValueType::Duration)
     },
     Definition {
         long: Some("scale-memory"),
         value: "BYTES",
         help: "With -w MIN..MAX: what all workers may take together; default: 85 % of the cgroup's limit",
         more: "No worker is added that would not fit. Without a limit of the control group and without this, memory is not looked at.",
-        ..Definition::new("scale_memory", Group::Workers, Kind::Size)
+        ..Definition::new("scale_memory", Group::Workers, ValueType::Size)
     },
     Definition {
         long: Some("threads"),
@@ -49,7 +49,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("1"),
         help: "Application threads of each WSGI worker",
         more: "They only run the app: waiting for slow clients is not their work, so that few are needed. ASGI apps do not use them.",
-        ..Definition::new("threads", Group::Workers, Kind::Number)
+        ..Definition::new("threads", Group::Workers, ValueType::Number)
     },
     Definition {
         long: Some("timeout"),
@@ -59,14 +59,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Replace a worker that is stuck for this long; 0 never does",
         more: "ASGI: the event loop did not run. WSGI: a request ran without reading or yielding. The Python stack of every \
                thread is logged before the worker is killed.",
-        ..Definition::new("timeout", Group::Workers, Kind::Duration)
+        ..Definition::new("timeout", Group::Workers, ValueType::Duration)
     },
     Definition {
         long: Some("request-timeout"),
         value: "SECONDS",
         help: "Cancel a request of an ASGI app after this long, with 504 if nothing was sent; default: never",
         more: "The app's task gets asyncio's CancelledError, as when it is cancelled by anything else.",
-        ..Definition::new("request_timeout", Group::Workers, Kind::Duration)
+        ..Definition::new("request_timeout", Group::Workers, ValueType::Duration)
     },
     Definition {
         long: Some("max-requests"),
@@ -75,35 +75,39 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Replace a worker after about this many requests; 0 never does",
         more: "Its replacement is ready before it goes, and no request is lost. One worker at a time, never during a reload. \
                Workers are checked once a second.",
-        ..Definition::new("max_requests", Group::Workers, Kind::Number)
+        ..Definition::new("max_requests", Group::Workers, ValueType::Number)
     },
     Definition {
         long: Some("max-requests-jitter"),
         value: "N",
         default: Some("0"),
         help: "Up to this many requests more, drawn for each worker, so that they do not all go at once",
-        ..Definition::new("max_requests_jitter", Group::Workers, Kind::Number)
+        ..Definition::new("max_requests_jitter", Group::Workers, ValueType::Number)
     },
     Definition {
         long: Some("max-worker-memory"),
         value: "BYTES",
         help: "Replace a worker whose resident memory is more than this, as in 400m; default: never",
         more: "As --max-requests: replaced, not killed.",
-        ..Definition::new("max_worker_memory", Group::Workers, Kind::Size)
+        ..Definition::new("max_worker_memory", Group::Workers, ValueType::Size)
     },
     Definition {
         long: Some("max-worker-lifetime"),
         value: "SECONDS",
         help: "Replace a worker that has served for this long, as in 12h; default: never",
         more: "As --max-requests: replaced, not killed.",
-        ..Definition::new("max_worker_lifetime", Group::Workers, Kind::Duration)
+        ..Definition::new("max_worker_lifetime", Group::Workers, ValueType::Duration)
     },
     Definition {
         long: Some("max-worker-lifetime-jitter"),
         value: "SECONDS",
         default: Some("0"),
         help: "Up to this much longer, drawn for each worker",
-        ..Definition::new("max_worker_lifetime_jitter", Group::Workers, Kind::Duration)
+        ..Definition::new(
+            "max_worker_lifetime_jitter",
+            Group::Workers,
+            ValueType::Duration,
+        )
     },
     Definition {
         long: Some("loop"),
@@ -114,7 +118,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "asgi_loop",
             Group::Workers,
-            Kind::Choice(&["auto", "asyncio", "uvloop"]),
+            ValueType::Choice(&["auto", "asyncio", "uvloop"]),
         )
     },
     Definition {
@@ -127,7 +131,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new(
             "asgi_lifespan",
             Group::Workers,
-            Kind::Choice(&["auto", "on", "off"]),
+            ValueType::Choice(&["auto", "on", "off"]),
         )
     },
 ];

@@ -1,8 +1,8 @@
 //! Options that both uvicorn and granian have, and what to write instead.
 
-use super::Program;
+use super::ForeignServer;
 
-pub(super) const PROGRAM: Program = Program {
+pub(super) const PROGRAM: ForeignServer = ForeignServer {
     verdict: "is uvicorn's and granian's",
     options: &[
         (

@@ -1,8 +1,8 @@
 //! granian's options, and what to write instead.
 
-use super::Program;
+use super::ForeignServer;
 
-pub(super) const PROGRAM: Program = Program {
+pub(super) const PROGRAM: ForeignServer = ForeignServer {
     verdict: "is granian's",
     options: &[
         ("--ssl-protocol-min", "use `--tls-min-version 1.2` or `1.3`"),

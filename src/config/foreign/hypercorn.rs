@@ -1,8 +1,8 @@
 //! hypercorn's options, and what to write instead.
 
-use super::Program;
+use super::ForeignServer;
 
-pub(super) const PROGRAM: Program = Program {
+pub(super) const PROGRAM: ForeignServer = ForeignServer {
     verdict: "is hypercorn's",
     options: &[
         ("--debug", "use `--log-level debug`"),

@@ -1,8 +1,8 @@
 //! uvicorn's options, and what to write instead.
 
-use super::Program;
+use super::ForeignServer;
 
-pub(super) const PROGRAM: Program = Program {
+pub(super) const PROGRAM: ForeignServer = ForeignServer {
     verdict: "is uvicorn's",
     options: &[
         ("--ssl-cert-reqs", "use `--cert-reqs MODE`"),

@@ -1,8 +1,8 @@
 //! uWSGI's options, and what to write instead.
 
-use super::Program;
+use super::ForeignServer;
 
-pub(super) const PROGRAM: Program = Program {
+pub(super) const PROGRAM: ForeignServer = ForeignServer {
     verdict: "is uWSGI's",
     options: &[
         (

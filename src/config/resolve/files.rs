@@ -1,7 +1,7 @@
 //! The settings of files that are served without the app.
 
 use super::Typed;
-use crate::config::value::{self, Malformed, Mounted};
+use crate::config::value::{self, InvalidValue, Mounted};
 use crate::config::{Error, StaticFiles};
 
 pub(super) fn files(typed: &Typed<'_>, base: &std::path::Path) -> Result<StaticFiles, Error> {
@@ -11,7 +11,7 @@ pub(super) fn files(typed: &Typed<'_>, base: &std::path::Path) -> Result<StaticF
         if let Mounted::Directory(mount) = &mounted {
             let mut seen = seen.borrow_mut();
             if seen.contains(&mount.prefix) {
-                return Err(Malformed::new(format!(
+                return Err(InvalidValue::new(format!(
                     "mounts {} a second time",
                     mount.prefix
                 )));

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::Typed;
-use crate::config::value::{self, Malformed, Value};
+use crate::config::value::{self, InvalidValue, ParsedValue};
 use crate::config::{
     AccessLines, BacklogMetric, Error, LineShape, Logging, Prints, PythonLogging, RequestIds,
-    Statsd, Stdio, Syslog,
+    StatsdSettings, Stdio, SyslogSettings,
 };
 use crate::sys::open_at_once;
 
@@ -58,18 +58,18 @@ fn python(typed: &Typed<'_>, base: &Path) -> Result<Option<PythonLogging>, Error
     })
 }
 
-fn existing(path: PathBuf) -> Value<PathBuf> {
+fn existing(path: PathBuf) -> ParsedValue<PathBuf> {
     // Does not wait for the writer of a FIFO.
     match open_at_once(&path) {
         Ok(_) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Malformed::new("does not exist"))
+            Err(InvalidValue::new("does not exist"))
         }
-        Err(error) => Err(Malformed::new(format!("cannot be read: {error}"))),
+        Err(error) => Err(InvalidValue::new(format!("cannot be read: {error}"))),
     }
 }
 
-fn syslog(typed: &Typed<'_>, line: Option<LineShape>) -> Result<Option<Syslog>, Error> {
+fn syslog(typed: &Typed<'_>, line: Option<LineShape>) -> Result<Option<SyslogSettings>, Error> {
     let address = typed.value("syslog_addr", value::syslog_address)?;
     let facility = typed.value("syslog_facility", value::facility)?;
     if !typed.switch("syslog")? {
@@ -79,7 +79,7 @@ fn syslog(typed: &Typed<'_>, line: Option<LineShape>) -> Result<Option<Syslog>, 
     let text = |name| typed.last(name).map(|given| given.text.clone());
     let prefix = text("syslog_prefix").filter(|prefix| !prefix.is_empty());
     let process = || text("proc_name").or_else(|| text("wsgi_app"));
-    Ok(Some(Syslog {
+    Ok(Some(SyslogSettings {
         address,
         prefix: prefix.unwrap_or_else(|| process().unwrap_or_default().replace(':', ".")),
         facility,
@@ -88,7 +88,7 @@ fn syslog(typed: &Typed<'_>, line: Option<LineShape>) -> Result<Option<Syslog>, 
     }))
 }
 
-fn statsd(typed: &Typed<'_>) -> Result<Option<Statsd>, Error> {
+fn statsd(typed: &Typed<'_>) -> Result<Option<StatsdSettings>, Error> {
     let prefix = typed.value("statsd_prefix", value::metric_prefix)?;
     let tags = typed.value("dogstatsd_tags", value::metric_tags)?;
     let address = typed.optional("statsd_host", value::statsd_address)?;
@@ -97,7 +97,7 @@ fn statsd(typed: &Typed<'_>) -> Result<Option<Statsd>, Error> {
     } else {
         BacklogMetric::No
     };
-    Ok(address.map(|address| Statsd {
+    Ok(address.map(|address| StatsdSettings {
         address,
         prefix,
         tags,

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    AppSpec, CMD_ARGS, Endpoint, EventLoop, Interface, Kind, Layer, TrustedPeers, definitions,
+    AppSpec, CMD_ARGS, Endpoint, EventLoop, Interface, Layer, TrustedPeers, ValueType, definitions,
 };
 
-fn surroundings() -> Surroundings {
-    Surroundings {
+fn process_environment() -> ProcessEnvironment {
+    ProcessEnvironment {
         variables: std::collections::BTreeMap::new(),
         directory: "/srv".into(),
         cpus: 3,
@@ -35,7 +35,7 @@ fn typed_from(origin: Origin, values: &[(&str, &str)]) -> Result<Settings, Error
         layer(Origin::CommandLine, &[("wsgi_app", "site:app")]),
         layer(origin, values),
     ]);
-    resolve(&layers, &surroundings()).map(|resolved| resolved.settings)
+    resolve(&layers, &process_environment()).map(|resolved| resolved.settings)
 }
 
 fn message(values: &[(&str, &str)]) -> String {
@@ -117,7 +117,7 @@ fn every_setting_reaches_the_result() {
         };
         let beside = [("wsgi_app", "site:app"), beside, authorities];
         let beside = layer(Origin::CommandLine, &beside);
-        let before = resolve(&Layers::new(vec![beside.clone()]), &surroundings()).unwrap();
+        let before = resolve(&Layers::new(vec![beside.clone()]), &process_environment()).unwrap();
         let text = match (definition.name, definition.kind) {
             ("worker_class", _) => "asgi",
             ("chdir" | "sendfile_root" | "worker_tmp_dir" | "acme_challenge_dir", _) => "/",
@@ -144,22 +144,29 @@ fn every_setting_reaches_the_result() {
             ("compress", _) => "gzip",
             ("compress_types", _) => "text/*",
             ("sendfile" | "server_header", _) => "false",
-            (_, Kind::Switch) => "true",
+            (_, ValueType::Switch) => "true",
             ("wsgi_app", _) => "other:app",
             ("root_path" | "ready_path", _) => "/x",
-            (_, Kind::Choice(names)) => names
+            (_, ValueType::Choice(names)) => names
                 .iter()
                 .find(|name| Some(**name) != definition.default)
                 .unwrap(),
-            (_, Kind::Mask | Kind::Size | Kind::Number | Kind::Duration) => "7",
-            (_, Kind::Text | Kind::TextOrTable | Kind::Path | Kind::List | Kind::Pairs) => "x",
-            (_, Kind::Json) => "{\"x\":1}",
+            (_, ValueType::Mask | ValueType::Size | ValueType::Number | ValueType::Duration) => "7",
+            (
+                _,
+                ValueType::Text
+                | ValueType::TextOrTable
+                | ValueType::Path
+                | ValueType::List
+                | ValueType::Pairs,
+            ) => "x",
+            (_, ValueType::Json) => "{\"x\":1}",
         };
         let layers = Layers::new(vec![
             beside,
             layer(Origin::CommandLine, &[(definition.name, text)]),
         ]);
-        let after = resolve(&layers, &surroundings())
+        let after = resolve(&layers, &process_environment())
             .unwrap_or_else(|error| panic!("{}: {error}", definition.name));
         assert_ne!(
             before, after,
@@ -184,7 +191,7 @@ fn the_strongest_source_wins_and_is_named() {
                 &[("workers", if rank == highest { text } else { "nonsense" })],
             ));
         }
-        resolve(&Layers::new(layers), &surroundings())
+        resolve(&Layers::new(layers), &process_environment())
     };
     for rank in 0..3 {
         assert_eq!(
@@ -322,7 +329,7 @@ fn a_value_cannot_write_to_the_terminal() {
 
 #[test]
 fn no_app() {
-    let error = resolve(&Layers::default(), &surroundings()).unwrap_err();
+    let error = resolve(&Layers::default(), &process_environment()).unwrap_err();
     assert_eq!(
         (error.to_string().as_str(), error.exit_code()),
         ("no app was named", 1)
@@ -414,6 +421,6 @@ proptest! {
             given(line, Origin::CommandLine),
         ]);
         let expected = line.or(args).or(variable).map_or(2048, |value| u32::from(value) + 1);
-        prop_assert_eq!(resolve(&layers, &surroundings()).unwrap().settings.backlog, expected);
+        prop_assert_eq!(resolve(&layers, &process_environment()).unwrap().settings.backlog, expected);
     }
 }

@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use super::{Typed, understand};
-use crate::config::value::{self, Malformed, Value};
+use crate::config::value::{self, InvalidValue, ParsedValue};
 use crate::config::{
-    Bind, CertificateFiles, ClientCertificates, Error, Http2, PlainHttp, Protection, RedirectPort,
-    Surroundings, TlsSettings, WatchCertificates, definition,
+    Bind, CertificateFiles, ClientCertificates, Error, Http2, PlainHttp, ProcessEnvironment,
+    Protection, RedirectPort, TlsSettings, WatchCertificates, definition,
 };
 
 /// `base`: where relative paths start. `None`: no certificate is named.
 pub(super) fn tls(
     typed: &Typed<'_>,
     base: &Path,
-    surroundings: &Surroundings,
+    process_environment: &ProcessEnvironment,
     http2: Http2,
 ) -> Result<Option<TlsSettings>, Error> {
-    let file = |text: &str| file(text, base, surroundings);
+    let file = |text: &str| file(text, base, process_environment);
     let present = |name| -> Result<Vec<PathBuf>, Error> {
         let files = typed.list(name, |text| match text {
             "" => Ok(None),
@@ -156,19 +156,21 @@ pub(super) fn check_binds(
 }
 
 /// `credential:NAME` is a file that systemd has put there (systemd.exec(5), LoadCredential=).
-fn file(text: &str, base: &Path, surroundings: &Surroundings) -> Value<PathBuf> {
+fn file(text: &str, base: &Path, process_environment: &ProcessEnvironment) -> ParsedValue<PathBuf> {
     let Some(name) = text.strip_prefix("credential:") else {
         return Ok(base.join(text));
     };
     if name.is_empty() || name.contains('/') || name == ".." {
-        return Err(Malformed::new("is not the name of a credential")
+        return Err(InvalidValue::new("is not the name of a credential")
             .hint("as in credential:site.key, with LoadCredential=site.key:… in the unit"));
     }
-    match surroundings.variables.get("CREDENTIALS_DIRECTORY") {
+    match process_environment.variables.get("CREDENTIALS_DIRECTORY") {
         Some(directory) if !directory.is_empty() => Ok(Path::new(directory).join(name)),
-        _ => Err(Malformed::new("needs $CREDENTIALS_DIRECTORY").hint(format!(
-            "systemd sets it with LoadCredential={name}:PATH in the unit"
-        ))),
+        _ => Err(
+            InvalidValue::new("needs $CREDENTIALS_DIRECTORY").hint(format!(
+                "systemd sets it with LoadCredential={name}:PATH in the unit"
+            )),
+        ),
     }
 }
 
@@ -194,8 +196,9 @@ impl Complaint<'_> {
         let (text, origin) = given.map_or(("", &crate::config::Origin::Default), |given| {
             (given.text.as_str(), &given.origin)
         });
-        let refused =
-            |_: &str| -> Value<()> { Err(Malformed::new(self.problem.clone()).hint(hint)) };
+        let refused = |_: &str| -> ParsedValue<()> {
+            Err(InvalidValue::new(self.problem.clone()).hint(hint))
+        };
         understand(definition, text, origin, refused).expect_err("it is refused")
     }
 }

@@ -32,7 +32,7 @@ fn instead(method: &str) -> &'static str {
 }
 
 /// The setting's text: the class, with its attributes if it has any.
-pub fn told(
+pub fn setting(
     file: &str,
     class: &str,
     ancestors: &[String],

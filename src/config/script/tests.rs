@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::CMD_ARGS;
 
-fn told(settings: &Value) -> Told {
+fn script_answer(settings: &Value) -> ScriptAnswer {
     let said = json!({
         "settings": settings, "unknown": ["wokers", "zzz"], "hooks": ["post_fork"], "acts": true,
         "environment": {"A": "b"}, "removed": [], "path": ["/x"],
@@ -12,7 +12,7 @@ fn told(settings: &Value) -> Told {
 }
 
 fn text(settings: &Value, name: &'static str) -> Vec<String> {
-    let layers = Layers::new(vec![told(settings).layer]);
+    let layers = Layers::new(vec![script_answer(settings).layer]);
     let given = layers.given(name).iter();
     given.map(|given| given.text.clone()).collect()
 }
@@ -59,10 +59,13 @@ fn python_values_are_what_would_be_typed() {
     ] {
         assert_eq!(text(&settings, name), expected, "{settings}");
     }
-    let told = told(&json!({}));
-    assert_eq!(told.environment, [("A".to_owned(), "b".to_owned())]);
+    let script_answer = script_answer(&json!({}));
     assert_eq!(
-        told.warnings,
+        script_answer.environment,
+        [("A".to_owned(), "b".to_owned())]
+    );
+    assert_eq!(
+        script_answer.warnings,
         [
             "gunicorn.conf.py: `wokers` is not a setting; did you mean `workers`?",
             "gunicorn.conf.py: `zzz` is not a setting"
@@ -78,13 +81,13 @@ fn a_class_made_of_uvicorns_brings_its_options() {
         "overrides": ["notify"],
         "options": {"loop": "asyncio", "http": "h11", "lifespan": "off", "timeout_keep_alive": 7, "ws": "none", "zzz": 1},
     }});
-    let told = told(&settings);
-    let own = Layers::new(vec![told.layer]);
+    let script_answer = script_answer(&settings);
+    let own = Layers::new(vec![script_answer.layer]);
     assert_eq!(
         own.given("worker_class")[0].text,
         "uvicorn.workers.UvicornWorker"
     );
-    let options = Layers::new(vec![told.class_options]);
+    let options = Layers::new(vec![script_answer.class_options]);
     for (name, expected) in [
         ("asgi_loop", "asyncio"),
         ("asgi_lifespan", "off"),
@@ -93,7 +96,7 @@ fn a_class_made_of_uvicorns_brings_its_options() {
     ] {
         assert_eq!(options.given(name)[0].text, expected);
     }
-    let warnings = told.warnings.join("\n");
+    let warnings = script_answer.warnings.join("\n");
     assert!(
         warnings.contains("notify") && warnings.contains("`zzz`"),
         "{warnings}"

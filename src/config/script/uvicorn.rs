@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Told, shown};
+use super::{ScriptAnswer, shown};
 use crate::config::{Definition, Error, Origin, definition};
 
 type Texts<'a> = &'a dyn Fn(&Definition, &Value) -> Result<Vec<String>, Error>;
@@ -23,7 +23,7 @@ const MEANINGLESS: [&str; 7] = [
 pub fn options(
     class: &str,
     options: &Map<String, Value>,
-    told: &mut Told,
+    script_answer: &mut ScriptAnswer,
     texts: Texts,
 ) -> Result<(), Error> {
     let origin = Origin::Python(format!("{}.CONFIG_KWARGS", shown(class)).into());
@@ -62,7 +62,7 @@ pub fn options(
             "access_log" | "proxy_headers" | "ws" | "interface" => continue,
             _ if MEANINGLESS.contains(&option.as_str()) => continue,
             _ => {
-                told.warnings.push(format!(
+                script_answer.warnings.push(format!(
                     "{origin}: `{}` has no counterpart here and no effect",
                     shown(option)
                 ));
@@ -80,7 +80,9 @@ pub fn options(
             _ => texts(definition, value)?,
         };
         for text in texts {
-            told.class_options.add(definition, text, origin.clone());
+            script_answer
+                .class_options
+                .add(definition, text, origin.clone());
         }
     }
     Ok(())

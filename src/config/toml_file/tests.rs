@@ -7,7 +7,7 @@ fn read(text: &str) -> Result<Layers, Error> {
     toml(&Toml {
         name: "rgun.toml".into(),
         text: text.into(),
-        place: Place::Top,
+        place: SettingsTable::Top,
     })
     .map(|layer| Layers::new(vec![layer]))
 }
@@ -139,7 +139,7 @@ fn a_project_file_has_a_table_of_ours_or_not() {
         toml(&Toml {
             name: "pyproject.toml".into(),
             text: text.into(),
-            place: Place::Tool,
+            place: SettingsTable::Tool,
         })
     };
     let other = tool("[project]\nname = \"x\"\n[tool.black]\nwokers = 1\n").unwrap();

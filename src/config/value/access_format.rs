@@ -1,7 +1,7 @@
 //! gunicorn's `access_log_format`, a Python `%` format, compiled into pieces.
 
-use super::{Malformed, Value};
-use crate::config::{AccessFormat, Align, Atom, Conversion, Piece};
+use super::{InvalidValue, ParsedValue};
+use crate::config::{AccessFormat, Align, Atom, Conversion, FormatPiece};
 
 /// gunicorn's default.
 const DEFAULT: &str = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#;
@@ -10,7 +10,7 @@ const DEFAULT: &str = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(
 const WIDEST: usize = 1000;
 
 /// The word `json`, or a format.
-pub(in crate::config) fn access_format(text: &str) -> Value<AccessFormat> {
+pub(in crate::config) fn access_format(text: &str) -> ParsedValue<AccessFormat> {
     match text {
         DEFAULT => Ok(AccessFormat::Gunicorns),
         "json" => Ok(AccessFormat::Json),
@@ -25,13 +25,13 @@ pub(in crate::config) fn access_format(text: &str) -> Value<AccessFormat> {
 }
 
 /// Whether a line is a JSON object or array with a number for each number, and any characters within quotes for each text.
-fn is_json(pieces: &[Piece]) -> bool {
+fn is_json(pieces: &[FormatPiece]) -> bool {
     let sample: String = pieces
         .iter()
         .map(|piece| match piece {
-            Piece::Text(text) => text.as_str(),
-            Piece::Atom(atom, _) if atom.is_number() || *atom == Atom::DecimalSeconds => "0",
-            Piece::Atom(..) => "x",
+            FormatPiece::Text(text) => text.as_str(),
+            FormatPiece::Atom(atom, _) if atom.is_number() || *atom == Atom::DecimalSeconds => "0",
+            FormatPiece::Atom(..) => "x",
         })
         .collect();
     matches!(
@@ -40,7 +40,7 @@ fn is_json(pieces: &[Piece]) -> bool {
     )
 }
 
-fn pieces(text: &str) -> Value<Vec<Piece>> {
+fn pieces(text: &str) -> ParsedValue<Vec<FormatPiece>> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
@@ -57,16 +57,16 @@ fn pieces(text: &str) -> Value<Vec<Piece>> {
     Ok(pieces)
 }
 
-fn push_text(pieces: &mut Vec<Piece>, text: &str) {
+fn push_text(pieces: &mut Vec<FormatPiece>, text: &str) {
     match pieces.last_mut() {
         _ if text.is_empty() => {}
-        Some(Piece::Text(last)) => last.push_str(text),
-        _ => pieces.push(Piece::Text(text.to_owned())),
+        Some(FormatPiece::Text(last)) => last.push_str(text),
+        _ => pieces.push(FormatPiece::Text(text.to_owned())),
     }
 }
 
 /// The parts of a Python conversion.
-pub(super) struct Found<'t> {
+pub(super) struct PythonConversion<'t> {
     pub key: &'t str,
     pub conversion: Conversion,
     /// `d` and its like, not `s`.
@@ -76,8 +76,8 @@ pub(super) struct Found<'t> {
 }
 
 /// Parses from after the `%` of `%(key)08d`; returns the rest as well.
-fn conversion<'t>(text: &'t str, pieces: &mut Vec<Piece>) -> Value<&'t str> {
-    let Found {
+fn conversion<'t>(text: &'t str, pieces: &mut Vec<FormatPiece>) -> ParsedValue<&'t str> {
+    let PythonConversion {
         key,
         conversion,
         is_number,
@@ -87,14 +87,14 @@ fn conversion<'t>(text: &'t str, pieces: &mut Vec<Piece>) -> Value<&'t str> {
         Some(atom) if is_number && !atom.is_number() => {
             return Err(malformed(text, "is no number, so it has to end in s"));
         }
-        Some(atom) => pieces.push(Piece::Atom(atom, conversion)),
+        Some(atom) => pieces.push(FormatPiece::Atom(atom, conversion)),
         // A missing value is a dash, as with gunicorn.
         None => push_text(pieces, "-"),
     }
     Ok(rest)
 }
 
-pub(super) fn conversion_of(text: &str) -> Value<Found<'_>> {
+pub(super) fn conversion_of(text: &str) -> ParsedValue<PythonConversion<'_>> {
     let (key, rest) = text
         .strip_prefix('(')
         .and_then(key)
@@ -128,7 +128,7 @@ pub(super) fn conversion_of(text: &str) -> Value<Found<'_>> {
     if conversion.width > WIDEST {
         return Err(malformed(text, "is too wide"));
     }
-    Ok(Found {
+    Ok(PythonConversion {
         key,
         conversion,
         is_number,
@@ -195,9 +195,9 @@ fn atom(key: &str) -> Option<Atom> {
     })
 }
 
-fn malformed(at: &str, problem: &str) -> Malformed {
+fn malformed(at: &str, problem: &str) -> InvalidValue {
     let shown: String = at.chars().take(20).collect();
-    Malformed::new(format!("{problem}: `%{shown}`"))
+    InvalidValue::new(format!("{problem}: `%{shown}`"))
         .hint("write `%(h)s`, `%({x-request-id}i)s` and so on, `%%` for a percent sign, or json")
 }
 
@@ -207,19 +207,19 @@ mod tests {
 
     use super::*;
 
-    fn compiled(text: &str) -> Vec<Piece> {
+    fn compiled(text: &str) -> Vec<FormatPiece> {
         match access_format(text) {
             Ok(AccessFormat::Custom(pieces)) => pieces,
             other => panic!("{text}: {other:?}"),
         }
     }
 
-    fn plain(atom: Atom) -> Piece {
-        Piece::Atom(atom, Conversion::default())
+    fn plain(atom: Atom) -> FormatPiece {
+        FormatPiece::Atom(atom, Conversion::default())
     }
 
-    fn text(text: &str) -> Piece {
-        Piece::Text(text.to_owned())
+    fn text(text: &str) -> FormatPiece {
+        FormatPiece::Text(text.to_owned())
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(
             compiled("%(D)08d%(U)-10.5s"),
             [
-                Piece::Atom(
+                FormatPiece::Atom(
                     Atom::Microseconds,
                     Conversion {
                         width: 8,
@@ -251,7 +251,7 @@ mod tests {
                         align: Align::Zeros
                     }
                 ),
-                Piece::Atom(
+                FormatPiece::Atom(
                     Atom::Path,
                     Conversion {
                         width: 10,

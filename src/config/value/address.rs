@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::path::Path;
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{Bind, Endpoint};
 use crate::sys::Protection;
 
@@ -14,7 +14,7 @@ const DEFAULT_PORT: u16 = 8000;
 const LONGEST_SOCKET_PATH: usize = 107;
 
 /// An address, and whether it uses TLS if that is given. `base`: where a relative path of a unix socket starts.
-pub(in crate::config) fn bind(text: &str, base: &Path) -> Value<Bind> {
+pub(in crate::config) fn bind(text: &str, base: &Path) -> ParsedValue<Bind> {
     let (text, protection) = match text.rsplit_once(',') {
         Some((address, "tls")) => (address, Some(Protection::Tls)),
         Some((address, "plain")) => (address, Some(Protection::None)),
@@ -27,7 +27,7 @@ pub(in crate::config) fn bind(text: &str, base: &Path) -> Value<Bind> {
 }
 
 /// `base`: where a relative path of a unix socket starts.
-fn address(text: &str, base: &Path) -> Value<Endpoint> {
+fn address(text: &str, base: &Path) -> ParsedValue<Endpoint> {
     if let Some(rest) = text.strip_prefix("unix:") {
         return unix(rest.strip_prefix("//").unwrap_or(rest), base);
     }
@@ -38,41 +38,41 @@ fn address(text: &str, base: &Path) -> Value<Endpoint> {
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"))
     {
-        return Err(Malformed::new("is a URL, not an address")
+        return Err(InvalidValue::new("is a URL, not an address")
             .hint(format!("try `{}`", rest.trim_end_matches('/'))));
     }
     tcp(text.strip_prefix("tcp://").unwrap_or(text))
 }
 
 /// An address that is not an inherited descriptor.
-pub(in crate::config) fn own_address(text: &str, base: &Path) -> Value<Endpoint> {
+pub(in crate::config) fn own_address(text: &str, base: &Path) -> ParsedValue<Endpoint> {
     match address(text, base)? {
         Endpoint::Fd { .. } | Endpoint::FdName { .. } => {
-            Err(Malformed::new("names a socket that is passed in")
+            Err(InvalidValue::new("names a socket that is passed in")
                 .hint("write HOST:PORT or unix:PATH"))
         }
         bind @ (Endpoint::Tcp { .. } | Endpoint::Unix { .. }) => Ok(bind),
     }
 }
 
-fn unix(path: &str, base: &Path) -> Value<Endpoint> {
+fn unix(path: &str, base: &Path) -> ParsedValue<Endpoint> {
     if path.is_empty() {
-        return Err(Malformed::new("names no path").hint("write it as in unix:/run/app.sock"));
+        return Err(InvalidValue::new("names no path").hint("write it as in unix:/run/app.sock"));
     }
     let path = base.join(path);
     match path.as_os_str().len() {
-        length if length > LONGEST_SOCKET_PATH => Err(Malformed::new(format!(
+        length if length > LONGEST_SOCKET_PATH => Err(InvalidValue::new(format!(
             "is a path of {length} bytes; a unix socket's may have {LONGEST_SOCKET_PATH}"
         ))),
         _ => Ok(Endpoint::Unix { path }),
     }
 }
 
-fn inherited(name: &str) -> Value<Endpoint> {
+fn inherited(name: &str) -> ParsedValue<Endpoint> {
     if let Ok(fd) = name.parse::<i32>() {
         return match fd {
             0.. => Ok(Endpoint::Fd { fd }),
-            _ => Err(Malformed::new("is not a descriptor")),
+            _ => Err(InvalidValue::new("is not a descriptor")),
         };
     }
     // sd_listen_fds_with_names(3): printable ASCII without the colon.
@@ -85,22 +85,22 @@ fn inherited(name: &str) -> Value<Endpoint> {
             name: name.to_owned(),
         })
     } else {
-        Err(Malformed::new("is not a descriptor")
+        Err(InvalidValue::new("is not a descriptor")
             .hint("write its number, as in fd://3, or its systemd name, as in fd://http"))
     }
 }
 
-fn tcp(text: &str) -> Value<Endpoint> {
+fn tcp(text: &str) -> ParsedValue<Endpoint> {
     if text.is_empty() {
-        return Err(Malformed::new("is no address")
+        return Err(InvalidValue::new("is no address")
             .hint("write it as in 127.0.0.1:8000, or :8000 for all addresses"));
     }
     if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(Malformed::new("lacks the brackets of an IPv6 address")
+        return Err(InvalidValue::new("lacks the brackets of an IPv6 address")
             .hint(format!("try `[{text}]:{DEFAULT_PORT}`")));
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Malformed::new("is a port without a host").hint(format!(
+        return Err(InvalidValue::new("is a port without a host").hint(format!(
             "`127.0.0.1:{text}` for this machine only, `:{text}` for all addresses"
         )));
     }
@@ -117,15 +117,13 @@ fn tcp(text: &str) -> Value<Endpoint> {
             host: "0.0.0.0".to_owned(),
             port,
         }),
-        "*" => {
-            Err(Malformed::new("has no host name")
-                .hint(format!("`:{port}` listens on all addresses")))
-        }
+        "*" => Err(InvalidValue::new("has no host name")
+            .hint(format!("`:{port}` listens on all addresses"))),
         _ if host
             .bytes()
             .any(|byte| byte <= b' ' || byte == b'/' || byte == b',' || byte == b'@') =>
         {
-            let malformed = Malformed::new("is not HOST:PORT");
+            let malformed = InvalidValue::new("is not HOST:PORT");
             Err(match text {
                 _ if text.contains(',') => malformed.hint("give -b once for each address"),
                 _ if text.contains('/') => {
@@ -141,8 +139,9 @@ fn tcp(text: &str) -> Value<Endpoint> {
     }
 }
 
-fn bracketed(rest: &str) -> Value<Endpoint> {
-    let malformed = || Malformed::new("is not an IPv6 address").hint("write it as in [::1]:8000");
+fn bracketed(rest: &str) -> ParsedValue<Endpoint> {
+    let malformed =
+        || InvalidValue::new("is not an IPv6 address").hint("write it as in [::1]:8000");
     let (host, port) = rest.split_once(']').ok_or_else(malformed)?;
     // A zone (`fe80::1%eth0`) is part of the host; the resolver handles it.
     host.split('%')
@@ -161,15 +160,15 @@ fn bracketed(rest: &str) -> Value<Endpoint> {
     })
 }
 
-fn port(text: &str) -> Value<u16> {
+fn port(text: &str) -> ParsedValue<u16> {
     if text.contains(',') {
-        return Err(Malformed::new("is not HOST:PORT").hint("give -b once for each address"));
+        return Err(InvalidValue::new("is not HOST:PORT").hint("give -b once for each address"));
     }
     // `parse` alone would accept `+80`.
     match text.parse() {
         Ok(port) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(port),
         Ok(_) | Err(_) => {
-            Err(Malformed::new("has no valid port").hint("a port is a number from 0 to 65535"))
+            Err(InvalidValue::new("has no valid port").hint("a port is a number from 0 to 65535"))
         }
     }
 }
@@ -178,7 +177,7 @@ fn port(text: &str) -> Value<u16> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Value<Endpoint> {
+    fn parse(text: &str) -> ParsedValue<Endpoint> {
         address(text, Path::new("/srv"))
     }
 

@@ -1,20 +1,21 @@
 //! `MODULE:ATTRIBUTE`. Whether the app exists is found out by the worker that imports it.
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{AppSpec, Factory};
 
-pub(in crate::config) fn app(text: &str) -> Value<AppSpec> {
+pub(in crate::config) fn app(text: &str) -> ParsedValue<AppSpec> {
     if text.is_empty() {
-        return Err(Malformed::new("is empty").hint("name the app as in config.asgi:application"));
+        return Err(
+            InvalidValue::new("is empty").hint("name the app as in config.asgi:application")
+        );
     }
     if text.contains(char::is_whitespace) && !text.contains('(') {
-        return Err(
-            Malformed::new("contains a space").hint("name the app as in config.asgi:application")
-        );
+        return Err(InvalidValue::new("contains a space")
+            .hint("name the app as in config.asgi:application"));
     }
     let (module, attribute) = match text.split_once(':') {
         Some(("asgi" | "wsgi", rest)) if rest.contains(':') => {
-            return Err(Malformed::new("starts with the name of an interface")
+            return Err(InvalidValue::new("starts with the name of an interface")
                 .hint(format!("try `{rest}`; --worker-class says which")));
         }
         Some((module, attribute)) => (module, Some(attribute)),
@@ -29,14 +30,16 @@ pub(in crate::config) fn app(text: &str) -> Value<AppSpec> {
         });
     };
     if attribute.is_empty() {
-        return Err(Malformed::new("ends with a colon")
+        return Err(InvalidValue::new("ends with a colon")
             .hint(format!("name the attribute, as in {module}:application")));
     }
     let (attribute, factory) = match attribute.split_once('(') {
         Some((name, rest)) => {
             let Some(arguments) = rest.trim_end().strip_suffix(')') else {
-                return Err(Malformed::new("does not close the factory's parenthesis")
-                    .hint(format!("call it as in {module}:{name}()")));
+                return Err(
+                    InvalidValue::new("does not close the factory's parenthesis")
+                        .hint(format!("call it as in {module}:{name}()")),
+                );
             };
             let arguments = arguments.trim().to_owned();
             (name.trim_end(), Factory::Call { arguments })
@@ -44,8 +47,10 @@ pub(in crate::config) fn app(text: &str) -> Value<AppSpec> {
         None => (attribute, Factory::Plain),
     };
     if !attribute.split('.').all(is_identifier) {
-        return Err(Malformed::new("does not name an attribute after the colon")
-            .hint("name the app as in config.asgi:application"));
+        return Err(
+            InvalidValue::new("does not name an attribute after the colon")
+                .hint("name the app as in config.asgi:application"),
+        );
     }
     Ok(AppSpec {
         module: module.to_owned(),
@@ -54,7 +59,7 @@ pub(in crate::config) fn app(text: &str) -> Value<AppSpec> {
     })
 }
 
-fn check_module(module: &str, attribute: Option<&str>) -> Value<()> {
+fn check_module(module: &str, attribute: Option<&str>) -> ParsedValue<()> {
     let again = |module: &str| {
         attribute
             .filter(|name| !name.is_empty())
@@ -74,7 +79,7 @@ fn check_module(module: &str, attribute: Option<&str>) -> Value<()> {
             .trim_start_matches("./")
             .trim_matches('/')
             .replace('/', ".");
-        let malformed = Malformed::new("is a path, not a module");
+        let malformed = InvalidValue::new("is a path, not a module");
         return Err(match () {
             () if module.starts_with('/') || dotted.contains("..") => {
                 let (directory, name) = stem.rsplit_once('/').unwrap_or((".", stem));
@@ -88,11 +93,11 @@ fn check_module(module: &str, attribute: Option<&str>) -> Value<()> {
         });
     }
     if module.is_empty() {
-        return Err(Malformed::new("names no module before the colon")
+        return Err(InvalidValue::new("names no module before the colon")
             .hint("name the app as in config.asgi:application"));
     }
     if module.split('.').any(str::is_empty) {
-        let malformed = Malformed::new("is not a module's dotted name");
+        let malformed = InvalidValue::new("is not a module's dotted name");
         let without = module.trim_matches('.');
         return Err(
             if !without.is_empty() && !without.split('.').any(str::is_empty) {

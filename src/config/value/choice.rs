@@ -1,30 +1,33 @@
 //! Values that are one of a few names.
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{
     Compression, EventLoop, HeaderMap, Lifespan, LogLevel, ProxyProtocol, ReloadEngine, WarmUp,
     WebSockets,
 };
 
-pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Value<T> {
+pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> ParsedValue<T> {
     let lower = text.trim().to_ascii_lowercase();
     if let Some((_, value)) = choices.iter().find(|(name, _)| *name == lower) {
         return Ok(*value);
     }
     let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-    Err(Malformed::new(format!("is none of {}", names.join(", "))))
+    Err(InvalidValue::new(format!(
+        "is none of {}",
+        names.join(", ")
+    )))
 }
 
 /// On or off. An option without a value has an empty text.
-pub(in crate::config) fn switch(text: &str) -> Value<bool> {
+pub(in crate::config) fn switch(text: &str) -> ParsedValue<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "" | "true" | "yes" | "on" | "1" | "y" => Ok(true),
         "false" | "no" | "off" | "0" | "n" => Ok(false),
-        _ => Err(Malformed::new("is neither true nor false")),
+        _ => Err(InvalidValue::new("is neither true nor false")),
     }
 }
 
-pub(in crate::config) fn event_loop(text: &str) -> Value<EventLoop> {
+pub(in crate::config) fn event_loop(text: &str) -> ParsedValue<EventLoop> {
     choice(
         text,
         &[
@@ -35,7 +38,7 @@ pub(in crate::config) fn event_loop(text: &str) -> Value<EventLoop> {
     )
 }
 
-pub(in crate::config) fn reload_engine(text: &str) -> Value<ReloadEngine> {
+pub(in crate::config) fn reload_engine(text: &str) -> ParsedValue<ReloadEngine> {
     choice(
         text,
         &[
@@ -46,7 +49,7 @@ pub(in crate::config) fn reload_engine(text: &str) -> Value<ReloadEngine> {
     )
 }
 
-pub(in crate::config) fn lifespan(text: &str) -> Value<Lifespan> {
+pub(in crate::config) fn lifespan(text: &str) -> ParsedValue<Lifespan> {
     choice(
         text,
         &[
@@ -57,18 +60,18 @@ pub(in crate::config) fn lifespan(text: &str) -> Value<Lifespan> {
     )
 }
 
-pub(in crate::config) fn warm_up(text: &str) -> Value<WarmUp> {
+pub(in crate::config) fn warm_up(text: &str) -> ParsedValue<WarmUp> {
     choice(text, &[("auto", WarmUp::Auto), ("off", WarmUp::Off)])
 }
 
-pub(in crate::config) fn websockets(text: &str) -> Value<WebSockets> {
+pub(in crate::config) fn websockets(text: &str) -> ParsedValue<WebSockets> {
     choice(
         text,
         &[("auto", WebSockets::Auto), ("off", WebSockets::Off)],
     )
 }
 
-pub(in crate::config) fn compression(text: &str) -> Value<Compression> {
+pub(in crate::config) fn compression(text: &str) -> ParsedValue<Compression> {
     choice(
         text,
         &[
@@ -80,7 +83,7 @@ pub(in crate::config) fn compression(text: &str) -> Value<Compression> {
     )
 }
 
-pub(in crate::config) fn header_map(text: &str) -> Value<HeaderMap> {
+pub(in crate::config) fn header_map(text: &str) -> ParsedValue<HeaderMap> {
     choice(
         text,
         &[
@@ -91,7 +94,7 @@ pub(in crate::config) fn header_map(text: &str) -> Value<HeaderMap> {
     )
 }
 
-pub(in crate::config) fn proxy_protocol(text: &str) -> Value<ProxyProtocol> {
+pub(in crate::config) fn proxy_protocol(text: &str) -> ParsedValue<ProxyProtocol> {
     choice(
         text,
         &[
@@ -103,12 +106,14 @@ pub(in crate::config) fn proxy_protocol(text: &str) -> Value<ProxyProtocol> {
     )
 }
 
-pub(in crate::config) fn log_level(text: &str) -> Value<LogLevel> {
+pub(in crate::config) fn log_level(text: &str) -> ParsedValue<LogLevel> {
     // Spellings of Python's logging and of uvicorn.
     match text.trim().to_ascii_lowercase().as_str() {
         "warn" => return Ok(LogLevel::Warning),
         "fatal" => return Ok(LogLevel::Critical),
-        "trace" => return Err(Malformed::new("is not a level").hint("debug is the most verbose")),
+        "trace" => {
+            return Err(InvalidValue::new("is not a level").hint("debug is the most verbose"));
+        }
         _ => {}
     }
     choice(

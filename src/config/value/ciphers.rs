@@ -1,10 +1,10 @@
 //! `--ciphers`: a list in OpenSSL's syntax (ciphers(1)), resolved to the supported suites.
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{Authentication, CipherSuite, Encryption, TlsVersion};
 
 /// As with OpenSSL, the list applies to TLS 1.2; the suites of TLS 1.3 stay, unless it names some of them.
-pub(in crate::config) fn cipher_suites(text: &str) -> Value<Vec<CipherSuite>> {
+pub(in crate::config) fn cipher_suites(text: &str) -> ParsedValue<Vec<CipherSuite>> {
     let mut chosen: Vec<CipherSuite> = Vec::new();
     let mut banned: Vec<CipherSuite> = Vec::new();
     for element in text.split([':', ',', ';', ' ']) {
@@ -39,7 +39,7 @@ pub(in crate::config) fn cipher_suites(text: &str) -> Value<Vec<CipherSuite>> {
         }
     }
     if chosen.is_empty() {
-        return Err(Malformed::new("leaves no cipher suite").hint(available()));
+        return Err(InvalidValue::new("leaves no cipher suite").hint(available()));
     }
     if chosen
         .iter()
@@ -79,8 +79,8 @@ fn applies(keyword: &str, suite: CipherSuite) -> bool {
     }
 }
 
-fn unavailable(name: &str) -> Malformed {
-    Malformed::new(format!("names `{name}`, which is not available")).hint(available())
+fn unavailable(name: &str) -> InvalidValue {
+    InvalidValue::new(format!("names `{name}`, which is not available")).hint(available())
 }
 
 fn available() -> String {

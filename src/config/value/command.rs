@@ -1,17 +1,17 @@
 //! Commands, split into words as a shell does, without expansion or redirection.
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{RunBefore, split};
 
-pub(in crate::config) fn command(text: &str) -> Value<RunBefore> {
-    let words = split(text).map_err(|_| Malformed::new("has a quote that is not closed"))?;
+pub(in crate::config) fn command(text: &str) -> ParsedValue<RunBefore> {
+    let words = split(text).map_err(|_| InvalidValue::new("has a quote that is not closed"))?;
     let mut words = words.into_iter();
     match words.next() {
         Some(program) if !program.is_empty() && !text.contains('\0') => Ok(RunBefore {
             program,
             arguments: words.collect(),
         }),
-        Some(_) | None => Err(Malformed::new("is not a command")),
+        Some(_) | None => Err(InvalidValue::new("is not a command")),
     }
 }
 

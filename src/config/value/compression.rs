@@ -1,10 +1,10 @@
 //! Lists of `--compress` and `--compress-types`.
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::ResponseCoding;
 
 /// `gzip`, `zstd`, both, or none; `off` is none.
-pub(in crate::config) fn codings(text: &str) -> Value<Vec<ResponseCoding>> {
+pub(in crate::config) fn codings(text: &str) -> ParsedValue<Vec<ResponseCoding>> {
     let mut found = Vec::new();
     for name in entries(text) {
         let coding = match name.to_ascii_lowercase().as_str() {
@@ -13,7 +13,7 @@ pub(in crate::config) fn codings(text: &str) -> Value<Vec<ResponseCoding>> {
             "off" | "none" if entries(text).count() == 1 => return Ok(Vec::new()),
             other => {
                 let malformed =
-                    Malformed::new(format!("contains `{name}`, which is neither gzip nor zstd"));
+                    InvalidValue::new(format!("contains `{name}`, which is neither gzip nor zstd"));
                 return Err(match other {
                     "br" | "brotli" => malformed.hint(
                         "brotli is served from files that are compressed before (`.br` beside a static file)",
@@ -30,7 +30,7 @@ pub(in crate::config) fn codings(text: &str) -> Value<Vec<ResponseCoding>> {
 }
 
 /// Such as `text/*,application/json`.
-pub(in crate::config) fn media_types(text: &str) -> Value<Vec<String>> {
+pub(in crate::config) fn media_types(text: &str) -> ParsedValue<Vec<String>> {
     let check = |entry: &str| {
         if entry == "*/*" {
             return Ok("*".to_owned());
@@ -40,10 +40,10 @@ pub(in crate::config) fn media_types(text: &str) -> Value<Vec<String>> {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+/*".contains(&byte));
         let stars = entry.matches('*').count();
         if !is_sound || stars > 1 || (stars == 0 && entry.matches('/').count() != 1) {
-            return Err(
-                Malformed::new(format!("contains `{entry}`, which is not a media type"))
-                    .hint("write types with at most one star, as in text/*,application/json"),
-            );
+            return Err(InvalidValue::new(format!(
+                "contains `{entry}`, which is not a media type"
+            ))
+            .hint("write types with at most one star, as in text/*,application/json"));
         }
         Ok(entry.to_ascii_lowercase())
     };

@@ -1,6 +1,6 @@
 //! Lists of header names, for the settings about proxies.
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{ForwardedHeaders, XForwarded};
 
 const FAMILY: &[(&str, XForwarded)] = &[
@@ -12,13 +12,13 @@ const FAMILY: &[(&str, XForwarded)] = &[
 ];
 
 /// `forwarded` alone, or some of the `x-forwarded-…` fields; empty: none.
-pub(in crate::config) fn forwarded_headers(text: &str) -> Value<ForwardedHeaders> {
+pub(in crate::config) fn forwarded_headers(text: &str) -> ParsedValue<ForwardedHeaders> {
     let names = header_names(text)?;
     if names.iter().any(|name| name == "forwarded") {
         return if names.len() == 1 {
             Ok(ForwardedHeaders::Standard)
         } else {
-            Err(Malformed::new("names two families of fields").hint(
+            Err(InvalidValue::new("names two families of fields").hint(
                 "a proxy passes on what it does not set itself, so a client could forge the other one: name forwarded alone, \
                  or only x-forwarded-… fields",
             ))
@@ -29,7 +29,7 @@ pub(in crate::config) fn forwarded_headers(text: &str) -> Value<ForwardedHeaders
         let known = FAMILY.iter().find(|(known, _)| *known == name);
         let (_, field) = known.ok_or_else(|| {
             let known: Vec<_> = FAMILY.iter().map(|(known, _)| *known).collect();
-            Malformed::new(format!("contains `{name}`, which is no such field"))
+            InvalidValue::new(format!("contains `{name}`, which is no such field"))
                 .hint(format!("there are forwarded, or {}", known.join(", ")))
         })?;
         if !fields.contains(field) {
@@ -40,13 +40,13 @@ pub(in crate::config) fn forwarded_headers(text: &str) -> Value<ForwardedHeaders
 }
 
 /// `NAME=VALUE,…`: with that value the field means https.
-pub(in crate::config) fn secure_scheme_headers(text: &str) -> Value<Vec<(String, String)>> {
+pub(in crate::config) fn secure_scheme_headers(text: &str) -> ParsedValue<Vec<(String, String)>> {
     entries(text)
         .map(|entry| {
             let (name, value) = entry.split_once(['=', ':']).unwrap_or((entry, ""));
             let (name, value) = (name.trim(), value.trim());
             if !is_token(name) || value.is_empty() {
-                return Err(Malformed::new(format!("contains `{entry}`"))
+                return Err(InvalidValue::new(format!("contains `{entry}`"))
                     .hint("write it as in X-Forwarded-Proto=https,X-Forwarded-Ssl=on"));
             }
             Ok((name.to_ascii_lowercase(), value.to_ascii_lowercase()))
@@ -55,13 +55,13 @@ pub(in crate::config) fn secure_scheme_headers(text: &str) -> Value<Vec<(String,
 }
 
 /// Lower-cased.
-pub(in crate::config) fn header_names(text: &str) -> Value<Vec<String>> {
+pub(in crate::config) fn header_names(text: &str) -> ParsedValue<Vec<String>> {
     entries(text)
         .map(|name| {
             if is_token(name) {
                 Ok(name.to_ascii_lowercase())
             } else {
-                Err(Malformed::new(format!(
+                Err(InvalidValue::new(format!(
                     "contains `{name}`, which is not a header name"
                 )))
             }

@@ -1,7 +1,7 @@
 //! Values of the settings of HTTP/2.
 
 use super::choice::choice;
-use super::{Malformed, Value, size};
+use super::{InvalidValue, ParsedValue, size};
 use crate::config::Http2;
 
 /// RFC 9113 §6.5.2.
@@ -10,7 +10,7 @@ const FRAMES: std::ops::RangeInclusive<u32> = 16_384..=16_777_215;
 /// What 0 means for a list of header fields, which has to fit into memory.
 const LONGEST_LIST: u32 = 1 << 20;
 
-pub(in crate::config) fn http2(text: &str) -> Value<Http2> {
+pub(in crate::config) fn http2(text: &str) -> ParsedValue<Http2> {
     choice(
         text,
         &[
@@ -22,55 +22,55 @@ pub(in crate::config) fn http2(text: &str) -> Value<Http2> {
 }
 
 /// gunicorn's list of `h1` and `h2`.
-pub(in crate::config) fn http_protocols(text: &str) -> Value<Http2> {
+pub(in crate::config) fn http_protocols(text: &str) -> ParsedValue<Http2> {
     let mut mode = Http2::Off;
     for name in text.split(',').map(str::trim) {
         match name {
             "h1" => {}
             "h2" => mode = Http2::Auto,
             "h3" => {
-                return Err(Malformed::new("is not supported: h3")
+                return Err(InvalidValue::new("is not supported: h3")
                     .hint("let a proxy in front speak HTTP/3"));
             }
-            _ => return Err(Malformed::new("is not a list of h1 and h2")),
+            _ => return Err(InvalidValue::new("is not a list of h1 and h2")),
         }
     }
     Ok(mode)
 }
 
 /// gunicorn's values; `None`: TLS negotiates it (ALPN).
-pub(in crate::config) fn http2_cleartext(text: &str) -> Value<Option<Http2>> {
+pub(in crate::config) fn http2_cleartext(text: &str) -> ParsedValue<Option<Http2>> {
     match text.trim() {
         "off" => Ok(None),
         "prior-knowledge" => Ok(Some(Http2::PriorKnowledge)),
-        "upgrade" | "both" => Err(Malformed::new("is not supported")
+        "upgrade" | "both" => Err(InvalidValue::new("is not supported")
             .hint("use prior-knowledge; the upgrade from HTTP/1.1 is obsolete (RFC 9113 §3.1)")),
-        _ => Err(Malformed::new("is none of off, prior-knowledge")),
+        _ => Err(InvalidValue::new("is none of off, prior-knowledge")),
     }
 }
 
-pub(in crate::config) fn window(text: &str) -> Value<u32> {
+pub(in crate::config) fn window(text: &str) -> ParsedValue<u32> {
     within(size(text)?, 1..=LARGEST_WINDOW)
 }
 
-pub(in crate::config) fn frame_size(text: &str) -> Value<u32> {
+pub(in crate::config) fn frame_size(text: &str) -> ParsedValue<u32> {
     within(size(text)?, FRAMES)
 }
 
-pub(in crate::config) fn header_list_size(text: &str) -> Value<u32> {
+pub(in crate::config) fn header_list_size(text: &str) -> ParsedValue<u32> {
     match size(text)? {
         0 => Ok(LONGEST_LIST),
         bytes => within(bytes, 1..=LONGEST_LIST),
     }
 }
 
-fn within(bytes: u64, range: std::ops::RangeInclusive<u32>) -> Value<u32> {
+fn within(bytes: u64, range: std::ops::RangeInclusive<u32>) -> ParsedValue<u32> {
     match u32::try_from(bytes) {
         Ok(bytes) if range.contains(&bytes) => Ok(bytes),
         Ok(bytes) if bytes < *range.start() => {
-            Err(Malformed::new(format!("is less than {}", range.start())).understood())
+            Err(InvalidValue::new(format!("is less than {}", range.start())).understood())
         }
-        _ => Err(Malformed::new(format!("is more than {}", range.end())).understood()),
+        _ => Err(InvalidValue::new(format!("is more than {}", range.end())).understood()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `-k`: gunicorn's worker classes as interfaces.
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{EventLoop, Interface};
 
 /// The interface of a worker class, and the other settings that it implies.
@@ -11,7 +11,7 @@ pub(in crate::config) struct WorkerClass {
     pub event_loop: Option<EventLoop>,
 }
 
-pub(in crate::config) fn worker_class(text: &str) -> Value<WorkerClass> {
+pub(in crate::config) fn worker_class(text: &str) -> ParsedValue<WorkerClass> {
     // A class may be given as `module:Class` too.
     let name = text.trim();
     let name = name.strip_prefix("egg:gunicorn#").unwrap_or(name);
@@ -41,7 +41,7 @@ pub(in crate::config) fn worker_class(text: &str) -> Value<WorkerClass> {
     }
 }
 
-fn refusal(name: &str) -> Malformed {
+fn refusal(name: &str) -> InvalidValue {
     let first = name
         .strip_prefix("gunicorn.workers.")
         .unwrap_or(name)
@@ -50,27 +50,27 @@ fn refusal(name: &str) -> Malformed {
         .unwrap_or_default();
     match first {
         "gevent" | "gevent_pywsgi" | "gevent_wsgi" | "ggevent" | "eventlet" | "geventlet" => {
-            Malformed::new("is not supported: rgun does not patch the standard library")
+            InvalidValue::new("is not supported: rgun does not patch the standard library")
                 .hint("slow clients occupy no thread here: use `-k wsgi --threads N` for as many requests as run at once")
                 .understood()
         }
-        "tornado" | "gtornado" => Malformed::new("is not supported: rgun serves ASGI and WSGI")
+        "tornado" | "gtornado" => InvalidValue::new("is not supported: rgun serves ASGI and WSGI")
             .hint("a Tornado app that uses tornado.wsgi runs with `-k wsgi`")
             .understood(),
-        "aiohttp" => Malformed::new("is not supported: rgun serves ASGI and WSGI").understood(),
+        "aiohttp" => InvalidValue::new("is not supported: rgun serves ASGI and WSGI").understood(),
         "meinheld" | "egg" | "egg.meinheld#gunicorn_worker" | "bjoern" => {
-            Malformed::new("is not supported: rgun is the server itself").hint("use `-k wsgi`").understood()
+            InvalidValue::new("is not supported: rgun is the server itself").hint("use `-k wsgi`").understood()
         }
-        "uvloop" | "asyncio" | "trio" => Malformed::new("is hypercorn's name of an event loop")
+        "uvloop" | "asyncio" | "trio" => InvalidValue::new("is hypercorn's name of an event loop")
             .hint("use `-k asgi`, and `--loop uvloop` or `--loop asyncio`")
             .understood(),
-        _ if name.contains('.') => Malformed::new("is a worker class of your own, which rgun does not run")
+        _ if name.contains('.') => InvalidValue::new("is a worker class of your own, which rgun does not run")
             .hint("use `-k asgi` or `-k wsgi`; most of what such classes change has a setting")
             .understood(),
         _ => {
             let known = ["auto", "asgi", "wsgi", "sync", "gthread"];
             let nearest = known.into_iter().find(|candidate| strsim::damerau_levenshtein(candidate, name) <= 2);
-            Malformed::new("is not a worker class")
+            InvalidValue::new("is not a worker class")
                 .hint(nearest.map_or_else(|| "use auto, asgi or wsgi".to_owned(), |name| format!("did you mean `{name}`?")))
         }
     }

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use serde::Deserialize;
 
 use super::access_format::conversion_of;
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{LinePart, LinePiece, LineShape};
 
 /// What a class changes; empty for gunicorn's own.
@@ -23,14 +23,14 @@ pub(in crate::config) struct LoggerClass {
 struct Attributes {
     error_fmt: Option<String>,
     #[serde(default)]
-    datefmt: Date,
+    datefmt: DateFormat,
     access_fmt: Option<String>,
     syslog_fmt: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
-enum Date {
+enum DateFormat {
     #[default]
     #[serde(skip)]
     Gunicorns,
@@ -43,7 +43,7 @@ const DATE: &str = "[%Y-%m-%d %H:%M:%S %z]";
 const MESSAGE: &str = "%(message)s";
 
 /// `NAME`, or `NAME {"error_fmt": …}` for a class whose attributes are known.
-pub(in crate::config) fn logger_class(text: &str) -> Value<LoggerClass> {
+pub(in crate::config) fn logger_class(text: &str) -> ParsedValue<LoggerClass> {
     let (name, attributes) = match text.split_once(' ') {
         Some((name, attributes)) => (name, Some(attributes)),
         None => (text, None),
@@ -57,8 +57,8 @@ pub(in crate::config) fn logger_class(text: &str) -> Value<LoggerClass> {
     }
 }
 
-fn unknown() -> Malformed {
-    Malformed::new("is not supported: logs are written without Python")
+fn unknown() -> InvalidValue {
+    InvalidValue::new("is not supported: logs are written without Python")
         .hint(
             "leave it out, and give the logger gunicorn.access its filter, formatter or handler in post_fork or in the app; \
              --access-log-exclude /healthz keeps probes out of the access log",
@@ -66,7 +66,7 @@ fn unknown() -> Malformed {
         .understood()
 }
 
-fn shaped(attributes: &Attributes) -> Value<LoggerClass> {
+fn shaped(attributes: &Attributes) -> ParsedValue<LoggerClass> {
     let Attributes {
         error_fmt,
         datefmt,
@@ -74,10 +74,10 @@ fn shaped(attributes: &Attributes) -> Value<LoggerClass> {
         syslog_fmt,
     } = attributes;
     let date = match datefmt {
-        Date::Gunicorns => Some(DATE),
-        Date::Said(date) => date.as_deref(),
+        DateFormat::Gunicorns => Some(DATE),
+        DateFormat::Said(date) => date.as_deref(),
     };
-    let line = (error_fmt.is_some() || *datefmt != Date::Gunicorns)
+    let line = (error_fmt.is_some() || *datefmt != DateFormat::Gunicorns)
         .then(|| shape("error_fmt", error_fmt.as_deref().unwrap_or(ERROR), date))
         .transpose()?;
     let syslog = syslog_fmt
@@ -105,13 +105,13 @@ impl LoggerClass {
 }
 
 /// A format whose only field of the record is the message.
-fn around(name: &str, format: &str) -> Value<()> {
+fn around(name: &str, format: &str) -> ParsedValue<()> {
     let shape = shape(name, format, None)?;
     let message = LinePiece::Part(LinePart::Message, crate::config::Conversion::default());
     let strange = |piece: &LinePiece| matches!(piece, LinePiece::Part(..)) && *piece != message;
     if shape.pieces.iter().any(strange) {
         return Err(
-            Malformed::new(format!("has more than %(message)s in {name}"))
+            InvalidValue::new(format!("has more than %(message)s in {name}"))
                 .hint("--access-logformat has the time as %(t)s and the process as %(p)s")
                 .understood(),
         );
@@ -119,8 +119,8 @@ fn around(name: &str, format: &str) -> Value<()> {
     Ok(())
 }
 
-fn shape(name: &str, format: &str, date: Option<&str>) -> Value<LineShape> {
-    let wrong = |problem: String| Malformed::new(format!("has {name} {problem}")).understood();
+fn shape(name: &str, format: &str, date: Option<&str>) -> ParsedValue<LineShape> {
+    let wrong = |problem: String| InvalidValue::new(format!("has {name} {problem}")).understood();
     let date = date
         .filter(|date| !date.is_empty())
         .map(CString::new)
@@ -174,7 +174,7 @@ fn part(key: &str) -> Option<LinePart> {
 mod tests {
     use super::*;
 
-    fn class(attributes: &str) -> Value<LoggerClass> {
+    fn class(attributes: &str) -> ParsedValue<LoggerClass> {
         logger_class(&format!("site.Logger {attributes}"))
     }
 

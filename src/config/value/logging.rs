@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use super::{Malformed, Value};
-use crate::config::{ALL_OF_A_MILLION, LogFormat, PathPattern, Remote};
+use super::{InvalidValue, ParsedValue};
+use crate::config::{ALL_OF_A_MILLION, LogFormat, PathPattern, RemoteAddress};
 
-pub(in crate::config) fn log_format(text: &str) -> Value<LogFormat> {
+pub(in crate::config) fn log_format(text: &str) -> ParsedValue<LogFormat> {
     match text.trim().to_ascii_lowercase().as_str() {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         "logfmt" => Ok(LogFormat::Logfmt),
-        _ => Err(Malformed::new("is none of text, json, logfmt")),
+        _ => Err(InvalidValue::new("is none of text, json, logfmt")),
     }
 }
 
 /// `0.1` or `10%`, as so many of a million.
-pub(in crate::config) fn share(text: &str) -> Value<u32> {
+pub(in crate::config) fn share(text: &str) -> ParsedValue<u32> {
     let text = text.trim();
     let (number, whole) = match text.strip_suffix('%') {
         Some(number) => (number, 100.0),
@@ -35,59 +35,61 @@ pub(in crate::config) fn share(text: &str) -> Value<u32> {
             reason = "between 0 and a million"
         )]
         Some(share) if share <= 1.0 => Ok((share * f64::from(ALL_OF_A_MILLION)).round() as u32),
-        Some(_) => Err(Malformed::new("is more than 100%").hint("write 0.1 or 10% for one in ten")),
-        None => Err(Malformed::new("is not a share").hint("write 0.1 or 10% for one in ten")),
+        Some(_) => {
+            Err(InvalidValue::new("is more than 100%").hint("write 0.1 or 10% for one in ten"))
+        }
+        None => Err(InvalidValue::new("is not a share").hint("write 0.1 or 10% for one in ten")),
     }
 }
 
 /// Separated by commas: paths, and prefixes of paths followed by `*`.
-pub(in crate::config) fn path_patterns(text: &str) -> Value<Vec<PathPattern>> {
+pub(in crate::config) fn path_patterns(text: &str) -> ParsedValue<Vec<PathPattern>> {
     text.split(',')
         .map(str::trim)
         .filter(|pattern| !pattern.is_empty())
         .map(|pattern| match pattern.strip_suffix('*') {
-            _ if !pattern.starts_with('/') => Err(Malformed::new("does not begin with a slash")),
+            _ if !pattern.starts_with('/') => Err(InvalidValue::new("does not begin with a slash")),
             Some(start) if !start.contains('*') => Ok(PathPattern::Below(start.to_owned())),
             None if !pattern.contains('*') => Ok(PathPattern::Exactly(pattern.to_owned())),
-            _ => Err(Malformed::new("has a * elsewhere than at its end")),
+            _ => Err(InvalidValue::new("has a * elsewhere than at its end")),
         })
         .collect()
 }
 
 /// The name of a header field, lower-cased.
-pub(in crate::config) fn field_name(text: &str) -> Value<String> {
+pub(in crate::config) fn field_name(text: &str) -> ParsedValue<String> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^`|~".contains(&byte);
     if text.is_empty() || !text.bytes().all(token) {
-        return Err(Malformed::new("is not the name of a header field"));
+        return Err(InvalidValue::new("is not the name of a header field"));
     }
     Ok(text.to_ascii_lowercase())
 }
 
 /// gunicorn's `--log-syslog-to`: `udp://HOST:PORT`, `tcp://HOST:PORT`, `unix://PATH#dgram`.
-pub(in crate::config) fn syslog_address(text: &str) -> Value<Remote> {
+pub(in crate::config) fn syslog_address(text: &str) -> ParsedValue<RemoteAddress> {
     if let Some(rest) = text.strip_prefix("unix://") {
         let (path, kind) = rest.split_once('#').unwrap_or((rest, ""));
         let path = Path::new(path).to_owned();
         if !path.is_absolute() {
-            return Err(Malformed::new(
+            return Err(InvalidValue::new(
                 "needs a path from the root: unix:///dev/log",
             ));
         }
         return match kind {
-            "" => Ok(Remote::Unix(path)),
-            "dgram" => Ok(Remote::Datagrams(path)),
-            "stream" => Ok(Remote::Stream(path)),
-            _ => Err(Malformed::new("ends in neither #dgram nor #stream")),
+            "" => Ok(RemoteAddress::Unix(path)),
+            "dgram" => Ok(RemoteAddress::Datagrams(path)),
+            "stream" => Ok(RemoteAddress::Stream(path)),
+            _ => Err(InvalidValue::new("ends in neither #dgram nor #stream")),
         };
     }
     if let Some(rest) = text.strip_prefix("udp://") {
         let (host, port) = host_and_port(rest, 514)?;
-        Ok(Remote::Udp { host, port })
+        Ok(RemoteAddress::Udp { host, port })
     } else if let Some(rest) = text.strip_prefix("tcp://") {
         let (host, port) = host_and_port(rest, 514)?;
-        Ok(Remote::Tcp { host, port })
+        Ok(RemoteAddress::Tcp { host, port })
     } else {
-        Err(Malformed::new("is not an address of syslog")
+        Err(InvalidValue::new("is not an address of syslog")
             .hint("write udp://HOST:514, tcp://HOST:514 or unix:///dev/log#dgram"))
     }
 }
@@ -96,24 +98,24 @@ pub(in crate::config) fn syslog_address(text: &str) -> Value<Remote> {
 const STATSD_PORT: u16 = 8125;
 
 /// gunicorn's `--statsd-host`: `HOST[:PORT]`, or `unix://PATH`.
-pub(in crate::config) fn statsd_address(text: &str) -> Value<Remote> {
+pub(in crate::config) fn statsd_address(text: &str) -> ParsedValue<RemoteAddress> {
     match text.strip_prefix("unix:") {
         Some(rest) => {
             let path = rest.strip_prefix("//").unwrap_or(rest);
             if path.is_empty() {
-                return Err(Malformed::new("names no path"));
+                return Err(InvalidValue::new("names no path"));
             }
-            Ok(Remote::Datagrams(path.into()))
+            Ok(RemoteAddress::Datagrams(path.into()))
         }
         None => {
             let address = text.strip_prefix("udp://").unwrap_or(text);
             let (host, port) = host_and_port(address, STATSD_PORT)?;
-            Ok(Remote::Udp { host, port })
+            Ok(RemoteAddress::Udp { host, port })
         }
     }
 }
 
-fn host_and_port(text: &str, usual: u16) -> Value<(String, u16)> {
+fn host_and_port(text: &str, usual: u16) -> ParsedValue<(String, u16)> {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, rest)) => (host, rest.strip_prefix(':').or(Some(""))),
@@ -128,14 +130,14 @@ fn host_and_port(text: &str, usual: u16) -> Value<(String, u16)> {
             .parse::<u16>()
             .ok()
             .filter(|port| *port > 0)
-            .ok_or_else(|| Malformed::new("has no valid port"))?,
+            .ok_or_else(|| InvalidValue::new("has no valid port"))?,
     };
     let host = if host.is_empty() { "localhost" } else { host };
     Ok((host.to_owned(), port))
 }
 
 /// By gunicorn's names.
-pub(in crate::config) fn facility(text: &str) -> Value<u8> {
+pub(in crate::config) fn facility(text: &str) -> ParsedValue<u8> {
     const FACILITIES: [(&str, u8); 21] = [
         ("auth", 4),
         ("authpriv", 10),
@@ -162,13 +164,13 @@ pub(in crate::config) fn facility(text: &str) -> Value<u8> {
     let lower = text.trim().to_ascii_lowercase();
     let found = FACILITIES.iter().find(|(name, _)| *name == lower);
     found.map(|(_, code)| *code).ok_or_else(|| {
-        Malformed::new("is not a facility of syslog")
+        InvalidValue::new("is not a facility of syslog")
             .hint("there are user, daemon, auth, local0 to local7 and others")
     })
 }
 
 /// With one dot at its end.
-pub(in crate::config) fn metric_prefix(text: &str) -> Value<String> {
+pub(in crate::config) fn metric_prefix(text: &str) -> ParsedValue<String> {
     clean(text)?;
     let prefix = text.trim_end_matches('.');
     Ok(if prefix.is_empty() {
@@ -179,7 +181,7 @@ pub(in crate::config) fn metric_prefix(text: &str) -> Value<String> {
 }
 
 /// In the form that follows a metric.
-pub(in crate::config) fn metric_tags(text: &str) -> Value<String> {
+pub(in crate::config) fn metric_tags(text: &str) -> ParsedValue<String> {
     clean(text)?;
     Ok(if text.is_empty() {
         String::new()
@@ -189,9 +191,9 @@ pub(in crate::config) fn metric_tags(text: &str) -> Value<String> {
 }
 
 /// Characters that would begin another metric in the same datagram.
-fn clean(text: &str) -> Value<()> {
+fn clean(text: &str) -> ParsedValue<()> {
     if text.chars().any(|c| c.is_control() || c == '|') {
-        return Err(Malformed::new(
+        return Err(InvalidValue::new(
             "has characters that mean something to statsd",
         ));
     }
@@ -215,7 +217,7 @@ mod tests {
     #[test]
     fn addresses() {
         let udp = |host: &str, port| {
-            Ok(Remote::Udp {
+            Ok(RemoteAddress::Udp {
                 host: host.into(),
                 port,
             })
@@ -228,11 +230,11 @@ mod tests {
         assert_eq!(statsd_address("statsd"), udp("statsd", 8125));
         assert_eq!(
             statsd_address("unix:///run/x"),
-            Ok(Remote::Datagrams("/run/x".into()))
+            Ok(RemoteAddress::Datagrams("/run/x".into()))
         );
         assert_eq!(
             syslog_address("unix:///dev/log#stream"),
-            Ok(Remote::Stream("/dev/log".into()))
+            Ok(RemoteAddress::Stream("/dev/log".into()))
         );
         for wrong in [
             "x",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
-use super::{Malformed, Value, directory, duration};
+use super::{InvalidValue, ParsedValue, directory, duration};
 use crate::config::{DirectoryIndex, DjangoFiles, Fallthrough, Immutable, StaticMount};
 
 /// What one value of the setting mounts.
@@ -15,7 +15,7 @@ pub(in crate::config) enum Mounted {
     Django(Vec<DjangoFiles>),
 }
 
-pub(in crate::config) fn mount(text: &str, base: &Path) -> Value<Mounted> {
+pub(in crate::config) fn mount(text: &str, base: &Path) -> ParsedValue<Mounted> {
     let text = text.trim();
     if text.starts_with('{') {
         return table(text, base).map(|mount| Mounted::Directory(Box::new(mount)));
@@ -27,14 +27,14 @@ pub(in crate::config) fn mount(text: &str, base: &Path) -> Value<Mounted> {
         return django(rest).map(Mounted::Django);
     }
     let Some((path, place)) = text.split_once('=') else {
-        return Err(Malformed::new("is not PREFIX=DIR")
+        return Err(InvalidValue::new("is not PREFIX=DIR")
             .hint("for example `--static /static=staticfiles`, or `--static django`"));
     };
     let mount = StaticMount::new(prefix(path)?, root(place, base)?);
     Ok(Mounted::Directory(Box::new(mount)))
 }
 
-fn django(rest: &str) -> Value<Vec<DjangoFiles>> {
+fn django(rest: &str) -> ParsedValue<Vec<DjangoFiles>> {
     let mut files = vec![DjangoFiles::Static];
     for name in rest
         .split(',')
@@ -45,7 +45,7 @@ fn django(rest: &str) -> Value<Vec<DjangoFiles>> {
             "static" => {}
             "media" => files.push(DjangoFiles::Media),
             _ => {
-                return Err(Malformed::new(
+                return Err(InvalidValue::new(
                     "names something else than `static` and `media`",
                 ));
             }
@@ -56,12 +56,12 @@ fn django(rest: &str) -> Value<Vec<DjangoFiles>> {
 }
 
 /// With one slash in front and none at the end, or `/`.
-fn prefix(text: &str) -> Value<String> {
+fn prefix(text: &str) -> ParsedValue<String> {
     let text = text.trim();
     let trimmed = text.trim_end_matches('/');
     if !text.starts_with('/') {
         return Err(
-            Malformed::new("has a prefix that does not begin with a slash")
+            InvalidValue::new("has a prefix that does not begin with a slash")
                 .hint(format!("write `/{text}`")),
         );
     }
@@ -71,7 +71,7 @@ fn prefix(text: &str) -> Value<String> {
             .bytes()
             .any(|byte| byte.is_ascii_control() || b"?#%\\".contains(&byte));
     if wrong {
-        return Err(Malformed::new("has a prefix that is not a plain path")
+        return Err(InvalidValue::new("has a prefix that is not a plain path")
             .hint("write it without escapes, query and dot segments"));
     }
     Ok(if trimmed.is_empty() {
@@ -81,9 +81,9 @@ fn prefix(text: &str) -> Value<String> {
     })
 }
 
-fn root(text: &str, base: &Path) -> Value<std::path::PathBuf> {
+fn root(text: &str, base: &Path) -> ParsedValue<std::path::PathBuf> {
     if text.trim().is_empty() {
-        return Err(Malformed::new("has no directory after the `=`"));
+        return Err(InvalidValue::new("has no directory after the `=`"));
     }
     let path = base.join(text.trim());
     directory(&path).map_err(|malformed| {
@@ -92,7 +92,7 @@ fn root(text: &str, base: &Path) -> Value<std::path::PathBuf> {
             path.display(),
             malformed.problem
         );
-        let malformed = Malformed::new(problem);
+        let malformed = InvalidValue::new(problem);
         if path.exists() {
             malformed
         } else {
@@ -101,13 +101,13 @@ fn root(text: &str, base: &Path) -> Value<std::path::PathBuf> {
     })
 }
 
-fn table(text: &str, base: &Path) -> Value<StaticMount> {
+fn table(text: &str, base: &Path) -> ParsedValue<StaticMount> {
     const KEYS: &str = "prefix, directory, max_age, immutable, fallthrough, index, headers";
     let fields: Map<String, Json> = serde_json::from_str(text)
-        .map_err(|error| Malformed::new(format!("is not a table: {error}")))?;
+        .map_err(|error| InvalidValue::new(format!("is not a table: {error}")))?;
     let needed = |name: &str| {
         let given = fields.get(name).and_then(Json::as_str);
-        given.ok_or_else(|| Malformed::new(format!("has no `{name}`, which must be a string")))
+        given.ok_or_else(|| InvalidValue::new(format!("has no `{name}`, which must be a string")))
     };
     let mut mount = StaticMount::new(
         prefix(needed("prefix")?)?,
@@ -140,7 +140,7 @@ fn table(text: &str, base: &Path) -> Value<StaticMount> {
             }
             "headers" => mount.headers = headers(value)?,
             _ => {
-                return Err(Malformed::new(format!("has the unknown key `{name}`"))
+                return Err(InvalidValue::new(format!("has the unknown key `{name}`"))
                     .hint(format!("there are {KEYS}")));
             }
         }
@@ -148,20 +148,20 @@ fn table(text: &str, base: &Path) -> Value<StaticMount> {
     Ok(mount)
 }
 
-fn age(value: &Json) -> Value<Duration> {
+fn age(value: &Json) -> ParsedValue<Duration> {
     match value {
         Json::String(text) => duration(text),
         Json::Number(number) => duration(&number.to_string()),
-        _ => Err(Malformed::new(
+        _ => Err(InvalidValue::new(
             "has a `max_age` that is not a number of seconds",
         )),
     }
 }
 
-fn boolean(name: &str, value: &Json) -> Value<bool> {
+fn boolean(name: &str, value: &Json) -> ParsedValue<bool> {
     value
         .as_bool()
-        .ok_or_else(|| Malformed::new(format!("has a `{name}` that is neither true nor false")))
+        .ok_or_else(|| InvalidValue::new(format!("has a `{name}` that is neither true nor false")))
 }
 
 /// Headers that rgun itself sets cannot be given.
@@ -174,9 +174,9 @@ const FRAMING: [&str; 6] = [
     "upgrade",
 ];
 
-fn headers(value: &Json) -> Value<Vec<(String, String)>> {
+fn headers(value: &Json) -> ParsedValue<Vec<(String, String)>> {
     let Some(fields) = value.as_object() else {
-        return Err(Malformed::new("has `headers` that are not a table"));
+        return Err(InvalidValue::new("has `headers` that are not a table"));
     };
     let mut headers = Vec::new();
     for (name, value) in fields {
@@ -189,12 +189,12 @@ fn headers(value: &Json) -> Value<Vec<(String, String)>> {
             .as_str()
             .filter(|value| token && !value.chars().any(char::is_control))
         else {
-            return Err(Malformed::new(format!(
+            return Err(InvalidValue::new(format!(
                 "has a header `{name}` that cannot be sent"
             )));
         };
         if FRAMING.contains(&name.as_str()) {
-            return Err(Malformed::new(format!(
+            return Err(InvalidValue::new(format!(
                 "sets the header `{name}`, which rgun decides"
             )));
         }
@@ -207,7 +207,7 @@ fn headers(value: &Json) -> Value<Vec<(String, String)>> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Value<StaticMount> {
+    fn read(text: &str) -> ParsedValue<StaticMount> {
         match mount(text, Path::new("/"))? {
             Mounted::Directory(mount) => Ok(*mount),
             Mounted::Django(_) => panic!("a directory is meant"),

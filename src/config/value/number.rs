@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 
 /// A hundred years: beyond it a deadline cannot be computed.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -14,22 +14,25 @@ const MOST_FIELDS: u32 = 32_768;
 const MOST_THREADS: u32 = 1024;
 
 /// A whole number within `range`.
-pub(in crate::config) fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Value<u32> {
+pub(in crate::config) fn number(
+    text: &str,
+    range: std::ops::RangeInclusive<u32>,
+) -> ParsedValue<u32> {
     let (least, most) = (*range.start(), *range.end());
     match text.trim().parse::<i128>() {
         Ok(number) => match u32::try_from(number) {
             Ok(number) if range.contains(&number) => Ok(number),
             Ok(_) | Err(_) if number < i128::from(least) => {
-                Err(Malformed::new(format!("is less than {least}")).understood())
+                Err(InvalidValue::new(format!("is less than {least}")).understood())
             }
-            Ok(_) | Err(_) => Err(Malformed::new(format!("is more than {most}")).understood()),
+            Ok(_) | Err(_) => Err(InvalidValue::new(format!("is more than {most}")).understood()),
         },
-        Err(_) => Err(Malformed::new("is not a whole number")),
+        Err(_) => Err(InvalidValue::new("is not a whole number")),
     }
 }
 
 /// Seconds (`30`, `0.5`), or a number with a unit (`500ms`, `30s`, `2m`, `1h`).
-pub(in crate::config) fn duration(text: &str) -> Value<Duration> {
+pub(in crate::config) fn duration(text: &str) -> ParsedValue<Duration> {
     let text = text.trim();
     let (number, unit) = split_unit(text);
     let seconds_per_unit = match unit {
@@ -49,7 +52,7 @@ pub(in crate::config) fn duration(text: &str) -> Value<Duration> {
             .strip_prefix('-')
             .is_some_and(|rest| rest.parse::<f64>().is_ok());
         return Err(if negative {
-            Malformed::new("is less than 0").understood()
+            InvalidValue::new("is less than 0").understood()
         } else {
             not_a_duration()
         });
@@ -57,12 +60,12 @@ pub(in crate::config) fn duration(text: &str) -> Value<Duration> {
     let number: f64 = number.parse().map_err(|_| not_a_duration())?;
     match Duration::try_from_secs_f64(number * seconds_per_unit) {
         Ok(duration) if duration <= LONGEST => Ok(duration),
-        Ok(_) | Err(_) => Err(Malformed::new("is longer than a hundred years")),
+        Ok(_) | Err(_) => Err(InvalidValue::new("is longer than a hundred years")),
     }
 }
 
 /// A short duration: a number without a unit is milliseconds.
-pub(in crate::config) fn milliseconds(text: &str) -> Value<Duration> {
+pub(in crate::config) fn milliseconds(text: &str) -> ParsedValue<Duration> {
     let text = text.trim();
     let parsed = match text.parse::<f64>() {
         Ok(_) => duration(&format!("{text}ms")),
@@ -70,20 +73,20 @@ pub(in crate::config) fn milliseconds(text: &str) -> Value<Duration> {
     };
     match parsed? {
         short if short < Duration::from_millis(1) => {
-            Err(Malformed::new("is less than a millisecond")
+            Err(InvalidValue::new("is less than a millisecond")
                 .hint("a number without a unit is milliseconds; write seconds as in 0.2s"))
         }
         wait => Ok(wait),
     }
 }
 
-fn not_a_duration() -> Malformed {
-    Malformed::new("is not a duration")
+fn not_a_duration() -> InvalidValue {
+    InvalidValue::new("is not a duration")
         .hint("write seconds, as in 30 or 0.5, or a unit, as in 500ms, 30s, 2m")
 }
 
 /// Bytes, or a number with `k`, `m` or `g` (powers of 1,024, as in nginx).
-pub(in crate::config) fn size(text: &str) -> Value<u64> {
+pub(in crate::config) fn size(text: &str) -> ParsedValue<u64> {
     let text = text.trim();
     let (number, unit) = split_unit(text);
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
@@ -96,15 +99,16 @@ pub(in crate::config) fn size(text: &str) -> Value<u64> {
     let number: u64 = number.parse().map_err(|_| not_a_size())?;
     number
         .checked_mul(factor)
-        .ok_or_else(|| Malformed::new("is too large"))
+        .ok_or_else(|| InvalidValue::new("is too large"))
 }
 
-fn not_a_size() -> Malformed {
-    Malformed::new("is not a size").hint("write bytes, as in 8190, or a unit, as in 64k, 20m, 1g")
+fn not_a_size() -> InvalidValue {
+    InvalidValue::new("is not a size")
+        .hint("write bytes, as in 8190, or a unit, as in 64k, 20m, 1g")
 }
 
 /// As gunicorn reads a umask: `022` and `0o22` are octal, `0x12` is hexadecimal, `18` is decimal.
-pub(in crate::config) fn mask(text: &str) -> Value<u32> {
+pub(in crate::config) fn mask(text: &str) -> ParsedValue<u32> {
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
     let parsed = if let Some(hexadecimal) = lower.strip_prefix("0x") {
@@ -119,7 +123,7 @@ pub(in crate::config) fn mask(text: &str) -> Value<u32> {
     match parsed {
         Ok(mask) if mask <= 0o777 => Ok(mask),
         Ok(mask) => {
-            let malformed = Malformed::new("is more than 0777");
+            let malformed = InvalidValue::new("is more than 0777");
             // `--umask 777` is octal everywhere but in gunicorn.
             Err(if lower == mask.to_string() {
                 malformed.hint("a leading 0 makes it octal")
@@ -127,7 +131,7 @@ pub(in crate::config) fn mask(text: &str) -> Value<u32> {
                 malformed
             })
         }
-        Err(_) => Err(Malformed::new("is not a file mode mask").hint("write it as in 0117")),
+        Err(_) => Err(InvalidValue::new("is not a file mode mask").hint("write it as in 0117")),
     }
 }
 
@@ -138,19 +142,19 @@ fn split_unit(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-pub(in crate::config) fn positive_duration(text: &str) -> Value<Duration> {
+pub(in crate::config) fn positive_duration(text: &str) -> ParsedValue<Duration> {
     match duration(text)? {
-        duration if duration.is_zero() => Err(Malformed::new("must be more than 0")),
+        duration if duration.is_zero() => Err(InvalidValue::new("must be more than 0")),
         duration => Ok(duration),
     }
 }
 
 /// Of a request line or a header field; 0 means the most there is.
-pub(in crate::config) fn longest(text: &str) -> Value<usize> {
+pub(in crate::config) fn longest(text: &str) -> ParsedValue<usize> {
     let bytes = match size(text)? {
         0 => LONGEST_LINE,
         bytes if bytes > LONGEST_LINE => {
-            return Err(Malformed::new(format!("is more than {LONGEST_LINE}")));
+            return Err(InvalidValue::new(format!("is more than {LONGEST_LINE}")));
         }
         bytes => bytes,
     };
@@ -158,12 +162,12 @@ pub(in crate::config) fn longest(text: &str) -> Value<usize> {
 }
 
 /// Application threads. gunicorn's sync worker runs with 0 as with 1.
-pub(in crate::config) fn threads(text: &str) -> Value<u32> {
+pub(in crate::config) fn threads(text: &str) -> ParsedValue<u32> {
     number(text, 0..=MOST_THREADS).map(|threads| threads.max(1))
 }
 
 /// 0 means the most there is, and so does what is more than that, as with gunicorn.
-pub(in crate::config) fn most_fields(text: &str) -> Value<usize> {
+pub(in crate::config) fn most_fields(text: &str) -> ParsedValue<usize> {
     match number(text, 0..=u32::MAX)? {
         0 => Ok(MOST_FIELDS as usize),
         fields => Ok(fields.min(MOST_FIELDS) as usize),
@@ -174,7 +178,7 @@ pub(in crate::config) fn most_fields(text: &str) -> Value<usize> {
 mod tests {
     use super::*;
 
-    fn problem<T: std::fmt::Debug>(value: Value<T>) -> String {
+    fn problem<T: std::fmt::Debug>(value: ParsedValue<T>) -> String {
         value.expect_err("must be refused").problem
     }
 

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::TrustedPeers;
 
-pub(in crate::config) fn peers(text: &str) -> Value<TrustedPeers> {
+pub(in crate::config) fn peers(text: &str) -> ParsedValue<TrustedPeers> {
     let entries = || {
         text.split(',')
             .map(str::trim)
@@ -16,13 +16,13 @@ pub(in crate::config) fn peers(text: &str) -> Value<TrustedPeers> {
     }
     entries()
         .map(network)
-        .collect::<Value<_>>()
+        .collect::<ParsedValue<_>>()
         .map(TrustedPeers::Networks)
 }
 
-fn network(entry: &str) -> Value<(IpAddr, u8)> {
+fn network(entry: &str) -> ParsedValue<(IpAddr, u8)> {
     let malformed = || {
-        let problem = Malformed::new(format!(
+        let problem = InvalidValue::new(format!(
             "contains `{entry}`, which is not an address or network"
         ));
         match entry {

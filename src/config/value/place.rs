@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::LogTarget;
 
 /// `-` is `dash`; relative paths start at `base`.
@@ -25,17 +25,17 @@ pub(in crate::config) fn directories(text: &str, base: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-pub(in crate::config) fn environment_pair(text: &str) -> Value<(String, String)> {
+pub(in crate::config) fn environment_pair(text: &str) -> ParsedValue<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !text.contains('\0') => {
             Ok((name.to_owned(), value.to_owned()))
         }
-        Some(_) | None => Err(Malformed::new("is not KEY=VALUE")),
+        Some(_) | None => Err(InvalidValue::new("is not KEY=VALUE")),
     }
 }
 
 /// A path as in a request's target: starts with a slash, without characters that would have to be escaped.
-pub(in crate::config) fn url_path(text: &str) -> Value<String> {
+pub(in crate::config) fn url_path(text: &str) -> ParsedValue<String> {
     if !text.starts_with('/') {
         let hint = match text
             .split_once("://")
@@ -44,35 +44,35 @@ pub(in crate::config) fn url_path(text: &str) -> Value<String> {
             Some((_, path)) => format!("try `/{path}`"),
             None => format!("try `/{text}`"),
         };
-        return Err(Malformed::new("does not begin with a slash").hint(hint));
+        return Err(InvalidValue::new("does not begin with a slash").hint(hint));
     }
     if text
         .bytes()
         .any(|byte| !byte.is_ascii_graphic() || byte == b'#')
     {
-        return Err(Malformed::new("is not the path of a URL")
+        return Err(InvalidValue::new("is not the path of a URL")
             .hint("percent-encode what is not plain ASCII"));
     }
     Ok(text.to_owned())
 }
 
 /// The path as it was written, so that a symbolic link in it is followed anew each time.
-pub(in crate::config) fn directory(path: &Path) -> Value<PathBuf> {
+pub(in crate::config) fn directory(path: &Path) -> ParsedValue<PathBuf> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(path.to_owned()),
-        Ok(_) => Err(Malformed::new("is not a directory")),
+        Ok(_) => Err(InvalidValue::new("is not a directory")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Malformed::new("does not exist"))
+            Err(InvalidValue::new("does not exist"))
         }
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(Malformed::new("cannot be reached: permission denied"))
+            Err(InvalidValue::new("cannot be reached: permission denied"))
         }
-        Err(error) => Err(Malformed::new(format!("cannot be used: {error}"))),
+        Err(error) => Err(InvalidValue::new(format!("cannot be used: {error}"))),
     }
 }
 
 /// A file or directory that exists, or a pattern, which may match none.
-pub(in crate::config) fn watched(path: &Path) -> Value<PathBuf> {
+pub(in crate::config) fn watched(path: &Path) -> ParsedValue<PathBuf> {
     let pattern = path
         .as_os_str()
         .as_encoded_bytes()
@@ -81,11 +81,11 @@ pub(in crate::config) fn watched(path: &Path) -> Value<PathBuf> {
     if pattern || path.exists() {
         Ok(path.to_owned())
     } else {
-        Err(Malformed::new("does not exist"))
+        Err(InvalidValue::new("does not exist"))
     }
 }
 
-pub(in crate::config) fn root_path(text: &str) -> Value<String> {
+pub(in crate::config) fn root_path(text: &str) -> ParsedValue<String> {
     if text.is_empty() {
         Ok(String::new())
     } else {
@@ -94,14 +94,15 @@ pub(in crate::config) fn root_path(text: &str) -> Value<String> {
     }
 }
 
-pub(in crate::config) fn host_header(text: &str) -> Value<String> {
+pub(in crate::config) fn host_header(text: &str) -> ParsedValue<String> {
     if text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !b"/?#@".contains(&byte))
     {
         Ok(text.to_owned())
     } else {
-        Err(Malformed::new("is not a host").hint("write it as in example.org or example.org:8000"))
+        Err(InvalidValue::new("is not a host")
+            .hint("write it as in example.org or example.org:8000"))
     }
 }
 

@@ -1,32 +1,32 @@
 //! Versions of TLS and the certificates of clients. Cipher suites are in `ciphers.rs`.
 
-use super::{Malformed, Value};
+use super::{InvalidValue, ParsedValue};
 use crate::config::{ClientCertificates, TlsVersion};
 
 /// gunicorn passes Python's numbers on, and a file may contain their names.
-pub(in crate::config) fn client_certificates(text: &str) -> Value<ClientCertificates> {
+pub(in crate::config) fn client_certificates(text: &str) -> ParsedValue<ClientCertificates> {
     match text.trim().to_ascii_lowercase().as_str() {
         "none" | "0" | "cert_none" => Ok(ClientCertificates::NotRequested),
         "optional" | "1" | "cert_optional" => Ok(ClientCertificates::Optional),
         "required" | "2" | "cert_required" => Ok(ClientCertificates::Required),
-        _ => Err(Malformed::new("is none of none, optional, required")),
+        _ => Err(InvalidValue::new("is none of none, optional, required")),
     }
 }
 
-pub(in crate::config) fn tls_version(text: &str) -> Value<TlsVersion> {
+pub(in crate::config) fn tls_version(text: &str) -> ParsedValue<TlsVersion> {
     let name = text.trim().to_ascii_lowercase();
     match name.strip_prefix("tlsv").unwrap_or(&name) {
         "1.2" | "1_2" => Ok(TlsVersion::Tls12),
         "1.3" | "1_3" => Ok(TlsVersion::Tls13),
         "1.0" | "1.1" | "1_0" | "1_1" | "1" => {
-            Err(Malformed::new("is not supported").hint("TLS 1.2 and 1.3 are"))
+            Err(InvalidValue::new("is not supported").hint("TLS 1.2 and 1.3 are"))
         }
-        _ => Err(Malformed::new("is none of 1.2, 1.3")),
+        _ => Err(InvalidValue::new("is none of 1.2, 1.3")),
     }
 }
 
 /// Names and numbers of Python's `ssl.PROTOCOL_…`: those that leave the version open mean the oldest supported one.
-pub(in crate::config) fn ssl_version(text: &str) -> Value<TlsVersion> {
+pub(in crate::config) fn ssl_version(text: &str) -> ParsedValue<TlsVersion> {
     let name = text.trim();
     let name = name.strip_prefix("PROTOCOL_").unwrap_or(name);
     match name {
@@ -34,10 +34,10 @@ pub(in crate::config) fn ssl_version(text: &str) -> Value<TlsVersion> {
         "TLSv1_2" | "5" => Ok(TlsVersion::Tls12),
         "TLSv1_3" => Ok(TlsVersion::Tls13),
         "TLSv1" | "TLSv1_1" | "SSLv2" | "SSLv3" | "0" | "1" | "3" | "4" => {
-            Err(Malformed::new("is not supported")
+            Err(InvalidValue::new("is not supported")
                 .hint("use --tls-min-version 1.2 or 1.3; older versions are broken"))
         }
-        _ => Err(Malformed::new("is none of TLS, TLSv1_2, TLSv1_3")
+        _ => Err(InvalidValue::new("is none of TLS, TLSv1_2, TLSv1_3")
             .hint("or use --tls-min-version 1.2 or 1.3")),
     }
 }

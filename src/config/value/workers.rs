@@ -1,6 +1,6 @@
 //! How many workers: `4`, `auto`, `auto*2`, or a range of two of these.
 
-use super::{Malformed, Value, number};
+use super::{InvalidValue, ParsedValue, number};
 
 /// The workers that there are to be at the least and at the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,11 @@ const SHAPE: &str =
     "write a number, auto for one per available CPU, or a range, as in 2..8 or auto..auto*2";
 
 /// `ceiling`: the most that a server can have.
-pub(in crate::config) fn worker_count(text: &str, cpus: u32, ceiling: u32) -> Value<WorkerCount> {
+pub(in crate::config) fn worker_count(
+    text: &str,
+    cpus: u32,
+    ceiling: u32,
+) -> ParsedValue<WorkerCount> {
     let count = |text: &str| one(text.trim(), cpus, ceiling);
     let Some((least, most)) = text.split_once("..") else {
         let number = count(text)?;
@@ -28,12 +32,11 @@ pub(in crate::config) fn worker_count(text: &str, cpus: u32, ceiling: u32) -> Va
             (true, false) => "its least number",
             _ => "its greatest number",
         };
-        return Err(
-            Malformed::new(format!("is a range without {end}")).hint("write MIN..MAX, as in 2..8")
-        );
+        return Err(InvalidValue::new(format!("is a range without {end}"))
+            .hint("write MIN..MAX, as in 2..8"));
     }
     let bound = |end: &str, text: &str| {
-        count(text).map_err(|malformed| Malformed {
+        count(text).map_err(|malformed| InvalidValue {
             problem: format!("has a range whose {end} {}", malformed.problem),
             ..malformed
         })
@@ -44,14 +47,14 @@ pub(in crate::config) fn worker_count(text: &str, cpus: u32, ceiling: u32) -> Va
     );
     if least > most {
         let problem = format!("is a range from {least} down to {most}");
-        return Err(Malformed::new(problem)
+        return Err(InvalidValue::new(problem)
             .hint("write MIN..MAX, as in 2..8")
             .understood());
     }
     Ok(WorkerCount { least, most })
 }
 
-fn one(text: &str, cpus: u32, ceiling: u32) -> Value<u32> {
+fn one(text: &str, cpus: u32, ceiling: u32) -> ParsedValue<u32> {
     let Some(factor) = text.strip_prefix("auto") else {
         return number(text, 1..=ceiling).map_err(|malformed| match malformed.problem.as_str() {
             "is not a whole number" => malformed.hint(SHAPE),
@@ -62,8 +65,8 @@ fn one(text: &str, cpus: u32, ceiling: u32) -> Value<u32> {
         "" => 1,
         factor => match factor.strip_prefix('*') {
             Some(factor) => number(factor, 1..=ceiling)
-                .map_err(|_| Malformed::new("is no multiple of auto").hint(SHAPE))?,
-            None => return Err(Malformed::new("is not a whole number").hint(SHAPE)),
+                .map_err(|_| InvalidValue::new("is no multiple of auto").hint(SHAPE))?,
+            None => return Err(InvalidValue::new("is not a whole number").hint(SHAPE)),
         },
     };
     Ok(cpus.saturating_mul(factor).clamp(1, ceiling))
@@ -73,7 +76,7 @@ fn one(text: &str, cpus: u32, ceiling: u32) -> Value<u32> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Value<WorkerCount> {
+    fn read(text: &str) -> ParsedValue<WorkerCount> {
         worker_count(text, 3, 1024)
     }
 

@@ -131,14 +131,14 @@ fn walk(
 }
 
 #[derive(Debug)]
-enum Token {
+enum NginxToken {
     Word(usize, String),
     End,
     Open,
     Close(usize),
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
+fn tokens(text: &str) -> Result<Vec<NginxToken>, String> {
     let mut tokens = Vec::new();
     let mut characters = text.chars().peekable();
     let mut line = 1;
@@ -147,9 +147,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             '\n' => line += 1,
             _ if character.is_whitespace() => {}
             '#' => while characters.next_if(|&next| next != '\n').is_some() {},
-            ';' => tokens.push(Token::End),
-            '{' => tokens.push(Token::Open),
-            '}' => tokens.push(Token::Close(line)),
+            ';' => tokens.push(NginxToken::End),
+            '{' => tokens.push(NginxToken::Open),
+            '}' => tokens.push(NginxToken::Close(line)),
             '"' | '\'' => {
                 let begin = line;
                 let mut word = String::new();
@@ -164,7 +164,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                         }
                     }
                 }
-                tokens.push(Token::Word(begin, word));
+                tokens.push(NginxToken::Word(begin, word));
             }
             _ => {
                 let mut word = String::from(character);
@@ -180,14 +180,17 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                     word.push(next);
                     characters.next();
                 }
-                tokens.push(Token::Word(line, word));
+                tokens.push(NginxToken::Word(line, word));
             }
         }
     }
     Ok(tokens)
 }
 
-fn block(tokens: &mut std::vec::IntoIter<Token>, depth: usize) -> Result<Vec<Directive>, String> {
+fn block(
+    tokens: &mut std::vec::IntoIter<NginxToken>,
+    depth: usize,
+) -> Result<Vec<Directive>, String> {
     if depth > DEEPEST {
         return Err("blocks are nested too deeply".to_owned());
     }
@@ -197,7 +200,7 @@ fn block(tokens: &mut std::vec::IntoIter<Token>, depth: usize) -> Result<Vec<Dir
         match tokens.next() {
             None if depth == 0 && current.is_none() => return Ok(directives),
             None => return Err("the file ends within a directive or a block".to_owned()),
-            Some(Token::Word(line, word)) => match &mut current {
+            Some(NginxToken::Word(line, word)) => match &mut current {
                 Some(directive) => directive.arguments.push(word),
                 None => {
                     current = Some(Directive {
@@ -207,14 +210,16 @@ fn block(tokens: &mut std::vec::IntoIter<Token>, depth: usize) -> Result<Vec<Dir
                     });
                 }
             },
-            Some(Token::End) => directives.extend(current.take()),
-            Some(Token::Open) => {
+            Some(NginxToken::End) => directives.extend(current.take()),
+            Some(NginxToken::Open) => {
                 let mut directive = current.take().unwrap_or_default();
                 directive.block = block(tokens, depth + 1)?;
                 directives.push(directive);
             }
-            Some(Token::Close(_)) if depth > 0 && current.is_none() => return Ok(directives),
-            Some(Token::Close(line)) => return Err(format!("line {line}: an unexpected `}}`")),
+            Some(NginxToken::Close(_)) if depth > 0 && current.is_none() => return Ok(directives),
+            Some(NginxToken::Close(line)) => {
+                return Err(format!("line {line}: an unexpected `}}`"));
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Rules on how units, compose files, manifests and images start a server.
 
 use super::mebibytes;
-use crate::doctor::facts::{Facts, Manager};
+use crate::doctor::facts::{DeploymentFacts, Manager};
 use crate::doctor::finding::{Finding, Severity};
 
-pub fn shell(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn shell(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for deployment in facts.deployments.iter().filter(|one| one.has_shell) {
         findings.push(Finding {
             severity: Severity::Warning,
@@ -23,7 +23,7 @@ pub fn shell(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn kind(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn kind(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for deployment in &facts.deployments {
         let Some(kind) = deployment.kind.as_deref() else {
             continue;
@@ -45,7 +45,7 @@ pub fn kind(facts: &Facts, findings: &mut Vec<Finding>) {
 /// Estimated memory of a worker, by framework, when no running worker can be measured.
 const SMALL_WORKER: u64 = 40 << 20;
 
-pub fn memory(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn memory(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let measured = facts.running.as_ref().and_then(|running| {
         let workers = running.workers.iter();
         workers.filter_map(|worker| worker.memory).max()

@@ -1,10 +1,10 @@
 //! Django's settings.
 
 use super::servers;
-use crate::doctor::facts::Facts;
+use crate::doctor::facts::DeploymentFacts;
 use crate::doctor::finding::{Finding, Severity};
 
-pub fn unreadable(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn unreadable(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(django) = &facts.django else {
         return;
     };
@@ -21,14 +21,14 @@ pub fn unreadable(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// Those that could be read.
-fn settings(facts: &Facts) -> Option<&crate::doctor::facts::Django> {
+fn settings(facts: &DeploymentFacts) -> Option<&crate::doctor::facts::DjangoSettings> {
     facts
         .django
         .as_ref()
         .filter(|django| django.error.is_none())
 }
 
-pub fn debug(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn debug(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     if let Some(django) = settings(facts).filter(|django| django.debug) {
         findings.push(Finding {
             severity: Severity::Error,
@@ -41,7 +41,7 @@ pub fn debug(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn allowed_hosts(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn allowed_hosts(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(django) = settings(facts) else {
         return;
     };
@@ -72,7 +72,7 @@ pub fn allowed_hosts(facts: &Facts, findings: &mut Vec<Finding>) {
     });
 }
 
-pub fn generated_key(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn generated_key(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     if let Some(django) = settings(facts).filter(|django| django.has_generated_key && !django.debug)
     {
         findings.push(Finding {
@@ -87,7 +87,7 @@ pub fn generated_key(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn kept_connections(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn kept_connections(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let is_asgi = servers(facts).any(|(server, _)| server.is_asgi == Some(true));
     let Some(django) = settings(facts).filter(|_| is_asgi) else {
         return;
@@ -104,7 +104,7 @@ pub fn kept_connections(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn ready_path(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn ready_path(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(django) = &facts.django else {
         return;
     };
@@ -123,7 +123,7 @@ pub fn ready_path(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn proxy_scheme(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn proxy_scheme(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let passes_scheme = facts
         .passes
         .iter()

@@ -1,9 +1,9 @@
 //! Log files.
 
-use crate::doctor::facts::Facts;
+use crate::doctor::facts::DeploymentFacts;
 use crate::doctor::finding::{Finding, Severity};
 
-pub fn rotation(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn rotation(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(server) = &facts.server else {
         return;
     };

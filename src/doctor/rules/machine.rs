@@ -1,7 +1,7 @@
 //! The machine or container, and the configuration in it.
 
 use super::servers;
-use crate::doctor::facts::Facts;
+use crate::doctor::facts::DeploymentFacts;
 use crate::doctor::finding::{Finding, Severity};
 
 /// A worker with some thousand connections needs that many.
@@ -9,7 +9,7 @@ const FEW_DESCRIPTORS: u64 = 4096;
 /// 2026-01-01: an earlier system time is wrong, since rgun is newer.
 const FIRST_DAY: u64 = 1_767_225_600;
 
-pub fn configuration(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn configuration(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     if let Some(problem) = &facts.misconfigured {
         findings.push(Finding {
             severity: Severity::Error,
@@ -22,7 +22,7 @@ pub fn configuration(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn somaxconn(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn somaxconn(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(most) = facts.machine.somaxconn else {
         return;
     };
@@ -39,7 +39,7 @@ pub fn somaxconn(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn descriptors(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn descriptors(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     if let Some(most) = facts
         .machine
         .descriptors
@@ -58,7 +58,7 @@ pub fn descriptors(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn cpus(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn cpus(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let (Some(cpus), Some(server)) = (facts.machine.cpus, &facts.server) else {
         return;
     };
@@ -76,7 +76,7 @@ pub fn cpus(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// Queues of sockets of their own are lost with their worker, unless the kernel hands them on.
-pub fn migration(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn migration(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let shares = servers(facts).any(|(server, _)| server.has_own_socket_per_worker);
     if shares && facts.machine.tcp_migrate_req == Some(false) {
         findings.push(Finding {
@@ -90,7 +90,7 @@ pub fn migration(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn clock(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn clock(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     if facts.machine.now > 0 && facts.machine.now < FIRST_DAY {
         findings.push(Finding {
             severity: Severity::Error,
@@ -103,7 +103,7 @@ pub fn clock(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn first_process(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn first_process(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(first) = &facts.machine.first_process else {
         return;
     };

@@ -11,10 +11,10 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 
-use super::facts::{Deployment, Facts, Server};
+use super::facts::{Deployment, DeploymentFacts, ServerSettings};
 use super::finding::Finding;
 
-type Rule = fn(&Facts, &mut Vec<Finding>);
+type Rule = fn(&DeploymentFacts, &mut Vec<Finding>);
 
 pub const ALL: &[Rule] = &[
     machine::configuration,
@@ -53,7 +53,9 @@ pub const ALL: &[Rule] = &[
 ];
 
 /// Each server with the deployment that stops it; without deployment files, the server that is configured here.
-fn servers(facts: &Facts) -> impl Iterator<Item = (&Server, Option<&Deployment>)> {
+fn servers(
+    facts: &DeploymentFacts,
+) -> impl Iterator<Item = (&ServerSettings, Option<&Deployment>)> {
     let deployed = facts.deployments.iter();
     let deployed = deployed.filter_map(|one| Some((one.server.as_ref()?, Some(one))));
     let here = facts

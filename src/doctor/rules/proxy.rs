@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{seconds, servers};
-use crate::doctor::facts::{Facts, Manager, SocketState};
+use crate::doctor::facts::{DeploymentFacts, Manager, SocketState};
 use crate::doctor::finding::{Finding, Severity};
 
-pub fn keepalive(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn keepalive(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for pass in &facts.passes {
         let problem = match &pass.upstream {
             Some(upstream) if upstream.keepalive > 0 => continue,
@@ -30,7 +30,7 @@ pub fn keepalive(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// nginx reuses kept connections only with these.
-pub fn reused_connection(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn reused_connection(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for pass in &facts.passes {
         if pass
             .upstream
@@ -64,7 +64,7 @@ pub fn reused_connection(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// Which side closes an idle connection first.
-pub fn idle_timeout(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn idle_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     const WHY: &str = "the server closes a kept connection while the proxy sends the next request on it: now and then a 502";
     let upstreams = facts.passes.iter().filter_map(|pass| {
         let upstream = pass
@@ -116,7 +116,7 @@ pub fn idle_timeout(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn read_timeout(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn read_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for (server, _) in servers(facts) {
         let Some(longest) = server.request_timeout else {
             continue;
@@ -143,7 +143,7 @@ pub fn read_timeout(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn forwarded_headers(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn forwarded_headers(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for pass in &facts.passes {
         let missing: Vec<_> = [
             ("host", "proxy_set_header Host $host;"),
@@ -176,7 +176,7 @@ pub fn forwarded_headers(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// In containers a proxy is never on the loopback.
-pub fn trusted_proxies(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn trusted_proxies(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for (server, deployment) in servers(facts) {
         let Some(deployment) = deployment else {
             continue;
@@ -196,7 +196,7 @@ pub fn trusted_proxies(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn sockets(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn sockets(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for socket in &facts.sockets {
         let path = socket.path.display();
         let (problem, fix) = match &socket.state {

@@ -1,7 +1,7 @@
 //! The interpreter and what it can import.
 
 use super::servers;
-use crate::doctor::facts::Facts;
+use crate::doctor::facts::DeploymentFacts;
 use crate::doctor::finding::{Finding, Severity};
 
 /// Minor versions of Python 3, and the first day without security fixes, in seconds since 1970 (PEP 596 and its successors).
@@ -16,7 +16,7 @@ const ENDS: &[(u32, u64)] = &[
 ];
 const HALF_A_YEAR: u64 = 182 * 24 * 3600;
 
-pub fn end_of_life(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn end_of_life(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some((3, minor)) = facts.python.as_ref().map(|python| python.version) else {
         return;
     };
@@ -44,7 +44,7 @@ pub fn end_of_life(facts: &Facts, findings: &mut Vec<Finding>) {
     });
 }
 
-pub fn uvloop(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn uvloop(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let is_asgi = servers(facts).any(|(server, _)| server.is_asgi == Some(true));
     if is_asgi
         && facts
@@ -63,7 +63,7 @@ pub fn uvloop(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn writable_path(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn writable_path(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for path in facts.python.iter().flat_map(|python| &python.writable) {
         findings.push(Finding {
             severity: Severity::Error,

@@ -1,13 +1,13 @@
 //! Rules on a running server.
 
 use super::mebibytes;
-use crate::doctor::facts::Facts;
+use crate::doctor::facts::DeploymentFacts;
 use crate::doctor::finding::{Finding, Severity};
 
 /// The most restarts of one slot without a finding.
 const MANY_RESTARTS: u64 = 20;
 
-pub fn hung(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn hung(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(running) = &facts.running else {
         return;
     };
@@ -23,7 +23,7 @@ pub fn hung(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn restarts(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn restarts(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(running) = &facts.running else {
         return;
     };
@@ -43,7 +43,7 @@ pub fn restarts(facts: &Facts, findings: &mut Vec<Finding>) {
     }
 }
 
-pub fn last_reload(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn last_reload(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(running) = &facts.running else {
         return;
     };
@@ -60,7 +60,7 @@ pub fn last_reload(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// Memory of two generations at once.
-pub fn memory(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn memory(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let (Some(running), Some(limit)) = (&facts.running, facts.machine.memory) else {
         return;
     };

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{seconds, servers};
-use crate::doctor::facts::{Facts, Manager};
+use crate::doctor::facts::{DeploymentFacts, Manager};
 use crate::doctor::finding::{Finding, Severity};
 
 /// Time for the last responses and for Python's shutdown.
 const MARGIN: Duration = Duration::from_secs(2);
 
-pub fn stop_timeout(facts: &Facts, findings: &mut Vec<Finding>) {
+pub fn stop_timeout(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for (server, deployment) in servers(facts) {
         let Some(deployment) = deployment else {
             continue;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::doctor::examine;
 use crate::doctor::facts::{
-    Deployment, Django, Facts, Machine, Manager, Pass, Python, Running, RunningWorker, Server,
-    Socket, SocketState, Upstream,
+    Deployment, DeploymentFacts, DjangoSettings, Machine, Manager, Pass, ProxiedSocket, Python,
+    RunningWorker, ServerSettings, ServerStatus, SocketState, Upstream,
 };
 use crate::doctor::finding::Severity;
 
@@ -13,8 +13,8 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-fn server() -> Server {
-    Server {
+fn server() -> ServerSettings {
+    ServerSettings {
         place: "rgun.toml".to_owned(),
         is_asgi: Some(true),
         workers: 2,
@@ -68,8 +68,8 @@ fn pass() -> Pass {
 }
 
 /// Everything is known, and in order.
-fn sound() -> Facts {
-    Facts {
+fn sound() -> DeploymentFacts {
+    DeploymentFacts {
         server: Some(server()),
         misconfigured: None,
         machine: Machine {
@@ -87,11 +87,11 @@ fn sound() -> Facts {
             has_uvloop: true,
             writable: Vec::new(),
         }),
-        django: Some(Django {
+        django: Some(DjangoSettings {
             module: "config.settings".to_owned(),
             allowed_hosts: vec!["shop.example".to_owned()],
             knows_proxy_scheme: true,
-            ..Django::default()
+            ..DjangoSettings::default()
         }),
         deployments: vec![
             deployment(Manager::Systemd),
@@ -99,12 +99,12 @@ fn sound() -> Facts {
             deployment(Manager::Kubernetes),
         ],
         passes: vec![pass()],
-        sockets: vec![Socket {
+        sockets: vec![ProxiedSocket {
             path: "/run/shop.sock".into(),
             place: "site.conf:3".to_owned(),
             state: SocketState::Usable,
         }],
-        running: Some(Running {
+        running: Some(ServerStatus {
             name: "shop".to_owned(),
             workers: vec![RunningWorker {
                 memory: Some(100 << 20),
@@ -116,7 +116,7 @@ fn sound() -> Facts {
 }
 
 /// The rules with a finding after `change` was made to the facts of a correct site.
-fn found(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Severity)> {
+fn found(change: impl FnOnce(&mut DeploymentFacts)) -> Vec<(&'static str, Severity)> {
     let mut facts = sound();
     change(&mut facts);
     let findings = examine(&facts);
@@ -126,7 +126,7 @@ fn found(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Severity)> {
         .collect()
 }
 
-fn deployed(facts: &mut Facts) -> &mut Server {
+fn deployed(facts: &mut DeploymentFacts) -> &mut ServerSettings {
     let first = facts.deployments.first_mut();
     first.and_then(|one| one.server.as_mut()).expect("one")
 }
@@ -136,7 +136,7 @@ use Severity::{Error, Notice, Warning};
 #[test]
 fn a_sound_site_and_one_of_which_nothing_is_known() {
     assert_eq!(found(|_| {}), []);
-    assert_eq!(examine(&Facts::default()), []);
+    assert_eq!(examine(&DeploymentFacts::default()), []);
 }
 
 #[test]
@@ -298,8 +298,9 @@ fn the_interpreter() {
 
 #[test]
 fn settings_of_django() {
-    let django =
-        |change: fn(&mut Django)| found(|facts| change(facts.django.as_mut().expect("one")));
+    let django = |change: fn(&mut DjangoSettings)| {
+        found(|facts| change(facts.django.as_mut().expect("one")))
+    };
     assert_eq!(
         django(|django| django.error = Some("KeyError".to_owned())),
         [("django-settings", Warning)]

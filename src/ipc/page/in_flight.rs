@@ -9,18 +9,18 @@ use super::{Page, bucket};
 /// The place of one request among those in flight; to be given back with `request_finished`.
 #[derive(Debug)]
 #[must_use = "the request counts as in flight until its ticket is given back"]
-pub struct Ticket(Mark);
+pub struct Ticket(InFlightMark);
 
 /// The request that the app's code runs for, also when that request has ended meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
+pub struct InFlightMark {
     index: u32,
     /// Zero: the request has no place.
     serial: u64,
 }
 
 impl Ticket {
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> InFlightMark {
         self.0
     }
 }
@@ -47,7 +47,7 @@ impl Page {
     pub fn request_started(&self, method: &[u8], path: &[u8], id: &[u8], now_ms: u64) -> Ticket {
         let serial = self.words[page::COUNTERS + counter::REQUESTS].fetch_add(1, Relaxed) + 1;
         let Some(index) = self.take_entry() else {
-            return Ticket(Mark {
+            return Ticket(InFlightMark {
                 index: 0,
                 serial: 0,
             });
@@ -64,11 +64,11 @@ impl Page {
         store_bytes(&words[entry::PATH..], path);
         // Last, so that a reader that sees the start sees the text (a kill may come between any two stores).
         words[entry::START].store(now_ms + 1, Release);
-        Ticket(Mark { index, serial })
+        Ticket(InFlightMark { index, serial })
     }
 
     /// The app's code for that request runs from here on. Harmless when the request has ended.
-    pub fn app_runs(&self, mark: Mark) {
+    pub fn app_runs(&self, mark: InFlightMark) {
         let words = self.entry(mark.index);
         if mark.serial != 0 && words[entry::SERIAL].load(Relaxed) == mark.serial {
             words[entry::RUNS].store(mark.serial, Relaxed);
@@ -76,7 +76,7 @@ impl Page {
     }
 
     /// It waits, or has returned.
-    pub fn app_rests(&self, mark: Mark) {
+    pub fn app_rests(&self, mark: InFlightMark) {
         let words = self.entry(mark.index);
         if mark.serial != 0 && words[entry::RUNS].load(Relaxed) == mark.serial {
             words[entry::RUNS].store(0, Relaxed);
@@ -90,7 +90,7 @@ impl Page {
         self.add(counter::BYTES_OUT, bytes);
         self.add(counter::DURATION, micros);
         self.add(counter::LATENCY + bucket(micros), 1);
-        let Mark { index, serial } = ticket.0;
+        let InFlightMark { index, serial } = ticket.0;
         if serial != 0 {
             self.entry(index)[entry::START].store(0, Relaxed);
             self.words[page::TAKEN].fetch_and(!(1 << index), Relaxed);

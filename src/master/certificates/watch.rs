@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Component, Path, PathBuf};
 
 use crate::sys;
-use crate::sys::inotify::{Change, Inotify, Mark};
+use crate::sys::inotify::{Change, Inotify, WatchId};
 
 /// As many links as the kernel follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
@@ -16,7 +16,7 @@ const MOST_LINKS: usize = 40;
 #[derive(Debug)]
 pub struct CertificateWatch {
     inotify: Inotify,
-    names: BTreeMap<Mark, BTreeSet<OsString>>,
+    names: BTreeMap<WatchId, BTreeSet<OsString>>,
 }
 
 impl CertificateWatch {

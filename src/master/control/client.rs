@@ -6,14 +6,14 @@ use std::os::unix::net::UnixStream;
 
 use serde::{Deserialize, Serialize};
 
-use crate::master::descriptors::{Kept, copy};
-use crate::sys::{self, Wanted};
+use crate::master::descriptors::{KeptDescriptors, copy};
+use crate::sys::{self, PollInterest};
 
 /// Limit for one request.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub struct Client {
+pub struct ControlClient {
     stream: UnixStream,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -33,7 +33,7 @@ enum Leaving {
 
 /// A line, or what arrived instead of one.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum ReceivedLine {
     Whole(Vec<u8>),
     TooLong,
 }
@@ -48,8 +48,8 @@ pub struct ClientState {
     leaves: bool,
 }
 
-impl Client {
-    pub fn state(&self, kept: &mut Kept) -> ClientState {
+impl ControlClient {
+    pub fn state(&self, kept: &mut KeptDescriptors) -> ClientState {
         ClientState {
             stream: kept.keep(&self.stream),
             input: self.input.clone(),
@@ -94,22 +94,22 @@ impl Client {
     }
 
     /// One request at a time: while one is answered, the next waits in the socket.
-    pub fn wanted(&self) -> Wanted {
+    pub fn wanted(&self) -> PollInterest {
         if !self.output.is_empty() {
-            Wanted::Writable
+            PollInterest::Writable
         } else if self.asked.is_some() || self.leaving != Leaving::No {
-            Wanted::Closed
+            PollInterest::Closed
         } else {
-            Wanted::Readable
+            PollInterest::Readable
         }
     }
 
     /// Handles readiness of the socket.
     pub fn attend(&mut self) {
         match self.wanted() {
-            Wanted::Writable => self.write(),
-            Wanted::Readable => self.read(),
-            Wanted::Closed => self.leaving = Leaving::Now,
+            PollInterest::Writable => self.write(),
+            PollInterest::Readable => self.read(),
+            PollInterest::Closed => self.leaving = Leaving::Now,
         }
     }
 
@@ -127,35 +127,35 @@ impl Client {
     }
 
     /// The next request, if it has arrived and the previous one was answered.
-    pub fn line(&mut self) -> Option<Line> {
+    pub fn line(&mut self) -> Option<ReceivedLine> {
         if self.asked.is_some() || !self.output.is_empty() {
             return None;
         }
         if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
             let mut line: Vec<u8> = self.input.drain(..=end).collect();
             line.pop();
-            return Some(Line::Whole(line));
+            return Some(ReceivedLine::Whole(line));
         }
         if self.input.len() > LONGEST_LINE {
             self.input.clear();
             self.leaving = Leaving::WhenWritten;
-            return Some(Line::TooLong);
+            return Some(ReceivedLine::TooLong);
         }
         None
     }
 
     /// Writes a line; what the client does not read now is kept.
-    pub fn say(&mut self, line: &str) {
+    pub fn send_line(&mut self, line: &str) {
         self.asked = None;
         self.output.extend_from_slice(line.as_bytes());
         self.output.push(b'\n');
         self.write();
     }
 
-    /// As `say`, then closes.
-    pub fn say_last(&mut self, line: &str) {
+    /// As `send_line`, then closes.
+    pub fn send_last_line(&mut self, line: &str) {
         self.leaving = Leaving::WhenWritten;
-        self.say(line);
+        self.send_line(line);
     }
 
     fn write(&mut self) {
@@ -172,7 +172,7 @@ impl Client {
     }
 }
 
-impl AsFd for Client {
+impl AsFd for ControlClient {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
@@ -186,10 +186,10 @@ fn is_passing(kind: ErrorKind) -> bool {
 mod tests {
     use super::*;
 
-    fn pair() -> (Client, UnixStream) {
+    fn pair() -> (ControlClient, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("a pair");
         ours.set_nonblocking(true).expect("fcntl");
-        (Client::new(ours), theirs)
+        (ControlClient::new(ours), theirs)
     }
 
     #[test]
@@ -197,11 +197,14 @@ mod tests {
         let (mut client, mut other) = pair();
         other.write_all(b"one\ntwo\n").expect("room");
         client.attend();
-        assert_eq!(client.line(), Some(Line::Whole(b"one".to_vec())));
+        assert_eq!(client.line(), Some(ReceivedLine::Whole(b"one".to_vec())));
         client.asked = Some(1);
-        assert_eq!((client.line(), client.wanted()), (None, Wanted::Closed));
-        client.say("answer");
-        assert_eq!(client.line(), Some(Line::Whole(b"two".to_vec())));
+        assert_eq!(
+            (client.line(), client.wanted()),
+            (None, PollInterest::Closed)
+        );
+        client.send_line("answer");
+        assert_eq!(client.line(), Some(ReceivedLine::Whole(b"two".to_vec())));
     }
 
     #[test]
@@ -212,8 +215,8 @@ mod tests {
             .shutdown(std::net::Shutdown::Write)
             .expect("connected");
         client.attend();
-        assert_eq!(client.line(), Some(Line::Whole(b"one".to_vec())));
-        client.say("answer");
+        assert_eq!(client.line(), Some(ReceivedLine::Whole(b"one".to_vec())));
+        client.send_line("answer");
         client.attend();
         assert!(client.is_gone());
         drop(client);
@@ -229,8 +232,8 @@ mod tests {
             other.write_all(&[b'x'; 4096]).expect("room");
             client.attend();
         }
-        assert_eq!(client.line(), Some(Line::TooLong));
-        client.say("too long");
+        assert_eq!(client.line(), Some(ReceivedLine::TooLong));
+        client.send_line("too long");
         assert!(client.is_gone());
     }
 
@@ -238,14 +241,17 @@ mod tests {
     fn what_the_client_does_not_take_waits() {
         let (mut client, mut other) = pair();
         let long = "x".repeat(1 << 20);
-        client.say(&long);
-        assert_eq!((client.wanted(), client.line()), (Wanted::Writable, None));
+        client.send_line(&long);
+        assert_eq!(
+            (client.wanted(), client.line()),
+            (PollInterest::Writable, None)
+        );
         let reader = std::thread::spawn(move || {
             let mut text = String::new();
             other.read_to_string(&mut text).expect("readable");
             text.len()
         });
-        while client.wanted() == Wanted::Writable {
+        while client.wanted() == PollInterest::Writable {
             client.attend();
         }
         drop(client);

@@ -3,19 +3,19 @@
 //! Served in the master's loop: nothing here waits, and the resources that clients can use are bounded.
 
 mod client;
-mod desk;
-mod errand;
+mod handlers;
 pub mod place;
 pub mod protocol;
 mod rate;
 mod socket;
+mod stack_request;
 mod stacks;
 mod status;
 pub mod trust;
 mod wait;
 
-pub use desk::refused;
-pub use errand::Errands;
+pub use handlers::refused;
 pub use rate::Rate;
-pub use socket::{Control, ControlState, Source};
-pub use wait::Waits;
+pub use socket::{Control, ControlSource, ControlState};
+pub use stack_request::StackRequests;
+pub use wait::WaitingClients;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// `{"command": "scale", "workers": 4}`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
-pub enum Request {
+pub enum ControlRequest {
     Status,
     /// Answered when the new workers serve, or when the reload has failed.
     Reload,
@@ -49,7 +49,7 @@ pub enum Request {
     /// Answered when the stop has begun; its completion is the end of the connection.
     Stop {
         #[serde(default)]
-        mode: StopMode,
+        mode: ControlStopMode,
     },
     /// Answered when the slot's next worker serves, or has failed to boot.
     RestartWorker {
@@ -71,7 +71,7 @@ pub enum Request {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StopMode {
+pub enum ControlStopMode {
     #[default]
     Graceful,
     Fast,
@@ -79,7 +79,7 @@ pub enum StopMode {
 
 /// The result of a request. `ok` is always present, the rest where it applies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Response {
+pub struct ControlResponse {
     pub ok: bool,
     /// What was done, or why not, for people.
     #[serde(default)]
@@ -95,15 +95,15 @@ pub struct Response {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stacks: Option<Vec<Stacks>>,
+    pub stacks: Option<Vec<WorkerStacks>>,
 }
 
 /// The Python stacks of a worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stacks {
+pub struct WorkerStacks {
     pub slot: u32,
     pub pid: i32,
-    pub way: Way,
+    pub way: StackSource,
     /// Every thread, and every asyncio task if it replied itself; or why there is nothing to show.
     pub text: String,
 }
@@ -111,7 +111,7 @@ pub struct Stacks {
 /// How the stacks were obtained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub enum StackSource {
     /// It did not reply.
     #[default]
     None,
@@ -120,7 +120,7 @@ pub enum Way {
     Signal,
 }
 
-impl Response {
+impl ControlResponse {
     pub fn done(message: impl Into<String>) -> Self {
         Self {
             ok: true,
@@ -157,28 +157,28 @@ pub struct Status {
     pub static_files: Vec<String>,
     /// A generation that is being rolled out, or is staged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rollout: Option<Rollout>,
+    pub rollout: Option<RolloutStatus>,
     /// The generation that `rollback` brings back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<Previous>,
+    pub previous: Option<PreviousGeneration>,
     pub workers_wanted: u32,
     /// Where that number follows the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scaling: Option<Scaling>,
+    pub scaling: Option<ScalingStatus>,
     pub reloads: Reloads,
     /// By slot; during a rollout a slot has two.
-    pub workers: Vec<Worker>,
+    pub workers: Vec<WorkerStatus>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Previous {
+pub struct PreviousGeneration {
     pub generation: u32,
     /// Time left.
     pub left_ms: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rollout {
+pub struct RolloutStatus {
     pub generation: u32,
     /// `reloading` (it is to serve), `staging` (it boots, to be staged), `staged`, `canary-booting`, `canary` or `taking-back`
     /// (it is to serve again).
@@ -195,7 +195,7 @@ pub struct Rollout {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scaling {
+pub struct ScalingStatus {
     pub least: u32,
     pub most: u32,
     /// The last change.
@@ -229,7 +229,7 @@ pub struct Reloads {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Worker {
+pub struct WorkerStatus {
     pub slot: u32,
     pub generation: u32,
     pub pid: i32,
@@ -252,11 +252,11 @@ pub struct Worker {
     /// Resident bytes; `None`: unknown.
     pub memory: Option<u64>,
     /// The requests in flight, the oldest first, as far as they are known individually.
-    pub oldest: Vec<InFlight>,
+    pub oldest: Vec<InFlightRequest>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InFlight {
+pub struct InFlightRequest {
     pub method: String,
     pub path: String,
     pub age_ms: u64,
@@ -275,45 +275,46 @@ mod tests {
     #[test]
     fn requests_read_as_they_are_documented() {
         for (text, request) in [
-            (r#"{"command":"status"}"#, Request::Status),
+            (r#"{"command":"status"}"#, ControlRequest::Status),
             (
                 r#"{"command":"scale","workers":4}"#,
-                Request::Scale {
+                ControlRequest::Scale {
                     workers: 4,
                     most: None,
                 },
             ),
             (
                 r#"{"command":"scale","workers":2,"most":8}"#,
-                Request::Scale {
+                ControlRequest::Scale {
                     workers: 2,
                     most: Some(8),
                 },
             ),
             (
                 r#"{"command":"stop"}"#,
-                Request::Stop {
-                    mode: StopMode::Graceful,
+                ControlRequest::Stop {
+                    mode: ControlStopMode::Graceful,
                 },
             ),
             (
                 r#"{"command":"restart-worker","slot":2,"reason":"later versions may say why"}"#,
-                Request::RestartWorker { slot: 2 },
+                ControlRequest::RestartWorker { slot: 2 },
             ),
         ] {
-            let read: Request = serde_json::from_str(text).expect("well formed");
+            let read: ControlRequest = serde_json::from_str(text).expect("well formed");
             assert_eq!(read, request);
-            let again: Request =
+            let again: ControlRequest =
                 serde_json::from_str(&serde_json::to_string(&request).expect("plain data"))
                     .expect("our own");
             assert_eq!(again, request);
         }
-        serde_json::from_str::<Request>(r#"{"command":"explode"}"#).expect_err("no such command");
+        serde_json::from_str::<ControlRequest>(r#"{"command":"explode"}"#)
+            .expect_err("no such command");
     }
 
     #[test]
     fn an_older_answer_has_fewer_fields() {
-        let read: Response = serde_json::from_str(r#"{"ok":true}"#).expect("well formed");
-        assert_eq!(read, Response::done(""));
+        let read: ControlResponse = serde_json::from_str(r#"{"ok":true}"#).expect("well formed");
+        assert_eq!(read, ControlResponse::done(""));
     }
 }

@@ -5,12 +5,12 @@ use crate::ipc::Counters;
 /// The last two samples.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rate {
-    before: Look,
-    last: Look,
+    before: RateSample,
+    last: RateSample,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Look {
+struct RateSample {
     at_ms: u64,
     requests: u64,
     busy_us: u64,
@@ -27,7 +27,7 @@ impl Rate {
             return;
         }
         self.before = self.last;
-        self.last = Look {
+        self.last = RateSample {
             at_ms: now_ms,
             requests: counters.requests,
             busy_us: counters.busy_us,

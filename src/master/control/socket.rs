@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::client::{Client, ClientState, LONGEST_LINE, Line};
+use super::client::{ClientState, ControlClient, LONGEST_LINE, ReceivedLine};
 use super::place;
-use super::protocol::{Request, Response};
+use super::protocol::{ControlRequest, ControlResponse};
 use crate::config::{ControlSocket, Settings};
 use crate::master::Error;
 use crate::master::binds::log_predecessor;
-use crate::master::descriptors::{Kept, KeptFile, KeptListener};
+use crate::master::descriptors::{KeptDescriptors, KeptFile, KeptListener};
 use crate::master::supervisor::Token;
 use crate::sys::{
-    self, Listener, SocketFile, Wanted, clock, effective_user, listen_unix, peer_user,
+    self, Listener, PollInterest, SocketFile, clock, effective_user, listen_unix, peer_user,
 };
 
 /// For its owner only: 0600.
@@ -29,8 +29,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The descriptors that are polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    Door,
+pub enum ControlSource {
+    Listening,
     Client(u64),
 }
 
@@ -38,7 +38,7 @@ pub enum Source {
 #[derive(Debug, Default)]
 pub struct Control {
     door: Option<(Listener, SocketFile)>,
-    clients: BTreeMap<u64, Client>,
+    clients: BTreeMap<u64, ControlClient>,
     /// A client waits and cannot be accepted (no descriptor is left): retried at that time, monotonic. Until then the
     /// listener is not polled, because it would be readable all the time.
     again: Option<Duration>,
@@ -73,7 +73,7 @@ impl Control {
         })
     }
 
-    pub fn state(&self, kept: &mut Kept) -> ControlState {
+    pub fn state(&self, kept: &mut KeptDescriptors) -> ControlState {
         let door = self.door.as_ref();
         ControlState {
             door: door.map(|(door, file)| (KeptListener::of(door, kept), KeptFile::from(file))),
@@ -97,7 +97,9 @@ impl Control {
             control.door = Some((door.take()?, file.into()));
         }
         for (number, client) in state.clients {
-            control.clients.insert(number, Client::restore(client)?);
+            control
+                .clients
+                .insert(number, ControlClient::restore(client)?);
         }
         Ok(control)
     }
@@ -107,24 +109,36 @@ impl Control {
         self.again
     }
 
-    pub fn watched(&self, now: Duration) -> impl Iterator<Item = (Source, BorrowedFd<'_>, Wanted)> {
+    pub fn watched(
+        &self,
+        now: Duration,
+    ) -> impl Iterator<Item = (ControlSource, BorrowedFd<'_>, PollInterest)> {
         let paused = self.again.is_some_and(|again| now < again);
         let room = self.clients.len() < MOST_CLIENTS
             || self.clients.values().any(|client| client.asked.is_none());
         let door = self.door.iter().filter(move |_| room && !paused);
-        let door = door.map(|(door, _)| (Source::Door, door.as_fd(), Wanted::Readable));
-        let clients = self
-            .clients
-            .iter()
-            .map(|(number, client)| (Source::Client(*number), client.as_fd(), client.wanted()));
+        let door = door.map(|(door, _)| {
+            (
+                ControlSource::Listening,
+                door.as_fd(),
+                PollInterest::Readable,
+            )
+        });
+        let clients = self.clients.iter().map(|(number, client)| {
+            (
+                ControlSource::Client(*number),
+                client.as_fd(),
+                client.wanted(),
+            )
+        });
         door.chain(clients)
     }
 
     /// Handles readiness of that source.
-    pub fn attend(&mut self, source: Source) {
+    pub fn attend(&mut self, source: ControlSource) {
         match source {
-            Source::Door => self.welcome(),
-            Source::Client(number) => {
+            ControlSource::Listening => self.welcome(),
+            ControlSource::Client(number) => {
                 if let Some(client) = self.clients.get_mut(&number) {
                     client.attend();
                 }
@@ -142,10 +156,12 @@ impl Control {
         };
         self.again = None;
         let user = peer_user(connection.as_fd());
-        let mut client = Client::new(UnixStream::from(connection));
+        let mut client = ControlClient::new(UnixStream::from(connection));
         if user.is_none_or(|user| user != 0 && user != effective_user()) {
             tracing::warn!(user, "control socket: refused to another user");
-            client.say_last(&line(&Response::failed("only for the server's own user")));
+            client.send_last_line(&line(&ControlResponse::failed(
+                "only for the server's own user",
+            )));
             return;
         }
         if self.clients.len() >= MOST_CLIENTS {
@@ -175,15 +191,15 @@ impl Control {
     }
 
     /// The requests that have arrived; invalid ones are answered here. Clients that have disconnected are dropped.
-    pub fn requests(&mut self) -> Vec<(Token, Request)> {
+    pub fn requests(&mut self) -> Vec<(Token, ControlRequest)> {
         let mut found = Vec::new();
         for client in self.clients.values_mut() {
             while let Some(read) = client.line() {
                 let request = match read {
-                    Line::Whole(bytes) => {
+                    ReceivedLine::Whole(bytes) => {
                         serde_json::from_slice(&bytes).map_err(|error| error.to_string())
                     }
-                    Line::TooLong => Err(format!("longer than {LONGEST_LINE} bytes")),
+                    ReceivedLine::TooLong => Err(format!("longer than {LONGEST_LINE} bytes")),
                 };
                 match request {
                     Ok(request) => {
@@ -191,7 +207,7 @@ impl Control {
                         client.asked = Some(self.last);
                         found.push((Token(self.last), request));
                     }
-                    Err(error) => client.say(&line(&Response::failed(format!(
+                    Err(error) => client.send_line(&line(&ControlResponse::failed(format!(
                         "request not understood: {error}"
                     )))),
                 }
@@ -202,10 +218,10 @@ impl Control {
     }
 
     /// Sends the response to a request; its client may have disconnected.
-    pub fn answer(&mut self, token: Token, response: &Response) {
-        let asked = |client: &&mut Client| client.asked == Some(token.0);
+    pub fn answer(&mut self, token: Token, response: &ControlResponse) {
+        let asked = |client: &&mut ControlClient| client.asked == Some(token.0);
         if let Some(client) = self.clients.values_mut().find(asked) {
-            client.say(&line(response));
+            client.send_line(&line(response));
         }
     }
 
@@ -225,7 +241,7 @@ impl Control {
     }
 }
 
-fn line(response: &Response) -> String {
+fn line(response: &ControlResponse) -> String {
     serde_json::to_string(response).unwrap_or_else(|_| r#"{"ok":false}"#.to_owned())
 }
 

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use super::protocol::{InFlight, Previous, Reloads, Rollout, ScaleChange, Scaling, Status, Worker};
+use super::protocol::{
+    InFlightRequest, PreviousGeneration, Reloads, RolloutStatus, ScaleChange, ScalingStatus,
+    Status, WorkerStatus,
+};
 use crate::config::{DjangoFiles, StaticFiles};
 use crate::master::scaling::reason;
 use crate::master::shell::Shell;
 use crate::master::supervisor::{
-    Generation, RolloutStage, ScalingView, Service, Stage, WorkerView,
+    Generation, RolloutStage, ScalingView, ServerState, WorkerStage, WorkerView,
 };
 use crate::sys::clock;
 use crate::sys::process::resident;
@@ -15,7 +18,7 @@ use crate::sys::process::resident;
 impl Shell<'_> {
     pub(super) fn status(&self) -> Status {
         let now = clock::monotonic_ms();
-        let mut workers: Vec<Worker> = self
+        let mut workers: Vec<WorkerStatus> = self
             .supervisor
             .workers()
             .filter_map(|view| self.worker_status(&view, now))
@@ -38,11 +41,11 @@ impl Shell<'_> {
                 .collect(),
             static_files: self
                 .generations
-                .editions
+                .generation_configs
                 .get(&self.supervisor.generation())
-                .map(|edition| mounts(&edition.settings.files))
+                .map(|generation_config| mounts(&generation_config.settings.files))
                 .unwrap_or_default(),
-            rollout: self.supervisor.rollout().map(|rollout| Rollout {
+            rollout: self.supervisor.rollout().map(|rollout| RolloutStatus {
                 generation: rollout.generation.0,
                 state: rollout_stage(rollout.stage).to_owned(),
                 slots: rollout.slots,
@@ -52,16 +55,16 @@ impl Shell<'_> {
             previous: self
                 .supervisor
                 .previous()
-                .map(|(generation, left)| Previous {
+                .map(|(generation, left)| PreviousGeneration {
                     generation: generation.0,
                     left_ms: ms(left),
                 }),
             workers_wanted: self.supervisor.target(),
             scaling: self.supervisor.scaling().map(scaling_status),
             reloads: Reloads {
-                succeeded: self.reporting.tally.reloads,
-                failed: self.reporting.tally.reloads_failed,
-                last_failure: self.reporting.journal.last_reload_failure.clone(),
+                succeeded: self.reporting.restart_counters.reloads,
+                failed: self.reporting.restart_counters.reloads_failed,
+                last_failure: self.reporting.event_log.last_reload_failure.clone(),
             },
             workers,
         }
@@ -75,18 +78,18 @@ impl Shell<'_> {
         listeners.map(ToString::to_string).collect()
     }
 
-    fn worker_status(&self, view: &WorkerView, now: u64) -> Option<Worker> {
+    fn worker_status(&self, view: &WorkerView, now: u64) -> Option<WorkerStatus> {
         let worker = self.fleet.workers.get(view.who.incarnation)?;
         let counters = worker.page.counters();
         let since = |moment: u64| now.saturating_sub(moment);
-        Some(Worker {
+        Some(WorkerStatus {
             slot: view.who.slot.0,
             generation: view.who.generation.0,
             pid: worker.pid.as_raw(),
             state: stage(view.stage).to_owned(),
             age_ms: since(worker.born_ms),
             silent_ms: since(worker.page.heartbeat().max(worker.born_ms)),
-            restarts: self.reporting.tally.restarts_of(view.who.slot),
+            restarts: self.reporting.restart_counters.restarts_of(view.who.slot),
             requests: counters.requests,
             requests_per_second: worker.rate.requests_per_second(),
             busy: worker.rate.busy(worker.page.threads()),
@@ -97,7 +100,7 @@ impl Shell<'_> {
                 .page
                 .in_flight()
                 .into_iter()
-                .map(|request| InFlight {
+                .map(|request| InFlightRequest {
                     method: request.method,
                     path: request.path,
                     age_ms: since(request.started_ms),
@@ -109,8 +112,8 @@ impl Shell<'_> {
     }
 }
 
-fn scaling_status(view: ScalingView) -> Scaling {
-    Scaling {
+fn scaling_status(view: ScalingView) -> ScalingStatus {
+    ScalingStatus {
         least: view.bounds.least,
         most: view.bounds.most,
         last: view.last.map(|(decision, ago)| ScaleChange {
@@ -140,12 +143,12 @@ fn mounts(files: &StaticFiles) -> Vec<String> {
     named.chain(of_django).collect()
 }
 
-fn service(service: Service) -> &'static str {
+fn service(service: ServerState) -> &'static str {
     match service {
-        Service::Booting => "booting",
-        Service::Serving => "serving",
-        Service::Reloading => "reloading",
-        Service::Stopping => "stopping",
+        ServerState::Booting => "booting",
+        ServerState::Serving => "serving",
+        ServerState::Reloading => "reloading",
+        ServerState::Stopping => "stopping",
     }
 }
 
@@ -160,14 +163,14 @@ fn rollout_stage(stage: RolloutStage) -> &'static str {
     }
 }
 
-fn stage(stage: Stage) -> &'static str {
+fn stage(stage: WorkerStage) -> &'static str {
     match stage {
-        Stage::Booting => "booting",
-        Stage::Standby => "standby",
-        Stage::Serving => "serving",
-        Stage::Paused => "paused",
-        Stage::Hung => "hung",
-        Stage::Draining => "draining",
-        Stage::Stopping => "stopping",
+        WorkerStage::Booting => "booting",
+        WorkerStage::Standby => "standby",
+        WorkerStage::Serving => "serving",
+        WorkerStage::Paused => "paused",
+        WorkerStage::Hung => "hung",
+        WorkerStage::Draining => "draining",
+        WorkerStage::Stopping => "stopping",
     }
 }

@@ -2,30 +2,30 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{Request, Response};
+use super::protocol::{ControlRequest, ControlResponse};
 use crate::master::shell::Shell;
-use crate::master::supervisor::{Service, Stage, Token};
+use crate::master::supervisor::{ServerState, Token, WorkerStage};
 
 /// The waiting clients and their goals.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub struct Waits(Vec<(Token, Goal)>);
+pub struct WaitingClients(Vec<(Token, WaitGoal)>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Goal {
+enum WaitGoal {
     Ready,
     Idle,
 }
 
-impl Waits {
+impl WaitingClients {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// `false`: the request is not one that waits.
-    pub fn add(&mut self, token: Token, request: &Request) -> bool {
+    pub fn add(&mut self, token: Token, request: &ControlRequest) -> bool {
         let goal = match request {
-            Request::WaitReady => Goal::Ready,
-            Request::WaitIdle => Goal::Idle,
+            ControlRequest::WaitReady => WaitGoal::Ready,
+            ControlRequest::WaitIdle => WaitGoal::Idle,
             _ => return false,
         };
         self.0.push((token, goal));
@@ -36,35 +36,40 @@ impl Waits {
 impl Shell<'_> {
     /// Answers those whose goal is reached, or cannot be reached any more.
     pub(in crate::master) fn settle_waits(&mut self) {
-        let waiting = std::mem::take(&mut self.desk.waits.0);
+        let waiting = std::mem::take(&mut self.handlers.waits.0);
         for (token, goal) in waiting {
             let response = match (self.supervisor.service(), goal) {
-                (Service::Stopping, _) => Response::failed("the server is stopping"),
-                (Service::Serving, Goal::Ready) if self.is_complete() => {
-                    Response::done("the server is ready")
+                (ServerState::Stopping, _) => ControlResponse::failed("the server is stopping"),
+                (ServerState::Serving, WaitGoal::Ready) if self.is_complete() => {
+                    ControlResponse::done("the server is ready")
                 }
-                (Service::Serving, Goal::Idle) if self.is_complete() && self.is_idle() => {
-                    Response::done("the server is idle")
+                (ServerState::Serving, WaitGoal::Idle) if self.is_complete() && self.is_idle() => {
+                    ControlResponse::done("the server is idle")
                 }
                 _ => {
-                    if self.desk.control.still_asks(token) {
-                        self.desk.waits.0.push((token, goal));
+                    if self.handlers.control.still_asks(token) {
+                        self.handlers.waits.0.push((token, goal));
                     }
                     continue;
                 }
             };
-            self.desk.control.answer(token, &response);
+            self.handlers.control.answer(token, &response);
         }
     }
 
     fn is_complete(&self) -> bool {
-        let serving = |view: &_| matches!(view, Stage::Serving);
+        let serving = |view: &_| matches!(view, WorkerStage::Serving);
         let views = self.supervisor.workers().map(|view| view.stage);
         views.filter(serving).count() >= self.supervisor.target() as usize
     }
 
     fn is_idle(&self) -> bool {
-        let at_rest = |stage| matches!(stage, Stage::Serving | Stage::Standby | Stage::Paused);
+        let at_rest = |stage| {
+            matches!(
+                stage,
+                WorkerStage::Serving | WorkerStage::Standby | WorkerStage::Paused
+            )
+        };
         self.supervisor.workers().all(|view| at_rest(view.stage))
             && self
                 .fleet

@@ -6,37 +6,37 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::ipc::{
-    Board, ForkOrder, FromMold, Incoming, MoldChannel, Phase, State, ToMold, ToWorker,
+    Board, ForkOrder, FromMold, Incoming, MoldChannel, Phase, ScoreboardState, ToMold, ToWorker,
     WorkerChannel,
 };
 use crate::master::child::{FAILED_TO_BOOT, settle};
-use crate::master::generation::{Edition, Logs};
+use crate::master::generation::{GenerationConfig, Logs};
 use crate::master::names;
-use crate::master::seat::{Host, Seat, SharedCertificates};
+use crate::master::worker_init::{Host, SharedCertificates, WorkerInit};
 use crate::observability;
-use crate::sys::process::{Fork, Parent, Threads, die_with_parent, fork_orphan};
-use crate::sys::signals::{Signal, outlive, start_as_child};
+use crate::sys::process::{Fork, Parent, ThreadPolicy, die_with_parent, fork_orphan};
+use crate::sys::signals::{SignalNumber, ignore_by_handler, start_as_child};
 use crate::sys::{
-    self, Audience, Identity, Listener, ListenerAddress, Pid, Protection, Scratch, clock, exit_now,
+    self, Audience, Identity, Listener, ListenerAddress, MemFile, Pid, Protection, clock, exit_now,
 };
 
 /// When sent to a whole group they are meant for the master, which ends a mold by closing its channel.
-const FOR_THE_MASTER: [Signal; 8] = [
-    Signal::HUP,
-    Signal::INT,
-    Signal::QUIT,
-    Signal::TERM,
-    Signal::USR1,
-    Signal::USR2,
-    Signal::TTIN,
-    Signal::TTOU,
+const FOR_THE_MASTER: [SignalNumber; 8] = [
+    SignalNumber::HUP,
+    SignalNumber::INT,
+    SignalNumber::QUIT,
+    SignalNumber::TERM,
+    SignalNumber::USR1,
+    SignalNumber::USR2,
+    SignalNumber::TTIN,
+    SignalNumber::TTOU,
 ];
 
 /// What a forked mold takes along from the master's loop.
 #[derive(Debug)]
 pub struct MoldInit {
     pub generation: u64,
-    pub edition: Edition,
+    pub generation_config: GenerationConfig,
     pub logs: Logs,
     /// Initial state for the hooks of a configuration file.
     pub hooks: String,
@@ -44,7 +44,7 @@ pub struct MoldInit {
     pub channel: MoldChannel,
     pub lifeline: OwnedFd,
     pub board: Board,
-    pub news: Option<OwnedFd>,
+    pub loaded_files: Option<OwnedFd>,
     pub certificates: Option<SharedCertificates>,
     /// Of the listeners that come with each order; those of a preview last.
     pub addresses: Vec<(ListenerAddress, Protection, Audience)>,
@@ -55,27 +55,27 @@ pub struct MoldInit {
 pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
     let MoldInit {
         generation,
-        edition,
+        generation_config,
         logs,
         hooks,
         identity,
         channel,
         lifeline,
         board,
-        news,
+        loaded_files,
         certificates,
         addresses,
         master,
     } = init;
-    let settings = Arc::clone(&edition.settings);
+    let settings = Arc::clone(&generation_config.settings);
     sys::set_title("rgun: mold", &names::mold(&settings, generation));
-    outlive(&FOR_THE_MASTER);
+    ignore_by_handler(&FOR_THE_MASTER);
     // As gunicorn's master: the file and its hooks run as the user that started the server. The app does not.
     let (early, identity) = match settings.hooks {
         Some(_) => (None, identity),
         None => (identity, None),
     };
-    let mold = Mold {
+    let mold = MoldChild {
         settings,
         hooks,
         generation,
@@ -83,16 +83,16 @@ pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
         channel,
         lifeline,
         board,
-        news,
+        loaded_files,
         certificates,
         addresses,
         master,
     };
-    if let Err(summary) = settle(&edition, logs, early.as_ref(), host) {
+    if let Err(summary) = settle(&generation_config, logs, early.as_ref(), host) {
         mold.failed(Phase::Boot, &summary, "");
         return FAILED_TO_BOOT;
     }
-    match die_with_parent(master, Signal::KILL) {
+    match die_with_parent(master, SignalNumber::KILL) {
         Ok(Parent::Alive) => host.run_mold(mold),
         Ok(Parent::Gone) => 0,
         Err(error) => {
@@ -104,7 +104,7 @@ pub fn live(init: MoldInit, host: &dyn Host) -> u8 {
 
 /// State of the mold. It forks only where it is the only thread of its process.
 #[derive(Debug)]
-pub struct Mold {
+pub struct MoldChild {
     pub settings: Arc<Settings>,
     /// Initial state for the hooks of a configuration file.
     pub hooks: String,
@@ -114,7 +114,7 @@ pub struct Mold {
     channel: MoldChannel,
     lifeline: OwnedFd,
     board: Board,
-    news: Option<OwnedFd>,
+    loaded_files: Option<OwnedFd>,
     certificates: Option<SharedCertificates>,
     addresses: Vec<(ListenerAddress, Protection, Audience)>,
     master: Pid,
@@ -122,7 +122,7 @@ pub struct Mold {
 
 /// A request of the master.
 #[derive(Debug)]
-pub enum Asked {
+pub enum MoldRequest {
     Fork(ForkRequest),
     /// For the hooks of a configuration file.
     Call(String),
@@ -144,28 +144,28 @@ impl ForkRequest {
     }
 }
 
-/// The process after `Mold::fork`.
+/// The process after `MoldChild::fork`.
 #[derive(Debug)]
 pub enum Forked {
     /// The worker's pid, if it was forked.
-    Mold(Mold, Option<i32>),
+    Mold(MoldChild, Option<i32>),
     Worker(Newborn),
 }
 
-impl Mold {
+impl MoldChild {
     pub fn ready(&self) {
-        self.say(&FromMold::Ready);
+        self.send(&FromMold::Ready);
     }
 
     pub fn failed(&self, phase: Phase, summary: &str, traceback: &str) {
-        self.say(&FromMold::Failed {
+        self.send(&FromMold::Failed {
             phase,
             summary: summary.to_owned(),
             traceback: traceback.to_owned(),
         });
     }
 
-    fn say(&self, message: &FromMold) {
+    fn send(&self, message: &FromMold) {
         if let Err(error) = self.channel.send(message) {
             // The next read of the channel returns its end.
             tracing::debug!(%error, "the master does not listen");
@@ -173,13 +173,13 @@ impl Mold {
     }
 
     /// Waits for a request of the master.
-    pub fn next(&self) -> Asked {
+    pub fn next(&self) -> MoldRequest {
         loop {
             match self.channel.receive() {
                 Ok((Incoming::Message(ToMold::Fork(order)), descriptors)) => {
-                    return Asked::Fork(ForkRequest { order, descriptors });
+                    return MoldRequest::Fork(ForkRequest { order, descriptors });
                 }
-                Ok((Incoming::Message(ToMold::Call(text)), _)) => return Asked::Call(text),
+                Ok((Incoming::Message(ToMold::Call(text)), _)) => return MoldRequest::Call(text),
                 Ok((Incoming::Message(ToMold::ReopenLogs), _)) => {
                     if let Err(error) = observability::reopen() {
                         tracing::error!(%error, "log files not reopened");
@@ -189,11 +189,11 @@ impl Mold {
                     let level = crate::config::LogLevel::of(level);
                     level.into_iter().for_each(observability::set_level);
                 }
-                Ok((Incoming::Nothing, _)) => return Asked::Nothing,
-                Ok((Incoming::Closed, _)) => return Asked::End,
+                Ok((Incoming::Nothing, _)) => return MoldRequest::Nothing,
+                Ok((Incoming::Closed, _)) => return MoldRequest::End,
                 Err(error) => {
                     tracing::error!(%error, "message of the master not understood, leaving");
-                    return Asked::End;
+                    return MoldRequest::End;
                 }
             }
         }
@@ -218,13 +218,13 @@ impl Mold {
         };
         identity.assume().map_err(|e| e.to_string())?;
         // The change of user has reset it.
-        let parent = die_with_parent(self.master, Signal::KILL);
+        let parent = die_with_parent(self.master, SignalNumber::KILL);
         parent.map(drop).map_err(|e| e.to_string())
     }
 
     /// The caller handles the interpreter's own preparations. `threads`: those of a configuration file do not exist
     /// in the worker.
-    pub fn fork(self, request: ForkRequest, threads: Threads) -> Forked {
+    pub fn fork(self, request: ForkRequest, threads: ThreadPolicy) -> Forked {
         let ForkRequest { order, descriptors } = request;
         let incarnation = order.incarnation;
         match fork_orphan(threads) {
@@ -235,12 +235,12 @@ impl Mold {
             }),
             Ok(Fork::Parent { child }) => {
                 let pid = child.as_raw();
-                self.say(&FromMold::Forked { incarnation, pid });
+                self.send(&FromMold::Forked { incarnation, pid });
                 Forked::Mold(self, Some(pid))
             }
             Err(error) => {
                 let reason = error.to_string();
-                self.say(&FromMold::NotForked {
+                self.send(&FromMold::NotForked {
                     incarnation,
                     reason,
                 });
@@ -253,7 +253,7 @@ impl Mold {
 /// A worker right after its fork from a mold.
 #[derive(Debug)]
 pub struct Newborn {
-    mold: Mold,
+    mold: MoldChild,
     order: ForkOrder,
     descriptors: Vec<OwnedFd>,
 }
@@ -261,9 +261,9 @@ pub struct Newborn {
 impl Newborn {
     /// Waits until the master has registered this process, and takes what a worker needs. A worker that the master
     /// does not want exits.
-    pub fn begin(self) -> Seat {
+    pub fn begin(self) -> WorkerInit {
         match self.try_begin() {
-            Ok(Some(seat)) => seat,
+            Ok(Some(worker_init)) => worker_init,
             // The master is gone, and nothing was begun.
             Ok(None) => exit_now(0),
             Err(error) => {
@@ -273,7 +273,7 @@ impl Newborn {
         }
     }
 
-    fn try_begin(self) -> sys::Result<Option<Seat>> {
+    fn try_begin(self) -> sys::Result<Option<WorkerInit>> {
         let Self {
             mold,
             order,
@@ -302,16 +302,16 @@ impl Newborn {
             &format!("rgun: worker {}", order.slot),
             &names::worker(&mold.settings, order.slot, mold.generation),
         );
-        page.set_state(State::Booting);
+        page.set_state(ScoreboardState::Booting);
         page.beat(clock::monotonic_ms());
         if let Some(identity) = &mold.identity {
             identity.assume()?;
         }
-        if die_with_parent(mold.master, Signal::TERM)? == Parent::Gone {
+        if die_with_parent(mold.master, SignalNumber::TERM)? == Parent::Gone {
             return Ok(None);
         }
         let listeners = mold.addresses.into_iter().zip(descriptors);
-        Ok(Some(Seat {
+        Ok(Some(WorkerInit {
             slot: order.slot,
             age: order.incarnation,
             generation: mold.generation,
@@ -328,8 +328,8 @@ impl Newborn {
             channel,
             lifeline: mold.lifeline,
             page,
-            stacks: Scratch::from(stacks),
-            news: mold.news,
+            stacks: MemFile::from(stacks),
+            loaded_files: mold.loaded_files,
             master: mold.master,
         }))
     }

@@ -8,7 +8,7 @@ use crate::master::shell::{Shell, deliver};
 use crate::master::supervisor::{Event, Generation, Incarnation};
 use crate::sys::Pid;
 use crate::sys::process;
-use crate::sys::signals::Signal;
+use crate::sys::signals::SignalNumber;
 
 impl Shell<'_> {
     /// Initial state for the file of a new mold, before there are workers.
@@ -26,8 +26,10 @@ impl Shell<'_> {
     }
 
     fn call(&self, generation: Generation, message: &Value) {
-        let edition = self.generations.editions.get(&generation);
-        if edition.is_none_or(|edition| edition.settings.hooks.is_none()) {
+        let generation_config = self.generations.generation_configs.get(&generation);
+        if generation_config
+            .is_none_or(|generation_config| generation_config.settings.hooks.is_none())
+        {
             return;
         }
         let Some(mold) = self.molds.get(generation) else {
@@ -64,8 +66,8 @@ impl Shell<'_> {
         let Some(worker) = self.fleet.workers.get(incarnation) else {
             return;
         };
-        if process::catches(worker.pid, Signal::ABRT) {
-            deliver(worker.pid, Signal::ABRT);
+        if process::catches(worker.pid, SignalNumber::ABRT) {
+            deliver(worker.pid, SignalNumber::ABRT);
         } else {
             self.events
                 .pending

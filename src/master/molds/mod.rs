@@ -5,7 +5,7 @@ mod child;
 mod hooks;
 mod process;
 
-pub use child::{Asked, ForkRequest, Forked, Mold, MoldInit, Newborn, live};
+pub use child::{ForkRequest, Forked, MoldChild, MoldInit, MoldRequest, Newborn, live};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,16 +16,16 @@ use serde::{Deserialize, Serialize};
 use self::process::{MoldProcess, Unborn};
 use super::Error;
 use super::child::FAILED_TO_BOOT;
-use super::descriptors::{Kept, copy};
-use super::generation::{Edition, logs};
-use super::shell::{End, Flow, Shell, boot_phase, deliver};
+use super::descriptors::{KeptDescriptors, copy};
+use super::generation::{GenerationConfig, logs};
+use super::shell::{End, LoopControl, Shell, boot_phase, deliver};
 use super::supervisor::{BootFailure, Event, Generation, Incarnation, MoldMessage, Slot};
-use super::workers::{Failure, Hearing, Killed, Worker, exit};
+use super::workers::{Hearing, Killed, WorkerFailure, WorkerProcess, exit};
 use crate::ipc::{self, FromMold, Incoming, MoldChannel, Page, ToMold, ToWorker};
 use crate::observability;
-use crate::sys::process::{Child, Exit, Fork, become_subreaper, fork, whose_child};
-use crate::sys::signals::{Signal, start_as_child};
-use crate::sys::{self, Pid, Scratch};
+use crate::sys::process::{Fork, Parentage, ProcessExit, become_subreaper, fork, whose_child};
+use crate::sys::signals::{SignalNumber, start_as_child};
+use crate::sys::{self, MemFile, Pid};
 
 /// A mold that sends without end is read in turns with the others.
 const MESSAGES_A_TURN: usize = 16;
@@ -36,9 +36,9 @@ pub struct Molds {
     /// Ordered to end, and not reaped yet.
     leaving: BTreeSet<Pid>,
     /// Children that exited while a mold was forking: one of them may be the worker that it is about to report.
-    orphans: BTreeMap<Pid, Exit>,
+    orphans: BTreeMap<Pid, ProcessExit>,
     /// The failure that the last mold of a generation reported.
-    failures: BTreeMap<Generation, Failure>,
+    failures: BTreeMap<Generation, WorkerFailure>,
 }
 
 /// Molds that were handed over: generation, process and channel of each.
@@ -49,7 +49,7 @@ pub struct MoldsState {
 }
 
 impl Molds {
-    pub fn failure(&self, generation: Generation) -> Option<&Failure> {
+    pub fn failure(&self, generation: Generation) -> Option<&WorkerFailure> {
         self.failures.get(&generation)
     }
 
@@ -86,12 +86,12 @@ impl Molds {
     pub fn kill(&self) {
         let running = self.running.values().map(|mold| mold.pid);
         for pid in self.leaving.iter().copied().chain(running) {
-            deliver(pid, Signal::KILL);
+            deliver(pid, SignalNumber::KILL);
         }
     }
 
     /// What a program that goes on in this one's place takes over.
-    pub fn state(&self, kept: &mut Kept) -> MoldsState {
+    pub fn state(&self, kept: &mut KeptDescriptors) -> MoldsState {
         let running = self.running.iter();
         MoldsState {
             running: running
@@ -133,7 +133,7 @@ impl Molds {
 }
 
 impl Shell<'_> {
-    pub(super) fn start_mold(&mut self, generation: Generation) -> Flow {
+    pub(super) fn start_mold(&mut self, generation: Generation) -> LoopControl {
         self.molds.failures.remove(&generation);
         match self.fork_mold(generation) {
             Ok(flow) => flow,
@@ -143,15 +143,15 @@ impl Shell<'_> {
                 self.events
                     .pending
                     .push_back(Event::MoldEnded { generation, why });
-                Flow::Go
+                LoopControl::Go
             }
         }
     }
 
-    fn fork_mold(&mut self, generation: Generation) -> Result<Flow, Error> {
+    fn fork_mold(&mut self, generation: Generation) -> Result<LoopControl, Error> {
         // A mold's children must become ours.
         become_subreaper()?;
-        let edition = self.edition(generation)?;
+        let generation_config = self.generation_config(generation)?;
         let (handle, channel) = ipc::mold_channel()?;
         let master = Pid::this();
         self.host.before_fork();
@@ -162,10 +162,10 @@ impl Shell<'_> {
                 sys::restore_descriptor_limit();
                 self.host.after_fork_child();
                 drop(handle);
-                let init = self.mold_init(generation, edition, channel, master);
-                Ok(Flow::End(match (started, init) {
+                let init = self.mold_init(generation, generation_config, channel, master);
+                Ok(LoopControl::End(match (started, init) {
                     (Ok(()), Some(init)) => End::Mold(Box::new(init)),
-                    _ => End::Stillborn(FAILED_TO_BOOT),
+                    _ => End::ChildSetupFailed(FAILED_TO_BOOT),
                 }))
             }
             Ok(Fork::Parent { child: pid }) => {
@@ -177,7 +177,7 @@ impl Shell<'_> {
                 );
                 let mold = MoldProcess::new(pid, handle);
                 self.molds.running.insert(generation, mold);
-                Ok(Flow::Go)
+                Ok(LoopControl::Go)
             }
             Err(error) => {
                 self.host.after_fork_parent();
@@ -190,7 +190,7 @@ impl Shell<'_> {
     fn mold_init(
         &mut self,
         generation: Generation,
-        edition: Edition,
+        generation_config: GenerationConfig,
         channel: MoldChannel,
         master: Pid,
     ) -> Option<MoldInit> {
@@ -199,17 +199,17 @@ impl Shell<'_> {
         let listeners = self.listening.binds.listeners.iter().chain(previews);
         Some(MoldInit {
             generation: u64::from(generation.0),
-            certificates: self.shared_certificates(&edition),
+            certificates: self.shared_certificates(&generation_config),
             addresses: listeners
                 .map(|one| (one.address.clone(), one.protection, one.audience))
                 .collect(),
-            logs: logs(&self.generations.logging, &edition.settings),
+            logs: logs(&self.generations.logging, &generation_config.settings),
             identity: self.fleet.identity.clone(),
-            hooks: self.hooks_begin(generation, edition.settings.workers),
+            hooks: self.hooks_begin(generation, generation_config.settings.workers),
             lifeline: self.fleet.lifeline.read.take()?,
             board: self.fleet.scoreboard.board(),
-            news: self.helpers.watcher.take_news(),
-            edition,
+            loaded_files: self.helpers.watcher.take_loaded_files(),
+            generation_config,
             channel,
             master,
         })
@@ -230,7 +230,7 @@ impl Shell<'_> {
             listeners.extend(previews.copies_for(0)?);
         }
         let channel = ipc::channel()?;
-        let stacks = Scratch::new(c"rgun-stacks")?;
+        let stacks = MemFile::new(c"rgun-stacks")?;
         let their_stacks = stacks.again()?;
         let board = &self.fleet.scoreboard;
         let page = board.acquire(slot.0, u64::from(generation.0))?;
@@ -272,7 +272,7 @@ impl Shell<'_> {
     }
 
     /// Ends a worker without a process.
-    pub(super) fn withdraw(&mut self, incarnation: Incarnation, signal: Signal) {
+    pub(super) fn withdraw(&mut self, incarnation: Incarnation, signal: SignalNumber) {
         let mut molds = self.molds.running.values_mut();
         let unborn = molds.find_map(|mold| mold.withdraw(incarnation, signal));
         if let Some(unborn) = unborn {
@@ -287,7 +287,7 @@ impl Shell<'_> {
                 pid = mold.pid.as_raw(),
                 "killing mold"
             );
-            deliver(mold.pid, Signal::KILL);
+            deliver(mold.pid, SignalNumber::KILL);
         }
     }
 
@@ -329,7 +329,7 @@ impl Shell<'_> {
                 summary,
                 traceback,
             } => {
-                let failure = Failure {
+                let failure = WorkerFailure {
                     phase,
                     summary,
                     traceback,
@@ -378,7 +378,7 @@ impl Shell<'_> {
                 error,
                 "invalid message from mold, killing it"
             );
-            deliver(mold.pid, Signal::KILL);
+            deliver(mold.pid, SignalNumber::KILL);
         }
     }
 
@@ -389,7 +389,7 @@ impl Shell<'_> {
         };
         let named = Pid::new(pid).filter(|pid| self.fleet.workers.with_pid(*pid).is_none());
         let dead = named.and_then(|pid| self.molds.orphans.remove(&pid));
-        let Some(pid) = named.filter(|pid| dead.is_some() || whose_child(*pid) == Child::Ours)
+        let Some(pid) = named.filter(|pid| dead.is_some() || whose_child(*pid) == Parentage::Ours)
         else {
             self.not_forked(incarnation, unborn.page);
             return self.distrust_mold(generation, "it names a process that is not its child");
@@ -409,8 +409,8 @@ impl Shell<'_> {
             unwanted,
             ..
         } = unborn;
-        let mut worker = Worker::new((slot, generation), pid, channel, page, stacks);
-        if unwanted == Some(Signal::KILL) {
+        let mut worker = WorkerProcess::new((slot, generation), pid, channel, page, stacks);
+        if unwanted == Some(SignalNumber::KILL) {
             worker.killed = Killed::ByUs;
         }
         page.set_pid(u64::try_from(pid.as_raw()).unwrap_or(0));
@@ -422,7 +422,7 @@ impl Shell<'_> {
         }
         self.give_up_first(pid);
         if let Some(worker) = self.fleet.workers.get(incarnation) {
-            worker.tell(&ToWorker::Begin);
+            worker.send(&ToWorker::Begin);
         }
         if let Some(signal) = unwanted {
             deliver(pid, signal);
@@ -430,7 +430,7 @@ impl Shell<'_> {
     }
 
     /// Whether the reaped child was a mold.
-    pub(super) fn was_mold(&mut self, pid: Pid, ended: Exit) -> bool {
+    pub(super) fn was_mold(&mut self, pid: Pid, ended: ProcessExit) -> bool {
         if self.molds.leaving.remove(&pid) {
             return true;
         }
@@ -471,7 +471,7 @@ impl Shell<'_> {
         let booting =
             booting.filter(|(generation, _)| !self.supervisor.mold_is_ready(**generation));
         for (_, mold) in booting {
-            deliver(mold.pid, Signal::KILL);
+            deliver(mold.pid, SignalNumber::KILL);
         }
         // The hook is sent before the channel is closed.
         self.hook_exit();

@@ -8,8 +8,8 @@ use crate::ipc::{
 };
 use crate::master::supervisor::{Incarnation, Slot};
 use crate::master::workers::Hearing;
-use crate::sys::signals::Signal;
-use crate::sys::{Pid, Scratch, Wanted};
+use crate::sys::signals::SignalNumber;
+use crate::sys::{MemFile, Pid, PollInterest};
 
 #[derive(Debug)]
 pub struct MoldProcess {
@@ -18,12 +18,12 @@ pub struct MoldProcess {
     pub handle: MoldHandle,
     /// Workers to be forked, in this order.
     asked: VecDeque<Unborn>,
-    state: State,
+    state: ForkState,
 }
 
 /// State of the first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ForkState {
     Idle,
     /// Its channel is full.
     Blocked,
@@ -39,9 +39,9 @@ pub struct Unborn {
     /// The master's end.
     pub channel: MasterChannel,
     pub page: Page,
-    pub stacks: Scratch,
+    pub stacks: MemFile,
     /// The signal that it gets once it exists, because it is no longer wanted.
-    pub unwanted: Option<Signal>,
+    pub unwanted: Option<SignalNumber>,
     order: ForkOrder,
     /// For the worker; closed here after they were sent.
     descriptors: Vec<OwnedFd>,
@@ -53,7 +53,7 @@ impl Unborn {
         slot: Slot,
         (ours, theirs): (MasterChannel, WorkerChannel),
         (page, number): (Page, u32),
-        (stacks, their_stacks): (Scratch, Scratch),
+        (stacks, their_stacks): (MemFile, MemFile),
         listeners: Vec<OwnedFd>,
     ) -> Self {
         let mut descriptors = vec![theirs.into(), their_stacks.into()];
@@ -82,7 +82,7 @@ impl MoldProcess {
             hearing: Hearing::Open,
             handle,
             asked: VecDeque::new(),
-            state: State::Idle,
+            state: ForkState::Idle,
         }
     }
 
@@ -97,21 +97,21 @@ impl MoldProcess {
 
     /// Sends the next request, if the mold is free. A request that cannot be sent is returned with the reason.
     pub fn advance(&mut self) -> Option<(Unborn, Error)> {
-        if self.state == State::Forking {
+        if self.state == ForkState::Forking {
             return None;
         }
-        self.state = State::Idle;
+        self.state = ForkState::Idle;
         let next = self.asked.front_mut()?;
         match send(&self.handle, next) {
             Ok(()) => {
                 next.descriptors.clear();
-                self.state = State::Forking;
+                self.state = ForkState::Forking;
                 None
             }
             // Its exit is an event of its own.
             Err(Error::Closed) => None,
             Err(Error::Full) => {
-                self.state = State::Blocked;
+                self.state = ForkState::Blocked;
                 None
             }
             Err(error) => self.asked.pop_front().map(|unborn| (unborn, error)),
@@ -121,24 +121,24 @@ impl MoldProcess {
     /// Handles the answer; `None`: it is for another worker than the requested one.
     pub fn answered(&mut self, incarnation: Incarnation) -> Option<Unborn> {
         let next = self.asked.front();
-        if self.state != State::Forking || next?.incarnation != incarnation {
+        if self.state != ForkState::Forking || next?.incarnation != incarnation {
             return None;
         }
-        self.state = State::Idle;
+        self.state = ForkState::Idle;
         self.asked.pop_front()
     }
 
     pub fn is_forking(&self) -> bool {
-        self.state == State::Forking
+        self.state == ForkState::Forking
     }
 
     /// Withdraws a worker that is no longer wanted: returned, unless the mold is about to fork it.
-    pub fn withdraw(&mut self, incarnation: Incarnation, signal: Signal) -> Option<Unborn> {
+    pub fn withdraw(&mut self, incarnation: Incarnation, signal: SignalNumber) -> Option<Unborn> {
         let at = self
             .asked
             .iter()
             .position(|one| one.incarnation == incarnation)?;
-        if at > 0 || self.state != State::Forking {
+        if at > 0 || self.state != ForkState::Forking {
             return self.asked.remove(at);
         }
         if let Some(first) = self.asked.front_mut() {
@@ -152,10 +152,11 @@ impl MoldProcess {
         self.asked.drain(..)
     }
 
-    pub fn watched(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Wanted)> {
+    pub fn watched(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollInterest)> {
         let heard =
-            (self.hearing == Hearing::Open).then(|| (self.handle.as_fd(), Wanted::Readable));
-        let full = (self.state == State::Blocked).then(|| (self.handle.as_fd(), Wanted::Writable));
+            (self.hearing == Hearing::Open).then(|| (self.handle.as_fd(), PollInterest::Readable));
+        let full = (self.state == ForkState::Blocked)
+            .then(|| (self.handle.as_fd(), PollInterest::Writable));
         heard.into_iter().chain(full)
     }
 }

@@ -81,7 +81,7 @@ pub enum Order {
     Go,
     /// May follow an earlier one (a server that stops while it drains a replaced worker): the later one applies.
     Drain {
-        reason: DrainReason,
+        reason: DrainCause,
         graceful: Duration,
     },
     StopFast,
@@ -91,7 +91,7 @@ pub enum Order {
 
 /// `ipc::DrainReason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DrainReason {
+pub enum DrainCause {
     Replaced,
     Shutdown,
 }
@@ -149,7 +149,7 @@ pub enum Answer {
         why: super::ReloadFailure,
     },
     /// Nothing was changed.
-    Refused(Refusal),
+    Refused(RolloutRefusal),
     Scaled {
         from: u32,
         to: u32,
@@ -185,7 +185,7 @@ pub enum Answer {
 
 /// Why a command of a rollout was not carried out: one rollout at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RolloutRefusal {
     /// A reload is queued or in progress. `None`: queued.
     Reloading {
         generation: Option<Generation>,

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::evidence::{Evidence, Figures, Finding};
+use super::evidence::{Evidence, Figures, Regression};
 use super::mutation::fault;
-use super::rollout::{Batch, Goal, Replaced, Step};
+use super::rollout::{Batch, Goal, Replaced, RolloutStep};
 use super::{
-    Action, Answer, Generation, Refusal, ReloadFailure, Report, ServiceState, Supervisor, Token,
-    Trial,
+    Action, Answer, Generation, ReloadFailure, Report, RolloutRefusal, ServiceState, Supervisor,
+    Token, Trial,
 };
 
 /// Duration of a judged canary if none is given.
@@ -28,13 +28,15 @@ impl Supervisor {
             ..trial
         };
         let refusal = match in_progress {
-            None | Some(Refusal::Staged { .. } | Refusal::Canary { .. })
+            None | Some(RolloutRefusal::Staged { .. } | RolloutRefusal::Canary { .. })
                 if trial.judged.is_some() && slots >= all =>
             {
-                Some(Refusal::NothingToCompare)
+                Some(RolloutRefusal::NothingToCompare)
             }
-            Some(Refusal::Canary { .. }) if slots <= done => Some(Refusal::NotMore { slots: done }),
-            None | Some(Refusal::Staged { .. } | Refusal::Canary { .. }) => None,
+            Some(RolloutRefusal::Canary { .. }) if slots <= done => {
+                Some(RolloutRefusal::NotMore { slots: done })
+            }
+            None | Some(RolloutRefusal::Staged { .. } | RolloutRefusal::Canary { .. }) => None,
             Some(refusal) => Some(refusal),
         };
         if let Some(refusal) = refusal {
@@ -52,11 +54,11 @@ impl Supervisor {
     }
 
     /// All slots of the canary serve.
-    pub(super) fn hold_canary(&mut self, trial: Trial) -> Step {
+    pub(super) fn hold_canary(&mut self, trial: Trial) -> RolloutStep {
         let until = trial.lasts.map(|span| self.now() + span);
         let of = self.target;
         let Some(rollout) = self.reload.rollout_mut() else {
-            return Step::Wait;
+            return RolloutStep::Wait;
         };
         rollout.batch = Batch::Held { until };
         let (generation, slots) = (rollout.generation, rollout.done);
@@ -80,7 +82,7 @@ impl Supervisor {
         }
         self.act(Action::Notify(ServiceState::Ready));
         self.ask_comparison();
-        Step::Wait
+        RolloutStep::Wait
     }
 
     fn judged(&self) -> Option<(Generation, u64)> {
@@ -110,7 +112,7 @@ impl Supervisor {
             .rollout()
             .is_some_and(|rollout| rollout.batch == Batch::Held { until: None });
         let requests = new.requests;
-        if evidence.finding != Finding::NotWorse && requests >= wanted {
+        if evidence.finding != Regression::NotWorse && requests >= wanted {
             self.report(Report::CanaryVerdict {
                 generation,
                 evidence,

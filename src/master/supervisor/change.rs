@@ -1,18 +1,18 @@
 //! `--reload`: files of the app have changed. Boots that waited for this start, serving workers are reloaded.
 
 use super::rollout::{Goal, Rollout};
-use super::slot::Awaits;
+use super::slot::BootCondition;
 use super::worker::Worker;
-use super::{Phase, ReloadFailure, Sources, Supervisor};
+use super::{MasterPhase, ReloadFailure, SourceWatching, Supervisor};
 
 impl Supervisor {
     pub(super) fn take_change(&mut self) {
-        if self.plan.sources == Sources::Fixed {
+        if self.plan.sources == SourceWatching::Fixed {
             return;
         }
         match self.phase {
-            Phase::FirstBoot => self.boot_anew(),
-            Phase::Running => {
+            MasterPhase::FirstBoot => self.boot_anew(),
+            MasterPhase::Running => {
                 // Booting workers have read the old files, or a mixture; they may even hang because of them.
                 let is_for_a_stage =
                     matches!(self.reload.goal(), Some(Goal::Stage | Goal::Canary(_)));
@@ -28,18 +28,18 @@ impl Supervisor {
                 }
                 self.ask_reload(None);
             }
-            Phase::Preparing(_)
-            | Phase::Delayed { .. }
-            | Phase::Stopping { .. }
-            | Phase::Closing { .. }
-            | Phase::Gone => {}
+            MasterPhase::Preparing(_)
+            | MasterPhase::Delayed { .. }
+            | MasterPhase::Stopping { .. }
+            | MasterPhase::Closing { .. }
+            | MasterPhase::Gone => {}
         }
     }
 
     /// During the first boot: boots all workers again that are not ready.
     fn boot_anew(&mut self) {
         for (slot, place) in &mut self.places {
-            place.awaits = Awaits::Nothing;
+            place.awaits = BootCondition::Nothing;
             self.vacant.insert(*slot);
         }
         self.boot_molds_anew();
@@ -54,7 +54,7 @@ impl Supervisor {
     /// A boot has failed, and the next one would too: waits until the files change.
     pub(super) fn await_change(&mut self, who: super::Who) {
         if let Some(place) = self.place_of(who) {
-            place.awaits = Awaits::Change;
+            place.awaits = BootCondition::Change;
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::mutation::fault;
 use super::{
-    Action, Answer, Bounds, Command, Phase, ReloadFailure, Report, Signal, StopMode, Supervisor,
-    Token, Winch,
+    Action, Answer, Bounds, Command, MasterPhase, ReloadFailure, Report, Signal, StopMode,
+    Supervisor, Token, Winch,
 };
 
 impl Supervisor {
@@ -12,7 +12,7 @@ impl Supervisor {
             Signal::Hup if self.keeps_up() => self.ask_reload(None),
             Signal::Hup => {}
             Signal::Term => self.take_term(),
-            Signal::Int | Signal::Quit if matches!(self.phase, Phase::Preparing(_)) => {
+            Signal::Int | Signal::Quit if matches!(self.phase, MasterPhase::Preparing(_)) => {
                 self.stop_preparation(StopMode::Fast, signal);
             }
             Signal::Int | Signal::Quit => self.stop(StopMode::Fast),

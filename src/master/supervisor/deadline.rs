@@ -5,8 +5,10 @@ use super::mutation::fault;
 use super::reload::Reload;
 use super::rollout::Batch;
 use super::steps::FAST;
-use super::worker::{Life, Worker};
-use super::{Action, BootFailure, Incarnation, KillReason, Moment, Phase, Spawning, Supervisor};
+use super::worker::{Worker, WorkerLife};
+use super::{
+    Action, BootFailure, Incarnation, KillReason, MasterPhase, Moment, Spawning, Supervisor,
+};
 
 impl Supervisor {
     pub(super) fn enforce(&mut self) {
@@ -20,7 +22,7 @@ impl Supervisor {
         {
             self.fail_reading();
         }
-        if let Phase::Delayed { until } = self.phase
+        if let MasterPhase::Delayed { until } = self.phase
             && until <= now
         {
             self.begin_drain();
@@ -45,37 +47,40 @@ impl Supervisor {
         }
         let who = worker.who;
         match worker.life {
-            Life::Booting { .. } if fault!(self, NoBootTimeout) => {
+            WorkerLife::Booting { .. } if fault!(self, NoBootTimeout) => {
                 self.forget_deadline(incarnation)
             }
-            Life::Booting { .. } => {
+            WorkerLife::Booting { .. } => {
                 self.kill(incarnation, KillReason::BootTimeout);
                 self.boot_failed(who, BootFailure::TimedOut);
             }
-            Life::Hung { .. } => self.end_hung(incarnation),
-            Life::Aborting { .. } if fault!(self, NoKillAfterAbort) => {
+            WorkerLife::Hung { .. } => self.end_hung(incarnation),
+            WorkerLife::Aborting { .. } if fault!(self, NoKillAfterAbort) => {
                 self.forget_deadline(incarnation);
             }
-            Life::Aborting { .. } => self.kill(incarnation, KillReason::Hung),
-            Life::Failed { .. } | Life::Terminated { .. } | Life::Stopping { .. } => {
+            WorkerLife::Aborting { .. } => self.kill(incarnation, KillReason::Hung),
+            WorkerLife::Failed { .. }
+            | WorkerLife::Terminated { .. }
+            | WorkerLife::Stopping { .. } => {
                 if fault!(self, NoKillAfterStop) {
                     self.forget_deadline(incarnation);
                 } else {
                     self.kill(incarnation, KillReason::Overdue);
                 }
             }
-            Life::Draining { .. } if fault!(self, NoKillAfterDrain) => {
+            WorkerLife::Draining { .. } if fault!(self, NoKillAfterDrain) => {
                 self.forget_deadline(incarnation);
             }
-            Life::Draining { .. } => self.stop_fast(incarnation, FAST),
-            Life::Standby | Life::Serving | Life::Paused | Life::Killed => {}
+            WorkerLife::Draining { .. } => self.stop_fast(incarnation, FAST),
+            WorkerLife::Standby | WorkerLife::Serving | WorkerLife::Paused | WorkerLife::Killed => {
+            }
         }
     }
 
     /// For faults only: removes a worker's deadline.
     fn forget_deadline(&mut self, incarnation: Incarnation) {
         if let Some(worker) = self.workers.get_mut(incarnation) {
-            worker.life = Life::Killed;
+            worker.life = WorkerLife::Killed;
             self.vacant.insert(worker.who.slot);
         }
     }
@@ -97,10 +102,13 @@ impl Supervisor {
     pub(super) fn next_deadline(&self) -> Option<Moment> {
         let workers = self.workers.values().filter_map(Worker::deadline);
         let phase = match self.phase {
-            Phase::Delayed { until } => Some(until),
-            Phase::Preparing(_) => self.preparation_deadline(),
-            Phase::Closing { until, .. } => Some(until),
-            Phase::FirstBoot | Phase::Running | Phase::Stopping { .. } | Phase::Gone => None,
+            MasterPhase::Delayed { until } => Some(until),
+            MasterPhase::Preparing(_) => self.preparation_deadline(),
+            MasterPhase::Closing { until, .. } => Some(until),
+            MasterPhase::FirstBoot
+            | MasterPhase::Running
+            | MasterPhase::Stopping { .. }
+            | MasterPhase::Gone => None,
         };
         let reload = match &self.reload {
             Reload::Idle => None,
@@ -116,7 +124,7 @@ impl Supervisor {
             .map(|place| place.pacing.not_before)
             .filter(|at| *at > self.now() && self.keeps_up());
         let more = (self.spawning == Spawning::MoreToDo && self.keeps_up()).then(|| self.now());
-        if self.phase == Phase::Gone {
+        if self.phase == MasterPhase::Gone {
             return None;
         }
         workers

@@ -60,11 +60,11 @@ pub enum Event {
         new: Box<Figures>,
     },
     /// Answer to `Action::MeasureMemory`; `None`: there is no limit, or it cannot be measured.
-    Memory(Option<Memory>),
+    Memory(Option<AvailableMemory>),
     /// Answer to `Action::SampleLoad`.
     Load(Box<Load>),
     /// Answer to `Action::MeasureScaleRoom`; `None`: nothing limits the memory of workers.
-    ScaleRoom(Option<Memory>),
+    ScaleRoom(Option<AvailableMemory>),
     /// The command of `Action::Prepare` has exited: its exit code, or the one that a shell would report.
     Prepared { step: u32, code: u8 },
     /// Files of the app have changed (`Sources::Watched`).
@@ -77,7 +77,7 @@ pub enum Event {
 
 /// Memory available for workers, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct AvailableMemory {
     /// Limit of the control group.
     pub limit: u64,
     /// Below the limit, and not in use.
@@ -86,7 +86,7 @@ pub struct Memory {
     pub worker: u64,
 }
 
-impl Memory {
+impl AvailableMemory {
     /// How many more workers fit.
     pub(super) fn room(self) -> u32 {
         u32::try_from(self.free / self.worker.max(1)).unwrap_or(u32::MAX)

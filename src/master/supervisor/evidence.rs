@@ -46,7 +46,7 @@ impl Default for Figures {
 
 /// A generation's figures for reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
+pub struct EvidenceSummary {
     pub requests: u64,
     pub errors: u64,
     pub exceptions: u64,
@@ -56,7 +56,7 @@ pub struct Summary {
 
 /// In what respect the new generation is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Finding {
+pub enum Regression {
     NotWorse,
     Errors,
     Exceptions,
@@ -65,26 +65,26 @@ pub enum Finding {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    pub finding: Finding,
-    pub old: Summary,
-    pub new: Summary,
+    pub finding: Regression,
+    pub old: EvidenceSummary,
+    pub new: EvidenceSummary,
 }
 
 impl Evidence {
     pub(super) fn of(old: &Figures, new: &Figures) -> Self {
         let finding = if old.requests < FEWEST_REQUESTS || new.requests < FEWEST_REQUESTS {
-            Finding::NotWorse
+            Regression::NotWorse
         } else if is_higher((old.errors, old.requests), (new.errors, new.requests)) {
-            Finding::Errors
+            Regression::Errors
         } else if is_higher(
             (old.exceptions, old.requests),
             (new.exceptions, new.requests),
         ) {
-            Finding::Exceptions
+            Regression::Exceptions
         } else if is_slower(old, new) {
-            Finding::Slow
+            Regression::Slow
         } else {
-            Finding::NotWorse
+            Regression::NotWorse
         };
         Self {
             finding,
@@ -95,8 +95,8 @@ impl Evidence {
 }
 
 impl Figures {
-    fn summary(&self) -> Summary {
-        Summary {
+    fn summary(&self) -> EvidenceSummary {
+        EvidenceSummary {
             requests: self.requests,
             errors: self.errors,
             exceptions: self.exceptions,
@@ -167,29 +167,29 @@ mod tests {
         figures
     }
 
-    fn finding(old: Figures, new: Figures) -> Finding {
+    fn finding(old: Figures, new: Figures) -> Regression {
         Evidence::of(&old, &new).finding
     }
 
     #[test]
     fn failures_are_found_when_there_are_enough_of_them() {
         for (old, new, expected) in [
-            ((1000, 0), (100, 4), Finding::NotWorse),
-            ((1000, 0), (100, 5), Finding::Errors),
-            ((1000, 1), (19, 19), Finding::NotWorse),
-            ((1000, 1), (20, 20), Finding::Errors),
-            ((10, 0), (1000, 1000), Finding::NotWorse),
+            ((1000, 0), (100, 4), Regression::NotWorse),
+            ((1000, 0), (100, 5), Regression::Errors),
+            ((1000, 1), (19, 19), Regression::NotWorse),
+            ((1000, 1), (20, 20), Regression::Errors),
+            ((10, 0), (1000, 1000), Regression::NotWorse),
             // Both are bad: not caused by the new version.
-            ((1000, 100), (100, 12), Finding::NotWorse),
-            ((1000, 1000), (100, 100), Finding::NotWorse),
-            ((1000, 100), (100, 25), Finding::Errors),
-            ((100, 10), (100, 0), Finding::NotWorse),
+            ((1000, 100), (100, 12), Regression::NotWorse),
+            ((1000, 1000), (100, 100), Regression::NotWorse),
+            ((1000, 100), (100, 25), Regression::Errors),
+            ((100, 10), (100, 0), Regression::NotWorse),
         ] {
             let of = |(requests, errors): (u64, u64)| figures(requests, errors, 0, &[]);
             assert_eq!(finding(of(old), of(new)), expected, "{old:?} {new:?}");
         }
         let (old, new) = (figures(500, 0, 0, &[]), figures(100, 0, 30, &[]));
-        assert_eq!(finding(old, new), Finding::Exceptions);
+        assert_eq!(finding(old, new), Regression::Exceptions);
     }
 
     #[test]
@@ -197,15 +197,15 @@ mod tests {
         let old = figures(1000, 0, 0, &[(12, 970), (13, 30)]);
         let slow = figures(100, 0, 0, &[(12, 80), (15, 20)]);
         let evidence = Evidence::of(&old, &slow);
-        assert_eq!(evidence.finding, Finding::Slow);
+        assert_eq!(evidence.finding, Regression::Slow);
         assert_eq!(evidence.old.p95, Duration::from_micros(4096));
         assert_eq!(evidence.new.p95, Duration::from_micros(32768));
         let same = figures(100, 0, 0, &[(12, 95), (15, 5)]);
-        assert_eq!(finding(old, same), Finding::NotWorse);
+        assert_eq!(finding(old, same), Regression::NotWorse);
         // Microseconds.
         let old = figures(1000, 0, 0, &[(6, 1000)]);
         let new = figures(100, 0, 0, &[(6, 50), (8, 50)]);
-        assert_eq!(finding(old, new), Finding::NotWorse);
+        assert_eq!(finding(old, new), Regression::NotWorse);
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
                     let bucket = usize::try_from(chance.up_to(3)).expect("small") + 12;
                     figures.durations[bucket] += 1;
                 }
-                if finding(old, new) != Finding::NotWorse {
+                if finding(old, new) != Regression::NotWorse {
                     wrong += 1;
                     break;
                 }
@@ -244,10 +244,10 @@ mod tests {
             u64::MAX / 40,
             &[(27, u64::MAX / 40)],
         );
-        assert_eq!(finding(most, most), Finding::NotWorse);
+        assert_eq!(finding(most, most), Regression::NotWorse);
         assert_eq!(
             finding(Figures::default(), Figures::default()),
-            Finding::NotWorse
+            Regression::NotWorse
         );
     }
 }

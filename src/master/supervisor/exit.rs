@@ -2,10 +2,11 @@
 
 use super::mutation::fault;
 use super::pacing::{is_failure, is_kill};
-use super::slot::Place;
-use super::worker::{Life, Worker};
+use super::slot::SlotState;
+use super::worker::{Worker, WorkerLife};
 use super::{
-    BootFailure, Exit, Incarnation, Phase, ReloadFailure, Report, Retry, Sources, Supervisor, Who,
+    BootFailure, Exit, Incarnation, MasterPhase, ReloadFailure, Report, Retry, SourceWatching,
+    Supervisor, Who,
 };
 
 impl Supervisor {
@@ -16,16 +17,16 @@ impl Supervisor {
         let who = worker.who;
         self.vacant.insert(who.slot);
         match worker.life {
-            Life::Booting { .. } => self.boot_failed(who, BootFailure::Exited(exit)),
-            Life::Standby | Life::Serving => self.died(&worker, exit),
-            Life::Paused => self.lost_paused(&worker, exit),
-            Life::Hung { .. }
-            | Life::Aborting { .. }
-            | Life::Failed { .. }
-            | Life::Terminated { .. }
-            | Life::Draining { .. }
-            | Life::Stopping { .. }
-            | Life::Killed => {
+            WorkerLife::Booting { .. } => self.boot_failed(who, BootFailure::Exited(exit)),
+            WorkerLife::Standby | WorkerLife::Serving => self.died(&worker, exit),
+            WorkerLife::Paused => self.lost_paused(&worker, exit),
+            WorkerLife::Hung { .. }
+            | WorkerLife::Aborting { .. }
+            | WorkerLife::Failed { .. }
+            | WorkerLife::Terminated { .. }
+            | WorkerLife::Draining { .. }
+            | WorkerLife::Stopping { .. }
+            | WorkerLife::Killed => {
                 if fault!(self, ReplaceDrained) && self.keeps_up() {
                     self.spawn(who.slot, who.generation, self.plan.boot_timeout);
                 }
@@ -51,7 +52,7 @@ impl Supervisor {
 
     pub(super) fn boot_failed(&mut self, who: Who, why: BootFailure) {
         match self.phase {
-            Phase::FirstBoot if self.plan.sources == Sources::Watched => {
+            MasterPhase::FirstBoot if self.plan.sources == SourceWatching::Watched => {
                 self.report(Report::BootFailed {
                     worker: who,
                     why,
@@ -60,16 +61,16 @@ impl Supervisor {
                 self.await_change(who);
                 return;
             }
-            Phase::FirstBoot if !fault!(self, FirstBootFailureIgnored) => {
+            MasterPhase::FirstBoot if !fault!(self, FirstBootFailureIgnored) => {
                 self.fail_first_boot(who, why);
                 return;
             }
-            Phase::FirstBoot | Phase::Running => {}
-            Phase::Preparing(_)
-            | Phase::Delayed { .. }
-            | Phase::Stopping { .. }
-            | Phase::Closing { .. }
-            | Phase::Gone => {
+            MasterPhase::FirstBoot | MasterPhase::Running => {}
+            MasterPhase::Preparing(_)
+            | MasterPhase::Delayed { .. }
+            | MasterPhase::Stopping { .. }
+            | MasterPhase::Closing { .. }
+            | MasterPhase::Gone => {
                 return;
             }
         }
@@ -122,7 +123,7 @@ impl Supervisor {
         let uptime = worker.uptime(now);
         let failed = is_failure(exit, uptime) || fault!(self, KillSignalIsPaced);
         let unseen = fault!(self, LoseStagedUnseen) && self.reload.is_held();
-        if self.is_rolled_out(who) && (worker.life == Life::Standby || failed) && !unseen {
+        if self.is_rolled_out(who) && (worker.life == WorkerLife::Standby || failed) && !unseen {
             self.fail_rollout(ReloadFailure::Died { worker: who, exit });
         }
         let (keeps_up, rolled_out) = (self.keeps_up(), self.is_rolled_out(who));
@@ -164,7 +165,7 @@ impl Supervisor {
     }
 
     /// The place of a worker, unless another generation belongs there (that of a rollout, before the switch).
-    pub(super) fn place_of(&mut self, who: Who) -> Option<&mut Place> {
+    pub(super) fn place_of(&mut self, who: Who) -> Option<&mut SlotState> {
         self.places
             .get_mut(&who.slot)
             .filter(|place| place.generation == who.generation)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mutation::fault;
 use super::pacing::Pacing;
-use super::{Action, Moment, Phase, Report, Retry, Supervisor};
+use super::{Action, MasterPhase, Moment, Report, Retry, Supervisor};
 
 /// Time limit for the last hook, and for the exit of every helper.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ impl Supervisor {
     }
 
     fn keeps_helpers(&self) -> bool {
-        !matches!(self.phase, Phase::Closing { .. } | Phase::Gone)
+        !matches!(self.phase, MasterPhase::Closing { .. } | MasterPhase::Gone)
     }
 
     pub(super) fn helper_deadline(&self) -> Option<Moment> {
@@ -96,7 +96,7 @@ impl Supervisor {
     /// No worker is left: the last hook is called, and the helpers end.
     pub(super) fn close(&mut self, code: u8) {
         let until = self.now() + CLOSING;
-        self.phase = Phase::Closing { until, code };
+        self.phase = MasterPhase::Closing { until, code };
         self.act(Action::EndHelpers);
         if fault!(self, ExitBeforeHelpers) {
             self.exit(code);
@@ -104,13 +104,13 @@ impl Supervisor {
     }
 
     pub(super) fn take_helpers_end(&mut self) {
-        if let Phase::Closing { code, .. } = self.phase {
+        if let MasterPhase::Closing { code, .. } = self.phase {
             self.exit(code);
         }
     }
 
     pub(super) fn enforce_closing(&mut self) {
-        if let Phase::Closing { until, code } = self.phase
+        if let MasterPhase::Closing { until, code } = self.phase
             && until <= self.now()
             && !fault!(self, NoEndOfClosing)
         {
@@ -120,7 +120,7 @@ impl Supervisor {
     }
 
     pub(super) fn exit(&mut self, code: u8) {
-        self.phase = Phase::Gone;
+        self.phase = MasterPhase::Gone;
         self.act(Action::Exit { code });
     }
 }

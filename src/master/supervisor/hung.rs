@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::mutation::fault;
-use super::worker::{Life, Threads};
+use super::worker::{ThreadHealth, WorkerLife};
 use super::{
     Abort, Action, Beat, Extent, Incarnation, KillReason, ReloadFailure, Report, Retirement,
     Supervisor,
@@ -30,12 +30,12 @@ impl Supervisor {
         if timeout.is_none_or(|limit| quiet <= limit) || fault!(self, HungIsLeftAlone) {
             return;
         }
-        if matches!(worker.life, Life::Draining { .. }) {
+        if matches!(worker.life, WorkerLife::Draining { .. }) {
             // Its other threads have finished; there is nothing to wait for but the hung one.
             self.end_hung(incarnation);
             return;
         }
-        let standby = worker.life == Life::Standby;
+        let standby = worker.life == WorkerLife::Standby;
         self.report(Report::WorkerHung {
             worker: who,
             age: quiet,
@@ -62,7 +62,8 @@ impl Supervisor {
         if timeout.is_none_or(|limit| quiet <= limit) || fault!(self, HungThreadIsLeftAlone) {
             return;
         }
-        if std::mem::replace(&mut worker.threads, Threads::OneHangs) == Threads::OneHangs {
+        if std::mem::replace(&mut worker.threads, ThreadHealth::OneHangs) == ThreadHealth::OneHangs
+        {
             // Known already. But a reload that was rolled back may have dropped the retirement.
             self.take_retirement(incarnation, Retirement::Hung);
             return;
@@ -77,7 +78,7 @@ impl Supervisor {
     }
 
     pub(super) fn take_stacks(&mut self, incarnation: Incarnation) {
-        if let Some(Life::Hung { .. }) = self.workers.get(incarnation).map(|w| w.life) {
+        if let Some(WorkerLife::Hung { .. }) = self.workers.get(incarnation).map(|w| w.life) {
             self.end_hung(incarnation);
         }
     }
@@ -91,7 +92,7 @@ impl Supervisor {
     }
 
     pub(super) fn take_abort_in_vain(&mut self, incarnation: Incarnation) {
-        if let Some(Life::Aborting { .. }) = self.workers.get(incarnation).map(|w| w.life) {
+        if let Some(WorkerLife::Aborting { .. }) = self.workers.get(incarnation).map(|w| w.life) {
             self.kill(incarnation, KillReason::Hung);
         }
     }

@@ -28,7 +28,7 @@ pub(super) struct OwnLimits {
 
 /// The usage of a worker so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Done {
+pub(super) struct WorkerUsage {
     pub(super) requests: u64,
     /// Resident bytes; `None`: unknown.
     pub(super) memory: Option<u64>,
@@ -60,7 +60,7 @@ impl OwnLimits {
     }
 
     /// The first limit that `done` has reached.
-    pub(super) fn passed(&self, done: Done) -> Option<Excess> {
+    pub(super) fn passed(&self, done: WorkerUsage) -> Option<Excess> {
         let reached = |why, value: Option<u64>, limit: Option<u64>| match (value, limit) {
             (Some(value), Some(limit)) if value >= limit => Some(Excess { why, value, limit }),
             _ => None,
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn without_limits_nobody_is_done() {
-        let done = Done {
+        let done = WorkerUsage {
             requests: u64::MAX,
             memory: Some(u64::MAX),
             age: Duration::MAX,
@@ -103,14 +103,14 @@ mod tests {
             memory: Some(1 << 20),
             lifetime: Some(HOUR),
         };
-        let below = Done {
+        let below = WorkerUsage {
             requests: 99,
             memory: Some((1 << 20) - 1),
             age: HOUR / 2,
         };
         assert_eq!(limits.passed(below), None);
         let excess = |done| limits.passed(done).expect("passed");
-        let requests = excess(Done {
+        let requests = excess(WorkerUsage {
             requests: 104,
             ..below
         });
@@ -118,7 +118,7 @@ mod tests {
             (requests.why, requests.value, requests.limit),
             (Retirement::Requests, 104, 100)
         );
-        let memory = excess(Done {
+        let memory = excess(WorkerUsage {
             memory: Some(1 << 21),
             ..below
         });
@@ -126,13 +126,13 @@ mod tests {
             (memory.why, memory.value, memory.limit),
             (Retirement::Memory, 1 << 21, 1 << 20)
         );
-        let lifetime = excess(Done { age: HOUR, ..below });
+        let lifetime = excess(WorkerUsage { age: HOUR, ..below });
         assert_eq!(
             (lifetime.why, lifetime.value, lifetime.limit),
             (Retirement::Lifetime, 3600, 3600)
         );
         assert_eq!(
-            limits.passed(Done {
+            limits.passed(WorkerUsage {
                 memory: None,
                 ..below
             }),

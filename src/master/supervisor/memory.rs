@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::clock::PULSE;
 use super::mutation::fault;
 use super::rollout::{Batch, Goal};
-use super::worker::{Life, Worker};
-use super::{Action, Memory, Moment, ReloadFailure, Report, Supervisor};
+use super::worker::{Worker, WorkerLife};
+use super::{Action, AvailableMemory, Moment, ReloadFailure, Report, Supervisor};
 
 /// How many workers of the next batch may boot beside the living ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn take_memory(&mut self, memory: Option<Memory>) {
+    pub(super) fn take_memory(&mut self, memory: Option<AvailableMemory>) {
         self.memory = memory;
         let (now, ignored) = (self.now(), fault!(self, MemoryIsIgnored));
         let is_leaving_room = self.is_leaving_room();
@@ -109,8 +109,10 @@ impl Supervisor {
         }
         let coming = self.reload.generation();
         let leaves = |w: &Worker| {
-            matches!(w.life, Life::Terminated { .. } | Life::Stopping { .. })
-                && w.who.generation > self.generation
+            matches!(
+                w.life,
+                WorkerLife::Terminated { .. } | WorkerLife::Stopping { .. }
+            ) && w.who.generation > self.generation
                 && Some(w.who.generation) != coming
         };
         self.workers.values().any(leaves)

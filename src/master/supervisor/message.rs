@@ -2,7 +2,7 @@
 
 use super::mutation::fault;
 use super::slot::Proven;
-use super::worker::Life;
+use super::worker::WorkerLife;
 use super::{Action, BootFailure, Incarnation, Order, Report, Supervisor, WorkerMessage};
 
 impl Supervisor {
@@ -16,8 +16,8 @@ impl Supervisor {
             WorkerMessage::StoppedAccepting => {
                 let unasked = !std::mem::replace(&mut worker.accepting, false);
                 let leaves = match worker.life {
-                    Life::Paused => unasked,
-                    Life::Serving => !fault!(self, LeavingIsNotReplaced),
+                    WorkerLife::Paused => unasked,
+                    WorkerLife::Serving => !fault!(self, LeavingIsNotReplaced),
                     _ => false,
                 };
                 if leaves {
@@ -28,7 +28,7 @@ impl Supervisor {
                 if worker.is_booting() {
                     let who = worker.who;
                     self.await_failed(incarnation);
-                    self.boot_failed(who, BootFailure::Said(phase));
+                    self.boot_failed(who, BootFailure::Reported(phase));
                 }
             }
         }
@@ -40,7 +40,7 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(incarnation) else {
             return;
         };
-        worker.life = Life::Draining {
+        worker.life = WorkerLife::Draining {
             fast_at: now + graceful,
         };
         worker.leaving_since = now;
@@ -59,29 +59,29 @@ impl Supervisor {
         };
         let who = worker.who;
         match worker.life {
-            Life::Booting { .. } => {}
-            Life::Terminated { kill_at } => {
+            WorkerLife::Booting { .. } => {}
+            WorkerLife::Terminated { kill_at } => {
                 // It handled SIGTERM itself, or became ready first: then it accepts this message.
-                worker.life = Life::Stopping { kill_at };
+                worker.life = WorkerLife::Stopping { kill_at };
                 self.act(Action::Send {
                     incarnation,
                     order: Order::StopFast,
                 });
                 return;
             }
-            Life::Standby
-            | Life::Serving
-            | Life::Paused
-            | Life::Hung { .. }
-            | Life::Aborting { .. }
-            | Life::Failed { .. }
-            | Life::Draining { .. }
-            | Life::Stopping { .. }
-            | Life::Killed => return,
+            WorkerLife::Standby
+            | WorkerLife::Serving
+            | WorkerLife::Paused
+            | WorkerLife::Hung { .. }
+            | WorkerLife::Aborting { .. }
+            | WorkerLife::Failed { .. }
+            | WorkerLife::Draining { .. }
+            | WorkerLife::Stopping { .. }
+            | WorkerLife::Killed => return,
         }
         worker.ready = Some(now);
         (worker.beat, worker.slowest) = (now, now);
-        worker.life = Life::Standby;
+        worker.life = WorkerLife::Standby;
         let after = now.since(worker.spawned);
         self.report(Report::WorkerReady { worker: who, after });
         if let Some(place) = self.place_of(who) {
@@ -92,7 +92,7 @@ impl Supervisor {
             .rollout()
             .is_some_and(|r| r.generation == who.generation && r.awaits(who.slot));
         if !waits {
-            self.take_over(who);
+            self.complete_replacement(who);
         }
     }
 }

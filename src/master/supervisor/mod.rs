@@ -56,22 +56,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, Answer, DrainReason, KillReason, Order, Refusal, ServiceState};
+pub use action::{Action, Answer, DrainCause, KillReason, Order, RolloutRefusal, ServiceState};
 pub use event::{
-    Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Memory, Portion, Retirement,
-    Signal, StopMode, Trial, WorkerMessage,
+    AvailableMemory, Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Portion,
+    Retirement, Signal, StopMode, Trial, WorkerMessage,
 };
-pub use evidence::{BUCKETS, Evidence, Figures, Finding, Summary};
+pub use evidence::{BUCKETS, Evidence, EvidenceSummary, Figures, Regression};
 pub use helper::{Helper, HelperEnd};
 pub use limits::{Excess, WorkerLimits};
 pub use load::{Load, ScaleDecision, ScaleReason, WAITS};
 pub use mold::MoldMessage;
 pub use names::{Generation, Incarnation, Moment, Slot, Token};
-pub use plan::{Abort, Bounds, ForkedFrom, Plan, ScaleRules, Sources, Winch};
+pub use plan::{Abort, Bounds, ForkedFrom, Plan, ScaleRules, SourceWatching, Winch};
 pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
 pub use scaling::ScalingView;
 pub use state::{NotNow, StateError};
-pub use view::{RolloutStage, RolloutView, Service, Stage, WorkerView};
+pub use view::{RolloutStage, RolloutView, ServerState, WorkerStage, WorkerView};
 
 use chance::Chance;
 use clock::Clock;
@@ -80,10 +80,10 @@ use helper::{Beside, Helpers};
 use mold::Mold;
 use preparation::Preparation;
 use recycle::Retiree;
-use reload::{Queued, Reload};
+use reload::{QueuedRollout, Reload};
 use rollback::Previous;
 use scaling::Scaling;
-use slot::Place;
+use slot::SlotState;
 
 /// Feed it events, carry out the returned actions in order, call it again at `next_timeout()`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,15 +97,15 @@ pub struct Supervisor {
     /// The last number assigned.
     last_generation: Generation,
     last_incarnation: Incarnation,
-    phase: Phase,
-    places: BTreeMap<Slot, Place>,
+    phase: MasterPhase,
+    places: BTreeMap<Slot, SlotState>,
     workers: Fleet,
     helpers: Helpers,
     /// Of the generations that have one.
     molds: BTreeMap<Generation, Mold>,
     reload: Reload,
     /// A requested rollout that has not begun.
-    queued: Option<Queued>,
+    queued: Option<QueuedRollout>,
     /// Kept for a rollback.
     previous: Option<Previous>,
     retirees: VecDeque<Retiree>,
@@ -117,7 +117,7 @@ pub struct Supervisor {
     vacant: BTreeSet<Slot>,
     spawning: Spawning,
     /// The last measurement.
-    memory: Option<Memory>,
+    memory: Option<AvailableMemory>,
     all_failing: AllFailing,
     listeners: Listeners,
     clock: Clock,
@@ -132,7 +132,7 @@ pub struct Supervisor {
 
 /// Phase of the master's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Phase {
+enum MasterPhase {
     /// A command runs that must succeed before any worker boots.
     Preparing(Preparation),
     /// Not every slot has had a ready worker yet.
@@ -156,7 +156,7 @@ enum Phase {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum AllFailing {
-    Said,
+    Reported,
     No,
 }
 
@@ -224,7 +224,7 @@ impl Supervisor {
 
     /// Handles one event. Events about workers that are gone are harmless.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
-        if self.phase == Phase::Gone {
+        if self.phase == MasterPhase::Gone {
             return Vec::new();
         }
         if mutation::fault!(self, SuspendCounts) {
@@ -307,12 +307,12 @@ impl Supervisor {
     /// The first boot or normal service: workers that end are replaced.
     fn keeps_up(&self) -> bool {
         match self.phase {
-            Phase::Preparing(Preparation { course, .. }) => course.goes_on(),
-            Phase::FirstBoot | Phase::Running => true,
-            Phase::Delayed { .. }
-            | Phase::Stopping { .. }
-            | Phase::Closing { .. }
-            | Phase::Gone => false,
+            MasterPhase::Preparing(Preparation { course, .. }) => course.goes_on(),
+            MasterPhase::FirstBoot | MasterPhase::Running => true,
+            MasterPhase::Delayed { .. }
+            | MasterPhase::Stopping { .. }
+            | MasterPhase::Closing { .. }
+            | MasterPhase::Gone => false,
         }
     }
 }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::mutation::fault;
 use super::pacing::{Pacing, is_kill};
-use super::slot::{Awaits, Proven};
+use super::slot::{BootCondition, Proven};
 use super::steps::FAST;
 use super::{
-    Action, BootFailure, BootPhase, ForkedFrom, Generation, Incarnation, Moment, Phase, Plan,
-    ReloadFailure, Report, Retry, Sources, Supervisor,
+    Action, BootFailure, BootPhase, ForkedFrom, Generation, Incarnation, MasterPhase, Moment, Plan,
+    ReloadFailure, Report, Retry, SourceWatching, Supervisor,
 };
 
 /// A message from a mold.
@@ -26,14 +26,14 @@ pub enum MoldMessage {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Mold {
-    life: Life,
+    life: MoldLife,
     pacing: Pacing,
     proven: Proven,
-    awaits: Awaits,
+    awaits: BootCondition,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Life {
+enum MoldLife {
     /// There is no process. One is started when the pause is over.
     Absent,
     Booting {
@@ -53,18 +53,18 @@ enum Life {
 impl Mold {
     pub(super) fn new() -> Self {
         Self {
-            life: Life::Absent,
+            life: MoldLife::Absent,
             pacing: Pacing::default(),
             proven: Proven::Never,
-            awaits: Awaits::Nothing,
+            awaits: BootCondition::Nothing,
         }
     }
 
     fn deadline(&self) -> Option<Moment> {
         match self.life {
-            Life::Booting { until, .. } => Some(until),
-            Life::Failed { kill_at } => Some(kill_at),
-            Life::Absent | Life::Ready { .. } | Life::Killed => None,
+            MoldLife::Booting { until, .. } => Some(until),
+            MoldLife::Failed { kill_at } => Some(kill_at),
+            MoldLife::Absent | MoldLife::Ready { .. } | MoldLife::Killed => None,
         }
     }
 }
@@ -83,14 +83,14 @@ impl Supervisor {
             return true;
         }
         let mold = self.molds.get(&generation);
-        mold.is_none_or(|mold| matches!(mold.life, Life::Ready { .. }))
+        mold.is_none_or(|mold| matches!(mold.life, MoldLife::Ready { .. }))
     }
 
     /// Whether it can fork workers and call its last hook.
     #[must_use]
     pub fn mold_is_ready(&self, generation: Generation) -> bool {
         let mold = self.molds.get(&generation);
-        mold.is_some_and(|mold| matches!(mold.life, Life::Ready { .. }))
+        mold.is_some_and(|mold| matches!(mold.life, MoldLife::Ready { .. }))
     }
 
     pub(super) fn has_mold(&self, generation: Generation) -> bool {
@@ -99,14 +99,14 @@ impl Supervisor {
 
     /// Starts the molds that are due.
     pub(super) fn start_molds(&mut self) {
-        if !self.keeps_up() || matches!(self.phase, Phase::Preparing(_)) {
+        if !self.keeps_up() || matches!(self.phase, MasterPhase::Preparing(_)) {
             return;
         }
         let now = self.now();
         for generation in self.due_molds(|at| at <= now) {
             let until = now + self.boot_timeout_of(generation);
             if let Some(mold) = self.molds.get_mut(&generation) {
-                mold.life = Life::Booting {
+                mold.life = MoldLife::Booting {
                     started: now,
                     until,
                 };
@@ -118,8 +118,8 @@ impl Supervisor {
     /// Generations that need a mold, have none, and whose pause ends at such a time.
     fn due_molds(&self, at: impl Fn(Moment) -> bool) -> Vec<Generation> {
         let absent = self.molds.iter().filter(|(_, mold)| {
-            mold.life == Life::Absent
-                && (mold.awaits == Awaits::Nothing || self.phase != Phase::FirstBoot)
+            mold.life == MoldLife::Absent
+                && (mold.awaits == BootCondition::Nothing || self.phase != MasterPhase::FirstBoot)
                 && (at(mold.pacing.not_before) || fault!(self, MoldsAreNotPaced))
         });
         let absent = absent.map(|(generation, _)| *generation);
@@ -148,26 +148,26 @@ impl Supervisor {
         let Some(mold) = self.molds.get_mut(&generation) else {
             return;
         };
-        let Life::Booting { started, .. } = mold.life else {
+        let MoldLife::Booting { started, .. } = mold.life else {
             return;
         };
         match message {
             MoldMessage::Ready => {
-                mold.life = Life::Ready { since: now };
+                mold.life = MoldLife::Ready { since: now };
                 mold.proven = Proven::Once;
                 let after = now.since(started);
                 // `--reload`: the previous mold could not fork them.
                 for (slot, place) in &mut self.places {
-                    place.awaits = Awaits::Nothing;
+                    place.awaits = BootCondition::Nothing;
                     self.vacant.insert(*slot);
                 }
                 self.report(Report::MoldReady { generation, after });
             }
             MoldMessage::Failed { phase } => {
-                mold.life = Life::Failed {
+                mold.life = MoldLife::Failed {
                     kill_at: now + FAST,
                 };
-                self.mold_failed(generation, BootFailure::Said(phase));
+                self.mold_failed(generation, BootFailure::Reported(phase));
             }
         }
     }
@@ -177,11 +177,11 @@ impl Supervisor {
         let Some(mold) = self.molds.get_mut(&generation) else {
             return;
         };
-        match std::mem::replace(&mut mold.life, Life::Absent) {
-            Life::Booting { .. } => self.mold_failed(generation, why),
-            Life::Ready { since } => self.mold_died(generation, since, why),
+        match std::mem::replace(&mut mold.life, MoldLife::Absent) {
+            MoldLife::Booting { .. } => self.mold_failed(generation, why),
+            MoldLife::Ready { since } => self.mold_died(generation, since, why),
             // Its end was accounted for when it was decided.
-            Life::Absent | Life::Failed { .. } | Life::Killed => {}
+            MoldLife::Absent | MoldLife::Failed { .. } | MoldLife::Killed => {}
         }
     }
 
@@ -196,10 +196,10 @@ impl Supervisor {
         let Some(mold) = self.molds.get_mut(&generation) else {
             return;
         };
-        if let Life::Ready { since } = mold.life
+        if let MoldLife::Ready { since } = mold.life
             && !fault!(self, HangingMoldIsLeft)
         {
-            mold.life = Life::Killed;
+            mold.life = MoldLife::Killed;
             self.act(Action::KillMold { generation });
             self.mold_died(generation, since, BootFailure::TimedOut);
         }
@@ -220,9 +220,9 @@ impl Supervisor {
     /// It did not become ready.
     fn mold_failed(&mut self, generation: Generation, why: BootFailure) {
         match self.phase {
-            Phase::FirstBoot if self.plan.sources == Sources::Watched => {
+            MasterPhase::FirstBoot if self.plan.sources == SourceWatching::Watched => {
                 if let Some(mold) = self.molds.get_mut(&generation) {
-                    mold.awaits = Awaits::Change;
+                    mold.awaits = BootCondition::Change;
                 }
                 let retry = Retry::AtNextChange;
                 self.report(Report::MoldFailed {
@@ -232,18 +232,18 @@ impl Supervisor {
                 });
                 return;
             }
-            Phase::FirstBoot => {
+            MasterPhase::FirstBoot => {
                 let code = self.boot_error_code(why);
                 self.report(Report::FirstMoldFailed { why, code });
                 self.give_up_first_boot(code);
                 return;
             }
-            Phase::Running => {}
-            Phase::Preparing(_)
-            | Phase::Delayed { .. }
-            | Phase::Stopping { .. }
-            | Phase::Closing { .. }
-            | Phase::Gone => return,
+            MasterPhase::Running => {}
+            MasterPhase::Preparing(_)
+            | MasterPhase::Delayed { .. }
+            | MasterPhase::Stopping { .. }
+            | MasterPhase::Closing { .. }
+            | MasterPhase::Gone => return,
         }
         let rolled_out = self.reload.generation() == Some(generation);
         let retry = self.pace_mold(generation, why, None);
@@ -294,8 +294,8 @@ impl Supervisor {
             let Some(mold) = self.molds.get_mut(&generation) else {
                 continue;
             };
-            let booted = matches!(mold.life, Life::Booting { .. });
-            mold.life = Life::Killed;
+            let booted = matches!(mold.life, MoldLife::Booting { .. });
+            mold.life = MoldLife::Killed;
             if !fault!(self, LateMoldIsLeft) {
                 self.act(Action::KillMold { generation });
             }
@@ -306,7 +306,7 @@ impl Supervisor {
     }
 
     pub(super) fn mold_deadline(&self) -> Option<Moment> {
-        if !self.keeps_up() || matches!(self.phase, Phase::Preparing(_)) {
+        if !self.keeps_up() || matches!(self.phase, MasterPhase::Preparing(_)) {
             return None;
         }
         let now = self.now();
@@ -323,9 +323,9 @@ impl Supervisor {
     pub(super) fn boot_molds_anew(&mut self) {
         for generation in self.molds.keys().copied().collect::<Vec<_>>() {
             if let Some(mold) = self.molds.get_mut(&generation) {
-                mold.awaits = Awaits::Nothing;
-                if matches!(mold.life, Life::Booting { .. }) {
-                    mold.life = Life::Killed;
+                mold.awaits = BootCondition::Nothing;
+                if matches!(mold.life, MoldLife::Booting { .. }) {
+                    mold.life = MoldLife::Killed;
                     self.act(Action::KillMold { generation });
                 }
             }

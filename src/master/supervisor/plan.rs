@@ -18,7 +18,7 @@ pub enum Winch {
 
 /// Whether the app's files are watched (`--reload`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sources {
+pub enum SourceWatching {
     Fixed,
     /// A first boot that fails waits for `Event::Changed`, and replaced workers have little time to finish.
     Watched,
@@ -101,7 +101,7 @@ pub struct Plan {
     /// How long the previous generation is kept after another one has taken over; zero: not at all.
     pub rollback_window: Duration,
     pub winch: Winch,
-    pub sources: Sources,
+    pub sources: SourceWatching,
     pub abort: Abort,
     pub forked_from: ForkedFrom,
     pub limits: WorkerLimits,
@@ -120,8 +120,8 @@ impl Plan {
     /// For a worker that is replaced by another one.
     pub(super) fn replaced_grace(&self) -> Duration {
         match self.sources {
-            Sources::Fixed => self.graceful_timeout,
-            Sources::Watched => self.graceful_timeout.min(GRACE_IN_DEVELOPMENT),
+            SourceWatching::Fixed => self.graceful_timeout,
+            SourceWatching::Watched => self.graceful_timeout.min(GRACE_IN_DEVELOPMENT),
         }
     }
 

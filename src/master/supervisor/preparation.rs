@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mutation::fault;
 use super::steps::FAST;
-use super::{Action, Moment, Phase, Report, Signal, StopMode, Supervisor};
+use super::{Action, MasterPhase, Moment, Report, Signal, StopMode, Supervisor};
 
 /// As timeout(1).
 const TIMED_OUT: u8 = 124;
@@ -45,11 +45,11 @@ impl Course {
 }
 
 impl Supervisor {
-    pub(super) fn first_phase(preparations: u32) -> Phase {
+    pub(super) fn first_phase(preparations: u32) -> MasterPhase {
         if preparations == 0 {
-            Phase::FirstBoot
+            MasterPhase::FirstBoot
         } else {
-            Phase::Preparing(Preparation {
+            MasterPhase::Preparing(Preparation {
                 step: 0,
                 course: Course::Due,
             })
@@ -57,7 +57,7 @@ impl Supervisor {
     }
 
     pub(super) fn start_preparation(&mut self) {
-        let Phase::Preparing(Preparation {
+        let MasterPhase::Preparing(Preparation {
             step,
             course: Course::Due,
         }) = self.phase
@@ -74,7 +74,7 @@ impl Supervisor {
 
     /// The command has exited. `code`: 0 is success, anything else ends the server.
     pub(super) fn take_prepared(&mut self, ended: u32, code: u8) {
-        let Phase::Preparing(Preparation { step, course }) = self.phase else {
+        let MasterPhase::Preparing(Preparation { step, course }) = self.phase else {
             return;
         };
         if step != ended {
@@ -87,7 +87,7 @@ impl Supervisor {
                 if next < self.plan.preparations {
                     self.set_course(next, Course::Due);
                 } else {
-                    self.phase = Phase::FirstBoot;
+                    self.phase = MasterPhase::FirstBoot;
                 }
             }
             Course::Running { .. } => {
@@ -100,22 +100,22 @@ impl Supervisor {
 
     pub(super) fn preparation_deadline(&self) -> Option<Moment> {
         match self.phase {
-            Phase::Preparing(Preparation { course, .. }) => match course {
+            MasterPhase::Preparing(Preparation { course, .. }) => match course {
                 Course::Running { until } => until,
                 Course::Ending { kill_at, .. } => Some(kill_at),
                 Course::Due | Course::Killed { .. } => None,
             },
-            Phase::FirstBoot
-            | Phase::Running
-            | Phase::Delayed { .. }
-            | Phase::Stopping { .. }
-            | Phase::Closing { .. }
-            | Phase::Gone => None,
+            MasterPhase::FirstBoot
+            | MasterPhase::Running
+            | MasterPhase::Delayed { .. }
+            | MasterPhase::Stopping { .. }
+            | MasterPhase::Closing { .. }
+            | MasterPhase::Gone => None,
         }
     }
 
     pub(super) fn enforce_preparation(&mut self) {
-        let (Phase::Preparing(Preparation { step, course }), Some(at)) =
+        let (MasterPhase::Preparing(Preparation { step, course }), Some(at)) =
             (self.phase, self.preparation_deadline())
         else {
             return;
@@ -140,7 +140,7 @@ impl Supervisor {
 
     /// Ordered to stop: the command gets the same signal, and its exit is awaited.
     pub(super) fn stop_preparation(&mut self, mode: StopMode, signal: Signal) {
-        let Phase::Preparing(Preparation { course, .. }) = self.phase else {
+        let MasterPhase::Preparing(Preparation { course, .. }) = self.phase else {
             return;
         };
         self.report(Report::Stopping { mode });
@@ -163,7 +163,7 @@ impl Supervisor {
     }
 
     fn end_preparation(&mut self, signal: Signal, limit: Duration, code: u8) {
-        let Phase::Preparing(Preparation { step, .. }) = self.phase else {
+        let MasterPhase::Preparing(Preparation { step, .. }) = self.phase else {
             return;
         };
         let kill_at = self.now() + limit;
@@ -175,7 +175,7 @@ impl Supervisor {
         if self.keeps_up() {
             self.abandon();
         }
-        self.phase = Phase::Stopping {
+        self.phase = MasterPhase::Stopping {
             mode: StopMode::Fast,
             code,
         };
@@ -183,6 +183,6 @@ impl Supervisor {
     }
 
     fn set_course(&mut self, step: u32, course: Course) {
-        self.phase = Phase::Preparing(Preparation { step, course });
+        self.phase = MasterPhase::Preparing(Preparation { step, course });
     }
 }

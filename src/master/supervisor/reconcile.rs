@@ -7,9 +7,9 @@ use std::collections::btree_map::Entry;
 
 use super::mutation::fault;
 use super::rollout::Rollout;
-use super::slot::{Awaits, Place, Proven};
-use super::worker::{Life, Worker};
-use super::{Action, AllFailing, Phase, Report, ServiceState, Slot, Spawning, Supervisor};
+use super::slot::{BootCondition, Proven, SlotState};
+use super::worker::{Worker, WorkerLife};
+use super::{Action, AllFailing, MasterPhase, Report, ServiceState, Slot, Spawning, Supervisor};
 
 /// Forks in one call: with many slots a first boot takes seconds, and signals are served in between.
 pub(super) const SPAWNS_A_CALL: usize = 8;
@@ -19,7 +19,7 @@ impl Supervisor {
         if !self.keeps_up() {
             return;
         }
-        if matches!(self.phase, Phase::Preparing(_)) {
+        if matches!(self.phase, MasterPhase::Preparing(_)) {
             self.start_preparation();
             return;
         }
@@ -75,17 +75,17 @@ impl Supervisor {
     /// It serves, or is about to: the old workers of its slots were ordered to drain.
     fn serves(&self, worker: &Worker) -> bool {
         match worker.life {
-            Life::Serving => true,
-            Life::Standby => self.reload.rollout().is_some_and(Rollout::is_switching),
-            Life::Paused => self.is_returning(worker),
-            Life::Booting { .. }
-            | Life::Hung { .. }
-            | Life::Aborting { .. }
-            | Life::Failed { .. }
-            | Life::Terminated { .. }
-            | Life::Draining { .. }
-            | Life::Stopping { .. }
-            | Life::Killed => false,
+            WorkerLife::Serving => true,
+            WorkerLife::Standby => self.reload.rollout().is_some_and(Rollout::is_switching),
+            WorkerLife::Paused => self.is_returning(worker),
+            WorkerLife::Booting { .. }
+            | WorkerLife::Hung { .. }
+            | WorkerLife::Aborting { .. }
+            | WorkerLife::Failed { .. }
+            | WorkerLife::Terminated { .. }
+            | WorkerLife::Draining { .. }
+            | WorkerLife::Stopping { .. }
+            | WorkerLife::Killed => false,
         }
     }
 
@@ -110,7 +110,7 @@ impl Supervisor {
             let Some(place) = self.places.get(&slot) else {
                 continue;
             };
-            let paced = place.pacing.not_before > now || place.awaits != Awaits::Nothing;
+            let paced = place.pacing.not_before > now || place.awaits != BootCondition::Nothing;
             if paced || !self.can_fork(place.generation) {
                 self.vacant.insert(slot);
             } else if self.occupant(slot, place.generation).is_some() {
@@ -126,10 +126,11 @@ impl Supervisor {
     }
 
     fn finish_first_boot(&mut self) {
-        let complete =
-            |place: &Place| place.proven == Proven::Once && place.awaits == Awaits::Nothing;
-        if self.phase == Phase::FirstBoot && self.places.values().all(complete) {
-            self.phase = Phase::Running;
+        let complete = |place: &SlotState| {
+            place.proven == Proven::Once && place.awaits == BootCondition::Nothing
+        };
+        if self.phase == MasterPhase::FirstBoot && self.places.values().all(complete) {
+            self.phase = MasterPhase::Running;
             self.report(Report::Up {
                 workers: self.target,
             });
@@ -142,19 +143,19 @@ impl Supervisor {
     }
 
     fn note_when_all_fail(&mut self) {
-        let failing = self.phase == Phase::Running
+        let failing = self.phase == MasterPhase::Running
             && self.target > 0
             && !self.workers.values().any(Worker::is_ready)
             && self.places.values().all(|place| place.pacing.failures > 0);
         match (failing, self.all_failing) {
             (true, AllFailing::No) => {
-                self.all_failing = AllFailing::Said;
+                self.all_failing = AllFailing::Reported;
                 self.report(Report::AllFailing);
                 if fault!(self, ExitWhenAllFail) {
                     self.stop(super::StopMode::Fast);
                 }
             }
-            (false, AllFailing::Said) if self.workers.values().any(Worker::is_ready) => {
+            (false, AllFailing::Reported) if self.workers.values().any(Worker::is_ready) => {
                 self.all_failing = AllFailing::No;
             }
             _ => {}

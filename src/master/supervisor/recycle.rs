@@ -6,12 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::Done;
+use super::limits::WorkerUsage;
 use super::mutation::fault;
 use super::reload::Reload;
-use super::worker::{Life, Worker};
+use super::worker::{Worker, WorkerLife};
 use super::{
-    Beat, DrainReason, Incarnation, Phase, Report, Retirement, Slot, Supervisor, Token, Who,
+    Beat, DrainCause, Incarnation, MasterPhase, Report, Retirement, Slot, Supervisor, Token, Who,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,11 +19,11 @@ pub(super) struct Retiree {
     pub(super) incarnation: Incarnation,
     pub(super) why: Retirement,
     /// Its replacement was booted at least once.
-    pub(super) begun: Begun,
+    pub(super) begun: RecycleStarted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Begun {
+pub(super) enum RecycleStarted {
     Yes,
     No,
 }
@@ -39,7 +39,7 @@ impl Supervisor {
         else {
             return;
         };
-        let done = Done {
+        let done = WorkerUsage {
             requests: beat.requests,
             memory: beat.memory,
             age: worker.uptime(now),
@@ -70,7 +70,7 @@ impl Supervisor {
             Retiree {
                 incarnation,
                 why,
-                begun: Begun::No,
+                begun: RecycleStarted::No,
             },
         );
     }
@@ -95,7 +95,7 @@ impl Supervisor {
     pub(super) fn recycle(&mut self) {
         let idle = matches!(self.reload, Reload::Idle) || self.reload.is_held();
         let quiet = idle && self.queued.is_none();
-        if self.phase != Phase::Running || !(quiet || fault!(self, RetireDuringReload)) {
+        if self.phase != MasterPhase::Running || !(quiet || fault!(self, RetireDuringReload)) {
             return;
         }
         let (workers, places) = (&self.workers, &self.places);
@@ -126,7 +126,7 @@ impl Supervisor {
         }) = self
             .workers
             .get(incarnation)
-            .filter(|w| w.life == Life::Serving)
+            .filter(|w| w.life == WorkerLife::Serving)
             .map(|w| w.who)
         else {
             return;
@@ -143,7 +143,7 @@ impl Supervisor {
             .retirees
             .iter_mut()
             .find(|r| r.incarnation == incarnation)
-            && std::mem::replace(&mut retiree.begun, Begun::Yes) == Begun::No
+            && std::mem::replace(&mut retiree.begun, RecycleStarted::Yes) == RecycleStarted::No
         {
             let worker = Who {
                 incarnation,
@@ -162,22 +162,22 @@ impl Supervisor {
         if fault!(self, RetireDrainsFirst) {
             self.drain(
                 incarnation,
-                DrainReason::Replaced,
+                DrainCause::Replaced,
                 self.plan.graceful_timeout,
             );
         }
     }
 
     /// The replacement is ready: the old worker of its slot drains, and at the same time the new one goes.
-    pub(super) fn take_over(&mut self, new: Who) {
+    pub(super) fn complete_replacement(&mut self, new: Who) {
         let old = self
             .workers
             .in_slot(new.slot)
-            .find(|w| w.life == Life::Serving);
+            .find(|w| w.life == WorkerLife::Serving);
         if let Some(old) = old.map(|w| w.who) {
             self.drain(
                 old.incarnation,
-                DrainReason::Replaced,
+                DrainCause::Replaced,
                 self.plan.graceful_timeout,
             );
             self.report(Report::Replaced { old, new });
@@ -187,7 +187,11 @@ impl Supervisor {
 
     /// A rollout begins: replacements of the old generation that still boot are not needed any more.
     pub(super) fn cancel_recycling(&mut self) {
-        let serves = |slot: Slot| self.workers.in_slot(slot).any(|w| w.life == Life::Serving);
+        let serves = |slot: Slot| {
+            self.workers
+                .in_slot(slot)
+                .any(|w| w.life == WorkerLife::Serving)
+        };
         for replacement in self.incarnations(|w| w.is_booting() && serves(w.who.slot)) {
             self.dismiss(replacement);
         }

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::mutation::fault;
 use super::rollout::{Batch, Goal, Rollout};
-use super::worker::{Life, Worker};
+use super::worker::{Worker, WorkerLife};
 use super::{
-    Action, Answer, ConfigResult, Generation, Moment, Phase, Refusal, ReloadFailure, Report,
-    ServiceState, Supervisor, Token,
+    Action, Answer, ConfigResult, Generation, MasterPhase, Moment, ReloadFailure, Report,
+    RolloutRefusal, ServiceState, Supervisor, Token,
 };
 
 /// A requested rollout that has not begun, and the clients that wait for it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Queued {
+pub(super) struct QueuedRollout {
     goal: Goal,
     pub(super) tokens: Vec<Token>,
 }
@@ -94,7 +94,7 @@ impl Supervisor {
         if fault!(self, ForgetQueuedReload) && !self.may_reload() {
             return;
         }
-        let none = || Queued {
+        let none = || QueuedRollout {
             goal,
             tokens: Vec::new(),
         };
@@ -102,27 +102,27 @@ impl Supervisor {
     }
 
     /// The rollout that prevents another one from beginning.
-    pub(super) fn rollout_in_progress(&self) -> Option<Refusal> {
+    pub(super) fn rollout_in_progress(&self) -> Option<RolloutRefusal> {
         let queued = self.queued.as_ref().map(|queued| queued.goal);
         let goal = self.reload.goal().or(queued)?;
         Some(match (goal, self.reload.generation()) {
             (Goal::Canary(_), Some(generation)) if self.reload.is_held() => {
-                Refusal::Canary { generation }
+                RolloutRefusal::Canary { generation }
             }
-            (Goal::Return { from, .. }, _) => Refusal::TakingBack { generation: from },
-            (Goal::Serve, generation) => Refusal::Reloading { generation },
+            (Goal::Return { from, .. }, _) => RolloutRefusal::TakingBack { generation: from },
+            (Goal::Serve, generation) => RolloutRefusal::Reloading { generation },
             (Goal::Stage, Some(generation)) if self.reload.is_held() => {
-                Refusal::Staged { generation }
+                RolloutRefusal::Staged { generation }
             }
-            (Goal::Stage | Goal::Canary(_), generation) => Refusal::Staging { generation },
+            (Goal::Stage | Goal::Canary(_), generation) => RolloutRefusal::Staging { generation },
         })
     }
 
     /// Not during the first boot, not during another one, and not while more than one generation's worth of workers
     /// is still draining: consecutive reloads must not accumulate processes (at most three per slot).
     fn may_reload(&self) -> bool {
-        let leaving = |w: &&Worker| !w.stays() && w.life != Life::Killed;
-        self.phase == Phase::Running
+        let leaving = |w: &&Worker| !w.stays() && w.life != WorkerLife::Killed;
+        self.phase == MasterPhase::Running
             && matches!(self.reload, Reload::Idle)
             && self.workers.values().filter(leaving).count() <= self.target as usize
     }
@@ -131,7 +131,7 @@ impl Supervisor {
         if self.queued.is_none() || !self.may_reload() {
             return;
         }
-        let Some(Queued { goal, tokens }) = self.queued.take() else {
+        let Some(QueuedRollout { goal, tokens }) = self.queued.take() else {
             return;
         };
         self.last_generation = Generation(self.last_generation.0 + 1);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BootPhase, Evidence, Excess, Exit, Generation, Helper, Incarnation, Memory, Retirement,
-    ScaleDecision, Slot, StopMode, Token,
+    AvailableMemory, BootPhase, Evidence, Excess, Exit, Generation, Helper, Incarnation,
+    Retirement, ScaleDecision, Slot, StopMode, Token,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub enum Report {
     ReloadLimited {
         generation: Generation,
         at_once: u32,
-        memory: Memory,
+        memory: AvailableMemory,
     },
     Reloaded {
         generation: Generation,
@@ -171,7 +171,7 @@ pub enum Report {
     /// The load asks for more workers, and the memory is not enough for one.
     NoRoomToScale {
         workers: u32,
-        memory: Memory,
+        memory: AvailableMemory,
     },
     /// TTIN, with the maximum number of workers.
     TooManyWorkers {
@@ -252,7 +252,7 @@ pub enum Retry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BootFailure {
     /// Reported by the worker itself, with a text.
-    Said(BootPhase),
+    Reported(BootPhase),
     Exited(Exit),
     TimedOut,
     NotSpawned,
@@ -282,7 +282,7 @@ pub enum ReloadFailure {
     },
     /// Not even one new worker fits beside the old ones.
     NoMemory {
-        memory: Memory,
+        memory: AvailableMemory,
     },
     /// The files have changed again in the meantime: the next reload applies them.
     Overtaken,

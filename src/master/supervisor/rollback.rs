@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::Room;
 use super::mutation::fault;
-use super::rollout::{Batch, Goal, Missing, Replaced, Rollout, Step};
-use super::worker::{Life, Worker};
+use super::rollout::{Batch, Goal, Missing, Replaced, Rollout, RolloutStep};
+use super::worker::{Worker, WorkerLife};
 use super::{
-    Action, Answer, Bounds, Exit, Generation, Moment, Plan, Refusal, Reload, ReloadFailure, Report,
-    Retry, ServiceState, Supervisor, Token,
+    Action, Answer, Bounds, Exit, Generation, Moment, Plan, Reload, ReloadFailure, Report, Retry,
+    RolloutRefusal, ServiceState, Supervisor, Token,
 };
 
 /// The previous generation, whose workers are kept for a rollback.
@@ -27,15 +27,17 @@ impl Supervisor {
     /// `ctl rollback`: of a canary, or of the last generation that took over.
     pub(super) fn roll_back(&mut self, token: Token) {
         match self.rollout_in_progress() {
-            Some(Refusal::Canary { .. }) => return self.discard(token),
-            Some(refusal @ Refusal::TakingBack { .. }) => return self.refuse(token, refusal),
+            Some(RolloutRefusal::Canary { .. }) => return self.discard(token),
+            Some(refusal @ RolloutRefusal::TakingBack { .. }) => {
+                return self.refuse(token, refusal);
+            }
             Some(refusal) if self.reload.rollout().is_some_and(Rollout::is_switching) => {
                 return self.refuse(token, refusal);
             }
             Some(_) | None => {}
         }
         let Some(previous) = &self.previous else {
-            self.refuse(token, Refusal::NothingKept);
+            self.refuse(token, RolloutRefusal::NothingKept);
             return;
         };
         let (generation, plan) = (previous.generation, previous.plan.clone());
@@ -51,7 +53,7 @@ impl Supervisor {
             return;
         }
         let queued = self.queued.take().into_iter();
-        let refusal = Refusal::TakingBack {
+        let refusal = RolloutRefusal::TakingBack {
             generation: self.generation,
         };
         for waiting in queued.flat_map(|queued| queued.tokens) {
@@ -90,7 +92,8 @@ impl Supervisor {
                 );
             }
         }
-        for new in self.incarnations(|w| w.who.generation == from && w.life != Life::Serving) {
+        for new in self.incarnations(|w| w.who.generation == from && w.life != WorkerLife::Serving)
+        {
             self.dismiss(new);
         }
         let back = (self.generation, self.plan.clone(), self.scaling.bounds);
@@ -135,9 +138,9 @@ impl Supervisor {
         self.act(Action::Notify(ServiceState::Reloading));
     }
 
-    pub(super) fn end_return(&mut self, from: Generation, why: ReloadFailure) -> Step {
+    pub(super) fn end_return(&mut self, from: Generation, why: ReloadFailure) -> RolloutStep {
         let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
-            return Step::Wait;
+            return RolloutStep::Wait;
         };
         let to = rollout.generation;
         self.report(Report::TakenBack {
@@ -154,7 +157,7 @@ impl Supervisor {
             self.reply(token, answer);
         }
         self.act(Action::Notify(ServiceState::Ready));
-        Step::Wait
+        RolloutStep::Wait
     }
 
     /// It was paused, and is about to serve.
@@ -169,7 +172,7 @@ impl Supervisor {
     /// Another generation has taken over from that one.
     pub(super) fn keep_or_release(&mut self, before: Generation, plan: Plan) {
         let window = self.plan.rollback_window;
-        let paused = |w: &Worker| w.life == Life::Paused;
+        let paused = |w: &Worker| w.life == WorkerLife::Paused;
         let is_kept = self
             .workers
             .values()
@@ -202,8 +205,8 @@ impl Supervisor {
         if self.rollback_deadline().is_some_and(|at| at <= self.now())
             && let Some(Previous { generation, .. }) = self.previous.take()
         {
-            for worker in
-                self.incarnations(|w| w.life == Life::Paused && w.who.generation == generation)
+            for worker in self
+                .incarnations(|w| w.life == WorkerLife::Paused && w.who.generation == generation)
             {
                 if !fault!(self, KeepBeyondWindow) {
                     self.dismiss(worker);
@@ -226,7 +229,7 @@ impl Supervisor {
         let others = self
             .workers
             .values()
-            .any(|w| w.life == Life::Paused && w.who.generation == who.generation);
+            .any(|w| w.life == WorkerLife::Paused && w.who.generation == who.generation);
         if self.previous.as_ref().is_some_and(of_previous) && !others {
             self.previous = None;
             let generation = who.generation;

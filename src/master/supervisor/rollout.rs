@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::Room;
 use super::mutation::fault;
 use super::reload::Reload;
-use super::worker::Life;
+use super::worker::WorkerLife;
 use super::{
     Action, Answer, Bounds, Generation, Moment, Plan, ReloadFailure, Report, ServiceState, Slot,
     Supervisor, Token, Trial,
@@ -90,7 +90,7 @@ pub(super) enum Batch {
 
 /// Whether the rollout can continue at once.
 #[derive(PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum RolloutStep {
     Again,
     Wait,
 }
@@ -171,17 +171,17 @@ impl Supervisor {
     }
 
     pub(super) fn advance_rollout(&mut self) {
-        while self.step_rollout() == Step::Again {}
+        while self.step_rollout() == RolloutStep::Again {}
     }
 
-    fn step_rollout(&mut self) -> Step {
+    fn step_rollout(&mut self) -> RolloutStep {
         let Some(rollout) = self.reload.rollout() else {
-            return Step::Wait;
+            return RolloutStep::Wait;
         };
         match rollout.batch {
             Batch::Held { .. } => {
                 self.boot_batch();
-                Step::Wait
+                RolloutStep::Wait
             }
             Batch::Booting => match rollout.goal {
                 _ if rollout.committed => self.complete_rollout(),
@@ -195,9 +195,9 @@ impl Supervisor {
         }
     }
 
-    fn boot_next(&mut self) -> Step {
+    fn boot_next(&mut self) -> RolloutStep {
         match self.boot_batch() {
-            None => Step::Wait,
+            None => RolloutStep::Wait,
             Some(end) => self.end_batch(end),
         }
     }
@@ -247,9 +247,9 @@ impl Supervisor {
         let mut standby = 0;
         for slot in (done..end).map(Slot) {
             match self.occupant(slot, generation).map(|w| w.life) {
-                Some(Life::Standby | Life::Paused) => standby += 1,
+                Some(WorkerLife::Standby | WorkerLife::Paused) => standby += 1,
                 // A slot that was added since.
-                Some(Life::Serving) if returns => standby += 1,
+                Some(WorkerLife::Serving) if returns => standby += 1,
                 None if left => standby += 1,
                 Some(_) => {}
                 None if forks && (booting < limit || fault!(self, TooManyBoots)) => {
@@ -267,28 +267,28 @@ impl Supervisor {
         (standby >= enough).then_some(end)
     }
 
-    fn end_batch(&mut self, end: u32) -> Step {
+    fn end_batch(&mut self, end: u32) -> RolloutStep {
         match self.reload.rollout().map(|rollout| rollout.goal) {
             Some(Goal::Stage) if !fault!(self, StageServes) => {
                 self.hold();
-                Step::Wait
+                RolloutStep::Wait
             }
             Some(_) => {
                 self.switch(end);
-                Step::Again
+                RolloutStep::Again
             }
-            None => Step::Wait,
+            None => RolloutStep::Wait,
         }
     }
 
-    fn complete_rollout(&mut self) -> Step {
+    fn complete_rollout(&mut self) -> RolloutStep {
         // Scaled down until nothing was left to do, the last batch never came: the remaining old workers are surplus.
         self.commit();
         if let Some(Goal::Return { from, why, .. }) = self.reload.goal() {
             return self.end_return(from, why);
         }
         let Reload::Rolling(rollout) = std::mem::replace(&mut self.reload, Reload::Idle) else {
-            return Step::Wait;
+            return RolloutStep::Wait;
         };
         let Rollout {
             generation, tokens, ..
@@ -301,7 +301,7 @@ impl Supervisor {
             self.reply(token, Answer::Reloaded { generation });
         }
         self.act(Action::Notify(ServiceState::Ready));
-        Step::Wait
+        RolloutStep::Wait
     }
 
     /// A worker of the new generation failed. Before the switch: back to the old one. During it: first completes the

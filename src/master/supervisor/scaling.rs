@@ -13,8 +13,8 @@ use super::load::{Load, Pressure, ScaleDecision, ScaleReason, Window};
 use super::mutation::fault;
 use super::plan::Bounds;
 use super::reload::Reload;
-use super::worker::Life;
-use super::{Action, Memory, Moment, Phase, Plan, Report, Supervisor};
+use super::worker::WorkerLife;
+use super::{Action, AvailableMemory, MasterPhase, Moment, Plan, Report, Supervisor};
 
 /// Between two looks at the load.
 const LOOK: Duration = Duration::from_millis(250);
@@ -100,13 +100,13 @@ impl Supervisor {
     fn may_scale(&self) -> bool {
         let quiet = matches!(self.reload, Reload::Idle) && self.queued.is_none();
         self.scaling.bounds.is_some()
-            && self.phase == Phase::Running
+            && self.phase == MasterPhase::Running
             && self.target > 0
             && (quiet || fault!(self, ScaleDuringRollout))
     }
 
     pub(super) fn scaling_deadline(&self) -> Option<Moment> {
-        let is_on = self.scaling.bounds.is_some() && self.phase == Phase::Running;
+        let is_on = self.scaling.bounds.is_some() && self.phase == MasterPhase::Running;
         is_on.then_some(self.scaling.look_at.max(self.now()))
     }
 
@@ -126,7 +126,10 @@ impl Supervisor {
             self.scaling.rest();
             return;
         };
-        let serving = self.workers.values().filter(|w| w.life == Life::Serving);
+        let serving = self
+            .workers
+            .values()
+            .filter(|w| w.life == WorkerLife::Serving);
         if serving.count() < self.target as usize {
             self.scaling.window.forget_looks();
             self.scaling.idle_since = None;
@@ -172,7 +175,7 @@ impl Supervisor {
     }
 
     /// The answer to `MeasureScaleRoom`.
-    pub(super) fn take_scale_room(&mut self, memory: Option<Memory>) {
+    pub(super) fn take_scale_room(&mut self, memory: Option<AvailableMemory>) {
         let Some(asked) = self.scaling.asked.take() else {
             return;
         };
@@ -182,7 +185,7 @@ impl Supervisor {
             return;
         }
         let room = memory.filter(|_| !fault!(self, ScaleBeyondMemory));
-        let room = room.map_or(u32::MAX, Memory::room);
+        let room = room.map_or(u32::MAX, AvailableMemory::room);
         let to = asked.to.min(asked.from.saturating_add(room));
         if let Some(memory) = memory.filter(|_| to == asked.from) {
             self.scaling.not_before = now + RETRY;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::mutation::fault;
 use super::rollout::Rollout;
 use super::steps::FAST;
-use super::worker::{Life, Worker};
+use super::worker::{Worker, WorkerLife};
 use super::{
-    Action, Answer, BootFailure, BootPhase, DrainReason, Exit, Listeners, Phase, Report,
+    Action, Answer, BootFailure, BootPhase, DrainCause, Exit, Listeners, MasterPhase, Report,
     ServiceState, Signal, StopMode, Supervisor, Who,
 };
 
@@ -23,7 +23,7 @@ const WRONG_SETTINGS: u8 = 1;
 impl Supervisor {
     /// The first TERM is graceful, a second one makes it fast; during the shutdown delay it only ends the delay.
     pub(super) fn take_term(&mut self) {
-        if matches!(self.phase, Phase::Delayed { .. }) && !fault!(self, SecondTermIgnored) {
+        if matches!(self.phase, MasterPhase::Delayed { .. }) && !fault!(self, SecondTermIgnored) {
             self.begin_drain();
         } else if self.keeps_up() {
             self.stop(StopMode::Graceful);
@@ -35,20 +35,24 @@ impl Supervisor {
     /// From any phase; never back to a gentler mode.
     pub(super) fn stop(&mut self, mode: StopMode) {
         match (self.phase, mode) {
-            (Phase::Preparing(_), _) => self.stop_preparation(mode, Signal::Term),
-            (Phase::FirstBoot | Phase::Running, StopMode::Graceful) => self.stop_gracefully(),
+            (MasterPhase::Preparing(_), _) => self.stop_preparation(mode, Signal::Term),
+            (MasterPhase::FirstBoot | MasterPhase::Running, StopMode::Graceful) => {
+                self.stop_gracefully()
+            }
             (
-                Phase::Stopping {
+                MasterPhase::Stopping {
                     mode: StopMode::Fast,
                     ..
                 }
-                | Phase::Gone,
+                | MasterPhase::Gone,
                 StopMode::Fast,
             )
-            | (Phase::Delayed { .. } | Phase::Stopping { .. } | Phase::Gone, StopMode::Graceful) => {
-            }
+            | (
+                MasterPhase::Delayed { .. } | MasterPhase::Stopping { .. } | MasterPhase::Gone,
+                StopMode::Graceful,
+            ) => {}
             // A second stop does not wait for the last hook.
-            (Phase::Closing { code, .. }, _) => self.exit(code),
+            (MasterPhase::Closing { code, .. }, _) => self.exit(code),
             (_, StopMode::Fast) => self.stop_at_once(FAST, 0),
         }
     }
@@ -62,12 +66,12 @@ impl Supervisor {
             self.go_all();
         }
         let until = self.now() + self.plan.shutdown_delay;
-        self.phase = Phase::Delayed { until };
+        self.phase = MasterPhase::Delayed { until };
         self.report(Report::Stopping {
             mode: StopMode::Graceful,
         });
         self.abandon();
-        for idle in self.incarnations(|w| w.is_booting() || w.life == Life::Standby) {
+        for idle in self.incarnations(|w| w.is_booting() || w.life == WorkerLife::Standby) {
             self.dismiss(idle);
         }
         if self.plan.shutdown_delay.is_zero() {
@@ -81,7 +85,7 @@ impl Supervisor {
 
     pub(super) fn begin_drain(&mut self) {
         let graceful = self.plan.graceful_timeout;
-        self.phase = Phase::Stopping {
+        self.phase = MasterPhase::Stopping {
             mode: StopMode::Graceful,
             code: 0,
         };
@@ -93,29 +97,29 @@ impl Supervisor {
             .workers
             .values()
             .filter_map(|w| match w.life {
-                Life::Serving | Life::Paused => Some((w.who.incarnation, graceful)),
+                WorkerLife::Serving | WorkerLife::Paused => Some((w.who.incarnation, graceful)),
                 // It drains because it was replaced, and keeps idle connections longer than a stop should take.
-                Life::Draining { fast_at } => {
+                WorkerLife::Draining { fast_at } => {
                     Some((w.who.incarnation, fast_at.since(now).min(graceful)))
                 }
-                Life::Booting { .. }
-                | Life::Standby
-                | Life::Hung { .. }
-                | Life::Aborting { .. }
-                | Life::Failed { .. }
-                | Life::Terminated { .. }
-                | Life::Stopping { .. }
-                | Life::Killed => None,
+                WorkerLife::Booting { .. }
+                | WorkerLife::Standby
+                | WorkerLife::Hung { .. }
+                | WorkerLife::Aborting { .. }
+                | WorkerLife::Failed { .. }
+                | WorkerLife::Terminated { .. }
+                | WorkerLife::Stopping { .. }
+                | WorkerLife::Killed => None,
             })
             .collect();
         for (incarnation, graceful) in serving {
-            self.drain(incarnation, DrainReason::Shutdown, graceful);
+            self.drain(incarnation, DrainCause::Shutdown, graceful);
         }
     }
 
     fn stop_at_once(&mut self, limit: Duration, code: u8) {
         let begins = self.keeps_up();
-        self.phase = Phase::Stopping {
+        self.phase = MasterPhase::Stopping {
             mode: StopMode::Fast,
             code,
         };
@@ -129,17 +133,22 @@ impl Supervisor {
         let latest = self.now() + limit;
         for incarnation in self.incarnations(|_| true) {
             match self.workers.get(incarnation).map(|w| w.life) {
-                Some(Life::Booting { .. }) => self.terminate(incarnation, limit),
-                Some(Life::Standby | Life::Serving | Life::Paused | Life::Draining { .. }) => {
+                Some(WorkerLife::Booting { .. }) => self.terminate(incarnation, limit),
+                Some(
+                    WorkerLife::Standby
+                    | WorkerLife::Serving
+                    | WorkerLife::Paused
+                    | WorkerLife::Draining { .. },
+                ) => {
                     self.stop_fast(incarnation, limit);
                 }
                 Some(
-                    Life::Hung { .. }
-                    | Life::Aborting { .. }
-                    | Life::Failed { .. }
-                    | Life::Terminated { .. }
-                    | Life::Stopping { .. }
-                    | Life::Killed,
+                    WorkerLife::Hung { .. }
+                    | WorkerLife::Aborting { .. }
+                    | WorkerLife::Failed { .. }
+                    | WorkerLife::Terminated { .. }
+                    | WorkerLife::Stopping { .. }
+                    | WorkerLife::Killed,
                 )
                 | None => self.shorten(incarnation, latest),
             }
@@ -155,14 +164,14 @@ impl Supervisor {
 
     pub(super) fn boot_error_code(&self, why: BootFailure) -> u8 {
         match why {
-            BootFailure::Said(BootPhase::Load)
+            BootFailure::Reported(BootPhase::Load)
             | BootFailure::Exited(Exit::Code(APP_LOAD_ERROR))
                 if !fault!(self, WrongExitCode) =>
             {
                 APP_LOAD_ERROR
             }
-            BootFailure::Said(BootPhase::Settings) => WRONG_SETTINGS,
-            BootFailure::Said(_)
+            BootFailure::Reported(BootPhase::Settings) => WRONG_SETTINGS,
+            BootFailure::Reported(_)
             | BootFailure::Exited(_)
             | BootFailure::TimedOut
             | BootFailure::NotSpawned => WORKER_BOOT_ERROR,
@@ -205,13 +214,13 @@ impl Supervisor {
 
     pub(super) fn leave_when_done(&mut self) {
         let code = match self.phase {
-            Phase::Preparing(_)
-            | Phase::FirstBoot
-            | Phase::Running
-            | Phase::Closing { .. }
-            | Phase::Gone => return,
-            Phase::Delayed { .. } => 0,
-            Phase::Stopping { code, .. } => code,
+            MasterPhase::Preparing(_)
+            | MasterPhase::FirstBoot
+            | MasterPhase::Running
+            | MasterPhase::Closing { .. }
+            | MasterPhase::Gone => return,
+            MasterPhase::Delayed { .. } => 0,
+            MasterPhase::Stopping { code, .. } => code,
         };
         let stays = |w: &Worker| !fault!(self, ExitWhileDraining) || w.stays();
         if self.workers.values().any(stays) {

@@ -8,12 +8,12 @@ use super::{Answer, BootFailure, Generation, Retirement, Slot, Supervisor, Token
 
 /// The wanted state of one slot, whichever worker fills it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct SlotState {
     pub(super) generation: Generation,
     pub(super) pacing: Pacing,
     /// A worker was ready here; the first boot is complete when that is true of all.
     pub(super) proven: Proven,
-    pub(super) awaits: Awaits,
+    pub(super) awaits: BootCondition,
     /// Clients that asked for this slot's worker to be restarted.
     pub(super) waiting: Vec<Token>,
 }
@@ -26,18 +26,18 @@ pub(super) enum Proven {
 
 /// What must happen before a worker boots here, besides the pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Awaits {
+pub(super) enum BootCondition {
     Nothing,
     Change,
 }
 
-impl Place {
+impl SlotState {
     pub(super) fn new(generation: Generation) -> Self {
         Self {
             generation,
             pacing: Pacing::default(),
             proven: Proven::Never,
-            awaits: Awaits::Nothing,
+            awaits: BootCondition::Nothing,
             waiting: Vec::new(),
         }
     }
@@ -64,7 +64,7 @@ impl Supervisor {
             // A worker that was to leave and could not be spared may still serve here.
             let occupant = self.occupant(slot, generation).map(Worker::is_ready);
             if occupant.is_some() || !rolling {
-                let mut place = Place::new(generation);
+                let mut place = SlotState::new(generation);
                 if occupant == Some(true) {
                     place.proven = Proven::Once;
                 }

@@ -7,10 +7,10 @@ use super::memory::Room;
 use super::mutation::fault;
 use super::rollout::{Batch, Goal};
 use super::{
-    Action, Answer, Refusal, ReloadFailure, Report, ServiceState, Slot, Supervisor, Token,
+    Action, Answer, ReloadFailure, Report, RolloutRefusal, ServiceState, Slot, Supervisor, Token,
 };
 
-impl Refusal {
+impl RolloutRefusal {
     /// A generation is held, or is about to be.
     pub(super) fn is_for_a_stage(self) -> bool {
         match self {
@@ -33,7 +33,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn refuse(&mut self, token: Token, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, token: Token, refusal: RolloutRefusal) {
         self.reply(token, Answer::Refused(refusal));
     }
 
@@ -63,7 +63,7 @@ impl Supervisor {
     pub(super) fn promote(&mut self, token: Token) {
         let refusal = self.rollout_in_progress();
         if !self.reload.is_held() {
-            self.refuse(token, refusal.unwrap_or(Refusal::NothingStaged));
+            self.refuse(token, refusal.unwrap_or(RolloutRefusal::NothingStaged));
             return;
         }
         if let Some(rollout) = self.reload.rollout_mut() {
@@ -119,7 +119,7 @@ impl Supervisor {
                     None => self.reply(token, Answer::Discarded { generation }),
                 }
             }
-            (refusal, _) => self.refuse(token, refusal.unwrap_or(Refusal::NothingStaged)),
+            (refusal, _) => self.refuse(token, refusal.unwrap_or(RolloutRefusal::NothingStaged)),
         }
     }
 }

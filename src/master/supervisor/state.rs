@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Refusal, Supervisor};
+use super::{MasterPhase, RolloutRefusal, Supervisor};
 
 /// Of what `write` writes, and the only one that `read` reads.
 pub const VERSION: u32 = 1;
@@ -27,12 +27,12 @@ struct Written<'a> {
 
 /// Read first: a state of another version may have another form.
 #[derive(Deserialize)]
-struct Version {
+struct StateVersion {
     version: u32,
 }
 
 #[derive(Deserialize)]
-struct Read {
+struct SavedState {
     supervisor: Supervisor,
 }
 
@@ -52,11 +52,11 @@ impl Supervisor {
     /// # Errors
     /// Another version, or not a state.
     pub fn read(text: &str) -> Result<Self, StateError> {
-        let Version { version } = serde_json::from_str(text)?;
+        let StateVersion { version } = serde_json::from_str(text)?;
         if version != VERSION {
             return Err(StateError::Version { found: version });
         }
-        let Read { supervisor } = serde_json::from_str(text)?;
+        let SavedState { supervisor } = serde_json::from_str(text)?;
         Ok(supervisor)
     }
 }
@@ -66,7 +66,7 @@ impl Supervisor {
 pub enum NotNow {
     Starting,
     Stopping,
-    Rollout(Refusal),
+    Rollout(RolloutRefusal),
     /// The generation before is kept for a rollback.
     Kept,
 }
@@ -79,12 +79,12 @@ impl Supervisor {
     /// What has to end before.
     pub fn may_be_handed_over(&self) -> Result<(), NotNow> {
         match self.phase {
-            Phase::Running => {}
-            Phase::Preparing(_) | Phase::FirstBoot => return Err(NotNow::Starting),
-            Phase::Delayed { .. }
-            | Phase::Stopping { .. }
-            | Phase::Closing { .. }
-            | Phase::Gone => return Err(NotNow::Stopping),
+            MasterPhase::Running => {}
+            MasterPhase::Preparing(_) | MasterPhase::FirstBoot => return Err(NotNow::Starting),
+            MasterPhase::Delayed { .. }
+            | MasterPhase::Stopping { .. }
+            | MasterPhase::Closing { .. }
+            | MasterPhase::Gone => return Err(NotNow::Stopping),
         }
         if let Some(refusal) = self.rollout_in_progress() {
             return Err(NotNow::Rollout(refusal));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::limits::OwnLimits;
-use super::worker::{Life, Worker};
+use super::worker::{Worker, WorkerLife};
 use super::{
-    Action, DrainReason, Generation, Incarnation, KillReason, Moment, Order, Slot, Supervisor, Who,
+    Action, DrainCause, Generation, Incarnation, KillReason, Moment, Order, Slot, Supervisor, Who,
 };
 
 /// A fast stop takes two seconds (tasks cancelled, lifespan ended), and one to finalise Python.
@@ -48,7 +48,7 @@ impl Supervisor {
         let Some(worker) = self.workers.get_mut(incarnation) else {
             return;
         };
-        worker.life = Life::Serving;
+        worker.life = WorkerLife::Serving;
         worker.accepting = true;
         let slot = worker.who.slot;
         self.act(Action::Send {
@@ -64,34 +64,34 @@ impl Supervisor {
             return;
         };
         match worker.life {
-            Life::Booting { .. } => self.terminate(incarnation, TERMINATE),
-            Life::Standby => self.stop_fast(incarnation, FAST),
-            Life::Serving | Life::Paused => {
+            WorkerLife::Booting { .. } => self.terminate(incarnation, TERMINATE),
+            WorkerLife::Standby => self.stop_fast(incarnation, FAST),
+            WorkerLife::Serving | WorkerLife::Paused => {
                 self.drain(
                     incarnation,
-                    DrainReason::Replaced,
+                    DrainCause::Replaced,
                     self.plan.replaced_grace(),
                 );
             }
-            Life::Hung { .. }
-            | Life::Aborting { .. }
-            | Life::Failed { .. }
-            | Life::Terminated { .. }
-            | Life::Draining { .. }
-            | Life::Stopping { .. }
-            | Life::Killed => {}
+            WorkerLife::Hung { .. }
+            | WorkerLife::Aborting { .. }
+            | WorkerLife::Failed { .. }
+            | WorkerLife::Terminated { .. }
+            | WorkerLife::Draining { .. }
+            | WorkerLife::Stopping { .. }
+            | WorkerLife::Killed => {}
         }
     }
 
     pub(super) fn drain(
         &mut self,
         incarnation: Incarnation,
-        reason: DrainReason,
+        reason: DrainCause,
         graceful: Duration,
     ) {
         let now = self.now();
         if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Draining {
+            worker.life = WorkerLife::Draining {
                 fast_at: now + graceful,
             };
             self.act(Action::Send {
@@ -103,7 +103,7 @@ impl Supervisor {
 
     pub(super) fn pause(&mut self, incarnation: Incarnation) {
         if let Some(worker) = self.workers.get_mut(incarnation) {
-            worker.life = Life::Paused;
+            worker.life = WorkerLife::Paused;
             self.vacant.insert(worker.who.slot);
             self.act(Action::Send {
                 incarnation,
@@ -115,7 +115,7 @@ impl Supervisor {
     pub(super) fn stop_fast(&mut self, incarnation: Incarnation, limit: Duration) {
         let kill_at = self.now() + limit;
         if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Stopping { kill_at };
+            worker.life = WorkerLife::Stopping { kill_at };
             self.act(Action::Send {
                 incarnation,
                 order: Order::StopFast,
@@ -126,7 +126,7 @@ impl Supervisor {
     pub(super) fn terminate(&mut self, incarnation: Incarnation, limit: Duration) {
         let kill_at = self.now() + limit;
         if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Terminated { kill_at };
+            worker.life = WorkerLife::Terminated { kill_at };
             self.act(Action::Terminate { incarnation });
         }
     }
@@ -134,7 +134,7 @@ impl Supervisor {
     pub(super) fn dump_stacks(&mut self, incarnation: Incarnation) {
         let kill_at = self.now() + DUMP;
         if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Hung { kill_at };
+            worker.life = WorkerLife::Hung { kill_at };
             self.act(Action::DumpStacks { incarnation });
         }
     }
@@ -142,7 +142,7 @@ impl Supervisor {
     pub(super) fn abort(&mut self, incarnation: Incarnation) {
         let kill_at = self.now() + ABORT;
         if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Aborting { kill_at };
+            worker.life = WorkerLife::Aborting { kill_at };
             self.act(Action::Abort { incarnation });
         }
     }
@@ -150,13 +150,13 @@ impl Supervisor {
     pub(super) fn await_failed(&mut self, incarnation: Incarnation) {
         let kill_at = self.now() + FAST;
         if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Failed { kill_at };
+            worker.life = WorkerLife::Failed { kill_at };
         }
     }
 
     pub(super) fn kill(&mut self, incarnation: Incarnation, why: KillReason) {
         if let Some(worker) = self.leaving(incarnation) {
-            worker.life = Life::Killed;
+            worker.life = WorkerLife::Killed;
             let (forked, generation) = (worker.forked, worker.who.generation);
             self.act(Action::Kill { incarnation, why });
             if !forked {
@@ -171,13 +171,17 @@ impl Supervisor {
             return;
         };
         match &mut worker.life {
-            Life::Hung { kill_at }
-            | Life::Aborting { kill_at }
-            | Life::Failed { kill_at }
-            | Life::Terminated { kill_at }
-            | Life::Stopping { kill_at } => *kill_at = latest.min(*kill_at),
-            Life::Draining { fast_at } => *fast_at = latest.min(*fast_at),
-            Life::Booting { .. } | Life::Standby | Life::Serving | Life::Paused | Life::Killed => {}
+            WorkerLife::Hung { kill_at }
+            | WorkerLife::Aborting { kill_at }
+            | WorkerLife::Failed { kill_at }
+            | WorkerLife::Terminated { kill_at }
+            | WorkerLife::Stopping { kill_at } => *kill_at = latest.min(*kill_at),
+            WorkerLife::Draining { fast_at } => *fast_at = latest.min(*fast_at),
+            WorkerLife::Booting { .. }
+            | WorkerLife::Standby
+            | WorkerLife::Serving
+            | WorkerLife::Paused
+            | WorkerLife::Killed => {}
         }
     }
 

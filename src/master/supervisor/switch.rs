@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::mutation::fault;
-use super::rollout::{Batch, Goal, Replaced, Step};
-use super::slot::Place;
-use super::worker::{Life, Worker};
+use super::rollout::{Batch, Goal, Replaced, RolloutStep};
+use super::slot::SlotState;
+use super::worker::{Worker, WorkerLife};
 use super::{Generation, Moment, ReloadFailure, Slot, Supervisor};
 
 /// How long the new workers wait for the old ones' `StoppedAccepting`.
@@ -43,7 +43,7 @@ impl Supervisor {
         });
         for slot in (done..end).map(Slot) {
             let waiting = self.places.remove(&slot).map(|place| place.waiting);
-            let mut place = Place::new(generation);
+            let mut place = SlotState::new(generation);
             place.waiting = waiting.unwrap_or_default();
             self.vacant.insert(slot);
             self.places.insert(slot, place);
@@ -64,10 +64,10 @@ impl Supervisor {
     ) {
         let serves = self.generation;
         let old = |w: &Worker| {
-            w.who.generation != generation && w.life != Life::Paused && slots(w.who.slot)
+            w.who.generation != generation && w.life != WorkerLife::Paused && slots(w.who.slot)
         };
         for old in self.incarnations(old) {
-            let keeps = |w: &Worker| w.life == Life::Serving && w.who.generation == serves;
+            let keeps = |w: &Worker| w.life == WorkerLife::Serving && w.who.generation == serves;
             if fault!(self, SwitchWithoutDrain) {
                 continue;
             }
@@ -103,9 +103,9 @@ impl Supervisor {
         end: u32,
         until: Moment,
         doomed: Option<ReloadFailure>,
-    ) -> Step {
+    ) -> RolloutStep {
         let Some(rollout) = self.reload.rollout() else {
-            return Step::Wait;
+            return RolloutStep::Wait;
         };
         let (generation, done) = (rollout.generation, rollout.done);
         let committed = rollout.committed;
@@ -117,11 +117,11 @@ impl Supervisor {
             .any(|w| w.accepting && w.who.generation != generation && in_batch(w.who.slot));
         let patient = self.now() < until || fault!(self, WaitForeverForAcknowledgements);
         if accepting && patient && !fault!(self, GoBeforeOldStoppedAccepting) {
-            return Step::Wait;
+            return RolloutStep::Wait;
         }
         self.go_all();
         let Some(rollout) = self.reload.rollout_mut() else {
-            return Step::Wait;
+            return RolloutStep::Wait;
         };
         rollout.done = end;
         rollout.batch = Batch::Booting;
@@ -131,7 +131,7 @@ impl Supervisor {
         if let Some(why) = doomed.filter(|_| !committed) {
             self.fail_rollout(why);
         }
-        Step::Again
+        RolloutStep::Again
     }
 
     /// The ready workers of the new generation; of one that returns, those that were paused.
@@ -144,8 +144,8 @@ impl Supervisor {
             w.who.generation == generation
                 && (w.who.slot.0 < switched || goal == Goal::Serve)
                 && match w.life {
-                    Life::Standby => true,
-                    Life::Paused => matches!(goal, Goal::Return { .. }),
+                    WorkerLife::Standby => true,
+                    WorkerLife::Paused => matches!(goal, Goal::Return { .. }),
                     _ => false,
                 }
         };

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::reload::Reload;
 use super::rollout::{Batch, Goal, Rollout};
-use super::worker::{Life, Worker};
-use super::{Generation, Phase, Slot, Supervisor, Who};
+use super::worker::{Worker, WorkerLife};
+use super::{Generation, MasterPhase, Slot, Supervisor, Who};
 
 /// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum WorkerStage {
     Booting,
     /// Ready, waiting for the rest of its generation.
     Standby,
@@ -24,7 +24,7 @@ pub enum Stage {
 
 /// State of the server as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
+pub enum ServerState {
     /// The first boot is not complete.
     Booting,
     Serving,
@@ -60,22 +60,22 @@ pub enum RolloutStage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerView {
     pub who: Who,
-    pub stage: Stage,
+    pub stage: WorkerStage,
 }
 
 impl WorkerView {
     fn of(worker: &Worker) -> Self {
         let stage = match worker.life {
-            Life::Booting { .. } => Stage::Booting,
-            Life::Standby => Stage::Standby,
-            Life::Serving => Stage::Serving,
-            Life::Paused => Stage::Paused,
-            Life::Hung { .. } | Life::Aborting { .. } => Stage::Hung,
-            Life::Draining { .. } => Stage::Draining,
-            Life::Failed { .. }
-            | Life::Terminated { .. }
-            | Life::Stopping { .. }
-            | Life::Killed => Stage::Stopping,
+            WorkerLife::Booting { .. } => WorkerStage::Booting,
+            WorkerLife::Standby => WorkerStage::Standby,
+            WorkerLife::Serving => WorkerStage::Serving,
+            WorkerLife::Paused => WorkerStage::Paused,
+            WorkerLife::Hung { .. } | WorkerLife::Aborting { .. } => WorkerStage::Hung,
+            WorkerLife::Draining { .. } => WorkerStage::Draining,
+            WorkerLife::Failed { .. }
+            | WorkerLife::Terminated { .. }
+            | WorkerLife::Stopping { .. }
+            | WorkerLife::Killed => WorkerStage::Stopping,
         };
         Self {
             who: worker.who,
@@ -96,20 +96,22 @@ impl Supervisor {
     }
 
     #[must_use]
-    pub fn service(&self) -> Service {
+    pub fn service(&self) -> ServerState {
         match (self.phase, &self.reload) {
-            (Phase::Preparing(at), _) if !at.course.goes_on() => Service::Stopping,
-            (Phase::Preparing(_) | Phase::FirstBoot, _) => Service::Booting,
-            (Phase::Running, Reload::Idle) => Service::Serving,
-            (Phase::Running, reload) if reload.is_held() => Service::Serving,
-            (Phase::Running, Reload::Reading { .. } | Reload::Rolling(_)) => Service::Reloading,
+            (MasterPhase::Preparing(at), _) if !at.course.goes_on() => ServerState::Stopping,
+            (MasterPhase::Preparing(_) | MasterPhase::FirstBoot, _) => ServerState::Booting,
+            (MasterPhase::Running, Reload::Idle) => ServerState::Serving,
+            (MasterPhase::Running, reload) if reload.is_held() => ServerState::Serving,
+            (MasterPhase::Running, Reload::Reading { .. } | Reload::Rolling(_)) => {
+                ServerState::Reloading
+            }
             (
-                Phase::Delayed { .. }
-                | Phase::Stopping { .. }
-                | Phase::Closing { .. }
-                | Phase::Gone,
+                MasterPhase::Delayed { .. }
+                | MasterPhase::Stopping { .. }
+                | MasterPhase::Closing { .. }
+                | MasterPhase::Gone,
                 _,
-            ) => Service::Stopping,
+            ) => ServerState::Stopping,
         }
     }
 
@@ -164,6 +166,6 @@ impl Supervisor {
     /// Whether the first boot is complete and no stop was ordered.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.phase == Phase::Running
+        self.phase == MasterPhase::Running
     }
 }

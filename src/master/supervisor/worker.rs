@@ -18,7 +18,7 @@ use super::limits::OwnLimits;
 use super::{Excess, Moment, Who};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Life {
+pub(super) enum WorkerLife {
     /// Spawned, not `Ready` yet.
     Booting {
         until: Moment,
@@ -57,7 +57,7 @@ pub(super) enum Life {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Threads {
+pub(super) enum ThreadHealth {
     AllWell,
     /// One of several hangs; this was reported.
     OneHangs,
@@ -66,7 +66,7 @@ pub(super) enum Threads {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Worker {
     pub(super) who: Who,
-    pub(super) life: Life,
+    pub(super) life: WorkerLife,
     pub(super) spawned: Moment,
     /// When it became ready.
     pub(super) ready: Option<Moment>,
@@ -74,7 +74,7 @@ pub(super) struct Worker {
     pub(super) beat: Moment,
     /// The same for its slowest thread.
     pub(super) slowest: Moment,
-    pub(super) threads: Threads,
+    pub(super) threads: ThreadHealth,
     pub(super) limits: OwnLimits,
     /// The limit that it has reached.
     pub(super) excess: Option<Excess>,
@@ -90,12 +90,12 @@ impl Worker {
     pub(super) fn booting(who: Who, now: Moment, until: Moment, limits: OwnLimits) -> Self {
         Self {
             who,
-            life: Life::Booting { until },
+            life: WorkerLife::Booting { until },
             spawned: now,
             ready: None,
             beat: now,
             slowest: now,
-            threads: Threads::AllWell,
+            threads: ThreadHealth::AllWell,
             limits,
             excess: None,
             forked: true,
@@ -107,31 +107,36 @@ impl Worker {
     /// It fills its slot, or is about to.
     pub(super) fn stays(&self) -> bool {
         match self.life {
-            Life::Booting { .. } | Life::Standby | Life::Serving | Life::Paused => true,
-            Life::Hung { .. }
-            | Life::Aborting { .. }
-            | Life::Failed { .. }
-            | Life::Terminated { .. }
-            | Life::Draining { .. }
-            | Life::Stopping { .. }
-            | Life::Killed => false,
+            WorkerLife::Booting { .. }
+            | WorkerLife::Standby
+            | WorkerLife::Serving
+            | WorkerLife::Paused => true,
+            WorkerLife::Hung { .. }
+            | WorkerLife::Aborting { .. }
+            | WorkerLife::Failed { .. }
+            | WorkerLife::Terminated { .. }
+            | WorkerLife::Draining { .. }
+            | WorkerLife::Stopping { .. }
+            | WorkerLife::Killed => false,
         }
     }
 
     /// Booted and not leaving: its heartbeat counts.
     pub(super) fn is_ready(&self) -> bool {
-        matches!(self.life, Life::Standby | Life::Serving)
+        matches!(self.life, WorkerLife::Standby | WorkerLife::Serving)
     }
 
     /// As `is_ready`; if a thread hangs, also while it drains, since its heartbeat then shows when only that thread
     /// is left.
     pub(super) fn is_heard(&self) -> bool {
-        let drains = matches!(self.life, Life::Draining { .. });
-        self.is_ready() || self.life == Life::Paused || drains && self.threads == Threads::OneHangs
+        let drains = matches!(self.life, WorkerLife::Draining { .. });
+        self.is_ready()
+            || self.life == WorkerLife::Paused
+            || drains && self.threads == ThreadHealth::OneHangs
     }
 
     pub(super) fn is_booting(&self) -> bool {
-        matches!(self.life, Life::Booting { .. })
+        matches!(self.life, WorkerLife::Booting { .. })
     }
 
     pub(super) fn uptime(&self, now: Moment) -> Duration {
@@ -141,14 +146,16 @@ impl Worker {
     /// The deadline of its state.
     pub(super) fn deadline(&self) -> Option<Moment> {
         match self.life {
-            Life::Booting { until } => Some(until),
-            Life::Hung { kill_at }
-            | Life::Aborting { kill_at }
-            | Life::Failed { kill_at }
-            | Life::Terminated { kill_at }
-            | Life::Stopping { kill_at } => Some(kill_at),
-            Life::Draining { fast_at } => Some(fast_at),
-            Life::Standby | Life::Serving | Life::Paused | Life::Killed => None,
+            WorkerLife::Booting { until } => Some(until),
+            WorkerLife::Hung { kill_at }
+            | WorkerLife::Aborting { kill_at }
+            | WorkerLife::Failed { kill_at }
+            | WorkerLife::Terminated { kill_at }
+            | WorkerLife::Stopping { kill_at } => Some(kill_at),
+            WorkerLife::Draining { fast_at } => Some(fast_at),
+            WorkerLife::Standby | WorkerLife::Serving | WorkerLife::Paused | WorkerLife::Killed => {
+                None
+            }
         }
     }
 }

@@ -10,11 +10,11 @@ use super::check::Check;
 use crate::master::launch::Launch;
 use crate::master::supervisor::Token;
 use crate::sys::Pid;
-use crate::sys::process::Exit;
+use crate::sys::process::ProcessExit;
 
 /// What the master knows of upgrades.
 #[derive(Debug, Default)]
-pub struct Upgrade {
+pub struct UpgradeAttempt {
     pub(super) attempt: Option<Attempt>,
     /// Of this process, whatever lies at its path by now.
     pub(super) executable: Option<File>,
@@ -42,7 +42,7 @@ pub enum Stage {
     Failed(String),
 }
 
-impl Upgrade {
+impl UpgradeAttempt {
     /// When the answer is overdue, monotonic.
     pub fn due(&self) -> Option<Duration> {
         let attempt = self.attempt.as_ref();
@@ -59,7 +59,7 @@ impl Upgrade {
     }
 
     /// Whether that was the program that is asked.
-    pub fn ended(&mut self, pid: Pid, exit: Exit) -> bool {
+    pub fn ended(&mut self, pid: Pid, exit: ProcessExit) -> bool {
         let Some(attempt) = self.attempt.as_mut().filter(|it| it.check.is(pid)) else {
             return false;
         };

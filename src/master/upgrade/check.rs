@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::master::launch::Launch;
 use crate::sys::command::{kill_group, start_group};
-use crate::sys::process::Exit;
-use crate::sys::signals::Signal;
-use crate::sys::{self, Pid, Scratch, clock};
+use crate::sys::process::ProcessExit;
+use crate::sys::signals::SignalNumber;
+use crate::sys::{self, MemFile, Pid, clock};
 
 /// Names the descriptor of the state.
 pub const STATE_VARIABLE: &str = "__RGUN_STATE";
@@ -27,7 +27,7 @@ const LONGEST: usize = 2000;
 pub struct Check {
     pid: Pid,
     /// Its output and its errors.
-    said: Scratch,
+    said: MemFile,
     secret: String,
     /// Monotonic.
     until: Duration,
@@ -46,11 +46,11 @@ impl Check {
     pub fn start(
         (launch, removed): (&Launch, &[&str]),
         directory: &Path,
-        state: &Scratch,
+        state: &MemFile,
         secret: String,
         patience: Duration,
     ) -> sys::Result<Self> {
-        let said = Scratch::new(c"rgun-upgrade-check")?;
+        let said = MemFile::new(c"rgun-upgrade-check")?;
         let stream = || -> sys::Result<Stdio> { Ok(OwnedFd::from(said.again()?).into()) };
         let mut command = Command::new(&launch.path);
         let (before, own) = launch.words_before_own();
@@ -97,14 +97,14 @@ impl Check {
 
     /// With what it has started.
     pub fn kill(&self) {
-        drop(kill_group(self.pid, Signal::KILL));
+        drop(kill_group(self.pid, SignalNumber::KILL));
     }
 
     /// It has ended.
     ///
     /// # Errors
     /// Why it cannot take over.
-    pub fn verdict(&self, exit: Exit) -> Result<(), String> {
+    pub fn verdict(&self, exit: ProcessExit) -> Result<(), String> {
         if self.late {
             let seconds = self.patience.as_secs();
             return Err(format!("the new program gave no answer within {seconds} s"));
@@ -112,16 +112,16 @@ impl Check {
         let said = self.said.read();
         let answered = said.contains(&answer(&self.secret));
         match exit {
-            Exit::Code(0) if answered => Ok(()),
-            Exit::Code(0) => Err(format!(
+            ProcessExit::Code(0) if answered => Ok(()),
+            ProcessExit::Code(0) => Err(format!(
                 "the new program did not answer {CHECK}{}",
                 last_words(&said)
             )),
-            Exit::Code(code) => Err(format!(
+            ProcessExit::Code(code) => Err(format!(
                 "the new program ended with exit code {code}{}",
                 last_words(&said)
             )),
-            Exit::Signal { signal, .. } => Err(format!(
+            ProcessExit::Signal { signal, .. } => Err(format!(
                 "the new program was ended by {signal}{}",
                 last_words(&said)
             )),

@@ -14,21 +14,21 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 pub use check::{CHECK, answer};
-pub use takeover::{Predecessor, take_over};
+pub use takeover::{PreviousMaster, take_over};
 
 use self::attempt::{Attempt, Stage, Then};
 use self::check::{Check, STATE_VARIABLE};
-use self::state::{Header, State, VERSION};
+use self::state::{State, StateHeader, VERSION};
 use super::child::PRIVATE;
-use super::control::protocol::Response;
+use super::control::protocol::ControlResponse;
 use super::control::refused;
-use super::descriptors::Kept;
+use super::descriptors::KeptDescriptors;
 use super::launch::Launch;
 use super::shell::Shell;
 use super::supervisor::{NotNow, StateError, Token};
 use crate::ipc::SCOREBOARD_VERSION;
 use crate::observability;
-use crate::sys::{self, Pid, Scratch, random, replace_program};
+use crate::sys::{self, MemFile, Pid, random, replace_program};
 
 /// The executable of this process, also where its file was replaced.
 const OWN_EXECUTABLE: &str = "/proc/self/exe";
@@ -110,16 +110,17 @@ impl Shell<'_> {
     /// Nothing is on its way that the state does not tell of.
     fn is_at_rest(&self) -> bool {
         self.events.pending.is_empty()
-            && self.desk.errands.is_empty()
+            && self.handlers.stack_requests.is_empty()
             && self.molds.are_at_rest()
             && !self.awaits_stacks()
     }
 
     fn upgrade_failed(&mut self, callers: &[Token], why: &str) {
         tracing::error!(error = why, "upgrade failed, the running program goes on");
-        let response = Response::failed(format!("not upgraded, the server is as it was: {why}"));
+        let response =
+            ControlResponse::failed(format!("not upgraded, the server is as it was: {why}"));
         for caller in callers {
-            self.desk.control.answer(*caller, &response);
+            self.handlers.control.answer(*caller, &response);
         }
     }
 
@@ -151,12 +152,12 @@ impl Shell<'_> {
         callers: &[Token],
         then: Then,
         secret: &str,
-    ) -> Result<(Scratch, Kept), Unwritten> {
-        let mut kept = Kept::default();
+    ) -> Result<(MemFile, KeptDescriptors), Unwritten> {
+        let mut kept = KeptDescriptors::default();
         let back = self.way_back(&mut kept)?;
         let ends = self.fleet.lifeline.ends().ok_or(Unwritten::NoWayBack)?;
         let lifeline = (kept.keep(ends.0), kept.keep(ends.1));
-        let editions = self.generations.editions.iter();
+        let generation_configs = self.generations.generation_configs.iter();
         let state = State {
             supervisor: self.supervisor.write()?,
             began: self.events.began,
@@ -168,22 +169,22 @@ impl Shell<'_> {
             monitor: self.helpers.monitor.pid().map(Pid::as_raw),
             workers: (self.fleet.workers).state(self.fleet.scoreboard.board(), &mut kept),
             molds: self.molds.state(&mut kept),
-            control: self.desk.control.state(&mut kept),
-            waits: self.desk.waits.clone(),
+            control: self.handlers.control.state(&mut kept),
+            waits: self.handlers.waits.clone(),
             certificates: self.certificates_state(&mut kept),
-            generations: editions
-                .map(|(generation, edition)| {
-                    let directory = edition.pinned_directory().map(PathBuf::from);
+            generations: generation_configs
+                .map(|(generation, generation_config)| {
+                    let directory = generation_config.pinned_directory().map(PathBuf::from);
                     (*generation, directory)
                 })
                 .collect(),
             pid_file: self.upgrade.pid_file.clone(),
-            tally: self.reporting.tally.clone(),
+            restart_counters: self.reporting.restart_counters.clone(),
             note: self.reporting.note.clone(),
             description: self.reporting.description.clone(),
             callers: callers.to_vec(),
             then,
-            header: Header {
+            header: StateHeader {
                 version: VERSION,
                 release: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
@@ -193,11 +194,11 @@ impl Shell<'_> {
             },
         };
         let text = serde_json::to_vec(&state)?;
-        Ok((Scratch::holding(c"rgun-state", &[&text])?, kept))
+        Ok((MemFile::holding(c"rgun-state", &[&text])?, kept))
     }
 
     /// How this program is started again, should the new one fail.
-    fn way_back(&self, kept: &mut Kept) -> Result<Launch, Unwritten> {
+    fn way_back(&self, kept: &mut KeptDescriptors) -> Result<Launch, Unwritten> {
         let mut back = self.host.itself().ok_or(Unwritten::NoWayBack)?;
         if back.path == OWN_EXECUTABLE {
             let executable = self.upgrade.executable.as_ref();

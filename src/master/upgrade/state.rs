@@ -13,11 +13,11 @@ use crate::ipc::SCOREBOARD_VERSION;
 use crate::master::binds::BindsState;
 use crate::master::certificates::CertificatesState;
 use crate::master::condition::Note;
-use crate::master::control::{ControlState, Waits};
+use crate::master::control::{ControlState, WaitingClients};
 use crate::master::launch::Launch;
 use crate::master::molds::MoldsState;
+use crate::master::restart_counters::RestartCounters;
 use crate::master::supervisor::{Generation, StateError, Supervisor, Token};
-use crate::master::tally::Tally;
 use crate::master::workers::WorkerState;
 use crate::sys::{self, duplicate};
 
@@ -27,7 +27,7 @@ pub const VERSION: u32 = 1;
 
 /// What comes first, and is the same in every version: how to start the program again that has written it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Header {
+pub struct StateHeader {
     pub version: u32,
     /// Of rgun.
     pub release: String,
@@ -41,7 +41,7 @@ pub struct Header {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct State {
-    pub header: Header,
+    pub header: StateHeader,
     /// As `Supervisor::write` has written it.
     pub supervisor: String,
     /// Its moments count from there.
@@ -55,12 +55,12 @@ pub struct State {
     pub workers: Vec<WorkerState>,
     pub molds: MoldsState,
     pub control: ControlState,
-    pub waits: Waits,
+    pub waits: WaitingClients,
     pub certificates: Option<CertificatesState>,
     /// Those that there are settings of, and where each began.
     pub generations: Vec<(Generation, Option<PathBuf>)>,
     pub pid_file: Option<PathBuf>,
-    pub tally: Tally,
+    pub restart_counters: RestartCounters,
     pub note: Note,
     pub description: String,
     pub callers: Vec<Token>,
@@ -84,7 +84,7 @@ pub enum Unusable {
 
 #[derive(Deserialize)]
 struct Headed {
-    header: Header,
+    header: StateHeader,
 }
 
 /// The text behind a descriptor that was handed over.
@@ -102,7 +102,7 @@ pub fn text_behind(fd: RawFd) -> sys::Result<String> {
 
 /// # Errors
 /// The text has none.
-pub fn header(text: &str) -> Result<Header, Unusable> {
+pub fn header(text: &str) -> Result<StateHeader, Unusable> {
     let Headed { header } = serde_json::from_str(text)?;
     Ok(header)
 }
@@ -112,7 +112,7 @@ pub fn header(text: &str) -> Result<Header, Unusable> {
 /// # Errors
 /// Why this program cannot go on with it.
 pub fn read(text: &str) -> Result<(State, Supervisor), Unusable> {
-    let Header {
+    let StateHeader {
         version, release, ..
     } = header(text)?;
     if version != VERSION {

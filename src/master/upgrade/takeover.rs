@@ -8,29 +8,29 @@ use std::{env, iter};
 
 use super::attempt::Then;
 use super::check::{FAILED_VARIABLE, STATE_VARIABLE};
-use super::state::{self, Header, State};
+use super::state::{self, State, StateHeader};
 use crate::config::Settings;
 use crate::ipc::{self, Scoreboard};
 use crate::master::binds::Binds;
 use crate::master::configuration::Configuration;
 use crate::master::control::Control;
-use crate::master::control::protocol::Response;
+use crate::master::control::protocol::ControlResponse;
 use crate::master::descriptors::copy;
-use crate::master::generation::Edition;
+use crate::master::generation::GenerationConfig;
 use crate::master::molds::Molds;
 use crate::master::pidfile::PidFile;
-use crate::master::seat::{Host, Outcome};
 use crate::master::shell::{HEARD, Lifeline, Shell};
 use crate::master::supervisor::{Command, Event, Signal, Supervisor};
+use crate::master::worker_init::{Host, RunOutcome};
 use crate::master::workers::Workers;
 use crate::master::{Error, names, serve};
-use crate::sys::process::{Child, Exit, remove_variable, whose_child};
+use crate::sys::process::{Parentage, ProcessExit, remove_variable, whose_child};
 use crate::sys::signals::SignalQueue;
 use crate::sys::{self, Pid, close_inherited, replace_program};
 
 /// The program that was in this process before, and what it has left.
 #[derive(Debug)]
-pub struct Predecessor {
+pub struct PreviousMaster {
     memory: RawFd,
     text: String,
     /// This program has been in the process before: the other one failed, and why.
@@ -39,7 +39,7 @@ pub struct Predecessor {
     taken: Cell<bool>,
 }
 
-impl Predecessor {
+impl PreviousMaster {
     /// Looked for once, before anything else: what names it is taken out of the environment.
     pub fn of_this_process() -> Option<Self> {
         let memory = env::var(STATE_VARIABLE).ok()?.parse().ok()?;
@@ -71,7 +71,7 @@ impl Predecessor {
         if self.taken.get() || self.failed.is_some() {
             return;
         }
-        let Ok(Header {
+        let Ok(StateHeader {
             back, descriptors, ..
         }) = state::header(&self.text)
         else {
@@ -89,13 +89,13 @@ impl Predecessor {
 /// As `master::run`, in the place of the program before.
 ///
 /// # Errors
-/// Why this program cannot go on; nothing was changed where `Predecessor::go_back` is still possible.
+/// Why this program cannot go on; nothing was changed where `PreviousMaster::go_back` is still possible.
 pub fn take_over(
-    predecessor: &Predecessor,
+    predecessor: &PreviousMaster,
     settings: Arc<Settings>,
     configuration: &dyn Configuration,
     host: &dyn Host,
-) -> Result<Outcome, Error> {
+) -> Result<RunOutcome, Error> {
     // The signals are blocked since before the exec; those that have come wait.
     let signals = SignalQueue::open(&HEARD)?;
     sys::set_title("rgun: master", &names::master(&settings));
@@ -152,21 +152,22 @@ impl Shell<'_> {
         let board = self.fleet.scoreboard.board();
         self.fleet.workers = Workers::restore(state.workers, board)?;
         self.molds = Molds::restore(state.molds)?;
-        self.desk.control = Control::restore(state.control)?;
-        self.desk.waits = state.waits;
-        self.generations.editions = state
+        self.handlers.control = Control::restore(state.control)?;
+        self.handlers.waits = state.waits;
+        self.generations.generation_configs = state
             .generations
             .into_iter()
             .map(|(generation, directory)| {
-                let edition = Edition::new(Arc::clone(settings), &self.generations.start);
-                (generation, edition.begun_in(directory))
+                let generation_config =
+                    GenerationConfig::new(Arc::clone(settings), &self.generations.start);
+                (generation, generation_config.begun_in(directory))
             })
             .collect();
         if let Some(certificates) = state.certificates {
             self.restore_certificates(certificates)?;
         }
         self.upgrade.pid_file = state.pid_file;
-        self.reporting.tally = state.tally;
+        self.reporting.restart_counters = state.restart_counters;
         self.reporting.note = state.note;
         self.reporting.description = state.description;
         Ok(())
@@ -177,13 +178,13 @@ impl Shell<'_> {
         let workers = self.fleet.workers.iter().map(|(_, worker)| worker.pid);
         let molds = self.molds.iter().map(|(_, mold)| mold.pid);
         let all = workers.chain(molds).chain(self.helpers.monitor.pid());
-        let gone = all.filter(|pid| whose_child(*pid) == Child::NotOurs);
+        let gone = all.filter(|pid| whose_child(*pid) == Parentage::NotOurs);
         for pid in gone.collect::<Vec<_>>() {
             tracing::warn!(
                 pid = pid.as_raw(),
                 "child has ended during the upgrade, its exit status is not known"
             );
-            self.child_ended(pid, Exit::Code(0));
+            self.child_ended(pid, ProcessExit::Code(0));
         }
     }
 
@@ -210,8 +211,9 @@ impl Shell<'_> {
         match then {
             Then::Nothing => {
                 for caller in callers {
-                    let response = Response::done(format!("{done}, the workers stay as they are"));
-                    self.desk.control.answer(caller, &response);
+                    let response =
+                        ControlResponse::done(format!("{done}, the workers stay as they are"));
+                    self.handlers.control.answer(caller, &response);
                 }
             }
             Then::Reload if callers.is_empty() => {

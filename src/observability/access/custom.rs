@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use super::escape::{Longest, Quoting, push_quoted, whole};
-use super::{Request, push_number, push_peer, user};
-use crate::config::{Align, Atom, Conversion, Piece};
+use super::{LoggedRequest, push_number, push_peer, user};
+use crate::config::{Align, Atom, Conversion, FormatPiece};
 use crate::observability::json::{push_name, push_string};
-use crate::observability::relay::{ATOMS, Item};
-use crate::observability::stamp::Stamp;
+use crate::observability::relay::{ATOMS, RelayItem};
+use crate::observability::stamp::RenderedTime;
 
 /// Values that do not come from the request.
 pub(super) struct Around<'a> {
-    pub stamp: &'a mut Stamp,
+    pub stamp: &'a mut RenderedTime,
     pub pid: u32,
     pub longest: Longest,
     pub quoting: Quoting,
@@ -21,14 +21,14 @@ pub(super) struct Around<'a> {
 /// gunicorn's `%` format, compiled.
 pub(super) fn push_pieces(
     line: &mut Vec<u8>,
-    pieces: &[Piece],
-    request: &Request<'_>,
+    pieces: &[FormatPiece],
+    request: &LoggedRequest<'_>,
     around: &mut Around<'_>,
 ) {
     for piece in pieces {
         match piece {
-            Piece::Text(text) => line.extend_from_slice(text.as_bytes()),
-            Piece::Atom(atom, conversion) => {
+            FormatPiece::Text(text) => line.extend_from_slice(text.as_bytes()),
+            FormatPiece::Atom(atom, conversion) => {
                 let start = line.len();
                 push_atom(line, atom, request, around);
                 if *conversion != Conversion::default() {
@@ -44,8 +44,8 @@ pub(super) fn push_pieces(
 /// end.
 pub(super) fn push_json_pieces(
     line: &mut Vec<u8>,
-    pieces: &[Piece],
-    request: &Request<'_>,
+    pieces: &[FormatPiece],
+    request: &LoggedRequest<'_>,
     around: &mut Around<'_>,
     room: usize,
 ) {
@@ -61,7 +61,12 @@ pub(super) fn push_json_pieces(
     }
 }
 
-fn push_atom(line: &mut Vec<u8>, atom: &Atom, request: &Request<'_>, around: &mut Around<'_>) {
+fn push_atom(
+    line: &mut Vec<u8>,
+    atom: &Atom,
+    request: &LoggedRequest<'_>,
+    around: &mut Around<'_>,
+) {
     let (longest, quoting) = (around.longest, around.quoting);
     let micros = u64::try_from(request.duration.as_micros()).unwrap_or(u64::MAX);
     let details = request.details;
@@ -123,7 +128,7 @@ fn push_or_dash(line: &mut Vec<u8>, value: &[u8], longest: usize, quoting: Quoti
 /// `GET /path HTTP/1.1`; a dash where it was not understood.
 pub(super) fn push_request_line(
     line: &mut Vec<u8>,
-    request: &Request<'_>,
+    request: &LoggedRequest<'_>,
     longest: Longest,
     quoting: Quoting,
 ) {
@@ -159,7 +164,11 @@ fn convert(line: &mut Vec<u8>, start: usize, conversion: Conversion, is_number: 
 }
 
 /// The line, gunicorn's atoms and all fields, for Python's loggers.
-pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'_>) -> Item {
+pub(super) fn relayed(
+    line: String,
+    request: &LoggedRequest<'_>,
+    around: &mut Around<'_>,
+) -> RelayItem {
     let atoms = [
         Some(Atom::Client),
         None,
@@ -182,7 +191,7 @@ pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'
         Some(Atom::Pid),
     ];
     debug_assert_eq!(atoms.len(), ATOMS.len());
-    let mut common = Stamp::common();
+    let mut common = RenderedTime::common();
     let mut around = Around {
         // The format's own settings may differ.
         stamp: &mut common,
@@ -197,7 +206,7 @@ pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'
         }
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    Item::Access {
+    RelayItem::Access {
         line,
         atoms: atoms.into_iter().map(&mut text).collect(),
         fields: fields(request, around.longest),
@@ -205,7 +214,7 @@ pub(super) fn relayed(line: String, request: &Request<'_>, around: &mut Around<'
 }
 
 /// `{name}i` of the request, `{name}o` of the response, `{name}e` of the environ.
-fn fields(request: &Request<'_>, longest: Longest) -> Vec<(String, String)> {
+fn fields(request: &LoggedRequest<'_>, longest: Longest) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let Some(details) = request.details else {
         return found;
@@ -223,7 +232,7 @@ fn fields(request: &Request<'_>, longest: Longest) -> Vec<(String, String)> {
 }
 
 /// An object with the same names for every request.
-pub(super) fn push_json(line: &mut Vec<u8>, request: &Request<'_>, around: &mut Around<'_>) {
+pub(super) fn push_json(line: &mut Vec<u8>, request: &LoggedRequest<'_>, around: &mut Around<'_>) {
     let longest = around.longest;
     line.extend_from_slice(b"{\"time\":\"");
     around.stamp.push_with_millis(line);

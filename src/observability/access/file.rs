@@ -11,7 +11,7 @@ const FLUSH_ABOVE: usize = 32 * 1024;
 const MOST_WAITING: usize = 256 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct LineBuffer {
     /// `None`: lines go elsewhere.
     pub output: Option<Arc<Output>>,
     pub buffer: Vec<u8>,
@@ -20,9 +20,9 @@ pub(super) struct Lines {
     torn: bool,
 }
 
-impl Lines {
-    pub fn new(output: Option<Arc<Output>>) -> Lines {
-        Lines {
+impl LineBuffer {
+    pub fn new(output: Option<Arc<Output>>) -> LineBuffer {
+        LineBuffer {
             output,
             buffer: Vec::with_capacity(FLUSH_ABOVE),
             dropped: 0,

@@ -4,10 +4,10 @@ use std::io::{ErrorKind, Read};
 use std::net::Ipv6Addr;
 
 use super::*;
-use crate::config::{Align, Atom, Conversion, Piece};
+use crate::config::{Align, Atom, Conversion, FormatPiece};
 use crate::sys::ATOMIC;
 
-const REQUEST: Request<'static> = Request {
+const REQUEST: LoggedRequest<'static> = LoggedRequest {
     peer: Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
     method: b"GET",
     target: b"/a?b=c",
@@ -57,17 +57,17 @@ const ALL: AccessLines = AccessLines {
     exclude: Vec::new(),
 };
 
-fn written(requests: &[Request<'_>]) -> String {
+fn written(requests: &[LoggedRequest<'_>]) -> String {
     written_as(&ALL, requests)
 }
 
-fn written_as(lines: &AccessLines, requests: &[Request<'_>]) -> String {
+fn written_as(lines: &AccessLines, requests: &[LoggedRequest<'_>]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("access.log");
     let mut log = AccessLog::new(
         Some(Arc::new(Output::file(&path).unwrap())),
         lines,
-        Syslog::Not,
+        SyslogCopy::Not,
     );
     requests.iter().for_each(|request| log.record(request));
     log.flush();
@@ -84,18 +84,18 @@ fn timeless(line: &str) -> String {
 
 #[test]
 fn gunicorns_default_format() {
-    let v4 = Request {
+    let v4 = LoggedRequest {
         peer: Some([192, 0, 2, 1].into()),
         referer: Some(b"http://x/"),
         ..REQUEST
     };
-    let unix = Request {
+    let unix = LoggedRequest {
         peer: None,
         authorization: Some(b"Basic YTpi"),
         user_agent: None,
         ..REQUEST
     };
-    let refused = Request {
+    let refused = LoggedRequest {
         method: b"",
         target: b"",
         status: 400,
@@ -119,7 +119,7 @@ fn gunicorns_default_format() {
 
 #[test]
 fn what_a_client_sends_cannot_forge_a_line() {
-    let request = Request {
+    let request = LoggedRequest {
         user_agent: Some(b"\" 200\n127.0.0.1 - - \\"),
         target: b"/\x00\xff",
         ..REQUEST
@@ -148,7 +148,7 @@ fn pipe() -> (std::fs::File, AccessLog, tempfile::TempDir) {
         AccessLog::new(
             Some(Arc::new(Output::file(&path).unwrap())),
             &ALL,
-            Syslog::Not,
+            SyslogCopy::Not,
         ),
         directory,
     )
@@ -165,7 +165,7 @@ fn arrived(reader: &mut std::fs::File) -> String {
 fn a_line_for_a_pipe_is_short_enough_to_stay_whole() {
     let (mut reader, mut log, _directory) = pipe();
     let long = b"\xff".repeat(9000);
-    log.record(&Request {
+    log.record(&LoggedRequest {
         method: &long,
         target: &long,
         referer: Some(&long),
@@ -186,7 +186,7 @@ fn a_reader_that_does_not_read_costs_lines_and_no_time() {
     let (mut reader, mut log, _directory) = pipe();
     for number in 0..20_000_u32 {
         let target = format!("/{number}");
-        log.record(&Request {
+        log.record(&LoggedRequest {
             target: target.as_bytes(),
             ..REQUEST
         });
@@ -225,8 +225,8 @@ fn nothing_stays_behind_when_the_log_is_dropped() {
 fn custom(pieces: &[(Atom, Conversion)]) -> AccessLines {
     let atom = |(atom, conversion): &(Atom, Conversion)| {
         [
-            Piece::Atom(atom.clone(), *conversion),
-            Piece::Text("|".to_owned()),
+            FormatPiece::Atom(atom.clone(), *conversion),
+            FormatPiece::Text("|".to_owned()),
         ]
     };
     AccessLines {
@@ -263,7 +263,7 @@ fn a_format_of_the_users_own() {
         written_as(&custom(&atoms.map(plain)), &[REQUEST]),
         "::1|GET /a?b=c HTTP/1.1|GET|/a b|b=c|HTTP/1.1|200|5|1|1234|1234567|1.234567|id-1|-|by \\\"me\\\"|80|\n"
     );
-    let refused = Request {
+    let refused = LoggedRequest {
         method: b"",
         target: b"",
         version: "",
@@ -313,13 +313,13 @@ fn json_is_json_whatever_comes() {
         format: AccessFormat::Json,
         ..ALL
     };
-    let hostile = Request {
+    let hostile = LoggedRequest {
         method: b"GET",
         user_agent: Some(b"\" } \n\xff\\"),
         peer: None,
         ..REQUEST
     };
-    let refused = Request {
+    let refused = LoggedRequest {
         method: b"",
         target: b"",
         version: "",
@@ -346,7 +346,7 @@ fn a_share_is_a_share_and_failures_are_always_there() {
         sample: ALL_OF_A_MILLION / 4,
         ..ALL
     };
-    let failed = Request {
+    let failed = LoggedRequest {
         status: 500,
         ..REQUEST
     };
@@ -361,7 +361,7 @@ fn a_long_line_of_many_fields_stays_whole_in_a_pipe() {
     let long = b"x".repeat(9000);
     log.format = custom(&[(); 8].map(|()| plain(Atom::UserAgent))).format;
     for _ in 0..2 {
-        log.record(&Request {
+        log.record(&LoggedRequest {
             user_agent: Some(&long),
             ..REQUEST
         });
@@ -376,8 +376,8 @@ fn a_long_line_of_many_fields_stays_whole_in_a_pipe() {
 }
 
 fn json_shaped() -> AccessLines {
-    let atom = |atom| Piece::Atom(atom, Conversion::default());
-    let text = |text: &str| Piece::Text(text.to_owned());
+    let atom = |atom| FormatPiece::Atom(atom, Conversion::default());
+    let text = |text: &str| FormatPiece::Text(text.to_owned());
     AccessLines {
         format: AccessFormat::JsonShaped(vec![
             text(r#"{"path":""#),
@@ -385,7 +385,7 @@ fn json_shaped() -> AccessLines {
             text(r#"","request":""#),
             atom(Atom::RequestLine),
             text(r#"","agent":""#),
-            Piece::Atom(
+            FormatPiece::Atom(
                 Atom::UserAgent,
                 Conversion {
                     precision: Some(30),
@@ -407,14 +407,14 @@ fn json_shaped() -> AccessLines {
 proptest::proptest! {
     #[test]
     fn a_format_that_is_json_stays_json_whatever_clients_send(method: Vec<u8>, target: Vec<u8>, agent: Vec<u8>, referer: Vec<u8>, times in 1_usize..600) {
-        let request = Request {
+        let request = LoggedRequest {
             method: &method,
             target: &target,
             user_agent: Some(&agent),
             referer: Some(&referer.repeat(times)),
             ..REQUEST
         };
-        let mut log = AccessLog::new(None, &json_shaped(), Syslog::Too);
+        let mut log = AccessLog::new(None, &json_shaped(), SyslogCopy::Too);
         for is_file in [true, false] {
             let mut line = Vec::new();
             let mut around = Around {
@@ -436,7 +436,7 @@ proptest::proptest! {
 fn a_format_that_is_json_shows_what_is_not_ascii() {
     let line = written_as(
         &json_shaped(),
-        &[Request {
+        &[LoggedRequest {
             target: "/é".as_bytes(),
             user_agent: Some("\u{1f980} \"quoted\" \x1b\u{9b}".as_bytes()),
             referer: Some(b"\xff"),

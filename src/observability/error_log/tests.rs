@@ -194,7 +194,7 @@ fn a_rotated_file_is_made_anew() {
         Arc::new(Output::file(&path).unwrap()),
         LogLevel::Info,
     ));
-    let write = |message: &str| log.write(LogLevel::Info, &Said::plain(message));
+    let write = |message: &str| log.write(LogLevel::Info, &LogMessage::plain(message));
     write("before");
     std::fs::rename(&path, directory.path().join("error.log.1")).unwrap();
     write("between");
@@ -222,7 +222,7 @@ fn a_file_that_cannot_be_made_anew_stays_as_it_is() {
     let moved = directory.path().join("moved");
     std::fs::rename(&folder, &moved).unwrap();
     assert!(log.reopen().is_err());
-    log.write(LogLevel::Info, &Said::plain("still here"));
+    log.write(LogLevel::Info, &LogMessage::plain("still here"));
     assert_eq!(
         messages(&std::fs::read_to_string(moved.join("error.log")).unwrap()),
         ["INFO] still here"]
@@ -239,7 +239,7 @@ fn a_reader_that_left_costs_lines_and_nothing_else() {
     } = piped;
     drop(reader);
     for _ in 0..3 {
-        log.write(LogLevel::Info, &Said::plain("lost"));
+        log.write(LogLevel::Info, &LogMessage::plain("lost"));
     }
     assert!(log.pending().is_none());
 }

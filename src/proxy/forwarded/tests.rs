@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::{Layer, Layers, Origin, Surroundings, definition, resolve};
-use crate::http::{Connection, Event, HeaderMap, Policy};
+use crate::config::{Layer, Layers, Origin, ProcessEnvironment, definition, resolve};
+use crate::http::{Connection, HttpEvent, Policy, UnderscorePolicy};
 
 fn forwarded(options: &[(&str, &str)]) -> Forwarded {
     let mut layer = Layer::default();
@@ -12,32 +12,32 @@ fn forwarded(options: &[(&str, &str)]) -> Forwarded {
     for (name, text) in options {
         layer.add(definition(name).expect(name), *text, Origin::CommandLine);
     }
-    let surroundings = Surroundings {
+    let process_environment = ProcessEnvironment {
         variables: std::collections::BTreeMap::new(),
         directory: "/".into(),
         cpus: 1,
     };
-    let settings = resolve(&Layers::new(vec![layer]), &surroundings).expect("valid options");
+    let settings = resolve(&Layers::new(vec![layer]), &process_environment).expect("valid options");
     Forwarded::new(&settings.settings)
 }
 
 fn head(fields: &[&str]) -> RequestHead {
     let policy = Policy {
-        header_map: HeaderMap::Dangerous,
+        header_map: UnderscorePolicy::Dangerous,
         ..Policy::default()
     };
     let mut connection = Connection::new(std::sync::Arc::new(policy));
     let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
     connection.receive(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
     match connection.poll_event() {
-        Event::Request(head) => head,
+        HttpEvent::Request(head) => head,
         other => panic!("{other:?}"),
     }
 }
 
 /// `client scheme host port prefix`, each only where given.
 fn reported(forwarded: &Forwarded, fields: &[&str]) -> String {
-    let reported = match forwarded.told(&head(fields)) {
+    let reported = match forwarded.of_request(&head(fields)) {
         Ok(None) => return "nothing".into(),
         Err(Disagreement) => return "disagreement".into(),
         Ok(Some(reported)) => reported,

@@ -10,10 +10,10 @@ use crate::worker::python::track;
 
 /// `await` returns None, any number of times.
 #[pyclass(frozen, module = "rgun")]
-pub struct Done;
+pub struct CompletedAwaitable;
 
 #[pymethods]
-impl Done {
+impl CompletedAwaitable {
     fn __await__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
         this
     }
@@ -44,11 +44,11 @@ impl Done {
 
 /// `await` returns the value or raises the error, once.
 #[pyclass(frozen, module = "rgun", freelist = 64)]
-pub struct Ready {
-    outcome: Mutex<Option<Outcome>>,
+pub struct ReadyAwaitable {
+    outcome: Mutex<Option<AwaitResult>>,
 }
 
-enum Outcome {
+enum AwaitResult {
     Value(Py<PyAny>),
     Error(Py<PyBaseException>),
 }
@@ -59,15 +59,15 @@ pub fn raise_when_awaited<'py>(
     py: Python<'py>,
     called: PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    called.or_else(|error| Ready::of(py, Outcome::Error(error.into_value(py))))
+    called.or_else(|error| ReadyAwaitable::of(py, AwaitResult::Error(error.into_value(py))))
 }
 
-impl Ready {
+impl ReadyAwaitable {
     pub fn bound(py: Python<'_>, value: Py<PyAny>) -> PyResult<Bound<'_, PyAny>> {
-        Self::of(py, Outcome::Value(value))
+        Self::of(py, AwaitResult::Value(value))
     }
 
-    fn of(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
+    fn of(py: Python<'_>, outcome: AwaitResult) -> PyResult<Bound<'_, PyAny>> {
         let outcome = Mutex::new(Some(outcome));
         Ok(track(Bound::new(py, Self { outcome })?).into_any())
     }
@@ -75,15 +75,15 @@ impl Ready {
     fn take(&self, py: Python<'_>) -> PyErr {
         let outcome = self.outcome.lock().take();
         match outcome {
-            Some(Outcome::Value(value)) => PyStopIteration::new_err((value,)),
-            Some(Outcome::Error(error)) => PyErr::from_value(error.into_bound(py).into_any()),
+            Some(AwaitResult::Value(value)) => PyStopIteration::new_err((value,)),
+            Some(AwaitResult::Error(error)) => PyErr::from_value(error.into_bound(py).into_any()),
             None => PyRuntimeError::new_err("cannot reuse already awaited coroutine"),
         }
     }
 }
 
 #[pymethods]
-impl Ready {
+impl ReadyAwaitable {
     fn __await__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
         this
     }
@@ -102,8 +102,8 @@ impl Ready {
             return Ok(());
         };
         match &*outcome {
-            Some(Outcome::Value(value)) => visit.call(value),
-            Some(Outcome::Error(error)) => visit.call(error),
+            Some(AwaitResult::Value(value)) => visit.call(value),
+            Some(AwaitResult::Error(error)) => visit.call(error),
             None => Ok(()),
         }
     }

@@ -8,13 +8,13 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyAny, PyBytes, PyDict};
 
-use super::awaitable::{Ready, raise_when_awaited};
-use super::core::{Core, Side};
+use super::awaitable::{ReadyAwaitable, raise_when_awaited};
+use super::core::{AsgiCore, Side};
 use super::extensions::{self, Trailers};
-use super::message::{self, Kind};
-use super::waiting::{self, Source};
+use super::message::{self, HttpMessageKind};
+use super::waiting::{self, ReceiveSource};
 use crate::http::{BodyEnd, RequestHead};
-use crate::worker::exchange::{Exchange, Flow, Received};
+use crate::worker::exchange::{Backpressure, Exchange, Received};
 use crate::worker::files::{NamedFile, Patience};
 use crate::worker::python::{Collected, leave_forked_child};
 
@@ -24,7 +24,7 @@ const DETACH_ABOVE: usize = 1024;
 #[pyclass(frozen, module = "rgun", name = "Exchange", freelist = 128)]
 pub struct Call {
     pub exchange: Exchange,
-    pub core: Arc<Core>,
+    pub core: Arc<AsgiCore>,
     pub trailers: Trailers,
     /// Set where the app may name files.
     pub named: Option<Box<NamedFile>>,
@@ -41,8 +41,11 @@ impl Call {
         let received = call.exchange.receive();
         call.core.after_call(py)?;
         match message::event(py, &call.core, &received)? {
-            Some(event) => Ready::bound(py, event.into_any().unbind()),
-            None => waiting::receive(py, Source::Http(Collected::new(this.clone().unbind()))),
+            Some(event) => ReadyAwaitable::bound(py, event.into_any().unbind()),
+            None => waiting::receive(
+                py,
+                ReceiveSource::Http(Collected::new(this.clone().unbind())),
+            ),
         }
     }
 
@@ -96,7 +99,7 @@ impl Call {
             return Ok(core.done.bind(py).clone().into_any());
         }
         match kind {
-            Kind::Start => {
+            HttpMessageKind::Start => {
                 let status = message::status(message)?;
                 let headers = message::headers(message)?;
                 let fields = headers
@@ -114,7 +117,7 @@ impl Call {
                     call.trailers.announce();
                 }
             }
-            Kind::Body => {
+            HttpMessageKind::Body => {
                 let body = message::body(message, core)?;
                 let more = message::flag(message, intern!(py, "more_body"))?;
                 let end = if more {
@@ -131,14 +134,14 @@ impl Call {
                 core.after_call(py)?;
                 // Trailers follow data that may still be being compressed.
                 let waits = more || end == BodyEnd::Trailers;
-                if sent.map_err(message::error)? == Flow::Full && waits {
+                if sent.map_err(message::error)? == Backpressure::Full && waits {
                     return core.wait_send.bind(py).call1((this,));
                 }
             }
             kind => {
                 let flow = extensions::perform(call, kind, message)?;
                 core.after_call(py)?;
-                if flow == Flow::Full {
+                if flow == Backpressure::Full {
                     return core.wait_send.bind(py).call1((this,));
                 }
             }
@@ -147,12 +150,16 @@ impl Call {
     }
 
     /// A message after a response that names a file: its own body is ignored, and at its end the file is sent.
-    fn skip(call: &Call, kind: Kind, message: &Bound<'_, PyDict>) -> PyResult<()> {
+    fn skip(call: &Call, kind: HttpMessageKind, message: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = message.py();
         let ends = match kind {
-            Kind::Body | Kind::ZeroCopySend => !message::flag(message, intern!(py, "more_body"))?,
-            Kind::PathSend => true,
-            Kind::Start | Kind::Trailers | Kind::EarlyHint => false,
+            HttpMessageKind::Body | HttpMessageKind::ZeroCopySend => {
+                !message::flag(message, intern!(py, "more_body"))?
+            }
+            HttpMessageKind::PathSend => true,
+            HttpMessageKind::Start | HttpMessageKind::Trailers | HttpMessageKind::EarlyHint => {
+                false
+            }
         };
         if let Some(named) = call.named.as_deref().filter(|_| ends) {
             named.send(&call.exchange, Patience::CachedOnly);

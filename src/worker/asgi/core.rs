@@ -9,28 +9,28 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::awaitable::Done;
+use super::awaitable::CompletedAwaitable;
 use super::extensions::Offers;
-use super::inbox::{Inbox, Item};
-use super::names::Names;
-use crate::worker::Office;
-use crate::worker::drain::Stage;
+use super::inbox::{Inbox, InboxItem};
+use super::names::AsgiNames;
+use crate::worker::WorkerContext;
+use crate::worker::drain::DrainStage;
 use crate::worker::key::RequestKey;
-use crate::worker::python::{Scripts, Stacks};
+use crate::worker::python::{Scripts, StackFormatter};
 
-pub struct Core {
-    pub office: Arc<Office>,
+pub struct AsgiCore {
+    pub context: Arc<WorkerContext>,
     pub inbox: Arc<Inbox>,
-    pub names: Names,
+    pub names: AsgiNames,
     pub offers: Offers,
     pub app: Py<PyAny>,
-    pub done: Py<Done>,
+    pub done: Py<CompletedAwaitable>,
     pub wait_send: Py<PyAny>,
     /// Turns any awaitable into a coroutine.
     pub coroutine_of: Py<PyAny>,
     pub coroutine_type: Py<PyAny>,
     pub format_error: Py<PyAny>,
-    pub stacks: Stacks,
+    pub stacks: StackFormatter,
     /// The lifespan state, if the app supports lifespan.
     pub state: OnceLock<Py<PyDict>>,
     /// Schedules a turn of the reactor, for loops that do not sleep in it (uvloop).
@@ -66,28 +66,28 @@ struct Tasks {
     free: Vec<usize>,
 }
 
-impl Core {
+impl AsgiCore {
     pub fn new(
         py: Python<'_>,
-        office: Arc<Office>,
+        context: Arc<WorkerContext>,
         scripts: &Scripts,
         app: Py<PyAny>,
     ) -> PyResult<Self> {
         let serve = scripts.serve.bind(py);
-        let pathsend = office.net.settings.pathsend;
+        let pathsend = context.net.settings.pathsend;
         Ok(Self {
-            office,
+            context,
             inbox: Arc::default(),
-            names: Names::new(py),
+            names: AsgiNames::new(py),
             offers: Offers::new(py, pathsend)?,
             app,
-            done: Py::new(py, Done)?,
+            done: Py::new(py, CompletedAwaitable)?,
             future_type: py.import("asyncio")?.getattr("Future")?.unbind(),
             future_options: PyDict::new(py).unbind(),
             wait_send: serve.getattr("wait_send")?.unbind(),
             coroutine_of: serve.getattr("coroutine_of")?.unbind(),
             coroutine_type: py.import("types")?.getattr("CoroutineType")?.unbind(),
-            stacks: Stacks::new(py, scripts)?,
+            stacks: StackFormatter::new(py, scripts)?,
             format_error: scripts.boot.bind(py).getattr("format_error")?.unbind(),
             state: OnceLock::new(),
             soon: OnceLock::new(),
@@ -154,7 +154,7 @@ impl Core {
     /// Called after each call of the app on a connection: the network side may have work for the loop.
     pub fn after_call(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(soon) = self.soon.get()
-            && !(self.inbox.is_empty() && self.office.net.held.is_empty())
+            && !(self.inbox.is_empty() && self.context.net.write_coalescer.is_empty())
             && !self.turning.load(Relaxed)
             && !self.asked.swap(true, Relaxed)
         {
@@ -190,8 +190,8 @@ impl Core {
 
     /// A request's task has finished; a draining worker may now be idle.
     pub fn request_over(&self) {
-        if self.office.net.drain.stage() != Stage::Serving && self.running() == 0 {
-            self.inbox.push(Item::Quiet);
+        if self.context.net.drain.stage() != DrainStage::Serving && self.running() == 0 {
+            self.inbox.push(InboxItem::Quiet);
         }
     }
 

@@ -14,22 +14,22 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::call::Call;
-use super::core::{Core, Side};
+use super::core::{AsgiCore, Side};
 use super::extensions::Trailers;
-use super::inbox::{Door, Item};
+use super::inbox::{AsgiHandler, InboxItem};
 use super::run::{Run, Subject, log_failure};
 use super::scope;
 use super::websocket::SocketCall;
 use crate::http::RequestHead;
 use crate::ipc::FromWorker;
-use crate::worker::Office;
+use crate::worker::WorkerContext;
 use crate::worker::exchange::{Ending, Exchange};
 use crate::worker::files::NamedFile;
 use crate::worker::key::RequestKey;
-use crate::worker::python::{Came, Scripts, in_worker, leave_forked_child, tell_interrupt};
+use crate::worker::python::{ForkReturn, Scripts, in_worker, leave_forked_child, tell_interrupt};
 use crate::worker::reactor::{Reactor, WatchNew};
-use crate::worker::sentinel::Command;
-use crate::worker::websocket::Socket;
+use crate::worker::sentinel::MasterCommand;
+use crate::worker::websocket::WebSocketHandle;
 
 /// How tasks are created.
 const FACTORY: u8 = 0;
@@ -38,7 +38,7 @@ const EAGER: u8 = 2;
 
 #[pyclass(frozen, module = "rgun")]
 pub struct Engine {
-    core: Arc<Core>,
+    core: Arc<AsgiCore>,
     reactor: Mutex<Option<Reactor>>,
     event_loop: OnceLock<Py<PyAny>>,
     task_type: Py<PyAny>,
@@ -52,13 +52,19 @@ pub struct Engine {
 impl Engine {
     pub fn new(
         py: Python<'_>,
-        office: Arc<Office>,
+        context: Arc<WorkerContext>,
         scripts: &Scripts,
         app: Py<PyAny>,
     ) -> PyResult<Self> {
-        let reactor = Reactor::new(office.net.clone(), office.picked.clone(), WatchNew::AtOnce)?;
-        let core = Arc::new(Core::new(py, office, scripts, app)?);
-        core.office.net.set_app(Box::new(Door(core.inbox.clone())));
+        let reactor = Reactor::new(
+            context.net.clone(),
+            context.picked.clone(),
+            WatchNew::AtOnce,
+        )?;
+        let core = Arc::new(AsgiCore::new(py, context, scripts, app)?);
+        core.context
+            .net
+            .set_app(Box::new(AsgiHandler(core.inbox.clone())));
         Ok(Self {
             core,
             reactor: Mutex::new(Some(reactor)),
@@ -117,17 +123,17 @@ impl Engine {
                 break;
             };
             match item {
-                Item::Request(exchange, head) => self.request(py, exchange, &head)?,
-                Item::Readable(key) => self.core.resolve(py, key, Side::Receive)?,
-                Item::Writable(key) => self.core.resolve(py, key, Side::Send)?,
-                Item::Expired(key) => drop(expired.insert(key)),
-                Item::Quiet => self.notify_quiet(py)?,
+                InboxItem::Request(exchange, head) => self.request(py, exchange, &head)?,
+                InboxItem::Readable(key) => self.core.resolve(py, key, Side::Receive)?,
+                InboxItem::Writable(key) => self.core.resolve(py, key, Side::Send)?,
+                InboxItem::Expired(key) => drop(expired.insert(key)),
+                InboxItem::Quiet => self.notify_quiet(py)?,
             }
         }
         if !expired.is_empty() {
             self.cancel(py, &expired)?;
         }
-        while let Some(command) = self.core.office.orders.take() {
+        while let Some(command) = self.core.context.commands.take() {
             self.obey(py, command)?;
         }
         Ok(())
@@ -135,9 +141,9 @@ impl Engine {
 
     fn request(&self, py: Python<'_>, exchange: Exchange, head: &RequestHead) -> PyResult<()> {
         let core = &self.core;
-        let (scope, call, subject) = if core.office.net.is_handshake(head) {
+        let (scope, call, subject) = if core.context.net.is_handshake(head) {
             let scope = scope::websocket(py, core, &exchange, head)?;
-            let socket = Socket { exchange };
+            let socket = WebSocketHandle { exchange };
             let call = SocketCall {
                 socket: socket.clone(),
                 core: core.clone(),
@@ -169,7 +175,7 @@ impl Engine {
                     core.coroutine_of.bind(py).call1((made,))
                 }
             });
-        let coroutine = in_worker(py, coroutine, |made| Came::ToAnEnd(made.map(drop)));
+        let coroutine = in_worker(py, coroutine, |made| ForkReturn::ToAnEnd(made.map(drop)));
         match coroutine {
             Ok(coroutine) => {
                 let run = Bound::new(
@@ -213,27 +219,27 @@ impl Engine {
             if let Ok(run) = coroutine.cast::<Run>()
                 && expired.contains(&run.get().key())
             {
-                run.get().say_expired(py);
+                run.get().log_timeout(py);
                 task.call_method0(intern!(py, "cancel"))?;
             }
         }
         Ok(())
     }
 
-    fn obey(&self, py: Python<'_>, command: Command) -> PyResult<()> {
+    fn obey(&self, py: Python<'_>, command: MasterCommand) -> PyResult<()> {
         let kind = match command {
-            Command::Drain { until, end } => {
-                self.core.office.set_deadline(until, end);
+            MasterCommand::Drain { until, end } => {
+                self.core.context.set_deadline(until, end);
                 intern!(py, "drain")
             }
-            Command::Fast { end } => {
-                self.core.office.set_deadline(0, end);
+            MasterCommand::Fast { end } => {
+                self.core.context.set_deadline(0, end);
                 tell_interrupt(py);
                 intern!(py, "fast")
             }
-            Command::Stacks { number } => {
+            MasterCommand::Stacks { number } => {
                 let text = self.core.stacks.text(py);
-                self.core.office.say(&FromWorker::Stacks { number, text });
+                self.core.context.send(&FromWorker::Stacks { number, text });
                 return Ok(());
             }
         };
@@ -281,7 +287,7 @@ impl Engine {
     /// uvloop: a turn without sleeping. True: call again soon.
     fn turn(&self, py: Python<'_>) -> PyResult<bool> {
         leave_forked_child(py);
-        let _work = self.core.office.net.busy.step();
+        let _work = self.core.context.net.busy.step();
         self.turn_reactor(py, Some(Duration::ZERO))?;
         self.dispatch(py)?;
         let is_hot = self.reactor.lock().as_ref().is_some_and(Reactor::is_hot);
@@ -344,33 +350,33 @@ impl Engine {
             PLAIN
         };
         self.task_style.store(style, Relaxed);
-        self.core.office.orders.listen();
+        self.core.context.commands.listen();
         Ok(())
     }
 
     fn ready(&self) {
-        self.core.office.ready();
+        self.core.context.ready();
     }
 
     fn not_ready(&self, summary: &str) {
         self.core
-            .office
+            .context
             .failed(crate::ipc::Phase::ReadyPath, summary, "");
     }
 
     /// Seconds left of the grace period.
     fn time_left(&self) -> f64 {
-        self.core.office.time_left().as_secs_f64()
+        self.core.context.time_left().as_secs_f64()
     }
 
     /// Seconds that one step of the shutdown may take.
     fn time_for_a_step(&self) -> f64 {
-        self.core.office.time_for_a_step().as_secs_f64()
+        self.core.context.time_for_a_step().as_secs_f64()
     }
 
     fn is_quiet(&self) -> bool {
         self.draining.load(Relaxed)
-            && self.core.office.net.connections() == 0
+            && self.core.context.net.connections() == 0
             && self.core.running() == 0
     }
 

@@ -11,10 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt};
 
 use super::call::Call;
-use super::message::{self, Kind};
+use super::message::{self, HttpMessageKind};
 use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, Version};
 use crate::sys::{duplicate, open_at_once};
-use crate::worker::exchange::{Flow, SendError};
+use crate::worker::exchange::{Backpressure, SendError};
 
 /// The extensions offered to apps, created once: a request gets a copy, whose values (empty dicts) are shared.
 pub struct Offers {
@@ -50,13 +50,13 @@ impl Offers {
     }
 }
 
-type Field = (Box<[u8]>, Box<[u8]>);
+type OwnedField = (Box<[u8]>, Box<[u8]>);
 
 /// Whether trailers follow the body, and those received so far.
 #[derive(Default)]
 pub struct Trailers {
     announced: AtomicBool,
-    gathered: Mutex<Vec<Field>>,
+    gathered: Mutex<Vec<OwnedField>>,
 }
 
 impl Trailers {
@@ -75,17 +75,21 @@ impl Trailers {
 }
 
 /// Executes the message.
-pub fn perform(call: &Call, kind: Kind, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+pub fn perform(
+    call: &Call,
+    kind: HttpMessageKind,
+    message: &Bound<'_, PyDict>,
+) -> PyResult<Backpressure> {
     match kind {
-        Kind::Trailers => trailers(call, message),
-        Kind::EarlyHint => early_hint(call, message),
-        Kind::PathSend => path_send(call, message),
-        Kind::ZeroCopySend => zero_copy_send(call, message),
-        Kind::Start | Kind::Body => Ok(Flow::Free),
+        HttpMessageKind::Trailers => trailers(call, message),
+        HttpMessageKind::EarlyHint => early_hint(call, message),
+        HttpMessageKind::PathSend => path_send(call, message),
+        HttpMessageKind::ZeroCopySend => zero_copy_send(call, message),
+        HttpMessageKind::Start | HttpMessageKind::Body => Ok(Backpressure::Free),
     }
 }
 
-fn trailers(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+fn trailers(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
     let py = message.py();
     if !call.trailers.announced.load(Relaxed) {
         return Err(PyRuntimeError::new_err(
@@ -102,14 +106,14 @@ fn trailers(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
             .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into())),
     );
     if follow {
-        return Ok(Flow::Free);
+        return Ok(Backpressure::Free);
     }
     let fields = gathered.iter().map(|(name, value)| (&**name, &**value));
     call.exchange.trailers(fields).map_err(message::error)?;
-    Ok(Flow::Free)
+    Ok(Backpressure::Free)
 }
 
-fn early_hint(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+fn early_hint(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
     let py = message.py();
     let mut links = Vec::new();
     if let Some(found) = message.get_item(intern!(py, "links"))? {
@@ -123,12 +127,12 @@ fn early_hint(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
     let fields = links.iter().map(|link| (&b"link"[..], link.as_bytes()));
     match call.exchange.inform(103, fields) {
         // The head was sent: it is too late for early hints, and that is no mistake of the app.
-        Ok(()) | Err(SendError::Response(ResponseError::HeadSent)) => Ok(Flow::Free),
+        Ok(()) | Err(SendError::Response(ResponseError::HeadSent)) => Ok(Backpressure::Free),
         Err(error) => Err(message::error(error)),
     }
 }
 
-fn path_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+fn path_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
     let py = message.py();
     let path = message
         .get_item(intern!(py, "path"))?
@@ -149,7 +153,7 @@ fn path_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
     send_whole(call, file, length, call.trailers.body_end())
 }
 
-fn send_whole(call: &Call, file: File, length: u64, end: BodyEnd) -> PyResult<Flow> {
+fn send_whole(call: &Call, file: File, length: u64, end: BodyEnd) -> PyResult<Backpressure> {
     let sent = call
         .exchange
         .send_whole_file(file, length, end, call.selective.as_deref());
@@ -166,7 +170,7 @@ fn regular(file: &File) -> PyResult<u64> {
     }
 }
 
-fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Flow> {
+fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
     let py = message.py();
     let number = |key| -> PyResult<Option<u64>> {
         let value: Option<Bound<'_, PyAny>> = message.get_item(key)?;

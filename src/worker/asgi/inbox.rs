@@ -11,7 +11,7 @@ use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
 use crate::worker::network::App;
 
-pub enum Item {
+pub enum InboxItem {
     Request(Exchange, RequestHead),
     /// An app waiting in `receive` can retry.
     Readable(RequestKey),
@@ -25,7 +25,7 @@ pub enum Item {
 
 #[derive(Default)]
 pub struct Inbox {
-    items: Mutex<VecDeque<Item>>,
+    items: Mutex<VecDeque<InboxItem>>,
     any: AtomicBool,
 }
 
@@ -41,12 +41,12 @@ impl Inbox {
         self.items.lock().len()
     }
 
-    pub fn push(&self, item: Item) {
+    pub fn push(&self, item: InboxItem) {
         self.items.lock().push_back(item);
         self.any.store(true, Relaxed);
     }
 
-    pub fn pop(&self) -> Option<Item> {
+    pub fn pop(&self) -> Option<InboxItem> {
         if self.is_empty() {
             return None;
         }
@@ -60,11 +60,11 @@ impl Inbox {
 }
 
 /// The ASGI side of the connections.
-pub struct Door(pub Arc<Inbox>);
+pub struct AsgiHandler(pub Arc<Inbox>);
 
-impl App for Door {
+impl App for AsgiHandler {
     fn request(&self, exchange: Exchange, head: RequestHead) {
-        self.0.push(Item::Request(exchange, head));
+        self.0.push(InboxItem::Request(exchange, head));
     }
     fn takes_websockets(&self) -> bool {
         true
@@ -73,16 +73,16 @@ impl App for Door {
         true
     }
     fn readable(&self, key: RequestKey) {
-        self.0.push(Item::Readable(key));
+        self.0.push(InboxItem::Readable(key));
     }
     fn writable(&self, key: RequestKey) {
-        self.0.push(Item::Writable(key));
+        self.0.push(InboxItem::Writable(key));
     }
     fn cancel(&self, key: RequestKey) -> bool {
-        self.0.push(Item::Expired(key));
+        self.0.push(InboxItem::Expired(key));
         true
     }
     fn quiet(&self) {
-        self.0.push(Item::Quiet);
+        self.0.push(InboxItem::Quiet);
     }
 }

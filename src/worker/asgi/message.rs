@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use smallvec::SmallVec;
 
-use super::core::Core;
+use super::core::AsgiCore;
 use crate::http::ResponseError;
 use crate::worker::exchange::{Received, SendError};
 use crate::worker::python::ClientDisconnected;
@@ -15,7 +15,7 @@ use crate::worker::python::ClientDisconnected;
 pub type Headers<'py> = SmallVec<[(Bound<'py, PyBytes>, Bound<'py, PyBytes>); 16]>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum HttpMessageKind {
     Start,
     Body,
     Trailers,
@@ -25,25 +25,25 @@ pub enum Kind {
 }
 
 /// The message's `type`.
-pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<Kind> {
+pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<HttpMessageKind> {
     let py = message.py();
     let Some(kind) = message.get_item(intern!(py, "type"))? else {
         return Err(PyValueError::new_err("ASGI message without \"type\""));
     };
     // Literals in the app's code are interned: nearly always the same object.
     if kind.is(intern!(py, "http.response.body")) {
-        return Ok(Kind::Body);
+        return Ok(HttpMessageKind::Body);
     }
     if kind.is(intern!(py, "http.response.start")) {
-        return Ok(Kind::Start);
+        return Ok(HttpMessageKind::Start);
     }
     match kind.cast::<PyString>()?.to_str()? {
-        "http.response.start" => Ok(Kind::Start),
-        "http.response.body" => Ok(Kind::Body),
-        "http.response.trailers" => Ok(Kind::Trailers),
-        "http.response.early_hint" => Ok(Kind::EarlyHint),
-        "http.response.pathsend" => Ok(Kind::PathSend),
-        "http.response.zerocopysend" => Ok(Kind::ZeroCopySend),
+        "http.response.start" => Ok(HttpMessageKind::Start),
+        "http.response.body" => Ok(HttpMessageKind::Body),
+        "http.response.trailers" => Ok(HttpMessageKind::Trailers),
+        "http.response.early_hint" => Ok(HttpMessageKind::EarlyHint),
+        "http.response.pathsend" => Ok(HttpMessageKind::PathSend),
+        "http.response.zerocopysend" => Ok(HttpMessageKind::ZeroCopySend),
         other => Err(PyRuntimeError::new_err(format!(
             "unexpected ASGI message type {other:?} on an http connection"
         ))),
@@ -97,7 +97,7 @@ pub fn headers<'py>(message: &Bound<'py, PyDict>) -> PyResult<Headers<'py>> {
 }
 
 /// `body` of a message, empty when absent.
-pub fn body<'py>(message: &Bound<'py, PyDict>, core: &Core) -> PyResult<Bound<'py, PyBytes>> {
+pub fn body<'py>(message: &Bound<'py, PyDict>, core: &AsgiCore) -> PyResult<Bound<'py, PyBytes>> {
     let py = message.py();
     match message.get_item(intern!(py, "body"))? {
         None => Ok(core.names.empty.bind(py).clone()),
@@ -134,7 +134,7 @@ pub fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr
 /// What `receive()` returns; `None`: nothing yet.
 pub fn event<'py>(
     py: Python<'py>,
-    core: &Core,
+    core: &AsgiCore,
     received: &Received,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let event = PyDict::new(py);

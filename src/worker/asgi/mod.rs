@@ -21,30 +21,30 @@ use pyo3::prelude::*;
 
 pub use engine::Engine;
 
-use super::Office;
+use super::WorkerContext;
 use super::busy::Measure;
 use super::python::Scripts;
 use super::ready::ReadyProbe;
 use crate::config::{EventLoop, Lifespan};
 
 /// An app and the event loop that serves it.
-pub struct Server<'py> {
+pub struct AsgiServer<'py> {
     engine: Bound<'py, Engine>,
     pub event_loop: Bound<'py, PyAny>,
     app: Py<PyAny>,
 }
 
-impl<'py> Server<'py> {
+impl<'py> AsgiServer<'py> {
     /// From here on the loop is the thread's current one; it is not running.
     pub fn new(
         py: Python<'py>,
-        office: &Arc<Office>,
+        context: &Arc<WorkerContext>,
         scripts: &Scripts,
         app: Py<PyAny>,
     ) -> PyResult<Self> {
-        let engine = Engine::new(py, office.clone(), scripts, app.clone_ref(py))?;
+        let engine = Engine::new(py, context.clone(), scripts, app.clone_ref(py))?;
         let engine = Bound::new(py, engine)?;
-        let event_loop = new_loop(py, office, scripts.serve.bind(py), &engine)?;
+        let event_loop = new_loop(py, context, scripts.serve.bind(py), &engine)?;
         engine.get().attach(&event_loop)?;
         py.import("asyncio")?
             .call_method1("set_event_loop", (&event_loop,))?;
@@ -56,19 +56,19 @@ impl<'py> Server<'py> {
     }
 
     /// Serves until the master stops it; returns the exit code.
-    pub fn run(self, py: Python<'_>, office: &Office, scripts: &Scripts) -> PyResult<u8> {
+    pub fn run(self, py: Python<'_>, context: &WorkerContext, scripts: &Scripts) -> PyResult<u8> {
         let Self {
             engine,
             event_loop,
             app,
         } = self;
-        let lifespan = match office.net.settings.lifespan {
+        let lifespan = match context.net.settings.lifespan {
             Lifespan::Auto => "auto",
             Lifespan::On => "on",
             Lifespan::Off => "off",
         };
         let log = logging::function(py, scripts)?;
-        let probe = ReadyProbe::new(py, scripts, &office.net.settings, &app)?;
+        let probe = ReadyProbe::new(py, scripts, &context.net.settings, &app)?;
         let module = scripts.serve.bind(py);
         module
             .call_method1("run", (engine, event_loop, app, lifespan, log, probe))?
@@ -78,11 +78,11 @@ impl<'py> Server<'py> {
 
 fn new_loop<'py>(
     py: Python<'py>,
-    office: &Office,
+    context: &WorkerContext,
     module: &Bound<'py, PyModule>,
     engine: &Bound<'py, Engine>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let uvloop = match office.net.settings.event_loop {
+    let uvloop = match context.net.settings.event_loop {
         EventLoop::Asyncio => None,
         EventLoop::Uvloop => Some(py.import("uvloop")?),
         EventLoop::Auto => match py.import("uvloop") {
@@ -91,7 +91,7 @@ fn new_loop<'py>(
             Err(error) => return Err(error),
         },
     };
-    office.net.busy.measure(
+    context.net.busy.measure(
         if uvloop.is_some() {
             Measure::Steps
         } else {

@@ -5,13 +5,13 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::http::{Field, KNOWN_NAMES, Method, RequestHead};
 
-pub struct Names {
+pub struct AsgiNames {
     headers: Vec<Py<PyBytes>>,
     methods: [Py<PyString>; 8],
     pub empty: Py<PyBytes>,
 }
 
-impl Names {
+impl AsgiNames {
     pub fn new(py: Python<'_>) -> Self {
         let text = |s: &str| PyString::intern(py, s).unbind();
         Self {

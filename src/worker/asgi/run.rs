@@ -10,13 +10,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::core::Core;
-use crate::worker::drain::Stage;
-use crate::worker::exchange::{self, Ending, Exchange, Verdict};
+use super::core::AsgiCore;
+use crate::worker::drain::DrainStage;
+use crate::worker::exchange::{self, Ending, Exchange, ResponseVerdict};
 use crate::worker::key::RequestKey;
 use crate::worker::ledger::request_id::is_sound;
-use crate::worker::python::{Came, Collected, Step, exception, in_worker, is_disconnect, resume};
-use crate::worker::websocket::Socket;
+use crate::worker::python::{
+    Collected, ForkReturn, Step, exception, in_worker, is_disconnect, resume,
+};
+use crate::worker::websocket::WebSocketHandle;
 
 const NO_PLACE: usize = usize::MAX;
 const ENDED: usize = usize::MAX - 1;
@@ -24,18 +26,18 @@ const ENDED: usize = usize::MAX - 1;
 /// The connection that a task serves.
 pub enum Subject {
     Http(Exchange),
-    WebSocket(Socket),
+    WebSocket(WebSocketHandle),
 }
 
 impl Subject {
-    pub fn ended(&self, ending: Ending) -> Verdict {
+    pub fn ended(&self, ending: Ending) -> ResponseVerdict {
         match self {
             Self::Http(exchange) => exchange.ended(ending),
             Self::WebSocket(socket) => socket.ended(ending),
         }
     }
 
-    fn step(&self) -> exchange::Step<'_> {
+    fn step(&self) -> exchange::ExchangeStep<'_> {
         match self {
             Self::Http(exchange) => exchange.step(),
             Self::WebSocket(socket) => socket.exchange.step(),
@@ -49,15 +51,20 @@ pub struct Run {
     subject: Subject,
     /// Until the request has ended: an app may store a reference in it that leads back to this task.
     scope: Collected<PyDict>,
-    core: Arc<Core>,
-    /// Index of the task in `Core`.
+    core: Arc<AsgiCore>,
+    /// Index of the task in `AsgiCore`.
     place: AtomicUsize,
     /// It took too long: the server has cancelled it and has logged that.
     expired: AtomicBool,
 }
 
 impl Run {
-    pub fn new(coroutine: Py<PyAny>, subject: Subject, scope: Py<PyDict>, core: Arc<Core>) -> Self {
+    pub fn new(
+        coroutine: Py<PyAny>,
+        subject: Subject,
+        scope: Py<PyDict>,
+        core: Arc<AsgiCore>,
+    ) -> Self {
         Self {
             coroutine: Collected::new(coroutine),
             subject,
@@ -85,7 +92,7 @@ impl Run {
         }
     }
 
-    pub fn say_expired(&self, py: Python<'_>) {
+    pub fn log_timeout(&self, py: Python<'_>) {
         self.expired.store(true, Relaxed);
         let scope = self.scope.bind(py).ok();
         let request = scope.as_ref().map(request_line);
@@ -100,11 +107,11 @@ impl Run {
     /// Forwards a step. `None`: the app has ended.
     fn follow<'py>(&self, py: Python<'py>, step: Step<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let step = in_worker(py, step, |step| match step {
-            Step::Yield(_) => Came::ToAWait,
-            Step::Raise(error) => Came::ToAnEnd(Err(error)),
-            Step::Return(_) => Came::ToAnEnd(Ok(())),
+            Step::Yield(_) => ForkReturn::ToAWait,
+            Step::Raise(error) => ForkReturn::ToAnEnd(Err(error)),
+            Step::Return(_) => ForkReturn::ToAnEnd(Ok(())),
         });
-        self.core.office.net.end_step();
+        self.core.context.net.end_step();
         match step {
             Step::Yield(waits) => return Ok(Some(waits)),
             Step::Return(value) => {
@@ -120,7 +127,7 @@ impl Run {
                     Ending::Failed
                 });
                 if cancelled {
-                    if verdict != Verdict::Fine && !self.is_cancelled_by_us() {
+                    if verdict != ResponseVerdict::Fine && !self.is_cancelled_by_us() {
                         self.log_failure(py, &error, verdict);
                     }
                     self.over(py)?;
@@ -137,15 +144,15 @@ impl Run {
 
     /// Otherwise the app has let a cancellation of its own propagate, which is an error like any other.
     fn is_cancelled_by_us(&self) -> bool {
-        self.expired.load(Relaxed) || self.core.office.net.drain.stage() != Stage::Serving
+        self.expired.load(Relaxed) || self.core.context.net.drain.stage() != DrainStage::Serving
     }
 
-    fn report(&self, py: Python<'_>, verdict: Verdict, value: &Bound<'_, PyAny>) {
+    fn report(&self, py: Python<'_>, verdict: ResponseVerdict, value: &Bound<'_, PyAny>) {
         let complaint = match verdict {
-            Verdict::Fine if value.is_none() => return,
-            Verdict::Fine => "app returned a value, it should be None",
-            Verdict::Unanswered => "app returned without a response",
-            Verdict::Cut => "app returned before its response was complete",
+            ResponseVerdict::Fine if value.is_none() => return,
+            ResponseVerdict::Fine => "app returned a value, it should be None",
+            ResponseVerdict::Unanswered => "app returned without a response",
+            ResponseVerdict::Cut => "app returned before its response was complete",
         };
         let scope = self.scope.bind(py).ok();
         let request = scope.as_ref().map(request_line);
@@ -163,7 +170,7 @@ impl Run {
         self.over(py)
     }
 
-    fn log_failure(&self, py: Python<'_>, error: &PyErr, verdict: Verdict) {
+    fn log_failure(&self, py: Python<'_>, error: &PyErr, verdict: ResponseVerdict) {
         if let Ok(scope) = self.scope.bind(py) {
             log_failure(&self.core, &scope, error, verdict);
         }
@@ -191,12 +198,12 @@ impl Run {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let _work = (self.core.office.net.busy.step(), self.subject.step());
+        let _work = (self.core.context.net.busy.step(), self.subject.step());
         self.follow(py, resume(&self.coroutine.bind(py)?, py.None().bind(py)))
     }
 
     fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let _work = (self.core.office.net.busy.step(), self.subject.step());
+        let _work = (self.core.context.net.busy.step(), self.subject.step());
         self.follow(py, resume(&self.coroutine.bind(py)?, value))?
             .ok_or_else(|| PyStopIteration::new_err(()))
     }
@@ -207,7 +214,7 @@ impl Run {
         py: Python<'py>,
         args: &Bound<'py, pyo3::types::PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _work = (self.core.office.net.busy.step(), self.subject.step());
+        let _work = (self.core.context.net.busy.step(), self.subject.step());
         let step = match self
             .coroutine
             .bind(py)?
@@ -288,7 +295,12 @@ fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
 }
 
 /// One record with the request line and the user's traceback.
-pub fn log_failure(core: &Core, scope: &Bound<'_, PyDict>, error: &PyErr, verdict: Verdict) {
+pub fn log_failure(
+    core: &AsgiCore,
+    scope: &Bound<'_, PyDict>,
+    error: &PyErr,
+    verdict: ResponseVerdict,
+) {
     let py = scope.py();
     let traceback = core
         .format_error
@@ -298,8 +310,8 @@ pub fn log_failure(core: &Core, scope: &Bound<'_, PyDict>, error: &PyErr, verdic
         .unwrap_or_else(|_| error.to_string());
     let request = request_line(scope);
     let request_id = request_id(core, scope);
-    let cut = verdict == Verdict::Cut;
-    core.office.net.page.exception();
+    let cut = verdict == ResponseVerdict::Cut;
+    core.context.net.page.exception();
     tracing::error!(request, request_id, cut, traceback, "exception in app");
 }
 
@@ -320,13 +332,13 @@ fn request_line(scope: &Bound<'_, PyDict>) -> String {
 }
 
 /// As in the scope of the app.
-fn request_id(core: &Core, scope: &Bound<'_, PyDict>) -> Option<String> {
+fn request_id(core: &AsgiCore, scope: &Bound<'_, PyDict>) -> Option<String> {
     let headers = scope
         .get_item(intern!(scope.py(), "headers"))
         .ok()
         .flatten()?;
     let headers: Vec<(Vec<u8>, Vec<u8>)> = headers.extract().ok()?;
-    let name = core.office.net.ledger.id_field().as_bytes();
+    let name = core.context.net.ledger.id_field().as_bytes();
     let (_, id) = headers.into_iter().find(|(own, _)| own == name)?;
     String::from_utf8(id)
         .ok()

@@ -6,9 +6,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use super::core::Core;
+use super::core::AsgiCore;
 use crate::http::{RequestHead, Version, decode_path};
-use crate::proxy::Told;
+use crate::proxy::ForwardedRequest;
 use crate::tls::Certificate;
 use crate::worker::connection::Conn;
 use crate::worker::exchange::Exchange;
@@ -18,7 +18,7 @@ use crate::worker::websocket::protocols;
 /// A new dict for one request: middleware may change it.
 pub fn http<'py>(
     py: Python<'py>,
-    core: &Core,
+    core: &AsgiCore,
     exchange: &Exchange,
     head: &RequestHead,
 ) -> PyResult<Bound<'py, PyDict>> {
@@ -35,7 +35,7 @@ pub fn http<'py>(
 /// A new dict for one WebSocket.
 pub fn websocket<'py>(
     py: Python<'py>,
-    core: &Core,
+    core: &AsgiCore,
     exchange: &Exchange,
     head: &RequestHead,
 ) -> PyResult<Bound<'py, PyDict>> {
@@ -109,21 +109,21 @@ fn tls_extension<'py>(py: Python<'py>, facts: &TlsFacts) -> PyResult<Bound<'py, 
 /// The items that both kinds of scope have.
 fn fill(
     py: Python<'_>,
-    core: &Core,
+    core: &AsgiCore,
     exchange: &Exchange,
     head: &RequestHead,
     scope: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
     let names = &core.names;
     scope.set_item(intern!(py, "asgi"), versions(py)?)?;
-    let forwarded = exchange.told.as_deref();
+    let forwarded = exchange.forwarded.as_deref();
     let raw_path = head.target_path();
     let root_path = match forwarded.and_then(|forwarded| forwarded.prefix.as_deref()) {
         Some(prefix) => {
             scope.set_item(intern!(py, "root_path"), prefix)?;
             prefix
         }
-        None => &core.office.net.settings.root_path,
+        None => &core.context.net.settings.root_path,
     };
     scope.set_item(intern!(py, "path"), path(py, root_path, raw_path))?;
     scope.set_item(intern!(py, "raw_path"), names.bytes(py, raw_path))?;
@@ -146,7 +146,7 @@ fn fill(
 /// Values from a trusted proxy replace those of the connection.
 fn replace(
     py: Python<'_>,
-    forwarded: &Told,
+    forwarded: &ForwardedRequest,
     headers: &Bound<'_, PyList>,
     scope: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
@@ -203,7 +203,7 @@ fn starts_with_root(path: &str, root_path: &str) -> bool {
 }
 
 /// The items that are the same for all requests of a connection.
-fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'py, PyDict>> {
+fn template<'py>(py: Python<'py>, core: &AsgiCore, conn: &Conn) -> PyResult<Bound<'py, PyDict>> {
     if let Some(template) = conn
         .slot
         .get()
@@ -238,7 +238,7 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
     }
     scope.set_item(
         intern!(py, "root_path"),
-        PyString::intern(py, &core.office.net.settings.root_path),
+        PyString::intern(py, &core.context.net.settings.root_path),
     )?;
     match conn.client() {
         Some(peer) => scope.set_item(
@@ -249,7 +249,7 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
     }
     let listener = conn
         .listener
-        .and_then(|index| core.office.addresses.get(index));
+        .and_then(|index| core.context.addresses.get(index));
     match (conn.server(), listener) {
         (Some(server), _) => {
             let server = (server.ip().to_string(), server.port());

@@ -13,32 +13,32 @@ use super::websocket::SocketCall;
 use crate::worker::python::{Collected, track};
 
 /// The connection whose message is awaited.
-pub enum Source {
+pub enum ReceiveSource {
     Http(Collected<Call>),
     WebSocket(Collected<SocketCall>),
 }
 
 /// `await` returns the next message.
 #[pyclass(frozen, module = "rgun", freelist = 128)]
-pub struct Waiting {
-    source: Source,
+pub struct ReceiveAwaitable {
+    source: ReceiveSource,
 }
 
 /// An awaitable for the next message.
-pub fn receive(py: Python<'_>, source: Source) -> PyResult<Bound<'_, PyAny>> {
-    Ok(track(Bound::new(py, Waiting { source })?).into_any())
+pub fn receive(py: Python<'_>, source: ReceiveSource) -> PyResult<Bound<'_, PyAny>> {
+    Ok(track(Bound::new(py, ReceiveAwaitable { source })?).into_any())
 }
 
-impl Waiting {
+impl ReceiveAwaitable {
     /// Returns the message, which ends the wait, or a future to be awaited before the next attempt.
     fn step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (event, core, key) = match &self.source {
-            Source::Http(call) => {
+            ReceiveSource::Http(call) => {
                 let call = call.bind(py)?;
                 let this = call.get();
                 (Call::poll(&call)?, this.core.clone(), this.exchange.key())
             }
-            Source::WebSocket(call) => {
+            ReceiveSource::WebSocket(call) => {
                 let call = call.bind(py)?;
                 let this = call.get();
                 let key = this.socket.exchange.key();
@@ -57,7 +57,7 @@ impl Waiting {
 }
 
 #[pymethods]
-impl Waiting {
+impl ReceiveAwaitable {
     fn __await__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
         this
     }
@@ -89,15 +89,15 @@ impl Waiting {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match &self.source {
-            Source::Http(call) => call.visit(&visit),
-            Source::WebSocket(call) => call.visit(&visit),
+            ReceiveSource::Http(call) => call.visit(&visit),
+            ReceiveSource::WebSocket(call) => call.visit(&visit),
         }
     }
 
     fn __clear__(&self) {
         match &self.source {
-            Source::Http(call) => call.clear(),
-            Source::WebSocket(call) => call.clear(),
+            ReceiveSource::Http(call) => call.clear(),
+            ReceiveSource::WebSocket(call) => call.clear(),
         }
     }
 }

@@ -6,20 +6,20 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict};
 
-use super::awaitable::{Ready, raise_when_awaited};
-use super::core::{Core, Side};
+use super::awaitable::{ReadyAwaitable, raise_when_awaited};
+use super::core::{AsgiCore, Side};
 use super::message;
-use super::waiting::{self, Source};
-use super::websocket_message::{self, Kind};
+use super::waiting::{self, ReceiveSource};
+use super::websocket_message::{self, WebSocketMessageKind};
 use crate::http::BodyEnd;
-use crate::worker::exchange::Flow;
+use crate::worker::exchange::Backpressure;
 use crate::worker::python::{Collected, leave_forked_child};
-use crate::worker::websocket::{Incoming, Socket};
+use crate::worker::websocket::{WebSocketHandle, WebSocketReceived};
 
 #[pyclass(frozen, module = "rgun", name = "WebSocket", freelist = 128)]
 pub struct SocketCall {
-    pub socket: Socket,
-    pub core: Arc<Core>,
+    pub socket: WebSocketHandle,
+    pub core: Arc<AsgiCore>,
 }
 
 #[pymethods]
@@ -29,12 +29,15 @@ impl SocketCall {
         leave_forked_child(py);
         let call = this.get();
         let incoming = call.socket.receive();
-        if matches!(incoming, Incoming::Wait) {
-            return waiting::receive(py, Source::WebSocket(Collected::new(this.clone().unbind())));
+        if matches!(incoming, WebSocketReceived::Wait) {
+            return waiting::receive(
+                py,
+                ReceiveSource::WebSocket(Collected::new(this.clone().unbind())),
+            );
         }
         call.core.after_call(py)?;
         let event = websocket_message::event(py, &incoming)?;
-        Ready::bound(py, event.into_any().unbind())
+        ReadyAwaitable::bound(py, event.into_any().unbind())
     }
 
     fn send<'py>(
@@ -45,8 +48,8 @@ impl SocketCall {
         leave_forked_child(py);
         let core = &this.get().core;
         let sent = this.get().perform(message).and_then(|flow| match flow {
-            Flow::Full => core.wait_send.bind(py).call1((this,)),
-            Flow::Free => Ok(core.done.bind(py).clone().into_any()),
+            Backpressure::Full => core.wait_send.bind(py).call1((this,)),
+            Backpressure::Free => Ok(core.done.bind(py).clone().into_any()),
         });
         core.after_call(py)?;
         raise_when_awaited(py, sent)
@@ -72,25 +75,25 @@ impl SocketCall {
     pub fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let (py, call) = (this.py(), this.get());
         let incoming = call.socket.receive();
-        if matches!(incoming, Incoming::Wait) {
+        if matches!(incoming, WebSocketReceived::Wait) {
             return Ok(None);
         }
         call.core.after_call(py)?;
         websocket_message::event(py, &incoming).map(Some)
     }
 
-    fn perform(&self, message: &Bound<'_, PyAny>) -> PyResult<Flow> {
+    fn perform(&self, message: &Bound<'_, PyAny>) -> PyResult<Backpressure> {
         let py = message.py();
         let message = message.cast::<PyDict>()?;
         let socket = &self.socket;
         let result = match websocket_message::kind(message)? {
-            Kind::Send => {
+            WebSocketMessageKind::Send => {
                 return websocket_message::with_payload(message, |kind, data| {
                     socket.send(kind, data)
                 })?
                 .map_err(websocket_message::error);
             }
-            Kind::Accept => {
+            WebSocketMessageKind::Accept => {
                 let protocol = websocket_message::text(message, intern!(py, "subprotocol"))?;
                 let headers = message::headers(message)?;
                 websocket_message::check_headers(&headers)?;
@@ -99,12 +102,12 @@ impl SocketCall {
                     .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
                 socket.accept(protocol.as_deref().map(str::as_bytes), fields)
             }
-            Kind::Close => {
+            WebSocketMessageKind::Close => {
                 let code = websocket_message::code(message)?;
                 let reason = websocket_message::text(message, intern!(py, "reason"))?;
                 socket.close(code, reason.as_deref().unwrap_or(""))
             }
-            Kind::DenialStart => {
+            WebSocketMessageKind::DenialStart => {
                 let status = message::status(message)?;
                 let headers = message::headers(message)?;
                 let fields = headers
@@ -113,10 +116,10 @@ impl SocketCall {
                 return socket
                     .exchange
                     .start(status, None, fields)
-                    .map(|()| Flow::Free)
+                    .map(|()| Backpressure::Free)
                     .map_err(message::error);
             }
-            Kind::DenialBody => {
+            WebSocketMessageKind::DenialBody => {
                 let body = message::body(message, &self.core)?;
                 let end = if message::flag(message, intern!(py, "more_body"))? {
                     BodyEnd::More
@@ -130,7 +133,7 @@ impl SocketCall {
             }
         };
         result
-            .map(|()| Flow::Free)
+            .map(|()| Backpressure::Free)
             .map_err(websocket_message::error)
     }
 

@@ -10,10 +10,10 @@ use super::message::{Headers, error as response_error, wrong_type};
 use crate::websocket;
 use crate::worker::exchange::SendError;
 use crate::worker::python::ClientDisconnected;
-use crate::worker::websocket::{Incoming, SocketError};
+use crate::worker::websocket::{SocketError, WebSocketReceived};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum WebSocketMessageKind {
     Accept,
     Send,
     Close,
@@ -22,21 +22,21 @@ pub enum Kind {
 }
 
 /// The message's `type`.
-pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<Kind> {
+pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<WebSocketMessageKind> {
     let py = message.py();
     let Some(kind) = message.get_item(intern!(py, "type"))? else {
         return Err(PyValueError::new_err("ASGI message without \"type\""));
     };
     // Literals in the app's code are interned: nearly always the same object.
     if kind.is(intern!(py, "websocket.send")) {
-        return Ok(Kind::Send);
+        return Ok(WebSocketMessageKind::Send);
     }
     match kind.cast::<PyString>()?.to_str()? {
-        "websocket.accept" => Ok(Kind::Accept),
-        "websocket.send" => Ok(Kind::Send),
-        "websocket.close" => Ok(Kind::Close),
-        "websocket.http.response.start" => Ok(Kind::DenialStart),
-        "websocket.http.response.body" => Ok(Kind::DenialBody),
+        "websocket.accept" => Ok(WebSocketMessageKind::Accept),
+        "websocket.send" => Ok(WebSocketMessageKind::Send),
+        "websocket.close" => Ok(WebSocketMessageKind::Close),
+        "websocket.http.response.start" => Ok(WebSocketMessageKind::DenialStart),
+        "websocket.http.response.body" => Ok(WebSocketMessageKind::DenialBody),
         other => Err(PyRuntimeError::new_err(format!(
             "unexpected ASGI message type {other:?} on a websocket connection"
         ))),
@@ -46,7 +46,7 @@ pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<Kind> {
 /// Calls `send` with the one of `text` and `bytes` that is not None.
 pub fn with_payload<R>(
     message: &Bound<'_, PyDict>,
-    send: impl FnOnce(websocket::Kind, &[u8]) -> R,
+    send: impl FnOnce(websocket::MessageKind, &[u8]) -> R,
 ) -> PyResult<R> {
     let py = message.py();
     let present = |key| Ok::<_, PyErr>(message.get_item(key)?.filter(|value| !value.is_none()));
@@ -57,10 +57,13 @@ pub fn with_payload<R>(
             let text = text
                 .cast_into::<PyString>()
                 .map_err(|e| wrong_type("text", "a str", &e.into_inner()))?;
-            Ok(send(websocket::Kind::Text, text.to_str()?.as_bytes()))
+            Ok(send(
+                websocket::MessageKind::Text,
+                text.to_str()?.as_bytes(),
+            ))
         }
         (None, Some(bytes)) => match bytes.cast::<PyBytes>() {
-            Ok(bytes) => Ok(send(websocket::Kind::Binary, bytes.as_bytes())),
+            Ok(bytes) => Ok(send(websocket::MessageKind::Binary, bytes.as_bytes())),
             Err(_) => {
                 let name = bytes.get_type().name()?;
                 if name != "bytearray" && name != "memoryview" {
@@ -68,7 +71,7 @@ pub fn with_payload<R>(
                 }
                 let copy = py.get_type::<PyBytes>().call1((bytes,))?;
                 Ok(send(
-                    websocket::Kind::Binary,
+                    websocket::MessageKind::Binary,
                     copy.cast::<PyBytes>()?.as_bytes(),
                 ))
             }
@@ -137,29 +140,29 @@ pub fn check_headers(headers: &Headers<'_>) -> PyResult<()> {
 }
 
 /// What `receive()` returns; not called for `Wait`.
-pub fn event<'py>(py: Python<'py>, incoming: &Incoming) -> PyResult<Bound<'py, PyDict>> {
+pub fn event<'py>(py: Python<'py>, incoming: &WebSocketReceived) -> PyResult<Bound<'py, PyDict>> {
     let event = PyDict::new(py);
     let kind = intern!(py, "type");
     match incoming {
-        Incoming::Connect => event.set_item(kind, intern!(py, "websocket.connect"))?,
-        Incoming::Message(message) => {
+        WebSocketReceived::Connect => event.set_item(kind, intern!(py, "websocket.connect"))?,
+        WebSocketReceived::Message(message) => {
             event.set_item(kind, intern!(py, "websocket.receive"))?;
             match message.kind {
-                websocket::Kind::Text => event.set_item(
+                websocket::MessageKind::Text => event.set_item(
                     intern!(py, "text"),
                     PyString::from_bytes(py, &message.data)?,
                 )?,
-                websocket::Kind::Binary => {
+                websocket::MessageKind::Binary => {
                     event.set_item(intern!(py, "bytes"), PyBytes::new(py, &message.data))?
                 }
             }
         }
-        Incoming::Disconnect(ended) => {
+        WebSocketReceived::Disconnect(ended) => {
             event.set_item(kind, intern!(py, "websocket.disconnect"))?;
             event.set_item(intern!(py, "code"), ended.code)?;
             event.set_item(intern!(py, "reason"), &ended.reason)?;
         }
-        Incoming::Wait => {}
+        WebSocketReceived::Wait => {}
     }
     Ok(event)
 }

@@ -4,23 +4,25 @@ use std::sync::Arc;
 
 use super::Conn;
 use super::body::BodyState;
-use super::output::Output;
-use super::state::{DISCARD_LIMIT, Goodbye, HIGH_WATER, Mode, Opening, State};
-use crate::http::{Event, Refusal, RequestHead, ResponseState};
+use super::output::ConnectionOutput;
+use super::state::{
+    CloseKind, ConnectionMode, ConnectionState, DISCARD_LIMIT, HIGH_WATER, Opening,
+};
+use crate::http::{HttpEvent, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
 use crate::worker::exchange::{Coder, Exchange};
 use crate::worker::ledger::Outcome;
-use crate::worker::transport::Read;
+use crate::worker::transport::ReadResult;
 
 impl Conn {
     /// Continues until the next step needs the socket, the app or time, or until the connection has used its share of
     /// the turn; the reactor then resumes it in the next one.
-    pub(in crate::worker) fn advance(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn advance(self: &Arc<Self>, s: &mut ConnectionState) {
         self.take_steps(s);
         self.schedule(s);
     }
 
-    fn take_steps(self: &Arc<Self>, s: &mut State) {
+    fn take_steps(self: &Arc<Self>, s: &mut ConnectionState) {
         let turn = self.net.clock.turns();
         loop {
             if !s.share.take(turn) {
@@ -28,18 +30,20 @@ impl Conn {
                 return;
             }
             let progress = match s.mode {
-                Mode::Head => self.head(s),
-                Mode::Exchange => self.exchange(s),
-                Mode::WebSocket => self.websocket(s),
-                Mode::Http2 => self.http2(s),
-                Mode::Discard(left) => self.discard(s, left),
-                Mode::Closing(goodbye) => self.closing(s, goodbye),
-                Mode::Linger => self.linger(s),
-                Mode::GivenBack if s.write_closed => {
+                ConnectionMode::Head => self.head(s),
+                ConnectionMode::Exchange => self.exchange(s),
+                ConnectionMode::WebSocket => self.websocket(s),
+                ConnectionMode::Http2 => self.http2(s),
+                ConnectionMode::Discard(left) => self.discard(s, left),
+                ConnectionMode::Closing(close_kind) => self.closing(s, close_kind),
+                ConnectionMode::Linger => self.linger(s),
+                ConnectionMode::GivenBack if s.write_closed => {
                     self.close_handed_over(s);
                     false
                 }
-                Mode::HandedOver | Mode::GivenBack | Mode::Closed => false,
+                ConnectionMode::HandedOver | ConnectionMode::GivenBack | ConnectionMode::Closed => {
+                    false
+                }
             };
             if !progress {
                 return;
@@ -47,12 +51,12 @@ impl Conn {
         }
     }
 
-    fn head(self: &Arc<Self>, s: &mut State) -> bool {
+    fn head(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         if s.write_closed {
             self.shut(s);
             return false;
         }
-        if s.out.len() > HIGH_WATER || s.part.is_some() {
+        if s.out.len() > HIGH_WATER || s.pending.is_some() {
             // A client that pipelines and does not read gets no further responses that would stay unread.
             return false;
         }
@@ -62,26 +66,26 @@ impl Conn {
             Opening::Preface => return self.preface(s),
         }
         match s.http.poll_event() {
-            Event::Request(head) => {
+            HttpEvent::Request(head) => {
                 self.begin(s, head);
                 true
             }
-            Event::NeedInput => self.read_head(s),
-            Event::Refused(refusal) => {
+            HttpEvent::NeedInput => self.read_head(s),
+            HttpEvent::Refused(refusal) => {
                 self.refuse(s, refusal);
                 true
             }
-            Event::Closed => {
-                self.say_goodbye(s, Goodbye::Plain);
+            HttpEvent::Closed => {
+                self.begin_close(s, CloseKind::Plain);
                 true
             }
             // A head comes before a body.
-            Event::Body(_) | Event::EndOfBody | Event::Paused => false,
+            HttpEvent::Body(_) | HttpEvent::EndOfBody | HttpEvent::Paused => false,
         }
     }
 
     /// As `read`; the head's timeout starts with its first byte.
-    pub(in crate::worker) fn read_head(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(in crate::worker) fn read_head(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let progress = self.read(s);
         if progress && s.clock.head_since.is_none() && !s.http.is_idle() {
             s.clock.head_since = Some(self.net.now());
@@ -89,16 +93,16 @@ impl Conn {
         progress
     }
 
-    fn begin(self: &Arc<Self>, s: &mut State, mut head: RequestHead) {
+    fn begin(self: &Arc<Self>, s: &mut ConnectionState, mut head: RequestHead) {
         self.wake_waiters(s);
         if s.clock.fresh {
             self.note_tls(s);
         }
-        if self.net.drain.gives_last_answers() {
+        if self.net.drain.closes_after_response() {
             s.close_after_answer();
         }
         let now = self.net.now();
-        s.mode = Mode::Exchange;
+        s.mode = ConnectionMode::Exchange;
         s.clock.fresh = false;
         s.clock.head_since = None;
         s.clock.released = false;
@@ -116,7 +120,7 @@ impl Conn {
             self.refuse(s, Refusal::PlainHttp);
             return;
         }
-        let forwarded = match self.told(&head) {
+        let forwarded = match self.forwarded_request(&head) {
             Ok(forwarded) => forwarded,
             Err(Disagreement) => {
                 self.refuse(s, Refusal::SchemesDisagree);
@@ -153,27 +157,27 @@ impl Conn {
     }
 
     /// Reads the body as far as the app keeps up, and watches for a client that disconnects.
-    fn exchange(self: &Arc<Self>, s: &mut State) -> bool {
+    fn exchange(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         if s.stream.body.state == BodyState::Open && s.stream.body.buffered() < HIGH_WATER {
             match s.http.poll_event() {
-                Event::Body(piece) => {
+                HttpEvent::Body(piece) => {
                     s.stream.pace.came(piece.len());
                     s.stream.body.push(piece);
                     s.stream.body_progress = self.net.now();
-                    self.tell_reader(s);
+                    self.notify_reader(s);
                     return true;
                 }
-                Event::EndOfBody => {
+                HttpEvent::EndOfBody => {
                     s.stream.body.state = BodyState::Complete;
-                    self.tell_reader(s);
+                    self.notify_reader(s);
                     return true;
                 }
-                Event::Refused(refusal) => {
+                HttpEvent::Refused(refusal) => {
                     self.fail_body(s, refusal);
                     return true;
                 }
-                Event::NeedInput => {}
-                Event::Closed | Event::Paused | Event::Request(_) => {
+                HttpEvent::NeedInput => {}
+                HttpEvent::Closed | HttpEvent::Paused | HttpEvent::Request(_) => {
                     self.fail_body(s, Refusal::TruncatedBody);
                     return true;
                 }
@@ -185,21 +189,25 @@ impl Conn {
     }
 
     /// The client has certainly disconnected: an app that waits or writes must be notified.
-    fn notice_end(self: &Arc<Self>, s: &mut State) -> bool {
+    fn notice_end(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         if s.write_closed && !s.stream.left {
             s.stream.left = true;
-            self.tell_reader(s);
+            self.notify_reader(s);
             self.flush(s);
         }
         false
     }
 
     /// The rest of the body will not arrive. If no response has begun, the client gets an error status.
-    pub(in crate::worker) fn fail_body(self: &Arc<Self>, s: &mut State, refusal: Refusal) {
+    pub(in crate::worker) fn fail_body(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        refusal: Refusal,
+    ) {
         s.stream.body.state = BodyState::Failed;
         s.stream.body.clear();
         s.stream.left = true;
-        self.tell_reader(s);
+        self.notify_reader(s);
         if matches!(
             s.http.response_state(),
             ResponseState::NotStarted | ResponseState::HeadPending
@@ -208,7 +216,7 @@ impl Conn {
         }
     }
 
-    pub(in crate::worker) fn tell_reader(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn notify_reader(self: &Arc<Self>, s: &mut ConnectionState) {
         if std::mem::take(&mut s.stream.waits.receive) {
             s.stream.pace.wait_ends(self.net.now());
             self.net.app().readable(self.request_key(s));
@@ -217,15 +225,15 @@ impl Conn {
 
     /// Wakes the app where it still waits in `receive` or `send` of the request in progress: there is nothing more to
     /// wait for.
-    pub(super) fn wake_waiters(self: &Arc<Self>, s: &mut State) {
-        self.tell_reader(s);
+    pub(super) fn wake_waiters(self: &Arc<Self>, s: &mut ConnectionState) {
+        self.notify_reader(s);
         if std::mem::take(&mut s.stream.waits.send) {
             self.net.app().writable(self.request_key(s));
         }
     }
 
     /// Reads once. False: nothing to read now.
-    pub(in crate::worker) fn read(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(in crate::worker) fn read(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         if !s.transport.is_readable() || s.read_ended {
             return false;
         }
@@ -236,29 +244,29 @@ impl Conn {
     }
 
     /// Also reads the bytes of a TLS handshake.
-    pub(super) fn read_once(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(super) fn read_once(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let input = match s.ws.as_mut().and_then(|ws| ws.frames.as_mut()) {
             None => s.http.input(),
             Some(frames) => frames.input(),
         };
         match s.transport.read(input) {
-            Read::End => {
+            ReadResult::End => {
                 s.read_ended = true;
                 s.http.input_ended();
                 s.clock.fin_at = Some(self.net.now());
                 true
             }
-            Read::Complete => {
+            ReadResult::Complete => {
                 s.read_ended = true;
                 s.http.input_ended();
                 true
             }
-            Read::Bytes(count) => {
+            ReadResult::Bytes(count) => {
                 self.net.page.received(count as u64);
                 true
             }
-            Read::Nothing => false,
-            Read::Failed => {
+            ReadResult::Nothing => false,
+            ReadResult::Failed => {
                 self.report_tls_failure(s);
                 s.write_closed = true;
                 s.read_ended = true;
@@ -269,11 +277,12 @@ impl Conn {
     }
 
     /// Responds in place of the app, and closes.
-    pub(in crate::worker) fn refuse(self: &Arc<Self>, s: &mut State, refusal: Refusal) {
+    pub(in crate::worker) fn refuse(self: &Arc<Self>, s: &mut ConnectionState, refusal: Refusal) {
         {
             let date = self.net.clock.date();
             let answer = s.http.refuse(refusal, &date.1);
-            Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
+            ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed)
+                .write([answer, b"", b""]);
         }
         if s.stream.entry.is_none() {
             self.net.ledger.refused(Outcome {
@@ -283,7 +292,7 @@ impl Conn {
             });
         }
         self.log_refusal(refusal);
-        self.say_goodbye(s, Goodbye::Lingering);
+        self.begin_close(s, CloseKind::Lingering);
     }
 
     /// Logs the kinds of refused requests, and how often each occurs, at a bounded rate whatever clients send.
@@ -291,7 +300,7 @@ impl Conn {
         let (status, reason, peer) = (refusal.status(), refusal.reason(), self.shown_peer());
         // The app's traceback is more useful.
         let is_known = refusal == Refusal::AppFailed;
-        if is_known || !self.net.complaints.admits(reason, self.net.now()) {
+        if is_known || !self.net.log_throttle.admits(reason, self.net.now()) {
             tracing::debug!(status, reason, peer, "request refused");
         } else if refusal == Refusal::Overloaded {
             tracing::warn!(status, reason, peer, "request refused");
@@ -301,40 +310,40 @@ impl Conn {
     }
 
     /// The app's response is complete (or can never be): decides whether the connection continues.
-    pub(in crate::worker) fn response_ended(self: &Arc<Self>, s: &mut State) {
-        if s.mode == Mode::Exchange {
+    pub(in crate::worker) fn response_ended(self: &Arc<Self>, s: &mut ConnectionState) {
+        if s.mode == ConnectionMode::Exchange {
             self.conclude(s);
             self.advance(s);
         }
     }
 
     /// As `response_ended`, where the caller continues with the connection.
-    pub(in crate::worker) fn conclude(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn conclude(self: &Arc<Self>, s: &mut ConnectionState) {
         let unread = s.stream.body.state == BodyState::Open;
         let keep =
             s.http.is_keep_alive() && s.stream.body.state != BodyState::Failed && !s.write_closed;
         // The client waits for a `100 Continue` that will not be sent, and may or may not send the body.
         if !keep {
-            let goodbye = if unread || s.closed_by_us || s.http.buffered() > 0 {
-                Goodbye::Lingering
+            let close_kind = if unread || s.closed_by_us || s.http.buffered() > 0 {
+                CloseKind::Lingering
             } else {
-                Goodbye::Plain
+                CloseKind::Plain
             };
-            self.say_goodbye(s, goodbye);
+            self.begin_close(s, close_kind);
         } else {
             self.end_exchange(s);
             if unread {
-                s.mode = Mode::Discard(DISCARD_LIMIT);
+                s.mode = ConnectionMode::Discard(DISCARD_LIMIT);
                 s.clock.ending_since = self.net.now();
             } else {
-                s.mode = Mode::Head;
+                s.mode = ConnectionMode::Head;
                 s.clock.idle_since = self.net.now();
             }
         }
     }
 
     /// Completes the request's ledger entry, and wakes an app that waits for the end of the request.
-    pub(super) fn end_exchange(self: &Arc<Self>, s: &mut State) {
+    pub(super) fn end_exchange(self: &Arc<Self>, s: &mut ConnectionState) {
         s.stream.parked = None;
         match s.stream.entry.take() {
             None => {
@@ -352,41 +361,47 @@ impl Conn {
                 s.stream.left = true;
             }
         }
-        self.tell_reader(s);
+        self.notify_reader(s);
     }
 
-    fn discard(self: &Arc<Self>, s: &mut State, left: usize) -> bool {
+    fn discard(self: &Arc<Self>, s: &mut ConnectionState, left: usize) -> bool {
         match s.http.poll_event() {
-            Event::Body(piece) if piece.len() <= left => s.mode = Mode::Discard(left - piece.len()),
-            Event::EndOfBody => {
-                s.mode = Mode::Head;
+            HttpEvent::Body(piece) if piece.len() <= left => {
+                s.mode = ConnectionMode::Discard(left - piece.len())
+            }
+            HttpEvent::EndOfBody => {
+                s.mode = ConnectionMode::Head;
                 s.clock.idle_since = self.net.now();
             }
-            Event::NeedInput => return self.read(s),
-            Event::Body(_)
-            | Event::Refused(_)
-            | Event::Closed
-            | Event::Paused
-            | Event::Request(_) => {
-                self.say_goodbye(s, Goodbye::Lingering);
+            HttpEvent::NeedInput => return self.read(s),
+            HttpEvent::Body(_)
+            | HttpEvent::Refused(_)
+            | HttpEvent::Closed
+            | HttpEvent::Paused
+            | HttpEvent::Request(_) => {
+                self.begin_close(s, CloseKind::Lingering);
             }
         }
         true
     }
 
-    pub(in crate::worker) fn say_goodbye(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) {
+    pub(in crate::worker) fn begin_close(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        close_kind: CloseKind,
+    ) {
         self.end_exchange(s);
-        s.mode = Mode::Closing(goodbye);
+        s.mode = ConnectionMode::Closing(close_kind);
         s.clock.ending_since = self.net.now();
     }
 
-    fn closing(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) -> bool {
+    fn closing(self: &Arc<Self>, s: &mut ConnectionState, close_kind: CloseKind) -> bool {
         if s.is_unsent() && !s.write_closed {
             return false;
         }
-        let shut = goodbye == Goodbye::Plain || s.read_ended || s.write_closed;
+        let shut = close_kind == CloseKind::Plain || s.read_ended || s.write_closed;
         if !shut && s.transport.half_close().is_ok() {
-            s.mode = Mode::Linger;
+            s.mode = ConnectionMode::Linger;
             s.clock.ending_since = self.net.now();
             return true;
         }
@@ -394,14 +409,14 @@ impl Conn {
         false
     }
 
-    fn linger(self: &Arc<Self>, s: &mut State) -> bool {
+    fn linger(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         if !s.transport.is_readable() {
             return false;
         }
         match s.transport.discard() {
-            Read::Bytes(_) => true,
-            Read::Nothing => false,
-            Read::End | Read::Complete | Read::Failed => {
+            ReadResult::Bytes(_) => true,
+            ReadResult::Nothing => false,
+            ReadResult::End | ReadResult::Complete | ReadResult::Failed => {
                 self.shut(s);
                 false
             }
@@ -409,7 +424,7 @@ impl Conn {
     }
 
     /// Aborts a response that has begun: the client gets what was sent of it, and can detect that it is incomplete.
-    pub(in crate::worker) fn cut(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn cut(self: &Arc<Self>, s: &mut ConnectionState) {
         let silent = s.http.is_close_delimited();
         s.http.abort();
         self.flush(s);
@@ -418,6 +433,6 @@ impl Conn {
             s.transport.reset_on_close();
             s.write_closed = true;
         }
-        self.say_goodbye(s, Goodbye::Lingering);
+        self.begin_close(s, CloseKind::Lingering);
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::pieces::Pieces;
+use super::byte_queue::ByteQueue;
 
 /// State of the request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,24 +14,24 @@ pub enum BodyState {
 }
 
 #[derive(Debug)]
-pub struct Body {
+pub struct RequestBody {
     pub state: BodyState,
-    pieces: Pieces,
+    pieces: ByteQueue,
     /// The end of the body was reported to the app.
-    pub end_told: bool,
+    pub end_reported: bool,
 }
 
-impl Default for Body {
+impl Default for RequestBody {
     fn default() -> Self {
         Self {
             state: BodyState::Complete,
-            pieces: Pieces::default(),
-            end_told: false,
+            pieces: ByteQueue::default(),
+            end_reported: false,
         }
     }
 }
 
-impl Body {
+impl RequestBody {
     pub fn push(&mut self, piece: Bytes) {
         self.pieces.push(piece);
     }

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::Conn;
 use super::body::BodyState;
-use super::state::{Mode, State};
+use super::state::{ConnectionMode, ConnectionState};
 use crate::http::{self, ResponseState};
-use crate::worker::drain::Stage;
-use crate::worker::transport::Read;
+use crate::worker::drain::DrainStage;
+use crate::worker::transport::ReadResult;
 
 /// Milliseconds between the end of the app's request and the close of its connection: simple-websocket answers a
 /// close frame in a thread of its own, while the request is ending.
@@ -26,7 +26,7 @@ impl Conn {
     /// disconnected.
     pub(in crate::worker) fn hand_over(
         self: &Arc<Self>,
-        s: &mut State,
+        s: &mut ConnectionState,
     ) -> Option<(OwnedFd, Bytes)> {
         let is_untouched = s.stream.body.state == BodyState::Complete
             && s.stream.body.buffered() == 0
@@ -37,7 +37,7 @@ impl Conn {
         let fd = s.transport.duplicate()?;
         let fresh = http::Connection::new(self.net.policy.clone());
         let read = std::mem::replace(&mut s.http, fresh).into_upgraded();
-        s.mode = Mode::HandedOver;
+        s.mode = ConnectionMode::HandedOver;
         let (ledger, status) = (&self.net.ledger, self.status_of_switch());
         s.stream.upgraded = s
             .stream
@@ -50,39 +50,44 @@ impl Conn {
     /// The worker exits: the app's next read returns EOF, as if its client had disconnected.
     pub fn end_handed_over(&self) {
         let s = self.lock();
-        if s.mode == Mode::HandedOver {
+        if s.mode == ConnectionMode::HandedOver {
             s.transport.end_reading();
         }
     }
 
-    pub(super) fn handed_over_tick(self: &Arc<Self>, s: &mut State, now: u64) {
-        if s.mode == Mode::GivenBack {
+    pub(super) fn handed_over_tick(self: &Arc<Self>, s: &mut ConnectionState, now: u64) {
+        if s.mode == ConnectionMode::GivenBack {
             if now.saturating_sub(s.clock.ending_since) >= LAST_BYTES {
                 self.close_handed_over(s);
             }
-        } else if self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until() {
+        } else if self.net.drain.stage() != DrainStage::Serving
+            && now >= self.net.drain.idle_until()
+        {
             s.transport.end_reading();
         }
     }
 
     /// The app has finished the request.
-    pub(in crate::worker) fn take_back(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn take_back(self: &Arc<Self>, s: &mut ConnectionState) {
         self.record_handed_over(s);
-        s.mode = Mode::GivenBack;
+        s.mode = ConnectionMode::GivenBack;
         s.clock.ending_since = self.net.now();
         self.advance(s);
     }
 
     /// Closes a handed-over connection; what the app has written is still sent, whatever duplicates of the descriptor
     /// exist.
-    pub(super) fn close_handed_over(self: &Arc<Self>, s: &mut State) {
-        if !matches!(s.mode, Mode::HandedOver | Mode::GivenBack) {
+    pub(super) fn close_handed_over(self: &Arc<Self>, s: &mut ConnectionState) {
+        if !matches!(
+            s.mode,
+            ConnectionMode::HandedOver | ConnectionMode::GivenBack
+        ) {
             return;
         }
         // Closing a socket with unread bytes would send a reset, and its last bytes would be lost. What a client
         // sends after this is ignored.
         for _ in 0..MOST_READS {
-            if !matches!(s.transport.discard(), Read::Bytes(_)) {
+            if !matches!(s.transport.discard(), ReadResult::Bytes(_)) {
                 break;
             }
         }
@@ -90,7 +95,7 @@ impl Conn {
     }
 
     /// Writes its line of the access log.
-    pub(super) fn record_handed_over(self: &Arc<Self>, s: &mut State) {
+    pub(super) fn record_handed_over(self: &Arc<Self>, s: &mut ConnectionState) {
         if let Some(upgraded) = s.stream.upgraded.take() {
             self.net
                 .ledger

@@ -4,12 +4,12 @@ use std::ops::{Deref, DerefMut};
 
 use parking_lot::MutexGuard;
 
-use super::{Conn, State};
+use super::{Conn, ConnectionState};
 
 pub struct Locked<'c> {
     conn: &'c Conn,
     /// Set until the drop.
-    state: Option<MutexGuard<'c, State>>,
+    state: Option<MutexGuard<'c, ConnectionState>>,
 }
 
 impl Conn {
@@ -22,15 +22,15 @@ impl Conn {
 }
 
 impl Deref for Locked<'_> {
-    type Target = State;
+    type Target = ConnectionState;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &ConnectionState {
         self.state.as_ref().expect("locked until the drop")
     }
 }
 
 impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+    fn deref_mut(&mut self) -> &mut ConnectionState {
         self.state.as_mut().expect("locked until the drop")
     }
 }

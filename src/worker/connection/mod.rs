@@ -5,13 +5,13 @@
 
 mod advance;
 mod body;
+mod byte_queue;
 mod handed;
 mod locked;
 mod origin;
 mod output;
 mod pace;
-mod part;
-mod pieces;
+mod pending_body;
 mod plain_http;
 mod share;
 pub(super) mod spool;
@@ -34,13 +34,15 @@ use super::key::{ConnKey, RequestKey};
 use super::network::Network;
 use super::tls::TlsFacts;
 use super::transport::Transport;
-use crate::sys::epoll::{Epoll, Ready};
+use crate::sys::epoll::{Epoll, Readiness};
 pub(super) use body::BodyState;
-pub(super) use origin::Origin;
-pub(super) use output::Output;
-pub(super) use part::Part;
-pub(super) use pieces::Pieces;
-pub(super) use state::{Goodbye, HIGH_WATER, LOW_WATER, Mode, Opening, State};
+pub(super) use byte_queue::ByteQueue;
+pub(super) use origin::ConnectionOrigin;
+pub(super) use output::ConnectionOutput;
+pub(super) use pending_body::PendingBody;
+pub(super) use state::{
+    CloseKind, ConnectionMode, ConnectionState, HIGH_WATER, LOW_WATER, Opening,
+};
 
 /// Milliseconds that a closed connection waits for the client's FIN when its descriptor is needed: enough for the
 /// bytes that are on the wire.
@@ -53,7 +55,7 @@ pub struct Conn {
     /// Address of the socket's peer; `None`: a unix peer.
     peer: Option<SocketAddr>,
     /// The client behind the socket; not set until the PROXY header has arrived, where there is one.
-    origin: OnceLock<Origin>,
+    origin: OnceLock<ConnectionOrigin>,
     /// Index into the worker's listeners; `None`: the worker's own probe.
     pub listener: Option<usize>,
     /// What the interface caches for all requests of this connection.
@@ -62,7 +64,7 @@ pub struct Conn {
     tls: OnceLock<Arc<TlsFacts>>,
     /// Of an HTTP/2 connection; a stream uses those of its connection.
     pub(in crate::worker) streams: OnceLock<Arc<Streams>>,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
 }
 
 impl Conn {
@@ -74,12 +76,12 @@ impl Conn {
         listener: Option<usize>,
     ) -> Arc<Self> {
         net.connection_opened();
-        let mut state = State::new(transport, net.policy.clone(), net.now());
+        let mut state = ConnectionState::new(transport, net.policy.clone(), net.now());
         let origin = OnceLock::new();
         if listener.is_some() && net.sends_proxy_header(peer) {
             state.opening = Opening::ProxyHeader;
         } else {
-            let of_peer = Origin::of_peer(net, peer);
+            let of_peer = ConnectionOrigin::of_peer(net, peer);
             state.opening = net.first_bytes();
             state.http.set_policy(of_peer.policy(net));
             origin.get_or_init(|| of_peer);
@@ -98,7 +100,7 @@ impl Conn {
     }
 
     /// Key of the request in progress, or of the last one.
-    pub(super) fn request_key(&self, s: &State) -> RequestKey {
+    pub(super) fn request_key(&self, s: &ConnectionState) -> RequestKey {
         RequestKey {
             conn: self.key,
             stream: s.stream.number,
@@ -113,11 +115,11 @@ impl Conn {
     /// Reads the first request, which has usually arrived already. True: it had, and has begun (or was refused).
     pub fn look(self: &Arc<Self>) -> bool {
         let s = &mut *self.lock();
-        if self.net.drain.stage() != super::drain::Stage::Serving {
+        if self.net.drain.stage() != super::drain::DrainStage::Serving {
             s.close_after_answer();
         }
         self.advance(s);
-        s.mode != Mode::Head
+        s.mode != ConnectionMode::Head
     }
 
     /// Registers its socket with the reactor, if it is still open.
@@ -130,10 +132,10 @@ impl Conn {
     }
 
     /// Handles readiness events of the socket.
-    pub fn ready(self: &Arc<Self>, ready: Ready) {
+    pub fn ready(self: &Arc<Self>, ready: Readiness) {
         let s = &mut *self.lock();
         s.transport.ready(ready);
-        if ready.closed && !matches!(s.mode, Mode::Head | Mode::Closed) {
+        if ready.closed && !matches!(s.mode, ConnectionMode::Head | ConnectionMode::Closed) {
             // Nothing that we write can arrive any more; bytes received before are still read below.
             s.write_closed = true;
         }
@@ -158,8 +160,10 @@ impl Conn {
     pub fn idle_since(&self) -> Option<u64> {
         let s = self.lock();
         match s.mode {
-            Mode::Head => (s.http.is_idle() && s.out.is_empty()).then_some(s.clock.idle_since),
-            Mode::Http2 => self.http2_idle_since(&s),
+            ConnectionMode::Head => {
+                (s.http.is_idle() && s.out.is_empty()).then_some(s.clock.idle_since)
+            }
+            ConnectionMode::Http2 => self.http2_idle_since(&s),
             _ => None,
         }
     }
@@ -168,11 +172,11 @@ impl Conn {
     pub fn close_idle(self: &Arc<Self>) {
         if self.idle_since().is_some() {
             let s = &mut *self.lock();
-            if s.mode == Mode::Http2 {
+            if s.mode == ConnectionMode::Http2 {
                 self.close_http2(s, h2::Reason::NO_ERROR);
                 return;
             }
-            self.say_goodbye(s, Goodbye::Lingering);
+            self.begin_close(s, CloseKind::Lingering);
             self.advance(s);
         }
     }
@@ -180,7 +184,9 @@ impl Conn {
     /// Descriptors have run out: shortens the wait for the client's FIN where nothing else is pending.
     pub fn hurry(self: &Arc<Self>, now: u64) {
         let s = &mut *self.lock();
-        if s.mode == Mode::Linger && now.saturating_sub(s.clock.ending_since) >= SHORT_LINGER {
+        if s.mode == ConnectionMode::Linger
+            && now.saturating_sub(s.clock.ending_since) >= SHORT_LINGER
+        {
             self.shut(s);
         }
     }
@@ -191,27 +197,27 @@ impl Conn {
             stream.close();
         }
         let s = &mut *self.lock();
-        if matches!(s.mode, Mode::Exchange) {
+        if matches!(s.mode, ConnectionMode::Exchange) {
             self.cut(s);
         }
         self.close_handed_over(s);
         self.leave_websocket(s);
-        if s.mode == Mode::Http2 {
+        if s.mode == ConnectionMode::Http2 {
             self.close_http2(s, h2::Reason::NO_ERROR);
         }
         self.shut(s);
     }
 
     /// Closes the connection and notifies the reactor.
-    fn shut(self: &Arc<Self>, s: &mut State) {
-        if s.mode == Mode::Closed {
+    fn shut(self: &Arc<Self>, s: &mut ConnectionState) {
+        if s.mode == ConnectionMode::Closed {
             return;
         }
         self.end_exchange(s);
         self.wake_waiters(s);
-        s.mode = Mode::Closed;
+        s.mode = ConnectionMode::Closed;
         s.out.clear();
-        s.part = None;
+        s.pending = None;
         s.stream.body.clear();
         s.transport.close();
         s.http2 = None;

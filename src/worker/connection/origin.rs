@@ -6,15 +6,15 @@ use std::sync::Arc;
 use bytes::Buf;
 
 use super::Conn;
-use super::state::{Goodbye, State};
+use super::state::{CloseKind, ConnectionState};
 use crate::config::ProxyProtocol;
 use crate::http::{Policy, RequestHead};
-use crate::proxy::{self, Disagreement, Header, Malformed, Told};
+use crate::proxy::{self, Disagreement, ForwardedRequest, Header, Malformed};
 use crate::worker::network::Network;
 
 /// The client of a connection.
 #[derive(Debug, Clone, Copy)]
-pub struct Origin {
+pub struct ConnectionOrigin {
     /// `None`: a unix peer.
     pub client: Option<SocketAddr>,
     /// The address that the client has connected to, where that is not ours.
@@ -29,7 +29,7 @@ enum Trust {
     Untrusted,
 }
 
-impl Origin {
+impl ConnectionOrigin {
     pub fn of_peer(net: &Network, peer: Option<SocketAddr>) -> Self {
         Self {
             client: peer,
@@ -102,7 +102,10 @@ impl Conn {
     }
 
     /// What the forwarding fields of a request contain, where they are trusted.
-    pub(super) fn told(&self, head: &RequestHead) -> Result<Option<Arc<Told>>, Disagreement> {
+    pub(super) fn forwarded_request(
+        &self,
+        head: &RequestHead,
+    ) -> Result<Option<Arc<ForwardedRequest>>, Disagreement> {
         let trusted = self
             .origin
             .get()
@@ -110,16 +113,16 @@ impl Conn {
         if !trusted {
             return Ok(None);
         }
-        Ok(self.net.forwarded.told(head)?.map(Arc::new))
+        Ok(self.net.forwarded.of_request(head)?.map(Arc::new))
     }
 
     /// Reads the header that precedes the first request. False: the next step needs the socket.
-    pub(super) fn proxy_header(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(super) fn proxy_header(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         match proxy::parse(s.http.input(), self.net.settings.proxy_protocol) {
             Ok(Some((header, length))) => {
                 s.http.input().advance(length);
                 s.opening = self.net.first_bytes();
-                let origin = Origin::of_header(&self.net, self.peer, header);
+                let origin = ConnectionOrigin::of_header(&self.net, self.peer, header);
                 s.http.set_policy(origin.policy(&self.net));
                 // Set once: there is one header.
                 self.origin.get_or_init(|| origin);
@@ -130,7 +133,7 @@ impl Conn {
                 true
             }
             Ok(None) if s.read_ended && s.http.is_idle() => {
-                self.say_goodbye(s, Goodbye::Plain);
+                self.begin_close(s, CloseKind::Plain);
                 true
             }
             Ok(None) if s.read_ended => {
@@ -146,11 +149,15 @@ impl Conn {
     }
 
     /// Nothing is sent: the peer may not be an HTTP client.
-    pub(super) fn refuse_proxy_header(self: &Arc<Self>, s: &mut State, reason: &'static str) {
-        if self.net.complaints.admits(reason, self.net.now()) {
+    pub(super) fn refuse_proxy_header(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        reason: &'static str,
+    ) {
+        if self.net.log_throttle.admits(reason, self.net.now()) {
             let peer = self.shown_peer();
             tracing::warn!(peer, reason, "connection closed: no valid PROXY header");
         }
-        self.say_goodbye(s, Goodbye::Plain);
+        self.begin_close(s, CloseKind::Plain);
     }
 }

@@ -4,21 +4,21 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::Conn;
-use super::state::{LOW_WATER, Mode, State};
-use crate::worker::held::Holds;
+use super::state::{ConnectionMode, ConnectionState, LOW_WATER};
 use crate::worker::transport::{Follows, Transport, would_block};
+use crate::worker::write_coalescer::Holds;
 
 /// Bytes of a file or a block that are sent before other connections get their turn.
 const SHARE: usize = 4 * 1024 * 1024;
 
 /// The output side of a connection's state, borrowed apart from its HTTP state (whose buffers the pieces point into).
-pub struct Output<'s> {
+pub struct ConnectionOutput<'s> {
     transport: &'s mut Transport,
     out: &'s mut bytes::BytesMut,
     write_closed: &'s mut bool,
 }
 
-impl<'s> Output<'s> {
+impl<'s> ConnectionOutput<'s> {
     pub fn of(
         transport: &'s mut Transport,
         out: &'s mut bytes::BytesMut,
@@ -78,7 +78,7 @@ impl Holds for Conn {
     fn write_held(self: Arc<Self>) {
         let s = &mut *self.lock();
         if std::mem::take(&mut s.holds) {
-            if s.mode == Mode::Http2 {
+            if s.mode == ConnectionMode::Http2 {
                 self.advance(s);
                 // Streams that go on now may have events for the app, and the reactor may be about to sleep.
                 if self.streams.get().is_some_and(|streams| streams.is_noted()) {
@@ -93,7 +93,7 @@ impl Holds for Conn {
 
 impl Conn {
     /// Writes kept output, as far as the socket takes it.
-    pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn flush(self: &Arc<Self>, s: &mut ConnectionState) {
         if s.transport.is_unsent() && s.transport.flush().is_err() {
             s.write_closed = true;
         }
@@ -101,7 +101,7 @@ impl Conn {
             if !s.transport.is_open() {
                 return;
             }
-            let follows = if s.part.is_some() {
+            let follows = if s.pending.is_some() {
                 Follows::More
             } else {
                 Follows::Nothing
@@ -115,7 +115,7 @@ impl Conn {
                 Err(_) => s.write_closed = true,
             }
         }
-        if s.out.is_empty() && s.part.is_some() {
+        if s.out.is_empty() && s.pending.is_some() {
             self.flush_part(s);
             if !s.out.is_empty() {
                 return self.flush(s);
@@ -123,9 +123,9 @@ impl Conn {
         }
         if s.write_closed {
             s.sent(s.out.len());
-            s.part = None;
+            s.pending = None;
         }
-        if s.out.len() > LOW_WATER || s.part.is_some() {
+        if s.out.len() > LOW_WATER || s.pending.is_some() {
             return;
         }
         if let (Some(compressor), Some(job)) = (&self.net.compressor, s.stream.parked.take()) {
@@ -140,12 +140,12 @@ impl Conn {
 
 impl Conn {
     /// Sends what the socket takes of the part, but at most a share of it: other connections wait too.
-    fn flush_part(self: &Arc<Self>, s: &mut State) {
+    fn flush_part(self: &Arc<Self>, s: &mut ConnectionState) {
         let mut share = SHARE;
-        while let Some(part) = &mut s.part {
+        while let Some(part) = &mut s.pending {
             if part.left == 0 {
                 s.out = std::mem::take(&mut part.behind);
-                s.part = part.next.take().map(|next| *next);
+                s.pending = part.next.take().map(|next| *next);
                 return;
             }
             if share == 0 {
@@ -177,14 +177,14 @@ impl Conn {
     }
 
     /// The rest will not be sent: the client detects that by the announced length, when the connection ends here.
-    fn give_up_part(self: &Arc<Self>, s: &mut State) {
-        s.part = None;
+    fn give_up_part(self: &Arc<Self>, s: &mut ConnectionState) {
+        s.pending = None;
         s.transport.reset_on_close();
         s.write_closed = true;
     }
 
     /// The reactor resumes it, after the others that have work.
-    pub(super) fn wait_for_a_turn(self: &Arc<Self>, s: &mut State) {
+    pub(super) fn wait_for_a_turn(self: &Arc<Self>, s: &mut ConnectionState) {
         if s.share.wait() {
             self.net.go_on_with(self.key);
         }

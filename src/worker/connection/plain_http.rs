@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Conn;
-use super::output::Output;
-use super::state::{Goodbye, State};
+use super::output::ConnectionOutput;
+use super::state::{CloseKind, ConnectionState};
 use crate::config::RedirectPort;
 use crate::http::{BodyEnd, KnownName, Refusal, RequestHead};
-use crate::proxy::{Scheme, Told};
+use crate::proxy::{ForwardedRequest, Scheme};
 
 /// RFC 8555 §8.3.
 const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
@@ -22,9 +22,9 @@ impl Conn {
     /// True: the request was answered.
     pub(super) fn answer_plain(
         self: &Arc<Self>,
-        s: &mut State,
+        s: &mut ConnectionState,
         head: &RequestHead,
-        forwarded: Option<&Told>,
+        forwarded: Option<&ForwardedRequest>,
     ) -> bool {
         let settings = &self.net.settings.plain_http;
         if settings.redirect.is_none() && settings.challenges.is_none() {
@@ -66,7 +66,7 @@ impl Conn {
     /// The last response of this connection: the client continues elsewhere.
     fn answer(
         self: &Arc<Self>,
-        s: &mut State,
+        s: &mut ConnectionState,
         status: u16,
         headers: &[(&[u8], &[u8])],
         body: &[u8],
@@ -83,9 +83,9 @@ impl Conn {
             && let Ok(sent) = s.http.body(body, BodyEnd::Last)
         {
             let pieces = [sent.head, sent.data, sent.tail];
-            Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write(pieces);
+            ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed).write(pieces);
         }
-        self.say_goodbye(s, Goodbye::Lingering);
+        self.begin_close(s, CloseKind::Lingering);
     }
 }
 

@@ -6,7 +6,7 @@ pub const STEPS: u16 = 64;
 
 /// What is left of a connection's share in this turn.
 #[derive(Debug, Default)]
-pub struct Share {
+pub struct TurnShare {
     /// The turn that `left` refers to.
     turn: u64,
     left: u16,
@@ -14,7 +14,7 @@ pub struct Share {
     waits: bool,
 }
 
-impl Share {
+impl TurnShare {
     /// Takes one step. False: there is none left, or the connection already waits for the next turn.
     pub fn take(&mut self, turn: u64) -> bool {
         if self.waits {
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_turn_has_so_many_steps_whoever_asks_and_the_next_one_as_many() {
-        let mut share = Share::default();
+        let mut share = TurnShare::default();
         assert_eq!((0..1000).filter(|_| share.take(1)).count(), 64);
         assert!(share.wait() && !share.wait());
         assert!(!share.take(3), "it waits on the list");

@@ -1,12 +1,12 @@
 //! Output that waits for a slow client in a file, so that the thread that produced it is free.
 
-use super::part::{Part, Source};
+use super::pending_body::{BodySource, PendingBody};
 use crate::worker::spool::SpoolFile;
 
 /// Unsent bytes of a response that stay in memory.
 pub const KEPT: usize = 256 * 1024;
 
-impl Part {
+impl PendingBody {
     /// A part for bytes that the socket did not take, in a file.
     pub fn spooled(file: SpoolFile, rest: &[&[u8]]) -> Self {
         let mut spool = Self::spool(file);
@@ -27,14 +27,14 @@ impl Part {
     /// False: an app that produces more has to wait until the client has read this.
     pub fn takes_more(&self) -> bool {
         match &self.source {
-            Source::Spool { file, .. } => self.behind.is_empty() && !file.is_full(),
-            Source::File { .. } | Source::Block(_) => false,
+            BodySource::Spool { file, .. } => self.behind.is_empty() && !file.is_full(),
+            BodySource::File { .. } | BodySource::Block(_) => false,
         }
     }
 
     /// All of them or none.
     fn append(&mut self, pieces: &[&[u8]]) -> bool {
-        let Source::Spool { file, offset } = &mut self.source else {
+        let BodySource::Spool { file, offset } = &mut self.source else {
             return false;
         };
         let appended = file.append(pieces).is_ok();
@@ -50,16 +50,16 @@ mod tests {
     #[test]
     fn what_follows_stands_behind_what_waits() {
         let spool = crate::worker::spool::of_size(5);
-        let mut part = Part::spool(spool.file(1).expect("a temporary file"));
+        let mut part = PendingBody::spool(spool.file(1).expect("a temporary file"));
         part.follow(&[b"a", b"bc", b""]);
-        if let Source::Spool { offset, .. } = &mut part.source {
+        if let BodySource::Spool { offset, .. } = &mut part.source {
             (*offset, part.left) = (2, 1);
         }
         part.follow(&[b"d"]);
         // Where the file has no room for all, the rest follows it in memory.
         part.follow(&[b"ef"]);
         part.follow(&[b"g"]);
-        let Source::Spool { file, .. } = &part.source else {
+        let BodySource::Spool { file, .. } = &part.source else {
             unreachable!("it was made as one");
         };
         let mut found = [0; 5];
@@ -69,7 +69,7 @@ mod tests {
         assert!(!part.takes_more());
         // The app's own file is not written to.
         let file = crate::sys::unnamed_file(&std::env::temp_dir()).expect("a temporary file");
-        let mut apps = Part::file(file.into(), 0, 2, b"");
+        let mut apps = PendingBody::file(file.into(), 0, 2, b"");
         apps.follow(&[b"e"]);
         assert_eq!((&apps.behind[..], apps.left), (&b"e"[..], 2));
     }

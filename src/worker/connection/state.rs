@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 
-use super::part::Part;
-use super::share::Share;
+use super::pending_body::PendingBody;
+use super::share::TurnShare;
 use super::stream::Stream;
 use crate::http::{self, Policy};
 use crate::http2::Session;
@@ -22,7 +22,7 @@ pub const DISCARD_LIMIT: usize = 64 * 1024;
 
 /// Phase of a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum ConnectionMode {
     /// Between requests, or in the middle of a head.
     Head,
     /// A request is with the app and its response is incomplete.
@@ -38,7 +38,7 @@ pub enum Mode {
     /// The response is complete; the rest of the request body is discarded, up to so many bytes.
     Discard(usize),
     /// The last response is being written.
-    Closing(Goodbye),
+    Closing(CloseKind),
     /// Our FIN is sent; bytes are discarded until the client's FIN, so that no reset overtakes the response.
     Linger,
     Closed,
@@ -56,21 +56,21 @@ pub enum Opening {
 
 /// How a connection is closed once everything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Goodbye {
+pub enum CloseKind {
     /// The client expects it and sends nothing more.
     Plain,
     /// The client may still be sending.
     Lingering,
 }
 
-pub struct State {
+pub struct ConnectionState {
     pub transport: Transport,
     pub http: http::Connection,
     /// From the handshake on.
     pub ws: Option<Box<Ws>>,
     /// In `Mode::Http2`.
     pub http2: Option<Box<Session>>,
-    pub mode: Mode,
+    pub mode: ConnectionMode,
     pub opening: Opening,
     /// The peer's FIN was read.
     pub read_ended: bool,
@@ -85,19 +85,19 @@ pub struct State {
     /// Written by the app, not yet taken by the socket.
     pub out: BytesMut,
     /// Follows what is in `out`.
-    pub part: Option<Part>,
+    pub pending: Option<PendingBody>,
     /// The request in progress, or the last one.
     pub stream: Stream,
     /// Of the reactor's current turn.
-    pub share: Share,
+    pub share: TurnShare,
     /// The tick for which it is in the timer table.
     pub scheduled: Tick,
-    pub clock: Clock,
+    pub clock: ConnectionClock,
 }
 
 /// Monotonic milliseconds of the last progress of each kind; used in `timeouts`.
 #[derive(Debug)]
-pub struct Clock {
+pub struct ConnectionClock {
     /// Accept, or the end of the last response.
     pub idle_since: u64,
     /// The idle connection has released its buffers.
@@ -115,14 +115,14 @@ pub struct Clock {
     pub fresh: bool,
 }
 
-impl State {
+impl ConnectionState {
     pub fn new(transport: Transport, policy: Arc<Policy>, now: u64) -> Self {
         Self {
             transport,
             http: http::Connection::new(policy),
             ws: None,
             http2: None,
-            mode: Mode::Head,
+            mode: ConnectionMode::Head,
             opening: Opening::Over,
             read_ended: false,
             write_closed: false,
@@ -130,11 +130,11 @@ impl State {
             holds: false,
             written_in: 0,
             out: BytesMut::new(),
-            part: None,
+            pending: None,
             stream: Stream::default(),
-            share: Share::default(),
+            share: TurnShare::default(),
             scheduled: Tick::NEVER,
-            clock: Clock {
+            clock: ConnectionClock {
                 idle_since: now,
                 released: false,
                 head_since: None,
@@ -155,7 +155,7 @@ impl State {
 
     /// Something waits for the client to read.
     pub fn is_unsent(&self) -> bool {
-        !self.out.is_empty() || self.part.is_some() || self.transport.is_unsent()
+        !self.out.is_empty() || self.pending.is_some() || self.transport.is_unsent()
     }
 
     /// Drops `count` bytes of the output that the socket took.

@@ -1,13 +1,13 @@
 //! The state of one request of a connection.
 
-use super::body::{Body, BodyState};
+use super::body::{BodyState, RequestBody};
 use super::pace::Pace;
 use crate::worker::ledger::{Entry, Upgraded};
-use crate::worker::pool::Job;
+use crate::worker::pool::PoolJob;
 
 /// What the app waits for.
 #[derive(Debug, Default)]
-pub struct Waits {
+pub struct AppWaits {
     /// The app waits in `receive`.
     pub receive: bool,
     /// The app waits in `send`.
@@ -19,22 +19,22 @@ pub struct Waits {
 pub struct Stream {
     /// Ordinal of the request on its connection; zero: none yet.
     pub number: u64,
-    pub body: Body,
+    pub body: RequestBody,
     /// Rate at which the body arrives.
     pub pace: Pace,
     /// Monotonic milliseconds of the body's last progress.
     pub body_progress: u64,
-    pub waits: Waits,
+    pub waits: AppWaits,
     /// The app was notified, or is to be, that the client has disconnected.
     pub left: bool,
     /// The app was notified: it gets an error for what it sends.
-    pub told: bool,
+    pub end_reported: bool,
     /// A thread of the file pool sends the response, whatever the app does.
     pub promised: bool,
     /// A thread of the pool compresses what the app has sent.
     pub coding: bool,
     /// Continues that when the client has read.
-    pub parked: Option<Job>,
+    pub parked: Option<PoolJob>,
     /// Its response head has waited for the body for a whole tick.
     pub head_waited: bool,
     /// Set as long as the request is in flight.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use parking_lot::Mutex;
 
-use super::{Conn, State};
-use crate::http::{self, Content};
+use super::{Conn, ConnectionState};
+use crate::http::{self, BodyPresence};
 use crate::worker::transport::Transport;
 
 impl Conn {
@@ -15,14 +15,14 @@ impl Conn {
         self: &Arc<Self>,
         number: u32,
         transport: Transport,
-        content: Content,
+        content: BodyPresence,
         head: BytesMut,
     ) -> Arc<Self> {
         let policy = match self.origin.get() {
             Some(origin) => origin.policy(&self.net),
             None => self.net.policy.clone(),
         };
-        let mut state = State::new(transport, policy.clone(), self.net.now());
+        let mut state = ConnectionState::new(transport, policy.clone(), self.net.now());
         state.http = http::Connection::of_stream(policy, content, head);
         Arc::new(Self {
             net: self.net.clone(),

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::Conn;
 use super::body::BodyState;
 use super::handed::LAST_BYTES;
-use super::output::Output;
-use super::state::{Mode, Opening, State};
+use super::output::ConnectionOutput;
+use super::state::{ConnectionMode, ConnectionState, Opening};
 use crate::http::{BodyEnd, Refusal, ResponseState};
-use crate::worker::drain::Stage;
+use crate::worker::drain::DrainStage;
 use crate::worker::network::millis;
 use crate::worker::timers::Tick;
 
@@ -27,32 +27,34 @@ const DISCARD: u64 = 5_000;
 impl Conn {
     /// When it is to be checked again, in monotonic milliseconds; 0: at the next tick. What happens until then may
     /// only make it earlier, and ends in `advance`, which calls this again.
-    fn next_timeout(&self, s: &State) -> Option<u64> {
+    fn next_timeout(&self, s: &ConnectionState) -> Option<u64> {
         let limits = &self.net.settings.client;
-        let drains = self.net.drain.stage() != Stage::Serving;
+        let drains = self.net.drain.stage() != DrainStage::Serving;
         match s.mode {
-            Mode::Closed => None,
+            ConnectionMode::Closed => None,
             // The app's responsibility, until the worker exits.
-            Mode::HandedOver => drains.then_some(0),
-            Mode::GivenBack => Some(s.clock.ending_since + LAST_BYTES),
-            Mode::Head if !drains && !s.is_unsent() => Some(match s.clock.head_since {
+            ConnectionMode::HandedOver => drains.then_some(0),
+            ConnectionMode::GivenBack => Some(s.clock.ending_since + LAST_BYTES),
+            ConnectionMode::Head if !drains && !s.is_unsent() => Some(match s.clock.head_since {
                 Some(since) => since + millis(limits.head),
                 None if s.http.is_idle() && !s.clock.released => s.clock.idle_since + RELEASE,
                 None if s.clock.fresh => s.clock.idle_since + millis(limits.first_byte),
                 None => s.clock.idle_since + millis(limits.keep_alive),
             }),
-            Mode::WebSocket if !drains => Some(self.next_websocket_timeout(s)),
-            Mode::Http2 => Some(self.next_http2_timeout(s)),
-            Mode::Linger => Some(s.clock.ending_since + LINGER),
+            ConnectionMode::WebSocket if !drains => Some(self.next_websocket_timeout(s)),
+            ConnectionMode::Http2 => Some(self.next_http2_timeout(s)),
+            ConnectionMode::Linger => Some(s.clock.ending_since + LINGER),
             // Something is in progress, whose deadlines move with each byte.
-            Mode::Head | Mode::WebSocket | Mode::Exchange | Mode::Discard(_) | Mode::Closing(_) => {
-                Some(0)
-            }
+            ConnectionMode::Head
+            | ConnectionMode::WebSocket
+            | ConnectionMode::Exchange
+            | ConnectionMode::Discard(_)
+            | ConnectionMode::Closing(_) => Some(0),
         }
     }
 
     /// Registers the next deadline with the timers.
-    pub(in crate::worker) fn schedule(&self, s: &mut State) {
+    pub(in crate::worker) fn schedule(&self, s: &mut ConnectionState) {
         // A limit that is off yields a deadline beyond the timer table.
         let Some(at) = self.next_timeout(s).filter(|at| *at < FOR_EVER) else {
             return;
@@ -76,27 +78,27 @@ impl Conn {
         self.schedule(s);
     }
 
-    fn apply_timeouts(self: &Arc<Self>, s: &mut State, now: u64) {
+    fn apply_timeouts(self: &Arc<Self>, s: &mut ConnectionState, now: u64) {
         let limits = &self.net.settings.client;
         let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         if s.is_unsent() {
             notice_reading(s, now);
         }
         match s.mode {
-            Mode::Head => self.head_tick(s, now),
-            Mode::WebSocket => self.websocket_tick(s, now),
-            Mode::Http2 => self.http2_tick(s, now),
-            Mode::HandedOver | Mode::GivenBack => self.handed_over_tick(s, now),
-            Mode::Exchange => {
+            ConnectionMode::Head => self.head_tick(s, now),
+            ConnectionMode::WebSocket => self.websocket_tick(s, now),
+            ConnectionMode::Http2 => self.http2_tick(s, now),
+            ConnectionMode::HandedOver | ConnectionMode::GivenBack => self.handed_over_tick(s, now),
+            ConnectionMode::Exchange => {
                 if let Some(fin) = s.clock.fin_at
                     && !s.stream.left
                     && now.saturating_sub(fin) >= HALF_CLOSE_GRACE
                 {
                     s.stream.left = true;
-                    self.tell_reader(s);
+                    self.notify_reader(s);
                 }
                 if s.http.response_state() == ResponseState::HeadPending
-                    && self.net.app().sends_lonely_heads()
+                    && self.net.app().flushes_head_early()
                 {
                     self.send_head(s);
                 }
@@ -117,8 +119,10 @@ impl Conn {
                     self.advance(s);
                 }
             }
-            Mode::Discard(_) if now.saturating_sub(s.clock.ending_since) >= DISCARD => self.shut(s),
-            Mode::Closing(_)
+            ConnectionMode::Discard(_) if now.saturating_sub(s.clock.ending_since) >= DISCARD => {
+                self.shut(s)
+            }
+            ConnectionMode::Closing(_)
                 if over(
                     s.clock.ending_since.max(s.clock.write_progress),
                     limits.write,
@@ -126,13 +130,18 @@ impl Conn {
             {
                 self.abandon(s)
             }
-            Mode::Linger if now.saturating_sub(s.clock.ending_since) >= LINGER => self.shut(s),
-            Mode::Discard(_) | Mode::Closing(_) | Mode::Linger | Mode::Closed => {}
+            ConnectionMode::Linger if now.saturating_sub(s.clock.ending_since) >= LINGER => {
+                self.shut(s)
+            }
+            ConnectionMode::Discard(_)
+            | ConnectionMode::Closing(_)
+            | ConnectionMode::Linger
+            | ConnectionMode::Closed => {}
         }
     }
 
     /// Past `--request-timeout`, with the response incomplete.
-    fn is_expired(&self, s: &State) -> bool {
+    fn is_expired(&self, s: &ConnectionState) -> bool {
         let Some(limit) = self.net.settings.request_timeout else {
             return false;
         };
@@ -141,7 +150,7 @@ impl Conn {
     }
 
     /// 504 where nothing was sent, else closes the connection; the app is notified separately.
-    fn answer_for_the_app(self: &Arc<Self>, s: &mut State) {
+    fn answer_for_the_app(self: &Arc<Self>, s: &mut ConnectionState) {
         match s.http.response_state() {
             ResponseState::NotStarted | ResponseState::HeadPending => {
                 // A head without a body so far was not sent.
@@ -155,7 +164,7 @@ impl Conn {
         self.advance(s);
     }
 
-    fn head_tick(self: &Arc<Self>, s: &mut State, now: u64) {
+    fn head_tick(self: &Arc<Self>, s: &mut ConnectionState, now: u64) {
         let limits = &self.net.settings.client;
         let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         if let Some(since) = s.clock.head_since {
@@ -184,47 +193,47 @@ impl Conn {
             limits.keep_alive
         };
         let draining =
-            self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until();
+            self.net.drain.stage() != DrainStage::Serving && now >= self.net.drain.idle_until();
         if over(s.clock.idle_since, limit) || draining {
             self.report_slow_handshake(s);
             // With a linger: a request may be on the wire at this moment.
-            self.say_goodbye(s, super::state::Goodbye::Lingering);
+            self.begin_close(s, super::state::CloseKind::Lingering);
             self.advance(s);
         }
     }
 
     /// The app has started a response and has no body yet (server-sent events): sends the head.
-    fn send_head(self: &Arc<Self>, s: &mut State) {
+    fn send_head(self: &Arc<Self>, s: &mut ConnectionState) {
         // One tick of grace: most apps send their body at once, and an error before it can still become a 500.
         if !std::mem::replace(&mut s.stream.head_waited, true) {
             return;
         }
         if let Ok(transmit) = s.http.body(b"", BodyEnd::More) {
             let pieces = [transmit.head, transmit.data, transmit.tail];
-            Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write(pieces);
+            ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed).write(pieces);
         }
     }
 
     /// The client does not read: no error can be sent to it.
-    pub(in crate::worker) fn abandon(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn abandon(self: &Arc<Self>, s: &mut ConnectionState) {
         let reason = "client does not read its response";
-        if self.net.complaints.admits(reason, self.net.now()) {
+        if self.net.log_throttle.admits(reason, self.net.now()) {
             let (peer, unsent) = (self.shown_peer(), s.out.len());
             tracing::info!(peer, reason, unsent, "connection timed out");
         }
         s.write_closed = true;
         s.stream.left = true;
-        self.tell_reader(s);
+        self.notify_reader(s);
         self.flush(s);
         s.transport.reset_on_close();
-        if s.mode != Mode::Exchange {
+        if s.mode != ConnectionMode::Exchange {
             self.shut(s);
         }
     }
 }
 
 /// A slow client reads from the kernel's buffer, which may hold megabytes, long before there is room for us to write.
-fn notice_reading(s: &mut State, now: u64) {
+fn notice_reading(s: &mut ConnectionState, now: u64) {
     let Some(untaken) = s.transport.untaken() else {
         return;
     };

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::Conn;
-use super::state::{Goodbye, State};
+use super::state::{CloseKind, ConnectionState};
 use crate::worker::tls::measured;
 
 impl Conn {
     /// Reads handshake bytes, or waits for a turn with time for it: key exchange costs a thousand times as much as
     /// the encryption.
-    pub(super) fn shake_hands(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(super) fn shake_hands(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let turn = self.net.clock.turns();
         let Some(tls) = self.net.tls.at(self.listener) else {
             return self.read_once(s);
@@ -27,7 +27,7 @@ impl Conn {
     }
 
     /// The PROXY header is complete: the handshake begins, with the bytes that arrived with it.
-    pub(super) fn start_tls(self: &Arc<Self>, s: &mut State) {
+    pub(super) fn start_tls(self: &Arc<Self>, s: &mut ConnectionState) {
         let Some(tls) = self.net.tls.at(self.listener) else {
             return;
         };
@@ -35,25 +35,25 @@ impl Conn {
         let has_begun =
             session.is_some_and(|session| s.transport.start_tls(session, s.http.input()).is_ok());
         if !has_begun {
-            self.say_goodbye(s, Goodbye::Plain);
+            self.begin_close(s, CloseKind::Plain);
         }
     }
 
     /// With the first request all parameters are known.
-    pub(in crate::worker) fn note_tls(&self, s: &State) {
+    pub(in crate::worker) fn note_tls(&self, s: &ConnectionState) {
         if let Some(facts) = s.transport.tls_facts() {
             self.tls.get_or_init(|| Arc::new(facts));
         }
     }
 
-    pub(in crate::worker) fn report_tls_failure(&self, s: &State) {
+    pub(in crate::worker) fn report_tls_failure(&self, s: &ConnectionState) {
         if let Some(reason) = s.transport.tls_failure() {
             self.report_tls(reason);
         }
     }
 
     /// The client sent no request in time, because its handshake is incomplete.
-    pub(super) fn report_slow_handshake(&self, s: &State) {
+    pub(super) fn report_slow_handshake(&self, s: &ConnectionState) {
         if !s.transport.is_handshaking() {
             return;
         }
@@ -66,7 +66,7 @@ impl Conn {
 
     fn report_tls(&self, reason: &'static str) {
         let peer = self.shown_peer();
-        if self.net.complaints.admits(reason, self.net.now()) {
+        if self.net.log_throttle.admits(reason, self.net.now()) {
             tracing::info!(peer, reason, "TLS connection failed");
         } else {
             tracing::debug!(peer, reason, "TLS connection failed");

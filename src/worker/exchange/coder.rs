@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::compress::{self, Field, Offer, Plan};
+use crate::compress::{self, CodingPlan, FieldPair, Offer};
 use crate::http::{BodyEnd, RequestHead, ResponseError};
 use crate::worker::compressor::{Compressor, Lease};
 use crate::worker::network::Network;
@@ -17,49 +17,49 @@ use crate::worker::network::Network;
 pub struct Coder {
     pub(super) compressor: Arc<Compressor>,
     offer: Offer,
-    pub(super) stage: Mutex<Stage>,
+    pub(super) stage: Mutex<CodingStage>,
 }
 
-pub(super) enum Stage {
+pub(super) enum CodingStage {
     /// What the app sends is passed through unchanged.
     Plain,
     /// The head announces the coding, and no body has arrived.
-    Begun(Begun),
-    Coding(Coding),
+    Begun(CodingStart),
+    Coding(ActiveCoding),
 }
 
-pub(super) struct Begun {
+pub(super) struct CodingStart {
     pub lease: Lease,
     /// As the app declared it.
     pub length: Option<u64>,
     pub original: Original,
 }
 
-type OwnField = (Box<[u8]>, Box<[u8]>);
+type BoxedField = (Box<[u8]>, Box<[u8]>);
 
 /// The head as the app sent it, for a body that is better not compressed.
 pub(super) struct Original {
     pub status: u16,
     pub reason: Option<Box<[u8]>>,
-    pub fields: Vec<OwnField>,
+    pub fields: Vec<BoxedField>,
 }
 
-pub(super) struct Coding {
+pub(super) struct ActiveCoding {
     /// `None`: a pool thread holds it, and encodes what is queued.
     pub lease: Option<Lease>,
     /// Bytes still missing of the length that the app declared.
     left: Option<u64>,
     /// The app has sent the whole body, and how that ended.
     pub ended: Option<BodyEnd>,
-    pub queue: VecDeque<Queued>,
+    pub queue: VecDeque<QueuedBody>,
 }
 
-pub(super) struct Queued {
-    pub source: Source,
+pub(super) struct QueuedBody {
+    pub source: CodedSource,
     pub end: BodyEnd,
 }
 
-pub(super) enum Source {
+pub(super) enum CodedSource {
     Block(Bytes),
     File { file: File, offset: u64, left: u64 },
 }
@@ -80,7 +80,7 @@ impl Coder {
         Some(Arc::new(Coder {
             offer: Offer::of(head, &compressor.rules),
             compressor: compressor.clone(),
-            stage: Mutex::new(Stage::Plain),
+            stage: Mutex::new(CodingStage::Plain),
         }))
     }
 
@@ -90,29 +90,29 @@ impl Coder {
         status: u16,
         reason: Option<&[u8]>,
         fields: &[(&'f [u8], &'f [u8])],
-    ) -> (Vec<Field<'f>>, Stage) {
+    ) -> (Vec<FieldPair<'f>>, CodingStage) {
         let all = || fields.iter().copied();
         match self.compressor.rules.plan(&self.offer, status, all()) {
-            Plan::Leave => {
+            CodingPlan::Leave => {
                 let same = all().map(|(name, value)| (name.into(), value.into()));
-                (same.collect(), Stage::Plain)
+                (same.collect(), CodingStage::Plain)
             }
-            Plan::Vary => (compress::varied(all()), Stage::Plain),
-            Plan::Revalidate => (compress::revalidated(all()), Stage::Plain),
-            Plan::Code { coding, length } => match self.compressor.lease(coding) {
-                None => (compress::varied(all()), Stage::Plain),
+            CodingPlan::Vary => (compress::varied(all()), CodingStage::Plain),
+            CodingPlan::Revalidate => (compress::revalidated(all()), CodingStage::Plain),
+            CodingPlan::Code { coding, length } => match self.compressor.lease(coding) {
+                None => (compress::varied(all()), CodingStage::Plain),
                 Some(lease) => {
                     let original = Original {
                         status,
                         reason: reason.map(Into::into),
                         fields: all().map(|(n, v)| (n.into(), v.into())).collect(),
                     };
-                    let begun = Begun {
+                    let begun = CodingStart {
                         lease,
                         length,
                         original,
                     };
-                    (compress::coded(all(), coding), Stage::Begun(begun))
+                    (compress::coded(all(), coding), CodingStage::Begun(begun))
                 }
             },
         }
@@ -130,15 +130,17 @@ impl Coder {
     /// The app has sent everything, trailers too, and not all of it is encoded.
     pub(super) fn is_finishing(&self) -> bool {
         match &*self.stage.lock() {
-            Stage::Coding(coding) => coding.ended == Some(BodyEnd::Last) && coding.lease.is_none(),
-            Stage::Plain | Stage::Begun(_) => false,
+            CodingStage::Coding(coding) => {
+                coding.ended == Some(BodyEnd::Last) && coding.lease.is_none()
+            }
+            CodingStage::Plain | CodingStage::Begun(_) => false,
         }
     }
 }
 
-impl Coding {
-    pub fn new(lease: Lease, length: Option<u64>) -> Coding {
-        Coding {
+impl ActiveCoding {
+    pub fn new(lease: Lease, length: Option<u64>) -> ActiveCoding {
+        ActiveCoding {
             lease: Some(lease),
             left: length,
             ended: None,
@@ -173,19 +175,19 @@ impl Coding {
     }
 }
 
-impl Source {
+impl CodedSource {
     pub fn is_empty(&self) -> bool {
         match self {
-            Source::Block(block) => block.is_empty(),
-            Source::File { left, .. } => *left == 0,
+            CodedSource::Block(block) => block.is_empty(),
+            CodedSource::File { left, .. } => *left == 0,
         }
     }
 
     /// The next bytes, at most `most`; an error for a file that has become shorter.
     pub fn take(&mut self, most: usize) -> std::io::Result<Bytes> {
         match self {
-            Source::Block(block) => Ok(block.split_to(most.min(block.len()))),
-            Source::File { file, offset, left } => {
+            CodedSource::Block(block) => Ok(block.split_to(most.min(block.len()))),
+            CodedSource::File { file, offset, left } => {
                 let length = usize::try_from(*left).unwrap_or(usize::MAX).min(most);
                 let mut bytes = vec![0; length];
                 file.read_exact_at(&mut bytes, *offset)?;

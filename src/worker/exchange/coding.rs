@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::coder::{Accounted, Begun, Coder, Coding, Original, Queued, Source, Stage};
-use super::sending::{Flow, Hold, Lend, SendError};
-use super::{Exchange, State};
+use super::coder::{
+    Accounted, ActiveCoding, CodedSource, Coder, CodingStage, CodingStart, Original, QueuedBody,
+};
+use super::sending::{Backpressure, Hold, Lend, SendError};
+use super::{ConnectionState, Exchange};
 use crate::compress::{Encoder, Failed, Flush};
 use crate::http::{BodyEnd, ResponseError, ResponseState};
 use crate::worker::compressor::Lease;
@@ -21,7 +23,7 @@ const PIECE: usize = 256 * 1024;
 
 /// Whether a head replaces another one that was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(super) enum HeadPlacement {
     Anew,
     InPlace,
 }
@@ -42,7 +44,7 @@ impl Exchange {
     pub(super) fn start_coded<'h>(
         &self,
         coder: &Coder,
-        start: Start,
+        start: HeadPlacement,
         status: u16,
         reason: Option<&[u8]>,
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
@@ -51,8 +53,8 @@ impl Exchange {
         let stage = &mut *coder.stage.lock();
         let s = &mut *self.conn.lock();
         self.check(s)?;
-        if start == Start::InPlace {
-            if matches!(stage, Stage::Coding(_)) {
+        if start == HeadPlacement::InPlace {
+            if matches!(stage, CodingStage::Coding(_)) {
                 return Err(ResponseError::HeadSent.into());
             }
             s.http.reset_response()?;
@@ -71,10 +73,10 @@ impl Exchange {
         end: BodyEnd,
         hold: Hold<'_>,
         lend: Option<Lend<'_>>,
-    ) -> Result<Flow, SendError> {
+    ) -> Result<Backpressure, SendError> {
         let stage = &mut *coder.stage.lock();
         self.settle(coder, stage, First::Bytes(data.len(), end))?;
-        let Stage::Coding(coding) = stage else {
+        let CodingStage::Coding(coding) = stage else {
             return self.put(data, end, hold, lend);
         };
         let Accounted {
@@ -91,7 +93,7 @@ impl Exchange {
                 let coded = self.encode(lease, data, end)?;
                 let is_last = coding.ended.is_some();
                 if is_last {
-                    *stage = Stage::Plain;
+                    *stage = CodingStage::Plain;
                 }
                 // A block in memory would keep the output that follows it out of a file.
                 let may_lend = is_last || !matches!(hold, Hold::Spool(_));
@@ -102,8 +104,8 @@ impl Exchange {
                     Some(block) => block.slice(..data.len()),
                     None => Bytes::copy_from_slice(data),
                 };
-                self.enqueue(coder, coding, Source::Block(block), end)?;
-                Flow::Full
+                self.enqueue(coder, coding, CodedSource::Block(block), end)?;
+                Backpressure::Full
             }
         };
         if excess > 0 {
@@ -120,21 +122,21 @@ impl Exchange {
         offset: u64,
         length: u64,
         end: BodyEnd,
-    ) -> Result<Result<Flow, std::fs::File>, SendError> {
+    ) -> Result<Result<Backpressure, std::fs::File>, SendError> {
         let stage = &mut *coder.stage.lock();
         self.settle(coder, stage, First::File)?;
-        let Stage::Coding(coding) = stage else {
+        let CodingStage::Coding(coding) = stage else {
             return Ok(Err(file));
         };
         let accounted = self.account(coding, length, end)?;
-        let source = Source::File {
+        let source = CodedSource::File {
             file,
             offset,
             left: accounted.length,
         };
         self.enqueue(coder, coding, source, accounted.end)?;
         match accounted.excess {
-            0 => Ok(Ok(Flow::Full)),
+            0 => Ok(Ok(Backpressure::Full)),
             excess => Err(ResponseError::TooLong { excess }.into()),
         }
     }
@@ -149,8 +151,13 @@ impl Exchange {
 
     /// The first piece of the body decides whether compression pays off. If the head was sent before, the coding is
     /// already announced.
-    fn settle(&self, coder: &Coder, stage: &mut Stage, first: First) -> Result<(), SendError> {
-        let Stage::Begun(begun) = &*stage else {
+    fn settle(
+        &self,
+        coder: &Coder,
+        stage: &mut CodingStage,
+        first: First,
+    ) -> Result<(), SendError> {
+        let CodingStage::Begun(begun) = &*stage else {
             return Ok(());
         };
         let s = &mut *self.conn.lock();
@@ -172,10 +179,10 @@ impl Exchange {
                 is_whole && begun.length.is_none() && length < coder.compressor.rules.min_size
             }
         };
-        let Stage::Begun(begun) = std::mem::replace(stage, Stage::Plain) else {
+        let CodingStage::Begun(begun) = std::mem::replace(stage, CodingStage::Plain) else {
             return Ok(());
         };
-        let Begun {
+        let CodingStart {
             mut lease,
             length,
             original,
@@ -193,11 +200,15 @@ impl Exchange {
         if let Err(error) = begun {
             return Err(self.fail(s, error));
         }
-        *stage = Stage::Coding(Coding::new(lease, length));
+        *stage = CodingStage::Coding(ActiveCoding::new(lease, length));
         Ok(())
     }
 
-    fn begin_original(&self, s: &mut State, original: &Original) -> Result<(), SendError> {
+    fn begin_original(
+        &self,
+        s: &mut ConnectionState,
+        original: &Original,
+    ) -> Result<(), SendError> {
         let fields = original.fields.iter();
         let fields = fields.map(|(name, value)| (&**name, &**value));
         s.http.reset_response()?;
@@ -206,7 +217,7 @@ impl Exchange {
 
     fn account(
         &self,
-        coding: &mut Coding,
+        coding: &mut ActiveCoding,
         length: u64,
         end: BodyEnd,
     ) -> Result<Accounted, SendError> {
@@ -237,7 +248,7 @@ impl Exchange {
     }
 
     /// What was sent is valid, and no more can follow.
-    fn fail(&self, s: &mut State, error: impl std::fmt::Display) -> SendError {
+    fn fail(&self, s: &mut ConnectionState, error: impl std::fmt::Display) -> SendError {
         tracing::error!(%error, "response cut: it cannot be compressed");
         if self.check(s).is_ok() {
             self.conn.cut(s);
@@ -250,13 +261,13 @@ impl Exchange {
     fn enqueue(
         &self,
         coder: &Arc<Coder>,
-        coding: &mut Coding,
-        source: Source,
+        coding: &mut ActiveCoding,
+        source: CodedSource,
         end: BodyEnd,
     ) -> Result<(), SendError> {
         let s = &mut *self.conn.lock();
         self.check(s)?;
-        coding.queue.push_back(Queued { source, end });
+        coding.queue.push_back(QueuedBody { source, end });
         if let Some(lease) = coding.lease.take() {
             s.stream.coding = true;
             let (exchange, of) = (self.clone(), coder.clone());
@@ -273,14 +284,14 @@ impl Exchange {
     fn code_queue(&self, coder: &Arc<Coder>, mut lease: Lease) {
         let next = {
             let stage = &mut *coder.stage.lock();
-            let Stage::Coding(coding) = stage else {
+            let CodingStage::Coding(coding) = stage else {
                 return self.queue_is_coded();
             };
             match coding.queue.pop_front() {
                 Some(queued) => queued,
                 None => {
                     if coding.ended.is_some() {
-                        *stage = Stage::Plain;
+                        *stage = CodingStage::Plain;
                     } else {
                         coding.lease = Some(lease);
                     }
@@ -290,7 +301,7 @@ impl Exchange {
         };
         let coded = self.code_queued(&mut lease, next).and_then(|(rest, flow)| {
             if let Some(rest) = rest
-                && let Stage::Coding(coding) = &mut *coder.stage.lock()
+                && let CodingStage::Coding(coding) = &mut *coder.stage.lock()
             {
                 coding.queue.push_front(rest);
             }
@@ -303,10 +314,15 @@ impl Exchange {
     }
 
     /// Queues the job for the next piece. For a client that does not read, the connection keeps it (see `flush`).
-    fn go_on_coding(&self, coder: &Arc<Coder>, lease: Lease, flow: Flow) -> Result<(), SendError> {
+    fn go_on_coding(
+        &self,
+        coder: &Arc<Coder>,
+        lease: Lease,
+        flow: Backpressure,
+    ) -> Result<(), SendError> {
         let (exchange, of) = (self.clone(), coder.clone());
         let job = Box::new(move || exchange.code_queue(&of, lease));
-        if flow == Flow::Full {
+        if flow == Backpressure::Full {
             let s = &mut *self.conn.lock();
             if s.stream.number == self.number() && s.is_unsent() && !s.write_closed {
                 s.stream.parked = Some(job);
@@ -320,8 +336,8 @@ impl Exchange {
     /// connection.
     fn give_up_queue(&self, coder: &Coder) {
         let stage = &mut *coder.stage.lock();
-        let was_last = matches!(stage, Stage::Coding(coding) if coding.ended.is_some());
-        *stage = Stage::Plain;
+        let was_last = matches!(stage, CodingStage::Coding(coding) if coding.ended.is_some());
+        *stage = CodingStage::Plain;
         let s = &mut *self.conn.lock();
         if was_last && self.is_current(s) {
             self.conn.cut(s);
@@ -333,8 +349,8 @@ impl Exchange {
     fn code_queued(
         &self,
         lease: &mut Lease,
-        mut queued: Queued,
-    ) -> Result<(Option<Queued>, Flow), SendError> {
+        mut queued: QueuedBody,
+    ) -> Result<(Option<QueuedBody>, Backpressure), SendError> {
         let piece = match queued.source.take(PIECE) {
             Ok(piece) => piece,
             Err(error) => {
@@ -358,7 +374,7 @@ impl Exchange {
         let s = &mut *self.conn.lock();
         if s.stream.number == self.number() {
             s.stream.coding = false;
-            let has_room = s.out.len() <= LOW_WATER && s.part.is_none();
+            let has_room = s.out.len() <= LOW_WATER && s.pending.is_none();
             if (has_room || s.write_closed) && std::mem::take(&mut s.stream.waits.send) {
                 self.conn.net.app().writable(self.key());
             }

@@ -1,6 +1,6 @@
 //! The end of a request's app, and its consequence for the client.
 
-use super::super::connection::Goodbye;
+use super::super::connection::CloseKind;
 use super::Exchange;
 use crate::http::{Refusal, ResponseState};
 
@@ -13,7 +13,7 @@ pub enum Ending {
 
 /// State of the response when the app had ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ResponseVerdict {
     /// The response was complete, or the client is gone.
     Fine,
     /// No response: a 500 was sent.
@@ -33,41 +33,41 @@ impl Exchange {
     }
 
     /// The app has finished this request.
-    pub fn ended(&self, ending: Ending) -> Verdict {
+    pub fn ended(&self, ending: Ending) -> ResponseVerdict {
         let is_finishing = self.is_finishing();
         let s = &mut *self.conn.lock();
         if !self.is_current(s) {
-            return Verdict::Fine;
+            return ResponseVerdict::Fine;
         }
-        if s.write_closed || s.stream.told {
+        if s.write_closed || s.stream.end_reported {
             if s.http.response_state() == ResponseState::Streaming {
                 self.conn.cut(s);
             } else {
-                self.conn.say_goodbye(s, Goodbye::Plain);
+                self.conn.begin_close(s, CloseKind::Plain);
             }
             self.conn.advance(s);
-            return Verdict::Fine;
+            return ResponseVerdict::Fine;
         }
         match s.http.response_state() {
-            ResponseState::Complete => Verdict::Fine,
-            _ if is_finishing => Verdict::Fine,
+            ResponseState::Complete => ResponseVerdict::Fine,
+            _ if is_finishing => ResponseVerdict::Fine,
             // A thread is looking for the file that the app has named.
-            ResponseState::NotStarted if s.stream.promised => Verdict::Fine,
+            ResponseState::NotStarted if s.stream.promised => ResponseVerdict::Fine,
             ResponseState::NotStarted | ResponseState::HeadPending => {
                 // A head without a body so far was not sent: the client gets a clean error.
                 drop(s.http.reset_response());
                 self.conn.refuse(s, Refusal::AppFailed);
                 self.conn.advance(s);
                 if ending == Ending::Failed {
-                    Verdict::Fine
+                    ResponseVerdict::Fine
                 } else {
-                    Verdict::Unanswered
+                    ResponseVerdict::Unanswered
                 }
             }
             ResponseState::Streaming | ResponseState::Aborted => {
                 self.conn.cut(s);
                 self.conn.advance(s);
-                Verdict::Cut
+                ResponseVerdict::Cut
             }
         }
     }

@@ -12,33 +12,35 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::connection::{BodyState, Conn, HIGH_WATER, Mode, Output, State};
+use super::connection::{
+    BodyState, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
+};
 use super::key::RequestKey;
 use crate::http::ResponseState;
-use crate::ipc::Mark;
-use crate::proxy::Told;
+use crate::ipc::InFlightMark;
+use crate::proxy::ForwardedRequest;
 use crate::sys::is_forked_child;
 
 pub use coder::Coder;
-pub use ending::{Ending, Verdict};
-pub use sending::{Flow, Lend, NewSpool, SendError};
+pub use ending::{Ending, ResponseVerdict};
+pub use sending::{Backpressure, Lend, NewSpool, SendError};
 
 /// A handle that outlives its request: after the response all calls report the end.
 #[derive(Clone)]
 pub struct Exchange {
     pub conn: Arc<Conn>,
     number: u64,
-    mark: Mark,
+    mark: InFlightMark,
     /// Values for this request from a trusted proxy.
-    pub told: Option<Arc<Told>>,
+    pub forwarded: Option<Arc<ForwardedRequest>>,
     /// Set where responses are compressed.
     coder: Option<Arc<Coder>>,
 }
 
 /// A step of the app for a request.
-pub struct Step<'e>(&'e Exchange);
+pub struct ExchangeStep<'e>(&'e Exchange);
 
-impl Drop for Step<'_> {
+impl Drop for ExchangeStep<'_> {
     fn drop(&mut self) {
         self.0.conn.net.page.app_rests(self.0.mark);
     }
@@ -59,23 +61,23 @@ impl Exchange {
     pub(super) fn new(
         conn: Arc<Conn>,
         number: u64,
-        mark: Mark,
-        told: Option<Arc<Told>>,
+        mark: InFlightMark,
+        forwarded: Option<Arc<ForwardedRequest>>,
         coder: Option<Arc<Coder>>,
     ) -> Self {
         Self {
             conn,
             number,
             mark,
-            told,
+            forwarded,
             coder,
         }
     }
 
     /// Marks the app's code for it as running until the value is dropped, which shows from outside if it hangs there.
-    pub fn step(&self) -> Step<'_> {
+    pub fn step(&self) -> ExchangeStep<'_> {
         self.conn.net.page.app_runs(self.mark);
-        Step(self)
+        ExchangeStep(self)
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -90,8 +92,8 @@ impl Exchange {
     }
 
     /// Whether this is still the connection's current request.
-    fn is_current(&self, s: &State) -> bool {
-        s.stream.number == self.number && s.mode == Mode::Exchange
+    fn is_current(&self, s: &ConnectionState) -> bool {
+        s.stream.number == self.number && s.mode == ConnectionMode::Exchange
     }
 
     pub fn receive(&self) -> Received {
@@ -109,16 +111,16 @@ impl Exchange {
             }
             let more =
                 !(s.stream.body.state == BodyState::Complete && s.stream.body.buffered() == 0);
-            s.stream.body.end_told = !more;
+            s.stream.body.end_reported = !more;
             return Received::Body { piece, more };
         }
         if s.stream.left {
-            s.stream.told = true;
+            s.stream.end_reported = true;
             return Received::Disconnect;
         }
         match s.stream.body.state {
-            BodyState::Complete if !s.stream.body.end_told => {
-                s.stream.body.end_told = true;
+            BodyState::Complete if !s.stream.body.end_reported => {
+                s.stream.body.end_reported = true;
                 return Received::Body {
                     piece: Bytes::new(),
                     more: false,
@@ -127,7 +129,7 @@ impl Exchange {
             BodyState::Failed => return Received::Disconnect,
             BodyState::Open => {
                 if let Some(interim) = s.http.continue_100() {
-                    Output::of(&mut s.transport, &mut s.out, &mut s.write_closed)
+                    ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed)
                         .write([interim, b"", b""]);
                 }
                 if !s.stream.waits.receive {
@@ -160,13 +162,13 @@ impl Exchange {
     /// Whether the app has taken over the connection.
     pub fn is_handed_over(&self) -> bool {
         let s = self.conn.lock();
-        s.stream.number == self.number && s.mode == Mode::HandedOver
+        s.stream.number == self.number && s.mode == ConnectionMode::HandedOver
     }
 
     /// The app has finished with the connection. False: it was not taken over, and the request is an ordinary one.
     pub fn take_back(&self) -> bool {
         let s = &mut *self.conn.lock();
-        let is_handed_over = s.stream.number == self.number && s.mode == Mode::HandedOver;
+        let is_handed_over = s.stream.number == self.number && s.mode == ConnectionMode::HandedOver;
         if is_handed_over {
             self.conn.take_back(s);
         }

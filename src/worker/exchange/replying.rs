@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 
-use super::super::connection::{Goodbye, Mode, Output, Part, State};
-use super::super::files::{Content, FileResponse, FileServer, Look, Patience, Reply, Unsendable};
+use super::super::connection::{
+    CloseKind, ConnectionMode, ConnectionOutput, ConnectionState, PendingBody,
+};
+use super::super::files::{
+    FileLookup, FileResponse, FileServer, Patience, Reply, ReplyBody, Unsendable,
+};
 use super::Exchange;
 use super::sending::{SendError, keep};
 use crate::files::{Multipart, Slice};
@@ -12,25 +16,34 @@ use crate::sys::is_forked_child;
 
 impl Exchange {
     /// A new request: answered here if it is for a file, else passed to the app.
-    pub(in crate::worker) fn offer(self, s: &mut State, files: &FileServer, head: RequestHead) {
+    pub(in crate::worker) fn offer(
+        self,
+        s: &mut ConnectionState,
+        files: &FileServer,
+        head: RequestHead,
+    ) {
         let net = &self.conn.net;
-        let root = match self.told.as_deref().and_then(|told| told.prefix.as_deref()) {
+        let root = match self
+            .forwarded
+            .as_deref()
+            .and_then(|told| told.prefix.as_deref())
+        {
             Some(prefix) => prefix,
             None => &net.settings.root_path,
         };
         // A handshake is a GET, too.
         let look = if s.ws.is_some() {
-            Look::NotOurs
+            FileLookup::NotOurs
         } else {
             files.look(&head, root, net.now())
         };
         match look {
-            Look::NotOurs => net.app().request(self.clone(), head),
-            Look::Ready(reply) => {
+            FileLookup::NotOurs => net.app().request(self.clone(), head),
+            FileLookup::Ready(reply) => {
                 self.count(&reply);
                 self.answer(s, &reply);
             }
-            Look::Unknown(search) => {
+            FileLookup::Unknown(search) => {
                 let exchange = self.clone();
                 let found = files.find(search, head, net.now(), move |reply, head| match reply {
                     Some(reply) => {
@@ -95,7 +108,7 @@ impl Exchange {
             self.answer(s, reply);
         } else if self.is_current(s) {
             // The client has disconnected, and there is no app whose end would be noticed.
-            self.conn.say_goodbye(s, Goodbye::Plain);
+            self.conn.begin_close(s, CloseKind::Plain);
         } else {
             return;
         }
@@ -111,7 +124,7 @@ impl Exchange {
     }
 
     /// Writes what the socket takes now; the connection sends the rest by itself.
-    fn answer(&self, s: &mut State, reply: &Reply) {
+    fn answer(&self, s: &mut ConnectionState, reply: &Reply) {
         if self.write_reply(s, reply).is_err() {
             // A field that cannot be sent: nothing was sent so far.
             drop(s.http.reset_response());
@@ -121,33 +134,33 @@ impl Exchange {
         if s.is_unsent() {
             s.clock.write_progress = self.conn.net.now();
         }
-        if s.mode == Mode::Exchange {
+        if s.mode == ConnectionMode::Exchange {
             self.conn.conclude(s);
         }
     }
 
-    fn write_reply(&self, s: &mut State, reply: &Reply) -> Result<(), SendError> {
+    fn write_reply(&self, s: &mut ConnectionState, reply: &Reply) -> Result<(), SendError> {
         // Of a response that was begun and is replaced.
         s.http.reset_response()?;
         self.begin(s, reply.status, None, reply.fields())?;
         match &reply.content {
-            Content::None => Self::write_bytes(s, &Bytes::new()),
-            Content::Memory(bytes) => Self::write_bytes(s, bytes),
-            Content::File { file, slice } => {
+            ReplyBody::None => Self::write_bytes(s, &Bytes::new()),
+            ReplyBody::Memory(bytes) => Self::write_bytes(s, bytes),
+            ReplyBody::File { file, slice } => {
                 let slice = *slice;
                 let (left, suffix) = Self::begin_raw(s, slice.length)?;
                 if left > 0 {
-                    s.part = Some(Part::file(file.clone(), slice.start, left, suffix));
+                    s.pending = Some(PendingBody::file(file.clone(), slice.start, left, suffix));
                 }
                 self.conn.flush(s);
                 Ok(())
             }
-            Content::Parts { file, parts } => {
+            ReplyBody::Parts { file, parts } => {
                 let (left, suffix) = Self::begin_raw(s, parts.length)?;
                 if left > 0 {
                     let (first, part) = chain(file, parts, suffix);
                     s.out.extend_from_slice(first);
-                    s.part = part;
+                    s.pending = part;
                 }
                 self.conn.flush(s);
                 Ok(())
@@ -155,20 +168,21 @@ impl Exchange {
         }
     }
 
-    fn write_bytes(s: &mut State, bytes: &Bytes) -> Result<(), SendError> {
+    fn write_bytes(s: &mut ConnectionState, bytes: &Bytes) -> Result<(), SendError> {
         let transmit = s.http.body(bytes, BodyEnd::Last)?;
         let pieces = [transmit.head, transmit.data, transmit.tail];
         let length = transmit.data.len();
-        let rest = Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).offer(pieces);
+        let rest =
+            ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed).offer(pieces);
         if let Some(rest) = rest {
             let lend = || Some(bytes.clone());
-            keep(&mut s.out, &mut s.part, rest, length, Some(&lend));
+            keep(&mut s.out, &mut s.pending, rest, length, Some(&lend));
         }
         Ok(())
     }
 
     /// Writes the head; returns how many bytes of the body are to be sent, and what follows them.
-    fn begin_raw(s: &mut State, length: u64) -> Result<(u64, &'static [u8]), SendError> {
+    fn begin_raw(s: &mut ConnectionState, length: u64) -> Result<(u64, &'static [u8]), SendError> {
         let raw = s.http.raw_body(length, BodyEnd::Last)?;
         s.out.extend_from_slice(raw.prefix);
         if raw.len == 0 {
@@ -183,13 +197,13 @@ fn chain<'p>(
     file: &std::sync::Arc<std::fs::File>,
     parts: &'p Multipart,
     suffix: &[u8],
-) -> (&'p [u8], Option<Part>) {
+) -> (&'p [u8], Option<PendingBody>) {
     let end = [&parts.end, suffix].concat();
     let mut behind: &[u8] = &end;
     let mut next = None;
     for section in parts.sections.iter().rev() {
         let Slice { start, length } = section.slice;
-        let mut part = Part::file(file.clone(), start, length, behind);
+        let mut part = PendingBody::file(file.clone(), start, length, behind);
         part.next = next.map(Box::new);
         next = Some(part);
         behind = &section.preamble;

@@ -3,12 +3,13 @@
 use bytes::{Bytes, BytesMut};
 
 use super::super::connection::{
-    BodyState, HIGH_WATER, LOW_WATER, Mode, Output, Part, State, spool,
+    BodyState, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER, LOW_WATER,
+    PendingBody, spool,
 };
-use super::super::held::{self, Until};
 use super::super::spool::SpoolFile;
+use super::super::write_coalescer::{self, Until};
 use super::Exchange;
-use super::coding::Start;
+use super::coding::HeadPlacement;
 use crate::http::{BodyEnd, ResponseError, ResponseState};
 use crate::sys::is_forked_child;
 
@@ -33,7 +34,7 @@ const WORTH_LENDING: usize = 16 * 1024;
 
 /// Whether the app may continue sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
+pub enum Backpressure {
     Free,
     /// Too much is unsent: `App::writable` reports when that has changed.
     Full,
@@ -58,7 +59,7 @@ impl Exchange {
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     ) -> Result<(), SendError> {
         if let Some(coder) = &self.coder {
-            return self.start_coded(coder, Start::Anew, status, reason, headers);
+            return self.start_coded(coder, HeadPlacement::Anew, status, reason, headers);
         }
         let s = &mut *self.conn.lock();
         self.check(s)?;
@@ -67,12 +68,12 @@ impl Exchange {
 
     pub(super) fn begin<'h>(
         &self,
-        s: &mut State,
+        s: &mut ConnectionState,
         status: u16,
         reason: Option<&[u8]>,
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     ) -> Result<(), SendError> {
-        if self.conn.net.drain.gives_last_answers() {
+        if self.conn.net.drain.closes_after_response() {
             s.close_after_answer();
         }
         let date = self.conn.net.clock.date();
@@ -101,7 +102,7 @@ impl Exchange {
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     ) -> Result<(), SendError> {
         if let Some(coder) = &self.coder {
-            return self.start_coded(coder, Start::InPlace, status, reason, headers);
+            return self.start_coded(coder, HeadPlacement::InPlace, status, reason, headers);
         }
         let s = &mut *self.conn.lock();
         self.check(s)?;
@@ -118,12 +119,13 @@ impl Exchange {
         let s = &mut *self.conn.lock();
         self.check(s)?;
         let interim = s.http.informational(status, headers)?;
-        Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write([interim, b"", b""]);
+        ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed)
+            .write([interim, b"", b""]);
         Ok(())
     }
 
     /// Writes a piece of the body. When this returns, the bytes are with the kernel, or kept here.
-    pub fn send(&self, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
+    pub fn send(&self, data: &[u8], end: BodyEnd) -> Result<Backpressure, SendError> {
         self.write(data, end, Hold::No, None)
     }
 
@@ -135,12 +137,17 @@ impl Exchange {
         end: BodyEnd,
         spool: NewSpool<'_>,
         lend: Option<Lend<'_>>,
-    ) -> Result<Flow, SendError> {
+    ) -> Result<Backpressure, SendError> {
         self.write(data, end, Hold::Spool(spool), lend)
     }
 
     /// As `send`, but what the client does not read of a large block is kept without a copy.
-    pub fn send_lent(&self, data: &[u8], end: BodyEnd, lend: Lend<'_>) -> Result<Flow, SendError> {
+    pub fn send_lent(
+        &self,
+        data: &[u8],
+        end: BodyEnd,
+        lend: Lend<'_>,
+    ) -> Result<Backpressure, SendError> {
         self.write(data, end, Hold::No, Some(lend))
     }
 
@@ -150,7 +157,7 @@ impl Exchange {
         data: &[u8],
         end: BodyEnd,
         lend: Lend<'_>,
-    ) -> Result<Flow, SendError> {
+    ) -> Result<Backpressure, SendError> {
         self.write(data, end, Hold::Step, Some(lend))
     }
 
@@ -160,7 +167,7 @@ impl Exchange {
         end: BodyEnd,
         hold: Hold<'_>,
         lend: Option<Lend<'_>>,
-    ) -> Result<Flow, SendError> {
+    ) -> Result<Backpressure, SendError> {
         match &self.coder {
             Some(coder) => self.write_coded(coder, data, end, hold, lend),
             None => self.put(data, end, hold, lend),
@@ -174,10 +181,10 @@ impl Exchange {
         end: BodyEnd,
         hold: Hold<'_>,
         lend: Option<Lend<'_>>,
-    ) -> Result<Flow, SendError> {
+    ) -> Result<Backpressure, SendError> {
         let s = &mut *self.conn.lock();
         self.check(s)?;
-        if s.holds && data.len() > held::MOST {
+        if s.holds && data.len() > write_coalescer::MOST {
             // Joining them gains nothing.
             s.holds = false;
             self.conn.flush(s);
@@ -196,20 +203,21 @@ impl Exchange {
         };
         let excess = transmit.excess;
         let pieces = [transmit.head, transmit.data, transmit.tail];
-        let held = &self.conn.net.held;
+        let held = &self.conn.net.write_coalescer;
         let step = held.step();
-        let all = if let Some(part) = &mut s.part {
+        let all = if let Some(part) = &mut s.pending {
             part.follow(&pieces);
             false
         } else if let Hold::Spool(new) = hold {
             if let Some(rest) =
-                Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).offer(pieces)
+                ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed)
+                    .offer(pieces)
             {
                 let kept = s.out.len() + rest.iter().map(|piece| piece.len()).sum::<usize>();
                 let file = if kept > spool::KEPT { new(kept) } else { None };
                 match file {
-                    Some(file) => s.part = Some(Part::spooled(file, &rest)),
-                    None => keep(&mut s.out, &mut s.part, rest, pieces[1].len(), lend),
+                    Some(file) => s.pending = Some(PendingBody::spooled(file, &rest)),
+                    None => keep(&mut s.out, &mut s.pending, rest, pieces[1].len(), lend),
                 }
             }
             !s.is_unsent()
@@ -217,7 +225,7 @@ impl Exchange {
             pieces
                 .iter()
                 .for_each(|piece| s.out.extend_from_slice(piece));
-            if end == BodyEnd::Last || s.out.len() > held::MOST {
+            if end == BodyEnd::Last || s.out.len() > write_coalescer::MOST {
                 s.holds = false;
                 self.conn.flush(s);
             }
@@ -226,7 +234,7 @@ impl Exchange {
             && end == BodyEnd::More
             && s.written_in == step
             && s.out.is_empty()
-            && pieces.iter().map(|piece| piece.len()).sum::<usize>() < held::MOST
+            && pieces.iter().map(|piece| piece.len()).sum::<usize>() < write_coalescer::MOST
         {
             pieces
                 .iter()
@@ -240,9 +248,10 @@ impl Exchange {
         } else {
             s.written_in = step;
             if let Some(rest) =
-                Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).offer(pieces)
+                ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed)
+                    .offer(pieces)
             {
-                keep(&mut s.out, &mut s.part, rest, pieces[1].len(), lend);
+                keep(&mut s.out, &mut s.pending, rest, pieces[1].len(), lend);
             }
             !s.is_unsent()
         };
@@ -253,13 +262,17 @@ impl Exchange {
         if s.write_closed && !matches!(end, BodyEnd::Last) {
             return Err(SendError::Gone);
         }
-        let full = match (hold, &s.part) {
+        let full = match (hold, &s.pending) {
             (Hold::Spool(_), None) => s.out.len() > spool::KEPT,
             (Hold::Spool(_), Some(part)) => !part.takes_more(),
             (_, None) => s.out.len() > HIGH_WATER,
             (_, Some(_)) => true,
         };
-        Ok(if full { Flow::Full } else { Flow::Free })
+        Ok(if full {
+            Backpressure::Full
+        } else {
+            Backpressure::Free
+        })
     }
 
     /// Ends a response whose body ended with `BodyEnd::Trailers`.
@@ -278,7 +291,7 @@ impl Exchange {
             return Ok(());
         }
         let pieces = [transmit.head, transmit.data, transmit.tail];
-        let all = if let Some(part) = &mut s.part {
+        let all = if let Some(part) = &mut s.pending {
             part.follow(&pieces);
             false
         } else {
@@ -302,7 +315,7 @@ impl Exchange {
         offset: u64,
         length: u64,
         end: BodyEnd,
-    ) -> Result<Flow, SendError> {
+    ) -> Result<Backpressure, SendError> {
         let file = match &self.coder {
             None => file,
             Some(coder) => match self.send_file_coded(coder, file, offset, length, end)? {
@@ -312,14 +325,14 @@ impl Exchange {
         };
         let s = &mut *self.conn.lock();
         self.check(s)?;
-        if s.part.is_some() {
+        if s.pending.is_some() {
             return Err(SendError::FileInProgress);
         }
         let raw = s.http.raw_body(length, end)?;
         s.out.extend_from_slice(raw.prefix);
         let (left, excess) = (raw.len, raw.excess);
         if left > 0 {
-            s.part = Some(Part::file(file.into(), offset, left, raw.suffix));
+            s.pending = Some(PendingBody::file(file.into(), offset, left, raw.suffix));
         } else {
             s.out.extend_from_slice(raw.suffix);
         }
@@ -330,15 +343,15 @@ impl Exchange {
         if excess > 0 {
             return Err(ResponseError::TooLong { excess }.into());
         }
-        Ok(if s.part.is_some() {
-            Flow::Full
+        Ok(if s.pending.is_some() {
+            Backpressure::Full
         } else {
-            Flow::Free
+            Backpressure::Free
         })
     }
 
     /// After a write: records progress, and ends the exchange after the last byte.
-    fn sent(&self, s: &mut State, all: bool) {
+    fn sent(&self, s: &mut ConnectionState, all: bool) {
         if !all {
             s.clock.write_progress = self.conn.net.now();
         }
@@ -346,7 +359,7 @@ impl Exchange {
             self.conn.response_ended(s);
         } else if s.write_closed && !s.stream.left {
             s.stream.left = true;
-            self.conn.tell_reader(s);
+            self.conn.notify_reader(s);
         }
     }
 
@@ -358,7 +371,7 @@ impl Exchange {
     /// As `may_send`, but up to `kept` unsent bytes are no reason to wait.
     pub fn may_send_above(&self, kept: usize) -> bool {
         let s = &mut *self.conn.lock();
-        let free = s.out.len() <= kept && s.part.is_none() && !s.stream.coding;
+        let free = s.out.len() <= kept && s.pending.is_none() && !s.stream.coding;
         if s.stream.number != self.number || free || s.write_closed {
             return true;
         }
@@ -366,18 +379,18 @@ impl Exchange {
         false
     }
 
-    pub(in crate::worker) fn check(&self, s: &State) -> Result<(), SendError> {
+    pub(in crate::worker) fn check(&self, s: &ConnectionState) -> Result<(), SendError> {
         if is_forked_child() {
             return Err(SendError::Gone);
         }
         if s.stream.number != self.number {
             return Err(SendError::Response(ResponseError::AlreadyComplete));
         }
-        if s.write_closed || s.stream.told || s.stream.body.state == BodyState::Failed {
+        if s.write_closed || s.stream.end_reported || s.stream.body.state == BodyState::Failed {
             return Err(SendError::Gone);
         }
-        if s.mode != Mode::Exchange {
-            return Err(if s.mode == Mode::Closed {
+        if s.mode != ConnectionMode::Exchange {
+            return Err(if s.mode == ConnectionMode::Closed {
                 SendError::Gone
             } else {
                 ResponseError::AlreadyComplete.into()
@@ -390,7 +403,7 @@ impl Exchange {
 /// Keeps what the socket did not take: a reference for a large block, which had `length` bytes.
 pub(super) fn keep(
     out: &mut BytesMut,
-    part: &mut Option<Part>,
+    part: &mut Option<PendingBody>,
     rest: [&[u8]; 3],
     length: usize,
     lend: Option<Lend<'_>>,
@@ -400,7 +413,10 @@ pub(super) fn keep(
     if data.len() >= WORTH_LENDING
         && let Some(block) = lend.and_then(|lend| lend())
     {
-        *part = Some(Part::block(block.slice(length - data.len()..length), tail));
+        *part = Some(PendingBody::block(
+            block.slice(length - data.len()..length),
+            tail,
+        ));
     } else {
         out.extend_from_slice(data);
         out.extend_from_slice(tail);

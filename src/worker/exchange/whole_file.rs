@@ -5,7 +5,7 @@ use std::fs::File;
 
 use super::super::files::{AppHead, Reply};
 use super::Exchange;
-use super::sending::{Flow, SendError};
+use super::sending::{Backpressure, SendError};
 use crate::http::{BodyEnd, RequestHead, ResponseState};
 
 impl Exchange {
@@ -17,7 +17,7 @@ impl Exchange {
         length: u64,
         end: BodyEnd,
         head: Option<&RequestHead>,
-    ) -> Result<Flow, SendError> {
+    ) -> Result<Backpressure, SendError> {
         let response = match end {
             BodyEnd::Last => self.response_with_ranges(length)?,
             BodyEnd::More | BodyEnd::Trailers => None,
@@ -28,7 +28,7 @@ impl Exchange {
         match file.metadata() {
             Ok(facts) if facts.len() == length => {
                 self.reply(&Reply::of_opened(file, &facts, head, &response));
-                Ok(Flow::Free)
+                Ok(Backpressure::Free)
             }
             // The file has grown or shrunk since: the length declared by the app applies.
             Ok(_) | Err(_) => self.send_file(file, 0, length, end),

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::cache::{Field, Variant};
-use crate::files::{ETag, Stamp, seconds};
+use super::cache::{CachedField, Variant};
+use crate::files::{ETag, FileStamp, seconds};
 
 #[derive(Debug)]
 pub struct AppHead {
     pub status: u16,
     /// Names are lower-cased.
-    pub fields: Vec<Field>,
+    pub fields: Vec<CachedField>,
 }
 
 impl AppHead {
@@ -51,7 +51,7 @@ impl AppHead {
     }
 
     /// What the client's conditions are compared with: the app's own validators, else those of the file.
-    pub fn validators<'v>(&self, variant: &'v Variant) -> (Cow<'v, ETag>, Stamp) {
+    pub fn validators<'v>(&self, variant: &'v Variant) -> (Cow<'v, ETag>, FileStamp) {
         let given = self.field(b"etag").and_then(ETag::given);
         let tag = given.map_or(Cow::Borrowed(&variant.tag), Cow::Owned);
         let date = self.field(b"last-modified").and_then(seconds);

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::app_head::AppHead;
-use super::cache::Entry;
+use super::cache::CacheEntry;
 use super::mount::Mount;
 use super::reply::Reply;
 use crate::config::StaticMount;
 use crate::files::FilePath;
 use crate::http::RequestHead;
 use crate::sys::beneath::Patience;
-use crate::worker::pool::{Job, Pool};
+use crate::worker::pool::{Pool, PoolJob};
 
 /// The one directory that the app may send from.
 pub struct SendfileRoot {
@@ -132,14 +132,14 @@ impl SendfileRoot {
                 })?,
         };
         match &*entry {
-            Entry::File(file) => Ok(Reply::named_by_app(file, Some(head), &response.head)),
-            Entry::Denied => Err(Unsendable::Denied),
-            Entry::Missing | Entry::Redirect => Err(Unsendable::Missing),
+            CacheEntry::File(file) => Ok(Reply::named_by_app(file, Some(head), &response.head)),
+            CacheEntry::Denied => Err(Unsendable::Denied),
+            CacheEntry::Missing | CacheEntry::Redirect => Err(Unsendable::Missing),
         }
     }
 
     /// Runs the job in a thread that may wait for the file system. `Err`: there is none, and the job is returned.
-    pub fn run(&self, job: Job) -> Result<(), Job> {
+    pub fn run(&self, job: PoolJob) -> Result<(), PoolJob> {
         self.pool.run(job)
     }
 

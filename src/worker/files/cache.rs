@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::files::{Coding, Codings, ETag, Stamp};
+use crate::files::{Coding, Codings, ETag, FileStamp};
 
 /// Milliseconds for which a file is served without checking it again.
 const FRESH: u64 = 1_000;
@@ -20,7 +20,7 @@ const MOST_CONTENT: usize = 8 * 1024 * 1024;
 
 /// What is cached for a path.
 #[derive(Debug)]
-pub enum Entry {
+pub enum CacheEntry {
     File(Arc<Cached>),
     /// A directory whose path lacks the final slash.
     Redirect,
@@ -29,7 +29,7 @@ pub enum Entry {
 }
 
 /// Name and value.
-pub type Field = (Box<[u8]>, Box<[u8]>);
+pub type CachedField = (Box<[u8]>, Box<[u8]>);
 
 /// A file with its sidecars, ready to be sent.
 #[derive(Debug)]
@@ -39,43 +39,47 @@ pub struct Cached {
     /// Codings of the variants, except the first.
     pub codings: Codings,
     /// The same for each response with this file.
-    pub fields: Vec<Field>,
+    pub fields: Vec<CachedField>,
     pub content_type: Box<[u8]>,
     /// Of the manifest, if there is one.
-    pub manifest: Option<Stamp>,
+    pub manifest: Option<FileStamp>,
 }
 
 /// A file in one coding.
 #[derive(Debug)]
 pub struct Variant {
     pub coding: Coding,
-    pub stamp: Stamp,
+    pub stamp: FileStamp,
     pub tag: ETag,
     pub last_modified: [u8; 29],
     /// In decimal.
     pub length: Box<[u8]>,
-    pub source: Source,
+    pub source: CachedSource,
 }
 
 /// Where its bytes are.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum CachedSource {
     Memory(Bytes),
     File(Arc<File>),
 }
 
-impl Entry {
+impl CacheEntry {
     fn descriptors(&self) -> usize {
-        let Entry::File(file) = self else { return 0 };
-        let open = |variant: &&Variant| matches!(variant.source, Source::File(_));
+        let CacheEntry::File(file) = self else {
+            return 0;
+        };
+        let open = |variant: &&Variant| matches!(variant.source, CachedSource::File(_));
         file.variants.iter().filter(open).count()
     }
 
     fn content(&self) -> usize {
-        let Entry::File(file) = self else { return 0 };
+        let CacheEntry::File(file) = self else {
+            return 0;
+        };
         let length = |variant: &Variant| match &variant.source {
-            Source::Memory(bytes) => bytes.len(),
-            Source::File(_) => 0,
+            CachedSource::Memory(bytes) => bytes.len(),
+            CachedSource::File(_) => 0,
         };
         file.variants.iter().map(length).sum()
     }
@@ -83,7 +87,7 @@ impl Entry {
 
 #[derive(Debug)]
 struct Known {
-    entry: Arc<Entry>,
+    entry: Arc<CacheEntry>,
     /// When the file system was checked, in monotonic milliseconds.
     since: AtomicU64,
 }
@@ -131,7 +135,7 @@ impl Half {
 
 impl Cache {
     /// The entry, if it is fresh at `now`.
-    pub fn get(&self, key: &[u8], now: u64) -> Option<Arc<Entry>> {
+    pub fn get(&self, key: &[u8], now: u64) -> Option<Arc<CacheEntry>> {
         let is_fresh = |known: &Known| now.saturating_sub(known.since.load(Relaxed)) < FRESH;
         let mut halves = self.0.lock();
         if let Some(known) = halves.young.entries.get(key) {
@@ -144,7 +148,7 @@ impl Cache {
     }
 
     /// The entry, fresh or not.
-    pub fn last(&self, key: &[u8]) -> Option<Arc<Entry>> {
+    pub fn last(&self, key: &[u8]) -> Option<Arc<CacheEntry>> {
         let halves = self.0.lock();
         let known = halves
             .young
@@ -155,7 +159,7 @@ impl Cache {
     }
 
     /// Stores the result of a check at `now`.
-    pub fn put(&self, key: &[u8], entry: Arc<Entry>, now: u64) {
+    pub fn put(&self, key: &[u8], entry: Arc<CacheEntry>, now: u64) {
         let mut halves = self.0.lock();
         if let Some(known) = halves.young.entries.get(key)
             && Arc::ptr_eq(&known.entry, &entry)
@@ -188,8 +192,8 @@ impl Halves {
 mod tests {
     use super::*;
 
-    fn missing() -> Arc<Entry> {
-        Arc::new(Entry::Missing)
+    fn missing() -> Arc<CacheEntry> {
+        Arc::new(CacheEntry::Missing)
     }
 
     #[test]
@@ -221,19 +225,19 @@ mod tests {
     fn contents_are_counted_once() {
         let cache = Cache::default();
         let file = |size: usize| {
-            let stamp = Stamp {
+            let stamp = FileStamp {
                 inode: 1,
                 size: size as u64,
                 modified: (0, 0),
             };
-            Arc::new(Entry::File(Arc::new(Cached {
+            Arc::new(CacheEntry::File(Arc::new(Cached {
                 variants: vec![Variant {
                     coding: Coding::Identity,
                     stamp,
                     tag: ETag::of(&stamp, Coding::Identity),
                     last_modified: [b' '; 29],
                     length: Box::default(),
-                    source: Source::Memory(vec![0; size].into()),
+                    source: CachedSource::Memory(vec![0; size].into()),
                 }],
                 codings: Codings::default(),
                 fields: Vec::new(),

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use super::cache::{Cached, Entry, Source, Variant};
+use super::cache::{CacheEntry, Cached, CachedSource, Variant};
 use super::mount::{Manifest, Mount};
 use crate::files::{
-    Coding, Codings, ETag, FilePath, Names, Stamp, media_type, names_of_manifest, with_charset,
+    Coding, Codings, ETag, FilePath, FileStamp, ManifestNames, media_type, names_of_manifest,
+    with_charset,
 };
 use crate::http::imf_fixdate;
-use crate::sys::beneath::{Facts, Found, Patience, read};
+use crate::sys::beneath::{FileAttributes, OpenedEntry, Patience, read};
 
 /// Files up to this size, in bytes, are kept in memory and sent with their head.
 const SMALL: u64 = 32 * 1024;
@@ -30,7 +31,7 @@ impl Mount {
         key: &[u8],
         patience: Patience,
         now: u64,
-    ) -> io::Result<Arc<Entry>> {
+    ) -> io::Result<Arc<CacheEntry>> {
         let entry = match self.look(path, patience)? {
             Looked::File(file) => {
                 let (manifest, names) = self.manifest(patience)?;
@@ -39,13 +40,13 @@ impl Mount {
                     Some(_) | None => {
                         let mut cached = self.prepare(file, names.as_deref(), patience)?;
                         cached.manifest = manifest;
-                        Arc::new(Entry::File(Arc::new(cached)))
+                        Arc::new(CacheEntry::File(Arc::new(cached)))
                     }
                 }
             }
-            Looked::Redirect => Arc::new(Entry::Redirect),
-            Looked::Denied => Arc::new(Entry::Denied),
-            Looked::Missing => Arc::new(Entry::Missing),
+            Looked::Redirect => Arc::new(CacheEntry::Redirect),
+            Looked::Denied => Arc::new(CacheEntry::Denied),
+            Looked::Missing => Arc::new(CacheEntry::Missing),
         };
         self.cache.put(key, entry.clone(), now);
         Ok(entry)
@@ -72,9 +73,9 @@ impl Mount {
 
     fn open(&self, path: &FilePath, patience: Patience) -> io::Result<Opened> {
         match self.directory.open(path.as_bytes(), patience) {
-            Ok(Found::File { file, facts }) => Ok(Opened::File(file, stamp(facts))),
-            Ok(Found::Directory) => Ok(Opened::Directory),
-            Ok(Found::Other) => Ok(Opened::Missing),
+            Ok(OpenedEntry::File { file, facts }) => Ok(Opened::File(file, stamp(facts))),
+            Ok(OpenedEntry::Directory) => Ok(Opened::Directory),
+            Ok(OpenedEntry::Other) => Ok(Opened::Missing),
             Err(error) => match error.kind() {
                 ErrorKind::PermissionDenied => Ok(Opened::Denied),
                 // A symbolic link that leads outside or forms a loop, a socket, a name that is too long: treated as
@@ -96,7 +97,7 @@ impl Mount {
         &self,
         path: FilePath,
         file: File,
-        stamp: Stamp,
+        stamp: FileStamp,
         patience: Patience,
     ) -> io::Result<Looked> {
         let mut variants = vec![(Coding::Identity, file, stamp)];
@@ -118,7 +119,7 @@ impl Mount {
     fn prepare(
         &self,
         file: OpenFile,
-        names: Option<&Names>,
+        names: Option<&ManifestNames>,
         patience: Patience,
     ) -> io::Result<Cached> {
         let content_type = match self.content_type() {
@@ -135,9 +136,9 @@ impl Mount {
                 Coding::Gzip => codings.gzip = true,
             }
             let source = if stamp.size <= SMALL {
-                Source::Memory(read(&opened, stamp.size, patience)?.into())
+                CachedSource::Memory(read(&opened, stamp.size, patience)?.into())
             } else {
-                Source::File(Arc::new(opened))
+                CachedSource::File(Arc::new(opened))
             };
             variants.push(Variant {
                 coding,
@@ -158,7 +159,10 @@ impl Mount {
     }
 
     /// Its state and the names in it, read again when it has changed.
-    fn manifest(&self, patience: Patience) -> io::Result<(Option<Stamp>, Option<Arc<Names>>)> {
+    fn manifest(
+        &self,
+        patience: Patience,
+    ) -> io::Result<(Option<FileStamp>, Option<Arc<ManifestNames>>)> {
         for name in MANIFESTS {
             let Opened::File(file, stamp) = self.open(&FilePath::named(name), patience)? else {
                 continue;
@@ -197,7 +201,7 @@ enum Looked {
 }
 
 enum Opened {
-    File(File, Stamp),
+    File(File, FileStamp),
     Directory,
     Denied,
     Missing,
@@ -206,13 +210,13 @@ enum Opened {
 /// A file that is open, with its sidecars.
 struct OpenFile {
     path: FilePath,
-    variants: Vec<(Coding, File, Stamp)>,
+    variants: Vec<(Coding, File, FileStamp)>,
 }
 
 impl OpenFile {
     /// Whether the files are unchanged since `known`.
-    fn is(&self, known: &Entry, manifest: Option<Stamp>) -> bool {
-        let Entry::File(cached) = known else {
+    fn is(&self, known: &CacheEntry, manifest: Option<FileStamp>) -> bool {
+        let CacheEntry::File(cached) = known else {
             return false;
         };
         let own = self
@@ -227,8 +231,8 @@ impl OpenFile {
     }
 }
 
-fn stamp(facts: Facts) -> Stamp {
-    Stamp {
+fn stamp(facts: FileAttributes) -> FileStamp {
+    FileStamp {
         inode: facts.inode,
         size: facts.size,
         modified: facts.modified,

@@ -22,10 +22,10 @@ use crate::worker::pool::Pool;
 pub use crate::sys::beneath::Patience;
 pub use app_head::AppHead;
 pub use by_app::{FileResponse, SendfileRoot, Unsendable};
-use cache::Entry;
+use cache::CacheEntry;
 use mount::Mount;
 pub use named::NamedFile;
-pub use reply::{Content, Reply};
+pub use reply::{Reply, ReplyBody};
 
 /// Searches that wait for a slow file system at the same time; others are queued.
 const MOST_THREADS: usize = 4;
@@ -41,12 +41,12 @@ pub struct FileServer {
     clippy::large_enum_variant,
     reason = "taken apart where it was made, once a request"
 )]
-pub enum Look {
+pub enum FileLookup {
     /// It is for the app.
     NotOurs,
     Ready(Reply),
     /// The file system has to be checked: `FileServer::find` does that in another thread.
-    Unknown(Search),
+    Unknown(FileSearch),
 }
 
 /// No thread can be started to wait for the file system.
@@ -54,7 +54,7 @@ pub enum Look {
 pub struct NoThread;
 
 /// A file to look for.
-pub struct Search {
+pub struct FileSearch {
     mount: Arc<Mount>,
     path: FilePath,
     /// The path as received, below the mount.
@@ -79,9 +79,9 @@ impl FileServer {
     }
 
     /// `root`: the path that the app is mounted at, from a proxy or `--root-path`; `now` in monotonic milliseconds.
-    pub fn look(&self, head: &RequestHead, root: &str, now: u64) -> Look {
+    pub fn look(&self, head: &RequestHead, root: &str, now: u64) -> FileLookup {
         let Some((mount, rest)) = self.find_mount(head.target_path(), root) else {
-            return Look::NotOurs;
+            return FileLookup::NotOurs;
         };
         if !matches!(head.known_method(), Method::Get | Method::Head) {
             return mount.or_fall_through(Reply::method_not_allowed());
@@ -100,7 +100,7 @@ impl FileServer {
         };
         match mount.load(&path, rest, Patience::CachedOnly, now) {
             Ok(entry) => mount.answer(&entry, head),
-            Err(_) => Look::Unknown(Search {
+            Err(_) => FileLookup::Unknown(FileSearch {
                 mount: mount.clone(),
                 path,
                 key: rest.into(),
@@ -124,20 +124,20 @@ impl FileServer {
     /// There is no thread, and `then` is not called.
     pub fn find(
         &self,
-        search: Search,
+        search: FileSearch,
         head: RequestHead,
         now: u64,
         then: impl FnOnce(Option<Reply>, RequestHead) + Send + 'static,
     ) -> Result<(), NoThread> {
         let job = move || {
-            let Search { mount, path, key } = search;
+            let FileSearch { mount, path, key } = search;
             let look = match mount.load(&path, &key, Patience::Blocking, now) {
                 Ok(entry) => mount.answer(&entry, &head),
-                Err(error) => Look::Ready(mount.failed(&path, &error)),
+                Err(error) => FileLookup::Ready(mount.failed(&path, &error)),
             };
             match look {
-                Look::Ready(reply) => then(Some(reply), head),
-                Look::NotOurs | Look::Unknown(_) => then(None, head),
+                FileLookup::Ready(reply) => then(Some(reply), head),
+                FileLookup::NotOurs | FileLookup::Unknown(_) => then(None, head),
             }
         };
         self.pool.run(Box::new(job)).map_err(|_| NoThread)
@@ -145,20 +145,20 @@ impl FileServer {
 }
 
 impl Mount {
-    fn answer(&self, entry: &Arc<Entry>, head: &RequestHead) -> Look {
+    fn answer(&self, entry: &Arc<CacheEntry>, head: &RequestHead) -> FileLookup {
         match &**entry {
-            Entry::File(file) => Look::Ready(Reply::of_file(file, head)),
-            Entry::Redirect => Look::Ready(Reply::to_directory(head)),
-            Entry::Denied => self.or_fall_through(Reply::forbidden()),
-            Entry::Missing => self.or_fall_through(Reply::not_found()),
+            CacheEntry::File(file) => FileLookup::Ready(Reply::of_file(file, head)),
+            CacheEntry::Redirect => FileLookup::Ready(Reply::to_directory(head)),
+            CacheEntry::Denied => self.or_fall_through(Reply::forbidden()),
+            CacheEntry::Missing => self.or_fall_through(Reply::not_found()),
         }
     }
 
-    fn or_fall_through(&self, reply: Reply) -> Look {
+    fn or_fall_through(&self, reply: Reply) -> FileLookup {
         if self.falls_through {
-            Look::NotOurs
+            FileLookup::NotOurs
         } else {
-            Look::Ready(reply)
+            FileLookup::Ready(reply)
         }
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::cache::{Cache, Field};
+use super::cache::{Cache, CachedField};
 use super::reply::Reply;
 use crate::config::{DirectoryIndex, Fallthrough, Immutable, StaticMount};
-use crate::files::{FilePath, IMMUTABLE, Names, Stamp, has_hash};
+use crate::files::{FilePath, FileStamp, IMMUTABLE, ManifestNames, has_hash};
 use crate::sys::beneath::Directory;
 
 pub struct Mount {
@@ -26,8 +26,8 @@ pub struct Mount {
 /// The hashed names from the build's manifest, as of its last state.
 #[derive(Debug, Default, Clone)]
 pub struct Manifest {
-    pub stamp: Option<Stamp>,
-    pub names: Option<Arc<Names>>,
+    pub stamp: Option<FileStamp>,
+    pub names: Option<Arc<ManifestNames>>,
 }
 
 impl Mount {
@@ -49,9 +49,9 @@ impl Mount {
     pub fn fields(
         &self,
         path: &FilePath,
-        names: Option<&Names>,
+        names: Option<&ManifestNames>,
         is_negotiated: bool,
-    ) -> Vec<Field> {
+    ) -> Vec<CachedField> {
         let name = path.as_str();
         let is_immutable = match self.immutable {
             Immutable::All => true,

@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use super::app_head::AppHead;
-use super::cache::{Cached, Source, Variant};
+use super::cache::{Cached, CachedSource, Variant};
 use super::reply::Reply;
-use crate::files::{Coding, Codings, ETag, Stamp};
+use crate::files::{Coding, Codings, ETag, FileStamp};
 use crate::http::{RequestHead, imf_fixdate};
 
 const UNKNOWN_TYPE: &[u8] = b"application/octet-stream";
@@ -21,7 +21,7 @@ impl Reply {
         head: Option<&RequestHead>,
         response: &AppHead,
     ) -> Reply {
-        let stamp = Stamp {
+        let stamp = FileStamp {
             inode: facts.ino(),
             size: facts.len(),
             modified: (
@@ -35,7 +35,7 @@ impl Reply {
             last_modified: imf_fixdate(stamp.seconds()),
             length: itoa::Buffer::new().format(stamp.size).as_bytes().into(),
             stamp,
-            source: Source::File(Arc::new(file)),
+            source: CachedSource::File(Arc::new(file)),
         };
         let content_type = response.field(b"content-type").unwrap_or(UNKNOWN_TYPE);
         let opened = Cached {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
 use super::app_head::AppHead;
-use super::cache::{Cached, Source, Variant};
+use super::cache::{Cached, CachedSource, Variant};
 use crate::files::{
     Coding, Conditions, Multipart, Representation, Selected, Slice, accepted, content_range, select,
 };
@@ -15,9 +15,9 @@ use crate::http::{KnownName, RequestHead, reason_phrase};
 use crate::sys::{random, unix_seconds};
 
 /// Name and value, borrowed from the reply.
-pub type Fields<'r> = SmallVec<[(&'r [u8], &'r [u8]); 12]>;
+pub type ReplyFields<'r> = SmallVec<[(&'r [u8], &'r [u8]); 12]>;
 
-type OwnField = (Cow<'static, [u8]>, Cow<'static, [u8]>);
+type StaticField = (Cow<'static, [u8]>, Cow<'static, [u8]>);
 
 #[derive(Debug)]
 pub struct Reply {
@@ -26,13 +26,13 @@ pub struct Reply {
     pub coding: Coding,
     file: Option<(Arc<Cached>, usize)>,
     /// Fields of this response alone.
-    own: SmallVec<[OwnField; 4]>,
-    pub content: Content,
+    own: SmallVec<[StaticField; 4]>,
+    pub content: ReplyBody,
 }
 
 /// The body.
 #[derive(Debug)]
-pub enum Content {
+pub enum ReplyBody {
     /// No body, and no length of one.
     None,
     Memory(Bytes),
@@ -134,7 +134,7 @@ impl Reply {
             coding: variant.coding,
             file: Some((file.clone(), at)),
             own: SmallVec::new(),
-            content: Content::None,
+            content: ReplyBody::None,
         };
         match selected {
             Selected::Whole => {
@@ -155,11 +155,11 @@ impl Reply {
                 reply.add(b"content-type", parts.content_type.clone());
                 reply.add(b"content-length", parts.length.to_string().into_bytes());
                 reply.content = match &variant.source {
-                    Source::File(file) => Content::Parts {
+                    CachedSource::File(file) => ReplyBody::Parts {
                         file: file.clone(),
                         parts,
                     },
-                    Source::Memory(bytes) => Content::Memory(joined(&parts, bytes)),
+                    CachedSource::Memory(bytes) => ReplyBody::Memory(joined(&parts, bytes)),
                 };
             }
             Selected::NotModified => reply.status = 304,
@@ -190,7 +190,7 @@ impl Reply {
                     text.len().to_string().into_bytes().into()
                 ),
             ],
-            content: Content::Memory(text.into()),
+            content: ReplyBody::Memory(text.into()),
         }
     }
 
@@ -233,8 +233,8 @@ impl Reply {
         self.own.push((name.into(), value.into()));
     }
 
-    pub fn fields(&self) -> Fields<'_> {
-        let mut fields: Fields<'_> = self
+    pub fn fields(&self) -> ReplyFields<'_> {
+        let mut fields: ReplyFields<'_> = self
             .own
             .iter()
             .map(|(name, value)| (&**name, &**value))
@@ -290,15 +290,15 @@ impl Variant {
     }
 }
 
-impl Source {
-    fn content(&self, slice: Slice) -> Content {
+impl CachedSource {
+    fn content(&self, slice: Slice) -> ReplyBody {
         match self {
-            Source::Memory(bytes) => {
+            CachedSource::Memory(bytes) => {
                 let start = usize::try_from(slice.start).unwrap_or(usize::MAX);
                 let length = usize::try_from(slice.length).unwrap_or(usize::MAX);
-                Content::Memory(bytes.slice(start..start + length))
+                ReplyBody::Memory(bytes.slice(start..start + length))
             }
-            Source::File(file) => Content::File {
+            CachedSource::File(file) => ReplyBody::File {
                 file: file.clone(),
                 slice,
             },

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use h2::Reason;
 
 use super::{Streams, limits};
-use crate::http2::{Arrived, Next, Session};
-use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State};
-use crate::worker::drain::Stage;
-use crate::worker::held::Until;
-use crate::worker::transport::{Read, StreamWire, Transport};
+use crate::http2::{Arrived, Session, SessionStep};
+use crate::worker::connection::{
+    CloseKind, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
+};
+use crate::worker::drain::DrainStage;
+use crate::worker::transport::{ReadResult, StreamWire, Transport};
+use crate::worker::write_coalescer::Until;
 
 /// Bytes of one read.
 const READ: usize = 16 * 1024;
@@ -18,13 +20,13 @@ const READ_STEPS: u16 = 3;
 
 impl Conn {
     /// From here on the connection uses HTTP/2; bytes that were read already are its first.
-    pub(in crate::worker) fn start_http2(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn start_http2(self: &Arc<Self>, s: &mut ConnectionState) {
         let streams = Streams::new(self);
         let mut session = Session::new(&limits(&self.net), streams.waker(), self.net.now());
         session.input.extend_from_slice(&s.http.input().split());
         s.http.release_buffers();
         s.http2 = Some(Box::new(session));
-        s.mode = Mode::Http2;
+        s.mode = ConnectionMode::Http2;
         s.clock.head_since = None;
         self.admit_http2(s);
         self.note_tls(s);
@@ -33,15 +35,15 @@ impl Conn {
         self.streams.get_or_init(|| streams.clone());
         // Our settings are sent without a request.
         streams.waker().wake();
-        if self.net.drain.stage() != Stage::Serving {
+        if self.net.drain.stage() != DrainStage::Serving {
             self.leave_http2(s);
         }
     }
 
     /// Moves bytes between the socket and the session. False: the next step needs the socket or a stream.
-    pub(in crate::worker) fn http2(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(in crate::worker) fn http2(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         if s.write_closed {
-            self.end_http2(s, Goodbye::Plain);
+            self.end_http2(s, CloseKind::Plain);
             return true;
         }
         let Some(streams) = self.streams.get() else {
@@ -60,32 +62,33 @@ impl Conn {
         session.set_room(HIGH_WATER - s.out.len());
         let end = loop {
             match session.next() {
-                Next::Request(arrived) => {
+                SessionStep::Request(arrived) => {
                     s.clock.fresh = false;
                     s.clock.released = false;
                     self.open_stream(streams, arrived);
                 }
-                Next::Idle => break None,
-                Next::Over(reason) => break Some(reason),
+                SessionStep::Idle => break None,
+                SessionStep::Over(reason) => break Some(reason),
             }
         };
         let output = session.take_output();
         if !output.is_empty() {
-            s.written_in = self.net.held.step();
-            let mut socket = Output::of(&mut s.transport, &mut s.out, &mut s.write_closed);
+            s.written_in = self.net.write_coalescer.step();
+            let mut socket =
+                ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed);
             if !socket.write([&output, b"", b""]) {
                 s.clock.write_progress = self.net.now();
             }
         }
         if let Some(reason) = end {
             self.report_http2(reason);
-            self.end_http2(s, Goodbye::Lingering);
+            self.end_http2(s, CloseKind::Lingering);
         }
         true
     }
 
     /// True: bytes have arrived, or their end.
-    fn read_http2(self: &Arc<Self>, s: &mut State) -> bool {
+    fn read_http2(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let Some(session) = &mut s.http2 else {
             return false;
         };
@@ -94,19 +97,19 @@ impl Conn {
         }
         session.input.reserve(READ);
         match s.transport.read(&mut session.input) {
-            Read::Bytes(count) => {
+            ReadResult::Bytes(count) => {
                 self.net.page.received(count as u64);
                 s.share.spend(READ_STEPS);
                 self.admit_http2(s);
                 true
             }
-            Read::Nothing => false,
-            Read::End | Read::Complete => {
+            ReadResult::Nothing => false,
+            ReadResult::End | ReadResult::Complete => {
                 s.read_ended = true;
                 session.input_ended();
                 true
             }
-            Read::Failed => {
+            ReadResult::Failed => {
                 s.write_closed = true;
                 s.read_ended = true;
                 session.input_ended();
@@ -117,7 +120,7 @@ impl Conn {
     }
 
     /// Counts the frames that have arrived, and applies the timeout of an incomplete head.
-    fn admit_http2(&self, s: &mut State) {
+    fn admit_http2(&self, s: &mut ConnectionState) {
         let now = self.net.now();
         if let Some(session) = &mut s.http2 {
             session.admit(now);
@@ -147,9 +150,9 @@ impl Conn {
     }
 
     /// No more streams; open ones are lost, if there are any.
-    fn end_http2(self: &Arc<Self>, s: &mut State, goodbye: Goodbye) {
+    fn end_http2(self: &Arc<Self>, s: &mut ConnectionState, close_kind: CloseKind) {
         s.http2 = None;
-        self.say_goodbye(s, goodbye);
+        self.begin_close(s, close_kind);
     }
 
     fn report_http2(&self, reason: Option<Reason>) {
@@ -160,7 +163,7 @@ impl Conn {
             self.net.page.http2_calmed();
         }
         let (peer, reason) = (self.shown_peer(), name(reason));
-        if self.net.complaints.admits(reason, self.net.now()) {
+        if self.net.log_throttle.admits(reason, self.net.now()) {
             tracing::info!(peer, reason, "HTTP/2 connection failed");
         } else {
             tracing::debug!(peer, reason, "HTTP/2 connection failed");
@@ -183,14 +186,15 @@ impl Conn {
     /// with that of the last one; the output of a single stream in one step of the app too, except the first piece.
     pub(super) fn go_on_with_session(self: &Arc<Self>, open: usize) {
         let s = &mut *self.lock();
-        let held = &self.net.held;
+        let held = &self.net.write_coalescer;
         let until = match open {
             0 => None,
             1 if s.written_in == held.step() => Some(Until::StepEnds),
             1 => s.holds.then_some(Until::TurnEnds),
             _ => Some(Until::TurnEnds),
         };
-        let until = until.filter(|_| s.mode == Mode::Http2 && self.net.app().works_in_steps());
+        let until =
+            until.filter(|_| s.mode == ConnectionMode::Http2 && self.net.app().works_in_steps());
         let Some(until) = until else {
             self.advance(s);
             return;
@@ -201,7 +205,7 @@ impl Conn {
     }
 
     /// The worker drains: streams that have begun finish, and the client is notified to open no others here.
-    pub(in crate::worker) fn leave_http2(&self, s: &mut State) {
+    pub(in crate::worker) fn leave_http2(&self, s: &mut ConnectionState) {
         if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
             session.leave();
             streams.waker().wake();

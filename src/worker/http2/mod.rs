@@ -14,12 +14,12 @@ pub use streams::Streams;
 
 use super::network::Network;
 use crate::config::WebSockets;
-use crate::http2::Limits;
+use crate::http2::Http2Limits;
 
 /// Limits for clients on connections of this worker.
-fn limits(net: &Network) -> Limits {
+fn limits(net: &Network) -> Http2Limits {
     let settings = &net.settings.http2;
-    Limits {
+    Http2Limits {
         concurrent_streams: settings.concurrent_streams,
         stream_window: settings.stream_window,
         frame_size: settings.frame_size,

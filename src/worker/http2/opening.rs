@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Http2;
 use crate::http2::{Preface, preface};
-use crate::worker::connection::{Conn, Opening, State};
+use crate::worker::connection::{Conn, ConnectionState, Opening};
 use crate::worker::network::Network;
 
 impl Network {
@@ -19,7 +19,7 @@ impl Network {
 
 impl Conn {
     /// Checks the first bytes. False: the next step needs the socket.
-    pub(in crate::worker) fn preface(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(in crate::worker) fn preface(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let found = if s.http.buffered() == 0 {
             Preface::Undecided
         } else {

@@ -14,7 +14,7 @@ pub struct Streams {
     /// Open streams, by number.
     open: Mutex<HashMap<u32, Arc<Conn>>>,
     /// Shared with wakers.
-    notes: Arc<Notes>,
+    notes: Arc<PendingWork>,
     /// When the last one ended, or the connection began, in monotonic milliseconds.
     idle_since: AtomicU64,
     /// Calls of `settle` since a thread entered it.
@@ -23,7 +23,7 @@ pub struct Streams {
 
 /// Work to be done when no lock is held.
 #[derive(Default)]
-struct Notes {
+struct PendingWork {
     any: AtomicBool,
     /// The session has work although no bytes have arrived.
     session: AtomicBool,
@@ -31,7 +31,7 @@ struct Notes {
     streams: Mutex<Vec<u32>>,
 }
 
-impl Notes {
+impl PendingWork {
     fn add(&self, stream: u32) {
         self.streams.lock().push(stream);
         self.any.store(true, Ordering::Release);
@@ -39,7 +39,7 @@ impl Notes {
 }
 
 /// The waker of the session.
-impl Wake for Notes {
+impl Wake for PendingWork {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -51,7 +51,7 @@ impl Wake for Notes {
 }
 
 struct StreamNote {
-    notes: Arc<Notes>,
+    notes: Arc<PendingWork>,
     number: u32,
 }
 

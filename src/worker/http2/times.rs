@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use h2::Reason;
 
-use crate::worker::connection::{Conn, State};
-use crate::worker::drain::Stage;
+use crate::worker::connection::{Conn, ConnectionState};
+use crate::worker::drain::DrainStage;
 use crate::worker::network::millis;
 
 /// How long an idle connection keeps its buffers.
@@ -13,14 +13,14 @@ const RELEASE: u64 = 1_000;
 
 impl Conn {
     /// Since when no stream is open and nothing is unsent.
-    pub(in crate::worker) fn http2_idle_since(&self, s: &State) -> Option<u64> {
+    pub(in crate::worker) fn http2_idle_since(&self, s: &ConnectionState) -> Option<u64> {
         let streams = self.streams.get()?;
         streams.idle_since().filter(|_| !s.is_unsent())
     }
 
     /// When it is to be checked again, in monotonic milliseconds; 0: at the next tick.
-    pub(in crate::worker) fn next_http2_timeout(&self, s: &State) -> u64 {
-        if s.is_unsent() || self.net.drain.stage() != Stage::Serving {
+    pub(in crate::worker) fn next_http2_timeout(&self, s: &ConnectionState) -> u64 {
+        if s.is_unsent() || self.net.drain.stage() != DrainStage::Serving {
             return 0;
         }
         if let Some(since) = s.clock.head_since {
@@ -34,7 +34,7 @@ impl Conn {
     }
 
     /// Applies every deadline that has passed at `now` (monotonic milliseconds).
-    pub(in crate::worker) fn http2_tick(self: &Arc<Self>, s: &mut State, now: u64) {
+    pub(in crate::worker) fn http2_tick(self: &Arc<Self>, s: &mut ConnectionState, now: u64) {
         let limits = &self.net.settings.client;
         if s.is_unsent() {
             if now.saturating_sub(s.clock.write_progress) >= millis(limits.write) {
@@ -59,14 +59,14 @@ impl Conn {
             }
         }
         let drained =
-            self.net.drain.stage() != Stage::Serving && now >= self.net.drain.idle_until();
+            self.net.drain.stage() != DrainStage::Serving && now >= self.net.drain.idle_until();
         if drained || idle >= self.http2_idle_limit(s) {
             self.close_http2(s, Reason::NO_ERROR);
         }
     }
 
     /// In milliseconds.
-    fn http2_idle_limit(&self, s: &State) -> u64 {
+    fn http2_idle_limit(&self, s: &ConnectionState) -> u64 {
         let limits = &self.net.settings.client;
         millis(if s.clock.fresh {
             limits.first_byte
@@ -77,7 +77,11 @@ impl Conn {
 
     /// Sends GOAWAY and closes. If no stream is open nothing is lost: a request that the client sends at this moment
     /// can safely be retried, since it was not accepted.
-    pub(in crate::worker) fn close_http2(self: &Arc<Self>, s: &mut State, reason: Reason) {
+    pub(in crate::worker) fn close_http2(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        reason: Reason,
+    ) {
         if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
             session.abandon(reason);
             streams.waker().wake();

@@ -18,13 +18,13 @@ use parking_lot::Mutex;
 
 use crate::config::Settings;
 use crate::http::{KnownName, RequestHead};
-use crate::ipc::{Mark, Page, Ticket};
+use crate::ipc::{InFlightMark, Page, Ticket};
 use crate::observability::access::AccessLog;
 use crate::observability::relay;
 use crate::observability::statsd::Statsd;
 use crate::sys;
 use crate::worker::tls::TlsFacts;
-use record::{Kept, Wanted};
+use record::{Kept, WantedFields};
 use request_id::Ids;
 
 /// Status in logs and metrics of a request that ended before its response began, as in nginx: most often the client
@@ -37,7 +37,7 @@ pub struct Ledger {
     /// Set where there is an access log.
     access: Option<Mutex<AccessLog>>,
     /// What has to be kept of requests for it.
-    wanted: Wanted,
+    wanted: WantedFields,
     statsd: Option<Mutex<Statsd>>,
     ids: Ids,
     in_flight: AtomicU32,
@@ -80,7 +80,7 @@ impl Ledger {
     pub fn new(settings: Arc<Settings>, page: Page) -> Self {
         Self {
             access: AccessLog::inherited(&settings.logging).map(Mutex::new),
-            wanted: Wanted::of(&settings),
+            wanted: WantedFields::of(&settings),
             statsd: Statsd::inherited(&settings).map(Mutex::new),
             ids: Ids::new(),
             in_flight: AtomicU32::new(0),
@@ -227,7 +227,7 @@ impl Ledger {
 
 impl Entry {
     /// For the page: whether the app's code runs for this request.
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> InFlightMark {
         self.ticket.mark()
     }
 
@@ -247,14 +247,14 @@ impl Entry {
         if (ledger.wanted.response || relay::takes_access())
             && let Some(kept) = &mut self.kept
         {
-            kept.noted().response = head();
+            kept.captured().response = head();
         }
     }
 
     /// Keeps values of the environ, as the app has left them.
     pub fn note_environ(&mut self, found: Vec<(String, Vec<u8>)>) {
         if let Some(kept) = &mut self.kept {
-            kept.noted().environ = found;
+            kept.captured().environ = found;
         }
     }
 }

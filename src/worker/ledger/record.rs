@@ -6,26 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ledger, Outcome};
-use crate::config::{AccessFormat, Atom, Piece, Settings};
+use crate::config::{AccessFormat, Atom, FormatPiece, Settings};
 use crate::http::{Field, KnownName, RequestHead, decode_path};
-use crate::observability::access::{Details, Request};
+use crate::observability::access::{Details, LoggedRequest};
 use crate::worker::tls::TlsFacts;
 
 /// What has to be kept of a request for the format, beyond its head.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub struct WantedFields {
     /// The fields of the response.
     pub response: bool,
     /// Names in the environ, lower-cased.
     pub environ: Vec<String>,
 }
 
-impl Wanted {
-    pub fn of(settings: &Settings) -> Wanted {
+impl WantedFields {
+    pub fn of(settings: &Settings) -> WantedFields {
         let logging = &settings.logging;
         let hooks = settings.hooks.as_ref();
         let may_change = hooks.is_some_and(|hooks| hooks.has("pre_request"));
-        let mut wanted = Wanted::default();
+        let mut wanted = WantedFields::default();
         let (AccessFormat::Custom(pieces) | AccessFormat::JsonShaped(pieces)) =
             &logging.access.format
         else {
@@ -33,12 +33,12 @@ impl Wanted {
         };
         for piece in pieces {
             match piece {
-                Piece::Atom(Atom::ResponseField(_), _) => wanted.response = true,
-                Piece::Atom(Atom::Environ(name), _) => wanted.environ.push(name.clone()),
-                Piece::Atom(Atom::RequestField(name), _) if may_change => {
+                FormatPiece::Atom(Atom::ResponseField(_), _) => wanted.response = true,
+                FormatPiece::Atom(Atom::Environ(name), _) => wanted.environ.push(name.clone()),
+                FormatPiece::Atom(Atom::RequestField(name), _) if may_change => {
                     wanted.environ.push(changed(name));
                 }
-                Piece::Atom(..) | Piece::Text(_) => {}
+                FormatPiece::Atom(..) | FormatPiece::Text(_) => {}
             }
         }
         wanted
@@ -52,13 +52,13 @@ fn changed(field: &str) -> String {
 
 /// Data captured during the request.
 #[derive(Debug, Default)]
-pub struct Noted {
+pub struct CapturedFields {
     /// The serialised head of the response, without the framing fields.
     pub response: Vec<u8>,
     pub environ: Vec<(String, Vec<u8>)>,
 }
 
-impl Noted {
+impl CapturedFields {
     fn field(&self, name: &str) -> Option<&[u8]> {
         let named = self
             .fields()
@@ -78,7 +78,7 @@ impl Noted {
 /// Data of a request for its log line.
 pub struct Kept {
     head: RequestHead,
-    noted: Option<Box<Noted>>,
+    captured: Option<Box<CapturedFields>>,
     pub tls: Option<Arc<TlsFacts>>,
 }
 
@@ -86,7 +86,7 @@ impl Kept {
     pub fn of(head: &RequestHead) -> Self {
         Self {
             head: head.clone(),
-            noted: None,
+            captured: None,
             tls: None,
         }
     }
@@ -96,19 +96,19 @@ impl Kept {
         self.head.compact();
     }
 
-    pub fn noted(&mut self) -> &mut Noted {
-        self.noted.get_or_insert_default()
+    pub fn captured(&mut self) -> &mut CapturedFields {
+        self.captured.get_or_insert_default()
     }
 }
 
-struct Facts<'a> {
+struct RequestFacts<'a> {
     head: &'a RequestHead,
-    noted: Option<&'a Noted>,
+    captured: Option<&'a CapturedFields>,
     peer: Option<IpAddr>,
     tls: Option<&'a TlsFacts>,
 }
 
-impl Details for Facts<'_> {
+impl Details for RequestFacts<'_> {
     fn path(&self) -> Cow<'_, [u8]> {
         decode_path(self.head.target_path())
     }
@@ -119,7 +119,7 @@ impl Details for Facts<'_> {
 
     /// The last one of that name, as with gunicorn; the changed value where a hook has changed it.
     fn request_field(&self, name: &str) -> Option<&[u8]> {
-        let left = self.noted.iter().flat_map(|noted| &noted.environ);
+        let left = self.captured.iter().flat_map(|captured| &captured.environ);
         let left = left.rev().find(|(own, _)| *own == changed(name));
         if let Some((_, value)) = left {
             return Some(value);
@@ -130,7 +130,7 @@ impl Details for Facts<'_> {
     }
 
     fn response_field(&self, name: &str) -> Option<&[u8]> {
-        self.noted?.field(name)
+        self.captured?.field(name)
     }
 
     /// The app's environ where there is one, else its initial values.
@@ -138,8 +138,11 @@ impl Details for Facts<'_> {
         if let Some(value) = self.tls(name) {
             return Some(value.as_bytes().into());
         }
-        if let Some(noted) = self.noted.filter(|noted| !noted.environ.is_empty()) {
-            let found = noted.environ.iter().find(|(own, _)| own == name);
+        if let Some(captured) = self
+            .captured
+            .filter(|captured| !captured.environ.is_empty())
+        {
+            let found = captured.environ.iter().find(|(own, _)| own == name);
             return found.map(|(_, value)| value.into());
         }
         Some(match name {
@@ -165,14 +168,17 @@ impl Details for Facts<'_> {
     }
 
     fn response_fields(&self, each: &mut dyn FnMut(&str, &[u8])) {
-        for (name, value) in self.noted.iter().flat_map(|noted| noted.fields()) {
+        for (name, value) in self.captured.iter().flat_map(|captured| captured.fields()) {
             each(&lower_case(name), value);
         }
     }
 
     fn environ_all(&self, each: &mut dyn FnMut(&str, &[u8])) {
-        if let Some(noted) = self.noted.filter(|noted| !noted.environ.is_empty()) {
-            noted
+        if let Some(captured) = self
+            .captured
+            .filter(|captured| !captured.environ.is_empty())
+        {
+            captured
                 .environ
                 .iter()
                 .for_each(|(name, value)| each(name, value));
@@ -206,7 +212,7 @@ fn lower_case(name: &[u8]) -> String {
     String::from_utf8_lossy(name).to_ascii_lowercase()
 }
 
-impl<'a> Facts<'a> {
+impl<'a> RequestFacts<'a> {
     /// These names exist only in the log, not in an environ.
     fn tls(&self, name: &str) -> Option<&'a str> {
         let tls = self.tls?;
@@ -244,14 +250,14 @@ impl Ledger {
         };
         let peer = outcome.peer;
         let head = kept.map(|kept| &kept.head);
-        let facts = kept.map(|kept| Facts {
+        let facts = kept.map(|kept| RequestFacts {
             head: &kept.head,
-            noted: kept.noted.as_deref(),
+            captured: kept.captured.as_deref(),
             peer,
             tls: kept.tls.as_deref(),
         });
         let header = |name| head.and_then(|head| head.header(name));
-        access.lock().record(&Request {
+        access.lock().record(&LoggedRequest {
             peer,
             method: head.map_or(b"", |head| head.method().as_bytes()),
             target: head.map_or(b"", |head| head.target()),
@@ -274,12 +280,12 @@ mod tests {
 
     #[test]
     fn fields_of_the_response_by_any_case_the_last_one_counts() {
-        let noted = Noted {
+        let captured = CapturedFields {
             response: b"HTTP/1.1 200 OK\r\nX-A:  one\r\nx-b: a:b\r\nx-a: two\r\n".to_vec(),
             environ: Vec::new(),
         };
-        assert_eq!(noted.field("x-a"), Some(&b"two"[..]));
-        assert_eq!(noted.field("x-b"), Some(&b"a:b"[..]));
-        assert_eq!(noted.field("http/1.1 200 ok"), None);
+        assert_eq!(captured.field("x-a"), Some(&b"two"[..]));
+        assert_eq!(captured.field("x-b"), Some(&b"a:b"[..]));
+        assert_eq!(captured.field("http/1.1 200 ok"), None);
     }
 }

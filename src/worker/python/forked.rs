@@ -8,7 +8,7 @@ use super::{exception, flush_stdio};
 use crate::sys::{exit_now, is_forked_child};
 
 /// The point at which the server regained control in the child.
-pub enum Came {
+pub enum ForkReturn {
     /// The code that forked has returned, or raised.
     ToAnEnd(Result<(), PyErr>),
     /// It waits for the event loop, which is its parent's.
@@ -17,7 +17,7 @@ pub enum Came {
 
 /// Returns `outcome` in the worker itself. A forked child exits as a program does at its end, except for hooks and
 /// destructors, which belong to the worker.
-pub fn in_worker<T>(py: Python<'_>, outcome: T, came: impl FnOnce(T) -> Came) -> T {
+pub fn in_worker<T>(py: Python<'_>, outcome: T, came: impl FnOnce(T) -> ForkReturn) -> T {
     if is_forked_child() {
         leave(py, came(outcome));
     }
@@ -26,14 +26,14 @@ pub fn in_worker<T>(py: Python<'_>, outcome: T, came: impl FnOnce(T) -> Came) ->
 
 /// As `in_worker`, where no error has occurred.
 pub fn leave_forked_child(py: Python<'_>) {
-    in_worker(py, (), |()| Came::ToAnEnd(Ok(())));
+    in_worker(py, (), |()| ForkReturn::ToAnEnd(Ok(())));
 }
 
-fn leave(py: Python<'_>, came: Came) -> ! {
+fn leave(py: Python<'_>, came: ForkReturn) -> ! {
     let code = match came {
-        Came::ToAnEnd(Ok(())) => handled(py).map_or(0, |error| code_of(py, &error)),
-        Came::ToAnEnd(Err(error)) => code_of(py, &error),
-        Came::ToAWait => {
+        ForkReturn::ToAnEnd(Ok(())) => handled(py).map_or(0, |error| code_of(py, &error)),
+        ForkReturn::ToAnEnd(Err(error)) => code_of(py, &error),
+        ForkReturn::ToAWait => {
             print(
                 py,
                 "a forked child cannot wait in the event loop of its worker, it exits\n",

@@ -24,7 +24,7 @@ pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -
     let logs = scripts.logs.bind(py);
     let say = PyCFunction::new_closure(py, Some(c"say"), None, |args: &Arguments<'_>, _: _| {
         let (level, message, below): (i64, String, String) = args.extract()?;
-        observability::python_says(level, message, below);
+        observability::log_from_python(level, message, below);
         Ok::<(), PyErr>(())
     })?;
     let write =
@@ -149,13 +149,13 @@ fn loader_of_scripts<'py>(py: Python<'py>, settings: &Settings) -> PyResult<Boun
 }
 
 /// Of a request: its atoms, and its fields with their names.
-type Record = (Vec<String>, Vec<(String, String)>);
+type RequestRecord = (Vec<String>, Vec<(String, String)>);
 
 /// Python's number of the level, the text, and for a request its atoms and fields.
-fn plain(item: relay::Item) -> (u8, String, Option<Record>) {
+fn plain(item: relay::RelayItem) -> (u8, String, Option<RequestRecord>) {
     match item {
-        relay::Item::Error { level, text } => ((level as u8 + 1) * 10, text, None),
-        relay::Item::Access {
+        relay::RelayItem::Error { level, text } => ((level as u8 + 1) * 10, text, None),
+        relay::RelayItem::Access {
             line,
             atoms,
             fields,

@@ -26,7 +26,7 @@ pub use cancel::{
 pub use collected::{Collected, track};
 pub use disconnect::{ClientDisconnected, is_disconnect};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
-pub use forked::{Came, in_worker, leave_forked_child};
+pub use forked::{ForkReturn, in_worker, leave_forked_child};
 pub use handlers::{Handlers, is_main_thread};
 pub use hooks::{Hooks, WorkerHooks, interrupt_is_heard, is_aborted, tell_interrupt};
 pub use interpreter::{Interpreter, StartError, loaded_version};
@@ -35,7 +35,7 @@ pub use logging::{
 };
 pub use resume::{Step, resume};
 pub use scripts::{Scripts, mold as mold_script};
-pub use stacks::Stacks;
+pub use stacks::StackFormatter;
 pub use static_mounts::static_mounts;
 pub use text::{latin1, package_of, to_latin1, type_name};
 pub use watched::Watched;
@@ -153,7 +153,7 @@ fn forget_keyboard_interrupt(py: Python<'_>) -> PyResult<()> {
 /// Loads the modules of Python's standard library that a worker needs, before it changes to a user who may not read
 /// it (an interpreter in root's home). Nothing of `site-packages` or of the app: that must not run with the master's
 /// rights.
-pub fn take_along(py: Python<'_>) {
+pub fn preload_stdlib(py: Python<'_>) {
     const NEEDED: [&str; 14] = [
         "asyncio",
         "difflib",

@@ -5,19 +5,19 @@ use pyo3::prelude::*;
 use super::Scripts;
 
 /// The stacks of all threads and tasks, formatted by the calling thread.
-pub struct Stacks {
-    tell: Py<PyAny>,
+pub struct StackFormatter {
+    formatter: Py<PyAny>,
 }
 
-impl Stacks {
+impl StackFormatter {
     pub fn new(py: Python<'_>, scripts: &Scripts) -> PyResult<Self> {
-        let tell = scripts.stacks.bind(py).getattr("tell")?.unbind();
-        Ok(Self { tell })
+        let formatter = scripts.stacks.bind(py).getattr("tell")?.unbind();
+        Ok(Self { formatter })
     }
 
     pub fn text(&self, py: Python<'_>) -> String {
         let text = self
-            .tell
+            .formatter
             .call0(py)
             .and_then(|text| text.extract::<String>(py));
         text.unwrap_or_else(|error| format!("the stacks cannot be told: {error}"))

@@ -10,15 +10,15 @@ use super::scripts;
 pub struct Watched(Option<Py<PyAny>>);
 
 impl Watched {
-    /// Called before the app is imported. `news` stays open for as long as the process lives.
-    pub fn new(py: Python<'_>, news: Option<OwnedFd>) -> PyResult<Self> {
-        let Some(news) = news else {
+    /// Called before the app is imported. `loaded_files` stays open for as long as the process lives.
+    pub fn new(py: Python<'_>, loaded_files: Option<OwnedFd>) -> PyResult<Self> {
+        let Some(loaded_files) = loaded_files else {
             return Ok(Self(None));
         };
         let module = scripts::watched(py)?;
         let module = module.bind(py);
         module.call_method0("keep_no_fresh_bytecode")?;
-        let reporter = module.call_method1("Reporter", (news.into_raw_fd(),))?;
+        let reporter = module.call_method1("Reporter", (loaded_files.into_raw_fd(),))?;
         Ok(Self(Some(reporter.unbind())))
     }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::Watching;
 use crate::config::PortSharing;
-use crate::ipc::State;
-use crate::sys::epoll::Watch;
+use crate::ipc::ScoreboardState;
+use crate::sys::epoll::WatchMode;
 use crate::sys::{self, Audience, Listener, stream};
 use crate::worker::intake::Accepted;
 
@@ -74,7 +74,7 @@ impl Watching {
             .listeners
             .retain(|listener| listener.audience == Audience::Everybody);
         self.own.net.drain.keep_open_after_answers();
-        self.own.net.page.set_state(State::Accepting);
+        self.own.net.page.set_state(ScoreboardState::Accepting);
         self.listen();
         self.begin_to_accept();
     }
@@ -95,7 +95,7 @@ impl Watching {
         for (n, listener) in self.open() {
             if let Err(error) =
                 self.epoll
-                    .add(listener.fd.as_fd(), Watch::ReadableExclusive, n as u64)
+                    .add(listener.fd.as_fd(), WatchMode::ReadableExclusive, n as u64)
             {
                 tracing::error!(%error, address = %listener.address, "listener cannot be watched");
             }
@@ -190,7 +190,7 @@ impl Watching {
                 if self
                     .own
                     .net
-                    .complaints
+                    .log_throttle
                     .admits("out of descriptors", sys::monotonic_ms())
                 {
                     tracing::warn!(error = %e, "out of descriptors, accepting pauses");
@@ -204,7 +204,7 @@ impl Watching {
             // The listener would be reported again at once, repeatedly.
             Err(e) => {
                 let now = sys::monotonic_ms();
-                if self.own.net.complaints.admits("accept fails", now) {
+                if self.own.net.log_throttle.admits("accept fails", now) {
                     tracing::warn!(error = %e, address = %listener.address, "no connection can be accepted, accepting pauses");
                 }
                 self.disarm(Accepting::BackOff(now + BACK_OFF_MS));
@@ -228,7 +228,7 @@ impl Watching {
     }
 
     pub(super) fn stop_accepting(&mut self) {
-        self.own.net.page.set_state(State::Draining);
+        self.own.net.page.set_state(ScoreboardState::Draining);
         self.disarm(Accepting::No);
         self.own.net.intake.listeners.lock().clear();
         self.own.listeners.clear();

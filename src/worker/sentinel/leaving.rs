@@ -3,8 +3,8 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::{Accepting, Command, Watching};
-use crate::ipc::{DrainReason, FromWorker, State};
+use super::{Accepting, MasterCommand, Watching};
+use crate::ipc::{DrainReason, FromWorker, ScoreboardState};
 use crate::sys::{self, wait_readable};
 use crate::worker::network::millis;
 
@@ -35,7 +35,7 @@ impl Grace {
 
 impl Watching {
     pub(super) fn drain(&mut self, reason: DrainReason, graceful_ms: u64) {
-        if !self.own.orders.is_listening() {
+        if !self.own.commands.is_listening() {
             sys::exit_now(0);
         }
         self.own.net.begin_drain(match reason {
@@ -65,7 +65,7 @@ impl Watching {
             self.empty_accept_queues(1);
         }
         self.own.net.intake.listeners.lock().clear();
-        self.own.net.page.set_state(State::Ready);
+        self.own.net.page.set_state(ScoreboardState::Ready);
         // If the master is gone, the lifeline reports it.
         drop(self.own.channel.send(&FromWorker::StoppedAccepting));
     }
@@ -95,7 +95,7 @@ impl Watching {
         let Grace { requests, whole } = Grace::of(graceful_ms);
         let now = sys::monotonic_ms();
         self.end_by(now + whole);
-        self.own.orders.give(Command::Drain {
+        self.own.commands.give(MasterCommand::Drain {
             until: now + requests,
             end: now + whole,
         });
@@ -107,14 +107,14 @@ impl Watching {
     }
 
     pub(super) fn stop_fast(&mut self) {
-        if !self.own.orders.is_listening() {
+        if !self.own.commands.is_listening() {
             sys::exit_now(0);
         }
         self.own.net.begin_drain(DrainReason::Shutdown);
         self.stop_accepting();
         let end = sys::monotonic_ms() + FAST_MS;
         self.end_by(end);
-        self.own.orders.give(Command::Fast { end });
+        self.own.commands.give(MasterCommand::Fast { end });
         self.own.net.wake.wake();
     }
 

@@ -2,11 +2,11 @@
 
 use std::os::fd::AsFd;
 
-use super::{Command, Watching};
+use super::{MasterCommand, Watching};
 use crate::config::{LogLevel, Prints};
 use crate::ipc::{Incoming, ToWorker};
 use crate::observability;
-use crate::worker::drain::Stage;
+use crate::worker::drain::DrainStage;
 use crate::worker::python;
 
 impl Watching {
@@ -66,15 +66,15 @@ impl Watching {
         {
             tracing::error!(%error, "stdout and stderr of the app still go to the old file");
         }
-        if self.own.net.drain.stage() == Stage::Serving {
+        if self.own.net.drain.stage() == DrainStage::Serving {
             python::reopen_python_files();
         }
     }
 
     /// Before the app is loaded the reactor is not turned; the master then requests the stacks by a signal.
     pub(super) fn ask_stacks(&self, number: u64) {
-        if self.own.orders.is_listening() {
-            self.own.orders.give(Command::Stacks { number });
+        if self.own.commands.is_listening() {
+            self.own.commands.give(MasterCommand::Stacks { number });
             self.own.net.wake.wake();
         }
     }

@@ -2,23 +2,23 @@
 //! thread can. It never runs Python, so it responds also while the app blocks the worker.
 
 mod accepting;
+mod commands;
 mod leaving;
 mod master;
-mod orders;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::held::{self, Until};
 use super::network::{Network, millis};
-use super::signals::{self, Asked};
+use super::signals::{self, ExitRequest};
+use super::write_coalescer::{self, Until};
 use crate::ipc::{FromWorker, WorkerChannel};
-use crate::sys::epoll::{Epoll, Ready, Wake, Watch};
-use crate::sys::{self, Audience, Listener, Noted};
+use crate::sys::epoll::{Epoll, Readiness, Wake, WatchMode};
+use crate::sys::{self, Audience, Listener, SignalNotes};
 pub use accepting::Accepting;
-pub use orders::{Command, Orders};
+pub use commands::{CommandQueue, MasterCommand};
 
 const CHANNEL: u64 = 1 << 32;
 const LIFELINE: u64 = CHANNEL + 1;
@@ -35,18 +35,18 @@ pub struct Sentinel {
     pub channel: Arc<WorkerChannel>,
     pub lifeline: OwnedFd,
     pub picked: Arc<Wake>,
-    pub orders: Arc<Orders>,
+    pub commands: Arc<CommandQueue>,
 }
 
 impl Sentinel {
     /// Starts the thread, with all signals blocked: they belong to Python's main thread.
     pub fn spawn(self) -> io::Result<()> {
         let epoll = Epoll::new(32)?;
-        epoll.add(self.channel.as_fd(), Watch::Readable, CHANNEL)?;
-        epoll.add(self.lifeline.as_fd(), Watch::Readable, LIFELINE)?;
-        epoll.add(self.picked.as_fd(), Watch::Readable, PICKED)?;
-        let noted = Noted::open()?;
-        epoll.add(noted.as_fd(), Watch::Readable, SIGNALS)?;
+        epoll.add(self.channel.as_fd(), WatchMode::Readable, CHANNEL)?;
+        epoll.add(self.lifeline.as_fd(), WatchMode::Readable, LIFELINE)?;
+        epoll.add(self.picked.as_fd(), WatchMode::Readable, PICKED)?;
+        let signal_notes = SignalNotes::open()?;
+        epoll.add(signal_notes.as_fd(), WatchMode::Readable, SIGNALS)?;
         sys::with_signals_blocked(|| {
             std::thread::Builder::new()
                 .name("rgun-sentinel".into())
@@ -55,7 +55,7 @@ impl Sentinel {
                     Watching {
                         own: self,
                         epoll,
-                        noted,
+                        signal_notes,
                         accepting: Accepting::No,
                         audience: Audience::Everybody,
                         deadline: None,
@@ -74,7 +74,7 @@ impl Sentinel {
 struct Watching {
     own: Sentinel,
     epoll: Epoll,
-    noted: &'static Noted,
+    signal_notes: &'static SignalNotes,
     accepting: Accepting,
     /// Which listeners it accepts at, now or after `Go`.
     audience: Audience,
@@ -123,12 +123,12 @@ impl Watching {
             else {
                 return;
             };
-            if self.own.orders.is_finished() {
+            if self.own.commands.is_finished() {
                 return;
             }
             for n in 0..count {
                 if let Some(ready) = self.epoll.event(n) {
-                    self.news(ready);
+                    self.handle_event(ready);
                 }
             }
             self.look_at_held_output();
@@ -142,13 +142,13 @@ impl Watching {
     fn held_until(&self, now: u64) -> Option<u64> {
         self.own
             .net
-            .held
+            .write_coalescer
             .is_watched()
-            .then(|| now + millis(held::LONGEST))
+            .then(|| now + millis(write_coalescer::LONGEST))
     }
 
     fn look_at_held_output(&mut self) {
-        if !self.own.net.held.is_watched() {
+        if !self.own.net.write_coalescer.is_watched() {
             return;
         }
         let now = sys::monotonic_ms();
@@ -158,11 +158,11 @@ impl Watching {
             self.held_at = now;
         } else if now - self.held_at > QUIET_MS {
             self.held_at = 0;
-            self.own.net.held.unwatch();
+            self.own.net.write_coalescer.unwatch();
         }
     }
 
-    fn news(&mut self, ready: Ready) {
+    fn handle_event(&mut self, ready: Readiness) {
         match ready.token {
             CHANNEL => self.listen_to_master(),
             LIFELINE => self.master_is_gone(),
@@ -174,9 +174,9 @@ impl Watching {
                     Accepting::No | Accepting::Stuck | Accepting::BackOff(_) => {}
                 }
             }
-            SIGNALS => match signals::asked(self.noted) {
-                Some(Asked::Leave) => self.leave(),
-                Some(Asked::LeaveAtOnce) => {
+            SIGNALS => match signals::asked(self.signal_notes) {
+                Some(ExitRequest::Leave) => self.leave(),
+                Some(ExitRequest::LeaveAtOnce) => {
                     self.stop_fast();
                     // As in `begin_grace`: unasked, so that another worker takes the slot.
                     drop(self.own.channel.send(&FromWorker::StoppedAccepting));

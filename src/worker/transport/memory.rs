@@ -176,7 +176,7 @@ impl Near {
 
 /// The client's view of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum ClientView {
     Open,
     /// The server's FIN arrived after the last byte.
     Ended,
@@ -209,14 +209,14 @@ impl Far {
         taken
     }
 
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> ClientView {
         let cable = self.0.lock();
         if cable.server_reset {
-            Seen::Reset
+            ClientView::Reset
         } else if cable.server_ended && cable.outbound.is_empty() && cable.staged.is_empty() {
-            Seen::Ended
+            ClientView::Ended
         } else {
-            Seen::Open
+            ClientView::Open
         }
     }
 

@@ -28,19 +28,19 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bytes::BytesMut;
 
-use crate::sys::epoll::{Epoll, Ready, Registrar, Watch};
+use crate::sys::epoll::{Epoll, Readiness, Registrar, WatchMode};
 use crate::sys::is_forked_child;
 use crate::worker::tls::TlsFacts;
 #[cfg(test)]
-pub use memory::{Far, Seen, memory};
+pub use memory::{ClientView, Far, memory};
 use plain::Plain;
 use rustls::ServerConnection;
 pub use stream::StreamWire;
-use tls::{Came, TlsWire};
+use tls::{SocketRead, TlsWire};
 
 /// Result of an attempt to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Read {
+pub enum ReadResult {
     /// With 0: TLS records without content have arrived, and there may be more.
     Bytes(usize),
     /// The client sends no more.
@@ -62,7 +62,7 @@ pub enum Follows {
 
 /// What the client sees when the connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Farewell {
+enum CloseMethod {
     InOrder,
     Reset,
 }
@@ -72,7 +72,7 @@ pub struct Transport {
     wire: Option<Wire>,
     /// Its registration with the reactor.
     registrar: Option<Registrar>,
-    farewell: Farewell,
+    close_method: CloseMethod,
     /// There may be bytes (or the end) to read.
     readable: bool,
     /// The client's FIN is in the socket: a short read is not the last event.
@@ -183,7 +183,7 @@ impl Transport {
         Self {
             wire: Some(wire),
             registrar: None,
-            farewell: Farewell::InOrder,
+            close_method: CloseMethod::InOrder,
             // A client usually sends its request with or right after the handshake.
             readable: true,
             read_closed: false,
@@ -205,14 +205,14 @@ impl Transport {
     /// Registers it with the reactor under that token. No effect if it is closed already.
     pub fn register(&mut self, epoll: &Epoll, token: u64) -> io::Result<()> {
         if let Some(fd) = self.wire.as_ref().and_then(Wire::descriptor) {
-            epoll.add(fd, Watch::Edges, token)?;
+            epoll.add(fd, WatchMode::Edges, token)?;
             self.registrar = Some(epoll.registrar().clone());
         }
         Ok(())
     }
 
     /// The reactor reports events.
-    pub fn ready(&mut self, ready: Ready) {
+    pub fn ready(&mut self, ready: Readiness) {
         self.readable |= ready.readable;
         self.read_closed |= ready.read_closed;
     }
@@ -228,15 +228,15 @@ impl Transport {
     }
 
     /// Reads once into the spare capacity of `buffer`.
-    pub fn read(&mut self, buffer: &mut BytesMut) -> Read {
+    pub fn read(&mut self, buffer: &mut BytesMut) -> ReadResult {
         let room = buffer.capacity() - buffer.len();
         let result = match self.own() {
-            Some(Wire::Plain(plain)) => plain.read(buffer).map(Came::of),
+            Some(Wire::Plain(plain)) => plain.read(buffer).map(SocketRead::of),
             Some(Wire::Tls(tls)) => tls.read(buffer),
-            Some(Wire::Stream(stream)) => stream.read(buffer).map(Came::of),
+            Some(Wire::Stream(stream)) => stream.read(buffer).map(SocketRead::of),
             #[cfg(test)]
-            Some(Wire::Memory(near)) => near.read(buffer).map(Came::of),
-            None => return Read::Nothing,
+            Some(Wire::Memory(near)) => near.read(buffer).map(SocketRead::of),
+            None => return ReadResult::Nothing,
         };
         self.found(result, |wire, count| match wire {
             Wire::Tls(tls) => tls.has_more(),
@@ -250,36 +250,42 @@ impl Transport {
     }
 
     /// Reads once and discards the bytes.
-    pub fn discard(&mut self) -> Read {
+    pub fn discard(&mut self) -> ReadResult {
         let result = match self.own() {
             Some(Wire::Plain(plain)) => plain.discard(),
             Some(Wire::Tls(tls)) => tls.discard(),
             // It is closed instead.
-            Some(Wire::Stream(_)) => return Read::End,
+            Some(Wire::Stream(_)) => return ReadResult::End,
             #[cfg(test)]
             Some(Wire::Memory(near)) => near.discard(),
-            None => return Read::Nothing,
+            None => return ReadResult::Nothing,
         };
         // The size of its buffer is unknown here.
-        self.found(result.map(Came::of), |_, _| true)
+        self.found(result.map(SocketRead::of), |_, _| true)
     }
 
-    fn found(&mut self, result: io::Result<Came>, more: impl FnOnce(&Wire, usize) -> bool) -> Read {
+    fn found(
+        &mut self,
+        result: io::Result<SocketRead>,
+        more: impl FnOnce(&Wire, usize) -> bool,
+    ) -> ReadResult {
         match result {
-            Ok(Came::End) if matches!(self.wire, Some(Wire::Stream(_))) => Read::Complete,
-            Ok(Came::End) => Read::End,
-            Ok(Came::Bytes(count)) => {
+            Ok(SocketRead::End) if matches!(self.wire, Some(Wire::Stream(_))) => {
+                ReadResult::Complete
+            }
+            Ok(SocketRead::End) => ReadResult::End,
+            Ok(SocketRead::Bytes(count)) => {
                 let more = self.wire.as_ref().is_some_and(|wire| more(wire, count));
                 self.readable = more || self.read_closed;
-                Read::Bytes(count)
+                ReadResult::Bytes(count)
             }
             Err(e) if would_block(&e) => {
                 self.readable = false;
-                Read::Nothing
+                ReadResult::Nothing
             }
             Err(_) => {
                 self.readable = false;
-                Read::Failed
+                ReadResult::Failed
             }
         }
     }
@@ -382,7 +388,7 @@ impl Transport {
 
     /// The next close signals that something is missing: an incomplete response must not look complete.
     pub fn reset_on_close(&mut self) {
-        self.farewell = Farewell::Reset;
+        self.close_method = CloseMethod::Reset;
     }
 
     /// Number of written bytes that the client has not read; `None`: unknown.
@@ -420,9 +426,9 @@ impl Transport {
             // A descriptor that was added and is open can be removed; an error could not be handled anyway.
             drop(registrar.remove(fd));
         }
-        match self.farewell {
-            Farewell::InOrder => wire.shut(),
-            Farewell::Reset => wire.reset(),
+        match self.close_method {
+            CloseMethod::InOrder => wire.shut(),
+            CloseMethod::Reset => wire.reset(),
         }
     }
 }

@@ -10,7 +10,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http_types::HeaderMap;
 
-use crate::http2::{ResponseHead, response_head, trailers};
+use crate::http2::{Http2ResponseHead, response_head, trailers};
 
 /// Bytes requested at once of the client's windows.
 const RESERVE: usize = 64 * 1024;
@@ -20,7 +20,7 @@ const FILE_READ: usize = 64 * 1024;
 pub struct StreamWire {
     /// `None`: the request has ended.
     body: Option<RecvStream>,
-    answer: Answer,
+    answer: StreamResponse,
     waker: Waker,
     /// The response has no content, whatever it declares.
     is_head: bool,
@@ -33,7 +33,7 @@ pub struct StreamWire {
     trailers: Option<HeaderMap>,
 }
 
-enum Answer {
+enum StreamResponse {
     Awaited(SendResponse<Bytes>),
     Begun(SendStream<Bytes>),
 }
@@ -48,7 +48,7 @@ impl StreamWire {
     ) -> Self {
         Self {
             body,
-            answer: Answer::Awaited(answer),
+            answer: StreamResponse::Awaited(answer),
             waker,
             is_head,
             partial: BytesMut::new(),
@@ -62,8 +62,8 @@ impl StreamWire {
     pub fn is_reset(&mut self) -> bool {
         let mut context = Context::from_waker(&self.waker);
         match &mut self.answer {
-            Answer::Awaited(answer) => answer.poll_reset(&mut context),
-            Answer::Begun(stream) => stream.poll_reset(&mut context),
+            StreamResponse::Awaited(answer) => answer.poll_reset(&mut context),
+            StreamResponse::Begun(stream) => stream.poll_reset(&mut context),
         }
         .is_ready()
     }
@@ -91,7 +91,7 @@ impl StreamWire {
 
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
-        while matches!(self.answer, Answer::Awaited(_)) {
+        while matches!(self.answer, StreamResponse::Awaited(_)) {
             match self.take_head(rest)? {
                 Some(size) => rest = &rest[size..],
                 None => return Ok(bytes.len()),
@@ -144,8 +144,8 @@ impl StreamWire {
         Ok(Some(size))
     }
 
-    fn send_head(&mut self, head: ResponseHead) -> io::Result<()> {
-        let Answer::Awaited(answer) = &mut self.answer else {
+    fn send_head(&mut self, head: Http2ResponseHead) -> io::Result<()> {
+        let StreamResponse::Awaited(answer) = &mut self.answer else {
             return Ok(());
         };
         if head.is_interim() {
@@ -154,7 +154,7 @@ impl StreamWire {
         let ends = self.is_head || head.has_no_content();
         self.left = head.length;
         let stream = answer.send_response(head.response, ends).map_err(broken)?;
-        self.answer = Answer::Begun(stream);
+        self.answer = StreamResponse::Begun(stream);
         self.ended = ends;
         Ok(())
     }
@@ -200,7 +200,7 @@ impl StreamWire {
             // Bytes after the end are dropped.
             return Ok(Some(wanted));
         }
-        let Answer::Begun(stream) = &mut self.answer else {
+        let StreamResponse::Begun(stream) = &mut self.answer else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         stream.reserve_capacity(wanted.min(RESERVE));
@@ -217,7 +217,7 @@ impl StreamWire {
     }
 
     fn send(&mut self, bytes: Bytes) -> io::Result<()> {
-        let Answer::Begun(stream) = &mut self.answer else {
+        let StreamResponse::Begun(stream) = &mut self.answer else {
             return Ok(());
         };
         if self.ended {
@@ -245,7 +245,7 @@ impl StreamWire {
         }
         let is_whole = self.left.unwrap_or_default() == 0;
         match &mut self.answer {
-            Answer::Begun(stream) if is_whole => {
+            StreamResponse::Begun(stream) if is_whole => {
                 // Either fails where the client has reset the stream.
                 drop(match self.trailers.take() {
                     Some(fields) => stream.send_trailers(fields),
@@ -253,7 +253,7 @@ impl StreamWire {
                 });
                 self.ended = true;
             }
-            Answer::Awaited(_) | Answer::Begun(_) => self.reset(),
+            StreamResponse::Awaited(_) | StreamResponse::Begun(_) => self.reset(),
         }
     }
 
@@ -263,8 +263,8 @@ impl StreamWire {
             return;
         }
         match &mut self.answer {
-            Answer::Awaited(answer) => answer.send_reset(Reason::INTERNAL_ERROR),
-            Answer::Begun(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
+            StreamResponse::Awaited(answer) => answer.send_reset(Reason::INTERNAL_ERROR),
+            StreamResponse::Begun(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
         }
     }
 }

@@ -14,9 +14,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
 
-use super::memory::{Seen, memory};
-use super::{Follows, Read, Transport};
-use crate::sys::epoll::{Epoll, Ready};
+use super::memory::{ClientView, memory};
+use super::{Follows, ReadResult, Transport};
+use crate::sys::epoll::{Epoll, Readiness};
 
 fn buffer() -> BytesMut {
     BytesMut::with_capacity(64)
@@ -78,7 +78,7 @@ fn a_closed_one_neither_reads_nor_writes() {
     let (mut transport, _far) = memory(100, 0);
     transport.close();
     assert!(!transport.is_open());
-    assert_eq!(transport.read(&mut buffer()), Read::Nothing);
+    assert_eq!(transport.read(&mut buffer()), ReadResult::Nothing);
     assert!(transport.write(b"x", Follows::Nothing).is_err());
     assert!(transport.half_close().is_err());
     assert_eq!(transport.untaken(), None);
@@ -110,11 +110,11 @@ fn reads_give_what_came_piece_by_piece_then_the_end() {
     far.send(b"ab");
     far.send(b"c");
     let mut found = buffer();
-    assert_eq!(transport.read(&mut found), Read::Bytes(2));
-    assert_eq!(transport.read(&mut found), Read::Bytes(1));
-    assert_eq!(transport.read(&mut found), Read::Nothing);
+    assert_eq!(transport.read(&mut found), ReadResult::Bytes(2));
+    assert_eq!(transport.read(&mut found), ReadResult::Bytes(1));
+    assert_eq!(transport.read(&mut found), ReadResult::Nothing);
     far.end();
-    assert_eq!(transport.read(&mut found), Read::End);
+    assert_eq!(transport.read(&mut found), ReadResult::End);
     assert_eq!(&found[..], b"abc");
 }
 
@@ -122,21 +122,21 @@ fn reads_give_what_came_piece_by_piece_then_the_end() {
 fn ends_and_resets_of_either_side_are_seen_by_the_other() {
     let (mut transport, far) = memory(10, 0);
     transport.half_close().expect("open");
-    assert_eq!(far.seen(), Seen::Ended);
+    assert_eq!(far.seen(), ClientView::Ended);
     transport.close();
     assert!(far.is_closed());
     let (mut transport, far) = memory(10, 0);
     far.reset();
-    assert_eq!(transport.read(&mut buffer()), Read::Failed);
+    assert_eq!(transport.read(&mut buffer()), ReadResult::Failed);
     assert!(transport.write(b"x", Follows::Nothing).is_err());
     let (mut transport, far) = memory(10, 0);
     far.send(b"unread");
     transport.close();
-    assert_eq!(far.seen(), Seen::Reset, "as the kernel does it");
+    assert_eq!(far.seen(), ClientView::Reset, "as the kernel does it");
     let (mut transport, far) = memory(10, 0);
     transport.reset_on_close();
     drop(transport);
-    assert_eq!(far.seen(), Seen::Reset);
+    assert_eq!(far.seen(), ClientView::Reset);
 }
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -177,7 +177,10 @@ fn a_look_at_tls_ends_though_what_comes_has_no_content() {
     let mut looks = 0;
     while transport.is_readable() {
         let found = transport.read(&mut buffer());
-        assert!(matches!(found, Read::Bytes(0) | Read::Nothing), "{found:?}");
+        assert!(
+            matches!(found, ReadResult::Bytes(0) | ReadResult::Nothing),
+            "{found:?}"
+        );
         looks += 1;
     }
     assert!(looks > 2, "{looks}");
@@ -208,7 +211,7 @@ fn all_that_a_tls_client_still_sends_is_thrown_away() {
     }
     transport.half_close().expect("a client");
     far.write_all(&vec![0; 100 * 1024]).expect("room");
-    transport.ready(Ready {
+    transport.ready(Readiness {
         token: 0,
         readable: true,
         writable: true,
@@ -217,7 +220,7 @@ fn all_that_a_tls_client_still_sends_is_thrown_away() {
     });
     let mut thrown = 0;
     while transport.is_readable() {
-        if let Read::Bytes(count) = transport.discard() {
+        if let ReadResult::Bytes(count) = transport.discard() {
             thrown += count;
         }
     }

@@ -28,13 +28,13 @@ thread_local! {
 
 /// Result of reading the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Came {
+pub enum SocketRead {
     /// 0: records without content, or a part of one.
     Bytes(usize),
     End,
 }
 
-impl Came {
+impl SocketRead {
     pub fn of(count: usize) -> Self {
         match count {
             0 => Self::End,
@@ -131,9 +131,9 @@ impl TlsWire {
 
     /// Reads once from the socket: records may be empty, and a client that sends those without end must not cost more
     /// than others.
-    pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<Came> {
+    pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<SocketRead> {
         if self.session.is_none() {
-            return stream::receive(self.fd.as_fd(), buffer).map(Came::of);
+            return stream::receive(self.fd.as_fd(), buffer).map(SocketRead::of);
         }
         let before = buffer.len();
         if self.failure.is_none() && !self.ended {
@@ -150,9 +150,9 @@ impl TlsWire {
         }
         match buffer.len() - before {
             0 if self.failure.is_some() => Err(io::ErrorKind::InvalidData.into()),
-            0 if self.ended => Ok(Came::End),
+            0 if self.ended => Ok(SocketRead::End),
             // 0: records without content. A client of plain HTTP is detected by its bytes, so there are some.
-            count => Ok(Came::Bytes(count)),
+            count => Ok(SocketRead::Bytes(count)),
         }
     }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::socket::SocketError;
-use super::state::{Handshake, Phase, Ws};
+use super::state::{Handshake, WebSocketPhase, Ws};
 use crate::config::{Compression, WebSockets};
 use crate::http::{self, KnownName, Refusal, RequestHead, Upgrade};
-use crate::websocket::{Connection, Deflate, accept_key};
-use crate::worker::connection::{Conn, Mode, Output, State};
+use crate::websocket::{Deflate, WebSocketConnection, accept_key};
+use crate::worker::connection::{Conn, ConnectionMode, ConnectionOutput, ConnectionState};
 use crate::worker::network::{Network, millis};
 
 impl Network {
@@ -60,7 +60,7 @@ impl Conn {
     /// Keeps what accepting will need.
     pub(in crate::worker) fn open_handshake(
         self: &Arc<Self>,
-        s: &mut State,
+        s: &mut ConnectionState,
         head: &RequestHead,
     ) -> Result<(), Refusal> {
         s.ws = Some(Box::new(Ws::new(examine(&self.net, head)?)));
@@ -70,14 +70,14 @@ impl Conn {
     /// Responds with 101: from here on there are frames.
     pub(super) fn accept_websocket<'h>(
         self: &Arc<Self>,
-        s: &mut State,
+        s: &mut ConnectionState,
         protocol: Option<&'h [u8]>,
         headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
     ) -> Result<(), SocketError> {
         let Some(ws) = &mut s.ws else {
             return Err(SocketError::Gone);
         };
-        let Phase::Handshake(handshake) = &ws.phase else {
+        let WebSocketPhase::Handshake(handshake) = &ws.phase else {
             return Err(SocketError::Order("websocket.accept was sent already"));
         };
         if let Some(protocol) = protocol
@@ -102,7 +102,8 @@ impl Conn {
             let headers = headers.into_iter().map(|(name, value)| (name, value));
             let fields = ours.into_iter().flatten().chain(headers);
             let answer = s.http.switch_protocols(fields, &date.1)?;
-            Output::of(&mut s.transport, &mut s.out, &mut s.write_closed).write([answer, b"", b""]);
+            ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed)
+                .write([answer, b"", b""]);
         }
         let settings = &self.net.settings.websocket;
         let deflate = handshake
@@ -110,8 +111,8 @@ impl Conn {
             .map(|agreed| (agreed, self.net.codecs.clone()));
         let fresh = http::Connection::new(self.net.policy.clone());
         let read = std::mem::replace(&mut s.http, fresh).into_upgraded();
-        ws.frames = Some(Connection::new(&read, settings.max_size, deflate));
-        ws.phase = Phase::Open;
+        ws.frames = Some(WebSocketConnection::new(&read, settings.max_size, deflate));
+        ws.phase = WebSocketPhase::Open;
         ws.connect_told = true;
         ws.next_ping = settings
             .ping_interval
@@ -122,7 +123,7 @@ impl Conn {
             .entry
             .take()
             .map(|entry| ledger.upgrade(entry, status));
-        s.mode = Mode::WebSocket;
+        s.mode = ConnectionMode::WebSocket;
         s.clock.write_progress = self.net.now();
         self.advance(s);
         Ok(())

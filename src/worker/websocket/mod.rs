@@ -10,5 +10,5 @@ mod times;
 mod traffic;
 
 pub use handshake::protocols;
-pub use socket::{Incoming, Socket, SocketError};
+pub use socket::{SocketError, WebSocketHandle, WebSocketReceived};
 pub use state::Ws;

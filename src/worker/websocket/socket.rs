@@ -1,25 +1,25 @@
 //! One WebSocket connection, as seen by the app's side.
 
-use super::state::{Ended, Phase, Ws};
+use super::state::{WebSocketEnd, WebSocketPhase, Ws};
 use crate::http::{BodyEnd, ResponseError};
-use crate::websocket::{Close, INTERNAL_ERROR, Kind, Message, NORMAL, may_be_sent};
-use crate::worker::connection::{HIGH_WATER, Mode, State};
-use crate::worker::exchange::{Ending, Exchange, Flow, SendError, Verdict};
+use crate::websocket::{Close, INTERNAL_ERROR, Message, MessageKind, NORMAL, may_be_sent};
+use crate::worker::connection::{ConnectionMode, ConnectionState, HIGH_WATER};
+use crate::worker::exchange::{Backpressure, Ending, Exchange, ResponseVerdict, SendError};
 
 /// A handle that outlives its connection: after the end all calls report it.
 #[derive(Clone)]
-pub struct Socket {
+pub struct WebSocketHandle {
     /// The handshake; an HTTP response instead of accepting is sent through it.
     pub exchange: Exchange,
 }
 
 /// Result of `receive`.
 #[derive(Debug)]
-pub enum Incoming {
+pub enum WebSocketReceived {
     /// A client waits to be accepted.
     Connect,
     Message(Message),
-    Disconnect(Ended),
+    Disconnect(WebSocketEnd),
     /// Nothing yet: `App::readable` reports more.
     Wait,
 }
@@ -46,47 +46,49 @@ impl From<SendError> for SocketError {
     }
 }
 
-impl Socket {
-    pub fn receive(&self) -> Incoming {
+impl WebSocketHandle {
+    pub fn receive(&self) -> WebSocketReceived {
         let conn = &self.exchange.conn;
         let s = &mut *conn.lock();
         let ours = s.stream.number == self.exchange.number();
         let Some(ws) = s.ws.as_mut().filter(|_| ours) else {
-            return Incoming::Disconnect(Ended::abnormal());
+            return WebSocketReceived::Disconnect(WebSocketEnd::abnormal());
         };
         if !ws.connect_told {
             ws.connect_told = true;
-            return Incoming::Connect;
+            return WebSocketReceived::Connect;
         }
         if let Some((message, resume)) = ws.pop() {
             if resume {
                 conn.advance(s);
             }
-            return Incoming::Message(message);
+            return WebSocketReceived::Message(message);
         }
-        if matches!(ws.phase, Phase::Answering(..)) {
+        if matches!(ws.phase, WebSocketPhase::Answering(..)) {
             conn.answer_close(s);
             conn.advance(s);
         }
         let Some(ws) = s.ws.as_mut() else {
-            return Incoming::Disconnect(Ended::abnormal());
+            return WebSocketReceived::Disconnect(WebSocketEnd::abnormal());
         };
         if let Some(ended) = &ws.ended {
             let ended = ended.clone();
-            s.stream.told = true;
-            return Incoming::Disconnect(ended);
+            s.stream.end_reported = true;
+            return WebSocketReceived::Disconnect(ended);
         }
         let waits = match ws.phase {
-            Phase::Handshake(_) => s.mode == Mode::Exchange && !s.stream.left,
-            Phase::Open => true,
-            Phase::Answering(..) | Phase::Closing(_) | Phase::Over => false,
+            WebSocketPhase::Handshake(_) => s.mode == ConnectionMode::Exchange && !s.stream.left,
+            WebSocketPhase::Open => true,
+            WebSocketPhase::Answering(..) | WebSocketPhase::Closing(_) | WebSocketPhase::Over => {
+                false
+            }
         };
         if waits {
             s.stream.waits.receive = true;
-            return Incoming::Wait;
+            return WebSocketReceived::Wait;
         }
-        s.stream.told = true;
-        Incoming::Disconnect(Ended::abnormal())
+        s.stream.end_reported = true;
+        WebSocketReceived::Disconnect(WebSocketEnd::abnormal())
     }
 
     pub fn accept<'h>(
@@ -97,23 +99,25 @@ impl Socket {
         let conn = &self.exchange.conn;
         let s = &mut *conn.lock();
         self.ws(s)?;
-        if s.mode == Mode::Exchange {
+        if s.mode == ConnectionMode::Exchange {
             self.exchange.check(s)?;
         }
         conn.accept_websocket(s, protocol, headers)
     }
 
     /// Writes a message. When this returns, the bytes are with the kernel, or kept here.
-    pub fn send(&self, kind: Kind, data: &[u8]) -> Result<Flow, SocketError> {
+    pub fn send(&self, kind: MessageKind, data: &[u8]) -> Result<Backpressure, SocketError> {
         let conn = &self.exchange.conn;
         let s = &mut *conn.lock();
         let ws = self.ws(s)?;
         let frames = match ws.phase {
-            Phase::Open | Phase::Answering(..) => ws.frames.as_mut().filter(|_| ws.ended.is_none()),
-            Phase::Handshake(_) => {
+            WebSocketPhase::Open | WebSocketPhase::Answering(..) => {
+                ws.frames.as_mut().filter(|_| ws.ended.is_none())
+            }
+            WebSocketPhase::Handshake(_) => {
                 return Err(SocketError::Order("websocket.send before websocket.accept"));
             }
-            Phase::Closing(_) | Phase::Over => None,
+            WebSocketPhase::Closing(_) | WebSocketPhase::Over => None,
         };
         let frames = frames.ok_or(SocketError::Gone)?;
         ws.sent += data.len() as u64;
@@ -123,9 +127,9 @@ impl Socket {
             return Err(SocketError::Gone);
         }
         Ok(if s.out.len() > HIGH_WATER {
-            Flow::Full
+            Backpressure::Full
         } else {
-            Flow::Free
+            Backpressure::Free
         })
     }
 
@@ -145,12 +149,12 @@ impl Socket {
             let s = &mut *conn.lock();
             let ws = self.ws(s)?;
             match ws.phase {
-                Phase::Handshake(_) => {}
-                Phase::Open | Phase::Answering(..) => {
+                WebSocketPhase::Handshake(_) => {}
+                WebSocketPhase::Open | WebSocketPhase::Answering(..) => {
                     conn.close_websocket(s, code, reason);
                     return Ok(());
                 }
-                Phase::Closing(_) | Phase::Over => return Err(SocketError::Gone),
+                WebSocketPhase::Closing(_) | WebSocketPhase::Over => return Err(SocketError::Gone),
             }
         }
         self.exchange.start(403, None, [])?;
@@ -159,33 +163,35 @@ impl Socket {
     }
 
     /// The app has finished with this connection.
-    pub fn ended(&self, ending: Ending) -> Verdict {
+    pub fn ended(&self, ending: Ending) -> ResponseVerdict {
         let conn = &self.exchange.conn;
         {
             let s = &mut *conn.lock();
             match self.ws(s).map(|ws| &ws.phase) {
-                Ok(Phase::Handshake(_)) => {}
-                Ok(Phase::Open) => {
+                Ok(WebSocketPhase::Handshake(_)) => {}
+                Ok(WebSocketPhase::Open) => {
                     let code = match (conn.leave_code(), ending) {
                         (Some(code), _) => code,
                         (None, Ending::Returned) => NORMAL,
                         (None, Ending::Failed) => INTERNAL_ERROR,
                     };
                     conn.close_websocket(s, code, "");
-                    return Verdict::Fine;
+                    return ResponseVerdict::Fine;
                 }
-                Ok(Phase::Answering(..)) => {
+                Ok(WebSocketPhase::Answering(..)) => {
                     conn.answer_close(s);
                     conn.advance(s);
-                    return Verdict::Fine;
+                    return ResponseVerdict::Fine;
                 }
-                Ok(Phase::Closing(_) | Phase::Over) | Err(_) => return Verdict::Fine,
+                Ok(WebSocketPhase::Closing(_) | WebSocketPhase::Over) | Err(_) => {
+                    return ResponseVerdict::Fine;
+                }
             }
         }
         self.exchange.ended(ending)
     }
 
-    fn ws<'s>(&self, s: &'s mut State) -> Result<&'s mut Ws, SocketError> {
+    fn ws<'s>(&self, s: &'s mut ConnectionState) -> Result<&'s mut Ws, SocketError> {
         if s.stream.number != self.exchange.number() {
             return Err(SocketError::Gone);
         }
@@ -193,7 +199,7 @@ impl Socket {
     }
 }
 
-impl Ended {
+impl WebSocketEnd {
     /// From the client's close frame.
     pub fn of(close: Close) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::websocket::{Close, Connection, Deflate, Message};
+use crate::websocket::{Close, Deflate, Message, WebSocketConnection};
 use crate::worker::ledger::Upgraded;
 
 /// Bounds on unread messages: above either the socket is not read, below both it is read again.
@@ -16,7 +16,7 @@ pub struct Handshake {
     pub protocols: Vec<Box<[u8]>>,
 }
 
-pub enum Phase {
+pub enum WebSocketPhase {
     /// The app has not accepted or rejected it.
     Handshake(Box<Handshake>),
     Open,
@@ -31,23 +31,23 @@ pub enum Phase {
 
 /// How it ended, as reported to the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct WebSocketEnd {
     pub code: u16,
     pub reason: String,
 }
 
 pub struct Ws {
-    pub phase: Phase,
+    pub phase: WebSocketPhase,
     /// The `connect` event was passed to the app.
     pub connect_told: bool,
     /// `None` in the handshake.
-    pub frames: Option<Connection>,
+    pub frames: Option<WebSocketConnection>,
     pub queue: VecDeque<Message>,
     /// Bytes in the queue.
     pub queued: usize,
     /// The queue was full and has not become half empty since.
     pub paused: bool,
-    pub ended: Option<Ended>,
+    pub ended: Option<WebSocketEnd>,
     /// Payload bytes of messages, as sent by the app.
     pub sent: u64,
     /// Bytes have arrived since the last tick.
@@ -64,7 +64,7 @@ pub struct Ws {
 impl Ws {
     pub fn new(handshake: Handshake) -> Self {
         Self {
-            phase: Phase::Handshake(Box::new(handshake)),
+            phase: WebSocketPhase::Handshake(Box::new(handshake)),
             connect_told: false,
             frames: None,
             queue: VecDeque::new(),
@@ -81,12 +81,15 @@ impl Ws {
     }
 
     pub fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open)
+        matches!(self.phase, WebSocketPhase::Open)
     }
 
     /// Whether messages may be sent.
     pub fn may_send(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Answering(..))
+        matches!(
+            self.phase,
+            WebSocketPhase::Open | WebSocketPhase::Answering(..)
+        )
     }
 
     pub fn push(&mut self, message: Message) {

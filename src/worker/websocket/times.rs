@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::state::{Ended, Phase};
+use super::state::{WebSocketEnd, WebSocketPhase};
 use crate::ipc::DrainReason;
 use crate::websocket::{Frame, GOING_AWAY, INTERNAL_ERROR, SERVICE_RESTART};
-use crate::worker::connection::{Conn, State};
-use crate::worker::drain::Stage;
+use crate::worker::connection::{Conn, ConnectionState};
+use crate::worker::drain::DrainStage;
 use crate::worker::key::ConnKey;
 use crate::worker::network::millis;
 
@@ -18,7 +18,7 @@ const ANSWERING: u64 = 1_000;
 
 impl Conn {
     /// When it is to be checked again, in monotonic milliseconds; 0: at the next tick.
-    pub(in crate::worker) fn next_websocket_timeout(&self, s: &State) -> u64 {
+    pub(in crate::worker) fn next_websocket_timeout(&self, s: &ConnectionState) -> u64 {
         let Some(ws) = s.ws.as_deref().filter(|ws| ws.is_open()) else {
             return 0;
         };
@@ -34,7 +34,7 @@ impl Conn {
     }
 
     /// Applies every deadline that has passed at `now` (monotonic milliseconds).
-    pub(in crate::worker) fn websocket_tick(self: &Arc<Self>, s: &mut State, now: u64) {
+    pub(in crate::worker) fn websocket_tick(self: &Arc<Self>, s: &mut ConnectionState, now: u64) {
         let write_limit = millis(self.net.settings.client.write);
         if !s.out.is_empty() && now.saturating_sub(s.clock.write_progress) >= write_limit {
             self.abandon_websocket(s);
@@ -44,13 +44,13 @@ impl Conn {
             return;
         };
         match ws.phase {
-            Phase::Closing(since) => {
+            WebSocketPhase::Closing(since) => {
                 if now.saturating_sub(since) >= CLOSING {
                     self.websocket_lost(s);
                     self.advance(s);
                 }
             }
-            Phase::Open => {
+            WebSocketPhase::Open => {
                 if let Some(code) = self.leave_code() {
                     let leaves_at = *ws.leaves_at.get_or_insert_with(|| {
                         // Spread evenly over the time that is left, so that not all clients reconnect at once.
@@ -64,17 +64,17 @@ impl Conn {
                 }
                 self.ping(s, now);
             }
-            Phase::Answering(since, _) => {
+            WebSocketPhase::Answering(since, _) => {
                 if now.saturating_sub(since) >= ANSWERING || self.leave_code().is_some() {
                     self.answer_close(s);
                     self.advance(s);
                 }
             }
-            Phase::Handshake(_) | Phase::Over => {}
+            WebSocketPhase::Handshake(_) | WebSocketPhase::Over => {}
         }
     }
 
-    fn ping(self: &Arc<Self>, s: &mut State, now: u64) {
+    fn ping(self: &Arc<Self>, s: &mut ConnectionState, now: u64) {
         let settings = &self.net.settings.websocket;
         let Some(ws) = s.ws.as_deref_mut() else {
             return;
@@ -87,7 +87,7 @@ impl Conn {
             && now.saturating_sub(since) >= millis(timeout)
         {
             let reason = "keepalive ping timeout";
-            ws.ended.get_or_insert(Ended {
+            ws.ended.get_or_insert(WebSocketEnd {
                 code: 1006,
                 reason: reason.to_owned(),
             });
@@ -114,14 +114,16 @@ impl Conn {
     /// The close code of a draining worker; `None`: it serves.
     pub(super) fn leave_code(&self) -> Option<u16> {
         match self.net.drain.stage() {
-            Stage::Serving => None,
-            Stage::Draining(DrainReason::Replaced | DrainReason::Removed) => Some(SERVICE_RESTART),
-            Stage::Draining(DrainReason::Shutdown) => Some(GOING_AWAY),
+            DrainStage::Serving => None,
+            DrainStage::Draining(DrainReason::Replaced | DrainReason::Removed) => {
+                Some(SERVICE_RESTART)
+            }
+            DrainStage::Draining(DrainReason::Shutdown) => Some(GOING_AWAY),
         }
     }
 
     /// The worker exits now: one close frame, without waiting.
-    pub(in crate::worker) fn leave_websocket(self: &Arc<Self>, s: &mut State) {
+    pub(in crate::worker) fn leave_websocket(self: &Arc<Self>, s: &mut ConnectionState) {
         if s.ws.as_ref().is_some_and(|ws| ws.is_open()) {
             let code = self.leave_code().unwrap_or(GOING_AWAY);
             self.write_frame(s, Frame::close(Some(code), "").as_bytes(), b"");
@@ -129,7 +131,7 @@ impl Conn {
     }
 
     /// The client does not read: no close frame can be sent to it.
-    fn abandon_websocket(self: &Arc<Self>, s: &mut State) {
+    fn abandon_websocket(self: &Arc<Self>, s: &mut ConnectionState) {
         s.write_closed = true;
         self.flush(s);
         self.websocket_lost(s);

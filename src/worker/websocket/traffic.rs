@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use super::state::{Ended, Phase};
-use crate::websocket::{Close, Event, Failure, Frame};
-use crate::worker::connection::{Conn, Goodbye, HIGH_WATER, Mode, Output, State};
+use super::state::{WebSocketEnd, WebSocketPhase};
+use crate::websocket::{Close, Frame, WebSocketEvent, WebSocketFailure};
+use crate::worker::connection::{
+    CloseKind, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
+};
 
 /// A short message is copied behind the head of its frame: one `send` of one piece is cheaper than a `sendmsg`.
 const COPY_UP_TO: usize = 2048;
 
 impl Conn {
     /// Reads frames as far as app and client keep up. False: the next step needs the socket or the app.
-    pub(in crate::worker) fn websocket(self: &Arc<Self>, s: &mut State) -> bool {
+    pub(in crate::worker) fn websocket(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let Some(ws) = s.ws.as_deref_mut() else {
             return false;
         };
-        if matches!(ws.phase, Phase::Answering(..)) {
+        if matches!(ws.phase, WebSocketPhase::Answering(..)) {
             if s.write_closed {
                 self.answer_close(s);
                 return true;
@@ -30,7 +32,7 @@ impl Conn {
             return false;
         };
         match frames.poll_event() {
-            Event::NeedInput => {
+            WebSocketEvent::NeedInput => {
                 if s.read_ended {
                     self.websocket_lost(s);
                     return true;
@@ -46,30 +48,35 @@ impl Conn {
                 }
                 return false;
             }
-            Event::Message(message) => {
+            WebSocketEvent::Message(message) => {
                 // After our close frame messages are ignored.
                 if ws.is_open() {
                     ws.push(message);
-                    self.tell_reader(s);
+                    self.notify_reader(s);
                 }
             }
-            Event::Ping(payload) => {
+            WebSocketEvent::Ping(payload) => {
                 if ws.is_open() {
                     self.write_frame(s, Frame::pong(&payload).as_bytes(), b"");
                 }
             }
-            Event::Pong => {}
-            Event::Close(close) => self.websocket_closed(s, close),
-            Event::Failed(failure) => self.websocket_failed(s, failure),
-            Event::Ended => {
-                self.websocket_over(s, Ended::abnormal());
+            WebSocketEvent::Pong => {}
+            WebSocketEvent::Close(close) => self.websocket_closed(s, close),
+            WebSocketEvent::Failed(failure) => self.websocket_failed(s, failure),
+            WebSocketEvent::Ended => {
+                self.websocket_over(s, WebSocketEnd::abnormal());
             }
         }
         true
     }
 
-    pub(super) fn write_frame(self: &Arc<Self>, s: &mut State, head: &[u8], payload: &[u8]) {
-        let mut output = Output::of(&mut s.transport, &mut s.out, &mut s.write_closed);
+    pub(super) fn write_frame(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        head: &[u8],
+        payload: &[u8],
+    ) {
+        let mut output = ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed);
         let all = if payload.is_empty() {
             output.write([head, b"", b""])
         } else if payload.len() <= COPY_UP_TO {
@@ -88,54 +95,59 @@ impl Conn {
     }
 
     /// Sends a close frame and waits for the client's.
-    pub(super) fn close_websocket(self: &Arc<Self>, s: &mut State, code: u16, reason: &str) {
+    pub(super) fn close_websocket(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        code: u16,
+        reason: &str,
+    ) {
         let Some(ws) = s.ws.as_deref_mut().filter(|ws| ws.may_send()) else {
             return;
         };
-        let closing = Phase::Closing(self.net.now());
+        let closing = WebSocketPhase::Closing(self.net.now());
         let before = std::mem::replace(&mut ws.phase, closing);
-        ws.ended.get_or_insert_with(|| Ended {
+        ws.ended.get_or_insert_with(|| WebSocketEnd {
             code,
             reason: reason.to_owned(),
         });
         self.write_frame(s, Frame::close(Some(code), reason).as_bytes(), b"");
-        self.tell_reader(s);
-        if let Phase::Answering(_, close) = before {
-            self.websocket_over(s, Ended::of(close));
+        self.notify_reader(s);
+        if let WebSocketPhase::Answering(_, close) = before {
+            self.websocket_over(s, WebSocketEnd::of(close));
         }
         self.advance(s);
     }
 
     /// Handles the client's close frame.
-    fn websocket_closed(self: &Arc<Self>, s: &mut State, close: Close) {
+    fn websocket_closed(self: &Arc<Self>, s: &mut ConnectionState, close: Close) {
         let Some(ws) = s.ws.as_deref_mut() else {
             return;
         };
         if ws.is_open() {
-            ws.phase = Phase::Answering(self.net.now(), close);
+            ws.phase = WebSocketPhase::Answering(self.net.now(), close);
             // An app that waits has received everything.
             if s.stream.waits.receive {
                 self.answer_close(s);
             }
         } else {
-            self.websocket_over(s, Ended::of(close));
+            self.websocket_over(s, WebSocketEnd::of(close));
         }
     }
 
     /// Replies to the client's close frame, which ends the connection.
-    pub(super) fn answer_close(self: &Arc<Self>, s: &mut State) {
+    pub(super) fn answer_close(self: &Arc<Self>, s: &mut ConnectionState) {
         let Some(ws) = s.ws.as_deref_mut() else {
             return;
         };
-        let Phase::Answering(_, close) = &mut ws.phase else {
+        let WebSocketPhase::Answering(_, close) = &mut ws.phase else {
             return;
         };
         let close = std::mem::take(close);
         self.write_frame(s, Frame::close(close.code, "").as_bytes(), b"");
-        self.websocket_over(s, Ended::of(close));
+        self.websocket_over(s, WebSocketEnd::of(close));
     }
 
-    fn websocket_failed(self: &Arc<Self>, s: &mut State, failure: Failure) {
+    fn websocket_failed(self: &Arc<Self>, s: &mut ConnectionState, failure: WebSocketFailure) {
         let (code, reason) = (failure.code(), failure.reason());
         if s.ws.as_ref().is_some_and(|ws| ws.is_open()) {
             tracing::debug!(code, reason, "websocket failed");
@@ -143,7 +155,7 @@ impl Conn {
         }
         self.websocket_over(
             s,
-            Ended {
+            WebSocketEnd {
                 code,
                 reason: reason.to_owned(),
             },
@@ -151,31 +163,31 @@ impl Conn {
     }
 
     /// The connection ended without a close frame.
-    pub(super) fn websocket_lost(self: &Arc<Self>, s: &mut State) {
-        self.websocket_over(s, Ended::abnormal());
+    pub(super) fn websocket_lost(self: &Arc<Self>, s: &mut ConnectionState) {
+        self.websocket_over(s, WebSocketEnd::abnormal());
     }
 
     /// No more frames: written bytes are sent, then the connection is closed.
-    pub(super) fn websocket_over(self: &Arc<Self>, s: &mut State, ended: Ended) {
+    pub(super) fn websocket_over(self: &Arc<Self>, s: &mut ConnectionState, ended: WebSocketEnd) {
         if let Some(ws) = s.ws.as_deref_mut() {
-            ws.phase = Phase::Over;
+            ws.phase = WebSocketPhase::Over;
             ws.ended.get_or_insert(ended);
             ws.frames = None;
         }
-        self.say_goodbye(s, Goodbye::Lingering);
+        self.begin_close(s, CloseKind::Lingering);
     }
 
     /// Completes the ledger entry of a WebSocket, also where it ended without a close frame.
-    pub(in crate::worker) fn end_websocket(self: &Arc<Self>, s: &mut State) {
-        if s.mode != Mode::WebSocket {
+    pub(in crate::worker) fn end_websocket(self: &Arc<Self>, s: &mut ConnectionState) {
+        if s.mode != ConnectionMode::WebSocket {
             return;
         }
         let Some(ws) = s.ws.as_deref_mut() else {
             return;
         };
-        ws.phase = Phase::Over;
+        ws.phase = WebSocketPhase::Over;
         ws.frames = None;
-        ws.ended.get_or_insert_with(Ended::abnormal);
+        ws.ended.get_or_insert_with(WebSocketEnd::abnormal);
         let bytes = ws.sent;
         if let Some(upgraded) = ws.upgraded.take() {
             let peer = self.logged_client();

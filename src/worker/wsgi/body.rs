@@ -2,36 +2,36 @@
 
 use bytes::Bytes;
 
-use crate::worker::allowance::Share;
-use crate::worker::connection::Pieces;
+use crate::worker::connection::ByteQueue;
+use crate::worker::memory_budget::BudgetShare;
 use crate::worker::spool::SpoolFile;
 
 /// The part of a body that is in memory: its beginning.
 #[derive(Default)]
-pub struct Begun {
-    pub pieces: Pieces,
+pub struct BodyPrefix {
+    pub pieces: ByteQueue,
     /// Its share of the worker's memory budget for slow clients, where it is large.
-    pub share: Option<Share>,
+    pub share: Option<BudgetShare>,
 }
 
-pub enum Body {
+pub enum WsgiBody {
     Empty,
     Whole {
-        begun: Begun,
+        begun: BodyPrefix,
         /// The rest of a large body.
         file: Option<SpoolFile>,
     },
     /// The body is not stored as a whole: what was received (its last piece is in no file), and the rest from the
     /// connection.
     Stream {
-        begun: Begun,
+        begun: BodyPrefix,
         file: Option<SpoolFile>,
         last: Bytes,
         more: bool,
     },
 }
 
-impl Body {
+impl WsgiBody {
     /// In bytes, where it is known.
     pub fn length(&self) -> Option<u64> {
         match self {

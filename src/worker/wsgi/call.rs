@@ -6,26 +6,26 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::client_socket;
-use super::core::Core;
+use super::core::WsgiCore;
 use super::environ;
 use super::file_wrapper::{FilePart, FileWrapper};
 use super::input::Input;
 use super::notes::Notes;
-use super::response::{self, Response, block};
-use super::roster::Job;
+use super::response::{self, StartResponse, block};
+use super::scheduler::Job;
 use super::thread::Thread;
 use crate::config::SendFile;
 use crate::http::{BodyEnd, Method, RequestHead, ResponseError, ResponseState};
-use crate::worker::exchange::{Ending, SendError, Verdict};
+use crate::worker::exchange::{Ending, ResponseVerdict, SendError};
 use crate::worker::python::{
-    Came, exception, in_worker, is_disconnect, leave_forked_child, type_name,
+    ForkReturn, exception, in_worker, is_disconnect, leave_forked_child, type_name,
 };
 
 /// Short blocks are joined up to this many bytes.
 const JOINED: usize = 16 * 1024;
 
 /// Why a response is incomplete.
-enum Failure {
+enum ResponseFailure {
     /// An exception of the app, or one raised on its behalf.
     Error(PyErr),
     /// The client has disconnected.
@@ -35,13 +35,13 @@ enum Failure {
     TooShort(u64),
 }
 
-impl From<PyErr> for Failure {
+impl From<PyErr> for ResponseFailure {
     fn from(error: PyErr) -> Self {
         Self::Error(error)
     }
 }
 
-impl From<SendError> for Failure {
+impl From<SendError> for ResponseFailure {
     fn from(error: SendError) -> Self {
         match error {
             SendError::Gone => Self::Gone,
@@ -55,7 +55,7 @@ impl From<SendError> for Failure {
 }
 
 /// Runs the app for a request. In any case the client gets a response, or a connection that is visibly cut.
-pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
+pub fn run(py: Python<'_>, core: &WsgiCore, thread: &Thread, job: Job) {
     let Job {
         exchange,
         head,
@@ -74,7 +74,10 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         if let Some(input) = Input::of(py, body, &exchange, thread)? {
             environ.set_item(intern!(py, "wsgi.input"), input)?;
         }
-        let response = Bound::new(py, Response::new(exchange.clone(), thread.clone(), &head))?;
+        let response = Bound::new(
+            py,
+            StartResponse::new(exchange.clone(), thread.clone(), &head),
+        )?;
         environ.set_item(
             intern!(py, "wsgi.early_hints"),
             response.getattr(intern!(py, "early_hints"))?,
@@ -86,25 +89,26 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
         let iterable = core.app.bind(py).call1((environ, &response))?;
         leave_forked_child(py);
         if is_upgrade && exchange.is_handed_over() {
-            return close(&iterable).map_err(Failure::Error);
+            return close(&iterable).map_err(ResponseFailure::Error);
         }
-        let by = core.office.net.settings.sendfile;
+        let by = core.context.net.settings.sendfile;
         let sent = send(&response, &iterable, &head, notes.as_ref(), by);
         let closed = close(&iterable);
         sent?;
-        closed.map_err(Failure::Error)
+        closed.map_err(ResponseFailure::Error)
     })();
     let result = in_worker(py, result, |result| match result {
-        Err(Failure::Error(error)) => Came::ToAnEnd(Err(error)),
-        Ok(()) | Err(Failure::Gone | Failure::TooLong(_) | Failure::TooShort(_)) => {
-            Came::ToAnEnd(Ok(()))
+        Err(ResponseFailure::Error(error)) => ForkReturn::ToAnEnd(Err(error)),
+        Ok(())
+        | Err(ResponseFailure::Gone | ResponseFailure::TooLong(_) | ResponseFailure::TooShort(_)) => {
+            ForkReturn::ToAnEnd(Ok(()))
         }
     });
     let was_handed_over = is_upgrade && exchange.take_back();
     match result {
         Ok(()) => {}
         // Apps end this way under gunicorn when they have taken over the socket.
-        Err(Failure::Error(error))
+        Err(ResponseFailure::Error(error))
             if was_handed_over && error.is_instance_of::<PyStopIteration>(py) => {}
         Err(failure) => conclude(py, core, &exchange, &head, failure),
     }
@@ -112,12 +116,12 @@ pub fn run(py: Python<'_>, core: &Core, thread: &Thread, job: Job) {
 
 /// Sends each block before it asks for the next one.
 fn send(
-    response: &Bound<'_, Response>,
+    response: &Bound<'_, StartResponse>,
     iterable: &Bound<'_, PyAny>,
     head: &RequestHead,
     notes: Option<&Notes<'_, '_>>,
     files_by: SendFile,
-) -> Result<(), Failure> {
+) -> Result<(), ResponseFailure> {
     if let Ok(list) = iterable.cast_exact::<PyList>() {
         // An index and not an iterator: the app may change its list from another thread.
         return send_all(response, head, notes, list.len(), |n| list.get_item(n));
@@ -135,7 +139,7 @@ fn send(
             offset,
             length,
         } = part;
-        let Response {
+        let StartResponse {
             exchange, thread, ..
         } = response.get();
         note(notes, response)?;
@@ -171,7 +175,7 @@ fn send(
             continue;
         }
         if complete {
-            return Err(Failure::TooLong(data.as_bytes().len() as u64));
+            return Err(ResponseFailure::TooLong(data.as_bytes().len() as u64));
         }
         complete = only;
         if only {
@@ -196,12 +200,12 @@ fn send(
 
 /// Sends a list or tuple: its length is known, so the last block is known.
 fn send_all<'py>(
-    response: &Bound<'py, Response>,
+    response: &Bound<'py, StartResponse>,
     head: &RequestHead,
     notes: Option<&Notes<'_, '_>>,
     length: usize,
     get: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
-) -> Result<(), Failure> {
+) -> Result<(), ResponseFailure> {
     note(notes, response)?;
     if length > 1
         && let Some(whole) = joined(response.py(), length, &get)?
@@ -246,7 +250,7 @@ fn joined<'py>(
 }
 
 /// Called before the last byte is sent, because the request's log line is written with it.
-fn note(notes: Option<&Notes<'_, '_>>, response: &Bound<'_, Response>) -> PyResult<()> {
+fn note(notes: Option<&Notes<'_, '_>>, response: &Bound<'_, StartResponse>) -> PyResult<()> {
     match notes {
         Some(notes) => notes.take(&response.get().exchange),
         None => Ok(()),
@@ -254,19 +258,19 @@ fn note(notes: Option<&Notes<'_, '_>>, response: &Bound<'_, Response>) -> PyResu
 }
 
 fn put(
-    response: &Bound<'_, Response>,
+    response: &Bound<'_, StartResponse>,
     data: &Bound<'_, PyBytes>,
     end: BodyEnd,
-) -> Result<(), Failure> {
+) -> Result<(), ResponseFailure> {
     Ok(response.get().send(response.py(), data, end)?)
 }
 
-fn end(response: &Bound<'_, Response>) -> Result<(), Failure> {
+fn end(response: &Bound<'_, StartResponse>) -> Result<(), ResponseFailure> {
     put(response, &PyBytes::new(response.py(), b""), BodyEnd::Last)
 }
 
 /// Whether the response has a head alone: no block needs to be produced.
-fn is_bodiless(response: &Response, head: &RequestHead) -> bool {
+fn is_bodiless(response: &StartResponse, head: &RequestHead) -> bool {
     head.known_method() == Method::Head || matches!(response.status(), 204 | 205 | 304)
 }
 
@@ -286,19 +290,19 @@ fn close(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Logs and completes a request that has failed.
 fn conclude(
     py: Python<'_>,
-    core: &Core,
+    core: &WsgiCore,
     exchange: &crate::worker::exchange::Exchange,
     head: &RequestHead,
-    failure: Failure,
+    failure: ResponseFailure,
 ) {
     let request = format!(
         "{} {}",
         head.method(),
         String::from_utf8_lossy(head.target_path())
     );
-    let request_id = core.office.net.ledger.id_of(head);
+    let request_id = core.context.net.ledger.id_of(head);
     match failure {
-        Failure::TooLong(excess) => {
+        ResponseFailure::TooLong(excess) => {
             exchange.ended(Ending::Returned);
             tracing::error!(
                 request,
@@ -307,7 +311,7 @@ fn conclude(
                 "response body longer than its content-length, cut"
             );
         }
-        Failure::TooShort(missing) => {
+        ResponseFailure::TooShort(missing) => {
             exchange.ended(Ending::Failed);
             tracing::error!(
                 request,
@@ -316,7 +320,7 @@ fn conclude(
                 "response body shorter than its content-length"
             );
         }
-        Failure::Gone => {
+        ResponseFailure::Gone => {
             exchange.ended(Ending::Failed);
             tracing::debug!(
                 request,
@@ -324,13 +328,13 @@ fn conclude(
                 "client left before its response was complete"
             );
         }
-        Failure::Error(error) => {
+        ResponseFailure::Error(error) => {
             let gone = is_disconnect(py, &error);
             let verdict = exchange.ended(Ending::Failed);
             if gone {
                 return;
             }
-            if error.is_instance_of::<PySystemExit>(py) && core.crew.roster.lock().over {
+            if error.is_instance_of::<PySystemExit>(py) && core.thread_pool.scheduler.lock().over {
                 tracing::warn!(
                     request,
                     request_id,
@@ -344,8 +348,8 @@ fn conclude(
                 .call1((exception(py, &error),))
                 .and_then(|text| text.extract::<String>())
                 .unwrap_or_else(|_| error.to_string());
-            let cut = verdict == Verdict::Cut;
-            core.office.net.page.exception();
+            let cut = verdict == ResponseVerdict::Cut;
+            core.context.net.page.exception();
             tracing::error!(request, request_id, cut, traceback, "exception in app");
         }
     }

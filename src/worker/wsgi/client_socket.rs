@@ -8,9 +8,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 
-use super::core::Core;
-use super::crew::WAITS;
+use super::core::WsgiCore;
 use super::thread::Thread;
+use super::thread_pool::WAITS;
 use crate::http::{KnownName, RequestHead};
 use crate::worker::exchange::Exchange;
 
@@ -22,7 +22,7 @@ pub fn is_wanted(head: &RequestHead) -> bool {
 /// The socket is handed over when the app uses it. From then on its thread may stay in the request for as long as it
 /// needs, and does not count as stuck.
 pub fn offer(
-    core: &Core,
+    core: &WsgiCore,
     environ: &Bound<'_, PyDict>,
     exchange: &Exchange,
     thread: &Thread,
@@ -40,7 +40,7 @@ pub fn offer(
                     "the connection cannot be taken: the response has begun, or the client has left",
                 ));
             };
-            thread.crew.set_progress(thread.number, WAITS);
+            thread.thread_pool.set_progress(thread.number, WAITS);
             Ok((fd.into_raw_fd(), PyBytes::new(py, &read).unbind()))
         },
     )?;

@@ -5,42 +5,42 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::crew::Crew;
 use super::errors::Errors;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
-use super::names::Names;
-use crate::worker::Office;
-use crate::worker::python::{Scripts, Stacks};
+use super::names::WsgiNames;
+use super::thread_pool::ThreadPool;
+use crate::worker::WorkerContext;
+use crate::worker::python::{Scripts, StackFormatter};
 
-pub struct Core {
-    pub office: Arc<Office>,
-    pub crew: Arc<Crew>,
+pub struct WsgiCore {
+    pub context: Arc<WorkerContext>,
+    pub thread_pool: Arc<ThreadPool>,
     pub app: Py<PyAny>,
-    pub names: Names,
+    pub names: WsgiNames,
     /// The environ without the items of a connection or a request.
     pub template: Py<PyDict>,
     pub format_error: Py<PyAny>,
     /// The class of `gunicorn.socket`.
     pub client_socket: Py<PyAny>,
-    pub stacks: Stacks,
+    pub stacks: StackFormatter,
 }
 
-impl Core {
+impl WsgiCore {
     pub fn new(
         py: Python<'_>,
-        crew: Arc<Crew>,
+        thread_pool: Arc<ThreadPool>,
         scripts: &Scripts,
         app: Py<PyAny>,
     ) -> PyResult<Self> {
-        let office = crew.office.clone();
+        let context = thread_pool.context.clone();
         Ok(Self {
-            template: template(py, &office)?.unbind(),
-            office,
-            crew,
+            template: template(py, &context)?.unbind(),
+            context,
+            thread_pool,
             app,
-            names: Names::new(py),
-            stacks: Stacks::new(py, scripts)?,
+            names: WsgiNames::new(py),
+            stacks: StackFormatter::new(py, scripts)?,
             client_socket: scripts.sockets.bind(py).getattr("ClientSocket")?.unbind(),
             format_error: scripts.boot.bind(py).getattr("format_error")?.unbind(),
         })
@@ -48,15 +48,15 @@ impl Core {
 
     /// Whether that listener is a unix socket, without a port.
     pub fn is_unix(&self, listener: usize) -> bool {
-        self.office
+        self.context
             .addresses
             .get(listener)
             .is_none_or(|(_, port)| port.is_none())
     }
 }
 
-fn template<'py>(py: Python<'py>, office: &Office) -> PyResult<Bound<'py, PyDict>> {
-    let settings = &office.net.settings;
+fn template<'py>(py: Python<'py>, context: &WorkerContext) -> PyResult<Bound<'py, PyDict>> {
+    let settings = &context.net.settings;
     let environ = PyDict::new(py);
     let key = |name: &str| PyString::intern(py, name);
     // First the keys that each request sets: the copied dict's table then has slots for them.

@@ -4,10 +4,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::core::Core;
+use super::core::WsgiCore;
 use super::names::variable;
 use crate::http::{KnownName, RequestHead, Version, decode_path};
-use crate::proxy::{Scheme, Told};
+use crate::proxy::{ForwardedRequest, Scheme};
 use crate::tls::Certificate;
 use crate::worker::connection::Conn;
 use crate::worker::exchange::Exchange;
@@ -17,13 +17,13 @@ use crate::worker::tls::TlsFacts;
 /// A new dict for one request: middleware may change it. `length`: of the body, where it is known.
 pub fn build<'py>(
     py: Python<'py>,
-    core: &Core,
+    core: &WsgiCore,
     exchange: &Exchange,
     head: &RequestHead,
     length: Option<u64>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let conn = &*exchange.conn;
-    let forwarded = exchange.told.as_deref();
+    let forwarded = exchange.forwarded.as_deref();
     let environ = template(py, core, conn)?.copy()?;
     let names = &core.names;
     environ.set_item(intern!(py, "REQUEST_METHOD"), names.method(py, head))?;
@@ -62,10 +62,10 @@ pub fn build<'py>(
 /// SCRIPT_NAME is in the template; PATH_INFO is the rest, also where a proxy has removed the prefix.
 fn path(
     py: Python<'_>,
-    core: &Core,
+    core: &WsgiCore,
     environ: &Bound<'_, PyDict>,
     head: &RequestHead,
-    forwarded: Option<&Told>,
+    forwarded: Option<&ForwardedRequest>,
 ) -> PyResult<()> {
     let decoded = decode_path(head.target_path());
     let root = match forwarded.and_then(|forwarded| forwarded.prefix.as_deref()) {
@@ -73,7 +73,7 @@ fn path(
             environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, prefix.as_bytes()))?;
             prefix.as_bytes()
         }
-        None => core.office.net.settings.root_path.as_bytes(),
+        None => core.context.net.settings.root_path.as_bytes(),
     };
     let info = match decoded.strip_prefix(root) {
         Some(rest) if rest.is_empty() || rest.starts_with(b"/") => rest,
@@ -85,7 +85,7 @@ fn path(
 /// Several fields of one name are joined as one list (RFC 9110 §5.3).
 fn headers(
     py: Python<'_>,
-    core: &Core,
+    core: &WsgiCore,
     environ: &Bound<'_, PyDict>,
     head: &RequestHead,
     length_known: bool,
@@ -163,7 +163,11 @@ fn server_from_host(
 }
 
 /// Values from a trusted proxy replace those of the connection.
-fn replace(py: Python<'_>, forwarded: &Told, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+fn replace(
+    py: Python<'_>,
+    forwarded: &ForwardedRequest,
+    environ: &Bound<'_, PyDict>,
+) -> PyResult<()> {
     if let Some(scheme) = forwarded.scheme {
         environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
         match scheme {
@@ -212,7 +216,7 @@ fn tls(py: Python<'_>, facts: &TlsFacts, environ: &Bound<'_, PyDict>) -> PyResul
 }
 
 /// The items that are the same for all requests of a connection.
-fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'py, PyDict>> {
+fn template<'py>(py: Python<'py>, core: &WsgiCore, conn: &Conn) -> PyResult<Bound<'py, PyDict>> {
     if let Some(template) = conn
         .slot
         .get()
@@ -232,7 +236,7 @@ fn template<'py>(py: Python<'py>, core: &Core, conn: &Conn) -> PyResult<Bound<'p
     environ.set_item(intern!(py, "REMOTE_PORT"), port)?;
     let server = conn
         .listener
-        .and_then(|index| core.office.addresses.get(index));
+        .and_then(|index| core.context.addresses.get(index));
     let (name, port) = match (conn.server(), server) {
         (Some(server), _) => (server.ip().to_string(), server.port().to_string()),
         (None, Some((host, Some(port)))) => (host.clone(), port.to_string()),

@@ -66,9 +66,9 @@ fn log(lines: &str) {
         return;
     }
     if lines.ends_with('\n') {
-        observability::stream_says(lines);
+        observability::log_wsgi_errors(lines);
     } else {
-        observability::stream_says(&format!("{lines}\n"));
+        observability::log_wsgi_errors(&format!("{lines}\n"));
     }
 }
 

@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use super::body::{Begun, Body};
+use super::body::{BodyPrefix, WsgiBody};
 use super::thread::Thread;
 use crate::worker::exchange::{Exchange, Received};
 use crate::worker::python::ClientDisconnected;
@@ -17,14 +17,14 @@ const CHUNK: usize = 64 * 1024;
 
 #[pyclass(frozen, module = "rgun", name = "Input")]
 pub struct Input {
-    reader: Mutex<Reader>,
+    reader: Mutex<InputReader>,
 }
 
 #[derive(Default)]
-struct Reader {
+struct InputReader {
     /// Taken from the source and not yet returned to the app.
     ready: Bytes,
-    begun: Begun,
+    begun: BodyPrefix,
     /// Follows those, from that offset on.
     file: Option<(SpoolFile, u64)>,
     /// Follows the file's part.
@@ -34,24 +34,24 @@ struct Reader {
 
 impl Input {
     pub fn empty(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
-        Self::bound(py, Reader::default())
+        Self::bound(py, InputReader::default())
     }
 
     /// `None`: there is no body.
     pub fn of<'py>(
         py: Python<'py>,
-        body: Body,
+        body: WsgiBody,
         exchange: &Exchange,
         thread: &Thread,
     ) -> PyResult<Option<Bound<'py, Self>>> {
-        let mut reader = Reader::default();
+        let mut reader = InputReader::default();
         match body {
-            Body::Empty => return Ok(None),
-            Body::Whole { begun, file } => {
+            WsgiBody::Empty => return Ok(None),
+            WsgiBody::Whole { begun, file } => {
                 reader.begun = begun;
                 reader.file = file.map(|file| (file, 0));
             }
-            Body::Stream {
+            WsgiBody::Stream {
                 begun,
                 file,
                 last,
@@ -66,7 +66,7 @@ impl Input {
         Self::bound(py, reader).map(Some)
     }
 
-    fn bound(py: Python<'_>, reader: Reader) -> PyResult<Bound<'_, Self>> {
+    fn bound(py: Python<'_>, reader: InputReader) -> PyResult<Bound<'_, Self>> {
         let reader = Mutex::new(reader);
         Bound::new(py, Self { reader })
     }
@@ -75,8 +75,8 @@ impl Input {
     fn reading<T: Send>(
         &self,
         py: Python<'_>,
-        enough: impl Fn(&Reader) -> bool,
-        take: impl FnOnce(&mut Reader) -> PyResult<T> + Send,
+        enough: impl Fn(&InputReader) -> bool,
+        take: impl FnOnce(&mut InputReader) -> PyResult<T> + Send,
     ) -> PyResult<T> {
         if let Some(mut reader) = self.reader.try_lock()
             && (enough(&reader) || reader.is_in_memory())
@@ -206,7 +206,7 @@ fn line_end(bytes: &[u8], limit: usize) -> Option<usize> {
     }
 }
 
-impl Reader {
+impl InputReader {
     fn is_in_memory(&self) -> bool {
         self.file.is_none() && self.stream.is_none()
     }

@@ -4,24 +4,24 @@ mod body;
 mod call;
 mod client_socket;
 mod core;
-mod crew;
-mod door;
 mod environ;
 mod errors;
 mod file_wrapper;
+mod handler;
 mod hop_by_hop;
 mod input;
 mod names;
-mod news;
 mod notes;
-mod post;
 mod probe;
+mod reactor_owner;
 mod response;
-mod roster;
+mod scheduler;
 mod standby;
 mod stopwatch;
 mod thread;
+mod thread_pool;
 mod upload;
+mod wait_queue;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +31,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
-use self::core::Core;
-use crew::{Crew, Next};
-use stopwatch::{Running, Stopwatch};
+use self::core::WsgiCore;
+use stopwatch::{Measurement, Stopwatch};
 use thread::Thread;
+use thread_pool::{ThreadPool, ThreadStep};
 
-use super::Office;
+use super::WorkerContext;
 use super::busy::Measure;
 use super::python::{self, Scripts};
 use super::ready::ReadyProbe;
@@ -45,50 +45,52 @@ use crate::ipc::FromWorker;
 /// Serves `app` until the master stops it; returns the exit code.
 pub fn serve(
     py: Python<'_>,
-    office: &Arc<Office>,
+    context: &Arc<WorkerContext>,
     scripts: &Scripts,
     app: Py<PyAny>,
 ) -> PyResult<u8> {
-    let threads = usize::try_from(office.net.settings.threads)
+    let threads = usize::try_from(context.net.settings.threads)
         .unwrap_or(1)
         .max(1);
-    office.net.busy.measure(Measure::Threads, threads as u64);
+    context.net.busy.measure(Measure::Threads, threads as u64);
     crate::sys::share_arenas();
-    let probe = ReadyProbe::new(py, scripts, &office.net.settings, &app)?;
-    let crew = Crew::new(office, threads)?;
-    office.net.set_app(Box::new(door::Door(crew.clone())));
-    let core = Arc::new(Core::new(py, crew.clone(), scripts, app)?);
-    office.orders.listen();
+    let probe = ReadyProbe::new(py, scripts, &context.net.settings, &app)?;
+    let thread_pool = ThreadPool::new(context, threads)?;
+    context
+        .net
+        .set_app(Box::new(handler::WsgiHandler(thread_pool.clone())));
+    let core = Arc::new(WsgiCore::new(py, thread_pool.clone(), scripts, app)?);
+    context.commands.listen();
     if let Some(probe) = probe
         && let Some(complaint) = probe::complaint(py, &core, &probe)?
     {
-        office.failed(crate::ipc::Phase::ReadyPath, &complaint, "");
+        context.failed(crate::ipc::Phase::ReadyPath, &complaint, "");
         return Ok(3);
     }
     python::allow_cancel(py)?;
-    let standby = standby::spawn(crew.clone())?;
+    let standby = standby::spawn(thread_pool.clone())?;
     let others = (1..threads)
         .map(|number| start_thread(py, &core, number))
         .collect::<PyResult<Vec<_>>>()?;
-    if !crew.roster.lock().draining {
-        office.ready();
+    if !thread_pool.scheduler.lock().draining {
+        context.ready();
     }
     let ended = work(py, &core, 0);
     py.detach(|| {
-        crew.finish(&mut crew.roster.lock());
+        thread_pool.finish(&mut thread_pool.scheduler.lock());
         // It may be in the middle of a turn, and ends after it.
         drop(standby.join());
     });
     let leaving = python::ignore_cancel(py);
     leave(py, &core, &others);
-    crew.post.lock().reactor.close_all();
+    thread_pool.reactor_owner.lock().reactor.close_all();
     ended.and(leaving).map(|()| 0)
 }
 
 /// A `threading.Thread`, so that names, thread-locals and the interpreter's shutdown work as in any program.
 fn start_thread<'py>(
     py: Python<'py>,
-    core: &Arc<Core>,
+    core: &Arc<WsgiCore>,
     number: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let shared = core.clone();
@@ -111,36 +113,38 @@ fn start_thread<'py>(
 }
 
 /// Main function of a thread. An error: a signal handler of the app raised, in the main thread.
-fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
-    let crew = &core.crew;
+fn work(py: Python<'_>, core: &Arc<WsgiCore>, number: usize) -> PyResult<()> {
+    let thread_pool = &core.thread_pool;
     let thread = Thread {
-        crew: crew.clone(),
+        thread_pool: thread_pool.clone(),
         number,
     };
     let ident = py.import("threading")?.call_method0("get_ident")?;
-    crew.set_ident(number, ident.extract()?);
+    thread_pool.set_ident(number, ident.extract()?);
     let mut stopwatch = Stopwatch::default();
     loop {
-        let job = match crew.next_queued(number) {
+        let job = match thread_pool.next_queued(number) {
             Some(job) => job,
-            None => match py.detach(|| crew.next(number)) {
-                Next::Job(job) => job,
-                Next::Look => {
+            None => match py.detach(|| thread_pool.next(number)) {
+                ThreadStep::Job(job) => job,
+                ThreadStep::Look => {
                     py.check_signals()?;
                     python::leave_forked_child(py);
                     continue;
                 }
-                Next::Tell(number) => {
+                ThreadStep::Tell(number) => {
                     let text = core.stacks.text(py);
-                    core.office.say(&FromWorker::Stacks { number, text });
+                    core.context.send(&FromWorker::Stacks { number, text });
                     continue;
                 }
-                Next::Stop => return Ok(()),
+                ThreadStep::Stop => return Ok(()),
             },
         };
-        let watch = (crew.threads() > 1).then(|| stopwatch.start()).flatten();
+        let watch = (thread_pool.threads() > 1)
+            .then(|| stopwatch.start())
+            .flatten();
         call::run(py, core, &thread, *job);
-        crew.done(number, watch.map(Running::waited));
+        thread_pool.done(number, watch.map(Measurement::waited));
         if number == 0 && python::is_aborted() {
             return Err(PySystemExit::new_err(()));
         }
@@ -149,21 +153,21 @@ fn work(py: Python<'_>, core: &Arc<Core>, number: usize) -> PyResult<()> {
 
 /// Waits for the other threads for the grace period. A thread that does not end would block the interpreter's
 /// shutdown for ever, so the process then exits without it.
-fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
-    let crew = &core.crew;
+fn leave(py: Python<'_>, core: &WsgiCore, others: &[Bound<'_, PyAny>]) {
+    let thread_pool = &core.thread_pool;
     // At least a second, if the grace allows it, for the cleanup of cancelled requests.
     let second = Duration::from_secs(1);
     let mut left = core
-        .office
+        .context
         .time_left()
         .max(second)
-        .min(core.office.time_for_a_step());
-    let began = crew::micros();
+        .min(core.context.time_for_a_step());
+    let began = thread_pool::micros();
     let mut stuck = 0;
     for other in others {
         // An error here can only come from a signal handler; the exit takes precedence.
         drop(other.call_method1(intern!(py, "join"), (left.as_secs_f64(),)));
-        let gone = Duration::from_micros(crew::micros().saturating_sub(began));
+        let gone = Duration::from_micros(thread_pool::micros().saturating_sub(began));
         left = left.saturating_sub(gone);
         let alive = other.call_method0(intern!(py, "is_alive"));
         stuck += u32::from(alive.and_then(|alive| alive.is_truthy()).unwrap_or(false));
@@ -175,7 +179,7 @@ fn leave(py: Python<'_>, core: &Core, others: &[Bound<'_, PyAny>]) {
         threads = stuck,
         "threads still busy after the graceful timeout, exiting"
     );
-    crew.post.lock().reactor.close_all();
+    thread_pool.reactor_owner.lock().reactor.close_all();
     // What the interpreter's finalisation would do, without waiting for its threads.
     drop(
         py.import("atexit")

@@ -6,7 +6,7 @@ use pyo3::types::PyString;
 use crate::http::{KNOWN_NAMES, Method, RequestHead};
 use crate::worker::python::latin1;
 
-pub struct Names {
+pub struct WsgiNames {
     /// By index of the known name.
     headers: Vec<Py<PyString>>,
     methods: [Py<PyString>; 8],
@@ -14,7 +14,7 @@ pub struct Names {
     pub slash: Py<PyString>,
 }
 
-impl Names {
+impl WsgiNames {
     pub fn new(py: Python<'_>) -> Self {
         let text = |s: &str| PyString::intern(py, s).unbind();
         Self {

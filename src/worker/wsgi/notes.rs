@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::core::Core;
+use super::core::WsgiCore;
 use crate::worker::exchange::Exchange;
 
 pub struct Notes<'c, 'py> {
@@ -14,8 +14,8 @@ pub struct Notes<'c, 'py> {
 
 impl<'c, 'py> Notes<'c, 'py> {
     /// `None` where no format uses any.
-    pub fn of(core: &'c Core, environ: &Bound<'py, PyDict>) -> Option<Notes<'c, 'py>> {
-        let wanted = core.office.net.ledger.wanted_environ();
+    pub fn of(core: &'c WsgiCore, environ: &Bound<'py, PyDict>) -> Option<Notes<'c, 'py>> {
+        let wanted = core.context.net.ledger.wanted_environ();
         (!wanted.is_some_and(<[String]>::is_empty)).then(|| Notes {
             wanted,
             environ: environ.clone(),

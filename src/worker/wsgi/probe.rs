@@ -7,27 +7,31 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::call;
-use super::core::Core;
+use super::core::WsgiCore;
 use super::thread::Thread;
 use crate::worker::ready::ReadyProbe;
 
 /// What is wrong with the response; `None`: nothing, or the worker is to exit anyway.
-pub fn complaint(py: Python<'_>, core: &Core, probe: &ReadyProbe) -> PyResult<Option<String>> {
+pub fn complaint(py: Python<'_>, core: &WsgiCore, probe: &ReadyProbe) -> PyResult<Option<String>> {
     let status = ask(py, core, probe)?;
     let complaint = probe.complaint(status);
-    Ok(complaint.filter(|_| !core.crew.roster.lock().draining))
+    Ok(complaint.filter(|_| !core.thread_pool.scheduler.lock().draining))
 }
 
 /// The status of a GET, made over a socket pair: this thread is both sides in turn.
-fn ask(py: Python<'_>, core: &Core, probe: &ReadyProbe) -> PyResult<Option<u16>> {
-    let crew = &core.crew;
+fn ask(py: Python<'_>, core: &WsgiCore, probe: &ReadyProbe) -> PyResult<Option<u16>> {
+    let thread_pool = &core.thread_pool;
     let (mut ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     theirs.set_nonblocking(true)?;
     ours.write_all(&probe.bytes())?;
-    crew.post.lock().reactor.add_own(theirs.into());
+    thread_pool
+        .reactor_owner
+        .lock()
+        .reactor
+        .add_own(theirs.into());
     let thread = Thread {
-        crew: crew.clone(),
+        thread_pool: thread_pool.clone(),
         number: 0,
     };
     let mut answer = Vec::new();
@@ -39,14 +43,19 @@ fn ask(py: Python<'_>, core: &Core, probe: &ReadyProbe) -> PyResult<Option<u16>>
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(e) => return Err(e.into()),
         }
-        if answer.len() >= 12 || crew.roster.lock().over {
+        if answer.len() >= 12 || thread_pool.scheduler.lock().over {
             break;
         }
-        if let Some(job) = crew.next_queued(0) {
+        if let Some(job) = thread_pool.next_queued(0) {
             call::run(py, core, &thread, *job);
-            crew.done(0, None);
+            thread_pool.done(0, None);
         } else {
-            py.detach(|| crew.post.lock().turn(crew, Some(Duration::from_millis(50))));
+            py.detach(|| {
+                thread_pool
+                    .reactor_owner
+                    .lock()
+                    .turn(thread_pool, Some(Duration::from_millis(50)))
+            });
             py.check_signals()?;
         }
     }

@@ -23,7 +23,7 @@ const DETACH_ABOVE: usize = 32 * 1024;
 const CODED_ABOVE: usize = 1024;
 
 #[pyclass(frozen, module = "rgun", name = "StartResponse", freelist = 64)]
-pub struct Response {
+pub struct StartResponse {
     pub exchange: Exchange,
     pub thread: Thread,
     called: AtomicBool,
@@ -34,7 +34,7 @@ pub struct Response {
 type Pairs<'py> = SmallVec<[(Bound<'py, PyString>, Bound<'py, PyString>); 16]>;
 
 #[pymethods]
-impl Response {
+impl StartResponse {
     // Positional in PEP 3333; by these names wherever there is gunicorn or wsgiref.
     #[pyo3(signature = (status, headers, exc_info=None))]
     fn __call__<'py>(
@@ -74,7 +74,7 @@ impl Response {
     }
 }
 
-impl Response {
+impl StartResponse {
     pub fn new(exchange: Exchange, thread: Thread, head: &RequestHead) -> Self {
         Self {
             named: NamedFile::of(&exchange, head),
@@ -179,7 +179,7 @@ impl Response {
             return py.detach(|| thread.send(exchange, bytes, end, block));
         }
         let flow = thread.put(exchange, bytes, end)?;
-        if flow == crate::worker::exchange::Flow::Full && end == BodyEnd::More {
+        if flow == crate::worker::exchange::Backpressure::Full && end == BodyEnd::More {
             py.detach(|| thread.wait_to_send(exchange));
         }
         thread.progress();
@@ -284,9 +284,9 @@ fn pair<'py>(item: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyString>, Bound<
     Ok((name.cast_into()?, value.cast_into()?))
 }
 
-type Fields<'a> = SmallVec<[(Cow<'a, [u8]>, Cow<'a, [u8]>); 16]>;
+type ResponseFields<'a> = SmallVec<[(Cow<'a, [u8]>, Cow<'a, [u8]>); 16]>;
 
-fn fields<'a>(pairs: &'a Pairs<'_>) -> PyResult<Fields<'a>> {
+fn fields<'a>(pairs: &'a Pairs<'_>) -> PyResult<ResponseFields<'a>> {
     pairs
         .iter()
         .map(|(name, value)| {

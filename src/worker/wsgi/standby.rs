@@ -6,8 +6,8 @@ use std::time::Duration;
 use parking_lot::MutexGuard;
 use pyo3::prelude::*;
 
-use super::crew::Crew;
-use super::roster::{Driver, Roster, Standby};
+use super::scheduler::{Driver, Scheduler, Standby};
+use super::thread_pool::ThreadPool;
 use crate::sys;
 use crate::worker::python::{
     self, cancel_main_thread, cancel_thread, interrupt_is_heard, main_thread_is_interruptible,
@@ -21,56 +21,56 @@ const LOOKS: u32 = 5;
 
 /// Starts it, with all signals blocked: they are for Python's main thread. At the end it calls `worker_int`, so it
 /// has a stack as large as that of any thread with Python; unused pages take no memory.
-pub fn spawn(crew: Arc<Crew>) -> std::io::Result<std::thread::JoinHandle<()>> {
+pub fn spawn(thread_pool: Arc<ThreadPool>) -> std::io::Result<std::thread::JoinHandle<()>> {
     sys::with_signals_blocked(|| {
         std::thread::Builder::new()
             .name("rgun-standby".into())
             .stack_size(python::STACK)
             .spawn(move || {
-                attend(&crew);
-                cancel(&crew);
+                attend(&thread_pool);
+                cancel(&thread_pool);
             })
     })?
 }
 
-fn attend(crew: &Crew) {
+fn attend(thread_pool: &ThreadPool) {
     let mut quiet = 0;
-    let mut roster = crew.roster.lock();
-    while !roster.over {
-        let seen = roster.epoch;
+    let mut scheduler = thread_pool.scheduler.lock();
+    while !scheduler.over {
+        let seen = scheduler.epoch;
         if quiet >= LOOKS {
-            roster.standby = Standby::Dozing;
-            crew.alarm.wait(&mut roster);
-            roster.standby = Standby::Watching;
+            scheduler.standby = Standby::Dozing;
+            thread_pool.alarm.wait(&mut scheduler);
+            scheduler.standby = Standby::Watching;
             quiet = 0;
-        } else if !roster.hurry {
-            crew.alarm.wait_for(&mut roster, PATIENCE);
+        } else if !scheduler.hurry {
+            thread_pool.alarm.wait_for(&mut scheduler, PATIENCE);
         }
-        let moved = roster.epoch != seen;
-        if roster.driver != Driver::Nobody {
+        let moved = scheduler.epoch != seen;
+        if scheduler.driver != Driver::Unassigned {
             quiet = if moved { 0 } else { quiet + 1 };
             continue;
         }
         quiet = 0;
-        if moved && !roster.hurry {
+        if moved && !scheduler.hurry {
             continue;
         }
-        roster.hurry = false;
-        if roster.idle.is_empty() {
-            roster = drive(crew, roster);
+        scheduler.hurry = false;
+        if scheduler.idle.is_empty() {
+            scheduler = drive(thread_pool, scheduler);
         } else {
-            crew.wake_one(&mut roster);
+            thread_pool.wake_one(&mut scheduler);
         }
     }
 }
 
 /// Cancels the requests that are still running at the end.
-fn cancel(crew: &Crew) {
-    let busy = crew.roster.lock().busy.clone();
+fn cancel(thread_pool: &ThreadPool) {
+    let busy = thread_pool.scheduler.lock().busy.clone();
     if busy.is_empty() {
         return;
     }
-    if crew.office.orders.had_to_be_fast() && interrupt_is_heard() {
+    if thread_pool.context.commands.fast_stop_requested() && interrupt_is_heard() {
         Python::attach(tell_interrupt);
     }
     let by_signal = main_thread_is_interruptible();
@@ -79,28 +79,31 @@ fn cancel(crew: &Crew) {
     }
     Python::attach(|py| {
         for thread in busy.into_iter().filter(|&thread| thread != 0 || !by_signal) {
-            cancel_thread(py, crew.ident(thread));
+            cancel_thread(py, thread_pool.ident(thread));
         }
     });
 }
 
 /// Turns the reactor until an application thread has nothing else to do.
-fn drive<'c>(crew: &'c Crew, mut roster: MutexGuard<'c, Roster>) -> MutexGuard<'c, Roster> {
-    roster.driver = Driver::Standby;
-    drop(roster);
+fn drive<'c>(
+    thread_pool: &'c ThreadPool,
+    mut scheduler: MutexGuard<'c, Scheduler>,
+) -> MutexGuard<'c, Scheduler> {
+    scheduler.driver = Driver::Standby;
+    drop(scheduler);
     // All threads are busy: the sentinel leaves new connections to other workers.
-    crew.office.picked.wake();
+    thread_pool.context.picked.wake();
     loop {
-        crew.post.lock().turn(crew, None);
-        let mut roster = crew.roster.lock();
-        roster.epoch += 1;
-        if !roster.over && roster.idle.is_empty() {
+        thread_pool.reactor_owner.lock().turn(thread_pool, None);
+        let mut scheduler = thread_pool.scheduler.lock();
+        scheduler.epoch += 1;
+        if !scheduler.over && scheduler.idle.is_empty() {
             continue;
         }
-        roster.driver = Driver::Nobody;
-        for _ in 0..roster.queue.len().max(1) {
-            crew.wake_one(&mut roster);
+        scheduler.driver = Driver::Unassigned;
+        for _ in 0..scheduler.queue.len().max(1) {
+            thread_pool.wake_one(&mut scheduler);
         }
-        return roster;
+        return scheduler;
     }
 }

@@ -12,23 +12,23 @@ pub struct Stopwatch {
 }
 
 /// A measurement in progress, of its own thread.
-pub struct Running {
+pub struct Measurement {
     wall: u64,
     cpu: u64,
 }
 
 impl Stopwatch {
-    pub fn start(&mut self) -> Option<Running> {
+    pub fn start(&mut self) -> Option<Measurement> {
         let measured = self.count.is_multiple_of(EVERY);
         self.count = self.count.wrapping_add(1);
-        measured.then(|| Running {
+        measured.then(|| Measurement {
             wall: micros(clock::monotonic()),
             cpu: micros(clock::thread_cpu()),
         })
     }
 }
 
-impl Running {
+impl Measurement {
     /// In microseconds.
     pub fn waited(self) -> u64 {
         let wall = micros(clock::monotonic()).saturating_sub(self.wall);

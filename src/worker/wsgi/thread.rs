@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pyo3::pybacked::PyBackedBytes;
 
-use super::crew::{Crew, WAITS};
+use super::thread_pool::{ThreadPool, WAITS};
 use crate::http::BodyEnd;
-use crate::worker::allowance::Share;
 use crate::worker::connection::spool::KEPT;
-use crate::worker::exchange::{Exchange, Flow, Received, SendError};
+use crate::worker::exchange::{Backpressure, Exchange, Received, SendError};
+use crate::worker::memory_budget::BudgetShare;
 use crate::worker::spool::SpoolFile;
 
 /// A large block is given to the connection in pieces of this size, so that what is kept in memory stays bounded.
@@ -19,7 +19,7 @@ const PIECE: usize = 256 * 1024;
 /// A block of the app that waits for its client.
 struct Lent {
     block: PyBackedBytes,
-    _share: Option<Share>,
+    _share: Option<BudgetShare>,
 }
 
 impl AsRef<[u8]> for Lent {
@@ -30,15 +30,15 @@ impl AsRef<[u8]> for Lent {
 
 #[derive(Clone)]
 pub struct Thread {
-    pub crew: Arc<Crew>,
+    pub thread_pool: Arc<ThreadPool>,
     pub number: usize,
 }
 
 impl Thread {
     /// Records that the request makes progress.
     pub fn progress(&self) {
-        self.crew
-            .set_progress(self.number, self.crew.office.net.now().max(1));
+        self.thread_pool
+            .set_progress(self.number, self.thread_pool.context.net.now().max(1));
     }
 
     /// As `exchange.receive`, but waits. Without the GIL.
@@ -69,7 +69,7 @@ impl Thread {
         // Compression makes another block: a large one is made in pieces, too.
         let is_made_in_pieces = exchange.may_be_coded() && data.len() > PIECE;
         if end == BodyEnd::Last && !is_made_in_pieces {
-            let share = self.crew.office.net.allowance.take(data.len());
+            let share = self.thread_pool.context.net.memory_budget.take(data.len());
             let has_room = share.is_some();
             let lent = Cell::new(block.map(|block| Lent {
                 block,
@@ -79,7 +79,7 @@ impl Thread {
             if has_room {
                 exchange.send_lent(data, end, &lend)?;
             } else if exchange.send_spooled(data, end, &|n| self.file(n), Some(&lend))?
-                == Flow::Full
+                == Backpressure::Full
             {
                 self.wait_to_send(exchange);
             }
@@ -96,7 +96,7 @@ impl Thread {
     }
 
     fn send_piece(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<(), SendError> {
-        if self.put(exchange, data, end)? == Flow::Full && end == BodyEnd::More {
+        if self.put(exchange, data, end)? == Backpressure::Full && end == BodyEnd::More {
             self.wait_to_send(exchange);
         }
         self.progress();
@@ -104,12 +104,17 @@ impl Thread {
     }
 
     /// What the client does not read waits in memory, then in a file.
-    pub fn put(&self, exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
+    pub fn put(
+        &self,
+        exchange: &Exchange,
+        data: &[u8],
+        end: BodyEnd,
+    ) -> Result<Backpressure, SendError> {
         exchange.send_spooled(data, end, &|n| self.file(n), None)
     }
 
     fn file(&self, length: usize) -> Option<SpoolFile> {
-        self.crew.spool.file(length).ok()
+        self.thread_pool.spool.file(length).ok()
     }
 
     /// Where there is no room in a file: waits until the client has read some.
@@ -119,15 +124,15 @@ impl Thread {
 
     /// Checks the condition after each notification. The worker's end is a notification too.
     fn wait_until(&self, mut condition: impl FnMut() -> bool) {
-        let crew = &self.crew;
+        let thread_pool = &self.thread_pool;
         // Taken first, so that no notification between a check and the sleep is missed.
-        let mut edition = crew.news.edition();
-        while !condition() && !crew.roster.lock().over {
-            crew.set_progress(self.number, WAITS);
-            crew.attend_now();
-            edition = crew.news.wait(edition);
+        let mut version = thread_pool.wait_queue.version();
+        while !condition() && !thread_pool.scheduler.lock().over {
+            thread_pool.set_progress(self.number, WAITS);
+            thread_pool.attend_now();
+            version = thread_pool.wait_queue.wait(version);
         }
-        crew.news.leave();
+        thread_pool.wait_queue.leave();
         self.progress();
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::body::{Begun, Body};
+use super::body::{BodyPrefix, WsgiBody};
 use crate::http::{Refusal, RequestHead};
 use crate::worker::exchange::{Exchange, Received};
 use crate::worker::spool::{NotSpooled, Spool, SpoolFile};
@@ -18,7 +18,7 @@ const MOST: usize = 1024 * 1024;
 pub struct Upload {
     pub exchange: Exchange,
     pub head: RequestHead,
-    begun: Begun,
+    begun: BodyPrefix,
     /// Follows them.
     file: Option<SpoolFile>,
     spool: Arc<Spool>,
@@ -28,7 +28,7 @@ pub struct Upload {
 pub enum Fed {
     /// `App::readable` reports when more has arrived.
     Partly,
-    Complete(Body),
+    Complete(WsgiBody),
     /// The client has disconnected, or its body was refused with an error response.
     Lost,
     /// It cannot be kept, for this reason.
@@ -47,7 +47,7 @@ impl Upload {
         Self {
             exchange,
             head,
-            begun: Begun::default(),
+            begun: BodyPrefix::default(),
             file: None,
             spool,
         }
@@ -61,8 +61,8 @@ impl Upload {
     }
 
     /// None of it is stored.
-    pub fn stream(self) -> (Exchange, RequestHead, Body) {
-        let body = Body::Stream {
+    pub fn stream(self) -> (Exchange, RequestHead, WsgiBody) {
+        let body = WsgiBody::Stream {
             begun: self.begun,
             file: self.file,
             last: Bytes::new(),
@@ -80,13 +80,13 @@ impl Upload {
                 Received::Body { piece, more } => match self.keep(piece) {
                     Ok(()) if more => {}
                     Ok(()) => {
-                        return Fed::Complete(Body::Whole {
+                        return Fed::Complete(WsgiBody::Whole {
                             begun: std::mem::take(&mut self.begun),
                             file: self.file.take(),
                         });
                     }
                     Err(Unkept::Stream(last)) => {
-                        return Fed::Complete(Body::Stream {
+                        return Fed::Complete(WsgiBody::Stream {
                             begun: std::mem::take(&mut self.begun),
                             file: self.file.take(),
                             last,
@@ -126,11 +126,11 @@ impl Upload {
         if length > MOST {
             return false;
         }
-        let allowance = &self.exchange.conn.net.allowance;
+        let memory_budget = &self.exchange.conn.net.memory_budget;
         match &mut self.begun.share {
             Some(share) => share.grow(more),
             none => {
-                *none = allowance.take(more);
+                *none = memory_budget.take(more);
                 none.is_some()
             }
         }

@@ -197,7 +197,7 @@ fn settle(world: &mut World) -> Result<(), Broken> {
     world.feed(Some(Event::Changed))?;
     // Nothing else decides about it.
     let begun = world.supervisor.rollout_in_progress();
-    if begun.is_some_and(Refusal::is_for_a_stage) {
+    if begun.is_some_and(RolloutRefusal::is_for_a_stage) {
         let command = world.rng.pick(&[Command::Discard, Command::Promote]);
         world.control(command)?;
         world.run(Duration::from_secs(30))?;

@@ -147,7 +147,7 @@ impl Oracle {
     ) {
         self.died_in_reload = true;
         if !self.up && self.keeps_up() && ready.is_none() {
-            if self.sources == Sources::Watched {
+            if self.sources == SourceWatching::Watched {
                 self.molds.awaiting.insert(generation);
             } else {
                 self.failed_boot = Some((code, self.now));

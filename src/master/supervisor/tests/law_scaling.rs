@@ -9,7 +9,7 @@ pub struct ScalingNotes {
     /// When it was raised last.
     raised: Option<Moment>,
     /// As it was measured last.
-    pub memory: Option<Memory>,
+    pub memory: Option<AvailableMemory>,
 }
 
 impl Oracle {
@@ -33,7 +33,7 @@ impl Oracle {
             "{decision:?}"
         );
         if to > from {
-            let room = self.scaling.memory.map(Memory::room);
+            let room = self.scaling.memory.map(AvailableMemory::room);
             law!(
                 room.is_none_or(|room| to - from <= room),
                 "{decision:?} with room for {room:?}"

@@ -163,7 +163,7 @@ impl Oracle {
                 self.canary_until = lasts.map(|span| self.now + span);
             }
             Report::CanaryVerdict { evidence, .. } => {
-                self.worse = evidence.finding != Finding::NotWorse;
+                self.worse = evidence.finding != Regression::NotWorse;
             }
             Report::TakingBack { generation, .. } => {
                 law!(

@@ -122,7 +122,7 @@ impl Oracle {
     }
 
     fn note_change(&mut self) {
-        if self.sources == Sources::Fixed || !self.keeps_up() || self.preparing.is_some() {
+        if self.sources == SourceWatching::Fixed || !self.keeps_up() || self.preparing.is_some() {
             return;
         }
         self.awaiting.clear();
@@ -221,7 +221,7 @@ impl Oracle {
     }
 
     pub(super) fn note_failure(&mut self, who: Who, code: u8, up: bool, killed: bool) {
-        if !up && self.keeps_up() && self.sources == Sources::Watched {
+        if !up && self.keeps_up() && self.sources == SourceWatching::Watched {
             self.awaiting.insert(who.slot);
             return;
         }

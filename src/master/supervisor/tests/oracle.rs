@@ -52,7 +52,7 @@ pub struct Oracle {
     pub coming: Option<(Generation, u32)>,
     pub surged: bool,
     pub wants_reload: bool,
-    pub sources: Sources,
+    pub sources: SourceWatching,
     /// A boot has failed there before all was up, and the files have not changed since.
     pub awaiting: BTreeSet<Slot>,
     pub unanswered: BTreeSet<Token>,
@@ -272,7 +272,7 @@ impl Oracle {
                 incarnation,
                 order: Order::Drain { reason, graceful },
             } => {
-                let shutdown = *reason == DrainReason::Shutdown;
+                let shutdown = *reason == DrainCause::Shutdown;
                 law!(shutdown != self.keeps_up(), "{action:?} at the wrong time");
                 let (now, facts) = self.living(*incarnation, action)?;
                 law!(facts.went, "{action:?}, which does not serve");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::story::*;
-use crate::master::supervisor::DrainReason::Replaced;
+use crate::master::supervisor::DrainCause::Replaced;
 use crate::master::supervisor::*;
 
 const SECOND: Generation = Generation(2);
@@ -147,7 +147,7 @@ fn canary_of_a_stage_leaves_the_rest_staged() {
 fn canary_grows_and_does_not_shrink() {
     let mut story = with_canary(canary(1));
     story.control(8, canary(1));
-    let refusal = Refusal::NotMore { slots: 1 };
+    let refusal = RolloutRefusal::NotMore { slots: 1 };
     assert_eq!(answered(&story, 8), Some(Answer::Refused(refusal)));
     story.control(9, canary(2));
     assert_eq!(story.spawned(), [5]);
@@ -240,7 +240,7 @@ fn canary_without_requests_is_taken_back() {
 fn canary_of_everything_cannot_be_judged() {
     let mut story = Story::serving(plan(2));
     story.control(7, judged(2, 60));
-    let refusal = Refusal::NothingToCompare;
+    let refusal = RolloutRefusal::NothingToCompare;
     assert_eq!(answered(&story, 7), Some(Answer::Refused(refusal)));
     story.control(8, canary(2)).config(2, plan(2));
     story.ready(3).ready(4);
@@ -284,7 +284,7 @@ fn a_canary_is_taken_back_also_where_its_predecessor_does_not_boot() {
 fn a_canary_ends_with_the_server() {
     let mut story = with_canary(canary(1));
     story.signal(Signal::Term);
-    let shutdown = |n| drain(n, DrainReason::Shutdown, 30);
+    let shutdown = |n| drain(n, DrainCause::Shutdown, 30);
     for n in 1..=4 {
         assert!(story.did(&shutdown(n)), "{n}: {:?}", story.actions);
     }

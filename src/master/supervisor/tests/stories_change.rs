@@ -5,7 +5,7 @@ use crate::master::supervisor::*;
 
 fn watched(workers: u32) -> Plan {
     Plan {
-        sources: Sources::Watched,
+        sources: SourceWatching::Watched,
         ..plan(workers)
     }
 }
@@ -21,13 +21,13 @@ fn a_change_is_a_reload_and_replaced_workers_get_a_second() {
     let generation = Generation(2);
     assert!(story.did(&Action::ReadConfig { generation }));
     story.config(2, watched(1)).ready(2);
-    assert_eq!(story.actions, [drain(1, DrainReason::Replaced, 1)]);
+    assert_eq!(story.actions, [drain(1, DrainCause::Replaced, 1)]);
     story.says(1, WorkerMessage::StoppedAccepting);
     story.exits(1, Exit::Code(0));
     // The stop of the server takes its usual time.
     story.signal(Signal::Term);
     assert!(
-        story.did(&drain(2, DrainReason::Shutdown, 30)),
+        story.did(&drain(2, DrainCause::Shutdown, 30)),
         "{:?}",
         story.actions
     );

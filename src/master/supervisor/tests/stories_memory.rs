@@ -4,8 +4,8 @@ use super::story::*;
 use crate::master::supervisor::*;
 
 /// In units of a worker.
-fn memory(limit: u64, free: u64) -> Memory {
-    Memory {
+fn memory(limit: u64, free: u64) -> AvailableMemory {
+    AvailableMemory {
         limit: limit * 100,
         free: free * 100 + 99,
         worker: 100,
@@ -35,7 +35,7 @@ fn reload_with_room_for_one_replaces_one_slot_after_the_other() {
     };
     assert!(story.reports.contains(&limited), "{:?}", story.reports);
     story.ready(4);
-    assert_eq!(story.actions, [drain(1, DrainReason::Replaced, 30)]);
+    assert_eq!(story.actions, [drain(1, DrainCause::Replaced, 30)]);
     // The old one drains, and releases no memory yet.
     story.memory = Some(self::memory(4, 0));
     story.says(1, WorkerMessage::StoppedAccepting);

@@ -199,7 +199,7 @@ fn reload_whose_mold_fails_changes_nothing() {
     let failed = |report: &Report| {
         let why = ReloadFailure::Mold {
             generation: SECOND,
-            why: BootFailure::Said(BootPhase::Import),
+            why: BootFailure::Reported(BootPhase::Import),
         };
         matches!(report, Report::ReloadFailed { why: found, .. } if *found == why)
     };
@@ -220,7 +220,7 @@ fn generation_without_mold_follows_one_with() {
 #[test]
 fn development_waits_for_a_change() {
     let mut story = Story::new(Plan {
-        sources: Sources::Watched,
+        sources: SourceWatching::Watched,
         ..preloaded(1)
     });
     let phase = BootPhase::Import;

@@ -1,7 +1,7 @@
 //! Stories of operators who scale, retire and restart workers.
 
 use super::story::*;
-use crate::master::supervisor::DrainReason::Replaced;
+use crate::master::supervisor::DrainCause::Replaced;
 use crate::master::supervisor::*;
 
 #[test]

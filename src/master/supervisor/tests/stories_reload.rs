@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::story::*;
-use crate::master::supervisor::DrainReason::Replaced;
+use crate::master::supervisor::DrainCause::Replaced;
 use crate::master::supervisor::*;
 
 fn failed(n: u64, story: &mut Story) {
@@ -84,7 +84,7 @@ fn reload_bad_code_keeps_the_old_code_serving() {
     };
     let why = ReloadFailure::Boot {
         worker,
-        why: BootFailure::Said(BootPhase::Load),
+        why: BootFailure::Reported(BootPhase::Load),
     };
     let (generation, token) = (Generation(2), Token(7));
     let answer = Answer::ReloadFailed { generation, why };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::story::*;
-use crate::master::supervisor::DrainReason::Replaced;
+use crate::master::supervisor::DrainCause::Replaced;
 use crate::master::supervisor::*;
 
 fn windowed(workers: u32) -> Plan {
@@ -63,7 +63,7 @@ fn rollback_brings_the_paused_workers_back_without_a_boot() {
     story.control(9, Command::Rollback);
     assert_eq!(
         answered(&story, 9),
-        Some(Answer::Refused(Refusal::NothingKept))
+        Some(Answer::Refused(RolloutRefusal::NothingKept))
     );
     story.signal(Signal::Hup);
     let generation = Generation(3);
@@ -81,7 +81,7 @@ fn rollback_is_possible_for_the_window_alone() {
     story.control(8, Command::Rollback);
     assert_eq!(
         answered(&story, 8),
-        Some(Answer::Refused(Refusal::NothingKept))
+        Some(Answer::Refused(RolloutRefusal::NothingKept))
     );
 }
 
@@ -159,7 +159,7 @@ fn nothing_is_kept_when_the_last_of_them_has_ended() {
     story.control(8, Command::Rollback);
     assert_eq!(
         answered(&story, 8),
-        Some(Answer::Refused(Refusal::NothingKept))
+        Some(Answer::Refused(RolloutRefusal::NothingKept))
     );
 }
 
@@ -168,7 +168,7 @@ fn kept_workers_end_with_the_server() {
     let mut story = reloaded();
     story.signal(Signal::Term);
     for n in 1..=4 {
-        let drained = drain(n, DrainReason::Shutdown, 30);
+        let drained = drain(n, DrainCause::Shutdown, 30);
         assert!(story.did(&drained), "{n}: {:?}", story.actions);
     }
 }

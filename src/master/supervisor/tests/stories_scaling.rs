@@ -183,13 +183,13 @@ fn workers_that_boot_are_awaited() {
 #[test]
 fn no_worker_that_would_not_fit() {
     let mut story = Story::serving(scaled(2, 8));
-    story.memory = Some(Memory {
+    story.memory = Some(AvailableMemory {
         limit: 1000,
         free: 150,
         worker: 100,
     });
     assert_eq!(under(&mut story, waits(7), SECOND * 5 / 4), [(2, 3)]);
-    story.memory = Some(Memory {
+    story.memory = Some(AvailableMemory {
         limit: 1000,
         free: 50,
         worker: 100,

@@ -1,7 +1,7 @@
 //! Stories of the signals that change the number of workers of a daemon.
 
 use super::story::*;
-use crate::master::supervisor::DrainReason::Replaced;
+use crate::master::supervisor::DrainCause::Replaced;
 use crate::master::supervisor::*;
 
 fn daemon(workers: u32) -> Plan {

@@ -1,7 +1,7 @@
 //! Stories of a generation that is staged, inspected, and promoted or discarded.
 
 use super::story::*;
-use crate::master::supervisor::DrainReason::Replaced;
+use crate::master::supervisor::DrainCause::Replaced;
 use crate::master::supervisor::*;
 
 const SECOND: Generation = Generation(2);
@@ -45,7 +45,7 @@ fn stage_boots_a_generation_whole_and_lets_none_of_it_serve() {
     );
     assert!(story.seconds(3600).is_empty(), "{:?}", story.actions);
     assert_eq!(story.supervisor.generation(), Generation(1));
-    assert_eq!(story.supervisor.service(), Service::Serving);
+    assert_eq!(story.supervisor.service(), ServerState::Serving);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn stage_is_discarded_and_the_old_workers_never_notice() {
     story.control(9, Command::Promote);
     assert_eq!(
         answered(&story, 9),
-        Some(Answer::Refused(Refusal::NothingStaged))
+        Some(Answer::Refused(RolloutRefusal::NothingStaged))
     );
 }
 
@@ -161,7 +161,7 @@ fn stage_keeps_every_other_rollout_out() {
     let generation = SECOND;
     for command in [Command::Reload, Command::Stage] {
         story.control(8, command);
-        let refusal = Refusal::Staged { generation };
+        let refusal = RolloutRefusal::Staged { generation };
         assert_eq!(answered(&story, 8), Some(Answer::Refused(refusal)));
     }
     story.signal(Signal::Hup);
@@ -177,7 +177,7 @@ fn stage_waits_for_no_reload_and_is_not_promoted_before_it_is_whole() {
     for command in [Command::Stage, Command::Promote, Command::Discard] {
         story.control(8, command);
         let generation = Some(SECOND);
-        let refusal = Refusal::Reloading { generation };
+        let refusal = RolloutRefusal::Reloading { generation };
         assert_eq!(answered(&story, 8), Some(Answer::Refused(refusal)));
     }
     story
@@ -188,7 +188,7 @@ fn stage_waits_for_no_reload_and_is_not_promoted_before_it_is_whole() {
     story.control(9, Command::Stage).config(3, plan(1));
     story.control(10, Command::Promote);
     let generation = Some(Generation(3));
-    let refusal = Refusal::Staging { generation };
+    let refusal = RolloutRefusal::Staging { generation };
     assert_eq!(answered(&story, 10), Some(Answer::Refused(refusal)));
 }
 
@@ -215,7 +215,7 @@ fn stage_ignores_a_surge() {
 #[test]
 fn stage_needs_memory_for_all_of_it() {
     let mut story = Story::serving(plan(2));
-    story.memory = Some(Memory {
+    story.memory = Some(AvailableMemory {
         limit: 1000,
         free: 150,
         worker: 100,

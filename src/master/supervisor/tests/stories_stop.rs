@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::story::*;
-use crate::master::supervisor::DrainReason::{Replaced, Shutdown};
+use crate::master::supervisor::DrainCause::{Replaced, Shutdown};
 use crate::master::supervisor::*;
 
 const STOPPING: Action = Action::Notify(ServiceState::Stopping);

@@ -18,7 +18,7 @@ pub fn plan(workers: u32) -> Plan {
         rollback_window: Duration::ZERO,
         shutdown_delay: Duration::ZERO,
         winch: Winch::Ignored,
-        sources: Sources::Fixed,
+        sources: SourceWatching::Fixed,
         abort: Abort::Never,
         forked_from: ForkedFrom::Master,
         limits: WorkerLimits {
@@ -38,7 +38,7 @@ pub struct Story {
     pub actions: Vec<Action>,
     pub reports: Vec<Report>,
     /// The answer to a memory measurement; otherwise it is not visible here.
-    pub memory: Option<Memory>,
+    pub memory: Option<AvailableMemory>,
     pub last_hook: LastHook,
 }
 
@@ -225,7 +225,7 @@ pub fn go(n: u64) -> Action {
     }
 }
 
-pub fn drain(n: u64, reason: DrainReason, seconds: u64) -> Action {
+pub fn drain(n: u64, reason: DrainCause, seconds: u64) -> Action {
     let graceful = Duration::from_secs(seconds);
     Action::Send {
         incarnation: Incarnation(n),

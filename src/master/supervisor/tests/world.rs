@@ -445,10 +445,10 @@ impl World {
         self.later(after, Happening::HelperEnds(helper, end));
     }
 
-    fn memory(&self) -> Option<Memory> {
+    fn memory(&self) -> Option<AvailableMemory> {
         let most = self.most_processes?;
         let free = most.saturating_sub(self.alive() as u64);
-        Some(Memory {
+        Some(AvailableMemory {
             limit: most * 100,
             free: free * 100 + 50,
             worker: 100,
@@ -541,7 +541,10 @@ impl World {
             .filter(|w| {
                 matches!(
                     w.stage,
-                    Stage::Standby | Stage::Serving | Stage::Paused | Stage::Draining
+                    WorkerStage::Standby
+                        | WorkerStage::Serving
+                        | WorkerStage::Paused
+                        | WorkerStage::Draining
                 )
             })
             .map(|w| w.who.incarnation)
@@ -697,7 +700,11 @@ fn random_plan(rng: &mut Rng) -> Plan {
         rollback_window: Duration::from_secs(rng.pick(&[0, 0, 20])),
         shutdown_delay: Duration::from_secs(rng.pick(&[0, 0, 2])),
         winch: rng.pick(&[Winch::Ignored, Winch::RetiresWorkers]),
-        sources: rng.pick(&[Sources::Fixed, Sources::Fixed, Sources::Watched]),
+        sources: rng.pick(&[
+            SourceWatching::Fixed,
+            SourceWatching::Fixed,
+            SourceWatching::Watched,
+        ]),
         limits: WorkerLimits {
             requests: rng.pick(&[None, Some(1000)]),
             requests_jitter: 500,

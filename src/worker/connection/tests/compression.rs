@@ -4,7 +4,7 @@ use super::reading::{Response, responses};
 use super::world::{Client, World};
 use crate::compress::ungzip;
 use crate::http::{BodyEnd, ResponseState};
-use crate::worker::exchange::{Ending, Exchange, Flow, SendError, Verdict};
+use crate::worker::exchange::{Backpressure, Ending, Exchange, ResponseVerdict, SendError};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n";
 const HTML: (&[u8], &[u8]) = (b"content-type", b"text/html");
@@ -26,7 +26,7 @@ fn text(length: usize) -> Vec<u8> {
 }
 
 /// As an event loop sends it.
-fn send(exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<Flow, SendError> {
+fn send(exchange: &Exchange, data: &[u8], end: BodyEnd) -> Result<Backpressure, SendError> {
     exchange.send_in_step(data, end, &|| Some(data.to_vec().into()))
 }
 
@@ -82,11 +82,11 @@ fn what_a_turn_has_no_room_for_is_compressed_by_the_pool() {
     let (client, exchange) = begun(&mut world, 1 << 20);
     exchange.start(200, None, [HTML]).expect("a client");
     let flow = send(&exchange, &text(200_000), BodyEnd::Last).expect("a client");
-    assert_eq!(flow, Flow::Full);
+    assert_eq!(flow, Backpressure::Full);
     assert!(send(&exchange, b"more", BodyEnd::Last).is_err());
     // The app has finished its part.
     assert_eq!(exchange.response_state(), ResponseState::Complete);
-    assert_eq!(exchange.ended(Ending::Returned), Verdict::Fine);
+    assert_eq!(exchange.ended(Ending::Returned), ResponseVerdict::Fine);
     wait(&world, || exchange.may_send());
     world.settle();
     assert_eq!(ungzip(&only(&client).body), text(200_000));
@@ -133,7 +133,7 @@ fn an_app_that_ends_in_the_middle_or_whose_client_leaves() {
     let (client, exchange) = begun(&mut world, 1 << 20);
     exchange.start(200, None, [HTML]).expect("a client");
     send(&exchange, b"half", BodyEnd::More).expect("a client");
-    assert_eq!(exchange.ended(Ending::Failed), Verdict::Cut);
+    assert_eq!(exchange.ended(Ending::Failed), ResponseVerdict::Cut);
     world.settle();
     assert!(!client.far.take(usize::MAX).ends_with(b"0\r\n\r\n"));
     let (client, exchange) = begun(&mut world, 1 << 20);
@@ -158,7 +158,7 @@ fn an_app_that_gives_less_than_it_declared() {
     let (client, exchange) = begun(&mut world, 1 << 20);
     exchange.start(200, None, declared).expect("a client");
     assert!(send(&exchange, &text(1999), BodyEnd::Last).is_err());
-    assert_eq!(exchange.ended(Ending::Failed), Verdict::Fine);
+    assert_eq!(exchange.ended(Ending::Failed), ResponseVerdict::Fine);
     assert_eq!(only(&client).status, 500);
     let (client, exchange) = begun(&mut world, 1 << 20);
     exchange.start(200, None, declared).expect("a client");

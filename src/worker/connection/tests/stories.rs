@@ -4,10 +4,10 @@ use super::reading::responses;
 use super::world::{World, answer, body};
 use crate::http::BodyEnd;
 use crate::worker::connection::share::STEPS;
-use crate::worker::connection::{HIGH_WATER, Mode};
-use crate::worker::exchange::{Ending, Flow, Received, Verdict};
+use crate::worker::connection::{ConnectionMode, HIGH_WATER};
+use crate::worker::exchange::{Backpressure, Ending, Received, ResponseVerdict};
 use crate::worker::files::{FileResponse, Patience};
-use crate::worker::transport::{Far, Seen};
+use crate::worker::transport::{ClientView, Far};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -33,7 +33,7 @@ fn a_request_is_answered_and_the_connection_waits_for_the_next_one() {
     }
     assert_eq!(
         (client.mode(), world.net.ledger.in_flight()),
-        (Mode::Head, 0)
+        (ConnectionMode::Head, 0)
     );
 }
 
@@ -78,7 +78,7 @@ fn half_a_close_after_a_request_does_not_lose_the_answer() {
     answer(&exchange, b"late").expect("half a client");
     world.settle();
     assert_eq!(statuses(&client.far), [200]);
-    assert_eq!(client.far.seen(), Seen::Ended);
+    assert_eq!(client.far.seen(), ClientView::Ended);
     assert!(client.far.is_closed());
 }
 
@@ -96,7 +96,7 @@ fn an_app_that_waits_is_told_when_its_client_leaves() {
     world.settle();
     assert_eq!(world.heard.lock().readable, [exchange.key()]);
     assert!(matches!(exchange.receive(), Received::Disconnect));
-    assert_eq!(exchange.ended(Ending::Returned), Verdict::Fine);
+    assert_eq!(exchange.ended(Ending::Returned), ResponseVerdict::Fine);
     world.settle();
     assert!(client.far.is_closed());
     assert_eq!(world.net.ledger.in_flight(), 0);
@@ -133,7 +133,10 @@ fn an_app_that_ends_without_a_response_or_in_the_middle_of_one() {
     let client = world.connect(10_000);
     client.far.send(GET);
     world.settle();
-    assert_eq!(world.request().ended(Ending::Returned), Verdict::Unanswered);
+    assert_eq!(
+        world.request().ended(Ending::Returned),
+        ResponseVerdict::Unanswered
+    );
     world.settle();
     assert_eq!(statuses(&client.far), [500]);
     let client = world.connect(10_000);
@@ -144,11 +147,11 @@ fn an_app_that_ends_without_a_response_or_in_the_middle_of_one() {
         .start(200, None, [(&b"content-length"[..], &b"10"[..])])
         .expect("a client");
     exchange.send(b"half", BodyEnd::More).expect("a client");
-    assert_eq!(exchange.ended(Ending::Failed), Verdict::Cut);
+    assert_eq!(exchange.ended(Ending::Failed), ResponseVerdict::Cut);
     world.settle();
     let found = responses(&everything(&client.far));
     assert!(!found[0].is_whole());
-    assert_eq!(client.far.seen(), Seen::Ended);
+    assert_eq!(client.far.seen(), ClientView::Ended);
 }
 
 #[test]
@@ -161,7 +164,7 @@ fn a_response_without_a_length_that_is_cut_is_reset() {
     exchange.start(200, None, []).expect("a client");
     exchange.send(b"half", BodyEnd::More).expect("a client");
     exchange.ended(Ending::Failed);
-    assert_eq!(client.far.seen(), Seen::Reset);
+    assert_eq!(client.far.seen(), ClientView::Reset);
 }
 
 #[test]
@@ -188,8 +191,8 @@ fn a_client_that_does_not_read_makes_the_app_wait_and_is_given_up() {
     world.settle();
     let exchange = world.request();
     exchange.start(200, None, []).expect("a client");
-    let mut flow = Flow::Free;
-    while flow == Flow::Free {
+    let mut flow = Backpressure::Free;
+    while flow == Backpressure::Free {
         flow = exchange
             .send(&[b'x'; 10_000], BodyEnd::More)
             .expect("a client");
@@ -200,7 +203,7 @@ fn a_client_that_does_not_read_makes_the_app_wait_and_is_given_up() {
     assert!(exchange.may_send(), "nothing is worth waiting for");
     exchange.ended(Ending::Failed);
     world.settle();
-    assert_eq!(client.far.seen(), Seen::Reset);
+    assert_eq!(client.far.seen(), ClientView::Reset);
 }
 
 #[test]
@@ -212,7 +215,10 @@ fn a_slow_reader_gets_everything_in_order_through_a_layer_that_holds_back() {
     let sent: Vec<u8> = (0..50_000_u32).map(|n| n as u8).collect();
     answer(&world.request(), &sent).expect("a client");
     let mut found = Vec::new();
-    while client.mode() != Mode::Head || client.kept().0 > 0 || client.far.seen() == Seen::Open {
+    while client.mode() != ConnectionMode::Head
+        || client.kept().0 > 0
+        || client.far.seen() == ClientView::Open
+    {
         let taken = client.far.take(37);
         if taken.is_empty() {
             break;
@@ -275,7 +281,7 @@ fn websocket(world: &mut World) -> super::world::Client {
     );
     world.settle();
     let exchange = world.request();
-    let socket = crate::worker::websocket::Socket { exchange };
+    let socket = crate::worker::websocket::WebSocketHandle { exchange };
     socket.receive();
     socket.accept(None, []).expect("a client");
     everything(&client.far);
@@ -364,6 +370,6 @@ fn a_client_that_leaves_while_its_file_is_looked_for_is_forgotten() {
     assert!(client.far.is_closed());
     assert_eq!(
         (client.mode(), world.net.ledger.in_flight()),
-        (Mode::Closed, 0)
+        (ConnectionMode::Closed, 0)
     );
 }

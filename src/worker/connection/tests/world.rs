@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::config::{Layer, Layers, Origin, Surroundings, definition, resolve};
+use crate::config::{Layer, Layers, Origin, ProcessEnvironment, definition, resolve};
 use crate::http::{BodyEnd, RequestHead};
 use crate::ipc::Scoreboard;
-use crate::sys::epoll::Ready;
-use crate::worker::connection::{Conn, Mode};
-use crate::worker::exchange::{Exchange, Flow, Received, SendError};
+use crate::sys::epoll::Readiness;
+use crate::worker::connection::{Conn, ConnectionMode};
+use crate::worker::exchange::{Backpressure, Exchange, Received, SendError};
 use crate::worker::key::{ConnKey, RequestKey};
 use crate::worker::network::{App, Network};
 use crate::worker::timers::TICK_MS;
@@ -57,7 +57,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> ConnectionMode {
         self.conn.lock().mode
     }
 
@@ -78,12 +78,12 @@ impl World {
         for (name, text) in [("wsgi_app", "site:app")].iter().chain(settings) {
             layer.add(definition(name).expect(name), *text, Origin::CommandLine);
         }
-        let surroundings = Surroundings {
+        let process_environment = ProcessEnvironment {
             variables: std::collections::BTreeMap::new(),
             directory: "/srv".into(),
             cpus: 1,
         };
-        let resolved = resolve(&Layers::new(vec![layer]), &surroundings).expect("settings");
+        let resolved = resolve(&Layers::new(vec![layer]), &process_environment).expect("settings");
         let scoreboard = Scoreboard::create(1).expect("memory");
         let page = scoreboard.acquire(0, 1).expect("a page");
         let net = Network::new(Arc::new(resolved.settings), page).expect("descriptors");
@@ -119,7 +119,7 @@ impl World {
         self.net.next_turn(self.now);
         for client in &self.clients {
             let [ended, reset] = client.far.has_left();
-            client.conn.ready(Ready {
+            client.conn.ready(Readiness {
                 token: client.conn.key.token(),
                 readable: true,
                 writable: true,
@@ -181,7 +181,7 @@ impl World {
 }
 
 /// A whole response with a declared length.
-pub fn answer(exchange: &Exchange, body: &[u8]) -> Result<Flow, SendError> {
+pub fn answer(exchange: &Exchange, body: &[u8]) -> Result<Backpressure, SendError> {
     let length = body.len().to_string();
     exchange.start(200, None, [(&b"content-length"[..], length.as_bytes())])?;
     exchange.send(body, BodyEnd::Last)

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::news::News;
-use super::post::Post;
-use super::roster::{Driver, Job, Roster, Standby};
+use super::reactor_owner::ReactorOwner;
+use super::scheduler::{Driver, Job, Scheduler, Standby};
+use super::wait_queue::WaitQueue;
 use crate::config::PortSharing;
 use crate::sys::epoll::Wake;
 use crate::sys::{clock, wait_readable};
-use crate::worker::Office;
-use crate::worker::drain::Stage;
+use crate::worker::WorkerContext;
+use crate::worker::drain::DrainStage;
 use crate::worker::network::Pulse;
 use crate::worker::spool::Spool;
 
@@ -36,7 +36,7 @@ pub const WAITS: u64 = u64::MAX;
 const NAP: Duration = Duration::from_secs(1);
 
 /// The next step of a thread.
-pub enum Next {
+pub enum ThreadStep {
     Job(Box<Job>),
     /// Nothing yet, but signals may have arrived; returned to the main thread only.
     Look,
@@ -45,13 +45,13 @@ pub enum Next {
     Stop,
 }
 
-pub struct Crew {
-    pub office: Arc<Office>,
-    pub roster: Mutex<Roster>,
-    pub news: News,
+pub struct ThreadPool {
+    pub context: Arc<WorkerContext>,
+    pub scheduler: Mutex<Scheduler>,
+    pub wait_queue: WaitQueue,
     /// Wakes the standby thread.
     pub alarm: Condvar,
-    pub post: Mutex<Post>,
+    pub reactor_owner: Mutex<ReactorOwner>,
     pub spool: Arc<Spool>,
     /// What each thread sleeps on. An eventfd and not a futex: a signal must be able to wake the main thread.
     beds: Vec<Wake>,
@@ -63,16 +63,16 @@ pub struct Crew {
     pub is_alone: bool,
 }
 
-impl Crew {
-    pub fn new(office: &Arc<Office>, threads: usize) -> std::io::Result<Arc<Self>> {
-        let settings = &office.net.settings;
+impl ThreadPool {
+    pub fn new(context: &Arc<WorkerContext>, threads: usize) -> std::io::Result<Arc<Self>> {
+        let settings = &context.net.settings;
         let directory = settings.temporary_directory.as_deref();
         Ok(Arc::new(Self {
-            post: Mutex::new(Post::new(office)?),
-            spool: Spool::new(directory, settings.spool_limit, office.net.page),
-            office: office.clone(),
-            roster: Mutex::new(Roster::new()),
-            news: News::default(),
+            reactor_owner: Mutex::new(ReactorOwner::new(context)?),
+            spool: Spool::new(directory, settings.spool_limit, context.net.page),
+            context: context.clone(),
+            scheduler: Mutex::new(Scheduler::new()),
+            wait_queue: WaitQueue::default(),
             alarm: Condvar::new(),
             beds: (0..threads)
                 .map(|_| Wake::new())
@@ -101,63 +101,63 @@ impl Crew {
 
     /// The next request if one is queued, without sleeping or reading: callable with the GIL held.
     pub fn next_queued(&self, me: usize) -> Option<Box<Job>> {
-        let mut roster = self.roster.lock();
-        if roster.queue.is_empty() || roster.over || self.is_time_for_a_turn(&roster) {
+        let mut scheduler = self.scheduler.lock();
+        if scheduler.queue.is_empty() || scheduler.over || self.is_time_for_a_turn(&scheduler) {
             return None;
         }
-        self.take(&mut roster, me)
+        self.take(&mut scheduler, me)
     }
 
     /// The next request; sleeps if there is none. Turns the reactor when no other thread does.
-    pub fn next(&self, me: usize) -> Next {
-        let mut roster = self.roster.lock();
-        if self.is_time_for_a_turn(&roster) {
-            roster = self.turn(roster, Some(Duration::ZERO));
+    pub fn next(&self, me: usize) -> ThreadStep {
+        let mut scheduler = self.scheduler.lock();
+        if self.is_time_for_a_turn(&scheduler) {
+            scheduler = self.turn(scheduler, Some(Duration::ZERO));
         }
         loop {
-            if roster.over {
-                return Next::Stop;
+            if scheduler.over {
+                return ThreadStep::Stop;
             }
-            if let Some(number) = roster.stacks_asked.take() {
-                return Next::Tell(number);
+            if let Some(number) = scheduler.stacks_asked.take() {
+                return ThreadStep::Tell(number);
             }
-            if let Some(job) = self.take(&mut roster, me) {
-                return Next::Job(job);
+            if let Some(job) = self.take(&mut scheduler, me) {
+                return ThreadStep::Job(job);
             }
-            if self.is_quiet(&roster) {
-                self.finish(&mut roster);
-                return Next::Stop;
+            if self.is_quiet(&scheduler) {
+                self.finish(&mut scheduler);
+                return ThreadStep::Stop;
             }
-            if roster.driver == Driver::Nobody {
-                roster = self.turn(roster, None);
+            if scheduler.driver == Driver::Unassigned {
+                scheduler = self.turn(scheduler, None);
             } else {
-                roster = self.sleep(roster, me);
+                scheduler = self.sleep(scheduler, me);
             }
             // The main thread returns to run Python's signal handlers.
-            if me == 0 && roster.queue.is_empty() && !roster.over {
-                return Next::Look;
+            if me == 0 && scheduler.queue.is_empty() && !scheduler.over {
+                return ThreadStep::Look;
             }
         }
     }
 
-    fn take(&self, roster: &mut Roster, me: usize) -> Option<Box<Job>> {
-        let job = roster.queue.pop_front()?;
-        roster.busy.push(me);
-        self.office.net.busy.threads(roster.busy.len());
-        self.set_progress(me, self.office.net.now().max(1));
-        if roster.driver == Driver::Nobody {
-            roster.epoch += 1;
-            if roster.standby == Standby::Dozing {
-                roster.standby = Standby::Watching;
+    fn take(&self, scheduler: &mut Scheduler, me: usize) -> Option<Box<Job>> {
+        let job = scheduler.queue.pop_front()?;
+        scheduler.busy.push(me);
+        self.context.net.busy.threads(scheduler.busy.len());
+        self.set_progress(me, self.context.net.now().max(1));
+        if scheduler.driver == Driver::Unassigned {
+            scheduler.epoch += 1;
+            if scheduler.standby == Standby::Dozing {
+                scheduler.standby = Standby::Watching;
                 self.alarm.notify_one();
             }
         }
-        if roster.driver == Driver::Nobody && roster.waits > WORTH_A_WAKE {
-            self.wake_one(roster);
+        if scheduler.driver == Driver::Unassigned && scheduler.waits > WORTH_A_WAKE {
+            self.wake_one(scheduler);
         }
         let waited = |job: &Job| micros().saturating_sub(job.since) > WAITED;
-        if !roster.idle.is_empty() && roster.queue.front().is_some_and(waited) {
-            self.wake_one(roster);
+        if !scheduler.idle.is_empty() && scheduler.queue.front().is_some_and(waited) {
+            self.wake_one(scheduler);
         }
         Some(Box::new(job))
     }
@@ -166,111 +166,115 @@ impl Crew {
     /// it was measured.
     pub fn done(&self, me: usize, waited: Option<u64>) {
         self.set_progress(me, NO_REQUEST);
-        let mut roster = self.roster.lock();
-        roster.busy.retain(|&other| other != me);
-        self.office.net.busy.threads(roster.busy.len());
-        roster.completed += 1;
+        let mut scheduler = self.scheduler.lock();
+        scheduler.busy.retain(|&other| other != me);
+        self.context.net.busy.threads(scheduler.busy.len());
+        scheduler.completed += 1;
         if let Some(waited) = waited {
-            roster.waits = (roster.waits * 7 + waited) / 8;
+            scheduler.waits = (scheduler.waits * 7 + waited) / 8;
         }
     }
 
-    fn is_time_for_a_turn(&self, roster: &Roster) -> bool {
-        roster.driver == Driver::Nobody
-            && !roster.queue.is_empty()
-            && micros().saturating_sub(roster.turned) > LOOK_IN
+    fn is_time_for_a_turn(&self, scheduler: &Scheduler) -> bool {
+        scheduler.driver == Driver::Unassigned
+            && !scheduler.queue.is_empty()
+            && micros().saturating_sub(scheduler.turned) > LOOK_IN
     }
 
     fn turn<'c>(
         &'c self,
-        mut roster: MutexGuard<'c, Roster>,
+        mut scheduler: MutexGuard<'c, Scheduler>,
         timeout: Option<Duration>,
-    ) -> MutexGuard<'c, Roster> {
-        roster.driver = Driver::Thread;
-        roster.epoch += 1;
-        self.notify_acceptor(&mut roster);
-        drop(roster);
-        self.post.lock().turn(self, timeout);
-        let mut roster = self.roster.lock();
-        roster.driver = Driver::Nobody;
-        roster
+    ) -> MutexGuard<'c, Scheduler> {
+        scheduler.driver = Driver::Thread;
+        scheduler.epoch += 1;
+        self.notify_acceptor(&mut scheduler);
+        drop(scheduler);
+        self.reactor_owner.lock().turn(self, timeout);
+        let mut scheduler = self.scheduler.lock();
+        scheduler.driver = Driver::Unassigned;
+        scheduler
     }
 
     fn sleep<'c>(
         &'c self,
-        mut roster: MutexGuard<'c, Roster>,
+        mut scheduler: MutexGuard<'c, Scheduler>,
         me: usize,
-    ) -> MutexGuard<'c, Roster> {
-        roster.idle.push(me);
-        self.notify_acceptor(&mut roster);
-        if roster.driver == Driver::Standby {
+    ) -> MutexGuard<'c, Scheduler> {
+        scheduler.idle.push(me);
+        self.notify_acceptor(&mut scheduler);
+        if scheduler.driver == Driver::Standby {
             // It leaves the reactor.
-            self.office.net.wake.wake();
+            self.context.net.wake.wake();
         }
-        drop(roster);
+        drop(scheduler);
         if let Some(bed) = self.beds.get(me) {
             // A sleep that a signal interrupts is merely short; no other error can occur here (it would repeat as a
             // busy loop).
             drop(wait_readable(&[bed.as_fd()], (me == 0).then_some(NAP)));
             bed.clear();
         }
-        let mut roster = self.roster.lock();
-        roster.awake(me);
-        roster
+        let mut scheduler = self.scheduler.lock();
+        scheduler.awake(me);
+        scheduler
     }
 
-    pub fn wake_one(&self, roster: &mut Roster) {
-        if let Some(bed) = roster.idle.pop().and_then(|thread| self.beds.get(thread)) {
+    pub fn wake_one(&self, scheduler: &mut Scheduler) {
+        if let Some(bed) = scheduler
+            .idle
+            .pop()
+            .and_then(|thread| self.beds.get(thread))
+        {
             bed.wake();
         }
     }
 
     /// This thread is about to wait for a client: another thread has to turn the reactor.
     pub fn attend_now(&self) {
-        let mut roster = self.roster.lock();
-        if roster.driver == Driver::Nobody {
-            if roster.idle.is_empty() {
-                roster.hurry = true;
-                roster.standby = Standby::Watching;
+        let mut scheduler = self.scheduler.lock();
+        if scheduler.driver == Driver::Unassigned {
+            if scheduler.idle.is_empty() {
+                scheduler.hurry = true;
+                scheduler.standby = Standby::Watching;
                 self.alarm.notify_one();
             } else {
-                self.wake_one(&mut roster);
+                self.wake_one(&mut scheduler);
             }
         }
     }
 
     /// Notifies the sentinel that it may accept connections again.
-    fn notify_acceptor(&self, roster: &mut Roster) {
-        if roster.acceptor_waits && roster.has_room() {
-            roster.acceptor_waits = false;
-            self.office.picked.wake();
+    fn notify_acceptor(&self, scheduler: &mut Scheduler) {
+        if scheduler.acceptor_waits && scheduler.has_room() {
+            scheduler.acceptor_waits = false;
+            self.context.picked.wake();
         }
     }
 
     /// A draining worker without requests and connections.
-    fn is_quiet(&self, roster: &Roster) -> bool {
-        roster.draining
-            && roster.busy.is_empty()
-            && roster.queue.is_empty()
-            && self.office.net.connections() == 0
+    fn is_quiet(&self, scheduler: &Scheduler) -> bool {
+        scheduler.draining
+            && scheduler.busy.is_empty()
+            && scheduler.queue.is_empty()
+            && self.context.net.connections() == 0
     }
 
     /// Called by the thread that turned the reactor: finishes when the worker is quiet.
-    pub fn settle(&self, roster: &mut Roster) {
-        if self.is_quiet(roster) {
-            self.finish(roster);
+    pub fn settle(&self, scheduler: &mut Scheduler) {
+        if self.is_quiet(scheduler) {
+            self.finish(scheduler);
         }
     }
 
     /// Ends all threads.
-    pub fn finish(&self, roster: &mut Roster) {
-        roster.over = true;
-        while !roster.idle.is_empty() {
-            self.wake_one(roster);
+    pub fn finish(&self, scheduler: &mut Scheduler) {
+        scheduler.over = true;
+        while !scheduler.idle.is_empty() {
+            self.wake_one(scheduler);
         }
         self.alarm.notify_all();
-        self.news.tell();
-        self.office.net.wake.wake();
+        self.wait_queue.notify();
+        self.context.net.wake.wake();
     }
 
     /// Records progress of the thread's request: it read or wrote something.
@@ -283,7 +287,7 @@ impl Crew {
     /// The heartbeat of a worker whose threads may be stuck. While it drains, threads without a request do not count:
     /// only the others are waited for.
     pub fn pulse(&self, now: u64) -> Pulse {
-        let drains = self.office.net.drain.stage() != Stage::Serving;
+        let drains = self.context.net.drain.stage() != DrainStage::Serving;
         let (mut best, mut slowest) = (None, now);
         for progress in &self.progress {
             match progress.load(Relaxed) {

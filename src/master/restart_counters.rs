@@ -37,14 +37,14 @@ impl Cause {
 }
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub struct Tally {
+pub struct RestartCounters {
     causes: [u64; Cause::ALL.len()],
     slots: BTreeMap<Slot, u64>,
     pub reloads: u64,
     pub reloads_failed: u64,
 }
 
-impl Tally {
+impl RestartCounters {
     pub fn note(&mut self, report: &Report) {
         match report {
             Report::WorkerDied { worker, exit, .. } => self.count(

@@ -1,11 +1,11 @@
 //! Settings that only gunicorn has, when they are given: rejected with what to use instead, or ignored with a warning.
 
-use super::{Definition, Error, Layers, Origin, Standing, understood};
+use super::{Definition, Error, Layers, Origin, Support, understood};
 
 /// Reports the first one that is not supported.
 pub fn refused(layers: &Layers) -> Result<(), Error> {
     for definition in understood() {
-        let Standing::Refused(hint) = definition.standing else {
+        let Support::Refused(hint) = definition.support else {
             continue;
         };
         let verdict = "is gunicorn's and not supported";
@@ -38,9 +38,9 @@ pub fn refused(layers: &Layers) -> Result<(), Error> {
 pub fn idle(layers: &Layers) -> Vec<String> {
     understood()
         .filter_map(|definition| {
-            let why = match definition.standing {
-                Standing::Idle(why) | Standing::Part(why) => why,
-                Standing::Ours | Standing::Refused(_) => return None,
+            let why = match definition.support {
+                Support::Idle(why) | Support::Part(why) => why,
+                Support::Ours | Support::Refused(_) => return None,
             };
             let origin = says_something(definition, layers)?;
             let name = if origin.is_option() {

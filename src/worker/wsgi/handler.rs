@@ -2,67 +2,67 @@
 
 use std::sync::Arc;
 
-use super::body::Body;
-use super::crew::{Crew, micros};
-use super::roster::Job;
+use super::body::WsgiBody;
+use super::scheduler::Job;
+use super::thread_pool::{ThreadPool, micros};
 use crate::http::RequestHead;
 use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
 use crate::worker::network::{App, Pulse};
 
-pub struct Door(pub Arc<Crew>);
+pub struct WsgiHandler(pub Arc<ThreadPool>);
 
-impl App for Door {
+impl App for WsgiHandler {
     fn request(&self, exchange: Exchange, head: RequestHead) {
-        let mut roster = self.0.roster.lock();
+        let mut scheduler = self.0.scheduler.lock();
         if head.has_body() {
-            roster.arrivals.push((exchange, head));
+            scheduler.arrivals.push((exchange, head));
         } else {
-            roster.queue.push_back(Job {
+            scheduler.queue.push_back(Job {
                 exchange,
                 head,
-                body: Body::Empty,
+                body: WsgiBody::Empty,
                 since: micros(),
             });
         }
     }
 
     fn readable(&self, key: RequestKey) {
-        self.0.roster.lock().fed.push(key);
-        self.0.news.tell();
+        self.0.scheduler.lock().fed.push(key);
+        self.0.wait_queue.notify();
     }
 
     fn writable(&self, _key: RequestKey) {
-        self.0.news.tell();
+        self.0.wait_queue.notify();
     }
 
     fn quiet(&self) {
         // A thread may have closed the last connection while another one sleeps in the reactor.
-        self.0.office.net.wake.wake();
+        self.0.context.net.wake.wake();
     }
 
     fn has_room(&self) -> bool {
-        self.0.is_alone || self.0.roster.lock().has_room()
+        self.0.is_alone || self.0.scheduler.lock().has_room()
     }
 
     fn awaits_room(&self) -> bool {
         if self.0.is_alone {
             return false;
         }
-        let mut roster = self.0.roster.lock();
-        roster.acceptor_waits = !roster.has_room();
-        roster.acceptor_waits
+        let mut scheduler = self.0.scheduler.lock();
+        scheduler.acceptor_waits = !scheduler.has_room();
+        scheduler.acceptor_waits
     }
 
     fn completed(&self) -> u64 {
-        self.0.roster.lock().completed
+        self.0.scheduler.lock().completed
     }
 
     fn pulse(&self, now: u64) -> Pulse {
         self.0.pulse(now)
     }
 
-    fn sends_lonely_heads(&self) -> bool {
+    fn flushes_head_early(&self) -> bool {
         // PEP 3333: the head waits for the first block, so that `exc_info` can still replace it.
         false
     }

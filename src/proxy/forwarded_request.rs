@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// The client as a proxy saw it; port 0: unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Client {
+pub struct ForwardedClient {
     pub address: IpAddr,
     pub port: u16,
 }
@@ -34,8 +34,8 @@ impl Scheme {
 
 /// Replaces the connection's own values; `None`: not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
-    pub client: Option<Client>,
+pub struct ForwardedRequest {
+    pub client: Option<ForwardedClient>,
     pub scheme: Option<Scheme>,
     /// A valid Host field.
     pub host: Option<Box<str>>,
@@ -44,9 +44,9 @@ pub struct Told {
     pub prefix: Option<Box<str>>,
 }
 
-impl Told {
+impl ForwardedRequest {
     pub fn is_nothing(&self) -> bool {
-        *self == Told::default()
+        *self == ForwardedRequest::default()
     }
 
     /// The Host field that the app is to see.
@@ -81,11 +81,11 @@ mod tests {
 
     #[test]
     fn host_and_port_come_together() {
-        let reported = |host: &str, port, scheme| Told {
+        let reported = |host: &str, port, scheme| ForwardedRequest {
             host: Some(host.into()),
             port,
             scheme,
-            ..Told::default()
+            ..ForwardedRequest::default()
         };
         for (reported, field, server) in [
             (

@@ -1,9 +1,9 @@
 //! The scheduler's state: requests that wait for a thread, threads that wait for a request, and who turns the
-//! reactor. Plain data under one lock; the threads are woken by `crew.rs`.
+//! reactor. Plain data under one lock; the threads are woken by `thread_pool.rs`.
 
 use std::collections::VecDeque;
 
-use super::body::Body;
+use super::body::WsgiBody;
 use crate::http::RequestHead;
 use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
@@ -12,7 +12,7 @@ use crate::worker::key::RequestKey;
 pub struct Job {
     pub exchange: Exchange,
     pub head: RequestHead,
-    pub body: Body,
+    pub body: WsgiBody,
     /// Monotonic microseconds of its arrival.
     pub since: u64,
 }
@@ -21,7 +21,7 @@ pub struct Job {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
     /// None: the thread that did runs a request; it returns, or the standby thread takes over.
-    Nobody,
+    Unassigned,
     /// An application thread that is otherwise idle.
     Thread,
     Standby,
@@ -36,7 +36,7 @@ pub enum Standby {
     Dozing,
 }
 
-pub struct Roster {
+pub struct Scheduler {
     pub queue: VecDeque<Job>,
     /// New requests whose body is still to arrive.
     pub arrivals: Vec<(Exchange, RequestHead)>,
@@ -66,14 +66,14 @@ pub struct Roster {
     pub stacks_asked: Option<u64>,
 }
 
-impl Roster {
+impl Scheduler {
     pub fn new() -> Self {
         Self {
             queue: VecDeque::new(),
             arrivals: Vec::new(),
             fed: Vec::new(),
             idle: Vec::new(),
-            driver: Driver::Nobody,
+            driver: Driver::Unassigned,
             standby: Standby::Watching,
             epoch: 0,
             turned: 0,

@@ -5,19 +5,19 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use crate::sys::inotify::{Change, EntryKind, Inotify, Mark};
+use crate::sys::inotify::{Change, EntryKind, Inotify, WatchId};
 
 /// Watches directories, if inotify is open.
 #[derive(Debug, Default)]
-pub struct Eyes {
+pub struct DirectoryWatcher {
     inotify: Option<Inotify>,
-    directories: BTreeMap<Mark, PathBuf>,
-    marks: BTreeMap<PathBuf, Mark>,
+    directories: BTreeMap<WatchId, PathBuf>,
+    marks: BTreeMap<PathBuf, WatchId>,
 }
 
 /// An event, as a place to check.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum WatchEvent {
     /// A file in it.
     Entry {
         directory: PathBuf,
@@ -30,7 +30,7 @@ pub enum Sight {
     Anything,
 }
 
-impl Eyes {
+impl DirectoryWatcher {
     pub fn closed() -> Self {
         Self::default()
     }
@@ -100,7 +100,7 @@ impl Eyes {
         self.marks.retain(|path, _| !path.starts_with(directory));
     }
 
-    pub fn see(&mut self) -> crate::sys::Result<Vec<Sight>> {
+    pub fn see(&mut self) -> crate::sys::Result<Vec<WatchEvent>> {
         let mut sights = Vec::new();
         let Some(inotify) = &self.inotify else {
             return Ok(sights);
@@ -112,19 +112,19 @@ impl Eyes {
             }
             for change in changes {
                 match change {
-                    Change::Lost => sights.push(Sight::Anything),
+                    Change::Lost => sights.push(WatchEvent::Anything),
                     Change::Entry { mark, name, kind } => {
                         if let Some(directory) = self.directories.get(&mark).cloned() {
                             sights.push(match kind {
-                                EntryKind::Directory => Sight::Directory { directory },
-                                EntryKind::Other => Sight::Entry { directory, name },
+                                EntryKind::Directory => WatchEvent::Directory { directory },
+                                EntryKind::Other => WatchEvent::Entry { directory, name },
                             });
                         }
                     }
                     Change::Gone { mark } | Change::Forgotten { mark } => {
                         if let Some(directory) = self.directories.remove(&mark) {
                             self.marks.remove(&directory);
-                            sights.push(Sight::Directory { directory });
+                            sights.push(WatchEvent::Directory { directory });
                         }
                     }
                 }

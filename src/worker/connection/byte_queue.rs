@@ -11,7 +11,7 @@ const SMALL: usize = 2 * 1024;
 const JOINED: usize = 16 * 1024;
 
 #[derive(Debug, Default)]
-pub struct Pieces {
+pub struct ByteQueue {
     large: VecDeque<Bytes>,
     /// Small pieces that arrived after those.
     joined: BytesMut,
@@ -19,7 +19,7 @@ pub struct Pieces {
     length: usize,
 }
 
-impl Pieces {
+impl ByteQueue {
     pub fn push(&mut self, piece: Bytes) {
         self.length += piece.len();
         if piece.len() < SMALL && self.length > piece.len() {
@@ -59,7 +59,7 @@ impl Pieces {
 mod tests {
     use super::*;
 
-    fn drained(pieces: &mut Pieces) -> Vec<usize> {
+    fn drained(pieces: &mut ByteQueue) -> Vec<usize> {
         std::iter::from_fn(|| pieces.pop())
             .map(|piece| piece.len())
             .collect()
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn pieces_come_back_in_order_and_small_ones_joined() {
-        let mut pieces = Pieces::default();
+        let mut pieces = ByteQueue::default();
         let mut all = Vec::new();
         for (number, size) in [1, 1, 1, 5000, 3, 2047, 2048, 1, 70_000, 1]
             .into_iter()
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_single_bytes_is_a_few_pieces() {
-        let mut pieces = Pieces::default();
+        let mut pieces = ByteQueue::default();
         for _ in 0..60_000 {
             pieces.push(Bytes::from_static(b"x"));
         }

@@ -1,6 +1,6 @@
 //! Requests for the stacks of workers: first by message, and by a signal where a worker does not reply.
 
-use super::protocol::{Response, Stacks, Way};
+use super::protocol::{ControlResponse, StackSource, WorkerStacks};
 use super::stacks::tidy;
 use crate::ipc::ToWorker;
 use crate::master::shell::{Shell, deliver};
@@ -18,23 +18,23 @@ const SETTLED_MS: u64 = 50;
 
 /// The request, and the workers that have not replied.
 #[derive(Debug, Default)]
-pub struct Errands(Vec<Errand>);
+pub struct StackRequests(Vec<StackRequest>);
 
 #[derive(Debug)]
-struct Errand {
+struct StackRequest {
     token: Token,
-    open: Vec<(Incarnation, Stacks, Asked)>,
-    answered: Vec<Stacks>,
+    open: Vec<(Incarnation, WorkerStacks, StackMethod)>,
+    answered: Vec<WorkerStacks>,
 }
 
 /// Times are monotonic milliseconds.
 #[derive(Debug, Clone, Copy)]
-enum Asked {
+enum StackMethod {
     Inside { at: u64 },
     Signal { at: u64, grown_at: u64, length: u64 },
 }
 
-impl Errands {
+impl StackRequests {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -46,26 +46,26 @@ impl Shell<'_> {
         let mut open = Vec::new();
         for (incarnation, worker) in self.fleet.workers.iter_mut() {
             if slot.is_none_or(|slot| slot == worker.slot.0) {
-                worker.told = None;
-                let about = Stacks {
+                worker.reported_stacks = None;
+                let about = WorkerStacks {
                     slot: worker.slot.0,
                     pid: worker.pid.as_raw(),
-                    ..Stacks::default()
+                    ..WorkerStacks::default()
                 };
-                open.push((incarnation, about, Asked::Inside { at: now }));
+                open.push((incarnation, about, StackMethod::Inside { at: now }));
             }
         }
         if open.is_empty() {
             let slot = slot.map_or_else(String::new, |slot| format!(" in slot {slot}"));
-            let response = Response::failed(format!("there is no worker{slot}"));
-            return self.desk.control.answer(token, &response);
+            let response = ControlResponse::failed(format!("there is no worker{slot}"));
+            return self.handlers.control.answer(token, &response);
         }
         for (incarnation, ..) in &open {
             if let Some(worker) = self.fleet.workers.get(*incarnation) {
-                worker.tell(&ToWorker::Stacks { number: token.0 });
+                worker.send(&ToWorker::Stacks { number: token.0 });
             }
         }
-        self.desk.errands.0.push(Errand {
+        self.handlers.stack_requests.0.push(StackRequest {
             token,
             open,
             answered: Vec::new(),
@@ -74,22 +74,24 @@ impl Shell<'_> {
 
     /// Called once per turn.
     pub(in crate::master) fn settle_errands(&mut self) {
-        for mut errand in std::mem::take(&mut self.desk.errands.0) {
-            for (incarnation, mut stacks, asked) in std::mem::take(&mut errand.open) {
-                match self.look(incarnation, asked, errand.token, &mut stacks) {
-                    Some(asked) => errand.open.push((incarnation, stacks, asked)),
-                    None => errand.answered.push(stacks),
+        for mut stack_request in std::mem::take(&mut self.handlers.stack_requests.0) {
+            for (incarnation, mut stacks, asked) in std::mem::take(&mut stack_request.open) {
+                match self.look(incarnation, asked, stack_request.token, &mut stacks) {
+                    Some(asked) => stack_request.open.push((incarnation, stacks, asked)),
+                    None => stack_request.answered.push(stacks),
                 }
             }
-            if errand.open.is_empty() {
-                errand.answered.sort_by_key(|one| (one.slot, one.pid));
-                let response = Response {
-                    stacks: Some(errand.answered),
-                    ..Response::done("")
+            if stack_request.open.is_empty() {
+                stack_request
+                    .answered
+                    .sort_by_key(|one| (one.slot, one.pid));
+                let response = ControlResponse {
+                    stacks: Some(stack_request.answered),
+                    ..ControlResponse::done("")
                 };
-                self.desk.control.answer(errand.token, &response);
-            } else if self.desk.control.still_asks(errand.token) {
-                self.desk.errands.0.push(errand);
+                self.handlers.control.answer(stack_request.token, &response);
+            } else if self.handlers.control.still_asks(stack_request.token) {
+                self.handlers.stack_requests.0.push(stack_request);
             }
         }
     }
@@ -98,40 +100,40 @@ impl Shell<'_> {
     fn look(
         &self,
         incarnation: Incarnation,
-        asked: Asked,
+        asked: StackMethod,
         token: Token,
-        stacks: &mut Stacks,
-    ) -> Option<Asked> {
+        stacks: &mut WorkerStacks,
+    ) -> Option<StackMethod> {
         let now = clock::monotonic_ms();
         let Some(worker) = self.fleet.workers.get(incarnation) else {
             "it has ended meanwhile".clone_into(&mut stacks.text);
             return None;
         };
-        if let Some((number, text)) = &worker.told
+        if let Some((number, text)) = &worker.reported_stacks
             && *number == token.0
         {
             stacks.text.clone_from(text);
-            stacks.way = Way::Inside;
+            stacks.way = StackSource::Inside;
             return None;
         }
         match asked {
-            Asked::Inside { at } if now.saturating_sub(at) < INSIDE_MS => Some(asked),
+            StackMethod::Inside { at } if now.saturating_sub(at) < INSIDE_MS => Some(asked),
             // The default action of the signal would kill it.
-            Asked::Inside { .. } if !catches(worker.pid, DUMP_STACKS) => {
+            StackMethod::Inside { .. } if !catches(worker.pid, DUMP_STACKS) => {
                 "no answer; it is too early in its boot to be asked by a signal"
                     .clone_into(&mut stacks.text);
                 None
             }
-            Asked::Inside { .. } => {
+            StackMethod::Inside { .. } => {
                 worker.stacks.clear();
                 deliver(worker.pid, DUMP_STACKS);
-                Some(Asked::Signal {
+                Some(StackMethod::Signal {
                     at: now,
                     grown_at: now,
                     length: 0,
                 })
             }
-            Asked::Signal {
+            StackMethod::Signal {
                 at,
                 grown_at,
                 length,
@@ -139,7 +141,7 @@ impl Shell<'_> {
                 let over = now.saturating_sub(at) >= SIGNAL_MS;
                 let found = worker.stacks.len();
                 if !over && found > length {
-                    return Some(Asked::Signal {
+                    return Some(StackMethod::Signal {
                         at,
                         grown_at: now,
                         length: found,
@@ -148,7 +150,7 @@ impl Shell<'_> {
                 if !over && (length == 0 || now.saturating_sub(grown_at) < SETTLED_MS) {
                     return Some(asked);
                 }
-                stacks.way = Way::Signal;
+                stacks.way = StackSource::Signal;
                 stacks.text = tidy(&worker.stacks.read());
                 if stacks.text.is_empty() {
                     "no answer, not even to a signal: the process is stopped, or waits for the kernel"

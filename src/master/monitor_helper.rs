@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::binds::Binds;
+use super::helper_init::HelperInit;
 use super::names;
-use super::recruit::Recruit;
-use super::shell::{End, Flow, Shell};
+use super::shell::{End, LoopControl, Shell};
 use super::supervisor::{Helper, HelperEnd};
-use crate::ipc::{CAUSES, Facts, Queue};
-use crate::monitor::Post;
+use crate::ipc::{CAUSES, Queue, ServiceFacts};
+use crate::monitor::MonitorInit;
 use crate::observability;
-use crate::sys::process::{Exit, Fork, fork, kill};
-use crate::sys::signals::Signal;
+use crate::sys::process::{Fork, ProcessExit, fork, kill};
+use crate::sys::signals::SignalNumber;
 use crate::sys::{Pid, clock, exit_now};
 
 /// Maximum age of the reported accept queue lengths.
@@ -19,29 +19,29 @@ const QUEUES_EVERY_MS: u64 = 1_000;
 
 /// Without an address to listen at there is no monitor.
 #[derive(Debug, Default)]
-pub struct Keeper {
+pub struct MonitorHelper {
     /// The addresses to listen at. The master's copies, kept when the monitor is restarted.
     pub binds: Binds,
-    running: Option<Running>,
-    queues: [Queue; Facts::QUEUES],
+    running: Option<MonitorProcess>,
+    queues: [Queue; ServiceFacts::QUEUES],
     queues_at_ms: u64,
     started: bool,
 }
 
 #[derive(Debug)]
-struct Running {
+struct MonitorProcess {
     pid: Pid,
     /// Its exit was caused by us.
     renewed: bool,
 }
 
-impl Keeper {
+impl MonitorHelper {
     pub fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
     /// `None`: the process was not the monitor.
-    pub fn ended(&mut self, pid: Pid, exit: Exit) -> Option<HelperEnd> {
+    pub fn ended(&mut self, pid: Pid, exit: ProcessExit) -> Option<HelperEnd> {
         let running = self.running.take_if(|running| running.pid == pid)?;
         if running.renewed {
             return Some(HelperEnd::Renewed);
@@ -58,14 +58,14 @@ impl Keeper {
     /// The one that the program before has started.
     pub fn restore(&mut self, pid: Pid) {
         let renewed = false;
-        self.running = Some(Running { pid, renewed });
+        self.running = Some(MonitorProcess { pid, renewed });
     }
 
     /// Ends it so that another one is started at once, with the log that is open now.
     pub fn renew(&mut self) {
         if let Some(running) = &mut self.running {
             running.renewed = true;
-            drop(kill(running.pid, Signal::KILL));
+            drop(kill(running.pid, SignalNumber::KILL));
         }
     }
 
@@ -79,46 +79,46 @@ impl Keeper {
 }
 
 /// As with workers: a signal from outside does not count against its successor.
-pub fn how(exit: Exit) -> HelperEnd {
+pub fn how(exit: ProcessExit) -> HelperEnd {
     match exit {
-        Exit::Signal {
-            signal: Signal::KILL | Signal::TERM,
+        ProcessExit::Signal {
+            signal: SignalNumber::KILL | SignalNumber::TERM,
             ..
         } => HelperEnd::Killed,
-        Exit::Code(_) | Exit::Signal { .. } => HelperEnd::Failed,
+        ProcessExit::Code(_) | ProcessExit::Signal { .. } => HelperEnd::Failed,
     }
 }
 
 impl Shell<'_> {
-    pub(super) fn start_monitor(&mut self) -> Flow {
+    pub(super) fn start_monitor(&mut self) -> LoopControl {
         self.host.before_fork();
         let master = Pid::this();
         match fork() {
             Ok(Fork::Child) => {
                 observability::after_fork();
-                Flow::End(End::Monitor(self.recruit(master).map(Box::new)))
+                LoopControl::End(End::Monitor(self.helper_init(master).map(Box::new)))
             }
             Ok(Fork::Parent { child: pid }) => {
                 self.host.after_fork_parent();
                 tracing::debug!(pid = pid.as_raw(), "monitor started");
                 let renewed = false;
-                self.helpers.monitor.running = Some(Running { pid, renewed });
-                Flow::Go
+                self.helpers.monitor.running = Some(MonitorProcess { pid, renewed });
+                LoopControl::Go
             }
             Err(error) => {
                 self.host.after_fork_parent();
                 tracing::error!(%error, "monitor not started");
                 self.helper_ended(Helper::Monitor, HelperEnd::Failed);
-                Flow::Go
+                LoopControl::Go
             }
         }
     }
 
     /// In the child: takes what the monitor needs before the rest is dropped.
-    fn recruit(&mut self, master: Pid) -> Option<Recruit<Post>> {
+    fn helper_init(&mut self, master: Pid) -> Option<HelperInit<MonitorInit>> {
         let addresses: Arc<[String]> = self.listening.addresses.clone();
-        Some(Recruit {
-            post: Post {
+        Some(HelperInit {
+            post: MonitorInit {
                 listeners: std::mem::take(&mut self.helpers.monitor.binds.listeners),
                 lifeline: self.fleet.lifeline.read.take()?,
                 board: self.fleet.scoreboard.board(),
@@ -141,30 +141,30 @@ impl Shell<'_> {
             return;
         }
         let now = clock::monotonic_ms();
-        let keeper = &mut self.helpers.monitor;
-        if now.saturating_sub(keeper.queues_at_ms) >= QUEUES_EVERY_MS {
-            keeper.queues_at_ms = now;
-            keeper.queues = [Queue::default(); Facts::QUEUES];
-            for (number, queue) in keeper.queues.iter_mut().enumerate() {
+        let monitor_helper = &mut self.helpers.monitor;
+        if now.saturating_sub(monitor_helper.queues_at_ms) >= QUEUES_EVERY_MS {
+            monitor_helper.queues_at_ms = now;
+            monitor_helper.queues = [Queue::default(); ServiceFacts::QUEUES];
+            for (number, queue) in monitor_helper.queues.iter_mut().enumerate() {
                 if let Some((waiting, most)) = self.listening.binds.queue(number) {
                     *queue = Queue { waiting, most };
                 }
             }
         }
-        keeper.started |= self.supervisor.is_up();
-        let (started, queues) = (keeper.started, keeper.queues);
+        monitor_helper.started |= self.supervisor.is_up();
+        let (started, queues) = (monitor_helper.started, monitor_helper.queues);
         let mut restarts = [0; CAUSES.len()];
-        for (count, cause) in restarts.iter_mut().zip(super::tally::Cause::ALL) {
-            *count = self.reporting.tally.by_cause(cause);
+        for (count, cause) in restarts.iter_mut().zip(super::restart_counters::Cause::ALL) {
+            *count = self.reporting.restart_counters.by_cause(cause);
         }
-        self.fleet.scoreboard.publish(&Facts {
+        self.fleet.scoreboard.publish(&ServiceFacts {
             beat_ms: now,
             pid: std::process::id().into(),
             target: self.supervisor.target().into(),
             generation: self.supervisor.generation().0.into(),
             started,
-            reloads: self.reporting.tally.reloads,
-            reloads_failed: self.reporting.tally.reloads_failed,
+            reloads: self.reporting.restart_counters.reloads,
+            reloads_failed: self.reporting.restart_counters.reloads_failed,
             restarts,
             queues,
             scaling: self.scaling_facts(),
@@ -173,9 +173,9 @@ impl Shell<'_> {
 }
 
 /// Main function of the child.
-pub fn serve(recruit: Option<Recruit<Post>>) -> ! {
-    match recruit {
-        Some(recruit) => recruit.serve("rgun: monitor", crate::monitor::run),
+pub fn serve(helper_init: Option<HelperInit<MonitorInit>>) -> ! {
+    match helper_init {
+        Some(helper_init) => helper_init.serve("rgun: monitor", crate::monitor::run),
         None => exit_now(1),
     }
 }

@@ -9,12 +9,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use super::epoll::Wake;
-use super::signals::Signal;
+use super::signals::SignalNumber;
 
 /// What the handler writes to. There is one per process, as there is one action per signal.
-static NOTED: OnceLock<Noted> = OnceLock::new();
+static NOTED: OnceLock<SignalNotes> = OnceLock::new();
 
-pub struct Noted {
+pub struct SignalNotes {
     /// The process that records signals. A child that is forked without an exec has the handler too.
     owner: libc::pid_t,
     wake: Wake,
@@ -22,24 +22,24 @@ pub struct Noted {
     pending: AtomicU64,
 }
 
-impl Noted {
+impl SignalNotes {
     /// The record of this process; a child that is forked later does not use it.
     pub fn open() -> io::Result<&'static Self> {
-        if let Some(noted) = NOTED.get() {
-            return Ok(noted);
+        if let Some(signal_notes) = NOTED.get() {
+            return Ok(signal_notes);
         }
-        let noted = Self {
+        let signal_notes = Self {
             // SAFETY: no precondition.
             owner: unsafe { libc::getpid() },
             wake: Wake::new()?,
             pending: AtomicU64::new(0),
         };
-        Ok(NOTED.get_or_init(|| noted))
+        Ok(NOTED.get_or_init(|| signal_notes))
     }
 
     /// From here on these are recorded, in place of their default action. What other code has set (a handler, or to ignore it)
     /// stays, and a handler that is set later replaces ours.
-    pub fn take_over(&self, signals: &[Signal]) {
+    pub fn handle(&self, signals: &[SignalNumber]) {
         for signal in signals {
             let raw = signal.as_raw();
             if action(raw) != Some(libc::SIG_DFL) {
@@ -55,17 +55,17 @@ impl Noted {
     }
 
     /// Those that came since the last call; several of a kind are one.
-    pub fn take(&self) -> impl Iterator<Item = Signal> + use<> {
+    pub fn take(&self) -> impl Iterator<Item = SignalNumber> + use<> {
         self.wake.clear();
         let pending = self.pending.swap(0, SeqCst);
         (1..64)
             .filter(move |raw| pending >> raw & 1 == 1)
-            .map(Signal::from_raw)
+            .map(SignalNumber::from_raw)
     }
 }
 
 /// Readable when something was noted.
-impl AsFd for Noted {
+impl AsFd for SignalNotes {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
@@ -87,9 +87,9 @@ extern "C" fn note(signal: libc::c_int) {
     // SAFETY: no precondition.
     let this = unsafe { libc::getpid() };
     match NOTED.get() {
-        Some(noted) if noted.owner == this => {
-            noted.pending.fetch_or(1 << signal, SeqCst);
-            noted.wake.wake();
+        Some(signal_notes) if signal_notes.owner == this => {
+            signal_notes.pending.fetch_or(1 << signal, SeqCst);
+            signal_notes.wake.wake();
         }
         // A child that the app has forked: there the signal has its default action, as soon as this handler returns.
         _ => {
@@ -110,20 +110,20 @@ mod tests {
 
     #[test]
     fn what_was_default_is_noted_and_nothing_else_is_touched() {
-        let noted = Noted::open().unwrap();
+        let signal_notes = SignalNotes::open().unwrap();
         // SAFETY: sets no handler.
         unsafe { libc::signal(libc::SIGWINCH, libc::SIG_IGN) };
-        let usual = Signal::from_raw(libc::SIGURG);
-        noted.take_over(&[usual, Signal::WINCH, Signal::KILL]);
+        let usual = SignalNumber::from_raw(libc::SIGURG);
+        signal_notes.handle(&[usual, SignalNumber::WINCH, SignalNumber::KILL]);
         assert_eq!(action(libc::SIGWINCH), Some(libc::SIG_IGN));
-        assert_eq!(noted.take().count(), 0);
+        assert_eq!(signal_notes.take().count(), 0);
         // SAFETY: no pointers are passed; both are harmless to this process.
         unsafe {
             libc::raise(libc::SIGURG);
             libc::raise(libc::SIGURG);
             libc::raise(libc::SIGWINCH);
         }
-        assert_eq!(noted.take().collect::<Vec<_>>(), [usual]);
-        assert_eq!(noted.take().count(), 0);
+        assert_eq!(signal_notes.take().collect::<Vec<_>>(), [usual]);
+        assert_eq!(signal_notes.take().count(), 0);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::protocol::{Request, Response, StopMode as Mode};
+use super::protocol::{ControlRequest, ControlResponse, ControlStopMode as Mode};
 use crate::config::LogLevel;
 use crate::ipc::{ToMold, ToWorker};
 use crate::master::shell::Shell;
 use crate::master::supervisor::{
-    Answer, Bounds, Command, Event, Portion, Refusal, ReloadFailure, Slot, StopMode, Token, Trial,
+    Answer, Bounds, Command, Event, Portion, ReloadFailure, RolloutRefusal, Slot, StopMode, Token,
+    Trial,
 };
 use crate::master::upgrade::attempt::Then;
 use crate::observability;
@@ -16,7 +17,7 @@ impl Shell<'_> {
     /// Handles all requests that have arrived.
     pub(in crate::master) fn take_requests(&mut self) {
         loop {
-            let requests = self.desk.control.requests();
+            let requests = self.handlers.control.requests();
             if requests.is_empty() {
                 break;
             }
@@ -28,32 +29,32 @@ impl Shell<'_> {
         self.settle_errands();
     }
 
-    fn take_request(&mut self, token: Token, request: &Request) {
+    fn take_request(&mut self, token: Token, request: &ControlRequest) {
         let (verb, command) = match request {
-            Request::Status => {
-                let response = Response {
+            ControlRequest::Status => {
+                let response = ControlResponse {
                     status: Some(self.status()),
-                    ..Response::done("")
+                    ..ControlResponse::done("")
                 };
-                return self.desk.control.answer(token, &response);
+                return self.handlers.control.answer(token, &response);
             }
-            Request::LogLevel { level } => {
+            ControlRequest::LogLevel { level } => {
                 let response = self.set_log_level(level);
-                return self.desk.control.answer(token, &response);
+                return self.handlers.control.answer(token, &response);
             }
-            Request::ReloadCertificates => {
+            ControlRequest::ReloadCertificates => {
                 let response = match self.reload_certificates() {
-                    Ok(done) => Response::done(done),
-                    Err(why) => Response::failed(why),
+                    Ok(done) => ControlResponse::done(done),
+                    Err(why) => ControlResponse::failed(why),
                 };
-                return self.desk.control.answer(token, &response);
+                return self.handlers.control.answer(token, &response);
             }
-            Request::Stacks { slot } => return self.ask_stacks(token, *slot),
-            Request::WaitReady | Request::WaitIdle => {
-                self.desk.waits.add(token, request);
+            ControlRequest::Stacks { slot } => return self.ask_stacks(token, *slot),
+            ControlRequest::WaitReady | ControlRequest::WaitIdle => {
+                self.handlers.waits.add(token, request);
                 return;
             }
-            Request::Upgrade { no_reload } => {
+            ControlRequest::Upgrade { no_reload } => {
                 let (verb, then) = if *no_reload {
                     ("upgrade --no-reload", Then::Nothing)
                 } else {
@@ -62,10 +63,13 @@ impl Shell<'_> {
                 tracing::info!(command = verb, "command received on the control socket");
                 return self.begin_upgrade(Some(token), then);
             }
-            Request::Reload => ("reload".to_owned(), Command::Reload),
-            Request::Stage { bind } => {
+            ControlRequest::Reload => ("reload".to_owned(), Command::Reload),
+            ControlRequest::Stage { bind } => {
                 if let Err(why) = self.open_preview(token, bind) {
-                    return self.desk.control.answer(token, &Response::failed(why));
+                    return self
+                        .handlers
+                        .control
+                        .answer(token, &ControlResponse::failed(why));
                 }
                 let binds = bind.iter().map(|address| format!(" --bind {address}"));
                 (
@@ -73,10 +77,10 @@ impl Shell<'_> {
                     Command::Stage,
                 )
             }
-            Request::Promote => ("promote".to_owned(), Command::Promote),
-            Request::Discard => ("discard".to_owned(), Command::Discard),
-            Request::Rollback => ("rollback".to_owned(), Command::Rollback),
-            Request::Canary {
+            ControlRequest::Promote => ("promote".to_owned(), Command::Promote),
+            ControlRequest::Discard => ("discard".to_owned(), Command::Discard),
+            ControlRequest::Rollback => ("rollback".to_owned(), Command::Rollback),
+            ControlRequest::Canary {
                 share,
                 for_ms,
                 judged_after,
@@ -89,12 +93,20 @@ impl Shell<'_> {
                         judged: *judged_after,
                     }),
                 ),
-                Err(why) => return self.desk.control.answer(token, &Response::failed(why)),
+                Err(why) => {
+                    return self
+                        .handlers
+                        .control
+                        .answer(token, &ControlResponse::failed(why));
+                }
             },
-            Request::Scale { workers, most } => match *most {
+            ControlRequest::Scale { workers, most } => match *most {
                 Some(most) if most < *workers => {
                     let why = format!("{workers}..{most} is a range from {workers} down to {most}");
-                    return self.desk.control.answer(token, &Response::failed(why));
+                    return self
+                        .handlers
+                        .control
+                        .answer(token, &ControlResponse::failed(why));
                 }
                 Some(most) if most > *workers => {
                     let bounds = Bounds {
@@ -108,14 +120,14 @@ impl Shell<'_> {
                 }
                 Some(_) | None => (format!("scale {workers}"), Command::Scale(*workers)),
             },
-            Request::RestartWorker { slot } => (
+            ControlRequest::RestartWorker { slot } => (
                 format!("restart-worker {slot}"),
                 Command::RestartWorker(Slot(*slot)),
             ),
-            Request::Stop {
+            ControlRequest::Stop {
                 mode: Mode::Graceful,
             } => ("stop".to_owned(), Command::Stop(StopMode::Graceful)),
-            Request::Stop { mode: Mode::Fast } => {
+            ControlRequest::Stop { mode: Mode::Fast } => {
                 ("stop --fast".to_owned(), Command::Stop(StopMode::Fast))
             }
         };
@@ -132,24 +144,24 @@ impl Shell<'_> {
             response.message = format!("{done}; {}", response.message);
         }
         self.listening.previews.answered(token);
-        self.desk.control.answer(token, &response);
+        self.handlers.control.answer(token, &response);
     }
 
-    fn response(&mut self, answer: &Answer) -> Response {
+    fn response(&mut self, answer: &Answer) -> ControlResponse {
         match answer {
-            Answer::Reloaded { generation } => Response {
+            Answer::Reloaded { generation } => ControlResponse {
                 generation: Some(generation.0),
-                ..Response::done(format!("reloaded: generation {generation} serves"))
+                ..ControlResponse::done(format!("reloaded: generation {generation} serves"))
             },
             Answer::ReloadFailed { generation, why } => {
                 let (reason, traceback) =
                     self.reporting
-                        .journal
+                        .event_log
                         .reload_failure(why, &self.fleet.workers, &self.molds);
-                Response {
+                ControlResponse {
                     generation: Some(generation.0),
                     traceback,
-                    ..Response::failed(format!(
+                    ..ControlResponse::failed(format!(
                         "reload rolled back, the old workers go on: {reason}"
                     ))
                 }
@@ -163,9 +175,9 @@ impl Shell<'_> {
                     "" => String::new(),
                     addresses => format!(", preview at {addresses}"),
                 };
-                Response {
+                ControlResponse {
                     generation: Some(generation.0),
-                    ..Response::done(format!(
+                    ..ControlResponse::done(format!(
                         "staged: generation {generation} is ready, {workers} workers{preview}"
                     ))
                 }
@@ -173,25 +185,27 @@ impl Shell<'_> {
             Answer::StageFailed { generation, why } => {
                 let (reason, traceback) =
                     self.reporting
-                        .journal
+                        .event_log
                         .reload_failure(why, &self.fleet.workers, &self.molds);
-                Response {
+                ControlResponse {
                     generation: Some(generation.0),
                     traceback,
-                    ..Response::failed(format!("not staged, the server is as it was: {reason}"))
+                    ..ControlResponse::failed(format!(
+                        "not staged, the server is as it was: {reason}"
+                    ))
                 }
             }
-            Answer::Discarded { generation } => Response {
+            Answer::Discarded { generation } => ControlResponse {
                 generation: Some(generation.0),
-                ..Response::done(format!("discarded: generation {generation}"))
+                ..ControlResponse::done(format!("discarded: generation {generation}"))
             },
             Answer::CanaryServes {
                 generation,
                 slots,
                 of,
-            } => Response {
+            } => ControlResponse {
                 generation: Some(generation.0),
-                ..Response::done(format!(
+                ..ControlResponse::done(format!(
                     "canary: generation {generation} serves in {slots} of {of} slots"
                 ))
             },
@@ -199,9 +213,9 @@ impl Shell<'_> {
                 generation,
                 to,
                 why: ReloadFailure::Discarded,
-            } => Response {
+            } => ControlResponse {
                 generation: Some(to.0),
-                ..Response::done(format!(
+                ..ControlResponse::done(format!(
                     "generation {generation} was taken back: generation {to} serves"
                 ))
             },
@@ -212,71 +226,71 @@ impl Shell<'_> {
             } => {
                 let (reason, traceback) =
                     self.reporting
-                        .journal
+                        .event_log
                         .reload_failure(why, &self.fleet.workers, &self.molds);
-                Response {
+                ControlResponse {
                     generation: Some(to.0),
                     traceback,
                     taken_back: true,
-                    ..Response::failed(format!(
+                    ..ControlResponse::failed(format!(
                         "generation {generation} was taken back, generation {to} serves: {reason}"
                     ))
                 }
             }
-            Answer::Refused(refusal) => Response::failed(refused(*refusal)),
+            Answer::Refused(refusal) => ControlResponse::failed(refused(*refusal)),
             Answer::Scaled { from, to } => {
-                Response::done(format!("number of workers: {to} (was {from})"))
+                ControlResponse::done(format!("number of workers: {to} (was {from})"))
             }
             Answer::ScaledBetween {
                 bounds: Bounds { least, most },
                 workers,
-            } => Response::done(format!(
+            } => ControlResponse::done(format!(
                 "number of workers: {least}..{most} by load (now {workers})"
             )),
-            Answer::NotScaling => Response::failed(
+            Answer::NotScaling => ControlResponse::failed(
                 "the server was started with a fixed number of workers; only one that is started with -w MIN..MAX takes a range",
             ),
-            Answer::Stopping => Response::done("stopping"),
+            Answer::Stopping => ControlResponse::done("stopping"),
             Answer::WorkerReplaced { slot } => {
-                Response::done(format!("slot {slot} has a new worker"))
+                ControlResponse::done(format!("slot {slot} has a new worker"))
             }
             Answer::RestartFailed { slot, why } => {
                 let (reason, traceback) =
                     self.reporting
-                        .journal
+                        .event_log
                         .restart_failure(*slot, *why, &self.fleet.workers);
-                Response {
+                ControlResponse {
                     traceback,
-                    ..Response::failed(format!("slot {slot} has no new worker: {reason}"))
+                    ..ControlResponse::failed(format!("slot {slot} has no new worker: {reason}"))
                 }
             }
-            Answer::NoSuchSlot { slot } => Response::failed(format!(
+            Answer::NoSuchSlot { slot } => ControlResponse::failed(format!(
                 "there is no slot {slot}; slots are counted from 0, and there are {}",
                 self.supervisor.target()
             )),
-            Answer::TooFew => Response::failed("a server has at least one worker"),
+            Answer::TooFew => ControlResponse::failed("a server has at least one worker"),
             Answer::TooMany { most } => {
-                Response::failed(format!("this server can have at most {most} workers"))
+                ControlResponse::failed(format!("this server can have at most {most} workers"))
             }
-            Answer::ServerStopping => Response::failed("the server is stopping"),
+            Answer::ServerStopping => ControlResponse::failed("the server is stopping"),
         }
     }
 
     /// Of the master and of every worker; later workers inherit it.
-    fn set_log_level(&mut self, name: &str) -> Response {
+    fn set_log_level(&mut self, name: &str) -> ControlResponse {
         let Some(level) = LogLevel::named(name) else {
-            return Response::failed(format!(
+            return ControlResponse::failed(format!(
                 "there is no log level {name}; there are {}",
                 LogLevel::NAMES.join(", ")
             ));
         };
         observability::set_level(level);
         for (_, worker) in self.fleet.workers.iter() {
-            worker.tell(&ToWorker::LogLevel(level as u8));
+            worker.send(&ToWorker::LogLevel(level as u8));
         }
         self.tell_molds(&ToMold::LogLevel(level as u8));
         tracing::info!(level = name, "log level changed");
-        Response::done(format!(
+        ControlResponse::done(format!(
             "log level {name}, until a reload changes the log's settings"
         ))
     }
@@ -297,42 +311,42 @@ fn portion(text: &str) -> Result<Portion, String> {
 }
 
 /// The refusal, with what to do about it.
-pub fn refused(refusal: Refusal) -> String {
+pub fn refused(refusal: RolloutRefusal) -> String {
     match refusal {
-        Refusal::Reloading { generation: None } => {
+        RolloutRefusal::Reloading { generation: None } => {
             "a reload is queued: try again when it has ended".to_owned()
         }
-        Refusal::Reloading {
+        RolloutRefusal::Reloading {
             generation: Some(generation),
         } => format!(
             "the server is reloading to generation {generation}: try again when that has ended"
         ),
-        Refusal::Staging { generation: None } => {
+        RolloutRefusal::Staging { generation: None } => {
             "another generation is queued to be staged: try again when it is".to_owned()
         }
-        Refusal::Staging {
+        RolloutRefusal::Staging {
             generation: Some(generation),
         } => format!(
             "generation {generation} is being staged: wait until it is ready, or `rgun ctl discard`"
         ),
-        Refusal::Staged { generation } => format!(
+        RolloutRefusal::Staged { generation } => format!(
             "generation {generation} is staged: `rgun ctl promote` or `rgun ctl discard` first"
         ),
-        Refusal::Canary { generation } => format!(
+        RolloutRefusal::Canary { generation } => format!(
             "generation {generation} is a canary: `rgun ctl promote` or `rgun ctl discard` first"
         ),
-        Refusal::TakingBack { generation } => {
+        RolloutRefusal::TakingBack { generation } => {
             format!("generation {generation} is being taken back: try again when that has ended")
         }
-        Refusal::NothingKept => {
+        RolloutRefusal::NothingKept => {
             "no generation is kept for a rollback: --rollback-window keeps one".to_owned()
         }
-        Refusal::NotMore { slots } => {
+        RolloutRefusal::NotMore { slots } => {
             format!("the canary has {slots} slots already: name more, promote or discard it")
         }
-        Refusal::NothingToCompare => {
+        RolloutRefusal::NothingToCompare => {
             "a canary of all slots leaves nothing to compare it with: name fewer".to_owned()
         }
-        Refusal::NothingStaged => "nothing is staged: `rgun ctl stage` first".to_owned(),
+        RolloutRefusal::NothingStaged => "nothing is staged: `rgun ctl stage` first".to_owned(),
     }
 }

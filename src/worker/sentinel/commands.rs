@@ -9,7 +9,7 @@ use crate::worker::signals;
 
 /// A command of the master (or a consequence of its death) for the thread that runs Python.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
+pub enum MasterCommand {
     /// Finish in-flight requests until `until`; at `end` the process exits. Monotonic milliseconds.
     Drain { until: u64, end: u64 },
     /// Cancel running requests.
@@ -20,8 +20,8 @@ pub enum Command {
 
 /// The queue of commands for the main thread.
 #[derive(Default)]
-pub struct Orders {
-    queue: Mutex<VecDeque<Command>>,
+pub struct CommandQueue {
+    queue: Mutex<VecDeque<MasterCommand>>,
     any: AtomicBool,
     /// A fast stop was ordered.
     fast: AtomicBool,
@@ -33,8 +33,8 @@ pub struct Orders {
     finished: AtomicBool,
 }
 
-impl Orders {
-    pub fn take(&self) -> Option<Command> {
+impl CommandQueue {
+    pub fn take(&self) -> Option<MasterCommand> {
         if !self.any.load(SeqCst) {
             return None;
         }
@@ -44,12 +44,12 @@ impl Orders {
         command
     }
 
-    pub fn had_to_be_fast(&self) -> bool {
+    pub fn fast_stop_requested(&self) -> bool {
         self.fast.load(SeqCst)
     }
 
-    pub fn give(&self, command: Command) {
-        if matches!(command, Command::Fast { .. }) {
+    pub fn give(&self, command: MasterCommand) {
+        if matches!(command, MasterCommand::Fast { .. }) {
             self.fast.store(true, SeqCst);
         }
         self.queue.lock().push_back(command);

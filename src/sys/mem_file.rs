@@ -16,11 +16,11 @@ const LONGEST: usize = 1 << 20;
 
 /// Each process that has it appends, also after it was emptied. Close-on-exec.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct MemFile {
     file: File,
 }
 
-impl Scratch {
+impl MemFile {
     pub fn new(name: &CStr) -> Result<Self> {
         let object = name.to_string_lossy();
         let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC)
@@ -35,18 +35,18 @@ impl Scratch {
     /// # Errors
     /// The system's: there is no memory for it, or no descriptor.
     pub fn holding(name: &CStr, parts: &[&[u8]]) -> Result<Self> {
-        let mut scratch = Self::new(name)?;
+        let mut mem_file = Self::new(name)?;
         for part in parts {
-            scratch
+            mem_file
                 .file
                 .write_all(part)
                 .map_err(|e| Error::new("write", name.to_string_lossy(), e))?;
         }
-        scratch
+        mem_file
             .file
             .rewind()
             .map_err(|e| Error::new("lseek", name.to_string_lossy(), e))?;
-        Ok(scratch)
+        Ok(mem_file)
     }
 
     /// The same file under another descriptor.
@@ -86,27 +86,27 @@ impl Scratch {
     }
 }
 
-impl AsFd for Scratch {
+impl AsFd for MemFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 }
 
-impl AsRawFd for Scratch {
+impl AsRawFd for MemFile {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
 }
 
-impl From<OwnedFd> for Scratch {
+impl From<OwnedFd> for MemFile {
     fn from(fd: OwnedFd) -> Self {
         Self { file: fd.into() }
     }
 }
 
-impl From<Scratch> for OwnedFd {
-    fn from(scratch: Scratch) -> Self {
-        scratch.file.into()
+impl From<MemFile> for OwnedFd {
+    fn from(mem_file: MemFile) -> Self {
+        mem_file.file.into()
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn after_it_was_emptied_writers_begin_at_its_start() {
-        let ours = Scratch::new(c"rgun-test").expect("memory");
+        let ours = MemFile::new(c"rgun-test").expect("memory");
         let theirs = ours.again().expect("a descriptor");
         let mut file = &theirs.file;
         file.write_all(b"first").expect("memory");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::cpus::{CpuFiles, cpus};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct ProcessEnvironment {
     /// Those that are Unicode; no setting has another value.
     pub variables: BTreeMap<String, String>,
     /// Where relative paths start.
@@ -18,15 +18,15 @@ pub struct Surroundings {
     pub cpus: u32,
 }
 
-impl Surroundings {
+impl ProcessEnvironment {
     #[must_use]
-    pub fn of_this_process() -> Surroundings {
+    pub fn of_this_process() -> ProcessEnvironment {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         // A deleted working directory has no name; relative paths then fail with a message of their own.
         let directory = start_directory();
-        Surroundings {
+        ProcessEnvironment {
             variables,
             directory,
             cpus: cpus(&Kernel),

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::network::Network;
-use super::sentinel::{Orders, Sentinel};
+use super::sentinel::{CommandQueue, Sentinel};
 use super::tls::{TlsListeners, TlsServer};
-use crate::ipc::{FromWorker, Phase, State, WorkerChannel};
-use crate::master::Seat;
+use crate::ipc::{FromWorker, Phase, ScoreboardState, WorkerChannel};
+use crate::master::WorkerInit;
 use crate::sys::epoll::Wake;
-use crate::sys::{self, Pid, Scratch};
+use crate::sys::{self, MemFile, Pid};
 
-pub struct Office {
+pub struct WorkerContext {
     pub net: Arc<Network>,
-    pub orders: Arc<Orders>,
+    pub commands: Arc<CommandQueue>,
     pub picked: Arc<Wake>,
     /// Host and port, or path and `None`, of each listener, as ASGI's `server`.
     pub addresses: Vec<(String, Option<u16>)>,
@@ -25,7 +25,7 @@ pub struct Office {
     pub master: Pid,
     pub generation: u64,
     /// The file that `DUMP_STACKS` writes to.
-    pub stacks: Scratch,
+    pub stacks: MemFile,
     channel: Arc<WorkerChannel>,
     /// End of a drain's grace period, in monotonic milliseconds.
     deadline: AtomicU64,
@@ -34,47 +34,48 @@ pub struct Office {
 }
 
 /// Opens the worker's context: from here on the sentinel answers the master.
-pub fn open(seat: Seat) -> io::Result<Office> {
-    let tls = TlsServer::open(&seat.settings, seat.certificates).map_err(io::Error::other)?;
-    let mut net = Network::new(seat.settings.clone(), seat.page)?;
-    net.tls = TlsListeners::new(tls, &seat.listeners);
+pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
+    let tls = TlsServer::open(&worker_init.settings, worker_init.certificates)
+        .map_err(io::Error::other)?;
+    let mut net = Network::new(worker_init.settings.clone(), worker_init.page)?;
+    net.tls = TlsListeners::new(tls, &worker_init.listeners);
     let net = Arc::new(net);
-    let orders = Arc::new(Orders::default());
+    let commands = Arc::new(CommandQueue::default());
     let picked = net.intake.picked.clone();
-    let channel = Arc::new(seat.channel);
-    let addresses = seat
+    let channel = Arc::new(worker_init.channel);
+    let addresses = worker_init
         .listeners
         .iter()
         .map(|listener| listener.address.server())
         .collect();
-    let office = Office {
+    let context = WorkerContext {
         net: net.clone(),
-        orders: orders.clone(),
+        commands: commands.clone(),
         picked: picked.clone(),
         addresses,
-        slot: seat.slot,
-        age: seat.age,
-        master: seat.master,
-        generation: seat.generation,
-        stacks: seat.stacks,
+        slot: worker_init.slot,
+        age: worker_init.age,
+        master: worker_init.master,
+        generation: worker_init.generation,
+        stacks: worker_init.stacks,
         channel: channel.clone(),
         deadline: AtomicU64::new(u64::MAX),
         end: AtomicU64::new(u64::MAX),
     };
     Sentinel {
         net,
-        listeners: seat.listeners.into_iter().map(Arc::new).collect(),
+        listeners: worker_init.listeners.into_iter().map(Arc::new).collect(),
         channel,
-        lifeline: seat.lifeline,
+        lifeline: worker_init.lifeline,
         picked,
-        orders,
+        commands,
     }
     .spawn()?;
-    Ok(office)
+    Ok(context)
 }
 
-impl Office {
-    pub fn say(&self, message: &FromWorker) {
+impl WorkerContext {
+    pub fn send(&self, message: &FromWorker) {
         if let Err(error) = self.channel.send(message) {
             // EOF on the lifeline reaches the sentinel too, which ends the worker.
             tracing::debug!(%error, "cannot send to the master");
@@ -84,20 +85,20 @@ impl Office {
     pub fn ready(&self) {
         // Importing the app has left unused memory.
         sys::trim();
-        self.net.page.set_state(State::Ready);
-        self.say(&FromWorker::Ready);
+        self.net.page.set_state(ScoreboardState::Ready);
+        self.send(&FromWorker::Ready);
     }
 
     pub fn was_ready(&self) -> bool {
         let state = self.net.page.state();
         matches!(
             state,
-            Some(State::Ready | State::Accepting | State::Draining)
+            Some(ScoreboardState::Ready | ScoreboardState::Accepting | ScoreboardState::Draining)
         )
     }
 
     pub fn failed(&self, phase: Phase, summary: &str, traceback: &str) {
-        self.say(&FromWorker::Failed {
+        self.send(&FromWorker::Failed {
             phase,
             summary: summary.to_owned(),
             traceback: traceback.to_owned(),
@@ -106,7 +107,7 @@ impl Office {
 
     /// Requests may run until `until_ms`; at `end_ms` the process exits.
     pub fn set_deadline(&self, until_ms: u64, end_ms: u64) {
-        self.net.page.set_state(State::Draining);
+        self.net.page.set_state(ScoreboardState::Draining);
         self.deadline.store(until_ms, Relaxed);
         self.end.store(end_ms, Relaxed);
     }

@@ -7,22 +7,22 @@ use super::configuration::Misconfigured;
 use super::molds::Molds;
 use super::scaling::log_scaling;
 use super::supervisor::{
-    BootFailure, BootPhase, CoreDump, Evidence, Exit, Finding, Generation, Helper, KillReason,
+    BootFailure, BootPhase, CoreDump, Evidence, Exit, Generation, Helper, KillReason, Regression,
     ReloadFailure, Report, Retirement, Retry, Slot, StopMode, Who,
 };
-use super::workers::{Failure, Workers};
+use super::workers::{WorkerFailure, Workers};
 
 use crate::ipc::InFlight;
 use crate::sys::clock;
-use crate::sys::signals::Signal;
+use crate::sys::signals::SignalNumber;
 
 /// Number of a worker's requests shown in a line.
 const SHOWN: usize = 10;
 
 /// Remembers the last traceback, so that a crash loop does not print the same one repeatedly.
 #[derive(Debug, Default)]
-pub struct Journal {
-    last: Option<Failure>,
+pub struct EventLog {
+    last: Option<WorkerFailure>,
     /// Why the last read of the configuration failed.
     pub config_error: Misconfigured,
     /// Why the last reload failed, unless a later one succeeded.
@@ -31,7 +31,7 @@ pub struct Journal {
     start_failed: bool,
 }
 
-impl Journal {
+impl EventLog {
     pub fn write(&mut self, report: &Report, workers: &Workers, molds: &Molds) {
         let pid = |worker: &Who| {
             workers
@@ -95,7 +95,7 @@ impl Journal {
             } => {
                 let requests = requests(workers.facts(worker.incarnation).in_flight);
                 tracing::error!(
-                    slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %Ended(*exit),
+                    slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %ExitText(*exit),
                     uptime_ms = ms(*uptime), retry = retry_words(*retry), failures = failures(*retry),
                     delay_ms = delay(*retry).map(ms), requests, "worker died"
                 );
@@ -105,7 +105,7 @@ impl Journal {
                 exit,
                 after,
             } => tracing::info!(
-                slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %Ended(*exit),
+                slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %ExitText(*exit),
                 after_ms = ms(*after), "worker exited"
             ),
             // Logged when its stacks are complete (`hang`).
@@ -362,7 +362,7 @@ impl Journal {
             } => tracing::error!(
                 generation = generation.0,
                 reason = match why {
-                    BootFailure::Exited(exit) => Ended(exit).to_string(),
+                    BootFailure::Exited(exit) => ExitText(exit).to_string(),
                     _ => "it did not fork within --boot-timeout".to_owned(),
                 },
                 retry = retry_words(retry),
@@ -395,9 +395,10 @@ impl Journal {
         } else {
             format!("{reason}: {}", failure.summary)
         };
-        let news = repeated == Repeated::Always || self.last.as_ref() != Some(failure);
+        let is_new = repeated == Repeated::Always || self.last.as_ref() != Some(failure);
         self.last = Some(failure.clone());
-        let traceback = (news && !failure.traceback.is_empty()).then(|| failure.traceback.clone());
+        let traceback =
+            (is_new && !failure.traceback.is_empty()).then(|| failure.traceback.clone());
         (reason, traceback)
     }
 
@@ -408,7 +409,7 @@ impl Journal {
         why: BootFailure,
         workers: &Workers,
     ) -> (String, Option<String>) {
-        let has_text = matches!(why, BootFailure::Said(_));
+        let has_text = matches!(why, BootFailure::Reported(_));
         match workers.last_words(slot).filter(|_| has_text) {
             None => (boot_words(why), None),
             Some(words) => (
@@ -437,7 +438,7 @@ impl Journal {
                 format!(
                     "the new worker of slot {} died: {}",
                     worker.slot,
-                    Ended(*exit)
+                    ExitText(*exit)
                 ),
                 None,
             ),
@@ -461,7 +462,7 @@ impl Journal {
                 None,
             ),
             ReloadFailure::TimeOver => (
-                "the canary's time is over and nobody has promoted it".to_owned(),
+                "the canary expired without being promoted".to_owned(),
                 None,
             ),
             ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
@@ -477,7 +478,7 @@ fn mold_failure(
 ) -> (String, Option<String>) {
     let reason = boot_words(why);
     match molds.failure(generation) {
-        Some(failure) if matches!(why, BootFailure::Said(_)) => (
+        Some(failure) if matches!(why, BootFailure::Reported(_)) => (
             format!("{reason}: {}", failure.summary),
             Some(failure.traceback.clone()).filter(|text| !text.is_empty()),
         ),
@@ -492,12 +493,12 @@ enum Repeated {
     Once,
 }
 
-fn finding(finding: Finding) -> &'static str {
+fn finding(finding: Regression) -> &'static str {
     match finding {
-        Finding::NotWorse => "not worse",
-        Finding::Errors => "more errors",
-        Finding::Exceptions => "more exceptions",
-        Finding::Slow => "slower",
+        Regression::NotWorse => "not worse",
+        Regression::Errors => "more errors",
+        Regression::Exceptions => "more exceptions",
+        Regression::Slow => "slower",
     }
 }
 
@@ -511,10 +512,10 @@ fn worse(evidence: &Evidence) -> String {
         )
     };
     match evidence.finding {
-        Finding::NotWorse => "the canary is not worse".to_owned(),
-        Finding::Errors => counts("answers with 5xx", new.errors, old.errors),
-        Finding::Exceptions => counts("exceptions", new.exceptions, old.exceptions),
-        Finding::Slow => format!(
+        Regression::NotWorse => "the canary is not worse".to_owned(),
+        Regression::Errors => counts("answers with 5xx", new.errors, old.errors),
+        Regression::Exceptions => counts("exceptions", new.exceptions, old.exceptions),
+        Regression::Slow => format!(
             "the canary's 95th percentile is {:?} in {} requests, the other generation's {:?} in {}",
             new.p95, new.requests, old.p95, old.requests
         ),
@@ -531,8 +532,8 @@ pub fn kill_reason(why: KillReason) -> &'static str {
 
 fn boot_words(why: BootFailure) -> String {
     match why {
-        BootFailure::Said(phase) => phase_words(phase).to_owned(),
-        BootFailure::Exited(exit) => format!("ended before it was ready: {}", Ended(exit)),
+        BootFailure::Reported(phase) => phase_words(phase).to_owned(),
+        BootFailure::Exited(exit) => format!("ended before it was ready: {}", ExitText(exit)),
         BootFailure::TimedOut => "not ready within --boot-timeout".to_owned(),
         BootFailure::NotSpawned => "it could not be started".to_owned(),
     }
@@ -612,9 +613,9 @@ pub fn requests(in_flight: &[InFlight]) -> Option<String> {
 }
 
 /// `code 3`, `SIGKILL`, `SIGSEGV (core dumped)`.
-struct Ended(Exit);
+struct ExitText(Exit);
 
-impl fmt::Display for Ended {
+impl fmt::Display for ExitText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Exit::Code(code) => write!(f, "code {code}"),
@@ -623,7 +624,7 @@ impl fmt::Display for Ended {
                     CoreDump::Written => " (core dumped)",
                     CoreDump::No => "",
                 };
-                write!(f, "{}{dumped}", Signal::from_raw(signal))
+                write!(f, "{}{dumped}", SignalNumber::from_raw(signal))
             }
             Exit::OutOfMemory => f.write_str("SIGKILL (out of memory)"),
         }
@@ -671,9 +672,9 @@ mod tests {
 
     #[test]
     fn an_end_is_told_as_it_was() {
-        assert_eq!(Ended(Exit::Code(3)).to_string(), "code 3");
+        assert_eq!(ExitText(Exit::Code(3)).to_string(), "code 3");
         assert_eq!(
-            Ended(Exit::Signal {
+            ExitText(Exit::Signal {
                 signal: 11,
                 core: CoreDump::Written
             })
@@ -681,7 +682,7 @@ mod tests {
             "SIGSEGV (core dumped)"
         );
         assert_eq!(
-            Ended(Exit::Signal {
+            ExitText(Exit::Signal {
                 signal: 9,
                 core: CoreDump::No
             })

@@ -8,24 +8,24 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 const MOST: usize = 32 * 1024 * 1024;
 
 #[derive(Debug)]
-pub struct Allowance {
+pub struct MemoryBudget {
     left: AtomicUsize,
 }
 
 /// A part of the budget; returned when it is dropped.
 #[derive(Debug)]
-pub struct Share {
-    of: Arc<Allowance>,
+pub struct BudgetShare {
+    of: Arc<MemoryBudget>,
     size: usize,
 }
 
-impl Default for Allowance {
+impl Default for MemoryBudget {
     fn default() -> Self {
         Self::new(MOST)
     }
 }
 
-impl Allowance {
+impl MemoryBudget {
     /// A budget of so many bytes.
     pub fn new(most: usize) -> Self {
         Self {
@@ -34,8 +34,8 @@ impl Allowance {
     }
 
     /// `None`: not enough is left.
-    pub fn take(self: &Arc<Self>, size: usize) -> Option<Share> {
-        let mut share = Share {
+    pub fn take(self: &Arc<Self>, size: usize) -> Option<BudgetShare> {
+        let mut share = BudgetShare {
             of: self.clone(),
             size: 0,
         };
@@ -43,7 +43,7 @@ impl Allowance {
     }
 }
 
-impl Share {
+impl BudgetShare {
     /// False: not enough is left, and the share is unchanged.
     pub fn grow(&mut self, more: usize) -> bool {
         let taken = (self.of.left).fetch_update(Relaxed, Relaxed, |left| left.checked_sub(more));
@@ -59,7 +59,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         self.of.left.fetch_add(self.size, Relaxed);
     }
@@ -71,13 +71,13 @@ mod tests {
 
     #[test]
     fn what_is_given_back_can_be_taken_again_and_no_more_than_all() {
-        let allowance = Arc::new(Allowance::default());
-        let mut share = allowance.take(MOST - 1).expect("all but one");
-        assert!(allowance.take(2).is_none());
+        let memory_budget = Arc::new(MemoryBudget::default());
+        let mut share = memory_budget.take(MOST - 1).expect("all but one");
+        assert!(memory_budget.take(2).is_none());
         assert!(!share.grow(2) && share.grow(1));
-        assert!(allowance.take(1).is_none());
+        assert!(memory_budget.take(1).is_none());
         assert!(share.reach(MOST) && share.reach(1) && !share.reach(MOST + 1));
         drop(share);
-        assert!(allowance.take(MOST).is_some());
+        assert!(memory_budget.take(MOST).is_some());
     }
 }

@@ -4,34 +4,34 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::body::Body;
-use super::crew::{Crew, micros};
-use super::roster::Job;
+use super::body::WsgiBody;
+use super::scheduler::Job;
+use super::thread_pool::{ThreadPool, micros};
 use super::upload::{Fed, Upload};
 use crate::http::RequestHead;
-use crate::worker::Office;
+use crate::worker::WorkerContext;
 use crate::worker::exchange::{Ending, Exchange};
 use crate::worker::key::RequestKey;
 use crate::worker::reactor::{Reactor, WatchNew};
-use crate::worker::sentinel::Command;
+use crate::worker::sentinel::MasterCommand;
 
-pub struct Post {
+pub struct ReactorOwner {
     pub reactor: Reactor,
     uploads: HashMap<RequestKey, Upload>,
 }
 
-impl Post {
-    pub fn new(office: &Arc<Office>) -> std::io::Result<Self> {
+impl ReactorOwner {
+    pub fn new(context: &Arc<WorkerContext>) -> std::io::Result<Self> {
         Ok(Self {
-            reactor: Reactor::new(office.net.clone(), office.picked.clone(), WatchNew::Later)?,
+            reactor: Reactor::new(context.net.clone(), context.picked.clone(), WatchNew::Later)?,
             uploads: HashMap::new(),
         })
     }
 
     /// One turn, and its consequences: bodies read, commands executed. `None`: sleeps until there is something to do.
-    pub fn turn(&mut self, crew: &Crew, timeout: Option<Duration>) {
+    pub fn turn(&mut self, thread_pool: &ThreadPool, timeout: Option<Duration>) {
         let timeout = match timeout {
-            None if crew.roster.lock().draining => Some(crew.office.time_left()),
+            None if thread_pool.scheduler.lock().draining => Some(thread_pool.context.time_left()),
             timeout => timeout,
         };
         if let Err(error) = self.reactor.turn(timeout) {
@@ -39,54 +39,54 @@ impl Post {
             // Whatever the error is, it must not become a busy loop.
             std::thread::park_timeout(Duration::from_millis(100));
         }
-        self.take_bodies(crew);
-        while let Some(command) = crew.office.orders.take() {
-            self.obey(crew, command);
+        self.take_bodies(thread_pool);
+        while let Some(command) = thread_pool.context.commands.take() {
+            self.obey(thread_pool, command);
         }
-        self.settle(crew);
+        self.settle(thread_pool);
     }
 
-    fn take_bodies(&mut self, crew: &Crew) {
+    fn take_bodies(&mut self, thread_pool: &ThreadPool) {
         loop {
             let (arrivals, fed) = {
-                let mut roster = crew.roster.lock();
-                if roster.arrivals.is_empty() && roster.fed.is_empty() {
+                let mut scheduler = thread_pool.scheduler.lock();
+                if scheduler.arrivals.is_empty() && scheduler.fed.is_empty() {
                     return;
                 }
                 (
-                    std::mem::take(&mut roster.arrivals),
-                    std::mem::take(&mut roster.fed),
+                    std::mem::take(&mut scheduler.arrivals),
+                    std::mem::take(&mut scheduler.fed),
                 )
             };
             for (exchange, head) in arrivals {
-                self.begin(crew, exchange, head);
+                self.begin(thread_pool, exchange, head);
             }
             for key in fed {
                 if let Some(upload) = self.uploads.remove(&key) {
-                    self.feed(crew, upload);
+                    self.feed(thread_pool, upload);
                 }
             }
         }
     }
 
-    fn begin(&mut self, crew: &Crew, exchange: Exchange, head: RequestHead) {
-        let upload = Upload::new(exchange, head, crew.spool.clone());
+    fn begin(&mut self, thread_pool: &ThreadPool, exchange: Exchange, head: RequestHead) {
+        let upload = Upload::new(exchange, head, thread_pool.spool.clone());
         if upload.is_for_the_app_at_once() {
             let (exchange, head, body) = upload.stream();
-            Self::queue(crew, exchange, head, body);
+            Self::queue(thread_pool, exchange, head, body);
         } else {
-            self.feed(crew, upload);
+            self.feed(thread_pool, upload);
         }
     }
 
-    fn feed(&mut self, crew: &Crew, mut upload: Upload) {
+    fn feed(&mut self, thread_pool: &ThreadPool, mut upload: Upload) {
         match upload.feed() {
             Fed::Partly => {
                 self.uploads.insert(upload.exchange.key(), upload);
             }
             Fed::Complete(body) => {
                 let Upload { exchange, head, .. } = upload;
-                Self::queue(crew, exchange, head, body);
+                Self::queue(thread_pool, exchange, head, body);
             }
             Fed::Lost => {
                 // As a rule it has ended already.
@@ -96,8 +96,8 @@ impl Post {
         }
     }
 
-    fn queue(crew: &Crew, exchange: Exchange, head: RequestHead, body: Body) {
-        crew.roster.lock().queue.push_back(Job {
+    fn queue(thread_pool: &ThreadPool, exchange: Exchange, head: RequestHead, body: WsgiBody) {
+        thread_pool.scheduler.lock().queue.push_back(Job {
             exchange,
             head,
             body,
@@ -105,38 +105,38 @@ impl Post {
         });
     }
 
-    fn obey(&mut self, crew: &Crew, command: Command) {
+    fn obey(&mut self, thread_pool: &ThreadPool, command: MasterCommand) {
         match command {
-            Command::Drain { until, end } => {
-                crew.office.set_deadline(until, end);
+            MasterCommand::Drain { until, end } => {
+                thread_pool.context.set_deadline(until, end);
                 self.reactor.drain();
             }
-            Command::Fast { end } => {
-                crew.office.set_deadline(0, end);
+            MasterCommand::Fast { end } => {
+                thread_pool.context.set_deadline(0, end);
                 self.reactor.end_handed_over();
             }
-            Command::Stacks { number } => {
+            MasterCommand::Stacks { number } => {
                 // A thread that has Python reports them; none does while all threads are busy.
-                crew.roster.lock().stacks_asked = Some(number);
+                thread_pool.scheduler.lock().stacks_asked = Some(number);
                 return;
             }
         }
-        crew.roster.lock().draining = true;
+        thread_pool.scheduler.lock().draining = true;
     }
 
     /// The end of a drain: nothing left, or no time left.
-    fn settle(&mut self, crew: &Crew) {
-        let mut roster = crew.roster.lock();
-        roster.turned = micros();
-        if !roster.draining || roster.over {
+    fn settle(&mut self, thread_pool: &ThreadPool) {
+        let mut scheduler = thread_pool.scheduler.lock();
+        scheduler.turned = micros();
+        if !scheduler.draining || scheduler.over {
             return;
         }
-        crew.settle(&mut roster);
-        if !roster.over && crew.office.time_left().is_zero() {
-            let is_idle = roster.busy.is_empty();
+        thread_pool.settle(&mut scheduler);
+        if !scheduler.over && thread_pool.context.time_left().is_zero() {
+            let is_idle = scheduler.busy.is_empty();
             if !is_idle {
-                let requests: Vec<String> = crew
-                    .office
+                let requests: Vec<String> = thread_pool
+                    .context
                     .net
                     .page
                     .in_flight()
@@ -145,8 +145,8 @@ impl Post {
                     .collect();
                 tracing::warn!(requests = requests.join(", "), "requests are cancelled");
             }
-            crew.finish(&mut roster);
-            drop(roster);
+            thread_pool.finish(&mut scheduler);
+            drop(scheduler);
             // Cancelled requests are still answered; the worker closes the rest when it exits.
             if is_idle {
                 self.reactor.close_all();

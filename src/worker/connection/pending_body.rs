@@ -11,18 +11,18 @@ use crate::worker::spool::SpoolFile;
 use crate::worker::transport::{Follows, Transport};
 
 #[derive(Debug)]
-pub struct Part {
-    pub source: Source,
+pub struct PendingBody {
+    pub source: BodySource,
     /// Bytes of it that are not sent.
     pub left: u64,
     /// Bytes that are written after it.
     pub behind: BytesMut,
     /// The part that follows those.
-    pub next: Option<Box<Part>>,
+    pub next: Option<Box<PendingBody>>,
 }
 
 #[derive(Debug)]
-pub enum Source {
+pub enum BodySource {
     /// A piece of the body is in that file, from `offset` on.
     File { file: Arc<File>, offset: u64 },
     /// Output that waits for the client; more can be appended.
@@ -31,10 +31,10 @@ pub enum Source {
     Block(Bytes),
 }
 
-impl Part {
+impl PendingBody {
     pub fn file(file: Arc<File>, offset: u64, left: u64, behind: &[u8]) -> Self {
         Self {
-            source: Source::File { file, offset },
+            source: BodySource::File { file, offset },
             left,
             behind: behind.into(),
             next: None,
@@ -44,7 +44,7 @@ impl Part {
     pub fn block(block: Bytes, behind: &[u8]) -> Self {
         Self {
             left: block.len() as u64,
-            source: Source::Block(block),
+            source: BodySource::Block(block),
             behind: behind.into(),
             next: None,
         }
@@ -52,7 +52,7 @@ impl Part {
 
     pub fn spool(file: SpoolFile) -> Self {
         Self {
-            source: Source::Spool { file, offset: 0 },
+            source: BodySource::Spool { file, offset: 0 },
             left: 0,
             behind: BytesMut::new(),
             next: None,
@@ -63,9 +63,9 @@ impl Part {
     pub fn send(&mut self, transport: &mut Transport, most: usize) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
         let count = match &mut self.source {
-            Source::File { file, offset } => send_from(transport, file, offset, most)?,
-            Source::Spool { file, offset } => send_from(transport, file.file(), offset, most)?,
-            Source::Block(block) => {
+            BodySource::File { file, offset } => send_from(transport, file, offset, most)?,
+            BodySource::Spool { file, offset } => send_from(transport, file.file(), offset, most)?,
+            BodySource::Block(block) => {
                 let count = transport.write(&block[..most], Follows::Nothing)?;
                 block.advance(count);
                 count

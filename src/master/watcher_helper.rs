@@ -3,42 +3,42 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use super::keeper::how;
+use super::helper_init::HelperInit;
+use super::monitor_helper::how;
 use super::names;
-use super::recruit::Recruit;
-use super::shell::{End, Flow, Shell};
+use super::shell::{End, LoopControl, Shell};
 use super::supervisor::{Event, Helper, HelperEnd};
 use crate::observability;
-use crate::sys::process::{Exit, Fork, fork, kill};
-use crate::sys::signals::Signal;
+use crate::sys::process::{Fork, ProcessExit, fork, kill};
+use crate::sys::signals::SignalNumber;
 use crate::sys::{Packet, Pid, exit_now, packet_pair, receive_packet};
-use crate::watcher::{LONGEST, Post, Report};
+use crate::watcher::{ChangeReport, LONGEST, WatcherInit};
 
 /// Without `--reload` there is none.
 #[derive(Debug, Default)]
-pub struct Lookout {
-    running: Option<Running>,
+pub struct WatcherHelper {
+    running: Option<WatcherProcess>,
     /// The channel on which workers report what they have loaded, and the watcher reads it; kept when the watcher is
     /// restarted.
-    news: Option<(OwnedFd, OwnedFd)>,
+    loaded_files: Option<(OwnedFd, OwnedFd)>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct WatcherProcess {
     pid: Pid,
     reports: OwnedFd,
     /// Its exit was caused by us.
     dismissed: bool,
 }
 
-impl Lookout {
+impl WatcherHelper {
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.running.as_ref().map(|running| running.reports.as_fd())
     }
 
     /// In a worker: its end of the channel.
-    pub fn take_news(&mut self) -> Option<OwnedFd> {
-        self.news.take().map(|(workers_end, _)| workers_end)
+    pub fn take_loaded_files(&mut self) -> Option<OwnedFd> {
+        self.loaded_files.take().map(|(workers_end, _)| workers_end)
     }
 
     pub fn is_running(&self) -> bool {
@@ -46,7 +46,7 @@ impl Lookout {
     }
 
     /// `None`: the process was not the watcher.
-    pub fn ended(&mut self, pid: Pid, exit: Exit) -> Option<HelperEnd> {
+    pub fn ended(&mut self, pid: Pid, exit: ProcessExit) -> Option<HelperEnd> {
         let running = self.running.take_if(|running| running.pid == pid)?;
         if running.dismissed {
             return Some(HelperEnd::Renewed);
@@ -60,69 +60,73 @@ impl Lookout {
         if let Some(running) = &mut self.running {
             running.dismissed = true;
             // It would exit when it sees that the master is gone; the kill saves the wait.
-            drop(kill(running.pid, Signal::KILL));
+            drop(kill(running.pid, SignalNumber::KILL));
         }
     }
 }
 
 impl Shell<'_> {
-    pub(super) fn start_watcher(&mut self) -> Flow {
+    pub(super) fn start_watcher(&mut self) -> LoopControl {
         match self.start_lookout() {
             Ok(flow) => flow,
             Err(error) => {
                 tracing::error!(%error, "file watcher not started");
                 self.helper_ended(Helper::Watcher, HelperEnd::Failed);
-                Flow::Go
+                LoopControl::Go
             }
         }
     }
 
-    fn start_lookout(&mut self) -> crate::sys::Result<Flow> {
+    fn start_lookout(&mut self) -> crate::sys::Result<LoopControl> {
         let Some(settings) = self.generations.first.reload.clone() else {
-            return Ok(Flow::Go);
+            return Ok(LoopControl::Go);
         };
         let (reports, theirs) = packet_pair(LONGEST)?;
-        if self.helpers.watcher.news.is_none() {
-            self.helpers.watcher.news = Some(packet_pair(LONGEST)?);
+        if self.helpers.watcher.loaded_files.is_none() {
+            self.helpers.watcher.loaded_files = Some(packet_pair(LONGEST)?);
         }
         let generation = self.supervisor.generation();
-        let project = self.generations.editions.get(&generation).map_or_else(
-            || self.generations.start.clone(),
-            |edition| PathBuf::from(edition.directory()),
-        );
+        let project = self
+            .generations
+            .generation_configs
+            .get(&generation)
+            .map_or_else(
+                || self.generations.start.clone(),
+                |generation_config| PathBuf::from(generation_config.directory()),
+            );
         let master = Pid::this();
         self.host.before_fork();
         match fork() {
             Ok(Fork::Child) => {
                 observability::after_fork();
-                let news = self
+                let loaded_files = self
                     .helpers
                     .watcher
-                    .news
+                    .loaded_files
                     .take()
                     .map(|(_, watchers_end)| watchers_end);
-                let recruit = news.map(|news| Recruit {
-                    post: Post {
+                let helper_init = loaded_files.map(|loaded_files| HelperInit {
+                    post: WatcherInit {
                         settings,
                         project,
                         reports: theirs,
-                        news,
+                        loaded_files,
                     },
                     identity: self.fleet.identity.clone(),
                     master,
                     title: names::watcher(&self.generations.first),
                 });
-                Ok(Flow::End(End::Watcher(recruit.map(Box::new))))
+                Ok(LoopControl::End(End::Watcher(helper_init.map(Box::new))))
             }
             Ok(Fork::Parent { child: pid }) => {
                 self.host.after_fork_parent();
                 tracing::debug!(pid = pid.as_raw(), "file watcher started");
-                self.helpers.watcher.running = Some(Running {
+                self.helpers.watcher.running = Some(WatcherProcess {
                     pid,
                     reports,
                     dismissed: false,
                 });
-                Ok(Flow::Go)
+                Ok(LoopControl::Go)
             }
             Err(error) => {
                 self.host.after_fork_parent();
@@ -137,13 +141,13 @@ impl Shell<'_> {
             return;
         };
         let mut buffer = vec![0; LONGEST];
-        let mut heard: Option<Report> = None;
+        let mut heard: Option<ChangeReport> = None;
         loop {
             match receive_packet(&running.reports, &mut buffer) {
                 Ok(Packet::Message(length)) => {
-                    let report = buffer.get(..length).and_then(Report::decode);
+                    let report = buffer.get(..length).and_then(ChangeReport::decode);
                     heard = match (heard, report) {
-                        (Some(first), Some(more)) => Some(Report {
+                        (Some(first), Some(more)) => Some(ChangeReport {
                             files: first.files.saturating_add(more.files),
                             ..first
                         }),
@@ -158,7 +162,7 @@ impl Shell<'_> {
                 }
             }
         }
-        if let Some(Report { files, first }) = heard {
+        if let Some(ChangeReport { files, first }) = heard {
             tracing::info!(file = first, files, "files changed");
             self.events.pending.push_back(Event::Changed);
         }
@@ -166,9 +170,9 @@ impl Shell<'_> {
 }
 
 /// Main function of the child.
-pub fn serve(recruit: Option<Recruit<Post>>) -> ! {
-    match recruit {
-        Some(recruit) => recruit.serve("rgun: watcher", crate::watcher::run),
+pub fn serve(helper_init: Option<HelperInit<WatcherInit>>) -> ! {
+    match helper_init {
+        Some(helper_init) => helper_init.serve("rgun: watcher", crate::watcher::run),
         None => exit_now(1),
     }
 }

@@ -1,21 +1,21 @@
 //! Initial data and main function of a child that is no worker: the monitor, the watcher of files.
 
 use crate::sys::process::{Parent, die_with_parent};
-use crate::sys::signals::Signal;
+use crate::sys::signals::SignalNumber;
 use crate::sys::{Identity, Pid, exit_now, set_title};
 
 #[derive(Debug)]
-pub struct Recruit<Post> {
-    pub post: Post,
+pub struct HelperInit<Init> {
+    pub post: Init,
     pub identity: Option<Identity>,
     pub master: Pid,
     pub title: String,
 }
 
-impl<Post> Recruit<Post> {
+impl<Init> HelperInit<Init> {
     /// It neither runs Python nor returns to Python code: there is nothing to finalise. `name`: in `ps`, limited by
     /// the kernel.
-    pub fn serve(self, name: &'static str, run: impl FnOnce(Post) -> u8) -> ! {
+    pub fn serve(self, name: &'static str, run: impl FnOnce(Init) -> u8) -> ! {
         set_title(name, &self.title);
         let code = match begin(self.identity.as_ref(), self.master) {
             Ok(Parent::Alive) => run(self.post),
@@ -36,5 +36,5 @@ fn begin(identity: Option<&Identity>, master: Pid) -> crate::sys::Result<Parent>
         identity.assume()?;
     }
     // After the change of user, which would reset it.
-    die_with_parent(master, Signal::KILL)
+    die_with_parent(master, SignalNumber::KILL)
 }

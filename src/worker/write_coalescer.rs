@@ -38,7 +38,7 @@ struct Line {
 
 /// The connections of a worker that hold output.
 #[derive(Default)]
-pub struct Held {
+pub struct WriteCoalescer {
     until_step_ends: Line,
     until_turn_ends: Line,
     step: AtomicU64,
@@ -46,7 +46,7 @@ pub struct Held {
     watched: AtomicBool,
 }
 
-impl Held {
+impl WriteCoalescer {
     /// The number of the current step.
     pub fn step(&self) -> u64 {
         self.step.load(Relaxed)
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn each_is_taken_at_its_own_end_and_once() {
-        let held = Held::default();
+        let held = WriteCoalescer::default();
         assert!(held.add(Arc::new(Nothing), Until::StepEnds));
         assert!(
             !held.add(Arc::new(Nothing), Until::TurnEnds),

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::launch::Launch;
-use super::molds::Mold;
+use super::molds::MoldChild;
 use crate::config::Settings;
 use crate::ipc;
-use crate::sys::{Document, Listener, Pid, Scratch};
+use crate::sys::{Document, Listener, MemFile, Pid};
 
 /// Everything that a worker inherits from the master.
 #[derive(Debug)]
-pub struct Seat {
+pub struct WorkerInit {
     pub slot: u32,
     /// As in gunicorn: number of workers started so far, including this one.
     pub age: u64,
@@ -28,9 +28,9 @@ pub struct Seat {
     /// This incarnation's page of the scoreboard.
     pub page: ipc::Page,
     /// The file for the stacks of its threads on `DUMP_STACKS`; the master reads it.
-    pub stacks: Scratch,
+    pub stacks: MemFile,
     /// `--reload`: the channel on which this worker reports the files that it has loaded.
-    pub news: Option<OwnedFd>,
+    pub loaded_files: Option<OwnedFd>,
     pub master: Pid,
 }
 
@@ -66,14 +66,14 @@ pub trait Host {
         None
     }
     /// Runs a mold, and each worker that it forks; returns the exit code. As `run_worker`.
-    fn run_mold(&self, mold: Mold) -> u8;
+    fn run_mold(&self, mold: MoldChild) -> u8;
     /// Runs a worker; returns its exit code. It may return: the stack unwinds to the caller of `run`.
-    fn run_worker(&self, seat: Seat) -> u8;
+    fn run_worker(&self, worker_init: WorkerInit) -> u8;
 }
 
 /// In which process, and how, `run` has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// The master has ended; exit with that code.
     Exit(u8),
     /// This is a forked worker that has ended; exit with that code and do nothing else.

@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::sys::{Listener, ListenerAddress};
 
 #[derive(Debug)]
-pub enum Door {
+pub enum MonitorListener {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
-impl Door {
+impl MonitorListener {
     /// # Errors
     /// The system's.
     pub fn open(listener: Listener) -> io::Result<Self> {
