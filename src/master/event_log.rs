@@ -461,10 +461,9 @@ impl EventLog {
                 format!("the canary has answered {requests} requests in its time, not {wanted}"),
                 None,
             ),
-            ReloadFailure::TimeOver => (
-                "the canary expired without being promoted".to_owned(),
-                None,
-            ),
+            ReloadFailure::TimeOver => {
+                ("the canary expired without being promoted".to_owned(), None)
+            }
             ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
         }
     }

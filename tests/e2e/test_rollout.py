@@ -295,7 +295,7 @@ def test_a_canary_ends_with_its_time(app, deploy):
     ctl("canary", 1, "--for", "500ms")
     server.log.wait("generation taken back")
     assert len(ctl.workers(1)) == 2
-    assert "nobody has promoted it" in ctl.status()["reloads"]["last_failure"]
+    assert "the canary expired without being promoted" in ctl.status()["reloads"]["last_failure"]
 
 
 def test_a_canary_that_does_not_boot_changes_nothing(app, deploy):
