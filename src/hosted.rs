@@ -137,6 +137,7 @@ fn settings() -> Vec<Described> {
                 ValueType::Json => "json",
                 ValueType::Text
                 | ValueType::TextOrTable
+                | ValueType::Named
                 | ValueType::Path
                 | ValueType::Number
                 | ValueType::Duration

@@ -18,7 +18,15 @@ object in the calling process. ``ClientDisconnected`` is what an ASGI app's ``se
 # Everything is loaded lazily: every worker imports this package, and the master does too.
 from __future__ import annotations
 
-__all__ = ["ClientDisconnected", "__version__", "run"]
+import sys
+
+__all__ = ["ClientDisconnected", "__version__", "is_leader", "run"]
+
+
+def is_leader() -> bool:
+    """Whether this process is the one worker that does what is to be done once. It changes when a worker ends: ask each time."""
+    ask = getattr(sys, "_rgun_is_leader", None)
+    return ask is not None and ask()
 
 
 def __getattr__(name: str):

@@ -6,12 +6,15 @@ from typing_extensions import Unpack
 
 from rgun._settings import Settings
 
-__all__ = ["ClientDisconnected", "__version__", "run"]
+__all__ = ["ClientDisconnected", "__version__", "is_leader", "run"]
 
 __version__: str
 
 class ClientDisconnected(ConnectionAbortedError):
     """Raised by ``send()``, and by ``wsgi.input``, when the client has left or its body is malformed."""
+
+def is_leader() -> bool:
+    """Whether this process is the one worker that does what is to be done once. It changes when a worker ends: ask each time."""
 
 def run(app: str | Callable[..., Any] | None = None, *options: str | PathLike[str], **settings: Unpack[Settings]) -> int:
     """Serve ``app``: ``rgun.run("config.asgi:application", bind=":8000", workers=4)``.

@@ -30,9 +30,6 @@ class Settings(TypedDict, total=False):
     redirect_https: str | float | PathLike[str] | None
     acme_challenge_dir: str | float | PathLike[str] | None
     workers: str | float | PathLike[str] | None
-    scale_wait: str | float | PathLike[str] | None
-    scale_idle: str | float | PathLike[str] | None
-    scale_memory: str | float | PathLike[str] | None
     threads: str | float | PathLike[str] | None
     timeout: str | float | PathLike[str] | None
     request_timeout: str | float | PathLike[str] | None
@@ -45,6 +42,7 @@ class Settings(TypedDict, total=False):
     asgi_lifespan: str | float | PathLike[str] | None
     run_before: str | float | PathLike[str] | Sequence[str] | None
     run_before_timeout: str | float | PathLike[str] | None
+    beside: str | float | PathLike[str] | Sequence[str] | None
     boot_timeout: str | float | PathLike[str] | None
     warm_up: str | float | PathLike[str] | None
     preload_app: bool | None

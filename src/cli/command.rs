@@ -69,6 +69,7 @@ fn argument(definition: &'static Definition) -> Arg {
         ValueType::Switch => argument.action(ArgAction::SetTrue),
         ValueType::Text
         | ValueType::TextOrTable
+        | ValueType::Named
         | ValueType::Path
         | ValueType::Choice(_)
         | ValueType::Number

@@ -231,7 +231,7 @@ fn check(
     sources.note();
     match tries {
         Tries::EverythingOfAStart => {
-            if let Err(error) = master::try_out(&whole) {
+            if let Err(error) = master::try_out(&whole, entry.python_executable().as_deref()) {
                 return report::start(&error);
             }
         }

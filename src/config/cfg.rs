@@ -57,8 +57,10 @@ fn value(definition: &Definition, layers: &Layers) -> Value {
             let whole = whole.or_else(|_| text.parse::<f64>().map(Value::from));
             whole.unwrap_or_else(|_| text.into())
         }
-        ValueType::Text | ValueType::TextOrTable | ValueType::Path | ValueType::Choice(_) => {
-            text.into()
-        }
+        ValueType::Text
+        | ValueType::TextOrTable
+        | ValueType::Named
+        | ValueType::Path
+        | ValueType::Choice(_) => text.into(),
     }
 }

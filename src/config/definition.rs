@@ -81,6 +81,8 @@ pub enum ValueType {
     Pairs,
     /// Text; in a configuration file also a table, which is JSON from there on.
     TextOrTable,
+    /// Text; in a configuration file also a table of named texts and tables, each of which is JSON with its name from there on.
+    Named,
     /// A table or dictionary; only in configuration files, and as JSON from there on.
     Json,
 }
@@ -94,6 +96,7 @@ impl ValueType {
             ValueType::Switch
             | ValueType::Text
             | ValueType::TextOrTable
+            | ValueType::Named
             | ValueType::Path
             | ValueType::Choice(_)
             | ValueType::List

@@ -4,6 +4,7 @@
 //! place that defines the settings, and the command line, `--help` and `docs/settings.md` are generated from it.
 
 mod cfg;
+mod companion;
 mod compression;
 mod cpus;
 mod definition;
@@ -33,6 +34,7 @@ mod words;
 
 pub use crate::sys::Protection;
 pub use cfg::cfg;
+pub use companion::CompanionSettings;
 pub use compression::{ResponseCoding, ResponseCompression};
 pub use cpus::{CpuFiles, cpus};
 pub use definition::{

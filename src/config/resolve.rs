@@ -1,5 +1,6 @@
 //! Turns the typed text into complete, checked settings. Pure, except that it resolves the directory of `--chdir`.
 
+mod companions;
 mod compression;
 mod files;
 mod http2;
@@ -111,6 +112,7 @@ pub fn resolve(
         request_timeout: limit(typed.optional("request_timeout", value::duration)?),
         recycling: recycling(&typed)?,
         run_before: typed.list("run_before", value::command)?,
+        companions: companions::companions(&typed)?,
         run_before_timeout: limit(Some(typed.value("run_before_timeout", value::duration)?)),
         rollback_window: typed.value("rollback_window", value::duration)?,
         shutdown_delay: typed.value("shutdown_delay", value::duration)?,

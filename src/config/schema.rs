@@ -98,7 +98,7 @@ fn one(definition: &Definition) -> Value {
             }
             json!({ "enum": values })
         }
-        ValueType::TextOrTable => json!({ "type": ["string", "object"] }),
+        ValueType::TextOrTable | ValueType::Named => json!({ "type": ["string", "object"] }),
         ValueType::Json => json!({ "type": "object" }),
     }
 }

@@ -235,9 +235,11 @@ fn has_shape(definition: &Definition, value: &Value) -> bool {
             value.is_number() || value.as_str().is_some_and(starts)
         }
         ValueType::Text | ValueType::Path => value.is_string() || value.is_array(),
-        ValueType::TextOrTable | ValueType::List | ValueType::Pairs | ValueType::Json => {
-            value.is_string() || value.is_array() || value.is_object()
-        }
+        ValueType::TextOrTable
+        | ValueType::Named
+        | ValueType::List
+        | ValueType::Pairs
+        | ValueType::Json => value.is_string() || value.is_array() || value.is_object(),
     }
 }
 
@@ -264,7 +266,11 @@ impl SettingsReader {
                 .iter()
                 .map(|(name, value)| Ok(format!("{name}={}", one(value)?)))
                 .collect::<Result<_, _>>()?,
-            Value::Object(_) if definition.kind == ValueType::TextOrTable => vec![one(value)?],
+            Value::Object(_)
+                if matches!(definition.kind, ValueType::TextOrTable | ValueType::Named) =>
+            {
+                vec![one(value)?]
+            }
             Value::Object(fields) => match fields.get("callable").and_then(Value::as_str) {
                 Some(name) if definition.kind == ValueType::Text => {
                     return Ok(vec![name.to_owned()]);
@@ -291,7 +297,7 @@ impl SettingsReader {
         match (definition.kind, value) {
             // As gunicorn: texts are stripped, names of files included.
             (_, Value::String(text)) => Ok(text.trim().to_owned()),
-            (ValueType::TextOrTable, Value::Object(_)) => Ok(value.to_string()),
+            (ValueType::TextOrTable | ValueType::Named, Value::Object(_)) => Ok(value.to_string()),
             (ValueType::Switch, Value::Bool(on)) => Ok(on.to_string()),
             // As gunicorn: a number is true or false, too.
             (ValueType::Switch, Value::Number(number)) => {

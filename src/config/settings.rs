@@ -383,6 +383,7 @@ pub struct Settings {
     pub run_before: Vec<RunBefore>,
     /// For each of them. `None`: no limit.
     pub run_before_timeout: Option<Duration>,
+    pub companions: Vec<super::CompanionSettings>,
     /// How long replaced workers are kept for a rollback; zero: not at all.
     pub rollback_window: Duration,
     /// From the first TERM to the drain.

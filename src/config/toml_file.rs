@@ -95,6 +95,14 @@ impl TomlReader<'_> {
                 }
                 Ok(self.joined(definition, pairs, at))
             }
+            // A value of its own for each, so that a mistake is shown where it stands.
+            DeValue::Table(table) if definition.kind == ValueType::Named => Ok(table
+                .iter()
+                .map(|(name, value)| {
+                    let named = format!("{{{}:{}}}", quoted(name.get_ref()), json(value.get_ref()));
+                    (named, name.span().start)
+                })
+                .collect()),
             DeValue::Array(values)
                 if definition.occurs == Occurs::Repeatedly
                     || matches!(definition.kind, ValueType::List | ValueType::Pairs) =>
@@ -162,6 +170,7 @@ impl TomlReader<'_> {
             ValueType::Pairs => "a table, or strings such as \"NAME=VALUE\"",
             ValueType::List => "a string or an array of strings",
             ValueType::TextOrTable => "strings or tables",
+            ValueType::Named => "a string, an array of strings, or a table for each name",
             ValueType::Text | ValueType::Path if definition.occurs == Occurs::Repeatedly => {
                 "a string or an array of strings"
             }

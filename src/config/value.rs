@@ -6,6 +6,7 @@ mod app;
 mod choice;
 mod ciphers;
 mod command;
+mod companion;
 mod compression;
 mod headers;
 mod http2;
@@ -28,6 +29,7 @@ pub(super) use choice::{
 };
 pub(super) use ciphers::cipher_suites;
 pub(super) use command::command;
+pub(super) use companion::companions;
 pub(super) use compression::{codings, media_types};
 pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
 pub(super) use http2::{

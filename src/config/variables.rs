@@ -30,6 +30,9 @@ pub fn environment(variables: &BTreeMap<String, String>) -> Layer {
 /// The prefix of rgun's own variables.
 const OWN: &str = "RGUN_";
 
+/// What a worker has, and hands to what it starts.
+const LEADER: &str = "RGUN_LEADER";
+
 /// Variables that Kubernetes injects for a Service of that name.
 const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
 
@@ -41,7 +44,10 @@ pub fn own_variables(variables: &BTreeMap<String, String>) -> (Layer, Vec<String
         let Some(name) = variable.strip_prefix(OWN) else {
             continue;
         };
-        if variable == OWN_CMD_ARGS || INJECTED.iter().any(|injected| name.starts_with(injected)) {
+        if variable == OWN_CMD_ARGS
+            || variable == LEADER
+            || INJECTED.iter().any(|injected| name.starts_with(injected))
+        {
             continue;
         }
         let name = name.to_ascii_lowercase();

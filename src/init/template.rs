@@ -27,10 +27,11 @@ pub enum DeployTarget {
     BlueGreen,
     GithubActions,
     Procfile,
+    Monitoring,
 }
 
 impl DeployTarget {
-    pub const ALL: [DeployTarget; 7] = [
+    pub const ALL: [DeployTarget; 8] = [
         DeployTarget::Systemd,
         DeployTarget::Nginx,
         DeployTarget::Compose,
@@ -38,6 +39,7 @@ impl DeployTarget {
         DeployTarget::BlueGreen,
         DeployTarget::GithubActions,
         DeployTarget::Procfile,
+        DeployTarget::Monitoring,
     ];
 
     #[must_use]
@@ -50,6 +52,7 @@ impl DeployTarget {
             DeployTarget::BlueGreen => "blue-green",
             DeployTarget::GithubActions => "github-actions",
             DeployTarget::Procfile => "procfile",
+            DeployTarget::Monitoring => "monitoring",
         }
     }
 
@@ -63,6 +66,7 @@ impl DeployTarget {
             DeployTarget::BlueGreen => "two colours behind nginx, and a script that switches",
             DeployTarget::GithubActions => "a workflow that tests, and deploys over ssh",
             DeployTarget::Procfile => "Procfile, for hosts that read one",
+            DeployTarget::Monitoring => "alert rules for Prometheus and a dashboard for Grafana",
         }
     }
 
@@ -75,6 +79,7 @@ impl DeployTarget {
             DeployTarget::BlueGreen => BLUE_GREEN,
             DeployTarget::GithubActions => GITHUB_ACTIONS,
             DeployTarget::Procfile => PROCFILE,
+            DeployTarget::Monitoring => MONITORING,
         }
     }
 }
@@ -243,6 +248,16 @@ const GITHUB_ACTIONS: &[Template] = &[own(
     ".github/workflows/deploy.yml",
     include_str!("templates/github-actions/deploy.yml"),
 )];
+const MONITORING: &[Template] = &[
+    own(
+        "deploy/monitoring/rgun.rules.yml",
+        include_str!("templates/monitoring/rules.yml"),
+    ),
+    own(
+        "deploy/monitoring/rgun-dashboard.json",
+        include_str!("templates/monitoring/dashboard.json"),
+    ),
+];
 const PROCFILE: &[Template] = &[own("Procfile", include_str!("templates/procfile/Procfile"))];
 
 /// The files of that deployment, in reading order.

@@ -160,8 +160,10 @@ fn every_target_for_every_kind_of_project() {
             assert!(!written.is_empty());
             for draft in written {
                 let text = draft.text.replace("${{", "").replace("$$", "");
+                // Grafana's own marks are the same.
+                let theirs = target == DeployTarget::Monitoring;
                 assert!(
-                    !text.contains("{{") && !text.contains("{%"),
+                    (theirs || !text.contains("{{")) && !text.contains("{%"),
                     "{}: {text}",
                     draft.path
                 );

@@ -18,7 +18,7 @@ pub const CAUSES: [&str; 9] = [
     "out-of-memory",
 ];
 
-const _: () = assert!(header::RESTARTS + CAUSES.len() <= header::SCALING);
+const _: () = assert!(header::RESTARTS + CAUSES.len() <= header::LEADER);
 
 /// The service as a whole, as the master sees it: what a readiness probe asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

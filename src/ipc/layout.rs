@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 9;
+pub const VERSION: u64 = 10;
 
 /// The header.
 pub mod header {
@@ -31,6 +31,8 @@ pub mod header {
     pub const USED_SLOTS: usize = 15;
     /// By cause.
     pub const RESTARTS: usize = 16;
+    /// The incarnation of the worker that is the leader; zero: no worker.
+    pub const LEADER: usize = 27;
     /// Of a number of workers that follows the load: least, most, how often it was raised and lowered.
     pub const SCALING: usize = 28;
     /// Two words for each listener: waiting, most.

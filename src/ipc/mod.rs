@@ -14,6 +14,7 @@ mod counters;
 mod error;
 mod facts;
 mod layout;
+mod leader;
 mod message;
 mod mold;
 #[allow(
@@ -31,6 +32,7 @@ pub use counters::{Counters, FILE_STATUSES, WaitHistogram};
 pub use error::{Error, Result};
 pub use facts::{CAUSES, Queue, ScalingFacts, Service, ServiceFacts};
 pub use layout::VERSION as SCOREBOARD_VERSION;
+pub use leader::Leadership;
 pub use message::*;
 pub use mold::{ForkOrder, FromMold, MoldChannel, MoldHandle, ToMold, mold_channel};
 pub use page::{InFlight, InFlightMark, Page, ScoreboardState, Ticket};

@@ -84,6 +84,16 @@ impl Shell<'_> {
                 self.abort(incarnation);
             }
             Action::StartHelper { helper } => return self.start_helper(helper),
+            Action::Lead { leader } => {
+                let leader = leader.map(|incarnation| incarnation.0);
+                self.fleet.scoreboard.set_leader(leader);
+            }
+            Action::StartCompanion {
+                companion,
+                generation,
+            } => self.start_companion(companion, generation),
+            Action::EndCompanion { companion } => self.end_companion(companion),
+            Action::KillCompanion { companion } => self.kill_companion(companion),
             Action::EndHelpers => self.end_helpers(),
             Action::DumpStacks { incarnation } => self.ask_for_stacks(incarnation),
             Action::MeasureMemory => {
@@ -117,6 +127,9 @@ impl Shell<'_> {
                     Report::Scaled { from, to } => self.hook_workers_changed(*from, *to),
                     Report::ScaledByLoad(decision) => self.note_scaling(decision),
                     _ => {}
+                }
+                if let Report::Companion { companion, what } = report {
+                    self.note_companion(companion, what);
                 }
                 if let Report::Reloaded { generation, .. } = report {
                     self.listening.previews.end(generation);
@@ -202,12 +215,14 @@ impl Shell<'_> {
                     return Ok(LoopControl::End(End::ChildSetupFailed(FAILED_TO_BOOT)));
                 }
                 let ends = (theirs, their_stacks);
-                let worker_init =
-                    self.worker_init(slot, generation, &generation_config, ends, page, master);
-                let worker_init = worker_init.map(|worker_init| WorkerInit {
-                    age: incarnation.0,
-                    ..worker_init
-                });
+                let worker_init = self.worker_init(
+                    (incarnation, slot),
+                    generation,
+                    &generation_config,
+                    ends,
+                    page,
+                    master,
+                );
                 Ok(LoopControl::End(match worker_init {
                     Some(worker_init) => End::Child(Box::new(ChildContext {
                         worker_init,
@@ -266,7 +281,7 @@ impl Shell<'_> {
     /// In the child: takes what a worker needs before the rest is dropped.
     fn worker_init(
         &mut self,
-        slot: Slot,
+        (incarnation, slot): (Incarnation, Slot),
         generation: Generation,
         generation_config: &GenerationConfig,
         (channel, stacks): (WorkerChannel, MemFile),
@@ -278,7 +293,8 @@ impl Shell<'_> {
         listeners.extend(self.listening.previews.part_of(generation));
         Some(WorkerInit {
             slot: slot.0,
-            age: 0,
+            age: incarnation.0,
+            leadership: self.fleet.scoreboard.leadership(incarnation.0)?,
             generation: u64::from(generation.0),
             settings: Arc::clone(&generation_config.settings),
             listeners,

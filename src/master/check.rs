@@ -1,8 +1,11 @@
 //! `--check-config`: tries what a start would open and which user it would become, without leaving anything behind.
 
+use std::path::Path;
+
 use super::binds::takes_ipv4;
+use super::commands::missing_program;
 use super::{Error, try_temporary_directory};
-use crate::config::{ControlSocket, Endpoint, Groups, LogTarget, Settings};
+use crate::config::{ControlSocket, Endpoint, Groups, LogTarget, Settings, start_directory};
 use crate::sys::{
     self, AnyIpv6, Identity, Supplementary, directory_of, may_append, may_write, try_tcp, try_unix,
 };
@@ -10,9 +13,23 @@ use crate::sys::{
 /// Fails where a start with these settings would fail before its first worker boots. An address in use is no failure,
 /// nor is a pid file of a running server: most often both belong to the server that is about to be reloaded.
 ///
+/// `python`: the one that workers run in. A companion whose program is not there would not keep a start from being one, but is
+/// never meant.
+///
 /// # Errors
 /// Those of a start.
-pub fn try_out(settings: &Settings) -> Result<(), Error> {
+pub fn try_out(settings: &Settings, python: Option<&Path>) -> Result<(), Error> {
+    let start = start_directory();
+    let directory = settings
+        .chdir
+        .as_ref()
+        .map_or(start.clone(), |chdir| start.join(chdir));
+    if let Some(companion) = missing_program(settings, python, &directory) {
+        return Err(Error::NoCompanion {
+            name: companion.name.clone(),
+            program: companion.command.program.clone(),
+        });
+    }
     for target in settings.access_log.iter().chain([&settings.error_log]) {
         if let LogTarget::File(path) = target {
             may_append(path).map_err(|e| sys::Error::new("open", path.display(), e))?;

@@ -1,5 +1,6 @@
 //! The first steps of a forked worker, before its host takes over.
 
+use super::commands::PRIVATE;
 use super::generation::{GenerationConfig, Logs};
 use super::names;
 use super::shell::ChildContext;
@@ -13,16 +14,6 @@ use crate::sys::{self, Identity, Pid, clock};
 
 /// Exit code of a worker that could not begin (gunicorn's `WORKER_BOOT_ERROR`).
 pub const FAILED_TO_BOOT: u8 = 3;
-
-/// Variables for this process only, which would mislead a worker or its child processes.
-pub const PRIVATE: [&str; 6] = [
-    "LISTEN_PID",
-    "LISTEN_FDS",
-    "LISTEN_FDNAMES",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-];
 
 /// Runs the worker; returns its exit code.
 ///

@@ -20,6 +20,9 @@ pub enum Error {
     /// The pid file names a process that lives.
     #[error("pid file {}: process {pid} is running", path.display())]
     Running { path: PathBuf, pid: Pid },
+    /// Of `--beside`.
+    #[error("--beside: the command of {name}, {program}, is not found")]
+    NoCompanion { name: String, program: String },
     #[error("--worker-tmp-dir: {0}")]
     NoTemporaryFiles(sys::Error),
     #[error(
@@ -43,6 +46,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::System(error) | Self::Ipc(ipc::Error::System(error)) => error.hint.clone(),
+            Self::NoCompanion { .. } => Some(
+                "install it beside this Python, or name it with its path; it is looked for there first, then on PATH".to_owned(),
+            ),
             Self::Running { path, .. } => Some(format!(
                 "stop it first; if it is another program, remove {}",
                 path.display()

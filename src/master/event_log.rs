@@ -316,6 +316,8 @@ impl EventLog {
                 delay_ms = delay(*retry).map(ms),
                 "helper failed, restarting it after a delay"
             ),
+            // With its name (`companions::record`).
+            Report::Companion { .. } => {}
             Report::HelpersLate { after } => tracing::warn!(
                 after_ms = ms(*after),
                 "shutdown timed out: the on_exit hook, or the monitor, has not ended"
@@ -565,7 +567,7 @@ fn helper_words(helper: Helper) -> &'static str {
     }
 }
 
-fn retry_words(retry: Retry) -> &'static str {
+pub fn retry_words(retry: Retry) -> &'static str {
     match retry {
         Retry::AtOnce => "at once",
         Retry::Paced { .. } => "paced",
@@ -574,14 +576,14 @@ fn retry_words(retry: Retry) -> &'static str {
     }
 }
 
-fn delay(retry: Retry) -> Option<Duration> {
+pub fn delay(retry: Retry) -> Option<Duration> {
     match retry {
         Retry::Paced { delay, .. } => Some(delay),
         Retry::AtOnce | Retry::AtNextChange | Retry::None => None,
     }
 }
 
-fn failures(retry: Retry) -> Option<u32> {
+pub fn failures(retry: Retry) -> Option<u32> {
     match retry {
         Retry::Paced { failures, .. } => Some(failures),
         Retry::AtOnce | Retry::AtNextChange | Retry::None => None,
@@ -612,7 +614,7 @@ pub fn requests(in_flight: &[InFlight]) -> Option<String> {
 }
 
 /// `code 3`, `SIGKILL`, `SIGSEGV (core dumped)`.
-struct ExitText(Exit);
+pub struct ExitText(pub Exit);
 
 impl fmt::Display for ExitText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

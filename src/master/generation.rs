@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::capacity::Capacity;
 use super::certificates::Certificates;
 use super::supervisor::{
-    Abort, ForkedFrom, Helper, Plan, ScaleRules, SourceWatching, Winch, WorkerLimits,
+    Abort, CompanionPlan, ForkedFrom, Helper, Plan, ScaleRules, SourceWatching, Winch, WorkerLimits,
 };
 use crate::config::{ProcessMode, Settings};
 
@@ -125,6 +125,14 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
         .into_iter()
         .filter_map(|(helper, wanted)| wanted.then_some(helper))
         .collect(),
+        companions: settings
+            .companions
+            .iter()
+            .map(|companion| CompanionPlan {
+                name: companion.name.clone(),
+                grace: companion.grace.unwrap_or(settings.graceful_timeout),
+            })
+            .collect(),
         preparations: u32::try_from(settings.run_before.len()).unwrap_or(u32::MAX),
         preparation_timeout: settings.run_before_timeout,
     }

@@ -24,7 +24,10 @@ impl Shell<'_> {
             self.helper_ended(Helper::Watcher, end);
             return true;
         }
-        self.upgrade.ended(pid, exit) || self.was_preparation(pid, exit) || self.was_mold(pid, exit)
+        self.upgrade.ended(pid, exit)
+            || self.was_preparation(pid, exit)
+            || self.was_companion(pid, exit)
+            || self.was_mold(pid, exit)
     }
 
     pub(super) fn helper_ended(&mut self, helper: Helper, end: HelperEnd) {

@@ -13,6 +13,8 @@ mod capacity;
 mod certificates;
 mod check;
 mod child;
+mod commands;
+mod companions;
 mod comparison;
 mod condition;
 mod configuration;
@@ -157,6 +159,9 @@ fn govern(
             return Err(error);
         }
     }
+    if !shell.helpers.monitor.binds.listeners.is_empty() {
+        shell.helpers.companions.show()?;
+    }
     for listener in &shell.helpers.monitor.binds.listeners {
         tracing::info!(address = %listener, "probes and metrics");
     }
@@ -217,6 +222,7 @@ fn serve(
         Err(error) => Err(error),
     };
     shell.molds.kill();
+    shell.helpers.companions.kill();
     *announcement = shell.reporting.announcement.take();
     shell.handlers.control.close();
     shell.helpers.monitor.dismiss();

@@ -122,7 +122,9 @@ impl Shell<'_> {
                 listeners: std::mem::take(&mut self.helpers.monitor.binds.listeners),
                 lifeline: self.fleet.lifeline.read.take()?,
                 board: self.fleet.scoreboard.board(),
+                app: names::server(&self.generations.first),
                 addresses,
+                companions: self.helpers.companions.shown_again(),
                 certificates: self
                     .listening
                     .certificates

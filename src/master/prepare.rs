@@ -1,14 +1,12 @@
 //! The processes of the commands that run before the first boot. Their order and time limits are decided by the
 //! supervisor.
 
-use std::env;
-use std::ffi::OsString;
 use std::io;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use super::child::PRIVATE;
+use super::commands::{command, in_words};
+use super::generation::GenerationConfig;
 use super::shell::Shell;
 use super::supervisor::{Event, Exit, Generation, Signal};
 use super::workers::exit;
@@ -23,9 +21,6 @@ use crate::sys::{self, Pid, clock};
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
 const SIGNALLED: u8 = 128;
-
-/// The search path for programs if none is set (`_PATH_DEFPATH` of the C library).
-const DEFAULT_PATH: &str = "/usr/bin:/bin";
 
 /// The running command.
 #[derive(Debug)]
@@ -69,18 +64,14 @@ impl Shell<'_> {
     }
 
     fn start(&self, run_before: &RunBefore) -> sys::Result<Pid> {
-        let mut command = Command::new(&run_before.program);
-        command
-            .args(&run_before.arguments)
-            .envs(self.generations.first.environment())
-            .env("PATH", self.path())
-            .stdin(Stdio::null());
-        PRIVATE.iter().for_each(|name| {
-            command.env_remove(name);
-        });
-        if let Some(generation_config) = self.generations.generation_configs.get(&Generation(1)) {
-            command.current_dir(generation_config.directory());
-        }
+        let settings = &self.generations.first;
+        let generation_config = self.generations.generation_configs.get(&Generation(1));
+        let directory = generation_config.map_or(
+            self.generations.start.as_path(),
+            GenerationConfig::directory,
+        );
+        let python = self.host.python_executable();
+        let mut command = command(run_before, settings, directory, python.as_deref());
         if let (LogTarget::File(_), Some(output)) =
             (&self.generations.first.error_log, observability::output())
         {
@@ -88,27 +79,6 @@ impl Shell<'_> {
             command.stdout(copy()?).stderr(copy()?);
         }
         start_group(&mut command, self.fleet.identity.clone(), None)
-    }
-
-    /// `python manage.py migrate` must run the Python of the workers, even if no virtual environment is activated.
-    fn path(&self) -> OsString {
-        let given = self
-            .generations
-            .first
-            .environment()
-            .rev()
-            .find(|(name, _)| *name == "PATH");
-        let given = given.map(|(_, value)| OsString::from(value));
-        let given = given.or_else(|| env::var_os("PATH"));
-        let given = given.unwrap_or_else(|| DEFAULT_PATH.into());
-        let python = self.host.python_executable();
-        let Some(first) = python.as_deref().and_then(Path::parent) else {
-            return given;
-        };
-        let others = env::split_paths(&given).filter(|one| one != first);
-        let all = std::iter::once(first.to_owned()).chain(others);
-        // A directory with a colon in its name cannot be part of such a list.
-        env::join_paths(all).unwrap_or(given)
     }
 
     pub(super) fn signal_preparation(&mut self, signal: Signal) {
@@ -161,9 +131,4 @@ impl Shell<'_> {
             .push_back(Event::Prepared { step, code });
         true
     }
-}
-
-fn in_words(command: &RunBefore) -> String {
-    let words = std::iter::once(&command.program).chain(&command.arguments);
-    words.cloned().collect::<Vec<_>>().join(" ")
 }

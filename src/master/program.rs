@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::child::PRIVATE;
+use super::commands::PRIVATE;
 use crate::sys::command::{kill_group, start_group};
 use crate::sys::signals::SignalNumber;
 use crate::sys::{self, MemFile, Pid, clock, pipe, process, wait_readable};

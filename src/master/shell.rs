@@ -10,6 +10,7 @@ use super::Error;
 use super::binds::Binds;
 use super::capacity::Capacity;
 use super::certificates::CertificateState;
+use super::companions::processes::CompanionProcesses;
 use super::comparison::CanaryWindow;
 use super::condition::Note;
 use super::configuration::{Asking, Configuration};
@@ -150,6 +151,8 @@ pub struct HelperProcesses {
     pub(super) watcher: WatcherHelper,
     /// Reads the configuration for a reload.
     pub(super) reader: Option<Asking>,
+    /// `--beside`.
+    pub(super) companions: CompanionProcesses,
     /// `--run-before`.
     pub(super) command: Option<RunningCommand>,
     /// They were ordered to end.

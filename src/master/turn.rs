@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Error;
 use super::control;
 use super::shell::Shell;
-use super::supervisor::{Event, Generation, Incarnation};
+use super::supervisor::{CompanionId, Event, Generation, Incarnation};
 use super::workers::Hearing;
 use crate::observability;
 use crate::sys::{PollInterest, Turn, clock};
@@ -28,6 +28,7 @@ enum EventSource {
     Signals,
     Worker(Incarnation),
     Mold(Generation),
+    Companion(CompanionId),
     Configuration,
     Watcher,
     Certificates,
@@ -74,6 +75,15 @@ impl Shell<'_> {
         for (generation, mold) in self.molds.iter() {
             for (fd, wanted) in mold.watched() {
                 turn.watch(EventSource::Mold(generation), fd, wanted);
+            }
+        }
+        for (companion, output) in self.helpers.companions.outputs() {
+            let source = EventSource::Companion(companion);
+            if let Some(pipe) = output.watched() {
+                turn.watch(source, pipe, PollInterest::Readable);
+            }
+            if let Some(due) = output.due() {
+                turn.wake(source, due);
             }
         }
         if let Some(asking) = &self.helpers.reader {
@@ -134,6 +144,7 @@ impl Shell<'_> {
             }
             EventSource::Worker(incarnation) => self.listen(incarnation, MESSAGES_A_TURN),
             EventSource::Mold(generation) => self.hear_mold_in_turn(generation),
+            EventSource::Companion(companion) => self.hear_companion(companion),
             EventSource::Configuration => self.hear_configuration(),
             EventSource::Watcher => self.hear_lookout(),
             EventSource::Certificates => self.keep_certificates(),

@@ -16,6 +16,8 @@ pub struct WorkerInit {
     pub slot: u32,
     /// As in gunicorn: number of workers started so far, including this one.
     pub age: u64,
+    /// Whether this worker is the one that does what is to be done once.
+    pub leadership: ipc::Leadership,
     pub generation: u64,
     pub settings: Arc<Settings>,
     /// The worker's copies; the master keeps its own.

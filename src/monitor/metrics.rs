@@ -8,6 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::companion_metrics;
 use super::families::{Label, family, seconds, waits};
 use super::memory::MemorySize;
 use super::ratio::float;
@@ -35,6 +36,7 @@ impl Collector for Snapshot {
         self.encode_waits(encoder)?;
         self.encode_workers(encoder)?;
         self.encode_master(encoder)?;
+        companion_metrics::encode(&self.companions, encoder)?;
         self.encode_certificates(encoder)?;
         self.encode_memory(encoder)
     }
@@ -404,6 +406,9 @@ mod tests {
             &mut Ratios::default(),
             10_000,
         );
+        let mut snapshot = snapshot;
+        snapshot.companions =
+            super::super::companion::CompanionSample::read(b"1 0 celery\n0 12 beat\n");
         let text = text(snapshot).expect("it fits");
         // The memory of this machine is not known to the test.
         let stable: Vec<&str> = text

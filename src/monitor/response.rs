@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue,
+};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use super::companion::CompanionSample;
 use super::exposition::Exposition;
 use super::memory::MemoryReadings;
 use super::metrics;
+use super::overview;
 use super::probe::{Probe, ProbeVerdict};
 use super::ratio::Ratios;
 use super::snapshot::Snapshot;
@@ -17,6 +21,7 @@ use crate::ipc::Board;
 use crate::sys::{Document, clock};
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 /// No path of ours is that long.
 const LONGEST_PATH: usize = 1024;
 
@@ -25,18 +30,27 @@ pub type MonitorResponse = Response<Full<Bytes>>;
 /// What is kept from one request to the next.
 pub struct Answers {
     board: Board,
+    app: String,
     addresses: Arc<[String]>,
     certificates: Option<Document>,
+    companions: Option<Document>,
     memory: MemoryReadings,
     ratios: Ratios,
 }
 
 impl Answers {
-    pub fn new(board: Board, addresses: Arc<[String]>, certificates: Option<Document>) -> Self {
+    pub fn new(
+        board: Board,
+        app: String,
+        addresses: Arc<[String]>,
+        [certificates, companions]: [Option<Document>; 2],
+    ) -> Self {
         Self {
             board,
+            app,
             addresses,
             certificates,
+            companions,
             memory: MemoryReadings::default(),
             ratios: Ratios::default(),
         }
@@ -57,6 +71,7 @@ impl Answers {
             return answer;
         }
         match request.uri().path() {
+            "/-/" => self.overview(),
             "/-/live" => self.probe(Probe::Live),
             "/-/ready" => self.probe(Probe::Ready),
             "/-/started" => self.probe(Probe::Started),
@@ -66,7 +81,7 @@ impl Answers {
             }
             _ => text(
                 StatusCode::NOT_FOUND,
-                "there are /-/live, /-/ready, /-/started and /-/metrics",
+                "there are /-/, /-/live, /-/ready, /-/started and /-/metrics",
             ),
         }
     }
@@ -78,7 +93,7 @@ impl Answers {
         }
     }
 
-    fn metrics(&mut self, exposition: Exposition) -> MonitorResponse {
+    fn snapshot(&mut self) -> Snapshot {
         let mut snapshot = Snapshot::take(
             &self.board,
             &self.addresses,
@@ -92,7 +107,24 @@ impl Answers {
                 .map(|text| expiry(&text))
                 .unwrap_or_default();
         }
-        match metrics::text(snapshot) {
+        let companions = self.companions.as_ref().and_then(|all| all.read().ok());
+        snapshot.companions = companions
+            .map(|text| CompanionSample::read(&text))
+            .unwrap_or_default();
+        snapshot
+    }
+
+    fn overview(&mut self) -> MonitorResponse {
+        let snapshot = self.snapshot();
+        let page = overview::page(&self.app, self.board.service(), &snapshot);
+        let mut answer = answer(StatusCode::OK, HTML, page);
+        let policy = HeaderValue::from_static(overview::POLICY);
+        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        answer
+    }
+
+    fn metrics(&mut self, exposition: Exposition) -> MonitorResponse {
+        match metrics::text(self.snapshot()) {
             Ok(text) => answer(
                 StatusCode::OK,
                 exposition.content_type(),

@@ -50,8 +50,10 @@ async fn serve(post: MonitorInit) -> io::Result<()> {
         listeners,
         lifeline,
         board,
+        app,
         addresses,
         certificates,
+        companions,
     } = post;
     let mut listeners: VecDeque<MonitorListener> = listeners
         .into_iter()
@@ -59,7 +61,12 @@ async fn serve(post: MonitorInit) -> io::Result<()> {
         .collect::<io::Result<_>>()?;
     // Not made non-blocking: workers share the pipe, and here it is only polled.
     let master = Receiver::from_owned_fd_unchecked(lifeline)?;
-    let answers = Rc::new(RefCell::new(Answers::new(board, addresses, certificates)));
+    let answers = Rc::new(RefCell::new(Answers::new(
+        board,
+        app,
+        addresses,
+        [certificates, companions],
+    )));
     let mut clients: VecDeque<AbortHandle> = VecDeque::new();
     while let Some(accepted) = accept(&listeners, &master).await? {
         clients.retain(|client| !client.is_finished());

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::companion::CompanionSample;
 use super::memory::{MemoryReadings, MemorySize};
 use super::ratio::Ratios;
+use super::row::PageRow;
 use crate::ipc::{Board, Counters, Page, ScoreboardState, ServiceFacts};
 use crate::sys::Pid;
 
@@ -17,6 +19,9 @@ pub struct Snapshot {
     pub processes: Vec<(&'static str, String, MemorySize)>,
     /// Certificates by name, and when they expire in seconds since 1970.
     pub expiry: Vec<(String, u64)>,
+    pub companions: Vec<CompanionSample>,
+    /// By slot, and during a reload by generation.
+    pub workers: Vec<PageRow>,
 }
 
 #[derive(Debug)]
@@ -42,6 +47,10 @@ impl Snapshot {
         for page in &living {
             *states.entry(state_name(page.state())).or_default() += 1;
         }
+        let rows = living.iter();
+        let rows = rows.map(|page| PageRow::of(*page, state_name(page.state()), now));
+        let mut rows: Vec<PageRow> = rows.collect();
+        rows.sort_by_key(|row| (row.slot, row.generation, row.pid));
         let slots = slots(board, &living);
         let work: Vec<(u32, u64, u64)> = slots
             .iter()
@@ -96,6 +105,8 @@ impl Snapshot {
             states,
             processes,
             expiry: Vec::new(),
+            companions: Vec::new(),
+            workers: rows,
         }
     }
 }

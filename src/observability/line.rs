@@ -41,6 +41,8 @@ pub(super) enum LineForm {
     Line,
     /// The app's, which may have several, as with Python's handlers.
     AsItIs,
+    /// A companion's: on one line, behind its name.
+    Companion,
 }
 
 /// What every line begins with.
@@ -75,7 +77,7 @@ impl LogMessage {
         };
         let mut line = format!("{} [{}] [{on}{name}{off}] ", head.stamp, head.pid);
         self.push_text(&mut line);
-        if self.form == LineForm::Line {
+        if self.form != LineForm::AsItIs {
             cut(&mut line, ATOMIC - 1);
         }
         line.push('\n');
@@ -104,7 +106,7 @@ impl LogMessage {
 
     /// A line that was formatted elsewhere, with the traceback below it.
     pub(super) fn below(&self, mut line: String) -> Vec<u8> {
-        if self.form == LineForm::Line {
+        if self.form != LineForm::AsItIs {
             cut(&mut line, ATOMIC - 1);
         }
         line.push('\n');
@@ -116,6 +118,14 @@ impl LogMessage {
         match self.form {
             LineForm::Line => push_escaped(line, &self.message, Quotes::Plain),
             LineForm::AsItIs => line.push_str(&self.message),
+            LineForm::Companion => {
+                for (_, name) in &self.fields {
+                    push_escaped(line, name.text(), Quotes::Plain);
+                    line.push_str(": ");
+                }
+                push_escaped(line, &self.message, Quotes::Plain);
+                return;
+            }
         }
         for (name, value) in &self.fields {
             line.push(' ');
@@ -143,6 +153,15 @@ impl LogMessage {
     pub(super) fn plain(message: &str) -> LogMessage {
         LogMessage {
             message: message.to_owned(),
+            ..LogMessage::default()
+        }
+    }
+
+    pub(super) fn of_companion(name: &str, line: &str) -> LogMessage {
+        LogMessage {
+            message: line.to_owned(),
+            fields: vec![("companion", FieldValue::Text(name.to_owned()))],
+            form: LineForm::Companion,
             ..LogMessage::default()
         }
     }

@@ -153,6 +153,13 @@ pub fn log_wsgi_errors(text: &str) {
     }
 }
 
+/// A line that a companion has printed. It has no level of its own, so that no level hides it.
+pub fn companion_says(name: &str, line: &str) {
+    if let Some(log) = LOG.get() {
+        log.put_down(LogLevel::Info, &line::LogMessage::of_companion(name, line));
+    }
+}
+
 /// Text of a handler that formats for itself, as it is.
 pub fn write_raw(text: &str) {
     if let Some(log) = LOG.get() {

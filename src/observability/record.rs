@@ -9,6 +9,8 @@ use crate::config::LogLevel;
 
 /// Of the message and each field: lines should be short.
 const LONGEST: usize = 1024;
+/// A companion's line is cut by whoever reads it.
+const LONGEST_OF_COMPANION: usize = 3 * 1024;
 /// Of a traceback: its beginning and its end, which has the exception.
 const LONGEST_TRACEBACK: usize = 32 * 1024;
 
@@ -104,6 +106,7 @@ fn fields(event: &LogMessage, pid: u32) -> impl Iterator<Item = (&'static str, &
 fn longest(event: &LogMessage) -> usize {
     match event.form {
         super::line::LineForm::Line => LONGEST,
+        super::line::LineForm::Companion => LONGEST_OF_COMPANION,
         super::line::LineForm::AsItIs => LONGEST_TRACEBACK,
     }
 }

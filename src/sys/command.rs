@@ -1,8 +1,13 @@
 //! Other programs as children: their own process group, a clean signal state, the death signal.
 
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::{Parent, die_with_parent};
@@ -58,6 +63,21 @@ fn keep_open(fd: RawFd) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// What would be run for that name: a path, from `directory`, or a file in one of the directories of `path`.
+#[must_use]
+pub fn find_program(program: &OsStr, path: &OsStr, directory: &Path) -> Option<PathBuf> {
+    let is_program = |file: &PathBuf| {
+        let executable =
+            |found: Metadata| found.is_file() && found.permissions().mode() & 0o111 != 0;
+        fs::metadata(file).is_ok_and(executable)
+    };
+    if program.as_encoded_bytes().contains(&b'/') {
+        return Some(directory.join(program)).filter(is_program);
+    }
+    let mut places = env::split_paths(path).map(|place| directory.join(place).join(program));
+    places.find(is_program)
 }
 
 /// Sends a signal to a whole group, by its leader.

@@ -63,7 +63,7 @@ pub use packets::{
     Packet, Sent, packet_pair, receive_packet, receive_packet_with, send_packet, send_packet_with,
 };
 pub use pid::Pid;
-pub use pipe::pipe;
+pub use pipe::{pipe, pipe_from_program};
 pub use place::{DirectoryEntry, LastLink};
 pub use poll::{PollInterest, wait_for, wait_readable, wait_writable};
 pub use random::random;

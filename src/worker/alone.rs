@@ -18,6 +18,9 @@ use crate::sys::{self, Listener, MemFile, Pid, wait_readable, with_signals_block
 /// Longest grace for in-flight requests of a server that ends with its program.
 const AT_EXIT: Duration = Duration::from_secs(5);
 
+/// There is one, ever.
+const AGE: u64 = 1;
+
 /// What the worker is for.
 #[derive(Debug)]
 pub enum WorkerPurpose {
@@ -44,12 +47,16 @@ pub fn begin(
     let (master, worker) = ipc::channel().map_err(io::Error::other)?;
     let (lifeline, alive) = sys::pipe().map_err(io::Error::other)?;
     let (stopped, stop) = sys::pipe().map_err(io::Error::other)?;
-    let page = Scoreboard::create(1)
-        .and_then(|board| board.acquire(0, 1))
-        .map_err(io::Error::other)?;
+    let board = Scoreboard::create(1).map_err(io::Error::other)?;
+    let page = board.acquire(0, 1).map_err(io::Error::other)?;
+    // Where there is one worker, it is the leader.
+    board.set_leader(Some(AGE));
     let worker_init = WorkerInit {
         slot: 0,
-        age: 1,
+        age: AGE,
+        leadership: board
+            .leadership(AGE)
+            .ok_or_else(|| io::Error::other("a scoreboard without a header"))?,
         generation: 1,
         settings: Arc::clone(settings),
         listeners,

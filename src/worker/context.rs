@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::network::Network;
 use super::sentinel::{CommandQueue, Sentinel};
 use super::tls::{TlsListeners, TlsServer};
-use crate::ipc::{FromWorker, Phase, ScoreboardState, WorkerChannel};
+use crate::ipc::{FromWorker, Leadership, Phase, ScoreboardState, WorkerChannel};
 use crate::master::WorkerInit;
 use crate::sys::epoll::Wake;
 use crate::sys::{self, MemFile, Pid};
@@ -22,6 +22,7 @@ pub struct WorkerContext {
     pub slot: u32,
     /// Number of workers started so far, including this one.
     pub age: u64,
+    pub leadership: Leadership,
     pub master: Pid,
     pub generation: u64,
     /// The file that `DUMP_STACKS` writes to.
@@ -55,6 +56,7 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
         addresses,
         slot: worker_init.slot,
         age: worker_init.age,
+        leadership: worker_init.leadership,
         master: worker_init.master,
         generation: worker_init.generation,
         stacks: worker_init.stacks,

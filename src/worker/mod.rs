@@ -155,6 +155,7 @@ fn live(
         None => Foundation::prepare(py, settings, process_kind, context.master.as_raw())?,
     };
     boot.loaded = app;
+    python::offer_leadership(py, context.slot, context.leadership).map_err(plain)?;
     if boot.process == Process::Thread {
         context.commands.leave_signals();
     } else {

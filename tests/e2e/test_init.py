@@ -10,7 +10,7 @@ import pytest
 import yaml
 from harness import nginx
 
-TARGETS = ("systemd", "nginx", "compose", "kubernetes", "blue-green", "github-actions", "procfile")
+TARGETS = ("systemd", "nginx", "compose", "kubernetes", "blue-green", "github-actions", "procfile", "monitoring")
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ pub(in crate::cli) fn command() -> Command {
                 .value_parser(value_parser!(u32))
                 .global(true)
                 .conflicts_with_all(["socket", "name"])
-                .help("The server whose master or worker has that pid"),
+                .help("The server whose master, worker or companion has that pid"),
         )
         .arg(
             Arg::new("timeout")
@@ -198,6 +198,19 @@ pub(in crate::cli) fn command() -> Command {
                     .required(true)
                     .value_parser(value_parser!(u32))
                     .help("Counted from 0, as in status and in the log"),
+            ),
+            verb(
+                "restart",
+                "Restart one companion (--beside)",
+                "Its process gets TERM, and KILL when its grace is over; then another one is started. One that waits between \
+                 failed starts is started at once. Returns when the new process is there: exit code 1 when it cannot be \
+                 started.",
+            )
+            .arg(
+                Arg::new("companion")
+                    .value_name("NAME")
+                    .required(true)
+                    .help("As in status"),
             ),
             verb(
                 "stacks",

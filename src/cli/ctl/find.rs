@@ -116,7 +116,10 @@ impl RunningServer {
     fn has(&self, pid: u32) -> bool {
         self.status.as_ref().is_some_and(|status| {
             let mut workers = status.workers.iter();
-            status.pid == pid || workers.any(|worker| u32::try_from(worker.pid) == Ok(pid))
+            let mut companions = status.companions.iter().filter_map(|one| one.pid);
+            status.pid == pid
+                || workers.any(|worker| u32::try_from(worker.pid) == Ok(pid))
+                || companions.any(|companion| u32::try_from(companion) == Ok(pid))
         })
     }
 

@@ -3,7 +3,7 @@
 use super::screen::Text;
 use crate::cli::report::Colours;
 use crate::master::control::protocol::{
-    InFlightRequest, ScaleChange, ScalingStatus, Status, WorkerStatus,
+    CompanionStatus, InFlightRequest, ScaleChange, ScalingStatus, Status, WorkerStatus,
 };
 
 /// A serving worker without a heartbeat for longer than that is stuck in its app; an idle one beats once a second.
@@ -74,10 +74,45 @@ pub fn table(status: &Status, colours: Colours, columns: Option<usize>) -> Text 
         let end = if colour.is_empty() { "" } else { colours.end };
         line(&mut text, row, &widths, ("", colour, end));
     }
+    companions(&mut text, status, colours);
     if let Some(columns) = columns {
         text.cut_lines(columns);
     }
     text
+}
+
+/// What runs beside the workers, a line each.
+fn companions(text: &mut Text, status: &Status, colours: Colours) {
+    if !status.companions.is_empty() {
+        text.end_line();
+    }
+    for companion in &status.companions {
+        let paint = match companion.state.as_str() {
+            "running" => colours.green,
+            _ => colours.yellow,
+        };
+        let CompanionStatus {
+            name,
+            state,
+            restarts,
+            ..
+        } = companion;
+        text.append(format_args!("beside: {name}  "));
+        text.styled(paint, format_args!("{state}"), colours.end);
+        if let (Some(pid), Some(age_ms)) = (companion.pid, companion.age_ms) {
+            text.append(format_args!("  pid {pid}  up {}", age(age_ms)));
+        }
+        if let Some(bytes) = companion.memory {
+            text.append(format_args!("  {}", memory(bytes)));
+        }
+        if *restarts > 0 {
+            text.append(format_args!("  {restarts} restarts"));
+        }
+        if let Some(command) = &companion.command {
+            text.append(format_args!("  {command}"));
+        }
+        text.end_line();
+    }
 }
 
 /// Leaves columns out until the rest fits, with some room for a request.

@@ -6,7 +6,8 @@ use super::wanted::ServerSelector;
 use super::*;
 use crate::cli::report::Colours;
 use crate::master::control::protocol::{
-    ControlStopMode, InFlightRequest, Reloads, ScaleChange, ScalingStatus, Status, WorkerStatus,
+    CompanionStatus, ControlStopMode, InFlightRequest, Reloads, ScaleChange, ScalingStatus, Status,
+    WorkerStatus,
 };
 
 fn parsed(words: &[&str]) -> Result<Invocation, String> {
@@ -208,6 +209,23 @@ fn status() -> Status {
                 memory: None,
                 oldest: Vec::new(),
                 ..serving
+            },
+        ],
+        companions: vec![
+            CompanionStatus {
+                name: "celery".into(),
+                command: Some("celery -A site worker\u{1b}[31m".into()),
+                state: "running".into(),
+                pid: Some(4713),
+                age_ms: Some(7_300),
+                memory: Some(80_000_000),
+                ..CompanionStatus::default()
+            },
+            CompanionStatus {
+                name: "beat".into(),
+                state: "paused".into(),
+                restarts: 3,
+                ..CompanionStatus::default()
             },
         ],
     }

@@ -60,7 +60,8 @@ impl Invocation {
                 | ControlRequest::Stage { .. }
                 | ControlRequest::Promote
                 | ControlRequest::Rollback
-                | ControlRequest::RestartWorker { .. },
+                | ControlRequest::RestartWorker { .. }
+                | ControlRequest::Restart { .. },
             ) => SLOW,
             Verb::Status(_) | Verb::Plain(_) => QUICK,
         });
@@ -133,6 +134,9 @@ impl Verb {
             },
             "restart-worker" => Self::Plain(ControlRequest::RestartWorker {
                 slot: number("slot").expect("required"),
+            }),
+            "restart" => Self::Plain(ControlRequest::Restart {
+                name: of.get_one::<String>("companion").expect("required").clone(),
             }),
             "stacks" => Self::Plain(ControlRequest::Stacks {
                 slot: number("slot"),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub enum ServerSelector {
     At(PathBuf),
     Called(String),
-    /// Of its master, or of a worker.
+    /// Of its master, a worker or a companion.
     Process(u32),
     /// The one that is configured here, or the only one that runs.
     Any,

@@ -8,7 +8,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "ADDRESS",
         occurs: Occurs::Repeatedly,
         help: "Where to answer probes and show metrics: HOST:PORT or unix:PATH; default: nowhere",
-        more: "`/-/live`, `/-/ready`, `/-/started` and `/-/metrics` (Prometheus), answered by a small process of their own, also \
+        more: "`/-/live`, `/-/ready`, `/-/started`, `/-/metrics` (Prometheus) and `/-/` (a page for a browser), answered by a small process of their own, also \
                while every worker is stuck. It has no authentication: use an address that only the orchestrator reaches.",
         ..Definition::new("admin_bind", Group::Operators, ValueType::Text)
     },

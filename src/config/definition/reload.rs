@@ -22,6 +22,18 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("run_before_timeout", Group::Reload, ValueType::Duration)
     },
     Definition {
+        long: Some("beside"),
+        value: "COMMAND",
+        occurs: Occurs::Repeatedly,
+        help: "Run this beside the workers, as in \"celery -A site worker\"; may be repeated",
+        more: "Started without a shell once all workers are ready, as the workers' user, in --chdir, with their environment; started \
+               again when it ends, after a delay when it keeps failing, and after each successful reload. What it prints goes to \
+               the error log. At a stop it gets TERM, and KILL after --graceful-timeout. In rgun.toml `[beside.NAME]` has \
+               `command`, `grace` (seconds in place of --graceful-timeout) and `env`; without a name it is called after its \
+               program. `rgun ctl restart NAME` starts it anew.",
+        ..Definition::new("beside", Group::Reload, ValueType::Named)
+    },
+    Definition {
         long: Some("boot-timeout"),
         value: "SECONDS",
         default: Some("60"),

@@ -156,6 +156,7 @@ fn every_setting_reaches_the_result() {
                 _,
                 ValueType::Text
                 | ValueType::TextOrTable
+                | ValueType::Named
                 | ValueType::Path
                 | ValueType::List
                 | ValueType::Pairs,

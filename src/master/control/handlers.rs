@@ -124,6 +124,18 @@ impl Shell<'_> {
                 format!("restart-worker {slot}"),
                 Command::RestartWorker(Slot(*slot)),
             ),
+            ControlRequest::Restart { name } => match self.companion_called(name) {
+                Ok(companion) => (
+                    format!("restart {name}"),
+                    Command::RestartCompanion(companion),
+                ),
+                Err(why) => {
+                    return self
+                        .handlers
+                        .control
+                        .answer(token, &ControlResponse::failed(why));
+                }
+            },
             ControlRequest::Stop {
                 mode: Mode::Graceful,
             } => ("stop".to_owned(), Command::Stop(StopMode::Graceful)),
@@ -263,6 +275,16 @@ impl Shell<'_> {
                     traceback,
                     ..ControlResponse::failed(format!("slot {slot} has no new worker: {reason}"))
                 }
+            }
+            Answer::CompanionRestarted { companion } => {
+                ControlResponse::done(format!("{} runs anew", self.companion_name(*companion)))
+            }
+            Answer::CompanionNotStarted { companion } => ControlResponse::failed(format!(
+                "{} does not run; it is tried again, and the log says why it ended",
+                self.companion_name(*companion)
+            )),
+            Answer::NoSuchCompanion => {
+                ControlResponse::failed("there is no such companion any more")
             }
             Answer::NoSuchSlot { slot } => ControlResponse::failed(format!(
                 "there is no slot {slot}; slots are counted from 0, and there are {}",

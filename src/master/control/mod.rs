@@ -3,6 +3,7 @@
 //! Served in the master's loop: nothing here waits, and the resources that clients can use are bounded.
 
 mod client;
+mod companions;
 mod handlers;
 pub mod place;
 pub mod protocol;

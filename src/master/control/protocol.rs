@@ -55,6 +55,10 @@ pub enum ControlRequest {
     RestartWorker {
         slot: u32,
     },
+    /// Answered when that companion has a new process, or cannot have one.
+    Restart {
+        name: String,
+    },
     LogLevel {
         level: String,
     },
@@ -168,6 +172,29 @@ pub struct Status {
     pub reloads: Reloads,
     /// By slot; during a rollout a slot has two.
     pub workers: Vec<WorkerStatus>,
+    /// What runs beside them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<CompanionStatus>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompanionStatus {
+    pub name: String,
+    /// As it was started last, without quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// `running`, `paused` (it has ended, and is started again) or `stopping`.
+    pub state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// Since its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
+    /// How often it was started again because it had ended unasked.
+    pub restarts: u64,
+    /// Resident bytes of its process, without those that it has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

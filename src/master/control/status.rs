@@ -67,6 +67,7 @@ impl Shell<'_> {
                 last_failure: self.reporting.event_log.last_reload_failure.clone(),
             },
             workers,
+            companions: self.companions_status(now),
         }
     }
 

@@ -282,10 +282,11 @@ impl Newborn {
         observability::after_fork();
         start_as_child()?;
         let mut descriptors = descriptors.into_iter();
-        let (Some(channel), Some(stacks), Some(page)) = (
+        let (Some(channel), Some(stacks), Some(page), Some(leadership)) = (
             descriptors.next(),
             descriptors.next(),
             self::page(&mold.board, order.page),
+            mold.board.leadership(order.incarnation),
         ) else {
             return Ok(None);
         };
@@ -314,6 +315,7 @@ impl Newborn {
         Ok(Some(WorkerInit {
             slot: order.slot,
             age: order.incarnation,
+            leadership,
             generation: mold.generation,
             settings: mold.settings,
             listeners: listeners

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Generation, Helper, Incarnation, Report, Signal, Slot, Token};
+use super::{CompanionId, Generation, Helper, Incarnation, Report, Signal, Slot, Token};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -40,6 +40,18 @@ pub enum Action {
     Abort { incarnation: Incarnation },
     /// Start that helper; `HelperEnded` follows when it exits.
     StartHelper { helper: Helper },
+    /// That worker is the leader from now on, and no other one.
+    Lead { leader: Option<Incarnation> },
+    /// Start that companion as the settings of that generation have it. Answered by `CompanionStarted`, and by `CompanionEnded`
+    /// some day or at once.
+    StartCompanion {
+        companion: CompanionId,
+        generation: Generation,
+    },
+    /// SIGTERM to its process.
+    EndCompanion { companion: CompanionId },
+    /// SIGKILL to its process, and to all that it has started.
+    KillCompanion { companion: CompanionId },
     /// Call the last hook and end every helper; answered by `HelpersEnded`.
     EndHelpers,
     /// Make the worker print the Python stack of every thread, and log what it was doing. The report that it hangs
@@ -171,6 +183,15 @@ pub enum Answer {
         slot: Slot,
         why: super::BootFailure,
     },
+    /// It has a new process.
+    CompanionRestarted {
+        companion: CompanionId,
+    },
+    /// It ended at once, or cannot be started; it is tried again.
+    CompanionNotStarted {
+        companion: CompanionId,
+    },
+    NoSuchCompanion,
     NoSuchSlot {
         slot: Slot,
     },

@@ -39,6 +39,7 @@ impl Supervisor {
             Command::Scale(workers) => self.scale_to(token, workers),
             Command::ScaleBetween(bounds) => self.scale_between(token, bounds),
             Command::RestartWorker(slot) => self.restart_slot(token, slot),
+            Command::RestartCompanion(companion) => self.restart_companion(token, companion),
             Command::Stage => self.ask_stage(token),
             Command::Promote => self.promote(token),
             Command::Discard => self.discard(token),

@@ -31,6 +31,7 @@ impl Supervisor {
         self.enforce_room();
         self.enforce_trial();
         self.enforce_rollback_window();
+        self.enforce_companions();
         self.enforce_closing();
         self.enforce_preparation();
         self.look_at_load();
@@ -134,6 +135,7 @@ impl Supervisor {
             .chain(more)
             .chain(self.room_deadline())
             .chain(self.helper_deadline())
+            .chain(self.companion_deadline())
             .chain(self.mold_deadline())
             .chain(self.rollback_deadline())
             .chain(self.scaling_deadline())

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BootFailure, Bounds, Figures, Generation, Helper, HelperEnd, Incarnation, Load, MoldMessage,
-    Plan, Slot, Token,
+    BootFailure, Bounds, CompanionId, Figures, Generation, Helper, HelperEnd, Incarnation, Load,
+    MoldMessage, Plan, Slot, Token,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,13 @@ pub enum Event {
     AbortInVain { incarnation: Incarnation },
     /// A helper has ended, or could not be started.
     HelperEnded { helper: Helper, end: HelperEnd },
+    /// `Action::StartCompanion` was done.
+    CompanionStarted { companion: CompanionId },
+    /// The process of a companion was reaped, or could not be started.
+    CompanionEnded {
+        companion: CompanionId,
+        end: CompanionEnd,
+    },
     /// Answer to `Action::EndHelpers`: the last hook has returned, and no helper is left.
     HelpersEnded,
     /// Answer to `Action::CompareGenerations`.
@@ -200,6 +207,8 @@ pub enum Command {
     ScaleBetween(Bounds),
     Stop(StopMode),
     RestartWorker(Slot),
+    /// A new process of that companion.
+    RestartCompanion(CompanionId),
     /// Boot a generation beside the one that serves, and hold it.
     Stage,
     /// Let the held generation serve.
@@ -250,4 +259,11 @@ impl Portion {
 pub enum StopMode {
     Graceful,
     Fast,
+}
+
+/// How the process of a companion came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompanionEnd {
+    Exited(Exit),
+    NotStarted,
 }

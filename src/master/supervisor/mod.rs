@@ -17,6 +17,7 @@ mod chance;
 mod change;
 mod clock;
 mod command;
+mod companion;
 mod deadline;
 mod event;
 mod evidence;
@@ -24,6 +25,7 @@ mod exit;
 mod fleet;
 mod helper;
 mod hung;
+mod leader;
 mod limits;
 mod load;
 mod memory;
@@ -57,24 +59,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 pub use action::{Action, Answer, DrainCause, KillReason, Order, RolloutRefusal, ServiceState};
+pub use companion::{CompanionStage, CompanionView};
 pub use event::{
-    AvailableMemory, Beat, BootPhase, Command, ConfigResult, CoreDump, Event, Exit, Portion,
-    Retirement, Signal, StopMode, Trial, WorkerMessage,
+    AvailableMemory, Beat, BootPhase, Command, CompanionEnd, ConfigResult, CoreDump, Event, Exit,
+    Portion, Retirement, Signal, StopMode, Trial, WorkerMessage,
 };
 pub use evidence::{BUCKETS, Evidence, EvidenceSummary, Figures, Regression};
 pub use helper::{Helper, HelperEnd};
 pub use limits::{Excess, WorkerLimits};
 pub use load::{Load, ScaleDecision, ScaleReason, WAITS};
 pub use mold::MoldMessage;
-pub use names::{Generation, Incarnation, Moment, Slot, Token};
-pub use plan::{Abort, Bounds, ForkedFrom, Plan, ScaleRules, SourceWatching, Winch};
-pub use report::{BootFailure, Extent, ReloadFailure, Report, Retry, Who};
+pub use names::{CompanionId, Generation, Incarnation, Moment, Slot, Token};
+pub use plan::{Abort, Bounds, CompanionPlan, ForkedFrom, Plan, ScaleRules, SourceWatching, Winch};
+pub use report::{BootFailure, CompanionReport, Extent, ReloadFailure, Report, Retry, Who};
 pub use scaling::ScalingView;
 pub use state::{NotNow, StateError};
 pub use view::{RolloutStage, RolloutView, ServerState, WorkerStage, WorkerView};
 
 use chance::Chance;
 use clock::Clock;
+use companion::KeptCompanions;
 use fleet::Fleet;
 use helper::{Beside, Helpers};
 use mold::Mold;
@@ -100,7 +104,10 @@ pub struct Supervisor {
     phase: MasterPhase,
     places: BTreeMap<Slot, SlotState>,
     workers: Fleet,
+    /// As announced by the last `Action::Lead`.
+    leader: Option<Incarnation>,
     helpers: Helpers,
+    companions: KeptCompanions,
     /// Of the generations that have one.
     molds: BTreeMap<Generation, Mold>,
     reload: Reload,
@@ -190,6 +197,8 @@ impl Supervisor {
                 .iter()
                 .map(|helper| (*helper, Beside::default()))
                 .collect(),
+            leader: None,
+            companions: KeptCompanions::default(),
             molds,
             scaling: Scaling::new(&plan),
             plan,
@@ -238,6 +247,8 @@ impl Supervisor {
         self.start_helpers();
         self.start_molds();
         self.reconcile();
+        self.choose_leader();
+        self.keep_companions();
         self.leave_when_done();
         self.forget_generations();
         let wake = self.next_deadline();
@@ -276,6 +287,8 @@ impl Supervisor {
             Event::ConfigRead { generation, result } => self.take_config(generation, result),
             Event::AbortInVain { incarnation } => self.take_abort_in_vain(incarnation),
             Event::HelperEnded { helper, end } => self.take_helper_end(helper, end),
+            Event::CompanionStarted { companion } => self.take_companion_start(companion),
+            Event::CompanionEnded { companion, end } => self.take_companion_end(companion, end),
             Event::HelpersEnded => self.take_helpers_end(),
             Event::Compared { canary, old, new } => self.take_comparison(canary, &old, &new),
             Event::Memory(memory) => self.take_memory(memory),

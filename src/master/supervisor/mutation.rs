@@ -78,6 +78,13 @@ mutations! {
     ScaleDuringRollout,
     ScaleBeyondMemory,
     ScaleFlaps,
+    CompanionsBeforeWorkers,
+    CompanionsOfComingGeneration,
+    CompanionsAreNotPaced,
+    CompanionsAreNotTerminated,
+    CompanionsAreNotKilled,
+    ExitBeforeCompanions,
+    LeaderIsNeverReplaced,
 }
 
 /// `fault!(self, Name)`: whether that fault is active. Always false outside tests.

@@ -45,6 +45,10 @@ pub struct Slot(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Generation(pub u32);
 
+/// A companion, numbered in the order in which their names came up. Never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CompanionId(pub u32);
+
 /// Identifies a client, so that the reply can be routed to it. Chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Token(pub u64);
@@ -58,4 +62,4 @@ macro_rules! displayed_as_number {
         }
     )+};
 }
-displayed_as_number!(Incarnation, Slot, Generation, Token);
+displayed_as_number!(Incarnation, Slot, Generation, CompanionId, Token);

@@ -77,6 +77,15 @@ pub struct ScaleRules {
     pub idle: Duration,
 }
 
+/// What a generation's settings say of a companion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompanionPlan {
+    /// Unique among them.
+    pub name: String,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+}
+
 /// The part of the settings that decisions depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -107,6 +116,8 @@ pub struct Plan {
     pub limits: WorkerLimits,
     /// Those that run from the start to the end.
     pub helpers: Vec<Helper>,
+    /// Those that run beside the workers.
+    pub companions: Vec<CompanionPlan>,
     /// Number of commands that run before the first boot.
     pub preparations: u32,
     /// For each of them. `None`: no limit.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AvailableMemory, BootPhase, Evidence, Excess, Exit, Generation, Helper, Incarnation,
-    Retirement, ScaleDecision, Slot, StopMode, Token,
+    AvailableMemory, BootPhase, CompanionEnd, CompanionId, Evidence, Excess, Exit, Generation,
+    Helper, Incarnation, Retirement, ScaleDecision, Slot, StopMode, Token,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +198,10 @@ pub enum Report {
         helper: Helper,
         retry: Retry,
     },
+    Companion {
+        companion: CompanionId,
+        what: CompanionReport,
+    },
     /// The last hook, or a helper, did not end in time.
     HelpersLate {
         after: Duration,
@@ -299,4 +303,19 @@ pub enum ReloadFailure {
     TimeOver,
     /// The server stops, or WINCH removes every worker.
     Abandoned,
+}
+
+/// What has happened to a companion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompanionReport {
+    /// It exited by itself, or could not be started.
+    Died {
+        end: CompanionEnd,
+        uptime: Duration,
+        retry: Retry,
+    },
+    /// It exited, that long after SIGTERM.
+    Left { end: CompanionEnd, after: Duration },
+    /// It did not end within its grace, and is killed.
+    Overdue { after: Duration },
 }

@@ -193,6 +193,7 @@ impl Supervisor {
         self.abandon_reload();
         self.retirees.clear();
         self.previous = None;
+        self.abandon_companions();
         let waiting: Vec<_> = self
             .places
             .values_mut()
@@ -212,6 +213,14 @@ impl Supervisor {
         }
     }
 
+    /// No worker is left: those that were not told yet have nothing to wait for.
+    fn await_companions(&mut self) {
+        if matches!(self.phase, MasterPhase::Delayed { .. }) {
+            self.begin_drain();
+            self.keep_companions();
+        }
+    }
+
     pub(super) fn leave_when_done(&mut self) {
         let code = match self.phase {
             MasterPhase::Preparing(_)
@@ -224,6 +233,10 @@ impl Supervisor {
         };
         let stays = |w: &Worker| !fault!(self, ExitWhileDraining) || w.stays();
         if self.workers.values().any(stays) {
+            return;
+        }
+        if self.has_companions() && !fault!(self, ExitBeforeCompanions) {
+            self.await_companions();
             return;
         }
         self.close_listeners();

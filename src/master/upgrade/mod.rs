@@ -19,7 +19,7 @@ pub use takeover::{PreviousMaster, take_over};
 use self::attempt::{Attempt, Stage, Then};
 use self::check::{Check, STATE_VARIABLE};
 use self::state::{State, StateHeader, VERSION};
-use super::child::PRIVATE;
+use super::commands::PRIVATE;
 use super::control::protocol::ControlResponse;
 use super::control::refused;
 use super::descriptors::KeptDescriptors;
@@ -81,6 +81,10 @@ impl Shell<'_> {
             Err(NotNow::Rollout(refusal)) => refused(refusal),
             Err(NotNow::Kept) => {
                 "the generation before is kept for a rollback: try again after --rollback-window"
+                    .to_owned()
+            }
+            Err(NotNow::Companions) => {
+                "companions (--beside) run, which cannot be handed over: restart the server instead"
                     .to_owned()
             }
         };

@@ -137,6 +137,9 @@ fn fill(
         replace(py, forwarded, &headers, scope)?;
     }
     scope.set_item(intern!(py, "headers"), headers)?;
+    if core.context.leadership.is_held() {
+        scope.set_item(intern!(py, "rgun.leader"), true)?;
+    }
     if let Some(state) = core.state.get() {
         scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
     }

@@ -9,6 +9,7 @@ mod forked;
 mod handlers;
 mod hooks;
 mod interpreter;
+mod leader;
 mod logging;
 mod resume;
 mod scripts;
@@ -30,6 +31,7 @@ pub use forked::{ForkReturn, in_worker, leave_forked_child};
 pub use handlers::{Handlers, is_main_thread};
 pub use hooks::{Hooks, WorkerHooks, interrupt_is_heard, is_aborted, tell_interrupt};
 pub use interpreter::{Interpreter, StartError, loaded_version};
+pub use leader::offer_leadership;
 pub use logging::{
     Relay, configure_logging, install_loggers, reopen_python_files, route_logs, write_requests_by,
 };

@@ -56,6 +56,10 @@ pub fn build<'py>(
     if let Some(forwarded) = forwarded {
         replace(py, forwarded, &environ)?;
     }
+    if core.context.leadership.is_held() {
+        // PEP 3333: what is not `wsgi.` is a string.
+        environ.set_item(intern!(py, "rgun.leader"), intern!(py, "1"))?;
+    }
     Ok(environ)
 }
 

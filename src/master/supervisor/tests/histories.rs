@@ -47,6 +47,10 @@ fn over(world: &World) -> Result<(), Broken> {
 
 /// A random step of an operator, a deploy or the machine.
 fn deed(world: &mut World) -> Result<(), Broken> {
+    world.restart_some_companion()?;
+    if world.over {
+        return Ok(());
+    }
     match world.rng.upto(129) {
         121..129 => {
             use Traffic::{Changing, Little, Much, TooMuch};
@@ -112,6 +116,7 @@ fn deed(world: &mut World) -> Result<(), Broken> {
                 let all = [ForkedFrom::Master, ForkedFrom::Mold];
                 world.plan.forked_from = world.rng.pick(&all);
             }
+            world.change_companions();
             if world.rng.percent(30) {
                 world.plan.surge = world.rng.pick(&[None, Some(1), Some(2)]);
             }
@@ -261,6 +266,9 @@ fn unrest(world: &World, also: impl Fn(&World) -> bool) -> Option<String> {
     }
     if oracle.state != Some(ServiceState::Ready) {
         return Some(format!("it says that it is {:?}", oracle.state));
+    }
+    if let Some(unrest) = oracle.companions_unrest(&world.supervisor) {
+        return Some(unrest);
     }
     (!also(world)).then(|| "the last reload did not reach everybody".into())
 }

@@ -353,6 +353,8 @@ impl Oracle {
         );
         law!(wake.since(caller) <= Duration::from_secs(1), "no pulse");
         self.judge_deadlines(supervisor)?;
+        self.judge_companions(supervisor)?;
+        self.judge_leader(supervisor)?;
         if let (Some(Goal::Canary(_)), true) =
             (supervisor.reload.goal(), supervisor.reload.is_held())
             && let Some(until) = self.canary_until
@@ -398,6 +400,25 @@ impl Oracle {
         } else {
             self.judge_stop(supervisor)
         }
+    }
+
+    /// Where somebody serves, one of them is the leader; a dead one never is.
+    fn judge_leader(&self, supervisor: &Supervisor) -> Result<(), Broken> {
+        let serves = |w: &&Facts| w.is_ready() && w.went && w.paused.is_none();
+        let leader = self.leader.map(|leader| self.workers.get(&leader));
+        law!(leader.is_none_or(|it| it.is_some()), "a dead leader");
+        let leader = leader.flatten();
+        let best = self
+            .workers
+            .values()
+            .filter(serves)
+            .min_by_key(|w| (w.who.generation != supervisor.generation(), w.who.slot));
+        let place = |w: &Facts| (w.who.generation, w.who.slot);
+        law!(
+            best.is_none() || best.map(place) == leader.map(place),
+            "{leader:?} leads, and {best:?} serves"
+        );
+        Ok(())
     }
 
     /// No worker stays longer in any state than is allowed.

@@ -1,6 +1,7 @@
 //! The supervisor's tests: an operator's stories step by step, random histories in a simulated OS, and deliberate
 //! faults that they must detect.
 
+mod companions;
 mod facts;
 mod histories;
 mod law_molds;
@@ -16,7 +17,9 @@ mod rng;
 mod stories_boot;
 mod stories_canary;
 mod stories_change;
+mod stories_companions;
 mod stories_helpers;
+mod stories_leader;
 mod stories_many;
 mod stories_memory;
 mod stories_molds;

@@ -72,6 +72,9 @@ impl Oracle {
                     | Command::Canary(_)
                     | Command::Rollback
                     | Command::Discard => {}
+                    Command::RestartCompanion(companion) => {
+                        self.note_companion_restart(*companion);
+                    }
                     Command::RestartWorker(slot) => {
                         for ((of, _), failures) in &mut self.failures {
                             if of == slot {
@@ -94,6 +97,10 @@ impl Oracle {
                 self.room = memory.map(|memory| memory.free / memory.worker);
             }
             Event::HelperEnded { helper, end } => self.note_helper_end(*helper, *end),
+            Event::CompanionStarted { .. } => {}
+            Event::CompanionEnded { companion, end } => {
+                self.note_companion_end(*companion, *end);
+            }
             Event::HelpersEnded => self.helpers_ended = true,
             Event::Compared { .. }
             | Event::Heartbeats(_)

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::companions::CompanionNotes;
 use super::facts::{Facts, Failures};
 use super::law_molds::MoldNotes;
 use super::law_scaling::ScalingNotes;
@@ -71,6 +72,9 @@ pub struct Oracle {
     /// Running helpers, since when.
     pub helpers: BTreeMap<Helper, Moment>,
     pub helper_failures: BTreeMap<Helper, Failures>,
+    /// As it was said last.
+    pub leader: Option<Incarnation>,
+    pub companions: CompanionNotes,
     pub molds: MoldNotes,
     pub scaling: ScalingNotes,
     /// When the helpers were ordered to end, and whether they have (or are not waited for).
@@ -134,6 +138,8 @@ impl Oracle {
             switched: BTreeSet::new(),
             helpers: BTreeMap::new(),
             helper_failures: BTreeMap::new(),
+            leader: None,
+            companions: CompanionNotes::default(),
             molds: MoldNotes::default(),
             scaling: ScalingNotes::default(),
             closing: None,
@@ -321,7 +327,16 @@ impl Oracle {
             Action::StartMold { generation } => self.judge_mold_start(*generation),
             Action::KillMold { generation } => self.judge_mold_kill(*generation),
             Action::StartHelper { helper } => self.judge_helper(*helper),
+            Action::Lead { leader } => {
+                law!(self.leader != *leader, "{action:?} a second time");
+                self.leader = *leader;
+                Ok(())
+            }
+            Action::StartCompanion { .. }
+            | Action::EndCompanion { .. }
+            | Action::KillCompanion { .. } => self.judge_companion(action, supervisor),
             Action::EndHelpers => {
+                self.judge_companions_end()?;
                 law!(self.workers.is_empty(), "{action:?} while workers live");
                 law!(!self.keeps_up(), "{action:?} that nobody asked for");
                 self.closing = Some(self.now);

@@ -26,6 +26,7 @@ pub fn plan(workers: u32) -> Plan {
             ..WorkerLimits::default()
         },
         helpers: vec![],
+        companions: vec![],
         preparations: 0,
         preparation_timeout: None,
     }
@@ -37,6 +38,8 @@ pub struct Story {
     /// The actions of the last event, without reports.
     pub actions: Vec<Action>,
     pub reports: Vec<Report>,
+    /// As it was said last.
+    pub leader: Option<Incarnation>,
     /// The answer to a memory measurement; otherwise it is not visible here.
     pub memory: Option<AvailableMemory>,
     pub last_hook: LastHook,
@@ -58,6 +61,7 @@ impl Story {
             now: Moment::default(),
             actions: vec![],
             reports: vec![],
+            leader: None,
             memory: None,
             last_hook: LastHook::Ends,
         };
@@ -82,6 +86,7 @@ impl Story {
         for action in actions {
             match action {
                 Action::Report(report) => self.reports.push(report),
+                Action::Lead { leader } => self.leader = leader,
                 other => self.actions.push(other),
             }
         }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::companions::{CompanionHappening, CompanionProcesses};
 use super::molds::{MoldHappening, MoldProcess};
 use super::oracle::{Broken, Oracle};
 use super::process::exit_code;
@@ -36,6 +37,8 @@ pub enum Happening {
     HelpersEnd,
     /// The number distinguishes the process from its successors.
     Mold(Generation, u64, MoldHappening),
+    /// The number tells the process from its successors.
+    Companion(CompanionId, u64, CompanionHappening),
     Config(Generation),
     Prepared(u32, u8),
 }
@@ -58,6 +61,7 @@ pub struct World {
     agenda: BTreeMap<(Moment, u64), Happening>,
     pub(super) processes: BTreeMap<Incarnation, Process>,
     pub(super) molds: BTreeMap<Generation, MoldProcess>,
+    pub(super) companions: CompanionProcesses,
     preparing: Option<u32>,
     /// The machine was suspended until then: heartbeats are old for a moment.
     resumed: Moment,
@@ -89,7 +93,9 @@ pub enum Config {
 impl World {
     pub fn new(seed: u64, mutation: Option<Mutation>, trace: bool) -> Result<Self, Broken> {
         let mut rng = Rng(seed.wrapping_mul(0x5851_F42D_4C95_7F2D));
-        let plan = random_plan(&mut rng);
+        let mut companions = CompanionProcesses::new(seed);
+        let mut plan = random_plan(&mut rng);
+        plan.companions = companions.random_plans();
         let mut supervisor = Supervisor::new(plan.clone(), seed);
         supervisor.mutation = mutation;
         let code = if rng.percent(85) {
@@ -111,6 +117,7 @@ impl World {
             agenda: BTreeMap::new(),
             processes: BTreeMap::new(),
             molds: BTreeMap::new(),
+            companions,
             preparing: None,
             resumed: Moment::default(),
             sequence: 0,
@@ -250,6 +257,9 @@ impl World {
             Happening::Mold(generation, number, what) => {
                 self.happen_to_mold(generation, number, what)
             }
+            Happening::Companion(companion, number, what) => {
+                self.happen_to_companion(companion, number, what)
+            }
             Happening::HelpersEnd => self.feed(Some(Event::HelpersEnded)),
             Happening::Compared(canary) => {
                 let requests = self.rng.pick(&[0, 50, 1000]);
@@ -358,6 +368,9 @@ impl World {
                 _ => {}
             },
             Action::StartHelper { helper } => self.start_helper(helper),
+            Action::StartCompanion { companion, .. } => self.start_companion(companion),
+            Action::EndCompanion { companion } => self.end_companion(companion),
+            Action::KillCompanion { companion } => self.kill_companion(companion),
             Action::EndHelpers => {
                 if !self.rng.percent(10) {
                     let after = self.rng.millis(0, 6000);
@@ -383,7 +396,8 @@ impl World {
                 self.later(after, Happening::Config(generation));
             }
             Action::Exit { .. } => self.over = true,
-            Action::CloseListeners
+            Action::Lead { .. }
+            | Action::CloseListeners
             | Action::ReopenLogs
             | Action::Report(_)
             | Action::Notify(_)
@@ -715,6 +729,7 @@ fn random_plan(rng: &mut Rng) -> Plan {
         abort: rng.pick(&[Abort::Never, Abort::First]),
         forked_from: rng.pick(&[ForkedFrom::Master, ForkedFrom::Mold]),
         helpers: rng.pick(&[vec![], vec![Helper::Monitor, Helper::Watcher]]),
+        companions: vec![],
         preparations: rng.pick(&[0, 0, 0, 1, 2]),
         preparation_timeout: rng.pick(&[None, Some(2)]).map(Duration::from_secs),
     }

@@ -1,0 +1,168 @@
+//! From the bytes that a companion prints to lines of the log: cut where they are long, and only so many a second.
+
+use std::time::Duration;
+
+/// Of one line; the rest of it is left out.
+pub const LONGEST_LINE: usize = 2048;
+/// More lines than that are counted, and not logged.
+const LINES_A_SECOND: u32 = 1000;
+/// More bytes than that are not even read: the companion waits, as it would for a slow terminal.
+const BYTES_A_SECOND: usize = 4 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What has come of its last line, and what it may still say in this second.
+#[derive(Debug, Default)]
+pub struct Lines {
+    partial: Vec<u8>,
+    /// The rest of the line is left out.
+    cuts: bool,
+    /// When the second began that is counted, monotonic.
+    began: Duration,
+    logged: u32,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl Lines {
+    /// How much may be read now; 0: nothing before `resumes`.
+    pub fn allowance(&mut self, now: Duration) -> usize {
+        if now.saturating_sub(self.began) >= SECOND {
+            (self.began, self.logged, self.bytes) = (now, 0, 0);
+        }
+        BYTES_A_SECOND.saturating_sub(self.bytes)
+    }
+
+    /// When something is to be done though nothing comes: lines were dropped, or nothing more was read.
+    pub fn resumes(&self) -> Option<Duration> {
+        let waits = self.bytes >= BYTES_A_SECOND || self.dropped > 0;
+        waits.then_some(self.began + SECOND)
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.bytes >= BYTES_A_SECOND
+    }
+
+    /// How many lines were dropped, once their second is over.
+    pub fn dropped(&mut self, now: Duration) -> Option<u64> {
+        let over = now.saturating_sub(self.began) >= SECOND;
+        (over && self.dropped > 0).then(|| std::mem::take(&mut self.dropped))
+    }
+
+    /// Calls `log` with each line that is complete.
+    pub fn push(&mut self, bytes: &[u8], mut log: impl FnMut(&str)) {
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match part.strip_suffix(b"\n") {
+                Some(end) => {
+                    self.add(end);
+                    self.end_line(&mut log);
+                }
+                None => self.add(part),
+            }
+        }
+    }
+
+    /// No more bytes will come: what was begun is a line. Also how many lines were dropped.
+    pub fn end(&mut self, log: impl FnMut(&str)) -> u64 {
+        if !self.partial.is_empty() {
+            self.end_line(log);
+        }
+        std::mem::take(&mut self.dropped)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let room = LONGEST_LINE - self.partial.len();
+        self.cuts |= bytes.len() > room;
+        self.partial.extend(bytes.iter().take(room));
+    }
+
+    fn end_line(&mut self, mut log: impl FnMut(&str)) {
+        let line = std::mem::take(&mut self.partial);
+        let cuts = std::mem::take(&mut self.cuts);
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        if text.is_empty() {
+            return;
+        }
+        if self.logged >= LINES_A_SECOND {
+            self.dropped += 1;
+            return;
+        }
+        self.logged += 1;
+        if cuts {
+            // A character that was cut in two would be shown as damaged.
+            log(&format!("{}...", text.trim_end_matches('\u{fffd}')));
+        } else {
+            log(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn all(lines: &mut Lines, parts: &[&[u8]]) -> Vec<String> {
+        let mut logged = Vec::new();
+        for part in parts {
+            lines.push(part, |line| logged.push(line.to_owned()));
+        }
+        lines.end(|line| logged.push(line.to_owned()));
+        logged
+    }
+
+    #[test]
+    fn lines_are_whole_however_they_come() {
+        let parts: [&[u8]; 5] = [b"on", b"e\n\n  two\r", b"\nthr\xc3", b"\xa9e\xff", b" four"];
+        assert_eq!(
+            all(&mut Lines::default(), &parts),
+            ["one", "  two", "thr\u{e9}e\u{fffd} four"]
+        );
+    }
+
+    #[test]
+    fn long_line_is_cut_and_the_next_one_is_whole() {
+        let long = "\u{e9}".repeat(LONGEST_LINE) + "\nnext\n";
+        let logged = all(&mut Lines::default(), &[b"x", long.as_bytes()]);
+        assert!(logged[0].ends_with("\u{e9}...") && logged[0].len() <= LONGEST_LINE + 3);
+        assert_eq!(logged[1], "next");
+    }
+
+    #[test]
+    fn flood_is_counted_and_the_next_second_is_heard() {
+        let mut lines = Lines::default();
+        let mut count = 0;
+        lines.allowance(SECOND);
+        for _ in 0..5 {
+            lines.push(&b"y\n".repeat(400), |_| count += 1);
+        }
+        assert_eq!(count, LINES_A_SECOND);
+        assert_eq!(lines.resumes(), Some(SECOND * 2));
+        assert_eq!(lines.dropped(SECOND), None);
+        assert_eq!(lines.dropped(SECOND * 2), Some(1000));
+        assert!(lines.allowance(SECOND * 2) > 0 && lines.resumes().is_none());
+        lines.push(b"heard\n", |line| assert_eq!(line, "heard"));
+    }
+
+    #[test]
+    fn what_is_too_much_is_not_read() {
+        let mut lines = Lines::default();
+        lines.push(&vec![b'x'; BYTES_A_SECOND], |_| {});
+        assert_eq!(lines.allowance(SECOND / 2), 0);
+        assert_eq!(lines.resumes(), Some(SECOND));
+        assert!(lines.allowance(SECOND) > 0);
+        assert_eq!(lines.partial.len(), LONGEST_LINE);
+    }
+
+    proptest! {
+        #[test]
+        fn split_makes_no_difference(bytes in prop::collection::vec(prop::sample::select(b"ab\n\r\xc3\xa9\xff".to_vec()), 0..200), at in any::<prop::sample::Index>()) {
+            let at = at.index(bytes.len() + 1);
+            let whole = all(&mut Lines::default(), &[&bytes]);
+            let split = all(&mut Lines::default(), &[&bytes[..at], &bytes[at..]]);
+            prop_assert_eq!(whole, split);
+        }
+    }
+}
