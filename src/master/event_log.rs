@@ -667,7 +667,9 @@ mod tests {
             text.starts_with("GET /slow (") && text.ends_with(" ms) and 2 more"),
             "{text}"
         );
-        assert_eq!(text.find(" ms, id 7f3a, running), GET"), Some(14), "{text}");
+        // Its age is one of the clock's, with three digits or four.
+        let first = text.split("), ").next().unwrap_or_default();
+        assert!(first.ends_with(" ms, id 7f3a, running"), "{text}");
         assert_eq!(text.matches("GET").count(), 10);
     }
 
