@@ -68,7 +68,7 @@ async def app(scope, receive, send):
     assert send.__self__ in gc.get_referents(second), gc.get_referents(second)
     await answer(send, " ".join(kinds()))
 """)
-    assert {"Engine", "Ready", "Request", "Waiting"} <= set(serve().get("/").text.split())
+    assert {"Engine", "ReadyAwaitable", "ReceiveAwaitable", "Request"} <= set(serve().get("/").text.split())
 
 
 def test_wsgi_a_file_wrapper_around_what_leads_back_to_it(serve, app):
