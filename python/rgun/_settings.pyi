@@ -30,6 +30,9 @@ class Settings(TypedDict, total=False):
     redirect_https: str | float | PathLike[str] | None
     acme_challenge_dir: str | float | PathLike[str] | None
     workers: str | float | PathLike[str] | None
+    scale_wait: str | float | PathLike[str] | None
+    scale_idle: str | float | PathLike[str] | None
+    scale_memory: str | float | PathLike[str] | None
     threads: str | float | PathLike[str] | None
     timeout: str | float | PathLike[str] | None
     request_timeout: str | float | PathLike[str] | None

@@ -83,7 +83,8 @@ def post_fork(server, worker):
 def child_exit(server, worker):
     server.log.info("number %s left", worker.number)
 """, workers=2)
-    assert {ask(server)["env"] for _ in range(30)} == {"1", "2"}
+    # Which worker accepts is the kernel's choice: one may have many in a row.
+    eventually(lambda: {ask(server)["env"] for _ in range(30)} == {"1", "2"}, "each worker has its number")
     mark = server.log.mark()
     victim = next(answer["pid"] for answer in iter(lambda: ask(server), None) if answer["env"] == "1")
     server.signal(signal.SIGKILL, victim)
