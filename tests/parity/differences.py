@@ -6,6 +6,7 @@ _ESCAPED = "a backslash and what is not ASCII are escaped like a quote, or the l
 _REFERERS = "RFC 9110 10.1.3 knows one; it is not joined of several"
 _USER = "RFC 7617 2: what has no colon has no name; it may be a secret"
 _URI = "one more name for RAW_URI, as other servers have it"
+_LEADER = "one of the workers is the leader, as docs/companions.md says"
 _SOCKET = "there is no Python socket behind a request"
 
 # story -> pattern of facts (as in fnmatch) -> reason
@@ -25,6 +26,7 @@ DIFFERENCES = {
     "the_environ_of_many_requests": {
         "*: REQUEST_URI": _URI,
         "*: gunicorn.socket": _SOCKET,
+        "*: rgun.leader": _LEADER,
         "chunked post*: CONTENT_LENGTH": "the body is complete, and Django reads none without a length",
         "chunked post*: HTTP_TRANSFER_ENCODING": "the body is decoded",
         "forwarded for: REMOTE_ADDR": _PROXIES,
@@ -33,7 +35,7 @@ DIFFERENCES = {
         "mount point: *": "a client's SCRIPT_NAME counts only where --forwarder-headers names it",
         "repeated cookie: HTTP_COOKIE": "RFC 9113 8.2.3: cookies are joined by semicolons",
     },
-    "the_environ_with_threads": {"plain: REQUEST_URI": _URI, "plain: gunicorn.socket": _SOCKET},
+    "the_environ_with_threads": {"plain: REQUEST_URI": _URI, "plain: gunicorn.socket": _SOCKET, "plain: rgun.leader": _LEADER},
     "the_environ_with_a_mount_point_from_the_environment": {
         "*, /elsewhere: *": "what is outside of the mount point is the app's to refuse; gunicorn logs a traceback",
     },
@@ -44,6 +46,7 @@ DIFFERENCES = {
     },
     "the_scope_of_many_requests": {
         "*: asgi": "rgun keeps the promises of 2.5",
+        "*: rgun.leader": _LEADER,
         "absolute form*: path": "RFC 9112 3.2.2: the path of an absolute target is its path",
         "absolute form*: raw_path": "RFC 9112 3.2.2: the path of an absolute target is its path",
         "forwarded scheme, *: scheme": "--secure-scheme-headers, as for WSGI",
