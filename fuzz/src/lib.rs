@@ -47,7 +47,7 @@ mod tls {
 
 mod worker {
     pub mod tls {
-        #[allow(dead_code, reason = "nothing is told here")]
+        #[allow(dead_code, reason = "only the worker reports it")]
         pub struct TlsFacts {
             pub version: u16,
             pub cipher_suite: u16,

@@ -1,4 +1,4 @@
-//! Any lines as forwarding headers of a trusted proxy: what is told can be shown to an app, and what a client has put in front of
+//! Any lines as forwarding headers of a trusted proxy: the result can be passed to an app, and what a client has put in front of
 //! that which proxies have appended changes nothing.
 
 use std::sync::{Arc, LazyLock};
@@ -68,27 +68,27 @@ pub fn run(data: &[u8]) {
         return;
     };
     for way in &*WAYS {
-        if let Ok(Some(told)) = way.of_request(&request) {
-            can_be_shown(&told);
+        if let Ok(Some(forwarded)) = way.of_request(&request) {
+            can_be_shown(&forwarded);
         }
     }
     spoofs(&lines);
 }
 
-fn can_be_shown(told: &ForwardedRequest) {
-    if let Some(host) = &told.host {
+fn can_be_shown(forwarded: &ForwardedRequest) {
+    if let Some(host) = &forwarded.host {
         assert!(is_host(host.as_bytes()) && !host.is_empty());
-        let field = told.host_field().expect("there is a host");
+        let field = forwarded.host_field().expect("there is a host");
         assert!(is_host(field.as_bytes()), "{field}");
-        assert!(told.server().is_some());
+        assert!(forwarded.server().is_some());
     }
-    if let Some(prefix) = &told.prefix {
+    if let Some(prefix) = &forwarded.prefix {
         assert!(
             prefix.starts_with('/') && !prefix.ends_with('/'),
             "{prefix}"
         );
     }
-    assert_ne!(told.port, Some(0));
+    assert_ne!(forwarded.port, Some(0));
 }
 
 /// A proxy of ours appends the client that it sees; whatever that client has sent stays without effect.
@@ -110,10 +110,10 @@ fn spoofs(lines: &[Vec<u8>]) {
         let Some(request) = head(&lines) else {
             continue;
         };
-        let told = way.of_request(&request).expect("no scheme is said twice");
-        let client = told
-            .and_then(|told| told.client)
-            .expect("the proxy told it");
+        let forwarded = way.of_request(&request).expect("no scheme is given twice");
+        let client = forwarded
+            .and_then(|forwarded| forwarded.client)
+            .expect("the proxy named it");
         assert_eq!(client.address.to_string(), SEEN);
     }
 }

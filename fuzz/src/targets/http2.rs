@@ -39,9 +39,9 @@ const LIMITS: Http2Limits = Http2Limits {
 /// What one pass may leave: the requests of an input are few, and each is answered with little.
 const ROOM: usize = 64 * 1024;
 
-struct Nobody;
+struct NoWaker;
 
-impl Wake for Nobody {
+impl Wake for NoWaker {
     fn wake(self: Arc<Self>) {}
 }
 
@@ -66,7 +66,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn converse<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Requests {
-    let mut session = Session::new(&LIMITS, Waker::from(Arc::new(Nobody)), 0);
+    let mut session = Session::new(&LIMITS, Waker::from(Arc::new(NoWaker)), 0);
     let mut requests = Requests::new();
     // They stay open, so that what follows one in the same bytes finds it as it does in later ones.
     let mut kept = Vec::new();

@@ -7,8 +7,8 @@ use crate::config::LogLevel;
 use crate::ipc::{ToMold, ToWorker};
 use crate::master::shell::Shell;
 use crate::master::supervisor::{
-    Answer, Bounds, Command, Event, Portion, ReloadFailure, RolloutRefusal, Slot, StopMode, Token,
-    Trial,
+    Answer, Bounds, Command, Event, Generation, Portion, ReloadFailure, RolloutRefusal, Slot,
+    StopMode, Token, Trial,
 };
 use crate::master::upgrade::attempt::Then;
 use crate::observability;
@@ -159,25 +159,35 @@ impl Shell<'_> {
         self.handlers.control.answer(token, &response);
     }
 
+    /// The outcome, then the reason and the traceback of the app, if it raised.
+    fn rollout_failed(
+        &mut self,
+        generation: Generation,
+        why: &ReloadFailure,
+        outcome: &str,
+    ) -> ControlResponse {
+        let (reason, traceback) =
+            self.reporting
+                .event_log
+                .reload_failure(why, &self.fleet.workers, &self.molds);
+        ControlResponse {
+            generation: Some(generation.0),
+            traceback,
+            ..ControlResponse::failed(format!("{outcome}: {reason}"))
+        }
+    }
+
     fn response(&mut self, answer: &Answer) -> ControlResponse {
         match answer {
             Answer::Reloaded { generation } => ControlResponse {
                 generation: Some(generation.0),
                 ..ControlResponse::done(format!("reloaded: generation {generation} serves"))
             },
-            Answer::ReloadFailed { generation, why } => {
-                let (reason, traceback) =
-                    self.reporting
-                        .event_log
-                        .reload_failure(why, &self.fleet.workers, &self.molds);
-                ControlResponse {
-                    generation: Some(generation.0),
-                    traceback,
-                    ..ControlResponse::failed(format!(
-                        "reload rolled back, the old workers go on: {reason}"
-                    ))
-                }
-            }
+            Answer::ReloadFailed { generation, why } => self.rollout_failed(
+                *generation,
+                why,
+                "reload rolled back, the old workers go on",
+            ),
             Answer::Staged {
                 generation,
                 workers,
@@ -195,17 +205,7 @@ impl Shell<'_> {
                 }
             }
             Answer::StageFailed { generation, why } => {
-                let (reason, traceback) =
-                    self.reporting
-                        .event_log
-                        .reload_failure(why, &self.fleet.workers, &self.molds);
-                ControlResponse {
-                    generation: Some(generation.0),
-                    traceback,
-                    ..ControlResponse::failed(format!(
-                        "not staged, the server is as it was: {reason}"
-                    ))
-                }
+                self.rollout_failed(*generation, why, "not staged, the server is as it was")
             }
             Answer::Discarded { generation } => ControlResponse {
                 generation: Some(generation.0),
@@ -236,17 +236,11 @@ impl Shell<'_> {
                 to,
                 why,
             } => {
-                let (reason, traceback) =
-                    self.reporting
-                        .event_log
-                        .reload_failure(why, &self.fleet.workers, &self.molds);
+                let outcome =
+                    format!("generation {generation} was taken back, generation {to} serves");
                 ControlResponse {
-                    generation: Some(to.0),
-                    traceback,
                     taken_back: true,
-                    ..ControlResponse::failed(format!(
-                        "generation {generation} was taken back, generation {to} serves: {reason}"
-                    ))
+                    ..self.rollout_failed(*to, why, &outcome)
                 }
             }
             Answer::Refused(refusal) => ControlResponse::failed(refused(*refusal)),
