@@ -99,14 +99,13 @@ impl Codecs {
         let mut input = &compressed[..];
         let out = loop {
             let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
-            let status = inflate
-                .decompress(input, &mut mem_file[..], InflateFlush::SyncFlush)
-                .map_err(|_| WebSocketFailure::NotDeflate)?;
+            let status = inflate.decompress(input, &mut mem_file[..], InflateFlush::SyncFlush);
             input = &input[(inflate.total_in() - before_in) as usize..];
             let given = &mem_file[..(inflate.total_out() - before_out) as usize];
             if out.len() + given.len() > limit {
                 return Err(WebSocketFailure::TooBig);
             }
+            let status = status.map_err(|_| WebSocketFailure::NotDeflate)?;
             out.extend_from_slice(given);
             match status {
                 // RFC 7692 §7.2.3.4: a last block ends its stream; what follows is another one with the same past.

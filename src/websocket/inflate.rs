@@ -140,10 +140,10 @@ impl Decoder<'_> {
 
     /// Repeats earlier output, which may overlap what is appended.
     fn copy(&mut self, distance: usize, mut length: usize) -> Result<(), Stop> {
-        self.has_room(length)?;
         let Some(from) = self.out.len().checked_sub(distance) else {
             return Err(Stop::Failed(WebSocketFailure::NotDeflate));
         };
+        self.has_room(length)?;
         while length > 0 {
             let count = length.min(self.out.len() - from);
             self.out.extend_from_within(from..from + count);
@@ -172,17 +172,26 @@ impl Decoder<'_> {
             lengths[*place] = self.bits.take(3)? as u8;
         }
         let code = Code::<{ ORDER.len() }>::new(&lengths);
+        let total = literals + distances;
+        if code.is_empty() {
+            // As zlib: each bit is a length of 0, and it shows at the end of them that no block can end.
+            self.bits.discard(total)?;
+        }
         if !code.is_complete() {
             return Err(Stop::Failed(WebSocketFailure::NotDeflate));
         }
         let mut lengths = [0; MAX_LITERALS + MAX_DISTANCES];
-        let total = literals + distances;
         let mut at = 0;
         while at < total {
             let symbol = code.decode(&mut self.bits)?;
             let (value, repeat) = match symbol {
-                16 if at == 0 => return Err(Stop::Failed(WebSocketFailure::NotDeflate)),
-                16 => (lengths[at - 1], 3 + self.bits.take(2)? as usize),
+                16 => {
+                    let repeat = 3 + self.bits.take(2)? as usize;
+                    let Some(before) = at.checked_sub(1) else {
+                        return Err(Stop::Failed(WebSocketFailure::NotDeflate));
+                    };
+                    (lengths[before], repeat)
+                }
                 17 => (0, 3 + self.bits.take(3)? as usize),
                 18 => (0, 11 + self.bits.take(7)? as usize),
                 length => (length as u8, 1),
@@ -215,6 +224,8 @@ struct Code<const N: usize> {
     fast: [(u16, u8); 1 << FAST_BITS],
     /// Codes that are not used, in units of the longest length; negative: more are used than are available.
     unused: i32,
+    /// So many bits tell that they are no code, in a code that is not complete; 1 where there are no symbols.
+    longest: usize,
 }
 
 impl<const N: usize> Code<N> {
@@ -227,6 +238,7 @@ impl<const N: usize> Code<N> {
         }
         counts[0] = 0;
         let mut unused = 1;
+        let mut longest = 1;
         let mut offsets = [0; MAX_BITS + 2];
         // The first code of each length (RFC 1951 §3.2.2).
         let mut next = [0; MAX_BITS + 2];
@@ -235,6 +247,9 @@ impl<const N: usize> Code<N> {
             unused = (unused << 1) - counts[length] as i32;
             offsets[length + 1] = offsets[length] + counts[length] as usize;
             next[length + 1] = (next[length] + counts[length] as u32) << 1;
+            if counts[length] > 0 {
+                longest = length;
+            }
             length += 1;
         }
         let mut symbols = [0; N];
@@ -263,6 +278,7 @@ impl<const N: usize> Code<N> {
             symbols,
             fast,
             unused,
+            longest,
         }
     }
 
@@ -287,7 +303,7 @@ impl<const N: usize> Code<N> {
             return Ok(symbol);
         }
         let (mut code, mut first, mut index) = (0, 0, 0);
-        for length in 1..=MAX_BITS {
+        for length in 1..=self.longest {
             code |= (ahead >> (length - 1)) & 1;
             let count = u32::from(self.counts[length]);
             if code - first < count {
@@ -298,7 +314,7 @@ impl<const N: usize> Code<N> {
             first = (first + count) << 1;
             code <<= 1;
         }
-        if bits.left() < MAX_BITS {
+        if bits.left() < self.longest {
             return Err(Stop::EndOfInput);
         }
         Err(Stop::Failed(WebSocketFailure::NotDeflate))
@@ -377,6 +393,13 @@ impl<'m> Bits<'m> {
         let bits = self.peek(count);
         self.skip(count)?;
         Ok(bits)
+    }
+
+    fn discard(&mut self, count: usize) -> Result<(), Stop> {
+        for _ in 0..count {
+            self.take(1)?;
+        }
+        Ok(())
     }
 
     fn left(&self) -> usize {
