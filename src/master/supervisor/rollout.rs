@@ -13,7 +13,7 @@ use super::reload::Reload;
 use super::worker::WorkerLife;
 use super::{
     Action, Answer, Bounds, Generation, Moment, Plan, ReloadFailure, Report, ServiceState, Slot,
-    Supervisor, Token, Trial,
+    Supervisor, Token, Trial, Who,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,6 +112,22 @@ impl Rollout {
             Goal::Serve | Goal::Stage | Goal::Canary(_) => u32::MAX,
         };
         (self.done..end).contains(&slot.0)
+    }
+
+    /// Whether a worker in that slot, of another generation than the coming one, goes when the slots below `end` change
+    /// hands. In one batch all of them go, also in slots that the new generation does not have; in several, surplus
+    /// workers leave when they can be spared. A generation that returns leaves the slots alone that were never taken
+    /// from it: after a rollout that stopped half way they may belong to a third one.
+    pub(super) fn replaces(&self, who: Who, end: u32) -> bool {
+        let in_batch = (self.done..end).contains(&who.slot.0);
+        match self.goal {
+            Goal::Serve | Goal::Stage => {
+                let is_last = self.committed || end >= self.target;
+                in_batch || (self.done == 0 && is_last)
+            }
+            Goal::Canary(_) => in_batch,
+            Goal::Return { from, .. } => in_batch || who.generation == from,
+        }
     }
 
     /// Slots below this one belong to the new generation, even if its workers were not ordered to go yet.

@@ -6,7 +6,7 @@ use super::mutation::fault;
 use super::rollout::{Batch, Goal, Replaced, RolloutStep};
 use super::slot::SlotState;
 use super::worker::{Worker, WorkerLife};
-use super::{Generation, Moment, ReloadFailure, Slot, Supervisor};
+use super::{Moment, ReloadFailure, Slot, Supervisor};
 
 /// How long the new workers wait for the old ones' `StoppedAccepting`.
 const ACKNOWLEDGE: Duration = Duration::from_secs(1);
@@ -35,12 +35,7 @@ impl Supervisor {
             Goal::Canary(_) => false,
             Goal::Return { .. } => true,
         };
-        // In one batch: all of them, also in slots that the new generation does not have. In several: surplus workers
-        // leave when they can be spared.
-        let whole = last && done == 0;
-        self.replace_old(generation, replaced, |slot| {
-            whole || (done..end).contains(&slot.0)
-        });
+        self.replace_old(end, replaced);
         for slot in (done..end).map(Slot) {
             let waiting = self.places.remove(&slot).map(|place| place.waiting);
             let mut place = SlotState::new(generation);
@@ -56,15 +51,15 @@ impl Supervisor {
     }
 
     /// Those that are paused already stay paused: the commit decides.
-    fn replace_old(
-        &mut self,
-        generation: Generation,
-        replaced: Replaced,
-        slots: impl Fn(Slot) -> bool,
-    ) {
+    fn replace_old(&mut self, end: u32, replaced: Replaced) {
+        let Some(rollout) = self.reload.rollout() else {
+            return;
+        };
         let serves = self.generation;
         let old = |w: &Worker| {
-            w.who.generation != generation && w.life != WorkerLife::Paused && slots(w.who.slot)
+            w.who.generation != rollout.generation
+                && w.life != WorkerLife::Paused
+                && rollout.replaces(w.who, end)
         };
         for old in self.incarnations(old) {
             let keeps = |w: &Worker| w.life == WorkerLife::Serving && w.who.generation == serves;
@@ -107,14 +102,10 @@ impl Supervisor {
         let Some(rollout) = self.reload.rollout() else {
             return RolloutStep::Wait;
         };
-        let (generation, done) = (rollout.generation, rollout.done);
         let committed = rollout.committed;
-        let whole = committed && done == 0;
-        let in_batch = |slot: Slot| whole || (done..end).contains(&slot.0);
-        let accepting = self
-            .workers
-            .values()
-            .any(|w| w.accepting && w.who.generation != generation && in_batch(w.who.slot));
+        let accepting = self.workers.values().any(|w| {
+            w.accepting && w.who.generation != rollout.generation && rollout.replaces(w.who, end)
+        });
         let patient = self.now() < until || fault!(self, WaitForeverForAcknowledgements);
         if accepting && patient && !fault!(self, GoBeforeOldStoppedAccepting) {
             return RolloutStep::Wait;

@@ -13,9 +13,10 @@ impl Oracle {
         match event {
             Event::Signal(Signal::Hup) => self.wants_reload |= self.keeps_up(),
             Event::Signal(Signal::Term) => {
-                // The second one ends the delay, a later one the graceful period.
+                // The second one ends the delay, a later one the graceful period. Without workers there is no delay.
                 let delayed = |stop: Stop| {
                     stop.mode == StopMode::Graceful
+                        && !self.listeners_closed
                         && stop.by + self.slack > self.now
                         && !supervisor.plan.shutdown_delay.is_zero()
                 };

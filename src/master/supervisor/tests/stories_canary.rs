@@ -314,3 +314,36 @@ fn scaling_down_ends_the_paused_ones_too() {
     story.control(9, Command::Discard).seconds(1);
     assert!(story.did(&go(1)), "{:?}", story.actions);
 }
+
+/// After a surge that stopped half way the slots are of two generations; a canary on top is taken back alone.
+#[test]
+fn canary_over_a_halted_surge_leaves_the_other_slots_alone() {
+    let two = Plan {
+        surge: Some(2),
+        ..plan(3)
+    };
+    let mut story = Story::serving(two.clone());
+    story.signal(Signal::Hup).config(2, two).ready(4).ready(5);
+    story
+        .says(1, WorkerMessage::StoppedAccepting)
+        .says(2, WorkerMessage::StoppedAccepting);
+    assert!(story.did(&spawn(6, 2, 2)), "{:?}", story.actions);
+    story.exits(6, Exit::Code(4));
+    for leaving in [1, 2] {
+        story.exits(leaving, Exit::Code(0));
+    }
+    story.control(7, canary(1)).config(3, plan(3));
+    let canary = story.spawned();
+    assert_eq!(canary.len(), 1, "{:?}", story.actions);
+    assert_eq!(story.ready(canary[0]).actions, [drain(4, Replaced, 30)]);
+    story.says(4, WorkerMessage::StoppedAccepting);
+    story.control(8, Command::Discard);
+    let returning = story.spawned();
+    assert_eq!(returning.len(), 1, "{:?}", story.actions);
+    story.ready(returning[0]);
+    assert_eq!(story.actions, [drain(canary[0], Replaced, 30)]);
+    story.says(canary[0], WorkerMessage::StoppedAccepting);
+    assert!(story.did(&go(returning[0])), "{:?}", story.actions);
+    // In slot 1 the halted generation serves on.
+    assert_eq!(story.exits(5, KILLED).actions.len(), 1);
+}
