@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::mutation::fault;
 use super::worker::{ThreadHealth, WorkerLife};
 use super::{
-    Abort, Action, Beat, Extent, Incarnation, KillReason, ReloadFailure, Report, Retirement,
-    Supervisor,
+    Abort, Action, Beat, Extent, Incarnation, KillReason, MasterPhase, ReloadFailure, Report,
+    Retirement, Supervisor,
 };
 
 impl Supervisor {
@@ -83,11 +83,12 @@ impl Supervisor {
         }
     }
 
-    /// Its stacks were printed, or the time for that is over.
+    /// Its stacks were printed, or the time for that is over. After a first boot that failed there is no time for a hook.
     pub(super) fn end_hung(&mut self, incarnation: Incarnation) {
+        let gives_up = matches!(self.phase, MasterPhase::Stopping { code, .. } if code != 0);
         match self.plan.abort {
-            Abort::Never => self.kill(incarnation, KillReason::Hung),
-            Abort::First => self.abort(incarnation),
+            Abort::First if !gives_up => self.abort(incarnation),
+            Abort::First | Abort::Never => self.kill(incarnation, KillReason::Hung),
         }
     }
 
