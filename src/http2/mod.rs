@@ -7,11 +7,13 @@ mod frames;
 mod pipe;
 mod preface;
 mod request;
+mod resets;
 mod response;
 mod session;
 #[cfg(test)]
 mod tests;
 
 pub use preface::{Preface, preface};
+pub use resets::Resets;
 pub use response::{Http2ResponseHead, response_head, trailers};
 pub use session::{Arrived, Http2Limits, Session, SessionStep};

@@ -11,6 +11,7 @@ use super::frames::FrameBudget;
 use super::pipe::Pipe;
 use super::preface::PREFACE;
 use super::request::{self, StreamPurpose};
+use super::resets::Resets;
 use crate::http::BodyPresence;
 
 /// How many bytes of unread bodies all streams may hold together.
@@ -39,6 +40,7 @@ pub struct Session {
     abandoned: Option<Reason>,
     state: SessionState,
     pipe: Pipe,
+    resets: Resets,
     waker: Waker,
 }
 
@@ -69,6 +71,8 @@ pub struct Arrived {
     /// The rest of the request; `None`: nothing follows.
     pub body: Option<RecvStream>,
     pub answer: SendResponse<Bytes>,
+    /// For a response that ends before it is complete.
+    pub resets: Resets,
     pub is_head: bool,
 }
 
@@ -94,6 +98,7 @@ impl Session {
             budget: FrameBudget::new(PREFACE.len(), now),
             state: SessionState::Preface(builder.handshake(pipe.clone())),
             pipe,
+            resets: Resets::new(waker.clone()),
             waker,
         }
     }
@@ -159,9 +164,10 @@ impl Session {
                     Poll::Ready(Err(error)) => return self.over(&error),
                 },
                 SessionState::Open(connection) => match connection.poll_accept(&mut context) {
+                    Poll::Pending if !self.pipe.is_full() && self.resets.apply() => {}
                     Poll::Pending => return SessionStep::Idle,
                     Poll::Ready(Some(Ok((request, answer)))) => {
-                        if let Some(arrived) = arrived(request, answer) {
+                        if let Some(arrived) = arrived(request, answer, &self.resets) {
                             return SessionStep::Request(arrived);
                         }
                     }
@@ -210,6 +216,7 @@ fn is_fault(reason: &Reason) -> bool {
 fn arrived(
     request: http_types::Request<RecvStream>,
     mut answer: SendResponse<Bytes>,
+    resets: &Resets,
 ) -> Option<Arrived> {
     let Some((head, purpose)) = request::head(&request) else {
         answer.send_reset(Reason::PROTOCOL_ERROR);
@@ -229,6 +236,7 @@ fn arrived(
         },
         body: follows.then_some(body),
         answer,
+        resets: resets.clone(),
         is_head,
     })
 }

@@ -225,6 +225,49 @@ fn no_more_is_written_than_there_is_room_for() {
 }
 
 #[test]
+fn a_response_that_is_aborted_is_sent_as_far_as_it_was_written() {
+    let mut world = World::open();
+    let head = block(&request("GET", "/"));
+    world.receive(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &head));
+    let mut arrived = world.arrived.remove(0);
+    let mut stream = arrived
+        .answer
+        .send_response(http_types::Response::new(()), false)
+        .expect("the stream is open");
+    stream
+        .send_data(Bytes::from_static(b"half"), false)
+        .expect("the stream is open");
+    arrived.resets.add(stream);
+    world.output.clear();
+    world.session.set_room(20);
+    assert!(matches!(world.session.next(), SessionStep::Idle));
+    world.output.extend(world.session.take_output());
+    assert_eq!(world.output.len(), 20, "no room for all of it");
+    world.go_on();
+    let expected = [(HEADERS, END_HEADERS, 1), (DATA, 0, 1), (RST_STREAM, 0, 1)];
+    assert_eq!(frames(&world.output), expected);
+    assert!(world.output.ends_with(&2u32.to_be_bytes()));
+    assert!(!world.over);
+}
+
+#[test]
+fn a_stream_that_the_client_resets_is_not_reset_again() {
+    let mut world = World::open();
+    let head = block(&request("GET", "/"));
+    world.receive(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &head));
+    let mut arrived = world.arrived.remove(0);
+    let stream = arrived
+        .answer
+        .send_response(http_types::Response::new(()), false)
+        .expect("the stream is open");
+    arrived.resets.add(stream);
+    world.output.clear();
+    world.receive(&frame(RST_STREAM, 0, 1, &8u32.to_be_bytes()));
+    assert_eq!(frames(&world.output), []);
+    assert!(!world.over);
+}
+
+#[test]
 fn it_leaves_when_the_streams_that_have_begun_have_ended() {
     let mut world = World::open();
     let head = block(&request("GET", "/"));

@@ -428,11 +428,13 @@ impl Conn {
         let silent = s.http.is_close_delimited();
         s.http.abort();
         self.flush(s);
-        if silent {
+        let close_kind = if silent {
             // A FIN would look like a complete response.
             s.transport.reset_on_close();
-            s.write_closed = true;
-        }
-        self.begin_close(s, CloseKind::Lingering);
+            CloseKind::Plain
+        } else {
+            CloseKind::Lingering
+        };
+        self.begin_close(s, close_kind);
     }
 }

@@ -136,6 +136,7 @@ impl Conn {
             content,
             body,
             mut answer,
+            resets,
             is_head,
         } = arrived;
         // A client may reset streams, and open others, faster than the app notices.
@@ -144,7 +145,7 @@ impl Conn {
             return;
         }
         self.net.page.http2_requested();
-        let wire = StreamWire::new(body, answer, is_head, streams.waker_of(number));
+        let wire = StreamWire::new(body, answer, resets, is_head, streams.waker_of(number));
         let stream = self.stream(number, Transport::stream(wire), content, head);
         streams.add(number, stream);
     }

@@ -10,7 +10,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http_types::HeaderMap;
 
-use crate::http2::{Http2ResponseHead, response_head, trailers};
+use crate::http2::{Http2ResponseHead, Resets, response_head, trailers};
 
 /// Bytes requested at once of the client's windows.
 const RESERVE: usize = 64 * 1024;
@@ -21,6 +21,7 @@ pub struct StreamWire {
     /// `None`: the request has ended.
     body: Option<RecvStream>,
     answer: StreamResponse,
+    resets: Resets,
     waker: Waker,
     /// The response has no content, whatever it declares.
     is_head: bool,
@@ -36,6 +37,8 @@ pub struct StreamWire {
 enum StreamResponse {
     Awaited(SendResponse<Bytes>),
     Begun(SendStream<Bytes>),
+    /// To be reset when its output is sent.
+    Aborted,
 }
 
 impl StreamWire {
@@ -43,12 +46,14 @@ impl StreamWire {
     pub fn new(
         body: Option<RecvStream>,
         answer: SendResponse<Bytes>,
+        resets: Resets,
         is_head: bool,
         waker: Waker,
     ) -> Self {
         Self {
             body,
             answer: StreamResponse::Awaited(answer),
+            resets,
             waker,
             is_head,
             partial: BytesMut::new(),
@@ -64,6 +69,7 @@ impl StreamWire {
         match &mut self.answer {
             StreamResponse::Awaited(answer) => answer.poll_reset(&mut context),
             StreamResponse::Begun(stream) => stream.poll_reset(&mut context),
+            StreamResponse::Aborted => return false,
         }
         .is_ready()
     }
@@ -254,17 +260,19 @@ impl StreamWire {
                 self.ended = true;
             }
             StreamResponse::Awaited(_) | StreamResponse::Begun(_) => self.reset(),
+            StreamResponse::Aborted => {}
         }
     }
 
-    /// Resets the stream, so that the client does not take an incomplete response for a complete one.
+    /// Resets the stream after what was written, so that the client does not take an incomplete response for a complete one.
     pub fn reset(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        match &mut self.answer {
-            StreamResponse::Awaited(answer) => answer.send_reset(Reason::INTERNAL_ERROR),
-            StreamResponse::Begun(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
+        match std::mem::replace(&mut self.answer, StreamResponse::Aborted) {
+            StreamResponse::Awaited(mut answer) => answer.send_reset(Reason::INTERNAL_ERROR),
+            StreamResponse::Begun(stream) => self.resets.add(stream),
+            StreamResponse::Aborted => {}
         }
     }
 }

@@ -88,7 +88,8 @@ async def app(scope, receive, send):
         raise RuntimeError("as asked")
     elif path == "/cut":
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        for _ in range(int(query.get("pieces", 1))):
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
         raise RuntimeError("as asked")
     elif path == "/wait":
         print("request waits", flush=True)
@@ -104,6 +105,12 @@ async def app(scope, receive, send):
             await answer(send, b"waited")
     else:
         await answer(send, b"hello")
+
+
+def cut(pieces):
+    for _ in range(pieces):
+        yield b"half"
+    raise RuntimeError("as asked")
 
 
 def application(environ, start_response):
@@ -132,5 +139,8 @@ def application(environ, start_response):
         body = b"waited"
     elif path == "/fail":
         raise RuntimeError("as asked")
+    elif path == "/cut":
+        start_response(status, [])
+        return cut(int(query.get("pieces", 1)))
     start_response(status, headers)
     return [body]

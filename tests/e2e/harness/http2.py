@@ -91,8 +91,14 @@ class Http2Client:
         if waiting:
             self.socket.sendall(waiting)
 
-    def begin(self, path="/", method="GET", headers=(), end=True, authority="localhost", **pseudo):
+    def begin(self, path="/", **options):
         """Sends the head of a request; its stream."""
+        stream = self.prepare(path, **options)
+        self.flush()
+        return stream
+
+    def prepare(self, path="/", method="GET", headers=(), end=True, authority="localhost", **pseudo):
+        """As `begin`, but the head is sent by the next `flush`."""
         number = self.connection.get_next_available_stream_id()
         scheme = "https" if isinstance(self.socket, ssl.SSLSocket) else "http"
         fields = [(":method", method), (":scheme", scheme), (":path", path)]
@@ -101,7 +107,6 @@ class Http2Client:
         fields += [(f":{name}", value) for name, value in pseudo.items()]
         self.connection.send_headers(number, [*fields, *headers], end_stream=end)
         self.streams[number] = Stream(number)
-        self.flush()
         return self.streams[number]
 
     def send(self, stream, data, end=False):
