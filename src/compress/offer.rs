@@ -9,6 +9,8 @@ use crate::http::{KnownName, Method, RequestHead};
 pub struct Offer {
     /// `None`: the bytes are sent as they are.
     pub coding: Option<Coding>,
+    /// A HEAD: its response has the fields of the GET (RFC 9110 §9.3.2), and nothing is compressed.
+    pub is_head: bool,
     /// The request carries credentials: the length of what is compressed gets random padding.
     pub padded: bool,
     /// Its `If-None-Match`, where that has weak tags.
@@ -20,12 +22,12 @@ impl Offer {
         let has_credentials = [KnownName::Authorization, KnownName::Cookie]
             .into_iter()
             .any(|name| head.header(name).is_some());
-        let is_excluded = head.known_method() == Method::Head
-            || head.header(KnownName::Range).is_some()
+        let is_excluded = head.header(KnownName::Range).is_some()
             || (has_credentials && !rules.credentials)
             || values(head, KnownName::CacheControl).any(forbids_transformation);
         Offer {
             coding: (!is_excluded).then(|| preferred(head, rules)).flatten(),
+            is_head: head.known_method() == Method::Head,
             padded: has_credentials,
             weak_tags: head
                 .header(KnownName::IfNoneMatch)
@@ -124,8 +126,14 @@ mod tests {
             let fields = format!("Accept-Encoding: gzip\r\n{fields}");
             assert_eq!(offered(&fields, &rules), None, "{fields}");
         }
-        let head = request("HEAD", "Accept-Encoding: gzip\r\n");
-        assert_eq!(Offer::of(&head, &rules).coding, None);
+    }
+
+    #[test]
+    fn a_head_is_offered_what_its_get_is() {
+        let offer = Offer::of(&request("HEAD", "Accept-Encoding: gzip\r\n"), &rules());
+        assert_eq!((offer.coding, offer.is_head), (Some(Coding::Gzip), true));
+        let offer = Offer::of(&request("GET", "Accept-Encoding: gzip\r\n"), &rules());
+        assert!(!offer.is_head);
     }
 
     #[test]

@@ -26,10 +26,13 @@ pub(super) enum CodingStage {
     /// The head announces the coding, and no body has arrived.
     Begun(CodingStart),
     Coding(ActiveCoding),
+    /// A HEAD whose fields announce the coding: the app's body is ignored.
+    Unsent,
 }
 
 pub(super) struct CodingStart {
-    pub lease: Lease,
+    /// `None`: a HEAD.
+    pub lease: Option<Lease>,
     /// As the app declared it.
     pub length: Option<u64>,
     pub original: Original,
@@ -99,22 +102,26 @@ impl Coder {
             }
             CodingPlan::Vary => (compress::varied(all()), CodingStage::Plain),
             CodingPlan::Revalidate => (compress::revalidated(all()), CodingStage::Plain),
-            CodingPlan::Code { coding, length } => match self.compressor.lease(coding) {
-                None => (compress::varied(all()), CodingStage::Plain),
-                Some(lease) => {
-                    let original = Original {
-                        status,
-                        reason: reason.map(Into::into),
-                        fields: all().map(|(n, v)| (n.into(), v.into())).collect(),
-                    };
-                    let begun = CodingStart {
-                        lease,
-                        length,
-                        original,
-                    };
-                    (compress::coded(all(), coding), CodingStage::Begun(begun))
-                }
-            },
+            CodingPlan::Code { coding, length } => {
+                let lease = if self.offer.is_head {
+                    None
+                } else if let Some(lease) = self.compressor.lease(coding) {
+                    Some(lease)
+                } else {
+                    return (compress::varied(all()), CodingStage::Plain);
+                };
+                let original = Original {
+                    status,
+                    reason: reason.map(Into::into),
+                    fields: all().map(|(n, v)| (n.into(), v.into())).collect(),
+                };
+                let begun = CodingStart {
+                    lease,
+                    length,
+                    original,
+                };
+                (compress::coded(all(), coding), CodingStage::Begun(begun))
+            }
         }
     }
 
@@ -133,7 +140,7 @@ impl Coder {
             CodingStage::Coding(coding) => {
                 coding.ended == Some(BodyEnd::Last) && coding.lease.is_none()
             }
-            CodingStage::Plain | CodingStage::Begun(_) => false,
+            CodingStage::Plain | CodingStage::Begun(_) | CodingStage::Unsent => false,
         }
     }
 }

@@ -76,8 +76,11 @@ impl Exchange {
     ) -> Result<Backpressure, SendError> {
         let stage = &mut *coder.stage.lock();
         self.settle(coder, stage, First::Bytes(data.len(), end))?;
-        let CodingStage::Coding(coding) = stage else {
-            return self.put(data, end, hold, lend);
+        let coding = match stage {
+            CodingStage::Coding(coding) => coding,
+            // Its length is not the one that a GET would get.
+            CodingStage::Unsent => return self.put(b"", end, hold, None),
+            CodingStage::Plain | CodingStage::Begun(_) => return self.put(data, end, hold, lend),
         };
         let Accounted {
             length,
@@ -163,14 +166,17 @@ impl Exchange {
         let s = &mut *self.conn.lock();
         self.check(s)?;
         let has_left = s.http.response_state() != ResponseState::HeadPending;
+        let is_head = begun.lease.is_none();
         let is_plain = match first {
             First::File => !has_left,
+            // An app may omit the body: that does not mean that a GET gets an empty one.
+            First::Bytes(0, _) if is_head => false,
             First::Bytes(length, end) => {
                 let length = length as u64;
                 let is_whole = end != BodyEnd::More && !has_left;
                 if let Some(declared) = begun
                     .length
-                    .filter(|declared| is_whole && length < *declared)
+                    .filter(|declared| is_whole && !is_head && length < *declared)
                 {
                     // Nothing was sent: the client can still get a clean error.
                     let missing = declared - length;
@@ -183,13 +189,17 @@ impl Exchange {
             return Ok(());
         };
         let CodingStart {
-            mut lease,
+            lease,
             length,
             original,
         } = begun;
         if is_plain {
             return self.begin_original(s, &original);
         }
+        let Some(mut lease) = lease else {
+            *stage = CodingStage::Unsent;
+            return Ok(());
+        };
         let whole = match first {
             First::Bytes(length, end) if end != BodyEnd::More => Some(length as u64),
             First::Bytes(..) | First::File => length,
