@@ -133,6 +133,15 @@ pub fn read(file: &File, size: u64, patience: Patience) -> io::Result<Vec<u8>> {
         std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, 0)?;
         return Ok(bytes);
     }
+    if read_cached(file, &mut bytes) == Some(bytes.len()) {
+        Ok(bytes)
+    } else {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+/// Reads the beginning of a file, as far as that is in memory; `None`: it is not, or the file system does not support `RWF_NOWAIT`.
+pub fn read_cached(file: &File, bytes: &mut [u8]) -> Option<usize> {
     let slice = libc::iovec {
         iov_base: bytes.as_mut_ptr().cast(),
         iov_len: bytes.len(),
@@ -140,12 +149,7 @@ pub fn read(file: &File, size: u64, patience: Patience) -> io::Result<Vec<u8>> {
     // SAFETY: `slice` is the whole of `bytes`, which lives until the call has returned.
     let count =
         unsafe { libc::preadv2(file.as_raw_fd(), &raw const slice, 1, 0, libc::RWF_NOWAIT) };
-    if usize::try_from(count) == Ok(bytes.len()) {
-        Ok(bytes)
-    } else {
-        // Not all of it is in memory, or the file system does not support `RWF_NOWAIT`.
-        Err(io::ErrorKind::WouldBlock.into())
-    }
+    usize::try_from(count).ok()
 }
 
 fn found(fd: OwnedFd) -> io::Result<OpenedEntry> {

@@ -40,6 +40,7 @@ pub mod terminal;
 mod title;
 mod turn;
 mod unix;
+mod unsized_file;
 
 pub use cgroup::{GroupMemory, OutOfMemory};
 pub use descriptor::duplicate;
@@ -77,6 +78,7 @@ pub use tcp::{
 pub use title::set_title;
 pub use turn::Turn;
 pub use unix::{Predecessor, SocketFile, connect_unix, listen_unix, peer_user, try_unix};
+pub use unsized_file::unsized_content;
 pub mod thread;
 
 pub use clock::monotonic_ms;

@@ -206,6 +206,7 @@ const RULES: &[Rule] = &[
             "proxy",
             "sys::duplicate",
             "sys::open_at_once",
+            "sys::unsized_content",
             "tls",
             "websocket",
             "worker",

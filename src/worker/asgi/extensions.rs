@@ -13,7 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyInt};
 use super::call::Call;
 use super::message::{self, HttpMessageKind};
 use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, Version};
-use crate::sys::{duplicate, open_at_once};
+use crate::sys::{duplicate, open_at_once, unsized_content};
 use crate::worker::exchange::{Backpressure, SendError};
 
 /// The extensions offered to apps, created once: a request gets a copy, whose values (empty dicts) are shared.
@@ -149,8 +149,21 @@ fn path_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure>
         ));
     }
     let file = open_at_once(&path)?;
-    let length = regular(&file)?;
-    send_whole(call, file, length, call.trailers.body_end())
+    let length =
+        regular(&file)?.ok_or_else(|| irregular(&path.display().to_string(), "pathsend"))?;
+    let end = call.trailers.body_end();
+    if length == 0 {
+        let content = unsized_content(&file, 0)?;
+        if !content.is_empty() {
+            return send_content(call, content, end);
+        }
+    }
+    send_whole(call, file, length, end)
+}
+
+fn send_content(call: &Call, content: Vec<u8>, end: BodyEnd) -> PyResult<Backpressure> {
+    let sent = call.exchange.send_unsized_file(content.into(), end);
+    sent.map_err(message::error)
 }
 
 fn send_whole(call: &Call, file: File, length: u64, end: BodyEnd) -> PyResult<Backpressure> {
@@ -160,14 +173,16 @@ fn send_whole(call: &Call, file: File, length: u64, end: BodyEnd) -> PyResult<Ba
     sent.map_err(message::error)
 }
 
-/// The length of a regular file; an error for others.
-fn regular(file: &File) -> PyResult<u64> {
+/// The length of a regular file; `None`: it is none.
+fn regular(file: &File) -> PyResult<Option<u64>> {
     let about = file.metadata()?;
-    if about.is_file() {
-        Ok(about.len())
-    } else {
-        Err(PyValueError::new_err("not a regular file"))
-    }
+    Ok(about.is_file().then_some(about.len()))
+}
+
+fn irregular(name: &str, message: &str) -> PyErr {
+    PyValueError::new_err(format!(
+        "http.response.{message}: {name} is not a regular file"
+    ))
 }
 
 fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
@@ -189,6 +204,7 @@ fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpres
     };
     // A descriptor of our own: the app closes its file as soon as `send` has returned.
     let file = File::from(duplicate(descriptor)?);
+    let size = regular(&file)?.ok_or_else(|| irregular("its file", "zerocopysend"))?;
     let os = py.import(intern!(py, "os"))?;
     let seek = |offset: i64, whence: i32| -> PyResult<u64> {
         os.call_method1(intern!(py, "lseek"), (descriptor, offset, whence))?
@@ -200,14 +216,21 @@ fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpres
         Some(offset) => offset,
         None => seek(0, 1)?,
     };
-    let there = regular(&file)?.saturating_sub(start);
+    let mut content = match size {
+        0 => unsized_content(&file, start)?,
+        _ => Vec::new(),
+    };
+    let there = size.saturating_sub(start).max(content.len() as u64);
     let length = count.map_or(there, |count| count.min(there));
     let end = if message::flag(message, intern!(py, "more_body"))? {
         BodyEnd::More
     } else {
         call.trailers.body_end()
     };
-    let flow = if start == 0 && length == there {
+    let flow = if !content.is_empty() {
+        content.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        send_content(call, content, end)?
+    } else if start == 0 && length == there {
         send_whole(call, file, length, end)?
     } else {
         let sent = call.exchange.send_file(file, start, length, end);

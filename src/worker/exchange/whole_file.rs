@@ -3,6 +3,8 @@
 
 use std::fs::File;
 
+use bytes::Bytes;
+
 use super::super::files::{AppHead, Reply};
 use super::Exchange;
 use super::sending::{Backpressure, SendError};
@@ -33,6 +35,32 @@ impl Exchange {
             // The file has grown or shrunk since: the length declared by the app applies.
             Ok(_) | Err(_) => self.send_file(file, 0, length, end),
         }
+    }
+
+    /// As `send_whole_file`, of a file whose attributes give no size: a response that declares that as its length gets the real one.
+    pub fn send_unsized_file(
+        &self,
+        content: Bytes,
+        end: BodyEnd,
+    ) -> Result<Backpressure, SendError> {
+        self.leave_file_uncoded()?;
+        self.begin_unsized()?;
+        self.send_lent(&content, end, &|| Some(content.clone()))
+    }
+
+    fn begin_unsized(&self) -> Result<(), SendError> {
+        let s = &mut *self.conn.lock();
+        self.check(s)?;
+        if s.http.response_state() != ResponseState::HeadPending {
+            return Ok(());
+        }
+        let Some(head) = AppHead::begun(s.http.response_status(), s.http.pending_head(), 0) else {
+            return Ok(());
+        };
+        s.http.reset_response()?;
+        let fields = head.fields.iter();
+        let fields = fields.map(|(name, value)| (&**name, &**value));
+        self.begin(s, head.status, None, fields)
     }
 
     /// The response that has begun, if parts of the file may be sent instead of the whole.

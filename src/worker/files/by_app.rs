@@ -41,7 +41,7 @@ enum Name {
 pub enum Unsendable {
     #[error("the path does not lead to a file below --sendfile-root")]
     Outside,
-    #[error("there is no such file")]
+    #[error("there is no such regular file")]
     Missing,
     #[error("permission denied")]
     Denied,

@@ -11,7 +11,8 @@ use crate::files::{
     with_charset,
 };
 use crate::http::imf_fixdate;
-use crate::sys::beneath::{FileAttributes, OpenedEntry, Patience, read};
+use crate::sys::beneath::{FileAttributes, OpenedEntry, Patience, read, read_cached};
+use crate::sys::{unix_millis, unsized_content};
 
 /// Files up to this size, in bytes, are kept in memory and sent with their head.
 const SMALL: u64 = 32 * 1024;
@@ -128,14 +129,24 @@ impl Mount {
         };
         let mut codings = Codings::default();
         let mut variants = Vec::with_capacity(file.variants.len());
-        for (coding, opened, stamp) in file.variants {
+        for (coding, opened, mut stamp) in file.variants {
             match coding {
                 Coding::Identity => {}
                 Coding::Zstd => codings.zstd = true,
                 Coding::Brotli => codings.brotli = true,
                 Coding::Gzip => codings.gzip = true,
             }
-            let source = if stamp.size <= SMALL {
+            let source = if stamp.size == 0 {
+                if patience == Patience::CachedOnly && read_cached(&opened, &mut [0]) != Some(0) {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                let content = unsized_content(&opened, 0)?;
+                if !content.is_empty() {
+                    // Its attributes do not change with its content.
+                    (stamp.size, stamp.modified) = (content.len() as u64, now());
+                }
+                CachedSource::Memory(content.into())
+            } else if stamp.size <= SMALL {
                 CachedSource::Memory(read(&opened, stamp.size, patience)?.into())
             } else {
                 CachedSource::File(Arc::new(opened))
@@ -231,6 +242,12 @@ impl OpenFile {
     }
 }
 
+/// Seconds since 1970, and nanoseconds.
+fn now() -> (i64, u32) {
+    let (seconds, millis) = unix_millis();
+    (seconds, millis * 1_000_000)
+}
+
 fn stamp(facts: FileAttributes) -> FileStamp {
     FileStamp {
         inode: facts.inode,
@@ -245,6 +262,27 @@ mod tests {
 
     use super::*;
     use crate::config::StaticMount;
+
+    #[test]
+    fn a_file_without_a_size_is_read_and_read_again() {
+        let mount = StaticMount::new("/".to_owned(), "/proc/self".into());
+        let mount = Mount::new(&mount, Duration::ZERO);
+        let path = FilePath::named("status");
+        let load = |patience, now| mount.load(&path, b"status", patience, now);
+        assert!(load(Patience::CachedOnly, 0).is_err());
+        let entry = load(Patience::Blocking, 0).expect("an entry");
+        let CacheEntry::File(file) = &*entry else {
+            panic!("it is a file");
+        };
+        let variant = &file.variants[0];
+        let CachedSource::Memory(content) = &variant.source else {
+            panic!("it is in memory");
+        };
+        assert!(content.starts_with(b"Name:\t"));
+        assert_eq!(*variant.length, *content.len().to_string().as_bytes());
+        let next = load(Patience::Blocking, 0).expect("an entry");
+        assert!(!Arc::ptr_eq(&entry, &next));
+    }
 
     #[test]
     fn a_large_manifest_is_read_by_those_who_may_wait() {

@@ -134,11 +134,6 @@ fn send(
         && let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
         && let Some(part) = wrapper.get().part(iterable.py())?
     {
-        let FilePart {
-            file,
-            offset,
-            length,
-        } = part;
         let StartResponse {
             exchange, thread, ..
         } = response.get();
@@ -148,12 +143,23 @@ fn send(
                 // What `write` has sent may wait in a file.
                 thread.wait_to_send(exchange);
             }
-            match offset {
-                0 => {
+            match part {
+                FilePart::Kernel {
+                    file,
+                    offset: 0,
+                    length,
+                } => {
                     let head = head.is_selective().then_some(head);
                     exchange.send_whole_file(file, length, BodyEnd::Last, head)
                 }
-                _ => exchange.send_file(file, offset, length, BodyEnd::Last),
+                FilePart::Kernel {
+                    file,
+                    offset,
+                    length,
+                } => exchange.send_file(file, offset, length, BodyEnd::Last),
+                FilePart::Content(content) => {
+                    exchange.send_unsized_file(content.into(), BodyEnd::Last)
+                }
             }
         })?;
         return Ok(());

@@ -16,11 +16,16 @@ pub struct FileWrapper {
     size: isize,
 }
 
-/// A file that the kernel can send.
-pub struct FilePart {
-    pub file: File,
-    pub offset: u64,
-    pub length: u64,
+/// The rest of a file.
+pub enum FilePart {
+    /// The kernel can send it.
+    Kernel {
+        file: File,
+        offset: u64,
+        length: u64,
+    },
+    /// Of a file whose attributes give no size, as those of `/proc`.
+    Content(Vec<u8>),
 }
 
 impl FileWrapper {
@@ -48,12 +53,16 @@ impl FileWrapper {
             return Ok(None);
         };
         let metadata = file.metadata()?;
-        // Files in /proc report a length of zero.
-        if !metadata.is_file() || metadata.len() == 0 {
+        if !metadata.is_file() {
             return Ok(None);
         }
+        if metadata.len() == 0 {
+            let content = py.detach(|| sys::unsized_content(&file, offset));
+            let content = content.ok().filter(|content| !content.is_empty());
+            return Ok(content.map(FilePart::Content));
+        }
         let length = metadata.len().saturating_sub(offset);
-        Ok(Some(FilePart {
+        Ok(Some(FilePart::Kernel {
             file,
             offset,
             length,
