@@ -152,6 +152,7 @@ fn start(
         Ok(answered) => answered,
         Err(SettingsFailure::Configuration(error)) => return report::configuration(&error),
         Err(SettingsFailure::Refused(refusal)) => return report::refusal(&refusal),
+        Err(SettingsFailure::Stopped) => return 0,
     };
     let layers = sources.layers();
     let Resolved { mode, mut settings } = match sources.resolve(process_environment) {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::io;
 use std::time::Duration;
 
 use super::invocation::{self, Answered, ConfigurationSources, Parsed};
@@ -16,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) enum SettingsFailure {
     Configuration(Error),
     Refused(EntryError),
+    /// A signal has stopped the server before it was one.
+    Stopped,
 }
 
 /// Runs Python for a source that needs it, and waits for its output.
@@ -29,11 +32,12 @@ pub(super) fn ask(
     else {
         return Ok(Answered::default());
     };
-    let output = program.ask(PATIENCE).map_err(|error| {
-        SettingsFailure::Refused(EntryError {
+    let output = program.ask(PATIENCE).map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => SettingsFailure::Stopped,
+        _ => SettingsFailure::Refused(EntryError {
             message: format!("the configuration file: {error}"),
             hint: None,
-        })
+        }),
     })?;
     let mut answered = sources
         .answered(&output)

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::iter;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use super::commands::PRIVATE;
 use crate::sys::command::{kill_group, start_group};
-use crate::sys::signals::SignalNumber;
+use crate::sys::signals::{FirstProcessSignals, SignalNumber};
 use crate::sys::{self, MemFile, Pid, clock, pipe, process, wait_readable};
 
 /// A longer output is not one of ours.
@@ -80,14 +81,25 @@ impl Program {
         })
     }
 
-    /// Starts it and waits for its exit.
+    /// Starts it and waits for its exit. As the first process of a container it ends when that is stopped.
     ///
     /// # Errors
-    /// System errors, and a timeout after `patience`.
+    /// System errors, a timeout after `patience`, and a signal that stops the server (`ErrorKind::Interrupted`).
     pub fn ask(&self, patience: Duration) -> sys::Result<Vec<u8>> {
         let until = clock::monotonic() + patience;
+        let stops = [SignalNumber::TERM, SignalNumber::INT, SignalNumber::QUIT];
+        let signals = FirstProcessSignals::open(&stops)?;
         let mut child = self.start()?;
         let answer = loop {
+            if let Some(signals) = &signals
+                && let Some(arrival) = signals.next()?
+            {
+                let reason = io::Error::new(
+                    io::ErrorKind::Interrupted,
+                    format!("{} came meanwhile", arrival.signal),
+                );
+                break Err(sys::Error::new("run", self.python.display(), reason));
+            }
             if let Some(answer) = child.read_output() {
                 break Ok(answer);
             }
@@ -99,7 +111,8 @@ impl Program {
                 );
                 break Err(sys::Error::new("run", self.python.display(), reason));
             }
-            wait_readable(&[child.as_fd()], Some(left))?;
+            let watched = iter::once(child.as_fd()).chain(signals.as_ref().map(AsFd::as_fd));
+            wait_readable(&watched.collect::<Vec<_>>(), Some(left))?;
         };
         child.kill();
         process::wait(child.pid)?;

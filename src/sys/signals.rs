@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal as Known, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::{Error, Result};
+use super::{Error, Pid, Result};
 
 /// A signal by its number; also a real-time one, which has no name of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,6 +109,43 @@ impl SignalQueue {
                 Err(e) => return Err(Error::new("read", "signalfd", e)),
             }
         }
+    }
+}
+
+/// A queue of signals for the time in which the first process of a container waits for something: the kernel drops what it has no
+/// handler for. Its end restores the mask; other processes have none, and end by the default action.
+#[derive(Debug)]
+pub struct FirstProcessSignals {
+    queue: SignalQueue,
+    before: SigSet,
+}
+
+impl FirstProcessSignals {
+    pub fn open(signals: &[SignalNumber]) -> Result<Option<Self>> {
+        if Pid::this().as_raw() != 1 {
+            return Ok(None);
+        }
+        let before = SigSet::thread_get_mask().map_err(|e| Error::new("sigprocmask", "", e))?;
+        let queue = SignalQueue::open(signals)?;
+        Ok(Some(Self { queue, before }))
+    }
+
+    /// The next one, without waiting.
+    pub fn next(&self) -> Result<Option<Arrival>> {
+        self.queue.next()
+    }
+}
+
+impl AsFd for FirstProcessSignals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+}
+
+impl Drop for FirstProcessSignals {
+    fn drop(&mut self) {
+        // The mask was valid before.
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }
 

@@ -51,6 +51,19 @@ def contained(program, app):
         server.end()
 
 
+def test_it_hears_term_while_a_configuration_file_is_read(program, app):
+    app.copy("hello.py")
+    app.write("import time\nprint('reading', flush=True)\ntime.sleep(600)\n", "gunicorn.conf.py")
+    server = Server([*ISOLATE, *program], app.path, "app:app", "-c", "gunicorn.conf.py", "--loop", "asyncio")
+    try:
+        server.log.wait("reading")
+        (first,) = processes.children(server.master)
+        os.kill(first, signal.SIGTERM)
+        assert server.wait_exit() == 0
+    finally:
+        server.end()
+
+
 def test_it_reaps_orphans_and_hears_term(contained, app):
     app.write(ORPHANS)
     server, master = contained("-w", 2, "--log-level", "debug")

@@ -108,6 +108,7 @@ fn configured(
         Err(SettingsFailure::Configuration(Error::NoApp)) => Ok(None),
         Err(SettingsFailure::Configuration(error)) => Err(error.to_string()),
         Err(SettingsFailure::Refused(refusal)) => Err(refusal.message),
+        Err(SettingsFailure::Stopped) => Err("stopped by a signal".to_owned()),
     }
 }
 
