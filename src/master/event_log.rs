@@ -25,7 +25,7 @@ pub struct EventLog {
     last: Option<WorkerFailure>,
     /// Why the last read of the configuration failed.
     pub config_error: Misconfigured,
-    /// Why the last reload failed, unless a later one succeeded.
+    /// Why the last reload failed, unless a later one succeeded or an operator went back.
     pub last_reload_failure: Option<String>,
     /// The first boot has failed: its reason must be the last line.
     start_failed: bool,
@@ -236,10 +236,9 @@ impl EventLog {
                 to,
                 why,
             } => {
-                if *why != ReloadFailure::Discarded {
-                    let (reason, _) = self.reload_failure(why, workers, molds);
-                    self.last_reload_failure = Some(reason);
-                }
+                // An operator who goes back has seen what failed before.
+                self.last_reload_failure = (*why != ReloadFailure::Discarded)
+                    .then(|| self.reload_failure(why, workers, molds).0);
                 tracing::info!(
                     generation = generation.0,
                     to = to.0,

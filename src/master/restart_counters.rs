@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::supervisor::{Exit, Extent, Report, Retirement, Slot};
+use super::supervisor::{Exit, Extent, ReloadFailure, Report, Retirement, Slot};
 
 /// Why a worker was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,11 @@ impl RestartCounters {
                 },
             ),
             Report::Reloaded { .. } => self.reloads += 1,
+            // An operator has gone back: that has not failed.
+            Report::TakenBack {
+                why: ReloadFailure::Discarded,
+                ..
+            } => {}
             Report::ReloadFailed { .. } | Report::TakenBack { .. } => self.reloads_failed += 1,
             _ => {}
         }
@@ -92,5 +97,25 @@ impl RestartCounters {
 
     pub fn by_cause(&self, cause: Cause) -> u64 {
         self.causes.get(cause as usize).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::master::supervisor::Generation;
+
+    #[test]
+    fn a_generation_that_an_operator_takes_back_has_not_failed() {
+        let mut counters = RestartCounters::default();
+        let taken_back = |why| Report::TakenBack {
+            generation: Generation(2),
+            to: Generation(1),
+            why,
+        };
+        counters.note(&taken_back(ReloadFailure::Discarded));
+        assert_eq!(counters.reloads_failed, 0);
+        counters.note(&taken_back(ReloadFailure::Overtaken));
+        assert_eq!(counters.reloads_failed, 1);
     }
 }

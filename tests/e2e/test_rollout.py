@@ -340,7 +340,7 @@ def test_rollback_needs_no_file_and_less_than_a_second(app, deploy):
     kept.assert_nothing_failed(at_least=50)
     fresh.assert_nothing_failed(at_least=50)
     assert sorted(ctl.workers(1)) == serving and ctl.status()["generation"] == 1
-    assert "no generation is kept" in ctl("rollback", code=1)
+    assert "no generation is kept for a rollback: generation 2 was taken back already, generation 1 serves" in ctl("rollback", code=1)
 
 
 def test_what_is_kept_ends_with_the_window(app, deploy):
@@ -348,7 +348,21 @@ def test_what_is_kept_ends_with_the_window(app, deploy):
     ctl("reload")
     server.log.wait("generation kept no more")
     eventually(lambda: len(server.children()) == 2, "the kept workers have ended")
-    assert "no generation is kept" in ctl("rollback", code=1)
+    assert "no generation is kept for a rollback: --rollback-window (0.5 s) is over" in ctl("rollback", code=1)
+
+
+def test_a_rollback_by_an_operator_is_no_failed_reload(app, deploy):
+    server, ctl = deploy("--rollback-window", "60", workers=1)
+    assert "no other one has served" in ctl("rollback", code=1)
+    ctl("reload")
+    app.write(IMPORT_ERROR)
+    ctl("reload", code=1)
+    before = ctl.status()["reloads"]
+    assert before["failed"] == 1 and before["last_failure"]
+    ctl("rollback")
+    after = ctl.status()["reloads"]
+    assert after["failed"] == 1 and not after.get("last_failure")
+    assert "a_module_that_nobody_has" not in ctl("status")
 
 
 def test_the_server_stops_with_what_is_kept(app, deploy):

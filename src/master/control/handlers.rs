@@ -243,6 +243,9 @@ impl Shell<'_> {
                     ..self.rollout_failed(*to, why, &outcome)
                 }
             }
+            Answer::Refused(RolloutRefusal::NothingKept) => {
+                ControlResponse::failed(self.nothing_kept())
+            }
             Answer::Refused(refusal) => ControlResponse::failed(refused(*refusal)),
             Answer::Scaled { from, to } => {
                 ControlResponse::done(format!("number of workers: {to} (was {from})"))
@@ -310,6 +313,27 @@ impl Shell<'_> {
             "log level {name}, until a reload changes the log's settings"
         ))
     }
+
+    /// Why there is nothing to go back to.
+    fn nothing_kept(&self) -> String {
+        let refusal = refused(RolloutRefusal::NothingKept);
+        let serving = self.supervisor.generation();
+        if let Some(last) = self.reporting.note.rolled_back() {
+            return format!(
+                "{refusal}: generation {last} was taken back already, generation {serving} serves"
+            );
+        }
+        let config = self.generations.generation_configs.get(&serving);
+        let window = config.map_or(Duration::ZERO, |config| config.settings.rollback_window);
+        match self.reporting.restart_counters.reloads {
+            _ if window.is_zero() => format!("{refusal}: --rollback-window keeps one"),
+            0 => format!("{refusal}: no other one has served"),
+            _ => format!(
+                "{refusal}: --rollback-window ({} s) is over",
+                window.as_secs_f64()
+            ),
+        }
+    }
 }
 
 /// `3` slots, or `10%` of them.
@@ -354,9 +378,7 @@ pub fn refused(refusal: RolloutRefusal) -> String {
         RolloutRefusal::TakingBack { generation } => {
             format!("generation {generation} is being taken back: try again when that has ended")
         }
-        RolloutRefusal::NothingKept => {
-            "no generation is kept for a rollback: --rollback-window keeps one".to_owned()
-        }
+        RolloutRefusal::NothingKept => "no generation is kept for a rollback".to_owned(),
         RolloutRefusal::NotMore { slots } => {
             format!("the canary has {slots} slots already: name more, promote or discard it")
         }
