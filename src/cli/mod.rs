@@ -22,7 +22,7 @@ use crate::config::{
     effective,
 };
 use crate::master::upgrade::{CHECK, PreviousMaster, take_over};
-use crate::master::{self, Binds, Detached, Host, Listener, RunOutcome};
+use crate::master::{self, Detached, Host, Listener, RunOutcome, ServerListeners};
 use crate::observability;
 use invocation::{ConfigurationSources, Parsed};
 use reading::{Reading, SettingsFailure};
@@ -298,18 +298,18 @@ fn serve_here(
         "rgun {} serving in this process, without a master or workers",
         env!("CARGO_PKG_VERSION")
     );
-    let mut binds = match Binds::open(&settings) {
-        Ok(binds) => binds,
+    let (mut listeners, set) = match ServerListeners::open(&settings) {
+        Ok(opened) => opened,
         Err(error) => return report::start(&error),
     };
-    for listener in &binds.listeners {
-        tracing::info!(address = %listener, "listening");
+    for address in listeners.addresses(&set) {
+        tracing::info!(address, "listening");
     }
     let code = match become_worker(&settings, entry) {
-        Ok(()) => entry.serve_here(&Arc::new(settings), std::mem::take(&mut binds.listeners)),
+        Ok(()) => entry.serve_here(&Arc::new(settings), listeners.take(0, &set)),
         Err(code) => code,
     };
-    binds.close();
+    listeners.close();
     observability::finish(LOG_PATIENCE);
     code
 }

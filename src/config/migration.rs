@@ -34,7 +34,7 @@ pub fn migration() -> String {
          - A program that starts gunicorn by itself (`BaseApplication`) calls [`rgun.run`](development.md#from-python) instead, with\n  \
            the place of the app.\n\
          - Options are written in full: `--error-log` for `--error-logfile` ends the start, with the name.\n\
-         - `USR2` [upgrades in place](upgrade.md): there is no second master. A changed `bind` needs a restart: `HUP` keeps the listening sockets.\n\n\
+         - `USR2` [upgrades in place](upgrade.md): there is no second master. `HUP` opens addresses that were added to `bind`, and closes those that were removed.\n\n\
          All of gunicorn's settings:\n\n\
          | setting | option | here |\n|---|---|---|\n",
     );

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sys::Protection;
 
 /// Where the app is: `module`, `module:attr`, `module:attr.sub`, `module:factory()`, `module:factory("argument", name=1)`.
@@ -58,7 +60,7 @@ impl From<Endpoint> for Bind {
 }
 
 /// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Endpoint {
     /// A literal address or a host name, resolved when it is bound. Port 0: the kernel chooses.
     Tcp {
@@ -76,6 +78,21 @@ pub enum Endpoint {
     FdName {
         name: String,
     },
+}
+
+/// As an operator writes it.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') && !host.starts_with('[') => {
+                write!(f, "[{host}]:{port}")
+            }
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix { path } => write!(f, "unix:{}", path.display()),
+            Self::Fd { fd } => write!(f, "fd://{fd}"),
+            Self::FdName { name } => write!(f, "fd://{name}"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,7 @@ use crate::sys::{self, MemFile, Pid, clock};
 impl Shell<'_> {
     /// In order. Stops at an action that forks a child.
     pub(super) fn perform(&mut self, actions: Vec<Action>) -> LoopControl {
+        self.close_unwanted_listeners();
         for action in actions {
             tracing::trace!(?action, "action");
             match self.act(action) {
@@ -104,7 +105,7 @@ impl Shell<'_> {
             Action::MeasureScaleRoom => self.measure_scale_room(),
             Action::CompareGenerations { canary, old } => self.compare_generations(canary, old),
             Action::SampleHeartbeats => self.sample_heartbeats(),
-            Action::CloseListeners => self.listening.binds.close(),
+            Action::CloseListeners => self.listening.listeners.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
             Action::ReopenLogs => self.reopen_logs(),
             Action::Forget { generation } => {
@@ -120,6 +121,7 @@ impl Shell<'_> {
                     Report::TakenBack { generation, to, .. } => {
                         self.listening.previews.end(*generation);
                         self.follow_logs(*to);
+                        self.show_listeners(*to);
                     }
                     Report::StageBegan { generation, token } => {
                         self.listening.previews.begin(*generation, *token);
@@ -134,6 +136,7 @@ impl Shell<'_> {
                 if let Report::Reloaded { generation, .. } = report {
                     self.listening.previews.end(generation);
                     self.follow_logs(generation);
+                    self.show_listeners(generation);
                 }
                 if let Report::Up { .. } = report {
                     if let Some(announcement) = self.reporting.announcement.take() {
@@ -193,8 +196,8 @@ impl Shell<'_> {
             self.ask_mold(incarnation, slot, generation)?;
             return Ok(LoopControl::Go);
         }
-        let binds = &mut self.listening.binds;
-        binds.shares.prepare(slot.0, &binds.listeners);
+        let listeners = &mut self.listening.listeners;
+        listeners.prepare(slot.0, &generation_config.listeners);
         let (ours, theirs) = ipc::channel()?;
         let stacks = MemFile::new(c"rgun-stacks")?;
         let their_stacks = stacks.again()?;
@@ -288,7 +291,7 @@ impl Shell<'_> {
         page: Page,
         master: Pid,
     ) -> Option<WorkerInit> {
-        let mut listeners = self.listening.binds.part_of(slot.0);
+        let mut listeners = (self.listening.listeners).take(slot.0, &generation_config.listeners);
         // The last ones: they are the first to be closed.
         listeners.extend(self.listening.previews.part_of(generation));
         Some(WorkerInit {
@@ -320,10 +323,15 @@ impl Shell<'_> {
         // First the master, then the worker: the last process to close a listener empties its queue.
         let is_last = matches!(order, Order::Drain { .. })
             && !self.has_successor(slot)
-            && self.listening.binds.shares.close(slot.0);
+            && self.listening.listeners.shares.close(slot.0);
         let Some(worker) = self.fleet.workers.get(incarnation) else {
             return;
         };
+        let (listeners, set) = (
+            &self.listening.listeners,
+            self.listener_set(worker.generation),
+        );
+        let is_last = is_last || listeners.lacks_one_of(&set);
         let message = match order {
             Order::Go => {
                 self.keep_as_others(worker.pid);
@@ -380,7 +388,7 @@ impl Shell<'_> {
         self.fleet.memory.look();
         self.report_load();
         let supervisor = &self.supervisor;
-        self.listening.binds.shares.close_all_but(|slot| {
+        self.listening.listeners.shares.close_all_but(|slot| {
             let filled = || supervisor.workers_in(Slot(slot)).next().is_some();
             slot < supervisor.target() || filled()
         });

@@ -1,4 +1,4 @@
-//! The server's listeners: opened once, before the first fork, and kept over every reload.
+//! Sockets that are opened together and closed together: those of one `--bind`, of `--admin-bind`, or of a preview.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -7,30 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::descriptors::{KeptDescriptors, KeptFile, KeptListener};
-use super::shares::{KeptShares, Shares};
-use crate::config::{Bind, Endpoint, PortSharing, Protection, Settings};
+use crate::config::{Bind, Endpoint, Settings};
 use crate::sys::{
-    self, AnyIpv6, Audience, Identity, Listener, ListenerAddress, Others, Passed, Predecessor,
-    SocketFile, accept_queue, drop_new_connections, listen_tcp, listen_unix, passed_descriptors,
-    take_listener,
+    self, AnyIpv6, Audience, Identity, Listener, ListenerAddress, Others, Predecessor, Protection,
+    SocketFile, drop_new_connections, listen_tcp, listen_unix, take_listener,
 };
 
-/// The open listeners, and the files to be removed at the end.
+/// Open listeners, and the files to be removed with them.
 #[derive(Debug, Default)]
 pub struct Binds {
     pub listeners: Vec<Listener>,
-    /// Those of the other slots, if they have their own.
-    pub shares: Shares,
     files: Vec<SocketFile>,
     /// Descriptors of the TCP listeners that were opened here.
     ports: BTreeSet<RawFd>,
 }
 
-/// What a program that goes on in this one's place takes over of it.
+/// What a program that goes on in this one's place takes over of them.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BindsState {
     listeners: Vec<KeptListener>,
-    shares: KeptShares,
     files: Vec<KeptFile>,
     ports: BTreeSet<RawFd>,
 }
@@ -40,7 +35,6 @@ impl Binds {
         let listeners = self.listeners.iter();
         BindsState {
             listeners: listeners.map(|one| KeptListener::of(one, kept)).collect(),
-            shares: self.shares.state(kept),
             files: self.files.iter().map(KeptFile::from).collect(),
             ports: self.ports.clone(),
         }
@@ -48,9 +42,8 @@ impl Binds {
 
     /// # Errors
     /// A descriptor is not open.
-    pub fn restore(state: BindsState, sharing: PortSharing) -> Result<Self, Error> {
+    pub fn restore(state: BindsState) -> Result<Self, Error> {
         let mut binds = Self {
-            shares: Shares::restore(state.shares, sharing)?,
             files: state.files.into_iter().map(SocketFile::from).collect(),
             ..Self::default()
         };
@@ -65,33 +58,22 @@ impl Binds {
         Ok(binds)
     }
 
-    /// Opens everything that `--bind` names, or nothing.
+    /// A socket that was passed in.
     ///
-    /// Sockets passed by systemd replace `--bind`, as with gunicorn, unless a `--bind fd://` selects among them.
-    pub fn open(settings: &Settings) -> Result<Self, Error> {
-        let mut binds = Self {
-            shares: Shares::new(settings.port_sharing),
+    /// # Errors
+    /// It is not open, or no listener.
+    pub fn inherited(fd: RawFd) -> Result<Self, Error> {
+        Ok(Self {
+            listeners: vec![take_listener(fd)?],
             ..Self::default()
-        };
-        match binds.open_all(settings, &passed_descriptors()) {
-            Ok(()) => Ok(binds),
-            Err(error) => {
-                binds.remove_files();
-                Err(error)
-            }
-        }
+        })
     }
 
     /// Opens everything that `--admin-bind` names, or nothing.
     pub fn open_admin(settings: &Settings) -> Result<Self, Error> {
         let mut binds = Self::default();
         for bind in &settings.admin_bind {
-            if let Err(error) =
-                binds.open_one(bind, &settings.admin_bind, settings, Others::Refused)
-            {
-                binds.remove_files();
-                return Err(error);
-            }
+            binds.open_one(bind, &settings.admin_bind, settings, Others::Refused)?;
         }
         Ok(binds)
     }
@@ -102,11 +84,11 @@ impl Binds {
         let all: Vec<Endpoint> = binds.iter().map(|bind| bind.endpoint.clone()).collect();
         for bind in binds {
             let first = opened.listeners.len();
-            if let Err(error) = opened.open_one(&bind.endpoint, &all, settings, Others::Refused) {
-                opened.remove_files();
-                return Err(error);
+            opened.open_one(&bind.endpoint, &all, settings, Others::Refused)?;
+            let usual = settings.tls.is_some();
+            for listener in opened.listeners.iter_mut().skip(first) {
+                listener.protection = protection_at(&listener.address, bind.protection, usual);
             }
-            opened.protect(first, bind.protection, settings);
         }
         for listener in &mut opened.listeners {
             listener.audience = Audience::Preview;
@@ -115,7 +97,24 @@ impl Binds {
     }
 
     /// `all`: the other binds; IPv4 may have a socket of its own among them.
-    fn open_one(
+    ///
+    /// # Errors
+    /// The system's. What was opened before is closed.
+    pub fn open_one(
+        &mut self,
+        endpoint: &Endpoint,
+        all: &[Endpoint],
+        settings: &Settings,
+        others: Others,
+    ) -> Result<(), Error> {
+        let opened = self.try_open(endpoint, all, settings, others);
+        if opened.is_err() {
+            self.close();
+        }
+        opened
+    }
+
+    fn try_open(
         &mut self,
         endpoint: &Endpoint,
         all: &[Endpoint],
@@ -147,74 +146,35 @@ impl Binds {
         Ok(())
     }
 
-    fn open_all(&mut self, settings: &Settings, passed: &[Passed]) -> Result<(), Error> {
-        let picks =
-            |bind: &Bind| matches!(bind.endpoint, Endpoint::Fd { .. } | Endpoint::FdName { .. });
-        if !passed.is_empty() && !settings.bind.iter().any(picks) {
-            tracing::info!(
-                sockets = passed.len(),
-                "using the sockets passed by systemd instead of --bind"
-            );
-            for one in passed {
-                self.listeners.push(take_listener(one.fd)?);
-            }
-            self.protect(0, None, settings);
-            return Ok(());
-        }
-        let others = match settings.port_sharing {
-            PortSharing::BySlot => Others::Allowed,
-            PortSharing::None => Others::Refused,
-        };
-        let mut taken = BTreeSet::new();
-        let endpoints: Vec<Endpoint> = settings
-            .bind
-            .iter()
-            .map(|bind| bind.endpoint.clone())
-            .collect();
-        for bind in &settings.bind {
-            let opened = self.listeners.len();
-            match &bind.endpoint {
-                Endpoint::Tcp { .. } | Endpoint::Unix { .. } => {
-                    self.open_one(&bind.endpoint, &endpoints, settings, others)?;
-                }
-                Endpoint::Fd { fd } => self.take(*fd, &mut taken)?,
-                Endpoint::FdName { name } => {
-                    let named: Vec<&Passed> =
-                        passed.iter().filter(|one| one.name == *name).collect();
-                    if named.is_empty() {
-                        let passed = passed.iter().map(|one| one.name.clone()).collect();
-                        return Err(Error::NotPassed {
-                            name: name.clone(),
-                            passed,
-                        });
-                    }
-                    for one in named {
-                        self.take(one.fd, &mut taken)?;
-                    }
-                }
-            }
-            self.protect(opened, bind.protection, settings);
-        }
-        Ok(())
-    }
-
-    /// Sets which of the listeners from that number on use TLS.
-    fn protect(&mut self, first: usize, protection: Option<Protection>, settings: &Settings) {
-        for listener in self.listeners.iter_mut().skip(first) {
-            let usual = match listener.address {
-                ListenerAddress::Tcp(_) if settings.tls.is_some() => Protection::Tls,
-                ListenerAddress::Tcp(_) | ListenerAddress::Unix(_) => Protection::None,
+    /// One by one, so that each of them can be closed alone.
+    pub fn each(self) -> impl Iterator<Item = Self> {
+        let Self {
+            listeners,
+            mut files,
+            ports,
+        } = self;
+        listeners.into_iter().map(move |listener| {
+            let is_its = |file: &mut SocketFile| match &listener.address {
+                ListenerAddress::Unix(path) => file.path() == path,
+                ListenerAddress::Tcp(_) => false,
             };
-            listener.protection = protection.unwrap_or(usual);
-        }
+            let number = listener.fd.as_raw_fd();
+            Self {
+                files: files.extract_if(.., is_its).collect(),
+                ports: ports.get(&number).copied().into_iter().collect(),
+                listeners: vec![listener],
+            }
+        })
     }
 
-    /// A descriptor that is named twice is still one listener (and must not get two owners).
-    fn take(&mut self, fd: i32, taken: &mut BTreeSet<i32>) -> Result<(), Error> {
-        if taken.insert(fd) {
-            self.listeners.push(take_listener(fd)?);
-        }
-        Ok(())
+    /// Whether all of them were opened here, and can be opened again.
+    pub fn is_own(&self) -> bool {
+        self.listeners
+            .iter()
+            .all(|listener| match &listener.address {
+                ListenerAddress::Tcp(_) => self.ports.contains(&listener.fd.as_raw_fd()),
+                ListenerAddress::Unix(path) => self.files.iter().any(|file| file.path() == path),
+            })
     }
 
     /// As gunicorn: a socket file belongs to the user of the workers.
@@ -236,7 +196,6 @@ impl Binds {
             }
         }
         self.listeners.clear();
-        self.shares.close_all();
     }
 
     /// Whether it is a TCP port that was opened here and is not shared; a socket that was passed in may outlive us.
@@ -245,44 +204,44 @@ impl Binds {
         opened && !listener.shares_port()
     }
 
-    /// In the child: the listeners of a worker in that slot.
-    pub fn part_of(&mut self, slot: u32) -> Vec<Listener> {
-        let listeners = std::mem::take(&mut self.listeners);
-        self.shares.take(slot, listeners)
-    }
-
-    /// Duplicates of the listeners of a worker in that slot, to be sent to a mold.
+    /// Duplicates, to be sent to a mold.
     ///
     /// # Errors
     /// There are no descriptors left.
-    pub fn copies_for(&self, slot: u32) -> Result<Vec<OwnedFd>, Error> {
-        let own = |number| self.shares.own(slot, number);
-        let all = self.listeners.iter().enumerate();
-        all.map(|(number, common)| {
-            let fd = &own(number).unwrap_or(common).fd;
-            let copy = fd.try_clone();
-            copy.map_err(|e| sys::Error::new("dup", common, e).into())
-        })
-        .collect()
-    }
-
-    /// The accept queue of the listener of that number: its length, and its limit.
-    pub fn queue(&self, number: usize) -> Option<(u64, u64)> {
-        let first = self.listeners.get(number).into_iter();
-        let all = first.chain(self.shares.beside(number));
-        all.filter_map(accept_queue)
-            .map(|(waiting, most)| (u64::from(waiting), u64::from(most)))
-            .reduce(|sum, one| (sum.0 + one.0, sum.1 + one.1))
+    pub fn copies(&self) -> Result<Vec<OwnedFd>, Error> {
+        self.listeners.iter().map(copy_of).collect()
     }
 
     /// Removes the paths that are still ours. Only for the master: a worker that did this would cut the server off.
-    pub fn remove_files(&mut self) {
+    fn remove_files(&mut self) {
         for file in self.files.drain(..) {
             if let Err(error) = file.remove() {
                 tracing::warn!(%error, "socket file not removed");
             }
         }
     }
+}
+
+/// `given`: by the configuration; `has_certificate`: then TCP listeners use it.
+pub fn protection_at(
+    address: &ListenerAddress,
+    given: Option<Protection>,
+    has_certificate: bool,
+) -> Protection {
+    let usual = match address {
+        ListenerAddress::Tcp(_) if has_certificate => Protection::Tls,
+        ListenerAddress::Tcp(_) | ListenerAddress::Unix(_) => Protection::None,
+    };
+    given.unwrap_or(usual)
+}
+
+/// A duplicate.
+///
+/// # Errors
+/// There are no descriptors left.
+pub fn copy_of(listener: &Listener) -> Result<OwnedFd, Error> {
+    let copy = listener.fd.try_clone();
+    copy.map_err(|e| sys::Error::new("dup", listener, e).into())
 }
 
 /// A server that was killed leaves its sockets behind.

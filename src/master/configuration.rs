@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::Error;
 use super::generation::{GenerationConfig, Logs, fixed_at_start, logs, plan};
 use super::program::{Program, ProgramProcess};
 use super::shell::Shell;
@@ -60,6 +61,11 @@ impl<F: Fn() -> Result<Settings, String>> Configuration for F {
     fn answered(&self, _said: &[u8]) -> Result<Settings, Misconfigured> {
         self().map_err(Misconfigured::from)
     }
+}
+
+fn with_hint(error: Error) -> Misconfigured {
+    let hint = error.hint().map(|hint| format!(" ({hint})"));
+    Misconfigured::from(format!("{error}{}", hint.unwrap_or_default()))
 }
 
 /// The program that reads a file.
@@ -136,14 +142,15 @@ impl Shell<'_> {
             if first.tls.is_none() || settings.tls.is_none() {
                 settings.tls.clone_from(&first.tls);
             }
-            let certificates = self.read_certificates(&settings).map_err(|error| {
-                let hint = error.hint().map(|hint| format!(" ({hint})"));
-                Misconfigured::from(format!("{error}{}", hint.unwrap_or_default()))
-            })?;
+            let certificates = self.read_certificates(&settings).map_err(with_hint)?;
             Ok((settings, certificates))
         });
+        let read = read.and_then(|(settings, certificates)| {
+            let listeners = self.choose_listeners(&settings).map_err(with_hint)?;
+            Ok((settings, certificates, listeners))
+        });
         let result = match read {
-            Ok((settings, certificates)) => {
+            Ok((settings, certificates, listeners)) => {
                 // A name server that does not answer blocks neither the loop nor a boot.
                 if logs(&self.generations.logging, &settings) == Logs::ToOpen {
                     // Lookups of a reload that failed.
@@ -152,11 +159,18 @@ impl Shell<'_> {
                         tracing::warn!(%error, "host of a log or metrics server is not looked up");
                     }
                 }
-                let plan = plan(&settings, self.capacity);
+                let mut plan = plan(&settings, self.capacity);
+                if !plan.rollback_window.is_zero() && self.gives_up_listeners(&listeners) {
+                    tracing::warn!(
+                        "addresses are removed: the generation before is not kept for a rollback"
+                    );
+                    plan.rollback_window = Duration::ZERO;
+                }
                 let start = &self.generations.start;
                 let mut generation_config =
                     GenerationConfig::new(std::sync::Arc::new(settings), start);
                 generation_config.certificates = certificates;
+                generation_config.listeners = listeners;
                 self.generations
                     .generation_configs
                     .insert(generation, generation_config);

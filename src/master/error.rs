@@ -39,6 +39,12 @@ pub enum Error {
         passed_names(passed)
     )]
     NotPassed { name: String, passed: Vec<String> },
+    /// A reload names one that this server does not have.
+    #[error("bind {0}: sockets are passed in at the start only")]
+    PassedAtStart(String),
+    /// A reload names an address to be looked up.
+    #[error("bind {0}: a running server looks up no names")]
+    NameAtReload(String),
 }
 
 impl Error {
@@ -63,6 +69,10 @@ impl Error {
                 Some("the name is FileDescriptorName= in the .socket unit".to_owned())
             }
             Self::Certificates(problem) => Some(problem.hint.clone()),
+            Self::PassedAtStart(_) => Some("restart the server".to_owned()),
+            Self::NameAtReload(_) => {
+                Some("write the address in numbers, or restart the server".to_owned())
+            }
             Self::Ipc(_) | Self::NotTakenOver(_) => None,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::capacity::Capacity;
 use super::certificates::Certificates;
+use super::listeners::ListenerSet;
 use super::supervisor::{
     Abort, CompanionPlan, ForkedFrom, Helper, Plan, ScaleRules, SourceWatching, Winch, WorkerLimits,
 };
@@ -18,6 +19,7 @@ pub struct GenerationConfig {
     pub settings: Arc<Settings>,
     /// `None`: it does not use TLS.
     pub certificates: Option<Certificates>,
+    pub listeners: ListenerSet,
     /// Without symbolic links: a worker that is respawned while a deploy switches `current` gets its own generation's
     /// code.
     directory: Option<PathBuf>,
@@ -37,6 +39,7 @@ impl GenerationConfig {
             wanted,
             settings,
             certificates: None,
+            listeners: ListenerSet::default(),
         }
     }
 
@@ -157,7 +160,6 @@ pub fn logs(open: &Settings, wanted: &Settings) -> Logs {
 /// The settings that only a restart can change, as the user names them.
 pub fn fixed_at_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
     [
-        ("--bind", old.bind != new.bind),
         ("--umask", old.umask != new.umask),
         ("--backlog", old.backlog != new.backlog),
         (

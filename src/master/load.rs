@@ -9,10 +9,9 @@ impl Shell<'_> {
         let Some(settings) = &self.generations.logging.logging.statsd else {
             return;
         };
-        let waiting =
-            (0..self.listening.binds.listeners.len()).filter_map(|n| self.listening.binds.queue(n));
+        let queues = (self.listening.listeners).queues(&self.listening.shown);
         let mut load = LoadGauges {
-            backlog: waiting.map(|(waiting, _)| waiting).sum(),
+            backlog: queues.flatten().map(|(waiting, _)| waiting).sum(),
             ..LoadGauges::default()
         };
         let (mut workers, mut queued, mut queued_ms) = (0_u32, 0, 0);

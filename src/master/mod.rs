@@ -28,6 +28,7 @@ mod hang;
 mod helper_init;
 mod helpers;
 mod launch;
+mod listeners;
 mod load;
 mod memory;
 mod molds;
@@ -41,7 +42,6 @@ mod restart_counters;
 mod sampling;
 mod scaling;
 mod service;
-mod shares;
 mod shell;
 pub mod supervisor;
 mod turn;
@@ -50,13 +50,13 @@ mod watcher_helper;
 mod worker_init;
 mod workers;
 
-pub use binds::Binds;
 pub use certificates::{check as check_certificates, for_a_server_without_master};
 pub use check::{identity, try_out};
 pub use configuration::{Configuration, ConfigurationStep, Misconfigured};
 pub use daemon::{Announcement, DaemonStart, Detached, detach};
 pub use error::Error;
 pub use launch::Launch;
+pub use listeners::ServerListeners;
 pub use molds::{ForkRequest, Forked, MoldChild, MoldRequest, Newborn};
 pub use program::Program;
 pub use worker_init::{Host, RunOutcome, SharedCertificates, WorkerInit};
@@ -73,7 +73,7 @@ use crate::sys::{self, signals::SignalQueue};
 /// Runs the master until it ends, or until this process is a worker that has ended.
 ///
 /// `configuration` returns the new settings, or an error; it must be quick and must not change anything.
-/// Listeners stay the same over every reload: a changed `--bind` is logged, and needs a restart.
+/// Listeners are opened by a reload before its generation boots, and closed once no generation accepts there.
 ///
 /// # Errors
 /// When the master cannot start, or a system error ends it: it leaves no file behind, and running workers drain once
@@ -120,9 +120,9 @@ fn govern(
     let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
     try_temporary_directory(&settings)?;
     shell.open_certificates(&settings)?;
-    shell.listening.binds = Binds::open(&settings)?;
+    let (listeners, set) = ServerListeners::open(&settings)?;
     if let Some(identity) = &shell.fleet.identity {
-        shell.listening.binds.give(identity);
+        listeners.give(&set, identity);
         if let Some(group) = identity.inherited_group() {
             tracing::warn!(
                 group,
@@ -142,20 +142,18 @@ fn govern(
         );
     }
     shell.give_logs();
-    for listener in &shell.listening.binds.listeners {
-        tracing::info!(address = %listener, "listening");
+    for address in listeners.addresses(&set) {
+        tracing::info!(address, "listening");
     }
-    let addresses = shell
-        .listening
-        .binds
-        .listeners
-        .iter()
-        .map(ToString::to_string);
-    shell.listening.addresses = addresses.collect();
-    match Binds::open_admin(&settings) {
+    shell.listening.listeners = listeners;
+    for generation_config in shell.generations.generation_configs.values_mut() {
+        generation_config.listeners = set.clone();
+    }
+    shell.show_listeners(shell.supervisor.generation());
+    match binds::Binds::open_admin(&settings) {
         Ok(admin) => shell.helpers.monitor.binds = admin,
         Err(error) => {
-            shell.listening.binds.close();
+            shell.listening.listeners.close();
             return Err(error);
         }
     }
@@ -169,7 +167,7 @@ fn govern(
         Ok(pid_file) => pid_file,
         Err(error) => {
             shell.helpers.monitor.dismiss();
-            shell.listening.binds.close();
+            shell.listening.listeners.close();
             return Err(error);
         }
     };
@@ -177,7 +175,7 @@ fn govern(
         Ok(control) => shell.handlers.control = control,
         Err(error) => {
             shell.helpers.monitor.dismiss();
-            shell.listening.binds.close();
+            shell.listening.listeners.close();
             if let Some(pid_file) = pid_file {
                 pid_file.remove();
             }
@@ -228,7 +226,7 @@ fn serve(
     shell.helpers.monitor.dismiss();
     shell.helpers.watcher.dismiss();
     shell.listening.previews.close();
-    shell.listening.binds.close();
+    shell.listening.listeners.close();
     if let Some(pid_file) = pid_file {
         pid_file.remove();
     }

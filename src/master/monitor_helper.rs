@@ -147,8 +147,9 @@ impl Shell<'_> {
         if now.saturating_sub(monitor_helper.queues_at_ms) >= QUEUES_EVERY_MS {
             monitor_helper.queues_at_ms = now;
             monitor_helper.queues = [Queue::default(); ServiceFacts::QUEUES];
-            for (number, queue) in monitor_helper.queues.iter_mut().enumerate() {
-                if let Some((waiting, most)) = self.listening.binds.queue(number) {
+            let shown = (self.listening.listeners).queues(&self.listening.shown);
+            for (queue, shown) in monitor_helper.queues.iter_mut().zip(shown) {
+                if let Some((waiting, most)) = shown {
                     *queue = Queue { waiting, most };
                 }
             }

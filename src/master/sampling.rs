@@ -25,9 +25,8 @@ impl Shell<'_> {
                 Some((incarnation, page.counters(), page.threads()))
             })
             .collect();
-        let queues = 0..self.listening.binds.listeners.len();
-        let queues = queues.filter_map(|number| self.listening.binds.queue(number));
-        let waiting = queues.map(|(waiting, _)| waiting).sum();
+        let queues = (self.listening.listeners).queues(&self.listening.shown);
+        let waiting = queues.flatten().map(|(waiting, _)| waiting).sum();
         let load = self.fleet.load.look(clock::monotonic_us(), waiting, &seen);
         self.events.pending.push_back(Event::Load(Box::new(load)));
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
-use super::binds::Binds;
 use super::capacity::Capacity;
 use super::certificates::CertificateState;
 use super::companions::processes::CompanionProcesses;
@@ -19,6 +18,7 @@ use super::daemon::Announcement;
 use super::event_log::EventLog;
 use super::generation::{GenerationConfig, Logs, plan};
 use super::helper_init::HelperInit;
+use super::listeners::{ListenerSet, ServerListeners};
 use super::molds::{MoldInit, Molds};
 use super::monitor_helper::MonitorHelper;
 use super::prepare::RunningCommand;
@@ -122,11 +122,13 @@ pub struct Generations<'a> {
 /// The addresses at which the server listens.
 #[derive(Debug)]
 pub struct Listening {
-    pub(super) binds: Binds,
+    pub(super) listeners: ServerListeners,
+    /// Those of the generation that serves.
+    pub(super) shown: ListenerSet,
     pub(super) previews: Previews,
     /// `None`: no TLS.
     pub(super) certificates: Option<CertificateState>,
-    /// Of the listeners, as they were opened.
+    /// Of these, as an operator reads them.
     pub(super) addresses: Arc<[String]>,
 }
 
@@ -237,7 +239,8 @@ impl<'a> Shell<'a> {
                 configuration,
             },
             listening: Listening {
-                binds: Binds::default(),
+                listeners: ServerListeners::default(),
+                shown: ListenerSet::default(),
                 previews: Previews::default(),
                 certificates: None,
                 addresses: Arc::new([]),

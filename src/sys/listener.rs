@@ -47,6 +47,17 @@ pub enum Protection {
     Tls,
 }
 
+impl Protection {
+    /// An address as an operator reads it: `https://[::1]:8443`.
+    pub fn shown(self, address: &ListenerAddress) -> String {
+        match (address, self) {
+            (ListenerAddress::Tcp(_), Self::None) => format!("http://{address}"),
+            (ListenerAddress::Tcp(_), Self::Tls) => format!("https://{address}"),
+            (ListenerAddress::Unix(_), _) => address.to_string(),
+        }
+    }
+}
+
 /// The clients that a listener is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Audience {
@@ -95,12 +106,7 @@ impl AsFd for Listener {
 /// `http://127.0.0.1:8000`, `https://[::1]:8443`, `unix:/run/app.sock`.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.address, self.protection) {
-            (ListenerAddress::Tcp(_), Protection::None) => f.write_str("http://")?,
-            (ListenerAddress::Tcp(_), Protection::Tls) => f.write_str("https://")?,
-            (ListenerAddress::Unix(_), _) => {}
-        }
-        self.address.fmt(f)
+        f.write_str(&self.protection.shown(&self.address))
     }
 }
 

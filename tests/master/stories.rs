@@ -307,9 +307,9 @@ fn reload_applies_the_configuration() {
     let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "1"]);
     let port = server.port();
     server.up();
-    server.write_arguments("--workers 3 --env STORY=told --bind 127.0.0.1:1");
+    server.write_arguments("--workers 3 --env STORY=told --backlog 7");
     server.signal(SignalNumber::HUP);
-    assert!(server.line("only a restart applies").contains("--bind"));
+    assert!(server.line("only a restart applies").contains("--backlog"));
     server.line("reload succeeded");
     eventually("three workers", || server.workers().len() == 3);
     assert_eq!(ask(port).expect("it serves")["env"], "told");

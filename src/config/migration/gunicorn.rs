@@ -26,7 +26,7 @@ pub const SETTINGS: [(&str, Like); 120] = [
     (
         "bind",
         But(
-            "the same, but for abstract unix sockets; also `fd://NAME` for a socket that systemd named. A changed address needs a restart",
+            "the same, but for abstract unix sockets; also `fd://NAME` for a socket that systemd named. `HUP` opens and closes addresses as the file has them",
         ),
     ),
     ("backlog", Same),

@@ -329,7 +329,7 @@ impl Shell<'_> {
             _ if window.is_zero() => format!("{refusal}: --rollback-window keeps one"),
             0 => format!("{refusal}: no other one has served"),
             _ => format!(
-                "{refusal}: --rollback-window ({} s) is over",
+                "{refusal}: --rollback-window ({} s) is over, or addresses were removed",
                 window.as_secs_f64()
             ),
         }

@@ -32,13 +32,7 @@ impl Shell<'_> {
             state: service(self.supervisor.service()).to_owned(),
             generation: self.supervisor.generation().0,
             uptime_ms: u64::try_from(self.now().0.as_millis()).unwrap_or(u64::MAX),
-            listeners: self
-                .listening
-                .binds
-                .listeners
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            listeners: self.listening.addresses.to_vec(),
             static_files: self
                 .generations
                 .generation_configs

@@ -196,13 +196,14 @@ impl Shell<'_> {
     ) -> Option<MoldInit> {
         let previews = self.listening.previews.of(generation);
         let previews = previews.into_iter().flat_map(|binds| &binds.listeners);
-        let listeners = self.listening.binds.listeners.iter().chain(previews);
+        let previews = previews.map(|one| (one.address.clone(), one.protection, one.audience));
+        let listeners = &self.listening.listeners;
+        let mut addresses = listeners.facts(&generation_config.listeners);
+        addresses.extend(previews);
         Some(MoldInit {
             generation: u64::from(generation.0),
             certificates: self.shared_certificates(&generation_config),
-            addresses: listeners
-                .map(|one| (one.address.clone(), one.protection, one.audience))
-                .collect(),
+            addresses,
             logs: logs(&self.generations.logging, &generation_config.settings),
             identity: self.fleet.identity.clone(),
             hooks: self.hooks_begin(generation, generation_config.settings.workers),
@@ -222,12 +223,12 @@ impl Shell<'_> {
         slot: Slot,
         generation: Generation,
     ) -> Result<(), Error> {
-        let binds = &mut self.listening.binds;
-        binds.shares.prepare(slot.0, &binds.listeners);
-        let mut listeners = binds.copies_for(slot.0)?;
+        let set = self.listener_set(generation);
+        self.listening.listeners.prepare(slot.0, &set);
+        let mut listeners = self.listening.listeners.copies_for(slot.0, &set)?;
         if let Some(previews) = self.listening.previews.of(generation) {
             // The last ones, as in the mold's list: they are the first to be closed.
-            listeners.extend(previews.copies_for(0)?);
+            listeners.extend(previews.copies()?);
         }
         let channel = ipc::channel()?;
         let stacks = MemFile::new(c"rgun-stacks")?;

@@ -145,6 +145,19 @@ impl Supervisor {
         Some((previous.generation, previous.until.since(self.now())))
     }
 
+    /// Whether workers of that generation accept connections, or may do so later.
+    #[must_use]
+    pub fn may_accept(&self, generation: Generation) -> bool {
+        let previous = self.previous.as_ref().map(|previous| previous.generation);
+        let expected = [Some(self.generation), self.reload.generation(), previous];
+        expected.contains(&Some(generation))
+            || self.places.values().any(|it| it.generation == generation)
+            || self
+                .workers
+                .values()
+                .any(|worker| worker.who.generation == generation && worker.stays())
+    }
+
     /// Number of wanted workers.
     #[must_use]
     pub fn target(&self) -> u32 {

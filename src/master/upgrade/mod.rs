@@ -79,12 +79,12 @@ impl Shell<'_> {
             Err(NotNow::Starting) => "the server is starting: try again when it is up".to_owned(),
             Err(NotNow::Stopping) => "the server is stopping".to_owned(),
             Err(NotNow::Rollout(refusal)) => refused(refusal),
-            Err(NotNow::Kept) => {
-                "the generation before is kept for a rollback: try again after --rollback-window"
-                    .to_owned()
-            }
             Err(NotNow::Companions) => {
                 "companions (--beside) run, which cannot be handed over: restart the server instead"
+                    .to_owned()
+            }
+            Err(NotNow::Kept) => {
+                "the generation before is kept for a rollback: try again after --rollback-window"
                     .to_owned()
             }
         };
@@ -162,13 +162,17 @@ impl Shell<'_> {
         let ends = self.fleet.lifeline.ends().ok_or(Unwritten::NoWayBack)?;
         let lifeline = (kept.keep(ends.0), kept.keep(ends.1));
         let generation_configs = self.generations.generation_configs.iter();
+        let sets = generation_configs
+            .clone()
+            .map(|(generation, config)| (*generation, config.listeners.clone()));
         let state = State {
             supervisor: self.supervisor.write()?,
             began: self.events.began,
             scoreboard_version: SCOREBOARD_VERSION,
             scoreboard: kept.keep(self.fleet.scoreboard.memfd()),
             lifeline,
-            binds: self.listening.binds.state(&mut kept),
+            binds: None,
+            listeners: Some(self.listening.listeners.state(sets.collect(), &mut kept)),
             admin: self.helpers.monitor.binds.state(&mut kept),
             monitor: self.helpers.monitor.pid().map(Pid::as_raw),
             workers: (self.fleet.workers).state(self.fleet.scoreboard.board(), &mut kept),

@@ -15,6 +15,7 @@ use crate::master::certificates::CertificatesState;
 use crate::master::condition::Note;
 use crate::master::control::{ControlState, WaitingClients};
 use crate::master::launch::Launch;
+use crate::master::listeners::{BindsOfVersion1, ListenersState};
 use crate::master::molds::MoldsState;
 use crate::master::restart_counters::RestartCounters;
 use crate::master::supervisor::{Generation, StateError, Supervisor, Token};
@@ -23,7 +24,9 @@ use crate::sys::{self, duplicate};
 
 /// Of everything beside the supervisor, which has its own, and of the messages between master, workers and molds: raised
 /// where an older program cannot go on with what this one writes, or the other way round.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The oldest one that can be read.
+const OLDEST: u32 = 1;
 
 /// What comes first, and is the same in every version: how to start the program again that has written it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,7 +52,11 @@ pub struct State {
     pub scoreboard_version: u64,
     pub scoreboard: RawFd,
     pub lifeline: (RawFd, RawFd),
-    pub binds: BindsState,
+    /// Of version 1 only.
+    #[serde(default, skip_serializing)]
+    pub binds: Option<BindsOfVersion1>,
+    /// Since version 2.
+    pub listeners: Option<ListenersState>,
     pub admin: BindsState,
     pub monitor: Option<i32>,
     pub workers: Vec<WorkerState>,
@@ -70,7 +77,7 @@ pub struct State {
 /// Why a program cannot go on with a state.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    #[error("the running program ({release}) hands over state version {found}, this one ({}) reads version {VERSION}", env!("CARGO_PKG_VERSION"))]
+    #[error("the running program ({release}) hands over state version {found}, this one ({}) reads versions {OLDEST} to {VERSION}", env!("CARGO_PKG_VERSION"))]
     Version { found: u32, release: String },
     #[error("the scoreboard of the running program has another layout")]
     Scoreboard,
@@ -115,7 +122,7 @@ pub fn read(text: &str) -> Result<(State, Supervisor), Unusable> {
     let StateHeader {
         version, release, ..
     } = header(text)?;
-    if version != VERSION {
+    if !(OLDEST..=VERSION).contains(&version) {
         let found = version;
         return Err(Unusable::Version { found, release });
     }
@@ -125,4 +132,39 @@ pub fn read(text: &str) -> Result<(State, Supervisor), Unusable> {
     }
     let supervisor = Supervisor::read(&state.supervisor)?;
     Ok((state, supervisor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each was written by the first program that knew its version. One that cannot be read any more breaks the upgrade from it.
+    const WRITTEN: [&str; 2] = [
+        include_str!("states/version_1.json"),
+        include_str!("states/version_2.json"),
+    ];
+
+    #[test]
+    fn states_of_all_versions_are_read() {
+        for (version, text) in (1..).zip(WRITTEN) {
+            let (state, supervisor) =
+                read(text).unwrap_or_else(|error| panic!("{version}: {error}"));
+            assert_eq!(state.header.version, version);
+            assert_eq!(state.workers.len(), 2);
+            assert_eq!(state.workers.len(), supervisor.workers().count());
+            // Where its listeners are: in one of the two forms.
+            assert_ne!(state.binds.is_some(), state.listeners.is_some());
+        }
+        assert_eq!(WRITTEN.len(), VERSION as usize);
+    }
+
+    #[test]
+    fn a_later_version_is_refused_with_both_numbers() {
+        let later = WRITTEN[1].replacen(r#""version":2"#, r#""version":3"#, 1);
+        let error = read(&later).expect_err("a later one").to_string();
+        assert!(
+            error.contains("state version 3") && error.contains("versions 1 to 2"),
+            "{error}"
+        );
+    }
 }

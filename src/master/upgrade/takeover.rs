@@ -17,6 +17,7 @@ use crate::master::control::Control;
 use crate::master::control::protocol::ControlResponse;
 use crate::master::descriptors::copy;
 use crate::master::generation::GenerationConfig;
+use crate::master::listeners::{BindsOfVersion1, ListenersState, ServerListeners};
 use crate::master::molds::Molds;
 use crate::master::pidfile::PidFile;
 use crate::master::shell::{HEARD, Lifeline, Shell};
@@ -142,10 +143,7 @@ impl Shell<'_> {
         self.events.began = state.began;
         self.fleet.scoreboard = Scoreboard::adopt(copy(state.scoreboard)?)?;
         self.fleet.lifeline = Lifeline::restore(copy(state.lifeline.0)?, copy(state.lifeline.1)?);
-        self.listening.binds = Binds::restore(state.binds, settings.port_sharing)?;
-        let listeners = self.listening.binds.listeners.iter();
-        self.listening.addresses = listeners.map(ToString::to_string).collect();
-        self.helpers.monitor.binds = Binds::restore(state.admin, settings.port_sharing)?;
+        self.helpers.monitor.binds = Binds::restore(state.admin)?;
         if let Some(pid) = state.monitor.and_then(Pid::new) {
             self.helpers.monitor.restore(pid);
         }
@@ -163,6 +161,7 @@ impl Shell<'_> {
                 (generation, generation_config.begun_in(directory))
             })
             .collect();
+        self.restore_listeners(state.listeners, state.binds, settings)?;
         if let Some(certificates) = state.certificates {
             self.restore_certificates(certificates)?;
         }
@@ -173,11 +172,41 @@ impl Shell<'_> {
         Ok(())
     }
 
+    fn restore_listeners(
+        &mut self,
+        state: Option<ListenersState>,
+        version_1: Option<BindsOfVersion1>,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let configs = &mut self.generations.generation_configs;
+        if let Some(mut state) = state {
+            for (generation, set) in std::mem::take(&mut state.sets) {
+                if let Some(config) = configs.get_mut(&generation) {
+                    config.listeners = set;
+                }
+            }
+            let sharing = settings.port_sharing;
+            self.listening.listeners = ServerListeners::restore(state, sharing)?;
+        } else if let Some(state) = version_1 {
+            let (listeners, set) = ServerListeners::restore_version_1(state, settings)?;
+            self.listening.listeners = listeners;
+            for config in configs.values_mut() {
+                config.listeners = set.clone();
+            }
+        } else {
+            return Err(ipc::Error::Malformed("a server without listeners").into());
+        }
+        self.show_listeners(self.supervisor.generation());
+        Ok(())
+    }
+
     /// Those that have ended while a program on the way here (a shell that has started this one) waited for them.
     fn miss_children(&mut self) {
         let workers = self.fleet.workers.iter().map(|(_, worker)| worker.pid);
         let molds = self.molds.iter().map(|(_, mold)| mold.pid);
-        let all = workers.chain(molds).chain(self.helpers.monitor.pid());
+        let all = workers
+            .chain(molds)
+            .chain(self.helpers.monitor.pid());
         let gone = all.filter(|pid| whose_child(*pid) == Parentage::NotOurs);
         for pid in gone.collect::<Vec<_>>() {
             tracing::warn!(

@@ -5,20 +5,31 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::descriptors::{KeptDescriptors, KeptListener};
+use serde::{Deserialize, Serialize};
+
+use super::choice::ListenerNumber;
 use crate::config::PortSharing;
+use crate::master::descriptors::{KeptDescriptors, KeptListener};
 use crate::sys::{self, Listener, ListenerAddress, share_port};
+
+/// One socket of the server: which listener, and which of its addresses.
+pub type SocketNumber = (ListenerNumber, usize);
 
 /// Empty without `--reuse-port`: all workers have the same listeners. Slot 0 has those that were opened first.
 #[derive(Debug, Default)]
 pub struct Shares {
     sharing: PortSharing,
-    /// Of each slot except the first one, in the order of the listeners; `None`: shared by all.
-    of: BTreeMap<u32, Vec<Option<Listener>>>,
+    /// Of each slot except the first one; `None`: shared by all.
+    of: BTreeMap<u32, BTreeMap<SocketNumber, Option<Listener>>>,
 }
 
-/// Those of each slot, for a program that goes on in this one's place.
-pub type KeptShares = BTreeMap<u32, Vec<Option<KeptListener>>>;
+/// One slot's own socket, for a program that goes on in this one's place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KeptShare {
+    pub slot: u32,
+    pub of: SocketNumber,
+    pub own: KeptListener,
+}
 
 impl Shares {
     pub fn new(sharing: PortSharing) -> Self {
@@ -31,33 +42,34 @@ impl Shares {
         }
     }
 
-    pub fn state(&self, kept: &mut KeptDescriptors) -> KeptShares {
-        let mut keep = |own: &Option<Listener>| own.as_ref().map(|it| KeptListener::of(it, kept));
-        let slots = self.of.iter();
-        slots
-            .map(|(slot, own)| (*slot, own.iter().map(&mut keep).collect()))
-            .collect()
+    pub fn state(&self, kept: &mut KeptDescriptors) -> Vec<KeptShare> {
+        let all = self.of.iter();
+        let all = all.flat_map(|(slot, own)| own.iter().map(|(of, own)| (*slot, *of, own)));
+        all.filter_map(|(slot, of, own)| {
+            let own = KeptListener::of(own.as_ref()?, kept);
+            Some(KeptShare { slot, of, own })
+        })
+        .collect()
     }
 
     /// # Errors
     /// A descriptor is not open.
-    pub fn restore(state: KeptShares, sharing: PortSharing) -> sys::Result<Self> {
-        let mut of = BTreeMap::new();
-        for (slot, own) in state {
-            let own = own
-                .into_iter()
-                .map(|it| it.map(KeptListener::take).transpose());
-            of.insert(slot, own.collect::<sys::Result<_>>()?);
+    pub fn restore(state: Vec<KeptShare>, sharing: PortSharing) -> sys::Result<Self> {
+        let mut of = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for share in state {
+            let own = Some(share.own.take()?);
+            of.entry(share.slot).or_default().insert(share.of, own);
         }
         Ok(Self { sharing, of })
     }
 
-    /// Called before a worker of that slot is forked. `listeners`: the first slot's.
-    pub fn prepare(&mut self, slot: u32, listeners: &[Listener]) {
-        if self.sharing == PortSharing::None || slot == 0 || self.of.contains_key(&slot) {
+    /// Called before a worker of that slot is forked. `listener`: the first slot's.
+    pub fn prepare(&mut self, slot: u32, of: SocketNumber, listener: &Listener) {
+        if self.sharing == PortSharing::None || slot == 0 {
             return;
         }
-        let open = |listener: &Listener| match &listener.address {
+        let own = self.of.entry(slot).or_default();
+        own.entry(of).or_insert_with(|| match &listener.address {
             ListenerAddress::Tcp(address) if listener.shares_port() => {
                 share_port(listener, *address)
                     .inspect_err(|error| {
@@ -67,26 +79,24 @@ impl Shares {
             }
             // A unix socket, or one that was passed in and has a single holder.
             ListenerAddress::Tcp(_) | ListenerAddress::Unix(_) => None,
-        };
-        let own = listeners.iter().map(open).collect();
-        self.of.insert(slot, own);
+        });
     }
 
-    /// In the child: the listeners of a worker of that slot.
-    pub fn take(&mut self, slot: u32, listeners: Vec<Listener>) -> Vec<Listener> {
-        match self.of.remove(&slot) {
-            None => listeners,
-            Some(own) => own
-                .into_iter()
-                .zip(listeners)
-                .map(|(own, common)| own.unwrap_or(common))
-                .collect(),
+    /// In the child: the slot's own listener, if it has one.
+    pub fn take(&mut self, slot: u32, of: SocketNumber) -> Option<Listener> {
+        self.of.get_mut(&slot)?.remove(&of)?
+    }
+
+    /// The slot's own listener, if it has one.
+    pub fn own(&self, slot: u32, of: SocketNumber) -> Option<&Listener> {
+        self.of.get(&slot)?.get(&of)?.as_ref()
+    }
+
+    /// The server no longer listens there.
+    pub fn remove(&mut self, number: ListenerNumber) {
+        for own in self.of.values_mut() {
+            own.retain(|(of, _), _| *of != number);
         }
-    }
-
-    /// The slot's own listener of that number, if it has one.
-    pub fn own(&self, slot: u32, number: usize) -> Option<&Listener> {
-        self.of.get(&slot)?.get(number)?.as_ref()
     }
 
     /// Closes the sockets of a slot whose last worker has no successor; that worker empties its queues. False:
@@ -104,11 +114,11 @@ impl Shares {
         self.of.clear();
     }
 
-    /// The other slots' sockets for the listener of that number.
-    pub fn beside(&self, number: usize) -> impl Iterator<Item = &Listener> {
+    /// The other slots' sockets for that one.
+    pub fn beside(&self, of: SocketNumber) -> impl Iterator<Item = &Listener> {
         self.of
             .values()
-            .filter_map(move |own| own.get(number)?.as_ref())
+            .filter_map(move |own| own.get(&of)?.as_ref())
     }
 }
 
