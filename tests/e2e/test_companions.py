@@ -315,9 +315,55 @@ def test_runs_as_the_user_of_the_workers(beside, app):
     server.log.wait(rf"sh: {nobody.pw_gid}$")
 
 
-def test_no_upgrade_while_they_run(beside, app, ctl):
+@pytest.mark.both_artifacts
+def test_they_run_on_over_an_upgrade(beside, app, ctl):
     app.write(WORKS, "works.py")
-    server = beside(f"{PYTHON} works.py")
+    server = beside(f"{PYTHON} works.py", "sh -c 'printf begun; while ! [ -e go ]; do sleep 0.05; done; echo \" and ended\"; exec sleep 600'")
     server.log.wait("working")
-    assert "companions (--beside) run" in ctl("upgrade", code=1)
-    assert server.get().status == 200
+    eventually(lambda: all(one["state"] == "running" for one in ctl.status()["companions"]), "both run")
+    before = {one["name"]: one["pid"] for one in ctl.status()["companions"]}
+    ctl("upgrade", "--no-reload")
+    after = {one["name"]: one["pid"] for one in ctl.status()["companions"]}
+    assert after == before
+    # What they print is read on, from within a line.
+    (app.path / "go").touch()
+    server.log.wait("begun and ended")
+    # They are the master's children still: one that ends is started again, and counted.
+    (python,) = [name for name in before if name != "sh"]
+    os.kill(before[python], signal.SIGKILL)
+    server.log.wait("companion exited")
+    server.log.wait("working", count=2)
+    restarts = {one["name"]: one["restarts"] for one in ctl.status()["companions"]}
+    assert restarts == {python: 1, "sh": 0}
+    # The counters outlive one, and a reload that succeeds restarts them as ever.
+    ctl("upgrade")
+    server.log.wait("finishing")
+    server.log.wait("working", count=3)
+    restarts = {one["name"]: one["restarts"] for one in ctl.status()["companions"]}
+    assert restarts[python] == 1
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert not server.leftovers()
+
+
+def test_one_that_ends_during_an_upgrade_is_reaped(beside, app, ctl):
+    server = beside("sh -c 'sleep 0.3'")
+    server.log.wait("companion exited")
+    for _ in range(3):
+        ctl("upgrade", "--no-reload")
+    mark = server.log.mark()
+    server.log.wait("companion exited", after=mark)
+    eventually(lambda: not processes.zombies(server.master), "all are reaped")
+
+
+def test_one_that_stops_during_an_upgrade_keeps_its_grace(beside, app, ctl):
+    app.write(STUBBORN, "stubborn.py")
+    server = beside(f"{PYTHON} stubborn.py", options=("--graceful-timeout", "3"))
+    child = int(server.log.wait(r"child (\d+)").group(1))
+    restart = ctl.begin("restart", ctl.status()["companions"][0]["name"])
+    server.log.wait("command received on the control socket.*restart")
+    ctl("upgrade", "--no-reload")
+    server.log.wait("did not stop in time, killing it")
+    # The client that has asked before the upgrade is answered by the program after it.
+    restart.end()
+    eventually(lambda: not processes.alive(child), "what it has started is gone")

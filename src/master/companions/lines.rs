@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Of one line; the rest of it is left out.
 pub const LONGEST_LINE: usize = 2048;
 /// More lines than that are counted, and not logged.
@@ -23,7 +25,36 @@ pub struct Lines {
     dropped: u64,
 }
 
+/// What a program that goes on in this one's place is to know of them. What may still be said in this second is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartialLine {
+    bytes: Vec<u8>,
+    cuts: bool,
+    dropped: u64,
+}
+
+impl PartialLine {
+    pub fn into_lines(self) -> Lines {
+        let mut partial = self.bytes;
+        partial.truncate(LONGEST_LINE);
+        Lines {
+            partial,
+            cuts: self.cuts,
+            dropped: self.dropped,
+            ..Lines::default()
+        }
+    }
+}
+
 impl Lines {
+    pub fn partial(&self) -> PartialLine {
+        PartialLine {
+            bytes: self.partial.clone(),
+            cuts: self.cuts,
+            dropped: self.dropped,
+        }
+    }
+
     /// How much may be read now; 0: nothing before `resumes`.
     pub fn allowance(&mut self, now: Duration) -> usize {
         if now.saturating_sub(self.began) >= SECOND {
@@ -157,6 +188,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn another_program_goes_on_where_it_was(bytes in prop::collection::vec(prop::sample::select(b"ab\n\r\xc3\xa9\xff".to_vec()), 0..200), at in any::<prop::sample::Index>()) {
+            let at = at.index(bytes.len() + 1);
+            let whole = all(&mut Lines::default(), &[&bytes]);
+            let mut before = Lines::default();
+            let mut logged = Vec::new();
+            before.push(&bytes[..at], |line| logged.push(line.to_owned()));
+            let text = serde_json::to_string(&before.partial()).expect("it has a form");
+            let kept: PartialLine = serde_json::from_str(&text).expect("just written");
+            logged.extend(all(&mut kept.into_lines(), &[&bytes[at..]]));
+            prop_assert_eq!(whole, logged);
+        }
+
         #[test]
         fn split_makes_no_difference(bytes in prop::collection::vec(prop::sample::select(b"ab\n\r\xc3\xa9\xff".to_vec()), 0..200), at in any::<prop::sample::Index>()) {
             let at = at.index(bytes.len() + 1);

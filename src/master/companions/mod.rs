@@ -1,6 +1,7 @@
 //! The processes of the programs beside the workers: started, read, terminated, killed with their children. The supervisor
 //! decides when.
 
+mod kept;
 mod lines;
 mod output;
 pub mod processes;
@@ -10,6 +11,7 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 
+pub use self::kept::CompanionsState;
 use self::output::CompanionOutput;
 use self::processes::Running;
 use self::record::shown;
@@ -161,7 +163,7 @@ impl Shell<'_> {
     }
 
     /// For the monitor.
-    fn show_companions(&self) {
+    pub(super) fn show_companions(&self) {
         let companions = &self.helpers.companions;
         let Some(document) = &companions.shown else {
             return;

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::lines::Lines;
+use super::lines::{Lines, PartialLine};
 use crate::observability;
 
 /// Read in one turn of the loop.
@@ -26,6 +26,23 @@ impl CompanionOutput {
             pipe: Some(pipe.into()),
             lines: Lines::default(),
         }
+    }
+
+    /// One that the program before has read.
+    pub fn restore(name: &str, pipe: Option<OwnedFd>, partial: PartialLine) -> Self {
+        Self {
+            name: name.to_owned(),
+            pipe: pipe.map(File::from),
+            lines: partial.into_lines(),
+        }
+    }
+
+    pub fn pipe(&self) -> Option<&File> {
+        self.pipe.as_ref()
+    }
+
+    pub fn partial_line(&self) -> PartialLine {
+        self.lines.partial()
     }
 
     /// What there is to wait for: `None` while nothing more is read.

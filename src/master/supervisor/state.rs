@@ -69,8 +69,6 @@ pub enum NotNow {
     Rollout(RolloutRefusal),
     /// The generation before is kept for a rollback.
     Kept,
-    /// Their processes and the pipes of their output are not part of the state.
-    Companions,
 }
 
 impl Supervisor {
@@ -93,9 +91,6 @@ impl Supervisor {
         }
         if self.previous.is_some() {
             return Err(NotNow::Kept);
-        }
-        if self.companions().next().is_some() {
-            return Err(NotNow::Companions);
         }
         Ok(())
     }

@@ -79,10 +79,6 @@ impl Shell<'_> {
             Err(NotNow::Starting) => "the server is starting: try again when it is up".to_owned(),
             Err(NotNow::Stopping) => "the server is stopping".to_owned(),
             Err(NotNow::Rollout(refusal)) => refused(refusal),
-            Err(NotNow::Companions) => {
-                "companions (--beside) run, which cannot be handed over: restart the server instead"
-                    .to_owned()
-            }
             Err(NotNow::Kept) => {
                 "the generation before is kept for a rollback: try again after --rollback-window"
                     .to_owned()
@@ -174,6 +170,7 @@ impl Shell<'_> {
             binds: None,
             listeners: Some(self.listening.listeners.state(sets.collect(), &mut kept)),
             admin: self.helpers.monitor.binds.state(&mut kept),
+            companions: self.helpers.companions.state(&mut kept),
             monitor: self.helpers.monitor.pid().map(Pid::as_raw),
             workers: (self.fleet.workers).state(self.fleet.scoreboard.board(), &mut kept),
             molds: self.molds.state(&mut kept),

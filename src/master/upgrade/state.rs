@@ -12,6 +12,7 @@ use super::attempt::Then;
 use crate::ipc::SCOREBOARD_VERSION;
 use crate::master::binds::BindsState;
 use crate::master::certificates::CertificatesState;
+use crate::master::companions::CompanionsState;
 use crate::master::condition::Note;
 use crate::master::control::{ControlState, WaitingClients};
 use crate::master::launch::Launch;
@@ -58,6 +59,9 @@ pub struct State {
     /// Since version 2.
     pub listeners: Option<ListenersState>,
     pub admin: BindsState,
+    /// Since version 2; in states of version 1 there are none.
+    #[serde(default)]
+    pub companions: CompanionsState,
     pub monitor: Option<i32>,
     pub workers: Vec<WorkerState>,
     pub molds: MoldsState,

@@ -12,6 +12,7 @@ use super::state::{self, State, StateHeader};
 use crate::config::Settings;
 use crate::ipc::{self, Scoreboard};
 use crate::master::binds::Binds;
+use crate::master::companions::processes::CompanionProcesses;
 use crate::master::configuration::Configuration;
 use crate::master::control::Control;
 use crate::master::control::protocol::ControlResponse;
@@ -144,6 +145,11 @@ impl Shell<'_> {
         self.fleet.scoreboard = Scoreboard::adopt(copy(state.scoreboard)?)?;
         self.fleet.lifeline = Lifeline::restore(copy(state.lifeline.0)?, copy(state.lifeline.1)?);
         self.helpers.monitor.binds = Binds::restore(state.admin)?;
+        self.helpers.companions = CompanionProcesses::restore(state.companions)?;
+        if !self.helpers.monitor.binds.listeners.is_empty() {
+            self.helpers.companions.show()?;
+            self.show_companions();
+        }
         if let Some(pid) = state.monitor.and_then(Pid::new) {
             self.helpers.monitor.restore(pid);
         }
@@ -204,8 +210,10 @@ impl Shell<'_> {
     fn miss_children(&mut self) {
         let workers = self.fleet.workers.iter().map(|(_, worker)| worker.pid);
         let molds = self.molds.iter().map(|(_, mold)| mold.pid);
+        let companions = self.helpers.companions.running.values();
         let all = workers
             .chain(molds)
+            .chain(companions.map(|running| running.pid))
             .chain(self.helpers.monitor.pid());
         let gone = all.filter(|pid| whose_child(*pid) == Parentage::NotOurs);
         for pid in gone.collect::<Vec<_>>() {
