@@ -462,3 +462,55 @@ def test_apps_find_uvicorns_loggers(start):
     server = start("import logging\nfor name in ('uvicorn', 'uvicorn.error'):\n    logging.getLogger(name).info('by way of %s', name)\n" + PLAIN)
     server.log.wait(r"^\[.*\] \[\d+\] \[INFO\] by way of uvicorn$")
     server.log.wait(r"^\[.*\] \[\d+\] \[INFO\] by way of uvicorn\.error$")
+
+
+RAISES = """
+import logging
+class Picky(logging.Filter):
+    def filter(self, record):
+        if "boom" in record.getMessage():
+            raise %s("from the filter")
+        return True
+"""
+
+
+@pytest.mark.parametrize("kind", ["ValueError", "SystemExit"])
+def test_a_filter_that_raises_costs_its_record_alone(start, app, kind):
+    app.write(RAISES % kind, "picky.py")
+    log = app.path / "access.log"
+    config = {
+        "version": 1, "root": {"level": "INFO", "handlers": []}, "filters": {"picky": {"()": "picky.Picky"}},
+        "handlers": {"file": {"class": "logging.FileHandler", "filename": str(log), "filters": ["picky"]}},
+        "loggers": {"gunicorn.access": {"level": "INFO", "handlers": ["file"], "propagate": False}},
+    }
+    app.path.joinpath("logging.json").write_text(json.dumps(config))
+    server = start(PLAIN, "--log-config-json", "logging.json", "--pythonpath", str(app.path))
+    for path in ("/before", "/boom1", "/boom2", "/after"):
+        assert server.get(path).status == 200
+    eventually(lambda: "/after" in contents(log), "the record after those that were lost")
+    assert re.findall(r"GET /(\w+)", contents(log)) == ["before", "after"]
+    server.log.wait(r"log records lost: 1$")
+    server.log.wait(rf"^{kind}: from the filter$")
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert len(re.findall(r"log records lost: 1$", server.log.wait_end(), re.M)) == 2, "the second one at the end"
+
+
+def test_a_file_that_cannot_be_reopened_leaves_the_others(start, app):
+    """The handlers are a set: whichever comes first, the others follow the rotation."""
+    names = [f"{n}.log" for n in range(4)]
+    files = [*names, *(f"gone/{name}" for name in names)]
+    config = {
+        "version": 1, "root": {"level": "INFO", "handlers": []},
+        "handlers": {name: {"class": "logging.FileHandler", "filename": str(app.path / name)} for name in files},
+        "loggers": {"gunicorn.access": {"level": "INFO", "handlers": files, "propagate": False}},
+    }
+    app.path.joinpath("logging.json").write_text(json.dumps(config))
+    app.path.joinpath("gone").mkdir()
+    server = start(PLAIN, "--log-config-json", "logging.json")
+    server.wait_ready()
+    for name in (*names, "gone"):
+        app.path.joinpath(name).rename(app.path / f"{name}.1")
+    server.signal(signal.SIGUSR1)
+    server.log.wait("files of Python's logging not reopened")
+    eventually(lambda: all(app.path.joinpath(name).exists() for name in names), "the new files")

@@ -22,11 +22,7 @@ static REOPENING: AtomicBool = AtomicBool::new(false);
 /// `gunicorn.error` and `gunicorn.access`, before the app is imported: it may use their handlers for its own logger.
 pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
     let logs = scripts.logs.bind(py);
-    let say = PyCFunction::new_closure(py, Some(c"say"), None, |args: &Arguments<'_>, _: _| {
-        let (level, message, below): (i64, String, String) = args.extract()?;
-        observability::log_from_python(level, message, below);
-        Ok::<(), PyErr>(())
-    })?;
+    let say = to_error_log(py)?;
     let write =
         PyCFunction::new_closure(py, Some(c"write"), None, |args: &Arguments<'_>, _: _| {
             let (text,): (String,) = args.extract()?;
@@ -56,6 +52,15 @@ pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -
         logs.call_method0("unbuffer")?;
     }
     Ok(())
+}
+
+/// Writes a record, given as level, message and traceback, to the server's own error log.
+fn to_error_log(py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
+    PyCFunction::new_closure(py, Some(c"say"), None, |args: &Arguments<'_>, _: _| {
+        let (level, message, below): (i64, String, String) = args.extract()?;
+        observability::log_from_python(level, message, below);
+        Ok::<(), PyErr>(())
+    })
 }
 
 type WriteLine = Box<dyn Fn(&str) + Send + Sync>;
@@ -137,7 +142,7 @@ pub fn route_logs(
             }))
         },
     )?;
-    let thread = logs.call_method1("start_relay", (take, relay::ATOMS))?;
+    let thread = logs.call_method1("start_relay", (take, relay::ATOMS, to_error_log(py)?))?;
     Ok(Some(Relay {
         thread: thread.unbind(),
     }))

@@ -181,30 +181,80 @@ def _takers_of_requests():
     return (native, python)
 
 
-def start_relay(take, names):
+def start_relay(take, names, report):
     """A thread that passes the server's messages to the loggers. It ends when `take` does."""
     import threading
 
-    thread = threading.Thread(target=_relay, args=(take, names), name="rgun-logs", daemon=True)
+    thread = threading.Thread(target=_relay, args=(take, names, LostRecords(report)), name="rgun-logs", daemon=True)
     thread.start()
     return thread
 
 
-def _relay(take, names):
+def _relay(take, names, lost):
     error, access = logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")
     while True:
         taken = take()
         if taken is None:
+            lost.report()
             return
         items, dropped = taken
-        for level, text, request in items:
-            if request is None:
-                _hand(error, level, text, ())
-            else:
-                atoms, fields = request
-                _hand(access, level, text.replace("%", "%%"), (_typed(Atoms(fields), zip(names, atoms)),))
+        for item in items:
+            # Filters, formatters and handlers are the user's own. One that raises costs its record, not the thread.
+            try:
+                _pass(error, access, names, *item)
+            except BaseException as failure:
+                lost.add(failure)
         if dropped:
-            _hand(error, logging.WARNING, "%d log records dropped", (dropped,))
+            try:
+                _hand(error, logging.WARNING, "%d log records dropped", (dropped,))
+            except BaseException as failure:
+                lost.add(failure)
+
+
+def _pass(error, access, names, level, text, request):
+    if request is None:
+        _hand(error, level, text, ())
+    else:
+        atoms, fields = request
+        _hand(access, level, text.replace("%", "%%"), (_typed(Atoms(fields), zip(names, atoms)),))
+
+
+class LostRecords:
+    """Counts records for which a filter or handler raised. Reports the first one at once, more of them once in `INTERVAL`
+    seconds, past Python's loggers; with the last traceback, unless `logging.raiseExceptions` is off."""
+
+    INTERVAL = 60.0
+
+    def __init__(self, write):
+        self._write = write
+        self._count = 0
+        self._last = None
+        self._reported = None
+
+    def add(self, failure):
+        import time
+
+        self._count += 1
+        self._last = failure
+        now = time.monotonic()
+        if self._reported is None or now - self._reported >= self.INTERVAL:
+            self._reported = now
+            self.report()
+
+    def report(self):
+        if not self._count:
+            return
+        import traceback
+
+        lost, failure = self._count, self._last
+        self._count, self._last = 0, None
+        below = ""
+        if logging.raiseExceptions:
+            try:
+                below = "".join(traceback.format_exception(type(failure), failure, failure.__traceback__)).rstrip("\n")
+            except Exception:
+                below = type(failure).__name__
+        self._write(logging.ERROR, "exception in a filter or handler of Python's logging, log records lost: %d" % lost, below)
 
 
 class Atoms(dict):
@@ -230,7 +280,9 @@ def _hand(logger, level, message, args):
 
 
 def reopen():
-    """Reopens files of Python's own handlers after a rotation, as gunicorn does on USR1."""
+    """Reopens files of Python's own handlers after a rotation, as gunicorn does on USR1. One that fails does not keep the others
+    from it; its exception is raised in the end."""
+    failure = None
     loggers = [logging.root] + [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
         if isinstance(handler, logging.FileHandler):
@@ -239,8 +291,12 @@ def reopen():
                 if handler.stream:
                     handler.close()
                     handler.stream = handler._open()
+            except Exception as error:
+                failure = error
             finally:
                 handler.release()
+    if failure is not None:
+        raise failure
 
 
 def unbuffer():

@@ -64,13 +64,15 @@ class Reporter:
 
 def _loaded():
     for module in list(sys.modules.values()):
-        # A module may be any object.
+        # A module may be any object; a relative path needs a working directory that still exists.
         try:
             path = module.__file__
+            path = os.path.abspath(path[:-1] if path.endswith(".pyc") else path) if isinstance(path, str) and path else None
+            os.fsencode(path or "")
         except Exception:
             continue
-        if isinstance(path, str) and path:
-            yield os.path.abspath(path[:-1] if path.endswith(".pyc") else path)
+        if path is not None:
+            yield path
 
 
 def _blamed(error):
