@@ -60,10 +60,10 @@ impl ForwardedRequest {
         })
     }
 
-    /// Name and port of the server that the client meant.
-    pub fn server(&self) -> Option<(&str, u16)> {
+    /// Name and port of the server that the client meant. `scheme`: of the connection.
+    pub fn server(&self, scheme: Scheme) -> Option<(&str, u16)> {
         let (name, port) = split_port(self.host.as_deref()?);
-        let default = || self.scheme.unwrap_or(Scheme::Http).port();
+        let default = || self.scheme.unwrap_or(scheme).port();
         Some((name, self.port.or(port).unwrap_or_else(default)))
     }
 }
@@ -122,7 +122,13 @@ mod tests {
             (reported("[::1]", None, None), "[::1]", ("[::1]", 80)),
         ] {
             assert_eq!(reported.host_field().as_deref(), Some(field));
-            assert_eq!(reported.server(), Some(server));
+            assert_eq!(reported.server(Scheme::Http), Some(server));
         }
+        let host_alone = reported("a.example", None, None);
+        assert_eq!(
+            host_alone.server(Scheme::Https),
+            Some(("a.example", 443)),
+            "over TLS"
+        );
     }
 }

@@ -135,6 +135,17 @@ def test_wsgi_005_server_name_on_a_unix_socket(another):
             values = json.loads(client.get("/environ", host=host).body)["values"]
         assert (values["SERVER_NAME"], values["SERVER_PORT"]) == expected
         assert values["REMOTE_ADDR"] == ""
+    for host, headers, expected in (
+        ("example.org", [("X-Forwarded-Proto", "https")], ("example.org", "443")), ("[::1]:8443", [("X-Forwarded-Proto", "https")], ("[::1]", "8443")),
+        ("example.org:", [("X-Forwarded-Proto", "https")], ("example.org", "443")), ("example.org", [("X-Forwarded-Proto", "http")], ("example.org", "80")),
+    ):
+        with server.connect() as client:
+            values = json.loads(client.get("/environ", host=host, headers=headers).body)["values"]
+        assert (values["SERVER_NAME"], values["SERVER_PORT"]) == expected, (host, headers)
+    with server.connect() as client:
+        client.send(b"GET /environ HTTP/1.0\r\nX-Forwarded-Proto: https\r\n\r\n")
+        values = json.loads(client.response().body)["values"]
+    assert (values["SERVER_NAME"], values["SERVER_PORT"]) == ("localhost", "443")
 
 
 def test_wsgi_006_protocol(probe):

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::core::AsgiCore;
 use crate::http::{RequestHead, Version, decode_path};
-use crate::proxy::ForwardedRequest;
+use crate::proxy::{ForwardedRequest, Scheme};
 use crate::tls::Certificate;
 use crate::worker::connection::Conn;
 use crate::worker::exchange::Exchange;
@@ -134,7 +134,7 @@ fn fill(
             .map(|field| (names.header(py, &field), names.bytes(py, field.value))),
     )?;
     if let Some(forwarded) = forwarded {
-        replace(py, forwarded, &headers, scope)?;
+        replace(py, forwarded, exchange.conn.scheme(), &headers, scope)?;
     }
     scope.set_item(intern!(py, "headers"), headers)?;
     if core.context.leadership.is_held() {
@@ -146,10 +146,11 @@ fn fill(
     Ok(())
 }
 
-/// Values from a trusted proxy replace those of the connection.
+/// Values from a trusted proxy replace those of the connection, whose scheme is `scheme`.
 fn replace(
     py: Python<'_>,
     forwarded: &ForwardedRequest,
+    scheme: Scheme,
     headers: &Bound<'_, PyList>,
     scope: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
@@ -160,7 +161,7 @@ fn replace(
         let client = (client.address.to_string(), client.port);
         scope.set_item(intern!(py, "client"), client)?;
     }
-    if let Some(server) = forwarded.server() {
+    if let Some(server) = forwarded.server(scheme) {
         scope.set_item(intern!(py, "server"), server)?;
     } else if let (Some(port), Some(server)) =
         (forwarded.port, scope.get_item(intern!(py, "server"))?)

@@ -34,6 +34,7 @@ use super::key::{ConnKey, RequestKey};
 use super::network::Network;
 use super::tls::TlsFacts;
 use super::transport::Transport;
+use crate::proxy::Scheme;
 use crate::sys::epoll::{Epoll, Readiness};
 pub(super) use body::BodyState;
 pub(super) use byte_queue::ByteQueue;
@@ -110,6 +111,14 @@ impl Conn {
     /// `None`: plain HTTP.
     pub fn tls(&self) -> Option<&TlsFacts> {
         self.tls.get().map(AsRef::as_ref)
+    }
+
+    /// The scheme of its requests, before a proxy's fields are considered.
+    pub fn scheme(&self) -> Scheme {
+        match self.tls() {
+            Some(_) => Scheme::Https,
+            None => Scheme::Http,
+        }
     }
 
     /// Reads the first request, which has usually arrived already. True: it had, and has begun (or was refused).

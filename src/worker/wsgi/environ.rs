@@ -51,10 +51,11 @@ pub fn build<'py>(
         environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
     }
     if conn.server().is_none() && conn.listener.is_none_or(|n| core.is_unix(n)) {
-        server_from_host(py, &environ, head)?;
+        let scheme = forwarded.and_then(|forwarded| forwarded.scheme);
+        server_from_host(py, &environ, head, scheme.unwrap_or(conn.scheme()))?;
     }
     if let Some(forwarded) = forwarded {
-        replace(py, forwarded, &environ)?;
+        replace(py, forwarded, conn.scheme(), &environ)?;
     }
     if core.context.leadership.is_held() {
         // PEP 3333: what is not `wsgi.` is a string.
@@ -145,14 +146,16 @@ fn join<'py>(
         .cast_into()?)
 }
 
-/// A unix socket has no host and no port: the `Host` field is the best substitute.
+/// A unix socket has no host and no port: the `Host` field is the best substitute, with the scheme's port as its default.
 fn server_from_host(
     py: Python<'_>,
     environ: &Bound<'_, PyDict>,
     head: &RequestHead,
+    scheme: Scheme,
 ) -> PyResult<()> {
+    let server_port = intern!(py, "SERVER_PORT");
     let Some(host) = head.header(KnownName::Host).filter(|host| !host.is_empty()) else {
-        return Ok(());
+        return environ.set_item(server_port, scheme.port().to_string());
     };
     let port_at = host
         .iter()
@@ -160,16 +163,18 @@ fn server_from_host(
         .filter(|&at| !host[at..].contains(&b']'));
     let (name, port) = port_at.map_or((host, &b""[..]), |at| (&host[..at], &host[at + 1..]));
     environ.set_item(intern!(py, "SERVER_NAME"), latin1(py, name))?;
-    if !port.is_empty() {
-        environ.set_item(intern!(py, "SERVER_PORT"), latin1(py, port))?;
+    if port.is_empty() {
+        environ.set_item(server_port, scheme.port().to_string())
+    } else {
+        environ.set_item(server_port, latin1(py, port))
     }
-    Ok(())
 }
 
-/// Values from a trusted proxy replace those of the connection.
+/// Values from a trusted proxy replace those of the connection, whose scheme is `scheme`.
 fn replace(
     py: Python<'_>,
     forwarded: &ForwardedRequest,
+    scheme: Scheme,
     environ: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
     if let Some(scheme) = forwarded.scheme {
@@ -187,7 +192,7 @@ fn replace(
         environ.set_item(intern!(py, "REMOTE_ADDR"), client.address.to_string())?;
         environ.set_item(intern!(py, "REMOTE_PORT"), client.port.to_string())?;
     }
-    if let Some((name, port)) = forwarded.server() {
+    if let Some((name, port)) = forwarded.server(scheme) {
         environ.set_item(intern!(py, "SERVER_NAME"), name)?;
         environ.set_item(intern!(py, "SERVER_PORT"), port.to_string())?;
     } else if let Some(port) = forwarded.port {
@@ -244,7 +249,8 @@ fn template<'py>(py: Python<'py>, core: &WsgiCore, conn: &Conn) -> PyResult<Boun
     let (name, port) = match (conn.server(), server) {
         (Some(server), _) => (server.ip().to_string(), server.port().to_string()),
         (None, Some((host, Some(port)))) => (host.clone(), port.to_string()),
-        (None, Some((_, None)) | None) => ("localhost".to_owned(), "80".to_owned()),
+        // The port depends on the request (`server_from_host`).
+        (None, Some((_, None)) | None) => ("localhost".to_owned(), String::new()),
     };
     environ.set_item(intern!(py, "SERVER_NAME"), name)?;
     environ.set_item(intern!(py, "SERVER_PORT"), port)?;
