@@ -3,6 +3,8 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use memchr::memmem;
+
 use super::python::{self, Scripts};
 use crate::config::Settings;
 
@@ -45,6 +47,11 @@ impl ReadyProbe {
         PyBytes::new(py, &self.bytes())
     }
 
+    /// The status of the response, as soon as `received` has it. Interim responses (RFC 9110 §15.2) come before it.
+    pub fn status(&self, received: &[u8]) -> Option<u16> {
+        status(received)
+    }
+
     /// Why the worker is not ready; `None`: it is. `status`: of the response, if there was one.
     pub fn complaint(&self, status: Option<u16>) -> Option<String> {
         let Self { path, host } = self;
@@ -60,9 +67,35 @@ impl ReadyProbe {
     }
 }
 
+fn status(mut received: &[u8]) -> Option<u16> {
+    loop {
+        let code = std::str::from_utf8(received.get(9..12)?).ok()?;
+        match code.parse().ok()? {
+            // 101 ends HTTP on the connection: no other response follows.
+            100 | 102..200 => {}
+            code => return Some(code),
+        }
+        let end = memmem::find(received, b"\r\n\r\n")?;
+        received = received.get(end + 4..)?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interim_responses_are_skipped() {
+        let whole = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
+        let known = whole.len() - b" No Content\r\n\r\n".len();
+        for length in 0..=whole.len() {
+            let expected = (length >= known).then_some(204);
+            assert_eq!(status(&whole[..length]), expected, "{length}");
+        }
+        assert_eq!(status(b"HTTP/1.1 503 "), Some(503));
+        assert_eq!(status(b"HTTP/1.1 101 Switching Protocols\r\n"), Some(101));
+        assert_eq!(status(b"HTTP/1.1 abc"), None);
+    }
 
     #[test]
     fn a_400_names_the_host_and_the_option() {

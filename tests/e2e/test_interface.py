@@ -317,6 +317,33 @@ def app(environ, start_response):
     assert "/bad answered 500" in text and "RuntimeError: not yet" in text
 
 
+HINTS = {
+    "wsgi": """
+def app(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload")])
+    start_response("204 No Content" if environ["PATH_INFO"] == "/good" else "503 Oh", [])
+    return []
+""",
+    "asgi": """
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError
+    await send({"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]})
+    await send({"type": "http.response.start", "status": 204 if scope["path"] == "/good" else 503})
+    await send({"type": "http.response.body"})
+""",
+}
+
+
+@pytest.mark.parametrize("interface", HINTS)
+def test_the_ready_path_of_an_app_that_sends_early_hints(app, serve, launch, interface):
+    app.write(HINTS[interface])
+    serve(None, "--ready-path", "/good").wait_ready()
+    failed = launch("app:app", "--ready-path", "/bad")
+    assert failed.wait_exit() == 3
+    assert "/bad answered 503" in failed.log.wait_end()
+
+
 def test_check_config_loads_a_wsgi_app(app, launch):
     app.write(TWO)
     assert launch("app:app", "--check-config").wait_exit() == 0

@@ -228,8 +228,7 @@ async def engine_ready(engine, loop, probe):
     """Makes the ready-path request and notifies the master. False: the worker is not ready."""
     engine.listen()
     if probe is not None:
-        answer = await ask(engine, loop, probe.request())
-        complaint = probe.complaint(int(answer) if answer.isdigit() else None)
+        complaint = probe.complaint(await ask(engine, loop, probe))
         if complaint is not None:
             engine.not_ready(complaint)
             return False
@@ -237,22 +236,24 @@ async def engine_ready(engine, loop, probe):
     return True
 
 
-async def ask(engine, loop, request):
-    """The status of the response to a request, as text, made over a socket pair inside the worker."""
+async def ask(engine, loop, probe):
+    """The status of the response to the probe's request, made over a socket pair inside the worker; None: there was no response."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
     with ours:
         with theirs:
             engine.adopt(theirs.fileno())
-        await loop.sock_sendall(ours, request)
+        await loop.sock_sendall(ours, probe.request())
         answer = b""
-        while len(answer) < 12:
+        while True:
             data = await loop.sock_recv(ours, 4096)
             if not data:
-                break
+                return None
             answer += data
-        return answer[9:12].decode("latin-1")
+            status = probe.status(answer)
+            if status is not None:
+                return status
 
 
 def drained(engine, loop, fast):

@@ -35,16 +35,17 @@ fn ask(py: Python<'_>, core: &WsgiCore, probe: &ReadyProbe) -> PyResult<Option<u
         number: 0,
     };
     let mut answer = Vec::new();
-    loop {
+    Ok(loop {
         let mut block = [0; 4096];
         match ours.read(&mut block) {
-            Ok(0) => break,
+            Ok(0) => break None,
             Ok(count) => answer.extend_from_slice(&block[..count]),
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(e) => return Err(e.into()),
         }
-        if answer.len() >= 12 || thread_pool.scheduler.lock().over {
-            break;
+        let status = probe.status(&answer);
+        if status.is_some() || thread_pool.scheduler.lock().over {
+            break status;
         }
         if let Some(job) = thread_pool.next_queued(0) {
             call::run(py, core, &thread, *job);
@@ -58,8 +59,5 @@ fn ask(py: Python<'_>, core: &WsgiCore, probe: &ReadyProbe) -> PyResult<Option<u
             });
             py.check_signals()?;
         }
-    }
-    Ok(answer
-        .get(9..12)
-        .and_then(|code| std::str::from_utf8(code).ok()?.parse().ok()))
+    })
 }
