@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::network::Network;
@@ -32,6 +32,8 @@ pub struct WorkerContext {
     deadline: AtomicU64,
     /// When the process exits, whatever Python does.
     end: AtomicU64,
+    /// Threads of the app that were still busy when the time to wait for them was over.
+    busy_threads: AtomicU32,
 }
 
 /// Opens the worker's context: from here on the sentinel answers the master.
@@ -63,6 +65,7 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
         channel: channel.clone(),
         deadline: AtomicU64::new(u64::MAX),
         end: AtomicU64::new(u64::MAX),
+        busy_threads: AtomicU32::new(0),
     };
     Sentinel {
         net,
@@ -117,6 +120,25 @@ impl WorkerContext {
     /// Of the grace period; at most a year.
     pub fn time_left(&self) -> Duration {
         left_until(self.deadline.load(Relaxed))
+    }
+
+    /// Time for threads to end: at least a second, if the grace period allows it, for the cleanup of cancelled requests.
+    pub fn time_for_threads(&self) -> Duration {
+        let second = Duration::from_secs(1);
+        self.time_left().max(second).min(self.time_for_a_step())
+    }
+
+    /// These threads would block the interpreter's shutdown for ever: the process will exit without it.
+    pub fn leave_threads(&self, count: u32) {
+        tracing::error!(
+            threads = count,
+            "threads still busy after the graceful timeout, exiting"
+        );
+        self.busy_threads.store(count, Relaxed);
+    }
+
+    pub fn has_busy_threads(&self) -> bool {
+        self.busy_threads.load(Relaxed) > 0
     }
 
     /// Time for one step of the shutdown (joining threads, lifespan shutdown): leaves what the next steps need.

@@ -85,6 +85,7 @@ fn run_on(py: Python<'_>, mut worker_init: WorkerInit, foundation: Option<Founda
         process: Process::Forked,
     };
     match live(py, &context, boot, &mut None) {
+        Ok(0) if context.has_busy_threads() => leave_busy_threads(py),
         Ok(0) => 0,
         // Not ready: the reason was reported to the master.
         Ok(_) => leave_failed(py, Phase::ReadyPath),
@@ -340,6 +341,9 @@ fn serve_alone(
     let outcome = live(py, &context, boot, &mut about);
     context.commands.finish();
     let complaint = py.detach(|| stand_in.finish());
+    if context.has_busy_threads() {
+        leave_busy_threads(py);
+    }
     let failure = match outcome {
         Ok(0) => return (0, about),
         Ok(_) => complaint.map(|(phase, summary)| StartFailure {
@@ -392,6 +396,18 @@ pub fn serve_here(
     signals.restore(py);
     python::flush_stdio(py);
     code
+}
+
+/// Ends a process whose threads would block the interpreter's shutdown: does what that would do, without waiting for them.
+fn leave_busy_threads(py: Python<'_>) -> ! {
+    // Python reports what a hook raises.
+    drop(
+        py.import("atexit")
+            .and_then(|atexit| atexit.call_method0("_run_exitfuncs")),
+    );
+    python::flush_stdio(py);
+    observability::finish(LAST_WORDS);
+    crate::sys::exit_now(0);
 }
 
 /// A failed child exits at once: threads that the app started at import would block an orderly exit.

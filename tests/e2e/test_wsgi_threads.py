@@ -396,6 +396,39 @@ def app(environ, start_response):
     assert "hook ran" in server.log.wait_end()
 
 
+SLOW_CLEANUP = """
+import threading, time
+all_busy = threading.Barrier(8)
+local = threading.local()
+class Cleanup:
+    def __init__(self, seconds):
+        self.seconds = seconds
+    def __del__(self, sleep=time.sleep):
+        sleep(self.seconds)
+def app(environ, start_response):
+    number = all_busy.wait()
+    if threading.current_thread() is not threading.main_thread():
+        local.cleanup = Cleanup(1.2 if threading.current_thread().name == "rgun-app-8" else 0.3)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+def test_threads_that_clean_up_have_the_whole_time(app, serve):
+    """They do it side by side: the time that one takes is not missing for the next."""
+    app.write(SLOW_CLEANUP)
+    server = serve(None, "--threads", "8", "--graceful-timeout", "3")
+    clients = [server.connect() for _ in range(8)]
+    for client in clients:
+        client.request()
+    assert [client.response().status for client in clients] == [200] * 8
+    for client in clients:
+        client.close()
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert "still busy" not in server.log.wait_end()
+
+
 def test_thread_locals_and_signals(app, serve):
     """What belongs to a thread stays with it; the app's signal handlers run in the main thread, also while all threads sleep."""
     import signal

@@ -24,7 +24,6 @@ mod upload;
 mod wait_queue;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::intern;
@@ -41,6 +40,7 @@ use super::busy::Measure;
 use super::python::{self, Scripts};
 use super::ready::ReadyProbe;
 use crate::ipc::FromWorker;
+use crate::sys::clock;
 
 /// Serves `app` until the master stops it; returns the exit code.
 pub fn serve(
@@ -151,40 +151,18 @@ fn work(py: Python<'_>, core: &Arc<WsgiCore>, number: usize) -> PyResult<()> {
     }
 }
 
-/// Waits for the other threads for the grace period. A thread that does not end would block the interpreter's
-/// shutdown for ever, so the process then exits without it.
+/// Waits for the other threads, for all of them together as long as the grace period allows.
 fn leave(py: Python<'_>, core: &WsgiCore, others: &[Bound<'_, PyAny>]) {
-    let thread_pool = &core.thread_pool;
-    // At least a second, if the grace allows it, for the cleanup of cancelled requests.
-    let second = Duration::from_secs(1);
-    let mut left = core
-        .context
-        .time_left()
-        .max(second)
-        .min(core.context.time_for_a_step());
-    let began = thread_pool::micros();
+    let until = clock::monotonic() + core.context.time_for_threads();
     let mut stuck = 0;
     for other in others {
+        let left = until.saturating_sub(clock::monotonic());
         // An error here can only come from a signal handler; the exit takes precedence.
         drop(other.call_method1(intern!(py, "join"), (left.as_secs_f64(),)));
-        let gone = Duration::from_micros(thread_pool::micros().saturating_sub(began));
-        left = left.saturating_sub(gone);
         let alive = other.call_method0(intern!(py, "is_alive"));
         stuck += u32::from(alive.and_then(|alive| alive.is_truthy()).unwrap_or(false));
     }
-    if stuck == 0 {
-        return;
+    if stuck > 0 {
+        core.context.leave_threads(stuck);
     }
-    tracing::error!(
-        threads = stuck,
-        "threads still busy after the graceful timeout, exiting"
-    );
-    thread_pool.reactor_owner.lock().reactor.close_all();
-    // What the interpreter's finalisation would do, without waiting for its threads.
-    drop(
-        py.import("atexit")
-            .and_then(|atexit| atexit.call_method0("_run_exitfuncs")),
-    );
-    python::flush_stdio(py);
-    crate::sys::exit_now(0);
 }
