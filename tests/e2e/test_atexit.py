@@ -79,3 +79,50 @@ def test_the_master_runs_no_hook_of_the_app(serve, app):
     assert server.wait_exit() == 0
     text = server.log.wait_end()
     assert sorted(int(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith("hook in")) == pids
+
+
+@pytest.mark.both_loops
+def test_a_busy_thread_of_the_executor_does_not_hold_up_the_end(serve, app):
+    """It is waited for as long as the grace period allows; then the rest of the shutdown happens without it."""
+    app.write("""
+import asyncio, atexit, time
+atexit.register(print, "hook ran", flush=True)
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    loop = asyncio.get_running_loop()
+    loop.run_in_executor(None, *([print, "idle"] if scope["path"] == "/idle" else [time.sleep, 3600]))
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+""")
+    server = serve(None, "--graceful-timeout", "2", workers=1)
+    for path in ("/", "/idle"):
+        assert server.get(path).status == 200
+    server.terminate()
+    assert server.wait_exit(timeout=8) == 0
+    text = server.log.wait_end()
+    assert text.count("hook ran") == 1
+    assert "threads still busy after the graceful timeout, exiting threads=1" in text
+    assert "timed out" not in text and "Traceback" not in text and "destroyed" not in text, text
+
+
+@pytest.mark.both_loops
+def test_a_thread_of_the_executor_that_ends_in_time_is_waited_for(serve, app):
+    app.write("""
+import asyncio, time
+def works():
+    print("begun", flush=True)
+    time.sleep(2.5)
+    print("done", flush=True)
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    asyncio.get_running_loop().run_in_executor(None, works)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+""")
+    server = serve(workers=1)
+    assert server.get().status == 200
+    server.log.wait("begun")
+    server.terminate()
+    assert server.wait_exit() == 0
+    text = server.log.wait_end()
+    assert "done" in text.splitlines() and "still busy" not in text

@@ -374,6 +374,19 @@ impl Engine {
         self.core.context.time_for_a_step().as_secs_f64()
     }
 
+    /// Seconds to wait for threads. A worker that ends by a failure has no grace period.
+    fn time_for_threads(&self) -> f64 {
+        if self.draining.load(Relaxed) {
+            self.core.context.time_for_threads().as_secs_f64()
+        } else {
+            2.0
+        }
+    }
+
+    fn leave_threads(&self, count: u32) {
+        self.core.context.leave_threads(count);
+    }
+
     fn is_quiet(&self) -> bool {
         self.draining.load(Relaxed)
             && self.core.context.net.connections() == 0

@@ -5,7 +5,6 @@ import contextvars
 import selectors
 import signal
 import socket
-import sys
 import threading
 
 
@@ -307,11 +306,21 @@ def _wake_for_signals(loop):
 def _finish(engine, loop):
     cancel(engine, loop, asyncio.all_tasks(loop))
     loop.run_until_complete(loop.shutdown_asyncgens())
-    most = min(2.0, engine.time_for_a_step())
-    if sys.version_info >= (3, 12):
-        loop.run_until_complete(loop.shutdown_default_executor(timeout=most))
+    end_executor(engine, loop)
+
+
+def end_executor(engine, loop):
+    """Waits for the threads of the default executor. Not with a timeout of asyncio's: before Python 3.12 a wait that is cancelled
+    joins them first."""
+    before = set(threading.enumerate())
+    ended = loop.create_task(loop.shutdown_default_executor())
+    if not wait_for_one(loop, [ended], engine.time_for_threads()):
+        # The loop is closed before it is done, which is no mistake of the app's.
+        ended._log_destroy_pending = False
+        busy = [thread for thread in before if thread.is_alive() and not thread.daemon and thread is not threading.current_thread()]
+        engine.leave_threads(max(1, len(busy)))
     else:
-        loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), most))
+        ended.result()
 
 
 # What `receive()` and `send()` return when they have to wait; ready results never come here.
