@@ -3,6 +3,7 @@
 //! `project` reads the kind of the project from its files; the texts are in `templates`.
 
 mod project;
+mod python;
 mod source;
 mod template;
 

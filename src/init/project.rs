@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::source;
+use super::{python, source};
 
 /// Choices of the command line, which take precedence over the files.
 #[derive(Debug, Default)]
@@ -71,9 +71,6 @@ pub enum Unclear {
     Domain(String),
 }
 
-/// The newest Python that images and servers are sure to have.
-const PYTHON: &str = "3.13";
-
 impl Project {
     /// Reads the files of `directory`.
     ///
@@ -89,8 +86,9 @@ impl Project {
         let django = DjangoProject::found(directory);
         let (app, is_asgi) = match choices.app {
             Some(app) => {
-                let is_asgi = app.contains("asgi");
-                (checked_app(app)?, is_asgi)
+                let app = checked_app(app)?;
+                let is_asgi = is_asgi(directory, &app);
+                (app, is_asgi)
             }
             None => app(directory, django.as_ref(), &wanted)
                 .ok_or_else(|| Unclear::NoApp(directory.to_owned()))?,
@@ -117,7 +115,7 @@ impl Project {
                 &wanted,
                 &["redis", "django-redis", "channels-redis", "hiredis"],
             ),
-            python: python(directory),
+            python: python::version(directory),
             has_rgun: source::requires(&wanted, &["rgun"]),
             requirements,
             port: choices.port.unwrap_or(8000),
@@ -213,6 +211,18 @@ fn app(
     None
 }
 
+/// Whether a chosen app is ASGI: by the text of its module, else by its name.
+fn is_asgi(directory: &Path, app: &str) -> bool {
+    let (module, attribute) = app.split_once(':').unwrap_or((app, "app"));
+    let attribute = attribute.split('(').next().unwrap_or(attribute);
+    let path = directory.join(module.replace('.', "/"));
+    let text = [path.with_extension("py"), path.join("__init__.py")]
+        .into_iter()
+        .find_map(|path| fs::read_to_string(path).ok());
+    text.and_then(|text| source::is_asgi(&text, attribute, ASGI, WSGI))
+        .unwrap_or_else(|| app.contains("asgi"))
+}
+
 fn settings_name_asgi(directory: &Path, settings: &str) -> bool {
     let path = directory
         .join(settings.replace('.', "/"))
@@ -298,36 +308,29 @@ fn requirements(directory: &Path) -> Option<Requirements> {
         .then_some(Requirements::Pyproject)
 }
 
-/// The package that has a `celery.py`, else the app's own.
+/// The module with the Celery app: one that creates it, else one whose name says so.
 fn celery(directory: &Path, app: &str) -> Option<String> {
     let package = app.split([':', '.']).next()?;
-    let named = directory.join(package).join("celery.py").is_file();
-    let alone = directory.join("celery.py").is_file() || directory.join("tasks.py").is_file();
-    match (named, alone) {
-        (true, _) => Some(package.to_owned()),
-        (false, true) => Some("tasks".to_owned()),
-        (false, false) => None,
-    }
-}
-
-/// `.python-version`, or the lowest version in pyproject.toml, when it is newer than our default.
-fn python(directory: &Path) -> String {
-    let minor = |text: &str| {
-        let mut numbers = text
-            .trim()
-            .trim_start_matches(['>', '=', '~', '^', ' ', '"', '\''])
-            .split('.');
-        match (numbers.next(), numbers.next()) {
-            (Some("3"), Some(minor)) => {
-                let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
-                digits.parse::<u32>().ok()
-            }
-            _ => None,
-        }
-    };
-    let pinned = fs::read_to_string(directory.join(".python-version")).ok();
-    if let Some(minor) = pinned.as_deref().and_then(minor) {
-        return format!("3.{minor}");
-    }
-    PYTHON.to_owned()
+    let places = [
+        // `celery -A PACKAGE` looks into its `celery` module.
+        (format!("{package}/celery.py"), package.to_owned()),
+        ("tasks.py".to_owned(), "tasks".to_owned()),
+        ("celery_app.py".to_owned(), "celery_app".to_owned()),
+        ("celery.py".to_owned(), "celery".to_owned()),
+        (
+            format!("{package}/celery_app.py"),
+            format!("{package}.celery_app"),
+        ),
+        (format!("{package}/tasks.py"), format!("{package}.tasks")),
+    ];
+    let texts = places.map(|(file, module)| {
+        let text = fs::read_to_string(directory.join(file)).ok();
+        text.map(|text| (text, module))
+    });
+    let creates = |text: &str| source::instance_of(text, &["Celery"]).is_some();
+    let created = texts.iter().flatten().find(|(text, _)| creates(text));
+    // The last place is no sign by its name: the tasks of a package may belong to an app elsewhere.
+    let named = || texts.iter().take(5).flatten().next();
+    let (_, module) = created.or_else(named)?;
+    Some(module.clone())
 }

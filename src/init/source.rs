@@ -31,6 +31,51 @@ pub(super) fn instance_of<'t>(module: &'t str, classes: &[&str]) -> Option<&'t s
     })
 }
 
+/// The text that is assigned to a name: `python = "^3.12"`.
+pub(super) fn text_of<'t>(module: &'t str, name: &str) -> Option<&'t str> {
+    let line = code(module).find(|line| is_assigned(line, name))?;
+    let (_, value) = line.split_once('=')?;
+    quoted(value.trim_start())
+}
+
+/// Whether the app of that name is ASGI, by its definition or else by the one kind of class that the module names.
+/// `None`: the text does not show it.
+pub(super) fn is_asgi(module: &str, name: &str, asgi: &[&str], wsgi: &[&str]) -> Option<bool> {
+    let kind_of = |word: &str| {
+        let lower = word.to_ascii_lowercase();
+        if asgi.contains(&word) || lower.contains("asgi") {
+            Some(true)
+        } else if wsgi.contains(&word) || lower.contains("wsgi") {
+            Some(false)
+        } else {
+            None
+        }
+    };
+    let defined = code(module).find_map(|line| {
+        let definition = line
+            .strip_prefix("def ")
+            .or(line.strip_prefix("async def "));
+        if let Some(arguments) = definition.and_then(|rest| rest.strip_prefix(name)) {
+            let has = |argument| arguments.starts_with('(') && arguments.contains(argument);
+            return match (has("scope"), has("environ")) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            };
+        }
+        let (target, value) = line.split_once('=')?;
+        (target.split(':').next()?.trim_end() == name)
+            .then(|| words(value).find_map(kind_of))
+            .flatten()
+    });
+    let named = || {
+        let mut kinds = code(module).flat_map(words).filter_map(kind_of);
+        let first = kinds.next()?;
+        kinds.all(|kind| kind == first).then_some(first)
+    };
+    defined.or_else(named)
+}
+
 /// A function at the top of the module that returns the app: `def create_app():`.
 pub(super) fn factory(module: &str) -> Option<&'static str> {
     ["create_app", "make_app"].into_iter().find(|name| {
@@ -63,6 +108,11 @@ pub(super) fn requires(requirements: &str, packages: &[&str]) -> bool {
             packages.contains(&name.as_str())
         })
     })
+}
+
+/// Its names.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
 fn code(module: &str) -> impl Iterator<Item = &str> {
@@ -126,6 +176,42 @@ mod tests {
             Some("create_app")
         );
         assert_eq!(factory("    def create_app():"), None);
+    }
+
+    #[test]
+    fn interfaces_by_the_text_of_the_module() {
+        for (text, name, expected) in [
+            ("app = FastAPI(title='x')", "app", Some(true)),
+            ("app: FastAPI = fastapi.FastAPI()", "app", Some(true)),
+            ("app = Flask(__name__)", "app", Some(false)),
+            (
+                "flask = Flask('x')\napp = WsgiToAsgi(flask)",
+                "app",
+                Some(true),
+            ),
+            (
+                "application = get_wsgi_application()",
+                "application",
+                Some(false),
+            ),
+            (
+                "application = get_asgi_application()",
+                "application",
+                Some(true),
+            ),
+            ("async def app(scope, receive, send):", "app", Some(true)),
+            ("def app(environ, start_response):", "app", Some(false)),
+            (
+                "def create_app():\n    return FastAPI()",
+                "create_app",
+                Some(true),
+            ),
+            ("from x import Flask, FastAPI", "app", None),
+            ("# FastAPI\nfrom .main import app", "app", None),
+        ] {
+            let found = is_asgi(text, name, &["FastAPI"], &["Flask"]);
+            assert_eq!(found, expected, "{text}");
+        }
     }
 
     #[test]

@@ -116,6 +116,85 @@ fn apps_of_other_frameworks() {
 }
 
 #[test]
+fn a_chosen_app_is_judged_by_the_text_of_its_module() {
+    for (file, text, app, is_asgi) in [
+        ("main.py", "app = FastAPI()\n", "main:app", true),
+        (
+            "site/__init__.py",
+            "def make():\n    return Starlette()\n",
+            "site:make()",
+            true,
+        ),
+        (
+            "asgi_tools.py",
+            "app = Flask('x')\n",
+            "asgi_tools:app",
+            false,
+        ),
+        ("main.py", "app = FastAPI()\n", "main", true),
+        ("other.py", "", "config.asgi:application", true),
+        ("other.py", "", "main:app", false),
+    ] {
+        let choices = Choices {
+            app: Some(app.to_owned()),
+            ..Choices::default()
+        };
+        let (_directory, found) = project_with(&[(file, text)], choices);
+        assert_eq!(found.expect(app).is_asgi, is_asgi, "{app} {text}");
+    }
+}
+
+#[test]
+fn the_module_with_the_celery_app() {
+    let app = ("main.py", "app = FastAPI()\n");
+    let celery = (
+        "celery.py",
+        "from celery import Celery\napp = Celery('x')\n",
+    );
+    let tasks = ("tasks.py", "app = Celery('x')\n");
+    let wanted = ("requirements.txt", "celery\n");
+    for (files, expected) in [
+        (&[app, wanted, celery][..], Some("celery")),
+        (&[app, wanted, tasks], Some("tasks")),
+        (&[app, wanted, ("tasks.py", ""), celery], Some("celery")),
+        (&[app, wanted, ("main/tasks.py", "")], None),
+        (&[app, wanted], None),
+        (&[app, tasks], None),
+    ] {
+        let (_directory, found) = project(files);
+        let found = found.expect("a project").celery;
+        assert_eq!(found.as_deref(), expected, "{files:?}");
+    }
+}
+
+#[test]
+fn the_python_that_the_project_requires() {
+    let app = ("main.py", "app = FastAPI()\n");
+    for (file, text, expected) in [
+        (
+            "pyproject.toml",
+            "[project]\nrequires-python = \">=3.14\"\n",
+            "3.14",
+        ),
+        (
+            "pyproject.toml",
+            "[project]\nrequires-python='>=3.10,<3.13'\n",
+            "3.12",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.poetry.dependencies]\npython = \"^3.14\"\n",
+            "3.14",
+        ),
+        (".python-version", "3.11.2\n", "3.11"),
+        ("pyproject.toml", "[project]\n", "3.13"),
+    ] {
+        let (_directory, found) = project(&[app, (file, text)]);
+        assert_eq!(found.expect("a project").python, expected, "{text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_found_or_is_malformed_is_an_error() {
     let choose = |app: &str, name: &str, domain: &str| Choices {
         app: Some(app.to_owned()),
