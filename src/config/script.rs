@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::error::shown;
 use super::location::Script;
 use super::toml_file::choice;
+use super::value::separate_binds;
 use super::{
     Definition, Error, Layer, Layers, Occurs, Origin, ValueType, definition, definitions,
     migration, understood,
@@ -278,6 +279,9 @@ impl SettingsReader {
                 _ => return Err(self.wrong(definition, "is not of that kind")),
             },
             Value::String(text) if SPLIT.contains(&definition.name) => {
+                if definition.name == "bind" {
+                    return Ok(separate_binds(text));
+                }
                 let parts = text.split(',').map(str::trim);
                 return Ok(parts
                     .filter(|part| !part.is_empty())

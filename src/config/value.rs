@@ -21,7 +21,7 @@ mod tls;
 mod workers;
 
 pub(super) use access_format::access_format;
-pub(super) use address::{bind, own_address};
+pub(super) use address::{bind, own_address, separate_binds};
 pub(super) use app::app;
 pub(super) use choice::{
     compression, event_loop, header_map, lifespan, log_level, proxy_protocol, reload_engine,

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::definition::Empty;
-use super::{Layer, OWN_CMD_ARGS, Occurs, Origin, ValueType, called, definitions, nearest};
+use super::value::separate_binds;
+use super::{
+    Definition, Layer, OWN_CMD_ARGS, Occurs, Origin, ValueType, called, definitions, nearest,
+};
 
 #[must_use]
 pub fn environment(variables: &BTreeMap<String, String>) -> Layer {
@@ -67,7 +70,7 @@ pub fn own_variables(variables: &BTreeMap<String, String>) -> (Layer, Vec<String
             continue;
         }
         let origin = Origin::Variable(variable.clone().into());
-        for text in values(definition.occurs, definition.kind, value) {
+        for text in values(definition, value) {
             layer.add(definition, text, origin.clone());
         }
     }
@@ -75,12 +78,14 @@ pub fn own_variables(variables: &BTreeMap<String, String>) -> (Layer, Vec<String
 }
 
 /// Several values are on separate lines; addresses also on one line, separated by commas.
-fn values(occurs: Occurs, kind: ValueType, value: &str) -> Vec<String> {
-    let split: Vec<&str> = match (occurs, kind) {
+fn values(definition: &Definition, value: &str) -> Vec<String> {
+    let is_one_line = !value.contains(char::is_whitespace);
+    if definition.name == "bind" && is_one_line {
+        return separate_binds(value);
+    }
+    let split: Vec<&str> = match (definition.occurs, definition.kind) {
         (Occurs::Once, _) => return vec![value.to_owned()],
-        (Occurs::Repeatedly, ValueType::Text) if !value.contains(char::is_whitespace) => {
-            value.split(',').collect()
-        }
+        (Occurs::Repeatedly, ValueType::Text) if is_one_line => value.split(',').collect(),
         (Occurs::Repeatedly, _) => value.lines().collect(),
     };
     split
@@ -143,7 +148,7 @@ mod tests {
         let (layers, warnings) = own(&[
             ("RGUN_WORKERS", "4"),
             ("RGUN_ACCESS_LOGFILE", "-"),
-            ("RGUN_BIND", ":80,unix:/run/a"),
+            ("RGUN_BIND", ":80,unix:/run/a,:81,tls,:82,plain"),
             ("RGUN_RAW_ENV", "A=b, c\nD=e"),
             ("RGUN_TIMEOUT", ""),
             ("RGUN_FORWARDED_ALLOW_IPS", ""),
@@ -154,7 +159,10 @@ mod tests {
         };
         assert_eq!(texts("workers"), ["4"]);
         assert_eq!(texts("accesslog"), ["-"]);
-        assert_eq!(texts("bind"), [":80", "unix:/run/a"]);
+        assert_eq!(
+            texts("bind"),
+            [":80", "unix:/run/a", ":81,tls", ":82,plain"]
+        );
         assert_eq!(texts("raw_env"), ["A=b, c", "D=e"]);
         assert_eq!(texts("timeout"), [""; 0]);
         assert_eq!(texts("forwarded_allow_ips"), [""]);

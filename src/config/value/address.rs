@@ -26,6 +26,22 @@ pub(in crate::config) fn bind(text: &str, base: &Path) -> ParsedValue<Bind> {
     })
 }
 
+/// Addresses in one text, separated by commas. `tls` and `plain` belong to the address before them.
+pub(in crate::config) fn separate_binds(text: &str) -> Vec<String> {
+    let mut binds: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        match binds.last_mut() {
+            Some(address) if matches!(part, "tls" | "plain") => {
+                address.push(',');
+                address.push_str(part);
+            }
+            _ if part.is_empty() => {}
+            _ => binds.push(part.to_owned()),
+        }
+    }
+    binds
+}
+
 /// `base`: where a relative path of a unix socket starts.
 fn address(text: &str, base: &Path) -> ParsedValue<Endpoint> {
     if let Some(rest) = text.strip_prefix("unix:") {
