@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
-use super::child::FAILED_TO_BOOT;
-use super::event_log::kill_reason;
+use super::certificates::SharedCertificates;
+use super::child::ChildContext;
+use super::event_text::kill_reason;
 use super::generation::{GenerationConfig, Logs, logs};
 use super::hang::Hang;
-use super::shell::{ChildContext, End, LoopControl, Shell, deliver};
+use super::shell::{End, LoopControl, Shell, deliver};
 use super::supervisor::{
     Action, Beat, DrainCause, Event, Generation, Incarnation, KillReason, Order, Report, Retry,
     Slot, WorkerStage,
 };
-use super::worker_init::{SharedCertificates, WorkerInit};
+use super::worker_init::{FAILED_TO_BOOT, WorkerInit};
 use super::workers::{Killed, WorkerProcess};
 use crate::ipc::{self, Page, ToMold, ToWorker, WorkerChannel};
 use crate::observability;
@@ -160,7 +161,12 @@ impl Shell<'_> {
                 } = report
                     && let Some(worker) = self.fleet.workers.get_mut(who.incarnation)
                 {
-                    worker.hang = Some(Hang::new(worker, who.generation.0, age, extent));
+                    worker.hang = Some(Hang::new(
+                        worker.page.in_flight(),
+                        who.generation.0,
+                        age,
+                        extent,
+                    ));
                 }
                 if let Report::ShutdownDelayed { .. } = report {
                     for (_, worker) in self.fleet.workers.iter() {

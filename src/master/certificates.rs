@@ -1,24 +1,27 @@
 //! The certificates of the server: checked before anything is bound, passed to workers in memory, loaded again when
 //! they change.
 
+mod shared;
+mod state;
 mod watch;
 
-use std::collections::BTreeSet;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::shared::SharedCertificates;
+use self::state::warn;
+pub use self::state::{CertificateState, Certificates};
 use self::watch::CertificateWatch;
 use super::Error;
 use super::descriptors::{KeptDescriptors, copy};
 use super::shell::Shell;
-use super::supervisor::{Generation, Incarnation};
-use super::worker_init::SharedCertificates;
+use super::supervisor::Generation;
 use crate::config::{Settings, TlsSettings, WatchCertificates};
-use crate::ipc::{self, TicketKeys, ToWorker};
-use crate::sys::{self, Document, clock};
+use crate::ipc::{self, ToWorker};
+use crate::sys::{Document, clock};
 use crate::tls::{self, CertificateSummary, Material, Problem};
 
 /// How long files must stay unchanged after a change: a pair is often written as two files, one after the other.
@@ -28,137 +31,12 @@ const SECOND_LOOK: Duration = Duration::from_secs(2);
 /// Delay before a worker whose channel was full is notified again.
 const NOTIFY_AGAIN: Duration = Duration::from_secs(1);
 
-/// The certificates of one generation. Its workers read them from memory that they inherit.
-#[derive(Debug, Clone)]
-pub struct Certificates {
-    settings: TlsSettings,
-    material: Arc<Material>,
-    summaries: Arc<[CertificateSummary]>,
-    document: Arc<Document>,
-}
-
-impl Certificates {
-    /// For a worker.
-    pub fn shared(&self, state: &CertificateState) -> SharedCertificates {
-        SharedCertificates {
-            material: Arc::clone(&self.document),
-            tickets: state.keys,
-        }
-    }
-}
-
 /// Why the files are read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RenewalCause {
     /// The files have changed.
     Watch,
     Command,
-}
-
-/// Certificate state of the master, beside that of each generation.
-#[derive(Debug)]
-pub struct CertificateState {
-    /// Session ticket keys, for workers of all generations.
-    keys: TicketKeys,
-    /// Keeps the memory of the keys for a program that takes over.
-    keys_memory: OwnedFd,
-    /// Names and expiry times, for the monitor.
-    expiry: Document,
-    /// When the next key is generated, monotonic.
-    rotate_at: Duration,
-    watch: Option<CertificateWatch>,
-    /// When changed files are to be read, monotonic.
-    settled_at: Option<Duration>,
-    /// They could not be used at the first read.
-    looked: bool,
-    /// The last reported problem, so that it is reported once.
-    reported: Option<Problem>,
-    /// Workers that were not yet notified of the newest certificates.
-    to_notify: BTreeSet<Incarnation>,
-    notify_at: Duration,
-}
-
-impl CertificateState {
-    fn new() -> Result<Self, Error> {
-        let (memory, keys) = TicketKeys::new()?;
-        let mut state = Self {
-            keys,
-            keys_memory: memory,
-            expiry: Document::new(c"rgun-expiry")?,
-            rotate_at: Duration::ZERO,
-            watch: None,
-            settled_at: None,
-            looked: false,
-            reported: None,
-            to_notify: BTreeSet::new(),
-            notify_at: Duration::ZERO,
-        };
-        state.rotate();
-        Ok(state)
-    }
-
-    /// The keys that the program before has used.
-    fn restore(memory: OwnedFd) -> Result<Self, Error> {
-        let keys = TicketKeys::adopt(&memory)?;
-        Ok(Self {
-            keys,
-            keys_memory: memory,
-            rotate_at: clock::monotonic() + Duration::from_secs(tls::PERIOD_SECONDS.into()),
-            ..Self::new()?
-        })
-    }
-
-    /// For the monitor.
-    pub fn expiry(&self) -> sys::Result<Document> {
-        self.expiry.again()
-    }
-
-    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.watch.as_ref().map(CertificateWatch::as_fd)
-    }
-
-    /// When the next step is due, monotonic.
-    pub fn due(&self) -> Duration {
-        let notify = (!self.to_notify.is_empty()).then_some(self.notify_at);
-        let others = self.settled_at.into_iter().chain(notify);
-        others.fold(self.rotate_at, Duration::min)
-    }
-
-    fn rotate(&mut self) {
-        let period = Duration::from_secs(tls::PERIOD_SECONDS.into());
-        self.rotate_at = clock::monotonic() + period;
-        match tls::new_key() {
-            Some(key) => self.keys.rotate(key),
-            None => {
-                tracing::warn!("no random numbers: the keys of session tickets stay as they are")
-            }
-        }
-    }
-
-    /// Reads and checks the configured files.
-    fn load(
-        &self,
-        settings: &TlsSettings,
-    ) -> Result<(Material, Arc<[CertificateSummary]>), Problem> {
-        let material = Material::read(settings)?;
-        let loaded = tls::load(settings, &material, self.keys, SystemTime::now())?;
-        loaded.warnings.iter().for_each(warn);
-        Ok((material, loaded.summaries.into()))
-    }
-
-    /// # Errors
-    /// The file that cannot be used.
-    pub fn certificates(&self, settings: &TlsSettings) -> Result<Certificates, Error> {
-        let (material, summaries) = self.load(settings)?;
-        let document = Document::new(c"rgun-certificates")?;
-        document.replace(&material.encode())?;
-        Ok(Certificates {
-            settings: settings.clone(),
-            material: Arc::new(material),
-            summaries,
-            document: Arc::new(document),
-        })
-    }
 }
 
 /// What a program that goes on in this one's place takes over: the memory of the keys, and of each generation's certificates.
@@ -195,11 +73,6 @@ pub fn check(settings: &Settings) -> Result<(), Error> {
             .map_err(Error::from),
         None => Ok(()),
     }
-}
-
-fn warn(problem: &Problem) {
-    let Problem { file, reason, hint } = problem;
-    tracing::warn!(file, reason, hint, "certificate needs attention");
 }
 
 /// One line for each certificate: its expiry in seconds since 1970, and its name.

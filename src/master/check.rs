@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use super::Error;
 use super::binds::takes_ipv4;
 use super::commands::missing_program;
-use super::{Error, try_temporary_directory};
 use crate::config::{ControlSocket, Endpoint, Groups, LogTarget, Settings, start_directory};
 use crate::sys::{
     self, AnyIpv6, Identity, Supplementary, directory_of, may_append, may_write, try_tcp, try_unix,
@@ -54,6 +54,27 @@ pub fn try_out(settings: &Settings, python: Option<&Path>) -> Result<(), Error> 
         try_unix(path)?;
     }
     Ok(())
+}
+
+/// Workers need it only later, for large bodies; an error must be visible at the start. If none was configured, a
+/// server can run without one (a read-only root).
+pub fn try_temporary_directory(settings: &Settings) -> Result<(), Error> {
+    let given = settings.temporary_directory.as_deref();
+    let directory = given.map_or_else(std::env::temp_dir, Path::to_owned);
+    let tried = sys::unnamed_file(&directory)
+        .map(drop)
+        .map_err(|error| sys::Error::new("create a file in", directory.display(), error));
+    match tried {
+        Err(error) if given.is_none() => {
+            tracing::warn!(
+                %error,
+                hint = "--worker-tmp-dir DIR",
+                "no temporary files: large WSGI uploads and slow readers of large responses occupy threads"
+            );
+            Ok(())
+        }
+        tried => tried.map_err(Error::NoTemporaryFiles),
+    }
 }
 
 fn try_endpoint(endpoint: &Endpoint, all: &[Endpoint]) -> Result<(), Error> {

@@ -2,9 +2,9 @@
 
 use super::commands::PRIVATE;
 use super::generation::{GenerationConfig, Logs};
+use super::host::Host;
 use super::names;
-use super::shell::ChildContext;
-use super::worker_init::{Host, WorkerInit};
+use super::worker_init::{FAILED_TO_BOOT, WorkerInit};
 use crate::config::Prints;
 use crate::ipc::{FromWorker, Phase, ScoreboardState};
 use crate::observability;
@@ -12,8 +12,13 @@ use crate::sys::process::{Parent, die_with_parent, remove_variable, set_variable
 use crate::sys::signals::SignalNumber;
 use crate::sys::{self, Identity, Pid, clock};
 
-/// Exit code of a worker that could not begin (gunicorn's `WORKER_BOOT_ERROR`).
-pub const FAILED_TO_BOOT: u8 = 3;
+/// What a forked child takes along from the loop.
+pub struct ChildContext {
+    pub worker_init: WorkerInit,
+    pub generation_config: GenerationConfig,
+    pub logs: Logs,
+    pub identity: Option<Identity>,
+}
 
 /// Runs the worker; returns its exit code.
 ///

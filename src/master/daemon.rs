@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::Error;
-use super::worker_init::Host;
+use super::host::Host;
 use crate::config::Stdio;
 use crate::sys::daemon::{
     keep_stdio, leave_session, read_to_end, silence_stdio, wait_for_end, write_all,

@@ -1,12 +1,14 @@
 //! The log record of a hung worker: its stacks, requested by a signal, and its requests in flight.
 
-use std::time::Duration;
+mod state;
 
-use super::event_log;
+pub use self::state::Hang;
+use self::state::StackRequestState;
+
+use super::event_text;
 use super::shell::{Shell, deliver};
 use super::supervisor::{Event, Extent, Incarnation};
 use super::workers::WorkerProcess;
-use crate::ipc::InFlight;
 use crate::sys::clock;
 use crate::sys::process::{catches, inactivity};
 use crate::sys::signals::DUMP_STACKS;
@@ -15,42 +17,6 @@ use crate::sys::signals::DUMP_STACKS;
 const LONGEST_MS: u64 = 1_000;
 /// Output that has not grown for this long is complete.
 const SETTLED_MS: u64 = 50;
-
-/// A hung worker that is to be reported, as it was found. Times are monotonic milliseconds.
-#[derive(Debug)]
-pub struct Hang {
-    generation: u32,
-    silent: Duration,
-    extent: Extent,
-    requests: Vec<InFlight>,
-    found_ms: u64,
-    asked: StackRequestState,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum StackRequestState {
-    NotYet,
-    /// Not sent: its default action would kill a worker that does not handle the signal.
-    InVain,
-    Signal {
-        at: u64,
-        grown_at: u64,
-        length: u64,
-    },
-}
-
-impl Hang {
-    pub fn new(worker: &WorkerProcess, generation: u32, silent: Duration, extent: Extent) -> Self {
-        Self {
-            generation,
-            silent,
-            extent,
-            requests: worker.page.in_flight(),
-            found_ms: clock::monotonic_ms(),
-            asked: StackRequestState::NotYet,
-        }
-    }
-}
 
 impl Shell<'_> {
     pub(super) fn ask_for_stacks(&mut self, incarnation: Incarnation) {
@@ -111,10 +77,10 @@ impl Shell<'_> {
             StackRequestState::NotYet | StackRequestState::InVain => String::new(),
         };
         let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
-        let (generation, silent_ms) = (hang.generation, event_log::ms(hang.silent));
+        let (generation, silent_ms) = (hang.generation, event_text::ms(hang.silent));
         let age_ms = hang.found_ms.saturating_sub(worker.born_ms);
         let state = inactivity(worker.pid);
-        let requests = event_log::requests(&hang.requests);
+        let requests = event_text::requests(&hang.requests);
         let traceback = (!stacks.is_empty()).then_some(stacks);
         match hang.extent {
             Extent::Whole => tracing::error!(

@@ -23,10 +23,12 @@ mod daemon;
 mod descriptors;
 mod error;
 mod event_log;
+mod event_text;
 mod generation;
 mod hang;
 mod helper_init;
 mod helpers;
+mod host;
 mod launch;
 mod listeners;
 mod load;
@@ -50,20 +52,23 @@ mod watcher_helper;
 mod worker_init;
 mod workers;
 
-pub use certificates::{check as check_certificates, for_a_server_without_master};
+pub use certificates::{
+    SharedCertificates, check as check_certificates, for_a_server_without_master,
+};
 pub use check::{identity, try_out};
 pub use configuration::{Configuration, ConfigurationStep, Misconfigured};
 pub use daemon::{Announcement, DaemonStart, Detached, detach};
 pub use error::Error;
+pub use host::{Host, RunOutcome};
 pub use launch::Launch;
 pub use listeners::ServerListeners;
 pub use molds::{ForkRequest, Forked, MoldChild, MoldRequest, Newborn};
 pub use program::Program;
-pub use worker_init::{Host, RunOutcome, SharedCertificates, WorkerInit};
+pub use worker_init::WorkerInit;
 
-use std::path::Path;
 use std::sync::Arc;
 
+use self::check::try_temporary_directory;
 use self::pidfile::PidFile;
 use self::shell::{End, HEARD, Shell};
 use crate::config::{ProcessMode, Settings};
@@ -231,25 +236,4 @@ fn serve(
         pid_file.remove();
     }
     end
-}
-
-/// Workers need it only later, for large bodies; an error must be visible at the start. If none was configured, a
-/// server can run without one (a read-only root).
-fn try_temporary_directory(settings: &Settings) -> Result<(), Error> {
-    let given = settings.temporary_directory.as_deref();
-    let directory = given.map_or_else(std::env::temp_dir, Path::to_owned);
-    let tried = sys::unnamed_file(&directory)
-        .map(drop)
-        .map_err(|error| sys::Error::new("create a file in", directory.display(), error));
-    match tried {
-        Err(error) if given.is_none() => {
-            tracing::warn!(
-                %error,
-                hint = "--worker-tmp-dir DIR",
-                "no temporary files: large WSGI uploads and slow readers of large responses occupy threads"
-            );
-            Ok(())
-        }
-        tried => tried.map_err(Error::NoTemporaryFiles),
-    }
 }

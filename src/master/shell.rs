@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Error;
 use super::capacity::Capacity;
 use super::certificates::CertificateState;
+use super::child::ChildContext;
 use super::companions::processes::CompanionProcesses;
 use super::comparison::CanaryWindow;
 use super::condition::Note;
@@ -16,8 +17,9 @@ use super::configuration::{Asking, Configuration};
 use super::control::{Control, StackRequests, WaitingClients};
 use super::daemon::Announcement;
 use super::event_log::EventLog;
-use super::generation::{GenerationConfig, Logs, plan};
+use super::generation::{GenerationConfig, plan};
 use super::helper_init::HelperInit;
+use super::host::Host;
 use super::listeners::{ListenerSet, ServerListeners};
 use super::molds::{MoldInit, Molds};
 use super::monitor_helper::MonitorHelper;
@@ -31,7 +33,6 @@ use super::supervisor::{
 };
 use super::upgrade::attempt::{Then, UpgradeAttempt};
 use super::watcher_helper::WatcherHelper;
-use super::worker_init::{Host, WorkerInit};
 use super::workers::{Hearing, Killed, WorkerFailure, Workers, exit};
 use crate::config::{Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard, ToWorker};
@@ -73,14 +74,6 @@ pub enum End {
     Mold(Box<MoldInit>),
     /// This is the child of a fork whose setup failed.
     ChildSetupFailed(u8),
-}
-
-/// What a forked child takes along from the loop.
-pub struct ChildContext {
-    pub worker_init: WorkerInit,
-    pub generation_config: GenerationConfig,
-    pub logs: Logs,
-    pub identity: Option<Identity>,
 }
 
 /// The whole state of the master. Dropping it closes descriptors and does nothing else: children drop it too.

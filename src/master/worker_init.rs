@@ -1,14 +1,15 @@
-//! What a forked worker inherits, and the interface of the master to its host.
+//! What a forked worker inherits from the master.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::launch::Launch;
-use super::molds::MoldChild;
+use super::certificates::SharedCertificates;
 use crate::config::Settings;
 use crate::ipc;
-use crate::sys::{Document, Listener, MemFile, Pid};
+use crate::sys::{Listener, MemFile, Pid};
+
+/// Exit code of a worker that could not begin (gunicorn's `WORKER_BOOT_ERROR`).
+pub const FAILED_TO_BOOT: u8 = 3;
 
 /// Everything that a worker inherits from the master.
 #[derive(Debug)]
@@ -34,50 +35,4 @@ pub struct WorkerInit {
     /// `--reload`: the channel on which this worker reports the files that it has loaded.
     pub loaded_files: Option<OwnedFd>,
     pub master: Pid,
-}
-
-/// Certificate data that the master updates for workers that use TLS.
-#[derive(Debug, Clone)]
-pub struct SharedCertificates {
-    /// `tls::Material`, encoded; replaced when files change.
-    pub material: Arc<Document>,
-    pub tickets: ipc::TicketKeys,
-}
-
-/// The host of the master: which interpreter runs, and what a worker does. Keeps Python out of this layer.
-pub trait Host {
-    /// In the parent, right before each fork.
-    fn before_fork(&self);
-    /// In the parent, right after each fork, also when it failed.
-    fn after_fork_parent(&self);
-    /// In the child, before anything else.
-    fn after_fork_child(&self);
-    /// In the child, before it changes to another user: the last opportunity to read files that the other user may
-    /// not.
-    fn before_identity(&self) {}
-    /// The executable of the Python that workers run in, where it is known.
-    fn python_executable(&self) -> Option<PathBuf> {
-        None
-    }
-    /// How the program is started that is now where this one was started from; `None`: that is not known.
-    fn successor(&self) -> Option<Launch> {
-        None
-    }
-    /// How this program is started again.
-    fn itself(&self) -> Option<Launch> {
-        None
-    }
-    /// Runs a mold, and each worker that it forks; returns the exit code. As `run_worker`.
-    fn run_mold(&self, mold: MoldChild) -> u8;
-    /// Runs a worker; returns its exit code. It may return: the stack unwinds to the caller of `run`.
-    fn run_worker(&self, worker_init: WorkerInit) -> u8;
-}
-
-/// In which process, and how, `run` has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunOutcome {
-    /// The master has ended; exit with that code.
-    Exit(u8),
-    /// This is a forked worker that has ended; exit with that code and do nothing else.
-    Worker(u8),
 }

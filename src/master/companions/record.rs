@@ -1,6 +1,6 @@
 //! The supervisor's reports on companions as log lines, and the lines that the monitor reads.
 
-use crate::master::event_log::{ExitText, delay, failures, ms, retry_words};
+use crate::master::event_text::{ExitText, delay, failures, ms, retry_words};
 use crate::master::supervisor::{CompanionEnd, CompanionReport};
 use crate::sys::Pid;
 

@@ -4,8 +4,10 @@
 mod child;
 mod hooks;
 mod process;
+mod start;
 
-pub use child::{ForkRequest, Forked, MoldChild, MoldInit, MoldRequest, Newborn, live};
+pub use child::{ForkRequest, Forked, MoldChild, MoldRequest, Newborn};
+pub use start::{MoldInit, live};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,11 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use self::process::{MoldProcess, Unborn};
 use super::Error;
-use super::child::FAILED_TO_BOOT;
 use super::descriptors::{KeptDescriptors, copy};
 use super::generation::{GenerationConfig, logs};
 use super::shell::{End, LoopControl, Shell, boot_phase, deliver};
 use super::supervisor::{BootFailure, Event, Generation, Incarnation, MoldMessage, Slot};
+use super::worker_init::FAILED_TO_BOOT;
 use super::workers::{Hearing, Killed, WorkerFailure, WorkerProcess, exit};
 use crate::ipc::{self, FromMold, Incoming, MoldChannel, Page, ToMold, ToWorker};
 use crate::observability;

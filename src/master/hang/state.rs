@@ -1,0 +1,43 @@
+//! What is known of a hung worker until its record is written.
+
+use std::time::Duration;
+
+use crate::ipc::InFlight;
+use crate::master::supervisor::Extent;
+use crate::sys::clock;
+
+/// A hung worker that is to be reported, as it was found. Times are monotonic milliseconds.
+#[derive(Debug)]
+pub struct Hang {
+    pub(super) generation: u32,
+    pub(super) silent: Duration,
+    pub(super) extent: Extent,
+    pub(super) requests: Vec<InFlight>,
+    pub(super) found_ms: u64,
+    pub(super) asked: StackRequestState,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum StackRequestState {
+    NotYet,
+    /// Not sent: its default action would kill a worker that does not handle the signal.
+    InVain,
+    Signal {
+        at: u64,
+        grown_at: u64,
+        length: u64,
+    },
+}
+
+impl Hang {
+    pub fn new(requests: Vec<InFlight>, generation: u32, silent: Duration, extent: Extent) -> Self {
+        Self {
+            generation,
+            silent,
+            extent,
+            requests,
+            found_ms: clock::monotonic_ms(),
+            asked: StackRequestState::NotYet,
+        }
+    }
+}
