@@ -158,6 +158,10 @@ hostile: develop-testing ## slowhttptest in its four modes: ordinary requests ar
 chaos: develop-testing ## Five bad minutes: workers killed, reloads good and bad, scaling, rotation (RGUN_CHAOS_SEED=n, RGUN_CHAOS_SECONDS=n)
 	@RGUN_CHAOS_SECONDS=$${RGUN_CHAOS_SECONDS:-300} $(BIN)/python -m pytest tests/e2e/test_chaos.py -q -s $(ARGS)
 
+.PHONY: deploys
+deploys: develop-testing ## A thousand deploys in a row under traffic of every kind, half of them bad: nothing may be lost (RGUN_DEPLOYS=50: two minutes, RGUN_DEPLOYS_SEED=n)
+	@RGUN_DEPLOYS=$${RGUN_DEPLOYS:-1000} RGUN_DEPLOYS_UPLOAD=$${RGUN_DEPLOYS_UPLOAD:-8388608} $(BIN)/python -m pytest tests/e2e/test_deploys.py -q -s $(ARGS)
+
 .PHONY: soak
 soak: develop-testing ## Clients of every kind for minutes: nothing may grow (ARGS="--minutes 30")
 	@$(BIN)/python tests/soak/run.py $(BIN)/rgun $(ARGS)
