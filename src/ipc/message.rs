@@ -36,7 +36,7 @@ pub enum DrainReason {
     Replaced,
     /// The server ends: the accept queue is emptied first, idle connections get at most one second.
     Shutdown,
-    /// As `Replaced`, but no other worker takes over listeners of its own: it empties their queues first.
+    /// As `Replaced`, but no other worker takes over some of its listeners: it empties the queues first.
     Removed,
 }
 

@@ -42,6 +42,9 @@ pub enum Error {
     /// A reload names one that this server does not have.
     #[error("bind {0}: sockets are passed in at the start only")]
     PassedAtStart(String),
+    /// A reload adds TLS to a server without certificates.
+    #[error("bind {0}: it is to use TLS, and this server was started without a certificate")]
+    TlsAtReload(String),
     /// A reload names an address to be looked up.
     #[error("bind {0}: a running server looks up no names")]
     NameAtReload(String),
@@ -69,7 +72,7 @@ impl Error {
                 Some("the name is FileDescriptorName= in the .socket unit".to_owned())
             }
             Self::Certificates(problem) => Some(problem.hint.clone()),
-            Self::PassedAtStart(_) => Some("restart the server".to_owned()),
+            Self::PassedAtStart(_) | Self::TlsAtReload(_) => Some("restart the server".to_owned()),
             Self::NameAtReload(_) => {
                 Some("write the address in numbers, or restart the server".to_owned())
             }

@@ -127,7 +127,7 @@ fn govern(
     shell.open_certificates(&settings)?;
     let (listeners, set) = ServerListeners::open(&settings)?;
     if let Some(identity) = &shell.fleet.identity {
-        listeners.give(&set, identity);
+        listeners.give(&set.numbers(), identity);
         if let Some(group) = identity.inherited_group() {
             tracing::warn!(
                 group,

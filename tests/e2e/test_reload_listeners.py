@@ -272,6 +272,15 @@ def test_a_bind_changes_between_tls_and_plain(deploy, tmp_path):
     assert place.get() == "plain"
 
 
+def test_tls_is_not_added_to_a_server_without_a_certificate(deploy, tmp_path):
+    authority = Authority(tmp_path / "ca")
+    chain, key = authority.issue("site")
+    deploy.start(ONE)
+    said = deploy.deploy("new", ONE, f"{TWO},tls", more=f'certfile = "{chain}"\nkeyfile = "{key}"\n', code=1)
+    assert "bind 127.0.0.2:0: it is to use TLS, and this server was started without a certificate (restart the server)" in said
+    assert deploy.place("127.0.0.1").get() == "old" and len(deploy.listeners()) == 1
+
+
 def test_metrics_follow_the_addresses(deploy):
     deploy.start(ONE, options=("--admin-bind", "127.0.0.4:0"))
     monitor = At("127.0.0.4", int(deploy.server.log.wait(r"probes and metrics .*127\.0\.0\.4:(\d+)").group(1)))

@@ -22,13 +22,12 @@ impl Shell<'_> {
                 "sockets that were passed in at the start are served as before, a reload does not close them"
             );
         }
+        let mut new = set.numbers();
+        new.retain(|number| !before.has(*number));
+        // Those that were open before may have been given to another user since.
         if let Some(identity) = &self.fleet.identity {
-            listeners.give(&set, identity);
+            listeners.give(&new, identity);
         }
-        let old = before.members().map(|member| member.number);
-        let old: Vec<_> = old.collect();
-        let new = set.members().map(|member| member.number);
-        let new: Vec<_> = new.filter(|number| !old.contains(number)).collect();
         for address in listeners.addresses_of(&set, &new) {
             tracing::info!(address, "listening, for the new generation");
         }

@@ -19,9 +19,9 @@ pub use self::set::ListenerSet;
 pub use self::shares::Shares;
 use super::Error;
 use super::binds::{Binds, copy_of};
-use crate::config::{Endpoint, PortSharing, Settings};
+use crate::config::{Bind, Endpoint, PortSharing, Settings};
 use crate::sys::{
-    Audience, Listener, ListenerAddress, Others, Passed, Protection, accept_queue,
+    Audience, Identity, Listener, ListenerAddress, Others, Passed, Protection, accept_queue,
     passed_descriptors,
 };
 
@@ -119,6 +119,12 @@ impl ServerListeners {
             .into_iter()
             .map(|number| ListenerMember::new(number, None))
             .collect();
+        let tls = |bind: &&Bind| bind.protection == Some(Protection::Tls);
+        if settings.tls.is_none()
+            && let Some(bind) = settings.bind.iter().find(tls)
+        {
+            return Err(Error::TlsAtReload(bind.endpoint.to_string()));
+        }
         let mut opened = Vec::new();
         for choice in binds {
             match choice {
@@ -326,9 +332,8 @@ impl ServerListeners {
     }
 
     /// As gunicorn: a socket file belongs to the user of the workers.
-    pub fn give(&self, set: &ListenerSet, identity: &crate::sys::Identity) {
-        let members = set.members();
-        for open in members.filter_map(|member| self.open.get(&member.number)) {
+    pub fn give(&self, numbers: &[ListenerNumber], identity: &Identity) {
+        for open in numbers.iter().filter_map(|number| self.open.get(number)) {
             open.binds.give(identity);
         }
     }

@@ -48,6 +48,10 @@ impl ListenerSet {
         self.members.iter().copied()
     }
 
+    pub fn numbers(&self) -> Vec<ListenerNumber> {
+        self.members().map(|member| member.number).collect()
+    }
+
     pub fn has(&self, number: ListenerNumber) -> bool {
         self.members().any(|member| member.number == number)
     }

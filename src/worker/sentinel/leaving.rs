@@ -45,7 +45,12 @@ impl Watching {
         let armed = self.accepting == Accepting::Armed;
         self.disarm(Accepting::No);
         match reason {
-            DrainReason::Shutdown | DrainReason::Removed => self.empty_accept_queues(usize::MAX),
+            DrainReason::Shutdown => self.empty_accept_queues(usize::MAX),
+            // Other listeners go on, and more may come there than can be accepted.
+            DrainReason::Removed => {
+                let queue = self.own.net.settings.backlog.saturating_add(1);
+                self.empty_accept_queues(usize::try_from(queue).unwrap_or(usize::MAX));
+            }
             // The kernel may have woken only this worker for a connection: no other one would accept it.
             DrainReason::Replaced if armed => self.empty_accept_queues(1),
             DrainReason::Replaced => {}
