@@ -115,6 +115,7 @@ pub fn resolve(
         companions: companions::companions(&typed)?,
         run_before_timeout: limit(Some(typed.value("run_before_timeout", value::duration)?)),
         rollback_window: typed.value("rollback_window", value::duration)?,
+        upgrade_timeout: typed.value("upgrade_timeout", value::positive_duration)?,
         shutdown_delay: typed.value("shutdown_delay", value::duration)?,
         keepalive_drain: match (typed.switch("reload")?, typed.last("keepalive_drain")) {
             // An open browser's next request has to reach the new code.

@@ -403,6 +403,8 @@ pub struct Settings {
     pub companions: Vec<super::CompanionSettings>,
     /// How long replaced workers are kept for a rollback; zero: not at all.
     pub rollback_window: Duration,
+    /// How long a program that is asked may take.
+    pub upgrade_timeout: Duration,
     /// From the first TERM to the drain.
     pub shutdown_delay: Duration,
     pub keepalive_drain: Duration,

@@ -29,7 +29,7 @@ def test_deploys_lose_nothing(program, app, tmp_path):
     link.symlink_to(program[0])
     app.write(first_app("first"))
     app.write('bind = ["127.0.0.1:0,plain", "127.0.0.1:0,tls"]\n', "rgun.toml")
-    words = ["-w", 2, "--loop", "asyncio", "--boot-timeout", 3, "--graceful-timeout", 10, "--ready-path", "/healthz"]
+    words = ["-w", 2, "--loop", "asyncio", "--boot-timeout", 10, "--upgrade-timeout", 10, "--graceful-timeout", 10, "--ready-path", "/healthz"]
     words += ["--certfile", chain, "--keyfile", key, "--control-socket", tmp_path / "ctl"]
     server = Server([str(link)], app.path, "app:app", *map(str, words), bind=None)
     try:

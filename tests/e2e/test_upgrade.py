@@ -141,7 +141,7 @@ def test_a_reload_that_fails_leaves_the_old_workers(app, start):
     ids=["gone", "fails", "lies", "crashes", "hangs", "without-interpreter"],
 )
 def test_a_program_that_cannot_take_over_is_not_started(program, start, installed, text, reason):
-    server, ctl = start("--boot-timeout", "2")
+    server, ctl = start("--upgrade-timeout", "2")
     ctl.program = program
     workers = sorted(ctl.workers(1))
     with Load(server, clients=2) as load:

@@ -95,6 +95,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("rollback_window", Group::Reload, ValueType::Duration)
     },
     Definition {
+        long: Some("upgrade-timeout"),
+        value: "SECONDS",
+        default: Some("60"),
+        help: "How long the new program of an upgrade may take to say whether it can take over",
+        more: "It reads the configuration and what the running server would hand over. One that does not answer changes nothing.",
+        ..Definition::new("upgrade_timeout", Group::Reload, ValueType::Duration)
+    },
+    Definition {
         long: Some("shutdown-delay"),
         value: "SECONDS",
         default: Some("0"),

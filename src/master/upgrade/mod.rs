@@ -59,7 +59,12 @@ impl Shell<'_> {
         self.upgrade.executable = File::open(OWN_EXECUTABLE).ok();
         let secret = format!("{:016x}{:016x}", random(), random());
         let (state, _) = self.written(&callers, then, &secret).map_err(in_words)?;
-        let (start, patience) = (&self.generations.start, self.generations.first.boot_timeout);
+        let serving = self
+            .generations
+            .generation_configs
+            .get(&self.supervisor.generation());
+        let settings = serving.map_or(&self.generations.first, |serving| &serving.settings);
+        let (start, patience) = (&self.generations.start, settings.upgrade_timeout);
         let check = Check::start((&launch, &PRIVATE), start, &state, secret, patience);
         Ok(Attempt {
             check: check.map_err(|error| error.to_string())?,
