@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+from urllib.parse import urljoin
 
 import pytest
 
@@ -299,6 +300,20 @@ immutable = true
     assert (moved.status, moved.header("location")) == (301, "/a/css/?q=1")
     assert ask(server, "/a/b/style.css").header("cache-control") == "max-age=31536000, immutable"
     assert ask(server, "/a/b/nothing").body == b"Hello, world!"
+
+
+@pytest.mark.parametrize(("options", "headers"), [(["--root-path", "/app"], []), (["--forwarded-headers", "x-forwarded-prefix"], [("X-Forwarded-Prefix", "/app")])])
+def test_a_redirect_stays_below_the_path_that_the_client_sees(launch, app, tree, options, headers):
+    """Whether the proxy removes the prefix of the app's path or leaves it."""
+    app.copy("hello.py")
+    (tree / "css" / "index.html").write_text("<p>index")
+    app.write(f'[[static]]\nprefix = "/static"\ndirectory = "{tree}"\nindex = true\n', "rgun.toml")
+    server = launch("app:app", *options)
+    server.wait_ready()
+    for seen, received in (("/app/static/css", "/static/css"), ("/app/static/css", "/app/static/css"), ("/static/css", "/static/css")):
+        moved = ask(server, f"{received}?q=1", headers=headers)
+        assert moved.status == 301
+        assert urljoin(f"http://site.example{seen}?q=1", moved.header("location")) == f"http://site.example{seen}/?q=1"
 
 
 @pytest.mark.parametrize(("option", "message"), [

@@ -59,6 +59,7 @@ pub struct FileSearch {
     path: FilePath,
     /// The path as received, below the mount.
     key: Box<[u8]>,
+    root: Box<str>,
 }
 
 impl FileServer {
@@ -88,7 +89,7 @@ impl FileServer {
         }
         let known = mount.cache.get(rest, now);
         if let Some(entry) = known {
-            return mount.answer(&entry, head);
+            return mount.answer(&entry, head, root);
         }
         let path = match FilePath::of(rest) {
             Ok(path) => path,
@@ -99,11 +100,12 @@ impl FileServer {
             }
         };
         match mount.load(&path, rest, Patience::CachedOnly, now) {
-            Ok(entry) => mount.answer(&entry, head),
+            Ok(entry) => mount.answer(&entry, head, root),
             Err(_) => FileLookup::Unknown(FileSearch {
                 mount: mount.clone(),
                 path,
                 key: rest.into(),
+                root: root.into(),
             }),
         }
     }
@@ -130,9 +132,14 @@ impl FileServer {
         then: impl FnOnce(Option<Reply>, RequestHead) + Send + 'static,
     ) -> Result<(), NoThread> {
         let job = move || {
-            let FileSearch { mount, path, key } = search;
+            let FileSearch {
+                mount,
+                path,
+                key,
+                root,
+            } = search;
             let look = match mount.load(&path, &key, Patience::Blocking, now) {
-                Ok(entry) => mount.answer(&entry, &head),
+                Ok(entry) => mount.answer(&entry, &head, &root),
                 Err(error) => FileLookup::Ready(mount.failed(&path, &error)),
             };
             match look {
@@ -145,10 +152,10 @@ impl FileServer {
 }
 
 impl Mount {
-    fn answer(&self, entry: &Arc<CacheEntry>, head: &RequestHead) -> FileLookup {
+    fn answer(&self, entry: &Arc<CacheEntry>, head: &RequestHead, root: &str) -> FileLookup {
         match &**entry {
             CacheEntry::File(file) => FileLookup::Ready(Reply::of_file(file, head)),
-            CacheEntry::Redirect => FileLookup::Ready(Reply::to_directory(head)),
+            CacheEntry::Redirect => FileLookup::Ready(Reply::to_directory(head, root)),
             CacheEntry::Denied => self.or_fall_through(Reply::forbidden()),
             CacheEntry::Missing => self.or_fall_through(Reply::not_found()),
         }

@@ -212,14 +212,19 @@ impl Reply {
         reply
     }
 
-    /// A redirect to the same path with a slash at its end.
-    pub fn to_directory(head: &RequestHead) -> Reply {
+    /// A redirect to the same path with a slash at its end. `root`: the path that the app is mounted at.
+    pub fn to_directory(head: &RequestHead, root: &str) -> Reply {
         let path = head.target_path();
         if path.starts_with(b"//") {
             // It would name another host.
             return Reply::not_found();
         }
-        let mut location = [path, b"/"].concat();
+        let is_whole = root.is_empty() || path.starts_with(root.as_bytes());
+        let mut location = if is_whole {
+            [path, b"/"].concat()
+        } else {
+            beside(path)
+        };
         if !head.query().is_empty() {
             location.push(b'?');
             location.extend_from_slice(head.query());
@@ -259,6 +264,16 @@ impl Reply {
         fields.extend(file.fields.iter().map(|(name, value)| (&**name, &**value)));
         fields
     }
+}
+
+/// The last segment of the path with a slash, as a reference that is relative to the path: the proxy has removed the
+/// prefix of what the client sees, or this path is outside of it.
+fn beside(path: &[u8]) -> Vec<u8> {
+    let start = path.iter().rposition(|&byte| byte == b'/');
+    let segment = start.map_or(path, |slash| &path[slash + 1..]);
+    // RFC 3986 §4.2: a colon would end a scheme.
+    let dot: &[u8] = if segment.contains(&b':') { b"./" } else { b"" };
+    [dot, segment, b"/"].concat()
 }
 
 /// The part of the file that the client wants.
@@ -342,5 +357,22 @@ impl<'h> Lists<'h> {
             });
         }
         lists
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_reference_is_one_segment() {
+        for (path, expected) in [
+            ("/static/dir", "dir/"),
+            ("/a", "a/"),
+            ("/a/b:c", "./b:c/"),
+            ("/a/%2f%2fhost", "%2f%2fhost/"),
+        ] {
+            assert_eq!(beside(path.as_bytes()), expected.as_bytes(), "{path}");
+        }
     }
 }
