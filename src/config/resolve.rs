@@ -106,7 +106,7 @@ pub fn resolve(
         python: typed.optional("python", |text| {
             Ok(process_environment.directory.join(text))
         })?,
-        timeout: limit(Some(typed.value("timeout", value::duration)?)),
+        timeout: limit(Some(typed.value("timeout", value::hang_timeout)?)),
         graceful_timeout: typed.value("graceful_timeout", value::duration)?,
         boot_timeout: typed.value("boot_timeout", value::positive_duration)?,
         request_timeout: limit(typed.optional("request_timeout", value::duration)?),

@@ -43,7 +43,8 @@ pub(super) use logging::{
 };
 pub(super) use mount::{Mounted, mount};
 pub(super) use number::{
-    duration, longest, mask, milliseconds, most_fields, number, positive_duration, size, threads,
+    duration, hang_timeout, longest, mask, milliseconds, most_fields, number, positive_duration,
+    size, threads,
 };
 pub(super) use peers::peers;
 pub(super) use place::{

@@ -20,7 +20,7 @@ const LOOP: u64 = 1;
 const AT_ONCE: usize = 4;
 /// First index of connections, so that no token of theirs equals one of the above.
 const FIRST: usize = 16;
-/// Interval of the heartbeat, also of an idle worker.
+/// Longest interval of the heartbeat, also of an idle worker.
 const IDLE_TICK_MS: u64 = 1_000;
 /// When descriptors have run out, idle connections are closed at this interval, one in so many at a time.
 const SHED_MS: u64 = 80;
@@ -36,6 +36,8 @@ pub struct Reactor {
     /// Notifies the sentinel that its connection was picked up.
     picked: Arc<Wake>,
     next_tick: u64,
+    /// Milliseconds between two heartbeats of an idle worker.
+    idle_tick: u64,
     next_shed: u64,
     /// The sentinel leaves the listeners to the reactor for now.
     is_hot: bool,
@@ -63,11 +65,18 @@ pub enum WatchNew {
     Later,
 }
 
+/// An idle worker must not look hung: at least two heartbeats within `--timeout`.
+fn idle_tick(timeout: Option<Duration>) -> u64 {
+    let half = timeout.map_or(IDLE_TICK_MS, |timeout| millis(timeout / 2));
+    half.clamp(TICK_MS, IDLE_TICK_MS)
+}
+
 impl Reactor {
     pub fn new(net: Arc<Network>, picked: Arc<Wake>, watch_new: WatchNew) -> io::Result<Self> {
         let epoll = Epoll::new(256)?;
         epoll.add(net.wake.as_fd(), WatchMode::ReadableEdge, WAKE)?;
         let next_tick = net.now();
+        let idle_tick = idle_tick(net.settings.timeout);
         let measures_waits = !net.settings.admin_bind.is_empty() || net.settings.scaling.is_some();
         Ok(Self {
             measures_waits,
@@ -78,6 +87,7 @@ impl Reactor {
             free: Vec::new(),
             picked,
             next_tick,
+            idle_tick,
             next_shed: 0,
             is_hot: false,
             watch_new,
@@ -209,7 +219,7 @@ impl Reactor {
         }
         self.next_tick = now
             + if self.net.connections() == 0 {
-                IDLE_TICK_MS
+                self.idle_tick
             } else {
                 TICK_MS
             };
@@ -344,5 +354,18 @@ impl Reactor {
 impl AsRawFd for Reactor {
     fn as_raw_fd(&self) -> RawFd {
         self.epoll.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_worker_beats_twice_within_the_timeout() {
+        for (timeout, tick) in [(1_000, 500), (1_500, 750), (2_000, 1_000), (30_000, 1_000)] {
+            assert_eq!(idle_tick(Some(Duration::from_millis(timeout))), tick);
+        }
+        assert_eq!(idle_tick(None), IDLE_TICK_MS);
     }
 }

@@ -98,6 +98,20 @@ def test_a_stopped_process_is_called_so(serve):
     assert server.get().status == 200
 
 
+@pytest.mark.both_loops
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_an_idle_worker_is_not_hung_by_the_shortest_timeout(serve, app, interface):
+    app.copy("hello.py", "hello.py")
+    app.write({"asgi": "from hello import app\n", "wsgi": """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""}[interface])
+    server = serve(None, "--timeout", "1", workers=2)
+    # Without any request: four samples of the heartbeat.
+    stays(lambda: not server.log.find("hung"), "idle workers are left alone", 4.5)
+
+
 def test_without_a_timeout_nobody_is_killed(serve, app):
     app.write(BLOCKS)
     server = serve(None, "--timeout", "0", workers=1)

@@ -58,7 +58,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("30"),
         help: "Replace a worker that is stuck for this long; 0 never does",
         more: "ASGI: the event loop did not run. WSGI: a request ran without reading or yielding. The Python stack of every \
-               thread is logged before the worker is killed.",
+               thread is logged before the worker is killed. At least a second: workers are checked once a second.",
         ..Definition::new("timeout", Group::Workers, ValueType::Duration)
     },
     Definition {

@@ -232,6 +232,22 @@ fn workers_auto_is_what_may_be_used() {
 }
 
 #[test]
+fn a_timeout_below_the_interval_of_the_checks_is_refused() {
+    for text in ["0.5", "1ms", "999ms"] {
+        let error = typed(&[("timeout", text)]).expect_err(text);
+        assert_eq!(
+            error.to_string(),
+            format!("--timeout: `{text}` is less than a second")
+        );
+        assert!(error.hint().unwrap_or_default().contains('0'), "{text}");
+    }
+    assert_eq!(
+        typed(&[("timeout", "1")]).unwrap().timeout,
+        Some(Duration::from_secs(1))
+    );
+}
+
+#[test]
 fn zero_switches_off_where_it_says_so() {
     let off = typed(&[
         ("timeout", "0"),

@@ -149,6 +149,18 @@ pub(in crate::config) fn positive_duration(text: &str) -> ParsedValue<Duration> 
     }
 }
 
+/// When a worker counts as hung. The master checks once a second.
+pub(in crate::config) fn hang_timeout(text: &str) -> ParsedValue<Duration> {
+    match duration(text)? {
+        short if !short.is_zero() && short < Duration::from_secs(1) => {
+            Err(InvalidValue::new("is less than a second")
+                .hint("workers are checked once a second; 0 never replaces a stuck one")
+                .understood())
+        }
+        timeout => Ok(timeout),
+    }
+}
+
 /// Of a request line or a header field; 0 means the most there is.
 pub(in crate::config) fn longest(text: &str) -> ParsedValue<usize> {
     let bytes = match size(text)? {
