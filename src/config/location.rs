@@ -1,11 +1,12 @@
 //! Which configuration file is read: the one that was named, or those in the working directory.
 
+use std::fs::{self, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::error::shown;
-use crate::sys::open_at_once;
+use crate::sys::{self, open_at_once};
 
 const RGUN: &str = "rgun.toml";
 const PYPROJECT: &str = "pyproject.toml";
@@ -92,8 +93,9 @@ fn named(given: &str, directory: &Path) -> Result<Files, Error> {
         });
     }
     // Also `/dev/null`, for a run without any file.
-    if !path.exists() || path.is_dir() {
-        return Err(absent(name));
+    match kind(&path, name)? {
+        Some(kind) if !kind.is_dir() => {}
+        Some(_) | None => return Err(absent(name)),
     }
     Ok(Files {
         script: Some(Script::File(path)),
@@ -104,7 +106,9 @@ fn named(given: &str, directory: &Path) -> Result<Files, Error> {
 
 fn found(directory: &Path) -> Result<Files, Error> {
     let path = directory.join(GUNICORN);
-    let script = path.is_file().then_some(Script::File(path));
+    let script = kind(&path, GUNICORN)?
+        .filter(FileType::is_file)
+        .map(|_| Script::File(path));
     let own = read(&directory.join(RGUN), RGUN, SettingsTable::Top)?;
     if own.is_some() && script.is_some() {
         return Err(Error::File {
@@ -132,29 +136,79 @@ fn read(path: &Path, name: &str, place: SettingsTable) -> Result<Option<Toml>, E
             text,
             place,
         })),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::File {
-            place: shown(name),
-            problem: error.to_string(),
+        Err(Unreadable::System(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(Unreadable::System(error)) => Err(unreadable(name, error)),
+        Err(Unreadable::NotText { line }) => Err(Error::File {
+            place: format!("{}:{line}", shown(name)),
+            problem: "is not UTF-8".to_owned(),
             excerpt: None,
-            hint: None,
+            hint: Some("save the file as UTF-8".to_owned()),
         }),
     }
 }
 
+/// What there is at the path; `None`: nothing.
+fn kind(path: &Path, name: &str) -> Result<Option<FileType>, Error> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.file_type())),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(unreadable(name, error)),
+    }
+}
+
+fn unreadable(name: &str, error: io::Error) -> Error {
+    let hint = (error.kind() == io::ErrorKind::PermissionDenied).then(|| {
+        "the user that starts rgun needs read access to the file and to its directories".to_owned()
+    });
+    Error::File {
+        place: shown(name),
+        problem: match error.raw_os_error() {
+            Some(_) => sys::Error::new("cannot be read", "", error).to_string(),
+            None => error.to_string(),
+        },
+        excerpt: None,
+        hint,
+    }
+}
+
+enum Unreadable {
+    System(io::Error),
+    /// `line`: the first one with other bytes than UTF-8.
+    NotText {
+        line: usize,
+    },
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
 /// Does not wait for the writer of a FIFO.
-fn text(path: &Path) -> io::Result<String> {
+fn text(path: &Path) -> Result<String, Unreadable> {
     let file = open_at_once(path)?;
     let kind = file.metadata()?.file_type();
     if !kind.is_file() && !kind.is_dir() {
-        return Err(io::Error::other("is not a regular file"));
+        return Err(io::Error::other("is not a regular file").into());
     }
-    let mut text = String::new();
-    file.take(LONGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LONGEST {
-        return Err(io::Error::other("is larger than 16 MiB"));
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(io::Error::other("is larger than 16 MiB").into());
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|&byte| byte == b'\n').count();
+        Unreadable::NotText { line }
+    })
 }
 
 fn absent(name: &str) -> Error {
@@ -168,8 +222,6 @@ fn absent(name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn directory(files: &[&str]) -> tempfile::TempDir {
@@ -234,6 +286,38 @@ mod tests {
             let error = files(Some(name), directory.path()).unwrap_err();
             assert!(error.to_string().contains("no such"), "{error}");
         }
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_not_taken_for_absent() {
+        use std::os::unix::fs::symlink;
+
+        let directory = directory(&[]);
+        // An error that root gets, too.
+        for name in ["loop.py", "loop.toml", GUNICORN] {
+            let path = directory.path().join(name);
+            symlink(&path, &path).unwrap();
+            let error = files(Some(name), directory.path()).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{name}: cannot be read: ")),
+                "{error}"
+            );
+        }
+        let error = files(None, directory.path()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("gunicorn.conf.py: cannot be read: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn other_bytes_than_utf_8_are_named_with_their_line() {
+        let directory = directory(&[]);
+        let text = b"workers = 2\n# caf\xe9\nthreads = 2\n";
+        fs::write(directory.path().join(RGUN), text).unwrap();
+        let error = files(None, directory.path()).unwrap_err();
+        assert_eq!(error.to_string(), "rgun.toml:2: is not UTF-8");
+        assert!(error.hint().unwrap().contains("UTF-8"));
     }
 
     #[test]

@@ -133,10 +133,10 @@ pub fn resolve(
         http2,
         websocket: WebSocket {
             mode: typed.value("ws", value::websockets)?,
-            max_size: typed
-                .value("websocket_max_message_size", value::size)?
-                .try_into()
-                .unwrap_or(usize::MAX),
+            max_size: match typed.value("websocket_max_message_size", value::size)? {
+                0 => usize::MAX,
+                size => size.try_into().unwrap_or(usize::MAX),
+            },
             ping_interval: Some(typed.value("ws_ping_interval", value::duration)?)
                 .filter(|interval| !interval.is_zero()),
             ping_timeout: Some(typed.value("ws_ping_timeout", value::duration)?)
@@ -155,11 +155,8 @@ pub fn resolve(
         reload_surge: typed
             .optional("reload_surge", |text| value::number(text, 1..=MOST_WORKERS))?,
         reload: reload(&typed, process_environment)?,
-        root_path: match env.iter().rfind(|(name, _)| name == "SCRIPT_NAME") {
-            // gunicorn's workers read it from their environment, whatever process has set it.
-            Some((_, prefix)) if typed.last("root_path").is_none() => {
-                value::root_path(prefix).unwrap_or_default()
-            }
+        root_path: match (typed.last("root_path"), script_name(&typed)?) {
+            (None, Some(prefix)) => prefix,
             _ => typed.value("root_path", value::root_path)?,
         },
         header_map: typed.value("header_map", value::header_map)?,
@@ -369,6 +366,16 @@ fn app(typed: &Typed) -> Result<super::AppSpec, Error> {
         };
     }
     Ok(app)
+}
+
+/// The path that the app is mounted at, from the environment that is set for workers: gunicorn's read it from there,
+/// whatever process has set it.
+fn script_name(typed: &Typed) -> Result<Option<String>, Error> {
+    let paths = typed.list("raw_env", |text| match value::environment_pair(text)? {
+        (name, prefix) if name == "SCRIPT_NAME" => value::root_path(&prefix).map(Some),
+        _ => Ok(None),
+    })?;
+    Ok(paths.into_iter().flatten().next_back())
 }
 
 fn recycling(typed: &Typed) -> Result<Recycling, Error> {

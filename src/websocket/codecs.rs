@@ -112,7 +112,7 @@ impl Codecs {
                 Status::StreamEnd => {
                     let before = past.window.len();
                     let mut whole = [&past.window[..], &out].concat();
-                    continue_after_final_block(input, &mut whole, before + limit)?;
+                    continue_after_final_block(input, &mut whole, before.saturating_add(limit))?;
                     break Bytes::from(whole).slice(before..);
                 }
                 Status::Ok | Status::BufError if given.len() == SCRATCH => {}

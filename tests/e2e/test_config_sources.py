@@ -96,6 +96,12 @@ def test_two_files_have_to_be_told_apart(ask, app):
     assert line(ask("--print-config", "-c", "rgun.toml"), "workers") == "workers = 2  # rgun.toml:1"
 
 
+def test_a_file_in_another_encoding_is_named_with_its_line(ask, app):
+    app.path.joinpath("rgun.toml").write_bytes(b"workers = 2\n# caf\xe9\n")
+    answer = ask("app:app", "--check-config")
+    assert (answer.returncode, answer.stderr) == (1, "error: rgun.toml:2: is not UTF-8\nhint: save the file as UTF-8\n")
+
+
 def test_variables_that_kubernetes_injects_mean_nothing(launch, app):
     app.copy("hello.py")
     server = launch("app:app", env={"RGUN_PORT": "tcp://10.0.0.1:80", "RGUN_SERVICE_HOST": "10.0.0.1", "RGUN_WOKERS": "4"})

@@ -16,6 +16,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         value: "BYTES",
         default: Some("16m"),
         help: "The largest message from a client, decompressed (larger ones get close code 1009)",
+        more: "0: no limit.",
         ..Definition::new(
             "websocket_max_message_size",
             Group::WebSocket,

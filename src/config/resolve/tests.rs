@@ -248,14 +248,29 @@ fn a_timeout_below_the_interval_of_the_checks_is_refused() {
 }
 
 #[test]
+fn a_script_name_for_the_workers_has_to_be_a_path() {
+    let named = |text| typed(&[("raw_env", text)]).map(|settings| settings.root_path);
+    assert_eq!(named("SCRIPT_NAME=/shop/").unwrap(), "/shop");
+    assert_eq!(named("SCRIPT_NAME=").unwrap(), "");
+    assert_eq!(
+        message(&[("raw_env", "SCRIPT_NAME=shop")]),
+        "--env: `SCRIPT_NAME=shop` does not begin with a slash"
+    );
+    let stronger = typed(&[("raw_env", "SCRIPT_NAME=/a"), ("root_path", "/b")]);
+    assert_eq!(stronger.unwrap().root_path, "/b");
+}
+
+#[test]
 fn zero_switches_off_where_it_says_so() {
     let off = typed(&[
         ("timeout", "0"),
         ("limit_request_body", "0"),
         ("limit_concurrency", "0"),
+        ("websocket_max_message_size", "0"),
         ("keepalive", "0"),
     ])
     .unwrap();
+    assert_eq!(off.websocket.max_size, usize::MAX);
     assert_eq!(
         (off.timeout, off.limits.body, off.limit_concurrency),
         (None, None, None)
