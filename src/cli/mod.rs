@@ -1,5 +1,6 @@
 //! The command line: parse, choose what to do, report. The only layer that prints errors and picks exit codes.
 
+mod addresses;
 mod command;
 mod ctl;
 mod doctor;
@@ -24,6 +25,7 @@ use crate::config::{
 use crate::master::upgrade::{CHECK, PreviousMaster, take_over};
 use crate::master::{self, Detached, Host, Listener, RunOutcome, ServerListeners};
 use crate::observability;
+use addresses::AddressSources;
 use invocation::{ConfigurationSources, Parsed};
 use reading::{Reading, SettingsFailure};
 
@@ -233,7 +235,8 @@ fn check(
     match tries {
         Tries::EverythingOfAStart => {
             if let Err(error) = master::try_out(&whole, entry.python_executable().as_deref()) {
-                return report::start(&error);
+                let addresses = AddressSources::of(&whole, &sources.layers());
+                return report::start_of(&error, addresses.hint(&error));
             }
         }
         Tries::App => (settings.lifespan, settings.ready_path) = (Lifespan::Off, None),
@@ -300,7 +303,10 @@ fn serve_here(
     );
     let (mut listeners, set) = match ServerListeners::open(&settings) {
         Ok(opened) => opened,
-        Err(error) => return report::start(&error),
+        Err(error) => {
+            let addresses = AddressSources::of(&settings, &sources.layers());
+            return report::start_of(&error, addresses.hint(&error));
+        }
     };
     for address in listeners.addresses(&set) {
         tracing::info!(address, "listening");
@@ -347,6 +353,7 @@ fn serve(
         entry,
         sources: RefCell::new(None),
     };
+    let addresses = AddressSources::of(&settings, &sources.layers());
     let settings = Arc::new(settings);
     let outcome = match predecessor {
         Some(predecessor) => take_over(predecessor, settings, &configuration, entry),
@@ -355,7 +362,7 @@ fn serve(
     observability::finish(LOG_PATIENCE);
     match outcome {
         Ok(RunOutcome::Exit(code) | RunOutcome::Worker(code)) => code,
-        Err(error) => report::start(&error),
+        Err(error) => report::start_of(&error, addresses.hint(&error)),
     }
 }
 

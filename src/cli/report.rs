@@ -24,7 +24,14 @@ pub(super) fn refusal(refusal: &EntryError) -> u8 {
 }
 
 pub(super) fn start(error: &master::Error) -> u8 {
-    lines(&error.to_string(), error.hint().as_deref());
+    start_of(error, None)
+}
+
+/// `source`: a hint on where the setting in question comes from.
+pub(super) fn start_of(error: &master::Error, source: Option<String>) -> u8 {
+    let hints: Vec<String> = error.hint().into_iter().chain(source).collect();
+    let hint = (!hints.is_empty()).then(|| hints.join("; "));
+    lines(&error.to_string(), hint.as_deref());
     FAILED
 }
 

@@ -96,6 +96,18 @@ def test_two_files_have_to_be_told_apart(ask, app):
     assert line(ask("--print-config", "-c", "rgun.toml"), "workers") == "workers = 2  # rgun.toml:1"
 
 
+def test_an_address_that_cannot_be_opened_is_named_with_its_source(ask, app):
+    app.copy("hello.py")
+    # Of a network for documentation (RFC 5737): no machine has it.
+    for options in ([], ["--in-process"], ["--check-config"]):
+        answer = ask("app:app", *options, RGUN_BIND="127.0.0.1:0,192.0.2.1:8000,plain")
+        assert answer.returncode == 1
+        assert "error: bind 192.0.2.1:8000: " in answer.stderr and "comes from $RGUN_BIND\n" in answer.stderr, answer.stderr
+    app.write('bind = "no-such-host.invalid:0,plain"\n', "gunicorn.conf.py")
+    assert "hint: the address comes from gunicorn.conf.py: bind\n" in ask("app:app").stderr
+    assert "comes from" not in ask("app:app", "-b", "192.0.2.1:8000").stderr
+
+
 def test_a_file_in_another_encoding_is_named_with_its_line(ask, app):
     app.path.joinpath("rgun.toml").write_bytes(b"workers = 2\n# caf\xe9\n")
     answer = ask("app:app", "--check-config")
