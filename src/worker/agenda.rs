@@ -7,7 +7,7 @@ use super::timers::Timers;
 
 #[derive(Default)]
 pub struct Agenda {
-    /// Closed connections, whose places in the reactor can be freed.
+    /// Closed connections without streams, whose places in the reactor can be freed.
     pub closed: Mutex<Vec<ConnKey>>,
     /// Connections that have used up their share of a turn, and could continue at once.
     pub unfinished: Mutex<Vec<ConnKey>>,

@@ -7,6 +7,7 @@ mod busy;
 mod clock;
 mod compressor;
 mod connection;
+mod connection_table;
 mod context;
 mod drain;
 pub mod exchange;

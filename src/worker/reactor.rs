@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::connection::Conn;
+use super::connection_table::ConnectionTable;
 use super::intake::Accepted;
 use super::key::ConnKey;
 use super::network::{Network, millis};
@@ -18,8 +19,6 @@ const WAKE: u64 = 0;
 const LOOP: u64 = 1;
 /// Connections accepted in one turn, beside the sentinel's: their requests come first.
 const AT_ONCE: usize = 4;
-/// First index of connections, so that no token of theirs equals one of the above.
-const FIRST: usize = 16;
 /// Longest interval of the heartbeat, also of an idle worker.
 const IDLE_TICK_MS: u64 = 1_000;
 /// When descriptors have run out, idle connections are closed at this interval, one in so many at a time.
@@ -31,8 +30,7 @@ pub struct Reactor {
     epoll: Epoll,
     /// The event loop's own epoll instance, where there is one.
     event_loop: Option<OwnedFd>,
-    connections: Vec<ConnectionSlot>,
-    free: Vec<usize>,
+    connections: ConnectionTable,
     /// Notifies the sentinel that its connection was picked up.
     picked: Arc<Wake>,
     next_tick: u64,
@@ -46,14 +44,6 @@ pub struct Reactor {
     measures_waits: bool,
     /// Connections to be registered in the next turn, if they are still open then.
     unwatched: Vec<Arc<Conn>>,
-}
-
-/// A slot for one connection.
-#[derive(Default)]
-struct ConnectionSlot {
-    conn: Option<Arc<Conn>>,
-    /// How many connections have used this place before.
-    serial: u32,
 }
 
 /// When a new connection that has brought a request is registered with epoll.
@@ -83,8 +73,7 @@ impl Reactor {
             net,
             epoll,
             event_loop: None,
-            connections: (0..FIRST).map(|_| ConnectionSlot::default()).collect(),
-            free: Vec::new(),
+            connections: ConnectionTable::new(),
             picked,
             next_tick,
             idle_tick,
@@ -126,7 +115,7 @@ impl Reactor {
                 WAKE => self.go_on(),
                 LOOP => loop_ready = true,
                 token => {
-                    if let Some(conn) = self.find(ConnKey::of_token(token)) {
+                    if let Some(conn) = self.connections.find(ConnKey::of_token(token)) {
                         conn.ready(ready);
                     }
                 }
@@ -143,32 +132,13 @@ impl Reactor {
         Ok(loop_ready)
     }
 
-    /// The connection of that key, if it still exists.
-    fn find(&self, key: ConnKey) -> Option<&Arc<Conn>> {
-        let conn = self.connections.get(key.place())?.conn.as_ref()?;
-        (conn.key == key).then_some(conn)
-    }
-
-    /// As `find`, for a connection or a stream.
-    fn find_any(&self, key: ConnKey) -> Option<Arc<Conn>> {
-        let conn = self.find(key.connection())?;
-        match key.stream() {
-            None => Some(conn.clone()),
-            Some(number) => conn.find_stream(number),
-        }
-    }
-
-    fn each(&self) -> impl Iterator<Item = &Arc<Conn>> {
-        self.connections
-            .iter()
-            .filter_map(|place| place.conn.as_ref())
-    }
-
     /// Resumes connections that had more to do than their share of an earlier turn. The rest waits for the next one.
     fn go_on(&self) {
         let unfinished = std::mem::take(&mut *self.net.agenda.unfinished.lock());
-        for conn in unfinished.into_iter().filter_map(|key| self.find_any(key)) {
-            conn.go_on();
+        for key in unfinished {
+            if let Some(conn) = self.connections.find_any(key) {
+                conn.go_on();
+            }
         }
     }
 
@@ -185,10 +155,11 @@ impl Reactor {
             return;
         }
         self.next_shed = now + SHED_MS;
-        for conn in self.each() {
+        for conn in self.connections.each() {
             conn.hurry(now);
         }
         let mut idle: Vec<_> = self
+            .connections
             .each()
             .filter_map(|conn| Some((conn.idle_since()?, conn.clone())))
             .collect();
@@ -214,8 +185,10 @@ impl Reactor {
             tracing::info!(reason, count, "similar messages suppressed");
         }
         let due = self.net.agenda.timers.lock().take_due(now);
-        for conn in due.into_iter().filter_map(|key| self.find_any(key)) {
-            conn.tick(now);
+        for key in due {
+            if let Some(conn) = self.connections.find_any(key) {
+                conn.tick(now);
+            }
         }
         self.next_tick = now
             + if self.net.connections() == 0 {
@@ -294,16 +267,9 @@ impl Reactor {
         let Some(transport) = self.net.transport(fd, peer, listener) else {
             return false;
         };
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.connections.push(ConnectionSlot::default());
-            self.connections.len() - 1
-        });
-        let place = &mut self.connections[index];
-        place.serial = place.serial.wrapping_add(1);
-        // A process cannot have more descriptors than fit in 32 bits.
-        let key = ConnKey::new(index as u32, place.serial);
-        let conn = Conn::new(&self.net, key, transport, peer, listener);
-        place.conn = Some(conn.clone());
+        let conn = self
+            .connections
+            .add(|key| Conn::new(&self.net, key, transport, peer, listener));
         // Data that arrives before the registration causes its first edge.
         let begun = conn.look();
         if begun && self.watch_new == WatchNew::Later {
@@ -316,18 +282,14 @@ impl Reactor {
 
     /// Frees the places of closed connections.
     fn sweep(&mut self) {
-        let mut closed = self.net.agenda.closed.lock();
-        for key in closed.drain(..) {
-            if let Some(place) = self.connections.get_mut(key.place()) {
-                place.conn = None;
-                self.free.push(key.place());
-            }
+        for key in self.net.agenda.closed.lock().drain(..) {
+            self.connections.remove(key);
         }
     }
 
     /// The worker drains: the next response of every connection is its last one.
     pub fn drain(&mut self) {
-        for conn in self.each() {
+        for conn in self.connections.each() {
             conn.drain();
         }
         self.next_tick = self.net.now();
@@ -336,7 +298,7 @@ impl Reactor {
 
     /// Ends connections that apps have taken over.
     pub fn end_handed_over(&self) {
-        for conn in self.each() {
+        for conn in self.connections.each() {
             conn.end_handed_over();
         }
     }
@@ -344,7 +306,7 @@ impl Reactor {
     /// Closes all connections, whatever is in progress.
     pub fn close_all(&mut self) {
         self.net.ledger.flush();
-        for conn in self.each() {
+        for conn in self.connections.each() {
             conn.close();
         }
         self.sweep();

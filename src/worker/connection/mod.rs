@@ -230,9 +230,13 @@ impl Conn {
         s.stream.body.clear();
         s.transport.close();
         s.http2 = None;
-        match (self.key.stream(), self.streams.get()) {
+        let is_over = match (self.key.stream(), self.streams.get()) {
             (Some(number), Some(streams)) => streams.remove(number, self.net.now()),
-            _ => self.net.connection_closed(self.key),
+            (None, Some(streams)) => streams.orphan(),
+            (_, None) => true,
+        };
+        if is_over {
+            self.net.connection_closed(self.key.connection());
         }
     }
 }

@@ -11,14 +11,20 @@ use crate::worker::connection::Conn;
 
 pub struct Streams {
     connection: Weak<Conn>,
-    /// Open streams, by number.
-    open: Mutex<HashMap<u32, Arc<Conn>>>,
+    open: Mutex<OpenStreams>,
     /// Shared with wakers.
     notes: Arc<PendingWork>,
     /// When the last one ended, or the connection began, in monotonic milliseconds.
     idle_since: AtomicU64,
     /// Calls of `settle` since a thread entered it.
     calls: AtomicU32,
+}
+
+#[derive(Default)]
+struct OpenStreams {
+    by_number: HashMap<u32, Arc<Conn>>,
+    /// The connection is closed. Its streams end with their requests: until then their timers and turns find them by its place.
+    orphaned: bool,
 }
 
 /// Work to be done when no lock is held.
@@ -92,7 +98,7 @@ impl Streams {
     }
 
     pub fn len(&self) -> usize {
-        self.open.lock().len()
+        self.open.lock().by_number.len()
     }
 
     /// `None`: some are open.
@@ -101,26 +107,39 @@ impl Streams {
     }
 
     pub fn get(&self, number: u32) -> Option<Arc<Conn>> {
-        self.open.lock().get(&number).cloned()
+        self.open.lock().by_number.get(&number).cloned()
     }
 
     pub fn all(&self) -> Vec<Arc<Conn>> {
-        self.open.lock().values().cloned().collect()
+        self.open.lock().by_number.values().cloned().collect()
     }
 
     /// Adds a stream; its request is handled when the lock of the connection is released.
     pub fn add(&self, number: u32, stream: Arc<Conn>) {
-        self.open.lock().insert(number, stream);
+        self.open.lock().by_number.insert(number, stream);
         self.notes.add(number);
     }
 
-    /// Removes a stream that has ended, at `now` in monotonic milliseconds.
-    pub fn remove(&self, number: u32, now: u64) {
-        let stream = self.open.lock().remove(&number);
+    /// The connection is closed. True: no stream is open, and its place can be freed.
+    pub fn orphan(&self) -> bool {
+        let mut open = self.open.lock();
+        open.orphaned = true;
+        open.by_number.is_empty()
+    }
+
+    /// Removes a stream that has ended, at `now` in monotonic milliseconds. True: it was the last one of a closed connection, whose
+    /// place can be freed.
+    pub fn remove(&self, number: u32, now: u64) -> bool {
+        let (stream, is_last) = {
+            let mut open = self.open.lock();
+            let stream = open.by_number.remove(&number);
+            (stream, open.orphaned && open.by_number.is_empty())
+        };
         self.idle_since.store(now, Ordering::Relaxed);
         // The connection may be complete, or idle from here on.
         self.notes.wake_by_ref();
         drop(stream);
+        is_last
     }
 
     /// Whether a stream has work noted.

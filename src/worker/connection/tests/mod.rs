@@ -3,6 +3,7 @@
 
 mod compression;
 mod histories;
+mod http2;
 mod reading;
 mod stories;
 mod world;

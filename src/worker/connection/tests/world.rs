@@ -9,8 +9,9 @@ use crate::http::{BodyEnd, RequestHead};
 use crate::ipc::Scoreboard;
 use crate::sys::epoll::Readiness;
 use crate::worker::connection::{Conn, ConnectionMode};
+use crate::worker::connection_table::ConnectionTable;
 use crate::worker::exchange::{Backpressure, Exchange, Received, SendError};
-use crate::worker::key::{ConnKey, RequestKey};
+use crate::worker::key::RequestKey;
 use crate::worker::network::{App, Network};
 use crate::worker::timers::TICK_MS;
 use crate::worker::transport::{Far, memory};
@@ -21,6 +22,7 @@ pub struct Heard {
     pub requests: Vec<(Exchange, RequestHead)>,
     pub readable: Vec<RequestKey>,
     pub writable: Vec<RequestKey>,
+    pub cancelled: Vec<RequestKey>,
 }
 
 struct Recorder(Arc<Mutex<Heard>>);
@@ -38,12 +40,17 @@ impl App for Recorder {
     fn writable(&self, key: RequestKey) {
         self.0.lock().writable.push(key);
     }
+    fn cancel(&self, key: RequestKey) -> bool {
+        self.0.lock().cancelled.push(key);
+        true
+    }
     fn quiet(&self) {}
 }
 
 pub struct World {
     pub net: Arc<Network>,
     pub heard: Arc<Mutex<Heard>>,
+    table: ConnectionTable,
     clients: Vec<Client>,
     now: u64,
     _scoreboard: Scoreboard,
@@ -93,6 +100,7 @@ impl World {
             now: net.now(),
             net: Arc::new(net),
             heard,
+            table: ConnectionTable::new(),
             clients: Vec::new(),
             _scoreboard: scoreboard,
         }
@@ -106,21 +114,26 @@ impl World {
     /// As `connect`, with a layer between that holds back `stages` bytes.
     pub fn connect_through(&mut self, room: usize, stages: usize) -> Client {
         let (transport, far) = memory(room, stages);
-        let key = ConnKey::new(self.clients.len() as u32, 0);
-        let conn = Conn::new(&self.net, key, transport, None, Some(0));
+        let conn = self
+            .table
+            .add(|key| Conn::new(&self.net, key, transport, None, Some(0)));
         let client = Client { far, conn };
         self.clients.push(client.clone());
         client.conn.look();
         client
     }
 
-    /// One turn of the reactor: delivers all readiness events, then resumes connections that had used up their share.
+    /// One turn of the reactor: delivers all readiness events, resumes connections that had used up their share, and frees the
+    /// places of those that have closed.
     pub fn turn(&mut self) {
         self.net.next_turn(self.now);
         for client in &self.clients {
+            let Some(conn) = self.table.find(client.conn.key) else {
+                continue;
+            };
             let [ended, reset] = client.far.has_left();
-            client.conn.ready(Readiness {
-                token: client.conn.key.token(),
+            conn.ready(Readiness {
+                token: conn.key.token(),
                 readable: true,
                 writable: true,
                 read_closed: ended || reset,
@@ -128,10 +141,15 @@ impl World {
             });
         }
         let unfinished = std::mem::take(&mut *self.net.agenda.unfinished.lock());
-        for key in unfinished {
-            self.clients[key.place()].conn.go_on();
+        for conn in unfinished
+            .into_iter()
+            .filter_map(|key| self.table.find_any(key))
+        {
+            conn.go_on();
         }
-        self.net.agenda.closed.lock().clear();
+        for key in self.net.agenda.closed.lock().drain(..) {
+            self.table.remove(key);
+        }
     }
 
     /// Turns until nothing is left to do. Panics if that never happens.
@@ -160,11 +178,17 @@ impl World {
             self.now = (self.now + TICK_MS).min(until);
             self.net.next_turn(self.now);
             let due = self.net.agenda.timers.lock().take_due(self.now);
-            for key in due {
-                self.clients[key.place()].conn.tick(self.now);
+            for conn in due.into_iter().filter_map(|key| self.table.find_any(key)) {
+                conn.tick(self.now);
             }
             self.settle();
         }
+    }
+
+    /// The worker exits: closes all connections.
+    pub fn close_all(&mut self) {
+        self.table.each().for_each(|conn| conn.close());
+        self.turn();
     }
 
     /// The requests that reached the app since the last call.

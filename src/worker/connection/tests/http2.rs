@@ -1,0 +1,120 @@
+//! Stories of HTTP/2 streams, as far as they differ from those of connections with one request.
+
+use super::world::{Client, World};
+use crate::worker::connection::share::STEPS;
+use crate::worker::exchange::{Ending, Received};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [&head, payload].concat()
+}
+
+/// The head of a request, its fields literal and without a table (RFC 7541 §6.2.2).
+fn request(flags: u8, stream: u32, method: &str) -> Vec<u8> {
+    let mut block = Vec::new();
+    for text in [
+        ":method",
+        method,
+        ":scheme",
+        "http",
+        ":authority",
+        "a",
+        ":path",
+        "/",
+    ] {
+        if text.starts_with(':') {
+            block.push(0);
+        }
+        block.push(text.len() as u8);
+        block.extend(text.as_bytes());
+    }
+    frame(HEADERS, END_HEADERS | flags, stream, &block)
+}
+
+fn world(settings: &[(&str, &str)]) -> World {
+    World::with(&[&[("http2", "prior-knowledge")], settings].concat())
+}
+
+fn connect(world: &mut World) -> Client {
+    let client = world.connect(1 << 20);
+    let first = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    client
+        .far
+        .send(&[first, &frame(SETTINGS, 0, 0, &[])[..]].concat());
+    world.settle();
+    client
+}
+
+#[test]
+fn a_stream_that_waits_for_its_turn_ends_with_its_connection() {
+    let mut world = world(&[]);
+    let client = connect(&mut world);
+    let pieces = frame(DATA, 0, 1, b"0123456789").repeat(6 * usize::from(STEPS));
+    client.far.send(&[request(0, 1, "POST"), pieces].concat());
+    world.turn();
+    let exchange = world.request();
+    client.far.reset();
+    world.turn();
+    while matches!(exchange.receive(), Received::Body { .. }) {}
+    world.settle();
+    while matches!(exchange.receive(), Received::Body { .. }) {}
+    assert_eq!(world.heard.lock().readable, [exchange.key()]);
+    assert!(matches!(exchange.receive(), Received::Disconnect));
+    exchange.ended(Ending::Returned);
+    world.settle();
+    assert_eq!(
+        (world.net.ledger.in_flight(), world.net.connections()),
+        (0, 0)
+    );
+}
+
+#[test]
+fn the_timeout_of_a_request_reaches_it_when_its_connection_has_ended() {
+    let mut world = world(&[("request_timeout", "1ms")]);
+    let client = connect(&mut world);
+    client.far.send(&request(END_STREAM, 1, "GET"));
+    world.settle();
+    let exchange = world.request();
+    client.far.reset();
+    // Its age is that of the system's clock.
+    for _ in 0..10_000 {
+        if world.heard.lock().cancelled.is_empty() {
+            world.pass(250);
+        }
+    }
+    assert_eq!(world.heard.lock().cancelled, [exchange.key()]);
+    exchange.ended(Ending::Failed);
+    world.settle();
+    assert_eq!(
+        (world.net.ledger.in_flight(), world.net.connections()),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_worker_that_stops_reaches_streams_whose_connection_has_ended() {
+    let mut world = world(&[]);
+    let client = connect(&mut world);
+    client.far.send(&request(END_STREAM, 1, "GET"));
+    client.far.send(&request(END_STREAM, 3, "GET"));
+    world.settle();
+    client.far.reset();
+    world.settle();
+    assert_eq!(
+        (world.net.ledger.in_flight(), world.net.connections()),
+        (2, 1)
+    );
+    world.close_all();
+    assert_eq!(
+        (world.net.ledger.in_flight(), world.net.connections()),
+        (0, 0)
+    );
+}
