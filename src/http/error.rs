@@ -18,6 +18,8 @@ pub enum ResponseError {
     InvalidValue(Box<[u8]>),
     /// Not digits only, too large, or two that differ.
     InvalidContentLength(Box<[u8]>),
+    /// A stream of HTTP/2 has no room for so many.
+    TooManyFields,
     /// A field that frames or routes cannot be a trailer (RFC 9110 §6.5.1).
     ForbiddenTrailer(Box<[u8]>),
     /// No request waits for a response.
@@ -58,6 +60,7 @@ impl fmt::Display for ResponseError {
             ResponseError::InvalidContentLength(value) => {
                 write!(f, "invalid content-length \"{}\"", value.escape_ascii())
             }
+            ResponseError::TooManyFields => f.write_str("too many header fields for HTTP/2"),
             ResponseError::ForbiddenTrailer(name) => {
                 write!(f, "\"{}\" cannot be a trailer", name.escape_ascii())
             }

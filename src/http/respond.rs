@@ -81,8 +81,9 @@ impl Connection {
         if responder.exchange.version != Version::Http2 {
             responder.out.extend_from_slice(b"0\r\n");
         }
-        for (name, value) in trailers {
+        for (count, (name, value)) in (1..).zip(trailers) {
             check_field(name, value)?;
+            responder.check_count(count)?;
             if body::is_forbidden_trailer(name) {
                 return Err(ResponseError::ForbiddenTrailer(name.into()));
             }
@@ -120,8 +121,9 @@ impl Connection {
         out.push(b' ');
         out.extend_from_slice(reason_phrase(status).as_bytes());
         out.extend_from_slice(b"\r\n");
-        for (name, value) in headers {
+        for (count, (name, value)) in (1..).zip(headers) {
             check_field(name, value)?;
+            self.responder.check_count(count)?;
             let frames = [
                 &b"content-length"[..],
                 b"transfer-encoding",

@@ -9,6 +9,9 @@ use super::head::{Method, RequestHead, Upgrade, Version};
 /// Up to this size a body is copied behind the head: one `write` of one piece is cheaper than a `writev`.
 const COPY_UP_TO: usize = 2048;
 
+/// Fields of a response over HTTP/2: `HeaderMap` has room for 24,576 names.
+const MOST_FIELDS: usize = 16_384;
+
 /// The parts of the request that the response depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestProperties {
@@ -161,6 +164,14 @@ impl Responder {
             ResponseState::Complete => Err(ResponseError::AlreadyComplete),
             ResponseState::Aborted => Err(ResponseError::Aborted),
         }
+    }
+
+    /// Whether the response may have so many fields.
+    pub fn check_count(&self, fields: usize) -> Result<(), ResponseError> {
+        if self.exchange.version == Version::Http2 && fields > MOST_FIELDS {
+            return Err(ResponseError::TooManyFields);
+        }
+        Ok(())
     }
 
     /// Whether a final body piece can come.

@@ -14,6 +14,8 @@ pub struct ResponseHead<'c> {
     responder: &'c mut Responder,
     date: &'c Date,
     finished: bool,
+    /// How many fields the app has added.
+    fields: usize,
     has_date: bool,
     has_server: bool,
     has_tag: bool,
@@ -47,6 +49,7 @@ impl<'c> ResponseHead<'c> {
             responder,
             date,
             finished: false,
+            fields: 0,
             has_date: false,
             has_server: false,
             has_tag: false,
@@ -57,6 +60,8 @@ impl<'c> ResponseHead<'c> {
     /// `keep-alive`, `proxy-connection` and `upgrade` (but of a 426) are dropped, of `connection` only `close` is used.
     pub fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), ResponseError> {
         check_field(name, value)?;
+        self.fields += 1;
+        self.responder.check_count(self.fields)?;
         if !self.responder.tag.line.is_empty() && self.responder.tag.is_named(name) {
             self.has_tag = true;
         }

@@ -30,7 +30,7 @@ impl Http2ResponseHead {
     }
 }
 
-/// `None`: it is not complete, or invalid, which is not possible for one of ours.
+/// `None`: it is not complete, or invalid or with too many fields, which is not possible for one of ours.
 pub fn response_head(bytes: &[u8]) -> Option<Http2ResponseHead> {
     let size = memmem::find(bytes, END)? + END.len();
     let head = Bytes::copy_from_slice(&bytes[..size - 2]);
@@ -41,7 +41,7 @@ pub fn response_head(bytes: &[u8]) -> Option<Http2ResponseHead> {
     let mut response = Response::new(());
     // RFC 8441 §5.1: a 2xx response replaces the 101.
     *response.status_mut() = if is_switch { StatusCode::OK } else { status };
-    let mut fields = fields(&head.slice(line_end..));
+    let mut fields = fields(&head.slice(line_end..))?;
     if is_switch {
         fields.remove(SEC_WEBSOCKET_ACCEPT);
     }
@@ -56,10 +56,11 @@ pub fn response_head(bytes: &[u8]) -> Option<Http2ResponseHead> {
 
 /// Lines with fields, as they were serialised.
 pub fn trailers(lines: &[u8]) -> HeaderMap {
-    fields(&Bytes::copy_from_slice(lines))
+    fields(&Bytes::copy_from_slice(lines)).unwrap_or_default()
 }
 
-fn fields(lines: &Bytes) -> HeaderMap {
+/// `None`: they are too many.
+fn fields(lines: &Bytes) -> Option<HeaderMap> {
     let mut fields = HeaderMap::new();
     let mut start = 0;
     for end in memchr::memchr_iter(b'\n', lines) {
@@ -70,10 +71,10 @@ fn fields(lines: &Bytes) -> HeaderMap {
         };
         // RFC 9113 §8.2.2: a stream has no fields of the connection.
         if ![CONNECTION, TRANSFER_ENCODING, UPGRADE].contains(&name) {
-            fields.append(name, value);
+            fields.try_append(name, value).ok()?;
         }
     }
-    fields
+    Some(fields)
 }
 
 fn field(line: &Bytes) -> Option<(HeaderName, HeaderValue)> {
@@ -123,6 +124,16 @@ mod tests {
         );
         assert_eq!(switched.response.status(), 200);
         assert_eq!(switched.response.headers().len(), 1);
+    }
+
+    #[test]
+    fn more_fields_than_the_table_holds_are_no_head() {
+        let lines =
+            |count: u32| -> String { (0..count).map(|n| format!("x-{n}: v\r\n")).collect() };
+        let head = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", lines(count));
+        assert!(response_head(head(20_000).as_bytes()).is_some());
+        assert!(response_head(head(40_000).as_bytes()).is_none());
+        assert!(trailers(lines(40_000).as_bytes()).is_empty());
     }
 
     #[test]

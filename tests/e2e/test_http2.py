@@ -314,3 +314,15 @@ def test_a_connection_that_brings_no_request_is_closed(cleartext, first):
         client.socket.sendall(first)
         while client.socket.recv(65536):
             pass
+
+
+@both
+def test_a_response_with_more_fields_than_a_stream_can_have_is_an_error_of_the_app(cleartext, spec):
+    server = cleartext(spec=spec)
+    with Http2Client.cleartext(server.port) as client:
+        assert client.get("/fields?count=30000").status == 500
+        server.log.wait("too many header fields for HTTP/2")
+        assert client.get("/").body == b"hello"
+    assert server.get("/").body == b"hello"
+    server.terminate()
+    assert server.wait_exit() == 0

@@ -162,7 +162,8 @@ pub fn error(error: SendError) -> PyErr {
             | ResponseError::InvalidReason
             | ResponseError::InvalidName(_)
             | ResponseError::InvalidValue(_)
-            | ResponseError::InvalidContentLength(_),
+            | ResponseError::InvalidContentLength(_)
+            | ResponseError::TooManyFields,
         ) => PyValueError::new_err(error.to_string()),
         SendError::FileInProgress | SendError::Response(_) => {
             PyRuntimeError::new_err(error.to_string())

@@ -86,6 +86,8 @@ async def app(scope, receive, send):
         await send({"type": "http.response.pathsend", "path": __file__})
     elif path == "/fail":
         raise RuntimeError("as asked")
+    elif path == "/fields":
+        await answer(send, b"fields", fields(int(query["count"])))
     elif path == "/cut":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(int(query.get("pieces", 1))):
@@ -105,6 +107,10 @@ async def app(scope, receive, send):
             await answer(send, b"waited")
     else:
         await answer(send, b"hello")
+
+
+def fields(count):
+    return [(b"x-%d" % n, b"v") for n in range(count)]
 
 
 def cut(pieces):
@@ -139,6 +145,8 @@ def application(environ, start_response):
         body = b"waited"
     elif path == "/fail":
         raise RuntimeError("as asked")
+    elif path == "/fields":
+        headers = [(name.decode(), value.decode()) for name, value in fields(int(query["count"]))]
     elif path == "/cut":
         start_response(status, [])
         return cut(int(query.get("pieces", 1)))

@@ -1,11 +1,13 @@
 //! Stories of HTTP/2 streams, as far as they differ from those of connections with one request.
 
 use super::world::{Client, World};
+use crate::http::{BodyEnd, ResponseError};
 use crate::worker::connection::share::STEPS;
-use crate::worker::exchange::{Ending, Received};
+use crate::worker::exchange::{Ending, Exchange, Received, ResponseVerdict, SendError};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 
 const END_STREAM: u8 = 1;
@@ -117,4 +119,61 @@ fn a_worker_that_stops_reaches_streams_whose_connection_has_ended() {
         (world.net.ledger.in_flight(), world.net.connections()),
         (0, 0)
     );
+}
+
+fn fields(count: usize) -> Vec<(Vec<u8>, &'static [u8])> {
+    let name = |n| format!("x-{n}").into_bytes();
+    (0..count).map(|n| (name(n), &b"v"[..])).collect()
+}
+
+fn start(exchange: &Exchange, fields: &[(Vec<u8>, &'static [u8])]) -> Result<(), SendError> {
+    exchange.start(
+        200,
+        None,
+        fields.iter().map(|(name, value)| (&name[..], *value)),
+    )
+}
+
+/// Types and streams of the frames that the client gets, and of RST_STREAM the code.
+fn received(client: &Client) -> Vec<(u8, u32, Option<u32>)> {
+    let bytes = client.far.take(usize::MAX);
+    let mut rest = &bytes[..];
+    let mut found = Vec::new();
+    let number = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
+    };
+    while rest.len() >= 9 {
+        let (head, payload) = rest.split_at(9);
+        let length = number(&head[..3]) as usize;
+        let code = (head[3] == RST_STREAM).then(|| number(&payload[..4]));
+        found.push((head[3], number(&head[5..]), code));
+        rest = &payload[length..];
+    }
+    found
+}
+
+#[test]
+fn a_response_with_more_fields_than_a_stream_can_have_is_an_error_of_the_app() {
+    let mut world = world(&[]);
+    let client = connect(&mut world);
+    client.far.send(&request(END_STREAM, 1, "GET"));
+    client.far.send(&request(END_STREAM, 3, "GET"));
+    world.settle();
+    received(&client);
+    let mut requests = world.requests();
+    let (second, first) = (requests.remove(1).0, requests.remove(0).0);
+    assert!(matches!(
+        start(&first, &fields(30_000)),
+        Err(SendError::Response(ResponseError::TooManyFields))
+    ));
+    assert_eq!(first.ended(Ending::Returned), ResponseVerdict::Unanswered);
+    start(&second, &fields(10_000)).expect("not too many");
+    second.send(b"", BodyEnd::Last).expect("a client");
+    world.settle();
+    let found = received(&client);
+    let is_answered = |stream| found.contains(&(HEADERS, stream, None));
+    assert!(is_answered(1) && is_answered(3), "{found:?}");
+    assert_eq!(world.net.ledger.in_flight(), 0);
 }
