@@ -326,3 +326,17 @@ def test_a_response_with_more_fields_than_a_stream_can_have_is_an_error_of_the_a
     assert server.get("/").body == b"hello"
     server.terminate()
     assert server.wait_exit() == 0
+
+
+@both
+@pytest.mark.parametrize("http2", [True, False])
+def test_a_panic_of_the_server_costs_its_request(cleartext, spec, http2):
+    server = cleartext(spec=spec)
+    with Http2Client.cleartext(server.port) as client:
+        # Its class exists from the first exception on.
+        assert client.get("/fail").status == 500
+        assert (client if http2 else server).get("/panic").status == 500
+        server.log.wait("internal error: as asked")
+        assert client.get("/").body == b"hello"
+    server.terminate()
+    assert server.wait_exit() == 0

@@ -26,7 +26,9 @@ use crate::worker::WorkerContext;
 use crate::worker::exchange::{Ending, Exchange};
 use crate::worker::files::NamedFile;
 use crate::worker::key::RequestKey;
-use crate::worker::python::{ForkReturn, Scripts, in_worker, leave_forked_child, tell_interrupt};
+use crate::worker::python::{
+    ForkReturn, Scripts, contained, in_worker, leave_forked_child, tell_interrupt,
+};
 use crate::worker::reactor::{Reactor, WatchNew};
 use crate::worker::sentinel::MasterCommand;
 use crate::worker::websocket::WebSocketHandle;
@@ -164,11 +166,9 @@ impl Engine {
         };
         let receive = call.getattr(intern!(py, "receive"))?;
         let send = call.getattr(intern!(py, "send"))?;
-        let coroutine = core
-            .app
-            .bind(py)
-            .call1((&scope, receive, send))
-            .and_then(|made| {
+        let coroutine =
+            contained(|| core.app.bind(py).call1((&scope, receive, send))).and_then(|made| {
+                let made = made?;
                 if made.get_type().is(core.coroutine_type.bind(py)) {
                     Ok(made)
                 } else {

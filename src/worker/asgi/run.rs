@@ -16,7 +16,7 @@ use crate::worker::exchange::{self, Ending, Exchange, ResponseVerdict};
 use crate::worker::key::RequestKey;
 use crate::worker::ledger::request_id::is_sound;
 use crate::worker::python::{
-    Collected, ForkReturn, Step, exception, in_worker, is_disconnect, resume,
+    Collected, ForkReturn, Step, contained, exception, in_worker, is_disconnect, resume,
 };
 use crate::worker::websocket::WebSocketHandle;
 
@@ -102,6 +102,11 @@ impl Run {
             request_id,
             "request cancelled: it took longer than --request-timeout"
         );
+    }
+
+    fn resume<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Step<'py>> {
+        let coroutine = self.coroutine.bind(py)?;
+        Ok(contained(|| resume(&coroutine, value)).unwrap_or_else(Step::Raise))
     }
 
     /// Forwards a step. `None`: the app has ended.
@@ -199,12 +204,12 @@ impl Run {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let _work = (self.core.context.net.busy.step(), self.subject.step());
-        self.follow(py, resume(&self.coroutine.bind(py)?, py.None().bind(py)))
+        self.follow(py, self.resume(py, py.None().bind(py))?)
     }
 
     fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let _work = (self.core.context.net.busy.step(), self.subject.step());
-        self.follow(py, resume(&self.coroutine.bind(py)?, value))?
+        self.follow(py, self.resume(py, value)?)?
             .ok_or_else(|| PyStopIteration::new_err(()))
     }
 
@@ -215,11 +220,9 @@ impl Run {
         args: &Bound<'py, pyo3::types::PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _work = (self.core.context.net.busy.step(), self.subject.step());
-        let step = match self
-            .coroutine
-            .bind(py)?
-            .call_method1(intern!(py, "throw"), args)
-        {
+        let coroutine = self.coroutine.bind(py)?;
+        let thrown = contained(|| coroutine.call_method1(intern!(py, "throw"), args));
+        let step = match thrown.and_then(|thrown| thrown) {
             Ok(waits) => Step::Yield(waits),
             Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
                 Step::Return(error.value(py).getattr(intern!(py, "value"))?)

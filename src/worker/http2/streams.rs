@@ -71,6 +71,22 @@ impl Wake for StreamNote {
     }
 }
 
+/// A thread is in `settle`. After a panic in it the work is noted anew, for the next call.
+struct Settling<'s>(&'s Streams);
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let numbers: Vec<u32> = self.0.open.lock().by_number.keys().copied().collect();
+            numbers
+                .into_iter()
+                .for_each(|number| self.0.notes.add(number));
+            self.0.notes.wake_by_ref();
+            self.0.calls.store(0, Ordering::Release);
+        }
+    }
+}
+
 impl Streams {
     pub fn new(connection: &Arc<Conn>) -> Arc<Self> {
         Arc::new(Self {
@@ -153,6 +169,7 @@ impl Streams {
         {
             return;
         }
+        let _settling = Settling(self);
         loop {
             let seen = self.calls.load(Ordering::Acquire);
             while self.notes.any.swap(false, Ordering::AcqRel) {

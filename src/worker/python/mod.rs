@@ -3,6 +3,7 @@
 mod app;
 mod cancel;
 mod collected;
+mod contained;
 mod disconnect;
 mod fork;
 mod forked;
@@ -25,6 +26,7 @@ pub use cancel::{
     allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel, main_thread_is_interruptible,
 };
 pub use collected::{Collected, track};
+pub use contained::contained;
 pub use disconnect::{ClientDisconnected, is_disconnect};
 pub use fork::{after_fork_child, after_fork_parent, before_fork};
 pub use forked::{ForkReturn, in_worker, leave_forked_child};

@@ -18,7 +18,7 @@ use crate::config::SendFile;
 use crate::http::{BodyEnd, Method, RequestHead, ResponseError, ResponseState};
 use crate::worker::exchange::{Ending, ResponseVerdict, SendError};
 use crate::worker::python::{
-    ForkReturn, exception, in_worker, is_disconnect, leave_forked_child, type_name,
+    ForkReturn, contained, exception, in_worker, is_disconnect, leave_forked_child, type_name,
 };
 
 /// Short blocks are joined up to this many bytes.
@@ -69,7 +69,7 @@ pub fn run(py: Python<'_>, core: &WsgiCore, thread: &Thread, job: Job) {
     }
     let _running = exchange.step();
     let is_upgrade = client_socket::is_wanted(&head);
-    let result = (|| {
+    let result = contained(|| {
         let environ = environ::build(py, core, &exchange, &head, body.length())?;
         if let Some(input) = Input::of(py, body, &exchange, thread)? {
             environ.set_item(intern!(py, "wsgi.input"), input)?;
@@ -96,7 +96,8 @@ pub fn run(py: Python<'_>, core: &WsgiCore, thread: &Thread, job: Job) {
         let closed = close(&iterable);
         sent?;
         closed.map_err(ResponseFailure::Error)
-    })();
+    });
+    let result = result.unwrap_or_else(|panic| Err(panic.into()));
     let result = in_worker(py, result, |result| match result {
         Err(ResponseFailure::Error(error)) => ForkReturn::ToAnEnd(Err(error)),
         Ok(())

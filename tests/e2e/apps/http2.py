@@ -88,6 +88,8 @@ async def app(scope, receive, send):
         raise RuntimeError("as asked")
     elif path == "/fields":
         await answer(send, b"fields", fields(int(query["count"])))
+    elif path == "/panic":
+        raise panic()
     elif path == "/cut":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(int(query.get("pieces", 1))):
@@ -111,6 +113,12 @@ async def app(scope, receive, send):
 
 def fields(count):
     return [(b"x-%d" % n, b"v") for n in range(count)]
+
+
+def panic():
+    """What a call of the server raises where the server's own code panics."""
+    (kind,) = (kind for kind in BaseException.__subclasses__() if kind.__name__ == "PanicException")
+    return kind("as asked")
 
 
 def cut(pieces):
@@ -147,6 +155,8 @@ def application(environ, start_response):
         raise RuntimeError("as asked")
     elif path == "/fields":
         headers = [(name.decode(), value.decode()) for name, value in fields(int(query["count"]))]
+    elif path == "/panic":
+        raise panic()
     elif path == "/cut":
         start_response(status, [])
         return cut(int(query.get("pieces", 1)))

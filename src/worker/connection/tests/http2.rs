@@ -1,9 +1,12 @@
 //! Stories of HTTP/2 streams, as far as they differ from those of connections with one request.
 
-use super::world::{Client, World};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::world::{Client, World, answer};
 use crate::http::{BodyEnd, ResponseError};
 use crate::worker::connection::share::STEPS;
 use crate::worker::exchange::{Ending, Exchange, Received, ResponseVerdict, SendError};
+use crate::worker::transport::ClientView;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -176,4 +179,52 @@ fn a_response_with_more_fields_than_a_stream_can_have_is_an_error_of_the_app() {
     let is_answered = |stream| found.contains(&(HEADERS, stream, None));
     assert!(is_answered(1) && is_answered(3), "{found:?}");
     assert_eq!(world.net.ledger.in_flight(), 0);
+}
+
+#[test]
+fn a_panic_of_the_server_costs_the_stream_and_not_the_connection() {
+    let mut world = world(&[]);
+    let client = connect(&mut world);
+    client.far.send(&request(END_STREAM, 1, "GET"));
+    client.far.send(&request(END_STREAM, 3, "GET"));
+    world.settle();
+    received(&client);
+    let mut requests = world.requests();
+    let (second, first) = (requests.remove(1).0, requests.remove(0).0);
+    first.start(200, None, []).expect("a client");
+    panic_within(&first);
+    world.settle();
+    assert_eq!(world.net.ledger.in_flight(), 1);
+    assert!(matches!(first.receive(), Received::Disconnect));
+    answer(&second, b"").expect("a client");
+    world.settle();
+    let found = received(&client);
+    assert!(found.contains(&(RST_STREAM, 1, Some(2))), "{found:?}");
+    assert!(found.contains(&(HEADERS, 3, None)), "{found:?}");
+    assert_eq!(first.ended(Ending::Failed), ResponseVerdict::Fine);
+}
+
+#[test]
+fn a_panic_of_the_server_costs_an_older_client_its_connection() {
+    let mut world = World::new();
+    let client = world.connect(10_000);
+    client.far.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.settle();
+    let exchange = world.request();
+    panic_within(&exchange);
+    world.settle();
+    assert_eq!(client.far.seen(), ClientView::Reset);
+    assert_eq!(
+        (world.net.ledger.in_flight(), world.net.connections()),
+        (0, 0)
+    );
+    assert_eq!(exchange.ended(Ending::Failed), ResponseVerdict::Fine);
+}
+
+fn panic_within(exchange: &Exchange) {
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let _s = exchange.conn.lock();
+        panic!("a fault of ours");
+    }));
+    assert!(panic.is_err());
 }
