@@ -319,6 +319,7 @@ impl Conn {
 
     /// As `response_ended`, where the caller continues with the connection.
     pub(in crate::worker) fn conclude(self: &Arc<Self>, s: &mut ConnectionState) {
+        s.clock.untaken = 0;
         let unread = s.stream.body.state == BodyState::Open;
         let keep =
             s.http.is_keep_alive() && s.stream.body.state != BodyState::Failed && !s.write_closed;

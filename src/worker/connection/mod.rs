@@ -170,7 +170,7 @@ impl Conn {
         let s = self.lock();
         match s.mode {
             ConnectionMode::Head => {
-                (s.http.is_idle() && s.out.is_empty()).then_some(s.clock.idle_since)
+                (s.http.is_idle() && !s.is_unsent()).then_some(s.clock.inactive_since())
             }
             ConnectionMode::Http2 => self.http2_idle_since(&s),
             _ => None,

@@ -115,6 +115,13 @@ pub struct ConnectionClock {
     pub fresh: bool,
 }
 
+impl ConnectionClock {
+    /// Since when it is idle, if it is: its last response was complete, and all of it was sent.
+    pub fn inactive_since(&self) -> u64 {
+        self.idle_since.max(self.write_progress)
+    }
+}
+
 impl ConnectionState {
     pub fn new(transport: Transport, policy: Arc<Policy>, now: u64) -> Self {
         Self {

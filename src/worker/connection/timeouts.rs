@@ -37,9 +37,9 @@ impl Conn {
             ConnectionMode::GivenBack => Some(s.clock.ending_since + LAST_BYTES),
             ConnectionMode::Head if !drains && !s.is_unsent() => Some(match s.clock.head_since {
                 Some(since) => since + millis(limits.head),
-                None if s.http.is_idle() && !s.clock.released => s.clock.idle_since + RELEASE,
-                None if s.clock.fresh => s.clock.idle_since + millis(limits.first_byte),
-                None => s.clock.idle_since + millis(limits.keep_alive),
+                None if s.http.is_idle() && !s.clock.released => s.clock.inactive_since() + RELEASE,
+                None if s.clock.fresh => s.clock.inactive_since() + millis(limits.first_byte),
+                None => s.clock.inactive_since() + millis(limits.keep_alive),
             }),
             ConnectionMode::WebSocket if !drains => Some(self.next_websocket_timeout(s)),
             ConnectionMode::Http2 => Some(self.next_http2_timeout(s)),
@@ -178,12 +178,12 @@ impl Conn {
             return;
         }
         if s.is_unsent() {
-            if over(s.clock.write_progress.max(s.clock.idle_since), limits.write) {
+            if over(s.clock.inactive_since(), limits.write) {
                 self.abandon(s);
             }
             return;
         }
-        if now.saturating_sub(s.clock.idle_since) >= RELEASE {
+        if now.saturating_sub(s.clock.inactive_since()) >= RELEASE {
             s.http.release_buffers();
             s.clock.released = true;
         }
@@ -194,12 +194,23 @@ impl Conn {
         };
         let draining =
             self.net.drain.stage() != DrainStage::Serving && now >= self.net.drain.idle_until();
-        if over(s.clock.idle_since, limit) || draining {
+        let is_over = over(s.clock.inactive_since(), limit) && !self.still_reads(s, now);
+        if is_over || draining {
             self.report_slow_handshake(s);
             // With a linger: a request may be on the wire at this moment.
             self.begin_close(s, super::state::CloseKind::Lingering);
             self.advance(s);
         }
+    }
+
+    /// Whether the client still reads what the kernel holds of the last response, so that it is not idle. Without progress only for
+    /// as long as `--write-timeout`.
+    pub(in crate::worker) fn still_reads(&self, s: &mut ConnectionState, now: u64) -> bool {
+        let before = s.clock.untaken;
+        notice_reading(s, now);
+        let limit = millis(self.net.settings.client.write);
+        s.clock.untaken < before
+            || (s.clock.untaken > 0 && now.saturating_sub(s.clock.inactive_since()) < limit)
     }
 
     /// The app has started a response and has no body yet (server-sent events): sends the head.

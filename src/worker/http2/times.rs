@@ -15,7 +15,8 @@ impl Conn {
     /// Since when no stream is open and nothing is unsent.
     pub(in crate::worker) fn http2_idle_since(&self, s: &ConnectionState) -> Option<u64> {
         let streams = self.streams.get()?;
-        streams.idle_since().filter(|_| !s.is_unsent())
+        let since = streams.idle_since().filter(|_| !s.is_unsent())?;
+        Some(since.max(s.clock.write_progress))
     }
 
     /// When it is to be checked again, in monotonic milliseconds; 0: at the next tick.
@@ -60,7 +61,8 @@ impl Conn {
         }
         let drained =
             self.net.drain.stage() != DrainStage::Serving && now >= self.net.drain.idle_until();
-        if drained || idle >= self.http2_idle_limit(s) {
+        let is_over = idle >= self.http2_idle_limit(s) && !self.still_reads(s, now);
+        if drained || is_over {
             self.close_http2(s, Reason::NO_ERROR);
         }
     }

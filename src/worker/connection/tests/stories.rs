@@ -67,6 +67,58 @@ fn a_head_that_takes_too_long_is_answered_with_408() {
 }
 
 #[test]
+fn the_time_for_the_next_request_begins_when_the_response_is_sent() {
+    let mut world = World::with(&[("keepalive", "4")]);
+    let client = world.connect(10_000);
+    client.far.send(GET);
+    world.settle();
+    answer(&world.request(), &vec![b'x'; 60_000]).expect("a client");
+    // It reads for seven seconds.
+    for _ in 0..7 {
+        world.pass(1_000);
+        client.far.take(9_000);
+        world.settle();
+    }
+    assert_eq!(client.kept().0, 0);
+    world.pass(3_000);
+    everything(&client.far);
+    client.far.send(GET);
+    world.settle();
+    answer(&world.request(), b"").expect("a client");
+    assert_eq!(statuses(&client.far), [200]);
+    world.pass(3_000);
+    assert_eq!(client.far.seen(), ClientView::Open);
+    world.pass(2_000);
+    assert_eq!(client.far.seen(), ClientView::Ended);
+}
+
+#[test]
+fn a_client_that_reads_a_response_from_its_kernel_is_not_idle() {
+    let mut world = World::with(&[("keepalive", "4"), ("write_timeout", "20")]);
+    let [slow, silent] = [(); 2].map(|()| {
+        let client = world.connect(100_000);
+        client.far.send(GET);
+        world.settle();
+        answer(&world.request(), &vec![b'x'; 60_000]).expect("a client");
+        client
+    });
+    for _ in 0..7 {
+        world.pass(1_000);
+        slow.far.take(9_000);
+        world.settle();
+    }
+    world.pass(3_000);
+    for client in [&slow, &silent] {
+        assert_eq!(client.far.seen(), ClientView::Open);
+    }
+    world.pass(6_000);
+    assert_eq!(slow.far.seen(), ClientView::Ended);
+    assert!(!silent.far.is_closed());
+    world.pass(8_000);
+    assert!(silent.far.is_closed());
+}
+
+#[test]
 fn half_a_close_after_a_request_does_not_lose_the_answer() {
     let mut world = World::new();
     let client = world.connect(10_000);
