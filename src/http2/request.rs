@@ -15,7 +15,7 @@ pub enum StreamPurpose {
     WebSocket,
 }
 
-/// `None`: there is no target.
+/// `None`: there is no target, or the request is malformed.
 pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, StreamPurpose)> {
     let uri = request.uri();
     let protocol = request.extensions().get::<Protocol>();
@@ -50,6 +50,9 @@ pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, StreamPurpose)> {
     let mut cookies = Vec::new();
     for (name, value) in request.headers() {
         let value = value.as_bytes();
+        if is_padded(value) {
+            return None;
+        }
         match *name {
             // A different one than in the target is refused, as a second Host.
             header::HOST if Some(value) == authority => {}
@@ -69,6 +72,12 @@ pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, StreamPurpose)> {
     }
     out.put_slice(b"\r\n");
     Some((out, purpose))
+}
+
+/// RFC 9113 §8.2.1: a value does not begin or end with white space.
+fn is_padded(value: &[u8]) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_space(value.first()) || is_space(value.last())
 }
 
 fn push(out: &mut BytesMut, name: &[u8], value: &[u8]) {

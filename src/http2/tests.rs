@@ -330,6 +330,38 @@ fn what_is_no_request_ends_its_stream_or_the_connection() {
 }
 
 #[test]
+fn a_value_with_spaces_around_it_is_malformed() {
+    let mut world = World::open();
+    for (n, value) in [" b", "b ", "\tb", "b\t", " "].into_iter().enumerate() {
+        world.output.clear();
+        let stream = 2 * n as u32 + 1;
+        let mut fields = request("GET", "/");
+        fields.push(("x-a", value));
+        world.receive(&frame(
+            HEADERS,
+            END_HEADERS | END_STREAM,
+            stream,
+            &block(&fields),
+        ));
+        assert_eq!(
+            frames(&world.output),
+            [(RST_STREAM, 0, stream)],
+            "{value:?}"
+        );
+        assert!(world.output.ends_with(&1u32.to_be_bytes()));
+    }
+    let mut fields = request("GET", "/");
+    fields.extend([("x-a", "b \tc"), ("x-b", "")]);
+    world.receive(&frame(
+        HEADERS,
+        END_HEADERS | END_STREAM,
+        21,
+        &block(&fields),
+    ));
+    assert!(!world.over && world.requests().len() == 1);
+}
+
+#[test]
 fn a_flood_is_told_to_calm_down() {
     let mut world = World::open();
     world.output.clear();

@@ -340,3 +340,11 @@ def test_a_panic_of_the_server_costs_its_request(cleartext, spec, http2):
         assert client.get("/").body == b"hello"
     server.terminate()
     assert server.wait_exit() == 0
+
+
+def test_a_value_with_spaces_around_it_is_malformed(cleartext):
+    server = cleartext()
+    with Http2Client.cleartext(server.port) as client:
+        for value in (" a", "a ", "\ta", "a\t"):
+            assert client.get("/scope", headers=[("x-a", value)]).reset == 1
+        assert json.loads(client.get("/scope", headers=[("x-a", "a \tb")]).body)["headers"][1] == ["x-a", "a \tb"]
