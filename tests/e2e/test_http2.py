@@ -342,6 +342,14 @@ def test_a_panic_of_the_server_costs_its_request(cleartext, spec, http2):
     assert server.wait_exit() == 0
 
 
+@pytest.mark.parametrize("http2", [True, False])
+def test_a_message_after_the_response_is_an_error_of_the_app(cleartext, http2):
+    server = cleartext()
+    with Http2Client.cleartext(server.port) as client:
+        assert (client if http2 else server).get("/twice").body == b"once"
+        server.log.wait("response already complete")
+
+
 def test_a_value_with_spaces_around_it_is_malformed(cleartext):
     server = cleartext()
     with Http2Client.cleartext(server.port) as client:

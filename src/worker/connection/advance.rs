@@ -320,6 +320,7 @@ impl Conn {
     /// As `response_ended`, where the caller continues with the connection.
     pub(in crate::worker) fn conclude(self: &Arc<Self>, s: &mut ConnectionState) {
         s.clock.untaken = 0;
+        s.stream.answered = s.http.response_state() == ResponseState::Complete;
         let unread = s.stream.body.state == BodyState::Open;
         let keep =
             s.http.is_keep_alive() && s.stream.body.state != BodyState::Failed && !s.write_closed;

@@ -29,6 +29,8 @@ pub struct Stream {
     pub left: bool,
     /// The app was notified: it gets an error for what it sends.
     pub end_reported: bool,
+    /// Its whole response was passed to the connection.
+    pub answered: bool,
     /// A thread of the file pool sends the response, whatever the app does.
     pub promised: bool,
     /// A thread of the pool compresses what the app has sent.

@@ -383,7 +383,8 @@ impl Exchange {
         if is_forked_child() {
             return Err(SendError::Gone);
         }
-        if s.stream.number != self.number {
+        // First: a client may leave after its response, and this is an error of the app in any case.
+        if s.stream.number != self.number || s.stream.answered {
             return Err(SendError::Response(ResponseError::AlreadyComplete));
         }
         if s.write_closed || s.stream.end_reported || s.stream.body.state == BodyState::Failed {

@@ -90,6 +90,9 @@ async def app(scope, receive, send):
         await answer(send, b"fields", fields(int(query["count"])))
     elif path == "/panic":
         raise panic()
+    elif path == "/twice":
+        await answer(send, b"once")
+        await send({"type": "http.response.body", "body": b"twice"})
     elif path == "/cut":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(int(query.get("pieces", 1))):

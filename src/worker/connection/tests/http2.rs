@@ -228,3 +228,37 @@ fn panic_within(exchange: &Exchange) {
     }));
     assert!(panic.is_err());
 }
+
+#[test]
+fn what_follows_a_whole_response_is_the_same_error_for_every_client() {
+    for http2 in [true, false] {
+        for announcement in ["", "Connection: close\r\n"] {
+            let mut world = world(&[]);
+            let client = if http2 {
+                connect(&mut world)
+            } else {
+                world.connect(10_000)
+            };
+            client.far.send(&if http2 {
+                request(END_STREAM, 1, "GET")
+            } else {
+                format!("GET / HTTP/1.1\r\nHost: a\r\n{announcement}\r\n").into_bytes()
+            });
+            world.settle();
+            let exchange = world.request();
+            answer(&exchange, b"").expect("a client");
+            let is_complete = || {
+                let again = exchange.send(b"again", BodyEnd::Last);
+                matches!(
+                    again,
+                    Err(SendError::Response(ResponseError::AlreadyComplete))
+                )
+            };
+            assert!(is_complete(), "at once, {http2} {announcement}");
+            world.settle();
+            client.far.reset();
+            world.settle();
+            assert!(is_complete(), "the client has left, {http2} {announcement}");
+        }
+    }
+}
