@@ -119,6 +119,21 @@ def test_the_master_is_the_one_that_it_was(app, start):
     assert not server.leftovers()
 
 
+def test_the_hook_of_gunicorn_is_called_when_an_upgrade_begins(app, start, installed, program):
+    app.write("def pre_exec(server): open('said', 'a').write(f'{server.pid}\\n')\n", "gunicorn.conf.py")
+    server, ctl = start()
+    said = app.path / "said"
+    replace(installed, None)
+    Ctl(program, ctl.socket)("upgrade", code=1)
+    installed.symlink_to(program[0])
+    assert not said.exists()
+    ctl("upgrade", "--no-reload")
+    eventually(lambda: said.exists() and said.read_text() == f"{server.master}\n", "it was called")
+    # The process that calls it has outlived the upgrade.
+    ctl("upgrade")
+    eventually(lambda: said.read_text() == f"{server.master}\n" * 2, "it was called again")
+
+
 def test_a_reload_that_fails_leaves_the_old_workers(app, start):
     server, ctl = start()
     app.write(IMPORT_ERROR)

@@ -134,10 +134,6 @@ pub(super) const SETTINGS: &[Definition] = &[
         Some("30"),
         DIRTY,
     ),
-    in_file(
-        "pre_exec",
-        Support::Idle("an upgrade forks no second master, so it is never called"),
-    ),
     in_file("on_dirty_starting", DIRTY),
     in_file("dirty_post_fork", DIRTY),
     in_file("dirty_worker_init", DIRTY),

@@ -150,7 +150,12 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("post_worker_init", WORKER_HOOK),
     ("worker_int", WORKER_HOOK),
     ("worker_abort", WORKER_HOOK),
-    ("pre_exec", Same),
+    (
+        "pre_exec",
+        Not(
+            "called when an upgrade in place begins, in the process that workers are forked from; the upgrade does not wait for it",
+        ),
+    ),
     ("pre_request", WORKER_HOOK),
     ("post_request", WORKER_HOOK),
     ("child_exit", SIDE_HOOK),

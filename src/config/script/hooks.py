@@ -262,6 +262,9 @@ class Arbiter:
     def on_exit(self, message):
         self.call("on_exit", self.server)
 
+    def pre_exec(self, message):
+        self.call("pre_exec", self.server)
+
 
 # The names in gunicorn's modules whose changes have an effect (see also `tell`).
 COUNTS = ("gunicorn.http.wsgi.Response", "gunicorn.http.wsgi.Response.default_headers", "gunicorn.glogging.Logger")

@@ -26,7 +26,7 @@ from urllib.parse import unquote_to_bytes
 # With the number of arguments that each is called with.
 HOOKS = {
     "on_starting": 1, "on_reload": 1, "when_ready": 1, "pre_fork": 2, "post_fork": 2, "post_worker_init": 1, "worker_int": 1, "worker_abort": 1,
-    "pre_request": 2, "post_request": 4, "child_exit": 2, "worker_exit": 2, "nworkers_changed": 3, "on_exit": 1,
+    "pre_request": 2, "post_request": 4, "child_exit": 2, "worker_exit": 2, "nworkers_changed": 3, "on_exit": 1, "pre_exec": 1,
 }
 
 

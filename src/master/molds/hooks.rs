@@ -61,6 +61,11 @@ impl Shell<'_> {
         self.call(self.supervisor.generation(), &json!({"call": "on_exit"}));
     }
 
+    /// Another program is about to go on in this process. It does not wait for the hook.
+    pub(in crate::master) fn hook_exec(&self) {
+        self.call(self.supervisor.generation(), &json!({"call": "pre_exec"}));
+    }
+
     /// Lets a hung worker call `worker_abort`, if it can still run Python.
     pub(in crate::master) fn abort(&mut self, incarnation: Incarnation) {
         let Some(worker) = self.fleet.workers.get(incarnation) else {

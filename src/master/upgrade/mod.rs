@@ -133,6 +133,7 @@ impl Shell<'_> {
     fn become_successor(&mut self, attempt: &Attempt) -> String {
         let program = attempt.launch.path.display();
         tracing::info!(%program, "upgrade: handing over to the new program");
+        self.hook_exec();
         observability::flush_pending();
         let (state, kept) = match self.written(&attempt.callers, attempt.then, "") {
             Ok(written) => written,
