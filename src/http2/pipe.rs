@@ -83,6 +83,10 @@ impl AsyncRead for Pipe {
         }
         buffer.put_slice(&buffers.inbound[..count]);
         buffers.inbound.advance(count);
+        if buffers.inbound.is_empty() {
+            // The owner of its memory can use it again.
+            buffers.inbound = BytesMut::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -127,5 +131,34 @@ impl AsyncWrite for Pipe {
     /// The connection under it is closed by its owner.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn the_memory_of_what_was_read_is_used_again() {
+        let mut pipe = Pipe::default();
+        let mut input = BytesMut::with_capacity(1_000);
+        let place = input.as_ptr();
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            input.reserve(1_000);
+            assert_eq!(input.as_ptr(), place);
+            input.extend_from_slice(&[b'x'; 600]);
+            pipe.feed(&mut input);
+            let mut found = [0; 600];
+            let mut buffer = ReadBuf::new(&mut found);
+            assert!(
+                Pin::new(&mut pipe)
+                    .poll_read(&mut context, &mut buffer)
+                    .is_ready()
+            );
+            assert_eq!(buffer.filled(), [b'x'; 600]);
+        }
     }
 }

@@ -245,11 +245,17 @@ impl Conn {
 
     /// Also reads the bytes of a TLS handshake.
     pub(super) fn read_once(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
-        let input = match s.ws.as_mut().and_then(|ws| ws.frames.as_mut()) {
-            None => s.http.input(),
-            Some(frames) => frames.input(),
+        let result = if s.transport.is_complete() {
+            // Most streams have no body, and need no buffer for one.
+            ReadResult::Complete
+        } else {
+            let input = match s.ws.as_mut().and_then(|ws| ws.frames.as_mut()) {
+                None => s.http.input(),
+                Some(frames) => frames.input(),
+            };
+            s.transport.read(input)
         };
-        match s.transport.read(input) {
+        match result {
             ReadResult::End => {
                 s.read_ended = true;
                 s.http.input_ended();

@@ -43,7 +43,7 @@ impl Conn {
             .stream
             .entry
             .take()
-            .map(|entry| ledger.upgrade(entry, status));
+            .map(|entry| Box::new(ledger.upgrade(entry, status)));
         Some((fd, read))
     }
 
@@ -99,7 +99,7 @@ impl Conn {
         if let Some(upgraded) = s.stream.upgraded.take() {
             self.net
                 .ledger
-                .end_upgraded(upgraded, 0, self.logged_client());
+                .end_upgraded(*upgraded, 0, self.logged_client());
         }
     }
 }

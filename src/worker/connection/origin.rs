@@ -13,12 +13,12 @@ use crate::proxy::{self, Disagreement, ForwardedRequest, Header, Malformed};
 use crate::worker::network::Network;
 
 /// The client of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ConnectionOrigin {
     /// `None`: a unix peer.
     pub client: Option<SocketAddr>,
-    /// The address that the client has connected to, where that is not ours.
-    pub server: Option<SocketAddr>,
+    /// The address that the client has connected to, where that is not ours: a PROXY header has named it.
+    pub server: Option<Box<SocketAddr>>,
     /// Whether its forwarding headers are trusted.
     trust: Trust,
 }
@@ -44,7 +44,7 @@ impl ConnectionOrigin {
         match header {
             Header::Proxied { client, server } => Self {
                 client: Some(client),
-                server: Some(server),
+                server: Some(Box::new(server)),
                 trust: trust(net, Some(client)),
             },
             Header::Local => Self::of_peer(net, peer),
@@ -98,7 +98,7 @@ impl Conn {
 
     /// The address that the client has connected to, when a PROXY header has reported one.
     pub fn server(&self) -> Option<SocketAddr> {
-        self.origin.get().and_then(|origin| origin.server)
+        self.origin.get()?.server.as_deref().copied()
     }
 
     /// What the forwarding fields of a request contain, where they are trusted.

@@ -145,7 +145,7 @@ impl Conn {
         while let Some(part) = &mut s.pending {
             if part.left == 0 {
                 s.out = std::mem::take(&mut part.behind);
-                s.pending = part.next.take().map(|next| *next);
+                s.pending = part.next.take();
                 return;
             }
             if share == 0 {

@@ -42,7 +42,7 @@ pub struct Stream {
     /// Set as long as the request is in flight.
     pub entry: Option<Entry>,
     /// Its access log line is written when the app, which has taken over the connection, has finished the request.
-    pub upgraded: Option<Upgraded>,
+    pub upgraded: Option<Box<Upgraded>>,
 }
 
 impl Stream {

@@ -150,7 +150,8 @@ impl Exchange {
                 let slice = *slice;
                 let (left, suffix) = Self::begin_raw(s, slice.length)?;
                 if left > 0 {
-                    s.pending = Some(PendingBody::file(file.clone(), slice.start, left, suffix));
+                    let part = PendingBody::file(file.clone(), slice.start, left, suffix);
+                    s.pending = Some(Box::new(part));
                 }
                 self.conn.flush(s);
                 Ok(())
@@ -197,15 +198,15 @@ fn chain<'p>(
     file: &std::sync::Arc<std::fs::File>,
     parts: &'p Multipart,
     suffix: &[u8],
-) -> (&'p [u8], Option<PendingBody>) {
+) -> (&'p [u8], Option<Box<PendingBody>>) {
     let end = [&parts.end, suffix].concat();
     let mut behind: &[u8] = &end;
     let mut next = None;
     for section in parts.sections.iter().rev() {
         let Slice { start, length } = section.slice;
         let mut part = PendingBody::file(file.clone(), start, length, behind);
-        part.next = next.map(Box::new);
-        next = Some(part);
+        part.next = next;
+        next = Some(Box::new(part));
         behind = &section.preamble;
     }
     let first = parts

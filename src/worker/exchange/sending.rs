@@ -216,7 +216,7 @@ impl Exchange {
                 let kept = s.out.len() + rest.iter().map(|piece| piece.len()).sum::<usize>();
                 let file = if kept > spool::KEPT { new(kept) } else { None };
                 match file {
-                    Some(file) => s.pending = Some(PendingBody::spooled(file, &rest)),
+                    Some(file) => s.pending = Some(Box::new(PendingBody::spooled(file, &rest))),
                     None => keep(&mut s.out, &mut s.pending, rest, pieces[1].len(), lend),
                 }
             }
@@ -332,7 +332,8 @@ impl Exchange {
         s.out.extend_from_slice(raw.prefix);
         let (left, excess) = (raw.len, raw.excess);
         if left > 0 {
-            s.pending = Some(PendingBody::file(file.into(), offset, left, raw.suffix));
+            let part = PendingBody::file(file.into(), offset, left, raw.suffix);
+            s.pending = Some(Box::new(part));
         } else {
             s.out.extend_from_slice(raw.suffix);
         }
@@ -404,7 +405,7 @@ impl Exchange {
 /// Keeps what the socket did not take: a reference for a large block, which had `length` bytes.
 pub(super) fn keep(
     out: &mut BytesMut,
-    part: &mut Option<PendingBody>,
+    part: &mut Option<Box<PendingBody>>,
     rest: [&[u8]; 3],
     length: usize,
     lend: Option<Lend<'_>>,
@@ -414,10 +415,8 @@ pub(super) fn keep(
     if data.len() >= WORTH_LENDING
         && let Some(block) = lend.and_then(|lend| lend())
     {
-        *part = Some(PendingBody::block(
-            block.slice(length - data.len()..length),
-            tail,
-        ));
+        let rest = block.slice(length - data.len()..length);
+        *part = Some(Box::new(PendingBody::block(rest, tail)));
     } else {
         out.extend_from_slice(data);
         out.extend_from_slice(tail);

@@ -227,6 +227,14 @@ impl Transport {
         self.readable
     }
 
+    /// The request on this stream has ended: a read would find nothing.
+    pub fn is_complete(&mut self) -> bool {
+        match self.own() {
+            Some(Wire::Stream(stream)) => stream.is_complete(),
+            _ => false,
+        }
+    }
+
     /// Reads once into the spare capacity of `buffer`.
     pub fn read(&mut self, buffer: &mut BytesMut) -> ReadResult {
         let room = buffer.capacity() - buffer.len();

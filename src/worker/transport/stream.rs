@@ -74,6 +74,11 @@ impl StreamWire {
         .is_ready()
     }
 
+    /// The request has ended.
+    pub fn is_complete(&self) -> bool {
+        self.body.is_none()
+    }
+
     pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         let mut context = Context::from_waker(&self.waker);
         while let Some(body) = &mut self.body {
