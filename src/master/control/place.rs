@@ -118,10 +118,16 @@ fn runtime_directory() -> Option<PathBuf> {
     Some(first.into())
 }
 
+/// Only one that is this user's: after `sudo -E` or `su` the variable still names that of another user.
 fn user_directory() -> Option<PathBuf> {
     env::var_os("XDG_RUNTIME_DIR")
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+        .filter(|directory| belongs_to_this_user(directory))
+}
+
+fn belongs_to_this_user(directory: &Path) -> bool {
+    fs::symlink_metadata(directory).is_ok_and(|it| it.is_dir() && it.uid() == effective_user())
 }
 
 /// For containers and root shells, without such a directory.
@@ -187,6 +193,17 @@ mod tests {
                 examine_private(&directory),
                 Err("belongs to user 65534".to_owned())
             );
+        }
+    }
+
+    #[test]
+    fn a_users_directory_is_not_that_of_another_user() {
+        let own = tempfile::tempdir().expect("a directory");
+        assert!(belongs_to_this_user(own.path()));
+        assert!(!belongs_to_this_user(&own.path().join("absent")));
+        if effective_user() == 0 {
+            std::os::unix::fs::chown(own.path(), Some(65534), None).expect("root may");
+            assert!(!belongs_to_this_user(own.path()));
         }
     }
 
