@@ -140,7 +140,7 @@ impl Oracle {
             Report::PreparationTimedOut { .. } => self.failed_boot = Some((124, self.now)),
             Report::StageBegan { .. } => {
                 law!(self.reload.is_none(), "{report:?} during a reload");
-                self.stages = true;
+                (self.stages, self.promoted) = (true, false);
             }
             Report::Staged { generation, .. } => {
                 law!(
@@ -190,7 +190,7 @@ impl Oracle {
                     self.reload == Some(*generation) && (self.staged.is_some() || self.mixed),
                     "{report:?}: it is not staged"
                 );
-                self.staged = None;
+                (self.staged, self.promoted) = (None, true);
             }
             Report::Reloaded { generation, .. }
             | Report::Discarded { generation }
@@ -200,8 +200,8 @@ impl Oracle {
                     "{report:?}: no such reload"
                 );
                 law!(
-                    self.staged.is_none() || !matches!(report, Report::Reloaded { .. }),
-                    "{report:?} without an operator's word"
+                    !self.stages || self.promoted || !matches!(report, Report::Reloaded { .. }),
+                    "{report:?} without a promotion"
                 );
                 (self.reload, self.staged, self.mixed) = (None, None, false);
                 let stages = std::mem::take(&mut self.stages);

@@ -37,6 +37,8 @@ pub struct Oracle {
     pub staged: Option<BTreeSet<Slot>>,
     /// The rollout is for a stage, or was.
     pub stages: bool,
+    /// An operator, or the comparison, has decided that it shall serve.
+    pub promoted: bool,
     /// Two generations serve: a canary.
     pub mixed: bool,
     /// When the canary must have ended.
@@ -120,6 +122,7 @@ impl Oracle {
             reload: None,
             staged: None,
             stages: false,
+            promoted: false,
             mixed: false,
             canary_until: None,
             worse: false,
