@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::config::{ForwardedHeaders, Settings, TrustedPeers, XForwarded};
 use crate::http::{Connection, HttpEvent, Policy, RequestHead, UnderscorePolicy, is_host};
-use crate::proxy::{Forwarded, ForwardedRequest};
+use crate::proxy::{Forwarded, ForwardedRequest, Scheme};
 
 pub const SEEDS: &[&[u8]] = &[
     b"X-Forwarded-For: 6.6.6.6, 203.0.113.7, 10.0.0.1\nX-Forwarded-Proto: https",
@@ -80,7 +80,7 @@ fn can_be_shown(forwarded: &ForwardedRequest) {
         assert!(is_host(host.as_bytes()) && !host.is_empty());
         let field = forwarded.host_field().expect("there is a host");
         assert!(is_host(field.as_bytes()), "{field}");
-        assert!(forwarded.server().is_some());
+        assert!(forwarded.server(Scheme::Http).is_some());
     }
     if let Some(prefix) = &forwarded.prefix {
         assert!(
