@@ -125,3 +125,33 @@ async def app(scope, receive, send):
     server = serve(workers=1)
     response = server.get()
     assert response.body == b"ab" and response.chunks == [b"a", b"b"]
+
+
+def test_a_connection_after_a_streamed_response_is_accepted_at_once(serve, app):
+    """Output that is held for a moment is watched by the thread that accepts, which must not take an idle loop for a blocked one."""
+    app.write("""
+import asyncio
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/whole":
+        return await send({"type": "http.response.body", "body": b"whole"})
+    pieces = [{"type": "http.response.body", "body": b"piece", "more_body": True}] * 5
+    await asyncio.gather(*map(send, pieces))
+    await send({"type": "http.response.body", "body": b""})
+""")
+    server = serve(workers=1)
+    delays = []
+    for pause in (0.2, 0.4, 0.5, 0.6):
+        # Longer than the interval of the checks whether the worker is blocked.
+        time.sleep(1)
+        with server.connect() as client:
+            assert client.get("/").body == b"piece" * 5
+        time.sleep(pause)
+        began = time.monotonic()
+        with server.connect() as client:
+            assert client.get("/whole").body == b"whole"
+        delays.append(time.monotonic() - began)
+    # All but one: the machine may be busy, the server may not be late by design.
+    assert sorted(delays)[-2] < 0.1, delays

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::Watching;
+use super::{LOOK_MS, Watching};
 use crate::config::PortSharing;
 use crate::ipc::ScoreboardState;
 use crate::sys::epoll::WatchMode;
@@ -102,12 +102,19 @@ impl Watching {
         }
     }
 
-    /// A worker that has not returned to its reactor since the last check gets no connection that another one could
-    /// accept.
+    /// A worker that has not returned to its reactor for `LOOK_MS` gets no connection that another one could accept.
+    /// uvloop does not say when it sleeps: there a turn in each interval is the only sign of life.
     pub(super) fn look_at_the_worker(&mut self) {
+        let now = sys::monotonic_ms();
+        if now < self.look_at {
+            return;
+        }
+        // After a time without checks, or one in which the whole process stood still, the turns say nothing yet.
+        let is_late = now > self.look_at + LOOK_MS;
+        self.look_at = now + LOOK_MS;
         let turns = self.own.net.clock.turns();
         let asleep = turns % 2 == 1;
-        let stuck = !asleep && turns == self.seen_turns;
+        let stuck = !asleep && !is_late && turns == self.seen_turns;
         self.seen_turns = turns;
         match self.accepting {
             Accepting::Armed if stuck => self.disarm(Accepting::Stuck),

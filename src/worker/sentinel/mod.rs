@@ -60,6 +60,7 @@ impl Sentinel {
                         audience: Audience::Everybody,
                         deadline: None,
                         seen_turns: 0,
+                        look_at: 0,
                         held_at: 0,
                         left_over_at: 0,
                         completed: 0,
@@ -80,7 +81,10 @@ struct Watching {
     audience: Audience,
     /// When the process exits, whatever Python does.
     deadline: Option<u64>,
+    /// At the last check whether the worker returns to its reactor.
     seen_turns: u64,
+    /// When the next one is due.
+    look_at: u64,
     /// When held output was seen last; zero: not checking.
     held_at: u64,
     /// When the next check for left-over connections is due.
@@ -108,7 +112,7 @@ impl Watching {
             let next = match self.accepting {
                 Accepting::BackOff(until) => Some(until),
                 // Also while all is quiet: a worker that gets stuck causes no event.
-                Accepting::Armed | Accepting::Stuck => Some(now + LOOK_MS),
+                Accepting::Armed | Accepting::Stuck => Some(self.look_at.max(now)),
                 Accepting::Full => Some(self.left_over_at),
                 Accepting::No | Accepting::Handing => None,
             };
@@ -132,9 +136,7 @@ impl Watching {
                 }
             }
             self.look_at_held_output();
-            if count == 0 {
-                self.look_at_the_worker();
-            }
+            self.look_at_the_worker();
         }
     }
 
