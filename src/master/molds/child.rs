@@ -32,6 +32,7 @@ pub struct MoldChild {
     pub(super) board: Board,
     pub(super) loaded_files: Option<OwnedFd>,
     pub(super) certificates: Option<SharedCertificates>,
+    /// Of the listeners that come with each order; those of a preview last.
     pub(super) addresses: Vec<(ListenerAddress, Protection, Audience)>,
     pub(super) master: Pid,
 }

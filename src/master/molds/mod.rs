@@ -203,18 +203,21 @@ impl Shell<'_> {
         let mut addresses = listeners.facts(&generation_config.listeners);
         addresses.extend(previews);
         Some(MoldInit {
-            generation: u64::from(generation.0),
-            certificates: self.shared_certificates(&generation_config),
-            addresses,
             logs: logs(&self.generations.logging, &generation_config.settings),
-            identity: self.fleet.identity.clone(),
-            hooks: self.hooks_begin(generation, generation_config.settings.workers),
-            lifeline: self.fleet.lifeline.read.take()?,
-            board: self.fleet.scoreboard.board(),
-            loaded_files: self.helpers.watcher.take_loaded_files(),
+            mold: MoldChild {
+                settings: generation_config.settings.clone(),
+                hooks: self.hooks_begin(generation, generation_config.settings.workers),
+                generation: u64::from(generation.0),
+                identity: self.fleet.identity.clone(),
+                channel,
+                lifeline: self.fleet.lifeline.read.take()?,
+                board: self.fleet.scoreboard.board(),
+                loaded_files: self.helpers.watcher.take_loaded_files(),
+                certificates: self.shared_certificates(&generation_config),
+                addresses,
+                master,
+            },
             generation_config,
-            channel,
-            master,
         })
     }
 
