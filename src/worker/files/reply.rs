@@ -219,8 +219,7 @@ impl Reply {
             // It would name another host.
             return Reply::not_found();
         }
-        let is_whole = root.is_empty() || path.starts_with(root.as_bytes());
-        let mut location = if is_whole {
+        let mut location = if is_below(path, root.as_bytes()) {
             [path, b"/"].concat()
         } else {
             beside(path)
@@ -264,6 +263,12 @@ impl Reply {
         fields.extend(file.fields.iter().map(|(name, value)| (&**name, &**value)));
         fields
     }
+}
+
+fn is_below(path: &[u8], root: &[u8]) -> bool {
+    let root = root.strip_suffix(b"/").unwrap_or(root);
+    let rest = path.strip_prefix(root);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// The last segment of the path with a slash, as a reference that is relative to the path: the proxy has removed the
@@ -363,6 +368,21 @@ impl<'h> Lists<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_root_ends_with_a_segment() {
+        for (path, root, expected) in [
+            ("/app/dir", "", true),
+            ("/app/dir", "/app", true),
+            ("/app/dir", "/app/", true),
+            ("/app", "/app", true),
+            ("/apple/dir", "/app", false),
+            ("/static/dir", "/app", false),
+        ] {
+            let found = is_below(path.as_bytes(), root.as_bytes());
+            assert_eq!(found, expected, "{path} {root}");
+        }
+    }
 
     #[test]
     fn a_relative_reference_is_one_segment() {
