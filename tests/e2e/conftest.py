@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness.as_wsgi import as_wsgi  # noqa: E402
 from harness.place import ROOT, SITE  # noqa: E402
 from harness.server import Server  # noqa: E402
+from harness.tls import Authority  # noqa: E402
 
 HERE = Path(__file__).parent
 # A shell starts what runs in the background with these ignored, and each server of a story would inherit that.
@@ -55,6 +56,18 @@ def pytest_collection_modifyitems(config, items):
     kept = [item for item in items if item.path.name in BOTH_INTERFACES and not any(word in item.nodeid for word in ASGI_ALONE)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate authority of the module's own."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def pair(authority):
+    """A chain for this machine, and its key."""
+    return authority.issue("server", ["localhost", "127.0.0.1"])
 
 
 @pytest.fixture(scope="session")

@@ -5,22 +5,12 @@ import pytest
 from harness.client import Client
 from harness.http2 import Http2Client, context
 from harness.response import Cut
-from harness.tls import Authority, TlsClient
+from harness.tls import TlsClient
 
 pytestmark = [pytest.mark.both_artifacts, pytest.mark.both_loops]
 
 both = pytest.mark.parametrize("spec", ["app:app", "app:application"])
 counts = pytest.mark.parametrize("pieces", [1, 2, 50])
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority):
-    return authority.issue("server", ["localhost", "127.0.0.1"])
 
 
 @pytest.fixture

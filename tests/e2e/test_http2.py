@@ -8,22 +8,12 @@ import httpx
 import pytest
 from harness.client import Client
 from harness.http2 import Http2Client, context
-from harness.tls import Authority, TlsClient
+from harness.tls import TlsClient
 from harness.waiting import eventually
 
 pytestmark = [pytest.mark.both_artifacts, pytest.mark.both_loops]
 
 both = pytest.mark.parametrize("spec", ["app:app", "app:application"])
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority):
-    return authority.issue("server", ["localhost", "127.0.0.1"])
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import ssl
 
 import pytest
 from harness.http2 import Http2Client, context
-from harness.tls import Authority
 
 pytestmark = [pytest.mark.both_loops]
 
@@ -67,11 +66,6 @@ class RecordSocket:
 
     def recv(self, size):
         return self.until(lambda: self.session.read(size))
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 def test_what_is_ready_together_leaves_together(serve, app, authority):

@@ -18,16 +18,6 @@ from harness.waiting import eventually
 pytestmark = [pytest.mark.both_artifacts, pytest.mark.both_loops]
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def pair(authority):
-    return authority.issue("server", ["localhost", "127.0.0.1"])
-
-
 def files(pair):
     return ["--certfile", pair[0], "--keyfile", pair[1]]
 

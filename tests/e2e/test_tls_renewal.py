@@ -8,15 +8,10 @@ import urllib.request
 
 import pytest
 from harness.load import Load
-from harness.tls import Authority, TlsClient, TlsServer
+from harness.tls import TlsClient, TlsServer
 from harness.waiting import eventually
 
 pytestmark = [pytest.mark.both_artifacts]
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

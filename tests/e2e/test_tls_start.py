@@ -6,14 +6,9 @@ import ssl
 import subprocess
 
 import pytest
-from harness.tls import Authority, TlsClient
+from harness.tls import TlsClient
 
 pytestmark = [pytest.mark.both_artifacts]
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -307,7 +307,7 @@ fn reload_applies_the_configuration() {
     let mut server = Server::start("v1", &["-b", "127.0.0.1:0", "-w", "1"]);
     let port = server.port();
     server.up();
-    server.write_arguments("--workers 3 --env STORY=told --backlog 7");
+    server.write_arguments("--workers 3 --env COLOUR=green --backlog 7");
     server.signal(SignalNumber::HUP);
     assert!(server.line("only a restart applies").contains("--backlog"));
     server.line("reload succeeded");
@@ -683,7 +683,7 @@ fn directory_and_environment_of_a_worker() {
             "--chdir",
             &current,
             "-e",
-            "STORY=told",
+            "COLOUR=green",
         ],
     );
     let port = server.port();

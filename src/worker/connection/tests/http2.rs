@@ -157,8 +157,8 @@ fn received(client: &Client) -> Vec<(u8, u32, Option<u32>)> {
     found
 }
 
-#[test]
-fn a_response_with_more_fields_than_a_stream_can_have_is_an_error_of_the_app() {
+/// A client with two requests, on the streams 1 and 3.
+fn two_requests() -> (World, Client, Exchange, Exchange) {
     let mut world = world(&[]);
     let client = connect(&mut world);
     client.far.send(&request(END_STREAM, 1, "GET"));
@@ -167,6 +167,12 @@ fn a_response_with_more_fields_than_a_stream_can_have_is_an_error_of_the_app() {
     received(&client);
     let mut requests = world.requests();
     let (second, first) = (requests.remove(1).0, requests.remove(0).0);
+    (world, client, first, second)
+}
+
+#[test]
+fn a_response_with_more_fields_than_a_stream_can_have_is_an_error_of_the_app() {
+    let (mut world, client, first, second) = two_requests();
     assert!(matches!(
         start(&first, &fields(30_000)),
         Err(SendError::Response(ResponseError::TooManyFields))
@@ -183,14 +189,7 @@ fn a_response_with_more_fields_than_a_stream_can_have_is_an_error_of_the_app() {
 
 #[test]
 fn a_panic_of_the_server_costs_the_stream_and_not_the_connection() {
-    let mut world = world(&[]);
-    let client = connect(&mut world);
-    client.far.send(&request(END_STREAM, 1, "GET"));
-    client.far.send(&request(END_STREAM, 3, "GET"));
-    world.settle();
-    received(&client);
-    let mut requests = world.requests();
-    let (second, first) = (requests.remove(1).0, requests.remove(0).0);
+    let (mut world, client, first, second) = two_requests();
     first.start(200, None, []).expect("a client");
     panic_within(&first);
     world.settle();
