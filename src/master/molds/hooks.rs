@@ -61,7 +61,7 @@ impl Shell<'_> {
         self.call(self.supervisor.generation(), &json!({"call": "on_exit"}));
     }
 
-    /// Another program is about to go on in this process. It does not wait for the hook.
+    /// Called before another program goes on in this process; that does not wait for the hook.
     pub(in crate::master) fn hook_exec(&self) {
         self.call(self.supervisor.generation(), &json!({"call": "pre_exec"}));
     }
