@@ -231,7 +231,7 @@ impl Worker {
             self.init.generation,
             self.version,
             std::env::current_dir().unwrap_or_default().display(),
-            variable("STORY"),
+            variable("COLOUR"),
             variable("LISTEN_FDS"),
             descriptors,
             self.init.lifeline.as_raw_fd(),

@@ -312,7 +312,7 @@ fn reload_applies_the_configuration() {
     assert!(server.line("only a restart applies").contains("--backlog"));
     server.line("reload succeeded");
     eventually("three workers", || server.workers().len() == 3);
-    assert_eq!(ask(port).expect("it serves")["env"], "told");
+    assert_eq!(ask(port).expect("it serves")["env"], "green");
 }
 
 fn first_boot_that_fails_says_why_once() {
@@ -691,7 +691,7 @@ fn directory_and_environment_of_a_worker() {
     let about = ask(port).expect("it serves");
     assert_eq!(
         (about["cwd"].as_str(), about["env"].as_str()),
-        (one.to_str().expect("UTF-8"), "told")
+        (one.to_str().expect("UTF-8"), "green")
     );
     // The deploy swaps the link. A worker that dies now is replaced in its own generation's directory.
     fs::remove_file(&current).expect("a link");
