@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::evidence::{Evidence, Figures, Regression};
 use super::mutation::fault;
-use super::rollout::{Batch, Goal, Replaced, RolloutStep};
+use super::reload_state::{Batch, Goal, Replaced};
+use super::rollout::RolloutStep;
 use super::{
     Action, Answer, Generation, ReloadFailure, Report, RolloutRefusal, ServiceState, Supervisor,
     Token, Trial,

@@ -1,6 +1,6 @@
 //! `--reload`: files of the app have changed. Boots that waited for this start, serving workers are reloaded.
 
-use super::rollout::{Goal, Rollout};
+use super::reload_state::{Goal, Rollout};
 use super::slot::BootCondition;
 use super::worker::Worker;
 use super::{MasterPhase, ReloadFailure, SourceWatching, Supervisor};

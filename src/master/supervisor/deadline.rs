@@ -2,8 +2,7 @@
 
 use super::clock::PULSE;
 use super::mutation::fault;
-use super::reload::Reload;
-use super::rollout::Batch;
+use super::reload_state::{Batch, Reload};
 use super::steps::FAST;
 use super::worker::{Worker, WorkerLife};
 use super::{

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BootFailure, Bounds, CompanionId, Figures, Generation, Helper, HelperEnd, Incarnation, Load,
-    MoldMessage, Plan, Slot, Token,
+    Bounds, CompanionId, Figures, Generation, Helper, HelperEnd, Incarnation, Load, Plan, Slot,
+    Token,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +146,15 @@ pub enum WorkerMessage {
     },
 }
 
+/// A message from a mold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoldMessage {
+    /// It can fork workers from here on.
+    Ready,
+    /// It exits after this.
+    Failed { phase: BootPhase },
+}
+
 /// `ipc::Phase`: where a boot failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BootPhase {
@@ -175,27 +184,22 @@ pub enum CoreDump {
     No,
 }
 
+/// Why a worker, or a mold, did not become ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BootFailure {
+    /// Reported by the worker itself, with a text.
+    Reported(BootPhase),
+    Exited(Exit),
+    TimedOut,
+    NotSpawned,
+}
+
 /// Result of reading the configuration again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigResult {
     Good(Box<Plan>),
     /// It is invalid, or the reader crashed or timed out; the shell has the text.
     Bad,
-}
-
-/// Why a worker that serves is to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Retirement {
-    /// `--max-requests`
-    Requests,
-    /// `--max-worker-memory`
-    Memory,
-    /// `--max-worker-lifetime`
-    Lifetime,
-    /// `ctl restart-worker`
-    Requested,
-    /// One of its threads hangs; the others serve.
-    Hung,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,30 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::mutation::fault;
 use super::pacing::Pacing;
-use super::{Action, MasterPhase, Moment, Report, Retry, Supervisor};
+use super::{Action, Helper, HelperEnd, MasterPhase, Moment, Report, Retry, Supervisor};
 
 /// Time limit for the last hook, and for the exit of every helper.
 const CLOSING: Duration = Duration::from_secs(5);
-
-/// A child process of the master that is no worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Helper {
-    /// Watches files for changes (`--reload`). Comes first: workers report to it what they load.
-    Watcher,
-    /// Answers probes (`--admin-bind`).
-    Monitor,
-}
-
-/// How a helper ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HelperEnd {
-    /// The shell has ended it to replace it.
-    Renewed,
-    /// By a SIGKILL or SIGTERM that was not ours.
-    Killed,
-    /// By itself, or it could not be started.
-    Failed,
-}
 
 /// One configured helper.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Retirement;
 use super::chance::Chance;
 
 /// `--max-requests`, `--max-worker-memory`, `--max-worker-lifetime`, and their random jitter.
@@ -34,6 +33,21 @@ pub(super) struct WorkerUsage {
     pub(super) memory: Option<u64>,
     /// Since it became ready.
     pub(super) age: Duration,
+}
+
+/// Why a worker that serves is to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retirement {
+    /// `--max-requests`
+    Requests,
+    /// `--max-worker-memory`
+    Memory,
+    /// `--max-worker-lifetime`
+    Lifetime,
+    /// `ctl restart-worker`
+    Requested,
+    /// One of its threads hangs; the others serve.
+    Hung,
 }
 
 /// The limit that was reached, with its numbers: requests, bytes or seconds.

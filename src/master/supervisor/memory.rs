@@ -4,24 +4,11 @@
 //! When a control group is full, the kernel kills its largest process, and that is a serving worker. So if not all
 //! new workers fit, slots are replaced a few at a time, as with a surge; if not one fits, the reload is refused.
 
-use serde::{Deserialize, Serialize};
-
 use super::clock::PULSE;
 use super::mutation::fault;
-use super::rollout::{Batch, Goal};
+use super::reload_state::{Batch, Goal, Room};
 use super::worker::{Worker, WorkerLife};
 use super::{Action, AvailableMemory, Moment, ReloadFailure, Report, Supervisor};
-
-/// How many workers of the next batch may boot beside the living ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Room {
-    /// The memory is being measured.
-    Asked,
-    /// Not one fits while replaced workers have not exited: it is measured again then.
-    NotYet { again: Moment },
-    /// So many slots, or all if there is no limit.
-    For { slots: u32 },
-}
 
 impl Supervisor {
     /// Called before each batch.

@@ -39,6 +39,7 @@ mod preparation;
 mod reconcile;
 mod recycle;
 mod reload;
+mod reload_state;
 mod report;
 mod rollback;
 mod rollout;
@@ -61,17 +62,15 @@ use serde::{Deserialize, Serialize};
 pub use action::{Action, Answer, DrainCause, KillReason, Order, RolloutRefusal, ServiceState};
 pub use companion::{CompanionStage, CompanionView};
 pub use event::{
-    AvailableMemory, Beat, BootPhase, Command, CompanionEnd, ConfigResult, CoreDump, Event, Exit,
-    Portion, Retirement, Signal, StopMode, Trial, WorkerMessage,
+    AvailableMemory, Beat, BootFailure, BootPhase, Command, CompanionEnd, ConfigResult, CoreDump,
+    Event, Exit, MoldMessage, Portion, Signal, StopMode, Trial, WorkerMessage,
 };
 pub use evidence::{BUCKETS, Evidence, EvidenceSummary, Figures, Regression};
-pub use helper::{Helper, HelperEnd};
-pub use limits::{Excess, WorkerLimits};
+pub use limits::{Excess, Retirement, WorkerLimits};
 pub use load::{Load, ScaleDecision, ScaleReason, WAITS};
-pub use mold::MoldMessage;
-pub use names::{CompanionId, Generation, Incarnation, Moment, Slot, Token};
+pub use names::{CompanionId, Generation, Helper, HelperEnd, Incarnation, Moment, Slot, Token};
 pub use plan::{Abort, Bounds, CompanionPlan, ForkedFrom, Plan, ScaleRules, SourceWatching, Winch};
-pub use report::{BootFailure, CompanionReport, Extent, ReloadFailure, Report, Retry, Who};
+pub use report::{CompanionReport, Extent, ReloadFailure, Report, Retry, Who};
 pub use scaling::ScalingView;
 pub use state::{NotNow, StateError};
 pub use view::{RolloutStage, RolloutView, ServerState, WorkerStage, WorkerView};
@@ -84,7 +83,7 @@ use helper::{Beside, Helpers};
 use mold::Mold;
 use preparation::Preparation;
 use recycle::Retiree;
-use reload::{QueuedRollout, Reload};
+use reload_state::{QueuedRollout, Reload};
 use rollback::Previous;
 use scaling::Scaling;
 use slot::SlotState;

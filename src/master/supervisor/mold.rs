@@ -11,18 +11,9 @@ use super::pacing::{Pacing, is_kill};
 use super::slot::{BootCondition, Proven};
 use super::steps::FAST;
 use super::{
-    Action, BootFailure, BootPhase, ForkedFrom, Generation, Incarnation, MasterPhase, Moment, Plan,
-    ReloadFailure, Report, Retry, SourceWatching, Supervisor,
+    Action, BootFailure, ForkedFrom, Generation, Incarnation, MasterPhase, MoldMessage, Moment,
+    Plan, ReloadFailure, Report, Retry, SourceWatching, Supervisor,
 };
-
-/// A message from a mold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MoldMessage {
-    /// It can fork workers from here on.
-    Ready,
-    /// It exits after this.
-    Failed { phase: BootPhase },
-}
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Mold {

@@ -1,4 +1,4 @@
-//! The supervisor's units: moments, incarnations, slots, generations, tokens.
+//! The supervisor's units: moments, incarnations, slots, generations, tokens, helpers.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -52,6 +52,26 @@ pub struct CompanionId(pub u32);
 /// Identifies a client, so that the reply can be routed to it. Chosen by the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Token(pub u64);
+
+/// A child process of the master that is no worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Helper {
+    /// Watches files for changes (`--reload`). Comes first: workers report to it what they load.
+    Watcher,
+    /// Answers probes (`--admin-bind`).
+    Monitor,
+}
+
+/// How a helper ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HelperEnd {
+    /// The shell has ended it to replace it.
+    Renewed,
+    /// By a SIGKILL or SIGTERM that was not ours.
+    Killed,
+    /// By itself, or it could not be started.
+    Failed,
+}
 
 macro_rules! displayed_as_number {
     ($($name:ident),+) => {$(

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::mutation::fault;
-use super::rollout::Rollout;
+use super::reload_state::Rollout;
 use super::slot::{BootCondition, Proven, SlotState};
 use super::worker::{Worker, WorkerLife};
 use super::{Action, AllFailing, MasterPhase, Report, ServiceState, Slot, Spawning, Supervisor};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::WorkerUsage;
 use super::mutation::fault;
-use super::reload::Reload;
+use super::reload_state::Reload;
 use super::worker::{Worker, WorkerLife};
 use super::{
     Beat, DrainCause, Incarnation, MasterPhase, Report, Retirement, Slot, Supervisor, Token, Who,

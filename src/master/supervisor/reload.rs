@@ -1,74 +1,13 @@
 //! A reload from the request to the rollout: queued, the configuration read again, begun, ended. The rollout itself
 //! is in `rollout.rs`.
 
-use serde::{Deserialize, Serialize};
-
 use super::mutation::fault;
-use super::rollout::{Batch, Goal, Rollout};
+use super::reload_state::{Goal, QueuedRollout, Reload, Rollout};
 use super::worker::{Worker, WorkerLife};
 use super::{
-    Action, Answer, ConfigResult, Generation, MasterPhase, Moment, ReloadFailure, Report,
-    RolloutRefusal, ServiceState, Supervisor, Token,
+    Action, Answer, ConfigResult, Generation, MasterPhase, ReloadFailure, Report, RolloutRefusal,
+    ServiceState, Supervisor, Token,
 };
-
-/// A requested rollout that has not begun, and the clients that wait for it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct QueuedRollout {
-    goal: Goal,
-    pub(super) tokens: Vec<Token>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Reload {
-    Idle,
-    /// The shell reads the configuration.
-    Reading {
-        generation: Generation,
-        goal: Goal,
-        tokens: Vec<Token>,
-        until: Moment,
-    },
-    Rolling(Box<Rollout>),
-}
-
-impl Reload {
-    /// The generation that it will start.
-    pub(super) fn generation(&self) -> Option<Generation> {
-        match self {
-            Self::Idle => None,
-            Self::Reading { generation, .. } => Some(*generation),
-            Self::Rolling(rollout) => Some(rollout.generation),
-        }
-    }
-
-    pub(super) fn goal(&self) -> Option<Goal> {
-        match self {
-            Self::Idle => None,
-            Self::Reading { goal, .. } => Some(*goal),
-            Self::Rolling(rollout) => Some(rollout.goal),
-        }
-    }
-
-    pub(super) fn rollout(&self) -> Option<&Rollout> {
-        match self {
-            Self::Rolling(rollout) => Some(rollout),
-            Self::Idle | Self::Reading { .. } => None,
-        }
-    }
-
-    /// A generation is ready beside the one that serves, and waits for an operator.
-    pub(super) fn is_held(&self) -> bool {
-        self.rollout()
-            .is_some_and(|rollout| matches!(rollout.batch, Batch::Held { .. }))
-    }
-
-    pub(super) fn rollout_mut(&mut self) -> Option<&mut Rollout> {
-        match self {
-            Self::Rolling(rollout) => Some(rollout),
-            Self::Idle | Self::Reading { .. } => None,
-        }
-    }
-}
 
 impl Supervisor {
     /// All requests before a reload begins are one reload; a running one may have read the old configuration. Beside

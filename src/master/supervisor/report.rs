@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AvailableMemory, BootPhase, CompanionEnd, CompanionId, Evidence, Excess, Exit, Generation,
+    AvailableMemory, BootFailure, CompanionEnd, CompanionId, Evidence, Excess, Exit, Generation,
     Helper, Incarnation, Retirement, ScaleDecision, Slot, StopMode, Token,
 };
 
@@ -250,16 +250,6 @@ pub enum Retry {
     /// Its slot needs no other worker (rolled back, scaled down, still served by the worker it was to replace, or the
     /// server stops).
     None,
-}
-
-/// Why a worker, or a mold, did not become ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BootFailure {
-    /// Reported by the worker itself, with a text.
-    Reported(BootPhase),
-    Exited(Exit),
-    TimedOut,
-    NotSpawned,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

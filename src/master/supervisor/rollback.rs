@@ -6,9 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::Room;
 use super::mutation::fault;
-use super::rollout::{Batch, Goal, Missing, Replaced, Rollout, RolloutStep};
+use super::reload_state::{Batch, Goal, Missing, Replaced, Rollout, Room};
+use super::rollout::RolloutStep;
 use super::worker::{Worker, WorkerLife};
 use super::{
     Action, Answer, Bounds, Exit, Generation, Moment, Plan, Reload, ReloadFailure, Report, Retry,

@@ -5,138 +5,16 @@
 //! already replaced keep the new generation, because without a mold the code of the old one may be gone from the
 //! disk).
 
-use serde::{Deserialize, Serialize};
-
-use super::memory::Room;
 use super::mutation::fault;
-use super::reload::Reload;
+use super::reload_state::{Batch, Goal, Missing, Reload, Replaced, Rollout, Room};
 use super::worker::WorkerLife;
-use super::{
-    Action, Answer, Bounds, Generation, Moment, Plan, ReloadFailure, Report, ServiceState, Slot,
-    Supervisor, Token, Trial, Who,
-};
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Rollout {
-    pub(super) generation: Generation,
-    pub(super) goal: Goal,
-    pub(super) plan: Plan,
-    pub(super) tokens: Vec<Token>,
-    /// Slots that are replaced at a time; `None`: all at once.
-    pub(super) surge: Option<u32>,
-    /// Number of slots of the new generation.
-    pub(super) target: u32,
-    /// Between which the load decides, once it serves.
-    pub(super) bounds: Option<Bounds>,
-    /// Slots below this one run the new generation.
-    pub(super) done: u32,
-    pub(super) batch: Batch,
-    /// For the batch that boots.
-    pub(super) room: Room,
-    /// How many slots at a time the memory allows; it was reported.
-    pub(super) at_once: Option<u32>,
-    pub(super) replaced: Replaced,
-    pub(super) committed: bool,
-}
-
-/// What happens to workers whose slots the new generation takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Replaced {
-    Drained,
-    /// The new generation may be taken back.
-    Paused,
-}
-
-/// The intended result of a rollout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Goal {
-    /// The new generation serves.
-    Serve,
-    /// It is ready beside the old one, and an operator decides.
-    Stage,
-    /// Some of its slots serve, and an operator or the comparison decides.
-    Canary(Trial),
-    /// A generation whose workers are paused takes its first slots back from another one.
-    Return {
-        from: Generation,
-        slots: u32,
-        why: ReloadFailure,
-        missing: Missing,
-    },
-}
-
-/// What happens about workers that exited while they were paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Missing {
-    /// Replacements boot first: capacity does not fall.
-    Booted,
-    /// The replacements do not boot either: their slots are filled afterwards.
-    Left,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Batch {
-    /// New workers boot, and wait for each other. The rollout can still be undone.
-    Booting,
-    /// All were ready: as `Booting`, but an operator decides.
-    Held { until: Option<Moment> },
-    /// The old workers of the slots below `end` were ordered to drain. The rollout can no longer be undone.
-    Switching {
-        end: u32,
-        until: Moment,
-        doomed: Option<ReloadFailure>,
-    },
-}
+use super::{Action, Answer, Plan, ReloadFailure, Report, ServiceState, Slot, Supervisor};
 
 /// Whether the rollout can continue at once.
 #[derive(PartialEq, Eq)]
 pub(super) enum RolloutStep {
     Again,
     Wait,
-}
-
-impl Rollout {
-    pub(super) fn is_switching(&self) -> bool {
-        matches!(self.batch, Batch::Switching { .. })
-    }
-
-    /// Number of slots of a canary.
-    pub(super) fn slots_of(&self, trial: Trial) -> u32 {
-        trial.portion.of(self.target)
-    }
-
-    /// Whether a worker that becomes ready in that slot waits for the others.
-    pub(super) fn awaits(&self, slot: Slot) -> bool {
-        let end = match self.goal {
-            Goal::Return { slots, .. } => slots,
-            Goal::Serve | Goal::Stage | Goal::Canary(_) => u32::MAX,
-        };
-        (self.done..end).contains(&slot.0)
-    }
-
-    /// Whether a worker in that slot, of another generation than the coming one, goes when the slots below `end` change
-    /// hands. In one batch all of them go, also in slots that the new generation does not have; in several, surplus
-    /// workers leave when they can be spared. A generation that returns leaves the slots alone that were never taken
-    /// from it: after a rollout that stopped half way they may belong to a third one.
-    pub(super) fn replaces(&self, who: Who, end: u32) -> bool {
-        let in_batch = (self.done..end).contains(&who.slot.0);
-        match self.goal {
-            Goal::Serve | Goal::Stage => {
-                let is_last = self.committed || end >= self.target;
-                in_batch || (self.done == 0 && is_last)
-            }
-            Goal::Canary(_) => in_batch,
-            Goal::Return { from, .. } => in_batch || who.generation == from,
-        }
-    }
-
-    /// Slots below this one belong to the new generation, even if its workers were not ordered to go yet.
-    pub(super) fn switched(&self) -> u32 {
-        match self.batch {
-            Batch::Booting | Batch::Held { .. } => self.done,
-            Batch::Switching { end, .. } => end,
-        }
-    }
 }
 
 impl Supervisor {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::load::{Load, Pressure, ScaleDecision, ScaleReason, Window};
 use super::mutation::fault;
 use super::plan::Bounds;
-use super::reload::Reload;
+use super::reload_state::Reload;
 use super::worker::WorkerLife;
 use super::{Action, AvailableMemory, MasterPhase, Moment, Plan, Report, Supervisor};
 

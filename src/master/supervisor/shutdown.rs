@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::mutation::fault;
-use super::rollout::Rollout;
+use super::reload_state::Rollout;
 use super::steps::FAST;
 use super::worker::{Worker, WorkerLife};
 use super::{

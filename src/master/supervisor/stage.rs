@@ -3,9 +3,8 @@
 //! It is held as a whole or not at all: if one of its workers exits, hangs or is killed, it is removed, as in any
 //! rollout before the switch. So exactly the inspected generation is promoted.
 
-use super::memory::Room;
 use super::mutation::fault;
-use super::rollout::{Batch, Goal};
+use super::reload_state::{Batch, Goal, Room};
 use super::{
     Action, Answer, ReloadFailure, Report, RolloutRefusal, ServiceState, Slot, Supervisor, Token,
 };

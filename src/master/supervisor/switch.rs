@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::mutation::fault;
-use super::rollout::{Batch, Goal, Replaced, RolloutStep};
+use super::reload_state::{Batch, Goal, Replaced};
+use super::rollout::RolloutStep;
 use super::slot::SlotState;
 use super::worker::{Worker, WorkerLife};
 use super::{Moment, ReloadFailure, Slot, Supervisor};

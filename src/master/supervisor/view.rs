@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::reload::Reload;
-use super::rollout::{Batch, Goal, Rollout};
+use super::reload_state::{Batch, Goal, Reload, Rollout};
 use super::worker::{Worker, WorkerLife};
 use super::{Generation, MasterPhase, Slot, Supervisor, Who};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::Facts;
 use super::oracle::{Broken, Oracle, law};
-use crate::master::supervisor::rollout::{Batch, Goal, Missing, Rollout};
+use crate::master::supervisor::reload_state::{Batch, Goal, Missing, Rollout};
 use crate::master::supervisor::*;
 
 impl Oracle {

@@ -8,7 +8,7 @@ use super::companions::CompanionNotes;
 use super::facts::{Facts, Failures};
 use super::law_molds::MoldNotes;
 use super::law_scaling::ScalingNotes;
-use crate::master::supervisor::rollout::Goal;
+use crate::master::supervisor::reload_state::Goal;
 use crate::master::supervisor::*;
 
 /// A law that was broken, as text.
