@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::coder::{
     Accounted, ActiveCoding, CodedSource, Coder, CodingStage, CodingStart, Original, QueuedBody,
 };
-use super::sending::{Backpressure, Hold, Lend, SendError};
+use super::sending::{Backpressure, HeadPlacement, Hold, Lend, SendError};
 use super::{ConnectionState, Exchange};
 use crate::compress::{Encoder, Failed, Flush};
 use crate::http::{BodyEnd, ResponseError, ResponseState};
@@ -20,13 +20,6 @@ use crate::worker::connection::LOW_WATER;
 
 /// The pool compresses in pieces of this size.
 const PIECE: usize = 256 * 1024;
-
-/// Whether a head replaces another one that was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeadPlacement {
-    Anew,
-    InPlace,
-}
 
 /// The start of the body.
 #[derive(Debug, Clone, Copy)]

@@ -9,9 +9,15 @@ use super::super::connection::{
 use super::super::spool::SpoolFile;
 use super::super::write_coalescer::{self, Until};
 use super::Exchange;
-use super::coding::HeadPlacement;
 use crate::http::{BodyEnd, ResponseError, ResponseState};
 use crate::sys::is_forked_child;
+
+/// Whether a head replaces another one that was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeadPlacement {
+    Anew,
+    InPlace,
+}
 
 /// How long output may be held back.
 #[derive(Clone, Copy)]

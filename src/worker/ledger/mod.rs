@@ -105,7 +105,7 @@ impl Ledger {
         }
         Entry {
             ticket,
-            started_us: micros(),
+            started_us: sys::clock::monotonic_us(),
             kept: self.logs(head).then(|| Kept::of(head)),
             client: None,
         }
@@ -119,7 +119,7 @@ impl Ledger {
             kept,
             client,
         } = entry;
-        let taken = micros().saturating_sub(started_us);
+        let taken = sys::clock::monotonic_us().saturating_sub(started_us);
         self.page
             .request_finished(ticket, outcome.status, taken, outcome.bytes);
         self.in_flight.fetch_sub(1, Relaxed);
@@ -150,7 +150,7 @@ impl Ledger {
             mut kept,
             client,
         } = entry;
-        let taken = micros().saturating_sub(started_us);
+        let taken = sys::clock::monotonic_us().saturating_sub(started_us);
         self.page.request_finished(ticket, status, taken, 0);
         self.in_flight.fetch_sub(1, Relaxed);
         if let Some(kept) = &mut kept {
@@ -172,7 +172,7 @@ impl Ledger {
                 bytes,
                 peer: upgraded.client.or(peer),
             };
-            let taken = micros().saturating_sub(upgraded.started_us);
+            let taken = sys::clock::monotonic_us().saturating_sub(upgraded.started_us);
             self.record(
                 upgraded.kept.as_ref(),
                 outcome,
@@ -239,7 +239,7 @@ impl Entry {
     }
 
     pub fn age(&self) -> Duration {
-        Duration::from_micros(micros().saturating_sub(self.started_us))
+        Duration::from_micros(sys::clock::monotonic_us().saturating_sub(self.started_us))
     }
 
     /// Keeps what the access log needs of the response: its serialised head.
@@ -263,8 +263,4 @@ impl Entry {
 fn wall_clock_us() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
-}
-
-fn micros() -> u64 {
-    u64::try_from(sys::clock::monotonic().as_micros()).unwrap_or(u64::MAX)
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::body::WsgiBody;
 use super::scheduler::Job;
-use super::thread_pool::{ThreadPool, micros};
+use super::thread_pool::ThreadPool;
 use crate::http::RequestHead;
+use crate::sys::clock;
 use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
 use crate::worker::network::{App, Pulse};
@@ -22,7 +23,7 @@ impl App for WsgiHandler {
                 exchange,
                 head,
                 body: WsgiBody::Empty,
-                since: micros(),
+                since: clock::monotonic_us(),
             });
         }
     }

@@ -51,12 +51,7 @@ fn ask(py: Python<'_>, core: &WsgiCore, probe: &ReadyProbe) -> PyResult<Option<u
             call::run(py, core, &thread, *job);
             thread_pool.done(0, None);
         } else {
-            py.detach(|| {
-                thread_pool
-                    .reactor_owner
-                    .lock()
-                    .turn(thread_pool, Some(Duration::from_millis(50)))
-            });
+            py.detach(|| thread_pool.turn_reactor(Some(Duration::from_millis(50))));
             py.check_signals()?;
         }
     })

@@ -94,7 +94,7 @@ fn drive<'c>(
     // All threads are busy: the sentinel leaves new connections to other workers.
     thread_pool.context.picked.wake();
     loop {
-        thread_pool.reactor_owner.lock().turn(thread_pool, None);
+        thread_pool.turn_reactor(None);
         let mut scheduler = thread_pool.scheduler.lock();
         scheduler.epoch += 1;
         if !scheduler.over && scheduler.idle.is_empty() {

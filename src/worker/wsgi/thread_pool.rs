@@ -67,9 +67,10 @@ impl ThreadPool {
     pub fn new(context: &Arc<WorkerContext>, threads: usize) -> std::io::Result<Arc<Self>> {
         let settings = &context.net.settings;
         let directory = settings.temporary_directory.as_deref();
+        let spool = Spool::new(directory, settings.spool_limit, context.net.page);
         Ok(Arc::new(Self {
-            reactor_owner: Mutex::new(ReactorOwner::new(context)?),
-            spool: Spool::new(directory, settings.spool_limit, context.net.page),
+            reactor_owner: Mutex::new(ReactorOwner::new(context, &spool)?),
+            spool,
             context: context.clone(),
             scheduler: Mutex::new(Scheduler::new()),
             wait_queue: WaitQueue::default(),
@@ -155,7 +156,7 @@ impl ThreadPool {
         if scheduler.driver == Driver::Unassigned && scheduler.waits > WORTH_A_WAKE {
             self.wake_one(scheduler);
         }
-        let waited = |job: &Job| micros().saturating_sub(job.since) > WAITED;
+        let waited = |job: &Job| clock::monotonic_us().saturating_sub(job.since) > WAITED;
         if !scheduler.idle.is_empty() && scheduler.queue.front().is_some_and(waited) {
             self.wake_one(scheduler);
         }
@@ -178,7 +179,7 @@ impl ThreadPool {
     fn is_time_for_a_turn(&self, scheduler: &Scheduler) -> bool {
         scheduler.driver == Driver::Unassigned
             && !scheduler.queue.is_empty()
-            && micros().saturating_sub(scheduler.turned) > LOOK_IN
+            && clock::monotonic_us().saturating_sub(scheduler.turned) > LOOK_IN
     }
 
     fn turn<'c>(
@@ -190,7 +191,7 @@ impl ThreadPool {
         scheduler.epoch += 1;
         self.notify_acceptor(&mut scheduler);
         drop(scheduler);
-        self.reactor_owner.lock().turn(self, timeout);
+        self.turn_reactor(timeout);
         let mut scheduler = self.scheduler.lock();
         scheduler.driver = Driver::Unassigned;
         scheduler
@@ -259,11 +260,38 @@ impl ThreadPool {
             && self.context.net.connections() == 0
     }
 
-    /// Called by the thread that turned the reactor: finishes when the worker is quiet.
-    pub fn settle(&self, scheduler: &mut Scheduler) {
-        if self.is_quiet(scheduler) {
-            self.finish(scheduler);
+    /// One turn, and the end of a drain when nothing is left, or no time.
+    pub fn turn_reactor(&self, timeout: Option<Duration>) {
+        let mut owner = self.reactor_owner.lock();
+        owner.turn(&self.scheduler, timeout);
+        let mut scheduler = self.scheduler.lock();
+        scheduler.turned = clock::monotonic_us();
+        if !scheduler.draining || scheduler.over {
+            return;
         }
+        if self.is_quiet(&scheduler) {
+            self.finish(&mut scheduler);
+        } else if self.context.time_left().is_zero() {
+            let is_idle = scheduler.busy.is_empty();
+            if !is_idle {
+                self.report_cancelled();
+            }
+            self.finish(&mut scheduler);
+            drop(scheduler);
+            // Cancelled requests are still answered; the worker closes the rest when it exits.
+            if is_idle {
+                owner.reactor.close_all();
+            }
+        }
+    }
+
+    fn report_cancelled(&self) {
+        let requests = self.context.net.page.in_flight();
+        let requests = requests
+            .iter()
+            .map(|request| format!("{} {}", request.method, request.path));
+        let requests = requests.collect::<Vec<_>>().join(", ");
+        tracing::warn!(requests, "requests are cancelled");
     }
 
     /// Ends all threads.
@@ -304,8 +332,4 @@ impl ThreadPool {
             slowest: (self.progress.len() > 1).then_some(slowest),
         }
     }
-}
-
-pub fn micros() -> u64 {
-    u64::try_from(clock::monotonic().as_micros()).unwrap_or(u64::MAX)
 }
