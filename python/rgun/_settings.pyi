@@ -41,6 +41,7 @@ class Settings(TypedDict, total=False):
     max_worker_memory: str | float | PathLike[str] | None
     max_worker_lifetime: str | float | PathLike[str] | None
     max_worker_lifetime_jitter: str | float | PathLike[str] | None
+    garbage_collection: str | float | PathLike[str] | None
     asgi_loop: str | float | PathLike[str] | None
     asgi_lifespan: str | float | PathLike[str] | None
     run_before: str | float | PathLike[str] | Sequence[str] | None

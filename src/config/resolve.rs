@@ -145,6 +145,7 @@ pub fn resolve(
         },
         in_process: typed.switch("in_process")?,
         warm_up: typed.value("warm_up", value::warm_up)?,
+        garbage_collection: typed.value("garbage_collection", value::garbage_collection)?,
         preload: match (typed.switch("preload_app")?, typed.switch("reload")?) {
             (true, false) => Preload::InMold,
             // Code that changes with every save is not worth keeping.

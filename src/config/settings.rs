@@ -287,6 +287,15 @@ pub enum WarmUp {
     Off,
 }
 
+/// When Python's full garbage collections run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GarbageCollection {
+    /// As the interpreter decides.
+    Default,
+    /// Between requests.
+    Idle,
+}
+
 /// Where the app is imported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Preload {
@@ -414,6 +423,8 @@ pub struct Settings {
     /// Serve in this process, without workers.
     pub in_process: bool,
     pub warm_up: WarmUp,
+    /// `--gc`
+    pub garbage_collection: GarbageCollection,
     /// `--preload`
     pub preload: Preload,
     pub ready_path: Option<String>,

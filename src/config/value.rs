@@ -24,8 +24,8 @@ pub(super) use access_format::access_format;
 pub(super) use address::{bind, own_address, separate_binds};
 pub(super) use app::app;
 pub(super) use choice::{
-    compression, event_loop, header_map, lifespan, log_level, proxy_protocol, reload_engine,
-    switch, warm_up, websockets,
+    compression, event_loop, garbage_collection, header_map, lifespan, log_level, proxy_protocol,
+    reload_engine, switch, warm_up, websockets,
 };
 pub(super) use ciphers::cipher_suites;
 pub(super) use command::command;

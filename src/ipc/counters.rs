@@ -35,6 +35,7 @@ pub struct Counters {
     pub files: [[u64; counter::FILE_STATUSES]; counter::FILE_CODINGS],
     /// Exceptions that left the app.
     pub exceptions: u64,
+    pub garbage: GarbageCounters,
 }
 
 /// The statuses of responses with files; any other is counted with the last one.
@@ -63,6 +64,13 @@ impl Http2Counters {
     fn words(self) -> [u64; counter::HTTP2_WORDS] {
         [self.connections, self.requests, self.calmed]
     }
+}
+
+/// Of Python's garbage collector, by the oldest generation that was collected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GarbageCounters {
+    pub collections: [u64; counter::GARBAGE_GENERATIONS],
+    pub time_us: [u64; counter::GARBAGE_GENERATIONS],
 }
 
 /// A histogram in milliseconds.
@@ -113,6 +121,15 @@ impl Counters {
             .iter_mut()
             .zip(other.latency)
             .for_each(|(sum, more)| *sum += more);
+        let garbage = [
+            (&mut self.garbage.collections, other.garbage.collections),
+            (&mut self.garbage.time_us, other.garbage.time_us),
+        ];
+        for (sums, more) in garbage {
+            sums.iter_mut()
+                .zip(more)
+                .for_each(|(sum, more)| *sum += more);
+        }
         self.accept_wait.add(&other.accept_wait);
         self.queue.add(&other.queue);
         let files = self.files.iter_mut().flatten();
@@ -143,6 +160,12 @@ impl Counters {
             spool_failures: word(counter::SPOOL_FAILURES),
             http2: Http2Counters::of(std::array::from_fn(|n| word(counter::HTTP2 + n))),
             exceptions: word(counter::EXCEPTIONS),
+            garbage: GarbageCounters {
+                collections: std::array::from_fn(|n| word(counter::GARBAGE + n)),
+                time_us: std::array::from_fn(|n| {
+                    word(counter::GARBAGE + counter::GARBAGE_GENERATIONS + n)
+                }),
+            },
             files: std::array::from_fn(|coding| {
                 std::array::from_fn(|status| {
                     word(counter::FILES + coding * counter::FILE_STATUSES + status)
@@ -174,6 +197,10 @@ impl Counters {
             store(counter::HTTP2 + n, count);
         }
         store(counter::EXCEPTIONS, self.exceptions);
+        let garbage = self.garbage.collections.iter().chain(&self.garbage.time_us);
+        garbage
+            .enumerate()
+            .for_each(|(n, value)| store(counter::GARBAGE + n, *value));
         self.latency
             .iter()
             .enumerate()

@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 10;
+pub const VERSION: u64 = 11;
 
 /// The header.
 pub mod header {
@@ -75,7 +75,10 @@ pub mod counter {
     pub const HTTP2_WORDS: usize = 3;
     /// Exceptions that left the app.
     pub const EXCEPTIONS: usize = HTTP2 + HTTP2_WORDS;
-    pub const WORDS: usize = EXCEPTIONS + 1;
+    /// Python's garbage collections by generation, then the microseconds that they have taken.
+    pub const GARBAGE: usize = EXCEPTIONS + 1;
+    pub const GARBAGE_GENERATIONS: usize = 3;
+    pub const WORDS: usize = GARBAGE + 2 * GARBAGE_GENERATIONS;
 }
 
 /// A page: one worker incarnation.
@@ -96,7 +99,7 @@ pub mod page {
     /// As `HEARTBEAT`, of the slowest of several threads.
     pub const SLOWEST: usize = 9;
     pub const COUNTERS: usize = 16;
-    pub const ENTRIES: usize = 136;
+    pub const ENTRIES: usize = 144;
     pub const ENTRY_COUNT: usize = 21;
     pub const WORDS: usize = 1024;
 }

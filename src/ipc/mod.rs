@@ -28,7 +28,7 @@ mod tickets;
 pub use board::Board;
 pub use busy::Work;
 pub use channel::{Incoming, MasterChannel, WorkerChannel, channel};
-pub use counters::{Counters, FILE_STATUSES, WaitHistogram};
+pub use counters::{Counters, FILE_STATUSES, GarbageCounters, WaitHistogram};
 pub use error::{Error, Result};
 pub use facts::{CAUSES, Queue, ScalingFacts, Service, ServiceFacts};
 pub use layout::VERSION as SCOREBOARD_VERSION;

@@ -118,6 +118,14 @@ impl Page {
         self.add(counter::EXCEPTIONS, 1);
     }
 
+    /// Python's garbage collector has collected that generation, and the younger ones.
+    pub fn collected_garbage(&self, generation: usize, micros: u64) {
+        let generation = generation.min(counter::GARBAGE_GENERATIONS - 1);
+        self.add(counter::GARBAGE + generation, 1);
+        let time = counter::GARBAGE + counter::GARBAGE_GENERATIONS + generation;
+        self.add(time, micros);
+    }
+
     /// A file was sent without the app; `coding` is its index among the codings.
     pub fn static_answered(&self, coding: usize, status: u16) {
         let known = FILE_STATUSES.iter().position(|known| *known == status);

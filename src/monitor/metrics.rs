@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 
 use super::companion_metrics;
 use super::families::{Label, family, seconds, waits};
+use super::garbage_metrics;
 use super::memory::MemorySize;
 use super::ratio::float;
 use super::snapshot::{SlotSnapshot, Snapshot};
@@ -34,6 +35,7 @@ impl Collector for Snapshot {
         self.encode_http2(encoder)?;
         self.encode_files(encoder)?;
         self.encode_waits(encoder)?;
+        garbage_metrics::encode(self, encoder)?;
         self.encode_workers(encoder)?;
         self.encode_master(encoder)?;
         companion_metrics::encode(&self.companions, encoder)?;

@@ -8,6 +8,7 @@ mod companion_metrics;
 mod exposition;
 mod families;
 mod flow;
+mod garbage_metrics;
 mod listener;
 mod memory;
 mod metrics;

@@ -110,6 +110,22 @@ pub(super) const SETTINGS: &[Definition] = &[
         )
     },
     Definition {
+        long: Some("gc"),
+        value: "MODE",
+        default: Some("default"),
+        help: "When Python's full garbage collections run; idle: between requests",
+        more: "Full collections traverse all objects of the app, in the middle of a request. idle: one that is due waits until no \
+               request has been in flight for 5 ms. Where that does not happen, one runs after 60 s or ten times the usual number of \
+               allocations, between two requests of a thread or two steps of the event loop. Collections of young objects stay as \
+               they are. What the app does with `gc.disable()` and `gc.set_threshold()` counts. From Python 3.14 on it has no \
+               effect where the interpreter collects old objects in small steps.",
+        ..Definition::new(
+            "garbage_collection",
+            Group::Workers,
+            ValueType::Choice(&["default", "idle"]),
+        )
+    },
+    Definition {
         long: Some("loop"),
         aliases: &["asgi-loop"],
         value: "LOOP",

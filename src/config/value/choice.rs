@@ -2,8 +2,8 @@
 
 use super::{InvalidValue, ParsedValue};
 use crate::config::{
-    Compression, EventLoop, HeaderMap, Lifespan, LogLevel, ProxyProtocol, ReloadEngine, WarmUp,
-    WebSockets,
+    Compression, EventLoop, GarbageCollection, HeaderMap, Lifespan, LogLevel, ProxyProtocol,
+    ReloadEngine, WarmUp, WebSockets,
 };
 
 pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> ParsedValue<T> {
@@ -62,6 +62,16 @@ pub(in crate::config) fn lifespan(text: &str) -> ParsedValue<Lifespan> {
 
 pub(in crate::config) fn warm_up(text: &str) -> ParsedValue<WarmUp> {
     choice(text, &[("auto", WarmUp::Auto), ("off", WarmUp::Off)])
+}
+
+pub(in crate::config) fn garbage_collection(text: &str) -> ParsedValue<GarbageCollection> {
+    choice(
+        text,
+        &[
+            ("default", GarbageCollection::Default),
+            ("idle", GarbageCollection::Idle),
+        ],
+    )
 }
 
 pub(in crate::config) fn websockets(text: &str) -> ParsedValue<WebSockets> {

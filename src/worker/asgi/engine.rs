@@ -20,11 +20,13 @@ use super::inbox::{AsgiHandler, InboxItem};
 use super::run::{Run, Subject, log_failure};
 use super::scope;
 use super::websocket::SocketCall;
+use crate::config::GarbageCollection;
 use crate::http::RequestHead;
 use crate::ipc::FromWorker;
 use crate::worker::WorkerContext;
 use crate::worker::exchange::{Ending, Exchange};
 use crate::worker::files::NamedFile;
+use crate::worker::garbage::Garbage;
 use crate::worker::key::RequestKey;
 use crate::worker::python::{
     ForkReturn, Scripts, contained, in_worker, leave_forked_child, tell_interrupt,
@@ -49,6 +51,8 @@ pub struct Engine {
     on_command: Mutex<Option<Py<PyAny>>>,
     on_quiet: Mutex<Option<Py<PyAny>>>,
     draining: AtomicBool,
+    /// Set when the app has started.
+    garbage: OnceLock<Garbage>,
 }
 
 impl Engine {
@@ -77,6 +81,7 @@ impl Engine {
             on_command: Mutex::new(None),
             on_quiet: Mutex::new(None),
             draining: AtomicBool::new(false),
+            garbage: OnceLock::new(),
         })
     }
 
@@ -279,6 +284,11 @@ impl Engine {
         } else {
             Some(Duration::ZERO)
         };
+        let look_again = self.look_at_garbage(py)?;
+        let timeout = look_again.map_or(timeout, |time| {
+            let time = Duration::from_secs_f64(time);
+            Some(timeout.map_or(time, |timeout| timeout.min(time)))
+        });
         let loop_ready = self.turn_reactor(py, timeout)?;
         self.dispatch(py)?;
         Ok(loop_ready)
@@ -292,6 +302,19 @@ impl Engine {
         self.dispatch(py)?;
         let is_hot = self.reactor.lock().as_ref().is_some_and(Reactor::is_hot);
         Ok(is_hot || !self.core.inbox.is_empty())
+    }
+
+    fn collects_when_idle(&self) -> bool {
+        self.core.context.net.settings.garbage_collection == GarbageCollection::Idle
+    }
+
+    /// Runs a garbage collection if it is the moment. Seconds until this must be called again; none: with the next turn.
+    fn look_at_garbage(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let look_again = self.garbage.get().map(|garbage| garbage.look(py));
+        Ok(look_again
+            .transpose()?
+            .flatten()
+            .map(|time| time.as_secs_f64()))
     }
 
     /// asyncio: adds the selector's own epoll descriptor.
@@ -354,8 +377,12 @@ impl Engine {
         Ok(())
     }
 
-    fn ready(&self) {
+    fn ready(&self, py: Python<'_>) -> PyResult<()> {
+        let garbage = Garbage::attend(py, &self.core.context.net)?;
+        // Called once, by our own script.
+        drop(self.garbage.set(garbage));
         self.core.context.ready();
+        Ok(())
     }
 
     fn not_ready(&self, summary: &str) {
@@ -421,8 +448,12 @@ impl Engine {
         }
     }
 
-    fn close(&self) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.close_connections();
         *self.reactor.lock() = None;
+        match self.garbage.get() {
+            Some(garbage) => garbage.leave(py),
+            None => Ok(()),
+        }
     }
 }

@@ -84,6 +84,16 @@ pub(super) fn watched(py: Python<'_>) -> PyResult<Py<PyModule>> {
     )
 }
 
+/// Only for `--gc idle`.
+pub(super) fn garbage(py: Python<'_>) -> PyResult<Py<PyModule>> {
+    module(
+        py,
+        concat_nul(concat!(include_str!("garbage.py"), "\0")),
+        c"<rgun garbage>",
+        c"_rgun_garbage",
+    )
+}
+
 /// Only for molds.
 pub fn mold(py: Python<'_>) -> PyResult<Py<PyModule>> {
     super::without_project(py, &[], || {

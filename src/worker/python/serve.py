@@ -46,12 +46,23 @@ def new_uvloop(engine, uvloop):
     # Requests become tasks in a turn, and a task begins with the context in which it is created. Without this, a turn
     # requested by an app's `send()` would expose that request's context variables to the next request.
     context = contextvars.copy_context()
+    # A look at the garbage is scheduled; without `--gc idle` there is none.
+    looks = not engine.collects_when_idle()
 
     def turn():
         nonlocal scheduled
         scheduled = False
         if engine.turn():
             soon()
+        if not looks:
+            look()
+
+    def look():
+        nonlocal looks
+        again = engine.look_at_garbage()
+        looks = again is not None
+        if looks:
+            loop.call_later(again, look, context=context)
 
     def soon():
         nonlocal scheduled

@@ -11,6 +11,7 @@ use super::input::Input;
 use super::names::WsgiNames;
 use super::thread_pool::ThreadPool;
 use crate::worker::WorkerContext;
+use crate::worker::garbage::Garbage;
 use crate::worker::python::{Scripts, StackFormatter};
 
 pub struct WsgiCore {
@@ -24,6 +25,7 @@ pub struct WsgiCore {
     /// The class of `gunicorn.socket`.
     pub client_socket: Py<PyAny>,
     pub stacks: StackFormatter,
+    pub garbage: Garbage,
 }
 
 impl WsgiCore {
@@ -36,6 +38,7 @@ impl WsgiCore {
         let context = thread_pool.context.clone();
         Ok(Self {
             template: template(py, &context)?.unbind(),
+            garbage: Garbage::attend(py, &context.net)?,
             context,
             thread_pool,
             app,

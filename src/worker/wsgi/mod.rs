@@ -83,8 +83,9 @@ pub fn serve(
     });
     let leaving = python::ignore_cancel(py);
     leave(py, &core, &others);
+    let given_back = core.garbage.leave(py);
     thread_pool.reactor_owner.lock().reactor.close_all();
-    ended.and(leaving).map(|()| 0)
+    ended.and(leaving).and(given_back).map(|()| 0)
 }
 
 /// A `threading.Thread`, so that names, thread-locals and the interpreter's shutdown work as in any program.
@@ -123,9 +124,10 @@ fn work(py: Python<'_>, core: &Arc<WsgiCore>, number: usize) -> PyResult<()> {
     thread_pool.set_ident(number, ident.extract()?);
     let mut stopwatch = Stopwatch::default();
     loop {
+        let look_again = core.garbage.look(py)?;
         let job = match thread_pool.next_queued(number) {
             Some(job) => job,
-            None => match py.detach(|| thread_pool.next(number)) {
+            None => match py.detach(|| thread_pool.next(number, look_again)) {
                 ThreadStep::Job(job) => job,
                 ThreadStep::Look => {
                     py.check_signals()?;

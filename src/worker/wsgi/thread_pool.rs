@@ -38,7 +38,7 @@ const NAP: Duration = Duration::from_secs(1);
 /// The next step of a thread.
 pub enum ThreadStep {
     Job(Box<Job>),
-    /// Nothing yet, but signals may have arrived; returned to the main thread only.
+    /// Nothing yet, but signals may have arrived (for the main thread), or the time that was asked for is over.
     Look,
     /// Report the Python stacks, under that number.
     Tell(u64),
@@ -109,8 +109,8 @@ impl ThreadPool {
         self.take(&mut scheduler, me)
     }
 
-    /// The next request; sleeps if there is none. Turns the reactor when no other thread does.
-    pub fn next(&self, me: usize) -> ThreadStep {
+    /// The next request; sleeps if there is none, at most for `timeout`. Turns the reactor when no other thread does.
+    pub fn next(&self, me: usize, timeout: Option<Duration>) -> ThreadStep {
         let mut scheduler = self.scheduler.lock();
         if self.is_time_for_a_turn(&scheduler) {
             scheduler = self.turn(scheduler, Some(Duration::ZERO));
@@ -130,12 +130,12 @@ impl ThreadPool {
                 return ThreadStep::Stop;
             }
             if scheduler.driver == Driver::Unassigned {
-                scheduler = self.turn(scheduler, None);
+                scheduler = self.turn(scheduler, timeout);
             } else {
-                scheduler = self.sleep(scheduler, me);
+                scheduler = self.sleep(scheduler, me, timeout);
             }
             // The main thread returns to run Python's signal handlers.
-            if me == 0 && scheduler.queue.is_empty() && !scheduler.over {
+            if (me == 0 || timeout.is_some()) && scheduler.queue.is_empty() && !scheduler.over {
                 return ThreadStep::Look;
             }
         }
@@ -201,6 +201,7 @@ impl ThreadPool {
         &'c self,
         mut scheduler: MutexGuard<'c, Scheduler>,
         me: usize,
+        timeout: Option<Duration>,
     ) -> MutexGuard<'c, Scheduler> {
         scheduler.idle.push(me);
         self.notify_acceptor(&mut scheduler);
@@ -212,7 +213,9 @@ impl ThreadPool {
         if let Some(bed) = self.beds.get(me) {
             // A sleep that a signal interrupts is merely short; no other error can occur here (it would repeat as a
             // busy loop).
-            drop(wait_readable(&[bed.as_fd()], (me == 0).then_some(NAP)));
+            let nap = (me == 0).then_some(NAP);
+            let longest = timeout.map_or(nap, |timeout| Some(timeout.min(NAP)));
+            drop(wait_readable(&[bed.as_fd()], longest));
             bed.clear();
         }
         let mut scheduler = self.scheduler.lock();
