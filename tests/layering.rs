@@ -57,15 +57,6 @@ const KNOWN_CIRCLES: &[&[&str]] = &[
         "master::watcher_helper",
     ],
     &[
-        "worker::asgi::call",
-        "worker::asgi::core",
-        "worker::asgi::extensions",
-        "worker::asgi::message",
-        "worker::asgi::waiting",
-        "worker::asgi::websocket",
-        "worker::asgi::websocket_message",
-    ],
-    &[
         "worker::connection",
         "worker::connection::output",
         "worker::exchange",

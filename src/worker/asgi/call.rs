@@ -10,13 +10,14 @@ use pyo3::types::{PyAny, PyBytes, PyDict};
 
 use super::awaitable::{ReadyAwaitable, raise_when_awaited};
 use super::core::{AsgiCore, Side};
-use super::extensions::{self, Trailers};
+use super::extensions::Extended;
 use super::message::{self, HttpMessageKind};
-use super::waiting::{self, ReceiveSource};
-use crate::http::{BodyEnd, RequestHead};
+use super::waiting::{self, Receiver};
+use crate::http::BodyEnd;
 use crate::worker::exchange::{Backpressure, Exchange, Received};
 use crate::worker::files::{NamedFile, Patience};
-use crate::worker::python::{Collected, leave_forked_child};
+use crate::worker::key::RequestKey;
+use crate::worker::python::leave_forked_child;
 
 /// Data that may have to be compressed is sent without the GIL from this many bytes on.
 const DETACH_ABOVE: usize = 1024;
@@ -25,11 +26,9 @@ const DETACH_ABOVE: usize = 1024;
 pub struct Call {
     pub exchange: Exchange,
     pub core: Arc<AsgiCore>,
-    pub trailers: Trailers,
+    pub extended: Extended,
     /// Set where the app may name files.
     pub named: Option<Box<NamedFile>>,
-    /// Set for a request that has conditions or ranges.
-    pub selective: Option<Box<RequestHead>>,
 }
 
 #[pymethods]
@@ -40,12 +39,9 @@ impl Call {
         let call = this.get();
         let received = call.exchange.receive();
         call.core.after_call(py)?;
-        match message::event(py, &call.core, &received)? {
+        match message::event(py, &call.core.names, &received)? {
             Some(event) => ReadyAwaitable::bound(py, event.into_any().unbind()),
-            None => waiting::receive(
-                py,
-                ReceiveSource::Http(Collected::new(this.clone().unbind())),
-            ),
+            None => waiting::receive(this),
         }
     }
 
@@ -71,17 +67,26 @@ impl Call {
     }
 }
 
-impl Call {
-    /// As `receive`, but None where it would wait.
-    pub fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
+impl Receiver for Call {
+    fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let (py, call) = (this.py(), this.get());
         let received = call.exchange.receive();
         if !matches!(received, Received::Wait) {
             call.core.after_call(py)?;
         }
-        message::event(py, &call.core, &received)
+        message::event(py, &call.core.names, &received)
     }
 
+    fn core<'c>(this: &'c Bound<'_, Self>) -> &'c AsgiCore {
+        &this.get().core
+    }
+
+    fn key(this: &Bound<'_, Self>) -> RequestKey {
+        this.get().exchange.key()
+    }
+}
+
+impl Call {
     /// Executes a message of `send()`; returns what `send()` returns.
     fn perform<'py>(
         this: &Bound<'py, Self>,
@@ -114,16 +119,16 @@ impl Call {
                     .start(status, None, fields)
                     .map_err(message::error)?;
                 if message::flag(message, intern!(py, "trailers"))? {
-                    call.trailers.announce();
+                    call.extended.announce_trailers();
                 }
             }
             HttpMessageKind::Body => {
-                let body = message::body(message, core)?;
+                let body = message::body(message, &core.names)?;
                 let more = message::flag(message, intern!(py, "more_body"))?;
                 let end = if more {
                     BodyEnd::More
                 } else {
-                    call.trailers.body_end()
+                    call.extended.body_end()
                 };
                 let sent = if exchange.may_be_coded() && body.as_bytes().len() > DETACH_ABOVE {
                     let (bytes, block) = (body.as_bytes(), lent(&body));
@@ -139,7 +144,7 @@ impl Call {
                 }
             }
             kind => {
-                let flow = extensions::perform(call, kind, message)?;
+                let flow = call.extended.perform(exchange, kind, message)?;
                 core.after_call(py)?;
                 if flow == Backpressure::Full {
                     return core.wait_send.bind(py).call1((this,));

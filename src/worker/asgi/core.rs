@@ -10,9 +10,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::awaitable::CompletedAwaitable;
-use super::extensions::Offers;
 use super::inbox::{Inbox, InboxItem};
 use super::names::AsgiNames;
+use super::offers::Offers;
 use crate::worker::WorkerContext;
 use crate::worker::drain::DrainStage;
 use crate::worker::key::RequestKey;

@@ -15,7 +15,7 @@ use pyo3::types::PyDict;
 
 use super::call::Call;
 use super::core::{AsgiCore, Side};
-use super::extensions::Trailers;
+use super::extensions::Extended;
 use super::inbox::{AsgiHandler, InboxItem};
 use super::run::{Run, Subject, log_failure};
 use super::scope;
@@ -162,9 +162,8 @@ impl Engine {
             let call = Call {
                 exchange: exchange.clone(),
                 core: core.clone(),
-                trailers: Trailers::default(),
+                extended: Extended::new(head),
                 named: NamedFile::of(&exchange, head),
-                selective: head.is_selective().then(|| Box::new(head.clone())),
             };
             let call = Bound::new(py, call)?.into_any();
             (scope, call, Subject::Http(exchange))

@@ -1,4 +1,4 @@
-//! The extensions of the http scope: trailers, early hints, files.
+//! The messages of the http scope's extensions: trailers, early hints, files.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -10,57 +10,33 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt};
 
-use super::call::Call;
 use super::message::{self, HttpMessageKind};
-use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState, Version};
+use crate::http::{BodyEnd, RequestHead, ResponseError, ResponseState};
 use crate::sys::{duplicate, open_at_once, unsized_content};
-use crate::worker::exchange::{Backpressure, SendError};
-
-/// The extensions offered to apps, created once: a request gets a copy, whose values (empty dicts) are shared.
-pub struct Offers {
-    http10: Py<PyDict>,
-    http11: Py<PyDict>,
-}
-
-impl Offers {
-    /// `pathsend`: only if configured, since frameworks use it by themselves (Starlette's `FileResponse`) and
-    /// middleware that does not know the message loses the response.
-    pub fn new(py: Python<'_>, pathsend: bool) -> PyResult<Self> {
-        let http10 = PyDict::new(py);
-        if pathsend {
-            http10.set_item("http.response.pathsend", PyDict::new(py))?;
-        }
-        http10.set_item("http.response.zerocopysend", PyDict::new(py))?;
-        // HTTP/1.0 has neither chunks nor interim responses.
-        let http11 = http10.copy()?;
-        http11.set_item("http.response.trailers", PyDict::new(py))?;
-        http11.set_item("http.response.early_hint", PyDict::new(py))?;
-        Ok(Self {
-            http10: http10.unbind(),
-            http11: http11.unbind(),
-        })
-    }
-
-    pub fn of<'py>(&self, py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyDict>> {
-        let offer = match head.version() {
-            Version::Http10 => &self.http10,
-            Version::Http11 | Version::Http2 => &self.http11,
-        };
-        offer.bind(py).copy()
-    }
-}
+use crate::worker::exchange::{Backpressure, Exchange, SendError};
 
 type OwnedField = (Box<[u8]>, Box<[u8]>);
 
-/// Whether trailers follow the body, and those received so far.
+/// What the messages of one response need beside its exchange.
 #[derive(Default)]
-pub struct Trailers {
+pub struct Extended {
+    /// Whether trailers follow the body.
     announced: AtomicBool,
+    /// The trailers received so far.
     gathered: Mutex<Vec<OwnedField>>,
+    /// Set for a request that has conditions or ranges.
+    selective: Option<Box<RequestHead>>,
 }
 
-impl Trailers {
-    pub fn announce(&self) {
+impl Extended {
+    pub fn new(head: &RequestHead) -> Self {
+        Self {
+            selective: head.is_selective().then(|| Box::new(head.clone())),
+            ..Self::default()
+        }
+    }
+
+    pub fn announce_trailers(&self) {
         self.announced.store(true, Relaxed);
     }
 
@@ -72,48 +48,155 @@ impl Trailers {
             BodyEnd::Last
         }
     }
-}
 
-/// Executes the message.
-pub fn perform(
-    call: &Call,
-    kind: HttpMessageKind,
-    message: &Bound<'_, PyDict>,
-) -> PyResult<Backpressure> {
-    match kind {
-        HttpMessageKind::Trailers => trailers(call, message),
-        HttpMessageKind::EarlyHint => early_hint(call, message),
-        HttpMessageKind::PathSend => path_send(call, message),
-        HttpMessageKind::ZeroCopySend => zero_copy_send(call, message),
-        HttpMessageKind::Start | HttpMessageKind::Body => Ok(Backpressure::Free),
+    /// Executes the message.
+    pub fn perform(
+        &self,
+        exchange: &Exchange,
+        kind: HttpMessageKind,
+        message: &Bound<'_, PyDict>,
+    ) -> PyResult<Backpressure> {
+        match kind {
+            HttpMessageKind::Trailers => self.trailers(exchange, message),
+            HttpMessageKind::EarlyHint => early_hint(exchange, message),
+            HttpMessageKind::PathSend => self.path_send(exchange, message),
+            HttpMessageKind::ZeroCopySend => self.zero_copy_send(exchange, message),
+            HttpMessageKind::Start | HttpMessageKind::Body => Ok(Backpressure::Free),
+        }
+    }
+
+    fn trailers(&self, exchange: &Exchange, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
+        let py = message.py();
+        if !self.announced.load(Relaxed) {
+            return Err(PyRuntimeError::new_err(
+                "http.response.trailers without \"trailers\": True in http.response.start",
+            ));
+        }
+        let headers = message::headers(message)?;
+        // This may run the app's own code, which may call this again.
+        let follow = message::flag(message, intern!(py, "more_trailers"))?;
+        let mut gathered = self.gathered.lock();
+        gathered.extend(
+            headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into())),
+        );
+        if follow {
+            return Ok(Backpressure::Free);
+        }
+        let fields = gathered.iter().map(|(name, value)| (&**name, &**value));
+        exchange.trailers(fields).map_err(message::error)?;
+        Ok(Backpressure::Free)
+    }
+
+    fn path_send(
+        &self,
+        exchange: &Exchange,
+        message: &Bound<'_, PyDict>,
+    ) -> PyResult<Backpressure> {
+        let py = message.py();
+        let path = message
+            .get_item(intern!(py, "path"))?
+            .ok_or_else(|| PyValueError::new_err("http.response.pathsend without \"path\""))?
+            .extract::<PathBuf>()?;
+        if !path.is_absolute() {
+            return Err(PyValueError::new_err(
+                "http.response.pathsend needs an absolute path",
+            ));
+        }
+        if exchange.response_state() == ResponseState::Streaming {
+            return Err(PyRuntimeError::new_err(
+                "http.response.pathsend after http.response.body",
+            ));
+        }
+        let file = open_at_once(&path)?;
+        let length =
+            regular(&file)?.ok_or_else(|| irregular(&path.display().to_string(), "pathsend"))?;
+        let end = self.body_end();
+        if length == 0 {
+            let content = unsized_content(&file, 0)?;
+            if !content.is_empty() {
+                return send_content(exchange, content, end);
+            }
+        }
+        self.send_whole(exchange, file, length, end)
+    }
+
+    fn send_whole(
+        &self,
+        exchange: &Exchange,
+        file: File,
+        length: u64,
+        end: BodyEnd,
+    ) -> PyResult<Backpressure> {
+        let sent = exchange.send_whole_file(file, length, end, self.selective.as_deref());
+        sent.map_err(message::error)
+    }
+
+    fn zero_copy_send(
+        &self,
+        exchange: &Exchange,
+        message: &Bound<'_, PyDict>,
+    ) -> PyResult<Backpressure> {
+        let py = message.py();
+        let number = |key| -> PyResult<Option<u64>> {
+            let value: Option<Bound<'_, PyAny>> = message.get_item(key)?;
+            match value.filter(|value| !value.is_none()) {
+                None => Ok(None),
+                Some(value) => value.extract().map(Some),
+            }
+        };
+        let object = message
+            .get_item(intern!(py, "file"))?
+            .ok_or_else(|| PyValueError::new_err("http.response.zerocopysend without \"file\""))?;
+        let descriptor: i32 = if object.is_instance_of::<PyInt>() {
+            object.extract()?
+        } else {
+            object.call_method0(intern!(py, "fileno"))?.extract()?
+        };
+        // A descriptor of our own: the app closes its file as soon as `send` has returned.
+        let file = File::from(duplicate(descriptor)?);
+        let size = regular(&file)?.ok_or_else(|| irregular("its file", "zerocopysend"))?;
+        let os = py.import(intern!(py, "os"))?;
+        let seek = |offset: i64, whence: i32| -> PyResult<u64> {
+            os.call_method1(intern!(py, "lseek"), (descriptor, offset, whence))?
+                .extract()
+        };
+        let offset = number(intern!(py, "offset"))?;
+        let count = number(intern!(py, "count"))?;
+        let start = match offset {
+            Some(offset) => offset,
+            None => seek(0, 1)?,
+        };
+        let mut content = match size {
+            0 => unsized_content(&file, start)?,
+            _ => Vec::new(),
+        };
+        let there = size.saturating_sub(start).max(content.len() as u64);
+        let length = count.map_or(there, |count| count.min(there));
+        let end = if message::flag(message, intern!(py, "more_body"))? {
+            BodyEnd::More
+        } else {
+            self.body_end()
+        };
+        let flow = if !content.is_empty() {
+            content.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            send_content(exchange, content, end)?
+        } else if start == 0 && length == there {
+            self.send_whole(exchange, file, length, end)?
+        } else {
+            let sent = exchange.send_file(file, start, length, end);
+            sent.map_err(message::error)?
+        };
+        if offset.is_none() {
+            // Moves the position as reading would.
+            seek(i64::try_from(start + length).unwrap_or(i64::MAX), 0)?;
+        }
+        Ok(flow)
     }
 }
 
-fn trailers(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
-    let py = message.py();
-    if !call.trailers.announced.load(Relaxed) {
-        return Err(PyRuntimeError::new_err(
-            "http.response.trailers without \"trailers\": True in http.response.start",
-        ));
-    }
-    let headers = message::headers(message)?;
-    // This may run the app's own code, which may call this again.
-    let follow = message::flag(message, intern!(py, "more_trailers"))?;
-    let mut gathered = call.trailers.gathered.lock();
-    gathered.extend(
-        headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into())),
-    );
-    if follow {
-        return Ok(Backpressure::Free);
-    }
-    let fields = gathered.iter().map(|(name, value)| (&**name, &**value));
-    call.exchange.trailers(fields).map_err(message::error)?;
-    Ok(Backpressure::Free)
-}
-
-fn early_hint(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
+fn early_hint(exchange: &Exchange, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
     let py = message.py();
     let mut links = Vec::new();
     if let Some(found) = message.get_item(intern!(py, "links"))? {
@@ -125,51 +208,15 @@ fn early_hint(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure
         }
     }
     let fields = links.iter().map(|link| (&b"link"[..], link.as_bytes()));
-    match call.exchange.inform(103, fields) {
+    match exchange.inform(103, fields) {
         // The head was sent: it is too late for early hints, and that is no mistake of the app.
         Ok(()) | Err(SendError::Response(ResponseError::HeadSent)) => Ok(Backpressure::Free),
         Err(error) => Err(message::error(error)),
     }
 }
 
-fn path_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
-    let py = message.py();
-    let path = message
-        .get_item(intern!(py, "path"))?
-        .ok_or_else(|| PyValueError::new_err("http.response.pathsend without \"path\""))?
-        .extract::<PathBuf>()?;
-    if !path.is_absolute() {
-        return Err(PyValueError::new_err(
-            "http.response.pathsend needs an absolute path",
-        ));
-    }
-    if call.exchange.response_state() == ResponseState::Streaming {
-        return Err(PyRuntimeError::new_err(
-            "http.response.pathsend after http.response.body",
-        ));
-    }
-    let file = open_at_once(&path)?;
-    let length =
-        regular(&file)?.ok_or_else(|| irregular(&path.display().to_string(), "pathsend"))?;
-    let end = call.trailers.body_end();
-    if length == 0 {
-        let content = unsized_content(&file, 0)?;
-        if !content.is_empty() {
-            return send_content(call, content, end);
-        }
-    }
-    send_whole(call, file, length, end)
-}
-
-fn send_content(call: &Call, content: Vec<u8>, end: BodyEnd) -> PyResult<Backpressure> {
-    let sent = call.exchange.send_unsized_file(content.into(), end);
-    sent.map_err(message::error)
-}
-
-fn send_whole(call: &Call, file: File, length: u64, end: BodyEnd) -> PyResult<Backpressure> {
-    let sent = call
-        .exchange
-        .send_whole_file(file, length, end, call.selective.as_deref());
+fn send_content(exchange: &Exchange, content: Vec<u8>, end: BodyEnd) -> PyResult<Backpressure> {
+    let sent = exchange.send_unsized_file(content.into(), end);
     sent.map_err(message::error)
 }
 
@@ -183,62 +230,4 @@ fn irregular(name: &str, message: &str) -> PyErr {
     PyValueError::new_err(format!(
         "http.response.{message}: {name} is not a regular file"
     ))
-}
-
-fn zero_copy_send(call: &Call, message: &Bound<'_, PyDict>) -> PyResult<Backpressure> {
-    let py = message.py();
-    let number = |key| -> PyResult<Option<u64>> {
-        let value: Option<Bound<'_, PyAny>> = message.get_item(key)?;
-        match value.filter(|value| !value.is_none()) {
-            None => Ok(None),
-            Some(value) => value.extract().map(Some),
-        }
-    };
-    let object = message
-        .get_item(intern!(py, "file"))?
-        .ok_or_else(|| PyValueError::new_err("http.response.zerocopysend without \"file\""))?;
-    let descriptor: i32 = if object.is_instance_of::<PyInt>() {
-        object.extract()?
-    } else {
-        object.call_method0(intern!(py, "fileno"))?.extract()?
-    };
-    // A descriptor of our own: the app closes its file as soon as `send` has returned.
-    let file = File::from(duplicate(descriptor)?);
-    let size = regular(&file)?.ok_or_else(|| irregular("its file", "zerocopysend"))?;
-    let os = py.import(intern!(py, "os"))?;
-    let seek = |offset: i64, whence: i32| -> PyResult<u64> {
-        os.call_method1(intern!(py, "lseek"), (descriptor, offset, whence))?
-            .extract()
-    };
-    let offset = number(intern!(py, "offset"))?;
-    let count = number(intern!(py, "count"))?;
-    let start = match offset {
-        Some(offset) => offset,
-        None => seek(0, 1)?,
-    };
-    let mut content = match size {
-        0 => unsized_content(&file, start)?,
-        _ => Vec::new(),
-    };
-    let there = size.saturating_sub(start).max(content.len() as u64);
-    let length = count.map_or(there, |count| count.min(there));
-    let end = if message::flag(message, intern!(py, "more_body"))? {
-        BodyEnd::More
-    } else {
-        call.trailers.body_end()
-    };
-    let flow = if !content.is_empty() {
-        content.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-        send_content(call, content, end)?
-    } else if start == 0 && length == there {
-        send_whole(call, file, length, end)?
-    } else {
-        let sent = call.exchange.send_file(file, start, length, end);
-        sent.map_err(message::error)?
-    };
-    if offset.is_none() {
-        // Moves the position as reading would.
-        seek(i64::try_from(start + length).unwrap_or(i64::MAX), 0)?;
-    }
-    Ok(flow)
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use smallvec::SmallVec;
 
-use super::core::AsgiCore;
+use super::names::AsgiNames;
 use crate::http::ResponseError;
 use crate::worker::exchange::{Received, SendError};
 use crate::worker::python::ClientDisconnected;
@@ -97,10 +97,10 @@ pub fn headers<'py>(message: &Bound<'py, PyDict>) -> PyResult<Headers<'py>> {
 }
 
 /// `body` of a message, empty when absent.
-pub fn body<'py>(message: &Bound<'py, PyDict>, core: &AsgiCore) -> PyResult<Bound<'py, PyBytes>> {
+pub fn body<'py>(message: &Bound<'py, PyDict>, names: &AsgiNames) -> PyResult<Bound<'py, PyBytes>> {
     let py = message.py();
     match message.get_item(intern!(py, "body"))? {
-        None => Ok(core.names.empty.bind(py).clone()),
+        None => Ok(names.empty.bind(py).clone()),
         Some(body) => match body.cast_into::<PyBytes>() {
             Ok(bytes) => Ok(bytes),
             Err(error) => {
@@ -134,7 +134,7 @@ pub fn wrong_type(what: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr
 /// What `receive()` returns; `None`: nothing yet.
 pub fn event<'py>(
     py: Python<'py>,
-    core: &AsgiCore,
+    names: &AsgiNames,
     received: &Received,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let event = PyDict::new(py);
@@ -145,7 +145,7 @@ pub fn event<'py>(
         }
         Received::Body { piece, more } => {
             event.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
-            event.set_item(intern!(py, "body"), core.names.bytes(py, piece))?;
+            event.set_item(intern!(py, "body"), names.bytes(py, piece))?;
             event.set_item(intern!(py, "more_body"), *more)?;
         }
     }

@@ -9,6 +9,7 @@ mod inbox;
 mod logging;
 mod message;
 mod names;
+mod offers;
 mod run;
 mod scope;
 mod waiting;

@@ -9,11 +9,12 @@ use pyo3::types::{PyAny, PyDict};
 use super::awaitable::{ReadyAwaitable, raise_when_awaited};
 use super::core::{AsgiCore, Side};
 use super::message;
-use super::waiting::{self, ReceiveSource};
+use super::waiting::{self, Receiver};
 use super::websocket_message::{self, WebSocketMessageKind};
 use crate::http::BodyEnd;
 use crate::worker::exchange::Backpressure;
-use crate::worker::python::{Collected, leave_forked_child};
+use crate::worker::key::RequestKey;
+use crate::worker::python::leave_forked_child;
 use crate::worker::websocket::{WebSocketHandle, WebSocketReceived};
 
 #[pyclass(frozen, module = "rgun", name = "WebSocket", freelist = 128)]
@@ -30,10 +31,7 @@ impl SocketCall {
         let call = this.get();
         let incoming = call.socket.receive();
         if matches!(incoming, WebSocketReceived::Wait) {
-            return waiting::receive(
-                py,
-                ReceiveSource::WebSocket(Collected::new(this.clone().unbind())),
-            );
+            return waiting::receive(this);
         }
         call.core.after_call(py)?;
         let event = websocket_message::event(py, &incoming)?;
@@ -70,9 +68,8 @@ impl SocketCall {
     }
 }
 
-impl SocketCall {
-    /// As `receive`, but None where it would wait.
-    pub fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
+impl Receiver for SocketCall {
+    fn poll<'py>(this: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let (py, call) = (this.py(), this.get());
         let incoming = call.socket.receive();
         if matches!(incoming, WebSocketReceived::Wait) {
@@ -82,6 +79,16 @@ impl SocketCall {
         websocket_message::event(py, &incoming).map(Some)
     }
 
+    fn core<'c>(this: &'c Bound<'_, Self>) -> &'c AsgiCore {
+        &this.get().core
+    }
+
+    fn key(this: &Bound<'_, Self>) -> RequestKey {
+        this.get().socket.exchange.key()
+    }
+}
+
+impl SocketCall {
     fn perform(&self, message: &Bound<'_, PyAny>) -> PyResult<Backpressure> {
         let py = message.py();
         let message = message.cast::<PyDict>()?;
@@ -120,7 +127,7 @@ impl SocketCall {
                     .map_err(message::error);
             }
             WebSocketMessageKind::DenialBody => {
-                let body = message::body(message, &self.core)?;
+                let body = message::body(message, &self.core.names)?;
                 let end = if message::flag(message, intern!(py, "more_body"))? {
                     BodyEnd::More
                 } else {
