@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::Error;
 use super::certificates::SharedCertificates;
 use super::child::ChildContext;
+use super::child_signal::deliver;
 use super::event_text::kill_reason;
 use super::generation::{GenerationConfig, Logs, logs};
 use super::hang::Hang;
-use super::shell::{End, LoopControl, Shell, deliver};
+use super::shell::{End, LoopControl, Shell};
 use super::supervisor::{
     Action, Beat, DrainCause, Event, Generation, Incarnation, KillReason, Order, Report, Retry,
     Slot, WorkerStage,

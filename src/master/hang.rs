@@ -5,8 +5,9 @@ mod state;
 pub use self::state::Hang;
 use self::state::StackRequestState;
 
+use super::child_signal::deliver;
 use super::event_text;
-use super::shell::{Shell, deliver};
+use super::shell::Shell;
 use super::supervisor::{Event, Extent, Incarnation};
 use super::workers::WorkerProcess;
 use crate::sys::clock;

@@ -2,92 +2,19 @@
 
 use std::sync::Arc;
 
-use super::binds::Binds;
 use super::helper_init::HelperInit;
+use super::monitor_process::MonitorProcess;
 use super::names;
 use super::shell::{End, LoopControl, Shell};
 use super::supervisor::{Helper, HelperEnd};
 use crate::ipc::{CAUSES, Queue, ServiceFacts};
 use crate::monitor::MonitorInit;
 use crate::observability;
-use crate::sys::process::{Fork, ProcessExit, fork, kill};
-use crate::sys::signals::SignalNumber;
+use crate::sys::process::{Fork, fork};
 use crate::sys::{Pid, clock, exit_now};
 
 /// Maximum age of the reported accept queue lengths.
 const QUEUES_EVERY_MS: u64 = 1_000;
-
-/// Without an address to listen at there is no monitor.
-#[derive(Debug, Default)]
-pub struct MonitorHelper {
-    /// The addresses to listen at. The master's copies, kept when the monitor is restarted.
-    pub binds: Binds,
-    running: Option<MonitorProcess>,
-    queues: [Queue; ServiceFacts::QUEUES],
-    queues_at_ms: u64,
-    started: bool,
-}
-
-#[derive(Debug)]
-struct MonitorProcess {
-    pid: Pid,
-    /// Its exit was caused by us.
-    renewed: bool,
-}
-
-impl MonitorHelper {
-    pub fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
-    /// `None`: the process was not the monitor.
-    pub fn ended(&mut self, pid: Pid, exit: ProcessExit) -> Option<HelperEnd> {
-        let running = self.running.take_if(|running| running.pid == pid)?;
-        if running.renewed {
-            return Some(HelperEnd::Renewed);
-        }
-        tracing::error!(pid = pid.as_raw(), ?exit, "monitor died");
-        Some(how(exit))
-    }
-
-    /// Its process, for a program that goes on in this one's place.
-    pub fn pid(&self) -> Option<Pid> {
-        self.running.as_ref().map(|running| running.pid)
-    }
-
-    /// The one that the program before has started.
-    pub fn restore(&mut self, pid: Pid) {
-        let renewed = false;
-        self.running = Some(MonitorProcess { pid, renewed });
-    }
-
-    /// Ends it so that another one is started at once, with the log that is open now.
-    pub fn renew(&mut self) {
-        if let Some(running) = &mut self.running {
-            running.renewed = true;
-            drop(kill(running.pid, SignalNumber::KILL));
-        }
-    }
-
-    /// The server has ended, and its workers with it. A successor may bind the monitor's address at once: so it must
-    /// have exited, not just have been killed. Its exit is an event like any other.
-    pub fn dismiss(&mut self) {
-        // It would exit by itself, once it sees that the master is gone; a service manager should not have to wait.
-        self.renew();
-        self.binds.close();
-    }
-}
-
-/// As with workers: a signal from outside does not count against its successor.
-pub fn how(exit: ProcessExit) -> HelperEnd {
-    match exit {
-        ProcessExit::Signal {
-            signal: SignalNumber::KILL | SignalNumber::TERM,
-            ..
-        } => HelperEnd::Killed,
-        ProcessExit::Code(_) | ProcessExit::Signal { .. } => HelperEnd::Failed,
-    }
-}
 
 impl Shell<'_> {
     pub(super) fn start_monitor(&mut self) -> LoopControl {

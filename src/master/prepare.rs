@@ -3,10 +3,10 @@
 
 use std::io;
 use std::process::Stdio;
-use std::time::Duration;
 
 use super::commands::{command, in_words};
 use super::generation::GenerationConfig;
+use super::running_command::RunningCommand;
 use super::shell::Shell;
 use super::supervisor::{Event, Exit, Generation, Signal};
 use super::workers::exit;
@@ -21,14 +21,6 @@ use crate::sys::{self, Pid, clock};
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
 const SIGNALLED: u8 = 128;
-
-/// The running command.
-#[derive(Debug)]
-pub struct RunningCommand {
-    step: u32,
-    pid: Pid,
-    began: Duration,
-}
 
 impl Shell<'_> {
     pub(super) fn prepare(&mut self, step: u32) {

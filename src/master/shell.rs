@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
+use super::canary_window::CanaryWindow;
 use super::capacity::Capacity;
 use super::certificates::CertificateState;
 use super::child::ChildContext;
+use super::child_signal::deliver;
 use super::companions::processes::CompanionProcesses;
-use super::comparison::CanaryWindow;
-use super::condition::Note;
 use super::configuration::{Asking, Configuration};
 use super::control::{Control, StackRequests, WaitingClients};
 use super::daemon::Announcement;
@@ -22,17 +22,18 @@ use super::helper_init::HelperInit;
 use super::host::Host;
 use super::listeners::{ListenerSet, ServerListeners};
 use super::molds::{MoldInit, Molds};
-use super::monitor_helper::MonitorHelper;
-use super::prepare::RunningCommand;
-use super::preview::Previews;
+use super::monitor_process::MonitorHelper;
+use super::note::Note;
+use super::previews::Previews;
 use super::restart_counters::RestartCounters;
+use super::running_command::RunningCommand;
 use super::scaling::LoadWindow;
 use super::service::ServiceNotifier;
 use super::supervisor::{
     BootPhase, Event, Exit, Generation, Incarnation, Moment, Signal, Supervisor, WorkerMessage,
 };
 use super::upgrade::attempt::{Then, UpgradeAttempt};
-use super::watcher_helper::WatcherHelper;
+use super::watcher_process::WatcherHelper;
 use super::workers::{Hearing, Killed, WorkerFailure, Workers, exit};
 use crate::config::{Settings, start_directory};
 use crate::ipc::{FromWorker, Incoming, Phase, Scoreboard, ToWorker};
@@ -421,13 +422,6 @@ impl<'a> Shell<'a> {
                 message,
             });
         }
-    }
-}
-
-/// Signals a child that was not reaped yet, so that the pid cannot have been reused.
-pub fn deliver(pid: Pid, signal: Raw) {
-    if let Err(error) = process::kill(pid, signal) {
-        tracing::warn!(%error, "signal not delivered");
     }
 }
 

@@ -1,69 +1,16 @@
 //! The watcher of `--reload` as the master's child: started, read, restarted. Its messages become events.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use super::helper_init::HelperInit;
-use super::monitor_helper::how;
 use super::names;
 use super::shell::{End, LoopControl, Shell};
 use super::supervisor::{Event, Helper, HelperEnd};
+use super::watcher_process::WatcherProcess;
 use crate::observability;
-use crate::sys::process::{Fork, ProcessExit, fork, kill};
-use crate::sys::signals::SignalNumber;
+use crate::sys::process::{Fork, fork};
 use crate::sys::{Packet, Pid, exit_now, packet_pair, receive_packet};
 use crate::watcher::{ChangeReport, LONGEST, WatcherInit};
-
-/// Without `--reload` there is none.
-#[derive(Debug, Default)]
-pub struct WatcherHelper {
-    running: Option<WatcherProcess>,
-    /// The channel on which workers report what they have loaded, and the watcher reads it; kept when the watcher is
-    /// restarted.
-    loaded_files: Option<(OwnedFd, OwnedFd)>,
-}
-
-#[derive(Debug)]
-struct WatcherProcess {
-    pid: Pid,
-    reports: OwnedFd,
-    /// Its exit was caused by us.
-    dismissed: bool,
-}
-
-impl WatcherHelper {
-    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.running.as_ref().map(|running| running.reports.as_fd())
-    }
-
-    /// In a worker: its end of the channel.
-    pub fn take_loaded_files(&mut self) -> Option<OwnedFd> {
-        self.loaded_files.take().map(|(workers_end, _)| workers_end)
-    }
-
-    pub fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
-    /// `None`: the process was not the watcher.
-    pub fn ended(&mut self, pid: Pid, exit: ProcessExit) -> Option<HelperEnd> {
-        let running = self.running.take_if(|running| running.pid == pid)?;
-        if running.dismissed {
-            return Some(HelperEnd::Renewed);
-        }
-        tracing::error!(pid = pid.as_raw(), ?exit, "file watcher died");
-        Some(how(exit))
-    }
-
-    /// The server has ended.
-    pub fn dismiss(&mut self) {
-        if let Some(running) = &mut self.running {
-            running.dismissed = true;
-            // It would exit when it sees that the master is gone; the kill saves the wait.
-            drop(kill(running.pid, SignalNumber::KILL));
-        }
-    }
-}
 
 impl Shell<'_> {
     pub(super) fn start_watcher(&mut self) -> LoopControl {

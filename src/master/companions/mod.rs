@@ -15,6 +15,7 @@ pub use self::kept::CompanionsState;
 use self::output::CompanionOutput;
 use self::processes::Running;
 use self::record::shown;
+use super::child_signal::deliver;
 use super::commands::{command, in_words};
 use super::generation::GenerationConfig;
 use super::shell::Shell;
@@ -103,7 +104,7 @@ impl Shell<'_> {
     /// To the process alone: what it has started is its own to end.
     pub(super) fn end_companion(&self, companion: CompanionId) {
         if let Some(running) = self.helpers.companions.get(companion) {
-            super::shell::deliver(running.pid, SignalNumber::TERM);
+            deliver(running.pid, SignalNumber::TERM);
         }
     }
 

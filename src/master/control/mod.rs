@@ -10,13 +10,15 @@ pub mod protocol;
 mod rate;
 mod socket;
 mod stack_request;
+mod stack_requests;
 mod stacks;
 mod status;
 pub mod trust;
 mod wait;
+mod waiting_clients;
 
 pub use handlers::refused;
 pub use rate::Rate;
 pub use socket::{Control, ControlSource, ControlState};
-pub use stack_request::StackRequests;
-pub use wait::WaitingClients;
+pub use stack_requests::StackRequests;
+pub use waiting_clients::WaitingClients;

@@ -1,9 +1,11 @@
 //! Requests for the stacks of workers: first by message, and by a signal where a worker does not reply.
 
 use super::protocol::{ControlResponse, StackSource, WorkerStacks};
+use super::stack_requests::{StackMethod, StackRequest};
 use super::stacks::tidy;
 use crate::ipc::ToWorker;
-use crate::master::shell::{Shell, deliver};
+use crate::master::child_signal::deliver;
+use crate::master::shell::Shell;
 use crate::master::supervisor::{Incarnation, Token};
 use crate::sys::clock;
 use crate::sys::process::catches;
@@ -15,30 +17,6 @@ const INSIDE_MS: u64 = 1_000;
 const SIGNAL_MS: u64 = 1_000;
 /// Output that has not grown for this long is complete.
 const SETTLED_MS: u64 = 50;
-
-/// The request, and the workers that have not replied.
-#[derive(Debug, Default)]
-pub struct StackRequests(Vec<StackRequest>);
-
-#[derive(Debug)]
-struct StackRequest {
-    token: Token,
-    open: Vec<(Incarnation, WorkerStacks, StackMethod)>,
-    answered: Vec<WorkerStacks>,
-}
-
-/// Times are monotonic milliseconds.
-#[derive(Debug, Clone, Copy)]
-enum StackMethod {
-    Inside { at: u64 },
-    Signal { at: u64, grown_at: u64, length: u64 },
-}
-
-impl StackRequests {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
 
 impl Shell<'_> {
     pub(super) fn ask_stacks(&mut self, token: Token, slot: Option<u32>) {

@@ -1,37 +1,9 @@
-//! Clients that wait for the server to be ready, or to be idle.
+//! Answers the clients that wait for the server, once it is ready or idle.
 
-use serde::{Deserialize, Serialize};
-
-use super::protocol::{ControlRequest, ControlResponse};
+use super::protocol::ControlResponse;
+use super::waiting_clients::WaitGoal;
 use crate::master::shell::Shell;
-use crate::master::supervisor::{ServerState, Token, WorkerStage};
-
-/// The waiting clients and their goals.
-#[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub struct WaitingClients(Vec<(Token, WaitGoal)>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum WaitGoal {
-    Ready,
-    Idle,
-}
-
-impl WaitingClients {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// `false`: the request is not one that waits.
-    pub fn add(&mut self, token: Token, request: &ControlRequest) -> bool {
-        let goal = match request {
-            ControlRequest::WaitReady => WaitGoal::Ready,
-            ControlRequest::WaitIdle => WaitGoal::Idle,
-            _ => return false,
-        };
-        self.0.push((token, goal));
-        true
-    }
-}
+use crate::master::supervisor::{ServerState, WorkerStage};
 
 impl Shell<'_> {
     /// Answers those whose goal is reached, or cannot be reached any more.

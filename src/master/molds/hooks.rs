@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::ipc::ToMold;
-use crate::master::shell::{Shell, deliver};
+use crate::master::child_signal::deliver;
+use crate::master::shell::Shell;
 use crate::master::supervisor::{Event, Generation, Incarnation};
 use crate::sys::Pid;
 use crate::sys::process;

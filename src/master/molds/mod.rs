@@ -4,22 +4,20 @@
 mod child;
 mod hooks;
 mod process;
+mod running;
 mod start;
 
 pub use child::{ForkRequest, Forked, MoldChild, MoldRequest, Newborn};
+pub use running::{Molds, MoldsState};
 pub use start::{MoldInit, live};
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsFd, RawFd};
-
-use serde::{Deserialize, Serialize};
 
 use self::process::{MoldProcess, Unborn};
 use super::Error;
-use super::descriptors::{KeptDescriptors, copy};
+use super::child_signal::deliver;
 use super::generation::{GenerationConfig, logs};
-use super::shell::{End, LoopControl, Shell, boot_phase, deliver};
+use super::shell::{End, LoopControl, Shell, boot_phase};
 use super::supervisor::{BootFailure, Event, Generation, Incarnation, MoldMessage, Slot};
 use super::worker_init::FAILED_TO_BOOT;
 use super::workers::{Hearing, Killed, WorkerFailure, WorkerProcess, exit};
@@ -31,108 +29,6 @@ use crate::sys::{self, MemFile, Pid};
 
 /// A mold that sends without end is read in turns with the others.
 const MESSAGES_A_TURN: usize = 16;
-
-#[derive(Debug, Default)]
-pub struct Molds {
-    running: BTreeMap<Generation, MoldProcess>,
-    /// Ordered to end, and not reaped yet.
-    leaving: BTreeSet<Pid>,
-    /// Children that exited while a mold was forking: one of them may be the worker that it is about to report.
-    orphans: BTreeMap<Pid, ProcessExit>,
-    /// The failure that the last mold of a generation reported.
-    failures: BTreeMap<Generation, WorkerFailure>,
-}
-
-/// Molds that were handed over: generation, process and channel of each.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct MoldsState {
-    running: Vec<(Generation, i32, RawFd)>,
-    leaving: Vec<i32>,
-}
-
-impl Molds {
-    pub fn failure(&self, generation: Generation) -> Option<&WorkerFailure> {
-        self.failures.get(&generation)
-    }
-
-    /// Those whose channels can be read or written.
-    pub fn iter(&self) -> impl Iterator<Item = (Generation, &MoldProcess)> {
-        self.running
-            .iter()
-            .map(|(generation, mold)| (*generation, mold))
-    }
-
-    fn get(&self, generation: Generation) -> Option<&MoldProcess> {
-        self.running.get(&generation)
-    }
-
-    pub fn is_gone(&self) -> bool {
-        self.running.is_empty() && self.leaving.is_empty()
-    }
-
-    /// It has no more workers to fork, and exits by itself.
-    pub fn dismiss(&mut self, generation: Generation) {
-        self.failures.remove(&generation);
-        if let Some(mold) = self.running.remove(&generation) {
-            self.leaving.insert(mold.pid);
-        }
-    }
-
-    pub fn dismiss_all(&mut self) {
-        for (_, mold) in std::mem::take(&mut self.running) {
-            self.leaving.insert(mold.pid);
-        }
-    }
-
-    /// The master exits, and they have not.
-    pub fn kill(&self) {
-        let running = self.running.values().map(|mold| mold.pid);
-        for pid in self.leaving.iter().copied().chain(running) {
-            deliver(pid, SignalNumber::KILL);
-        }
-    }
-
-    /// What a program that goes on in this one's place takes over.
-    pub fn state(&self, kept: &mut KeptDescriptors) -> MoldsState {
-        let running = self.running.iter();
-        MoldsState {
-            running: running
-                .map(|(generation, mold)| {
-                    let channel = kept.keep(&mold.handle.as_fd());
-                    (*generation, mold.pid.as_raw(), channel)
-                })
-                .collect(),
-            leaving: self.leaving.iter().map(|pid| pid.as_raw()).collect(),
-        }
-    }
-
-    /// # Errors
-    /// A descriptor is not open.
-    pub fn restore(state: MoldsState) -> Result<Self, Error> {
-        let mut molds = Self {
-            leaving: state.leaving.into_iter().filter_map(Pid::new).collect(),
-            ..Self::default()
-        };
-        for (generation, pid, channel) in state.running {
-            let handle = copy(channel)?.into();
-            let pid = Pid::new(pid).ok_or(ipc::Error::Malformed("a mold without a process"))?;
-            molds
-                .running
-                .insert(generation, MoldProcess::new(pid, handle));
-        }
-        Ok(molds)
-    }
-
-    /// None of them has a worker to fork, or ends.
-    pub fn are_at_rest(&self) -> bool {
-        let rests = |mold: &MoldProcess| mold.hearing == Hearing::Open && !mold.is_asked();
-        self.running.values().all(rests)
-    }
-
-    fn is_forking(&self) -> bool {
-        self.running.values().any(MoldProcess::is_forking)
-    }
-}
 
 impl Shell<'_> {
     pub(super) fn start_mold(&mut self, generation: Generation) -> LoopControl {
