@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::supervisor::{
-    BootFailure, BootPhase, CoreDump, Evidence, Exit, Helper, KillReason, Regression, Retirement,
-    Retry,
+    BootFailure, BootPhase, CoreDump, Evidence, Exit, Helper, KeptProcesses, KillReason,
+    Regression, Retirement, Retry,
 };
 
 use crate::ipc::InFlight;
@@ -108,6 +108,13 @@ pub fn failures(retry: Retry) -> Option<u32> {
     match retry {
         Retry::Paced { failures, .. } => Some(failures),
         Retry::AtOnce | Retry::AtNextChange | Retry::None => None,
+    }
+}
+
+pub fn kept(kept: KeptProcesses) -> &'static str {
+    match kept {
+        KeptProcesses::Workers => "workers",
+        KeptProcesses::Mold => "mold",
     }
 }
 

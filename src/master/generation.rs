@@ -9,9 +9,10 @@ use super::capacity::Capacity;
 use super::certificates::Certificates;
 use super::listeners::ListenerSet;
 use super::supervisor::{
-    Abort, CompanionPlan, ForkedFrom, Helper, Plan, ScaleRules, SourceWatching, Winch, WorkerLimits,
+    Abort, CompanionPlan, ForkedFrom, Helper, KeptProcesses, Plan, ScaleRules, SourceWatching,
+    Winch, WorkerLimits,
 };
-use crate::config::{ProcessMode, Settings};
+use crate::config::{ProcessMode, RollbackKeep, Settings};
 
 /// The settings of one generation, and its working directory as of the generation's start.
 #[derive(Debug, Clone)]
@@ -96,6 +97,10 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
         graceful_timeout: settings.graceful_timeout,
         timeout: settings.timeout,
         rollback_window: settings.rollback_window,
+        rollback_keep: match settings.rollback_keep {
+            RollbackKeep::Workers => KeptProcesses::Workers,
+            RollbackKeep::Mold => KeptProcesses::Mold,
+        },
         shutdown_delay: settings.shutdown_delay,
         winch: match settings.place {
             ProcessMode::Foreground => Winch::Ignored,

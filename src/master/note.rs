@@ -53,6 +53,9 @@ impl Note {
                 (self.reloading, self.failed) = (None, failed);
                 self.rolled_back = Some(*generation);
             }
+            Report::NotTakenBack { to, .. } => {
+                (self.reloading, self.failed) = (None, Some(*to));
+            }
             Report::Discarded { .. } => (self.reloading, self.staged) = (None, None),
             Report::Stopping { .. } => self.stopping = true,
             _ => {}

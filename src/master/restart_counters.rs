@@ -78,7 +78,9 @@ impl RestartCounters {
                 why: ReloadFailure::Discarded,
                 ..
             } => {}
-            Report::ReloadFailed { .. } | Report::TakenBack { .. } => self.reloads_failed += 1,
+            Report::ReloadFailed { .. }
+            | Report::TakenBack { .. }
+            | Report::NotTakenBack { .. } => self.reloads_failed += 1,
             _ => {}
         }
     }

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 
 import pytest
 from harness import processes
@@ -341,6 +342,61 @@ def test_rollback_needs_no_file_and_less_than_a_second(app, deploy):
     fresh.assert_nothing_failed(at_least=50)
     assert sorted(ctl.workers(1)) == serving and ctl.status()["generation"] == 1
     assert "no generation is kept for a rollback: generation 2 was taken back already, generation 1 serves" in ctl("rollback", code=1)
+
+
+def test_rollback_forks_from_a_kept_mold_whatever_is_on_the_disk(app, deploy):
+    server, ctl = deploy("--preload", "--rollback-window", "60", "--rollback-keep", "mold", workers=2)
+    with Load(server, clients=4) as kept, Load(server, clients=2, keep_alive=False) as fresh:
+        app.write(version("new"))
+        ctl("reload")
+        eventually(lambda: {one["generation"] for one in ctl.status()["workers"]} == {2}, "the replaced workers have ended")
+        assert ctl.status()["previous"]["kept"] == "mold"
+        assert re.search(r"generation 1 kept for a rollback for .+ \(mold\)", ctl("status"))
+        fresh.flows(20)
+        app.write(IMPORT_ERROR)
+        mark = server.log.mark()
+        assert "generation 2 was taken back: generation 1 serves" in ctl("rollback")
+        server.log.wait("generation taken back", after=mark)
+        began, ended = (next(n for n in range(mark, len(server.log.lines)) if words in server.log.lines[n]) for words in ("taking a", "taken back"))
+        assert server.log.times[ended] - server.log.times[began] < 1.0
+        seen = fresh.bodies()[b"new"]
+        fresh.flows(50)
+        kept.flows(50)
+        assert fresh.bodies()[b"new"] <= seen + 2
+    kept.assert_nothing_failed(at_least=50)
+    fresh.assert_nothing_failed(at_least=50)
+    assert server.get().text == "old" and len(ctl.workers(1)) == 2
+
+
+def test_a_rollback_whose_workers_do_not_boot_leaves_the_version_that_serves(app, deploy):
+    server, ctl = deploy("--preload", "--rollback-window", "60", "--rollback-keep", "mold", "--ready-path", "/healthz", workers=2)
+    app.write(version("1", health="503 if os.path.exists('schema') else 200"))
+    ctl("reload")
+    app.write(version("2"))
+    ctl("reload")
+    (app.path / "schema").touch()
+    said = ctl("rollback", code=1)
+    assert "not taken back, generation 3 serves" in said and "--ready-path" in said
+    server.log.wait("rollback failed, the generation serves on")
+    assert server.get().text == "2"
+    (app.path / "schema").unlink()
+    assert "generation 2 serves" in ctl("rollback")
+    assert server.get().text == "1"
+
+
+def test_a_mold_that_has_ended_is_kept_no_more(app, deploy):
+    server, ctl = deploy("--preload", "--rollback-window", "60", "--rollback-keep", "mold", workers=1)
+    (mold,) = set(server.children()) - set(server.ready_pids())
+    ctl("reload")
+    os.kill(mold, signal.SIGKILL)
+    server.log.wait("generation kept no more")
+    assert "what was kept has ended" in ctl("rollback", code=1)
+    assert server.get().text == "old"
+
+
+def test_a_mold_is_kept_only_where_it_has_the_app(program):
+    run = subprocess.run([*program, "app:app", "--check-config", "--rollback-window", "60", "--rollback-keep", "mold"], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 1 and "--rollback-keep: `mold` needs --preload" in run.stderr
 
 
 def test_what_is_kept_ends_with_the_window(app, deploy):

@@ -234,9 +234,10 @@ fn head(status: &Status, colours: Colours) -> Text {
     }
     if let Some(previous) = &status.previous {
         text.append(format_args!(
-            "generation {} kept for a rollback for {}",
+            "generation {} kept for a rollback for {} ({})",
             previous.generation,
-            age(previous.left_ms)
+            age(previous.left_ms),
+            previous.kept
         ));
         text.end_line();
     }

@@ -91,8 +91,21 @@ pub(super) const SETTINGS: &[Definition] = &[
         default: Some("0"),
         help: "Keep the workers of the previous version for this long, for `rgun ctl rollback`; 0: not at all",
         more: "They stop accepting, finish their requests, and stay in memory: a rollback boots nothing, whatever is on \
-               the disk by then. A reload needs the memory of two generations for that long.",
+               the disk by then. Two generations take memory for that long; see --rollback-keep.",
         ..Definition::new("rollback_window", Group::Reload, ValueType::Duration)
+    },
+    Definition {
+        long: Some("rollback-keep"),
+        value: "WHAT",
+        default: Some("workers"),
+        help: "What is kept for that long: the previous version's workers, or with --preload its mold alone",
+        more: "A mold takes the memory of one process. A rollback then forks its workers, which run what they run at every boot (lifespan \
+               startup, --ready-path) before they serve; if they fail, the version that serves goes on.",
+        ..Definition::new(
+            "rollback_keep",
+            Group::Reload,
+            ValueType::Choice(&["workers", "mold"]),
+        )
     },
     Definition {
         long: Some("upgrade-timeout"),

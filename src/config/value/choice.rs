@@ -3,7 +3,7 @@
 use super::{InvalidValue, ParsedValue};
 use crate::config::{
     Compression, EventLoop, GarbageCollection, HeaderMap, Lifespan, LogLevel, ProxyProtocol,
-    ReloadEngine, WarmUp, WebSockets,
+    ReloadEngine, RollbackKeep, WarmUp, WebSockets,
 };
 
 pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> ParsedValue<T> {
@@ -70,6 +70,16 @@ pub(in crate::config) fn garbage_collection(text: &str) -> ParsedValue<GarbageCo
         &[
             ("default", GarbageCollection::Default),
             ("idle", GarbageCollection::Idle),
+        ],
+    )
+}
+
+pub(in crate::config) fn rollback_keep(text: &str) -> ParsedValue<RollbackKeep> {
+    choice(
+        text,
+        &[
+            ("workers", RollbackKeep::Workers),
+            ("mold", RollbackKeep::Mold),
         ],
     )
 }

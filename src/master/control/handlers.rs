@@ -243,6 +243,10 @@ impl Shell<'_> {
                     ..self.rollout_failed(*to, why, &outcome)
                 }
             }
+            Answer::NotTakenBack { generation, why } => {
+                let outcome = format!("not taken back, generation {generation} serves");
+                self.rollout_failed(*generation, why, &outcome)
+            }
             Answer::Refused(RolloutRefusal::NothingKept) => {
                 ControlResponse::failed(self.nothing_kept())
             }
@@ -329,7 +333,7 @@ impl Shell<'_> {
             _ if window.is_zero() => format!("{refusal}: --rollback-window keeps one"),
             0 => format!("{refusal}: no other one has served"),
             _ => format!(
-                "{refusal}: --rollback-window ({} s) is over, or addresses were removed",
+                "{refusal}: --rollback-window ({} s) is over, addresses were removed, or what was kept has ended",
                 window.as_secs_f64()
             ),
         }

@@ -202,6 +202,9 @@ pub struct PreviousGeneration {
     pub generation: u32,
     /// Time left.
     pub left_ms: u64,
+    /// What is: its workers, or its mold.
+    #[serde(default)]
+    pub kept: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use super::protocol::{
     Status, WorkerStatus,
 };
 use crate::config::{DjangoFiles, StaticFiles};
+use crate::master::event_text::kept;
 use crate::master::scaling::reason;
 use crate::master::shell::Shell;
 use crate::master::supervisor::{
@@ -49,9 +50,10 @@ impl Shell<'_> {
             previous: self
                 .supervisor
                 .previous()
-                .map(|(generation, left)| PreviousGeneration {
-                    generation: generation.0,
-                    left_ms: ms(left),
+                .map(|previous| PreviousGeneration {
+                    generation: previous.generation.0,
+                    left_ms: ms(previous.left),
+                    kept: kept(previous.kept).to_owned(),
                 }),
             workers_wanted: self.supervisor.target(),
             scaling: self.supervisor.scaling().map(scaling_status),

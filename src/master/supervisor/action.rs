@@ -160,6 +160,11 @@ pub enum Answer {
         to: Generation,
         why: super::ReloadFailure,
     },
+    /// It still serves: the one before it does not boot any more.
+    NotTakenBack {
+        generation: Generation,
+        why: super::ReloadFailure,
+    },
     /// Nothing was changed.
     Refused(RolloutRefusal),
     Scaled {

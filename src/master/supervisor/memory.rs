@@ -6,7 +6,7 @@
 
 use super::clock::PULSE;
 use super::mutation::fault;
-use super::reload_state::{Batch, Goal, Room};
+use super::reload_state::{Batch, Goal, Missing, Room};
 use super::worker::{Worker, WorkerLife};
 use super::{Action, AvailableMemory, Moment, ReloadFailure, Report, Supervisor};
 
@@ -41,6 +41,10 @@ impl Supervisor {
             Goal::Serve => left.min(1),
             Goal::Stage => left,
             Goal::Canary(trial) => rollout.slots_of(trial).saturating_sub(rollout.done),
+            Goal::Return {
+                missing: Missing::Needed,
+                ..
+            } => left.min(1),
             Goal::Return { .. } => 0,
         };
         if slots < fewest.max(1) && is_leaving_room {

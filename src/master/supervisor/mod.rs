@@ -69,11 +69,14 @@ pub use evidence::{BUCKETS, Evidence, EvidenceSummary, Figures, Regression};
 pub use limits::{Excess, Retirement, WorkerLimits};
 pub use load::{Load, ScaleDecision, ScaleReason, WAITS};
 pub use names::{CompanionId, Generation, Helper, HelperEnd, Incarnation, Moment, Slot, Token};
-pub use plan::{Abort, Bounds, CompanionPlan, ForkedFrom, Plan, ScaleRules, SourceWatching, Winch};
+pub use plan::{
+    Abort, Bounds, CompanionPlan, ForkedFrom, KeptProcesses, Plan, ScaleRules, SourceWatching,
+    Winch,
+};
 pub use report::{CompanionReport, Extent, ReloadFailure, Report, Retry, Who};
 pub use scaling::ScalingView;
 pub use state::{NotNow, StateError};
-pub use view::{RolloutStage, RolloutView, ServerState, WorkerStage, WorkerView};
+pub use view::{PreviousView, RolloutStage, RolloutView, ServerState, WorkerStage, WorkerView};
 
 use chance::Chance;
 use clock::Clock;
@@ -112,7 +115,7 @@ pub struct Supervisor {
     reload: Reload,
     /// A requested rollout that has not begun.
     queued: Option<QueuedRollout>,
-    /// Kept for a rollback.
+    /// KeptProcesses for a rollback.
     previous: Option<Previous>,
     retirees: VecDeque<Retiree>,
     /// Generations whose settings the shell must keep.

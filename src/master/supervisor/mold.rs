@@ -200,6 +200,10 @@ impl Supervisor {
         if !self.keeps_up() {
             return;
         }
+        if self.returns_by_mold() && self.reload.generation() == Some(generation) {
+            // Its successor would load the code that is on the disk by now.
+            self.fail_rollout(ReloadFailure::Mold { generation, why });
+        }
         let retry = self.pace_mold(generation, why, Some(since));
         self.report(Report::MoldDied {
             generation,

@@ -73,6 +73,8 @@ mutations! {
     VerdictIsIgnored,
     CanaryForEver,
     KeepBeyondWindow,
+    KeptMoldReturnsEmpty,
+    KeptMoldEndsUnseen,
     ScaleAboveMost,
     ScaleBelowLeast,
     ScaleDuringRollout,

@@ -66,6 +66,16 @@ impl Bounds {
     }
 }
 
+/// What stays of a replaced generation until `Plan::rollback_window` is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeptProcesses {
+    /// Paused: a rollback boots nothing.
+    #[default]
+    Workers,
+    /// A rollback forks workers from it, with the code that it has loaded.
+    Mold,
+}
+
 /// How the number of workers follows the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScaleRules {
@@ -109,6 +119,9 @@ pub struct Plan {
     pub shutdown_delay: Duration,
     /// How long the previous generation is kept after another one has taken over; zero: not at all.
     pub rollback_window: Duration,
+    /// `KeptProcesses::Mold` only where the mold has imported the app.
+    #[serde(default)]
+    pub rollback_keep: KeptProcesses,
     pub winch: Winch,
     pub sources: SourceWatching,
     pub abort: Abort,
@@ -138,6 +151,20 @@ impl Plan {
 
     pub(super) fn wanted(&self) -> u32 {
         self.workers.clamp(1, self.most_workers.max(1))
+    }
+
+    /// What is kept of a generation with the plan `before` when one with this plan replaces it; `None`: nothing. A mold
+    /// without the app would load the code that is on the disk by then.
+    pub(super) fn keeps_of(&self, before: &Plan) -> Option<KeptProcesses> {
+        if self.rollback_window.is_zero() {
+            return None;
+        }
+        match (self.rollback_keep, before.rollback_keep) {
+            (KeptProcesses::Mold, KeptProcesses::Mold) => Some(KeptProcesses::Mold),
+            (KeptProcesses::Mold, KeptProcesses::Workers) | (KeptProcesses::Workers, _) => {
+                Some(KeptProcesses::Workers)
+            }
+        }
     }
 
     /// `None`: the number of workers is fixed.

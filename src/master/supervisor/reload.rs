@@ -129,14 +129,14 @@ impl Supervisor {
                     (generation, goal, tokens, done)
                 }
             };
-        // Reports the generation that was to leave, not the one that was to return.
-        let generation = match goal {
-            Goal::Return { from, .. } => from,
-            Goal::Serve | Goal::Stage | Goal::Canary(_) => generation,
-        };
-        self.report(match why {
-            ReloadFailure::Discarded => Report::Discarded { generation },
-            why => Report::ReloadFailed {
+        self.report(match (why, goal) {
+            (why, Goal::Return { from, .. }) => Report::NotTakenBack {
+                generation: from,
+                to: generation,
+                why,
+            },
+            (ReloadFailure::Discarded, _) => Report::Discarded { generation },
+            (why, _) => Report::ReloadFailed {
                 generation,
                 why,
                 replaced,
@@ -145,9 +145,11 @@ impl Supervisor {
         });
         let answer = match goal {
             Goal::Serve => Answer::ReloadFailed { generation, why },
-            Goal::Stage | Goal::Canary(_) | Goal::Return { .. } => {
-                Answer::StageFailed { generation, why }
-            }
+            Goal::Stage | Goal::Canary(_) => Answer::StageFailed { generation, why },
+            Goal::Return { from, .. } => Answer::NotTakenBack {
+                generation: from,
+                why,
+            },
         };
         for token in tokens {
             if !fault!(self, ForgetReply) {

@@ -112,9 +112,12 @@ pub(super) enum Goal {
     },
 }
 
-/// What happens about workers that exited while they were paused.
+/// What happens about workers of a returning generation that have no process: they exited while they were paused, or
+/// only their mold was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Missing {
+    /// As `Booted`, but nothing was kept that could serve: if the first of them fail, the generation does not return.
+    Needed,
     /// Replacements boot first: capacity does not fall.
     Booted,
     /// The replacements do not boot either: their slots are filled afterwards.
@@ -166,7 +169,10 @@ impl Rollout {
                 in_batch || (self.done == 0 && is_last)
             }
             Goal::Canary(_) => in_batch,
-            Goal::Return { from, .. } => in_batch || who.generation == from,
+            Goal::Return { from, slots, .. } => {
+                let is_last = self.committed || end >= slots.min(self.target);
+                in_batch || (who.generation == from && is_last)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AvailableMemory, BootFailure, CompanionEnd, CompanionId, Evidence, Excess, Exit, Generation,
-    Helper, Incarnation, Retirement, ScaleDecision, Slot, StopMode, Token,
+    Helper, Incarnation, KeptProcesses, Retirement, ScaleDecision, Slot, StopMode, Token,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,12 +138,19 @@ pub enum Report {
         to: Generation,
         why: ReloadFailure,
     },
-    /// The workers of that generation are paused, and can be brought back for so long.
+    /// Generation `to` did not boot, or the server stops: the other one was not replaced.
+    NotTakenBack {
+        generation: Generation,
+        to: Generation,
+        why: ReloadFailure,
+    },
+    /// That generation can be brought back for so long.
     KeptForRollback {
         generation: Generation,
+        kept: KeptProcesses,
         window: Duration,
     },
-    /// The paused workers end.
+    /// The window is over, or what was kept has ended.
     KeptNoMore {
         generation: Generation,
     },

@@ -1,8 +1,10 @@
-//! Rollback of a serving generation: workers of the previous one are paused, and take their slots back.
+//! Rollback of a serving generation: workers of the previous one are paused, and take their slots back; or its mold
+//! was kept, and forks them.
 //!
 //! As in a reload the leaving workers stop accepting before the returning ones go, and a returning worker that has
 //! exited in the meantime is booted first. If that fails the others do not wait: serving a version that is to be
-//! taken back is worse than filling a slot a little later.
+//! taken back is worse than filling a slot a little later. Of a mold all workers boot first, in as many batches as
+//! the memory needs; if the first of them fail, the generation that serves goes on.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,15 +13,17 @@ use super::reload_state::{Batch, Goal, Missing, Replaced, Rollout, Room};
 use super::rollout::RolloutStep;
 use super::worker::{Worker, WorkerLife};
 use super::{
-    Action, Answer, Bounds, Exit, Generation, Moment, Plan, Reload, ReloadFailure, Report, Retry,
-    RolloutRefusal, ServiceState, Supervisor, Token,
+    Action, Answer, Bounds, Exit, Generation, KeptProcesses, Moment, Plan, Reload, ReloadFailure,
+    Report, Retry, RolloutRefusal, ServiceState, Supervisor, Token,
 };
 
-/// The previous generation, whose workers are kept for a rollback.
+/// The previous generation, kept for a rollback.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Previous {
     pub(super) generation: Generation,
     plan: Plan,
+    #[serde(default)]
+    pub(super) kept: KeptProcesses,
     pub(super) until: Moment,
 }
 
@@ -41,6 +45,10 @@ impl Supervisor {
             return;
         };
         let (generation, plan) = (previous.generation, previous.plan.clone());
+        let missing = match previous.kept {
+            KeptProcesses::Workers => Missing::Booted,
+            KeptProcesses::Mold => Missing::Needed,
+        };
         // Clients that asked for something newer are notified; it must not be started after the rollback.
         if self.reload.rollout().is_some() {
             self.fail_rollout(ReloadFailure::Discarded);
@@ -60,14 +68,13 @@ impl Supervisor {
             self.refuse(waiting, refusal);
         }
         let (target, bounds) = self.carried_over(&plan);
-        let slots = target;
-        self.begin_return(
-            (generation, plan, bounds),
-            (target, slots),
-            self.generation,
-            ReloadFailure::Discarded,
-            vec![token],
-        );
+        let goal = Goal::Return {
+            from: self.generation,
+            slots: target,
+            why: ReloadFailure::Discarded,
+            missing,
+        };
+        self.begin_return((generation, plan, bounds), target, goal, vec![token]);
     }
 
     /// Takes back a canary, or a part of a surge.
@@ -97,32 +104,37 @@ impl Supervisor {
             self.dismiss(new);
         }
         let back = (self.generation, self.plan.clone(), self.scaling.bounds);
-        let slots = (self.target, done.min(self.target));
-        self.begin_return(back, slots, from, why, tokens);
+        let goal = Goal::Return {
+            from,
+            slots: done.min(self.target),
+            why,
+            missing: Missing::Booted,
+        };
+        self.begin_return(back, self.target, goal, tokens);
     }
 
     fn begin_return(
         &mut self,
         (generation, plan, bounds): (Generation, Plan, Option<Bounds>),
-        (target, slots): (u32, u32),
-        from: Generation,
-        why: ReloadFailure,
+        target: u32,
+        goal: Goal,
         tokens: Vec<Token>,
     ) {
         self.cancel_recycling();
-        self.report(Report::TakingBack {
-            generation: from,
-            why,
-        });
-        let missing = Missing::Booted;
+        let mut needed = false;
+        if let Goal::Return {
+            from, why, missing, ..
+        } = goal
+        {
+            needed = missing == Missing::Needed;
+            self.report(Report::TakingBack {
+                generation: from,
+                why,
+            });
+        }
         self.reload = Reload::Rolling(Box::new(Rollout {
             generation,
-            goal: Goal::Return {
-                from,
-                slots,
-                why,
-                missing,
-            },
+            goal,
             plan,
             tokens,
             surge: None,
@@ -136,6 +148,9 @@ impl Supervisor {
             committed: false,
         }));
         self.act(Action::Notify(ServiceState::Reloading));
+        if needed {
+            self.ask_room();
+        }
     }
 
     pub(super) fn end_return(&mut self, from: Generation, why: ReloadFailure) -> RolloutStep {
@@ -160,6 +175,15 @@ impl Supervisor {
         RolloutStep::Wait
     }
 
+    /// A generation returns of which only the mold was kept.
+    pub(super) fn returns_by_mold(&self) -> bool {
+        let missing = match self.reload.goal() {
+            Some(Goal::Return { missing, .. }) => Some(missing),
+            _ => None,
+        };
+        missing == Some(Missing::Needed)
+    }
+
     /// It was paused, and is about to serve.
     pub(super) fn is_returning(&self, worker: &Worker) -> bool {
         self.reload.rollout().is_some_and(|rollout| {
@@ -172,27 +196,38 @@ impl Supervisor {
     /// Another generation has taken over from that one.
     pub(super) fn keep_or_release(&mut self, before: Generation, plan: Plan) {
         let window = self.plan.rollback_window;
-        let paused = |w: &Worker| w.life == WorkerLife::Paused;
-        let is_kept = self
-            .workers
-            .values()
-            .any(|w| paused(w) && w.who.generation == before);
-        let kept = Some(before).filter(|_| is_kept && !window.is_zero());
-        let serves = self.generation;
-        let gone =
-            |w: &Worker| paused(w) && Some(w.who.generation) != kept && w.who.generation != serves;
+        let returns = matches!(self.reload.goal(), Some(Goal::Return { .. }));
+        let kept = self.plan.keeps_of(&plan).filter(|kept| {
+            let lives = match kept {
+                KeptProcesses::Workers => self.has_paused(before),
+                KeptProcesses::Mold => self.mold_is_ready(before),
+            };
+            lives && !returns
+        });
+        let stays = |g| g == self.generation || g == before && kept == Some(KeptProcesses::Workers);
+        let gone = |w: &Worker| w.life == WorkerLife::Paused && !stays(w.who.generation);
         for worker in self.incarnations(gone) {
             self.dismiss(worker);
         }
         let until = self.now() + window;
-        self.previous = kept.map(|generation| Previous {
-            generation,
+        self.previous = kept.map(|kept| Previous {
+            generation: before,
             plan,
+            kept,
             until,
         });
-        if let Some(generation) = kept {
-            self.report(Report::KeptForRollback { generation, window });
+        if let Some(kept) = kept {
+            self.report(Report::KeptForRollback {
+                generation: before,
+                kept,
+                window,
+            });
         }
+    }
+
+    fn has_paused(&self, generation: Generation) -> bool {
+        let paused = |w: &Worker| w.life == WorkerLife::Paused && w.who.generation == generation;
+        self.workers.values().any(paused)
     }
 
     pub(super) fn rollback_deadline(&self) -> Option<Moment> {
@@ -201,10 +236,19 @@ impl Supervisor {
         self.keeps_up().then_some(previous.until)
     }
 
+    /// The window is over, or nothing is left of what was kept.
     pub(super) fn enforce_rollback_window(&mut self) {
-        if self.rollback_deadline().is_some_and(|at| at <= self.now())
-            && let Some(Previous { generation, .. }) = self.previous.take()
-        {
+        let Some(until) = self.rollback_deadline() else {
+            return;
+        };
+        let (now, lives) = (self.now(), |it: &Previous| match it.kept {
+            KeptProcesses::Workers => self.has_paused(it.generation),
+            KeptProcesses::Mold => {
+                self.mold_is_ready(it.generation) || fault!(self, KeptMoldEndsUnseen)
+            }
+        });
+        let is_over = until <= now || !self.previous.as_ref().is_some_and(lives);
+        if is_over && let Some(Previous { generation, .. }) = self.previous.take() {
             for worker in self
                 .incarnations(|w| w.life == WorkerLife::Paused && w.who.generation == generation)
             {
@@ -218,22 +262,11 @@ impl Supervisor {
 
     /// A paused worker exited unasked. Another one boots when it is needed.
     pub(super) fn lost_paused(&mut self, worker: &Worker, exit: Exit) {
-        let who = worker.who;
         self.report(Report::WorkerDied {
-            worker: who,
+            worker: worker.who,
             exit,
             uptime: worker.uptime(self.now()),
             retry: Retry::None,
         });
-        let of_previous = |previous: &Previous| previous.generation == who.generation;
-        let others = self
-            .workers
-            .values()
-            .any(|w| w.life == WorkerLife::Paused && w.who.generation == who.generation);
-        if self.previous.as_ref().is_some_and(of_previous) && !others {
-            self.previous = None;
-            let generation = who.generation;
-            self.report(Report::KeptNoMore { generation });
-        }
     }
 }

@@ -8,7 +8,9 @@
 use super::mutation::fault;
 use super::reload_state::{Batch, Goal, Missing, Reload, Replaced, Rollout, Room};
 use super::worker::WorkerLife;
-use super::{Action, Answer, Plan, ReloadFailure, Report, ServiceState, Slot, Supervisor};
+use super::{
+    Action, Answer, KeptProcesses, Plan, ReloadFailure, Report, ServiceState, Slot, Supervisor,
+};
 
 /// Whether the rollout can continue at once.
 #[derive(PartialEq, Eq)]
@@ -32,10 +34,11 @@ impl Supervisor {
         self.cancel_recycling();
         self.report(Report::ReloadBegan { generation });
         self.add_mold(generation, &plan);
-        let replaced = if plan.rollback_window.is_zero() && !matches!(goal, Goal::Canary(_)) {
-            Replaced::Drained
-        } else {
-            Replaced::Paused
+        let replaced = match plan.keeps_of(&self.plan) {
+            None | Some(KeptProcesses::Mold) if !matches!(goal, Goal::Canary(_)) => {
+                Replaced::Drained
+            }
+            None | Some(KeptProcesses::Workers | KeptProcesses::Mold) => Replaced::Paused,
         };
         let rollout = Rollout {
             generation,
@@ -122,13 +125,12 @@ impl Supervisor {
             Goal::Return { slots, .. } => slots.min(target),
         };
         let end = wished.min(done.saturating_add(slots.max(1)));
-        let left = matches!(
-            rollout.goal,
-            Goal::Return {
-                missing: Missing::Left,
-                ..
+        let left = match rollout.goal {
+            Goal::Return { missing, .. } => {
+                missing == Missing::Left || fault!(self, KeptMoldReturnsEmpty)
             }
-        );
+            Goal::Serve | Goal::Stage | Goal::Canary(_) => false,
+        };
         let (limit, boot_timeout) = (rollout.plan.boots_at_once(), rollout.plan.boot_timeout);
         let mut booting = self
             .workers
@@ -211,8 +213,10 @@ impl Supervisor {
         if fault!(self, IgnoreFailureInRollout) {
             return;
         }
-        if let Goal::Return { missing, .. } = &mut rollout.goal {
-            *missing = Missing::Left;
+        if let Goal::Return { missing, .. } = &mut rollout.goal
+            && (*missing != Missing::Needed || rollout.done > 0)
+        {
+            (*missing, rollout.room) = (Missing::Left, Room::For { slots: u32::MAX });
             return;
         }
         if rollout.replaced == Replaced::Paused && rollout.done > 0 {

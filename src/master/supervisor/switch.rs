@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::mutation::fault;
-use super::reload_state::{Batch, Goal, Replaced};
+use super::reload_state::{Batch, Goal, Missing, Replaced};
 use super::rollout::RolloutStep;
 use super::slot::SlotState;
 use super::worker::{Worker, WorkerLife};
-use super::{Moment, ReloadFailure, Slot, Supervisor};
+use super::{KeptProcesses, Moment, ReloadFailure, Slot, Supervisor};
 
 /// How long the new workers wait for the old ones' `StoppedAccepting`.
 const ACKNOWLEDGE: Duration = Duration::from_secs(1);
@@ -26,7 +26,10 @@ impl Supervisor {
         };
         let (generation, done) = (rollout.generation, rollout.done);
         let replaced = match rollout.goal {
-            Goal::Serve if end >= rollout.target && rollout.plan.rollback_window.is_zero() => {
+            Goal::Serve
+                if end >= rollout.target
+                    && rollout.plan.keeps_of(&self.plan) != Some(KeptProcesses::Workers) =>
+            {
                 Replaced::Drained
             }
             _ => rollout.replaced,
@@ -34,7 +37,7 @@ impl Supervisor {
         let last = match rollout.goal {
             Goal::Serve | Goal::Stage => end >= rollout.target,
             Goal::Canary(_) => false,
-            Goal::Return { .. } => true,
+            Goal::Return { slots, .. } => end >= slots.min(rollout.target),
         };
         self.replace_old(end, replaced);
         for slot in (done..end).map(Slot) {
@@ -117,7 +120,12 @@ impl Supervisor {
         };
         rollout.done = end;
         rollout.batch = Batch::Booting;
-        if !committed && rollout.goal == Goal::Serve {
+        let in_batches = match rollout.goal {
+            Goal::Serve => true,
+            Goal::Return { missing, .. } => missing == Missing::Needed,
+            Goal::Stage | Goal::Canary(_) => false,
+        };
+        if !committed && in_batches {
             self.ask_room();
         }
         if let Some(why) = doomed.filter(|_| !committed) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reload_state::{Batch, Goal, Reload, Rollout};
 use super::worker::{Worker, WorkerLife};
-use super::{Generation, MasterPhase, Slot, Supervisor, Who};
+use super::{Generation, KeptProcesses, MasterPhase, Slot, Supervisor, Who};
 
 /// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,15 @@ pub struct RolloutView {
     pub slots: u32,
     /// Until a canary ends by itself.
     pub left: Option<Duration>,
+}
+
+/// The generation that can be brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreviousView {
+    pub generation: Generation,
+    pub kept: KeptProcesses,
+    /// Until it can no longer be.
+    pub left: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,11 +146,14 @@ impl Supervisor {
         })
     }
 
-    /// The generation that can be brought back, and for how long.
     #[must_use]
-    pub fn previous(&self) -> Option<(Generation, Duration)> {
+    pub fn previous(&self) -> Option<PreviousView> {
         let previous = self.previous.as_ref()?;
-        Some((previous.generation, previous.until.since(self.now())))
+        Some(PreviousView {
+            generation: previous.generation,
+            kept: previous.kept,
+            left: previous.until.since(self.now()),
+        })
     }
 
     /// Whether workers of that generation accept connections, or may do so later.

@@ -190,6 +190,12 @@ impl Oracle {
                 "mold {generation} hangs and is left alone"
             );
         }
+        if let Some(previous) = supervisor.previous() {
+            let lives =
+                previous.kept == KeptProcesses::Workers || self.mold_can_fork(previous.generation);
+            let returns = supervisor.reload.generation() == Some(previous.generation);
+            law!(lives || returns, "{previous:?}, whose mold has ended");
+        }
         let generation = supervisor.generation();
         let wanted = self.forks_from_mold(generation) && self.preparing.is_none();
         let lives = self.molds.living.contains_key(&generation);

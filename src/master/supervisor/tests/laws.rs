@@ -185,6 +185,20 @@ impl Oracle {
                 (self.reload, self.mixed) = (None, false);
                 self.rolled_back.insert(*generation);
             }
+            Report::NotTakenBack { generation, to, .. } => {
+                law!(
+                    self.reload == Some(*generation),
+                    "{report:?}: no such rollout"
+                );
+                let serves = |w: &Facts| {
+                    w.who.generation == *to && w.went && w.told.is_none() && w.paused.is_none()
+                };
+                law!(
+                    !self.keeps_up() || !self.workers.values().any(serves),
+                    "{report:?}, which serves"
+                );
+                (self.reload, self.mixed) = (None, false);
+            }
             Report::PromotionBegan { generation } => {
                 law!(
                     self.reload == Some(*generation) && (self.staged.is_some() || self.mixed),
@@ -227,6 +241,11 @@ impl Oracle {
                 }
             }
             Report::ScaledByLoad(decision) => self.judge_scaling(decision, supervisor)?,
+            // What an operator adds is not measured.
+            Report::Scaled { from, to } => {
+                let added = u64::from(to.saturating_sub(*from));
+                self.room = self.room.map(|room| room + added);
+            }
             Report::ReloadLimited { .. } => self.surged = true,
             Report::Retiring { worker, .. } => {
                 law!(
@@ -517,7 +536,7 @@ impl Oracle {
                 ),
                 _ => return Err(format!("too many at {place:?}: {workers:?}")),
             }
-            let previous = supervisor.previous().map(|(generation, _)| generation);
+            let previous = supervisor.previous().map(|it| it.generation);
             let paused = workers.iter().any(|w| w.paused.is_some());
             law!(
                 !paused || self.reload.is_some() || previous == Some(place.1),

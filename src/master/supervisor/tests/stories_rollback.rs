@@ -13,6 +13,14 @@ fn windowed(workers: u32) -> Plan {
     }
 }
 
+fn windowed_mold(workers: u32) -> Plan {
+    Plan {
+        rollback_keep: KeptProcesses::Mold,
+        forked_from: ForkedFrom::Mold,
+        ..windowed(workers)
+    }
+}
+
 /// Generation 2 serves in incarnations 3 and 4; 1 and 2 are paused.
 fn reloaded() -> Story {
     let mut story = Story::serving(windowed(2));
@@ -207,4 +215,181 @@ fn with_a_window_a_surge_is_taken_back_as_a_whole() {
     assert!(story.did(&drain(3, Replaced, 30)), "{:?}", story.actions);
     story.says(3, WorkerMessage::StoppedAccepting);
     assert!(story.did(&go(1)), "{:?}", story.actions);
+}
+
+fn mold_says(story: &mut Story, generation: u32, message: MoldMessage) {
+    story.event(Event::Mold {
+        generation: Generation(generation),
+        message,
+    });
+}
+
+/// Generation 2 serves in incarnations 3 and 4; only the mold of generation 1 is left.
+fn reloaded_with_mold() -> Story {
+    let mut story = Story::new(windowed_mold(2));
+    mold_says(&mut story, 1, MoldMessage::Ready);
+    story.ready(1).ready(2);
+    story.signal(Signal::Hup).config(2, windowed_mold(2));
+    mold_says(&mut story, 2, MoldMessage::Ready);
+    story.ready(3).ready(4);
+    assert_eq!(
+        story.actions,
+        [drain(1, Replaced, 30), drain(2, Replaced, 30)]
+    );
+    story.exits(1, Exit::Code(0)).exits(2, Exit::Code(0));
+    assert!(
+        story.did(&go(3)) && story.did(&go(4)),
+        "{:?}",
+        story.actions
+    );
+    let previous = story.supervisor.previous().expect("kept");
+    assert_eq!(
+        (previous.generation, previous.kept),
+        (Generation(1), KeptProcesses::Mold)
+    );
+    story
+}
+
+#[test]
+fn a_kept_mold_forks_its_workers_before_the_others_leave() {
+    let mut story = reloaded_with_mold();
+    story.control(8, Command::Rollback);
+    assert_eq!(
+        story.actions,
+        [
+            Action::Notify(ServiceState::Reloading),
+            spawn(5, 0, 1),
+            spawn(6, 1, 1)
+        ]
+    );
+    assert_eq!(story.ready(5).actions, []);
+    story.ready(6);
+    assert_eq!(
+        story.actions,
+        [drain(3, Replaced, 30), drain(4, Replaced, 30)]
+    );
+    story.seconds(1);
+    assert!(
+        story.did(&go(5)) && story.did(&go(6)),
+        "{:?}",
+        story.actions
+    );
+    assert_eq!(story.supervisor.generation(), Generation(1));
+}
+
+#[test]
+fn a_kept_mold_whose_workers_fail_changes_nothing_and_stays() {
+    let mut story = reloaded_with_mold();
+    story.control(8, Command::Rollback).ready(5);
+    let phase = BootPhase::Lifespan;
+    story.says(6, WorkerMessage::Failed { phase });
+    assert!(
+        matches!(
+            answered(&story, 8),
+            Some(Answer::NotTakenBack {
+                generation: Generation(2),
+                why: ReloadFailure::Boot { .. }
+            })
+        ),
+        "{:?}",
+        story.actions
+    );
+    assert!(story.did(&stop_fast(5)), "{:?}", story.actions);
+    assert_eq!(story.supervisor.generation(), Generation(2));
+    story.exits(5, Exit::Code(0)).exits(6, Exit::Code(3));
+    assert_eq!(story.spawned(), [0_u64; 0]);
+    assert_eq!(story.control(9, Command::Rollback).spawned(), [7, 8]);
+}
+
+#[test]
+fn a_mold_that_ends_is_not_kept_and_not_started_again() {
+    let mut story = reloaded_with_mold();
+    story.event(Event::MoldEnded {
+        generation: Generation(1),
+        why: BootFailure::Exited(KILLED),
+    });
+    let generation = Generation(1);
+    assert!(story.did(&Action::Forget { generation }));
+    assert!(story.supervisor.previous().is_none());
+}
+
+#[test]
+fn a_rollback_fails_when_its_mold_ends() {
+    let mut story = reloaded_with_mold();
+    story.control(8, Command::Rollback);
+    story.event(Event::MoldEnded {
+        generation: Generation(1),
+        why: BootFailure::Exited(KILLED),
+    });
+    assert!(
+        matches!(answered(&story, 8), Some(Answer::NotTakenBack { .. })),
+        "{:?}",
+        story.actions
+    );
+    let generation = Generation(1);
+    assert!(!story.did(&Action::StartMold { generation }));
+}
+
+#[test]
+fn a_kept_mold_is_dismissed_with_the_window() {
+    let mut story = reloaded_with_mold();
+    story.seconds(59);
+    let generation = Generation(1);
+    assert!(story.seconds(1).contains(&Action::Forget { generation }));
+}
+
+#[test]
+fn a_kept_mold_returns_in_batches_where_memory_is_short() {
+    let mut story = reloaded_with_mold();
+    let free = |free| {
+        Some(AvailableMemory {
+            limit: 500,
+            free,
+            worker: 100,
+        })
+    };
+    story.memory = free(150);
+    story.control(8, Command::Rollback);
+    assert_eq!(story.spawned(), [5]);
+    story.ready(5);
+    assert!(
+        story.did(&drain(3, Replaced, 30)) && !story.did(&drain(4, Replaced, 30)),
+        "{:?}",
+        story.actions
+    );
+    story.exits(3, Exit::Code(0));
+    assert!(
+        story.did(&go(5)) && story.did(&spawn(6, 1, 1)),
+        "{:?}",
+        story.actions
+    );
+    story.ready(6).exits(4, Exit::Code(0));
+    assert!(
+        matches!(answered(&story, 8), Some(Answer::TakenBack { .. })),
+        "{:?}",
+        story.actions
+    );
+    // Not one fits: nothing is begun.
+    let mut story = reloaded_with_mold();
+    story.memory = free(50);
+    story.control(8, Command::Rollback);
+    assert!(
+        matches!(
+            answered(&story, 8),
+            Some(Answer::NotTakenBack {
+                why: ReloadFailure::NoMemory { .. },
+                ..
+            })
+        ),
+        "{:?}",
+        story.actions
+    );
+}
+
+#[test]
+fn a_generation_whose_mold_has_no_app_keeps_its_workers() {
+    let mut story = Story::serving(windowed(1));
+    story.signal(Signal::Hup).config(2, windowed_mold(1));
+    mold_says(&mut story, 2, MoldMessage::Ready);
+    assert_eq!(story.ready(2).actions, [pause(1)]);
 }

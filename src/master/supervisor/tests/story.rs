@@ -16,6 +16,7 @@ pub fn plan(workers: u32) -> Plan {
         graceful_timeout: Duration::from_secs(30),
         timeout: Some(Duration::from_secs(30)),
         rollback_window: Duration::ZERO,
+        rollback_keep: KeptProcesses::Workers,
         shutdown_delay: Duration::ZERO,
         winch: Winch::Ignored,
         sources: SourceWatching::Fixed,

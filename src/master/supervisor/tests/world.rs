@@ -712,6 +712,7 @@ fn random_plan(rng: &mut Rng) -> Plan {
         graceful_timeout: rng.millis(1000, 8000),
         timeout: rng.pick(&[None, Some(3), Some(6)]).map(Duration::from_secs),
         rollback_window: Duration::from_secs(rng.pick(&[0, 0, 20])),
+        rollback_keep: rng.pick(&[KeptProcesses::Workers, KeptProcesses::Mold]),
         shutdown_delay: Duration::from_secs(rng.pick(&[0, 0, 2])),
         winch: rng.pick(&[Winch::Ignored, Winch::RetiresWorkers]),
         sources: rng.pick(&[

@@ -1,0 +1,225 @@
+//! The lines of reloads, stages, canaries and rollbacks.
+
+use super::{EventLog, Repeated, mold_failure};
+use crate::master::event_text::{ExitText, finding, kept as kept_words, mebibytes, ms, worse};
+use crate::master::molds::Molds;
+use crate::master::supervisor::{ReloadFailure, Report};
+use crate::master::workers::Workers;
+
+impl EventLog {
+    pub(super) fn write_rollout(&mut self, report: &Report, workers: &Workers, molds: &Molds) {
+        match report {
+            Report::ReloadQueued => {
+                tracing::info!("reload queued until the current operation completes")
+            }
+            Report::ReloadBegan { generation } => {
+                tracing::info!(generation = generation.0, "reload began")
+            }
+            Report::ReloadLimited {
+                generation,
+                at_once,
+                memory,
+            } => tracing::warn!(
+                generation = generation.0,
+                at_once,
+                free = memory.free,
+                worker = memory.worker,
+                limit = memory.limit,
+                "not enough memory for two generations: replacing workers in batches"
+            ),
+            Report::Reloaded {
+                generation,
+                workers,
+            } => {
+                self.last_reload_failure = None;
+                tracing::info!(generation = generation.0, workers, "reload succeeded");
+            }
+            Report::ReloadFailed {
+                generation,
+                why: ReloadFailure::Overtaken,
+                ..
+            } => tracing::info!(
+                generation = generation.0,
+                "reload abandoned: files have changed again"
+            ),
+            Report::ReloadFailed {
+                generation,
+                why: ReloadFailure::Abandoned,
+                ..
+            } => tracing::info!(
+                generation = generation.0,
+                "reload abandoned: the server is stopping"
+            ),
+            Report::ReloadFailed {
+                generation,
+                why,
+                replaced,
+                of,
+            } => {
+                let (reason, traceback) = self.reload_failure(why, workers, molds);
+                self.last_reload_failure = Some(reason.clone());
+                tracing::error!(
+                    generation = generation.0,
+                    reason,
+                    replaced,
+                    of,
+                    traceback,
+                    "reload rolled back: the old workers go on"
+                );
+            }
+            Report::StageBegan { generation, .. } => {
+                tracing::info!(generation = generation.0, "staging began");
+            }
+            Report::Staged {
+                generation,
+                workers,
+            } => tracing::info!(
+                generation = generation.0,
+                workers,
+                "generation staged: ready beside the serving one"
+            ),
+            Report::CanaryServes {
+                generation,
+                slots,
+                of,
+            } => tracing::info!(generation = generation.0, slots, of, "canary serves"),
+            Report::CanaryVerdict {
+                generation,
+                evidence,
+            } => tracing::info!(
+                generation = generation.0,
+                verdict = finding(evidence.finding),
+                requests = evidence.new.requests,
+                errors = evidence.new.errors,
+                exceptions = evidence.new.exceptions,
+                p95_ms = ms(evidence.new.p95),
+                old_requests = evidence.old.requests,
+                old_errors = evidence.old.errors,
+                old_exceptions = evidence.old.exceptions,
+                old_p95_ms = ms(evidence.old.p95),
+                "canary verdict"
+            ),
+            Report::TakingBack { generation, why } => {
+                let (reason, traceback) = self.reload_failure(why, workers, molds);
+                tracing::warn!(
+                    generation = generation.0,
+                    reason,
+                    traceback,
+                    "taking a generation back"
+                );
+            }
+            Report::TakenBack {
+                generation,
+                to,
+                why,
+            } => {
+                // An operator who goes back has seen what failed before.
+                self.last_reload_failure = (*why != ReloadFailure::Discarded)
+                    .then(|| self.reload_failure(why, workers, molds).0);
+                tracing::info!(
+                    generation = generation.0,
+                    to = to.0,
+                    "generation taken back: the one before serves"
+                );
+            }
+            Report::NotTakenBack {
+                generation,
+                why: ReloadFailure::Abandoned,
+                ..
+            } => tracing::info!(
+                generation = generation.0,
+                "rollback abandoned: the server is stopping"
+            ),
+            Report::NotTakenBack {
+                generation,
+                to,
+                why,
+            } => {
+                let (reason, traceback) = self.reload_failure(why, workers, molds);
+                tracing::error!(
+                    generation = generation.0,
+                    to = to.0,
+                    reason,
+                    traceback,
+                    "rollback failed, the generation serves on"
+                );
+                self.last_reload_failure = Some(reason);
+            }
+            Report::KeptForRollback {
+                generation,
+                kept,
+                window,
+            } => tracing::info!(
+                generation = generation.0,
+                kept = kept_words(*kept),
+                window_ms = ms(*window),
+                "generation kept for a rollback"
+            ),
+            Report::KeptNoMore { generation } => {
+                tracing::info!(generation = generation.0, "generation kept no more")
+            }
+            Report::PromotionBegan { generation } => {
+                tracing::info!(generation = generation.0, "promotion began");
+            }
+            Report::Discarded { generation } => {
+                tracing::info!(generation = generation.0, "generation discarded");
+            }
+            Report::ReloadRefused { generation } => tracing::warn!(
+                generation = generation.map(|generation| generation.0),
+                hint = "rgun ctl promote, or rgun ctl discard",
+                "reload refused: a generation is staged"
+            ),
+            _ => {}
+        }
+    }
+
+    /// Why a rollout failed, and the app's traceback.
+    pub fn reload_failure(
+        &mut self,
+        why: &ReloadFailure,
+        workers: &Workers,
+        molds: &Molds,
+    ) -> (String, Option<String>) {
+        match why {
+            ReloadFailure::BadConfig => (
+                format!("the configuration is wrong: {}", self.config_error.message),
+                self.config_error.traceback.clone(),
+            ),
+            ReloadFailure::Boot { worker, why } => {
+                self.boot_failure(worker, *why, workers, Repeated::Always)
+            }
+            ReloadFailure::Mold { generation, why } => mold_failure(*generation, *why, molds),
+            ReloadFailure::Died { worker, exit } => (
+                format!(
+                    "the new worker of slot {} died: {}",
+                    worker.slot,
+                    ExitText(*exit)
+                ),
+                None,
+            ),
+            ReloadFailure::Hung { worker } => {
+                (format!("the new worker of slot {} hung", worker.slot), None)
+            }
+            ReloadFailure::NoMemory { memory } => (
+                format!(
+                    "a new worker takes {}, and {} of the memory limit of {} are free",
+                    mebibytes(memory.worker),
+                    mebibytes(memory.free),
+                    mebibytes(memory.limit)
+                ),
+                None,
+            ),
+            ReloadFailure::Overtaken => ("the files have changed again".to_owned(), None),
+            ReloadFailure::Discarded => ("discarded by an operator".to_owned(), None),
+            ReloadFailure::Worse(evidence) => (worse(evidence), None),
+            ReloadFailure::TooFewRequests { requests, wanted } => (
+                format!("the canary has answered {requests} requests in its time, not {wanted}"),
+                None,
+            ),
+            ReloadFailure::TimeOver => {
+                ("the canary expired without being promoted".to_owned(), None)
+            }
+            ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
+        }
+    }
+}
