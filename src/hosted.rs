@@ -157,6 +157,12 @@ fn settings() -> Vec<Described> {
         .collect()
 }
 
+/// Names of gunicorn's settings and ours, and their defaults.
+#[pyfunction]
+fn known_settings() -> Vec<(&'static str, Option<&'static str>)> {
+    crate::config::known_settings().collect()
+}
+
 type Described = (
     &'static str,
     Option<&'static str>,
@@ -171,6 +177,7 @@ fn _rgun(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(settings, module)?)?;
+    module.add_function(wrap_pyfunction!(known_settings, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add(
         "ClientDisconnected",

@@ -31,8 +31,7 @@ pub fn migration() -> String {
          - The field `Server` is `rgun`, unless the app sets one or `--no-server-header` is given: what a \
           file does to `gunicorn.SERVER_SOFTWARE` has no effect.\n\
          - `setproctitle` in the app has no effect.\n\
-         - A program that starts gunicorn by itself (`BaseApplication`) calls [`rgun.run`](development.md#from-python) instead, with\n  \
-           the place of the app.\n\
+         - A program that starts gunicorn by itself (`BaseApplication`, `WSGIApplication`) needs [one line more](development.md#programs-that-start-gunicorn).\n\
          - Options are written in full: `--error-log` for `--error-logfile` ends the start, with the name.\n\
          - `USR2` [upgrades in place](upgrade.md): there is no second master. `HUP` opens addresses that were added to `bind`, and closes those that were removed.\n\n\
          All of gunicorn's settings:\n\n\
@@ -52,6 +51,17 @@ pub fn migration() -> String {
     }
     others::pages(&mut page);
     page
+}
+
+/// The names that a program which sets gunicorn's settings by itself may use, with their defaults.
+pub fn known_settings() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+    let own =
+        super::definitions().filter(|known| SETTINGS.iter().all(|(name, _)| *name != known.name));
+    let theirs = SETTINGS.iter().map(|(name, _)| *name);
+    let default = |name| definition(name).and_then(|definition| definition.default);
+    theirs
+        .map(move |name| (name, default(name)))
+        .chain(own.map(|known| (known.name, known.default)))
 }
 
 fn here(like: Like, definition: Option<&Definition>) -> String {

@@ -49,7 +49,7 @@ pub use http2::*;
 pub use layer::{Given, Layer, Layers};
 pub use location::{Files, Script, files};
 pub use logging::*;
-pub use migration::migration;
+pub use migration::{known_settings, migration};
 pub use origin::Origin;
 pub use page::page;
 pub use process_environment::{ProcessEnvironment, start_directory};

@@ -98,9 +98,16 @@ class Subject:
 
     def start(self, *words, bind="127.0.0.1:0", env=None):
         # Its socket is one for each user, and the runs are side by side.
-        words = [*map(str, words), "--no-control-socket"]
+        return self._run(self.program, *map(str, words), "--no-control-socket", bind=bind, env=env)
+
+    def start_program(self, text, *words):
+        """A program that starts gunicorn by itself; for rgun it has one line more."""
+        self.write(("import rgun.gunicorn\n" if self.name == "rgun" else "") + text, "product.py")
+        return self._run([sys.executable, "product.py"], *words, bind=None)
+
+    def _run(self, program, *words, bind, env=None):
         environment = {"HOME": str(self.directory), "XDG_RUNTIME_DIR": str(self.directory), **(env or {})}
-        running = Running(self, self.program, self.directory, None, *words, bind=bind, env=environment)
+        running = Running(self, program, self.directory, None, *words, bind=bind, env=environment)
         self.running.append(running)
         return running
 
