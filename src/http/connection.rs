@@ -303,6 +303,11 @@ impl Connection {
         self.reader.spare = head.fields;
     }
 
+    /// The bytes that `buffered` counts.
+    pub fn unread(&self) -> &[u8] {
+        &self.input
+    }
+
     /// Received and not yet turned into events (pipelined requests, unread body).
     pub fn buffered(&self) -> usize {
         self.input.len()

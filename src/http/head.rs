@@ -1,6 +1,7 @@
 //! The head of an accepted request: one buffer and offsets into it.
 
 use bytes::Bytes;
+use memchr::memmem;
 
 use super::names::KnownName;
 
@@ -268,6 +269,12 @@ impl RequestHead {
     pub fn compact(&mut self) {
         self.bytes = Bytes::copy_from_slice(&self.bytes);
         self.fields.shrink_to_fit();
+    }
+
+    /// As it was received, its final empty line included, without fields that were set here. Names may be lower-cased.
+    pub fn received(&self) -> &[u8] {
+        let end = memmem::find(&self.bytes, b"\r\n\r\n");
+        &self.bytes[..end.map_or(self.bytes.len(), |end| end + 4)]
     }
 
     /// All the bytes that the head took, its final empty line included.

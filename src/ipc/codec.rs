@@ -223,6 +223,11 @@ impl<'a> ByteReader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// All that follows.
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     pub(super) fn text(&mut self) -> Result<String> {
         let length = self.array().map(u32::from_le_bytes)?;
         let length = usize::try_from(length).map_err(|_| Error::Malformed("text too long"))?;

@@ -36,6 +36,15 @@ pub struct Counters {
     /// Exceptions that left the app.
     pub exceptions: u64,
     pub garbage: GarbageCounters,
+    pub passed_on: PassedOn,
+}
+
+/// What was passed on to other workers, because the app could not serve it here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PassedOn {
+    pub connections: u64,
+    /// Requests among them that had begun here.
+    pub requests: u64,
 }
 
 /// The statuses of responses with files; any other is counted with the last one.
@@ -93,7 +102,9 @@ impl WaitHistogram {
 impl Counters {
     /// Requests begun and not ended. The two are read one after the other, hence the saturation.
     pub fn in_flight(&self) -> u64 {
-        self.requests.saturating_sub(self.status.iter().sum())
+        let ended: u64 = self.status.iter().sum();
+        self.requests
+            .saturating_sub(ended + self.passed_on.requests)
     }
 
     /// Those of another worker of the same slot on top.
@@ -111,6 +122,8 @@ impl Counters {
             (&mut self.http2.requests, other.http2.requests),
             (&mut self.http2.calmed, other.http2.calmed),
             (&mut self.exceptions, other.exceptions),
+            (&mut self.passed_on.connections, other.passed_on.connections),
+            (&mut self.passed_on.requests, other.passed_on.requests),
         ];
         pairs.into_iter().for_each(|(sum, more)| *sum += more);
         self.status
@@ -166,6 +179,10 @@ impl Counters {
                     word(counter::GARBAGE + counter::GARBAGE_GENERATIONS + n)
                 }),
             },
+            passed_on: PassedOn {
+                connections: word(counter::PASSED_ON),
+                requests: word(counter::PASSED_ON + 1),
+            },
             files: std::array::from_fn(|coding| {
                 std::array::from_fn(|status| {
                     word(counter::FILES + coding * counter::FILE_STATUSES + status)
@@ -201,6 +218,8 @@ impl Counters {
         garbage
             .enumerate()
             .for_each(|(n, value)| store(counter::GARBAGE + n, *value));
+        store(counter::PASSED_ON, self.passed_on.connections);
+        store(counter::PASSED_ON + 1, self.passed_on.requests);
         self.latency
             .iter()
             .enumerate()

@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 11;
+pub const VERSION: u64 = 12;
 
 /// The header.
 pub mod header {
@@ -78,7 +78,9 @@ pub mod counter {
     /// Python's garbage collections by generation, then the microseconds that they have taken.
     pub const GARBAGE: usize = EXCEPTIONS + 1;
     pub const GARBAGE_GENERATIONS: usize = 3;
-    pub const WORDS: usize = GARBAGE + 2 * GARBAGE_GENERATIONS;
+    /// Connections that were passed on to another worker, and the requests among them that had begun here.
+    pub const PASSED_ON: usize = GARBAGE + 2 * GARBAGE_GENERATIONS;
+    pub const WORDS: usize = PASSED_ON + 2;
 }
 
 /// A page: one worker incarnation.
@@ -98,6 +100,8 @@ pub mod page {
     pub const THREADS: usize = 8;
     /// As `HEARTBEAT`, of the slowest of several threads.
     pub const SLOWEST: usize = 9;
+    /// One while the worker takes connections that others pass on.
+    pub const ROOM: usize = 10;
     pub const COUNTERS: usize = 16;
     pub const ENTRIES: usize = 144;
     pub const ENTRY_COUNT: usize = 21;

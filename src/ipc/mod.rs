@@ -24,6 +24,7 @@ mod mold;
 mod page;
 mod scoreboard;
 mod tickets;
+mod transfer;
 
 pub use board::Board;
 pub use busy::Work;
@@ -38,3 +39,4 @@ pub use mold::{ForkOrder, FromMold, MoldChannel, MoldHandle, ToMold, mold_channe
 pub use page::{InFlight, InFlightMark, Page, ScoreboardState, Ticket};
 pub use scoreboard::Scoreboard;
 pub use tickets::{TicketKey, TicketKeys};
+pub use transfer::{MOST_RECEIVED, TransferChannel, Transferred, Transfers};

@@ -113,6 +113,16 @@ impl Page {
         self.add(counter::HTTP2 + 2, 1);
     }
 
+    /// Whether it takes connections that other workers pass on.
+    pub fn set_room(&self, room: bool) {
+        self.words[page::ROOM].store(room.into(), Relaxed);
+    }
+
+    /// A connection was passed on to another worker.
+    pub fn connection_passed_on(&self) {
+        self.add(counter::PASSED_ON, 1);
+    }
+
     /// An exception left the app.
     pub fn exception(&self) {
         self.add(counter::EXCEPTIONS, 1);
@@ -182,6 +192,10 @@ impl Page {
     /// How many threads run the app: `busy_us` grows by as many seconds in a second at the most.
     pub fn threads(&self) -> u64 {
         self.words[page::THREADS].load(Relaxed).max(1)
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.words[page::ROOM].load(Relaxed) == 1
     }
 
     pub fn connections(&self) -> u64 {

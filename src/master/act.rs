@@ -17,7 +17,7 @@ use super::supervisor::{
 };
 use super::worker_init::{FAILED_TO_BOOT, WorkerInit};
 use super::workers::{Killed, WorkerProcess};
-use crate::ipc::{self, Page, ToMold, ToWorker, WorkerChannel};
+use crate::ipc::{self, Page, ToMold, ToWorker, Transfers, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork, resident};
 use crate::sys::signals::{SignalNumber, start_as_child};
@@ -308,6 +308,10 @@ impl Shell<'_> {
             generation: u64::from(generation.0),
             settings: Arc::clone(&generation_config.settings),
             listeners,
+            transfers: generation_config
+                .transfers
+                .clone()
+                .map(|channel| Transfers::new(channel, self.fleet.scoreboard.board(), page)),
             certificates: self.shared_certificates(generation_config),
             channel,
             lifeline: self.fleet.lifeline.read.take()?,

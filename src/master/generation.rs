@@ -12,7 +12,8 @@ use super::supervisor::{
     Abort, CompanionPlan, ForkedFrom, Helper, KeptProcesses, Plan, ScaleRules, SourceWatching,
     Winch, WorkerLimits,
 };
-use crate::config::{ProcessMode, RollbackKeep, Settings};
+use crate::config::{PortSharing, ProcessMode, RollbackKeep, Settings};
+use crate::ipc::TransferChannel;
 
 /// The settings of one generation, and its working directory as of the generation's start.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct GenerationConfig {
     /// `None`: it does not use TLS.
     pub certificates: Option<Certificates>,
     pub listeners: ListenerSet,
+    /// Where its workers pass connections to each other; `None`: they do not.
+    pub transfers: Option<Arc<TransferChannel>>,
     /// Without symbolic links: a worker that is respawned while a deploy switches `current` gets its own generation's
     /// code.
     directory: Option<PathBuf>,
@@ -38,6 +41,7 @@ impl GenerationConfig {
         Self {
             directory: fs::canonicalize(&wanted).ok(),
             wanted,
+            transfers: open_transfers(&settings),
             settings,
             certificates: None,
             listeners: ListenerSet::default(),
@@ -78,6 +82,19 @@ impl GenerationConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// With `--reuse-port` each slot serves what the kernel has given to it.
+fn open_transfers(settings: &Settings) -> Option<Arc<TransferChannel>> {
+    if settings.port_sharing == PortSharing::BySlot {
+        return None;
+    }
+    TransferChannel::open()
+        .inspect_err(|error| {
+            tracing::warn!(%error, "workers cannot pass connections to each other");
+        })
+        .ok()
+        .map(Arc::new)
 }
 
 /// The part of the settings that decisions depend on.

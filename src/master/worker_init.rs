@@ -23,6 +23,8 @@ pub struct WorkerInit {
     pub settings: Arc<Settings>,
     /// The worker's copies; the master keeps its own.
     pub listeners: Vec<Listener>,
+    /// Where it passes connections to other workers of its generation; `None`: there are none.
+    pub transfers: Option<ipc::Transfers>,
     /// Set if TLS is used.
     pub certificates: Option<SharedCertificates>,
     pub channel: ipc::WorkerChannel,

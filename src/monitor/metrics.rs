@@ -92,6 +92,12 @@ impl Snapshot {
         )?;
         self.counters(
             encoder,
+            "rgun_connections_passed_on",
+            "Connections passed on to another worker, because the app of this one was blocked",
+            |slot| float(slot.counters.passed_on.connections),
+        )?;
+        self.counters(
+            encoder,
             "rgun_received_bytes",
             "Bytes that clients sent",
             |slot| float(slot.counters.bytes_in),

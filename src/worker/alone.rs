@@ -60,6 +60,7 @@ pub fn begin(
         generation: 1,
         settings: Arc::clone(settings),
         listeners,
+        transfers: None,
         certificates: for_a_server_without_master(settings).map_err(io::Error::other)?,
         channel: worker,
         lifeline,

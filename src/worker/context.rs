@@ -70,6 +70,7 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
     Sentinel {
         net,
         listeners: worker_init.listeners.into_iter().map(Arc::new).collect(),
+        transfers: worker_init.transfers,
         channel,
         lifeline: worker_init.lifeline,
         picked,

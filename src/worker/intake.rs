@@ -19,12 +19,16 @@ pub struct Accepted {
     pub peer: Option<SocketAddr>,
     /// Index into the worker's listeners.
     pub listener: usize,
+    /// Read by the worker that has passed it on.
+    pub received: Vec<u8>,
 }
 
 pub struct Intake {
     pub accepted: Mutex<VecDeque<Accepted>>,
     /// The listeners at which the worker accepts, with their index; empty before Go, and again from the drain on.
     pub listeners: Mutex<Vec<(usize, Arc<Listener>)>>,
+    /// The sentinel waits for a turn of the reactor.
+    pub awaits_turn: AtomicBool,
     /// Descriptors have run out: idle connections are to be closed.
     pub wants_descriptors: AtomicBool,
     /// Wakes the sentinel.
@@ -36,6 +40,7 @@ impl Intake {
         Ok(Self {
             accepted: Mutex::default(),
             listeners: Mutex::default(),
+            awaits_turn: AtomicBool::new(false),
             wants_descriptors: AtomicBool::new(false),
             picked: Arc::new(Wake::new()?),
         })
@@ -51,6 +56,7 @@ impl Intake {
                 fd,
                 peer,
                 listener: *index,
+                received: Vec::new(),
             })
         })
     }

@@ -66,6 +66,16 @@ pub trait App: Send + Sync {
     fn completed(&self) -> u64 {
         0
     }
+    /// Changes as the app gets to requests that wait for it; `turns`: of the reactor.
+    fn progress(&self, turns: u64) -> u64 {
+        turns
+    }
+    /// Whether a request waits for the app.
+    fn has_waiting(&self) -> bool {
+        false
+    }
+    /// Calls `pass` for each request that waits for the app and is in memory; those of which it returns true leave.
+    fn pass_on(&self, _pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {}
     /// Heartbeat of this worker; `now` is the calling thread's time.
     fn pulse(&self, now: u64) -> Pulse {
         Pulse {
@@ -77,6 +87,14 @@ pub trait App: Send + Sync {
     fn flushes_head_early(&self) -> bool {
         true
     }
+}
+
+/// A request that was received and that the app has not got.
+pub struct WaitingRequest<'r> {
+    pub exchange: &'r Exchange,
+    pub head: &'r RequestHead,
+    /// The part of its body that was taken from its connection.
+    pub body: Vec<&'r [u8]>,
 }
 
 /// Heartbeats, in monotonic milliseconds.

@@ -122,6 +122,10 @@ impl Reactor {
             }
         }
         self.adopt_accepted();
+        if self.net.intake.awaits_turn.load(Relaxed) {
+            self.net.intake.awaits_turn.store(false, Relaxed);
+            self.picked.wake();
+        }
         if self.net.intake.wants_descriptors.load(Relaxed) {
             self.shed_idle(now);
         }
@@ -244,12 +248,18 @@ impl Reactor {
 
     /// True: it brought a request at once.
     fn adopt(&mut self, accepted: Accepted) -> bool {
-        self.add(accepted.fd, accepted.peer, Some(accepted.listener))
+        let Accepted {
+            fd,
+            peer,
+            listener,
+            received,
+        } = accepted;
+        self.add(fd, peer, Some(listener), &received)
     }
 
     /// Adds a connection that was not accepted: the worker itself holds the other end.
     pub fn add_own(&mut self, fd: OwnedFd) {
-        self.add(fd, None, None);
+        self.add(fd, None, None, &[]);
     }
 
     fn add(
@@ -257,9 +267,11 @@ impl Reactor {
         fd: OwnedFd,
         peer: Option<std::net::SocketAddr>,
         listener: Option<usize>,
+        received: &[u8],
     ) -> bool {
-        // It costs a system call.
+        // It costs a system call. The wait of a connection with bytes that were read was counted then.
         if self.measures_waits
+            && received.is_empty()
             && let Some(waited) = peer.and_then(|_| last_data_received(fd.as_fd()))
         {
             self.net.page.accept_waited(millis(waited));
@@ -270,6 +282,9 @@ impl Reactor {
         let conn = self
             .connections
             .add(|key| Conn::new(&self.net, key, transport, peer, listener));
+        if !received.is_empty() {
+            conn.begin_with(received);
+        }
         // Data that arrives before the registration causes its first edge.
         let begun = conn.look();
         if begun && self.watch_new == WatchNew::Later {

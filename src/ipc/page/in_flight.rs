@@ -90,7 +90,17 @@ impl Page {
         self.add(counter::BYTES_OUT, bytes);
         self.add(counter::DURATION, micros);
         self.add(counter::LATENCY + bucket(micros), 1);
-        let InFlightMark { index, serial } = ticket.0;
+        self.free_entry(ticket.0);
+    }
+
+    /// Its connection was passed on before the app saw it: another worker counts it.
+    pub fn request_passed_on(&self, ticket: Ticket) {
+        self.add(counter::PASSED_ON + 1, 1);
+        self.free_entry(ticket.0);
+    }
+
+    fn free_entry(&self, mark: InFlightMark) {
+        let InFlightMark { index, serial } = mark;
         if serial != 0 {
             self.entry(index)[entry::START].store(0, Relaxed);
             self.words[page::TAKEN].fetch_and(!(1 << index), Relaxed);

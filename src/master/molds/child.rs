@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Settings;
 use crate::ipc::{
     Board, ForkOrder, FromMold, Incoming, MoldChannel, Phase, ScoreboardState, ToMold, ToWorker,
-    WorkerChannel,
+    TransferChannel, Transfers, WorkerChannel,
 };
 use crate::master::certificates::SharedCertificates;
 use crate::master::names;
@@ -31,6 +31,7 @@ pub struct MoldChild {
     pub(super) lifeline: OwnedFd,
     pub(super) board: Board,
     pub(super) loaded_files: Option<OwnedFd>,
+    pub(super) transfers: Option<Arc<TransferChannel>>,
     pub(super) certificates: Option<SharedCertificates>,
     /// Of the listeners that come with each order; those of a preview last.
     pub(super) addresses: Vec<(ListenerAddress, Protection, Audience)>,
@@ -243,6 +244,9 @@ impl Newborn {
                     audience,
                 })
                 .collect(),
+            transfers: mold
+                .transfers
+                .map(|channel| Transfers::new(channel, mold.board, page)),
             certificates: mold.certificates,
             channel,
             lifeline: mold.lifeline,

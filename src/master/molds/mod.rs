@@ -109,6 +109,7 @@ impl Shell<'_> {
                 lifeline: self.fleet.lifeline.read.take()?,
                 board: self.fleet.scoreboard.board(),
                 loaded_files: self.helpers.watcher.take_loaded_files(),
+                transfers: generation_config.transfers.clone(),
                 certificates: self.shared_certificates(&generation_config),
                 addresses,
                 master,

@@ -189,6 +189,12 @@ impl Shell<'_> {
                     (*generation, directory)
                 })
                 .collect(),
+            transfers: (self.generations.generation_configs.iter())
+                .filter_map(|(generation, config)| {
+                    let (given, taken) = config.transfers.as_ref()?.ends();
+                    Some((*generation, (kept.keep(given), kept.keep(taken))))
+                })
+                .collect(),
             pid_file: self.upgrade.pid_file.clone(),
             restart_counters: self.reporting.restart_counters.clone(),
             note: self.reporting.note.clone(),

@@ -70,6 +70,9 @@ pub struct State {
     pub certificates: Option<CertificatesState>,
     /// Those that there are settings of, and where each began.
     pub generations: Vec<(Generation, Option<PathBuf>)>,
+    /// Where the workers of each pass connections to each other. Older programs do not know it.
+    #[serde(default)]
+    pub transfers: Vec<(Generation, (RawFd, RawFd))>,
     pub pid_file: Option<PathBuf>,
     pub restart_counters: RestartCounters,
     pub note: Note,

@@ -10,7 +10,7 @@ use super::attempt::Then;
 use super::check::{FAILED_VARIABLE, STATE_VARIABLE};
 use super::state::{self, State, StateHeader};
 use crate::config::Settings;
-use crate::ipc::{self, Scoreboard};
+use crate::ipc::{self, Scoreboard, TransferChannel};
 use crate::master::binds::Binds;
 use crate::master::companions::processes::CompanionProcesses;
 use crate::master::configuration::Configuration;
@@ -167,6 +167,12 @@ impl Shell<'_> {
                 (generation, generation_config.begun_in(directory))
             })
             .collect();
+        for (generation, (given, taken)) in state.transfers {
+            if let Some(config) = self.generations.generation_configs.get_mut(&generation) {
+                let channel = TransferChannel::restore(copy(given)?, copy(taken)?);
+                config.transfers = Some(Arc::new(channel));
+            }
+        }
         self.restore_listeners(state.listeners, state.binds, settings)?;
         if let Some(certificates) = state.certificates {
             self.restore_certificates(certificates)?;

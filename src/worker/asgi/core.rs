@@ -13,6 +13,7 @@ use super::awaitable::CompletedAwaitable;
 use super::inbox::{Inbox, InboxItem};
 use super::names::AsgiNames;
 use super::offers::Offers;
+use super::unbegun::UnbegunRequests;
 use crate::worker::WorkerContext;
 use crate::worker::drain::DrainStage;
 use crate::worker::key::RequestKey;
@@ -21,9 +22,12 @@ use crate::worker::python::{Scripts, StackFormatter};
 pub struct AsgiCore {
     pub context: Arc<WorkerContext>,
     pub inbox: Arc<Inbox>,
+    pub unbegun: Arc<UnbegunRequests>,
     pub names: AsgiNames,
     pub offers: Offers,
     pub app: Py<PyAny>,
+    /// A call of it runs none of its code before the first step.
+    pub app_is_coroutine_function: bool,
     pub done: Py<CompletedAwaitable>,
     pub wait_send: Py<PyAny>,
     /// Turns any awaitable into a coroutine.
@@ -78,8 +82,10 @@ impl AsgiCore {
         Ok(Self {
             context,
             inbox: Arc::default(),
+            unbegun: Arc::default(),
             names: AsgiNames::new(py),
             offers: Offers::new(py, pathsend)?,
+            app_is_coroutine_function: is_coroutine_function(app.bind(py))?,
             app,
             done: Py::new(py, CompletedAwaitable)?,
             future_type: py.import("asyncio")?.getattr("Future")?.unbind(),
@@ -216,4 +222,14 @@ fn is_done(future: &Bound<'_, PyAny>) -> bool {
         .call_method0(intern!(future.py(), "done"))
         .and_then(|done| done.is_truthy())
         .unwrap_or(true)
+}
+
+/// Whether it is defined by `async def`, itself or its `__call__`.
+fn is_coroutine_function(app: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = app.py();
+    let is = py
+        .import("inspect")?
+        .getattr(intern!(py, "iscoroutinefunction"))?;
+    let call = app.getattr(intern!(py, "__call__"))?;
+    Ok(is.call1((app,))?.is_truthy()? || is.call1((call,))?.is_truthy()?)
 }

@@ -68,9 +68,10 @@ impl Engine {
             WatchNew::AtOnce,
         )?;
         let core = Arc::new(AsgiCore::new(py, context, scripts, app)?);
-        core.context
-            .net
-            .set_app(Box::new(AsgiHandler(core.inbox.clone())));
+        core.context.net.set_app(Box::new(AsgiHandler {
+            inbox: core.inbox.clone(),
+            unbegun: core.unbegun.clone(),
+        }));
         Ok(Self {
             core,
             reactor: Mutex::new(Some(reactor)),
@@ -130,7 +131,7 @@ impl Engine {
                 break;
             };
             match item {
-                InboxItem::Request(exchange, head) => self.request(py, exchange, &head)?,
+                InboxItem::Request(exchange, head) => self.request(py, exchange, head)?,
                 InboxItem::Readable(key) => self.core.resolve(py, key, Side::Receive)?,
                 InboxItem::Writable(key) => self.core.resolve(py, key, Side::Send)?,
                 InboxItem::Expired(key) => drop(expired.insert(key)),
@@ -146,10 +147,13 @@ impl Engine {
         Ok(())
     }
 
-    fn request(&self, py: Python<'_>, exchange: Exchange, head: &RequestHead) -> PyResult<()> {
+    fn request(&self, py: Python<'_>, exchange: Exchange, head: RequestHead) -> PyResult<()> {
         let core = &self.core;
-        let (scope, call, subject) = if core.context.net.is_handshake(head) {
-            let scope = scope::websocket(py, core, &exchange, head)?;
+        // An eager task begins with its creation.
+        let waits = self.task_style.load(Relaxed) != EAGER && core.app_is_coroutine_function;
+        let unbegun = waits.then(|| exchange.clone());
+        let (scope, call, subject) = if core.context.net.is_handshake(&head) {
+            let scope = scope::websocket(py, core, &exchange, &head)?;
             let socket = WebSocketHandle { exchange };
             let call = SocketCall {
                 socket: socket.clone(),
@@ -158,12 +162,12 @@ impl Engine {
             let call = Bound::new(py, call)?.into_any();
             (scope, call, Subject::WebSocket(socket))
         } else {
-            let scope = scope::http(py, core, &exchange, head)?;
+            let scope = scope::http(py, core, &exchange, &head)?;
             let call = Call {
                 exchange: exchange.clone(),
                 core: core.clone(),
-                extended: Extended::new(head),
-                named: NamedFile::of(&exchange, head),
+                extended: Extended::new(&head),
+                named: NamedFile::of(&exchange, &head),
             };
             let call = Bound::new(py, call)?.into_any();
             (scope, call, Subject::Http(exchange))
@@ -182,10 +186,12 @@ impl Engine {
         let coroutine = in_worker(py, coroutine, |made| ForkReturn::ToAnEnd(made.map(drop)));
         match coroutine {
             Ok(coroutine) => {
-                let run = Bound::new(
-                    py,
-                    Run::new(coroutine.unbind(), subject, scope.unbind(), core.clone()),
-                )?;
+                let run = Run::new(coroutine.unbind(), subject, scope.unbind(), core.clone());
+                if let Some(exchange) = unbegun {
+                    run.wait();
+                    core.unbegun.add(exchange, head);
+                }
+                let run = Bound::new(py, run)?;
                 match self.task(py, &run) {
                     Ok(task) => run.get().keep(&task),
                     Err(error) => run.get().refused(py, &error)?,

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
+use super::unbegun::UnbegunRequests;
 use crate::http::RequestHead;
 use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
-use crate::worker::network::App;
+use crate::worker::network::{App, WaitingRequest};
 
 pub enum InboxItem {
     Request(Exchange, RequestHead),
@@ -46,6 +47,34 @@ impl Inbox {
         self.any.store(true, Relaxed);
     }
 
+    fn has_requests(&self) -> bool {
+        let is_request = |item: &InboxItem| matches!(item, InboxItem::Request(..));
+        !self.is_empty() && self.items.lock().iter().any(is_request)
+    }
+
+    /// Removes the requests, in order.
+    fn take_requests(&self) -> Vec<(Exchange, RequestHead)> {
+        let mut items = self.items.lock();
+        let mut requests = Vec::new();
+        for item in std::mem::take(&mut *items) {
+            match item {
+                InboxItem::Request(exchange, head) => requests.push((exchange, head)),
+                other => items.push_back(other),
+            }
+        }
+        self.any.store(!items.is_empty(), Relaxed);
+        requests
+    }
+
+    /// Those that were taken and are served here after all: before the others.
+    fn return_requests(&self, requests: Vec<(Exchange, RequestHead)>) {
+        let mut items = self.items.lock();
+        for (exchange, head) in requests.into_iter().rev() {
+            items.push_front(InboxItem::Request(exchange, head));
+        }
+        self.any.store(!items.is_empty(), Relaxed);
+    }
+
     pub fn pop(&self) -> Option<InboxItem> {
         if self.is_empty() {
             return None;
@@ -60,11 +89,14 @@ impl Inbox {
 }
 
 /// The ASGI side of the connections.
-pub struct AsgiHandler(pub Arc<Inbox>);
+pub struct AsgiHandler {
+    pub inbox: Arc<Inbox>,
+    pub unbegun: Arc<UnbegunRequests>,
+}
 
 impl App for AsgiHandler {
     fn request(&self, exchange: Exchange, head: RequestHead) {
-        self.0.push(InboxItem::Request(exchange, head));
+        self.inbox.push(InboxItem::Request(exchange, head));
     }
     fn takes_websockets(&self) -> bool {
         true
@@ -73,16 +105,33 @@ impl App for AsgiHandler {
         true
     }
     fn readable(&self, key: RequestKey) {
-        self.0.push(InboxItem::Readable(key));
+        self.inbox.push(InboxItem::Readable(key));
     }
     fn writable(&self, key: RequestKey) {
-        self.0.push(InboxItem::Writable(key));
+        self.inbox.push(InboxItem::Writable(key));
     }
     fn cancel(&self, key: RequestKey) -> bool {
-        self.0.push(InboxItem::Expired(key));
+        self.inbox.push(InboxItem::Expired(key));
         true
     }
     fn quiet(&self) {
-        self.0.push(InboxItem::Quiet);
+        self.inbox.push(InboxItem::Quiet);
+    }
+    fn has_waiting(&self) -> bool {
+        self.inbox.has_requests() || !self.unbegun.is_empty()
+    }
+    fn pass_on(&self, pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {
+        self.unbegun.pass_on(pass);
+        // Not below the queue's lock: connections are locked for it, and queue their requests while they are.
+        let mut requests = self.inbox.take_requests();
+        requests.retain(|(exchange, head)| {
+            let body = Vec::new();
+            !pass(&WaitingRequest {
+                exchange,
+                head,
+                body,
+            })
+        });
+        self.inbox.return_requests(requests);
     }
 }

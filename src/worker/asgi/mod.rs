@@ -12,6 +12,7 @@ mod names;
 mod offers;
 mod run;
 mod scope;
+mod unbegun;
 mod waiting;
 mod websocket;
 mod websocket_message;

@@ -54,6 +54,8 @@ pub struct Run {
     core: Arc<AsgiCore>,
     /// Index of the task in `AsgiCore`.
     place: AtomicUsize,
+    /// It has not run yet, and is among `AsgiCore::unbegun`.
+    waits: AtomicBool,
     /// It took too long: the server has cancelled it and has logged that.
     expired: AtomicBool,
 }
@@ -71,8 +73,30 @@ impl Run {
             scope: Collected::new(scope),
             core,
             place: AtomicUsize::new(NO_PLACE),
+            waits: AtomicBool::new(false),
             expired: AtomicBool::new(false),
         }
+    }
+
+    /// Its first step comes later, and until then another worker may get the request.
+    pub fn wait(&self) {
+        self.waits.store(true, Relaxed);
+    }
+
+    /// Before each step. False: the request was passed on, and the app does not run.
+    fn begin(&self, py: Python<'_>) -> PyResult<bool> {
+        if !self.waits.load(Relaxed) {
+            return Ok(true);
+        }
+        self.waits.store(false, Relaxed);
+        if self.core.unbegun.begin(self.key()) {
+            return Ok(true);
+        }
+        self.coroutine
+            .bind(py)?
+            .call_method0(intern!(py, "close"))?;
+        self.over(py)?;
+        Ok(false)
     }
 
     /// Stores the created task, unless it ran eagerly and has ended.
@@ -167,6 +191,9 @@ impl Run {
 
     /// The app's task factory has raised, so there is no task: handled as if the app had raised.
     pub fn refused(&self, py: Python<'_>, error: &PyErr) -> PyResult<()> {
+        if !self.begin(py)? {
+            return Ok(());
+        }
         // It has not started, so no code in it can raise here.
         let coroutine = self.coroutine.bind(py)?;
         drop(coroutine.call_method0(intern!(py, "close")));
@@ -203,11 +230,17 @@ impl Run {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !self.begin(py)? {
+            return Ok(None);
+        }
         let _work = (self.core.context.net.busy.step(), self.subject.step());
         self.follow(py, self.resume(py, py.None().bind(py))?)
     }
 
     fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if !self.begin(py)? {
+            return Err(PyStopIteration::new_err(()));
+        }
         let _work = (self.core.context.net.busy.step(), self.subject.step());
         self.follow(py, self.resume(py, value)?)?
             .ok_or_else(|| PyStopIteration::new_err(()))
@@ -220,6 +253,9 @@ impl Run {
         args: &Bound<'py, pyo3::types::PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _work = (self.core.context.net.busy.step(), self.subject.step());
+        if !self.begin(py)? {
+            return Err(PyStopIteration::new_err(()));
+        }
         let coroutine = self.coroutine.bind(py)?;
         let thrown = contained(|| coroutine.call_method1(intern!(py, "throw"), args));
         let step = match thrown.and_then(|thrown| thrown) {
@@ -234,6 +270,9 @@ impl Run {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.begin(py)? {
+            return Ok(());
+        }
         let coroutine = self.coroutine.bind(py)?;
         coroutine.call_method0(intern!(py, "close"))?;
         self.subject.ended(Ending::Failed);

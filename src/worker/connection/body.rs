@@ -41,6 +41,11 @@ impl RequestBody {
         self.pieces.pop()
     }
 
+    /// The pieces that the app has not read.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.each()
+    }
+
     /// Bytes that the app has not read.
     pub fn buffered(&self) -> usize {
         self.pieces.len()

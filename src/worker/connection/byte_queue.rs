@@ -45,6 +45,12 @@ impl ByteQueue {
         Some(piece)
     }
 
+    /// All pieces, in order.
+    pub fn each(&self) -> impl Iterator<Item = &[u8]> {
+        let joined = (!self.joined.is_empty()).then_some(&self.joined[..]);
+        self.large.iter().map(AsRef::as_ref).chain(joined)
+    }
+
     /// In bytes.
     pub fn len(&self) -> usize {
         self.length

@@ -22,6 +22,7 @@ mod stream_of;
 mod tests;
 mod timeouts;
 mod tls;
+mod transfer;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -119,6 +120,11 @@ impl Conn {
             Some(_) => Scheme::Https,
             None => Scheme::Http,
         }
+    }
+
+    /// Bytes that the worker before it has read. Called before `look`.
+    pub fn begin_with(&self, received: &[u8]) {
+        self.lock().http.receive(received);
     }
 
     /// Reads the first request, which has usually arrived already. True: it had, and has begun (or was refused).

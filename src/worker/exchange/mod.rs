@@ -7,7 +7,7 @@ mod replying;
 mod sending;
 mod whole_file;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,8 +16,8 @@ use super::connection::{
     BodyState, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
 };
 use super::key::RequestKey;
-use crate::http::ResponseState;
-use crate::ipc::InFlightMark;
+use crate::http::{RequestHead, ResponseState};
+use crate::ipc::{InFlightMark, Transferred};
 use crate::proxy::ForwardedRequest;
 use crate::sys::is_forked_child;
 
@@ -157,6 +157,17 @@ impl Exchange {
             return None;
         }
         self.conn.hand_over(s)
+    }
+
+    /// Passes the connection on to another worker, before the app gets the request. See `Conn::transfer`.
+    pub fn transfer(
+        &self,
+        head: &RequestHead,
+        body: &[&[u8]],
+        give: impl FnOnce(BorrowedFd<'_>, Transferred) -> bool,
+    ) -> bool {
+        let s = &mut *self.conn.lock();
+        self.is_current(s) && self.conn.transfer(s, head, body, give)
     }
 
     /// Whether the app has taken over the connection.

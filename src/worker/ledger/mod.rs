@@ -142,6 +142,12 @@ impl Ledger {
         }
     }
 
+    /// The request's connection was passed on: another worker opens an entry for it.
+    pub fn pass_on(&self, entry: Entry) {
+        self.page.request_passed_on(entry.ticket);
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
     /// The upgrade was accepted, with that status.
     pub fn upgrade(&self, entry: Entry, status: u16) -> Upgraded {
         let Entry {

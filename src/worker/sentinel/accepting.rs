@@ -76,6 +76,7 @@ impl Watching {
         self.own.net.drain.keep_open_after_answers();
         self.own.net.page.set_state(ScoreboardState::Accepting);
         self.listen();
+        self.watch_transfers();
         self.begin_to_accept();
     }
 
@@ -100,6 +101,11 @@ impl Watching {
                 tracing::error!(%error, address = %listener.address, "listener cannot be watched");
             }
         }
+        self.own
+            .net
+            .page
+            .set_room(self.audience == Audience::Everybody);
+        self.take_transfer();
     }
 
     /// A worker that has not returned to its reactor for `LOOK_MS` gets no connection that another one could accept.
@@ -117,8 +123,7 @@ impl Watching {
         let stuck = !asleep && !is_late && turns == self.seen_turns;
         self.seen_turns = turns;
         match self.accepting {
-            Accepting::Armed if stuck => self.disarm(Accepting::Stuck),
-            Accepting::Stuck if !stuck => self.arm(),
+            Accepting::Armed if stuck => self.leave_to_others(),
             // A worker that was woken for a connection and could not accept it (it was full, or just killed) cannot
             // pass the wake-up on: the others check from time to time.
             Accepting::Armed => {
@@ -145,7 +150,9 @@ impl Watching {
 
     pub(super) fn fill(&mut self) {
         self.accepting = Accepting::Full;
-        self.left_over_at = sys::monotonic_ms() + LEFT_OVER_MS;
+        let now = sys::monotonic_ms();
+        self.left_over_at = now + LEFT_OVER_MS;
+        self.pickup.expected(now);
     }
 
     /// Accepts connections that have waited while every worker is busy. Without this, clients with keepalive
@@ -172,6 +179,7 @@ impl Watching {
             for (_, listener) in self.open() {
                 drop(self.epoll.remove(listener.fd.as_fd()));
             }
+            self.own.net.page.set_room(false);
         }
         self.accepting = accepting;
     }
@@ -187,6 +195,7 @@ impl Watching {
             Ok((fd, peer)) => {
                 self.disarm(Accepting::Handing);
                 self.hand_over(fd, peer, index);
+                self.pickup.given(sys::monotonic_ms(), self.progress());
             }
             Err(e)
                 if matches!(
@@ -225,18 +234,23 @@ impl Watching {
         peer: Option<std::net::SocketAddr>,
         listener: usize,
     ) {
-        self.own
-            .net
-            .intake
-            .accepted
-            .lock()
-            .push_back(Accepted { fd, peer, listener });
+        self.give_to_reactor(Accepted {
+            fd,
+            peer,
+            listener,
+            received: Vec::new(),
+        });
+    }
+
+    pub(super) fn give_to_reactor(&self, accepted: Accepted) {
+        self.own.net.intake.accepted.lock().push_back(accepted);
         self.own.net.wake.wake();
     }
 
     pub(super) fn stop_accepting(&mut self) {
         self.own.net.page.set_state(ScoreboardState::Draining);
         self.disarm(Accepting::No);
+        self.take_last_transfers();
         self.own.net.intake.listeners.lock().clear();
         self.own.listeners.clear();
     }

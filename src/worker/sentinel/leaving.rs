@@ -71,6 +71,7 @@ impl Watching {
         }
         self.own.net.intake.listeners.lock().clear();
         self.own.net.page.set_state(ScoreboardState::Ready);
+        self.take_last_transfers();
         // If the master is gone, the lifeline reports it.
         drop(self.own.channel.send(&FromWorker::StoppedAccepting));
     }
@@ -88,7 +89,9 @@ impl Watching {
         }
         tracing::info!("SIGTERM received, draining");
         self.own.net.begin_drain(DrainReason::Replaced);
+        self.own.net.page.set_state(ScoreboardState::Draining);
         self.disarm(Accepting::No);
+        self.take_last_transfers();
         self.own.net.intake.listeners.lock().clear();
         self.begin_grace(millis(self.own.net.settings.graceful_timeout));
     }

@@ -5,6 +5,8 @@ mod accepting;
 mod commands;
 mod leaving;
 mod master;
+mod pickup;
+mod transferring;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,16 +16,18 @@ use std::time::Duration;
 use super::network::{Network, millis};
 use super::signals::{self, ExitRequest};
 use super::write_coalescer::{self, Until};
-use crate::ipc::{FromWorker, WorkerChannel};
+use crate::ipc::{FromWorker, Transfers, WorkerChannel};
 use crate::sys::epoll::{Epoll, Readiness, Wake, WatchMode};
 use crate::sys::{self, Audience, Listener, SignalNotes};
 pub use accepting::Accepting;
 pub use commands::{CommandQueue, MasterCommand};
+use pickup::Pickup;
 
 const CHANNEL: u64 = 1 << 32;
 const LIFELINE: u64 = CHANNEL + 1;
 const PICKED: u64 = CHANNEL + 2;
 const SIGNALS: u64 = CHANNEL + 3;
+const TRANSFERS: u64 = CHANNEL + 4;
 /// Interval of the checks whether the worker returns to its reactor.
 const LOOK_MS: u64 = 750;
 /// After this long without held output the checks stop.
@@ -32,6 +36,8 @@ const QUIET_MS: u64 = 500;
 pub struct Sentinel {
     pub net: Arc<Network>,
     pub listeners: Vec<Arc<Listener>>,
+    /// `None`: connections are not passed on.
+    pub transfers: Option<Transfers>,
     pub channel: Arc<WorkerChannel>,
     pub lifeline: OwnedFd,
     pub picked: Arc<Wake>,
@@ -64,6 +70,8 @@ impl Sentinel {
                         held_at: 0,
                         left_over_at: 0,
                         completed: 0,
+                        pickup: Pickup::default(),
+                        expects_transfers: false,
                     }
                     .run()
                 })
@@ -91,6 +99,9 @@ struct Watching {
     left_over_at: u64,
     /// Requests completed at the last such check.
     completed: u64,
+    pickup: Pickup,
+    /// Other workers have passed connections on, and not all may have been taken.
+    expects_transfers: bool,
 }
 
 impl Watching {
@@ -112,13 +123,15 @@ impl Watching {
             let next = match self.accepting {
                 Accepting::BackOff(until) => Some(until),
                 // Also while all is quiet: a worker that gets stuck causes no event.
-                Accepting::Armed | Accepting::Stuck => Some(self.look_at.max(now)),
+                Accepting::Armed => Some(self.look_at.max(now)),
                 Accepting::Full => Some(self.left_over_at),
-                Accepting::No | Accepting::Handing => None,
+                // The reactor reports its next turn.
+                Accepting::No | Accepting::Handing | Accepting::Stuck => None,
             };
             let next = next
                 .into_iter()
                 .chain(self.deadline)
+                .chain(self.pickup.due().map(|due| due.max(now)))
                 .chain(self.held_until(now))
                 .min();
             let Ok(count) = self
@@ -136,6 +149,7 @@ impl Watching {
                 }
             }
             self.look_at_held_output();
+            self.look_at_waiting();
             self.look_at_the_worker();
         }
     }
@@ -171,11 +185,15 @@ impl Watching {
             PICKED => {
                 self.own.picked.clear();
                 match self.accepting {
-                    Accepting::Handing | Accepting::Full => self.arm(),
+                    Accepting::Handing | Accepting::Full | Accepting::Stuck => {
+                        self.pickup.expected(sys::monotonic_ms());
+                        self.arm();
+                    }
                     Accepting::Armed => drop(self.leave_if_full()),
-                    Accepting::No | Accepting::Stuck | Accepting::BackOff(_) => {}
+                    Accepting::No | Accepting::BackOff(_) => {}
                 }
             }
+            TRANSFERS => self.notice_transfer(),
             SIGNALS => match signals::asked(self.signal_notes) {
                 Some(ExitRequest::Leave) => self.leave(),
                 Some(ExitRequest::LeaveAtOnce) => {

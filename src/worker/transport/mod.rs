@@ -384,6 +384,26 @@ impl Transport {
         }
     }
 
+    /// Its socket, where nothing of the connection is in this process.
+    pub fn plain_socket(&self) -> Option<BorrowedFd<'_>> {
+        match &self.wire {
+            Some(Wire::Plain(plain)) => Some(plain.descriptor()),
+            #[cfg(test)]
+            Some(Wire::Memory(_)) => None,
+            Some(Wire::Tls(_) | Wire::Stream(_)) | None => None,
+        }
+    }
+
+    /// Closes the descriptor, and leaves the connection open for another process that has one.
+    pub fn release(&mut self) {
+        let registrar = self.registrar.take();
+        if let (Some(registrar), Some(fd)) = (registrar, self.plain_socket()) {
+            // As in `close`. The registration would outlive the descriptor here.
+            drop(registrar.remove(fd));
+        }
+        self.wire = None;
+    }
+
     /// Ends reading: a reader of such a descriptor gets EOF.
     pub fn end_reading(&self) {
         match &self.wire {

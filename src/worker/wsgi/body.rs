@@ -32,6 +32,15 @@ pub enum WsgiBody {
 }
 
 impl WsgiBody {
+    /// All of it, where it is in memory.
+    pub fn in_memory(&self) -> Option<Vec<&[u8]>> {
+        match self {
+            Self::Empty => Some(Vec::new()),
+            Self::Whole { begun, file: None } => Some(begun.pieces.each().collect()),
+            Self::Whole { file: Some(_), .. } | Self::Stream { .. } => None,
+        }
+    }
+
     /// In bytes, where it is known.
     pub fn length(&self) -> Option<u64> {
         match self {

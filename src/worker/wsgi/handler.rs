@@ -9,7 +9,7 @@ use crate::http::RequestHead;
 use crate::sys::clock;
 use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
-use crate::worker::network::{App, Pulse};
+use crate::worker::network::{App, Pulse, WaitingRequest};
 
 pub struct WsgiHandler(pub Arc<ThreadPool>);
 
@@ -57,6 +57,30 @@ impl App for WsgiHandler {
 
     fn completed(&self) -> u64 {
         self.0.scheduler.lock().completed
+    }
+
+    fn progress(&self, _turns: u64) -> u64 {
+        self.completed()
+    }
+
+    fn has_waiting(&self) -> bool {
+        !self.0.scheduler.lock().queue.is_empty()
+    }
+
+    fn pass_on(&self, pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {
+        // As for ASGI: connections are locked, and queue their requests while they are.
+        let mut jobs = std::mem::take(&mut self.0.scheduler.lock().queue);
+        jobs.retain(|job| {
+            let Some(body) = job.body.in_memory() else {
+                return true;
+            };
+            !pass(&WaitingRequest {
+                exchange: &job.exchange,
+                head: &job.head,
+                body,
+            })
+        });
+        self.0.return_jobs(jobs);
     }
 
     fn pulse(&self, now: u64) -> Pulse {

@@ -1,6 +1,7 @@
 //! The application threads and the reactor between them. An idle thread turns the reactor and runs the requests it
 //! finds, so that a request costs no hop between threads; while all are busy the standby thread turns it.
 
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -231,6 +232,21 @@ impl ThreadPool {
         {
             bed.wake();
         }
+    }
+
+    /// Jobs that were taken out of the queue and are run here after all: before the others. Threads may have fallen asleep
+    /// meanwhile.
+    pub fn return_jobs(&self, mut jobs: VecDeque<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut scheduler = self.scheduler.lock();
+        let added = std::mem::take(&mut scheduler.queue);
+        jobs.extend(added);
+        scheduler.queue = jobs;
+        self.wake_one(&mut scheduler);
+        drop(scheduler);
+        self.context.net.wake.wake();
     }
 
     /// This thread is about to wait for a client: another thread has to turn the reactor.

@@ -1,0 +1,251 @@
+//! Connections on their way between the workers of one generation: one that cannot serve what it has accepted passes it
+//! to one that can.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
+
+use super::board::Board;
+use super::codec::{ByteReader, put_text};
+use super::page::{Page, ScoreboardState};
+use super::{Error, Result};
+use crate::sys::{Packet, Sent, packet_pair, receive_packet_with, send_packet_with};
+
+/// The most that may have been read from a connection that is passed on, in bytes.
+pub const MOST_RECEIVED: usize = 64 * 1024;
+/// Listener, address and lengths.
+const AROUND: usize = 256;
+/// Bound of what is on its way, in bytes; the kernel doubles it.
+const ROOM: usize = 256 * 1024;
+/// The first byte of a message.
+const CONNECTION: u8 = 1;
+
+/// What its new worker must know of a connection, besides its descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transferred {
+    /// Index among the listeners of the generation's workers.
+    pub listener: u32,
+    /// `None`: a unix peer.
+    pub peer: Option<SocketAddr>,
+    /// Read already, and not given to the app.
+    pub received: Vec<u8>,
+}
+
+impl Transferred {
+    fn encode(&self) -> Vec<u8> {
+        let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(AROUND + self.received.len());
+        bytes.push(CONNECTION);
+        bytes.extend_from_slice(&self.listener.to_le_bytes());
+        put_text(&mut bytes, &peer);
+        bytes.extend_from_slice(&self.received);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = ByteReader::new(bytes);
+        if reader.byte()? != CONNECTION {
+            return Err(Error::Malformed("unknown tag"));
+        }
+        let listener = reader.u32()?;
+        let peer = reader.text()?;
+        let peer = match peer.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| Error::Malformed("no address"))?),
+        };
+        Ok(Self {
+            listener,
+            peer,
+            received: reader.rest().to_vec(),
+        })
+    }
+}
+
+/// A generation's channel: each of its workers has both ends, and the master keeps it for their successors.
+#[derive(Debug)]
+pub struct TransferChannel {
+    given: OwnedFd,
+    taken: OwnedFd,
+}
+
+impl TransferChannel {
+    pub fn open() -> Result<Self> {
+        let (given, taken) = packet_pair(ROOM)?;
+        Ok(Self { given, taken })
+    }
+
+    /// Its ends, for a program that goes on in this one's place.
+    pub fn ends(&self) -> (&OwnedFd, &OwnedFd) {
+        (&self.given, &self.taken)
+    }
+
+    pub fn restore(given: OwnedFd, taken: OwnedFd) -> Self {
+        Self { given, taken }
+    }
+}
+
+/// A worker's part in it.
+#[derive(Debug)]
+pub struct Transfers {
+    channel: Arc<TransferChannel>,
+    board: Board,
+    own: Page,
+}
+
+impl Transfers {
+    pub fn new(channel: Arc<TransferChannel>, board: Board, own: Page) -> Self {
+        Self {
+            channel,
+            board,
+            own,
+        }
+    }
+
+    fn others(&self) -> impl Iterator<Item = Page> {
+        let own = self.own;
+        self.board.living().filter(move |page| {
+            page.generation() == own.generation()
+                && !page.is_same(own)
+                && page.state() == Some(ScoreboardState::Accepting)
+        })
+    }
+
+    /// Whether another worker of the generation takes connections now.
+    pub fn others_have_room(&self) -> bool {
+        self.others().any(|page| page.has_room())
+    }
+
+    /// Whether this worker, which has stopped accepting, is the last of its generation: nobody else takes what is on its
+    /// way. Its state was written before.
+    pub fn is_last(&self) -> bool {
+        // Of two workers that stop at the same time, one must see that the other has.
+        fence(SeqCst);
+        self.others().next().is_none()
+    }
+
+    /// Passes a connection on; this process may then close its descriptor. False: the channel is full, and the connection
+    /// stays.
+    ///
+    /// # Errors
+    /// It cannot be sent.
+    pub fn give(&self, fd: BorrowedFd<'_>, connection: &Transferred) -> Result<bool> {
+        let sent = send_packet_with(&self.channel.given, &connection.encode(), &[fd])?;
+        if sent == Sent::Whole {
+            self.own.connection_passed_on();
+        }
+        Ok(sent == Sent::Whole)
+    }
+
+    /// The next one; `None`: there is none.
+    ///
+    /// # Errors
+    /// `Malformed` loses that message only.
+    pub fn take(&self) -> Result<Option<(OwnedFd, Transferred)>> {
+        let mut buffer = vec![0; AROUND + MOST_RECEIVED];
+        let (found, descriptors) = receive_packet_with(&self.channel.taken, &mut buffer)?;
+        let length = match found {
+            Packet::Message(length) => length,
+            Packet::TooLong(_) => return Err(Error::Malformed("too long")),
+            // Every worker has both ends.
+            Packet::Nothing | Packet::Closed => return Ok(None),
+        };
+        let connection = Transferred::decode(buffer.get(..length).unwrap_or_default())?;
+        let fd = descriptors.into_iter().next();
+        let fd = fd.ok_or(Error::Malformed("no descriptor"))?;
+        Ok(Some((fd, connection)))
+    }
+}
+
+/// Readable when a connection is on its way.
+impl AsFd for Transfers {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.taken.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::super::Scoreboard;
+    use super::*;
+
+    fn connection(received: &[u8]) -> Transferred {
+        Transferred {
+            listener: 3,
+            peer: Some("[2001:db8::1]:4711".parse().expect("an address")),
+            received: received.to_vec(),
+        }
+    }
+
+    /// Two workers of generation 1, one of generation 2.
+    fn workers() -> (Scoreboard, [Transfers; 3]) {
+        let board = Scoreboard::create(3).expect("a small mapping");
+        let channel = Arc::new(TransferChannel::open().expect("a pair"));
+        let workers = [(0, 1), (1, 1), (2, 2)].map(|(slot, generation)| {
+            let page = board.acquire(slot, generation).expect("a page");
+            page.set_state(ScoreboardState::Accepting);
+            Transfers::new(Arc::clone(&channel), board.board(), page)
+        });
+        (board, workers)
+    }
+
+    #[test]
+    fn a_connection_arrives_with_what_was_read_of_it() {
+        let (_board, [one, other, _]) = workers();
+        let (mut client, socket) = UnixStream::pair().expect("a pair");
+        for sent in [
+            connection(b"GET / HTTP/1.1\r\n\r\n"),
+            Transferred {
+                peer: None,
+                ..connection(b"")
+            },
+        ] {
+            assert!(one.give(socket.as_fd(), &sent).expect("sent"));
+            let (fd, taken) = other.take().expect("whole").expect("one is there");
+            assert_eq!(taken, sent);
+            UnixStream::from(fd).write_all(b"x").expect("connected");
+            client.read_exact(&mut [0]).expect("the same connection");
+        }
+        assert!(other.take().expect("nothing wrong").is_none());
+    }
+
+    #[test]
+    fn as_much_as_may_have_been_read_fits_and_a_full_channel_keeps_the_rest() {
+        let (_board, [one, other, _]) = workers();
+        let (_client, socket) = UnixStream::pair().expect("a pair");
+        let largest = connection(&vec![b'x'; MOST_RECEIVED]);
+        let given = (0..1_000)
+            .take_while(|_| one.give(socket.as_fd(), &largest).expect("no error"))
+            .count();
+        assert!((1..1_000).contains(&given), "{given}");
+        let taken = std::iter::from_fn(|| other.take().expect("whole"));
+        assert_eq!(taken.filter(|(_, one)| *one == largest).count(), given);
+    }
+
+    #[test]
+    fn room_is_that_of_other_accepting_workers_of_the_generation() {
+        let (_board, [one, other, next]) = workers();
+        assert!(!one.others_have_room());
+        for worker in [&one, &next] {
+            worker.own.set_room(true);
+            assert!(!one.others_have_room());
+        }
+        other.own.set_room(true);
+        assert!(one.others_have_room() && !one.is_last());
+        other.own.set_state(ScoreboardState::Draining);
+        assert!(!one.others_have_room() && one.is_last());
+    }
+
+    #[test]
+    fn what_is_no_message_of_ours_is_an_error() {
+        for bytes in [&b""[..], b"\x02", b"\x01\0\0\0", b"\x01\0\0\0\0\x01\0\0\0x"] {
+            assert!(Transferred::decode(bytes).is_err(), "{bytes:?}");
+        }
+        let whole = connection(b"x").encode();
+        assert_eq!(Transferred::decode(&whole).expect("ours"), connection(b"x"));
+    }
+}

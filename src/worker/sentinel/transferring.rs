@@ -1,0 +1,173 @@
+//! Connections that this worker passes on to others, because its app does not get to them, and those that others pass on.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Accepting, TRANSFERS, Watching};
+use crate::ipc::{MOST_RECEIVED, ScoreboardState, Transferred, Transfers};
+use crate::sys;
+use crate::sys::epoll::WatchMode;
+use crate::worker::intake::Accepted;
+
+impl Watching {
+    /// The app's progress: of the event loop, or of the threads.
+    pub(super) fn progress(&self) -> u64 {
+        let net = &self.own.net;
+        net.app().progress(net.clock.turns())
+    }
+
+    /// What the app does not get to within a moment is passed on, as far as another worker has room. The rest stays, and is
+    /// looked at again: the app may return before one has.
+    pub(super) fn look_at_waiting(&mut self) {
+        let Some(due) = self.pickup.due() else {
+            return;
+        };
+        let now = sys::monotonic_ms();
+        if now < due {
+            return;
+        }
+        let net = &self.own.net;
+        let waits = || !net.intake.accepted.lock().is_empty() || net.app().has_waiting();
+        let progress = self.progress();
+        if !self.pickup.is_overdue(now, progress, waits) {
+            return;
+        }
+        match self.accepting {
+            Accepting::Armed | Accepting::Handing if self.own.net.app().awaits_room() => {
+                self.disarm(Accepting::No);
+                self.fill();
+            }
+            Accepting::Armed | Accepting::Handing => self.leave_to_others(),
+            Accepting::No | Accepting::Stuck | Accepting::Full | Accepting::BackOff(_) => {}
+        }
+        self.pass_on();
+    }
+
+    /// The listeners are left to other workers until the reactor turns.
+    pub(super) fn leave_to_others(&mut self) {
+        self.disarm(Accepting::Stuck);
+        self.own.net.intake.awaits_turn.store(true, Relaxed);
+        // uvloop turns it only for a reason.
+        self.own.net.wake.wake();
+    }
+
+    fn pass_on(&self) {
+        let net = &self.own.net;
+        let Some(transfers) = &self.own.transfers else {
+            return;
+        };
+        // Not while it drains, nor the connections of a preview.
+        if net.page.state() != Some(ScoreboardState::Accepting) || !transfers.others_have_room() {
+            return;
+        }
+        loop {
+            let Some(accepted) = net.intake.accepted.lock().pop_front() else {
+                break;
+            };
+            let Accepted {
+                fd,
+                peer,
+                listener,
+                received,
+            } = accepted;
+            let connection = Transferred {
+                listener: u32::try_from(listener).unwrap_or(u32::MAX),
+                peer,
+                received,
+            };
+            if !self.give(transfers, fd.as_fd(), &connection) {
+                let received = connection.received;
+                net.intake.accepted.lock().push_front(Accepted {
+                    fd,
+                    peer,
+                    listener,
+                    received,
+                });
+                return;
+            }
+        }
+        net.app().pass_on(&mut |request| {
+            (request.exchange).transfer(request.head, &request.body, |fd, connection| {
+                self.give(transfers, fd, &connection)
+            })
+        });
+        // A request may have been returned to the app's queue after the loop had looked there.
+        net.wake.wake();
+    }
+
+    fn give(&self, transfers: &Transfers, fd: BorrowedFd<'_>, connection: &Transferred) -> bool {
+        if connection.received.len() > MOST_RECEIVED {
+            return false;
+        }
+        transfers.give(fd, connection).unwrap_or_else(|error| {
+            if (self.own.net.log_throttle).admits("connection not passed on", sys::monotonic_ms()) {
+                tracing::warn!(%error, "connection not passed on to another worker");
+            }
+            false
+        })
+    }
+
+    /// Once, when this worker begins to accept: on each connection it would cost as much as the listeners do.
+    pub(super) fn watch_transfers(&self) {
+        if let Some(transfers) = &self.own.transfers
+            && let Err(error) =
+                (self.epoll).add(transfers.as_fd(), WatchMode::ReadableEdge, TRANSFERS)
+        {
+            tracing::error!(%error, "connections of other workers are not taken");
+        }
+    }
+
+    /// Another worker has passed connections on. All that accept see it.
+    pub(super) fn notice_transfer(&mut self) {
+        self.expects_transfers = true;
+        self.take_transfer();
+    }
+
+    /// Takes one of them, instead of one at a listener.
+    pub(super) fn take_transfer(&mut self) {
+        if !self.expects_transfers || self.accepting != Accepting::Armed || self.leave_if_full() {
+            return;
+        }
+        match self.next_transfer() {
+            Some(accepted) => {
+                self.disarm(Accepting::Handing);
+                self.give_to_reactor(accepted);
+                self.pickup.given(sys::monotonic_ms(), self.progress());
+            }
+            None => self.expects_transfers = false,
+        }
+    }
+
+    /// This worker stops accepting: takes what is on its way if nobody else of its generation would.
+    pub(super) fn take_last_transfers(&mut self) {
+        let Some(transfers) = &self.own.transfers else {
+            return;
+        };
+        drop(self.epoll.remove(transfers.as_fd()));
+        if transfers.is_last() {
+            while let Some(accepted) = self.next_transfer() {
+                self.give_to_reactor(accepted);
+            }
+        }
+    }
+
+    fn next_transfer(&self) -> Option<Accepted> {
+        let transfers = self.own.transfers.as_ref()?;
+        loop {
+            match transfers.take() {
+                Ok(taken) => {
+                    let (fd, connection) = taken?;
+                    return Some(Accepted {
+                        fd,
+                        peer: connection.peer,
+                        listener: usize::try_from(connection.listener).unwrap_or(usize::MAX),
+                        received: connection.received,
+                    });
+                }
+                Err(error) => {
+                    tracing::error!(%error, "connection that another worker has passed on is lost");
+                }
+            }
+        }
+    }
+}
