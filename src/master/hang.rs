@@ -8,16 +8,12 @@ use self::state::StackRequestState;
 use super::child_signal::deliver;
 use super::event_text;
 use super::shell::Shell;
+use super::stack_dump::StackDump;
 use super::supervisor::{Event, Extent, Incarnation};
 use super::workers::WorkerProcess;
 use crate::sys::clock;
 use crate::sys::process::{catches, inactivity};
 use crate::sys::signals::DUMP_STACKS;
-
-/// Time for printing the stacks; the supervisor waits as long.
-const LONGEST_MS: u64 = 1_000;
-/// Output that has not grown for this long is complete.
-const SETTLED_MS: u64 = 50;
 
 impl Shell<'_> {
     pub(super) fn ask_for_stacks(&mut self, incarnation: Incarnation) {
@@ -28,11 +24,7 @@ impl Shell<'_> {
         let asked = if catches(worker.pid, DUMP_STACKS) {
             worker.stacks.clear();
             deliver(worker.pid, DUMP_STACKS);
-            StackRequestState::Signal {
-                at: now,
-                grown_at: now,
-                length: 0,
-            }
+            StackRequestState::Signal(StackDump::asked(now))
         } else {
             StackRequestState::InVain
         };
@@ -74,7 +66,7 @@ impl Shell<'_> {
             return;
         };
         let stacks = match hang.asked {
-            StackRequestState::Signal { .. } => worker.stacks.read(),
+            StackRequestState::Signal(_) => worker.stacks.read(),
             StackRequestState::NotYet | StackRequestState::InVain => String::new(),
         };
         let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
@@ -114,20 +106,9 @@ fn is_complete(worker: &mut WorkerProcess) -> bool {
     let Some(hang) = &mut worker.hang else {
         return false;
     };
-    let StackRequestState::Signal {
-        at,
-        grown_at,
-        length,
-    } = &mut hang.asked
-    else {
+    let StackRequestState::Signal(dump) = &mut hang.asked else {
         return true;
     };
-    let now = clock::monotonic_ms();
-    let (pid, found) = (worker.pid, worker.stacks.len());
-    if found > *length {
-        (*length, *grown_at) = (found, now);
-    }
-    let settled = *length > 0 && now.saturating_sub(*grown_at) >= SETTLED_MS;
     // A stopped process prints nothing before it is killed.
-    settled || now.saturating_sub(*at) >= LONGEST_MS || inactivity(pid).is_some()
+    dump.is_over(clock::monotonic_ms(), worker.stacks.len()) || inactivity(worker.pid).is_some()
 }

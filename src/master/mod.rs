@@ -53,6 +53,7 @@ mod sampling;
 mod scaling;
 mod service;
 mod shell;
+mod stack_dump;
 pub mod supervisor;
 mod turn;
 pub mod upgrade;

@@ -6,6 +6,7 @@ use super::stacks::tidy;
 use crate::ipc::ToWorker;
 use crate::master::child_signal::deliver;
 use crate::master::shell::Shell;
+use crate::master::stack_dump::StackDump;
 use crate::master::supervisor::{Incarnation, Token};
 use crate::sys::clock;
 use crate::sys::process::catches;
@@ -13,10 +14,6 @@ use crate::sys::signals::DUMP_STACKS;
 
 /// Time for a worker to reply by itself; its threads may all be in code that does not let Python run.
 const INSIDE_MS: u64 = 1_000;
-/// Time for the signal.
-const SIGNAL_MS: u64 = 1_000;
-/// Output that has not grown for this long is complete.
-const SETTLED_MS: u64 = 50;
 
 impl Shell<'_> {
     pub(super) fn ask_stacks(&mut self, token: Token, slot: Option<u32>) {
@@ -105,28 +102,11 @@ impl Shell<'_> {
             StackMethod::Inside { .. } => {
                 worker.stacks.clear();
                 deliver(worker.pid, DUMP_STACKS);
-                Some(StackMethod::Signal {
-                    at: now,
-                    grown_at: now,
-                    length: 0,
-                })
+                Some(StackMethod::Signal(StackDump::asked(now)))
             }
-            StackMethod::Signal {
-                at,
-                grown_at,
-                length,
-            } => {
-                let over = now.saturating_sub(at) >= SIGNAL_MS;
-                let found = worker.stacks.len();
-                if !over && found > length {
-                    return Some(StackMethod::Signal {
-                        at,
-                        grown_at: now,
-                        length: found,
-                    });
-                }
-                if !over && (length == 0 || now.saturating_sub(grown_at) < SETTLED_MS) {
-                    return Some(asked);
+            StackMethod::Signal(mut dump) => {
+                if !dump.is_over(now, worker.stacks.len()) {
+                    return Some(StackMethod::Signal(dump));
                 }
                 stacks.way = StackSource::Signal;
                 stacks.text = tidy(&worker.stacks.read());

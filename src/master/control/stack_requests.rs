@@ -1,6 +1,7 @@
 //! Clients that wait for the stacks of workers.
 
 use super::protocol::WorkerStacks;
+use crate::master::stack_dump::StackDump;
 use crate::master::supervisor::{Incarnation, Token};
 
 /// The request, and the workers that have not replied.
@@ -14,11 +15,13 @@ pub(super) struct StackRequest {
     pub(super) answered: Vec<WorkerStacks>,
 }
 
-/// Times are monotonic milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StackMethod {
-    Inside { at: u64 },
-    Signal { at: u64, grown_at: u64, length: u64 },
+    /// Since that monotonic millisecond.
+    Inside {
+        at: u64,
+    },
+    Signal(StackDump),
 }
 
 impl StackRequests {

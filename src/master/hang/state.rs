@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use crate::ipc::InFlight;
+use crate::master::stack_dump::StackDump;
 use crate::master::supervisor::Extent;
 use crate::sys::clock;
 
-/// A hung worker that is to be reported, as it was found. Times are monotonic milliseconds.
+/// A hung worker that is to be reported, as it was found.
 #[derive(Debug)]
 pub struct Hang {
     pub(super) generation: u32,
     pub(super) silent: Duration,
     pub(super) extent: Extent,
     pub(super) requests: Vec<InFlight>,
+    /// Monotonic.
     pub(super) found_ms: u64,
     pub(super) asked: StackRequestState,
 }
@@ -22,11 +24,7 @@ pub enum StackRequestState {
     NotYet,
     /// Not sent: its default action would kill a worker that does not handle the signal.
     InVain,
-    Signal {
-        at: u64,
-        grown_at: u64,
-        length: u64,
-    },
+    Signal(StackDump),
 }
 
 impl Hang {
