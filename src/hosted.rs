@@ -172,7 +172,8 @@ type Described = (
     &'static str,
 );
 
-#[pymodule]
+// Not tested without the GIL: a free-threaded interpreter turns it on when it imports this.
+#[pymodule(gil_used = true)]
 fn _rgun(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_function(wrap_pyfunction!(main, module)?)?;
