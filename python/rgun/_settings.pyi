@@ -33,6 +33,7 @@ class Settings(TypedDict, total=False):
     scale_wait: str | float | PathLike[str] | None
     scale_idle: str | float | PathLike[str] | None
     scale_memory: str | float | PathLike[str] | None
+    shed_wait: str | float | PathLike[str] | None
     threads: str | float | PathLike[str] | None
     timeout: str | float | PathLike[str] | None
     request_timeout: str | float | PathLike[str] | None

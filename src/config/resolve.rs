@@ -178,6 +178,7 @@ pub fn resolve(
                 value::number(text, 0..=u32::MAX)
             })?
             .filter(|limit| *limit > 0),
+        shed_wait: typed.optional("shed_wait", value::positive_duration)?,
         log_level: typed.value("loglevel", value::log_level)?,
         error_log: typed.value("errorlog", log(LogTarget::Stderr))?,
         access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,

@@ -456,6 +456,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Requests in flight per worker above which 503 is answered.
     pub limit_concurrency: Option<u32>,
+    /// How long a request may wait while all workers are busy; `None`: for ever.
+    pub shed_wait: Option<Duration>,
     pub log_level: LogLevel,
     pub error_log: LogTarget,
     pub access_log: Option<LogTarget>,

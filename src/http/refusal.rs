@@ -56,6 +56,11 @@ pub enum Refusal {
     MethodTooLong,
     /// 503, with Retry-After.
     Overloaded,
+    /// 503: it has waited too long for the app.
+    Queued {
+        /// Seconds for Retry-After.
+        retry_after: u16,
+    },
     /// 504: the app has not responded in time.
     AppTimeout,
     /// 505
@@ -98,10 +103,19 @@ impl Refusal {
             Refusal::UnknownTransferCoding
             | Refusal::ConnectUnsupported
             | Refusal::MethodTooLong => 501,
-            Refusal::Overloaded => 503,
+            Refusal::Overloaded | Refusal::Queued { .. } => 503,
             Refusal::AppTimeout => 504,
             Refusal::UnsupportedVersion => 505,
             Refusal::DiskFull => 507,
+        }
+    }
+
+    /// Seconds until a retry is reasonable.
+    pub const fn retry_after(self) -> Option<u16> {
+        match self {
+            Refusal::Overloaded => Some(1),
+            Refusal::Queued { retry_after } => Some(retry_after),
+            _ => None,
         }
     }
 
@@ -142,6 +156,7 @@ impl Refusal {
             Refusal::ConnectUnsupported => "connect is not supported",
             Refusal::MethodTooLong => "method not implemented",
             Refusal::Overloaded => "too many requests in flight",
+            Refusal::Queued { .. } => "all workers are busy",
             Refusal::UnsupportedVersion => "http version not supported",
             Refusal::DiskFull => "no space for the request body",
         }

@@ -213,8 +213,10 @@ impl Connection {
         out.extend_from_slice(b"content-type: text/plain; charset=utf-8\r\ncontent-length: ");
         chars::push_decimal(out, length as u64);
         out.extend_from_slice(b"\r\n");
-        if refusal.status() == 503 {
-            out.extend_from_slice(b"retry-after: 1\r\n");
+        if let Some(seconds) = refusal.retry_after() {
+            out.extend_from_slice(b"retry-after: ");
+            chars::push_decimal(out, seconds.into());
+            out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(date.both_lines());
         out.extend_from_slice(&responder.tag.line);

@@ -37,6 +37,8 @@ pub struct Counters {
     pub exceptions: u64,
     pub garbage: GarbageCounters,
     pub passed_on: PassedOn,
+    /// Requests answered with 503 because they had waited too long.
+    pub shed: u64,
 }
 
 /// What was passed on to other workers, because the app could not serve it here.
@@ -122,6 +124,7 @@ impl Counters {
             (&mut self.http2.requests, other.http2.requests),
             (&mut self.http2.calmed, other.http2.calmed),
             (&mut self.exceptions, other.exceptions),
+            (&mut self.shed, other.shed),
             (&mut self.passed_on.connections, other.passed_on.connections),
             (&mut self.passed_on.requests, other.passed_on.requests),
         ];
@@ -179,6 +182,7 @@ impl Counters {
                     word(counter::GARBAGE + counter::GARBAGE_GENERATIONS + n)
                 }),
             },
+            shed: word(counter::SHED),
             passed_on: PassedOn {
                 connections: word(counter::PASSED_ON),
                 requests: word(counter::PASSED_ON + 1),
@@ -218,6 +222,7 @@ impl Counters {
         garbage
             .enumerate()
             .for_each(|(n, value)| store(counter::GARBAGE + n, *value));
+        store(counter::SHED, self.shed);
         store(counter::PASSED_ON, self.passed_on.connections);
         store(counter::PASSED_ON + 1, self.passed_on.requests);
         self.latency

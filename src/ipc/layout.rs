@@ -4,7 +4,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 12;
+pub const VERSION: u64 = 13;
 
 /// The header.
 pub mod header {
@@ -80,7 +80,9 @@ pub mod counter {
     pub const GARBAGE_GENERATIONS: usize = 3;
     /// Connections that were passed on to another worker, and the requests among them that had begun here.
     pub const PASSED_ON: usize = GARBAGE + 2 * GARBAGE_GENERATIONS;
-    pub const WORDS: usize = PASSED_ON + 2;
+    /// Requests that were answered with 503 because they had waited too long.
+    pub const SHED: usize = PASSED_ON + 2;
+    pub const WORDS: usize = SHED + 1;
 }
 
 /// A page: one worker incarnation.

@@ -123,6 +123,11 @@ impl Page {
         self.add(counter::PASSED_ON, 1);
     }
 
+    /// A request has waited too long.
+    pub fn request_shed(&self) {
+        self.add(counter::SHED, 1);
+    }
+
     /// An exception left the app.
     pub fn exception(&self) {
         self.add(counter::EXCEPTIONS, 1);

@@ -105,16 +105,28 @@ impl Transfers {
 
     fn others(&self) -> impl Iterator<Item = Page> {
         let own = self.own;
-        self.board.living().filter(move |page| {
-            page.generation() == own.generation()
-                && !page.is_same(own)
-                && page.state() == Some(ScoreboardState::Accepting)
-        })
+        self.accepting()
+            .filter(move |page| page.generation() == own.generation() && !page.is_same(own))
     }
 
     /// Whether another worker of the generation takes connections now.
     pub fn others_have_room(&self) -> bool {
         self.others().any(|page| page.has_room())
+    }
+
+    /// Whether a worker of any generation takes connections now.
+    pub fn anyone_has_room(&self) -> bool {
+        self.accepting().any(|page| page.has_room())
+    }
+
+    /// How many workers accept, of all generations.
+    pub fn accepting_workers(&self) -> usize {
+        self.accepting().count()
+    }
+
+    fn accepting(&self) -> impl Iterator<Item = Page> {
+        let is_accepting = |page: &Page| page.state() == Some(ScoreboardState::Accepting);
+        self.board.living().filter(is_accepting)
     }
 
     /// Whether this worker, which has stopped accepting, is the last of its generation: nobody else takes what is on its

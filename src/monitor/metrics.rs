@@ -98,6 +98,12 @@ impl Snapshot {
         )?;
         self.counters(
             encoder,
+            "rgun_shed_requests",
+            "Requests answered with 503 because they had waited longer than --shed-wait",
+            |slot| float(slot.counters.shed),
+        )?;
+        self.counters(
+            encoder,
             "rgun_received_bytes",
             "Bytes that clients sent",
             |slot| float(slot.counters.bytes_in),

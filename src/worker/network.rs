@@ -70,6 +70,8 @@ pub trait App: Send + Sync {
     fn progress(&self, turns: u64) -> u64 {
         turns
     }
+    /// Turns the reactor beside a thread that the app blocks, if the app has no other one for that.
+    fn attend(&self) {}
     /// Whether a request waits for the app.
     fn has_waiting(&self) -> bool {
         false

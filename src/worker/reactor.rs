@@ -13,7 +13,7 @@ use super::key::ConnKey;
 use super::network::{Network, millis};
 use super::timers::TICK_MS;
 use crate::sys::epoll::{Epoll, Wake, WatchMode};
-use crate::sys::last_data_received;
+use crate::sys::{self, last_data_received};
 
 const WAKE: u64 = 0;
 const LOOP: u64 = 1;
@@ -44,6 +44,8 @@ pub struct Reactor {
     measures_waits: bool,
     /// Connections to be registered in the next turn, if they are still open then.
     unwatched: Vec<Arc<Conn>>,
+    /// The event loop's descriptors became ready in a turn of another thread.
+    loop_ready: bool,
 }
 
 /// When a new connection that has brought a request is registered with epoll.
@@ -81,6 +83,7 @@ impl Reactor {
             is_hot: false,
             watch_new,
             unwatched: Vec::new(),
+            loop_ready: false,
         })
     }
 
@@ -106,21 +109,7 @@ impl Reactor {
         let count = self.epoll.wait(Some(timeout.map_or(tick, |t| t.min(tick))));
         let now = self.net.wakes_up();
         let count = count?;
-        let mut loop_ready = false;
-        for n in 0..count {
-            let Some(ready) = self.epoll.event(n) else {
-                break;
-            };
-            match ready.token {
-                WAKE => self.go_on(),
-                LOOP => loop_ready = true,
-                token => {
-                    if let Some(conn) = self.connections.find(ConnKey::of_token(token)) {
-                        conn.ready(ready);
-                    }
-                }
-            }
-        }
+        self.handle_events(count);
         self.adopt_accepted();
         if self.net.intake.awaits_turn.load(Relaxed) {
             self.net.intake.awaits_turn.store(false, Relaxed);
@@ -133,7 +122,49 @@ impl Reactor {
             self.tick(now);
         }
         self.sweep();
-        Ok(loop_ready)
+        Ok(std::mem::take(&mut self.loop_ready))
+    }
+
+    /// A turn by another thread than the app's, which the app blocks: it never sleeps, is no sign of life, and takes no
+    /// connections from the listeners.
+    pub fn turn_beside(&mut self) -> io::Result<()> {
+        let count = self.epoll.wait(Some(Duration::ZERO))?;
+        // A turn has an even number when it has ended.
+        self.net.clock.turn();
+        self.net.clock.turn();
+        let now = sys::monotonic_ms();
+        self.net.clock.set(now);
+        self.handle_events(count);
+        while let Some(accepted) = self.take_accepted() {
+            self.adopt(accepted);
+        }
+        if now >= self.next_tick {
+            self.tick(now);
+        }
+        self.sweep();
+        self.net.ledger.flush();
+        Ok(())
+    }
+
+    fn handle_events(&mut self, count: usize) {
+        for n in 0..count {
+            let Some(ready) = self.epoll.event(n) else {
+                break;
+            };
+            match ready.token {
+                WAKE => self.go_on(),
+                LOOP => self.loop_ready = true,
+                token => {
+                    if let Some(conn) = self.connections.find(ConnKey::of_token(token)) {
+                        conn.ready(ready);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_accepted(&self) -> Option<Accepted> {
+        self.net.intake.accepted.lock().pop_front()
     }
 
     /// Resumes connections that had more to do than their share of an earlier turn. The rest waits for the next one.
@@ -206,7 +237,7 @@ impl Reactor {
         let mut adopted = false;
         let mut brought_work = false;
         loop {
-            let Some(accepted) = self.net.intake.accepted.lock().pop_front() else {
+            let Some(accepted) = self.take_accepted() else {
                 break;
             };
             adopted = true;

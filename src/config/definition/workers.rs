@@ -44,6 +44,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("scale_memory", Group::Workers, ValueType::Size)
     },
     Definition {
+        long: Some("shed-wait"),
+        value: "SECONDS",
+        help: "Answer requests with 503 that have waited this long while all workers are busy; default: they wait",
+        more: "The response names in Retry-After how long the app has made no progress. It is sent without the app, also while a call \
+               blocks the event loop; probes and static files are answered. With -w MIN..MAX only when there are MAX workers.",
+        ..Definition::new("shed_wait", Group::Workers, ValueType::Duration)
+    },
+    Definition {
         long: Some("threads"),
         value: "N",
         default: Some("1"),

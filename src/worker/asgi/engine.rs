@@ -43,7 +43,7 @@ const EAGER: u8 = 2;
 #[pyclass(frozen, module = "rgun")]
 pub struct Engine {
     core: Arc<AsgiCore>,
-    reactor: Mutex<Option<Reactor>>,
+    reactor: Arc<Mutex<Option<Reactor>>>,
     event_loop: OnceLock<Py<PyAny>>,
     task_type: Py<PyAny>,
     task_options: Py<PyDict>,
@@ -67,14 +67,16 @@ impl Engine {
             context.picked.clone(),
             WatchNew::AtOnce,
         )?;
+        let reactor = Arc::new(Mutex::new(Some(reactor)));
         let core = Arc::new(AsgiCore::new(py, context, scripts, app)?);
         core.context.net.set_app(Box::new(AsgiHandler {
             inbox: core.inbox.clone(),
             unbegun: core.unbegun.clone(),
+            reactor: reactor.clone(),
         }));
         Ok(Self {
             core,
-            reactor: Mutex::new(Some(reactor)),
+            reactor,
             event_loop: OnceLock::new(),
             task_type: py.import("asyncio")?.getattr("Task")?.unbind(),
             task_options: PyDict::new(py).unbind(),
@@ -118,6 +120,7 @@ impl Engine {
             py.detach(turn)
         };
         self.core.turning.store(false, Relaxed);
+        self.core.inbox.turned();
         Ok(ready?)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -11,6 +11,7 @@ use crate::http::RequestHead;
 use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
 use crate::worker::network::{App, WaitingRequest};
+use crate::worker::reactor::Reactor;
 
 pub enum InboxItem {
     Request(Exchange, RequestHead),
@@ -28,6 +29,8 @@ pub enum InboxItem {
 pub struct Inbox {
     items: Mutex<VecDeque<InboxItem>>,
     any: AtomicBool,
+    /// Of the event loop.
+    turns: AtomicU64,
 }
 
 impl Inbox {
@@ -45,6 +48,11 @@ impl Inbox {
     pub fn push(&self, item: InboxItem) {
         self.items.lock().push_back(item);
         self.any.store(true, Relaxed);
+    }
+
+    /// The event loop has come to what is queued here.
+    pub fn turned(&self) {
+        self.turns.fetch_add(1, Relaxed);
     }
 
     fn has_requests(&self) -> bool {
@@ -92,6 +100,8 @@ impl Inbox {
 pub struct AsgiHandler {
     pub inbox: Arc<Inbox>,
     pub unbegun: Arc<UnbegunRequests>,
+    /// The event loop's thread has it locked while it turns it, or sleeps there.
+    pub reactor: Arc<Mutex<Option<Reactor>>>,
 }
 
 impl App for AsgiHandler {
@@ -116,6 +126,17 @@ impl App for AsgiHandler {
     }
     fn quiet(&self) {
         self.inbox.push(InboxItem::Quiet);
+    }
+    fn progress(&self, _turns: u64) -> u64 {
+        self.inbox.turns.load(Relaxed)
+    }
+    fn attend(&self) {
+        if let Some(mut reactor) = self.reactor.try_lock()
+            && let Some(reactor) = reactor.as_mut()
+            && let Err(error) = reactor.turn_beside()
+        {
+            tracing::error!(%error, "the reactor cannot be turned beside the event loop");
+        }
     }
     fn has_waiting(&self) -> bool {
         self.inbox.has_requests() || !self.unbegun.is_empty()

@@ -305,7 +305,11 @@ impl Conn {
     fn log_refusal(&self, refusal: Refusal) {
         let (status, reason, peer) = (refusal.status(), refusal.reason(), self.shown_peer());
         // The app's traceback is more useful.
-        let is_known = refusal == Refusal::AppFailed;
+        let is_known = match refusal {
+            // The sentinel logs when that begins and ends.
+            Refusal::AppFailed | Refusal::Queued { .. } => true,
+            _ => false,
+        };
         if is_known || !self.net.log_throttle.admits(reason, self.net.now()) {
             tracing::debug!(status, reason, peer, "request refused");
         } else if refusal == Refusal::Overloaded {

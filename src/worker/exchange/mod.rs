@@ -9,6 +9,7 @@ mod whole_file;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -16,6 +17,7 @@ use super::connection::{
     BodyState, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
 };
 use super::key::RequestKey;
+use super::ledger::Entry;
 use crate::http::{RequestHead, ResponseState};
 use crate::ipc::{InFlightMark, Transferred};
 use crate::proxy::ForwardedRequest;
@@ -168,6 +170,13 @@ impl Exchange {
     ) -> bool {
         let s = &mut *self.conn.lock();
         self.is_current(s) && self.conn.transfer(s, head, body, give)
+    }
+
+    /// How long ago its head was complete; `None`: it has ended.
+    pub fn age(&self) -> Option<Duration> {
+        let s = self.conn.lock();
+        let entry = s.stream.entry.as_ref().filter(|_| self.is_current(&s));
+        entry.map(Entry::age)
     }
 
     /// Whether the app has taken over the connection.

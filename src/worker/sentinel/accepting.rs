@@ -50,7 +50,7 @@ impl Watching {
     }
 
     /// The listeners of its audience, with their index.
-    fn open(&self) -> impl Iterator<Item = (usize, &Arc<Listener>)> {
+    pub(super) fn open(&self) -> impl Iterator<Item = (usize, &Arc<Listener>)> {
         let audience = self.audience;
         let all = self.own.listeners.iter().enumerate();
         all.filter(move |(_, listener)| listener.audience == audience)

@@ -6,6 +6,7 @@ mod commands;
 mod leaving;
 mod master;
 mod pickup;
+mod shedding;
 mod transferring;
 
 use std::io;
@@ -22,6 +23,7 @@ use crate::sys::{self, Audience, Listener, SignalNotes};
 pub use accepting::Accepting;
 pub use commands::{CommandQueue, MasterCommand};
 use pickup::Pickup;
+use shedding::Shedder;
 
 const CHANNEL: u64 = 1 << 32;
 const LIFELINE: u64 = CHANNEL + 1;
@@ -71,6 +73,7 @@ impl Sentinel {
                         left_over_at: 0,
                         completed: 0,
                         pickup: Pickup::default(),
+                        shedder: Shedder::default(),
                         expects_transfers: false,
                     }
                     .run()
@@ -100,6 +103,7 @@ struct Watching {
     /// Requests completed at the last such check.
     completed: u64,
     pickup: Pickup,
+    shedder: Shedder,
     /// Other workers have passed connections on, and not all may have been taken.
     expects_transfers: bool,
 }
@@ -131,6 +135,7 @@ impl Watching {
             let next = next
                 .into_iter()
                 .chain(self.deadline)
+                .chain(self.shed_due().map(|due| due.max(now)))
                 .chain(self.pickup.due().map(|due| due.max(now)))
                 .chain(self.held_until(now))
                 .min();
@@ -150,6 +155,7 @@ impl Watching {
             }
             self.look_at_held_output();
             self.look_at_waiting();
+            self.look_at_long_waits();
             self.look_at_the_worker();
         }
     }
