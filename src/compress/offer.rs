@@ -24,43 +24,25 @@ impl Offer {
             .any(|name| head.header(name).is_some());
         let is_excluded = head.header(KnownName::Range).is_some()
             || (has_credentials && !rules.credentials)
-            || values(head, KnownName::CacheControl).any(forbids_transformation);
+            || head
+                .values(KnownName::CacheControl)
+                .any(forbids_transformation);
         Offer {
             coding: (!is_excluded).then(|| preferred(head, rules)).flatten(),
             is_head: head.known_method() == Method::Head,
             padded: has_credentials,
             weak_tags: head
-                .header(KnownName::IfNoneMatch)
+                .list(KnownName::IfNoneMatch)
                 .filter(|tags| memchr::memmem::find(tags, b"W/\"").is_some())
-                .map(Into::into),
+                .map(|tags| tags.into_owned().into()),
         }
     }
 }
 
 fn preferred(head: &RequestHead, rules: &Rules) -> Option<Coding> {
-    let mut fields = values(head, KnownName::AcceptEncoding);
-    let first = fields.next()?;
-    let accepted = match fields.next() {
-        None => accepted(Some(first), rules.codings),
-        Some(second) => {
-            let mut list = [first, second].join(&b',');
-            for more in fields {
-                list.push(b',');
-                list.extend_from_slice(more);
-            }
-            accepted(Some(&list), rules.codings)
-        }
-    };
+    let list = head.list(KnownName::AcceptEncoding)?;
     // A client that accepts none of the codings gets the app's own bytes: whether that is a 406 is up to the app.
-    accepted.filter(|coding| *coding != Coding::Identity)
-}
-
-/// Of all fields of that name.
-fn values(head: &RequestHead, name: KnownName) -> impl Iterator<Item = &[u8]> {
-    let fields = head.headers();
-    fields
-        .filter(move |field| field.known == Some(name))
-        .map(|field| field.value)
+    accepted(Some(&list), rules.codings).filter(|coding| *coding != Coding::Identity)
 }
 
 /// `no-transform` in a `Cache-Control`.
@@ -104,6 +86,13 @@ mod tests {
         assert_eq!(offered(several, &rules), Some(Coding::Zstd));
         let two = "Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n";
         assert_eq!(offered(two, &rules), Some(Coding::Gzip));
+    }
+
+    #[test]
+    fn weak_tags_of_all_fields() {
+        let fields = "If-None-Match: \"a\"\r\nIf-None-Match: W/\"b\"\r\n";
+        let offer = Offer::of(&request("GET", fields), &rules());
+        assert_eq!(offer.weak_tags.as_deref(), Some(&b"\"a\", W/\"b\""[..]));
     }
 
     #[test]

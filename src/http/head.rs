@@ -1,5 +1,7 @@
 //! The head of an accepted request: one buffer and offsets into it.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use memchr::memmem;
 
@@ -202,6 +204,26 @@ impl RequestHead {
     pub fn header(&self, name: KnownName) -> Option<&[u8]> {
         let field = self.fields.iter().find(|field| field.known == name as u8)?;
         Some(field.value.of(&self.bytes))
+    }
+
+    /// The values of all fields of that name.
+    pub fn values(&self, name: KnownName) -> impl Iterator<Item = &[u8]> {
+        let fields = self.fields.iter();
+        fields
+            .filter(move |field| field.known == name as u8)
+            .map(|field| field.value.of(&self.bytes))
+    }
+
+    /// All fields of that name as one list (RFC 9110 §5.3).
+    pub fn list(&self, name: KnownName) -> Option<Cow<'_, [u8]>> {
+        let mut values = self.values(name);
+        let mut list = Cow::Borrowed(values.next()?);
+        for more in values {
+            let list = list.to_mut();
+            list.extend_from_slice(b", ");
+            list.extend_from_slice(more);
+        }
+        Some(list)
     }
 
     /// A GET or HEAD with a condition or a range (RFC 9110 §13 and §14).

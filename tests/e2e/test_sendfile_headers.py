@@ -86,6 +86,13 @@ def test_the_file_takes_the_place_of_the_body(server, app):
         eventually(lambda: closed.read_text().count("closed") == 5, "each of the app's bodies is closed")
 
 
+def test_conditions_of_other_methods_do_not_apply(server):
+    fields = [("X-Sendfile", "a b.txt"), ("Accept-Ranges", "bytes")]
+    for condition in (("If-Match", '"x"'), ("If-None-Match", "*"), ("If-Modified-Since", "Fri, 31 Dec 2100 00:00:00 GMT")):
+        found = ask(server, fields, [condition], method="POST")
+        assert (found.status, found.body) == (200, b"small"), condition
+
+
 def test_ranges_and_conditions_where_the_app_asks_for_them(server):
     fields = [("X-Sendfile", "large.bin"), ("Accept-Ranges", "bytes"), ("Content-Disposition", "attachment")]
     whole = ask(server, fields)

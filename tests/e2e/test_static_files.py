@@ -136,6 +136,15 @@ def test_sidecars(static, tree):
     assert coded("gzip", "/static/old.js")[0] is None
 
 
+def test_accepted_codings_in_several_fields(static, tree):
+    (tree / "style.css.gz").write_bytes(b"gzip")
+    server = static()
+    assert ask(server, "/static/style.css", headers=[("Accept-Encoding", "deflate"), ("Accept-Encoding", "gzip")]).header("content-encoding") == "gzip"
+    assert ask(server, "/static/style.css", headers=[("Accept-Encoding", "gzip;q=0"), ("Accept-Encoding", "identity;q=0, br")]).status == 406
+
+
+
+
 def test_nothing_leads_out(static):
     server = static()
     for path in (

@@ -132,7 +132,11 @@ impl SendfileRoot {
                 })?,
         };
         match &*entry {
-            CacheEntry::File(file) => Ok(Reply::named_by_app(file, Some(head), &response.head)),
+            CacheEntry::File(file) => {
+                // The app has acted on any other method: its response stands.
+                let selective = head.is_selective().then_some(head);
+                Ok(Reply::named_by_app(file, selective, &response.head))
+            }
             CacheEntry::Denied => Err(Unsendable::Denied),
             CacheEntry::Missing | CacheEntry::Redirect => Err(Unsendable::Missing),
         }

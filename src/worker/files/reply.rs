@@ -49,7 +49,8 @@ pub enum ReplyBody {
 impl Reply {
     pub fn of_file(file: &Arc<Cached>, head: &RequestHead) -> Reply {
         let there = file.codings;
-        let header = head.header(KnownName::AcceptEncoding);
+        let header = head.list(KnownName::AcceptEncoding);
+        let header = header.as_deref();
         let coding = if there.is_empty() && header.is_none_or(|header| !header.contains(&b'0')) {
             // Nothing to choose, and nothing is excluded.
             Some(Coding::Identity)
@@ -283,22 +284,33 @@ fn beside(path: &[u8]) -> Vec<u8> {
 
 /// The part of the file that the client wants.
 fn choose(file: Representation<'_>, head: &RequestHead) -> Selected {
-    let lists = Lists::of(head);
+    let if_match = head.list(KnownName::IfMatch);
+    let if_none_match = head.list(KnownName::IfNoneMatch);
+    // A date that is given twice is not valid, and ignored (§13.1.3).
+    let if_modified_since = head.list(KnownName::IfModifiedSince);
+    let if_unmodified_since = head.list(KnownName::IfUnmodifiedSince);
+    let if_range = head.list(KnownName::IfRange);
+    let range = head.list(KnownName::Range);
     let conditions = Conditions {
-        if_match: lists.if_match.as_deref(),
-        if_none_match: lists.if_none_match.as_deref(),
-        if_modified_since: head.header(KnownName::IfModifiedSince),
-        if_unmodified_since: head.header(KnownName::IfUnmodifiedSince),
-        if_range: head.header(KnownName::IfRange),
+        if_match: if_match.as_deref(),
+        if_none_match: if_none_match.as_deref(),
+        if_modified_since: if_modified_since.as_deref(),
+        if_unmodified_since: if_unmodified_since.as_deref(),
+        if_range: if_range.as_deref(),
     };
-    let range = lists.range.as_deref();
     // The clock is read only for the one condition that needs it.
     let now = if conditions.if_range.is_some() {
         u64::try_from(unix_seconds()).unwrap_or(0)
     } else {
         0
     };
-    select(file, head.known_method(), &conditions, range, now)
+    select(
+        file,
+        head.known_method(),
+        &conditions,
+        range.as_deref(),
+        now,
+    )
 }
 
 impl Variant {
@@ -336,33 +348,6 @@ fn joined(parts: &Multipart, bytes: &Bytes) -> Bytes {
     }
     whole.extend_from_slice(&parts.end);
     whole.into()
-}
-
-/// Fields that may occur several times and form one list (RFC 9110 §5.3).
-#[derive(Default)]
-struct Lists<'h> {
-    if_match: Option<Cow<'h, [u8]>>,
-    if_none_match: Option<Cow<'h, [u8]>>,
-    range: Option<Cow<'h, [u8]>>,
-}
-
-impl<'h> Lists<'h> {
-    fn of(head: &'h RequestHead) -> Self {
-        let mut lists = Self::default();
-        for field in head.headers() {
-            let place = match field.known {
-                Some(KnownName::IfMatch) => &mut lists.if_match,
-                Some(KnownName::IfNoneMatch) => &mut lists.if_none_match,
-                Some(KnownName::Range) => &mut lists.range,
-                _ => continue,
-            };
-            *place = Some(match place.take() {
-                None => Cow::Borrowed(field.value),
-                Some(before) => [&before, &b", "[..], field.value].concat().into(),
-            });
-        }
-        lists
-    }
 }
 
 #[cfg(test)]
