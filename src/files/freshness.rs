@@ -43,8 +43,13 @@ pub fn names_of_manifest(text: &[u8]) -> Option<ManifestNames> {
         }
         return Some(ManifestNames(names));
     }
-    for chunk in whole.values() {
+    // Files whose name is that of a source, or of a chunk, have no hash in it.
+    let mut plain = HashSet::new();
+    for (key, chunk) in &whole {
         let chunk = chunk.as_object()?;
+        plain.insert(stem(key));
+        let named = chunk.get("name").and_then(Value::as_str);
+        plain.extend(named.map(stem));
         names.insert(chunk.get("file")?.as_str()?.into());
         for list in ["css", "assets"] {
             let list = chunk.get(list).and_then(Value::as_array);
@@ -52,13 +57,15 @@ pub fn names_of_manifest(text: &[u8]) -> Option<ManifestNames> {
             names.extend(listed.map(Box::from));
         }
     }
-    // Chunks of modules that are only styled keep the name of their source.
-    names.retain(|name| has_hash(name));
+    names.retain(|name| {
+        let stem = stem(name);
+        has_hash(name) || (!plain.contains(stem) && short_ending(stem).is_some_and(is_mixed))
+    });
     (!names.is_empty()).then_some(ManifestNames(names))
 }
 
 /// Whether the name is of a kind that build tools give to files with a hash of their content:
-/// `app.0123456789ab.css` (Django, webpack, Parcel) and `assets/app-DiwrgTda.js` (vite, Rollup).
+/// `app.0123456789ab.css` (Django, webpack, Parcel) and `assets/app-B9xQ2kLm.js` (vite, Rollup).
 ///
 /// In doubt the answer is no: a file that is wrongly cached for a year cannot be recalled.
 pub fn has_hash(path: &str) -> bool {
@@ -69,7 +76,7 @@ pub fn has_hash(path: &str) -> bool {
         return true;
     }
     let in_assets = directory.split('/').any(|part| part == "assets");
-    in_assets && is_followed_by_a_short_hash(first)
+    in_assets && short_ending(first).is_some_and(is_no_text)
 }
 
 /// 8 to 64 lower-case hexadecimal digits, letters as well as digits: neither a date nor a word.
@@ -81,30 +88,51 @@ fn is_hexadecimal_hash(part: &str) -> bool {
         && part.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// `name-` and eight characters of base64url that are neither a word nor a word with a number.
-fn is_followed_by_a_short_hash(stem: &str) -> bool {
-    let Some(start) = stem.len().checked_sub(8).filter(|start| *start > 1) else {
-        return false;
-    };
-    let (Some(before), Some(hash)) = (stem.get(..start), stem.get(start..)) else {
-        return false;
-    };
-    if !before.ends_with('-')
-        || !hash
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    {
-        return false;
+/// What follows `name-`: eight characters of base64url.
+fn short_ending(stem: &str) -> Option<&[u8]> {
+    let start = stem.len().checked_sub(8).filter(|start| *start > 1)?;
+    let (before, ending) = (stem.get(..start)?, stem.get(start..)?.as_bytes());
+    let is_coded = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    (before.ends_with('-') && ending.iter().all(is_coded)).then_some(ending)
+}
+
+/// Eight characters that no name made of words and numbers has: five or more of these, of which one is a number with a
+/// small letter behind it. About half of all hashes are such.
+fn is_no_text(ending: &[u8]) -> bool {
+    let mut pieces = 0;
+    let mut has_letter_after_digit = false;
+    let mut before = b'-';
+    for &byte in ending {
+        pieces += usize::from(match byte {
+            b'a'..=b'z' => !before.is_ascii_alphabetic(),
+            b'A'..=b'Z' => !before.is_ascii_uppercase(),
+            b'0'..=b'9' => !before.is_ascii_digit(),
+            _ => false,
+        });
+        has_letter_after_digit |= before.is_ascii_digit() && byte.is_ascii_lowercase();
+        before = byte;
     }
-    let kind = |byte: u8| match byte {
+    pieces >= 5 && has_letter_after_digit
+}
+
+/// For names in a manifest of vite, whose files have a hash unless its configuration says otherwise: several changes
+/// between small letters, capitals and digits.
+fn is_mixed(ending: &[u8]) -> bool {
+    let kind = |byte: &u8| match byte {
         b'a'..=b'z' => 0,
         b'A'..=b'Z' => 1,
         b'0'..=b'9' => 2,
         _ => 3,
     };
-    let kinds: Vec<u8> = hash.bytes().map(kind).collect();
+    let kinds: Vec<u8> = ending.iter().map(kind).collect();
     let changes = kinds.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    kinds[1..].contains(&1) && changes >= 3
+    kinds.iter().skip(1).any(|kind| *kind == 1) && changes >= 3
+}
+
+/// The name of a file up to its first dot.
+fn stem(path: &str) -> &str {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    name.split_once('.').map_or(name, |(stem, _)| stem)
 }
 
 #[cfg(test)]
@@ -118,7 +146,6 @@ mod tests {
             "app.3f2a1b4c.js",
             "2.d41d8cd98f00b204e980.chunk.js",
             "index.1a2b3c4d.html",
-            "assets/index-DiwrgTda.css",
             "assets/index-B9xQ2kLm.js",
             "static/assets/logo-C0aaFg3z.svg",
             "assets/x-D_3kaZ-8.woff2",
@@ -141,6 +168,21 @@ mod tests {
             "assets/icon-add2cart.svg",
             "assets/photo-20240131.jpg",
             "assets/jquery-Calendar.js",
+            "assets/my-FileName.js",
+            "assets/ui-DataGrid.js",
+            "assets/x-MenuItem.svg",
+            "assets/a-UserCard.css",
+            "assets/main-LoginBox.js",
+            "assets/foo-BarBaz12.css",
+            "assets/x-Base64Js.js",
+            "assets/x-A11yMenu.js",
+            "assets/x-I18nText.js",
+            "assets/to-Mp3ToMp4.js",
+            "assets/x-My-To-Do.js",
+            "assets/lib-1-2-3-4A.js",
+            "assets/x-HTMLView.js",
+            // A hash as well, but it could be two words.
+            "assets/index-DiwrgTda.css",
             "icon-addToBag.svg",
             "index-DiwrgTda.css",
             "assets/-DiwrgTda.css",
@@ -162,6 +204,11 @@ mod tests {
                         "logo.svg": {"file": "assets/logo-C0aaFg3z.svg"}}"#;
         let names = names_of_manifest(vite).expect("a manifest");
         assert!(names.contains("assets/main-DiwrgTda.css") && names.len() == 3);
+        let plain = br#"{"src/ui-DataGrid.js": {"file": "assets/ui-DataGrid.js"},
+                         "a.js": {"name": "my-FileName", "file": "assets/my-FileName.js"},
+                         "b.js": {"file": "assets/b-DiwrgTda.js"}}"#;
+        let names = names_of_manifest(plain).expect("a manifest");
+        assert!(names.contains("assets/b-DiwrgTda.js") && names.len() == 1);
         for other in [
             &b"[]"[..],
             b"{",

@@ -143,6 +143,13 @@ def test_accepted_codings_in_several_fields(static, tree):
     assert ask(server, "/static/style.css", headers=[("Accept-Encoding", "gzip;q=0"), ("Accept-Encoding", "identity;q=0, br")]).status == 406
 
 
+def test_names_of_words_are_not_kept_for_a_year(static, tree):
+    (tree / "assets").mkdir()
+    for name in ("ui-DataGrid.js", "index-B9xQ2kLm.js"):
+        (tree / "assets" / name).write_bytes(b"1")
+    server = static()
+    assert "immutable" not in ask(server, "/static/assets/ui-DataGrid.js").header("cache-control")
+    assert "immutable" in ask(server, "/static/assets/index-B9xQ2kLm.js").header("cache-control")
 
 
 def test_nothing_leads_out(static):
