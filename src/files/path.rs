@@ -18,7 +18,7 @@ const WELL_KNOWN: &[u8] = b".well-known";
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FilePath {
     name: Vec<u8>,
-    /// The request's path ended in a slash, or named the mounted directory itself.
+    /// The path ended in a slash.
     pub names_directory: bool,
 }
 
@@ -56,11 +56,11 @@ impl FilePath {
         decode: impl Fn(&[u8]) -> Result<Cow<'_, [u8]>, Rejected>,
     ) -> Result<FilePath, Rejected> {
         let mut name = Vec::with_capacity(rest.len());
-        let mut names_directory = true;
+        let mut names_directory = false;
         for segment in rest.split(|&byte| byte == b'/') {
             // As for the kernel and for nginx (`merge_slashes`), several slashes are one.
-            names_directory = segment.is_empty();
-            if names_directory {
+            names_directory = segment.is_empty() && !rest.is_empty();
+            if segment.is_empty() {
                 continue;
             }
             let decoded = decode(segment)?;
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn names_are_decoded_once_and_joined() {
         for (rest, name, names_directory) in [
-            (&b""[..], "", true),
+            (&b""[..], "", false),
             (b"/", "", true),
             (b"/a.css", "a.css", false),
             (b"//a//b.css", "a/b.css", false),

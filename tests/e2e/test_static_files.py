@@ -314,6 +314,8 @@ immutable = true
     assert ask(server, "/a/css/").text == "<p>index"
     moved = ask(server, "/a/css?q=1")
     assert (moved.status, moved.header("location")) == (301, "/a/css/?q=1")
+    itself = ask(server, "/a?q=1")
+    assert (itself.status, itself.header("location")) == (301, "/a/?q=1")
     assert ask(server, "/a/b/style.css").header("cache-control") == "max-age=31536000, immutable"
     assert ask(server, "/a/b/nothing").body == b"Hello, world!"
 
