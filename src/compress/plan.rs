@@ -40,16 +40,20 @@ impl Rules {
         for (name, value) in fields {
             seen.field(name, value, &self.types);
         }
+        let too_short = seen.length.is_some_and(|length| length < self.min_size);
         if status == 304 {
             return match (&offer.weak_tags, seen.etag) {
                 (Some(tags), Some(etag)) if has_weak_form(tags, etag) => CodingPlan::Revalidate,
-                _ => CodingPlan::Leave,
+                // RFC 9110 §15.4.5: a 304 has the `Vary` of its 200, whose type it seldom names.
+                _ if seen.excluded || too_short || seen.has_type == Some(false) => {
+                    CodingPlan::Leave
+                }
+                _ => CodingPlan::Vary,
             };
         }
-        let too_short = seen.length.is_some_and(|length| length < self.min_size);
         // 205 has no content, 206 and 416 are about ranges of the bytes as they are.
         if seen.excluded
-            || !seen.has_type
+            || seen.has_type != Some(true)
             || too_short
             || matches!(status, 0..=199 | 204 | 205 | 206 | 416)
         {
@@ -69,7 +73,8 @@ impl Rules {
 #[derive(Default)]
 struct SeenFields<'f> {
     excluded: bool,
-    has_type: bool,
+    /// Whether its media type is one to compress; `None`: it names none.
+    has_type: Option<bool>,
     length: Option<u64>,
     etag: Option<&'f [u8]>,
 }
@@ -78,7 +83,7 @@ impl<'f> SeenFields<'f> {
     fn field(&mut self, name: &[u8], value: &'f [u8], types: &MediaTypes) {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         if is(b"content-type") {
-            self.has_type = types.has(value);
+            self.has_type = Some(types.has(value));
         } else if is(b"content-length") {
             let digits = Some(value.trim_ascii()).filter(|v| v.iter().all(u8::is_ascii_digit));
             let length = digits.and_then(|digits| std::str::from_utf8(digits).ok());
@@ -165,7 +170,11 @@ pub(super) mod tests {
             (204, "content-type: text/html", CodingPlan::Leave),
             (205, "content-type: text/html", CodingPlan::Leave),
             (206, "content-type: text/html", CodingPlan::Leave),
-            (304, "content-type: text/html", CodingPlan::Leave),
+            (304, "content-type: text/html", CodingPlan::Vary),
+            (304, "cache-control: max-age=5", CodingPlan::Vary),
+            (304, "content-type: image/png", CodingPlan::Leave),
+            (304, "cache-control: no-transform", CodingPlan::Leave),
+            (304, "content-length: 5", CodingPlan::Leave),
             (416, "content-type: text/html", CodingPlan::Leave),
         ] {
             assert_eq!(planned(status, fields), plan, "{status} {fields}");
@@ -211,13 +220,13 @@ pub(super) mod tests {
         };
         for (etag, plan) in [
             ("\"abc\"", CodingPlan::Revalidate),
-            ("\"ab\"", CodingPlan::Leave),
-            ("\"x\"", CodingPlan::Leave),
-            ("W/\"abc\"", CodingPlan::Leave),
+            ("\"ab\"", CodingPlan::Vary),
+            ("\"x\"", CodingPlan::Vary),
+            ("W/\"abc\"", CodingPlan::Vary),
         ] {
             let fields = format!("ETag: {etag}");
             assert_eq!(planned_for(&offer, 304, &fields), plan, "{etag}");
         }
-        assert_eq!(planned(304, "ETag: \"abc\""), CodingPlan::Leave);
+        assert_eq!(planned(304, "ETag: \"abc\""), CodingPlan::Vary);
     }
 }

@@ -4,6 +4,7 @@
 /// copied once a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date {
+    seconds: u64,
     lines: [u8; LINES],
     /// The end of the lines that are sent.
     end: usize,
@@ -23,7 +24,11 @@ impl Date {
         lines[6..6 + IMF].copy_from_slice(&imf_fixdate(unix_seconds));
         lines[6 + IMF..DATE_LINE].copy_from_slice(b"\r\n");
         lines[DATE_LINE..].copy_from_slice(SERVER_LINE);
-        Date { lines, end: LINES }
+        Date {
+            seconds: unix_seconds,
+            lines,
+            end: LINES,
+        }
     }
 
     /// Omits the Server line.
@@ -33,6 +38,11 @@ impl Date {
             end: DATE_LINE,
             ..self
         }
+    }
+
+    /// Since 1970-01-01T00:00:00Z.
+    pub fn seconds(&self) -> u64 {
+        self.seconds
     }
 
     /// The value alone: `Sun, 06 Nov 1994 08:49:37 GMT`.

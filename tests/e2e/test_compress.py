@@ -214,6 +214,15 @@ def test_requests_that_are_left_alone(server):
 def test_a_client_that_has_the_compressed_one_finds_it_again(server):
     found = ask(server, status=304, pieces=[0], fields=[("ETag", '"abc"')], headers=[("If-None-Match", 'W/"abc"')])
     assert (found.status, found.header("etag"), found.header("vary")) == (304, 'W/"abc"', "Accept-Encoding")
+
+
+def test_a_304_has_the_vary_of_its_200(server):
+    found = ask(server, status=304, pieces=[0], fields=[("ETag", '"abc"')], headers=[("If-None-Match", '"abc"')])
+    assert (found.status, found.header("etag"), found.header("vary")) == (304, '"abc"', "Accept-Encoding")
+    found = ask(server, status=304, pieces=[0], fields=[("ETag", '"abc"'), ("Cache-Control", "no-transform")])
+    assert (found.status, found.header("vary")) == (304, None)
+
+
 def test_a_weak_tag_in_a_second_field(server):
     found = ask(server, status=304, pieces=[0], fields=[("ETag", '"abc"')], headers=[("If-None-Match", '"x"'), ("If-None-Match", 'W/"abc"')])
     assert found.header("etag") == 'W/"abc"'

@@ -83,6 +83,8 @@ def test_conditions(server):
     unchanged = ask(server, [RANGES, ("Cache-Control", "private")], [("If-None-Match", tag)])
     assert (unchanged.status, unchanged.body, unchanged.header("etag"), unchanged.header("cache-control")) == (304, b"", tag, "private")
     assert ask(server, [RANGES], [("If-Modified-Since", modified)]).status == 304
+    located = ask(server, [RANGES, ("Content-Location", "/x"), ("Content-Security-Policy", "a"), ("Content-Language", "de")], [("If-None-Match", tag)])
+    assert [located.header(name) for name in ("content-location", "content-security-policy", "content-language")] == ["/x", "a", None]
     assert ask(server, [RANGES], [("If-Match", '"other"')]).status == 412
     assert ask(server, [RANGES], [("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")]).status == 412
     assert ask(server, [RANGES], [("Range", "bytes=0-9"), ("If-Range", tag)]).status == 206

@@ -143,6 +143,15 @@ def test_accepted_codings_in_several_fields(static, tree):
     assert ask(server, "/static/style.css", headers=[("Accept-Encoding", "gzip;q=0"), ("Accept-Encoding", "identity;q=0, br")]).status == 406
 
 
+def test_a_time_in_the_future(static, tree):
+    os.utime(tree / "style.css", (4_000_000_000, 4_000_000_000))
+    server = static()
+    found = ask(server, "/static/style.css")
+    assert found.header("last-modified") == found.header("date")
+    assert ask(server, "/static/style.css", headers=[("If-Modified-Since", found.header("last-modified"))]).status == 200
+    assert ask(server, "/static/style.css", headers=[("If-None-Match", found.header("etag"))]).status == 304
+
+
 def test_names_of_words_are_not_kept_for_a_year(static, tree):
     (tree / "assets").mkdir()
     for name in ("ui-DataGrid.js", "index-B9xQ2kLm.js"):

@@ -142,7 +142,8 @@ impl Exchange {
     fn write_reply(&self, s: &mut ConnectionState, reply: &Reply) -> Result<(), SendError> {
         // Of a response that was begun and is replaced.
         s.http.reset_response()?;
-        self.begin(s, reply.status, None, reply.fields())?;
+        let date = self.conn.net.clock.date().1;
+        self.begin(s, reply.status, None, reply.fields(&date))?;
         match &reply.content {
             ReplyBody::None => Self::write_bytes(s, &Bytes::new()),
             ReplyBody::Memory(bytes) => Self::write_bytes(s, bytes),

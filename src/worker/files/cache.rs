@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::files::{Coding, Codings, ETag, FileStamp};
+use crate::http::{Date, imf_fixdate};
 
 /// Milliseconds for which a file is served without checking it again.
 const FRESH: u64 = 1_000;
@@ -51,10 +52,38 @@ pub struct Variant {
     pub coding: Coding,
     pub stamp: FileStamp,
     pub tag: ETag,
-    pub last_modified: [u8; 29],
+    pub last_modified: LastModified,
     /// In decimal.
     pub length: Box<[u8]>,
     pub source: CachedSource,
+}
+
+/// When a file was changed.
+#[derive(Debug, Clone, Copy)]
+pub struct LastModified {
+    /// Since 1970.
+    seconds: u64,
+    text: [u8; 29],
+}
+
+impl LastModified {
+    pub fn of(stamp: &FileStamp) -> LastModified {
+        let seconds = stamp.seconds();
+        LastModified {
+            seconds,
+            text: imf_fixdate(seconds),
+        }
+    }
+
+    /// In a response of that date, which is never the earlier one (RFC 9110 §8.8.2.1). Conditions are compared with the
+    /// file's own time: before that has come, no copy of a client's counts as unchanged by its date.
+    pub fn value<'v>(&'v self, date: &'v Date) -> &'v [u8] {
+        if self.seconds > date.seconds() {
+            date.value()
+        } else {
+            &self.text
+        }
+    }
 }
 
 /// Where its bytes are.
@@ -222,6 +251,20 @@ mod tests {
     }
 
     #[test]
+    fn no_file_was_changed_after_its_response() {
+        for (modified, said) in [(9, 9), (10, 10), (11, 10), (-5, 0)] {
+            let stamp = FileStamp {
+                inode: 1,
+                size: 0,
+                modified: (modified, 0),
+            };
+            let date = Date::at(10);
+            let value = LastModified::of(&stamp);
+            assert_eq!(value.value(&date), imf_fixdate(said), "{modified}");
+        }
+    }
+
+    #[test]
     fn contents_are_counted_once() {
         let cache = Cache::default();
         let file = |size: usize| {
@@ -235,7 +278,7 @@ mod tests {
                     coding: Coding::Identity,
                     stamp,
                     tag: ETag::of(&stamp, Coding::Identity),
-                    last_modified: [b' '; 29],
+                    last_modified: LastModified::of(&stamp),
                     length: Box::default(),
                     source: CachedSource::Memory(vec![0; size].into()),
                 }],

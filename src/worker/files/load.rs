@@ -4,13 +4,12 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use super::cache::{CacheEntry, Cached, CachedSource, Variant};
+use super::cache::{CacheEntry, Cached, CachedSource, LastModified, Variant};
 use super::mount::{Manifest, Mount};
 use crate::files::{
     Coding, Codings, ETag, FilePath, FileStamp, ManifestNames, media_type, names_of_manifest,
     with_charset,
 };
-use crate::http::imf_fixdate;
 use crate::sys::beneath::{FileAttributes, OpenedEntry, Patience, read, read_cached};
 use crate::sys::{unix_millis, unsized_content};
 
@@ -154,7 +153,7 @@ impl Mount {
             variants.push(Variant {
                 coding,
                 tag: ETag::of(&stamp, coding),
-                last_modified: imf_fixdate(stamp.seconds()),
+                last_modified: LastModified::of(&stamp),
                 length: itoa::Buffer::new().format(stamp.size).as_bytes().into(),
                 stamp,
                 source,

@@ -6,10 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use super::app_head::AppHead;
-use super::cache::{Cached, CachedSource, Variant};
+use super::cache::{Cached, CachedSource, LastModified, Variant};
 use super::reply::Reply;
 use crate::files::{Coding, Codings, ETag, FileStamp};
-use crate::http::{RequestHead, imf_fixdate};
+use crate::http::RequestHead;
 
 const UNKNOWN_TYPE: &[u8] = b"application/octet-stream";
 
@@ -32,7 +32,7 @@ impl Reply {
         let variant = Variant {
             coding: Coding::Identity,
             tag: ETag::of(&stamp, Coding::Identity),
-            last_modified: imf_fixdate(stamp.seconds()),
+            last_modified: LastModified::of(&stamp),
             length: itoa::Buffer::new().format(stamp.size).as_bytes().into(),
             stamp,
             source: CachedSource::File(Arc::new(file)),

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
 use super::app_head::AppHead;
-use super::cache::{Cached, CachedSource, Variant};
+use super::cache::{Cached, CachedSource, LastModified, Variant};
 use crate::files::{
     Coding, Conditions, Multipart, Representation, Selected, Slice, accepted, content_range, select,
 };
-use crate::http::{KnownName, RequestHead, reason_phrase};
+use crate::http::{Date, KnownName, RequestHead, reason_phrase};
 use crate::sys::{random, unix_seconds};
 
 /// Name and value, borrowed from the reply.
@@ -19,12 +19,25 @@ pub type ReplyFields<'r> = SmallVec<[(&'r [u8], &'r [u8]); 12]>;
 
 type StaticField = (Cow<'static, [u8]>, Cow<'static, [u8]>);
 
+/// What describes the content of a response: a 304 has none. It keeps what its 200 would say beside that,
+/// `Content-Location` among it (RFC 9110 §15.4.5).
+const OF_THE_CONTENT: [&[u8]; 6] = [
+    b"content-encoding",
+    b"content-language",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"content-digest",
+];
+
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
     /// Of the representation, for the metrics.
     pub coding: Coding,
     file: Option<(Arc<Cached>, usize)>,
+    /// Of the file, where the response has it.
+    modified: Option<LastModified>,
     /// Fields of this response alone.
     own: SmallVec<[StaticField; 4]>,
     pub content: ReplyBody,
@@ -101,8 +114,8 @@ impl Reply {
         if has_ranges && response.field(b"etag").is_none() {
             reply.add(b"etag", variant.tag.as_bytes().to_vec());
         }
-        if has_ranges && response.field(b"last-modified").is_none() {
-            reply.add(b"last-modified", variant.last_modified.to_vec());
+        if !has_ranges || response.field(b"last-modified").is_some() {
+            reply.modified = None;
         }
         let is_whole = reply.status != 304;
         if is_whole && !reply.has(b"content-length") {
@@ -114,7 +127,7 @@ impl Reply {
         let ours = reply.own.len();
         for (name, value) in &response.fields {
             let is_ours = reply.own.iter().take(ours).any(|(own, _)| **own == **name);
-            if !is_ours && (is_whole || !name.starts_with(b"content-")) {
+            if !is_ours && (is_whole || !OF_THE_CONTENT.contains(&&**name)) {
                 let (name, value) = (name.to_vec(), value.to_vec());
                 reply.own.push((name.into(), value.into()));
             }
@@ -134,6 +147,7 @@ impl Reply {
             status: 200,
             coding: variant.coding,
             file: Some((file.clone(), at)),
+            modified: Some(variant.last_modified),
             own: SmallVec::new(),
             content: ReplyBody::None,
         };
@@ -181,6 +195,7 @@ impl Reply {
             status,
             coding: Coding::Identity,
             file: None,
+            modified: None,
             own: smallvec![
                 (
                     Cow::Borrowed(&b"content-type"[..]),
@@ -238,12 +253,16 @@ impl Reply {
         self.own.push((name.into(), value.into()));
     }
 
-    pub fn fields(&self) -> ReplyFields<'_> {
-        let mut fields: ReplyFields<'_> = self
+    /// `date` of the response.
+    pub fn fields<'r>(&'r self, date: &'r Date) -> ReplyFields<'r> {
+        let mut fields: ReplyFields<'r> = self
             .own
             .iter()
             .map(|(name, value)| (&**name, &**value))
             .collect();
+        if let Some(modified) = &self.modified {
+            fields.push((b"last-modified", modified.value(date)));
+        }
         let Some((file, at)) = &self.file else {
             return fields;
         };
@@ -260,7 +279,6 @@ impl Reply {
             }
         }
         fields.push((b"etag", variant.tag.as_bytes()));
-        fields.push((b"last-modified", &variant.last_modified));
         fields.extend(file.fields.iter().map(|(name, value)| (&**name, &**value)));
         fields
     }
