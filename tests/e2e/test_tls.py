@@ -190,6 +190,12 @@ def test_plain_and_tls_side_by_side(serve, authority, pair, tmp_path):
         with Client.tcp("127.0.0.1", plain) as client:
             answer = client.get(f"/.well-known/acme-challenge/{token}")
             assert (answer.status, answer.body) == (status, body)
+    (tmp_path / "tokens" / "out").symlink_to("/etc/passwd")
+    for method, token, status in (("GET", "out", 404), ("HEAD", "abc_DEF-1", 200), ("DELETE", "abc_DEF-1", 405), ("POST", "absent", 405)):
+        with Client.tcp("127.0.0.1", plain) as client:
+            client.request(method, f"/.well-known/acme-challenge/{token}")
+            answer = client.response(method)
+            assert (answer.status, answer.header("allow")) == (status, "GET, HEAD" if status == 405 else None)
     with TlsClient.connect(tls, authority.context()) as client:
         assert client.get().status == 200
     with Client.unix(f"{server.directory}/app.sock") as client:

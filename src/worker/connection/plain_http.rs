@@ -1,16 +1,15 @@
 //! Responses to plain HTTP beside TLS: a redirect, and the tokens of an ACME client.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Conn;
 use super::output::ConnectionOutput;
 use super::state::{CloseKind, ConnectionState};
 use crate::config::RedirectPort;
-use crate::http::{BodyEnd, KnownName, Refusal, RequestHead};
+use crate::http::{BodyEnd, KnownName, Method, Refusal, RequestHead};
 use crate::proxy::{ForwardedRequest, Scheme};
+use crate::sys::beneath::{self, Directory, OpenedEntry, Patience};
 
 /// RFC 8555 §8.3.
 const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
@@ -37,15 +36,7 @@ impl Conn {
         if let Some(directory) = &settings.challenges
             && let Some(token) = head.target_path().strip_prefix(CHALLENGES)
         {
-            match challenge(directory, token) {
-                Some(content) => self.answer(s, 200, &[(b"content-type", b"text/plain")], &content),
-                None => self.answer(
-                    s,
-                    404,
-                    &[(b"content-type", b"text/plain")],
-                    b"no such token\n",
-                ),
-            }
+            self.answer_challenge(s, head.known_method(), directory, token);
             return true;
         }
         let port = match settings.redirect {
@@ -61,6 +52,25 @@ impl Conn {
             None => self.refuse(s, Refusal::HostMissing),
         }
         true
+    }
+
+    fn answer_challenge(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        method: Method,
+        directory: &Path,
+        token: &[u8],
+    ) {
+        let text = (&b"content-type"[..], &b"text/plain"[..]);
+        if !matches!(method, Method::Get | Method::Head) {
+            let allow = (&b"allow"[..], &b"GET, HEAD"[..]);
+            self.answer(s, 405, &[text, allow], b"Method Not Allowed\n");
+            return;
+        }
+        match challenge(&Directory::new(directory), token) {
+            Some(content) => self.answer(s, 200, &[text], &content),
+            None => self.answer(s, 404, &[text], b"no such token\n"),
+        }
     }
 
     /// The last response of this connection: the client continues elsewhere.
@@ -114,24 +124,25 @@ fn location(host: &[u8], port: Option<u16>, head: &RequestHead) -> Vec<u8> {
 }
 
 /// Tokens are base64url (RFC 8555 §8): nothing in one leads out of the directory.
-fn challenge(directory: &Path, token: &[u8]) -> Option<Vec<u8>> {
+fn challenge(directory: &Directory, token: &[u8]) -> Option<Vec<u8>> {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if token.is_empty() || token.len() > 255 || !token.iter().all(is_token) {
         return None;
     }
     let token = std::str::from_utf8(token).ok()?;
     // The directory of the tokens, or a web root above it.
-    let below = Path::new(WELL_KNOWN).join(token);
-    let candidates = [directory.join(token), directory.join(below)];
-    // Opening a FIFO would wait for a writer.
-    let is_file = |path: &PathBuf| path.metadata().is_ok_and(|found| found.is_file());
-    let path = candidates.into_iter().find(is_file)?;
-    let mut content = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(LONGEST_CHALLENGE)
-        .read_to_end(&mut content)
-        .ok()?;
-    Some(content)
+    let candidates = [token.to_owned(), format!("{WELL_KNOWN}/{token}")];
+    candidates.iter().find_map(|name| content(directory, name))
+}
+
+/// Of a small regular file; links that lead out of the directory are not followed.
+fn content(directory: &Directory, name: &str) -> Option<Vec<u8>> {
+    match directory.open(name.as_bytes(), Patience::Blocking) {
+        Ok(OpenedEntry::File { file, facts }) if facts.size <= LONGEST_CHALLENGE => {
+            beneath::read(&file, facts.size, Patience::Blocking).ok()
+        }
+        Ok(_) | Err(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -146,10 +157,30 @@ mod tests {
         let below = place.path().join(WELL_KNOWN);
         std::fs::create_dir_all(&below).unwrap();
         std::fs::write(below.join("other"), "by certbot").unwrap();
-        let found = |token: &[u8]| challenge(place.path(), token);
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        std::os::unix::fs::symlink(outside.path(), place.path().join("out")).unwrap();
+        std::os::unix::fs::symlink("a-Token_1", place.path().join("inside")).unwrap();
+        let large = vec![b'a'; usize::try_from(LONGEST_CHALLENGE).unwrap() + 1];
+        std::fs::write(place.path().join("large"), large).unwrap();
+        let fifo = nix::sys::stat::Mode::S_IRWXU;
+        nix::unistd::mkfifo(&place.path().join("fifo"), fifo).unwrap();
+        let directory = Directory::new(place.path());
+        let found = |token: &[u8]| challenge(&directory, token);
         assert_eq!(found(b"a-Token_1").unwrap(), b"a-Token_1.thumbprint");
         assert_eq!(found(b"other").unwrap(), b"by certbot");
-        for token in [&b""[..], b".", b"..", b".hidden", b"a/b", b"absent", b"%61"] {
+        assert_eq!(found(b"inside").unwrap(), b"a-Token_1.thumbprint");
+        for token in [
+            &b""[..],
+            b".",
+            b"..",
+            b".hidden",
+            b"a/b",
+            b"absent",
+            b"%61",
+            b"out",
+            b"large",
+            b"fifo",
+        ] {
             assert_eq!(found(token), None, "{token:?}");
         }
     }
