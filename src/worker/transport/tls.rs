@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use rustls::sign::CertifiedKey;
 use rustls::{
-    AlertDescription, CertificateError, Error, HandshakeKind, PeerIncompatible, ServerConnection,
+    AlertDescription, CertificateError, Error, HandshakeKind, OtherError, PeerIncompatible,
+    ServerConnection,
 };
 
 use super::Follows;
@@ -403,6 +404,15 @@ fn reason(error: &Error) -> &'static str {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "client certificate is from an unknown authority"
         }
+        Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "client certificate is not valid yet",
+        Error::InvalidCertificate(
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. },
+        ) => "client certificate is not for clients (extended key usage)",
+        Error::InvalidCertificate(CertificateError::Other(other)) if is_of_version_1(other) => {
+            "client certificate is of X.509 version 1: make it with extensions, as version 3"
+        }
         Error::InvalidCertificate(_) => "client certificate is not valid",
         Error::NoApplicationProtocol => "no application protocol in common",
         Error::DecryptError => "TLS record cannot be decrypted",
@@ -415,5 +425,30 @@ fn reason(error: &Error) -> &'static str {
         ) => "client does not accept the certificate",
         Error::AlertReceived(_) => "client sent a TLS alert",
         _ => "TLS failed",
+    }
+}
+
+/// Only webpki knows, and rustls passes its error on as it is.
+fn is_of_version_1(error: &OtherError) -> bool {
+    let error = error.0.downcast_ref::<webpki::Error>();
+    matches!(error, Some(webpki::Error::UnsupportedCertVersion))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_client_certificate_is_refused() {
+        let other = |error| CertificateError::Other(OtherError(Arc::new(error)));
+        for (error, expected) in [
+            (other(webpki::Error::UnsupportedCertVersion), "version 1"),
+            (other(webpki::Error::EmptyEkuExtension), "is not valid"),
+            (CertificateError::NotValidYet, "not valid yet"),
+            (CertificateError::InvalidPurpose, "not for clients"),
+        ] {
+            let reason = reason(&Error::InvalidCertificate(error));
+            assert!(reason.contains(expected), "{reason}");
+        }
     }
 }
