@@ -62,7 +62,7 @@ fn program(
     }))
 }
 
-/// As gunicorn, a reload reads the sources again with the environment and the arguments of the start.
+/// As gunicorn, a reload reads the sources again with the environment and the arguments of the start; the CPUs are those of now.
 pub(super) struct Reading<'a> {
     pub arguments: &'a [OsString],
     pub process_environment: &'a ProcessEnvironment,
@@ -77,7 +77,7 @@ impl Reading<'_> {
         sources: &ConfigurationSources,
         answered: &Answered,
     ) -> Result<Settings, Misconfigured> {
-        let resolved = sources.resolve(self.process_environment);
+        let resolved = sources.resolve(&self.process_environment.renewed());
         let Resolved { mut settings, .. } = resolved.map_err(|error| misconfigured(&error))?;
         answered.complete(&mut settings, &sources.layers());
         sources.warn();

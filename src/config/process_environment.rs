@@ -29,9 +29,24 @@ impl ProcessEnvironment {
         ProcessEnvironment {
             variables,
             directory,
-            cpus: cpus(&Kernel),
+            cpus: cpus_now(),
         }
     }
+
+    /// With the CPUs of this moment: the quota of a control group can be changed while its processes run.
+    #[must_use]
+    pub fn renewed(&self) -> ProcessEnvironment {
+        ProcessEnvironment {
+            cpus: cpus_now(),
+            ..self.clone()
+        }
+    }
+}
+
+/// The CPUs that this process may use at this moment.
+#[must_use]
+pub fn cpus_now() -> u32 {
+    cpus(&Kernel)
 }
 
 /// The working directory as the shell names it (`$PWD`, if it is valid), so that a symbolic link in the path is followed

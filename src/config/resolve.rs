@@ -16,7 +16,7 @@ use super::value::{self, InvalidValue, ParsedValue, WorkerCount};
 use super::{
     AutoReload, ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers,
     Limits, LogTarget, Origin, PortSharing, Preload, ProcessEnvironment, ProcessMode, Recycling,
-    RollbackKeep, RunAs, ScalingSettings, SendFile, Settings, WebSocket, definition,
+    RollbackKeep, RunAs, ScalingSettings, SendFile, Settings, WebSocket, WorkersByCpus, definition,
 };
 
 /// A higher number is taken for a typing error that would exhaust the machine. The master may support fewer (`master::capacity`).
@@ -52,6 +52,9 @@ pub fn resolve(
     let workers = typed.value("workers", |text| {
         value::worker_count(text, process_environment.cpus, MOST_WORKERS)
     })?;
+    let workers_by_cpus = typed
+        .last("workers")
+        .and_then(|given| WorkersByCpus::of(&given.text, MOST_WORKERS));
     let log = |dash: LogTarget| move |text: &str| Ok(value::log_target(text, dash.clone(), base));
 
     let env = typed.list("raw_env", value::environment_pair)?;
@@ -73,7 +76,8 @@ pub fn resolve(
             PortSharing::None
         },
         workers: workers.least,
-        scaling: scaling(&typed, workers)?,
+        scaling: scaling(&typed, workers, workers_by_cpus.as_ref())?,
+        workers_by_cpus,
         threads: typed.value("threads", value::threads)?,
         interface: class.interface,
         event_loop: match class.event_loop {
@@ -440,14 +444,20 @@ fn owned(text: &str) -> ParsedValue<String> {
 }
 
 /// `None`: the number of workers is fixed.
-fn scaling(typed: &Typed<'_>, workers: WorkerCount) -> Result<Option<ScalingSettings>, Error> {
+fn scaling(
+    typed: &Typed<'_>,
+    workers: WorkerCount,
+    by_cpus: Option<&WorkersByCpus>,
+) -> Result<Option<ScalingSettings>, Error> {
     let scaling = ScalingSettings {
         most: workers.most,
         wait: typed.value("scale_wait", value::milliseconds)?,
         idle: typed.value("scale_idle", value::positive_duration)?,
         memory: typed.optional("scale_memory", value::size)?,
     };
-    Ok((workers.least < workers.most).then_some(scaling))
+    // With more CPUs its ends may be apart.
+    let may_grow = by_cpus.is_some_and(WorkersByCpus::is_range);
+    Ok((workers.least < workers.most || may_grow).then_some(scaling))
 }
 
 /// Seconds, or a number with a unit, as the settings take them.

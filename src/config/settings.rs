@@ -386,6 +386,8 @@ pub struct Settings {
     pub port_sharing: PortSharing,
     /// Where the number follows the load, the least.
     pub workers: u32,
+    /// Where that number, or the range, depends on the CPUs.
+    pub workers_by_cpus: Option<super::WorkersByCpus>,
     /// `None`: it stays as it is.
     pub scaling: Option<super::ScalingSettings>,
     /// Application threads of a WSGI worker.

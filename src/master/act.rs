@@ -130,6 +130,9 @@ impl Shell<'_> {
                     }
                     Report::Scaled { from, to } => self.hook_workers_changed(*from, *to),
                     Report::ScaledByLoad(decision) => self.note_scaling(decision),
+                    Report::ScaledByCpus { from, to, .. } if from != to => {
+                        self.hook_workers_changed(*from, *to);
+                    }
                     _ => {}
                 }
                 if let Report::Companion { companion, what } = report {
@@ -398,6 +401,7 @@ impl Shell<'_> {
     fn sample_heartbeats(&mut self) {
         self.fleet.memory.look();
         self.report_load();
+        self.look_at_cpus();
         let supervisor = &self.supervisor;
         self.listening.listeners.shares.close_all_but(|slot| {
             let filled = || supervisor.workers_in(Slot(slot)).next().is_some();

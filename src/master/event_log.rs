@@ -143,6 +143,19 @@ impl EventLog {
             | Report::ReloadRefused { .. } => self.write_rollout(report, workers, molds),
             Report::Scaled { from, to } => tracing::info!(from, to, "number of workers changed"),
             Report::ScaledByLoad(decision) => log_scaling(decision),
+            Report::ScaledByCpus {
+                cpus,
+                from,
+                to,
+                bounds,
+            } => tracing::info!(
+                cpus,
+                from,
+                to,
+                least = bounds.map(|bounds| bounds.least),
+                most = bounds.map(|bounds| bounds.most),
+                "number of workers follows the CPUs"
+            ),
             Report::NoRoomToScale { workers, memory } => tracing::warn!(
                 workers,
                 limit = memory.limit,

@@ -3,6 +3,7 @@
 use super::scaling::Seen;
 use super::shell::Shell;
 use super::supervisor::{AvailableMemory, Event, ScaleDecision, ScalingView, WorkerStage};
+use crate::config::cpus_now;
 use crate::ipc;
 use crate::sys::clock;
 use crate::sys::process::proportional;
@@ -29,6 +30,26 @@ impl Shell<'_> {
         let waiting = queues.flatten().map(|(waiting, _)| waiting).sum();
         let load = self.fleet.load.look(clock::monotonic_us(), waiting, &seen);
         self.events.pending.push_back(Event::Load(Box::new(load)));
+    }
+
+    /// The quota of the control group may have been changed. Nothing is read where the number of workers does not depend on it.
+    pub(super) fn look_at_cpus(&mut self) {
+        let generation = self.supervisor.generation();
+        let config = self.generations.generation_configs.get(&generation);
+        let by_cpus = config.and_then(|config| config.settings.workers_by_cpus.as_ref());
+        let Some(by_cpus) = by_cpus else {
+            return;
+        };
+        let cpus = cpus_now();
+        if let Some((workers, most)) = by_cpus.count(cpus)
+            && !self.supervisor.plans_for(workers, most)
+        {
+            self.events.pending.push_back(Event::Cpus {
+                cpus,
+                workers,
+                most,
+            });
+        }
     }
 
     pub(super) fn measure_scale_room(&mut self) {

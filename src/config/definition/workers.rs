@@ -14,7 +14,8 @@ pub(super) const SETTINGS: &[Definition] = &[
             empty: Empty::Unset,
         }),
         help: "How many worker processes: a number, auto for one per available CPU, or a range MIN..MAX",
-        more: "auto counts what this process may use: the CPU quota of its cgroup, rounded up, and its CPU affinity. In a range, \
+        more: "auto counts what this process may use: the CPU quota of its cgroup, rounded up, and its CPU affinity; it follows a quota \
+               that is changed later. In a range, \
                as in 2..8 or auto..auto*2, the number follows the load: see the three settings below.",
         ..Definition::new("workers", Group::Workers, ValueType::Number)
     },

@@ -72,6 +72,13 @@ pub enum Event {
     Load(Box<Load>),
     /// Answer to `Action::MeasureScaleRoom`; `None`: nothing limits the memory of workers.
     ScaleRoom(Option<AvailableMemory>),
+    /// What the settings of the serving generation mean now, with so many CPUs. Ignored during a rollout or a stop.
+    Cpus {
+        cpus: u32,
+        workers: u32,
+        /// Of a range.
+        most: u32,
+    },
     /// The command of `Action::Prepare` has exited: its exit code, or the one that a shell would report.
     Prepared { step: u32, code: u8 },
     /// Files of the app have changed (`Sources::Watched`).

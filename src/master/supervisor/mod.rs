@@ -296,6 +296,11 @@ impl Supervisor {
             Event::Memory(memory) => self.take_memory(memory),
             Event::Load(load) => self.take_load(*load),
             Event::ScaleRoom(memory) => self.take_scale_room(memory),
+            Event::Cpus {
+                cpus,
+                workers,
+                most,
+            } => self.take_cpus(cpus, workers, most),
             Event::Prepared { step, code } => self.take_prepared(step, code),
             Event::Changed => self.take_change(),
             Event::Control { token, command } => self.take_command(token, command),

@@ -80,6 +80,7 @@ mutations! {
     ScaleDuringRollout,
     ScaleBeyondMemory,
     ScaleFlaps,
+    CpusOverOperator,
     CompanionsBeforeWorkers,
     CompanionsOfComingGeneration,
     CompanionsAreNotPaced,

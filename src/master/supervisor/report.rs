@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AvailableMemory, BootFailure, CompanionEnd, CompanionId, Evidence, Excess, Exit, Generation,
-    Helper, Incarnation, KeptProcesses, Retirement, ScaleDecision, Slot, StopMode, Token,
+    AvailableMemory, BootFailure, Bounds, CompanionEnd, CompanionId, Evidence, Excess, Exit,
+    Generation, Helper, Incarnation, KeptProcesses, Retirement, ScaleDecision, Slot, StopMode,
+    Token,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +176,13 @@ pub enum Report {
         to: u32,
     },
     ScaledByLoad(ScaleDecision),
+    /// Another number of CPUs; `bounds`: of a range.
+    ScaledByCpus {
+        cpus: u32,
+        from: u32,
+        to: u32,
+        bounds: Option<Bounds>,
+    },
     /// The load asks for more workers, and the memory is not enough for one.
     NoRoomToScale {
         workers: u32,

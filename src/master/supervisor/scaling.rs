@@ -237,6 +237,49 @@ impl Supervisor {
         }
     }
 
+    /// Whether the plan of the serving generation has these numbers; `most` is that of a range.
+    #[must_use]
+    pub fn plans_for(&self, workers: u32, most: u32) -> bool {
+        let scaling = self.plan.scaling;
+        self.plan.workers == workers && scaling.is_none_or(|rules| rules.most == most)
+    }
+
+    /// Numbers that an operator has set stay, until a reload has others.
+    pub(super) fn take_cpus(&mut self, cpus: u32, workers: u32, most: u32) {
+        let quiet = matches!(self.reload, Reload::Idle) && self.queued.is_none();
+        if !quiet || !matches!(self.phase, MasterPhase::Running) || self.plans_for(workers, most) {
+            return;
+        }
+        let before = (self.plan.wanted(), self.plan.bounds());
+        self.plan.workers = workers;
+        if let Some(rules) = &mut self.plan.scaling {
+            rules.most = most;
+        }
+        let bounds = self.plan.bounds();
+        let is_of_the_plan = match before.1 {
+            Some(_) => self.scaling.bounds == before.1,
+            None => self.scaling.bounds.is_none() && self.target == before.0,
+        };
+        // After WINCH there are none.
+        if self.target == 0 || !is_of_the_plan && !fault!(self, CpusOverOperator) {
+            return;
+        }
+        let from = self.target;
+        let to = match bounds {
+            Some(bounds) => bounds.clamp(from),
+            None => self.plan.wanted(),
+        };
+        self.scaling.bounds = bounds;
+        self.scaling.rest();
+        self.target = to;
+        self.report(Report::ScaledByCpus {
+            cpus,
+            from,
+            to,
+            bounds,
+        });
+    }
+
     #[must_use]
     pub fn scaling(&self) -> Option<ScalingView> {
         let last = self.scaling.last;

@@ -51,7 +51,16 @@ fn deed(world: &mut World) -> Result<(), Broken> {
     if world.over {
         return Ok(());
     }
-    match world.rng.upto(129) {
+    match world.rng.upto(132) {
+        129..132 => {
+            let workers = u32::try_from(world.rng.between(1, 4)).expect("small");
+            let more = u32::try_from(world.rng.between(0, 3)).expect("small");
+            world.feed(Some(Event::Cpus {
+                cpus: workers,
+                workers,
+                most: workers + more,
+            }))
+        }
         121..129 => {
             use Traffic::{Changing, Little, Much, TooMuch};
             world.traffic = world.rng.pick(&[Little, Much, TooMuch, Changing]);

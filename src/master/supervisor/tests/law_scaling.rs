@@ -10,9 +10,40 @@ pub struct ScalingNotes {
     raised: Option<Moment>,
     /// As it was measured last.
     pub memory: Option<AvailableMemory>,
+    /// What the plan had when the number of CPUs changed, and what there was.
+    cpus: Option<(Wanted, Wanted)>,
 }
 
+/// A number of workers, and its range.
+type Wanted = (u32, Option<Bounds>);
+
 impl Oracle {
+    /// Before the supervisor takes it.
+    pub(super) fn note_cpus(&mut self, supervisor: &Supervisor) {
+        let plan = &supervisor.plan;
+        let planned = (plan.wanted(), plan.bounds());
+        let there = (supervisor.target(), supervisor.scaling.bounds);
+        self.scaling.cpus = Some((planned, there));
+    }
+
+    pub(super) fn judge_cpus(&mut self, to: u32, bounds: Option<Bounds>) -> Result<(), Broken> {
+        law!(self.keeps_up() && self.up, "cpus at the wrong time");
+        law!(self.reload.is_none(), "cpus during a rollout");
+        let Some((planned, there)) = self.scaling.cpus.take() else {
+            return Err("cpus of nobody".to_owned());
+        };
+        let untouched = match planned.1 {
+            Some(_) => planned.1 == there.1,
+            None => planned == there,
+        };
+        law!(untouched, "cpus over an operator's {there:?}");
+        law!(
+            bounds.is_none_or(|bounds| bounds.clamp(to) == to),
+            "{to} beyond {bounds:?}"
+        );
+        Ok(())
+    }
+
     pub(super) fn judge_scaling(
         &mut self,
         decision: &ScaleDecision,

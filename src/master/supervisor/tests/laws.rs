@@ -241,6 +241,13 @@ impl Oracle {
                 }
             }
             Report::ScaledByLoad(decision) => self.judge_scaling(decision, supervisor)?,
+            Report::ScaledByCpus {
+                from, to, bounds, ..
+            } => {
+                self.judge_cpus(*to, *bounds)?;
+                let added = u64::from(to.saturating_sub(*from));
+                self.room = self.room.map(|room| room + added);
+            }
             // What an operator adds is not measured.
             Report::Scaled { from, to } => {
                 let added = u64::from(to.saturating_sub(*from));

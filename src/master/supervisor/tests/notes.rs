@@ -93,6 +93,7 @@ impl Oracle {
                 }
             }
             Event::Changed => self.note_change(),
+            Event::Cpus { .. } => self.note_cpus(supervisor),
             Event::ScaleRoom(memory) => self.scaling.memory = *memory,
             Event::Memory(memory) => {
                 self.room = memory.map(|memory| memory.free / memory.worker);

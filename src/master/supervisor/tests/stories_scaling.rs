@@ -265,6 +265,57 @@ fn a_reload_keeps_the_number_unless_the_range_is_another_one() {
     assert_eq!(story.supervisor.target(), 3);
 }
 
+fn cpus(story: &mut Story, workers: u32, most: u32) -> (u32, Option<Bounds>) {
+    story.event(Event::Cpus {
+        cpus: workers,
+        workers,
+        most,
+    });
+    let bounds = story.supervisor.scaling().map(|view| view.bounds);
+    (story.supervisor.target(), bounds)
+}
+
+#[test]
+fn a_number_for_the_cpus_follows_them() {
+    let mut story = Story::serving(plan(2));
+    assert_eq!(cpus(&mut story, 4, 4), (4, None));
+    assert_eq!(story.spawned(), [3, 4]);
+    story.ready(3).ready(4);
+    assert_eq!(cpus(&mut story, 1, 1), (1, None));
+    story.signal(Signal::Ttin);
+    assert_eq!(
+        cpus(&mut story, 3, 3),
+        (2, None),
+        "an operator's number stays"
+    );
+    story.signal(Signal::Hup).config(2, plan(4));
+    assert_eq!(cpus(&mut story, 1, 1), (2, None), "not during a reload");
+}
+
+#[test]
+fn a_range_for_the_cpus_follows_them() {
+    let mut story = Story::serving(scaled(1, 1));
+    assert_eq!(
+        cpus(&mut story, 1, 4),
+        (1, Some(Bounds { least: 1, most: 4 }))
+    );
+    assert_eq!(
+        cpus(&mut story, 3, 6),
+        (3, Some(Bounds { least: 3, most: 6 }))
+    );
+    assert_eq!(
+        cpus(&mut story, 1, 2),
+        (2, Some(Bounds { least: 1, most: 2 }))
+    );
+    let bounds = Bounds { least: 2, most: 3 };
+    story.control(1, Command::ScaleBetween(bounds));
+    assert_eq!(
+        cpus(&mut story, 4, 8),
+        (2, Some(bounds)),
+        "an operator's range stays"
+    );
+}
+
 #[test]
 fn a_stopping_server_is_left_alone() {
     let mut story = Story::serving(scaled(1, 8));

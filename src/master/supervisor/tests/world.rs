@@ -157,8 +157,13 @@ impl World {
         }
         self.oracle
             .judge(self.now, event.as_ref(), &actions, &self.supervisor)?;
+        // As in the shell, heartbeats are an event of their own, after all actions.
+        let samples = actions.contains(&Action::SampleHeartbeats);
         for action in actions {
-            self.perform(action)?;
+            self.perform(action);
+        }
+        if samples {
+            self.sample()?;
         }
         Ok(())
     }
@@ -311,7 +316,7 @@ impl World {
         }
     }
 
-    fn perform(&mut self, action: Action) -> Result<(), Broken> {
+    fn perform(&mut self, action: Action) {
         match action {
             Action::Prepare { step } => {
                 self.preparing = Some(step);
@@ -381,7 +386,8 @@ impl World {
                 let after = self.rng.millis(0, 20);
                 self.later(after, Happening::Measured);
             }
-            Action::SampleHeartbeats => self.sample()?,
+            // By `feed`.
+            Action::SampleHeartbeats => {}
             Action::SampleLoad => self.later(Duration::ZERO, Happening::LoadSeen),
             Action::MeasureScaleRoom => {
                 let after = self.rng.millis(0, 20);
@@ -403,7 +409,6 @@ impl World {
             | Action::Notify(_)
             | Action::Reply { .. } => {}
         }
-        Ok(())
     }
 
     fn spawn(&mut self, incarnation: Incarnation, generation: Generation) {
