@@ -35,12 +35,20 @@ pub struct ServerSettings {
     pub keep_alive: Duration,
     pub request_timeout: Option<Duration>,
     pub has_ready_path: bool,
-    /// Proxies on other machines are not trusted.
-    pub trusts_only_this_machine: bool,
+    pub trusted_proxies: TrustedProxies,
     /// A TCP address that is not the loopback's.
     pub is_reachable: bool,
     pub has_own_socket_per_worker: bool,
     pub log_files: Vec<PathBuf>,
+}
+
+/// Whose forwarding headers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustedProxies {
+    ThisMachine,
+    Networks,
+    /// Every peer, and so every address in a forwarding header.
+    Everyone,
 }
 
 /// The machine or container in which the doctor runs.
@@ -190,12 +198,6 @@ impl ServerSettings {
             LogTarget::File(path) => Some(path.clone()),
             LogTarget::Stdout | LogTarget::Stderr => None,
         });
-        let trusts_only_this_machine = match &settings.forwarded_allow_ips {
-            TrustedPeers::All => false,
-            TrustedPeers::Networks(networks) => {
-                networks.iter().all(|(address, _)| address.is_loopback())
-            }
-        };
         let is_reachable = settings.bind.iter().any(|bind| match &bind.endpoint {
             Endpoint::Tcp { host, .. } => !is_this_machine(host),
             Endpoint::Unix { .. } | Endpoint::Fd { .. } | Endpoint::FdName { .. } => false,
@@ -215,10 +217,28 @@ impl ServerSettings {
             keep_alive: settings.client.keep_alive,
             request_timeout: settings.request_timeout,
             has_ready_path: settings.ready_path.is_some(),
-            trusts_only_this_machine,
+            trusted_proxies: TrustedProxies::of(&settings.forwarded_allow_ips),
             is_reachable,
             has_own_socket_per_worker: settings.port_sharing == PortSharing::BySlot,
             log_files: log_files.collect(),
+        }
+    }
+}
+
+impl TrustedProxies {
+    fn of(peers: &TrustedPeers) -> TrustedProxies {
+        match peers {
+            TrustedPeers::All => TrustedProxies::Everyone,
+            TrustedPeers::Networks(networks)
+                if networks.iter().all(|(address, _)| address.is_loopback()) =>
+            {
+                TrustedProxies::ThisMachine
+            }
+            // `0.0.0.0/0`
+            TrustedPeers::Networks(networks) if networks.iter().any(|(_, length)| *length == 0) => {
+                TrustedProxies::Everyone
+            }
+            TrustedPeers::Networks(_) => TrustedProxies::Networks,
         }
     }
 }

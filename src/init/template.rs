@@ -260,6 +260,11 @@ const MONITORING: &[Template] = &[
 ];
 const PROCFILE: &[Template] = &[own("Procfile", include_str!("templates/procfile/Procfile"))];
 
+/// Of the proxies in front of containers and on hosting platforms: this machine, and the networks that are not routed publicly
+/// (RFC 1918, 6598, 4193).
+const PRIVATE_NETWORKS: &str =
+    "127.0.0.1,::1,10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7";
+
 /// The files of that deployment, in reading order.
 ///
 /// # Errors
@@ -274,6 +279,7 @@ pub fn drafts(target: DeployTarget, project: &Project) -> Result<Vec<Draft>, min
             .build()?,
     );
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_global("private_networks", PRIVATE_NETWORKS);
     let facts = Value::from(Serde(project));
     let filled = |template: &Template| {
         Ok(Draft {

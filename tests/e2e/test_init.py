@@ -9,6 +9,7 @@ import sys
 import pytest
 import yaml
 from harness import nginx
+from harness.nginx import Nginx
 
 TARGETS = ("systemd", "nginx", "compose", "kubernetes", "blue-green", "github-actions", "procfile", "monitoring")
 
@@ -105,6 +106,48 @@ def test_nginx_accepts_the_configuration(run, shop, tmp_path, target, path):
     assert tested.returncode == 0, tested.stderr
 
 
+SEES = """
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [environ["REMOTE_ADDR"].encode()]
+"""
+
+
+@pytest.mark.parametrize(("target", "path"), [("nginx", "nginx/shop.conf"), ("compose", "compose/proxy.conf"), ("blue-green", "blue-green/nginx.conf")])
+@pytest.mark.parametrize("trust", ["written", "*"])
+def test_a_client_cannot_choose_its_address(run, shop, tmp_path, launch, app, target, path, trust):
+    assert run("init", target, directory=shop).returncode == 0
+    deploy = shop / "deploy"
+    if trust == "written":
+        assert run("init", "compose", "--force", directory=shop).returncode == 0
+        example = deploy / "compose" / "web.env.example"
+        [trust] = [line.partition("=")[2] for line in example.read_text().splitlines() if line.startswith("FORWARDED_ALLOW_IPS=")]
+        assert "*" not in trust
+    app.write(SEES)
+    server = launch("app:application", "--forwarded-allow-ips", trust)
+    server.wait_ready()
+    listener = nginx.listen()
+    port = listener.getsockname()[1]
+    (tmp_path / "active.conf").write_text("set $colour 127.0.0.1;")
+    text = (deploy / path).read_text().replace("listen 80;", f"listen 127.0.0.1:{port};").replace("/etc/nginx/active/colour.conf", str(tmp_path / "active.conf"))
+    for old in ("unix:/run/shop.sock", "web:8000"):
+        text = text.replace(f"server {old} ", f"server 127.0.0.1:{server.port} ")
+    text = text.replace("$colour:8000", f"$colour:{server.port}")
+    paths = "".join(f"{name}_temp_path {tmp_path}/{name};" for name in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi"))
+    whole = f"{nginx.USER} daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; worker_processes 2; events {{}} http {{ access_log off; {paths} {text} }}"
+    with Nginx.of(tmp_path, whole, [listener]) as front:
+        seen = front.get("/", headers=[("X-Forwarded-For", "6.6.6.6")], source="127.0.0.2").body
+    assert seen == b"127.0.0.2"
+
+
+def test_nothing_that_is_written_trusts_everyone(run, shop):
+    for target in TARGETS:
+        assert run("init", target, directory=shop).returncode == 0
+    for path in words_of(shop):
+        text = (shop / path).read_text(errors="replace")
+        assert "FORWARDED_ALLOW_IPS=*" not in text and '--forwarded-allow-ips "*"' not in text, path
+
+
 def test_compose_has_the_services_of_the_project(run, shop):
     assert run("init", "compose", directory=shop).returncode == 0
     (compose,) = documents(shop / "compose.yaml")
@@ -147,7 +190,7 @@ def test_the_container_s_command_is_understood(run, shop):
 
 def test_the_procfile_is_understood(run, shop):
     assert run("init", "procfile", directory=shop).returncode == 0
-    lines = dict(line.split(": ", 1) for line in (shop / "Procfile").read_text().splitlines())
+    lines = dict(line.split(": ", 1) for line in (shop / "Procfile").read_text().splitlines() if not line.startswith("#"))
     assert set(lines) == {"release", "web", "worker"}
     shown = run(*shlex.split(lines["web"])[1:], "--print-config", directory=shop)
     assert shown.returncode == 0, shown.stderr

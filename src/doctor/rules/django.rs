@@ -1,7 +1,7 @@
 //! Django's settings.
 
 use super::servers;
-use crate::doctor::facts::DeploymentFacts;
+use crate::doctor::facts::{DeploymentFacts, TrustedProxies};
 use crate::doctor::finding::{Finding, Severity};
 
 pub fn unreadable(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
@@ -131,7 +131,8 @@ pub fn proxy_scheme(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let Some(django) = settings(facts).filter(|_| passes_scheme) else {
         return;
     };
-    let believes = servers(facts).any(|(server, _)| !server.trusts_only_this_machine);
+    let believes =
+        servers(facts).any(|(server, _)| server.trusted_proxies != TrustedProxies::ThisMachine);
     let over_socket = facts
         .passes
         .iter()

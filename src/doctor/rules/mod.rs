@@ -45,6 +45,7 @@ pub const ALL: &[Rule] = &[
     proxy::read_timeout,
     proxy::forwarded_headers,
     proxy::trusted_proxies,
+    proxy::forged_address,
     proxy::sockets,
     running::hung,
     running::restarts,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{seconds, servers};
-use crate::doctor::facts::{DeploymentFacts, Manager, SocketState};
+use crate::doctor::facts::{DeploymentFacts, Manager, SocketState, TrustedProxies};
 use crate::doctor::finding::{Finding, Severity};
 
 pub fn keepalive(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
@@ -149,7 +149,7 @@ pub fn forwarded_headers(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
             ("host", "proxy_set_header Host $host;"),
             (
                 "x-forwarded-for",
-                "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+                "proxy_set_header X-Forwarded-For $remote_addr;",
             ),
             (
                 "x-forwarded-proto",
@@ -182,7 +182,10 @@ pub fn trusted_proxies(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
             continue;
         };
         let is_container = matches!(deployment.manager, Manager::Compose | Manager::Kubernetes);
-        if !(server.trusts_only_this_machine && server.is_reachable && is_container) {
+        if !(server.trusted_proxies == TrustedProxies::ThisMachine
+            && server.is_reachable
+            && is_container)
+        {
             continue;
         }
         findings.push(Finding {
@@ -191,7 +194,40 @@ pub fn trusted_proxies(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
             place: deployment.place.clone(),
             problem: "X-Forwarded-For and X-Forwarded-Proto are trusted only from 127.0.0.1 and ::1, and a proxy in another container has another address".to_owned(),
             why: "the app takes every request for plain HTTP from the proxy's address",
-            fix: "--forwarded-allow-ips with the proxy's network, or * if only the proxy can reach the port".to_owned(),
+            fix: "--forwarded-allow-ips with the proxy's network (172.16.0.0/12 has most of Docker's), and not *".to_owned(),
+        });
+    }
+}
+
+/// With `*` every address in the field counts as a proxy's, up to the first one, and that one the client has sent.
+pub fn forged_address(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
+    let mut trusting =
+        servers(facts).filter(|(server, _)| server.trusted_proxies == TrustedProxies::Everyone);
+    let Some((server, _)) = trusting.next() else {
+        return;
+    };
+    for pass in &facts.passes {
+        let passed_on = match pass.header("x-forwarded-for") {
+            None => "what clients send in X-Forwarded-For (no proxy_set_header)",
+            Some(value) if value.contains("$proxy_add_x_forwarded_for") => {
+                "what clients send in X-Forwarded-For ($proxy_add_x_forwarded_for)"
+            }
+            Some(value) if value.contains("$http_x_forwarded_for") => {
+                "what clients send in X-Forwarded-For ($http_x_forwarded_for)"
+            }
+            Some(_) => continue,
+        };
+        findings.push(Finding {
+            severity: Severity::Error,
+            rule: "forged-address",
+            place: pass.place.clone(),
+            problem: format!(
+                "nginx passes on {passed_on}, and --forwarded-allow-ips is * ({})",
+                server.place
+            ),
+            why: "every client chooses the address that the app sees: limits by address, allow lists and logs are worth nothing",
+            fix: "proxy_set_header X-Forwarded-For $remote_addr; behind another proxy also set_real_ip_from, real_ip_header and real_ip_recursive; \
+                  and --forwarded-allow-ips with the proxies' networks instead of *".to_owned(),
         });
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::doctor::examine;
 use crate::doctor::facts::{
     Deployment, DeploymentFacts, DjangoSettings, Machine, Manager, Pass, ProxiedSocket, Python,
-    RunningWorker, ServerSettings, ServerStatus, SocketState, Upstream,
+    RunningWorker, ServerSettings, ServerStatus, SocketState, TrustedProxies, Upstream,
 };
 use crate::doctor::finding::Severity;
 
@@ -25,7 +25,7 @@ fn server() -> ServerSettings {
         keep_alive: seconds(75),
         request_timeout: Some(seconds(50)),
         has_ready_path: true,
-        trusts_only_this_machine: false,
+        trusted_proxies: TrustedProxies::Networks,
         is_reachable: true,
         has_own_socket_per_worker: true,
         log_files: vec!["/var/log/shop/error.log".into()],
@@ -225,20 +225,44 @@ fn load_balancers_keep_connections_for_a_minute() {
 fn whom_the_server_believes() {
     let compose = found(|facts| {
         let server = facts.deployments[1].server.as_mut();
-        server.expect("one").trusts_only_this_machine = true;
+        server.expect("one").trusted_proxies = TrustedProxies::ThisMachine;
     });
     assert_eq!(compose, [("trusted-proxies", Notice)]);
     // nginx on the same machine comes from the loopback.
-    let unit = found(|facts| deployed(facts).trusts_only_this_machine = true);
+    let unit = found(|facts| deployed(facts).trusted_proxies = TrustedProxies::ThisMachine);
     assert_eq!(unit, []);
     let nobody = found(|facts| {
         facts.deployments.clear();
-        facts.server.as_mut().expect("one").trusts_only_this_machine = true;
+        facts.server.as_mut().expect("one").trusted_proxies = TrustedProxies::ThisMachine;
         facts.django.as_mut().expect("one").knows_proxy_scheme = false;
         let upstream = facts.passes[0].upstream.as_mut();
         upstream.expect("one").servers = vec!["app:8000".to_owned()];
     });
     assert_eq!(nobody, [("django-scheme", Notice)]);
+}
+
+#[test]
+fn addresses_that_clients_choose() {
+    let found_with = |trusted, value: Option<&str>| {
+        found(|facts| {
+            deployed(facts).trusted_proxies = trusted;
+            let headers = &mut facts.passes[0].headers;
+            headers.retain(|(name, _)| name != "x-forwarded-for");
+            headers.extend(value.map(|value| ("x-forwarded-for".to_owned(), value.to_owned())));
+        })
+    };
+    let forged = ("forged-address", Error);
+    for passed_on in ["$proxy_add_x_forwarded_for", "$http_x_forwarded_for"] {
+        let everyone = found_with(TrustedProxies::Everyone, Some(passed_on));
+        assert_eq!(everyone, [forged]);
+        assert_eq!(found_with(TrustedProxies::Networks, Some(passed_on)), []);
+    }
+    let everyone = found_with(TrustedProxies::Everyone, None);
+    assert_eq!(everyone, [("forwarded-headers", Warning), forged]);
+    assert_eq!(
+        found_with(TrustedProxies::Everyone, Some("$remote_addr")),
+        []
+    );
 }
 
 #[test]
