@@ -207,6 +207,53 @@ def test_the_script_is_a_script(run, shop):
     assert set(workflow["jobs"]) == {"test", "deploy"}
 
 
+# Images by their tag, containers by their service: files with the number of the build.
+DOCKER = """#!/bin/sh
+set -eu
+cd "$STATE"
+case "$*" in
+"build -t "*) echo x >> builds; wc -l < builds | tr -d ' ' > "image-$3" ;;
+"tag "*) cp "image-$2" "image-$3" ;;
+"image inspect "*) test -f "image-$3" ;;
+*" up -d --no-deps proxy") ;;
+*" up -d --no-deps "*) for colour; do :; done; cp "image-${NEXT_IMAGE:-shop:$colour}" "container-$colour" ;;
+*" exec -T "*" rgun ctl wait-ready "*) test ! -f not-ready ;;
+*" stop "*) for colour; do :; done; rm -f "container-$colour" ;;
+*" run --rm "*) test ! -f no-migration ;;
+esac
+"""
+
+
+def test_a_failed_deploy_leaves_the_release_to_go_back_to(run, shop, tmp_path):
+    assert run("init", "blue-green", directory=shop).returncode == 0
+    state, programs = tmp_path / "state", tmp_path / "programs"
+    state.mkdir()
+    programs.mkdir()
+    (programs / "docker").write_text(DOCKER)
+    (programs / "docker").chmod(0o755)
+    script = shop / "deploy" / "blue-green" / "deploy.sh"
+
+    def deploy(*words):
+        done = subprocess.run([script, *words], capture_output=True, text=True, timeout=60, env={**os.environ, "STATE": str(state), "PATH": f"{programs}:{os.environ['PATH']}"})
+        colour = subprocess.run([script, "status"], capture_output=True, text=True, timeout=60).stdout.strip()
+        container = state / f"container-{colour}"
+        return done.returncode, int(container.read_text()) if container.exists() else None
+
+    # Blue is the first colour, with nothing in it.
+    assert deploy("rollback") == (1, None)
+    assert deploy() == (0, 1)
+    assert deploy() == (0, 2)
+    for obstacle in ("not-ready", "no-migration"):
+        (state / obstacle).touch()
+        code, serving = deploy()
+        assert code != 0 and serving == 2, obstacle
+        (state / obstacle).unlink()
+    assert deploy("rollback") == (0, 1)
+    assert deploy("rollback") == (0, 2)
+    assert deploy() == (0, 5)
+    assert deploy("rollback") == (0, 2)
+
+
 @pytest.mark.both_artifacts
 def test_what_is_wrong_is_said(run, tmp_path):
     nothing = run("init", "systemd")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Blue-green deployment of {{ name }}:
 #   deploy.sh            builds the next release, waits until it is ready, switches nginx to it, drains the old one
-#   deploy.sh rollback   switches back to the other colour
+#   deploy.sh rollback   switches back to the release that served before, whatever failed since
 #   deploy.sh status     says which colour serves
 # Exit code 0: the release that was asked for serves. Otherwise nothing has changed.
 set -eu
@@ -45,18 +45,26 @@ status)
     echo "$now"
     ;;
 deploy)
-    docker build -t "{{ name }}:$next" ../..
+    # Not under the colour's own tag: that is the release to go back to, until this one serves.
+    NEXT_IMAGE={{ name }}:next
+    export NEXT_IMAGE
+    docker build -t "$NEXT_IMAGE" ../..
 {% if django %}
     # Migrations must fit the release that still serves.
     compose --profile "$next" run --rm --no-deps "$next" python manage.py migrate --noinput
 {% endif %}
     start "$next"
     switch_to "$next"
+    docker tag "$NEXT_IMAGE" "{{ name }}:$next"
     # Connections that nginx had with the old colour end; its last requests finish within stop_grace_period.
     compose --profile "$now" stop "$now"
     echo "$next serves"
     ;;
 rollback)
+    if ! docker image inspect "{{ name }}:$next" > /dev/null 2>&1; then
+        echo "there is no release before this one; $now goes on serving" >&2
+        exit 1
+    fi
     start "$next"
     switch_to "$next"
     compose --profile "$now" stop "$now"
