@@ -180,6 +180,23 @@ def test_kubernetes_is_consistent(run, shop):
     assert names == {"shop"}
 
 
+def test_replicas_are_the_autoscaler_s_and_the_job_can_be_applied_alone(run, shop):
+    assert run("init", "kubernetes", directory=shop).returncode == 0
+    root = shop / "deploy" / "kubernetes"
+    [deployment] = documents(root / "base" / "deployment.yaml")
+    assert "replicas" not in deployment["spec"]
+    for overlay in (root / "overlays").glob("*/kustomization.yaml"):
+        [document] = documents(overlay)
+        assert "replicas" not in document
+    [base] = documents(root / "base" / "kustomization.yaml")
+    [job] = documents(root / "components" / "migrate" / "job.yaml")
+    [generated] = base["configMapGenerator"]
+    assert job["spec"]["template"]["spec"]["containers"][0]["envFrom"][0] == {"configMapRef": {"name": generated["name"]}}
+    components = {job["metadata"]["labels"]["app.kubernetes.io/component"], generated["options"]["labels"]["app.kubernetes.io/component"]}
+    assert components == {"configuration", "migrate"}
+    assert "(configuration, migrate)" in (root / "components" / "migrate" / "kustomization.yaml").read_text()
+
+
 def test_the_container_s_command_is_understood(run, shop):
     assert run("init", "kubernetes", directory=shop).returncode == 0
     (deployment,) = documents(shop / "deploy" / "kubernetes" / "base" / "deployment.yaml")
