@@ -1,6 +1,8 @@
 """`rgun init`: what it writes is accepted by the programs it is for, and nothing of the project is overwritten."""
 
+import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,6 +12,7 @@ import pytest
 import yaml
 from harness import nginx
 from harness.nginx import Nginx
+from harness.waiting import eventually
 
 TARGETS = ("systemd", "nginx", "compose", "kubernetes", "blue-green", "github-actions", "procfile", "monitoring")
 
@@ -158,6 +161,35 @@ def test_compose_has_the_services_of_the_project(run, shop):
     assert set(web["depends_on"]) == {"db", "cache"}
     image = (shop / "Dockerfile").read_text()
     assert image.count("FROM ") == 2 and "USER 10001" in image and '\nCMD ["rgun"' in image
+
+
+def test_the_health_check_fails_only_while_nothing_serves(run, shop, launch, app, tmp_path):
+    for target in ("compose", "blue-green"):
+        assert run("init", target, directory=shop).returncode == 0
+    [compose] = documents(shop / "compose.yaml")
+    [colours] = documents(shop / "deploy" / "blue-green" / "compose.yaml")
+    web = compose["services"]["web"]
+    check = web["healthcheck"]["test"]
+    assert colours["services"]["blue"]["healthcheck"]["test"] == check
+    image = (shop / "Dockerfile").read_text()
+    assert json.dumps(check[1:]) in image
+    for command in (web["command"], colours["services"]["green"]["command"], json.loads(image.split("\nCMD ")[1].splitlines()[0])):
+        assert command[command.index("--admin-bind") + 1] == "127.0.0.1:9000"
+    # The services with the same image do not listen there.
+    assert all(compose["services"][name]["healthcheck"] == {"disable": True} for name in ("worker", "beat"))
+    app.copy("hello.py")
+    server = launch("app:app", "-w", "2", "--admin-bind", "127.0.0.1:0")
+    server.wait_ready()
+    port = eventually(lambda: re.search(r"probes and metrics address=http:..127\.0\.0\.1:(\d+)", server.log.text()), "the monitor's port is logged").group(1)
+    words = [sys.executable, *(word.replace("9000", port) for word in check[2:])]
+
+    def healthy():
+        return subprocess.run(words, capture_output=True, timeout=60).returncode == 0
+
+    eventually(healthy, "the probe is answered")
+    server.terminate()
+    server.wait_exit()
+    assert not healthy()
 
 
 def test_kubernetes_is_consistent(run, shop):
