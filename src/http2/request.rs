@@ -47,6 +47,7 @@ pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, StreamPurpose)> {
     if let Some(authority) = authority {
         push(&mut out, b"host", authority);
     }
+    let scheme = uri.scheme_str().unwrap_or_default();
     let mut cookies = Vec::new();
     for (name, value) in request.headers() {
         let value = value.as_bytes();
@@ -54,8 +55,9 @@ pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, StreamPurpose)> {
             return None;
         }
         match *name {
-            // A different one than in the target is refused, as a second Host.
-            header::HOST if Some(value) == authority => {}
+            // Of another entity than the target it is refused, as a second Host.
+            header::HOST
+                if authority.is_some_and(|authority| is_same(authority, value, scheme)) => {}
             // RFC 9113 §8.2.3.
             header::COOKIE => cookies.push(value),
             header::SEC_WEBSOCKET_KEY if purpose == StreamPurpose::WebSocket => {}
@@ -72,6 +74,22 @@ pub fn head<T>(request: &Request<T>) -> Option<(BytesMut, StreamPurpose)> {
     }
     out.put_slice(b"\r\n");
     Some((out, purpose))
+}
+
+/// Whether both name the same entity: in whatever case, and with or without the scheme's port (RFC 9110 §4.2.3).
+fn is_same(authority: &[u8], host: &[u8], scheme: &str) -> bool {
+    let usual: &[u8] = match scheme {
+        "https" => b":443",
+        "http" => b":80",
+        _ => b":",
+    };
+    let spelled = |text| {
+        let without_port = <[u8]>::strip_suffix(text, usual);
+        without_port
+            .or_else(|| text.strip_suffix(b":"))
+            .unwrap_or(text)
+    };
+    spelled(authority).eq_ignore_ascii_case(spelled(host))
 }
 
 /// RFC 9113 §8.2.1: a value does not begin or end with white space.
@@ -118,6 +136,26 @@ mod tests {
             .body(())
             .expect("a request");
         assert_eq!(text(request).matches("host: ").count(), 2);
+    }
+
+    #[test]
+    fn another_spelling_of_the_authority_is_no_second_host() {
+        for (uri, host, hosts) in [
+            ("https://example.org/", "Example.ORG", 1),
+            ("https://example.org/", "example.org:443", 1),
+            ("https://example.org:443/", "example.org", 1),
+            ("https://example.org:443/", "example.org:", 1),
+            ("http://EXAMPLE.org/", "example.org:80", 1),
+            ("http://[::1]/", "[::1]:80", 1),
+            ("http://example.org/", "example.org:443", 2),
+            ("https://example.org/", "example.org:80", 2),
+            ("https://example.org:8443/", "example.org", 2),
+            ("https://example.org/", "", 2),
+        ] {
+            let request = Request::get(uri).header("host", host).body(());
+            let text = text(request.expect("a request"));
+            assert_eq!(text.matches("host: ").count(), hosts, "{uri} {host}");
+        }
     }
 
     #[test]

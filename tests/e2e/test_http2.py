@@ -138,6 +138,16 @@ def test_cookies_are_joined_and_the_authority_is_the_host(cleartext):
             assert stream.reset == 1 or stream.status == 400, wrong
 
 
+def test_another_spelling_of_the_authority_is_no_second_host(cleartext):
+    server = cleartext()
+    with Http2Client.cleartext(server.port) as client:
+        for host in ("localhost", "LOCALHOST", "localhost:80"):
+            stream = client.get("/scope", headers=[("host", host)])
+            assert stream.status == 200, host
+            assert json.loads(stream.body)["headers"] == [["host", "localhost"]]
+        assert client.get("/scope", headers=[("host", "localhost:443")]).status == 400
+
+
 @pytest.mark.parametrize("field", [("transfer-encoding", "chunked"), ("connection", "close"), ("upgrade", "h2c"), ("x\r\ny", "z"), ("x-a", "b\r\nc: d"), ("X-Upper", "a")])
 def test_no_field_can_become_another_one(cleartext, field):
     server = cleartext()
