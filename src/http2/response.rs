@@ -1,11 +1,19 @@
 //! Heads of responses, parsed from the form of HTTP/1.1 in which they were serialised and checked.
 
 use bytes::Bytes;
-use http_types::header::{
-    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING, UPGRADE,
-};
+use http_types::header::{CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT};
 use http_types::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use memchr::memmem;
+
+/// RFC 9113 §8.2.2: fields of a connection, which a stream does not have. `te` may be in requests alone.
+const OF_A_CONNECTION: [&str; 6] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
 
 const END: &[u8] = b"\r\n\r\n";
 
@@ -69,8 +77,7 @@ fn fields(lines: &Bytes) -> Option<HeaderMap> {
         let Some((name, value)) = field(&line) else {
             continue;
         };
-        // RFC 9113 §8.2.2: a stream has no fields of the connection.
-        if ![CONNECTION, TRANSFER_ENCODING, UPGRADE].contains(&name) {
+        if !OF_A_CONNECTION.contains(&name.as_str()) {
             fields.try_append(name, value).ok()?;
         }
     }
@@ -108,6 +115,18 @@ mod tests {
         assert!(!head.is_interim() && !head.has_no_content());
         for length in 0..text.len() - 4 {
             assert!(response_head(&text[..length]).is_none());
+        }
+    }
+
+    #[test]
+    fn fields_of_a_connection_are_left_out() {
+        let lines = "Connection: close\r\nKeep-Alive: timeout=5\r\nProxy-Connection: close\r\nTE: gzip\r\n\
+                     Transfer-Encoding: chunked\r\nUpgrade: h2c\r\nx-a: b\r\n";
+        let head = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+        let head = response_head(head.as_bytes()).expect("complete");
+        for fields in [head.response.headers(), &trailers(lines.as_bytes())] {
+            assert_eq!(fields.len(), 1);
+            assert_eq!(fields["x-a"], "b");
         }
     }
 
