@@ -1,31 +1,42 @@
 //! Counts the frames of a client by type: a connection with too many that carry nothing is closed with ENHANCE_YOUR_CALM.
 //!
-//! Each of them makes work (an answer, a lookup, a wake) for nine bytes on the wire. h2 itself bounds what it has to remember: heads that do not
-//! end, resets of requests that it has not handed on, empty pieces of a body.
+//! Each of them makes work (an answer, a lookup, a wake) for nine bytes on the wire. Responses that are complete allow some more, because
+//! clients answer them with frames of their own. h2 itself bounds what it has to remember: heads that do not end, and resets of requests that
+//! it has not handed on.
+
+use bytes::BytesMut;
+
+use super::frame_headers::{FrameHeader, FrameHeaders, HEADER_SIZE};
 
 /// RFC 9113 §6.
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
-const HEADER: usize = 9;
 
 /// How many a client may send at once, and in how many milliseconds it earns another one.
 const BURST: u32 = 1_000;
 const EARNS_MS: u64 = 5;
 /// For so many bytes that were written it may send one more: it has to send window updates for them.
 const EARNS_BYTES: usize = 1024;
+/// For a complete response it may send so many more: a window update of the stream, one of the connection, and a reset that some clients
+/// send when a stream has ended.
+const EARNS_RESPONSE: u64 = 3;
 
 /// Of one connection.
 #[derive(Debug)]
 pub struct FrameBudget {
-    /// The header of the current frame, as far as it has arrived.
-    header: [u8; HEADER],
-    filled: usize,
-    /// Bytes of its payload that are still to come.
-    payload: usize,
+    input: FrameHeaders,
+    output: FrameHeaders,
     /// A head has begun and not ended, which other frames may not interrupt.
     in_head: bool,
+    /// The current frame begins a head.
+    begins_head: bool,
+    /// The stream that was opened last.
+    last_stream: u32,
+    /// Requests whose content may still end.
+    bodies: u32,
     left: u32,
     /// Monotonic milliseconds up to which time was counted.
     counted: u64,
@@ -40,10 +51,12 @@ impl FrameBudget {
     /// After the preface, whose length is to be skipped, at `now` in monotonic milliseconds.
     pub fn new(preface: usize, now: u64) -> Self {
         Self {
-            header: [0; HEADER],
-            filled: 0,
-            payload: preface,
+            input: FrameHeaders::after(preface),
+            output: FrameHeaders::after(0),
             in_head: false,
+            begins_head: false,
+            last_stream: 0,
+            bodies: 0,
             left: BURST,
             counted: now,
             bytes: 0,
@@ -52,15 +65,21 @@ impl FrameBudget {
 
     /// Whether the head of a request has begun and not ended.
     pub fn is_within_head(&self) -> bool {
-        self.in_head || (self.payload > 0 && self.header[3] == HEADERS)
+        self.in_head || (self.begins_head && self.input.is_within_payload())
     }
 
-    /// So many bytes were written.
-    pub fn wrote(&mut self, bytes: usize) {
-        self.bytes += bytes;
+    /// These bytes were written.
+    pub fn wrote(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len();
         let more = self.bytes / EARNS_BYTES;
         self.bytes %= EARNS_BYTES;
         self.earn(more as u64);
+        let mut position = 0;
+        while let Some(header) = self.output.next(bytes, &mut position) {
+            if matches!(header.kind, DATA | HEADERS) && header.flags & END_STREAM != 0 {
+                self.earn(EARNS_RESPONSE);
+            }
+        }
     }
 
     fn earn(&mut self, more: u64) {
@@ -68,40 +87,57 @@ impl FrameBudget {
         self.left = left.min(BURST.into()) as u32;
     }
 
-    /// Counts the frames in `bytes`.
-    pub fn spend(&mut self, mut bytes: &[u8], now: u64) -> Result<(), UsedUp> {
+    /// Counts the frames in `input` from `position`, where the last call ended, and removes those that have no effect: h2 allows few of them in
+    /// the life of a connection. Returns how many bytes at the end are the header of an incomplete frame, and are to stay until the
+    /// rest of it has come.
+    pub fn spend(
+        &mut self,
+        input: &mut BytesMut,
+        mut position: usize,
+        now: u64,
+    ) -> Result<usize, UsedUp> {
         let time = now.saturating_sub(self.counted);
         self.counted += time - time % EARNS_MS;
         self.earn(time / EARNS_MS);
-        while !bytes.is_empty() {
-            if self.payload > 0 {
-                let skipped = self.payload.min(bytes.len());
-                self.payload -= skipped;
-                bytes = &bytes[skipped..];
-                continue;
+        let mut ineffective = Vec::new();
+        while let Some(header) = self.input.next(input, &mut position) {
+            if self.has_no_effect(&header) {
+                ineffective.push(position);
             }
-            let wanted = (HEADER - self.filled).min(bytes.len());
-            self.header[self.filled..self.filled + wanted].copy_from_slice(&bytes[..wanted]);
-            self.filled += wanted;
-            bytes = &bytes[wanted..];
-            if self.filled == HEADER {
-                self.filled = 0;
-                self.frame()?;
-            }
+            self.frame(&header)?;
         }
-        Ok(())
+        remove(input, &ineffective);
+        Ok(self.input.partial())
     }
 
-    fn frame(&mut self) -> Result<(), UsedUp> {
-        let [a, b, c, kind, flags, ..] = self.header;
-        self.payload = u32::from_be_bytes([0, a, b, c]) as usize;
-        if matches!(kind, HEADERS | CONTINUATION) {
-            self.in_head = flags & END_HEADERS == 0;
+    /// An empty piece of a body that is not the last one. On a stream that was not opened, or within a head, h2 finds the error.
+    fn has_no_effect(&self, header: &FrameHeader) -> bool {
+        header.kind == DATA
+            && header.length == 0
+            && header.flags & END_STREAM == 0
+            && (1..=self.last_stream).contains(&header.stream)
+            && !self.in_head
+    }
+
+    fn frame(&mut self, header: &FrameHeader) -> Result<(), UsedUp> {
+        let ends_stream = header.flags & END_STREAM != 0;
+        self.begins_head = header.kind == HEADERS;
+        if matches!(header.kind, HEADERS | CONTINUATION) {
+            self.in_head = header.flags & END_HEADERS == 0;
         }
-        match kind {
+        match header.kind {
             // These are bounded by what they carry.
-            HEADERS => return Ok(()),
-            DATA if self.payload > 0 => return Ok(()),
+            HEADERS => {
+                self.last_stream = self.last_stream.max(header.stream);
+                self.bodies += u32::from(!ends_stream);
+                return Ok(());
+            }
+            DATA if header.length > 0 => return Ok(()),
+            // Each request ends once.
+            DATA if ends_stream && self.bodies > 0 => {
+                self.bodies -= 1;
+                return Ok(());
+            }
             _ => {}
         }
         self.left = self.left.checked_sub(1).ok_or(UsedUp)?;
@@ -109,74 +145,190 @@ impl FrameBudget {
     }
 }
 
+/// Removes frames without a payload, which end at these places.
+fn remove(input: &mut BytesMut, ends: &[usize]) {
+    let Some(first) = ends.first() else {
+        return;
+    };
+    let mut to = first - HEADER_SIZE;
+    for (n, &end) in ends.iter().enumerate() {
+        let next = ends.get(n + 1).map_or(input.len(), |end| end - HEADER_SIZE);
+        input.copy_within(end..next, to);
+        to += next - end;
+    }
+    input.truncate(to);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const RST_STREAM: u8 = 3;
+    const PING: u8 = 6;
     const WINDOW_UPDATE: u8 = 8;
 
     fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
         let mut frame = vec![0, 0, payload as u8, kind, flags, 0, 0, 0, 1];
-        frame.resize(HEADER + payload, 0xff);
+        frame.resize(HEADER_SIZE + payload, 0xff);
         frame
+    }
+
+    /// A client's connection: what has come and not been passed on, and what has been passed on.
+    struct World {
+        budget: FrameBudget,
+        input: BytesMut,
+        partial: usize,
+        passed: Vec<u8>,
+    }
+
+    impl World {
+        fn new(preface: usize) -> Self {
+            Self {
+                budget: FrameBudget::new(preface, 0),
+                input: BytesMut::new(),
+                partial: 0,
+                passed: Vec::new(),
+            }
+        }
+
+        fn receive_at(&mut self, bytes: &[u8], now: u64) -> Result<(), UsedUp> {
+            self.input.extend_from_slice(bytes);
+            self.partial = self.budget.spend(&mut self.input, self.partial, now)?;
+            let whole = self.input.split_to(self.input.len() - self.partial);
+            self.passed.extend_from_slice(&whole);
+            Ok(())
+        }
+
+        fn receive(&mut self, bytes: &[u8]) -> Result<(), UsedUp> {
+            self.receive_at(bytes, 0)
+        }
     }
 
     #[test]
     fn what_carries_nothing_counts_however_it_is_split() {
-        let bytes = [
-            &b"preface"[..],
-            &frame(DATA, 0, 5),
-            &frame(DATA, 0, 0),
-            &frame(6, 0, 8),
-            &frame(HEADERS, END_HEADERS, 20),
-            &frame(WINDOW_UPDATE, 0, 4),
+        let before = [&b"preface"[..], &frame(HEADERS, END_HEADERS, 20)].concat();
+        let after = [
+            frame(PING, 0, 8),
+            frame(DATA, 0, 5),
+            frame(WINDOW_UPDATE, 0, 4),
         ]
         .concat();
+        let empty = frame(DATA, 0, 0);
+        let bytes = [&before[..], &empty, &after, &empty, &empty].concat();
         for split in 0..=bytes.len() {
-            let mut budget = FrameBudget::new(7, 0);
-            assert_eq!(budget.spend(&bytes[..split], 0), Ok(()));
-            assert_eq!(budget.spend(&bytes[split..], 0), Ok(()));
-            assert_eq!((budget.left, budget.is_within_head()), (BURST - 3, false));
+            let mut world = World::new(7);
+            assert_eq!(world.receive(&bytes[..split]), Ok(()));
+            assert_eq!(world.receive(&bytes[split..]), Ok(()));
+            assert_eq!((world.budget.left, world.partial), (BURST - 5, 0));
+            assert!(!world.budget.is_within_head());
+            let kept = [&before[..], &after].concat();
+            assert_eq!(world.passed, kept, "split at {split}");
+        }
+    }
+
+    #[test]
+    fn empty_data_that_is_an_error_is_passed_on() {
+        for bytes in [
+            frame(DATA, 0, 0),
+            [frame(HEADERS, 0, 3), frame(DATA, 0, 0)].concat(),
+            [
+                frame(HEADERS, END_HEADERS, 3),
+                vec![0, 0, 0, DATA, 0, 0, 0, 0, 0],
+            ]
+            .concat(),
+        ] {
+            let mut world = World::new(0);
+            assert_eq!(world.receive(&bytes), Ok(()));
+            assert_eq!(world.passed, bytes);
         }
     }
 
     #[test]
     fn time_and_what_is_written_earn_more() {
-        let mut budget = FrameBudget::new(0, 0);
-        let ping = frame(6, 0, 0);
+        let mut world = World::new(0);
+        let ping = frame(PING, 0, 0);
         let flood = ping.repeat(BURST as usize);
-        assert_eq!(budget.spend(&flood, 0), Ok(()));
-        assert_eq!(budget.spend(&ping, EARNS_MS - 1), Err(UsedUp));
-        assert_eq!(budget.spend(&ping, 2 * EARNS_MS), Ok(()));
-        assert_eq!(budget.spend(&ping, 2 * EARNS_MS), Ok(()));
-        assert_eq!(budget.spend(&ping, 2 * EARNS_MS), Err(UsedUp));
-        budget.wrote(EARNS_BYTES - 1);
-        budget.wrote(1);
-        assert_eq!(budget.spend(&ping, 2 * EARNS_MS), Ok(()));
-        assert_eq!(
-            budget.spend(&flood, u64::MAX),
-            Ok(()),
-            "no more than a burst"
-        );
-        assert_eq!(budget.spend(&ping, u64::MAX), Err(UsedUp));
+        assert_eq!(world.receive(&flood), Ok(()));
+        assert_eq!(world.receive_at(&ping, EARNS_MS - 1), Err(UsedUp));
+        world.partial = world.input.len();
+        assert_eq!(world.receive_at(&ping, 2 * EARNS_MS), Ok(()));
+        assert_eq!(world.receive_at(&ping, 2 * EARNS_MS), Ok(()));
+        assert_eq!(world.receive_at(&ping, 2 * EARNS_MS), Err(UsedUp));
+        world.partial = world.input.len();
+        let written = [0, 4, 0, DATA, 0, 0, 0, 0, 1];
+        world.budget.wrote(&written);
+        world.budget.wrote(&[0; EARNS_BYTES - HEADER_SIZE]);
+        assert_eq!(world.receive_at(&ping, 2 * EARNS_MS), Ok(()));
+        let no_more_than_a_burst = world.receive_at(&flood, u64::MAX);
+        assert_eq!(no_more_than_a_burst, Ok(()));
+        assert_eq!(world.receive_at(&ping, u64::MAX), Err(UsedUp));
+    }
+
+    #[test]
+    fn a_complete_response_earns_what_clients_answer_it_with() {
+        let mut world = World::new(0);
+        let request = [frame(HEADERS, END_HEADERS, 9), frame(DATA, END_STREAM, 0)].concat();
+        let response = [
+            frame(HEADERS, END_HEADERS, 5),
+            frame(DATA, 0, 3),
+            frame(DATA, END_STREAM, 0),
+        ]
+        .concat();
+        let thanks = [
+            frame(WINDOW_UPDATE, 0, 4),
+            frame(WINDOW_UPDATE, 0, 4),
+            frame(RST_STREAM, 0, 4),
+        ]
+        .concat();
+        for n in 0..10 * BURST as usize {
+            assert_eq!(world.receive(&request), Ok(()));
+            let (first, second) = response.split_at(n % response.len());
+            world.budget.wrote(first);
+            world.budget.wrote(second);
+            assert_eq!(world.receive(&thanks), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_response_that_is_not_complete_earns_nothing() {
+        let mut world = World::new(0);
+        let pairs = [
+            frame(HEADERS, END_HEADERS | END_STREAM, 9),
+            frame(RST_STREAM, 0, 4),
+        ]
+        .concat()
+        .repeat(BURST as usize);
+        assert_eq!(world.receive(&pairs), Ok(()));
+        world.budget.wrote(&frame(HEADERS, END_HEADERS, 9));
+        world.budget.wrote(&frame(DATA, 0, 0));
+        world.budget.wrote(&frame(RST_STREAM, END_STREAM, 4));
+        assert_eq!(world.receive(&frame(RST_STREAM, 0, 4)), Err(UsedUp));
+    }
+
+    #[test]
+    fn more_ends_than_requests_count() {
+        let mut world = World::new(0);
+        let end = frame(DATA, END_STREAM, 0);
+        let request = [&frame(HEADERS, END_HEADERS, 9)[..], &end].concat();
+        assert_eq!(world.receive(&request), Ok(()));
+        assert_eq!(world.receive(&end.repeat(BURST as usize)), Ok(()));
+        assert_eq!(world.receive(&end), Err(UsedUp));
     }
 
     #[test]
     fn a_head_is_one_whatever_it_is_cut_into() {
-        let mut budget = FrameBudget::new(0, 0);
-        budget
-            .spend(&frame(HEADERS, END_HEADERS, 3)[..10], 0)
+        let mut world = World::new(0);
+        world
+            .receive(&frame(HEADERS, END_HEADERS, 3)[..10])
             .unwrap();
-        assert!(budget.is_within_head());
-        budget.spend(&[0; 2], 0).unwrap();
-        assert!(!budget.is_within_head());
-        budget.spend(&frame(HEADERS, 0, 3), 0).unwrap();
-        assert!(budget.is_within_head());
-        budget
-            .spend(&frame(CONTINUATION, END_HEADERS, 3), 0)
-            .unwrap();
-        assert!(!budget.is_within_head());
-        budget.spend(&frame(DATA, 0, 3)[..10], 0).unwrap();
-        assert!(!budget.is_within_head());
+        assert!(world.budget.is_within_head());
+        world.receive(&[0; 2]).unwrap();
+        assert!(!world.budget.is_within_head());
+        world.receive(&frame(HEADERS, 0, 3)).unwrap();
+        assert!(world.budget.is_within_head());
+        world.receive(&frame(CONTINUATION, END_HEADERS, 3)).unwrap();
+        assert!(!world.budget.is_within_head());
+        world.receive(&frame(DATA, 0, 3)[..10]).unwrap();
+        assert!(!world.budget.is_within_head());
     }
 }

@@ -3,6 +3,7 @@
 //! A request is passed on in the form of HTTP/1.1, so that it passes the same policy as every other one, and a response is
 //! accepted in that form.
 
+mod frame_headers;
 mod frames;
 mod pipe;
 mod preface;

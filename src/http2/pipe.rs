@@ -26,14 +26,13 @@ struct Buffers {
 }
 
 impl Pipe {
-    /// Passes on bytes from the client, and removes them from `bytes`.
-    pub fn feed(&self, bytes: &mut BytesMut) {
+    /// Passes on bytes from the client.
+    pub fn feed(&self, bytes: BytesMut) {
         let inbound = &mut self.0.lock().inbound;
         if inbound.is_empty() {
-            *inbound = bytes.split();
+            *inbound = bytes;
         } else {
-            inbound.extend_from_slice(bytes);
-            bytes.clear();
+            inbound.extend_from_slice(&bytes);
         }
     }
 
@@ -150,7 +149,7 @@ mod tests {
             input.reserve(1_000);
             assert_eq!(input.as_ptr(), place);
             input.extend_from_slice(&[b'x'; 600]);
-            pipe.feed(&mut input);
+            pipe.feed(input.split());
             let mut found = [0; 600];
             let mut buffer = ReadBuf::new(&mut found);
             assert!(

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 
-use super::frames::FrameBudget;
+use super::frames::{FrameBudget, UsedUp};
 use super::pipe::Pipe;
 use super::preface::PREFACE;
 use super::request::{self, StreamPurpose};
@@ -35,6 +35,8 @@ pub struct Session {
     pub input: BytesMut,
     /// Of `input`: bytes that were counted.
     admitted: usize,
+    /// Of these: bytes at the end that are an incomplete header.
+    partial: usize,
     budget: FrameBudget,
     /// Why it was aborted.
     abandoned: Option<Reason>,
@@ -94,6 +96,7 @@ impl Session {
         Self {
             input: BytesMut::new(),
             admitted: 0,
+            partial: 0,
             abandoned: None,
             budget: FrameBudget::new(PREFACE.len(), now),
             state: SessionState::Preface(builder.handshake(pipe.clone())),
@@ -106,13 +109,15 @@ impl Session {
     /// Counts the frames that have come since the last call. With too many the session ends with ENHANCE_YOUR_CALM, and the input
     /// is not processed.
     pub fn admit(&mut self, now: u64) {
-        let new = self.input.get(self.admitted..).unwrap_or_default();
-        let is_admitted = self.budget.spend(new, now).is_ok();
-        self.admitted = self.input.len();
-        if !is_admitted {
-            self.input.clear();
-            self.abandon(Reason::ENHANCE_YOUR_CALM);
+        match self.budget.spend(&mut self.input, self.admitted, now) {
+            Ok(partial) => self.partial = partial,
+            Err(UsedUp) => {
+                self.input.clear();
+                self.partial = 0;
+                self.abandon(Reason::ENHANCE_YOUR_CALM);
+            }
         }
+        self.admitted = self.input.len();
     }
 
     /// The head of a request has begun and not ended.
@@ -137,7 +142,7 @@ impl Session {
 
     pub fn take_output(&mut self) -> BytesMut {
         let output = self.pipe.take();
-        self.budget.wrote(output.len());
+        self.budget.wrote(&output);
         output
     }
 
@@ -151,9 +156,10 @@ impl Session {
 
     /// To be called until it is `Idle` or `Over`.
     pub fn next(&mut self) -> SessionStep {
-        if !self.input.is_empty() {
-            self.pipe.feed(&mut self.input);
-            self.admitted = 0;
+        let whole = self.admitted - self.partial;
+        if whole > 0 {
+            self.pipe.feed(self.input.split_to(whole));
+            self.admitted = self.partial;
         }
         let mut context = Context::from_waker(&self.waker);
         loop {

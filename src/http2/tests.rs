@@ -385,6 +385,27 @@ fn a_flood_is_told_to_calm_down() {
 }
 
 #[test]
+fn empty_pieces_of_bodies_do_not_use_up_a_connection() {
+    let mut world = World::open();
+    let head = block(&request("POST", "/"));
+    for n in 0..300 {
+        let stream = 2 * n + 1;
+        world.receive(&frame(HEADERS, END_HEADERS, stream, &head));
+        let piece = frame(DATA, 0, stream, &[]);
+        world.receive(&piece[..4]);
+        world.receive(&piece[4..]);
+        world.receive(&frame(DATA, END_STREAM, stream, b"x"));
+        let mut arrived = world.arrived.remove(0);
+        drop(
+            arrived
+                .answer
+                .send_response(http_types::Response::new(()), true),
+        );
+        assert!(!world.over, "request {n}");
+    }
+}
+
+#[test]
 fn a_websocket_is_a_get_that_upgrades() {
     let mut world = World::open();
     let fields = [

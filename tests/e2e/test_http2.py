@@ -7,7 +7,7 @@ import subprocess
 import httpx
 import pytest
 from harness.client import Client
-from harness.http2 import Http2Client, context
+from harness.http2 import DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, Http2Client, RawHttp2, context, frame, request_block
 from harness.tls import TlsClient
 from harness.waiting import eventually
 
@@ -356,3 +356,24 @@ def test_a_value_with_spaces_around_it_is_malformed(cleartext):
         for value in (" a", "a ", "\ta", "a\t"):
             assert client.get("/scope", headers=[("x-a", value)]).reset == 1
         assert json.loads(client.get("/scope", headers=[("x-a", "a \tb")]).body)["headers"][1] == ["x-a", "a \tb"]
+
+
+def ends(client, count):
+    """Waits for the ends of so many responses."""
+    for _, flags, _, _ in (found for found in client.frames() if found[0] in (DATA, HEADERS)):
+        count -= flags & END_STREAM
+        if count == 0:
+            return True
+    return False
+
+
+def test_a_client_that_answers_each_response_with_frames_is_no_flood(cleartext):
+    server = cleartext()
+    code, window = b"\0\0\0\x05", b"\0\0\0\x05"
+    with RawHttp2(server.port) as client:
+        for batch in range(100):
+            streams = [2 * n + 1 for n in range(50 * batch, 50 * batch + 50)]
+            client.send(*(frame(HEADERS, END_HEADERS, n, request_block()) + frame(DATA, END_STREAM, n) for n in streams))
+            assert ends(client, 50), batch
+            client.send(*(frame(WINDOW_UPDATE, payload=window) + frame(RST_STREAM, stream=n, payload=code) for n in streams))
+    assert not server.log.find("ENHANCE_YOUR_CALM")
