@@ -163,7 +163,7 @@ def {name}({arguments}):
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("on_starting", "server"), ("when_ready", "server"), ("pre_fork", "server, worker"), ("child_exit", "server, worker"), ("worker_exit", "server, worker"), ("on_exit", "server")],
+    [("pre_fork", "server, worker"), ("child_exit", "server, worker"), ("worker_exit", "server, worker"), ("on_exit", "server")],
 )
 def test_a_hook_that_raises_is_logged_and_kills_nobody(launch, app, name, arguments):
     app.copy("hello.py")
@@ -180,13 +180,43 @@ def test_a_hook_that_raises_is_logged_and_kills_nobody(launch, app, name, argume
     assert f"SystemError: from {name}" in text and f"in {name}" in text
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("post_fork", "server, worker"), ("post_worker_init", "worker")])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("nworkers_changed", "server, new, old"),
+        ("on_starting", "server"),
+        ("when_ready", "server"),
+        ("post_fork", "server, worker"),
+        ("post_worker_init", "worker"),
+    ],
+)
 def test_as_with_gunicorn_a_boot_fails_by_its_hooks(launch, app, name, arguments):
     app.copy("hello.py")
     app.write(RAISES.format(name=name, arguments=arguments), "gunicorn.conf.py")
     server = launch("app:app", "-w", "1")
     assert server.wait_exit() == 3
-    assert f"SystemError: from {name}" in server.log.wait_end()
+    text = server.log.wait_end()
+    assert f"SystemError: from {name}" in text and f"in {name}" in text
+    assert "all workers ready" not in text
+
+
+def test_a_guard_in_on_starting_may_end_the_start(launch, app):
+    app.copy("hello.py")
+    app.write("import sys\ndef on_starting(server): sys.exit('the migration has failed')\n", "gunicorn.conf.py")
+    server = launch("app:app", "-w", "1")
+    assert server.wait_exit() == 3
+    assert "the migration has failed" in server.log.wait_end()
+
+
+def test_a_reload_whose_on_reload_raises_changes_nothing(launch, app):
+    app.copy("hello.py")
+    app.write("def on_reload(server): raise SystemError('not now')\n", "gunicorn.conf.py")
+    server = launch("app:app", "-w", "1")
+    (pid,) = server.wait_ready(1).values()
+    server.signal(signal.SIGHUP)
+    server.log.wait("reload rolled back.*not now")
+    assert server.get("/").status == 200
+    assert pid in server.children()
 
 
 def test_the_process_for_hooks_is_started_again(launch, app):

@@ -193,18 +193,24 @@ class Arbiter:
 
     def call(self, name, *arguments):
         """Exceptions are logged."""
+        try:
+            self.call_to_start(name, *arguments)
+        except BaseException as error:
+            self.log.log("error", "exception in the hook %s: %s", name, _summary(error), exc_info=error)
+
+    def call_to_start(self, name, *arguments):
+        """Exceptions end the start or the reload."""
         hook = self.hooks.get(name)
         if hook is None:
             return
         try:
             hook(*arguments)
-        except BaseException as error:
-            self.log.log("error", "exception in the hook %s: %s", name, _summary(error), exc_info=error)
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except Exception:
-                pass
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                try:
+                    stream.flush()
+                except Exception:
+                    pass
 
     def hides_server(self):
         """Whether the file leaves the field `Server` out of every response, as far as that can be determined."""
@@ -220,16 +226,16 @@ class Arbiter:
     def begin(self, message):
         """Before any worker: for the first time, or after a reload."""
         self.server.num_workers = message["workers"]
-        self.call("nworkers_changed", self.server, message["workers"], message["before"])
+        self.call_to_start("nworkers_changed", self.server, message["workers"], message["before"])
 
     def start(self, message):
         if message["first"]:
-            self.call("on_starting", self.server)
+            self.call_to_start("on_starting", self.server)
         self.server.LISTENERS = [_Listener(address) for address in self.server.address]
         for age, pid in message["others"]:
             self.server.WORKERS.setdefault(pid, Worker(age, pid, self.server))
             self.server.worker_age = max(self.server.worker_age, age)
-        self.call("when_ready" if message["first"] else "on_reload", self.server)
+        self.call_to_start("when_ready" if message["first"] else "on_reload", self.server)
 
     def alone(self, age):
         """This process is the worker itself: there is no fork."""
