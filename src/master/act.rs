@@ -17,7 +17,7 @@ use super::supervisor::{
 };
 use super::worker_init::{FAILED_TO_BOOT, WorkerInit};
 use super::workers::{Killed, WorkerProcess};
-use crate::ipc::{self, Page, ToMold, ToWorker, Transfers, WorkerChannel};
+use crate::ipc::{self, Page, ScoreboardState, ToMold, ToWorker, Transfers, WorkerChannel};
 use crate::observability;
 use crate::sys::process::{Fork, fork, resident};
 use crate::sys::signals::{SignalNumber, start_as_child};
@@ -349,6 +349,9 @@ impl Shell<'_> {
         let message = match order {
             Order::Go => {
                 self.keep_as_others(worker.pid);
+                // Not only by the worker: those that it replaces may have exited before it reads the order, and a probe in
+                // between would find no worker that takes requests.
+                worker.page.set_state(ScoreboardState::Accepting);
                 ToWorker::Go
             }
             Order::Drain { reason, graceful } => ToWorker::Drain {

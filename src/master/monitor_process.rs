@@ -1,8 +1,10 @@
 //! The monitor's process, as the master knows it.
 
 use super::binds::Binds;
+use super::event_text::ExitText;
 use super::helper_exit::how;
 use super::supervisor::HelperEnd;
+use super::workers;
 use crate::ipc::{Queue, ServiceFacts};
 use crate::sys::Pid;
 use crate::sys::process::{ProcessExit, kill};
@@ -37,7 +39,8 @@ impl MonitorHelper {
         if running.renewed {
             return Some(HelperEnd::Renewed);
         }
-        tracing::error!(pid = pid.as_raw(), ?exit, "monitor died");
+        let ended = ExitText(workers::exit(exit));
+        tracing::error!(pid = pid.as_raw(), exit = %ended, "monitor died");
         Some(how(exit))
     }
 

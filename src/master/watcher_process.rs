@@ -2,8 +2,10 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::event_text::ExitText;
 use super::helper_exit::how;
 use super::supervisor::HelperEnd;
+use super::workers;
 use crate::sys::Pid;
 use crate::sys::process::{ProcessExit, kill};
 use crate::sys::signals::SignalNumber;
@@ -45,7 +47,8 @@ impl WatcherHelper {
         if running.dismissed {
             return Some(HelperEnd::Renewed);
         }
-        tracing::error!(pid = pid.as_raw(), ?exit, "file watcher died");
+        let ended = ExitText(workers::exit(exit));
+        tracing::error!(pid = pid.as_raw(), exit = %ended, "file watcher died");
         Some(how(exit))
     }
 

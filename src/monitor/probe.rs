@@ -50,15 +50,21 @@ fn ready(board: &Board, now: u64) -> ProbeVerdict {
     if board.service() == Service::Stopping {
         return ProbeVerdict::No("stopping".to_owned());
     }
-    let (mut booting, mut stuck) = (0, 0);
+    let (mut booting, mut stuck, mut waiting, mut leaving) = (0, 0, 0, 0);
     for page in board.living() {
         match page.state() {
             Some(ScoreboardState::Accepting) if is_alive(&page, now) => return ProbeVerdict::Yes,
             Some(ScoreboardState::Accepting) => stuck += 1,
-            None | Some(ScoreboardState::Booting | ScoreboardState::Ready) => booting += 1,
-            Some(ScoreboardState::Draining | ScoreboardState::Exiting) => {}
+            None | Some(ScoreboardState::Booting) => booting += 1,
+            Some(ScoreboardState::Ready) => waiting += 1,
+            Some(ScoreboardState::Draining | ScoreboardState::Exiting) => leaving += 1,
         }
     }
+    // One generation hands over to the next: connections wait for some milliseconds, and none is refused.
+    if waiting > 0 && leaving > 0 {
+        return ProbeVerdict::Yes;
+    }
+    let booting = booting + waiting;
     ProbeVerdict::No(format!(
         "no worker takes requests: {booting} booting, {stuck} stuck"
     ))
@@ -98,6 +104,11 @@ mod tests {
         two.set_state(ScoreboardState::Accepting);
         two.beat(NOW - STUCK_MS + 1);
         assert_eq!(ask(), ProbeVerdict::Yes);
+        one.set_state(ScoreboardState::Draining);
+        two.set_state(ScoreboardState::Ready);
+        assert_eq!(ask(), ProbeVerdict::Yes, "one hands over to the other");
+        two.set_state(ScoreboardState::Booting);
+        assert_eq!(ask(), no("no worker takes requests: 1 booting, 0 stuck"));
         board.set_service(Service::Reloading);
         assert_eq!(ask(), ProbeVerdict::Yes);
         board.set_service(Service::Stopping);

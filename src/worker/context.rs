@@ -91,6 +91,8 @@ impl WorkerContext {
     pub fn ready(&self) {
         // Importing the app has left unused memory.
         sys::trim();
+        // Before its event loop turns for the first time.
+        self.net.page.beat(sys::monotonic_ms());
         self.net.page.set_state(ScoreboardState::Ready);
         self.send(&FromWorker::Ready);
     }

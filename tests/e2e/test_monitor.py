@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -95,6 +96,30 @@ def test_probes_over_the_life_of_a_server(watched, app):
     assert server.wait_exit() == 0
     with pytest.raises(ConnectionRefusedError):
         admin.status("/-/live")
+
+
+def test_it_stays_ready_during_reloads(watched):
+    server, admin = watched(2)
+    server.wait_ready(2)
+    eventually(lambda: admin.status("/-/ready") == 200, "ready once a worker is")
+    over = threading.Event()
+    answers = []
+
+    def ask():
+        while not over.is_set():
+            answers.append(admin.get("/-/ready"))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for count in range(1, 6):
+            server.signal(signal.SIGHUP)
+            server.log.wait("reload succeeded", count=count)
+    finally:
+        over.set()
+        asking.join()
+    assert len(answers) > 20
+    assert [answer.text for answer in answers if answer.status != 200] == []
 
 
 def test_it_answers_at_once_while_every_worker_is_blocked(watched, app):
