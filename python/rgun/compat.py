@@ -138,7 +138,12 @@ def _command_line(app: object, options: Sequence[Word], settings: dict[str, Any]
         app = settings.pop("wsgi_app") if app is None else app
     if app is not None and not isinstance(app, str):
         raise TypeError("the workers import the app themselves: give its place, such as 'module:app', not %r" % (app,))
-    known = {name: (option, repeated, shape) for name, option, _, repeated, shape, _ in _rgun.settings()}
+    known: dict[str, tuple[str, str | None, bool, str]] = {}
+    for name, option, _, repeated, shape, _ in _rgun.settings():
+        known[name] = (name, option, repeated, shape)
+        # As in a TOML file, a setting goes by its option's name, too.
+        if option is not None:
+            known.setdefault(option.replace("-", "_"), known[name])
     words = [] if app is None else [_importable(app)]
     variables: dict[str, str] = {}
     for name, value in settings.items():
@@ -146,7 +151,7 @@ def _command_line(app: object, options: Sequence[Word], settings: dict[str, Any]
             raise TypeError("rgun has no setting %r%s" % (name, _nearest(name, known)))
         if callable(value):
             raise TypeError("%s: the workers cannot get a function from here; hooks stand in a configuration file (config=...)" % name)
-        option, repeated, shape = known[name]
+        name, option, repeated, shape = known[name]
         if value is None:
             continue
         if option is not None and shape == "switch" and value is True:

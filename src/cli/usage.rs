@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::config::{Error, Origin, definitions, foreign};
+use crate::config::{Error, Origin, Support, definitions, foreign, understood};
 
 pub(super) fn explained(error: &clap::Error, origin: &Origin) -> Error {
     let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
@@ -65,12 +65,21 @@ fn unknown(argument: &str, suggested: Option<String>) -> (String, Option<String>
         );
     }
     let hint = abbreviated(option)
-        .or(suggested)
+        .or(suggested.filter(|name| is_useful(name)))
         .map(|name| format!("did you mean `{name}`?"));
     (
         format!("there is no option {option}"),
         hint.or_else(|| Some("`rgun --help` lists them".to_owned())),
     )
+}
+
+/// Whether it can be given: not an option that is refused.
+fn is_useful(option: &str) -> bool {
+    let long = option.trim_start_matches('-');
+    let refused = understood().any(|definition| {
+        definition.long == Some(long) && matches!(definition.support, Support::Refused(_))
+    });
+    !refused && foreign(option).is_none()
 }
 
 /// gunicorn accepts any unambiguous prefix of an option. rgun does not: `--reload` would be `--reload-surge` until there is

@@ -212,10 +212,11 @@ impl Definition {
         }
     }
 
-    /// A text that is written as a number, too: `access_log_sample = 0.1`.
+    /// A text that may be written as a number, too: `access_log_sample = 0.1`, `user = 1000`, `tls_min_version = 1.2`.
     #[must_use]
     pub fn may_be_number(&self) -> bool {
-        self.kind == ValueType::Text && self.default.is_some_and(|text| text.parse::<f64>().is_ok())
+        let is_text = matches!(self.kind, ValueType::Text | ValueType::Choice(_));
+        is_text && self.occurs == Occurs::Once
     }
 
     /// Whether it can be given on the command line.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::value::switch;
 use super::{Definition, Group, Layers, Occurs, Support, ValueType, definitions, understood};
 
 #[must_use]
@@ -75,7 +76,11 @@ fn shown(kind: ValueType, text: &str) -> String {
         ValueType::Number | ValueType::Duration | ValueType::Size => text
             .parse::<u64>()
             .is_ok_and(|number| number.to_string() == text),
-        ValueType::Switch => matches!(text, "true" | "false"),
+        // In the environment it may be `1` or `on`, too.
+        ValueType::Switch => match switch(text) {
+            Ok(on) => return on.to_string(),
+            Err(_) => false,
+        },
         ValueType::Json => return format!("'''{text}'''"),
         _ => false,
     };
@@ -100,6 +105,8 @@ mod tests {
             ("workers", "auto"),
             ("timeout", "1.5"),
             ("daemon", "true"),
+            ("preload_app", "1"),
+            ("reload", "no"),
             ("raw_env", "A=b=c\n"),
             ("logconfig_dict", "{\"version\":1}"),
             ("worker_connections", "500"),
@@ -114,6 +121,12 @@ mod tests {
         let idle =
             "\n# gunicorn's, without effect here\n# worker_connections = \"500\"  # command line\n";
         assert!(shown.ends_with(idle), "{shown}");
+        for line in [
+            "\npreload_app = true  # command line\n",
+            "\nreload = false  # command line\n",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
         assert!(shown.contains("\nbacklog = 2048  # default\n"), "{shown}");
         assert!(shown.contains("\n# pidfile is not set\n"), "{shown}");
         let directory = tempfile::tempdir().unwrap();

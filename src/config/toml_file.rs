@@ -151,6 +151,9 @@ impl TomlReader<'_> {
             (_, DeValue::Float(number)) if definition.may_be_number() => {
                 Ok(number.as_str().to_owned())
             }
+            // Of a variable: `env = { PORT = 8000 }`.
+            (ValueType::Pairs, DeValue::Integer(number)) => Ok(number.as_str().to_owned()),
+            (ValueType::Pairs, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
             (ValueType::TextOrTable, table @ DeValue::Table(_)) => Ok(json(table)),
             (ValueType::Duration, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
             (ValueType::Choice(names), DeValue::Boolean(on)) => choice(definition, names, *on)

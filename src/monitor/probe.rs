@@ -109,6 +109,7 @@ mod tests {
         assert_eq!(ask(), ProbeVerdict::Yes, "one hands over to the other");
         two.set_state(ScoreboardState::Booting);
         assert_eq!(ask(), no("no worker takes requests: 1 booting, 0 stuck"));
+        two.set_state(ScoreboardState::Accepting);
         board.set_service(Service::Reloading);
         assert_eq!(ask(), ProbeVerdict::Yes);
         board.set_service(Service::Stopping);
