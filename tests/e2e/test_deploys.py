@@ -30,7 +30,9 @@ def test_deploys_lose_nothing(program, app, tmp_path):
     app.write(first_app("first"))
     app.write('bind = ["127.0.0.1:0,plain", "127.0.0.1:0,tls"]\n', "rgun.toml")
     words = ["-w", 2, "--loop", "asyncio", "--boot-timeout", 10, "--upgrade-timeout", 10, "--graceful-timeout", 10, "--ready-path", "/healthz"]
-    words += ["--certfile", chain, "--keyfile", key, "--control-socket", tmp_path / "ctl"]
+    files = tmp_path / "files"
+    files.mkdir()
+    words += ["--static", f"/files={files}", "--certfile", chain, "--keyfile", key, "--control-socket", tmp_path / "ctl"]
     server = Server([str(link)], app.path, "app:app", *map(str, words), bind=None)
     try:
         server.wait_ready(2)
@@ -40,7 +42,7 @@ def test_deploys_lose_nothing(program, app, tmp_path):
         port, tls_port = (int(next(one for one in listeners if one.startswith(f"{scheme}:")).rsplit(":", 1)[1]) for scheme in ("http", "https"))
         deploys = Deploys(app, server, ctl, link, lambda: Client.tcp("127.0.0.1", port), SEED)
         began = time.monotonic()
-        with Traffic(port, tls_port, authority, UPLOAD) as traffic:
+        with Traffic(port, tls_port, authority, files, UPLOAD) as traffic:
             deploys.run(min(10, COUNT // 5))
             first = deploys.settle()
             deploys.run(COUNT - min(10, COUNT // 5))
@@ -52,10 +54,13 @@ def test_deploys_lose_nothing(program, app, tmp_path):
         print(f"{dict(deploys.done)}, canaries: {dict(deploys.verdicts)}\n{dict(traffic.answered)}")
         print(
             f"{COUNT} deploys in {seconds:.0f} s, {answered} requests, {len(traffic.lost)} lost; "
+            f"sessions resumed {traffic.resumed[True]}, not {traffic.resumed[False]}; "
             f"descriptors {first[0]} then {last[0]}, resident {first[1] >> 10} then {last[1] >> 10} KiB"
         )
         assert not traffic.lost, traffic.lost[:5]
-        assert len(traffic.answered) == 7 and min(traffic.answered.values()) > COUNT, traffic.answered
+        slow = traffic.answered.pop("streams of events")
+        assert slow > COUNT // 4 and len(traffic.answered) == 9 and min(traffic.answered.values()) > COUNT, traffic.answered
+        assert traffic.resumed[True] >= 99 * traffic.resumed[False], traffic.resumed
         assert ctl.status()["pid"] == server.master
         assert last[0] == first[0], processes.descriptors(server.master)
         assert last[1] - first[1] < 2 << 20

@@ -39,6 +39,13 @@ async def app(scope, receive, send):
             await asyncio.sleep(0.02)
         await send({{"type": "http.response.body", "body": b""}})
         return
+    if scope["path"] == "/events":
+        await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}})
+        for number in range(40):
+            await send({{"type": "http.response.body", "body": b"data: %d\\n\\n" % number, "more_body": True}})
+            await asyncio.sleep(0.05)
+        await send({{"type": "http.response.body", "body": b""}})
+        return
     status, body = {answer}
     if scope["path"] == "/upload":
         status, digest, more = 200, hashlib.sha256(), True

@@ -1,6 +1,7 @@
 """Clients of every kind, each in a thread of its own. None retries; an exchange that has no whole answer is lost."""
 
 import hashlib
+import random
 import threading
 import time
 from collections import Counter
@@ -20,13 +21,15 @@ class Lost(Exception):
 
 
 class Traffic:
-    """`with Traffic(port, tls_port, authority) as traffic:`"""
+    """`with Traffic(port, tls_port, authority, files) as traffic:`; `files`: directory that is served below /files."""
 
-    def __init__(self, port, tls_port, authority, upload=1 << 20, pause=0.005):
+    def __init__(self, port, tls_port, authority, files, upload=1 << 20, pause=0.005):
         self.port, self.tls_port, self.authority, self.upload, self.pause = port, tls_port, authority, upload, pause
-        self.answered, self.lost = Counter(), []
+        self.file = random.Random(1).randbytes(300_000)
+        (files / "file.bin").write_bytes(self.file)
+        self.answered, self.lost, self.resumed = Counter(), [], Counter()
         self._lock, self._stop = threading.Lock(), threading.Event()
-        kinds = [self.keep_alive, self.keep_alive, self.fresh, self.fresh, self.tls, self.stream, self.uploads, self.websocket, self.http2]
+        kinds = [self.keep_alive, self.keep_alive, self.fresh, self.fresh, self.tls, self.resumed_tls, self.files, self.stream, self.events, self.uploads, self.websocket, self.http2]
         self._threads = [threading.Thread(target=self._run, args=(kind,), daemon=True) for kind in kinds]
 
     def __enter__(self):
@@ -74,6 +77,42 @@ class Traffic:
         with TlsClient.connect(self.tls_port, self.authority.context(), timeout=30) as client:
             check(client.get(headers=[("connection", "close")]))
         self._count("TLS")
+
+    def resumed_tls(self):
+        """Each connection resumes the session of the one before."""
+        context, session = self.authority.context(), None
+        while not self._stop.is_set():
+            with TlsClient.connect(self.tls_port, context, timeout=30, session=session) as client:
+                check(client.get(headers=[("connection", "close")]))
+                if session is not None:
+                    self.resumed[client.socket.session_reused] += 1
+                session = client.socket.session
+            self._count("TLS with a session")
+
+    def files(self):
+        """Whole, and a part of it."""
+        with self.connect() as client:
+            while not self._stop.is_set():
+                whole = client.get("/files/file.bin")
+                if (whole.status, whole.body) != (200, self.file):
+                    raise Lost(f"a file: {whole.status}, {len(whole.body)} bytes")
+                self._count("files")
+                if whole.closes:
+                    return
+                part = client.get("/files/file.bin", headers=[("range", "bytes=1000-1999")])
+                if (part.status, part.body) != (206, self.file[1000:2000]):
+                    raise Lost(f"a part of a file: {part.status}, {len(part.body)} bytes")
+                self._count("files")
+                if part.closes:
+                    return
+
+    def events(self):
+        """Server-sent events for two seconds, longer than a deploy takes."""
+        with self.connect() as client:
+            response = client.get("/events", headers=[("connection", "close"), ("accept", "text/event-stream")])
+            if response.body != b"".join(b"data: %d\n\n" % number for number in range(40)):
+                raise Lost(f"events: {response.body[-100:]!r}")
+        self._count("streams of events")
 
     def stream(self):
         with self.connect() as client:
