@@ -22,6 +22,7 @@ use crate::config::{
     Error, Lifespan, LogTarget, ProcessEnvironment, ProcessMode, Resolved, RunMode, Settings,
     effective,
 };
+use crate::master::upgrade::first::FirstMaster;
 use crate::master::upgrade::{CHECK, PreviousMaster, take_over};
 use crate::master::{self, Detached, Host, Listener, RunOutcome, ServerListeners};
 use crate::observability;
@@ -85,7 +86,8 @@ pub struct EntryError {
 /// Runs the program. `arguments` do not contain its name. Returns the exit code, in the master as in each worker.
 pub fn main(arguments: Vec<OsString>, entry: &dyn EntryPoint) -> u8 {
     let Some(predecessor) = PreviousMaster::of_this_process() else {
-        return run(arguments, entry, None);
+        let first = FirstMaster::of_this_process();
+        return run(arguments, entry, first.map(Before::Runs));
     };
     if arguments.first().is_some_and(|first| first == CHECK) {
         let arguments = arguments.into_iter().skip(1).collect();
@@ -99,12 +101,13 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn EntryPoint) -> u8 {
 }
 
 /// The program whose place this one is to take (`master::Predecessor`).
-#[derive(Clone, Copy)]
 enum Before<'a> {
     /// Whether that can be done.
     Asks(&'a PreviousMaster),
     /// It was in this process.
     Left(&'a PreviousMaster),
+    /// It goes on beside this one.
+    Runs(FirstMaster),
 }
 
 fn run(arguments: Vec<OsString>, entry: &dyn EntryPoint, before: Option<Before<'_>>) -> u8 {
@@ -169,11 +172,9 @@ fn start(
     if let Err(refusal) = entry.examine(&settings) {
         return report::refusal(&refusal);
     }
-    let predecessor = match before {
-        Some(Before::Asks(predecessor)) => return can_take_over(predecessor, &settings),
-        Some(Before::Left(predecessor)) => Some(predecessor),
-        None => None,
-    };
+    if let Some(Before::Asks(predecessor)) = before {
+        return can_take_over(predecessor, &settings);
+    }
     let reason = entry
         .in_process()
         .or(settings.in_process.then_some("--in-process"));
@@ -185,7 +186,7 @@ fn start(
             arguments,
             process_environment,
             entry,
-            predecessor,
+            before,
         ),
         (RunMode::CheckConfig, _) => check(settings, sources, entry, Tries::EverythingOfAStart),
         (RunMode::PrintConfig, _) => {
@@ -326,13 +327,13 @@ fn serve(
     arguments: &[OsString],
     process_environment: &ProcessEnvironment,
     entry: &dyn EntryPoint,
-    predecessor: Option<&PreviousMaster>,
+    before: Option<Before<'_>>,
 ) -> u8 {
     // Before the logs are opened: they must not keep the terminal open.
     let announcement = match settings.place {
         ProcessMode::Foreground => None,
         // The program before has gone there.
-        ProcessMode::Daemon if predecessor.is_some() => None,
+        ProcessMode::Daemon if before.is_some() => None,
         ProcessMode::Daemon => match master::detach(entry, settings.logging.stdio) {
             Ok(Detached::Daemon(announcement)) => Some(announcement),
             Ok(Detached::Caller(start)) => return report::daemon(start),
@@ -355,9 +356,14 @@ fn serve(
     };
     let addresses = AddressSources::of(&settings, &sources.layers());
     let settings = Arc::new(settings);
-    let outcome = match predecessor {
-        Some(predecessor) => take_over(predecessor, settings, &configuration, entry),
-        None => master::run(settings, &configuration, entry, announcement),
+    let outcome = match before {
+        Some(Before::Left(predecessor)) => take_over(predecessor, settings, &configuration, entry),
+        Some(Before::Runs(first)) => {
+            master::run(settings, &configuration, entry, announcement, Some(first))
+        }
+        Some(Before::Asks(_)) | None => {
+            master::run(settings, &configuration, entry, announcement, None)
+        }
     };
     observability::finish(LOG_PATIENCE);
     match outcome {

@@ -33,7 +33,7 @@ pub fn migration() -> String {
          - `setproctitle` in the app has no effect.\n\
          - A program that starts gunicorn by itself (`BaseApplication`, `WSGIApplication`) needs [one line more](development.md#programs-that-start-gunicorn).\n\
          - Options are written in full: `--error-log` for `--error-logfile` ends the start, with the name.\n\
-         - `USR2` [upgrades in place](upgrade.md): there is no second master. `HUP` opens addresses that were added to `bind`, and closes those that were removed.\n\n\
+         - `USR2` [upgrades in place](upgrade.md); with `--upgrade-mode fork` there is [a second master](upgrade.md#a-second-master-as-with-gunicorn) and `PIDFILE.2`. `HUP` opens addresses that were added to `bind`, and closes those that were removed.\n\n\
          All of gunicorn's settings:\n\n\
          | setting | option | here |\n|---|---|---|\n",
     );

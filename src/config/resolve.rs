@@ -5,6 +5,7 @@ mod compression;
 mod files;
 mod http2;
 mod logging;
+mod rollouts;
 mod tls;
 
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ use super::support::refused;
 use super::value::{self, InvalidValue, ParsedValue, WorkerCount};
 use super::{
     AutoReload, ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers,
-    Limits, LogTarget, Origin, PortSharing, Preload, ProcessEnvironment, ProcessMode, Recycling,
-    RollbackKeep, RunAs, ScalingSettings, SendFile, Settings, WebSocket, WorkersByCpus, definition,
+    Limits, LogTarget, Origin, PortSharing, ProcessEnvironment, ProcessMode, Recycling, RunAs,
+    ScalingSettings, SendFile, Settings, WebSocket, WorkersByCpus, definition,
 };
 
 /// A higher number is taken for a typing error that would exhaust the machine. The master may support fewer (`master::capacity`).
@@ -119,7 +120,8 @@ pub fn resolve(
         companions: companions::companions(&typed)?,
         run_before_timeout: limit(Some(typed.value("run_before_timeout", value::duration)?)),
         rollback_window: typed.value("rollback_window", value::duration)?,
-        rollback_keep: rollback_keep(&typed)?,
+        rollback_keep: rollouts::rollback_keep(&typed)?,
+        upgrade_mode: rollouts::upgrade_mode(&typed)?,
         upgrade_timeout: typed.value("upgrade_timeout", value::positive_duration)?,
         shutdown_delay: typed.value("shutdown_delay", value::duration)?,
         keepalive_drain: match (typed.switch("reload")?, typed.last("keepalive_drain")) {
@@ -151,7 +153,7 @@ pub fn resolve(
         in_process: typed.switch("in_process")?,
         warm_up: typed.value("warm_up", value::warm_up)?,
         garbage_collection: typed.value("garbage_collection", value::garbage_collection)?,
-        preload: preload(&typed)?,
+        preload: rollouts::preload(&typed)?,
         ready_path: typed.optional("ready_path", value::url_path)?,
         ready_host: typed.optional("ready_host", value::host_header)?,
         reload_surge: typed
@@ -406,31 +408,6 @@ fn reload(
     Ok(typed
         .switch("reload")?
         .then_some(AutoReload { engine, extra }))
-}
-
-fn preload(typed: &Typed) -> Result<Preload, Error> {
-    Ok(
-        match (typed.switch("preload_app")?, typed.switch("reload")?) {
-            (true, false) => Preload::InMold,
-            // Code that changes with every save is not worth keeping.
-            (true, true) | (false, _) => Preload::InWorkers,
-        },
-    )
-}
-
-/// Without the app in it a mold could only load the code that is on the disk by then.
-fn rollback_keep(typed: &Typed) -> Result<RollbackKeep, Error> {
-    let preloads = typed.switch("preload_app")?;
-    let keep =
-        typed.value("rollback_keep", |text| match value::rollback_keep(text)? {
-            RollbackKeep::Mold if !preloads => Err(InvalidValue::new("needs --preload")
-                .hint("only then the mold has imported the app")),
-            keep => Ok(keep),
-        })?;
-    Ok(match preload(typed)? {
-        Preload::InMold => keep,
-        Preload::InWorkers => RollbackKeep::Workers,
-    })
 }
 
 /// Zero means: no limit.

@@ -296,14 +296,6 @@ pub enum GarbageCollection {
     Idle,
 }
 
-/// What is kept of the previous version for a rollback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RollbackKeep {
-    Workers,
-    /// The process that workers are forked from, with the app in it.
-    Mold,
-}
-
 /// Where the app is imported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Preload {
@@ -422,7 +414,8 @@ pub struct Settings {
     pub companions: Vec<super::CompanionSettings>,
     /// How long replaced workers are kept for a rollback; zero: not at all.
     pub rollback_window: Duration,
-    pub rollback_keep: RollbackKeep,
+    pub rollback_keep: super::RollbackKeep,
+    pub upgrade_mode: super::UpgradeMode,
     /// How long a program that is asked may take.
     pub upgrade_timeout: Duration,
     /// From the first TERM to the drain.

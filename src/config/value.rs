@@ -25,7 +25,7 @@ pub(super) use address::{bind, own_address, separate_binds};
 pub(super) use app::app;
 pub(super) use choice::{
     compression, event_loop, garbage_collection, header_map, lifespan, log_level, proxy_protocol,
-    reload_engine, rollback_keep, switch, warm_up, websockets,
+    reload_engine, rollback_keep, switch, upgrade_mode, warm_up, websockets,
 };
 pub(super) use ciphers::cipher_suites;
 pub(super) use command::command;

@@ -15,6 +15,7 @@ use super::supervisor::{
     Action, Beat, DrainCause, Event, Generation, Incarnation, KillReason, Order, Report, Retry,
     Slot, WorkerStage,
 };
+use super::upgrade::attempt::OtherMaster;
 use super::worker_init::{FAILED_TO_BOOT, WorkerInit};
 use super::workers::{Killed, WorkerProcess};
 use crate::ipc::{self, Page, ScoreboardState, ToMold, ToWorker, Transfers, WorkerChannel};
@@ -346,6 +347,7 @@ impl Shell<'_> {
             self.listener_set(worker.generation),
         );
         let is_last = is_last || listeners.lacks_one_of(&set);
+        let shared = self.upgrade.other != OtherMaster::None;
         let message = match order {
             Order::Go => {
                 self.keep_as_others(worker.pid);
@@ -358,6 +360,8 @@ impl Shell<'_> {
                 reason: match reason {
                     DrainCause::Replaced if is_last => ipc::DrainReason::Removed,
                     DrainCause::Replaced => ipc::DrainReason::Replaced,
+                    // The other master's workers go on there.
+                    DrainCause::Shutdown if shared => ipc::DrainReason::Removed,
                     DrainCause::Shutdown => ipc::DrainReason::Shutdown,
                 },
                 graceful_ms: u64::try_from(graceful.as_millis()).unwrap_or(u64::MAX),

@@ -16,6 +16,9 @@ impl Shell<'_> {
             ServiceState::Reloading => ipc::Service::Reloading,
             ServiceState::Stopping => ipc::Service::Stopping,
         });
+        if state == ServiceState::Stopping && self.pass_service_on() {
+            return;
+        }
         let condition = self.condition();
         self.reporting
             .service

@@ -28,6 +28,7 @@ impl Shell<'_> {
             || self.was_preparation(pid, exit)
             || self.was_companion(pid, exit)
             || self.was_mold(pid, exit)
+            || self.was_second_master(pid, exit)
     }
 
     pub(super) fn helper_ended(&mut self, helper: Helper, end: HelperEnd) {

@@ -81,6 +81,7 @@ use std::sync::Arc;
 use self::check::try_temporary_directory;
 use self::pidfile::PidFile;
 use self::shell::{End, HEARD, Shell};
+use self::upgrade::first::FirstMaster;
 use crate::config::{ProcessMode, Settings};
 pub use crate::sys::Listener;
 use crate::sys::{self, signals::SignalQueue};
@@ -98,8 +99,9 @@ pub fn run(
     configuration: &dyn Configuration,
     host: &dyn Host,
     mut announcement: Option<Announcement>,
+    first: Option<FirstMaster>,
 ) -> Result<RunOutcome, Error> {
-    let outcome = govern(settings, configuration, host, &mut announcement);
+    let outcome = govern(settings, configuration, host, &mut announcement, first);
     // Still unused: the server was not up.
     if let Some(announcement) = announcement {
         match &outcome {
@@ -122,6 +124,7 @@ fn govern(
     configuration: &dyn Configuration,
     host: &dyn Host,
     announcement: &mut Option<Announcement>,
+    first: Option<FirstMaster>,
 ) -> Result<RunOutcome, Error> {
     // First of all: from here on no signal is lost, and as PID 1 we would otherwise not even receive them.
     let signals = SignalQueue::open(&HEARD)?;
@@ -135,7 +138,14 @@ fn govern(
     let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
     try_temporary_directory(&settings)?;
     shell.open_certificates(&settings)?;
-    let (listeners, set) = ServerListeners::open(&settings)?;
+    let is_second = first.is_some();
+    let (listeners, set) = match first {
+        None => ServerListeners::open(&settings)?,
+        Some(first) => {
+            shell.begin_beside(first.pid);
+            first.listeners(&settings)?
+        }
+    };
     if let Some(identity) = &shell.fleet.identity {
         listeners.give(&set.numbers(), identity);
         if let Some(group) = identity.inherited_group() {
@@ -178,7 +188,15 @@ fn govern(
     for listener in &shell.helpers.monitor.binds.listeners {
         tracing::info!(address = %listener, "probes and metrics");
     }
-    let pid_file = match settings.pid_file.as_deref().map(PidFile::write).transpose() {
+    let pid_path = settings.pid_file.as_deref();
+    let pid_path = pid_path.map(|path| {
+        if is_second {
+            names::of_second(path)
+        } else {
+            path.to_owned()
+        }
+    });
+    let pid_file = match pid_path.as_deref().map(PidFile::write).transpose() {
         Ok(pid_file) => pid_file,
         Err(error) => {
             shell.helpers.monitor.dismiss();
@@ -186,7 +204,12 @@ fn govern(
             return Err(error);
         }
     };
-    match control::Control::open(&settings) {
+    let control = if is_second {
+        control::Control::open_beside(&settings)
+    } else {
+        control::Control::open(&settings)
+    };
+    match control {
         Ok(control) => shell.handlers.control = control,
         Err(error) => {
             shell.helpers.monitor.dismiss();
@@ -201,13 +224,12 @@ fn govern(
     crate::sys::trim();
     shell.reporting.announcement = announcement.take();
     shell.upgrade.pid_file = pid_file.as_ref().map(|file| file.path().to_owned());
-    serve(shell, pid_file, announcement, host)
+    serve(shell, announcement, host)
 }
 
 /// Until the end, in the master and in each of its children.
 fn serve(
     mut shell: Shell<'_>,
-    pid_file: Option<PidFile>,
     announcement: &mut Option<Announcement>,
     host: &dyn Host,
 ) -> Result<RunOutcome, Error> {
@@ -242,8 +264,8 @@ fn serve(
     shell.helpers.watcher.dismiss();
     shell.listening.previews.close();
     shell.listening.listeners.close();
-    if let Some(pid_file) = pid_file {
-        pid_file.remove();
+    if let Some(path) = shell.upgrade.pid_file.take() {
+        PidFile::written(path).remove();
     }
     end
 }

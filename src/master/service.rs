@@ -94,6 +94,17 @@ impl ServiceNotifier {
         }
     }
 
+    /// Of a master that does not notify the manager.
+    pub fn silent() -> Self {
+        Self::new(None, None)
+    }
+
+    /// That process is the service from here on, and says what becomes of it.
+    pub fn pass_on(&mut self, main: Pid) {
+        self.state = Some(ServiceState::Stopping);
+        self.notify(format!("MAINPID={main}"));
+    }
+
     /// The program before this one has said that it is ready.
     pub fn resume(&mut self) {
         self.state = Some(ServiceState::Ready);

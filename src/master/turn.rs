@@ -51,6 +51,7 @@ impl Shell<'_> {
         self.look_for_stacks();
         self.look_for_helpers_end();
         self.advance_upgrade();
+        self.look_for_first_master();
         let due = self.supervisor.next_timeout();
         if due.is_some_and(|due| due <= self.now()) {
             self.events.pending.push_back(Event::Timeout);

@@ -25,7 +25,6 @@ pub fn start_group(
     identity: Option<Identity>,
     kept: Option<BorrowedFd<'_>>,
 ) -> Result<Pid> {
-    let program = command.get_program().to_string_lossy().into_owned();
     let parent = Pid::this();
     let kept = kept.map(|fd| fd.as_raw_fd());
     command.process_group(0);
@@ -48,6 +47,30 @@ pub fn start_group(
             }
         });
     }
+    spawn(command)
+}
+
+/// Starts a program that outlives this one, in the same group. Only `reap` waits for it.
+///
+/// `kept`: the descriptors that it gets under the same numbers, beside standard input, output and error.
+///
+/// # Errors
+/// The system's, among them that there is no such program.
+pub fn start_beside(command: &mut Command, kept: &[RawFd]) -> Result<Pid> {
+    let kept = kept.to_vec();
+    // SAFETY: as in `start_group`.
+    unsafe {
+        command.pre_exec(move || {
+            start_as_program().map_err(|error| error.source)?;
+            restore_descriptor_limit();
+            kept.iter().try_for_each(|fd| keep_open(*fd))
+        });
+    }
+    spawn(command)
+}
+
+fn spawn(command: &mut Command) -> Result<Pid> {
+    let program = command.get_program().to_string_lossy().into_owned();
     let failed = |error| Error::new("run", &program, error);
     let child = command.spawn().map_err(failed)?;
     i32::try_from(child.id())

@@ -34,7 +34,7 @@ pub fn serve() -> ExitCode {
             .map_err(|e| e.to_string())
     };
     let outcome = match read() {
-        Ok(settings) => rgun::master::run(Arc::new(settings), &read, &Fake, None)
+        Ok(settings) => rgun::master::run(Arc::new(settings), &read, &Fake, None, None)
             .map_err(|error| (error.to_string(), error.hint())),
         Err(error) => Err((error, None)),
     };

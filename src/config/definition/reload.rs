@@ -108,6 +108,20 @@ pub(super) const SETTINGS: &[Definition] = &[
         )
     },
     Definition {
+        long: Some("upgrade-mode"),
+        value: "MODE",
+        default: Some("in-place"),
+        help: "Whether an upgrade goes on in the same process, or fork: starts a second master, as gunicorn does",
+        more: "For SIGUSR2 and `rgun ctl upgrade`. The second master has the same listeners, the pid file NAME.2 and the control socket NAME.2, until the first one ends: \
+               then it takes both names. TERM to the first one completes the upgrade, TERM to the second one takes it back. Not with \
+               --admin-bind or --beside, which both masters would have.",
+        ..Definition::new(
+            "upgrade_mode",
+            Group::Reload,
+            ValueType::Choice(&["in-place", "fork"]),
+        )
+    },
+    Definition {
         long: Some("upgrade-timeout"),
         value: "SECONDS",
         default: Some("60"),

@@ -3,7 +3,7 @@
 use super::{InvalidValue, ParsedValue};
 use crate::config::{
     Compression, EventLoop, GarbageCollection, HeaderMap, Lifespan, LogLevel, ProxyProtocol,
-    ReloadEngine, RollbackKeep, WarmUp, WebSockets,
+    ReloadEngine, RollbackKeep, UpgradeMode, WarmUp, WebSockets,
 };
 
 pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> ParsedValue<T> {
@@ -80,6 +80,16 @@ pub(in crate::config) fn rollback_keep(text: &str) -> ParsedValue<RollbackKeep> 
         &[
             ("workers", RollbackKeep::Workers),
             ("mold", RollbackKeep::Mold),
+        ],
+    )
+}
+
+pub(in crate::config) fn upgrade_mode(text: &str) -> ParsedValue<UpgradeMode> {
+    choice(
+        text,
+        &[
+            ("in-place", UpgradeMode::InPlace),
+            ("fork", UpgradeMode::Fork),
         ],
     )
 }

@@ -1,6 +1,7 @@
 //! The control socket and its clients.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -16,6 +17,7 @@ use crate::config::{ControlSocket, Settings};
 use crate::master::Error;
 use crate::master::binds::log_predecessor;
 use crate::master::descriptors::{KeptDescriptors, KeptFile, KeptListener};
+use crate::master::names;
 use crate::master::supervisor::Token;
 use crate::sys::{
     self, Listener, PollInterest, SocketFile, clock, effective_user, listen_unix, peer_user,
@@ -71,6 +73,38 @@ impl Control {
             door,
             ..Self::default()
         })
+    }
+
+    /// Of the second of two masters: beside the socket of the first one.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_beside(settings: &Settings) -> Result<Self, Error> {
+        match &settings.control_socket {
+            ControlSocket::At(path) => Self::open(&Settings {
+                control_socket: ControlSocket::At(names::of_second(path)),
+                ..settings.clone()
+            }),
+            ControlSocket::None | ControlSocket::Usual => Self::open(settings),
+        }
+    }
+
+    /// The first master has ended: the socket gets its path.
+    pub fn become_first(&mut self, settings: &Settings) {
+        let (ControlSocket::At(path), Some((_, file))) = (&settings.control_socket, &mut self.door)
+        else {
+            return;
+        };
+        match fs::rename(file.path(), path) {
+            Ok(()) => {
+                let (_, device, inode) = file.parts();
+                *file = SocketFile::from_parts(path.clone(), device, inode);
+            }
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%path, %error, "control socket not renamed");
+            }
+        }
     }
 
     pub fn state(&self, kept: &mut KeptDescriptors) -> ControlState {

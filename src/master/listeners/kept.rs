@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::choice::{ListenerNumber, ListenerSource, literal};
 use super::set::{ListenerMember, ListenerSet};
 use super::shares::{KeptShare, Shares};
-use super::{OpenListener, ServerListeners};
+use super::{OpenListener, ServerListeners, SocketUse};
 use crate::config::{Endpoint, PortSharing, Settings};
 use crate::master::Error;
 use crate::master::binds::{Binds, BindsState};
@@ -56,7 +56,14 @@ impl ServerListeners {
         let mut open = BTreeMap::new();
         for (number, source, binds) in state.open {
             let binds = Binds::restore(binds)?;
-            open.insert(number, OpenListener { source, binds });
+            open.insert(
+                number,
+                OpenListener {
+                    source,
+                    binds,
+                    sockets: SocketUse::Alone,
+                },
+            );
         }
         Ok(Self {
             open,

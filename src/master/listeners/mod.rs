@@ -34,11 +34,31 @@ pub struct ServerListeners {
     pub shares: Shares,
 }
 
+/// Whether another master goes on listening at the same sockets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum SocketUse {
+    #[default]
+    Alone,
+    /// What would be done to a socket or its path, and not to our descriptor, must not be done.
+    WithOtherMaster,
+}
+
 /// What was opened for one `--bind`.
 #[derive(Debug)]
 struct OpenListener {
     source: ListenerSource,
     binds: Binds,
+    sockets: SocketUse,
+}
+
+impl OpenListener {
+    /// Our descriptors; for another master the sockets and their paths stay as they are.
+    fn close(&mut self) {
+        match self.sockets {
+            SocketUse::Alone => self.binds.close(),
+            SocketUse::WithOtherMaster => self.binds = Binds::default(),
+        }
+    }
 }
 
 impl ServerListeners {
@@ -102,7 +122,14 @@ impl ServerListeners {
 
     fn add(&mut self, source: ListenerSource, binds: Binds) -> ListenerNumber {
         self.last = ListenerNumber(self.last.0 + 1);
-        self.open.insert(self.last, OpenListener { source, binds });
+        self.open.insert(
+            self.last,
+            OpenListener {
+                source,
+                binds,
+                sockets: SocketUse::Alone,
+            },
+        );
         self.last
     }
 
@@ -315,18 +342,28 @@ impl ServerListeners {
         closed
     }
 
+    /// Another master has those that are open now.
+    pub fn share(&mut self) {
+        let open = self.open.values_mut();
+        open.for_each(|open| open.sockets = SocketUse::WithOtherMaster);
+    }
+
+    /// The other master has ended.
+    pub fn keep_alone(&mut self) {
+        let open = self.open.values_mut();
+        open.for_each(|open| open.sockets = SocketUse::Alone);
+    }
+
     fn close_one(&mut self, number: ListenerNumber) {
         if let Some(mut open) = self.open.remove(&number) {
-            open.binds.close();
+            open.close();
         }
         self.shares.remove(number);
     }
 
     /// Closes the master's copies; the workers have theirs, and empty the queues.
     pub fn close(&mut self) {
-        for open in self.open.values_mut() {
-            open.binds.close();
-        }
+        self.open.values_mut().for_each(OpenListener::close);
         self.open.clear();
         self.shares.close_all();
     }

@@ -20,8 +20,20 @@ pub struct UpgradeAttempt {
     pub(super) executable: Option<File>,
     /// As it was written at the start.
     pub pid_file: Option<PathBuf>,
+    pub other: OtherMaster,
     /// Who waits for the reload that follows one, and what goes before its answer.
     pub done: Option<(Vec<Token>, String)>,
+}
+
+/// Another master beside this one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OtherMaster {
+    #[default]
+    None,
+    /// This one has started it.
+    Second(Pid),
+    /// It has started this one.
+    First(Pid),
 }
 
 /// One that was asked for.

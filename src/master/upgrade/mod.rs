@@ -5,6 +5,8 @@
 
 pub mod attempt;
 mod check;
+pub mod first;
+mod second;
 mod state;
 mod takeover;
 
@@ -37,6 +39,9 @@ impl Shell<'_> {
     /// `caller`: on the control socket; without one it was a signal.
     pub(super) fn begin_upgrade(&mut self, caller: Option<Token>, then: Then) {
         let callers: Vec<Token> = caller.into_iter().collect();
+        if self.starts_second() {
+            return self.start_second(&callers);
+        }
         let begun = if self.upgrade.attempt.is_some() {
             Err("an upgrade is in progress: try again when it has ended".to_owned())
         } else {
@@ -76,6 +81,7 @@ impl Shell<'_> {
     }
 
     fn may_upgrade(&self) -> Result<(), String> {
+        self.no_other_master()?;
         if self.generations.first.reload.is_some() {
             return Err("a server with --reload is not upgraded: start it again".to_owned());
         }

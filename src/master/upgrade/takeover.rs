@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::{env, iter};
 
@@ -21,7 +20,6 @@ use crate::master::generation::GenerationConfig;
 use crate::master::host::{Host, RunOutcome};
 use crate::master::listeners::{BindsOfVersion1, ListenersState, ServerListeners};
 use crate::master::molds::Molds;
-use crate::master::pidfile::PidFile;
 use crate::master::shell::{HEARD, Lifeline, Shell};
 use crate::master::supervisor::{Command, Event, Signal, Supervisor};
 use crate::master::workers::Workers;
@@ -107,7 +105,6 @@ pub fn take_over(
     let descriptors = state.header.descriptors.clone();
     let handed = Handed {
         from: state.header.release.clone(),
-        pid_file: state.pid_file.clone(),
         callers: state.callers.clone(),
         then: state.then,
     };
@@ -116,15 +113,13 @@ pub fn take_over(
     // All of them were copied.
     close_inherited(&descriptors);
     close_inherited(&[predecessor.memory]);
-    let pid_file = handed.pid_file.clone().map(PidFile::written);
     shell.resume(handed, predecessor.failed.as_deref())?;
-    serve(shell, pid_file, &mut None, host)
+    serve(shell, &mut None, host)
 }
 
 /// What remains to be done with it.
 struct Handed {
     from: String,
-    pid_file: Option<PathBuf>,
     callers: Vec<crate::master::supervisor::Token>,
     then: Then,
 }

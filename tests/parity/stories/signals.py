@@ -156,3 +156,44 @@ def a_log_in_gunicorns_form(subject):
     server.wait_exit()
     lines = [line for line in server.log.wait_end().splitlines() if line.strip()]
     return {"every line has time, pid and level": len(server.error_lines()) == len(lines)}
+
+
+def _second_master(subject, server):
+    """USR2; the pid of the second master, once both versions answer."""
+    subject.write(APP.replace('%s', 'two'))
+    server.signal(signal.SIGUSR2)
+    file = subject.directory / "pid.2"
+    second = int(eventually(lambda: file.exists() and file.read_text().strip(), "the second master has written its pid"))
+    seen = set()
+
+    def both():
+        seen.add(server.get().text)
+        return len(seen) == 2
+
+    eventually(both, "both versions answer")
+    return second
+
+
+@story
+def usr2_starts_a_second_master(subject):
+    words = ["--upgrade-mode", "fork"] if subject.name == "rgun" else []
+    pid = subject.directory / "pid"
+    server = _serve(subject, "-w", "2", "--pid", pid, *words)
+    server.wait_answers(2)
+    facts = {}
+    second = _second_master(subject, server)
+    os.kill(second, signal.SIGTERM)
+    eventually(lambda: not processes.alive(second) and not (subject.directory / "pid.2").exists(), "the second master has ended")
+    facts["after TERM to the second one"] = ({server.get().text for _ in range(10)}, int(pid.read_text()) == server.master)
+    subject.write(APP.replace('%s', 'one'))
+    second = _second_master(subject, server)
+    # There is no WINCH without a daemon.
+    server.signal(signal.SIGWINCH)
+    server.signal(signal.SIGTERM)
+    facts["exit code of the first one"] = server.wait_exit()
+    eventually(lambda: pid.exists() and int(pid.read_text()) == second, "the second one has the pid file")
+    facts["after TERM to the first one"] = ({server.get().text for _ in range(10)}, (subject.directory / "pid.2").exists())
+    os.kill(second, signal.SIGTERM)
+    eventually(lambda: not processes.alive(second), "it has ended")
+    facts["pid file at the end"] = pid.exists()
+    return facts
