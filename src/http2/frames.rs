@@ -47,6 +47,14 @@ pub struct FrameBudget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsedUp;
 
+/// Of the bytes that have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountedFrames {
+    pub frames: usize,
+    /// Bytes at the end that are the header of an incomplete frame, and are to stay until the rest of it has come.
+    pub partial: usize,
+}
+
 impl FrameBudget {
     /// After the preface, whose length is to be skipped, at `now` in monotonic milliseconds.
     pub fn new(preface: usize, now: u64) -> Self {
@@ -87,27 +95,29 @@ impl FrameBudget {
         self.left = left.min(BURST.into()) as u32;
     }
 
-    /// Counts the frames in `input` from `position`, where the last call ended, and removes those that have no effect: h2 allows few of them in
-    /// the life of a connection. Returns how many bytes at the end are the header of an incomplete frame, and are to stay until the
-    /// rest of it has come.
+    /// Counts the frames in `input` from `position`, where the last call ended, and removes those that have no effect: h2 allows few of
+    /// them in the life of a connection.
     pub fn spend(
         &mut self,
         input: &mut BytesMut,
         mut position: usize,
         now: u64,
-    ) -> Result<usize, UsedUp> {
+    ) -> Result<CountedFrames, UsedUp> {
         let time = now.saturating_sub(self.counted);
         self.counted += time - time % EARNS_MS;
         self.earn(time / EARNS_MS);
         let mut ineffective = Vec::new();
+        let mut frames = 0;
         while let Some(header) = self.input.next(input, &mut position) {
+            frames += 1;
             if self.has_no_effect(&header) {
                 ineffective.push(position);
             }
             self.frame(&header)?;
         }
         remove(input, &ineffective);
-        Ok(self.input.partial())
+        let partial = self.input.partial();
+        Ok(CountedFrames { frames, partial })
     }
 
     /// An empty piece of a body that is not the last one. On a stream that was not opened, or within a head, h2 finds the error.
@@ -193,7 +203,8 @@ mod tests {
 
         fn receive_at(&mut self, bytes: &[u8], now: u64) -> Result<(), UsedUp> {
             self.input.extend_from_slice(bytes);
-            self.partial = self.budget.spend(&mut self.input, self.partial, now)?;
+            let counted = self.budget.spend(&mut self.input, self.partial, now)?;
+            self.partial = counted.partial;
             let whole = self.input.split_to(self.input.len() - self.partial);
             self.passed.extend_from_slice(&whole);
             Ok(())

@@ -377,3 +377,17 @@ def test_a_client_that_answers_each_response_with_frames_is_no_flood(cleartext):
             assert ends(client, 50), batch
             client.send(*(frame(WINDOW_UPDATE, payload=window) + frame(RST_STREAM, stream=n, payload=code) for n in streams))
     assert not server.log.find("ENHANCE_YOUR_CALM")
+
+
+def test_small_pieces_wait_for_the_app(cleartext, app):
+    server = cleartext()
+    with RawHttp2(server.port) as client:
+        client.send(frame(HEADERS, END_HEADERS, 1, request_block(b"POST", b"/slow-reader")))
+        # All that the client's window allows.
+        client.send(frame(DATA, stream=1, payload=b"12345") * 13_107)
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, 3, request_block()))
+        assert ends(client, 1)
+        (app.path / "open").touch()
+        client.send(frame(DATA, END_STREAM, 1))
+        body = next((payload for kind, _, stream, payload in client.frames() if (kind, stream) == (DATA, 1)), None)
+        assert body == b"65535"

@@ -15,8 +15,10 @@ use crate::worker::write_coalescer::Until;
 
 /// Bytes of one read.
 const READ: usize = 16 * 1024;
-/// Additional steps of the turn that a read costs: it may bring a thousand frames.
+/// Additional steps of the turn that a read costs, and how many frames of it cost a further one. What remains of them in a stream is gathered
+/// after the turn: all of them have to fit into h2's budget.
 const READ_STEPS: u16 = 3;
+const FRAMES_PER_STEP: usize = 64;
 
 impl Conn {
     /// From here on the connection uses HTTP/2; bytes that were read already are its first.
@@ -123,7 +125,9 @@ impl Conn {
     fn admit_http2(&self, s: &mut ConnectionState) {
         let now = self.net.now();
         if let Some(session) = &mut s.http2 {
-            session.admit(now);
+            let frames = session.admit(now);
+            let steps = (frames / FRAMES_PER_STEP).try_into();
+            s.share.spend(steps.unwrap_or(u16::MAX));
             let since = s.clock.head_since.unwrap_or(now);
             s.clock.head_since = session.is_within_head().then_some(since);
         }
@@ -181,6 +185,7 @@ impl Conn {
         s.transport.wake();
         self.flush(s);
         self.advance(s);
+        s.transport.gather();
     }
 
     /// The session was woken while `open` streams are open. The output of several streams in one turn is sent together, at the latest

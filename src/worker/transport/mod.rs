@@ -135,6 +135,13 @@ impl Transport {
         }
     }
 
+    /// Takes bytes of a stream that are not read yet out of the protocol's buffers.
+    pub fn gather(&mut self) {
+        if let Some(Wire::Stream(stream)) = self.own() {
+            stream.gather();
+        }
+    }
+
     /// Field lines that follow the last byte, where the transport supports them.
     pub fn set_trailers(&mut self, lines: &[u8]) {
         if let Some(Wire::Stream(stream)) = self.own() {

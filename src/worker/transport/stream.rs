@@ -14,12 +14,16 @@ use crate::http2::{Http2ResponseHead, Resets, response_head, trailers};
 
 /// Bytes requested at once of the client's windows.
 const RESERVE: usize = 64 * 1024;
+/// How much of the gathered bytes is read at once.
+const READ: usize = 16 * 1024;
 /// A piece of a file.
 const FILE_READ: usize = 64 * 1024;
 
 pub struct StreamWire {
     /// `None`: the request has ended.
     body: Option<RecvStream>,
+    /// Bytes of the body that wait for the app. The client's window is as small as if they were not taken from h2.
+    gathered: BytesMut,
     answer: StreamResponse,
     resets: Resets,
     waker: Waker,
@@ -52,6 +56,7 @@ impl StreamWire {
     ) -> Self {
         Self {
             body,
+            gathered: BytesMut::new(),
             answer: StreamResponse::Awaited(answer),
             resets,
             waker,
@@ -82,6 +87,15 @@ impl StreamWire {
     pub fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         let mut context = Context::from_waker(&self.waker);
         while let Some(body) = &mut self.body {
+            if !self.gathered.is_empty() {
+                let data = self.gathered.split_to(self.gathered.len().min(READ));
+                if self.gathered.is_empty() {
+                    self.gathered = BytesMut::new();
+                }
+                drop(body.flow_control().release_capacity(data.len()));
+                buffer.extend_from_slice(&data);
+                return Ok(data.len());
+            }
             match body.poll_data(&mut context) {
                 Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
                 Poll::Ready(Some(Ok(data))) => {
@@ -98,6 +112,19 @@ impl StreamWire {
             }
         }
         Ok(0)
+    }
+
+    /// Takes from h2 what the app has not read yet. h2 keeps each frame for itself, with hundreds of bytes for one of a few, and closes
+    /// connections that have many of them.
+    pub fn gather(&mut self) {
+        let Some(body) = &mut self.body else {
+            return;
+        };
+        let mut context = Context::from_waker(&self.waker);
+        // The end and errors are reported again when they are read.
+        while let Poll::Ready(Some(Ok(data))) = body.poll_data(&mut context) {
+            self.gathered.extend_from_slice(&data);
+        }
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
