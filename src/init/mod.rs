@@ -2,11 +2,13 @@
 //!
 //! `project` reads the kind of the project from its files; the texts are in `templates`.
 
+mod paths;
 mod project;
 mod python;
 mod source;
 mod template;
 
+pub use paths::SettingsDirectory;
 pub use project::{Choices, Project, Unclear};
 pub use template::{DeployTarget, Draft, drafts};
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::paths::{self, SettingsDirectory};
 use super::{python, source};
 
 /// Choices of the command line, which take precedence over the files.
@@ -43,10 +44,12 @@ pub struct DjangoProject {
     pub settings: String,
     /// Begins and ends with a slash.
     pub static_url: String,
-    /// A directory of the project; `None`: the settings have no `STATIC_ROOT`.
-    pub static_root: Option<String>,
+    pub static_root: Option<SettingsDirectory>,
+    /// rgun serves the files below `static_root`: nothing in the project does.
+    pub serves_static: bool,
     pub media_url: Option<String>,
-    pub media_root: Option<String>,
+    /// `None` where the settings have no `MEDIA_URL`, either.
+    pub media_root: Option<SettingsDirectory>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -83,7 +86,7 @@ impl Project {
             Some(Requirements::File(name)) => read(name),
             Some(Requirements::Pyproject) | None => read("pyproject.toml"),
         };
-        let django = DjangoProject::found(directory);
+        let django = DjangoProject::found(directory, &wanted);
         let (app, is_asgi) = match choices.app {
             Some(app) => {
                 let app = checked_app(app)?;
@@ -125,30 +128,38 @@ impl Project {
 }
 
 impl DjangoProject {
-    fn found(directory: &Path) -> Option<Self> {
+    fn found(directory: &Path, requirements: &str) -> Option<Self> {
         let manage = fs::read_to_string(directory.join("manage.py")).ok()?;
         let settings = source::text_after(&manage, "DJANGO_SETTINGS_MODULE")?.to_owned();
-        let path = directory.join(settings.replace('.', "/"));
-        let text = fs::read_to_string(path.with_extension("py"))
-            .or_else(|_| fs::read_to_string(path.join("base.py")))
-            .or_else(|_| fs::read_to_string(path.join("__init__.py")))
-            .or_else(|_| fs::read_to_string(path.with_file_name("base.py")))
-            .unwrap_or_default();
+        let path = PathBuf::from(settings.replace('.', "/"));
+        let places = [
+            path.with_extension("py"),
+            path.join("base.py"),
+            path.join("__init__.py"),
+            path.with_file_name("base.py"),
+        ];
+        let found = places.into_iter().find_map(|place| {
+            let text = fs::read_to_string(directory.join(&place)).ok()?;
+            Some((text, place.components().count()))
+        });
+        let (text, depth) = found.unwrap_or_default();
         let url = |name| {
-            source::text_after(&text, &format!("{name} ="))
-                .map(|url| format!("/{}/", url.trim_matches('/')))
+            let url = source::text_of(&text, name)?.trim_matches('/');
+            // Of another host, or nothing that nginx' files may contain.
+            let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+            (!url.is_empty() && url.chars().all(is_path)).then(|| format!("/{url}/"))
         };
-        let root = |name| {
-            let last = source::last_text_of(&text, name)
-                .map(|root| root.trim_start_matches('/').to_owned());
-            last.filter(|root| !root.is_empty())
-        };
+        let root = |name| paths::directory(&text, name, depth);
+        let static_root = root("STATIC_ROOT");
+        let media_url = url("MEDIA_URL");
         Some(Self {
             settings,
             static_url: url("STATIC_URL").unwrap_or_else(|| "/static/".to_owned()),
-            static_root: root("STATIC_ROOT"),
-            media_url: url("MEDIA_URL").filter(|url| url != "//"),
-            media_root: root("MEDIA_ROOT"),
+            serves_static: static_root.is_some()
+                && !source::requires(requirements, &["whitenoise"]),
+            static_root,
+            media_root: root("MEDIA_ROOT").filter(|_| media_url.is_some()),
+            media_url,
         })
     }
 }

@@ -12,14 +12,6 @@ pub(super) fn text_after<'t>(module: &'t str, word: &str) -> Option<&'t str> {
     })
 }
 
-/// The last string of a path that is composed in a line: `STATIC_ROOT = BASE_DIR / "static"`.
-pub(super) fn last_text_of<'t>(module: &'t str, name: &str) -> Option<&'t str> {
-    let line = code(module).find(|line| is_assigned(line, name))?;
-    let start = line.rfind(['"', '\'']).map(|end| &line[..end])?;
-    let open = start.rfind(['"', '\''])?;
-    Some(&start[open + 1..])
-}
-
 /// The name that one of those classes is instantiated under at the top of the module: `app = FastAPI(...)`.
 pub(super) fn instance_of<'t>(module: &'t str, classes: &[&str]) -> Option<&'t str> {
     module.lines().find_map(|line| {
@@ -222,17 +214,5 @@ mod tests {
         assert!(requires(text, &["celery"]));
         assert!(!requires(text, &["redis"]));
         assert!(!requires(text, &["djan"]));
-    }
-
-    #[test]
-    fn paths_of_settings() {
-        assert_eq!(
-            last_text_of("STATIC_ROOT = BASE_DIR / \"static\" / 'all'", "STATIC_ROOT"),
-            Some("all")
-        );
-        assert_eq!(
-            last_text_of("STATIC_URL = '/s/'\nSTATIC_ROOT = x", "STATIC_ROOT"),
-            None
-        );
     }
 }

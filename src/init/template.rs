@@ -279,6 +279,13 @@ pub fn drafts(target: DeployTarget, project: &Project) -> Result<Vec<Draft>, min
             .build()?,
     );
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_filter("below", |directory: &str, base: &str| {
+        // An absolute directory stays as it is.
+        std::path::Path::new(base)
+            .join(directory)
+            .display()
+            .to_string()
+    });
     environment.add_global("private_networks", PRIVATE_NETWORKS);
     let facts = Value::from(Serde(project));
     let filled = |template: &Template| {

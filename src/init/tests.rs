@@ -28,8 +28,7 @@ fn project_with(
 }
 
 const MANAGE: &str = "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')\n";
-const SETTINGS: &str =
-    "STATIC_URL = 'static/'\nSTATIC_ROOT = BASE_DIR / 'staticfiles'\nMEDIA_URL = '/media/'\n";
+const SETTINGS: &str = "STATIC_URL = 'static/'\nSTATIC_ROOT = BASE_DIR / 'staticfiles'\nMEDIA_URL='/media/'\nMEDIA_ROOT=os.path.join(BASE_DIR, 'public', 'media')\n";
 
 fn django() -> Project {
     let (_directory, found) = project(&[
@@ -57,10 +56,89 @@ fn a_django_project() {
     let django = found.django.as_ref().expect("Django");
     assert_eq!(django.settings, "config.settings");
     assert_eq!(django.static_url, "/static/");
-    assert_eq!(django.static_root.as_deref(), Some("staticfiles"));
+    let path = |directory: &Option<SettingsDirectory>| directory.as_ref()?.path.clone();
+    assert_eq!(path(&django.static_root).as_deref(), Some("staticfiles"));
+    assert_eq!(path(&django.media_root).as_deref(), Some("public/media"));
+    assert!(django.serves_static);
     assert_eq!(django.media_url.as_deref(), Some("/media/"));
     assert!(found.postgres && found.redis);
     assert_eq!(found.celery.as_deref(), Some("config"));
+}
+
+/// All files of a deployment, one after the other.
+fn written(target: DeployTarget, project: &Project) -> String {
+    let drafts = drafts(target, project).unwrap_or_else(|_| panic!("{}", target.name()));
+    drafts.into_iter().map(|draft| draft.text).collect()
+}
+
+#[test]
+fn directories_of_django_in_the_files() {
+    let with = |roots: &str, requirements: &str| {
+        let settings = format!("STATIC_URL='/s/'\nMEDIA_URL='/m/'\n{roots}");
+        let files = [
+            ("manage.py", MANAGE),
+            ("config/settings.py", settings.as_str()),
+            ("config/wsgi.py", ""),
+            ("requirements.txt", requirements),
+        ];
+        project(&files).1.expect("a Django project")
+    };
+    let below = with(
+        "STATIC_ROOT=BASE_DIR/'public'/'static'\nMEDIA_ROOT=BASE_DIR/'up'\n",
+        "",
+    );
+    let nginx = written(DeployTarget::Nginx, &below);
+    assert!(
+        nginx.contains("alias /srv/my-shop/public/static/;"),
+        "{nginx}"
+    );
+    assert!(nginx.contains("alias /srv/my-shop/up/;"), "{nginx}");
+    let compose = written(DeployTarget::Compose, &below);
+    assert!(compose.contains("media:/app/up"), "{compose}");
+    assert!(compose.contains("location /m/"), "{compose}");
+    let absolute = with("STATIC_ROOT='/var/www/s'\nMEDIA_ROOT='/var/www/m'\n", "");
+    let compose = written(DeployTarget::Compose, &absolute);
+    assert!(compose.contains("media:/var/www/m"), "{compose}");
+    assert!(
+        compose.contains("COPY --from=build /var/www/s /var/www/s"),
+        "{compose}"
+    );
+    assert!(written(DeployTarget::Nginx, &absolute).contains("alias /var/www/s/;"));
+    let unclear = with("STATIC_ROOT=env('X')\nMEDIA_ROOT=env('Y')\n", "");
+    for target in [DeployTarget::Nginx, DeployTarget::Compose] {
+        let text = written(target, &unclear);
+        assert!(
+            text.contains("# Yours: ") && text.contains("STATIC_ROOT"),
+            "{text}"
+        );
+        assert!(text.contains("MEDIA_ROOT"), "{text}");
+    }
+}
+
+/// A volume that is filled once would keep the files of the first release.
+#[test]
+fn static_files_are_those_of_the_release() {
+    let (_directory, itself) = project(&[
+        ("manage.py", MANAGE),
+        ("config/settings.py", SETTINGS),
+        ("config/wsgi.py", ""),
+        ("requirements.txt", "django\nwhitenoise\n"),
+    ]);
+    let itself = itself.expect("a Django project");
+    for target in [
+        DeployTarget::Compose,
+        DeployTarget::Kubernetes,
+        DeployTarget::BlueGreen,
+        DeployTarget::Procfile,
+    ] {
+        let text = written(target, &django());
+        assert!(
+            text.contains("--static") && !text.contains("static:/"),
+            "{text}"
+        );
+        let text = written(target, &itself);
+        assert!(!text.contains("--static"), "{text}");
+    }
 }
 
 #[test]

@@ -233,6 +233,8 @@ def test_the_container_s_command_is_understood(run, shop):
     assert run("init", "kubernetes", directory=shop).returncode == 0
     (deployment,) = documents(shop / "deploy" / "kubernetes" / "base" / "deployment.yaml")
     words = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    # The image's build collects them.
+    (shop / "staticfiles").mkdir()
     shown = run(*map(str, words[1:]), "--print-config", directory=shop)
     assert shown.returncode == 0, shown.stderr
 
@@ -241,6 +243,8 @@ def test_the_procfile_is_understood(run, shop):
     assert run("init", "procfile", directory=shop).returncode == 0
     lines = dict(line.split(": ", 1) for line in (shop / "Procfile").read_text().splitlines() if not line.startswith("#"))
     assert set(lines) == {"release", "web", "worker"}
+    # The host's build collects them.
+    (shop / "staticfiles").mkdir()
     shown = run(*shlex.split(lines["web"])[1:], "--print-config", directory=shop)
     assert shown.returncode == 0, shown.stderr
 
