@@ -506,8 +506,8 @@ fn workers_hold_nothing_of_each_other() {
     for pid in &pids {
         let names = held(pid);
         let count = |kind: &str| names.iter().filter(|name| name.starts_with(kind)).count();
-        // The listener and its own channel.
-        assert_eq!(count("socket:"), 2, "{names:?}");
+        // The listener, its own channel, and the pair on which workers pass connections on to each other.
+        assert_eq!(count("socket:"), 4, "{names:?}");
         // Standard error and the lifeline's read end (standard input and output may be pipes of the test's).
         let pipes: BTreeSet<_> = names
             .iter()
