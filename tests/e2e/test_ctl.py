@@ -72,7 +72,7 @@ def test_status_shows_every_worker_and_what_it_does(control, app):
         eventually(seen, "the request in flight is named")
         table = control("status").stdout
         assert re.search(r"serving .* GET /slow \(", table) and "\x1b" not in table
-        assert "no answer from the server within 0.2 s" in control("wait-idle", "--timeout", 0.2, code=1).stderr
+        assert "the server has not become idle within 0.2 s" in control("wait-idle", "--timeout", 0.2, code=1).stderr
         (app.path / "open").touch()
         assert client.response().status == 200
     eventually(lambda: sum(worker["requests"] for worker in control.status()["workers"]) == 1, "the request is counted")

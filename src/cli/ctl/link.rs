@@ -87,7 +87,13 @@ impl Link {
         line.push('\n');
         // If the server rejected the connection before this write, its reason can still be read.
         drop(self.stream.write_all(line.as_bytes()));
-        let answer = self.line()?;
+        // To these a server answers once it is so.
+        let absent = match request {
+            ControlRequest::WaitReady => "the server has not become ready",
+            ControlRequest::WaitIdle => "the server has not become idle",
+            _ => "no answer from the server",
+        };
+        let answer = self.line(absent)?;
         serde_json::from_slice(&answer)
             .map_err(|error| CtlFailure::new(format!("invalid response from the server: {error}")))
     }
@@ -105,7 +111,8 @@ impl Link {
         Ok(())
     }
 
-    fn line(&mut self) -> Result<Vec<u8>, CtlFailure> {
+    /// `absent`: what it means that none comes in time.
+    fn line(&mut self, absent: &str) -> Result<Vec<u8>, CtlFailure> {
         let mut searched = 0;
         loop {
             let unseen = self.rest.iter().skip(searched);
@@ -119,7 +126,7 @@ impl Link {
             match self.read() {
                 Ok(0) => return Err(CtlFailure::new("the server has ended")),
                 Ok(_) => {}
-                Err(error) => return Err(self.failure(error, "no answer from the server")),
+                Err(error) => return Err(self.failure(error, absent)),
             }
         }
     }
