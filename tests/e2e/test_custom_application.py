@@ -121,7 +121,7 @@ def test_settings_that_have_no_effect_are_named_and_refused_ones_end_the_start(s
 
 def test_under_a_profiler_it_serves_in_this_process(start):
     server = start(STANDALONE, command=["-m", "cProfile", "-o", "profile.out", "product.py"])
-    server.log.wait("a profiler is active")
+    server.log.wait("profiler is active")
     eventually(lambda: server.get().text.startswith("one "), "an answer")
     server.signal(signal.SIGINT)
     assert server.wait_exit() == 0
