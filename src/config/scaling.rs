@@ -26,7 +26,7 @@ pub struct WorkersByCpus {
 }
 
 impl WorkersByCpus {
-    /// `None`: it does not depend on them.
+    /// `None`: the number does not depend on the CPUs.
     pub(super) fn of(text: &str, ceiling: u32) -> Option<Self> {
         text.contains("auto").then(|| Self {
             text: text.to_owned(),

@@ -125,7 +125,7 @@ const UNNAMED: &str = "\u{1}";
 /// Names lead to other assignments, and these may name each other.
 const DEEPEST: usize = 8;
 
-/// Reads an expression from the left; every function returns `None` where it meets something that it does not know.
+/// Reads an expression from the left; each function returns `None` for syntax that is not supported.
 struct Reader<'r, 't> {
     rest: &'r [Lexeme<'t>],
     module: &'t str,

@@ -129,8 +129,8 @@ impl Transfers {
         self.board.living().filter(is_accepting)
     }
 
-    /// Whether this worker, which has stopped accepting, is the last of its generation: nobody else takes what is on its
-    /// way. Its state was written before.
+    /// Whether this worker, which has stopped accepting, is the last of its generation: no other one takes the connections
+    /// that wait in the channel. Its state was written before.
     pub fn is_last(&self) -> bool {
         // Of two workers that stop at the same time, one must see that the other has.
         fence(SeqCst);

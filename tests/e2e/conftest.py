@@ -108,6 +108,14 @@ class AppDirectory:
 
 
 @pytest.fixture
+def python(program, pytestconfig):
+    """The interpreter that the wheel is installed for."""
+    if pytestconfig.getoption("--binary") == "embedded":
+        pytest.skip("about the wheel")
+    return str(Path(program[0]).with_name("python"))
+
+
+@pytest.fixture
 def app(tmp_path, pytestconfig):
     directory = tmp_path / "app"
     directory.mkdir()

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 from harness.apps import BOOT_FAILED
@@ -52,13 +51,6 @@ if __name__ == "__main__":
     StandaloneApplication(handler_app, options).run()
     print("not reached")
 """
-
-
-@pytest.fixture
-def python(program, pytestconfig):
-    if pytestconfig.getoption("--binary") == "embedded":
-        pytest.skip("about the wheel")
-    return str(Path(program[0]).with_name("python"))
 
 
 @pytest.fixture

@@ -319,6 +319,20 @@ def test_a_staged_version_becomes_a_canary(app, deploy):
 
 # Back from a version that serves.
 
+def roll_back_to_what_the_disk_lacks(server, ctl, app, kept, fresh):
+    """Within a second, and no new connection meets the version that was taken back."""
+    app.write(IMPORT_ERROR)
+    mark = server.log.mark()
+    assert "generation 2 was taken back: generation 1 serves" in ctl("rollback")
+    server.log.wait("generation taken back", after=mark)
+    began, ended = (next(n for n in range(mark, len(server.log.lines)) if words in server.log.lines[n]) for words in ("taking a", "taken back"))
+    assert server.log.times[ended] - server.log.times[began] < 1.0
+    seen = fresh.bodies()[b"new"]
+    fresh.flows(50)
+    kept.flows(50)
+    assert fresh.bodies()[b"new"] <= seen + 2
+
+
 def test_rollback_needs_no_file_and_less_than_a_second(app, deploy):
     server, ctl = deploy("--rollback-window", "60", workers=2)
     serving = sorted(ctl.workers(1))
@@ -328,16 +342,7 @@ def test_rollback_needs_no_file_and_less_than_a_second(app, deploy):
         fresh.flows(20)
         assert sorted(ctl.workers(1, "paused")) == serving
         assert "generation 1 kept for a rollback" in ctl("status")
-        app.write(IMPORT_ERROR)
-        mark = server.log.mark()
-        assert "generation 2 was taken back: generation 1 serves" in ctl("rollback")
-        server.log.wait("generation taken back", after=mark)
-        began, ended = (next(n for n in range(mark, len(server.log.lines)) if words in server.log.lines[n]) for words in ("taking a", "taken back"))
-        assert server.log.times[ended] - server.log.times[began] < 1.0
-        seen = fresh.bodies()[b"new"]
-        fresh.flows(50)
-        kept.flows(50)
-        assert fresh.bodies()[b"new"] <= seen + 2
+        roll_back_to_what_the_disk_lacks(server, ctl, app, kept, fresh)
     kept.assert_nothing_failed(at_least=50)
     fresh.assert_nothing_failed(at_least=50)
     assert sorted(ctl.workers(1)) == serving and ctl.status()["generation"] == 1
@@ -353,16 +358,7 @@ def test_rollback_forks_from_a_kept_mold_whatever_is_on_the_disk(app, deploy):
         assert ctl.status()["previous"]["kept"] == "mold"
         assert re.search(r"generation 1 kept for a rollback for .+ \(mold\)", ctl("status"))
         fresh.flows(20)
-        app.write(IMPORT_ERROR)
-        mark = server.log.mark()
-        assert "generation 2 was taken back: generation 1 serves" in ctl("rollback")
-        server.log.wait("generation taken back", after=mark)
-        began, ended = (next(n for n in range(mark, len(server.log.lines)) if words in server.log.lines[n]) for words in ("taking a", "taken back"))
-        assert server.log.times[ended] - server.log.times[began] < 1.0
-        seen = fresh.bodies()[b"new"]
-        fresh.flows(50)
-        kept.flows(50)
-        assert fresh.bodies()[b"new"] <= seen + 2
+        roll_back_to_what_the_disk_lacks(server, ctl, app, kept, fresh)
     kept.assert_nothing_failed(at_least=50)
     fresh.assert_nothing_failed(at_least=50)
     assert server.get().text == "old" and len(ctl.workers(1)) == 2

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,6 @@ from harness.server import Server
 from harness.waiting import eventually
 
 pytestmark = [pytest.mark.wheel]
-
-
-@pytest.fixture
-def python(program, pytestconfig):
-    if pytestconfig.getoption("--binary") == "embedded":
-        pytest.skip("about the wheel")
-    return str(Path(program[0]).with_name("python"))
 
 
 @pytest.fixture

@@ -169,28 +169,26 @@ def test_requests_that_it_has_read_are_served_by_another_worker(start, app, kind
         assert len(server.log.find(line)) == 1
 
 
-def test_while_all_are_stuck_connections_wait_for_the_first_that_returns(start, app, kind):
-    server = start()
-    clients, _ = block(server, kind, workers=2)
-    waiting = [server.connect(timeout=30) for _ in range(20)]
+def answered_after_the_block(server, app, clients, count):
+    waiting = [server.connect(timeout=30) for _ in range(count)]
     for client in waiting:
         client.request()
     assert all(client.quiet(0.02) for client in waiting)
     release(app, clients)
     for client in waiting:
         answered(client)
+
+
+def test_while_all_are_stuck_connections_wait_for_the_first_that_returns(start, app, kind):
+    server = start()
+    clients, _ = block(server, kind, workers=2)
+    answered_after_the_block(server, app, clients, 20)
 
 
 def test_the_only_worker_serves_them_when_it_returns(start, app, kind):
     server = start(workers=1)
     clients, _ = block(server, kind)
-    waiting = [server.connect(timeout=30) for _ in range(5)]
-    for client in waiting:
-        client.request()
-    assert all(client.quiet(0.02) for client in waiting)
-    release(app, clients)
-    for client in waiting:
-        answered(client)
+    answered_after_the_block(server, app, clients, 5)
 
 
 @pytest.mark.parametrize("kind", ["asgi", "wsgi"])

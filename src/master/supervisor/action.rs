@@ -160,7 +160,7 @@ pub enum Answer {
         to: Generation,
         why: super::ReloadFailure,
     },
-    /// It still serves: the one before it does not boot any more.
+    /// It goes on serving: the generation before it fails to boot.
     NotTakenBack {
         generation: Generation,
         why: super::ReloadFailure,

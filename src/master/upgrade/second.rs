@@ -2,7 +2,7 @@
 //! the same listeners. An operator ends one of the two.
 //!
 //! Until then neither closes a listener for both, and the second one has names of its own: its pid file and control
-//! socket are called `.2`, and it does not notify the service manager. When the first one has ended it takes its place.
+//! socket are called `.2`, and it does not notify the service manager. When the first one has ended, the second takes its names.
 
 use std::fs;
 use std::os::fd::{AsRawFd, RawFd};

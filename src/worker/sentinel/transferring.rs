@@ -138,7 +138,7 @@ impl Watching {
         }
     }
 
-    /// This worker stops accepting: takes what is on its way if nobody else of its generation would.
+    /// This worker stops accepting: if no other worker of its generation accepts, it takes the connections that are passed on now.
     pub(super) fn take_last_transfers(&mut self) {
         let Some(transfers) = &self.own.transfers else {
             return;

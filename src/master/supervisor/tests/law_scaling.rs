@@ -30,7 +30,7 @@ impl Oracle {
         law!(self.keeps_up() && self.up, "cpus at the wrong time");
         law!(self.reload.is_none(), "cpus during a rollout");
         let Some((planned, there)) = self.scaling.cpus.take() else {
-            return Err("cpus of nobody".to_owned());
+            return Err("a number of CPUs that no generation asked for".to_owned());
         };
         let untouched = match planned.1 {
             Some(_) => planned.1 == there.1,
