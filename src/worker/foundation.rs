@@ -7,12 +7,12 @@ use pyo3::prelude::*;
 use super::{StartFailure, python};
 use crate::config::Settings;
 use crate::ipc::Phase;
-use python::{Hooks, Loaded, Scripts};
+use python::{Hooks, Preloaded, Scripts};
 
 pub struct Foundation {
     pub scripts: Scripts,
     /// Set in a mold.
-    pub app: Option<Loaded>,
+    pub app: Option<Preloaded>,
     /// Of a configuration file that was run in this process.
     pub hooks: Option<Hooks>,
 }
@@ -68,17 +68,23 @@ impl Foundation {
         settings: &Arc<Settings>,
     ) -> Result<(), StartFailure> {
         let scripts = &self.scripts;
-        let app = match &self.hooks {
+        let loaded = match &self.hooks {
             Some(hooks) => hooks
                 .app(py)
                 .and_then(|app| python::recognise(py, scripts, settings, app)),
             None => python::load(py, scripts, settings),
         };
-        let app = app
+        let loaded = loaded
             .map_err(|e| describe_failure(py, scripts, python::failed_phase(py, scripts, &e), e))?;
-        python::warm_up(py, scripts, settings, &app.app, None)
+        let warmth = python::warm_up(py, scripts, settings, &loaded.app, None)
             .map_err(|e| describe_failure(py, scripts, Phase::Import, e))?;
-        self.app = Some(app);
+        let description = python::describe(py, scripts, &loaded)
+            .map_err(|e| describe_failure(py, scripts, Phase::Boot, e))?;
+        self.app = Some(Preloaded {
+            loaded,
+            description,
+            warmth,
+        });
         Ok(())
     }
 }

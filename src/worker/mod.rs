@@ -55,7 +55,7 @@ use crate::observability;
 use crate::sys::Listener;
 use alone::WorkerPurpose;
 use foundation::{Foundation, ProcessKind, describe_failure, plain};
-use python::{ForkReturn, Loaded, Protocol, Relay, Scripts, Watched, WorkerHooks};
+use python::{ForkReturn, Preloaded, Protocol, Relay, Scripts, Warmth, Watched, WorkerHooks};
 
 /// Exit code after `worker_abort`; gunicorn's.
 const ABORTED: i32 = 1;
@@ -83,7 +83,7 @@ fn run_on(py: Python<'_>, mut worker_init: WorkerInit, foundation: Option<Founda
     let boot = Boot {
         app: None,
         foundation,
-        loaded: None,
+        preloaded: None,
         loaded_files,
         process: Process::Forked,
     };
@@ -122,7 +122,7 @@ struct Boot {
     /// Prepared by a mold; else it is prepared here.
     foundation: Option<Foundation>,
     /// The app loaded by a mold.
-    loaded: Option<Loaded>,
+    preloaded: Option<Preloaded>,
     loaded_files: Option<OwnedFd>,
     process: Process,
 }
@@ -158,7 +158,7 @@ fn live(
         Some(foundation) => foundation,
         None => Foundation::prepare(py, settings, process_kind, context.master.as_raw())?,
     };
-    boot.loaded = app;
+    boot.preloaded = app;
     python::offer_leadership(py, context.slot, context.leadership).map_err(plain)?;
     if boot.process == Process::Thread {
         context.commands.leave_signals();
@@ -221,17 +221,23 @@ fn serve(
     let describe_failure = |phase, error: PyErr| describe_failure(py, scripts, phase, error);
     let watched =
         Watched::new(py, boot.loaded_files).map_err(|e| describe_failure(Phase::Boot, e))?;
-    let loaded = match (boot.loaded, boot.app) {
-        (Some(loaded), _) => Ok(loaded),
-        (None, Some(app)) => python::recognise(py, scripts, &context.net.settings, app),
+    let loaded = match (boot.preloaded, boot.app) {
+        (Some(preloaded), _) => Ok((
+            preloaded.loaded,
+            Some((preloaded.description, preloaded.warmth)),
+        )),
+        (None, Some(app)) => {
+            python::recognise(py, scripts, &context.net.settings, app).map(|app| (app, None))
+        }
         (None, None) => match hooks {
             Some(hooks) => hooks
                 .app(py)
                 .and_then(|app| python::recognise(py, scripts, &context.net.settings, app)),
             None => python::load(py, scripts, &context.net.settings),
-        },
+        }
+        .map(|app| (app, None)),
     };
-    let mut loaded = loaded.map_err(|e| {
+    let (mut loaded, known) = loaded.map_err(|e| {
         watched.tell_failure(py, &e);
         describe_failure(python::failed_phase(py, scripts, &e), e)
     })?;
@@ -240,12 +246,19 @@ fn serve(
     let mounts = python::static_mounts(py, scripts, settings)
         .map_err(|e| describe_failure(Phase::Settings, e))?;
     context.net.serve_files(&mounts);
-    let described =
-        python::describe(py, scripts, &loaded).map_err(|e| describe_failure(Phase::Boot, e))?;
+    let (described, mut warmth) = match known {
+        Some((description, warmth)) => (description, Some(warmth)),
+        None => {
+            let description = python::describe(py, scripts, &loaded)
+                .map_err(|e| describe_failure(Phase::Boot, e))?;
+            (description, None)
+        }
+    };
     if let Some(hooks) = hooks {
         let app = hooks.initialise(py, &loaded.app);
         let app = app.map_err(|e| describe_failure(Phase::Boot, e))?;
         if !app.is(&loaded.app) {
+            warmth = None;
             loaded = python::recognise(py, scripts, settings, app)
                 .map_err(|e| describe_failure(python::failed_phase(py, scripts, &e), e))?;
         }
@@ -256,6 +269,10 @@ fn serve(
     *relay = python::route_logs(py, scripts, relay.take())
         .map_err(|e| describe_failure(Phase::Boot, e))?;
     let warm_up = |app: &Py<PyAny>, event_loop: Option<&Bound<'_, PyAny>>| {
+        match (warmth, event_loop) {
+            (Some(Warmth::Warm), _) | (Some(Warmth::LacksLoop), None) => return Ok(Warmth::Warm),
+            (Some(Warmth::LacksLoop), Some(_)) | (None, _) => {}
+        }
         python::warm_up(py, scripts, &context.net.settings, app, event_loop).map_err(|e| {
             watched.tell_failure(py, &e);
             describe_failure(Phase::Import, e)
@@ -332,7 +349,7 @@ fn serve_alone(
     let boot = Boot {
         app,
         foundation: None,
-        loaded: None,
+        preloaded: None,
         loaded_files: None,
         process: if python::is_main_thread(py) {
             Process::Main

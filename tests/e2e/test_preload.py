@@ -319,3 +319,14 @@ def test_the_master_keeps_no_descriptors(serve, app):
         server.reload()
         eventually(lambda: len(server.children()) == 3, "two workers and their mold are left")
     eventually(lambda: len(processes.descriptors(server.master)) == len(before), f"the master's descriptors are as at first: {before}")
+
+
+def test_a_booted_worker_shares_the_parts_of_a_large_app(serve, app):
+    """What describes and warms up the app looks at each part of it: in the mold, once."""
+    part = "class Part:\n    def __init__(self):\n        self.ballast = bytes(400)\n    def __call__(self):\n        pass\n"
+    parts = "parts = [Part() for _ in range(8000)]\nclass App:\n    def __init__(self):\n        self.routes = parts\n"
+    app.write(part + parts + "    async def __call__(self, scope, receive, send):\n        assert scope['type'] == 'http'\napp = App()\n")
+    server = serve(None, "--preload", workers=2)
+    own = [processes.unshared(pid) for pid in server.ready_pids()]
+    whole = processes.private(mold(server))
+    assert whole > 8 * 2**20 and max(own) < whole / 4, (own, whole)

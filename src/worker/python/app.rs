@@ -25,6 +25,14 @@ pub fn failed_phase(py: Python<'_>, scripts: &Scripts, error: &PyErr) -> Phase {
     }
 }
 
+/// What an app has loaded of that which its first request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warmth {
+    Warm,
+    /// Some of it can only be loaded with its event loop.
+    LacksLoop,
+}
+
 /// Loads what the app would otherwise load at its first request. `event_loop`: of an ASGI app; it is not running yet.
 ///
 /// # Errors
@@ -35,15 +43,20 @@ pub fn warm_up(
     settings: &Settings,
     app: &Py<PyAny>,
     event_loop: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
-    match settings.warm_up {
+) -> PyResult<Warmth> {
+    let lacks_loop = match settings.warm_up {
         WarmUp::Auto => scripts
             .framework
             .bind(py)
-            .call_method1("warm_up", (app, event_loop))
-            .map(drop),
-        WarmUp::Off => Ok(()),
-    }
+            .call_method1("warm_up", (app, event_loop))?
+            .is_truthy()?,
+        WarmUp::Off => false,
+    };
+    Ok(if lacks_loop {
+        Warmth::LacksLoop
+    } else {
+        Warmth::Warm
+    })
 }
 
 /// `ASGI (Django 5.2.1)`.
@@ -82,6 +95,14 @@ pub enum Protocol {
 pub struct Loaded {
     pub app: Py<PyAny>,
     pub protocol: Protocol,
+}
+
+/// An app as a mold has loaded it. What is known of it is kept: to look at all parts of the app again would make each worker
+/// copy their memory.
+pub struct Preloaded {
+    pub loaded: Loaded,
+    pub description: String,
+    pub warmth: Warmth,
 }
 
 /// From here on the user's modules can be imported.

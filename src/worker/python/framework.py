@@ -16,7 +16,10 @@ _MOST_PARTS = 10_000
 
 
 def warm_up(app, loop):
-    """`loop`: the event loop of an ASGI app, which is not running yet. Errors are the app's own."""
+    """`loop`: the event loop of an ASGI app, which is not running yet. Errors are the app's own.
+
+    Returns whether something is left that can only be loaded with the loop.
+    """
     parts = list(_parts_of(app))
     if _serves_django(parts):
         _warm_django()
@@ -26,6 +29,8 @@ def warm_up(app, loop):
         error = loop.run_until_complete(_attempt(_build_stacks, stacks))
         if error is not None:
             raise error
+        return False
+    return bool(stacks)
 
 
 async def _attempt(function, *arguments):

@@ -21,7 +21,8 @@ mod text;
 mod watched;
 
 pub use app::{
-    Loaded, Protocol, describe, failed_phase, load, loader, ready_host, recognise, warm_up,
+    Loaded, Preloaded, Protocol, Warmth, describe, failed_phase, load, loader, ready_host,
+    recognise, warm_up,
 };
 pub use cancel::{
     allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel, main_thread_is_interruptible,

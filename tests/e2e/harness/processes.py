@@ -90,6 +90,12 @@ def private(pid):
     return int(_status(pid, "RssAnon").split()[0]) * 1024
 
 
+def unshared(pid):
+    """Memory in bytes that it has written to, and that no other process maps any more."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Private_Dirty:")) * 1024
+
+
 def signal_mask(pid, kind="SigBlk"):
     """Signal numbers in a mask of `status`: SigBlk, SigIgn, SigCgt."""
     bits = int(_status(pid, kind), 16)
