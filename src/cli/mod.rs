@@ -14,6 +14,7 @@ mod usage;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::config::{
     effective,
 };
 use crate::master::upgrade::first::FirstMaster;
-use crate::master::upgrade::{CHECK, PreviousMaster, take_over};
+use crate::master::upgrade::{CHECK, PreviousMaster, rehearse, take_over};
 use crate::master::{self, Detached, Host, Listener, RunOutcome, ServerListeners};
 use crate::observability;
 use addresses::AddressSources;
@@ -93,17 +94,31 @@ pub fn main(arguments: Vec<OsString>, entry: &dyn EntryPoint) -> u8 {
         let arguments = arguments.into_iter().skip(1).collect();
         return run(arguments, entry, Some(Before::Asks(&predecessor)));
     }
-    let code = run(arguments, entry, Some(Before::Left(&predecessor)));
-    predecessor.go_back(&format!(
-        "the new program ended with exit code {code}; the log says why"
-    ));
-    code
+    if predecessor.is_rehearsal() {
+        return run(arguments, entry, Some(Before::Rehearses(&predecessor)));
+    }
+    predecessor.keep_way_back();
+    let left = AssertUnwindSafe(|| run(arguments, entry, Some(Before::Left(&predecessor))));
+    match catch_unwind(left) {
+        Ok(code) => {
+            predecessor.go_back(&format!(
+                "the new program ended with exit code {code}; the log says why"
+            ));
+            code
+        }
+        Err(panic) => {
+            predecessor.go_back("the new program panicked; the log says why");
+            resume_unwind(panic)
+        }
+    }
 }
 
 /// The program whose place this one is to take (`master::Predecessor`).
 enum Before<'a> {
     /// Whether that can be done.
     Asks(&'a PreviousMaster),
+    /// As if it was in this process, in a child.
+    Rehearses(&'a PreviousMaster),
     /// It was in this process.
     Left(&'a PreviousMaster),
     /// It goes on beside this one.
@@ -322,13 +337,17 @@ fn serve_here(
 }
 
 fn serve(
-    settings: Settings,
+    mut settings: Settings,
     sources: &ConfigurationSources,
     arguments: &[OsString],
     process_environment: &ProcessEnvironment,
     entry: &dyn EntryPoint,
     before: Option<Before<'_>>,
 ) -> u8 {
+    if matches!(before, Some(Before::Rehearses(_))) {
+        // What it says is for the program that tries it.
+        (settings.error_log, settings.access_log) = (LogTarget::Stderr, None);
+    }
     // Before the logs are opened: they must not keep the terminal open.
     let announcement = match settings.place {
         ProcessMode::Foreground => None,
@@ -358,6 +377,10 @@ fn serve(
     let settings = Arc::new(settings);
     let outcome = match before {
         Some(Before::Left(predecessor)) => take_over(predecessor, settings, &configuration, entry),
+        Some(Before::Rehearses(predecessor)) => {
+            rehearse(predecessor, &settings, &configuration, entry)
+                .map(|answer| RunOutcome::Exit(report::print(&answer)))
+        }
         Some(Before::Runs(first)) => {
             master::run(settings, &configuration, entry, announcement, Some(first))
         }

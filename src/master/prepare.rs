@@ -70,7 +70,7 @@ impl Shell<'_> {
             let copy = || output.duplicate().map(Stdio::from);
             command.stdout(copy()?).stderr(copy()?);
         }
-        start_group(&mut command, self.fleet.identity.clone(), None)
+        start_group(&mut command, self.fleet.identity.clone(), &[])
     }
 
     pub(super) fn signal_preparation(&mut self, signal: Signal) {

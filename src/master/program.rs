@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::commands::PRIVATE;
 use crate::sys::command::{kill_group, start_group};
+use crate::sys::crash_return::ends_too;
 use crate::sys::signals::{FirstProcessSignals, SignalNumber};
 use crate::sys::{self, MemFile, Pid, clock, pipe, process, wait_readable};
 
@@ -75,7 +76,7 @@ impl Program {
             command.env_remove(name);
         });
         Ok(ProgramProcess {
-            pid: start_group(&mut command, None, Some(given.as_fd()))?,
+            pid: start_group(&mut command, None, &[given.as_raw_fd()])?,
             output: File::from(reader),
             answer: Vec::new(),
         })
@@ -90,6 +91,7 @@ impl Program {
         let stops = [SignalNumber::TERM, SignalNumber::INT, SignalNumber::QUIT];
         let signals = FirstProcessSignals::open(&stops)?;
         let mut child = self.start()?;
+        ends_too(Some(child.pid));
         let answer = loop {
             if let Some(signals) = &signals
                 && let Some(arrival) = signals.next()?
@@ -116,6 +118,7 @@ impl Program {
         };
         child.kill();
         process::wait(child.pid)?;
+        ends_too(None);
         answer
     }
 }

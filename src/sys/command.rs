@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use super::{Error, Identity, Pid, Result, restore_descriptor_limit};
 
 /// Starts a program as the leader of a group, as another user if one is given. Only `reap` waits for it.
 ///
-/// `kept`: a descriptor that it gets under the same number, beside standard input, output and error.
+/// `kept`: the descriptors that it gets under the same numbers, beside standard input, output and error.
 ///
 /// # Errors
 /// The system's, among them that there is no such program.
 pub fn start_group(
     command: &mut Command,
     identity: Option<Identity>,
-    kept: Option<BorrowedFd<'_>>,
+    kept: &[RawFd],
 ) -> Result<Pid> {
     let parent = Pid::this();
-    let kept = kept.map(|fd| fd.as_raw_fd());
+    let kept = kept.to_vec();
     command.process_group(0);
     // SAFETY: the closure runs in a child that has one thread, as its parent had when it forked; it makes system calls and
     // allocates at most for an error, on a heap whose lock no other thread can have held.
@@ -35,9 +35,7 @@ pub fn start_group(
             let raw = |error: Error| error.source;
             start_as_program().map_err(raw)?;
             restore_descriptor_limit();
-            if let Some(kept) = kept {
-                keep_open(kept)?;
-            }
+            kept.iter().try_for_each(|fd| keep_open(*fd))?;
             if let Some(identity) = &identity {
                 identity.assume().map_err(raw)?;
             }

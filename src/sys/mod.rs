@@ -5,6 +5,7 @@ mod cgroup;
 pub mod clock;
 pub mod command;
 pub mod cpus;
+pub mod crash_return;
 pub mod daemon;
 mod descriptor;
 mod descriptor_limit;

@@ -40,8 +40,22 @@ fn try_replace(
     kept: &[RawFd],
 ) -> io::Result<Infallible> {
     let path = CString::new(path.as_bytes())?;
+    let words = words_of(words)?;
+    let environment = environment_with(variables)?;
+    for fd in kept {
+        mark(*fd, FdFlag::empty())?;
+    }
+    restore_descriptor_limit();
+    Ok(execve(&path, &words, &environment)?)
+}
+
+pub(super) fn words_of(words: &[OsString]) -> io::Result<Vec<CString>> {
     let words = words.iter().map(|word| CString::new(word.as_bytes()));
-    let words: Vec<_> = words.collect::<Result<_, _>>()?;
+    Ok(words.collect::<Result<_, _>>()?)
+}
+
+/// That of this process, with these variables.
+pub(super) fn environment_with(variables: &[(String, String)]) -> io::Result<Vec<CString>> {
     let replaced = |name: &OsStr| variables.iter().any(|(own, _)| name == own.as_str());
     let inherited = std::env::vars_os().filter(|(name, _)| !replaced(name));
     let own = variables.iter().cloned();
@@ -52,12 +66,7 @@ fn try_replace(
         pair.extend(value.into_vec());
         CString::new(pair)
     });
-    let environment: Vec<_> = environment.collect::<Result<_, _>>()?;
-    for fd in kept {
-        mark(*fd, FdFlag::empty())?;
-    }
-    restore_descriptor_limit();
-    Ok(execve(&path, &words, &environment)?)
+    Ok(environment.collect::<Result<_, _>>()?)
 }
 
 fn mark(fd: RawFd, flag: FdFlag) -> nix::Result<()> {

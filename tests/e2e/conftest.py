@@ -11,7 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness.apps import version  # noqa: E402
 from harness.as_wsgi import as_wsgi  # noqa: E402
+from harness.ctl import Ctl  # noqa: E402
 from harness.place import ROOT, SITE  # noqa: E402
 from harness.server import Server  # noqa: E402
 from harness.tls import Authority  # noqa: E402
@@ -147,6 +149,36 @@ def launch(request, program, app):
         except AssertionError as error:
             complaints.append(str(error))
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def installed(program, tmp_path):
+    """Where the program is started from: a link, which a deploy points elsewhere."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    link = directory / "rgun"
+    link.symlink_to(program[0])
+    return link
+
+
+@pytest.fixture
+def start_installed(request, app, installed, tmp_path):
+    """`server, ctl = start_installed(workers=2)`: version "old" serves, by the program that is installed."""
+    servers = []
+
+    def start(*options, workers=2, code=version("old"), **keywords):
+        app.write(code)
+        path = tmp_path / "ctl.sock"
+        loop = request.config.getoption("--loop")
+        words = ["--loop", loop, "-w", workers, "--control-socket", path, "--pid", tmp_path / "pid", *options]
+        server = Server([str(installed)], app.path, "app:app", *map(str, words), **keywords)
+        servers.append(server)
+        server.wait_ready(workers)
+        return server, Ctl([str(installed)], path)
+
+    yield start
+    complaints = [complaint for complaint in (server.end() for server in servers) if complaint]
+    assert not complaints, complaints
 
 
 @pytest.fixture

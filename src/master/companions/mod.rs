@@ -76,7 +76,7 @@ impl Shell<'_> {
         command
             .stdout(Stdio::from(copy))
             .stderr(Stdio::from(theirs));
-        let pid = start_group(&mut command, self.fleet.identity.clone(), None)?;
+        let pid = start_group(&mut command, self.fleet.identity.clone(), &[])?;
         Ok(Running {
             pid,
             command: in_words(program),

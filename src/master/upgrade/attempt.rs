@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{AfterCheck, Check};
 use crate::master::launch::Launch;
 use crate::master::supervisor::Token;
 use crate::sys::Pid;
@@ -48,7 +48,10 @@ pub struct Attempt {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
+    /// It is tried, and has not answered yet.
     Asked,
+    /// It has answered, and is tried as it will be started when nothing is left to handle.
+    Answered,
     /// It can take over, and does when nothing is left to handle.
     Ready,
     Failed(String),
@@ -76,7 +79,8 @@ impl UpgradeAttempt {
             return false;
         };
         attempt.stage = match attempt.check.verdict(exit) {
-            Ok(()) => Stage::Ready,
+            Ok(AfterCheck::Rehearse) => Stage::Answered,
+            Ok(AfterCheck::TakeOver) => Stage::Ready,
             Err(why) => Stage::Failed(why),
         };
         true

@@ -1,10 +1,13 @@
-//! The new program is asked before it is started: run as a child with the state, it reads it and the configuration, and answers.
+//! The new program is tried before this process becomes it: as a child with the state, first with an option that makes it answer and
+//! nothing else, then with exactly the words and the environment that it will have (a rehearsal).
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::master::commands::PRIVATE;
 use crate::master::launch::Launch;
 use crate::sys::command::{kill_group, start_group};
 use crate::sys::process::ProcessExit;
@@ -19,12 +22,31 @@ pub const FAILED_VARIABLE: &str = "__RGUN_UPGRADE_FAILED";
 pub const CHECK: &str = "--upgrade-check";
 /// Before the secret, on a line of its own.
 const ANSWER: &str = "rgun can take over: ";
+/// The same; of a program that knows what a rehearsal is.
+const REHEARSES: &str = "rgun rehearses: ";
 /// Of what a program says that refuses, the last characters.
 const LONGEST: usize = 2000;
 
-/// A program that is being asked.
+/// How a program is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckKind {
+    /// `--upgrade-check`
+    Check,
+    /// As it will be started, up to the moment at which it would take over.
+    Rehearsal,
+}
+
+/// What follows a trial that went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterCheck {
+    Rehearse,
+    TakeOver,
+}
+
+/// A program that is being tried.
 #[derive(Debug)]
 pub struct Check {
+    kind: CheckKind,
     pid: Pid,
     /// Its output and its errors.
     said: MemFile,
@@ -37,41 +59,49 @@ pub struct Check {
 
 /// What a program prints that can take over.
 pub fn answer(secret: &str) -> String {
-    format!("{ANSWER}{secret}\n")
+    format!("{ANSWER}{secret}\n{REHEARSES}{secret}\n")
+}
+
+/// What is handed over in a trial.
+pub struct HandedOver<'a> {
+    pub state: &'a MemFile,
+    /// In the state, and in the answer of whoever has read it.
+    pub secret: String,
+    /// They are there under the same numbers.
+    pub descriptors: &'a [RawFd],
 }
 
 impl Check {
     /// # Errors
     /// There is no such program, or it cannot be run.
     pub fn start(
-        (launch, removed): (&Launch, &[&str]),
+        kind: CheckKind,
+        launch: &Launch,
         directory: &Path,
-        state: &MemFile,
-        secret: String,
+        handed: HandedOver<'_>,
         patience: Duration,
     ) -> sys::Result<Self> {
         let said = MemFile::new(c"rgun-upgrade-check")?;
         let stream = || -> sys::Result<Stdio> { Ok(OwnedFd::from(said.again()?).into()) };
-        let mut command = Command::new(&launch.path);
-        let (before, own) = launch.words_before_own();
+        let mut command = match kind {
+            CheckKind::Check => asking(launch),
+            CheckKind::Rehearsal => as_it_will_be(launch),
+        };
+        let variables = launch.variables.iter();
         command
-            .args(before)
-            .arg(CHECK)
-            .args(own)
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(stream()?)
-            .stderr(stream()?);
-        removed.iter().for_each(|name| {
-            command.env_remove(name);
-        });
-        let variables = launch.variables.iter();
-        command.envs(variables.map(|(name, value)| (name, value)));
-        command.env(STATE_VARIABLE, state.as_raw_fd().to_string());
+            .stderr(stream()?)
+            .envs(variables.map(|(name, value)| (name, value)))
+            .env(STATE_VARIABLE, handed.state.as_raw_fd().to_string());
+        let state = handed.state.as_raw_fd();
+        let kept: Vec<RawFd> = handed.descriptors.iter().copied().chain([state]).collect();
         Ok(Self {
-            pid: start_group(&mut command, None, Some(state.as_fd()))?,
+            kind,
+            pid: start_group(&mut command, None, &kept)?,
             said,
-            secret,
+            secret: handed.secret,
             until: clock::monotonic() + patience,
             patience,
             late: false,
@@ -104,29 +134,52 @@ impl Check {
     ///
     /// # Errors
     /// Why it cannot take over.
-    pub fn verdict(&self, exit: ProcessExit) -> Result<(), String> {
+    pub fn verdict(&self, exit: ProcessExit) -> Result<AfterCheck, String> {
+        let (when, unanswered) = match self.kind {
+            CheckKind::Check => ("", "did not answer --upgrade-check"),
+            CheckKind::Rehearsal => (
+                ", started as for the upgrade,",
+                "ended without having read the state",
+            ),
+        };
         if self.late {
             let seconds = self.patience.as_secs();
-            return Err(format!("the new program gave no answer within {seconds} s"));
+            return Err(format!(
+                "the new program{when} gave no answer within {seconds} s"
+            ));
         }
         let said = self.said.read();
-        let answered = said.contains(&answer(&self.secret));
+        let says = |before: &str| said.contains(&format!("{before}{}\n", self.secret));
+        let failed = |how: String| format!("the new program{when} {how}{}", last_words(&said));
         match exit {
-            ProcessExit::Code(0) if answered => Ok(()),
-            ProcessExit::Code(0) => Err(format!(
-                "the new program did not answer {CHECK}{}",
-                last_words(&said)
-            )),
-            ProcessExit::Code(code) => Err(format!(
-                "the new program ended with exit code {code}{}",
-                last_words(&said)
-            )),
-            ProcessExit::Signal { signal, .. } => Err(format!(
-                "the new program was ended by {signal}{}",
-                last_words(&said)
-            )),
+            ProcessExit::Code(0) if says(ANSWER) => Ok(match self.kind {
+                CheckKind::Check if says(REHEARSES) => AfterCheck::Rehearse,
+                CheckKind::Check | CheckKind::Rehearsal => AfterCheck::TakeOver,
+            }),
+            ProcessExit::Code(0) => Err(failed(unanswered.to_owned())),
+            ProcessExit::Code(code) => Err(failed(format!("ended with exit code {code}"))),
+            ProcessExit::Signal { signal, .. } => Err(failed(format!("was ended by {signal}"))),
         }
     }
+}
+
+fn asking(launch: &Launch) -> Command {
+    let mut command = Command::new(&launch.path);
+    let (before, own) = launch.words_before_own();
+    command.args(before).arg(CHECK).args(own);
+    PRIVATE.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    command
+}
+
+/// What has another effect than later would hide what fails later.
+fn as_it_will_be(launch: &Launch) -> Command {
+    let mut command = Command::new(&launch.path);
+    if let Some((name, words)) = launch.words.split_first() {
+        command.arg0(name).args(words);
+    }
+    command
 }
 
 /// Behind a colon; empty where it said nothing.

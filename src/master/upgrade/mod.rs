@@ -1,7 +1,8 @@
 //! Upgrade in place: another program goes on in this process, with everything that is open and every child.
 //!
-//! It is asked first, as a child that gets the same state (`check`). Then this process becomes it (`exec`), and it takes over
-//! (`takeover`): it works with copies of the descriptors until all is there, so that up to then the way back is open.
+//! It is tried first, as a child that gets the same state (`check`). Then this process becomes it (`exec`), and it takes over
+//! (`takeover`): it works with copies of the descriptors until all is there, so that up to then the way back is open, also for one
+//! that crashes or hangs.
 
 pub mod attempt;
 mod check;
@@ -14,14 +15,14 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use check::{CHECK, answer};
-pub use takeover::{PreviousMaster, take_over};
+pub use takeover::{PreviousMaster, rehearse, take_over};
 
 use self::attempt::{Attempt, Stage, Then};
-use self::check::{Check, STATE_VARIABLE};
+use self::check::{Check, CheckKind, HandedOver, STATE_VARIABLE};
 use self::state::{State, StateHeader, VERSION};
-use super::commands::PRIVATE;
 use super::control::protocol::ControlResponse;
 use super::control::refused;
 use super::descriptors::KeptDescriptors;
@@ -62,22 +63,45 @@ impl Shell<'_> {
         let launch = self.host.successor();
         let launch = launch.ok_or("it is not known how this program was started")?;
         self.upgrade.executable = File::open(OWN_EXECUTABLE).ok();
-        let secret = format!("{:016x}{:016x}", random(), random());
-        let (state, _) = self.written(&callers, then, &secret).map_err(in_words)?;
-        let serving = self
-            .generations
-            .generation_configs
-            .get(&self.supervisor.generation());
-        let settings = serving.map_or(&self.generations.first, |serving| &serving.settings);
-        let (start, patience) = (&self.generations.start, settings.upgrade_timeout);
-        let check = Check::start((&launch, &PRIVATE), start, &state, secret, patience);
         Ok(Attempt {
-            check: check.map_err(|error| error.to_string())?,
+            check: self.try_out(CheckKind::Check, &launch, &callers, then)?,
             callers,
             then,
             launch,
             stage: Stage::Asked,
         })
+    }
+
+    fn try_out(
+        &self,
+        kind: CheckKind,
+        launch: &Launch,
+        callers: &[Token],
+        then: Then,
+    ) -> Result<Check, String> {
+        let secret = format!("{:016x}{:016x}", random(), random());
+        let reader = StateReader::Child {
+            rehearses: kind == CheckKind::Rehearsal,
+            secret: secret.clone(),
+        };
+        let (state, kept) = self.written(callers, then, reader).map_err(in_words)?;
+        let handed = HandedOver {
+            state: &state,
+            secret,
+            descriptors: match kind {
+                CheckKind::Check => &[],
+                CheckKind::Rehearsal => kept.numbers(),
+            },
+        };
+        let (start, patience) = (&self.generations.start, self.upgrade_patience());
+        Check::start(kind, launch, start, handed, patience).map_err(|error| error.to_string())
+    }
+
+    fn upgrade_patience(&self) -> Duration {
+        let configs = &self.generations.generation_configs;
+        let serving = configs.get(&self.supervisor.generation());
+        let settings = serving.map_or(&self.generations.first, |serving| &serving.settings);
+        settings.upgrade_timeout
     }
 
     fn may_upgrade(&self) -> Result<(), String> {
@@ -106,7 +130,7 @@ impl Shell<'_> {
         let failed = match &attempt.stage {
             Stage::Asked => return attempt.check.enforce(),
             Stage::Failed(why) => Some(why.clone()),
-            Stage::Ready => self.may_upgrade().err(),
+            Stage::Answered | Stage::Ready => self.may_upgrade().err(),
         };
         if failed.is_none() && !self.is_at_rest() {
             return;
@@ -114,8 +138,26 @@ impl Shell<'_> {
         let Some(attempt) = self.upgrade.attempt.take() else {
             return;
         };
-        let why = failed.unwrap_or_else(|| self.become_successor(&attempt));
-        self.upgrade_failed(&attempt.callers, &why);
+        let callers = attempt.callers.clone();
+        let why = match (failed, &attempt.stage) {
+            (Some(why), _) => Err(why),
+            (None, Stage::Answered) => self.rehearse(attempt),
+            (None, _) => Err(self.become_successor(&attempt)),
+        };
+        if let Err(why) = why {
+            self.upgrade_failed(&callers, &why);
+        }
+    }
+
+    fn rehearse(&mut self, attempt: Attempt) -> Result<(), String> {
+        let Attempt { launch, then, .. } = &attempt;
+        let check = self.try_out(CheckKind::Rehearsal, launch, &attempt.callers, *then)?;
+        self.upgrade.attempt = Some(Attempt {
+            check,
+            stage: Stage::Asked,
+            ..attempt
+        });
+        Ok(())
     }
 
     /// Nothing is on its way that the state does not tell of.
@@ -141,10 +183,11 @@ impl Shell<'_> {
         tracing::info!(%program, "upgrade: handing over to the new program");
         self.hook_exec();
         observability::flush_pending();
-        let (state, kept) = match self.written(&attempt.callers, attempt.then, "") {
-            Ok(written) => written,
-            Err(error) => return in_words(error),
-        };
+        let (state, kept) =
+            match self.written(&attempt.callers, attempt.then, StateReader::Successor) {
+                Ok(written) => written,
+                Err(error) => return in_words(error),
+            };
         // Relative paths, and `current`, are meant as they were at the start.
         if let Err(error) = std::env::set_current_dir(&self.generations.start) {
             return sys::Error::new("chdir", self.generations.start.display(), error).to_string();
@@ -163,8 +206,12 @@ impl Shell<'_> {
         &self,
         callers: &[Token],
         then: Then,
-        secret: &str,
+        reader: StateReader,
     ) -> Result<(MemFile, KeptDescriptors), Unwritten> {
+        let (secret, rehearsal) = match reader {
+            StateReader::Child { secret, rehearses } => (secret, rehearses),
+            StateReader::Successor => (String::new(), false),
+        };
         let mut kept = KeptDescriptors::default();
         let back = self.way_back(&mut kept)?;
         let ends = self.fleet.lifeline.ends().ok_or(Unwritten::NoWayBack)?;
@@ -211,9 +258,11 @@ impl Shell<'_> {
                 version: VERSION,
                 release: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
-                secret: secret.to_owned(),
+                secret,
                 back,
                 descriptors: kept.numbers().to_vec(),
+                rehearsal,
+                patience: Some(self.upgrade_patience()),
             },
         };
         let text = serde_json::to_vec(&state)?;
@@ -230,6 +279,14 @@ impl Shell<'_> {
         }
         Ok(back)
     }
+}
+
+/// For whom the state is written.
+enum StateReader {
+    /// It answers with the secret.
+    Child { secret: String, rehearses: bool },
+    /// The program that this process becomes.
+    Successor,
 }
 
 /// Why there is no state to hand over.

@@ -41,6 +41,12 @@ pub struct StateHeader {
     pub back: Launch,
     /// All that stay open over the exec.
     pub descriptors: Vec<RawFd>,
+    /// The reader is a child that is tried: it answers when it has restored everything, and goes no further.
+    #[serde(default)]
+    pub rehearsal: bool,
+    /// How long the new program may take to take over; `None`: the program before does not say.
+    #[serde(default)]
+    pub patience: Option<Duration>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

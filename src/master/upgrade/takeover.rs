@@ -1,8 +1,9 @@
 //! The new program: it reads what the one before has handed over, and goes on with it, or starts that one again.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, iter};
 
 use super::attempt::Then;
@@ -24,9 +25,13 @@ use crate::master::shell::{HEARD, Lifeline, Shell};
 use crate::master::supervisor::{Command, Event, Signal, Supervisor};
 use crate::master::workers::Workers;
 use crate::master::{Error, names, serve};
+use crate::sys::crash_return::{CrashEnding, CrashReturn};
 use crate::sys::process::{Parentage, ProcessExit, remove_variable, whose_child};
 use crate::sys::signals::SignalQueue;
 use crate::sys::{self, Pid, close_inherited, replace_program};
+
+/// Where the program before does not say how long that may take: the default of `--upgrade-timeout`.
+const LEFT_AFTER: Duration = Duration::from_secs(60);
 
 /// The program that was in this process before, and what it has left.
 #[derive(Debug)]
@@ -35,8 +40,19 @@ pub struct PreviousMaster {
     text: String,
     /// This program has been in the process before: the other one failed, and why.
     failed: Option<String>,
-    /// There is no way back any more.
-    taken: Cell<bool>,
+    way_back: RefCell<WayBack>,
+}
+
+/// To the program before.
+#[derive(Debug, Default)]
+enum WayBack {
+    /// There is none: this program has taken over, or it is another process.
+    #[default]
+    Closed,
+    /// It is taken where this program ends by itself.
+    Open,
+    /// Also where it crashes or hangs.
+    Guarded { _until_closed: CrashReturn },
 }
 
 impl PreviousMaster {
@@ -51,8 +67,43 @@ impl PreviousMaster {
             memory,
             text: state::text_behind(memory).unwrap_or_default(),
             failed,
-            taken: Cell::new(false),
+            way_back: RefCell::default(),
         })
+    }
+
+    /// This process is what the program before was: from here on that one is started again, whatever happens to this one.
+    pub fn keep_way_back(&self) {
+        let Some(header) = self.leaves() else {
+            return;
+        };
+        let StateHeader { back, patience, .. } = &header;
+        let variables = |ending| self.variables_of_return(&header, &reason_of(ending));
+        let patience = patience.unwrap_or(LEFT_AFTER);
+        let guard = CrashReturn::arm(&back.path, &back.words, variables, patience);
+        self.way_back.replace(match guard {
+            Ok(guard) => WayBack::Guarded {
+                _until_closed: guard,
+            },
+            Err(_) => WayBack::Open,
+        });
+    }
+
+    /// `None`: there is no program to return to.
+    fn leaves(&self) -> Option<StateHeader> {
+        let header = state::header(&self.text).ok()?;
+        (self.failed.is_none() && !header.rehearsal).then_some(header)
+    }
+
+    /// This is a child that does all that the new program does, and answers when it would take over.
+    pub fn is_rehearsal(&self) -> bool {
+        state::header(&self.text).is_ok_and(|header| header.rehearsal)
+    }
+
+    fn variables_of_return(&self, header: &StateHeader, reason: &str) -> Vec<(String, String)> {
+        let mut variables = header.back.variables.clone();
+        variables.push((STATE_VARIABLE.to_owned(), self.memory.to_string()));
+        variables.push((FAILED_VARIABLE.to_owned(), reason.to_owned()));
+        variables
     }
 
     /// `--upgrade-check`: what a program answers that can go on with it.
@@ -65,21 +116,23 @@ impl PreviousMaster {
         Ok(super::answer(&state.header.secret))
     }
 
+    fn read(&self) -> Result<(State, Supervisor), Error> {
+        state::read(&self.text).map_err(|error| Error::NotTakenOver(error.to_string()))
+    }
+
     /// This program ends, and did not take over: the one before is started again, with the reason. It comes back only where
     /// that cannot be done.
     pub fn go_back(&self, reason: &str) {
-        if self.taken.get() || self.failed.is_some() {
+        if matches!(self.way_back.take(), WayBack::Closed) {
             return;
         }
-        let Ok(StateHeader {
-            back, descriptors, ..
-        }) = state::header(&self.text)
-        else {
+        let Some(header) = self.leaves() else {
             return;
         };
-        let mut variables = back.variables.clone();
-        variables.push((STATE_VARIABLE.to_owned(), self.memory.to_string()));
-        variables.push((FAILED_VARIABLE.to_owned(), reason.to_owned()));
+        let variables = self.variables_of_return(&header, reason);
+        let StateHeader {
+            back, descriptors, ..
+        } = header;
         let kept: Vec<RawFd> = descriptors.into_iter().chain([self.memory]).collect();
         let error = replace_program(&back.path, &back.words, &variables, &kept);
         tracing::error!(%error, "upgrade failed, and the program before cannot be started again");
@@ -99,40 +152,70 @@ pub fn take_over(
     // The signals are blocked since before the exec; those that have come wait.
     let signals = SignalQueue::open(&HEARD)?;
     sys::set_title("rgun: master", &names::master(&settings));
-    let (state, supervisor) =
-        state::read(&predecessor.text).map_err(|error| Error::NotTakenOver(error.to_string()))?;
+    let (state, supervisor) = predecessor.read()?;
     let mut shell = Shell::new(Arc::clone(&settings), signals, configuration, host)?;
     let descriptors = state.header.descriptors.clone();
-    let handed = Handed {
-        from: state.header.release.clone(),
-        callers: state.callers.clone(),
-        then: state.then,
-    };
-    shell.restore(state, supervisor, &settings)?;
-    predecessor.taken.set(true);
+    let remaining = shell.restore(state, supervisor, &settings)?;
+    drop(predecessor.way_back.take());
     // All of them were copied.
     close_inherited(&descriptors);
     close_inherited(&[predecessor.memory]);
-    shell.resume(handed, predecessor.failed.as_deref())?;
+    shell.resume(remaining, predecessor.failed.as_deref())?;
     serve(shell, &mut None, host)
 }
 
+/// All of `take_over` but for what cannot be undone, in a child of the program before. Returns the answer.
+///
+/// # Errors
+/// Why this program could not go on.
+pub fn rehearse(
+    predecessor: &PreviousMaster,
+    settings: &Arc<Settings>,
+    configuration: &dyn Configuration,
+    host: &dyn Host,
+) -> Result<String, Error> {
+    if let Some(why) = &predecessor.failed {
+        // Another program has failed here and has started this one, as it would have in the place of the master.
+        return Err(Error::NotTakenOver(why.clone()));
+    }
+    let signals = SignalQueue::open(&HEARD)?;
+    sys::set_title("rgun: upgrade rehearsal", &names::master(settings));
+    let (state, supervisor) = predecessor.read()?;
+    let answer = super::answer(&state.header.secret);
+    let mut shell = Shell::new(Arc::clone(settings), signals, configuration, host)?;
+    shell.restore(state, supervisor, settings)?;
+    Ok(answer)
+}
+
+fn reason_of(ending: CrashEnding) -> String {
+    match ending {
+        CrashEnding::Crashed(signal) => {
+            format!("the new program crashed ({signal}) before it had taken over")
+        }
+        CrashEnding::TookTooLong => {
+            "the new program had not taken over within --upgrade-timeout".to_owned()
+        }
+    }
+}
+
 /// What remains to be done with it.
-struct Handed {
+struct Remaining {
     from: String,
+    monitor: Option<Pid>,
     callers: Vec<crate::master::supervisor::Token>,
     then: Then,
 }
 
 impl Shell<'_> {
-    /// Everything that was open, by copies.
+    /// Everything that was open, by copies. Nothing outside of this process changes: it may be a rehearsal.
     fn restore(
         &mut self,
         state: State,
         supervisor: Supervisor,
         settings: &Arc<Settings>,
-    ) -> Result<(), Error> {
-        if state.header.pid != std::process::id() {
+    ) -> Result<Remaining, Error> {
+        let header = state.header;
+        if !header.rehearsal && header.pid != std::process::id() {
             return Err(ipc::Error::Malformed("the state of another process").into());
         }
         self.supervisor = supervisor;
@@ -144,9 +227,6 @@ impl Shell<'_> {
         if !self.helpers.monitor.binds.listeners.is_empty() {
             self.helpers.companions.show()?;
             self.show_companions();
-        }
-        if let Some(pid) = state.monitor.and_then(Pid::new) {
-            self.helpers.monitor.restore(pid);
         }
         let board = self.fleet.scoreboard.board();
         self.fleet.workers = Workers::restore(state.workers, board)?;
@@ -176,7 +256,12 @@ impl Shell<'_> {
         self.reporting.restart_counters = state.restart_counters;
         self.reporting.note = state.note;
         self.reporting.description = state.description;
-        Ok(())
+        Ok(Remaining {
+            from: header.release,
+            monitor: state.monitor.and_then(Pid::new),
+            callers: state.callers,
+            then: state.then,
+        })
     }
 
     fn restore_listeners(
@@ -227,13 +312,16 @@ impl Shell<'_> {
     }
 
     /// The way back is closed: what has happened meanwhile, and what follows.
-    fn resume(&mut self, handed: Handed, failed: Option<&str>) -> Result<(), Error> {
-        let Handed {
+    fn resume(&mut self, remaining: Remaining, failed: Option<&str>) -> Result<(), Error> {
+        let Remaining {
             from,
+            monitor,
             callers,
             then,
-            ..
-        } = handed;
+        } = remaining;
+        if let Some(monitor) = monitor {
+            self.helpers.monitor.restore(monitor);
+        }
         self.reporting.service.resume();
         self.miss_children();
         self.reap()?;
