@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, value_parser};
 
+use super::misuse::{self, USAGE};
 use super::report;
 use crate::init::{Choices, DeployTarget, Draft, Project, Unclear, drafts};
-
-const USAGE: u8 = 2;
 
 const MORE: &str = "\
 The app, Django's settings, static files, Python's version and the requirements are read from the project's files; nothing is imported. \
@@ -80,20 +79,13 @@ pub(super) fn command() -> Command {
 
 /// `arguments` begin after `init`. Returns the exit code: 0 when all files were written.
 pub(super) fn main(arguments: Vec<OsString>) -> u8 {
-    let matches = match command().try_get_matches_from(arguments) {
+    let mut command = command();
+    let matches = match command.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
-        Err(error) => {
-            return match error.kind() {
-                ErrorKind::DisplayHelp => report::page(&error.render()),
-                _ => {
-                    let text = error.render().to_string();
-                    let first = text.lines().next().unwrap_or_default();
-                    let first = first.strip_prefix("error: ").unwrap_or(first);
-                    report::failure(first, Some("`rgun init --help` lists targets and options"));
-                    USAGE
-                }
-            };
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            return report::page(&error.render());
         }
+        Err(error) => return report::misuse(&misuse::explained(&error, &command)),
     };
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let choices = Choices {

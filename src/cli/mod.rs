@@ -8,8 +8,10 @@ mod generated;
 mod help;
 mod init;
 mod invocation;
+mod misuse;
 mod reading;
 mod report;
+mod subcommand;
 mod usage;
 
 use std::cell::RefCell;
@@ -30,18 +32,10 @@ use crate::observability;
 use addresses::AddressSources;
 use invocation::{ConfigurationSources, Parsed};
 use reading::{Reading, SettingsFailure};
+use subcommand::Subcommand;
 
 pub use generated::{completions, manual};
 pub use invocation::settings;
-
-/// The first argument that makes this program the client of a running server. An app of that name is `ctl:app`.
-const CTL: &str = "ctl";
-
-/// The first argument that makes it write files instead of serving. An app of that name is `init:app`.
-const INIT: &str = "init";
-
-/// The first argument that makes it check instead of serving. An app of that name is `doctor:app`.
-const DOCTOR: &str = "doctor";
 
 /// How long the last log lines may take to be written.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
@@ -126,17 +120,17 @@ enum Before<'a> {
 }
 
 fn run(arguments: Vec<OsString>, entry: &dyn EntryPoint, before: Option<Before<'_>>) -> u8 {
-    if arguments.first().is_some_and(|first| first == CTL) {
-        return ctl::main(arguments.into_iter().skip(1).collect());
+    let arguments = subcommand::help_words(arguments);
+    match subcommand::split(&arguments) {
+        Some((Subcommand::Ctl, rest)) => return ctl::main(rest),
+        Some((Subcommand::Init, rest)) => return init::main(rest),
+        Some((Subcommand::Doctor, rest)) => return doctor::main(rest, entry),
+        None => {}
     }
-    if arguments.first().is_some_and(|first| first == INIT) {
-        return init::main(arguments.into_iter().skip(1).collect());
-    }
-    if arguments.first().is_some_and(|first| first == DOCTOR) {
-        return doctor::main(arguments.into_iter().skip(1).collect(), entry);
-    }
-    let arguments = help_words(arguments);
     let process_environment = ProcessEnvironment::of_this_process();
+    if let Some(error) = subcommand::mistyped(&arguments, &process_environment.directory) {
+        return report::configuration(&error);
+    }
     match invocation::parse(&arguments, &process_environment) {
         Ok(Parsed::Help(text)) => report::page(&text),
         Ok(Parsed::Version) => report::version(&entry.interpreter()),
@@ -150,14 +144,6 @@ fn run(arguments: Vec<OsString>, entry: &dyn EntryPoint, before: Option<Before<'
             before,
         ),
         Err(error) => report::configuration(&error),
-    }
-}
-
-/// `rgun help` alone is `rgun --help`. An app of that name is `help:app`.
-fn help_words(arguments: Vec<OsString>) -> Vec<OsString> {
-    match arguments.as_slice() {
-        [only] if only == "help" => vec!["--help".into()],
-        _ => arguments,
     }
 }
 

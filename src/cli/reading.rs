@@ -125,6 +125,6 @@ impl Configuration for Reading<'_> {
 fn misconfigured(error: &Error) -> Misconfigured {
     Misconfigured {
         message: report::in_one_line(error),
-        traceback: error.traceback().map(str::to_owned),
+        traceback: error.traceback().or(error.excerpt()).map(str::to_owned),
     }
 }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use clap::builder::StyledStr;
 
 use super::EntryError;
+use super::misuse::{Misuse, USAGE};
 use crate::{config, master, observability};
 
 /// Exit code of a start that failed; gunicorn's.
@@ -87,6 +88,12 @@ pub(super) fn text(text: &str) -> bool {
 pub(super) fn failure(message: &str, hint: Option<&str>) -> u8 {
     lines(message, hint);
     FAILED
+}
+
+/// The arguments of a command are wrong.
+pub(super) fn misuse(misuse: &Misuse) -> u8 {
+    lines(&misuse.message, misuse.hint.as_deref());
+    USAGE
 }
 
 /// Writes to standard error, unchanged.

@@ -1,5 +1,7 @@
 //! Configuration errors: the problem, its origin and, where it is known, the fix.
 
+use std::sync::Arc;
+
 /// Variants by what the reader can do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -23,6 +25,8 @@ pub enum Error {
         origin: String,
         value: String,
         problem: String,
+        /// The line of the file, and the value underlined.
+        excerpt: Option<Arc<str>>,
         hint: Option<String>,
     },
     /// A configuration file, at a place in it.
@@ -31,7 +35,7 @@ pub enum Error {
         place: String,
         problem: String,
         /// The line with its number, and what is wrong in it underlined.
-        excerpt: Option<String>,
+        excerpt: Option<Arc<str>>,
         hint: Option<String>,
     },
     /// A configuration file in Python that raised.
@@ -63,7 +67,7 @@ impl Error {
     #[must_use]
     pub fn excerpt(&self) -> Option<&str> {
         match self {
-            Error::File { excerpt, .. } => excerpt.as_deref(),
+            Error::File { excerpt, .. } | Error::Value { excerpt, .. } => excerpt.as_deref(),
             _ => None,
         }
     }

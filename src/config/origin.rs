@@ -14,6 +14,8 @@ pub enum Origin {
     Toml {
         file: Arc<str>,
         line: usize,
+        /// The line, and what was set underlined.
+        excerpt: Option<Arc<str>>,
     },
     /// A Python file or module.
     Python(Arc<str>),
@@ -31,6 +33,15 @@ impl Origin {
             Origin::Default | Origin::Variable(_) | Origin::Toml { .. } | Origin::Python(_) => {
                 false
             }
+        }
+    }
+
+    /// Lines that show where in its file the value is.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<Arc<str>> {
+        match self {
+            Origin::Toml { excerpt, .. } => excerpt.clone(),
+            _ => None,
         }
     }
 
@@ -53,7 +64,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Default => f.write_str("default"),
             Origin::Variable(name) => write!(f, "${name}"),
-            Origin::Toml { file, line } => write!(f, "{file}:{line}"),
+            Origin::Toml { file, line, .. } => write!(f, "{file}:{line}"),
             Origin::Python(file) => f.write_str(file),
             Origin::CmdArgs(variable) => f.write_str(variable),
             Origin::CommandLine => f.write_str("command line"),

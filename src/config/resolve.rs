@@ -353,6 +353,7 @@ fn understand<T>(
                     origin: by,
                     value,
                     problem,
+                    excerpt: origin.excerpt(),
                     hint,
                 }
             }

@@ -61,7 +61,7 @@ impl TomlReader<'_> {
             }
             seen.push((definition.name, name.to_owned()));
             for (text, at) in self.texts(definition, value)? {
-                layer.add(definition, text, self.origin(at));
+                layer.add(definition, text, self.origin(&at));
             }
         }
         Ok(layer)
@@ -72,8 +72,8 @@ impl TomlReader<'_> {
         &self,
         definition: &Definition,
         value: &Spanned<DeValue>,
-    ) -> Result<Vec<(String, usize)>, Error> {
-        let at = value.span().start;
+    ) -> Result<Vec<(String, Range<usize>)>, Error> {
+        let at = value.span();
         if definition.kind == ValueType::Json {
             return match value.get_ref() {
                 DeValue::Table(_) => Ok(vec![(json(value.get_ref()), at)]),
@@ -91,7 +91,7 @@ impl TomlReader<'_> {
                 let mut pairs = Vec::new();
                 for (name, value) in table {
                     let text = self.text(definition, value)?;
-                    pairs.push((format!("{}={text}", name.get_ref()), value.span().start));
+                    pairs.push((format!("{}={text}", name.get_ref()), value.span()));
                 }
                 Ok(self.joined(definition, pairs, at))
             }
@@ -100,7 +100,7 @@ impl TomlReader<'_> {
                 .iter()
                 .map(|(name, value)| {
                     let named = format!("{{{}:{}}}", quoted(name.get_ref()), json(value.get_ref()));
-                    (named, name.span().start)
+                    (named, name.span())
                 })
                 .collect()),
             DeValue::Array(values)
@@ -109,7 +109,7 @@ impl TomlReader<'_> {
             {
                 let texts: Result<Vec<_>, _> = values
                     .iter()
-                    .map(|value| Ok((self.text(definition, value)?, value.span().start)))
+                    .map(|value| Ok((self.text(definition, value)?, value.span())))
                     .collect();
                 Ok(self.joined(definition, texts?, at))
             }
@@ -120,9 +120,9 @@ impl TomlReader<'_> {
     fn joined(
         &self,
         definition: &Definition,
-        texts: Vec<(String, usize)>,
-        at: usize,
-    ) -> Vec<(String, usize)> {
+        texts: Vec<(String, Range<usize>)>,
+        at: Range<usize>,
+    ) -> Vec<(String, Range<usize>)> {
         match definition.occurs {
             Occurs::Repeatedly => texts,
             Occurs::Once => {
@@ -212,24 +212,25 @@ impl TomlReader<'_> {
 
     fn error(&self, at: &Range<usize>, problem: String, hint: Option<String>) -> Error {
         Error::File {
-            place: self.origin(at.start).to_string(),
+            place: self.origin(at).to_string(),
             problem: shown(&problem),
             excerpt: excerpt(&self.toml.text, at),
             hint,
         }
     }
 
-    fn origin(&self, at: usize) -> Origin {
-        let before = self.toml.text.as_bytes().iter().take(at);
+    fn origin(&self, at: &Range<usize>) -> Origin {
+        let before = self.toml.text.as_bytes().iter().take(at.start);
         Origin::Toml {
             file: Arc::clone(&self.name),
             line: 1 + before.filter(|byte| **byte == b'\n').count(),
+            excerpt: excerpt(&self.toml.text, at),
         }
     }
 }
 
 /// The line in which `at` begins, and below it an underline of the part in question.
-fn excerpt(text: &str, at: &Range<usize>) -> Option<String> {
+fn excerpt(text: &str, at: &Range<usize>) -> Option<Arc<str>> {
     /// Longer lines are not readable on a terminal.
     const LONGEST: usize = 200;
     let before = text.get(..at.start)?;
@@ -248,9 +249,7 @@ fn excerpt(text: &str, at: &Range<usize>) -> Option<String> {
         .collect();
     let (margin, spaces) = (" ".repeat(number.to_string().len()), " ".repeat(column));
     let carets = "^".repeat(length.max(1));
-    Some(format!(
-        "{margin} |\n{number} | {shown}\n{margin} | {spaces}{carets}\n"
-    ))
+    Some(format!("{margin} |\n{number} | {shown}\n{margin} | {spaces}{carets}\n").into())
 }
 
 /// What `true` and `false` mean where there are names to choose from.

@@ -32,7 +32,7 @@ pub enum ConfigurationStep {
 pub struct Misconfigured {
     /// One line.
     pub message: String,
-    /// The user's own, where there is one.
+    /// The user's own, or the lines of the file that are wrong.
     pub traceback: Option<String>,
 }
 

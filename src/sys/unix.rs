@@ -19,7 +19,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::place::{DirectoryEntry, LastLink};
 use super::{
-    Audience, Error, Identity, Listener, ListenerAddress, Protection, Result, clock, wait_for,
+    Audience, Error, Identity, Listener, ListenerAddress, Pid, Protection, Result, clock, wait_for,
 };
 
 /// How long to wait for another server that starts in the same directory, and how often to look.
@@ -242,11 +242,21 @@ fn in_use(name: &str) -> Error {
         .with_hint("another process answers at that socket")
 }
 
-/// The user that the process at the other end had when it connected (`SO_PEERCRED`); `None`: unknown.
-pub fn peer_user(connection: BorrowedFd<'_>) -> Option<u32> {
-    getsockopt(&connection, PeerCredentials)
-        .ok()
-        .map(|credentials| credentials.uid())
+/// The process at the other end, as it was when it connected or began to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    pub user: u32,
+    /// `None`: it is in another PID namespace.
+    pub pid: Option<Pid>,
+}
+
+/// By `SO_PEERCRED`; `None`: unknown.
+pub fn peer(connection: BorrowedFd<'_>) -> Option<Peer> {
+    let credentials = getsockopt(&connection, PeerCredentials).ok()?;
+    Some(Peer {
+        user: credentials.uid(),
+        pid: Pid::new(credentials.pid()),
+    })
 }
 
 /// Connects to the socket at `path`; `WouldBlock` when its queue stayed full for that long.
@@ -293,12 +303,16 @@ mod tests {
     }
 
     #[test]
-    fn the_other_end_is_known_by_its_user() {
+    fn the_other_end_is_known_by_its_user_and_its_pid() {
         let (_directory, path) = path();
         let (listener, _file) = listen_unix(&path, 0o177, 16).expect("a free path");
         let _client = UnixStream::connect(&path).expect("it listens");
         let (connection, _) = crate::sys::stream::accept(listener.as_fd()).expect("a connection");
-        assert_eq!(peer_user(connection.as_fd()), Some(effective_user()));
+        let expected = Peer {
+            user: effective_user(),
+            pid: Some(Pid::this()),
+        };
+        assert_eq!(peer(connection.as_fd()), Some(expected));
     }
 
     #[test]

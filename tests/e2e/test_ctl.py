@@ -652,6 +652,49 @@ def test_a_silent_server_is_not_waited_for_without_end(program, tmp_path, answer
                 one.close() if isinstance(one, socket.socket) else one.join()
 
 
+def test_a_server_that_is_stopped_is_found_by_its_pid(program, launch, app, tmp_path):
+    app.copy("hello.py")
+    server = launch("app:app", env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
+    server.wait_ready()
+    ask = lambda *words: run_ctl(program, "--pid", server.master, "status", *words, XDG_RUNTIME_DIR=str(tmp_path))  # noqa: E731
+    os.kill(server.master, signal.SIGSTOP)
+    try:
+        eventually(lambda: Path(f"/proc/{server.master}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T", "the master is stopped")
+        given_up = ask("--timeout", 2)
+    finally:
+        os.kill(server.master, signal.SIGCONT)
+    assert given_up.returncode == 1 and "no answer from the server within" in given_up.stderr, given_up.stderr
+    assert f"process {server.master} is stopped by a signal" in given_up.stderr
+    assert ask().returncode == 0
+
+
+@pytest.mark.parametrize("words, said", [
+    (["help", "ctl"], "Verbs:"),
+    (["ctl", "help"], "Verbs:"),
+    (["help", "ctl", "reload"], "rgun ctl reload || exit 1"),
+    (["ctl", "help", "reload"], "rgun ctl reload || exit 1"),
+    (["help", "init"], "compose"),
+    (["doctor", "help"], "Kubernetes"),
+])
+def test_help_as_a_word(program, words, said):
+    shown = subprocess.run([*program, *words], capture_output=True, text=True, timeout=30)
+    assert shown.returncode == 0 and said in shown.stdout, shown.stderr
+
+
+@pytest.mark.parametrize("words, said", [
+    (["docter"], "there is no command `docter`, and no module of that name here\nhint: did you mean `rgun doctor`?"),
+    (["int"], "hint: did you mean `rgun init`?"),
+    (["version"], "hint: did you mean `rgun --version`?"),
+    (["init"], "<TARGET> is missing\nhint: there are systemd, nginx, compose, kubernetes, "),
+    (["init", "kubernets"], "hint: did you mean `kubernetes`?"),
+    (["doctor", "--jsn"], "hint: did you mean `--json`?"),
+])
+def test_a_command_that_is_mistyped(program, tmp_path, words, said):
+    wrong = subprocess.run([*program, *words], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert wrong.returncode == 2 and said in wrong.stderr, wrong.stderr
+    assert "listening" not in wrong.stderr
+
+
 def test_usage_teaches(program):
     run = lambda *words: subprocess.run([*program, "ctl", *words], capture_output=True, text=True, timeout=30)  # noqa: E731
     for words, said in (((), "error: no verb was given\nhint: there are status, "), (("explode",), "error: there is no verb `explode`\nhint: "), (("scale", "many"), "error: <N>: `many` is not a number")):

@@ -89,6 +89,7 @@ const RULES: &[Rule] = &[
             "clap_mangen",
             "serde",
             "serde_json",
+            "strsim",
             "terminal_size",
             "tracing",
         ],

@@ -22,6 +22,7 @@ pub(in crate::cli) fn command() -> Command {
     Command::new("rgun ctl")
         .about(ABOUT)
         .after_long_help(FINDING)
+        .bin_name("rgun ctl")
         .no_binary_name(true)
         .subcommand_required(true)
         .subcommand_value_name("VERB")

@@ -21,6 +21,8 @@ const CHOOSE: &str = "choose one with --socket PATH, --name NAME or --pid PID";
 /// A running server.
 struct RunningServer {
     path: PathBuf,
+    /// The process that listens at the socket: the master.
+    pid: Option<u32>,
     /// `None`: it did not answer in time.
     status: Option<Status>,
 }
@@ -76,9 +78,12 @@ fn find(wanted: &ServerSelector, limit: Limit) -> Result<PathBuf, CtlFailure> {
             (_, Some(error)) => format!("the configuration here cannot be read: {error}"),
             (Some((path, why)), None) => format!("skipped: {} {why}", path.display()),
             (None, None) => {
-                "looked in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, /tmp/rgun-UID and /run; name its control socket with \
-                 --socket PATH"
-                    .to_owned()
+                let searched = place::searched();
+                let searched: Vec<_> = searched.iter().map(|it| it.to_string_lossy()).collect();
+                format!(
+                    "looked in {} and its directories; name its control socket with --socket PATH",
+                    searched.join(", ")
+                )
             }
         })),
         1 => Ok(found.remove(0).path),
@@ -104,6 +109,7 @@ impl RunningServer {
         let answer = link.ask(&ControlRequest::Status).ok();
         Some(Self {
             path,
+            pid: link.pid(),
             status: answer.and_then(|answer| answer.status),
         })
     }
@@ -114,13 +120,15 @@ impl RunningServer {
     }
 
     fn has(&self, pid: u32) -> bool {
-        self.status.as_ref().is_some_and(|status| {
+        let is_known = self.status.as_ref().is_some_and(|status| {
             let mut workers = status.workers.iter();
             let mut companions = status.companions.iter().filter_map(|one| one.pid);
             status.pid == pid
                 || workers.any(|worker| u32::try_from(worker.pid) == Ok(pid))
                 || companions.any(|companion| u32::try_from(companion) == Ok(pid))
-        })
+        });
+        // One that is stopped accepts connections and answers none.
+        is_known || self.pid == Some(pid)
     }
 
     fn describe(&self, text: &mut Text) {
@@ -136,7 +144,13 @@ impl RunningServer {
                     status.app
                 ));
             }
-            None => text.append(format_args!("{path}  does not answer")),
+            None => {
+                let pid = self.pid.map(|pid| format!("  pid {pid}"));
+                text.append(format_args!(
+                    "{path}{}  does not answer",
+                    pid.unwrap_or_default()
+                ));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::CtlFailure;
 use crate::master::control::protocol::{ControlRequest, ControlResponse};
-use crate::master::control::trust;
+use crate::master::control::trust::{self, ServerProcess};
 
 /// A server that accepts no connection for that long is taken to be gone.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,6 +53,7 @@ impl Limit {
 
 pub struct Link {
     stream: UnixStream,
+    server: ServerProcess,
     /// Bytes received after the last response.
     rest: Vec<u8>,
     limit: Limit,
@@ -61,7 +62,7 @@ pub struct Link {
 impl Link {
     pub fn at(path: &Path, limit: Limit) -> Result<Self, CtlFailure> {
         let patience = limit.left().map_or(CONNECT, |left| left.min(CONNECT));
-        let stream = trust::connect(path, patience).map_err(|why| {
+        let (stream, server) = trust::connect(path, patience).map_err(|why| {
             let failure = CtlFailure::new(format!("{}: {why}", path.display()));
             CtlFailure {
                 hint: why.hint(),
@@ -71,9 +72,14 @@ impl Link {
         })?;
         Ok(Self {
             stream,
+            server,
             rest: Vec::new(),
             limit,
         })
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.server.pid()
     }
 
     /// Sets the limit of the next request.
@@ -153,7 +159,15 @@ impl Link {
 
     fn failure(&self, error: std::io::Error, what: &str) -> CtlFailure {
         match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.limit.exceeded(what),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                let failure = self.limit.exceeded(what);
+                match self.server.pid().zip(self.server.suspension()) {
+                    Some((pid, why)) => failure.hint(format!(
+                        "process {pid} is {why}: kill -CONT {pid} lets it go on"
+                    )),
+                    None => failure,
+                }
+            }
             _ => CtlFailure::new(format!("the server does not answer: {error}")),
         }
     }

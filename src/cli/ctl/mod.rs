@@ -9,7 +9,6 @@ mod screen;
 mod table;
 #[cfg(test)]
 mod tests;
-mod usage;
 mod verb;
 mod wanted;
 mod watch;
@@ -23,6 +22,7 @@ use self::failure::CtlFailure;
 use self::link::Limit;
 use self::screen::Text;
 use self::verb::{Invocation, OutputFormat, Verb};
+use super::misuse::{self, USAGE};
 use super::report;
 use crate::master::control::place;
 use crate::master::control::protocol::{ControlRequest, ControlResponse, StackSource, Status};
@@ -30,8 +30,6 @@ use crate::master::control::protocol::{ControlRequest, ControlResponse, StackSou
 /// How long a server may take to answer with its status.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// Exit code of wrong usage.
-const USAGE: u8 = 2;
 /// Exit code of a canary that was taken back.
 const TAKEN_BACK: u8 = 3;
 
@@ -44,7 +42,11 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
             return screen::help(&error.render());
         }
         Err(error) => {
-            screen::fail(&usage::explained(&error, &command));
+            let misuse = misuse::explained(&error, &command);
+            screen::fail(&CtlFailure {
+                hint: misuse.hint,
+                ..CtlFailure::new(misuse.message)
+            });
             return USAGE;
         }
     };

@@ -127,7 +127,7 @@ fn what_is_typed_wrongly_is_explained_in_our_words() {
         let error = command
             .try_get_matches_from_mut(words)
             .expect_err("it is wrong");
-        let failure = usage::explained(&error, &command);
+        let failure = misuse::explained(&error, &command);
         text.push_str(&format!(
             "{}\n  {}\n  {}\n",
             words.join(" "),

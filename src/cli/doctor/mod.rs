@@ -11,14 +11,12 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, value_parser};
 
+use super::misuse::{self, USAGE};
 use super::{EntryPoint, ctl, report};
 use crate::config::ProcessEnvironment;
 use crate::doctor::facts::{DeploymentFacts, RunningWorker, ServerSettings, ServerStatus};
 use crate::doctor::{count, examine};
 use crate::master::control::protocol::Status;
-
-/// Exit code of wrong usage, and of a file that cannot be read.
-const USAGE: u8 = 2;
 
 const MORE: &str = "\
 FILES are nginx's configuration, systemd units, compose files, Kubernetes manifests and Dockerfiles, or directories of them. Commands in them \
@@ -66,21 +64,13 @@ pub(super) fn command() -> Command {
 
 /// `arguments` begin after `doctor`. Returns the exit code: the worst severity.
 pub(super) fn main(arguments: Vec<OsString>, entry: &dyn EntryPoint) -> u8 {
-    let matches = match command().try_get_matches_from(arguments) {
+    let mut command = command();
+    let matches = match command.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             return report::page(&error.render());
         }
-        Err(error) => {
-            let text = error.render().to_string();
-            let first = text.lines().next().unwrap_or_default();
-            let first = first.strip_prefix("error: ").unwrap_or(first);
-            report::failure(
-                first,
-                Some("`rgun doctor --help` explains files and options"),
-            );
-            return USAGE;
-        }
+        Err(error) => return report::misuse(&misuse::explained(&error, &command)),
     };
     let process_environment = ProcessEnvironment::of_this_process();
     let options: Vec<OsString> = matches

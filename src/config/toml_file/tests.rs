@@ -1,7 +1,7 @@
 //! TOML in, texts or one message with its line out.
 
 use super::*;
-use crate::config::Layers;
+use crate::config::{Layers, ProcessEnvironment, resolve};
 
 fn read(text: &str) -> Result<Layers, Error> {
     toml(&Toml {
@@ -10,6 +10,14 @@ fn read(text: &str) -> Result<Layers, Error> {
         place: SettingsTable::Top,
     })
     .map(|layer| Layers::new(vec![layer]))
+}
+
+fn anywhere() -> ProcessEnvironment {
+    ProcessEnvironment {
+        variables: std::collections::BTreeMap::new(),
+        directory: "/srv".into(),
+        cpus: 2,
+    }
 }
 
 fn texts(layers: &Layers, name: &'static str) -> Vec<(String, String)> {
@@ -170,6 +178,24 @@ fn what_is_wrong_is_underlined_in_its_line() {
     ] {
         let error = read(text).expect_err(text);
         assert_eq!(error.excerpt(), Some(expected), "{text}");
+    }
+    for (text, expected) in [
+        (
+            "workers = \"x\"",
+            "  |\n1 | workers = \"x\"\n  |           ^^^\n",
+        ),
+        (
+            "bind = [\n  \":80\",\n  \"a:b\",\n]",
+            "  |\n3 |   \"a:b\",\n  |   ^^^^^\n",
+        ),
+        (
+            "[beside.web]\nkommand = \"x\"",
+            "  |\n1 | [beside.web]\n  |         ^^^\n",
+        ),
+    ] {
+        let layers = read(text).expect("understood as TOML");
+        let error = resolve(&layers, &anywhere()).expect_err(text);
+        assert_eq!(error.excerpt(), Some(expected), "{text}: {error}");
     }
     let long = format!("a = \"{}\"", "x".repeat(1000));
     assert_eq!(read(&long).expect_err("unknown").excerpt(), None);

@@ -70,12 +70,20 @@ pub struct Existing {
     pub foreign: Vec<(PathBuf, Unreachable)>,
 }
 
-/// Every socket that a server may have by that rule, including those of systemd units, in directories of any name.
-pub fn existing() -> Existing {
+/// Where servers without a path of their own have their sockets. Those of systemd units are below `/run`, in directories of any name.
+pub fn searched() -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = runtime_directory().into_iter().collect();
     directories.extend(user_directory());
-    directories.extend(Some(private_directory()).filter(|it| examine_private(it).is_ok()));
+    directories.push(private_directory());
     directories.push("/run".into());
+    directories
+}
+
+/// Every socket that a server may have by that rule.
+pub fn existing() -> Existing {
+    let mut directories = searched();
+    let private = private_directory();
+    directories.retain(|directory| *directory != private || examine_private(&private).is_ok());
     directories.extend(below(Path::new("/run")));
     // No server opens its socket in a world-writable directory (/run/lock), which may also hold any number of files.
     directories.retain(|directory| !is_for_everybody(directory));

@@ -20,7 +20,7 @@ use crate::master::descriptors::{KeptDescriptors, KeptFile, KeptListener};
 use crate::master::names;
 use crate::master::supervisor::Token;
 use crate::sys::{
-    self, Listener, PollInterest, SocketFile, clock, effective_user, listen_unix, peer_user,
+    self, Listener, PollInterest, SocketFile, clock, effective_user, listen_unix, peer,
 };
 
 /// For its owner only: 0600.
@@ -189,7 +189,7 @@ impl Control {
             Err(error) => return self.not_accepted(&error),
         };
         self.again = None;
-        let user = peer_user(connection.as_fd());
+        let user = peer(connection.as_fd()).map(|peer| peer.user);
         let mut client = ControlClient::new(UnixStream::from(connection));
         if user.is_none_or(|user| user != 0 && user != effective_user()) {
             tracing::warn!(user, "control socket: refused to another user");

@@ -11,7 +11,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::sys::{connect_unix, effective_user, peer_user};
+use crate::sys::process::inactivity;
+use crate::sys::{Pid, connect_unix, effective_user, peer};
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -32,17 +33,36 @@ pub enum Unreachable {
     Other(io::Error),
 }
 
-/// Connects to the server at `path` within `patience`.
+/// The process that listens at a control socket: a master.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerProcess(Option<Pid>);
+
+impl ServerProcess {
+    /// `None`: it is in another PID namespace.
+    pub fn pid(self) -> Option<u32> {
+        u32::try_from(self.0?.as_raw()).ok()
+    }
+
+    /// Why it cannot answer now, if it is suspended from outside: stopped by a signal, or by a debugger.
+    pub fn suspension(self) -> Option<&'static str> {
+        inactivity(self.0?)
+    }
+}
+
+/// Connects to the server at `path` within `patience`; also returns the process that listens there.
 ///
 /// # Errors
 /// Before anything is sent: when there is no server, or none that can be trusted.
-pub fn connect(path: &Path, patience: Duration) -> Result<UnixStream, Unreachable> {
+pub fn connect(
+    path: &Path,
+    patience: Duration,
+) -> Result<(UnixStream, ServerProcess), Unreachable> {
     examine(path)?;
     let stream = connect_unix(path, patience).map_err(of_system)?;
     // The file may have been replaced since: the listening process decides.
-    match peer_user(stream.as_fd()) {
-        Some(user) if is_trusted(user) => Ok(stream),
-        user => Err(Unreachable::Peer(user)),
+    match peer(stream.as_fd()) {
+        Some(peer) if is_trusted(peer.user) => Ok((stream, ServerProcess(peer.pid))),
+        peer => Err(Unreachable::Peer(peer.map(|peer| peer.user))),
     }
 }
 
