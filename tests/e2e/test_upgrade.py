@@ -131,6 +131,30 @@ def test_one_thing_at_a_time(app, start_installed):
     assert "the workers stay" in ctl("upgrade", "--no-reload")
 
 
+@pytest.mark.parametrize("kept", [(), ("--preload", "--rollback-keep", "mold")], ids=["workers", "mold"])
+def test_what_is_kept_for_a_rollback_stays_kept(app, start_installed, kept):
+    server, ctl = start_installed("--rollback-window", "60", *kept)
+    app.write(version("new"))
+    ctl("reload")
+    with Load(server, clients=2) as load, Load(server, clients=2, keep_alive=False) as fresh:
+        load.flows(10)
+        assert "the workers stay" in ctl("upgrade", "--no-reload")
+        app.write(IMPORT_ERROR)
+        assert "rolled back" in ctl("upgrade", code=1)
+        ctl("rollback")
+        fresh.flows(20)
+        assert server.get().text == "old"
+        app.write(version("newer"))
+        ctl("upgrade")
+        assert server.get().text == "newer"
+        ctl("rollback")
+        assert server.get().text == "old"
+        load.flows(20)
+    load.assert_nothing_failed()
+    fresh.assert_nothing_failed()
+    assert ctl.status()["pid"] == server.master
+
+
 def test_a_signal_is_enough_and_the_manager_sees_a_reload(app, start_installed, tmp_path):
     manager = Manager(tmp_path / "notify")
     try:

@@ -67,13 +67,11 @@ pub enum NotNow {
     Starting,
     Stopping,
     Rollout(RolloutRefusal),
-    /// The generation before is kept for a rollback.
-    Kept,
 }
 
 impl Supervisor {
     /// Another program reads the settings anew: it has one set of them, and there must be one generation that workers are
-    /// started for.
+    /// started for. One that is kept for a rollback has its workers, or its mold.
     ///
     /// # Errors
     /// What has to end before.
@@ -88,9 +86,6 @@ impl Supervisor {
         }
         if let Some(refusal) = self.rollout_in_progress() {
             return Err(NotNow::Rollout(refusal));
-        }
-        if self.previous.is_some() {
-            return Err(NotNow::Kept);
         }
         Ok(())
     }

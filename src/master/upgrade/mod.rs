@@ -114,10 +114,6 @@ impl Shell<'_> {
             Err(NotNow::Starting) => "the server is starting: try again when it is up".to_owned(),
             Err(NotNow::Stopping) => "the server is stopping".to_owned(),
             Err(NotNow::Rollout(refusal)) => refused(refusal),
-            Err(NotNow::Kept) => {
-                "the generation before is kept for a rollback: try again after --rollback-window"
-                    .to_owned()
-            }
         };
         Err(why)
     }

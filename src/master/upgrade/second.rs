@@ -77,7 +77,7 @@ impl Shell<'_> {
             }
             Err(NotNow::Stopping) => Err("the server is stopping".to_owned()),
             // It starts from the configuration, whatever is rolled out here.
-            Ok(()) | Err(NotNow::Rollout(_) | NotNow::Kept) => Ok(()),
+            Ok(()) | Err(NotNow::Rollout(_)) => Ok(()),
         }
     }
 
