@@ -126,6 +126,7 @@ impl Responder {
     /// Between requests; status and length stay for the log.
     pub fn end_exchange(&mut self) {
         self.exchange = RequestProperties::UNREAD;
+        self.tag.line.clear();
         self.state = ResponseState::NotStarted;
     }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use parking_lot::Mutex;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::sys::epoll::Wake;
 use crate::sys::{Listener, stream};
@@ -23,8 +23,16 @@ pub struct Accepted {
     pub received: Vec<u8>,
 }
 
+/// What the sentinel has accepted and the reactor has not taken.
+#[derive(Default)]
+struct Waiting {
+    queue: VecDeque<Accepted>,
+    /// The worker has nothing left to do and ends: what is accepted now would be lost.
+    is_closed: bool,
+}
+
 pub struct Intake {
-    pub accepted: Mutex<VecDeque<Accepted>>,
+    waiting: Mutex<Waiting>,
     /// The listeners at which the worker accepts, with their index; empty before Go, and again from the drain on.
     pub listeners: Mutex<Vec<(usize, Arc<Listener>)>>,
     /// The sentinel waits for a turn of the reactor.
@@ -38,12 +46,43 @@ pub struct Intake {
 impl Intake {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            accepted: Mutex::default(),
+            waiting: Mutex::default(),
             listeners: Mutex::default(),
             awaits_turn: AtomicBool::new(false),
             wants_descriptors: AtomicBool::new(false),
             picked: Arc::new(Wake::new()?),
         })
+    }
+
+    /// Room for connections. They are accepted while it is held: the worker cannot end in between. `None`: it has ended.
+    pub fn open(&self) -> Option<MappedMutexGuard<'_, VecDeque<Accepted>>> {
+        let waiting = self.waiting.lock();
+        MutexGuard::try_map(waiting, |waiting| {
+            (!waiting.is_closed).then_some(&mut waiting.queue)
+        })
+        .ok()
+    }
+
+    pub fn next(&self) -> Option<Accepted> {
+        self.waiting.lock().queue.pop_front()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.lock().queue.is_empty()
+    }
+
+    /// False: connections wait. Otherwise none will any more.
+    pub fn close_if_empty(&self) -> bool {
+        let mut waiting = self.waiting.lock();
+        waiting.is_closed |= waiting.queue.is_empty();
+        waiting.is_closed
+    }
+
+    /// The worker's time is over. Connections that wait are closed.
+    pub fn close(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.is_closed = true;
+        waiting.queue.clear();
     }
 
     /// Accepts one connection, if one waits at any of the listeners. Errors are left to the sentinel, which backs off

@@ -135,7 +135,7 @@ impl Reactor {
         let now = sys::monotonic_ms();
         self.net.clock.set(now);
         self.handle_events(count);
-        while let Some(accepted) = self.take_accepted() {
+        while let Some(accepted) = self.net.intake.next() {
             self.adopt(accepted);
         }
         if now >= self.next_tick {
@@ -161,10 +161,6 @@ impl Reactor {
                 }
             }
         }
-    }
-
-    fn take_accepted(&self) -> Option<Accepted> {
-        self.net.intake.accepted.lock().pop_front()
     }
 
     /// Resumes connections that had more to do than their share of an earlier turn. The rest waits for the next one.
@@ -237,7 +233,7 @@ impl Reactor {
         let mut adopted = false;
         let mut brought_work = false;
         loop {
-            let Some(accepted) = self.take_accepted() else {
+            let Some(accepted) = self.net.intake.next() else {
                 break;
             };
             adopted = true;
@@ -308,6 +304,8 @@ impl Reactor {
             self.net.page.accept_waited(millis(waited));
         }
         let Some(transport) = self.net.transport(fd, peer, listener) else {
+            // It may be what the drain has waited for.
+            self.net.app().quiet();
             return false;
         };
         let conn = self

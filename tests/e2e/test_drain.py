@@ -280,3 +280,64 @@ async def app(scope, receive, send):
         assert server.wait_exit(timeout=8) == 0
         # The master's own end on a loaded machine.
         assert time.monotonic() - started < 3.9
+
+
+WORKS_AFTER_ITS_RESPONSE = """
+import asyncio, sys, time
+from pathlib import Path
+
+def eager(loop, coroutine, **options):
+    # As tasks begin from Python 3.12 on: within the dispatch of their request.
+    if not str(getattr(coroutine, "request", "")).endswith("/works"):
+        return asyncio.Task(coroutine, loop=loop, **options)
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        future = loop.create_future()
+        future.set_result(end.value)
+        return future
+    raise RuntimeError("it waits")
+
+async def answer(send, body):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        if sys.version_info < (3, 12):
+            asyncio.get_running_loop().set_task_factory(eager)
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("lifespan ends", flush=True)
+        await send({"type": "lifespan.shutdown.complete"})
+    elif scope["path"] == "/works":
+        await answer(send, b"works")
+        print("works", flush=True)
+        while not Path("open").exists():
+            time.sleep(0.01)
+    else:
+        await asyncio.sleep(0.1)
+        await answer(send, b"next")
+"""
+
+
+@pytest.mark.both_loops
+def test_what_was_accepted_during_the_last_step_of_the_app_is_served(serve, app):
+    """The last response is complete, and the drain is obeyed in the step that sent it: connections may have come meanwhile."""
+    app.write(WORKS_AFTER_ITS_RESPONSE)
+    server = serve(None, "--graceful-timeout", "20", workers=1)
+    with server.connect() as client:
+        client.request(target="/works", headers=[("connection", "close")])
+        assert client.response().text == "works"
+        server.log.wait("works")
+        waiting = [server.connect() for _ in range(5)]
+        for one in waiting:
+            one.request(target="/next")
+        server.terminate()
+        eventually(server.refuses_connections, "the drain began")
+        (app.path / "open").touch()
+        assert [one.response().status for one in waiting] == [200] * 5
+        for one in waiting:
+            one.close()
+    assert server.wait_exit() == 0

@@ -268,7 +268,7 @@ impl Engine {
     }
 
     fn notify_quiet(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.is_quiet() {
+        if !self.end_if_quiet() {
             return Ok(());
         }
         let callback = self.on_quiet.lock().as_ref().map(|f| f.clone_ref(py));
@@ -422,10 +422,20 @@ impl Engine {
         self.core.context.leave_threads(count);
     }
 
-    fn is_quiet(&self) -> bool {
-        self.draining.load(Relaxed)
-            && self.core.context.net.connections() == 0
-            && self.core.running() == 0
+    /// True: the worker drains, and neither a connection nor a request is left. No connection is accepted from then on.
+    fn end_if_quiet(&self) -> bool {
+        if !self.draining.load(Relaxed) {
+            return false;
+        }
+        // A connection that a turn beside this thread takes from the intake is counted when it has ended.
+        let _no_turn = self.reactor.lock();
+        let net = &self.core.context.net;
+        net.connections() == 0 && self.core.running() == 0 && net.intake.close_if_empty()
+    }
+
+    /// The grace period is over: no connection is accepted any more.
+    fn end_intake(&self) {
+        self.core.context.net.intake.close();
     }
 
     fn tasks(&self, py: Python<'_>) -> Vec<Py<PyAny>> {

@@ -194,7 +194,8 @@ fn versions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 fn path<'py>(py: Python<'py>, root_path: &str, raw: &[u8]) -> Bound<'py, PyString> {
     let decoded = decode_path(raw);
     let text = String::from_utf8_lossy(&decoded);
-    if root_path.is_empty() || starts_with_root(&text, root_path) {
+    // `OPTIONS *` is about the server, and has no path.
+    if root_path.is_empty() || raw == b"*" || starts_with_root(&text, root_path) {
         return PyString::new(py, &text);
     }
     let whole: Cow<'_, str> = Cow::Owned(format!("{root_path}{text}"));

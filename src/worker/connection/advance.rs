@@ -87,7 +87,8 @@ impl Conn {
     /// As `read`; the head's timeout starts with its first byte.
     pub(in crate::worker) fn read_head(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let progress = self.read(s);
-        if progress && s.clock.head_since.is_none() && !s.http.is_idle() {
+        // Its first bytes may have come behind the request before it.
+        if s.clock.head_since.is_none() && !s.http.is_idle() {
             s.clock.head_since = Some(self.net.now());
         }
         progress

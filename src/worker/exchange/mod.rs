@@ -116,18 +116,19 @@ impl Exchange {
             s.stream.body.end_reported = !more;
             return Received::Body { piece, more };
         }
+        // The request comes whole, whether its client has left or not.
+        if s.stream.body.state == BodyState::Complete && !s.stream.body.end_reported {
+            s.stream.body.end_reported = true;
+            return Received::Body {
+                piece: Bytes::new(),
+                more: false,
+            };
+        }
         if s.stream.left {
             s.stream.end_reported = true;
             return Received::Disconnect;
         }
         match s.stream.body.state {
-            BodyState::Complete if !s.stream.body.end_reported => {
-                s.stream.body.end_reported = true;
-                return Received::Body {
-                    piece: Bytes::new(),
-                    more: false,
-                };
-            }
             BodyState::Failed => return Received::Disconnect,
             BodyState::Open => {
                 if let Some(interim) = s.http.continue_100() {

@@ -270,8 +270,9 @@ def drained(engine, loop, fast):
     """Waits until no connection and no request is left, the grace period is over, or a fast stop is ordered."""
     quiet = loop.create_future()
     engine.on_quiet(lambda: settle(quiet))
-    if not engine.is_quiet():
+    if not engine.end_if_quiet():
         wait_for_one(loop, [quiet, fast], engine.time_left())
+        engine.end_intake()
 
 
 def cancel(engine, loop, tasks):

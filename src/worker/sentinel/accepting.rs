@@ -1,6 +1,7 @@
 //! Accepting: which connections this worker takes, and when it leaves them to other workers.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -66,7 +67,7 @@ impl Watching {
         if self.audience == Audience::Preview {
             // Preview connections that wait in the queue are served.
             self.disarm(Accepting::No);
-            self.empty_accept_queues(usize::MAX);
+            self.accept_waiting(usize::MAX);
             self.audience = Audience::Everybody;
         }
         // They are the last ones: the others keep their index.
@@ -164,14 +165,7 @@ impl Watching {
             // Stuck, or in a long request: accepting would not help them.
             return;
         }
-        for (n, listener) in self.open() {
-            for _ in 0..LEFT_OVER {
-                let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) else {
-                    break;
-                };
-                self.hand_over(fd, peer, n);
-            }
-        }
+        self.accept_waiting(LEFT_OVER);
     }
 
     pub(super) fn disarm(&mut self, accepting: Accepting) {
@@ -191,10 +185,9 @@ impl Watching {
         let Some(listener) = self.own.listeners.get(index) else {
             return;
         };
-        match stream::accept(listener.fd.as_fd()) {
-            Ok((fd, peer)) => {
+        match self.take_from(index, listener) {
+            Ok(()) => {
                 self.disarm(Accepting::Handing);
-                self.hand_over(fd, peer, index);
                 self.pickup.given(sys::monotonic_ms(), self.progress());
             }
             Err(e)
@@ -228,23 +221,20 @@ impl Watching {
         }
     }
 
-    pub(super) fn hand_over(
-        &self,
-        fd: OwnedFd,
-        peer: Option<std::net::SocketAddr>,
-        listener: usize,
-    ) {
-        self.give_to_reactor(Accepted {
+    /// Accepts one connection for the reactor. `WouldBlock`: none waits, or the worker has ended.
+    fn take_from(&self, index: usize, listener: &Listener) -> io::Result<()> {
+        let net = &self.own.net;
+        let mut room = net.intake.open().ok_or(io::ErrorKind::WouldBlock)?;
+        let (fd, peer) = stream::accept(listener.fd.as_fd())?;
+        room.push_back(Accepted {
             fd,
             peer,
-            listener,
+            listener: index,
             received: Vec::new(),
         });
-    }
-
-    pub(super) fn give_to_reactor(&self, accepted: Accepted) {
-        self.own.net.intake.accepted.lock().push_back(accepted);
-        self.own.net.wake.wake();
+        drop(room);
+        net.wake.wake();
+        Ok(())
     }
 
     pub(super) fn stop_accepting(&mut self) {
@@ -255,14 +245,13 @@ impl Watching {
         self.own.listeners.clear();
     }
 
-    /// Serves connections that the kernel has completed, instead of resetting them: up to so many of each listener.
-    pub(super) fn empty_accept_queues(&mut self, most: usize) {
+    /// Accepts connections that the kernel has completed: up to so many of each listener.
+    pub(super) fn accept_waiting(&self, most: usize) {
         for (n, listener) in self.open() {
             for _ in 0..most {
-                let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) else {
+                if self.take_from(n, listener).is_err() {
                     break;
-                };
-                self.hand_over(fd, peer, n);
+                }
             }
         }
     }

@@ -45,14 +45,14 @@ impl Watching {
         let armed = self.accepting == Accepting::Armed;
         self.disarm(Accepting::No);
         match reason {
-            DrainReason::Shutdown => self.empty_accept_queues(usize::MAX),
+            DrainReason::Shutdown => self.accept_waiting(usize::MAX),
             // Other listeners go on, and more may come there than can be accepted.
             DrainReason::Removed => {
                 let queue = self.own.net.settings.backlog.saturating_add(1);
-                self.empty_accept_queues(usize::try_from(queue).unwrap_or(usize::MAX));
+                self.accept_waiting(usize::try_from(queue).unwrap_or(usize::MAX));
             }
             // The kernel may have woken only this worker for a connection: no other one would accept it.
-            DrainReason::Replaced if armed => self.empty_accept_queues(1),
+            DrainReason::Replaced if armed => self.accept_waiting(1),
             DrainReason::Replaced => {}
         }
         self.stop_accepting();
@@ -67,7 +67,7 @@ impl Watching {
         self.disarm(Accepting::No);
         if armed {
             // As for a replaced worker.
-            self.empty_accept_queues(1);
+            self.accept_waiting(1);
         }
         self.own.net.intake.listeners.lock().clear();
         self.own.net.page.set_state(ScoreboardState::Ready);

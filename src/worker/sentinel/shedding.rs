@@ -1,12 +1,11 @@
 //! `--shed-wait`: requests that have waited too long while all workers are busy are answered here, without the app.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::{Accepting, Watching};
 use crate::http::Refusal;
 use crate::ipc::ScoreboardState;
-use crate::sys::{self, stream};
+use crate::sys;
 use crate::worker::network::millis;
 
 /// Interval of the checks while the app is blocked, or all threads are busy.
@@ -151,14 +150,7 @@ impl Watching {
         if !matches!(self.accepting, Accepting::Stuck | Accepting::Full) {
             return;
         }
-        for (n, listener) in self.open() {
-            for _ in 0..AT_ONCE {
-                let Ok((fd, peer)) = stream::accept(listener.fd.as_fd()) else {
-                    break;
-                };
-                self.hand_over(fd, peer, n);
-            }
-        }
+        self.accept_waiting(AT_ONCE);
         self.own.net.app().attend();
         // The app's next turn finds what was queued meanwhile.
         self.own.net.wake.wake();

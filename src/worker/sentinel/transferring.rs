@@ -27,7 +27,7 @@ impl Watching {
             return;
         }
         let net = &self.own.net;
-        let waits = || !net.intake.accepted.lock().is_empty() || net.app().has_waiting();
+        let waits = || !net.intake.is_empty() || net.app().has_waiting();
         let progress = self.progress();
         if !self.pickup.is_overdue(now, progress, waits) {
             return;
@@ -61,7 +61,7 @@ impl Watching {
             return;
         }
         loop {
-            let Some(accepted) = net.intake.accepted.lock().pop_front() else {
+            let Some(accepted) = net.intake.next() else {
                 break;
             };
             let Accepted {
@@ -77,12 +77,14 @@ impl Watching {
             };
             if !self.give(transfers, fd.as_fd(), &connection) {
                 let received = connection.received;
-                net.intake.accepted.lock().push_front(Accepted {
-                    fd,
-                    peer,
-                    listener,
-                    received,
-                });
+                if let Some(mut room) = net.intake.open() {
+                    room.push_front(Accepted {
+                        fd,
+                        peer,
+                        listener,
+                        received,
+                    });
+                }
                 return;
             }
         }
@@ -128,13 +130,11 @@ impl Watching {
         if !self.expects_transfers || self.accepting != Accepting::Armed || self.leave_if_full() {
             return;
         }
-        match self.next_transfer() {
-            Some(accepted) => {
-                self.disarm(Accepting::Handing);
-                self.give_to_reactor(accepted);
-                self.pickup.given(sys::monotonic_ms(), self.progress());
-            }
-            None => self.expects_transfers = false,
+        if self.take_in_transfer() {
+            self.disarm(Accepting::Handing);
+            self.pickup.given(sys::monotonic_ms(), self.progress());
+        } else {
+            self.expects_transfers = false;
         }
     }
 
@@ -145,10 +145,23 @@ impl Watching {
         };
         drop(self.epoll.remove(transfers.as_fd()));
         if transfers.is_last() {
-            while let Some(accepted) = self.next_transfer() {
-                self.give_to_reactor(accepted);
-            }
+            while self.take_in_transfer() {}
         }
+    }
+
+    /// False: there is none, or the worker has ended.
+    fn take_in_transfer(&self) -> bool {
+        let net = &self.own.net;
+        let Some(mut room) = net.intake.open() else {
+            return false;
+        };
+        let Some(accepted) = self.next_transfer() else {
+            return false;
+        };
+        room.push_back(accepted);
+        drop(room);
+        net.wake.wake();
+        true
     }
 
     fn next_transfer(&self) -> Option<Accepted> {

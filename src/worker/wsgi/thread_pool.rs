@@ -127,8 +127,11 @@ impl ThreadPool {
                 return ThreadStep::Job(job);
             }
             if self.is_quiet(&scheduler) {
-                self.finish(&mut scheduler);
-                return ThreadStep::Stop;
+                if scheduler.driver == Driver::Unassigned && self.end_if_quiet(&mut scheduler) {
+                    return ThreadStep::Stop;
+                }
+                // What the driver's turn has taken from the intake is not counted before it has ended.
+                self.context.net.wake.wake();
             }
             if scheduler.driver == Driver::Unassigned {
                 scheduler = self.turn(scheduler, timeout);
@@ -279,6 +282,16 @@ impl ThreadPool {
             && self.context.net.connections() == 0
     }
 
+    /// Between two turns: ends the threads if a draining worker has no request and no connection left. No connection is
+    /// accepted from then on.
+    fn end_if_quiet(&self, scheduler: &mut Scheduler) -> bool {
+        let ends = self.is_quiet(scheduler) && self.context.net.intake.close_if_empty();
+        if ends {
+            self.finish(scheduler);
+        }
+        ends
+    }
+
     /// One turn, and the end of a drain when nothing is left, or no time.
     pub fn turn_reactor(&self, timeout: Option<Duration>) {
         let mut owner = self.reactor_owner.lock();
@@ -288,9 +301,7 @@ impl ThreadPool {
         if !scheduler.draining || scheduler.over {
             return;
         }
-        if self.is_quiet(&scheduler) {
-            self.finish(&mut scheduler);
-        } else if self.context.time_left().is_zero() {
+        if !self.end_if_quiet(&mut scheduler) && self.context.time_left().is_zero() {
             let is_idle = scheduler.busy.is_empty();
             if !is_idle {
                 self.report_cancelled();
@@ -316,6 +327,7 @@ impl ThreadPool {
     /// Ends all threads.
     pub fn finish(&self, scheduler: &mut Scheduler) {
         scheduler.over = true;
+        self.context.net.intake.close();
         while !scheduler.idle.is_empty() {
             self.wake_one(scheduler);
         }

@@ -135,6 +135,67 @@ fn half_a_close_after_a_request_does_not_lose_the_answer() {
 }
 
 #[test]
+fn a_request_is_read_to_its_end_before_its_client_has_left() {
+    for request in [
+        GET,
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let mut world = World::new();
+        let client = world.connect(10_000);
+        client.far.send(request);
+        client.far.end();
+        world.settle();
+        let exchange = world.request();
+        world.pass(1_000);
+        assert_eq!(body(&exchange), (Vec::new(), true));
+        answer(&exchange, b"late").expect("half a client");
+        world.settle();
+        assert_eq!(statuses(&client.far), [200]);
+        assert!(client.far.is_closed());
+    }
+}
+
+#[test]
+fn the_time_for_a_head_begins_with_its_first_byte_wherever_that_stands() {
+    let mut world = World::with(&[("header_timeout", "10")]);
+    let client = world.connect(10_000);
+    client.far.send(&[GET, b"GET / HT"].concat());
+    world.settle();
+    answer(&world.request(), b"").expect("a client");
+    world.settle();
+    world.pass(9_000);
+    assert_eq!(statuses(&client.far), [200]);
+    world.pass(2_000);
+    assert_eq!(statuses(&client.far), [408]);
+}
+
+#[test]
+fn a_refused_request_has_no_identifier_of_the_one_before_it() {
+    let mut world = World::with(&[("request_id", "true")]);
+    let client = world.connect(10_000);
+    client
+        .far
+        .send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: first\r\n\r\n");
+    world.settle();
+    answer(&world.request(), b"").expect("a client");
+    client.far.send(b"GET / HTTP/1.1\r\n\r\n");
+    world.settle();
+    let received = everything(&client.far).to_ascii_lowercase();
+    let count = |text: &str| memchr::memmem::find_iter(&received, text).count();
+    assert_eq!(
+        [
+            count("http/1.1 200"),
+            count("http/1.1 400"),
+            count("x-request-id: first")
+        ],
+        [1, 1, 1],
+        "{}",
+        received.escape_ascii()
+    );
+}
+
+#[test]
 fn an_app_that_waits_is_told_when_its_client_leaves() {
     let mut world = World::new();
     let client = world.connect(10_000);
