@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::config::Error;
+use crate::config::{Error, ErrorSubject};
 
 /// The first argument that makes this program something else than a server. An app of that name is `ctl:app`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,7 @@ pub(super) fn mistyped(arguments: &[OsString], directory: &Path) -> Option<Error
         hint: Some(format!(
             "did you mean `rgun {meant}`? An installed module is named with its app: {word}:app"
         )),
+        subject: Box::new(ErrorSubject::Word(word.to_owned())),
     })
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::config::{Error, Origin, Support, definitions, foreign, understood};
+use crate::config::{Error, ErrorSubject, Origin, Support, definitions, foreign, understood};
 
 pub(super) fn explained(error: &clap::Error, origin: &Origin) -> Error {
     let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
@@ -23,12 +23,20 @@ pub(super) fn explained(error: &clap::Error, origin: &Origin) -> Error {
             )
         }
     };
+    let (message, subject) = match origin {
+        Origin::CmdArgs(variable) => (
+            format!("{variable}: {message}"),
+            ErrorSubject::Variable((*variable).to_owned()),
+        ),
+        _ => (
+            message,
+            ErrorSubject::Word(first_word(&argument).to_owned()),
+        ),
+    };
     Error::Usage {
-        message: match origin {
-            Origin::CmdArgs(variable) => format!("{variable}: {message}"),
-            _ => message,
-        },
+        message,
         hint,
+        subject: Box::new(subject),
     }
 }
 
@@ -36,6 +44,7 @@ pub(super) fn unbalanced(variable: &str) -> Error {
     Error::Usage {
         message: format!("{variable}: a quote is not closed"),
         hint: Some("it is split into words as a shell does".to_owned()),
+        subject: Box::new(ErrorSubject::Variable(variable.to_owned())),
     }
 }
 
@@ -47,6 +56,7 @@ pub(super) fn command_word(arguments: &[OsString]) -> Option<Error> {
     (is_verb && !app.starts_with('-')).then(|| Error::Usage {
         message: format!("unexpected argument `{app}`: rgun has no command `{word}`"),
         hint: Some(format!("leave `{word}` out: rgun {app}")),
+        subject: Box::new(ErrorSubject::Word(word.to_owned())),
     })
 }
 

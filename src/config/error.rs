@@ -2,6 +2,33 @@
 
 use std::sync::Arc;
 
+use super::Origin;
+
+/// What an error is about, for a caller that knows where in a file that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorSubject {
+    /// A word of the command line, as it was typed.
+    Word(String),
+    /// The setting of that name, given on the command line.
+    Setting(&'static str),
+    Variable(String),
+    /// A configuration file, or nothing in particular.
+    Other,
+}
+
+impl ErrorSubject {
+    /// Of a value of the setting `name`.
+    #[must_use]
+    pub fn of(origin: &Origin, name: &'static str) -> ErrorSubject {
+        match origin {
+            Origin::CommandLine => ErrorSubject::Setting(name),
+            Origin::CmdArgs(variable) => ErrorSubject::Variable((*variable).to_owned()),
+            Origin::Variable(variable) => ErrorSubject::Variable(variable.to_string()),
+            Origin::Default | Origin::Toml { .. } | Origin::Python(_) => ErrorSubject::Other,
+        }
+    }
+}
+
 /// Variants by what the reader can do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -10,24 +37,46 @@ pub enum Error {
     Usage {
         message: String,
         hint: Option<String>,
+        subject: Box<ErrorSubject>,
     },
     /// A malformed number, among the options.
     #[error("{origin}: `{value}` {problem}")]
     Number {
         origin: String,
-        value: String,
+        value: Box<str>,
         problem: String,
         hint: Option<String>,
+        subject: Box<ErrorSubject>,
     },
     /// A value that is not one of this setting's.
     #[error("{origin}: `{value}` {problem}")]
     Value {
         origin: String,
-        value: String,
+        value: Box<str>,
         problem: String,
         /// The line of the file, and the value underlined.
         excerpt: Option<Arc<str>>,
         hint: Option<String>,
+        subject: Box<ErrorSubject>,
+    },
+    /// A path that this machine does not have.
+    #[error("{origin}: `{value}` {problem}")]
+    Absent {
+        origin: String,
+        value: Box<str>,
+        problem: String,
+        /// As of `Value`.
+        excerpt: Option<Arc<str>>,
+        hint: Option<String>,
+        subject: Box<ErrorSubject>,
+    },
+    /// A setting that only gunicorn has, in a variable or a file.
+    #[error("{place}: {problem}")]
+    Unsupported {
+        place: String,
+        problem: String,
+        hint: String,
+        subject: Box<ErrorSubject>,
     },
     /// A configuration file, at a place in it.
     #[error("{place}: {problem}")]
@@ -57,7 +106,9 @@ impl Error {
             Error::Usage { hint, .. }
             | Error::Number { hint, .. }
             | Error::Value { hint, .. }
+            | Error::Absent { hint, .. }
             | Error::File { hint, .. } => hint.as_deref(),
+            Error::Unsupported { hint, .. } => Some(hint),
             Error::Script { .. } => None,
             Error::NoApp => Some("name it as in `rgun config.asgi:application`"),
         }
@@ -67,7 +118,9 @@ impl Error {
     #[must_use]
     pub fn excerpt(&self) -> Option<&str> {
         match self {
-            Error::File { excerpt, .. } | Error::Value { excerpt, .. } => excerpt.as_deref(),
+            Error::File { excerpt, .. }
+            | Error::Value { excerpt, .. }
+            | Error::Absent { excerpt, .. } => excerpt.as_deref(),
             _ => None,
         }
     }
@@ -86,7 +139,24 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage { .. } | Error::Number { .. } => 2,
-            Error::Value { .. } | Error::File { .. } | Error::Script { .. } | Error::NoApp => 1,
+            Error::Value { .. }
+            | Error::Absent { .. }
+            | Error::Unsupported { .. }
+            | Error::File { .. }
+            | Error::Script { .. }
+            | Error::NoApp => 1,
+        }
+    }
+
+    #[must_use]
+    pub fn subject(&self) -> &ErrorSubject {
+        match self {
+            Error::Usage { subject, .. }
+            | Error::Number { subject, .. }
+            | Error::Value { subject, .. }
+            | Error::Absent { subject, .. }
+            | Error::Unsupported { subject, .. } => subject,
+            Error::File { .. } | Error::Script { .. } | Error::NoApp => &ErrorSubject::Other,
         }
     }
 }

@@ -43,7 +43,7 @@ pub use definition::{
     nearest, understood,
 };
 pub use effective::effective;
-pub use error::Error;
+pub use error::{Error, ErrorSubject};
 pub use files::{DirectoryIndex, DjangoFiles, Fallthrough, Immutable, StaticFiles, StaticMount};
 pub use foreign::{Foreign, foreign};
 pub use http2::*;

@@ -15,9 +15,9 @@ use super::error::shown;
 use super::support::refused;
 use super::value::{self, InvalidValue, ParsedValue, WorkerCount};
 use super::{
-    AutoReload, ClientTimeouts, ControlSocket, Definition, Error, Factory, Given, Groups, Layers,
-    Limits, LogTarget, Origin, PortSharing, ProcessEnvironment, ProcessMode, Recycling, RunAs,
-    ScalingSettings, SendFile, Settings, WebSocket, WorkersByCpus, definition,
+    AutoReload, ClientTimeouts, ControlSocket, Definition, Error, ErrorSubject, Factory, Given,
+    Groups, Layers, Limits, LogTarget, Origin, PortSharing, ProcessEnvironment, ProcessMode,
+    Recycling, RunAs, ScalingSettings, SendFile, Settings, WebSocket, WorkersByCpus, definition,
 };
 
 /// A higher number is taken for a typing error that would exhaust the machine. The master may support fewer (`master::capacity`).
@@ -334,19 +334,31 @@ fn understand<T>(
              problem,
              hint,
              understood,
+             is_absent,
          }| {
             // Both the problem and the hint may quote the value.
             let (problem, hint) = (shown(&problem), hint.as_deref().map(shown));
             let (value, by) = (
-                shown(text),
+                shown(text).into(),
                 origin.of(&definition.spelling(), definition.name),
             );
-            if definition.kind.is_numeric() && origin.is_option() && !understood {
+            let subject = Box::new(ErrorSubject::of(origin, definition.name));
+            if is_absent {
+                Error::Absent {
+                    origin: by,
+                    value,
+                    problem,
+                    excerpt: origin.excerpt(),
+                    hint,
+                    subject,
+                }
+            } else if definition.kind.is_numeric() && origin.is_option() && !understood {
                 Error::Number {
                     origin: by,
                     value,
                     problem,
                     hint,
+                    subject,
                 }
             } else {
                 Error::Value {
@@ -355,6 +367,7 @@ fn understand<T>(
                     problem,
                     excerpt: origin.excerpt(),
                     hint,
+                    subject,
                 }
             }
         },

@@ -1,6 +1,6 @@
 //! Settings that only gunicorn has, when they are given: rejected with what to use instead, or ignored with a warning.
 
-use super::{Definition, Error, Layers, Origin, Support, understood};
+use super::{Definition, Error, ErrorSubject, Layers, Origin, Support, understood};
 
 /// Reports the first one that is not supported.
 pub fn refused(layers: &Layers) -> Result<(), Error> {
@@ -12,21 +12,24 @@ pub fn refused(layers: &Layers) -> Result<(), Error> {
         let Some(origin) = says_something(definition, layers) else {
             continue;
         };
-        let hint = Some(hint.to_owned());
+        let hint = hint.to_owned();
+        let subject = Box::new(ErrorSubject::of(origin, definition.name));
         return Err(match origin {
             Origin::CommandLine => Error::Usage {
                 message: format!("{} {verdict}", definition.spelling()),
-                hint,
+                hint: Some(hint),
+                subject,
             },
             Origin::CmdArgs(variable) => Error::Usage {
                 message: format!("{variable}: {} {verdict}", definition.spelling()),
-                hint,
+                hint: Some(hint),
+                subject,
             },
-            origin => Error::File {
+            origin => Error::Unsupported {
                 place: origin.to_string(),
                 problem: format!("{} {verdict}", definition.name),
-                excerpt: None,
                 hint,
+                subject,
             },
         });
     }

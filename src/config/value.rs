@@ -60,6 +60,8 @@ pub(super) struct InvalidValue {
     pub hint: Option<String>,
     /// The text is well formed, but rgun does not support it.
     pub understood: bool,
+    /// It names a path that this machine does not have.
+    pub is_absent: bool,
 }
 
 impl InvalidValue {
@@ -68,12 +70,20 @@ impl InvalidValue {
             problem: problem.into(),
             hint: None,
             understood: false,
+            is_absent: false,
         }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> InvalidValue {
         InvalidValue {
             hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    pub(super) fn absent(self) -> InvalidValue {
+        InvalidValue {
+            is_absent: true,
             ..self
         }
     }

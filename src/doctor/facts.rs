@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Endpoint, Interface, LogTarget, PortSharing, Settings, TrustedPeers};
+use super::deployment::Deployment;
+pub use super::server_settings::{ServerSettings, TrustedProxies};
 
 #[derive(Debug, Default)]
 pub struct DeploymentFacts {
@@ -18,37 +19,6 @@ pub struct DeploymentFacts {
     pub passes: Vec<Pass>,
     pub sockets: Vec<ProxiedSocket>,
     pub running: Option<ServerStatus>,
-}
-
-/// The settings of a server that other programs have to agree with.
-#[derive(Debug, Clone)]
-pub struct ServerSettings {
-    /// Where it is configured.
-    pub place: String,
-    /// `None`: the app decides it.
-    pub is_asgi: Option<bool>,
-    pub workers: u32,
-    pub threads: u32,
-    pub backlog: u32,
-    pub graceful_timeout: Duration,
-    pub shutdown_delay: Duration,
-    pub keep_alive: Duration,
-    pub request_timeout: Option<Duration>,
-    pub has_ready_path: bool,
-    pub trusted_proxies: TrustedProxies,
-    /// A TCP address that is not the loopback's.
-    pub is_reachable: bool,
-    pub has_own_socket_per_worker: bool,
-    pub log_files: Vec<PathBuf>,
-}
-
-/// Whose forwarding headers count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrustedProxies {
-    ThisMachine,
-    Networks,
-    /// Every peer, and so every address in a forwarding header.
-    Everyone,
 }
 
 /// The machine or container in which the doctor runs.
@@ -90,35 +60,6 @@ pub struct DjangoSettings {
     pub kept_connections: Vec<String>,
     pub has_generated_key: bool,
     pub knows_proxy_scheme: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manager {
-    Systemd,
-    Compose,
-    Kubernetes,
-    /// A Dockerfile.
-    Image,
-}
-
-/// How a server is started and stopped, according to one file.
-#[derive(Debug, Clone)]
-pub struct Deployment {
-    /// `deploy/shop.service`, `compose.yaml: web`.
-    pub place: String,
-    pub manager: Manager,
-    /// The program and its arguments.
-    pub command: Vec<String>,
-    /// A shell runs the program and stays its parent.
-    pub has_shell: bool,
-    /// From the signal to the kill, according to the file.
-    pub stop: Option<Duration>,
-    /// systemd's `Type=`.
-    pub kind: Option<String>,
-    /// Bytes.
-    pub memory: Option<u64>,
-    /// The settings of its command.
-    pub server: Option<ServerSettings>,
 }
 
 /// A `proxy_pass` of nginx.
@@ -189,62 +130,4 @@ pub struct RunningWorker {
     pub restarts: u64,
     /// Resident bytes.
     pub memory: Option<u64>,
-}
-
-impl ServerSettings {
-    pub fn of(place: &str, settings: &Settings) -> ServerSettings {
-        let log_files = [Some(&settings.error_log), settings.access_log.as_ref()];
-        let log_files = log_files.into_iter().flatten().filter_map(|log| match log {
-            LogTarget::File(path) => Some(path.clone()),
-            LogTarget::Stdout | LogTarget::Stderr => None,
-        });
-        let is_reachable = settings.bind.iter().any(|bind| match &bind.endpoint {
-            Endpoint::Tcp { host, .. } => !is_this_machine(host),
-            Endpoint::Unix { .. } | Endpoint::Fd { .. } | Endpoint::FdName { .. } => false,
-        });
-        ServerSettings {
-            place: place.to_owned(),
-            is_asgi: match settings.interface {
-                Interface::Auto => None,
-                Interface::Asgi => Some(true),
-                Interface::Wsgi => Some(false),
-            },
-            workers: settings.most_workers(),
-            threads: settings.threads,
-            backlog: settings.backlog,
-            graceful_timeout: settings.graceful_timeout,
-            shutdown_delay: settings.shutdown_delay,
-            keep_alive: settings.client.keep_alive,
-            request_timeout: settings.request_timeout,
-            has_ready_path: settings.ready_path.is_some(),
-            trusted_proxies: TrustedProxies::of(&settings.forwarded_allow_ips),
-            is_reachable,
-            has_own_socket_per_worker: settings.port_sharing == PortSharing::BySlot,
-            log_files: log_files.collect(),
-        }
-    }
-}
-
-impl TrustedProxies {
-    fn of(peers: &TrustedPeers) -> TrustedProxies {
-        match peers {
-            TrustedPeers::All => TrustedProxies::Everyone,
-            TrustedPeers::Networks(networks)
-                if networks.iter().all(|(address, _)| address.is_loopback()) =>
-            {
-                TrustedProxies::ThisMachine
-            }
-            // `0.0.0.0/0`
-            TrustedPeers::Networks(networks) if networks.iter().any(|(_, length)| *length == 0) => {
-                TrustedProxies::Everyone
-            }
-            TrustedPeers::Networks(_) => TrustedProxies::Networks,
-        }
-    }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let literal = host.trim_matches(['[', ']']);
-    let address = literal.parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -2,10 +2,13 @@
 //!
 //! `files` parses the files of other programs, `rules` checks the facts; the caller (`cli/doctor`) reads the files.
 
+pub mod deployment;
+pub mod environment;
 pub mod facts;
 pub mod files;
 mod finding;
 mod rules;
+mod server_settings;
 
 pub use finding::{Finding, Severity};
 

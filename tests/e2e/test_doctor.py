@@ -127,6 +127,113 @@ spec:
     assert doctor("deploy/Dockerfile", code=0) == []
 
 
+COMPOSE = """services:
+  web:
+    command: ["rgun", "app:app", "-b", "0.0.0.0:8000", "--forwarded-allow-ips", "*", %s]
+    stop_grace_period: 40s
+    env_file: [web.env]
+    environment:
+%s
+"""
+
+
+def test_a_wrong_option_of_a_command_is_found_where_it_is_written(doctor, directory):
+    write(directory, "web.env", "")
+    write(directory, "compose.yaml", COMPOSE % ('"--wokers",\n      "4"', "      A: b"))
+    [finding] = doctor("deploy", code=3)
+    assert (finding["rule"], finding["place"]) == ("configuration", "deploy/compose.yaml:3")
+    assert "--wokers" in finding["problem"] and "--workers" in finding["fix"]
+    (directory / "deploy" / "compose.yaml").unlink()
+    for name, text, line, option in (
+        ("Dockerfile", 'FROM python\nCMD ["rgun", "app:app", \\\n  "--graceful-timout", "3"]\n', 3, "--graceful-timeout"),
+        ("shop.service", "[Service]\nType=notify\nTimeoutStopSec=40\nExecStart=rgun app:app \\\n  -w four\n", 5, "four"),
+        ("pod.yaml", "kind: Pod\nspec:\n  terminationGracePeriodSeconds: 40\n  containers:\n    - args:\n        - rgun\n        - app:app\n        - --paste=x.ini\n", 8, "paste"),
+    ):
+        path = write(directory, name, text)
+        [finding] = doctor("deploy", code=3)
+        assert (finding["rule"], finding["place"]) == ("configuration", f"deploy/{name}:{line}"), finding
+        assert option in finding["problem"] + finding["fix"]
+        path.unlink()
+
+
+def test_variables_of_a_deployment_count(doctor, directory):
+    write(directory, "web.env", "RGUN_GRACEFUL_TIMEOUT=60\n")
+    write(directory, "compose.yaml", COMPOSE % ('"-w", "2"', "      A: b"))
+    assert rules(doctor("deploy", code=3)) == ["stop-timeout"], "a file of variables"
+    write(directory, "compose.yaml", COMPOSE % ('"-w", "2"', "      RGUN_GRACEFUL_TIMEOUT: 20"))
+    assert doctor("deploy", code=0) == [], "stronger than the file"
+    write(directory, "compose.yaml", COMPOSE % ('"--graceful-timeout", "20"', "      A: b"))
+    assert doctor("deploy", code=0) == [], "the command line is stronger than variables"
+    (directory / "rgun.toml").write_text('app = "app:app"\nworker_class = "wsgi"\ngraceful_timeout = 90\n')
+    write(directory, "compose.yaml", COMPOSE % ('"-w", "2"', "      GUNICORN_CMD_ARGS: --graceful-timeout 10"))
+    write(directory, "web.env", "")
+    assert doctor("deploy", code=0) == [], "variables are stronger than rgun.toml"
+    write(directory, "compose.yaml", COMPOSE % ('"-w", "2"', "      A: b"))
+    [finding] = doctor("deploy", code=3)
+    assert "90 s" in finding["problem"]
+
+
+def test_what_is_wrong_in_variables(doctor, directory):
+    write(directory, "web.env", "# c\nRGUN_WOKERS=4\n")
+    write(directory, "compose.yaml", COMPOSE % ('"-w", "${COUNT:-2}"', "      RGUN_BACKLOG: many"))
+    ignored, rejected = doctor("deploy", code=3)
+    assert (ignored["rule"], ignored["place"], ignored["severity"]) == ("unknown-variable", "deploy/web.env:2", "warning")
+    assert "RGUN_WORKERS" in ignored["fix"]
+    assert (rejected["rule"], rejected["place"]) == ("configuration", "deploy/compose.yaml:7")
+    write(directory, "web.env", "")
+    write(directory, "compose.yaml", COMPOSE % ('"-w", "${COUNT:-two}"', "      A: b"))
+    [finding] = doctor("deploy", code=3)
+    assert "two" in finding["problem"]
+    write(directory, ".env", "COUNT=3\n")
+    assert doctor("deploy/compose.yaml", code=0) == []
+
+
+def test_what_the_files_do_not_show_is_not_judged(doctor, directory):
+    write(directory, "web.env", "")
+    for words in ('"-w", "${COUNT}"', '"--chdir", "/srv/not-on-this-machine"', '"--certfile", "/run/secrets/c", "--keyfile", "/run/secrets/k"'):
+        write(directory, "compose.yaml", COMPOSE % (words, "      - RGUN_GRACEFUL_TIMEOUT"))
+        assert doctor("deploy", code=0) == [], words
+    write(directory, "compose.yaml", COMPOSE % ('"-w", "${COUNT}", "--wokers"', "      A: b"))
+    assert rules(doctor("deploy", code=3)) == ["configuration"], "a wrong option is one all the same"
+
+
+def test_config_maps_and_secrets(doctor, directory):
+    write(directory, "config.yaml", 'kind: ConfigMap\nmetadata: {name: shop}\ndata:\n  RGUN_SHUTDOWN_DELAY: "20"\n')
+    write(directory, "web.yaml", """
+kind: Deployment
+metadata: {name: shop}
+spec:
+  template:
+    spec:
+      terminationGracePeriodSeconds: 45
+      containers:
+        - args: [rgun, app:app]
+          envFrom:
+            - configMapRef: {name: shop}
+            - secretRef: {name: shop}
+""")
+    assert rules(doctor("deploy", code=3)) == ["stop-timeout"]
+    assert doctor("deploy/web.yaml", code=0) == [], "the ConfigMap is not among the files"
+    write(directory, "config.yaml", 'kind: Secret\nmetadata: {name: shop}\nstringData:\n  RGUN_SHUTDOWN_DELEY: "20"\n')
+    [finding] = doctor("deploy", code=1)
+    assert (finding["rule"], finding["place"]) == ("unknown-variable", "deploy/config.yaml:4")
+
+
+def test_a_service_that_compose_builds(doctor, directory):
+    write(directory, "Dockerfile", 'FROM python\nENV RGUN_GRACEFUL_TIMEOUT=50\nCMD ["rgun", "app:app"]\n')
+    write(directory, "compose.yaml", "services:\n  web:\n    build: .\n    stop_grace_period: 40s\n")
+    [finding] = doctor("deploy", code=3)
+    assert (finding["rule"], finding["place"]) == ("stop-timeout", "deploy/compose.yaml: web")
+
+
+def test_a_file_of_variables_of_a_unit(doctor, directory):
+    variables = write(directory, "shop.env", "RGUN_GRACEFUL_TIMEOUT=60\n")
+    write(directory, "shop.service", f"[Service]\nType=notify\nTimeoutStopSec=45\nEnvironment=RGUN_WORKERS=2\nEnvironmentFile=-{variables}\nExecStart=rgun app:app\n")
+    assert rules(doctor("deploy", code=3)) == ["stop-timeout"]
+    variables.write_text("RGUN_GRACEFUL_TIMEOUT=20\n")
+    assert doctor("deploy", code=0) == []
+
+
 def test_nginx(doctor, directory, tmp_path):
     path = tmp_path / "s"
     sound = NGINX % path

@@ -1,48 +1,39 @@
 //! Reads deployment files, directories of them, and the state of the sockets that nginx connects to.
 
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::resolved;
+use super::server::{self, ServerCommand};
+use crate::cli::EntryPoint;
 use crate::config::ProcessEnvironment;
+use crate::doctor::environment;
 use crate::doctor::facts::{DeploymentFacts, Pass, ProxiedSocket, SocketState};
-use crate::doctor::files::{self, Contents};
+use crate::doctor::files::{self, Contents, SourceFile};
 
 /// The most levels of directories.
 const DEEPEST: usize = 4;
 /// Deployment files are far smaller.
 const LARGEST: u64 = 1 << 20;
 
-/// Adds the content of `path`. A file that was named must be of a known kind; a directory may contain others.
-pub fn read(
-    path: &Path,
-    process_environment: &ProcessEnvironment,
-    facts: &mut DeploymentFacts,
-) -> Result<(), String> {
-    let about = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    if about.is_dir() {
-        return directory(path, process_environment, facts, 0);
-    }
-    match contents(path, &about)? {
-        Some(contents) => add(contents, process_environment, facts),
-        None => {
+/// A file that was named must be of a known kind; a directory may contain others.
+pub fn read<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Contents, String> {
+    let mut contents = Contents::default();
+    for path in paths {
+        let about = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        if about.is_dir() {
+            directory(path, 0, &mut contents)?;
+        } else if !file(path, &about, &mut contents)? {
             return Err(format!(
                 "{}: not a configuration of nginx, a unit, a compose file, a manifest or a Dockerfile",
                 path.display()
             ));
         }
     }
-    Ok(())
+    Ok(contents)
 }
 
-fn directory(
-    path: &Path,
-    process_environment: &ProcessEnvironment,
-    facts: &mut DeploymentFacts,
-    depth: usize,
-) -> Result<(), String> {
+fn directory(path: &Path, depth: usize, contents: &mut Contents) -> Result<(), String> {
     let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
@@ -53,41 +44,58 @@ fn directory(
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_own = name.starts_with('.') || name == "node_modules";
         if about.is_dir() && !is_own && depth < DEEPEST {
-            directory(&path, process_environment, facts, depth + 1)?;
-        } else if about.is_file()
-            && let Some(contents) = contents(&path, &about)?
-        {
-            add(contents, process_environment, facts);
+            directory(&path, depth + 1, contents)?;
+        } else if about.is_file() {
+            file(&path, &about, contents)?;
         }
     }
     Ok(())
 }
 
-fn contents(path: &Path, about: &fs::Metadata) -> Result<Option<Contents>, String> {
-    let name = path.display().to_string();
+/// `false`: it is of an unknown kind.
+fn file(path: &Path, about: &fs::Metadata, contents: &mut Contents) -> Result<bool, String> {
+    let place = path.display().to_string();
     if !about.is_file() || about.len() > LARGEST {
-        return Ok(None);
+        return Ok(false);
     }
-    let bytes = fs::read(path).map_err(|error| format!("{name}: {error}"))?;
+    let bytes = fs::read(path).map_err(|error| format!("{place}: {error}"))?;
     let Ok(text) = String::from_utf8(bytes) else {
-        return Ok(None);
+        return Ok(false);
     };
-    files::read(&name, &text).map_err(|problem| format!("{name}: {problem}"))
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let beside = |other: &str| {
+        let other = directory.join(other);
+        // A FIFO would be waited for.
+        let about = fs::metadata(&other).ok()?;
+        let is_usual = about.is_file() && about.len() <= LARGEST;
+        is_usual.then(|| fs::read_to_string(other).ok())?
+    };
+    let file = SourceFile {
+        place: &place,
+        text: &text,
+        beside: &beside,
+    };
+    files::read(&file, contents).map_err(|problem| format!("{place}: {problem}"))
 }
 
-fn add(contents: Contents, process_environment: &ProcessEnvironment, facts: &mut DeploymentFacts) {
+/// Adds what was read, with the settings of each server.
+pub fn add(
+    contents: Contents,
+    process_environment: &ProcessEnvironment,
+    entry: &dyn EntryPoint,
+    facts: &mut DeploymentFacts,
+) {
     for mut deployment in contents.deployments {
-        let begin = deployment
-            .command
-            .iter()
-            .position(|word| files::is_program(word));
-        let words = begin.and_then(|begin| deployment.command.get(begin + 1..));
-        let words: Vec<OsString> = words
-            .unwrap_or_default()
-            .iter()
-            .map(OsString::from)
-            .collect();
-        deployment.server = resolved(&deployment.place, &words, process_environment);
+        let variables = environment::variables(&deployment, &contents.maps);
+        let mut words = environment::command(&deployment, &variables);
+        let program = words.iter().position(|word| word.is(files::is_program));
+        let command = ServerCommand {
+            place: &deployment.place,
+            words: words.split_off(program.map_or(0, |program| program + 1)),
+            variables,
+        };
+        (deployment.server, deployment.misuses) =
+            server::resolved(command, process_environment, entry);
         facts.deployments.push(deployment);
     }
     for pass in contents.passes {

@@ -1,9 +1,11 @@
 //! `rgun doctor`: gathers the facts of an installation, of deployment files and of a running server, and prints findings.
 
+mod configured;
 mod deployment;
 mod machine;
 mod print;
 mod project;
+mod server;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,13 +16,13 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use super::misuse::{self, USAGE};
 use super::{EntryPoint, ctl, report};
 use crate::config::ProcessEnvironment;
-use crate::doctor::facts::{DeploymentFacts, RunningWorker, ServerSettings, ServerStatus};
+use crate::doctor::facts::{DeploymentFacts, RunningWorker, ServerStatus};
 use crate::doctor::{count, examine};
 use crate::master::control::protocol::Status;
 
 const MORE: &str = "\
 FILES are nginx's configuration, systemd units, compose files, Kubernetes manifests and Dockerfiles, or directories of them. Commands in them \
-are read with their options. Without a command of rgun there, the configuration of the working directory counts, and the options after `--`.
+are read with their options and their variables. Without a command of rgun there, the configuration of the working directory counts, and the options after `--`.
 
 The exit code is 0 where nothing worse than a notice was found, 1 for warnings, 3 for errors.";
 
@@ -84,8 +86,10 @@ pub(super) fn main(arguments: Vec<OsString>, entry: &dyn EntryPoint) -> u8 {
         ..DeploymentFacts::default()
     };
     let files = matches.get_many::<PathBuf>("files").into_iter().flatten();
-    for file in files {
-        if let Err(problem) = deployment::read(file, &process_environment, &mut facts) {
+    let read = deployment::read(files);
+    match read {
+        Ok(contents) => deployment::add(contents, &process_environment, entry, &mut facts),
+        Err(problem) => {
             report::failure(&problem, None);
             return USAGE;
         }
@@ -124,33 +128,5 @@ fn running(status: Status) -> ServerStatus {
         workers: workers.collect(),
         name: status.name.unwrap_or(status.app),
         last_failure: status.reloads.last_failure,
-    }
-}
-
-/// The settings of a deployment's command: its words and the configuration files of the directory. This shell's variables are left out.
-fn resolved(
-    place: &str,
-    words: &[OsString],
-    process_environment: &ProcessEnvironment,
-) -> Option<ServerSettings> {
-    let elsewhere = ProcessEnvironment {
-        variables: std::collections::BTreeMap::new(),
-        directory: process_environment.directory.clone(),
-        cpus: process_environment.cpus,
-    };
-    let settings = super::invocation::settings(words, &elsewhere).ok()?;
-    let mut server = ServerSettings::of(place, &settings);
-    server.is_asgi = server
-        .is_asgi
-        .or_else(|| interface_by_name(&settings.app.module));
-    Some(server)
-}
-
-/// As Django calls its modules.
-fn interface_by_name(module: &str) -> Option<bool> {
-    match module.rsplit('.').next() {
-        Some("asgi") => Some(true),
-        Some("wsgi") => Some(false),
-        _ => None,
     }
 }

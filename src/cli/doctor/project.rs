@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::interface_by_name;
+use super::configured::{configured, interface_by_name};
 use crate::cli::EntryPoint;
-use crate::cli::invocation::{self, ConfigurationSources, Parsed};
-use crate::cli::reading::{self, SettingsFailure};
+use crate::cli::reading::SettingsFailure;
 use crate::config::{Error, ProcessEnvironment, Settings};
 use crate::doctor::facts::{DeploymentFacts, DjangoSettings, Python, ServerSettings};
 use crate::init::{Choices, Project};
@@ -48,13 +47,13 @@ pub fn read(
     facts: &mut DeploymentFacts,
 ) {
     let project = Project::found(&process_environment.directory, Choices::default()).ok();
-    let mut settings = configured(options, process_environment, entry);
+    let mut settings = named(options, process_environment, entry);
     if matches!(settings, Ok(None))
         && let Some(project) = &project
     {
         // The app that `rgun init` would find.
         let options = [&[OsString::from(&project.app)], options].concat();
-        settings = configured(&options, process_environment, entry);
+        settings = named(&options, process_environment, entry);
     }
     let settings = match settings {
         Ok(settings) => settings,
@@ -93,35 +92,18 @@ pub fn read(
 }
 
 /// `Ok(None)`: no app is named.
-fn configured(
+fn named(
     options: &[OsString],
     process_environment: &ProcessEnvironment,
     entry: &dyn EntryPoint,
 ) -> Result<Option<Settings>, String> {
-    let result = match invocation::parse(options, process_environment) {
-        Ok(Parsed::Run(mut sources)) => settings(&mut sources, process_environment, entry),
-        Ok(_) => return Ok(None),
-        Err(error) => Err(SettingsFailure::Configuration(error)),
-    };
-    match result {
+    match configured(options, process_environment, entry) {
         Ok(settings) => Ok(Some(settings)),
         Err(SettingsFailure::Configuration(Error::NoApp)) => Ok(None),
         Err(SettingsFailure::Configuration(error)) => Err(error.to_string()),
         Err(SettingsFailure::Refused(refusal)) => Err(refusal.message),
         Err(SettingsFailure::Stopped) => Err("stopped by a signal".to_owned()),
     }
-}
-
-fn settings(
-    sources: &mut ConfigurationSources,
-    process_environment: &ProcessEnvironment,
-    entry: &dyn EntryPoint,
-) -> Result<Settings, SettingsFailure> {
-    let answered = reading::ask(sources, process_environment, entry)?;
-    let resolved = sources.resolve(process_environment);
-    let mut settings = resolved.map_err(SettingsFailure::Configuration)?.settings;
-    answered.complete(&mut settings, &sources.layers());
-    Ok(settings)
 }
 
 fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut DeploymentFacts) {

@@ -92,7 +92,10 @@ fn root(text: &str, base: &Path) -> ParsedValue<std::path::PathBuf> {
             path.display(),
             malformed.problem
         );
-        let malformed = InvalidValue::new(problem);
+        let malformed = InvalidValue {
+            problem,
+            ..malformed
+        };
         if path.exists() {
             malformed
         } else {

@@ -60,12 +60,12 @@ pub(in crate::config) fn url_path(text: &str) -> ParsedValue<String> {
 pub(in crate::config) fn directory(path: &Path) -> ParsedValue<PathBuf> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(path.to_owned()),
-        Ok(_) => Err(InvalidValue::new("is not a directory")),
+        Ok(_) => Err(InvalidValue::new("is not a directory").absent()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(InvalidValue::new("does not exist"))
+            Err(InvalidValue::new("does not exist").absent())
         }
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(InvalidValue::new("cannot be reached: permission denied"))
+            Err(InvalidValue::new("cannot be reached: permission denied").absent())
         }
         Err(error) => Err(InvalidValue::new(format!("cannot be used: {error}"))),
     }
@@ -81,7 +81,7 @@ pub(in crate::config) fn watched(path: &Path) -> ParsedValue<PathBuf> {
     if pattern || path.exists() {
         Ok(path.to_owned())
     } else {
-        Err(InvalidValue::new("does not exist"))
+        Err(InvalidValue::new("does not exist").absent())
     }
 }
 

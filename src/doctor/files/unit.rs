@@ -1,83 +1,189 @@
 //! A systemd service that runs this program.
 
-use super::{quantity, starts_rgun, unshelled};
-use crate::doctor::facts::{Deployment, Manager};
+use super::expansion;
+use super::words::{CommandLines, starts_rgun, unshelled};
+use super::{SourceFile, env_file, joined_lines, quantity};
+use crate::doctor::deployment::{
+    Deployment, DeploymentVariable, Expansion, Manager, VariableSource,
+};
 
 /// `None`: it runs another program.
-pub fn read(place: &str, text: &str) -> Option<Deployment> {
-    let entries = entries(text);
-    let last = |wanted: &str| {
-        let mut found = entries.iter().filter(|(name, _)| name == wanted);
-        found.next_back().map(|(_, value)| value.as_str())
-    };
+pub fn read(file: &SourceFile<'_>) -> Option<Deployment> {
+    let entries = entries(file.text);
+    let last = |wanted: &str| entries.iter().rfind(|entry| entry.name == wanted);
+    let value = |wanted: &str| last(wanted).map(|entry| entry.value.as_str());
     let start = last("ExecStart")?;
     // systemd.service(5): these characters in front of the path change how it is run.
-    let words = crate::config::split(start.trim_start_matches(['-', '@', ':', '+', '!'])).ok()?;
-    let (command, has_shell) = unshelled(words);
-    if !starts_rgun(&command) {
+    let line = start.value.trim_start_matches(['-', '@', ':', '+', '!']);
+    let lines = CommandLines {
+        place: file.place,
+        text: file.text,
+        first: start.line,
+        last: start.last_line,
+    };
+    let inner = unshelled(lines.placed(crate::config::split(line).ok()?), &lines);
+    if !starts_rgun(&inner.words) {
         return None;
     }
     Some(Deployment {
-        place: place.to_owned(),
+        place: file.place.to_owned(),
         manager: Manager::Systemd,
-        command,
-        has_shell,
-        stop: last("TimeoutStopSec")
-            .or_else(|| last("TimeoutSec"))
+        expansion: inner.expansion(Expansion::Systemd),
+        has_shell: inner.stays,
+        command: inner.words,
+        environment: environment(file, &entries),
+        stop: value("TimeoutStopSec")
+            .or_else(|| value("TimeoutSec"))
             .and_then(quantity::duration),
-        kind: Some(last("Type").unwrap_or("simple").to_owned()),
-        memory: last("MemoryMax").and_then(quantity::bytes),
+        kind: Some(value("Type").unwrap_or("simple").to_owned()),
+        memory: value("MemoryMax").and_then(quantity::bytes),
         server: None,
+        misuses: Vec::new(),
     })
 }
 
-/// Of all sections, with lines that a backslash continues joined.
-fn entries(text: &str) -> Vec<(String, String)> {
-    let mut entries = Vec::new();
-    let mut joined = String::new();
-    for line in text.lines() {
-        let line = line.trim();
-        if line.starts_with(['#', ';']) {
-            continue;
+/// systemd.exec(5): files are stronger than `Environment=`; an empty value removes what was set above.
+fn environment(file: &SourceFile<'_>, entries: &[UnitEntry]) -> Vec<VariableSource> {
+    let given = |name: String, value: Option<String>, line: usize| VariableSource::Given {
+        name,
+        variable: DeploymentVariable {
+            value,
+            place: format!("{}:{line}", file.place),
+        },
+    };
+    let (mut own, mut of_files) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.name.as_str() {
+            "Environment" if entry.value.is_empty() => own.clear(),
+            "Environment" => {
+                let words = crate::config::split(&entry.value).unwrap_or_default();
+                own.extend(words.iter().filter_map(|word| {
+                    let (name, value) = word.split_once('=')?;
+                    Some(given(
+                        name.to_owned(),
+                        expansion::specifiers(value),
+                        entry.line,
+                    ))
+                }));
+            }
+            "PassEnvironment" => {
+                let names = entry.value.split_whitespace();
+                own.extend(names.map(|name| given(name.to_owned(), None, entry.line)));
+            }
+            "EnvironmentFile" if entry.value.is_empty() => of_files.clear(),
+            "EnvironmentFile" => {
+                let path = entry.value.trim_start_matches('-');
+                let path = expansion::specifiers(path);
+                let found = path.and_then(|path| Some(((file.beside)(&path)?, path)));
+                if let Some((text, path)) = found {
+                    let variables = env_file::systemd(&file.place_beside(&path), &text).into_iter();
+                    of_files.extend(
+                        variables.map(|(name, variable)| VariableSource::Given { name, variable }),
+                    );
+                }
+            }
+            _ => {}
         }
-        if let Some(begun) = line.strip_suffix('\\') {
-            joined.push_str(begun);
-            joined.push(' ');
-            continue;
-        }
-        joined.push_str(line);
-        if let Some((name, value)) = joined.split_once('=') {
-            entries.push((name.trim().to_owned(), value.trim().to_owned()));
-        }
-        joined.clear();
     }
-    entries
+    [own, of_files].concat()
+}
+
+struct UnitEntry {
+    name: String,
+    value: String,
+    line: usize,
+    last_line: usize,
+}
+
+/// Of all sections.
+fn entries(text: &str) -> Vec<UnitEntry> {
+    let lines = joined_lines::read(text).into_iter();
+    let entries = lines.filter_map(|joined| {
+        let (name, value) = joined.text.split_once('=')?;
+        Some(UnitEntry {
+            name: name.trim().to_owned(),
+            value: value.trim().to_owned(),
+            line: joined.line,
+            last_line: joined.last_line,
+        })
+    });
+    entries.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::environment::{command, variables};
+    use std::collections::BTreeMap;
     use std::time::Duration;
+
+    fn found(text: &str) -> Option<Deployment> {
+        let beside = |path: &str| {
+            (path == "/etc/shop.env").then(|| "# c\nB=file\nOPTS=-w 3 --backlog 9\n".to_owned())
+        };
+        read(&SourceFile {
+            place: "deploy/a.service",
+            text,
+            beside: &beside,
+        })
+    }
 
     #[test]
     fn a_service() {
         let text = "[Unit]\nDescription=a\n[Service]\n# Type=simple\nType=notify\nExecStart=/usr/bin/env rgun \\\n  app:app -w 2\nTimeoutStopSec=1min\nMemoryMax=1G\n";
-        let found = read("a.service", text).expect("it runs rgun");
+        let service = found(text).expect("it runs rgun");
+        let words: Vec<_> = service
+            .command
+            .iter()
+            .map(|word| (word.text.as_deref().unwrap_or(""), word.place.as_str()))
+            .collect();
         assert_eq!(
-            found.command,
-            ["/usr/bin/env", "rgun", "app:app", "-w", "2"]
+            words[1..4],
+            [
+                ("rgun", "deploy/a.service:6"),
+                ("app:app", "deploy/a.service:7"),
+                ("-w", "deploy/a.service:7")
+            ]
         );
-        assert_eq!(found.stop, Some(Duration::from_secs(60)));
-        assert_eq!(found.kind.as_deref(), Some("notify"));
-        assert_eq!(found.memory, Some(1 << 30));
-        let plain = read(
-            "a.service",
-            "[Service]\nExecStart=-/bin/sh -c 'rgun app:app'\n",
-        );
+        assert_eq!(service.stop, Some(Duration::from_secs(60)));
+        assert_eq!(service.kind.as_deref(), Some("notify"));
+        assert_eq!(service.memory, Some(1 << 30));
+        let plain = found("[Service]\nExecStart=-/bin/sh -c 'rgun app:app'\n");
         let plain = plain.expect("it runs rgun");
         assert_eq!((plain.kind.as_deref(), plain.stop), (Some("simple"), None));
         assert!(plain.has_shell);
-        assert!(read("a.service", "[Service]\nExecStart=/usr/bin/celery\n").is_none());
-        assert!(read("a.service", "").is_none());
+        assert!(found("[Service]\nExecStart=/usr/bin/celery\n").is_none());
+        assert!(found("").is_none());
+    }
+
+    #[test]
+    fn variables_of_a_service() {
+        let text = "[Service]\nEnvironment=OLD=1\nEnvironment=\nEnvironment=A=1 \"B=two words\" C=%t/x D=%i\nEnvironmentFile=-/etc/shop.env\nEnvironmentFile=/etc/absent.env\nPassEnvironment=E\nExecStart=rgun app:app $OPTS -b ${A}\n";
+        let service = found(text).expect("it runs rgun");
+        let variables = variables(&service, &BTreeMap::new());
+        let shown: Vec<_> = variables
+            .iter()
+            .map(|(name, one)| (name.as_str(), one.value.as_deref(), one.place.as_str()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("A", Some("1"), "deploy/a.service:4"),
+                ("B", Some("file"), "/etc/shop.env:2"),
+                ("C", Some("/run/x"), "deploy/a.service:4"),
+                ("D", None, "deploy/a.service:4"),
+                ("E", None, "deploy/a.service:7"),
+                ("OPTS", Some("-w 3 --backlog 9"), "/etc/shop.env:3"),
+            ]
+        );
+        let words = command(&service, &variables);
+        let texts: Vec<_> = words
+            .iter()
+            .filter_map(|word| word.text.as_deref())
+            .collect();
+        assert_eq!(
+            texts,
+            ["rgun", "app:app", "-w", "3", "--backlog", "9", "-b", "1"]
+        );
     }
 }

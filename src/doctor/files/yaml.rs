@@ -1,154 +1,144 @@
-//! Services of a compose file, and workloads of Kubernetes manifests, that run this program.
+//! YAML documents as trees of texts with their lines.
 
-use std::time::Duration;
+use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use serde_json::{Map, Value as Json};
-
-use super::{quantity, starts_rgun, unshelled};
-use crate::doctor::facts::{Deployment, Manager};
+use super::words::CommandLines;
 
 /// Deployment files are far smaller.
 const MOST_BYTES: usize = 1 << 20;
 const DEEPEST: usize = 64;
 
-pub fn read(place: &str, text: &str) -> Result<Vec<Deployment>, String> {
+#[derive(Debug, Clone)]
+pub struct YamlNode {
+    pub first_line: usize,
+    pub last_line: usize,
+    content: YamlContent,
+}
+
+#[derive(Debug, Clone)]
+enum YamlContent {
+    Nothing,
+    /// As it is written.
+    Text(String),
+    List(Vec<YamlNode>),
+    Fields(Vec<YamlField>),
+}
+
+#[derive(Debug, Clone)]
+pub struct YamlField {
+    pub name: String,
+    pub line: usize,
+    pub value: YamlNode,
+}
+
+impl YamlNode {
+    pub fn get(&self, wanted: &str) -> Option<&YamlNode> {
+        let found = self.fields().iter().find(|field| field.name == wanted);
+        found.map(|field| &field.value)
+    }
+
+    /// `a/b/c`
+    pub fn at(&self, path: &str) -> Option<&YamlNode> {
+        path.split('/').try_fold(self, |node, name| node.get(name))
+    }
+
+    pub fn text(&self) -> Option<&str> {
+        match &self.content {
+            YamlContent::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn items(&self) -> &[YamlNode] {
+        match &self.content {
+            YamlContent::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    pub fn fields(&self) -> &[YamlField] {
+        match &self.content {
+            YamlContent::Fields(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    pub fn lines<'a>(&self, place: &'a str, text: &'a str) -> CommandLines<'a> {
+        CommandLines {
+            place,
+            text,
+            first: self.first_line,
+            last: self.last_line,
+        }
+    }
+}
+
+pub fn documents(text: &str) -> Result<Vec<YamlNode>, String> {
     if text.len() > MOST_BYTES {
         return Err("the file is larger than 1 MiB".to_owned());
     }
-    let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
-    let mut found = Vec::new();
-    for document in &documents {
-        let document = json(document, 0);
-        match document.get("services") {
-            Some(Json::Object(services)) => {
-                let services = services.iter();
-                found.extend(
-                    services.filter_map(|(name, service)| service_of(place, name, service)),
-                );
-            }
-            _ => workloads(place, &document, &mut found),
-        }
-    }
-    Ok(found)
+    let documents = MarkedYaml::load_from_str(text).map_err(|error| error.to_string())?;
+    Ok(documents.iter().map(|document| node(document, 0)).collect())
 }
 
-/// With merge keys (`<<`) merged, as compose does.
-fn json(node: &Yaml<'_>, depth: usize) -> Json {
-    if depth > DEEPEST {
-        return Json::Null;
-    }
-    match node {
-        Yaml::Value(Scalar::Boolean(value)) => (*value).into(),
-        Yaml::Value(Scalar::Integer(value)) => (*value).into(),
-        Yaml::Value(Scalar::FloatingPoint(value)) => value.into_inner().into(),
-        Yaml::Value(Scalar::String(value)) => value.as_ref().into(),
-        Yaml::Sequence(items) => items.iter().map(|item| json(item, depth + 1)).collect(),
-        Yaml::Mapping(fields) => {
-            let mut merged = Map::new();
-            let mut own = Map::new();
-            for (name, value) in fields {
-                let Some(name) = name.as_str() else {
-                    continue;
-                };
-                match (name, json(value, depth + 1)) {
-                    ("<<", Json::Object(fields)) => merged.extend(fields),
-                    ("<<", Json::Array(several)) => {
-                        for fields in several {
-                            if let Json::Object(fields) = fields {
-                                merged.extend(fields);
-                            }
-                        }
-                    }
-                    (name, value) => {
-                        own.insert(name.to_owned(), value);
-                    }
-                }
-            }
-            merged.extend(own);
-            Json::Object(merged)
-        }
-        Yaml::Tagged(_, node) => json(node, depth + 1),
-        Yaml::Value(Scalar::Null) | Yaml::Representation(..) | Yaml::Alias(_) | Yaml::BadValue => {
-            Json::Null
-        }
-    }
-}
-
-/// A list of words, or a line of them.
-fn words(value: Option<&Json>) -> Vec<String> {
-    match value {
-        Some(Json::String(line)) => crate::config::split(line).unwrap_or_default(),
-        Some(Json::Array(words)) => words.iter().map(text).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn text(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn service_of(place: &str, name: &str, service: &Json) -> Option<Deployment> {
-    let mut command = words(service.get("entrypoint"));
-    command.extend(words(service.get("command")));
-    let (command, has_shell) = unshelled(command);
-    let memory = service
-        .get("mem_limit")
-        .or_else(|| service.pointer("/deploy/resources/limits/memory"));
-    starts_rgun(&command).then(|| Deployment {
-        place: format!("{place}: {name}"),
-        manager: Manager::Compose,
-        command,
-        has_shell,
-        stop: service
-            .get("stop_grace_period")
-            .and_then(|period| quantity::duration(&text(period))),
-        kind: None,
-        memory: memory.and_then(|memory| quantity::bytes(&text(memory))),
-        server: None,
-    })
-}
-
-fn workloads(place: &str, document: &Json, found: &mut Vec<Deployment>) {
-    let kind = document.get("kind").and_then(Json::as_str);
-    let spec = match kind {
-        Some("Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => {
-            document.pointer("/spec/template/spec")
-        }
-        Some("Pod") => document.get("spec"),
-        _ => None,
+fn node<'a>(yaml: &MarkedYaml<'a>, depth: usize) -> YamlNode {
+    let content = if depth > DEEPEST {
+        YamlContent::Nothing
+    } else {
+        content(&yaml.data, depth)
     };
-    let Some(spec) = spec else {
-        return;
-    };
-    let name = document.pointer("/metadata/name").map(text);
-    let stop = spec
-        .get("terminationGracePeriodSeconds")
-        .and_then(Json::as_u64)
-        .map(Duration::from_secs);
-    let containers = spec.get("containers").and_then(Json::as_array);
-    for container in containers.into_iter().flatten() {
-        let mut command = words(container.get("command"));
-        command.extend(words(container.get("args")));
-        let (command, has_shell) = unshelled(command);
-        if !starts_rgun(&command) {
-            continue;
-        }
-        let memory = container.pointer("/resources/limits/memory");
-        found.push(Deployment {
-            place: format!("{place}: {}", name.as_deref().unwrap_or("?")),
-            manager: Manager::Kubernetes,
-            command,
-            has_shell,
-            stop,
-            kind: None,
-            memory: memory.and_then(|memory| quantity::bytes(&text(memory))),
-            server: None,
-        });
+    YamlNode {
+        first_line: yaml.span.start.line(),
+        last_line: yaml.span.end.line(),
+        content,
     }
+}
+
+fn content<'a>(data: &YamlData<'a, MarkedYaml<'a>>, depth: usize) -> YamlContent {
+    let text = match data {
+        YamlData::Value(Scalar::Boolean(value)) => value.to_string(),
+        YamlData::Value(Scalar::Integer(value)) => value.to_string(),
+        YamlData::Value(Scalar::FloatingPoint(value)) => value.to_string(),
+        YamlData::Value(Scalar::String(value)) => value.to_string(),
+        YamlData::Sequence(items) => {
+            return YamlContent::List(items.iter().map(|item| node(item, depth + 1)).collect());
+        }
+        YamlData::Mapping(fields) => {
+            let fields = fields.iter().filter_map(|(name, value)| {
+                Some(YamlField {
+                    name: name.data.as_str()?.to_owned(),
+                    line: name.span.start.line(),
+                    value: node(value, depth + 1),
+                })
+            });
+            return YamlContent::Fields(merged(fields.collect()));
+        }
+        YamlData::Tagged(_, node) => return content(&node.data, depth + 1),
+        YamlData::Value(Scalar::Null)
+        | YamlData::Representation(..)
+        | YamlData::Alias(_)
+        | YamlData::BadValue => return YamlContent::Nothing,
+    };
+    YamlContent::Text(text)
+}
+
+/// With the fields of merge keys (`<<`) where a mapping has none of its own, as compose does.
+fn merged(fields: Vec<YamlField>) -> Vec<YamlField> {
+    let (merges, mut own): (Vec<_>, Vec<_>) =
+        fields.into_iter().partition(|field| field.name == "<<");
+    for merge in merges {
+        let mappings = match merge.value.content {
+            YamlContent::Fields(fields) => vec![fields],
+            YamlContent::List(items) => items.iter().map(|item| item.fields().to_vec()).collect(),
+            YamlContent::Nothing | YamlContent::Text(_) => Vec::new(),
+        };
+        for field in mappings.into_iter().flatten() {
+            if !own.iter().any(|one| one.name == field.name) {
+                own.push(field);
+            }
+        }
+    }
+    own
 }
 
 #[cfg(test)]
@@ -156,81 +146,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_of_compose() {
-        let text = "
-x-app: &app
-  stop_grace_period: 1m30s
-  mem_limit: 512m
-services:
-  web:
-    <<: *app
-    command: rgun app:app -w 2
-  shell:
-    <<: *app
-    stop_grace_period: 5s
-    command: [sh, -c, rgun app:app]
-  db:
-    image: postgres
-  worker:
-    command: celery -A site worker
-";
-        let found = read("compose.yaml", text).expect("YAML");
-        let places: Vec<_> = found.iter().map(|one| one.place.as_str()).collect();
-        assert_eq!(places, ["compose.yaml: shell", "compose.yaml: web"]);
-        let [shell, web] = &found[..] else {
+    fn a_tree_with_lines() {
+        let text = "a: &a\n  b: 1.5\n  c: yes\n---\nd:\n  - x\n  - true\ne: ~\n";
+        let found = documents(text).expect("YAML");
+        let [first, second] = &found[..] else {
             panic!("{found:?}");
         };
-        assert_eq!(web.command, ["rgun", "app:app", "-w", "2"]);
-        assert_eq!(web.stop, Some(Duration::from_secs(90)));
-        assert_eq!((web.memory, web.has_shell), (Some(512 << 20), false));
+        let number = first.at("a/b").expect("a/b");
+        assert_eq!((number.text(), number.first_line), (Some("1.5"), 2));
+        let items = second.at("d").expect("d").items();
+        let texts: Vec<_> = items
+            .iter()
+            .map(|item| (item.text(), item.first_line))
+            .collect();
+        assert_eq!(texts, [(Some("x"), 6), (Some("true"), 7)]);
+        let nothing = second.at("e").expect("e");
         assert_eq!(
-            (shell.stop, shell.has_shell),
-            (Some(Duration::from_secs(5)), true)
+            (
+                nothing.text(),
+                nothing.items().len(),
+                nothing.fields().len()
+            ),
+            (None, 0, 0)
         );
+        assert!(documents("a: [\n").is_err());
+        assert!(documents(&"x".repeat(MOST_BYTES + 1)).is_err());
     }
 
     #[test]
-    fn workloads_of_kubernetes() {
-        let text = "
-apiVersion: v1
-kind: Service
-metadata: {name: shop}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: shop}
-spec:
-  template:
-    spec:
-      terminationGracePeriodSeconds: 45
-      containers:
-        - name: web
-          args: [rgun, app:app, --shutdown-delay, \"5\", -w, 2]
-          resources: {limits: {memory: 768Mi}}
-        - name: proxy
-          image: nginx
-";
-        let found = read("k8s.yaml", text).expect("YAML");
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].command.last().map(String::as_str), Some("2"));
-        assert_eq!(found[0].stop, Some(Duration::from_secs(45)));
-        assert_eq!(found[0].memory, Some(768 << 20));
-    }
-
-    #[test]
-    fn what_is_no_deployment() {
-        for text in [
-            "",
-            "a: 1\n",
-            "- 1\n- 2\n",
-            "services: 3\n",
-            "kind: [\n  1]\n",
-        ] {
-            assert!(
-                read("a.yaml", text).is_ok_and(|found| found.is_empty()),
-                "{text}"
+    fn merge_keys_give_way_to_own_fields() {
+        let text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz:\n  a: 0\n  <<: [*x, *y]\n";
+        let found = documents(text).expect("YAML");
+        let merged = found[0].get("z").expect("z");
+        for (name, value) in [("a", "0"), ("b", "1"), ("c", "2")] {
+            assert_eq!(
+                merged.get(name).and_then(YamlNode::text),
+                Some(value),
+                "{name}"
             );
         }
-        assert!(read("a.yaml", "a: [\n").is_err());
     }
 }

@@ -1,8 +1,40 @@
 //! Rules on how units, compose files, manifests and images start a server.
 
 use super::mebibytes;
-use crate::doctor::facts::{DeploymentFacts, Manager};
+use crate::doctor::deployment::{Manager, MisuseConsequence};
+use crate::doctor::facts::DeploymentFacts;
 use crate::doctor::finding::{Finding, Severity};
+
+/// Options and variables, by the program's own rules.
+pub fn misuse(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
+    let misuses = facts.deployments.iter().flat_map(|one| &one.misuses);
+    for misuse in misuses {
+        let hint = misuse.hint.clone();
+        findings.push(match misuse.consequence {
+            MisuseConsequence::Rejected => Finding {
+                severity: Severity::Error,
+                rule: "configuration",
+                place: misuse.place.clone(),
+                problem: misuse.problem.clone(),
+                why: "the server does not start with it",
+                fix: hint.unwrap_or_else(|| {
+                    "`rgun --help` lists the options and their values".to_owned()
+                }),
+            },
+            MisuseConsequence::Ignored => Finding {
+                severity: Severity::Warning,
+                rule: "unknown-variable",
+                place: misuse.place.clone(),
+                problem: misuse.problem.clone(),
+                why: "the server starts, but without that setting",
+                fix: hint.unwrap_or_else(|| {
+                    "docs/settings.md has the names; remove it if it is for another program"
+                        .to_owned()
+                }),
+            },
+        });
+    }
+}
 
 pub fn shell(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     for deployment in facts.deployments.iter().filter(|one| one.has_shell) {

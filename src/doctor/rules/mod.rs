@@ -11,7 +11,8 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 
-use super::facts::{Deployment, DeploymentFacts, ServerSettings};
+use super::deployment::Deployment;
+use super::facts::{DeploymentFacts, ServerSettings};
 use super::finding::Finding;
 
 type Rule = fn(&DeploymentFacts, &mut Vec<Finding>);
@@ -36,6 +37,7 @@ pub const ALL: &[Rule] = &[
     django::proxy_scheme,
     logs::rotation,
     stopping::stop_timeout,
+    deployment::misuse,
     deployment::shell,
     deployment::kind,
     deployment::memory,

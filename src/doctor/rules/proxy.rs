@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{seconds, servers};
-use crate::doctor::facts::{DeploymentFacts, Manager, SocketState, TrustedProxies};
+use crate::doctor::deployment::Manager;
+use crate::doctor::facts::{DeploymentFacts, SocketState, TrustedProxies};
 use crate::doctor::finding::{Finding, Severity};
 
 pub fn keepalive(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {

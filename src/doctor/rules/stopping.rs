@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{seconds, servers};
-use crate::doctor::facts::{DeploymentFacts, Manager};
+use crate::doctor::deployment::Manager;
+use crate::doctor::facts::DeploymentFacts;
 use crate::doctor::finding::{Finding, Severity};
 
 /// Time for the last responses and for Python's shutdown.

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use crate::doctor::deployment::{
+    Deployment, Expansion, Manager, MisuseConsequence, MisusedSetting,
+};
 use crate::doctor::examine;
 use crate::doctor::facts::{
-    Deployment, DeploymentFacts, DjangoSettings, Machine, Manager, Pass, ProxiedSocket, Python,
-    RunningWorker, ServerSettings, ServerStatus, SocketState, TrustedProxies, Upstream,
+    DeploymentFacts, DjangoSettings, Machine, Pass, ProxiedSocket, Python, RunningWorker,
+    ServerSettings, ServerStatus, SocketState, TrustedProxies, Upstream,
 };
 use crate::doctor::finding::Severity;
 
@@ -36,12 +39,15 @@ fn deployment(manager: Manager) -> Deployment {
     Deployment {
         place: "shop".to_owned(),
         manager,
-        command: vec!["rgun".to_owned()],
+        command: Vec::new(),
         has_shell: false,
+        expansion: Expansion::None,
+        environment: Vec::new(),
         stop: Some(seconds(45)),
         kind: (manager == Manager::Systemd).then(|| "notify".to_owned()),
         memory: Some(1 << 30),
         server: Some(server()),
+        misuses: Vec::new(),
     }
 }
 
@@ -395,4 +401,21 @@ fn the_worst_is_last() {
     });
     let severities: Vec<_> = found.into_iter().map(|(_, severity)| severity).collect();
     assert_eq!(severities, [Notice, Warning, Error]);
+}
+
+#[test]
+fn what_the_program_rejects_or_ignores() {
+    let misuse = |consequence| MisusedSetting {
+        place: "compose.yaml:3".to_owned(),
+        problem: "there is no option --wokers".to_owned(),
+        hint: None,
+        consequence,
+    };
+    for (consequence, rule, severity) in [
+        (MisuseConsequence::Rejected, "configuration", Error),
+        (MisuseConsequence::Ignored, "unknown-variable", Warning),
+    ] {
+        let found = found(|facts| facts.deployments[0].misuses.push(misuse(consequence)));
+        assert_eq!(found, [(rule, severity)]);
+    }
 }
