@@ -51,6 +51,7 @@ class Settings(TypedDict, total=False):
     boot_timeout: str | float | PathLike[str] | None
     warm_up: str | float | PathLike[str] | None
     preload_app: bool | None
+    refork_after: str | float | PathLike[str] | None
     ready_path: str | float | PathLike[str] | None
     ready_host: str | float | PathLike[str] | None
     reload_surge: str | float | PathLike[str] | None

@@ -154,6 +154,7 @@ pub fn resolve(
         warm_up: typed.value("warm_up", value::warm_up)?,
         garbage_collection: typed.value("garbage_collection", value::garbage_collection)?,
         preload: rollouts::preload(&typed)?,
+        refork_after: rollouts::refork_after(&typed)?,
         ready_path: typed.optional("ready_path", value::url_path)?,
         ready_host: typed.optional("ready_host", value::host_header)?,
         reload_surge: typed

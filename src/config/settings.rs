@@ -431,6 +431,8 @@ pub struct Settings {
     pub garbage_collection: GarbageCollection,
     /// `--preload`
     pub preload: Preload,
+    /// A worker that has answered so many requests becomes the mold. `None`: none does.
+    pub refork_after: Option<u64>,
     pub ready_path: Option<String>,
     pub ready_host: Option<String>,
     /// How many workers of the new generation boot beside the old ones at once. `None`: all.

@@ -56,6 +56,12 @@ impl From<OwnedFd> for MasterChannel {
     }
 }
 
+impl From<MasterChannel> for OwnedFd {
+    fn from(channel: MasterChannel) -> Self {
+        channel.end
+    }
+}
+
 impl AsFd for MasterChannel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()

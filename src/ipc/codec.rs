@@ -40,6 +40,11 @@ impl WireMessage for ToWorker {
             Self::Preview => vec![9],
             Self::Begin => vec![10],
             Self::Pause => vec![11],
+            Self::BecomeMold { graceful_ms } => {
+                let mut bytes = vec![12];
+                bytes.extend_from_slice(&graceful_ms.to_le_bytes());
+                bytes
+            }
             Self::LogLevel(level) => vec![5, *level],
             Self::Stacks { number } => {
                 let mut bytes = vec![6];
@@ -72,6 +77,9 @@ impl WireMessage for ToWorker {
             9 => Self::Preview,
             10 => Self::Begin,
             11 => Self::Pause,
+            12 => Self::BecomeMold {
+                graceful_ms: reader.u64()?,
+            },
             5 => Self::LogLevel(reader.byte()?),
             6 => Self::Stacks {
                 number: reader.u64()?,
@@ -88,6 +96,7 @@ impl WireMessage for FromWorker {
             Self::Booted => vec![1],
             Self::Ready => vec![2],
             Self::StoppedAccepting => vec![3],
+            Self::CanFork => vec![7],
             Self::Failed {
                 phase,
                 summary,
@@ -128,6 +137,7 @@ impl WireMessage for FromWorker {
                 text: reader.text()?,
             },
             6 => Self::Description(reader.text()?),
+            7 => Self::CanFork,
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)

@@ -16,6 +16,9 @@ pub enum ToWorker {
         reason: DrainReason,
         graceful_ms: u64,
     },
+    /// As `Drain` for a replaced worker, and then become the mold: answered by `CanFork`, to which `Begin` is the answer, and from
+    /// then on by the messages of molds; or exit.
+    BecomeMold { graceful_ms: u64 },
     /// Cancel running requests, end the lifespan, exit within two seconds.
     StopFast,
     /// Open the log files again by their names: they were rotated.
@@ -57,6 +60,8 @@ pub enum FromWorker {
         summary: String,
         traceback: String,
     },
+    /// Answer to `BecomeMold`: nothing runs any more.
+    CanFork,
     /// Answer to `Stacks`.
     Stacks { number: u64, text: String },
 }

@@ -208,6 +208,12 @@ pub struct MoldChannel {
     end: OwnedFd,
 }
 
+impl From<OwnedFd> for MoldChannel {
+    fn from(end: OwnedFd) -> Self {
+        Self { end }
+    }
+}
+
 impl MoldChannel {
     /// Blocks while the master does not read.
     ///

@@ -61,6 +61,12 @@ impl Shell<'_> {
             }
             Action::StartMold { generation } => return self.start_mold(generation),
             Action::KillMold { generation } => self.kill_mold(generation),
+            Action::AdoptMold {
+                incarnation,
+                generation,
+            } => self.adopt_mold(incarnation, generation),
+            Action::EndMoldBefore { generation } => self.end_mold_before(generation),
+            Action::ReturnToMoldBefore { generation } => self.return_to_mold_before(generation),
             Action::Send { incarnation, order } => self.send(incarnation, order),
             Action::Terminate { incarnation } => {
                 self.signal_worker(incarnation, SignalNumber::TERM)
@@ -322,6 +328,7 @@ impl Shell<'_> {
             page,
             stacks,
             loaded_files: self.helpers.watcher.take_loaded_files(),
+            mold: None,
             master,
         })
     }
@@ -364,7 +371,10 @@ impl Shell<'_> {
                     DrainCause::Shutdown if shared => ipc::DrainReason::Removed,
                     DrainCause::Shutdown => ipc::DrainReason::Shutdown,
                 },
-                graceful_ms: u64::try_from(graceful.as_millis()).unwrap_or(u64::MAX),
+                graceful_ms: milliseconds(graceful),
+            },
+            Order::BecomeMold { graceful } => ToWorker::BecomeMold {
+                graceful_ms: milliseconds(graceful),
             },
             Order::StopFast => ToWorker::StopFast,
             Order::Pause => ToWorker::Pause,
@@ -459,4 +469,8 @@ impl Shell<'_> {
             Err(error) => tracing::error!(%error, "cannot switch logs, keeping the old ones"),
         }
     }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,11 +4,14 @@ mod rollouts;
 
 use super::configuration::Misconfigured;
 use super::event_text::{
-    ExitText, boot_words, delay, failures, helper_words, ms, requests, retirement, retry_words,
+    ExitText, boot_words, delay, failures, helper_words, ms, refork_words, requests, retirement,
+    retry_words,
 };
 use super::molds::Molds;
 use super::scaling::log_scaling;
-use super::supervisor::{BootFailure, Generation, Report, Slot, StopMode, Who};
+use super::supervisor::{
+    BootFailure, Exit, Generation, ReforkFailure, Report, Slot, StopMode, Who,
+};
 use super::workers::{WorkerFailure, Workers};
 
 /// Remembers the last traceback, so that a crash loop does not print the same one repeatedly.
@@ -56,6 +59,9 @@ impl EventLog {
             Report::MoldReady { .. }
             | Report::MoldFailed { .. }
             | Report::MoldDied { .. }
+            | Report::MoldAdopted { .. }
+            | Report::Reforked { .. }
+            | Report::NotReforked { .. }
             | Report::FirstMoldFailed { .. } => self.write_mold(report, molds),
             Report::WorkerReady { worker, after } => tracing::info!(
                 slot = worker.slot.0,
@@ -260,6 +266,25 @@ impl EventLog {
                 failures = failures(retry),
                 delay_ms = delay(retry).map(ms),
                 "mold died, starting another one: its workers go on"
+            ),
+            Report::MoldAdopted { worker } => tracing::info!(
+                slot = worker.slot.0,
+                generation = worker.generation.0,
+                "worker has become the mold"
+            ),
+            Report::Reforked { generation } => tracing::info!(
+                generation = generation.0,
+                "workers are forked from the new mold, the older ones are replaced"
+            ),
+            // It has logged the reason itself.
+            Report::NotReforked {
+                generation,
+                why: ReforkFailure::Exited(Exit::Code(0)),
+            } => tracing::debug!(generation = generation.0, "the mold stays the one before"),
+            Report::NotReforked { generation, why } => tracing::warn!(
+                generation = generation.0,
+                reason = refork_words(why),
+                "no worker becomes the mold of this generation: it stays the one before"
             ),
             Report::FirstMoldFailed { why, code } => {
                 let (reason, traceback) = mold_failure(Generation(1), why, molds);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::supervisor::{
     BootFailure, BootPhase, CoreDump, Evidence, Exit, Helper, KeptProcesses, KillReason,
-    Regression, Retirement, Retry,
+    ReforkFailure, Regression, Retirement, Retry,
 };
 
 use crate::ipc::InFlight;
@@ -61,6 +61,27 @@ pub fn boot_words(why: BootFailure) -> String {
     }
 }
 
+pub fn refork_words(why: ReforkFailure) -> String {
+    match why {
+        ReforkFailure::Exited(exit) => {
+            format!(
+                "the worker ended before it was the mold: {}",
+                ExitText(exit)
+            )
+        }
+        ReforkFailure::Boot { why, .. } => {
+            format!(
+                "a worker forked from it did not become ready: {}",
+                boot_words(why)
+            )
+        }
+        ReforkFailure::Mold(BootFailure::TimedOut) => {
+            "the new mold did not fork within --boot-timeout".to_owned()
+        }
+        ReforkFailure::Mold(_) => "the new mold ended".to_owned(),
+    }
+}
+
 fn phase_words(phase: BootPhase) -> &'static str {
     match phase {
         BootPhase::Boot => "its set-up failed",
@@ -78,6 +99,8 @@ pub fn retirement(why: Retirement) -> &'static str {
         Retirement::Lifetime => "--max-worker-lifetime",
         Retirement::Requested => "asked for",
         Retirement::Hung => "one of its threads hangs",
+        Retirement::BecomesMold => "--refork-after: it becomes the mold",
+        Retirement::OlderMold => "--refork-after: the mold is a newer one",
     }
 }
 

@@ -136,6 +136,7 @@ pub fn plan(settings: &Settings, capacity: Capacity) -> Plan {
         } else {
             ForkedFrom::Master
         },
+        refork_after: settings.refork_after,
         limits: WorkerLimits {
             requests: settings.recycling.requests,
             requests_jitter: settings.recycling.requests_jitter,

@@ -72,7 +72,7 @@ pub use error::Error;
 pub use host::{Host, RunOutcome};
 pub use launch::Launch;
 pub use listeners::ServerListeners;
-pub use molds::{ForkRequest, Forked, MoldChild, MoldRequest, Newborn};
+pub use molds::{ForkRequest, Forked, MoldChild, MoldRequest, MoldSeed, Newborn};
 pub use program::Program;
 pub use worker_init::WorkerInit;
 

@@ -62,16 +62,18 @@ impl RestartCounters {
             } => self.count(worker.slot, Cause::Hung),
             Report::WorkerLeaves { worker } => self.count(worker.slot, Cause::Signal),
             Report::BootFailed { worker, .. } => self.count(worker.slot, Cause::Boot),
-            Report::Retiring { worker, why, .. } => self.count(
-                worker.slot,
-                match why {
+            Report::Retiring { worker, why, .. } => {
+                let cause = match why {
                     Retirement::Requests => Cause::Requests,
                     Retirement::Memory => Cause::Memory,
                     Retirement::Lifetime => Cause::Lifetime,
                     Retirement::Requested => Cause::Requested,
                     Retirement::Hung => Cause::Hung,
-                },
-            ),
+                    // As a reload: it brings a new worker to every slot.
+                    Retirement::BecomesMold | Retirement::OlderMold => return,
+                };
+                self.count(worker.slot, cause);
+            }
             Report::Reloaded { .. } => self.reloads += 1,
             // An operator has gone back: that has not failed.
             Report::TakenBack {

@@ -398,6 +398,7 @@ impl<'a> Shell<'a> {
                     continue;
                 }
                 FromWorker::StoppedAccepting => WorkerMessage::StoppedAccepting,
+                FromWorker::CanFork => WorkerMessage::CanFork,
                 FromWorker::Stacks { number, text } => {
                     worker.reported_stacks = Some((number, text));
                     continue;

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::certificates::SharedCertificates;
+use super::molds::MoldSeed;
 use crate::config::Settings;
 use crate::ipc;
 use crate::sys::{Listener, MemFile, Pid};
@@ -36,5 +37,7 @@ pub struct WorkerInit {
     pub stacks: MemFile,
     /// `--reload`: the channel on which this worker reports the files that it has loaded.
     pub loaded_files: Option<OwnedFd>,
+    /// With what it can become its generation's mold; `None`: it cannot.
+    pub mold: Option<MoldSeed>,
     pub master: Pid,
 }

@@ -215,17 +215,22 @@ impl Workers {
         self.living.len()
     }
 
-    /// It was reaped. Returns its page, to be freed; its channel is closed.
-    pub fn remove(&mut self, incarnation: Incarnation) -> Option<Page> {
+    /// It is no worker any more, and lives.
+    pub fn take(&mut self, incarnation: Incarnation) -> Option<WorkerProcess> {
         let worker = self.living.remove(&incarnation)?;
         self.by_pid.remove(&worker.pid);
+        Some(worker)
+    }
+
+    /// It was reaped. Returns its page, to be freed; its channel is closed.
+    pub fn remove(&mut self, incarnation: Incarnation) -> Option<Page> {
         let WorkerProcess {
             slot,
             pid,
             page,
             failure,
             ..
-        } = worker;
+        } = self.take(incarnation)?;
         self.departed.push_back(Departed {
             incarnation,
             slot,

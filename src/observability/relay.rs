@@ -151,6 +151,11 @@ pub fn take() -> Option<(Vec<RelayItem>, u64)> {
     Some(waiting.take())
 }
 
+/// They can be taken from here on, also where an earlier worker of this process has ended.
+pub fn begin() {
+    WAITING.lock().ended = false;
+}
+
 /// Queued items can still be taken. Later events go to the files.
 pub fn end() {
     route(Routes {

@@ -10,9 +10,10 @@ extern "C" fn in_child() {
     IS_CHILD.store(true, Relaxed);
 }
 
-/// From here on `is_forked_child` is true in every child that is forked without exec, by whatever library. Called by a worker
-/// after its own last fork.
+/// From here on `is_forked_child` is true in every child that is forked without exec, by whatever library, and false in this
+/// process. Called by a worker after its own last fork.
 pub fn watch_forks() {
+    IS_CHILD.store(false, Relaxed);
     WATCHED.call_once(|| {
         // SAFETY: the handler is a function of this library, which is never unloaded, and only stores to an atomic.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };

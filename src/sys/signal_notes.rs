@@ -5,14 +5,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::SeqCst};
 
 use super::epoll::Wake;
 use super::signals::SignalNumber;
 
-/// What the handler writes to. There is one per process, as there is one action per signal.
-static NOTED: OnceLock<SignalNotes> = OnceLock::new();
+/// What the handler writes to. There is one per process, as there is one action per signal: a worker whose mold was a worker has its
+/// own. Never freed, since a handler may run at any moment.
+static NOTED: AtomicPtr<SignalNotes> = AtomicPtr::new(ptr::null_mut());
 
 pub struct SignalNotes {
     /// The process that records signals. A child that is forked without an exec has the handler too.
@@ -25,16 +26,29 @@ pub struct SignalNotes {
 impl SignalNotes {
     /// The record of this process; a child that is forked later does not use it.
     pub fn open() -> io::Result<&'static Self> {
-        if let Some(signal_notes) = NOTED.get() {
+        // SAFETY: no precondition.
+        let owner = unsafe { libc::getpid() };
+        let before = Self::current();
+        if let Some(signal_notes) = before.filter(|it| it.owner == owner) {
             return Ok(signal_notes);
         }
-        let signal_notes = Self {
-            // SAFETY: no precondition.
-            owner: unsafe { libc::getpid() },
+        let signal_notes: &'static Self = Box::leak(Box::new(Self {
+            owner,
             wake: Wake::new()?,
             pending: AtomicU64::new(0),
-        };
-        Ok(NOTED.get_or_init(|| signal_notes))
+        }));
+        let before = before.map_or(ptr::null_mut(), |it| ptr::from_ref(it).cast_mut());
+        let ours = ptr::from_ref(signal_notes).cast_mut();
+        match NOTED.compare_exchange(before, ours, SeqCst, SeqCst) {
+            Ok(_) => Ok(signal_notes),
+            // Another thread was first.
+            Err(_) => Self::open(),
+        }
+    }
+
+    fn current() -> Option<&'static Self> {
+        // SAFETY: null, or a value that is never freed and never changed but through atomics.
+        unsafe { NOTED.load(SeqCst).as_ref() }
     }
 
     /// From here on these are recorded, in place of their default action. What other code has set (a handler, or to ignore it)
@@ -86,7 +100,7 @@ extern "C" fn note(signal: libc::c_int) {
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: no precondition.
     let this = unsafe { libc::getpid() };
-    match NOTED.get() {
+    match SignalNotes::current() {
         Some(signal_notes) if signal_notes.owner == this => {
             signal_notes.pending.fetch_or(1 << signal, SeqCst);
             signal_notes.wake.wake();

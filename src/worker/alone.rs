@@ -67,6 +67,7 @@ pub fn begin(
         page,
         stacks: MemFile::new(c"rgun-stacks").map_err(io::Error::other)?,
         loaded_files: None,
+        mold: None,
         master: Pid::this(),
     };
     let mut attending = Attending {

@@ -24,7 +24,7 @@ pub struct Compressor {
     kept: Mutex<Vec<Encoder>>,
     in_use: AtomicUsize,
     turn: Mutex<TurnBudget>,
-    pool: Pool,
+    pub(super) pool: Pool,
 }
 
 /// The current turn, and how many bytes are left of its budget.

@@ -3,7 +3,10 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::network::Network;
 use super::sentinel::{CommandQueue, Sentinel};
@@ -32,6 +35,8 @@ pub struct WorkerContext {
     deadline: AtomicU64,
     /// When the process exits, whatever Python does.
     end: AtomicU64,
+    /// Until the process ends, or becomes a mold.
+    sentinel: Mutex<Option<JoinHandle<Sentinel>>>,
     /// Threads of the app that were still busy when the time to wait for them was over.
     busy_threads: AtomicU32,
 }
@@ -51,10 +56,20 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
         .iter()
         .map(|listener| listener.address.server())
         .collect();
-    let context = WorkerContext {
+    let sentinel = Sentinel {
         net: net.clone(),
-        commands: commands.clone(),
+        listeners: worker_init.listeners.into_iter().map(Arc::new).collect(),
+        transfers: worker_init.transfers,
+        channel: channel.clone(),
+        lifeline: worker_init.lifeline,
         picked: picked.clone(),
+        commands: commands.clone(),
+    };
+    Ok(WorkerContext {
+        sentinel: Mutex::new(Some(sentinel.spawn()?)),
+        net,
+        commands,
+        picked,
         addresses,
         slot: worker_init.slot,
         age: worker_init.age,
@@ -62,22 +77,11 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
         master: worker_init.master,
         generation: worker_init.generation,
         stacks: worker_init.stacks,
-        channel: channel.clone(),
+        channel,
         deadline: AtomicU64::new(u64::MAX),
         end: AtomicU64::new(u64::MAX),
         busy_threads: AtomicU32::new(0),
-    };
-    Sentinel {
-        net,
-        listeners: worker_init.listeners.into_iter().map(Arc::new).collect(),
-        transfers: worker_init.transfers,
-        channel,
-        lifeline: worker_init.lifeline,
-        picked,
-        commands,
-    }
-    .spawn()?;
-    Ok(context)
+    })
 }
 
 impl WorkerContext {
@@ -138,6 +142,14 @@ impl WorkerContext {
             "threads still busy after the graceful timeout, exiting"
         );
         self.busy_threads.store(count, Relaxed);
+    }
+
+    /// Ends the threads that the worker has started, and returns what its sentinel had. To be called without the GIL.
+    pub fn end_threads(&self) -> Option<Sentinel> {
+        self.net.end_pools();
+        self.commands.finish();
+        self.picked.wake();
+        self.sentinel.lock().take()?.join().ok()
     }
 
     pub fn has_busy_threads(&self) -> bool {

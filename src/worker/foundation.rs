@@ -29,6 +29,15 @@ pub enum ProcessKind {
 }
 
 impl Foundation {
+    /// The same objects again. Without the hooks of a configuration file, which belong to one process.
+    pub fn again(&self, py: Python<'_>) -> Self {
+        Self {
+            scripts: self.scripts.again(py),
+            app: self.app.as_ref().map(|app| app.again(py)),
+            hooks: None,
+        }
+    }
+
     /// `master`: its pid.
     pub fn prepare(
         py: Python<'_>,

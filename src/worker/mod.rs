@@ -15,6 +15,7 @@ pub mod exchange;
 mod files;
 mod foundation;
 mod garbage;
+mod heir;
 mod http2;
 mod intake;
 mod key;
@@ -55,6 +56,7 @@ use crate::observability;
 use crate::sys::Listener;
 use alone::WorkerPurpose;
 use foundation::{Foundation, ProcessKind, describe_failure, plain};
+use heir::Heir;
 use python::{ForkReturn, Preloaded, Protocol, Relay, Scripts, Warmth, Watched, WorkerHooks};
 
 /// Exit code after `worker_abort`; gunicorn's.
@@ -72,6 +74,16 @@ pub fn run(py: Python<'_>, worker_init: WorkerInit) -> u8 {
 fn run_on(py: Python<'_>, mut worker_init: WorkerInit, foundation: Option<Foundation>) -> u8 {
     let loaded_files = worker_init.loaded_files.take();
     crate::sys::watch_forks();
+    let heir = match (worker_init.mold.take(), &foundation) {
+        (Some(seed), Some(foundation)) => match Heir::keep(py, seed, foundation) {
+            Ok(heir) => Some(heir),
+            Err(error) => {
+                tracing::error!(%error, "worker cannot be set up");
+                return 3;
+            }
+        },
+        _ => None,
+    };
     let context = match context::open(worker_init) {
         Ok(context) => Arc::new(context),
         Err(error) => {
@@ -89,6 +101,10 @@ fn run_on(py: Python<'_>, mut worker_init: WorkerInit, foundation: Option<Founda
     };
     match live(py, &context, boot, &mut None) {
         Ok(0) if context.has_busy_threads() => leave_busy_threads(py),
+        Ok(0) if context.commands.becomes_mold() => match heir {
+            Some(heir) => heir.become_mold(py, context),
+            None => 0,
+        },
         Ok(0) => 0,
         // Not ready: the reason was reported to the master.
         Ok(_) => leave_failed(py, Phase::ReadyPath),

@@ -30,6 +30,16 @@ pub fn run_mold(py: Python<'_>, mut mold: MoldChild) -> u8 {
         }
     };
     mold.ready();
+    serve_master(py, mold, foundation, threads)
+}
+
+/// Forks workers as the master orders; returns the exit code of the mold, and in each worker that of the worker.
+pub fn serve_master(
+    py: Python<'_>,
+    mut mold: MoldChild,
+    foundation: Foundation,
+    threads: ThreadPolicy,
+) -> u8 {
     let hooks = foundation.hooks.as_ref();
     let logged = |done: PyResult<()>| {
         if let Err(error) = done {
@@ -110,7 +120,7 @@ fn prepare(
     Ok((foundation, ThreadPolicy::Allowed))
 }
 
-fn threads(
+pub fn threads(
     py: Python<'_>,
     script: &Bound<'_, PyModule>,
     foundation: &Foundation,

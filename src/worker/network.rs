@@ -18,6 +18,7 @@ use super::key::{ConnKey, RequestKey};
 use super::ledger::Ledger;
 use super::log_throttle::LogThrottle;
 use super::memory_budget::MemoryBudget;
+use super::pool::Pool;
 use super::tls::TlsListeners;
 use super::transport::Transport;
 use super::write_coalescer::{Until, WriteCoalescer};
@@ -203,6 +204,16 @@ impl Network {
             // As for the app.
             drop(self.files.set(files));
         }
+    }
+
+    /// Ends the threads of all pools; none has a job any more.
+    pub fn end_pools(&self) {
+        if let Some(compressor) = &self.compressor {
+            compressor.pool.end();
+        }
+        let files = self.files().map(|files| &files.pool);
+        let sendfile = self.sendfile_root.as_ref().map(|root| &root.pool);
+        files.into_iter().chain(sendfile).for_each(Pool::end);
     }
 
     /// The static files, if a directory is mounted.

@@ -4,12 +4,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::sys::with_signals_blocked;
 
 pub type PoolJob = Box<dyn FnOnce() + Send>;
+
+/// How long to wait for threads that end.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// Starts threads with the first jobs; they live as long as the worker.
 pub struct Pool(Arc<Shared>);
@@ -21,10 +25,14 @@ struct Shared {
     most_threads: usize,
     state: Mutex<PoolState>,
     work: Condvar,
+    /// A thread has ended.
+    left: Condvar,
 }
 
 #[derive(Default)]
 struct PoolState {
+    /// The threads end when no job is left.
+    ends: bool,
     jobs: VecDeque<PoolJob>,
     threads: usize,
     idle: usize,
@@ -37,7 +45,17 @@ impl Pool {
             most_threads,
             state: Mutex::default(),
             work: Condvar::new(),
+            left: Condvar::new(),
         }))
+    }
+
+    /// Ends the threads; a later job starts them again.
+    pub fn end(&self) {
+        let mut state = self.0.state.lock();
+        state.ends = true;
+        self.0.work.notify_all();
+        while state.threads > 0 && !self.0.left.wait_for(&mut state, LEAVING).timed_out() {}
+        state.ends = false;
     }
 
     /// There are at most as many jobs as connections: each connection waits for its own.
@@ -90,6 +108,11 @@ impl Shared {
                 drop(state);
                 job();
                 state = self.state.lock();
+            }
+            if state.ends {
+                state.threads -= 1;
+                self.left.notify_all();
+                return;
             }
             state.idle += 1;
             self.work.wait(&mut state);

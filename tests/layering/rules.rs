@@ -168,6 +168,7 @@ const RULES: &[Rule] = &[
             "master::MoldRequest",
             "master::Forked",
             "master::MoldChild",
+            "master::MoldSeed",
             "master::WorkerInit",
             "master::SharedCertificates",
             // A worker without a master (`--in-process`) makes its own.

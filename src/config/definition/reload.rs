@@ -65,6 +65,16 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("preload_app", Group::Reload, ValueType::Switch)
     },
     Definition {
+        long: Some("refork-after"),
+        value: "REQUESTS",
+        default: Some("0"),
+        help: "With --preload: once a worker has answered so many requests, fork all workers anew from it; 0: never",
+        more: "What the app has loaded and made in its first requests is then shared by all workers. The worker is replaced, finishes its requests, \
+               ends its event loop, its lifespan and the server's threads, and takes the mold's place; the other workers are replaced one after the \
+               other. It is refused, and logged, where the app's threads or connections are left in that worker. Once for each generation.",
+        ..Definition::new("refork_after", Group::Reload, ValueType::Number)
+    },
+    Definition {
         long: Some("ready-path"),
         value: "PATH",
         help: "A path that must answer 2xx or 3xx inside a new worker before it counts as ready",

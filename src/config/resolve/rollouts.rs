@@ -14,6 +14,23 @@ pub(super) fn preload(typed: &Typed) -> Result<Preload, Error> {
     )
 }
 
+/// Only a mold that has imported the app can be replaced by a worker.
+pub(super) fn refork_after(typed: &Typed) -> Result<Option<u64>, Error> {
+    let preloads = typed.switch("preload_app")?;
+    let after = typed.value("refork_after", |text| {
+        match value::number(text, 0..=u32::MAX)? {
+            0 => Ok(None),
+            _ if !preloads => Err(InvalidValue::new("needs --preload")
+                .hint("workers are forked again from one that has served, in place of the mold")),
+            after => Ok(Some(u64::from(after))),
+        }
+    })?;
+    Ok(match preload(typed)? {
+        Preload::InMold => after,
+        Preload::InWorkers => None,
+    })
+}
+
 /// Without the app in it a mold could only load the code that is on the disk by then.
 pub(super) fn rollback_keep(typed: &Typed) -> Result<RollbackKeep, Error> {
     let preloads = typed.switch("preload_app")?;

@@ -103,7 +103,7 @@ fn every_setting_reaches_the_result() {
             "statsd_prefix" | "dogstatsd_tags" | "enable_backlog_metric" => ("statsd_host", "h:1"),
             "reload_engine" | "reload_extra_files" => ("reload", "true"),
             "request_id_header" => ("request_id", "true"),
-            "rollback_keep" => ("preload_app", "true"),
+            "rollback_keep" | "refork_after" => ("preload_app", "true"),
             "scale_wait" | "scale_idle" | "scale_memory" => ("workers", "2..8"),
             "keyfile" | "ca_certs" | "cert_reqs" | "tls_min_version" | "ssl_version"
             | "ciphers" | "no_tls_watch" | "redirect_https" => ("certfile", "site.pem"),

@@ -3,10 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::seed::MoldSeed;
 use crate::config::Settings;
 use crate::ipc::{
-    Board, ForkOrder, FromMold, Incoming, MoldChannel, Phase, ScoreboardState, ToMold, ToWorker,
-    TransferChannel, Transfers, WorkerChannel,
+    Board, ForkOrder, FromMold, FromWorker, Incoming, MoldChannel, Phase, ScoreboardState, ToMold,
+    ToWorker, TransferChannel, Transfers, WorkerChannel,
 };
 use crate::master::certificates::SharedCertificates;
 use crate::master::names;
@@ -71,6 +72,48 @@ pub enum Forked {
 }
 
 impl MoldChild {
+    /// In a worker that has ended its requests and its threads: asks the master to be the mold, and waits for its answer. `None`:
+    /// it is to exit.
+    ///
+    /// # Errors
+    /// What this process cannot have.
+    pub fn succeed(
+        seed: MoldSeed,
+        settings: Arc<Settings>,
+        generation: u64,
+        (channel, lifeline): (WorkerChannel, OwnedFd),
+        master: Pid,
+    ) -> sys::Result<Option<Self>> {
+        if die_with_parent(master, SignalNumber::KILL)? == Parent::Gone {
+            return Ok(None);
+        }
+        let asked = channel.send(&FromWorker::CanFork);
+        if asked.is_err() || !begins(&channel) {
+            return Ok(None);
+        }
+        sys::set_title("rgun: mold", &names::mold(&settings, generation));
+        let MoldSeed {
+            board,
+            transfers,
+            certificates,
+            addresses,
+        } = seed;
+        Ok(Some(Self {
+            settings,
+            hooks: String::new(),
+            generation,
+            identity: None,
+            channel: OwnedFd::from(channel).into(),
+            lifeline,
+            board,
+            loaded_files: None,
+            transfers,
+            certificates,
+            addresses,
+            master,
+        }))
+    }
+
     pub fn ready(&self) {
         self.send(&FromMold::Ready);
     }
@@ -168,6 +211,39 @@ impl MoldChild {
     }
 }
 
+/// Waits for `Begin`. False: this process is to exit.
+fn begins(channel: &WorkerChannel) -> bool {
+    loop {
+        let message = match channel.receive(None) {
+            Ok(Incoming::Message(message)) => message,
+            Ok(Incoming::Nothing) => continue,
+            Ok(Incoming::Closed) | Err(_) => return false,
+        };
+        match message {
+            ToWorker::Begin => return true,
+            ToWorker::Drain { .. } | ToWorker::StopFast | ToWorker::BecomeMold { .. } => {
+                return false;
+            }
+            ToWorker::ReopenLogs => {
+                if let Err(error) = observability::reopen() {
+                    tracing::error!(%error, "log files not reopened");
+                }
+            }
+            ToWorker::LogLevel(level) => {
+                let level = crate::config::LogLevel::of(level);
+                level.into_iter().for_each(observability::set_level);
+            }
+            // For the worker that this process was, or is not yet.
+            ToWorker::Go
+            | ToWorker::Preview
+            | ToWorker::Pause
+            | ToWorker::Stacks { .. }
+            | ToWorker::LoadCertificates
+            | ToWorker::CloseAfterAnswers => {}
+        }
+    }
+}
+
 /// A worker right after its fork from a mold.
 #[derive(Debug)]
 pub struct Newborn {
@@ -210,12 +286,8 @@ impl Newborn {
         };
         let channel = WorkerChannel::from(channel);
         // Until then the page and the pid must not be used.
-        loop {
-            match channel.receive(None) {
-                Ok(Incoming::Message(ToWorker::Begin)) => break,
-                Ok(Incoming::Nothing) => {}
-                Ok(Incoming::Message(_) | Incoming::Closed) | Err(_) => return Ok(None),
-            }
+        if !begins(&channel) {
+            return Ok(None);
         }
         sys::set_title(
             &format!("rgun: worker {}", order.slot),
@@ -229,6 +301,12 @@ impl Newborn {
         if die_with_parent(mold.master, SignalNumber::TERM)? == Parent::Gone {
             return Ok(None);
         }
+        let seed = mold.settings.refork_after.map(|_| MoldSeed {
+            board: mold.board,
+            transfers: mold.transfers.clone(),
+            certificates: mold.certificates.clone(),
+            addresses: mold.addresses.clone(),
+        });
         let listeners = mold.addresses.into_iter().zip(descriptors);
         Ok(Some(WorkerInit {
             slot: order.slot,
@@ -253,6 +331,7 @@ impl Newborn {
             page,
             stacks: MemFile::from(stacks),
             loaded_files: mold.loaded_files,
+            mold: seed,
             master: mold.master,
         }))
     }

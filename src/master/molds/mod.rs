@@ -4,11 +4,14 @@
 mod child;
 mod hooks;
 mod process;
+mod refork;
 mod running;
+mod seed;
 mod start;
 
 pub use child::{ForkRequest, Forked, MoldChild, MoldRequest, Newborn};
 pub use running::{Molds, MoldsState};
+pub use seed::MoldSeed;
 pub use start::{MoldInit, live};
 
 use std::io;
@@ -337,6 +340,10 @@ impl Shell<'_> {
         if self.molds.leaving.remove(&pid) {
             return true;
         }
+        if self.molds.before.values().any(|mold| mold.pid == pid) {
+            self.molds.before.retain(|_, mold| mold.pid != pid);
+            return true;
+        }
         let found = self.molds.running.iter().find(|(_, mold)| mold.pid == pid);
         let Some(generation) = found.map(|(generation, _)| *generation) else {
             if self.molds.is_forking() {
@@ -362,7 +369,9 @@ impl Shell<'_> {
 
     /// Log files were rotated, or the level was changed.
     pub(super) fn tell_molds(&self, message: &ToMold) {
-        for (generation, mold) in self.molds.iter() {
+        let before = self.molds.before.iter();
+        let before = before.map(|(generation, mold)| (*generation, mold));
+        for (generation, mold) in self.molds.iter().chain(before) {
             if let Err(error) = mold.handle.send(message, &[]) {
                 tracing::debug!(generation = generation.0, ?message, %error, "message not delivered");
             }

@@ -19,6 +19,8 @@ use crate::sys::signals::SignalNumber;
 #[derive(Debug, Default)]
 pub struct Molds {
     pub(super) running: BTreeMap<Generation, MoldProcess>,
+    /// Kept while a worker that has become the mold has not proved itself.
+    pub(super) before: BTreeMap<Generation, MoldProcess>,
     /// Ordered to end, and not reaped yet.
     pub(super) leaving: BTreeSet<Pid>,
     /// Children that exited while a mold was forking: one of them may be the worker that it is about to report.
@@ -51,27 +53,34 @@ impl Molds {
     }
 
     pub fn is_gone(&self) -> bool {
-        self.running.is_empty() && self.leaving.is_empty()
+        self.running.is_empty() && self.before.is_empty() && self.leaving.is_empty()
     }
 
     /// It has no more workers to fork, and exits by itself.
     pub fn dismiss(&mut self, generation: Generation) {
         self.failures.remove(&generation);
-        if let Some(mold) = self.running.remove(&generation) {
+        let molds = [&mut self.running, &mut self.before];
+        for mold in molds
+            .map(|molds| molds.remove(&generation))
+            .into_iter()
+            .flatten()
+        {
             self.leaving.insert(mold.pid);
         }
     }
 
     pub fn dismiss_all(&mut self) {
-        for (_, mold) in std::mem::take(&mut self.running) {
-            self.leaving.insert(mold.pid);
-        }
+        let before = std::mem::take(&mut self.before);
+        let running = std::mem::take(&mut self.running);
+        let molds = running.into_values().chain(before.into_values());
+        self.leaving.extend(molds.map(|mold| mold.pid));
     }
 
     /// The master exits, and they have not.
     pub fn kill(&self) {
-        let running = self.running.values().map(|mold| mold.pid);
-        for pid in self.leaving.iter().copied().chain(running) {
+        let molds = self.running.values().chain(self.before.values());
+        let molds = molds.map(|mold| mold.pid);
+        for pid in self.leaving.iter().copied().chain(molds) {
             deliver(pid, SignalNumber::KILL);
         }
     }
@@ -107,10 +116,10 @@ impl Molds {
         Ok(molds)
     }
 
-    /// None of them has a worker to fork, or ends.
+    /// None of them has a worker to fork, ends, or has to prove itself.
     pub fn are_at_rest(&self) -> bool {
         let rests = |mold: &MoldProcess| mold.hearing == Hearing::Open && !mold.is_asked();
-        self.running.values().all(rests)
+        self.before.is_empty() && self.running.values().all(rests)
     }
 
     pub(super) fn is_forking(&self) -> bool {

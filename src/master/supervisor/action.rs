@@ -17,6 +17,16 @@ pub enum Action {
     StartMold { generation: Generation },
     /// SIGKILL to the mold. Answered by `MoldEnded`.
     KillMold { generation: Generation },
+    /// That worker is the mold of its generation from now on; the mold before is kept. It is no worker any more: no `Exited` follows.
+    AdoptMold {
+        incarnation: Incarnation,
+        generation: Generation,
+    },
+    /// The mold that was kept by `AdoptMold` exits.
+    EndMoldBefore { generation: Generation },
+    /// SIGKILL to the mold, and the one that was kept by `AdoptMold` is the mold again. `SpawnFailed` follows for each worker that
+    /// was yet to be forked, and `MoldEnded` if the kept one has ended.
+    ReturnToMoldBefore { generation: Generation },
     /// Fork a worker with the settings of that generation, from its mold where it has one. Answered by its messages and `Exited`,
     /// or by `SpawnFailed`.
     Spawn {
@@ -97,6 +107,10 @@ pub enum Order {
         graceful: Duration,
     },
     StopFast,
+    /// As `Drain`, but the process stays and becomes the mold: it answers with `CanFork`, or exits if it cannot.
+    BecomeMold {
+        graceful: Duration,
+    },
     /// Stop accepting, as with `Drain`, finish in-flight requests, and stay: `Go` or `Drain` may follow.
     Pause,
 }

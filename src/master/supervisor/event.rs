@@ -151,6 +151,8 @@ pub enum WorkerMessage {
     Failed {
         phase: BootPhase,
     },
+    /// The reply to `Order::BecomeMold`.
+    CanFork,
 }
 
 /// A message from a mold.

@@ -16,6 +16,7 @@ impl Supervisor {
         };
         let who = worker.who;
         self.vacant.insert(who.slot);
+        self.note_refork_exit(who, exit);
         match worker.life {
             WorkerLife::Booting { .. } => self.boot_failed(who, BootFailure::Exited(exit)),
             WorkerLife::Standby | WorkerLife::Serving => self.died(&worker, exit),
@@ -74,6 +75,7 @@ impl Supervisor {
                 return;
             }
         }
+        self.note_unforked_worker(who, why);
         if self.is_rolled_out(who) {
             self.fail_rollout(ReloadFailure::Boot { worker: who, why });
         }

@@ -17,6 +17,7 @@ impl Supervisor {
             self.take_quiet_thread(beat.incarnation, age);
         }
         self.look_at_limits(beat);
+        self.look_at_refork(beat);
     }
 
     fn take_heartbeat(&mut self, incarnation: Incarnation, age: Duration) {

@@ -48,6 +48,10 @@ pub enum Retirement {
     Requested,
     /// One of its threads hangs; the others serve.
     Hung,
+    /// `--refork-after`: it becomes the mold.
+    BecomesMold,
+    /// `--refork-after`: the mold was a worker, and can fork one that shares more.
+    OlderMold,
 }
 
 /// The limit that was reached, with its numbers: requests, bytes or seconds.

@@ -24,6 +24,7 @@ impl Supervisor {
                     self.leaves_unasked(incarnation);
                 }
             }
+            WorkerMessage::CanFork => self.take_can_fork(incarnation),
             WorkerMessage::Failed { phase } => {
                 if worker.is_booting() {
                     let who = worker.who;
@@ -84,6 +85,7 @@ impl Supervisor {
         worker.life = WorkerLife::Standby;
         let after = now.since(worker.spawned);
         self.report(Report::WorkerReady { worker: who, after });
+        self.note_forked_worker(who);
         if let Some(place) = self.place_of(who) {
             place.proven = Proven::Once;
         }

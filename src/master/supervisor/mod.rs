@@ -38,6 +38,8 @@ mod plan;
 mod preparation;
 mod reconcile;
 mod recycle;
+mod refork;
+mod refork_state;
 mod reload;
 mod reload_state;
 mod report;
@@ -73,7 +75,7 @@ pub use plan::{
     Abort, Bounds, CompanionPlan, ForkedFrom, KeptProcesses, Plan, ScaleRules, SourceWatching,
     Winch,
 };
-pub use report::{CompanionReport, Extent, ReloadFailure, Report, Retry, Who};
+pub use report::{CompanionReport, Extent, ReforkFailure, ReloadFailure, Report, Retry, Who};
 pub use scaling::ScalingView;
 pub use state::{NotNow, StateError};
 pub use view::{PreviousView, RolloutStage, RolloutView, ServerState, WorkerStage, WorkerView};
@@ -246,6 +248,7 @@ impl Supervisor {
         }
         self.take(event);
         self.enforce();
+        self.advance_refork();
         self.start_helpers();
         self.start_molds();
         self.reconcile();

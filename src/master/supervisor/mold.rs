@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mutation::fault;
 use super::pacing::{Pacing, is_kill};
+use super::refork_state::Refork;
 use super::slot::{BootCondition, Proven};
 use super::steps::FAST;
 use super::{
@@ -21,6 +22,9 @@ pub(super) struct Mold {
     pacing: Pacing,
     proven: Proven,
     awaits: BootCondition,
+    /// `--refork-after`
+    #[serde(default)]
+    pub(super) refork: Refork,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,7 @@ impl Mold {
             pacing: Pacing::default(),
             proven: Proven::Never,
             awaits: BootCondition::Nothing,
+            refork: Refork::default(),
         }
     }
 
@@ -165,6 +170,10 @@ impl Supervisor {
 
     /// Its process has exited, or could not be started.
     pub(super) fn take_mold_end(&mut self, generation: Generation, why: BootFailure) {
+        let ready = self.mold_is_ready(generation);
+        if ready && self.mold_returns(generation, why) {
+            return;
+        }
         let Some(mold) = self.molds.get_mut(&generation) else {
             return;
         };
@@ -184,6 +193,9 @@ impl Supervisor {
 
     /// It was asked for a worker and has not forked it within the time limit.
     pub(super) fn mold_hangs(&mut self, generation: Generation) {
+        if self.mold_is_ready(generation) && self.mold_returns(generation, BootFailure::TimedOut) {
+            return;
+        }
         let Some(mold) = self.molds.get_mut(&generation) else {
             return;
         };
@@ -196,9 +208,23 @@ impl Supervisor {
         }
     }
 
+    /// Another process is the mold of that generation, and is ready.
+    pub(super) fn renew_mold(&mut self, generation: Generation, refork: Refork) {
+        let since = self.now();
+        if let Some(mold) = self.molds.get_mut(&generation) {
+            (mold.life, mold.refork) = (MoldLife::Ready { since }, refork);
+        }
+    }
+
     fn mold_died(&mut self, generation: Generation, since: Moment, why: BootFailure) {
         if !self.keeps_up() {
             return;
+        }
+        if let Some(mold) = self.molds.get_mut(&generation)
+            && matches!(mold.refork, Refork::Settled { .. })
+        {
+            // The next one imports the app.
+            mold.refork = Refork::Untried;
         }
         if self.returns_by_mold() && self.reload.generation() == Some(generation) {
             // Its successor would load the code that is on the disk by now.

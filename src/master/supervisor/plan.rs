@@ -127,6 +127,9 @@ pub struct Plan {
     pub abort: Abort,
     pub forked_from: ForkedFrom,
     pub limits: WorkerLimits,
+    /// A worker that has answered so many requests becomes the mold. `None`: none does.
+    #[serde(default)]
+    pub refork_after: Option<u64>,
     /// Those that run from the start to the end.
     pub helpers: Vec<Helper>,
     /// Those that run beside the workers.

@@ -63,7 +63,11 @@ impl Supervisor {
         let place = match why {
             // A command or a hung worker goes before queued retirements, but not before one that has begun.
             Retirement::Requested | Retirement::Hung => self.retirees.len().min(1),
-            Retirement::Requests | Retirement::Memory | Retirement::Lifetime => self.retirees.len(),
+            Retirement::Requests
+            | Retirement::Memory
+            | Retirement::Lifetime
+            | Retirement::BecomesMold
+            | Retirement::OlderMold => self.retirees.len(),
         };
         self.retirees.insert(
             place,
@@ -175,11 +179,7 @@ impl Supervisor {
             .in_slot(new.slot)
             .find(|w| w.life == WorkerLife::Serving);
         if let Some(old) = old.map(|w| w.who) {
-            self.drain(
-                old.incarnation,
-                DrainCause::Replaced,
-                self.plan.graceful_timeout,
-            );
+            self.replace(old);
             self.report(Report::Replaced { old, new });
         }
         self.go(new.incarnation);

@@ -39,6 +39,19 @@ pub enum Report {
         why: BootFailure,
         retry: Retry,
     },
+    /// A worker has become the mold of its generation.
+    MoldAdopted {
+        worker: Who,
+    },
+    /// The first worker of that mold is ready; the older workers are replaced, one after the other.
+    Reforked {
+        generation: Generation,
+    },
+    /// The generation goes on with the mold that has imported the app.
+    NotReforked {
+        generation: Generation,
+        why: ReforkFailure,
+    },
     /// The server never came up, because of its mold; it exits with this code.
     FirstMoldFailed {
         why: BootFailure,
@@ -323,4 +336,15 @@ pub enum CompanionReport {
     Left { end: CompanionEnd, after: Duration },
     /// It did not end within its grace, and is killed.
     Overdue { after: Duration },
+}
+
+/// Why a generation goes on with the mold that has imported the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReforkFailure {
+    /// The worker exited instead; with code 0 it has logged why.
+    Exited(Exit),
+    /// A worker that was forked from it did not become ready.
+    Boot { worker: Who, why: BootFailure },
+    /// The new mold ended, or did not fork.
+    Mold(BootFailure),
 }

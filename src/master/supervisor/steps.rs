@@ -89,16 +89,24 @@ impl Supervisor {
         reason: DrainCause,
         graceful: Duration,
     ) {
-        let now = self.now();
-        if let Some(worker) = self.leaving(incarnation) {
-            worker.life = WorkerLife::Draining {
-                fast_at: now + graceful,
-            };
+        if self.begin_drain_of(incarnation, graceful) {
             self.act(Action::Send {
                 incarnation,
                 order: Order::Drain { reason, graceful },
             });
         }
+    }
+
+    /// The caller sends the order. False: there is no such worker.
+    pub(super) fn begin_drain_of(&mut self, incarnation: Incarnation, graceful: Duration) -> bool {
+        let now = self.now();
+        let Some(worker) = self.leaving(incarnation) else {
+            return false;
+        };
+        worker.life = WorkerLife::Draining {
+            fast_at: now + graceful,
+        };
+        true
     }
 
     pub(super) fn pause(&mut self, incarnation: Incarnation) {

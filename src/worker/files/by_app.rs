@@ -18,7 +18,7 @@ use crate::worker::pool::{Pool, PoolJob};
 /// The one directory that the app may send from.
 pub struct SendfileRoot {
     mount: Mount,
-    pool: Pool,
+    pub(in crate::worker) pool: Pool,
 }
 
 /// A response of the app whose body is a file.

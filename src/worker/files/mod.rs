@@ -33,7 +33,7 @@ const MOST_THREADS: usize = 4;
 /// All mounted directories of a worker.
 pub struct FileServer {
     mounts: Mounts<Arc<Mount>>,
-    pool: Pool,
+    pub(in crate::worker) pool: Pool,
 }
 
 /// What is known of a request without waiting.

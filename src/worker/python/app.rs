@@ -105,6 +105,26 @@ pub struct Preloaded {
     pub warmth: Warmth,
 }
 
+impl Preloaded {
+    #[must_use]
+    pub fn again(&self, py: Python<'_>) -> Self {
+        Self {
+            loaded: Loaded {
+                app: self.loaded.app.clone_ref(py),
+                protocol: self.loaded.protocol,
+            },
+            description: self.description.clone(),
+            warmth: self.warmth,
+        }
+    }
+}
+
+/// Closes what frameworks keep open between requests, and open again when it is needed.
+pub fn close_idle(py: Python<'_>, scripts: &Scripts) -> PyResult<()> {
+    let framework = scripts.framework.bind(py);
+    framework.call_method0("close_idle").map(drop)
+}
+
 /// From here on the user's modules can be imported.
 pub fn prepare_path(py: Python<'_>, scripts: &Scripts, settings: &Settings) -> PyResult<()> {
     prepare_path_of(scripts.boot.bind(py), settings)

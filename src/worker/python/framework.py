@@ -217,6 +217,16 @@ def _open_connections():
     return [connection for connection in made if connection.connection is not None]
 
 
+def close_idle():
+    """Django opens the connections to its databases again when they are needed."""
+    if "django.db" in sys.modules:
+        from django.conf import settings
+        from django.db import connections
+
+        if settings.configured:
+            connections.close_all()
+
+
 LOCALHOST = "localhost"
 
 

@@ -1,8 +1,9 @@
 //! Python's logging in a worker: gunicorn's loggers, the user's configuration, and the relay to its handlers.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
@@ -13,7 +14,7 @@ use crate::config::{LogLevel, Prints, PythonLogging, Settings};
 use crate::observability::{self, relay};
 use crate::sys;
 
-static WRITE_ACCESS: OnceLock<WriteLine> = OnceLock::new();
+static WRITE_ACCESS: Mutex<Option<Arc<WriteLine>>> = Mutex::new(None);
 /// Closes and reopens the files of Python's own handlers.
 static REOPEN: OnceLock<Py<PyAny>> = OnceLock::new();
 /// A reopening is in progress.
@@ -35,7 +36,8 @@ pub fn install_loggers(py: Python<'_>, scripts: &Scripts, settings: &Settings) -
         .map(|_| {
             PyCFunction::new_closure(py, Some(c"write"), None, |args: &Arguments<'_>, _: _| {
                 let (text,): (String,) = args.extract()?;
-                if let Some(write) = WRITE_ACCESS.get() {
+                let write = WRITE_ACCESS.lock().clone();
+                if let Some(write) = write {
                     write(&text);
                 }
                 Ok::<(), PyErr>(())
@@ -66,10 +68,10 @@ fn to_error_log(py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
 type WriteLine = Box<dyn Fn(&str) + Send + Sync>;
 type Arguments<'py> = Bound<'py, PyTuple>;
 
-/// Sets the destination of access log lines from Python's handlers: the access log of this worker. Set once; not set
-/// in a mold, which has no requests.
+/// Sets the destination of access log lines from Python's handlers: the access log of this worker. Not set in
+/// a mold that has imported the app, which has no requests.
 pub fn write_requests_by(write: impl Fn(&str) + Send + Sync + 'static) {
-    drop(WRITE_ACCESS.set(Box::new(write)));
+    *WRITE_ACCESS.lock() = Some(Arc::new(Box::new(write)));
 }
 
 /// The thread that passes the server's own messages and requests to Python's handlers. Dropping this ends it.
@@ -130,6 +132,7 @@ pub fn route_logs(
     if before.is_some() || !error_python && !access_python {
         return Ok(before);
     }
+    relay::begin();
     let take = PyCFunction::new_closure(
         py,
         Some(c"take"),

@@ -21,8 +21,8 @@ mod text;
 mod watched;
 
 pub use app::{
-    Loaded, Preloaded, Protocol, Warmth, describe, failed_phase, load, loader, ready_host,
-    recognise, warm_up,
+    Loaded, Preloaded, Protocol, Warmth, close_idle, describe, failed_phase, load, loader,
+    ready_host, recognise, warm_up,
 };
 pub use cancel::{
     allow_cancel, cancel_main_thread, cancel_thread, ignore_cancel, main_thread_is_interruptible,
@@ -249,6 +249,14 @@ pub fn register_stacks(py: Python<'_>, stacks: Option<i32>) -> PyResult<()> {
         Err(error) => tracing::debug!(%error, "no stack dumps"),
     }
     Ok(())
+}
+
+/// The stack dumper's descriptor is about to be closed, and its signal gets its default action in a process that is forked.
+pub fn unregister_stacks(py: Python<'_>) -> PyResult<()> {
+    let signal = crate::sys::signals::DUMP_STACKS.as_raw();
+    py.import("faulthandler")?
+        .call_method1("unregister", (signal,))
+        .map(drop)
 }
 
 /// Objects that exist once the app is loaded live as long as the process: later collections skip them.

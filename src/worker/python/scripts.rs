@@ -26,6 +26,26 @@ impl Scripts {
         super::without_project(py, &[], || Self::load(py))
     }
 
+    #[must_use]
+    pub fn again(&self, py: Python<'_>) -> Self {
+        let Self {
+            boot,
+            framework,
+            serve,
+            logs,
+            stacks,
+            sockets,
+        } = self;
+        Self {
+            boot: boot.clone_ref(py),
+            framework: framework.clone_ref(py),
+            serve: serve.clone_ref(py),
+            logs: logs.clone_ref(py),
+            stacks: stacks.clone_ref(py),
+            sockets: sockets.clone_ref(py),
+        }
+    }
+
     fn load(py: Python<'_>) -> PyResult<Self> {
         let boot = module(
             py,

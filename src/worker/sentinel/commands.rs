@@ -18,6 +18,14 @@ pub enum MasterCommand {
     Stacks { number: u64 },
 }
 
+/// What the process does once the worker in it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterDrain {
+    Exit,
+    /// It becomes the mold of its generation.
+    BecomeMold,
+}
+
 /// The queue of commands for the main thread.
 #[derive(Default)]
 pub struct CommandQueue {
@@ -29,6 +37,8 @@ pub struct CommandQueue {
     listening: AtomicBool,
     /// Signals of this process are not handled: it serves in a thread of a program.
     leaves_signals: AtomicBool,
+    /// `AfterDrain::BecomeMold`, by the last order.
+    becomes_mold: AtomicBool,
     /// The worker has ended and its process continues: the sentinel has to end as well.
     finished: AtomicBool,
 }
@@ -58,6 +68,15 @@ impl CommandQueue {
 
     pub fn leave_signals(&self) {
         self.leaves_signals.store(true, SeqCst);
+    }
+
+    pub(super) fn set_after_drain(&self, after: AfterDrain) {
+        self.becomes_mold
+            .store(after == AfterDrain::BecomeMold, SeqCst);
+    }
+
+    pub fn becomes_mold(&self) -> bool {
+        self.becomes_mold.load(SeqCst)
     }
 
     pub fn finish(&self) {

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::{Accepting, MasterCommand, Watching};
+use super::{Accepting, AfterDrain, MasterCommand, Watching};
 use crate::ipc::{DrainReason, FromWorker, ScoreboardState};
 use crate::sys::{self, wait_readable};
 use crate::worker::network::millis;
@@ -34,10 +34,12 @@ impl Grace {
 }
 
 impl Watching {
-    pub(super) fn drain(&mut self, reason: DrainReason, graceful_ms: u64) {
+    pub(super) fn drain(&mut self, reason: DrainReason, graceful_ms: u64, after: AfterDrain) {
         if !self.own.commands.is_listening() {
             sys::exit_now(0);
         }
+        // Before the main thread hears of the drain.
+        self.own.commands.set_after_drain(after);
         self.own.net.begin_drain(match reason {
             DrainReason::Removed => DrainReason::Replaced,
             reason => reason,
@@ -84,6 +86,7 @@ impl Watching {
         if gone.is_ok_and(|gone| gone.contains(&true)) {
             return self.master_is_gone();
         }
+        self.own.commands.set_after_drain(AfterDrain::Exit);
         if self.deadline.is_some() {
             return;
         }
@@ -118,6 +121,7 @@ impl Watching {
         if !self.own.commands.is_listening() {
             sys::exit_now(0);
         }
+        self.own.commands.set_after_drain(AfterDrain::Exit);
         self.own.net.begin_drain(DrainReason::Shutdown);
         self.stop_accepting();
         let end = sys::monotonic_ms() + FAST_MS;
@@ -141,6 +145,7 @@ impl Watching {
         self.drain(
             DrainReason::Shutdown,
             millis(self.own.net.settings.graceful_timeout),
+            AfterDrain::Exit,
         );
     }
 }

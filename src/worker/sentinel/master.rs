@@ -2,9 +2,9 @@
 
 use std::os::fd::AsFd;
 
-use super::{MasterCommand, Watching};
+use super::{AfterDrain, MasterCommand, Watching};
 use crate::config::{LogLevel, Prints};
-use crate::ipc::{Incoming, ToWorker};
+use crate::ipc::{DrainReason, Incoming, ToWorker};
 use crate::observability;
 use crate::worker::drain::DrainStage;
 use crate::worker::python;
@@ -27,7 +27,10 @@ impl Watching {
                 Ok(Incoming::Message(ToWorker::Drain {
                     reason,
                     graceful_ms,
-                })) => self.drain(reason, graceful_ms),
+                })) => self.drain(reason, graceful_ms, AfterDrain::Exit),
+                Ok(Incoming::Message(ToWorker::BecomeMold { graceful_ms })) => {
+                    self.drain(DrainReason::Replaced, graceful_ms, AfterDrain::BecomeMold);
+                }
                 Ok(Incoming::Message(ToWorker::StopFast)) => self.stop_fast(),
                 Ok(Incoming::Message(ToWorker::ReopenLogs)) => self.reopen_logs(),
                 Ok(Incoming::Message(ToWorker::Stacks { number })) => self.ask_stacks(number),

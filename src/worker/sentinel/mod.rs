@@ -12,6 +12,7 @@ mod transferring;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::network::{Network, millis};
@@ -21,7 +22,7 @@ use crate::ipc::{FromWorker, Transfers, WorkerChannel};
 use crate::sys::epoll::{Epoll, Readiness, Wake, WatchMode};
 use crate::sys::{self, Audience, Listener, SignalNotes};
 pub use accepting::Accepting;
-pub use commands::{CommandQueue, MasterCommand};
+pub use commands::{AfterDrain, CommandQueue, MasterCommand};
 use pickup::Pickup;
 use shedding::Shedder;
 
@@ -47,8 +48,9 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Starts the thread, with all signals blocked: they belong to Python's main thread.
-    pub fn spawn(self) -> io::Result<()> {
+    /// Starts the thread, with all signals blocked: they belong to Python's main thread. It ends after `CommandQueue::finish`, and
+    /// returns what it was given.
+    pub fn spawn(self) -> io::Result<JoinHandle<Self>> {
         let epoll = Epoll::new(32)?;
         epoll.add(self.channel.as_fd(), WatchMode::Readable, CHANNEL)?;
         epoll.add(self.lifeline.as_fd(), WatchMode::Readable, LIFELINE)?;
@@ -78,8 +80,7 @@ impl Sentinel {
                     }
                     .run()
                 })
-        })??;
-        Ok(())
+        })?
     }
 }
 
@@ -109,8 +110,8 @@ struct Watching {
 }
 
 impl Watching {
-    fn run(mut self) {
-        loop {
+    fn run(mut self) -> Sentinel {
+        while !self.own.commands.is_finished() {
             let now = sys::monotonic_ms();
             if self.deadline.is_some_and(|deadline| now >= deadline) {
                 tracing::error!("shutdown timed out, exiting");
@@ -143,10 +144,10 @@ impl Watching {
                 .epoll
                 .wait(next.map(|at| Duration::from_millis(at.saturating_sub(now))))
             else {
-                return;
+                break;
             };
             if self.own.commands.is_finished() {
-                return;
+                break;
             }
             for n in 0..count {
                 if let Some(ready) = self.epoll.event(n) {
@@ -158,6 +159,7 @@ impl Watching {
             self.look_at_long_waits();
             self.look_at_the_worker();
         }
+        self.own
     }
 
     /// While output is held, it is sent after a moment also if the app computes.

@@ -279,6 +279,9 @@ fn unrest(world: &World, also: impl Fn(&World) -> bool) -> Option<String> {
     if let Some(unrest) = oracle.companions_unrest(&world.supervisor) {
         return Some(unrest);
     }
+    if let Some(unrest) = oracle.refork_unrest(&world.supervisor) {
+        return Some(unrest);
+    }
     (!also(world)).then(|| "the last reload did not reach everybody".into())
 }
 

@@ -26,7 +26,7 @@ impl Oracle {
         plan.is_some_and(|plan| plan.forked_from == ForkedFrom::Mold)
     }
 
-    fn mold_can_fork(&self, generation: Generation) -> bool {
+    pub(super) fn mold_can_fork(&self, generation: Generation) -> bool {
         let mold = self.molds.living.get(&generation);
         mold.is_some_and(MoldFacts::can_fork)
     }
@@ -98,6 +98,9 @@ impl Oracle {
         law!(overdue || hangs || anew, "{mold:?} killed, which is well");
         if mold.failed.is_none() && !anew {
             let ready = mold.ready;
+            if ready.is_some() {
+                self.note_end_of_reforked(generation);
+            }
             self.note_mold_failure(generation, 3, ready, false);
         }
         Ok(())
@@ -128,6 +131,9 @@ impl Oracle {
             return;
         };
         if mold.killed || mold.failed.is_some() {
+            return;
+        }
+        if self.keeps_up() && mold.ready.is_some() && self.note_end_of_reforked(generation) {
             return;
         }
         let code = match why {

@@ -418,6 +418,7 @@ impl Oracle {
             self.judge_capacity(supervisor, before.saturating_sub(hung))?;
             self.judge_places(supervisor)?;
             self.judge_molds(supervisor)?;
+            self.judge_reforks()?;
             // A slot that was removed comes back without a history.
             self.failures
                 .retain(|(slot, _), _| slot.0 < supervisor.target());

@@ -101,6 +101,46 @@ impl World {
     /// Its generation was forgotten: its exit is not reported.
     pub(super) fn dismiss_mold(&mut self, generation: Generation) {
         self.molds.remove(&generation);
+        self.molds_before.remove(&generation);
+    }
+
+    /// The process of a worker is a mold from here on.
+    pub(super) fn adopt_mold(&mut self, incarnation: Incarnation, generation: Generation) {
+        self.processes.remove(&incarnation);
+        self.sequence += 1;
+        let number = self.sequence;
+        let mold = MoldProcess {
+            number,
+            alive: true,
+            hangs: false,
+            asked: VecDeque::new(),
+        };
+        if let Some(before) = self.molds.insert(generation, mold) {
+            self.molds_before.insert(generation, before);
+        }
+        if self.rng.percent(30) {
+            let after = self.rng.millis(0, 4000);
+            let what = self
+                .rng
+                .pick(&[MoldHappening::Ends(killed(9)), MoldHappening::Hangs]);
+            self.mold_later(generation, number, after, what);
+        }
+    }
+
+    /// The one that was kept is the mold again.
+    pub(super) fn return_to_mold(&mut self, generation: Generation) {
+        let ended = self.molds.remove(&generation);
+        for incarnation in ended.into_iter().flat_map(|mold| mold.asked) {
+            self.later(Duration::ZERO, Happening::NotForked(incarnation));
+        }
+        let mut before = self.molds_before.remove(&generation).expect("it was kept");
+        let number = before.number;
+        let lives = std::mem::replace(&mut before.alive, true);
+        self.molds.insert(generation, before);
+        if !lives {
+            let end = MoldHappening::Ends(killed(9));
+            self.mold_later(generation, number, Duration::ZERO, end);
+        }
     }
 
     /// Whether a mold is to fork that worker; else the master does.
@@ -132,6 +172,16 @@ impl World {
         number: u64,
         what: MoldHappening,
     ) -> Result<(), Broken> {
+        if let Some(before) = self.molds_before.get_mut(&generation)
+            && before.number == number
+        {
+            match what {
+                MoldHappening::Ends(_) => before.alive = false,
+                MoldHappening::Hangs => before.hangs = true,
+                MoldHappening::Says(_) | MoldHappening::NotStarted | MoldHappening::Forks => {}
+            }
+            return Ok(());
+        }
         let Some(mold) = self.molds.get_mut(&generation) else {
             return Ok(());
         };

@@ -176,9 +176,15 @@ impl Oracle {
         match message {
             WorkerMessage::Booted => {}
             WorkerMessage::Ready => {
+                let who = facts.who;
                 if facts.told.is_none() {
                     facts.ready = Some(now);
+                    self.note_younger(who, true);
                 }
+            }
+            WorkerMessage::CanFork => {
+                let who = facts.who;
+                self.note_can_fork(who);
             }
             WorkerMessage::StoppedAccepting => {
                 let acknowledges = std::mem::take(&mut facts.accepting) && facts.paused.is_some();
@@ -202,6 +208,7 @@ impl Oracle {
         let Some(facts) = self.workers.remove(&incarnation) else {
             return;
         };
+        self.note_refork_exit(facts.who);
         if facts.told.is_some() {
             return;
         }
@@ -230,6 +237,9 @@ impl Oracle {
     }
 
     pub(super) fn note_failure(&mut self, who: Who, code: u8, up: bool, killed: bool) {
+        if self.keeps_up() {
+            self.note_younger(who, false);
+        }
         if !up && self.keeps_up() && self.sources == SourceWatching::Watched {
             self.awaiting.insert(who.slot);
             return;

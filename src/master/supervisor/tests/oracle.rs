@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::companions::CompanionNotes;
 use super::facts::{Facts, Failures};
 use super::law_molds::MoldNotes;
+use super::law_refork::ReforkNotes;
 use super::law_scaling::ScalingNotes;
 use crate::master::supervisor::reload_state::Goal;
 use crate::master::supervisor::*;
@@ -78,6 +79,7 @@ pub struct Oracle {
     pub leader: Option<Incarnation>,
     pub companions: CompanionNotes,
     pub molds: MoldNotes,
+    pub reforks: ReforkNotes,
     pub scaling: ScalingNotes,
     /// When the helpers were ordered to end, and whether they have (or are not waited for).
     pub closing: Option<Moment>,
@@ -144,6 +146,7 @@ impl Oracle {
             leader: None,
             companions: CompanionNotes::default(),
             molds: MoldNotes::default(),
+            reforks: ReforkNotes::default(),
             scaling: ScalingNotes::default(),
             closing: None,
             helpers_ended: false,
@@ -291,11 +294,27 @@ impl Oracle {
             }
             Action::Send {
                 incarnation,
+                order: Order::BecomeMold { graceful },
+            } => {
+                self.judge_mold_order(*incarnation, supervisor, action)?;
+                let (now, facts) = self.living(*incarnation, action)?;
+                facts.tell(now, *graceful + Duration::from_secs(3));
+                Ok(())
+            }
+            Action::Send {
+                incarnation,
                 order: Order::StopFast,
             } => {
                 let (now, facts) = self.living(*incarnation, action)?;
                 facts.sent_away = true;
+                let who = facts.who;
+                let overdue = facts
+                    .bound
+                    .is_some_and(|at| at <= now + Duration::from_secs(3));
                 facts.tell(now, Duration::from_secs(3));
+                if !overdue {
+                    self.note_refork_given_up(who);
+                }
                 Ok(())
             }
             Action::Send {
@@ -329,6 +348,13 @@ impl Oracle {
             }
             Action::StartMold { generation } => self.judge_mold_start(*generation),
             Action::KillMold { generation } => self.judge_mold_kill(*generation),
+            Action::AdoptMold {
+                incarnation,
+                generation,
+            } => self.judge_adoption(*incarnation, *generation),
+            Action::EndMoldBefore { generation } | Action::ReturnToMoldBefore { generation } => {
+                self.judge_mold_before(*generation, action)
+            }
             Action::StartHelper { helper } => self.judge_helper(*helper),
             Action::Lead { leader } => {
                 law!(self.leader != *leader, "{action:?} a second time");
@@ -391,6 +417,7 @@ impl Oracle {
                 law!(!lives, "{action:?}, which lives");
                 self.plans.remove(generation);
                 self.molds.living.remove(generation);
+                self.reforks.remove(generation);
                 Ok(())
             }
             Action::Reply { token, .. } => {

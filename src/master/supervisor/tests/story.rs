@@ -26,6 +26,7 @@ pub fn plan(workers: u32) -> Plan {
             requests: Some(1000),
             ..WorkerLimits::default()
         },
+        refork_after: None,
         helpers: vec![],
         companions: vec![],
         preparations: 0,

@@ -61,6 +61,8 @@ pub struct World {
     agenda: BTreeMap<(Moment, u64), Happening>,
     pub(super) processes: BTreeMap<Incarnation, Process>,
     pub(super) molds: BTreeMap<Generation, MoldProcess>,
+    /// Kept while a worker has become the mold.
+    pub(super) molds_before: BTreeMap<Generation, MoldProcess>,
     pub(super) companions: CompanionProcesses,
     preparing: Option<u32>,
     /// The machine was suspended until then: heartbeats are old for a moment.
@@ -117,6 +119,7 @@ impl World {
             agenda: BTreeMap::new(),
             processes: BTreeMap::new(),
             molds: BTreeMap::new(),
+            molds_before: BTreeMap::new(),
             companions,
             preparing: None,
             resumed: Moment::default(),
@@ -338,6 +341,14 @@ impl World {
             }
             Action::StartMold { generation } => self.start_mold(generation),
             Action::KillMold { generation } => self.kill_mold(generation),
+            Action::AdoptMold {
+                incarnation,
+                generation,
+            } => self.adopt_mold(incarnation, generation),
+            Action::EndMoldBefore { generation } => {
+                self.molds_before.remove(&generation);
+            }
+            Action::ReturnToMoldBefore { generation } => self.return_to_mold(generation),
             Action::Forget { generation } => self.dismiss_mold(generation),
             Action::Spawn {
                 incarnation,
@@ -516,7 +527,7 @@ impl World {
         );
         let lags = process.lags_since.is_some() && process.hung_since.is_none();
         let hung = process.hung_since.is_some() || lags;
-        if lags && matches!(order, Order::Drain { .. }) {
+        if lags && matches!(order, Order::Drain { .. } | Order::BecomeMold { .. }) {
             let after = drain.unwrap_or_default();
             self.later(after, Happening::OnlyLags(incarnation));
         }
@@ -535,6 +546,22 @@ impl World {
                 }
                 if let Some(after) = drain.filter(|_| !hung) {
                     self.later(after, Happening::Ends(incarnation, Exit::Code(0)));
+                }
+            }
+            Order::BecomeMold { .. } => {
+                if let Some(after) = acknowledge {
+                    self.later(
+                        after,
+                        Happening::Says(incarnation, WorkerMessage::StoppedAccepting),
+                    );
+                }
+                if let Some(after) = drain.filter(|_| !hung) {
+                    let outcome = if self.rng.percent(75) {
+                        Happening::Says(incarnation, WorkerMessage::CanFork)
+                    } else {
+                        Happening::Ends(incarnation, Exit::Code(0))
+                    };
+                    self.later(after, outcome);
                 }
             }
             Order::Pause => {
@@ -732,6 +759,7 @@ fn random_plan(rng: &mut Rng) -> Plan {
             lifetime: rng.pick(&[None, None, Some(Duration::from_secs(60))]),
             lifetime_jitter: Duration::from_secs(30),
         },
+        refork_after: rng.pick(&[None, Some(1500)]),
         abort: rng.pick(&[Abort::Never, Abort::First]),
         forked_from: rng.pick(&[ForkedFrom::Master, ForkedFrom::Mold]),
         helpers: rng.pick(&[vec![], vec![Helper::Monitor, Helper::Watcher]]),
