@@ -27,7 +27,7 @@ use crate::config::{
 };
 use crate::master::upgrade::first::FirstMaster;
 use crate::master::upgrade::{CHECK, PreviousMaster, rehearse, take_over};
-use crate::master::{self, Detached, Host, Listener, RunOutcome, ServerListeners};
+use crate::master::{self, DaemonStart, Detached, Host, Listener, RunOutcome, ServerListeners};
 use crate::observability;
 use addresses::AddressSources;
 use invocation::{ConfigurationSources, Parsed};
@@ -347,7 +347,7 @@ fn serve(
     };
     if let Err(error) = observability::start(&settings) {
         if let Some(announcement) = announcement {
-            announcement.failed(1, &error.to_string(), error.hint.as_deref());
+            announcement.send(&DaemonStart::error(error.to_string(), error.hint.clone()));
         }
         return report::start(&error.into());
     }

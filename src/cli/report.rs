@@ -6,6 +6,7 @@ use clap::builder::StyledStr;
 
 use super::EntryError;
 use super::misuse::{Misuse, USAGE};
+use crate::observability::terminal;
 use crate::{config, master, observability};
 
 /// Exit code of a start that failed; gunicorn's.
@@ -39,7 +40,10 @@ pub(super) fn start_of(error: &master::Error, source: Option<String>) -> u8 {
 /// Reports a daemon's start to its caller.
 pub(super) fn daemon(start: master::DaemonStart) -> u8 {
     if !start.message.is_empty() {
-        lines(&start.message, start.hint.as_deref());
+        // Both may quote an exception of the app.
+        let message = terminal::shown_lines(&start.message);
+        let details = terminal::shown_lines(&start.details);
+        explained(message.trim_end(), Some(&details), start.hint.as_deref());
     }
     start.code
 }

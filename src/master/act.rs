@@ -7,13 +7,14 @@ use super::Error;
 use super::certificates::SharedCertificates;
 use super::child::ChildContext;
 use super::child_signal::deliver;
+use super::daemon;
 use super::event_text::kill_reason;
 use super::generation::{GenerationConfig, Logs, logs};
 use super::hang::Hang;
 use super::shell::{End, LoopControl, Shell};
 use super::supervisor::{
-    Action, Beat, DrainCause, Event, Generation, Incarnation, KillReason, Order, Report, Retry,
-    Slot, WorkerStage,
+    Action, Beat, DrainCause, Event, Generation, Incarnation, KillReason, Order, Report, Slot,
+    WorkerStage,
 };
 use super::upgrade::attempt::OtherMaster;
 use super::worker_init::{FAILED_TO_BOOT, WorkerInit};
@@ -151,19 +152,8 @@ impl Shell<'_> {
                     self.show_listeners(generation);
                 }
                 if let Report::Up { .. } = report {
-                    if let Some(announcement) = self.reporting.announcement.take() {
-                        announcement.up();
-                    }
                     // From here on there is little work.
                     crate::sys::trim();
-                }
-                if let Report::BootFailed {
-                    retry: Retry::AtNextChange,
-                    ..
-                } = report
-                    && let Some(announcement) = self.reporting.announcement.take()
-                {
-                    announcement.waits();
                 }
                 if let Report::WorkerHung {
                     worker: who,
@@ -187,7 +177,10 @@ impl Shell<'_> {
                 self.reporting.note.take(&report);
                 self.reporting.restart_counters.note(&report);
                 let (workers, molds) = (&self.fleet.workers, &self.molds);
-                self.reporting.event_log.write(&report, workers, molds);
+                let reporting = &mut self.reporting;
+                reporting.event_log.write(&report, workers, molds);
+                let failure = reporting.event_log.start_failure.as_ref();
+                daemon::announce(&mut reporting.announcement, &report, failure);
                 // Replaces the log records of the start, including this one.
                 if let Report::Up { .. } = report {
                     self.greet();

@@ -3,7 +3,9 @@
 use std::os::fd::OwnedFd;
 
 use super::Error;
+use super::failed_start::FailedStart;
 use super::host::Host;
+use super::supervisor::{Report, Retry};
 use crate::config::Stdio;
 use crate::sys::daemon::{
     keep_stdio, leave_session, read_to_end, silence_stdio, wait_for_end, write_all,
@@ -21,13 +23,42 @@ pub enum Detached {
 }
 
 /// How the daemon's start ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DaemonStart {
     /// The caller's exit code.
     pub code: u8,
     /// A message for the user; empty on success.
     pub message: String,
     pub hint: Option<String>,
+    /// Lines below the message: the app's traceback.
+    pub details: String,
+}
+
+impl DaemonStart {
+    /// A start that an error ended before a worker was forked.
+    pub fn error(message: String, hint: Option<String>) -> Self {
+        Self {
+            code: 1,
+            message,
+            hint,
+            details: String::new(),
+        }
+    }
+
+    fn failed(code: u8, what: &str, failure: Option<FailedStart>) -> Self {
+        let (message, details) = match failure {
+            Some(failure) => (format!("{what}: {}", failure.reason), failure.details),
+            None => (what.to_owned(), String::new()),
+        };
+        let hint =
+            "the log may say more; `--error-logfile` keeps it, and without `--daemon` it is seen";
+        Self {
+            code,
+            message,
+            hint: details.is_empty().then(|| hint.to_owned()),
+            details,
+        }
+    }
 }
 
 /// Reports the result of the start to the caller. If it is dropped without a report (also by a crash), the caller
@@ -35,25 +66,81 @@ pub struct DaemonStart {
 #[derive(Debug)]
 pub struct Announcement {
     pipe: OwnedFd,
+    /// Why the first boot has failed. The caller gets it when everything of the start has ended.
+    failure: Option<FailedStart>,
 }
 
 impl Announcement {
+    fn new(pipe: OwnedFd) -> Self {
+        Self {
+            pipe,
+            failure: None,
+        }
+    }
+
     pub fn up(self) {
-        write_all(self.pipe, &[0]);
+        self.send(&DaemonStart::default());
     }
 
     /// With `--reload` a server whose app cannot be loaded keeps running, and waits for the next change.
-    pub fn waits(self) {
-        let message = "the app cannot be loaded, the server waits until its files change";
-        self.failed(0, message, Some("the log says why"));
+    fn waits(self, failure: Option<FailedStart>) {
+        let what = "the app cannot be loaded, the server waits until its files change";
+        self.send(&DaemonStart::failed(0, what, failure));
     }
 
-    pub fn failed(self, code: u8, message: &str, hint: Option<&str>) {
-        let mut text = vec![code];
-        text.extend_from_slice(message.as_bytes());
-        text.push(b'\0');
-        text.extend_from_slice(hint.unwrap_or_default().as_bytes());
+    /// The first boot has failed, and all that it had started has ended.
+    pub fn boot_failed(mut self, code: u8) {
+        let failure = self.failure.take();
+        self.send(&DaemonStart::failed(
+            code,
+            "the server did not come up",
+            failure,
+        ));
+    }
+
+    pub fn send(self, start: &DaemonStart) {
+        let mut text = vec![start.code];
+        // The longest last: of an incomplete message the rest counts.
+        let hint = start.hint.as_deref().unwrap_or_default();
+        text.extend_from_slice(
+            [start.message.as_str(), hint, &start.details]
+                .join("\0")
+                .as_bytes(),
+        );
         write_all(self.pipe, &text);
+    }
+}
+
+/// Reports to the waiting caller, if there is one, what the supervisor's report means for the start. `failure`: of the most recent boot.
+pub fn announce(
+    waiting: &mut Option<Announcement>,
+    report: &Report,
+    failure: Option<&FailedStart>,
+) {
+    match report {
+        Report::Up { .. } => {
+            if let Some(announcement) = waiting.take() {
+                announcement.up();
+            }
+        }
+        Report::BootFailed {
+            retry: Retry::AtNextChange,
+            ..
+        }
+        | Report::MoldFailed {
+            retry: Retry::AtNextChange,
+            ..
+        } => {
+            if let Some(announcement) = waiting.take() {
+                announcement.waits(failure.cloned());
+            }
+        }
+        report if report.ends_first_boot() => {
+            if let Some(announcement) = waiting {
+                announcement.failure = failure.cloned();
+            }
+        }
+        _ => {}
     }
 }
 
@@ -69,7 +156,7 @@ pub fn detach(host: &dyn Host, stdio: Stdio) -> Result<Detached, Error> {
         return Ok(Detached::Caller(outcome(&read_to_end(read))));
     }
     drop(read);
-    let announcement = Announcement { pipe: write };
+    let announcement = Announcement::new(write);
     let second = leave_session()
         .map_err(Error::from)
         .and_then(|()| forked(host));
@@ -83,7 +170,7 @@ pub fn detach(host: &dyn Host, stdio: Stdio) -> Result<Detached, Error> {
             Ok(Detached::Daemon(announcement))
         }
         Err(error) => {
-            announcement.failed(1, &error.to_string(), error.hint().as_deref());
+            announcement.send(&DaemonStart::error(error.to_string(), error.hint()));
             exit_now(1)
         }
     }
@@ -104,37 +191,91 @@ fn outcome(heard: &[u8]) -> DaemonStart {
         return DaemonStart {
             code: 1,
             message: "the daemon ended before it was up".to_owned(),
-            hint: None,
+            ..DaemonStart::default()
         };
     };
     let text = String::from_utf8_lossy(text);
-    let (message, hint) = text.split_once('\0').unwrap_or((&text, ""));
+    let mut parts = text.splitn(3, '\0').map(str::to_owned);
     DaemonStart {
         code: *code,
-        message: message.to_owned(),
-        hint: (!hint.is_empty()).then(|| hint.to_owned()),
+        message: parts.next().unwrap_or_default(),
+        hint: parts.next().filter(|hint| !hint.is_empty()),
+        details: parts.next().unwrap_or_default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::master::supervisor::{BootFailure, BootPhase, Generation, Incarnation, Slot, Who};
 
     fn heard(say: impl FnOnce(Announcement)) -> DaemonStart {
         let (read, write) = sys::pipe().expect("a pipe");
-        say(Announcement { pipe: write });
+        say(Announcement::new(write));
         outcome(&read_to_end(read))
     }
 
     #[test]
     fn the_caller_hears_how_it_went() {
-        let up = heard(Announcement::up);
-        assert_eq!((up.code, up.message.as_str(), up.hint), (0, "", None));
-        let failed = heard(|one| one.failed(3, "bind :80", Some("be root")));
-        assert_eq!((failed.code, failed.message.as_str()), (3, "bind :80"));
-        assert_eq!(failed.hint.as_deref(), Some("be root"));
-        let waits = heard(Announcement::waits);
-        assert!(waits.code == 0 && waits.message.contains("waits"));
+        assert_eq!(heard(Announcement::up), DaemonStart::default());
+        let error = DaemonStart::error("bind :80".to_owned(), Some("be root".to_owned()));
+        assert_eq!(heard(|one| one.send(&error)), error);
+        let unknown = heard(|one| one.boot_failed(3));
+        assert_eq!(unknown.code, 3);
+        assert!(unknown.hint.is_some_and(|hint| hint.contains("the log")));
         assert_eq!(heard(drop).code, 1);
+    }
+
+    const REPORT: Report = Report::FirstBootFailed {
+        worker: Who {
+            incarnation: Incarnation(1),
+            slot: Slot(0),
+            generation: Generation(1),
+        },
+        why: BootFailure::Reported(BootPhase::Import),
+        code: 3,
+    };
+
+    fn failure() -> FailedStart {
+        FailedStart {
+            reason: "KeyError: 'HOME'".to_owned(),
+            details: "Traceback:\n  app.py".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_caller_gets_the_reason_and_the_traceback_of_a_failed_boot() {
+        let failed = heard(|one| {
+            let mut waiting = Some(one);
+            announce(&mut waiting, &REPORT, Some(&failure()));
+            let one = waiting.expect("until all has ended");
+            one.boot_failed(3);
+        });
+        assert_eq!(
+            failed.message,
+            "the server did not come up: KeyError: 'HOME'"
+        );
+        assert_eq!((failed.code, failed.hint), (3, None));
+        assert_eq!(failed.details, "Traceback:\n  app.py");
+    }
+
+    #[test]
+    fn a_server_that_waits_for_a_change_does_not_keep_its_caller() {
+        let report = Report::MoldFailed {
+            generation: Generation(1),
+            why: BootFailure::Reported(BootPhase::Import),
+            retry: Retry::AtNextChange,
+        };
+        let waits = heard(|one| {
+            let mut waiting = Some(one);
+            announce(&mut waiting, &report, Some(&failure()));
+            assert!(waiting.is_none());
+        });
+        assert_eq!(waits.code, 0);
+        assert!(
+            waits
+                .message
+                .contains("waits until its files change: KeyError")
+        );
     }
 }

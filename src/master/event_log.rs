@@ -7,10 +7,11 @@ use super::event_text::{
     ExitText, boot_words, delay, failures, helper_words, ms, refork_words, requests, retirement,
     retry_words,
 };
+use super::failed_start::FailedStart;
 use super::molds::Molds;
 use super::scaling::log_scaling;
 use super::supervisor::{
-    BootFailure, Exit, Generation, ReforkFailure, Report, Slot, StopMode, Who,
+    BootFailure, Exit, Generation, ReforkFailure, Report, Retry, Slot, StopMode, Who,
 };
 use super::workers::{WorkerFailure, Workers};
 
@@ -24,6 +25,8 @@ pub struct EventLog {
     pub last_reload_failure: Option<String>,
     /// The first boot has failed: its reason must be the last line.
     start_failed: bool,
+    /// Why the most recent boot has failed, while the server was not up.
+    pub start_failure: Option<FailedStart>,
 }
 
 impl EventLog {
@@ -34,12 +37,7 @@ impl EventLog {
                 .pid
                 .map(crate::sys::Pid::as_raw)
         };
-        self.start_failed |= matches!(
-            report,
-            Report::FirstBootFailed { .. }
-                | Report::FirstMoldFailed { .. }
-                | Report::PreparationFailed { .. }
-        );
+        self.start_failed |= report.ends_first_boot();
         if self.start_failed
             && matches!(report, Report::Stopping { .. } | Report::WorkerLeft { .. })
         {
@@ -48,7 +46,8 @@ impl EventLog {
         }
         match report {
             // The command's own exit was logged with its name.
-            Report::PreparationFailed { code, .. } => {
+            Report::PreparationFailed { step, code } => {
+                self.start_failure = Some(preparation_failure(*step, *code));
                 tracing::error!(code, "aborting startup: --run-before command failed")
             }
             Report::PreparationTimedOut { .. } => {
@@ -72,6 +71,9 @@ impl EventLog {
             ),
             Report::BootFailed { worker, why, retry } => {
                 let (reason, traceback) = self.boot_failure(worker, *why, workers, Repeated::Once);
+                if *retry == Retry::AtNextChange {
+                    self.start_failure = Some(FailedStart::new(&reason, traceback.as_deref()));
+                }
                 let delay_ms = delay(*retry).map(ms);
                 tracing::error!(
                     slot = worker.slot.0,
@@ -114,10 +116,14 @@ impl EventLog {
                 pid = pid(worker),
                 "worker received SIGTERM from another process, replacing it"
             ),
-            Report::Up { workers } => tracing::info!(workers, "all workers ready"),
+            Report::Up { workers } => {
+                self.start_failure = None;
+                tracing::info!(workers, "all workers ready");
+            }
             Report::FirstBootFailed { worker, why, code } => {
                 let (reason, traceback) =
                     self.boot_failure(worker, *why, workers, Repeated::Always);
+                self.start_failure = Some(FailedStart::new(&reason, traceback.as_deref()));
                 tracing::error!(
                     slot = worker.slot.0,
                     pid = pid(worker),
@@ -229,7 +235,7 @@ impl EventLog {
         }
     }
 
-    fn write_mold(&self, report: &Report, molds: &Molds) {
+    fn write_mold(&mut self, report: &Report, molds: &Molds) {
         match *report {
             Report::MoldReady { generation, after } => tracing::info!(
                 generation = generation.0,
@@ -242,6 +248,9 @@ impl EventLog {
                 retry,
             } => {
                 let (reason, traceback) = mold_failure(generation, why, molds);
+                if retry == Retry::AtNextChange {
+                    self.start_failure = Some(FailedStart::new(&reason, traceback.as_deref()));
+                }
                 tracing::error!(
                     generation = generation.0,
                     reason,
@@ -288,6 +297,7 @@ impl EventLog {
             ),
             Report::FirstMoldFailed { why, code } => {
                 let (reason, traceback) = mold_failure(Generation(1), why, molds);
+                self.start_failure = Some(FailedStart::new(&reason, traceback.as_deref()));
                 tracing::error!(reason, code, traceback, "the server did not come up");
             }
             _ => {}
@@ -334,6 +344,13 @@ impl EventLog {
             ),
         }
     }
+}
+
+/// Of a command whose output went to the log.
+fn preparation_failure(step: u32, code: u8) -> FailedStart {
+    let number = step + 1;
+    let reason = format!("--run-before command {number} failed with exit code {code}");
+    FailedStart::new(&reason, None)
 }
 
 /// The reason as text, with the mold's own if it sent one.

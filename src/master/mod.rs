@@ -27,6 +27,7 @@ mod descriptors;
 mod error;
 mod event_log;
 mod event_text;
+mod failed_start;
 mod generation;
 mod hang;
 mod helper_exit;
@@ -54,6 +55,7 @@ mod scaling;
 mod service;
 mod shell;
 mod stack_dump;
+
 pub mod supervisor;
 mod turn;
 pub mod upgrade;
@@ -106,13 +108,9 @@ pub fn run(
     if let Some(announcement) = announcement {
         match &outcome {
             Ok(RunOutcome::Exit(0) | RunOutcome::Worker(_)) => {}
-            Ok(RunOutcome::Exit(code)) => announcement.failed(
-                *code,
-                "the server did not come up",
-                Some("the log says why; `--error-logfile` keeps it, and without `--daemon` it is seen"),
-            ),
+            Ok(RunOutcome::Exit(code)) => announcement.boot_failed(*code),
             Err(error) => {
-                announcement.failed(1, &error.to_string(), error.hint().as_deref());
+                announcement.send(&DaemonStart::error(error.to_string(), error.hint()));
             }
         }
     }

@@ -138,14 +138,7 @@ impl LogMessage {
     fn push_traceback(&self, line: &mut String) {
         if !self.traceback.is_empty() {
             // The text of an exception may quote a client.
-            for character in self.traceback.trim_end_matches('\n').chars() {
-                match character {
-                    '\n' | '\t' => line.push(character),
-                    _ if terminal::is_command(character) => terminal::push_shown(line, character),
-                    _ => line.push(character),
-                }
-            }
-            line.push('\n');
+            line.push_str(&terminal::shown_lines(&self.traceback));
         }
     }
 

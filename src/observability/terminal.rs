@@ -20,6 +20,24 @@ pub fn push_shown(text: &mut String, character: char) {
     };
 }
 
+/// Text of several lines, with all that a terminal would interpret shown in its place; ends with a line feed unless it is empty.
+#[must_use]
+pub fn shown_lines(text: &str) -> String {
+    let text = text.trim_end_matches('\n');
+    let mut shown = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => shown.push(character),
+            _ if is_command(character) => push_shown(&mut shown, character),
+            _ => shown.push(character),
+        }
+    }
+    if !shown.is_empty() {
+        shown.push('\n');
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

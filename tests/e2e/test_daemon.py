@@ -70,18 +70,50 @@ def test_broken_code_under_development_does_not_keep_the_caller(daemon, app, tmp
     app.write("def (")
     done, master = daemon("-b", "unix:a.sock", "--reload")
     # As with gunicorn, the server is there: it waits for the next save.
-    assert done.returncode == 0 and "waits until its files change" in done.stderr
+    assert done.returncode == 0 and "waits until its files change: the app could not be loaded: SyntaxError" in done.stderr
+    assert "    def (" in done.stderr
     assert "SyntaxError" in (tmp_path / "log").read_text()
     app.copy("hello.py")
     eventually(lambda: processes.children(master) and "worker ready" in (tmp_path / "log").read_text(), "the mended code is up")
     assert get(app.path / "a.sock").endswith(b"Hello, world!")
 
 
+def test_broken_code_under_development_does_not_keep_the_caller_with_a_mold(daemon, app):
+    app.write("def (")
+    done, _ = daemon("-b", "unix:a.sock", "--reload", "--preload")
+    assert done.returncode == 0 and "SyntaxError" in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--preload",)])
+def test_the_caller_gets_the_reason_of_a_failed_boot_and_the_traceback(daemon, app, options):
+    app.write("raise RuntimeError('broken \\x1b[2J')")
+    done, master = daemon("-b", "unix:a.sock", "--error-logfile", "/dev/null", *options)
+    assert done.returncode == 3 and master is None
+    assert done.stderr.splitlines() == [
+        "error: the server did not come up: the app could not be loaded: RuntimeError: broken \\x1b[2J",
+        "Traceback (most recent call last):",
+        f'  File "{app.path}/app.py", line 1, in <module>',
+        "    raise RuntimeError('broken \\x1b[2J')",
+        "RuntimeError: broken \\x1b[2J",
+    ]
+
+    app.write("x = 1")
+    done, _ = daemon("-b", "unix:a.sock", *options)
+    assert done.returncode == 4 and "error: the server did not come up: the app could not be loaded" in done.stderr
+
+    app.write("import os, signal; os.kill(os.getpid(), signal.SIGABRT)")
+    done, _ = daemon("-b", "unix:a.sock", *options)
+    assert done.returncode == 3 and "ended before it was ready: SIGABRT" in done.stderr and "hint: the log may say more" in done.stderr
+
+    done, _ = daemon("-b", "unix:a.sock", "--run-before", "true", "--run-before", "sh -c 'exit 7'")
+    assert done.returncode == 7 and "--run-before command 2 failed with exit code 7" in done.stderr
+
+
 def test_errors_reach_the_caller(daemon, app, tmp_path):
     app.write("raise RuntimeError('broken')")
     done, master = daemon("-b", "unix:a.sock")
     assert done.returncode in (3, 4) and master is None
-    assert "error: the server did not come up" in done.stderr and "hint: " in done.stderr
+    assert "error: the server did not come up: the app could not be loaded: RuntimeError: broken" in done.stderr
     assert "RuntimeError: broken" in (tmp_path / "log").read_text()
 
     app.copy("hello.py")

@@ -24,7 +24,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("daemon"),
         short: Some('D'),
         help: "Leave the terminal and run in the background",
-        more: "An error at the start is still reported, with its exit code. Logs go to /dev/null unless --error-logfile and \
+        more: "An error at the start is still reported, with its reason, the app's traceback and its exit code. Logs go to /dev/null unless --error-logfile and \
                --access-logfile name files. Not for containers, nor for systemd units with Type=notify.",
         ..Definition::new("daemon", Group::Process, ValueType::Switch)
     },

@@ -265,6 +265,18 @@ pub struct Who {
 }
 
 /// What follows a worker's exit.
+impl Report {
+    /// The start has failed, and the server ends.
+    pub fn ends_first_boot(&self) -> bool {
+        matches!(
+            self,
+            Self::FirstBootFailed { .. }
+                | Self::FirstMoldFailed { .. }
+                | Self::PreparationFailed { .. }
+        )
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     AtOnce,
