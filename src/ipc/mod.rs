@@ -39,4 +39,4 @@ pub use mold::{ForkOrder, FromMold, MoldChannel, MoldHandle, ToMold, mold_channe
 pub use page::{InFlight, InFlightMark, Page, ScoreboardState, Ticket};
 pub use scoreboard::Scoreboard;
 pub use tickets::{TicketKey, TicketKeys};
-pub use transfer::{MOST_RECEIVED, TransferChannel, Transferred, Transfers};
+pub use transfer::{MOST_RECEIVED, TransferChannel, TransferTake, Transferred, Transfers};

@@ -11,7 +11,7 @@ use super::board::Board;
 use super::codec::{ByteReader, put_text};
 use super::page::{Page, ScoreboardState};
 use super::{Error, Result};
-use crate::sys::{Packet, Sent, packet_pair, receive_packet_with, send_packet_with};
+use crate::sys::{Packet, PacketRead, Sent, packet_pair, read_packet_with, send_packet_with};
 
 /// The most that may have been read from a connection that is passed on, in bytes.
 pub const MOST_RECEIVED: usize = 64 * 1024;
@@ -86,6 +86,15 @@ impl TransferChannel {
     }
 }
 
+/// The result of a look for connections that are on their way.
+#[derive(Debug)]
+pub enum TransferTake {
+    Connection(OwnedFd, Transferred),
+    Nothing,
+    /// There is one, and this process has as many descriptors as it may: it stays where it is.
+    NoDescriptor,
+}
+
 /// A worker's part in it.
 #[derive(Debug)]
 pub struct Transfers {
@@ -150,23 +159,43 @@ impl Transfers {
         Ok(sent == Sent::Whole)
     }
 
-    /// The next one; `None`: there is none.
+    /// The next one.
     ///
     /// # Errors
     /// `Malformed` loses that message only.
-    pub fn take(&self) -> Result<Option<(OwnedFd, Transferred)>> {
+    pub fn take(&self) -> Result<TransferTake> {
+        let channel = &self.channel.taken;
         let mut buffer = vec![0; AROUND + MOST_RECEIVED];
-        let (found, descriptors) = receive_packet_with(&self.channel.taken, &mut buffer)?;
-        let length = match found {
-            Packet::Message(length) => length,
-            Packet::TooLong(_) => return Err(Error::Malformed("too long")),
+        // A message that is taken without a free descriptor has lost its connection.
+        let (ahead, copies) = read_packet_with(channel, &mut buffer, PacketRead::Peek)?;
+        let seen = match ahead {
+            Packet::Message(length) => buffer.get(..length).unwrap_or_default().to_vec(),
+            Packet::TooLong(_) => Vec::new(),
             // Every worker has both ends.
-            Packet::Nothing | Packet::Closed => return Ok(None),
+            Packet::Nothing | Packet::Closed => return Ok(TransferTake::Nothing),
         };
-        let connection = Transferred::decode(buffer.get(..length).unwrap_or_default())?;
-        let fd = descriptors.into_iter().next();
+        let Some(mut copies) = copies else {
+            return Ok(TransferTake::NoDescriptor);
+        };
+        // A copy stands in if it is the last descriptor: it is of the same connection if the addresses are the same.
+        if Transferred::decode(&seen).map_or(true, |ahead| ahead.peer.is_none()) {
+            copies.clear();
+        }
+        let (found, descriptors) = read_packet_with(channel, &mut buffer, PacketRead::Take)?;
+        let bytes = match found {
+            Packet::Message(length) => buffer.get(..length).unwrap_or_default(),
+            Packet::TooLong(_) => return Err(Error::Malformed("too long")),
+            // Another worker was faster.
+            Packet::Nothing | Packet::Closed => return Ok(TransferTake::Nothing),
+        };
+        let connection = Transferred::decode(bytes)?;
+        let fd = match descriptors {
+            Some(descriptors) => descriptors.into_iter().next(),
+            None if bytes == seen => copies.into_iter().next(),
+            None => None,
+        };
         let fd = fd.ok_or(Error::Malformed("no descriptor"))?;
-        Ok(Some((fd, connection)))
+        Ok(TransferTake::Connection(fd, connection))
     }
 }
 
@@ -205,6 +234,54 @@ mod tests {
         (board, workers)
     }
 
+    fn taken(worker: &Transfers) -> Option<(OwnedFd, Transferred)> {
+        match worker.take().expect("whole") {
+            TransferTake::Connection(fd, connection) => Some((fd, connection)),
+            TransferTake::Nothing => None,
+            TransferTake::NoDescriptor => panic!("there are descriptors"),
+        }
+    }
+
+    /// In a thread with a table of descriptors of its own.
+    fn with_own_descriptors(test: impl FnOnce() + Send + 'static) {
+        let thread = std::thread::spawn(move || {
+            // SAFETY: no pointers are passed; the thread uses only descriptors that it opens, or had at this moment.
+            assert_eq!(unsafe { libc::unshare(libc::CLONE_FILES) }, 0);
+            test();
+        });
+        thread.join().expect("the test ends");
+    }
+
+    #[test]
+    fn without_a_free_descriptor_a_connection_stays_where_it_is() {
+        with_own_descriptors(|| {
+            for peer in [connection(b"").peer, None] {
+                let (_board, [one, other, _]) = workers();
+                let (mut client, socket) = UnixStream::pair().expect("a pair");
+                let sent = Transferred {
+                    peer,
+                    ..connection(b"GET")
+                };
+                for _ in 0..2 {
+                    assert!(one.give(socket.as_fd(), &sent).expect("sent"));
+                }
+                let copy = || socket.as_fd().try_clone_to_owned();
+                let mut all: Vec<OwnedFd> = std::iter::from_fn(|| copy().ok()).collect();
+                for _ in 0..3 {
+                    let found = other.take().expect("no error");
+                    assert!(matches!(found, TransferTake::NoDescriptor), "{found:?}");
+                }
+                // One is enough.
+                drop(all.pop());
+                let (fd, found) = taken(&other).expect("it was not lost");
+                assert_eq!(found, sent);
+                UnixStream::from(fd).write_all(b"x").expect("connected");
+                client.read_exact(&mut [0]).expect("the same connection");
+                assert!(taken(&other).is_some() && taken(&other).is_none());
+            }
+        });
+    }
+
     #[test]
     fn a_connection_arrives_with_what_was_read_of_it() {
         let (_board, [one, other, _]) = workers();
@@ -217,12 +294,12 @@ mod tests {
             },
         ] {
             assert!(one.give(socket.as_fd(), &sent).expect("sent"));
-            let (fd, taken) = other.take().expect("whole").expect("one is there");
+            let (fd, taken) = taken(&other).expect("one is there");
             assert_eq!(taken, sent);
             UnixStream::from(fd).write_all(b"x").expect("connected");
             client.read_exact(&mut [0]).expect("the same connection");
         }
-        assert!(other.take().expect("nothing wrong").is_none());
+        assert!(taken(&other).is_none());
     }
 
     #[test]
@@ -234,8 +311,8 @@ mod tests {
             .take_while(|_| one.give(socket.as_fd(), &largest).expect("no error"))
             .count();
         assert!((1..1_000).contains(&given), "{given}");
-        let taken = std::iter::from_fn(|| other.take().expect("whole"));
-        assert_eq!(taken.filter(|(_, one)| *one == largest).count(), given);
+        let all = std::iter::from_fn(|| taken(&other));
+        assert_eq!(all.filter(|(_, one)| *one == largest).count(), given);
     }
 
     #[test]

@@ -62,7 +62,8 @@ pub use memory::{share_arenas, shared_words, shared_words_of, trim};
 pub use notify::NotifySocket;
 pub use output::{ATOMIC, Output, end_of_piece};
 pub use packets::{
-    Packet, Sent, packet_pair, receive_packet, receive_packet_with, send_packet, send_packet_with,
+    Packet, PacketRead, Sent, packet_pair, read_packet_with, receive_packet, receive_packet_with,
+    send_packet, send_packet_with,
 };
 pub use pid::Pid;
 pub use pipe::{pipe, pipe_from_program};

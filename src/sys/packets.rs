@@ -111,19 +111,50 @@ pub fn send_packet_with(
 
 /// As `receive_packet`, with the descriptors that came with the message (close-on-exec).
 pub fn receive_packet_with(from: &impl AsFd, buffer: &mut [u8]) -> Result<(Packet, Vec<OwnedFd>)> {
+    let (packet, descriptors) = read_packet_with(from, buffer, PacketRead::Take)?;
+    let descriptors = descriptors.ok_or_else(|| Error::new("recvmsg", "channel", Errno::EMFILE))?;
+    Ok((packet, descriptors))
+}
+
+/// What becomes of a message that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketRead {
+    Take,
+    /// It stays, with its descriptors: the reader gets copies of them.
+    Peek,
+}
+
+/// As `receive_packet_with`. No descriptors (`None`): this process has as many as it may.
+pub fn read_packet_with(
+    from: &impl AsFd,
+    buffer: &mut [u8],
+    read: PacketRead,
+) -> Result<(Packet, Option<Vec<OwnedFd>>)> {
     let room = buffer.len();
     let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
-    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC | MsgFlags::MSG_CMSG_CLOEXEC;
+    let mut flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC | MsgFlags::MSG_CMSG_CLOEXEC;
+    if read == PacketRead::Peek {
+        flags |= MsgFlags::MSG_PEEK;
+    }
     loop {
         let mut parts = [IoSliceMut::new(buffer)];
         let from = from.as_fd().as_raw_fd();
         let received = match recvmsg::<()>(from, &mut parts, Some(&mut space), flags) {
             Ok(received) => received,
             Err(Errno::EINTR) => continue,
-            Err(Errno::EAGAIN) => return Ok((Packet::Nothing, Vec::new())),
-            Err(Errno::ECONNRESET) => return Ok((Packet::Closed, Vec::new())),
+            Err(Errno::EAGAIN) => return Ok((Packet::Nothing, Some(Vec::new()))),
+            Err(Errno::ECONNRESET) => return Ok((Packet::Closed, Some(Vec::new()))),
             Err(e) => return Err(Error::new("recvmsg", "channel", e)),
         };
+        let packet = match received.bytes {
+            0 => Packet::Closed,
+            length if length > room => Packet::TooLong(length),
+            length => Packet::Message(length),
+        };
+        if received.flags.contains(MsgFlags::MSG_CTRUNC) {
+            // The buffer has room for all of them.
+            return Ok((packet, None));
+        }
         let mut descriptors = Vec::new();
         let failed = |e| Error::new("recvmsg", "channel", e);
         for part in received.cmsgs().map_err(failed)? {
@@ -135,12 +166,7 @@ pub fn receive_packet_with(from: &impl AsFd, buffer: &mut [u8]) -> Result<(Packe
                 );
             }
         }
-        let packet = match received.bytes {
-            0 => Packet::Closed,
-            length if length > room => Packet::TooLong(length),
-            length => Packet::Message(length),
-        };
-        return Ok((packet, descriptors));
+        return Ok((packet, Some(descriptors)));
     }
 }
 

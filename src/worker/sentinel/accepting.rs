@@ -196,17 +196,7 @@ impl Watching {
                     Some(sys::stream::EMFILE | sys::stream::ENFILE)
                 ) =>
             {
-                if self
-                    .own
-                    .net
-                    .log_throttle
-                    .admits("out of descriptors", sys::monotonic_ms())
-                {
-                    tracing::warn!(error = %e, "out of descriptors, accepting pauses");
-                }
-                self.own.net.intake.wants_descriptors.store(true, SeqCst);
-                self.own.net.wake.wake();
-                self.disarm(Accepting::BackOff(sys::monotonic_ms() + BACK_OFF_MS));
+                self.pause_for_descriptors();
             }
             // Another worker was faster, or the client disconnected before it was accepted.
             Err(e) if stream::is_of_one_connection(&e) => {}
@@ -235,6 +225,17 @@ impl Watching {
         drop(room);
         net.wake.wake();
         Ok(())
+    }
+
+    /// There are no more descriptors: the reactor closes idle connections for them.
+    pub(super) fn pause_for_descriptors(&mut self) {
+        let (net, now) = (&self.own.net, sys::monotonic_ms());
+        if net.log_throttle.admits("out of descriptors", now) {
+            tracing::warn!("out of descriptors, accepting pauses");
+        }
+        net.intake.wants_descriptors.store(true, SeqCst);
+        net.wake.wake();
+        self.disarm(Accepting::BackOff(now + BACK_OFF_MS));
     }
 
     pub(super) fn stop_accepting(&mut self) {

@@ -4,10 +4,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Accepting, TRANSFERS, Watching};
-use crate::ipc::{MOST_RECEIVED, ScoreboardState, Transferred, Transfers};
+use crate::ipc::{MOST_RECEIVED, ScoreboardState, TransferTake, Transferred, Transfers};
 use crate::sys;
 use crate::sys::epoll::WatchMode;
 use crate::worker::intake::Accepted;
+
+/// A connection that another worker has passed on.
+#[derive(PartialEq, Eq)]
+enum Passed {
+    Taken,
+    /// There is none, or this worker has ended.
+    Nothing,
+    /// This process has as many descriptors as it may.
+    NoDescriptor,
+}
 
 impl Watching {
     /// The app's progress: of the event loop, or of the threads.
@@ -130,11 +140,14 @@ impl Watching {
         if !self.expects_transfers || self.accepting != Accepting::Armed || self.leave_if_full() {
             return;
         }
-        if self.take_in_transfer() {
-            self.disarm(Accepting::Handing);
-            self.pickup.given(sys::monotonic_ms(), self.progress());
-        } else {
-            self.expects_transfers = false;
+        match self.take_in_transfer() {
+            Passed::Taken => {
+                self.disarm(Accepting::Handing);
+                self.pickup.given(sys::monotonic_ms(), self.progress());
+            }
+            Passed::Nothing => self.expects_transfers = false,
+            // It is still expected; another worker may take it meanwhile.
+            Passed::NoDescriptor => self.pause_for_descriptors(),
         }
     }
 
@@ -145,42 +158,35 @@ impl Watching {
         };
         drop(self.epoll.remove(transfers.as_fd()));
         if transfers.is_last() {
-            while self.take_in_transfer() {}
+            while self.take_in_transfer() == Passed::Taken {}
         }
     }
 
-    /// False: there is none, or the worker has ended.
-    fn take_in_transfer(&self) -> bool {
+    fn take_in_transfer(&self) -> Passed {
         let net = &self.own.net;
-        let Some(mut room) = net.intake.open() else {
-            return false;
+        let (Some(mut room), Some(transfers)) = (net.intake.open(), &self.own.transfers) else {
+            return Passed::Nothing;
         };
-        let Some(accepted) = self.next_transfer() else {
-            return false;
-        };
-        room.push_back(accepted);
-        drop(room);
-        net.wake.wake();
-        true
-    }
-
-    fn next_transfer(&self) -> Option<Accepted> {
-        let transfers = self.own.transfers.as_ref()?;
-        loop {
+        let accepted = loop {
             match transfers.take() {
-                Ok(taken) => {
-                    let (fd, connection) = taken?;
-                    return Some(Accepted {
+                Ok(TransferTake::Connection(fd, connection)) => {
+                    break Accepted {
                         fd,
                         peer: connection.peer,
                         listener: usize::try_from(connection.listener).unwrap_or(usize::MAX),
                         received: connection.received,
-                    });
+                    };
                 }
+                Ok(TransferTake::Nothing) => return Passed::Nothing,
+                Ok(TransferTake::NoDescriptor) => return Passed::NoDescriptor,
                 Err(error) => {
                     tracing::error!(%error, "connection that another worker has passed on is lost");
                 }
             }
-        }
+        };
+        room.push_back(accepted);
+        drop(room);
+        net.wake.wake();
+        Passed::Taken
     }
 }
