@@ -122,6 +122,23 @@ def new_connections(server, count, threads=4):
     return answers
 
 
+def test_no_request_on_a_kept_connection_waits_for_it(start, kind):
+    server = start()
+    kept = []
+    while len({pid for _, pid in kept}) < 2 or len(kept) < 8:
+        client = server.connect(timeout=30)
+        client.request()
+        kept.append((client, int(answered(client)[0])))
+    clients, stuck = block(server, kind)
+    for _ in range(3):
+        for client, _ in kept:
+            client.request(headers=[("x-long", "x" * 3000)])
+        pids = [int(answered(client)[0]) for client, _ in kept]
+        assert not stuck & set(pids), (stuck, kept, pids)
+    for client, _ in kept:
+        client.close()
+
+
 def test_no_new_connection_waits_for_it(start, app, kind):
     server = start()
     clients, stuck = block(server, kind)

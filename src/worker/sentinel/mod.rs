@@ -3,6 +3,7 @@
 
 mod accepting;
 mod commands;
+mod kept;
 mod leaving;
 mod master;
 mod pickup;
@@ -75,6 +76,7 @@ impl Sentinel {
                         left_over_at: 0,
                         completed: 0,
                         pickup: Pickup::default(),
+                        kept_at: 0,
                         shedder: Shedder::default(),
                         expects_transfers: false,
                     }
@@ -104,6 +106,8 @@ struct Watching {
     /// Requests completed at the last such check.
     completed: u64,
     pickup: Pickup,
+    /// When the requests on kept connections are looked at next, while the app is blocked.
+    kept_at: u64,
     shedder: Shedder,
     /// Other workers have passed connections on, and not all may have been taken.
     expects_transfers: bool,
@@ -138,6 +142,7 @@ impl Watching {
                 .chain(self.deadline)
                 .chain(self.shed_due().map(|due| due.max(now)))
                 .chain(self.pickup.due().map(|due| due.max(now)))
+                .chain(self.kept_due().map(|due| due.max(now)))
                 .chain(self.held_until(now))
                 .min();
             let Ok(count) = self
@@ -155,6 +160,7 @@ impl Watching {
                 }
             }
             self.look_at_held_output();
+            self.look_at_kept_connections();
             self.look_at_waiting();
             self.look_at_long_waits();
             self.look_at_the_worker();

@@ -1,0 +1,47 @@
+//! Requests on connections that a worker has kept, while its app is blocked: new connections are left to other workers then, and
+//! these requests are passed on to them.
+
+use super::{Accepting, Watching};
+use crate::ipc::ScoreboardState;
+use crate::sys;
+
+/// Interval of the looks at them.
+const LOOK_MS: u64 = 10;
+
+impl Watching {
+    /// `None`: the app is not blocked, or no other worker could take them.
+    pub(super) fn kept_due(&self) -> Option<u64> {
+        let blocked = match self.accepting {
+            Accepting::Stuck | Accepting::Full => true,
+            Accepting::No | Accepting::Armed | Accepting::Handing | Accepting::BackOff(_) => false,
+        };
+        (blocked && self.own.transfers.is_some()).then_some(self.kept_at)
+    }
+
+    /// Nobody reads the connections of a blocked event loop: that is done here. Threads have a standby thread for it.
+    pub(super) fn look_at_kept_connections(&mut self) {
+        let now = sys::monotonic_ms();
+        if self.kept_due().is_none_or(|due| now < due) {
+            return;
+        }
+        self.kept_at = now + LOOK_MS;
+        let net = &self.own.net;
+        let is_unread = self.accepting == Accepting::Stuck;
+        if !is_unread && !net.app().has_waiting() {
+            return;
+        }
+        let others = self.own.transfers.as_ref();
+        let is_serving = net.page.state() == Some(ScoreboardState::Accepting);
+        if !is_serving || !others.is_some_and(|others| others.others_have_room()) {
+            return;
+        }
+        if is_unread {
+            net.app().attend();
+            // The app's next turn finds what was queued meanwhile.
+            net.wake.wake();
+        }
+        if net.app().has_waiting() {
+            self.pickup.given(now, self.progress());
+        }
+    }
+}
