@@ -192,6 +192,25 @@ impl Group {
 }
 
 impl Definition {
+    /// The values that a configuration file may have for it.
+    pub(super) fn wanted(&self) -> &'static str {
+        match self.kind {
+            ValueType::Switch => "true or false",
+            ValueType::Number | ValueType::Mask => "a number",
+            ValueType::Duration => "seconds, or a string such as \"30s\"",
+            ValueType::Size => "bytes, or a string such as \"20m\"",
+            ValueType::Json => "a table",
+            ValueType::Pairs => "a table, or strings such as \"NAME=VALUE\"",
+            ValueType::List => "a string or an array of strings",
+            ValueType::TextOrTable => "strings or tables",
+            ValueType::Named => "a string, an array of strings, or a table for each name",
+            ValueType::Text | ValueType::Path if self.occurs == Occurs::Repeatedly => {
+                "a string or an array of strings"
+            }
+            ValueType::Text | ValueType::Path | ValueType::Choice(_) => "a string",
+        }
+    }
+
     /// A setting with defaults in every field; the tables below fill in what applies.
     const fn new(name: &'static str, group: Group, kind: ValueType) -> Definition {
         Definition {

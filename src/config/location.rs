@@ -76,6 +76,14 @@ fn named(given: &str, directory: &Path) -> Result<Files, Error> {
         });
     }
     let name = given.strip_prefix("file:").unwrap_or(given);
+    if name.is_empty() {
+        return Err(Error::File {
+            place: shown(given),
+            problem: "names no file".to_owned(),
+            excerpt: None,
+            hint: None,
+        });
+    }
     let path = directory.join(name);
     let is_toml = path
         .extension()
@@ -94,8 +102,9 @@ fn named(given: &str, directory: &Path) -> Result<Files, Error> {
     }
     // Also `/dev/null`, for a run without any file.
     match kind(&path, name)? {
-        Some(kind) if !kind.is_dir() => {}
-        Some(_) | None => return Err(absent(name)),
+        Some(kind) if kind.is_dir() => return Err(not_regular(name)),
+        Some(_) => {}
+        None => return Err(absent(name)),
     }
     Ok(Files {
         script: Some(Script::File(path)),
@@ -106,9 +115,11 @@ fn named(given: &str, directory: &Path) -> Result<Files, Error> {
 
 fn found(directory: &Path) -> Result<Files, Error> {
     let path = directory.join(GUNICORN);
-    let script = kind(&path, GUNICORN)?
-        .filter(FileType::is_file)
-        .map(|_| Script::File(path));
+    let script = match kind(&path, GUNICORN)? {
+        Some(kind) if kind.is_file() => Some(Script::File(path)),
+        Some(_) => return Err(not_regular(GUNICORN)),
+        None => None,
+    };
     let own = read(&directory.join(RGUN), RGUN, SettingsTable::Top)?;
     if own.is_some() && script.is_some() {
         return Err(Error::File {
@@ -136,7 +147,11 @@ fn read(path: &Path, name: &str, place: SettingsTable) -> Result<Option<Toml>, E
             text,
             place,
         })),
-        Err(Unreadable::System(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(Unreadable::System(error))
+            if error.kind() == io::ErrorKind::NotFound && !is_link(path) =>
+        {
+            Ok(None)
+        }
         Err(Unreadable::System(error)) => Err(unreadable(name, error)),
         Err(Unreadable::NotText { line }) => Err(Error::File {
             place: format!("{}:{line}", shown(name)),
@@ -155,7 +170,7 @@ fn kind(path: &Path, name: &str) -> Result<Option<FileType>, Error> {
             if matches!(
                 error.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
+            ) && !is_link(path) =>
         {
             Ok(None)
         }
@@ -163,10 +178,24 @@ fn kind(path: &Path, name: &str) -> Result<Option<FileType>, Error> {
     }
 }
 
+/// A link that leads nowhere is a mistake, and not the absence of a file.
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_symlink())
+}
+
+fn not_regular(name: &str) -> Error {
+    unreadable(name, io::Error::other("is not a regular file"))
+}
+
 fn unreadable(name: &str, error: io::Error) -> Error {
-    let hint = (error.kind() == io::ErrorKind::PermissionDenied).then(|| {
-        "the user that starts rgun needs read access to the file and to its directories".to_owned()
-    });
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Some("the user that starts rgun needs read access to the file and to its directories")
+        }
+        io::ErrorKind::NotFound => Some("it is a symbolic link that leads nowhere"),
+        _ => None,
+    };
+    let hint = hint.map(str::to_owned);
     Error::File {
         place: shown(name),
         problem: match error.raw_os_error() {
@@ -282,9 +311,31 @@ mod tests {
     #[test]
     fn one_that_was_named_must_be_there() {
         let directory = directory(&[]);
-        for name in ["no.py", "no.toml", "file:no", "/"] {
+        for (name, problem) in [
+            ("no.py", "there is no such configuration file"),
+            ("no.toml", "there is no such configuration file"),
+            ("file:no", "there is no such configuration file"),
+            ("/", "/: is not a regular file"),
+            ("file:", "file:: names no file"),
+        ] {
             let error = files(Some(name), directory.path()).unwrap_err();
-            assert!(error.to_string().contains("no such"), "{error}");
+            assert!(error.to_string().ends_with(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_lies_there_and_is_no_file_is_not_passed_over() {
+        use std::os::unix::fs::symlink;
+
+        for name in [RGUN, PYPROJECT, GUNICORN] {
+            let directory = directory(&[]);
+            let path = directory.path().join(name);
+            let fault = || files(None, directory.path()).unwrap_err();
+            symlink("nowhere", &path).unwrap();
+            assert!(fault().hint().unwrap().contains("leads nowhere"), "{name}");
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+            assert!(fault().to_string().starts_with(name), "{name}");
         }
     }
 

@@ -6,6 +6,7 @@ mod others;
 use std::fmt::Write;
 
 use super::{Definition, Support, definition};
+pub use gunicorn::is_hook;
 use gunicorn::{Like, SETTINGS};
 
 #[must_use]

@@ -50,6 +50,7 @@ pub use http2::*;
 pub use layer::{Given, Layer, Layers};
 pub use location::{Files, Script, files};
 pub use logging::*;
+use migration::is_hook;
 pub use migration::{known_settings, migration};
 pub use origin::Origin;
 pub use page::page;

@@ -89,7 +89,10 @@ pub fn resolve(
         pythonpath: typed
             .optional("pythonpath", |text| Ok(value::directories(text, base)))?
             .unwrap_or_default(),
-        pid_file: typed.optional("pidfile", |text| Ok(base.join(text)))?,
+        // /dev/null: none, against one of a configuration file.
+        pid_file: typed
+            .optional("pidfile", |text| Ok(base.join(text)))?
+            .filter(|path| path != Path::new("/dev/null")),
         place: if typed.switch("daemon")? {
             ProcessMode::Daemon
         } else {

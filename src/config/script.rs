@@ -276,7 +276,7 @@ impl SettingsReader {
                 Some(name) if definition.kind == ValueType::Text => {
                     return Ok(vec![name.to_owned()]);
                 }
-                _ => return Err(self.wrong(definition, "is not of that kind")),
+                _ => return Err(self.wrong_kind(definition)),
             },
             Value::String(text) if SPLIT.contains(&definition.name) => {
                 if definition.name == "bind" {
@@ -316,8 +316,7 @@ impl SettingsReader {
                 _ => number.to_string(),
             }),
             (ValueType::Text, Value::Bool(on)) => Ok(on.to_string()),
-            (_, Value::Bool(_)) => Err(self.wrong(definition, "is neither true nor false")),
-            _ => Err(self.wrong(definition, "is not of that kind")),
+            _ => Err(self.wrong_kind(definition)),
         }
     }
 
@@ -377,6 +376,10 @@ impl SettingsReader {
             })?;
         }
         Ok(())
+    }
+
+    fn wrong_kind(&self, definition: &Definition) -> Error {
+        self.wrong(definition, &format!("must be {}", definition.wanted()))
     }
 
     fn wrong(&self, definition: &Definition, problem: &str) -> Error {

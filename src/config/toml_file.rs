@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::shown;
 use super::location::{SettingsTable, Toml};
-use super::{Definition, Error, Layer, Occurs, Origin, ValueType, called, nearest};
+use super::{Definition, Error, Layer, Occurs, Origin, ValueType, called, is_hook, nearest};
 
 pub fn toml(toml: &Toml) -> Result<Layer, Error> {
     let reader = TomlReader {
@@ -22,16 +22,22 @@ pub fn toml(toml: &Toml) -> Result<Layer, Error> {
     match toml.place {
         SettingsTable::Top => reader.layer(whole.get_ref()),
         SettingsTable::Tool => match tool(whole.get_ref()) {
-            Some(table) => reader.layer(table),
+            Some(own) => match own.get_ref() {
+                DeValue::Table(table) => reader.layer(table),
+                other => Err(reader.error(
+                    &own.span(),
+                    format!("tool.rgun must be a table, not {}", other.type_str()),
+                    None,
+                )),
+            },
             None => Ok(Layer::default()),
         },
     }
 }
 
 /// `[tool.rgun]`
-fn tool<'a>(whole: &'a DeTable<'a>) -> Option<&'a DeTable<'a>> {
-    let tool = whole.get("tool")?.get_ref().as_table()?;
-    tool.get("rgun")?.get_ref().as_table()
+fn tool<'a>(whole: &'a DeTable<'a>) -> Option<&'a Spanned<DeValue<'a>>> {
+    whole.get("tool")?.get_ref().as_table()?.get("rgun")
 }
 
 struct TomlReader<'a> {
@@ -164,21 +170,7 @@ impl TomlReader<'_> {
     }
 
     fn wrong_type(&self, definition: &Definition, value: &Spanned<DeValue>) -> Error {
-        let wanted = match definition.kind {
-            ValueType::Switch => "true or false",
-            ValueType::Number | ValueType::Mask => "a number",
-            ValueType::Duration => "seconds, or a string such as \"30s\"",
-            ValueType::Size => "bytes, or a string such as \"20m\"",
-            ValueType::Json => "a table",
-            ValueType::Pairs => "a table, or strings such as \"NAME=VALUE\"",
-            ValueType::List => "a string or an array of strings",
-            ValueType::TextOrTable => "strings or tables",
-            ValueType::Named => "a string, an array of strings, or a table for each name",
-            ValueType::Text | ValueType::Path if definition.occurs == Occurs::Repeatedly => {
-                "a string or an array of strings"
-            }
-            ValueType::Text | ValueType::Path | ValueType::Choice(_) => "a string",
-        };
+        let wanted = definition.wanted();
         let found = value.get_ref().type_str();
         let article = if found.starts_with(['a', 'i', 'o']) {
             "an"
@@ -196,11 +188,23 @@ impl TomlReader<'_> {
     }
 
     fn unknown(&self, name: &str, at: &Range<usize>, value: &DeValue) -> Error {
-        let known = nearest(name).map(|known| known.replace('-', "_"));
+        let known = nearest(&name.to_ascii_lowercase()).map(|known| known.replace('-', "_"));
         let (problem, hint) = match (value, self.toml.place) {
+            _ if name == "config" => (
+                "a configuration file names no other one".to_owned(),
+                Some("`-c FILE` reads that file alone".to_owned()),
+            ),
+            _ if is_hook(name) => (
+                format!("`{name}` is a hook, which is a function"),
+                Some("hooks stand in a configuration file in Python: gunicorn.conf.py".to_owned()),
+            ),
             (DeValue::Table(_), SettingsTable::Top) => (
                 format!("there is no table `[{}]`", shown(name)),
                 Some("settings stand at the top of the file, before any table".to_owned()),
+            ),
+            (DeValue::Table(_), SettingsTable::Tool) => (
+                format!("there is no table `[tool.rgun.{}]`", shown(name)),
+                Some("settings stand in `[tool.rgun]` itself".to_owned()),
             ),
             _ => (
                 format!("there is no setting `{}`", shown(name)),

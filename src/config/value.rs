@@ -38,7 +38,7 @@ pub(super) use http2::{
 pub(super) use interface::worker_class;
 pub(super) use logger_class::logger_class;
 pub(super) use logging::{
-    facility, field_name, log_format, metric_prefix, metric_tags, path_patterns, share,
+    facility, identifier_name, log_format, metric_prefix, metric_tags, path_patterns, share,
     statsd_address, syslog_address,
 };
 pub(super) use mount::{Mounted, mount};

@@ -267,6 +267,16 @@ const PRIVATE_NETWORKS: &str =
 
 /// The files of that deployment, in reading order.
 ///
+/// One word of a shell's command line.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// # Errors
 /// When a template is wrong, which the tests rule out.
 pub fn drafts(target: DeployTarget, project: &Project) -> Result<Vec<Draft>, minijinja::Error> {
@@ -286,6 +296,7 @@ pub fn drafts(target: DeployTarget, project: &Project) -> Result<Vec<Draft>, min
             .display()
             .to_string()
     });
+    environment.add_filter("word", word);
     environment.add_global("private_networks", PRIVATE_NETWORKS);
     let facts = Value::from(Serde(project));
     let filled = |template: &Template| {

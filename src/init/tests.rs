@@ -194,6 +194,23 @@ fn apps_of_other_frameworks() {
 }
 
 #[test]
+fn a_factory_is_one_word_where_a_shell_reads_it() {
+    let (_directory, found) = project(&[("main.py", "def create_app():\n    return FastAPI()\n")]);
+    let found = found.expect("an app");
+    for (target, expected) in [
+        (DeployTarget::Procfile, "web: rgun 'main:create_app()' "),
+        (
+            DeployTarget::GithubActions,
+            "rgun --check-config 'main:create_app()'\n",
+        ),
+    ] {
+        let drafts = drafts(target, &found).expect("templates");
+        let is_there = drafts.iter().any(|draft| draft.text.contains(expected));
+        assert!(is_there, "{expected}");
+    }
+}
+
+#[test]
 fn a_chosen_app_is_judged_by_the_text_of_its_module() {
     for (file, text, app, is_asgi) in [
         ("main.py", "app = FastAPI()\n", "main:app", true),

@@ -21,10 +21,10 @@ pub struct PidFile {
 }
 
 impl PidFile {
-    /// Writes our pid, atomically for every reader. A file that names a dead process (or us) is replaced.
+    /// Writes our pid, atomically for every reader. A file that names a dead process (or us) is replaced, and so is an empty one.
     ///
     /// # Errors
-    /// `Running` when it names a process that lives.
+    /// `Running` when it names a process that lives; that something else is there.
     pub fn write(path: &Path) -> Result<Self, Error> {
         let owner = Pid::this();
         let failed = |error: sys::Error| sys::Error {
@@ -33,7 +33,10 @@ impl PidFile {
             ..error.with_path_hint(path)
         };
         let place = DirectoryEntry::find(path, LastLink::Followed).map_err(failed)?;
-        match named_in(&place).filter(|pid| *pid != owner) {
+        match found_in(&place)
+            .map_err(failed)?
+            .filter(|pid| *pid != owner)
+        {
             Some(pid) if is_alive(pid) && !is_reused(pid, &place) => {
                 return Err(Error::Running {
                     path: path.to_owned(),
@@ -111,13 +114,39 @@ fn is_reused(pid: Pid, place: &DirectoryEntry) -> bool {
 
 /// The pid in the file; `None` if it is no pid file.
 fn named_in(place: &DirectoryEntry) -> Option<Pid> {
-    let file = place.read().ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
+    found_in(place).ok().flatten()
+}
+
+/// The pid in the file; `None`: there is no file, or an empty one, or one with a number that no process has.
+///
+/// # Errors
+/// That there is something else, which must not be replaced.
+fn found_in(place: &DirectoryEntry) -> sys::Result<Option<Pid>> {
+    let other = |problem: &str| {
+        sys::Error::new("write", place.path().display(), io::Error::other(problem))
+            .with_hint("a pid file is a file of its own; leave --pid out for none")
+    };
+    let failed = |error| sys::Error::new("read", place.path().display(), error);
+    let file = match place.read() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(other(
+            "something that is not a regular file is in its place",
+        ));
     }
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok().and_then(Pid::new)
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(failed)?;
+    let text = String::from_utf8_lossy(&bytes);
+    // After a crash of the machine it may consist of zero bytes.
+    match text.trim_matches(|c: char| c.is_whitespace() || c == '\0') {
+        "" => Ok(None),
+        text => match text.parse::<i64>() {
+            Ok(number) => Ok(i32::try_from(number).ok().and_then(Pid::new)),
+            Err(_) => Err(other("the file that is there does not hold a pid")),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -152,11 +181,26 @@ mod tests {
     #[test]
     fn a_stale_or_broken_one_is_replaced() {
         let (_directory, path) = path();
-        for stale in ["2147483647\n", "", "-1", "nonsense"] {
+        for stale in ["2147483647\n", "", "-1", " \n", "\0\0\0\0"] {
             fs::write(&path, stale).expect("a file");
             PidFile::write(&path).expect("nobody has that pid");
             let place = DirectoryEntry::find(&path, LastLink::Followed).expect("it is there");
             assert_eq!(named_in(&place), Some(Pid::this()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_pid_file_is_left_alone() {
+        let (directory, path) = path();
+        for text in ["nonsense", "12 34", "workers = 2\n"] {
+            fs::write(&path, text).expect("a file");
+            let error = PidFile::write(&path).expect_err("it is somebody's");
+            assert!(error.to_string().contains("does not hold a pid"), "{error}");
+            assert_eq!(fs::read_to_string(&path).expect("there"), text);
+        }
+        for other in [directory.path(), Path::new("/dev/null")] {
+            let error = PidFile::write(other).expect_err("it is no file");
+            assert!(error.to_string().contains("not a regular file"), "{error}");
         }
     }
 

@@ -11,7 +11,7 @@ extern "C" fn in_child() {
 }
 
 /// From here on `is_forked_child` is true in every child that is forked without exec, by whatever library, and false in this
-/// process. Called by a worker after its own last fork.
+/// process. Called by a worker and by a mold after their own fork.
 pub fn watch_forks() {
     IS_CHILD.store(false, Relaxed);
     WATCHED.call_once(|| {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use super::{StartFailure, python};
 use crate::config::Settings;
 use crate::ipc::Phase;
-use python::{Hooks, Preloaded, Scripts};
+use python::{ForkReturn, Hooks, Preloaded, Scripts, in_worker, leave_forked_child};
 
 pub struct Foundation {
     pub scripts: Scripts,
@@ -57,6 +57,7 @@ impl Foundation {
         let loader = || python::loader(py, &scripts, settings);
         let hooks = Hooks::load(py, settings, master, loader)
             .map_err(|e| describe_failure(py, &scripts, Phase::Boot, e))?;
+        leave_forked_child(py);
         if settings.hooks.is_some() {
             python::environment(py, settings).map_err(plain)?;
         }
@@ -85,6 +86,7 @@ impl Foundation {
         };
         let loaded = loaded
             .map_err(|e| describe_failure(py, scripts, python::failed_phase(py, scripts, &e), e))?;
+        leave_forked_child(py);
         let warmth = python::warm_up(py, scripts, settings, &loaded.app, None)
             .map_err(|e| describe_failure(py, scripts, Phase::Import, e))?;
         let description = python::describe(py, scripts, &loaded)
@@ -113,6 +115,8 @@ pub fn describe_failure(
     phase: Phase,
     error: PyErr,
 ) -> StartFailure {
+    // In a child that the user's code has forked it is the end of that child, not of this boot.
+    let error = in_worker(py, error, |error| ForkReturn::ToAnEnd(Err(error)));
     let (summary, traceback) = python::explain(py, scripts, &error);
     StartFailure {
         phase,

@@ -257,6 +257,7 @@ fn serve(
         watched.tell_failure(py, &e);
         describe_failure(python::failed_phase(py, scripts, &e), e)
     })?;
+    python::leave_forked_child(py);
     watched.start(py);
     let settings = &context.net.settings;
     let mounts = python::static_mounts(py, scripts, settings)

@@ -18,6 +18,7 @@ const SOCKETS: &str =
 
 /// Runs the mold, and each worker that it forks; returns the exit code.
 pub fn run_mold(py: Python<'_>, mut mold: MoldChild) -> u8 {
+    crate::sys::watch_forks();
     let (foundation, threads) = match prepare(py, &mut mold) {
         Ok(prepared) => prepared,
         Err(StartFailure {

@@ -147,3 +147,15 @@ def test_app_that_dies_at_import(app, launch):
     server = launch("app:app", "-w", "2")
     text = fails(server, BOOT_FAILED)
     assert "SIGSEGV" in text
+
+
+@pytest.mark.parametrize("text, hint", [
+    ("def create_app(): return object()", "factory: `app()`, or --factory"),
+    ("def create_app(config=None): return object()", "factory: `app()`, or --factory"),
+    ("class create_app: pass", "factory: `app()`, or --factory"),
+], ids=["function", "default", "class"])
+def test_a_factory_that_is_not_named_as_one(app, launch, text, hint):
+    app.write(text + "\napp = create_app\n")
+    server = launch("app:app")
+    text = fails(server, LOAD_FAILED)
+    assert "takes no request" in text and hint in text

@@ -286,6 +286,13 @@ def test_django(doctor, directory):
     assert doctor("--no-import", "--", "--ready-path", "/", code=0) == []
 
 
+def test_files_of_the_project_are_not_taken_for_pythons_library(doctor, directory):
+    for name in ("types", "warnings", "contextlib"):
+        (directory / f"{name}.py").write_text("open('ran', 'w')\nraise RuntimeError('a file of the project')\n")
+    assert doctor("--no-import", code=0) == []
+    assert not (directory / "ran").exists()
+
+
 def test_a_directory_of_the_path_that_everybody_writes_to(program, directory):
     directory.chmod(0o777)
     done = subprocess.run([*program, "doctor", "--json"], cwd=directory, capture_output=True, text=True, timeout=90)

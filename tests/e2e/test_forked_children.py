@@ -224,3 +224,25 @@ def answer(path):
 """ + {"asgi": ASGI, "wsgi": WSGI}[interface][len(HOLDS):])
     server = serve()
     assert [server.get("/").text for _ in range(5)] == ["42"] * 5
+
+
+@pytest.mark.parametrize("options", [[], ["--preload"]], ids=["", "preload"])
+@pytest.mark.parametrize("end", ["sys.exit(3)", "raise ValueError('of the child')", "pass"], ids=["exit", "raise", "return"])
+def test_a_child_that_is_forked_at_import(serve, app, options, end):
+    """What it does at its end is no part of the worker's boot."""
+    app.write(f"""
+import os, sys
+child = os.fork()
+if child == 0:
+    {end}
+else:
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"exit code %d" % code}})
+""")
+    server = serve(None, *options)
+    expected = {"sys.exit(3)": 3, "pass": 0}.get(end, 1)
+    assert server.get("/").text == f"exit code {expected}"
+    assert not server.log.find("could not be loaded|did not come up")

@@ -1,16 +1,17 @@
-"""Reports facts of an interpreter and of Django's settings, as one line of JSON: the last one printed."""
+"""Reports facts of an interpreter and of Django's settings, as one line of JSON: the last one printed.
+
+All imports but Django's are up here: later ones would search the project's directories first.
+"""
+
+import importlib.util
+import json
+import os
+import stat
+import sys
 
 
 def main(question):
-    import importlib.util
-    import json
-    import os
-    import stat
-    import sys
-
     module = question.decode()
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
 
     def is_writable(path):
         try:
@@ -19,7 +20,8 @@ def main(question):
             return False
         return stat.S_ISDIR(about.st_mode) and bool(about.st_mode & stat.S_IWOTH)
 
-    paths = {os.path.abspath(path or ".") for path in sys.path if isinstance(path, str)}
+    # Workers have the working directory on their path, too.
+    paths = {os.path.abspath(path or ".") for path in [*sys.path, os.getcwd()] if isinstance(path, str)}
     facts = {
         "version": sys.version_info[:2],
         "has_uvloop": importlib.util.find_spec("uvloop") is not None,
@@ -31,8 +33,8 @@ def main(question):
 
 
 def django(module):
-    import os
-
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     os.environ["DJANGO_SETTINGS_MODULE"] = module
     try:
         from django.conf import settings

@@ -135,7 +135,7 @@ pub(super) const SETTINGS: &[Definition] = &[
         long: Some("upgrade-timeout"),
         value: "SECONDS",
         default: Some("60"),
-        help: "How long the new program of an upgrade may take to say whether it can take over, and then to take over",
+        help: "How long the program of an upgrade may take to answer, and then to take over",
         more: "It reads the configuration and what the running server would hand over. One that does not answer changes nothing, and for one that has not taken over the running program is started again.",
         ..Definition::new("upgrade_timeout", Group::Reload, ValueType::Duration)
     },

@@ -247,3 +247,12 @@ pub const SETTINGS: [(&str, Like); 120] = [
     ("control_socket_mode", Same),
     ("control_socket_disable", Same),
 ];
+
+/// Whether gunicorn calls a function of that name in its configuration file.
+pub fn is_hook(name: &str) -> bool {
+    const OTHERS: [&str; 2] = ["pre_fork", "pre_exec"];
+    OTHERS.contains(&name)
+        || SETTINGS.iter().any(|(setting, verdict)| {
+            *setting == name && [SIDE_HOOK, WORKER_HOOK].contains(verdict)
+        })
+}

@@ -23,7 +23,7 @@ pub(super) fn logging(typed: &Typed<'_>, base: &Path) -> Result<Logging, Error> 
                 .list("access_log_exclude", value::path_patterns)?
                 .concat(),
         },
-        request_ids: match typed.value("request_id_header", value::field_name)? {
+        request_ids: match typed.value("request_id_header", value::identifier_name)? {
             name if typed.switch("request_id")? => RequestIds::Field(name),
             _ => RequestIds::Off,
         },

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::headers::{FRAMING, is_token};
 use super::{InvalidValue, ParsedValue};
 use crate::config::{ALL_OF_A_MILLION, LogFormat, PathPattern, RemoteAddress};
 
@@ -56,13 +57,44 @@ pub(in crate::config) fn path_patterns(text: &str) -> ParsedValue<Vec<PathPatter
         .collect()
 }
 
-/// The name of a header field, lower-cased.
-pub(in crate::config) fn field_name(text: &str) -> ParsedValue<String> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^`|~".contains(&byte);
-    if text.is_empty() || !text.bytes().all(token) {
+/// Fields of RFC 9110 and others in use that mean something else to clients or apps.
+const TAKEN: [&str; 22] = [
+    "accept",
+    "accept-ranges",
+    "age",
+    "allow",
+    "authorization",
+    "cache-control",
+    "content-type",
+    "cookie",
+    "date",
+    "etag",
+    "expect",
+    "expires",
+    "host",
+    "last-modified",
+    "location",
+    "range",
+    "retry-after",
+    "server",
+    "set-cookie",
+    "vary",
+    "via",
+    "www-authenticate",
+];
+
+/// The name of the header field of request identifiers, lower-cased.
+pub(in crate::config) fn identifier_name(text: &str) -> ParsedValue<String> {
+    // To a WSGI app `_` and `-` are the same.
+    if !is_token(text) || text.contains('_') {
         return Err(InvalidValue::new("is not the name of a header field"));
     }
-    Ok(text.to_ascii_lowercase())
+    let name = text.to_ascii_lowercase();
+    if FRAMING.contains(&name.as_str()) || TAKEN.contains(&name.as_str()) {
+        return Err(InvalidValue::new("is a header field with another meaning")
+            .hint("X-Request-ID, X-Correlation-ID and traceparent are usual"));
+    }
+    Ok(name)
 }
 
 /// gunicorn's `--log-syslog-to`: `udp://HOST:PORT`, `tcp://HOST:PORT`, `unix://PATH#dgram`.
@@ -203,6 +235,22 @@ fn clean(text: &str) -> ParsedValue<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_that_frames_messages_holds_no_identifier() {
+        assert_eq!(identifier_name("X-Trace").as_deref(), Ok("x-trace"));
+        for wrong in [
+            "",
+            "a b",
+            "x_request_id",
+            "Content-Length",
+            "transfer-encoding",
+            "Set-Cookie",
+            "Host",
+        ] {
+            assert!(identifier_name(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn shares() {

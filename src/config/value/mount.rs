@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
+use super::headers::{FRAMING, is_token};
 use super::{InvalidValue, ParsedValue, directory, duration};
 use crate::config::{DirectoryIndex, DjangoFiles, Fallthrough, Immutable, StaticMount};
 
@@ -167,16 +168,6 @@ fn boolean(name: &str, value: &Json) -> ParsedValue<bool> {
         .ok_or_else(|| InvalidValue::new(format!("has a `{name}` that is neither true nor false")))
 }
 
-/// Headers that rgun itself sets cannot be given.
-const FRAMING: [&str; 6] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "transfer-encoding",
-    "upgrade",
-];
-
 fn headers(value: &Json) -> ParsedValue<Vec<(String, String)>> {
     let Some(fields) = value.as_object() else {
         return Err(InvalidValue::new("has `headers` that are not a table"));
@@ -184,10 +175,7 @@ fn headers(value: &Json) -> ParsedValue<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (name, value) in fields {
         let name = name.to_ascii_lowercase();
-        let token = !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
+        let token = is_token(&name);
         let Some(value) = value
             .as_str()
             .filter(|value| token && !value.chars().any(char::is_control))

@@ -95,7 +95,16 @@ def load(module_name, attribute, arguments):
             raise LoadError("the factory %r returned None" % where, "it must return the app")
     if not callable(app):
         raise LoadError("%r is not callable (%s)" % (where, type(app).__name__), "it must be an ASGI or WSGI application")
+    if _takes_no_request(app):
+        hint = "if it returns the app, it is a factory: `%s()`, or --factory" % where.rpartition(":")[2] if arguments is None else "it must be an ASGI or WSGI application"
+        raise LoadError("%r takes no request: it can be called without arguments" % where, hint)
     return app
+
+
+def _takes_no_request(app):
+    """Whether no argument of an app fits: neither WSGI's two, nor ASGI's three, nor ASGI 2's one, which has no default."""
+    found = _positional(app)
+    return found is not None and found[1] == 0 and found[2] <= 1
 
 
 def _call(factory, where, arguments):
@@ -185,20 +194,27 @@ def _interface_of_class(kind):
 
 def _by_arguments(function, double):
     """WSGI's `(environ, start_response)`, ASGI 3's `(scope, receive, send)`; `double`: also ASGI 2's `(scope)`."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        # Written in C, without a signature.
+    found = _positional(function)
+    if found is None:
         return "wsgi"
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    most = 99 if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(named)
-    least = sum(p.default is p.empty for p in named)
+    named, least, most = found
     if least <= 2 <= most:
         # Three are possible too, with defaults or `*args`: then the names decide.
         return "asgi3" if most >= 3 and [p.name for p in named[:1]] == ["scope"] else "wsgi"
     if least <= 3 <= most:
         return "asgi3"
     return "asgi2" if double and most == 1 else "wsgi"
+
+
+def _positional(function):
+    """Its positional parameters, and how many arguments it takes at least and at most; None: it is written in C, without a signature."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    most = 99 if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(named)
+    return named, sum(p.default is p.empty for p in named), most
 
 
 def _is_coroutine(function):

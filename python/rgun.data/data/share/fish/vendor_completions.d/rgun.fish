@@ -79,7 +79,7 @@ complete -c rgun -n "__fish_rgun_needs_command" -l rollback-keep -d 'What is kep
 mold\t''"
 complete -c rgun -n "__fish_rgun_needs_command" -l upgrade-mode -d 'Whether an upgrade goes on in the same process, or fork: starts a second master, as gunicorn does [in-place, fork] [default: in-place]' -r -f -a "in-place\t''
 fork\t''"
-complete -c rgun -n "__fish_rgun_needs_command" -l upgrade-timeout -d 'How long the new program of an upgrade may take to say whether it can take over, and then to take over [default: 60]' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l upgrade-timeout -d 'How long the program of an upgrade may take to answer, and then to take over [default: 60]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l shutdown-delay -d 'On TERM, fail the readiness probe and go on accepting for this long before the drain [default: 0]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l graceful-timeout -d 'How long a stopping worker may take to finish its requests [default: 30]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l keepalive-drain -d 'How long a replaced worker keeps idle connections open for a request already on its way [default: 5]' -r
