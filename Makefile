@@ -162,6 +162,15 @@ chaos: develop-testing ## Five bad minutes: workers killed, reloads good and bad
 deploys: develop-testing ## A thousand deploys in a row under traffic of every kind, half of them bad: nothing may be lost (RGUN_DEPLOYS=50: two minutes, RGUN_DEPLOYS_SEED=n)
 	@RGUN_DEPLOYS=$${RGUN_DEPLOYS:-1000} RGUN_DEPLOYS_UPLOAD=$${RGUN_DEPLOYS_UPLOAD:-8388608} $(BIN)/python -m pytest tests/e2e/test_deploys.py -q -s $(ARGS)
 
+.PHONY: deployments
+deployments: develop-testing ## What `rgun init` writes, with the programs that it is for (ARGS="-k images" needs podman and `make base-image`)
+	@.ci/nginx
+	@$(BIN)/python -m pytest tests/deployments -q --timeout 1200 $(ARGS)
+
+.PHONY: base-image
+base-image: develop-testing ## The image that Dockerfiles of `rgun init` begin with, from Debian's packages and this tree (as root)
+	@.ci/python-image $(BIN)/python
+
 .PHONY: soak
 soak: develop-testing ## Clients of every kind for minutes: nothing may grow (ARGS="--minutes 30")
 	@$(BIN)/python tests/soak/run.py $(BIN)/rgun $(ARGS)

@@ -14,7 +14,7 @@ use super::report;
 use crate::init::{Choices, DeployTarget, Draft, Project, Unclear, drafts};
 
 const MORE: &str = "\
-The app, Django's settings, static files, Python's version and the requirements are read from the project's files; nothing is imported. \
+The app, Django's settings, static files, Python's version and the requirements (requirements.txt, uv.lock, Poetry, pyproject.toml, setup.py, Pipfile) are read from the project's files; nothing is imported. \
 An existing file is not overwritten without --force; rgun.toml, Dockerfile and .dockerignore of the project are kept in any case.
 
 What it writes is a start: lines that a project may have to change are marked \"Yours\".";
@@ -166,6 +166,15 @@ fn write(directory: &Path, project: &Project, drafts: &[Draft], force: bool) -> 
             return report::failure(&format!("{}: {error}", draft.path), None);
         }
         report::text(&format!("  wrote    {}\n", draft.path));
+    }
+    let installs = drafts
+        .iter()
+        .any(|draft| draft.text.contains("pip install"));
+    if project.dependencies.is_guessed && installs {
+        report::text(
+            "  missing  a file that names the requirements: what the app's module imports is installed. `pip freeze > requirements.txt` \
+             where the app runs writes one; then --force, without the old Dockerfile\n",
+        );
     }
     0
 }

@@ -2,6 +2,7 @@
 //!
 //! `project` reads the kind of the project from its files; the texts are in `templates`.
 
+mod dependencies;
 mod paths;
 mod project;
 mod python;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::dependencies::Dependencies;
 use super::paths::{self, SettingsDirectory};
 use super::{python, source};
 
@@ -32,8 +33,8 @@ pub struct Project {
     pub redis: bool,
     /// `3.13`.
     pub python: String,
-    pub requirements: Option<Requirements>,
-    /// Whether the requirements name rgun; otherwise it is installed beside them.
+    pub dependencies: Dependencies,
+    /// Whether they name rgun; otherwise it is installed beside them.
     pub has_rgun: bool,
     pub port: u16,
     pub domain: String,
@@ -50,13 +51,6 @@ pub struct DjangoProject {
     pub media_url: Option<String>,
     /// `None` where the settings have no `MEDIA_URL`, either.
     pub media_root: Option<SettingsDirectory>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Requirements {
-    File(String),
-    Pyproject,
 }
 
 /// Why a project cannot be described.
@@ -80,12 +74,8 @@ impl Project {
     /// # Errors
     /// When it holds no app that can be found and none was chosen, or a choice is malformed.
     pub fn found(directory: &Path, choices: Choices) -> Result<Self, Unclear> {
-        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        let requirements = requirements(directory);
-        let wanted = match &requirements {
-            Some(Requirements::File(name)) => read(name),
-            Some(Requirements::Pyproject) | None => read("pyproject.toml"),
-        };
+        let (dependencies, wanted) =
+            Dependencies::found(directory, || frameworks(directory, choices.app.as_deref()));
         let django = DjangoProject::found(directory, &wanted);
         let (app, is_asgi) = match choices.app {
             Some(app) => {
@@ -120,7 +110,7 @@ impl Project {
             ),
             python: python::version(directory),
             has_rgun: source::requires(&wanted, &["rgun"]),
-            requirements,
+            dependencies,
             port: choices.port.unwrap_or(8000),
             domain: domain(choices.domain)?,
         })
@@ -168,6 +158,50 @@ impl DjangoProject {
 const ASGI: &[&str] = &["FastAPI", "Starlette", "Litestar", "Quart", "BlackSheep"];
 const WSGI: &[&str] = &["Flask", "Bottle", "Falcon"];
 
+/// Packages of frameworks that the project uses, by its modules.
+fn frameworks(directory: &Path, app: Option<&str>) -> Vec<&'static str> {
+    if directory.join("manage.py").is_file() {
+        return vec!["django"];
+    }
+    let chosen = app.and_then(|app| app.split(':').next()).map(|module| {
+        let path = directory.join(module.replace('.', "/"));
+        let texts = [path.with_extension("py"), path.join("__init__.py")].map(fs::read_to_string);
+        texts.into_iter().flatten().collect::<String>()
+    });
+    let modules = || {
+        MODULES
+            .iter()
+            .map(|place| fs::read_to_string(directory.join(place)))
+    };
+    let text = chosen.unwrap_or_else(|| modules().filter_map(Result::ok).collect());
+    let packages = [
+        "fastapi",
+        "starlette",
+        "litestar",
+        "quart",
+        "blacksheep",
+        "flask",
+        "bottle",
+        "falcon",
+    ];
+    packages
+        .into_iter()
+        .filter(|package| source::imports(&text, package))
+        .collect()
+}
+
+/// Where an app is looked for.
+const MODULES: &[&str] = &[
+    "main.py",
+    "app.py",
+    "asgi.py",
+    "wsgi.py",
+    "app/main.py",
+    "app/app.py",
+    "app/__init__.py",
+    "src/main.py",
+];
+
 /// The app and whether it is ASGI.
 fn app(
     directory: &Path,
@@ -189,16 +223,7 @@ fn app(
             (_, false) => None,
         };
     }
-    for place in [
-        "main.py",
-        "app.py",
-        "asgi.py",
-        "wsgi.py",
-        "app/main.py",
-        "app/app.py",
-        "app/__init__.py",
-        "src/main.py",
-    ] {
+    for place in MODULES {
         let Ok(text) = fs::read_to_string(directory.join(place)) else {
             continue;
         };
@@ -216,7 +241,7 @@ fn app(
             return Some((format!("{module}:{factory}()"), is_asgi));
         }
         if source::is_defined(&text, "application") {
-            return Some((format!("{module}:application"), place == "asgi.py"));
+            return Some((format!("{module}:application"), *place == "asgi.py"));
         }
     }
     None
@@ -300,23 +325,6 @@ fn domain(chosen: Option<String>) -> Result<String, Unclear> {
     } else {
         Err(Unclear::Domain(domain))
     }
-}
-
-fn requirements(directory: &Path) -> Option<Requirements> {
-    for name in [
-        "requirements.txt",
-        "requirements/production.txt",
-        "requirements/prod.txt",
-        "requirements/base.txt",
-    ] {
-        if directory.join(name).is_file() {
-            return Some(Requirements::File(name.to_owned()));
-        }
-    }
-    let pyproject = fs::read_to_string(directory.join("pyproject.toml")).ok()?;
-    pyproject
-        .contains("[project]")
-        .then_some(Requirements::Pyproject)
 }
 
 /// The module with the Celery app: one that creates it, else one whose name says so.

@@ -102,6 +102,18 @@ pub(super) fn requires(requirements: &str, packages: &[&str]) -> bool {
     })
 }
 
+/// Whether a line imports that package: `import flask`, `from flask.views import View`.
+pub(super) fn imports(module: &str, package: &str) -> bool {
+    code(module).any(|line| {
+        let mut words = line.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+        let is_import = matches!(words.next(), Some("import" | "from"));
+        is_import
+            && words
+                .next()
+                .is_some_and(|name| name.split('.').next() == Some(package))
+    })
+}
+
 /// Its names.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_alphanumeric() && c != '_')

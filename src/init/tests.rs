@@ -348,3 +348,128 @@ fn every_target_for_every_kind_of_project() {
         }
     }
 }
+
+#[test]
+fn requirements_of_each_kind() {
+    let pyproject = "[project]\nname = 'a'\ndependencies = ['fastapi', 'redis']\n";
+    let built = &format!("{pyproject}[build-system]\n");
+    let poetry = "[tool.poetry.dependencies]\nfastapi = '^0.1'\nredis = '*'\n";
+    let app = ("main.py", "from fastapi import FastAPI\napp = FastAPI()\n");
+    for (files, tool, arguments, copied) in [
+        (
+            vec![("requirements.txt", "redis\n")],
+            None,
+            "install -r requirements.txt",
+            "requirements.txt",
+        ),
+        (
+            vec![("requirements/base.txt", "redis")],
+            None,
+            "install -r requirements/base.txt",
+            "requirements",
+        ),
+        (
+            vec![("pyproject.toml", pyproject), ("uv.lock", "")],
+            Some("uv"),
+            "sync",
+            "pyproject.toml uv.lock",
+        ),
+        (
+            vec![("pyproject.toml", poetry), ("poetry.lock", "")],
+            Some("poetry"),
+            "install",
+            "pyproject.toml poetry.lock",
+        ),
+        (
+            vec![("pyproject.toml", poetry)],
+            Some("poetry"),
+            "install",
+            "pyproject.toml",
+        ),
+        (
+            vec![("pyproject.toml", pyproject)],
+            Some("uv"),
+            "pip install -r pyproject.toml",
+            "pyproject.toml",
+        ),
+        (vec![("pyproject.toml", built)], None, "install .", ""),
+        (
+            vec![("setup.py", "setup(install_requires=['redis'])")],
+            None,
+            "install .",
+            "",
+        ),
+        (
+            vec![
+                ("Pipfile", "[packages]\nredis = '*'\n"),
+                ("Pipfile.lock", ""),
+            ],
+            Some("pipenv"),
+            "sync",
+            "Pipfile Pipfile.lock",
+        ),
+        (
+            vec![("Pipfile", "[packages]\nredis = '*'\n")],
+            Some("pipenv"),
+            "install --skip-lock",
+            "Pipfile",
+        ),
+    ] {
+        let (_directory, found) = project(&[files.as_slice(), &[app]].concat());
+        let found = found.expect("an app");
+        let shown = format!("{files:?} {found:?}");
+        assert!(found.redis && !found.dependencies.is_guessed, "{shown}");
+        assert_eq!(
+            (found.dependencies.tool, found.dependencies.files.as_str()),
+            (tool, copied),
+            "{shown}"
+        );
+        assert!(
+            found.dependencies.arguments.starts_with(arguments),
+            "{shown}"
+        );
+    }
+    let src = [
+        ("pyproject.toml", built.as_str()),
+        ("uv.lock", ""),
+        ("src/main.py", app.1),
+    ];
+    assert!(project(&src).1.expect("an app").dependencies.is_package);
+}
+
+#[test]
+fn without_requirements_the_imports_of_the_app_count() {
+    for (files, packages) in [
+        (
+            vec![(
+                "main.py",
+                "import os\nfrom fastapi import FastAPI\napp = FastAPI()\n",
+            )],
+            "install fastapi",
+        ),
+        (
+            vec![("app.py", "import flask\napp = flask.Flask('a')\n")],
+            "install flask",
+        ),
+        (
+            vec![(
+                "app.py",
+                "from starlette.applications import Starlette\napp = Starlette()\n",
+            )],
+            "install starlette",
+        ),
+        (
+            vec![("wsgi.py", "application = Site()\n")],
+            "",
+        ),
+        (
+            vec![("manage.py", MANAGE), ("config/wsgi.py", "")],
+            "install django",
+        ),
+    ] {
+        let (_directory, found) = project(&files);
+        let found = found.expect("an app");
+        assert!(found.dependencies.is_guessed, "{files:?}");
+        assert_eq!(found.dependencies.arguments, packages, "{files:?}");
+    }
+}
