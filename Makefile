@@ -163,9 +163,12 @@ deploys: develop-testing ## A thousand deploys in a row under traffic of every k
 	@RGUN_DEPLOYS=$${RGUN_DEPLOYS:-1000} RGUN_DEPLOYS_UPLOAD=$${RGUN_DEPLOYS_UPLOAD:-8388608} $(BIN)/python -m pytest tests/e2e/test_deploys.py -q -s $(ARGS)
 
 .PHONY: deployments
-deployments: develop-testing ## What `rgun init` writes, with the programs that it is for (ARGS="-k images" needs podman and `make base-image`)
+deployments: develop-testing ## What `rgun init` writes, with real nginx, PostgreSQL, Redis, Celery and podman: five minutes, as root (images: `make base-image` first)
 	@.ci/nginx
-	@$(BIN)/python -m pytest tests/deployments -q --timeout 1200 $(ARGS)
+	@.ci/services
+	@echo "==> pip install -r requirements/deployments.txt"; $(PIP) install -r requirements/deployments.txt
+	@tests/deployments/inside $(BIN)/python -m pytest tests/deployments/test_stack.py -q -s --timeout 300 $(ARGS)
+	@$(BIN)/python -m pytest tests/deployments/test_images.py -q --timeout 1200 $(ARGS)
 
 .PHONY: base-image
 base-image: develop-testing ## The image that Dockerfiles of `rgun init` begin with, from Debian's packages and this tree (as root)

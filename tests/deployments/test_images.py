@@ -53,6 +53,14 @@ def limits():
         yield from ("--ulimit", f"{name}={limit}:{limit}")
 
 
+def has_json():
+    try:
+        with urllib.request.urlopen("https://pypi.org/pypi/fastapi/json", timeout=30) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def base():
     """The name under which the Dockerfile finds Python, and this tree's wheel in it (.ci/python-image)."""
@@ -80,6 +88,8 @@ def test_the_image_is_built_and_serves(base, rgun, tmp_path, kind):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     (directory / ".python-version").write_text("3.11\n")
+    if kind.startswith("poetry") and not has_json():
+        pytest.skip("this registry does not have the JSON that Poetry resolves with")
     if command := PROJECTS[kind].get("LOCK"):
         locked(directory, command)
     done = subprocess.run([*rgun, "init", "compose"], cwd=directory, capture_output=True, text=True, timeout=60)
