@@ -167,7 +167,7 @@ deployments: develop-testing ## What `rgun init` writes, with real nginx, Postgr
 	@.ci/nginx
 	@.ci/services
 	@echo "==> pip install -r requirements/deployments.txt"; $(PIP) install -r requirements/deployments.txt
-	@tests/deployments/inside $(BIN)/python -m pytest tests/deployments/test_stack.py -q -s --timeout 300 $(ARGS)
+	@tests/deployments/inside $(BIN)/python -m pytest tests/deployments/test_stack.py tests/deployments/test_blue_green.py -q -s --timeout 300 $(ARGS)
 	@$(BIN)/python -m pytest tests/deployments/test_images.py -q --timeout 1200 $(ARGS)
 
 .PHONY: base-image

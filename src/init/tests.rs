@@ -458,10 +458,7 @@ fn without_requirements_the_imports_of_the_app_count() {
             )],
             "install starlette",
         ),
-        (
-            vec![("wsgi.py", "application = Site()\n")],
-            "",
-        ),
+        (vec![("wsgi.py", "application = Site()\n")], ""),
         (
             vec![("manage.py", MANAGE), ("config/wsgi.py", "")],
             "install django",

@@ -15,7 +15,7 @@ from harness.load import Load
 from harness.waiting import eventually
 from stack import Stack
 
-pytestmark = pytest.mark.skipif("RGUN_DEPLOYMENTS_INSIDE" not in os.environ, reason="make deployments runs it in a network of its own")
+pytestmark = pytest.mark.skipif("DEPLOYMENTS_INSIDE" not in os.environ, reason="make deployments runs it in a network of its own")
 
 WORKER = "celery -A config worker --concurrency 1 --loglevel info"
 BEAT = "celery -A config beat --loglevel info --schedule /tmp/rgun-celerybeat"
