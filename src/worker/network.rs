@@ -72,7 +72,7 @@ pub trait App: Send + Sync {
         turns
     }
     /// Turns the reactor beside a thread that the app blocks, if the app has no other one for that.
-    fn attend(&self) {}
+    fn attend(&self, _taken: TakenBeside) {}
     /// Whether a request waits for the app.
     fn has_waiting(&self) -> bool {
         false
@@ -90,6 +90,15 @@ pub trait App: Send + Sync {
     fn flushes_head_early(&self) -> bool {
         true
     }
+}
+
+/// What a turn of the reactor beside a blocked app reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenBeside {
+    /// Connections that it has already. An accepted one can still leave, which it cannot once its handshake was read.
+    Kept,
+    /// Those that were accepted, too.
+    Accepted,
 }
 
 /// A request that was received and that the app has not got.

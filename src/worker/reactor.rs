@@ -10,7 +10,7 @@ use super::connection::Conn;
 use super::connection_table::ConnectionTable;
 use super::intake::Accepted;
 use super::key::ConnKey;
-use super::network::{Network, millis};
+use super::network::{Network, TakenBeside, millis};
 use super::timers::TICK_MS;
 use crate::sys::epoll::{Epoll, Wake, WatchMode};
 use crate::sys::{self, last_data_received};
@@ -127,7 +127,7 @@ impl Reactor {
 
     /// A turn by another thread than the app's, which the app blocks: it never sleeps, is no sign of life, and takes no
     /// connections from the listeners.
-    pub fn turn_beside(&mut self) -> io::Result<()> {
+    pub fn turn_beside(&mut self, taken: TakenBeside) -> io::Result<()> {
         let count = self.epoll.wait(Some(Duration::ZERO))?;
         // A turn has an even number when it has ended.
         self.net.clock.turn();
@@ -135,7 +135,9 @@ impl Reactor {
         let now = sys::monotonic_ms();
         self.net.clock.set(now);
         self.handle_events(count);
-        while let Some(accepted) = self.net.intake.next() {
+        while taken == TakenBeside::Accepted
+            && let Some(accepted) = self.net.intake.next()
+        {
             self.adopt(accepted);
         }
         if now >= self.next_tick {

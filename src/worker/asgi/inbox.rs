@@ -10,7 +10,7 @@ use super::unbegun::UnbegunRequests;
 use crate::http::RequestHead;
 use crate::worker::exchange::Exchange;
 use crate::worker::key::RequestKey;
-use crate::worker::network::{App, WaitingRequest};
+use crate::worker::network::{App, TakenBeside, WaitingRequest};
 use crate::worker::reactor::Reactor;
 
 pub enum InboxItem {
@@ -130,10 +130,10 @@ impl App for AsgiHandler {
     fn progress(&self, _turns: u64) -> u64 {
         self.inbox.turns.load(Relaxed)
     }
-    fn attend(&self) {
+    fn attend(&self, taken: TakenBeside) {
         if let Some(mut reactor) = self.reactor.try_lock()
             && let Some(reactor) = reactor.as_mut()
-            && let Err(error) = reactor.turn_beside()
+            && let Err(error) = reactor.turn_beside(taken)
         {
             tracing::error!(%error, "the reactor cannot be turned beside the event loop");
         }

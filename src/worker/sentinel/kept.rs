@@ -4,6 +4,7 @@
 use super::{Accepting, Watching};
 use crate::ipc::ScoreboardState;
 use crate::sys;
+use crate::worker::network::TakenBeside;
 
 /// Interval of the looks at them.
 const LOOK_MS: u64 = 10;
@@ -36,7 +37,7 @@ impl Watching {
             return;
         }
         if is_unread {
-            net.app().attend();
+            net.app().attend(TakenBeside::Kept);
             // The app's next turn finds what was queued meanwhile.
             net.wake.wake();
         }

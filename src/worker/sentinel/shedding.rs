@@ -6,7 +6,7 @@ use super::{Accepting, Watching};
 use crate::http::Refusal;
 use crate::ipc::ScoreboardState;
 use crate::sys;
-use crate::worker::network::millis;
+use crate::worker::network::{TakenBeside, millis};
 
 /// Interval of the checks while the app is blocked, or all threads are busy.
 const CHECK_MS: u64 = 10;
@@ -151,7 +151,7 @@ impl Watching {
             return;
         }
         self.accept_waiting(AT_ONCE);
-        self.own.net.app().attend();
+        self.own.net.app().attend(TakenBeside::Accepted);
         // The app's next turn finds what was queued meanwhile.
         self.own.net.wake.wake();
         self.pickup.given(now, progress);
