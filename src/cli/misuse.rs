@@ -84,6 +84,10 @@ pub(super) fn explained(error: &clap::Error, command: &Command) -> Misuse {
                 None => misuse.hint(format!("there are {known}")),
             }
         }
+        ErrorKind::ValueValidation if argument.ends_with("<TIME>") => {
+            Misuse::new(format!("{argument}: `{value}` is not a duration"))
+                .hint("seconds, or a number with a unit: 90, 30s, 5m")
+        }
         ErrorKind::ValueValidation => Misuse::new(format!(
             "{argument}: `{value}` is not a number of that kind"
         )),

@@ -74,19 +74,25 @@ pub(super) fn version(interpreter: &str) -> u8 {
     }
 }
 
-/// A reader that closes early (`rgun --help | head`) is no failure.
+/// A reader that closes early (`rgun --help | head`) is no failure; a disk that is full is one.
 pub(super) fn print(text: &str) -> u8 {
-    self::text(text);
-    0
+    match written(text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            failure(&format!("standard output cannot be written: {error}"), None)
+        }
+        Ok(()) | Err(_) => 0,
+    }
 }
 
 /// `false`: the reader has closed it.
 pub(super) fn text(text: &str) -> bool {
+    written(text).is_ok()
+}
+
+fn written(text: &str) -> std::io::Result<()> {
     let mut output = std::io::stdout();
-    output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-        .is_ok()
+    output.write_all(text.as_bytes())?;
+    output.flush()
 }
 
 pub(super) fn failure(message: &str, hint: Option<&str>) -> u8 {

@@ -110,7 +110,9 @@ impl Error {
             | Error::File { hint, .. } => hint.as_deref(),
             Error::Unsupported { hint, .. } => Some(hint),
             Error::Script { .. } => None,
-            Error::NoApp => Some("name it as in `rgun config.asgi:application`"),
+            Error::NoApp => {
+                Some("name it as in `rgun config.asgi:application`; `rgun -h` shows the options")
+            }
         }
     }
 

@@ -114,7 +114,7 @@ impl EventLog {
                 slot = worker.slot.0,
                 generation = worker.generation.0,
                 pid = pid(worker),
-                "worker received SIGTERM from another process, replacing it"
+                "a signal of another process ends the worker, replacing it"
             ),
             Report::Up { workers } => {
                 self.start_failure = None;

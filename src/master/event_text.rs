@@ -88,7 +88,7 @@ fn phase_words(phase: BootPhase) -> &'static str {
         BootPhase::Import | BootPhase::Load => "the app could not be loaded",
         BootPhase::Lifespan => "the app's lifespan startup failed",
         BootPhase::ReadyPath => "--ready-path was not answered with 2xx or 3xx",
-        BootPhase::Settings => "the logging configuration cannot be used",
+        BootPhase::Settings => "its settings cannot be used",
     }
 }
 

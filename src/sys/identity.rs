@@ -133,9 +133,9 @@ fn find_group(text: &str) -> Result<Gid> {
 
 fn unknown(kind: &'static str, text: &str) -> Error {
     Error::new(
-        kind,
-        format_args!("`{text}`"),
-        io::Error::other("there is no such one"),
+        "find",
+        format_args!("{kind} `{text}`"),
+        io::Error::other(format!("there is no such {kind}")),
     )
     .with_hint("give a name that the system knows, or a number")
 }
@@ -193,7 +193,7 @@ mod tests {
         let error = error.expect_err("unknown");
         assert_eq!(
             error.to_string(),
-            "user `no-such-user`: there is no such one"
+            "find user `no-such-user`: there is no such user"
         );
         assert!(error.hint.is_some());
         let error = Identity::find(None, Some("no-such-group"), Supplementary::None);
@@ -201,7 +201,7 @@ mod tests {
             error
                 .expect_err("unknown")
                 .to_string()
-                .starts_with("group `no-such-group`")
+                .starts_with("find group `no-such-group`")
         );
     }
 }

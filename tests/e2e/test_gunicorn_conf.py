@@ -129,7 +129,7 @@ def test_an_error_shows_the_users_traceback(ask, app):
         ("on_exit = 'nothing'", "gunicorn.conf.py: on_exit: 'nothing' is neither a function nor the MODULE.NAME of one"),
         ("worker_class = 'egg:meinheld#gunicorn_worker'", "is not supported: rgun is the server itself"),
         ("worker_class = 'gunicorn.workers.ggevent.GeventWorker'", "is not supported: rgun does not patch the standard library"),
-        ("logconfig_dict = {'version': 2}", "the logging configuration cannot be used: ValueError: Unsupported version: 2"),
+        ("logconfig_dict = {'version': 2}", "its settings cannot be used: ValueError: Unsupported version: 2"),
         ("def post_fork(server): pass", "gunicorn.conf.py: post_fork must take 2 arguments"),
         ("import sys; sys.exit(5)", "gunicorn.conf.py: SystemExit: 5"),
         ("import os; os._exit(0)", "ended without an answer"),

@@ -264,7 +264,7 @@ def test_a_broken_file_is_told_as_such(launch, app, option, text, said):
     app.path.joinpath("logging.conf").write_text(text)
     server = launch("app:app", option, "logging.conf")
     assert server.wait_exit() == 1
-    assert "the logging configuration cannot be used" in server.log.wait_end() and said in server.log.text()
+    assert "its settings cannot be used" in server.log.wait_end() and said in server.log.text()
     checked = launch("app:app", option, "logging.conf", "--check-config")
     assert checked.wait_exit() == 1 and said in checked.log.wait_end()
 

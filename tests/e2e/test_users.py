@@ -115,7 +115,7 @@ def test_somebody_unknown_is_a_clear_error(launch, app, option, kind):
     server = launch("app:app", option, "no-such-name")
     assert server.wait_exit() == 1
     text = server.log.wait_end()
-    assert f"error: {kind} `no-such-name`: there is no such one" in text and "hint: " in text
+    assert f"error: find {kind} `no-such-name`: there is no such {kind}" in text and "hint: " in text
 
 
 @as_root

@@ -24,6 +24,7 @@ pub(in crate::cli) fn command() -> Command {
         .after_long_help(FINDING)
         .bin_name("rgun ctl")
         .no_binary_name(true)
+        .args_override_self(true)
         .subcommand_required(true)
         .subcommand_value_name("VERB")
         .subcommand_help_heading("Verbs")
