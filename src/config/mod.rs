@@ -35,7 +35,7 @@ mod words;
 
 pub use crate::sys::Protection;
 pub use cfg::cfg;
-pub use companion::CompanionSettings;
+pub use companion::{CompanionSettings, ReopenSignal};
 pub use compression::{ResponseCoding, ResponseCompression};
 pub use cpus::{CpuFiles, cpus};
 pub use definition::{

@@ -391,6 +391,7 @@ impl Shell<'_> {
             Ok(()) => tracing::info!("log files reopened"),
             Err(error) => tracing::error!(%error, "log files not reopened"),
         }
+        self.helpers.companions.reopen_logs();
         self.give_logs();
         for (_, worker) in self.fleet.workers.iter() {
             worker.send(&ToWorker::ReopenLogs);

@@ -132,6 +132,29 @@ def test_a_file_says_more_of_each(launch, app, ctl):
     assert re.search(r"companion did not stop in time, killing it companion=mail .*after_ms=2\d\d\b", server.log.wait_end())
 
 
+REOPENS = """
+bind = "127.0.0.1:0"
+[beside.logs]
+command = "sh -c 'trap \\"echo again\\" HUP; echo logs; while :; do sleep 0.05; done'"
+reopen = "HUP"
+[beside.plain]
+command = "sh -c 'echo plain; exec sleep 600'"
+"""
+
+
+def test_one_with_log_files_opens_them_again_with_the_server(launch, app, ctl):
+    app.copy("hello.py")
+    app.write(REOPENS, "rgun.toml")
+    server = launch("app:app", "--control-socket", ctl.socket, bind=())
+    server.log.wait(r"logs: logs$")
+    server.log.wait(r"plain: plain$")
+    before = {name: one["pid"] for name, one in companions(ctl).items()}
+    server.signal(signal.SIGUSR1)
+    server.log.wait(r"logs: again$")
+    # One that would end by a signal gets none.
+    assert {name: one["pid"] for name, one in companions(ctl).items()} == before
+
+
 def test_a_gunicorn_file_has_a_list(launch, app):
     app.copy("hello.py")
     app.write('beside = ["sh -c \'echo one; exec sleep 600\'", "sh -c \'echo two; exec sleep 600\'"]\n', "gunicorn.conf.py")

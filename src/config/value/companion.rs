@@ -3,11 +3,11 @@
 use serde_json::{Map, Value as Json};
 
 use super::{InvalidValue, ParsedValue, command, duration, environment_pair};
-use crate::config::{CompanionSettings, RunBefore};
+use crate::config::{CompanionSettings, ReopenSignal, RunBefore};
 
 /// What a log line or a label of a metric can bear.
 const LONGEST_NAME: usize = 32;
-const KEYS: &str = "command, grace, env";
+const KEYS: &str = "command, grace, reopen, env";
 
 /// One value of the setting; a companion without a name of its own is named after its program, and is not `taken`.
 pub(in crate::config) fn companions(
@@ -20,6 +20,7 @@ pub(in crate::config) fn companions(
             name: free_name(&command, taken),
             command,
             grace: None,
+            reopen: None,
             environment: Vec::new(),
         }]);
     }
@@ -58,6 +59,7 @@ fn named(name: &str, value: &Json) -> ParsedValue<CompanionSettings> {
         command: command(given)
             .map_err(|malformed| wrong(format!("whose command `{given}` {}", malformed.problem)))?,
         grace: None,
+        reopen: None,
         environment: Vec::new(),
     };
     for (key, value) in fields {
@@ -72,6 +74,7 @@ fn named(name: &str, value: &Json) -> ParsedValue<CompanionSettings> {
                     .map_err(|it| wrong(format!("whose grace `{text}` {}", it.problem)))?;
                 companion.grace = Some(grace);
             }
+            "reopen" => companion.reopen = Some(reopen(value).map_err(wrong)?),
             "env" => companion.environment = environment(value).map_err(wrong)?,
             _ => {
                 return Err(wrong(format!("which has the unknown key `{key}`"))
@@ -80,6 +83,18 @@ fn named(name: &str, value: &Json) -> ParsedValue<CompanionSettings> {
         }
     }
     Ok(companion)
+}
+
+fn reopen(value: &Json) -> Result<ReopenSignal, String> {
+    let name = value.as_str().unwrap_or_default();
+    match name.strip_prefix("SIG").unwrap_or(name) {
+        "HUP" => Ok(ReopenSignal::Hup),
+        "USR1" => Ok(ReopenSignal::Usr1),
+        "USR2" => Ok(ReopenSignal::Usr2),
+        _ => Err(format!(
+            "whose `reopen` is {value}, and not \"HUP\", \"USR1\" or \"USR2\""
+        )),
+    }
 }
 
 fn environment(value: &Json) -> Result<Vec<(String, String)>, String> {

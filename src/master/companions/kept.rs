@@ -13,6 +13,7 @@ use crate::master::Error;
 use crate::master::descriptors::{KeptDescriptors, copy};
 use crate::master::supervisor::CompanionId;
 use crate::sys::Pid;
+use crate::sys::signals::SignalNumber;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct CompanionsState {
@@ -27,6 +28,8 @@ struct KeptRunning {
     name: String,
     command: String,
     born_ms: u64,
+    #[serde(default)]
+    reopen: Option<i32>,
     /// `None`: it was closed.
     pipe: Option<RawFd>,
     /// What has come of its last line.
@@ -44,6 +47,7 @@ impl CompanionProcesses {
                     name: running.name.clone(),
                     command: running.command.clone(),
                     born_ms: running.born_ms,
+                    reopen: running.reopen.map(SignalNumber::as_raw),
                     pipe: running.output.pipe().map(|pipe| kept.keep(pipe)),
                     partial: running.output.partial_line(),
                 })
@@ -66,6 +70,7 @@ impl CompanionProcesses {
                 name: kept.name,
                 command: kept.command,
                 born_ms: kept.born_ms,
+                reopen: kept.reopen.map(SignalNumber::from_raw),
             };
             running.insert(kept.companion, its);
         }
@@ -98,6 +103,7 @@ mod tests {
             name: "beat".to_owned(),
             command: "celery beat".to_owned(),
             born_ms: 77,
+            reopen: Some(SignalNumber::USR1),
             output,
         };
         before.running.insert(CompanionId(3), running);
@@ -111,6 +117,7 @@ mod tests {
         close_inherited(kept.numbers());
         let its = after.get(CompanionId(3)).expect("it was there");
         assert_eq!((its.pid, its.born_ms), (Pid::this(), 77));
+        assert_eq!(its.reopen, Some(SignalNumber::USR1));
         assert_eq!(
             (its.name.as_str(), its.command.as_str()),
             ("beat", "celery beat")

@@ -23,7 +23,7 @@ use super::supervisor::{
     CompanionEnd, CompanionId, CompanionReport, CompanionStage, Event, Generation,
 };
 use super::workers::exit;
-use crate::config::CompanionSettings;
+use crate::config::{CompanionSettings, ReopenSignal};
 use crate::sys::command::{kill_group, start_group};
 use crate::sys::process::ProcessExit;
 use crate::sys::signals::SignalNumber;
@@ -62,6 +62,7 @@ impl Shell<'_> {
         let CompanionSettings {
             command: program,
             environment,
+            reopen,
             ..
         } = its.ok_or_else(missing)?;
         let directory = generation_config.map_or(Path::new("."), GenerationConfig::directory);
@@ -83,6 +84,11 @@ impl Shell<'_> {
             output: CompanionOutput::new(&name, ours),
             name,
             born_ms: clock::monotonic_ms(),
+            reopen: reopen.map(|signal| match signal {
+                ReopenSignal::Hup => SignalNumber::HUP,
+                ReopenSignal::Usr1 => SignalNumber::USR1,
+                ReopenSignal::Usr2 => SignalNumber::USR2,
+            }),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::output::CompanionOutput;
+use crate::master::child_signal::deliver;
 use crate::master::supervisor::CompanionId;
 use crate::sys::command::kill_group;
 use crate::sys::signals::SignalNumber;
@@ -25,6 +26,8 @@ pub struct Running {
     pub command: String,
     /// In monotonic milliseconds.
     pub born_ms: u64,
+    /// What it opens its log files again by.
+    pub reopen: Option<SignalNumber>,
     pub output: CompanionOutput,
 }
 
@@ -50,6 +53,15 @@ impl CompanionProcesses {
     pub fn outputs(&self) -> impl Iterator<Item = (CompanionId, &CompanionOutput)> {
         let running = self.running.iter();
         running.map(|(companion, running)| (*companion, &running.output))
+    }
+
+    /// After the log files of the server were moved away.
+    pub fn reopen_logs(&self) {
+        for running in self.running.values() {
+            if let Some(signal) = running.reopen {
+                deliver(running.pid, signal);
+            }
+        }
     }
 
     /// The master fails, and cannot wait for them.
