@@ -254,6 +254,9 @@ def test_the_script_is_a_script(run, shop):
     script = shop / "deploy" / "blue-green" / "deploy.sh"
     assert os.access(script, os.X_OK)
     assert subprocess.run(["sh", "-n", script], timeout=60).returncode == 0
+    if shutil.which("shellcheck"):
+        checked = subprocess.run(["shellcheck", script], capture_output=True, text=True, timeout=60)
+        assert checked.returncode == 0, checked.stdout
     documents(script.with_name("compose.yaml"))
     assert run("init", "github-actions", directory=shop).returncode == 0
     (workflow,) = documents(shop / ".github" / "workflows" / "deploy.yml")

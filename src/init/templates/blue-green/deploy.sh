@@ -8,6 +8,7 @@ set -eu
 cd "$(dirname "$0")"
 
 compose() { docker compose -f compose.yaml "$@"; }
+# shellcheck disable=SC2016  # $colour is nginx's
 active() { sed -n 's/^set \$colour \(blue\|green\);$/\1/p' active/colour.conf; }
 
 mkdir -p active
