@@ -175,8 +175,13 @@ impl Supervisor {
 
     fn return_to_mold(&mut self, generation: Generation, why: ReforkFailure) {
         self.renew_mold(generation, Refork::Refused);
-        self.retirees
-            .retain(|retiree| retiree.why != Retirement::OlderMold);
+        // One whose replacement boots already goes on: the next retirement waits for it.
+        let workers = &self.workers;
+        self.retirees.retain(|retiree| {
+            let slot = workers.get(retiree.incarnation).map(|w| w.who.slot);
+            let boots = slot.is_some_and(|slot| workers.in_slot(slot).any(Worker::is_booting));
+            retiree.why != Retirement::OlderMold || boots
+        });
         self.act(Action::ReturnToMoldBefore { generation });
         self.report(Report::NotReforked { generation, why });
     }
