@@ -33,6 +33,8 @@ struct Inner {
     /// Of text that has one of its own.
     shape: Option<LineShape>,
     colour: Colour,
+    /// That the log cannot be written was said on standard error.
+    complained: bool,
 }
 
 impl ErrorLog {
@@ -48,6 +50,7 @@ impl ErrorLog {
                 stamp: RenderedTime::iso(),
                 format: LogFormat::Text,
                 shape: None,
+                complained: false,
             }),
         }
     }
@@ -132,6 +135,7 @@ impl ErrorLog {
     pub(super) fn put_raw(&self, text: &str) {
         let mut inner = self.inner.lock();
         inner.sink.put(text.as_bytes().to_vec());
+        self.report_dropped(&mut inner);
     }
 
     pub(super) fn flush(&self) {
@@ -189,8 +193,13 @@ impl ErrorLog {
     }
 
     fn put(&self, inner: &mut Inner, level: LogLevel, event: &LogMessage) {
+        let record = self.render(inner, level, event);
+        inner.sink.put(record);
+    }
+
+    fn render(&self, inner: &mut Inner, level: LogLevel, event: &LogMessage) -> Vec<u8> {
         let pid = self.pid.load(Ordering::Relaxed);
-        let record = match inner.format {
+        match inner.format {
             LogFormat::Text if let Some(shape) = &inner.shape => {
                 let record = shape::LogRecord {
                     level,
@@ -208,18 +217,43 @@ impl ErrorLog {
             }),
             LogFormat::Json => record::json(event, &mut inner.stamp, pid, level),
             LogFormat::Logfmt => record::logfmt(event, &mut inner.stamp, pid, level),
-        };
-        inner.sink.put(record);
+        }
     }
 
     /// Logs the number of dropped lines as soon as there is room for it.
     fn report_dropped(&self, inner: &mut Inner) {
-        if let Some(lines) = inner.sink.take_dropped() {
-            self.put(
-                inner,
-                LogLevel::Warning,
-                &LogMessage::plain(&format!("{lines} log lines dropped")),
-            );
+        self.complain(inner);
+        if let Some(lines) = inner.sink.dropped() {
+            let plural = if lines == 1 { "" } else { "s" };
+            let note = LogMessage::plain(&format!("{lines} log line{plural} dropped"));
+            let note = self.render(inner, LogLevel::Warning, &note);
+            inner.sink.put_note(note);
+        }
+    }
+
+    /// Says once on standard error that the log cannot be written, and why, if that leads elsewhere.
+    fn complain(&self, inner: &mut Inner) {
+        let Some(error) = inner.sink.failure() else {
+            inner.complained = false;
+            return;
+        };
+        let LogTarget::File(path) = &inner.target else {
+            return;
+        };
+        if std::mem::replace(&mut inner.complained, true) {
+            return;
+        }
+        let path = path.display();
+        let event = LogMessage::plain(&format!(
+            "the error log {path} cannot be written, lines are dropped: {}",
+            sys::Error::reason(error)
+        ));
+        let line = self.render(inner, LogLevel::Error, &event);
+        // A daemon's may be the same file, and one that is closed has no reader.
+        if let Ok(output) = Output::stderr()
+            && !output.is_same_file(inner.sink.output())
+        {
+            drop(output.attempt(&line));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Records for an output that may not accept them now: written, queued within a bound, or counted as dropped.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use crate::sys::Output;
@@ -21,7 +21,10 @@ pub(super) struct Sink {
     begun: usize,
     /// The last write was the beginning of a record whose rest is lost: the next one begins on a line of its own.
     torn: bool,
+    /// Lines, since the last note of them was written.
     dropped: u64,
+    /// Why the last record could not be written; `None`: it was.
+    failure: Option<io::Error>,
 }
 
 impl Sink {
@@ -33,6 +36,7 @@ impl Sink {
             begun: 0,
             torn: false,
             dropped: 0,
+            failure: None,
         }
     }
 
@@ -43,6 +47,7 @@ impl Sink {
     /// Queued records go to the new output; half a record would make no sense there.
     pub(super) fn redirect(&mut self, output: Arc<Output>) {
         (self.begun, self.torn) = (0, false);
+        self.failure = None;
         self.output = output;
     }
 
@@ -53,7 +58,7 @@ impl Sink {
     /// One or more whole lines that belong together.
     pub(super) fn put(&mut self, record: Vec<u8>) {
         if self.queue.len() >= MOST_RECORDS || self.bytes + record.len() > MOST_BYTES {
-            self.dropped += 1;
+            self.dropped += lines(&record);
             return;
         }
         self.bytes += record.len();
@@ -73,11 +78,16 @@ impl Sink {
             match self.output.attempt(piece) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Ok(count) if count > 0 && count < rest.len() => self.begun += count,
-                Ok(count) if count == rest.len() => self.next(),
+                Ok(count) if count == rest.len() => {
+                    self.failure = None;
+                    self.next();
+                }
                 // No reader any more, or the disk is full: waiting would not help.
-                Ok(_) | Err(_) => {
-                    self.dropped += 1;
+                other => {
+                    self.dropped += lines(record);
                     self.torn |= self.begun > 0;
+                    let error = other.err().unwrap_or_else(|| ErrorKind::WriteZero.into());
+                    self.failure = Some(error);
                     self.next();
                 }
             }
@@ -89,12 +99,23 @@ impl Sink {
         self.bytes -= self.queue.pop_front().map_or(0, |record| record.len());
     }
 
-    /// How many were dropped since the last call, once the queue is empty.
-    pub(super) fn take_dropped(&mut self) -> Option<u64> {
-        if self.queue.is_empty() && self.dropped > 0 {
-            Some(std::mem::take(&mut self.dropped))
-        } else {
-            None
+    /// Why records are dropped now.
+    pub(super) fn failure(&self) -> Option<&io::Error> {
+        self.failure.as_ref()
+    }
+
+    /// How many lines were dropped and not noted yet, where a note would be written.
+    pub(super) fn dropped(&self) -> Option<u64> {
+        let writes = self.queue.is_empty() && self.failure.is_none();
+        (writes && self.dropped > 0).then_some(self.dropped)
+    }
+
+    /// The note of how many were dropped. They stay counted if it is dropped itself.
+    pub(super) fn put_note(&mut self, record: Vec<u8>) {
+        let noted = std::mem::take(&mut self.dropped);
+        self.put(record);
+        if self.failure.is_some() {
+            self.dropped = noted;
         }
     }
 
@@ -103,4 +124,8 @@ impl Sink {
         self.queue.clear();
         (self.bytes, self.begun, self.dropped) = (0, 0, 0);
     }
+}
+
+fn lines(record: &[u8]) -> u64 {
+    u64::try_from(memchr::memchr_iter(b'\n', record).count()).unwrap_or(u64::MAX)
 }

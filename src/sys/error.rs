@@ -73,6 +73,12 @@ impl Error {
         }
     }
 
+    /// The system's message alone, as it reads in the middle of a sentence.
+    #[must_use]
+    pub fn reason(error: &io::Error) -> String {
+        Reason(error).to_string()
+    }
+
     /// The kind of the underlying error.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -121,6 +121,15 @@ impl Output {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.file.is_terminal()
+    }
+
+    /// Both lead to the same file, pipe or terminal.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Output) -> bool {
+        match (self.file.metadata(), other.file.metadata()) {
+            (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+            _ => false,
+        }
     }
 
     /// A write of any length is one append, and never blocks.

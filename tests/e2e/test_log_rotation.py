@@ -50,3 +50,25 @@ def test_a_new_file_that_cannot_be_made_leaves_the_old_one(launch, app, tmp_path
     logs.rename(moved)
     server.signal(signal.SIGUSR1)
     eventually(lambda: (moved / "error.log").read_text().count("log files not reopened") == 2, "master and worker say so in the old file")
+
+
+def test_a_full_disk_is_said_once_on_standard_error(launch, app):
+    app.copy("hello.py")
+    server = launch("app:app", "--error-logfile", "/dev/full")
+    server.log.wait("the error log /dev/full cannot be written, lines are dropped: no space left on device")
+    server.terminate()
+    assert server.wait_exit() == 0
+    said = server.log.find("cannot be written")
+    pids = [line.split("] [")[1] for line in said]
+    assert len(pids) == len(set(pids)), server.log.text()
+
+
+def test_a_full_disk_below_the_access_log_is_said_once_in_the_error_log(serve, app):
+    app.copy("hello.py")
+    server = serve(None, "--access-logfile", "/dev/full", workers=1)
+    for _ in range(3):
+        server.get()
+        server.log.wait("the access log cannot be written, lines are dropped.*no space left on device")
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert len(server.log.find("the access log cannot be written")) == 1

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use crate::sys::{Output, end_of_piece};
+use crate::sys::{self, Output, end_of_piece};
 
 /// A batch is written before it grows beyond this.
 const FLUSH_ABOVE: usize = 32 * 1024;
@@ -18,6 +18,8 @@ pub(super) struct LineBuffer {
     pub dropped: u64,
     /// The last write was the beginning of a line whose rest is lost: the next one begins on a line of its own.
     torn: bool,
+    /// The last batch could not be written, and that was logged.
+    failing: bool,
 }
 
 impl LineBuffer {
@@ -27,6 +29,7 @@ impl LineBuffer {
             buffer: Vec::with_capacity(FLUSH_ABOVE),
             dropped: 0,
             torn: false,
+            failing: false,
         }
     }
 
@@ -62,10 +65,21 @@ impl LineBuffer {
                 rest.get(..end_of_piece(rest)).unwrap_or(rest)
             };
             match output.attempt(piece) {
-                Ok(count) if count > 0 => done += count,
+                Ok(count) if count > 0 => {
+                    self.failing = false;
+                    done += count;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // No reader, or the disk is full: these lines are lost, the next ones may not be.
-                Ok(_) | Err(_) => {
+                other => {
+                    if !std::mem::replace(&mut self.failing, true) {
+                        let error = other.err().unwrap_or_else(|| ErrorKind::WriteZero.into());
+                        let error = sys::Error::reason(&error);
+                        tracing::error!(
+                            error,
+                            "the access log cannot be written, lines are dropped"
+                        );
+                    }
                     let end = self.buffer.get(..done).and_then(<[u8]>::last);
                     self.torn |= end.is_some_and(|end| *end != b'\n');
                     self.dropped +=
@@ -76,7 +90,7 @@ impl LineBuffer {
             }
         }
         self.buffer.drain(..done);
-        if done > 0 && self.dropped > 0 && self.buffer.is_empty() {
+        if done > 0 && self.dropped > 0 && self.buffer.is_empty() && !self.failing {
             // Not inside the macro, which evaluates its fields only when the event is enabled.
             let lines = std::mem::take(&mut self.dropped);
             tracing::warn!(lines, "access log lines dropped");

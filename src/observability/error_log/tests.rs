@@ -243,3 +243,33 @@ fn a_reader_that_left_costs_lines_and_nothing_else() {
     }
     assert!(log.pending().is_none());
 }
+
+#[test]
+fn every_line_that_a_full_disk_has_taken_is_counted_until_it_is_noted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let full = std::path::Path::new("/dev/full");
+    let open = |path: &std::path::Path| Arc::new(Output::file(path).unwrap());
+    let log = ErrorLog::new(LogTarget::File(full.to_owned()), open(full), LogLevel::Info);
+    let plain = LogMessage::plain("one");
+    let failed = LogMessage::of_python("failed".to_owned(), "Traceback:\nValueError".to_owned());
+    for event in [&plain, &failed, &failed] {
+        log.put_down(LogLevel::Error, event);
+    }
+    log.put_raw("three\nlines\nmore\n");
+    log.redirect(LogTarget::File(path.clone()), open(&path));
+    log.put_down(LogLevel::Info, &plain);
+    log.put_down(LogLevel::Info, &plain);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        messages(&text),
+        ["INFO] one", "WARNING] 10 log lines dropped", "INFO] one"]
+    );
+
+    log.redirect(LogTarget::File(full.to_owned()), open(full));
+    log.put_down(LogLevel::Error, &plain);
+    log.redirect(LogTarget::File(path.clone()), open(&path));
+    log.flush();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(messages(&text).last(), Some(&"WARNING] 1 log line dropped"));
+}
