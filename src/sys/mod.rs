@@ -29,6 +29,7 @@ mod pid;
 mod pipe;
 mod place;
 mod poll;
+mod port_holder;
 pub mod process;
 mod random;
 mod remote;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
+use super::port_holder::holder_of;
 use super::{Audience, Error, Listener, ListenerAddress, Protection, Result};
 
 /// Whether others may listen at the same address (`SO_REUSEPORT`): the kernel then chooses for each connection.
@@ -174,9 +175,12 @@ fn explained(error: Error, address: SocketAddr) -> Error {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             let port = address.port();
-            error.with_hint(format!(
-                "another process listens there; `ss -ltnp 'sport = :{port}'` shows which"
-            ))
+            error.with_hint(match holder_of(port) {
+                Some(holder) => format!("{holder} listens there"),
+                None => format!(
+                    "another process listens there; `ss -ltnp 'sport = :{port}'` shows which"
+                ),
+            })
         }
         io::ErrorKind::PermissionDenied => {
             error.with_hint("ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation")
