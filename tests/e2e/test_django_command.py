@@ -109,6 +109,27 @@ def test_what_runserver_refuses(project):
     server = project("--interface", "asgi", ALLOWED_HOSTS=" ", DEBUG="", workers=0)
     assert server.wait_exit() == 1
     server.log.wait("You must set settings.ALLOWED_HOSTS")
-    python = server.command[0]
-    done = subprocess.run([python, "manage.py", "rgun", "nonsense"], cwd=project.place, capture_output=True, text=True, env={**os.environ, **project.environment, "DEBUG": "1"})
-    assert done.returncode == 1 and "is not a valid port number" in done.stderr
+    for address in ("nonsense", "127.0.0.1:99999"):
+        done = ran(project, server.command[0], address)
+        assert done.returncode == 1 and "is not a valid port number" in done.stderr and not done.stdout
+
+
+def ran(project, python, *words):
+    environment = {**os.environ, **project.environment, "DEBUG": "1"}
+    return subprocess.run([python, "manage.py", "rgun", *words], cwd=project.place, capture_output=True, text=True, env=environment)
+
+
+def test_the_configuration_is_printed_alone(project, program):
+    import tomllib
+
+    done = ran(project, str(Path(program[0]).with_name("python")), "--print-config", "-w", "3")
+    assert done.returncode == 0 and tomllib.loads(done.stdout)["workers"] == 3, done.stdout
+
+
+@pytest.mark.wheel
+def test_a_traceback_has_no_frames_of_the_server(project):
+    (project.place / "config" / "wsgi.py").write_text("def broken(:\n")
+    server = project("--noreload", "--skip-checks", "--interface", "wsgi", workers=0)
+    assert server.wait_exit() == 3
+    text = server.log.text()
+    assert "    def broken(:" in text and "served.py" not in text and "importlib" not in text, text

@@ -7,6 +7,7 @@ import inspect
 import os
 import sys
 import traceback
+import types
 
 
 class LoadError(Exception):
@@ -132,7 +133,7 @@ def _is_missing_spec(error, module_name):
 
 def _raised_by_user(error):
     frames = traceback.extract_tb(error.__traceback__)
-    return any(not _ours(f.filename) and "importlib" not in f.filename for f in frames)
+    return any(not _ours(f.filename) and not _importlib(f.filename) for f in frames)
 
 
 def _module_hint(module_name):
@@ -236,20 +237,19 @@ def asgi2(app):
 
 
 def _ours(filename):
-    return filename.startswith("<rgun")
+    package = sys.modules.get("rgun")
+    own = tuple(place + os.sep for place in getattr(package, "__path__", ()))
+    return filename.startswith("<rgun") or bool(own) and filename.startswith(own)
 
 
 def format_error(error):
-    """The user's traceback, complete, without frames of ours."""
+    """The user's traceback, complete, without frames of ours and of importlib."""
     seen = set()
 
     def strip(e):
         while e is not None and id(e) not in seen:
             seen.add(id(e))
-            tb = e.__traceback__
-            while tb is not None and (_ours(tb.tb_frame.f_code.co_filename) or _bootstrap(tb)):
-                tb = tb.tb_next
-            e.__traceback__ = tb
+            e.__traceback__ = _of_the_user(e.__traceback__)
             strip(e.__context__)
             e = e.__cause__
 
@@ -257,10 +257,23 @@ def format_error(error):
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 
-def _bootstrap(tb):
-    """importlib's frames between ours and the user's module."""
-    name = tb.tb_frame.f_code.co_filename
-    return "importlib" in name
+def _of_the_user(tb):
+    kept = []
+    while tb is not None:
+        name = tb.tb_frame.f_code.co_filename
+        if not _ours(name) and not _importlib(name):
+            kept.append(tb)
+        tb = tb.tb_next
+    result = None
+    for one in reversed(kept):
+        # A copy: the user may have the original.
+        result = types.TracebackType(result, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return result
+
+
+def _importlib(filename):
+    """A module that imports by name, and what this calls."""
+    return filename.startswith(("<frozen importlib", os.path.dirname(importlib.__file__) + os.sep))
 
 
 def summary(error):

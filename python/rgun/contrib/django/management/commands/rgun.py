@@ -70,16 +70,20 @@ class Command(BaseCommand):
             # A request may be held in a debugger, and requests are to be shown in the terminal.
             wish.setdefault("timeout", 0)
             wish.setdefault("accesslog", "-")
-        if reloads:
+        # Its output is for a program or a file.
+        prints = bool(wish.get("print_config"))
+        if reloads and not prints:
             self.stdout.write("Watching for file changes with rgun\n")
-        if not options["skip_checks"]:
+        if not options["skip_checks"] and not prints:
             self._check(reloads)
-        self.check_migrations()
+        if not prints:
+            self.check_migrations()
         for connection in connections.all():
             connection.close()
         static = options["use_static_handler"] and (settings.DEBUG or options["insecure_serving"]) and _has_static_files()
         os.environ[VARIABLE] = json.dumps({"interface": interface, "static": static, "check": reloads and not options["skip_checks"]})
-        self._announce(wish["bind"])
+        if not prints and not wish.get("check_config"):
+            self._announce(wish["bind"])
         self.stdout.flush()
         # So that the workers can import what this process can: `manage.py`'s own directory and --pythonpath.
         code = run(APP, pythonpath=_project_path(options), **wish)
@@ -115,7 +119,7 @@ def _bind(addrport, ipv6):
     if not addrport:
         return "[::1]:8000" if ipv6 else "127.0.0.1:8000"
     match = _ADDRESS.fullmatch(addrport)
-    if match is None:
+    if match is None or int(match.group("port")) > 65535:
         raise CommandError('"%s" is not a valid port number or address:port pair.' % addrport)
     host = match.group("host") or ("[::1]" if ipv6 else "127.0.0.1")
     # runserver's abbreviation of every address.
