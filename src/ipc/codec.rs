@@ -113,6 +113,7 @@ impl WireMessage for FromWorker {
                 put_text(&mut bytes, &shortened(text, TRACEBACK));
                 bytes
             }
+            Self::Entered(phase) => vec![8, phase_number(*phase)],
             Self::Description(text) => {
                 let mut bytes = vec![6];
                 put_text(&mut bytes, &shortened(text, SUMMARY));
@@ -138,6 +139,7 @@ impl WireMessage for FromWorker {
             },
             6 => Self::Description(reader.text()?),
             7 => Self::CanFork,
+            8 => Self::Entered(phase_of(reader.byte()?)?),
             _ => return Err(Error::Malformed("unknown tag")),
         };
         reader.end(message)

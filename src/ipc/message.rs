@@ -48,6 +48,8 @@ pub enum DrainReason {
 pub enum FromWorker {
     /// The process runs; the app is about to be imported.
     Booted,
+    /// The boot goes on with that phase.
+    Entered(Phase),
     /// The app is imported: its interface and framework, what runs it, and the Python it runs on. For people.
     Description(String),
     /// App imported, lifespan started, ready path answered. It does not accept yet.
@@ -66,7 +68,7 @@ pub enum FromWorker {
     Stacks { number: u64, text: String },
 }
 
-/// Where a boot failed.
+/// A part of a boot; of one that failed, with its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The interpreter, the event loop, the worker's own set-up (exit code 3).

@@ -73,7 +73,7 @@ impl Shell<'_> {
                 self.signal_worker(incarnation, SignalNumber::TERM)
             }
             Action::Kill { incarnation, why } => {
-                self.tell_hang(incarnation);
+                self.collect_stacks(incarnation);
                 if let Some(worker) = self.fleet.workers.get_mut(incarnation) {
                     worker.killed = Killed::ByUs;
                     let (slot, pid) = (worker.slot.0, worker.pid.as_raw());
@@ -88,7 +88,7 @@ impl Shell<'_> {
                 self.signal_worker(incarnation, SignalNumber::KILL);
             }
             Action::Abort { incarnation } => {
-                self.tell_hang(incarnation);
+                self.collect_stacks(incarnation);
                 if let Some(worker) = self.fleet.workers.get_mut(incarnation) {
                     worker.killed = Killed::ByUs;
                 }

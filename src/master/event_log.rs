@@ -335,7 +335,7 @@ impl EventLog {
         why: BootFailure,
         workers: &Workers,
     ) -> (String, Option<String>) {
-        let has_text = matches!(why, BootFailure::Reported(_));
+        let has_text = matches!(why, BootFailure::Reported(_) | BootFailure::TimedOut);
         match workers.last_words(slot).filter(|_| has_text) {
             None => (boot_words(why), None),
             Some(words) => (

@@ -8,7 +8,7 @@ use super::supervisor::{
     ReforkFailure, Regression, Retirement, Retry,
 };
 
-use crate::ipc::InFlight;
+use crate::ipc::{InFlight, Phase};
 use crate::sys::clock;
 use crate::sys::signals::SignalNumber;
 
@@ -79,6 +79,19 @@ pub fn refork_words(why: ReforkFailure) -> String {
             "the new mold did not fork within --boot-timeout".to_owned()
         }
         ReforkFailure::Mold(_) => "the new mold ended".to_owned(),
+    }
+}
+
+/// What a boot was at when its time was over.
+pub fn unended(phase: Phase, ready_path: Option<&str>) -> String {
+    match phase {
+        Phase::Boot | Phase::Settings => "the worker was still being set up".to_owned(),
+        Phase::Import | Phase::Load => "the app was still being imported".to_owned(),
+        Phase::Lifespan => "the app's lifespan startup had not ended".to_owned(),
+        Phase::ReadyPath => format!(
+            "--ready-path {} was not answered",
+            ready_path.unwrap_or_default()
+        ),
     }
 }
 

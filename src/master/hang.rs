@@ -1,16 +1,18 @@
-//! The log record of a hung worker: its stacks, requested by a signal, and its requests in flight.
+//! The log record of a hung worker: its stacks, requested by a signal, and its requests in flight. The stacks of a boot that
+//! takes too long.
 
 mod state;
 
-pub use self::state::Hang;
 use self::state::StackRequestState;
+pub use self::state::{BootProgress, Hang};
 
 use super::child_signal::deliver;
 use super::event_text;
 use super::shell::Shell;
 use super::stack_dump::StackDump;
 use super::supervisor::{Event, Extent, Incarnation};
-use super::workers::WorkerProcess;
+use super::tidy_stacks::tidy;
+use super::workers::{WorkerFailure, WorkerProcess};
 use crate::sys::clock;
 use crate::sys::process::{catches, inactivity};
 use crate::sys::signals::DUMP_STACKS;
@@ -28,8 +30,9 @@ impl Shell<'_> {
         } else {
             StackRequestState::InVain
         };
-        if let Some(hang) = &mut worker.hang {
-            hang.asked = asked;
+        match &mut worker.hang {
+            Some(hang) => hang.asked = asked,
+            None => worker.boot.asked = Some(asked),
         }
     }
 
@@ -38,7 +41,7 @@ impl Shell<'_> {
         self.fleet
             .workers
             .iter()
-            .any(|(_, worker)| worker.hang.is_some())
+            .any(|(_, worker)| worker.hang.is_some() || worker.boot.asked.is_some())
     }
 
     /// Called once per turn.
@@ -50,11 +53,42 @@ impl Shell<'_> {
             .filter_map(|(incarnation, worker)| is_complete(worker).then_some(incarnation))
             .collect();
         for incarnation in complete {
-            self.tell_hang(incarnation);
+            self.collect_stacks(incarnation);
             self.events
                 .pending
                 .push_back(Event::StacksDumped { incarnation });
         }
+    }
+
+    /// Reads what was asked for, complete or not: the worker is about to be killed, or has ended.
+    pub(super) fn collect_stacks(&mut self, incarnation: Incarnation) {
+        self.tell_hang(incarnation);
+        self.note_late_boot(incarnation);
+    }
+
+    /// The stacks of a boot that takes too long are part of its failure, which is reported when it is decided.
+    fn note_late_boot(&mut self, incarnation: Incarnation) {
+        let Some(worker) = self.fleet.workers.get_mut(incarnation) else {
+            return;
+        };
+        let Some(asked) = worker.boot.asked.take() else {
+            return;
+        };
+        if worker.failure.is_some() || worker.ready_ms.is_some() {
+            return;
+        }
+        let phase = worker.boot.phase;
+        let settings = self.generations.generation_configs.get(&worker.generation);
+        let ready_path = settings.and_then(|config| config.settings.ready_path.as_deref());
+        let state = inactivity(worker.pid).map(|state| format!(" ({state})"));
+        worker.failure = Some(WorkerFailure {
+            phase,
+            summary: event_text::unended(phase, ready_path) + &state.unwrap_or_default(),
+            traceback: match asked {
+                StackRequestState::Signal(_) => tidy(&worker.stacks.read()),
+                StackRequestState::NotYet | StackRequestState::InVain => String::new(),
+            },
+        });
     }
 
     /// Writes the record, unless it was written already.
@@ -103,10 +137,12 @@ impl Shell<'_> {
 }
 
 fn is_complete(worker: &mut WorkerProcess) -> bool {
-    let Some(hang) = &mut worker.hang else {
-        return false;
+    let asked = match (&mut worker.hang, &mut worker.boot.asked) {
+        (Some(hang), _) => &mut hang.asked,
+        (None, Some(asked)) => asked,
+        (None, None) => return false,
     };
-    let StackRequestState::Signal(dump) = &mut hang.asked else {
+    let StackRequestState::Signal(dump) = asked else {
         return true;
     };
     // A stopped process prints nothing before it is killed.

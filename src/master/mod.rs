@@ -57,6 +57,7 @@ mod shell;
 mod stack_dump;
 
 pub mod supervisor;
+mod tidy_stacks;
 mod turn;
 pub mod upgrade;
 mod watcher_helper;

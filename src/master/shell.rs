@@ -334,7 +334,7 @@ impl<'a> Shell<'a> {
         };
         // Messages that it sent before its exit come first. Later ones of its own child processes are dropped.
         self.listen(incarnation, usize::from(u16::MAX));
-        self.tell_hang(incarnation);
+        self.collect_stacks(incarnation);
         let killed = self
             .fleet
             .workers
@@ -392,6 +392,10 @@ impl<'a> Shell<'a> {
                         worker.send(&ToWorker::Preview);
                     }
                     WorkerMessage::Ready
+                }
+                FromWorker::Entered(phase) => {
+                    worker.boot.phase = phase;
+                    continue;
                 }
                 FromWorker::Description(text) => {
                     self.reporting.description = text;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::control::Rate;
 use super::descriptors::{KeptDescriptors, copy};
-use super::hang::Hang;
+use super::hang::{BootProgress, Hang};
 use super::supervisor::{Exit, Generation, Incarnation, Slot};
 use crate::ipc::{self, Board, InFlight, MasterChannel, Page, Phase, ToWorker};
 use crate::sys::{MemFile, Pid, clock};
@@ -33,6 +33,7 @@ pub struct WorkerProcess {
     /// When it reported ready, in monotonic milliseconds.
     pub ready_ms: Option<u64>,
     pub failure: Option<WorkerFailure>,
+    pub boot: BootProgress,
     /// Set while it hangs and that was not logged yet.
     pub hang: Option<Hang>,
     pub killed: Killed,
@@ -61,6 +62,7 @@ impl WorkerProcess {
             reported_stacks: None,
             ready_ms: None,
             failure: None,
+            boot: BootProgress::default(),
             hang: None,
             killed: Killed::No,
             born_ms: clock::monotonic_ms(),

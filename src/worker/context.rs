@@ -92,6 +92,19 @@ impl WorkerContext {
         }
     }
 
+    /// What the master names if the boot does not end.
+    pub fn enter(&self, phase: Phase) {
+        self.send(&FromWorker::Entered(phase));
+    }
+
+    /// Commands of the master are executed from here on, also during the ready-path request, which comes next.
+    pub fn listen(&self) {
+        if self.net.settings.ready_path.is_some() {
+            self.enter(Phase::ReadyPath);
+        }
+        self.commands.listen();
+    }
+
     pub fn ready(&self) {
         // Importing the app has left unused memory.
         sys::trim();

@@ -172,7 +172,13 @@ fn live(
         hooks,
     } = match boot.foundation.take() {
         Some(foundation) => foundation,
-        None => Foundation::prepare(py, settings, process_kind, context.master.as_raw())?,
+        None => {
+            if boot.process == Process::Forked {
+                // Before any code of the environment and of the configuration runs, which may hang as the app may.
+                python::register_stacks(py, Some(context.stacks.as_raw_fd())).map_err(plain)?;
+            }
+            Foundation::prepare(py, settings, process_kind, context.master.as_raw())?
+        }
     };
     boot.preloaded = app;
     python::offer_leadership(py, context.slot, context.leadership).map_err(plain)?;
@@ -237,6 +243,7 @@ fn serve(
     let describe_failure = |phase, error: PyErr| describe_failure(py, scripts, phase, error);
     let watched =
         Watched::new(py, boot.loaded_files).map_err(|e| describe_failure(Phase::Boot, e))?;
+    context.enter(Phase::Import);
     let loaded = match (boot.preloaded, boot.app) {
         (Some(preloaded), _) => Ok((
             preloaded.loaded,
@@ -309,6 +316,7 @@ fn serve(
             describe(context, boot.process, described, &runs_on, about);
             warm_up(&loaded.app, Some(&server.event_loop))?;
             freeze()?;
+            context.enter(Phase::Lifespan);
             (server.run(py, context, scripts), Phase::Lifespan)
         }
         Protocol::Wsgi => {
@@ -319,6 +327,7 @@ fn serve(
             describe(context, boot.process, described, &runs_on, about);
             warm_up(&loaded.app, None)?;
             freeze()?;
+            context.enter(Phase::Boot);
             (wsgi::serve(py, context, scripts, loaded.app), Phase::Boot)
         }
     };

@@ -133,7 +133,19 @@ def test_boot_that_hangs(app, launch):
     server = launch("app:app", "--boot-timeout", "1")
     server.log.wait("hanging")
     text = fails(server, BOOT_FAILED)
-    assert "boot" in text
+    assert "not ready within --boot-timeout: the app was still being imported" in text
+    assert re.search(r'File ".*threading.py", line \d+ in wait\n', text) and f'  File "{app.path}/app.py", line 3 in <module>' in text, text
+
+
+@pytest.mark.parametrize("protocol", ["asgi", "wsgi"])
+def test_ready_path_that_hangs(app, launch, protocol):
+    app.write({
+        "asgi": "import time\nasync def app(scope, receive, send):\n    time.sleep(1000)\n",
+        "wsgi": "import time\ndef app(environ, start_response):\n    time.sleep(1000)\n",
+    }[protocol])
+    text = fails(launch("app:app", "--lifespan", "off", "--ready-path", "/slow", "--boot-timeout", "1"), BOOT_FAILED)
+    assert "not ready within --boot-timeout: --ready-path /slow was not answered" in text
+    assert f'  File "{app.path}/app.py", line 3 in app' in text, text
 
 
 def test_app_that_exits_at_import(app, launch):

@@ -187,6 +187,7 @@ async def app(scope, receive, send):
     server = launch("app:app", "--boot-timeout", "1")
     server.log.wait("hanging")
     assert server.wait_exit() == BOOT_FAILED
+    server.log.wait("not ready within --boot-timeout: the app's lifespan startup had not ended")
 
 
 def test_asgi_133_shutdown_that_hangs_is_bounded(serve, app):

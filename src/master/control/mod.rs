@@ -11,7 +11,6 @@ mod rate;
 mod socket;
 mod stack_request;
 mod stack_requests;
-mod stacks;
 mod status;
 pub mod trust;
 mod wait;

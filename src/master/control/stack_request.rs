@@ -2,12 +2,12 @@
 
 use super::protocol::{ControlResponse, StackSource, WorkerStacks};
 use super::stack_requests::{StackMethod, StackRequest};
-use super::stacks::tidy;
 use crate::ipc::ToWorker;
 use crate::master::child_signal::deliver;
 use crate::master::shell::Shell;
 use crate::master::stack_dump::StackDump;
 use crate::master::supervisor::{Incarnation, Token};
+use crate::master::tidy_stacks::tidy;
 use crate::sys::clock;
 use crate::sys::process::catches;
 use crate::sys::signals::DUMP_STACKS;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ipc::InFlight;
+use crate::ipc::{InFlight, Phase};
 use crate::master::stack_dump::StackDump;
 use crate::master::supervisor::Extent;
 use crate::sys::clock;
@@ -25,6 +25,23 @@ pub enum StackRequestState {
     /// Not sent: its default action would kill a worker that does not handle the signal.
     InVain,
     Signal(StackDump),
+}
+
+/// How far a boot has come, for the record of one that takes too long.
+#[derive(Debug)]
+pub struct BootProgress {
+    pub(in crate::master) phase: Phase,
+    /// Set while its stacks are being written.
+    pub(super) asked: Option<StackRequestState>,
+}
+
+impl Default for BootProgress {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Boot,
+            asked: None,
+        }
+    }
 }
 
 impl Hang {

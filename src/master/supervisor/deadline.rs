@@ -4,10 +4,8 @@ use super::clock::PULSE;
 use super::mutation::fault;
 use super::reload_state::{Batch, Reload};
 use super::steps::FAST;
-use super::worker::{Worker, WorkerLife};
-use super::{
-    Action, BootFailure, Incarnation, KillReason, MasterPhase, Moment, Spawning, Supervisor,
-};
+use super::worker::{BootTime, Worker, WorkerLife};
+use super::{Action, Incarnation, KillReason, MasterPhase, Moment, Spawning, Supervisor};
 
 impl Supervisor {
     pub(super) fn enforce(&mut self) {
@@ -50,10 +48,14 @@ impl Supervisor {
             WorkerLife::Booting { .. } if fault!(self, NoBootTimeout) => {
                 self.forget_deadline(incarnation)
             }
-            WorkerLife::Booting { .. } => {
-                self.kill(incarnation, KillReason::BootTimeout);
-                self.boot_failed(who, BootFailure::TimedOut);
+            // One that the mold has not forked yet has no stacks.
+            WorkerLife::Booting {
+                time: BootTime::Left,
+                ..
+            } if worker.forked && !fault!(self, LateBootIsNotLookedAt) => {
+                self.dump_boot_stacks(incarnation);
             }
+            WorkerLife::Booting { .. } => self.end_late_boot(who),
             WorkerLife::Hung { .. } => self.end_hung(incarnation),
             WorkerLife::Aborting { .. } if fault!(self, NoKillAfterAbort) => {
                 self.forget_deadline(incarnation);

@@ -40,7 +40,7 @@ pub enum Event {
     /// Answer to `Action::SampleHeartbeats`: all ready workers in one event, so that a check costs time linear in
     /// their number.
     Heartbeats(Vec<Beat>),
-    /// Answer to `Action::DumpStacks` (optional: the kill comes a second later in any case).
+    /// Answer to `Action::DumpStacks` (optional: a kill comes a second later in any case).
     StacksDumped { incarnation: Incarnation },
     /// Answer to `Action::ReadConfig`.
     ConfigRead {

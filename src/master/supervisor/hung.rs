@@ -1,13 +1,13 @@
 //! Hung workers: found by their heartbeats, made to print their stacks, killed, replaced at once. If only one of
-//! several threads hangs, the replacement comes first.
+//! several threads hangs, the replacement comes first. A boot that takes too long prints its stacks as well.
 
 use std::time::Duration;
 
 use super::mutation::fault;
-use super::worker::{ThreadHealth, WorkerLife};
+use super::worker::{BootTime, ThreadHealth, WorkerLife};
 use super::{
-    Abort, Action, Beat, Extent, Incarnation, KillReason, MasterPhase, ReloadFailure, Report,
-    Retirement, Supervisor,
+    Abort, Action, Beat, BootFailure, Extent, Incarnation, KillReason, MasterPhase, ReloadFailure,
+    Report, Retirement, Supervisor, Who,
 };
 
 impl Supervisor {
@@ -79,9 +79,23 @@ impl Supervisor {
     }
 
     pub(super) fn take_stacks(&mut self, incarnation: Incarnation) {
-        if let Some(WorkerLife::Hung { .. }) = self.workers.get(incarnation).map(|w| w.life) {
-            self.end_hung(incarnation);
+        let Some(worker) = self.workers.get(incarnation) else {
+            return;
+        };
+        match worker.life {
+            WorkerLife::Hung { .. } => self.end_hung(incarnation),
+            WorkerLife::Booting {
+                time: BootTime::Over,
+                ..
+            } => self.end_late_boot(worker.who),
+            _ => {}
         }
+    }
+
+    /// It was not ready within `--boot-timeout`, and its stacks were printed, or the time for that is over.
+    pub(super) fn end_late_boot(&mut self, who: Who) {
+        self.kill(who.incarnation, KillReason::BootTimeout);
+        self.boot_failed(who, BootFailure::TimedOut);
     }
 
     /// Its stacks were printed, or the time for that is over. After a first boot that failed there is no time for a hook.

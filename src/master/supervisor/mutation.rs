@@ -26,6 +26,7 @@ mutations! {
     TooManyBoots,
     IgnoreSurge,
     NoBootTimeout,
+    LateBootIsNotLookedAt,
     NoKillAfterDrain,
     NoKillAfterStop,
     TermWaitsForRollout,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::limits::OwnLimits;
-use super::worker::{Worker, WorkerLife};
+use super::worker::{BootTime, Worker, WorkerLife};
 use super::{
     Action, DrainCause, Generation, Incarnation, KillReason, Moment, Order, Slot, Supervisor, Who,
 };
@@ -12,7 +12,7 @@ use super::{
 pub(super) const FAST: Duration = Duration::from_secs(3);
 /// SIGTERM ends a booting worker at once unless the app handles the signal.
 const TERMINATE: Duration = Duration::from_secs(2);
-/// Time limit for printing the stacks of a hung worker.
+/// Time limit for printing the stacks of a worker that hangs, serving or in its boot.
 const DUMP: Duration = Duration::from_secs(1);
 /// Time limit for its `worker_abort` hook.
 const ABORT: Duration = Duration::from_secs(1);
@@ -143,6 +143,16 @@ impl Supervisor {
         let kill_at = self.now() + DUMP;
         if let Some(worker) = self.leaving(incarnation) {
             worker.life = WorkerLife::Hung { kill_at };
+            self.act(Action::DumpStacks { incarnation });
+        }
+    }
+
+    /// `--boot-timeout` is over: it gets no other time than that for its stacks.
+    pub(super) fn dump_boot_stacks(&mut self, incarnation: Incarnation) {
+        let until = self.now() + DUMP;
+        if let Some(worker) = self.workers.get_mut(incarnation) {
+            let time = BootTime::Over;
+            worker.life = WorkerLife::Booting { until, time };
             self.act(Action::DumpStacks { incarnation });
         }
     }

@@ -22,6 +22,8 @@ pub(super) enum WorkerLife {
     /// Spawned, not `Ready` yet.
     Booting {
         until: Moment,
+        #[serde(default)]
+        time: BootTime,
     },
     /// Ready, without a `Go`: the generation it belongs to is incomplete.
     Standby,
@@ -54,6 +56,15 @@ pub(super) enum WorkerLife {
         kill_at: Moment,
     },
     Killed,
+}
+
+/// Whether a worker that boots still has some of `--boot-timeout`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum BootTime {
+    #[default]
+    Left,
+    /// Its stacks are being printed.
+    Over,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +101,10 @@ impl Worker {
     pub(super) fn booting(who: Who, now: Moment, until: Moment, limits: OwnLimits) -> Self {
         Self {
             who,
-            life: WorkerLife::Booting { until },
+            life: WorkerLife::Booting {
+                until,
+                time: BootTime::Left,
+            },
             spawned: now,
             ready: None,
             beat: now,
@@ -146,7 +160,7 @@ impl Worker {
     /// The deadline of its state.
     pub(super) fn deadline(&self) -> Option<Moment> {
         match self.life {
-            WorkerLife::Booting { until } => Some(until),
+            WorkerLife::Booting { until, .. } => Some(until),
             WorkerLife::Hung { kill_at }
             | WorkerLife::Aborting { kill_at }
             | WorkerLife::Failed { kill_at }

@@ -381,7 +381,7 @@ impl Engine {
             PLAIN
         };
         self.task_style.store(style, Relaxed);
-        self.core.context.commands.listen();
+        self.core.context.listen();
         Ok(())
     }
 

@@ -60,7 +60,7 @@ pub fn serve(
         .net
         .set_app(Box::new(handler::WsgiHandler(thread_pool.clone())));
     let core = Arc::new(WsgiCore::new(py, thread_pool.clone(), scripts, app)?);
-    context.commands.listen();
+    context.listen();
     if let Some(probe) = probe
         && let Some(complaint) = probe::complaint(py, &core, &probe)?
     {

@@ -20,6 +20,8 @@ pub struct Facts {
     /// When it must be dead or killed at the latest.
     pub bound: Option<Moment>,
     pub killed: bool,
+    /// When its boot had taken too long, and its stacks were asked for.
+    pub late: Option<Moment>,
     /// Ordered to end by a signal or to stop fast.
     pub sent_away: bool,
     /// Since when it has given no heartbeat.
@@ -46,6 +48,7 @@ impl Facts {
             told: None,
             bound: None,
             killed: false,
+            late: None,
             sent_away: false,
             hung: None,
             lags: None,

@@ -453,9 +453,13 @@ impl Oracle {
         let late = |limit: Moment| self.now.since(limit) > self.slack;
         for worker in self.workers.values() {
             if worker.boots() {
+                // One more for its stacks.
+                let most = worker.boot_timeout + Duration::from_secs(1);
+                law!(!late(worker.spawned + most), "{worker:?} boots for ever");
+                let since = worker.late;
                 law!(
-                    !late(worker.spawned + worker.boot_timeout),
-                    "{worker:?} boots for ever"
+                    since.is_none_or(|since| !late(since + Duration::from_secs(1))),
+                    "{worker:?} is not killed"
                 );
             }
             if let Some(bound) = worker.bound {

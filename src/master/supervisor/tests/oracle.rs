@@ -372,7 +372,17 @@ impl Oracle {
                 Ok(())
             }
             Action::DumpStacks { incarnation } => {
+                let slack = self.slack;
                 let (now, facts) = self.living(*incarnation, action)?;
+                if facts.boots() && facts.forked {
+                    let age = now.since(facts.spawned) + slack;
+                    law!(
+                        age >= facts.boot_timeout && facts.late.is_none(),
+                        "{action:?} of a boot after {age:?}"
+                    );
+                    facts.late = Some(now);
+                    return Ok(());
+                }
                 law!(
                     facts.is_ready() && (facts.hung.is_some() || facts.lags.is_some()),
                     "{action:?}, which is well"
@@ -471,6 +481,10 @@ impl Oracle {
                 law!(
                     facts.boots() && age >= facts.boot_timeout,
                     "{action:?} after {age:?}"
+                );
+                law!(
+                    facts.late.is_some() || !facts.forked,
+                    "{action:?} without a look at its stacks"
                 );
                 facts.tell(now, Duration::ZERO);
                 self.note_failure(who, 3, up, false);

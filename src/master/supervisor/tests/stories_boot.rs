@@ -59,7 +59,7 @@ fn bad_app_ends_the_first_boot_within_a_second() {
 #[test]
 fn boot_timeout_at_the_first_boot_exits_with_3() {
     let mut story = Story::new(plan(1));
-    let actions = story.seconds(61);
+    let actions = story.seconds(62);
     assert!(
         actions.contains(&kill(1, KillReason::BootTimeout)),
         "{actions:?}"

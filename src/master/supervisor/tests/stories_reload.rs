@@ -155,7 +155,7 @@ fn reload_bad_config_changes_nothing() {
 fn reload_boot_hang_is_rolled_back() {
     let mut story = Story::serving(plan(2));
     story.signal(Signal::Hup).config(2, plan(2)).ready(3);
-    let actions = story.seconds(60);
+    let actions = story.seconds(61);
     assert!(
         actions.contains(&kill(4, KillReason::BootTimeout)),
         "{actions:?}"

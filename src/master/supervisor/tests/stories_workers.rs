@@ -194,8 +194,38 @@ fn fork_that_fails_is_retried_paced() {
 fn boot_hang_of_a_replacement_is_killed_and_retried() {
     let mut story = Story::serving(plan(1));
     story.exits(1, KILLED);
-    let actions = story.seconds(60);
-    assert_eq!(actions, [kill(2, KillReason::BootTimeout), spawn(3, 0, 1)]);
+    let incarnation = Incarnation(2);
+    assert_eq!(story.seconds(60), [Action::DumpStacks { incarnation }]);
+    assert_eq!(story.pass(Duration::from_millis(999)), []);
+    assert_eq!(
+        story.pass(Duration::from_millis(1)),
+        [kill(2, KillReason::BootTimeout), spawn(3, 0, 1)]
+    );
+}
+
+#[test]
+fn boot_that_takes_too_long_is_killed_as_soon_as_its_stacks_are_printed() {
+    let mut story = Story::serving(plan(1));
+    story.exits(1, KILLED);
+    story.seconds(60);
+    let incarnation = Incarnation(2);
+    story.event(Event::StacksDumped { incarnation });
+    assert_eq!(
+        story.actions,
+        [kill(2, KillReason::BootTimeout), spawn(3, 0, 1)]
+    );
+}
+
+#[test]
+fn worker_that_becomes_ready_while_its_stacks_are_printed_serves() {
+    let mut story = Story::serving(plan(1));
+    story.exits(1, KILLED);
+    story.seconds(60);
+    assert_eq!(story.ready(2).actions, [go(2)]);
+    let incarnation = Incarnation(2);
+    story.event(Event::StacksDumped { incarnation });
+    assert_eq!(story.actions, []);
+    assert_eq!(story.pass(Duration::from_secs(1)), []);
 }
 
 #[test]
