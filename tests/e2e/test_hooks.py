@@ -326,3 +326,17 @@ def test_prometheus_clients_recipe(launch, app):
     # The dead one counts no more as alive, and what it counted stays.
     assert b"alive 2.0" in body and b"requests_total 2.0" in body, body
     assert os.path.exists(directory / f"gauge_livesum_{pids[1]}.db")
+
+
+@pytest.mark.parametrize("code", ["import time\ndef on_exit(server): time.sleep(100)\n", "import threading, time\nthreading.Thread(target=time.sleep, args=[100]).start()\n"])
+def test_a_stop_fits_into_the_graceful_timeout_whatever_the_file_does(launch, app, code):
+    app.copy("hello.py")
+    # Without a hook the file would be read by a process that has ended.
+    app.write(code + "def pre_fork(server, worker): pass\n", "gunicorn.conf.py")
+    server = launch("app:app", "--graceful-timeout", "2")
+    server.wait_ready(1)
+    server.terminate()
+    assert server.wait_exit() == 0
+    line = server.log.wait(r"shutdown timed out: the on_exit hook, or the monitor, has not ended after_ms=(\d+)")
+    assert int(line[1]) <= 2100
+    eventually(lambda: not server.leftovers(), "no process is left")

@@ -9,8 +9,10 @@ use super::mutation::fault;
 use super::pacing::Pacing;
 use super::{Action, Helper, HelperEnd, MasterPhase, Moment, Report, Retry, Supervisor};
 
-/// Time limit for the last hook, and for the exit of every helper.
+/// Time limit for the last hook, and for the exit of every helper; less where less is left of `--graceful-timeout`.
 const CLOSING: Duration = Duration::from_secs(5);
+/// Where nothing is left of it: what a hook that does not wait for anything needs.
+const SHORTEST_CLOSING: Duration = Duration::from_millis(500);
 
 /// One configured helper.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -74,9 +76,14 @@ impl Supervisor {
     }
 
     /// No worker is left: the last hook is called, and the helpers end.
-    pub(super) fn close(&mut self, code: u8) {
-        let until = self.now() + CLOSING;
-        self.phase = MasterPhase::Closing { until, code };
+    pub(super) fn close(&mut self, code: u8, by: Moment) {
+        let since = self.now();
+        let mut left = by.since(since).clamp(SHORTEST_CLOSING, CLOSING);
+        if fault!(self, ClosingOutlivesGrace) {
+            left = CLOSING;
+        }
+        let until = since + left;
+        self.phase = MasterPhase::Closing { since, until, code };
         self.act(Action::EndHelpers);
         if fault!(self, ExitBeforeHelpers) {
             self.exit(code);
@@ -90,11 +97,12 @@ impl Supervisor {
     }
 
     pub(super) fn enforce_closing(&mut self) {
-        if let MasterPhase::Closing { until, code } = self.phase
+        if let MasterPhase::Closing { since, until, code } = self.phase
             && until <= self.now()
             && !fault!(self, NoEndOfClosing)
         {
-            self.report(Report::HelpersLate { after: CLOSING });
+            let after = self.now().since(since);
+            self.report(Report::HelpersLate { after });
             self.exit(code);
         }
     }

@@ -153,12 +153,15 @@ enum MasterPhase {
     Delayed {
         until: Moment,
     },
+    /// `by`: when `--graceful-timeout` is over.
     Stopping {
         mode: StopMode,
         code: u8,
+        by: Moment,
     },
     /// Workers have exited; the last hook runs, and the helpers end.
     Closing {
+        since: Moment,
         until: Moment,
         code: u8,
     },

@@ -63,6 +63,7 @@ mutations! {
     HelpersAreNotPaced,
     ExitBeforeHelpers,
     NoEndOfClosing,
+    ClosingOutlivesGrace,
     ReloadBesideStage,
     StageServes,
     LoseStagedUnseen,

@@ -178,6 +178,7 @@ impl Supervisor {
         self.phase = MasterPhase::Stopping {
             mode: StopMode::Fast,
             code,
+            by: self.now() + self.plan.graceful_timeout,
         };
         self.close_listeners();
     }

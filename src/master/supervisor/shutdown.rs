@@ -88,6 +88,7 @@ impl Supervisor {
         self.phase = MasterPhase::Stopping {
             mode: StopMode::Graceful,
             code: 0,
+            by: self.now() + graceful,
         };
         // First the master, then the workers: the last process to close a listener empties its accept queue, and that
         // must be a worker.
@@ -119,9 +120,14 @@ impl Supervisor {
 
     fn stop_at_once(&mut self, limit: Duration, code: u8) {
         let begins = self.keeps_up();
+        let by = match self.phase {
+            MasterPhase::Stopping { by, .. } => by,
+            _ => self.now() + self.plan.graceful_timeout,
+        };
         self.phase = MasterPhase::Stopping {
             mode: StopMode::Fast,
             code,
+            by,
         };
         self.report(Report::Stopping {
             mode: StopMode::Fast,
@@ -222,14 +228,14 @@ impl Supervisor {
     }
 
     pub(super) fn leave_when_done(&mut self) {
-        let code = match self.phase {
+        let (code, by) = match self.phase {
             MasterPhase::Preparing(_)
             | MasterPhase::FirstBoot
             | MasterPhase::Running
             | MasterPhase::Closing { .. }
             | MasterPhase::Gone => return,
-            MasterPhase::Delayed { .. } => 0,
-            MasterPhase::Stopping { code, .. } => code,
+            MasterPhase::Delayed { .. } => (0, self.now() + self.plan.graceful_timeout),
+            MasterPhase::Stopping { code, by, .. } => (code, by),
         };
         let stays = |w: &Worker| !fault!(self, ExitWhileDraining) || w.stays();
         if self.workers.values().any(stays) {
@@ -240,6 +246,6 @@ impl Supervisor {
             return;
         }
         self.close_listeners();
-        self.close(code);
+        self.close(code, by);
     }
 }

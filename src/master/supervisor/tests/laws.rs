@@ -336,7 +336,7 @@ impl Oracle {
         let Some(closing) = self.closing else {
             return Err("it left without calling the last hook".into());
         };
-        let waited = self.now.since(closing) + self.slack >= Duration::from_secs(5);
+        let waited = self.now.since(closing) + self.slack >= self.closing_limit;
         law!(self.helpers_ended || waited, "it left helpers behind");
         law!(self.preparing.is_none(), "it left a command behind");
         law!(!self.keeps_up(), "exit {code} that nobody asked for");
@@ -398,7 +398,7 @@ impl Oracle {
             staged.retain(|slot| slot.0 < rollout.target);
         }
         if let Some(closing) = self.closing {
-            let late = self.now.since(closing) > Duration::from_secs(5) + self.slack;
+            let late = self.now.since(closing) > self.closing_limit + self.slack;
             law!(!late && !self.helpers_ended, "it does not leave");
             return Ok(());
         }

@@ -83,6 +83,10 @@ pub struct Oracle {
     pub scaling: ScalingNotes,
     /// When the helpers were ordered to end, and whether they have (or are not waited for).
     pub closing: Option<Moment>,
+    /// How long they may take.
+    pub closing_limit: Duration,
+    /// When `--graceful-timeout` is over, in a stop.
+    pub stop_by: Option<Moment>,
     pub helpers_ended: bool,
 }
 
@@ -149,6 +153,8 @@ impl Oracle {
             reforks: ReforkNotes::default(),
             scaling: ScalingNotes::default(),
             closing: None,
+            closing_limit: Duration::ZERO,
+            stop_by: None,
             helpers_ended: false,
         }
     }
@@ -368,7 +374,9 @@ impl Oracle {
                 self.judge_companions_end()?;
                 law!(self.workers.is_empty(), "{action:?} while workers live");
                 law!(!self.keeps_up(), "{action:?} that nobody asked for");
-                self.closing = Some(self.now);
+                let left = self.stop_by.map_or(Duration::ZERO, |by| by.since(self.now));
+                let (least, most) = (Duration::from_millis(500), Duration::from_secs(5));
+                (self.closing, self.closing_limit) = (Some(self.now), left.clamp(least, most));
                 Ok(())
             }
             Action::DumpStacks { incarnation } => {
@@ -412,6 +420,8 @@ impl Oracle {
                 Ok(())
             }
             Action::CloseListeners => {
+                let by = self.now + supervisor.plan.graceful_timeout;
+                self.stop_by.get_or_insert(by);
                 law!(
                     !self.listeners_closed && !self.keeps_up(),
                     "{action:?} at the wrong time"

@@ -97,6 +97,35 @@ fn last_hook_that_does_not_end_is_left_after_five_seconds() {
 }
 
 #[test]
+fn last_hook_has_what_is_left_of_the_graceful_timeout() {
+    let short = |seconds| Plan {
+        graceful_timeout: Duration::from_secs(seconds),
+        ..plan(1)
+    };
+    for (signal, drained_after, left) in [
+        (Signal::Term, 0, 2_000),
+        (Signal::Int, 0, 2_000),
+        (Signal::Term, 1, 1_000),
+        (Signal::Term, 2, 500),
+    ] {
+        let mut story = Story::serving(short(2));
+        story.last_hook = LastHook::Runs;
+        story.signal(signal);
+        story.pass(Duration::from_secs(drained_after));
+        story.exits(1, Exit::Code(0));
+        assert_eq!(story.actions.last(), Some(&Action::EndHelpers));
+        story.reports.clear();
+        assert_eq!(story.pass(Duration::from_millis(left - 1)), []);
+        assert_eq!(
+            story.pass(Duration::from_millis(1)),
+            [Action::Exit { code: 0 }]
+        );
+        let after = Duration::from_millis(left);
+        assert_eq!(story.reports, [Report::HelpersLate { after }]);
+    }
+}
+
+#[test]
 fn hung_worker_gets_a_second_for_its_abort_hook() {
     let aborts = Plan {
         abort: Abort::First,
