@@ -10,6 +10,7 @@ use super::codecs::{Codecs, Past};
 use super::deflate::Deflate;
 use super::failure::WebSocketFailure;
 use super::frame::{FrameHead, Opcode, ReceivedFrame};
+use super::inflation::Inflation;
 use super::mask::Mask;
 use super::message::{Message, MessageKind};
 use super::utf8::{self, Utf8};
@@ -24,6 +25,8 @@ const COMPRESS_FROM: usize = 64;
 pub enum WebSocketEvent {
     /// Read more bytes, then poll again.
     NeedInput,
+    /// A large message is in work: poll again, now or later.
+    InProgress,
     Message(Message),
     /// To be answered with `Frame::pong`.
     Ping(Bytes),
@@ -43,6 +46,8 @@ pub struct WebSocketConnection {
     /// The message in progress, when it did not come at once.
     partial: Option<Box<Partial>>,
     limit: usize,
+    /// Work that the owner has not asked for yet.
+    work: usize,
     deflate: Option<Box<DeflateState>>,
 }
 
@@ -55,6 +60,8 @@ enum FrameState {
         left: usize,
         mask: Mask,
     },
+    /// A message is complete on the wire, but not inflated yet.
+    Inflating(Box<Inflation>),
     Ended,
 }
 
@@ -73,6 +80,24 @@ struct DeflateState {
     sent: Past,
 }
 
+impl DeflateState {
+    fn step(
+        &self,
+        inflation: &mut Inflation,
+        limit: usize,
+        work: &mut usize,
+    ) -> Result<bool, WebSocketFailure> {
+        let before = inflation.work();
+        let is_complete = self.codecs.step(&self.received, inflation, limit);
+        *work += inflation.work().saturating_sub(before);
+        is_complete
+    }
+
+    fn finish(&mut self, inflation: Inflation) -> WebSocketEvent {
+        WebSocketEvent::Message(self.codecs.finish(&mut self.received, inflation))
+    }
+}
+
 impl WebSocketConnection {
     /// `read`: bytes after the handshake. `limit`: the largest message in bytes, inflated.
     pub fn new(read: &[u8], limit: usize, deflate: Option<(Deflate, Arc<Codecs>)>) -> Self {
@@ -81,6 +106,7 @@ impl WebSocketConnection {
             place: FrameState::Head,
             partial: None,
             limit,
+            work: 0,
             deflate: deflate.map(|(agreed, codecs)| {
                 Box::new(DeflateState {
                     codecs,
@@ -96,7 +122,7 @@ impl WebSocketConnection {
     pub fn input(&mut self) -> &mut BytesMut {
         let read = match self.place {
             FrameState::Payload { left, .. } => left.clamp(SHORT_READ, LONG_READ),
-            FrameState::Head | FrameState::Ended => SHORT_READ,
+            FrameState::Head | FrameState::Inflating(_) | FrameState::Ended => SHORT_READ,
         };
         if self.input.capacity() - self.input.len() < read / 4 {
             self.input.reserve(read);
@@ -109,6 +135,11 @@ impl WebSocketConnection {
         if self.input.is_empty() {
             self.input = BytesMut::new();
         }
+    }
+
+    /// The work of the polls since the last call, in bytes of messages; a compressed byte counts for more.
+    pub fn take_work(&mut self) -> usize {
+        std::mem::take(&mut self.work)
     }
 
     pub fn poll_event(&mut self) -> WebSocketEvent {
@@ -125,6 +156,7 @@ impl WebSocketConnection {
         loop {
             match self.place {
                 FrameState::Ended => return Ok(WebSocketEvent::Ended),
+                FrameState::Inflating(_) => return self.go_on_inflating(),
                 FrameState::Head => {
                     let Some(frame) = ReceivedFrame::parse(&self.input)? else {
                         return Ok(WebSocketEvent::NeedInput);
@@ -219,6 +251,7 @@ impl WebSocketConnection {
         }
         let mut payload = self.input.split_to(left);
         mask.apply(&mut payload);
+        self.work += left;
         if kind == MessageKind::Text {
             utf8::whole(&payload)?;
         }
@@ -253,6 +286,7 @@ impl WebSocketConnection {
         let count = left.min(self.input.len());
         let mut piece = self.input.split_to(count);
         mask.apply(&mut piece);
+        self.work += count;
         if partial.kind == MessageKind::Text && !partial.compressed {
             partial.utf8.push(&piece)?;
         }
@@ -271,26 +305,38 @@ impl WebSocketConnection {
 
     fn complete(&mut self) -> Result<WebSocketEvent, WebSocketFailure> {
         let partial = self.partial.take().expect("a message is in progress");
-        let data = match &mut self.deflate {
-            Some(deflate) if partial.compressed => {
-                let data =
-                    deflate
-                        .codecs
-                        .inflate(&mut deflate.received, partial.data, self.limit)?;
-                if partial.kind == MessageKind::Text {
-                    utf8::whole(&data)?;
-                }
-                data
+        if let Some(deflate) = &mut self.deflate
+            && partial.compressed
+        {
+            let mut inflation =
+                deflate
+                    .codecs
+                    .begin(&deflate.received, partial.kind, partial.data)?;
+            if deflate.step(&mut inflation, self.limit, &mut self.work)? {
+                return Ok(deflate.finish(inflation));
             }
-            _ => {
-                partial.utf8.finish()?;
-                partial.data.freeze()
-            }
-        };
+            self.place = FrameState::Inflating(Box::new(inflation));
+            return Ok(WebSocketEvent::InProgress);
+        }
+        partial.utf8.finish()?;
         Ok(WebSocketEvent::Message(Message {
             kind: partial.kind,
-            data,
+            data: partial.data.freeze(),
         }))
+    }
+
+    fn go_on_inflating(&mut self) -> Result<WebSocketEvent, WebSocketFailure> {
+        let FrameState::Inflating(mut inflation) =
+            std::mem::replace(&mut self.place, FrameState::Head)
+        else {
+            return Ok(WebSocketEvent::NeedInput);
+        };
+        let deflate = self.deflate.as_mut().expect("a message is compressed");
+        if deflate.step(&mut inflation, self.limit, &mut self.work)? {
+            return Ok(deflate.finish(*inflation));
+        }
+        self.place = FrameState::Inflating(inflation);
+        Ok(WebSocketEvent::InProgress)
     }
 
     fn end(&mut self) {
@@ -315,7 +361,12 @@ impl WebSocketConnection {
 
     /// Bytes that are held for a message in progress.
     pub fn buffered(&self) -> usize {
-        self.input.len()
+        let inflating = match &self.place {
+            FrameState::Inflating(inflation) => inflation.buffered(),
+            _ => 0,
+        };
+        inflating
+            + self.input.len()
             + self
                 .partial
                 .as_ref()

@@ -11,9 +11,11 @@ mod deflate;
 mod failure;
 mod frame;
 mod handshake;
-mod inflate;
+mod huffman;
+mod inflation;
 mod mask;
 mod message;
+mod next_streams;
 mod utf8;
 
 pub use close::{Close, GOING_AWAY, INTERNAL_ERROR, NORMAL, SERVICE_RESTART, may_be_sent};

@@ -5,11 +5,12 @@ Measured in CPU of the worker for each answer that another client gets, so that 
 
 import statistics
 import time
+import zlib
 
 import pytest
 
 from harness.flood import cpu, flood
-from harness.websocket import PING, PONG, TEXT, frame, handshake
+from harness.websocket import BINARY, PING, PONG, TEXT, frame, handshake
 
 pytestmark = [pytest.mark.both_loops, pytest.mark.wheel]
 
@@ -47,6 +48,18 @@ WEBSOCKET = {
     "pings": {"first": handshake(), "again": frame(PING)},
     "pongs": {"first": handshake(), "again": frame(PONG)},
     "messages": {"first": handshake(), "again": frame(TEXT, b"x")},
+}
+DEFLATE = handshake(headers=[("Sec-WebSocket-Extensions", "permessage-deflate")])
+# Blocks of 90 bits, each with Huffman codes of its own and nothing else; eight of them end with a byte.
+BLOCK = "001" "00000" "00000" "0111" + "000" "000" "100" + "000" * 14 + "100" "11111111" "11101011" "000"
+BLOCKS = int((BLOCK * 8)[::-1], 2).to_bytes(90, "little")
+COMPRESSED = {
+    "large messages of zeros": zlib.compress(bytes(16_000_000), 9, -15),
+    "messages of Huffman codes": BLOCKS * 10_000,
+    "messages of Huffman codes behind a final block": b"\3\0" + BLOCKS * 10_000,
+}
+WEBSOCKET |= {
+    name: {"first": DEFLATE, "again": frame(BINARY, message, rsv=4)} for name, message in COMPRESSED.items()
 }
 # Enough for a median, and an end where each of them takes seconds.
 ANSWERS, LONGEST = 25, 20.0

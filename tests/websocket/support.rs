@@ -23,6 +23,7 @@ pub fn converse<'p>(
         loop {
             seen.push(match connection.poll_event() {
                 WebSocketEvent::NeedInput => break,
+                WebSocketEvent::InProgress => continue,
                 WebSocketEvent::Ended => return seen,
                 WebSocketEvent::Message(message) => {
                     Seen::Message(message.kind, message.data.to_vec())

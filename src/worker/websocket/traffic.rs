@@ -31,7 +31,11 @@ impl Conn {
         let Some(frames) = &mut ws.frames else {
             return false;
         };
-        match frames.poll_event() {
+        let event = frames.poll_event();
+        s.share.spend_on(frames.take_work());
+        match event {
+            // Bytes of the client are being handled, while none are read.
+            WebSocketEvent::InProgress => ws.heard = true,
             WebSocketEvent::NeedInput => {
                 if s.read_ended {
                     self.websocket_lost(s);

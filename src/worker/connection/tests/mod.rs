@@ -2,6 +2,7 @@
 //! invariants.
 
 mod compression;
+mod floods;
 mod histories;
 mod http2;
 mod reading;

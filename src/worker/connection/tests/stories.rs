@@ -3,19 +3,18 @@
 use super::reading::responses;
 use super::world::{World, answer, body};
 use crate::http::BodyEnd;
-use crate::worker::connection::share::STEPS;
 use crate::worker::connection::{ConnectionMode, HIGH_WATER};
 use crate::worker::exchange::{Backpressure, Ending, Received, ResponseVerdict};
 use crate::worker::files::{FileResponse, Patience};
 use crate::worker::transport::{ClientView, Far};
 
-const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+pub(super) const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-fn everything(far: &Far) -> Vec<u8> {
+pub(super) fn everything(far: &Far) -> Vec<u8> {
     far.take(usize::MAX)
 }
 
-fn statuses(far: &Far) -> Vec<u16> {
+pub(super) fn statuses(far: &Far) -> Vec<u16> {
     let found = responses(&everything(far));
     found.iter().map(|response| response.status).collect()
 }
@@ -382,89 +381,6 @@ fn a_draining_worker_closes_idle_connections_and_says_so_in_its_last_answers() {
     world.pass(10_000);
     assert!(idle.far.is_closed() && busy.far.is_closed());
     assert_eq!(world.net.connections(), 0);
-}
-
-// Floods: no client gets more than its share of a turn.
-
-fn websocket(world: &mut World) -> super::world::Client {
-    let client = world.connect(1 << 20);
-    client.far.send(
-        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    );
-    world.settle();
-    let exchange = world.request();
-    let socket = crate::worker::websocket::WebSocketHandle { exchange };
-    socket.receive();
-    socket.accept(None, []).expect("a client");
-    everything(&client.far);
-    client
-}
-
-/// Masked, with an empty payload.
-fn frames(opcode: u8, count: usize) -> Vec<u8> {
-    [0x80 | opcode, 0x80, 1, 2, 3, 4].repeat(count)
-}
-
-#[test]
-fn a_flood_of_pings_gets_its_share_of_each_turn_and_all_its_pongs_in_the_end() {
-    let mut world = World::new();
-    let client = websocket(&mut world);
-    client.far.send(&frames(9, 600));
-    world.turn();
-    let pongs = everything(&client.far).len() / 2;
-    assert!((1..=2 * usize::from(STEPS)).contains(&pongs), "{pongs}");
-    world.settle();
-    assert_eq!(pongs + everything(&client.far).len() / 2, 600);
-}
-
-#[test]
-fn a_flood_of_pipelined_requests_that_are_answered_at_once() {
-    let mut world = World::new();
-    let client = world.connect(1 << 20);
-    client.far.send(&GET.repeat(100));
-    let mut turns = 0;
-    let mut answered = 0;
-    while answered < 100 {
-        world.turn();
-        turns += 1;
-        // As a task that starts eagerly: each response triggers the next request.
-        while let Some((exchange, _)) = world.requests().pop() {
-            answer(&exchange, b"").expect("a client");
-            answered += 1;
-        }
-        assert!(turns < 100, "it does not go on");
-    }
-    assert!(turns >= 100 / usize::from(STEPS));
-    assert_eq!(statuses(&client.far).len(), 100);
-}
-
-#[test]
-fn a_flood_of_chunks_of_one_byte_and_bytes_behind_a_refusal() {
-    let mut world = World::new();
-    let chunks = world.connect(10_000);
-    chunks
-        .far
-        .send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    world.settle();
-    let exchange = world.request();
-    let refused = world.connect(10_000);
-    refused.far.send(b"NONSENSE\r\n\r\n");
-    world.settle();
-    for _ in 0..1_000 {
-        refused.far.send(b"x");
-    }
-    chunks.far.send(&b"1\r\nx\r\n".repeat(600));
-    world.turn();
-    assert!(
-        chunks.kept().1 <= 3 * usize::from(STEPS),
-        "{:?}",
-        chunks.kept()
-    );
-    assert!(refused.far.unread() >= 1_000 - 2 * usize::from(STEPS));
-    world.settle();
-    assert_eq!(body(&exchange).0.len(), 600);
-    assert_eq!(refused.far.unread(), 0);
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! Floods: no client gets more than its share of a turn.
+
+use super::stories::{GET, everything, statuses};
+use super::world::{Client, World, answer, body};
+use crate::worker::connection::share::STEPS;
+use crate::worker::websocket::{WebSocketHandle, WebSocketReceived};
+
+fn websocket(world: &mut World) -> Client {
+    compressing_websocket(world, "").0
+}
+
+/// With a field of the client's handshake; the app's side too.
+fn compressing_websocket(world: &mut World, field: &str) -> (Client, WebSocketHandle) {
+    let client = world.connect(1 << 20);
+    client.far.send(
+        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    );
+    client.far.send(field.as_bytes());
+    client.far.send(b"\r\n");
+    world.settle();
+    let exchange = world.request();
+    let socket = WebSocketHandle { exchange };
+    socket.receive();
+    socket.accept(None, []).expect("a client");
+    everything(&client.far);
+    (client, socket)
+}
+
+/// Masked, with an empty payload.
+fn frames(opcode: u8, count: usize) -> Vec<u8> {
+    [0x80 | opcode, 0x80, 1, 2, 3, 4].repeat(count)
+}
+
+#[test]
+fn a_flood_of_pings_gets_its_share_of_each_turn_and_all_its_pongs_in_the_end() {
+    let mut world = World::new();
+    let client = websocket(&mut world);
+    client.far.send(&frames(9, 600));
+    world.turn();
+    let pongs = everything(&client.far).len() / 2;
+    assert!((1..=2 * usize::from(STEPS)).contains(&pongs), "{pongs}");
+    world.settle();
+    assert_eq!(pongs + everything(&client.far).len() / 2, 600);
+}
+
+/// A masked frame with a compressed message.
+fn compressed(packed: &[u8]) -> Vec<u8> {
+    let length = (packed.len() as u64).to_be_bytes();
+    let head = match packed.len() {
+        ..=0xffff => [&[0xc2, 0xfe], &length[6..]].concat(),
+        _ => [&[0xc2, 0xff], &length[..]].concat(),
+    };
+    [&head[..], &[0; 4], packed].concat()
+}
+
+/// Blocks of eleven bytes, each with tables of its own and nothing else.
+fn empty_blocks(count: usize) -> Vec<u8> {
+    // Eight of them are 90 bytes; the first begins with a byte again.
+    let bits = "0 01 00000 00000 0111 000 000 100 000 000 000 000 000 000 000 000 000 000 000 000 \
+                000 000 100 1 1111111 1 1101011 0 0 0";
+    let bits: Vec<u8> = bits.bytes().filter(u8::is_ascii_digit).collect();
+    bits.repeat(8)
+        .chunks(8)
+        .map(|bits| (bits.iter().rev()).fold(0, |byte, bit| byte << 1 | (bit - b'0')))
+        .collect::<Vec<u8>>()
+        .repeat(count / 8)
+}
+
+#[test]
+fn a_large_message_is_inflated_over_many_turns_and_others_are_served_in_each() {
+    const FIELD: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    let mut zeros = zlib_rs::Deflate::new(9, false, 15);
+    let mut bomb = vec![0; 20_000];
+    (zeros.compress(
+        &vec![0; 8 << 20],
+        &mut bomb,
+        zlib_rs::DeflateFlush::SyncFlush,
+    ))
+    .expect("room");
+    bomb.truncate(zeros.total_out() as usize - 4);
+    let tables = empty_blocks(60_000);
+    for (packed, size, most_turns) in [
+        (bomb, 8 << 20, 40),
+        ([&[3, 0][..], &tables].concat(), 0, 4_000),
+        (tables, 0, 4_000),
+    ] {
+        let mut world = World::new();
+        let (client, socket) = compressing_websocket(&mut world, FIELD);
+        let other = world.connect(1 << 20);
+        client.far.send(&compressed(&packed));
+        let mut turns = 0;
+        let message = loop {
+            other.far.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            world.turn();
+            answer(&world.request(), b"").expect("a client");
+            assert_eq!(statuses(&other.far), [200]);
+            match socket.receive() {
+                WebSocketReceived::Message(message) => break message,
+                WebSocketReceived::Wait => turns += 1,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(message.data.len(), size);
+        assert!((7..most_turns).contains(&turns), "{turns}");
+    }
+}
+
+#[test]
+fn a_flood_of_pipelined_requests_that_are_answered_at_once() {
+    let mut world = World::new();
+    let client = world.connect(1 << 20);
+    client.far.send(&GET.repeat(100));
+    let mut turns = 0;
+    let mut answered = 0;
+    while answered < 100 {
+        world.turn();
+        turns += 1;
+        // As a task that starts eagerly: each response triggers the next request.
+        while let Some((exchange, _)) = world.requests().pop() {
+            answer(&exchange, b"").expect("a client");
+            answered += 1;
+        }
+        assert!(turns < 100, "it does not go on");
+    }
+    assert!(turns >= 100 / usize::from(STEPS));
+    assert_eq!(statuses(&client.far).len(), 100);
+}
+
+#[test]
+fn a_flood_of_chunks_of_one_byte_and_bytes_behind_a_refusal() {
+    let mut world = World::new();
+    let chunks = world.connect(10_000);
+    chunks
+        .far
+        .send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    world.settle();
+    let exchange = world.request();
+    let refused = world.connect(10_000);
+    refused.far.send(b"NONSENSE\r\n\r\n");
+    world.settle();
+    for _ in 0..1_000 {
+        refused.far.send(b"x");
+    }
+    chunks.far.send(&b"1\r\nx\r\n".repeat(600));
+    world.turn();
+    assert!(
+        chunks.kept().1 <= 3 * usize::from(STEPS),
+        "{:?}",
+        chunks.kept()
+    );
+    assert!(refused.far.unread() >= 1_000 - 2 * usize::from(STEPS));
+    world.settle();
+    assert_eq!(body(&exchange).0.len(), 600);
+    assert_eq!(refused.far.unread(), 0);
+}
