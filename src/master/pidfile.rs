@@ -136,9 +136,13 @@ fn found_in(place: &DirectoryEntry) -> sys::Result<Option<Pid>> {
             "something that is not a regular file is in its place",
         ));
     }
-    let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes).map_err(failed)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let mut text = String::new();
+    match file.take(LONGEST).read_to_string(&mut text) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(other("the file that is there does not hold a pid"));
+        }
+        read => drop(read.map_err(failed)?),
+    }
     // After a crash of the machine it may consist of zero bytes.
     match text.trim_matches(|c: char| c.is_whitespace() || c == '\0') {
         "" => Ok(None),

@@ -11,7 +11,7 @@ use crate::worker::intake::Accepted;
 
 /// A connection that another worker has passed on.
 #[derive(PartialEq, Eq)]
-enum Passed {
+enum TransferIntake {
     Taken,
     /// There is none, or this worker has ended.
     Nothing,
@@ -141,13 +141,13 @@ impl Watching {
             return;
         }
         match self.take_in_transfer() {
-            Passed::Taken => {
+            TransferIntake::Taken => {
                 self.disarm(Accepting::Handing);
                 self.pickup.given(sys::monotonic_ms(), self.progress());
             }
-            Passed::Nothing => self.expects_transfers = false,
+            TransferIntake::Nothing => self.expects_transfers = false,
             // It is still expected; another worker may take it meanwhile.
-            Passed::NoDescriptor => self.pause_for_descriptors(),
+            TransferIntake::NoDescriptor => self.pause_for_descriptors(),
         }
     }
 
@@ -158,14 +158,14 @@ impl Watching {
         };
         drop(self.epoll.remove(transfers.as_fd()));
         if transfers.is_last() {
-            while self.take_in_transfer() == Passed::Taken {}
+            while self.take_in_transfer() == TransferIntake::Taken {}
         }
     }
 
-    fn take_in_transfer(&self) -> Passed {
+    fn take_in_transfer(&self) -> TransferIntake {
         let net = &self.own.net;
         let (Some(mut room), Some(transfers)) = (net.intake.open(), &self.own.transfers) else {
-            return Passed::Nothing;
+            return TransferIntake::Nothing;
         };
         let accepted = loop {
             match transfers.take() {
@@ -177,8 +177,8 @@ impl Watching {
                         received: connection.received,
                     };
                 }
-                Ok(TransferTake::Nothing) => return Passed::Nothing,
-                Ok(TransferTake::NoDescriptor) => return Passed::NoDescriptor,
+                Ok(TransferTake::Nothing) => return TransferIntake::Nothing,
+                Ok(TransferTake::NoDescriptor) => return TransferIntake::NoDescriptor,
                 Err(error) => {
                     tracing::error!(%error, "connection that another worker has passed on is lost");
                 }
@@ -187,6 +187,6 @@ impl Watching {
         room.push_back(accepted);
         drop(room);
         net.wake.wake();
-        Passed::Taken
+        TransferIntake::Taken
     }
 }
