@@ -1,6 +1,7 @@
 //! Checks that files generated from the definitions (`docs/`, the manual page, completions) are up to date.
 //! `UPDATE=1 cargo test --test cli_docs` regenerates them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap_complete::Shell;
@@ -36,6 +37,32 @@ fn the_completions_are_not_stale() {
         (Shell::Fish, "fish/vendor_completions.d/rgun.fish"),
     ] {
         not_stale(&format!("{SHARE}/{place}"), &rgun::cli::completions(shell));
+    }
+}
+
+#[test]
+fn every_event_of_the_log_is_on_its_page() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/logs.md")).expect("the page");
+    let mut events = BTreeSet::new();
+    collect_events(&root.join("src/master"), &mut events);
+    assert!(events.len() > 30, "{events:?}");
+    let missing = events
+        .iter()
+        .filter(|event| !page.contains(&format!("`{event}`")));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+fn collect_events(directory: &Path, events: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect_events(&path, events);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let named = text.split("event = \"").skip(1);
+        events.extend(named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
     }
 }
 

@@ -63,6 +63,7 @@ impl EventLog {
             | Report::NotReforked { .. }
             | Report::FirstMoldFailed { .. } => self.write_mold(report, molds),
             Report::WorkerReady { worker, after } => tracing::info!(
+                event = "worker_ready",
                 slot = worker.slot.0,
                 generation = worker.generation.0,
                 pid = pid(worker),
@@ -76,6 +77,7 @@ impl EventLog {
                 }
                 let delay_ms = delay(*retry).map(ms);
                 tracing::error!(
+                    event = "worker_boot_failed",
                     slot = worker.slot.0,
                     generation = worker.generation.0,
                     pid = pid(worker),
@@ -94,7 +96,7 @@ impl EventLog {
                 retry,
             } => {
                 let requests = requests(workers.facts(worker.incarnation).in_flight);
-                tracing::error!(
+                tracing::error!(event = "worker_died",
                     slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %ExitText(*exit),
                     uptime_ms = ms(*uptime), retry = retry_words(*retry), failures = failures(*retry),
                     delay_ms = delay(*retry).map(ms), requests, "worker died"
@@ -104,13 +106,14 @@ impl EventLog {
                 worker,
                 exit,
                 after,
-            } => tracing::info!(
+            } => tracing::info!(event = "worker_exited",
                 slot = worker.slot.0, generation = worker.generation.0, pid = pid(worker), exit = %ExitText(*exit),
                 after_ms = ms(*after), "worker exited"
             ),
             // Logged when its stacks are complete (`hang`).
             Report::WorkerHung { .. } => {}
             Report::WorkerLeaves { worker } => tracing::info!(
+                event = "worker_leaving",
                 slot = worker.slot.0,
                 generation = worker.generation.0,
                 pid = pid(worker),
@@ -118,13 +121,14 @@ impl EventLog {
             ),
             Report::Up { workers } => {
                 self.start_failure = None;
-                tracing::info!(workers, "all workers ready");
+                tracing::info!(event = "server_ready", workers, "all workers ready");
             }
             Report::FirstBootFailed { worker, why, code } => {
                 let (reason, traceback) =
                     self.boot_failure(worker, *why, workers, Repeated::Always);
                 self.start_failure = Some(FailedStart::new(&reason, traceback.as_deref()));
                 tracing::error!(
+                    event = "start_failed",
                     slot = worker.slot.0,
                     pid = pid(worker),
                     reason,
@@ -134,7 +138,7 @@ impl EventLog {
                 );
             }
             Report::AllFailing => {
-                tracing::error!("all workers fail; trying again")
+                tracing::error!(event = "workers_failing", "all workers fail; trying again")
             }
             Report::ReloadQueued
             | Report::ReloadBegan { .. }
@@ -153,7 +157,12 @@ impl EventLog {
             | Report::PromotionBegan { .. }
             | Report::Discarded { .. }
             | Report::ReloadRefused { .. } => self.write_rollout(report, workers, molds),
-            Report::Scaled { from, to } => tracing::info!(from, to, "number of workers changed"),
+            Report::Scaled { from, to } => tracing::info!(
+                event = "workers_scaled",
+                from,
+                to,
+                "number of workers changed"
+            ),
             Report::ScaledByLoad(decision) => log_scaling(decision),
             Report::ScaledByCpus {
                 cpus,
@@ -161,6 +170,7 @@ impl EventLog {
                 to,
                 bounds,
             } => tracing::info!(
+                event = "workers_scaled",
                 cpus,
                 from,
                 to,
@@ -188,6 +198,7 @@ impl EventLog {
                 excess,
             } => {
                 tracing::info!(
+                    event = "worker_retiring",
                     slot = worker.slot.0,
                     generation = worker.generation.0,
                     pid = pid(worker),
@@ -199,6 +210,7 @@ impl EventLog {
             }
             Report::Replaced { old, new } => {
                 tracing::info!(
+                    event = "worker_replaced",
                     slot = new.slot.0,
                     old_pid = pid(old),
                     pid = pid(new),
@@ -207,10 +219,10 @@ impl EventLog {
             }
             Report::Stopping {
                 mode: StopMode::Graceful,
-            } => tracing::info!(mode = "graceful", "stopping"),
+            } => tracing::info!(event = "server_stopping", mode = "graceful", "stopping"),
             Report::Stopping {
                 mode: StopMode::Fast,
-            } => tracing::info!(mode = "fast", "stopping"),
+            } => tracing::info!(event = "server_stopping", mode = "fast", "stopping"),
             Report::HelperPaced { helper, retry } => tracing::info!(
                 helper = helper_words(*helper),
                 failures = failures(*retry),
@@ -238,6 +250,7 @@ impl EventLog {
     fn write_mold(&mut self, report: &Report, molds: &Molds) {
         match *report {
             Report::MoldReady { generation, after } => tracing::info!(
+                event = "mold_ready",
                 generation = generation.0,
                 after_ms = ms(after),
                 "mold ready, workers are forked from it"
@@ -252,6 +265,7 @@ impl EventLog {
                     self.start_failure = Some(FailedStart::new(&reason, traceback.as_deref()));
                 }
                 tracing::error!(
+                    event = "mold_boot_failed",
                     generation = generation.0,
                     reason,
                     retry = retry_words(retry),
@@ -266,6 +280,7 @@ impl EventLog {
                 why,
                 retry,
             } => tracing::error!(
+                event = "mold_died",
                 generation = generation.0,
                 reason = match why {
                     BootFailure::Exited(exit) => ExitText(exit).to_string(),
@@ -298,7 +313,13 @@ impl EventLog {
             Report::FirstMoldFailed { why, code } => {
                 let (reason, traceback) = mold_failure(Generation(1), why, molds);
                 self.start_failure = Some(FailedStart::new(&reason, traceback.as_deref()));
-                tracing::error!(reason, code, traceback, "the server did not come up");
+                tracing::error!(
+                    event = "start_failed",
+                    reason,
+                    code,
+                    traceback,
+                    "the server did not come up"
+                );
             }
             _ => {}
         }

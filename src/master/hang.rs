@@ -111,6 +111,7 @@ impl Shell<'_> {
         let traceback = (!stacks.is_empty()).then_some(stacks);
         match hang.extent {
             Extent::Whole => tracing::error!(
+                event = "worker_hung",
                 slot,
                 generation,
                 pid,
@@ -122,6 +123,7 @@ impl Shell<'_> {
                 "worker hung, killing it"
             ),
             Extent::Thread => tracing::error!(
+                event = "worker_hung",
                 slot,
                 generation,
                 pid,

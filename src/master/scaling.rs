@@ -89,6 +89,7 @@ pub fn log_scaling(decision: &ScaleDecision) {
     let (free, of_a_worker) = memory.unzip();
     let reason = reason(decision.why);
     tracing::info!(
+        event = "workers_scaled",
         from,
         to,
         reason,

@@ -7,7 +7,12 @@ use prometheus_client::metrics::MetricType;
 
 use super::ratio::float;
 use super::snapshot::{SlotSnapshot, Snapshot};
-use crate::ipc::WaitHistogram;
+use crate::ipc::{Counters, WaitHistogram};
+
+/// Of statuses; none: without an answer.
+pub const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Requests of less than 64 µs share a bucket: differences below that do not matter.
+const FIRST_BUCKET: usize = 6;
 
 pub type Label<'l> = [(&'static str, &'l str); 1];
 
@@ -92,6 +97,15 @@ pub fn waits(waits: &WaitHistogram) -> (f64, Vec<(f64, u64)>) {
     let bounds = (0..).map(|n| float(1 << n) / 1e3);
     let buckets = bounds.zip(waits.counts).collect();
     (float(waits.sum_ms) / 1e3, buckets)
+}
+
+/// From the end of a request's head to the last byte of its response.
+pub fn durations(counters: &Counters) -> (f64, Vec<(f64, u64)>) {
+    let (short, others) = counters.latency.split_at(FIRST_BUCKET);
+    let mut buckets = vec![(seconds(1 << (FIRST_BUCKET - 1)), short.iter().sum())];
+    let bounds = (FIRST_BUCKET..).map(|n| seconds(1 << n));
+    buckets.extend(bounds.zip(others.iter().copied()));
+    (seconds(counters.duration_us), buckets)
 }
 
 /// Of microseconds.

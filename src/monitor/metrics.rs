@@ -9,16 +9,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::companion_metrics;
-use super::families::{Label, family, seconds, waits};
+use super::families::{CLASSES, Label, durations, family, seconds, waits};
 use super::garbage_metrics;
+use super::generation_metrics;
 use super::memory::MemorySize;
 use super::ratio::float;
 use super::snapshot::{SlotSnapshot, Snapshot};
 use crate::files::Coding;
 use crate::ipc::{CAUSES, FILE_STATUSES, Queue};
-
-/// Requests of less than 64 µs share a bucket: differences below that do not matter.
-const FIRST_BUCKET: usize = 6;
 
 pub fn text(snapshot: Snapshot) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
@@ -36,6 +34,7 @@ impl Collector for Snapshot {
         self.encode_files(encoder)?;
         self.encode_waits(encoder)?;
         garbage_metrics::encode(self, encoder)?;
+        generation_metrics::encode(&self.generations, encoder)?;
         self.encode_workers(encoder)?;
         self.encode_master(encoder)?;
         companion_metrics::encode(&self.companions, encoder)?;
@@ -54,8 +53,7 @@ impl Snapshot {
             MetricType::Counter,
             |metric| {
                 for slot in &self.slots {
-                    let classes = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-                    for (class, count) in classes.iter().zip(slot.counters.status) {
+                    for (class, count) in CLASSES.iter().zip(slot.counters.status) {
                         let labels = [("slot", slot.name.as_str()), ("class", *class)];
                         metric
                             .encode_family(&labels)?
@@ -66,14 +64,7 @@ impl Snapshot {
             },
         )?;
         let help = "From the end of a request's head to the last byte of its response";
-        let buckets = |slot: &SlotSnapshot| {
-            let counts = &slot.counters.latency;
-            let (short, others) = counts.split_at(FIRST_BUCKET);
-            let mut buckets = vec![(seconds(1 << (FIRST_BUCKET - 1)), short.iter().sum())];
-            let bounds = (FIRST_BUCKET..).map(|n| seconds(1 << n));
-            buckets.extend(bounds.zip(others.iter().copied()));
-            (seconds(slot.counters.duration_us), buckets)
-        };
+        let buckets = |slot: &SlotSnapshot| durations(&slot.counters);
         self.histograms(encoder, "rgun_request_duration_seconds", help, buckets)?;
         self.gauges(
             encoder,
@@ -379,6 +370,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use super::super::generations::GenerationTotals;
     use super::super::memory::MemoryReadings;
     use super::super::ratio::Ratios;
     use super::*;
@@ -421,6 +413,7 @@ mod tests {
             10_000,
         );
         let mut snapshot = snapshot;
+        snapshot.generations = GenerationTotals::default().look(board.living());
         snapshot.companions =
             super::super::companion::CompanionSample::read(b"1 0 celery\n0 12 beat\n");
         let text = text(snapshot).expect("it fits");

@@ -9,6 +9,8 @@ mod exposition;
 mod families;
 mod flow;
 mod garbage_metrics;
+mod generation_metrics;
+mod generations;
 mod listener;
 mod memory;
 mod metrics;

@@ -11,6 +11,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::companion::CompanionSample;
 use super::exposition::Exposition;
+use super::generations::GenerationTotals;
 use super::memory::MemoryReadings;
 use super::metrics;
 use super::overview;
@@ -36,6 +37,7 @@ pub struct Answers {
     companions: Option<Document>,
     memory: MemoryReadings,
     ratios: Ratios,
+    generations: GenerationTotals,
 }
 
 impl Answers {
@@ -53,6 +55,7 @@ impl Answers {
             companions,
             memory: MemoryReadings::default(),
             ratios: Ratios::default(),
+            generations: GenerationTotals::default(),
         }
     }
 
@@ -107,6 +110,7 @@ impl Answers {
                 .map(|text| expiry(&text))
                 .unwrap_or_default();
         }
+        snapshot.generations = self.generations.look(self.board.living());
         let companions = self.companions.as_ref().and_then(|all| all.read().ok());
         snapshot.companions = companions
             .map(|text| CompanionSample::read(&text))

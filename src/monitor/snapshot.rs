@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::companion::CompanionSample;
+use super::generations::GenerationSample;
 use super::memory::{MemoryReadings, MemorySize};
 use super::ratio::Ratios;
 use super::row::PageRow;
@@ -20,6 +21,7 @@ pub struct Snapshot {
     /// Certificates by name, and when they expire in seconds since 1970.
     pub expiry: Vec<(String, u64)>,
     pub companions: Vec<CompanionSample>,
+    pub generations: Vec<GenerationSample>,
     /// By slot, and during a reload by generation.
     pub workers: Vec<PageRow>,
 }
@@ -106,6 +108,7 @@ impl Snapshot {
             processes,
             expiry: Vec::new(),
             companions: Vec::new(),
+            generations: Vec::new(),
             workers: rows,
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use tracing::field::{Field, Visit};
 
-use super::{TRACEBACK, terminal};
+use super::{EVENT, TRACEBACK, terminal};
 use crate::config::LogLevel;
 use crate::sys::ATOMIC;
 
@@ -127,7 +127,8 @@ impl LogMessage {
                 return;
             }
         }
-        for (name, value) in &self.fields {
+        let shown = self.fields.iter().filter(|(name, _)| *name != EVENT);
+        for (name, value) in shown {
             line.push(' ');
             line.push_str(name);
             line.push('=');
@@ -286,6 +287,12 @@ mod tests {
             ]),
             "[2026-11-20 12:00:00 +0000] [7] [INFO] worker ready slot=0 after_ms=120\n"
         );
+    }
+
+    #[test]
+    fn the_name_of_an_event_is_for_programs() {
+        let line = text(&[("event", "worker_ready"), ("message", "worker ready")]);
+        assert!(line.ends_with("] worker ready\n"), "{line:?}");
     }
 
     #[test]

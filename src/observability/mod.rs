@@ -37,6 +37,9 @@ pub const CRITICAL: &str = "rgun::critical";
 /// A field of this name is printed whole, below its line.
 pub const TRACEBACK: &str = "traceback";
 
+/// A field of this name is for programs, which know what happened by it whatever the words are: JSON and logfmt have it, text does not.
+const EVENT: &str = "event";
+
 static LOG: OnceLock<Arc<ErrorLog>> = OnceLock::new();
 
 /// Opens both logs and receives the events of this process. Called again (after a reload) it switches to the new settings.

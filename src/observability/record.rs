@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::EVENT;
 use super::json::{push_name, push_string};
 use super::line::{FieldValue, LogMessage, push_value};
 use super::stamp::RenderedTime;
@@ -92,13 +93,14 @@ pub(super) fn logfmt(
     line.into_bytes()
 }
 
-/// Without a `pid` that is this process's.
+/// Without a `pid` that is this process's; the event is the last one.
 fn fields(event: &LogMessage, pid: u32) -> impl Iterator<Item = (&'static str, &FieldValue)> {
     let pid = pid.to_string();
-    event
-        .fields
-        .iter()
+    let is_event = |field: &&(&'static str, FieldValue)| field.0 == EVENT;
+    let others = event.fields.iter().filter(move |field| !is_event(field));
+    others
         .filter(move |(name, value)| *name != "pid" || value.text() != pid)
+        .chain(event.fields.iter().filter(is_event))
         .map(|(name, value)| (own_name(name), value))
 }
 

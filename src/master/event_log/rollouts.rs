@@ -10,16 +10,24 @@ impl EventLog {
     pub(super) fn write_rollout(&mut self, report: &Report, workers: &Workers, molds: &Molds) {
         match report {
             Report::ReloadQueued => {
-                tracing::info!("reload queued until the current operation completes")
+                tracing::info!(
+                    event = "rollout_queued",
+                    "reload queued until the current operation completes"
+                )
             }
             Report::ReloadBegan { generation } => {
-                tracing::info!(generation = generation.0, "reload began")
+                tracing::info!(
+                    event = "rollout_started",
+                    generation = generation.0,
+                    "reload began"
+                )
             }
             Report::ReloadLimited {
                 generation,
                 at_once,
                 memory,
             } => tracing::warn!(
+                event = "rollout_limited",
                 generation = generation.0,
                 at_once,
                 free = memory.free,
@@ -32,13 +40,19 @@ impl EventLog {
                 workers,
             } => {
                 self.last_reload_failure = None;
-                tracing::info!(generation = generation.0, workers, "reload succeeded");
+                tracing::info!(
+                    event = "rollout_promoted",
+                    generation = generation.0,
+                    workers,
+                    "reload succeeded"
+                );
             }
             Report::ReloadFailed {
                 generation,
                 why: ReloadFailure::Overtaken,
                 ..
             } => tracing::info!(
+                event = "rollout_abandoned",
                 generation = generation.0,
                 "reload abandoned: files have changed again"
             ),
@@ -47,6 +61,7 @@ impl EventLog {
                 why: ReloadFailure::Abandoned,
                 ..
             } => tracing::info!(
+                event = "rollout_abandoned",
                 generation = generation.0,
                 "reload abandoned: the server is stopping"
             ),
@@ -59,6 +74,7 @@ impl EventLog {
                 let (reason, traceback) = self.reload_failure(why, workers, molds);
                 self.last_reload_failure = Some(reason.clone());
                 tracing::error!(
+                    event = "rollout_failed",
                     generation = generation.0,
                     reason,
                     replaced,
@@ -68,12 +84,17 @@ impl EventLog {
                 );
             }
             Report::StageBegan { generation, .. } => {
-                tracing::info!(generation = generation.0, "staging began");
+                tracing::info!(
+                    event = "stage_started",
+                    generation = generation.0,
+                    "staging began"
+                );
             }
             Report::Staged {
                 generation,
                 workers,
             } => tracing::info!(
+                event = "generation_staged",
                 generation = generation.0,
                 workers,
                 "generation staged: ready beside the serving one"
@@ -82,11 +103,18 @@ impl EventLog {
                 generation,
                 slots,
                 of,
-            } => tracing::info!(generation = generation.0, slots, of, "canary serves"),
+            } => tracing::info!(
+                event = "canary_started",
+                generation = generation.0,
+                slots,
+                of,
+                "canary serves"
+            ),
             Report::CanaryVerdict {
                 generation,
                 evidence,
             } => tracing::info!(
+                event = "canary_verdict",
                 generation = generation.0,
                 verdict = finding(evidence.finding),
                 requests = evidence.new.requests,
@@ -102,6 +130,7 @@ impl EventLog {
             Report::TakingBack { generation, why } => {
                 let (reason, traceback) = self.reload_failure(why, workers, molds);
                 tracing::warn!(
+                    event = "rollback_started",
                     generation = generation.0,
                     reason,
                     traceback,
@@ -117,6 +146,7 @@ impl EventLog {
                 self.last_reload_failure = (*why != ReloadFailure::Discarded)
                     .then(|| self.reload_failure(why, workers, molds).0);
                 tracing::info!(
+                    event = "rollback_finished",
                     generation = generation.0,
                     to = to.0,
                     "generation taken back: the one before serves"
@@ -127,6 +157,7 @@ impl EventLog {
                 why: ReloadFailure::Abandoned,
                 ..
             } => tracing::info!(
+                event = "rollback_abandoned",
                 generation = generation.0,
                 "rollback abandoned: the server is stopping"
             ),
@@ -137,6 +168,7 @@ impl EventLog {
             } => {
                 let (reason, traceback) = self.reload_failure(why, workers, molds);
                 tracing::error!(
+                    event = "rollback_failed",
                     generation = generation.0,
                     to = to.0,
                     reason,
@@ -150,21 +182,35 @@ impl EventLog {
                 kept,
                 window,
             } => tracing::info!(
+                event = "generation_kept",
                 generation = generation.0,
                 kept = kept_words(*kept),
                 window_ms = ms(*window),
                 "generation kept for a rollback"
             ),
             Report::KeptNoMore { generation } => {
-                tracing::info!(generation = generation.0, "generation kept no more")
+                tracing::info!(
+                    event = "generation_released",
+                    generation = generation.0,
+                    "generation kept no more"
+                )
             }
             Report::PromotionBegan { generation } => {
-                tracing::info!(generation = generation.0, "promotion began");
+                tracing::info!(
+                    event = "promotion_started",
+                    generation = generation.0,
+                    "promotion began"
+                );
             }
             Report::Discarded { generation } => {
-                tracing::info!(generation = generation.0, "generation discarded");
+                tracing::info!(
+                    event = "generation_discarded",
+                    generation = generation.0,
+                    "generation discarded"
+                );
             }
             Report::ReloadRefused { generation } => tracing::warn!(
+                event = "rollout_refused",
                 generation = generation.map(|generation| generation.0),
                 hint = "rgun ctl promote, or rgun ctl discard",
                 "reload refused: a generation is staged"

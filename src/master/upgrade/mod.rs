@@ -51,7 +51,7 @@ impl Shell<'_> {
         match begun {
             Ok(attempt) => {
                 let program = attempt.launch.path.display();
-                tracing::info!(%program, "upgrade: asking the new program");
+                tracing::info!(event = "upgrade_started", %program, "upgrade: asking the new program");
                 self.upgrade.attempt = Some(attempt);
             }
             Err(why) => self.upgrade_failed(&callers, &why),
@@ -165,7 +165,11 @@ impl Shell<'_> {
     }
 
     fn upgrade_failed(&mut self, callers: &[Token], why: &str) {
-        tracing::error!(error = why, "upgrade failed, the running program goes on");
+        tracing::error!(
+            event = "upgrade_failed",
+            error = why,
+            "upgrade failed, the running program goes on"
+        );
         let response =
             ControlResponse::failed(format!("not upgraded, the server is as it was: {why}"));
         for caller in callers {
@@ -176,7 +180,7 @@ impl Shell<'_> {
     /// Only comes back with the reason why not.
     fn become_successor(&mut self, attempt: &Attempt) -> String {
         let program = attempt.launch.path.display();
-        tracing::info!(%program, "upgrade: handing over to the new program");
+        tracing::info!(event = "upgrade_handed_over", %program, "upgrade: handing over to the new program");
         self.hook_exec();
         observability::flush_pending();
         let (state, kept) =

@@ -41,6 +41,7 @@ impl Shell<'_> {
                 self.upgrade.other = OtherMaster::Second(pid);
                 self.listening.listeners.share();
                 tracing::info!(
+                    event = "upgrade_second_started",
                     second_pid = pid.as_raw(),
                     hint = "TERM to this one lets the other take its place, TERM to the other goes back",
                     "second master started"

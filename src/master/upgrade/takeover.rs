@@ -332,7 +332,13 @@ impl Shell<'_> {
             return Ok(());
         }
         let to = env!("CARGO_PKG_VERSION");
-        tracing::info!(from, to, pid = std::process::id(), "upgraded in place");
+        tracing::info!(
+            event = "upgrade_finished",
+            from,
+            to,
+            pid = std::process::id(),
+            "upgraded in place"
+        );
         let done = format!("upgraded from rgun {from} to {to}");
         match then {
             Then::Nothing => {
