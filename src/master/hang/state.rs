@@ -30,7 +30,7 @@ pub enum StackRequestState {
 /// How far a boot has come, for the record of one that takes too long.
 #[derive(Debug)]
 pub struct BootProgress {
-    pub(in crate::master) phase: Phase,
+    pub phase: Phase,
     /// Set while its stacks are being written.
     pub(super) asked: Option<StackRequestState>,
 }
