@@ -191,6 +191,10 @@ fn walk(root: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
             way.pop().ok_or(Errno::EXDEV)?;
             continue;
         }
+        if name == "." && !names.is_empty() {
+            // What is before it was opened as a directory already.
+            continue;
+        }
         let here = way.last().map_or(root, AsFd::as_fd);
         let flags = if names.is_empty() { READ } else { DIRECTORY };
         let refused = match openat(

@@ -332,7 +332,7 @@ mod tests {
             error
                 .hint
                 .expect("a hint")
-                .contains(&format!("sport = :{port}"))
+                .contains(&format!("process {}", std::process::id()))
         );
     }
 

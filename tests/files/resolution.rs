@@ -132,6 +132,7 @@ fn links_that_lead_out() {
         "out",
         "out-directory/secret",
         "a/out",
+        "slash/out",
         "absolute",
         "absolute-inside",
         "root/etc/passwd",

@@ -141,7 +141,7 @@ fn boot_and_graceful_stop() {
     let port = server.port();
     assert_ne!(port, 0);
     server.up();
-    assert_eq!(server.count("worker ready slot="), 3);
+    assert_eq!(server.count("worker ready"), 3);
     assert_eq!(server.workers().len(), 3);
     let about = ask(port).expect("it serves");
     assert_eq!(
@@ -150,7 +150,7 @@ fn boot_and_graceful_stop() {
     );
     server.signal(SignalNumber::TERM);
     assert_eq!(server.wait().code(), Some(0));
-    assert_eq!(server.count("worker exited slot="), 3);
+    assert_eq!(server.count("worker exited"), 3);
     TcpListener::bind(("127.0.0.1", port)).expect("the port is free again");
 }
 
