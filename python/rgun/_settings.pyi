@@ -57,6 +57,8 @@ class Settings(TypedDict, total=False):
     reload_surge: str | float | PathLike[str] | None
     rollback_window: str | float | PathLike[str] | None
     rollback_keep: str | float | PathLike[str] | None
+    preview_header: str | float | PathLike[str] | None
+    preview_allow_ips: str | Sequence[str] | None
     upgrade_mode: str | float | PathLike[str] | None
     upgrade_timeout: str | float | PathLike[str] | None
     shutdown_delay: str | float | PathLike[str] | None

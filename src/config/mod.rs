@@ -56,7 +56,7 @@ pub use origin::Origin;
 pub use page::page;
 pub use process_environment::{ProcessEnvironment, cpus_now, start_directory};
 pub use resolve::{MOST_WORKERS, Resolved, RunMode, control, duration, preview_address, resolve};
-pub use rollouts::{RollbackKeep, UpgradeMode};
+pub use rollouts::{PreviewHeader, RollbackKeep, UpgradeMode};
 pub use scaling::{ScalingSettings, WorkersByCpus};
 pub use schema::schema;
 pub use script::{HOOKS, HookScript, PROGRAM, ScriptAnswer, answer, location, question};

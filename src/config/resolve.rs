@@ -124,6 +124,7 @@ pub fn resolve(
         run_before_timeout: limit(Some(typed.value("run_before_timeout", value::duration)?)),
         rollback_window: typed.value("rollback_window", value::duration)?,
         rollback_keep: rollouts::rollback_keep(&typed)?,
+        preview_header: rollouts::preview_header(&typed)?,
         upgrade_mode: rollouts::upgrade_mode(&typed)?,
         upgrade_timeout: typed.value("upgrade_timeout", value::positive_duration)?,
         shutdown_delay: typed.value("shutdown_delay", value::duration)?,

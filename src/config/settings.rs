@@ -415,6 +415,7 @@ pub struct Settings {
     /// How long replaced workers are kept for a rollback; zero: not at all.
     pub rollback_window: Duration,
     pub rollback_keep: super::RollbackKeep,
+    pub preview_header: Option<super::PreviewHeader>,
     pub upgrade_mode: super::UpgradeMode,
     /// How long a program that is asked may take.
     pub upgrade_timeout: Duration,

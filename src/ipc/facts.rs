@@ -18,7 +18,7 @@ pub const CAUSES: [&str; 9] = [
     "out-of-memory",
 ];
 
-const _: () = assert!(header::RESTARTS + CAUSES.len() <= header::LEADER);
+const _: () = assert!(header::RESTARTS + CAUSES.len() <= header::HELD);
 
 /// The service as a whole, as the master sees it: what a readiness probe asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

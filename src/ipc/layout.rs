@@ -1,4 +1,5 @@
-//! The offset of each number on the scoreboard, in 64-bit words. Any change here raises `VERSION`.
+//! The offset of each number on the scoreboard, in 64-bit words. Any change here raises `VERSION`; a word that is used
+//! for the first time, and means nothing while it is zero, does not.
 //!
 //! `[header][slot totals × slots][page × pages]`. A page: facts, counters, gauges, then the requests in flight.
 
@@ -31,6 +32,8 @@ pub mod header {
     pub const USED_SLOTS: usize = 15;
     /// By cause.
     pub const RESTARTS: usize = 16;
+    /// The generation that is staged or a canary, and takes what others pass to it; zero: none.
+    pub const HELD: usize = 26;
     /// The incarnation of the worker that is the leader; zero: no worker.
     pub const LEADER: usize = 27;
     /// Of a number of workers that follows the load: least, most, how often it was raised and lowered.

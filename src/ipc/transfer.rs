@@ -84,6 +84,62 @@ impl TransferChannel {
     pub fn restore(given: OwnedFd, taken: OwnedFd) -> Self {
         Self { given, taken }
     }
+
+    /// Passes a connection on; this process may then close its descriptor. False: the channel is full, and the connection
+    /// stays.
+    ///
+    /// # Errors
+    /// It cannot be sent.
+    pub(super) fn give(&self, fd: BorrowedFd<'_>, connection: &Transferred) -> Result<bool> {
+        let sent = send_packet_with(&self.given, &connection.encode(), &[fd])?;
+        Ok(sent == Sent::Whole)
+    }
+
+    /// The next one.
+    ///
+    /// # Errors
+    /// `Malformed` loses that message only.
+    pub(super) fn take(&self) -> Result<TransferTake> {
+        let channel = &self.taken;
+        let mut buffer = vec![0; AROUND + MOST_RECEIVED];
+        // A message that is taken without a free descriptor has lost its connection.
+        let (ahead, copies) = read_packet_with(channel, &mut buffer, PacketRead::Peek)?;
+        let seen = match ahead {
+            Packet::Message(length) => buffer.get(..length).unwrap_or_default().to_vec(),
+            Packet::TooLong(_) => Vec::new(),
+            // Every worker has both ends.
+            Packet::Nothing | Packet::Closed => return Ok(TransferTake::Nothing),
+        };
+        let Some(mut copies) = copies else {
+            return Ok(TransferTake::NoDescriptor);
+        };
+        // A copy stands in if it is the last descriptor: it is of the same connection if the addresses are the same.
+        if Transferred::decode(&seen).map_or(true, |ahead| ahead.peer.is_none()) {
+            copies.clear();
+        }
+        let (found, descriptors) = read_packet_with(channel, &mut buffer, PacketRead::Take)?;
+        let bytes = match found {
+            Packet::Message(length) => buffer.get(..length).unwrap_or_default(),
+            Packet::TooLong(_) => return Err(Error::Malformed("too long")),
+            // Another worker was faster.
+            Packet::Nothing | Packet::Closed => return Ok(TransferTake::Nothing),
+        };
+        let connection = Transferred::decode(bytes)?;
+        let fd = match descriptors {
+            Some(descriptors) => descriptors.into_iter().next(),
+            None if bytes == seen => copies.into_iter().next(),
+            None => None,
+        };
+        let fd = fd.ok_or(Error::Malformed("no descriptor"))?;
+        Ok(TransferTake::Connection(fd, connection))
+    }
+}
+
+/// Readable when a connection is on its way.
+impl AsFd for TransferChannel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.taken.as_fd()
+    }
 }
 
 /// The result of a look for connections that are on their way.
@@ -146,17 +202,16 @@ impl Transfers {
         self.others().next().is_none()
     }
 
-    /// Passes a connection on; this process may then close its descriptor. False: the channel is full, and the connection
-    /// stays.
+    /// As `TransferChannel::give`.
     ///
     /// # Errors
     /// It cannot be sent.
     pub fn give(&self, fd: BorrowedFd<'_>, connection: &Transferred) -> Result<bool> {
-        let sent = send_packet_with(&self.channel.given, &connection.encode(), &[fd])?;
-        if sent == Sent::Whole {
+        let given = self.channel.give(fd, connection)?;
+        if given {
             self.own.connection_passed_on();
         }
-        Ok(sent == Sent::Whole)
+        Ok(given)
     }
 
     /// The next one.
@@ -164,38 +219,7 @@ impl Transfers {
     /// # Errors
     /// `Malformed` loses that message only.
     pub fn take(&self) -> Result<TransferTake> {
-        let channel = &self.channel.taken;
-        let mut buffer = vec![0; AROUND + MOST_RECEIVED];
-        // A message that is taken without a free descriptor has lost its connection.
-        let (ahead, copies) = read_packet_with(channel, &mut buffer, PacketRead::Peek)?;
-        let seen = match ahead {
-            Packet::Message(length) => buffer.get(..length).unwrap_or_default().to_vec(),
-            Packet::TooLong(_) => Vec::new(),
-            // Every worker has both ends.
-            Packet::Nothing | Packet::Closed => return Ok(TransferTake::Nothing),
-        };
-        let Some(mut copies) = copies else {
-            return Ok(TransferTake::NoDescriptor);
-        };
-        // A copy stands in if it is the last descriptor: it is of the same connection if the addresses are the same.
-        if Transferred::decode(&seen).map_or(true, |ahead| ahead.peer.is_none()) {
-            copies.clear();
-        }
-        let (found, descriptors) = read_packet_with(channel, &mut buffer, PacketRead::Take)?;
-        let bytes = match found {
-            Packet::Message(length) => buffer.get(..length).unwrap_or_default(),
-            Packet::TooLong(_) => return Err(Error::Malformed("too long")),
-            // Another worker was faster.
-            Packet::Nothing | Packet::Closed => return Ok(TransferTake::Nothing),
-        };
-        let connection = Transferred::decode(bytes)?;
-        let fd = match descriptors {
-            Some(descriptors) => descriptors.into_iter().next(),
-            None if bytes == seen => copies.into_iter().next(),
-            None => None,
-        };
-        let fd = fd.ok_or(Error::Malformed("no descriptor"))?;
-        Ok(TransferTake::Connection(fd, connection))
+        self.channel.take()
     }
 }
 

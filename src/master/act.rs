@@ -19,7 +19,9 @@ use super::supervisor::{
 use super::upgrade::attempt::OtherMaster;
 use super::worker_init::{FAILED_TO_BOOT, WorkerInit};
 use super::workers::{Killed, WorkerProcess};
-use crate::ipc::{self, Page, ScoreboardState, ToMold, ToWorker, Transfers, WorkerChannel};
+use crate::ipc::{
+    self, HeldGeneration, Page, ScoreboardState, ToMold, ToWorker, Transfers, WorkerChannel,
+};
 use crate::observability;
 use crate::sys::process::{Fork, fork, resident};
 use crate::sys::signals::{SignalNumber, start_as_child};
@@ -29,6 +31,7 @@ impl Shell<'_> {
     /// In order. Stops at an action that forks a child.
     pub(super) fn perform(&mut self, actions: Vec<Action>) -> LoopControl {
         self.close_unwanted_listeners();
+        self.show_held();
         for action in actions {
             tracing::trace!(?action, "action");
             match self.act(action) {
@@ -133,6 +136,7 @@ impl Shell<'_> {
                         self.follow_logs(*to);
                         self.show_listeners(*to);
                     }
+                    Report::Staged { generation, .. } => self.note_held(*generation),
                     Report::StageBegan { generation, token } => {
                         self.listening.previews.begin(*generation, *token);
                     }
@@ -315,6 +319,9 @@ impl Shell<'_> {
                 .transfers
                 .clone()
                 .map(|channel| Transfers::new(channel, self.fleet.scoreboard.board(), page)),
+            held: generation_config.previews.clone().and_then(|channel| {
+                HeldGeneration::new(channel, self.fleet.scoreboard.board(), page)
+            }),
             certificates: self.shared_certificates(generation_config),
             channel,
             lifeline: self.fleet.lifeline.read.take()?,

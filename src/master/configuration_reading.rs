@@ -105,10 +105,12 @@ impl Shell<'_> {
                     );
                     plan.rollback_window = Duration::ZERO;
                 }
+                let previews = self.listening.previews.channel_for(&settings);
                 let start = &self.generations.start;
                 let mut generation_config =
                     GenerationConfig::new(std::sync::Arc::new(settings), start);
                 generation_config.certificates = certificates;
+                generation_config.previews = previews;
                 generation_config.listeners = listeners;
                 self.generations
                     .generation_configs

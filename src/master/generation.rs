@@ -24,6 +24,8 @@ pub struct GenerationConfig {
     pub listeners: ListenerSet,
     /// Where its workers pass connections to each other; `None`: they do not.
     pub transfers: Option<Arc<TransferChannel>>,
+    /// Where they pass connections to the workers of a generation that is held; `None`: they do not.
+    pub previews: Option<Arc<TransferChannel>>,
     /// Without symbolic links: a worker that is respawned while a deploy switches `current` gets its own generation's
     /// code.
     directory: Option<PathBuf>,
@@ -42,6 +44,7 @@ impl GenerationConfig {
             directory: fs::canonicalize(&wanted).ok(),
             wanted,
             transfers: open_transfers(&settings),
+            previews: None,
             settings,
             certificates: None,
             listeners: ListenerSet::default(),

@@ -2,10 +2,37 @@
 
 use super::binds::Binds;
 use super::shell::Shell;
-use super::supervisor::Token;
+use super::supervisor::{Generation, Token};
 use crate::config::preview_address;
 
 impl Shell<'_> {
+    /// Workers learn which generation is held before anybody is answered that it is, and before its workers stop.
+    pub(super) fn show_held(&self) {
+        if self.listening.previews.channel.is_none() {
+            return;
+        }
+        let held = self.supervisor.held();
+        let held = held.filter(|held| self.has_same_listeners(*held));
+        (self.fleet.scoreboard).set_held(held.map(|held| u64::from(held.0)));
+    }
+
+    /// As the serving one: workers of both name a listener by its place among them.
+    pub(super) fn has_same_listeners(&self, generation: Generation) -> bool {
+        self.listener_set(generation) == self.listener_set(self.supervisor.generation())
+    }
+
+    pub(super) fn note_held(&self, generation: Generation) {
+        let configs = &self.generations.generation_configs;
+        let config = configs.get(&generation);
+        let wanted = config.is_some_and(|config| config.settings.preview_header.is_some());
+        if wanted && !self.has_same_listeners(generation) {
+            tracing::warn!(
+                generation = generation.0,
+                "--preview-header is without effect: the generation has other addresses than the one that serves"
+            );
+        }
+    }
+
     /// Called before the stage is begun, so that an unusable address changes nothing.
     pub(super) fn open_preview(
         &mut self,

@@ -1,9 +1,12 @@
 //! The sockets at which a staged generation can be inspected before it serves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::binds::Binds;
 use super::supervisor::{Generation, Token};
+use crate::config::Settings;
+use crate::ipc::TransferChannel;
 use crate::sys::Listener;
 
 #[derive(Debug, Default)]
@@ -11,9 +14,23 @@ pub struct Previews {
     /// For requested stages that have not begun.
     pub(super) asked: BTreeMap<Token, Binds>,
     open: Option<(Generation, Binds)>,
+    /// Where workers pass connections to those of a generation that is held. One for all generations.
+    pub(super) channel: Option<Arc<TransferChannel>>,
 }
 
 impl Previews {
+    /// `None`: workers with these settings do not use it.
+    pub fn channel_for(&mut self, settings: &Settings) -> Option<Arc<TransferChannel>> {
+        settings.preview_header.as_ref()?;
+        if self.channel.is_none() {
+            let opened = TransferChannel::open().inspect_err(|error| {
+                tracing::warn!(%error, "--preview-header is without effect");
+            });
+            self.channel = opened.ok().map(Arc::new);
+        }
+        self.channel.clone()
+    }
+
     /// The sockets of that generation, if it has some.
     pub fn of(&self, generation: Generation) -> Option<&Binds> {
         let open = self.open.as_ref();

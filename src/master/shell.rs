@@ -214,7 +214,9 @@ impl<'a> Shell<'a> {
         capacity.check(settings.most_workers())?;
         let start = start_directory();
         let identity = super::identity(&settings)?;
-        let generation_config = GenerationConfig::new(Arc::clone(&settings), &start);
+        let mut previews = Previews::default();
+        let mut generation_config = GenerationConfig::new(Arc::clone(&settings), &start);
+        generation_config.previews = previews.channel_for(&settings);
         Ok(Self {
             supervisor: Supervisor::new(plan(&settings, capacity), random()),
             capacity,
@@ -235,7 +237,7 @@ impl<'a> Shell<'a> {
             listening: Listening {
                 listeners: ServerListeners::default(),
                 shown: ListenerSet::default(),
-                previews: Previews::default(),
+                previews,
                 certificates: None,
                 addresses: Arc::new([]),
             },
@@ -364,7 +366,9 @@ impl<'a> Shell<'a> {
         let Some(worker) = self.fleet.workers.get_mut(incarnation) else {
             return;
         };
-        let preview = self.listening.previews.of(worker.generation).is_some();
+        let preview = self.listening.previews.of(worker.generation).is_some()
+            || self.listening.previews.channel.is_some()
+                && self.supervisor.will_hold(worker.generation);
         for _ in 0..most {
             if worker.hearing == Hearing::Closed {
                 return;

@@ -26,6 +26,8 @@ pub struct WorkerInit {
     pub listeners: Vec<Listener>,
     /// Where it passes connections to other workers of its generation; `None`: there are none.
     pub transfers: Option<ipc::Transfers>,
+    /// Where it passes connections to workers of a generation that is held, or takes them; `None`: it does neither.
+    pub held: Option<ipc::HeldGeneration>,
     /// Set if TLS is used.
     pub certificates: Option<SharedCertificates>,
     pub channel: ipc::WorkerChannel,

@@ -61,6 +61,7 @@ pub fn begin(
         settings: Arc::clone(settings),
         listeners,
         transfers: None,
+        held: None,
         certificates: for_a_server_without_master(settings).map_err(io::Error::other)?,
         channel: worker,
         lifeline,

@@ -47,6 +47,7 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
         .map_err(io::Error::other)?;
     let mut net = Network::new(worker_init.settings.clone(), worker_init.page)?;
     net.tls = TlsListeners::new(tls, &worker_init.listeners);
+    net.held = worker_init.held;
     let net = Arc::new(net);
     let commands = Arc::new(CommandQueue::default());
     let picked = net.intake.picked.clone();

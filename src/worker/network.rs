@@ -24,7 +24,7 @@ use super::transport::Transport;
 use super::write_coalescer::{Until, WriteCoalescer};
 use crate::config::{Settings, StaticMount};
 use crate::http::{KeepAlive, Policy, RequestHead, UnderscorePolicy};
-use crate::ipc::{DrainReason, Page};
+use crate::ipc::{DrainReason, HeldGeneration, Page};
 use crate::proxy::Forwarded;
 use crate::sys;
 use crate::sys::epoll::Wake;
@@ -139,6 +139,8 @@ pub struct Network {
     pub busy: Busy,
     pub ledger: Ledger,
     pub tls: TlsListeners,
+    /// The generation to which requests with `--preview-header` belong, where there is that.
+    pub held: Option<HeldGeneration>,
     app: OnceLock<Box<dyn App>>,
     /// Set where a directory is mounted.
     files: OnceLock<FileServer>,
@@ -173,6 +175,7 @@ impl Network {
             clock: TurnClock::new(settings.server_header),
             drain: Drain::default(),
             tls: TlsListeners::default(),
+            held: None,
             settings,
             policy,
             proxies_policy,

@@ -40,7 +40,7 @@ def pytest_configure(config):
 # Stories of processes, which hold whatever the workers run. The behaviour of an interface itself is tested in files of its own.
 BOTH_INTERFACES = tuple(f"test_{name}.py" for name in (
     "access_log", "access_log_format", "app_with_threads_at_import", "atexit", "bad_app", "boot", "container", "crash_loop", "daemon", "drain", "half_close",
-    "hooks", "http", "log_format", "log_rotation", "master_killed", "nginx_reload", "recycling", "reload", "reload_bad_code", "run_before", "shutdown_delay",
+    "hooks", "http", "log_format", "log_rotation", "master_killed", "nginx_reload", "preview_header", "recycling", "reload", "reload_bad_code", "run_before", "shutdown_delay",
     "slow_client", "static_files", "statsd", "streaming", "syslog", "systemd", "unix_socket", "users", "worker_killed",
 ))
 # Of these files, what only ASGI has (lifespan, disconnect events, uploads that reach the app before they are complete) and what asks

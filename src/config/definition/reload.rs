@@ -118,6 +118,22 @@ pub(super) const SETTINGS: &[Definition] = &[
         )
     },
     Definition {
+        long: Some("preview-header"),
+        value: "NAME[:VALUE]",
+        help: "A header field whose requests are served by the version that is staged or a canary, at the public addresses",
+        more: "Its worker gets the connection before the app has seen the request. From clients in --preview-allow-ips only, and not over TLS or HTTP/2, nor after \
+               a PROXY header: those connections stay where they are.",
+        ..Definition::new("preview_header", Group::Reload, ValueType::Text)
+    },
+    Definition {
+        long: Some("preview-allow-ips"),
+        value: "CLIENTS",
+        default: Some("127.0.0.1,::1"),
+        help: "Clients that --preview-header is meant for: addresses, networks, or * for all",
+        more: "The client is the one that trusted proxies report, as in REMOTE_ADDR. A client on a unix socket is always meant.",
+        ..Definition::new("preview_allow_ips", Group::Reload, ValueType::List)
+    },
+    Definition {
         long: Some("upgrade-mode"),
         value: "MODE",
         default: Some("in-place"),

@@ -2,7 +2,7 @@
 
 use super::Typed;
 use crate::config::value::{self, InvalidValue};
-use crate::config::{Error, Preload, RollbackKeep, UpgradeMode};
+use crate::config::{Error, Preload, PreviewHeader, RollbackKeep, UpgradeMode};
 
 pub(super) fn preload(typed: &Typed) -> Result<Preload, Error> {
     Ok(
@@ -44,6 +44,25 @@ pub(super) fn rollback_keep(typed: &Typed) -> Result<RollbackKeep, Error> {
         Preload::InMold => keep,
         Preload::InWorkers => RollbackKeep::Workers,
     })
+}
+
+pub(super) fn preview_header(typed: &Typed) -> Result<Option<PreviewHeader>, Error> {
+    let clients = typed.value("preview_allow_ips", value::peers)?;
+    let header = typed.optional("preview_header", |text| {
+        let (name, value) = match text.split_once(':') {
+            Some((name, value)) => (name, Some(value.trim().into())),
+            None => (text, None),
+        };
+        let name = value::identifier_name(name.trim()).map_err(|_| {
+            InvalidValue::new("does not begin with the name of a header field of your own")
+        })?;
+        Ok((name, value))
+    })?;
+    Ok(header.map(|(name, value)| PreviewHeader {
+        name: name.into(),
+        value,
+        clients,
+    }))
 }
 
 /// Each of two masters would have these.

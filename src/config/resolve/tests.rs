@@ -104,6 +104,7 @@ fn every_setting_reaches_the_result() {
             "reload_engine" | "reload_extra_files" => ("reload", "true"),
             "request_id_header" => ("request_id", "true"),
             "rollback_keep" | "refork_after" => ("preload_app", "true"),
+            "preview_allow_ips" => ("preview_header", "x-preview"),
             "scale_wait" | "scale_idle" | "scale_memory" => ("workers", "2..8"),
             "keyfile" | "ca_certs" | "cert_reqs" | "tls_min_version" | "ssl_version"
             | "ciphers" | "no_tls_watch" | "redirect_https" => ("certfile", "site.pem"),
@@ -138,7 +139,7 @@ fn every_setting_reaches_the_result() {
             ("syslog_addr", _) => "tcp://h:1",
             ("syslog_facility", _) => "local0",
             ("statsd_host", _) => "h:1",
-            ("forwarded_allow_ips" | "proxy_allow_ips", _) => "*",
+            ("forwarded_allow_ips" | "proxy_allow_ips" | "preview_allow_ips", _) => "*",
             ("forwarded_headers", _) => "forwarded",
             ("secure_scheme_headers", _) => "X-Tls=1",
             ("static", _) => "/x=/tmp",

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::seed::MoldSeed;
 use crate::config::Settings;
 use crate::ipc::{
-    Board, ForkOrder, FromMold, FromWorker, Incoming, MoldChannel, Phase, ScoreboardState, ToMold,
-    ToWorker, TransferChannel, Transfers, WorkerChannel,
+    Board, ForkOrder, FromMold, FromWorker, HeldGeneration, Incoming, MoldChannel, Phase,
+    ScoreboardState, ToMold, ToWorker, TransferChannel, Transfers, WorkerChannel,
 };
 use crate::master::certificates::SharedCertificates;
 use crate::master::names;
@@ -33,6 +33,7 @@ pub struct MoldChild {
     pub(super) board: Board,
     pub(super) loaded_files: Option<OwnedFd>,
     pub(super) transfers: Option<Arc<TransferChannel>>,
+    pub(super) previews: Option<Arc<TransferChannel>>,
     pub(super) certificates: Option<SharedCertificates>,
     /// Of the listeners that come with each order; those of a preview last.
     pub(super) addresses: Vec<(ListenerAddress, Protection, Audience)>,
@@ -95,6 +96,7 @@ impl MoldChild {
         let MoldSeed {
             board,
             transfers,
+            previews,
             certificates,
             addresses,
         } = seed;
@@ -108,6 +110,7 @@ impl MoldChild {
             board,
             loaded_files: None,
             transfers,
+            previews,
             certificates,
             addresses,
             master,
@@ -304,6 +307,7 @@ impl Newborn {
         let seed = mold.settings.refork_after.map(|_| MoldSeed {
             board: mold.board,
             transfers: mold.transfers.clone(),
+            previews: mold.previews.clone(),
             certificates: mold.certificates.clone(),
             addresses: mold.addresses.clone(),
         });
@@ -325,6 +329,8 @@ impl Newborn {
             transfers: mold
                 .transfers
                 .map(|channel| Transfers::new(channel, mold.board, page)),
+            held: (mold.previews)
+                .and_then(|channel| HeldGeneration::new(channel, mold.board, page)),
             certificates: mold.certificates,
             channel,
             lifeline: mold.lifeline,

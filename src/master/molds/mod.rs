@@ -113,6 +113,7 @@ impl Shell<'_> {
                 board: self.fleet.scoreboard.board(),
                 loaded_files: self.helpers.watcher.take_loaded_files(),
                 transfers: generation_config.transfers.clone(),
+                previews: generation_config.previews.clone(),
                 certificates: self.shared_certificates(&generation_config),
                 addresses,
                 master,

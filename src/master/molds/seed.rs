@@ -10,6 +10,7 @@ use crate::sys::{Audience, ListenerAddress, Protection};
 pub struct MoldSeed {
     pub(super) board: Board,
     pub(super) transfers: Option<Arc<TransferChannel>>,
+    pub(super) previews: Option<Arc<TransferChannel>>,
     pub(super) certificates: Option<SharedCertificates>,
     pub(super) addresses: Vec<(ListenerAddress, Protection, Audience)>,
 }

@@ -146,6 +146,32 @@ impl Supervisor {
         })
     }
 
+    /// Whether that generation boots to be staged, or to be a canary.
+    #[must_use]
+    pub fn will_hold(&self, generation: Generation) -> bool {
+        let rollout = self.rollout().filter(|it| it.generation == generation);
+        rollout.is_some_and(|rollout| match rollout.stage {
+            RolloutStage::Staging | RolloutStage::CanaryBooting => true,
+            RolloutStage::Reloading
+            | RolloutStage::Staged
+            | RolloutStage::Canary
+            | RolloutStage::TakingBack => false,
+        })
+    }
+
+    /// The generation that is staged, or a canary.
+    #[must_use]
+    pub fn held(&self) -> Option<Generation> {
+        let rollout = self.rollout()?;
+        match rollout.stage {
+            RolloutStage::Staged | RolloutStage::Canary => Some(rollout.generation),
+            RolloutStage::Reloading
+            | RolloutStage::Staging
+            | RolloutStage::CanaryBooting
+            | RolloutStage::TakingBack => None,
+        }
+    }
+
     #[must_use]
     pub fn previous(&self) -> Option<PreviousView> {
         let previous = self.previous.as_ref()?;

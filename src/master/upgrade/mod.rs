@@ -248,6 +248,10 @@ impl Shell<'_> {
                     Some((*generation, (kept.keep(given), kept.keep(taken))))
                 })
                 .collect(),
+            previews: self.listening.previews.channel.as_ref().map(|channel| {
+                let (given, taken) = channel.ends();
+                (kept.keep(given), kept.keep(taken))
+            }),
             pid_file: self.upgrade.pid_file.clone(),
             restart_counters: self.reporting.restart_counters.clone(),
             note: self.reporting.note.clone(),

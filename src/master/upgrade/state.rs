@@ -79,6 +79,9 @@ pub struct State {
     /// Where the workers of each pass connections to each other. Older programs do not know it.
     #[serde(default)]
     pub transfers: Vec<(Generation, (RawFd, RawFd))>,
+    /// Where they pass them to a generation that is held.
+    #[serde(default)]
+    pub previews: Option<(RawFd, RawFd)>,
     pub pid_file: Option<PathBuf>,
     pub restart_counters: RestartCounters,
     pub note: Note,

@@ -242,6 +242,14 @@ impl Shell<'_> {
                 (generation, generation_config.begun_in(directory))
             })
             .collect();
+        if let Some((given, taken)) = state.previews {
+            let channel = TransferChannel::restore(copy(given)?, copy(taken)?);
+            self.listening.previews.channel = Some(Arc::new(channel));
+        }
+        let previews = self.listening.previews.channel_for(settings);
+        for config in self.generations.generation_configs.values_mut() {
+            config.previews.clone_from(&previews);
+        }
         for (generation, (given, taken)) in state.transfers {
             if let Some(config) = self.generations.generation_configs.get_mut(&generation) {
                 let channel = TransferChannel::restore(copy(given)?, copy(taken)?);

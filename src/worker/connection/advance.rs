@@ -108,6 +108,9 @@ impl Conn {
         s.clock.head_since = None;
         s.clock.released = false;
         s.stream = s.stream.next(head.has_body(), now);
+        if self.net.held.is_some() && self.passes_to_held(s, &head) {
+            return;
+        }
         let ledger = &self.net.ledger;
         ledger.identify(&mut head, &mut s.http);
         let entry = ledger.begin(&head, now);

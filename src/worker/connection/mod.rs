@@ -13,6 +13,7 @@ mod output;
 mod pace;
 mod pending_body;
 mod plain_http;
+mod previews;
 mod share;
 pub(super) mod spool;
 mod state;

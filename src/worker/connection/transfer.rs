@@ -21,6 +21,26 @@ impl Conn {
         body: &[&[u8]],
         give: impl FnOnce(BorrowedFd<'_>, Transferred) -> bool,
     ) -> bool {
+        let is_repeatable = match head.body_framing() {
+            BodyFraming::None | BodyFraming::Length(_) => true,
+            BodyFraming::Chunked | BodyFraming::Stream => false,
+        };
+        if !is_repeatable {
+            return false;
+        }
+        let mut received = head.received().to_vec();
+        body.iter()
+            .for_each(|piece| received.extend_from_slice(piece));
+        self.leave_to(s, &received, give)
+    }
+
+    /// `received`: what was taken from the connection of the request in progress, as it came.
+    pub(super) fn leave_to(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        received: &[u8],
+        give: impl FnOnce(BorrowedFd<'_>, Transferred) -> bool,
+    ) -> bool {
         let (Some(listener), None) = (self.listener, self.key.stream()) else {
             return false;
         };
@@ -29,16 +49,11 @@ impl Conn {
             && !s.is_unsent()
             && !s.write_closed
             && !s.stream.left;
-        let is_repeatable = match head.body_framing() {
-            BodyFraming::None | BodyFraming::Length(_) => true,
-            BodyFraming::Chunked | BodyFraming::Stream => false,
-        };
-        if !is_untouched || !is_repeatable || self.net.sends_proxy_header(self.peer) {
+        if !is_untouched || self.net.sends_proxy_header(self.peer) {
             return false;
         }
-        let mut received = head.received().to_vec();
-        let body = body.iter().copied().chain(s.stream.body.pieces());
-        body.for_each(|piece| received.extend_from_slice(piece));
+        let mut received = received.to_vec();
+        (s.stream.body.pieces()).for_each(|piece| received.extend_from_slice(piece));
         received.extend_from_slice(s.http.unread());
         let Some(fd) = s.transport.plain_socket() else {
             return false;

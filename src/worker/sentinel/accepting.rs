@@ -60,6 +60,11 @@ impl Watching {
     /// Accepts at the listeners of a preview, before its generation serves.
     pub(super) fn preview(&mut self) {
         self.audience = Audience::Preview;
+        if self.own.net.held.is_some() {
+            // A kept connection's next request may not ask for this generation.
+            self.own.net.drain.close_after_answers();
+            self.watch_previews();
+        }
         self.begin_to_accept();
     }
 
@@ -78,6 +83,7 @@ impl Watching {
         self.own.net.page.set_state(ScoreboardState::Accepting);
         self.listen();
         self.watch_transfers();
+        self.watch_previews();
         self.begin_to_accept();
     }
 
@@ -128,6 +134,7 @@ impl Watching {
             // A worker that was woken for a connection and could not accept it (it was full, or just killed) cannot
             // pass the wake-up on: the others check from time to time.
             Accepting::Armed => {
+                self.expect_what_is_left();
                 self.disarm(Accepting::No);
                 self.arm();
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Accepting, AfterDrain, MasterCommand, Watching};
 use crate::ipc::{DrainReason, FromWorker, ScoreboardState};
-use crate::sys::{self, wait_readable};
+use crate::sys::{self, Audience, wait_readable};
 use crate::worker::network::millis;
 
 /// Maximum duration of a fast stop.
@@ -124,9 +124,17 @@ impl Watching {
         self.own.commands.set_after_drain(AfterDrain::Exit);
         self.own.net.begin_drain(DrainReason::Shutdown);
         self.stop_accepting();
-        let end = sys::monotonic_ms() + FAST_MS;
+        let now = sys::monotonic_ms();
+        let end = now + FAST_MS;
         self.end_by(end);
-        self.own.commands.give(MasterCommand::Fast { end });
+        self.own.commands.give(match self.audience {
+            Audience::Everybody => MasterCommand::Fast { end },
+            // Its generation is removed, not the server stopped: requests of a preview may end.
+            Audience::Preview => MasterCommand::Drain {
+                until: now + FAST_MS * 2 / 5,
+                end,
+            },
+        });
         self.own.net.wake.wake();
     }
 

@@ -79,6 +79,7 @@ impl Sentinel {
                         kept_at: 0,
                         shedder: Shedder::default(),
                         expects_transfers: false,
+                        watches_previews: false,
                     }
                     .run()
                 })
@@ -111,6 +112,8 @@ struct Watching {
     shedder: Shedder,
     /// Other workers have passed connections on, and not all may have been taken.
     expects_transfers: bool,
+    /// What other generations pass on is noticed.
+    watches_previews: bool,
 }
 
 impl Watching {

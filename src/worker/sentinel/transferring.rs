@@ -4,9 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Accepting, TRANSFERS, Watching};
-use crate::ipc::{MOST_RECEIVED, ScoreboardState, TransferTake, Transferred, Transfers};
-use crate::sys;
+use crate::ipc::{
+    self, HeldGeneration, MOST_RECEIVED, ScoreboardState, TransferTake, Transferred, Transfers,
+};
 use crate::sys::epoll::WatchMode;
+use crate::sys::{self, Audience};
 use crate::worker::intake::Accepted;
 
 /// A connection that another worker has passed on.
@@ -129,6 +131,18 @@ impl Watching {
         }
     }
 
+    /// Once: its generation is held or about to be, or may be a canary in which it has taken another worker's place.
+    pub(super) fn watch_previews(&mut self) {
+        if std::mem::replace(&mut self.watches_previews, true) {
+            return;
+        }
+        if let Some(held) = &self.own.net.held
+            && let Err(error) = (self.epoll).add(held.as_fd(), WatchMode::ReadableEdge, TRANSFERS)
+        {
+            tracing::error!(%error, "connections of other generations are not taken");
+        }
+    }
+
     /// Another worker has passed connections on. All that accept see it.
     pub(super) fn notice_transfer(&mut self) {
         self.expects_transfers = true;
@@ -163,12 +177,34 @@ impl Watching {
     }
 
     fn take_in_transfer(&self) -> TransferIntake {
+        let own = self.own.transfers.as_ref();
+        let own = own.map_or(TransferIntake::Nothing, |own| self.take_in(|| own.take()));
+        let held = self.own.net.held.as_ref();
+        let held = held.filter(|held| held.is_own() || self.serves_what_is_left(held));
+        match (own, held) {
+            (TransferIntake::Nothing, Some(held)) => self.take_in(|| held.take()),
+            (own, _) => own,
+        }
+    }
+
+    /// What was passed on to a generation that has ended meanwhile.
+    fn serves_what_is_left(&self, held: &HeldGeneration) -> bool {
+        self.audience == Audience::Everybody && held.is_left()
+    }
+
+    /// From time to time, where that can happen.
+    pub(super) fn expect_what_is_left(&mut self) {
+        let held = self.own.net.held.as_ref();
+        self.expects_transfers |= held.is_some_and(|held| self.serves_what_is_left(held));
+    }
+
+    fn take_in(&self, take: impl Fn() -> ipc::Result<TransferTake>) -> TransferIntake {
         let net = &self.own.net;
-        let (Some(mut room), Some(transfers)) = (net.intake.open(), &self.own.transfers) else {
+        let Some(mut room) = net.intake.open() else {
             return TransferIntake::Nothing;
         };
         let accepted = loop {
-            match transfers.take() {
+            match take() {
                 Ok(TransferTake::Connection(fd, connection)) => {
                     break Accepted {
                         fd,

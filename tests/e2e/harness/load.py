@@ -45,9 +45,9 @@ class Load:
     keep_alive: one connection as long as the server allows (it says so with `Connection: close`); else one per request.
     """
 
-    def __init__(self, server, clients=4, keep_alive=True, path="/", pause=0.001, expect=200):
+    def __init__(self, server, clients=4, keep_alive=True, path="/", pause=0.001, expect=200, headers=()):
         self._server, self._path, self._keep_alive = server, path, keep_alive
-        self._pause, self._expect = pause, expect
+        self._pause, self._expect, self._headers = pause, expect, list(headers)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.exchanges = []
@@ -69,7 +69,7 @@ class Load:
         client = before = None
         while not self._stop.is_set():
             started, name = time.monotonic(), str(next(_numbers))
-            headers = [("x-load-request", name)] + ([] if self._keep_alive else [("connection", "close")])
+            headers = [("x-load-request", name), *self._headers] + ([] if self._keep_alive else [("connection", "close")])
             try:
                 client = client or self._server.connect(timeout=20.0)
                 response = client.get(self._path, headers=headers)
