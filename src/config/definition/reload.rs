@@ -120,7 +120,7 @@ pub(super) const SETTINGS: &[Definition] = &[
     Definition {
         long: Some("preview-header"),
         value: "NAME[:VALUE]",
-        help: "A header field whose requests are served by the version that is staged or a canary, at the public addresses",
+        help: "A header field whose requests are served by the version that is staged or a canary",
         more: "Its worker gets the connection before the app has seen the request. From clients in --preview-allow-ips only, and not over TLS or HTTP/2, nor after \
                a PROXY header: those connections stay where they are.",
         ..Definition::new("preview_header", Group::Reload, ValueType::Text)

@@ -77,7 +77,7 @@ complete -c rgun -n "__fish_rgun_needs_command" -l reload-surge -d 'On reload, r
 complete -c rgun -n "__fish_rgun_needs_command" -l rollback-window -d 'Keep the workers of the previous version for this long, for `rgun ctl rollback`; 0: not at all [default: 0]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l rollback-keep -d 'What is kept for that long: the previous version\'s workers, or with --preload its mold alone [workers, mold] [default: workers]' -r -f -a "workers\t''
 mold\t''"
-complete -c rgun -n "__fish_rgun_needs_command" -l preview-header -d 'A header field whose requests are served by the version that is staged or a canary, at the public addresses' -r
+complete -c rgun -n "__fish_rgun_needs_command" -l preview-header -d 'A header field whose requests are served by the version that is staged or a canary' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l preview-allow-ips -d 'Clients that --preview-header is meant for: addresses, networks, or * for all [default: 127.0.0.1,::1]' -r
 complete -c rgun -n "__fish_rgun_needs_command" -l upgrade-mode -d 'Whether an upgrade goes on in the same process, or fork: starts a second master, as gunicorn does [in-place, fork] [default: in-place]' -r -f -a "in-place\t''
 fork\t''"
