@@ -487,7 +487,10 @@ fn descriptors_and_memory_stay_flat_over_a_thousand_deaths() {
     eventually("no zombie is left", || {
         server.children().iter().all(|(_, state)| *state != 'Z')
     });
-    assert_eq!(server.descriptors(), before);
+    // What it had of the last workers is closed a turn after they are reaped.
+    eventually("as many descriptors as before", || {
+        server.descriptors() == before
+    });
 }
 
 fn workers_hold_nothing_of_each_other() {
