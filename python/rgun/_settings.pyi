@@ -51,11 +51,14 @@ class Settings(TypedDict, total=False):
     boot_timeout: str | float | PathLike[str] | None
     warm_up: str | float | PathLike[str] | None
     preload_app: bool | None
+    refork_after: str | float | PathLike[str] | None
     ready_path: str | float | PathLike[str] | None
     ready_host: str | float | PathLike[str] | None
     reload_surge: str | float | PathLike[str] | None
     rollback_window: str | float | PathLike[str] | None
     rollback_keep: str | float | PathLike[str] | None
+    preview_header: str | float | PathLike[str] | None
+    preview_allow_ips: str | Sequence[str] | None
     upgrade_mode: str | float | PathLike[str] | None
     upgrade_timeout: str | float | PathLike[str] | None
     shutdown_delay: str | float | PathLike[str] | None

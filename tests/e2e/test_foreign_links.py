@@ -1,6 +1,7 @@
 """Root writes in directories that other users own: links there must not lead it to other files."""
 
 import os
+import stat
 import pwd
 import signal
 
@@ -61,12 +62,13 @@ def test_links_at_every_name_that_a_pid_file_could_be_drafted_at(launch, app, th
     assert not (theirs / "rgun.pid").exists()
 
 
-def test_a_fifo_in_the_place_of_the_pid_file_is_not_read(launch, app, theirs):
+def test_a_fifo_in_the_place_of_the_pid_file_is_neither_read_nor_replaced(launch, app, theirs):
     app.copy("hello.py")
     os.mkfifo(theirs / "rgun.pid")
     server = launch("app:app", "--pid", theirs / "rgun.pid")
-    server.wait_ready()
-    assert (theirs / "rgun.pid").read_text() == f"{server.master}\n"
+    assert server.wait_exit() == 1
+    assert "something that is not a regular file is in its place" in server.log.wait_end()
+    assert stat.S_ISFIFO((theirs / "rgun.pid").stat().st_mode)
 
 
 @pytest.mark.parametrize("option", ["--pid", "--error-logfile", "--access-logfile"])
