@@ -77,3 +77,12 @@ pub fn command(deployment: &Deployment, variables: &DeploymentVariables) -> Vec<
 fn value_of(variables: &DeploymentVariables, name: &str) -> Option<String> {
     variables.get(name)?.value.clone()
 }
+
+/// Name, value and place of each, for tests.
+#[cfg(test)]
+pub fn listed(variables: &DeploymentVariables) -> Vec<(&str, Option<&str>, &str)> {
+    variables
+        .iter()
+        .map(|(name, one)| (name.as_str(), one.value.as_deref(), one.place.as_str()))
+        .collect()
+}

@@ -37,10 +37,15 @@ impl HeldGeneration {
         self.word.load(Relaxed) == self.own.generation()
     }
 
-    /// Another generation than this worker's is held, and has workers that take connections.
-    pub fn is_another(&self) -> bool {
+    /// A generation is held, and it is not this worker's. One look at a word.
+    pub fn is_elsewhere(&self) -> bool {
         let held = self.word.load(Relaxed);
-        held != 0 && held != self.own.generation() && self.takes(held)
+        held != 0 && held != self.own.generation()
+    }
+
+    /// It also has workers that take connections: a look at the pages of all workers.
+    pub fn is_another(&self) -> bool {
+        self.is_elsewhere() && self.takes(self.word.load(Relaxed))
     }
 
     /// No worker takes what is in the channel: it was passed on before that was known.
@@ -114,7 +119,7 @@ mod tests {
         assert!(serving.is_another() && !serving.is_own() && !serving.is_left());
         assert!(!new.is_another() && new.is_own());
         new.own.set_state(ScoreboardState::Draining);
-        assert!(!serving.is_another() && serving.is_left());
+        assert!(serving.is_elsewhere() && !serving.is_another() && serving.is_left());
         new.own.set_state(ScoreboardState::Accepting);
         board.set_held(None);
         assert!(!serving.is_another() && !new.is_own());

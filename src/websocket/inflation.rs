@@ -1,5 +1,5 @@
-//! A compressed message that has arrived, on the way to the whole that it is inflated to: in steps of bounded work, so
-//! that a large message delays nobody. The window that it refers to stays with the connection.
+//! Inflates a compressed message that has arrived, in steps of bounded work, so that a large one does not delay other
+//! connections. The window that it refers to stays with the connection.
 
 use bytes::BytesMut;
 use zlib_rs::{InflateFlush, Status};

@@ -180,7 +180,7 @@ impl ComposeService<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::environment::{command, variables};
+    use crate::doctor::environment::{command, listed, variables};
     use crate::doctor::files::yaml::documents;
     use std::time::Duration;
 
@@ -270,12 +270,8 @@ services:
                 .collect::<Vec<_>>()
         );
         let variables = variables(&found[0], &std::collections::BTreeMap::new());
-        let shown: Vec<_> = variables
-            .iter()
-            .map(|(name, one)| (name.as_str(), one.value.as_deref(), one.place.as_str()))
-            .collect();
         assert_eq!(
-            shown,
+            listed(&variables),
             [
                 ("A", Some("1"), "deploy/a.env:1"),
                 ("B", Some("2"), "deploy/b.env:1"),

@@ -143,27 +143,7 @@ pub fn systemd_word(text: &str, lookup: VariableLookup<'_>) -> Option<Vec<String
         let value = lookup(rest)?;
         return crate::config::split(&value).ok();
     }
-    let mut output = String::new();
-    let mut rest = text.as_str();
-    while let Some(place) = rest.find('$') {
-        output.push_str(rest.get(..place)?);
-        let after = rest.get(place + 1..)?;
-        if let Some(others) = after.strip_prefix('$') {
-            output.push('$');
-            rest = others;
-        } else if let Some((name, others)) = after
-            .strip_prefix('{')
-            .and_then(|inside| inside.split_once('}'))
-        {
-            output.push_str(&lookup(name)?);
-            rest = others;
-        } else {
-            output.push('$');
-            rest = after;
-        }
-    }
-    output.push_str(rest);
-    Some(vec![output])
+    bracketed(&text, ['{', '}'], lookup).map(|word| vec![word])
 }
 
 /// systemd.unit(5), "Specifiers": only the ones that are the same for every unit of the system.
@@ -192,17 +172,21 @@ pub fn specifiers(text: &str) -> Option<String> {
 
 /// `$(NAME)`; `$$` is one `$`.
 pub fn kubernetes(text: &str, lookup: VariableLookup<'_>) -> Option<String> {
+    bracketed(text, ['(', ')'], lookup)
+}
+
+/// A `$` and a name between these brackets is a variable; `$$` is one `$`.
+fn bracketed(text: &str, [open, close]: [char; 2], lookup: VariableLookup<'_>) -> Option<String> {
     let mut output = String::new();
     let mut rest = text;
-    while let Some(place) = rest.find('$') {
-        output.push_str(rest.get(..place)?);
-        let after = rest.get(place + 1..)?;
+    while let Some((before, after)) = rest.split_once('$') {
+        output.push_str(before);
         if let Some(others) = after.strip_prefix('$') {
             output.push('$');
             rest = others;
         } else if let Some((name, others)) = after
-            .strip_prefix('(')
-            .and_then(|inside| inside.split_once(')'))
+            .strip_prefix(open)
+            .and_then(|inside| inside.split_once(close))
         {
             output.push_str(&lookup(name)?);
             rest = others;

@@ -249,7 +249,7 @@ impl KubernetesManifest<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::environment::{command, variables};
+    use crate::doctor::environment::{command, listed, variables};
     use crate::doctor::files::yaml::documents;
 
     fn found(text: &str) -> (Vec<Deployment>, VariableMaps) {
@@ -320,12 +320,8 @@ configMapGenerator:
             (Some(768 << 20), "k8s.yaml: shop")
         );
         let variables = variables(web, &maps);
-        let shown: Vec<_> = variables
-            .iter()
-            .map(|(name, one)| (name.as_str(), one.value.as_deref(), one.place.as_str()))
-            .collect();
         assert_eq!(
-            shown,
+            listed(&variables),
             [
                 ("COUNT", Some("2"), "k8s.yaml:32"),
                 ("NODE", None, "k8s.yaml:24"),

@@ -113,7 +113,7 @@ fn entries(text: &str) -> Vec<UnitEntry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::environment::{command, variables};
+    use crate::doctor::environment::{command, listed, variables};
     use std::collections::BTreeMap;
     use std::time::Duration;
 
@@ -161,12 +161,8 @@ mod tests {
         let text = "[Service]\nEnvironment=OLD=1\nEnvironment=\nEnvironment=A=1 \"B=two words\" C=%t/x D=%i\nEnvironmentFile=-/etc/shop.env\nEnvironmentFile=/etc/absent.env\nPassEnvironment=E\nExecStart=rgun app:app $OPTS -b ${A}\n";
         let service = found(text).expect("it runs rgun");
         let variables = variables(&service, &BTreeMap::new());
-        let shown: Vec<_> = variables
-            .iter()
-            .map(|(name, one)| (name.as_str(), one.value.as_deref(), one.place.as_str()))
-            .collect();
         assert_eq!(
-            shown,
+            listed(&variables),
             [
                 ("A", Some("1"), "deploy/a.service:4"),
                 ("B", Some("file"), "/etc/shop.env:2"),

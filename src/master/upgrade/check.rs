@@ -65,7 +65,7 @@ pub fn answer(secret: &str) -> String {
 /// What is handed over in a trial.
 pub struct HandedOver<'a> {
     pub state: &'a MemFile,
-    /// In the state, and in the answer of whoever has read it.
+    /// In the state, and in the answer of the program that has read it.
     pub secret: String,
     /// They are there under the same numbers.
     pub descriptors: &'a [RawFd],

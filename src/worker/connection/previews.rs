@@ -23,8 +23,9 @@ impl Conn {
         let (Some(held), Some(header)) = (&self.net.held, &self.net.settings.preview_header) else {
             return false;
         };
-        // In this order: usually none is held, which costs a look at one word.
-        if !held.is_another() || !is_asked_for(header, head) || !self.may_preview(header, head) {
+        // In this order: usually none is held, and of the requests meanwhile few have the field. The pages are looked at last.
+        let is_wanted = held.is_elsewhere() && is_asked_for(header, head);
+        if !is_wanted || !self.may_preview(header, head) || !held.is_another() {
             return false;
         }
         let passed = self.leave_to(s, head.received(), |fd, connection| {

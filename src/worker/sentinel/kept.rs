@@ -19,7 +19,7 @@ impl Watching {
         (blocked && self.own.transfers.is_some()).then_some(self.kept_at)
     }
 
-    /// Nobody reads the connections of a blocked event loop: that is done here. Threads have a standby thread for it.
+    /// The connections of a blocked event loop are read here. In a WSGI worker a standby thread reads them.
     pub(super) fn look_at_kept_connections(&mut self) {
         let now = sys::monotonic_ms();
         if self.kept_due().is_none_or(|due| now < due) {

@@ -49,7 +49,7 @@ impl Oracle {
         );
         law!(
             supervisor.plan.refork_after.is_some() && self.mold_can_fork(generation),
-            "{action:?}, which nobody wants"
+            "{action:?} without --refork-after, or with a mold that cannot fork"
         );
         let notes = self.reforks.entry(generation).or_default();
         let open = notes.ordered.is_none() && notes.adopted.is_none() && !notes.refused;

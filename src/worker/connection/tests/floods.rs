@@ -121,7 +121,10 @@ fn a_flood_of_pipelined_requests_that_are_answered_at_once() {
             answer(&exchange, b"").expect("a client");
             answered += 1;
         }
-        assert!(turns < 100, "it does not go on");
+        assert!(
+            turns < 100,
+            "the message is not complete after {turns} turns"
+        );
     }
     assert!(turns >= 100 / usize::from(STEPS));
     assert_eq!(statuses(&client.far).len(), 100);
