@@ -6,6 +6,6 @@ mod shared;
 mod state;
 mod watch;
 
-pub use self::renewal::{CertificatesState, check, for_a_server_without_master};
+pub use self::renewal::{check, for_a_server_without_master};
 pub use self::shared::SharedCertificates;
-pub use self::state::{CertificateState, Certificates};
+pub use self::state::{CertificateState, Certificates, CertificatesState};

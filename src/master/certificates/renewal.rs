@@ -1,20 +1,16 @@
 //! Loads the certificates at a start and an upgrade, and replaces them in all workers when their files have changed.
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
 use super::shared::SharedCertificates;
-use super::state::{CertificateState, Certificates, warn};
+use super::state::{CertificateState, Certificates, CertificatesState, warn};
 use super::watch::CertificateWatch;
 use crate::config::{Settings, TlsSettings, WatchCertificates};
 use crate::ipc::{self, ToWorker};
 use crate::master::Error;
 use crate::master::descriptors::{KeptDescriptors, copy};
 use crate::master::shell::Shell;
-use crate::master::supervisor::Generation;
 use crate::sys::{Document, clock};
 use crate::tls::{self, CertificateSummary, Material, Problem};
 
@@ -31,13 +27,6 @@ enum RenewalCause {
     /// The files have changed.
     Watch,
     Command,
-}
-
-/// What a program that goes on in this one's place takes over: the memory of the keys, and of each generation's certificates.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct CertificatesState {
-    keys: RawFd,
-    generations: Vec<(Generation, RawFd)>,
 }
 
 /// The certificates for a server without a master, if it uses TLS. They are not replaced when their files change.

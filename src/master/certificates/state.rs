@@ -2,16 +2,18 @@
 //! step is due.
 
 use std::collections::BTreeSet;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 use super::shared::SharedCertificates;
 use super::watch::CertificateWatch;
 use crate::config::TlsSettings;
 use crate::ipc::TicketKeys;
 use crate::master::Error;
-use crate::master::supervisor::Incarnation;
+use crate::master::supervisor::{Generation, Incarnation};
 use crate::sys::{self, Document, clock};
 use crate::tls::{self, CertificateSummary, Material, Problem};
 
@@ -32,6 +34,13 @@ impl Certificates {
             tickets: state.keys,
         }
     }
+}
+
+/// What a program that goes on in this one's place takes over: the memory of the keys, and of each generation's certificates.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CertificatesState {
+    pub(super) keys: RawFd,
+    pub(super) generations: Vec<(Generation, RawFd)>,
 }
 
 /// Certificate state of the master, beside that of each generation.
