@@ -18,6 +18,8 @@ fn main() {
     let executable = config.executable().unwrap_or_default();
     let (version, flags) =
         facts(executable).unwrap_or((config.version().to_string(), String::new()));
+    let target = std::env::var("TARGET").unwrap_or_default();
+    println!("cargo:rustc-env=RGUN_TARGET={target}");
     println!("cargo:rustc-env=RGUN_PYTHON={executable}");
     println!("cargo:rustc-env=RGUN_PYTHON_VERSION={version}");
     println!("cargo:rustc-env=RGUN_PYTHON_ABI_FLAGS={flags}");

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 
-use crate::cli::{self, EntryError, EntryPoint};
+use crate::cli::{self, Artifact, EntryError, EntryPoint};
 use crate::config::Settings;
 use crate::ipc::{FromWorker, Phase};
 use crate::master::{Host, Launch, MoldChild, WorkerInit};
@@ -165,6 +165,10 @@ impl Host for Embedded {
 }
 
 impl EntryPoint for Embedded {
+    fn artifact(&self) -> Artifact {
+        Artifact::Binary
+    }
+
     fn interpreter(&self) -> String {
         format!("CPython {}", fit::first_word(loaded_version()))
     }

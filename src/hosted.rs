@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use crate::cli::{self, EntryError, EntryPoint};
+use crate::cli::{self, Artifact, EntryError, EntryPoint};
 use crate::config::{Occurs, Settings, ValueType, definitions};
 use crate::master::{Host, Launch, MoldChild, WorkerInit};
 use crate::sys::daemon::open_stdio;
@@ -63,6 +63,10 @@ impl Host for Hosted {
 }
 
 impl EntryPoint for Hosted {
+    fn artifact(&self) -> Artifact {
+        Artifact::Wheel
+    }
+
     fn python(&self, _setting: Option<&Path>) -> Result<PathBuf, EntryError> {
         Ok(self.python.clone())
     }

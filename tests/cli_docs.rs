@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap_complete::Shell;
+use rgun::cli::Artifact;
 
 /// What the wheel installs below `share`.
 const SHARE: &str = "python/rgun.data/data/share";
@@ -25,8 +26,20 @@ fn the_schema_is_not_stale() {
 }
 
 #[test]
-fn the_manual_page_is_not_stale() {
-    not_stale(&format!("{SHARE}/man/man1/rgun.1"), &rgun::cli::manual());
+fn the_manual_pages_are_not_stale() {
+    let pages = rgun::cli::manuals(Artifact::Wheel);
+    for (name, page) in &pages {
+        not_stale(&format!("{SHARE}/man/man1/{name}.1"), page);
+    }
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(SHARE)
+        .join("man/man1");
+    let files = std::fs::read_dir(directory).expect("the pages");
+    assert_eq!(
+        files.count(),
+        pages.len(),
+        "a page of a command that is gone"
+    );
 }
 
 #[test]
@@ -36,7 +49,10 @@ fn the_completions_are_not_stale() {
         (Shell::Zsh, "zsh/site-functions/_rgun"),
         (Shell::Fish, "fish/vendor_completions.d/rgun.fish"),
     ] {
-        not_stale(&format!("{SHARE}/{place}"), &rgun::cli::completions(shell));
+        not_stale(
+            &format!("{SHARE}/{place}"),
+            &rgun::cli::completions(shell, Artifact::Wheel),
+        );
     }
 }
 

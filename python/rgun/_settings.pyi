@@ -147,3 +147,4 @@ class Settings(TypedDict, total=False):
     spool_limit: str | float | PathLike[str] | None
     check_config: bool | None
     print_config: bool | None
+    print_changed: bool | None

@@ -4,7 +4,7 @@ use clap::builder::EnumValueParser;
 use clap::{Arg, ArgAction, Command};
 use clap_complete::Shell;
 
-use super::help;
+use super::{Artifact, help};
 use crate::config::{Definition, Occurs, Support, ValueType, understood};
 
 /// Names of the arguments that are not settings; no setting has one of these names.
@@ -12,6 +12,14 @@ pub(super) const HELP: &str = "--help";
 pub(super) const VERSION: &str = "--version";
 pub(super) const COMPLETIONS: &str = "--completions";
 pub(super) const MAN: &str = "--man";
+
+/// With the options that mean something in that artifact; all others are understood as well.
+pub(super) fn command_of(artifact: Artifact) -> Command {
+    match artifact {
+        Artifact::Binary => command(),
+        Artifact::Wheel => command().mut_arg("python", |argument| argument.hide(true)),
+    }
+}
 
 pub(super) fn command() -> Command {
     let command = Command::new("rgun")
@@ -35,20 +43,22 @@ pub(super) fn command() -> Command {
                 .value_name("SHELL")
                 .value_parser(EnumValueParser::<Shell>::new())
                 .help("Print a completion script for that shell")
+                .long_help("Print a completion script for that shell. The wheel installs those of bash, zsh and fish.")
                 .hide_short_help(true)
                 .help_heading(last),
             Arg::new(MAN)
                 .long("man")
                 .action(ArgAction::SetTrue)
                 .help("Print the manual page, as roff")
+                .long_help("Print the manual page, as roff; of a command: rgun ctl --man, rgun ctl reload --man.")
                 .hide_short_help(true)
                 .help_heading(last),
             Arg::new(VERSION)
                 .long("version")
                 .short('v')
                 .short_alias('V')
-                .action(ArgAction::Version)
-                .help("Print the version")
+                .action(ArgAction::Count)
+                .help("Print the version; twice (-vv): with commit and platform")
                 .help_heading(last),
             Arg::new(HELP)
                 .long("help")

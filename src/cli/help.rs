@@ -59,8 +59,22 @@ pub(super) fn long(definition: &Definition) -> String {
         // The backticks are for the settings page.
         let _ = write!(text, " {}", definition.more.replace('`', ""));
     }
+    if let Some(long) = definition.long {
+        // gunicorn's spellings of the same words.
+        let respelt = definition
+            .aliases
+            .iter()
+            .filter(|alias| letters(alias) == letters(long));
+        respelt.for_each(|alias| {
+            let _ = write!(text, " [also --{alias}]");
+        });
+    }
     notes(&mut text, definition);
     text
+}
+
+fn letters(spelling: &str) -> String {
+    spelling.replace(['-', '_'], "")
 }
 
 /// Writing to a `String` cannot fail.
@@ -78,13 +92,28 @@ fn notes(text: &mut String, definition: &Definition) {
     }
 }
 
-pub(super) fn examples(length: Length) -> &'static str {
-    match length {
-        Length::Short => "\
+/// Where the documentation of this version is, in a build of a repository that has an address.
+const DOCUMENTATION: &str = match option_env!("RGUN_DOCUMENTATION") {
+    Some(address) => address,
+    None => "",
+};
+
+pub(super) fn examples(length: Length) -> String {
+    let text = match length {
+        Length::Short => SHORT,
+        Length::Long => LONG,
+    };
+    match DOCUMENTATION {
+        "" => text.to_owned(),
+        address => format!("{text}\n\nDocumentation: {address}"),
+    }
+}
+
+const SHORT: &str = "\
 Example: rgun config.asgi:application -b 0.0.0.0:8000 -w 4
-All options, signals and more examples: rgun --help. A running server: rgun ctl --help",
-        Length::Long => {
-            "\
+All options, signals and more examples: rgun --help. A running server: rgun ctl --help";
+
+const LONG: &str = "\
 Examples:
   Django, four workers, reachable from outside
     rgun config.asgi:application -b 0.0.0.0:8000 -w 4
@@ -104,7 +133,4 @@ A running server is inspected and controlled by rgun ctl: status, reload, scale,
 Signals to the master:
   TERM       finish in-flight requests within --graceful-timeout, then exit; a second one: exit at once
   INT, QUIT  exit fast
-  HUP        reload: new workers take over when all are ready; until then, or if one fails, the old ones serve"
-        }
-    }
-}
+  HUP        reload: new workers take over when all are ready; until then, or if one fails, the old ones serve";

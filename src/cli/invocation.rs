@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::ArgMatches;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
 use clap_complete::Shell;
 
-use super::command::{COMPLETIONS, MAN, command};
+use super::command::{COMPLETIONS, MAN, VERSION, command};
 use super::usage;
+use super::version::VersionDetail;
 use crate::config::{
     CMD_ARGS, Error, Files, HookScript, Layer, Layers, OWN_CMD_ARGS, Origin, ProcessEnvironment,
     Resolved, Settings, ValueType, answer, cfg, definition, environment, files, idle, location,
@@ -22,7 +23,7 @@ use crate::config::{
 pub(super) enum Parsed {
     /// Ready to be printed, with its colours.
     Help(clap::builder::StyledStr),
-    Version,
+    Version(VersionDetail),
     Completions(Shell),
     Manual,
     Run(Box<ConfigurationSources>),
@@ -85,13 +86,22 @@ pub fn settings(
 ) -> Result<Settings, Error> {
     match parse(arguments, process_environment)? {
         Parsed::Run(sources) => sources.resolve(process_environment).map(|it| it.settings),
-        Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
+        Parsed::Help(_) | Parsed::Version(_) | Parsed::Completions(_) | Parsed::Manual => {
             Err(Error::NoApp)
         }
     }
 }
 
 pub(super) fn parse(
+    arguments: &[OsString],
+    process_environment: &ProcessEnvironment,
+) -> Result<Parsed, Error> {
+    parse_by(&command(), arguments, process_environment)
+}
+
+/// `command`: the help is its own.
+pub(super) fn parse_by(
+    command: &Command,
     arguments: &[OsString],
     process_environment: &ProcessEnvironment,
 ) -> Result<Parsed, Error> {
@@ -103,7 +113,7 @@ pub(super) fn parse(
         };
         let words = split(text).map_err(|_| usage::unbalanced(variable))?;
         let words = words.into_iter().map(OsString::from).collect();
-        match options(words, &Origin::CmdArgs(variable))? {
+        match options(command, words, &Origin::CmdArgs(variable))? {
             Ok(layer) => stronger.push(layer),
             Err(page) => return Ok(page),
         }
@@ -113,7 +123,7 @@ pub(super) fn parse(
     if let Some(error) = usage::command_word(arguments) {
         return Err(error);
     }
-    match options(arguments.to_vec(), &Origin::CommandLine)? {
+    match options(command, arguments.to_vec(), &Origin::CommandLine)? {
         Ok(layer) => stronger.push(layer),
         Err(page) => return Ok(page),
     }
@@ -221,15 +231,18 @@ impl ConfigurationSources {
 }
 
 /// The options among those words, or the page that they request instead of a run.
-fn options(words: Vec<OsString>, origin: &Origin) -> Result<Result<Layer, Parsed>, Error> {
-    match command().try_get_matches_from(words) {
+fn options(
+    command: &Command,
+    words: Vec<OsString>,
+    origin: &Origin,
+) -> Result<Result<Layer, Parsed>, Error> {
+    match command.clone().try_get_matches_from(words) {
         Ok(matches) => Ok(match page(&matches) {
             Some(page) => Err(page),
             None => Ok(layer(&matches, origin)),
         }),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp => Ok(Err(Parsed::Help(error.render()))),
-            ErrorKind::DisplayVersion => Ok(Err(Parsed::Version)),
             _ => Err(usage::explained(&error, origin)),
         },
     }
@@ -238,6 +251,11 @@ fn options(words: Vec<OsString>, origin: &Origin) -> Result<Result<Layer, Parsed
 fn page(matches: &ArgMatches) -> Option<Parsed> {
     if matches.get_flag(MAN) {
         return Some(Parsed::Manual);
+    }
+    match matches.get_count(VERSION) {
+        0 => {}
+        1 => return Some(Parsed::Version(VersionDetail::Short)),
+        _ => return Some(Parsed::Version(VersionDetail::Full)),
     }
     matches
         .get_one(COMPLETIONS)

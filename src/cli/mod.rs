@@ -13,6 +13,7 @@ mod reading;
 mod report;
 mod subcommand;
 mod usage;
+mod version;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{
-    Error, Lifespan, LogTarget, ProcessEnvironment, ProcessMode, Resolved, RunMode, Settings,
-    effective,
+    Error, Layers, Lifespan, LogTarget, ProcessEnvironment, ProcessMode, Resolved, RunMode,
+    Settings, effective,
 };
 use crate::master::upgrade::first::FirstMaster;
 use crate::master::upgrade::{CHECK, PreviousMaster, rehearse, take_over};
@@ -34,7 +35,7 @@ use invocation::{ConfigurationSources, Parsed};
 use reading::{Reading, SettingsFailure};
 use subcommand::Subcommand;
 
-pub use generated::{completions, manual};
+pub use generated::{completions, manual, manuals};
 pub use invocation::settings;
 
 /// How long the last log lines may take to be written.
@@ -42,6 +43,9 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The interface of an entry (hosted or embedded).
 pub trait EntryPoint: Host {
+    /// Which of rgun's forms this is.
+    fn artifact(&self) -> Artifact;
+
     /// The Python that workers run in, as `--version` names it: `CPython 3.12.1`. Must not start an interpreter.
     fn interpreter(&self) -> String;
 
@@ -69,6 +73,15 @@ pub trait EntryPoint: Host {
 
     /// `--in-process`: serves from these listeners; returns the exit code.
     fn serve_here(&self, settings: &Arc<Settings>, listeners: Vec<Listener>) -> u8;
+}
+
+/// How rgun is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Artifact {
+    /// The program, which chooses a Python.
+    Binary,
+    /// The extension module of one Python.
+    Wheel,
 }
 
 /// Why an entry does not run, as an error message.
@@ -121,21 +134,26 @@ enum Before<'a> {
 
 fn run(arguments: Vec<OsString>, entry: &dyn EntryPoint, before: Option<Before<'_>>) -> u8 {
     let arguments = subcommand::help_words(arguments);
+    if let Some(page) = subcommand::manual_page(&arguments).and_then(|name| generated::page(&name))
+    {
+        return report::print(&page);
+    }
     match subcommand::split(&arguments) {
         Some((Subcommand::Ctl, rest)) => return ctl::main(rest),
         Some((Subcommand::Init, rest)) => return init::main(rest),
         Some((Subcommand::Doctor, rest)) => return doctor::main(rest, entry),
         None => {}
     }
+    let command = command::command_of(entry.artifact());
     let process_environment = ProcessEnvironment::of_this_process();
     if let Some(error) = subcommand::mistyped(&arguments, &process_environment.directory) {
         return report::configuration(&error);
     }
-    match invocation::parse(&arguments, &process_environment) {
+    match invocation::parse_by(&command, &arguments, &process_environment) {
         Ok(Parsed::Help(text)) => report::page(&text),
-        Ok(Parsed::Version) => report::version(&entry.interpreter()),
-        Ok(Parsed::Completions(shell)) => report::print(&completions(shell)),
-        Ok(Parsed::Manual) => report::print(&manual()),
+        Ok(Parsed::Version(detail)) => report::print(&version::text(entry, detail)),
+        Ok(Parsed::Completions(shell)) => report::print(&completions(shell, entry.artifact())),
+        Ok(Parsed::Manual) => report::print(&manual(entry.artifact())),
         Ok(Parsed::Run(mut sources)) => start(
             &mut sources,
             &arguments,
@@ -164,7 +182,7 @@ fn start(
     let Resolved { mode, mut settings } = match sources.resolve(process_environment) {
         Ok(resolved) => resolved,
         // All other settings are valid.
-        Err(Error::NoApp) if layers.given("print_config").last().is_some() => {
+        Err(Error::NoApp) if requests_print(&layers) => {
             return report::print(&effective(&layers));
         }
         Err(error) => return report::configuration(&error),
@@ -195,6 +213,12 @@ fn start(
             check(settings, sources, entry, Tries::App)
         }
     }
+}
+
+fn requests_print(layers: &Layers) -> bool {
+    ["print_config", "print_changed"]
+        .into_iter()
+        .any(|name| !layers.given(name).is_empty())
 }
 
 /// `--upgrade-check`: the configuration was read, and so is what the running program hands over.

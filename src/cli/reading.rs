@@ -90,7 +90,7 @@ impl Configuration for Reading<'_> {
         let parsed = invocation::parse(self.arguments, self.process_environment);
         let sources = match parsed.map_err(|error| misconfigured(&error))? {
             Parsed::Run(sources) => sources,
-            Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
+            Parsed::Help(_) | Parsed::Version(_) | Parsed::Completions(_) | Parsed::Manual => {
                 return Err(misconfigured(&Error::NoApp));
             }
         };

@@ -65,15 +65,6 @@ pub(super) fn page(text: &StyledStr) -> u8 {
     }
 }
 
-pub(super) fn version(interpreter: &str) -> u8 {
-    let version = env!("CARGO_PKG_VERSION");
-    if interpreter.is_empty() {
-        print(&format!("rgun {version}\n"))
-    } else {
-        print(&format!("rgun {version} ({interpreter})\n"))
-    }
-}
-
 /// A reader that closes early (`rgun --help | head`) is no failure; a disk that is full is one.
 pub(super) fn print(text: &str) -> u8 {
     match written(text) {

@@ -57,6 +57,17 @@ pub(super) fn help_words(arguments: Vec<OsString>) -> Vec<OsString> {
     }
 }
 
+/// The name of the manual page that is asked for: `rgun ctl reload --man`. Without a command it is an option like others.
+pub(super) fn manual_page(arguments: &[OsString]) -> Option<String> {
+    let (last, words) = arguments.split_last()?;
+    let first = words.first()?;
+    if last != "--man" || Subcommand::called(first).is_none() {
+        return None;
+    }
+    let words: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
+    Some(format!("rgun-{}", words?.join("-")))
+}
+
 /// A word alone that is nearly a command, and no module in `directory`: `rgun docter`. An installed module of that name is
 /// `docter:app`.
 pub(super) fn mistyped(arguments: &[OsString], directory: &Path) -> Option<Error> {
@@ -108,6 +119,20 @@ mod tests {
             ("site help", "site help"),
         ] {
             assert_eq!(help_words(words(typed)), words(meant), "{typed}");
+        }
+    }
+
+    #[test]
+    fn the_manual_page_of_a_command_is_named_as_man_names_it() {
+        for (typed, name) in [
+            ("ctl --man", Some("rgun-ctl")),
+            ("ctl reload --man", Some("rgun-ctl-reload")),
+            ("init --man", Some("rgun-init")),
+            ("--man", None),
+            ("app:app --man", None),
+            ("ctl --man reload", None),
+        ] {
+            assert_eq!(manual_page(&words(typed)).as_deref(), name, "{typed}");
         }
     }
 

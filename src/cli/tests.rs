@@ -27,7 +27,7 @@ fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Answer, Er
     };
     Ok(match invocation::parse(&arguments, &process_environment)? {
         Parsed::Help(_) | Parsed::Completions(_) | Parsed::Manual => Answer::Help,
-        Parsed::Version => Answer::Version,
+        Parsed::Version(_) => Answer::Version,
         Parsed::Run(sources) => Answer::Run(Box::new(sources.resolve(&process_environment)?)),
     })
 }
@@ -71,6 +71,8 @@ fn messages() {
         &["run", "site:app"],
         &["serve", "site:app", "-w", "2"],
         &["site:app", "--completions", "tcsh"],
+        &["--completions"],
+        &["site:app", "--prot", "80"],
         &["site:app", "--wokers", "4"],
         &["site:app", "--worker_class", "asgi"],
         &["site:app", "--work", "4"],
@@ -147,7 +149,7 @@ fn messages() {
 fn spellings_of_gunicorn() {
     let settings = resolved(
         "-b :80 --bind=unix:/run/a.sock -w4 -k gthread --threads 2 -t 60 --log-file - --access-logfile - -e A=b --env C=d \
-         --limit-request-field_size 100 --asgi-loop asyncio -m 007 -p /run/a.pid site:app",
+         --limit-request-field-size 100 --asgi-loop asyncio -m 007 -p /run/a.pid site:app",
     )
     .settings;
     assert_eq!(

@@ -4,13 +4,15 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::config::{Error, ErrorSubject, Origin, Support, definitions, foreign, understood};
+use crate::config::{
+    Error, ErrorSubject, Foreign, Origin, Support, definitions, foreign, foreign_near, understood,
+};
 
 pub(super) fn explained(error: &clap::Error, origin: &Origin) -> Error {
     let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let (message, hint) = match error.kind() {
         ErrorKind::UnknownArgument => unknown(&argument, text(error, ContextKind::SuggestedArg)),
-        ErrorKind::InvalidValue => (format!("{} needs a value", first_word(&argument)), None),
+        ErrorKind::InvalidValue => value_needed(error, first_word(&argument)),
         ErrorKind::TooManyValues => (format!("{} takes no value", first_word(&argument)), None),
         ErrorKind::InvalidUtf8 => ("an argument is not valid UTF-8".to_owned(), None),
         // Any other error of clap's: its first line.
@@ -76,11 +78,36 @@ fn unknown(argument: &str, suggested: Option<String>) -> (String, Option<String>
     }
     let hint = abbreviated(option)
         .or(suggested.filter(|name| is_useful(name)))
-        .map(|name| format!("did you mean `{name}`?"));
+        .map(|name| format!("did you mean `{name}`?"))
+        .or_else(|| {
+            let Foreign {
+                option,
+                verdict,
+                advice,
+            } = foreign_near(option)?;
+            Some(format!("`{option}` {verdict}: {advice}"))
+        });
     (
         format!("there is no option {option}"),
         hint.or_else(|| Some("`rgun --help` lists them".to_owned())),
     )
+}
+
+/// The value is missing, or is none of a list.
+fn value_needed(error: &clap::Error, option: &str) -> (String, Option<String>) {
+    let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
+    let message = if value.is_empty() {
+        format!("{option} needs a value")
+    } else {
+        format!("{option} cannot be `{value}`")
+    };
+    let hint = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(known)) if !known.is_empty() => {
+            Some(format!("there are {}", known.join(", ")))
+        }
+        _ => None,
+    };
+    (message, hint)
 }
 
 /// Whether it can be given: not an option that is refused.

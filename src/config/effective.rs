@@ -5,14 +5,28 @@ use std::fmt::Write;
 use super::value::switch;
 use super::{Definition, Group, Layers, Occurs, Support, ValueType, definitions, understood};
 
+/// Those that say what to print are about this run alone.
+const ABOUT_PRINTING: [&str; 2] = ["print_config", "print_changed"];
+
+/// All settings, or with `--changed` those that differ from their defaults.
 #[must_use]
 pub fn effective(layers: &Layers) -> String {
+    let only_changed = layers
+        .given("print_changed")
+        .last()
+        .is_some_and(|given| switch(&given.text) == Ok(true));
     let mut text = String::new();
     for group in Group::ALL {
+        let settings: Vec<_> = definitions()
+            .filter(|definition| definition.group == group)
+            .filter(|definition| !ABOUT_PRINTING.contains(&definition.name))
+            .filter(|definition| !only_changed || differs(definition, layers))
+            .collect();
+        if settings.is_empty() {
+            continue;
+        }
         let gap = if text.is_empty() { "" } else { "\n" };
         let _ = writeln!(text, "{gap}# {}", group.heading());
-        let settings = definitions()
-            .filter(|definition| definition.group == group && definition.name != "print_config");
         for definition in settings {
             line(&mut text, definition, layers);
         }
@@ -26,6 +40,19 @@ pub fn effective(layers: &Layers) -> String {
         idle.for_each(|definition| line(&mut text, definition, layers));
     }
     text
+}
+
+fn differs(definition: &Definition, layers: &Layers) -> bool {
+    let default = definition.default.or(match definition.kind {
+        ValueType::Switch => Some("false"),
+        _ => None,
+    });
+    let given = layers.given(definition.name);
+    let several = definition.occurs == Occurs::Repeatedly && given.len() > 1;
+    given.last().is_some_and(|last| {
+        let value = shown(definition.kind, &last.text);
+        several || default.is_none_or(|default| shown(definition.kind, default) != value)
+    })
 }
 
 /// Writing to a `String` cannot fail.
@@ -151,5 +178,34 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn what_has_changed_is_what_differs_from_the_defaults() {
+        let mut layer = Layer::default();
+        for (name, text) in [
+            ("print_changed", "true"),
+            ("print_config", "true"),
+            ("workers", "4"),
+            ("timeout", "30"),
+            ("sendfile", "1"),
+            ("reload", "yes"),
+            ("bind", ":80"),
+            ("bind", ":81"),
+        ] {
+            layer.add(definition(name).unwrap(), text, Origin::CommandLine);
+        }
+        let shown = effective(&Layers::new(vec![layer]));
+        let expected = "\
+# Where to listen
+bind = [\":80\", \":81\"]  # command line
+
+# Workers
+workers = 4  # command line
+
+# Development
+reload = true  # command line
+";
+        assert_eq!(shown, expected);
     }
 }

@@ -47,6 +47,19 @@ pub fn foreign(option: &str) -> Option<Foreign> {
     })
 }
 
+/// One that was probably meant by a misspelt option.
+#[must_use]
+pub fn foreign_near(option: &str) -> Option<Foreign> {
+    let known = PROGRAMS
+        .iter()
+        .flat_map(|program| program.options)
+        .map(|(known, _)| (strsim::damerau_levenshtein(known, option), *known));
+    let (_, nearest) = known
+        .filter(|(distance, known)| *distance <= if known.len() > 8 { 2 } else { 1 })
+        .min()?;
+    foreign(nearest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,7 +45,7 @@ pub use definition::{
 pub use effective::effective;
 pub use error::{Error, ErrorSubject};
 pub use files::{DirectoryIndex, DjangoFiles, Fallthrough, Immutable, StaticFiles, StaticMount};
-pub use foreign::{Foreign, foreign};
+pub use foreign::{Foreign, foreign, foreign_near};
 pub use http2::*;
 pub use layer::{Given, Layer, Layers};
 pub use location::{Files, Script, files};

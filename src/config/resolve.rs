@@ -212,7 +212,7 @@ pub fn resolve(
         // Last: `--print-config` reports every other error, and works without an app.
         app: app(&typed)?,
     };
-    let mode = if typed.switch("print_config")? {
+    let mode = if typed.switch("print_config")? || typed.switch("print_changed")? {
         RunMode::PrintConfig
     } else if typed.switch("check_config")? {
         RunMode::CheckConfig

@@ -30,6 +30,13 @@ pub struct EventLog {
 }
 
 impl EventLog {
+    /// The last line. A start that failed has the reason as its last line.
+    pub fn stopped(&self, exit_code: u8) {
+        if !self.start_failed {
+            tracing::info!(event = "server_stopped", exit_code, "stopped");
+        }
+    }
+
     pub fn write(&mut self, report: &Report, workers: &Workers, molds: &Molds) {
         let pid = |worker: &Who| {
             workers

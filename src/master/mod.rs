@@ -266,5 +266,8 @@ fn serve(
     if let Some(path) = shell.upgrade.pid_file.take() {
         PidFile::written(path).remove();
     }
+    if let Ok(RunOutcome::Exit(code)) = end {
+        shell.reporting.event_log.stopped(code);
+    }
     end
 }

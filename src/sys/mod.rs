@@ -17,6 +17,7 @@ mod forked;
 mod identity;
 mod inherited;
 pub mod inotify;
+pub mod kernel;
 mod listener;
 mod local_time;
 mod lookup;

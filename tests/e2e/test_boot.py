@@ -251,10 +251,22 @@ def test_version_and_help(launch):
     shown = launch(None, "--version", bind=None)
     assert shown.wait_exit() == 0
     assert re.search(r"rgun \d+\.\d+\.\d+", shown.log.wait_end())
+    whole = launch(None, "--version", "-v", bind=None)
+    assert whole.wait_exit() == 0
+    assert re.search(r"^commit: .+\nbuilt for: \S+-linux-\S+\npython: /.+\nkernel: Linux \S+ \S+$", whole.log.wait_end(), re.MULTILINE)
     helped = launch(None, "--help", bind=None)
     assert helped.wait_exit() == 0
     for flag in ("--bind", "--workers", "--graceful-timeout", "--ready-path"):
         assert flag in helped.log.wait_end()
+    # It has a Python of its own.
+    assert "--python <" not in helped.log.wait_end()
+
+
+def test_the_last_line_of_a_stopped_server_says_so(serve):
+    server = serve("hello.py")
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert server.log.wait_end().rstrip().splitlines()[-1].endswith("stopped exit_code=0")
 
 
 @pytest.mark.both_artifacts

@@ -45,6 +45,13 @@ def test_each_value_is_shown_with_its_source(ask, app):
     assert line(ask("--print-config"), "backlog").startswith("backlog = 7  # rgun.toml:")
 
 
+def test_what_differs_from_the_defaults_is_shown_alone(ask, app):
+    app.write("timeout = 30\n", "rgun.toml")
+    answer = ask("--print-config", "--changed", "--backlog", "7", RGUN_WORKERS="4")
+    assert answer.returncode == 0
+    assert answer.stdout == "# Where to listen\nbacklog = 7  # command line\n\n# Workers\nworkers = 4  # $RGUN_WORKERS\n"
+
+
 def test_printing_also_checks_the_app(ask, app):
     app.write("raise SystemError('no such thing')")
     answer = ask("app:app", "--print-config")

@@ -52,7 +52,7 @@ show(wsgi_app="app:app", raw_env={"A": "1"}, access_log_format="-")
     assert shown == [
         "['app:app', '--bind=127.0.0.1:1', '--bind=unix:/tmp/a', '--workers=4', '--reload', '--env=A=1', '--env=B=2']",
         "['app:app', '--chdir=/srv', '--forwarded-allow-ips=10.0.0.1,::1', '--threads', '2']",
-        "['app:app', '--env=A=1', '--access-logformat=-']",
+        "['app:app', '--env=A=1', '--access-log-format=-']",
     ]
 
 

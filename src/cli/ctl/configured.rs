@@ -37,7 +37,7 @@ fn read() -> Result<(ControlSocket, Option<String>), Error> {
     match invocation::parse(&[], &process_environment)? {
         Parsed::Run(sources) => control(&sources.layers(), &process_environment),
         // Requested by a variable that holds arguments.
-        Parsed::Help(_) | Parsed::Version | Parsed::Completions(_) | Parsed::Manual => {
+        Parsed::Help(_) | Parsed::Version(_) | Parsed::Completions(_) | Parsed::Manual => {
             Ok((ControlSocket::Usual, None))
         }
     }

@@ -10,8 +10,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("accesslog", Group::Logs, ValueType::Path)
     },
     Definition {
-        long: Some("access-logformat"),
-        aliases: &["access-log-format"],
+        long: Some("access-log-format"),
+        aliases: &["access-logformat"],
         value: "FORMAT",
         default: Some(r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#),
         help: "The format of those lines, as with gunicorn, or json",

@@ -64,8 +64,8 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("limit_request_fields", Group::Clients, ValueType::Number)
     },
     Definition {
-        long: Some("limit-request-field_size"),
-        aliases: &["limit-request-field-size"],
+        long: Some("limit-request-field-size"),
+        aliases: &["limit-request-field_size"],
         value: "BYTES",
         default: Some("8190"),
         help: "The longest header field (longer ones get 431); 0 for the most that rgun allows, 1 MiB",

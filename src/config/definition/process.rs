@@ -85,4 +85,10 @@ pub(super) const SETTINGS: &[Definition] = &[
         help: "Print each setting and where it comes from, then load the app",
         ..Definition::new("print_config", Group::Process, ValueType::Switch)
     },
+    Definition {
+        long: Some("print-changed"),
+        aliases: &["changed"],
+        help: "As --print-config, but only the settings that differ from their defaults",
+        ..Definition::new("print_changed", Group::Process, ValueType::Switch)
+    },
 ];

@@ -14,7 +14,7 @@ pub(super) const PROGRAM: ForeignServer = ForeignServer {
         ),
         (
             "--http1-buffer-size",
-            "use `--limit-request-field_size BYTES`",
+            "use `--limit-request-field-size BYTES`",
         ),
         ("--http1-pipeline-flush", "leave it out"),
         ("--http2-adaptive-window", "leave it out"),
@@ -67,7 +67,7 @@ pub(super) const PROGRAM: ForeignServer = ForeignServer {
         ),
         (
             "--access-log-fmt",
-            "use `--access-logformat FORMAT`, with gunicorn's names",
+            "use `--access-log-format FORMAT`, with gunicorn's names",
         ),
         ("--blocking-threads", "use `--threads N`"),
         (

@@ -38,7 +38,7 @@ pub(super) const PROGRAM: ForeignServer = ForeignServer {
         ("--no-use-colors", "set the variable NO_COLOR"),
         (
             "--h11-max-incomplete-event-size",
-            "use `--limit-request-field_size BYTES`",
+            "use `--limit-request-field-size BYTES`",
         ),
         ("--ssl-certfile", "use `--certfile FILE`"),
         (

@@ -49,7 +49,7 @@ pub(super) const PROGRAM: ForeignServer = ForeignServer {
             "--http-timeout",
             "use `--body-timeout SECONDS` and `--write-timeout SECONDS`",
         ),
-        ("--buffer-size", "use `--limit-request-field_size BYTES`"),
+        ("--buffer-size", "use `--limit-request-field-size BYTES`"),
         ("--limit-post", "use `--limit-request-body BYTES`"),
         ("--post-buffering", "large bodies always are: leave it out"),
         ("--listen", "use `--backlog N`"),

@@ -17,9 +17,9 @@ fn instead(method: &str) -> &'static str {
             "--access-log-exclude and --access-log-sample choose what the access log has"
         }
         "atoms" | "atoms_wrapper_class" | "_get_user" => {
-            "--access-logformat has %({name}i)s, %({name}o)s and %({name}e)s, or json"
+            "--access-log-format has %({name}i)s, %({name}o)s and %({name}e)s, or json"
         }
-        "now" => "--access-logformat json has RFC 3339 times",
+        "now" => "--access-log-format json has RFC 3339 times",
         "reopen_files" | "close_on_exec" => "SIGUSR1 reopens the files",
         "critical" | "error" | "warning" | "info" | "debug" | "exception" | "log" => {
             "--log-level chooses messages, and --log-config or logconfig_dict give gunicorn.error filters and handlers"

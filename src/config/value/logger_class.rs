@@ -112,7 +112,7 @@ fn around(name: &str, format: &str) -> ParsedValue<()> {
     if shape.pieces.iter().any(strange) {
         return Err(
             InvalidValue::new(format!("has more than %(message)s in {name}"))
-                .hint("--access-logformat has the time as %(t)s and the process as %(p)s")
+                .hint("--access-log-format has the time as %(t)s and the process as %(p)s")
                 .understood(),
         );
     }

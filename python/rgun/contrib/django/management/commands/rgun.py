@@ -71,7 +71,7 @@ class Command(BaseCommand):
             wish.setdefault("timeout", 0)
             wish.setdefault("accesslog", "-")
         # Its output is for a program or a file.
-        prints = bool(wish.get("print_config"))
+        prints = bool(wish.get("print_config") or wish.get("print_changed"))
         if reloads and not prints:
             self.stdout.write("Watching for file changes with rgun\n")
         if not options["skip_checks"] and not prints:
