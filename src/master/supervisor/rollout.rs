@@ -114,6 +114,7 @@ impl Supervisor {
         };
         let returns = matches!(rollout.goal, Goal::Return { .. });
         let forks = self.can_fork(generation);
+        let holds_memory = self.takes_back();
         // Returning workers need no mold.
         if !forks && done < target && !returns {
             return None;
@@ -148,6 +149,7 @@ impl Supervisor {
                 Some(WorkerLife::Serving) if returns => standby += 1,
                 None if left => standby += 1,
                 Some(_) => {}
+                None if holds_memory => break,
                 None if forks && (booting < limit || fault!(self, TooManyBoots)) => {
                     booting += 1;
                     self.spawn(slot, generation, boot_timeout);

@@ -159,6 +159,24 @@ fn rollback_boots_who_has_ended_before_anybody_leaves() {
 }
 
 #[test]
+fn rollback_boots_nobody_while_an_abandoned_boot_holds_memory() {
+    let mut story = reloaded();
+    story.memory = Some(AvailableMemory {
+        limit: 500,
+        free: 150,
+        worker: 100,
+    });
+    story.exits(1, KILLED);
+    story.signal(Signal::Hup).config(3, windowed(2));
+    assert_eq!(story.spawned(), [5]);
+    story.control(8, Command::Rollback);
+    let incarnation = Incarnation(5);
+    assert!(story.did(&Action::Terminate { incarnation }));
+    assert!(story.spawned().is_empty(), "{:?}", story.actions);
+    assert_eq!(story.exits(5, KILLED).spawned(), [6]);
+}
+
+#[test]
 fn nothing_is_kept_when_the_last_of_them_has_ended() {
     let mut story = reloaded();
     story.exits(1, KILLED).exits(2, KILLED);
