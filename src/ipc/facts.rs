@@ -47,6 +47,8 @@ pub struct ServiceFacts {
     pub reloads: u64,
     pub reloads_failed: u64,
     pub restarts: [u64; CAUSES.len()],
+    /// How often the monitor has died, or hung, and was started again.
+    pub monitor_restarts: u64,
     /// Of the first listeners, in their order: connections that wait to be accepted, and how many may. TCP's only.
     pub queues: [Queue; header::QUEUES],
     pub scaling: ScalingFacts,
@@ -83,6 +85,7 @@ impl ServiceFacts {
             reloads: word(header::RELOADS),
             reloads_failed: word(header::RELOADS + 1),
             restarts: std::array::from_fn(|cause| word(header::RESTARTS + cause)),
+            monitor_restarts: word(header::MONITOR_RESTARTS),
             queues: std::array::from_fn(|n| Queue {
                 waiting: word(header::QUEUE + 2 * n),
                 most: word(header::QUEUE + 2 * n + 1),
@@ -111,6 +114,7 @@ impl ServiceFacts {
         for (cause, count) in self.restarts.iter().enumerate() {
             store(header::RESTARTS + cause, *count);
         }
+        store(header::MONITOR_RESTARTS, self.monitor_restarts);
         for (n, queue) in self.queues.iter().enumerate() {
             store(header::QUEUE + 2 * n, queue.waiting);
             store(header::QUEUE + 2 * n + 1, queue.most);

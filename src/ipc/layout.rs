@@ -5,7 +5,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 13;
+pub const VERSION: u64 = 14;
 
 /// The header.
 pub mod header {
@@ -41,7 +41,10 @@ pub mod header {
     /// Two words for each listener: waiting, most.
     pub const QUEUE: usize = 32;
     pub const QUEUES: usize = 16;
-    pub const WORDS: usize = 64;
+    /// `MonitorBeat`.
+    pub const MONITOR_BEAT: usize = 64;
+    pub const MONITOR_RESTARTS: usize = 65;
+    pub const WORDS: usize = 72;
 }
 
 /// Counters that only grow; the same order in a page and in a slot's totals.
@@ -135,4 +138,4 @@ pub mod entry {
 const _: () = assert!(page::COUNTERS + counter::WORDS <= page::ENTRIES);
 const _: () = assert!(page::ENTRIES + page::ENTRY_COUNT * entry::WORDS <= page::WORDS);
 const _: () = assert!(page::ENTRY_COUNT < 64);
-const _: () = assert!(header::QUEUE + 2 * header::QUEUES <= header::WORDS);
+const _: () = assert!(header::QUEUE + 2 * header::QUEUES <= header::MONITOR_BEAT);

@@ -18,6 +18,7 @@ mod layout;
 mod leader;
 mod message;
 mod mold;
+mod monitor_beat;
 #[allow(
     clippy::indexing_slicing,
     reason = "a page's layout is fixed, and its length is checked when it is made"
@@ -38,6 +39,7 @@ pub use layout::VERSION as SCOREBOARD_VERSION;
 pub use leader::Leadership;
 pub use message::*;
 pub use mold::{ForkOrder, FromMold, MoldChannel, MoldHandle, ToMold, mold_channel};
+pub use monitor_beat::MonitorBeat;
 pub use page::{InFlight, InFlightMark, Page, ScoreboardState, Ticket};
 pub use scoreboard::Scoreboard;
 pub use tickets::{TicketKey, TicketKeys};

@@ -98,6 +98,7 @@ impl Shell<'_> {
                 self.abort(incarnation);
             }
             Action::StartHelper { helper } => return self.start_helper(helper),
+            Action::KillHelper { helper } => self.kill_helper(helper),
             Action::Lead { leader } => {
                 let leader = leader.map(|incarnation| incarnation.0);
                 self.fleet.scoreboard.set_leader(leader);
@@ -118,6 +119,7 @@ impl Shell<'_> {
             Action::MeasureScaleRoom => self.measure_scale_room(),
             Action::CompareGenerations { canary, old } => self.compare_generations(canary, old),
             Action::SampleHeartbeats => self.sample_heartbeats(),
+            Action::SampleHelpers => self.sample_helpers(),
             Action::CloseListeners => self.listening.listeners.close(),
             Action::ReadConfig { generation } => self.read_config(generation),
             Action::ReopenLogs => self.reopen_logs(),

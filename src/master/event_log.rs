@@ -230,6 +230,12 @@ impl EventLog {
             Report::Stopping {
                 mode: StopMode::Fast,
             } => tracing::info!(event = "server_stopping", mode = "fast", "stopping"),
+            Report::HelperHung { helper, age } => tracing::error!(
+                event = "helper_hung",
+                helper = helper_words(*helper),
+                silent_ms = ms(*age),
+                "helper hung, killing it and starting another one"
+            ),
             Report::HelperPaced { helper, retry } => tracing::info!(
                 helper = helper_words(*helper),
                 failures = failures(*retry),

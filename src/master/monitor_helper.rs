@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::helper_init::HelperInit;
-use super::monitor_process::MonitorProcess;
+use super::monitor_process::{ExitCause, MonitorProcess};
 use super::names;
 use super::shell::{End, LoopControl, Shell};
 use super::supervisor::{Helper, HelperEnd};
@@ -18,6 +18,9 @@ const QUEUES_EVERY_MS: u64 = 1_000;
 
 impl Shell<'_> {
     pub(super) fn start_monitor(&mut self) -> LoopControl {
+        if let Some(beat) = self.fleet.scoreboard.monitor_beat() {
+            beat.clear();
+        }
         self.host.before_fork();
         let master = Pid::this();
         match fork() {
@@ -28,8 +31,8 @@ impl Shell<'_> {
             Ok(Fork::Parent { child: pid }) => {
                 self.host.after_fork_parent();
                 tracing::debug!(pid = pid.as_raw(), "monitor started");
-                let renewed = false;
-                self.helpers.monitor.running = Some(MonitorProcess { pid, renewed });
+                let exit = ExitCause::Own;
+                self.helpers.monitor.running = Some(MonitorProcess { pid, exit });
                 LoopControl::Go
             }
             Err(error) => {
@@ -96,6 +99,7 @@ impl Shell<'_> {
             reloads: self.reporting.restart_counters.reloads,
             reloads_failed: self.reporting.restart_counters.reloads_failed,
             restarts,
+            monitor_restarts: self.reporting.restart_counters.monitor,
             queues,
             scaling: self.scaling_facts(),
         });

@@ -24,8 +24,18 @@ pub struct MonitorHelper {
 #[derive(Debug)]
 pub(super) struct MonitorProcess {
     pub(super) pid: Pid,
-    /// Its exit was caused by us.
-    pub(super) renewed: bool,
+    pub(super) exit: ExitCause,
+}
+
+/// What its exit will mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCause {
+    /// It was not caused by us.
+    Own,
+    /// Another one takes its place, or the server ends.
+    Renewed,
+    /// It hung, and was killed.
+    Hung,
 }
 
 impl MonitorHelper {
@@ -36,8 +46,11 @@ impl MonitorHelper {
     /// `None`: the process was not the monitor.
     pub fn ended(&mut self, pid: Pid, exit: ProcessExit) -> Option<HelperEnd> {
         let running = self.running.take_if(|running| running.pid == pid)?;
-        if running.renewed {
-            return Some(HelperEnd::Renewed);
+        match running.exit {
+            ExitCause::Renewed => return Some(HelperEnd::Renewed),
+            // Logged when it was found.
+            ExitCause::Hung => return Some(HelperEnd::Failed),
+            ExitCause::Own => {}
         }
         let ended = ExitText(workers::exit(exit));
         tracing::error!(pid = pid.as_raw(), exit = %ended, "monitor died");
@@ -51,14 +64,18 @@ impl MonitorHelper {
 
     /// The one that the program before has started.
     pub fn restore(&mut self, pid: Pid) {
-        let renewed = false;
-        self.running = Some(MonitorProcess { pid, renewed });
+        let exit = ExitCause::Own;
+        self.running = Some(MonitorProcess { pid, exit });
     }
 
     /// Ends it so that another one is started at once, with the log that is open now.
     pub fn renew(&mut self) {
+        self.kill(ExitCause::Renewed);
+    }
+
+    pub fn kill(&mut self, exit: ExitCause) {
         if let Some(running) = &mut self.running {
-            running.renewed = true;
+            running.exit = exit;
             drop(kill(running.pid, SignalNumber::KILL));
         }
     }

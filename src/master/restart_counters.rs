@@ -40,6 +40,9 @@ impl Cause {
 pub struct RestartCounters {
     causes: [u64; Cause::ALL.len()],
     slots: BTreeMap<Slot, u64>,
+    /// Of the monitor, which has no slot.
+    #[serde(default)]
+    pub monitor: u64,
     pub reloads: u64,
     pub reloads_failed: u64,
 }

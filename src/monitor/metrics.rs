@@ -315,6 +315,13 @@ impl Snapshot {
         )?;
         family(
             encoder,
+            "rgun_monitor_restarts",
+            "How often the monitor has died or hung, and was started again",
+            MetricType::Counter,
+            |metric| metric.encode_counter::<NoLabelSet, _, u64>(&facts.monitor_restarts, None),
+        )?;
+        family(
+            encoder,
             "rgun_reloads",
             "Reloads by result",
             MetricType::Counter,

@@ -22,7 +22,8 @@ use super::MonitorInit;
 use super::flow::{ClientFlow, MonitorStream};
 use super::listener::MonitorListener;
 use super::response::Answers;
-use crate::sys::stream;
+use crate::ipc::Board;
+use crate::sys::{clock, stream};
 
 /// The most clients; the oldest connection is closed when another one comes.
 const MOST: usize = 64;
@@ -32,6 +33,8 @@ const LONGEST_HEAD: usize = 16 * 1024;
 const MOST_FIELDS: usize = 64;
 /// How long to wait for a free descriptor.
 const RECOVERY: Duration = Duration::from_millis(100);
+/// How often the master is shown that the loop turns.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Runs until the master is gone.
 ///
@@ -67,6 +70,7 @@ async fn serve(post: MonitorInit) -> io::Result<()> {
         addresses,
         [certificates, companions],
     )));
+    spawn_local(beat(board));
     let mut clients: VecDeque<AbortHandle> = VecDeque::new();
     while let Some(accepted) = accept(&listeners, &master).await? {
         clients.retain(|client| !client.is_finished());
@@ -93,6 +97,14 @@ async fn serve(post: MonitorInit) -> io::Result<()> {
         yield_now().await;
     }
     Ok(())
+}
+
+/// A task like those of the clients: it shows that they get their turns.
+async fn beat(board: Board) {
+    while let Some(beat) = board.monitor_beat() {
+        beat.set(clock::monotonic_ms());
+        sleep(BEAT).await;
+    }
 }
 
 /// The next connection, or why there is none; `None`: the master is gone.

@@ -465,3 +465,38 @@ def app(environ, start_response):
     start_response("200 OK", [])
     return [b"done"]
 """
+
+
+def test_a_monitor_that_is_stopped_is_replaced(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    eventually(lambda: admin.status("/-/live") == 200, "it answers")
+    (monitor,) = monitors(server)
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        server.log.wait(r"helper hung, killing it and starting another one helper=monitor silent_ms=1\d{4}", timeout=30)
+        eventually(lambda: monitors(server) not in ([], [monitor]), "another one")
+        assert admin.status("/-/live") == 200
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(monitor, signal.SIGCONT)
+    assert admin.total("rgun_monitor_restarts_total") == 1
+    assert admin.total("rgun_worker_restarts_total") == 0
+    assert not server.log.find("monitor died"), "one line says it"
+
+
+def test_a_server_that_was_suspended_keeps_its_monitor(watched):
+    server, admin = watched(1)
+    server.wait_ready()
+    eventually(lambda: admin.status("/-/live") == 200, "it answers")
+    (monitor,) = monitors(server)
+    family = [monitor, *server.ready_pids(), server.master]
+    for pid in family:
+        os.kill(pid, signal.SIGSTOP)
+    # As long as that a beat of before it would be too old.
+    time.sleep(12)
+    for pid in reversed(family):
+        os.kill(pid, signal.SIGCONT)
+    server.log.wait("the master did not run")
+    eventually(lambda: admin.status("/-/live") == 200, "it answers again")
+    assert monitors(server) == [monitor] and not server.log.find("helper hung")

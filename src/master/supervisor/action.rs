@@ -50,6 +50,8 @@ pub enum Action {
     Abort { incarnation: Incarnation },
     /// Start that helper; `HelperEnded` follows when it exits.
     StartHelper { helper: Helper },
+    /// SIGKILL to a helper that hangs; `HelperEnded` follows as a failure.
+    KillHelper { helper: Helper },
     /// That worker is the leader from now on, and no other one.
     Lead { leader: Option<Incarnation> },
     /// Start that companion as the settings of that generation have it. Answered by `CompanionStarted`, and by `CompanionEnded`
@@ -77,6 +79,8 @@ pub enum Action {
     CompareGenerations { canary: Generation, old: Generation },
     /// Feed one `Event::Heartbeats` with every ready worker.
     SampleHeartbeats,
+    /// Feed one `Event::HelperBeat` for each helper with a heartbeat.
+    SampleHelpers,
     /// Close the master's own listeners: the server stops, the workers empty the accept queue.
     CloseListeners,
     /// Read the configuration again; answered by `ConfigRead` with the same generation, whose settings they become if

@@ -97,6 +97,9 @@ impl Supervisor {
         if self.workers.values().any(Worker::is_heard) {
             self.act(Action::SampleHeartbeats);
         }
+        if self.runs_helpers() {
+            self.act(Action::SampleHelpers);
+        }
         self.ask_comparison();
     }
 

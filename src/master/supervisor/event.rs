@@ -51,6 +51,8 @@ pub enum Event {
     AbortInVain { incarnation: Incarnation },
     /// A helper has ended, or could not be started.
     HelperEnded { helper: Helper, end: HelperEnd },
+    /// Answer to `Action::SampleHelpers`: the age of its last heartbeat. None from one that has not written any yet.
+    HelperBeat { helper: Helper, age: Duration },
     /// `Action::StartCompanion` was done.
     CompanionStarted { companion: CompanionId },
     /// The process of a companion was reaped, or could not be started.

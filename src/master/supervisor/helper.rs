@@ -1,4 +1,5 @@
-//! The processes beside the workers: when one that has ended is restarted, and the final wait for all of them.
+//! The processes beside the workers: when one that has ended is restarted, when one hangs, and the final wait for all of
+//! them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use super::{Action, Helper, HelperEnd, MasterPhase, Moment, Report, Retry, Super
 const CLOSING: Duration = Duration::from_secs(5);
 /// Where nothing is left of it: what a hook that does not wait for anything needs.
 const SHORTEST_CLOSING: Duration = Duration::from_millis(500);
+/// A helper without a heartbeat for that long hangs.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// One configured helper.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -20,6 +23,19 @@ pub(super) struct Beside {
     pacing: Pacing,
     /// `None`: to be started when its pause is over.
     since: Option<Moment>,
+    #[serde(default)]
+    pulse: HelperPulse,
+}
+
+/// What its heartbeats have shown of the running process.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+enum HelperPulse {
+    /// It may be starting, or be of a kind that has no heartbeats: it is not judged.
+    #[default]
+    NotYet,
+    Last(Moment),
+    /// It hung.
+    Killed,
 }
 
 pub(super) type Helpers = BTreeMap<Helper, Beside>;
@@ -47,6 +63,36 @@ impl Supervisor {
         }
     }
 
+    /// `age` includes time in which we did not run, but not between the last heartbeat and our own now.
+    pub(super) fn take_helper_beat(&mut self, helper: Helper, age: Duration) {
+        let now = self.now();
+        let keeps = self.keeps_helpers();
+        let Some(beside) = self.helpers.get_mut(&helper).filter(|_| keeps) else {
+            return;
+        };
+        let (Some(since), beat) = (beside.since, now - age) else {
+            return;
+        };
+        let last = match beside.pulse {
+            HelperPulse::Killed => return,
+            HelperPulse::NotYet if fault!(self, HelperOfBeforeIsJudged) => beat,
+            // It may have been sampled of the process before this one.
+            HelperPulse::NotYet => beat.max(since),
+            HelperPulse::Last(last) => last.max(beat),
+        };
+        let age = now.since(last);
+        beside.pulse = HelperPulse::Last(last);
+        if age > SILENT && !fault!(self, HungHelperIsLeft) {
+            beside.pulse = HelperPulse::Killed;
+            self.report(Report::HelperHung { helper, age });
+            self.act(Action::KillHelper { helper });
+        }
+    }
+
+    pub(super) fn runs_helpers(&self) -> bool {
+        self.keeps_helpers() && self.helpers.values().any(|beside| beside.since.is_some())
+    }
+
     /// Starts the helpers that are due.
     pub(super) fn start_helpers(&mut self) {
         if !self.keeps_helpers() {
@@ -57,7 +103,7 @@ impl Supervisor {
         let due =
             due.filter(|(_, beside)| beside.since.is_none() && beside.pacing.not_before <= now);
         for (helper, beside) in due {
-            beside.since = Some(now);
+            (beside.since, beside.pulse) = (Some(now), HelperPulse::NotYet);
             self.actions.push(Action::StartHelper { helper: *helper });
         }
     }

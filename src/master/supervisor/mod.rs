@@ -295,6 +295,7 @@ impl Supervisor {
             Event::ConfigRead { generation, result } => self.take_config(generation, result),
             Event::AbortInVain { incarnation } => self.take_abort_in_vain(incarnation),
             Event::HelperEnded { helper, end } => self.take_helper_end(helper, end),
+            Event::HelperBeat { helper, age } => self.take_helper_beat(helper, age),
             Event::CompanionStarted { companion } => self.take_companion_start(companion),
             Event::CompanionEnded { companion, end } => self.take_companion_end(companion, end),
             Event::HelpersEnded => self.take_helpers_end(),

@@ -61,6 +61,8 @@ mutations! {
     LimitsAreIgnored,
     NoKillAfterAbort,
     HelpersAreNotPaced,
+    HungHelperIsLeft,
+    HelperOfBeforeIsJudged,
     ExitBeforeHelpers,
     NoEndOfClosing,
     ClosingOutlivesGrace,

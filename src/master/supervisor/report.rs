@@ -221,6 +221,11 @@ pub enum Report {
     Stopping {
         mode: StopMode,
     },
+    /// No heartbeat for `age`: it is killed, and started again.
+    HelperHung {
+        helper: Helper,
+        age: Duration,
+    },
     /// A helper that has exited is restarted after a delay.
     HelperPaced {
         helper: Helper,

@@ -317,20 +317,6 @@ impl Oracle {
         Ok(())
     }
 
-    pub(super) fn judge_helper(&mut self, helper: Helper) -> Result<(), Broken> {
-        law!(self.closing.is_none(), "{helper:?} started at the end");
-        let runs = self.helpers.insert(helper, self.now).is_some();
-        law!(!runs, "{helper:?} started twice");
-        if let Some(failures) = self.helper_failures.get(&helper) {
-            let early = failures.not_before.since(self.now);
-            law!(
-                early <= self.slack || failures.unsure,
-                "{helper:?} started {early:?} before its pause was over"
-            );
-        }
-        Ok(())
-    }
-
     pub(super) fn judge_exit(&mut self, code: u8) -> Result<(), Broken> {
         self.exited = true;
         let Some(closing) = self.closing else {
@@ -379,6 +365,9 @@ impl Oracle {
         );
         law!(wake.since(caller) <= Duration::from_secs(1), "no pulse");
         self.judge_deadlines(supervisor)?;
+        if self.closing.is_none() {
+            self.judge_helpers()?;
+        }
         self.judge_companions(supervisor)?;
         self.judge_leader(supervisor)?;
         if let (Some(Goal::Canary(_)), true) =

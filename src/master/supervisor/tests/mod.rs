@@ -3,6 +3,7 @@
 
 mod companions;
 mod facts;
+mod helpers;
 mod histories;
 mod law_molds;
 mod law_refork;

@@ -106,27 +106,11 @@ impl Oracle {
             Event::HelpersEnded => self.helpers_ended = true,
             Event::Compared { .. }
             | Event::Heartbeats(_)
+            | Event::HelperBeat { .. }
             | Event::Load(_)
             | Event::AbortInVain { .. }
             | Event::StacksDumped { .. }
             | Event::Timeout => {}
-        }
-    }
-
-    /// Paced like a worker's exit: by itself it is a failure, killed it is one the third time.
-    fn note_helper_end(&mut self, helper: Helper, end: HelperEnd) {
-        let (now, slack) = (self.now, self.slack);
-        let started = self.helpers.remove(&helper);
-        let failures = self.helper_failures.entry(helper).or_default();
-        let uptime = started.map_or(Duration::ZERO, |at| now.since(at));
-        match end {
-            HelperEnd::Renewed => failures.not_before = now,
-            HelperEnd::Killed | HelperEnd::Failed => failures.note_uptime(uptime, slack),
-        }
-        match end {
-            HelperEnd::Renewed => {}
-            HelperEnd::Killed => failures.add_kill(now),
-            HelperEnd::Failed => failures.add(now, 30),
         }
     }
 

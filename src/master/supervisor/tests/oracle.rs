@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::companions::CompanionNotes;
 use super::facts::{Facts, Failures};
+use super::helpers::HelperNotes;
 use super::law_molds::MoldNotes;
 use super::law_refork::ReforkNotes;
 use super::law_scaling::ScalingNotes;
@@ -72,9 +73,7 @@ pub struct Oracle {
     pub rolled_back: BTreeSet<Generation>,
     /// Slots in which a worker of that generation got a `Go`.
     pub switched: BTreeSet<(Slot, Generation)>,
-    /// Running helpers, since when.
-    pub helpers: BTreeMap<Helper, Moment>,
-    pub helper_failures: BTreeMap<Helper, Failures>,
+    pub helpers: HelperNotes,
     /// As it was said last.
     pub leader: Option<Incarnation>,
     pub companions: CompanionNotes,
@@ -145,8 +144,7 @@ impl Oracle {
             room: None,
             rolled_back: BTreeSet::new(),
             switched: BTreeSet::new(),
-            helpers: BTreeMap::new(),
-            helper_failures: BTreeMap::new(),
+            helpers: HelperNotes::default(),
             leader: None,
             companions: CompanionNotes::default(),
             molds: MoldNotes::default(),
@@ -162,6 +160,10 @@ impl Oracle {
     pub fn stood_still(&mut self, span: Duration) {
         self.lost += span;
         self.slack += Duration::from_millis(2100);
+    }
+
+    pub(super) fn in_own_time(&self, at: Moment) -> Moment {
+        at - self.lost
     }
 
     pub fn hangs(&mut self, incarnation: Incarnation, at: Moment) {
@@ -361,7 +363,8 @@ impl Oracle {
             Action::EndMoldBefore { generation } | Action::ReturnToMoldBefore { generation } => {
                 self.judge_mold_before(*generation, action)
             }
-            Action::StartHelper { helper } => self.judge_helper(*helper),
+            Action::StartHelper { helper } => self.judge_helper_start(*helper),
+            Action::KillHelper { helper } => self.judge_helper_kill(*helper),
             Action::Lead { leader } => {
                 law!(self.leader != *leader, "{action:?} a second time");
                 self.leader = *leader;
@@ -455,6 +458,7 @@ impl Oracle {
             Action::Exit { code } => self.judge_exit(*code),
             Action::CompareGenerations { .. }
             | Action::SampleHeartbeats
+            | Action::SampleHelpers
             | Action::MeasureMemory
             | Action::SampleLoad
             | Action::MeasureScaleRoom

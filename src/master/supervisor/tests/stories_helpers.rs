@@ -66,6 +66,54 @@ fn helper_that_is_renewed_or_killed_is_started_at_once() {
 }
 
 #[test]
+fn helper_without_a_heartbeat_for_ten_seconds_is_killed_and_replaced() {
+    let mut story = Story::serving(with_helpers());
+    let beat = |age| Event::HelperBeat {
+        helper: MONITOR,
+        age: Duration::from_secs(age),
+    };
+    for _ in 0..20 {
+        story.seconds(1);
+    }
+    assert_eq!(story.event(beat(0)).actions, []);
+    story.pass(Duration::from_secs(10));
+    assert_eq!(story.event(beat(10)).actions, []);
+    story.seconds(1);
+    story.event(beat(11));
+    assert_eq!(story.actions, [Action::KillHelper { helper: MONITOR }]);
+    let age = Duration::from_secs(11);
+    let helper = MONITOR;
+    assert_eq!(story.reports, [Report::HelperHung { helper, age }]);
+    story.seconds(1);
+    assert_eq!(story.event(beat(12)).actions, []);
+    story.event(ended(MONITOR, HelperEnd::Failed));
+    assert_eq!(story.actions, [start(MONITOR)]);
+}
+
+#[test]
+fn helper_is_not_judged_by_the_heartbeat_of_the_one_before() {
+    let mut story = Story::serving(with_helpers());
+    story.pass(Duration::from_secs(20));
+    story.event(ended(MONITOR, HelperEnd::Renewed));
+    let age = Duration::from_secs(15);
+    let helper = MONITOR;
+    assert_eq!(story.event(Event::HelperBeat { helper, age }).actions, []);
+}
+
+#[test]
+fn suspended_machine_lets_no_helper_look_hung() {
+    let mut story = Story::serving(with_helpers());
+    let helper = MONITOR;
+    story.pass(Duration::from_secs(5));
+    let age = Duration::from_millis(500);
+    story.event(Event::HelperBeat { helper, age });
+    story.now = story.now + Duration::from_secs(3600);
+    story.event(Event::Timeout);
+    let age = Duration::from_secs(3601);
+    assert_eq!(story.event(Event::HelperBeat { helper, age }).actions, []);
+}
+
+#[test]
 fn signals_are_served_while_the_last_hook_runs() {
     let mut story = Story::serving(with_helpers());
     story.last_hook = LastHook::Runs;

@@ -124,7 +124,9 @@ impl Story {
             all.extend(self.actions.drain(..).filter(|a| {
                 !matches!(
                     a,
-                    Action::SampleHeartbeats | Action::CompareGenerations { .. }
+                    Action::SampleHeartbeats
+                        | Action::SampleHelpers
+                        | Action::CompareGenerations { .. }
                 )
             }));
             reports.append(&mut self.reports);

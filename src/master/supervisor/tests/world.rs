@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::companions::{CompanionHappening, CompanionProcesses};
+use super::helpers::{HelperHappening, HelperProcesses};
 use super::molds::{MoldHappening, MoldProcess};
 use super::oracle::{Broken, Oracle};
 use super::process::exit_code;
@@ -33,8 +34,9 @@ pub enum Happening {
     /// The generations were compared.
     Compared(Generation),
     AbortInVain(Incarnation),
-    HelperEnds(Helper, HelperEnd),
     HelpersEnd,
+    /// The number distinguishes the process from its successors.
+    Helper(Helper, u64, HelperHappening),
     /// The number distinguishes the process from its successors.
     Mold(Generation, u64, MoldHappening),
     /// The number tells the process from its successors.
@@ -64,9 +66,10 @@ pub struct World {
     /// Kept while a worker has become the mold.
     pub(super) molds_before: BTreeMap<Generation, MoldProcess>,
     pub(super) companions: CompanionProcesses,
+    pub(super) helpers: HelperProcesses,
     preparing: Option<u32>,
     /// The machine was suspended until then: heartbeats are old for a moment.
-    resumed: Moment,
+    pub(super) resumed: Moment,
     pub(super) sequence: u64,
     tokens: u64,
     pub over: bool,
@@ -121,6 +124,7 @@ impl World {
             molds: BTreeMap::new(),
             molds_before: BTreeMap::new(),
             companions,
+            helpers: HelperProcesses::new(seed),
             preparing: None,
             resumed: Moment::default(),
             sequence: 0,
@@ -147,9 +151,19 @@ impl World {
         if let Some(trace) = &mut self.trace {
             let quiet = matches!(
                 event,
-                Some(Event::Timeout | Event::Heartbeats(_) | Event::Load(_))
+                Some(
+                    Event::Timeout
+                        | Event::Heartbeats(_)
+                        | Event::HelperBeat { .. }
+                        | Event::Load(_)
+                )
             );
-            let looks = |a: &Action| matches!(a, Action::SampleHeartbeats | Action::SampleLoad);
+            let looks = |a: &Action| {
+                matches!(
+                    a,
+                    Action::SampleHeartbeats | Action::SampleHelpers | Action::SampleLoad
+                )
+            };
             if !quiet || !actions.iter().all(looks) {
                 trace.push(format!("{:?} {event:?}\n      => {actions:?}", self.now.0));
             }
@@ -162,11 +176,15 @@ impl World {
             .judge(self.now, event.as_ref(), &actions, &self.supervisor)?;
         // As in the shell, heartbeats are an event of their own, after all actions.
         let samples = actions.contains(&Action::SampleHeartbeats);
+        let samples_helpers = actions.contains(&Action::SampleHelpers);
         for action in actions {
             self.perform(action);
         }
         if samples {
             self.sample()?;
+        }
+        if samples_helpers {
+            self.sample_helpers()?;
         }
         Ok(())
     }
@@ -259,9 +277,7 @@ impl World {
                 self.feed(Some(Event::AbortInVain { incarnation }))
             }
             Happening::AbortInVain(_) => Ok(()),
-            Happening::HelperEnds(helper, end) => {
-                self.feed(Some(Event::HelperEnded { helper, end }))
-            }
+            Happening::Helper(helper, number, what) => self.happen_to_helper(helper, number, what),
             Happening::Mold(generation, number, what) => {
                 self.happen_to_mold(generation, number, what)
             }
@@ -384,6 +400,7 @@ impl World {
                 _ => {}
             },
             Action::StartHelper { helper } => self.start_helper(helper),
+            Action::KillHelper { helper } => self.kill_helper(helper),
             Action::StartCompanion { companion, .. } => self.start_companion(companion),
             Action::EndCompanion { companion } => self.end_companion(companion),
             Action::KillCompanion { companion } => self.kill_companion(companion),
@@ -398,7 +415,7 @@ impl World {
                 self.later(after, Happening::Measured);
             }
             // By `feed`.
-            Action::SampleHeartbeats => {}
+            Action::SampleHeartbeats | Action::SampleHelpers => {}
             Action::SampleLoad => self.later(Duration::ZERO, Happening::LoadSeen),
             Action::MeasureScaleRoom => {
                 let after = self.rng.millis(0, 20);
@@ -463,16 +480,6 @@ impl World {
             Fate::Exits(exit) => self.later(boot, Happening::Ends(incarnation, exit)),
             Fate::Hangs => {}
         }
-    }
-
-    /// Some live long, some do not even start.
-    fn start_helper(&mut self, helper: Helper) {
-        let end = self
-            .rng
-            .pick(&[HelperEnd::Renewed, HelperEnd::Killed, HelperEnd::Failed]);
-        let life = self.rng.pick(&[0, 100, 12_000, 1_000_000]);
-        let after = self.rng.millis(0, life);
-        self.later(after, Happening::HelperEnds(helper, end));
     }
 
     fn memory(&self) -> Option<AvailableMemory> {
@@ -633,6 +640,7 @@ impl World {
                 process.last_beat = process.last_beat.max(ticked);
             }
         }
+        self.helpers.suspend(self.now, self.resumed);
         self.stop_master(span);
         self.resumed = self.now;
         let agenda = std::mem::take(&mut self.agenda);
