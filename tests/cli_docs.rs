@@ -22,7 +22,12 @@ fn the_page_for_those_who_come_from_elsewhere_is_not_stale() {
 
 #[test]
 fn the_schema_is_not_stale() {
-    not_stale("docs/rgun.schema.json", &rgun::config::schema());
+    for place in ["docs".to_owned(), format!("{SHARE}/rgun")] {
+        not_stale(
+            &format!("{place}/rgun.schema.json"),
+            &rgun::config::schema(),
+        );
+    }
 }
 
 #[test]

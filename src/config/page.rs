@@ -18,7 +18,8 @@ pub fn page() -> String {
          6. the command line\n\n\
          A source that gives a repeatable setting replaces what lower-precedence sources gave. In files a setting has the name that stands\n\
          below in brackets; a TOML file takes the option's name, too. `rgun --print-config` shows what holds, and why.\n\
-         `docs/rgun.schema.json` is a JSON schema of `rgun.toml` for editors.\n\n\
+         [rgun.schema.json](rgun.schema.json) is a JSON schema of `rgun.toml` for editors. The wheel installs it below `share/rgun` of its\n\
+         environment; a first line such as `#:schema .venv/share/rgun/rgun.schema.json` gives it to editors that use Taplo.\n\n\
          A duration is a number of seconds (`30`, `0.5`) or has a unit (`500ms`, `30s`, `2m`, `1h`). A size is a number of bytes\n\
          or has a unit (`64k`, `20m`, `1g`).\n",
     );

@@ -34,6 +34,7 @@ pub fn schema() -> String {
         .collect();
     let schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "urn:rgun:schema:rgun.toml",
         "title": "rgun.toml",
         "description": "Settings of rgun; the same in the table [tool.rgun] of pyproject.toml",
         "type": "object",

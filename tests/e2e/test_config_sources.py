@@ -147,3 +147,4 @@ def test_the_schema_is_one():
     schema = json.loads((ROOT / "docs" / "rgun.schema.json").read_text())
     assert schema["properties"]["workers"]["type"] == ["integer", "string"]
     assert schema["additionalProperties"] is False
+    assert schema["$id"] == "urn:rgun:schema:rgun.toml"

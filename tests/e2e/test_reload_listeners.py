@@ -297,7 +297,8 @@ def test_metrics_follow_the_addresses(deploy):
 
 def test_what_a_reload_does_not_change_is_named(deploy):
     deploy.start(ONE)
-    deploy.deploy("new", ONE, more="backlog = 7\n")
+    said = deploy.deploy("new", ONE, more="backlog = 7\n")
+    assert "generation 2 serves; only a restart applies --backlog" in said
     assert "--backlog" in deploy.server.log.wait("changed settings that only a restart applies.*").string
     deploy.server.signal(signal.SIGTERM)
     assert deploy.server.wait_exit() == 0

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::protocol::{ControlRequest, ControlResponse, ControlStopMode as Mode};
 use crate::config::LogLevel;
 use crate::ipc::{ToMold, ToWorker};
+use crate::master::generation::fixed_at_start;
 use crate::master::shell::Shell;
 use crate::master::supervisor::{
     Answer, Bounds, Command, Event, Generation, Portion, ReloadFailure, RolloutRefusal, Slot,
@@ -177,11 +178,25 @@ impl Shell<'_> {
         }
     }
 
+    /// The settings of that generation that a reload does not apply, as the end of a sentence.
+    fn needs_restart(&self, generation: Generation) -> String {
+        let first = &self.generations.first;
+        let config = self.generations.generation_configs.get(&generation);
+        let fixed = config.map(|config| fixed_at_start(first, &config.settings));
+        match fixed.as_deref() {
+            None | Some([]) => String::new(),
+            Some(names) => format!("; only a restart applies {}", names.join(", ")),
+        }
+    }
+
     fn response(&mut self, answer: &Answer) -> ControlResponse {
         match answer {
             Answer::Reloaded { generation } => ControlResponse {
                 generation: Some(generation.0),
-                ..ControlResponse::done(format!("reloaded: generation {generation} serves"))
+                ..ControlResponse::done(format!(
+                    "reloaded: generation {generation} serves{}",
+                    self.needs_restart(*generation)
+                ))
             },
             Answer::ReloadFailed { generation, why } => self.rollout_failed(
                 *generation,
