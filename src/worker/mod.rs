@@ -34,6 +34,7 @@ mod spool;
 mod timers;
 mod tls;
 mod transport;
+mod turn_budget;
 mod websocket;
 mod write_coalescer;
 mod wsgi;

@@ -21,6 +21,7 @@ use super::memory_budget::MemoryBudget;
 use super::pool::Pool;
 use super::tls::TlsListeners;
 use super::transport::Transport;
+use super::turn_budget::TurnBudget;
 use super::write_coalescer::{Until, WriteCoalescer};
 use crate::config::{Settings, StaticMount};
 use crate::http::{KeepAlive, Policy, RequestHead, UnderscorePolicy};
@@ -147,6 +148,7 @@ pub struct Network {
     /// Root of the files that the app may name.
     pub sendfile_root: Option<SendfileRoot>,
     pub clock: TurnClock,
+    pub turn_budget: TurnBudget,
     pub drain: Drain,
     connections: AtomicU32,
 }
@@ -173,6 +175,7 @@ impl Network {
             busy: Busy::new(page),
             ledger: Ledger::new(settings.clone(), page),
             clock: TurnClock::new(settings.server_header),
+            turn_budget: TurnBudget::default(),
             drain: Drain::default(),
             tls: TlsListeners::default(),
             held: None,
@@ -269,13 +272,35 @@ impl Network {
 
     /// That connection has more to do than its share of this turn.
     pub(super) fn go_on_with(&self, key: ConnKey) {
-        self.agenda.unfinished.lock().push(key);
+        self.agenda.unfinished.lock().push_back(key);
         self.wake.wake();
+    }
+
+    /// Resumes connections that had more to do than their share of an earlier turn, one after the other while the turn has time; the rest
+    /// comes first in the next one.
+    pub(super) fn resume_unfinished(&self, resume: impl Fn(ConnKey)) {
+        // Those that use up their share again come after all others.
+        let count = self.agenda.unfinished.lock().len();
+        if count == 0 {
+            return;
+        }
+        self.turn_budget.begin_queue();
+        for n in 0..count {
+            if n > 0 && self.turn_budget.is_used_up() {
+                self.wake.wake();
+                return;
+            }
+            let next = self.agenda.unfinished.lock().pop_front();
+            if let Some(key) = next {
+                resume(key);
+            }
+        }
     }
 
     /// The reactor is about to sleep: from here on work is noticed at once.
     pub(super) fn falls_asleep(&self) {
         self.busy.falls_asleep();
+        self.turn_budget.sleep();
         self.clock.turn();
     }
 
@@ -284,6 +309,7 @@ impl Network {
         self.clock.turn();
         let now = sys::clock::monotonic_us();
         self.busy.wakes_up(now);
+        self.turn_budget.begin(now);
         self.update_clock(now / 1000)
     }
 
@@ -293,6 +319,7 @@ impl Network {
         self.clock.turn();
         self.clock.turn();
         self.clock.set(now);
+        self.turn_budget.begin_queue();
     }
 
     fn update_clock(&self, now: u64) -> u64 {

@@ -134,6 +134,7 @@ impl Reactor {
         self.net.clock.turn();
         let now = sys::monotonic_ms();
         self.net.clock.set(now);
+        self.net.turn_budget.begin(now * 1000);
         self.handle_events(count);
         while taken == TakenBeside::Accepted
             && let Some(accepted) = self.net.intake.next()
@@ -149,12 +150,13 @@ impl Reactor {
     }
 
     fn handle_events(&mut self, count: usize) {
+        let mut is_woken = false;
         for n in 0..count {
             let Some(ready) = self.epoll.event(n) else {
                 break;
             };
             match ready.token {
-                WAKE => self.go_on(),
+                WAKE => is_woken = true,
                 LOOP => self.loop_ready = true,
                 token => {
                     if let Some(conn) = self.connections.find(ConnKey::of_token(token)) {
@@ -163,15 +165,12 @@ impl Reactor {
                 }
             }
         }
-    }
-
-    /// Resumes connections that had more to do than their share of an earlier turn. The rest waits for the next one.
-    fn go_on(&self) {
-        let unfinished = std::mem::take(&mut *self.net.agenda.unfinished.lock());
-        for key in unfinished {
-            if let Some(conn) = self.connections.find_any(key) {
-                conn.go_on();
-            }
+        if is_woken {
+            self.net.resume_unfinished(|key| {
+                if let Some(conn) = self.connections.find_any(key) {
+                    conn.go_on();
+                }
+            });
         }
     }
 

@@ -25,7 +25,7 @@ impl Conn {
     fn take_steps(self: &Arc<Self>, s: &mut ConnectionState) {
         let turn = self.net.clock.turns();
         loop {
-            if !s.share.take(turn) {
+            if !s.share.take(turn, || self.net.turn_budget.is_used_up()) {
                 self.wait_for_a_turn(s);
                 return;
             }

@@ -55,6 +55,7 @@ impl Conn {
             WebSocketEvent::Message(message) => {
                 // After our close frame messages are ignored.
                 if ws.is_open() {
+                    self.net.turn_budget.charge_for_app(message.data.len());
                     ws.push(message);
                     self.notify_reader(s);
                 }

@@ -1,4 +1,4 @@
-"""A client that never stops: a process of its own that writes as fast as it can, and reads whatever comes."""
+"""Clients that never stop: a process of their own that writes as fast as it can, and reads whatever comes."""
 
 import contextlib
 import os
@@ -8,35 +8,40 @@ import sys
 # Where the server ends the connection, there is a next one.
 _SCRIPT = """
 import socket, sys, threading
-port = int(sys.argv[1])
+port, clients = int(sys.argv[1]), int(sys.argv[2])
 first, again = [bytes.fromhex(line) for line in sys.stdin]
 block = again * (65536 // len(again) + 1)
-said = False
+flooding = threading.Semaphore(0)
 def drain(sock):
     try:
         while sock.recv(1 << 20):
             pass
     except OSError:
         pass
-while True:
-    sock = socket.create_connection(("127.0.0.1", port))
-    threading.Thread(target=drain, args=(sock,), daemon=True).start()
-    try:
-        sock.sendall(first)
-        while True:
-            sock.sendall(block)
-            if not said:
-                said = True
-                print("flooding", flush=True)
-    except OSError:
-        sock.close()
+def send():
+    while True:
+        sock = socket.create_connection(("127.0.0.1", port))
+        threading.Thread(target=drain, args=(sock,), daemon=True).start()
+        try:
+            sock.sendall(first)
+            while True:
+                sock.sendall(block)
+                flooding.release()
+        except OSError:
+            sock.close()
+for n in range(clients):
+    threading.Thread(target=send, daemon=True).start()
+for n in range(clients):
+    flooding.acquire()
+print("flooding", flush=True)
+threading.Event().wait()
 """
 
 
 @contextlib.contextmanager
-def flood(server, again, first=b""):
-    """`first` once, then `again` and again, while the block runs."""
-    command = [sys.executable, "-c", _SCRIPT, str(server.port)]
+def flood(server, again, first=b"", clients=1):
+    """From each client `first` once, then `again` and again, while the block runs."""
+    command = [sys.executable, "-c", _SCRIPT, str(server.port), str(clients)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as process:
         try:
             process.stdin.write(f"{first.hex()}\n{again.hex()}".encode())

@@ -44,6 +44,40 @@ fn a_flood_of_pings_gets_its_share_of_each_turn_and_all_its_pongs_in_the_end() {
     assert_eq!(pongs + everything(&client.far).len() / 2, 600);
 }
 
+#[test]
+fn many_floods_share_a_turn_and_others_are_served_in_each() {
+    const CLIENTS: usize = 60;
+    const PINGS: usize = 2_000;
+    let mut world = World::new();
+    let other = world.connect(1 << 20);
+    let clients: Vec<Client> = (0..CLIENTS).map(|_| websocket(&mut world)).collect();
+    for client in &clients {
+        client.far.send(&frames(9, PINGS));
+    }
+    let mut pongs = vec![0; CLIENTS];
+    let mut most = 0;
+    let mut turns = 0;
+    while pongs.iter().any(|pongs| *pongs < PINGS) {
+        other.far.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        world.turn();
+        answer(&world.request(), b"").expect("a client");
+        assert_eq!(statuses(&other.far), [200]);
+        let before: usize = pongs.iter().sum();
+        for (pongs, client) in pongs.iter_mut().zip(&clients) {
+            *pongs += everything(&client.far).len() / 2;
+        }
+        if turns > 1 {
+            most = most.max(pongs.iter().sum::<usize>() - before);
+        }
+        turns += 1;
+        let (least, most) = (pongs.iter().min().unwrap(), pongs.iter().max().unwrap());
+        assert!(most - least <= 2 * usize::from(STEPS), "{least} {most}");
+        assert!(turns < 1_000, "{least} of {PINGS} after {turns} turns");
+    }
+    // In place of a share for each of them. Pings of one client come twice in two reads.
+    assert!(most <= 8 * usize::from(STEPS), "{most}");
+}
+
 /// A masked frame with a compressed message.
 fn compressed(packed: &[u8]) -> Vec<u8> {
     let length = (packed.len() as u64).to_be_bytes();

@@ -1,5 +1,6 @@
 //! The network side of a worker in memory: clients and apps follow a story, on a virtual clock.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,6 +16,11 @@ use crate::worker::key::RequestKey;
 use crate::worker::network::{App, Network};
 use crate::worker::timers::TICK_MS;
 use crate::worker::transport::{Far, memory};
+use crate::worker::turn_budget::TurnBudget;
+
+/// The time as the turn's budget sees it: so many microseconds pass until the next look at it.
+const LOOK_US: u64 = 1_000;
+thread_local!(static LOOKS: Cell<u64> = const { Cell::new(0) });
 
 /// What was reported to the app's side.
 #[derive(Default)]
@@ -93,7 +99,8 @@ impl World {
         let resolved = resolve(&Layers::new(vec![layer]), &process_environment).expect("settings");
         let scoreboard = Scoreboard::create(1).expect("memory");
         let page = scoreboard.acquire(0, 1).expect("a page");
-        let net = Network::new(Arc::new(resolved.settings), page).expect("descriptors");
+        let mut net = Network::new(Arc::new(resolved.settings), page).expect("descriptors");
+        net.turn_budget = TurnBudget::on(|| LOOKS.replace(LOOKS.get() + LOOK_US));
         let heard = Arc::<Mutex<Heard>>::default();
         net.set_app(Box::new(Recorder(heard.clone())));
         Self {
@@ -140,13 +147,11 @@ impl World {
                 closed: reset,
             });
         }
-        let unfinished = std::mem::take(&mut *self.net.agenda.unfinished.lock());
-        for conn in unfinished
-            .into_iter()
-            .filter_map(|key| self.table.find_any(key))
-        {
-            conn.go_on();
-        }
+        self.net.resume_unfinished(|key| {
+            if let Some(conn) = self.table.find_any(key) {
+                conn.go_on();
+            }
+        });
         for key in self.net.agenda.closed.lock().drain(..) {
             self.table.remove(key);
         }
