@@ -105,16 +105,19 @@ impl Watching {
         drop(self.own.channel.send(&FromWorker::StoppedAccepting));
         let Grace { requests, whole } = Grace::of(graceful_ms);
         let now = sys::monotonic_ms();
-        self.end_by(now + whole);
+        let end = self.end_by(now + whole);
         self.own.commands.give(MasterCommand::Drain {
             until: now + requests,
-            end: now + whole,
+            end,
         });
         self.own.net.wake.wake();
     }
 
-    pub(super) fn end_by(&mut self, deadline: u64) {
-        self.deadline = Some(self.deadline.map_or(deadline, |d| d.min(deadline)));
+    /// The process exits then at the latest; an order never extends the time that one before it has left. Returns that time.
+    pub(super) fn end_by(&mut self, deadline: u64) -> u64 {
+        let earliest = self.deadline.map_or(deadline, |d| d.min(deadline));
+        self.deadline = Some(earliest);
+        earliest
     }
 
     pub(super) fn stop_fast(&mut self) {
@@ -125,8 +128,7 @@ impl Watching {
         self.own.net.begin_drain(DrainReason::Shutdown);
         self.stop_accepting();
         let now = sys::monotonic_ms();
-        let end = now + FAST_MS;
-        self.end_by(end);
+        let end = self.end_by(now + FAST_MS);
         self.own.commands.give(match self.audience {
             Audience::Everybody => MasterCommand::Fast { end },
             // Its generation is removed, not the server stopped: requests of a preview may end.
