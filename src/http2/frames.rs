@@ -1,6 +1,6 @@
 //! Counts the frames of a client by type: a connection with too many that carry nothing is closed with ENHANCE_YOUR_CALM.
 //!
-//! Each of them makes work (an answer, a lookup, a wake) for nine bytes on the wire. Responses that are complete allow some more, because
+//! Each of them makes work (an answer, a lookup, a wake) for nine bytes on the wire. Pieces and ends of responses allow some more, because
 //! clients answer them with frames of their own. h2 itself bounds what it has to remember: heads that do not end, and resets of requests that
 //! it has not handed on.
 
@@ -20,9 +20,14 @@ const BURST: u32 = 1_000;
 const EARNS_MS: u64 = 5;
 /// For so many bytes that were written it may send one more: it has to send window updates for them.
 const EARNS_BYTES: usize = 1024;
-/// For a complete response it may send so many more: a window update of the stream, one of the connection, and a reset that some clients
-/// send when a stream has ended.
-const EARNS_RESPONSE: u64 = 3;
+/// For each piece of a body it may send so many more, however small the piece is: a window update of the stream, one of the connection, and a ping by
+/// which some clients measure the time of a round trip. They are in proportion to what the server itself has decided to send.
+const EARNS_PIECE: u64 = 3;
+/// For the end of a response it may send so many more: the window updates again, for one without a piece, and a reset that some clients send when a
+/// stream has ended.
+const EARNS_END: u64 = 3;
+/// How many of them can be due: a server may be far ahead of what its client has read.
+const MOST_ANSWERS: u32 = 100 * BURST;
 
 /// Of one connection.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub struct FrameBudget {
     /// Requests whose content may still end.
     bodies: u32,
     left: u32,
+    /// How many more the client may send for what was written.
+    answers: u32,
     /// Monotonic milliseconds up to which time was counted.
     counted: u64,
     bytes: usize,
@@ -66,6 +73,7 @@ impl FrameBudget {
             last_stream: 0,
             bodies: 0,
             left: BURST,
+            answers: 0,
             counted: now,
             bytes: 0,
         }
@@ -76,23 +84,26 @@ impl FrameBudget {
         self.in_head || (self.begins_head && self.input.is_within_payload())
     }
 
-    /// These bytes were written.
+    /// These bytes were written: whole frames in the end, of which the headers count when they are complete.
     pub fn wrote(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
         let more = self.bytes / EARNS_BYTES;
         self.bytes %= EARNS_BYTES;
-        self.earn(more as u64);
+        self.expect_answers(more as u64);
         let mut position = 0;
         while let Some(header) = self.output.next(bytes, &mut position) {
+            if header.kind == DATA && header.length > 0 {
+                self.expect_answers(EARNS_PIECE);
+            }
             if matches!(header.kind, DATA | HEADERS) && header.flags & END_STREAM != 0 {
-                self.earn(EARNS_RESPONSE);
+                self.expect_answers(EARNS_END);
             }
         }
     }
 
-    fn earn(&mut self, more: u64) {
-        let left = u64::from(self.left).saturating_add(more);
-        self.left = left.min(BURST.into()) as u32;
+    fn expect_answers(&mut self, more: u64) {
+        let answers = u64::from(self.answers).saturating_add(more);
+        self.answers = answers.min(MOST_ANSWERS.into()) as u32;
     }
 
     /// Counts the frames in `input` from `position`, where the last call ended, and removes those that have no effect: h2 allows few of
@@ -105,7 +116,8 @@ impl FrameBudget {
     ) -> Result<CountedFrames, UsedUp> {
         let time = now.saturating_sub(self.counted);
         self.counted += time - time % EARNS_MS;
-        self.earn(time / EARNS_MS);
+        let left = u64::from(self.left).saturating_add(time / EARNS_MS);
+        self.left = left.min(BURST.into()) as u32;
         let mut ineffective = Vec::new();
         let mut frames = 0;
         while let Some(header) = self.input.next(input, &mut position) {
@@ -150,7 +162,12 @@ impl FrameBudget {
             }
             _ => {}
         }
-        self.left = self.left.checked_sub(1).ok_or(UsedUp)?;
+        let source = if self.answers > 0 {
+            &mut self.answers
+        } else {
+            &mut self.left
+        };
+        *source = source.checked_sub(1).ok_or(UsedUp)?;
         Ok(())
     }
 }
@@ -266,7 +283,7 @@ mod tests {
         assert_eq!(world.receive_at(&ping, 2 * EARNS_MS), Ok(()));
         assert_eq!(world.receive_at(&ping, 2 * EARNS_MS), Err(UsedUp));
         world.partial = world.input.len();
-        let written = [0, 4, 0, DATA, 0, 0, 0, 0, 1];
+        let written = [0, 4, 0, HEADERS, 0, 0, 0, 0, 1];
         world.budget.wrote(&written);
         world.budget.wrote(&[0; EARNS_BYTES - HEADER_SIZE]);
         assert_eq!(world.receive_at(&ping, 2 * EARNS_MS), Ok(()));
@@ -298,6 +315,31 @@ mod tests {
             world.budget.wrote(second);
             assert_eq!(world.receive(&thanks), Ok(()));
         }
+    }
+
+    #[test]
+    fn each_piece_of_a_response_earns_what_clients_answer_it_with_and_no_more() {
+        let mut world = World::new(0);
+        let event = frame(DATA, 0, 3);
+        let ordinary = [
+            frame(WINDOW_UPDATE, 0, 4),
+            frame(WINDOW_UPDATE, 0, 4),
+            frame(PING, 0, 8),
+        ]
+        .concat();
+        // The client may lag behind.
+        for lag in [1, 10, 1_000] {
+            for _ in 0..10 * BURST / lag {
+                world.budget.wrote(&event.repeat(lag as usize));
+                assert_eq!(world.receive(&ordinary.repeat(lag as usize)), Ok(()));
+            }
+        }
+        let more = [&ordinary[..], &ordinary].concat();
+        let events = (0..10 * BURST).take_while(|_| {
+            world.budget.wrote(&event);
+            world.receive(&more).is_ok()
+        });
+        assert!((BURST / 4..BURST / 2).contains(&(events.count() as u32)));
     }
 
     #[test]

@@ -17,6 +17,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 1;
@@ -87,6 +88,8 @@ struct World {
     arrived: Vec<Arrived>,
     output: Vec<u8>,
     over: bool,
+    /// For the log.
+    reason: Option<h2::Reason>,
 }
 
 impl World {
@@ -97,6 +100,7 @@ impl World {
             arrived: Vec::new(),
             output: Vec::new(),
             over: false,
+            reason: None,
         }
     }
 
@@ -121,8 +125,9 @@ impl World {
                 SessionStep::Request(arrived) => self.arrived.push(arrived),
                 SessionStep::Idle if self.session.is_full() => {}
                 SessionStep::Idle => return,
-                SessionStep::Over(_) => {
+                SessionStep::Over(reason) => {
                     self.over = true;
+                    self.reason = reason;
                     return;
                 }
             }
@@ -382,6 +387,51 @@ fn a_flood_is_told_to_calm_down() {
         session.next(),
         SessionStep::Over(Some(h2::Reason::ENHANCE_YOUR_CALM))
     ));
+}
+
+#[test]
+fn what_is_wrong_has_the_same_code_on_the_wire_and_in_the_log() {
+    use h2::Reason;
+    let get = block(&request("GET", "/"));
+    let post = frame(HEADERS, END_HEADERS, 1, &block(&request("POST", "/")));
+    let window = 0x7fff_ffff_u32.to_be_bytes();
+    // h2 sends the general code where a frame, a setting or a head cannot be read.
+    let wrong = [
+        (
+            frame(WINDOW_UPDATE, 0, 0, &window),
+            Reason::FLOW_CONTROL_ERROR,
+        ),
+        (
+            [&post[..], &frame(DATA, 0, 1, &vec![0; 16_384]).repeat(70)].concat(),
+            Reason::FLOW_CONTROL_ERROR,
+        ),
+        (
+            frame(PING, 0, 0, &vec![0; 16_385]),
+            Reason::FRAME_SIZE_ERROR,
+        ),
+        (frame(PING, 0, 0, b"1234567"), Reason::PROTOCOL_ERROR),
+        (
+            frame(SETTINGS, 0, 0, &[0, 4, 0xff, 0xff, 0xff, 0xff]),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (
+            frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0xff; 9]),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (frame(DATA, 0, 1, b"x"), Reason::PROTOCOL_ERROR),
+        (
+            frame(HEADERS, END_HEADERS | END_STREAM, 2, &get),
+            Reason::PROTOCOL_ERROR,
+        ),
+    ];
+    for (bytes, reason) in wrong {
+        let mut world = World::open();
+        world.output.clear();
+        world.receive(&bytes);
+        assert_eq!(frames(&world.output), [(GOAWAY, 0, 0)]);
+        assert_eq!(world.output[13..17], u32::from(reason).to_be_bytes());
+        assert_eq!((world.over, world.reason), (true, Some(reason)));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ import pytest
 from harness import processes
 from harness.flood import cpu, flood
 from harness.http2 import (
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, Http2Client,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, Http2Client,
     RawHttp2, block, frame, request_block,
 )
 
@@ -60,6 +60,34 @@ def test_floods_are_told_to_calm_down(cleartext, name):
         assert other.get("/").body == b"hello"
     server.log.wait("ENHANCE_YOUR_CALM")
     assert processes.resident(pid) < 120 * MB
+
+
+def test_answers_in_proportion_to_the_pieces_of_a_response_are_no_flood(serve, app):
+    app.write("""
+import asyncio
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for n in range(2_500):
+        await send({"type": "http.response.body", "body": b"data: x\\n\\n", "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body"})
+""")
+    server = serve(None, "--http2", "prior-knowledge")
+    window = struct.pack(">I", 9)
+    with RawHttp2(server.port) as client:
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, request_block()))
+        frames = answered = 0
+        for kind, flags, _, payload in client.frames():
+            assert kind != GOAWAY, payload
+            if kind == DATA and payload:
+                frames += 1
+                answered += len(payload)
+                client.send(frame(WINDOW_UPDATE, stream=1, payload=window), frame(WINDOW_UPDATE, payload=window))
+            if kind == DATA and flags & END_STREAM:
+                break
+    assert answered == 2_500 * 9 and frames > 1_000
+    assert "ENHANCE_YOUR_CALM" not in server.log.text()
 
 
 def test_resets_that_come_one_by_one_are_counted_as_well(cleartext):
