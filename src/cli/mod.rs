@@ -1,6 +1,5 @@
 //! The command line: parse, choose what to do, report. The only layer that prints errors and picks exit codes.
 
-mod addresses;
 mod command;
 mod ctl;
 mod doctor;
@@ -13,6 +12,7 @@ mod reading;
 mod report;
 mod subcommand;
 mod usage;
+mod value_sources;
 mod version;
 
 use std::cell::RefCell;
@@ -30,10 +30,10 @@ use crate::master::upgrade::first::FirstMaster;
 use crate::master::upgrade::{CHECK, PreviousMaster, rehearse, take_over};
 use crate::master::{self, DaemonStart, Detached, Host, Listener, RunOutcome, ServerListeners};
 use crate::observability;
-use addresses::AddressSources;
 use invocation::{ConfigurationSources, Parsed};
 use reading::{Reading, SettingsFailure};
 use subcommand::Subcommand;
+use value_sources::ValueSources;
 
 pub use generated::{completions, manual, manuals};
 pub use invocation::settings;
@@ -261,14 +261,15 @@ fn check(
     match tries {
         Tries::EverythingOfAStart => {
             if let Err(error) = master::try_out(&whole, entry.python_executable().as_deref()) {
-                let addresses = AddressSources::of(&whole, &sources.layers());
-                return report::start_of(&error, addresses.hint(&error));
+                let value_sources = ValueSources::of(&whole, &sources.layers());
+                return report::start_of(&error, value_sources.hint(&error));
             }
         }
         Tries::App => (settings.lifespan, settings.ready_path) = (Lifespan::Off, None),
     }
     if let Err(error) = master::check_certificates(&settings) {
-        return report::start(&error);
+        let value_sources = ValueSources::of(&settings, &sources.layers());
+        return report::start_of(&error, value_sources.hint(&error));
     }
     // The check has no listeners, and the workers' user may not be able to read the keys.
     settings.tls = None;
@@ -327,11 +328,11 @@ fn serve_here(
         "rgun {} serving in this process, without a master or workers",
         env!("CARGO_PKG_VERSION")
     );
-    let (mut listeners, set) = match ServerListeners::open(&settings) {
+    let (mut listeners, set) = match ServerListeners::open(&settings, None) {
         Ok(opened) => opened,
         Err(error) => {
-            let addresses = AddressSources::of(&settings, &sources.layers());
-            return report::start_of(&error, addresses.hint(&error));
+            let value_sources = ValueSources::of(&settings, &sources.layers());
+            return report::start_of(&error, value_sources.hint(&error));
         }
     };
     for address in listeners.addresses(&set) {
@@ -383,7 +384,7 @@ fn serve(
         entry,
         sources: RefCell::new(None),
     };
-    let addresses = AddressSources::of(&settings, &sources.layers());
+    let value_sources = ValueSources::of(&settings, &sources.layers());
     let settings = Arc::new(settings);
     let outcome = match before {
         Some(Before::Left(predecessor)) => take_over(predecessor, settings, &configuration, entry),
@@ -401,7 +402,7 @@ fn serve(
     observability::finish(LOG_PATIENCE);
     match outcome {
         Ok(RunOutcome::Exit(code) | RunOutcome::Worker(code)) => code,
-        Err(error) => report::start_of(&error, addresses.hint(&error)),
+        Err(error) => report::start_of(&error, value_sources.hint(&error)),
     }
 }
 

@@ -4,6 +4,7 @@ mod companions;
 mod compression;
 mod files;
 mod http2;
+mod listening;
 mod logging;
 mod rollouts;
 mod tls;
@@ -61,7 +62,7 @@ pub fn resolve(
     let env = typed.list("raw_env", value::environment_pair)?;
     let http2 = http2::http2(&typed)?;
     let tls = tls::tls(&typed, base, process_environment, http2.mode)?;
-    let bind = typed.list("bind", |text| value::bind(text, base))?;
+    let (bind, admin_bind) = listening::addresses(&typed, base)?;
     tls::check_binds(&typed, &bind, tls.as_ref())?;
     let settings = Settings {
         bind,
@@ -193,7 +194,7 @@ pub fn resolve(
         log_level: typed.value("loglevel", value::log_level)?,
         error_log: typed.value("errorlog", log(LogTarget::Stderr))?,
         access_log: typed.optional("accesslog", log(LogTarget::Stdout))?,
-        admin_bind: typed.list("admin_bind", |text| value::own_address(text, base))?,
+        admin_bind,
         logging: logging::logging(&typed, base)?,
         control_socket: typed.control_socket(base)?,
         sendfile: if typed.switch("sendfile")? {

@@ -11,7 +11,7 @@ use crate::sys::daemon::{
     keep_stdio, leave_session, read_to_end, silence_stdio, wait_for_end, write_all,
 };
 use crate::sys::process::{Fork, fork};
-use crate::sys::{self, exit_now};
+use crate::sys::{self, Pid, exit_now};
 
 /// The process after the fork.
 #[derive(Debug)]
@@ -66,16 +66,23 @@ impl DaemonStart {
 #[derive(Debug)]
 pub struct Announcement {
     pipe: OwnedFd,
+    caller: Pid,
     /// Why the first boot has failed. The caller gets it when everything of the start has ended.
     failure: Option<FailedStart>,
 }
 
 impl Announcement {
-    fn new(pipe: OwnedFd) -> Self {
+    fn new(pipe: OwnedFd, caller: Pid) -> Self {
         Self {
             pipe,
+            caller,
             failure: None,
         }
+    }
+
+    /// The original process, which waits.
+    pub fn caller(&self) -> Pid {
+        self.caller
     }
 
     pub fn up(self) {
@@ -150,13 +157,14 @@ pub fn announce(
 /// System errors, before anything was begun.
 pub fn detach(host: &dyn Host, stdio: Stdio) -> Result<Detached, Error> {
     let (read, write) = sys::pipe()?;
+    let caller = Pid::this();
     if let Fork::Parent { child } = forked(host)? {
         drop(write);
         wait_for_end(child);
         return Ok(Detached::Caller(outcome(&read_to_end(read))));
     }
     drop(read);
-    let announcement = Announcement::new(write);
+    let announcement = Announcement::new(write, caller);
     let second = leave_session()
         .map_err(Error::from)
         .and_then(|()| forked(host));
@@ -211,7 +219,7 @@ mod tests {
 
     fn heard(say: impl FnOnce(Announcement)) -> DaemonStart {
         let (read, write) = sys::pipe().expect("a pipe");
-        say(Announcement::new(write));
+        say(Announcement::new(write, Pid::this()));
         outcome(&read_to_end(read))
     }
 

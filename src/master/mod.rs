@@ -139,7 +139,10 @@ fn govern(
     shell.open_certificates(&settings)?;
     let is_second = first.is_some();
     let (listeners, set) = match first {
-        None => ServerListeners::open(&settings)?,
+        None => {
+            let caller = announcement.as_ref().map(Announcement::caller);
+            ServerListeners::open(&settings, caller)?
+        }
         Some(first) => {
             shell.begin_beside(first.pid);
             first.listeners(&settings)?

@@ -21,24 +21,40 @@ pub struct Passed {
     pub name: String,
 }
 
-/// The descriptors of LISTEN_FDS, if LISTEN_PID is this process. `take_listener` then takes them over.
-pub fn passed_descriptors() -> Vec<Passed> {
+/// The descriptors of LISTEN_FDS, if LISTEN_PID is `addressee`: this process, or the one that has put it into the background.
+/// `take_listener` then takes them over. Those behind the first one that is not open are left out: the count may be any number.
+pub fn passed_descriptors(addressee: Pid) -> Vec<Passed> {
     let variable = |name| std::env::var(name).ok();
     passed(
-        Pid::this(),
+        addressee,
         variable("LISTEN_PID").as_deref(),
         variable("LISTEN_FDS").as_deref(),
         variable("LISTEN_FDNAMES").as_deref(),
+        is_open,
     )
 }
 
-fn passed(this: Pid, pid: Option<&str>, count: Option<&str>, names: Option<&str>) -> Vec<Passed> {
-    if pid.and_then(|pid| pid.parse().ok()) != Some(this.as_raw()) {
+fn is_open(fd: RawFd) -> bool {
+    // SAFETY: only looked at through a call that fails on a number that is not open.
+    let looked_at = unsafe { BorrowedFd::borrow_raw(fd) };
+    fcntl(looked_at, FcntlArg::F_GETFD).is_ok()
+}
+
+fn passed(
+    addressee: Pid,
+    pid: Option<&str>,
+    count: Option<&str>,
+    names: Option<&str>,
+    is_open: impl Fn(RawFd) -> bool,
+) -> Vec<Passed> {
+    if pid.and_then(|pid| pid.parse().ok()) != Some(addressee.as_raw()) {
         return Vec::new();
     }
     let count: RawFd = count.and_then(|count| count.parse().ok()).unwrap_or(0);
     let mut names = names.unwrap_or_default().split(':');
-    (FIRST..FIRST.saturating_add(count))
+    let all = FIRST..FIRST.saturating_add(count);
+    let open = all.clone().take_while(|fd| is_open(*fd)).count();
+    all.take(open.saturating_add(1))
         .map(|fd| Passed {
             fd,
             name: names.next().unwrap_or_default().to_owned(),
@@ -150,10 +166,20 @@ mod tests {
     #[test]
     fn only_descriptors_meant_for_this_process_count() {
         let this = Pid::new(100).expect("positive");
-        assert_eq!(passed(this, Some("99"), Some("2"), None), []);
-        assert_eq!(passed(this, None, Some("2"), None), []);
-        assert_eq!(passed(this, Some("100"), Some("many"), None), []);
-        let two = passed(this, Some("100"), Some("2"), Some("http"));
+        let passed = |pid, count, names| passed(this, pid, count, names, |fd| fd < 5);
+        assert_eq!(passed(Some("99"), Some("2"), None), []);
+        assert_eq!(passed(None, Some("2"), None), []);
+        assert_eq!(passed(Some("100"), Some("many"), None), []);
+        let numbers = |count| {
+            let passed = passed(Some("100"), Some(count), None).into_iter();
+            passed.map(|one| one.fd).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            numbers("99999999"),
+            [3, 4, 5],
+            "the first one that is not open"
+        );
+        let two = passed(Some("100"), Some("2"), Some("http"));
         assert_eq!(
             two,
             [

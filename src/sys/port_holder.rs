@@ -8,9 +8,15 @@ const LONGEST_TITLE: usize = 80;
 /// A socket that listens, in `/proc/net/tcp`.
 const LISTENS: &str = "0A";
 
-/// `process 4711 (rgun: master [shop])`; of several (a server and its children) the oldest. `None`: there is none, it is in another
-/// network or process namespace, or it belongs to another user.
-pub fn holder_of(port: u16) -> Option<String> {
+#[derive(Debug, PartialEq, Eq)]
+pub enum PortHolder {
+    ThisProcess,
+    /// `process 4711 (rgun: master [shop])`; of several (a server and its children) the oldest.
+    Other(String),
+}
+
+/// `None`: there is none, it is in another network or process namespace, or it belongs to another user.
+pub fn holder_of(port: u16) -> Option<PortHolder> {
     let sockets: Vec<PathBuf> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()
         .filter_map(|table| fs::read_to_string(table).ok())
@@ -19,6 +25,10 @@ pub fn holder_of(port: u16) -> Option<String> {
     if sockets.is_empty() {
         return None;
     }
+    let this = std::process::id();
+    if has_one_of(this, &sockets) {
+        return Some(PortHolder::ThisProcess);
+    }
     let mut pids: Vec<u32> = fs::read_dir("/proc")
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -26,7 +36,7 @@ pub fn holder_of(port: u16) -> Option<String> {
     pids.sort_unstable();
     let pid = pids.into_iter().find(|pid| has_one_of(*pid, &sockets))?;
     let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    Some(described(pid, &command_line))
+    Some(PortHolder::Other(described(pid, &command_line)))
 }
 
 /// The links of the descriptors of sockets that listen there.
@@ -82,9 +92,7 @@ mod tests {
     fn this_process_is_found() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let holder = holder_of(port).unwrap();
-        let pid = std::process::id();
-        assert!(holder.starts_with(&format!("process {pid} (")), "{holder}");
+        assert_eq!(holder_of(port), Some(PortHolder::ThisProcess));
         drop(listener);
         assert_eq!(holder_of(port), None);
     }

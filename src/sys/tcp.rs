@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use super::port_holder::holder_of;
+use super::port_holder::{PortHolder, holder_of};
 use super::{Audience, Error, Listener, ListenerAddress, Protection, Result};
 
 /// Whether others may listen at the same address (`SO_REUSEPORT`): the kernel then chooses for each connection.
@@ -176,7 +176,10 @@ fn explained(error: Error, address: SocketAddr) -> Error {
         io::ErrorKind::AddrInUse => {
             let port = address.port();
             error.with_hint(match holder_of(port) {
-                Some(holder) => format!("{holder} listens there"),
+                Some(PortHolder::ThisProcess) => {
+                    "this server has opened it already, for another of its addresses".to_owned()
+                }
+                Some(PortHolder::Other(holder)) => format!("{holder} listens there"),
                 None => format!(
                     "another process listens there; `ss -ltnp 'sport = :{port}'` shows which"
                 ),

@@ -45,6 +45,40 @@ def test_port_in_use(app, launch):
         refused(launch(bind=f"127.0.0.1:{port}"), f"127.0.0.1:{port}", "in use")
 
 
+@pytest.mark.parametrize(
+    "binds, options",
+    [
+        (["127.0.0.1:1", "127.0.0.1:1"], []),
+        (["unix:a.sock", "unix:./a.sock"], []),
+        (["127.0.0.1:1"], ["--admin-bind", "127.0.0.1:1"]),
+    ],
+)
+@pytest.mark.parametrize("check", [[], ["--check-config"]])
+def test_address_that_is_given_twice(app, launch, binds, options, check):
+    app.copy("hello.py")
+    refused(launch("app:app", *options, *check, bind=binds), "is given twice")
+
+
+def test_address_that_two_names_mean(app, launch):
+    app.copy("hello.py")
+    with socket.socket() as reserved:
+        # Not listening, and left to whoever binds with the same option: the port is no other program's in between.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        refused(launch(bind=[f"127.0.0.1:{port}", f"127.1:{port}"]), "in use", "this server has opened it already")
+
+
+def test_more_sockets_are_announced_than_were_passed(app, launch, program):
+    app.copy("hello.py")
+    program[:0] = ["bash", "-c", 'LISTEN_PID=$$ LISTEN_FDS=99999999 exec "$@"', "bash"]
+    try:
+        server = launch(bind=None)
+    finally:
+        del program[:4]
+    refused(server, "bind fd://")
+
+
 def test_second_bind_fails_and_the_first_is_released(app, launch):
     app.copy("hello.py")
     with socket.create_server(("127.0.0.1", 0)) as taken:

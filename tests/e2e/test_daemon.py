@@ -15,9 +15,9 @@ def daemon(program, app, tmp_path):
     """Starts one and waits for the caller's end: (the caller's result, the master's pid or None)."""
     masters = []
 
-    def start(*options):
+    def start(*options, pass_fds=()):
         command = [*program, "app:app", "-D", "--pid", str(tmp_path / "pid"), "--error-logfile", str(tmp_path / "log"), *map(str, options)]
-        done = subprocess.run(command, cwd=app.path, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, cwd=app.path, capture_output=True, text=True, timeout=30, pass_fds=pass_fds)
         pid = tmp_path / "pid"
         master = int(pid.read_text()) if pid.exists() else None
         if master:
@@ -54,6 +54,23 @@ def test_up_when_the_caller_returns(daemon, app, tmp_path):
     os.kill(master, signal.SIGTERM)
     eventually(lambda: not processes.alive(master), "it ends")
     assert not (tmp_path / "pid").exists() and not (app.path / "a.sock").exists()
+
+
+@pytest.mark.parametrize("bind", [[], ["-b", "fd://3"], ["-b", "fd://http"]])
+def test_it_serves_sockets_that_its_caller_was_passed(daemon, app, program, tmp_path, bind):
+    app.copy("hello.py")
+    path = tmp_path / "held.sock"
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind(str(path))
+        held.listen()
+        activate = f'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=http exec "$@" 3<&{held.fileno()}'
+        program[:0] = ["bash", "-c", activate, "bash"]
+        try:
+            done, _ = daemon(*bind, pass_fds=[held.fileno()])
+        finally:
+            del program[:4]
+    assert done.returncode == 0, done.stderr
+    assert get(path).endswith(b"Hello, world!")
 
 
 def test_winch_retires_the_workers_and_hup_brings_them_back(daemon, app, tmp_path):

@@ -51,6 +51,15 @@ def test_files_that_cannot_be_used(refused, authority, tmp_path):
         assert f"error: {file}: {reason}" in text, text
 
 
+def test_a_file_that_is_named_in_a_configuration_is_reported_with_its_place(refused, authority, app, tmp_path):
+    chain, key = authority.issue("server")
+    (app.path / "rgun.toml").write_text(f'certfile = "{tmp_path}/absent"\nkeyfile = "{key}"\n')
+    assert f"error: {tmp_path}/absent: cannot be read" in (text := refused()) and "the file comes from rgun.toml:1: certfile" in text
+    (app.path / "rgun.toml").write_text(f'certfile = "{chain}"\n')
+    text = refused(env={"RGUN_KEYFILE": str(tmp_path / "absent.key")})
+    assert "absent.key: cannot be read" in text and "the file comes from $RGUN_KEYFILE" in text
+
+
 def test_settings_that_do_not_fit_together(refused, authority):
     chain, key = authority.issue("server")
     for options, said in (

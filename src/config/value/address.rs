@@ -75,6 +75,11 @@ fn unix(path: &str, base: &Path) -> ParsedValue<Endpoint> {
     if path.is_empty() {
         return Err(InvalidValue::new("names no path").hint("write it as in unix:/run/app.sock"));
     }
+    if let Some(name) = path.strip_prefix('@') {
+        return Err(InvalidValue::new("would be a socket without a file").hint(format!(
+            "such a socket is opened by systemd (ListenStream=@{name}) and passed in; `unix:./{path}` is a file of that name"
+        )));
+    }
     let path = base.join(path);
     match path.as_os_str().len() {
         length if length > LONGEST_SOCKET_PATH => Err(InvalidValue::new(format!(
@@ -111,9 +116,8 @@ fn tcp(text: &str) -> ParsedValue<Endpoint> {
         return Err(InvalidValue::new("is no address")
             .hint("write it as in 127.0.0.1:8000, or :8000 for all addresses"));
     }
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(InvalidValue::new("lacks the brackets of an IPv6 address")
-            .hint(format!("try `[{text}]:{DEFAULT_PORT}`")));
+    if let Some(hint) = brackets(text) {
+        return Err(InvalidValue::new("lacks the brackets of an IPv6 address").hint(hint));
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(InvalidValue::new("is a port without a host").hint(format!(
@@ -155,16 +159,32 @@ fn tcp(text: &str) -> ParsedValue<Endpoint> {
     }
 }
 
+/// How an IPv6 address that was written without brackets is written, with the port that it may end with.
+fn brackets(text: &str) -> Option<String> {
+    let with_port = text
+        .rsplit_once(':')
+        .filter(|(host, port)| is_ipv6(host) && self::port(port).is_ok())
+        .map(|(host, port)| format!("`[{host}]:{port}`"));
+    let whole = is_ipv6(text).then(|| format!("`[{text}]:{DEFAULT_PORT}`"));
+    match (with_port, whole) {
+        (Some(with_port), Some(whole)) => Some(format!("try {with_port}, or {whole}")),
+        (one, other) => one.or(other).map(|address| format!("try {address}")),
+    }
+}
+
+/// A zone (`fe80::1%eth0`) is part of the host; the resolver handles it.
+fn is_ipv6(host: &str) -> bool {
+    let (address, zone) = host.split_once('%').unwrap_or((host, "lo"));
+    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && !zone.contains(':')
+}
+
 fn bracketed(rest: &str) -> ParsedValue<Endpoint> {
     let malformed =
         || InvalidValue::new("is not an IPv6 address").hint("write it as in [::1]:8000");
     let (host, port) = rest.split_once(']').ok_or_else(malformed)?;
-    // A zone (`fe80::1%eth0`) is part of the host; the resolver handles it.
-    host.split('%')
-        .next()
-        .unwrap_or_default()
-        .parse::<Ipv6Addr>()
-        .map_err(|_| malformed())?;
+    if !is_ipv6(host) {
+        return Err(malformed());
+    }
     let port = match port.strip_prefix(':') {
         Some(port) => self::port(port)?,
         None if port.is_empty() => DEFAULT_PORT,
@@ -223,6 +243,7 @@ mod tests {
             ("unix:/run/a.sock", "unix /run/a.sock"),
             ("unix:///run/a.sock", "unix /run/a.sock"),
             ("unix:a.sock", "unix /srv/a.sock"),
+            ("unix:./@app", "unix /srv/./@app"),
             ("fd://3", "fd 3"),
             ("fd://http", "name http"),
         ] {
@@ -236,6 +257,11 @@ mod tests {
             ("", "is no address"),
             ("8000", "is a port without a host"),
             ("::1", "lacks the brackets of an IPv6 address"),
+            ("::1:80", "lacks the brackets of an IPv6 address"),
+            ("fe80::1%eth0", "lacks the brackets of an IPv6 address"),
+            ("fe80::1%eth0:80", "lacks the brackets of an IPv6 address"),
+            ("[fe80::1%]:80", "is not an IPv6 address"),
+            ("unix:@app", "would be a socket without a file"),
             ("[::1:80", "is not an IPv6 address"),
             ("[localhost]:80", "is not an IPv6 address"),
             ("[::1]80", "is not an IPv6 address"),
@@ -260,6 +286,15 @@ mod tests {
             parse("/run/a.sock").unwrap_err().hint.as_deref(),
             Some("for a unix socket write `unix:/run/a.sock`")
         );
+        for (text, hint) in [
+            ("::1", "try `[::1]:8000`"),
+            ("::1:80", "try `[::1]:80`, or `[::1:80]:8000`"),
+            ("1:2:3:4:5:6:7:8:80", "try `[1:2:3:4:5:6:7:8]:80`"),
+            ("fe80::1%eth0", "try `[fe80::1%eth0]:8000`"),
+            ("fe80::1%eth0:80", "try `[fe80::1%eth0]:80`"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().hint.as_deref(), Some(hint));
+        }
         assert_eq!(
             parse("http://localhost:80/").unwrap_err().hint.as_deref(),
             Some("try `localhost:80`")

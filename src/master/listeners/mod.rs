@@ -21,7 +21,7 @@ use super::Error;
 use super::binds::{Binds, copy_of};
 use crate::config::{Bind, Endpoint, PortSharing, Settings};
 use crate::sys::{
-    Audience, Identity, Listener, ListenerAddress, Others, Passed, Protection, accept_queue,
+    Audience, Identity, Listener, ListenerAddress, Others, Passed, Pid, Protection, accept_queue,
     passed_descriptors,
 };
 
@@ -66,14 +66,19 @@ impl ServerListeners {
     ///
     /// Sockets passed by systemd replace `--bind`, as with gunicorn, unless a `--bind fd://` selects among them.
     ///
+    /// `caller`: the process that they were passed to, if it is not this one.
+    ///
     /// # Errors
     /// The address that cannot be listened at.
-    pub fn open(settings: &Settings) -> Result<(Self, ListenerSet), Error> {
+    pub fn open(settings: &Settings, caller: Option<Pid>) -> Result<(Self, ListenerSet), Error> {
         let mut listeners = Self {
             shares: Shares::new(settings.port_sharing),
             ..Self::default()
         };
-        let opened = listeners.open_all(settings, &passed_descriptors());
+        let opened = listeners.open_all(
+            settings,
+            &passed_descriptors(caller.unwrap_or_else(Pid::this)),
+        );
         if opened.is_err() {
             listeners.close();
         }
