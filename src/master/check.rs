@@ -4,17 +4,16 @@ use std::path::Path;
 
 use super::Error;
 use super::binds::takes_ipv4;
-use super::commands::missing_program;
+use super::commands::{missing_companions, missing_program};
+use super::error::WHERE_PROGRAMS_ARE;
+use super::pidfile::PidFile;
 use crate::config::{ControlSocket, Endpoint, Groups, LogTarget, Settings, start_directory};
-use crate::sys::{
-    self, AnyIpv6, Identity, Supplementary, directory_of, may_append, may_write, try_tcp, try_unix,
-};
+use crate::sys::{self, AnyIpv6, Identity, Supplementary, may_append, try_tcp, try_unix};
 
 /// Fails where a start with these settings would fail before its first worker boots. An address in use is no failure,
 /// nor is a pid file of a running server: most often both belong to the server that is about to be reloaded.
 ///
-/// `python`: the one that workers run in. A companion whose program is not there would not keep a start from being one, but is
-/// never meant.
+/// `python`: the one that workers run in. A companion whose program is not there harms no server, and is a warning.
 ///
 /// # Errors
 /// Those of a start.
@@ -24,11 +23,16 @@ pub fn try_out(settings: &Settings, python: Option<&Path>) -> Result<(), Error> 
         .chdir
         .as_ref()
         .map_or(start.clone(), |chdir| start.join(chdir));
-    if let Some(companion) = missing_program(settings, python, &directory) {
-        return Err(Error::NoCompanion {
-            name: companion.name.clone(),
-            program: companion.command.program.clone(),
-        });
+    if let Some(command) = missing_program(settings, python, &directory) {
+        return Err(Error::NoProgram(command.program.clone()));
+    }
+    for companion in missing_companions(settings, python, &directory) {
+        tracing::warn!(
+            name = companion.name,
+            program = companion.command.program,
+            hint = WHERE_PROGRAMS_ARE,
+            "--beside: the program is not found, the server will try to start it again and again"
+        );
     }
     for target in settings.access_log.iter().chain([&settings.error_log]) {
         if let LogTarget::File(path) = target {
@@ -47,8 +51,7 @@ pub fn try_out(settings: &Settings, python: Option<&Path>) -> Result<(), Error> 
         }
     }
     if let Some(path) = &settings.pid_file {
-        may_write(&directory_of(path))
-            .map_err(|e| sys::Error::new("write pid file", path.display(), e))?;
+        PidFile::try_write(path)?;
     }
     if let ControlSocket::At(path) = &settings.control_socket {
         try_unix(path)?;

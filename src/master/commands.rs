@@ -66,15 +66,25 @@ pub fn in_words(command: &RunBefore) -> String {
     words.cloned().collect::<Vec<_>>().join(" ")
 }
 
-/// Of these settings, the first companion whose program is not to be found.
+/// The first command of `--run-before` whose program is not to be found.
 pub fn missing_program<'s>(
     settings: &'s Settings,
     python: Option<&Path>,
     directory: &Path,
-) -> Option<&'s CompanionSettings> {
+) -> Option<&'s RunBefore> {
     let path = search_path(settings, python);
-    let mut all = settings.companions.iter();
-    all.find(|companion| {
+    let mut all = settings.run_before.iter();
+    all.find(|command| find_program(command.program.as_ref(), &path, directory).is_none())
+}
+
+/// The companions whose programs are not to be found.
+pub fn missing_companions<'s>(
+    settings: &'s Settings,
+    python: Option<&Path>,
+    directory: &'s Path,
+) -> impl Iterator<Item = &'s CompanionSettings> {
+    let path = search_path(settings, python);
+    settings.companions.iter().filter(move |companion| {
         let own = companion
             .environment
             .iter()

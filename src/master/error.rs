@@ -20,9 +20,9 @@ pub enum Error {
     /// The pid file names a process that lives.
     #[error("pid file {}: process {pid} is running", path.display())]
     Running { path: PathBuf, pid: Pid },
-    /// Of `--beside`.
-    #[error("--beside: the command of {name}, {program}, is not found")]
-    NoCompanion { name: String, program: String },
+    /// Of `--run-before`.
+    #[error("--run-before: the program {0} is not found")]
+    NoProgram(String),
     #[error("--worker-tmp-dir: {0}")]
     NoTemporaryFiles(sys::Error),
     #[error(
@@ -50,14 +50,15 @@ pub enum Error {
     NameAtReload(String),
 }
 
+/// The hint on a program that is not found.
+pub const WHERE_PROGRAMS_ARE: &str = "install it beside this Python, or name it with its path; it is looked for there first, then on PATH";
+
 impl Error {
     /// The remedy, if it is known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::System(error) | Self::Ipc(ipc::Error::System(error)) => error.hint.clone(),
-            Self::NoCompanion { .. } => Some(
-                "install it beside this Python, or name it with its path; it is looked for there first, then on PATH".to_owned(),
-            ),
+            Self::NoProgram(_) => Some(WHERE_PROGRAMS_ARE.to_owned()),
             Self::Running { path, .. } => Some(format!(
                 "stop it first; if it is another program, remove {}",
                 path.display()

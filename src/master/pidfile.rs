@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Error;
 use crate::sys::process::{self, is_alive};
-use crate::sys::{self, DirectoryEntry, LastLink, Pid};
+use crate::sys::{self, DirectoryEntry, LastLink, Pid, directory_of, may_write};
 
 /// Process times have the precision of a clock tick, and the machine's boot that of a second.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(2);
@@ -27,11 +27,7 @@ impl PidFile {
     /// `Running` when it names a process that lives; that something else is there.
     pub fn write(path: &Path) -> Result<Self, Error> {
         let owner = Pid::this();
-        let failed = |error: sys::Error| sys::Error {
-            call: "write pid file",
-            object: path.display().to_string(),
-            ..error.with_path_hint(path)
-        };
+        let failed = |error| failed_at(path, error);
         let place = DirectoryEntry::find(path, LastLink::Followed).map_err(failed)?;
         match found_in(&place)
             .map_err(failed)?
@@ -65,6 +61,18 @@ impl PidFile {
         })
     }
 
+    /// Fails where `write` would, and changes nothing. The file of a server that runs is no failure.
+    ///
+    /// # Errors
+    /// That something else is there, or that no file can be made.
+    pub fn try_write(path: &Path) -> sys::Result<()> {
+        let place = DirectoryEntry::find(path, LastLink::Followed)
+            .map_err(|error| failed_at(path, error))?;
+        found_in(&place).map_err(|error| failed_at(path, error))?;
+        let directory = directory_of(place.path());
+        may_write(&directory).map_err(|e| sys::Error::new("write pid file", path.display(), e))
+    }
+
     /// The one that this process has written before.
     pub fn written(path: PathBuf) -> Self {
         Self {
@@ -91,6 +99,14 @@ impl PidFile {
             }
             Ok(()) | Err(_) => {}
         }
+    }
+}
+
+fn failed_at(path: &Path, error: sys::Error) -> sys::Error {
+    sys::Error {
+        call: "write pid file",
+        object: path.display().to_string(),
+        ..error.with_path_hint(path)
     }
 }
 

@@ -37,7 +37,8 @@ pub fn may_append(path: &Path) -> io::Result<()> {
     match path.metadata() {
         Ok(found) if found.is_dir() => Err(io::Error::from_raw_os_error(libc::EISDIR)),
         Ok(_) => may_write(path),
-        Err(_) => may_write(&directory_of(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => may_write(&directory_of(path)),
+        Err(error) => Err(error),
     }
 }
 

@@ -128,9 +128,8 @@ impl DirectoryEntry {
         let failed = |error| Error::new("write", self.path.display(), error);
         let mut taken = Errno::EEXIST;
         for _ in 0..MOST_LOOKS {
-            let mut name = OsString::from(".");
-            name.push(&self.name);
-            name.push(format!(".{:016x}", random()));
+            // Not longer than the name that it will have may be.
+            let name = OsString::from(format!(".rgun-{:016x}", random()));
             let draft = Self {
                 path: self.path.clone(),
                 directory: self.directory.try_clone().map_err(failed)?,

@@ -2,12 +2,14 @@
 
 import os
 import pty
+import re
 import subprocess
 
 import pytest
 
 from harness.apps import version
 from harness.project import write_project
+from harness.waiting import eventually
 
 FAILING_LIFESPAN = """
 async def app(scope, receive, send):
@@ -23,6 +25,21 @@ def check(program, app):
         return subprocess.run([*program, "--check-config", *map(str, words)], cwd=app.path, capture_output=True, text=True, timeout=60)
 
     return start
+
+
+@pytest.mark.parametrize("words, told", [
+    (["--beside", "no-such-program run"], r"--beside: the program is not found.* name=no-such-program"),
+    (["--pid", "p" * 255], ""),
+    (["--error-logfile", "l" * 255], ""),
+])
+def test_what_a_start_would_do_without(app, check, launch, words, told):
+    app.write(version("one"))
+    done = check("app:app", *words)
+    assert done.returncode == 0 and re.search(told, done.stderr), done.stderr
+    server = launch("app:app", *words)
+    eventually(lambda: server.children(), "it has come up")
+    server.terminate()
+    assert server.wait_exit() == 0
 
 
 @pytest.mark.both_artifacts
@@ -48,7 +65,15 @@ def test_an_app_that_has_forked_a_process(app, check):
     (["-b", "no-such-host.invalid:0"], "no-such-host.invalid"),
     (["--admin-bind", "unix:no/such.sock"], "no/such.sock"),
     (["--pid", "no/pid"], "no/pid"),
+    (["--pid", "."], "not a regular file"),
+    (["--pid", "file/pid"], "not a directory"),
+    (["--pid", "p" * 300], "name too long"),
     (["--error-logfile", "no/log"], "no/log"),
+    (["--error-logfile", "file/log"], "not a directory"),
+    (["--access-logfile", "l" * 300], "name too long"),
+    (["--run-before", "no-such-program"], "no-such-program"),
+    (["--run-before", "./file"], "./file"),
+    (["--run-before", "true", "--run-before", "no/such/program x"], "no/such/program"),
     (["--access-logfile", "."], "is a directory"),
     (["--control-socket", "no/ctl"], "no/ctl"),
     (["--worker-tmp-dir", "no"], "no"),
