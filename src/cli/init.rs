@@ -6,12 +6,13 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::misuse::{self, USAGE};
 use super::report;
 use crate::init::{Choices, DeployTarget, Draft, Project, Unclear, drafts};
+use crate::sys::Error as SystemError;
 
 const MORE: &str = "\
 The app, Django's settings, static files, Python's version and the requirements (requirements.txt, uv.lock, Poetry, pyproject.toml, setup.py, Pipfile) are read from the project's files; nothing is imported. \
@@ -85,7 +86,16 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             return report::page(&error.render());
         }
-        Err(error) => return report::misuse(&misuse::explained(&error, &command)),
+        Err(error) => {
+            let mut misuse = misuse::explained(&error, &command);
+            if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidValue)
+                && let Some(target) = DeployTarget::meant(word)
+            {
+                let (name, about) = (target.name(), target.about());
+                misuse.hint = Some(format!("`rgun init {name}` writes {about}"));
+            }
+            return report::misuse(&misuse);
+        }
     };
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let choices = Choices {
@@ -106,7 +116,12 @@ pub(super) fn main(arguments: Vec<OsString>) -> u8 {
     let directory = directory.unwrap_or_else(|| PathBuf::from("."));
     let directory = match directory.canonicalize() {
         Ok(directory) => directory,
-        Err(error) => return report::failure(&format!("{}: {error}", directory.display()), None),
+        Err(error) => {
+            return report::failure(
+                &format!("{}: {}", directory.display(), SystemError::reason(&error)),
+                None,
+            );
+        }
     };
     let project = match Project::found(&directory, choices) {
         Ok(project) => project,
@@ -163,7 +178,10 @@ fn write(directory: &Path, project: &Project, drafts: &[Draft], force: bool) -> 
             continue;
         }
         if let Err(error) = create(&directory.join(&draft.path), draft) {
-            return report::failure(&format!("{}: {error}", draft.path), None);
+            return report::failure(
+                &format!("{}: {}", draft.path, SystemError::reason(&error)),
+                None,
+            );
         }
         report::text(&format!("  wrote    {}\n", draft.path));
     }

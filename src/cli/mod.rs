@@ -30,6 +30,7 @@ use crate::master::upgrade::first::FirstMaster;
 use crate::master::upgrade::{CHECK, PreviousMaster, rehearse, take_over};
 use crate::master::{self, DaemonStart, Detached, Host, Listener, RunOutcome, ServerListeners};
 use crate::observability;
+use crate::sys::Error as SystemError;
 use invocation::{ConfigurationSources, Parsed};
 use reading::{Reading, SettingsFailure};
 use subcommand::Subcommand;
@@ -297,7 +298,11 @@ fn become_worker(settings: &Settings, entry: &dyn EntryPoint) -> Result<(), u8> 
         && let Err(error) = std::env::set_current_dir(directory)
     {
         return Err(report::refusal(&EntryError {
-            message: format!("chdir {}: {error}", directory.display()),
+            message: format!(
+                "chdir {}: {}",
+                directory.display(),
+                SystemError::reason(&error)
+            ),
             hint: None,
         }));
     }

@@ -7,6 +7,7 @@ use clap::builder::StyledStr;
 use super::EntryError;
 use super::misuse::{Misuse, USAGE};
 use crate::observability::terminal;
+use crate::sys::Error as SystemError;
 use crate::{config, master, observability};
 
 /// Exit code of a start that failed; gunicorn's.
@@ -68,9 +69,13 @@ pub(super) fn page(text: &StyledStr) -> u8 {
 /// A reader that closes early (`rgun --help | head`) is no failure; a disk that is full is one.
 pub(super) fn print(text: &str) -> u8 {
     match written(text) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            failure(&format!("standard output cannot be written: {error}"), None)
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => failure(
+            &format!(
+                "standard output cannot be written: {}",
+                SystemError::reason(&error)
+            ),
+            None,
+        ),
         Ok(()) | Err(_) => 0,
     }
 }

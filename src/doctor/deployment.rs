@@ -35,7 +35,7 @@ pub struct Deployment {
     pub memory: Option<u64>,
     /// The settings of its command and its variables; `None`: not known.
     pub server: Option<ServerSettings>,
-    /// What rgun would reject or ignore there.
+    /// What would be rejected or ignored there.
     pub misuses: Vec<MisusedSetting>,
 }
 
@@ -102,7 +102,7 @@ pub struct MapName {
 
 pub type VariableMaps = BTreeMap<MapName, DeploymentVariables>;
 
-/// An option or variable that rgun would reject or ignore.
+/// An option or variable that rgun would reject or ignore, or a line that the file's own program would.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MisusedSetting {
     /// File and line.
@@ -118,4 +118,6 @@ pub enum MisuseConsequence {
     Rejected,
     /// A variable that names no setting.
     Ignored,
+    /// A line of a unit.
+    IgnoredBySystemd,
 }

@@ -15,6 +15,10 @@ pub struct DeploymentFacts {
     pub machine: Machine,
     pub python: Option<Python>,
     pub django: Option<DjangoSettings>,
+    /// Why the app cannot be loaded.
+    pub app: Option<AppProblem>,
+    /// Files that cannot be parsed, with the reason.
+    pub unreadable: Vec<(String, String)>,
     pub deployments: Vec<Deployment>,
     pub passes: Vec<Pass>,
     pub sockets: Vec<ProxiedSocket>,
@@ -46,6 +50,14 @@ pub struct Python {
     pub has_uvloop: bool,
     /// Entries of `sys.path` that every user may write to.
     pub writable: Vec<String>,
+}
+
+/// An app that is not where the settings say.
+#[derive(Debug, Clone)]
+pub struct AppProblem {
+    /// As it was given.
+    pub app: String,
+    pub problem: String,
 }
 
 /// Django's settings, as Python reads them.

@@ -1,9 +1,10 @@
 //! How a project names its requirements, and the commands that install them into an active virtual environment.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
+
+use super::project_file::text;
 
 /// Commands are words after the program: `pip`, or `tool` in an environment of its own.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,7 +26,7 @@ impl Dependencies {
     /// The text of the file that names them comes second. `guessed`: packages to install where none does.
     pub fn found(directory: &Path, guessed: impl FnOnce() -> Vec<&'static str>) -> (Self, String) {
         let has = |name: &str| directory.join(name).is_file();
-        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
+        let read = |name: &str| text(&directory.join(name)).unwrap_or_default();
         let listed = [
             "requirements.txt",
             "requirements/production.txt",

@@ -5,6 +5,7 @@
 mod dependencies;
 mod paths;
 mod project;
+mod project_file;
 mod python;
 mod source;
 mod template;

@@ -1,12 +1,12 @@
 //! What kind of project a directory holds: its app, framework, Python and services, read from its files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::dependencies::Dependencies;
 use super::paths::{self, SettingsDirectory};
+use super::project_file::text;
 use super::{python, source};
 
 /// Choices of the command line, which take precedence over the files.
@@ -119,7 +119,7 @@ impl Project {
 
 impl DjangoProject {
     fn found(directory: &Path, requirements: &str) -> Option<Self> {
-        let manage = fs::read_to_string(directory.join("manage.py")).ok()?;
+        let manage = text(&directory.join("manage.py"))?;
         let settings = source::text_after(&manage, "DJANGO_SETTINGS_MODULE")?.to_owned();
         let path = PathBuf::from(settings.replace('.', "/"));
         let places = [
@@ -129,7 +129,7 @@ impl DjangoProject {
             path.with_file_name("base.py"),
         ];
         let found = places.into_iter().find_map(|place| {
-            let text = fs::read_to_string(directory.join(&place)).ok()?;
+            let text = text(&directory.join(&place))?;
             Some((text, place.components().count()))
         });
         let (text, depth) = found.unwrap_or_default();
@@ -165,15 +165,15 @@ fn frameworks(directory: &Path, app: Option<&str>) -> Vec<&'static str> {
     }
     let chosen = app.and_then(|app| app.split(':').next()).map(|module| {
         let path = directory.join(module.replace('.', "/"));
-        let texts = [path.with_extension("py"), path.join("__init__.py")].map(fs::read_to_string);
+        let texts = [path.with_extension("py"), path.join("__init__.py")].map(|path| text(&path));
         texts.into_iter().flatten().collect::<String>()
     });
     let modules = || {
         MODULES
             .iter()
-            .map(|place| fs::read_to_string(directory.join(place)))
+            .filter_map(|place| text(&directory.join(place)))
     };
-    let text = chosen.unwrap_or_else(|| modules().filter_map(Result::ok).collect());
+    let text = chosen.unwrap_or_else(|| modules().collect());
     let packages = [
         "fastapi",
         "starlette",
@@ -224,7 +224,7 @@ fn app(
         };
     }
     for place in MODULES {
-        let Ok(text) = fs::read_to_string(directory.join(place)) else {
+        let Some(text) = text(&directory.join(place)) else {
             continue;
         };
         let module = place
@@ -254,7 +254,7 @@ fn is_asgi(directory: &Path, app: &str) -> bool {
     let path = directory.join(module.replace('.', "/"));
     let text = [path.with_extension("py"), path.join("__init__.py")]
         .into_iter()
-        .find_map(|path| fs::read_to_string(path).ok());
+        .find_map(|path| text(&path));
     text.and_then(|text| source::is_asgi(&text, attribute, ASGI, WSGI))
         .unwrap_or_else(|| app.contains("asgi"))
 }
@@ -263,7 +263,7 @@ fn settings_name_asgi(directory: &Path, settings: &str) -> bool {
     let path = directory
         .join(settings.replace('.', "/"))
         .with_extension("py");
-    fs::read_to_string(path).is_ok_and(|text| source::is_defined(&text, "ASGI_APPLICATION"))
+    text(&path).is_some_and(|text| source::is_defined(&text, "ASGI_APPLICATION"))
 }
 
 fn checked_app(app: String) -> Result<String, Unclear> {
@@ -343,7 +343,7 @@ fn celery(directory: &Path, app: &str) -> Option<String> {
         (format!("{package}/tasks.py"), format!("{package}.tasks")),
     ];
     let texts = places.map(|(file, module)| {
-        let text = fs::read_to_string(directory.join(file)).ok();
+        let text = text(&directory.join(file));
         text.map(|text| (text, module))
     });
     let creates = |text: &str| source::instance_of(text, &["Celery"]).is_some();

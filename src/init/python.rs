@@ -1,8 +1,8 @@
 //! The version of Python that a project runs on, from its files.
 
-use std::fs;
 use std::path::Path;
 
+use super::project_file::text;
 use super::source;
 
 /// The newest minor version of Python 3 that images and servers are sure to have.
@@ -10,9 +10,9 @@ const DEFAULT: u32 = 13;
 
 /// The version in `.python-version`, else ours, or the one next to it that `pyproject.toml` allows.
 pub(super) fn version(directory: &Path) -> String {
-    let pinned = fs::read_to_string(directory.join(".python-version")).ok();
+    let pinned = text(&directory.join(".python-version"));
     let minor = pinned.as_deref().and_then(minor).unwrap_or_else(|| {
-        let project = fs::read_to_string(directory.join("pyproject.toml")).unwrap_or_default();
+        let project = text(&directory.join("pyproject.toml")).unwrap_or_default();
         let required = source::text_after(&project, "requires-python")
             // Poetry's.
             .or_else(|| source::text_of(&project, "python"));

@@ -56,6 +56,37 @@ impl DeployTarget {
         }
     }
 
+    /// Other words for it.
+    const fn synonyms(self) -> &'static [&'static str] {
+        match self {
+            DeployTarget::Systemd => &["service", "unit"],
+            DeployTarget::Nginx => &["proxy"],
+            DeployTarget::Compose => &[
+                "docker",
+                "dockerfile",
+                "docker-compose",
+                "container",
+                "podman",
+                "image",
+            ],
+            DeployTarget::Kubernetes => &["k8s", "kube", "kustomize", "helm"],
+            DeployTarget::BlueGreen => &["bluegreen", "blue", "zero-downtime"],
+            DeployTarget::GithubActions => &["github", "actions", "ci", "workflow"],
+            DeployTarget::Procfile => &["heroku", "dokku", "render", "railway", "scalingo"],
+            DeployTarget::Monitoring => {
+                &["prometheus", "grafana", "alerts", "metrics", "dashboard"]
+            }
+        }
+    }
+
+    /// The one that another word means.
+    #[must_use]
+    pub fn meant(word: &str) -> Option<DeployTarget> {
+        let word = word.to_lowercase();
+        let mut all = Self::ALL.into_iter();
+        all.find(|target| target.name() == word || target.synonyms().contains(&&*word))
+    }
+
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {

@@ -333,15 +333,61 @@ def test_text_for_a_person(program, directory):
     assert said.splitlines()[-1].endswith(("warning", "warnings", "notice", "notices"))
 
 
+BROKEN = {
+    "broken.yaml": "services:\n  web: [\n",
+    "nginx.conf": "server {\n  location / { proxy_pass http://x;\n",
+}
+
+
+def test_a_file_that_cannot_be_parsed_is_a_finding_and_the_others_are_checked(doctor, directory):
+    for name, text in BROKEN.items():
+        write(directory, name, text)
+    write(directory, "Dockerfile", "CMD rgun app:app\n")
+    found = doctor("deploy", code=3)
+    assert sorted(one["place"] for one in found if one["rule"] == "unreadable-file") == ["deploy/broken.yaml", "deploy/nginx.conf"]
+    assert "shell-first" in rules(found)
+
+
+def test_lines_of_a_unit_that_systemd_ignores(doctor, directory):
+    unit = write(directory, "a.service", "[Service]\nType=bogus\nExecStart=/srv/ve/bin/rgun app:app\nWorkingDirectroy=/srv\nTimeoutStopSec=soon\n")
+    found = {one["place"]: one for one in doctor("--no-import", unit, code=1) if one["rule"] == "unit-line"}
+    assert sorted(found) == [f"{unit}:{line}" for line in (2, 4, 5)]
+    assert found[f"{unit}:4"]["fix"] == "did you mean `WorkingDirectory`?"
+    broken = write(directory, "b.service", "[Service]\nType=notify\nExecStart=/srv/ve/bin/rgun app:app --name 'a\n")
+    (finding,) = [one for one in doctor("--no-import", broken, code=3) if one["rule"] == "configuration"]
+    assert finding["place"] == f"{broken}:3" and "quote" in finding["problem"]
+
+
+@pytest.mark.parametrize("command", ['CMD ["rgun", "app:app" "-w", "3"]', "ENTRYPOINT ['rgun', 'app:app']", 'CMD ["rgun", "app:app",]'])
+def test_a_command_of_an_image_that_is_no_array(doctor, directory, command):
+    write(directory, "Dockerfile", f"FROM python:3.13\n{command}\n")
+    (finding,) = [one for one in doctor("deploy", code=3) if one["rule"] == "configuration"]
+    assert finding["place"] == "deploy/Dockerfile:2" and "JSON" in finding["problem"]
+
+
+@pytest.mark.parametrize("app, problem", [("nope:app", "there is no module 'nope'"), ("app:nope", "there is no 'nope' in"), ("app.more:app", "'app' is a module")])
+def test_an_app_that_is_not_there(doctor, directory, app, problem):
+    (finding,) = doctor("--", app, code=3)
+    assert (finding["rule"], finding["place"]) == ("app", app) and problem in finding["problem"]
+
+
+def test_an_app_is_looked_for_without_running_it(doctor, directory):
+    package = directory / "elsewhere" / "pack"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemError\n")
+    (package / "web.py").write_text("raise SystemError\nfrom made import *\n")
+    assert "app" not in rules(doctor("--", "pack.web:application", "--pythonpath", "elsewhere", "-k", "wsgi"))
+    (finding,) = [one for one in doctor("--", "pack.other", "--pythonpath", "elsewhere", "-k", "wsgi") if one["rule"] == "app"]
+    assert "'pack.other'" in finding["problem"]
+
+
 def test_wrong_use(program, directory):
     def run(*words):
         return subprocess.run([*program, "doctor", *words], cwd=directory, capture_output=True, text=True, timeout=90)
 
-    write(directory, "broken.yaml", "services: [\n")
     write(directory, "own.txt", "text\n")
     for words, text in (
-        (["nowhere"], "nowhere: No such file"),
-        (["deploy/broken.yaml"], "deploy/broken.yaml:"),
+        (["nowhere"], "nowhere: no such file or directory\n"),
         (["deploy/own.txt"], "not a configuration"),
         (["--what"], "--what"),
         (["--socket", "nowhere.ctl"], "nowhere.ctl"),

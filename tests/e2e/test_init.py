@@ -311,6 +311,38 @@ def test_a_failed_deploy_leaves_the_release_to_go_back_to(run, shop, tmp_path):
 
 
 @pytest.mark.both_artifacts
+def test_the_image_of_a_project_without_static_files_starts(run, shop):
+    settings = shop / "config" / "settings.py"
+    settings.write_text(settings.read_text() + "\nINSTALLED_APPS = ['django.contrib.staticfiles']\nMIDDLEWARE = []\nROOT_URLCONF = None\n")
+    assert run("init", "compose", directory=shop).returncode == 0
+    lines = (shop / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    (collect,) = [line.removeprefix("RUN ") for line in lines if "collectstatic" in line and line.startswith("RUN ")]
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-c", collect], cwd=shop, capture_output=True, text=True, timeout=60, env={**os.environ, "PATH": path})
+    assert done.returncode == 0 and "0 static files copied" in done.stdout, done
+    checked = run("config.wsgi:application", "--static", "django", "--check-config", directory=shop)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_another_word_for_a_target_suggests_it(run, shop):
+    for word, target in (("docker", "compose"), ("k8s", "kubernetes"), ("heroku", "procfile"), ("systemmd", "systemd")):
+        done = run("init", word, directory=shop)
+        assert done.returncode == 2 and target in done.stderr.splitlines()[-1], done.stderr
+
+
+def test_what_is_no_file_is_not_waited_for(run, tmp_path):
+    for name in ("main.py", "manage.py", "requirements.txt", "pyproject.toml", ".python-version"):
+        os.mkfifo(tmp_path / name)
+    done = run("init", "procfile")
+    assert done.returncode == 1 and "no app was found" in done.stderr
+    assert run("init", "procfile", "--app", "main:app", "--print").returncode == 0
+
+
+def test_errors_of_the_system_are_in_plain_words(run, shop):
+    done = run("init", "procfile", "--directory", "nowhere", directory=shop)
+    assert done.returncode == 1 and done.stderr.startswith("error: nowhere: no such file or directory\n"), done.stderr
+
+
 def test_what_is_wrong_is_said(run, tmp_path):
     nothing = run("init", "systemd")
     assert nothing.returncode == 1

@@ -79,7 +79,9 @@ const RULES: &[Rule] = &[
             "init",
             "master",
             "observability",
+            "sys::Error",
             "sys::OutOfMemory",
+            "sys::kernel",
             "sys::terminal",
             "sys::unix_seconds",
         ],
@@ -99,7 +101,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "doctor",
         may: &["config"],
-        crates: &["saphyr", "serde", "serde_json"],
+        crates: &["saphyr", "serde", "serde_json", "strsim"],
         never: NO_CLOCK_NO_SYSTEM,
         ..RULE
     },

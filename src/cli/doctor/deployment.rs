@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use super::server::{self, ServerCommand};
 use crate::cli::EntryPoint;
 use crate::config::ProcessEnvironment;
+use crate::doctor::deployment::{MisuseConsequence, MisusedSetting};
 use crate::doctor::environment;
 use crate::doctor::facts::{DeploymentFacts, Pass, ProxiedSocket, SocketState};
 use crate::doctor::files::{self, Contents, SourceFile};
+use crate::sys::Error as SystemError;
 
 /// The most levels of directories.
 const DEEPEST: usize = 4;
@@ -20,10 +22,10 @@ const LARGEST: u64 = 1 << 20;
 pub fn read<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Contents, String> {
     let mut contents = Contents::default();
     for path in paths {
-        let about = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let about = fs::metadata(path).map_err(|error| of(path, &error))?;
         if about.is_dir() {
             directory(path, 0, &mut contents)?;
-        } else if !file(path, &about, &mut contents)? {
+        } else if !file(path, &about, &mut contents) {
             return Err(format!(
                 "{}: not a configuration of nginx, a unit, a compose file, a manifest or a Dockerfile",
                 path.display()
@@ -33,8 +35,12 @@ pub fn read<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Contents, St
     Ok(contents)
 }
 
+fn of(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {}", path.display(), SystemError::reason(error))
+}
+
 fn directory(path: &Path, depth: usize, contents: &mut Contents) -> Result<(), String> {
-    let entries = fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let entries = fs::read_dir(path).map_err(|error| of(path, &error))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
@@ -46,21 +52,28 @@ fn directory(path: &Path, depth: usize, contents: &mut Contents) -> Result<(), S
         if about.is_dir() && !is_own && depth < DEEPEST {
             directory(&path, depth + 1, contents)?;
         } else if about.is_file() {
-            file(&path, &about, contents)?;
+            file(&path, &about, contents);
         }
     }
     Ok(())
 }
 
 /// `false`: it is of an unknown kind.
-fn file(path: &Path, about: &fs::Metadata, contents: &mut Contents) -> Result<bool, String> {
+fn file(path: &Path, about: &fs::Metadata, contents: &mut Contents) -> bool {
     let place = path.display().to_string();
     if !about.is_file() || about.len() > LARGEST {
-        return Ok(false);
+        return false;
     }
-    let bytes = fs::read(path).map_err(|error| format!("{place}: {error}"))?;
+    let read = fs::read(path).map_err(|error| SystemError::reason(&error));
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(reason) => {
+            contents.unreadable.push((place, reason));
+            return true;
+        }
+    };
     let Ok(text) = String::from_utf8(bytes) else {
-        return Ok(false);
+        return false;
     };
     let directory = path.parent().unwrap_or(Path::new(""));
     let beside = |other: &str| {
@@ -75,7 +88,10 @@ fn file(path: &Path, about: &fs::Metadata, contents: &mut Contents) -> Result<bo
         text: &text,
         beside: &beside,
     };
-    files::read(&file, contents).map_err(|problem| format!("{place}: {problem}"))
+    files::read(&file, contents).unwrap_or_else(|problem| {
+        contents.unreadable.push((place.clone(), problem));
+        true
+    })
 }
 
 /// Adds what was read, with the settings of each server.
@@ -85,7 +101,13 @@ pub fn add(
     entry: &dyn EntryPoint,
     facts: &mut DeploymentFacts,
 ) {
+    facts.unreadable = contents.unreadable;
     for mut deployment in contents.deployments {
+        let is_broken = |misuse: &MisusedSetting| misuse.consequence == MisuseConsequence::Rejected;
+        if deployment.misuses.iter().any(is_broken) {
+            facts.deployments.push(deployment);
+            continue;
+        }
         let variables = environment::variables(&deployment, &contents.maps);
         let mut words = environment::command(&deployment, &variables);
         let program = words.iter().position(|word| word.is(files::is_program));
@@ -94,8 +116,9 @@ pub fn add(
             words: words.split_off(program.map_or(0, |program| program + 1)),
             variables,
         };
-        (deployment.server, deployment.misuses) =
-            server::resolved(command, process_environment, entry);
+        let (server, misuses) = server::resolved(command, process_environment, entry);
+        deployment.server = server;
+        deployment.misuses.extend(misuses);
         facts.deployments.push(deployment);
     }
     for pass in contents.passes {

@@ -6,12 +6,13 @@ All imports but Django's are up here: later ones would search the project's dire
 import importlib.util
 import json
 import os
+import re
 import stat
 import sys
 
 
 def main(question):
-    module = question.decode()
+    wish = json.loads(question)
 
     def is_writable(path):
         try:
@@ -21,20 +22,45 @@ def main(question):
         return stat.S_ISDIR(about.st_mode) and bool(about.st_mode & stat.S_IWOTH)
 
     # Workers have the working directory on their path, too.
-    paths = {os.path.abspath(path or ".") for path in [*sys.path, os.getcwd()] if isinstance(path, str)}
+    own = [*wish["path"], os.getcwd()]
+    sys.path[:0] = [path for path in own if path not in sys.path]
+    paths = {os.path.abspath(path or ".") for path in sys.path if isinstance(path, str)}
     facts = {
         "version": sys.version_info[:2],
         "has_uvloop": importlib.util.find_spec("uvloop") is not None,
         "writable": sorted(path for path in paths if is_writable(path)),
-        "django": django(module) if module else None,
+        "app": missing(wish["module"], wish["attribute"]) if wish["module"] else None,
+        "django": django(wish["django"]) if wish["django"] else None,
     }
     sys.stdout.write("\n" + json.dumps(facts) + "\n\0")
     sys.stdout.flush()
 
 
+def missing(name, attribute):
+    """Why there is no such app; None also where only an import would tell. Nothing of the project is run."""
+    path = None
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        full = ".".join(parts[:count])
+        found = (finder.find_spec(full, path) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        spec = next((spec for spec in found if spec is not None), None)
+        if spec is None:
+            return f"there is no module {full!r}"
+        path = spec.submodule_search_locations
+        if path is None and count < len(parts):
+            return f"{full!r} is a module, and has no modules in it"
+    if attribute is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    with open(spec.origin, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    # A name that is nowhere in the file can still be made by these, and be a module of a package.
+    made = re.search(r"import\s*\*|__getattr__|globals\(|setattr\(|exec\(|vars\(|__dict__", text)
+    if made or path is not None or re.search(rf"\b{re.escape(attribute)}\b", text):
+        return None
+    return f"there is no {attribute!r} in {spec.origin}"
+
+
 def django(module):
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     os.environ["DJANGO_SETTINGS_MODULE"] = module
     try:
         from django.conf import settings

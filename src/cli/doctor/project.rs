@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::configured::{configured, interface_by_name};
 use crate::cli::EntryPoint;
 use crate::cli::reading::SettingsFailure;
-use crate::config::{Error, ProcessEnvironment, Settings};
-use crate::doctor::facts::{DeploymentFacts, DjangoSettings, Python, ServerSettings};
+use crate::config::{AppSpec, Error, ProcessEnvironment, Settings};
+use crate::doctor::facts::{AppProblem, DeploymentFacts, DjangoSettings, Python, ServerSettings};
 use crate::init::{Choices, Project};
 use crate::master::Program;
 
@@ -23,6 +23,7 @@ struct ProjectAnswer {
     version: (u32, u32),
     has_uvloop: bool,
     writable: Vec<String>,
+    app: Option<String>,
     django: Option<DjangoAnswer>,
 }
 
@@ -88,7 +89,14 @@ pub fn read(
     let Ok(python) = entry.python(python.as_deref()) else {
         return;
     };
-    ask(python, directory, module, facts);
+    let question = ProjectQuestion {
+        django: module,
+        app: settings.as_ref().map(|settings| &settings.app),
+        path: settings
+            .as_ref()
+            .map_or(&[], |settings| &settings.pythonpath),
+    };
+    ask(python, directory, &question, facts);
 }
 
 /// `Ok(None)`: no app is named.
@@ -106,11 +114,40 @@ fn named(
     }
 }
 
-fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut DeploymentFacts) {
+/// What the probe looks for.
+struct ProjectQuestion<'a> {
+    /// Django's settings, which it imports.
+    django: Option<String>,
+    /// Looked for without being imported.
+    app: Option<&'a AppSpec>,
+    path: &'a [PathBuf],
+}
+
+impl ProjectQuestion<'_> {
+    fn json(&self) -> String {
+        let attribute = self.app.and_then(|app| app.attribute.as_deref());
+        let attribute = attribute.and_then(|dotted| dotted.split('.').next());
+        serde_json::json!({
+            "django": self.django,
+            "module": self.app.map(|app| &app.module),
+            "attribute": attribute,
+            "path": self.path,
+        })
+        .to_string()
+    }
+}
+
+fn ask(
+    python: PathBuf,
+    directory: PathBuf,
+    question: &ProjectQuestion<'_>,
+    facts: &mut DeploymentFacts,
+) {
+    let module = question.django.clone();
     let program = Program {
         python,
         text: PROBE,
-        question: module.clone().unwrap_or_default(),
+        question: question.json(),
         directory,
     };
     let answer = program.ask(PATIENCE);
@@ -126,6 +163,13 @@ fn ask(python: PathBuf, directory: PathBuf, module: Option<String>, facts: &mut 
         });
         return;
     };
+    facts.app = report
+        .app
+        .zip(question.app)
+        .map(|(problem, app)| AppProblem {
+            app: app.to_string(),
+            problem,
+        });
     facts.python = Some(Python {
         version: report.version,
         has_uvloop: report.has_uvloop,

@@ -6,7 +6,8 @@ use super::SourceFile;
 use super::expansion::{self, Escape};
 use super::words::{CommandLines, starts_rgun, unshelled};
 use crate::doctor::deployment::{
-    CommandWord, Deployment, DeploymentVariable, Expansion, Manager, VariableSource,
+    CommandWord, Deployment, DeploymentVariable, Expansion, Manager, MisuseConsequence,
+    MisusedSetting, VariableSource,
 };
 
 /// What an image runs, and in which environment.
@@ -15,6 +16,8 @@ pub struct ImageCommand {
     pub entrypoint: Vec<CommandWord>,
     pub command: Vec<CommandWord>,
     pub environment: Vec<VariableSource>,
+    /// A command that was meant as a JSON array and is none.
+    pub malformed: Option<MisusedSetting>,
 }
 
 /// `None`: it starts another program.
@@ -28,8 +31,9 @@ pub fn read(file: &SourceFile<'_>) -> Option<Deployment> {
         first: line,
         last: file.text.lines().count(),
     };
+    let malformed = image.malformed.clone();
     let inner = unshelled([image.entrypoint, image.command].concat(), &lines);
-    starts_rgun(&inner.words).then(|| Deployment {
+    (starts_rgun(&inner.words) || malformed.is_some()).then(|| Deployment {
         place: file.place.to_owned(),
         manager: Manager::Image,
         expansion: inner.expansion(Expansion::None),
@@ -40,7 +44,7 @@ pub fn read(file: &SourceFile<'_>) -> Option<Deployment> {
         kind: None,
         memory: None,
         server: None,
-        misuses: Vec::new(),
+        misuses: malformed.into_iter().collect(),
     })
 }
 
@@ -85,8 +89,12 @@ pub fn image(place: &str, text: &str, target: Option<&str>) -> ImageCommand {
             "ENTRYPOINT" => {
                 stage.image.entrypoint = command(&lines, rest);
                 stage.image.command.clear();
+                stage.image.malformed = malformed(&lines, "ENTRYPOINT", rest);
             }
-            "CMD" => stage.image.command = command(&lines, rest),
+            "CMD" => {
+                stage.image.command = command(&lines, rest);
+                stage.image.malformed = malformed(&lines, "CMD", rest);
+            }
             _ => {}
         }
     }
@@ -137,6 +145,22 @@ impl ImageStage {
             });
         }
     }
+}
+
+/// Docker gives what begins like an array and is none to a shell, which finds no program of that name.
+fn malformed(lines: &CommandLines<'_>, instruction: &str, text: &str) -> Option<MisusedSetting> {
+    let text = text.trim();
+    let is_meant = text.starts_with('[') && text.contains("rgun");
+    (is_meant && serde_json::from_str::<Vec<String>>(text).is_err()).then(|| MisusedSetting {
+        place: format!("{}:{}", lines.place, lines.first),
+        problem: format!(
+            "{instruction} is no array of strings in JSON, so that a shell gets it as it is"
+        ),
+        hint: Some(
+            "double quotes around each word, a comma between them, none after the last".to_owned(),
+        ),
+        consequence: MisuseConsequence::Rejected,
+    })
 }
 
 /// Of the exec form the words; of the shell form those of `/bin/sh -c`.

@@ -9,6 +9,7 @@ mod kubernetes;
 mod nginx;
 mod quantity;
 mod unit;
+mod unit_lines;
 mod words;
 mod yaml;
 
@@ -24,6 +25,8 @@ pub struct Contents {
     pub passes: Vec<Pass>,
     /// ConfigMaps and Secrets, which workloads of other files may refer to.
     pub maps: VariableMaps,
+    /// Files of a known kind that cannot be parsed, with the reason.
+    pub unreadable: Vec<(String, String)>,
 }
 
 /// A file to parse, and the files that it names.

@@ -1,15 +1,19 @@
 //! A systemd service that runs this program.
 
 use super::expansion;
+use super::joined_lines::JoinedLine;
 use super::words::{CommandLines, starts_rgun, unshelled};
-use super::{SourceFile, env_file, joined_lines, quantity};
+use super::{SourceFile, env_file, joined_lines, quantity, unit_lines};
 use crate::doctor::deployment::{
-    Deployment, DeploymentVariable, Expansion, Manager, VariableSource,
+    Deployment, DeploymentVariable, Expansion, Manager, MisuseConsequence, MisusedSetting,
+    VariableSource,
 };
 
 /// `None`: it runs another program.
 pub fn read(file: &SourceFile<'_>) -> Option<Deployment> {
-    let entries = entries(file.text);
+    let joined = joined_lines::read(file.text);
+    let mut misuses = unit_lines::ignored(file.place, &joined);
+    let entries = entries(joined);
     let last = |wanted: &str| entries.iter().rfind(|entry| entry.name == wanted);
     let value = |wanted: &str| last(wanted).map(|entry| entry.value.as_str());
     let start = last("ExecStart")?;
@@ -21,8 +25,18 @@ pub fn read(file: &SourceFile<'_>) -> Option<Deployment> {
         first: start.line,
         last: start.last_line,
     };
-    let inner = unshelled(lines.placed(crate::config::split(line).ok()?), &lines);
-    if !starts_rgun(&inner.words) {
+    let words = crate::config::split(line);
+    if words.is_err() {
+        misuses.push(MisusedSetting {
+            place: format!("{}:{}", file.place, start.line),
+            problem: "a quote in ExecStart= is not closed".to_owned(),
+            hint: Some("close it, or write the quote as \\x22".to_owned()),
+            consequence: MisuseConsequence::Rejected,
+        });
+    }
+    let is_broken = words.is_err() && line.contains("rgun");
+    let inner = unshelled(lines.placed(words.unwrap_or_default()), &lines);
+    if !starts_rgun(&inner.words) && !is_broken {
         return None;
     }
     Some(Deployment {
@@ -38,7 +52,7 @@ pub fn read(file: &SourceFile<'_>) -> Option<Deployment> {
         kind: Some(value("Type").unwrap_or("simple").to_owned()),
         memory: value("MemoryMax").and_then(quantity::bytes),
         server: None,
-        misuses: Vec::new(),
+        misuses,
     })
 }
 
@@ -96,9 +110,8 @@ struct UnitEntry {
 }
 
 /// Of all sections.
-fn entries(text: &str) -> Vec<UnitEntry> {
-    let lines = joined_lines::read(text).into_iter();
-    let entries = lines.filter_map(|joined| {
+fn entries(lines: Vec<JoinedLine>) -> Vec<UnitEntry> {
+    let entries = lines.into_iter().filter_map(|joined| {
         let (name, value) = joined.text.split_once('=')?;
         Some(UnitEntry {
             name: name.trim().to_owned(),

@@ -5,6 +5,19 @@ use crate::doctor::deployment::{Manager, MisuseConsequence};
 use crate::doctor::facts::DeploymentFacts;
 use crate::doctor::finding::{Finding, Severity};
 
+pub fn unreadable(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
+    for (place, problem) in &facts.unreadable {
+        findings.push(Finding {
+            severity: Severity::Error,
+            rule: "unreadable-file",
+            place: place.clone(),
+            problem: format!("cannot be parsed: {problem}"),
+            why: "the program that it is for does not accept it either, and nothing in it was checked",
+            fix: "correct the file; the place in it is above".to_owned(),
+        });
+    }
+}
+
 /// Options and variables, by the program's own rules.
 pub fn misuse(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let misuses = facts.deployments.iter().flat_map(|one| &one.misuses);
@@ -19,6 +32,16 @@ pub fn misuse(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
                 why: "the server does not start with it",
                 fix: hint.unwrap_or_else(|| {
                     "`rgun --help` lists the options and their values".to_owned()
+                }),
+            },
+            MisuseConsequence::IgnoredBySystemd => Finding {
+                severity: Severity::Warning,
+                rule: "unit-line",
+                place: misuse.place.clone(),
+                problem: misuse.problem.clone(),
+                why: "systemd ignores the line, and the unit runs without it",
+                fix: hint.unwrap_or_else(|| {
+                    "`systemd-analyze verify` says what your systemd knows".to_owned()
                 }),
             },
             MisuseConsequence::Ignored => Finding {

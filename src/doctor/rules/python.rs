@@ -44,6 +44,17 @@ pub fn end_of_life(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     });
 }
 
+pub fn app(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
+    findings.extend(facts.app.iter().map(|app| Finding {
+        severity: Severity::Error,
+        rule: "app",
+        place: app.app.clone(),
+        problem: app.problem.clone(),
+        why: "the workers cannot load the app, and the server does not start",
+        fix: "`rgun --check-config` with the same arguments loads the app and says what it finds; --chdir and --pythonpath are where it looks".to_owned(),
+    }));
+}
+
 pub fn uvloop(facts: &DeploymentFacts, findings: &mut Vec<Finding>) {
     let is_asgi = servers(facts).any(|(server, _)| server.is_asgi == Some(true));
     if is_asgi

@@ -7,8 +7,8 @@ use crate::doctor::deployment::{
 };
 use crate::doctor::examine;
 use crate::doctor::facts::{
-    DeploymentFacts, DjangoSettings, Machine, Pass, ProxiedSocket, Python, RunningWorker,
-    ServerSettings, ServerStatus, SocketState, TrustedProxies, Upstream,
+    AppProblem, DeploymentFacts, DjangoSettings, Machine, Pass, ProxiedSocket, Python,
+    RunningWorker, ServerSettings, ServerStatus, SocketState, TrustedProxies, Upstream,
 };
 use crate::doctor::finding::Severity;
 
@@ -99,6 +99,8 @@ fn sound() -> DeploymentFacts {
             knows_proxy_scheme: true,
             ..DjangoSettings::default()
         }),
+        app: None,
+        unreadable: Vec::new(),
         deployments: vec![
             deployment(Manager::Systemd),
             deployment(Manager::Compose),
@@ -414,8 +416,23 @@ fn what_the_program_rejects_or_ignores() {
     for (consequence, rule, severity) in [
         (MisuseConsequence::Rejected, "configuration", Error),
         (MisuseConsequence::Ignored, "unknown-variable", Warning),
+        (MisuseConsequence::IgnoredBySystemd, "unit-line", Warning),
     ] {
         let found = found(|facts| facts.deployments[0].misuses.push(misuse(consequence)));
         assert_eq!(found, [(rule, severity)]);
     }
+}
+
+#[test]
+fn an_app_that_is_not_there_and_a_file_that_cannot_be_parsed() {
+    let app = found(|facts| {
+        facts.app = Some(AppProblem {
+            app: "nope:app".to_owned(),
+            problem: "there is no module 'nope'".to_owned(),
+        });
+    });
+    assert_eq!(app, [("app", Error)]);
+    let broken = ("compose.yaml".to_owned(), "line 2".to_owned());
+    let file = found(|facts| facts.unreadable.push(broken));
+    assert_eq!(file, [("unreadable-file", Error)]);
 }
