@@ -5,7 +5,7 @@
 
 /// "rgunsb" in ASCII, so that a reader knows what it has mapped.
 pub const MAGIC: u64 = 0x0072_6775_6e73_6200;
-pub const VERSION: u64 = 14;
+pub const VERSION: u64 = 13;
 
 /// The header.
 pub mod header {
@@ -40,11 +40,11 @@ pub mod header {
     pub const SCALING: usize = 28;
     /// Two words for each listener: waiting, most.
     pub const QUEUE: usize = 32;
-    pub const QUEUES: usize = 16;
+    pub const QUEUES: usize = 15;
     /// `MonitorBeat`.
-    pub const MONITOR_BEAT: usize = 64;
-    pub const MONITOR_RESTARTS: usize = 65;
-    pub const WORDS: usize = 72;
+    pub const MONITOR_BEAT: usize = 62;
+    pub const MONITOR_RESTARTS: usize = 63;
+    pub const WORDS: usize = 64;
 }
 
 /// Counters that only grow; the same order in a page and in a slot's totals.

@@ -187,7 +187,7 @@ mod tests {
             ..ServiceFacts::default()
         };
         facts.restarts[7] = 8;
-        facts.queues[15] = Queue {
+        facts.queues[ServiceFacts::QUEUES - 1] = Queue {
             waiting: 9,
             most: 10,
         };

@@ -23,13 +23,13 @@ pub struct Compressor {
     pub rules: Rules,
     kept: Mutex<Vec<Encoder>>,
     in_use: AtomicUsize,
-    turn: Mutex<TurnBudget>,
+    turn: Mutex<CodedInTurn>,
     pub(super) pool: Pool,
 }
 
 /// The current turn, and how many bytes are left of its budget.
 #[derive(Default)]
-struct TurnBudget {
+struct CodedInTurn {
     number: u64,
     left: usize,
 }
@@ -89,7 +89,7 @@ impl Compressor {
     pub fn may_code_now(&self, length: usize, turn: u64) -> bool {
         let now = &mut *self.turn.lock();
         if now.number != turn {
-            *now = TurnBudget {
+            *now = CodedInTurn {
                 number: turn,
                 left: IN_A_TURN,
             };

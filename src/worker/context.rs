@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::exchange::Requests;
 use super::network::Network;
 use super::sentinel::{CommandQueue, Sentinel};
 use super::tls::{TlsListeners, TlsServer};
@@ -18,6 +19,7 @@ use crate::sys::{self, MemFile, Pid};
 
 pub struct WorkerContext {
     pub net: Arc<Network>,
+    pub requests: Arc<Requests>,
     pub commands: Arc<CommandQueue>,
     pub picked: Arc<Wake>,
     /// Host and port, or path and `None`, of each listener, as ASGI's `server`.
@@ -49,6 +51,7 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
     net.tls = TlsListeners::new(tls, &worker_init.listeners);
     net.held = worker_init.held;
     let net = Arc::new(net);
+    let requests = Arc::<Requests>::default();
     let commands = Arc::new(CommandQueue::default());
     let picked = net.intake.picked.clone();
     let channel = Arc::new(worker_init.channel);
@@ -59,6 +62,7 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
         .collect();
     let sentinel = Sentinel {
         net: net.clone(),
+        requests: requests.clone(),
         listeners: worker_init.listeners.into_iter().map(Arc::new).collect(),
         transfers: worker_init.transfers,
         channel: channel.clone(),
@@ -69,6 +73,7 @@ pub fn open(worker_init: WorkerInit) -> io::Result<WorkerContext> {
     Ok(WorkerContext {
         sentinel: Mutex::new(Some(sentinel.spawn()?)),
         net,
+        requests,
         commands,
         picked,
         addresses,

@@ -11,7 +11,6 @@ use super::busy::Busy;
 use super::clock::TurnClock;
 use super::compressor::Compressor;
 use super::drain::{Drain, DrainStage};
-use super::exchange::Exchange;
 use super::files::{FileServer, SendfileRoot};
 use super::intake::Intake;
 use super::key::{ConnKey, RequestKey};
@@ -24,19 +23,18 @@ use super::transport::Transport;
 use super::turn_budget::TurnBudget;
 use super::write_coalescer::{Until, WriteCoalescer};
 use crate::config::{Settings, StaticMount};
-use crate::http::{KeepAlive, Policy, RequestHead, UnderscorePolicy};
+use crate::http::{KeepAlive, Policy, UnderscorePolicy};
 use crate::ipc::{DrainReason, HeldGeneration, Page};
 use crate::proxy::Forwarded;
 use crate::sys;
 use crate::sys::epoll::Wake;
 use crate::websocket::Codecs;
 
-/// The side of a connection that answers requests: the ASGI or the WSGI half of the worker.
+/// The ASGI or the WSGI half of the worker, as connections and the worker's other parts see it; it gets requests as a
+/// `RequestHandler`.
 ///
 /// Called with the connection locked, on whatever thread made progress: it must only queue and return.
 pub trait App: Send + Sync {
-    /// The head of a request was received, and accepted.
-    fn request(&self, exchange: Exchange, head: RequestHead);
     /// Whether WebSocket handshakes are supported; otherwise they are plain GET requests.
     fn takes_websockets(&self) -> bool {
         false
@@ -78,8 +76,6 @@ pub trait App: Send + Sync {
     fn has_waiting(&self) -> bool {
         false
     }
-    /// Calls `pass` for each request that waits for the app and is in memory; those of which it returns true leave.
-    fn pass_on(&self, _pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {}
     /// Heartbeat of this worker; `now` is the calling thread's time.
     fn pulse(&self, now: u64) -> Pulse {
         Pulse {
@@ -100,14 +96,6 @@ pub enum TakenBeside {
     Kept,
     /// Those that were accepted, too.
     Accepted,
-}
-
-/// A request that was received and that the app has not got.
-pub struct WaitingRequest<'r> {
-    pub exchange: &'r Exchange,
-    pub head: &'r RequestHead,
-    /// The part of its body that was taken from its connection.
-    pub body: Vec<&'r [u8]>,
 }
 
 /// Heartbeats, in monotonic milliseconds.
@@ -142,7 +130,7 @@ pub struct Network {
     pub tls: TlsListeners,
     /// The generation to which requests with `--preview-header` belong, where there is that.
     pub held: Option<HeldGeneration>,
-    app: OnceLock<Box<dyn App>>,
+    app: OnceLock<Arc<dyn App>>,
     /// Set where a directory is mounted.
     files: OnceLock<FileServer>,
     /// Root of the files that the app may name.
@@ -208,7 +196,7 @@ impl Network {
     }
 
     /// Set once, before the first connection.
-    pub fn set_app(&self, app: Box<dyn App>) {
+    pub fn set_app(&self, app: Arc<dyn App>) {
         // A second app would be a bug of ours; the first one is kept.
         drop(self.app.set(app));
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::connection::Conn;
+use super::connection::{Conn, RequestSink};
 use super::connection_table::ConnectionTable;
+use super::context::WorkerContext;
 use super::intake::Accepted;
 use super::key::ConnKey;
 use super::network::{Network, TakenBeside, millis};
@@ -27,6 +28,7 @@ const SHED_SHARE: usize = 4;
 
 pub struct Reactor {
     net: Arc<Network>,
+    requests: Arc<Box<dyn RequestSink>>,
     epoll: Epoll,
     /// The event loop's own epoll instance, where there is one.
     event_loop: Option<OwnedFd>,
@@ -64,7 +66,8 @@ fn idle_tick(timeout: Option<Duration>) -> u64 {
 }
 
 impl Reactor {
-    pub fn new(net: Arc<Network>, picked: Arc<Wake>, watch_new: WatchNew) -> io::Result<Self> {
+    pub fn new(context: &WorkerContext, watch_new: WatchNew) -> io::Result<Self> {
+        let net = context.net.clone();
         let epoll = Epoll::new(256)?;
         epoll.add(net.wake.as_fd(), WatchMode::ReadableEdge, WAKE)?;
         let next_tick = net.now();
@@ -73,10 +76,11 @@ impl Reactor {
         Ok(Self {
             measures_waits,
             net,
+            requests: Arc::new(Box::new(context.requests.clone())),
             epoll,
             event_loop: None,
             connections: ConnectionTable::new(),
-            picked,
+            picked: context.picked.clone(),
             next_tick,
             idle_tick,
             next_shed: 0,
@@ -311,7 +315,7 @@ impl Reactor {
         };
         let conn = self
             .connections
-            .add(|key| Conn::new(&self.net, key, transport, peer, listener));
+            .add(|key| Conn::new(&self.net, &self.requests, key, transport, peer, listener));
         if !received.is_empty() {
             conn.begin_with(received);
         }

@@ -62,18 +62,16 @@ impl Engine {
         scripts: &Scripts,
         app: Py<PyAny>,
     ) -> PyResult<Self> {
-        let reactor = Reactor::new(
-            context.net.clone(),
-            context.picked.clone(),
-            WatchNew::AtOnce,
-        )?;
+        let reactor = Reactor::new(&context, WatchNew::AtOnce)?;
         let reactor = Arc::new(Mutex::new(Some(reactor)));
         let core = Arc::new(AsgiCore::new(py, context, scripts, app)?);
-        core.context.net.set_app(Box::new(AsgiHandler {
+        let handler = Arc::new(AsgiHandler {
             inbox: core.inbox.clone(),
             unbegun: core.unbegun.clone(),
             reactor: reactor.clone(),
-        }));
+        });
+        core.context.net.set_app(handler.clone());
+        core.context.requests.set_handler(handler);
         Ok(Self {
             core,
             reactor,

@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 
 use super::unbegun::UnbegunRequests;
 use crate::http::RequestHead;
-use crate::worker::exchange::Exchange;
+use crate::worker::exchange::{Exchange, RequestHandler, WaitingRequest};
 use crate::worker::key::RequestKey;
-use crate::worker::network::{App, TakenBeside, WaitingRequest};
+use crate::worker::network::{App, TakenBeside};
 use crate::worker::reactor::Reactor;
 
 pub enum InboxItem {
@@ -104,10 +104,27 @@ pub struct AsgiHandler {
     pub reactor: Arc<Mutex<Option<Reactor>>>,
 }
 
-impl App for AsgiHandler {
+impl RequestHandler for AsgiHandler {
     fn request(&self, exchange: Exchange, head: RequestHead) {
         self.inbox.push(InboxItem::Request(exchange, head));
     }
+    fn pass_on(&self, pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {
+        self.unbegun.pass_on(pass);
+        // Not below the queue's lock: connections are locked for it, and queue their requests while they are.
+        let mut requests = self.inbox.take_requests();
+        requests.retain(|(exchange, head)| {
+            let body = Vec::new();
+            !pass(&WaitingRequest {
+                exchange,
+                head,
+                body,
+            })
+        });
+        self.inbox.return_requests(requests);
+    }
+}
+
+impl App for AsgiHandler {
     fn takes_websockets(&self) -> bool {
         true
     }
@@ -140,19 +157,5 @@ impl App for AsgiHandler {
     }
     fn has_waiting(&self) -> bool {
         self.inbox.has_requests() || !self.unbegun.is_empty()
-    }
-    fn pass_on(&self, pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {
-        self.unbegun.pass_on(pass);
-        // Not below the queue's lock: connections are locked for it, and queue their requests while they are.
-        let mut requests = self.inbox.take_requests();
-        requests.retain(|(exchange, head)| {
-            let body = Vec::new();
-            !pass(&WaitingRequest {
-                exchange,
-                head,
-                body,
-            })
-        });
-        self.inbox.return_requests(requests);
     }
 }

@@ -253,7 +253,7 @@ fn template<'py>(py: Python<'py>, core: &AsgiCore, conn: &Conn) -> PyResult<Boun
         None => scope.set_item(intern!(py, "client"), py.None())?,
     }
     let listener = conn
-        .listener
+        .listener()
         .and_then(|index| core.context.addresses.get(index));
     match (conn.server(), listener) {
         (Some(server), _) => {

@@ -6,9 +6,8 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 
 use crate::http::RequestHead;
-use crate::worker::exchange::Exchange;
+use crate::worker::exchange::{Exchange, WaitingRequest};
 use crate::worker::key::RequestKey;
-use crate::worker::network::WaitingRequest;
 
 /// In the order in which their tasks will run.
 #[derive(Default)]
@@ -34,7 +33,7 @@ impl UnbegunRequests {
         self.waiting.lock().is_empty()
     }
 
-    /// As `App::pass_on`.
+    /// As `RequestHandler::pass_on`.
     pub fn pass_on(&self, pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {
         self.waiting.lock().retain(|(exchange, head)| {
             let body = Vec::new();

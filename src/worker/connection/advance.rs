@@ -10,7 +10,6 @@ use super::state::{
 };
 use crate::http::{HttpEvent, Refusal, RequestHead, ResponseState};
 use crate::proxy::Disagreement;
-use crate::worker::exchange::{Coder, Exchange};
 use crate::worker::ledger::Outcome;
 use crate::worker::transport::ReadResult;
 
@@ -148,16 +147,7 @@ impl Conn {
             self.refuse(s, refusal);
             return;
         }
-        let coder = if s.ws.is_none() {
-            Coder::of(&self.net, &head)
-        } else {
-            None
-        };
-        let exchange = Exchange::new(self.clone(), s.stream.number, mark, forwarded, coder);
-        match self.net.files() {
-            Some(files) => exchange.offer(s, files, head),
-            None => self.net.app().request(exchange, head),
-        }
+        self.requests.begin(self, s, head, mark, forwarded);
     }
 
     /// Reads the body as far as the app keeps up, and watches for a client that disconnects.

@@ -14,6 +14,7 @@ mod pace;
 mod pending_body;
 mod plain_http;
 mod previews;
+mod request_sink;
 mod share;
 pub(super) mod spool;
 mod state;
@@ -43,6 +44,7 @@ pub(super) use byte_queue::ByteQueue;
 pub(super) use origin::ConnectionOrigin;
 pub(super) use output::ConnectionOutput;
 pub(super) use pending_body::PendingBody;
+pub(super) use request_sink::RequestSink;
 pub(super) use state::{
     CloseKind, ConnectionMode, ConnectionState, HIGH_WATER, LOW_WATER, Opening,
 };
@@ -53,26 +55,29 @@ const SHORT_LINGER: u64 = 50;
 
 pub struct Conn {
     pub net: Arc<Network>,
+    /// In a box, so that it takes one word here: a connection fits into the allocator's cache.
+    requests: Arc<Box<dyn RequestSink>>,
     /// The worker's key for it.
     pub key: ConnKey,
     /// Address of the socket's peer; `None`: a unix peer.
     peer: Option<SocketAddr>,
     /// The client behind the socket; not set until the PROXY header has arrived, where there is one.
     origin: OnceLock<ConnectionOrigin>,
-    /// Index into the worker's listeners; `None`: the worker's own probe.
-    pub listener: Option<usize>,
+    /// See `listener()`.
+    listener: Option<u32>,
     /// What the interface caches for all requests of this connection.
     pub slot: Arc<OnceLock<Box<dyn Any + Send + Sync>>>,
     /// What the handshake has agreed on; not set without TLS.
     tls: OnceLock<Arc<TlsFacts>>,
     /// Of an HTTP/2 connection; a stream uses those of its connection.
-    pub(in crate::worker) streams: OnceLock<Arc<Streams>>,
+    pub(in crate::worker) streams: OnceLock<Arc<Streams<Self>>>,
     state: Mutex<ConnectionState>,
 }
 
 impl Conn {
     pub fn new(
         net: &Arc<Network>,
+        requests: &Arc<Box<dyn RequestSink>>,
         key: ConnKey,
         transport: Transport,
         peer: Option<SocketAddr>,
@@ -91,10 +96,11 @@ impl Conn {
         }
         Arc::new(Self {
             net: net.clone(),
+            requests: requests.clone(),
             key,
             peer,
             origin,
-            listener,
+            listener: listener.and_then(|index| u32::try_from(index).ok()),
             slot: Arc::default(),
             tls: OnceLock::new(),
             streams: OnceLock::new(),
@@ -108,6 +114,11 @@ impl Conn {
             conn: self.key,
             stream: s.stream.number,
         }
+    }
+
+    /// Index into the worker's listeners; `None`: the worker's own probe.
+    pub fn listener(&self) -> Option<usize> {
+        self.listener.and_then(|index| usize::try_from(index).ok())
     }
 
     /// `None`: plain HTTP.

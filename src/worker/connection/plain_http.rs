@@ -30,7 +30,7 @@ impl Conn {
             return false;
         }
         let is_secure = forwarded.and_then(|forwarded| forwarded.scheme) == Some(Scheme::Https);
-        if is_secure || self.peer.is_none() || self.net.tls.at(self.listener).is_some() {
+        if is_secure || self.peer.is_none() || self.net.tls.at(self.listener()).is_some() {
             return false;
         }
         if let Some(directory) = &settings.challenges

@@ -26,6 +26,7 @@ impl Conn {
         state.http = http::Connection::of_stream(policy, content, head);
         Arc::new(Self {
             net: self.net.clone(),
+            requests: self.requests.clone(),
             key: self.key.with_stream(number),
             peer: self.peer,
             origin: self.origin.clone(),

@@ -11,7 +11,7 @@ impl Conn {
     /// the encryption.
     pub(super) fn shake_hands(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let turn = self.net.clock.turns();
-        let Some(tls) = self.net.tls.at(self.listener) else {
+        let Some(tls) = self.net.tls.at(self.listener()) else {
             return self.read_once(s);
         };
         if !tls.handshakes().admits(turn) {
@@ -28,7 +28,7 @@ impl Conn {
 
     /// The PROXY header is complete: the handshake begins, with the bytes that arrived with it.
     pub(super) fn start_tls(self: &Arc<Self>, s: &mut ConnectionState) {
-        let Some(tls) = self.net.tls.at(self.listener) else {
+        let Some(tls) = self.net.tls.at(self.listener()) else {
             return;
         };
         let session = tls.session();

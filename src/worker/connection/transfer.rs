@@ -41,7 +41,7 @@ impl Conn {
         received: &[u8],
         give: impl FnOnce(BorrowedFd<'_>, Transferred) -> bool,
     ) -> bool {
-        let (Some(listener), None) = (self.listener, self.key.stream()) else {
+        let (Some(listener), None) = (self.listener(), self.key.stream()) else {
             return false;
         };
         let is_untouched = s.http.response_state() == ResponseState::NotStarted

@@ -4,6 +4,7 @@ mod coder;
 mod coding;
 mod ending;
 mod replying;
+mod requests;
 mod sending;
 mod whole_file;
 
@@ -25,6 +26,7 @@ use crate::sys::is_forked_child;
 
 pub use coder::Coder;
 pub use ending::{Ending, ResponseVerdict};
+pub use requests::{RequestHandler, Requests, WaitingRequest};
 pub use sending::{Backpressure, Lend, NewSpool, SendError};
 
 /// A handle that outlives its request: after the response all calls report the end.

@@ -1,5 +1,7 @@
 //! Responses without the app: files, and errors where there is none.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::super::connection::{
@@ -9,6 +11,7 @@ use super::super::files::{
     FileLookup, FileResponse, FileServer, Patience, Reply, ReplyBody, Unsendable,
 };
 use super::Exchange;
+use super::requests::RequestHandler;
 use super::sending::{SendError, keep};
 use crate::files::{Multipart, Slice};
 use crate::http::{BodyEnd, Refusal, RequestHead};
@@ -21,6 +24,7 @@ impl Exchange {
         s: &mut ConnectionState,
         files: &FileServer,
         head: RequestHead,
+        handler: &Arc<dyn RequestHandler>,
     ) {
         let net = &self.conn.net;
         let root = match self
@@ -38,13 +42,13 @@ impl Exchange {
             files.look(&head, root, net.now())
         };
         match look {
-            FileLookup::NotOurs => net.app().request(self.clone(), head),
+            FileLookup::NotOurs => handler.request(self.clone(), head),
             FileLookup::Ready(reply) => {
                 self.count(&reply);
                 self.answer(s, &reply);
             }
             FileLookup::Unknown(search) => {
-                let exchange = self.clone();
+                let (exchange, handler) = (self.clone(), handler.clone());
                 let found = files.find(search, head, net.now(), move |reply, head| match reply {
                     Some(reply) => {
                         exchange.count(&reply);
@@ -52,7 +56,7 @@ impl Exchange {
                         // The next request may have arrived behind it.
                         exchange.conn.net.wake.wake();
                     }
-                    None => exchange.pass_on(head),
+                    None => exchange.pass_on(&*handler, head),
                 });
                 if found.is_err() {
                     let reply = Reply::failed();
@@ -116,9 +120,9 @@ impl Exchange {
     }
 
     /// There is no such file: the request is passed to the app.
-    fn pass_on(self, head: RequestHead) {
+    fn pass_on(self, handler: &dyn RequestHandler, head: RequestHead) {
         let net = self.conn.net.clone();
-        net.app().request(self, head);
+        handler.request(self, head);
         // The thread that sleeps in the reactor has to process the queued events.
         net.wake.wake();
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use h2::Reason;
 
-use super::{Streams, limits};
+use super::{StreamConnection, Streams, limits};
 use crate::http2::{Arrived, Session, SessionStep};
 use crate::worker::connection::{
     CloseKind, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
@@ -23,7 +23,7 @@ const FRAMES_PER_STEP: usize = 64;
 impl Conn {
     /// From here on the connection uses HTTP/2; bytes that were read already are its first.
     pub(in crate::worker) fn start_http2(self: &Arc<Self>, s: &mut ConnectionState) {
-        let streams = Streams::new(self);
+        let streams = Streams::new(self, self.net.now());
         let mut session = Session::new(&limits(&self.net), streams.waker(), self.net.now());
         session.input.extend_from_slice(&s.http.input().split());
         s.http.release_buffers();
@@ -133,7 +133,7 @@ impl Conn {
         }
     }
 
-    fn open_stream(self: &Arc<Self>, streams: &Streams, arrived: Arrived) {
+    fn open_stream(self: &Arc<Self>, streams: &Streams<Self>, arrived: Arrived) {
         let Arrived {
             number,
             head,
@@ -175,8 +175,18 @@ impl Conn {
         }
     }
 
-    /// A stream was woken, or has just begun.
-    pub(super) fn stream_ready(self: &Arc<Self>) {
+    /// The worker drains: streams that have begun finish, and the client is notified to open no others here.
+    pub(in crate::worker) fn leave_http2(&self, s: &mut ConnectionState) {
+        if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
+            session.leave();
+            streams.waker().wake();
+        }
+    }
+}
+
+impl StreamConnection for Conn {
+    // Also when it has just begun.
+    fn stream_ready(self: &Arc<Self>) {
         let s = &mut *self.lock();
         if s.transport.is_reset() {
             // The app was not notified of the request, so it is not called.
@@ -188,9 +198,9 @@ impl Conn {
         s.transport.gather();
     }
 
-    /// The session was woken while `open` streams are open. The output of several streams in one turn is sent together, at the latest
-    /// with that of the last one; the output of a single stream in one step of the app too, except the first piece.
-    pub(super) fn go_on_with_session(self: &Arc<Self>, open: usize) {
+    /// The output of several streams in one turn is sent together, at the latest with that of the last one; the output of a single
+    /// stream in one step of the app too, except the first piece.
+    fn go_on_with_session(self: &Arc<Self>, open: usize) {
         let s = &mut *self.lock();
         let held = &self.net.write_coalescer;
         let until = match open {
@@ -207,14 +217,6 @@ impl Conn {
         };
         if !std::mem::replace(&mut s.holds, true) && held.add(self.clone(), until) {
             self.net.intake.picked.wake();
-        }
-    }
-
-    /// The worker drains: streams that have begun finish, and the client is notified to open no others here.
-    pub(in crate::worker) fn leave_http2(&self, s: &mut ConnectionState) {
-        if let (Some(session), Some(streams)) = (&mut s.http2, self.streams.get()) {
-            session.leave();
-            streams.waker().wake();
         }
     }
 }

@@ -7,11 +7,17 @@ use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
 
-use crate::worker::connection::Conn;
+/// What one connection and its streams are, as far as their notes go.
+pub trait StreamConnection {
+    /// The stream has bytes, or room, or was reset.
+    fn stream_ready(self: &Arc<Self>);
+    /// The connection's session has work; so many streams are `open`.
+    fn go_on_with_session(self: &Arc<Self>, open: usize);
+}
 
-pub struct Streams {
-    connection: Weak<Conn>,
-    open: Mutex<OpenStreams>,
+pub struct Streams<C> {
+    connection: Weak<C>,
+    open: Mutex<OpenStreams<C>>,
     /// Shared with wakers.
     notes: Arc<PendingWork>,
     /// When the last one ended, or the connection began, in monotonic milliseconds.
@@ -20,9 +26,8 @@ pub struct Streams {
     calls: AtomicU32,
 }
 
-#[derive(Default)]
-struct OpenStreams {
-    by_number: HashMap<u32, Arc<Conn>>,
+struct OpenStreams<C> {
+    by_number: HashMap<u32, Arc<C>>,
     /// The connection is closed. Its streams end with their requests: until then their timers and turns find them by its place.
     orphaned: bool,
 }
@@ -72,9 +77,9 @@ impl Wake for StreamNote {
 }
 
 /// A thread is in `settle`. After a panic in it the work is noted anew, for the next call.
-struct Settling<'s>(&'s Streams);
+struct Settling<'s, C>(&'s Streams<C>);
 
-impl Drop for Settling<'_> {
+impl<C> Drop for Settling<'_, C> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let numbers: Vec<u32> = self.0.open.lock().by_number.keys().copied().collect();
@@ -87,13 +92,17 @@ impl Drop for Settling<'_> {
     }
 }
 
-impl Streams {
-    pub fn new(connection: &Arc<Conn>) -> Arc<Self> {
+impl<C: StreamConnection> Streams<C> {
+    /// `now` in monotonic milliseconds.
+    pub fn new(connection: &Arc<C>, now: u64) -> Arc<Self> {
         Arc::new(Self {
             connection: Arc::downgrade(connection),
-            open: Mutex::default(),
+            open: Mutex::new(OpenStreams {
+                by_number: HashMap::new(),
+                orphaned: false,
+            }),
             notes: Arc::default(),
-            idle_since: AtomicU64::new(connection.net.now()),
+            idle_since: AtomicU64::new(now),
             calls: AtomicU32::new(0),
         })
     }
@@ -122,16 +131,16 @@ impl Streams {
         (self.len() == 0).then(|| self.idle_since.load(Ordering::Relaxed))
     }
 
-    pub fn get(&self, number: u32) -> Option<Arc<Conn>> {
+    pub fn get(&self, number: u32) -> Option<Arc<C>> {
         self.open.lock().by_number.get(&number).cloned()
     }
 
-    pub fn all(&self) -> Vec<Arc<Conn>> {
+    pub fn all(&self) -> Vec<Arc<C>> {
         self.open.lock().by_number.values().cloned().collect()
     }
 
     /// Adds a stream; its request is handled when the lock of the connection is released.
-    pub fn add(&self, number: u32, stream: Arc<Conn>) {
+    pub fn add(&self, number: u32, stream: Arc<C>) {
         self.open.lock().by_number.insert(number, stream);
         self.notes.add(number);
     }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::exchange::Requests;
 use super::network::{Network, millis};
 use super::signals::{self, ExitRequest};
 use super::write_coalescer::{self, Until};
@@ -39,6 +40,7 @@ const QUIET_MS: u64 = 500;
 
 pub struct Sentinel {
     pub net: Arc<Network>,
+    pub requests: Arc<Requests>,
     pub listeners: Vec<Arc<Listener>>,
     /// `None`: connections are not passed on.
     pub transfers: Option<Transfers>,

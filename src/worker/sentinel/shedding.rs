@@ -163,7 +163,7 @@ impl Watching {
         let retry_after = u16::try_from(seconds).unwrap_or(u16::MAX);
         let net = &self.own.net;
         let (mut requests, mut longest) = (0, Duration::ZERO);
-        net.app().pass_on(&mut |request| {
+        self.own.requests.pass_on(&mut |request| {
             let age = request.exchange.age();
             let Some(age) = age.filter(|age| *age >= limit) else {
                 return false;

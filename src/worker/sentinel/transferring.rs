@@ -100,7 +100,7 @@ impl Watching {
                 return;
             }
         }
-        net.app().pass_on(&mut |request| {
+        self.own.requests.pass_on(&mut |request| {
             (request.exchange).transfer(request.head, &request.body, |fd, connection| {
                 self.give(transfers, fd, &connection)
             })

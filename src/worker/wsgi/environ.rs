@@ -50,7 +50,7 @@ pub fn build<'py>(
         // RFC 9112 §7.1.3: a decoded body has a length and no coding.
         environ.set_item(intern!(py, "CONTENT_LENGTH"), length.to_string())?;
     }
-    if conn.server().is_none() && conn.listener.is_none_or(|n| core.is_unix(n)) {
+    if conn.server().is_none() && conn.listener().is_none_or(|n| core.is_unix(n)) {
         let scheme = forwarded.and_then(|forwarded| forwarded.scheme);
         server_from_host(py, &environ, head, scheme.unwrap_or(conn.scheme()))?;
     }
@@ -244,7 +244,7 @@ fn template<'py>(py: Python<'py>, core: &WsgiCore, conn: &Conn) -> PyResult<Boun
     environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
     environ.set_item(intern!(py, "REMOTE_PORT"), port)?;
     let server = conn
-        .listener
+        .listener()
         .and_then(|index| core.context.addresses.get(index));
     let (name, port) = match (conn.server(), server) {
         (Some(server), _) => (server.ip().to_string(), server.port().to_string()),

@@ -7,13 +7,13 @@ use super::scheduler::Job;
 use super::thread_pool::ThreadPool;
 use crate::http::RequestHead;
 use crate::sys::clock;
-use crate::worker::exchange::Exchange;
+use crate::worker::exchange::{Exchange, RequestHandler, WaitingRequest};
 use crate::worker::key::RequestKey;
-use crate::worker::network::{App, Pulse, WaitingRequest};
+use crate::worker::network::{App, Pulse};
 
 pub struct WsgiHandler(pub Arc<ThreadPool>);
 
-impl App for WsgiHandler {
+impl RequestHandler for WsgiHandler {
     fn request(&self, exchange: Exchange, head: RequestHead) {
         let mut scheduler = self.0.scheduler.lock();
         if head.has_body() {
@@ -28,6 +28,24 @@ impl App for WsgiHandler {
         }
     }
 
+    fn pass_on(&self, pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {
+        // As for ASGI: connections are locked, and queue their requests while they are.
+        let mut jobs = std::mem::take(&mut self.0.scheduler.lock().queue);
+        jobs.retain(|job| {
+            let Some(body) = job.body.in_memory() else {
+                return true;
+            };
+            !pass(&WaitingRequest {
+                exchange: &job.exchange,
+                head: &job.head,
+                body,
+            })
+        });
+        self.0.return_jobs(jobs);
+    }
+}
+
+impl App for WsgiHandler {
     fn readable(&self, key: RequestKey) {
         self.0.scheduler.lock().fed.push(key);
         self.0.wait_queue.notify();
@@ -65,22 +83,6 @@ impl App for WsgiHandler {
 
     fn has_waiting(&self) -> bool {
         !self.0.scheduler.lock().queue.is_empty()
-    }
-
-    fn pass_on(&self, pass: &mut dyn FnMut(&WaitingRequest<'_>) -> bool) {
-        // As for ASGI: connections are locked, and queue their requests while they are.
-        let mut jobs = std::mem::take(&mut self.0.scheduler.lock().queue);
-        jobs.retain(|job| {
-            let Some(body) = job.body.in_memory() else {
-                return true;
-            };
-            !pass(&WaitingRequest {
-                exchange: &job.exchange,
-                head: &job.head,
-                body,
-            })
-        });
-        self.0.return_jobs(jobs);
     }
 
     fn pulse(&self, now: u64) -> Pulse {

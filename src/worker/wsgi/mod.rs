@@ -56,9 +56,9 @@ pub fn serve(
     crate::sys::share_arenas();
     let probe = ReadyProbe::new(py, scripts, &context.net.settings, &app)?;
     let thread_pool = ThreadPool::new(context, threads)?;
-    context
-        .net
-        .set_app(Box::new(handler::WsgiHandler(thread_pool.clone())));
+    let handler = Arc::new(handler::WsgiHandler(thread_pool.clone()));
+    context.net.set_app(handler.clone());
+    context.requests.set_handler(handler);
     let core = Arc::new(WsgiCore::new(py, thread_pool.clone(), scripts, app)?);
     context.listen();
     if let Some(probe) = probe

@@ -28,7 +28,7 @@ pub struct ReactorOwner {
 impl ReactorOwner {
     pub fn new(context: &Arc<WorkerContext>, spool: &Arc<Spool>) -> std::io::Result<Self> {
         Ok(Self {
-            reactor: Reactor::new(context.net.clone(), context.picked.clone(), WatchNew::Later)?,
+            reactor: Reactor::new(context, WatchNew::Later)?,
             uploads: HashMap::new(),
             context: context.clone(),
             spool: spool.clone(),

@@ -9,9 +9,11 @@ use crate::config::{Layer, Layers, Origin, ProcessEnvironment, definition, resol
 use crate::http::{BodyEnd, RequestHead};
 use crate::ipc::Scoreboard;
 use crate::sys::epoll::Readiness;
-use crate::worker::connection::{Conn, ConnectionMode};
+use crate::worker::connection::{Conn, ConnectionMode, RequestSink};
 use crate::worker::connection_table::ConnectionTable;
-use crate::worker::exchange::{Backpressure, Exchange, Received, SendError};
+use crate::worker::exchange::{
+    Backpressure, Exchange, Received, RequestHandler, Requests, SendError,
+};
 use crate::worker::key::RequestKey;
 use crate::worker::network::{App, Network};
 use crate::worker::timers::TICK_MS;
@@ -33,10 +35,13 @@ pub struct Heard {
 
 struct Recorder(Arc<Mutex<Heard>>);
 
-impl App for Recorder {
+impl RequestHandler for Recorder {
     fn request(&self, exchange: Exchange, head: RequestHead) {
         self.0.lock().requests.push((exchange, head));
     }
+}
+
+impl App for Recorder {
     fn takes_websockets(&self) -> bool {
         true
     }
@@ -55,6 +60,7 @@ impl App for Recorder {
 
 pub struct World {
     pub net: Arc<Network>,
+    requests: Arc<Box<dyn RequestSink>>,
     pub heard: Arc<Mutex<Heard>>,
     table: ConnectionTable,
     clients: Vec<Client>,
@@ -102,10 +108,14 @@ impl World {
         let mut net = Network::new(Arc::new(resolved.settings), page).expect("descriptors");
         net.turn_budget = TurnBudget::on(|| LOOKS.replace(LOOKS.get() + LOOK_US));
         let heard = Arc::<Mutex<Heard>>::default();
-        net.set_app(Box::new(Recorder(heard.clone())));
+        let recorder = Arc::new(Recorder(heard.clone()));
+        net.set_app(recorder.clone());
+        let requests = Requests::default();
+        requests.set_handler(recorder);
         Self {
             now: net.now(),
             net: Arc::new(net),
+            requests: Arc::new(Box::new(Arc::new(requests))),
             heard,
             table: ConnectionTable::new(),
             clients: Vec::new(),
@@ -123,7 +133,7 @@ impl World {
         let (transport, far) = memory(room, stages);
         let conn = self
             .table
-            .add(|key| Conn::new(&self.net, key, transport, None, Some(0)));
+            .add(|key| Conn::new(&self.net, &self.requests, key, transport, None, Some(0)));
         let client = Client { far, conn };
         self.clients.push(client.clone());
         client.conn.look();
