@@ -2,17 +2,18 @@
 //!
 //! A zlib state takes 40 KiB to inflate and 150 KiB to deflate. A connection keeps none of its own, only the last bytes
 //! of its messages (at most a window): they are given to the shared state as a dictionary before each message, which
-//! is the same to the other side. While a large message of a connection is inflated in steps, it has the state to itself.
+//! is the same to the other side. While a large message of a connection is inflated or compressed in steps, it has a state to itself.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::BytesMut;
-use zlib_rs::{DeflateConfig, DeflateFlush};
+use bytes::{Bytes, BytesMut};
+use zlib_rs::DeflateConfig;
 
 use super::deflate::Takeover;
 use super::failure::WebSocketFailure;
-use super::inflation::{FLUSHED, Inflation, STEP_OUTPUT};
+use super::inflation::{Inflation, STEP_OUTPUT};
 use super::message::{Message, MessageKind};
+use super::outgoing::{DeflateProgress, Deflation};
 
 /// Windows of 2^9 to 2^12 bytes.
 const SMALLEST: u8 = 9;
@@ -117,41 +118,64 @@ impl Codecs {
     /// A whole message.
     pub(super) fn deflate(&self, past: &mut Past, message: &[u8]) -> Vec<u8> {
         let made = &mut *self.lock();
+        let deflate = made.deflate[place(past)].take();
+        let mut deflate = ready(deflate, past);
         let scratch = made
             .scratch
             .get_or_insert_with(|| Box::new([0; STEP_OUTPUT]));
-        let place = usize::from(past.bits.saturating_sub(SMALLEST)).min(SIZES - 1);
-        let deflate = match &mut made.deflate[place] {
-            Some(deflate) => {
-                deflate.reset();
-                deflate
-            }
-            none => none.insert(zlib_rs::Deflate::new_with_config(DeflateConfig {
-                window_bits: -i32::from(past.bits),
-                level: 3,
-                mem_level: 5,
-                ..DeflateConfig::default()
-            })),
-        };
-        if !past.window.is_empty() {
-            // Rejected only by a state that is not fresh; compressing without it is correct as well.
-            let _refused = deflate.set_dictionary(&past.window);
-        }
-        let mut out = Vec::new();
-        let mut input = message;
-        loop {
-            let (before_in, before_out) = (deflate.total_in(), deflate.total_out());
-            let status = deflate.compress(input, &mut scratch[..], DeflateFlush::SyncFlush);
-            input = &input[(deflate.total_in() - before_in) as usize..];
-            let given = &scratch[..(deflate.total_out() - before_out) as usize];
-            out.extend_from_slice(given);
-            // The flush is complete when the output was not filled.
-            if status.is_err() || (input.is_empty() && given.len() < STEP_OUTPUT) {
-                break;
-            }
-        }
-        out.truncate(out.len() - if out.ends_with(&FLUSHED) { 4 } else { 0 });
+        let mut progress = DeflateProgress::default();
+        while !progress.step(&mut deflate, message, scratch) {}
+        made.deflate[place(past)] = Some(deflate);
         past.remember(message);
+        progress.out
+    }
+
+    /// A message to be compressed step by step.
+    pub(super) fn begin_deflation(&self, past: &Past, message: Message) -> Deflation {
+        let made = self.lock().deflate[place(past)].take();
+        Deflation::new(message, ready(made, past))
+    }
+
+    /// True: it is complete.
+    pub(super) fn step_deflation(&self, deflation: &mut Deflation) -> bool {
+        let made = &mut *self.lock();
+        let scratch = made
+            .scratch
+            .get_or_insert_with(|| Box::new([0; STEP_OUTPUT]));
+        deflation.step(scratch)
+    }
+
+    /// What was made of the message that is complete.
+    pub(super) fn finish_deflation(&self, past: &mut Past, mut deflation: Deflation) -> Bytes {
+        let out = deflation.take_out();
+        past.remember(&deflation.message.data);
+        self.lock().deflate[place(past)].get_or_insert(deflation.deflate);
         out
     }
+}
+
+/// Of the state for windows of this size.
+fn place(past: &Past) -> usize {
+    usize::from(past.bits.saturating_sub(SMALLEST)).min(SIZES - 1)
+}
+
+/// A fresh state that knows the window, from a used one if there is one.
+fn ready(made: Option<zlib_rs::Deflate>, past: &Past) -> zlib_rs::Deflate {
+    let mut deflate = match made {
+        Some(mut deflate) => {
+            deflate.reset();
+            deflate
+        }
+        None => zlib_rs::Deflate::new_with_config(DeflateConfig {
+            window_bits: -i32::from(past.bits),
+            level: 3,
+            mem_level: 5,
+            ..DeflateConfig::default()
+        }),
+    };
+    if !past.window.is_empty() {
+        // Rejected only by a state that is not fresh; compressing without it is correct as well.
+        let _refused = deflate.set_dictionary(&past.window);
+    }
+    deflate
 }

@@ -13,6 +13,7 @@ use super::frame::{FrameHead, Opcode, ReceivedFrame};
 use super::inflation::Inflation;
 use super::mask::Mask;
 use super::message::{Message, MessageKind};
+use super::outgoing::{Deflation, Outgoing};
 use super::utf8::{self, Utf8};
 
 /// The size of a read between messages, and the largest inside one.
@@ -20,6 +21,8 @@ const SHORT_READ: usize = 4 * 1024;
 const LONG_READ: usize = 64 * 1024;
 /// Shorter messages are sent as they are: compressing them costs more than it saves.
 const COMPRESS_FROM: usize = 64;
+/// Larger ones are compressed in steps.
+const COMPRESS_AT_ONCE: usize = 4 * 1024;
 
 #[derive(Debug)]
 pub enum WebSocketEvent {
@@ -39,6 +42,17 @@ pub enum WebSocketEvent {
     Ended,
 }
 
+/// Of messages that were deferred.
+#[derive(Debug)]
+pub enum OutgoingStep {
+    /// There is none.
+    Nothing,
+    /// One is in work: poll again, now or later.
+    InProgress,
+    /// A frame to be written: its head and its payload.
+    Frame(FrameHead, Bytes),
+}
+
 #[derive(Debug)]
 pub struct WebSocketConnection {
     input: BytesMut,
@@ -49,6 +63,8 @@ pub struct WebSocketConnection {
     /// Work that the owner has not asked for yet.
     work: usize,
     deflate: Option<Box<DeflateState>>,
+    /// `None`: nothing waits.
+    outgoing: Option<Box<Outgoing>>,
 }
 
 #[derive(Debug)]
@@ -107,6 +123,7 @@ impl WebSocketConnection {
             partial: None,
             limit,
             work: 0,
+            outgoing: None,
             deflate: deflate.map(|(agreed, codecs)| {
                 Box::new(DeflateState {
                     codecs,
@@ -343,6 +360,74 @@ impl WebSocketConnection {
         self.place = FrameState::Ended;
         self.input = BytesMut::new();
         self.partial = None;
+    }
+
+    /// Whether a message of so many bytes can be sent by `message`; otherwise it is to be deferred.
+    pub fn sends_at_once(&self, len: usize) -> bool {
+        !self.has_outgoing() && (self.deflate.is_none() || len <= COMPRESS_AT_ONCE)
+    }
+
+    /// A message that is sent behind all earlier ones, by `poll_outgoing`.
+    pub fn defer(&mut self, message: Message) {
+        let outgoing = self.outgoing.get_or_insert_default();
+        outgoing.queue.push_back(message);
+    }
+
+    /// They cannot arrive any more.
+    pub fn drop_outgoing(&mut self) {
+        self.outgoing = None;
+    }
+
+    pub fn has_outgoing(&self) -> bool {
+        self.outgoing.is_some()
+    }
+
+    /// A step towards the next frame of a deferred message.
+    pub fn poll_outgoing(&mut self) -> OutgoingStep {
+        let Some(outgoing) = &mut self.outgoing else {
+            return OutgoingStep::Nothing;
+        };
+        let deflation = match (outgoing.deflation.take(), &self.deflate) {
+            (Some(deflation), _) => deflation,
+            (None, deflate) => {
+                let Some(message) = outgoing.queue.pop_front() else {
+                    self.outgoing = None;
+                    return OutgoingStep::Nothing;
+                };
+                match deflate {
+                    Some(deflate) if message.data.len() >= COMPRESS_FROM => {
+                        (deflate.codecs).begin_deflation(&deflate.sent, message)
+                    }
+                    _ => {
+                        let head = FrameHead::new(message.kind, false, message.data.len());
+                        return self.sent(head, message.data);
+                    }
+                }
+            }
+        };
+        self.deflate_further(deflation)
+    }
+
+    fn deflate_further(&mut self, mut deflation: Deflation) -> OutgoingStep {
+        let (Some(deflate), Some(outgoing)) = (&mut self.deflate, &mut self.outgoing) else {
+            return OutgoingStep::Nothing;
+        };
+        let before = deflation.work();
+        let is_complete = deflate.codecs.step_deflation(&mut deflation);
+        self.work += deflation.work() - before;
+        if !is_complete {
+            outgoing.deflation = Some(deflation);
+            return OutgoingStep::InProgress;
+        }
+        let kind = deflation.kind();
+        let payload = (deflate.codecs).finish_deflation(&mut deflate.sent, deflation);
+        self.sent(FrameHead::new(kind, true, payload.len()), payload)
+    }
+
+    fn sent(&mut self, head: FrameHead, payload: Bytes) -> OutgoingStep {
+        let is_last = |outgoing: &mut Box<Outgoing>| outgoing.queue.is_empty();
+        self.outgoing.take_if(is_last);
+        OutgoingStep::Frame(head, payload)
     }
 
     /// A message as one frame, to be written: first the head, then the replacement of `data`, or `data` itself.

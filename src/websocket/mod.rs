@@ -2,7 +2,7 @@
 //! and no clock; of HTTP only the values of the handshake's fields.
 //!
 //! The owner reads into [`WebSocketConnection::input`], polls [`WebSocketConnection::poll_event`] and writes what [`WebSocketConnection::message`]
-//! and the functions of [`Frame`] return. The server's side only.
+//! (of a large message [`WebSocketConnection::poll_outgoing`]) and the functions of [`Frame`] return. The server's side only.
 
 mod close;
 mod codecs;
@@ -16,11 +16,12 @@ mod inflation;
 mod mask;
 mod message;
 mod next_streams;
+mod outgoing;
 mod utf8;
 
 pub use close::{Close, GOING_AWAY, INTERNAL_ERROR, NORMAL, SERVICE_RESTART, may_be_sent};
 pub use codecs::Codecs;
-pub use connection::{WebSocketConnection, WebSocketEvent};
+pub use connection::{OutgoingStep, WebSocketConnection, WebSocketEvent};
 pub use deflate::Deflate;
 pub use failure::WebSocketFailure;
 pub use frame::{Frame, FrameHead};

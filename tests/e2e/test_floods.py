@@ -16,10 +16,15 @@ pytestmark = [pytest.mark.both_loops, pytest.mark.wheel]
 
 # Reads every body and keeps nothing of it.
 ASGI = """
+import os
+LARGE = os.urandom(4_000_000) + bytes(12_000_000)
+
 async def app(scope, receive, send):
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept"})
+        while scope["path"] == "/large":
+            await send({"type": "websocket.send", "bytes": LARGE})
         while (await receive())["type"] != "websocket.disconnect":
             pass
         return
@@ -49,7 +54,8 @@ WEBSOCKET = {
     "pongs": {"first": handshake(), "again": frame(PONG)},
     "messages": {"first": handshake(), "again": frame(TEXT, b"x")},
 }
-DEFLATE = handshake(headers=[("Sec-WebSocket-Extensions", "permessage-deflate")])
+OFFER = [("Sec-WebSocket-Extensions", "permessage-deflate")]
+DEFLATE = handshake(headers=OFFER)
 # Blocks of 90 bits, each with Huffman codes of its own and nothing else; eight of them end with a byte.
 BLOCK = "001" "00000" "00000" "0111" + "000" "000" "100" + "000" * 14 + "100" "11111111" "11101011" "000"
 BLOCKS = int((BLOCK * 8)[::-1], 2).to_bytes(90, "little")
@@ -61,6 +67,7 @@ COMPRESSED = {
 WEBSOCKET |= {
     name: {"first": DEFLATE, "again": frame(BINARY, message, rsv=4)} for name, message in COMPRESSED.items()
 }
+WEBSOCKET["large messages of the app"] = {"first": handshake("/large", headers=OFFER), "again": frame(PONG)}
 # Enough for a median, and an end where each of them takes seconds.
 ANSWERS, LONGEST = 25, 20.0
 
@@ -89,7 +96,7 @@ def test_asgi(serve, app, kind):
     others_are_served(serve(), {**HTTP, **WEBSOCKET}[kind])
 
 
-@pytest.mark.parametrize("kind", ["pipelined requests", "pings", "messages", "large messages of zeros"])
+@pytest.mark.parametrize("kind", ["pipelined requests", "pings", "messages", "large messages of zeros", "large messages of the app"])
 def test_many_at_once(serve, app, kind):
     app.write(ASGI)
     server = serve()

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use client::Client;
 use proptest::prelude::*;
 use rgun::sys::clock::thread_cpu;
-use rgun::websocket::{Codecs, Deflate, MessageKind, WebSocketConnection, WebSocketEvent};
+use rgun::websocket::{
+    Codecs, Deflate, Message, MessageKind, OutgoingStep, WebSocketConnection, WebSocketEvent,
+};
 use support::{FIN, RSV1, Seen, converse, frame};
 
 const LIMIT: usize = 100_000;
@@ -113,6 +115,28 @@ proptest! {
                 prop_assert_eq!(&client.inflate(&packed, message.len()), message);
             }
             other.message(MessageKind::Text, &b"to the neighbour ".repeat(10));
+
+            // The same in steps, with others behind it, while the neighbour uses the shared states.
+            let deferred = [message.clone(), b"short".to_vec(), message.repeat(5)];
+            for data in &deferred {
+                connection.defer(Message { kind: MessageKind::Binary, data: data.clone().into() });
+            }
+            let mut arrived = Vec::new();
+            while connection.has_outgoing() {
+                prop_assert!(!connection.sends_at_once(1));
+                match connection.poll_outgoing() {
+                    OutgoingStep::InProgress => drop(other.message(MessageKind::Text, &b"meanwhile ".repeat(10))),
+                    OutgoingStep::Frame(head, payload) if head.as_bytes()[0] & RSV1 != 0 => {
+                        if !server_takeover {
+                            client.forget_received();
+                        }
+                        arrived.push(client.inflate(&payload, deferred[arrived.len()].len()));
+                    }
+                    OutgoingStep::Frame(_, payload) => arrived.push(payload.to_vec()),
+                    OutgoingStep::Nothing => prop_assert!(false, "nothing, though there is something"),
+                }
+            }
+            prop_assert_eq!(&arrived[..], &deferred[..]);
         }
     }
 

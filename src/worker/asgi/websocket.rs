@@ -95,8 +95,8 @@ impl SocketCall {
         let socket = &self.socket;
         let result = match websocket_message::kind(message)? {
             WebSocketMessageKind::Send => {
-                return websocket_message::with_payload(message, |kind, data| {
-                    socket.send(kind, data)
+                return websocket_message::with_payload(message, |kind, data, lend| {
+                    socket.send(kind, data, lend)
                 })?
                 .map_err(websocket_message::error);
             }

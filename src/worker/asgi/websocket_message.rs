@@ -1,9 +1,11 @@
 //! The messages of the websocket scope. Invalid ones become exceptions that name the error; they do not reach the
 //! client.
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::message::{Headers, error as response_error, wrong_type};
@@ -43,10 +45,10 @@ pub fn kind(message: &Bound<'_, PyDict>) -> PyResult<WebSocketMessageKind> {
     }
 }
 
-/// Calls `send` with the one of `text` and `bytes` that is not None.
+/// Calls `send` with the one of `text` and `bytes` that is not None, and with a function that keeps it alive.
 pub fn with_payload<R>(
     message: &Bound<'_, PyDict>,
-    send: impl FnOnce(websocket::MessageKind, &[u8]) -> R,
+    send: impl FnOnce(websocket::MessageKind, &[u8], &dyn Fn() -> Bytes) -> R,
 ) -> PyResult<R> {
     let py = message.py();
     let present = |key| Ok::<_, PyErr>(message.get_item(key)?.filter(|value| !value.is_none()));
@@ -57,23 +59,22 @@ pub fn with_payload<R>(
             let text = text
                 .cast_into::<PyString>()
                 .map_err(|e| wrong_type("text", "a str", &e.into_inner()))?;
-            Ok(send(
-                websocket::MessageKind::Text,
-                text.to_str()?.as_bytes(),
-            ))
+            let data = text.to_str()?.as_bytes();
+            Ok(send(websocket::MessageKind::Text, data, &|| {
+                let own = || PyBackedStr::try_from(text.clone()).ok();
+                let lent = text.is_exact_instance_of::<PyString>().then(own).flatten();
+                lent.map_or_else(|| Bytes::copy_from_slice(data), Bytes::from_owner)
+            }))
         }
         (None, Some(bytes)) => match bytes.cast::<PyBytes>() {
-            Ok(bytes) => Ok(send(websocket::MessageKind::Binary, bytes.as_bytes())),
+            Ok(bytes) => Ok(send_bytes(bytes, send)),
             Err(_) => {
                 let name = bytes.get_type().name()?;
                 if name != "bytearray" && name != "memoryview" {
                     return Err(wrong_type("bytes", "bytes", &bytes));
                 }
                 let copy = py.get_type::<PyBytes>().call1((bytes,))?;
-                Ok(send(
-                    websocket::MessageKind::Binary,
-                    copy.cast::<PyBytes>()?.as_bytes(),
-                ))
+                Ok(send_bytes(copy.cast::<PyBytes>()?, send))
             }
         },
         (None, None) => Err(PyValueError::new_err(
@@ -83,6 +84,21 @@ pub fn with_payload<R>(
             "websocket.send with both \"text\" and \"bytes\"",
         )),
     }
+}
+
+fn send_bytes<R>(
+    bytes: &Bound<'_, PyBytes>,
+    send: impl FnOnce(websocket::MessageKind, &[u8], &dyn Fn() -> Bytes) -> R,
+) -> R {
+    let data = bytes.as_bytes();
+    send(websocket::MessageKind::Binary, data, &|| {
+        // The destructor of a subclass could run code of the app.
+        if bytes.is_exact_instance_of::<PyBytes>() {
+            Bytes::from_owner(PyBackedBytes::from(bytes.clone()))
+        } else {
+            Bytes::copy_from_slice(data)
+        }
+    })
 }
 
 /// An optional str.

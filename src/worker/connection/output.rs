@@ -184,7 +184,7 @@ impl Conn {
     }
 
     /// The reactor resumes it, after the others that have work.
-    pub(super) fn wait_for_a_turn(self: &Arc<Self>, s: &mut ConnectionState) {
+    pub(in crate::worker) fn wait_for_a_turn(self: &Arc<Self>, s: &mut ConnectionState) {
         if s.share.wait() {
             self.net.go_on_with(self.key);
         }

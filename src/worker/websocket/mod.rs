@@ -4,6 +4,7 @@
 //! on the connection is in `Mode::WebSocket`, and messages are queued for the app up to a bound.
 
 mod handshake;
+mod outgoing;
 mod socket;
 mod state;
 mod times;

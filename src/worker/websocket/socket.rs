@@ -1,5 +1,7 @@
 //! One WebSocket connection, as seen by the app's side.
 
+use bytes::Bytes;
+
 use super::state::{WebSocketEnd, WebSocketPhase, Ws};
 use crate::http::{BodyEnd, ResponseError};
 use crate::websocket::{Close, INTERNAL_ERROR, Message, MessageKind, NORMAL, may_be_sent};
@@ -105,8 +107,13 @@ impl WebSocketHandle {
         conn.accept_websocket(s, protocol, headers)
     }
 
-    /// Writes a message. When this returns, the bytes are with the kernel, or kept here.
-    pub fn send(&self, kind: MessageKind, data: &[u8]) -> Result<Backpressure, SocketError> {
+    /// Writes a message. When this returns, the bytes are with the kernel, or kept here; `lend` gives those of a message that is not compressed yet.
+    pub fn send(
+        &self,
+        kind: MessageKind,
+        data: &[u8],
+        lend: impl FnOnce() -> Bytes,
+    ) -> Result<Backpressure, SocketError> {
         let conn = &self.exchange.conn;
         let s = &mut *conn.lock();
         let ws = self.ws(s)?;
@@ -121,12 +128,17 @@ impl WebSocketHandle {
         };
         let frames = frames.ok_or(SocketError::Gone)?;
         ws.sent += data.len() as u64;
-        let (head, compressed) = frames.message(kind, data);
-        conn.write_frame(s, head.as_bytes(), compressed.as_deref().unwrap_or(data));
+        if frames.sends_at_once(data.len()) {
+            let (head, compressed) = frames.message(kind, data);
+            conn.write_frame(s, head.as_bytes(), compressed.as_deref().unwrap_or(data));
+        } else {
+            let data = lend();
+            conn.defer_message(s, Message { kind, data });
+        }
         if s.write_closed {
             return Err(SocketError::Gone);
         }
-        Ok(if s.out.len() > HIGH_WATER {
+        Ok(if s.out.len() > HIGH_WATER || s.stream.coding {
             Backpressure::Full
         } else {
             Backpressure::Free
@@ -150,6 +162,7 @@ impl WebSocketHandle {
             let ws = self.ws(s)?;
             match ws.phase {
                 WebSocketPhase::Handshake(_) => {}
+                _ if ws.due.is_some() => return Err(SocketError::Gone),
                 WebSocketPhase::Open | WebSocketPhase::Answering(..) => {
                     conn.close_websocket(s, code, reason);
                     return Ok(());

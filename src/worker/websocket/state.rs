@@ -36,6 +36,13 @@ pub struct WebSocketEnd {
     pub reason: String,
 }
 
+/// A close frame that waits for the messages before it.
+#[derive(Debug)]
+pub enum CloseDue {
+    Ours { code: u16, reason: String },
+    Answer,
+}
+
 pub struct Ws {
     pub phase: WebSocketPhase,
     /// The `connect` event was passed to the app.
@@ -48,6 +55,8 @@ pub struct Ws {
     /// The queue was full and has not become half empty since.
     pub paused: bool,
     pub ended: Option<WebSocketEnd>,
+    /// What follows the messages that are deferred.
+    pub due: Option<CloseDue>,
     /// Payload bytes of messages, as sent by the app.
     pub sent: u64,
     /// Bytes have arrived since the last tick.
@@ -71,6 +80,7 @@ impl Ws {
             queued: 0,
             paused: false,
             ended: None,
+            due: None,
             sent: 0,
             heard: false,
             pinged: None,
@@ -82,6 +92,11 @@ impl Ws {
 
     pub fn is_open(&self) -> bool {
         matches!(self.phase, WebSocketPhase::Open)
+    }
+
+    /// Messages of the app are on their way to the output.
+    pub fn has_outgoing(&self) -> bool {
+        (self.frames.as_ref()).is_some_and(WebSocketConnection::has_outgoing)
     }
 
     /// Whether messages may be sent.

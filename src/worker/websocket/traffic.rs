@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::state::{WebSocketEnd, WebSocketPhase};
+use super::state::{CloseDue, WebSocketEnd, WebSocketPhase};
 use crate::websocket::{Close, Frame, WebSocketEvent, WebSocketFailure};
 use crate::worker::connection::{
     CloseKind, Conn, ConnectionMode, ConnectionOutput, ConnectionState, HIGH_WATER,
@@ -12,8 +12,13 @@ use crate::worker::connection::{
 const COPY_UP_TO: usize = 2048;
 
 impl Conn {
-    /// Reads frames as far as app and client keep up. False: the next step needs the socket or the app.
+    /// Sends what is deferred, and reads frames, as far as app and client keep up. False: the next step needs the socket or the app.
     pub(in crate::worker) fn websocket(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
+        let sent = self.send_deferred(s);
+        self.receive_frames(s) || sent
+    }
+
+    fn receive_frames(self: &Arc<Self>, s: &mut ConnectionState) -> bool {
         let Some(ws) = s.ws.as_deref_mut() else {
             return false;
         };
@@ -54,7 +59,7 @@ impl Conn {
             }
             WebSocketEvent::Message(message) => {
                 // After our close frame messages are ignored.
-                if ws.is_open() {
+                if ws.is_open() && ws.due.is_none() {
                     self.net.turn_budget.charge_for_app(message.data.len());
                     ws.push(message);
                     self.notify_reader(s);
@@ -99,13 +104,28 @@ impl Conn {
         }
     }
 
-    /// Sends a close frame and waits for the client's.
+    /// Sends a close frame, behind all messages, and waits for the client's.
     pub(super) fn close_websocket(
         self: &Arc<Self>,
         s: &mut ConnectionState,
         code: u16,
         reason: &str,
     ) {
+        let ended = || WebSocketEnd {
+            code,
+            reason: reason.to_owned(),
+        };
+        let due = || CloseDue::Ours {
+            code,
+            reason: reason.to_owned(),
+        };
+        if !self.closes_later(s, due, ended) {
+            self.send_close(s, code, reason);
+            self.advance(s);
+        }
+    }
+
+    pub(super) fn send_close(self: &Arc<Self>, s: &mut ConnectionState, code: u16, reason: &str) {
         let Some(ws) = s.ws.as_deref_mut().filter(|ws| ws.may_send()) else {
             return;
         };
@@ -120,7 +140,6 @@ impl Conn {
         if let WebSocketPhase::Answering(_, close) = before {
             self.websocket_over(s, WebSocketEnd::of(close));
         }
-        self.advance(s);
     }
 
     /// Handles the client's close frame.
@@ -139,7 +158,7 @@ impl Conn {
         }
     }
 
-    /// Replies to the client's close frame, which ends the connection.
+    /// Replies to the client's close frame, behind all messages, which ends the connection.
     pub(super) fn answer_close(self: &Arc<Self>, s: &mut ConnectionState) {
         let Some(ws) = s.ws.as_deref_mut() else {
             return;
@@ -147,7 +166,11 @@ impl Conn {
         let WebSocketPhase::Answering(_, close) = &mut ws.phase else {
             return;
         };
-        let close = std::mem::take(close);
+        let close = close.clone();
+        let ended = || WebSocketEnd::of(close.clone());
+        if self.closes_later(s, || CloseDue::Answer, ended) {
+            return;
+        }
         self.write_frame(s, Frame::close(close.code, "").as_bytes(), b"");
         self.websocket_over(s, WebSocketEnd::of(close));
     }
@@ -178,6 +201,7 @@ impl Conn {
             ws.phase = WebSocketPhase::Over;
             ws.ended.get_or_insert(ended);
             ws.frames = None;
+            s.stream.coding = false;
         }
         self.begin_close(s, CloseKind::Lingering);
     }
@@ -192,6 +216,7 @@ impl Conn {
         };
         ws.phase = WebSocketPhase::Over;
         ws.frames = None;
+        s.stream.coding = false;
         ws.ended.get_or_insert_with(WebSocketEnd::abnormal);
         let bytes = ws.sent;
         if let Some(upgraded) = ws.upgraded.take() {

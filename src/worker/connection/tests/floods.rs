@@ -1,8 +1,13 @@
 //! Floods: no client gets more than its share of a turn.
 
+use bytes::Bytes;
+
 use super::stories::{GET, everything, statuses};
 use super::world::{Client, World, answer, body};
+use crate::websocket::MessageKind;
 use crate::worker::connection::share::STEPS;
+use crate::worker::exchange::Backpressure;
+use crate::worker::transport::Far;
 use crate::worker::websocket::{WebSocketHandle, WebSocketReceived};
 
 fn websocket(world: &mut World) -> Client {
@@ -103,7 +108,6 @@ fn empty_blocks(count: usize) -> Vec<u8> {
 
 #[test]
 fn a_large_message_is_inflated_over_many_turns_and_others_are_served_in_each() {
-    const FIELD: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     let mut zeros = zlib_rs::Deflate::new(9, false, 15);
     let mut bomb = vec![0; 20_000];
     (zeros.compress(
@@ -120,7 +124,7 @@ fn a_large_message_is_inflated_over_many_turns_and_others_are_served_in_each() {
         (tables, 0, 4_000),
     ] {
         let mut world = World::new();
-        let (client, socket) = compressing_websocket(&mut world, FIELD);
+        let (client, socket) = compressing_websocket(&mut world, DEFLATE);
         let other = world.connect(1 << 20);
         client.far.send(&compressed(&packed));
         let mut turns = 0;
@@ -137,6 +141,130 @@ fn a_large_message_is_inflated_over_many_turns_and_others_are_served_in_each() {
         };
         assert_eq!(message.data.len(), size);
         assert!((7..most_turns).contains(&turns), "{turns}");
+    }
+}
+
+/// The opcodes of the frames that a client got, and the bytes of their payloads.
+fn received(mut bytes: &[u8]) -> Vec<(u8, usize)> {
+    let mut frames = Vec::new();
+    while let [first, second, rest @ ..] = bytes {
+        let (length, rest) = match second {
+            126 => (
+                usize::from(u16::from_be_bytes([rest[0], rest[1]])),
+                &rest[2..],
+            ),
+            127 => {
+                let length = rest[..8].try_into().expect("eight bytes");
+                (u64::from_be_bytes(length) as usize, &rest[8..])
+            }
+            length => (usize::from(*length), rest),
+        };
+        frames.push((first & 15, length));
+        bytes = &rest[length..];
+    }
+    frames
+}
+
+const DEFLATE: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+
+fn send(socket: &WebSocketHandle, data: &[u8]) -> Backpressure {
+    let lend = || Bytes::copy_from_slice(data);
+    (socket.send(MessageKind::Binary, data, lend)).expect("a client")
+}
+
+#[test]
+fn a_large_message_of_the_app_is_compressed_over_many_turns_and_frames_keep_their_order() {
+    let mut world = World::new();
+    let (client, socket) = compressing_websocket(&mut world, DEFLATE);
+    let other = world.connect(1 << 20);
+    assert!(matches!(
+        send(&socket, &vec![b'x'; 8 << 20]),
+        Backpressure::Full
+    ));
+    assert!(matches!(send(&socket, b"behind"), Backpressure::Full));
+    assert!(!socket.exchange.may_send());
+    client.far.send(&frames(9, 1));
+    let mut frames = Vec::new();
+    let mut turns = 0;
+    while frames.len() < 2 {
+        other.far.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        world.turn();
+        answer(&world.request(), b"").expect("a client");
+        assert_eq!(statuses(&other.far), [200]);
+        frames.extend(received(&everything(&client.far)));
+        turns += 1;
+        if turns == 3 {
+            socket.close(None, "").expect("open");
+            assert!(socket.close(None, "").is_err());
+            assert!(socket.send(MessageKind::Text, b"late", Bytes::new).is_err());
+        }
+    }
+    assert!((20..200).contains(&turns), "{turns}");
+    world.settle();
+    frames.extend(received(&everything(&client.far)));
+    let opcodes: Vec<u8> = frames.iter().map(|(opcode, _)| *opcode).collect();
+    assert_eq!(
+        opcodes,
+        [10, 2, 2, 8],
+        "a pong, the messages, then the close"
+    );
+    assert_eq!(world.heard.lock().writable, [socket.exchange.key()]);
+    assert!(socket.exchange.may_send());
+}
+
+#[test]
+fn many_large_messages_of_the_app_share_a_turn() {
+    let mut world = World::new();
+    let other = world.connect(1 << 20);
+    let clients: Vec<_> = (0..40)
+        .map(|_| compressing_websocket(&mut world, DEFLATE))
+        .collect();
+    for (_, socket) in &clients {
+        send(socket, &vec![b'x'; 1 << 20]);
+    }
+    let mut arrived = 0;
+    let mut turns = 0;
+    while arrived < clients.len() {
+        other.far.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        world.turn();
+        answer(&world.request(), b"").expect("a client");
+        assert_eq!(statuses(&other.far), [200]);
+        arrived += (clients.iter())
+            .map(|(client, _)| received(&everything(&client.far)).len())
+            .sum::<usize>();
+        turns += 1;
+    }
+    // Each message is five shares, and a turn has time for four or five of them.
+    assert!((30..100).contains(&turns), "{turns}");
+}
+
+#[test]
+fn the_clients_close_is_answered_behind_the_messages_of_the_app() {
+    let mut world = World::new();
+    let (client, socket) = compressing_websocket(&mut world, DEFLATE);
+    send(&socket, &vec![b'x'; 2 << 20]);
+    client.far.send(&frames(8, 1));
+    world.turn();
+    assert!(matches!(socket.receive(), WebSocketReceived::Disconnect(_)));
+    world.settle();
+    let opcodes: Vec<u8> = (received(&everything(&client.far)).iter())
+        .map(|(opcode, _)| *opcode)
+        .collect();
+    assert_eq!(opcodes, [2, 8]);
+}
+
+#[test]
+fn an_app_that_waits_goes_on_when_the_client_of_a_large_message_has_gone() {
+    for gone in [Far::reset, Far::end] {
+        let mut world = World::new();
+        let (client, socket) = compressing_websocket(&mut world, DEFLATE);
+        send(&socket, &vec![b'x'; 2 << 20]);
+        assert!(!socket.exchange.may_send());
+        gone(&client.far);
+        world.settle();
+        assert_eq!(world.heard.lock().writable, [socket.exchange.key()]);
+        assert!(socket.exchange.may_send());
+        assert!(matches!(socket.receive(), WebSocketReceived::Disconnect(_)));
     }
 }
 
