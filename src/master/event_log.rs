@@ -305,11 +305,13 @@ impl EventLog {
                 "mold died, starting another one: its workers go on"
             ),
             Report::MoldAdopted { worker } => tracing::info!(
+                event = "mold_adopted",
                 slot = worker.slot.0,
                 generation = worker.generation.0,
                 "worker has become the mold"
             ),
             Report::Reforked { generation } => tracing::info!(
+                event = "reforked",
                 generation = generation.0,
                 "workers are forked from the new mold, the older ones are replaced"
             ),
@@ -317,8 +319,13 @@ impl EventLog {
             Report::NotReforked {
                 generation,
                 why: ReforkFailure::Exited(Exit::Code(0)),
-            } => tracing::debug!(generation = generation.0, "the mold stays the one before"),
+            } => tracing::debug!(
+                event = "refork_failed",
+                generation = generation.0,
+                "the mold stays the one before"
+            ),
             Report::NotReforked { generation, why } => tracing::warn!(
+                event = "refork_failed",
                 generation = generation.0,
                 reason = refork_words(why),
                 "no worker becomes the mold of this generation: it stays the one before"

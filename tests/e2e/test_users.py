@@ -57,6 +57,16 @@ def test_the_workers_drop_what_the_master_keeps(serve, open_directory):
 
 
 @as_root
+def test_log_files_that_an_upgrade_opens_are_the_workers_own(start_installed, open_directory):
+    log = open_directory.path / "access.log"
+    _, ctl = start_installed("--user", "nobody", "--access-logfile", log, code=WHO)
+    assert log.stat().st_uid == NOBODY.pw_uid
+    log.rename(log.with_suffix(".1"))
+    ctl("upgrade", "--no-reload")
+    assert log.stat().st_uid == NOBODY.pw_uid
+
+
+@as_root
 def test_numbers_a_group_and_the_users_groups(serve, open_directory):
     open_directory.write(WHO)
     group = grp.getgrnam("daemon")

@@ -62,7 +62,8 @@ pub(in crate::cli) fn command() -> Command {
             Arg::new("timeout")
                 .long("timeout")
                 .value_name("SECONDS")
-                .value_parser(value_parser!(f64))
+                .value_parser(|text: &str| crate::config::duration(text))
+                .allow_negative_numbers(true)
                 .global(true)
                 .help("How long it may take, 0: for ever; default: 10, for wait-* 60, for reload, upgrade, stage, canary, promote, rollback, restart-worker and stop 600"),
         )
@@ -130,6 +131,7 @@ pub(in crate::cli) fn command() -> Command {
                     .long("for")
                     .value_name("TIME")
                     .value_parser(|text: &str| crate::config::duration(text))
+                    .allow_negative_numbers(true)
                     .help("How long, as in 90 or 5m; default: until an operator ends it, with --auto 1m"),
             )
             .arg(switch("auto", "Judge it by its responses"))

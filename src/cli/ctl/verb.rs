@@ -37,20 +37,20 @@ pub enum OutputFormat {
 }
 
 /// The response comes at once, or after two seconds if workers are stuck.
-const QUICK: f64 = 10.0;
+const QUICK: Duration = Duration::from_secs(10);
 /// For operations that wait for an app's boot or for in-flight requests.
-const SLOW: f64 = 600.0;
-const WAIT: f64 = 60.0;
+const SLOW: Duration = Duration::from_secs(600);
+const WAIT: Duration = Duration::from_secs(60);
 
 impl Invocation {
     pub fn of(matches: &ArgMatches) -> Self {
         let (name, of) = matches.subcommand().expect("clap asks for one");
         let verb = Verb::of(name, of);
-        let seconds = matches.get_one::<f64>("timeout").copied();
-        let seconds = seconds.unwrap_or(match &verb {
+        let given = matches.get_one::<Duration>("timeout").copied();
+        let timeout = given.unwrap_or(match &verb {
             Verb::Plain(ControlRequest::Canary { for_ms, .. }) => {
                 let trial = Duration::from_millis(for_ms.unwrap_or(60_000));
-                SLOW + trial.as_secs_f64()
+                SLOW + trial
             }
             Verb::Wait(_) => WAIT,
             Verb::Stop { .. }
@@ -68,9 +68,7 @@ impl Invocation {
         Self {
             verb,
             wanted: wanted(matches),
-            timeout: Some(seconds)
-                .filter(|seconds| *seconds > 0.0)
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
         }
     }
 }

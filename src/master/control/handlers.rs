@@ -401,9 +401,9 @@ pub fn refused(refusal: RolloutRefusal) -> String {
         RolloutRefusal::NotMore { slots } => {
             format!("the canary has {slots} slots already: name more, promote or discard it")
         }
-        RolloutRefusal::NothingToCompare => {
-            "a canary of all slots leaves nothing to compare it with: name fewer".to_owned()
-        }
+        RolloutRefusal::AllSlots { of } => format!(
+            "the server has {of} slots, and a canary leaves at least one of them to the version that serves: name fewer, or `rgun ctl stage` and `promote`"
+        ),
         RolloutRefusal::NothingStaged => "nothing is staged: `rgun ctl stage` first".to_owned(),
     }
 }

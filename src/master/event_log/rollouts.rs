@@ -3,7 +3,7 @@
 use super::{EventLog, Repeated, mold_failure};
 use crate::master::event_text::{ExitText, finding, kept as kept_words, mebibytes, ms, worse};
 use crate::master::molds::Molds;
-use crate::master::supervisor::{ReloadFailure, Report};
+use crate::master::supervisor::{ReloadFailure, Report, RolloutKind};
 use crate::master::workers::Workers;
 
 impl EventLog {
@@ -49,24 +49,29 @@ impl EventLog {
             }
             Report::ReloadFailed {
                 generation,
+                kind,
                 why: ReloadFailure::Overtaken,
                 ..
             } => tracing::info!(
                 event = "rollout_abandoned",
                 generation = generation.0,
-                "reload abandoned: files have changed again"
+                "{} abandoned: files have changed again",
+                kind_words(*kind)
             ),
             Report::ReloadFailed {
                 generation,
+                kind,
                 why: ReloadFailure::Abandoned,
                 ..
             } => tracing::info!(
                 event = "rollout_abandoned",
                 generation = generation.0,
-                "reload abandoned: the server is stopping"
+                "{} abandoned: the server is stopping",
+                kind_words(*kind)
             ),
             Report::ReloadFailed {
                 generation,
+                kind,
                 why,
                 replaced,
                 of,
@@ -80,7 +85,8 @@ impl EventLog {
                     replaced,
                     of,
                     traceback,
-                    "reload rolled back: the old workers go on"
+                    "{} rolled back: the old workers go on",
+                    kind_words(*kind)
                 );
             }
             Report::StageBegan { generation, .. } => {
@@ -267,5 +273,13 @@ impl EventLog {
             }
             ReloadFailure::Abandoned => ("the server stops".to_owned(), None),
         }
+    }
+}
+
+fn kind_words(kind: RolloutKind) -> &'static str {
+    match kind {
+        RolloutKind::Reload => "reload",
+        RolloutKind::Stage => "stage",
+        RolloutKind::Canary => "canary",
     }
 }

@@ -258,5 +258,8 @@ pub enum RolloutRefusal {
         slots: u32,
     },
     /// If all slots are a canary, there is nothing to compare it with.
-    NothingToCompare,
+    /// A canary leaves some slot to the generation that serves.
+    AllSlots {
+        of: u32,
+    },
 }

@@ -30,9 +30,9 @@ impl Supervisor {
         };
         let refusal = match in_progress {
             None | Some(RolloutRefusal::Staged { .. } | RolloutRefusal::Canary { .. })
-                if trial.judged.is_some() && slots >= all =>
+                if slots >= all =>
             {
-                Some(RolloutRefusal::NothingToCompare)
+                Some(RolloutRefusal::AllSlots { of: all })
             }
             Some(RolloutRefusal::Canary { .. }) if slots <= done => {
                 Some(RolloutRefusal::NotMore { slots: done })

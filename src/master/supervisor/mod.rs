@@ -75,7 +75,9 @@ pub use plan::{
     Abort, Bounds, CompanionPlan, ForkedFrom, KeptProcesses, Plan, ScaleRules, SourceWatching,
     Winch,
 };
-pub use report::{CompanionReport, Extent, ReforkFailure, ReloadFailure, Report, Retry, Who};
+pub use report::{
+    CompanionReport, Extent, ReforkFailure, ReloadFailure, Report, Retry, RolloutKind, Who,
+};
 pub use scaling::ScalingView;
 pub use state::{NotNow, StateError};
 pub use view::{PreviousView, RolloutStage, RolloutView, ServerState, WorkerStage, WorkerView};

@@ -5,8 +5,8 @@ use super::mutation::fault;
 use super::reload_state::{Goal, QueuedRollout, Reload, Rollout};
 use super::worker::{Worker, WorkerLife};
 use super::{
-    Action, Answer, ConfigResult, Generation, MasterPhase, ReloadFailure, Report, RolloutRefusal,
-    ServiceState, Supervisor, Token,
+    Action, Answer, ConfigResult, Generation, MasterPhase, ReloadFailure, Report, RolloutKind,
+    RolloutRefusal, ServiceState, Supervisor, Token,
 };
 
 impl Supervisor {
@@ -136,8 +136,13 @@ impl Supervisor {
                 why,
             },
             (ReloadFailure::Discarded, _) => Report::Discarded { generation },
-            (why, _) => Report::ReloadFailed {
+            (why, goal) => Report::ReloadFailed {
                 generation,
+                kind: match goal {
+                    Goal::Stage => RolloutKind::Stage,
+                    Goal::Canary(_) => RolloutKind::Canary,
+                    Goal::Serve | Goal::Return { .. } => RolloutKind::Reload,
+                },
                 why,
                 replaced,
                 of: self.target,

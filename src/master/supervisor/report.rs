@@ -10,6 +10,14 @@ use super::{
     Token,
 };
 
+/// What a new generation was started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutKind {
+    Reload,
+    Stage,
+    Canary,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
     /// A command that runs before the first boot failed: the server exits with its code.
@@ -180,6 +188,7 @@ pub enum Report {
     /// one.
     ReloadFailed {
         generation: Generation,
+        kind: RolloutKind,
         why: ReloadFailure,
         replaced: u32,
         of: u32,

@@ -19,7 +19,7 @@ impl RolloutRefusal {
             | Self::NothingStaged
             | Self::NothingKept
             | Self::NotMore { .. }
-            | Self::NothingToCompare => false,
+            | Self::AllSlots { .. } => false,
         }
     }
 }

@@ -331,6 +331,8 @@ impl Shell<'_> {
             self.helpers.monitor.restore(monitor);
         }
         self.reporting.service.resume();
+        // Some may have been made by the opening.
+        self.give_logs();
         self.miss_children();
         self.reap()?;
         // It runs the program before.

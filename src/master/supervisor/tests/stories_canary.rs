@@ -237,26 +237,17 @@ fn canary_without_requests_is_taken_back() {
 }
 
 #[test]
-fn canary_of_everything_cannot_be_judged() {
+fn canary_leaves_a_slot_to_the_generation_that_serves() {
     let mut story = Story::serving(plan(2));
-    story.control(7, judged(2, 60));
-    let refusal = RolloutRefusal::NothingToCompare;
-    assert_eq!(answered(&story, 7), Some(Answer::Refused(refusal)));
-    story.control(8, canary(2)).config(2, plan(2));
-    story.ready(3).ready(4);
-    assert!(
-        story.did(&pause(1)) && story.did(&pause(2)),
-        "{:?}",
-        story.actions
-    );
-    story.seconds(1);
-    assert_eq!(story.supervisor.generation(), Generation(1));
-    story.control(9, Command::Discard).seconds(1);
-    assert!(
-        story.did(&go(1)) && story.did(&go(2)),
-        "{:?}",
-        story.actions
-    );
+    let refusal = RolloutRefusal::AllSlots { of: 2 };
+    for command in [judged(2, 60), canary(2), canary(99)] {
+        story.control(7, command);
+        assert_eq!(answered(&story, 7), Some(Answer::Refused(refusal)));
+    }
+    story.control(8, canary(1)).config(2, plan(2));
+    story.ready(3).seconds(1);
+    story.control(9, canary(2));
+    assert_eq!(answered(&story, 9), Some(Answer::Refused(refusal)));
 }
 
 #[test]

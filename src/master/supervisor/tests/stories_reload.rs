@@ -101,6 +101,7 @@ fn reload_bad_code_keeps_the_old_code_serving() {
         story.reports,
         [Report::ReloadFailed {
             generation,
+            kind: RolloutKind::Reload,
             why,
             replaced: 0,
             of: 3

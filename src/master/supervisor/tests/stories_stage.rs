@@ -139,7 +139,8 @@ fn stage_is_lost_when_one_of_its_workers_ends() {
         let mut story = staged(plan(2));
         story.exits(3, exit);
         assert!(story.did(&stop_fast(4)), "{:?}", story.actions);
-        let lost = |report: &Report| matches!(report, Report::ReloadFailed { .. });
+        let kind = RolloutKind::Stage;
+        let lost = |report: &Report| matches!(report, Report::ReloadFailed { kind: of, .. } if *of == kind);
         assert!(story.reports.iter().any(lost), "{:?}", story.reports);
         assert_eq!(story.spawned(), [0; 0], "what served serves on");
     }
@@ -151,7 +152,9 @@ fn stage_hangs_and_is_lost() {
     story.now = story.now + std::time::Duration::from_secs(1);
     story.pass(std::time::Duration::from_secs(30));
     story.beat(2, std::time::Duration::from_secs(31));
-    let lost = |report: &Report| matches!(report, Report::ReloadFailed { .. });
+    let kind = RolloutKind::Stage;
+    let lost =
+        |report: &Report| matches!(report, Report::ReloadFailed { kind: of, .. } if *of == kind);
     assert!(story.reports.iter().any(lost), "{:?}", story.reports);
 }
 
