@@ -1,5 +1,6 @@
 //! The hosted entry: the extension module `rgun._rgun`, in an interpreter that is already running.
 
+mod announcement;
 mod origin;
 
 use std::cell::Cell;
@@ -16,6 +17,7 @@ use crate::master::{Host, Launch, MoldChild, WorkerInit};
 use crate::sys::daemon::open_stdio;
 use crate::sys::{Listener, duplicate};
 use crate::worker;
+use announcement::StartAnnouncement;
 use origin::HostedOrigin;
 
 struct Hosted {
@@ -28,6 +30,7 @@ struct Hosted {
     reason: Option<String>,
     /// The app that it then serves; otherwise the one that the settings name.
     app: Option<Py<PyAny>>,
+    announcement: StartAnnouncement,
     /// Readable once serving has to end.
     leave: Cell<Option<OwnedFd>>,
 }
@@ -44,6 +47,9 @@ impl Host for Hosted {
     }
     fn before_identity(&self) {
         Python::attach(worker::python::preload_stdlib);
+    }
+    fn listening(&self, addresses: &[String]) {
+        self.announcement.print(addresses);
     }
     fn python_executable(&self) -> Option<PathBuf> {
         Some(self.python.clone())
@@ -115,6 +121,7 @@ fn main(
             origin,
             reason,
             app,
+            announcement: StartAnnouncement::of_this_process(),
             leave: Cell::new(leave),
             python: py
                 .import("sys")

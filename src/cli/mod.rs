@@ -340,9 +340,11 @@ fn serve_here(
             return report::start_of(&error, value_sources.hint(&error));
         }
     };
-    for address in listeners.addresses(&set) {
+    let addresses = listeners.addresses(&set);
+    for address in &addresses {
         tracing::info!(address, "listening");
     }
+    entry.listening(&addresses);
     let code = match become_worker(&settings, entry) {
         Ok(()) => entry.serve_here(&Arc::new(settings), listeners.take(0, &set)),
         Err(code) => code,

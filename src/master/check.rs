@@ -63,7 +63,7 @@ pub fn try_out(settings: &Settings, python: Option<&Path>) -> Result<(), Error> 
 /// server can run without one (a read-only root).
 pub fn try_temporary_directory(settings: &Settings) -> Result<(), Error> {
     let given = settings.temporary_directory.as_deref();
-    let directory = given.map_or_else(std::env::temp_dir, Path::to_owned);
+    let directory = given.map_or_else(sys::temporary_directory, Path::to_owned);
     let tried = sys::unnamed_file(&directory)
         .map(drop)
         .map_err(|error| sys::Error::new("create a file in", directory.display(), error));

@@ -17,6 +17,8 @@ pub trait Host {
     /// In the child, before it changes to another user: the last opportunity to read files that the other user may
     /// not.
     fn before_identity(&self) {}
+    /// In the master, once every address is open, with those addresses.
+    fn listening(&self, _addresses: &[String]) {}
     /// The executable of the Python that workers run in, where it is known.
     fn python_executable(&self) -> Option<PathBuf> {
         None

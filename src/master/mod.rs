@@ -222,6 +222,7 @@ fn govern(
             return Err(error);
         }
     }
+    host.listening(&shell.listening.listeners.addresses(&set));
     // Memory that the start has used is not needed again, and the workers to come are copies of this process.
     crate::sys::trim();
     shell.reporting.announcement = announcement.take();

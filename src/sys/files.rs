@@ -76,6 +76,14 @@ pub fn unnamed_file(directory: &Path) -> io::Result<File> {
     }
 }
 
+/// Where temporary files are: `$TMPDIR`, which counts as unset where it is empty, as in Python and in shells.
+#[must_use]
+pub fn temporary_directory() -> PathBuf {
+    std::env::var_os("TMPDIR")
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| "/tmp".into(), Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

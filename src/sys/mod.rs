@@ -50,7 +50,9 @@ pub use descriptor::duplicate;
 pub use descriptor_limit::{raise_descriptor_limit, restore_descriptor_limit};
 pub use document::Document;
 pub use error::{Error, Result};
-pub use files::{directory_of, may_append, may_write, open_at_once, unnamed_file};
+pub use files::{
+    directory_of, may_append, may_write, open_at_once, temporary_directory, unnamed_file,
+};
 pub use forked::{is_forked_child, watch_forks};
 pub use identity::{Identity, Supplementary, effective_user};
 pub use inherited::{Passed, passed_descriptors, take_listener};

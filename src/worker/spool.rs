@@ -52,7 +52,7 @@ impl Spool {
     pub fn new(named: Option<&Path>, largest: u64, page: Page) -> Arc<Self> {
         let most = usize::try_from(largest.saturating_mul(FILES)).unwrap_or(usize::MAX);
         let spool = Self {
-            directory: named.map_or_else(std::env::temp_dir, Path::to_owned),
+            directory: named.map_or_else(sys::temporary_directory, Path::to_owned),
             largest,
             budget: Arc::new(MemoryBudget::new(most)),
             page,

@@ -69,6 +69,7 @@ def test_an_app_that_has_forked_a_process(app, check):
     (["--pid", "file/pid"], "not a directory"),
     (["--pid", "p" * 300], "name too long"),
     (["--error-logfile", "no/log"], "no/log"),
+    (["--log-config", "."], "is a directory"),
     (["--error-logfile", "file/log"], "not a directory"),
     (["--access-logfile", "l" * 300], "name too long"),
     (["--run-before", "no-such-program"], "no-such-program"),

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -78,12 +79,20 @@ def test_prints_what_runserver_prints(project, reloads):
 
     server = project(*([] if reloads else ["--noreload"]))
     text = server.log.text().replace("\r", "")
-    shown = [r"Performing system checks\.\.\.\n\nSystem check identified no issues \(0 silenced\)\.\n\w+ \d\d, \d{4} - \d\d:\d\d:\d\d\n",
+    shown = [r"Performing system checks\.\.\.\n\nSystem check identified no issues \(0 silenced\)\.\n", r"(\[.*\n)*\w+ \d\d, \d{4} - \d\d:\d\d:\d\d\n",
              rf"Django version {re.escape(django.get_version())}, using settings 'config\.settings'\n",
-             r"Starting development server at http://127\.0\.0\.1:0/\nQuit the server with CONTROL-C\.\n"]
+             r"Starting development server at http://127\.0\.0\.1:[1-9]\d*/\nQuit the server with CONTROL-C\.\n"]
     if reloads:
         shown.insert(0, r"Watching for file changes with rgun\n")
     assert re.search("".join(shown), text), text
+
+
+def test_what_cannot_be_bound_is_not_announced(project):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = project("-b", f"127.0.0.1:{taken.getsockname()[1]}", workers=0)
+        assert server.wait_exit() == 1
+    text = server.log.wait_end()
+    assert "address already in use" in text and "Starting development server" not in text
 
 
 def test_without_debug_it_is_a_plain_server(project):

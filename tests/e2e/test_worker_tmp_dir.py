@@ -50,6 +50,12 @@ def test_one_that_is_of_no_use_is_an_error(launch, directory, path, complaint):
     assert "error: --worker-tmp-dir: " in text and complaint in text
 
 
+def test_an_empty_tmpdir_is_none(launch, directory):
+    server = launch("app:app", "--check-config", env={"TMPDIR": ""})
+    assert server.wait_exit() == 0
+    assert "temporary files" not in server.log.wait_end()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 def test_one_that_only_the_master_may_write_to_is_told_at_the_start(launch, directory):
     """gunicorn's file is made by the master; such a configuration must not fail."""

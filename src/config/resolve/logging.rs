@@ -61,6 +61,7 @@ fn python(typed: &Typed<'_>, base: &Path) -> Result<Option<PythonLogging>, Error
 fn existing(path: PathBuf) -> ParsedValue<PathBuf> {
     // Does not wait for the writer of a FIFO.
     match open_at_once(&path) {
+        Ok(_) if path.is_dir() => Err(InvalidValue::new("is a directory")),
         Ok(_) => Ok(path),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(InvalidValue::new("does not exist"))

@@ -95,7 +95,7 @@ impl Shell<'_> {
             return;
         };
         let stacks = match hang.asked {
-            StackRequestState::Signal(_) => worker.stacks.read(),
+            StackRequestState::Signal(_) => tidy(&worker.stacks.read()),
             StackRequestState::NotYet | StackRequestState::InVain => String::new(),
         };
         let (slot, pid) = (worker.slot.0, worker.pid.as_raw());

@@ -18,6 +18,8 @@ from rgun.compat import run
 
 # Carries the command's choices to the workers, which serve `APP`.
 VARIABLE = "__RGUN_DJANGO"
+# Text for the master to print (src/hosted/announcement.rs).
+ANNOUNCEMENT = "__RGUN_ANNOUNCEMENT"
 APP = "rgun.contrib.django.served:application"
 
 _ADDRESS = re.compile(r"(?:(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):)?(?P<port>\d+)")
@@ -83,7 +85,7 @@ class Command(BaseCommand):
         static = options["use_static_handler"] and (settings.DEBUG or options["insecure_serving"]) and _has_static_files()
         os.environ[VARIABLE] = json.dumps({"interface": interface, "static": static, "check": reloads and not options["skip_checks"]})
         if not prints and not wish.get("check_config"):
-            self._announce(wish["bind"])
+            os.environ[ANNOUNCEMENT] = self._announcement()
         self.stdout.flush()
         # So that the workers can import what this process can: `manage.py`'s own directory and --pythonpath.
         code = run(APP, pythonpath=_project_path(options), **wish)
@@ -99,20 +101,16 @@ class Command(BaseCommand):
             if not reloads:
                 raise
 
-    def _announce(self, binds):
-        """With the text of runserver."""
+    def _announcement(self):
+        """The text of runserver, which the server prints once it listens."""
         kind = "development server" if settings.DEBUG else "server"
         lines = [
             datetime.now().strftime("%B %d, %Y - %X"),
             "Django version %s, using settings %r" % (self.get_version(), settings.SETTINGS_MODULE),
-            *("Starting %s at %s" % (kind, _shown(bind)) for bind in binds),
+            "Starting %s at {address}" % kind,
             "Quit the server with CONTROL-C.",
         ]
-        self.stdout.write("\n".join(lines) + "\n")
-
-
-def _shown(bind):
-    return bind if bind.startswith(("unix:", "fd://")) else "http://%s/" % bind
+        return "\n".join(lines)
 
 
 def _bind(addrport, ipv6):
