@@ -11,6 +11,7 @@ use super::frame_headers::{FrameHeader, FrameHeaders, HEADER_SIZE};
 /// RFC 9113 §6.
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -55,9 +56,11 @@ pub struct FrameBudget {
 pub struct UsedUp;
 
 /// Of the bytes that have come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CountedFrames {
     pub frames: usize,
+    /// Streams that the client has reset.
+    pub resets: Vec<u32>,
     /// Bytes at the end that are the header of an incomplete frame, and are to stay until the rest of it has come.
     pub partial: usize,
 }
@@ -119,17 +122,25 @@ impl FrameBudget {
         let left = u64::from(self.left).saturating_add(time / EARNS_MS);
         self.left = left.min(BURST.into()) as u32;
         let mut ineffective = Vec::new();
+        let mut resets = Vec::new();
         let mut frames = 0;
         while let Some(header) = self.input.next(input, &mut position) {
             frames += 1;
             if self.has_no_effect(&header) {
                 ineffective.push(position);
             }
+            if header.kind == RST_STREAM {
+                resets.push(header.stream);
+            }
             self.frame(&header)?;
         }
         remove(input, &ineffective);
         let partial = self.input.partial();
-        Ok(CountedFrames { frames, partial })
+        Ok(CountedFrames {
+            frames,
+            resets,
+            partial,
+        })
     }
 
     /// An empty piece of a body that is not the last one. On a stream that was not opened, or within a head, h2 finds the error.
@@ -190,7 +201,6 @@ fn remove(input: &mut BytesMut, ends: &[usize]) {
 mod tests {
     use super::*;
 
-    const RST_STREAM: u8 = 3;
     const PING: u8 = 6;
     const WINDOW_UPDATE: u8 = 8;
 

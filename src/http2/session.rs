@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 
-use super::frames::{FrameBudget, UsedUp};
+use super::frames::{CountedFrames, FrameBudget, UsedUp};
 use super::pipe::Pipe;
 use super::preface::PREFACE;
 use super::request::{self, StreamPurpose};
@@ -111,12 +111,12 @@ impl Session {
         }
     }
 
-    /// Counts the frames that have come since the last call, and returns their number. With too many the session ends with ENHANCE_YOUR_CALM, and the input
+    /// Counts the frames that have come since the last call. With too many the session ends with ENHANCE_YOUR_CALM, and the input
     /// is not processed.
-    pub fn admit(&mut self, now: u64) -> usize {
-        let mut frames = 0;
+    pub fn admit(&mut self, now: u64) -> CountedFrames {
+        let mut frames = CountedFrames::default();
         match self.budget.spend(&mut self.input, self.admitted, now) {
-            Ok(counted) => (frames, self.partial) = (counted.frames, counted.partial),
+            Ok(counted) => (self.partial, frames) = (counted.partial, counted),
             Err(UsedUp) => {
                 self.input.clear();
                 self.partial = 0;

@@ -125,11 +125,17 @@ impl Conn {
     fn admit_http2(&self, s: &mut ConnectionState) {
         let now = self.net.now();
         if let Some(session) = &mut s.http2 {
-            let frames = session.admit(now);
-            let steps = (frames / FRAMES_PER_STEP).try_into();
+            let admitted = session.admit(now);
+            let steps = (admitted.frames / FRAMES_PER_STEP).try_into();
             s.share.spend(steps.unwrap_or(u16::MAX));
             let since = s.clock.head_since.unwrap_or(now);
             s.clock.head_since = session.is_within_head().then_some(since);
+            if let Some(streams) = self.streams.get() {
+                admitted
+                    .resets
+                    .into_iter()
+                    .for_each(|number| streams.lose(number));
+            }
         }
     }
 
@@ -157,6 +163,9 @@ impl Conn {
     /// No more streams; open ones are lost, if there are any.
     fn end_http2(self: &Arc<Self>, s: &mut ConnectionState, close_kind: CloseKind) {
         s.http2 = None;
+        if let Some(streams) = self.streams.get() {
+            streams.lose_all();
+        }
         self.begin_close(s, close_kind);
     }
 
@@ -186,9 +195,9 @@ impl Conn {
 
 impl StreamConnection for Conn {
     // Also when it has just begun.
-    fn stream_ready(self: &Arc<Self>) {
+    fn stream_ready(self: &Arc<Self>, is_lost: bool) {
         let s = &mut *self.lock();
-        if s.transport.is_reset() {
+        if is_lost | s.transport.is_reset() {
             // The app was not notified of the request, so it is not called.
             s.write_closed = true;
         }

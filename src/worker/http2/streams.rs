@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 
 /// What one connection and its streams are, as far as their notes go.
 pub trait StreamConnection {
-    /// The stream has bytes, or room, or was reset.
-    fn stream_ready(self: &Arc<Self>);
+    /// The stream has bytes, or room, or was reset; `is_lost`: its client can get no more of it.
+    fn stream_ready(self: &Arc<Self>, is_lost: bool);
     /// The connection's session has work; so many streams are `open`.
     fn go_on_with_session(self: &Arc<Self>, open: usize);
 }
@@ -27,9 +27,15 @@ pub struct Streams<C> {
 }
 
 struct OpenStreams<C> {
-    by_number: HashMap<u32, Arc<C>>,
+    by_number: HashMap<u32, OpenStream<C>>,
     /// The connection is closed. Its streams end with their requests: until then their timers and turns find them by its place.
     orphaned: bool,
+}
+
+struct OpenStream<C> {
+    stream: Arc<C>,
+    /// The client has reset it, or the connection is over. h2 does not report that for a stream whose response is sent, and its app may still run.
+    is_lost: bool,
 }
 
 /// Work to be done when no lock is held.
@@ -132,21 +138,45 @@ impl<C: StreamConnection> Streams<C> {
     }
 
     pub fn get(&self, number: u32) -> Option<Arc<C>> {
-        self.open.lock().by_number.get(&number).cloned()
+        let open = self.open.lock();
+        open.by_number.get(&number).map(|open| open.stream.clone())
     }
 
     pub fn all(&self) -> Vec<Arc<C>> {
-        self.open.lock().by_number.values().cloned().collect()
+        let open = self.open.lock();
+        open.by_number
+            .values()
+            .map(|open| open.stream.clone())
+            .collect()
     }
 
     /// Adds a stream; its request is handled when the lock of the connection is released.
     pub fn add(&self, number: u32, stream: Arc<C>) {
-        self.open.lock().by_number.insert(number, stream);
+        let is_lost = false;
+        let open = OpenStream { stream, is_lost };
+        self.open.lock().by_number.insert(number, open);
         self.notes.add(number);
+    }
+
+    /// The client has reset the stream, if it is open.
+    pub fn lose(&self, number: u32) {
+        if let Some(open) = self.open.lock().by_number.get_mut(&number) {
+            open.is_lost = true;
+            self.notes.add(number);
+        }
+    }
+
+    /// Nothing can be sent or received on the streams any more.
+    pub fn lose_all(&self) {
+        for (number, open) in &mut self.open.lock().by_number {
+            open.is_lost = true;
+            self.notes.add(*number);
+        }
     }
 
     /// The connection is closed. True: no stream is open, and its place can be freed.
     pub fn orphan(&self) -> bool {
+        self.lose_all();
         let mut open = self.open.lock();
         open.orphaned = true;
         open.by_number.is_empty()
@@ -196,8 +226,13 @@ impl<C: StreamConnection> Streams<C> {
     fn work_off(&self) {
         let noted = std::mem::take(&mut *self.notes.streams.lock());
         for number in noted {
-            if let Some(stream) = self.get(number) {
-                stream.stream_ready();
+            let found = {
+                let open = self.open.lock();
+                let found = open.by_number.get(&number);
+                found.map(|open| (open.stream.clone(), open.is_lost))
+            };
+            if let Some((stream, is_lost)) = found {
+                stream.stream_ready(is_lost);
             }
         }
         if self.notes.session.load(Ordering::Acquire)

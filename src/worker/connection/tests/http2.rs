@@ -87,6 +87,50 @@ fn a_stream_that_waits_for_its_turn_ends_with_its_connection() {
     );
 }
 
+/// How a client leaves a connection whose stream 1 has its whole response.
+#[derive(Debug, Clone, Copy)]
+enum Departure {
+    ResetsStream,
+    ResetsConnection,
+    Ends,
+    BreaksProtocol,
+}
+
+#[test]
+fn an_app_that_goes_on_after_the_whole_response_notices_that_its_client_has_left() {
+    use Departure::*;
+    for departure in [ResetsStream, ResetsConnection, Ends, BreaksProtocol] {
+        for (method, length) in [("HEAD", None), ("GET", Some(&b"5"[..]))] {
+            let mut world = world(&[]);
+            let client = connect(&mut world);
+            client.far.send(&request(END_STREAM, 1, method));
+            world.settle();
+            let exchange = world.request();
+            let fields = length.map(|length| (&b"content-length"[..], length));
+            exchange.start(200, None, fields).expect("a client");
+            exchange.send(b"first", BodyEnd::More).expect("a client");
+            world.settle();
+            assert!(matches!(exchange.receive(), Received::Body { .. }));
+            assert!(matches!(exchange.receive(), Received::Wait));
+            match departure {
+                ResetsStream => client.far.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8])),
+                ResetsConnection => client.far.reset(),
+                Ends => client.far.end(),
+                BreaksProtocol => client.far.send(&frame(SETTINGS, 0, 1, &[])),
+            }
+            world.settle();
+            let name = format!("{departure:?} {method}");
+            assert_eq!(world.heard.lock().readable, [exchange.key()], "{name}");
+            assert!(matches!(exchange.receive(), Received::Disconnect), "{name}");
+            let sent = exchange.send(b"", BodyEnd::More);
+            assert!(matches!(sent, Err(SendError::Gone)), "{name}");
+            exchange.ended(Ending::Returned);
+            world.settle();
+            assert_eq!(world.net.ledger.in_flight(), 0, "{name}");
+        }
+    }
+}
+
 #[test]
 fn small_pieces_within_the_window_wait_for_the_app() {
     let mut world = world(&[]);
