@@ -9,6 +9,9 @@ use bytes::{Buf, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// A frame of most connections, and a short one.
+const RESERVE_STEP: usize = 17 * 1024;
+
 /// One end is h2's, the other the session's.
 #[derive(Debug, Clone, Default)]
 pub struct Pipe(Arc<Mutex<Buffers>>);
@@ -21,6 +24,8 @@ struct Buffers {
     outbound: BytesMut,
     /// The limit of `outbound`.
     room: usize,
+    /// How much `room` may still grow, for answers without which h2 would not read on.
+    reserve: usize,
     /// h2 had more to write than there was room.
     is_full: bool,
 }
@@ -40,11 +45,30 @@ impl Pipe {
         self.0.lock().ended = true;
     }
 
-    /// How much h2 may write until `take`.
-    pub fn set_room(&self, room: usize) {
+    /// How much h2 may write until `take`, and how much more if it does not read on otherwise.
+    pub fn set_room(&self, room: usize, reserve: usize) {
         let mut buffers = self.0.lock();
         buffers.room = room;
+        buffers.reserve = reserve;
         buffers.is_full = false;
+    }
+
+    /// What was fed has been read.
+    pub fn is_read(&self) -> bool {
+        self.0.lock().inbound.is_empty()
+    }
+
+    /// h2 does not read on because it has to write first: gives it room of the reserve. False: that is not so, or the reserve is used up.
+    pub fn let_read(&self) -> bool {
+        let mut buffers = self.0.lock();
+        let more = buffers.reserve.min(RESERVE_STEP);
+        let is_stuck = buffers.is_full && !buffers.inbound.is_empty() && more > 0;
+        if is_stuck {
+            buffers.room += more;
+            buffers.reserve -= more;
+            buffers.is_full = false;
+        }
+        is_stuck
     }
 
     pub fn is_full(&self) -> bool {

@@ -137,9 +137,14 @@ impl Session {
         self.pipe.end();
     }
 
-    /// How much may be written until `take_output`.
-    pub fn set_room(&mut self, room: usize) {
-        self.pipe.set_room(room);
+    /// How much may be written until `take_output`, and how much more if input cannot be processed otherwise.
+    pub fn set_room(&mut self, room: usize, reserve: usize) {
+        self.pipe.set_room(room, reserve);
+    }
+
+    /// Whether more input may come: what has come is processed, as far as it is complete.
+    pub fn takes_input(&self) -> bool {
+        self.pipe.is_read()
     }
 
     /// There is more to write than there was room.
@@ -177,6 +182,7 @@ impl Session {
                     Poll::Ready(Err(error)) => return self.over(&error),
                 },
                 SessionState::Open(connection) => match connection.poll_accept(&mut context) {
+                    Poll::Pending if self.pipe.let_read() => {}
                     Poll::Pending if !self.pipe.is_full() && self.resets.apply() => {}
                     Poll::Pending => return SessionStep::Idle,
                     Poll::Ready(Some(Ok((request, answer)))) => {

@@ -118,7 +118,7 @@ impl World {
 
     fn go_on(&mut self) {
         loop {
-            self.session.set_room(1 << 20);
+            self.session.set_room(1 << 20, 0);
             let next = self.session.next();
             self.output.extend(self.session.take_output());
             match next {
@@ -214,7 +214,7 @@ fn no_more_is_written_than_there_is_room_for() {
     world.output.clear();
     let mut total = 0;
     for _ in 0..100 {
-        world.session.set_room(1_000);
+        world.session.set_room(1_000, 0);
         assert!(matches!(world.session.next(), SessionStep::Idle));
         let output = world.session.take_output();
         assert!(output.len() <= 1_000);
@@ -244,7 +244,7 @@ fn a_response_that_is_aborted_is_sent_as_far_as_it_was_written() {
         .expect("the stream is open");
     arrived.resets.add(stream);
     world.output.clear();
-    world.session.set_room(20);
+    world.session.set_room(20, 0);
     assert!(matches!(world.session.next(), SessionStep::Idle));
     world.output.extend(world.session.take_output());
     assert_eq!(world.output.len(), 20, "no room for all of it");

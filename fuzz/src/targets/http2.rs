@@ -88,9 +88,9 @@ fn converse<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Requests {
 /// True: the session is over.
 fn go_on(session: &mut Session, was_over: bool, kept: &mut Vec<Arrived>) -> bool {
     loop {
-        session.set_room(ROOM);
+        session.set_room(ROOM, ROOM);
         let next = session.next();
-        assert!(session.take_output().len() <= ROOM);
+        assert!(session.take_output().len() <= 2 * ROOM);
         match next {
             SessionStep::Request(arrived) => {
                 assert!(!was_over, "a request after the end");

@@ -15,6 +15,8 @@ use crate::worker::write_coalescer::Until;
 
 /// Bytes of one read.
 const READ: usize = 16 * 1024;
+/// Unsent bytes with which nothing more is read: up to this, answers without which h2 does not read on are written above the high-water mark.
+const MOST_OUTPUT: usize = 4 * HIGH_WATER;
 /// Additional steps of the turn that a read costs, and how many frames of it cost a further one. What remains of them in a stream is gathered
 /// after the turn: all of them have to fit into h2's budget.
 const READ_STEPS: u16 = 3;
@@ -51,17 +53,20 @@ impl Conn {
         let Some(streams) = self.streams.get() else {
             return false;
         };
-        if s.out.len() >= HIGH_WATER {
-            return false;
-        }
+        // Frames are read also while the client does not read its own: what it grants and sends may be what lets it (RFC 9113 §5.2.2).
         let came = self.read_http2(s);
+        let is_blocked = s.out.len() >= HIGH_WATER;
         let Some(session) = &mut s.http2 else {
             return false;
         };
-        if !(came | streams.take_wake() || session.is_full()) {
+        if !came && (is_blocked || !(streams.take_wake() || session.is_full())) {
             return false;
         }
-        session.set_room(HIGH_WATER - s.out.len());
+        if came {
+            streams.take_wake();
+        }
+        let room = HIGH_WATER.saturating_sub(s.out.len());
+        session.set_room(room, MOST_OUTPUT.saturating_sub(s.out.len() + room));
         let end = loop {
             match session.next() {
                 SessionStep::Request(arrived) => {
@@ -94,7 +99,7 @@ impl Conn {
         let Some(session) = &mut s.http2 else {
             return false;
         };
-        if !s.transport.is_readable() || s.read_ended {
+        if !s.transport.is_readable() || s.read_ended || !session.takes_input() {
             return false;
         }
         session.input.reserve(READ);

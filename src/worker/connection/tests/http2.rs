@@ -2,16 +2,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::world::{Client, World, answer};
+use super::world::{Client, World, answer, body};
 use crate::http::{BodyEnd, ResponseError};
 use crate::worker::connection::share::STEPS;
-use crate::worker::exchange::{Ending, Exchange, Received, ResponseVerdict, SendError};
+use crate::worker::exchange::{
+    Backpressure, Ending, Exchange, Received, ResponseVerdict, SendError,
+};
 use crate::worker::transport::ClientView;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -213,6 +217,66 @@ fn a_worker_that_stops_reaches_streams_whose_connection_has_ended() {
     );
 }
 
+/// A client on whose stream 1 the app has sent more than the client reads: its window of the connection is wide open.
+fn blocked_client(world: &mut World) -> (Client, Exchange) {
+    let client = world.connect(1_000);
+    let first = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let window = frame(SETTINGS, 0, 0, &[0, 4, 0x10, 0, 0, 0]);
+    let update = frame(WINDOW_UPDATE, 0, 0, &[0x10, 0, 0, 0]);
+    let get = request(END_STREAM, 1, "GET");
+    client
+        .far
+        .send(&[first, &window[..], &update, &get].concat());
+    world.settle();
+    let exchange = world.request();
+    start(&exchange, &[]).expect("a client");
+    while exchange
+        .send(&b"x".repeat(50_000), BodyEnd::More)
+        .expect("a client")
+        == Backpressure::Free
+    {
+        world.settle();
+    }
+    (client, exchange)
+}
+
+#[test]
+fn a_client_that_does_not_read_can_send() {
+    let mut world = world(&[]);
+    let (client, _download) = blocked_client(&mut world);
+    client.far.send(&request(0, 3, "POST"));
+    for _ in 0..3 {
+        client.far.send(&frame(PING, 0, 0, &[7; 8]));
+        client.far.send(&frame(DATA, 0, 3, b"piece"));
+    }
+    client.far.send(&frame(DATA, END_STREAM, 3, b"end"));
+    world.settle();
+    let upload = world.request();
+    assert_eq!(body(&upload), (b"piecepiecepieceend".to_vec(), true));
+    // The answers arrive once it reads.
+    let mut bytes = Vec::new();
+    for _ in 0..1_000 {
+        bytes.extend(client.far.take(usize::MAX));
+        world.settle();
+    }
+    let pings = frames(&bytes)
+        .iter()
+        .filter(|frame| frame.0 == PING)
+        .count();
+    assert_eq!(pings, 3);
+}
+
+#[test]
+fn a_client_that_does_not_read_and_wants_answers_fills_no_memory() {
+    let mut world = world(&[]);
+    let (client, _download) = blocked_client(&mut world);
+    for _ in 0..400 {
+        client.far.send(&frame(PING, 0, 0, &[7; 8]));
+        world.settle();
+    }
+    assert!(client.kept().0 <= 5 * 64 * 1024, "{:?}", client.kept());
+}
+
 fn fields(count: usize) -> Vec<(Vec<u8>, &'static [u8])> {
     let name = |n| format!("x-{n}").into_bytes();
     (0..count).map(|n| (name(n), &b"v"[..])).collect()
@@ -228,15 +292,19 @@ fn start(exchange: &Exchange, fields: &[(Vec<u8>, &'static [u8])]) -> Result<(),
 
 /// Types and streams of the frames that the client gets, and of RST_STREAM the code.
 fn received(client: &Client) -> Vec<(u8, u32, Option<u32>)> {
-    let bytes = client.far.take(usize::MAX);
-    let mut rest = &bytes[..];
+    frames(&client.far.take(usize::MAX))
+}
+
+/// Of whole frames.
+fn frames(bytes: &[u8]) -> Vec<(u8, u32, Option<u32>)> {
+    let mut rest = bytes;
     let mut found = Vec::new();
     let number = |bytes: &[u8]| {
         bytes
             .iter()
             .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
     };
-    while rest.len() >= 9 {
+    while rest.len() >= 9 && rest.len() >= 9 + number(&rest[..3]) as usize {
         let (head, payload) = rest.split_at(9);
         let length = number(&head[..3]) as usize;
         let code = (head[3] == RST_STREAM).then(|| number(&payload[..4]));
