@@ -17,4 +17,4 @@ mod tests;
 pub use preface::{Preface, preface};
 pub use resets::Resets;
 pub use response::{Http2ResponseHead, response_head, trailers};
-pub use session::{Arrived, Http2Limits, Session, SessionStep};
+pub use session::{Arrived, Http2Limits, SEND_BUFFER, Session, SessionStep};

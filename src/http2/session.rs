@@ -14,10 +14,10 @@ use super::request::{self, StreamPurpose};
 use super::resets::Resets;
 use crate::http::BodyPresence;
 
-/// How many bytes of unread bodies all streams may hold together.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How many bytes of unread bodies all streams may hold together, however many there may be: a few large windows are below the least, and many above the most.
+const CONNECTION_WINDOWS: std::ops::RangeInclusive<u32> = 1024 * 1024..=16 * 1024 * 1024;
 /// How many bytes of a response are buffered while the connection is busy, for each stream.
-const SEND_BUFFER: usize = 64 * 1024;
+pub const SEND_BUFFER: usize = 64 * 1024;
 
 /// For pieces of bodies that no stream has gathered yet: one of n bytes, if that is less than 256, takes 256 - n from it while h2 keeps it.
 /// This suffices for 8,000 of the smallest, more than a turn reads: four megabytes, as h2 keeps them in a table that doubles.
@@ -32,6 +32,16 @@ pub struct Http2Limits {
     pub header_list_size: u32,
     /// RFC 8441 is supported.
     pub websockets: bool,
+}
+
+impl Http2Limits {
+    /// Bytes of unread bodies that all streams may hold together: streams whose app does not read leave room for the others, as far as
+    /// memory is bounded.
+    pub fn connection_window(&self) -> u32 {
+        let all = self.concurrent_streams.saturating_mul(self.stream_window);
+        all.clamp(*CONNECTION_WINDOWS.start(), *CONNECTION_WINDOWS.end())
+            .max(self.stream_window)
+    }
 }
 
 pub struct Session {
@@ -90,7 +100,7 @@ impl Session {
         builder
             .max_concurrent_streams(limits.concurrent_streams)
             .initial_window_size(limits.stream_window)
-            .initial_connection_window_size(CONNECTION_WINDOW.max(limits.stream_window))
+            .initial_connection_window_size(limits.connection_window())
             .max_frame_size(limits.frame_size)
             .max_header_list_size(limits.header_list_size)
             .max_send_buffer_size(SEND_BUFFER)

@@ -402,7 +402,7 @@ fn what_is_wrong_has_the_same_code_on_the_wire_and_in_the_log() {
             Reason::FLOW_CONTROL_ERROR,
         ),
         (
-            [&post[..], &frame(DATA, 0, 1, &vec![0; 16_384]).repeat(70)].concat(),
+            [&post[..], &frame(DATA, 0, 1, &vec![0; 16_384]).repeat(410)].concat(),
             Reason::FLOW_CONTROL_ERROR,
         ),
         (

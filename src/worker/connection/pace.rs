@@ -20,6 +20,13 @@ impl Pace {
         }
     }
 
+    /// The wait so far does not count: the client could not send.
+    pub fn excuse(&mut self, now: u64) {
+        if let Some(since) = &mut self.waiting {
+            *since = now;
+        }
+    }
+
     pub fn came(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }

@@ -102,6 +102,10 @@ impl Conn {
                 {
                     self.send_head(s);
                 }
+                if s.transport.withholds_credit() {
+                    s.stream.body_progress = now;
+                    s.stream.pace.excuse(now);
+                }
                 if s.is_unsent() && over(s.clock.write_progress, limits.write) {
                     self.abandon(s);
                 } else if self.is_expired(s) && self.net.app().cancel(self.request_key(s)) {

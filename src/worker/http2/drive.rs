@@ -25,8 +25,9 @@ const FRAMES_PER_STEP: usize = 64;
 impl Conn {
     /// From here on the connection uses HTTP/2; bytes that were read already are its first.
     pub(in crate::worker) fn start_http2(self: &Arc<Self>, s: &mut ConnectionState) {
-        let streams = Streams::new(self, self.net.now());
-        let mut session = Session::new(&limits(&self.net), streams.waker(), self.net.now());
+        let limits = limits(&self.net);
+        let streams = Streams::new(self, &limits, self.net.now());
+        let mut session = Session::new(&limits, streams.waker(), self.net.now());
         session.input.extend_from_slice(&s.http.input().split());
         s.http.release_buffers();
         s.http2 = Some(Box::new(session));
@@ -53,6 +54,11 @@ impl Conn {
         let Some(streams) = self.streams.get() else {
             return false;
         };
+        let flow = streams.flow();
+        if flow.take_question() {
+            flow.note_taken(s.out.len() + s.transport.untaken().unwrap_or_default());
+        }
+        flow.set_blocked(s.is_unsent());
         // Frames are read also while the client does not read its own: what it grants and sends may be what lets it (RFC 9113 §5.2.2).
         let came = self.read_http2(s);
         let is_blocked = s.out.len() >= HIGH_WATER;
@@ -81,10 +87,12 @@ impl Conn {
         let output = session.take_output();
         if !output.is_empty() {
             s.written_in = self.net.write_coalescer.step();
+            flow.sends(output.len());
             let mut socket =
                 ConnectionOutput::of(&mut s.transport, &mut s.out, &mut s.write_closed);
             if !socket.write([&output, b"", b""]) {
                 s.clock.write_progress = self.net.now();
+                flow.set_blocked(true);
             }
         }
         if let Some(reason) = end {
@@ -160,7 +168,8 @@ impl Conn {
             return;
         }
         self.net.page.http2_requested();
-        let wire = StreamWire::new(body, answer, resets, is_head, streams.waker_of(number));
+        let (waker, flow) = (streams.waker_of(number), streams.flow().clone());
+        let wire = StreamWire::new(body, answer, resets, is_head, waker, flow);
         let stream = self.stream(number, Transport::stream(wire), content, head);
         streams.add(number, stream);
     }

@@ -7,6 +7,12 @@ use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
 
+use crate::http2::{Http2Limits, SEND_BUFFER};
+use crate::worker::transport::ConnectionFlow;
+
+/// Output of a connection that its kernel and its own buffer hold at the most, in bytes.
+const KERNEL_BUFFER: u64 = 8 * 1024 * 1024;
+
 /// What one connection and its streams are, as far as their notes go.
 pub trait StreamConnection {
     /// The stream has bytes, or room, or was reset; `is_lost`: its client can get no more of it.
@@ -20,6 +26,8 @@ pub struct Streams<C> {
     open: Mutex<OpenStreams<C>>,
     /// Shared with wakers.
     notes: Arc<PendingWork>,
+    /// Shared with the streams' transports.
+    flow: Arc<ConnectionFlow>,
     /// When the last one ended, or the connection began, in monotonic milliseconds.
     idle_since: AtomicU64,
     /// Calls of `settle` since a thread entered it.
@@ -100,17 +108,26 @@ impl<C> Drop for Settling<'_, C> {
 
 impl<C: StreamConnection> Streams<C> {
     /// `now` in monotonic milliseconds.
-    pub fn new(connection: &Arc<C>, now: u64) -> Arc<Self> {
+    pub fn new(connection: &Arc<C>, limits: &Http2Limits, now: u64) -> Arc<Self> {
+        let notes = Arc::<PendingWork>::default();
+        let ahead = u64::from(limits.concurrent_streams) * SEND_BUFFER as u64 + KERNEL_BUFFER;
+        let waker = notes.clone().into();
+        let flow = ConnectionFlow::new(waker, limits.connection_window(), ahead);
         Arc::new(Self {
             connection: Arc::downgrade(connection),
             open: Mutex::new(OpenStreams {
                 by_number: HashMap::new(),
                 orphaned: false,
             }),
-            notes: Arc::default(),
+            notes,
+            flow: Arc::new(flow),
             idle_since: AtomicU64::new(now),
             calls: AtomicU32::new(0),
         })
+    }
+
+    pub fn flow(&self) -> &Arc<ConnectionFlow> {
+        &self.flow
     }
 
     /// The waker of the session.

@@ -15,6 +15,7 @@
 //!   something is missing; `untaken` is what the client has not read yet, to judge whether it reads at all.
 //! - `send_file` sends from a file; where the kernel cannot do that, the bytes are read and written.
 
+mod flow;
 #[cfg(test)]
 mod memory;
 mod plain;
@@ -31,6 +32,7 @@ use bytes::BytesMut;
 use crate::sys::epoll::{Epoll, Readiness, Registrar, WatchMode};
 use crate::sys::is_forked_child;
 use crate::worker::tls::TlsFacts;
+pub use flow::ConnectionFlow;
 #[cfg(test)]
 pub use memory::{ClientView, Far, memory};
 use plain::Plain;
@@ -426,16 +428,23 @@ impl Transport {
         self.close_method = CloseMethod::Reset;
     }
 
-    /// Number of written bytes that the client has not read; `None`: unknown.
+    /// Number of written bytes that the client has not read; `None`: unknown. For a stream those of its connection count that may come before them.
     pub fn untaken(&self) -> Option<usize> {
         match &self.wire {
             Some(Wire::Plain(plain)) => plain.untaken(),
             Some(Wire::Tls(tls)) => tls.untaken(),
-            // It takes only what the client has room for.
-            Some(Wire::Stream(_)) => None,
+            Some(Wire::Stream(stream)) => Some(stream.untaken()),
             #[cfg(test)]
             Some(Wire::Memory(near)) => Some(near.untaken()),
             None => None,
+        }
+    }
+
+    /// Whether the client of this stream cannot send more of its request, because of others of its connection.
+    pub fn withholds_credit(&self) -> bool {
+        match &self.wire {
+            Some(Wire::Stream(stream)) => stream.withholds_credit(),
+            _ => false,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http_types::HeaderMap;
 
+use super::flow::ConnectionFlow;
 use crate::http2::{Http2ResponseHead, Resets, response_head, trailers};
 
 /// Bytes requested at once of the client's windows.
@@ -27,6 +29,9 @@ pub struct StreamWire {
     answer: StreamResponse,
     resets: Resets,
     waker: Waker,
+    flow: Arc<ConnectionFlow>,
+    /// In the output of the connection: what this stream sent last comes before it.
+    place: u64,
     /// The response has no content, whatever it declares.
     is_head: bool,
     /// The incomplete head of the response.
@@ -53,6 +58,7 @@ impl StreamWire {
         resets: Resets,
         is_head: bool,
         waker: Waker,
+        flow: Arc<ConnectionFlow>,
     ) -> Self {
         Self {
             body,
@@ -60,6 +66,8 @@ impl StreamWire {
             answer: StreamResponse::Awaited(answer),
             resets,
             waker,
+            place: flow.place(),
+            flow,
             is_head,
             partial: BytesMut::new(),
             left: None,
@@ -92,6 +100,7 @@ impl StreamWire {
                 if self.gathered.is_empty() {
                     self.gathered = BytesMut::new();
                 }
+                self.flow.releases(data.len());
                 drop(body.flow_control().release_capacity(data.len()));
                 buffer.extend_from_slice(&data);
                 return Ok(data.len());
@@ -123,8 +132,19 @@ impl StreamWire {
         let mut context = Context::from_waker(&self.waker);
         // The end and errors are reported again when they are read.
         while let Poll::Ready(Some(Ok(data))) = body.poll_data(&mut context) {
+            self.flow.keeps(data.len());
             self.gathered.extend_from_slice(&data);
         }
+    }
+
+    /// See `ConnectionFlow`.
+    pub fn withholds_credit(&self) -> bool {
+        self.flow.withholds_credit()
+    }
+
+    /// How much of the connection's output the client has still to take until this stream is certainly blocked by its own window.
+    pub fn untaken(&self) -> usize {
+        self.flow.untaken_before(self.place)
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -261,6 +281,7 @@ impl StreamWire {
         if self.ended {
             return Ok(());
         }
+        self.place = self.flow.place();
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(bytes.len() as u64);
         }
@@ -306,6 +327,12 @@ impl StreamWire {
             StreamResponse::Begun(stream) => self.resets.add(stream),
             StreamResponse::Aborted => {}
         }
+    }
+}
+
+impl Drop for StreamWire {
+    fn drop(&mut self) {
+        self.flow.releases(self.gathered.len());
     }
 }
 
