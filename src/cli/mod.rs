@@ -5,6 +5,7 @@ mod ctl;
 mod doctor;
 mod generated;
 mod help;
+mod in_process;
 mod init;
 mod invocation;
 mod misuse;
@@ -333,6 +334,13 @@ fn serve_here(
         "rgun {} serving in this process, without a master or workers",
         env!("CARGO_PKG_VERSION")
     );
+    let unused = in_process::without_effect(&sources.layers());
+    if !unused.is_empty() {
+        tracing::warn!(
+            settings = unused.join(" "),
+            "these settings have no effect without a master and workers"
+        );
+    }
     let (mut listeners, set) = match ServerListeners::open(&settings, None) {
         Ok(opened) => opened,
         Err(error) => {

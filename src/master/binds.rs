@@ -10,7 +10,7 @@ use super::descriptors::{KeptDescriptors, KeptFile, KeptListener};
 use crate::config::{Bind, Endpoint, Settings};
 use crate::sys::{
     self, AnyIpv6, Audience, Identity, Listener, ListenerAddress, Others, Predecessor, Protection,
-    SocketFile, drop_new_connections, listen_tcp, listen_unix, take_listener,
+    SocketFile, WhenLocked, drop_new_connections, listen_tcp, listen_unix, take_listener,
 };
 
 /// Open listeners, and the files to be removed with them.
@@ -73,7 +73,8 @@ impl Binds {
     pub fn open_admin(settings: &Settings) -> Result<Self, Error> {
         let mut binds = Self::default();
         for bind in &settings.admin_bind {
-            binds.open_one(bind, &settings.admin_bind, settings, Others::Refused)?;
+            let when = WhenLocked::Wait;
+            binds.open_one(bind, &settings.admin_bind, settings, Others::Refused, when)?;
         }
         Ok(binds)
     }
@@ -84,7 +85,8 @@ impl Binds {
         let all: Vec<Endpoint> = binds.iter().map(|bind| bind.endpoint.clone()).collect();
         for bind in binds {
             let first = opened.listeners.len();
-            opened.open_one(&bind.endpoint, &all, settings, Others::Refused)?;
+            let when = WhenLocked::GoOn;
+            opened.open_one(&bind.endpoint, &all, settings, Others::Refused, when)?;
             let usual = settings.tls.is_some();
             for listener in opened.listeners.iter_mut().skip(first) {
                 listener.protection = protection_at(&listener.address, bind.protection, usual);
@@ -106,8 +108,9 @@ impl Binds {
         all: &[Endpoint],
         settings: &Settings,
         others: Others,
+        when_locked: WhenLocked,
     ) -> Result<(), Error> {
-        let opened = self.try_open(endpoint, all, settings, others);
+        let opened = self.try_open(endpoint, all, settings, others, when_locked);
         if opened.is_err() {
             self.close();
         }
@@ -120,6 +123,7 @@ impl Binds {
         all: &[Endpoint],
         settings: &Settings,
         others: Others,
+        when_locked: WhenLocked,
     ) -> Result<(), Error> {
         match endpoint {
             Endpoint::Tcp { host, port } => {
@@ -134,7 +138,8 @@ impl Binds {
                 self.listeners.extend(opened);
             }
             Endpoint::Unix { path } => {
-                let (listener, file) = listen_unix(path, settings.umask, settings.backlog)?;
+                let (listener, file) =
+                    listen_unix(path, settings.umask, settings.backlog, when_locked)?;
                 log_predecessor(&file);
                 self.listeners.push(listener);
                 self.files.push(file);

@@ -83,7 +83,7 @@ pub use tcp::{
 };
 pub use title::set_title;
 pub use turn::Turn;
-pub use unix::{Predecessor, SocketFile, connect_unix, listen_unix, peer, try_unix};
+pub use unix::{Predecessor, SocketFile, WhenLocked, connect_unix, listen_unix, peer, try_unix};
 pub use unsized_file::unsized_content;
 pub mod thread;
 

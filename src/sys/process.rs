@@ -345,6 +345,17 @@ pub fn die_with_parent(parent: Pid, signal: SignalNumber) -> Result<Parent> {
     })
 }
 
+/// When the parent dies, this process is continued if it is stopped, for as long as the calling thread lives: each thread has a
+/// signal of its own for that, and all of them are sent. A stopped process could neither take another signal nor see that its
+/// parent is gone.
+pub fn continue_without_parent() -> Result<()> {
+    // SAFETY: no pointers are passed.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT) } != 0 {
+        return Err(Error::last("prctl", "PR_SET_PDEATHSIG"));
+    }
+    Ok(())
+}
+
 /// Orphans below this process become its children.
 pub fn become_subreaper() -> Result<()> {
     // SAFETY: no pointers are passed.

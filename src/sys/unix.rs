@@ -46,6 +46,15 @@ pub enum Predecessor {
     Gone,
 }
 
+/// What to do while another server begins to listen in the same directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenLocked {
+    /// For a moment: at a start, when several may be started at once.
+    Wait,
+    /// A master that has workers does not wait. What is bound and not listening yet is still seen, by `/proc/net/unix`.
+    GoOn,
+}
+
 impl SocketFile {
     pub fn path(&self) -> &Path {
         &self.path
@@ -109,7 +118,12 @@ impl SocketFile {
 /// Listens at `path`, made under `mask`. A socket that refuses connections is left over from a dead server and is replaced.
 ///
 /// Files that other threads create in the meantime get that mask, too: the master has no other threads.
-pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, SocketFile)> {
+pub fn listen_unix(
+    path: &Path,
+    mask: u32,
+    backlog: u32,
+    when_locked: WhenLocked,
+) -> Result<(Listener, SocketFile)> {
     let name = format!("unix:{}", path.display());
     let failed = |call| {
         let name = name.clone();
@@ -122,7 +136,7 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
     let place =
         DirectoryEntry::find(path, LastLink::Kept).map_err(|error| error.with_path_hint(path))?;
     // Until it listens: another server that starts takes what refuses connections for a dead one's.
-    let _alone = lock(place.directory());
+    let _alone = lock(place.directory(), when_locked);
     let predecessor = make_room(&place, &name, &address)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
         .map_err(failed("socket"))?;
@@ -156,11 +170,15 @@ pub fn listen_unix(path: &Path, mask: u32, backlog: u32) -> Result<(Listener, So
 }
 
 /// Excludes other servers that begin to listen in the same directory, for as long as it is kept. Any user can lock a directory
-/// that they can read, so the wait is short, and a start goes on without the lock.
-fn lock(directory: BorrowedFd<'_>) -> Option<Flock<OwnedFd>> {
+/// that they can read, so the wait is short, and goes on without the lock.
+fn lock(directory: BorrowedFd<'_>, when_locked: WhenLocked) -> Option<Flock<OwnedFd>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut file = openat(directory, ".", flags, Mode::empty()).ok()?;
-    let until = clock::monotonic() + LOCK_PATIENCE;
+    let patience = match when_locked {
+        WhenLocked::Wait => LOCK_PATIENCE,
+        WhenLocked::GoOn => Duration::ZERO,
+    };
+    let until = clock::monotonic() + patience;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(locked) => return Some(locked),
@@ -290,7 +308,8 @@ mod tests {
     #[test]
     fn made_under_the_mask_and_removed_by_its_maker() {
         let (_directory, path) = path();
-        let (listener, file) = listen_unix(&path, 0o027, 16).expect("a free path");
+        let (listener, file) =
+            listen_unix(&path, 0o027, 16, WhenLocked::Wait).expect("a free path");
         assert_eq!(
             fs::metadata(&path).expect("made").permissions().mode() & 0o777,
             0o750
@@ -305,7 +324,8 @@ mod tests {
     #[test]
     fn the_other_end_is_known_by_its_user_and_its_pid() {
         let (_directory, path) = path();
-        let (listener, _file) = listen_unix(&path, 0o177, 16).expect("a free path");
+        let (listener, _file) =
+            listen_unix(&path, 0o177, 16, WhenLocked::Wait).expect("a free path");
         let _client = UnixStream::connect(&path).expect("it listens");
         let (connection, _) = crate::sys::stream::accept(listener.as_fd()).expect("a connection");
         let expected = Peer {
@@ -318,7 +338,7 @@ mod tests {
     #[test]
     fn what_has_taken_its_path_is_not_given_away() {
         let (_directory, path) = path();
-        let (_listener, file) = listen_unix(&path, 0, 16).expect("a free path");
+        let (_listener, file) = listen_unix(&path, 0, 16, WhenLocked::Wait).expect("a free path");
         let user = Identity::find(Some("54321"), Some("54321"), Supplementary::None);
         let user = user.expect("numbers").expect("not us");
         if effective_user() == 0 {
@@ -336,7 +356,8 @@ mod tests {
     fn a_left_over_socket_is_replaced() {
         let (_directory, path) = path();
         drop(UnixListener::bind(&path).expect("a free path"));
-        let (_listener, file) = listen_unix(&path, 0, 16).expect("no server listens there");
+        let (_listener, file) =
+            listen_unix(&path, 0, 16, WhenLocked::Wait).expect("no server listens there");
         UnixStream::connect(&path).expect("it listens");
         assert_eq!(file.predecessor(), Predecessor::Gone);
         assert!(file.remove().expect("unlink"));
@@ -349,7 +370,10 @@ mod tests {
         other
             .bind(&SockAddr::unix(&path).expect("short"))
             .expect("a free path");
-        assert!(listen_unix(&path, 0, 16).is_err(), "in use");
+        assert!(
+            listen_unix(&path, 0, 16, WhenLocked::Wait).is_err(),
+            "in use"
+        );
         other.listen(1).expect("it is still there");
         UnixStream::connect(&path).expect("it listens");
     }
@@ -358,7 +382,7 @@ mod tests {
     fn a_socket_that_answers_is_left_alone() {
         let (_directory, path) = path();
         let _other = UnixListener::bind(&path).expect("a free path");
-        let error = listen_unix(&path, 0, 16).expect_err("in use");
+        let error = listen_unix(&path, 0, 16, WhenLocked::Wait).expect_err("in use");
         assert_eq!(
             error.to_string(),
             format!("bind unix:{}: address already in use", path.display())
@@ -369,7 +393,7 @@ mod tests {
     #[test]
     fn a_socket_whose_queue_is_full_is_left_alone() {
         let (_directory, path) = path();
-        let (_other, _file) = listen_unix(&path, 0, 0).expect("a free path");
+        let (_other, _file) = listen_unix(&path, 0, 0, WhenLocked::Wait).expect("a free path");
         let waiting: Vec<_> = (0..3)
             .map(|_| {
                 let client =
@@ -378,15 +402,29 @@ mod tests {
                 client
             })
             .collect();
-        assert!(listen_unix(&path, 0, 16).is_err(), "in use");
+        assert!(
+            listen_unix(&path, 0, 16, WhenLocked::Wait).is_err(),
+            "in use"
+        );
         drop(waiting);
+    }
+
+    #[test]
+    fn a_master_that_runs_does_not_wait_for_a_locked_directory() {
+        let (directory, path) = path();
+        let entry = DirectoryEntry::find(&path, LastLink::Kept).expect("there");
+        let held = lock(entry.directory(), WhenLocked::Wait).expect("free");
+        let began = clock::monotonic();
+        listen_unix(&path, 0, 16, WhenLocked::GoOn).expect("a free path");
+        assert!(clock::monotonic().saturating_sub(began) < LOCK_PATIENCE);
+        drop((held, directory));
     }
 
     #[test]
     fn what_is_not_a_socket_is_never_deleted() {
         let (directory, path) = path();
         fs::write(&path, "precious").expect("a file");
-        let error = listen_unix(&path, 0, 16).expect_err("a file is there");
+        let error = listen_unix(&path, 0, 16, WhenLocked::Wait).expect_err("a file is there");
         assert!(
             error.to_string().contains("not a socket") && error.hint.is_some(),
             "{error}"
@@ -394,14 +432,14 @@ mod tests {
         assert_eq!(fs::read(&path).expect("still there"), b"precious");
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
-        assert!(listen_unix(&link, 0, 16).is_err());
+        assert!(listen_unix(&link, 0, 16, WhenLocked::Wait).is_err());
         assert!(link.exists());
     }
 
     #[test]
     fn another_ones_socket_is_not_removed() {
         let (_directory, path) = path();
-        let (_listener, file) = listen_unix(&path, 0, 16).expect("a free path");
+        let (_listener, file) = listen_unix(&path, 0, 16, WhenLocked::Wait).expect("a free path");
         // Kept under another name, so that its inode cannot be used again.
         fs::rename(&path, path.with_extension("old")).expect("rename");
         let _other = UnixListener::bind(&path).expect("free again");
@@ -411,11 +449,21 @@ mod tests {
 
     #[test]
     fn impossible_paths_are_explained() {
-        let error = listen_unix(Path::new(&format!("/tmp/{}", "x".repeat(200))), 0, 16)
-            .expect_err("too long");
+        let error = listen_unix(
+            Path::new(&format!("/tmp/{}", "x".repeat(200))),
+            0,
+            16,
+            WhenLocked::Wait,
+        )
+        .expect_err("too long");
         assert!(error.to_string().contains("too long"), "{error}");
-        let error =
-            listen_unix(Path::new("/no/such/directory/a.sock"), 0, 16).expect_err("no directory");
+        let error = listen_unix(
+            Path::new("/no/such/directory/a.sock"),
+            0,
+            16,
+            WhenLocked::Wait,
+        )
+        .expect_err("no directory");
         assert_eq!(
             error.hint.expect("a hint"),
             "the directory /no/such/directory does not exist"

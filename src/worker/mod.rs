@@ -266,6 +266,9 @@ fn serve(
         describe_failure(python::failed_phase(py, scripts, &e), e)
     })?;
     python::leave_forked_child(py);
+    // An app that closes standard streams: what is opened next would get their numbers, and libuv aborts when it closes
+    // one of them. Without /dev/null they stay closed.
+    drop(crate::sys::daemon::open_stdio());
     watched.start(py);
     let settings = &context.net.settings;
     let mounts = python::static_mounts(py, scripts, settings)

@@ -148,6 +148,18 @@ def test_ready_path_that_hangs(app, launch, protocol):
     assert f'  File "{app.path}/app.py", line 3 in app' in text, text
 
 
+@pytest.mark.both_loops
+@pytest.mark.parametrize("options", [(), ("--preload",)])
+def test_app_that_closes_its_standard_streams(app, launch, options):
+    app.write("import os\nos.closerange(0, 3)\n" + version("one"))
+    server = launch("app:app", *options)
+    server.wait_ready()
+    assert server.get().text == "one"
+    server.terminate()
+    assert server.wait_exit() == 0
+    server.log.wait('worker exited .*exit="code 0"')
+
+
 def test_app_that_exits_at_import(app, launch):
     app.write("import sys\nsys.exit('configuration is missing')\n")
     text = fails(launch("app:app", "-w", "2"), BOOT_FAILED)

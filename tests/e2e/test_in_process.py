@@ -91,6 +91,13 @@ def test_asked_for(run, project, number):
         assert server.log.find("shut down")
 
 
+def test_settings_without_effect_are_named(run, project):
+    server = run(*WORDS, "--in-process", "-w", "4", "--reload", "--run-before", "true", "--pid", "app.pid", "--timeout", "0", "--threads", "2")
+    (line,) = server.log.find("these settings have no effect without a master and workers.*")
+    assert 'settings="--workers --reload --run-before --pid"' in line
+    ends(server)
+
+
 def test_in_a_configuration_file(serve, project):
     (project / "rgun.toml").write_text("in_process = true\n")
     server = serve()

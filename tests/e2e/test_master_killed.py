@@ -1,6 +1,7 @@
 """The master is killed: no orphan stays, and its successor can bind at once."""
 
 import contextlib
+import os
 import signal
 
 import pytest
@@ -73,6 +74,25 @@ async def app(scope, receive, send):
         server.signal(signal.SIGKILL)
         eventually(server.refuses_connections, "the listener is closed though Python is blocked", timeout=3)
         eventually(lambda: not [pid for pid in server.leftovers() if processes.alive(pid)], "the worker left", timeout=10)
+
+
+@pytest.mark.parametrize("options", [(), ("--preload",)])
+def test_a_stopped_worker_goes_as_well(serve, options):
+    server = serve("hello.py", *options, workers=2)
+    for worker in server.ready_pids():
+        os.kill(worker, signal.SIGSTOP)
+    server.signal(signal.SIGKILL)
+    eventually(lambda: not [pid for pid in server.leftovers() if processes.alive(pid)], "the stopped workers left", timeout=10)
+
+
+def test_a_stopped_worker_goes_during_its_boot(launch, app):
+    app.write("import threading\nprint('hanging', flush=True)\nthreading.Event().wait()\n")
+    server = launch("app:app")
+    server.log.wait("hanging")
+    (worker,) = server.children()
+    os.kill(worker, signal.SIGSTOP)
+    server.signal(signal.SIGKILL)
+    eventually(lambda: not processes.alive(worker), "the booting worker left", timeout=10)
 
 
 def test_killed_during_boot(launch, app):

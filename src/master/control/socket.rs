@@ -20,7 +20,7 @@ use crate::master::descriptors::{KeptDescriptors, KeptFile, KeptListener};
 use crate::master::names;
 use crate::master::supervisor::Token;
 use crate::sys::{
-    self, Listener, PollInterest, SocketFile, clock, effective_user, listen_unix, peer,
+    self, Listener, PollInterest, SocketFile, WhenLocked, clock, effective_user, listen_unix, peer,
 };
 
 /// For its owner only: 0600.
@@ -280,7 +280,7 @@ fn line(response: &ControlResponse) -> String {
 }
 
 fn listen(path: &Path) -> Result<(Listener, SocketFile), sys::Error> {
-    listen_unix(path, MASK, 16)
+    listen_unix(path, MASK, 16, WhenLocked::Wait)
 }
 
 fn usual(settings: &Settings) -> Option<(Listener, SocketFile)> {

@@ -21,8 +21,8 @@ use super::Error;
 use super::binds::{Binds, copy_of};
 use crate::config::{Bind, Endpoint, PortSharing, Settings};
 use crate::sys::{
-    Audience, Identity, Listener, ListenerAddress, Others, Passed, Pid, Protection, accept_queue,
-    passed_descriptors,
+    Audience, Identity, Listener, ListenerAddress, Others, Passed, Pid, Protection, WhenLocked,
+    accept_queue, passed_descriptors,
 };
 
 /// All that are open.
@@ -108,7 +108,8 @@ impl ServerListeners {
         for bind in &settings.bind {
             let descriptors = match &bind.endpoint {
                 Endpoint::Tcp { .. } | Endpoint::Unix { .. } => {
-                    let binds = open_own(&bind.endpoint, settings, settings)?;
+                    let when = WhenLocked::Wait;
+                    let binds = open_own(&bind.endpoint, settings, settings, when)?;
                     let number = self.add(ListenerSource::Bind(bind.endpoint.clone()), binds);
                     members.push(ListenerMember::of(number, bind));
                     continue;
@@ -198,7 +199,7 @@ impl ServerListeners {
             Endpoint::Tcp { host, .. } if literal(host).is_none() && host != "localhost" => {
                 Err(Error::NameAtReload(endpoint.to_string()))
             }
-            Endpoint::Tcp { port, .. } => open_own(endpoint, settings, start).map_err(|error| {
+            Endpoint::Tcp { port, .. } => open_own(endpoint, settings, start, WhenLocked::GoOn).map_err(|error| {
                 match (error, self.at_port(*port)) {
                     (Error::System(error), Some(own))
                         if error.kind() == io::ErrorKind::AddrInUse =>
@@ -210,7 +211,7 @@ impl ServerListeners {
                     (error, _) => error,
                 }
             }),
-            Endpoint::Unix { .. } => open_own(endpoint, settings, start),
+            Endpoint::Unix { .. } => open_own(endpoint, settings, start, WhenLocked::GoOn),
         }
     }
 
@@ -382,7 +383,12 @@ impl ServerListeners {
 }
 
 /// What the user and the operator of this server chose at its start holds for later sockets, too.
-fn open_own(endpoint: &Endpoint, settings: &Settings, start: &Settings) -> Result<Binds, Error> {
+fn open_own(
+    endpoint: &Endpoint,
+    settings: &Settings,
+    start: &Settings,
+    when_locked: WhenLocked,
+) -> Result<Binds, Error> {
     let others = match start.port_sharing {
         PortSharing::BySlot => Others::Allowed,
         PortSharing::None => Others::Refused,
@@ -393,7 +399,7 @@ fn open_own(endpoint: &Endpoint, settings: &Settings, start: &Settings) -> Resul
         .map(|bind| bind.endpoint.clone())
         .collect();
     let mut binds = Binds::default();
-    binds.open_one(endpoint, &all, start, others)?;
+    binds.open_one(endpoint, &all, start, others, when_locked)?;
     Ok(binds)
 }
 

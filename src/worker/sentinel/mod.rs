@@ -120,6 +120,9 @@ struct Watching {
 
 impl Watching {
     fn run(mut self) -> Sentinel {
+        if let Err(error) = sys::process::continue_without_parent() {
+            tracing::debug!(%error, "a stopped worker would outlive its master");
+        }
         while !self.own.commands.is_finished() {
             let now = sys::monotonic_ms();
             if self.deadline.is_some_and(|deadline| now >= deadline) {
