@@ -1,6 +1,6 @@
 //! Single key presses from an interactive terminal.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -38,8 +38,11 @@ impl Keys {
             return Ok(None);
         }
         let mut key = [0];
-        input.lock().read_exact(&mut key)?;
-        Ok(key.first().copied())
+        // Not through the buffer of standard input, in which keys that came together would be left.
+        match nix::unistd::read(&input, &mut key)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(key.first().copied()),
+        }
     }
 }
 

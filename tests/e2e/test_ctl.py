@@ -175,6 +175,39 @@ def test_top_has_a_screen_of_its_own(control, words, key):
         assert len(lines) <= 24 and all(len(line) <= 80 for line in lines), lines
 
 
+def test_keys_of_top(control, app):
+    control.start(1, text=version("one"))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    top = subprocess.Popen(control.command("top"), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "xterm"})
+    shown = b""
+
+    def press(keys, until):
+        nonlocal shown
+        shown = b""
+        os.write(ours, keys)
+        while until not in shown:
+            shown += os.read(ours, 65536)
+
+    try:
+        press(b"", b"q quit")
+        press(b"r", b"replace all workers by new ones? y: yes")
+        press(b"y", b"generation 2 serves")
+        press(b"+", b"2 workers instead of 1? y: yes")
+        press(b"y", b"number of workers: 2 (was 1)")
+        press(b"s0\r", b"worker 0 (pid ")
+        press(b"b", b"SLOT")
+        app.write("broken(")
+        press(b"ry", b"SyntaxError")
+        press(b"q", b"\x1b[?1049l")
+        assert top.wait(15) == 0
+    finally:
+        top.kill()
+        top.wait()
+        os.close(ours), os.close(theirs)
+    assert control.status()["generation"] == 2 and control.status()["workers_wanted"] == 2
+
+
 def test_ctrl_c_ends_the_watch(control):
     control.start(1)
     watching = subprocess.Popen(control.command("status", "--watch"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

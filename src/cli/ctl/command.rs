@@ -72,7 +72,8 @@ pub(in crate::cli) fn command() -> Command {
             verb(
                 "top",
                 "Show the server and its workers, redrawn every second",
-                "As `status --watch`: on a screen of its own, until `q` or Ctrl-C.",
+                "As `status --watch`: on a screen of its own, until `q` or Ctrl-C. `s` shows the stacks of a slot or of all, `r` \
+                 reloads, `+` and `-` change the number of workers by one; these ask first.",
             ),
             verb(
                 "reload",

@@ -29,7 +29,7 @@ struct RunningServer {
 
 /// Finds the server and connects to it.
 pub fn open(wanted: &ServerSelector, limit: Limit) -> Result<Link, CtlFailure> {
-    Link::at(&find(wanted, limit)?, limit)
+    Link::at(&path(wanted, limit)?, limit)
 }
 
 /// Sends the request as soon as there is a server.
@@ -48,7 +48,8 @@ pub fn ask_in_time(
     link.ask(request)
 }
 
-fn find(wanted: &ServerSelector, limit: Limit) -> Result<PathBuf, CtlFailure> {
+/// The control socket of the server.
+pub fn path(wanted: &ServerSelector, limit: Limit) -> Result<PathBuf, CtlFailure> {
     let configured = match wanted {
         ServerSelector::At(path) => return Ok(path.clone()),
         ServerSelector::Any => Configured::here(),

@@ -2,6 +2,7 @@
 
 mod command;
 mod configured;
+mod dashboard;
 mod failure;
 mod find;
 mod link;

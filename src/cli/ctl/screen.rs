@@ -222,6 +222,15 @@ pub fn size() -> Option<TerminalSize> {
     })
 }
 
+/// What came from the keyboard in some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPress {
+    None,
+    Key(u8),
+    /// The terminal.
+    Gone,
+}
+
 /// The terminal's alternate screen, so that the previous content is restored afterwards.
 #[derive(Debug)]
 pub struct FullScreen {
@@ -233,8 +242,6 @@ impl FullScreen {
     const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
     /// Moves to the upper left and erases everything below: no flicker.
     const FROM_THE_TOP: &str = "\x1b[H\x1b[J";
-    const CTRL_C: u8 = 3;
-    const CTRL_D: u8 = 4;
 
     /// `None`: input or output is not a terminal.
     pub fn enter() -> Option<Self> {
@@ -249,11 +256,11 @@ impl FullScreen {
         report::text(&format!("{}{}", Self::FROM_THE_TOP, text.0.trim_end()))
     }
 
-    pub fn is_left_within(&self, period: Duration) -> bool {
+    pub fn key_within(&self, period: Duration) -> KeyPress {
         match self.keys.wait(period) {
-            Ok(Some(key)) => matches!(key, b'q' | b'Q' | Self::CTRL_C | Self::CTRL_D),
-            Ok(None) => false,
-            Err(_) => true,
+            Ok(Some(key)) => KeyPress::Key(key),
+            Ok(None) => KeyPress::None,
+            Err(_) => KeyPress::Gone,
         }
     }
 }

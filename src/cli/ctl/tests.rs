@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::dashboard::{Dashboard, Reaction};
 use super::wanted::ServerSelector;
 use super::*;
 use crate::cli::report::Colours;
 use crate::master::control::protocol::{
     CompanionStatus, ControlStopMode, InFlightRequest, Reloads, ScaleChange, ScalingStatus, Status,
-    WorkerStatus,
+    WorkerStacks, WorkerStatus,
 };
 
 fn parsed(words: &[&str]) -> Result<Invocation, String> {
@@ -265,4 +266,99 @@ fn the_table_fits_eighty_columns() {
     );
     assert!(plain.contains("GET /reports/"), "{plain}");
     assert!(plain.contains("OLDEST REQUESTS") && !plain.contains("RESTARTS"));
+}
+
+/// The keys of `text`, one after the other; the last reaction.
+fn typed(dashboard: &mut Dashboard, text: &str, status: &Status) -> Reaction {
+    let mut last = Reaction::Redraw;
+    for key in text.bytes() {
+        last = dashboard.key(key, status);
+    }
+    last
+}
+
+#[test]
+fn keys_of_the_full_screen_ask_before_they_change_anything() {
+    let mut status = status();
+    status.scaling = None;
+    status.workers_wanted = 2;
+    let scale = |workers| {
+        Reaction::Request(ControlRequest::Scale {
+            workers,
+            most: None,
+        })
+    };
+    for (keys, reaction) in [
+        ("r", Reaction::Redraw),
+        ("ry", Reaction::Request(ControlRequest::Reload)),
+        ("rn", Reaction::Redraw),
+        ("r\r", Reaction::Redraw),
+        ("+y", scale(3)),
+        ("-y", scale(1)),
+        (
+            "s\r",
+            Reaction::Request(ControlRequest::Stacks { slot: None }),
+        ),
+        (
+            "s19\x7f\r",
+            Reaction::Request(ControlRequest::Stacks { slot: Some(1) }),
+        ),
+        ("sxy", Reaction::Redraw),
+        ("q", Reaction::Leave),
+        ("r\x03", Reaction::Leave),
+        ("yyyy", Reaction::Redraw),
+    ] {
+        let found = typed(&mut Dashboard::default(), keys, &status);
+        assert_eq!(found, reaction, "{keys:?}");
+    }
+    status.workers_wanted = 1;
+    let last = typed(&mut Dashboard::default(), "-y", &status);
+    assert_eq!(last, Reaction::Redraw, "a server has at least one worker");
+    // One request at a time.
+    let mut dashboard = Dashboard::default();
+    typed(&mut dashboard, "ry", &status);
+    assert_eq!(typed(&mut dashboard, "ry", &status), Reaction::Redraw);
+}
+
+#[test]
+fn pictures_of_the_full_screen() {
+    let size = screen::TerminalSize {
+        columns: 80,
+        lines: 24,
+    };
+    let mut status = status();
+    let mut page = String::new();
+    let mut show = |title: &str, dashboard: &Dashboard, status: &Status| {
+        let drawn = dashboard.drawn(status, Colours::NONE, size);
+        let lines: Vec<_> = drawn.as_str().lines().collect();
+        assert!(lines.len() <= 24 && lines.iter().all(|line| line.chars().count() <= 80));
+        page.push_str(&format!("---- {title} ----\n{}\n", drawn.as_str()));
+    };
+    let mut dashboard = Dashboard::default();
+    show("the table", &dashboard, &status);
+    typed(&mut dashboard, "+", &status);
+    show("workers by load", &dashboard, &status);
+    status.scaling = None;
+    typed(&mut dashboard, "+", &status);
+    show("a question", &dashboard, &status);
+    typed(&mut dashboard, "y", &status);
+    show("it runs", &dashboard, &status);
+    dashboard.answered(Ok(ControlResponse::done("number of workers: 5 (was 4)")));
+    show("it is done", &dashboard, &status);
+    typed(&mut dashboard, "s1", &status);
+    show("which slot", &dashboard, &status);
+    let stacks = WorkerStacks {
+        slot: 1,
+        pid: 4712,
+        text: "MainThread:\n  File \"/srv/app.py\", line 9, in view\n\x1b[2J".to_owned(),
+        ..WorkerStacks::default()
+    };
+    dashboard.answered(Ok(ControlResponse {
+        stacks: Some(vec![stacks]),
+        ..ControlResponse::done("")
+    }));
+    show("stacks", &dashboard, &status);
+    typed(&mut dashboard, "j", &status);
+    show("a line further", &dashboard, &status);
+    insta::assert_snapshot!(page);
 }
