@@ -18,6 +18,8 @@ use crate::sys::{self, last_data_received};
 
 const WAKE: u64 = 0;
 const LOOP: u64 = 1;
+/// Events that are handled in one turn.
+const EVENTS: usize = 256;
 /// Connections accepted in one turn, beside the sentinel's: their requests come first.
 const AT_ONCE: usize = 4;
 /// Longest interval of the heartbeat, also of an idle worker.
@@ -36,6 +38,8 @@ pub struct Reactor {
     /// Notifies the sentinel that its connection was picked up.
     picked: Arc<Wake>,
     next_tick: u64,
+    /// Turns with as many events as they can have, one after another.
+    full_turns: usize,
     /// Milliseconds between two heartbeats of an idle worker.
     idle_tick: u64,
     next_shed: u64,
@@ -68,7 +72,7 @@ fn idle_tick(timeout: Option<Duration>) -> u64 {
 impl Reactor {
     pub fn new(context: &WorkerContext, watch_new: WatchNew) -> io::Result<Self> {
         let net = context.net.clone();
-        let epoll = Epoll::new(256)?;
+        let epoll = Epoll::new(EVENTS)?;
         epoll.add(net.wake.as_fd(), WatchMode::ReadableEdge, WAKE)?;
         let next_tick = net.now();
         let idle_tick = idle_tick(net.settings.timeout);
@@ -82,6 +86,7 @@ impl Reactor {
             connections: ConnectionTable::new(),
             picked: context.picked.clone(),
             next_tick,
+            full_turns: 0,
             idle_tick,
             next_shed: 0,
             is_hot: false,
@@ -122,7 +127,7 @@ impl Reactor {
         if self.net.intake.wants_descriptors.load(Relaxed) {
             self.shed_idle(now);
         }
-        if now >= self.next_tick {
+        if self.has_looked_at_all(count) && now >= self.next_tick {
             self.tick(now);
         }
         self.sweep();
@@ -145,12 +150,21 @@ impl Reactor {
         {
             self.adopt(accepted);
         }
-        if now >= self.next_tick {
+        if self.has_looked_at_all(count) && now >= self.next_tick {
             self.tick(now);
         }
         self.sweep();
         self.net.ledger.flush();
         Ok(())
+    }
+
+    /// Whether deadlines may be applied after a turn with `count` events. When the app has blocked the loop, what shows that a client is
+    /// there may be behind the events of one turn; after as many full turns as there are connections for, all of it was read.
+    fn has_looked_at_all(&mut self, count: usize) -> bool {
+        let connections = usize::try_from(self.net.connections()).unwrap_or(usize::MAX);
+        let is_full = count >= EVENTS && self.full_turns < connections / EVENTS;
+        self.full_turns = if is_full { self.full_turns + 1 } else { 0 };
+        !is_full
     }
 
     fn handle_events(&mut self, count: usize) {

@@ -112,11 +112,11 @@ def test_readers_that_do_not_read(servers, spec):
 def test_two_thousand_idle_connections(servers, spec):
     server, quiet = servers("--keep-alive", "8", spec=spec)
     (pid,) = server.ready_pids()
-    resident = processes.resident(pid)
+    private = processes.private(pid)
     with Crowd(server, 2000, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") as crowd:
         assert_others_hardly_notice(server, quiet)
         assert connections(pid) > 2000
-        grown = processes.resident(pid) - resident
+        grown = processes.private(pid) - private
         assert grown < 2000 * 8_000, f"{grown / 2000:.0f} bytes for each idle connection"
         found = crowd.responses(20)
         assert all(answer and answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\nxx") for answer in found)

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from harness.http2 import Http2Client, RawHttp2
+from harness.http2 import DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, Http2Client, RawHttp2, frame, request_block
 from harness.waiting import eventually
 
 pytestmark = [pytest.mark.both_artifacts, pytest.mark.both_loops]
@@ -34,6 +34,31 @@ def test_terminate_finishes_the_streams_that_have_begun(cleartext, app, spec):
         assert [client.finish(stream).body for stream in waiting] == [b"waited"] * 3
         client.until_closed()
     assert server.wait_exit() == 0
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGHUP], ids=["stop", "reload"])
+def test_a_client_that_reads_slowly_gets_the_whole_response(cleartext, signal_number):
+    """Its window updates arrive when the server has written everything, and meet no closed socket."""
+    server = cleartext(workers=1)
+    size, largest = 3_000_000, (2**30).to_bytes(4, "big")
+    with RawHttp2(server.port, settings=b"\0\x04" + largest, receive_buffer=16_384) as client:
+        client.send(frame(WINDOW_UPDATE, payload=largest), frame(HEADERS, END_HEADERS | END_STREAM, 1, request_block(path=b"/large?size=%d" % size)))
+        received = 0
+        for kind, flags, _, payload in client.frames():
+            if kind == SETTINGS and not flags & 1:
+                client.send(frame(SETTINGS, 1))
+            if kind != DATA:
+                continue
+            if not received:
+                server.signal(signal_number)
+            received += len(payload)
+            update = max(len(payload), 1).to_bytes(4, "big")
+            client.send(frame(WINDOW_UPDATE, stream=1, payload=update), frame(WINDOW_UPDATE, payload=update))
+            # More than four seconds for all of it.
+            time.sleep(len(payload) / 700_000)
+            if flags & END_STREAM:
+                break
+    assert received == size // 256 * 256
 
 
 def test_a_stream_that_begins_before_the_client_has_heard_is_served(cleartext, app):

@@ -699,6 +699,27 @@ def test_wsgi_046_files_without_a_size_are_read(probe):
     assert b"VmRSS" in probe.get("/wrapped?proc").body
 
 
+def test_wsgi_046_a_part_of_a_file_is_no_error(serve, app):
+    app.write("""
+import io
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "100")])
+    if environ["PATH_INFO"] == "/memory":
+        return environ["wsgi.file_wrapper"](io.BytesIO(b"x" * 500), 200)
+    file = open(__file__.replace("app.py", "data"), "rb")
+    file.seek(10)
+    return environ["wsgi.file_wrapper"](file)
+""")
+    (app.path / "data").write_bytes(DATA)
+    server = serve(None)
+    with server.connect() as client:
+        assert client.get("/").body == DATA[10:110]
+        assert client.get("/memory").body == b"x" * 100
+    server.terminate()
+    assert server.wait_exit() == 0
+    assert "content-length" not in server.log.text()
+
+
 def test_wsgi_046_the_file_is_closed(probe):
     before = len(probe.closed("tracked"))
     probe.get("/wrapped?unbuffered")

@@ -121,6 +121,11 @@ impl ConnectionClock {
     pub fn inactive_since(&self) -> u64 {
         self.idle_since.max(self.write_progress)
     }
+
+    /// Since when nothing has happened on a connection whose response is complete.
+    pub fn ended_since(&self) -> u64 {
+        self.ending_since.max(self.write_progress)
+    }
 }
 
 impl ConnectionState {
@@ -164,6 +169,18 @@ impl ConnectionState {
     /// Something waits for the client to read.
     pub fn is_unsent(&self) -> bool {
         !self.out.is_empty() || self.pending.is_some() || self.transport.is_unsent()
+    }
+
+    /// A slow client reads from the kernel's buffer, which may hold megabytes, long before there is room for us to write: that is progress,
+    /// too.
+    pub fn notice_reading(&mut self, now: u64) {
+        let Some(untaken) = self.transport.untaken() else {
+            return;
+        };
+        if untaken < self.clock.untaken {
+            self.clock.write_progress = now;
+        }
+        self.clock.untaken = untaken;
     }
 
     /// Drops `count` bytes of the output that the socket took.

@@ -7,7 +7,7 @@ use super::Conn;
 use super::body::BodyState;
 use super::handed::LAST_BYTES;
 use super::output::ConnectionOutput;
-use super::state::{ConnectionMode, ConnectionState, Opening};
+use super::state::{CloseKind, ConnectionMode, ConnectionState, Opening};
 use crate::http::{BodyEnd, Refusal, ResponseState};
 use crate::worker::drain::DrainStage;
 use crate::worker::network::millis;
@@ -19,9 +19,9 @@ const HALF_CLOSE_GRACE: u64 = 250;
 const RELEASE: u64 = 1_000;
 /// In milliseconds: a deadline this late means none.
 const FOR_EVER: u64 = u64::MAX / 4;
-/// How long a closed connection waits for the client's FIN.
+/// How long a closed connection waits for the client's FIN, once the client has read the response.
 const LINGER: u64 = 2_000;
-/// How long the rest of an unread body may take.
+/// How long the rest of an unread body may take, once the client has read the response.
 const DISCARD: u64 = 5_000;
 
 impl Conn {
@@ -39,11 +39,13 @@ impl Conn {
                 Some(since) => since + millis(limits.head),
                 None if s.http.is_idle() && !s.clock.released => s.clock.inactive_since() + RELEASE,
                 None if s.clock.fresh => s.clock.inactive_since() + millis(limits.first_byte),
+                // It reads the last response, and is idle from the end of that on.
+                None if s.clock.untaken > 0 => self.net.now() + RELEASE,
                 None => s.clock.inactive_since() + millis(limits.keep_alive),
             }),
             ConnectionMode::WebSocket if !drains => Some(self.next_websocket_timeout(s)),
             ConnectionMode::Http2 => Some(self.next_http2_timeout(s)),
-            ConnectionMode::Linger => Some(s.clock.ending_since + LINGER),
+            ConnectionMode::Linger => Some(s.clock.ended_since() + LINGER),
             // Something is in progress, whose deadlines move with each byte.
             ConnectionMode::Head
             | ConnectionMode::WebSocket
@@ -82,7 +84,7 @@ impl Conn {
         let limits = &self.net.settings.client;
         let over = |since: u64, limit: Duration| now.saturating_sub(since) >= millis(limit);
         if s.is_unsent() {
-            notice_reading(s, now);
+            s.notice_reading(now);
         }
         match s.mode {
             ConnectionMode::Head => self.head_tick(s, now),
@@ -123,8 +125,16 @@ impl Conn {
                     self.advance(s);
                 }
             }
-            ConnectionMode::Discard(_) if now.saturating_sub(s.clock.ending_since) >= DISCARD => {
-                self.shut(s)
+            ConnectionMode::Discard(_) => {
+                if self.is_end_over(s, DISCARD, now) {
+                    self.begin_close(s, CloseKind::Lingering);
+                    self.advance(s);
+                }
+            }
+            ConnectionMode::Linger => {
+                if self.is_end_over(s, LINGER, now) {
+                    self.shut(s);
+                }
             }
             ConnectionMode::Closing(_)
                 if over(
@@ -134,14 +144,22 @@ impl Conn {
             {
                 self.abandon(s)
             }
-            ConnectionMode::Linger if now.saturating_sub(s.clock.ending_since) >= LINGER => {
-                self.shut(s)
-            }
-            ConnectionMode::Discard(_)
-            | ConnectionMode::Closing(_)
-            | ConnectionMode::Linger
-            | ConnectionMode::Closed => {}
+            ConnectionMode::Closing(_) | ConnectionMode::Closed => {}
         }
+    }
+
+    /// Whether a connection whose response is complete has waited long enough: `limit` in milliseconds from when the client has read
+    /// everything, and until then for as long as it reads. What the kernel still holds would be lost if the client sent anything more to a
+    /// closed connection.
+    fn is_end_over(&self, s: &mut ConnectionState, limit: u64, now: u64) -> bool {
+        s.notice_reading(now);
+        let is_read = !s.is_unsent() && s.clock.untaken == 0;
+        let limit = if is_read {
+            limit
+        } else {
+            millis(self.net.settings.client.write)
+        };
+        now.saturating_sub(s.clock.ended_since()) >= limit
     }
 
     /// Past `--request-timeout`, with the response incomplete.
@@ -187,6 +205,9 @@ impl Conn {
             }
             return;
         }
+        if !s.clock.fresh {
+            s.notice_reading(now);
+        }
         if now.saturating_sub(s.clock.inactive_since()) >= RELEASE {
             s.http.release_buffers();
             s.clock.released = true;
@@ -199,10 +220,12 @@ impl Conn {
         let draining =
             self.net.drain.stage() != DrainStage::Serving && now >= self.net.drain.idle_until();
         let is_over = over(s.clock.inactive_since(), limit) && !self.still_reads(s, now);
-        if is_over || draining {
+        if is_over && s.clock.untaken > 0 {
+            self.abandon(s);
+        } else if is_over || draining {
             self.report_slow_handshake(s);
             // With a linger: a request may be on the wire at this moment.
-            self.begin_close(s, super::state::CloseKind::Lingering);
+            self.begin_close(s, CloseKind::Lingering);
             self.advance(s);
         }
     }
@@ -210,11 +233,9 @@ impl Conn {
     /// Whether the client still reads what the kernel holds of the last response, so that it is not idle. Without progress only for
     /// as long as `--write-timeout`.
     pub(in crate::worker) fn still_reads(&self, s: &mut ConnectionState, now: u64) -> bool {
-        let before = s.clock.untaken;
-        notice_reading(s, now);
+        s.notice_reading(now);
         let limit = millis(self.net.settings.client.write);
-        s.clock.untaken < before
-            || (s.clock.untaken > 0 && now.saturating_sub(s.clock.inactive_since()) < limit)
+        s.clock.untaken > 0 && now.saturating_sub(s.clock.inactive_since()) < limit
     }
 
     /// The app has started a response and has no body yet (server-sent events): sends the head.
@@ -245,15 +266,4 @@ impl Conn {
             self.shut(s);
         }
     }
-}
-
-/// A slow client reads from the kernel's buffer, which may hold megabytes, long before there is room for us to write.
-fn notice_reading(s: &mut ConnectionState, now: u64) {
-    let Some(untaken) = s.transport.untaken() else {
-        return;
-    };
-    if untaken < s.clock.untaken {
-        s.clock.write_progress = now;
-    }
-    s.clock.untaken = untaken;
 }

@@ -29,6 +29,7 @@ impl Conn {
         }
         match self.http2_idle_since(s) {
             None => u64::MAX,
+            Some(_) if s.clock.released && s.clock.untaken > 0 => self.net.now() + RELEASE,
             Some(since) if s.clock.released => since + self.http2_idle_limit(s),
             Some(since) => since + RELEASE,
         }
@@ -52,7 +53,8 @@ impl Conn {
         let Some(since) = self.http2_idle_since(s) else {
             return;
         };
-        let idle = now.saturating_sub(since);
+        s.notice_reading(now);
+        let idle = now.saturating_sub(since.max(s.clock.write_progress));
         if idle >= RELEASE && !s.clock.released {
             s.clock.released = true;
             if let Some(session) = &mut s.http2 {
@@ -62,7 +64,9 @@ impl Conn {
         let drained =
             self.net.drain.stage() != DrainStage::Serving && now >= self.net.drain.idle_until();
         let is_over = idle >= self.http2_idle_limit(s) && !self.still_reads(s, now);
-        if drained || is_over {
+        if is_over && s.clock.untaken > 0 {
+            self.abandon(s);
+        } else if drained || is_over {
             self.close_http2(s, Reason::NO_ERROR);
         }
     }

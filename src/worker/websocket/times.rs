@@ -29,7 +29,7 @@ impl Conn {
         let answer = ws
             .pinged
             .zip(limit)
-            .map(|(since, limit)| since + millis(limit));
+            .map(|(since, limit)| since.max(s.clock.write_progress) + millis(limit));
         answer.map_or(ws.next_ping, |answer| answer.min(ws.next_ping))
     }
 
@@ -83,8 +83,16 @@ impl Conn {
         if std::mem::take(&mut ws.heard) || ws.paused {
             ws.pinged = None;
         }
-        if let (Some(since), Some(timeout)) = (ws.pinged, settings.ping_timeout)
-            && now.saturating_sub(since) >= millis(timeout)
+        let pinged = ws.pinged;
+        if pinged.is_some() {
+            s.notice_reading(now);
+        }
+        let Some(ws) = s.ws.as_deref_mut() else {
+            return;
+        };
+        // A client that still reads what came before the ping has not got it.
+        if let (Some(since), Some(timeout)) = (pinged, settings.ping_timeout)
+            && now.saturating_sub(since.max(s.clock.write_progress)) >= millis(timeout)
         {
             let reason = "keepalive ping timeout";
             ws.ended.get_or_insert(WebSocketEnd {
@@ -100,14 +108,15 @@ impl Conn {
             self.advance(s);
             return;
         }
+        // While output waits, whether the client reads it is what shows that it is there.
         if let Some(interval) = settings.ping_interval
             && now >= ws.next_ping
+            && s.out.is_empty()
         {
             ws.next_ping = now + millis(interval);
             ws.pinged.get_or_insert(now);
-            if s.out.is_empty() {
-                self.write_frame(s, Frame::ping(b"rgun").as_bytes(), b"");
-            }
+            self.write_frame(s, Frame::ping(b"rgun").as_bytes(), b"");
+            s.notice_reading(now);
         }
     }
 

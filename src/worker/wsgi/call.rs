@@ -92,7 +92,14 @@ pub fn run(py: Python<'_>, core: &WsgiCore, thread: &Thread, job: Job) {
             return close(&iterable).map_err(ResponseFailure::Error);
         }
         let by = core.context.net.settings.sendfile;
-        let sent = send(&response, &iterable, &head, notes.as_ref(), by);
+        let sent = match send(&response, &iterable, &head, notes.as_ref(), by) {
+            // The app sends a part of a file: as much as its Content-Length says.
+            Err(ResponseFailure::TooLong(_)) if iterable.is_exact_instance_of::<FileWrapper>() => {
+                exchange.ended(Ending::Returned);
+                Ok(())
+            }
+            sent => sent,
+        };
         let closed = close(&iterable);
         sent?;
         closed.map_err(ResponseFailure::Error)

@@ -216,8 +216,12 @@ class Http2Client:
 class RawHttp2:
     """Frames as bytes, and those of the server as they are: `(type, flags, stream, payload)`."""
 
-    def __init__(self, port, settings=b"", timeout=10.0, first=b""):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, settings=b"", timeout=10.0, first=b"", receive_buffer=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(timeout)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(("127.0.0.1", port))
         self.buffer = b""
         self.send(PREFACE + frame(SETTINGS, payload=settings) + first)
 

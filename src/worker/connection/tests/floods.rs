@@ -16,7 +16,16 @@ fn websocket(world: &mut World) -> Client {
 
 /// With a field of the client's handshake; the app's side too.
 fn compressing_websocket(world: &mut World, field: &str) -> (Client, WebSocketHandle) {
-    let client = world.connect(1 << 20);
+    open_websocket(world, field, 1 << 20)
+}
+
+/// Its client's kernel takes `room` bytes that it does not read.
+pub(super) fn open_websocket(
+    world: &mut World,
+    field: &str,
+    room: usize,
+) -> (Client, WebSocketHandle) {
+    let client = world.connect(room);
     client.far.send(
         b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
           Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",

@@ -6,5 +6,6 @@ mod floods;
 mod histories;
 mod http2;
 mod reading;
+mod slow_readers;
 mod stories;
 mod world;
