@@ -59,6 +59,7 @@ class Settings(TypedDict, total=False):
     rollback_keep: str | float | PathLike[str] | None
     preview_header: str | float | PathLike[str] | None
     preview_allow_ips: str | Sequence[str] | None
+    canary_cookie: str | float | PathLike[str] | None
     upgrade_mode: str | float | PathLike[str] | None
     upgrade_timeout: str | float | PathLike[str] | None
     shutdown_delay: str | float | PathLike[str] | None

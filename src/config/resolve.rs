@@ -126,6 +126,7 @@ pub fn resolve(
         rollback_window: typed.value("rollback_window", value::duration)?,
         rollback_keep: rollouts::rollback_keep(&typed)?,
         preview_header: rollouts::preview_header(&typed)?,
+        canary_cookie: typed.optional("canary_cookie", value::cookie_name)?,
         upgrade_mode: rollouts::upgrade_mode(&typed)?,
         upgrade_timeout: typed.value("upgrade_timeout", value::positive_duration)?,
         shutdown_delay: typed.value("shutdown_delay", value::duration)?,

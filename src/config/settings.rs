@@ -416,6 +416,8 @@ pub struct Settings {
     pub rollback_window: Duration,
     pub rollback_keep: super::RollbackKeep,
     pub preview_header: Option<super::PreviewHeader>,
+    /// Name of the cookie by which visitors stay with the version that they have met during a canary.
+    pub canary_cookie: Option<Box<str>>,
     pub upgrade_mode: super::UpgradeMode,
     /// How long a program that is asked may take.
     pub upgrade_timeout: Duration,

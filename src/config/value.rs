@@ -31,7 +31,7 @@ pub(super) use ciphers::cipher_suites;
 pub(super) use command::command;
 pub(super) use companion::companions;
 pub(super) use compression::{codings, media_types};
-pub(super) use headers::{forwarded_headers, header_names, secure_scheme_headers};
+pub(super) use headers::{cookie_name, forwarded_headers, header_names, secure_scheme_headers};
 pub(super) use http2::{
     frame_size, header_list_size, http_protocols, http2, http2_cleartext, window,
 };

@@ -219,7 +219,7 @@ impl Connection {
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(date.both_lines());
-        out.extend_from_slice(&responder.tag.line);
+        out.extend_from_slice(responder.tag.sent(false));
         if refusal == Refusal::WebSocketVersion {
             // RFC 6455 §4.2.2, and RFC 9110 §15.5.22 for Upgrade.
             out.extend_from_slice(
@@ -251,10 +251,15 @@ impl Connection {
 
     /// The response to this request gets that field, unless the app sends its own. Both are valid, and on one line.
     pub fn tag_response(&mut self, name: &str, value: &[u8]) {
-        let tag = &mut self.responder.tag;
-        tag.name_len = name.len();
-        tag.line.clear();
-        super::response::push_field(&mut tag.line, name.as_bytes(), value);
+        self.responder.tag.clear();
+        self.add_to_response(name, value);
+        self.responder.tag.set_replaceable(name.len());
+    }
+
+    /// As `tag_response`, beside fields of the app with this name; after `tag_response`.
+    pub fn add_to_response(&mut self, name: &str, value: &[u8]) {
+        let lines = &mut self.responder.tag.lines;
+        super::response::push_field(lines, name.as_bytes(), value);
     }
 
     /// The head that `start_response` has serialised, while nothing has followed, as far as it is known.

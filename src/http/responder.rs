@@ -75,22 +75,40 @@ pub(super) struct Responder {
     pub tag: Tag,
 }
 
-/// A field that every response to this request has, unless the app sends its own; empty: none.
+/// Fields that every response to this request has; empty: none.
 #[derive(Debug, Default)]
 pub(super) struct Tag {
-    pub name_len: usize,
-    /// `name: value\r\n`
-    pub line: Vec<u8>,
+    name_len: u32,
+    /// Length of the first field, unless all are sent beside the app's.
+    replaceable: u32,
+    /// `name: value\r\n`, once for each.
+    pub lines: Vec<u8>,
 }
 
 impl Tag {
-    /// Whether a field of the app's replaces it.
+    /// What is there is one field, whose name has that length, and one of the app's replaces it.
+    pub fn set_replaceable(&mut self, name: usize) {
+        let count = |length| u32::try_from(length).unwrap_or(0);
+        (self.name_len, self.replaceable) = (count(name), count(self.lines.len()));
+    }
+
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        (self.name_len, self.replaceable) = (0, 0);
+    }
+
+    /// `is_replaced`: the app has sent the first one.
+    pub fn sent(&self, is_replaced: bool) -> &[u8] {
+        let from = if is_replaced { self.replaceable } else { 0 };
+        self.lines.get(from as usize..).unwrap_or_default()
+    }
+
+    /// Whether a field of the app's replaces the first one.
     pub fn is_named(&self, name: &[u8]) -> bool {
-        name.len() == self.name_len
-            && self
-                .line
-                .get(..self.name_len)
-                .is_some_and(|own| name.eq_ignore_ascii_case(own))
+        let length = self.name_len as usize;
+        length > 0
+            && name.len() == length
+            && (self.lines.get(..length)).is_some_and(|own| name.eq_ignore_ascii_case(own))
     }
 }
 
@@ -117,7 +135,7 @@ impl Responder {
     /// A new request: resets the state of the last response.
     pub fn begin_exchange(&mut self, exchange: RequestProperties) {
         self.exchange = exchange;
-        self.tag.line.clear();
+        self.tag.clear();
         self.state = ResponseState::NotStarted;
         self.status = 0;
         self.body_len = 0;
@@ -126,7 +144,7 @@ impl Responder {
     /// Between requests; status and length stay for the log.
     pub fn end_exchange(&mut self) {
         self.exchange = RequestProperties::UNREAD;
-        self.tag.line.clear();
+        self.tag.clear();
         self.state = ResponseState::NotStarted;
     }
 

@@ -62,7 +62,7 @@ impl<'c> ResponseHead<'c> {
         check_field(name, value)?;
         self.fields += 1;
         self.responder.check_count(self.fields)?;
-        if !self.responder.tag.line.is_empty() && self.responder.tag.is_named(name) {
+        if self.responder.tag.is_named(name) {
             self.has_tag = true;
         }
         if self.is_kept(name, value)? {
@@ -128,10 +128,8 @@ impl<'c> ResponseHead<'c> {
             (true, true) => &[],
         };
         self.responder.out.extend_from_slice(lines);
-        if !self.has_tag {
-            let Responder { out, tag, .. } = &mut *self.responder;
-            out.extend_from_slice(&tag.line);
-        }
+        let Responder { out, tag, .. } = &mut *self.responder;
+        out.extend_from_slice(tag.sent(self.has_tag));
         self.responder.state = ResponseState::HeadPending;
         self.finished = true;
     }

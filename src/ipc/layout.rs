@@ -32,7 +32,7 @@ pub mod header {
     pub const USED_SLOTS: usize = 15;
     /// By cause.
     pub const RESTARTS: usize = 16;
-    /// The generation that is staged or a canary, and takes what others pass to it; zero: none.
+    /// The generation that is staged or a canary, and takes what others pass to it; zero: none. The highest bit: visitors of a canary stay with their version.
     pub const HELD: usize = 26;
     /// The incarnation of the worker that is the leader; zero: no worker.
     pub const LEADER: usize = 27;

@@ -34,7 +34,7 @@ pub use channel::{Incoming, MasterChannel, WorkerChannel, channel};
 pub use counters::{Counters, FILE_STATUSES, GarbageCounters, WaitHistogram};
 pub use error::{Error, Result};
 pub use facts::{CAUSES, Queue, ScalingFacts, Service, ServiceFacts};
-pub use held::HeldGeneration;
+pub use held::{HeldChannels, HeldGeneration};
 pub use layout::VERSION as SCOREBOARD_VERSION;
 pub use leader::Leadership;
 pub use message::*;

@@ -139,6 +139,7 @@ impl Shell<'_> {
                         self.show_listeners(*to);
                     }
                     Report::Staged { generation, .. } => self.note_held(*generation),
+                    Report::CanaryServes { generation, .. } => self.note_canary(*generation),
                     Report::StageBegan { generation, token } => {
                         self.listening.previews.begin(*generation, *token);
                     }

@@ -105,7 +105,7 @@ impl Shell<'_> {
                     );
                     plan.rollback_window = Duration::ZERO;
                 }
-                let previews = self.listening.previews.channel_for(&settings);
+                let previews = self.listening.previews.channels_for(&settings);
                 let start = &self.generations.start;
                 let mut generation_config =
                     GenerationConfig::new(std::sync::Arc::new(settings), start);

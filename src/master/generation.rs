@@ -13,7 +13,7 @@ use super::supervisor::{
     Winch, WorkerLimits,
 };
 use crate::config::{PortSharing, ProcessMode, RollbackKeep, Settings};
-use crate::ipc::TransferChannel;
+use crate::ipc::{HeldChannels, TransferChannel};
 
 /// The settings of one generation, and its working directory as of the generation's start.
 #[derive(Debug, Clone)]
@@ -24,8 +24,8 @@ pub struct GenerationConfig {
     pub listeners: ListenerSet,
     /// Where its workers pass connections to each other; `None`: they do not.
     pub transfers: Option<Arc<TransferChannel>>,
-    /// Where they pass connections to the workers of a generation that is held; `None`: they do not.
-    pub previews: Option<Arc<TransferChannel>>,
+    /// Where they pass connections to the workers of a generation that is held, and back; `None`: they do not.
+    pub previews: Option<Arc<HeldChannels>>,
     /// Without symbolic links: a worker that is respawned while a deploy switches `current` gets its own generation's
     /// code.
     directory: Option<PathBuf>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::binds::Binds;
 use super::supervisor::{Generation, Token};
 use crate::config::Settings;
-use crate::ipc::TransferChannel;
+use crate::ipc::HeldChannels;
 use crate::sys::Listener;
 
 #[derive(Debug, Default)]
@@ -14,21 +14,25 @@ pub struct Previews {
     /// For requested stages that have not begun.
     pub(super) asked: BTreeMap<Token, Binds>,
     open: Option<(Generation, Binds)>,
-    /// Where workers pass connections to those of a generation that is held. One for all generations.
-    pub(super) channel: Option<Arc<TransferChannel>>,
+    /// Where workers pass connections to those of a generation that is held, and back.
+    pub(super) channels: Option<Arc<HeldChannels>>,
+    /// This generation has workers of a program that did not have the way back.
+    pub(super) without_way_back: Option<Generation>,
 }
 
 impl Previews {
     /// `None`: workers with these settings do not use it.
-    pub fn channel_for(&mut self, settings: &Settings) -> Option<Arc<TransferChannel>> {
-        settings.preview_header.as_ref()?;
-        if self.channel.is_none() {
-            let opened = TransferChannel::open().inspect_err(|error| {
-                tracing::warn!(%error, "--preview-header is without effect");
-            });
-            self.channel = opened.ok().map(Arc::new);
+    pub fn channels_for(&mut self, settings: &Settings) -> Option<Arc<HeldChannels>> {
+        if settings.preview_header.is_none() && settings.canary_cookie.is_none() {
+            return None;
         }
-        self.channel.clone()
+        if self.channels.is_none() {
+            let opened = HeldChannels::open().inspect_err(|error| {
+                tracing::warn!(%error, "--preview-header and --canary-cookie are without effect");
+            });
+            self.channels = opened.ok().map(Arc::new);
+        }
+        self.channels.clone()
     }
 
     /// The sockets of that generation, if it has some.

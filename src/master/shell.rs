@@ -216,7 +216,7 @@ impl<'a> Shell<'a> {
         let identity = super::identity(&settings)?;
         let mut previews = Previews::default();
         let mut generation_config = GenerationConfig::new(Arc::clone(&settings), &start);
-        generation_config.previews = previews.channel_for(&settings);
+        generation_config.previews = previews.channels_for(&settings);
         Ok(Self {
             supervisor: Supervisor::new(plan(&settings, capacity), random()),
             capacity,
@@ -367,7 +367,7 @@ impl<'a> Shell<'a> {
             return;
         };
         let preview = self.listening.previews.of(worker.generation).is_some()
-            || self.listening.previews.channel.is_some()
+            || self.listening.previews.channels.is_some()
                 && self.supervisor.will_hold(worker.generation);
         for _ in 0..most {
             if worker.hearing == Hearing::Closed {

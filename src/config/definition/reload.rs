@@ -134,6 +134,14 @@ pub(super) const SETTINGS: &[Definition] = &[
         ..Definition::new("preview_allow_ips", Group::Reload, ValueType::List)
     },
     Definition {
+        long: Some("canary-cookie"),
+        value: "NAME",
+        help: "A cookie by which each visitor stays with one version during a canary",
+        more: "Responses to visitors without it set it, while there is a canary; a request with it is served by the version that it names. Connections with TLS, HTTP/2 or \
+               a PROXY header stay where they are.",
+        ..Definition::new("canary_cookie", Group::Reload, ValueType::Text)
+    },
+    Definition {
         long: Some("upgrade-mode"),
         value: "MODE",
         default: Some("in-place"),

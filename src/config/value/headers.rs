@@ -90,6 +90,15 @@ pub(super) const FRAMING: [&str; 10] = [
 ];
 
 /// RFC 9110 §5.6.2.
+/// RFC 6265 §4.1.1.
+pub(in crate::config) fn cookie_name(text: &str) -> ParsedValue<Box<str>> {
+    if is_token(text) {
+        Ok(text.into())
+    } else {
+        Err(InvalidValue::new("is not the name of a cookie"))
+    }
+}
+
 pub(super) fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name

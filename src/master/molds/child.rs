@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::seed::MoldSeed;
 use crate::config::Settings;
 use crate::ipc::{
-    Board, ForkOrder, FromMold, FromWorker, HeldGeneration, Incoming, MoldChannel, Phase,
-    ScoreboardState, ToMold, ToWorker, TransferChannel, Transfers, WorkerChannel,
+    Board, ForkOrder, FromMold, FromWorker, HeldChannels, HeldGeneration, Incoming, MoldChannel,
+    Phase, ScoreboardState, ToMold, ToWorker, TransferChannel, Transfers, WorkerChannel,
 };
 use crate::master::certificates::SharedCertificates;
 use crate::master::names;
@@ -33,7 +33,7 @@ pub struct MoldChild {
     pub(super) board: Board,
     pub(super) loaded_files: Option<OwnedFd>,
     pub(super) transfers: Option<Arc<TransferChannel>>,
-    pub(super) previews: Option<Arc<TransferChannel>>,
+    pub(super) previews: Option<Arc<HeldChannels>>,
     pub(super) certificates: Option<SharedCertificates>,
     /// Of the listeners that come with each order; those of a preview last.
     pub(super) addresses: Vec<(ListenerAddress, Protection, Audience)>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ipc::{Board, TransferChannel};
+use crate::ipc::{Board, HeldChannels, TransferChannel};
 use crate::master::certificates::SharedCertificates;
 use crate::sys::{Audience, ListenerAddress, Protection};
 
@@ -10,7 +10,7 @@ use crate::sys::{Audience, ListenerAddress, Protection};
 pub struct MoldSeed {
     pub(super) board: Board,
     pub(super) transfers: Option<Arc<TransferChannel>>,
-    pub(super) previews: Option<Arc<TransferChannel>>,
+    pub(super) previews: Option<Arc<HeldChannels>>,
     pub(super) certificates: Option<SharedCertificates>,
     pub(super) addresses: Vec<(ListenerAddress, Protection, Audience)>,
 }

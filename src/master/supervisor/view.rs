@@ -163,12 +163,20 @@ impl Supervisor {
     #[must_use]
     pub fn held(&self) -> Option<Generation> {
         let rollout = self.rollout()?;
-        match rollout.stage {
-            RolloutStage::Staged | RolloutStage::Canary => Some(rollout.generation),
-            RolloutStage::Reloading
-            | RolloutStage::Staging
-            | RolloutStage::CanaryBooting
-            | RolloutStage::TakingBack => None,
+        let is_held = rollout.stage == RolloutStage::Staged || self.is_canary();
+        is_held.then_some(rollout.generation)
+    }
+
+    /// A new generation serves in some slots, beside the one that serves: a canary, also while it gets more slots or all, and a reload in batches.
+    #[must_use]
+    pub fn is_canary(&self) -> bool {
+        match self.rollout().map(|rollout| rollout.stage) {
+            Some(RolloutStage::Canary) => true,
+            Some(RolloutStage::CanaryBooting | RolloutStage::Reloading) => {
+                (self.reload.rollout()).is_some_and(|rollout| rollout.done > 0)
+            }
+            Some(RolloutStage::Staging | RolloutStage::Staged | RolloutStage::TakingBack)
+            | None => false,
         }
     }
 

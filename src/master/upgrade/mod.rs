@@ -220,6 +220,12 @@ impl Shell<'_> {
         let sets = generation_configs
             .clone()
             .map(|(generation, config)| (*generation, config.listeners.clone()));
+        let previews = self.listening.previews.channels.as_ref().map(|channels| {
+            channels.each().map(|channel| {
+                let (given, taken) = channel.ends();
+                (kept.keep(given), kept.keep(taken))
+            })
+        });
         let state = State {
             supervisor: self.supervisor.write()?,
             began: self.events.began,
@@ -248,10 +254,8 @@ impl Shell<'_> {
                     Some((*generation, (kept.keep(given), kept.keep(taken))))
                 })
                 .collect(),
-            previews: self.listening.previews.channel.as_ref().map(|channel| {
-                let (given, taken) = channel.ends();
-                (kept.keep(given), kept.keep(taken))
-            }),
+            previews: previews.map(|[held, _]| held),
+            previews_back: previews.map(|[_, back]| back),
             pid_file: self.upgrade.pid_file.clone(),
             restart_counters: self.reporting.restart_counters.clone(),
             note: self.reporting.note.clone(),

@@ -82,6 +82,9 @@ pub struct State {
     /// Where they pass them to a generation that is held.
     #[serde(default)]
     pub previews: Option<(RawFd, RawFd)>,
+    /// Where that one passes them to the serving generation.
+    #[serde(default)]
+    pub previews_back: Option<(RawFd, RawFd)>,
     pub pid_file: Option<PathBuf>,
     pub restart_counters: RestartCounters,
     pub note: Note,

@@ -10,7 +10,7 @@ use super::attempt::Then;
 use super::check::{FAILED_VARIABLE, STATE_VARIABLE};
 use super::state::{self, State, StateHeader};
 use crate::config::Settings;
-use crate::ipc::{self, Scoreboard, TransferChannel};
+use crate::ipc::{self, HeldChannels, Scoreboard, TransferChannel};
 use crate::master::binds::Binds;
 use crate::master::companions::processes::CompanionProcesses;
 use crate::master::configuration::Configuration;
@@ -243,10 +243,17 @@ impl Shell<'_> {
             })
             .collect();
         if let Some((given, taken)) = state.previews {
-            let channel = TransferChannel::restore(copy(given)?, copy(taken)?);
-            self.listening.previews.channel = Some(Arc::new(channel));
+            let held = TransferChannel::restore(copy(given)?, copy(taken)?);
+            let serving = match state.previews_back {
+                Some((given, taken)) => TransferChannel::restore(copy(given)?, copy(taken)?),
+                None => {
+                    self.listening.previews.without_way_back = Some(self.supervisor.generation());
+                    TransferChannel::open()?
+                }
+            };
+            self.listening.previews.channels = Some(Arc::new(HeldChannels::restore(held, serving)));
         }
-        let previews = self.listening.previews.channel_for(settings);
+        let previews = self.listening.previews.channels_for(settings);
         for config in self.generations.generation_configs.values_mut() {
             config.previews.clone_from(&previews);
         }

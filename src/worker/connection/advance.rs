@@ -130,6 +130,9 @@ impl Conn {
                 return;
             }
         };
+        if self.net.held.is_some() {
+            self.mark_visitor(s, &head, forwarded.as_deref());
+        }
         if self.answer_plain(s, &head, forwarded.as_deref()) {
             return;
         }

@@ -6,6 +6,7 @@
 mod advance;
 mod body;
 mod byte_queue;
+mod canary;
 mod handed;
 mod locked;
 mod origin;

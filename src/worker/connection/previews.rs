@@ -6,28 +6,41 @@ use super::Conn;
 use super::state::ConnectionState;
 use crate::config::PreviewHeader;
 use crate::http::RequestHead;
-use crate::ipc::MOST_RECEIVED;
+use crate::ipc::{HeldGeneration, MOST_RECEIVED};
 use crate::proxy;
 
-/// Of the log.
-const STAYS: &str = "request for a preview";
-
 impl Conn {
-    /// Only called where there is `--preview-header`. True: the request in progress, of which the head alone was read, was passed on, and the connection is closed here.
+    /// Only called where there is `--preview-header` or `--canary-cookie`. True: the request in progress, of which the head alone was read, was passed on, and the connection is closed here.
     #[cold]
     pub(super) fn passes_to_held(
         self: &Arc<Self>,
         s: &mut ConnectionState,
         head: &RequestHead,
     ) -> bool {
-        let (Some(held), Some(header)) = (&self.net.held, &self.net.settings.preview_header) else {
+        let Some(held) = &self.net.held else {
             return false;
         };
+        let Some(header) = &self.net.settings.preview_header else {
+            return self.passes_to_own_version(s, head);
+        };
         // In this order: usually none is held, and of the requests meanwhile few have the field. The pages are looked at last.
-        let is_wanted = held.is_elsewhere() && is_asked_for(header, head);
-        if !is_wanted || !self.may_preview(header, head) || !held.is_another() {
+        if !held.is_held() {
             return false;
         }
+        if is_asked_for(header, head) && self.may_preview(header, head) {
+            return held.is_another() && self.pass_to_generation(s, head, held, "--preview-header");
+        }
+        self.passes_to_own_version(s, head)
+    }
+
+    /// To the other one, of the held generation and the serving one; `setting` is the reason.
+    pub(super) fn pass_to_generation(
+        self: &Arc<Self>,
+        s: &mut ConnectionState,
+        head: &RequestHead,
+        held: &HeldGeneration,
+        setting: &'static str,
+    ) -> bool {
         let passed = self.leave_to(s, head.received(), |fd, connection| {
             connection.received.len() <= MOST_RECEIVED
                 && held.give(fd, &connection).unwrap_or_else(|error| {
@@ -35,9 +48,10 @@ impl Conn {
                     false
                 })
         });
-        if !passed && self.net.log_throttle.admits(STAYS, self.net.now()) {
+        if !passed && self.net.log_throttle.admits(setting, self.net.now()) {
             tracing::warn!(
-                "request with --preview-header is served by this generation: its connection cannot be passed on (TLS, HTTP/2, PROXY header, much in transit)"
+                setting,
+                "request for the other version is served by this generation: its connection cannot be passed on (TLS, HTTP/2, PROXY header, much in transit)"
             );
         }
         passed

@@ -136,10 +136,11 @@ impl Watching {
         if std::mem::replace(&mut self.watches_previews, true) {
             return;
         }
-        if let Some(held) = &self.own.net.held
-            && let Err(error) = (self.epoll).add(held.as_fd(), WatchMode::ReadableEdge, TRANSFERS)
-        {
-            tracing::error!(%error, "connections of other generations are not taken");
+        let held = self.own.net.held.as_ref();
+        for fd in held.map(HeldGeneration::notices).into_iter().flatten() {
+            if let Err(error) = self.epoll.add(fd, WatchMode::ReadableEdge, TRANSFERS) {
+                tracing::error!(%error, "connections of other generations are not taken");
+            }
         }
     }
 
@@ -179,12 +180,22 @@ impl Watching {
     fn take_in_transfer(&self) -> TransferIntake {
         let own = self.own.transfers.as_ref();
         let own = own.map_or(TransferIntake::Nothing, |own| self.take_in(|| own.take()));
-        let held = self.own.net.held.as_ref();
-        let held = held.filter(|held| held.is_own() || self.serves_what_is_left(held));
-        match (own, held) {
-            (TransferIntake::Nothing, Some(held)) => self.take_in(|| held.take()),
-            (own, _) => own,
+        let (TransferIntake::Nothing, Some(held)) = (&own, &self.own.net.held) else {
+            return own;
+        };
+        let mut found = TransferIntake::Nothing;
+        if held.is_own() || self.serves_what_is_left(held) {
+            found = self.take_in(|| held.take());
         }
+        if found == TransferIntake::Nothing && self.serves_visitors(held) {
+            found = self.take_in(|| held.take_back());
+        }
+        found
+    }
+
+    /// Of what the workers of a canary have passed on.
+    fn serves_visitors(&self, held: &HeldGeneration) -> bool {
+        self.audience == Audience::Everybody && held.is_serving()
     }
 
     /// What was passed on to a generation that has ended meanwhile.
@@ -195,7 +206,8 @@ impl Watching {
     /// From time to time, where that can happen.
     pub(super) fn expect_what_is_left(&mut self) {
         let held = self.own.net.held.as_ref();
-        self.expects_transfers |= held.is_some_and(|held| self.serves_what_is_left(held));
+        self.expects_transfers |=
+            held.is_some_and(|held| self.serves_what_is_left(held) || self.serves_visitors(held));
     }
 
     fn take_in(&self, take: impl Fn() -> ipc::Result<TransferTake>) -> TransferIntake {
