@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -13,9 +12,9 @@ use super::command::{COMPLETIONS, MAN, VERSION, command};
 use super::usage;
 use super::version::VersionDetail;
 use crate::config::{
-    CMD_ARGS, Error, Files, HookScript, Layer, Layers, OWN_CMD_ARGS, Origin, ProcessEnvironment,
-    Resolved, Settings, ValueType, answer, cfg, definition, environment, files, idle, location,
-    own_variables, question, resolve, split, toml, understood,
+    CMD_ARGS, Error, Files, Layer, Layers, OWN_CMD_ARGS, Origin, ProcessEnvironment, ScriptEffects,
+    Settings, SettingsRecord, ValueType, answer, definition, environment, files, idle, location,
+    own_variables, question, split, toml, understood,
 };
 
 /// What the command line requests.
@@ -41,41 +40,6 @@ pub(super) struct ConfigurationSources {
     pub warnings: Vec<String>,
 }
 
-/// The effects of a configuration file in Python beside its settings.
-#[derive(Debug, Default)]
-pub(super) struct Answered {
-    location: Option<String>,
-    /// Where it was run.
-    pub directory: PathBuf,
-    hooks: Vec<String>,
-    acts: bool,
-    environment: Vec<(String, String)>,
-    path: Vec<String>,
-}
-
-impl Answered {
-    /// Applies the file's changes of its process to the workers; explicit settings take precedence over them.
-    pub fn complete(&self, settings: &mut Settings, layers: &Layers) {
-        // A file with effects beyond its values is run again in the process that workers are forked from.
-        if let Some(location) = self.location.as_ref().filter(|_| self.acts) {
-            settings.hooks = Some(Arc::new(HookScript {
-                location: location.clone(),
-                names: self.hooks.clone(),
-                cfg: cfg(layers, settings),
-                directory: self.directory.clone(),
-                environment: self.environment.clone(),
-            }));
-            return;
-        }
-        let mut env = self.environment.clone();
-        env.append(&mut settings.env);
-        settings.env = env;
-        settings
-            .pythonpath
-            .extend(self.path.iter().map(PathBuf::from));
-    }
-}
-
 /// The settings of the same arguments, resolved anew.
 ///
 /// # Errors
@@ -85,7 +49,10 @@ pub fn settings(
     process_environment: &ProcessEnvironment,
 ) -> Result<Settings, Error> {
     match parse(arguments, process_environment)? {
-        Parsed::Run(sources) => sources.resolve(process_environment).map(|it| it.settings),
+        Parsed::Run(sources) => {
+            let record = sources.record(ScriptEffects::default(), process_environment);
+            record.resolve(process_environment).map(|it| it.settings)
+        }
         Parsed::Help(_) | Parsed::Version(_) | Parsed::Completions(_) | Parsed::Manual => {
             Err(Error::NoApp)
         }
@@ -113,7 +80,7 @@ pub(super) fn parse_by(
         };
         let words = split(text).map_err(|_| usage::unbalanced(variable))?;
         let words = words.into_iter().map(OsString::from).collect();
-        match options(command, words, &Origin::CmdArgs(variable))? {
+        match options(command, words, &Origin::CmdArgs(variable.into()))? {
             Ok(layer) => stronger.push(layer),
             Err(page) => return Ok(page),
         }
@@ -151,10 +118,18 @@ impl ConfigurationSources {
         Layers::new([self.weaker.as_slice(), self.stronger.as_slice()].concat())
     }
 
-    pub fn resolve(&self, process_environment: &ProcessEnvironment) -> Result<Resolved, Error> {
-        let mut resolved = resolve(&self.layers(), process_environment)?;
-        resolved.settings.config_file = self.files.name().map(str::to_owned);
-        Ok(resolved)
+    /// With what the file in Python has done beside its values.
+    pub fn record(
+        &self,
+        effects: ScriptEffects,
+        process_environment: &ProcessEnvironment,
+    ) -> SettingsRecord {
+        SettingsRecord {
+            layers: self.layers(),
+            effects,
+            config_file: self.files.name().map(str::to_owned),
+            cpus: process_environment.cpus,
+        }
     }
 
     /// Replaces a class of the user's that an option names by the known class that it is derived from.
@@ -203,7 +178,7 @@ impl ConfigurationSources {
     }
 
     /// Adds the output of the interpreter to the sources.
-    pub fn answered(&mut self, output: &[u8]) -> Result<Answered, Error> {
+    pub fn answered(&mut self, output: &[u8]) -> Result<ScriptEffects, Error> {
         let name = match &self.files.script {
             Some(_) => self.files.script_name.as_str(),
             None if self.asks_for("worker_class") => "--worker-class",
@@ -219,7 +194,7 @@ impl ConfigurationSources {
             self.replace_class("logger_class", &class);
         }
         self.warnings.extend(script_answer.warnings);
-        Ok(Answered {
+        Ok(ScriptEffects {
             location: self.files.script.as_ref().map(location),
             directory: PathBuf::new(),
             hooks: script_answer.hooks,

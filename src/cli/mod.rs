@@ -174,14 +174,15 @@ fn start(
     entry: &dyn EntryPoint,
     before: Option<Before<'_>>,
 ) -> u8 {
-    let answered = match reading::ask(sources, process_environment, entry) {
-        Ok(answered) => answered,
+    let effects = match reading::ask(sources, process_environment, entry) {
+        Ok(effects) => effects,
         Err(SettingsFailure::Configuration(error)) => return report::configuration(&error),
         Err(SettingsFailure::Refused(refusal)) => return report::refusal(&refusal),
         Err(SettingsFailure::Stopped) => return 0,
     };
     let layers = sources.layers();
-    let Resolved { mode, mut settings } = match sources.resolve(process_environment) {
+    let record = sources.record(effects, process_environment);
+    let Resolved { mode, settings } = match record.resolve(process_environment) {
         Ok(resolved) => resolved,
         // All other settings are valid.
         Err(Error::NoApp) if requests_print(&layers) => {
@@ -189,7 +190,6 @@ fn start(
         }
         Err(error) => return report::configuration(&error),
     };
-    answered.complete(&mut settings, &layers);
     if let Err(refusal) = entry.examine(&settings) {
         return report::refusal(&refusal);
     }

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Duration;
 
-use super::invocation::{self, Answered, ConfigurationSources, Parsed};
+use super::invocation::{self, ConfigurationSources, Parsed};
 use super::{EntryError, EntryPoint, report};
-use crate::config::{Error, PROGRAM, ProcessEnvironment, Resolved, Settings};
+use crate::config::{Error, PROGRAM, ProcessEnvironment, ScriptEffects, Settings, SettingsRecord};
 use crate::master::{Configuration, ConfigurationStep, Misconfigured, Program};
 
 /// How long a configuration file may take at the start.
@@ -26,11 +26,11 @@ pub(super) fn ask(
     sources: &mut ConfigurationSources,
     process_environment: &ProcessEnvironment,
     entry: &dyn EntryPoint,
-) -> Result<Answered, SettingsFailure> {
+) -> Result<ScriptEffects, SettingsFailure> {
     let Some(program) =
         program(sources, process_environment, entry).map_err(SettingsFailure::Refused)?
     else {
-        return Ok(Answered::default());
+        return Ok(ScriptEffects::default());
     };
     let output = program.ask(PATIENCE).map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted => SettingsFailure::Stopped,
@@ -75,13 +75,13 @@ impl Reading<'_> {
     fn settings(
         &self,
         sources: &ConfigurationSources,
-        answered: &Answered,
+        effects: ScriptEffects,
     ) -> Result<Settings, Misconfigured> {
-        let resolved = sources.resolve(&self.process_environment.renewed());
-        let Resolved { mut settings, .. } = resolved.map_err(|error| misconfigured(&error))?;
-        answered.complete(&mut settings, &sources.layers());
+        let record = sources.record(effects, &self.process_environment.renewed());
+        let resolved = record.resolve(self.process_environment);
+        let resolved = resolved.map_err(|error| misconfigured(&error))?;
         sources.warn();
-        Ok(settings)
+        Ok(resolved.settings)
     }
 }
 
@@ -101,7 +101,7 @@ impl Configuration for Reading<'_> {
                 Ok(ConfigurationStep::Ask(program))
             }
             Ok(None) => {
-                let settings = self.settings(&sources, &Answered::default())?;
+                let settings = self.settings(&sources, ScriptEffects::default())?;
                 Ok(ConfigurationStep::Settings(Box::new(settings)))
             }
         }
@@ -118,7 +118,14 @@ impl Configuration for Reading<'_> {
         answered
             .directory
             .clone_from(&self.process_environment.directory);
-        self.settings(&sources, &answered)
+        self.settings(&sources, answered)
+    }
+
+    fn restored(&self, record: serde_json::Value) -> Result<Settings, Misconfigured> {
+        let record: SettingsRecord =
+            serde_json::from_value(record).map_err(|error| error.to_string())?;
+        let resolved = record.resolve(self.process_environment);
+        Ok(resolved.map_err(|error| misconfigured(&error))?.settings)
     }
 }
 

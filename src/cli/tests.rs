@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use super::command::command;
 use super::invocation::{self, Parsed};
-use crate::config::{Endpoint, Error, ProcessEnvironment, Resolved, RunMode};
+use crate::config::{Endpoint, Error, ProcessEnvironment, Resolved, RunMode, ScriptEffects};
 
 #[derive(Debug)]
 enum Answer {
@@ -28,7 +28,10 @@ fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Answer, Er
     Ok(match invocation::parse(&arguments, &process_environment)? {
         Parsed::Help(_) | Parsed::Completions(_) | Parsed::Manual => Answer::Help,
         Parsed::Version(_) => Answer::Version,
-        Parsed::Run(sources) => Answer::Run(Box::new(sources.resolve(&process_environment)?)),
+        Parsed::Run(sources) => {
+            let record = sources.record(ScriptEffects::default(), &process_environment);
+            Answer::Run(Box::new(record.resolve(&process_environment)?))
+        }
     })
 }
 
@@ -297,10 +300,9 @@ proptest::proptest! {
             panic!("not a run");
         };
         proptest::prop_assert_eq!(sources.question().is_some(), told.is_some());
-        if let Some(told) = told {
-            sources.answered(told.as_bytes()).unwrap();
-        }
-        let settings = sources.resolve(&process_environment).unwrap().settings;
+        let effects = told.map(|told| sources.answered(told.as_bytes()).unwrap());
+        let record = sources.record(effects.unwrap_or_default(), &process_environment);
+        let settings = record.resolve(&process_environment).unwrap().settings;
         let winner = spoken.iter().rposition(|spoke| *spoke);
         let expected = winner.map_or(1, |rank| u32::try_from(rank + 10).unwrap());
         proptest::prop_assert_eq!(settings.workers, expected);

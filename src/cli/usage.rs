@@ -28,7 +28,7 @@ pub(super) fn explained(error: &clap::Error, origin: &Origin) -> Error {
     let (message, subject) = match origin {
         Origin::CmdArgs(variable) => (
             format!("{variable}: {message}"),
-            ErrorSubject::Variable((*variable).to_owned()),
+            ErrorSubject::Variable(variable.to_string()),
         ),
         _ => (
             message,

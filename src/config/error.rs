@@ -22,8 +22,9 @@ impl ErrorSubject {
     pub fn of(origin: &Origin, name: &'static str) -> ErrorSubject {
         match origin {
             Origin::CommandLine => ErrorSubject::Setting(name),
-            Origin::CmdArgs(variable) => ErrorSubject::Variable((*variable).to_owned()),
-            Origin::Variable(variable) => ErrorSubject::Variable(variable.to_string()),
+            Origin::CmdArgs(variable) | Origin::Variable(variable) => {
+                ErrorSubject::Variable(variable.to_string())
+            }
             Origin::Default | Origin::Toml { .. } | Origin::Python(_) => ErrorSubject::Other,
         }
     }

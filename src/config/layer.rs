@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Definition, Origin, definition};
 
 /// A value as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Given {
     pub text: String,
     pub origin: Origin,
 }
 
 /// All values of one source. Every part of it is optional.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenLayer")]
 pub struct Layer {
     values: BTreeMap<&'static str, Vec<Given>>,
 }
@@ -32,8 +35,26 @@ impl Layer {
     }
 }
 
+/// As another release may have written it.
+#[derive(Deserialize)]
+struct WrittenLayer {
+    values: BTreeMap<String, Vec<Given>>,
+}
+
+impl From<WrittenLayer> for Layer {
+    /// Settings that only the other release has are left out.
+    fn from(written: WrittenLayer) -> Self {
+        let values = written.values.into_iter();
+        Self {
+            values: values
+                .filter_map(|(name, given)| Some((definition(&name)?.name, given)))
+                .collect(),
+        }
+    }
+}
+
 /// The sources of a run, the weakest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layers {
     layers: Vec<Layer>,
 }
@@ -80,7 +101,7 @@ mod tests {
         };
         let layers = Layers::new(vec![
             layer(&["a"], Origin::Variable("PORT".into())),
-            layer(&["b", "c"], Origin::CmdArgs("X")),
+            layer(&["b", "c"], Origin::CmdArgs("X".into())),
             Layer::default(),
         ]);
         let texts: Vec<_> = layers

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// Not set.
     Default,
@@ -20,7 +22,7 @@ pub enum Origin {
     /// A Python file or module.
     Python(Arc<str>),
     /// An option in the variable of that name.
-    CmdArgs(&'static str),
+    CmdArgs(Cow<'static, str>),
     CommandLine,
 }
 

@@ -209,6 +209,7 @@ pub fn resolve(
         server_header: typed.switch("server_header")?,
         config_file: None,
         hooks: None,
+        record: None,
         chdir,
         env,
         // Last: `--print-config` reports every other error, and works without an app.

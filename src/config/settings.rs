@@ -478,6 +478,8 @@ pub struct Settings {
     pub server_header: bool,
     /// A configuration file with effects beyond its values.
     pub hooks: Option<std::sync::Arc<super::HookScript>>,
+    /// What they were resolved from. `None`: not from the sources of a run.
+    pub record: Option<std::sync::Arc<super::SettingsRecord>>,
 }
 
 impl Settings {

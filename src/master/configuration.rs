@@ -19,6 +19,12 @@ pub trait Configuration {
     /// # Errors
     /// What is wrong with them.
     fn answered(&self, output: &[u8]) -> Result<Settings, Misconfigured>;
+
+    /// Those of a generation that the program before has begun, from the record that it has handed over.
+    ///
+    /// # Errors
+    /// Why this program cannot resolve them.
+    fn restored(&self, record: serde_json::Value) -> Result<Settings, Misconfigured>;
 }
 
 #[derive(Debug)]
@@ -53,6 +59,10 @@ impl<F: Fn() -> Result<Settings, String>> Configuration for F {
     }
 
     fn answered(&self, _said: &[u8]) -> Result<Settings, Misconfigured> {
+        self().map_err(Misconfigured::from)
+    }
+
+    fn restored(&self, _record: serde_json::Value) -> Result<Settings, Misconfigured> {
         self().map_err(Misconfigured::from)
     }
 }

@@ -104,6 +104,42 @@ def test_a_reload_that_fails_leaves_the_old_workers(app, start_installed):
     assert server.get().text == "old"
 
 
+@pytest.mark.both_artifacts
+@pytest.mark.parametrize("file", ["rgun.toml", "gunicorn.conf.py", "hooks"])
+@pytest.mark.parametrize("failed_reload", [True, False], ids=["failed-reload", "no-reload"])
+def test_a_worker_that_is_replaced_gets_the_settings_of_its_generation(app, start_installed, file, failed_reload):
+    def configure(stage):
+        if file == "rgun.toml":
+            app.write(f'[env]\nSTAGE = "{stage}"\n', file)
+        else:
+            hooks = "def post_fork(server, worker): pass\n" if file == "hooks" else ""
+            app.write(f'raw_env = ["STAGE={stage}"]\n{hooks}', "gunicorn.conf.py")
+
+    configure("before")
+    code = version("old").replace("'old'", "os.environ['STAGE']")
+    assert "os.environ['STAGE']" in code
+    server, ctl = start_installed(code=code)
+    assert server.get().text == "before"
+    configure("after")
+    if failed_reload:
+        app.write(IMPORT_ERROR)
+        assert "rolled back" in ctl("upgrade", code=1)
+        app.write(code)
+    else:
+        ctl("upgrade", "--no-reload")
+    for _ in range(2):
+        # Again after another upgrade: the next program has them from one that has not read them itself.
+        for pid in ctl.workers(1):
+            mark = server.log.mark()
+            os.kill(pid, signal.SIGKILL)
+            server.wait_ready(1, after=mark)
+        assert [server.get().text for _ in range(4)] == ["before"] * 4
+        ctl("upgrade", "--no-reload")
+    assert not server.log.find("cannot be restored")
+    assert "succeeded" in server.reload().group(0)
+    assert server.get().text == "after"
+
+
 def test_a_worker_whose_end_another_program_has_seen_is_missed(program, start_installed, installed, tmp_path):
     server, ctl = start_installed()
     ctl.program = program

@@ -17,11 +17,11 @@ pub fn configured(
     let Parsed::Run(mut sources) = parsed.map_err(SettingsFailure::Configuration)? else {
         return Err(SettingsFailure::Configuration(Error::NoApp));
     };
-    let answered = reading::ask(&mut sources, process_environment, entry)?;
-    let resolved = sources.resolve(process_environment);
-    let mut settings = resolved.map_err(SettingsFailure::Configuration)?.settings;
-    answered.complete(&mut settings, &sources.layers());
-    Ok(settings)
+    let effects = reading::ask(&mut sources, process_environment, entry)?;
+    let resolved = sources
+        .record(effects, process_environment)
+        .resolve(process_environment);
+    Ok(resolved.map_err(SettingsFailure::Configuration)?.settings)
 }
 
 /// As Django calls its modules.

@@ -184,7 +184,7 @@ fn the_strongest_source_wins_and_is_named() {
     let sources = |highest: usize, text: &str| {
         let all = [
             Origin::Variable("WEB_CONCURRENCY".into()),
-            Origin::CmdArgs(CMD_ARGS),
+            Origin::CmdArgs(CMD_ARGS.into()),
             Origin::CommandLine,
         ];
         let mut layers = vec![layer(Origin::CommandLine, &[("wsgi_app", "site:app")])];
@@ -435,7 +435,7 @@ proptest! {
     #[test]
     fn nothing_typed_can_break_it(which in 0..definitions().count(), text in text(), option: bool) {
         let definition = definitions().nth(which).expect("in range");
-        let origin = if option { Origin::CommandLine } else { Origin::CmdArgs(CMD_ARGS) };
+        let origin = if option { Origin::CommandLine } else { Origin::CmdArgs(CMD_ARGS.into()) };
         if let Err(error) = typed_from(origin, &[(definition.name, &text)]) {
             let message = format!("{error}{}", error.hint().unwrap_or_default());
             prop_assert!(!message.chars().any(char::is_control), "{message:?}");
@@ -451,7 +451,7 @@ proptest! {
         let layers = Layers::new(vec![
             layer(Origin::CommandLine, &[("wsgi_app", "site:app")]),
             given(variable, Origin::Variable("BACKLOG".into())),
-            given(args, Origin::CmdArgs(CMD_ARGS)),
+            given(args, Origin::CmdArgs(CMD_ARGS.into())),
             given(line, Origin::CommandLine),
         ]);
         let expected = line.or(args).or(variable).map_or(2048, |value| u32::from(value) + 1);

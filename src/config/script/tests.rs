@@ -132,7 +132,7 @@ fn python_is_asked_only_where_it_has_to_be() {
         layer.add(
             definition("worker_class").unwrap(),
             class,
-            Origin::CmdArgs(CMD_ARGS),
+            Origin::CmdArgs(CMD_ARGS.into()),
         );
         Layers::new(vec![layer])
     };

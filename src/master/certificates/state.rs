@@ -43,6 +43,12 @@ pub struct CertificatesState {
     pub(super) generations: Vec<(Generation, RawFd)>,
 }
 
+impl CertificatesState {
+    pub fn has(&self, generation: Generation) -> bool {
+        self.generations.iter().any(|(one, _)| *one == generation)
+    }
+}
+
 /// Certificate state of the master, beside that of each generation.
 #[derive(Debug)]
 pub struct CertificateState {

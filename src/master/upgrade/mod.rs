@@ -7,6 +7,7 @@
 pub mod attempt;
 mod check;
 pub mod first;
+mod restored_settings;
 mod second;
 mod state;
 mod takeover;
@@ -248,6 +249,12 @@ impl Shell<'_> {
                     (*generation, directory)
                 })
                 .collect(),
+            settings: (self.generations.generation_configs.iter())
+                .filter_map(|(generation, config)| {
+                    let record = config.settings.record.as_deref()?;
+                    Some(serde_json::to_value(record).map(|record| (*generation, record)))
+                })
+                .collect::<Result<_, _>>()?,
             transfers: (self.generations.generation_configs.iter())
                 .filter_map(|(generation, config)| {
                     let (given, taken) = config.transfers.as_ref()?.ends();

@@ -76,6 +76,9 @@ pub struct State {
     pub certificates: Option<CertificatesState>,
     /// Those that there are settings of, and where each began.
     pub generations: Vec<(Generation, Option<PathBuf>)>,
+    /// What the settings of each were resolved from. Older programs do not know it.
+    #[serde(default)]
+    pub settings: Vec<(Generation, serde_json::Value)>,
     /// Where the workers of each pass connections to each other. Older programs do not know it.
     #[serde(default)]
     pub transfers: Vec<(Generation, (RawFd, RawFd))>,

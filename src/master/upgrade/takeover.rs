@@ -8,6 +8,7 @@ use std::{env, iter};
 
 use super::attempt::Then;
 use super::check::{FAILED_VARIABLE, STATE_VARIABLE};
+use super::restored_settings::RestoredSettings;
 use super::state::{self, State, StateHeader};
 use crate::config::Settings;
 use crate::ipc::{self, HeldChannels, Scoreboard, TransferChannel};
@@ -233,13 +234,19 @@ impl Shell<'_> {
         self.molds = Molds::restore(state.molds)?;
         self.handlers.control = Control::restore(state.control)?;
         self.handlers.waits = state.waits;
+        let mut restored = RestoredSettings {
+            configuration: self.generations.configuration,
+            read: settings,
+            records: state.settings.into_iter().collect(),
+            certificates: state.certificates.as_ref(),
+        };
         self.generations.generation_configs = state
             .generations
             .into_iter()
             .map(|(generation, directory)| {
-                let generation_config =
-                    GenerationConfig::new(Arc::clone(settings), &self.generations.start);
-                (generation, generation_config.begun_in(directory))
+                let settings = restored.of(generation);
+                let config = GenerationConfig::new(settings, &self.generations.start);
+                (generation, config.begun_in(directory))
             })
             .collect();
         if let Some((given, taken)) = state.previews {
